@@ -1,0 +1,61 @@
+/**
+ * The gate, `bun run check`: Biome -> oxlint (type-aware) -> tsc -> knip -> fast tests with coverage.
+ *
+ * Stops at the first step that fails. `--fix` lets Biome write what it can repair.
+ */
+import { folderCoverage } from "./coverage.ts";
+
+const COVERAGE_MIN = 0.8;
+const bin = (name: string): string => `node_modules/.bin/${name}`;
+const fix = process.argv.includes("--fix");
+const FAST_TESTS = ["test/unit", "test/contract", "test/golden", "test/fuzz", "test/tidy.test.ts"];
+
+await step("format, lint, layers", [bin("biome"), ...(fix ? ["check", "--write"] : ["ci"]), "."]);
+await step("promises, exhaustiveness", [bin("oxlint"), "--type-aware", "src", "test", "scripts"]);
+await step("types", [bin("tsc"), "-p", "."]);
+await step("dead code", [bin("knip-bun")]);
+await step("fast tests", [
+  process.execPath,
+  "test",
+  "--coverage",
+  "--coverage-reporter=lcov",
+  "--coverage-dir=.cache/coverage",
+  ...(await existing(FAST_TESTS)),
+]);
+await coverage();
+
+async function step(name: string, command: string[]): Promise<void> {
+  const began = performance.now();
+  const child = Bun.spawn(command, { stdout: "inherit", stderr: "inherit" });
+  const code = await child.exited;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`${code === 0 ? "ok  " : "FAIL"} ${name} (${seconds} s)`);
+  if (code !== 0) process.exit(1);
+}
+
+/** Of these files and folders, those that hold a test. */
+async function existing(paths: string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    const holdsTests = path.endsWith(".ts")
+      ? await Bun.file(path).exists()
+      : !new Bun.Glob("**/*.test.ts").scanSync(path).next().done;
+    if (holdsTests) found.push(path);
+  }
+  return found;
+}
+
+async function coverage(): Promise<void> {
+  const lcov = Bun.file(".cache/coverage/lcov.info");
+  if (!(await lcov.exists())) return;
+  let failed = false;
+  for (const { folder, lines, functions } of folderCoverage(await lcov.text())) {
+    const low = lines < COVERAGE_MIN || functions < COVERAGE_MIN;
+    failed ||= low;
+    const percent = (share: number): string => `${(share * 100).toFixed(0)} %`.padStart(6);
+    console.log(
+      `${low ? "FAIL" : "ok  "} coverage ${folder.padEnd(18)} lines ${percent(lines)} functions ${percent(functions)}`,
+    );
+  }
+  if (failed) process.exit(1);
+}

@@ -1,0 +1,18 @@
+/**
+ * `bun run docs`: writes the generated parts of the documentation.
+ */
+import { fileMap } from "./docs/fileMap.ts";
+
+await replaceSection("docs/ARCHITECTURE.md", "file map", await fileMap());
+
+/** Replaces the text between `<!-- begin: name -->` and `<!-- end: name -->`. */
+async function replaceSection(path: string, name: string, content: string): Promise<void> {
+  const begin = `<!-- begin: ${name} -->`;
+  const end = `<!-- end: ${name} -->`;
+  const page = await Bun.file(path).text();
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`${path} has no section ${name}`);
+  await Bun.write(path, `${page.slice(0, from + begin.length)}\n${content}\n${page.slice(to)}`);
+  console.log(`${path}: ${name}`);
+}

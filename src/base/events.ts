@@ -1,0 +1,58 @@
+/**
+ * Typed observations. Folders emit them; `server/metrics.ts` turns them into Prometheus samples and
+ * tests assert on them. Nothing below `server/` knows about Prometheus.
+ */
+import type { ErrorKind } from "./errors.ts";
+
+/** What can be observed. Durations in milliseconds, sizes in bytes, offsets as numbers for gauges. */
+export type Observation =
+  | { type: "consumed"; topic: string; partition: number; records: number; bytes: number }
+  | {
+      type: "position";
+      topic: string;
+      partition: number;
+      /** Next offset to read. */
+      position: bigint;
+      highWatermark: bigint;
+      lastStableOffset: bigint;
+      /** Kafka timestamp of the newest record read, ms; 0 when none. */
+      timestampMs: number;
+    }
+  | { type: "revoked"; topic: string; partition: number }
+  | { type: "assigned"; count: number }
+  | { type: "rebalance" }
+  | { type: "paused"; count: number }
+  | { type: "backpressure"; durationMs: number }
+  | { type: "buffer"; bytes: number; records: number }
+  | { type: "rejected"; reason: string; records: number }
+  | { type: "flush"; durationMs: number; rows: number }
+  | { type: "file"; bytes: number; rows: number; durationMs: number }
+  | { type: "open_files"; count: number }
+  | { type: "pending_commits"; count: number }
+  | {
+      type: "commit";
+      database: string;
+      table: string;
+      outcome: "committed" | "conflict" | "unknown" | "fenced" | "failed";
+      /** True for data commits, false for offset-only and schema commits. */
+      data: boolean;
+      durationMs: number;
+      atMs: number;
+    }
+  | { type: "idempotent_retry"; reason: string }
+  | { type: "freshness"; stage: "queryable" | "committed"; ageMs: number }
+  | {
+      type: "catalog";
+      operation: string;
+      catalogType: string;
+      durationMs: number;
+      error: string | null;
+    }
+  | { type: "table_state"; table: string; snapshots: number; metadataBytes: number }
+  | { type: "error"; kind: ErrorKind };
+
+/** Receives observations; must not throw. */
+export type Observe = (observation: Observation) => void;
+
+/** Drops observations. */
+export const ignoreObservations: Observe = () => undefined;

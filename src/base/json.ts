@@ -1,0 +1,32 @@
+/**
+ * The one door for JSON that holds 64-bit integers: no digit is lost on the way in or out.
+ *
+ * Integers outside +-(2^53 - 1) become `bigint`, all others stay numbers; bigints are written as
+ * plain digits.
+ */
+
+/** Any parsed JSON value. */
+export type Json = string | number | bigint | boolean | null | Json[] | { [key: string]: Json };
+
+/** Parses JSON text. Throws SyntaxError on malformed text. */
+export function parseJson(text: string): Json {
+  const reviver = (_key: string, value: unknown, context?: { source?: string }): unknown => {
+    if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+    const source = context?.source;
+    return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
+  };
+  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown) as Json;
+}
+
+/** `JSON.rawJSON` is standard, but not yet in TypeScript's library. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/**
+ * Writes JSON text; bigints as plain digits, undefined members left out.
+ * @param indent spaces per level; default 0 (one line)
+ */
+export function writeJson(value: unknown, indent = 0): string {
+  const replacer = (_key: string, v: unknown): unknown =>
+    typeof v === "bigint" ? rawJSON(v.toString()) : v;
+  return JSON.stringify(value, replacer, indent);
+}

@@ -1,0 +1,34 @@
+/**
+ * Every bound of the program, and the relations between them, asserted at start.
+ */
+import { assert } from "./assert.ts";
+
+/** Bounds that are not configuration. Sizes in bytes unless the name says otherwise. */
+export const LIMITS = {
+  /** Nesting of one JSON document; deeper is a data error. */
+  jsonDepthMax: 64,
+  /** Bytes of one record's value; larger is a data error. */
+  recordBytesMax: 64 * 1024 * 1024,
+  /** Bytes of one string column in one segment: Arrow offsets are 32 bit. */
+  columnBytesMax: 1024 * 1024 * 1024,
+  /** Fetched but not yet decoded batches, per pipeline: backpressure starts above it. */
+  fetchQueueBytesMax: 64 * 1024 * 1024,
+  /** Manifests of a snapshot are merged when a commit would leave more than this. */
+  manifestsMax: 100,
+  /** Bytes of one manifest after merging (Iceberg's `commit.manifest.target-size-bytes`). */
+  manifestBytesTarget: 8 * 1024 * 1024,
+  /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */
+  metadataVersionsMax: 100,
+  /** Rows per event loop turn while decoding. */
+  decodeRowsPerTurn: 8192,
+  /** One frame of the transaction log. */
+  logFrameBytesMax: 16 * 1024 * 1024,
+  /** One segment file of the transaction log, pre-sized. */
+  logSegmentBytes: 8 * 1024 * 1024,
+} as const;
+
+/** Asserts how the limits must relate; called once at start. */
+export function assertLimits(): void {
+  assert(LIMITS.recordBytesMax < LIMITS.columnBytesMax, "one record fits into a column");
+  assert(LIMITS.logFrameBytesMax > LIMITS.logSegmentBytes / 8, "a frame is not tiny");
+}

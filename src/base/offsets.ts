@@ -1,0 +1,34 @@
+/**
+ * Words for positions in Kafka. Everywhere "offset" alone means the *next* offset to read;
+ * an offset range is half open: `[start, end)`. Offsets are not dense: nothing may count with them.
+ */
+
+/** One partition of one topic of one cluster (SPEC section 1). */
+export interface Feed {
+  readonly clusterId: string;
+  readonly topic: string;
+  /** Kafka's topic id, a UUID in lower case; another id is another topic of the same name. */
+  readonly topicId: string;
+  readonly partition: number;
+}
+
+/** `cluster/topic/partition`: identifies a feed in maps; the topic id is compared apart. */
+export type FeedKey = string & { readonly __brand: "FeedKey" };
+
+/** The key of a feed. Cluster ids and topic names cannot contain a slash. */
+export function feedKey(feed: Pick<Feed, "clusterId" | "topic" | "partition">): FeedKey {
+  return `${feed.clusterId}/${feed.topic}/${feed.partition}` as FeedKey;
+}
+
+/** `[start, end)` of one feed: every record that Kafka returns in it is in the data, and no other. */
+export interface OffsetRange {
+  readonly feed: Feed;
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** A feed with the next offset to read. */
+export interface FeedOffset {
+  readonly feed: Feed;
+  readonly offset: bigint;
+}

@@ -1,0 +1,94 @@
+/**
+ * The consumer port: whole record batches in, committed offsets out. Pull-based and bounded: the
+ * implementation never holds more than `LIMITS.fetchQueueBytesMax` of undelivered batches.
+ *
+ * Rules of SPEC 2.5 to 2.7: a partition is read only after the pipeline has said from where
+ * (`start`); every batch continues the partition's position of this epoch; transactions are
+ * filtered by batch header; a CRC-bad batch is fetched again; out of range is an event, never a reset.
+ */
+import type { AppError } from "#base/errors.ts";
+import type { Feed, FeedKey, FeedOffset } from "#base/offsets.ts";
+
+/** One record batch, CRC-checked, transaction-filtered, decompressed. */
+export interface RecordBatch {
+  readonly feed: Feed;
+  readonly key: FeedKey;
+  /** Grows with every assignment of the partition; batches of an older epoch are to be dropped. */
+  readonly epoch: number;
+  /** Records below it were not asked for (compressed batches start early) and are skipped. */
+  readonly wantedOffset: bigint;
+  readonly baseOffset: bigint;
+  /** Last offset of the batch + 1: the position after it. */
+  readonly nextOffset: bigint;
+  /** Number of records in `payload`. Not `nextOffset - baseOffset`: compaction leaves holes. */
+  readonly recordCount: number;
+  /** Records as in Kafka's record batch v2, after the header; null when none are visible
+   *  (control batch, aborted transaction, empty batch): only the position moves. */
+  readonly payload: Uint8Array | null;
+  readonly baseTimestampMs: number;
+  /** Timestamp of every record when the topic uses LogAppendTime, else null. */
+  readonly appendTimestampMs: number | null;
+}
+
+/** What the pipeline hears from Kafka, in order. */
+export type ConsumerEvent =
+  /** Partitions are ours from now; nothing is read before `start` is called for them. */
+  | { readonly type: "assigned"; readonly feeds: readonly Feed[] }
+  /**
+   * Partitions will be taken. The consumer waits for `released()` up to half the rebalance
+   * timeout before it rejoins; `lost` true: they are gone already (session expired), do not flush.
+   */
+  | { readonly type: "revoked"; readonly feeds: readonly Feed[]; readonly lost: boolean }
+  | { readonly type: "batch"; readonly batch: RecordBatch }
+  /** The log no longer holds the position, or ends before it for 30 s. */
+  | {
+      readonly type: "out_of_range";
+      readonly feed: Feed;
+      readonly position: bigint;
+      readonly logStart: bigint;
+      readonly logEnd: bigint;
+    }
+  /** A topic was deleted, re-created or denied; the other topics go on. */
+  | { readonly type: "topic_failed"; readonly topic: string; readonly error: AppError }
+  /** Broker away: the consumer backs off and retries; informational. */
+  | { readonly type: "trouble"; readonly error: AppError };
+
+/** Where a partition's log begins and ends now. */
+export interface LogBounds {
+  readonly feed: Feed;
+  readonly logStart: bigint;
+  readonly highWatermark: bigint;
+  /** Equal to the high watermark without open transactions. */
+  readonly lastStableOffset: bigint;
+}
+
+/** Reads topics as one member of a consumer group. */
+export interface Consumer {
+  /** Connects, resolves cluster and topic ids, joins the group. Throws `kafka_unreachable`, `kafka_refused`. */
+  open(): Promise<void>;
+  /** Every partition of the subscribed topics, known after `open`. */
+  feeds(): readonly Feed[];
+  /** The next event; waits for one. Null after `close`. */
+  next(): Promise<ConsumerEvent | null>;
+  /** Starts (or moves) reading of assigned partitions at these offsets, in a new epoch. */
+  start(positions: readonly FeedOffset[]): void;
+  /** The current epoch of a partition, 0 when it is not ours. */
+  epoch(key: FeedKey): number;
+  /** Says that revoked partitions were flushed or dropped: the rebalance may go on. */
+  released(feeds: readonly Feed[]): void;
+  /** Stops and resumes fetching of partitions (backpressure, paused tables); membership goes on. */
+  pause(keys: readonly FeedKey[]): void;
+  resume(keys: readonly FeedKey[]): void;
+  /** Log bounds now, by our own ListOffsets requests. */
+  bounds(feeds: readonly Feed[]): Promise<LogBounds[]>;
+  /** First offset whose timestamp is at or after `timestampMs`, null when there is none. */
+  offsetsAt(feeds: readonly Feed[], timestampMs: number): Promise<(bigint | null)[]>;
+  /** The group's committed offsets (only for `start_from = "group"`); null where it has none. */
+  groupOffsets(feeds: readonly Feed[]): Promise<(bigint | null)[]>;
+  /** Writes the group's offsets, for lag tools; errors are logged, never thrown. */
+  acknowledge(offsets: readonly FeedOffset[]): Promise<void>;
+  /** Stops fetching but stays in the group (shutdown: flush comes next). */
+  stopFetching(): void;
+  /** Leaves the group (a static member stays listed until its session ends) and disconnects. */
+  close(): Promise<void>;
+}

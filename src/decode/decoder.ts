@@ -1,0 +1,73 @@
+/**
+ * The decoder port: record batches in, Arrow-layout columns out. One pass over the bytes, no object
+ * per record; this is the only per-record loop of the program.
+ */
+import type { ColumnBatch } from "#columns/batch.ts";
+import type { Field } from "#columns/schema.ts";
+
+/** The part of a record batch that a decoder needs (`consumer/consumer.ts` has the whole). */
+export interface RecordBytes {
+  readonly topic: string;
+  readonly partition: number;
+  readonly wantedOffset: bigint;
+  readonly baseOffset: bigint;
+  readonly recordCount: number;
+  readonly payload: Uint8Array;
+  readonly baseTimestampMs: number;
+  readonly appendTimestampMs: number | null;
+}
+
+/** A record that did not become a row. */
+export interface Rejected {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly timestampMs: number;
+  /** A short fixed word for metrics: `bad_json`, `too_deep`, `too_large`, `type_conflict`, ... */
+  readonly reason: string;
+  /** One sentence for a person; names the field, never the value. */
+  readonly detail: string;
+}
+
+/** What one `decode` call did. */
+export interface DecodeResult {
+  /** Rows appended. */
+  readonly rows: number;
+  /** Records below `wantedOffset`. */
+  readonly skipped: number;
+  readonly rejected: readonly Rejected[];
+  /** Largest record timestamp seen, ms; 0 when no rows. */
+  readonly timestampMsMax: number;
+}
+
+/**
+ * Rows of one table and one feed under construction. A builder belongs to one segment: it is
+ * filled by `decode`, then `seal`ed once.
+ */
+export interface SegmentBuilder {
+  readonly rowCount: number;
+  /** Bytes of memory that the builder holds now. */
+  readonly byteCount: number;
+  /** Decodes all visible records of a batch and appends them. All or nothing on a thrown error. */
+  decode(batch: RecordBytes): DecodeResult;
+  /** The rows so far as an immutable batch; the builder must not be used afterwards. */
+  seal(): ColumnBatch;
+}
+
+/**
+ * Turns records of one table into columns. Its schema may grow while it decodes
+ * (`on_unknown_field = "evolve"`): later segments then have more fields than earlier ones, with
+ * provisional ids (0).
+ */
+export interface Decoder {
+  /** The fields that the next segment starts with, metadata columns included. */
+  readonly fields: readonly Field[];
+  /** True while the schema is still being inferred: call `sample` before the first `builder`. */
+  readonly needsSample: boolean;
+  /** Learns the schema from sampled batches (SPEC `schema.infer_rows`); ends `needsSample`. */
+  sample(batches: readonly RecordBytes[]): void;
+  /** Takes the table's schema as it is now (after creation, evolution, or a change by others). */
+  adopt(fields: readonly Field[]): void;
+  /** A new segment. */
+  builder(): SegmentBuilder;
+}

@@ -1,0 +1,63 @@
+/**
+ * The storage port: whole immutable objects by URI. Implementations: `local.ts`, `s3.ts`.
+ *
+ * A location is a URI as it stands in Iceberg metadata: `/abs/path`, `file:/abs/path`,
+ * `file:///abs/path` or `s3://bucket/key`. Objects are never overwritten by `put`; `putIfAbsent`
+ * is the only compare-and-set. When a write resolves, the object is durable: on local disks the
+ * file and its directory entries are synced (SPEC 2.11), on S3 the store has acknowledged and
+ * size and checksum were compared.
+ *
+ * Errors: `storage_unreachable` (5xx, timeout; already retried), `storage_refused` (401/403),
+ * `storage_missing` (404 on read), `storage_full`, `storage_corrupt` (short or altered).
+ */
+
+/** What is known of a stored object. */
+export interface ObjectInfo {
+  readonly location: string;
+  readonly bytes: number;
+  /** Last modification, ms since epoch. */
+  readonly modifiedMs: number;
+}
+
+/** A finished write. */
+export interface StoredObject {
+  readonly location: string;
+  readonly bytes: number;
+  /** SHA-256 of the content, lower-case hex. */
+  readonly sha256: string;
+}
+
+/** Streams one object; nothing is visible under the final name before `close` resolves. */
+export interface ObjectWriter {
+  write(chunk: Uint8Array): Promise<void>;
+  /** Makes the object durable and verifies size and checksum. */
+  close(): Promise<StoredObject>;
+  /** Gives up and removes what was written so far (multipart uploads are aborted). */
+  abort(): Promise<void>;
+  /** The multipart upload id once there is one, for the transaction log; else null. */
+  readonly uploadId: string | null;
+}
+
+/** A store of immutable objects. */
+export interface Storage {
+  /** Writes a new object durably. */
+  put(location: string, content: Uint8Array): Promise<StoredObject>;
+  /** Writes unless the name is taken. Atomic: of several writers exactly one gets `true`. */
+  putIfAbsent(location: string, content: Uint8Array): Promise<boolean>;
+  /** Opens a streaming write of a new object. */
+  writer(location: string): Promise<ObjectWriter>;
+  /** Reads a whole object. */
+  get(location: string): Promise<Uint8Array>;
+  /** Reads `length` bytes from `start`. */
+  getRange(location: string, start: number, length: number): Promise<Uint8Array>;
+  /** Size and time of an object; null when it does not exist. */
+  head(location: string): Promise<ObjectInfo | null>;
+  /** Removes objects; those that do not exist are no error. */
+  remove(locations: readonly string[]): Promise<void>;
+  /** All objects below a prefix (`.../folder/`), in no order. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+  /** Removes multipart uploads below a prefix that a dead process left; local: temporary files. */
+  abortUploads(uploads: readonly { location: string; uploadId: string }[]): Promise<void>;
+  /** Releases connections. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,73 @@
+/**
+ * Checks non-functional properties of the code itself, after TigerBeetle's `src/tidy.zig`.
+ *
+ * Biome checks layers, cycles and function length; this file checks what Biome cannot see.
+ */
+import { expect, test } from "bun:test";
+import { fileMap } from "../scripts/docs/fileMap.ts";
+
+const FILE_LINES_MAX = 400;
+
+/** Text that may not appear in `src/`, what to use instead, and the only files allowed to use it. */
+const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: readonly string[]])[] = [
+  [
+    /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/,
+    "Clock from #base/clock.ts",
+    ["base/clock.ts"],
+  ],
+  [/\bsetTimeout\(|\bsetInterval\(/, "Clock.sleep from #base/clock.ts", ["base/clock.ts"]],
+  [/\bMath\.random\(|\bcrypto\.randomUUID\(/, "Random from #base/random.ts", ["base/random.ts"]],
+  [/\bprocess\.env\b|\bBun\.env\b/, "a key in config/keys.ts", ["config/environment.ts"]],
+  [/\bthrow new Error\(/, "fail() from #base/errors.ts", []],
+  [/\bFIXME\b|\bTODO\b|\bXXX\b/, "nothing: fix it before merge", []],
+];
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+}
+
+async function sourceFiles(): Promise<Source[]> {
+  const paths = [...new Bun.Glob("**/*.ts").scanSync("src")].sort();
+  return Promise.all(
+    paths.map(async (path) => ({ path, text: await Bun.file(`src/${path}`).text() })),
+  );
+}
+
+/** Names of exported declarations with no doc comment on the line above. */
+function undocumentedExports(text: string): string[] {
+  const lines = text.split("\n");
+  const names: string[] = [];
+  lines.forEach((line, index) => {
+    const match = /^export (?:async )?(?:function\*?|class|interface|type|const) (\w+)/.exec(line);
+    if (match?.[1] && !(lines[index - 1] ?? "").trimEnd().endsWith("*/")) names.push(match[1]);
+  });
+  return names;
+}
+
+function complaints({ path, text }: Source): string[] {
+  const errors: string[] = [];
+  if (!text.startsWith("/**")) errors.push(`${path}: no file header comment`);
+  const lineCount = text.split("\n").length;
+  if (lineCount > FILE_LINES_MAX)
+    errors.push(`${path}: ${lineCount} lines, over ${FILE_LINES_MAX}`);
+  for (const name of undocumentedExports(text)) errors.push(`${path}: export ${name} has no doc`);
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+  for (const [pattern, instead, homes] of BANNED) {
+    const found = pattern.exec(pattern.source.includes("FIXME") ? text : code);
+    if (found && !homes.includes(path)) {
+      errors.push(`${path}: "${found[0]}" is banned, use ${instead}`);
+    }
+  }
+  return errors;
+}
+
+test("tidy: every file in src/ follows docs/CONTRIBUTING.md", async () => {
+  const errors = (await sourceFiles()).flatMap(complaints);
+  expect(errors).toEqual([]);
+});
+
+test("tidy: the file map in docs/ARCHITECTURE.md is current (bun run docs)", async () => {
+  const page = await Bun.file("docs/ARCHITECTURE.md").text();
+  expect(page).toContain(await fileMap());
+});
