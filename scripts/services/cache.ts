@@ -1,0 +1,241 @@
+/**
+ * Big downloads kept outside the clone: broker, foreign readers, S3 server. Each is installed once.
+ *
+ * Folder: `$KAFKA_ICEBERG_CACHE`, else `~/.cache/kafka-iceberg`. An item is complete when its
+ * `.done` marker holds the item's version line; anything else is verified, or installed again.
+ * A SQLite lock, which the kernel drops when its holder dies, keeps two processes apart.
+ */
+import { Database } from "bun:sqlite";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { run } from "./process.ts";
+
+const KAFKA_VERSION = "4.3.1";
+const LOG4J_VERSION = "2.25.4";
+const VERSITYGW_VERSION = "v1.8.0";
+const S3PROXY_VERSION = "4.1.0";
+const SPARK_VERSION = "4.1.4";
+const SPARK_ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0";
+const READERS = [
+  "pyiceberg[sql-sqlite,pyarrow]==0.12.0",
+  "pyarrow==26.0.1",
+  "duckdb==1.5.5",
+  "duckdb-extension-avro==1.5.5",
+  "duckdb-extension-httpfs==1.5.5",
+  "duckdb-extension-iceberg==1.5.5",
+  "confluent-kafka==2.16.1",
+  "pytz",
+];
+
+interface Item {
+  /** Shown in progress lines. */
+  readonly name: string;
+  /** What is installed; a marker with another text means install again. */
+  readonly version: string;
+  readonly marker: string;
+  /** Throws when what is there does not work. */
+  readonly verify: () => Promise<unknown>;
+  readonly install: () => Promise<unknown>;
+}
+
+/** The cache folder. */
+export function cacheFolder(): string {
+  return process.env["KAFKA_ICEBERG_CACHE"] ?? join(homedir(), ".cache", "kafka-iceberg");
+}
+
+/** Installs the Kafka broker's jars (Maven, 55 MB); returns the Java class path. */
+export async function kafkaClassPath(): Promise<string> {
+  const folder = join(cacheFolder(), `kafka-${KAFKA_VERSION}`);
+  const libs = join(folder, "libs");
+  await ensure({
+    name: `Kafka ${KAFKA_VERSION}`,
+    version: `kafka ${KAFKA_VERSION} log4j ${LOG4J_VERSION}`,
+    marker: join(folder, ".done"),
+    verify: () => run(["java", "-cp", `${libs}/*`, "kafka.tools.StorageTool", "random-uuid"]),
+    install: async () => {
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(libs, { recursive: true });
+      writeFileSync(join(folder, "pom.xml"), brokerPom());
+      await run(
+        [
+          "mvn",
+          "-q",
+          "-B",
+          "dependency:copy-dependencies",
+          `-DoutputDirectory=${libs}`,
+          "-DincludeScope=runtime",
+        ],
+        { cwd: folder },
+      );
+    },
+  });
+  return `${libs}/*`;
+}
+
+/** Installs PyIceberg, DuckDB with its Iceberg extension, and librdkafka; returns their Python. */
+export async function readersPython(): Promise<string> {
+  const folder = join(cacheFolder(), "readers");
+  const python = join(folder, "bin", "python");
+  const imports = "import pyiceberg, pyarrow, duckdb, confluent_kafka, pytz, sqlalchemy";
+  await ensure({
+    name: "readers (PyIceberg, DuckDB, librdkafka)",
+    version: READERS.join(" "),
+    marker: join(folder, ".done"),
+    verify: () => run([python, "-c", `${imports}; assert duckdb.__version__ == "1.5.5"`]),
+    install: () => createVenv(folder, READERS),
+  });
+  return python;
+}
+
+/** What a Spark session needs. */
+export interface Spark {
+  readonly python: string;
+  /** Path of Iceberg's Spark runtime jar. */
+  readonly jar: string;
+}
+
+/** Installs PySpark and Iceberg's Spark runtime (700 MB on disk). */
+export async function spark(): Promise<Spark> {
+  const folder = join(cacheFolder(), "spark");
+  const python = join(folder, "bin", "python");
+  const jar = join(cacheFolder(), "jars", "iceberg-spark-runtime-4.1_2.13-1.11.0.jar");
+  await ensure({
+    name: `Spark ${SPARK_VERSION}`,
+    version: `pyspark ${SPARK_VERSION}`,
+    marker: join(folder, ".done"),
+    verify: () =>
+      run([python, "-c", `import pyspark; assert pyspark.__version__ == "${SPARK_VERSION}"`]),
+    install: () => createVenv(folder, [`pyspark==${SPARK_VERSION}`]),
+  });
+  await ensure(mavenJar("Iceberg's Spark runtime", SPARK_ICEBERG, jar));
+  return { python, jar };
+}
+
+/** An S3 server that can be started: versitygw where Go is installed, else s3proxy (Java). */
+export type S3Server =
+  | { readonly kind: "versitygw"; readonly binary: string }
+  | { readonly kind: "s3proxy"; readonly jar: string };
+
+/** Installs an S3 server. */
+export async function s3Server(): Promise<S3Server> {
+  const binary = join(cacheFolder(), "bin", "versitygw");
+  const done = existsSync(`${binary}.done`);
+  if (done || existsSync(binary) || Bun.which("go") !== null) {
+    await ensure({
+      name: `versitygw ${VERSITYGW_VERSION}`,
+      version: `versitygw ${VERSITYGW_VERSION}`,
+      marker: `${binary}.done`,
+      verify: () => run([binary, "--version"]),
+      install: () =>
+        run(["go", "install", `github.com/versity/versitygw/cmd/versitygw@${VERSITYGW_VERSION}`], {
+          env: { GOBIN: dirname(binary), GOMAXPROCS: "1" },
+        }),
+    });
+    return { kind: "versitygw", binary };
+  }
+  const jar = join(cacheFolder(), "jars", `s3proxy-${S3PROXY_VERSION}.jar`);
+  const coordinates = `org.gaul:s3proxy:${S3PROXY_VERSION}:jar:jar-with-dependencies`;
+  await ensure(mavenJar("s3proxy", coordinates, jar));
+  return { kind: "s3proxy", jar };
+}
+
+function mavenJar(name: string, coordinates: string, jar: string): Item {
+  return {
+    name,
+    version: coordinates,
+    marker: `${jar}.done`,
+    verify: () => run(["python3", "-m", "zipfile", "-t", jar]),
+    install: async () => {
+      mkdirSync(dirname(jar), { recursive: true });
+      const part = `${jar}.folder`;
+      await run([
+        "mvn",
+        "-q",
+        "-B",
+        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+        `-Dartifact=${coordinates}`,
+        `-DoutputDirectory=${part}`,
+      ]);
+      const [file] = [...new Bun.Glob("*.jar").scanSync(part)];
+      if (file === undefined) throw new Error(`Maven copied no jar for ${coordinates}`);
+      await Bun.write(jar, Bun.file(join(part, file)));
+      rmSync(part, { recursive: true });
+    },
+  };
+}
+
+async function createVenv(folder: string, packages: readonly string[]): Promise<void> {
+  await run(["python3", "-m", "venv", "--clear", folder]);
+  await run([join(folder, "bin", "python"), "-m", "pip", "install", "-q", ...packages]);
+}
+
+async function ensure(item: Item): Promise<void> {
+  if (isDone(item)) return;
+  const lock = await locked(item.marker);
+  try {
+    if (isDone(item)) return;
+    const there = await works(item);
+    if (!there) {
+      const began = performance.now();
+      console.error(`installing ${item.name} into ${cacheFolder()} (once) ...`);
+      await item.install();
+      await item.verify();
+      console.error(
+        `installed ${item.name} in ${Math.round((performance.now() - began) / 1000)} s`,
+      );
+    }
+    writeFileSync(item.marker, item.version);
+  } finally {
+    lock.close();
+  }
+}
+
+function isDone({ marker, version }: Item): boolean {
+  return existsSync(marker) && readFileSync(marker, "utf8") === version;
+}
+
+/** Whether an unmarked item is usable; a marked one of another version never is. */
+async function works(item: Item): Promise<boolean> {
+  if (existsSync(item.marker)) return false;
+  try {
+    await item.verify();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function locked(marker: string): Promise<{ close(): void }> {
+  const folder = join(cacheFolder(), "locks");
+  mkdirSync(folder, { recursive: true });
+  const name = marker.slice(cacheFolder().length + 1).replaceAll("/", "-");
+  const lock = new Database(join(folder, `${name}.sqlite`), { create: true });
+  for (;;) {
+    try {
+      lock.run("BEGIN EXCLUSIVE");
+      return lock;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "SQLITE_BUSY")) throw error;
+    }
+    await Bun.sleep(250);
+  }
+}
+
+function brokerPom(): string {
+  const dependency = (group: string, artifact: string, version: string): string =>
+    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId>` +
+    `<version>${version}</version></dependency>`;
+  return `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>kafka-iceberg</groupId><artifactId>broker</artifactId><version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    ${dependency("org.apache.kafka", "kafka_2.13", KAFKA_VERSION)}
+    ${dependency("org.apache.kafka", "kafka-tools", KAFKA_VERSION)}
+    ${dependency("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION)}
+    ${dependency("org.apache.logging.log4j", "log4j-core", LOG4J_VERSION)}
+  </dependencies>
+</project>
+`;
+}
