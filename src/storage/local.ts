@@ -1,0 +1,255 @@
+/**
+ * Storage on a local disk: every object is written under a temporary name, synced, linked to its
+ * final name and made durable with its folders before a write resolves (SPEC 2.11, 2.12).
+ *
+ * Steps of a write: folders (each new one synced into its parent) -> create temporary file -> write
+ * -> fsync -> compare the size -> `link` to the final name -> `unlink` the temporary name -> fsync
+ * of the folder. `link` never overwrites, where `rename` would; of several writers one wins. A crash
+ * leaves at most a temporary file `.<name>.<uuid>.tmp`, which `list` hides and `abortUploads`
+ * removes; the uuid is the writer's `uploadId`.
+ */
+import { type Disk, type DiskFile, diskError, systemErrorCode } from "#base/disk.ts";
+import { fail } from "#base/errors.ts";
+import type { Random } from "#base/random.ts";
+import { createFolders, type Folders } from "./folders.ts";
+import { localPath, localPrefix } from "./location.ts";
+import type { ObjectInfo, ObjectWriter, Storage, StoredObject } from "./storage.ts";
+
+/** Bytes hashed and written at a time: half a millisecond of the event loop. */
+const CHUNK_BYTES = 1024 * 1024;
+
+const TEMPORARY = /^\.(.+)\.([0-9a-f-]{36})\.tmp$/;
+
+/** What local storage is built from. */
+export interface LocalStorageParts {
+  readonly disk: Disk;
+  readonly random: Random;
+}
+
+/** Opens the local disk as a storage for `/abs`, `file:/abs` and `file:///abs` locations. */
+export function createLocalStorage(parts: LocalStorageParts): Storage {
+  const { disk } = parts;
+  const folders = createFolders(disk);
+  const write = async (location: string, content: Uint8Array): Promise<StoredObject | null> => {
+    const upload = await startUpload(parts, folders, location);
+    try {
+      await upload.write(content);
+      return await upload.finish();
+    } catch (error) {
+      await upload.discard().catch(() => undefined);
+      throw error;
+    }
+  };
+  return {
+    put: async (location, content) => (await write(location, content)) ?? taken(location),
+    putIfAbsent: async (location, content) => (await write(location, content)) !== null,
+    writer: async (location) => writerOf(location, await startUpload(parts, folders, location)),
+    get: (location) => read(disk, location, 0, null),
+    getRange: (location, start, length) => read(disk, location, start, length),
+    head: async (location) => {
+      const path = localPath(location);
+      const found = await attempt("read", path, () => disk.stat(path));
+      if (found === null || found.kind !== "file") return null;
+      return { location, bytes: found.bytes, modifiedMs: found.modifiedMs };
+    },
+    remove: async (locations) => {
+      for (const location of locations) await removeFile(disk, localPath(location));
+    },
+    list: (prefix) => list(disk, localPrefix(prefix)),
+    abortUploads: async (uploads) => {
+      for (const upload of uploads) await removeTemporary(disk, upload.location, upload.uploadId);
+    },
+    close: async () => undefined,
+  };
+}
+
+/** One object on its way: a temporary file that gets its final name at the end. */
+interface Upload {
+  readonly id: string;
+  write(content: Uint8Array): Promise<void>;
+  /** Null when the final name is taken; the temporary file is gone in any case. */
+  finish(): Promise<StoredObject | null>;
+  discard(): Promise<void>;
+}
+
+async function startUpload(
+  parts: LocalStorageParts,
+  folders: Folders,
+  location: string,
+): Promise<Upload> {
+  const { disk } = parts;
+  const path = localPath(location);
+  const id = parts.random.uuid();
+  const temporary = temporaryPath(path, id);
+  const file = await createTemporary(disk, folders, temporary);
+  const hash = new Bun.CryptoHasher("sha256");
+  let bytes = 0;
+  let open = true;
+  const close = async (): Promise<void> => {
+    if (!open) return;
+    open = false;
+    await file.close();
+  };
+  return {
+    id,
+    write: (content) =>
+      attempt("write", path, async () => {
+        for (let at = 0; at < content.length; at += CHUNK_BYTES) {
+          const chunk = content.subarray(at, at + CHUNK_BYTES);
+          const written = file.write(chunk, bytes);
+          hash.update(chunk);
+          await written;
+          bytes += chunk.length;
+        }
+      }),
+    finish: async () => {
+      await attempt("sync", path, async () => {
+        await file.sync();
+        await compareSize(file, path, bytes);
+        await close();
+      });
+      const won = await attempt("create", path, () => linkUnlessTaken(disk, temporary, path));
+      await attempt("sync the folder of", path, async () => {
+        await disk.unlink(temporary);
+        if (won) await disk.syncDir(folderOf(path));
+      });
+      return won ? { location, bytes, sha256: hash.digest("hex") } : null;
+    },
+    discard: async () => {
+      await attempt("close", temporary, close);
+      await removeFile(disk, temporary);
+    },
+  };
+}
+
+/** A folder that somebody removed since it was made durable is made again, once. */
+async function createTemporary(disk: Disk, folders: Folders, temporary: string): Promise<DiskFile> {
+  await folders.make(folderOf(temporary));
+  try {
+    return await disk.create(temporary);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") throw diskError(error, "create", temporary);
+  }
+  folders.forget();
+  await folders.make(folderOf(temporary));
+  return attempt("create", temporary, () => disk.create(temporary));
+}
+
+async function compareSize(file: DiskFile, path: string, expected: number): Promise<void> {
+  const found = await file.size();
+  if (found === expected) return;
+  const sentence = `${path} has ${found} bytes after ${expected} were written`;
+  throw fail("storage_corrupt", sentence, { path, expected, found });
+}
+
+async function linkUnlessTaken(disk: Disk, temporary: string, path: string): Promise<boolean> {
+  try {
+    await disk.link(temporary, path);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function writerOf(location: string, upload: Upload): ObjectWriter {
+  return {
+    uploadId: upload.id,
+    write: (chunk) => upload.write(chunk),
+    close: async () => (await upload.finish()) ?? taken(location),
+    abort: () => upload.discard(),
+  };
+}
+
+function taken(location: string): never {
+  throw fail("storage_refused", `${location} exists already; objects are never overwritten`, {
+    location,
+  });
+}
+
+/** Reads a part of a file, or with a null length all of it. */
+async function read(
+  disk: Disk,
+  location: string,
+  start: number,
+  length: number | null,
+): Promise<Uint8Array> {
+  const path = localPath(location);
+  return attempt("read", path, async () => {
+    const file = await disk.open(path, "read");
+    try {
+      const wanted = length ?? (await file.size()) - start;
+      const bytes = await file.read(start, wanted);
+      if (bytes.length === wanted) return bytes;
+      const sentence = `${path} ends before byte ${start + wanted}`;
+      throw fail("storage_corrupt", sentence, { path, start, length: wanted });
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+async function removeFile(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.unlink(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") throw diskError(error, "remove", path);
+  }
+}
+
+/** Walks the folders below `prefix`; what disappears meanwhile is left out. */
+async function* list(
+  disk: Disk,
+  prefix: { readonly path: string; readonly location: string },
+): AsyncGenerator<ObjectInfo> {
+  const folders = [""];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const name of await names(disk, prefix.path + folder)) {
+      const found = await attempt("list", prefix.path, () =>
+        disk.stat(prefix.path + folder + name),
+      );
+      const location = prefix.location + folder + name;
+      if (found?.kind === "folder") folders.push(`${folder}${name}/`);
+      else if (found?.kind === "file" && !TEMPORARY.test(name))
+        yield { location, bytes: found.bytes, modifiedMs: found.modifiedMs };
+    }
+  }
+}
+
+async function names(disk: Disk, folder: string): Promise<string[]> {
+  try {
+    return await Array.fromAsync(disk.list(folder));
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return [];
+    throw diskError(error, "list", folder);
+  }
+}
+
+/** Removes one temporary file of `location`, or with an empty id all of them. */
+async function removeTemporary(disk: Disk, location: string, id: string): Promise<void> {
+  const path = localPath(location);
+  const folder = folderOf(path);
+  if (id !== "") return removeFile(disk, temporaryPath(path, id));
+  for (const name of await names(disk, folder)) {
+    if (TEMPORARY.exec(name)?.[1] === path.slice(folder.length + 1))
+      await removeFile(disk, `${folder}/${name}`);
+  }
+}
+
+function temporaryPath(path: string, id: string): string {
+  const folder = folderOf(path);
+  return `${folder}/.${path.slice(folder.length + 1)}.${id}.tmp`;
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}
+
+/** Runs disk operations and turns the system's errors into ours. */
+async function attempt<T>(action: string, path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw systemErrorCode(error) === "" ? error : diskError(error, action, path);
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * Object locations, as they stand in Iceberg metadata, taken apart. Text is never percent-decoded:
+ * Iceberg's locations are plain text, not URLs.
+ */
+import { fail } from "#base/errors.ts";
+
+/** `file:`, then nothing, or an empty host. */
+const LOCAL = /^(?:file:(?:\/\/)?)?(?=\/(?!\/))/;
+const S3 = /^(?:s3|s3a|s3n):\/\/([^/]+)\/?(.*)$/s;
+
+/** The scheme of a location in lower case; `file` when it has none. */
+export function schemeOf(location: string): string {
+  return /^([a-zA-Z][a-zA-Z0-9+.-]*):/.exec(location)?.[1]?.toLowerCase() ?? "file";
+}
+
+/** The absolute path of `/abs`, `file:/abs` or `file:///abs`. Throws `usage` for others. */
+export function localPath(location: string): string {
+  const match = LOCAL.exec(location);
+  if (match !== null) return location.slice(match[0].length);
+  throw fail("usage", `${location} is not an absolute path of this machine`, { location });
+}
+
+/** A folder as a path and as the location that its objects' locations begin with, both with `/`. */
+export function localPrefix(prefix: string): { path: string; location: string } {
+  const location = prefix.endsWith("/") ? prefix : `${prefix}/`;
+  return { path: localPath(location), location };
+}
+
+/** Bucket and key of `s3://bucket/key` (also `s3a`, `s3n`). Throws `usage` for others. */
+export function s3Address(location: string): { bucket: string; key: string } {
+  const match = S3.exec(location);
+  if (match !== null) return { bucket: match[1] ?? "", key: match[2] ?? "" };
+  throw fail("usage", `${location} is not of the form s3://bucket/key`, { location });
+}
