@@ -41,7 +41,8 @@ interface Item {
 
 /** The cache folder. */
 export function cacheFolder(): string {
-  return process.env["KAFKA_ICEBERG_CACHE"] ?? join(homedir(), ".cache", "kafka-iceberg");
+  const { KAFKA_ICEBERG_CACHE } = process.env;
+  return KAFKA_ICEBERG_CACHE ?? join(homedir(), ".cache", "kafka-iceberg");
 }
 
 /** Installs the Kafka broker's jars (Maven, 55 MB); returns the Java class path. */

@@ -149,7 +149,7 @@ export async function accepts(port: number): Promise<boolean> {
 
 /** A new folder for one run, below `$KAFKA_ICEBERG_TMP` or the system's temporary folder. */
 export async function temporaryFolder(name: string): Promise<string> {
-  const root = process.env["KAFKA_ICEBERG_TMP"] ?? tmpdir();
+  const { KAFKA_ICEBERG_TMP: root = tmpdir() } = process.env;
   mkdirSync(root, { recursive: true });
   return mkdtemp(join(root, `kafka-iceberg-${name}-`));
 }

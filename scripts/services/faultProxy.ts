@@ -1,0 +1,224 @@
+/**
+ * A TCP proxy that makes the three outcomes of a remote write happen on purpose.
+ *
+ * `swallow` is the one that matters: the request reaches the target and is applied, the caller sees
+ * a dropped socket (SPEC section 2.4, "unknown"). The mode can be switched while connections live.
+ */
+import type { Socket, TCPSocketListener } from "bun";
+
+/**
+ * What happens to bytes. With `match`, only to a connection from the request on whose first bytes
+ * (as Latin-1 text) match, e.g. `/^PUT .*metadata\.json/`.
+ */
+export type FaultMode =
+  /** Both ways, unchanged. */
+  | { readonly kind: "pass" }
+  /** Requests pass; the first byte of an answer closes the caller's socket instead. */
+  | { readonly kind: "swallow"; readonly match?: RegExp }
+  /** Requests are held for `ms`, or until the mode changes; answers pass. */
+  | { readonly kind: "stall"; readonly ms?: number; readonly match?: RegExp }
+  /** New connections and new requests are closed at once; nothing reaches the target. */
+  | { readonly kind: "refuse" };
+
+/** A running proxy. */
+export interface FaultProxy {
+  readonly port: number;
+  /** Switches the mode for all connections, and lets go of what is held, in order. */
+  set(mode: FaultMode): void;
+  readonly counters: FaultCounters;
+  stop(): void;
+}
+
+/** What the proxy has done since its start. */
+export interface FaultCounters {
+  connections: number;
+  bytesToTarget: number;
+  bytesToCaller: number;
+  swallowed: number;
+  stalled: number;
+  refused: number;
+}
+
+interface Link {
+  readonly caller: Pipe;
+  target: Pipe | undefined;
+  /** Requests not yet sent to the target: held, or its connection is not open yet. */
+  readonly held: Buffer[];
+  /** A request on this connection matched the present mode. */
+  matched: boolean;
+}
+
+/** A socket and what it could not take yet. */
+interface Pipe {
+  readonly socket: Socket<Link>;
+  readonly waiting: Buffer[];
+  ending: boolean;
+}
+
+/** Starts a proxy on a free loopback port in front of `target` (`host:port`). */
+export function startFaultProxy(target: string): FaultProxy {
+  const links = new Set<Link>();
+  const counters: FaultCounters = {
+    connections: 0,
+    bytesToTarget: 0,
+    bytesToCaller: 0,
+    swallowed: 0,
+    stalled: 0,
+    refused: 0,
+  };
+  let mode: FaultMode = { kind: "pass" };
+  const close = (link: Link): void => {
+    links.delete(link);
+    link.caller.socket.terminate();
+    link.target?.socket.terminate();
+  };
+  const request = (link: Link, bytes: Buffer): void => {
+    if (mode.kind === "refuse") {
+      counters.refused++;
+      close(link);
+      return;
+    }
+    link.matched ||= matches(mode, bytes);
+    link.held.push(Buffer.from(bytes));
+    if (mode.kind !== "stall" || !link.matched) {
+      release(link, counters);
+      return;
+    }
+    counters.stalled++;
+    if (mode.ms !== undefined) setTimeout(() => release(link, counters), mode.ms);
+  };
+  const answer = (link: Link, bytes: Buffer): void => {
+    if (mode.kind === "swallow" && link.matched) {
+      counters.swallowed++;
+      close(link);
+      return;
+    }
+    counters.bytesToCaller += bytes.length;
+    send(link.caller, bytes);
+  };
+  const listener = listen(target, {
+    opened: (link) => {
+      counters.connections++;
+      links.add(link);
+      if (mode.kind !== "refuse") return true;
+      counters.refused++;
+      close(link);
+      return false;
+    },
+    connected: (link) => {
+      if (mode.kind !== "stall" || !link.matched) release(link, counters);
+    },
+    request,
+    answer,
+    closed: (link) => links.delete(link),
+  });
+  return {
+    port: listener.port,
+    counters,
+    set: (next) => {
+      mode = next;
+      for (const link of links) {
+        link.matched = false;
+        release(link, counters);
+      }
+    },
+    stop: () => {
+      listener.stop(true);
+      for (const link of links) close(link);
+    },
+  };
+}
+
+function matches(mode: FaultMode, request: Buffer): boolean {
+  const match = "match" in mode ? mode.match : undefined;
+  return match === undefined || match.test(request.toString("latin1", 0, 2048));
+}
+
+interface LinkEvents {
+  opened(link: Link): boolean;
+  connected(link: Link): void;
+  request(link: Link, bytes: Buffer): void;
+  answer(link: Link, bytes: Buffer): void;
+  closed(link: Link): void;
+}
+
+function listen(target: string, events: LinkEvents): TCPSocketListener<Link> {
+  return Bun.listen<Link>({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open: (socket) => {
+        const link: Link = { caller: pipe(socket), target: undefined, held: [], matched: false };
+        socket.data = link;
+        if (events.opened(link)) void connect(target, link, events);
+      },
+      data: (socket, bytes) => events.request(socket.data, bytes),
+      drain: (socket) => flush(socket.data.caller),
+      close: ({ data: link }) => {
+        events.closed(link);
+        if (link.target !== undefined) end(link.target);
+      },
+      error: () => {},
+    },
+  });
+}
+
+async function connect(target: string, link: Link, events: LinkEvents): Promise<void> {
+  const [hostname = "", port] = target.split(":");
+  try {
+    await Bun.connect<Link>({
+      hostname,
+      port: Number(port),
+      data: link,
+      socket: {
+        open: (socket) => {
+          link.target = pipe(socket);
+          events.connected(link);
+        },
+        data: (_, bytes) => events.answer(link, bytes),
+        drain: () => {
+          if (link.target !== undefined) flush(link.target);
+        },
+        close: () => end(link.caller),
+        error: () => {},
+      },
+    });
+  } catch {
+    link.caller.socket.terminate();
+  }
+}
+
+function release(link: Link, counters: FaultCounters): void {
+  if (link.target === undefined) return;
+  for (const bytes of link.held.splice(0)) {
+    counters.bytesToTarget += bytes.length;
+    send(link.target, bytes);
+  }
+}
+
+function pipe(socket: Socket<Link>): Pipe {
+  return { socket, waiting: [], ending: false };
+}
+
+function send(to: Pipe, bytes: Buffer): void {
+  to.waiting.push(Buffer.from(bytes));
+  flush(to);
+}
+
+function flush(to: Pipe): void {
+  for (let next = to.waiting[0]; next !== undefined; next = to.waiting[0]) {
+    const sent = to.socket.write(next);
+    if (sent < 0) return;
+    if (sent < next.length) {
+      to.waiting[0] = next.subarray(sent);
+      return;
+    }
+    to.waiting.shift();
+  }
+  if (to.ending) to.socket.end();
+}
+
+function end(to: Pipe): void {
+  to.ending = true;
+  flush(to);
+}
