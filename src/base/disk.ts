@@ -98,6 +98,19 @@ export function diskError(error: unknown, action: string, path: string): AppErro
   }
 }
 
+/** Runs disk operations; system errors become ours by {@link diskError}, others pass. */
+export async function onDisk<T>(
+  action: string,
+  path: string,
+  run: () => Promise<T> | T,
+): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw systemErrorCode(error) === "" ? error : diskError(error, action, path);
+  }
+}
+
 /** The machine's file system. */
 export const systemDisk: Disk = {
   create: async (path) => openFile(await open(path, "wx+")),

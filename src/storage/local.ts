@@ -8,10 +8,10 @@
  * leaves at most a temporary file `.<name>.<uuid>.tmp`, which `list` hides and `abortUploads`
  * removes; the uuid is the writer's `uploadId`.
  */
-import { type Disk, type DiskFile, diskError, systemErrorCode } from "#base/disk.ts";
+import { type Disk, type DiskFile, diskError, onDisk, systemErrorCode } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
+import { createFolders, type Folders } from "#base/folders.ts";
 import type { Random } from "#base/random.ts";
-import { createFolders, type Folders } from "./folders.ts";
 import { localPath, localPrefix } from "./location.ts";
 import type { ObjectInfo, ObjectWriter, Storage, StoredObject } from "./storage.ts";
 
@@ -48,7 +48,7 @@ export function createLocalStorage(parts: LocalStorageParts): Storage {
     getRange: (location, start, length) => read(disk, location, start, length),
     head: async (location) => {
       const path = localPath(location);
-      const found = await attempt("read", path, () => disk.stat(path));
+      const found = await onDisk("read", path, () => disk.stat(path));
       if (found === null || found.kind !== "file") return null;
       return { location, bytes: found.bytes, modifiedMs: found.modifiedMs };
     },
@@ -93,7 +93,7 @@ async function startUpload(
   return {
     id,
     write: (content) =>
-      attempt("write", path, async () => {
+      onDisk("write", path, async () => {
         for (let at = 0; at < content.length; at += CHUNK_BYTES) {
           const chunk = content.subarray(at, at + CHUNK_BYTES);
           const written = file.write(chunk, bytes);
@@ -103,20 +103,20 @@ async function startUpload(
         }
       }),
     finish: async () => {
-      await attempt("sync", path, async () => {
+      await onDisk("sync", path, async () => {
         await file.sync();
         await compareSize(file, path, bytes);
         await close();
       });
-      const won = await attempt("create", path, () => linkUnlessTaken(disk, temporary, path));
-      await attempt("sync the folder of", path, async () => {
+      const won = await onDisk("create", path, () => linkUnlessTaken(disk, temporary, path));
+      await onDisk("sync the folder of", path, async () => {
         await disk.unlink(temporary);
         if (won) await disk.syncDir(folderOf(path));
       });
       return won ? { location, bytes, sha256: hash.digest("hex") } : null;
     },
     discard: async () => {
-      await attempt("close", temporary, close);
+      await onDisk("close", temporary, close);
       await removeFile(disk, temporary);
     },
   };
@@ -132,7 +132,7 @@ async function createTemporary(disk: Disk, folders: Folders, temporary: string):
   }
   folders.forget();
   await folders.make(folderOf(temporary));
-  return attempt("create", temporary, () => disk.create(temporary));
+  return onDisk("create", temporary, () => disk.create(temporary));
 }
 
 async function compareSize(file: DiskFile, path: string, expected: number): Promise<void> {
@@ -175,7 +175,7 @@ async function read(
   length: number | null,
 ): Promise<Uint8Array> {
   const path = localPath(location);
-  return attempt("read", path, async () => {
+  return onDisk("read", path, async () => {
     const file = await disk.open(path, "read");
     try {
       const wanted = length ?? (await file.size()) - start;
@@ -205,9 +205,7 @@ async function* list(
   const folders = [""];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const name of await names(disk, prefix.path + folder)) {
-      const found = await attempt("list", prefix.path, () =>
-        disk.stat(prefix.path + folder + name),
-      );
+      const found = await onDisk("list", prefix.path, () => disk.stat(prefix.path + folder + name));
       const location = prefix.location + folder + name;
       if (found?.kind === "folder") folders.push(`${folder}${name}/`);
       else if (found?.kind === "file" && !TEMPORARY.test(name))
@@ -243,13 +241,4 @@ function temporaryPath(path: string, id: string): string {
 
 function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
-}
-
-/** Runs disk operations and turns the system's errors into ours. */
-async function attempt<T>(action: string, path: string, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    throw systemErrorCode(error) === "" ? error : diskError(error, action, path);
-  }
 }

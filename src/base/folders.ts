@@ -5,7 +5,7 @@
  * folder counts as durable only after *this* process has synced its parent. Each folder costs that
  * once per process; concurrent callers share the work.
  */
-import { type Disk, diskError, systemErrorCode } from "#base/disk.ts";
+import { type Disk, diskError, systemErrorCode } from "./disk.ts";
 
 /** Folders known to be durable. */
 export interface Folders {

@@ -1,0 +1,240 @@
+/**
+ * Opens the transaction log: finds what is there, cuts a torn tail, and appends (SPEC section 8).
+ *
+ * One writer loop takes what is queued, numbers it, writes it with one call and syncs once for all
+ * (group commit). Sequence numbers are given when written, so a failed write leaves no gap. After
+ * every `checkpointIntervalEntries` or `checkpointIntervalMs` a Checkpoint with the open flushes
+ * follows; then segments before it that are older than `retentionMs` are removed.
+ *
+ * Damage elsewhere than at the end is reported and skipped, and opening goes on: the log is not the
+ * truth for offsets, so what is lost here makes a restart leave files to the orphan cleaner, no more
+ * (decision 0062).
+ */
+import type { Clock } from "#base/clock.ts";
+import { type Disk, onDisk } from "#base/disk.ts";
+import { describe, fail } from "#base/errors.ts";
+import { createFolders } from "#base/folders.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Logger } from "#base/log.ts";
+import { Appender } from "./appender.ts";
+import { type EncodedEntry, encodeEntry } from "./entries.ts";
+import { encodeFrame, type FrameScan } from "./frames.ts";
+import type { LogEntry, LoggedEntry, LogSync, TransactionLog } from "./log.ts";
+import { OpenFlushes } from "./recover.ts";
+import { listSegments, readClosedSegment, readLiveSegment, type Segment } from "./segments.ts";
+
+/** Settings of the log; `[transaction_log]` of SPEC section 4. */
+export interface TransactionLogOptions {
+  /** Absolute path; created when missing. */
+  readonly dir: string;
+  readonly sync: LogSync;
+  /** A segment that has reached this size is followed by a new one. Default: 8 MiB. */
+  readonly segmentBytes?: number;
+  readonly checkpointIntervalEntries: number;
+  readonly checkpointIntervalMs: number;
+  /** Closed segments stay at least this long. */
+  readonly retentionMs: number;
+}
+
+/** What the log is built from. */
+export interface TransactionLogParts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Opens the log of a folder that this process has locked ({@link openStateDir}). Throws `state`
+ * when a newer release wrote it, and the disk's errors.
+ */
+export async function openTransactionLog(
+  options: TransactionLogOptions,
+  parts: TransactionLogParts,
+): Promise<TransactionLog> {
+  const { dir } = options;
+  await createFolders(parts.disk).make(dir);
+  const found = await readBack(dir, parts);
+  const position = await cutTail(found, parts);
+  const appender = await Appender.open(
+    parts.disk,
+    {
+      dir,
+      segmentBytes: options.segmentBytes ?? LIMITS.logSegmentBytes,
+      syncs: options.sync !== "never",
+    },
+    found.last ?? { number: 0, path: dir },
+    position,
+  );
+  return createLog(options, parts, appender, found.entries);
+}
+
+interface Found {
+  /** From the last checkpoint on. */
+  readonly entries: readonly LoggedEntry[];
+  readonly last: Segment | null;
+  readonly lastScan: FrameScan | null;
+}
+
+/** Reads segments from the newest back to one that holds a checkpoint. */
+async function readBack(dir: string, parts: TransactionLogParts): Promise<Found> {
+  const segments = await listSegments(parts.disk, dir);
+  const last = segments.at(-1) ?? null;
+  const scans: FrameScan[] = [];
+  for (const segment of segments.reverse()) {
+    const scan =
+      segment === last
+        ? await readLiveSegment(parts.disk, segment, 0)
+        : await readClosedSegment(parts.disk, segment);
+    report(scan, segment, segment === last, parts.log);
+    scans.unshift(scan);
+    if (scan.entries.some(({ entry }) => entry.type === "Checkpoint")) break;
+  }
+  const all = scans.flatMap((scan) => scan.entries);
+  const start = all.findLastIndex(({ entry }) => entry.type === "Checkpoint");
+  return { entries: all.slice(Math.max(0, start)), last, lastScan: scans.at(-1) ?? null };
+}
+
+function report(scan: FrameScan, segment: Segment, isLast: boolean, log: Logger): void {
+  const tail = scan.tail === null || isLast ? [] : [scan.tail];
+  for (const damage of [...scan.damages, ...tail])
+    log.log("error", "The transaction log is damaged; this part of it is not used", {
+      path: segment.path,
+      ...damage,
+    });
+}
+
+/** Where to append in the newest segment; null when a new one must begin. */
+async function cutTail(found: Found, parts: TransactionLogParts): Promise<number | null> {
+  const { last, lastScan } = found;
+  if (last === null || lastScan === null || lastScan.end === 0) return null;
+  const { tail, end } = lastScan;
+  if (tail === null) return end;
+  parts.log.log("warn", "The transaction log ends in a torn entry, which is cut off", {
+    path: last.path,
+    ...tail,
+  });
+  await onDisk("repair", last.path, async () => {
+    const file = await parts.disk.open(last.path, "write");
+    try {
+      await file.truncate(end);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  });
+  return end;
+}
+
+interface Queued {
+  readonly entry: LogEntry;
+  readonly encoded: EncodedEntry;
+  readonly timeMs: number;
+  readonly sync: boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function createLog(
+  options: TransactionLogOptions,
+  parts: TransactionLogParts,
+  appender: Appender,
+  recovered: readonly LoggedEntry[],
+): TransactionLog {
+  const open = new OpenFlushes();
+  for (const { entry } of recovered) open.apply(entry);
+  let nextSequence = (recovered.at(-1)?.sequence ?? 0n) + 1n;
+  let entriesSince = recovered.length;
+  let checkpointMs = parts.clock.monotonicMs();
+  let queue: Queued[] = [];
+  let pump: Promise<void> | null = null;
+  let isClosed = false;
+
+  const write = async (encoded: readonly EncodedEntry[], times: number[], sync: boolean) => {
+    const first = nextSequence;
+    const frames = encoded.map((entry, at) =>
+      encodeFrame(entry, first + BigInt(at), times[at] ?? 0),
+    );
+    await appender.append(Buffer.concat(frames), first, sync);
+    nextSequence = first + BigInt(encoded.length);
+  };
+
+  const writeBatch = async (batch: readonly Queued[]): Promise<void> => {
+    const wanted = batch.some((item) => item.sync);
+    const sync = options.sync === "always" || (options.sync === "commit" && wanted);
+    try {
+      await write(
+        batch.map((item) => item.encoded),
+        batch.map((item) => item.timeMs),
+        sync,
+      );
+    } catch (error) {
+      for (const item of batch) item.reject(error);
+      return;
+    }
+    for (const item of batch) open.apply(item.entry);
+    for (const item of batch) item.resolve();
+    entriesSince += batch.length;
+  };
+
+  const checkpointIfDue = async (): Promise<void> => {
+    const elapsedMs = parts.clock.monotonicMs() - checkpointMs;
+    const isDue =
+      entriesSince >= options.checkpointIntervalEntries ||
+      (entriesSince > 0 && elapsedMs >= options.checkpointIntervalMs);
+    if (!isDue) return;
+    entriesSince = 0;
+    checkpointMs = parts.clock.monotonicMs();
+    try {
+      const checkpoint = encodeEntry({ type: "Checkpoint", open: open.entries });
+      await write([checkpoint], [parts.clock.nowMs()], options.sync !== "never");
+      await dropOldSegments(options, parts, appender.segment);
+    } catch (error) {
+      parts.log.log("warn", "No checkpoint of the transaction log; it is tried again later", {
+        reason: describe(error),
+      });
+    }
+  };
+
+  const drain = async (): Promise<void> => {
+    while (queue.length > 0) {
+      const batch = queue;
+      queue = [];
+      await writeBatch(batch);
+      await checkpointIfDue();
+    }
+    pump = null;
+  };
+
+  return {
+    recovered,
+    append: async (entry, sync = false) => {
+      if (isClosed) throw fail("state", "The transaction log is closed");
+      const encoded = encodeEntry(entry);
+      const timeMs = parts.clock.nowMs();
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      queue.push({ entry, encoded, timeMs, sync, resolve, reject });
+      pump ??= drain();
+      await promise;
+    },
+    close: async () => {
+      isClosed = true;
+      await pump;
+      await appender.close();
+    },
+  };
+}
+
+/** Removes segments before `current`, which holds a checkpoint, once they are old enough. */
+async function dropOldSegments(
+  options: TransactionLogOptions,
+  parts: TransactionLogParts,
+  current: Segment,
+): Promise<void> {
+  const oldestMs = parts.clock.nowMs() - options.retentionMs;
+  for (const segment of await listSegments(parts.disk, options.dir)) {
+    if (segment.number >= current.number) return;
+    const found = await onDisk("read", segment.path, () => parts.disk.stat(segment.path));
+    if (found !== null && found.modifiedMs < oldestMs)
+      await onDisk("remove", segment.path, () => parts.disk.unlink(segment.path));
+  }
+}
