@@ -1,0 +1,114 @@
+/**
+ * The metadata of a new, empty table (Iceberg spec, "Table Metadata"; defaults of SPEC section 4).
+ */
+import { fail } from "#base/errors.ts";
+import { childFields, type Field, isPrimitive, type Schema, type Type } from "#columns/schema.ts";
+import { checkSchemaFormat } from "./formatRules.ts";
+import type { PartitionSpec, SortOrder, TableMetadata } from "./metadata.ts";
+import { DELETE_AFTER_COMMIT } from "./properties.ts";
+
+/** Partition field ids begin above it. */
+export const PARTITION_FIELD_ID_NONE = 999;
+
+/** A table without partitions. */
+export const UNPARTITIONED: PartitionSpec = { specId: 0, fields: [] };
+
+/** A table without sort order. */
+export const UNSORTED: SortOrder = { orderId: 0, fields: [] };
+
+/** What a new table is made from. */
+export interface NewTable {
+  readonly uuid: string;
+  /** Root folder, without a slash at its end: `Catalog.defaultLocation`. */
+  readonly location: string;
+  /** From {@link freshSchema}. */
+  readonly schema: Schema;
+  /** From `partitionSpecOf`; default unpartitioned. */
+  readonly spec?: PartitionSpec;
+  /** Default unsorted. */
+  readonly sortOrder?: SortOrder;
+  readonly formatVersion: 2 | 3;
+  /** Added to our defaults, which they override. */
+  readonly properties: Readonly<Record<string, string>>;
+  readonly timestampMs: number;
+}
+
+/**
+ * Builds the metadata of an empty table.
+ * Throws `table_schema` for columns that the format version cannot hold.
+ */
+export function newTableMetadata(table: NewTable): TableMetadata {
+  checkSchemaFormat(table.schema, table.formatVersion);
+  const spec = { ...(table.spec ?? UNPARTITIONED), specId: 0 };
+  const fields = table.sortOrder?.fields ?? [];
+  const sortOrder = fields.length === 0 ? UNSORTED : { orderId: 1, fields };
+  return {
+    formatVersion: table.formatVersion,
+    tableUuid: table.uuid,
+    location: table.location,
+    lastSequenceNumber: 0n,
+    lastUpdatedMs: table.timestampMs,
+    lastColumnId: lastFieldId(table.schema.fields),
+    schemas: [{ ...table.schema, schemaId: 0 }],
+    currentSchemaId: 0,
+    partitionSpecs: [spec],
+    defaultSpecId: 0,
+    lastPartitionId: Math.max(PARTITION_FIELD_ID_NONE, ...spec.fields.map((f) => f.fieldId)),
+    properties: { [DELETE_AFTER_COMMIT]: "true", ...table.properties },
+    currentSnapshotId: null,
+    snapshots: [],
+    snapshotLog: [],
+    metadataLog: [],
+    sortOrders: [sortOrder],
+    defaultSortOrderId: sortOrder.orderId,
+    refs: {},
+    nextRowId: table.formatVersion === 3 ? 0n : null,
+    unknown: {},
+  };
+}
+
+/**
+ * A schema with field ids assigned afresh from 1, as Java does it: all fields of a struct, then
+ * the fields inside each. Ids of `fields` are ignored.
+ * Throws `table_schema` for names that appear twice in one struct.
+ */
+export function freshSchema(fields: readonly Field[]): Schema {
+  let last = 0;
+  const numbered = (siblings: readonly Field[], path: string): Field[] => {
+    checkNames(siblings, path);
+    const withIds = siblings.map((field) => {
+      last++;
+      return { ...field, id: last };
+    });
+    return withIds.map((field) => ({ ...field, type: inside(field.type, path + field.name) }));
+  };
+  const inside = (type: Type, path: string): Type => {
+    if (isPrimitive(type)) return type;
+    const children = numbered(childFields(type), `${path}.`);
+    const [first, second] = children;
+    if (type.kind === "list" && first !== undefined) return { kind: "list", element: first };
+    if (type.kind === "map" && first !== undefined && second !== undefined) {
+      return { kind: "map", key: first, value: second };
+    }
+    return { kind: "struct", fields: children };
+  };
+  return { schemaId: 0, fields: numbered(fields, ""), identifierFieldIds: [] };
+}
+
+function checkNames(siblings: readonly Field[], path: string): void {
+  const names = new Set<string>();
+  for (const { name } of siblings) {
+    if (names.has(name)) {
+      throw fail("table_schema", `Column ${path}${name} appears twice`, { column: path + name });
+    }
+    names.add(name);
+  }
+}
+
+/** The highest field id in use, nested ones included; 0 for none. */
+export function lastFieldId(fields: readonly Field[]): number {
+  return fields.reduce(
+    (last, field) => Math.max(last, field.id, lastFieldId(childFields(field.type))),
+    0,
+  );
+}
