@@ -1,0 +1,291 @@
+/**
+ * Keys against each other: combinations that cannot mean anything, before anything is connected.
+ */
+import type { AppConfig, PipelineConfig } from "./config.ts";
+import { parseFields } from "./fieldType.ts";
+import type { PipelineValues, ProcessValues } from "./keys.ts";
+import type { Problem } from "./problems.ts";
+
+/** Collects problems of one scope (the process or one pipeline). */
+interface Scope<Values> {
+  readonly values: Values;
+  /** True when the key was set, not defaulted. */
+  isSet(key: keyof Values & string): boolean;
+  report(key: keyof Values & string, problem: string): void;
+}
+
+/** All impossible combinations of a configuration. */
+export function checkCombinations(config: AppConfig): Problem[] {
+  const problems: Problem[] = [];
+  checkProcess(scopeOf<ProcessValues>(config, config, problems));
+  for (const pipeline of config.pipelines) {
+    const scope = scopeOf<PipelineValues>(config, pipeline, problems);
+    for (const check of PIPELINE_CHECKS) check(scope);
+  }
+  checkNames(config, problems);
+  return problems;
+}
+
+function scopeOf<Values>(
+  config: AppConfig,
+  { values, origins }: { readonly values: Values; readonly origins: ReadonlyMap<string, string> },
+  problems: Problem[],
+): Scope<Values> {
+  return {
+    values,
+    isSet: (key) => origins.has(key),
+    report: (key, problem) => {
+      const where = origins.get(key) ?? config.file;
+      const known = problems.some(
+        (p) => p.where === where && p.key === key && p.problem === problem,
+      );
+      if (!known) problems.push({ where, key, problem, near: null });
+    },
+  };
+}
+
+const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
+  checkTopics,
+  checkStart,
+  checkGroup,
+  checkSasl,
+  checkSsl,
+  checkSchema,
+  checkWrite,
+  checkPartitioning,
+  checkStorage,
+];
+
+function checkTopics({ values, isSet, report }: Scope<PipelineValues>): void {
+  const forms = ["kafka.topic", "kafka.topics", "kafka.topic_pattern"] as const;
+  const set = forms.filter(isSet);
+  if (set.length > 1)
+    report(set[1] ?? forms[1], `excludes ${set[0]}: one of them names the topics`);
+  if (values["kafka.topics"]?.length === 0) report("kafka.topics", "must name at least one topic");
+  const pattern = values["kafka.topic_pattern"];
+  if (pattern === null) return;
+  try {
+    RegExp(pattern);
+  } catch {
+    report("kafka.topic_pattern", "is not a regular expression");
+  }
+}
+
+function checkStart({ values, report }: Scope<PipelineValues>): void {
+  const reset = values["kafka.auto_offset_reset"];
+  const timestamp = values["kafka.start_timestamp"];
+  if (reset === "timestamp" && timestamp === null) {
+    report("kafka.auto_offset_reset", '"timestamp" needs kafka.start_timestamp');
+  }
+  if (timestamp === null) return;
+  if (reset !== "timestamp") {
+    report("kafka.start_timestamp", 'needs kafka.auto_offset_reset = "timestamp"');
+  }
+  const zoned = /(Z|[+-]\d\d:?\d\d)$/.test(timestamp);
+  if (!zoned || Number.isNaN(Date.parse(timestamp))) {
+    report("kafka.start_timestamp", "must be a time with a zone, e.g. 2026-01-01T00:00:00Z");
+  }
+}
+
+function checkGroup({ values, isSet, report }: Scope<PipelineValues>): void {
+  const session = values["kafka.session_timeout_ms"];
+  if (isSet("kafka.heartbeat_interval_ms") && values["kafka.heartbeat_interval_ms"] * 3 > session) {
+    report(
+      "kafka.heartbeat_interval_ms",
+      `must be at most a third of session_timeout_ms (${session})`,
+    );
+  }
+  if (isSet("kafka.rebalance_timeout_ms") && values["kafka.rebalance_timeout_ms"] < session) {
+    report("kafka.rebalance_timeout_ms", `must be at least session_timeout_ms (${session})`);
+  }
+  for (const section of ["kafka", "storage"] as const) {
+    const delay = values[`${section}.max_delay_ms`];
+    if (values[`${section}.base_delay_ms`] > delay) {
+      report(`${section}.base_delay_ms`, `must be at most ${section}.max_delay_ms (${delay})`);
+    }
+  }
+}
+
+function checkSasl({ values, isSet, report }: Scope<PipelineValues>): void {
+  const mechanism = values["kafka.sasl.mechanism"];
+  if (mechanism === null) {
+    const keys = ["username", "password", "token_endpoint", "client_id", "client_secret"] as const;
+    const set = keys.find((key) => isSet(`kafka.sasl.${key}`));
+    if (set !== undefined) report(`kafka.sasl.${set}`, "needs kafka.sasl.mechanism");
+    return;
+  }
+  const needed = {
+    plain: ["username", "password"],
+    "scram-sha-256": ["username", "password"],
+    "scram-sha-512": ["username", "password"],
+    oauthbearer: ["token_endpoint", "client_id", "client_secret"],
+    "aws-msk-iam": [],
+  } as const;
+  for (const key of needed[mechanism]) {
+    if (values[`kafka.sasl.${key}`] === null) {
+      report("kafka.sasl.mechanism", `"${mechanism}" needs kafka.sasl.${key}`);
+    }
+  }
+}
+
+function checkSsl({ values, isSet, report }: Scope<PipelineValues>): void {
+  const hasCert = values["kafka.ssl.cert_file"] !== null;
+  const hasKey = values["kafka.ssl.key_file"] !== null;
+  if (hasCert && !hasKey) report("kafka.ssl.cert_file", "needs kafka.ssl.key_file");
+  if (hasKey && !hasCert) report("kafka.ssl.key_file", "needs kafka.ssl.cert_file");
+  if (isSet("kafka.ssl.key_password") && !hasKey) {
+    report("kafka.ssl.key_password", "needs kafka.ssl.key_file");
+  }
+  const others = ["ca_file", "cert_file", "key_file", "server_name"] as const;
+  const other = others.find((key) => isSet(`kafka.ssl.${key}`));
+  if (isSet("kafka.ssl.enabled") && !values["kafka.ssl.enabled"] && other !== undefined) {
+    report("kafka.ssl.enabled", `is false, but kafka.ssl.${other} is set`);
+  }
+}
+
+function checkSchema({ values, isSet, report }: Scope<PipelineValues>): void {
+  const fields = values["schema.fields"];
+  const declared = fields !== null || values["schema.file"] !== null;
+  if (fields !== null && values["schema.file"] !== null) {
+    report("schema.file", "excludes schema.fields: one of them declares the columns");
+  }
+  const format = values["source.format"];
+  if (declared && (format === "string" || format === "bytes")) {
+    const key = fields === null ? "schema.file" : "schema.fields";
+    report(key, `source.format = "${format}" has one column, value; it takes no declared columns`);
+  }
+  if (isSet("schema.infer") && !values["schema.infer"] && !declared && format === "json") {
+    report("schema.infer", "is false, but neither schema.fields nor schema.file declares columns");
+  }
+  if (fields !== null) {
+    const parsed = parseFields(fields);
+    if ("problem" in parsed) report("schema.fields", parsed.problem);
+  }
+}
+
+function checkWrite({ values, report }: Scope<PipelineValues>): void {
+  const codec = values["iceberg.write.compression"];
+  const level = values["iceberg.write.compression_level"];
+  const levels = { zstd: 22, gzip: 9, brotli: 11, none: null, snappy: null, lz4: null }[codec];
+  if (level !== null && levels === null) {
+    report("iceberg.write.compression_level", `${codec} has no levels`);
+  } else if (level !== null && levels !== null && level > levels) {
+    report("iceberg.write.compression_level", `${codec} has levels up to ${levels}, is ${level}`);
+  }
+}
+
+function checkPartitioning({ values, isSet, report }: Scope<PipelineValues>): void {
+  const strategy = values["partitioning.partition_strategy"];
+  if (isSet("partitioning.spec") && isSet("partitioning.partition_strategy")) {
+    report("partitioning.spec", "excludes partitioning.partition_strategy");
+    return;
+  }
+  const needed = {
+    identity: ["identity.field"],
+    bucket: ["bucket.field", "bucket.num_buckets"],
+    truncate: ["truncate.field", "truncate.width"],
+  } as const;
+  const keys = strategy in needed ? needed[strategy as keyof typeof needed] : [];
+  for (const key of keys) {
+    if (values[`partitioning.${key}`] === null) {
+      report("partitioning.partition_strategy", `"${strategy}" needs partitioning.${key}`);
+    }
+  }
+  const interval = values["partitioning.time_based.interval"];
+  const means: string | null =
+    interval && { hour: "hourly", day: "daily", month: "monthly", year: "yearly" }[interval];
+  const timeBased = ["hourly", "daily", "monthly", "yearly"].includes(strategy);
+  if (timeBased && means !== null && means !== strategy) {
+    report("partitioning.time_based.interval", `disagrees with partition_strategy = "${strategy}"`);
+  }
+}
+
+function checkStorage({ values, report }: Scope<PipelineValues>): void {
+  const id = values["storage.s3.access_key_id"];
+  const secret = values["storage.s3.secret_access_key"];
+  if (id !== null && secret === null) {
+    report("storage.s3.access_key_id", "needs storage.s3.secret_access_key");
+  }
+  if (secret !== null && id === null) {
+    report("storage.s3.secret_access_key", "needs storage.s3.access_key_id");
+  }
+  if (values["storage.s3.sse_kms_key_id"] !== null && values["storage.s3.sse"] !== "aws:kms") {
+    report("storage.s3.sse_kms_key_id", 'needs storage.s3.sse = "aws:kms"');
+  }
+  const scheme = /^([a-z0-9]+):\/\//.exec(values["iceberg.warehouse_path"])?.[1] ?? "file";
+  if (!["file", "s3", "s3a", "gs", "abfss"].includes(scheme)) {
+    report("iceberg.warehouse_path", "must be a path, file://, s3://, gs:// or abfss://");
+  }
+}
+
+function checkProcess({ values, report }: Scope<ProcessValues>): void {
+  for (const key of ["server.health_address", "server.metrics_address"] as const) {
+    const address = values[key];
+    if (address !== "" && parseAddress(address) === null) {
+      report(key, 'must be "host:port" with a port up to 65535');
+    }
+  }
+  const cert = values["server.tls_cert_file"];
+  const key = values["server.tls_key_file"];
+  if (cert !== null && key === null) report("server.tls_cert_file", "needs server.tls_key_file");
+  if (key !== null && cert === null) report("server.tls_key_file", "needs server.tls_cert_file");
+  if (values["server.tls_client_ca_file"] !== null && cert === null) {
+    report("server.tls_client_ca_file", "needs server.tls_cert_file");
+  }
+}
+
+/** `host:port` in parts; IPv6 hosts stand in brackets. Null when it is none. */
+export function parseAddress(address: string): { host: string; port: number } | null {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(address);
+  const port = Number(match?.[3] ?? -1);
+  const host = match?.[1] ?? match?.[2];
+  return host === undefined || port < 0 || port > 65_535 ? null : { host, port };
+}
+
+/** Two pipelines of one name, or with one source topic and one table (SPEC 2.1). */
+function checkNames({ file, pipelines }: AppConfig, problems: Problem[]): void {
+  const names = new Set<string>();
+  const feeds = new Map<string, string>();
+  const report = (key: string, problem: string): void => {
+    problems.push({ where: file, key, problem, near: null });
+  };
+  for (const pipeline of pipelines) {
+    if (names.has(pipeline.name))
+      report("pipelines.name", `two pipelines are called ${pipeline.name}`);
+    names.add(pipeline.name);
+    for (const feed of feedsOf(pipeline)) {
+      const other = feeds.get(feed);
+      if (other !== undefined && other !== pipeline.name) {
+        const [, topic, table] = JSON.parse(feed) as string[];
+        report(
+          "pipelines",
+          `${other} and ${pipeline.name} both write the topic ${topic} into the table ${table}`,
+        );
+      }
+      feeds.set(feed, pipeline.name);
+    }
+  }
+}
+
+function feedsOf({ values }: PipelineConfig): string[] {
+  const topic = values["kafka.topic"];
+  const topics = values["kafka.topics"] ?? (topic === null ? [] : [topic]);
+  const brokers = values["kafka.bootstrap_servers"].split(",").map((s) => s.trim());
+  return topics.map((name) => {
+    const { database, table } = tableFor(values, name);
+    const place = `${values["iceberg.warehouse_path"]} ${values["iceberg.sql.uri"]}`;
+    return JSON.stringify([brokers.sort().join(","), name, `${database}.${table}`, place]);
+  });
+}
+
+/** The table that a topic feeds: `table_prefix` + `table_name`, `{topic}` replaced. */
+export function tableFor(
+  values: PipelineValues,
+  topic: string,
+): { readonly database: string; readonly table: string } {
+  const name = (values["iceberg.table_name"] ?? "{topic}").replaceAll("{topic}", topic);
+  return {
+    database: values["iceberg.database_name"],
+    table: values["iceberg.table_prefix"] + name,
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * The only place that reads the process's environment: variables, `.env` files, credentials of
+ * systemd, and files named in the configuration.
+ *
+ * A variable comes from the process first, then from `--env-file`, then from `.env` beside the
+ * configuration file. Values are handed out by name only; nothing lists them.
+ */
+import { dirname, join } from "node:path";
+import { fail } from "#base/errors.ts";
+
+/** Where values outside the configuration file come from. */
+export interface Environment {
+  /** A variable, or undefined. */
+  variable(name: string): string | undefined;
+  /** The text of a file without its last line break. Throws `usage` with a sentence. */
+  file(path: string): Promise<string>;
+}
+
+/**
+ * Reads `.env` beside the configuration file and `envFile`.
+ * @param configFile null: no `.env`
+ * @param envFile `--env-file`; unlike `.env` it must exist
+ * @param own the process's variables
+ */
+export async function openEnvironment(
+  configFile: string | null,
+  envFile: string | null,
+  own: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Environment> {
+  const beside = configFile === null ? null : join(dirname(configFile), ".env");
+  const implied =
+    beside !== null && (await Bun.file(beside).exists()) ? await readText(beside) : "";
+  const named = envFile === null ? "" : await readText(envFile);
+  const variables = { ...parseEnvFile(implied), ...parseEnvFile(named) };
+  return {
+    variable: (name) => own[name] ?? variables[name],
+    file: async (path) => (await readText(path)).replace(/\r?\n$/, ""),
+  };
+}
+
+/** Variables that change how the process behaves without being configuration. */
+export const processEnvironment = {
+  /** `KAFKA_ICEBERG_FAILPOINT`, for tests of recovery. */
+  failpoint: (): string | null => process.env["KAFKA_ICEBERG_FAILPOINT"] ?? null,
+  /** False when `NO_COLOR` is set (no-color.org). */
+  colour: (): boolean => (process.env["NO_COLOR"] ?? "") === "",
+};
+
+/** `NAME=value` lines; `export`, quotes and comments as shells have them, no expansion. */
+export function parseEnvFile(text: string): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const line of text.split(/\r?\n/)) {
+    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
+    if (match?.[1] !== undefined) variables[match[1]] = unquote(match[2] ?? "");
+  }
+  return variables;
+}
+
+function unquote(value: string): string {
+  const double = /^"((?:[^"\\]|\\.)*)"/.exec(value)?.[1];
+  if (double !== undefined) {
+    return double.replaceAll(/\\(.)/g, (_, c: string) => (c === "n" ? "\n" : c));
+  }
+  return /^'([^']*)'/.exec(value)?.[1] ?? value.replace(/\s+#.*$/, "");
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await Bun.file(path).text();
+  } catch (cause) {
+    throw fail("usage", `cannot read the file ${path} (${errorCode(cause)})`, {}, cause);
+  }
+}
+
+function errorCode(cause: unknown): string {
+  const code = (cause as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "error";
+}

@@ -1,0 +1,90 @@
+/**
+ * Features of the specification that this release does not have, and what is there instead.
+ * Key tables refer to them; their keys are documented, accepted, and refused by `run` and `check`.
+ */
+
+/** By id: the feature's name with its verb, and what to do instead. */
+export const UNBUILT = {
+  alignment: {
+    name: "another alignment is",
+    instead: "buffers are aligned as the runtime does it",
+  },
+  aws_msk_iam: {
+    name: "AWS MSK IAM is",
+    instead: "this release signs in with plain, scram-sha-256, scram-sha-512 or oauthbearer",
+  },
+  bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
+  catalogs: {
+    name: "REST, Glue, Hive and Nessie catalogs are",
+    instead: "this release has the catalogs file and sql",
+  },
+  changes: {
+    name: "updates and deletes (ktable, cdc) are",
+    instead: "this release appends: source.mode = kstream",
+  },
+  cloud_stores: {
+    name: "Google Cloud Storage and Azure are",
+    instead: "this release stores on local disks and s3://",
+  },
+  clusters: {
+    name: "several clusters in one pipeline are",
+    instead: "use one [[pipelines]] per cluster; they may share a table",
+  },
+  connection_pool: {
+    name: "a catalog connection pool is",
+    instead: "the catalogs file and sql hold no connections",
+  },
+  dead_letters: {
+    name: "dead-letter tables and topics are",
+    instead: 'use dead_letter.action "skip" or "fail"; "fail" is the default until then',
+  },
+  encryption: {
+    name: "Parquet encryption is",
+    instead: "encrypt at rest in the store: storage.s3.sse",
+  },
+  flatten: { name: "flattening is", instead: "nested objects become structs" },
+  formats: { name: "this format is", instead: "this release reads json, string, bytes" },
+  late_rows: { name: "late tables are", instead: "late rows go into their historic partition" },
+  maintenance: {
+    name: "table maintenance is",
+    instead: "off in this release; run it from another engine, e.g. Spark's procedures",
+  },
+  metadata_cache: {
+    name: "the metadata cache is",
+    instead: "this release reads the table without a cache",
+  },
+  postgres_catalog: {
+    name: "the SQL catalog on PostgreSQL is",
+    instead: "this release keeps it in sqlite:<path>",
+  },
+  query: {
+    name: "SQL over hot rows is",
+    instead: "off in this release; query the Iceberg table with any engine",
+  },
+  rack: { name: "fetching from followers is", instead: "this release fetches from leaders" },
+  rescue: { name: "rescued fields are", instead: 'use "ignore", "dead_letter" or "fail"' },
+  routing: {
+    name: "routing by a field is",
+    instead: "use one [[pipelines]] per table over the same topic",
+  },
+  row_group_size: {
+    name: "row groups by size are",
+    instead: "they end by iceberg.write.row_group_rows",
+  },
+  schema_files: {
+    name: "Avro and Protobuf schema files are",
+    instead: "use schema.fields or a .json file",
+  },
+  schema_registry: {
+    name: "Schema Registry is",
+    instead: "this release reads json, string, bytes",
+  },
+  sort_order: { name: "sorting within files is", instead: "rows stay in Kafka's order" },
+  state_disk: {
+    name: "a bound on the state directory is",
+    instead: "transaction_log.retention_days bounds the log",
+  },
+} as const;
+
+/** The id of an unbuilt feature. */
+export type Feature = keyof typeof UNBUILT;

@@ -1,0 +1,259 @@
+/**
+ * The keys of `[source]`, `[schema_registry]`, `[schema]` and `[dead_letter]`: what records are and
+ * how they become rows (SPEC section 4 and 5).
+ */
+
+/** Keys of `[source]`. */
+export const SOURCE_KEYS = {
+  "source.format": {
+    type: "string",
+    default: "json",
+    values: ["json", "avro", "protobuf", "json-schema", "string", "bytes"],
+    unbuiltValues: {
+      avro: "formats",
+      protobuf: "formats",
+      "json-schema": "formats",
+    },
+    doc: "What a record's value is. `string` and `bytes` give one column `value`.",
+  },
+  "source.mode": {
+    type: "string",
+    default: "kstream",
+    values: ["kstream", "ktable", "cdc"],
+    unbuiltValues: { ktable: "changes", cdc: "changes" },
+    doc: "`kstream` appends every record; `ktable` upserts by key; `cdc` follows Debezium envelopes.",
+  },
+  "source.key_field": {
+    type: "strings",
+    default: null,
+    example: '["user_id"]',
+    doc: "ktable and cdc: identifier columns; none: the Kafka key.",
+    unbuilt: "changes",
+  },
+  "source.order_field": {
+    type: "string",
+    default: null,
+    example: '"source.lsn"',
+    doc: "ktable and cdc: which change of a key is later; none: (partition, offset).",
+    unbuilt: "changes",
+  },
+  "source.op_field": {
+    type: "string",
+    default: null,
+    example: '"op"',
+    doc: "cdc: the field that holds the operation when there is no Debezium envelope.",
+    unbuilt: "changes",
+  },
+  "source.on_delete": {
+    type: "string",
+    default: "delete",
+    values: ["delete", "mark", "ignore"],
+    doc: "ktable and cdc: `mark` sets a <prefix>deleted column instead.",
+    unbuilt: "changes",
+  },
+  "source.track_changes": {
+    type: "boolean",
+    default: false,
+    doc: "Also append every change, with its operation, to <table>__changes.",
+    unbuilt: "changes",
+  },
+  "source.event_time_field": {
+    type: "string",
+    default: null,
+    example: '"ts"',
+    doc: "The field that says when the event happened; partitioning by time uses it.",
+  },
+  "source.event_time_format": {
+    type: "string",
+    default: "epoch_millis",
+    doc: "epoch_seconds, epoch_millis, epoch_micros, epoch_nanos, iso8601, or a pattern. Times are never guessed from numbers.",
+  },
+  "source.metadata_columns": {
+    type: "strings",
+    default: ["partition", "offset", "timestamp"],
+    values: [
+      "topic",
+      "partition",
+      "offset",
+      "timestamp",
+      "key",
+      "headers",
+      "op",
+      "source_ts",
+      "source_lsn",
+      "source_table",
+    ],
+    unbuiltValues: {
+      op: "changes",
+      source_ts: "changes",
+      source_lsn: "changes",
+      source_table: "changes",
+    },
+    doc: "Columns with a record's coordinates; [] for none. The default lets every row be traced to its record.",
+  },
+  "source.metadata_prefix": {
+    type: "string",
+    default: "_kafka_",
+    doc: "Prefix of those columns, so that they do not clash with the data's.",
+  },
+  "source.flatten": {
+    type: "boolean",
+    default: false,
+    doc: "Nested objects become columns `a_b` instead of structs.",
+    unbuilt: "flatten",
+  },
+  "source.flatten_separator": {
+    type: "string",
+    default: "_",
+    doc: "What joins the names when `flatten` is on.",
+    unbuilt: "flatten",
+  },
+  "source.late_threshold_seconds": {
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: 31_536_000,
+    doc: "Rows whose event time is further behind are late; 0: off.",
+    unbuilt: "late_rows",
+  },
+  "source.late_table": {
+    type: "string",
+    default: null,
+    example: '"events_late"',
+    doc: "Late rows go here; none: into their historic partition.",
+    unbuilt: "late_rows",
+  },
+} as const;
+
+/** Keys of `[schema_registry]`: none is built yet. */
+export const REGISTRY_KEYS = {
+  "schema_registry.url": {
+    type: "string",
+    default: null,
+    example: '"https://registry.example.com"',
+    doc: "The Confluent Schema Registry.",
+    unbuilt: "schema_registry",
+  },
+  "schema_registry.basic_auth": {
+    type: "string",
+    default: null,
+    example: '"${REGISTRY_AUTH}"',
+    secret: true,
+    doc: "`user:password`.",
+    unbuilt: "schema_registry",
+  },
+  "schema_registry.bearer": {
+    type: "string",
+    default: null,
+    example: '"${REGISTRY_TOKEN}"',
+    secret: true,
+    doc: "A bearer token.",
+    unbuilt: "schema_registry",
+  },
+  "schema_registry.ca_file": {
+    type: "string",
+    default: null,
+    example: '"/etc/registry/ca.pem"',
+    doc: "PEM of the registry's CA.",
+    unbuilt: "schema_registry",
+  },
+  "schema_registry.cache_ttl_seconds": {
+    type: "integer",
+    default: 300,
+    min: 0,
+    max: 86_400,
+    doc: "How long a subject's latest version is believed.",
+    unbuilt: "schema_registry",
+  },
+  "schema_registry.subject_strategy": {
+    type: "string",
+    default: "topic-name",
+    values: ["topic-name", "record-name", "topic-record-name"],
+    doc: "How subjects are named.",
+    unbuilt: "schema_registry",
+  },
+  "schema_registry.on_missing": {
+    type: "string",
+    default: "dead_letter",
+    values: ["dead_letter", "fail", "latest"],
+    doc: "What a record with an unknown schema id is.",
+    unbuilt: "schema_registry",
+  },
+} as const;
+
+/** Keys of `[schema]`. */
+export const SCHEMA_KEYS = {
+  "schema.fields": {
+    type: "tables",
+    default: null,
+    example: '[{name = "id", type = "long", required = true, doc = "the id"}]',
+    doc: "Declared columns: `name`, `type` (Iceberg's text form, also struct<...>, list<...>, map<...>), `required`, `doc`. Excludes `file`.",
+  },
+  "schema.file": {
+    type: "string",
+    default: null,
+    example: '"schema.json"',
+    doc: "The same as an Iceberg schema in JSON (`.json`); `.avsc` and `.proto` are not built yet. Excludes `fields`.",
+  },
+  "schema.infer": {
+    type: "boolean",
+    default: true,
+    doc: "Learn the columns from the first records when none are declared.",
+  },
+  "schema.on_unknown_field": {
+    type: "string",
+    default: "evolve",
+    values: ["evolve", "ignore", "rescue", "dead_letter"],
+    unbuiltValues: { rescue: "rescue" },
+    doc: "A field that no column has: `evolve` adds one. Columns are never dropped or renamed by data.",
+  },
+  "schema.on_type_conflict": {
+    type: "string",
+    default: "dead_letter",
+    values: ["dead_letter", "rescue", "fail"],
+    unbuiltValues: { rescue: "rescue" },
+    doc: "A value that its column's type cannot hold: by `dead_letter.action`, never a silent null.",
+  },
+  "schema.infer_rows": {
+    type: "integer",
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: "Records to learn from, or one second of them, whichever comes first: any fraction seen makes a double.",
+  },
+  "schema.max_columns": {
+    type: "integer",
+    default: 1000,
+    min: 1,
+    max: 10_000,
+    doc: 'Columns that a table may grow to; fields beyond it are treated by `on_unknown_field = "ignore"`.',
+  },
+} as const;
+
+/** Keys of `[dead_letter]`. */
+export const DEAD_LETTER_KEYS = {
+  "dead_letter.action": {
+    type: "string",
+    default: "fail",
+    values: ["table", "topic", "skip", "fail"],
+    unbuiltValues: {
+      table: "dead_letters",
+      topic: "dead_letters",
+    },
+    doc: "What happens to a record that cannot become a row. `fail` stops its table (exit 4); `skip` counts and logs it.",
+  },
+  "dead_letter.topic": {
+    type: "string",
+    default: null,
+    example: '"events.dlq"',
+    doc: 'The topic for `action = "topic"`.',
+    unbuilt: "dead_letters",
+  },
+  "dead_letter.max_ratio": {
+    type: "number",
+    default: 1.0,
+    min: 0,
+    max: 1,
+    doc: "Below 1: the share of the last 10,000 records (at least 1,000 seen) that may be rejected before the pipeline stops.",
+  },
+} as const;

@@ -1,0 +1,270 @@
+/**
+ * The keys of `[storage]`, `[partitioning]` and `[maintenance]`: where objects are, how rows are
+ * spread over them, and what is done to them later (SPEC section 4).
+ */
+
+/** Keys of `[storage]`. */
+export const STORAGE_KEYS = {
+  "storage.max_retries": {
+    type: "integer",
+    default: 10,
+    min: 0,
+    max: 1000,
+    doc: "Tries of a request after the first. With the delays below a store may be away for about two minutes.",
+  },
+  "storage.base_delay_ms": {
+    type: "integer",
+    default: 100,
+    min: 1,
+    max: 60_000,
+    doc: "Delay before the first retry; it doubles with each, with jitter.",
+  },
+  "storage.max_delay_ms": {
+    type: "integer",
+    default: 30_000,
+    min: 1,
+    max: 3_600_000,
+    doc: "The longest delay between retries.",
+  },
+  "storage.s3.endpoint": {
+    type: "string",
+    default: null,
+    example: '"http://localhost:9000"',
+    doc: "A store other than AWS; implies path style.",
+  },
+  "storage.s3.region": {
+    type: "string",
+    default: null,
+    example: '"eu-central-1"',
+    doc: "The bucket's region; none: the AWS provider chain, then us-east-1.",
+  },
+  "storage.s3.access_key_id": {
+    type: "string",
+    default: null,
+    example: '"${AWS_ACCESS_KEY_ID}"',
+    secret: true,
+    doc: "Access key; none: the AWS provider chain.",
+  },
+  "storage.s3.secret_access_key": {
+    type: "string",
+    default: null,
+    example: '"${AWS_SECRET_ACCESS_KEY}"',
+    secret: true,
+    doc: "Secret key; goes with the access key.",
+  },
+  "storage.s3.session_token": {
+    type: "string",
+    default: null,
+    example: '"${AWS_SESSION_TOKEN}"',
+    secret: true,
+    doc: "Token of temporary credentials.",
+  },
+  "storage.s3.path_style": {
+    type: "boolean",
+    default: false,
+    doc: "Buckets in the path instead of the host name; an endpoint implies true.",
+  },
+  "storage.s3.sse": {
+    type: "string",
+    default: "AES256",
+    values: ["none", "AES256", "aws:kms"],
+    doc: "Encryption at rest. The default is asked for on AWS endpoints only.",
+  },
+  "storage.s3.sse_kms_key_id": {
+    type: "string",
+    default: null,
+    example: '"alias/iceberg"',
+    doc: 'The key for sse = "aws:kms".',
+  },
+} as const;
+
+/** Keys of `[partitioning]`. */
+export const PARTITIONING_KEYS = {
+  "partitioning.preserve_kafka_partitions": {
+    type: "boolean",
+    default: true,
+    doc: "A file never mixes Kafka partitions. A path part only, never in the partition spec.",
+  },
+  "partitioning.partition_strategy": {
+    type: "string",
+    default: "daily",
+    values: ["none", "hourly", "daily", "monthly", "yearly", "identity", "bucket", "truncate"],
+    doc: "How new tables are partitioned; by time: `source.event_time_field`, else the Kafka timestamp column.",
+  },
+  "partitioning.spec": {
+    type: "strings",
+    default: null,
+    example: '["day(ts)", "bucket(16, user_id)"]',
+    doc: "The general form (bucket(user_id, 16) too). Excludes `partition_strategy`.",
+  },
+  "partitioning.time_based.field": {
+    type: "string",
+    default: null,
+    example: '"event_timestamp"',
+    doc: "The column for hourly, daily, monthly and yearly.",
+  },
+  "partitioning.time_based.interval": {
+    type: "string",
+    default: null,
+    example: '"day"',
+    values: ["hour", "day", "month", "year"],
+    doc: "The same as the strategy in another word; must agree with it.",
+  },
+  "partitioning.identity.field": {
+    type: "string",
+    default: null,
+    example: '"region"',
+    doc: "The column for `identity`.",
+  },
+  "partitioning.bucket.field": {
+    type: "string",
+    default: null,
+    example: '"user_id"',
+    doc: "The column for `bucket`.",
+  },
+  "partitioning.bucket.num_buckets": {
+    type: "integer",
+    default: null,
+    example: "16",
+    min: 1,
+    max: 100_000,
+    doc: "The number of buckets.",
+  },
+  "partitioning.truncate.field": {
+    type: "string",
+    default: null,
+    example: '"name"',
+    doc: "The column for `truncate`.",
+  },
+  "partitioning.truncate.width": {
+    type: "integer",
+    default: null,
+    example: "4",
+    min: 1,
+    max: 1_000_000,
+    doc: "The width: characters of strings, the step of numbers.",
+  },
+} as const;
+
+/** Keys of `[maintenance]`. */
+export const MAINTENANCE_KEYS = {
+  "maintenance.compact_enabled": {
+    type: "boolean",
+    default: true,
+    inert: false,
+    doc: "Merge small files.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.compact_interval_seconds": {
+    type: "integer",
+    default: 3600,
+    min: 1,
+    max: 31_536_000,
+    doc: "Time between compactions.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.compact_threshold_mb": {
+    type: "integer",
+    default: 100,
+    min: 1,
+    max: 10_240,
+    doc: "MiB below which a file is small.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.compact_target_mb": {
+    type: "integer",
+    default: 512,
+    min: 1,
+    max: 10_240,
+    doc: "MiB of a merged file.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.compact_parallel_jobs": {
+    type: "integer",
+    default: 4,
+    min: 1,
+    max: 256,
+    doc: "Partitions compacted at once.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.compact_delete_ratio": {
+    type: "number",
+    default: 0.1,
+    min: 0,
+    max: 1,
+    doc: "Rewrite a file once this share of it is deleted.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.snapshot_expiration_enabled": {
+    type: "boolean",
+    default: true,
+    doc: "Snapshots are thinned within commits, by the three keys below.",
+  },
+  "maintenance.snapshot_retention_days": {
+    type: "integer",
+    default: 7,
+    min: 1,
+    max: 36_500,
+    doc: "Older snapshots are removed from the table.",
+  },
+  "maintenance.snapshot_keep_all_seconds": {
+    type: "integer",
+    default: 3600,
+    min: 0,
+    max: 31_536_000,
+    doc: "Younger snapshots are all kept; then one per 10 minutes, then one per hour.",
+  },
+  "maintenance.snapshot_max": {
+    type: "integer",
+    default: 500,
+    min: 10,
+    max: 1_000_000,
+    doc: "Snapshots in all. 7 days of 5-second snapshots would be 120,000 and 113 MB of metadata.",
+  },
+  "maintenance.snapshot_check_interval_seconds": {
+    type: "integer",
+    default: 86_400,
+    min: 1,
+    max: 31_536_000,
+    doc: "Time between runs that delete what expired snapshots leave behind.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.orphan_cleanup_enabled": {
+    type: "boolean",
+    default: true,
+    inert: false,
+    doc: "Delete files that no snapshot knows.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.orphan_retention_days": {
+    type: "integer",
+    default: 3,
+    min: 1,
+    max: 3650,
+    doc: "Younger files are left alone: a commit may still be on its way.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.orphan_check_interval_seconds": {
+    type: "integer",
+    default: 86_400,
+    min: 1,
+    max: 31_536_000,
+    doc: "Time between clean-ups.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.statistics_enabled": {
+    type: "boolean",
+    default: true,
+    inert: false,
+    doc: "Write Puffin statistics.",
+    unbuilt: "maintenance",
+  },
+  "maintenance.statistics_update_interval_seconds": {
+    type: "integer",
+    default: 3600,
+    min: 1,
+    max: 31_536_000,
+    doc: "Time between updates.",
+    unbuilt: "maintenance",
+  },
+} as const;

@@ -1,0 +1,108 @@
+/**
+ * One value against its key's declaration: type, words, bounds.
+ */
+import type { ConfigValue, KeySpec, KeyType } from "./spec.ts";
+
+/** A value of the declared type, or one clause that says why it is none. */
+export type Checked = { readonly value: ConfigValue } | { readonly problem: string };
+
+const TYPE_NAMES: Readonly<Record<KeyType, string>> = {
+  string: "a string",
+  integer: "an integer",
+  number: "a number",
+  boolean: "true or false",
+  strings: "an array of strings",
+  integers: "an array of integers",
+  map: "a table of strings",
+  tables: "an array of tables",
+  auto_or_integer: 'an integer or "auto"',
+};
+
+/**
+ * Checks `value` against `spec`.
+ * @param foreign the value came from `${...}` or a flag: text is taken as a number or boolean where
+ *   one is wanted; never quoted in the problem
+ */
+export function checkValue(spec: KeySpec, value: ConfigValue, foreign: boolean): Checked {
+  const typed = typeof value === "string" && foreign ? fromText(spec.type, value) : value;
+  const hidden = foreign || spec.secret === true;
+  if (!hasType(spec.type, typed)) {
+    return { problem: `must be ${TYPE_NAMES[spec.type]}, is ${typeName(typed)}` };
+  }
+  const items: readonly ConfigValue[] = Array.isArray(typed) ? typed : [typed as ConfigValue];
+  for (const item of items) {
+    const problem = itemProblem(spec, item, hidden);
+    if (problem !== null) return { problem };
+  }
+  return { value: typed };
+}
+
+function itemProblem(spec: KeySpec, item: ConfigValue, hidden: boolean): string | null {
+  const shown = hidden ? "another value" : JSON.stringify(item);
+  if (typeof item === "number") {
+    if (spec.min !== undefined && item < spec.min)
+      return `must be at least ${spec.min}, is ${shown}`;
+    if (spec.max !== undefined && item > spec.max)
+      return `must be at most ${spec.max}, is ${shown}`;
+  }
+  if (typeof item === "string" && spec.values !== undefined && !spec.values.includes(item)) {
+    return `must be one of ${spec.values.join(", ")}, is ${shown}`;
+  }
+  return null;
+}
+
+function fromText(type: KeyType, text: string): ConfigValue {
+  const isNumber = /^[+-]?\d+(\.\d+)?$/.test(text);
+  switch (type) {
+    case "integer":
+    case "number":
+    case "auto_or_integer":
+      return isNumber ? Number(text) : text;
+    case "boolean":
+      return text === "true" ? true : text === "false" ? false : text;
+    default:
+      return text;
+  }
+}
+
+function hasType(type: KeyType, value: ConfigValue): boolean {
+  switch (type) {
+    case "string":
+      return typeof value === "string";
+    case "integer":
+      return Number.isSafeInteger(value);
+    case "number":
+      return typeof value === "number" && Number.isFinite(value);
+    case "boolean":
+      return typeof value === "boolean";
+    case "strings":
+      return Array.isArray(value) && value.every((item) => typeof item === "string");
+    case "integers":
+      return Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger);
+    case "map":
+      return isTable(value) && Object.values(value).every((item) => typeof item === "string");
+    case "tables":
+      return Array.isArray(value) && value.every(isTable);
+    case "auto_or_integer":
+      return value === "auto" || Number.isSafeInteger(value);
+  }
+}
+
+/** True for TOML tables. */
+export function isTable(value: unknown): value is { readonly [key: string]: ConfigValue } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function typeName(value: ConfigValue): string {
+  if (Array.isArray(value)) return "an array";
+  switch (typeof value) {
+    case "string":
+      return "a string";
+    case "boolean":
+      return "a boolean";
+    case "number":
+      return Number.isInteger(value) ? "an integer" : "a fraction";
+    default:
+      return "a table";
+  }
+}
