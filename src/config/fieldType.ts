@@ -44,16 +44,11 @@ function parseField(item: ConfigValue): Field | string {
 function parseType(type: ConfigValue): Type | null {
   if (typeof type === "string") return parseTypeText(type);
   if (!isTable(type)) return null;
-  switch (type["type"]) {
-    case "struct":
-      return structOf(type["fields"]);
-    case "list":
-      return listOf(member(type["element"]), type["element-required"] === true);
-    case "map":
-      return mapOf(member(type["key"]), member(type["value"]), type["value-required"] === true);
-    default:
-      return null;
-  }
+  const kind = type["type"];
+  if (kind === "struct") return structOf(type["fields"]);
+  if (kind === "list") return listOf(member(type["element"]), type["element-required"] === true);
+  if (kind !== "map") return null;
+  return mapOf(member(type["key"]), member(type["value"]), type["value-required"] === true);
 }
 
 function member(type: ConfigValue | undefined): Type | null {
@@ -84,17 +79,11 @@ function parseTypeText(text: string): Type | null {
   const nested = /^\s*(struct|list|map)\s*<([\s\S]*)>\s*$/.exec(text);
   if (nested === null) return parsePrimitive(text.trim());
   const parts = splitTop(nested[2] ?? "");
-  const [first, second] = parts;
-  switch (nested[1]) {
-    case "list":
-      return parts.length === 1 && first !== undefined ? listOf(parseTypeText(first), false) : null;
-    case "map":
-      return parts.length === 2 && first !== undefined && second !== undefined
-        ? mapOf(parseTypeText(first), parseTypeText(second), false)
-        : null;
-    default:
-      return structOf(parts.map(structMember));
-  }
+  const kind = nested[1];
+  if (kind === "struct") return structOf(parts.map(structMember));
+  const [first = "", second = ""] = parts;
+  if (kind === "list") return parts.length === 1 ? listOf(parseTypeText(first), false) : null;
+  return parts.length === 2 ? mapOf(parseTypeText(first), parseTypeText(second), false) : null;
 }
 
 /** `name: type` as a declared field. */

@@ -26,7 +26,7 @@ const TYPE_NAMES: Readonly<Record<KeyType, string>> = {
 export function checkValue(spec: KeySpec, value: ConfigValue, foreign: boolean): Checked {
   const typed = typeof value === "string" && foreign ? fromText(spec.type, value) : value;
   const hidden = foreign || spec.secret === true;
-  if (!hasType(spec.type, typed)) {
+  if (!IS_TYPE[spec.type](typed)) {
     return { problem: `must be ${TYPE_NAMES[spec.type]}, is ${typeName(typed)}` };
   }
   const items: readonly ConfigValue[] = Array.isArray(typed) ? typed : [typed as ConfigValue];
@@ -52,41 +52,25 @@ function itemProblem(spec: KeySpec, item: ConfigValue, hidden: boolean): string 
 }
 
 function fromText(type: KeyType, text: string): ConfigValue {
-  const isNumber = /^[+-]?\d+(\.\d+)?$/.test(text);
-  switch (type) {
-    case "integer":
-    case "number":
-    case "auto_or_integer":
-      return isNumber ? Number(text) : text;
-    case "boolean":
-      return text === "true" ? true : text === "false" ? false : text;
-    default:
-      return text;
-  }
+  if (type === "boolean" && (text === "true" || text === "false")) return text === "true";
+  const wantsNumber = type === "integer" || type === "number" || type === "auto_or_integer";
+  return wantsNumber && /^[+-]?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
-function hasType(type: KeyType, value: ConfigValue): boolean {
-  switch (type) {
-    case "string":
-      return typeof value === "string";
-    case "integer":
-      return Number.isSafeInteger(value);
-    case "number":
-      return typeof value === "number" && Number.isFinite(value);
-    case "boolean":
-      return typeof value === "boolean";
-    case "strings":
-      return Array.isArray(value) && value.every((item) => typeof item === "string");
-    case "integers":
-      return Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger);
-    case "map":
-      return isTable(value) && Object.values(value).every((item) => typeof item === "string");
-    case "tables":
-      return Array.isArray(value) && value.every(isTable);
-    case "auto_or_integer":
-      return value === "auto" || Number.isSafeInteger(value);
-  }
-}
+const isString = (value: unknown): boolean => typeof value === "string";
+
+const IS_TYPE: Readonly<Record<KeyType, (value: ConfigValue) => boolean>> = {
+  string: isString,
+  integer: Number.isSafeInteger,
+  number: Number.isFinite,
+  boolean: (value) => typeof value === "boolean",
+  strings: (value) => Array.isArray(value) && value.every(isString),
+  integers: (value) =>
+    Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger),
+  map: (value) => isTable(value) && Object.values(value).every(isString),
+  tables: (value) => Array.isArray(value) && value.every(isTable),
+  auto_or_integer: (value) => value === "auto" || Number.isSafeInteger(value),
+};
 
 /** True for TOML tables. */
 export function isTable(value: unknown): value is { readonly [key: string]: ConfigValue } {
@@ -95,14 +79,8 @@ export function isTable(value: unknown): value is { readonly [key: string]: Conf
 
 function typeName(value: ConfigValue): string {
   if (Array.isArray(value)) return "an array";
-  switch (typeof value) {
-    case "string":
-      return "a string";
-    case "boolean":
-      return "a boolean";
-    case "number":
-      return Number.isInteger(value) ? "an integer" : "a fraction";
-    default:
-      return "a table";
-  }
+  if (typeof value === "string") return "a string";
+  if (typeof value === "boolean") return "a boolean";
+  if (typeof value === "number") return Number.isInteger(value) ? "an integer" : "a fraction";
+  return "a table";
 }
