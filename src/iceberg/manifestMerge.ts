@@ -1,0 +1,128 @@
+/**
+ * Merging of small manifests, so that neither the manifest list nor the cost of a commit grows with
+ * the table (Iceberg's `commit.manifest*` properties).
+ *
+ * Merging is geometric: a manifest joins only when it is no bigger than all smaller ones together,
+ * so whenever an entry is rewritten its manifest at least doubles. An entry is rewritten at most
+ * log2(target / smallest) times in its life, and a table of n commits costs O(log n) each.
+ */
+import { LIMITS } from "#base/limits.ts";
+import type { Storage } from "#storage/storage.ts";
+import type { ManifestEntry, ManifestFile } from "./manifest.ts";
+import { type EncodedManifest, writeManifest } from "./manifestFile.ts";
+import type { TableMetadata } from "./metadata.ts";
+import { partitionTypes, specById } from "./partitionType.ts";
+import { entriesOf } from "./scan.ts";
+
+/** Manifests read at the same time. */
+const READS_MAX = 16;
+
+/** Manifests that are to become one. */
+export interface MergeGroup {
+  readonly specId: number;
+  readonly manifests: readonly ManifestFile[];
+}
+
+/** Settings of merging, from table properties. */
+interface MergeSettings {
+  readonly enabled: boolean;
+  readonly countMax: number;
+  readonly bytesTarget: number;
+}
+
+/** Chooses what to merge among the data manifests of a head; at most one group per spec. */
+export function chooseMerges(
+  metadata: TableMetadata,
+  manifests: readonly ManifestFile[],
+): MergeGroup[] {
+  const settings = mergeSettings(metadata.properties);
+  if (!settings.enabled) return [];
+  const candidates = manifests.filter(
+    (manifest) =>
+      manifest.content === "data" &&
+      Number(manifest.manifestLength) <= settings.bytesTarget / 2 &&
+      // Row ids that a v3 table has not assigned yet are assigned first, merged later.
+      (metadata.formatVersion === 2 || manifest.firstRowId !== null),
+  );
+  const bySpec = Map.groupBy(candidates, (manifest) => manifest.partitionSpecId);
+  const groups: MergeGroup[] = [];
+  for (const [specId, members] of bySpec) {
+    if (members.length < settings.countMax) continue;
+    const group = smallestGroup(members, settings.bytesTarget);
+    if (group.length > 1) groups.push({ specId, manifests: group });
+  }
+  return groups;
+}
+
+function smallestGroup(manifests: readonly ManifestFile[], bytesTarget: number): ManifestFile[] {
+  const group: ManifestFile[] = [];
+  let total = 0;
+  for (const manifest of manifests.toSorted(bySize)) {
+    const bytes = Number(manifest.manifestLength);
+    const fits = total + bytes <= bytesTarget && (group.length < 2 || bytes <= total);
+    if (!fits) break;
+    group.push(manifest);
+    total += bytes;
+  }
+  return group;
+}
+
+function bySize(left: ManifestFile, right: ManifestFile): number {
+  return Number(left.manifestLength - right.manifestLength);
+}
+
+/** A merged manifest; it is not in the list yet. */
+export interface MergedManifest {
+  readonly encoded: EncodedManifest;
+  /**
+   * v3: the smallest first row id of the inputs. All entries name their own row ids, so nothing
+   * inherits it, but a manifest without one would be given ids that nobody uses.
+   */
+  readonly firstRowId: bigint | null;
+}
+
+/** Reads a group and writes its live entries as existing ones, in order of age. */
+export async function mergeGroup(
+  storage: Storage,
+  metadata: TableMetadata,
+  group: MergeGroup,
+): Promise<MergedManifest> {
+  const oldestFirst = group.manifests.toSorted((a, b) =>
+    Number(a.minSequenceNumber - b.minSequenceNumber),
+  );
+  const entries: ManifestEntry[] = [];
+  for (let at = 0; at < oldestFirst.length; at += READS_MAX) {
+    const reads = oldestFirst
+      .slice(at, at + READS_MAX)
+      .map((manifest) => entriesOf(storage, metadata, manifest));
+    for (const entry of (await Promise.all(reads)).flat()) {
+      if (entry.status !== "deleted") entries.push({ ...entry, status: "existing" });
+    }
+  }
+  const spec = specById(metadata, group.specId);
+  const encoded = await writeManifest({
+    metadata,
+    spec,
+    types: partitionTypes(metadata, spec),
+    content: "data",
+    entries,
+  });
+  let firstRowId: bigint | null = null;
+  for (const { firstRowId: id } of group.manifests) {
+    if (id !== null && (firstRowId === null || id < firstRowId)) firstRowId = id;
+  }
+  return { encoded, firstRowId };
+}
+
+function mergeSettings(properties: Readonly<Record<string, string>>): MergeSettings {
+  return {
+    enabled: properties["commit.manifest-merge.enabled"]?.toLowerCase() !== "false",
+    countMax: positive(properties["commit.manifest.min-count-to-merge"]) ?? LIMITS.manifestsMax,
+    bytesTarget:
+      positive(properties["commit.manifest.target-size-bytes"]) ?? LIMITS.manifestBytesTarget,
+  };
+}
+
+function positive(text: string | undefined): number | null {
+  return text !== undefined && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
+}

@@ -1,0 +1,115 @@
+/**
+ * The types of a partition spec's values, and the summaries of those values that a manifest list
+ * keeps (Iceberg spec, "Partition Transforms", "Manifest Lists": `field_summary`).
+ */
+import { fail } from "#base/errors.ts";
+import { childFields, type Field, isPrimitive, type PrimitiveType } from "#columns/schema.ts";
+import type { PartitionFieldType } from "./avroSchemas.ts";
+import type { PartitionSummary, PartitionValue } from "./manifest.ts";
+import type { PartitionSpec, TableMetadata } from "./metadata.ts";
+import { compareValues, decodeSingleValue, encodeSingleValue } from "./singleValue.ts";
+import { parseTransform, resultType } from "./transform.ts";
+
+/** The spec of that id. Throws `table_unsupported` when the table has none. */
+export function specById(metadata: TableMetadata, specId: number): PartitionSpec {
+  const spec = metadata.partitionSpecs.find((candidate) => candidate.specId === specId);
+  if (spec !== undefined) return spec;
+  throw fail("table_unsupported", `The table has no partition spec ${specId}`, { specId });
+}
+
+/**
+ * Names and types of a spec's values. A source column that the current schema no longer has is
+ * looked up in the table's older schemas, newest first.
+ */
+export function partitionTypes(
+  metadata: TableMetadata,
+  spec: PartitionSpec,
+): readonly PartitionFieldType[] {
+  const current = metadata.schemas.filter((schema) => schema.schemaId === metadata.currentSchemaId);
+  const older = metadata.schemas.toSorted((a, b) => b.schemaId - a.schemaId);
+  const schemas = [...current, ...older].map((schema) => schema.fields);
+  return spec.fields.map(({ sourceId, fieldId, name, transform }) => {
+    for (const fields of schemas) {
+      const source = primitiveById(fields, sourceId);
+      if (source !== null) {
+        return { fieldId, name, type: resultType(parseTransform(transform), source) };
+      }
+    }
+    throw fail("table_unsupported", `Partition field ${name} has no source column ${sourceId}`, {
+      sourceId,
+    });
+  });
+}
+
+/** The type of the primitive column with that id, at any depth; null when there is none. */
+export function primitiveById(fields: readonly Field[], id: number): PrimitiveType | null {
+  for (const field of fields) {
+    if (field.id === id) return isPrimitive(field.type) ? field.type : null;
+    const found = primitiveById(childFields(field.type), id);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Summarises the partition values of a manifest's entries, one summary per field. */
+export function summarise(
+  types: readonly PartitionFieldType[],
+  partitions: Iterable<readonly PartitionValue[]>,
+): PartitionSummary[] {
+  const summaries = types.map(() => new Summary());
+  for (const values of partitions) {
+    for (const [index, { type }] of types.entries()) {
+      summaries[index]?.add(type, values[index] ?? null);
+    }
+  }
+  return types.map(({ type }, index) => (summaries[index] ?? new Summary()).finish(type));
+}
+
+class Summary {
+  private containsNull = false;
+  private containsNan = false;
+  private lower: Exclude<PartitionValue, null> | null = null;
+  private upper: Exclude<PartitionValue, null> | null = null;
+
+  add(type: PrimitiveType, value: PartitionValue): void {
+    if (value === null) {
+      this.containsNull = true;
+    } else if (Number.isNaN(value)) {
+      this.containsNan = true;
+    } else {
+      if (this.lower === null || compareValues(type, value, this.lower) < 0) this.lower = value;
+      if (this.upper === null || compareValues(type, value, this.upper) > 0) this.upper = value;
+    }
+  }
+
+  finish(type: PrimitiveType): PartitionSummary {
+    return {
+      containsNull: this.containsNull,
+      containsNan: this.containsNan,
+      lowerBound: this.lower === null ? null : encodeSingleValue(type, this.lower),
+      upperBound: this.upper === null ? null : encodeSingleValue(type, this.upper),
+    };
+  }
+}
+
+/** A value as read from Avro or a bound, brought to the type's form in memory. */
+export function normaliseValue(
+  type: PrimitiveType,
+  value: PartitionValue | undefined,
+): PartitionValue {
+  if (value === undefined || value === null) return null;
+  switch (type.kind) {
+    case "long":
+    case "time":
+    case "timestamp":
+    case "timestamp_ns":
+      return typeof value === "number" ? BigInt(value) : value;
+    case "int":
+    case "date":
+      return typeof value === "bigint" ? Number(value) : value;
+    case "decimal":
+      return value instanceof Uint8Array ? decodeSingleValue(type, value) : value;
+    default:
+      return value;
+  }
+}
