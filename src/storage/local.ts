@@ -13,7 +13,8 @@ import { fail } from "#base/errors.ts";
 import { createFolders, type Folders } from "#base/folders.ts";
 import type { Random } from "#base/random.ts";
 import { localPath, localPrefix } from "./location.ts";
-import type { ObjectInfo, ObjectWriter, Storage, StoredObject } from "./storage.ts";
+import type { ObjectInfo, Storage } from "./storage.ts";
+import { type Upload, writesOf } from "./upload.ts";
 
 /** Bytes hashed and written at a time: half a millisecond of the event loop. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -30,20 +31,8 @@ export interface LocalStorageParts {
 export function createLocalStorage(parts: LocalStorageParts): Storage {
   const { disk } = parts;
   const folders = createFolders(disk);
-  const write = async (location: string, content: Uint8Array): Promise<StoredObject | null> => {
-    const upload = await startUpload(parts, folders, location);
-    try {
-      await upload.write(content);
-      return await upload.finish();
-    } catch (error) {
-      await upload.discard().catch(() => undefined);
-      throw error;
-    }
-  };
   return {
-    put: async (location, content) => (await write(location, content)) ?? taken(location),
-    putIfAbsent: async (location, content) => (await write(location, content)) !== null,
-    writer: async (location) => writerOf(location, await startUpload(parts, folders, location)),
+    ...writesOf((location) => startUpload(parts, folders, location)),
     get: (location) => read(disk, location, 0, null),
     getRange: (location, start, length) => read(disk, location, start, length),
     head: async (location) => {
@@ -61,15 +50,6 @@ export function createLocalStorage(parts: LocalStorageParts): Storage {
     },
     close: async () => undefined,
   };
-}
-
-/** One object on its way: a temporary file that gets its final name at the end. */
-interface Upload {
-  readonly id: string;
-  write(content: Uint8Array): Promise<void>;
-  /** Null when the final name is taken; the temporary file is gone in any case. */
-  finish(): Promise<StoredObject | null>;
-  discard(): Promise<void>;
 }
 
 async function startUpload(
@@ -150,21 +130,6 @@ async function linkUnlessTaken(disk: Disk, temporary: string, path: string): Pro
     if (systemErrorCode(error) === "EEXIST") return false;
     throw error;
   }
-}
-
-function writerOf(location: string, upload: Upload): ObjectWriter {
-  return {
-    uploadId: upload.id,
-    write: (chunk) => upload.write(chunk),
-    close: async () => (await upload.finish()) ?? taken(location),
-    abort: () => upload.discard(),
-  };
-}
-
-function taken(location: string): never {
-  throw fail("storage_refused", `${location} exists already; objects are never overwritten`, {
-    location,
-  });
 }
 
 /** Reads a part of a file, or with a null length all of it. */

@@ -5,6 +5,7 @@
  * An attempt begins with its FlushStarted. Entries of a flush whose start was lost to damage are
  * left out: its files stay for the orphan cleaner, which never trusts the log.
  */
+import { unreachable } from "#base/assert.ts";
 import type { LogEntry, LoggedEntry, LogOffsets } from "./log.ts";
 
 /** One commit that an attempt tried. */
@@ -71,8 +72,16 @@ export class OpenFlushes {
       case "FlushAbandoned":
         this.byCommitId.delete(entry.commit_id);
         break;
-      default:
+      case "OffsetCommit":
+      case "BufferSnapshot":
+      case "IdempotencyRecord":
+      case "SchemaEvolution":
+      case "Recovery":
+      case "CatalogHealthCheck":
+      case "CatalogError":
         break;
+      default:
+        unreachable(entry);
     }
   }
 }

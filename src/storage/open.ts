@@ -1,0 +1,82 @@
+/**
+ * One storage for all schemes: each location goes to the store that its scheme names.
+ *
+ * The local disk and S3 are built; other schemes are refused by name. A store is opened when its
+ * first location appears, so that a local warehouse never touches cloud credentials.
+ */
+import type { Clock } from "#base/clock.ts";
+import type { Disk } from "#base/disk.ts";
+import { fail } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import { createLocalStorage } from "./local.ts";
+import { schemeOf } from "./location.ts";
+import { createS3Storage } from "./s3.ts";
+import type { S3Options } from "./s3Client.ts";
+import type { Storage } from "./storage.ts";
+
+/** Settings of all stores. */
+export interface StorageOptions {
+  readonly s3: S3Options;
+}
+
+/** What storage is built from. */
+export interface StorageParts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+const NOT_BUILT: Readonly<Record<string, string>> = {
+  gs: "Google Cloud Storage",
+  abfs: "Azure Data Lake Storage",
+  abfss: "Azure Data Lake Storage",
+  wasb: "Azure Blob Storage",
+  wasbs: "Azure Blob Storage",
+  hdfs: "HDFS",
+};
+
+/** Opens a storage that routes by scheme. Throws `usage` for schemes that are not built. */
+export function openStorage(options: StorageOptions, parts: StorageParts): Storage {
+  let local: Storage | null = null;
+  let s3: Storage | null = null;
+  const route = (location: string): Storage => {
+    const scheme = schemeOf(location);
+    if (scheme === "file") {
+      local ??= createLocalStorage(parts);
+      return local;
+    }
+    if (scheme === "s3" || scheme === "s3a" || scheme === "s3n") {
+      s3 ??= createS3Storage(options.s3, parts);
+      return s3;
+    }
+    const name = NOT_BUILT[scheme];
+    const reason = name === undefined ? "is not known" : `(${name}) is not built yet`;
+    throw fail("usage", `The storage scheme ${scheme}:// of ${location} ${reason}`, { location });
+  };
+  return {
+    put: async (location, content) => route(location).put(location, content),
+    putIfAbsent: async (location, content) => route(location).putIfAbsent(location, content),
+    writer: async (location) => route(location).writer(location),
+    get: async (location) => route(location).get(location),
+    getRange: async (location, start, length) => route(location).getRange(location, start, length),
+    head: async (location) => route(location).head(location),
+    remove: async (locations) => {
+      for (const [store, own] of groupBy(locations, route)) await store.remove(own);
+    },
+    list: (prefix) => route(prefix).list(prefix),
+    abortUploads: async (uploads) => {
+      const groups = groupBy(uploads, (upload) => route(upload.location));
+      for (const [store, own] of groups) await store.abortUploads(own);
+    },
+    close: async () => {
+      await local?.close();
+      await s3?.close();
+    },
+  };
+}
+
+function groupBy<T>(items: readonly T[], storeOf: (item: T) => Storage): Map<Storage, T[]> {
+  return Map.groupBy(items, storeOf);
+}

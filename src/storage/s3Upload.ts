@@ -1,0 +1,275 @@
+/**
+ * One object on its way to S3: a single conditional PUT while it is small, a multipart upload with
+ * a conditional completion once it is larger than one part.
+ *
+ * Both carry `If-None-Match: *` and an id of this write as object metadata. When an answer was lost
+ * and the repeated request is told that the name is taken, the id says whose write won; so a
+ * conditional write can be repeated and its answer is still definite (decision 0061).
+ *
+ * Each body goes with its SHA-256, which the store checks; what the store answers is compared with
+ * ours, and where it answers none, the stored size is read back. Memory: four parts at most.
+ */
+import { AppError, fail } from "#base/errors.ts";
+import { s3Address } from "./location.ts";
+import { type S3Calls, type S3Options, type S3Parts, s3Status } from "./s3Client.ts";
+import type { StoredObject } from "./storage.ts";
+import type { Upload } from "./upload.ts";
+
+/** Bytes of a part; S3 allows 10,000 parts of at least 5 MiB. */
+export const PART_BYTES: number = 8 * 1024 * 1024;
+/** Parts on their way at once. */
+const PARTS_IN_FLIGHT_MAX = 3;
+/** Object metadata that holds the id of the write. */
+const WRITE_ID = "kafka-iceberg-write";
+
+interface Part {
+  readonly number: number;
+  readonly sha256: Buffer;
+  readonly etag: string;
+}
+
+/** Streams one object. */
+export class S3Upload implements Upload {
+  readonly #calls: S3Calls;
+  readonly #options: S3Options;
+  readonly #parts: S3Parts;
+  readonly #location: string;
+  readonly #bucket: string;
+  readonly #key: string;
+  readonly #writeId: string;
+  readonly #hash = new Bun.CryptoHasher("sha256");
+  #partHash = new Bun.CryptoHasher("sha256");
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #bytes = 0;
+  #uploadId: string | null = null;
+  #partNumber = 0;
+  #inFlight: Promise<Part>[] = [];
+  readonly #stored: Part[] = [];
+
+  constructor(location: string, calls: S3Calls, options: S3Options, parts: S3Parts) {
+    const { bucket, key } = s3Address(location);
+    this.#location = location;
+    this.#bucket = bucket;
+    this.#key = key;
+    this.#calls = calls;
+    this.#options = options;
+    this.#parts = parts;
+    this.#writeId = parts.random.uuid();
+  }
+
+  get id(): string | null {
+    return this.#uploadId;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.length; ) {
+      const piece = chunk.slice(at, at + PART_BYTES - this.#pendingBytes);
+      this.#hash.update(piece);
+      this.#partHash.update(piece);
+      this.#pending.push(piece);
+      this.#pendingBytes += piece.length;
+      this.#bytes += piece.length;
+      at += piece.length;
+      if (this.#pendingBytes === PART_BYTES && at < chunk.length) await this.#ship();
+    }
+    if (this.#pendingBytes === PART_BYTES) await this.#ship();
+  }
+
+  async finish(): Promise<StoredObject | null> {
+    const isMultipart = this.#uploadId !== null;
+    const won = isMultipart ? await this.#complete() : await this.#putWhole();
+    if (!won) return null;
+    return { location: this.#location, bytes: this.#bytes, sha256: this.#hash.digest("hex") };
+  }
+
+  async discard(): Promise<void> {
+    this.#pending = [];
+    await Promise.allSettled(this.#inFlight);
+    if (this.#uploadId !== null) await abortUpload(this.#calls, this.#location, this.#uploadId);
+    this.#uploadId = null;
+  }
+
+  /** Takes the pending bytes and their hash. */
+  #take(): { body: Uint8Array; sha256: Buffer } {
+    const [first] = this.#pending;
+    const body =
+      first !== undefined && this.#pending.length === 1 ? first : Buffer.concat(this.#pending);
+    const sha256 = this.#partHash.digest();
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#partHash = new Bun.CryptoHasher("sha256");
+    return { body, sha256 };
+  }
+
+  /** Sends the pending bytes as a part; waits for the oldest one when too many are on their way. */
+  async #ship(): Promise<void> {
+    this.#uploadId ??= await this.#begin();
+    const { body, sha256 } = this.#take();
+    const part = this.#sendPart(this.#uploadId, ++this.#partNumber, body, sha256);
+    part.catch(() => undefined);
+    this.#inFlight.push(part);
+    await this.#settle(PARTS_IN_FLIGHT_MAX - 1);
+    // Hashing a part takes milliseconds: others have their turn before the next one.
+    await this.#parts.clock.sleep(0);
+  }
+
+  async #settle(inFlightMax: number): Promise<void> {
+    while (this.#inFlight.length > inFlightMax) {
+      const [oldest, ...later] = this.#inFlight;
+      if (oldest !== undefined) this.#stored.push(await oldest);
+      this.#inFlight = later;
+    }
+  }
+
+  async #begin(): Promise<string> {
+    const input = {
+      ...this.#objectFields(),
+      ChecksumAlgorithm: "SHA256" as const,
+    };
+    const { UploadId } = await this.#call("CreateMultipartUpload", (abortSignal) =>
+      this.#calls.client.createMultipartUpload(input, { abortSignal }),
+    );
+    if (UploadId !== undefined) return UploadId;
+    throw fail("storage_unreachable", `S3 gave no upload id for ${this.#location}`);
+  }
+
+  async #sendPart(id: string, number: number, body: Uint8Array, sha256: Buffer): Promise<Part> {
+    const checksum = sha256.toString("base64");
+    const input = {
+      Bucket: this.#bucket,
+      Key: this.#key,
+      UploadId: id,
+      PartNumber: number,
+      Body: body,
+      ChecksumSHA256: checksum,
+    };
+    const answer = await this.#call("UploadPart", (abortSignal) =>
+      this.#calls.client.uploadPart(input, { abortSignal }),
+    );
+    this.#compare("checksum", answer.ChecksumSHA256, checksum);
+    return { number, sha256, etag: answer.ETag ?? "" };
+  }
+
+  #putWhole(): Promise<boolean> {
+    const { body, sha256 } = this.#take();
+    const checksum = sha256.toString("base64");
+    const input = {
+      ...this.#objectFields(),
+      Body: body,
+      ChecksumSHA256: checksum,
+      IfNoneMatch: "*",
+    };
+    return this.#conditionally("PutObject", checksum, (abortSignal) =>
+      this.#calls.client.putObject(input, { abortSignal }),
+    );
+  }
+
+  async #complete(): Promise<boolean> {
+    if (this.#pendingBytes > 0) await this.#ship();
+    await this.#settle(0);
+    const digests = Buffer.concat(this.#stored.map((part) => part.sha256));
+    const composite = new Bun.CryptoHasher("sha256").update(digests).digest("base64");
+    const input = {
+      Bucket: this.#bucket,
+      Key: this.#key,
+      UploadId: this.#uploadId ?? "",
+      IfNoneMatch: "*",
+      MultipartUpload: {
+        Parts: this.#stored.map((part) => ({
+          PartNumber: part.number,
+          ETag: part.etag,
+          ChecksumSHA256: part.sha256.toString("base64"),
+        })),
+      },
+    };
+    const checksum = `${composite}-${this.#stored.length}`;
+    return this.#conditionally("CompleteMultipartUpload", checksum, (abortSignal) =>
+      this.#calls.client.completeMultipartUpload(input, { abortSignal }),
+    );
+  }
+
+  /** True when our write has the name now, false when another's has. */
+  async #conditionally(
+    operation: string,
+    checksum: string,
+    send: (signal: AbortSignal) => Promise<{ ChecksumSHA256?: string | undefined }>,
+  ): Promise<boolean> {
+    try {
+      const answer = await this.#call(operation, send);
+      if (answer.ChecksumSHA256 === undefined) await this.#isOurs(checksum);
+      else this.#compare("checksum", answer.ChecksumSHA256, checksum);
+      return true;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const { status, code } = s3Status(error);
+      const isTaken = status === 412;
+      if (!isTaken && code !== "NoSuchUpload") throw error;
+      if (await this.#isOurs(checksum)) return true;
+      if (isTaken) return false;
+      throw error;
+    }
+  }
+
+  /** Reads back who wrote the object; compares size and checksum when it was us. */
+  async #isOurs(checksum: string): Promise<boolean> {
+    const input = {
+      Bucket: this.#bucket,
+      Key: this.#key,
+      ChecksumMode: "ENABLED" as const,
+    };
+    const found = await this.#call("HeadObject", (abortSignal) =>
+      this.#calls.client.headObject(input, { abortSignal }),
+    ).catch((error: unknown) => {
+      const sentence = `Whether ${this.#location} was written is not known`;
+      throw fail("storage_unreachable", sentence, { location: this.#location }, error);
+    });
+    if (found.Metadata?.[WRITE_ID] !== this.#writeId) return false;
+    this.#compare("size", found.ContentLength, this.#bytes);
+    this.#compare("checksum", found.ChecksumSHA256, checksum);
+    return true;
+  }
+
+  /** Stores that compute no SHA-256 answer nothing: they have checked the signed body hash. */
+  #compare(what: string, found: string | number | undefined, wanted: string | number): void {
+    if (found === undefined || found === wanted) return;
+    const sentence = `The ${what} of ${this.#location} in S3 is ${found}, not ${wanted}`;
+    throw fail("storage_corrupt", sentence, { location: this.#location });
+  }
+
+  #call<T>(operation: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#calls.call({ operation, bucket: this.#bucket, key: this.#key }, run);
+  }
+
+  #objectFields() {
+    const { sse, sseKmsKeyId } = this.#options;
+    return {
+      Bucket: this.#bucket,
+      Key: this.#key,
+      Metadata: { [WRITE_ID]: this.#writeId },
+      ...(sse === null ? {} : { ServerSideEncryption: sse }),
+      ...(sseKmsKeyId === null ? {} : { SSEKMSKeyId: sseKmsKeyId }),
+    };
+  }
+}
+
+/** Aborts a multipart upload; one that is gone is no error. */
+export async function abortUpload(
+  calls: S3Calls,
+  location: string,
+  uploadId: string,
+): Promise<void> {
+  const { bucket, key } = s3Address(location);
+  const input = {
+    Bucket: bucket,
+    Key: key,
+    UploadId: uploadId,
+  };
+  try {
+    await calls.call({ operation: "AbortMultipartUpload", bucket, key }, (abortSignal) =>
+      calls.client.abortMultipartUpload(input, { abortSignal }),
+    );
+  } catch (error) {
+    if (!(error instanceof AppError) || s3Status(error).code !== "NoSuchUpload") throw error;
+  }
+}
