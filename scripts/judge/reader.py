@@ -97,4 +97,5 @@ class Sink:
 
 
 if __name__ == "__main__":
-    print(json.dumps(read(json.loads(sys.argv[1]))))
+    text = sys.argv[1] if sys.argv[1] != "-" else sys.stdin.read()
+    print(json.dumps(read(json.loads(text))))

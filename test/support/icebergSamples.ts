@@ -1,7 +1,7 @@
 /** Small tables, snapshots and updates for tests of `iceberg/`. */
 import type { Field } from "#columns/schema.ts";
 import type { Snapshot, TableMetadata, TableUpdate } from "#iceberg/metadata.ts";
-import { freshSchema, newTableMetadata } from "#iceberg/newTable.ts";
+import { newTableMetadata, UNPARTITIONED } from "#iceberg/newTable.ts";
 import { branchAt } from "#iceberg/tableMetadataJson.ts";
 
 /** Columns of {@link sampleTable}: `id long`, `ts timestamptz`, `name string`. */
@@ -22,7 +22,8 @@ export function sampleTable(
   return newTableMetadata({
     uuid: options.uuid ?? SAMPLE_UUID,
     location,
-    schema: freshSchema(SAMPLE_FIELDS),
+    fields: SAMPLE_FIELDS,
+    spec: () => UNPARTITIONED,
     formatVersion: options.formatVersion ?? 2,
     properties: options.properties ?? {},
     timestampMs: 1_000,

@@ -1,0 +1,108 @@
+/**
+ * The judge of tables must itself be judged: it accepts a right table and names what is wrong in each
+ * seeded wrong one. The tables are built with PyIceberg, from a real topic.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { produceEvents, produceTransactions } from "../../scripts/events/events.ts";
+import { createTopic } from "../../scripts/events/topics.ts";
+import { readersPython } from "../../scripts/services/cache.ts";
+import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
+import { run, temporaryFolder } from "../../scripts/services/process.ts";
+import { judgeTable, readTopic, type TopicCopy, type Verdict } from "../support/judge.ts";
+
+type Offsets = Record<string, number>;
+
+let broker: KafkaBroker;
+let events: TopicCopy;
+let transactions: TopicCopy;
+
+beforeAll(async () => {
+  broker = await startKafka();
+  const { bootstrap } = broker;
+  await createTopic(bootstrap, { topic: "events", partitions: 2 });
+  await createTopic(bootstrap, { topic: "tx", partitions: 2 });
+  await produceEvents({ bootstrap, topic: "events", count: 3000 });
+  await produceTransactions({
+    bootstrap,
+    topic: "tx",
+    partitions: 2,
+    count: 3000,
+    recordsMax: 300,
+  });
+  events = await readTopic(bootstrap, "events");
+  transactions = await readTopic(bootstrap, "tx");
+}, 600_000);
+
+afterAll(async () => {
+  await broker?.stop();
+});
+
+/** Five growing steps over a topic, the first at 100 in partition 0. */
+function steps(copy: TopicCopy): Offsets[] {
+  return [0, 0.2, 0.21, 0.6, 1].map((share) => {
+    const at = (p: string): number => Math.round((copy.partitions[p]?.end ?? 0) * share);
+    return { "0": Math.max(100, at("0")), "1": at("1") };
+  });
+}
+
+async function seed(copy: TopicCopy, fault?: string): Promise<{ metadata: string; uri: string }> {
+  const warehouse = await temporaryFolder("seed");
+  const script = join(import.meta.dir, "..", "support", "seed_table.py");
+  const job = { warehouse, copy: copy.file, topic: copy.topic, steps: steps(copy), fault };
+  const text = await run([await readersPython(), script], { stdin: JSON.stringify(job) });
+  return JSON.parse(text) as { metadata: string; uri: string };
+}
+
+async function verdictOn(copy: TopicCopy, fault?: string): Promise<Verdict> {
+  const { metadata } = await seed(copy, fault);
+  return judgeTable({ table: { metadata }, topics: [copy] });
+}
+
+describe("the judge", () => {
+  test("accepts a right table in every snapshot, by DuckDB and by PyIceberg", async () => {
+    const verdict = await verdictOn(events);
+    expect(verdict.violations).toEqual([]);
+    expect(verdict.ok).toBe(true);
+    expect(verdict.judged).toBe(5);
+    expect(verdict.readers.duckdb?.rows).toBe(2900);
+    expect(verdict.readers.pyiceberg?.rows).toBe(2900);
+  }, 120_000);
+
+  test("accepts offsets that are not dense: aborted transactions and control records", async () => {
+    const verdict = await verdictOn(transactions);
+    expect(verdict.violations).toEqual([]);
+    expect(verdict.readers.duckdb?.rows).toBeGreaterThan(1000);
+    expect(verdict.readers.duckdb?.rows).toBeLessThan(2900);
+  }, 120_000);
+
+  test("finds the table through a SQL catalog", async () => {
+    const { uri } = await seed(events);
+    const table = { sql: { uri, name: "judge", table: "db.t" } };
+    const verdict = await judgeTable({ table, topics: [events], readers: ["duckdb"] });
+    expect(verdict.violations).toEqual([]);
+  }, 120_000);
+
+  test.each([
+    ["lost", "lost rows", "duckdb: lost rows"],
+    ["doubled", "doubled rows", "pyiceberg: doubled rows"],
+    ["wrong-value", "duckdb: wrong values", "pyiceberg: wrong values"],
+    ["lost-field", "duckdb: lost field", "pyiceberg: lost field"],
+  ])(
+    "rejects a table with one fault: %s",
+    async (fault, one, other) => {
+      const verdict = await verdictOn(events, fault);
+      expect(verdict.ok).toBe(false);
+      const found = new Set(verdict.violations.map((v) => v.kind));
+      expect(found).toContain(one);
+      expect(found).toContain(other);
+    },
+    120_000,
+  );
+
+  test("rejects a snapshot in the middle whose offsets are ahead of its rows", async () => {
+    const verdict = await verdictOn(events, "wrong-offsets");
+    expect(verdict.violations.map((v) => v.kind)).toContain("lost rows");
+    expect(new Set(verdict.violations.map((v) => v.snapshot)).size).toBe(1);
+  }, 120_000);
+});

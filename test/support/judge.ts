@@ -1,0 +1,144 @@
+/**
+ * Foreign programs judge our tables: an independent topic reader, PyIceberg, DuckDB, Spark.
+ *
+ * The work is done by scripts/judge/*.py; nothing of `src/` is used, so that a fault of ours cannot
+ * hide itself.
+ */
+import { join } from "node:path";
+import { readersPython, spark } from "../../scripts/services/cache.ts";
+import { run, temporaryFolder } from "../../scripts/services/process.ts";
+
+/** Readers of the table's head. */
+export type Reader = "duckdb" | "pyiceberg" | "spark";
+
+/** Where the table is. */
+export type TableSource =
+  /** A file catalog's table folder, local. */
+  | { readonly folder: string }
+  /** One metadata file. */
+  | { readonly metadata: string }
+  /** PyIceberg's `SqlCatalog`; uri as SQLAlchemy wants it (`sqlite:////path`), table `ns.name`. */
+  | { readonly sql: { readonly uri: string; readonly name: string; readonly table: string } };
+
+/** Access to an S3 server; {@link S3Service} of versitygw.ts fits. */
+export interface S3Access {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** What an independent read_committed reader found in a topic. */
+export interface TopicCopy {
+  readonly topic: string;
+  /** Parquet: partition, offset, timestamp, key, value. */
+  readonly file: string;
+  readonly partitions: Readonly<
+    Record<string, { readonly start: number; readonly end: number; readonly count: number }>
+  >;
+}
+
+/** A job of {@link judgeTable}. */
+export interface JudgeJob {
+  readonly table: TableSource;
+  readonly topics: readonly TopicCopy[];
+  readonly s3?: S3Access;
+  /** Default: DuckDB and PyIceberg. */
+  readonly readers?: readonly Reader[];
+  /** Snapshots in which the law is checked, default `all` retained. */
+  readonly snapshots?: "all" | "head";
+  /** Compare the head's values with the topic's, default true. */
+  readonly values?: boolean;
+  /** Default `json`. */
+  readonly format?: "json" | "string" | "bytes";
+  /** `source.metadata_prefix`, default `_kafka_`. */
+  readonly prefix?: string;
+  /** First positions, where the retained snapshots no longer tell: topic -> partition -> offset. */
+  readonly first?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Others appended too: files without our footer, rows without an offset, are left out. */
+  readonly foreignWriters?: boolean;
+}
+
+/** Something that must not be. */
+export interface Violation {
+  readonly kind: string;
+  /** Where the law is broken; absent for the head's values. */
+  readonly snapshot?: string;
+  readonly [fact: string]: unknown;
+}
+
+/** What the judges say. */
+export interface Verdict {
+  readonly ok: boolean;
+  /** The first twenty. */
+  readonly violations: readonly Violation[];
+  readonly violationCount: number;
+  readonly metadata: string;
+  /** Retained snapshots. */
+  readonly snapshots: number;
+  /** Snapshots in which the law was checked. */
+  readonly judged: number;
+  readonly files: number;
+  readonly foreignFiles: number;
+  readonly head: string;
+  /** The head's committed offsets: topic -> partition -> next offset. */
+  readonly committed: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly readers: Readonly<
+    Partial<Record<Reader, { readonly rows: number; readonly columns: readonly string[] }>>
+  >;
+  readonly seconds: number;
+}
+
+/** Reads a topic to its last stable offset with librdkafka. */
+export async function readTopic(bootstrap: string, topic: string): Promise<TopicCopy> {
+  const file = join(await temporaryFolder("topic"), "records.parquet");
+  const answer = await python("reader.py", { bootstrap, topic, out: file });
+  return { topic, file, ...(answer as Pick<TopicCopy, "partitions">) };
+}
+
+/** Judges a table against its topics: the law in each snapshot, the values in the head. */
+export async function judgeTable(job: JudgeJob): Promise<Verdict> {
+  const readers = job.readers ?? ["duckdb", "pyiceberg"];
+  const wanted = { readers, snapshots: "all", values: true, format: "json", prefix: "_kafka_" };
+  const sparkRows = readers.includes("spark") ? await sparkCopy(job) : undefined;
+  return (await python("judge.py", { ...wanted, ...job, sparkRows })) as Verdict;
+}
+
+/** A job of {@link askSpark}: the table `t` of one metadata file, and metadata tables by name. */
+export interface SparkJob {
+  readonly metadata: string;
+  /** e.g. `files`, `snapshots`, `partitions`: made available under these names. */
+  readonly metadataTables?: readonly string[];
+  readonly sql: readonly string[];
+}
+
+/** Runs SQL in Spark over a table; every cell as text. */
+export async function askSpark(job: SparkJob): Promise<string[][][]> {
+  return (await sparkRun({ ...job })).sql;
+}
+
+async function sparkCopy(job: JudgeJob): Promise<string> {
+  const located = { table: job.table, s3: job.s3 };
+  const { metadata } = (await python("locate.py", located)) as { metadata: string };
+  const out = join(await temporaryFolder("spark"), "rows");
+  await sparkRun({ metadata, out });
+  return out;
+}
+
+async function sparkRun(job: Readonly<Record<string, unknown>>): Promise<{ sql: string[][][] }> {
+  const { python: interpreter, jar } = await spark();
+  const stdin = JSON.stringify({ ...job, jar });
+  const text = await run([interpreter, judgeScript("spark.py"), "-"], { stdin });
+  return JSON.parse(text.trimEnd().split("\n").at(-1) ?? "") as { sql: string[][][] };
+}
+
+async function python(script: string, job: unknown): Promise<unknown> {
+  const interpreter = await readersPython();
+  return JSON.parse(
+    await run([interpreter, judgeScript(script), "-"], { stdin: JSON.stringify(job) }),
+  );
+}
+
+function judgeScript(name: string): string {
+  return join(import.meta.dir, "..", "..", "scripts", "judge", name);
+}
