@@ -21,12 +21,12 @@ export interface NewTable {
   readonly uuid: string;
   /** Root folder, without a slash at its end: `Catalog.defaultLocation`. */
   readonly location: string;
-  /** From {@link freshSchema}. */
-  readonly schema: Schema;
-  /** From `partitionSpecOf`; default unpartitioned. */
-  readonly spec?: PartitionSpec;
-  /** Default unsorted. */
-  readonly sortOrder?: SortOrder;
+  /** Columns; their ids are ignored, see {@link freshSchema}. */
+  readonly fields: readonly Field[];
+  /** Asked with the columns as numbered: `(fields) => partitionSpecOf(fields, forms)`. */
+  readonly spec: (fields: readonly Field[]) => PartitionSpec;
+  /** Likewise; default unsorted. */
+  readonly sortOrder?: (fields: readonly Field[]) => SortOrder;
   readonly formatVersion: 2 | 3;
   /** Added to our defaults, which they override. */
   readonly properties: Readonly<Record<string, string>>;
@@ -35,21 +35,22 @@ export interface NewTable {
 
 /**
  * Builds the metadata of an empty table.
- * Throws `table_schema` for columns that the format version cannot hold.
+ * Throws `table_schema` for columns that the format version cannot hold and for duplicate names.
  */
 export function newTableMetadata(table: NewTable): TableMetadata {
-  checkSchemaFormat(table.schema, table.formatVersion);
-  const spec = { ...(table.spec ?? UNPARTITIONED), specId: 0 };
-  const fields = table.sortOrder?.fields ?? [];
-  const sortOrder = fields.length === 0 ? UNSORTED : { orderId: 1, fields };
+  const schema = freshSchema(table.fields);
+  checkSchemaFormat(schema, table.formatVersion);
+  const spec = { ...table.spec(schema.fields), specId: 0 };
+  const sortFields = table.sortOrder?.(schema.fields).fields ?? [];
+  const sortOrder = sortFields.length === 0 ? UNSORTED : { orderId: 1, fields: sortFields };
   return {
     formatVersion: table.formatVersion,
     tableUuid: table.uuid,
     location: table.location,
     lastSequenceNumber: 0n,
     lastUpdatedMs: table.timestampMs,
-    lastColumnId: lastFieldId(table.schema.fields),
-    schemas: [{ ...table.schema, schemaId: 0 }],
+    lastColumnId: lastFieldId(schema.fields),
+    schemas: [schema],
     currentSchemaId: 0,
     partitionSpecs: [spec],
     defaultSpecId: 0,

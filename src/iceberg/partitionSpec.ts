@@ -6,7 +6,7 @@
  * spec, "Partitioning"). Nothing is ever answered with an unpartitioned table instead.
  */
 import { type AppError, fail } from "#base/errors.ts";
-import { type Field, isPrimitive, primitiveName, type Schema } from "#columns/schema.ts";
+import { type Field, isPrimitive, primitiveName } from "#columns/schema.ts";
 import type { PartitionField, PartitionSpec } from "./metadata.ts";
 import { PARTITION_FIELD_ID_NONE } from "./newTable.ts";
 
@@ -94,23 +94,26 @@ interface Term {
 
 /**
  * Builds the partition spec of a new table.
- * @param schema the table's schema with its final field ids
+ * @param columns the table's columns with their final field ids
  * @param forms the general form; empty: unpartitioned
  * Throws `usage` naming the form: not understood, unknown column, a type that the transform does
  * not take, the same partition twice, a name that a column has.
  */
-export function partitionSpecOf(schema: Schema, forms: readonly string[]): PartitionSpec {
+export function partitionSpecOf(
+  columns: readonly Field[],
+  forms: readonly string[],
+): PartitionSpec {
   const fields: PartitionField[] = [];
   const meanings = new Set<string>();
   for (const form of forms) {
     const term = parseTerm(form);
-    const source = findColumn(schema.fields, term.column);
+    const source = findColumn(columns, term.column);
     if (source === null) {
-      throw problem(form, `there is no column ${term.column}${similar(schema, term.column)}`);
+      throw problem(form, `there is no column ${term.column}${similar(columns, term.column)}`);
     }
     checkType(form, term, source);
     const field = partitionField(term, source, fields.length);
-    checkName(form, schema, fields, field);
+    checkName(form, columns, fields, field);
     const meaning = `${source.id} ${meaningOf(term)}`;
     if (meanings.has(meaning)) throw problem(form, "an earlier one partitions the same way");
     meanings.add(meaning);
@@ -154,9 +157,9 @@ function findColumn(fields: readonly Field[], path: string): Field | null {
   return null;
 }
 
-function similar(schema: Schema, name: string): string {
+function similar(columns: readonly Field[], name: string): string {
   const wanted = name.toLowerCase();
-  const found = schema.fields.find((field) => field.name.toLowerCase() === wanted);
+  const found = columns.find((field) => field.name.toLowerCase() === wanted);
   return found === undefined ? "" : `; did you mean ${found.name}?`;
 }
 
@@ -183,14 +186,14 @@ function partitionField(term: Term, source: Field, index: number): PartitionFiel
 /** A partition may have a column's name only when it is that column's identity. */
 function checkName(
   form: string,
-  schema: Schema,
+  columns: readonly Field[],
   fields: readonly PartitionField[],
   field: PartitionField,
 ): void {
   if (fields.some((other) => other.name === field.name)) {
     throw problem(form, `the partition name ${field.name} is taken by an earlier one`);
   }
-  const column = findColumn(schema.fields, field.name);
+  const column = findColumn(columns, field.name);
   if (column !== null && (field.transform !== "identity" || column.id !== field.sourceId)) {
     throw problem(form, `the table has a column ${field.name}, as the partition would be called`);
   }

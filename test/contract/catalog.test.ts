@@ -1,6 +1,7 @@
 /** What every catalog promises (port `iceberg/catalog/catalog.ts`), run against each. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
@@ -14,7 +15,7 @@ import { appendOf, nextSnapshot, SAMPLE_UUID, sampleTable } from "../support/ice
 
 const NAME = { database: "db", table: "events" };
 const ROOT = `/tmp/kafka-iceberg-test-${process.pid}-${Bun.nanoseconds()}`;
-const fixedClock = { nowMs: () => 5_000, monotonicMs: () => 0, sleep: () => Promise.resolve() };
+const fixedClock: Clock = { ...systemClock, nowMs: () => 5_000 };
 
 /** One place where tables live; each `open` is another process on it. */
 interface Place {
