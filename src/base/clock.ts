@@ -10,6 +10,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after `ms`, or at once when `signal` aborts (it never rejects). */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves in the next turn of the event loop: lets timers and sockets run between work. */
+  turn(): Promise<void>;
 }
 
 /** The machine's clock. */
@@ -30,4 +32,5 @@ export const systemClock: Clock = {
       const timer = setTimeout(done, Math.max(0, ms));
       signal?.addEventListener("abort", done, { once: true });
     }),
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
 };

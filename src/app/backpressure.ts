@@ -1,0 +1,60 @@
+/**
+ * Backpressure: above the buffer's limit every partition is paused, below 80 % of it they go on
+ * (SPEC section 10). Fetched batches that wait in the consumer are bounded there.
+ */
+import type { Clock } from "#base/clock.ts";
+import type { Observe } from "#base/events.ts";
+import type { Consumer } from "#consumer/consumer.ts";
+import type { Feeds } from "./feeds.ts";
+import type { TableRun } from "./tableRun.ts";
+
+/** Share of the limit below which fetching goes on. */
+const RESUME_SHARE = 0.8;
+
+/** Pauses and resumes the partitions of one pipeline. */
+export class Backpressure {
+  readonly #parts: { consumer: Consumer; clock: Clock; observe: Observe };
+  readonly #bytesMax: number;
+  #sinceMs: number | null = null;
+
+  constructor(parts: { consumer: Consumer; clock: Clock; observe: Observe }, bytesMax: number) {
+    this.#parts = parts;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** True while partitions are held back. */
+  get active(): boolean {
+    return this.#sinceMs !== null;
+  }
+
+  /** Compares what is buffered with the limit. */
+  check(tables: ReadonlySet<TableRun>, feeds: Feeds): void {
+    let bytes = 0;
+    let records = 0;
+    for (const table of tables) {
+      bytes += table.buffer.bytes;
+      records += table.buffer.rows;
+    }
+    this.#parts.observe({ type: "buffer", bytes, records });
+    if (this.#sinceMs === null && bytes >= this.#bytesMax) this.#pause(feeds);
+    else if (this.#sinceMs !== null && bytes < this.#bytesMax * RESUME_SHARE) this.#resume(feeds);
+  }
+
+  #pause(feeds: Feeds): void {
+    this.#sinceMs = this.#parts.clock.monotonicMs();
+    const keys = feeds.all().map((run) => run.key);
+    this.#parts.consumer.pause(keys);
+    this.#parts.observe({ type: "paused", count: keys.length });
+  }
+
+  #resume(feeds: Feeds): void {
+    const durationMs = this.#parts.clock.monotonicMs() - (this.#sinceMs ?? 0);
+    this.#sinceMs = null;
+    const reading = feeds
+      .all()
+      .filter((run) => run.stopped === null && run.table.state.kind !== "stopped");
+    this.#parts.consumer.resume(reading.map((run) => run.key));
+    this.#parts.observe({ type: "paused", count: 0 });
+    this.#parts.observe({ type: "backpressure", durationMs });
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * From where partitions are read (SPEC 2.5): the table's offsets; for a feed that the table does not
+ * know, a first position that is committed before anything is read.
+ */
+import { assert } from "#base/assert.ts";
+import { fail } from "#base/errors.ts";
+import type { Feed, FeedOffset } from "#base/offsets.ts";
+import type { Consumer, LogBounds } from "#consumer/consumer.ts";
+import type { TableWriter } from "#writer/tableWriter.ts";
+
+/** Where a table without offsets for a feed begins. */
+export interface StartPolicy {
+  readonly reset: "earliest" | "latest" | "none" | "timestamp";
+  /** Only for `timestamp`. */
+  readonly timestampMs: number;
+  /** Kafka's group offsets come first, where the group has any. */
+  readonly fromGroup: boolean;
+  /** Topics known at start; partitions of others appeared later and start at their beginning. */
+  readonly initialTopics: ReadonlySet<string>;
+}
+
+/** Tries until a first position is in the table, by us or by somebody else. */
+const CLAIM_TRIES_MAX = 10;
+
+/**
+ * The offsets to start reading at. Commits first positions where the table has none.
+ * @throws AppError `progress` when a position cannot be had without a person
+ */
+export async function startOffsets(
+  consumer: Consumer,
+  writer: TableWriter,
+  policy: StartPolicy,
+  feeds: readonly Feed[],
+): Promise<FeedOffset[]> {
+  const bounds = await consumer.bounds(feeds);
+  for (let tries = 0; tries < CLAIM_TRIES_MAX; tries++) {
+    const known = await writer.positions(feeds);
+    const missing = feeds.filter((_, index) => known[index] === null);
+    if (missing.length === 0) {
+      const offsets = feeds.map((feed, index) => ({ feed, offset: known[index] ?? 0n }));
+      for (const [index, { feed, offset }] of offsets.entries()) {
+        checkBounds(writer.name, feed, offset, bounds[index]);
+      }
+      return offsets;
+    }
+    const knownTopics = new Set(
+      feeds.filter((_, index) => known[index] !== null).map((feed) => feed.topic),
+    );
+    const first = await firstPositions(consumer, writer.name, policy, missing, knownTopics);
+    // Fenced means that somebody else was first: their position counts, and is read next.
+    const result = await writer.claim(first);
+    if (result.kind === "held") throw result.cause;
+    if (result.kind === "paused") {
+      throw fail("catalog_unreachable", `Table ${writer.name} is paused: no first position yet`);
+    }
+  }
+  throw fail("catalog_unreachable", `No first position could be committed to ${writer.name}`);
+}
+
+async function firstPositions(
+  consumer: Consumer,
+  table: string,
+  policy: StartPolicy,
+  feeds: readonly Feed[],
+  knownTopics: ReadonlySet<string>,
+): Promise<FeedOffset[]> {
+  const [bounds, groups, stamped] = await Promise.all([
+    consumer.bounds(feeds),
+    policy.fromGroup ? consumer.groupOffsets(feeds) : feeds.map(() => null),
+    policy.reset === "timestamp"
+      ? consumer.offsetsAt(feeds, policy.timestampMs)
+      : feeds.map(() => null),
+  ]);
+  return feeds.map((feed, index) => {
+    const bound = bounds[index];
+    assert(bound !== undefined, "bounds answers every feed");
+    const group = groups[index] ?? null;
+    if (group !== null) return { feed, offset: group };
+    const late = knownTopics.has(feed.topic) || !policy.initialTopics.has(feed.topic);
+    if (late) return { feed, offset: bound.logStart };
+    return { feed, offset: byReset(policy, table, feed, bound, stamped[index] ?? null) };
+  });
+}
+
+function byReset(
+  policy: StartPolicy,
+  table: string,
+  feed: Feed,
+  bound: LogBounds,
+  stamped: bigint | null,
+): bigint {
+  switch (policy.reset) {
+    case "earliest":
+      return bound.logStart;
+    case "latest":
+      return bound.highWatermark;
+    case "timestamp":
+      return stamped ?? bound.highWatermark;
+    case "none":
+      throw fail(
+        "progress",
+        `Table ${table} has no offset for ${feed.topic}/${feed.partition} and ` +
+          'kafka.auto_offset_reset is "none". Say where to begin: ' +
+          `kafka-iceberg offsets ${table} --set ${feed.topic}:${feed.partition}=OFFSET`,
+        { table, topic: feed.topic, partition: feed.partition },
+      );
+  }
+}
+
+function checkBounds(
+  table: string,
+  feed: Feed,
+  offset: bigint,
+  bound: LogBounds | undefined,
+): void {
+  if (bound === undefined || offset >= bound.logStart) return;
+  throw outOfRange(table, feed, offset, bound.logStart, bound.highWatermark);
+}
+
+/** The error of a position that Kafka no longer, or not yet, has (SPEC 2.5). */
+export function outOfRange(
+  table: string,
+  feed: Feed,
+  position: bigint,
+  logStart: bigint,
+  logEnd: bigint,
+): Error {
+  const where = `${feed.topic}/${feed.partition}`;
+  const what =
+    position < logStart
+      ? `Kafka no longer holds ${where} from offset ${position} to ${logStart - 1n} (retention), ` +
+        `which table ${table} has not yet`
+      : `${where} ends at offset ${logEnd}, before the committed offset ${position} of ${table}`;
+  return fail(
+    "progress",
+    `${what}. To go on without those records: kafka-iceberg offsets ${table} --accept-topic ` +
+      `${feed.topic} --from earliest`,
+    { table, topic: feed.topic, partition: feed.partition },
+  );
+}

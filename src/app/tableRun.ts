@@ -1,0 +1,250 @@
+/**
+ * One table of a pipeline at run time: decoder, hot buffer and writer, and the one flush that may be
+ * under way.
+ */
+import type { Clock } from "#base/clock.ts";
+import { describe, kindOf } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import { type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
+import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import type { RecordBatch } from "#consumer/consumer.ts";
+import type { Decoder, Rejected, SegmentBuilder } from "#decode/decoder.ts";
+import type { JobResult } from "#writer/job.ts";
+import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import { type Flush, TableWriter } from "#writer/tableWriter.ts";
+
+/** When a commit is due. */
+export interface CommitPolicy {
+  readonly intervalMs: number;
+  /** 0: no bound. */
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+  /** A commit that only moves offsets waits this long. */
+  readonly emptyIntervalMs: number;
+}
+
+/** What the table does now. */
+export type TableState =
+  | { readonly kind: "running" }
+  | { readonly kind: "retrying"; readonly cause: unknown }
+  | { readonly kind: "paused" }
+  | { readonly kind: "stopped"; readonly error: unknown };
+
+/** Batches that wait until the schema was inferred from them. */
+interface Sample {
+  readonly batches: RecordBatch[];
+  records: number;
+  readonly sinceMs: number;
+}
+
+/** One table of a pipeline. */
+export class TableRun {
+  readonly name: string;
+  readonly decoder: Decoder;
+  readonly buffer: HotBuffer<SegmentBuilder> = new HotBuffer();
+  readonly options: WriterOptions;
+  readonly parts: WriterParts;
+  readonly policy: CommitPolicy;
+  state: TableState = { kind: "running" };
+  writer: TableWriter | null = null;
+  sample: Sample | null = null;
+  lastCommitMs: number | null = null;
+  lastSnapshotId: bigint | null = null;
+  rowsCommitted = 0;
+  /** Commit is due from then on (monotonic ms). */
+  dueFromMs: number;
+  #held: Flush | null = null;
+  #flushing: Promise<JobResult | null> | null = null;
+
+  constructor(options: WriterOptions, parts: WriterParts, decoder: Decoder, policy: CommitPolicy) {
+    this.name = `${options.name.database}.${options.name.table}`;
+    this.options = options;
+    this.parts = parts;
+    this.decoder = decoder;
+    this.policy = policy;
+    this.dueFromMs = parts.clock.monotonicMs() + policy.intervalMs;
+  }
+
+  /** Opens (or creates) the table once; the decoder takes its schema. */
+  async open(): Promise<TableWriter> {
+    if (this.writer === null) {
+      this.writer = await TableWriter.open(this.parts, this.options, this.decoder.fields);
+      this.decoder.adopt(this.writer.fields);
+    }
+    return this.writer;
+  }
+
+  /** True while a flush is under way. */
+  get flushing(): boolean {
+    return this.#flushing !== null;
+  }
+
+  /** True when something waits for a commit. */
+  get pending(): boolean {
+    return this.#held !== null || this.flushing || this.buffer.moved;
+  }
+
+  /** Whether a flush is to begin now. */
+  due(nowMs: number): boolean {
+    if (this.state.kind === "stopped" || this.flushing || this.writer === null) return false;
+    const { rowsMax, bytesMax } = this.policy;
+    if (this.#held !== null) return nowMs >= this.dueFromMs;
+    if (!this.buffer.moved) return false;
+    if (rowsMax > 0 && this.buffer.openRows >= rowsMax) return true;
+    if (this.buffer.openBytes >= bytesMax) return true;
+    const wait = this.buffer.openRows > 0 ? 0 : this.policy.emptyIntervalMs;
+    return nowMs >= this.dueFromMs + wait;
+  }
+
+  /**
+   * Flushes what is buffered, or goes on with the flush that was held. Null: nothing to do.
+   * A stop error is kept as the table's state, not thrown.
+   */
+  flush(): Promise<JobResult | null> {
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = null;
+      this.dueFromMs = this.parts.clock.monotonicMs() + this.policy.intervalMs;
+    });
+    return this.#flushing;
+  }
+
+  /** Waits for the flush under way, then flushes the rest. */
+  async flushAll(): Promise<JobResult[]> {
+    const results: JobResult[] = [];
+    for (let rounds = 0; rounds < 3 && this.pending; rounds++) {
+      const result = await this.flush();
+      if (result !== null) results.push(result);
+      if (result === null || result.kind === "held" || result.kind === "paused") break;
+    }
+    return results;
+  }
+
+  /** Drops every row of these feeds that is not in a flush under way. */
+  drop(keys: readonly FeedKey[]): void {
+    for (const key of keys) this.buffer.drop(key);
+    const gone = new Set(keys);
+    if (this.sample !== null) {
+      const kept = this.sample.batches.filter((batch) => !gone.has(batch.key));
+      this.sample.batches.splice(0, this.sample.batches.length, ...kept);
+    }
+  }
+
+  /** Stops this table; the others go on. */
+  stop(error: unknown): void {
+    this.state = { kind: "stopped", error };
+    this.parts.logger.log("error", describe(error), { table: this.name, kind: kindOf(error) });
+    this.parts.observe({ type: "error", kind: kindOf(error) });
+  }
+
+  async #flush(): Promise<JobResult | null> {
+    const { writer } = this;
+    if (writer === null || this.state.kind === "stopped") return null;
+    const flush = this.#held ?? this.#seal(writer);
+    if (flush === null) return null;
+    const began = this.parts.clock.monotonicMs();
+    try {
+      const result = await writer.flush(flush);
+      this.#settle(flush, result, this.parts.clock.monotonicMs() - began);
+      if (result.kind === "committed") this.#completing = { flush, result };
+      return result;
+    } catch (error) {
+      this.#held = null;
+      this.stop(error);
+      return null;
+    }
+  }
+
+  #completing: { flush: Flush; result: JobResult & { kind: "committed" } } | null = null;
+
+  /** Writes the end of the last committed flush to the log, once Kafka's offsets were written. */
+  async complete(): Promise<void> {
+    const done = this.#completing;
+    this.#completing = null;
+    if (done !== null) await this.writer?.complete(done.flush, done.result);
+  }
+
+  #seal(writer: TableWriter): Flush | null {
+    const segments = this.buffer.seal();
+    return segments.length === 0 ? null : writer.newFlush(segments);
+  }
+
+  #settle(flush: Flush, result: JobResult, durationMs: number): void {
+    switch (result.kind) {
+      case "committed": {
+        const rows = committedRows(flush.segments, result.offsets);
+        this.rowsCommitted += rows;
+        this.lastCommitMs = this.parts.clock.nowMs();
+        this.lastSnapshotId = result.snapshotId;
+        this.state = { kind: "running" };
+        this.#held = null;
+        this.buffer.release(flush.segments);
+        this.#adoptSchema();
+        logFlush(this.parts.logger, this.name, flush, result, rows, durationMs);
+        return;
+      }
+      case "dropped":
+        this.#held = null;
+        this.buffer.release(flush.segments);
+        this.parts.logger.log("warn", `Rows dropped, to be read again: ${result.reason}`, {
+          table: this.name,
+          feeds: result.fenced.map(feedKey),
+        });
+        return;
+      case "held":
+        this.#held = flush;
+        this.state = { kind: "retrying", cause: result.cause };
+        this.parts.logger.log("warn", `Commit held: ${describe(result.cause)}`, {
+          table: this.name,
+        });
+        return;
+      case "paused":
+        this.#held = flush;
+        this.state = { kind: "paused" };
+        return;
+    }
+  }
+
+  #adoptSchema(): void {
+    if (this.writer !== null) this.decoder.adopt(this.writer.fields);
+  }
+}
+
+function committedRows(segments: readonly SealedRows[], offsets: readonly FeedOffset[]): number {
+  const landed = new Set(offsets.map(({ feed }) => feedKey(feed)));
+  return segments
+    .filter((segment) => landed.has(feedKey(segment.range.feed)))
+    .reduce((sum, segment) => sum + (segment.batch?.rowCount ?? 0), 0);
+}
+
+function logFlush(
+  logger: Logger,
+  table: string,
+  flush: Flush,
+  result: JobResult & { kind: "committed" },
+  rows: number,
+  durationMs: number,
+): void {
+  const ranges: Record<string, string> = {};
+  for (const { range } of flush.segments) {
+    const key = `${range.feed.topic}/${range.feed.partition}`;
+    const start = ranges[key]?.split("-")[0] ?? String(range.start);
+    ranges[key] = `${start}-${range.end - 1n}`;
+  }
+  logger.log("info", "Flush committed", {
+    trace_id: flush.commitId.replaceAll("-", ""),
+    table,
+    records_flushed: rows,
+    duration_ms: Math.round(durationMs),
+    iceberg_snapshot_id: result.snapshotId,
+    files_added: flush.job?.units.reduce((sum, unit) => sum + unit.files.length, 0) ?? 0,
+    kafka_offset_range: ranges,
+  });
+}
+
+/** Rejected records by policy `skip` or `fail`. */
+export type RejectPolicy = (table: TableRun, rejected: readonly Rejected[]) => void;
+
+/** The clock of a table's parts, for callers that only have the table. */
+export function clockOf(table: TableRun): Clock {
+  return table.parts.clock;
+}

@@ -1,0 +1,357 @@
+/**
+ * The data path on one page: two small loops, joined only by sealed segments, so that a slow catalog
+ * never stops decoding before a stated limit does.
+ *
+ *   ingest: Kafka record batches -> decode into columns -> open segments of the hot buffer
+ *   commit: seal -> Parquet files -> one Iceberg snapshot with its offsets -> Kafka's offsets
+ *
+ * Why nothing is lost or doubled, whatever stops in between: docs/EXACTLY_ONCE.md.
+ */
+import { assert } from "#base/assert.ts";
+import type { Clock } from "#base/clock.ts";
+import { fail, kindOf, policyOf } from "#base/errors.ts";
+import type { Observe } from "#base/events.ts";
+import { failpoint } from "#base/failpoint.ts";
+import type { Logger } from "#base/log.ts";
+import { type Feed, feedKey } from "#base/offsets.ts";
+import type { Random } from "#base/random.ts";
+import { backoffMs } from "#base/retry.ts";
+import type { Consumer, ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
+import type { SegmentBuilder } from "#decode/decoder.ts";
+import type { JobResult } from "#writer/job.ts";
+import { Backpressure } from "./app/backpressure.ts";
+import { byTable, type FeedRun, Feeds } from "./app/feeds.ts";
+import { handleRejects, type RejectOptions } from "./app/rejects.ts";
+import { outOfRange, type StartPolicy, startOffsets } from "./app/start.ts";
+import type { TableRun } from "./app/tableRun.ts";
+
+/** Settings of one pipeline; tables have their own. */
+export interface PipelineOptions {
+  readonly name: string;
+  readonly start: Omit<StartPolicy, "initialTopics">;
+  /** Half of Kafka's rebalance timeout: how long a revocation may wait for a flush. */
+  readonly revokeFlushMs: number;
+  readonly bufferBytesMax: number;
+  readonly inferRows: number;
+  readonly inferWaitMs: number;
+  readonly rejects: RejectOptions;
+  /** Write the group's offsets to Kafka after each commit. */
+  readonly acknowledge: boolean;
+}
+
+/** The ports of a pipeline. */
+export interface PipelineParts {
+  readonly consumer: Consumer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observe: Observe;
+  /** The table that a topic feeds; the same object for the same table. */
+  readonly tableOf: (topic: string) => TableRun;
+}
+
+/** Decoding and handing over go on this long before timers and sockets get their turn. */
+const WORK_MS_MAX = 4;
+/** How often due commits are looked for. */
+const TICK_MS = 50;
+/** How often quiet tables are looked at for foreign heads (SPEC 2.2). */
+const REFRESH_MS = 60_000;
+const START_BACKOFF = { retriesMax: 0, baseDelayMs: 100, delayMsMax: 5000 };
+
+/** One subscription and the tables that it feeds. */
+export class Pipeline {
+  readonly feeds: Feeds = new Feeds();
+  readonly tables: Set<TableRun> = new Set();
+  readonly options: PipelineOptions;
+  readonly #parts: PipelineParts;
+  readonly #pressure: Backpressure;
+  readonly #stop: AbortController = new AbortController();
+  #initialTopics: ReadonlySet<string> = new Set();
+  #refreshedMs = 0;
+
+  constructor(parts: PipelineParts, options: PipelineOptions) {
+    this.#parts = parts;
+    this.options = options;
+    this.#pressure = new Backpressure(parts, options.bufferBytesMax);
+  }
+
+  /** Joins the group. Throws when Kafka cannot be reached or refuses. */
+  async open(): Promise<void> {
+    await this.#parts.consumer.open();
+    this.#initialTopics = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
+    for (const topic of this.#initialTopics) this.tables.add(this.#parts.tableOf(topic));
+  }
+
+  /** Runs both loops until `shutdown`, or until every table has stopped. */
+  async run(): Promise<void> {
+    await Promise.all([this.#ingestLoop(), this.#commitLoop()]);
+  }
+
+  /** Stops fetching, flushes what is buffered within `timeoutMs`, leaves the group. */
+  async shutdown(timeoutMs: number): Promise<void> {
+    this.#parts.consumer.stopFetching();
+    const until = AbortSignal.timeout(timeoutMs);
+    this.#finishSamples();
+    await Promise.race([this.#flushTables([...this.tables]), this.#aborted(until)]);
+    this.#stop.abort();
+    await this.#parts.consumer.close();
+  }
+
+  /** Kafka -> columns: takes events as they come and never reacts to them elsewhere. */
+  async #ingestLoop(): Promise<void> {
+    let workedSince = this.#parts.clock.monotonicMs();
+    for (;;) {
+      const event = await this.#parts.consumer.next();
+      if (event === null) return;
+      await this.#handle(event);
+      if (this.#parts.clock.monotonicMs() - workedSince > WORK_MS_MAX) {
+        this.#pressure.check(this.tables, this.feeds);
+        await this.#parts.clock.turn();
+        workedSince = this.#parts.clock.monotonicMs();
+      }
+    }
+  }
+
+  async #handle(event: ConsumerEvent): Promise<void> {
+    switch (event.type) {
+      case "batch":
+        return this.#ingest(event.batch);
+      case "assigned":
+        return this.#assigned(event.feeds);
+      case "revoked":
+        return await this.#revoked(event.feeds, event.lost);
+      case "out_of_range": {
+        const run = this.feeds.get(feedKey(event.feed));
+        const { feed, position, logStart, logEnd } = event;
+        run?.table.stop(outOfRange(run.table.name, feed, position, logStart, logEnd));
+        return this.#release();
+      }
+      case "topic_failed":
+        return this.#topicFailed(event.topic, event.error);
+      case "trouble":
+        this.#parts.observe({ type: "error", kind: kindOf(event.error) });
+        this.#parts.logger.log("warn", event.error.message, { ...event.error.context });
+        return;
+    }
+  }
+
+  /** One record batch into the open segment of its feed. */
+  #ingest(batch: RecordBatch): void {
+    const run = this.feeds.get(batch.key);
+    if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return;
+    const { table } = run;
+    if (run.stopped !== null || table.state.kind === "stopped") return;
+    if (table.decoder.needsSample) {
+      this.#sample(table, batch);
+      return;
+    }
+    assert(batch.nextOffset > run.position, "a batch moves its partition's position forward");
+    const segment = table.buffer.segment(run.feed, run.position, () => table.decoder.builder());
+    if (batch.payload !== null && !this.#decode(run, segment.rows, batch, batch.payload)) {
+      table.drop([run.key]);
+      return this.#release();
+    }
+    segment.end = batch.nextOffset;
+    run.position = batch.nextOffset;
+  }
+
+  /** False when its records stopped the table. */
+  #decode(run: FeedRun, rows: SegmentBuilder, batch: RecordBatch, payload: Uint8Array): boolean {
+    const { topic, partition } = run.feed;
+    const bytes = { ...batch, payload, topic, partition, wantedOffset: run.position };
+    try {
+      const result = rows.decode(bytes);
+      if (result.rejected.length === 0) return true;
+      return handleRejects(this.#parts, this.options.rejects, run.table, result);
+    } catch (error) {
+      run.table.stop(error);
+      return false;
+    }
+  }
+
+  /** Collects batches until the schema can be inferred, then ingests them. */
+  #sample(table: TableRun, batch: RecordBatch): void {
+    table.sample ??= { batches: [], records: 0, sinceMs: this.#parts.clock.monotonicMs() };
+    table.sample.batches.push(batch);
+    table.sample.records += batch.payload === null ? 0 : batch.recordCount;
+    if (table.sample.records >= this.options.inferRows) this.#finishSample(table);
+  }
+
+  #finishSample(table: TableRun): void {
+    const { sample } = table;
+    table.sample = null;
+    if (sample === null) return;
+    table.decoder.sample(
+      sample.batches.flatMap((batch) => {
+        const { payload, feed } = batch;
+        if (payload === null) return [];
+        return [{ ...batch, payload, topic: feed.topic, partition: feed.partition }];
+      }),
+    );
+    for (const batch of sample.batches) this.#ingest(batch);
+  }
+
+  #finishSamples(): void {
+    for (const table of this.tables) this.#finishSample(table);
+  }
+
+  /** Columns -> table: begins every flush that is due; flushes of different tables run side by side. */
+  async #commitLoop(): Promise<void> {
+    const { clock } = this.#parts;
+    while (!this.#stop.signal.aborted) {
+      await clock.sleep(TICK_MS, this.#stop.signal);
+      const now = clock.monotonicMs();
+      for (const table of this.tables) {
+        const { sample } = table;
+        if (sample !== null && now - sample.sinceMs >= this.options.inferWaitMs) {
+          this.#finishSample(table);
+        }
+        if (table.due(now)) void this.#commit(table);
+      }
+      if (now - this.#refreshedMs >= REFRESH_MS) this.#refresh(now);
+      this.#pressure.check(this.tables, this.feeds);
+    }
+  }
+
+  /** Seal -> write -> commit (in `writer/`), then Kafka's offsets, then the log. */
+  async #commit(table: TableRun): Promise<void> {
+    const result = await table.flush();
+    if (result !== null) await this.#settle(table, result);
+    if (table.state.kind === "stopped") this.#release();
+  }
+
+  async #settle(table: TableRun, result: JobResult): Promise<void> {
+    if (result.kind === "committed") {
+      for (const { feed, offset } of result.offsets) {
+        const run = this.feeds.get(feedKey(feed));
+        if (run !== undefined) run.committed = offset;
+      }
+      failpoint("acknowledge");
+      if (this.options.acknowledge) await this.#parts.consumer.acknowledge(result.offsets);
+      await table.complete();
+    }
+    if (result.kind === "committed" || result.kind === "dropped") this.#seekAnew(result.fenced);
+    this.#pressure.check(this.tables, this.feeds);
+  }
+
+  /** Fenced feeds lose their rows and start again from the table (SPEC 2.3). */
+  #seekAnew(fenced: readonly Feed[]): void {
+    const runs = fenced.flatMap((feed) => this.feeds.get(feedKey(feed)) ?? []);
+    for (const run of runs) {
+      run.epoch = 0;
+      run.table.drop([run.key]);
+    }
+    for (const [table, group] of byTable(runs)) void this.#start(table, group);
+  }
+
+  #assigned(feeds: readonly Feed[]): void {
+    const runs = this.feeds.add(feeds, (feed) => this.#parts.tableOf(feed.topic));
+    for (const [table, group] of byTable(runs)) {
+      this.tables.add(table);
+      void this.#start(table, group);
+    }
+  }
+
+  /** Finds the start offsets of a table's feeds and lets the consumer read them; retries for ever. */
+  async #start(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
+    const { clock, random, consumer, logger } = this.#parts;
+    const mine = (): FeedRun[] => runs.filter((run) => this.feeds.get(run.key) === run);
+    for (let tries = 0; !this.#stop.signal.aborted && mine().length > 0; tries++) {
+      if (table.state.kind === "stopped") return;
+      try {
+        const writer = await table.open();
+        const policy = { ...this.options.start, initialTopics: this.#initialTopics };
+        const group = mine();
+        const offsets = await startOffsets(
+          consumer,
+          writer,
+          policy,
+          group.map((run) => run.feed),
+        );
+        const still = offsets.filter(({ feed }) => mine().some((run) => run.feed === feed));
+        consumer.start(still);
+        if (this.#pressure.active) consumer.pause(still.map(({ feed }) => feedKey(feed)));
+        for (const { feed, offset } of still) {
+          const run = this.feeds.get(feedKey(feed));
+          if (run === undefined) continue;
+          run.position = offset;
+          run.committed = offset;
+          run.epoch = consumer.epoch(run.key);
+        }
+        return;
+      } catch (error) {
+        if (policyOf(error).action !== "again") return this.#stopTable(table, error);
+        table.state = { kind: "retrying", cause: error };
+        logger.log("warn", `Table not ready: ${String(error)}`, { table: table.name });
+        await clock.sleep(backoffMs(START_BACKOFF, tries, random), this.#stop.signal);
+      }
+    }
+  }
+
+  /** Rows of lost feeds are dropped; those of revoked ones are flushed in half the rebalance timeout. */
+  async #revoked(feeds: readonly Feed[], lost: boolean): Promise<void> {
+    const runs = feeds.flatMap((feed) => this.feeds.get(feedKey(feed)) ?? []);
+    const groups = byTable(runs);
+    if (!lost) {
+      this.#finishSamples();
+      const until = AbortSignal.timeout(this.options.revokeFlushMs);
+      await Promise.race([this.#flushTables([...groups.keys()]), this.#aborted(until)]);
+    }
+    this.feeds.remove(feeds);
+    for (const [table, group] of groups) table.drop(group.map((run) => run.key));
+    this.#parts.consumer.released(feeds);
+  }
+
+  async #flushTables(tables: readonly TableRun[]): Promise<void> {
+    await Promise.all(
+      tables.map(async (table) => {
+        for (const result of await table.flushAll()) await this.#settle(table, result);
+      }),
+    );
+  }
+
+  async #aborted(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+
+  #topicFailed(topic: string, error: unknown): void {
+    for (const run of this.feeds.all()) if (run.feed.topic === topic) run.stopped = error;
+    const table = this.#parts.tableOf(topic);
+    this.tables.add(table);
+    const others = this.feeds.of(table).some((run) => run.stopped === null);
+    if (others) this.#parts.logger.log("error", String(error), { topic, table: table.name });
+    else this.#stopTable(table, error);
+  }
+
+  #stopTable(table: TableRun, error: unknown): void {
+    table.stop(error);
+    this.#release();
+  }
+
+  /** Feeds of stopped tables are read no more; a pipeline whose tables have all stopped ends. */
+  #release(): void {
+    const stopped = this.feeds.all().filter((run) => run.table.state.kind === "stopped");
+    this.#parts.consumer.pause(stopped.map((run) => run.key));
+    for (const run of stopped) run.table.drop([run.key]);
+    const running = [...this.tables].some((table) => table.state.kind !== "stopped");
+    if (running || this.tables.size === 0) return;
+    this.#stop.abort(fail("internal", "every table has stopped"));
+    void this.#parts.consumer.close();
+  }
+
+  /** Own empty snapshots on foreign heads, for tables without a commit of late. */
+  #refresh(now: number): void {
+    this.#refreshedMs = now;
+    for (const table of this.tables) {
+      const quiet = table.state.kind === "running" && !table.pending;
+      if (quiet) void table.writer?.refresh().catch((error) => this.#refreshFailed(table, error));
+    }
+  }
+
+  #refreshFailed(table: TableRun, error: unknown): void {
+    if (policyOf(error).action !== "again") this.#stopTable(table, error);
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * One attempt on one head: stage, write the intent to the log, send (SPEC 2.1, 2.3, 2.4).
+ */
+import { failpoint } from "#base/failpoint.ts";
+import { stageAppend } from "#iceberg/append.ts";
+import type { CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { SnapshotId, TableRequirement, TableUpdate } from "#iceberg/metadata.ts";
+import { snapshotsToRemove } from "#iceberg/thin.ts";
+import type { CommitJob, JobHost, Sent } from "./job.ts";
+import type { WriterOptions, WriterParts } from "./parts.ts";
+import {
+  headOf,
+  type ProgressDocument,
+  parseDocument,
+  progressProperty,
+  SUMMARY,
+  withOffsets,
+  writeDocument,
+  writeProperty,
+} from "./progress.ts";
+import type { SentAttempt } from "./rules.ts";
+
+/** What the attempts of one job left on the store. */
+export interface AttemptTrail {
+  readonly attempts: { readonly snapshotId: SnapshotId; readonly files: readonly string[] }[];
+  /** Manifest lists of snapshots that the last attempt removed from the metadata. */
+  thinnedLists: readonly string[];
+  /** True when the commit was found in the table rather than answered. */
+  landedUnanswered: boolean;
+}
+
+/** An empty trail. */
+export function newTrail(): AttemptTrail {
+  return { attempts: [], thinnedLists: [], landedUnanswered: false };
+}
+
+/** The host of a job: how its attempts reach the catalog. */
+export function attemptHost(
+  parts: WriterParts,
+  options: WriterOptions,
+  trail: AttemptTrail,
+  loadHead: () => Promise<LoadedTable>,
+): JobHost {
+  return {
+    branch: options.branch,
+    clock: parts.clock,
+    random: parts.random,
+    retriesMax: options.commitRetriesMax,
+    loadHead,
+    send: (job, head, document) => send(parts, options, trail, job, head, document),
+    resend: (job, head, attempt) => resend(parts, options, job, head, attempt),
+    observeOutcome: (outcome) => {
+      if (outcome === "idempotent") {
+        trail.landedUnanswered = true;
+        parts.observe({ type: "idempotent_retry", reason: "commit id found in the table" });
+      }
+    },
+  };
+}
+
+async function send(
+  parts: WriterParts,
+  options: WriterOptions,
+  trail: AttemptTrail,
+  job: CommitJob,
+  head: LoadedTable,
+  document: ProgressDocument,
+): Promise<Sent> {
+  const began = parts.clock.monotonicMs();
+  const next = withOffsets(
+    document,
+    job.advances.map(({ feed, next: offset }) => ({ feed, offset })),
+  );
+  const snapshotId = parts.random.id63();
+  const files = job.units.flatMap((unit) => unit.files);
+  const staged = await stageAppend({
+    storage: parts.storage,
+    metadata: head.metadata,
+    branch: options.branch,
+    snapshotId,
+    timestampMs: parts.clock.nowMs(),
+    files,
+    summary: {
+      [SUMMARY.commitId]: job.commitId,
+      [SUMMARY.offsets]: writeDocument(next),
+      [SUMMARY.group]: options.group,
+    },
+    nameSuffix: `${job.commitId}-${job.attemptCount}`,
+  });
+  trail.attempts.push({ snapshotId, files: staged.writtenFiles });
+  const attempt: SentAttempt = {
+    commitId: job.commitId,
+    snapshot: staged.snapshot,
+    baseSnapshotId: headOf(head.metadata, options.branch),
+    baseSequenceNumber: head.metadata.lastSequenceNumber,
+  };
+  await logAttempt(parts, head, attempt, staged.writtenFiles);
+  const updates: TableUpdate[] = [
+    ...staged.updates,
+    propertyUpdate(options, next, attempt),
+    ...thinning(parts, options, trail, head),
+  ];
+  const outcome = await commitOnce(parts, options, head, attempt, updates);
+  observeCommit(parts, options, outcome.kind, files.length > 0, began);
+  return { attempt, outcome };
+}
+
+/** The same snapshot again, on the newest metadata: it is applied at most once by its sequence number. */
+async function resend(
+  parts: WriterParts,
+  options: WriterOptions,
+  job: CommitJob,
+  head: LoadedTable,
+  attempt: SentAttempt,
+): Promise<CommitOutcome> {
+  const began = parts.clock.monotonicMs();
+  const text = attempt.snapshot.summary[SUMMARY.offsets] ?? "";
+  const ref = head.metadata.refs[options.branch];
+  const updates: TableUpdate[] = [
+    { action: "add-snapshot", snapshot: attempt.snapshot },
+    {
+      action: "set-snapshot-ref",
+      ref: options.branch,
+      value: {
+        type: "branch",
+        minSnapshotsToKeep: ref?.minSnapshotsToKeep ?? null,
+        maxSnapshotAgeMs: ref?.maxSnapshotAgeMs ?? null,
+        maxRefAgeMs: ref?.maxRefAgeMs ?? null,
+        snapshotId: attempt.snapshot.snapshotId,
+      },
+    },
+    propertyUpdate(options, parseDocument(text), attempt),
+  ];
+  const outcome = await commitOnce(parts, options, head, attempt, updates);
+  observeCommit(parts, options, outcome.kind, job.units.length > 0, began);
+  return outcome;
+}
+
+async function commitOnce(
+  parts: WriterParts,
+  options: WriterOptions,
+  head: LoadedTable,
+  attempt: SentAttempt,
+  updates: readonly TableUpdate[],
+): Promise<CommitOutcome> {
+  const requirements: TableRequirement[] = [
+    { type: "assert-table-uuid", uuid: head.metadata.tableUuid },
+    {
+      type: "assert-ref-snapshot-id",
+      ref: options.branch,
+      snapshotId: attempt.baseSnapshotId,
+    },
+  ];
+  failpoint("commit_before");
+  return await parts.catalog.commit(options.name, requirements, updates);
+}
+
+async function logAttempt(
+  parts: WriterParts,
+  head: LoadedTable,
+  attempt: SentAttempt,
+  files: readonly string[],
+): Promise<void> {
+  failpoint("log_commit_attempt");
+  await parts.txlog.append(
+    {
+      type: "CommitAttempt",
+      table: `${head.name.database}.${head.name.table}`,
+      table_uuid: head.metadata.tableUuid,
+      commit_id: attempt.commitId,
+      snapshot_id: attempt.snapshot.snapshotId,
+      base_snapshot_id: attempt.baseSnapshotId,
+      base_sequence_number: attempt.baseSequenceNumber,
+      file_paths: files,
+    },
+    true,
+  );
+}
+
+function propertyUpdate(
+  options: WriterOptions,
+  document: ProgressDocument,
+  attempt: SentAttempt,
+): TableUpdate {
+  return {
+    action: "set-properties",
+    properties: { [progressProperty(options.branch)]: writeProperty(document, attempt.snapshot) },
+  };
+}
+
+function thinning(
+  parts: WriterParts,
+  options: WriterOptions,
+  trail: AttemptTrail,
+  head: LoadedTable,
+): TableUpdate[] {
+  if (options.thinning === null) return [];
+  const ids = snapshotsToRemove(head.metadata, options.thinning, parts.clock.nowMs());
+  const gone = new Set(ids);
+  trail.thinnedLists = head.metadata.snapshots
+    .filter((snapshot) => gone.has(snapshot.snapshotId))
+    .map((snapshot) => snapshot.manifestList);
+  return ids.length === 0 ? [] : [{ action: "remove-snapshots", snapshotIds: ids }];
+}
+
+function observeCommit(
+  parts: WriterParts,
+  options: WriterOptions,
+  outcome: CommitOutcome["kind"],
+  data: boolean,
+  began: number,
+): void {
+  parts.observe({
+    type: "commit",
+    database: options.name.database,
+    table: options.name.table,
+    outcome,
+    data,
+    durationMs: parts.clock.monotonicMs() - began,
+    atMs: parts.clock.nowMs(),
+  });
+}

@@ -1,0 +1,47 @@
+/**
+ * Creating a missing table.
+ */
+import { fail } from "#base/errors.ts";
+import type { Field } from "#columns/schema.ts";
+import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
+import { freshSchema, newTableMetadata } from "#iceberg/newTable.ts";
+import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
+import type { WriterOptions, WriterParts } from "./parts.ts";
+
+/**
+ * Creates the table, or finds that somebody else just did.
+ * @throws AppError `table_missing` when creation is not allowed
+ */
+export async function createTable(
+  parts: WriterParts,
+  options: WriterOptions,
+  fields: readonly Field[],
+): Promise<LoadedTable> {
+  const { name, create } = options;
+  const full = `${name.database}.${name.table}`;
+  if (!create.allowed) {
+    throw fail(
+      "table_missing",
+      `Table ${full} does not exist and iceberg.table_management.auto_create_if_missing is false`,
+      { table: full },
+    );
+  }
+  const schema = freshSchema(fields);
+  const metadata = newTableMetadata({
+    uuid: parts.random.uuid(),
+    location: parts.catalog.defaultLocation(name),
+    schema,
+    spec: partitionSpecOf(schema, create.partitionForms),
+    formatVersion: create.formatVersion,
+    properties: create.properties,
+    timestampMs: parts.clock.nowMs(),
+  });
+  const outcome = await parts.catalog.create({ name, metadata });
+  if (outcome.kind === "committed") {
+    parts.logger.log("info", "Table created", { table: full, location: metadata.location });
+    return outcome.table;
+  }
+  const found = await parts.catalog.load(name);
+  if (found !== null) return found;
+  throw fail("catalog_unreachable", `Table ${full} could not be created`, {}, outcome.cause);
+}

@@ -1,0 +1,49 @@
+/**
+ * A stored Parquet file as an Iceberg data file with its column metrics.
+ */
+import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
+import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
+import type { StoredObject } from "#storage/storage.ts";
+
+/** Describes a data file for a manifest (Iceberg spec, "Manifests"). */
+export function dataFile(
+  stored: StoredObject,
+  encoded: EncodedFile,
+  specId: number,
+  partition: readonly PartitionValue[],
+): DataFile {
+  return {
+    content: "data",
+    filePath: stored.location,
+    fileFormat: "PARQUET",
+    specId,
+    partition,
+    recordCount: BigInt(encoded.rowCount),
+    fileSizeBytes: BigInt(stored.bytes),
+    columnSizes: metric(encoded, (m) => m.sizeBytes),
+    valueCounts: metric(encoded, (m) => m.valueCount),
+    nullValueCounts: metric(encoded, (m) => m.nullCount),
+    nanValueCounts: metric(encoded, (m) => m.nanCount),
+    lowerBounds: metric(encoded, (m) => m.lowerBound),
+    upperBounds: metric(encoded, (m) => m.upperBound),
+    splitOffsets: encoded.splitOffsets,
+    equalityIds: null,
+    sortOrderId: 0,
+    firstRowId: null,
+    referencedDataFile: null,
+    contentOffset: null,
+    contentSizeBytes: null,
+  };
+}
+
+function metric<T>(
+  encoded: EncodedFile,
+  pick: (metrics: ColumnMetrics) => T | null,
+): ReadonlyMap<number, T> {
+  const values = new Map<number, T>();
+  for (const metrics of encoded.metrics) {
+    const value = pick(metrics);
+    if (value !== null) values.set(metrics.fieldId, value);
+  }
+  return values;
+}

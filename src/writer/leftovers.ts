@@ -1,0 +1,165 @@
+/**
+ * Files without a snapshot: what attempts of this process, and of an earlier one, left behind. Each
+ * is removed as soon as the rules of SPEC 2.4 allow it, or left to the orphan cleaner, and the log
+ * says which.
+ */
+
+import { metadataFolder } from "#iceberg/append.ts";
+import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { SnapshotId } from "#iceberg/metadata.ts";
+import { addedFilePaths, manifestsOf } from "#iceberg/scan.ts";
+import { type OpenAttempt, openAttempts } from "#txlog/recover.ts";
+import type { AttemptTrail } from "./attempt.ts";
+import type { WriterOptions, WriterParts } from "./parts.ts";
+import { type Leftover, removeLeftover } from "./removal.ts";
+import { findCommit } from "./rules.ts";
+
+/** The leftovers of one table. */
+export class Leftovers {
+  readonly #parts: WriterParts;
+  readonly #options: WriterOptions;
+  #open: Leftover[] = [];
+
+  constructor(parts: WriterParts, options: WriterOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /** Takes over what the log says an earlier process had not finished. */
+  async inherit(head: LoadedTable): Promise<void> {
+    const table = this.#name();
+    const attempts = openAttempts(this.#parts.txlog.recovered).filter((a) => a.table === table);
+    let completed = 0;
+    for (const attempt of attempts) completed += (await this.#takeOver(head, attempt)) ? 1 : 0;
+    if (attempts.length === 0) return;
+    await this.#parts.txlog.append({
+      type: "Recovery",
+      replayed: this.#parts.txlog.recovered.length,
+      completed,
+      rolled_back: attempts.length - completed,
+      offsets: {},
+    });
+    this.#parts.logger.log("info", "Recovered flushes of an earlier process", {
+      table,
+      completed,
+      rolled_back: attempts.length - completed,
+    });
+  }
+
+  /** True when the attempt's commit had landed. */
+  async #takeOver(head: LoadedTable, attempt: OpenAttempt): Promise<boolean> {
+    const { branch } = this.#options;
+    await this.#parts.storage
+      .abortUploads(attempt.filePaths.map((location) => ({ location, uploadId: "" })))
+      .catch(() => undefined);
+    const seen = findCommit(head.metadata, branch, attempt.commitId);
+    if (seen.kind === "absent") {
+      await this.add(head, {
+        commitId: attempt.commitId,
+        files: [...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))],
+        baseSequenceNumber: lowest(attempt.commits.map((each) => each.baseSequenceNumber)),
+      });
+      return false;
+    }
+    await this.#removeStrays(head, attempt, seen.snapshotId);
+    await this.#parts.txlog.append({
+      type: "FlushComplete",
+      table: this.#name(),
+      commit_id: attempt.commitId,
+      offsets: {},
+      snapshot_id: seen.snapshotId,
+    });
+    return true;
+  }
+
+  /**
+   * Attempts before the one that landed were refused by the catalog: nobody has their manifests, nor
+   * the data files that the landed snapshot does not list.
+   */
+  async #removeStrays(head: LoadedTable, attempt: OpenAttempt, landed: SnapshotId): Promise<void> {
+    const { storage } = this.#parts;
+    const snapshot = head.metadata.snapshots.find((each) => each.snapshotId === landed);
+    if (snapshot === undefined) return;
+    const unlisted = new Set([...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))]);
+    unlisted.delete(snapshot.manifestList);
+    for (const manifest of await manifestsOf(storage, snapshot)) {
+      unlisted.delete(manifest.manifestPath);
+    }
+    for await (const path of addedFilePaths(storage, snapshot)) unlisted.delete(path);
+    await this.#remove([...unlisted]);
+  }
+
+  /** Manifests and lists of a commit, also those written just before a crash: their names hold its id. */
+  async #manifestsOf(head: LoadedTable, attempt: OpenAttempt): Promise<string[]> {
+    const found = new Set(attempt.commits.flatMap((each) => each.filePaths));
+    const folder = `${metadataFolder(head.metadata)}/`;
+    for await (const { location } of this.#parts.storage.list(folder)) {
+      if (location.includes(attempt.commitId)) found.add(location);
+    }
+    return [...found];
+  }
+
+  /** Adds a leftover and tries to remove it at once. */
+  async add(head: LoadedTable, leftover: Leftover): Promise<void> {
+    this.#open.push(leftover);
+    await this.#sweep(head);
+  }
+
+  /**
+   * After a commit: what only refused attempts named goes, then what the new head allows.
+   * @param unused data files of feeds that were fenced before the attempt that landed
+   */
+  async settle(
+    head: LoadedTable,
+    trail: AttemptTrail,
+    landed: SnapshotId,
+    unused: readonly string[],
+  ): Promise<void> {
+    const strays = trail.attempts.filter((attempt) => attempt.snapshotId !== landed);
+    const last = trail.attempts.at(-1);
+    const lists = last?.snapshotId === landed ? trail.thinnedLists : [];
+    await this.#remove([...unused, ...strays.flatMap((attempt) => attempt.files), ...lists]);
+    await this.#sweep(head);
+  }
+
+  async #sweep(head: LoadedTable): Promise<void> {
+    const still: Leftover[] = [];
+    for (const leftover of this.#open) {
+      const result = await removeLeftover(this.#parts.storage, head, leftover).catch(
+        (): { kind: "later" } => ({ kind: "later" }),
+      );
+      if (result.kind === "later") {
+        still.push(leftover);
+        continue;
+      }
+      await this.#parts.txlog.append({
+        type: "FlushAbandoned",
+        table: this.#name(),
+        commit_id: leftover.commitId,
+        removed: result.kind === "removed" ? leftover.files : [],
+        left: result.kind === "left" ? leftover.files : [],
+      });
+    }
+    this.#open = still;
+  }
+
+  /** Best effort: what stays is the orphan cleaner's. */
+  async #remove(files: readonly string[]): Promise<void> {
+    if (files.length === 0) return;
+    await this.#parts.storage.remove(files).catch((error: unknown) => {
+      this.#parts.logger.log("warn", "Could not remove files that no snapshot lists", {
+        table: this.#name(),
+        files: files.length,
+        error: String(error),
+      });
+    });
+  }
+
+  #name(): string {
+    return `${this.#options.name.database}.${this.#options.name.table}`;
+  }
+}
+
+function lowest(numbers: readonly bigint[]): bigint | null {
+  return numbers.reduce<bigint | null>((min, n) => (min === null || n < min ? n : min), null);
+}

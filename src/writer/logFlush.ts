@@ -1,0 +1,29 @@
+/**
+ * The first durable step of every commit: its id and the names of its files in the synced log.
+ */
+import { failpoint } from "#base/failpoint.ts";
+import type { TableName } from "#iceberg/catalog/catalog.ts";
+import type { LogOffsets } from "#txlog/log.ts";
+import type { WriterParts } from "./parts.ts";
+
+/** Logs the begin of a commit; a repeated call for one id replaces the names of the first. */
+export async function logFlushStarted(
+  parts: Pick<WriterParts, "txlog">,
+  name: TableName,
+  commitId: string,
+  paths: readonly string[],
+  offsets: LogOffsets,
+): Promise<void> {
+  failpoint("log_flush_started");
+  await parts.txlog.append(
+    {
+      type: "FlushStarted",
+      table: `${name.database}.${name.table}`,
+      commit_id: commitId,
+      file_paths: [...paths],
+      upload_ids: {},
+      offsets,
+    },
+    true,
+  );
+}

@@ -1,0 +1,56 @@
+/**
+ * Files of attempts that did not land: when their writer may remove them (SPEC 2.4), now or after a
+ * restart. What may not be removed is left to the orphan cleaner.
+ */
+import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { Snapshot } from "#iceberg/metadata.ts";
+import { addedFilePaths } from "#iceberg/scan.ts";
+import type { Storage } from "#storage/storage.ts";
+import { mayRemove } from "./rules.ts";
+
+/** Files that an attempt left behind. */
+export interface Leftover {
+  readonly commitId: string;
+  readonly files: readonly string[];
+  /** last-sequence-number below the earliest request that may have left; null: none left. */
+  readonly baseSequenceNumber: bigint | null;
+}
+
+/** What happened to a leftover. */
+export type RemovalResult =
+  | { readonly kind: "removed" }
+  | { readonly kind: "later" }
+  | { readonly kind: "left"; readonly reason: string };
+
+/** Removes a leftover's files when the rules allow it on this head. */
+export async function removeLeftover(
+  storage: Storage,
+  head: LoadedTable,
+  leftover: Leftover,
+): Promise<RemovalResult> {
+  const removal = mayRemove(
+    head.metadata,
+    { commitId: leftover.commitId, baseSequenceNumber: leftover.baseSequenceNumber ?? 0n },
+    leftover.baseSequenceNumber !== null,
+  );
+  if (removal.kind === "later") return removal;
+  if (removal.kind === "never") return { kind: "left", reason: removal.reason };
+  const listed = await firstListed(storage, removal.inspect, new Set(leftover.files));
+  if (listed !== null) return { kind: "left", reason: `snapshot ${listed} lists one of its files` };
+  await storage.remove(leftover.files);
+  return { kind: "removed" };
+}
+
+/** The first of these snapshots that added one of the files; null when none did. */
+async function firstListed(
+  storage: Storage,
+  snapshots: readonly Snapshot[],
+  files: ReadonlySet<string>,
+): Promise<bigint | null> {
+  for (const snapshot of snapshots) {
+    for await (const path of addedFilePaths(storage, snapshot)) {
+      if (files.has(path)) return snapshot.snapshotId;
+    }
+  }
+  return null;
+}
