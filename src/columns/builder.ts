@@ -1,0 +1,353 @@
+/**
+ * Growable Arrow-layout columns: what a decoder appends to, one value at a time.
+ *
+ * One class for every type, so that the decoder's loop sees one object shape only. A nested column
+ * holds its children as builders. Whoever appends to a struct, list or map appends to the children
+ * first and then ends the value (`endStruct`, `endList`).
+ *
+ * Taking back is `truncate`: to a row count, at any moment, also in the middle of a nested value.
+ * That is how a rejected record, a duplicate key and a re-decoded batch leave no trace.
+ *
+ * Nulls are a bitmap with 1 = null, made at the first null: present values pay nothing for it.
+ * `seal` turns it into Arrow's validity. Buffers start at a few bytes (many tables and partitions
+ * are mostly empty) and grow geometrically.
+ */
+import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Column, ColumnBatch } from "./batch.ts";
+import { bitmapBytes, clearBit, countBits, setBit } from "./bitmap.ts";
+import { childFields, type Field, type Type } from "./schema.ts";
+
+const NO_BYTES = new Uint8Array(0);
+const NO_WORDS = new Int32Array(0);
+const NO_DOUBLES = new Float64Array(0);
+const ROWS_FIRST = 16;
+/** Above it buffers grow by half instead of doubling. */
+const DOUBLING_BYTES_MAX = 1 << 20;
+
+/** Bytes per value; 0 for bit-packed, variable-length and nested columns. */
+export function valueBytes(type: Type): number {
+  switch (type.kind) {
+    case "int":
+    case "float":
+    case "date":
+      return 4;
+    case "long":
+    case "double":
+    case "time":
+    case "timestamp":
+    case "timestamp_ns":
+      return 8;
+    case "decimal":
+    case "uuid":
+      return 16;
+    case "fixed":
+      return type.length;
+    default:
+      return 0;
+  }
+}
+
+/** True for columns with offsets. */
+export function hasOffsets(type: Type): boolean {
+  return (
+    type.kind === "string" || type.kind === "binary" || type.kind === "list" || type.kind === "map"
+  );
+}
+
+/** A column under construction. Members are open to the decoder's loop, to nobody else. */
+export class ColumnBuilder {
+  field: Field;
+  /** Values appended. */
+  length = 0;
+  /** Bytes of `data` in use, for string and binary. */
+  dataLength = 0;
+  data: Uint8Array = NO_BYTES;
+  /** The same memory as `data`, as 32-bit words. Empty unless the width is a multiple of 4. */
+  words: Int32Array = NO_WORDS;
+  /** The same memory as `data`, for float and double. */
+  floats: Float32Array | Float64Array = NO_DOUBLES;
+  offsets: Int32Array = NO_WORDS;
+  readonly children: ColumnBuilder[];
+  readonly width: number;
+  private nullCount = 0;
+  private nulls: Uint8Array = NO_BYTES;
+  /** Values that fit without growing; 0 for nested columns without buffers of their own. */
+  private capacity = 0;
+
+  constructor(field: Field) {
+    this.field = field;
+    this.width = valueBytes(field.type);
+    this.children = childFields(field.type).map((child) => new ColumnBuilder(child));
+    if (hasOffsets(field.type)) this.offsets = new Int32Array(1);
+  }
+
+  /** Bytes of memory that this column holds, children included. */
+  get byteCount(): number {
+    let total = this.data.byteLength + this.offsets.byteLength + this.nulls.byteLength;
+    for (const child of this.children) total += child.byteCount;
+    return total;
+  }
+
+  /** Appends a null, also to the children of a struct. */
+  appendNull(): void {
+    this.appendNulls(1);
+  }
+
+  /** Appends `count` nulls: columns added later are null in the rows before. */
+  appendNulls(count: number): void {
+    const end = this.length + count;
+    if (bitmapBytes(end) > this.nulls.length) {
+      this.nulls = grown(this.nulls, bitmapBytes(end));
+    }
+    if (end > this.capacity) this.growRows(end);
+    for (let row = this.length; row < end; row++) setBit(this.nulls, row);
+    this.nullCount += count;
+    const { kind } = this.field.type;
+    if (kind === "struct") for (const child of this.children) child.appendNulls(count);
+    else if (this.offsets !== NO_WORDS) {
+      this.offsets.fill(this.offsets[this.length] as number, this.length + 1, end + 1);
+    } else if (this.width > 0) this.data.fill(0, this.length * this.width, end * this.width);
+    this.length = end;
+  }
+
+  /** Appends a boolean. */
+  appendBoolean(value: boolean): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
+    if (value) setBit(this.data, this.length);
+    else clearBit(this.data, this.length);
+    this.length++;
+  }
+
+  /** Appends an int or date. */
+  appendInt(value: number): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
+    this.words[this.length++] = value;
+  }
+
+  /** Appends a 64-bit integer from its halves (long, time, timestamps). */
+  appendLong(low: number, high: number): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
+    const at = this.length << 1;
+    this.words[at] = low;
+    this.words[at + 1] = high;
+    this.length++;
+  }
+
+  /**
+   * Appends a 64-bit integer that a double holds exactly.
+   * @param value integral, below 2^53 in magnitude
+   */
+  appendSafeLong(value: number): void {
+    const high = Math.floor(value / 0x1_0000_0000);
+    // Kept within int32 while it is converted: out-of-range conversions are slow.
+    const low = ((value - high * 0x1_0000_0000 - 0x8000_0000) | 0) ^ 0x8000_0000;
+    this.appendLong(low, high);
+  }
+
+  /** Appends a float (must fit) or double. */
+  appendFloat(value: number): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
+    this.floats[this.length++] = value;
+  }
+
+  /** Appends a two's complement integer of the column's width, little-endian (long, decimal). */
+  appendBigInt(value: bigint): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
+    const perValue = this.width >> 2;
+    let rest = value;
+    for (let word = 0; word < perValue; word++) {
+      this.words[this.length * perValue + word] = Number(BigInt.asIntN(32, rest));
+      rest >>= 32n;
+    }
+    this.length++;
+  }
+
+  /** Appends `bytes[start, end)`: string, binary, or a fixed or uuid of exactly that width. */
+  appendBytes(bytes: Uint8Array, start: number, end: number): void {
+    const size = end - start;
+    if (this.width > 0) {
+      if (this.length === this.capacity) this.growRows(this.length + 1);
+      this.data.set(bytes.subarray(start, end), this.length * this.width);
+      this.length++;
+      return;
+    }
+    if (this.dataLength + size > this.data.length) this.growData(size);
+    this.data.set(bytes.subarray(start, end), this.dataLength);
+    this.endBytes(this.dataLength + size);
+  }
+
+  /** Ends a string or binary value whose bytes were written to `data` up to `dataEnd`. */
+  endBytes(dataEnd: number): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
+    this.dataLength = dataEnd;
+    this.offsets[++this.length] = dataEnd;
+  }
+
+  /** Ends a list or map value: the children appended since the last one are its elements. */
+  endList(): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
+    this.offsets[++this.length] = (this.children[0] as ColumnBuilder).length;
+  }
+
+  /** Ends a struct value; members not appended become null. */
+  endStruct(): void {
+    this.length++;
+    for (const child of this.children) if (child.length < this.length) child.appendNull();
+  }
+
+  /** Takes back everything after the first `length` values, partly built ones included. */
+  truncate(length: number): void {
+    if (this.nullCount > 0 && this.length > length) {
+      const end = Math.min(this.length, this.nulls.length << 3);
+      this.nullCount -= length < end ? countBits(this.nulls, length, end) : 0;
+      for (let row = length; row < end; row++) clearBit(this.nulls, row);
+    }
+    if (this.length > length) this.length = length;
+    const { kind } = this.field.type;
+    if (this.offsets !== NO_WORDS) {
+      const dataEnd = this.offsets[this.length] as number;
+      this.dataLength = dataEnd;
+      for (const child of this.children) child.truncate(dataEnd);
+    } else if (kind === "struct") for (const child of this.children) child.truncate(this.length);
+  }
+
+  /** Makes room for `more` bytes of string or binary data. */
+  growData(more: number): void {
+    const needed = this.dataLength + more;
+    if (needed > LIMITS.columnBytesMax) {
+      throw fail("internal", "A column of one segment is over its size limit: seal earlier", {
+        column: this.field.name,
+      });
+    }
+    this.data = grown(this.data, needed);
+  }
+
+  /**
+   * Takes over fields of `field` that this column does not have yet, at every level, null in the
+   * values so far. What is there keeps its type.
+   */
+  extend(field: Field): void {
+    const { type } = this.field;
+    const wanted = field.type;
+    if (type.kind === "struct" && wanted.kind === "struct") {
+      extendBuilders(this.children, wanted.fields, this.length);
+    } else if (type.kind === wanted.kind) {
+      childFields(wanted).forEach((child, index) => {
+        this.children[index]?.extend(child);
+      });
+    }
+    this.field = { ...field, type: withChildren(type, this.children) };
+  }
+
+  /** The finished column. */
+  seal(): Column {
+    const { length, nullCount, field } = this;
+    let data: Uint8Array | null = null;
+    if (this.width > 0) data = this.data.subarray(0, length * this.width);
+    else if (field.type.kind === "boolean") data = this.data.subarray(0, bitmapBytes(length));
+    else if (field.type.kind === "string" || field.type.kind === "binary") {
+      data = this.data.subarray(0, this.dataLength);
+    }
+    return {
+      field,
+      length,
+      nullCount,
+      validity: nullCount === 0 ? null : invert(this.nulls, length),
+      offsets: this.offsets === NO_WORDS ? null : this.offsets.subarray(0, length + 1),
+      data,
+      children: this.children.map((child) => child.seal()),
+    };
+  }
+
+  private growRows(needed: number): void {
+    const { type } = this.field;
+    if (type.kind === "struct") return;
+    let capacity = needed;
+    if (this.width > 0) {
+      this.data = grown(this.data, Math.max(needed, ROWS_FIRST) * this.width);
+      capacity = Math.floor(this.data.length / this.width);
+      this.setViews(type);
+    } else if (type.kind === "boolean") {
+      this.data = grown(this.data, bitmapBytes(needed));
+      capacity = this.data.length << 3;
+    } else {
+      const bytes = grown(bytesOf(this.offsets), (Math.max(needed, ROWS_FIRST) + 1) * 4);
+      this.offsets = new Int32Array(bytes.buffer);
+      capacity = this.offsets.length - 1;
+    }
+    this.capacity = capacity;
+  }
+
+  private setViews(type: Type): void {
+    const { buffer } = this.data;
+    if (type.kind === "double") this.floats = new Float64Array(buffer);
+    else if (type.kind === "float") this.floats = new Float32Array(buffer);
+    else if (type.kind !== "fixed") this.words = new Int32Array(buffer);
+  }
+}
+
+/** Adds builders for the fields that are not there by name; `length` is the rows so far. */
+export function extendBuilders(
+  builders: ColumnBuilder[],
+  fields: readonly Field[],
+  length: number,
+): void {
+  for (const field of fields) {
+    const known = builders.find((builder) => builder.field.name === field.name);
+    if (known !== undefined) known.extend(field);
+    else {
+      const added = new ColumnBuilder(field);
+      added.appendNulls(length);
+      builders.push(added);
+    }
+  }
+}
+
+/** Seals the columns of a segment. */
+export function sealColumns(builders: readonly ColumnBuilder[], rowCount: number): ColumnBatch {
+  const columns = builders.map((builder) => builder.seal());
+  return {
+    fields: columns.map((column) => column.field),
+    rowCount,
+    columns,
+    byteCount: builders.reduce((total, builder) => total + builder.byteCount, 0),
+  };
+}
+
+/** A copy of `bytes` with room for at least `needed` bytes; a multiple of 8, zero-filled. */
+function grown(bytes: Uint8Array, needed: number): Uint8Array<ArrayBuffer> {
+  const current = bytes.length;
+  const next = current < DOUBLING_BYTES_MAX ? current * 2 : current + (current >> 1);
+  const larger = new Uint8Array((Math.max(needed, next, 16) + 7) & ~7);
+  larger.set(bytes);
+  return larger;
+}
+
+function bytesOf(words: Int32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+/** Arrow validity (1 = present) from a bitmap of nulls, which may be shorter than `length`. */
+function invert(nulls: Uint8Array, length: number): Uint8Array {
+  const validity = new Uint8Array(bitmapBytes(length));
+  for (let index = 0; index < validity.length; index++) validity[index] = ~(nulls[index] ?? 0);
+  return validity;
+}
+
+function withChildren(type: Type, children: readonly ColumnBuilder[]): Type {
+  switch (type.kind) {
+    case "struct":
+      return { kind: "struct", fields: children.map((child) => child.field) };
+    case "list":
+      return { kind: "list", element: (children[0] as ColumnBuilder).field };
+    case "map":
+      return {
+        kind: "map",
+        key: (children[0] as ColumnBuilder).field,
+        value: (children[1] as ColumnBuilder).field,
+      };
+    default:
+      return type;
+  }
+}

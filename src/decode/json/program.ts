@@ -1,0 +1,169 @@
+/**
+ * What the JSON reader does with each key: fields compiled to a tree of slots over column builders.
+ *
+ * A record's keys nearly always come in the order of the record before. Each node remembers which
+ * slots followed which (two candidates), so that finding a key is a comparison of a few bytes.
+ *
+ * With a flatten separator, `a_b` is found as key `a_b` and as key `b` of object `a`: each way of
+ * splitting the column's name has its slot in a group, a node whose columns belong to the row.
+ */
+import type { ColumnBuilder } from "#columns/builder.ts";
+import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
+import type { EventTime } from "#decode/eventTime.ts";
+import { keyBytes } from "./strings.ts";
+import { type TextParser, textParser } from "./values.ts";
+
+/** What to do with a value. */
+export const OP = {
+  boolean: 0,
+  int: 1,
+  long: 2,
+  float: 3,
+  double: 4,
+  string: 5,
+  /** A declared type from its text form. */
+  text: 6,
+  eventTime: 7,
+  struct: 8,
+  list: 9,
+  map: 10,
+  /** Only an object makes sense here, and its members are columns of the row. */
+  group: 11,
+} as const;
+
+/** One place of a value: a key of an object, or a list's or map's element. */
+export interface Slot {
+  readonly name: string;
+  /** The key as it usually stands in the text, quotes included. */
+  readonly key: Uint8Array;
+  readonly op: number;
+  /** Where values go; a group has the row's first column here, which is never touched. */
+  readonly column: ColumnBuilder;
+  readonly required: boolean;
+  readonly parse: TextParser | null;
+  readonly microsPerUnit: number;
+  /** struct, group: what the object's keys do. */
+  readonly members: StructNode | null;
+  /** list: its elements; map: its values. */
+  readonly element: Slot | null;
+}
+
+/** An object whose keys are fields. */
+export interface StructNode {
+  readonly slots: readonly Slot[];
+  readonly byName: ReadonlyMap<string, number>;
+  /** Names in lower case: what must not come in another case. */
+  readonly lowerNames: ReadonlySet<string>;
+  readonly required: readonly Slot[];
+  /** Slot that followed slot `i - 1` last; index 0 is the first key. -1: not seen yet. */
+  readonly follow: Int32Array;
+  /** Slot that followed before that one. */
+  readonly followBefore: Int32Array;
+}
+
+/** What a program is compiled from. */
+export interface ProgramOptions {
+  readonly flattenSeparator: string | null;
+  readonly eventTimeField: string | null;
+  /** Makes the reader of the event time column, when there is one. */
+  readonly eventTime: (type: PrimitiveType) => EventTime | null;
+  /** Column names that the data may not use: metadata columns. */
+  readonly reservedNames: readonly string[];
+}
+
+/** Compiles the row's data columns (metadata columns left out). */
+export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOptions): StructNode {
+  if (options.flattenSeparator === null) {
+    const slots = columns.map((column) => rowSlot(column, column.field.name, options));
+    return structNode(slots, options.reservedNames);
+  }
+  return groupNode(columns, "", options, new Map());
+}
+
+function rowSlot(column: ColumnBuilder, key: string, options: ProgramOptions): Slot {
+  const { name, type } = column.field;
+  const plain = valueSlot(column, key);
+  if (name !== options.eventTimeField || !isPrimitive(type)) return plain;
+  const time = options.eventTime(type);
+  if (time === null) return plain;
+  return { ...plain, op: OP.eventTime, parse: time.parse, microsPerUnit: time.microsPerUnit };
+}
+
+function structNode(slots: readonly Slot[], reserved: readonly string[] = []): StructNode {
+  return {
+    slots,
+    byName: new Map(slots.map((slot, index) => [slot.name, index])),
+    lowerNames: new Set(
+      [...slots.map((slot) => slot.name), ...reserved].map((name) => name.toLowerCase()),
+    ),
+    required: slots.filter((slot) => slot.required),
+    follow: new Int32Array(slots.length + 1).fill(-1),
+    followBefore: new Int32Array(slots.length + 1).fill(-1),
+  };
+}
+
+function bareSlot(column: ColumnBuilder, name: string): Slot {
+  return {
+    name,
+    key: keyBytes(name),
+    op: OP.string,
+    column,
+    required: column.field.required,
+    parse: null,
+    microsPerUnit: 0,
+    members: null,
+    element: null,
+  };
+}
+
+function valueSlot(column: ColumnBuilder, name: string): Slot {
+  const { type } = column.field;
+  const slot = bareSlot(column, name);
+  const last = column.children.at(-1);
+  if (type.kind === "struct") {
+    const members = column.children.map((child) => valueSlot(child, child.field.name));
+    return { ...slot, op: OP.struct, members: structNode(members) };
+  }
+  if (last !== undefined) {
+    const op = type.kind === "list" ? OP.list : OP.map;
+    return { ...slot, op, element: valueSlot(last, last.field.name) };
+  }
+  const parse = isPrimitive(type) ? textParser(type) : null;
+  if (parse !== null) return { ...slot, op: OP.text, parse };
+  return {
+    ...slot,
+    op: OP[type.kind as "boolean" | "int" | "long" | "float" | "double" | "string"],
+  };
+}
+
+/**
+ * The node of the columns whose names begin with `prefix`, under the rest of their names.
+ * @param known nodes by prefix: a prefix is reached by several ways of splitting
+ */
+function groupNode(
+  columns: readonly ColumnBuilder[],
+  prefix: string,
+  options: ProgramOptions,
+  known: Map<string, StructNode>,
+): StructNode {
+  const separator = options.flattenSeparator ?? "";
+  const slots = new Map<string, Slot>();
+  const below = columns.filter((column) => column.field.name.startsWith(prefix));
+  for (const column of below) {
+    const rest = column.field.name.slice(prefix.length);
+    if (rest !== "") slots.set(rest, rowSlot(column, rest, options));
+  }
+  for (const column of below) {
+    const rest = column.field.name.slice(prefix.length);
+    for (let at = rest.indexOf(separator); at >= 0; at = rest.indexOf(separator, at + 1)) {
+      const key = rest.slice(0, at);
+      if (key === "" || slots.has(key)) continue;
+      const inner = `${prefix}${key}${separator}`;
+      const members = known.get(inner) ?? groupNode(columns, inner, options, known);
+      slots.set(key, { ...bareSlot(column, key), op: OP.group, required: false, members });
+    }
+  }
+  const node = structNode([...slots.values()], prefix === "" ? options.reservedNames : []);
+  known.set(prefix, node);
+  return node;
+}

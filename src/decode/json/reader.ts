@@ -1,0 +1,340 @@
+/**
+ * The JSON reader: one document's bytes straight into columns, directed by the compiled fields. No
+ * object per record, no `JSON.parse`.
+ *
+ * Syntax errors end a document at once. A value that its column cannot hold is noted and skipped,
+ * so that a document that is no JSON at all is called that, whatever else is wrong with it. The
+ * caller takes the row back when `read` answers false.
+ */
+
+import { LIMITS } from "#base/limits.ts";
+import type { ColumnBuilder } from "#columns/builder.ts";
+import type { UnknownFieldPolicy } from "#decode/options.ts";
+import type { RejectReason } from "#decode/rejects.ts";
+import type { ValueReader } from "#decode/segment.ts";
+import { appendNumber, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
+import { OP, type Slot, type StructNode } from "./program.ts";
+import { BAD_JSON, BAD_UTF8, CHAR, skipSpace, skipString, skipWord, TOO_DEEP } from "./scan.ts";
+import { Skipper } from "./skip.ts";
+import { readString, textOf } from "./strings.ts";
+
+/** What to do with unknown fields in this pass; `too_many_columns`: evolving, but full. */
+export type UnknownPolicy = UnknownFieldPolicy | "too_many_columns";
+
+const UNKNOWN = -1;
+
+/** Reads documents into the columns of one program. */
+export class JsonReader implements ValueReader {
+  /** Why the last document was refused. */
+  reason: RejectReason = "bad_json";
+  /** The field that the reason is about, "" when it is about the whole value. */
+  path = "";
+  private readonly root: StructNode;
+  private readonly unknownPolicy: UnknownPolicy;
+  /** False: under `evolve`, what is unknown now stays unknown, and refuses its record. */
+  evolving = true;
+  private sawUnknown = false;
+  /** Unknown typed fields in the present document: they count when it is good as a whole. */
+  private unknownHere = false;
+  private readonly skipper = new Skipper();
+  private bytes: Uint8Array = new Uint8Array(0);
+  private end = 0;
+  private refused = false;
+  /** Where the key found last ends. */
+  private keyEnd = 0;
+
+  constructor(root: StructNode, unknownPolicy: UnknownPolicy) {
+    this.root = root;
+    this.unknownPolicy = unknownPolicy;
+  }
+
+  takeUnknown(): boolean {
+    const saw = this.sawUnknown;
+    this.sawUnknown = false;
+    return saw;
+  }
+
+  readNull(): boolean {
+    this.reason = "null_value";
+    this.path = "";
+    return false;
+  }
+
+  /**
+   * Appends the members of the object in `bytes[start, end)`; false when the document is refused.
+   * Columns of missing fields are left as they are.
+   * @param row rows that the columns hold before this one
+   */
+  read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
+    this.bytes = bytes;
+    this.end = end;
+    this.refused = false;
+    this.unknownHere = false;
+    const at = skipSpace(bytes, start);
+    let i: number;
+    if (bytes[at] === CHAR.open) i = this.object(this.root, at + 1, row, 1);
+    else {
+      i = this.skipper.value(bytes, at, end, 0);
+      this.refuse("not_an_object", "");
+    }
+    if (i >= 0) i = skipSpace(bytes, i);
+    if (i === end || (i > end && this.onlySpace(i))) {
+      if (!this.refused && this.unknownHere) this.sawUnknown = true;
+      return !this.refused;
+    }
+    this.path = "";
+    this.reason = i === BAD_UTF8 ? "bad_utf8" : i === TOO_DEEP ? "too_deep" : "bad_json";
+    return false;
+  }
+
+  /** White space may go on behind the document, into what follows it in the batch. */
+  private onlySpace(i: number): boolean {
+    for (let k = this.end; k < i; k++) {
+      const c = this.bytes[k] as number;
+      if (c > 0x20) return false;
+    }
+    return true;
+  }
+
+  private refuse(reason: RejectReason, path: string): void {
+    if (this.refused) return;
+    this.refused = true;
+    this.reason = reason;
+    this.path = path;
+  }
+
+  /** Reads an object's members; `at` is behind the brace. */
+  private object(node: StructNode, at: number, row: number, depth: number): number {
+    if (depth > LIMITS.jsonDepthMax) return TOO_DEEP;
+    const { bytes } = this;
+    let i = skipSpace(bytes, at);
+    if (bytes[i] === CHAR.close) return this.endObject(node, i + 1, row);
+    let previous = 0;
+    for (;;) {
+      if (bytes[i] !== CHAR.quote) return BAD_JSON;
+      const index = this.findSlot(node, previous, i);
+      i = this.keyEnd < 0 ? this.keyEnd : this.valueStart(this.keyEnd);
+      if (i < 0) return i;
+      if (index === UNKNOWN) i = this.unknown(node, i, depth);
+      else {
+        i = this.member(node.slots[index] as Slot, i, row, depth);
+        previous = index + 1;
+      }
+      if (i < 0) return i;
+      i = skipSpace(bytes, i);
+      if (bytes[i] !== CHAR.comma) break;
+      i = skipSpace(bytes, i + 1);
+    }
+    return bytes[i] === CHAR.close ? this.endObject(node, i + 1, row) : BAD_JSON;
+  }
+
+  /** The position of the value behind a key that ends at `at`. */
+  private valueStart(at: number): number {
+    const i = skipSpace(this.bytes, at);
+    return this.bytes[i] === CHAR.colon ? skipSpace(this.bytes, i + 1) : BAD_JSON;
+  }
+
+  /** Reads a known member's value; of duplicate keys the last one counts. */
+  private member(slot: Slot, at: number, row: number, depth: number): number {
+    if (slot.column.length > row && slot.op !== OP.group) slot.column.truncate(row);
+    return this.value(slot, at, row, depth);
+  }
+
+  private endObject(node: StructNode, after: number, row: number): number {
+    for (const slot of node.required) {
+      if (slot.column.length <= row) this.refuse("missing_field", slot.name);
+    }
+    return after;
+  }
+
+  /** The slot of the key whose quote is at `at`; sets `keyEnd`. */
+  private findSlot(node: StructNode, previous: number, at: number): number {
+    const guess = node.follow[previous] as number;
+    if (guess >= 0 && this.keyMatches((node.slots[guess] as Slot).key, at)) return guess;
+    const other = node.followBefore[previous] as number;
+    if (other >= 0 && this.keyMatches((node.slots[other] as Slot).key, at)) return other;
+    const after = skipString(this.bytes, at + 1, this.end);
+    this.keyEnd = after;
+    if (after < 0) return UNKNOWN;
+    const index = node.byName.get(textOf(this.bytes, at + 1, after)) ?? UNKNOWN;
+    if (index !== UNKNOWN) {
+      node.followBefore[previous] = guess;
+      node.follow[previous] = index;
+    } else this.unknownAt = at;
+    return index;
+  }
+
+  /** Where the unknown key found last begins. */
+  private unknownAt = 0;
+
+  private keyMatches(key: Uint8Array, at: number): boolean {
+    const { bytes } = this;
+    const size = key.length;
+    for (let k = 1; k < size; k++) if (bytes[at + k] !== key[k]) return false;
+    this.keyEnd = at + size;
+    return true;
+  }
+
+  /** Skips the value of the unknown key found last, and judges it. */
+  private unknown(node: StructNode, at: number, depth: number): number {
+    const keyAt = this.unknownAt;
+    this.skipper.typed = false;
+    const after = this.skipper.value(this.bytes, at, this.end, depth);
+    if (after < 0 || !this.skipper.typed || this.unknownPolicy === "ignore") return after;
+    const name = textOf(this.bytes, keyAt + 1, skipString(this.bytes, keyAt + 1, this.end));
+    if (this.unknownPolicy === "dead_letter") this.refuse("unknown_field", name);
+    else if (name === "") this.refuse("bad_field_name", name);
+    else if (node.lowerNames.has(name.toLowerCase())) this.refuse("ambiguous_field", name);
+    else if (this.unknownPolicy === "too_many_columns") this.refuse("too_many_columns", name);
+    else if (this.evolving) this.unknownHere = true;
+    else this.refuse("unknown_field", name);
+    return after;
+  }
+
+  /** Appends the value at `at`; the position after it, or a negative code. */
+  private value(slot: Slot, at: number, row: number, depth: number): number {
+    const { bytes } = this;
+    const c = bytes[at] as number;
+    let i = SLOW;
+    switch (slot.op) {
+      case OP.string:
+        if (c === CHAR.quote) return readString(bytes, at + 1, this.end, slot.column);
+        break;
+      case OP.long:
+        i = readLong(bytes, at, slot.column, 1);
+        break;
+      case OP.double:
+        i = readDouble(bytes, at, slot.column);
+        break;
+      case OP.struct:
+      case OP.group:
+        if (c === CHAR.open) return this.struct(slot, at + 1, row, depth + 1);
+        break;
+      case OP.list:
+        if (c === CHAR.openList) return this.list(slot, at + 1, depth + 1);
+        break;
+      case OP.int:
+        i = readInt(bytes, at, slot.column);
+        break;
+      case OP.map:
+        if (c === CHAR.open) return this.map(slot, at + 1, depth + 1);
+        break;
+      case OP.eventTime:
+        if (slot.microsPerUnit > 0) i = readLong(bytes, at, slot.column, slot.microsPerUnit);
+        break;
+    }
+    return i >= 0 ? i : this.otherValue(slot, at, depth);
+  }
+
+  /** Null, booleans, numbers and declared types by their text, and whatever does not fit. */
+  private otherValue(slot: Slot, at: number, depth: number): number {
+    const { bytes } = this;
+    const c = bytes[at] as number;
+    if (c === CHAR.n) {
+      if (slot.required) this.refuse("missing_field", slot.name);
+      if (slot.op !== OP.group) slot.column.appendNull();
+      return skipWord(bytes, at);
+    }
+    this.skipper.typed = false;
+    const after = this.skipper.value(bytes, at, this.end, depth);
+    if (after >= 0 && !this.append(slot, at, after, c)) this.refuse("type_conflict", slot.name);
+    return after;
+  }
+
+  private append(slot: Slot, at: number, after: number, c: number): boolean {
+    const isNumber = c === CHAR.minus || (c >= CHAR.zero && c <= 0x39);
+    switch (slot.op) {
+      case OP.boolean:
+        if (c !== CHAR.t && c !== CHAR.f) return false;
+        slot.column.appendBoolean(c === CHAR.t);
+        return true;
+      case OP.int:
+      case OP.long:
+      case OP.float:
+      case OP.double:
+        return isNumber && appendNumber(this.ascii(at, after), slot.column);
+      case OP.text:
+      case OP.eventTime: {
+        const numbersToo = slot.op === OP.eventTime || slot.column.field.type.kind === "decimal";
+        if (c !== CHAR.quote && !(isNumber && numbersToo)) return false;
+        const text = isNumber ? this.ascii(at, after) : textOf(this.bytes, at + 1, after);
+        return slot.parse?.(text, slot.column) ?? false;
+      }
+      default:
+        return false;
+    }
+  }
+
+  private ascii(start: number, end: number): string {
+    return textOf(this.bytes, start, end + 1);
+  }
+
+  private struct(slot: Slot, at: number, row: number, depth: number): number {
+    const { members, column } = slot;
+    if (members === null) return BAD_JSON;
+    if (slot.op === OP.group) return this.object(members, at, row, depth);
+    const after = this.object(members, at, column.length, depth);
+    if (after >= 0) column.endStruct();
+    return after;
+  }
+
+  private list(slot: Slot, at: number, depth: number): number {
+    if (depth > LIMITS.jsonDepthMax) return TOO_DEEP;
+    const { bytes } = this;
+    const element = slot.element as Slot;
+    let i = skipSpace(bytes, at);
+    if (bytes[i] !== CHAR.closeList) {
+      for (;;) {
+        i = this.value(element, i, element.column.length, depth);
+        if (i < 0) return i;
+        i = skipSpace(bytes, i);
+        if (bytes[i] !== CHAR.comma) break;
+        i = skipSpace(bytes, i + 1);
+      }
+      if (bytes[i] !== CHAR.closeList) return BAD_JSON;
+    }
+    slot.column.endList();
+    return i + 1;
+  }
+
+  /** A map's entries are found first, because of a duplicate key the last value counts. */
+  private map(slot: Slot, at: number, depth: number): number {
+    if (depth > LIMITS.jsonDepthMax) return TOO_DEEP;
+    const { bytes, end } = this;
+    const entries = new Map<string, number>();
+    let i = skipSpace(bytes, at);
+    while (bytes[i] === CHAR.quote) {
+      const key = i + 1;
+      i = skipString(bytes, key, end);
+      if (i < 0) return i;
+      const name = textOf(bytes, key, i);
+      i = this.valueStart(i);
+      if (i < 0) return i;
+      entries.set(name, i);
+      i = this.skipper.value(bytes, i, end, depth);
+      if (i < 0) return i;
+      i = skipSpace(bytes, i);
+      if (bytes[i] !== CHAR.comma) break;
+      i = skipSpace(bytes, i + 1);
+      if (bytes[i] !== CHAR.quote) return BAD_JSON;
+    }
+    if (bytes[i] !== CHAR.close) return BAD_JSON;
+    this.appendEntries(slot, entries, depth);
+    return i + 1;
+  }
+
+  private appendEntries(slot: Slot, entries: ReadonlyMap<string, number>, depth: number): void {
+    const [keys] = slot.column.children as [ColumnBuilder];
+    const element = slot.element as Slot;
+    if (keys.field.type.kind !== "string") {
+      this.refuse("type_conflict", slot.name);
+      return;
+    }
+    for (const [name, at] of entries) {
+      const text = new TextEncoder().encode(name);
+      keys.appendBytes(text, 0, text.length);
+      this.value(element, at, element.column.length, depth);
+    }
+    slot.column.endList();
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Kafka's coordinates as columns (SPEC section 4, `source.metadata_columns`).
+ */
+import type { ColumnBuilder } from "#columns/builder.ts";
+import type { Field, Type } from "#columns/schema.ts";
+import type { RecordBytes } from "./decoder.ts";
+import type { MetadataColumn } from "./options.ts";
+import type { RecordCursor } from "./records.ts";
+
+const STRING: Type = { kind: "string" };
+const BINARY: Type = { kind: "binary" };
+
+const HEADER: Type = {
+  kind: "struct",
+  fields: [
+    { id: 0, name: "key", required: false, type: STRING },
+    { id: 0, name: "value", required: false, type: BINARY },
+  ],
+};
+
+const TYPES: Readonly<Record<MetadataColumn, Type>> = {
+  topic: STRING,
+  partition: { kind: "int" },
+  offset: { kind: "long" },
+  timestamp: { kind: "timestamp", zone: true },
+  key: BINARY,
+  headers: { kind: "list", element: { id: 0, name: "element", required: false, type: HEADER } },
+};
+
+/** The fields of metadata columns, ids 0. */
+export function metadataFields(columns: readonly MetadataColumn[], prefix: string): Field[] {
+  return columns.map((column) => ({
+    id: 0,
+    name: prefix + column,
+    required: false,
+    type: TYPES[column],
+  }));
+}
+
+/** Appends a record's coordinates. */
+export class MetadataAppender {
+  private readonly columns: readonly (readonly [MetadataColumn, ColumnBuilder])[];
+  private topic = new Uint8Array(0);
+  private baseLow = 0;
+  private baseHigh = 0;
+  private batch: RecordBytes | null = null;
+
+  constructor(columns: readonly (readonly [MetadataColumn, ColumnBuilder])[]) {
+    this.columns = columns;
+  }
+
+  /** Takes what all records of a batch share. */
+  start(batch: RecordBytes): void {
+    this.batch = batch;
+    this.topic = new TextEncoder().encode(batch.topic);
+    this.baseLow = Number(BigInt.asUintN(32, batch.baseOffset));
+    this.baseHigh = Number(batch.baseOffset >> 32n);
+  }
+
+  /** Appends one value to every metadata column. */
+  append(cursor: RecordCursor, timestampMs: number): void {
+    for (const [kind, column] of this.columns) {
+      switch (kind) {
+        case "partition":
+          column.appendInt(this.batch?.partition ?? 0);
+          break;
+        case "offset": {
+          const low = this.baseLow + cursor.offsetDelta;
+          const carry = low > 0xffff_ffff ? 1 : 0;
+          column.appendLong((low - carry * 0x1_0000_0000) | 0, this.baseHigh + carry);
+          break;
+        }
+        case "timestamp":
+          column.appendSafeLong(timestampMs * 1000);
+          break;
+        case "topic":
+          column.appendBytes(this.topic, 0, this.topic.length);
+          break;
+        case "key":
+          if (cursor.keyStart < 0) column.appendNull();
+          else column.appendBytes(cursor.bytes, cursor.keyStart, cursor.keyEnd);
+          break;
+        case "headers":
+          appendHeaders(column, cursor);
+          break;
+      }
+    }
+  }
+}
+
+function appendHeaders(column: ColumnBuilder, cursor: RecordCursor): void {
+  const element = column.children[0] as ColumnBuilder;
+  const [key, value] = element.children as [ColumnBuilder, ColumnBuilder];
+  cursor.headers((keyStart, keyEnd, valueStart, valueEnd) => {
+    key.appendBytes(cursor.bytes, keyStart, keyEnd);
+    if (valueStart < 0) value.appendNull();
+    else value.appendBytes(cursor.bytes, valueStart, valueEnd);
+    element.endStruct();
+  });
+  column.endList();
+}

@@ -1,0 +1,47 @@
+/**
+ * What a decoder is told: the decoding part of SPEC section 4's `[source]` and `[schema]`.
+ */
+import type { Field } from "#columns/schema.ts";
+
+/** Metadata columns that can be asked for (SPEC `source.metadata_columns`). */
+export type MetadataColumn = "topic" | "partition" | "offset" | "timestamp" | "key" | "headers";
+
+/** What happens to a non-null field that the schema does not have. */
+export type UnknownFieldPolicy = "evolve" | "ignore" | "dead_letter";
+
+/** Configuration of one table's decoder. */
+export interface DecoderOptions {
+  readonly format: "json" | "string" | "bytes";
+  /** Declared fields, ids 0; null: inferred from the data. Only for `json`. */
+  readonly fields: readonly Field[] | null;
+  readonly onUnknownField: UnknownFieldPolicy;
+  /** `dead_letter`: the record is rejected; `fail`: `decode` throws a `data` error. */
+  readonly onTypeConflict: "dead_letter" | "fail";
+  /** Records that `sample` looks at, at most. */
+  readonly inferRows: number;
+  /** Leaf columns of the table, metadata included; fields beyond reject their records. */
+  readonly maxColumns: number;
+  readonly metadataColumns: readonly MetadataColumn[];
+  readonly metadataPrefix: string;
+  /** Nested objects become columns named by their path; null: they become structs. */
+  readonly flattenSeparator: string | null;
+  /** A column (top level) that holds the event's time and becomes a timestamptz. */
+  readonly eventTimeField: string | null;
+  /** `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos`, `iso8601`, or a pattern. */
+  readonly eventTimeFormat: string;
+}
+
+/** SPEC section 4's defaults. */
+export const DECODER_DEFAULTS: DecoderOptions = {
+  format: "json",
+  fields: null,
+  onUnknownField: "evolve",
+  onTypeConflict: "dead_letter",
+  inferRows: 10_000,
+  maxColumns: 1000,
+  metadataColumns: ["partition", "offset", "timestamp"],
+  metadataPrefix: "_kafka_",
+  flattenSeparator: null,
+  eventTimeField: null,
+  eventTimeFormat: "epoch_millis",
+};

@@ -1,0 +1,35 @@
+/**
+ * Formats `string` and `bytes`: the record's value is the one column `value`.
+ */
+import type { ColumnBuilder } from "#columns/builder.ts";
+import { isUtf8 } from "./json/strings.ts";
+import type { RejectReason } from "./rejects.ts";
+import type { ValueReader } from "./segment.ts";
+
+/** Copies values into a string column (checked to be UTF-8) or a binary column. */
+export class RawReader implements ValueReader {
+  readonly reason: RejectReason = "bad_utf8";
+  readonly path = "";
+  evolving = true;
+  private readonly column: ColumnBuilder;
+  private readonly isText: boolean;
+
+  constructor(column: ColumnBuilder) {
+    this.column = column;
+    this.isText = column.field.type.kind === "string";
+  }
+
+  read(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.isText && !isUtf8(bytes, start, end)) return false;
+    this.column.appendBytes(bytes, start, end);
+    return true;
+  }
+
+  readNull(): boolean {
+    return true;
+  }
+
+  takeUnknown(): boolean {
+    return false;
+  }
+}

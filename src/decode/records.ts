@@ -1,0 +1,127 @@
+/**
+ * Walks the records of a record batch (Kafka protocol, "Record Batch", format v2) without an object
+ * per record: `next` moves to a record and leaves where its parts lie in the payload.
+ *
+ * ```text
+ * length varint | attributes int8 | timestampDelta varlong | offsetDelta varint
+ * | keyLength varint | key | valueLength varint | value | headerCount varint | headers
+ * ```
+ *
+ * Lengths are checked against the payload: a batch that lies about them is `batch_corrupt`.
+ */
+import { fail } from "#base/errors.ts";
+import type { RecordBytes } from "./decoder.ts";
+
+/** A position in a batch's records. Keys, values: `start` -1 when null. */
+export class RecordCursor {
+  readonly bytes: Uint8Array;
+  timestampDelta = 0;
+  offsetDelta = 0;
+  keyStart = -1;
+  keyEnd = -1;
+  valueStart = -1;
+  valueEnd = -1;
+  headerCount = 0;
+  /** First byte of the first header. */
+  headersStart = 0;
+  private readonly batch: RecordBytes;
+  private position = 0;
+  private seen = 0;
+
+  constructor(batch: RecordBytes) {
+    this.batch = batch;
+    this.bytes = batch.payload;
+  }
+
+  /** Moves to the next record; false at the end. Throws `batch_corrupt`. */
+  next(): boolean {
+    if (this.seen === this.batch.recordCount) return false;
+    this.seen++;
+    const size = this.varint();
+    const end = this.position + size;
+    if (size < 0 || end > this.bytes.length) throw this.corrupt("a record's length");
+    this.position++; // attributes: unused in v2
+    this.timestampDelta = this.varlong();
+    this.offsetDelta = this.varint();
+    const keyLength = this.varint();
+    this.keyStart = keyLength < 0 ? -1 : this.position;
+    if (keyLength > 0) this.position += keyLength;
+    this.keyEnd = this.position;
+    if (this.position >= end) throw this.corrupt("a key's length");
+    const valueLength = this.varint();
+    this.valueStart = valueLength < 0 ? -1 : this.position;
+    if (valueLength > 0) this.position += valueLength;
+    this.valueEnd = this.position;
+    if (this.position >= end) throw this.corrupt("a value's length");
+    this.headerCount = this.varint();
+    this.headersStart = this.position;
+    if (this.headerCount < 0 || this.position > end) throw this.corrupt("a header count");
+    this.position = end;
+    return true;
+  }
+
+  /**
+   * Calls `visit` for each header of the current record; `valueStart` -1 when its value is null.
+   * Throws `batch_corrupt`.
+   */
+  headers(
+    visit: (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void,
+  ): void {
+    const end = this.position;
+    this.position = this.headersStart;
+    for (let index = 0; index < this.headerCount; index++) {
+      const keyLength = this.varint();
+      const keyStart = this.position;
+      const keyEnd = keyStart + keyLength;
+      if (keyLength < 0 || keyEnd > end) throw this.corrupt("a header's key length");
+      this.position = keyEnd;
+      const valueLength = this.varint();
+      const valueStart = valueLength < 0 ? -1 : this.position;
+      if (valueLength > 0) this.position += valueLength;
+      if (this.position > end) throw this.corrupt("a header's value length");
+      visit(keyStart, keyEnd, valueStart, this.position);
+    }
+    this.position = end;
+  }
+
+  /** A zigzag varint of at most 32 bits. */
+  private varint(): number {
+    const { bytes } = this;
+    let value = 0;
+    let shift = 0;
+    for (; shift < 35; shift += 7) {
+      const byte = bytes[this.position++];
+      if (byte === undefined) throw this.corrupt("a truncated number");
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
+    }
+    throw this.corrupt("a number of more than 5 bytes");
+  }
+
+  /** A zigzag varint of at most 64 bits, as a number: timestamps are far below 2^53. */
+  private varlong(): number {
+    const start = this.position;
+    let value = 0;
+    let scale = 1;
+    for (let size = 0; size < 10; size++) {
+      const byte = this.bytes[start + size];
+      if (byte === undefined) throw this.corrupt("a truncated number");
+      value += (byte & 0x7f) * scale;
+      scale *= 0x80;
+      if (byte < 0x80) {
+        this.position = start + size + 1;
+        return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+      }
+    }
+    throw this.corrupt("a number of more than 10 bytes");
+  }
+
+  private corrupt(what: string): Error {
+    const { topic, partition, baseOffset } = this.batch;
+    return fail("batch_corrupt", `A record batch holds ${what} that does not fit`, {
+      topic,
+      partition,
+      baseOffset,
+    });
+  }
+}

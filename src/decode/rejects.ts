@@ -1,0 +1,27 @@
+/**
+ * Why records do not become rows: one short word for metrics, one sentence for a person.
+ */
+
+/** Every reason, and what it says; `{}` is the field's path. Values are never shown. */
+export const REASONS = {
+  bad_json: "The value is not valid JSON",
+  bad_utf8: "The value is not valid UTF-8, or escapes half of a surrogate pair",
+  not_an_object: "The value is JSON, but not an object",
+  null_value: "The record has no value (a tombstone), which is no row in append mode",
+  too_deep: "The value is nested too deeply",
+  too_large: "The value is over the size limit for one record",
+  type_conflict: "Field {} does not fit the type of its column",
+  missing_field: "Field {} is required, but null or missing",
+  unknown_field: "Field {} is not in the schema",
+  ambiguous_field: "Field {} differs from a column's name only by upper and lower case",
+  bad_field_name: "Field {} has an empty name",
+  too_many_columns: "Field {} would be a new column beyond the column limit",
+} as const;
+
+/** A reason's word. */
+export type RejectReason = keyof typeof REASONS;
+
+/** The sentence of a reason about a field. */
+export function rejectDetail(reason: RejectReason, path: string): string {
+  return REASONS[reason].replace("{}", () => JSON.stringify(path));
+}
