@@ -1,0 +1,34 @@
+/**
+ * What the encoding Worker and its owner say to each other.
+ *
+ * ```text
+ * owner                      worker
+ *   | <------ ready ----------- |   once
+ *   | ------- start ----------> |   a job; one at a time
+ *   | <------ pull ------------ |   wants more
+ *   | ------- batches --------> |   about 2 MiB of columns, or none: the end
+ *   | <------ done | failed --- |
+ * ```
+ * Rows are pulled, so that copies of only a few megabytes are under way, whatever the job's size.
+ */
+import type { ErrorKind } from "#base/errors.ts";
+import type { Field } from "#columns/schema.ts";
+import type { BatchData } from "./columnData.ts";
+import type { EncodedFile, EncodeOptions } from "./encoder.ts";
+
+/** Owner to Worker. */
+export type Request =
+  | {
+      readonly type: "start";
+      readonly fields: readonly Field[];
+      readonly options: EncodeOptions;
+    }
+  /** No batches: there are no more. */
+  | { readonly type: "batches"; readonly batches: readonly BatchData[] };
+
+/** Worker to owner. `memoryBytes`: of the Worker's WASM memory, which never shrinks. */
+export type Reply =
+  | { readonly type: "ready" }
+  | { readonly type: "pull" }
+  | { readonly type: "done"; readonly file: EncodedFile; readonly memoryBytes: number }
+  | { readonly type: "failed"; readonly kind: ErrorKind; readonly sentence: string };
