@@ -2,8 +2,9 @@
  * The summary of an append snapshot: the counters that Java's `SnapshotSummary` writes (Iceberg
  * spec, "Optional Snapshot Summary Fields"). Totals continue the parent's.
  */
-import type { DataFile, ManifestFile, PartitionValue } from "./manifest.ts";
+import type { DataFile, ManifestFile } from "./manifest.ts";
 import type { Snapshot } from "./metadata.ts";
+import { partitionKey } from "./partitionKey.ts";
 
 /** Totals in the order in which Java writes them. */
 const TOTALS = [
@@ -49,16 +50,6 @@ export function appendSummary(
     if (before !== null) summary[total] = String(before + (added[total] ?? 0n));
   }
   return summary;
-}
-
-/** A text that is equal for equal partitions only. */
-export function partitionKey(partition: readonly PartitionValue[]): string {
-  const parts = partition.map((value) => {
-    const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
-    const kind = value === null ? "null" : typeof value;
-    return `${kind}:${text.length}:${Object.is(value, -0) ? "-0" : text}`;
-  });
-  return parts.join("/");
 }
 
 const ZERO: Readonly<Record<Total, bigint>> = {

@@ -102,7 +102,7 @@ export function applyTransform(
     case "bucket":
       return bucketOf(hashValue(source, value), transform.buckets);
     case "truncate":
-      return truncate(value, transform.width);
+      return truncate(source, value, transform.width);
     case "year":
       return Math.floor(monthOfDay(dayOf(source, value)) / 12);
     case "month":
@@ -124,12 +124,19 @@ export function hashValue(source: PrimitiveType, value: Exclude<PartitionValue, 
   return murmur3Long(Number(BigInt.asIntN(32, hashed)), Number(BigInt.asIntN(32, hashed >> 32n)));
 }
 
-function truncate(value: Exclude<PartitionValue, null>, width: number): PartitionValue {
-  if (typeof value === "number") return value - (((value % width) + width) % width);
-  if (typeof value === "bigint") return floorDivide(value, BigInt(width)) * BigInt(width);
+/** Integers are cut down to a multiple of the width and wrap around, as Java's do. */
+function truncate(
+  source: PrimitiveType,
+  value: Exclude<PartitionValue, null>,
+  width: number,
+): PartitionValue {
+  if (typeof value === "number") return (value - (((value % width) + width) % width)) | 0;
+  if (typeof value === "bigint") {
+    const multiple = floorDivide(value, BigInt(width)) * BigInt(width);
+    return source.kind === "long" ? BigInt.asIntN(64, multiple) : multiple;
+  }
   if (value instanceof Uint8Array) return value.subarray(0, width);
-  if (typeof value === "string") return [...value].slice(0, width).join("");
-  return value;
+  return typeof value === "string" ? [...value].slice(0, width).join("") : value;
 }
 
 /** Months since January 1970 of a day since 1970-01-01, by the proleptic Gregorian calendar. */

@@ -1,0 +1,143 @@
+/**
+ * Partition values as people read them in paths: what Java's `Transform.toHumanString` gives.
+ */
+import type { PrimitiveType } from "#columns/schema.ts";
+import type { PartitionValue } from "./manifest.ts";
+import type { Transform } from "./transform.ts";
+
+/**
+ * The text of a partition value; `null` for null.
+ * @param source type of the source column
+ */
+export function humanValue(
+  transform: Transform,
+  source: PrimitiveType,
+  value: PartitionValue,
+): string {
+  if (value === null) return "null";
+  switch (transform.kind) {
+    case "year":
+      return yearText(Number(value) + 1970);
+    case "month":
+      return monthText(Number(value));
+    case "day":
+      return dayText(Number(value));
+    case "hour": {
+      const hour = Number(value);
+      const day = Math.floor(hour / 24);
+      return `${dayText(day)}-${pad(hour - day * 24, 2)}`;
+    }
+    case "bucket":
+    case "void":
+      return String(value);
+    default:
+      return plainText(source, value);
+  }
+}
+
+function plainText(type: PrimitiveType, value: Exclude<PartitionValue, null>): string {
+  if (value instanceof Uint8Array) {
+    const bytes = Buffer.from(value);
+    if (type.kind !== "uuid") return bytes.toString("base64");
+    return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  }
+  switch (type.kind) {
+    case "date":
+      return dayText(Number(value));
+    case "time":
+      return clockText(BigInt(value), 1_000_000n);
+    case "timestamp":
+    case "timestamp_ns":
+      return timestampText(type, BigInt(value));
+    case "decimal":
+      return decimalText(BigInt(value), type.scale);
+    case "float":
+      return floatText(Number(value), shortestFloat);
+    case "double":
+      return floatText(Number(value), String);
+    default:
+      return String(value);
+  }
+}
+
+function timestampText(
+  type: { readonly kind: "timestamp" | "timestamp_ns"; readonly zone: boolean },
+  value: bigint,
+): string {
+  const unitsPerSecond = type.kind === "timestamp_ns" ? 1_000_000_000n : 1_000_000n;
+  const unitsPerDay = 86_400n * unitsPerSecond;
+  const ofDay = ((value % unitsPerDay) + unitsPerDay) % unitsPerDay;
+  const day = dayText(Number((value - ofDay) / unitsPerDay));
+  return `${day}T${clockText(ofDay, unitsPerSecond)}${type.zone ? "Z" : ""}`;
+}
+
+/** Java's `LocalTime.toString`: seconds only when needed, fractions in groups of three digits. */
+function clockText(ofDay: bigint, unitsPerSecond: bigint): string {
+  const seconds = Number(ofDay / unitsPerSecond);
+  const nanos = (ofDay % unitsPerSecond) * (1_000_000_000n / unitsPerSecond);
+  const minutes = `${pad(Math.floor(seconds / 3600), 2)}:${pad(Math.floor(seconds / 60) % 60, 2)}`;
+  if (nanos === 0n) return seconds % 60 === 0 ? minutes : `${minutes}:${pad(seconds % 60, 2)}`;
+  const fraction = nanos
+    .toString()
+    .padStart(9, "0")
+    .replace(/(000)+$/, "");
+  return `${minutes}:${pad(seconds % 60, 2)}.${fraction}`;
+}
+
+function dayText(day: number): string {
+  // The calendar repeats every 400 years; Date is exact near its epoch only.
+  const cycles = Math.floor(day / 146_097);
+  const date = new Date((day - cycles * 146_097) * 86_400_000);
+  const year = yearText(date.getUTCFullYear() + cycles * 400);
+  return `${year}-${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)}`;
+}
+
+function monthText(month: number): string {
+  const year = Math.floor(month / 12);
+  return `${yearText(year + 1970)}-${pad(month - year * 12 + 1, 2)}`;
+}
+
+/** Java's `%04d`: the sign counts. */
+function yearText(year: number): string {
+  return year < 0 ? `-${pad(-year, 3)}` : pad(year, 4);
+}
+
+function pad(value: number, digits: number): string {
+  return String(value).padStart(digits, "0");
+}
+
+/** Java's `BigDecimal.toString`: scientific below 10^-6. */
+function decimalText(unscaled: bigint, scale: number): string {
+  const sign = unscaled < 0n ? "-" : "";
+  const digits = (unscaled < 0n ? -unscaled : unscaled).toString();
+  const exponent = digits.length - 1 - scale;
+  if (scale === 0) return sign + digits;
+  if (exponent < -6) {
+    const mantissa = digits.length === 1 ? digits : `${digits.charAt(0)}.${digits.slice(1)}`;
+    return `${sign}${mantissa}E${exponent}`;
+  }
+  const padded = digits.padStart(scale + 1, "0");
+  return `${sign}${padded.slice(0, -scale)}.${padded.slice(-scale)}`;
+}
+
+/** Java's `Double.toString`: a fraction always, scientific outside [10^-3, 10^7). */
+function floatText(value: number, shortest: (value: number) => string): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  const [digits = "", exponentText = "0"] = Number(shortest(value)).toExponential().split("e");
+  const exponent = Number(exponentText);
+  if (exponent < -3 || exponent >= 7) {
+    return `${digits.includes(".") ? digits : `${digits}.0`}E${exponent}`;
+  }
+  const plain = Number(shortest(value)).toString();
+  return plain.includes(".") ? plain : `${plain}.0`;
+}
+
+/** The shortest digits that give the same 32-bit float again. */
+function shortestFloat(value: number): string {
+  for (let digits = 1; digits < 9; digits++) {
+    const text = value.toPrecision(digits);
+    if (Math.fround(Number(text)) === value) return text;
+  }
+  return value.toPrecision(9);
+}
