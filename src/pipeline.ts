@@ -19,6 +19,7 @@ import { backoffMs } from "#base/retry.ts";
 import type { Consumer, ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
 import type { JobResult } from "#writer/job.ts";
+import { Acknowledger } from "./app/acknowledger.ts";
 import { Backpressure } from "./app/backpressure.ts";
 import { byTable, type FeedRun, Feeds } from "./app/feeds.ts";
 import { handleRejects, type RejectOptions } from "./app/rejects.ts";
@@ -35,8 +36,8 @@ export interface PipelineOptions {
   readonly inferRows: number;
   readonly inferWaitMs: number;
   readonly rejects: RejectOptions;
-  /** Write the group's offsets to Kafka after each commit. */
-  readonly acknowledge: boolean;
+  /** Writing the group's offsets to Kafka after commits, for lag tools. */
+  readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
 }
 
 /** The ports of a pipeline. */
@@ -65,6 +66,7 @@ export class Pipeline {
   readonly options: PipelineOptions;
   readonly #parts: PipelineParts;
   readonly #pressure: Backpressure;
+  readonly #acknowledger: Acknowledger;
   readonly #stop: AbortController = new AbortController();
   #initialTopics: ReadonlySet<string> = new Set();
   #refreshedMs = 0;
@@ -73,6 +75,7 @@ export class Pipeline {
     this.#parts = parts;
     this.options = options;
     this.#pressure = new Backpressure(parts, options.bufferBytesMax);
+    this.#acknowledger = new Acknowledger(parts, options.acknowledge);
   }
 
   /** Joins the group. Throws when Kafka cannot be reached or refuses. */
@@ -87,12 +90,38 @@ export class Pipeline {
     await Promise.all([this.#ingestLoop(), this.#commitLoop()]);
   }
 
+  /** True while backpressure holds every partition. */
+  get holding(): boolean {
+    return this.#pressure.active;
+  }
+
+  /** The table that a feed goes to. */
+  tableFor(feed: Feed): TableRun {
+    return this.#parts.tableOf(feed.topic);
+  }
+
+  /** For `--until-end`: commits at once what has reached these ends, however little it is. */
+  hurry(ends: readonly { readonly feed: Feed; readonly end: bigint }[]): void {
+    const waiting = new Set<TableRun>();
+    const tables = new Set<TableRun>();
+    for (const { feed, end } of ends) {
+      const run = this.feeds.get(feedKey(feed));
+      if (run === undefined) continue;
+      tables.add(run.table);
+      if (run.epoch === 0 || run.position < end) waiting.add(run.table);
+    }
+    for (const table of tables) {
+      if (!waiting.has(table) && table.pending && !table.flushing) void this.#commit(table);
+    }
+  }
+
   /** Stops fetching, flushes what is buffered within `timeoutMs`, leaves the group. */
   async shutdown(timeoutMs: number): Promise<void> {
     this.#parts.consumer.stopFetching();
     const until = AbortSignal.timeout(timeoutMs);
     this.#finishSamples();
     await Promise.race([this.#flushTables([...this.tables]), this.#aborted(until)]);
+    await Promise.race([this.#acknowledger.flush(), this.#aborted(until)]);
     this.#stop.abort();
     await this.#parts.consumer.close();
   }
@@ -149,7 +178,8 @@ export class Pipeline {
     const segment = table.buffer.segment(run.feed, run.position, () => table.decoder.builder());
     if (batch.payload !== null && !this.#decode(run, segment.rows, batch, batch.payload)) {
       table.drop([run.key]);
-      return this.#release();
+      this.#release();
+      return;
     }
     segment.end = batch.nextOffset;
     run.position = batch.nextOffset;
@@ -227,7 +257,7 @@ export class Pipeline {
         if (run !== undefined) run.committed = offset;
       }
       failpoint("acknowledge");
-      if (this.options.acknowledge) await this.#parts.consumer.acknowledge(result.offsets);
+      await this.#acknowledger.commit(result.offsets);
       await table.complete();
     }
     if (result.kind === "committed" || result.kind === "dropped") this.#seekAnew(result.fenced);
@@ -252,39 +282,40 @@ export class Pipeline {
     }
   }
 
-  /** Finds the start offsets of a table's feeds and lets the consumer read them; retries for ever. */
+  /** Starts a table's feeds; retries for as long as they are ours. */
   async #start(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
-    const { clock, random, consumer, logger } = this.#parts;
-    const mine = (): FeedRun[] => runs.filter((run) => this.feeds.get(run.key) === run);
-    for (let tries = 0; !this.#stop.signal.aborted && mine().length > 0; tries++) {
-      if (table.state.kind === "stopped") return;
+    const { clock, random, logger } = this.#parts;
+    for (let tries = 0; !this.#stop.signal.aborted; tries++) {
+      const mine = runs.filter((run) => this.feeds.get(run.key) === run);
+      if (mine.length === 0 || table.state.kind === "stopped") return;
       try {
-        const writer = await table.open();
-        const policy = { ...this.options.start, initialTopics: this.#initialTopics };
-        const group = mine();
-        const offsets = await startOffsets(
-          consumer,
-          writer,
-          policy,
-          group.map((run) => run.feed),
-        );
-        const still = offsets.filter(({ feed }) => mine().some((run) => run.feed === feed));
-        consumer.start(still);
-        if (this.#pressure.active) consumer.pause(still.map(({ feed }) => feedKey(feed)));
-        for (const { feed, offset } of still) {
-          const run = this.feeds.get(feedKey(feed));
-          if (run === undefined) continue;
-          run.position = offset;
-          run.committed = offset;
-          run.epoch = consumer.epoch(run.key);
-        }
-        return;
+        return await this.#startOnce(table, mine);
       } catch (error) {
         if (policyOf(error).action !== "again") return this.#stopTable(table, error);
         table.state = { kind: "retrying", cause: error };
         logger.log("warn", `Table not ready: ${String(error)}`, { table: table.name });
         await clock.sleep(backoffMs(START_BACKOFF, tries, random), this.#stop.signal);
       }
+    }
+  }
+
+  /** Finds the start offsets of a table's feeds and lets the consumer read them. */
+  async #startOnce(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
+    const { consumer } = this.#parts;
+    const writer = await table.open();
+    const policy = { ...this.options.start, initialTopics: this.#initialTopics };
+    const feeds = runs.map((run) => run.feed);
+    const offsets = await startOffsets(consumer, writer, policy, feeds);
+    if (table.state.kind === "retrying") table.state = { kind: "running" };
+    const still = offsets.filter(({ feed }) => this.feeds.get(feedKey(feed))?.feed === feed);
+    consumer.start(still);
+    if (this.#pressure.active) consumer.pause(still.map(({ feed }) => feedKey(feed)));
+    for (const { feed, offset } of still) {
+      const run = this.feeds.get(feedKey(feed));
+      if (run === undefined) continue;
+      run.position = offset;
+      run.committed = offset;
+      run.epoch = consumer.epoch(run.key);
     }
   }
 

@@ -84,9 +84,13 @@ function merge(head: LoadedTable, wanted: readonly (readonly Field[])[]): Merged
     const result = mergeFields(fields, each, lastColumnId);
     if (!result.ok) {
       const name = `${head.name.database}.${head.name.table}`;
-      throw fail("table_schema", `Rows do not fit table ${name}: column ${result.path}: ${result.reason}`, {
-        table: name,
-      });
+      throw fail(
+        "table_schema",
+        `Rows do not fit table ${name}: column ${result.path}: ${result.reason}`,
+        {
+          table: name,
+        },
+      );
     }
     fields = result.fields;
     lastColumnId = result.lastColumnId;

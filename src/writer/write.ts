@@ -94,27 +94,37 @@ function plan(
   spec: PartitionSpec,
   flushes: readonly FeedFlush[],
 ): PlannedFile[] {
-  const fields = currentFields(table);
   const planned = new Map<string, PlannedFile>();
   for (const [index, flush] of flushes.entries()) {
     const unit = options.preserveKafkaPartitions ? index : 0;
-    const range = { feed: flush.feed, start: flush.start, end: flush.end };
-    for (const raw of flush.batches) {
-      const batch = conform(raw, fields);
-      assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
-      for (const { partition, rows } of partitionRows(spec, fields, batch)) {
-        const folder = partitionPath(spec, fields, partition);
-        const file = fileFor(planned, unit, folder, partition);
-        if (file.ranges.at(-1) !== range) file.ranges.push(range);
-        file.batches.push(rows === null ? batch : takeRows(batch, rows));
-      }
-    }
+    planFeed(table, spec, flush, unit, planned);
   }
   const files = [...planned.values()];
   for (const [index, file] of files.entries()) {
     file.path = filePath(parts, options, table, file.path, file.ranges, index);
   }
   return files;
+}
+
+function planFeed(
+  table: LoadedTable,
+  spec: PartitionSpec,
+  flush: FeedFlush,
+  unit: number,
+  planned: Map<string, PlannedFile>,
+): void {
+  const fields = currentFields(table);
+  const range = { feed: flush.feed, start: flush.start, end: flush.end };
+  for (const raw of flush.batches) {
+    const batch = conform(raw, fields);
+    assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
+    for (const { partition, rows } of partitionRows(spec, fields, batch)) {
+      const folder = partitionPath(spec, fields, partition);
+      const file = fileFor(planned, unit, folder, partition);
+      if (file.ranges.at(-1) !== range) file.ranges.push(range);
+      file.batches.push(rows === null ? batch : takeRows(batch, rows));
+    }
+  }
 }
 
 /** The planned file of a unit and a partition's folder. */

@@ -1,0 +1,235 @@
+/**
+ * One configured pipeline in the process: connects its ports, runs it, and says how it ended. One
+ * pipeline's failure never stops another.
+ */
+import type { Clock } from "#base/clock.ts";
+import type { Disk } from "#base/disk.ts";
+import { describe, EXIT, type ExitCode, policyOf } from "#base/errors.ts";
+import type { Observation, Observe } from "#base/events.ts";
+import type { Logger } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import { retry } from "#base/retry.ts";
+import type { PipelineOptions } from "#config/buildPipeline.ts";
+import type { Consumer } from "#consumer/consumer.ts";
+import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import type { Catalog } from "#iceberg/catalog/catalog.ts";
+import { openCatalog } from "#iceberg/catalog/open.ts";
+import type { ParquetEncoder } from "#parquet/encoder.ts";
+import { Pipeline } from "#pipeline.ts";
+import type { RunState } from "#server/status.ts";
+import { openStorage } from "#storage/open.ts";
+import type { Storage } from "#storage/storage.ts";
+import type { TransactionLog } from "#txlog/log.ts";
+import { Positions } from "./positions.ts";
+import { stateOf } from "./status.ts";
+import { TableRun } from "./tableRun.ts";
+import { untilEnd } from "./untilEnd.ts";
+
+/** What pipelines share. */
+export interface SharedParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly logger: Logger;
+  readonly encoder: ParquetEncoder;
+  readonly txlog: TransactionLog;
+  readonly observe: (pipeline: string) => Observe;
+  /** Bytes of hot buffer for this pipeline. */
+  readonly bufferBytesMax: number;
+}
+
+/** How long services may be away at start; 0: for ever. */
+export interface RunLimits {
+  readonly startupTimeoutMs: number;
+  readonly shutdownTimeoutMs: number;
+}
+
+const INFER_WAIT_MS = 1000;
+const START_RETRY = { retriesMax: 0, baseDelayMs: 200, delayMsMax: 5000, forever: true };
+
+/** One pipeline from its options to its end. */
+export class PipelineRun {
+  readonly name: string;
+  readonly positions: Positions = new Positions();
+  pipeline: Pipeline | null = null;
+  recordsConsumed = 0;
+  assigned = false;
+  kafkaTrouble: string | null = null;
+  lastError: unknown = null;
+  readonly #options: PipelineOptions;
+  readonly #shared: SharedParts;
+  readonly #observe: Observe;
+  readonly #logger: Logger;
+  readonly #stopping: AbortController = new AbortController();
+  readonly #tables = new Map<string, TableRun>();
+  #consumer: Consumer | null = null;
+  #storage: Storage | null = null;
+  #catalog: Catalog | null = null;
+  #ended = false;
+
+  constructor(options: PipelineOptions, shared: SharedParts) {
+    this.name = options.name;
+    this.#options = options;
+    this.#shared = shared;
+    this.#logger = shared.logger.with({ pipeline: options.name });
+    const sink = shared.observe(options.name);
+    this.#observe = (observation) => {
+      this.#note(observation);
+      sink(observation);
+    };
+  }
+
+  /** What the pipeline does now. */
+  get state(): RunState {
+    if (this.#ended) return "stopped";
+    if (this.pipeline === null) return this.lastError === null ? "starting" : "retrying";
+    return stateOf(this.pipeline.tables);
+  }
+
+  /** Runs until stopped, ended by errors, or (`toEnd`) until everything is committed. */
+  async run(limits: RunLimits, toEnd: boolean): Promise<ExitCode> {
+    try {
+      const pipeline = await this.#connect(limits);
+      const loops = pipeline.run();
+      if (toEnd && this.#consumer !== null) {
+        const done = untilEnd(this.#consumer, pipeline, this.#shared.clock, this.#stopping.signal);
+        await Promise.race([done, loops]);
+        await pipeline.shutdown(limits.shutdownTimeoutMs);
+      }
+      await loops;
+      return this.#exitCode();
+    } catch (error) {
+      this.lastError = error;
+      this.#logger.log("error", describe(error));
+      return policyOf(error).exitCode;
+    } finally {
+      this.#ended = true;
+      await this.#close();
+    }
+  }
+
+  /** Ends the pipeline: flush, commit, leave the group. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.#stopping.abort();
+    await this.pipeline?.shutdown(timeoutMs);
+  }
+
+  /** Opens catalog and consumer; services that are away are waited for. */
+  async #connect(limits: RunLimits): Promise<Pipeline> {
+    const { clock, random, disk } = this.#shared;
+    const parts = { clock, random, disk, log: this.#logger, observe: this.#observe };
+    const storage = openStorage(this.#options.storage, parts);
+    this.#storage = storage;
+    const catalog = openCatalog(this.#options.catalog, { ...parts, storage });
+    this.#catalog = catalog;
+    await this.#patiently(limits, () => catalog.open());
+    const pipeline = await this.#patiently(limits, async () => {
+      const consumer = createKafkaConsumer(this.#options.consumer, parts);
+      const made = this.#makePipeline(consumer, catalog, storage);
+      try {
+        await made.open();
+      } catch (error) {
+        await consumer.close().catch(() => undefined);
+        throw error;
+      }
+      this.#consumer = consumer;
+      return made;
+    });
+    this.lastError = null;
+    this.kafkaTrouble = null;
+    this.pipeline = pipeline;
+    return pipeline;
+  }
+
+  async #patiently<T>(limits: RunLimits, action: () => Promise<T>): Promise<T> {
+    const { clock, random } = this.#shared;
+    const began = clock.monotonicMs();
+    const giveUp = new AbortController();
+    const forward = (): void => giveUp.abort();
+    this.#stopping.signal.addEventListener("abort", forward, { once: true });
+    const note = (error: unknown): void => {
+      this.lastError = error;
+      this.kafkaTrouble = describe(error);
+      this.#logger.log("warn", `Waiting for a service: ${describe(error)}`);
+      const waited = clock.monotonicMs() - began;
+      if (limits.startupTimeoutMs > 0 && waited >= limits.startupTimeoutMs) giveUp.abort();
+    };
+    return await retry({ clock, random }, START_RETRY, action, note, giveUp.signal);
+  }
+
+  #makePipeline(consumer: Consumer, catalog: Catalog, storage: Storage): Pipeline {
+    const { clock, random } = this.#shared;
+    const options = this.#options;
+    return new Pipeline(
+      {
+        consumer,
+        clock,
+        random,
+        logger: this.#logger,
+        observe: this.#observe,
+        tableOf: (topic) => this.#tableOf(topic, catalog, storage),
+      },
+      {
+        name: options.name,
+        start: options.start,
+        revokeFlushMs: (options.consumer.rebalanceTimeoutMs ?? 60_000) / 2,
+        bufferBytesMax: this.#shared.bufferBytesMax,
+        inferRows: options.decoder.inferRows,
+        inferWaitMs: INFER_WAIT_MS,
+        rejects: options.rejects,
+        acknowledge: options.acknowledge,
+      },
+    );
+  }
+
+  #tableOf(topic: string, catalog: Catalog, storage: Storage): TableRun {
+    const options = this.#options.writer(topic);
+    const name = `${options.name.database}.${options.name.table}`;
+    const found = this.#tables.get(name);
+    if (found !== undefined) return found;
+    const { clock, random, encoder, txlog } = this.#shared;
+    const parts = {
+      catalog,
+      storage,
+      encoder,
+      txlog,
+      clock,
+      random,
+      logger: this.#logger,
+      observe: this.#observe,
+    };
+    const table = new TableRun(
+      options,
+      parts,
+      createDecoder(this.#options.decoder),
+      this.#options.commit,
+    );
+    this.#tables.set(name, table);
+    return table;
+  }
+
+  #note(observation: Observation): void {
+    this.positions.observe(observation);
+    if (observation.type === "consumed") this.recordsConsumed += observation.records;
+    if (observation.type === "assigned") this.assigned = true;
+    if (observation.type === "position") this.kafkaTrouble = null;
+  }
+
+  /** The worst of the stopped tables; a stop on request is 0. */
+  #exitCode(): ExitCode {
+    let worst: ExitCode = EXIT.ok;
+    for (const table of this.pipeline?.tables ?? []) {
+      if (table.state.kind !== "stopped") continue;
+      const { exitCode } = policyOf(table.state.error);
+      if (exitCode > worst) worst = exitCode;
+    }
+    return worst;
+  }
+
+  async #close(): Promise<void> {
+    await this.#consumer?.close().catch(() => undefined);
+    await this.#catalog?.close().catch(() => undefined);
+    await this.#storage?.close().catch(() => undefined);
+  }
+}

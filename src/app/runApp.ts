@@ -1,0 +1,150 @@
+/**
+ * The running process: what all pipelines share, signals, the HTTP surface, and the exit code.
+ */
+import { isatty } from "node:tty";
+import { systemClock } from "#base/clock.ts";
+import { systemDisk } from "#base/disk.ts";
+import { describe, EXIT, type ExitCode, kindOf, policyOf } from "#base/errors.ts";
+import { armFailpoint } from "#base/failpoint.ts";
+import { assertLimits } from "#base/limits.ts";
+import { systemRandom } from "#base/random.ts";
+import { buildPipeline } from "#config/buildPipeline.ts";
+import { buildProcess, type ProcessOptions } from "#config/buildProcess.ts";
+import type { AppConfig } from "#config/config.ts";
+import type { Environment } from "#config/environment.ts";
+import { machineMemory } from "#config/memory.ts";
+import { createWorkerEncoder } from "#parquet/pool.ts";
+import { type AppLogger, createLogger } from "#server/log.ts";
+import { createMetrics } from "#server/metrics.ts";
+import { startServer } from "#server/server.ts";
+import { startStatusLine } from "#server/statusLine.ts";
+import { openTransactionLog } from "#txlog/openLog.ts";
+import { openStateDir } from "#txlog/stateDir.ts";
+import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
+import { statusSource } from "./status.ts";
+
+/** What the command line adds to the configuration. */
+export interface RunOptions {
+  readonly untilEnd: boolean;
+  readonly version: string;
+  readonly commit: string;
+}
+
+/** `run --until-end` waits this long for a service that is away (SPEC section 3). */
+const UNTIL_END_STARTUP_MS = 60_000;
+/** Part of the shutdown time that is kept for leaving the group and closing. */
+const SHUTDOWN_RESERVE_MS = 1000;
+
+/** Runs every pipeline until a signal, their end, or (`untilEnd`) until all is committed. */
+export async function runApp(
+  config: AppConfig,
+  environment: Environment,
+  run: RunOptions,
+): Promise<ExitCode> {
+  assertLimits();
+  armFailpoint(environment.variable("KAFKA_ICEBERG_FAILPOINT") ?? null);
+  const terminal = isatty(1);
+  const options = await buildProcess(config, environment, await machineMemory(), terminal);
+  const logger = createLogger({
+    ...options.log,
+    colour: terminal,
+    clock: systemClock,
+    write: (line) => process.stdout.write(line),
+  });
+  try {
+    return await runWith(config, environment, run, options, logger);
+  } catch (error) {
+    logger.log("error", describe(error), { kind: kindOf(error) });
+    return policyOf(error).exitCode;
+  } finally {
+    logger.flush();
+  }
+}
+
+async function runWith(
+  config: AppConfig,
+  environment: Environment,
+  run: RunOptions,
+  options: ProcessOptions,
+  logger: AppLogger,
+): Promise<ExitCode> {
+  const parts = { clock: systemClock, random: systemRandom, disk: systemDisk, log: logger };
+  const state = await openStateDir(options.stateDir, { ...parts, pid: process.pid });
+  const txlog = await openTransactionLog(options.txlog, parts);
+  const metrics = createMetrics({
+    version: run.version,
+    commit: run.commit,
+    memoryBudgetBytes: options.memory.limitBytes,
+    topicPartitionMetrics: options.topicPartitionMetrics,
+    stateDiskBytes: () => state.diskBytes(),
+    clock: systemClock,
+  });
+  const encoder = createWorkerEncoder({ clock: systemClock });
+  if (options.memory.warning !== null) logger.log("warn", options.memory.warning);
+  const shared: SharedParts = {
+    clock: systemClock,
+    random: systemRandom,
+    disk: systemDisk,
+    logger,
+    encoder,
+    txlog,
+    observe: (pipeline) => metrics.observe(pipeline),
+    bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),
+  };
+  const pipelines: PipelineRun[] = [];
+  for (const pipeline of config.pipelines) {
+    const built = await buildPipeline(pipeline, environment, state.instanceId);
+    pipelines.push(new PipelineRun(built, shared));
+  }
+  const status = statusSource({
+    clock: systemClock,
+    version: run.version,
+    commit: run.commit,
+    startedMs: systemClock.nowMs(),
+    lag: options.lag,
+    pipelines,
+  });
+  const server = startServer(options.server, status, metrics);
+  const line = startStatusLine({ status, clock: systemClock, stream: process.stderr });
+  const limits: RunLimits = {
+    startupTimeoutMs: run.untilEnd ? UNTIL_END_STARTUP_MS : options.startupTimeoutMs,
+    shutdownTimeoutMs: Math.max(0, options.shutdownTimeoutMs - SHUTDOWN_RESERVE_MS),
+  };
+  const unlisten = onSignals(logger, () => {
+    for (const pipeline of pipelines) void pipeline.stop(limits.shutdownTimeoutMs);
+  });
+  logger.log("info", "Started", { version: run.version, pipelines: pipelines.length });
+  const codes = await Promise.all(pipelines.map((each) => each.run(limits, run.untilEnd)));
+  unlisten();
+  line.stop();
+  await server.stop();
+  await encoder.close();
+  await txlog.close();
+  await state.close();
+  const worst = codes.reduce<ExitCode>((max, code) => Math.max(code, max), EXIT.ok);
+  logger.log("info", "Stopped", { exit_code: worst });
+  return worst;
+}
+
+function worstOf(codes: readonly ExitCode[]): ExitCode {
+  let worst: ExitCode = EXIT.ok;
+  for (const code of codes) if (code > worst) worst = code;
+  return worst;
+}
+
+/** The first signal stops in order; the second one exits at once, and nothing is lost by it. */
+function onSignals(logger: AppLogger, stop: () => void): () => void {
+  let asked = false;
+  const handler = (signal: NodeJS.Signals): void => {
+    if (asked) process.exit(EXIT.ok);
+    asked = true;
+    logger.log("info", "Stopping", { signal });
+    stop();
+  };
+  process.on("SIGTERM", handler);
+  process.on("SIGINT", handler);
+  return () => {
+    process.off("SIGTERM", handler);
+    process.off("SIGINT", handler);
+  };
+}
