@@ -12,6 +12,9 @@ export const DELETE_AFTER_COMMIT = "write.metadata.delete-after-commit.enabled";
 /** How many replaced metadata files the metadata log names. */
 export const PREVIOUS_VERSIONS_MAX = "write.metadata.previous-versions-max";
 
+/** Folder of metadata files; default `<location>/metadata`. */
+export const METADATA_PATH = "write.metadata.path";
+
 /** `write.metadata.previous-versions-max`, at least 1; default 100. */
 export function metadataVersionsMax(properties: Properties): number {
   const text = properties[PREVIOUS_VERSIONS_MAX] ?? "";

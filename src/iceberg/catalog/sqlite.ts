@@ -1,0 +1,111 @@
+/**
+ * SQLite through `bun:sqlite`: durable transactions that wait for other processes without blocking
+ * the event loop.
+ *
+ * SQLite's own busy handler would sleep inside a call, so it is off; a busy database is tried again
+ * after a pause. `synchronous = EXTRA`: in SQLite's default journal mode a transaction whose
+ * journal's removal is not synced would be rolled back by a power loss (SPEC 2.11).
+ */
+import { Database, SQLiteError } from "bun:sqlite";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Clock } from "#base/clock.ts";
+import { type ErrorKind, fail } from "#base/errors.ts";
+import type { Random } from "#base/random.ts";
+
+/** How long another process's lock is waited for, ms. */
+const BUSY_MS_MAX = 10_000;
+
+/** Longest pause between two tries, ms. */
+const PAUSE_MS_MAX = 20;
+
+/** How a database file is opened; tests put a failing one in its place. */
+export type OpenSqlite = (path: string, readOnly: boolean) => Promise<Database>;
+
+/** Opens a database file; its folder is created where missing, unless `readOnly`. */
+export const openSqlite: OpenSqlite = async (path, readOnly) => {
+  if (!readOnly) await mkdir(dirname(path), { recursive: true });
+  const database = new Database(path, readOnly ? { readonly: true } : { create: true });
+  database.run("PRAGMA busy_timeout = 0");
+  database.run("PRAGMA synchronous = EXTRA");
+  return database;
+};
+
+/**
+ * The path in `sqlite:catalog.db`, `sqlite:///abs/catalog.db` or `sqlite:////abs/catalog.db`.
+ * Throws `usage` for other URIs.
+ */
+export function sqlitePath(uri: string): string {
+  const path = /^sqlite:(?:\/\/)?(.*)$/s.exec(uri)?.[1]?.replace(/^\/+/, "/") ?? "";
+  if (path !== "" && path !== ":memory:") return path;
+  const reason = /^(postgres|mysql)/.test(uri)
+    ? "only SQLite is built so far"
+    : "write sqlite:catalog.db or sqlite:///folder/catalog.db";
+  throw fail("usage", `iceberg.sql.uri: ${reason}`);
+}
+
+/** Runs `action` until the database is not busy. Other errors become ours. */
+export async function whenFree<T>(
+  parts: { clock: Clock; random: Random },
+  action: () => T,
+): Promise<T> {
+  const deadline = parts.clock.monotonicMs() + BUSY_MS_MAX;
+  for (;;) {
+    try {
+      return action();
+    } catch (error) {
+      if (!isBusy(error) || parts.clock.monotonicMs() >= deadline) throw sqliteError(error);
+      await parts.clock.sleep(1 + parts.random.unit() * PAUSE_MS_MAX);
+    }
+  }
+}
+
+/** How a transaction ended; unclear: its end was not acknowledged. */
+export type Ended<T> =
+  | { readonly kind: "done"; readonly result: T }
+  | { readonly kind: "unclear"; readonly cause: unknown };
+
+/**
+ * Runs statements in one transaction that holds the write lock from its beginning. Whatever is
+ * thrown, busy included, the database is as it was.
+ */
+export function transaction<T>(database: Database, statements: () => T): Ended<T> {
+  database.run("BEGIN IMMEDIATE");
+  let result: T;
+  try {
+    result = statements();
+  } catch (error) {
+    rollBack(database);
+    throw error;
+  }
+  try {
+    database.run("COMMIT");
+    return { kind: "done", result };
+  } catch (cause) {
+    rollBack(database);
+    if (isBusy(cause)) throw cause;
+    return { kind: "unclear", cause };
+  }
+}
+
+/** After a failed COMMIT there may be no transaction left. */
+function rollBack(database: Database): void {
+  try {
+    if (database.inTransaction) database.run("ROLLBACK");
+  } catch {
+    // The connection is broken; the journal is rolled back by whoever opens the file next.
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SQLiteError && /^SQLITE_(BUSY|LOCKED)/.test(error.code ?? "");
+}
+
+/** SQLite's errors as ours; others as they are. */
+export function sqliteError(error: unknown): unknown {
+  if (!(error instanceof SQLiteError)) return error;
+  const code = error.code ?? "SQLITE_ERROR";
+  const refused = /^SQLITE_(READONLY|PERM|AUTH|NOTADB|CORRUPT|ERROR)/.test(code);
+  const kind: ErrorKind = refused ? "catalog_refused" : "catalog_unreachable";
+  return fail(kind, `The SQLite catalog answered ${code}`, { code }, error);
+}
