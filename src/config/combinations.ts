@@ -192,9 +192,20 @@ function checkPartitioning({ values, isSet, report }: Scope<PipelineValues>): vo
     }
   }
   const interval = values["partitioning.time_based.interval"];
+  const timeColumn =
+    values["partitioning.time_based.field"] ??
+    values["source.event_time_field"] ??
+    (values["source.metadata_columns"].includes("timestamp") ? "timestamp" : null);
   const means: string | null =
     interval && { hour: "hourly", day: "daily", month: "monthly", year: "yearly" }[interval];
   const timeBased = ["hourly", "daily", "monthly", "yearly"].includes(strategy);
+  if (timeBased && !isSet("partitioning.spec") && timeColumn === null) {
+    const key = "partitioning.partition_strategy";
+    report(
+      key,
+      `"${strategy}" needs a column of time: partitioning.time_based.field, source.event_time_field, or "timestamp" among source.metadata_columns`,
+    );
+  }
   if (timeBased && means !== null && means !== strategy) {
     report("partitioning.time_based.interval", `disagrees with partition_strategy = "${strategy}"`);
   }

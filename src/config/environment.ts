@@ -38,14 +38,6 @@ export async function openEnvironment(
   };
 }
 
-/** Variables that change how the process behaves without being configuration. */
-export const processEnvironment = {
-  /** `KAFKA_ICEBERG_FAILPOINT`, for tests of recovery. */
-  failpoint: (): string | null => process.env["KAFKA_ICEBERG_FAILPOINT"] ?? null,
-  /** False when `NO_COLOR` is set (no-color.org). */
-  colour: (): boolean => (process.env["NO_COLOR"] ?? "") === "",
-};
-
 /** `NAME=value` lines; `export`, quotes and comments as shells have them, no expansion. */
 export function parseEnvFile(text: string): Record<string, string> {
   const variables: Record<string, string> = {};

@@ -42,8 +42,11 @@ export const UNBUILT = {
     name: "Parquet encryption is",
     instead: "encrypt at rest in the store: storage.s3.sse",
   },
-  flatten: { name: "flattening is", instead: "nested objects become structs" },
   formats: { name: "this format is", instead: "this release reads json, string, bytes" },
+  kafka_retries: {
+    name: "giving up on a broker is",
+    instead: "this release keeps trying; server.startup_timeout_ms bounds the start",
+  },
   late_rows: { name: "late tables are", instead: "late rows go into their historic partition" },
   maintenance: {
     name: "table maintenance is",
@@ -61,7 +64,6 @@ export const UNBUILT = {
     name: "SQL over hot rows is",
     instead: "off in this release; query the Iceberg table with any engine",
   },
-  rack: { name: "fetching from followers is", instead: "this release fetches from leaders" },
   rescue: { name: "rescued fields are", instead: 'use "ignore", "dead_letter" or "fail"' },
   routing: {
     name: "routing by a field is",

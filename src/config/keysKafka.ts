@@ -82,7 +82,6 @@ export const KAFKA_KEYS = {
     default: null,
     example: '"eu-1a"',
     doc: "This machine's rack, so that records are fetched from the nearest replica.",
-    unbuilt: "rack",
   },
   "kafka.auto_offset_reset": {
     type: "string",
@@ -147,6 +146,7 @@ export const KAFKA_KEYS = {
     min: 0,
     max: 1_000_000,
     doc: "Tries of a request after the first; 0: for ever. A broker that is away is no reason to stop.",
+    unbuilt: "kafka_retries",
   },
   "kafka.base_delay_ms": {
     type: "integer",

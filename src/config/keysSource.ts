@@ -100,13 +100,11 @@ export const SOURCE_KEYS = {
     type: "boolean",
     default: false,
     doc: "Nested objects become columns `a_b` instead of structs.",
-    unbuilt: "flatten",
   },
   "source.flatten_separator": {
     type: "string",
     default: "_",
     doc: "What joins the names when `flatten` is on.",
-    unbuilt: "flatten",
   },
   "source.late_threshold_seconds": {
     type: "integer",

@@ -1,0 +1,316 @@
+/**
+ * Configuration -> options of one pipeline's folders. Units are converted here, nowhere else.
+ */
+import { resolve } from "node:path";
+import { describe, fail } from "#base/errors.ts";
+import { parseJson } from "#base/json.ts";
+import type { Field } from "#columns/schema.ts";
+import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
+import type { DecoderOptions, MetadataColumn, UnknownFieldPolicy } from "#decode/options.ts";
+import type { CatalogOptions } from "#iceberg/catalog/open.ts";
+import { type PartitionStrategy, strategyForms } from "#iceberg/partitionSpec.ts";
+import type { StorageOptions } from "#storage/open.ts";
+import type { WriterOptions } from "#writer/parts.ts";
+import { tableFor } from "./combinations.ts";
+import type { PipelineConfig } from "./config.ts";
+import type { Environment } from "./environment.ts";
+import { parseFields } from "./fieldType.ts";
+import type { PipelineValues } from "./keys.ts";
+import type { ConfigValue } from "./spec.ts";
+
+const MIB = 1024 * 1024;
+const SECOND_MS = 1000;
+const DAY_MS = 86_400_000;
+/** A quiet table's offsets are committed at most this often (SPEC 2.8). */
+const EMPTY_COMMIT_MS = 60_000;
+const S3_REQUEST_TIMEOUT_MS = 60_000;
+
+/** Options of one pipeline. Times in milliseconds, sizes in bytes. */
+export interface PipelineOptions {
+  readonly name: string;
+  readonly consumer: KafkaConsumerOptions;
+  /** Where a table without offsets begins. */
+  readonly start: {
+    readonly reset: "earliest" | "latest" | "none" | "timestamp";
+    readonly timestampMs: number;
+    readonly fromGroup: boolean;
+  };
+  /** Writing the group's offsets for lag tools. */
+  readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
+  readonly decoder: DecoderOptions;
+  readonly rejects: { readonly action: "skip" | "fail"; readonly ratioMax: number };
+  readonly storage: StorageOptions;
+  readonly catalog: CatalogOptions;
+  readonly commit: {
+    readonly intervalMs: number;
+    readonly rowsMax: number;
+    readonly bytesMax: number;
+    readonly emptyIntervalMs: number;
+  };
+  /** Settings of the table that a topic feeds. */
+  readonly writer: (topic: string) => WriterOptions;
+}
+
+/**
+ * Maps a pipeline's values and reads the files that they name (certificates, schema).
+ * @param instanceId the stable id of the state directory, for static membership
+ * Throws `usage` when a file cannot be read or holds no schema.
+ */
+export async function buildPipeline(
+  pipeline: PipelineConfig,
+  environment: Environment,
+  instanceId: string,
+): Promise<PipelineOptions> {
+  const { values } = pipeline;
+  const timestamp = values["kafka.start_timestamp"];
+  return {
+    name: pipeline.name,
+    consumer: await consumer(pipeline, environment, instanceId),
+    start: {
+      reset: values["kafka.auto_offset_reset"],
+      timestampMs: timestamp === null ? 0 : Date.parse(timestamp),
+      fromGroup: values["kafka.start_from"] === "group",
+    },
+    acknowledge: {
+      enabled: values["kafka.enable_auto_commit"],
+      intervalMs: values["kafka.auto_commit_interval_ms"],
+    },
+    decoder: decoder(values, await declaredFields(values, environment)),
+    rejects: {
+      action: values["dead_letter.action"] === "skip" ? "skip" : "fail",
+      ratioMax: values["dead_letter.max_ratio"],
+    },
+    storage: storageOptions(values),
+    catalog: catalogOptions(values, false),
+    commit: {
+      intervalMs: values["iceberg.commit.interval_ms"],
+      rowsMax: values["iceberg.commit.max_rows"],
+      bytesMax: values["iceberg.commit.max_size_mb"] * MIB,
+      emptyIntervalMs: EMPTY_COMMIT_MS,
+    },
+    writer: (topic) => writerOptions(pipeline, topic),
+  };
+}
+
+async function consumer(
+  { values, origins }: PipelineConfig,
+  environment: Environment,
+  instanceId: string,
+): Promise<KafkaConsumerOptions> {
+  const topic = values["kafka.topic"];
+  const topicPattern = values["kafka.topic_pattern"];
+  const rackId = values["kafka.rack_id"];
+  const sasl = saslOptions(values);
+  const ssl = await sslOptions({ values, origins }, environment);
+  const member = values["kafka.group_instance_id"];
+  const sessionTimeoutMs = values["kafka.session_timeout_ms"];
+  const third = Math.floor(sessionTimeoutMs / 3);
+  return {
+    bootstrapServers: values["kafka.bootstrap_servers"].split(",").map((host) => host.trim()),
+    topics: values["kafka.topics"] ?? (topic === null ? [] : [topic]),
+    ...(topicPattern === null ? {} : { topicPattern }),
+    groupId: values["kafka.consumer_group"],
+    clientId: values["kafka.client_id"],
+    ...(member === "" ? {} : { groupInstanceId: member === "auto" ? instanceId : member }),
+    ...(rackId === null ? {} : { rackId }),
+    sessionTimeoutMs,
+    heartbeatIntervalMs: Math.min(values["kafka.heartbeat_interval_ms"], third),
+    rebalanceTimeoutMs: Math.max(values["kafka.rebalance_timeout_ms"], sessionTimeoutMs),
+    fetchBytesMax: values["kafka.fetch_max_bytes"],
+    fetchWaitMsMax: values["kafka.fetch_max_wait_ms"],
+    decompressedBatchBytesMax: values["kafka.max_decompressed_batch_mb"] * MIB,
+    isolationLevel: values["kafka.isolation_level"],
+    retryBaseDelayMs: values["kafka.base_delay_ms"],
+    retryDelayMsMax: values["kafka.max_delay_ms"],
+    ...(sasl === null ? {} : { sasl }),
+    ...(ssl === null ? {} : { ssl }),
+  };
+}
+
+/** Which of the needed keys are there was checked when loading. */
+function saslOptions(values: PipelineValues): SaslOptions | null {
+  const mechanism = values["kafka.sasl.mechanism"];
+  if (mechanism === null || mechanism === "aws-msk-iam") return null;
+  if (mechanism !== "oauthbearer") {
+    const username = values["kafka.sasl.username"] ?? "";
+    return { mechanism, username, password: values["kafka.sasl.password"] ?? "" };
+  }
+  const scope = values["kafka.sasl.scope"];
+  return {
+    mechanism,
+    tokenEndpoint: values["kafka.sasl.token_endpoint"] ?? "",
+    clientId: values["kafka.sasl.client_id"] ?? "",
+    clientSecret: values["kafka.sasl.client_secret"] ?? "",
+    ...(scope === null ? {} : { scope }),
+  };
+}
+
+async function sslOptions(
+  { values, origins }: Pick<PipelineConfig, "values" | "origins">,
+  environment: Environment,
+): Promise<SslOptions | null> {
+  const keys = ["ca_file", "cert_file", "key_file", "key_password", "server_name"] as const;
+  const isAsked =
+    values["kafka.ssl.enabled"] || keys.some((key) => origins.has(`kafka.ssl.${key}`));
+  if (!isAsked) return null;
+  const pem = async (path: string | null): Promise<string | undefined> =>
+    path === null ? undefined : environment.file(path);
+  const all = {
+    ca: await pem(values["kafka.ssl.ca_file"]),
+    cert: await pem(values["kafka.ssl.cert_file"]),
+    key: await pem(values["kafka.ssl.key_file"]),
+    keyPassword: values["kafka.ssl.key_password"] ?? undefined,
+    serverName: values["kafka.ssl.server_name"] ?? undefined,
+  };
+  const given = Object.entries(all).filter(([, value]) => value !== undefined);
+  return { enabled: true, ...Object.fromEntries(given) };
+}
+
+function decoder(values: PipelineValues, fields: readonly Field[] | null): DecoderOptions {
+  return {
+    format: values["source.format"] as DecoderOptions["format"],
+    fields,
+    onUnknownField: values["schema.on_unknown_field"] as UnknownFieldPolicy,
+    onTypeConflict: values["schema.on_type_conflict"] as DecoderOptions["onTypeConflict"],
+    inferRows: values["schema.infer_rows"],
+    maxColumns: values["schema.max_columns"],
+    metadataColumns: values["source.metadata_columns"] as readonly MetadataColumn[],
+    metadataPrefix: values["source.metadata_prefix"],
+    flattenSeparator: values["source.flatten"] ? values["source.flatten_separator"] : null,
+    eventTimeField: values["source.event_time_field"],
+    eventTimeFormat: values["source.event_time_format"],
+  };
+}
+
+async function declaredFields(
+  values: PipelineValues,
+  environment: Environment,
+): Promise<readonly Field[] | null> {
+  const path = values["schema.file"];
+  const declared = path === null ? values["schema.fields"] : await schemaFile(path, environment);
+  if (declared === null) return null;
+  const parsed = parseFields(declared);
+  if ("fields" in parsed) return parsed.fields;
+  throw fail("usage", `${path ?? "schema.fields"}: ${parsed.problem}`);
+}
+
+async function schemaFile(path: string, environment: Environment): Promise<readonly ConfigValue[]> {
+  const text = await environment.file(path);
+  try {
+    const parsed = parseJson(text) as { fields?: readonly ConfigValue[] };
+    if (Array.isArray(parsed.fields)) return parsed.fields;
+  } catch (cause) {
+    throw fail("usage", `${path} is not JSON: ${describe(cause)}`, {}, cause);
+  }
+  throw fail("usage", `${path} holds no "fields"`);
+}
+
+/** Storage settings of a pipeline; also for inspection commands. */
+export function storageOptions(values: PipelineValues): StorageOptions {
+  const endpoint = values["storage.s3.endpoint"];
+  const accessKeyId = values["storage.s3.access_key_id"];
+  const secretAccessKey = values["storage.s3.secret_access_key"];
+  const sse = values["storage.s3.sse"];
+  const isAws = endpoint === null || new URL(endpoint).hostname.endsWith(".amazonaws.com");
+  return {
+    s3: {
+      endpoint,
+      region: values["storage.s3.region"],
+      credentials:
+        accessKeyId === null || secretAccessKey === null
+          ? null
+          : { accessKeyId, secretAccessKey, sessionToken: values["storage.s3.session_token"] },
+      pathStyle: values["storage.s3.path_style"] || endpoint !== null,
+      sse: sse === "none" || (sse === "AES256" && !isAws) ? null : sse,
+      sseKmsKeyId: values["storage.s3.sse_kms_key_id"],
+      retry: {
+        retriesMax: values["storage.max_retries"],
+        baseDelayMs: values["storage.base_delay_ms"],
+        delayMsMax: values["storage.max_delay_ms"],
+      },
+      requestTimeoutMs: S3_REQUEST_TIMEOUT_MS,
+    },
+  };
+}
+
+/**
+ * Catalog settings of a pipeline; local paths become absolute.
+ * @param readOnly true for inspection: nothing is ever written
+ */
+export function catalogOptions(values: PipelineValues, readOnly: boolean): CatalogOptions {
+  const warehouse = absolute(values["iceberg.warehouse_path"]);
+  if (values["iceberg.catalog_type"] !== "sql") return { type: "file", warehouse, readOnly };
+  const { "iceberg.sql.uri": uri, "iceberg.sql.name": name } = values;
+  return { type: "sql", uri, name, warehouse, readOnly };
+}
+
+function absolute(location: string): string {
+  return /^[a-z0-9]+:/.test(location) ? location : resolve(location);
+}
+
+function writerOptions({ values }: PipelineConfig, topic: string): WriterOptions {
+  const evolves =
+    values["schema.on_unknown_field"] === "evolve" ||
+    values["iceberg.table_management.schema_mismatch_action"] === "evolve";
+  return {
+    name: tableFor(values, topic),
+    branch: values["iceberg.branch"],
+    group: values["kafka.consumer_group"],
+    commitRetriesMax: values["iceberg.commit.max_retries"],
+    codec: values["iceberg.write.compression"],
+    codecLevel: values["iceberg.write.compression_level"],
+    rowGroupRows: values["iceberg.write.row_group_rows"],
+    preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],
+    thinning: values["maintenance.snapshot_expiration_enabled"]
+      ? {
+          branch: values["iceberg.branch"],
+          retentionMs: values["maintenance.snapshot_retention_days"] * DAY_MS,
+          keepAllMs: values["maintenance.snapshot_keep_all_seconds"] * SECOND_MS,
+          snapshotsMax: values["maintenance.snapshot_max"],
+        }
+      : null,
+    schemaChanges: evolves ? "evolve" : "refuse",
+    create: {
+      allowed: values["iceberg.table_management.auto_create_if_missing"],
+      formatVersion: values["iceberg.write.format_version"] === 3 ? 3 : 2,
+      properties: values["iceberg.write.properties"],
+      partitionForms: partitionForms(values),
+    },
+  };
+}
+
+/** The partition spec in the general form. */
+export function partitionForms(values: PipelineValues): readonly string[] {
+  const spec = values["partitioning.spec"];
+  if (spec !== null) return spec;
+  return strategyForms(strategyOf(values));
+}
+
+function strategyOf(values: PipelineValues): PartitionStrategy {
+  const strategy = values["partitioning.partition_strategy"];
+  switch (strategy) {
+    case "none":
+      return { strategy };
+    case "identity":
+      return { strategy, field: values["partitioning.identity.field"] ?? "" };
+    case "bucket": {
+      const field = values["partitioning.bucket.field"] ?? "";
+      return { strategy, field, buckets: values["partitioning.bucket.num_buckets"] ?? 1 };
+    }
+    case "truncate": {
+      const field = values["partitioning.truncate.field"] ?? "";
+      return { strategy, field, width: values["partitioning.truncate.width"] ?? 1 };
+    }
+    case "hourly":
+    case "daily":
+    case "monthly":
+    case "yearly":
+      return {
+        strategy,
+        field:
+          values["partitioning.time_based.field"] ??
+          values["source.event_time_field"] ??
+          `${values["source.metadata_prefix"]}timestamp`,
+      };
+  }
+}

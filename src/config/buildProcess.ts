@@ -1,0 +1,102 @@
+/**
+ * Configuration -> options of the process: state directory, transaction log, memory, server, log.
+ * Units are converted here and in `buildPipeline.ts`, nowhere else.
+ */
+import { resolve } from "node:path";
+import type { LogLevel } from "#base/log.ts";
+import type { ServerOptions } from "#server/server.ts";
+import type { TransactionLogOptions } from "#txlog/openLog.ts";
+import { parseAddress } from "./combinations.ts";
+import type { AppConfig } from "./config.ts";
+import type { Environment } from "./environment.ts";
+import { type MemoryBudget, memoryBudget } from "./memory.ts";
+
+const SECOND_MS = 1000;
+const DAY_MS = 86_400_000;
+
+/** Options of the process, all pipelines together. */
+export interface ProcessOptions {
+  /** Absolute path. */
+  readonly stateDir: string;
+  readonly txlog: TransactionLogOptions;
+  readonly memory: MemoryBudget;
+  readonly server: ServerOptions;
+  readonly log: { readonly level: LogLevel; readonly format: "json" | "text" };
+  /** 0: off. */
+  readonly lag: { readonly msMax: number; readonly recordsMax: number };
+  readonly shutdownTimeoutMs: number;
+  /** 0: for ever. */
+  readonly startupTimeoutMs: number;
+  readonly topicPartitionMetrics: boolean;
+}
+
+/**
+ * Maps the process's values.
+ * @param machineBytes from `machineMemory`
+ * @param isTerminal text is the default format on a terminal
+ */
+export async function buildProcess(
+  config: AppConfig,
+  environment: Environment,
+  machineBytes: number,
+  isTerminal: boolean,
+): Promise<ProcessOptions> {
+  const { values, origins } = config;
+  const isFormatSet = origins.has("logging.format");
+  return {
+    ...folders(config, environment),
+    memory: memoryBudget(values["memory.limit_mb"], values["hot_buffer.max_size_mb"], machineBytes),
+    server: await server(config, environment),
+    log: {
+      level: values["logging.level"],
+      format: isFormatSet || !isTerminal ? values["logging.format"] : "text",
+    },
+    lag: {
+      msMax: values["server.max_lag_seconds"] * SECOND_MS,
+      recordsMax: values["server.max_lag_records"],
+    },
+    shutdownTimeoutMs: values["server.shutdown_timeout_ms"],
+    startupTimeoutMs: values["server.startup_timeout_ms"],
+    topicPartitionMetrics: values["server.topic_partition_metrics"],
+  };
+}
+
+/** The state directory and the transaction log in it, or where they were put. */
+export function folders(
+  { values, origins }: AppConfig,
+  environment: Environment,
+): Pick<ProcessOptions, "stateDir" | "txlog"> {
+  const given = values["state.dir"] || environment.variable("STATE_DIRECTORY") || "";
+  const stateDir = resolve(given || "state");
+  const isLogBelow = given !== "" && !origins.has("transaction_log.log_dir");
+  return {
+    stateDir,
+    txlog: {
+      dir: isLogBelow ? `${stateDir}/transaction_logs` : resolve(values["transaction_log.log_dir"]),
+      sync: values["transaction_log.fsync"],
+      checkpointIntervalEntries: values["transaction_log.checkpoint_interval_entries"],
+      checkpointIntervalMs: values["transaction_log.checkpoint_interval_seconds"] * SECOND_MS,
+      retentionMs: values["transaction_log.retention_days"] * DAY_MS,
+    },
+  };
+}
+
+async function server({ values }: AppConfig, environment: Environment): Promise<ServerOptions> {
+  const cert = values["server.tls_cert_file"];
+  const key = values["server.tls_key_file"];
+  const clientCa = values["server.tls_client_ca_file"];
+  const tls =
+    cert === null || key === null
+      ? null
+      : {
+          cert: await environment.file(cert),
+          key: await environment.file(key),
+          clientCa: clientCa === null ? null : await environment.file(clientCa),
+        };
+  return {
+    health: parseAddress(values["server.health_address"]),
+    metrics: parseAddress(values["server.metrics_address"]),
+    token: values["server.query_token"],
+    tls,
+  };
+}

@@ -1,0 +1,303 @@
+/**
+ * Prometheus metrics: observations of the pipelines in, the text of `/metrics` out. The only door to
+ * prom-client. What is served is declared in `metricTable.ts`.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Clock } from "#base/clock.ts";
+import { POLICY } from "#base/errors.ts";
+import type { Observation, Observe } from "#base/events.ts";
+import { METRICS, type MetricSpec } from "./metricTable.ts";
+import type { CircuitState, StatusReport } from "./status.ts";
+
+/** What is known of the process at its start. */
+export interface MetricsOptions {
+  readonly version: string;
+  readonly commit: string;
+  readonly memoryBudgetBytes: number;
+  /** False: nothing per topic and partition, for many thousands of them. */
+  readonly topicPartitionMetrics: boolean;
+  /** Size of the state directory, asked at every scrape. */
+  readonly stateDiskBytes: () => Promise<number>;
+  readonly clock: Pick<Clock, "nowMs">;
+}
+
+/** Metrics of the process. */
+export interface Metrics {
+  /** Where a pipeline's folders send their observations. */
+  observe(pipeline: string): Observe;
+  /** The text that Prometheus scrapes. */
+  text(report: StatusReport): Promise<string>;
+  readonly contentType: string;
+}
+
+type Labels = Readonly<Record<string, string | number>>;
+
+/** One declared metric with its aliases. */
+interface Series {
+  add(labels: Labels, value: number): void;
+  set(labels: Labels, value: number): void;
+  remove(labels: Labels): void;
+}
+
+/** The last position seen of a partition. */
+interface Position {
+  readonly labels: Labels;
+  readonly lag: number;
+  readonly timestampMs: number;
+}
+
+/** One pipeline's gauges that depend on the time of the scrape. */
+interface PipelineState {
+  readonly positions: Map<string, Position>;
+  catalogType: string | null;
+}
+
+interface Context {
+  readonly pipeline: string;
+  readonly state: PipelineState;
+  readonly series: (name: string) => Series;
+  readonly perPartition: boolean;
+}
+
+const CIRCUIT: Readonly<Record<CircuitState, number>> = { closed: 0, half_open: 1, open: 2 };
+
+/**
+ * Creates the process's metrics. prom-client's default metrics are not used: they sample the event
+ * loop a hundred times a second, and most of them are empty or wrong on Bun.
+ */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const all = new Map(METRICS.map((spec) => [spec.name, createSeries(spec, registry)]));
+  const series = (name: string): Series => all.get(name) ?? NO_SERIES;
+  const states = new Map<string, PipelineState>();
+  const cpu = { countedSeconds: 0 };
+  const stateOf = (pipeline: string): PipelineState => {
+    const state = states.get(pipeline) ?? { positions: new Map(), catalogType: null };
+    states.set(pipeline, state);
+    return state;
+  };
+  const { version, commit } = options;
+  series("kafka_iceberg_build_info").set({ version, commit }, 1);
+  series("kafka_iceberg_memory_budget_bytes").set({}, options.memoryBudgetBytes);
+  return {
+    observe: (pipeline) => {
+      const perPartition = options.topicPartitionMetrics;
+      const context = { pipeline, state: stateOf(pipeline), series, perPartition };
+      return (observation) => record(context, observation);
+    },
+    text: async (report) => {
+      const nowMs = options.clock.nowMs();
+      for (const [pipeline, state] of states) {
+        recordLag({ pipeline, state, series, perPartition: options.topicPartitionMetrics }, nowMs);
+      }
+      for (const pipeline of report.pipelines) {
+        recordStatus(series, states.get(pipeline.name) ?? null, pipeline);
+      }
+      recordProcess(series, cpu, nowMs);
+      series("kafka_iceberg_state_disk_bytes").set({}, await options.stateDiskBytes());
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+}
+
+const NO_SERIES: Series = { add: () => undefined, set: () => undefined, remove: () => undefined };
+
+function createSeries(spec: MetricSpec, registry: Registry): Series {
+  const labelNames = [...(spec.process === true ? [] : ["pipeline"]), ...spec.labels];
+  const made = [spec.name, ...(spec.aliases ?? [])].map((name) => {
+    const help = name === spec.name ? spec.help : `${spec.help} (alias of ${spec.name})`;
+    const common = { name, help, labelNames, registers: [registry] };
+    return { common };
+  });
+  if (spec.type === "counter") {
+    const counters = made.map(({ common }) => new Counter(common));
+    return {
+      ...NO_SERIES,
+      add: (labels, value) => {
+        for (const counter of counters) counter.inc(labels, value);
+      },
+      remove: (labels) => {
+        for (const counter of counters) counter.remove(labels);
+      },
+    };
+  }
+  if (spec.type === "histogram") {
+    const buckets = [...(spec.buckets ?? [])];
+    const histograms = made.map(({ common }) => new Histogram({ ...common, buckets }));
+    return {
+      ...NO_SERIES,
+      add: (labels, value) => {
+        for (const histogram of histograms) histogram.observe(labels, value);
+      },
+    };
+  }
+  const gauges = made.map(({ common }) => new Gauge(common));
+  return {
+    ...NO_SERIES,
+    set: (labels, value) => {
+      for (const gauge of gauges) gauge.set(labels, value);
+    },
+    remove: (labels) => {
+      for (const gauge of gauges) gauge.remove(labels);
+    },
+  };
+}
+
+type Recorder<Type extends Observation["type"]> = (
+  context: Context,
+  observation: Extract<Observation, { type: Type }>,
+) => void;
+
+/** What each observation changes. */
+const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
+  consumed: ({ pipeline, series, perPartition }, { topic, partition, records, bytes }) => {
+    const labels = perPartition
+      ? { pipeline, topic, partition }
+      : { pipeline, topic: "", partition: "" };
+    series("kafka_messages_consumed_total").add(labels, records);
+    series("kafka_iceberg_bytes_consumed_total").add(labels, bytes);
+    series("kafka_batch_size").add({ pipeline }, records);
+  },
+  position: (context, seen) => {
+    const { pipeline, state, series, perPartition } = context;
+    const labels = { pipeline, topic: seen.topic, partition: seen.partition };
+    const lag = Number(seen.highWatermark - seen.position);
+    const key = `${seen.topic}/${seen.partition}`;
+    state.positions.set(key, { labels, lag, timestampMs: seen.timestampMs });
+    if (!perPartition) return;
+    series("kafka_offset_lag_gauge").set(labels, lag);
+    const stable = Number(seen.lastStableOffset - seen.position);
+    series("kafka_stable_lag").set(labels, Math.max(0, stable));
+    if (seen.timestampMs > 0) {
+      series("kafka_watermark_seconds").set(labels, seen.timestampMs / 1000);
+    }
+  },
+  revoked: ({ pipeline, state, series }, { topic, partition }) => {
+    state.positions.delete(`${topic}/${partition}`);
+    const labels = { pipeline, topic, partition };
+    for (const name of FEED_GAUGES) series(name).remove(labels);
+  },
+  assigned: ({ pipeline, series }, { count }) =>
+    series("kafka_iceberg_partitions_assigned").set({ pipeline }, count),
+  rebalance: ({ pipeline, series }) =>
+    series("kafka_iceberg_rebalances_total").add({ pipeline }, 1),
+  paused: ({ pipeline, series }, { count }) =>
+    series("kafka_iceberg_partitions_paused").set({ pipeline }, count),
+  backpressure: ({ pipeline, series }, { durationMs }) =>
+    series("kafka_iceberg_backpressure_seconds_total").add({ pipeline }, durationMs / 1000),
+  buffer: ({ pipeline, series }, { bytes, records }) => {
+    series("hot_buffer_size_bytes").set({ pipeline }, bytes);
+    series("hot_buffer_record_count").set({ pipeline }, records);
+  },
+  rejected: ({ pipeline, series }, { reason, records }) =>
+    series("dead_letter_records_total").add({ pipeline, reason }, records),
+  flush: ({ pipeline, series }, { durationMs }) =>
+    series("flush_duration_seconds").add({ pipeline }, durationMs / 1000),
+  file: ({ pipeline, series }, { bytes, rows, durationMs }) => {
+    series("iceberg_rows_written_total").add({ pipeline }, rows);
+    series("iceberg_files_created_total").add({ pipeline }, 1);
+    series("iceberg_file_size_bytes").add({ pipeline }, bytes);
+    series("iceberg_write_duration_seconds").add({ pipeline }, durationMs / 1000);
+  },
+  open_files: ({ pipeline, series }, { count }) =>
+    series("iceberg_open_files").set({ pipeline }, count),
+  pending_commits: ({ pipeline, series }, { count }) =>
+    series("iceberg_pending_commits").set({ pipeline }, count),
+  commit: recordCommit,
+  idempotent_retry: ({ pipeline, series }, { reason }) =>
+    series("iceberg_idempotent_retries_total").add({ pipeline, reason }, 1),
+  freshness: ({ pipeline, series }, { stage, ageMs }) =>
+    series("freshness_seconds").add({ pipeline, stage }, Math.max(0, ageMs) / 1000),
+  catalog: ({ pipeline, state, series }, { operation, catalogType, durationMs, error }) => {
+    state.catalogType = catalogType;
+    const labels = { pipeline, catalog_type: catalogType };
+    series("iceberg_catalog_operation_duration_seconds").add(
+      { ...labels, operation },
+      durationMs / 1000,
+    );
+    series("iceberg_catalog_health_status").set(labels, error === null ? 1 : 0);
+    if (error !== null) {
+      series("iceberg_catalog_error_total").add({ ...labels, error_type: error }, 1);
+    }
+  },
+  table_state: ({ pipeline, series }, { table, snapshots, metadataBytes }) => {
+    series("kafka_iceberg_table_snapshots").set({ pipeline, table }, snapshots);
+    series("kafka_iceberg_metadata_bytes").set({ pipeline, table }, metadataBytes);
+  },
+  error: ({ pipeline, series }, { kind }) =>
+    series("errors_total").add({ pipeline, type: POLICY[kind].metric }, 1),
+};
+
+const FEED_GAUGES = [
+  "kafka_offset_lag_gauge",
+  "kafka_stable_lag",
+  "kafka_lag_seconds",
+  "kafka_watermark_seconds",
+];
+
+function record(context: Context, observation: Observation): void {
+  const recorder = RECORDERS[observation.type] as (c: Context, o: Observation) => void;
+  recorder(context, observation);
+}
+
+function recordCommit(
+  { pipeline, series }: Context,
+  commit: Extract<Observation, { type: "commit" }>,
+): void {
+  const { database, table, outcome } = commit;
+  const labels = { pipeline, database, table };
+  const full = `${database}.${table}`;
+  series("kafka_iceberg_commit_outcomes_total").add({ pipeline, table: full, outcome }, 1);
+  if (outcome === "failed") series("iceberg_commits_failed_total").add(labels, 1);
+  if (outcome === "fenced") series("kafka_iceberg_fenced_total").add({ pipeline, table: full }, 1);
+  if (outcome !== "committed") return;
+  series("iceberg_commits_total").add(labels, 1);
+  series("kafka_iceberg_last_commit_timestamp_seconds").set(
+    { pipeline, table: full },
+    commit.atMs / 1000,
+  );
+  if (!commit.data) return;
+  series("iceberg_snapshot_commits_total").add(labels, 1);
+  series("iceberg_snapshot_commit_duration_seconds").add(labels, commit.durationMs / 1000);
+}
+
+/** Lag in time grows while nothing is read, so it is computed when asked. */
+function recordLag({ pipeline, state, series, perPartition }: Context, nowMs: number): void {
+  let sum = 0;
+  for (const { labels, lag, timestampMs } of state.positions.values()) {
+    sum += lag;
+    if (!perPartition) continue;
+    const behindMs = lag > 0 && timestampMs > 0 ? Math.max(0, nowMs - timestampMs) : 0;
+    series("kafka_lag_seconds").set(labels, behindMs / 1000);
+  }
+  series("kafka_iceberg_fetch_lag_records").set({ pipeline }, sum);
+}
+
+function recordStatus(
+  series: (name: string) => Series,
+  state: PipelineState | null,
+  status: StatusReport["pipelines"][number],
+): void {
+  const pipeline = status.name;
+  const lag = status.partitions.reduce((sum, partition) => sum + Number(partition.lag), 0);
+  series("kafka_iceberg_commit_lag_records").set({ pipeline }, lag);
+  series("iceberg_table_count").set({ pipeline }, status.tables.length);
+  if (state === null || state.catalogType === null) return;
+  const worst = Math.max(0, ...status.tables.map(({ circuit }) => CIRCUIT[circuit]));
+  series("circuit_breaker_state").set({ pipeline, catalog_type: state.catalogType }, worst);
+}
+
+/** What Prometheus expects of every process. */
+function recordProcess(
+  series: (name: string) => Series,
+  cpu: { countedSeconds: number },
+  nowMs: number,
+): void {
+  const { user, system } = process.cpuUsage();
+  const seconds = (user + system) / 1e6;
+  series("process_cpu_seconds_total").add({}, Math.max(0, seconds - cpu.countedSeconds));
+  cpu.countedSeconds = seconds;
+  series("process_resident_memory_bytes").set({}, process.memoryUsage.rss());
+  series("process_start_time_seconds").set({}, Math.round(nowMs / 1000 - process.uptime()));
+}
