@@ -121,7 +121,7 @@ async function runWith(
   await encoder.close();
   await txlog.close();
   await state.close();
-  const worst = codes.reduce<ExitCode>((max, code) => Math.max(code, max), EXIT.ok);
+  const worst = worstOf(codes);
   logger.log("info", "Stopped", { exit_code: worst });
   return worst;
 }

@@ -6,7 +6,13 @@
  */
 
 /** Exit codes of SPEC section 3. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, question: 4 } as const;
+export const EXIT: Readonly<{ ok: 0; failed: 1; usage: 2; unreachable: 3; question: 4 }> = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  unreachable: 3,
+  question: 4,
+};
 
 /** A process exit code. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -20,8 +26,32 @@ export interface ErrorPolicy {
   readonly metric: "kafka_consumer" | "iceberg_writer" | "network" | "data" | "storage" | "catalog";
 }
 
+/** The kinds of error. */
+export type ErrorKind =
+  | "usage"
+  | "kafka_unreachable"
+  | "catalog_unreachable"
+  | "storage_unreachable"
+  | "kafka_refused"
+  | "catalog_refused"
+  | "storage_refused"
+  | "storage_missing"
+  | "storage_full"
+  | "storage_corrupt"
+  | "topic_unreadable"
+  | "batch_corrupt"
+  | "data"
+  | "table_gone"
+  | "table_unsupported"
+  | "table_schema"
+  | "table_missing"
+  | "progress"
+  | "fenced"
+  | "state"
+  | "internal";
+
 /** The one table of error kinds. */
-export const POLICY = {
+export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   /** Wrong command line or configuration. */
   usage: { action: "stop", exitCode: EXIT.usage, metric: "data" },
   /** A broker, catalog or store cannot be reached. */
@@ -57,10 +87,7 @@ export const POLICY = {
   state: { action: "stop", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** Something that must not happen happened: the process stops rather than write a wrong row. */
   internal: { action: "crash", exitCode: EXIT.failed, metric: "iceberg_writer" },
-} as const satisfies Record<string, ErrorPolicy>;
-
-/** The kinds of error. */
-export type ErrorKind = keyof typeof POLICY;
+};
 
 /** Values that may stand in an error's context. */
 export type ErrorContext = Readonly<Record<string, string | number | bigint | boolean | undefined>>;

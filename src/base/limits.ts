@@ -4,7 +4,21 @@
 import { assert } from "./assert.ts";
 
 /** Bounds that are not configuration. Sizes in bytes unless the name says otherwise. */
-export const LIMITS = {
+export const LIMITS: Readonly<
+  Record<
+    | "jsonDepthMax"
+    | "recordBytesMax"
+    | "columnBytesMax"
+    | "fetchQueueBytesMax"
+    | "manifestsMax"
+    | "manifestBytesTarget"
+    | "metadataVersionsMax"
+    | "decodeRowsPerTurn"
+    | "logFrameBytesMax"
+    | "logSegmentBytes",
+    number
+  >
+> = {
   /** Nesting of one JSON document; deeper is a data error. */
   jsonDepthMax: 64,
   /** Bytes of one record's value; larger is a data error. */
@@ -25,7 +39,7 @@ export const LIMITS = {
   logFrameBytesMax: 16 * 1024 * 1024,
   /** One segment file of the transaction log, pre-sized. */
   logSegmentBytes: 8 * 1024 * 1024,
-} as const;
+};
 
 /** Asserts how the limits must relate; called once at start. */
 export function assertLimits(): void {

@@ -4,7 +4,7 @@
 import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import { freshSchema, newTableMetadata } from "#iceberg/newTable.ts";
+import { newTableMetadata } from "#iceberg/newTable.ts";
 import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 
@@ -26,12 +26,11 @@ export async function createTable(
       { table: full },
     );
   }
-  const schema = freshSchema(fields);
   const metadata = newTableMetadata({
     uuid: parts.random.uuid(),
     location: parts.catalog.defaultLocation(name),
-    schema,
-    spec: partitionSpecOf(schema, create.partitionForms),
+    fields,
+    spec: (own) => partitionSpecOf(own, create.partitionForms),
     formatVersion: create.formatVersion,
     properties: create.properties,
     timestampMs: parts.clock.nowMs(),
