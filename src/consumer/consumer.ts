@@ -48,7 +48,23 @@ export type ConsumerEvent =
       readonly logStart: bigint;
       readonly logEnd: bigint;
     }
-  /** A topic was deleted, re-created or denied; the other topics go on. */
+  /**
+   * A batch is damaged (CRC, format, codec, bound), also when read again. The partition stands
+   * still until `start` is called for it: at `nextOffset` to skip the batch.
+   */
+  | {
+      readonly type: "batch_corrupt";
+      readonly feed: Feed;
+      readonly key: FeedKey;
+      readonly epoch: number;
+      readonly position: bigint;
+      readonly nextOffset: bigint;
+      readonly error: AppError;
+    }
+  /**
+   * A topic was deleted, re-created or denied; the other topics go on. Its partitions are ours no
+   * longer. A topic that never was is looked for on, and assigned if it appears.
+   */
   | { readonly type: "topic_failed"; readonly topic: string; readonly error: AppError }
   /** Broker away: the consumer backs off and retries; informational. */
   | { readonly type: "trouble"; readonly error: AppError };
@@ -64,11 +80,18 @@ export interface LogBounds {
 
 /** Reads topics as one member of a consumer group. */
 export interface Consumer {
-  /** Connects, resolves cluster and topic ids, joins the group. Throws `kafka_unreachable`, `kafka_refused`. */
-  open(): Promise<void>;
+  /**
+   * Connects, resolves cluster and topic ids, and begins to join the group (`assigned` follows).
+   * Throws `kafka_unreachable`, `kafka_refused`.
+   * @param options `join` false: only look (for `check`); default true
+   */
+  open(options?: { readonly join: boolean }): Promise<void>;
   /** Every partition of the subscribed topics, known after `open`. */
   feeds(): readonly Feed[];
-  /** The next event; waits for one. Null after `close`. */
+  /**
+   * The next event; waits for one. Null after `close`. Throws `kafka_refused` when the membership
+   * has ended for good (group denied, our instance id taken over by another process).
+   */
   next(): Promise<ConsumerEvent | null>;
   /** Starts (or moves) reading of assigned partitions at these offsets, in a new epoch. */
   start(positions: readonly FeedOffset[]): void;

@@ -1,0 +1,92 @@
+/**
+ * The sticky assignment of partitions to the members of a group: balanced, and with as few moves as
+ * balance allows. Pure: the same input gives the same answer on whichever member leads.
+ */
+
+/** What a member wants and had. */
+export interface MemberView {
+  readonly memberId: string;
+  readonly topics: readonly string[];
+  /** `topic/partition` keys that it owned in its last generation. */
+  readonly owned: readonly string[];
+  /** That generation, -1 for none: of two claims the later one counts. */
+  readonly generation: number;
+}
+
+/** A partition to be assigned. */
+export interface Assignable {
+  readonly key: string;
+  readonly topic: string;
+}
+
+/** Assigns every partition that at least one member subscribes to. Answers keys per member. */
+export function assignSticky(
+  members: readonly MemberView[],
+  partitions: readonly Assignable[],
+): Map<string, string[]> {
+  const sorted = [...members].sort((a, b) => (a.memberId < b.memberId ? -1 : 1));
+  const held = new Map<string, Set<Assignable>>(sorted.map((m) => [m.memberId, new Set()]));
+  const subscribers = new Map<string, string[]>();
+  for (const member of sorted) {
+    for (const topic of new Set(member.topics)) {
+      const list = subscribers.get(topic);
+      if (list === undefined) subscribers.set(topic, [member.memberId]);
+      else list.push(member.memberId);
+    }
+  }
+  const claims = strongestClaims(sorted);
+  const homeless: Assignable[] = [];
+  for (const partition of partitions) {
+    const owner = claims.get(partition.key);
+    const eligible = subscribers.get(partition.topic) ?? [];
+    if (owner !== undefined && eligible.includes(owner)) held.get(owner)?.add(partition);
+    else if (eligible.length > 0) homeless.push(partition);
+  }
+  for (const partition of homeless) {
+    const eligible = subscribers.get(partition.topic) ?? [];
+    held.get(leastLoaded(eligible, held))?.add(partition);
+  }
+  balance(held, subscribers);
+  return new Map([...held].map(([id, items]) => [id, [...items].map((item) => item.key)]));
+}
+
+function strongestClaims(members: readonly MemberView[]): Map<string, string> {
+  const claims = new Map<string, { memberId: string; generation: number }>();
+  for (const { memberId, owned, generation } of members) {
+    for (const key of owned) {
+      const other = claims.get(key);
+      if (other === undefined || other.generation < generation) {
+        claims.set(key, { memberId, generation });
+      }
+    }
+  }
+  return new Map([...claims].map(([key, claim]) => [key, claim.memberId]));
+}
+
+function leastLoaded(ids: readonly string[], held: Map<string, Set<Assignable>>): string {
+  let best = ids[0] ?? "";
+  for (const id of ids) {
+    if ((held.get(id)?.size ?? 0) < (held.get(best)?.size ?? 0)) best = id;
+  }
+  return best;
+}
+
+/**
+ * Moves single partitions from a member to one with at least two fewer, until no such move is left.
+ * Every move lowers the sum of squared loads, so that it ends.
+ */
+function balance(held: Map<string, Set<Assignable>>, subscribers: Map<string, string[]>): void {
+  for (let moved = true; moved; ) {
+    moved = false;
+    const fullestFirst = [...held].sort(([, a], [, b]) => b.size - a.size);
+    for (const [, items] of fullestFirst) {
+      for (const item of [...items].reverse()) {
+        const target = held.get(leastLoaded(subscribers.get(item.topic) ?? [], held));
+        if (target === undefined || items.size - target.size < 2) continue;
+        items.delete(item);
+        target.add(item);
+        moved = true;
+      }
+    }
+  }
+}

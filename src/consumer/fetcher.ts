@@ -1,0 +1,284 @@
+/**
+ * The fetch loops: per broker one long poll in flight for all of its partitions that are being
+ * read, and a second one for partitions that were started while the first was on its way, so that
+ * neither start nor resume waits for a poll to end.
+ *
+ * Answers are only cut into batches and queued here; checks and decompression happen when the
+ * pipeline asks for the next batch. A fetch is sent only when the queue has room for its answer.
+ */
+import type { Clock } from "#base/clock.ts";
+import { type AppError, fail, kindOf } from "#base/errors.ts";
+import type { Observe } from "#base/events.ts";
+import type { Random } from "#base/random.ts";
+import { backoffMs } from "#base/retry.ts";
+import type { Cluster, Role } from "./cluster.ts";
+import { CODE, codeName } from "./codes.ts";
+import { type FetchedPartition, fetchRequest } from "./fetchRequest.ts";
+import type { Settings } from "./options.ts";
+import type { Partition, Partitions } from "./partitions.ts";
+import type { FetchQueue } from "./queue.ts";
+import { walkBatches } from "./recordBatch.ts";
+import type { Signal } from "./signal.ts";
+import type { Topics } from "./topics.ts";
+
+/** One answer is kept small, so that cutting it up never blocks the loop for long. */
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+const PARTITION_BYTES_MIN = 1024 * 1024;
+/** Before a partition is asked for again after an error of its own. */
+const RETRY_MS = 200;
+/** How long to read from a preferred replica before asking the leader again (as Java: 5 minutes). */
+const REPLICA_MS = 300_000;
+const ROLES: readonly Role[] = ["fetch-a", "fetch-b"];
+
+/** The parts that come in. */
+export interface FetcherParts {
+  readonly cluster: Cluster;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+  readonly topics: Topics;
+  readonly partitions: Partitions;
+  readonly queue: FetchQueue;
+}
+
+/** What the fetcher reports. */
+export interface FetcherCallbacks {
+  /** A leader moved or a topic is gone: metadata should be looked up. */
+  onStaleMetadata(): void;
+  onOutOfRange(partition: Partition): void;
+  onTrouble(error: AppError): void;
+}
+
+/** The fetch loops of all brokers. */
+export class Fetcher {
+  private readonly parts: FetcherParts;
+  private readonly callbacks: FetcherCallbacks;
+  /** Fires when partitions, leaders or the queue changed. */
+  readonly changed: Signal;
+  private readonly loops = new Map<string, Promise<void>>();
+  private stopped = false;
+  private served = 0;
+  private fullSinceMs: number | null = null;
+
+  constructor(parts: FetcherParts, callbacks: FetcherCallbacks, changed: Signal) {
+    this.parts = parts;
+    this.callbacks = callbacks;
+    this.changed = changed;
+  }
+
+  /** Looks at the partitions again: something was started, resumed or moved. */
+  wake(): void {
+    for (const partition of this.parts.partitions.all()) {
+      const nodeId = this.nodeOf(partition);
+      if (partition.state !== "reading" || nodeId < 0 || this.stopped) continue;
+      for (const role of ROLES) {
+        const key = `${nodeId}/${role}`;
+        if (!this.loops.has(key)) this.loops.set(key, this.loop(nodeId, role));
+      }
+    }
+    this.changed.fire();
+  }
+
+  /** Ends the loops; answers on their way are dropped. */
+  stop(): void {
+    this.stopped = true;
+    this.changed.fire();
+  }
+
+  private async loop(nodeId: number, role: Role): Promise<void> {
+    for (let failures = 0; !this.stopped; ) {
+      const ready = this.ready(nodeId, role);
+      const bytesMax = Math.min(this.parts.settings.fetchBytesMax, ANSWER_BYTES_MAX);
+      if (ready.length === 0) {
+        await this.changed.wait(this.nextRetryMs());
+        continue;
+      }
+      if (!this.parts.queue.reserve(bytesMax)) {
+        this.observeFull();
+        await this.changed.wait();
+        continue;
+      }
+      this.observeRoom();
+      try {
+        await this.fetch(nodeId, role, ready, bytesMax);
+        failures = 0;
+      } catch (error) {
+        if (this.stopped) return;
+        await this.backOff(error, failures++);
+      } finally {
+        for (const { partition } of ready) {
+          if (partition.inFlight === role) partition.inFlight = null;
+        }
+        this.parts.queue.release(bytesMax);
+      }
+    }
+  }
+
+  /** Marks and answers the partitions that this loop should ask for now. */
+  private ready(nodeId: number, role: Role): { partition: Partition; sequence: number }[] {
+    const nowMs = this.parts.clock.monotonicMs();
+    const here = this.parts.partitions.all().filter((p) => this.nodeOf(p) === nodeId);
+    if (role === "fetch-b" && !here.some((p) => p.inFlight === "fetch-a")) return [];
+    return here
+      .filter(
+        (p) => p.state === "reading" && !p.paused && p.inFlight === null && p.notBeforeMs <= nowMs,
+      )
+      .sort((a, b) => a.lastServed - b.lastServed)
+      .map((partition) => ({ partition, sequence: partition.sequence }));
+  }
+
+  private async fetch(
+    nodeId: number,
+    role: Role,
+    asked: readonly { partition: Partition; sequence: number }[],
+    bytesMax: number,
+  ): Promise<void> {
+    const { settings, cluster } = this.parts;
+    for (const { partition } of asked) partition.inFlight = role;
+    const request = fetchRequest(
+      asked.map(({ partition: { feed, fetchOffset } }) => ({
+        topicId: feed.topicId,
+        partition: feed.partition,
+        offset: fetchOffset,
+      })),
+      {
+        waitMsMax: settings.fetchWaitMsMax,
+        bytesMax,
+        partitionBytesMax: Math.max(PARTITION_BYTES_MIN, Math.floor(bytesMax / asked.length)),
+        readCommitted: settings.readCommitted,
+        rackId: settings.rackId,
+      },
+    );
+    const answer = await cluster.send(nodeId, role, request);
+    if (this.stopped) return;
+    if (answer.code !== CODE.none) {
+      throw fail("kafka_unreachable", `A fetch was answered with ${codeName(answer.code)}`);
+    }
+    const byFeed = new Map(
+      asked.map((item) => [
+        `${item.partition.feed.topicId}/${item.partition.feed.partition}`,
+        item,
+      ]),
+    );
+    for (const fetched of answer.partitions) {
+      const item = byFeed.get(`${fetched.topicId}/${fetched.partition}`);
+      if (item === undefined || item.partition.sequence !== item.sequence) continue;
+      item.partition.inFlight = null;
+      this.take(item.partition, fetched, nodeId);
+    }
+  }
+
+  private take(partition: Partition, fetched: FetchedPartition, nodeId: number): void {
+    if (fetched.code !== CODE.none) {
+      this.takeError(partition, fetched.code, nodeId);
+      return;
+    }
+    const nowMs = this.parts.clock.monotonicMs();
+    if (fetched.preferredReplica >= 0) {
+      partition.replica = { nodeId: fetched.preferredReplica, untilMs: nowMs + REPLICA_MS };
+      this.wake();
+    }
+    partition.aheadSinceMs = null;
+    if (fetched.records.length > 0) partition.lastServed = ++this.served;
+    this.enqueue(partition, fetched);
+  }
+
+  private enqueue(partition: Partition, fetched: FetchedPartition): void {
+    const { queue, settings, observe } = this.parts;
+    const { fetchOffset, sequence, feed } = partition;
+    const { batches, malformed } = walkBatches(
+      fetched.records,
+      fetchOffset,
+      fetched.aborted,
+      settings.readCommitted,
+    );
+    const { highWatermark, lastStableOffset } = fetched;
+    const common = {
+      type: "fetched",
+      partition,
+      sequence,
+      highWatermark,
+      lastStableOffset,
+    } as const;
+    batches.forEach((view, i) => {
+      const last = i === batches.length - 1;
+      queue.push({ ...common, view, reason: "", last });
+      partition.fetchOffset = view.nextOffset;
+    });
+    if (malformed !== null) {
+      queue.push({ ...common, view: null, reason: malformed.reason, last: true });
+      // Nothing behind it can be found before the pipeline or a second reading has decided.
+      partition.notBeforeMs = Number.POSITIVE_INFINITY;
+    }
+    if (batches.length > 0) return;
+    observe({
+      type: "position",
+      topic: feed.topic,
+      partition: feed.partition,
+      position: partition.position,
+      highWatermark,
+      lastStableOffset,
+      timestampMs: 0,
+    });
+  }
+
+  private takeError(partition: Partition, code: number, nodeId: number): void {
+    const { topics, clock } = this.parts;
+    partition.notBeforeMs = clock.monotonicMs() + RETRY_MS;
+    if (partition.replica?.nodeId === nodeId) {
+      partition.replica = null;
+      return;
+    }
+    if (code === CODE.offsetOutOfRange) {
+      this.callbacks.onOutOfRange(partition);
+    } else if (code === CODE.topicAuthorizationFailed) {
+      topics.fail(partition.feed.topic, topics.denied(partition.feed.topic));
+    } else {
+      this.callbacks.onStaleMetadata();
+    }
+  }
+
+  private async backOff(error: unknown, failures: number): Promise<void> {
+    const { settings, random } = this.parts;
+    this.callbacks.onTrouble(
+      kindOf(error) === "internal"
+        ? fail("internal", "The fetch loop failed", {}, error)
+        : (error as AppError),
+    );
+    this.callbacks.onStaleMetadata();
+    const options = {
+      retriesMax: 0,
+      baseDelayMs: settings.retryBaseDelayMs,
+      delayMsMax: Math.min(settings.retryDelayMsMax, 5000),
+    };
+    await this.parts.clock.sleep(backoffMs(options, failures, random));
+  }
+
+  /** Where the partition is read from: the preferred replica while that holds, else the leader. */
+  private nodeOf(partition: Partition): number {
+    const { replica } = partition;
+    if (replica !== null && replica.untilMs > this.parts.clock.monotonicMs()) return replica.nodeId;
+    return this.parts.topics.leader(partition.feed);
+  }
+
+  private nextRetryMs(): number {
+    const nowMs = this.parts.clock.monotonicMs();
+    let nextMs = nowMs + 60_000;
+    for (const { notBeforeMs, state } of this.parts.partitions.all()) {
+      if (state === "reading" && notBeforeMs > nowMs) nextMs = Math.min(nextMs, notBeforeMs);
+    }
+    return nextMs - nowMs;
+  }
+
+  private observeFull(): void {
+    this.fullSinceMs ??= this.parts.clock.monotonicMs();
+  }
+
+  private observeRoom(): void {
+    if (this.fullSinceMs === null) return;
+    const durationMs = this.parts.clock.monotonicMs() - this.fullSinceMs;
+    this.fullSinceMs = null;
+    this.parts.observe({ type: "backpressure", durationMs });
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The one door to kafkajs: its connection (sockets, TLS, SASL handshakes, matching of answers to
+ * requests). Requests and answers are ours, as bytes.
+ *
+ * The package is pinned exactly and these are inner modules, so {@link checkKafkajs} looks at start
+ * whether what we rely on is there. One thing is replaced: kafkajs keeps a timer spinning with
+ * negative delays on idle connections (1,800 wake-ups a second); ours is set only when it has work.
+ */
+import Connection from "kafkajs/src/network/connection.js";
+import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
+import createSocketFactory from "kafkajs/src/network/socketFactory.js";
+import Encoder from "kafkajs/src/protocol/encoder.js";
+import { createErrorFromCode } from "kafkajs/src/protocol/error.js";
+import { assert } from "#base/assert.ts";
+import type { Logger } from "#base/log.ts";
+
+/** One TCP or TLS connection to one broker. */
+export type KafkajsConnection = Connection;
+
+/** What a connection needs. Times in milliseconds. */
+export interface ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly clientId: string;
+  readonly connectTimeoutMs: number;
+  /** `tls.connect` options, null for plain text. */
+  readonly ssl: Record<string, unknown> | null;
+  /** kafkajs's `sasl` options, null for none. */
+  readonly sasl: Record<string, unknown> | null;
+}
+
+const stockSchedule = RequestQueue.prototype.scheduleCheckPendingRequests;
+
+RequestQueue.prototype.scheduleCheckPendingRequests = function scheduleOnlyWithWork(): void {
+  if (this.pending.length > 0) stockSchedule.call(this);
+};
+
+/** Fails when the installed kafkajs is not the one that this file was written against. */
+export function checkKafkajs(): void {
+  const expected: readonly (keyof KafkajsConnection)[] = [
+    "connect",
+    "disconnect",
+    "authenticate",
+    "isAuthenticated",
+    "rejectRequests",
+    "send",
+  ];
+  for (const method of expected) {
+    assert(typeof Connection.prototype[method] === "function", `kafkajs has ${method}()`);
+  }
+  assert(typeof stockSchedule === "function", "kafkajs schedules pending requests");
+}
+
+/** A connection that is not open yet. kafkajs's own lines go to `debug`: errors are told by us. */
+export function createConnection(options: ConnectionOptions, log: Logger): KafkajsConnection {
+  const write = (message: string): void => log.log("debug", `kafkajs: ${message}`);
+  const logger = {
+    namespace: () => logger,
+    debug: () => undefined,
+    info: write,
+    warn: write,
+    error: write,
+  };
+  return new Connection({
+    host: options.host,
+    port: options.port,
+    clientId: options.clientId,
+    connectionTimeout: options.connectTimeoutMs,
+    ssl: options.ssl,
+    sasl: options.sasl,
+    logger,
+    socketFactory: createSocketFactory(),
+    requestTimeout: 30_000,
+    enforceRequestTimeout: false,
+    maxInFlightRequests: null,
+  });
+}
+
+/** Sends one request whose body is `payload`, and answers the body of the response. */
+export function sendBytes(
+  connection: KafkajsConnection,
+  request: { apiKey: number; apiVersion: number; apiName: string; payload: Uint8Array },
+): Promise<Uint8Array> {
+  const encode = async (): Promise<Encoder> => {
+    const encoder = new Encoder();
+    encoder.writeBufferInternal(Buffer.from(request.payload));
+    return encoder;
+  };
+  return connection.send<Uint8Array>({
+    request: { ...request, encode },
+    response: { decode: async (raw) => raw, parse: async (raw) => raw },
+    logResponseError: false,
+  });
+}
+
+/** kafkajs's name of a protocol error code. */
+export function protocolErrorName(code: number): string {
+  return createErrorFromCode(code).type;
+}

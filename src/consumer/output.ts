@@ -1,0 +1,38 @@
+/**
+ * The output side that LZ4 and Snappy share: a buffer of fixed size, the copy of a match, and the
+ * two ways in which decompression fails.
+ */
+import { type AppError, fail } from "#base/errors.ts";
+
+/** Decompressed bytes so far. */
+export interface Output {
+  readonly bytes: Uint8Array;
+  length: number;
+}
+
+/** From this length on, one call of `copyWithin` beats a loop over bytes. */
+const LONG_MATCH = 32;
+
+/**
+ * Appends `length` bytes that begin `offset` bytes before the end of the output; the two may
+ * overlap, which repeats a pattern. The caller has checked that both fit.
+ */
+export function copyMatch(output: Output, offset: number, length: number): void {
+  const { bytes } = output;
+  const to = output.length;
+  const from = to - offset;
+  if (length >= LONG_MATCH && offset >= length) bytes.copyWithin(to, from, from + length);
+  else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i] as number;
+  output.length = to + length;
+}
+
+/** The error for more output than `bytesMax`. */
+export function tooLarge(bytesMax: number): AppError {
+  const sentence = `A record batch is larger than ${bytesMax} bytes after decompression`;
+  return fail("batch_corrupt", `${sentence} (kafka.max_decompressed_batch_mb)`, { bytesMax });
+}
+
+/** The error for input that is cut off or altered. */
+export function damaged(codec: string, cause?: unknown): AppError {
+  return fail("batch_corrupt", `The ${codec} data of a record batch is damaged`, {}, cause);
+}

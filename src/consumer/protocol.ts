@@ -1,0 +1,71 @@
+/**
+ * Which requests of Kafka's protocol are spoken, in which version, and the shape of one request.
+ *
+ * One version each: the lowest that carries what we need (topic ids, static membership), so that
+ * every broker from Kafka 3.1 on is served; older ones are refused when the connection opens.
+ */
+import type { Reader } from "./wire.ts";
+import { Writer } from "./wire.ts";
+
+/** Requests by name: api key, version, and whether that version is "flexible" (tagged fields). */
+export const API = {
+  Fetch: { key: 1, version: 13, flexible: true },
+  ListOffsets: { key: 2, version: 5, flexible: false },
+  Metadata: { key: 3, version: 12, flexible: true },
+  OffsetCommit: { key: 8, version: 7, flexible: false },
+  OffsetFetch: { key: 9, version: 5, flexible: false },
+  FindCoordinator: { key: 10, version: 2, flexible: false },
+  JoinGroup: { key: 11, version: 5, flexible: false },
+  Heartbeat: { key: 12, version: 3, flexible: false },
+  LeaveGroup: { key: 13, version: 3, flexible: false },
+  SyncGroup: { key: 14, version: 3, flexible: false },
+  ApiVersions: { key: 18, version: 0, flexible: false },
+} as const;
+
+/** The name of a request. */
+export type ApiName = keyof typeof API;
+
+/** One request with its answer's decoder. */
+export interface Request<T> {
+  readonly api: ApiName;
+  readonly payload: Uint8Array;
+  readonly decode: (answer: Reader) => T;
+  /** How long to wait beyond the usual timeout: the broker may hold the answer back so long. */
+  readonly extraWaitMs: number;
+}
+
+/** Builds a request; flexible ones get the empty tags that end their header. */
+export function request<T>(
+  api: ApiName,
+  write: (writer: Writer) => void,
+  decode: (answer: Reader) => T,
+  extraWaitMs = 0,
+): Request<T> {
+  const writer = new Writer();
+  if (API[api].flexible) writer.noTags();
+  write(writer);
+  const decodeBody = (answer: Reader): T => {
+    if (API[api].flexible) answer.skipTags();
+    return decode(answer);
+  };
+  return { api, payload: writer.finish(), decode: decodeBody, extraWaitMs };
+}
+
+/** Versions that a broker speaks. */
+export type ApiVersions = Record<number, { minVersion: number; maxVersion: number }>;
+
+/** ApiVersions v0: the first request on every connection. */
+export function apiVersionsRequest(): Request<ApiVersions> {
+  return request(
+    "ApiVersions",
+    () => undefined,
+    (answer) => {
+      answer.int16();
+      const versions: ApiVersions = {};
+      answer.array(() => {
+        versions[answer.int16()] = { minVersion: answer.int16(), maxVersion: answer.int16() };
+      });
+      return versions;
+    },
+  );
+}
