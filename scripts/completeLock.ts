@@ -5,6 +5,8 @@
  * Each missing package is an optional dependency pinned exactly by its parent: version, system and
  * processor follow from that pin and the name. There is no integrity hash for what was not seen.
  */
+export {};
+
 interface LockEntry {
   readonly version?: string;
   readonly dev?: boolean;

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { produceEvents, produceTransactions } from "../../scripts/events/events.ts";
 import { createTopic } from "../../scripts/events/topics.ts";
+import { judgeTable, readTopic, type TopicCopy, type Verdict } from "../../scripts/judge/judge.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
-import { judgeTable, readTopic, type TopicCopy, type Verdict } from "../support/judge.ts";
 
 type Offsets = Record<string, number>;
 

@@ -1,12 +1,12 @@
 /**
  * Foreign programs judge our tables: an independent topic reader, PyIceberg, DuckDB, Spark.
  *
- * The work is done by scripts/judge/*.py; nothing of `src/` is used, so that a fault of ours cannot
+ * The work is done by the Python scripts beside this file; nothing of `src/` is used, so that a fault of ours cannot
  * hide itself.
  */
 import { join } from "node:path";
-import { readersPython, spark } from "../../scripts/services/cache.ts";
-import { run, temporaryFolder } from "../../scripts/services/process.ts";
+import { readersPython, spark } from "../services/cache.ts";
+import { run, temporaryFolder } from "../services/process.ts";
 
 /** Readers of the table's head. */
 export type Reader = "duckdb" | "pyiceberg" | "spark";
@@ -104,6 +104,20 @@ export async function judgeTable(job: JudgeJob): Promise<Verdict> {
   return (await python("judge.py", { ...wanted, ...job, sparkRows })) as Verdict;
 }
 
+/** What {@link showTable} found; cells as text or numbers. */
+export interface Shown {
+  readonly metadata: string;
+  readonly partitions: readonly Record<string, number | null>[];
+  /** The first five. */
+  readonly rows: readonly Record<string, string>[];
+  readonly snapshots: readonly Record<string, string>[];
+}
+
+/** A table as DuckDB reads it, for people. */
+export async function showTable(table: TableSource, s3?: S3Access): Promise<Shown> {
+  return (await python("show.py", { table, s3 })) as Shown;
+}
+
 /** A job of {@link askSpark}: the table `t` of one metadata file, and metadata tables by name. */
 export interface SparkJob {
   readonly metadata: string;
@@ -140,5 +154,5 @@ async function python(script: string, job: unknown): Promise<unknown> {
 }
 
 function judgeScript(name: string): string {
-  return join(import.meta.dir, "..", "..", "scripts", "judge", name);
+  return join(import.meta.dir, name);
 }

@@ -1,0 +1,90 @@
+/**
+ * All tests, `npm test` or `bun run test`: the gate, the executable, then every suite with real services.
+ *
+ * Installs what they need (services/cache.ts). The last line is always `N passed, N failed`; the exit
+ * code is 1 when something failed. A name as argument runs only the suites whose path contains it.
+ */
+import { readersPython } from "./services/cache.ts";
+import { keep } from "./services/process.ts";
+
+interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** A suite may not hang: a broker start, a million events and kills fit well into this. */
+const SUITE_TIMEOUT_MS = 15 * 60_000;
+const TEST_TIMEOUT_MS = 300_000;
+
+const only = process.argv[2];
+const outcomes: Outcome[] = [];
+const slow: string[] = [];
+
+if (only === undefined) outcomes.push(await gate());
+outcomes.push(await prepare("build dist/kafka-iceberg", [process.execPath, "scripts/build.ts"]));
+await readersPython();
+for (const path of suites()) {
+  const command = [process.execPath, "test", `./${path}`, `--timeout=${TEST_TIMEOUT_MS}`];
+  const began = performance.now();
+  outcomes.push(counted(await teed(command)));
+  slow.push(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${path}`);
+}
+console.log(`\nSuites with real services:\n${slow.join("\n")}\n`);
+const total = (what: keyof Outcome): number => outcomes.reduce((sum, one) => sum + one[what], 0);
+console.log(`${total("passed")} passed, ${total("failed")} failed`);
+process.exit(total("failed") === 0 ? 0 : 1);
+
+/** Suites that the gate does not run. */
+function suites(): string[] {
+  const found = [...new Bun.Glob("test/{sim,conformance}/**/*.test.ts").scanSync(".")].sort();
+  return found.filter((path) => only === undefined || path.includes(only));
+}
+
+/** Each step of the gate counts as one, its tests one by one. */
+async function gate(): Promise<Outcome> {
+  const { code, output } = await teed([process.execPath, "scripts/check.ts"]);
+  const tests = counted({ code: 0, output });
+  const steps = [...output.matchAll(/^(ok|FAIL) +(.*)$/gm)].filter(
+    ([, , name]) => !(name?.startsWith("fast tests") === true && tests.passed + tests.failed > 0),
+  );
+  const failedSteps = steps.filter(([, result]) => result === "FAIL").length;
+  const failed = tests.failed + failedSteps;
+  return {
+    passed: tests.passed + steps.length - failedSteps,
+    failed: code !== 0 && failed === 0 ? 1 : failed,
+  };
+}
+
+async function prepare(name: string, command: readonly string[]): Promise<Outcome> {
+  console.log(`\n${name}`);
+  const { code } = await teed(command);
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+/** Counts from bun's summary; a crash, or a suite without a summary, is one failure. */
+function counted({ code, output }: { code: number; output: string }): Outcome {
+  const sum = (word: string): number =>
+    [...output.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))]
+      .map((match) => Number(match[1]))
+      .reduce((a, b) => a + b, 0);
+  const failed = sum("fail");
+  return { passed: sum("pass"), failed: code !== 0 && failed === 0 ? 1 : failed };
+}
+
+async function teed(command: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  keep(child);
+  const timer = setTimeout(() => child.kill("SIGKILL"), SUITE_TIMEOUT_MS);
+  let output = "";
+  const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      process.stdout.write(chunk);
+      output += decoder.decode(chunk, { stream: true });
+    }
+  };
+  await Promise.all([read(child.stdout), read(child.stderr)]);
+  const code = await child.exited;
+  clearTimeout(timer);
+  return { code, output };
+}
