@@ -26,28 +26,32 @@ export function assignSticky(
 ): Map<string, string[]> {
   const sorted = [...members].sort((a, b) => (a.memberId < b.memberId ? -1 : 1));
   const held = new Map<string, Set<Assignable>>(sorted.map((m) => [m.memberId, new Set()]));
-  const subscribers = new Map<string, string[]>();
-  for (const member of sorted) {
-    for (const topic of new Set(member.topics)) {
-      const list = subscribers.get(topic);
-      if (list === undefined) subscribers.set(topic, [member.memberId]);
-      else list.push(member.memberId);
-    }
-  }
+  const subscribers = subscribersByTopic(sorted);
   const claims = strongestClaims(sorted);
   const homeless: Assignable[] = [];
   for (const partition of partitions) {
-    const owner = claims.get(partition.key);
+    const owner = claims.get(partition.key) ?? "";
     const eligible = subscribers.get(partition.topic) ?? [];
-    if (owner !== undefined && eligible.includes(owner)) held.get(owner)?.add(partition);
-    else if (eligible.length > 0) homeless.push(partition);
+    if (eligible.includes(owner)) held.get(owner)?.add(partition);
+    else homeless.push(partition);
   }
   for (const partition of homeless) {
-    const eligible = subscribers.get(partition.topic) ?? [];
-    held.get(leastLoaded(eligible, held))?.add(partition);
+    held.get(leastLoaded(subscribers.get(partition.topic) ?? [], held))?.add(partition);
   }
   balance(held, subscribers);
   return new Map([...held].map(([id, items]) => [id, [...items].map((item) => item.key)]));
+}
+
+function subscribersByTopic(members: readonly MemberView[]): Map<string, string[]> {
+  const subscribers = new Map<string, string[]>();
+  for (const { memberId, topics } of members) {
+    for (const topic of new Set(topics)) {
+      const list = subscribers.get(topic);
+      if (list === undefined) subscribers.set(topic, [memberId]);
+      else list.push(memberId);
+    }
+  }
+  return subscribers;
 }
 
 function strongestClaims(members: readonly MemberView[]): Map<string, string> {

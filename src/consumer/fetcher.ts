@@ -50,6 +50,12 @@ export interface FetcherCallbacks {
   onTrouble(error: AppError): void;
 }
 
+/** A partition as it was when it was asked for. */
+interface Asked {
+  readonly partition: Partition;
+  readonly sequence: number;
+}
+
 /** The fetch loops of all brokers. */
 export class Fetcher {
   private readonly parts: FetcherParts;
@@ -87,36 +93,58 @@ export class Fetcher {
   }
 
   private async loop(nodeId: number, role: Role): Promise<void> {
+    const bytesMax = Math.min(this.parts.settings.fetchBytesMax, ANSWER_BYTES_MAX);
     for (let failures = 0; !this.stopped; ) {
       const ready = this.ready(nodeId, role);
-      const bytesMax = Math.min(this.parts.settings.fetchBytesMax, ANSWER_BYTES_MAX);
       if (ready.length === 0) {
         await this.changed.wait(this.nextRetryMs());
-        continue;
-      }
-      if (!this.parts.queue.reserve(bytesMax)) {
-        this.observeFull();
+      } else if (this.reserve(bytesMax)) {
+        const error = await this.fetchOnce(nodeId, role, ready, bytesMax);
+        failures = error === null ? 0 : failures + 1;
+        if (error !== null && !this.stopped) await this.backOff(error, failures - 1);
+      } else {
         await this.changed.wait();
-        continue;
-      }
-      this.observeRoom();
-      try {
-        await this.fetch(nodeId, role, ready, bytesMax);
-        failures = 0;
-      } catch (error) {
-        if (this.stopped) return;
-        await this.backOff(error, failures++);
-      } finally {
-        for (const { partition } of ready) {
-          if (partition.inFlight === role) partition.inFlight = null;
-        }
-        this.parts.queue.release(bytesMax);
       }
     }
   }
 
-  /** Marks and answers the partitions that this loop should ask for now. */
-  private ready(nodeId: number, role: Role): { partition: Partition; sequence: number }[] {
+  /** Takes room for an answer, and observes how long there was none. */
+  private reserve(bytesMax: number): boolean {
+    const { queue, clock, observe } = this.parts;
+    const nowMs = clock.monotonicMs();
+    if (!queue.reserve(bytesMax)) {
+      this.fullSinceMs ??= nowMs;
+      return false;
+    }
+    if (this.fullSinceMs !== null) {
+      observe({ type: "backpressure", durationMs: nowMs - this.fullSinceMs });
+    }
+    this.fullSinceMs = null;
+    return true;
+  }
+
+  /** One fetch; answers what went wrong, null when nothing did. */
+  private async fetchOnce(
+    nodeId: number,
+    role: Role,
+    asked: readonly Asked[],
+    bytesMax: number,
+  ): Promise<unknown> {
+    try {
+      await this.fetch(nodeId, role, asked, bytesMax);
+      return null;
+    } catch (error) {
+      return error;
+    } finally {
+      for (const { partition } of asked) {
+        if (partition.inFlight === role) partition.inFlight = null;
+      }
+      this.parts.queue.release(bytesMax);
+    }
+  }
+
+  /** The partitions that this loop should ask for now. */
+  private ready(nodeId: number, role: Role): Asked[] {
     const nowMs = this.parts.clock.monotonicMs();
     const here = this.parts.partitions.all().filter((p) => this.nodeOf(p) === nodeId);
     if (role === "fetch-b" && !here.some((p) => p.inFlight === "fetch-a")) return [];
@@ -131,7 +159,7 @@ export class Fetcher {
   private async fetch(
     nodeId: number,
     role: Role,
-    asked: readonly { partition: Partition; sequence: number }[],
+    asked: readonly Asked[],
     bytesMax: number,
   ): Promise<void> {
     const { settings, cluster } = this.parts;
@@ -269,16 +297,5 @@ export class Fetcher {
       if (state === "reading" && notBeforeMs > nowMs) nextMs = Math.min(nextMs, notBeforeMs);
     }
     return nextMs - nowMs;
-  }
-
-  private observeFull(): void {
-    this.fullSinceMs ??= this.parts.clock.monotonicMs();
-  }
-
-  private observeRoom(): void {
-    if (this.fullSinceMs === null) return;
-    const durationMs = this.parts.clock.monotonicMs() - this.fullSinceMs;
-    this.fullSinceMs = null;
-    this.parts.observe({ type: "backpressure", durationMs });
   }
 }

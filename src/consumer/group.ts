@@ -242,8 +242,8 @@ export class GroupMember {
       if (this.hasLeft() || done()) continue;
       try {
         const end = await this.heartbeat();
+        if (end !== null) return end;
         failures = 0;
-        if (end === "lost" || (end === "rebalance" && this.state === "stable")) return end;
       } catch (error) {
         if (policyOf(error).action !== "again") throw error;
         await this.backOff(error as AppError, failures++);
@@ -256,7 +256,8 @@ export class GroupMember {
     const request = heartbeatRequest(this.self());
     const code = await cluster.send(await this.findCoordinator(), "group", request);
     if (code === CODE.none) return null;
-    if (code === CODE.rebalanceInProgress) return "rebalance";
+    // While revoked partitions are flushed, the rebalance that asked for them is no news.
+    if (code === CODE.rebalanceInProgress) return this.state === "stable" ? "rebalance" : null;
     if (code === CODE.unknownMemberId || code === CODE.illegalGeneration) {
       if (code === CODE.unknownMemberId) this.memberId = "";
       return "lost";

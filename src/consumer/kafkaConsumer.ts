@@ -209,7 +209,7 @@ class KafkaConsumer implements Consumer {
   private async yieldTurn(): Promise<void> {
     const { clock } = this.parts;
     if (clock.monotonicMs() - this.turnBeganMs < TURN_MS) return;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await clock.turn();
     this.turnBeganMs = clock.monotonicMs();
   }
 

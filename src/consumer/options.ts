@@ -77,7 +77,10 @@ export interface KafkaConsumerOptions {
 /** Options with every default filled in; null where nothing is set. */
 export interface Settings
   extends Required<
-    Omit<KafkaConsumerOptions, "topicPattern" | "groupInstanceId" | "sasl" | "ssl" | "isolationLevel">
+    Omit<
+      KafkaConsumerOptions,
+      "topicPattern" | "groupInstanceId" | "sasl" | "ssl" | "isolationLevel"
+    >
   > {
   readonly topicPattern: string | null;
   readonly groupInstanceId: string | null;

@@ -61,29 +61,36 @@ function snappyBlock(source: Uint8Array, output: Output, blockStart: number, end
   let s = 0;
   while (s < source.length) {
     const tag = source[s++] as number;
-    const type = tag & 3;
-    if (type === 0) {
-      s = snappyLiteral(source, s, tag >>> 2, output, end);
-      continue;
-    }
-    const operandBytes = type === 3 ? 4 : type;
-    if (s + operandBytes > source.length) throw damaged("snappy");
-    let offset = source[s] as number;
-    let length = (tag >>> 2) + 1;
-    if (type === 1) {
-      offset |= (tag & 0xe0) << 3;
-      length = ((tag >>> 2) & 7) + 4;
-    } else {
-      offset |= (source[s + 1] as number) << 8;
-      if (type === 3) {
-        offset |= ((source[s + 2] as number) << 16) | ((source[s + 3] as number) << 24);
-      }
-    }
-    s += operandBytes;
-    if (offset <= 0 || offset > output.length - blockStart) throw damaged("snappy");
-    if (length > end - output.length) throw damaged("snappy");
-    copyMatch(output, offset, length);
+    if ((tag & 3) === 0) s = snappyLiteral(source, s, tag >>> 2, output, end);
+    else s = snappyCopy(source, s, tag, output, blockStart, end);
   }
+}
+
+/** Copy elements: offsets of 11, 16 or 32 bits. */
+function snappyCopy(
+  source: Uint8Array,
+  s: number,
+  tag: number,
+  output: Output,
+  blockStart: number,
+  end: number,
+): number {
+  const type = tag & 3;
+  const operandBytes = type === 3 ? 4 : type;
+  if (s + operandBytes > source.length) throw damaged("snappy");
+  let offset = source[s] as number;
+  let length = (tag >>> 2) + 1;
+  if (type === 1) {
+    offset |= (tag & 0xe0) << 3;
+    length = ((tag >>> 2) & 7) + 4;
+  } else {
+    offset |= (source[s + 1] as number) << 8;
+    if (type === 3) offset |= ((source[s + 2] as number) << 16) | ((source[s + 3] as number) << 24);
+  }
+  if (offset <= 0 || offset > output.length - blockStart) throw damaged("snappy");
+  if (length > end - output.length) throw damaged("snappy");
+  copyMatch(output, offset, length);
+  return s + operandBytes;
 }
 
 function snappyLiteral(

@@ -143,29 +143,41 @@ export class Topics {
     ];
   }
 
+  /** Takes over one topic's answer; answers why the topic has failed, if it has. */
   private apply(topic: string, answer: TopicAnswer | undefined): AppError | null {
+    switch (answer?.code) {
+      case CODE.none:
+        return this.learn(topic, answer);
+      case CODE.topicAuthorizationFailed:
+        return this.denied(topic);
+      case CODE.invalidTopic:
+        return fail("topic_unreadable", `Kafka allows no topic of the name ${topic}`, { topic });
+      case undefined:
+      case CODE.unknownTopicOrPartition:
+        return this.miss(topic);
+      default:
+        return null;
+    }
+  }
+
+  private learn(topic: string, answer: TopicAnswer): AppError | null {
+    this.missingSinceMs.delete(topic);
+    this.absent.delete(topic);
     const known = this.known.get(topic);
-    const code = answer?.code ?? CODE.unknownTopicOrPartition;
-    if (answer !== undefined && code === CODE.none) {
-      this.missingSinceMs.delete(topic);
-      this.absent.delete(topic);
-      if (known !== undefined && known.topicId !== answer.topicId) {
-        return recreated(topic, known.topicId, answer.topicId);
-      }
-      if (known === undefined) this.known.set(topic, answer);
-      else if (answer.leaders.size >= known.leaders.size) known.leaders = answer.leaders;
-      return null;
-    }
-    if (code === CODE.topicAuthorizationFailed) return this.denied(topic);
-    if (code === CODE.invalidTopic) {
-      return fail("topic_unreadable", `Kafka allows no topic of the name ${topic}`, { topic });
-    }
-    if (code !== CODE.unknownTopicOrPartition) return null;
-    const now = this.clock.monotonicMs();
-    const since = this.missingSinceMs.get(topic) ?? now;
-    this.missingSinceMs.set(topic, since);
-    if (now - since < MISSING_MS_MAX) return null;
-    const what = known === undefined ? "does not exist" : "was deleted";
+    if (known === undefined) {
+      this.known.set(topic, { topicId: answer.topicId, leaders: answer.leaders });
+    } else if (known.topicId !== answer.topicId) {
+      return recreated(topic, known.topicId, answer.topicId);
+    } else if (answer.leaders.size >= known.leaders.size) known.leaders = answer.leaders;
+    return null;
+  }
+
+  private miss(topic: string): AppError | null {
+    const nowMs = this.clock.monotonicMs();
+    const sinceMs = this.missingSinceMs.get(topic) ?? nowMs;
+    this.missingSinceMs.set(topic, sinceMs);
+    if (nowMs - sinceMs < MISSING_MS_MAX) return null;
+    const what = this.known.has(topic) ? "was deleted" : "does not exist";
     return fail("topic_unreadable", `Topic ${topic} ${what}`, { topic });
   }
 
