@@ -5,6 +5,7 @@ Job on standard input: {"table": tables.py, "s3"?}. Answers {"partitions", "rows
 
 import json
 import sys
+from datetime import datetime, timezone
 
 from judge import connect
 from tables import Snapshots, local, metadata_location
@@ -27,6 +28,7 @@ def main(job):
     history = [
         {
             "snapshot": str(s.snapshot_id),
+            "committed": datetime.fromtimestamp(s.timestamp_ms / 1000, timezone.utc).isoformat(timespec="milliseconds"),
             "operation": s.summary.operation.value,
             "added rows": s.summary.additional_properties.get("added-records", "0"),
             "rows": s.summary.additional_properties.get("total-records", "0"),
