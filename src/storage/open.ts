@@ -4,15 +4,12 @@
  * The local disk and S3 are built; other schemes are refused by name. A store is opened when its
  * first location appears, so that a local warehouse never touches cloud credentials.
  */
-import type { Clock } from "#base/clock.ts";
 import type { Disk } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
-import type { Logger } from "#base/log.ts";
-import type { Random } from "#base/random.ts";
 import { createLocalStorage } from "./local.ts";
 import { schemeOf } from "./location.ts";
 import { createS3Storage } from "./s3.ts";
-import type { S3Options } from "./s3Client.ts";
+import type { S3Options, S3Parts } from "./s3Client.ts";
 import type { Storage } from "./storage.ts";
 
 /** Settings of all stores. */
@@ -21,11 +18,8 @@ export interface StorageOptions {
 }
 
 /** What storage is built from. */
-export interface StorageParts {
+export interface StorageParts extends S3Parts {
   readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
 }
 
 const NOT_BUILT: Readonly<Record<string, string>> = {

@@ -8,7 +8,7 @@
  */
 import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { Clock } from "#base/clock.ts";
-import { type AppError, describe, fail, kindOf } from "#base/errors.ts";
+import { AppError, describe, fail, kindOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { type RetryOptions, retry } from "#base/retry.ts";
@@ -63,8 +63,8 @@ export interface S3Calls {
 export function createS3Calls(options: S3Options, parts: S3Parts): S3Calls {
   const client = createClient(options, parts);
   const once = <T>(target: S3Target, run: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    withTimeout(parts.clock, options.requestTimeoutMs, run).catch((error: unknown) => {
-      throw s3Error(error, target);
+    withTimeout(parts.clock, options.requestTimeoutMs, target, run).catch((error: unknown) => {
+      throw error instanceof AppError ? error : s3Error(error, target);
     });
   const refreshing = async <T>(
     target: S3Target,
@@ -143,13 +143,15 @@ function signWithOwnHash(client: S3): void {
 async function withTimeout<T>(
   clock: Clock,
   timeoutMs: number,
+  target: S3Target,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const timeout = new AbortController();
   const done = new AbortController();
   const expired = clock.sleep(timeoutMs, done.signal).then((): never => {
     timeout.abort();
-    throw fail("storage_unreachable", `No answer within ${timeoutMs} ms`);
+    const sentence = `S3 did not answer ${whereOf(target)} within ${timeoutMs} ms`;
+    throw fail("storage_unreachable", sentence, { ...target });
   });
   try {
     return await Promise.race([run(timeout.signal), expired]);
@@ -180,7 +182,7 @@ function s3Error(error: unknown, target: S3Target): AppError {
   const { operation, bucket, key } = target;
   const { status, code } = answerOf(error);
   const context = { operation, bucket, key, status, code };
-  const where = `${operation} on s3://${bucket}/${key}`;
+  const where = whereOf(target);
   if (code === "CredentialsProviderError")
     return fail("storage_refused", "No AWS credentials were found for S3", context, error);
   if (status === 401 || status === 403 || REFUSED.has(code)) {
@@ -199,6 +201,10 @@ function s3Error(error: unknown, target: S3Target): AppError {
   if (isOurFault || (status >= 300 && status < 400))
     return fail("storage_refused", `S3 refused ${where} (${status} ${code})`, context, error);
   return fail("storage_unreachable", `S3 did not do ${where}`, context, error);
+}
+
+function whereOf({ operation, bucket, key }: S3Target): string {
+  return `${operation} on s3://${bucket}/${key}`;
 }
 
 /** 4xx answers that may be another one next time. */

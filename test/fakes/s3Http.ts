@@ -72,6 +72,8 @@ export interface S3Fake {
   /** By `bucket/key`. */
   readonly objects: Map<string, StoredObject>;
   readonly uploads: Map<string, StoredUpload>;
+  /** From now on the object `bucket/key` may not be deleted. */
+  readonly refuseDelete: (id: string) => void;
   readonly requests: (S3FakeRequest & { readonly headers: Record<string, string> })[];
 }
 
@@ -86,6 +88,7 @@ export function createS3Fake(options: {
   const uploads: S3Fake["uploads"] = new Map();
   const requests: S3Fake["requests"] = [];
   const echoes = options.echoes ?? true;
+  const refusedDeletes = new Set<string>();
   let uploadCount = 0;
 
   const storeUnlessTaken = (id: string, object: StoredObject, headers: HttpIn["headers"]) => {
@@ -169,9 +172,17 @@ export function createS3Fake(options: {
   };
 
   const removeMany = (at: S3FakeRequest, body: Buffer): HttpOut => {
-    for (const match of body.toString().matchAll(/<Key>(.*?)<\/Key>/gs))
-      objects.delete(`${at.bucket}/${unescapeXml(match[1] ?? "")}`);
-    return xml("<DeleteResult></DeleteResult>");
+    const keys = [...body.toString().matchAll(/<Key>(.*?)<\/Key>/gs)].map(
+      (match) => match[1] ?? "",
+    );
+    const errors = keys.map((key) => {
+      const id = `${at.bucket}/${unescapeXml(key)}`;
+      if (!refusedDeletes.has(id)) objects.delete(id);
+      return refusedDeletes.has(id)
+        ? `<Error><Key>${key}</Key><Code>AccessDenied</Code></Error>`
+        : "";
+    });
+    return xml(`<DeleteResult>${errors.join("")}</DeleteResult>`);
   };
 
   const apply = (request: HttpIn, at: S3FakeRequest, body: Buffer): HttpOut => {
@@ -220,7 +231,8 @@ export function createS3Fake(options: {
     if (fault === "hangs_after") return new Promise(() => undefined);
     return { response };
   };
-  return { requestHandler: { handle }, objects, uploads, requests };
+  const refuseDelete = (id: string): void => void refusedDeletes.add(id);
+  return { requestHandler: { handle }, objects, uploads, requests, refuseDelete };
 }
 
 function describeRequest(request: HttpIn): S3FakeRequest {

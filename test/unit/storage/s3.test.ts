@@ -1,0 +1,283 @@
+import { describe, expect, test } from "bun:test";
+import { systemClock } from "#base/clock.ts";
+import { AppError, kindOf } from "#base/errors.ts";
+import { silentLogger } from "#base/log.ts";
+import { seededRandom } from "#base/random.ts";
+import { createS3Storage } from "#storage/s3.ts";
+import type { S3Options } from "#storage/s3Client.ts";
+import type { Storage } from "#storage/storage.ts";
+import {
+  createS3Fake,
+  type S3Fake,
+  type S3FakeRequest,
+  type S3Fault,
+  s3FakeOptions,
+} from "../../fakes/s3Http.ts";
+
+const content = new TextEncoder().encode("content");
+const large = new Uint8Array(17_000_000).fill(7);
+
+/** A storage on a fake whose first requests of an operation meet the given faults. */
+function open(
+  faults: Readonly<Record<string, readonly (S3Fault | null)[]>> = {},
+  options: { s3?: Partial<S3Options>; echoes?: boolean; before?: (r: S3FakeRequest) => void } = {},
+): { storage: Storage; fake: S3Fake } {
+  const counts: Record<string, number> = {};
+  const fake = createS3Fake({
+    buckets: ["b"],
+    echoes: options.echoes ?? true,
+    fault: (request) => {
+      options.before?.(request);
+      const count = counts[request.operation] ?? 0;
+      counts[request.operation] = count + 1;
+      return faults[request.operation]?.[count] ?? null;
+    },
+  });
+  const parts = {
+    clock: systemClock,
+    random: seededRandom(1),
+    log: silentLogger,
+    requestHandler: fake.requestHandler,
+  };
+  return { storage: createS3Storage({ ...s3FakeOptions, ...options.s3 }, parts), fake };
+}
+
+async function errorOf(run: Promise<unknown>): Promise<AppError> {
+  const error = await run.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof AppError) return error;
+  throw new Error(`no AppError but ${String(error)}`);
+}
+
+const count = (fake: S3Fake, operation: string): number =>
+  fake.requests.filter((request) => request.operation === operation).length;
+
+describe("S3 writes whose answer is lost", () => {
+  test("putIfAbsent says true when the store applied it and the answer was lost", async () => {
+    const { storage, fake } = open({ PutObject: ["lost_after"] });
+    expect(await storage.putIfAbsent("s3://b/v1", content)).toBe(true);
+    expect(count(fake, "PutObject")).toBe(2);
+    expect(await storage.putIfAbsent("s3://b/v1", content)).toBe(false);
+  });
+
+  test("putIfAbsent says false when its lost request came after another writer's", async () => {
+    const { storage, fake } = open({ PutObject: [null, "lost_before", "lost_after"] });
+    expect(await storage.putIfAbsent("s3://b/v1", content)).toBe(true);
+    expect(await storage.putIfAbsent("s3://b/v1", content)).toBe(false);
+    expect(fake.objects.size).toBe(1);
+  });
+
+  test("putIfAbsent throws storage_unreachable when it cannot find out", async () => {
+    const { storage } = open({
+      PutObject: ["lost_after"],
+      HeadObject: ["lost_before", "lost_before", "lost_before", "lost_before"],
+    });
+    const error = await errorOf(storage.putIfAbsent("s3://b/v1", content));
+    expect(error.kind).toBe("storage_unreachable");
+  });
+
+  test("a store that answers nothing at all ends in storage_unreachable after the retries", async () => {
+    const lost = Array.from({ length: 9 }, () => "lost_before" as const);
+    const { storage, fake } = open({ PutObject: lost });
+    const error = await errorOf(storage.putIfAbsent("s3://b/v1", content));
+    expect(error.kind).toBe("storage_unreachable");
+    expect(count(fake, "PutObject")).toBe(1 + s3FakeOptions.retry.retriesMax);
+  });
+
+  test("a request without an answer is given up after its time limit and sent again", async () => {
+    const { storage } = open({ PutObject: ["hangs_after"] }, { s3: { requestTimeoutMs: 20 } });
+    expect(await storage.putIfAbsent("s3://b/v1", content)).toBe(true);
+  });
+
+  test("409 ConditionalRequestConflict is tried again", async () => {
+    const conflict = { status: 409, code: "ConditionalRequestConflict" };
+    const { storage } = open({ PutObject: [conflict, conflict] });
+    expect(await storage.putIfAbsent("s3://b/v1", content)).toBe(true);
+  });
+
+  test("a completed multipart upload whose answer was lost counts as written", async () => {
+    const { storage, fake } = open({ CompleteMultipartUpload: ["lost_after"] });
+    expect((await storage.put("s3://b/large", large)).bytes).toBe(large.length);
+    expect(fake.objects.get("b/large")?.body.length).toBe(large.length);
+  });
+});
+
+describe("S3 integrity", () => {
+  test("a body altered on its way is refused by the store and sent again", async () => {
+    const { storage, fake } = open({ PutObject: ["altered"] });
+    await storage.put("s3://b/a", content);
+    expect(fake.objects.get("b/a")?.body.toString()).toBe("content");
+  });
+
+  test("a body altered every time is storage_corrupt", async () => {
+    const { storage } = open({ PutObject: Array.from({ length: 9 }, () => "altered" as const) });
+    expect((await errorOf(storage.put("s3://b/a", content))).kind).toBe("storage_corrupt");
+  });
+
+  test("a store that answers no checksum is asked for the size", async () => {
+    const { storage, fake } = open({}, { echoes: false });
+    await storage.put("s3://b/a", content);
+    await storage.put("s3://b/large", large);
+    expect(count(fake, "HeadObject")).toBe(2);
+  });
+
+  test("an object that is shorter in the store than what was sent is storage_corrupt", async () => {
+    const { storage, fake } = open(
+      {},
+      {
+        echoes: false,
+        before: ({ operation }) => {
+          const stored = fake.objects.get("b/a");
+          if (operation === "HeadObject" && stored !== undefined)
+            fake.objects.set("b/a", { ...stored, body: stored.body.subarray(1) });
+        },
+      },
+    );
+    const error = await errorOf(storage.put("s3://b/a", content));
+    expect(error.kind).toBe("storage_corrupt");
+    expect(error.message).toContain("size");
+  });
+});
+
+describe("S3 multipart uploads", () => {
+  test("parts carry their SHA-256 and the signature uses it", async () => {
+    const { storage, fake } = open();
+    await storage.put("s3://b/large", large);
+    const parts = fake.requests.filter((request) => request.operation === "UploadPart");
+    expect(parts.length).toBe(3);
+    for (const { headers } of parts) {
+      const checksum = Buffer.from(headers["x-amz-checksum-sha256"] ?? "", "base64");
+      expect(headers["x-amz-content-sha256"]).toBe(checksum.toString("hex"));
+    }
+  });
+
+  test("an upload that fails is aborted", async () => {
+    const refused = { status: 403, code: "AccessDenied" };
+    const { storage, fake } = open({ UploadPart: [null, refused] });
+    expect((await errorOf(storage.put("s3://b/large", large))).kind).toBe("storage_refused");
+    expect(fake.uploads.size).toBe(0);
+    expect(fake.objects.size).toBe(0);
+  });
+
+  test("a writer shows its upload id once there is one", async () => {
+    const { storage, fake } = open();
+    const writer = await storage.writer("s3://b/large");
+    expect(writer.uploadId).toBeNull();
+    await writer.write(large);
+    expect([...fake.uploads.keys()]).toEqual([writer.uploadId ?? ""]);
+    await writer.abort();
+    expect(fake.uploads.size).toBe(0);
+  });
+
+  test("uploads of a dead process are aborted by id, and by location when the id is not known", async () => {
+    const { storage, fake } = open();
+    const known = await storage.writer("s3://b/known");
+    const unknown = await storage.writer("s3://b/unknown");
+    const other = await storage.writer("s3://b/unknown-other");
+    for (const writer of [known, unknown, other]) await writer.write(large);
+    await storage.abortUploads([
+      { location: "s3://b/known", uploadId: known.uploadId ?? "" },
+      { location: "s3://b/known", uploadId: "gone" },
+      { location: "s3://b/unknown", uploadId: "" },
+    ]);
+    expect([...fake.uploads.values()].map((upload) => upload.key)).toEqual(["unknown-other"]);
+  });
+});
+
+describe("S3 errors", () => {
+  test("a refusal names the bucket and the permission that is needed", async () => {
+    const refused = { status: 403, code: "AccessDenied" };
+    const { storage } = open({ PutObject: [refused], HeadObject: [refused] });
+    const put = await errorOf(storage.put("s3://b/k", content));
+    expect(put.kind).toBe("storage_refused");
+    expect(put.message).toContain("s3:PutObject on bucket b");
+    const head = await errorOf(storage.head("s3://b/k"));
+    expect(head.message).toContain("s3:GetObject on bucket b");
+  });
+
+  test("a bucket that does not exist is storage_missing and named", async () => {
+    const { storage } = open();
+    const error = await errorOf(storage.put("s3://nowhere/k", content));
+    expect(error.kind).toBe("storage_missing");
+    expect(error.message).toContain("bucket nowhere");
+  });
+
+  test.each([
+    [500, "InternalError", "storage_unreachable"],
+    [503, "SlowDown", "storage_unreachable"],
+    [429, "TooManyRequests", "storage_unreachable"],
+    [400, "RequestTimeout", "storage_unreachable"],
+    [507, "XMinioStorageFull", "storage_full"],
+    [400, "ExpiredToken", "storage_refused"],
+    [400, "InvalidArgument", "storage_refused"],
+    [401, "Unauthorized", "storage_refused"],
+  ])("%d %s is %s", async (status, code, kind) => {
+    const fault = { status, code };
+    const { storage } = open({ GetObject: Array.from({ length: 9 }, () => fault) });
+    expect((await errorOf(storage.get("s3://b/k"))).kind).toBe(kind as AppError["kind"]);
+  });
+
+  test("passing trouble is retried until it works", async () => {
+    const slow = { status: 503, code: "SlowDown" };
+    const { storage } = open({ GetObject: [slow, "lost_before", slow], PutObject: [slow] });
+    await storage.put("s3://b/k", content);
+    expect(await storage.get("s3://b/k")).toEqual(content);
+  });
+
+  test("a refused delete of one object among many is an error", async () => {
+    const { storage, fake } = open();
+    await storage.put("s3://b/a", content);
+    await storage.put("s3://b/c", content);
+    fake.refuseDelete("b/c");
+    const error = await errorOf(storage.remove(["s3://b/a", "s3://b/c"]));
+    expect(error.kind).toBe("storage_refused");
+    expect(error.message).toContain("s3://b/c");
+    expect(fake.objects.has("b/a")).toBe(false);
+  });
+
+  test("1,500 objects are removed with two requests", async () => {
+    const { storage, fake } = open();
+    await storage.remove(Array.from({ length: 1500 }, (_, at) => `s3://b/${at}`));
+    expect(count(fake, "DeleteObjects")).toBe(2);
+  });
+
+  test("server-side encryption is asked for when set", async () => {
+    const { storage, fake } = open({}, { s3: { sse: "aws:kms", sseKmsKeyId: "key-1" } });
+    await storage.put("s3://b/a", content);
+    const headers = fake.requests[0]?.headers ?? {};
+    expect(headers["x-amz-server-side-encryption"]).toBe("aws:kms");
+    expect(headers["x-amz-server-side-encryption-aws-kms-key-id"]).toBe("key-1");
+  });
+
+  test("refused credentials of the provider chain are fetched again, once", async () => {
+    const saved = { ...process.env };
+    process.env["AWS_ACCESS_KEY_ID"] = "OLDKEY";
+    process.env["AWS_SECRET_ACCESS_KEY"] = "secret";
+    try {
+      const refused = { status: 403, code: "ExpiredToken" };
+      const faults = { PutObject: [refused], GetObject: [refused, refused, refused] };
+      const { storage, fake } = open(faults, {
+        s3: { credentials: null },
+        before: () => {
+          process.env["AWS_ACCESS_KEY_ID"] = "NEWKEY";
+        },
+      });
+      await storage.put("s3://b/k", content);
+      const keys = fake.requests.map(
+        ({ headers }) => /Credential=(\w+)/.exec(headers["authorization"] ?? "")?.[1],
+      );
+      expect(keys).toEqual(["OLDKEY", "NEWKEY"]);
+      expect((await errorOf(storage.get("s3://b/k"))).kind).toBe("storage_refused");
+      expect(count(fake, "GetObject")).toBe(2);
+    } finally {
+      process.env = saved;
+    }
+  });
+
+  test("a location without a bucket is a usage error", async () => {
+    const { storage } = open();
+    expect(kindOf(await errorOf(storage.get("s3:///k")))).toBe("usage");
+  });
+});
