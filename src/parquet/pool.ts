@@ -18,6 +18,8 @@ export interface WorkerEncoderParts {
   readonly clock: Clock;
   /** WASM memory, in bytes, above which a Worker is replaced after its file; default 96 MiB. */
   readonly memoryBytesMax?: number;
+  /** Starts a Worker that speaks `protocol.ts`; default: `worker.ts`. */
+  readonly startWorker?: () => Worker;
 }
 
 const MEMORY_BYTES_MAX = 96 * 1024 * 1024;
@@ -30,6 +32,7 @@ export function createWorkerEncoder(parts: WorkerEncoderParts): ParquetEncoder {
 class WorkerEncoder implements ParquetEncoder {
   readonly #clock: Clock;
   readonly #memoryBytesMax: number;
+  readonly #startWorker: () => Worker;
   #worker: EncodingWorker;
   #queue: Promise<unknown> = Promise.resolve();
   #state: "open" | "closed" = "open";
@@ -37,7 +40,8 @@ class WorkerEncoder implements ParquetEncoder {
   constructor(parts: WorkerEncoderParts) {
     this.#clock = parts.clock;
     this.#memoryBytesMax = parts.memoryBytesMax ?? MEMORY_BYTES_MAX;
-    this.#worker = new EncodingWorker();
+    this.#startWorker = parts.startWorker ?? ((): Worker => new Worker(workerUrl()));
+    this.#worker = new EncodingWorker(this.#startWorker());
   }
 
   encode(
@@ -72,7 +76,7 @@ class WorkerEncoder implements ParquetEncoder {
 
   #replaceWorker(): void {
     this.#worker.terminate();
-    if (this.#state === "open") this.#worker = new EncodingWorker();
+    if (this.#state === "open") this.#worker = new EncodingWorker(this.#startWorker());
   }
 
   /** Ends the Worker at once; a file that is being encoded is rejected. */
@@ -101,8 +105,8 @@ class EncodingWorker {
   #job: Job | null = null;
   #ended: Error | null = null;
 
-  constructor() {
-    this.#worker = new Worker(workerUrl());
+  constructor(worker: Worker) {
+    this.#worker = worker;
     this.#ready.promise.catch(() => {});
     this.#worker.onmessage = (event: MessageEvent<Reply>): void => this.#receive(event.data);
     this.#worker.onerror = (event): void => this.#end(event.message);
@@ -164,7 +168,7 @@ class EncodingWorker {
 
 /**
  * Where the Worker's code is: beside this file, or in the executable, where every module has the
- * main file's URL and entry points keep their path below `src/`.
+ * main file's URL and entry points keep their path below the build's root, `src/`.
  */
 function workerUrl(): URL {
   const inExecutable = Bun.embeddedFiles.length > 0;

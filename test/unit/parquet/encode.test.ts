@@ -190,3 +190,28 @@ test("a closed encoder rejects what is under way and what comes later", async ()
   expect(await outcome).toContain("The Parquet encoder");
   await expect(closing.encode(fields, [], OPTIONS)).rejects.toThrow("closed");
 });
+
+test("a Worker that dies rejects the file under way; the next file gets a new Worker", async () => {
+  const urls = ["../../support/dyingWorker.ts", "../../../src/parquet/worker.ts"];
+  const startWorker = (): Worker => new Worker(new URL(urls.shift() ?? "", import.meta.url));
+  const mortal = createWorkerEncoder({ clock: systemClock, startWorker });
+  const fields = [field("n", { kind: "int" })];
+  const batches = [batchOf(fields, [[1], [2]])];
+  const files = [1, 2].map(() => mortal.encode(fields, batches, OPTIONS));
+  const [first, second] = await Promise.allSettled(files);
+  expect(String(first?.status === "rejected" && first.reason)).toContain("Worker ended: it exited");
+  expect(second).toMatchObject({ status: "fulfilled", value: { rowCount: 2 } });
+  await mortal.close();
+});
+
+test("shared buffers go to the Worker as they are", async () => {
+  const fields = [field("n", { kind: "long" }, true)];
+  const shared = new Uint8Array(new SharedArrayBuffer(16));
+  shared.set([1, 0, 0, 0, 0, 0, 0, 0, 2]);
+  const [column] = batchOf(fields, [[1n], [2n]]).columns;
+  const batch = { fields, rowCount: 2, byteCount: 16, columns: [] };
+  const columns = column === undefined ? [] : [{ ...column, data: shared }];
+  const file = await worker.encode(fields, [{ ...batch, columns }], OPTIONS);
+  const read = await parquetReadObjects({ file: bytesOf(file).buffer as ArrayBuffer });
+  expect(read).toEqual([{ n: 1n }, { n: 2n }]);
+});

@@ -1,0 +1,102 @@
+"""Reads Parquet files with pyarrow and DuckDB; answers values in the form of `canonical()` of
+test/unit/parquet/rows.ts, the schema, and the footer, as one JSON document.
+
+Input: {"file": path}. Floats become the hex digits of their bits, bytes hex digits, integers, times
+and unscaled decimals text.
+"""
+import json
+import struct
+import sys
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def canon(array):
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    kind = array.type
+    valid = array.is_valid().to_pylist()
+    if pa.types.is_map(kind):
+        keys, items, offsets = canon(array.keys), canon(array.items), array.offsets.to_pylist()
+        pairs = list(zip(keys, items))
+        # `keys` and `items` begin where the array's slice does.
+        values = [[list(p) for p in pairs[a - offsets[0]:b - offsets[0]]] for a, b in zip(offsets, offsets[1:])]
+    elif pa.types.is_list(kind):
+        inner, offsets = canon(array.values), array.offsets.to_pylist()
+        values = [inner[a:b] for a, b in zip(offsets, offsets[1:])]
+    elif pa.types.is_struct(kind):
+        columns = [(kind.field(i).name, canon(array.field(i))) for i in range(kind.num_fields)]
+        values = [{name: column[row] for name, column in columns} for row in range(len(array))]
+    else:
+        values = primitives(array, kind)
+    return [value if ok else None for value, ok in zip(values, valid)]
+
+
+def primitives(array, kind):
+    if pa.types.is_boolean(kind) or pa.types.is_string(kind):
+        return array.to_pylist()
+    if pa.types.is_float32(kind):
+        return [v if v is None else struct.pack("<f", v).hex() for v in array.to_pylist()]
+    if pa.types.is_float64(kind):
+        return [v if v is None else struct.pack("<d", v).hex() for v in array.to_pylist()]
+    if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return [v if v is None else v.hex() for v in array.to_pylist()]
+    if pa.types.is_decimal(kind):
+        return [v if v is None else str(unscaled(v, kind.scale)) for v in array.to_pylist()]
+    integers = array.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    return [v if v is None else str(v) for v in integers.to_pylist()]
+
+
+def unscaled(value, scale):
+    sign, digits, exponent = value.as_tuple()
+    number = int("".join(map(str, digits))) * 10 ** (scale + exponent)
+    return -number if sign else number
+
+
+def table_values(table):
+    table = table.combine_chunks()
+    return {
+        name: canon(column.chunk(0)) if column.num_chunks else []
+        for name, column in zip(table.schema.names, table.columns)
+    }
+
+
+def statistics(metadata, index):
+    size = sum(metadata.row_group(g).column(index).total_compressed_size for g in range(metadata.num_row_groups))
+    values = sum(metadata.row_group(g).column(index).num_values for g in range(metadata.num_row_groups))
+    nulls = sum(metadata.row_group(g).column(index).statistics.null_count for g in range(metadata.num_row_groups))
+    return {"size": str(size), "values": str(values), "nulls": str(nulls)}
+
+
+def main():
+    path = json.load(sys.stdin)["file"]
+    file = pq.ParquetFile(path)
+    parquet_schema = file.schema
+    leaves = [parquet_schema.column(i) for i in range(len(parquet_schema))]
+    duck = duckdb.connect()
+    duck.execute("set timezone = 'UTC'")
+    encodings = [
+        [list(file.metadata.row_group(g).column(i).encodings) for i in range(len(leaves))]
+        for g in range(file.metadata.num_row_groups)
+    ]
+    print(json.dumps({
+        "pyarrow": table_values(file.read()),
+        "arrow_types": {field.name: str(field.type) for field in file.schema_arrow},
+        "logical": {leaf.path: str(leaf.logical_type) for leaf in leaves},
+        "leaves": [dict(path=leaf.path, **statistics(file.metadata, i)) for i, leaf in enumerate(leaves)],
+        "metadata": {k.decode(): v.decode() for k, v in file.metadata.metadata.items() if k != b"ARROW:schema"},
+        "row_groups": [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)],
+        "created_by": file.metadata.created_by,
+        "encodings": encodings,
+        "duckdb": table_values(duck.execute("from read_parquet(?)", [path]).to_arrow_table()),
+        "duckdb_types": dict(duck.execute("select column_name, column_type from (describe from read_parquet(?))", [path]).fetchall()),
+        "field_ids": [
+            [name, field_id]
+            for name, field_id in duck.execute("select name, field_id from parquet_schema(?)", [path]).fetchall()
+        ],
+    }))
+
+
+main()
