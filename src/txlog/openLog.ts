@@ -51,21 +51,17 @@ export async function openTransactionLog(
   options: TransactionLogOptions,
   parts: TransactionLogParts,
 ): Promise<TransactionLog> {
-  const { dir } = options;
+  const { dir, segmentBytes = LIMITS.logSegmentBytes } = options;
   await createFolders(parts.disk).make(dir);
   const found = await readBack(dir, parts);
   const position = await cutTail(found, parts);
   const appender = await Appender.open(
     parts.disk,
-    {
-      dir,
-      segmentBytes: options.segmentBytes ?? LIMITS.logSegmentBytes,
-      syncs: options.sync !== "never",
-    },
+    { dir, segmentBytes, syncs: options.sync !== "never" },
     found.last ?? { number: 0, path: dir },
     position,
   );
-  return createLog(options, parts, appender, found.entries);
+  return createLog({ ...options, segmentBytes }, parts, appender, found.entries);
 }
 
 interface Found {
@@ -135,7 +131,7 @@ interface Queued {
 }
 
 function createLog(
-  options: TransactionLogOptions,
+  options: Required<TransactionLogOptions>,
   parts: TransactionLogParts,
   appender: Appender,
   recovered: readonly LoggedEntry[],
@@ -145,7 +141,7 @@ function createLog(
   let nextSequence = (recovered.at(-1)?.sequence ?? 0n) + 1n;
   let entriesSince = recovered.length;
   let checkpointMs = parts.clock.monotonicMs();
-  let queue: Queued[] = [];
+  const queue: Queued[] = [];
   let pump: Promise<void> | null = null;
   let isClosed = false;
 
@@ -197,8 +193,7 @@ function createLog(
 
   const drain = async (): Promise<void> => {
     while (queue.length > 0) {
-      const batch = queue;
-      queue = [];
+      const batch = queue.splice(0, batchLength(queue, options.segmentBytes));
       await writeBatch(batch);
       await checkpointIfDue();
     }
@@ -222,6 +217,16 @@ function createLog(
       await appender.close();
     },
   };
+}
+
+/** How many entries to write at once: as many as fit into a segment, and at least one. */
+function batchLength(queue: readonly Queued[], bytesMax: number): number {
+  let bytes = 0;
+  const end = queue.findIndex(({ encoded }) => {
+    bytes += encoded.payload.length;
+    return bytes > bytesMax;
+  });
+  return end === -1 ? queue.length : Math.max(1, end);
 }
 
 /** Removes segments before `current`, which holds a checkpoint, once they are old enough. */
