@@ -35,6 +35,15 @@ export interface ProductOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** One JSON log line; fields as SPEC section 9 names them. */
+export interface LogLine {
+  readonly message?: string;
+  readonly level?: string;
+  readonly duration_ms?: number;
+  readonly records_flushed?: number;
+  readonly [field: string]: unknown;
+}
+
 /** A running kafka-iceberg process. */
 export interface Product {
   readonly pid: number;
@@ -53,7 +62,7 @@ export interface Product {
   /** Everything written to standard output and error so far. */
   log(): string;
   /** Log lines that are JSON objects. */
-  logLines(): Record<string, unknown>[];
+  logLines(): LogLine[];
   signal(signal: NodeJS.Signals): void;
   /** SIGKILL; waits for the end. */
   kill(): Promise<void>;
@@ -188,11 +197,11 @@ function watch(child: Subprocess): () => Usage {
   };
 }
 
-function jsonLines(text: string): Record<string, unknown>[] {
+function jsonLines(text: string): LogLine[] {
   return text
     .split("\n")
     .filter((line) => line.startsWith("{") && line.endsWith("}"))
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+    .map((line) => JSON.parse(line) as LogLine);
 }
 
 /** Writes a configuration as TOML. */

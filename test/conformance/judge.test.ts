@@ -6,10 +6,18 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { produceEvents, produceTransactions } from "../../scripts/events/events.ts";
 import { createTopic } from "../../scripts/events/topics.ts";
-import { judgeTable, readTopic, type TopicCopy, type Verdict } from "../../scripts/judge/judge.ts";
+import {
+  askSpark,
+  judgeTable,
+  readTopic,
+  type S3Access,
+  type TopicCopy,
+  type Verdict,
+} from "../../scripts/judge/judge.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
+import { startS3 } from "../../scripts/services/versitygw.ts";
 
 type Offsets = Record<string, number>;
 
@@ -46,16 +54,24 @@ function steps(copy: TopicCopy): Offsets[] {
   });
 }
 
-async function seed(copy: TopicCopy, fault?: string): Promise<{ metadata: string; uri: string }> {
+/** How {@link seed} differs from a right table on local disk. */
+interface Seed {
+  readonly fault?: string;
+  readonly s3?: S3Access;
+  /** Where objects go, default the warehouse folder. */
+  readonly objects?: string;
+}
+
+async function seed(copy: TopicCopy, how: Seed = {}): Promise<{ metadata: string; uri: string }> {
   const warehouse = await temporaryFolder("seed");
   const script = join(import.meta.dir, "..", "support", "seed_table.py");
-  const job = { warehouse, copy: copy.file, topic: copy.topic, steps: steps(copy), fault };
+  const job = { warehouse, copy: copy.file, topic: copy.topic, steps: steps(copy), ...how };
   const text = await run([await readersPython(), script], { stdin: JSON.stringify(job) });
   return JSON.parse(text) as { metadata: string; uri: string };
 }
 
 async function verdictOn(copy: TopicCopy, fault?: string): Promise<Verdict> {
-  const { metadata } = await seed(copy, fault);
+  const { metadata } = await seed(copy, fault === undefined ? {} : { fault });
   return judgeTable({ table: { metadata }, topics: [copy] });
 }
 
@@ -81,6 +97,30 @@ describe("the judge", () => {
     const table = { sql: { uri, name: "judge", table: "db.t" } };
     const verdict = await judgeTable({ table, topics: [events], readers: ["duckdb"] });
     expect(verdict.violations).toEqual([]);
+  }, 120_000);
+
+  test("finds by Spark one wrong value and nothing else", async () => {
+    const { metadata } = await seed(events, { fault: "wrong-value" });
+    const verdict = await judgeTable({ table: { metadata }, topics: [events], readers: ["spark"] });
+    expect(verdict.violations.map((v) => v.kind)).toEqual(["spark: wrong values"]);
+    expect(verdict.readers.spark?.rows).toBe(2900);
+  }, 240_000);
+
+  test("judges a table on S3", async () => {
+    const s3 = await startS3();
+    const { metadata } = await seed(events, { s3, objects: "s3://warehouse/db" });
+    const verdict = await judgeTable({ table: { metadata }, topics: [events], s3 });
+    await s3.stop();
+    expect(metadata).toStartWith("s3://warehouse/");
+    expect(verdict.violations).toEqual([]);
+    expect(verdict.judged).toBe(5);
+  }, 120_000);
+
+  test("asks Spark for metadata tables", async () => {
+    const { metadata } = await seed(events);
+    const sql = ["SELECT count(*) FROM t", "SELECT sum(record_count) FROM files"];
+    const answer = await askSpark({ metadata, metadataTables: ["files"], sql });
+    expect(answer).toEqual([[["2900"]], [["2900"]]]);
   }, 120_000);
 
   test.each([

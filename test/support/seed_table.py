@@ -1,16 +1,21 @@
 """Builds an Iceberg table with PyIceberg from a topic's copy, right or wrong on purpose; tests of the judge use it.
 
-Job on standard input: {"warehouse", "copy": Parquet of reader.py, "topic", "steps": [{partition: next offset}], "fault"?}.
+Job on standard input: {"warehouse", "copy": Parquet of reader.py, "topic", "steps": [{partition: next offset}], "fault"?,
+"s3"?, "objects"?: where data goes}.
 The first step is the first position (an empty snapshot). Faults: lost, doubled, wrong-value, wrong-offsets, lost-field.
 Answers {"metadata", "uri"}.
 """
 
 import json
+import os
 import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "..", "scripts", "judge"))
+from tables import s3_properties  # noqa: E402
 
 DEVICE = pa.struct([("os", pa.string()), ("version", pa.string()), ("width", pa.int64())])
 FIELDS = [
@@ -50,7 +55,8 @@ def main(job):
     fields = [f for f in FIELDS if not (fault == "lost-field" and f[0] == "referrer")]
     schema = pa.schema(fields + META)
     uri = f"sqlite:///{job['warehouse']}/catalog.db"
-    catalog = SqlCatalog("judge", uri=uri, warehouse=f"file://{job['warehouse']}")
+    objects = job.get("objects", f"file://{job['warehouse']}")
+    catalog = SqlCatalog("judge", uri=uri, warehouse=objects, **s3_properties(job.get("s3")))
     catalog.create_namespace("db")
     table = catalog.create_table("db.t", schema)
     records = pq.read_table(job["copy"]).to_pylist()
