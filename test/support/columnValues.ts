@@ -80,20 +80,22 @@ export function checkLayout(batch: ColumnBatch): void {
 }
 
 function checkColumn(column: Column, length: number): void {
-  const complain = (what: string): never => {
-    throw new Error(`column ${column.field.name}: ${what}`);
-  };
-  if (column.length !== length) complain(`length ${column.length}, expected ${length}`);
-  let nulls = 0;
-  for (let row = 0; row < length; row++) if (valueAt(column, row) === null) nulls++;
-  if (nulls !== column.nullCount) complain(`null count ${column.nullCount}, found ${nulls}`);
   const { offsets, field } = column;
-  if (offsets !== null) {
-    if (offsets[0] !== 0) complain("offsets do not begin at 0");
-    for (let row = 0; row < length; row++) {
-      if ((offsets[row + 1] ?? -1) < (offsets[row] ?? 0)) complain(`offset ${row + 1} goes back`);
-    }
+  const rows = Array.from({ length }, (_, row) => row);
+  const nulls = rows.filter((row) => valueAt(column, row) === null).length;
+  const faults = [
+    [column.length !== length, `length ${column.length}, expected ${length}`],
+    [nulls !== column.nullCount, `null count ${column.nullCount}, found ${nulls}`],
+    [offsets !== null && offsets[0] !== 0, "offsets do not begin at 0"],
+    [rows.some((row) => offsets !== null && offsetSize(offsets, row) < 0), "offsets go back"],
+  ] as const;
+  for (const [isFault, what] of faults) {
+    if (isFault) throw new Error(`column ${field.name}: ${what}`);
   }
   const childLength = field.type.kind === "struct" ? length : (offsets?.[length] ?? 0);
   for (const child of column.children) checkColumn(child, childLength);
+}
+
+function offsetSize(offsets: Int32Array, row: number): number {
+  return (offsets[row + 1] ?? -1) - (offsets[row] ?? 0);
 }

@@ -16,7 +16,7 @@ import { appendNumber, readDouble, readInt, readLong, SLOW } from "./numbers.ts"
 import { OP, type Slot, type StructNode } from "./program.ts";
 import { BAD_JSON, BAD_UTF8, CHAR, skipSpace, skipString, skipWord, TOO_DEEP } from "./scan.ts";
 import { Skipper } from "./skip.ts";
-import { readString, textOf } from "./strings.ts";
+import { readString, textOf, withoutDuplicates } from "./strings.ts";
 
 /** What to do with unknown fields in this pass; `too_many_columns`: evolving, but full. */
 export type UnknownPolicy = UnknownFieldPolicy | "too_many_columns";
@@ -66,6 +66,14 @@ export class JsonReader implements ValueReader {
    * @param row rows that the columns hold before this one
    */
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
+    if (this.readOnce(bytes, start, end, row)) return true;
+    // A duplicate key's earlier value may be what did not fit: rare, so it is looked for only now.
+    if (!this.refused) return false;
+    const text = withoutDuplicates(bytes, start, end);
+    return this.readOnce(text, 0, text.length, row);
+  }
+
+  private readOnce(bytes: Uint8Array, start: number, end: number, row: number): boolean {
     this.bytes = bytes;
     this.end = end;
     this.refused = false;
@@ -82,6 +90,7 @@ export class JsonReader implements ValueReader {
       if (!this.refused && this.unknownHere) this.sawUnknown = true;
       return !this.refused;
     }
+    this.refused = false;
     this.path = "";
     this.reason = i === BAD_UTF8 ? "bad_utf8" : i === TOO_DEEP ? "too_deep" : "bad_json";
     return false;

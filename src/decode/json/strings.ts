@@ -6,6 +6,7 @@ import type { ColumnBuilder } from "#columns/builder.ts";
 import { BAD_JSON, BAD_UTF8, CHAR, escapeBytes, escapedPoint, sequenceBytes } from "./scan.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
 
 /**
  * Appends the string whose content begins at `at` to a string column.
@@ -124,5 +125,20 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
 
 /** The JSON text (quotes included) that a key must have to be compared byte by byte. */
 export function keyBytes(name: string): Uint8Array {
-  return new TextEncoder().encode(`"${name}"`);
+  return encoder.encode(`"${name}"`);
+}
+
+/** `JSON.rawJSON` is standard, but not yet in TypeScript's library. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/**
+ * A valid document once more, with only the last of each object's duplicate keys. Numbers keep
+ * their text.
+ */
+export function withoutDuplicates(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const keepNumbers = (_key: string, value: unknown, context?: { source?: string }): unknown =>
+    typeof value === "number" ? rawJSON(context?.source ?? String(value)) : value;
+  const text = decoder.decode(bytes.subarray(start, end));
+  const reviver = keepNumbers as (key: string, value: unknown) => unknown;
+  return encoder.encode(JSON.stringify(JSON.parse(text, reviver)));
 }

@@ -25,7 +25,7 @@ const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$/;
 const ZONED = /^(.{10})[T ](.*?)(Z|z|[+-]\d\d(?::?\d\d)?)?$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const NUMBER = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,6}))?$/;
+const NUMBER = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 const DAY_MS = 86_400_000;
 const LONG_MAX = 0x7fff_ffff_ffff_ffffn;
@@ -81,7 +81,7 @@ export function scaledInteger(text: string, scale: number, cut: boolean): bigint
   const digits = `${match[2]}${fraction}`.replace(/^0+(?=\d)/, "");
   const shift = Number(match[4] ?? 0) - fraction.length + scale;
   const negative = match[1] === "-";
-  if (digits === "0" || /^0*$/.test(digits)) return 0n;
+  if (digits === "0") return 0n;
   if (digits.length + Math.abs(shift) > 400) return null;
   const magnitude = BigInt(digits);
   if (shift >= 0) return (negative ? -magnitude : magnitude) * 10n ** BigInt(shift);
