@@ -1,0 +1,199 @@
+/**
+ * `check`: is the configuration right, can everything be reached, and what would a run do? Touches
+ * nothing. All pipelines are looked at; the exit code is that of the worst finding.
+ */
+import { describe, EXIT, type ExitCode, policyOf } from "#base/errors.ts";
+import { writeJson } from "#base/json.ts";
+import type { Field } from "#columns/schema.ts";
+import { buildPipeline, type PipelineOptions, partitionForms } from "#config/buildPipeline.ts";
+import type { PipelineConfig } from "#config/config.ts";
+import { redact } from "#config/redact.ts";
+import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
+import { fullName } from "#iceberg/catalog/names.ts";
+import type { Actions, Terminal, TopicDescription } from "./actions.ts";
+import type { ParsedArguments } from "./arguments.ts";
+import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
+import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
+import { type Cell, tableText } from "./output.ts";
+
+const DAY_MS = 86_400_000;
+/** More small files than this a day make a table slow to plan (SPEC section 3). */
+const FILES_PER_DAY_MAX = 50_000;
+
+/** What was found of one pipeline. */
+interface Plan {
+  readonly pipeline: string;
+  readonly topics: { topic: string; partitions: number; records: bigint }[];
+  readonly tables: Record<string, Cell>[];
+  readonly differences: string[];
+  readonly warnings: string[];
+  readonly errors: string[];
+  exitCode: ExitCode;
+}
+
+/** Runs the command. */
+export async function checkCommand(
+  parsed: ParsedArguments,
+  actions: Actions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { config, environment } = await openConfig(parsed, "run");
+  const plans: Plan[] = [];
+  for (const pipeline of config.pipelines) {
+    const options = await buildPipeline(pipeline, environment, "");
+    plans.push(await planPipeline(pipeline, options, actions));
+  }
+  if (parsed.flag("json")) {
+    terminal.out(`${writeJson({ configuration: redact(config), pipelines: plans }, 2)}\n`);
+  } else {
+    terminal.out(`${config.file}: the configuration is right\n`);
+    for (const plan of plans) terminal.out(planText(plan));
+  }
+  return plans.reduce<ExitCode>((worst, { exitCode }) => worseOf(worst, exitCode), EXIT.ok);
+}
+
+function worseOf(a: ExitCode, b: ExitCode): ExitCode {
+  return a > b ? a : b;
+}
+
+async function planPipeline(
+  pipeline: PipelineConfig,
+  options: PipelineOptions,
+  actions: Actions,
+): Promise<Plan> {
+  const plan: Plan = {
+    pipeline: pipeline.name,
+    topics: [],
+    tables: [],
+    differences: [],
+    warnings: [],
+    errors: [],
+    exitCode: EXIT.ok,
+  };
+  const attempt = async (what: string, action: () => Promise<void>): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      plan.errors.push(`${what}: ${describe(error)}`);
+      plan.exitCode = worseOf(plan.exitCode, policyOf(error).exitCode);
+    }
+  };
+  let topics: readonly TopicDescription[] = [];
+  await attempt("Kafka", async () => {
+    topics = await actions.describeTopics(options.consumer);
+    plan.topics.push(...topics.map(topicRow));
+  });
+  await attempt("catalog and storage", () =>
+    withPipeline(pipeline, true, async (open) => {
+      await probeStorage(open);
+      for (const topic of tableTopics(options, topics)) await planTable(plan, open, options, topic);
+    }),
+  );
+  warnAboutFiles(plan, pipeline);
+  return plan;
+}
+
+function topicRow({ topic, partitions }: TopicDescription): Plan["topics"][number] {
+  const records = partitions.reduce((sum, { logStart, logEnd }) => sum + logEnd - logStart, 0n);
+  return { topic, partitions: partitions.length, records };
+}
+
+/** Topics by name are known even when Kafka is away. */
+function tableTopics(
+  { consumer }: PipelineOptions,
+  described: readonly TopicDescription[],
+): string[] {
+  return [...new Set([...(consumer.topics ?? []), ...described.map(({ topic }) => topic)])];
+}
+
+/** One listing shows whether the place exists and may be read. */
+async function probeStorage({ pipeline, storage, catalog }: OpenPipeline): Promise<void> {
+  const database = pipeline.values["iceberg.database_name"];
+  const location = catalog.defaultLocation({ database, table: "check" });
+  for await (const _ of storage.list(`${location}/`)) return;
+}
+
+async function planTable(
+  plan: Plan,
+  { pipeline, catalog }: OpenPipeline,
+  options: PipelineOptions,
+  topic: string,
+): Promise<void> {
+  const writer = options.writer(topic);
+  const name = fullName(writer.name);
+  if (plan.tables.some((row) => row["table"] === name)) return;
+  const table = await catalog.load(writer.name);
+  const forms = partitionForms(pipeline.values);
+  if (table === null) {
+    planNewTable(plan, options, name, catalog.defaultLocation(writer.name), forms);
+    if (writer.create.allowed) return;
+    plan.errors.push(`${name} is missing, and auto_create_if_missing is false`);
+    plan.exitCode = worseOf(plan.exitCode, EXIT.usage);
+    return;
+  }
+  const { partitioned, rows } = describeTable(table.metadata);
+  const action = "append";
+  plan.tables.push({ table: name, action, partitioned, rows, location: table.metadata.location });
+  plan.differences.push(...differences(table, options.decoder.fields, forms, pipeline));
+}
+
+function planNewTable(
+  plan: Plan,
+  options: PipelineOptions,
+  name: string,
+  location: string,
+  forms: readonly string[],
+): void {
+  const partitioned = forms.join(", ") || "none";
+  plan.tables.push({ table: name, action: "create", partitioned, rows: 0, location });
+  const columns = options.decoder.fields;
+  const learned = columns === null ? "learned from the first records" : columnText(columns);
+  plan.differences.push(`${name}: columns ${learned}`);
+}
+
+function columnText(fields: readonly Field[]): string {
+  return `declared: ${fields.map(({ name }) => name).join(", ")}`;
+}
+
+function differences(
+  table: LoadedTable,
+  declared: readonly Field[] | null,
+  forms: readonly string[],
+  { origins }: PipelineConfig,
+): string[] {
+  const isAsked = [...origins.keys()].some((key) => key.startsWith("partitioning."));
+  const name = fullName(table.name);
+  return [
+    ...fieldDifferences(table.metadata, declared ?? []),
+    ...(isAsked ? partitionDifferences(table.metadata, forms) : []),
+  ].map((text) => `${name}: ${text}`);
+}
+
+/** At most one file per Kafka partition and commit, when each of them has rows. */
+function warnAboutFiles(plan: Plan, { values }: PipelineConfig): void {
+  const partitions = plan.topics.reduce((sum, topic) => sum + topic.partitions, 0);
+  const commits = DAY_MS / values["iceberg.commit.interval_ms"];
+  const perCommit = values["partitioning.preserve_kafka_partitions"]
+    ? partitions
+    : Math.min(partitions, plan.tables.length);
+  const files = Math.round(commits * perCommit);
+  if (files <= FILES_PER_DAY_MAX) return;
+  plan.warnings.push(
+    `up to ${files} data files a day (${perCommit} a commit, ${Math.round(commits)} commits); ` +
+      "raise iceberg.commit.interval_ms, or compact them with another engine",
+  );
+}
+
+function planText(plan: Plan): string {
+  const section = (title: string, lines: readonly string[]): string =>
+    lines.length === 0 ? "" : `${title}:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+  const indent = (text: string): string => text.replaceAll(/^(?=.)/gm, "  ");
+  return [
+    `\nPipeline ${plan.pipeline}\n`,
+    plan.topics.length === 0 ? "" : indent(tableText(plan.topics)),
+    plan.tables.length === 0 ? "" : indent(tableText(plan.tables)),
+    section("  Notes", plan.differences),
+    section("  Warnings", plan.warnings),
+    section("  Errors", plan.errors),
+  ].join("");
+}

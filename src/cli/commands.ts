@@ -1,0 +1,210 @@
+/**
+ * The command line: every command with its flags, help and examples (SPEC section 3).
+ */
+import type { ArgumentSpec } from "./arguments.ts";
+
+/** One command, as its help shows it. */
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  /** What it does, in a few sentences. */
+  readonly about: string;
+  readonly arguments: readonly ArgumentSpec[];
+  /** Command lines without the program's name, each with what it is for. */
+  readonly examples: readonly (readonly [words: string, what: string])[];
+}
+
+const CONFIG: readonly ArgumentSpec[] = [
+  { name: "config", kind: "value", hint: "FILE", help: "the configuration file (TOML)" },
+  {
+    name: "env-file",
+    kind: "value",
+    hint: "FILE",
+    help: "variables for ${NAME} besides the environment and .env beside the configuration",
+  },
+  {
+    name: "set",
+    kind: "list",
+    hint: "SECTION.KEY=VALUE",
+    help: "overrides a key; may be repeated; pipelines.NAME.SECTION.KEY for one pipeline",
+  },
+  {
+    name: "kafka-bootstrap-servers",
+    kind: "value",
+    hint: "HOST:PORT,...",
+    help: "overrides kafka.bootstrap_servers",
+  },
+  { name: "kafka-topic", kind: "value", hint: "TOPIC", help: "overrides kafka.topic" },
+  {
+    name: "warehouse-path",
+    kind: "value",
+    hint: "PATH",
+    help: "overrides iceberg.warehouse_path",
+  },
+];
+const TABLE: ArgumentSpec = {
+  name: "table",
+  kind: "positional",
+  help: "TABLE or DATABASE.TABLE",
+};
+const JSON_FLAG: ArgumentSpec = { name: "json", kind: "flag", help: "print JSON" };
+const DRY_RUN: ArgumentSpec = {
+  name: "dry-run",
+  kind: "flag",
+  help: "show what would change, and change nothing",
+};
+const C = "--config config.toml";
+
+/** All commands, in the order of the help. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "run",
+    summary: "reads the topics and keeps the tables (the default command)",
+    about:
+      "Runs every pipeline until it is stopped. SIGTERM or SIGINT: stop fetching, flush, commit, " +
+      "leave the group, exit 0; a second signal exits at once, and nothing is lost by it. " +
+      "Services that are away are waited for.",
+    arguments: [
+      ...CONFIG,
+      {
+        name: "until-end",
+        kind: "flag",
+        help: "stop with exit 0 once everything that the topics held at the start is committed",
+      },
+    ],
+    examples: [
+      [C, "run with a configuration file"],
+      [`run ${C} --until-end`, "a backfill: commit what is there, then stop"],
+      ["--kafka-topic events --warehouse-path /data/warehouse", "no file: one topic, defaults"],
+    ],
+  },
+  {
+    name: "check",
+    summary: "validates the configuration and prints the plan; touches nothing",
+    about:
+      "Checks the configuration, connects to brokers, catalog and storage, and prints what a run " +
+      "would do: tables to create, schema and partition differences, missing permissions, and the " +
+      "data files expected per day. Exit 2: the configuration is wrong; 3: a service can't be " +
+      "reached.",
+    arguments: [...CONFIG, JSON_FLAG],
+    examples: [[`check ${C}`, "before a deployment"]],
+  },
+  {
+    name: "tables",
+    summary: "lists the tables of the configured databases",
+    about: "Lists every table of the pipelines' databases with its rows, files and last commit.",
+    arguments: [...CONFIG, JSON_FLAG],
+    examples: [[`tables ${C}`, "what is there"]],
+  },
+  {
+    name: "snapshots",
+    summary: "lists a table's snapshots, newest first",
+    about: "Lists the snapshots that the table's metadata holds, with what each added.",
+    arguments: [TABLE, ...CONFIG, JSON_FLAG],
+    examples: [[`snapshots events ${C}`, "which commits the table has"]],
+  },
+  {
+    name: "files",
+    summary: "lists a table's live data files",
+    about: "Lists the data files of the current snapshot, or of --snapshot.",
+    arguments: [
+      TABLE,
+      ...CONFIG,
+      { name: "snapshot", kind: "value", hint: "ID", help: "of this snapshot" },
+      JSON_FLAG,
+    ],
+    examples: [[`files raw.events ${C} --json`, "for scripts"]],
+  },
+  {
+    name: "history",
+    summary: "lists which snapshot was current when",
+    about:
+      "Lists the table's snapshot log. A snapshot that is no ancestor of the current one was " +
+      "rolled back.",
+    arguments: [TABLE, ...CONFIG, JSON_FLAG],
+    examples: [[`history events ${C}`, "was the table rolled back?"]],
+  },
+  {
+    name: "offsets",
+    summary: "shows or sets the offsets that a table has committed",
+    about:
+      "Offsets are kept in the table: each is the next one to read. Without --set and " +
+      "--accept-topic they are shown. Setting them is one commit; running processes notice and " +
+      "seek anew. A change that skips records, or reads some again, needs --yes.",
+    arguments: [
+      TABLE,
+      ...CONFIG.map((spec) =>
+        spec.name === "set"
+          ? {
+              ...spec,
+              hint: "TOPIC:PARTITION=OFFSET",
+              help: "the next offset to read (or, as SECTION.KEY=VALUE, a configuration key)",
+            }
+          : spec,
+      ),
+      {
+        name: "accept-topic",
+        kind: "value",
+        hint: "TOPIC",
+        help: "take the topic as it is now: after retention passed the offsets, or it was re-created",
+      },
+      {
+        name: "from",
+        kind: "value",
+        hint: "earliest|latest|OFFSET",
+        help: "with --accept-topic: where to go on (default earliest)",
+      },
+      DRY_RUN,
+      { name: "yes", kind: "flag", help: "do it although records are skipped or read again" },
+      JSON_FLAG,
+    ],
+    examples: [
+      [`offsets events ${C}`, "where the table stands"],
+      [`offsets events ${C} --set events:0=1200 --dry-run`, "what setting one would do"],
+      [`offsets events ${C} --accept-topic events --from earliest --yes`, "topic was re-created"],
+    ],
+  },
+  {
+    name: "pause",
+    summary: "holds a table: every process stops committing to it",
+    about: "Sets a property of the table. Rows are buffered up to the limit, then fetching pauses.",
+    arguments: [TABLE, ...CONFIG, DRY_RUN],
+    examples: [[`pause events ${C}`, "before changing the table by hand"]],
+  },
+  {
+    name: "resume",
+    summary: "lets a paused table go on",
+    about: "Removes the property that `pause` has set.",
+    arguments: [TABLE, ...CONFIG, DRY_RUN],
+    examples: [[`resume events ${C}`, "afterwards"]],
+  },
+  {
+    name: "log",
+    summary: "prints the transaction log",
+    about:
+      "Prints the local audit trail, oldest first, also while a process is running. --verify " +
+      "reads all of it and reports damage; exit 1 when there is any.",
+    arguments: [
+      ...CONFIG,
+      { name: "follow", kind: "flag", help: "go on with entries as they are written" },
+      { name: "type", kind: "list", hint: "TYPE", help: "only entries of this type" },
+      {
+        name: "since",
+        kind: "value",
+        hint: "TIME|AGE",
+        help: "only later ones: 2026-01-08T00:00:00Z, 90s, 15m, 2h, 7d",
+      },
+      { name: "verify", kind: "flag", help: "check every frame and report damage" },
+      JSON_FLAG,
+    ],
+    examples: [
+      [`log ${C} --since 1h --type IcebergSnapshotCreated`, "the commits of the last hour"],
+      [`log ${C} --verify`, "is the log whole?"],
+    ],
+  },
+];
+
+/** The command of a name; undefined when there is none. */
+export function commandOf(name: string): CommandSpec | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}

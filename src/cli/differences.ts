@@ -1,0 +1,64 @@
+/**
+ * What a table is, beside what the configuration asks for: columns and partitions.
+ */
+import { type Field, isPrimitive, primitiveName, type Type } from "#columns/schema.ts";
+import type { PartitionSpec, TableMetadata } from "#iceberg/metadata.ts";
+import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
+
+/** A table in two words. */
+export function describeTable(metadata: TableMetadata): { partitioned: string; rows: string } {
+  const current = metadata.snapshots.find((each) => each.snapshotId === metadata.currentSnapshotId);
+  const rows = current?.summary["total-records"] ?? "0";
+  return { partitioned: specTexts(metadata, defaultSpec(metadata)).join(", ") || "none", rows };
+}
+
+/** Declared columns that the table has not, or has with another type. */
+export function fieldDifferences(metadata: TableMetadata, declared: readonly Field[]): string[] {
+  const fields = currentFields(metadata);
+  return declared.flatMap((field) => {
+    const found = fields.find(({ name }) => name === field.name);
+    const wanted = typeText(field.type);
+    if (found === undefined) return [`column ${field.name} ${wanted} is not in the table`];
+    const has = typeText(found.type);
+    return has === wanted ? [] : [`column ${field.name} is ${has}, declared as ${wanted}`];
+  });
+}
+
+/** Where the table's partitions are others than asked for: the table's stay. */
+export function partitionDifferences(metadata: TableMetadata, forms: readonly string[]): string[] {
+  const has = specTexts(metadata, defaultSpec(metadata));
+  const wanted = specTexts(metadata, partitionSpecOf(currentFields(metadata), forms));
+  if (has.join() === wanted.join()) return [];
+  const shown = (texts: readonly string[]): string => texts.join(", ") || "none";
+  return [`partitioned by ${shown(has)}, configured ${shown(wanted)}; the table's own stays`];
+}
+
+function defaultSpec({ partitionSpecs, defaultSpecId }: TableMetadata): PartitionSpec {
+  const found = partitionSpecs.find(({ specId }) => specId === defaultSpecId);
+  return found ?? { specId: 0, fields: [] };
+}
+
+function currentFields({ schemas, currentSchemaId }: TableMetadata): readonly Field[] {
+  return schemas.find(({ schemaId }) => schemaId === currentSchemaId)?.fields ?? [];
+}
+
+function specTexts(metadata: TableMetadata, spec: PartitionSpec): string[] {
+  const fields = currentFields(metadata);
+  return spec.fields.map(({ sourceId, transform, name }) => {
+    const source = fields.find(({ id }) => id === sourceId)?.name ?? name;
+    return transform === "identity" ? source : `${transform}(${source})`;
+  });
+}
+
+/** A type without its field ids. */
+function typeText(type: Type): string {
+  if (isPrimitive(type)) return primitiveName(type);
+  switch (type.kind) {
+    case "list":
+      return `list<${typeText(type.element.type)}>`;
+    case "map":
+      return `map<${typeText(type.key.type)}, ${typeText(type.value.type)}>`;
+    case "struct":
+      return `struct<${type.fields.map(({ name, type: t }) => `${name}: ${typeText(t)}`).join(", ")}>`;
+  }
+}

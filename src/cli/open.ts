@@ -1,0 +1,134 @@
+/**
+ * What commands share: the configuration by the flags, and a table found by its name.
+ */
+import { type Clock, systemClock } from "#base/clock.ts";
+import { type Disk, systemDisk } from "#base/disk.ts";
+import { fail } from "#base/errors.ts";
+import { ignoreObservations } from "#base/events.ts";
+import { silentLogger } from "#base/log.ts";
+import { type Random, systemRandom } from "#base/random.ts";
+import { catalogOptions, storageOptions } from "#config/buildPipeline.ts";
+import { tableFor } from "#config/combinations.ts";
+import type { AppConfig, PipelineConfig } from "#config/config.ts";
+import type { Environment } from "#config/environment.ts";
+import { loadConfig } from "#config/load.ts";
+import { formatProblem } from "#config/problems.ts";
+import type { Catalog, LoadedTable, TableName } from "#iceberg/catalog/catalog.ts";
+import { openCatalog } from "#iceberg/catalog/open.ts";
+import { openStorage } from "#storage/open.ts";
+import type { Storage } from "#storage/storage.ts";
+import type { ParsedArguments } from "./arguments.ts";
+
+/** A configuration with where its values come from. */
+export interface Opened {
+  readonly config: AppConfig;
+  readonly environment: Environment;
+}
+
+/**
+ * Loads the configuration that the flags name. Throws `usage` with one line per problem.
+ * @param sets the `--set` values that are configuration keys
+ */
+export async function openConfig(
+  parsed: ParsedArguments,
+  purpose: "run" | "inspect",
+  sets: readonly string[] = parsed.list("set"),
+): Promise<Opened> {
+  const loaded = await loadConfig({
+    file: parsed.value("config") ?? null,
+    envFile: parsed.value("env-file") ?? null,
+    flags: {
+      bootstrapServers: parsed.value("kafka-bootstrap-servers"),
+      topic: parsed.value("kafka-topic"),
+      warehousePath: parsed.value("warehouse-path"),
+      set: sets,
+    },
+    purpose,
+  });
+  if ("config" in loaded) return loaded;
+  throw fail("usage", loaded.problems.map(formatProblem).join("\n"));
+}
+
+/** A pipeline's catalog and storage, open. */
+export interface OpenPipeline {
+  readonly pipeline: PipelineConfig;
+  readonly catalog: Catalog;
+  readonly storage: Storage;
+}
+
+/** Opens a pipeline's catalog, hands it to `use`, and closes it. */
+export async function withPipeline<T>(
+  pipeline: PipelineConfig,
+  readOnly: boolean,
+  use: (open: OpenPipeline) => Promise<T>,
+): Promise<T> {
+  const parts = { ...systemParts, log: silentLogger, observe: ignoreObservations };
+  const storage = openStorage(storageOptions(pipeline.values), parts);
+  const catalog = openCatalog(catalogOptions(pipeline.values, readOnly), { ...parts, storage });
+  try {
+    await catalog.open();
+    return await use({ pipeline, catalog, storage });
+  } finally {
+    await catalog.close();
+    await storage.close();
+  }
+}
+
+/** The machine's clock, randomness and disk. */
+export const systemParts: { readonly clock: Clock; readonly random: Random; readonly disk: Disk } =
+  {
+    clock: systemClock,
+    random: systemRandom,
+    disk: systemDisk,
+  };
+
+/** A table that was found. */
+export interface FoundTable extends OpenPipeline {
+  readonly table: LoadedTable;
+}
+
+/**
+ * Finds `TABLE` or `DATABASE.TABLE` in the pipelines' catalogs and hands it to `use`. The pipeline is
+ * the one that writes the table, where the configuration says so.
+ * Throws `table_missing`.
+ */
+export async function withTable<T>(
+  { config }: Opened,
+  name: string,
+  readOnly: boolean,
+  use: (found: FoundTable) => Promise<T>,
+): Promise<T> {
+  const ordered = [...config.pipelines].sort(
+    (a, b) => Number(writes(b, name)) - Number(writes(a, name)),
+  );
+  for (const pipeline of ordered) {
+    const result = await withPipeline(pipeline, readOnly, async (open) => {
+      for (const candidate of candidates(pipeline, name)) {
+        const table = await open.catalog.load(candidate);
+        if (table !== null) return { value: await use({ ...open, table }) };
+      }
+      return null;
+    });
+    if (result !== null) return result.value;
+  }
+  const databases = [
+    ...new Set(config.pipelines.map((each) => each.values["iceberg.database_name"])),
+  ];
+  throw fail("table_missing", `There is no table ${name} (database ${databases.join(", ")})`);
+}
+
+function candidates(pipeline: PipelineConfig, name: string): TableName[] {
+  const own = { database: pipeline.values["iceberg.database_name"], table: name };
+  const dot = name.indexOf(".");
+  if (dot < 0) return [own];
+  return [{ database: name.slice(0, dot), table: name.slice(dot + 1) }, own];
+}
+
+function writes({ values }: PipelineConfig, name: string): boolean {
+  const topic = values["kafka.topic"];
+  const topics = values["kafka.topics"] ?? (topic === null ? [] : [topic]);
+  return topics.some((each) => {
+    const { database, table } = tableFor(values, each);
+    return name === table || name === `${database}.${table}`;
+  });
+}

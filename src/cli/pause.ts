@@ -1,0 +1,40 @@
+/**
+ * `pause TABLE` and `resume TABLE`: a property of the table that every writer heeds.
+ */
+import { EXIT, type ExitCode } from "#base/errors.ts";
+import { fullName } from "#iceberg/catalog/names.ts";
+import { isPaused } from "#writer/job.ts";
+import { setPaused } from "#writer/steer.ts";
+import type { Terminal } from "./actions.ts";
+import type { ParsedArguments } from "./arguments.ts";
+import { commitChange } from "./commit.ts";
+import { openConfig, systemParts, withTable } from "./open.ts";
+
+/** Runs `pause` (`wanted` true) or `resume`. */
+export async function pauseCommand(
+  parsed: ParsedArguments,
+  wanted: boolean,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const opened = await openConfig(parsed, "inspect");
+  const isDry = parsed.flag("dry-run");
+  const words = WORDS[wanted ? "pause" : "resume"];
+  return withTable(opened, parsed.value("table") ?? "", isDry, async (found) => {
+    const name = fullName(found.table.name);
+    let told: string = words.done;
+    await commitChange(found, async (head) => {
+      if (isPaused(head) === wanted || isDry) {
+        told = isPaused(head) === wanted ? words.already : words.dry;
+        return "nothing to do";
+      }
+      return setPaused({ ...found, ...systemParts }, head, wanted);
+    });
+    terminal.out(`${name} ${told}\n`);
+    return EXIT.ok;
+  });
+}
+
+const WORDS = {
+  pause: { done: "is paused", already: "is paused already", dry: "would be paused" },
+  resume: { done: "is resumed", already: "is not paused", dry: "would be resumed" },
+} as const;
