@@ -4,7 +4,14 @@
  * Allowed (SPEC section 5): new optional columns, int -> long, float -> double, decimal precision
  * up, required -> optional. Nothing is ever dropped or renamed.
  */
-import { type Field, isPrimitive, type PrimitiveType, primitiveName, type Type } from "./schema.ts";
+import {
+  childFields,
+  type Field,
+  isPrimitive,
+  type PrimitiveType,
+  primitiveName,
+  type Type,
+} from "./schema.ts";
 
 /** One way in which a merged schema differs from the table's. */
 export interface SchemaChange {
@@ -68,7 +75,7 @@ class Merge {
       const path = join(parent, want.name);
       const other = lowerNames.get(want.name.toLowerCase());
       if (other !== undefined) this.refuse(path, `differs only by case from column "${other}"`);
-      const field = this.assign({ ...want, required: false });
+      const field = this.assign({ ...want, required: false }, path);
       const description = `${path}: added as ${typeName(field.type)}`;
       this.changes.push({ kind: "add", path, description });
       result.push(field);
@@ -124,40 +131,30 @@ class Merge {
   }
 
   /** Gives a new field and everything in it ids. */
-  private assign(field: Field): Field {
+  private assign(field: Field, path: string): Field {
     const id = ++this.lastId;
-    return { ...field, id, type: this.assignType(field.type) };
+    return { ...field, id, type: this.assignType(field.type, path) };
   }
 
-  private assignType(type: Type): Type {
-    switch (type.kind) {
-      case "struct": {
-        // Siblings have consecutive ids, as Iceberg's own assignment gives them.
-        const first = this.lastId + 1;
-        this.lastId += type.fields.length;
-        return {
-          kind: "struct",
-          fields: type.fields.map((field, index) => ({
-            ...field,
-            id: first + index,
-            type: this.assignType(field.type),
-          })),
-        };
-      }
-      case "list":
-        return { kind: "list", element: this.assign(type.element) };
-      case "map": {
-        const keyId = ++this.lastId;
-        const valueId = ++this.lastId;
-        return {
-          kind: "map",
-          key: { ...type.key, id: keyId, type: this.assignType(type.key.type) },
-          value: { ...type.value, id: valueId, type: this.assignType(type.value.type) },
-        };
-      }
-      default:
-        return type;
+  private assignType(type: Type, path: string): Type {
+    if (type.kind === "list") {
+      return { kind: "list", element: this.assign(type.element, join(path, "element")) };
     }
+    if (isPrimitive(type)) return type;
+    const fields = childFields(type);
+    this.refuseDuplicates(fields, path);
+    // Siblings have consecutive ids, as Iceberg's own assignment gives them.
+    const first = this.lastId + 1;
+    this.lastId += fields.length;
+    const [key, value, ...rest] = fields.map((field, index) => ({
+      ...field,
+      id: first + index,
+      type: this.assignType(field.type, join(path, field.name)),
+    }));
+    if (type.kind === "map" && key !== undefined && value !== undefined) {
+      return { kind: "map", key, value };
+    }
+    return { kind: "struct", fields: [key, value, ...rest].filter((field) => field !== undefined) };
   }
 
   private refuseDuplicates(fields: readonly Field[], parent: string): void {

@@ -1,0 +1,262 @@
+/** Taking rows, conforming to a table, and Arrow: over one batch with every type in it. */
+import { expect, test } from "bun:test";
+import { RecordBatch, tableFromIPC, type Vector } from "apache-arrow";
+import { toArrowBatch, toArrowSchema, toArrowStream } from "#columns/arrow.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import { conform } from "#columns/conform.ts";
+import { mergeFields } from "#columns/evolve.ts";
+import type { Field, Type } from "#columns/schema.ts";
+import { takeRows } from "#columns/take.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { checkLayout, rowsOf } from "../../support/columnValues.ts";
+import { recordBatch } from "../../support/records.ts";
+
+const field = (name: string, type: Type, required = false): Field => {
+  return { id: 0, name, required, type };
+};
+const text: Type = { kind: "string" };
+const member: Type = { kind: "struct", fields: [field("x", { kind: "int" }), field("y", text)] };
+
+const FIELDS: readonly Field[] = [
+  field("boolean", { kind: "boolean" }),
+  field("int", { kind: "int" }),
+  field("long", { kind: "long" }),
+  field("float", { kind: "float" }),
+  field("double", { kind: "double" }),
+  field("decimal", { kind: "decimal", precision: 20, scale: 2 }),
+  field("date", { kind: "date" }),
+  field("time", { kind: "time" }),
+  field("timestamp", { kind: "timestamp", zone: false }),
+  field("timestamptz", { kind: "timestamp", zone: true }),
+  field("timestamp_ns", { kind: "timestamp_ns", zone: false }),
+  field("timestamptz_ns", { kind: "timestamp_ns", zone: true }),
+  field("string", text),
+  field("uuid", { kind: "uuid" }),
+  field("fixed", { kind: "fixed", length: 3 }),
+  field("binary", { kind: "binary" }),
+  field("struct", member),
+  field("list", { kind: "list", element: field("element", member) }),
+  field("map", {
+    kind: "map",
+    key: field("key", text, true),
+    value: field("value", { kind: "list", element: field("element", { kind: "long" }) }),
+  }),
+];
+
+function document(n: number): string {
+  const all: Record<string, unknown> = {
+    boolean: n % 2 === 0,
+    int: -n,
+    long: n * 1e12,
+    float: n / 2,
+    double: n / 10,
+    decimal: `-${n}.25`,
+    date: `2026-01-${String((n % 28) + 1).padStart(2, "0")}`,
+    time: "23:59:59.123456",
+    timestamp: "2026-01-31T23:59:59.5",
+    timestamptz: "2026-01-31T23:59:59+01:00",
+    timestamp_ns: "2026-01-31T23:59:59.123456789",
+    timestamptz_ns: "1969-12-31T23:59:59.999999999Z",
+    string: "x".repeat(n % 20),
+    uuid: `00112233-4455-6677-8899-aabbccddee${String(n % 90).padStart(2, "0")}`,
+    fixed: "AQID",
+    binary: "/w==",
+    struct: { x: n, ...(n % 3 === 0 ? { y: `y${n}` } : {}) },
+    list: Array.from({ length: n % 4 }, (_, i) => (i === 2 ? null : { x: i })),
+    map: Object.fromEntries(Array.from({ length: n % 3 }, (_, i) => [`k${i}`, [i, null]])),
+  };
+  const kept = Object.entries(all).filter((_, index) => (n + index) % 7 !== 0);
+  return JSON.stringify(Object.fromEntries(kept));
+}
+
+function makeBatch(rows: number): ColumnBatch {
+  const decoder = createDecoder({ ...DECODER_DEFAULTS, fields: FIELDS, metadataColumns: [] });
+  const segment = decoder.builder();
+  const result = segment.decode(recordBatch(Array.from({ length: rows }, (_, n) => document(n))));
+  expect(result.rejected).toEqual([]);
+  return segment.seal();
+}
+
+function tableFields(wanted: readonly Field[]): readonly Field[] {
+  const merge = mergeFields([], wanted, 0);
+  if (!merge.ok) throw new Error(merge.reason);
+  return merge.fields;
+}
+
+test("takeRows copies any rows in any order, of every type", () => {
+  const batch = makeBatch(200);
+  const all = rowsOf(batch);
+  const indexes = Int32Array.from({ length: 150 }, (_, i) => (i * 77 + 13) % 200);
+  const taken = takeRows(batch, indexes);
+  checkLayout(taken);
+  expect(rowsOf(taken)).toEqual([...indexes].map((index) => all[index]) as never);
+  const none = takeRows(batch, new Int32Array(0));
+  checkLayout(none);
+  expect(none.rowCount).toBe(0);
+});
+
+test("takeRows of a partition's rows, put together, are all rows once", () => {
+  const batch = makeBatch(100);
+  const parts = [0, 1, 2].map((part) =>
+    takeRows(
+      batch,
+      Int32Array.from(Array.from({ length: 100 }, (_, i) => i).filter((i) => i % 3 === part)),
+    ),
+  );
+  const together = parts
+    .flatMap(rowsOf)
+    .map((row) => Bun.inspect(row))
+    .sort();
+  expect(together).toEqual(
+    rowsOf(batch)
+      .map((row) => Bun.inspect(row))
+      .sort(),
+  );
+});
+
+test("conform orders by the table, adds missing columns as nulls and carries its ids", () => {
+  const batch = makeBatch(20);
+  const wanted = [field("new", { kind: "list", element: field("element", text) }), ...FIELDS];
+  const target = [...tableFields(wanted)].reverse();
+  const result = conform(batch, target);
+  checkLayout(result);
+  expect(result.columns.map((column) => column.field)).toEqual(target);
+  const rows = rowsOf(batch).map((row) => ({ ...row, new: null }));
+  expect(rowsOf(result)).toEqual(rows as never);
+  const struct = result.columns.find((column) => column.field.name === "struct");
+  expect(struct?.children.every((child) => child.field.id > 0)).toBe(true);
+});
+
+test("conform adds missing members inside structs, list elements and map values", () => {
+  const batch = makeBatch(30);
+  const wider: Type = {
+    kind: "struct",
+    fields: [field("z", { kind: "double" }), field("y", text), field("x", { kind: "int" })],
+  };
+  const target = tableFields(
+    FIELDS.map((f) => {
+      if (f.name === "struct") return field("struct", wider);
+      return f.name === "list"
+        ? field("list", { kind: "list", element: field("element", wider) })
+        : f;
+    }),
+  );
+  const result = conform(batch, target);
+  checkLayout(result);
+  expect(rowsOf(result)[1]?.["struct"]).toEqual({ z: null, y: null, x: 1 });
+  expect(rowsOf(result)[3]?.["list"]).toEqual([
+    { z: null, y: null, x: 0 },
+    { z: null, y: null, x: 1 },
+    null,
+  ]);
+});
+
+test("conform promotes values: int to long, float to double, decimal precision", () => {
+  const batch = makeBatch(50);
+  const promoted: Record<string, Type> = {
+    int: { kind: "long" },
+    float: { kind: "double" },
+    decimal: { kind: "decimal", precision: 30, scale: 2 },
+  };
+  const target = tableFields(FIELDS.map((f) => ({ ...f, type: promoted[f.name] ?? f.type })));
+  const result = conform(batch, target);
+  checkLayout(result);
+  const before = rowsOf(batch);
+  rowsOf(result).forEach((row, index) => {
+    const was = before[index]?.["int"];
+    expect(row["int"]).toEqual((typeof was === "number" ? BigInt(was) : null) as never);
+    expect(row["float"]).toEqual(before[index]?.["float"] as never);
+    expect(row["decimal"]).toEqual(before[index]?.["decimal"] as never);
+  });
+});
+
+test("conform refuses a required column with nulls, a foreign column and a foreign type by name", () => {
+  const batch = makeBatch(20);
+  const target = tableFields(FIELDS);
+  const changed = (name: string, change: Partial<Field>): Field[] =>
+    target.map((f) => (f.name === name ? { ...f, ...change } : f));
+  expect(() => conform(batch, changed("int", { required: true }))).toThrow('"int" is required');
+  expect(() => conform(batch, target.slice(1))).toThrow('no column "boolean"');
+  expect(() => conform(batch, changed("string", { type: { kind: "long" } }))).toThrow(
+    '"string" is long in the table, but string in the data',
+  );
+  expect(() => conform(batch, changed("struct", { type: text }))).toThrow('"struct"');
+});
+
+test("a required member is only missed where its struct is present", () => {
+  const strict: Type = { kind: "struct", fields: [field("x", { kind: "int" }, true)] };
+  const fields = [field("s", { kind: "struct", fields: [field("x", { kind: "int" })] })];
+  const decode = (documents: string[]): ColumnBatch => {
+    const segment = createDecoder({ ...DECODER_DEFAULTS, fields, metadataColumns: [] }).builder();
+    segment.decode(recordBatch(documents));
+    return segment.seal();
+  };
+  const target = [field("s", strict)];
+  expect(rowsOf(conform(decode(['{"s":null}', '{"s":{"x":1}}']), target))).toEqual([
+    { s: null },
+    { s: { x: 1 } },
+  ]);
+  expect(() => conform(decode(['{"s":{}}']), target)).toThrow('"s.x" is required');
+});
+
+test("Arrow schemas carry types, nullability and field ids at every level", () => {
+  const target = tableFields(FIELDS);
+  const schema = toArrowSchema(target);
+  expect(schema.fields.map((f) => `${f.type}`)).toMatchInlineSnapshot(`
+    [
+      "Bool",
+      "Int32",
+      "Int64",
+      "Float32",
+      "Float64",
+      "Decimal[20e+2]",
+      "Date32<DAY>",
+      "Time64<MICROSECOND>",
+      "Timestamp<MICROSECOND>",
+      "Timestamp<MICROSECOND, UTC>",
+      "Timestamp<NANOSECOND>",
+      "Timestamp<NANOSECOND, UTC>",
+      "Utf8",
+      "FixedSizeBinary[16]",
+      "FixedSizeBinary[3]",
+      "Binary",
+      "Struct<{x:Int32, y:Utf8}>",
+      "List<Struct<{x:Int32, y:Utf8}>>",
+      "Map<{key:Utf8, value:List<Int64>}>",
+    ]
+  `);
+  const ids: string[] = [];
+  const walk = (f: {
+    metadata: Map<string, string>;
+    type: { children?: readonly never[] };
+  }): void => {
+    ids.push(f.metadata.get("PARQUET:field_id") ?? "none");
+    for (const child of f.type.children ?? []) walk(child);
+  };
+  for (const f of schema.fields) walk(f as never);
+  // Only the map's inner entries struct is no field of Iceberg's.
+  expect(ids.filter((id) => id === "none").length).toBe(1);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test("Arrow batches share the columns' memory, and read back the same from a stream", () => {
+  const batch = conform(makeBatch(40), tableFields(FIELDS));
+  const arrow = toArrowBatch(batch);
+  expect(arrow).toBeInstanceOf(RecordBatch);
+  const longs = arrow.getChild("long") as Vector;
+  const own = batch.columns.find((column) => column.field.name === "long")?.data;
+  const [data] = longs.data;
+  expect(data?.values.buffer).toBe(own?.buffer);
+  const back = tableFromIPC(toArrowStream(batch.fields, [batch, batch]));
+  expect(back.numRows).toBe(80);
+  const plain = (value: unknown): string =>
+    JSON.stringify(value, (_key, v) => (typeof v === "bigint" ? `${v}` : (v as unknown)));
+  const rows = rowsOf(batch);
+  for (const name of ["boolean", "int", "long", "float", "double", "string"]) {
+    const read = Array.from({ length: 40 }, (_, row) => back.getChild(name)?.get(row) as unknown);
+    expect(plain(read)).toBe(plain(rows.map((row) => row[name])));
+  }
+  const lists = back.getChild("list")?.get(3) as Vector;
+  expect(plain(lists.toArray())).toBe('[{"x":0,"y":null},{"x":1,"y":null},null]');
+});
