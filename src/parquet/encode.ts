@@ -24,6 +24,9 @@ export type BatchSource = Iterable<BatchData> | AsyncIterable<BatchData>;
 /** Values that the writer takes at a time: a tenth faster than its default of 1,024. */
 const WRITE_BATCH_ROWS = 8192;
 
+/** Encoded bytes at which a row group ends before it has its rows: bounds WASM memory for wide rows. */
+const ROW_GROUP_BYTES_MAX = 16 * 1024 * 1024;
+
 /** The only level of each codec that has levels: `parquet-wasm` takes no other. */
 export const CODEC_LEVEL: Readonly<Partial<Record<ParquetCodec, number>>> = {
   gzip: 6,
@@ -99,6 +102,7 @@ function writerProperties(
   let builder = new WriterPropertiesBuilder()
     .setCompression(compressionOf(codec))
     .setMaxRowGroupSize(options.rowGroupRows)
+    .setMaxRowGroupBytes(ROW_GROUP_BYTES_MAX)
     .setWriteBatchSize(WRITE_BATCH_ROWS)
     .setKeyValueMetadata(new Map(Object.entries(options.metadata)));
   for (const name of columnsWithoutDictionary(fields, sample)) {

@@ -40,7 +40,8 @@ class WorkerEncoder implements ParquetEncoder {
   constructor(parts: WorkerEncoderParts) {
     this.#clock = parts.clock;
     this.#memoryBytesMax = parts.memoryBytesMax ?? MEMORY_BYTES_MAX;
-    this.#startWorker = parts.startWorker ?? ((): Worker => new Worker(workerUrl()));
+    this.#startWorker =
+      parts.startWorker ?? ((): Worker => new Worker(workerUrl(), { smol: true }));
     this.#worker = new EncodingWorker(this.#startWorker());
   }
 

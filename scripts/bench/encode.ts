@@ -1,0 +1,143 @@
+/**
+ * Parquet encoding alone: decoded 270-byte events with 10 fields -> a file, in the Worker. Prints
+ * microseconds per row by codec, wall clock and CPU of the whole process; how long the event loop
+ * was blocked by a job; and the memory after 20 files of 30,000 rows and after one big file.
+ *
+ * `bun scripts/bench/encode.ts [rows]`, default 100,000; best and median of 7 rounds.
+ */
+import { systemClock } from "#base/clock.ts";
+import { seededRandom } from "#base/random.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import type { Field } from "#columns/schema.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import { DECODER_DEFAULTS } from "#decode/options.ts";
+import type { EncodeOptions, ParquetCodec, ParquetEncoder } from "#parquet/encoder.ts";
+import { createWorkerEncoder } from "#parquet/pool.ts";
+import { recordBatch } from "../../test/support/records.ts";
+
+const TYPES = ["view", "click", "purchase", "add_to_cart", "search", "login", "logout", "signup"];
+const COUNTRIES = ["US", "DE", "FR", "JP", "BR", "IN", "CN", "GB"];
+const SYSTEMS = ["ios", "android", "windows", "macos", "linux"];
+const RECORDS_PER_BATCH = 1000;
+const ROUNDS = 7;
+const MB = 1e6;
+
+function segment(rows: number): ColumnBatch {
+  const random = seededRandom(1);
+  const below = (bound: number): number => Math.floor(random.unit() * bound);
+  const event = (i: number): string =>
+    JSON.stringify({
+      event_id: random.uuid(),
+      user_id: below(1e6),
+      event_type: TYPES[below(TYPES.length)],
+      ts: 1_760_000_000_000 + 3 * i + below(3),
+      url: `https://shop.example.com/p/${below(1e5)}?ref=${below(97)}`,
+      amount: below(1e5) / 100,
+      country: COUNTRIES[below(COUNTRIES.length)],
+      device: { os: SYSTEMS[below(5)], version: `${below(17)}.${below(9)}` },
+      tags: [`a${below(5)}`, `b${below(7)}`],
+      ...(i % 3 === 0 ? { note: `hello world ${i}` } : {}),
+    });
+  const batches = Array.from({ length: rows / RECORDS_PER_BATCH }, (_, index) => {
+    const base = index * RECORDS_PER_BATCH;
+    const values = Array.from({ length: RECORDS_PER_BATCH }, (_each, i) => event(base + i));
+    return recordBatch(values, { baseOffset: BigInt(base) });
+  });
+  const decoder = createDecoder(DECODER_DEFAULTS);
+  decoder.sample(batches.slice(0, 2));
+  const builder = decoder.builder();
+  for (const batch of batches) builder.decode(batch);
+  return builder.seal();
+}
+
+/** The fields with ids, as `writer/` resolves them before anything is encoded. */
+function numbered(fields: readonly Field[], next: { id: number }): Field[] {
+  return fields.map((field): Field => {
+    const id = next.id++;
+    const { type } = field;
+    if (type.kind === "struct") {
+      return { ...field, id, type: { ...type, fields: numbered(type.fields, next) } };
+    }
+    if (type.kind !== "list") return { ...field, id };
+    const [element = type.element] = numbered([type.element], next);
+    return { ...field, id, type: { ...type, element } };
+  });
+}
+
+/** Runs `work` and answers the longest time in which the event loop had no turn, in ms. */
+async function longestGap(work: Promise<unknown>): Promise<number> {
+  let longest = 0;
+  let running = true;
+  void work.finally(() => {
+    running = false;
+  });
+  for (let last = systemClock.monotonicMs(); running; ) {
+    await systemClock.turn();
+    const now = systemClock.monotonicMs();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }
+  return longest;
+}
+
+function options(codec: ParquetCodec): EncodeOptions {
+  return { codec, level: null, rowGroupRows: 122_880, metadata: {} };
+}
+
+async function speed(encoder: ParquetEncoder, fields: readonly Field[], batch: ColumnBatch) {
+  for (const codec of ["snappy", "zstd", "none"] as const) {
+    const wall: number[] = [];
+    const cpu: number[] = [];
+    let bytes = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = process.cpuUsage();
+      const start = systemClock.monotonicMs();
+      bytes = (await encoder.encode(fields, [batch], options(codec))).bytes;
+      wall.push(((systemClock.monotonicMs() - start) * 1000) / batch.rowCount);
+      const used = process.cpuUsage(before);
+      cpu.push((used.user + used.system) / batch.rowCount);
+    }
+    const show = (values: number[]): string => {
+      const sorted = values.toSorted((a, b) => a - b);
+      return `best ${sorted[0]?.toFixed(2)} median ${sorted[ROUNDS >> 1]?.toFixed(2)}`;
+    };
+    const size = (bytes / batch.rowCount).toFixed(1);
+    console.log(`${codec}: us/row wall ${show(wall)}, CPU ${show(cpu)}; ${size} bytes/row`);
+  }
+}
+
+const resident = (): string => `${(process.memoryUsage.rss() / MB).toFixed(0)} MB resident`;
+
+const rows = Number(process.argv[2] ?? 100_000);
+const batch = segment(rows);
+const fields = numbered(batch.fields, { id: 1 });
+console.log(`${rows} rows, ${(batch.byteCount / MB).toFixed(0)} MB of columns, ${resident()}`);
+const started = systemClock.monotonicMs();
+const encoder = createWorkerEncoder({ clock: systemClock });
+const first = await encoder.encode(fields, [], options("snappy"));
+const startMs = (systemClock.monotonicMs() - started).toFixed(0);
+console.log(
+  `Worker ready and first (empty, ${first.bytes} bytes) file: ${startMs} ms, ${resident()}`,
+);
+await speed(encoder, fields, batch);
+const gaps: number[] = [];
+for (let round = 0; round < ROUNDS; round++) {
+  gaps.push(await longestGap(encoder.encode(fields, [batch], options("snappy"))));
+}
+console.log(
+  `longest block of the event loop per job, ms: ${gaps.map((g) => g.toFixed(1)).join(" ")}`,
+);
+Bun.gc(true);
+console.log(`before the memory test: ${resident()}`);
+const part = segment(30_000);
+for (let file = 0; file < 20; file++) await encoder.encode(fields, [part], options("snappy"));
+console.log(`after 20 files of 30,000 rows: ${resident()}`);
+await encoder.encode(fields, Array(20).fill(part), { ...options("snappy"), rowGroupRows: 30_000 });
+console.log(`after one file of 20 row groups of 30,000: ${resident()}`);
+await encoder.encode(fields, Array(20).fill(part), { ...options("snappy"), rowGroupRows: 600_000 });
+console.log(`after one file of one row group of 600,000: ${resident()}`);
+await encoder.encode(fields, [], options("snappy"));
+Bun.gc(true);
+await systemClock.sleep(500);
+console.log(`half a second later: ${resident()}`);
+await encoder.close();

@@ -1,0 +1,131 @@
+/**
+ * Files of every type, read by pyarrow and DuckDB: values, types, field ids, metadata; and the
+ * encoder inside a compiled executable.
+ */
+import { beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { childFields, type Field } from "#columns/schema.ts";
+import { encodeParquet } from "#parquet/encode.ts";
+import type { EncodedFile, ParquetCodec } from "#parquet/encoder.ts";
+import { readersPython } from "../../scripts/services/cache.ts";
+import { run, temporaryFolder } from "../../scripts/services/process.ts";
+import { batchOf, canonical, everyTypeRows } from "../unit/parquet/rows.ts";
+
+interface Answer {
+  readonly pyarrow: Readonly<Record<string, unknown[]>>;
+  readonly duckdb: Readonly<Record<string, unknown[]>>;
+  readonly arrow_types: Readonly<Record<string, string>>;
+  readonly logical: Readonly<Record<string, string>>;
+  readonly duckdb_types: Readonly<Record<string, string>>;
+  readonly leaves: readonly { path: string; size: string; values: string; nulls: string }[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly row_groups: readonly number[];
+  readonly created_by: string;
+  readonly field_ids: readonly (readonly [string, number | null])[];
+}
+
+const METADATA = { "kafka-iceberg.topic": "orders", "iceberg.schema": '{"type":"struct"}' };
+const CODECS: readonly ParquetCodec[] = ["none", "snappy", "gzip", "lz4", "zstd", "brotli"];
+
+const { fields, rows } = everyTypeRows();
+let folder = "";
+
+beforeAll(async () => {
+  folder = await temporaryFolder("parquet");
+}, 600_000);
+
+async function encode(codec: ParquetCodec): Promise<EncodedFile> {
+  const options = { codec, level: null, rowGroupRows: 5, metadata: METADATA };
+  return encodeParquet(fields, [batchOf(fields, rows)], options);
+}
+
+async function read(file: EncodedFile, name: string): Promise<Answer> {
+  const path = join(folder, `${name}.parquet`);
+  await Bun.write(path, Buffer.concat(file.chunks));
+  const script = join(import.meta.dir, "..", "support", "read_parquet.py");
+  const stdin = JSON.stringify({ file: path });
+  return JSON.parse(await run([await readersPython(), script], { stdin })) as Answer;
+}
+
+/** Values by column name, in the form that the readers' script answers. */
+function expected(): Record<string, unknown[]> {
+  return Object.fromEntries(
+    fields.map((each, index) => [each.name, rows.map((row) => canonical(each.type, row[index]))]),
+  );
+}
+
+/** DuckDB's answer with uuids as plain hex digits. */
+function withoutDashes(values: readonly unknown[] | undefined): unknown {
+  const uuid = /"([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})"/g;
+  return JSON.parse(JSON.stringify(values).replaceAll(uuid, '"$1$2$3$4$5"'));
+}
+
+function allFields(list: readonly Field[]): Field[] {
+  return list.flatMap((each) => [each, ...allFields(childFields(each.type))]);
+}
+
+for (const codec of CODECS) {
+  test(`pyarrow reads every value of every type back from a ${codec} file`, async () => {
+    const answer = await read(await encode(codec), codec);
+    expect(answer.pyarrow).toEqual(expected());
+    expect(answer.row_groups).toEqual([5, 3]);
+    expect(answer.metadata).toEqual(METADATA);
+    expect(answer.created_by).toStartWith("parquet-rs");
+  }, 120_000);
+}
+
+test("DuckDB reads every value of every type back", async () => {
+  const answer = await read(await encode("zstd"), "duckdb");
+  for (const [name, values] of Object.entries(expected())) {
+    const micros = (nanos: unknown): unknown =>
+      nanos === null ? null : String(BigInt(String(nanos)) / 1000n);
+    // DuckDB has no nanoseconds in a timestamp with time zone.
+    const wanted = name === "timestamptz_ns" ? values.map(micros) : values;
+    expect([name, withoutDashes(answer.duckdb[name])]).toEqual([name, wanted]);
+  }
+  expect(answer.duckdb_types).toMatchObject({
+    uuid: "UUID",
+    timestamptz: "TIMESTAMP WITH TIME ZONE",
+    timestamp: "TIMESTAMP",
+    decimal_38: "DECIMAL(38,4)",
+    map: "MAP(VARCHAR, DECIMAL(20,0))",
+  });
+}, 120_000);
+
+test("both readers see the field ids of every level and the logical types", async () => {
+  const answer = await read(await encode("snappy"), "schema");
+  const ids = answer.field_ids.filter(([, id]) => id !== null);
+  expect(ids).toEqual(allFields(fields).map((each) => [each.name, each.id]));
+  expect(answer.logical).toMatchObject({
+    uuid: "UUID",
+    "list_of_struct.list.element.u": "UUID",
+    "map.key_value.key": "String",
+    date: "Date",
+    time: "Time(isAdjustedToUTC=false, timeUnit=microseconds)",
+    decimal_9: "Decimal(precision=9, scale=4)",
+  });
+  expect(answer.logical["timestamptz"]).toContain("isAdjustedToUTC=true, timeUnit=microseconds");
+  expect(answer.logical["timestamp"]).toContain("isAdjustedToUTC=false, timeUnit=microseconds");
+  expect(answer.logical["timestamp_ns"]).toContain("isAdjustedToUTC=false, timeUnit=nanoseconds");
+  expect(answer.arrow_types["uuid"]).toBe("extension<arrow.uuid>");
+}, 120_000);
+
+test("sizes, value counts and null counts are those that pyarrow finds in the footer", async () => {
+  const file = await encode("snappy");
+  const { leaves } = await read(file, "metrics");
+  const ours = file.metrics.map((metric) => ({
+    size: String(metric.sizeBytes),
+    values: String(metric.valueCount),
+    nulls: String(metric.nullCount),
+  }));
+  expect(ours).toEqual(leaves.map(({ size, values, nulls }) => ({ size, values, nulls })));
+}, 120_000);
+
+test("the Worker and the WASM file work in a single executable, in an empty folder", async () => {
+  const app = join(folder, "app");
+  const flags = ["--compile", "--no-compile-autoload-bunfig", "--no-compile-autoload-dotenv"];
+  const entries = ["test/support/parquetApp.ts", "src/parquet/worker.ts"];
+  await run([process.execPath, "build", ...flags, "--root=src", ...entries, "--outfile", app]);
+  const answer = await run([app], { cwd: folder });
+  expect(JSON.parse(answer)).toEqual({ rows: 10, groups: 2 });
+}, 120_000);
