@@ -12,7 +12,7 @@ import { failpoint } from "#base/failpoint.ts";
 import type { Storage } from "#storage/storage.ts";
 import { appendSummary } from "./appendSummary.ts";
 import type { DataFile, ManifestFile } from "./manifest.ts";
-import { type EncodedManifest, writeManifest } from "./manifestFile.ts";
+import { createManifestWriter, type EncodedManifest } from "./manifestFile.ts";
 import { assignRowIds, writeManifestList } from "./manifestList.ts";
 import { chooseMerges, mergeGroup } from "./manifestMerge.ts";
 import type { Snapshot, SnapshotId, TableMetadata, TableUpdate } from "./metadata.ts";
@@ -141,6 +141,14 @@ export function metadataFolder(metadata: TableMetadata): string {
   return folder.replace(/\/+$/, "");
 }
 
+/** Everything but the file is inherited. */
+const NEW_ENTRY = {
+  status: "added",
+  snapshotId: null,
+  sequenceNumber: null,
+  fileSequenceNumber: null,
+} as const;
+
 /** One manifest per partition spec of the files. */
 async function encodeNewFiles(request: PrepareAppend): Promise<NewManifest[]> {
   const { metadata, files, nameSuffix } = request;
@@ -152,19 +160,10 @@ async function encodeNewFiles(request: PrepareAppend): Promise<NewManifest[]> {
         members.every((file) => file.content === "data"),
         "an append adds data files only",
       );
-      const encoded = await writeManifest({
-        metadata,
-        spec,
-        types: partitionTypes(metadata, spec),
-        content: "data",
-        entries: members.map((file) => ({
-          status: "added",
-          snapshotId: null,
-          sequenceNumber: null,
-          fileSequenceNumber: null,
-          file,
-        })),
-      });
+      const types = partitionTypes(metadata, spec);
+      const writer = createManifestWriter({ metadata, spec, types, content: "data" });
+      for (const file of members) await writer.add({ ...NEW_ENTRY, file });
+      const encoded = await writer.finish();
       return { location: manifestLocation(metadata, nameSuffix, index), encoded };
     }),
   );

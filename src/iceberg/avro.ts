@@ -35,13 +35,6 @@ export function fieldOf(record: AvroRecord, id: number): AvroValue {
   return record[`f${id}`] ?? null;
 }
 
-/** A container file's content. */
-export interface AvroFile {
-  /** The header's key-value metadata as text, without `avro.*`. */
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly records: readonly AvroRecord[];
-}
-
 const MAGIC = Buffer.from("Obj\u0001", "latin1");
 const SYNC_BYTES = 16;
 /** Records of one block, before compression; also the work between two turns of the event loop. */
@@ -75,44 +68,73 @@ const lengthType = Type.forSchema("long");
 
 const deflate = promisify<Uint8Array, Buffer>(deflateRaw);
 
+/** Writes one container file; blocks are deflated as they fill. */
+export interface AvroWriter {
+  add(record: AvroRecord): Promise<void>;
+  /** Adds a record whose last field is already encoded, by the same layout: {@link SplitRecord}. */
+  addSplit(record: Pick<SplitRecord, "head" | "tail">): Promise<void>;
+  /** The whole file. */
+  finish(): Promise<Uint8Array>;
+}
+
+/** A record in two parts: the fields but for the last, and the last one as it is encoded. */
+export interface SplitRecord {
+  readonly head: AvroRecord;
+  readonly tail: Buffer;
+  decodeTail(): AvroRecord;
+}
+
 /**
- * Writes a container file, deflated.
+ * Starts a container file.
  * @param schema with `field-id` on every field of every record
  * @param metadata further header entries
  */
-export async function writeAvro(
+export function createAvroWriter(
   schema: Json,
   metadata: Readonly<Record<string, string>>,
-  records: Iterable<AvroRecord>,
-): Promise<Uint8Array> {
-  const type = typeById(schema);
-  const blocks: { count: number; bytes: Uint8Array }[] = [];
+): AvroWriter {
+  const layout = layoutOf(schema);
+  const type = typeOf(layout);
+  const headType = typeOf(headLayout(layout));
+  const blocks: AvroBlock[] = [];
+  // Equal content gives equal files: the sync marker is a digest, not random.
+  const digest = createHash("sha256").update(writeJson(metadata));
   let pending: Buffer[] = [];
+  let pendingCount = 0;
   let pendingBytes = 0;
   const flush = async (): Promise<void> => {
-    blocks.push({ count: pending.length, bytes: await deflate(Buffer.concat(pending)) });
+    const block = Buffer.concat(pending);
+    const count = pendingCount;
     pending = [];
+    pendingCount = 0;
     pendingBytes = 0;
+    const bytes = await deflate(block);
+    digest.update(bytes);
+    blocks.push({ count, bytes });
   };
-  for (const record of records) {
-    const bytes = type.toBuffer(record);
-    pending.push(bytes);
-    pendingBytes += bytes.length;
+  const append = async (...parts: Buffer[]): Promise<void> => {
+    pending.push(...parts);
+    pendingCount++;
+    for (const part of parts) pendingBytes += part.length;
     if (pendingBytes >= BLOCK_BYTES_TARGET) await flush();
-  }
-  if (pending.length > 0) await flush();
-  const meta = { ...metadata, "avro.schema": writeJson(schema), "avro.codec": "deflate" };
-  return assemble(meta, blocks);
+  };
+  return {
+    add: (record) => append(type.toBuffer(record)),
+    addSplit: ({ head, tail }) => append(headType.toBuffer(head), tail),
+    finish: async () => {
+      if (pendingCount > 0) await flush();
+      const codec = { "avro.schema": writeJson(schema), "avro.codec": "deflate" };
+      const sync = digest.digest().subarray(0, SYNC_BYTES);
+      return assemble({ ...metadata, ...codec }, sync, blocks);
+    },
+  };
 }
 
-/** The sync marker is a digest of the content, so that equal content is equal bytes. */
 function assemble(
   metadata: Readonly<Record<string, string>>,
-  blocks: readonly { count: number; bytes: Uint8Array }[],
+  sync: Buffer,
+  blocks: readonly AvroBlock[],
 ): Uint8Array {
-  const digest = createHash("sha256").update(writeJson(metadata));
-  for (const block of blocks) digest.update(block.bytes);
-  const sync = digest.digest().subarray(0, SYNC_BYTES);
   const meta = Object.fromEntries(
     Object.entries(metadata).map(([key, text]) => [key, Buffer.from(text)]),
   );
@@ -124,46 +146,120 @@ function assemble(
 }
 
 /** Reads a container file. Throws `storage_corrupt` when it is none or is damaged. */
-export async function readAvro(content: Uint8Array): Promise<AvroFile> {
-  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-  const header = decode<{ meta: Record<string, Buffer>; sync: Buffer }>(headerType, bytes, 0);
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt("it has no Avro header");
-  const metadata: Record<string, string> = {};
-  for (const [key, value] of Object.entries(header.value.meta)) metadata[key] = value.toString();
-  const type = typeById(parseSchema(metadata["avro.schema"]));
-  const codec = metadata["avro.codec"] ?? "null";
+export async function readAvro(content: Uint8Array): Promise<AvroRecord[]> {
+  const file = openAvro(content);
+  const type = typeOf(file.layout);
   const records: AvroRecord[] = [];
-  for (let at = header.offset; at < bytes.length; ) {
+  for await (const { count, bytes } of blocksOf(file)) {
+    let at = 0;
+    for (let index = 0; index < count; index++) {
+      const record = decode<AvroRecord>(type, bytes, at);
+      records.push(record.value);
+      at = record.offset;
+    }
+    if (at !== bytes.length) throw corrupt("a block is longer than its records");
+  }
+  return records;
+}
+
+/**
+ * Reads a file's records in two parts, block by block, so that they can be written again without
+ * decoding their last field. Null when that field is laid out otherwise than in `schema`.
+ * @param wanted ids of fields inside the last field that are decoded as well, into the head
+ */
+export function readSplit(
+  content: Uint8Array,
+  schema: Json,
+  wanted: readonly number[],
+): AsyncGenerator<readonly SplitRecord[]> | null {
+  const file = openAvro(content);
+  const tail = tailLayout(file.layout);
+  if (writeJson(tail) !== writeJson(tailLayout(layoutOf(schema)))) return null;
+  return splitBlocks(file, tail, wanted);
+}
+
+async function* splitBlocks(
+  file: OpenFile,
+  last: LayoutField,
+  wanted: readonly number[],
+): AsyncGenerator<readonly SplitRecord[]> {
+  const headType = typeOf(headLayout(file.layout));
+  const tailType = typeOf(last.type);
+  const names = new Set(wanted.map((id) => `f${id}`));
+  const picked = typeOf({
+    ...last.type,
+    fields: last.type.fields.filter((f) => names.has(f.name)),
+  });
+  const resolver = picked.createResolver(tailType);
+  for await (const { count, bytes } of blocksOf(file)) {
+    const records: SplitRecord[] = [];
+    let at = 0;
+    for (let index = 0; index < count; index++) {
+      const head = decode<AvroRecord>(headType, bytes, at);
+      const { value, offset } = decode<AvroRecord>(picked, bytes, head.offset, resolver);
+      const tail = bytes.subarray(head.offset, offset);
+      records.push({
+        head: { ...head.value, ...value },
+        tail,
+        decodeTail: () => decode<AvroRecord>(tailType, tail, 0).value,
+      });
+      at = offset;
+    }
+    if (at !== bytes.length) throw corrupt("a block is longer than its records");
+    yield records;
+  }
+}
+
+interface AvroBlock {
+  readonly count: number;
+  readonly bytes: Buffer;
+}
+
+/** A file whose header is read. */
+interface OpenFile {
+  readonly bytes: Buffer;
+  readonly layout: Layout;
+  readonly codec: string;
+  readonly sync: Buffer;
+  /** Where the first block begins. */
+  readonly start: number;
+}
+
+function openAvro(content: Uint8Array): OpenFile {
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt("it has no Avro header");
+  const header = decode<{ meta: Record<string, Buffer>; sync: Buffer }>(headerType, bytes, 0);
+  const { meta, sync } = header.value;
+  const codec = meta["avro.codec"]?.toString() ?? "null";
+  const layout = layoutOf(parseSchema(meta["avro.schema"]?.toString()));
+  return { bytes, layout, codec, sync, start: header.offset };
+}
+
+async function* blocksOf(file: OpenFile): AsyncGenerator<AvroBlock> {
+  const { bytes, sync } = file;
+  for (let at = file.start; at < bytes.length; ) {
     const count = decode<number>(lengthType, bytes, at);
     const length = decode<number>(lengthType, bytes, count.offset);
     const end = length.offset + length.value;
-    if (length.value < 0 || !bytes.subarray(end, end + SYNC_BYTES).equals(header.value.sync)) {
+    if (length.value < 0 || !bytes.subarray(end, end + SYNC_BYTES).equals(sync)) {
       throw corrupt("a block does not end with its sync marker");
     }
-    const block = await decompress(codec, bytes.subarray(length.offset, end));
-    decodeBlock(type, block, count.value, records);
+    const block = await decompress(file.codec, bytes.subarray(length.offset, end));
+    yield { count: count.value, bytes: block };
     at = end + SYNC_BYTES;
   }
-  delete metadata["avro.schema"];
-  delete metadata["avro.codec"];
-  return { metadata, records };
-}
-
-function decodeBlock(type: Type, block: Buffer, count: number, into: AvroRecord[]): void {
-  let at = 0;
-  for (let index = 0; index < count; index++) {
-    const record = decode<AvroRecord>(type, block, at);
-    into.push(record.value);
-    at = record.offset;
-  }
-  if (at !== block.length) throw corrupt("a block is longer than its records");
 }
 
 /** Decodes one value; avsc answers offset -1 when bytes are missing, and throws on bad ones. */
-function decode<T>(type: Type, bytes: Buffer, at: number): { value: T; offset: number } {
+function decode<T>(
+  type: Type,
+  bytes: Buffer,
+  at: number,
+  resolver?: ReturnType<Type["createResolver"]>,
+): { value: T; offset: number } {
   let decoded: { value: unknown; offset: number };
   try {
-    decoded = type.decode(bytes, at);
+    decoded = type.decode(bytes, at, resolver);
   } catch (error) {
     throw corrupt("a value cannot be decoded", error);
   }
@@ -200,26 +296,60 @@ function parseSchema(text: string | undefined): Json {
   }
 }
 
-const typesBySchema = new Map<string, Type>();
+/** A record schema after renaming: the only kind of schema that files of Iceberg have. */
+interface Layout {
+  readonly type: "record";
+  readonly name: string;
+  readonly fields: readonly LayoutField[];
+}
+
+interface LayoutField {
+  readonly name: string;
+  /** A layout where the field is a record. */
+  readonly type: Layout;
+}
+
+function layoutOf(schema: Json): Layout {
+  return new Renamer().rename(schema) as unknown as Layout;
+}
+
+function headLayout(layout: Layout): Layout {
+  return { ...layout, fields: layout.fields.slice(0, -1) };
+}
+
+function tailLayout(layout: Layout): LayoutField {
+  const last = layout.fields.at(-1);
+  if (last?.type.type !== "record") throw corrupt("its last field is no record");
+  return last;
+}
+
+const typesByLayout = new Map<string, Type>();
 const TYPES_KEPT_MAX = 64;
 
-/** The avsc type of a schema; the last few are kept, because compiling costs a millisecond. */
-function typeById(schema: Json): Type {
-  const key = writeJson(schema);
-  const known = typesBySchema.get(key);
+/** The avsc type of a layout; the last few are kept, because compiling costs a millisecond. */
+function typeOf(layout: Layout): Type {
+  const key = writeJson(layout);
+  const known = typesByLayout.get(key);
   if (known !== undefined) return known;
-  const renamed = new Renamer().rename(schema);
-  const type = Type.forSchema(renamed as string, {
-    registry: { long: bigLong },
-    wrapUnions: "never",
-    omitRecordMethods: true,
-  });
-  const oldest = typesBySchema.keys().next();
-  if (typesBySchema.size >= TYPES_KEPT_MAX && oldest.done !== true) {
-    typesBySchema.delete(oldest.value);
+  const type = compile(layout);
+  const oldest = typesByLayout.keys().next();
+  if (typesByLayout.size >= TYPES_KEPT_MAX && oldest.done !== true) {
+    typesByLayout.delete(oldest.value);
   }
-  typesBySchema.set(key, type);
+  typesByLayout.set(key, type);
   return type;
+}
+
+function compile(layout: Layout): Type {
+  try {
+    return Type.forSchema(layout as never, {
+      registry: { long: bigLong },
+      wrapUnions: "never",
+      omitRecordMethods: true,
+    });
+  } catch (error) {
+    throw corrupt("its schema is not valid", error);
+  }
 }
 
 /** Rewrites a schema: fields named by id, named types unique and spelled out, no logical types. */

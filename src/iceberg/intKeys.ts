@@ -45,11 +45,13 @@ function timeUnits(type: PrimitiveType, column: Column, hours: number): Float64A
   const divisor = (nanos ? 439_453_125 : 3_515_625) * hours;
   const scale = 2 ** (32 - shift);
   const words = wordsOf(column, 2);
-  return eachRow(column, (row) => {
+  const keys = new Float64Array(column.length);
+  for (let row = 0; row < keys.length; row++) {
     const low = words[2 * row] ?? 0;
     const high = words[2 * row + 1] ?? 0;
-    return Math.floor((high * scale + (low >>> shift)) / divisor);
-  });
+    keys[row] = Math.floor((high * scale + (low >>> shift)) / divisor);
+  }
+  return keys;
 }
 
 /** The hash of a row's value (Iceberg spec, "Appendix B"). */

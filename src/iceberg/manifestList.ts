@@ -3,7 +3,7 @@
  * and partition summaries (Iceberg spec, "Manifest Lists", "First Row ID Assignment").
  */
 import { fail } from "#base/errors.ts";
-import { type AvroRecord, type AvroValue, fieldOf, readAvro, writeAvro } from "./avro.ts";
+import { type AvroRecord, type AvroValue, createAvroWriter, fieldOf, readAvro } from "./avro.ts";
 import { manifestListSchema } from "./avroSchemas.ts";
 import type { ManifestFile, PartitionSummary } from "./manifest.ts";
 import type { SnapshotId } from "./metadata.ts";
@@ -20,18 +20,16 @@ export interface WriteManifestList {
 }
 
 /** Writes a manifest list. Row ids must have been assigned ({@link assignRowIds}). */
-export function writeManifestList(request: WriteManifestList): Promise<Uint8Array> {
-  return writeAvro(
-    manifestListSchema(request.formatVersion),
-    {
-      "snapshot-id": String(request.snapshotId),
-      "parent-snapshot-id": String(request.parentSnapshotId),
-      "sequence-number": String(request.sequenceNumber),
-      ...(request.firstRowId === null ? {} : { "first-row-id": String(request.firstRowId) }),
-      "format-version": String(request.formatVersion),
-    },
-    request.manifests.values().map(manifestToAvro),
-  );
+export async function writeManifestList(request: WriteManifestList): Promise<Uint8Array> {
+  const writer = createAvroWriter(manifestListSchema(request.formatVersion), {
+    "snapshot-id": String(request.snapshotId),
+    "parent-snapshot-id": String(request.parentSnapshotId),
+    "sequence-number": String(request.sequenceNumber),
+    ...(request.firstRowId === null ? {} : { "first-row-id": String(request.firstRowId) }),
+    "format-version": String(request.formatVersion),
+  });
+  for (const manifest of request.manifests) await writer.add(manifestToAvro(manifest));
+  return writer.finish();
 }
 
 /**
@@ -59,8 +57,7 @@ export function assignRowIds(
  * carry no counts (v1 before Iceberg 0.9).
  */
 export async function readManifestList(bytes: Uint8Array): Promise<ManifestFile[]> {
-  const { records } = await readAvro(bytes);
-  return records.map(manifestFromAvro);
+  return (await readAvro(bytes)).map(manifestFromAvro);
 }
 
 function manifestToAvro(manifest: ManifestFile): AvroRecord {

@@ -2,17 +2,16 @@
  * Merging of small manifests, so that neither the manifest list nor the cost of a commit grows with
  * the table (Iceberg's `commit.manifest*` properties).
  *
- * Merging is geometric: a manifest joins only when it is no bigger than all smaller ones together,
- * so whenever an entry is rewritten its manifest at least doubles. An entry is rewritten at most
- * log2(target / smallest) times in its life, and a table of n commits costs O(log n) each.
+ * Merging is geometric: a manifest joins only when it has no more files than all smaller ones
+ * together, so whenever an entry is rewritten its manifest at least doubles. An entry is rewritten
+ * at most log2(files of a full manifest) times in its life, whatever the size of the table.
  */
 import { LIMITS } from "#base/limits.ts";
 import type { Storage } from "#storage/storage.ts";
-import type { ManifestEntry, ManifestFile } from "./manifest.ts";
-import { type EncodedManifest, writeManifest } from "./manifestFile.ts";
+import type { ManifestFile } from "./manifest.ts";
+import { createManifestWriter, type EncodedManifest } from "./manifestFile.ts";
 import type { TableMetadata } from "./metadata.ts";
 import { partitionTypes, specById } from "./partitionType.ts";
-import { entriesOf } from "./scan.ts";
 
 /** Manifests read at the same time. */
 const READS_MAX = 16;
@@ -54,21 +53,23 @@ export function chooseMerges(
   return groups;
 }
 
+/** The manifests with the fewest files, as far as the rule above and the target size allow. */
 function smallestGroup(manifests: readonly ManifestFile[], bytesTarget: number): ManifestFile[] {
   const group: ManifestFile[] = [];
-  let total = 0;
-  for (const manifest of manifests.toSorted(bySize)) {
-    const bytes = Number(manifest.manifestLength);
-    const fits = total + bytes <= bytesTarget && (group.length < 2 || bytes <= total);
-    if (!fits) break;
+  let files = 0;
+  let bytes = 0;
+  for (const manifest of manifests.toSorted((a, b) => fileCount(a) - fileCount(b))) {
+    const grows = group.length < 2 || fileCount(manifest) <= files;
+    bytes += Number(manifest.manifestLength);
+    if (!grows || bytes > bytesTarget) break;
     group.push(manifest);
-    total += bytes;
+    files += fileCount(manifest);
   }
   return group;
 }
 
-function bySize(left: ManifestFile, right: ManifestFile): number {
-  return Number(left.manifestLength - right.manifestLength);
+function fileCount(manifest: ManifestFile): number {
+  return manifest.addedFilesCount + manifest.existingFilesCount;
 }
 
 /** A merged manifest; it is not in the list yet. */
@@ -90,23 +91,17 @@ export async function mergeGroup(
   const oldestFirst = group.manifests.toSorted((a, b) =>
     Number(a.minSequenceNumber - b.minSequenceNumber),
   );
-  const entries: ManifestEntry[] = [];
+  const spec = specById(metadata, group.specId);
+  const types = partitionTypes(metadata, spec);
+  const writer = createManifestWriter({ metadata, spec, types, content: "data" });
   for (let at = 0; at < oldestFirst.length; at += READS_MAX) {
-    const reads = oldestFirst
-      .slice(at, at + READS_MAX)
-      .map((manifest) => entriesOf(storage, metadata, manifest));
-    for (const entry of (await Promise.all(reads)).flat()) {
-      if (entry.status !== "deleted") entries.push({ ...entry, status: "existing" });
+    const some = oldestFirst.slice(at, at + READS_MAX);
+    const contents = await Promise.all(some.map((manifest) => storage.get(manifest.manifestPath)));
+    for (const [index, manifest] of some.entries()) {
+      await writer.addExisting(contents[index] ?? new Uint8Array(), manifest);
     }
   }
-  const spec = specById(metadata, group.specId);
-  const encoded = await writeManifest({
-    metadata,
-    spec,
-    types: partitionTypes(metadata, spec),
-    content: "data",
-    entries,
-  });
+  const encoded = await writer.finish();
   let firstRowId: bigint | null = null;
   for (const { firstRowId: id } of group.manifests) {
     if (id !== null && (firstRowId === null || id < firstRowId)) firstRowId = id;

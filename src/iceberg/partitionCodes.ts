@@ -68,6 +68,10 @@ export function codeNumbers(keys: Float64Array): {
   readonly codes: Int32Array | null;
   readonly distinct: readonly number[];
 } {
+  const first = keys[0] ?? 0;
+  let same = 0;
+  while (same < keys.length && keys[same] === first) same++;
+  if (same === keys.length) return { codes: null, distinct: [first] };
   const codeOf = new Map<number, number>();
   const codes = new Int32Array(keys.length);
   let lastKey: number | null = null;

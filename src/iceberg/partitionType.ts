@@ -51,27 +51,36 @@ export function primitiveById(fields: readonly Field[], id: number): PrimitiveTy
   return null;
 }
 
-/** Summarises the partition values of a manifest's entries, one summary per field. */
-export function summarise(
-  types: readonly PartitionFieldType[],
-  partitions: Iterable<readonly PartitionValue[]>,
-): PartitionSummary[] {
-  const summaries = types.map(() => new Summary());
-  for (const values of partitions) {
-    for (const [index, { type }] of types.entries()) {
-      summaries[index]?.add(type, values[index] ?? null);
-    }
-  }
-  return types.map(({ type }, index) => (summaries[index] ?? new Summary()).finish(type));
+/** Collects the partition values of a manifest's entries, for one summary per field. */
+export interface PartitionSummariser {
+  add(partition: readonly PartitionValue[]): void;
+  finish(): PartitionSummary[];
+}
+
+/** Starts a summary of no entries. */
+export function createSummariser(types: readonly PartitionFieldType[]): PartitionSummariser {
+  const summaries = types.map(({ type }) => new Summary(type));
+  return {
+    add: (partition) => {
+      for (const [index, summary] of summaries.entries()) summary.add(partition[index] ?? null);
+    },
+    finish: () => summaries.map((summary) => summary.finish()),
+  };
 }
 
 class Summary {
+  private readonly type: PrimitiveType;
   private containsNull = false;
   private containsNan = false;
   private lower: Exclude<PartitionValue, null> | null = null;
   private upper: Exclude<PartitionValue, null> | null = null;
 
-  add(type: PrimitiveType, value: PartitionValue): void {
+  constructor(type: PrimitiveType) {
+    this.type = type;
+  }
+
+  add(value: PartitionValue): void {
+    const { type } = this;
     if (value === null) {
       this.containsNull = true;
     } else if (Number.isNaN(value)) {
@@ -82,7 +91,8 @@ class Summary {
     }
   }
 
-  finish(type: PrimitiveType): PartitionSummary {
+  finish(): PartitionSummary {
+    const { type } = this;
     return {
       containsNull: this.containsNull,
       containsNan: this.containsNan,
