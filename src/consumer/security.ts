@@ -2,9 +2,10 @@
  * SASL and TLS: our options in kafkajs's form, OAuth tokens with refresh, and one clear sentence
  * for each way in which a broker can refuse or be out of reach.
  */
+import { X509Certificate } from "node:crypto";
 import type { Clock } from "#base/clock.ts";
 import { type AppError, describe, fail } from "#base/errors.ts";
-import type { SaslOptions, Settings } from "./options.ts";
+import type { SaslOptions, Settings, SslOptions } from "./options.ts";
 
 /** `tls.connect` options; null for plain text. */
 export function tlsOptions(settings: Settings): Record<string, unknown> | null {
@@ -114,7 +115,7 @@ export function explainConnect(
     return explainLogin(error, text, address, settings);
   }
   if (settings.ssl !== null && (TLS_CODE.test(String(code)) || TLS_TEXT.test(text))) {
-    const sentence = `TLS with Kafka broker ${address} failed: ${tlsReason(String(code), text)}`;
+    const sentence = `TLS with Kafka broker ${address} failed: ${tlsReason(String(code), text, settings.ssl)}`;
     return fail("kafka_refused", sentence, context, error);
   }
   if (phase === "hello") {
@@ -133,12 +134,15 @@ export function explainConnect(
   return fail("kafka_unreachable", `Kafka broker ${address} cannot be reached`, context, error);
 }
 
+/** UNSUPPORTED_SASL_MECHANISM. */
+const UNSUPPORTED_MECHANISM = 33;
+
 function explainLogin(error: unknown, text: string, address: string, settings: Settings): AppError {
   const user = userOf(settings);
   const mechanism = settings.sasl?.mechanism.toUpperCase() ?? "";
   const context = { broker: address, user, mechanism };
   const { code } = error as { code?: unknown };
-  if (/mechanism/i.test(text) || code === 33) {
+  if (code === UNSUPPORTED_MECHANISM || text.includes("is not supported by the server")) {
     const sentence = `Kafka broker ${address} does not offer SASL mechanism ${mechanism}`;
     return fail("kafka_refused", sentence, context);
   }
@@ -153,8 +157,9 @@ function explainLogin(error: unknown, text: string, address: string, settings: S
   return fail("kafka_refused", sentence, context);
 }
 
-function tlsReason(code: string, text: string): string {
-  if (/EXPIRED/.test(code) || /expired/i.test(text)) return "a certificate has expired";
+function tlsReason(code: string, text: string, ssl: SslOptions): string {
+  if (/ALERT.*(CERTIFICATE|CA$|_CA\b)/.test(text)) return clientCertificate(ssl);
+  if (/EXPIRED/.test(code) || /expired/i.test(text)) return "the broker's certificate has expired";
   if (/ALTNAME|HOSTNAME/.test(code) || /altname|hostname/i.test(text)) {
     return "the broker's certificate is for another host name";
   }
@@ -162,4 +167,11 @@ function tlsReason(code: string, text: string): string {
     return "the broker's certificate was signed by an authority that we do not trust";
   }
   return text;
+}
+
+/** The broker's complaint about our side, with what a person needs to judge it. */
+function clientCertificate({ cert }: SslOptions): string {
+  if (cert === undefined) return "it demands a client certificate (kafka.ssl.cert_file)";
+  const { subject, issuer, validTo } = new X509Certificate(cert);
+  return `it does not accept our client certificate (${subject}, signed by ${issuer}, valid until ${validTo})`;
 }

@@ -71,7 +71,7 @@ export class Driver {
   readonly consumer: Consumer;
   readonly observations: Observation[] = [];
   readonly events: ConsumerEvent[] = [];
-  readonly seen = new Map<string, SeenPartition>();
+  readonly seen: Map<string, SeenPartition> = new Map();
   assigned: readonly Feed[] = [];
   /** Where assigned partitions begin; default: where reading got to, else the log start. */
   startAt: (feed: Feed) => Promise<bigint> = async (feed: Feed): Promise<bigint> => {
