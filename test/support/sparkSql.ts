@@ -1,0 +1,73 @@
+/** A Spark session with Iceberg and SQLite's JDBC driver, asked in SQL. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { cacheFolder, spark } from "../../scripts/services/cache.ts";
+import { keep, run } from "../../scripts/services/process.ts";
+
+const SQLITE_JDBC = "3.54.1.0";
+
+/** A running session. */
+export interface SparkSql {
+  /** Runs one statement and returns its rows; throws what Spark answers. */
+  sql(text: string): Promise<Record<string, unknown>[]>;
+  stop(): Promise<void>;
+}
+
+/** SQLite's JDBC driver, for Iceberg's JdbcCatalog. */
+async function sqliteJdbc(): Promise<string> {
+  const folder = join(cacheFolder(), "jars");
+  const jar = join(folder, `sqlite-jdbc-${SQLITE_JDBC}.jar`);
+  if (!existsSync(jar)) {
+    await run([
+      "mvn",
+      "-q",
+      "-B",
+      "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+      `-Dartifact=org.xerial:sqlite-jdbc:${SQLITE_JDBC}`,
+      `-DoutputDirectory=${folder}`,
+    ]);
+  }
+  return jar;
+}
+
+/** Starts a session (about 10 s). @param settings Spark's settings, e.g. catalogs */
+export async function startSparkSql(settings: Record<string, string>): Promise<SparkSql> {
+  const { python, jar } = await spark();
+  const script = join(import.meta.dir, "spark_sql.py");
+  const jars = `${jar},${await sqliteJdbc()}`;
+  const child = Bun.spawn(["nice", python, script, jars, JSON.stringify(settings)], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  keep(child);
+  const lines = answers(child.stdout);
+  return {
+    sql: async (text) => {
+      child.stdin.write(`${JSON.stringify({ sql: text })}\n`);
+      await child.stdin.flush();
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error(`Spark ended at: ${text}`);
+      const answer = JSON.parse(value) as { rows?: Record<string, unknown>[]; error?: string };
+      if (answer.rows === undefined) throw new Error(`Spark: ${answer.error ?? ""}\n${text}`);
+      return answer.rows;
+    },
+    stop: async () => {
+      await child.stdin.end();
+      await child.exited;
+    },
+  };
+}
+
+async function* answers(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
+    const lines = text.split("\n");
+    text = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line.startsWith("ANSWER ")) yield line.slice("ANSWER ".length);
+    }
+  }
+}
