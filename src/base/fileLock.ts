@@ -3,7 +3,8 @@
  * process ends, also by SIGKILL, so that a stale lock cannot exist.
  */
 import { dlopen, FFIType } from "bun:ffi";
-import { open } from "node:fs/promises";
+import { close, open } from "node:fs";
+import { promisify } from "node:util";
 import { fail } from "./errors.ts";
 
 /** LOCK_EX | LOCK_NB, the same on Linux and macOS. */
@@ -25,9 +26,11 @@ type Flock = (descriptor: number, operation: number) => number;
  */
 export async function lockFile(path: string): Promise<{ release(): Promise<void> } | null> {
   const flock = loadFlock();
-  const handle = await open(path, "a");
-  if (flock(handle.fd, EXCLUSIVE_AT_ONCE) === 0) return { release: () => handle.close() };
-  await handle.close();
+  // A plain descriptor: a FileHandle that nobody keeps is closed by the garbage collector.
+  const descriptor = await promisify(open)(path, "a");
+  const release = (): Promise<void> => promisify(close)(descriptor);
+  if (flock(descriptor, EXCLUSIVE_AT_ONCE) === 0) return { release };
+  await release();
   return null;
 }
 
