@@ -60,7 +60,8 @@ async function readText(path: string): Promise<string> {
   try {
     return await Bun.file(path).text();
   } catch (cause) {
-    throw fail("usage", `cannot read the file ${path} (${errorCode(cause)})`, {}, cause);
+    // The code says it all; the cause would repeat the path.
+    throw fail("usage", `cannot read ${path} (${errorCode(cause)})`);
   }
 }
 

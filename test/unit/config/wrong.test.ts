@@ -1,0 +1,205 @@
+/**
+ * Wrong configurations, each with the exact words that a person needs (SPEC section 3).
+ */
+import { describe, expect, test } from "bun:test";
+import { load } from "./helpers.ts";
+
+const TOPIC = '[kafka]\ntopic = "events"\n';
+
+/** Name, text, and the problems in full. */
+const WRONG: readonly (readonly [name: string, text: string, problems: readonly string[]])[] = [
+  [
+    "an unknown key",
+    '[kafka]\ntopic = "events"\nbootstrap_server = "b:9092"\n',
+    ["config.toml:3: kafka.bootstrap_server: unknown key; did you mean kafka.bootstrap_servers?"],
+  ],
+  [
+    "an unknown section",
+    `${TOPIC}[icberg]\ncatalog_type = "file"\n`,
+    ["config.toml:3: icberg: unknown key; did you mean iceberg?"],
+  ],
+  [
+    "an unknown key that is near nothing",
+    `${TOPIC}zzzzzzzzzzzzzzz = 1\n`,
+    ["config.toml:3: kafka.zzzzzzzzzzzzzzz: unknown key"],
+  ],
+  [
+    "a string for an integer",
+    `${TOPIC}batch_size = "many"\n`,
+    ["config.toml:3: kafka.batch_size: must be an integer, is a string"],
+  ],
+  [
+    "an integer for a string",
+    "[kafka]\ntopic = 7\n",
+    [
+      "config.toml:2: kafka.topic: must be a string, is an integer",
+      "config.toml: kafka.topic: the pipeline default reads nothing: set kafka.topic, kafka.topics or kafka.topic_pattern",
+    ],
+  ],
+  [
+    "a word that is none",
+    `${TOPIC}auto_offset_reset = "newest"\n`,
+    [
+      'config.toml:3: kafka.auto_offset_reset: must be one of earliest, latest, none, timestamp, is "newest"',
+    ],
+  ],
+  [
+    "a number below its bound",
+    `${TOPIC}[iceberg.commit]\ninterval_ms = 5\n`,
+    ["config.toml:4: iceberg.commit.interval_ms: must be at least 100, is 5"],
+  ],
+  [
+    "a format version that does not exist",
+    `${TOPIC}[iceberg.write]\nformat_version = 4\n`,
+    ["config.toml:4: iceberg.write.format_version: must be at most 3, is 4"],
+  ],
+  [
+    "no topic",
+    '[kafka]\nbootstrap_servers = "b:9092"\n',
+    [
+      "config.toml: kafka.topic: the pipeline default reads nothing: set kafka.topic, kafka.topics or kafka.topic_pattern",
+    ],
+  ],
+  [
+    "two forms of topics",
+    `${TOPIC}topics = ["a"]\n`,
+    ["config.toml:3: kafka.topics: excludes kafka.topic: one of them names the topics"],
+  ],
+  [
+    "a mechanism without its password",
+    `${TOPIC}[kafka.sasl]\nmechanism = "scram-sha-512"\nusername = "u"\n`,
+    ['config.toml:4: kafka.sasl.mechanism: "scram-sha-512" needs kafka.sasl.password'],
+  ],
+  [
+    "a certificate without its key",
+    `${TOPIC}[kafka.ssl]\ncert_file = "c.pem"\n`,
+    ["config.toml:4: kafka.ssl.cert_file: needs kafka.ssl.key_file"],
+  ],
+  [
+    "bucket partitioning without its column",
+    `${TOPIC}[partitioning]\npartition_strategy = "bucket"\n`,
+    [
+      'config.toml:4: partitioning.partition_strategy: "bucket" needs partitioning.bucket.field',
+      'config.toml:4: partitioning.partition_strategy: "bucket" needs partitioning.bucket.num_buckets',
+    ],
+  ],
+  [
+    "both forms of partitioning",
+    `${TOPIC}[partitioning]\npartition_strategy = "daily"\nspec = ["day(ts)"]\n`,
+    ["config.toml:5: partitioning.spec: excludes partitioning.partition_strategy"],
+  ],
+  [
+    "an alias that says something else",
+    `${TOPIC}[iceberg]\nwarehouse_path = "a"\n[iceberg.file]\nwarehouse_path = "b"\n`,
+    [
+      "config.toml:6: iceberg.file.warehouse_path: is another name of iceberg.warehouse_path (config.toml:4) and has another value",
+    ],
+  ],
+  [
+    "a variable that is not set",
+    `${TOPIC}[storage.s3]\naccess_key_id = "\${NOPE}"\nsecret_access_key = "x"\n`,
+    [
+      "config.toml:4: storage.s3.access_key_id: the variable NOPE is not set",
+      "config.toml:5: storage.s3.secret_access_key: needs storage.s3.access_key_id",
+    ],
+  ],
+  [
+    "a feature that is not built",
+    `${TOPIC}[schema_registry]\nurl = "http://r:8081"\n`,
+    [
+      "config.toml:4: schema_registry.url: Schema Registry is not built yet (this release reads json, string, bytes)",
+    ],
+  ],
+  [
+    "a word of a feature that is not built",
+    `${TOPIC}[source]\nformat = "avro"\n`,
+    [
+      'config.toml:4: source.format: "avro": this format is not built yet (this release reads json, string, bytes)',
+    ],
+  ],
+  [
+    "a start time without a zone",
+    `${TOPIC}auto_offset_reset = "timestamp"\nstart_timestamp = "2026-01-01T00:00:00"\n`,
+    ["config.toml:4: kafka.start_timestamp: must be a time with a zone, e.g. 2026-01-01T00:00:00Z"],
+  ],
+  [
+    "a declared column of no type",
+    `${TOPIC}[schema]\nfields = [{name = "id", type = "bigint"}]\n`,
+    ['config.toml:4: schema.fields: id: "bigint" is not an Iceberg type (entry 1)'],
+  ],
+  [
+    "an address without a port",
+    `${TOPIC}[server]\nhealth_address = "0.0.0.0"\n`,
+    ['config.toml:4: server.health_address: must be "host:port" with a port up to 65535'],
+  ],
+  [
+    "two pipelines that write one topic into one table",
+    '[[pipelines]]\nname = "a"\nkafka.topic = "t"\n[[pipelines]]\nname = "b"\nkafka.topic = "t"\n',
+    ["config.toml: pipelines: a and b both write the topic t into the table default.t"],
+  ],
+  [
+    "two pipelines of one name",
+    '[[pipelines]]\nname = "a"\nkafka.topic = "t"\n[[pipelines]]\nname = "a"\nkafka.topic = "u"\n',
+    ["config.toml: pipelines.name: two pipelines are called a"],
+  ],
+  [
+    "a key of the process inside a pipeline",
+    '[[pipelines]]\nname = "a"\nkafka.topic = "t"\n[pipelines.server]\nquery_token = "x"\n',
+    [
+      "config.toml:4: server: belongs to the process, not to one pipeline: move it to the top level",
+    ],
+  ],
+  [
+    "broken TOML",
+    `${TOPIC}[iceberg\ncatalog_type = "file"\n`,
+    ["config.toml:3: is not valid TOML: expected ']' to close a table header but found (0x0A)"],
+  ],
+  [
+    "a key twice",
+    `${TOPIC}\ntopic = "b"\n`,
+    ["config.toml:4: is not valid TOML: cannot redefine key 'topic'"],
+  ],
+  [
+    "a section where a value stands",
+    "kafka = 1\n",
+    [
+      "config.toml:1: kafka: is a section, not a value",
+      "config.toml: kafka.topic: the pipeline default reads nothing: set kafka.topic, kafka.topics or kafka.topic_pattern",
+    ],
+  ],
+];
+
+describe("wrong configurations", () => {
+  test("are at least twenty", () => expect(WRONG.length).toBeGreaterThanOrEqual(20));
+
+  for (const [name, text, problems] of WRONG) {
+    test(`${name} is told with its place and what is wrong`, async () => {
+      const loaded = await load(text, { purpose: "run" });
+      expect(loaded.problems).toEqual([...problems]);
+    });
+  }
+
+  test("all problems are told at once, in the order of the file", async () => {
+    const text = '[kafka]\ntopics = []\nbatch_size = 0\n\n[logging]\nlevel = "loud"\nform = "x"\n';
+    const { problems } = await load(text, { purpose: "run" });
+    expect(problems.map((line) => line.split(": ").slice(0, 2).join(" "))).toEqual([
+      "config.toml:2 kafka.topics",
+      "config.toml:3 kafka.batch_size",
+      "config.toml:6 logging.level",
+      "config.toml:7 logging.form",
+    ]);
+  });
+
+  test("a flag's problem names the flag", async () => {
+    const flags = {
+      set: ["kafka.batch_size=x", "kafka.topik=a", "oops", "pipelines.b.kafka.topic=t"],
+    };
+    const { problems } = await load(TOPIC, { flags });
+    expect(problems).toEqual([
+      "--set: kafka.topik: unknown key; did you mean kafka.topic?",
+      "--set: wants section.key=value",
+      "--set: kafka.batch_size: must be an integer, is a string",
+      "--set: kafka.topic: there is no pipeline b",
+    ]);
+  });
+});
