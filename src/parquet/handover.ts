@@ -9,6 +9,7 @@
 
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
+import { bitmapBytes } from "#columns/bitmap.ts";
 import { childFields, type Field, type Type } from "#columns/schema.ts";
 import { type BatchData, type ColumnData, usedDataBytes } from "./columnData.ts";
 
@@ -76,7 +77,7 @@ function copyColumn(type: Type, column: ColumnData, transfer: ArrayBuffer[]): Co
   return {
     length,
     nullCount,
-    validity: copyBytes(validity, (length + 7) >> 3, transfer),
+    validity: copyBytes(validity, bitmapBytes(length), transfer),
     offsets: copyBytes(offsets, length + 1, transfer),
     data: copyBytes(data, usedDataBytes(type, column), transfer),
     children,

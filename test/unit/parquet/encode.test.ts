@@ -17,6 +17,14 @@ const OPTIONS: EncodeOptions = {
 const worker = createWorkerEncoder({ clock: systemClock });
 afterAll(() => worker.close());
 
+/** What a promise was rejected with; null when it was not. */
+function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => null,
+    (error: unknown) => error,
+  );
+}
+
 test("a file carries field ids at every level, logical types and the metadata", async () => {
   const { fields, rows } = everyTypeRows();
   const file = await encodeParquet(fields, [batchOf(fields, rows)], OPTIONS);
@@ -126,15 +134,15 @@ test("a big batch is cut into pieces without losing nested values", async () => 
 test("a struct without fields is refused by name", async () => {
   const fields = [field("empty", { kind: "struct", fields: [] })];
   const encoding = encodeParquet(fields, [], OPTIONS);
-  await expect(encoding).rejects.toMatchObject({ kind: "table_unsupported" });
+  expect(await rejection(encoding)).toMatchObject({ kind: "table_unsupported" });
 });
 
 test("a level that the codec cannot have is refused", async () => {
   const fields = [field("n", { kind: "int" })];
   const encode = (level: number): Promise<unknown> =>
     createInlineEncoder().encode(fields, [], { ...OPTIONS, codec: "zstd", level });
-  await expect(encode(9)).rejects.toMatchObject({ kind: "usage" });
-  await expect(encode(1)).resolves.toMatchObject({ rowCount: 0 });
+  expect(await rejection(encode(9))).toMatchObject({ kind: "usage" });
+  expect(await encode(1)).toMatchObject({ rowCount: 0 });
 });
 
 test("the Worker writes the bytes of the inline encoder and leaves the batches alone", async () => {
@@ -166,7 +174,7 @@ test("after a job that failed the encoder goes on with a new Worker", async () =
   const refused = field("n", { kind: "int" }, true);
   const withNull = batchOf([refused], [[1], [null]]);
   const failed = worker.encode([refused], [withNull], OPTIONS);
-  await expect(failed).rejects.toThrow("The Parquet writer refused the rows");
+  expect(String(await rejection(failed))).toContain("The Parquet writer refused the rows");
   const file = await worker.encode([refused], [batchOf([refused], [[7]])], OPTIONS);
   expect(file.rowCount).toBe(1);
 });
@@ -188,7 +196,7 @@ test("a closed encoder rejects what is under way and what comes later", async ()
   const outcome = pending.catch(String);
   await closing.close();
   expect(await outcome).toContain("The Parquet encoder");
-  await expect(closing.encode(fields, [], OPTIONS)).rejects.toThrow("closed");
+  expect(String(await rejection(closing.encode(fields, [], OPTIONS)))).toContain("closed");
 });
 
 test("a Worker that dies rejects the file under way; the next file gets a new Worker", async () => {

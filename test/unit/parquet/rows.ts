@@ -135,7 +135,13 @@ export function canonical(type: Type, value: unknown): unknown {
         canonical(type.key.type, key),
         canonical(type.value.type, each),
       ]);
-    default:
+    case "int":
+    case "long":
+    case "decimal":
+    case "date":
+    case "time":
+    case "timestamp":
+    case "timestamp_ns":
       return String(value);
   }
 }
