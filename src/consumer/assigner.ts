@@ -76,21 +76,23 @@ function leastLoaded(ids: readonly string[], held: Map<string, Set<Assignable>>)
 }
 
 /**
- * Moves single partitions from a member to one with at least two fewer, until no such move is left.
- * Every move lowers the sum of squared loads, so that it ends.
+ * Moves one partition at a time from a fullest member that can give to one with at least two fewer,
+ * until there is no such move. Every move lowers the sum of squared loads, so that it ends.
  */
 function balance(held: Map<string, Set<Assignable>>, subscribers: Map<string, string[]>): void {
-  for (let moved = true; moved; ) {
-    moved = false;
-    const fullestFirst = [...held].sort(([, a], [, b]) => b.size - a.size);
-    for (const [, items] of fullestFirst) {
-      for (const item of [...items].reverse()) {
-        const target = held.get(leastLoaded(subscribers.get(item.topic) ?? [], held));
-        if (target === undefined || items.size - target.size < 2) continue;
-        items.delete(item);
-        target.add(item);
-        moved = true;
-      }
+  while (moveOne(held, subscribers));
+}
+
+function moveOne(held: Map<string, Set<Assignable>>, subscribers: Map<string, string[]>): boolean {
+  const fullestFirst = [...held.values()].sort((a, b) => b.size - a.size);
+  for (const items of fullestFirst) {
+    for (const item of [...items].reverse()) {
+      const target = held.get(leastLoaded(subscribers.get(item.topic) ?? [], held));
+      if (target === undefined || items.size - target.size < 2) continue;
+      items.delete(item);
+      target.add(item);
+      return true;
     }
   }
+  return false;
 }
