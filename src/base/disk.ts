@@ -6,7 +6,9 @@
  * {@link diskError} turns that into an error of ours. A file's content is durable after
  * `DiskFile.sync`, its name after `Disk.syncDir` of the folder that holds it.
  */
-import { type FileHandle, link, mkdir, open, opendir, stat, unlink } from "node:fs/promises";
+import { close, fstat, fsync, ftruncate, open, read, write } from "node:fs";
+import { link, mkdir, opendir, stat, unlink } from "node:fs/promises";
+import { promisify } from "node:util";
 import { type AppError, fail } from "./errors.ts";
 import { lockFile } from "./fileLock.ts";
 
@@ -111,19 +113,34 @@ export async function onDisk<T>(
   }
 }
 
+/**
+ * Plain descriptors, not FileHandles: Bun ends the process when a FileHandle that nobody keeps any
+ * more is still open as garbage is collected.
+ */
+const descriptor = {
+  open: promisify(open),
+  read: promisify(read),
+  write: promisify(write),
+  sync: promisify(fsync),
+  truncate: promisify(ftruncate),
+  stat: promisify(fstat),
+  close: promisify(close),
+};
+
 /** The machine's file system. */
 export const systemDisk: Disk = {
-  create: async (path) => openFile(await open(path, "wx+")),
-  open: async (path, access) => openFile(await open(path, access === "read" ? "r" : "r+")),
+  create: async (path) => openFile(await descriptor.open(path, "wx+")),
+  open: async (path, access) =>
+    openFile(await descriptor.open(path, access === "read" ? "r" : "r+")),
   link,
   unlink,
   mkdir: (path) => mkdir(path),
   syncDir: async (path) => {
-    const folder = await open(path, "r");
+    const folder = await descriptor.open(path, "r");
     try {
-      await folder.sync();
+      await descriptor.sync(folder);
     } finally {
-      await folder.close();
+      await descriptor.close(folder);
     }
   },
   list: async function* (path) {
@@ -143,27 +160,29 @@ export const systemDisk: Disk = {
   lock: lockFile,
 };
 
-function openFile(handle: FileHandle): DiskFile {
+function openFile(file: number): DiskFile {
   return {
     write: async (bytes, position) => {
       for (let done = 0; done < bytes.length; ) {
         const rest = bytes.length - done;
-        done += (await handle.write(bytes, done, rest, position + done)).bytesWritten;
+        const { bytesWritten } = await descriptor.write(file, bytes, done, rest, position + done);
+        done += bytesWritten;
       }
     },
     read: async (position, length) => {
       const bytes = new Uint8Array(length);
       let done = 0;
       while (done < length) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, position + done);
+        const rest = length - done;
+        const { bytesRead } = await descriptor.read(file, bytes, done, rest, position + done);
         if (bytesRead === 0) break;
         done += bytesRead;
       }
       return bytes.subarray(0, done);
     },
-    truncate: (bytes) => handle.truncate(bytes),
-    sync: () => handle.sync(),
-    size: async () => (await handle.stat()).size,
-    close: () => handle.close(),
+    truncate: (bytes) => descriptor.truncate(file, bytes),
+    sync: () => descriptor.sync(file),
+    size: async () => (await descriptor.stat(file)).size,
+    close: () => descriptor.close(file),
   };
 }

@@ -7,8 +7,9 @@
  * file and its directory entries are synced (SPEC 2.11), on S3 the store has acknowledged and
  * size and checksum were compared.
  *
- * Errors: `storage_unreachable` (5xx, timeout; already retried), `storage_refused` (401/403),
- * `storage_missing` (404 on read), `storage_full`, `storage_corrupt` (short or altered).
+ * Errors: `storage_unreachable` (5xx, timeout; already retried; after a write: whether it was done is
+ * not known), `storage_refused` (401/403; a `put` whose name is taken), `storage_missing` (404 on
+ * read, no such bucket), `storage_full`, `storage_corrupt` (short or altered).
  */
 
 /** What is known of a stored object. */
@@ -27,14 +28,17 @@ export interface StoredObject {
   readonly sha256: string;
 }
 
-/** Streams one object; nothing is visible under the final name before `close` resolves. */
+/**
+ * Streams one object, one call at a time; a chunk may be overwritten once its `write` resolves.
+ * Nothing is visible under the final name before `close`.
+ */
 export interface ObjectWriter {
   write(chunk: Uint8Array): Promise<void>;
   /** Makes the object durable and verifies size and checksum. */
   close(): Promise<StoredObject>;
   /** Gives up and removes what was written so far (multipart uploads are aborted). */
   abort(): Promise<void>;
-  /** The multipart upload id once there is one, for the transaction log; else null. */
+  /** What `abortUploads` takes, once a crash would leave something behind; else null. */
   readonly uploadId: string | null;
 }
 
@@ -56,7 +60,10 @@ export interface Storage {
   remove(locations: readonly string[]): Promise<void>;
   /** All objects below a prefix (`.../folder/`), in no order. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
-  /** Removes multipart uploads below a prefix that a dead process left; local: temporary files. */
+  /**
+   * Removes multipart uploads that a dead process left; local: temporary files. An empty `uploadId`
+   * stands for every upload to that location. Those that do not exist are no error.
+   */
   abortUploads(uploads: readonly { location: string; uploadId: string }[]): Promise<void>;
   /** Releases connections. */
   close(): Promise<void>;
