@@ -230,7 +230,12 @@ class FileCatalog implements Catalog {
         // The storage may have sent the request again after an answer that was lost.
         Buffer.from(await this.parts.storage.get(location)).equals(content);
       if (!created) return { kind: "conflict", cause: `version ${number} exists already` };
-      if (!(await this.isOnChain(name, number))) {
+      const place = await this.placeOf(name, number);
+      if (place === "alone") {
+        await this.parts.storage.remove([location]);
+        return { kind: "conflict", cause: "the table was dropped" };
+      }
+      if (place === "lost") {
         return { kind: "unknown", cause: `version ${number} is not in the table's metadata log` };
       }
     } catch (cause) {
@@ -241,19 +246,23 @@ class FileCatalog implements Catalog {
   }
 
   /**
-   * Whether a version that we created is the highest or leads to the highest. False when it cannot
-   * be told: the version had been removed before, or the metadata log no longer reaches back to it.
+   * Where a version stands that we created. `chain`: it is the highest or leads to the highest.
+   * `alone`: the highest, but what it was built on is gone, which only dropping the table explains.
+   * `lost`: it cannot be told, because the version had been removed before or because the newest
+   * metadata log no longer reaches back to it.
    */
-  private async isOnChain(name: TableName, number: number): Promise<boolean> {
+  private async placeOf(name: TableName, number: number): Promise<"chain" | "alone" | "lost"> {
     const [below, above] = await Promise.all([
       this.find(name, number - 1),
       this.find(name, number + 1),
     ]);
-    if (below !== null && above === null) return true;
+    if (below !== null && above === null) return "chain";
     const highest = (await this.listed(name)).at(-1);
-    if (highest === undefined || highest.number === number) return highest !== undefined;
+    if (highest === undefined) return "lost";
+    if (highest.number === number) return below !== null || number === 1 ? "chain" : "alone";
     const { metadataLog } = await loadMetadataFile(this.parts.storage, highest.location);
-    return metadataLog.some((entry) => versionOf(entry.metadataFile.split("/").at(-1)) === number);
+    const names = metadataLog.map((entry) => versionOf(entry.metadataFile.split("/").at(-1)));
+    return names.includes(number) ? "chain" : "lost";
   }
 
   /** Hint and clean-up: their failures are no failure of the commit. */

@@ -244,6 +244,25 @@ describe("outcomes", () => {
 });
 
 describe("a table dropped and created again", () => {
+  test("during a commit: the commit is a conflict and leaves nothing in the new table", async () => {
+    for (const recreated of [false, true]) {
+      const b = bench();
+      const catalog = b.open();
+      await create(catalog);
+      for (let n = 2; n <= 5; n++) await touch(catalog, `v${n}`);
+      const putIfAbsent = b.storage.putIfAbsent.bind(b.storage);
+      b.storage.putIfAbsent = async (location, content) => {
+        b.storage.putIfAbsent = putIfAbsent;
+        b.storage.objects.clear();
+        if (recreated) await create(b.open());
+        return putIfAbsent(location, content);
+      };
+      expect((await touch(catalog, "lost")).kind).toBe("conflict");
+      expect(versions(b.storage)).toEqual(recreated ? [1] : []);
+      expect((await catalog.load(NAME)) === null).toBe(!recreated);
+    }
+  });
+
   test("is loaded as what it is now, although this process has seen higher versions", async () => {
     const b = bench();
     const catalog = b.open();
