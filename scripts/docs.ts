@@ -1,9 +1,20 @@
 /**
  * `bun run docs`: writes the generated parts of the documentation.
  */
+import { configPage, exampleToml } from "./docs/configText.ts";
 import { fileMap } from "./docs/fileMap.ts";
+import { metricsPage } from "./docs/metricsText.ts";
 
 await replaceSection("docs/ARCHITECTURE.md", "file map", await fileMap());
+await write("docs/CONFIG.md", configPage());
+await write("docs/METRICS.md", metricsPage());
+await write("config.example.toml", exampleToml());
+
+/** Writes a page that is generated as a whole. */
+async function write(path: string, content: string): Promise<void> {
+  await Bun.write(path, content);
+  console.log(path);
+}
 
 /** Replaces the text between `<!-- begin: name -->` and `<!-- end: name -->`. */
 async function replaceSection(path: string, name: string, content: string): Promise<void> {

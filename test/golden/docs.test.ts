@@ -1,0 +1,59 @@
+/**
+ * Generated documents are current: `bun run docs` writes them.
+ */
+import { describe, expect, test } from "bun:test";
+import { COMMANDS } from "#cli/commands.ts";
+import { commandHelp, programHelp } from "#cli/help.ts";
+import { requireBuilt } from "#config/built.ts";
+import { loadConfig } from "#config/load.ts";
+import { configPage, exampleToml } from "../../scripts/docs/configText.ts";
+import { metricsPage } from "../../scripts/docs/metricsText.ts";
+
+const read = (path: string): Promise<string> => Bun.file(path).text();
+
+describe("generated documents", () => {
+  test("docs/CONFIG.md is current", async () => {
+    expect(await read("docs/CONFIG.md")).toBe(configPage());
+  });
+
+  test("docs/METRICS.md is current", async () => {
+    expect(await read("docs/METRICS.md")).toBe(metricsPage());
+  });
+
+  test("config.example.toml is current", async () => {
+    expect(await read("config.example.toml")).toBe(exampleToml());
+  });
+
+  test("config.example.toml loads, can be run, and changes no default", async () => {
+    const load = async (file: string | null) => {
+      const flags = file === null ? { topic: "events" } : {};
+      const loaded = await loadConfig({
+        file,
+        envFile: null,
+        flags,
+        purpose: "run",
+        variables: {},
+      });
+      if ("config" in loaded) return loaded.config;
+      throw new Error(JSON.stringify(loaded.problems));
+    };
+    const example = await load("config.example.toml");
+    expect(requireBuilt(example)).toEqual([]);
+    const plain = await load(null);
+    expect(example.values).toEqual(plain.values);
+    expect(example.pipelines[0]?.values).toEqual(plain.pipelines[0]?.values as never);
+  });
+});
+
+describe("help", () => {
+  test("of the program", () => expect(programHelp()).toMatchSnapshot());
+
+  for (const command of COMMANDS) {
+    test(`of ${command.name}`, () => expect(commandHelp(command)).toMatchSnapshot());
+  }
+
+  test("no line is wider than 100 columns", () => {
+    const texts = [programHelp(), ...COMMANDS.map(commandHelp)];
+    for (const line of texts.join("\n").split("\n")) expect(line.length).toBeLessThanOrEqual(100);
+  });
+});
