@@ -79,7 +79,8 @@ function listeners(
   if (health !== null) {
     all.push(["server.health_address", health, serveAll(options, status, metrics)]);
   }
-  const isSame = separate?.host === health?.host && separate?.port === health?.port;
+  const isSame =
+    separate?.host === health?.host && separate?.port === health?.port && separate?.port !== 0;
   if (separate !== null && !isSame) {
     all.push(["server.metrics_address", separate, serveMetricsOnly(status, metrics)]);
   }

@@ -1,0 +1,154 @@
+/**
+ * What is served as metrics, beside the table that declares them.
+ */
+import { describe, expect, test } from "bun:test";
+import type { Observation } from "#base/events.ts";
+import { createMetrics, type MetricsOptions } from "#server/metrics.ts";
+import { METRICS, metricNames } from "#server/metricTable.ts";
+import { report } from "./reports.ts";
+
+const NOW = 100_000;
+
+function metrics(options: Partial<MetricsOptions> = {}) {
+  return createMetrics({
+    version: "1.2.3",
+    commit: "abc",
+    memoryBudgetBytes: 1000,
+    topicPartitionMetrics: true,
+    stateDiskBytes: async () => 77,
+    clock: { nowMs: () => NOW },
+    ...options,
+  });
+}
+
+const commit = { type: "commit", database: "d", table: "t", durationMs: 250, atMs: 5000 } as const;
+
+/** One of each observation. */
+const ALL: readonly Observation[] = [
+  { type: "consumed", topic: "e", partition: 1, records: 10, bytes: 2700 },
+  {
+    type: "position",
+    topic: "e",
+    partition: 1,
+    position: 40n,
+    highWatermark: 100n,
+    lastStableOffset: 90n,
+    timestampMs: 70_000,
+  },
+  { type: "assigned", count: 6 },
+  { type: "rebalance" },
+  { type: "paused", count: 2 },
+  { type: "backpressure", durationMs: 1500 },
+  { type: "buffer", bytes: 4096, records: 9 },
+  { type: "rejected", reason: "bad_json", records: 3 },
+  { type: "flush", durationMs: 800, rows: 10 },
+  { type: "file", bytes: 50_000, rows: 10, durationMs: 90 },
+  { type: "open_files", count: 4 },
+  { type: "pending_commits", count: 1 },
+  { ...commit, outcome: "committed", data: true },
+  { ...commit, outcome: "committed", data: false },
+  { ...commit, outcome: "failed", data: true },
+  { ...commit, outcome: "fenced", data: true },
+  { type: "idempotent_retry", reason: "found" },
+  { type: "freshness", stage: "committed", ageMs: 5000 },
+  { type: "catalog", operation: "load", catalogType: "file", durationMs: 3, error: null },
+  { type: "catalog", operation: "commit", catalogType: "sql", durationMs: 3, error: "conflict" },
+  { type: "table_state", table: "d.t", snapshots: 12, metadataBytes: 3400 },
+  { type: "error", kind: "kafka_unreachable" },
+];
+
+async function served(made = metrics(), observations: readonly Observation[] = ALL) {
+  const observe = made.observe("default");
+  for (const observation of observations) observe(observation);
+  const text = await made.text(report);
+  return {
+    text,
+    value: (series: string): number => {
+      const line = text.split("\n").find((each) => each.startsWith(`${series} `));
+      return line === undefined ? Number.NaN : Number(line.slice(series.length + 1));
+    },
+  };
+}
+
+describe("metrics", () => {
+  test("served are exactly those of the table, with type and help", async () => {
+    const { text } = await served();
+    const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [
+      name,
+      type,
+    ]);
+    const declared = METRICS.flatMap(({ name, type, aliases = [] }) =>
+      [name, ...aliases].map((each) => [each, type]),
+    );
+    expect(types.map(String).sort()).toEqual(declared.map(String).sort());
+    for (const { name, help } of METRICS) expect(text).toContain(`# HELP ${name} ${help}`);
+  });
+
+  test("each of the table gets a sample from some observation", async () => {
+    const { text } = await served();
+    const lines = text.split("\n");
+    for (const name of metricNames()) {
+      const has = lines.some((line) => new RegExp(`^${name}(_count)?(\\{| )`).test(line));
+      expect({ name, has }).toEqual({ name, has: true });
+    }
+  });
+
+  test("carry the pipeline, unless of the process", async () => {
+    const { text } = await served();
+    const process = METRICS.filter((spec) => spec.process === true).map(({ name }) => name);
+    for (const line of text.split("\n").filter((each) => each !== "" && !each.startsWith("#"))) {
+      const isProcess = process.some((name) => line.startsWith(name));
+      expect({ line, has: line.includes('pipeline="default"') }).toEqual({ line, has: !isProcess });
+    }
+  });
+
+  test("hold what was observed", async () => {
+    const { value } = await served();
+    const feed = '{pipeline="default",topic="e",partition="1"}';
+    expect(value(`kafka_messages_consumed_total${feed}`)).toBe(10);
+    expect(value(`kafka_records_consumed${feed}`)).toBe(10);
+    expect(value(`kafka_offset_lag_gauge${feed}`)).toBe(60);
+    expect(value(`kafka_lag${feed}`)).toBe(60);
+    expect(value(`kafka_stable_lag${feed}`)).toBe(50);
+    expect(value(`kafka_lag_seconds${feed}`)).toBe(30);
+    expect(value('kafka_iceberg_fetch_lag_records{pipeline="default"}')).toBe(60);
+    expect(value('kafka_iceberg_commit_lag_records{pipeline="default"}')).toBe(90);
+    expect(value('iceberg_commits_total{pipeline="default",database="d",table="t"}')).toBe(2);
+    expect(value('iceberg_snapshot_commits_total{pipeline="default",database="d",table="t"}')).toBe(
+      1,
+    );
+    expect(value('errors_total{pipeline="default",type="network"}')).toBe(1);
+    expect(value('circuit_breaker_state{pipeline="default",catalog_type="sql"}')).toBe(1);
+    expect(value("kafka_iceberg_state_disk_bytes")).toBe(77);
+    expect(value('kafka_iceberg_build_info{version="1.2.3",commit="abc"}')).toBe(1);
+    expect(
+      value(
+        'iceberg_snapshot_commit_duration_seconds_sum{pipeline="default",database="d",table="t"}',
+      ),
+    ).toBe(0.25);
+  });
+
+  test("of a partition that was taken away are gone", async () => {
+    const revoked: Observation = { type: "revoked", topic: "e", partition: 1 };
+    const { text, value } = await served(metrics(), [...ALL, revoked]);
+    expect(text).not.toContain("kafka_offset_lag_gauge{");
+    expect(text).not.toContain("kafka_lag_seconds{");
+    expect(value('kafka_iceberg_fetch_lag_records{pipeline="default"}')).toBe(0);
+  });
+
+  test("per partition can be left out; the sums stay", async () => {
+    const made = metrics({ topicPartitionMetrics: false });
+    const { text, value } = await served(made);
+    expect(text).not.toContain('partition="1"');
+    expect(value('kafka_messages_consumed_total{pipeline="default",topic="",partition=""}')).toBe(
+      10,
+    );
+    expect(value('kafka_iceberg_fetch_lag_records{pipeline="default"}')).toBe(60);
+  });
+
+  test("lag in seconds is 0 for a partition that was read to its end", async () => {
+    const position = ALL[1] as Extract<Observation, { type: "position" }>;
+    const { value } = await served(metrics(), [{ ...position, position: 100n }]);
+    expect(value('kafka_lag_seconds{pipeline="default",topic="e",partition="1"}')).toBe(0);
+  });
+});
