@@ -12,7 +12,7 @@ import { type OpenAttempt, openAttempts } from "#txlog/recover.ts";
 import type { AttemptTrail } from "./attempt.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { type Leftover, removeLeftover } from "./removal.ts";
-import { findCommit } from "./rules.ts";
+import { findCommit, type SentBases } from "./rules.ts";
 
 /** The leftovers of one table. */
 export class Leftovers {
@@ -57,7 +57,7 @@ export class Leftovers {
       await this.add(head, {
         commitId: attempt.commitId,
         files: [...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))],
-        baseSequenceNumber: lowest(attempt.commits.map((each) => each.baseSequenceNumber)),
+        sent: sentBases(attempt),
       });
       return false;
     }
@@ -160,6 +160,10 @@ export class Leftovers {
   }
 }
 
-function lowest(numbers: readonly bigint[]): bigint | null {
-  return numbers.reduce<bigint | null>((min, n) => (min === null || n < min ? n : min), null);
+/** A restart does not know which requests were refused: any of them may still be under way. */
+function sentBases(attempt: OpenAttempt): SentBases | null {
+  const bases = attempt.commits.map((each) => each.baseSequenceNumber);
+  const first = bases.reduce<bigint | null>((min, n) => (min === null || n < min ? n : min), null);
+  const last = bases.reduce<bigint | null>((max, n) => (max === null || n > max ? n : max), null);
+  return first === null || last === null ? null : { first, last };
 }

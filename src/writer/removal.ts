@@ -6,14 +6,14 @@ import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import type { Snapshot } from "#iceberg/metadata.ts";
 import { addedFilePaths } from "#iceberg/scan.ts";
 import type { Storage } from "#storage/storage.ts";
-import { mayRemove } from "./rules.ts";
+import { mayRemove, type SentBases } from "./rules.ts";
 
 /** Files that an attempt left behind. */
 export interface Leftover {
   readonly commitId: string;
   readonly files: readonly string[];
-  /** last-sequence-number below the earliest request that may have left; null: none left. */
-  readonly baseSequenceNumber: bigint | null;
+  /** Requests with these files that may have left the process; null: none. */
+  readonly sent: SentBases | null;
 }
 
 /** What happened to a leftover. */
@@ -28,11 +28,7 @@ export async function removeLeftover(
   head: LoadedTable,
   leftover: Leftover,
 ): Promise<RemovalResult> {
-  const removal = mayRemove(
-    head.metadata,
-    { commitId: leftover.commitId, baseSequenceNumber: leftover.baseSequenceNumber ?? 0n },
-    leftover.baseSequenceNumber !== null,
-  );
+  const removal = mayRemove(head.metadata, leftover.commitId, leftover.sent);
   if (removal.kind === "later") return removal;
   if (removal.kind === "never") return { kind: "left", reason: removal.reason };
   const listed = await firstListed(storage, removal.inspect, new Set(leftover.files));

@@ -100,26 +100,33 @@ export type Removal =
   /** It cannot be known that nobody lists them: the orphan cleaner's work. */
   | { readonly kind: "never"; readonly reason: string };
 
+/** Requests of one commit that may have left the process, by the sequence numbers they build on. */
+export interface SentBases {
+  /** Of the first request: what came after it may list the files. */
+  readonly first: bigint;
+  /** Of the last request: until it is passed, the request may still be applied. */
+  readonly last: bigint;
+}
+
 /**
- * Rule 4, last part: files may go only when every sequence number after the base's is held by a
+ * Rule 4, last part: files may go only when every sequence number after the first base is held by a
  * visible snapshot, none of which is ours or lists a file (`inspect`: the caller reads those), and
- * the request can no longer be applied.
- * @param sent false when no request with these files ever left the process
+ * the last request can no longer be applied.
+ * @param sent null when no request with these files ever left the process
  */
 export function mayRemove(
   metadata: TableMetadata,
-  attempt: { readonly commitId: string; readonly baseSequenceNumber: bigint },
-  sent: boolean,
+  commitId: string,
+  sent: SentBases | null,
 ): Removal {
-  if (metadata.snapshots.some((s) => s.summary[SUMMARY.commitId] === attempt.commitId)) {
+  if (metadata.snapshots.some((s) => s.summary[SUMMARY.commitId] === commitId)) {
     return { kind: "never", reason: "a visible snapshot has the commit id" };
   }
-  if (!sent) return { kind: "now", inspect: [] };
-  if (metadata.lastSequenceNumber <= attempt.baseSequenceNumber) return { kind: "later" };
-  const after = metadata.snapshots.filter((s) => s.sequenceNumber > attempt.baseSequenceNumber);
+  if (sent === null) return { kind: "now", inspect: [] };
+  if (metadata.lastSequenceNumber <= sent.last) return { kind: "later" };
+  const after = metadata.snapshots.filter((s) => s.sequenceNumber > sent.first);
   const held = new Set(after.map((snapshot) => snapshot.sequenceNumber));
-  const span = metadata.lastSequenceNumber - attempt.baseSequenceNumber;
-  if (BigInt(held.size) !== span) {
+  if (BigInt(held.size) !== metadata.lastSequenceNumber - sent.first) {
     return { kind: "never", reason: "a snapshot after its base has expired" };
   }
   return { kind: "now", inspect: after };

@@ -259,11 +259,13 @@ export class TableWriter {
     paths: readonly string[],
     job: Pick<CommitJob, "unanswered">,
   ): Promise<void> {
+    const base = job.unanswered?.baseSequenceNumber;
     const files = [...paths, ...trail.attempts.flatMap((attempt) => attempt.files)];
     await this.#leftovers.add(this.#table, {
       commitId,
       files,
-      baseSequenceNumber: job.unanswered?.baseSequenceNumber ?? null,
+      // Earlier attempts were refused: only the one without an answer may still be applied.
+      sent: base === undefined ? null : { first: base, last: base },
     });
   }
 
