@@ -7,10 +7,11 @@
  * A new field whose name differs from a column's only by case, or is empty, is never made a column
  * (most engines could not tell them apart): such records are rejected, not silently cut.
  */
+import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
-import { overlayFields } from "#columns/evolve.ts";
-import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
+import { overlayFields, typeName } from "#columns/evolve.ts";
+import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { Decoder, RecordBytes, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import { Inference, leafCount } from "./json/infer.ts";
@@ -27,6 +28,9 @@ export function createDecoder(options: DecoderOptions): Decoder {
   return new TableDecoder(options);
 }
 
+/** The column of formats `string` and `bytes`. */
+const VALUE = "value";
+
 const TIMESTAMPTZ: Type = { kind: "timestamp", zone: true };
 
 class TableDecoder implements Decoder, SegmentSchema {
@@ -35,15 +39,18 @@ class TableDecoder implements Decoder, SegmentSchema {
   version = 0;
   needsSample: boolean;
   private readonly metadata: readonly Field[];
+  /** Columns that the data may not define: metadata, and the value of `string` and `bytes`. */
+  private readonly own: readonly Field[];
   /** The column limit was reached: new fields reject their records. */
   private full = false;
 
   constructor(options: DecoderOptions) {
     this.options = options;
     this.metadata = metadataFields(options.metadataColumns, options.metadataPrefix);
-    const data = options.format === "json" ? (options.fields ?? []) : [valueField(options.format)];
-    this.needsSample = options.format === "json" && options.fields === null;
-    this.fields = [...data.map((field) => this.asEventTime(field)), ...this.metadata];
+    const isJson = options.format === "json";
+    this.own = isJson ? this.metadata : [valueField(options.format), ...this.metadata];
+    this.needsSample = isJson && options.fields === null;
+    this.fields = this.withEventTime([...((isJson && options.fields) || []), ...this.own]);
     refuseCollisions(this.fields);
     if (options.eventTimeField !== null) eventTime(options.eventTimeFormat, 1000n);
   }
@@ -51,20 +58,17 @@ class TableDecoder implements Decoder, SegmentSchema {
   sample(batches: readonly RecordBytes[]): void {
     if (this.needsSample) this.infer(batches, this.options.inferRows);
     this.needsSample = false;
-    const name = this.options.eventTimeField;
-    if (name === null || this.fields.some((field) => field.name === name)) return;
-    this.setFields([{ id: 0, name, required: false, type: TIMESTAMPTZ }, ...this.fields]);
   }
 
   adopt(fields: readonly Field[]): void {
     const table = fields.map((field) => {
-      const own = this.metadata.find((metadata) => metadata.name === field.name);
-      // Coordinates are written as we make them; `conform` promotes them where the table differs.
-      return own === undefined || own.type.kind === field.type.kind
-        ? field
-        : { ...field, type: own.type };
+      // Our own columns are written as we make them; `conform` promotes where the table differs.
+      const own = this.own.find(({ name }) => name === field.name);
+      const differs = own !== undefined && typeName(own.type) !== typeName(field.type);
+      return differs ? { ...field, type: own.type } : field;
     });
-    if (fields.some((field) => this.metadataOf(field.name) === null)) this.needsSample = false;
+    const known = new Set(this.fields.map((field) => field.name));
+    if (fields.some((field) => !known.has(field.name))) this.needsSample = false;
     this.setFields(overlayFields(table, this.fields));
   }
 
@@ -78,7 +82,11 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 
   reader(columns: readonly ColumnBuilder[]): ValueReader {
-    if (this.options.format !== "json") return new RawReader(columns[0] as ColumnBuilder);
+    if (this.options.format !== "json") {
+      const value = columns.find((column) => column.field.name === VALUE);
+      assert(value !== undefined, "a raw format has its value column");
+      return new RawReader(value);
+    }
     const { flattenSeparator, eventTimeField, onUnknownField } = this.options;
     const root = compileRow(columns, {
       flattenSeparator,
@@ -111,21 +119,29 @@ class TableDecoder implements Decoder, SegmentSchema {
     }
     const { fields, full } = inference.finish(this.options.maxColumns - leafCount(this.fields));
     this.full ||= full;
-    const learned = fields.map((field) => this.asEventTime(field));
-    const first = data.length === 0;
-    this.setFields(first ? [...learned, ...this.metadata] : overlayFields(this.fields, learned));
+    const reserved = new Set(this.metadata.map((field) => field.name.toLowerCase()));
+    const learned = fields.filter((field) => !reserved.has(field.name.toLowerCase()));
+    const isFirst = data.length === 0 && this.fields.every((field) => field.id === 0);
+    this.setFields(isFirst ? [...learned, ...this.metadata] : overlayFields(this.fields, learned));
   }
 
   private setFields(fields: readonly Field[]): void {
+    if (sameType(structOf(this.fields), structOf(fields))) return;
     this.fields = fields;
     this.version++;
   }
 
-  private asEventTime(field: Field): Field {
-    if (field.name !== this.options.eventTimeField || field.id !== 0) return field;
-    const { kind } = field.type;
-    const inferred = kind === "long" || kind === "double" || kind === "string";
-    return inferred ? { ...field, type: TIMESTAMPTZ } : field;
+  /** The event time is a column from the start, because tables are partitioned by it. */
+  private withEventTime(fields: readonly Field[]): readonly Field[] {
+    const name = this.options.eventTimeField;
+    if (name === null || this.options.format !== "json") return fields;
+    const column: Field = { id: 0, name, required: false, type: TIMESTAMPTZ };
+    if (!fields.some((field) => field.name === name)) return [column, ...fields];
+    return fields.map((field) => {
+      const { kind } = field.type;
+      const isPlain = kind === "int" || kind === "long" || kind === "double" || kind === "string";
+      return field.name === name && isPlain ? { ...field, type: TIMESTAMPTZ } : field;
+    });
   }
 
   private eventTimeOf(type: PrimitiveType): EventTime | null {
@@ -134,9 +150,13 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 }
 
-function valueField(format: "string" | "bytes"): Field {
+function structOf(fields: readonly Field[]): Type {
+  return { kind: "struct", fields };
+}
+
+function valueField(format: DecoderOptions["format"]): Field {
   const kind = format === "string" ? "string" : "binary";
-  return { id: 0, name: "value", required: false, type: { kind } };
+  return { id: 0, name: VALUE, required: false, type: { kind } };
 }
 
 function refuseCollisions(fields: readonly Field[]): void {

@@ -7,6 +7,9 @@ import type { RecordBytes } from "./decoder.ts";
 import type { MetadataColumn } from "./options.ts";
 import type { RecordCursor } from "./records.ts";
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 const STRING: Type = { kind: "string" };
 const BINARY: Type = { kind: "binary" };
 
@@ -52,7 +55,7 @@ export class MetadataAppender {
   /** Takes what all records of a batch share. */
   start(batch: RecordBytes): void {
     this.batch = batch;
-    this.topic = new TextEncoder().encode(batch.topic);
+    this.topic = encoder.encode(batch.topic);
     this.baseLow = Number(BigInt.asUintN(32, batch.baseOffset));
     this.baseHigh = Number(batch.baseOffset >> 32n);
   }
@@ -71,7 +74,9 @@ export class MetadataAppender {
           break;
         }
         case "timestamp":
-          column.appendSafeLong(timestampMs * 1000);
+          // Kafka's -1: the producer gave none.
+          if (timestampMs < 0) column.appendNull();
+          else column.appendSafeLong(timestampMs * 1000);
           break;
         case "topic":
           column.appendBytes(this.topic, 0, this.topic.length);
@@ -92,7 +97,9 @@ function appendHeaders(column: ColumnBuilder, cursor: RecordCursor): void {
   const element = column.children[0] as ColumnBuilder;
   const [key, value] = element.children as [ColumnBuilder, ColumnBuilder];
   cursor.headers((keyStart, keyEnd, valueStart, valueEnd) => {
-    key.appendBytes(cursor.bytes, keyStart, keyEnd);
+    // Kafka says that header keys are UTF-8; one that isn't must not spoil the column.
+    const text = encoder.encode(decoder.decode(cursor.bytes.subarray(keyStart, keyEnd)));
+    key.appendBytes(text, 0, text.length);
     if (valueStart < 0) value.appendNull();
     else value.appendBytes(cursor.bytes, valueStart, valueEnd);
     element.endStruct();

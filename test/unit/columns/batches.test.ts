@@ -1,7 +1,5 @@
-/** Taking rows, conforming to a table, and Arrow: over one batch with every type in it. */
+/** Taking rows and conforming to a table, over one batch with every type in it. */
 import { expect, test } from "bun:test";
-import { RecordBatch, tableFromIPC, type Vector } from "apache-arrow";
-import { toArrowBatch, toArrowSchema, toArrowStream } from "#columns/arrow.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { conform } from "#columns/conform.ts";
 import { mergeFields } from "#columns/evolve.ts";
@@ -198,65 +196,4 @@ test("a required member is only missed where its struct is present", () => {
     { s: { x: 1 } },
   ]);
   expect(() => conform(decode(['{"s":{}}']), target)).toThrow('"s.x" is required');
-});
-
-test("Arrow schemas carry types, nullability and field ids at every level", () => {
-  const target = tableFields(FIELDS);
-  const schema = toArrowSchema(target);
-  expect(schema.fields.map((f) => `${f.type}`)).toMatchInlineSnapshot(`
-    [
-      "Bool",
-      "Int32",
-      "Int64",
-      "Float32",
-      "Float64",
-      "Decimal[20e+2]",
-      "Date32<DAY>",
-      "Time64<MICROSECOND>",
-      "Timestamp<MICROSECOND>",
-      "Timestamp<MICROSECOND, UTC>",
-      "Timestamp<NANOSECOND>",
-      "Timestamp<NANOSECOND, UTC>",
-      "Utf8",
-      "FixedSizeBinary[16]",
-      "FixedSizeBinary[3]",
-      "Binary",
-      "Struct<{x:Int32, y:Utf8}>",
-      "List<Struct<{x:Int32, y:Utf8}>>",
-      "Map<{key:Utf8, value:List<Int64>}>",
-    ]
-  `);
-  const ids: string[] = [];
-  const walk = (f: {
-    metadata: Map<string, string>;
-    type: { children?: readonly never[] };
-  }): void => {
-    ids.push(f.metadata.get("PARQUET:field_id") ?? "none");
-    for (const child of f.type.children ?? []) walk(child);
-  };
-  for (const f of schema.fields) walk(f as never);
-  // Only the map's inner entries struct is no field of Iceberg's.
-  expect(ids.filter((id) => id === "none").length).toBe(1);
-  expect(new Set(ids).size).toBe(ids.length);
-});
-
-test("Arrow batches share the columns' memory, and read back the same from a stream", () => {
-  const batch = conform(makeBatch(40), tableFields(FIELDS));
-  const arrow = toArrowBatch(batch);
-  expect(arrow).toBeInstanceOf(RecordBatch);
-  const longs = arrow.getChild("long") as Vector;
-  const own = batch.columns.find((column) => column.field.name === "long")?.data;
-  const [data] = longs.data;
-  expect(data?.values.buffer).toBe(own?.buffer);
-  const back = tableFromIPC(toArrowStream(batch.fields, [batch, batch]));
-  expect(back.numRows).toBe(80);
-  const plain = (value: unknown): string =>
-    JSON.stringify(value, (_key, v) => (typeof v === "bigint" ? `${v}` : (v as unknown)));
-  const rows = rowsOf(batch);
-  for (const name of ["boolean", "int", "long", "float", "double", "string"]) {
-    const read = Array.from({ length: 40 }, (_, row) => back.getChild(name)?.get(row) as unknown);
-    expect(plain(read)).toBe(plain(rows.map((row) => row[name])));
-  }
-  const lists = back.getChild("list")?.get(3) as Vector;
-  expect(plain(lists.toArray())).toBe('[{"x":0,"y":null},{"x":1,"y":null},null]');
 });
