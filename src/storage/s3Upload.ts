@@ -17,6 +17,8 @@ import type { Upload } from "./upload.ts";
 
 /** Bytes of a part; S3 allows 10,000 parts of at least 5 MiB. */
 export const PART_BYTES: number = 8 * 1024 * 1024;
+/** Bytes copied and hashed between two turns of the event loop. */
+const PIECE_BYTES = 1024 * 1024;
 /** Parts on their way at once. */
 const PARTS_IN_FLIGHT_MAX = 3;
 /** Object metadata that holds the id of the write. */
@@ -39,8 +41,9 @@ export class S3Upload implements Upload {
   readonly #writeId: string;
   readonly #hash = new Bun.CryptoHasher("sha256");
   #partHash = new Bun.CryptoHasher("sha256");
-  #pending: Uint8Array[] = [];
-  #pendingBytes = 0;
+  /** The part that is being filled; as large as its first piece, then as a part. */
+  #buffer: Uint8Array = new Uint8Array();
+  #filled = 0;
   #bytes = 0;
   #uploadId: string | null = null;
   #partNumber = 0;
@@ -64,16 +67,16 @@ export class S3Upload implements Upload {
 
   async write(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.length; ) {
-      const piece = chunk.slice(at, at + PART_BYTES - this.#pendingBytes);
+      // A full part waits for what follows it: the last one is sent by `finish`.
+      if (this.#filled === PART_BYTES) await this.#ship();
+      const size = Math.min(PIECE_BYTES, PART_BYTES - this.#filled);
+      const piece = chunk.subarray(at, at + size);
+      this.#keep(piece);
       this.#hash.update(piece);
       this.#partHash.update(piece);
-      this.#pending.push(piece);
-      this.#pendingBytes += piece.length;
-      this.#bytes += piece.length;
       at += piece.length;
-      if (this.#pendingBytes === PART_BYTES && at < chunk.length) await this.#ship();
+      if (piece.length === PIECE_BYTES) await this.#parts.clock.sleep(0);
     }
-    if (this.#pendingBytes === PART_BYTES) await this.#ship();
   }
 
   async finish(): Promise<StoredObject | null> {
@@ -84,25 +87,36 @@ export class S3Upload implements Upload {
   }
 
   async discard(): Promise<void> {
-    this.#pending = [];
+    this.#filled = 0;
     await Promise.allSettled(this.#inFlight);
     if (this.#uploadId !== null) await abortUpload(this.#calls, this.#location, this.#uploadId);
     this.#uploadId = null;
   }
 
-  /** Takes the pending bytes and their hash. */
+  /** Copies a piece, since its owner may overwrite it. */
+  #keep(piece: Uint8Array): void {
+    const end = this.#filled + piece.length;
+    if (end > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(this.#filled === 0 ? piece.length : PART_BYTES);
+      larger.set(this.#buffer.subarray(0, this.#filled));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(piece, this.#filled);
+    this.#filled = end;
+    this.#bytes += piece.length;
+  }
+
+  /** Takes the filled part and its hash. */
   #take(): { body: Uint8Array; sha256: Buffer } {
-    const [first] = this.#pending;
-    const body =
-      first !== undefined && this.#pending.length === 1 ? first : Buffer.concat(this.#pending);
+    const body = this.#buffer.subarray(0, this.#filled);
     const sha256 = this.#partHash.digest();
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    this.#buffer = new Uint8Array();
+    this.#filled = 0;
     this.#partHash = new Bun.CryptoHasher("sha256");
     return { body, sha256 };
   }
 
-  /** Sends the pending bytes as a part; waits for the oldest one when too many are on their way. */
+  /** Sends the filled part; waits for the oldest one when too many are on their way. */
   async #ship(): Promise<void> {
     this.#uploadId ??= await this.#begin();
     const { body, sha256 } = this.#take();
@@ -110,8 +124,6 @@ export class S3Upload implements Upload {
     part.catch(() => undefined);
     this.#inFlight.push(part);
     await this.#settle(PARTS_IN_FLIGHT_MAX - 1);
-    // Hashing a part takes milliseconds: others have their turn before the next one.
-    await this.#parts.clock.sleep(0);
   }
 
   async #settle(inFlightMax: number): Promise<void> {
@@ -166,7 +178,7 @@ export class S3Upload implements Upload {
   }
 
   async #complete(): Promise<boolean> {
-    if (this.#pendingBytes > 0) await this.#ship();
+    await this.#ship();
     await this.#settle(0);
     const digests = Buffer.concat(this.#stored.map((part) => part.sha256));
     const composite = new Bun.CryptoHasher("sha256").update(digests).digest("base64");

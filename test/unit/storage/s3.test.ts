@@ -5,6 +5,7 @@ import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { createS3Storage } from "#storage/s3.ts";
 import type { S3Options } from "#storage/s3Client.ts";
+import { PART_BYTES } from "#storage/s3Upload.ts";
 import type { Storage } from "#storage/storage.ts";
 import {
   createS3Fake,
@@ -159,6 +160,16 @@ describe("S3 multipart uploads", () => {
     expect((await errorOf(storage.put("s3://b/large", large))).kind).toBe("storage_refused");
     expect(fake.uploads.size).toBe(0);
     expect(fake.objects.size).toBe(0);
+  });
+
+  test("an object of exactly one part is one PUT, one byte more is two parts", async () => {
+    const { storage, fake } = open();
+    await storage.put("s3://b/one", large.subarray(0, PART_BYTES));
+    expect(count(fake, "PutObject")).toBe(1);
+    expect(count(fake, "UploadPart")).toBe(0);
+    await storage.put("s3://b/two", large.subarray(0, PART_BYTES + 1));
+    expect(count(fake, "UploadPart")).toBe(2);
+    expect(fake.objects.get("b/two")?.body.length).toBe(PART_BYTES + 1);
   });
 
   test("a writer shows its upload id once there is one", async () => {
