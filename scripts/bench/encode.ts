@@ -120,13 +120,13 @@ console.log(
   `Worker ready and first (empty, ${first.bytes} bytes) file: ${startMs} ms, ${resident()}`,
 );
 await speed(encoder, fields, batch);
+const idle = (await longestGap(systemClock.sleep(200))).toFixed(1);
 const gaps: number[] = [];
 for (let round = 0; round < ROUNDS; round++) {
   gaps.push(await longestGap(encoder.encode(fields, [batch], options("snappy"))));
 }
-console.log(
-  `longest block of the event loop per job, ms: ${gaps.map((g) => g.toFixed(1)).join(" ")}`,
-);
+const perJob = gaps.map((ms) => ms.toFixed(1)).join(" ");
+console.log(`longest block of the event loop, ms: ${perJob} by job, ${idle} while idle`);
 Bun.gc(true);
 console.log(`before the memory test: ${resident()}`);
 const part = segment(30_000);
