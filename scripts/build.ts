@@ -20,9 +20,6 @@ const commit = await gitCommit();
 await mkdir("dist", { recursive: true });
 const flags = [
   "--compile",
-  "--minify-syntax",
-  "--minify-whitespace",
-  "--sourcemap=inline",
   "--no-compile-autoload-bunfig",
   "--no-compile-autoload-dotenv",
   `--define=KAFKA_ICEBERG_VERSION=${JSON.stringify(version)}`,
