@@ -116,7 +116,7 @@ export class Inference {
 
   private value(shape: Shape, at: number): number {
     const { bytes } = this;
-    switch (bytes[at]) {
+    switch (bytes[at] as number) {
       case CHAR.open:
         return this.members(shape, at);
       case CHAR.openList:

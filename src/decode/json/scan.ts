@@ -47,7 +47,7 @@ export function skipSpace(bytes: Uint8Array, at: number): number {
 
 /** The position after `null`, `true` or `false` at `at`. */
 export function skipWord(bytes: Uint8Array, at: number): number {
-  switch (bytes[at]) {
+  switch (bytes[at] as number) {
     case CHAR.n:
       return is(bytes, at + 1, 0x75, 0x6c, 0x6c) ? at + 4 : BAD_JSON;
     case CHAR.t:
@@ -144,7 +144,7 @@ function isContinuation(byte: number): boolean {
 
 /** The code point of the escape at `at` (a backslash); a surrogate pair is one escape. */
 export function escapedPoint(bytes: Uint8Array, at: number, end: number): number {
-  switch (bytes[at + 1]) {
+  switch (bytes[at + 1] as number) {
     case CHAR.quote:
       return CHAR.quote;
     case CHAR.backslash:

@@ -15,7 +15,7 @@ export class Skipper {
    * @param depth containers around the value
    */
   value(bytes: Uint8Array, at: number, end: number, depth: number): number {
-    const c = bytes[at];
+    const c = bytes[at] as number;
     switch (c) {
       case CHAR.quote:
         this.typed = true;
