@@ -11,7 +11,7 @@
  * (decision 0062).
  */
 import type { Clock } from "#base/clock.ts";
-import { type Disk, onDisk } from "#base/disk.ts";
+import { type Disk, type DiskLock, onDisk } from "#base/disk.ts";
 import { describe, fail } from "#base/errors.ts";
 import { createFolders } from "#base/folders.ts";
 import { LIMITS } from "#base/limits.ts";
@@ -44,24 +44,36 @@ export interface TransactionLogParts {
 }
 
 /**
- * Opens the log of a folder that this process has locked ({@link openStateDir}). Throws `state`
- * when a newer release wrote it, and the disk's errors.
+ * Opens the log of a folder and locks it until `close`, since the folder need not be in the locked
+ * state directory. Throws `state` when another process has it open or a newer release wrote it, and
+ * the disk's errors.
  */
 export async function openTransactionLog(
   options: TransactionLogOptions,
   parts: TransactionLogParts,
 ): Promise<TransactionLog> {
   const { dir, segmentBytes = LIMITS.logSegmentBytes } = options;
-  await createFolders(parts.disk).make(dir);
-  const found = await readBack(dir, parts);
-  const position = await cutTail(found, parts);
-  const appender = await Appender.open(
-    parts.disk,
-    { dir, segmentBytes, syncs: options.sync !== "never" },
-    found.last ?? { number: 0, path: dir },
-    position,
-  );
-  return createLog({ ...options, segmentBytes }, parts, appender, found.entries);
+  const { disk } = parts;
+  await createFolders(disk).make(dir);
+  const lock = await onDisk("lock", `${dir}/lock`, () => disk.lock(`${dir}/lock`));
+  if (lock === null) {
+    const sentence = `The transaction log ${dir} is in use by another process; give each its own`;
+    throw fail("state", `${sentence} (transaction_log.log_dir)`, { dir });
+  }
+  try {
+    const found = await readBack(dir, parts);
+    const position = await cutTail(found, parts);
+    const appender = await Appender.open(
+      disk,
+      { dir, segmentBytes, syncs: options.sync !== "never" },
+      found.last ?? { number: 0, path: dir },
+      position,
+    );
+    return createLog({ ...options, segmentBytes }, parts, appender, lock, found.entries);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }
 
 interface Found {
@@ -134,6 +146,7 @@ function createLog(
   options: Required<TransactionLogOptions>,
   parts: TransactionLogParts,
   appender: Appender,
+  lock: DiskLock,
   recovered: readonly LoggedEntry[],
 ): TransactionLog {
   const open = new OpenFlushes();
@@ -214,7 +227,11 @@ function createLog(
     close: async () => {
       isClosed = true;
       await pump;
-      await appender.close();
+      try {
+        await appender.close();
+      } finally {
+        await lock.release();
+      }
     },
   };
 }

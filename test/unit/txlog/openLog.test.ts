@@ -57,6 +57,9 @@ const offsets = (log: TransactionLog): number[] =>
     entry.type === "OffsetCommit" ? [Number(entry.offset)] : [],
   );
 
+const segmentsOf = async (lossy: LossyDisk): Promise<string[]> =>
+  (await Array.fromAsync(lossy.mount().list(DIR))).filter((name) => /^\d+\.log$/.test(name)).sort();
+
 const kindThrown = (run: Promise<unknown>): Promise<string> =>
   run.then(
     () => "nothing thrown",
@@ -155,10 +158,7 @@ describe("transaction log: a disk that fails", () => {
     heal();
     await log.append(tick(2), true);
     await log.close();
-    expect(await Array.fromAsync(lossy.mount().list(DIR))).toEqual([
-      "00000001.log",
-      "00000002.log",
-    ]);
+    expect(await segmentsOf(lossy)).toEqual(["00000001.log", "00000002.log"]);
     expect(offsets(await open(lossy.mount()))).toEqual([0, 2]);
   });
 
@@ -170,7 +170,7 @@ describe("transaction log: a disk that fails", () => {
     });
     const log = await open(lossy.mount());
     expect(await kindThrown(log.append(tick(0), true))).toBe("storage_full");
-    expect(await Array.fromAsync(lossy.mount().list(DIR))).toEqual([]);
+    expect(await segmentsOf(lossy)).toEqual([]);
     broken = false;
     await log.append(tick(1), true);
     await log.close();
@@ -270,10 +270,7 @@ describe("transaction log: what opening finds", () => {
     expect(lines.map(({ level }) => level)).toEqual(["error"]);
     await log.append(tick(7), true);
     await log.close();
-    expect(await Array.fromAsync(lossy.mount().list(DIR))).toEqual([
-      "00000001.log",
-      "00000002.log",
-    ]);
+    expect(await segmentsOf(lossy)).toEqual(["00000001.log", "00000002.log"]);
   });
 
   test("a log of a newer release is refused loudly and left alone", async () => {
@@ -287,6 +284,17 @@ describe("transaction log: what opening finds", () => {
     const error = await open(lossy.mount()).catch((thrown: unknown) => thrown);
     expect(kindOf(error)).toBe("state");
     expect(String(error)).toContain(`log format ${LOG_FORMAT_VERSION + 1}`);
+  });
+
+  test("a second opening is refused while the first is open, and what was open is untouched", async () => {
+    const lossy = await written(2);
+    const first = await open(lossy.mount());
+    const error = await open(lossy.mount()).catch((thrown: unknown) => thrown);
+    expect(kindOf(error)).toBe("state");
+    expect(String(error)).toContain(DIR);
+    await first.append(tick(2), true);
+    await first.close();
+    expect(offsets(await open(lossy.mount()))).toEqual([0, 1, 2]);
   });
 
   test("files that are no segments are ignored", async () => {
