@@ -19,6 +19,7 @@ import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from
 import { encodeMetadataFile, loadMetadataFile } from "./metadataFile.ts";
 import { checkName, checkTableName, fullName, tableLocation } from "./names.ts";
 import {
+  makeDurable,
   type OpenSqlite,
   openSqlite,
   sqliteError,
@@ -88,7 +89,10 @@ class SqlCatalog implements Catalog {
     const open = this.parts.openDatabase ?? openSqlite;
     try {
       const database = await open(this.path, readOnly);
-      if (!readOnly) await whenFree(this.parts, () => transaction(database, () => init(database)));
+      if (!readOnly) {
+        await whenFree(this.parts, () => makeDurable(database));
+        await whenFree(this.parts, () => transaction(database, () => init(database)));
+      }
       const columns = await whenFree(this.parts, () =>
         database.query<{ name: string }, []>("PRAGMA table_info(iceberg_tables)").all(),
       );

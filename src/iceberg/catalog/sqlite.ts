@@ -27,9 +27,13 @@ export const openSqlite: OpenSqlite = async (path, readOnly) => {
   if (!readOnly) await mkdir(dirname(path), { recursive: true });
   const database = new Database(path, readOnly ? { readonly: true } : { create: true });
   database.run("PRAGMA busy_timeout = 0");
-  database.run("PRAGMA synchronous = EXTRA");
   return database;
 };
+
+/** Makes transactions durable; reads the file, so it may find it busy. */
+export function makeDurable(database: Database): void {
+  database.run("PRAGMA synchronous = EXTRA");
+}
 
 /**
  * The path in `sqlite:catalog.db`, `sqlite:///abs/catalog.db` or `sqlite:////abs/catalog.db`.
@@ -88,12 +92,15 @@ export function transaction<T>(database: Database, statements: () => T): Ended<T
   }
 }
 
-/** After a failed COMMIT there may be no transaction left. */
+/**
+ * After a failed COMMIT there may be no transaction left. A connection that cannot roll back is
+ * closed, which rolls back too: it must never read its own uncommitted rows.
+ */
 function rollBack(database: Database): void {
   try {
     if (database.inTransaction) database.run("ROLLBACK");
   } catch {
-    // The connection is broken; the journal is rolled back by whoever opens the file next.
+    database.close();
   }
 }
 

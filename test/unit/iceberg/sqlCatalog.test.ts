@@ -7,7 +7,7 @@ import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { Catalog, CommitOutcome } from "#iceberg/catalog/catalog.ts";
 import { createSqlCatalog } from "#iceberg/catalog/sql.ts";
-import { openSqlite, sqlitePath } from "#iceberg/catalog/sqlite.ts";
+import { makeDurable, openSqlite, sqlitePath } from "#iceberg/catalog/sqlite.ts";
 import { createMemoryStorage, type Fault, type MemoryStorage } from "../../fakes/memoryStorage.ts";
 import { sampleTable } from "../../support/icebergSamples.ts";
 
@@ -131,6 +131,7 @@ describe("the database", () => {
 
   test("is made durable beyond the journal's removal", async () => {
     const database = await openSqlite(`${ROOT}/${databases++}/catalog.db`, false);
+    makeDurable(database);
     expect(database.query("PRAGMA synchronous").get()).toEqual({ synchronous: 3 });
     database.close();
   });
