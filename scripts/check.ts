@@ -8,9 +8,21 @@ import { folderCoverage } from "./coverage.ts";
 const COVERAGE_MIN = 0.8;
 const bin = (name: string): string => `node_modules/.bin/${name}`;
 const fix = process.argv.includes("--fix");
-const FAST_TESTS = ["test/unit", "test/contract", "test/golden", "test/fuzz", "test/tidy.test.ts"];
+const FAST_TESTS = [
+  "test/unit",
+  "test/contract",
+  "test/golden",
+  "test/fuzz",
+  "test/sim",
+  "test/tidy.test.ts",
+];
 
-await step("format, lint, layers", [bin("biome"), ...(fix ? ["check", "--write"] : ["ci"]), "."]);
+await step("format, lint, layers", [
+  bin("biome"),
+  ...(fix ? ["check", "--write"] : ["ci"]),
+  "--colors=off",
+  ".",
+]);
 await step("promises, exhaustiveness", [bin("oxlint"), "--type-aware", "src", "test", "scripts"]);
 await step("types", [bin("tsc"), "-p", "."]);
 await step("dead code", [bin("knip-bun")]);

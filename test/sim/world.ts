@@ -7,11 +7,9 @@
  */
 
 import { fail } from "#base/errors.ts";
-import { silentLogger } from "#base/log.ts";
-import { type Feed, feedKey } from "#base/offsets.ts";
+import type { Feed } from "#base/offsets.ts";
 import { type Random, seededRandom } from "#base/random.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
-import type { Field } from "#columns/schema.ts";
 import { stageAppend } from "#iceberg/append.ts";
 import type { Catalog, CommitOutcome, LoadedTable, TableName } from "#iceberg/catalog/catalog.ts";
 import type {
@@ -23,19 +21,12 @@ import type {
 import { newTableMetadata } from "#iceberg/newTable.ts";
 import { listDataFiles } from "#iceberg/scan.ts";
 import { planCommit } from "#iceberg/updates.ts";
-import type { EncodedFile, ParquetEncoder } from "#parquet/encoder.ts";
-import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
-import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { headOf, offsetOf, parseDocument, SUMMARY, visibleChain } from "#writer/progress.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
+import { columns, FIELDS, foreignFile, holes } from "./rows.ts";
 
 /** The one table of a world. */
 export const NAME: TableName = { database: "db", table: "t" };
-/** Fields of the rows: enough to say which record a row is. */
-export const FIELDS: readonly Field[] = [
-  { id: 0, name: "partition", required: false, type: { kind: "int" } },
-  { id: 0, name: "offset", required: false, type: { kind: "long" } },
-];
 
 /** What a catalog compares when it applies a commit. */
 export type CompareAndSet = "sequence" | "pointer";
@@ -295,158 +286,3 @@ export class World {
     return offsets.length === 0 ? null : columns(partition, offsets);
   }
 }
-
-function holes(random: Random): number[] {
-  const offsets: number[] = [];
-  for (let offset = 0; offset < 40; offset++) if (random.unit() < 0.7) offsets.push(offset);
-  return offsets;
-}
-
-function columns(partition: number, offsets: readonly number[]): ColumnBatch {
-  const length = offsets.length;
-  const column = (field: Field | undefined, data: Uint8Array) => ({
-    field: field ?? (FIELDS[0] as Field),
-    length,
-    nullCount: 0,
-    validity: null,
-    offsets: null,
-    data,
-    children: [],
-  });
-  const partitions = new Uint8Array(new Int32Array(length).fill(partition).buffer);
-  const longs = new Uint8Array(new BigInt64Array(offsets.map(BigInt)).buffer);
-  return {
-    fields: FIELDS,
-    rowCount: length,
-    columns: [column(FIELDS[0], partitions), column(FIELDS[1], longs)],
-    byteCount: length * 12,
-  };
-}
-
-/** An encoder whose files say which records they hold. */
-export const rowEncoder: ParquetEncoder = {
-  encode: (_fields, batches): Promise<EncodedFile> => {
-    const rows: number[][] = [];
-    for (const batch of batches) {
-      const [partitions, offsets] = batch.columns.map((column) => column.data as Uint8Array);
-      const ints = new Int32Array((partitions as Uint8Array).slice().buffer);
-      const longs = new BigInt64Array((offsets as Uint8Array).slice().buffer);
-      for (let row = 0; row < batch.rowCount; row++) {
-        rows.push([ints[row] ?? -1, Number(longs[row] ?? -1n)]);
-      }
-    }
-    const bytes = new TextEncoder().encode(JSON.stringify(rows));
-    return Promise.resolve({
-      chunks: [bytes],
-      bytes: bytes.length,
-      rowCount: rows.length,
-      splitOffsets: [4n],
-      metrics: [],
-    });
-  },
-  close: () => Promise.resolve(),
-};
-
-function foreignFile(filePath: string) {
-  const none = new Map<number, never>();
-  return {
-    content: "data" as const,
-    filePath,
-    fileFormat: "PARQUET",
-    specId: 0,
-    partition: [],
-    recordCount: 0n,
-    fileSizeBytes: 2n,
-    columnSizes: none,
-    valueCounts: none,
-    nullValueCounts: none,
-    nanValueCounts: none,
-    lowerBounds: none,
-    upperBounds: none,
-    splitOffsets: [],
-    equalityIds: null,
-    sortOrderId: 0,
-    firstRowId: null,
-    referencedDataFile: null,
-    contentOffset: null,
-    contentSizeBytes: null,
-  };
-}
-
-/** A transaction log in memory that survives its process; what was not synced may be lost. */
-export class MemoryLog {
-  #synced: LogEntry[] = [];
-  #unsynced: LogEntry[] = [];
-
-  /** Opens the log anew after a crash; `keep` decides how much of the unsynced tail was written. */
-  reopen(keep: (count: number) => number): TransactionLog {
-    this.#synced.push(...this.#unsynced.slice(0, keep(this.#unsynced.length)));
-    this.#unsynced = [];
-    const recovered: LoggedEntry[] = this.#synced.map((entry, index) => ({
-      sequence: BigInt(index),
-      timeMs: 0,
-      entry,
-    }));
-    return {
-      recovered,
-      append: (entry, sync = false) => {
-        this.#unsynced.push(entry);
-        if (sync) this.#synced.push(...this.#unsynced.splice(0));
-        return Promise.resolve();
-      },
-      close: () => Promise.resolve(),
-    };
-  }
-}
-
-/** Parts of a writer in this world. */
-export function partsOf(
-  world: World,
-  name: string,
-  txlog: TransactionLog,
-  alive: () => boolean,
-): WriterParts {
-  const gone = new Promise<never>(() => undefined);
-  const guard = <T extends object>(target: T): T =>
-    new Proxy(target, {
-      get: (object, key) => {
-        const member = Reflect.get(object, key);
-        if (typeof member !== "function") return member;
-        return (...args: unknown[]) => (alive() ? member.apply(object, args) : gone);
-      },
-    });
-  return {
-    catalog: world.catalog(name, alive),
-    storage: guard(world.storage),
-    encoder: rowEncoder,
-    txlog: guard(txlog),
-    clock: {
-      nowMs: () => world.nowMs,
-      monotonicMs: () => world.nowMs,
-      sleep: () => (alive() ? Promise.resolve() : gone),
-      turn: () => Promise.resolve(),
-    },
-    random: world.random,
-    logger: silentLogger,
-    observe: () => undefined,
-  };
-}
-
-/** Options of every writer. */
-export function optionsOf(group: string): WriterOptions {
-  return {
-    name: NAME,
-    branch: "main",
-    group,
-    commitRetriesMax: 3,
-    codec: "none",
-    codecLevel: null,
-    rowGroupRows: 1000,
-    preserveKafkaPartitions: true,
-    thinning: null,
-    schemaChanges: "evolve",
-    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
-  };
-}
-
-export { feedKey };

@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { runSchedule } from "./writerSim.ts";
 
-const SCHEDULES = Number(process.env["SIM_SCHEDULES"] ?? 1000);
+const SCHEDULES = Number(process.env["SIM_SCHEDULES"] ?? 50);
 const FIRST_SEED = Number(process.env["SIM_SEED"] ?? 1);
 
 for (const compareAndSet of ["sequence", "pointer"] as const) {

@@ -7,7 +7,8 @@ import type { SnapshotId } from "#iceberg/metadata.ts";
 import type { JobResult } from "#writer/job.ts";
 import { readProgress } from "#writer/progress.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
-import { type CompareAndSet, MemoryLog, optionsOf, partsOf, type Request, World } from "./world.ts";
+import { MemoryLog, optionsOf, partsOf } from "./process.ts";
+import { type CompareAndSet, type Request, World } from "./world.ts";
 
 /** What a schedule may contain besides writers. */
 export interface Troubles {

@@ -1,0 +1,95 @@
+/**
+ * Rows of the simulation: which records a feed has, columns that name them, and files that can be
+ * read back without Parquet.
+ */
+import type { Random } from "#base/random.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import type { Field } from "#columns/schema.ts";
+import type { DataFile } from "#iceberg/manifest.ts";
+import type { EncodedFile, ParquetEncoder } from "#parquet/encoder.ts";
+
+/** Fields of the rows: enough to say which record a row is. */
+export const FIELDS: readonly Field[] = [
+  { id: 0, name: "partition", required: false, type: { kind: "int" } },
+  { id: 0, name: "offset", required: false, type: { kind: "long" } },
+];
+
+/** Offsets below 40 that hold a record; not dense. */
+export function holes(random: Random): number[] {
+  const offsets: number[] = [];
+  for (let offset = 0; offset < 40; offset++) if (random.unit() < 0.7) offsets.push(offset);
+  return offsets;
+}
+
+/** Rows of one partition as columns. */
+export function columns(partition: number, offsets: readonly number[]): ColumnBatch {
+  const length = offsets.length;
+  const column = (field: Field | undefined, data: Uint8Array) => ({
+    field: field ?? (FIELDS[0] as Field),
+    length,
+    nullCount: 0,
+    validity: null,
+    offsets: null,
+    data,
+    children: [],
+  });
+  const partitions = new Uint8Array(new Int32Array(length).fill(partition).buffer);
+  const longs = new Uint8Array(new BigInt64Array(offsets.map(BigInt)).buffer);
+  return {
+    fields: FIELDS,
+    rowCount: length,
+    columns: [column(FIELDS[0], partitions), column(FIELDS[1], longs)],
+    byteCount: length * 12,
+  };
+}
+
+/** An encoder whose files say which records they hold. */
+export const rowEncoder: ParquetEncoder = {
+  encode: (_fields, batches): Promise<EncodedFile> => {
+    const rows: number[][] = [];
+    for (const batch of batches) {
+      const [partitions, offsets] = batch.columns.map((column) => column.data as Uint8Array);
+      const ints = new Int32Array((partitions as Uint8Array).slice().buffer);
+      const longs = new BigInt64Array((offsets as Uint8Array).slice().buffer);
+      for (let row = 0; row < batch.rowCount; row++) {
+        rows.push([ints[row] ?? -1, Number(longs[row] ?? -1n)]);
+      }
+    }
+    const bytes = new TextEncoder().encode(JSON.stringify(rows));
+    return Promise.resolve({
+      chunks: [bytes],
+      bytes: bytes.length,
+      rowCount: rows.length,
+      splitOffsets: [4n],
+      metrics: [],
+    });
+  },
+  close: () => Promise.resolve(),
+};
+
+/** An empty data file of another engine. */
+export function foreignFile(filePath: string): DataFile {
+  const none = new Map<number, never>();
+  return {
+    content: "data",
+    filePath,
+    fileFormat: "PARQUET",
+    specId: 0,
+    partition: [],
+    recordCount: 0n,
+    fileSizeBytes: 2n,
+    columnSizes: none,
+    valueCounts: none,
+    nullValueCounts: none,
+    nanValueCounts: none,
+    lowerBounds: none,
+    upperBounds: none,
+    splitOffsets: [],
+    equalityIds: null,
+    sortOrderId: 0,
+    firstRowId: null,
+    referencedDataFile: null,
+    contentOffset: null,
+    contentSizeBytes: null,
+  };
+}
