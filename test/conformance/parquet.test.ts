@@ -4,12 +4,14 @@
  */
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
 import { childFields, type Field } from "#columns/schema.ts";
 import { encodeParquet } from "#parquet/encode.ts";
 import type { EncodedFile, ParquetCodec } from "#parquet/encoder.ts";
+import { createWorkerEncoder } from "#parquet/pool.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
-import { batchOf, canonical, everyTypeRows } from "../unit/parquet/rows.ts";
+import { batchOf, canonical, everyTypeRows, field } from "../unit/parquet/rows.ts";
 
 interface Answer {
   readonly pyarrow: Readonly<Record<string, unknown[]>>;
@@ -128,4 +130,25 @@ test("the Worker and the WASM file work in a single executable, in an empty fold
   await run([process.execPath, "build", ...flags, "--root=src", ...entries, "--outfile", app]);
   const answer = await run([app], { cwd: folder });
   expect(JSON.parse(answer)).toEqual({ rows: 10, groups: 2 });
+}, 120_000);
+
+test("20 row groups of 30,000 rows leave the process's memory bounded", async () => {
+  const texts = ["a", "b", "c"].map((name) => field(name, { kind: "string" }));
+  const values = Array.from({ length: 30_000 }, (_, i) =>
+    texts.map((each) => `${each.name}-${i}`.repeat(8)),
+  );
+  const batch = batchOf(texts, values);
+  const encoder = createWorkerEncoder({ clock: systemClock });
+  const options = { codec: "snappy", level: null, rowGroupRows: 30_000, metadata: {} } as const;
+  await encoder.encode(texts, [batch], options);
+  const before = process.memoryUsage.rss();
+  const file = await encoder.encode(texts, Array(20).fill(batch), options);
+  const grownMb = (process.memoryUsage.rss() - before) / 1e6;
+  await encoder.close();
+  const columnsMb = (20 * batch.byteCount) / 1e6;
+  console.log(
+    `${columnsMb.toFixed(0)} MB of columns encoded; resident grew by ${grownMb.toFixed(0)} MB`,
+  );
+  expect(file.splitOffsets.length).toBe(20);
+  expect(grownMb).toBeLessThan(400);
 }, 120_000);
