@@ -21,7 +21,7 @@ from values import compare
 
 def connect(s3):
     con = duckdb.connect(config={"threads": 2, "memory_limit": "3GB", "temp_directory": tempfile.gettempdir()})
-    con.execute("set timezone = 'UTC'")
+    con.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
     packages = os.path.dirname(os.path.dirname(duckdb_extension_iceberg.__file__))
     for name in ("avro", "httpfs", "iceberg"):
         con.execute(f"load '{packages}/duckdb_extension_{name}/extensions/v{duckdb.__version__}/{name}.duckdb_extension'")
