@@ -118,10 +118,9 @@ export class Pipeline {
   /** Stops fetching, flushes what is buffered within `timeoutMs`, leaves the group. */
   async shutdown(timeoutMs: number): Promise<void> {
     this.#parts.consumer.stopFetching();
-    const until = AbortSignal.timeout(timeoutMs);
     this.#finishSamples();
-    await Promise.race([this.#flushTables([...this.tables]), this.#aborted(until)]);
-    await Promise.race([this.#acknowledger.flush(), this.#aborted(until)]);
+    const flushed = this.#flushTables([...this.tables]).then(() => this.#acknowledger.flush());
+    await this.#within(timeoutMs, flushed);
     this.#stop.abort();
     await this.#parts.consumer.close();
   }
@@ -325,8 +324,7 @@ export class Pipeline {
     const groups = byTable(runs);
     if (!lost) {
       this.#finishSamples();
-      const until = AbortSignal.timeout(this.options.revokeFlushMs);
-      await Promise.race([this.#flushTables([...groups.keys()]), this.#aborted(until)]);
+      await this.#within(this.options.revokeFlushMs, this.#flushTables([...groups.keys()]));
     }
     this.feeds.remove(feeds);
     for (const [table, group] of groups) table.drop(group.map((run) => run.key));
@@ -341,11 +339,11 @@ export class Pipeline {
     );
   }
 
-  async #aborted(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+  /** Waits for `work`, but not longer than `ms`; the work itself goes on. */
+  async #within(ms: number, work: Promise<void>): Promise<void> {
+    const done = new AbortController();
+    await Promise.race([work, this.#parts.clock.sleep(ms, done.signal)]);
+    done.abort();
   }
 
   #topicFailed(topic: string, error: unknown): void {
