@@ -2,22 +2,25 @@
  * The only place that reads the process's environment: variables, `.env` files, credentials of
  * systemd, and files named in the configuration.
  *
- * A variable comes from the process first, then from `--env-file`, then from `.env` beside the
- * configuration file. Values are handed out by name only; nothing lists them.
+ * A reference in the configuration is looked up in the process's variables first, then in
+ * `--env-file`, then in `.env` beside the configuration file, which is read only when it is needed.
+ * `.env` files never change the process's own variables. Values are handed out by name only.
  */
 import { dirname, join } from "node:path";
 import { fail } from "#base/errors.ts";
 
 /** Where values outside the configuration file come from. */
 export interface Environment {
-  /** A variable, or undefined. */
+  /** A variable of the process. */
   variable(name: string): string | undefined;
+  /** What `${NAME}` in the configuration stands for. */
+  reference(name: string): Promise<string | undefined>;
   /** The text of a file without its last line break. Throws `usage` with a sentence. */
   file(path: string): Promise<string>;
 }
 
 /**
- * Reads `.env` beside the configuration file and `envFile`.
+ * Opens the environment of a configuration file.
  * @param configFile null: no `.env`
  * @param envFile `--env-file`; unlike `.env` it must exist
  * @param own the process's variables
@@ -27,15 +30,22 @@ export async function openEnvironment(
   envFile: string | null,
   own: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Environment> {
-  const beside = configFile === null ? null : join(dirname(configFile), ".env");
-  const implied =
-    beside !== null && (await Bun.file(beside).exists()) ? await readText(beside) : "";
-  const named = envFile === null ? "" : await readText(envFile);
-  const variables = { ...parseEnvFile(implied), ...parseEnvFile(named) };
+  const named = envFile === null ? {} : parseEnvFile(await readText(envFile));
+  let beside: Promise<Readonly<Record<string, string>>> | null = null;
   return {
-    variable: (name) => own[name] ?? variables[name],
+    variable: (name) => own[name],
+    reference: async (name) => {
+      const found = own[name] ?? named[name];
+      if (found !== undefined || configFile === null) return found;
+      beside ??= readDotEnv(join(dirname(configFile), ".env"));
+      return (await beside)[name];
+    },
     file: async (path) => (await readText(path)).replace(/\r?\n$/, ""),
   };
+}
+
+async function readDotEnv(path: string): Promise<Readonly<Record<string, string>>> {
+  return (await Bun.file(path).exists()) ? parseEnvFile(await readText(path)) : {};
 }
 
 /** `NAME=value` lines; `export`, quotes and comments as shells have them, no expansion. */

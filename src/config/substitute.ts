@@ -49,7 +49,7 @@ async function resolve(reference: string, environment: Environment): Promise<Res
   const match = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/.exec(reference);
   const name = match?.[1];
   if (name === undefined) return { problem: `\${${reference}} is not a reference` };
-  const value = environment.variable(name);
+  const value = await environment.reference(name);
   // As in shells, `:-` also stands in for an empty variable.
   if (match?.[2] !== undefined) return { value: value || match[2] };
   return value === undefined ? { problem: `the variable ${name} is not set` } : { value };

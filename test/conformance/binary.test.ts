@@ -1,0 +1,61 @@
+/**
+ * The executable, copied alone into a folder with foreign files.
+ */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const BUILD_MS_MAX = 120_000;
+let folder = "";
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(command: readonly string[], cwd: string): Promise<Outcome> {
+  const { KAFKA_TOPIC: _, ...env } = process.env;
+  const child = Bun.spawn([...command], { cwd, env, stdout: "pipe", stderr: "pipe" });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code: await child.exited, out, err };
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "binary-"));
+  const script = join(import.meta.dir, "../../scripts/build.ts");
+  const outfile = join(folder, "kafka-iceberg");
+  const root = join(import.meta.dir, "../..");
+  const built = await run([process.execPath, script, "--outfile", outfile], root);
+  expect(built).toMatchObject({ code: 0 });
+  writeFileSync(join(folder, "bunfig.toml"), 'preload = ["./foreign.ts"]\n');
+  writeFileSync(join(folder, "foreign.ts"), 'console.log("FOREIGN"); process.exit(77);\n');
+  writeFileSync(join(folder, ".env"), "KAFKA_TOPIC=foreign\nSTATE_DIRECTORY=/foreign\n");
+}, BUILD_MS_MAX);
+
+describe("the executable in a folder with a foreign bunfig.toml and .env", () => {
+  test("says its version and commit, and runs nothing foreign", async () => {
+    const { code, out, err } = await run([join(folder, "kafka-iceberg"), "--version"], folder);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(/^kafka-iceberg \d+\.\d+\.\d+ \([0-9a-f]{7,}(-dirty)?, Bun /);
+  });
+
+  test("takes no variable from that .env", async () => {
+    const config = join(mkdtempSync(join(tmpdir(), "config-")), "config.toml");
+    writeFileSync(
+      config,
+      '[kafka]\ntopic = "${KAFKA_TOPIC:-own}"\nbootstrap_servers = "127.0.0.1:1"\n',
+    );
+    const words = [join(folder, "kafka-iceberg"), "check", "--config", config];
+    const { code, out } = await run(words, folder);
+    expect(code).toBe(3);
+    expect(out).toContain("default.own");
+    expect(out).not.toContain("foreign");
+    const log = await run([join(folder, "kafka-iceberg"), "log", "--config", config], folder);
+    expect(log.err).toContain(`There is no transaction log in ${folder}/transaction_logs`);
+  });
+});
