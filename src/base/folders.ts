@@ -7,6 +7,9 @@
  */
 import { type Disk, diskError, systemErrorCode } from "./disk.ts";
 
+/** Folders remembered at most; when there are more, all are looked at again. */
+const KNOWN_MAX = 10_000;
+
 /** Folders known to be durable. */
 export interface Folders {
   /** Creates a folder and its parents where missing; resolves when all their names are durable. */
@@ -22,6 +25,7 @@ export function createFolders(disk: Disk): Folders {
     if (path === "" || path === "/") return Promise.resolve();
     let made = known.get(path);
     if (made === undefined) {
+      if (known.size >= KNOWN_MAX) known.clear();
       made = makeOne(path);
       known.set(path, made);
       made.catch(() => known.delete(path));

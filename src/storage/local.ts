@@ -61,7 +61,7 @@ async function startUpload(
   const path = localPath(location);
   const id = parts.random.uuid();
   const temporary = temporaryPath(path, id);
-  const file = await createTemporary(disk, folders, temporary);
+  const file = await createTemporary(disk, folders, path, temporary);
   const hash = new Bun.CryptoHasher("sha256");
   let bytes = 0;
   let open = true;
@@ -103,16 +103,21 @@ async function startUpload(
 }
 
 /** A folder that somebody removed since it was made durable is made again, once. */
-async function createTemporary(disk: Disk, folders: Folders, temporary: string): Promise<DiskFile> {
-  await folders.make(folderOf(temporary));
+async function createTemporary(
+  disk: Disk,
+  folders: Folders,
+  path: string,
+  temporary: string,
+): Promise<DiskFile> {
+  await folders.make(folderOf(path));
   try {
     return await disk.create(temporary);
   } catch (error) {
-    if (systemErrorCode(error) !== "ENOENT") throw diskError(error, "create", temporary);
+    if (systemErrorCode(error) !== "ENOENT") throw diskError(error, "create", path);
   }
   folders.forget();
-  await folders.make(folderOf(temporary));
-  return onDisk("create", temporary, () => disk.create(temporary));
+  await folders.make(folderOf(path));
+  return onDisk("create", path, () => disk.create(temporary));
 }
 
 async function compareSize(file: DiskFile, path: string, expected: number): Promise<void> {

@@ -215,15 +215,15 @@ export class S3Upload implements Upload {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       const { status, code } = s3Status(error);
-      const isTaken = status === 412;
-      if (!isTaken && code !== "NoSuchUpload") throw error;
-      if (await this.#isOurs(checksum)) return true;
-      if (isTaken) return false;
-      throw error;
+      if (status !== 412 && code !== "NoSuchUpload") throw error;
+      return await this.#isOurs(checksum);
     }
   }
 
-  /** Reads back who wrote the object; compares size and checksum when it was us. */
+  /**
+   * Reads back who wrote the object; compares size and checksum when it was us. Throws
+   * `storage_unreachable` when there is none, or it cannot be read.
+   */
   async #isOurs(checksum: string): Promise<boolean> {
     const input = {
       Bucket: this.#bucket,

@@ -105,6 +105,31 @@ describe("S3 writes whose answer is lost", () => {
   });
 });
 
+describe("S3 multipart uploads that lose", () => {
+  const gone = { status: 404, code: "NoSuchUpload" };
+
+  test("of two multipart uploads to one name the second to complete says false and is aborted", async () => {
+    const { storage, fake } = open();
+    const won = await Promise.all([1, 2].map(() => storage.putIfAbsent("s3://b/large", large)));
+    expect(won.filter(Boolean).length).toBe(1);
+    expect(fake.uploads.size).toBe(0);
+  });
+
+  test("an upload that is gone while another has the name says false", async () => {
+    const { storage } = open({ CompleteMultipartUpload: [gone] });
+    await storage.put("s3://b/large", content);
+    expect(await storage.putIfAbsent("s3://b/large", large)).toBe(false);
+  });
+
+  test("an upload that is gone while nobody has the name is an error, and the name stays free", async () => {
+    const { storage, fake } = open({ CompleteMultipartUpload: [gone] });
+    const error = await errorOf(storage.putIfAbsent("s3://b/large", large));
+    expect(error.kind).toBe("storage_unreachable");
+    expect(fake.objects.size).toBe(0);
+    expect(await storage.putIfAbsent("s3://b/large", content)).toBe(true);
+  });
+});
+
 describe("S3 integrity", () => {
   test("a body altered on its way is refused by the store and sent again", async () => {
     const { storage, fake } = open({ PutObject: ["altered"] });
