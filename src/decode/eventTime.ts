@@ -2,7 +2,8 @@
  * The event time column: a number or text of a stated format becomes a timestamptz (SPEC section 4,
  * `source.event_time_field`). Text without a zone is taken as UTC, because the column has one.
  *
- * A pattern is made of `yyyy MM dd HH mm ss`, a run of `S` (fraction digits), `XXX` (zone), and
+ * A pattern is made of `yyyy MM dd HH mm ss`, a run of `S` (fraction digits), a run of
+ * `X` (zone), and
  * literal text, quoted with `'` where it has letters.
  */
 
@@ -56,7 +57,7 @@ const TOKENS: readonly (readonly [token: RegExp, group: string, pattern: string]
   [/^mm/, "minute", "\\d\\d"],
   [/^ss/, "second", "\\d\\d"],
   [/^S{1,9}/, "fraction", "\\d{1,9}"],
-  [/^XXX/, "zone", "Z|[+-]\\d\\d(?::?\\d\\d)?"],
+  [/^X{1,3}/, "zone", "Z|[+-]\\d\\d(?::?\\d\\d)?"],
 ];
 
 /** A function that rewrites text of a pattern as ISO 8601; other text becomes empty. */

@@ -163,7 +163,10 @@ function groupNode(
       slots.set(key, { ...bareSlot(column, key), op: OP.group, required: false, members });
     }
   }
-  const node = structNode([...slots.values()], prefix === "" ? options.reservedNames : []);
+  const isRow = prefix === "";
+  const whole = structNode([...slots.values()], isRow ? options.reservedNames : []);
+  // A required column may come by another way of splitting its name: the row's end knows.
+  const node = isRow ? whole : { ...whole, required: [] };
   known.set(prefix, node);
   return node;
 }

@@ -222,3 +222,19 @@ test("a name with many separators compiles quickly", () => {
   const decoder = makeDecoder({ flattenSeparator: "_", fields: [field(name, "long")] });
   expect(decode(decoder, [`{"${name}":1}`]).rows).toEqual([{ [name]: 1n }]);
 });
+
+test("a required flattened column may come by either way of writing it", () => {
+  const fields = [field("a_b", "long", true), field("a_c", "long")];
+  const decoder = makeDecoder({ flattenSeparator: "_", fields });
+  const { rows, reasons } = decode(decoder, [
+    '{"a":{"c":1},"a_b":2}',
+    '{"a":{"b":3}}',
+    '{"a":{"c":4}}',
+    "{}",
+  ]);
+  expect(rows).toEqual([
+    { a_b: 2n, a_c: 1n },
+    { a_b: 3n, a_c: null },
+  ]);
+  expect(reasons).toEqual(["2 missing_field", "3 missing_field"]);
+});
