@@ -1,0 +1,123 @@
+/**
+ * Secrets are never printed: configurations full of them, right and wrong, and every output searched.
+ */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { buildPipeline, storageOptions } from "#config/buildPipeline.ts";
+import { ALL_KEYS, PROCESS_TABLE } from "#config/keys.ts";
+import { redact } from "#config/redact.ts";
+import { createLogger } from "#server/log.ts";
+import { load, loadRight, values } from "./helpers.ts";
+
+const MARK = "hunter2";
+const SECRETS = Object.entries(ALL_KEYS)
+  .filter(([, spec]) => spec.secret === true && spec.type === "string")
+  .map(([path]) => path);
+
+/** One `key = value` for a path, in its section's place. */
+function assignment(path: string, value: string): string {
+  return `${path} = ${value}\n`;
+}
+
+describe("secret keys", () => {
+  test("are all that sound secret", () => {
+    const sounding = Object.entries(ALL_KEYS).filter(
+      ([path, { type }]) =>
+        type === "string" &&
+        /password|secret|token$|credential$|access_key|basic_auth|bearer/.test(path),
+    );
+    const open = sounding.filter(([, spec]) => spec.secret !== true).map(([path]) => path);
+    expect(open).toEqual([]);
+  });
+
+  test("of a right configuration are shown nowhere", async () => {
+    const text = SECRETS.map((path) => assignment(path, `"${MARK}-${path}"`)).join("");
+    const config = await loadRight(
+      `${text}kafka.sasl.mechanism = "plain"\nkafka.sasl.username = "u"\nkafka.ssl.key_file = "k"\nkafka.ssl.cert_file = "c"\niceberg.sql.uri = "postgres://me:${MARK}@host/db?password=${MARK}"\n`,
+    );
+    const shown = JSON.stringify(redact(config));
+    expect(shown).not.toContain(MARK);
+    expect(shown).toContain('"kafka.sasl.password":"***"');
+    expect(shown).toContain('"iceberg.sql.uri":"postgres://***@host/db?***"');
+    expect(values(config)["kafka.sasl.password"]).toContain(MARK);
+  });
+
+  test("of a wrong configuration are in no message", async () => {
+    const wrong = (path: string): fc.Arbitrary<string> =>
+      fc.oneof(
+        fc.constant(assignment(path, `["${MARK}"]`)),
+        fc.constant(assignment(path, `{ "${MARK}x" = "${MARK}" }`)),
+        fc.constant(assignment(`${path}x`, `"${MARK}"`)),
+        fc.constant(assignment(path.replace(/\.[^.]*$/, ".nothing_like_it"), `"${MARK}"`)),
+        fc.constant(assignment(path, `"\${file:/nope/${path}}"`)),
+        fc.constant(assignment(path, `"${MARK}`)),
+        fc.constant(assignment(path, MARK)),
+        fc.constant(assignment(path, `"${MARK}" "${MARK}"`)),
+        fc.constant(assignment(path, `"""${MARK}`)),
+        fc.constant(`${assignment(path, `"${MARK}"`)}${assignment(path, `"${MARK}"`)}`),
+        fc.constant(assignment(path, `"\\q${MARK}"`)),
+      );
+    const lines = fc.uniqueArray(fc.constantFrom(...SECRETS), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(
+        lines.chain((paths) => fc.tuple(...paths.map(wrong))),
+        async (parts) => {
+          const { problems } = await load(parts.join(""), { purpose: "run" });
+          expect(problems.length).toBeGreaterThan(0);
+          expect(problems.join("\n")).not.toContain(MARK);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test("put into other keys by reference are not quoted when the value is wrong", async () => {
+    const keys = Object.entries(ALL_KEYS).filter(
+      ([, { type }]) => type !== "string" && type !== "tables",
+    );
+    const text = keys.map(([path]) => assignment(path, '"${SECRET}"')).join("");
+    const { problems } = await load(text, { variables: { SECRET: MARK } });
+    expect(problems).toHaveLength(keys.length);
+    expect(problems.join("\n")).not.toContain(MARK);
+    const words = await load('kafka.auto_offset_reset = "${SECRET}"', {
+      variables: { SECRET: MARK },
+    });
+    expect(words.problems[0]).toContain("must be one of earliest, latest, none, timestamp");
+    expect(words.problems.join()).not.toContain(MARK);
+  });
+
+  test("given by a flag are not quoted", async () => {
+    const set = SECRETS.flatMap((path) => [`${path}=["${MARK}"]`, `${path}x=${MARK}`]);
+    const { problems } = await load("", { flags: { set } });
+    expect(problems.length).toBeGreaterThanOrEqual(SECRETS.length);
+    expect(problems.join("\n")).not.toContain(MARK);
+  });
+
+  test("do not come out of the logger with the options that hold them", async () => {
+    const text = SECRETS.filter((path) => PROCESS_TABLE[path] === undefined)
+      .map((path) => assignment(path, `"${MARK}"`))
+      .join("");
+    const config = await loadRight(
+      `${text}kafka.sasl.mechanism = "plain"\nkafka.sasl.username = "u"\nkafka.topic = "t"\nkafka.ssl.key_file = "package.json"\nkafka.ssl.cert_file = "package.json"\n`,
+    );
+    const [pipeline] = config.pipelines;
+    if (pipeline === undefined) throw new Error("no pipeline");
+    const environment = {
+      variable: () => undefined,
+      reference: async () => undefined,
+      file: async () => "PEM",
+    };
+    const lines: string[] = [];
+    const log = createLogger({
+      level: "debug",
+      format: "json",
+      colour: false,
+      write: (line) => void lines.push(line),
+      clock: { nowMs: () => 0 },
+    });
+    const options = await buildPipeline(pipeline, environment, "id");
+    expect(JSON.stringify(options)).toContain(MARK);
+    log.log("info", "options", { options, storage: storageOptions(pipeline.values) });
+    expect(lines.join("")).not.toContain(MARK);
+  });
+});
