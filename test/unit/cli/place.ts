@@ -161,12 +161,16 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** Runs a command line. */
+/**
+ * Runs a command line.
+ * @param until ends `log --follow` once what was printed satisfies it
+ */
 export async function cli(
   words: readonly string[],
   actions: Partial<Actions> = {},
-  stop: AbortSignal = new AbortController().signal,
+  until: (out: string) => boolean = () => false,
 ): Promise<Outcome> {
+  const stop = new AbortController();
   let out = "";
   let err = "";
   const code = await runProgram(words, {
@@ -178,13 +182,14 @@ export async function cli(
     terminal: {
       out: (text) => {
         out += text;
+        if (until(out)) stop.abort();
       },
       err: (text) => {
         err += text;
       },
     },
     build: { version: "1.2.3", commit: "abc" },
-    stop,
+    stop: stop.signal,
   });
   return { code, out, err };
 }

@@ -1,0 +1,103 @@
+/**
+ * `check`: the plan, and what is in its way.
+ */
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { fail } from "#base/errors.ts";
+import type { TopicDescription } from "#cli/actions.ts";
+import { cli, makePlace, type Place, RECREATED } from "./place.ts";
+
+const six: TopicDescription = {
+  ...RECREATED,
+  topic: "clicks",
+  partitions: [0, 1, 2, 3, 4, 5].map((partition) => ({ partition, logStart: 0n, logEnd: 1000n })),
+};
+
+const check = (
+  place: Place,
+  topics: readonly TopicDescription[] = [RECREATED],
+  ...words: string[]
+) => cli(["check", "--config", place.config, ...words], { describeTopics: async () => topics });
+
+describe("check", () => {
+  test("shows topics and the tables that are there", async () => {
+    const { code, out } = await check(await makePlace());
+    expect(code).toBe(0);
+    expect(out).toContain("the configuration is right");
+    expect(out).toMatch(/events +2 +105/);
+    expect(out).toMatch(/default\.events +append +day\(at\) +100/);
+  });
+
+  test("shows tables that it would create, and creates nothing", async () => {
+    const place = await makePlace();
+    const { code, out } = await check(place, [six], "--kafka-topic", "clicks");
+    expect(code).toBe(0);
+    expect(out).toMatch(/default\.clicks +create +day\(_kafka_timestamp\) +0/);
+    expect(out).toContain("default.clicks: columns learned from the first records");
+    expect(existsSync(`${place.folder}/wh/default/clicks`)).toBe(false);
+  });
+
+  test("warns above 50,000 files a day", async () => {
+    const place = await makePlace();
+    const often = await check(place, [six], "--kafka-topic", "clicks");
+    expect(often.out).toContain("up to 103680 data files a day (6 a commit, 17280 commits)");
+    const seldom = ["--kafka-topic", "clicks", "--set", "iceberg.commit.interval_ms=60000"];
+    expect((await check(place, [six], ...seldom)).out).not.toContain("data files a day");
+  });
+
+  test("shows how declared columns and partitions differ from the table's", async () => {
+    const place = await makePlace();
+    const set = [
+      "--set",
+      'schema.fields=[{name="id", type="string"}, {name="new", type="list<int>"}, {name="at", type="timestamptz"}]',
+      "--set",
+      'partitioning.spec=["bucket(4, id)"]',
+    ];
+    const { code, out } = await check(place, [RECREATED], ...set);
+    expect(code).toBe(0);
+    expect(out).toContain("default.events: column id is long, declared as string");
+    expect(out).toContain("default.events: column new list<int> is not in the table");
+    expect(out).toContain(
+      "partitioned by day(at), configured bucket[4](id); the table's own stays",
+    );
+    expect(out).not.toContain("column at");
+  });
+
+  test("exits 2 when a table is missing that may not be created", async () => {
+    const words = ["--kafka-topic", "clicks", "--set"];
+    const no = "iceberg.table_management.auto_create_if_missing=false";
+    const { code, out } = await check(await makePlace(), [six], ...words, no);
+    expect(code).toBe(2);
+    expect(out).toContain("default.clicks is missing, and auto_create_if_missing is false");
+  });
+
+  test("exits 3 when Kafka is away, and still looks at the tables", async () => {
+    const place = await makePlace();
+    const describeTopics = () => Promise.reject(fail("kafka_unreachable", "No broker answers"));
+    const { code, out } = await cli(["check", "--config", place.config], { describeTopics });
+    expect(code).toBe(3);
+    expect(out).toContain("Kafka: No broker answers");
+    expect(out).toContain("default.events");
+  });
+
+  test("prints JSON with the configuration, without secrets", async () => {
+    const place = await makePlace();
+    const words = ["--json", "--set", "server.query_token=hunter2"];
+    const { out } = await check(place, [RECREATED], ...words);
+    expect(out).not.toContain("hunter2");
+    expect(JSON.parse(out)).toMatchObject({
+      configuration: { process: { "server.query_token": "***" } },
+      pipelines: [{ pipeline: "default", tables: [{ table: "default.events", action: "append" }] }],
+    });
+  });
+
+  test("tells every problem of a wrong configuration, and connects nowhere", async () => {
+    const place = await makePlace(
+      "[kafka]\ntopic = 'e'\n[source]\nmode = 'cdc'\nformat = 'avro'\n",
+    );
+    const { code, err, out } = await check(place);
+    expect(code).toBe(2);
+    expect(out).toBe("");
+    expect(err.trim().split("\n")).toHaveLength(2);
+  });
+});
