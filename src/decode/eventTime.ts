@@ -2,9 +2,8 @@
  * The event time column: a number or text of a stated format becomes a timestamptz (SPEC section 4,
  * `source.event_time_field`). Text without a zone is taken as UTC, because the column has one.
  *
- * A pattern is made of `yyyy MM dd HH mm ss`, a run of `S` (fraction digits), a run of
- * `X` (zone), and
- * literal text, quoted with `'` where it has letters.
+ * A pattern is made of `yyyy MM dd HH mm ss`, a run of `S` (fraction digits), a run of `X` (zone),
+ * and literal text, quoted with `'` where it has letters.
  */
 
 import { fail } from "#base/errors.ts";
