@@ -185,23 +185,19 @@ export function typeFromJson(json: Json | undefined, path: string): Type {
     required,
     type: typeFromJson(object[name], `${path}.${name}`),
   });
-  switch (object["type"]) {
-    case "struct":
-      return { kind: "struct", fields: fieldsFromJson(object["fields"], path) };
-    case "list":
-      return {
-        kind: "list",
-        element: child("element", "element-id", object["element-required"] === true),
-      };
-    case "map":
-      return {
-        kind: "map",
-        key: child("key", "key-id", true),
-        value: child("value", "value-id", object["value-required"] === true),
-      };
-    default:
-      throw malformed(`type of ${path}`, "a struct, list or map");
+  const kind = object["type"];
+  if (kind === "struct") return { kind, fields: fieldsFromJson(object["fields"], path) };
+  if (kind === "list") {
+    return { kind, element: child("element", "element-id", object["element-required"] === true) };
   }
+  if (kind === "map") {
+    return {
+      kind,
+      key: child("key", "key-id", true),
+      value: child("value", "value-id", object["value-required"] === true),
+    };
+  }
+  throw malformed(`type of ${path}`, "a struct, list or map");
 }
 
 /** The fields of a partition spec as JSON: a manifest's `partition-spec` key. */

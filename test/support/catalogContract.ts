@@ -4,6 +4,7 @@ import type { Catalog, CommitOutcome, LoadedTable } from "#iceberg/catalog/catal
 import type { TableRequirement } from "#iceberg/metadata.ts";
 import type { Fault } from "../fakes/memoryStorage.ts";
 import { appendOf, nextSnapshot, SAMPLE_UUID, sampleTable } from "./icebergSamples.ts";
+import { rejection } from "./rejection.ts";
 
 const NAME = { database: "db", table: "events" };
 
@@ -199,9 +200,11 @@ export function catalogContract(title: string, place: () => Place): void {
     test("names that would leave their folder are refused", async () => {
       const catalog = await place().open();
       for (const table of ["", "..", "a/b", "a\\b", "a\u0000b", " a", "x".repeat(300)]) {
-        await expect(catalog.load({ database: "db", table })).rejects.toThrow("cannot be the name");
+        expect((await rejection(catalog.load({ database: "db", table }))).message).toContain(
+          "cannot be the name",
+        );
       }
-      await expect(catalog.list("../..")).rejects.toThrow("cannot be the name");
+      expect((await rejection(catalog.list("../.."))).message).toContain("cannot be the name");
     });
   });
 }

@@ -44,7 +44,7 @@ export async function startSparkSql(settings: Record<string, string>): Promise<S
   const lines = answers(child.stdout);
   return {
     sql: async (text) => {
-      child.stdin.write(`${JSON.stringify({ sql: text })}\n`);
+      await child.stdin.write(`${JSON.stringify({ sql: text })}\n`);
       await child.stdin.flush();
       const { value, done } = await lines.next();
       if (done === true) throw new Error(`Spark ended at: ${text}`);

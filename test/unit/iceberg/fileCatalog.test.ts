@@ -7,6 +7,7 @@ import { createFileCatalog } from "#iceberg/catalog/file.ts";
 import { writeTableMetadata } from "#iceberg/tableMetadataJson.ts";
 import { createMemoryStorage, type Fault, type MemoryStorage } from "../../fakes/memoryStorage.ts";
 import { sampleTable } from "../../support/icebergSamples.ts";
+import { rejection } from "../../support/rejection.ts";
 
 const NAME = { database: "db", table: "t" };
 const FOLDER = "/wh/db/t/metadata";
@@ -90,9 +91,9 @@ describe("the layout", () => {
   test("a metadata file that is cut off is refused, naming the file", async () => {
     const b = bench();
     put(b, `${FOLDER}/v1.metadata.json`, encode('{"format-version": 2'));
-    await expect(b.open().load(NAME)).rejects.toThrow(`${FOLDER}/v1.metadata.json`);
+    expect((await rejection(b.open().load(NAME))).message).toContain(`${FOLDER}/v1.metadata.json`);
     put(b, `${FOLDER}/v2.gz.metadata.json`, new Uint8Array([0x1f, 0x8b, 1, 2]));
-    await expect(b.open().load(NAME)).rejects.toThrow("not gzip");
+    expect((await rejection(b.open().load(NAME))).message).toContain("not gzip");
   });
 });
 

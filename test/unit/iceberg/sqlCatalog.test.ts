@@ -10,6 +10,7 @@ import { createSqlCatalog } from "#iceberg/catalog/sql.ts";
 import { makeDurable, openSqlite, sqlitePath } from "#iceberg/catalog/sqlite.ts";
 import { createMemoryStorage, type Fault, type MemoryStorage } from "../../fakes/memoryStorage.ts";
 import { sampleTable } from "../../support/icebergSamples.ts";
+import { rejection } from "../../support/rejection.ts";
 
 const ROOT = `/tmp/kafka-iceberg-sql-${process.pid}-${Bun.nanoseconds()}`;
 const NAME = { database: "db", table: "t" };
@@ -140,7 +141,7 @@ describe("the database", () => {
 describe("opening", () => {
   test("read-only: a database that is not there is refused and not created", async () => {
     const b = bench();
-    await expect(b.open({ readOnly: true })).rejects.toThrow("cannot be opened");
+    expect((await rejection(b.open({ readOnly: true }))).message).toContain("cannot be opened");
     expect(await Bun.file(b.path).exists()).toBe(false);
   });
 
@@ -156,13 +157,13 @@ describe("opening", () => {
       b.path,
       "this is no database, but it is long enough to be taken for a header ...",
     );
-    await expect(b.open()).rejects.toMatchObject({ kind: "catalog_refused" });
+    expect(await rejection(b.open())).toMatchObject({ kind: "catalog_refused" });
   });
 
   test("a catalog that is not open says so", async () => {
     const catalog = await bench().open();
     await catalog.close();
-    await expect(catalog.load(NAME)).rejects.toThrow("not open");
+    expect((await rejection(catalog.load(NAME))).message).toContain("not open");
   });
 
   test("URIs: relative and absolute paths; other databases are refused by name", () => {
