@@ -2,7 +2,7 @@
  * LZ4 decompression: the frame format (independent or linked blocks) and its block format.
  * Content checksums are not looked at: the record batch's CRC covers the compressed bytes.
  */
-import { copyMatch, damaged, type Output, tooLarge } from "./output.ts";
+import { copyLiterals, copyMatch, damaged, type Output, tooLarge } from "./output.ts";
 
 const MAGIC = 0x184d_2204;
 const FLAG = { blockChecksum: 0x10, contentSize: 0x08, contentChecksum: 0x04, dictionary: 0x01 };
@@ -124,13 +124,6 @@ function lz4Block(source: Uint8Array, output: Output, frameStart: number, bytesM
     assertRoom(output, length, bytesMax);
     copyMatch(output, offset, length);
   }
-}
-
-function copyLiterals(source: Uint8Array, at: number, length: number, output: Output): void {
-  const { bytes } = output;
-  if (length > 32) bytes.set(source.subarray(at, at + length), output.length);
-  else for (let i = 0; i < length; i++) bytes[output.length + i] = source[at + i] as number;
-  output.length += length;
 }
 
 function assertRoom(output: Output, length: number, bytesMax: number): void {

@@ -10,8 +10,17 @@ export interface Output {
   length: number;
 }
 
-/** From this length on, one call of `copyWithin` beats a loop over bytes. */
-const LONG_MATCH = 32;
+/** From this length on, one call of the runtime beats a loop over bytes. */
+const LONG = 32;
+
+/** Appends `length` bytes of `source` from `at` on; the caller has checked that both have them. */
+export function copyLiterals(source: Uint8Array, at: number, length: number, output: Output): void {
+  const { bytes } = output;
+  const to = output.length;
+  if (length >= LONG) bytes.set(source.subarray(at, at + length), to);
+  else for (let i = 0; i < length; i++) bytes[to + i] = source[at + i] as number;
+  output.length = to + length;
+}
 
 /**
  * Appends `length` bytes that begin `offset` bytes before the end of the output; the two may
@@ -21,7 +30,7 @@ export function copyMatch(output: Output, offset: number, length: number): void 
   const { bytes } = output;
   const to = output.length;
   const from = to - offset;
-  if (length >= LONG_MATCH && offset >= length) bytes.copyWithin(to, from, from + length);
+  if (length >= LONG && offset >= length) bytes.copyWithin(to, from, from + length);
   else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i] as number;
   output.length = to + length;
 }

@@ -2,7 +2,7 @@
  * Snappy decompression: raw blocks, and xerial framing (what Java clients write): magic
  * `82 53 4e 41 50 50 59 00`, version i32, compatible i32, then chunks of length i32 | raw block.
  */
-import { copyMatch, damaged, type Output, tooLarge } from "./output.ts";
+import { copyLiterals, copyMatch, damaged, type Output, tooLarge } from "./output.ts";
 
 const XERIAL_MAGIC = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00];
 const XERIAL_HEADER_BYTES = 16;
@@ -105,14 +105,14 @@ function snappyLiteral(
   if (code >= 60) {
     const lengthBytes = code - 59;
     if (s + lengthBytes > source.length) throw damaged("snappy");
-    length = 1;
-    for (let i = 0; i < lengthBytes; i++) length += (source[s + i] as number) * 2 ** (8 * i);
+    length = 0;
+    for (let i = 0; i < lengthBytes; i++) length |= (source[s + i] as number) << (8 * i);
+    length++;
     s += lengthBytes;
   }
-  if (length > source.length - s || length > end - output.length) throw damaged("snappy");
-  const { bytes } = output;
-  if (length > 32) bytes.set(source.subarray(s, s + length), output.length);
-  else for (let i = 0; i < length; i++) bytes[output.length + i] = source[s + i] as number;
-  output.length += length;
+  if (length <= 0 || length > source.length - s || length > end - output.length) {
+    throw damaged("snappy");
+  }
+  copyLiterals(source, s, length, output);
   return s + length;
 }
