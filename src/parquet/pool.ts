@@ -172,6 +172,9 @@ class EncodingWorker {
  * main file's URL and entry points keep their path below the build's root, `src/`.
  */
 function workerUrl(): URL {
+  const entryPoint = "./parquet/worker.ts";
   const inExecutable = Bun.embeddedFiles.length > 0;
-  return new URL(inExecutable ? "./parquet/worker.ts" : "./worker.ts", import.meta.url);
+  return inExecutable
+    ? new URL(entryPoint, import.meta.url)
+    : new URL("./worker.ts", import.meta.url);
 }

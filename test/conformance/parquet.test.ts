@@ -5,7 +5,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
-import { childFields, type Field } from "#columns/schema.ts";
+import { childFields, type Field, isPrimitive, primitiveName } from "#columns/schema.ts";
 import { encodeParquet } from "#parquet/encode.ts";
 import type { EncodedFile, ParquetCodec } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
@@ -23,6 +23,12 @@ interface Answer {
   readonly metadata: Readonly<Record<string, string>>;
   readonly row_groups: readonly number[];
   readonly created_by: string;
+  /** What PyIceberg finds by itself: schema, and metrics by field id. */
+  readonly iceberg: {
+    readonly types: Readonly<Record<string, readonly [number, string]>>;
+    readonly lower: Readonly<Record<string, string>>;
+    readonly upper: Readonly<Record<string, string>>;
+  } | null;
   readonly field_ids: readonly (readonly [string, number | null])[];
 }
 
@@ -41,11 +47,11 @@ async function encode(codec: ParquetCodec): Promise<EncodedFile> {
   return encodeParquet(fields, [batchOf(fields, rows)], options);
 }
 
-async function read(file: EncodedFile, name: string): Promise<Answer> {
+async function read(file: EncodedFile, name: string, iceberg = false): Promise<Answer> {
   const path = join(folder, `${name}.parquet`);
   await Bun.write(path, Buffer.concat(file.chunks));
   const script = join(import.meta.dir, "..", "support", "read_parquet.py");
-  const stdin = JSON.stringify({ file: path });
+  const stdin = JSON.stringify({ file: path, iceberg });
   return JSON.parse(await run([await readersPython(), script], { stdin })) as Answer;
 }
 
@@ -121,6 +127,33 @@ test("sizes, value counts and null counts are those that pyarrow finds in the fo
     nulls: String(metric.nullCount),
   }));
   expect(ours).toEqual(leaves.map(({ size, values, nulls }) => ({ size, values, nulls })));
+}, 120_000);
+
+test("PyIceberg maps the file to our types and ids, and finds our bounds byte for byte", async () => {
+  // Its own limits: no statistics of nanoseconds beyond datetime; decimal(1) only as INT32.
+  const kept = fields
+    .map((each, index) => ({ each, index }))
+    .filter(({ each }) => {
+      return !each.name.endsWith("_ns") && each.name !== "decimal_1";
+    });
+  const columns = kept.map(({ each }) => each);
+  const values = rows.map((row) => kept.map(({ index }) => row[index]));
+  const options = { codec: "zstd", level: null, rowGroupRows: 5, metadata: METADATA } as const;
+  const file = await encodeParquet(columns, [batchOf(columns, values)], options);
+  const answer = (await read(file, "iceberg", true)).iceberg;
+  for (const { id, name, type } of columns) {
+    expect(answer?.types[name]?.[0]).toBe(id);
+    if (isPrimitive(type)) {
+      expect(answer?.types[name]?.[1]).toBe(primitiveName(type));
+    }
+  }
+  // It keeps `fixed` whole where Java and we cut it, and has no bounds of structs' members.
+  const compared = columns.filter(({ type }) => isPrimitive(type) && type.kind !== "fixed");
+  const ours = new Map(file.metrics.map((metric) => [metric.fieldId, metric]));
+  for (const { id, name } of compared) {
+    const bounds = [ours.get(id)?.lowerBound?.toHex(), ours.get(id)?.upperBound?.toHex()];
+    expect([name, ...bounds]).toEqual([name, answer?.lower[id], answer?.upper[id]]);
+  }
 }, 120_000);
 
 test("the Worker and the WASM file work in a single executable, in an empty folder", async () => {

@@ -1,7 +1,7 @@
 """Reads Parquet files with pyarrow and DuckDB; answers values in the form of `canonical()` of
 test/unit/parquet/rows.ts, the schema, and the footer, as one JSON document.
 
-Input: {"file": path}. Floats become the hex digits of their bits, bytes hex digits, integers, times
+Input: {"file": path, "iceberg": also ask PyIceberg}. Floats become the hex digits of their bits, bytes hex digits, integers, times
 and unscaled decimals text.
 """
 import json
@@ -11,6 +11,12 @@ import sys
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+    pyarrow_to_schema,
+)
 
 
 def canon(array):
@@ -70,8 +76,25 @@ def statistics(metadata, index):
     return {"size": str(size), "values": str(values), "nulls": str(nulls)}
 
 
+def iceberg(file):
+    """The schema and the metrics that PyIceberg finds in the file by itself."""
+    schema = pyarrow_to_schema(file.schema_arrow, format_version=3)
+    found = data_file_statistics_from_parquet_metadata(
+        file.metadata, compute_statistics_plan(schema, {}), parquet_path_to_id_mapping(schema)
+    ).to_serialized_dict()
+    return {
+        "types": {field.name: [field.field_id, str(field.field_type)] for field in schema.fields},
+        "sizes": {k: str(v) for k, v in found["column_sizes"].items()},
+        "values": {k: str(v) for k, v in found["value_counts"].items()},
+        "nulls": {k: str(v) for k, v in found["null_value_counts"].items()},
+        "lower": {k: v.hex() for k, v in found["lower_bounds"].items()},
+        "upper": {k: v.hex() for k, v in found["upper_bounds"].items()},
+    }
+
+
 def main():
-    path = json.load(sys.stdin)["file"]
+    request = json.load(sys.stdin)
+    path = request["file"]
     file = pq.ParquetFile(path)
     parquet_schema = file.schema
     leaves = [parquet_schema.column(i) for i in range(len(parquet_schema))]
@@ -90,6 +113,7 @@ def main():
         "row_groups": [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)],
         "created_by": file.metadata.created_by,
         "encodings": encodings,
+        "iceberg": iceberg(file) if request.get("iceberg") else None,
         "duckdb": table_values(duck.execute("from read_parquet(?)", [path]).to_arrow_table()),
         "duckdb_types": dict(duck.execute("select column_name, column_type from (describe from read_parquet(?))", [path]).fetchall()),
         "field_ids": [

@@ -57,14 +57,16 @@ test("a file carries field ids at every level, logical types and the metadata", 
   expect(logical("date")).toEqual({ type: "DATE" });
 });
 
-test("decimals are INT32 to 9 digits, INT64 to 18, then fixed arrays of the least length", async () => {
+test("decimals are INT32 from 2 to 9 digits, INT64 to 18, then fixed arrays of the least length", async () => {
   const { fields, rows } = everyTypeRows();
   const file = await encodeParquet(fields, [batchOf(fields, rows)], OPTIONS);
   const schema = parquetMetadata(bytesOf(file)).schema;
-  const physical = (precision: number): unknown => {
+  const physical = (precision: number): unknown[] => {
     const element = schema.find((each) => each.name === `decimal_${precision}`);
     return [element?.type, element?.type_length, element?.precision, element?.scale];
   };
+  expect(physical(1)[0]).toBe("INT64");
+  expect(physical(2)[0]).toBe("INT32");
   expect(physical(9)).toEqual(["INT32", undefined, 9, 4]);
   expect(physical(18)).toEqual(["INT64", undefined, 18, 4]);
   expect(physical(19)).toEqual(["FIXED_LEN_BYTE_ARRAY", 9, 19, 4]);
