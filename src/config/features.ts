@@ -14,6 +14,10 @@ export const UNBUILT = {
     instead: "this release signs in with plain, scram-sha-256, scram-sha-512 or oauthbearer",
   },
   bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
+  catalog_manager: {
+    name: "health checks and a circuit breaker for the catalog are",
+    instead: "a commit that fails is held and tried again at the next interval",
+  },
   catalogs: {
     name: "REST, Glue, Hive and Nessie catalogs are",
     instead: "this release has the catalogs file and sql",
@@ -42,6 +46,10 @@ export const UNBUILT = {
     name: "Parquet encryption is",
     instead: "encrypt at rest in the store: storage.s3.sse",
   },
+  file_size: {
+    name: "splitting files by size is",
+    instead: "a file ends with its flush; iceberg.commit.max_size_mb bounds it",
+  },
   formats: { name: "this format is", instead: "this release reads json, string, bytes" },
   kafka_retries: {
     name: "giving up on a broker is",
@@ -55,6 +63,10 @@ export const UNBUILT = {
   metadata_cache: {
     name: "the metadata cache is",
     instead: "this release reads the table without a cache",
+  },
+  open_files: {
+    name: "a bound on open files is",
+    instead: "files are written one after the other",
   },
   postgres_catalog: {
     name: "the SQL catalog on PostgreSQL is",

@@ -65,6 +65,7 @@ export const WRITE_KEYS = {
     min: 1,
     max: 10_240,
     doc: "MiB after which a data file is closed within one flush; Iceberg's own default.",
+    unbuilt: "file_size",
   },
   "iceberg.write.compression": {
     type: "string",
@@ -108,6 +109,7 @@ export const WRITE_KEYS = {
     min: 1,
     max: 10_000,
     doc: "Partition writers open at once; the least recently written is closed first.",
+    unbuilt: "open_files",
   },
   "iceberg.write.delete_mode": {
     type: "string",
@@ -329,6 +331,7 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 86_400,
     doc: "Time between health checks of the catalog.",
+    unbuilt: "catalog_manager",
   },
   "iceberg.catalog_manager.reconnect_backoff_ms": {
     type: "integers",
@@ -336,6 +339,7 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 3_600_000,
     doc: "Waits between tries while the catalog is away; the last one repeats.",
+    unbuilt: "catalog_manager",
   },
   "iceberg.catalog_manager.circuit_breaker_failures": {
     type: "integer",
@@ -343,6 +347,7 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 1000,
     doc: "Failures in a row that open the circuit breaker: the catalog is then left alone for a while.",
+    unbuilt: "catalog_manager",
   },
   "iceberg.catalog_manager.circuit_breaker_reset_ms": {
     type: "integer",
@@ -350,6 +355,7 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 3_600_000,
     doc: "How long it stays open before one trial call.",
+    unbuilt: "catalog_manager",
   },
   "iceberg.metadata_cache.snapshot_ttl_ms": {
     type: "integer",

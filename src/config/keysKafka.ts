@@ -42,14 +42,14 @@ export const KAFKA_KEYS = {
     default: 1000,
     min: 1,
     max: 10_000_000,
-    doc: "At most this many records in one hand-over, rounded up to whole record batches. Never a wait.",
+    doc: "At most this many records in one hand-over, rounded up to whole record batches: they are handed over one by one. Never a wait.",
   },
   "kafka.batch_timeout_ms": {
     type: "integer",
     default: 5000,
     min: 1,
     max: 3_600_000,
-    doc: "Upper bound between hand-overs while records are there. Never a wait.",
+    doc: "Upper bound between hand-overs while records are there: each is handed over as soon as it is read. Never a wait.",
   },
   "kafka.session_timeout_ms": {
     type: "integer",
