@@ -38,7 +38,7 @@ export interface PipelineOptions {
   /** Writing the group's offsets for lag tools. */
   readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
   readonly decoder: DecoderOptions;
-  readonly rejects: { readonly action: "skip" | "fail"; readonly ratioMax: number };
+  readonly rejects: { readonly action: "skip" | "fail" };
   readonly storage: StorageOptions;
   readonly catalog: CatalogOptions;
   readonly commit: {
@@ -76,10 +76,7 @@ export async function buildPipeline(
       intervalMs: values["kafka.auto_commit_interval_ms"],
     },
     decoder: decoder(values, await declaredFields(values, environment)),
-    rejects: {
-      action: values["dead_letter.action"] === "skip" ? "skip" : "fail",
-      ratioMax: values["dead_letter.max_ratio"],
-    },
+    rejects: { action: values["dead_letter.action"] === "skip" ? "skip" : "fail" },
     storage: storageOptions(values),
     catalog: catalogOptions(values, false),
     commit: {

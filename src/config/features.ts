@@ -64,10 +64,6 @@ export const UNBUILT = {
     name: "the metadata cache is",
     instead: "this release reads the table without a cache",
   },
-  open_files: {
-    name: "a bound on open files is",
-    instead: "files are written one after the other",
-  },
   postgres_catalog: {
     name: "the SQL catalog on PostgreSQL is",
     instead: "this release keeps it in sqlite:<path>",
@@ -75,6 +71,10 @@ export const UNBUILT = {
   query: {
     name: "SQL over hot rows is",
     instead: "off in this release; query the Iceberg table with any engine",
+  },
+  reject_ratio: {
+    name: "stopping at a share of rejected records is",
+    instead: 'dead_letter.action = "fail" stops at the first one',
   },
   rescue: { name: "rescued fields are", instead: 'use "ignore", "dead_letter" or "fail"' },
   routing: {

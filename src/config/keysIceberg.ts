@@ -106,10 +106,9 @@ export const WRITE_KEYS = {
   "iceberg.write.max_open_files": {
     type: "integer",
     default: 10,
-    min: 1,
+    min: 2,
     max: 10_000,
-    doc: "Partition writers open at once; the least recently written is closed first.",
-    unbuilt: "open_files",
+    doc: "Data files open at once. Never more than two are: one is encoded while one is uploaded.",
   },
   "iceberg.write.delete_mode": {
     type: "string",

@@ -253,5 +253,6 @@ export const DEAD_LETTER_KEYS = {
     min: 0,
     max: 1,
     doc: "Below 1: the share of the last 10,000 records (at least 1,000 seen) that may be rejected before the pipeline stops.",
+    unbuilt: "reject_ratio",
   },
 } as const;
