@@ -56,7 +56,7 @@ async function show(): Promise<void> {
   console.log("\nSnapshots");
   console.table(shown.snapshots);
   console.log("The first rows");
-  for (const row of shown.rows) console.log(`  ${JSON.stringify(row)}`);
+  console.table(shown.rows.map(brief));
   console.log("\nRows and Kafka offsets, by partition");
   console.table(shown.partitions);
   const verdict = await step("compare with the topic, value by value", async () =>
@@ -71,6 +71,13 @@ async function show(): Promise<void> {
     `\n${rows} rows: every record that librdkafka reads from the topic is in the table exactly once,`,
   );
   console.log("with the same values, as DuckDB and PyIceberg read it.");
+}
+
+/** The columns of a row that fit on a screen. */
+function brief(row: Readonly<Record<string, string>>): Record<string, string | undefined> {
+  const { _kafka_partition: partition, _kafka_offset: offset, user_id, event_type } = row;
+  const { amount, device, tags, referrer } = row;
+  return { partition, offset, user_id, event_type, amount, device, tags, referrer };
 }
 
 async function step<T>(name: string, work: () => Promise<T>): Promise<T> {

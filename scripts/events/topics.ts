@@ -12,6 +12,12 @@ import {
   ResourcePatternTypes,
 } from "kafkajs";
 
+// kafkajs sets timers with negative delays, and Bun prints a warning for the first of them.
+process.removeAllListeners("warning");
+process.on("warning", (warning) => {
+  if (warning.name !== "TimeoutNegativeWarning") console.error(warning);
+});
+
 /** A topic to be created. */
 export interface NewTopic {
   readonly topic: string;
