@@ -8,7 +8,7 @@ import type { PartitionSpec } from "#iceberg/metadata.ts";
 import { partitionPath, partitionRows } from "#iceberg/partition.ts";
 import { partitionKey } from "#iceberg/partitionKey.ts";
 import { applyTransform, parseTransform, transformAllows } from "#iceberg/transform.ts";
-import { batchOf, columnOf } from "./columnOf.ts";
+import { batchOf, columnOf } from "../../support/columnOf.ts";
 
 const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
 const bytes = (minLength: number, maxLength: number) => fc.uint8Array({ minLength, maxLength });
