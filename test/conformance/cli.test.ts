@@ -1,0 +1,115 @@
+/**
+ * The commands on a real broker and a real table, in the order in which an operator uses them.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { produceEvents } from "../../scripts/events/events.ts";
+import { createTopic, deleteTopic } from "../../scripts/events/topics.ts";
+import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
+
+const MAIN = join(import.meta.dir, "../../src/main.ts");
+const TIMEOUT_MS = 60_000;
+const folder = mkdtempSync(join(tmpdir(), "cli-kafka-"));
+const config = join(folder, "config.toml");
+let broker: KafkaBroker;
+
+async function cli(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn([process.execPath, MAIN, ...words, "--config", config], {
+    cwd: folder,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code: await child.exited, out, err };
+}
+
+const rows = async (...words: string[]) =>
+  JSON.parse((await cli(...words, "--json")).out) as Record<string, unknown>[];
+
+beforeAll(async () => {
+  broker = await startKafka();
+  await createTopic(broker.bootstrap, { topic: "events", partitions: 2 });
+  await produceEvents({ bootstrap: broker.bootstrap, topic: "events", count: 20_000 });
+  writeFileSync(
+    config,
+    `[kafka]
+bootstrap_servers = "${broker.bootstrap}"
+topic = "events"
+[state]
+dir = "${folder}/state"
+[server]
+health_address = ""
+metrics_address = ""
+`,
+  );
+}, 120_000);
+
+afterAll(async () => {
+  await broker?.stop();
+});
+
+describe("an operator", () => {
+  test(
+    "checks, and sees what would be made",
+    async () => {
+      const { code, out } = await cli("check");
+      expect(out).toMatch(/events +2 +20000/);
+      expect(out).toMatch(/default\.events +create +day\(_kafka_timestamp\)/);
+      expect(code).toBe(0);
+      expect((await cli("tables")).out).toBe("There are no tables\n");
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "runs to the end, and finds every row in the table",
+    async () => {
+      const { code, out } = await cli("run", "--until-end");
+      expect({ code, out: code === 0 ? "" : out }).toEqual({ code: 0, out: "" });
+      const [table] = await rows("tables");
+      expect(table).toMatchObject({ table: "default.events", rows: 20_000 });
+      const offsets = await rows("offsets", "events");
+      const sum = offsets.reduce((total, { offset }) => total + Number(offset), 0);
+      expect(sum).toBe(20_000);
+      const files = await rows("files", "events");
+      expect(files.reduce((total, file) => total + Number(file["rows"]), 0)).toBe(20_000);
+      expect((await cli("log", "--verify")).out).toContain("no damage");
+      expect((await cli("log", "--type", "IcebergSnapshotCreated")).out).toContain(
+        "default.events",
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "runs again, and nothing is doubled",
+    async () => {
+      expect((await cli("run", "--until-end")).code).toBe(0);
+      expect((await rows("tables"))[0]).toMatchObject({ rows: 20_000 });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "accepts a topic that was re-created, and reads it from its beginning",
+    async () => {
+      await deleteTopic(broker.bootstrap, "events");
+      await createTopic(broker.bootstrap, { topic: "events", partitions: 2 });
+      await produceEvents({ bootstrap: broker.bootstrap, topic: "events", count: 1000 });
+      const refused = await cli("run", "--until-end");
+      expect(refused.code).toBe(4);
+      expect(refused.out).toContain("--accept-topic events");
+      const words = ["offsets", "events", "--accept-topic", "events", "--from", "earliest"];
+      expect((await cli(...words)).code).toBe(2);
+      expect((await cli(...words, "--yes")).code).toBe(0);
+      expect((await cli("run", "--until-end")).code).toBe(0);
+      expect((await rows("tables"))[0]).toMatchObject({ rows: 21_000 });
+    },
+    TIMEOUT_MS,
+  );
+});
