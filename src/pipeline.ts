@@ -8,48 +8,20 @@
  * Why nothing is lost or doubled, whatever stops in between: docs/EXACTLY_ONCE.md.
  */
 import { assert } from "#base/assert.ts";
-import type { Clock } from "#base/clock.ts";
 import { fail, kindOf, policyOf } from "#base/errors.ts";
-import type { Observe } from "#base/events.ts";
 import { failpoint } from "#base/failpoint.ts";
-import type { Logger } from "#base/log.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
-import type { Random } from "#base/random.ts";
 import { backoffMs } from "#base/retry.ts";
-import type { Consumer, ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
+import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
 import type { JobResult } from "#writer/job.ts";
 import { Acknowledger } from "./app/acknowledger.ts";
 import { Backpressure } from "./app/backpressure.ts";
 import { byTable, type FeedRun, Feeds } from "./app/feeds.ts";
-import { handleRejects, type RejectOptions } from "./app/rejects.ts";
-import { outOfRange, type StartPolicy, startOffsets } from "./app/start.ts";
+import type { PipelineOptions, PipelineParts } from "./app/pipelineParts.ts";
+import { handleRejects } from "./app/rejects.ts";
+import { outOfRange, startOffsets } from "./app/start.ts";
 import type { TableRun } from "./app/tableRun.ts";
-
-/** Settings of one pipeline; tables have their own. */
-export interface PipelineOptions {
-  readonly name: string;
-  readonly start: Omit<StartPolicy, "initialTopics">;
-  /** Half of Kafka's rebalance timeout: how long a revocation may wait for a flush. */
-  readonly revokeFlushMs: number;
-  readonly bufferBytesMax: number;
-  readonly inferRows: number;
-  readonly inferWaitMs: number;
-  readonly rejects: RejectOptions;
-  /** Writing the group's offsets to Kafka after commits, for lag tools. */
-  readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
-}
-
-/** The ports of a pipeline. */
-export interface PipelineParts {
-  readonly consumer: Consumer;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly observe: Observe;
-  /** The table that a topic feeds; the same object for the same table. */
-  readonly tableOf: (topic: string) => TableRun;
-}
 
 /** Decoding and handing over go on this long before timers and sockets get their turn. */
 const WORK_MS_MAX = 4;
@@ -154,6 +126,8 @@ export class Pipeline {
         run?.table.stop(outOfRange(run.table.name, feed, position, logStart, logEnd));
         return this.#release();
       }
+      case "batch_corrupt":
+        return this.#corrupt(event);
       case "topic_failed":
         return this.#topicFailed(event.topic, event.error);
       case "trouble":
@@ -196,6 +170,28 @@ export class Pipeline {
       run.table.stop(error);
       return false;
     }
+  }
+
+  /** A damaged batch, read again in vain: skipped whole, or the end of its table. */
+  #corrupt(event: Extract<ConsumerEvent, { type: "batch_corrupt" }>): void {
+    const run = this.feeds.get(event.key);
+    if (run === undefined || run.epoch !== event.epoch) return;
+    if (this.options.rejects.action === "fail") {
+      this.#stopTable(run.table, event.error);
+      return;
+    }
+    this.#finishSample(run.table);
+    this.#parts.observe({ type: "rejected", reason: "batch_corrupt", records: 1 });
+    this.#parts.logger.log("warn", `Record batch skipped: ${event.error.message}`, {
+      table: run.table.name,
+      ...event.error.context,
+    });
+    const { table } = run;
+    const segment = table.buffer.segment(run.feed, run.position, () => table.decoder.builder());
+    segment.end = event.nextOffset;
+    run.position = event.nextOffset;
+    this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);
+    run.epoch = this.#parts.consumer.epoch(run.key);
   }
 
   /** Collects batches until the schema can be inferred, then ingests them. */
@@ -281,12 +277,16 @@ export class Pipeline {
     }
   }
 
-  /** Starts a table's feeds; retries for as long as they are ours. */
+  /** Starts a table's feeds; retries for as long as they are ours and nobody starts them anew. */
   async #start(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
     const { clock, random, logger } = this.#parts;
+    const tickets = runs.map((run) => ({ run, ticket: ++run.starts }));
+    const mine = (): FeedRun[] =>
+      tickets
+        .filter(({ run, ticket }) => this.feeds.get(run.key) === run && run.starts === ticket)
+        .map(({ run }) => run);
     for (let tries = 0; !this.#stop.signal.aborted; tries++) {
-      const mine = runs.filter((run) => this.feeds.get(run.key) === run);
-      if (mine.length === 0 || table.state.kind === "stopped") return;
+      if (mine().length === 0 || table.state.kind === "stopped") return;
       try {
         return await this.#startOnce(table, mine);
       } catch (error) {
@@ -299,17 +299,19 @@ export class Pipeline {
   }
 
   /** Finds the start offsets of a table's feeds and lets the consumer read them. */
-  async #startOnce(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
+  async #startOnce(table: TableRun, mine: () => FeedRun[]): Promise<void> {
     const { consumer } = this.#parts;
     const writer = await table.open();
     const policy = { ...this.options.start, initialTopics: this.#initialTopics };
-    const feeds = runs.map((run) => run.feed);
+    const feeds = mine().map((run) => run.feed);
     const offsets = await startOffsets(consumer, writer, policy, feeds);
     if (table.state.kind === "retrying") table.state = { kind: "running" };
-    const still = offsets.filter(({ feed }) => this.feeds.get(feedKey(feed))?.feed === feed);
-    consumer.start(still);
-    if (this.#pressure.active) consumer.pause(still.map(({ feed }) => feedKey(feed)));
-    for (const { feed, offset } of still) {
+    const still = new Set(mine().map((run) => run.key));
+    const begin = offsets.filter(({ feed }) => still.has(feedKey(feed)));
+    table.drop([...still]);
+    consumer.start(begin);
+    if (this.#pressure.active) consumer.pause([...still]);
+    for (const { feed, offset } of begin) {
       const run = this.feeds.get(feedKey(feed));
       if (run === undefined) continue;
       run.position = offset;
@@ -376,11 +378,10 @@ export class Pipeline {
     this.#refreshedMs = now;
     for (const table of this.tables) {
       const quiet = table.state.kind === "running" && !table.pending;
-      if (quiet) void table.writer?.refresh().catch((error) => this.#refreshFailed(table, error));
+      if (!quiet) continue;
+      void table.writer?.refresh().catch((error: unknown) => {
+        if (policyOf(error).action !== "again") this.#stopTable(table, error);
+      });
     }
-  }
-
-  #refreshFailed(table: TableRun, error: unknown): void {
-    if (policyOf(error).action !== "again") this.#stopTable(table, error);
   }
 }

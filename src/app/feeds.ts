@@ -11,6 +11,8 @@ export interface FeedRun {
   readonly table: TableRun;
   /** Of the consumer; 0 until its start offset is known. */
   epoch: number;
+  /** Counts how often a start was begun; only the newest one may take effect. */
+  starts: number;
   /** Next offset to decode. */
   position: bigint;
   /** Next offset by the table, as last seen. */
@@ -32,6 +34,7 @@ export class Feeds {
         key,
         table: tableOf(feed),
         epoch: 0,
+        starts: 0,
         position: 0n,
         committed: 0n,
         stopped: null,

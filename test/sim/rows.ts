@@ -48,9 +48,14 @@ export const rowEncoder: ParquetEncoder = {
   encode: (_fields, batches): Promise<EncodedFile> => {
     const rows: number[][] = [];
     for (const batch of batches) {
-      const [partitions, offsets] = batch.columns.map((column) => column.data as Uint8Array);
-      const ints = new Int32Array((partitions as Uint8Array).slice().buffer);
-      const longs = new BigInt64Array((offsets as Uint8Array).slice().buffer);
+      const data = (name: string): ArrayBuffer => {
+        const column = batch.columns.findLast((each) => each.field.name.endsWith(name));
+        const bytes = column?.data ?? new Uint8Array(0);
+        return bytes.slice().buffer as ArrayBuffer;
+      };
+      const ints = new Int32Array(data("partition"));
+      const bytes = data("offset");
+      const longs = new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8));
       for (let row = 0; row < batch.rowCount; row++) {
         rows.push([ints[row] ?? -1, Number(longs[row] ?? -1n)]);
       }
