@@ -27,7 +27,6 @@ export interface DeliveryParts {
 /** Turns queued batches into events. */
 export class Delivery {
   private readonly parts: DeliveryParts;
-  private readonly counted = new Map<Partition, { records: number; bytes: number }>();
 
   constructor(parts: DeliveryParts) {
     this.parts = parts;
@@ -84,17 +83,15 @@ export class Delivery {
 
   private count(item: QueuedBatch, view: BatchView): void {
     const { partition, highWatermark, lastStableOffset, last } = item;
-    const sum = this.counted.get(partition) ?? { records: 0, bytes: 0 };
-    sum.bytes += view.bytes.length;
-    if (view.visible) sum.records += view.recordCount;
-    if (!last) {
-      this.counted.set(partition, sum);
-      return;
-    }
-    this.counted.delete(partition);
+    partition.bytes += view.bytes.length;
+    if (view.visible) partition.records += view.recordCount;
+    if (!last) return;
+    const { records, bytes } = partition;
+    partition.records = 0;
+    partition.bytes = 0;
     const { topic, partition: number } = partition.feed;
     const { observe } = this.parts;
-    observe({ type: "consumed", topic, partition: number, ...sum });
+    observe({ type: "consumed", topic, partition: number, records, bytes });
     observe({
       type: "position",
       topic,

@@ -101,7 +101,7 @@ export class Fetcher {
       } else if (this.reserve(bytesMax)) {
         const error = await this.fetchOnce(nodeId, role, ready, bytesMax);
         failures = error === null ? 0 : failures + 1;
-        if (error !== null && !this.stopped) await this.backOff(error, failures - 1);
+        if (error !== null && !this.stopped) await this.backOff(nodeId, error, failures - 1);
       } else {
         await this.changed.wait();
       }
@@ -267,8 +267,11 @@ export class Fetcher {
     }
   }
 
-  private async backOff(error: unknown, failures: number): Promise<void> {
-    const { settings, random } = this.parts;
+  private async backOff(nodeId: number, error: unknown, failures: number): Promise<void> {
+    const { settings, random, partitions } = this.parts;
+    for (const partition of partitions.all()) {
+      if (partition.replica?.nodeId === nodeId) partition.replica = null;
+    }
     this.callbacks.onTrouble(
       kindOf(error) === "internal"
         ? fail("internal", "The fetch loop failed", {}, error)

@@ -41,6 +41,9 @@ import {
 /** Our name for the assignment; members with another one cannot share the group. */
 const PROTOCOL = "kafka-iceberg-sticky";
 
+/** How long leaving may hold up the end of the process. */
+const LEAVE_MS_MAX = 1000;
+
 /** Where the membership stands. */
 export type GroupState = "unjoined" | "joining" | "syncing" | "stable" | "revoking" | "left";
 
@@ -147,9 +150,9 @@ export class GroupMember {
     this.state = "left";
     this.changed.fire();
     if (member.memberId === "" || member.groupInstanceId !== null || coordinator === null) return;
-    await this.parts.cluster
-      .send(coordinator, "control", leaveRequest(member))
-      .catch(() => undefined);
+    const { cluster, clock } = this.parts;
+    const told = cluster.send(coordinator, "control", leaveRequest(member)).catch(() => undefined);
+    await Promise.race([told, clock.sleep(LEAVE_MS_MAX)]);
   }
 
   private self(): MemberId {

@@ -121,20 +121,19 @@ class KafkaConsumer implements Consumer {
 
   async next(): Promise<ConsumerEvent | null> {
     for (;;) {
-      if (this.closed) return null;
       await this.yieldTurn();
+      // From here to the wait nothing is awaited, so that no wake-up can be missed.
+      if (this.closed) return null;
       const item = this.queue.shift();
       if (item === undefined) {
-        if (this.fatal !== null) throw this.fatal;
-        this.queue.dropHeld(this.partitions);
-        await this.arrived.wait();
-        this.turnBeganMs = this.parts.clock.monotonicMs();
-        continue;
+        await this.waitForMore();
+      } else if (item.type === "fetched") {
+        const event = this.delivery.deliver(item);
+        if (event !== null) return event;
+        this.fetcher.wake();
+      } else {
+        return item;
       }
-      if (item.type !== "fetched") return item;
-      const event = this.delivery.deliver(item);
-      if (event !== null) return event;
-      this.fetcher.wake();
     }
   }
 
@@ -200,9 +199,16 @@ class KafkaConsumer implements Consumer {
     this.closed = true;
     this.fetcher.stop();
     await this.group.leave();
-    await this.cluster.close();
+    this.cluster.close();
     this.metadataDue.fire();
     this.arrived.fire();
+  }
+
+  private async waitForMore(): Promise<void> {
+    if (this.fatal !== null) throw this.fatal;
+    if (this.queue.full && this.anyReading()) this.queue.dropHeld(this.partitions);
+    await this.arrived.wait();
+    this.turnBeganMs = this.parts.clock.monotonicMs();
   }
 
   /** Lets timers and sockets run: handing over queued batches alone would never leave this turn. */
@@ -211,6 +217,10 @@ class KafkaConsumer implements Consumer {
     if (clock.monotonicMs() - this.turnBeganMs < TURN_MS) return;
     await clock.turn();
     this.turnBeganMs = clock.monotonicMs();
+  }
+
+  private anyReading(): boolean {
+    return this.partitions.all().some(({ state, paused }) => state === "reading" && !paused);
   }
 
   private setPaused(keys: readonly FeedKey[], paused: boolean): void {
@@ -268,12 +278,14 @@ class KafkaConsumer implements Consumer {
     const gone = this.partitions.all().filter(({ feed }) => feed.topic === topic);
     this.releaseKeys(gone.map(({ key }) => key));
     this.partitions.drop(gone);
+    for (const { feed } of gone) {
+      this.parts.observe({ type: "revoked", topic, partition: feed.partition });
+    }
     this.queue.push({ type: "topic_failed", topic, error });
   }
 
   private onTrouble(error: AppError): void {
     if (this.closed) return;
-    this.parts.observe({ type: "error", kind: kindOf(error) });
     this.queue.push({ type: "trouble", error });
   }
 
@@ -312,7 +324,8 @@ class KafkaConsumer implements Consumer {
     } else if (position >= logStart) {
       return;
     }
-    this.partitions.halt(partition);
+    // Batches that were read before are still handed over, in front of this event.
+    partition.state = "halted";
     this.queue.push({ type: "out_of_range", feed, position, logStart, logEnd });
   }
 

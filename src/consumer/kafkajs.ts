@@ -29,6 +29,9 @@ export interface ConnectionOptions {
   readonly sasl: Record<string, unknown> | null;
 }
 
+/** A login that ends within this time counts as ended: a new connection is opened. */
+const LOGIN_SPARE_MS = 2000;
+
 const stockSchedule = RequestQueue.prototype.scheduleCheckPendingRequests;
 
 RequestQueue.prototype.scheduleCheckPendingRequests = function scheduleOnlyWithWork(): void {
@@ -73,6 +76,7 @@ export function createConnection(options: ConnectionOptions, log: Logger): Kafka
     requestTimeout: 30_000,
     enforceRequestTimeout: false,
     maxInFlightRequests: null,
+    reauthenticationThreshold: LOGIN_SPARE_MS,
   });
 }
 

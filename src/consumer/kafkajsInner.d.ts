@@ -23,6 +23,7 @@ declare module "kafkajs/src/network/connection.js" {
       requestTimeout: number;
       enforceRequestTimeout: boolean;
       maxInFlightRequests: number | null;
+      reauthenticationThreshold: number;
     });
     connect(): Promise<boolean>;
     disconnect(): Promise<boolean>;

@@ -32,6 +32,9 @@ export interface Partition {
   /** When it was last part of an answer with records; the longest ago is asked for first. */
   lastServed: number;
   notBeforeMs: number;
+  /** Handed over, not yet observed. */
+  records: number;
+  bytes: number;
   /** How often the batch at `position` failed its checks. */
   badReads: number;
   /** Since when the position lies past the log's end; null when it does not. */
@@ -61,6 +64,8 @@ export class Partitions {
         inFlight: null,
         lastServed: 0,
         notBeforeMs: 0,
+        records: 0,
+        bytes: 0,
         badReads: 0,
         aheadSinceMs: null,
         replica: null,
@@ -86,7 +91,6 @@ export class Partitions {
       partition.state = "reading";
       partition.badReads = 0;
       partition.aheadSinceMs = null;
-      partition.notBeforeMs = 0;
     }
   }
 
@@ -96,6 +100,7 @@ export class Partitions {
     partition.position = offset;
     partition.fetchOffset = offset;
     partition.inFlight = null;
+    partition.notBeforeMs = 0;
   }
 
   /** Nothing more is read; batches on their way are void. */

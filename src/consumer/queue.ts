@@ -33,7 +33,8 @@ export type Queued = ConsumerEvent | QueuedBatch;
 export class FetchQueue {
   private readonly arrived: Signal;
   private readonly room: Signal;
-  private items: Queued[] = [];
+  /** Undefined in front of `head`, so that what was handed over is not kept alive. */
+  private items: (Queued | undefined)[] = [];
   private head = 0;
   private held: QueuedBatch[] = [];
   private bytes = 0;
@@ -72,10 +73,16 @@ export class FetchQueue {
     this.announceRoom();
   }
 
+  /** Whether a fetch waits for room. */
+  get full(): boolean {
+    return this.refused > 0;
+  }
+
   /** The next item that may be handed over; undefined when there is none now. */
   shift(): Queued | undefined {
     while (this.head < this.items.length) {
-      const item = this.items[this.head++];
+      const item = this.items[this.head];
+      this.items[this.head++] = undefined;
       if (this.head > 1024 && this.head * 2 > this.items.length) {
         this.items = this.items.slice(this.head);
         this.head = 0;
