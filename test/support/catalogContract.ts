@@ -197,6 +197,17 @@ export function catalogContract(title: string, place: () => Place): void {
       );
     });
 
+    test("a column that the table's format cannot hold is thrown, and changes nothing", async () => {
+      const catalog = await place().open();
+      const table = await created(catalog);
+      const type = { kind: "timestamp_ns", zone: true } as const;
+      const field = { id: 4, name: "nanos", required: false, type };
+      const schema = { schemaId: 1, fields: [field], identifierFieldIds: [] };
+      const commit = catalog.commit(NAME, [], [{ action: "add-schema", schema, lastColumnId: 4 }]);
+      expect(await rejection(commit)).toMatchObject({ kind: "table_schema" });
+      expect(await catalog.load(NAME)).toEqual(table);
+    });
+
     test("names that would leave their folder are refused", async () => {
       const catalog = await place().open();
       for (const table of ["", "..", "a/b", "a\\b", "a\u0000b", " a", "x".repeat(300)]) {

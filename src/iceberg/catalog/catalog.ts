@@ -58,11 +58,16 @@ export interface Catalog {
   load(name: TableName): Promise<LoadedTable | null>;
   /** Where a new table of that name is to live. */
   defaultLocation(name: TableName): string;
-  /** Creates a table and, where needed, its namespace; `conflict` when the name is taken. */
+  /**
+   * Creates a table and, where needed, its namespace; `conflict` when the name is taken.
+   * Throws as `commit` does, and `usage` for names that cannot be.
+   */
   create(request: CreateTable): Promise<CommitOutcome>;
   /**
    * Applies `updates` when all `requirements` hold for the table as it is at that moment.
    * Never retried inside. The implementation makes the new metadata durable first.
+   * Throws only before anything is sent, and only what another try cannot cure: what `load` throws
+   * of that sort, and `table_schema` for columns that the table's format version cannot hold.
    */
   commit(
     name: TableName,

@@ -29,6 +29,7 @@ import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from "./catalog.ts";
 import { encodeMetadataFile, loadMetadataFile } from "./metadataFile.ts";
 import { checkName, fullName, tableLocation } from "./names.ts";
+import { notSent } from "./outcomes.ts";
 
 /** Metadata files younger than this are never removed, ms. */
 const KEEP_MS = 3_600_000;
@@ -111,7 +112,7 @@ class FileCatalog implements Catalog {
       const version = await this.findHead(name);
       if (version !== null) return { kind: "conflict", cause: "the table exists already" };
     } catch (cause) {
-      return { kind: "conflict", cause };
+      return notSent(cause);
     }
     return this.write(name, 1, metadata);
   }
@@ -131,8 +132,7 @@ class FileCatalog implements Catalog {
       if (planned.kind === "conflict") return { kind: "conflict", cause: planned.reason };
       next = { number: (head?.number ?? 0) + 1, metadata: planned.metadata };
     } catch (cause) {
-      if (kindOf(cause) === "internal") throw cause;
-      return { kind: "conflict", cause };
+      return notSent(cause);
     }
     return this.write(name, next.number, next.metadata);
   }

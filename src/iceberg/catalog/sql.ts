@@ -18,6 +18,7 @@ import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from "./catalog.ts";
 import { encodeMetadataFile, loadMetadataFile } from "./metadataFile.ts";
 import { checkName, checkTableName, fullName, tableLocation } from "./names.ts";
+import { notSent } from "./outcomes.ts";
 import {
   makeDurable,
   type OpenSqlite,
@@ -158,8 +159,7 @@ class SqlCatalog implements Catalog {
       if (planned.kind === "conflict") return { kind: "conflict", cause: planned.reason };
       next = planned.metadata;
     } catch (cause) {
-      if (kindOf(cause) === "internal") throw cause;
-      return { kind: "conflict", cause };
+      return notSent(cause);
     }
     const previous = head?.metadataLocation ?? "";
     const outcome = await this.write(name, previous, next, (database, location) =>
@@ -196,9 +196,8 @@ class SqlCatalog implements Catalog {
       await this.parts.storage.put(location, encodeMetadataFile(metadata));
     } catch (cause) {
       // No row names the file, so whatever became of it nothing was committed.
-      return { kind: "conflict", cause };
+      return notSent(cause);
     }
-    let cause: unknown = "the table was changed by another commit";
     try {
       const ended = await whenFree(this.parts, () =>
         transaction(database, () => point(database, location)),
@@ -207,11 +206,12 @@ class SqlCatalog implements Catalog {
       if (ended.result) {
         return { kind: "committed", table: { name, metadata, metadataLocation: location } };
       }
-    } catch (error) {
-      cause = error;
+    } catch (cause) {
+      await this.removeFiles(name, [location]);
+      return notSent(cause);
     }
     await this.removeFiles(name, [location]);
-    return { kind: "conflict", cause };
+    return { kind: "conflict", cause: "the table was changed by another commit" };
   }
 
   private move(database: Database, name: TableName, previous: string, location: string): boolean {

@@ -219,6 +219,15 @@ describe("locks of other processes", () => {
   });
 });
 
+test("a database that may only be read refuses the commit, and leaves no file", async () => {
+  const b = bench();
+  await create(await b.open());
+  const files = b.storage.objects.size;
+  const catalog = await b.open({ readOnly: true });
+  expect(await rejection(touch(catalog, "a"))).toMatchObject({ kind: "catalog_refused" });
+  expect(b.storage.objects.size).toBe(files);
+});
+
 describe("metadata files", () => {
   test("that cannot be written are a conflict: no row names them", async () => {
     const b = bench();
