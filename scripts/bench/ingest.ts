@@ -6,7 +6,7 @@
  * every run is judged against the topic, so that no figure is of wrong rows.
  * Arguments: `--events N` (2,000,000), `--runs N` (3), `--codec C` (lz4).
  */
-import { cpus, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Codec, produceEvents } from "../events/events.ts";
@@ -40,6 +40,7 @@ const { values: flags } = parseArgs({
   },
 });
 const count = Number(flags.events);
+const [load = 0] = loadavg();
 const broker = await startKafka();
 const { bootstrap } = broker;
 await createTopic(bootstrap, { topic: TOPIC, partitions: PARTITIONS });
@@ -104,7 +105,7 @@ function page(rows: readonly Figures[]): string {
   const [cpu] = cpus();
   return [
     `\`bun run bench -- --events ${count} --runs ${flags.runs} --codec ${flags.codec}\` on ${new Date().toISOString().slice(0, 10)}:`,
-    `${cpus().length} x ${cpu?.model ?? "unknown processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB, the broker on the same machine.`,
+    `${cpus().length} x ${cpu?.model ?? "unknown processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB, the broker on the same machine; load average before: ${load.toFixed(1)}.`,
     `${count.toLocaleString("en")} events of about 270 bytes in ${PARTITIONS} partitions, file catalog, local disk, all settings at their defaults.`,
     "Each run is a fresh process; rows/s from its start to its last commit; CPU is utime + stime of the whole process up to its exit;",
     "peak is VmHWM; flush is seal to committed, from the log. Every run's rows were judged against the topic.",
