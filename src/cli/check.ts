@@ -2,7 +2,10 @@
  * `check`: is the configuration right, can everything be reached, and what would a run do? Touches
  * nothing. All pipelines are looked at; the exit code is that of the worst finding.
  */
-import { describe, EXIT, type ExitCode, policyOf } from "#base/errors.ts";
+import { constants, existsSync } from "node:fs";
+import { access } from "node:fs/promises";
+import { dirname } from "node:path";
+import { describe, EXIT, type ExitCode, fail, policyOf } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import type { Field } from "#columns/schema.ts";
 import { buildPipeline, type PipelineOptions, partitionForms } from "#config/buildPipeline.ts";
@@ -10,6 +13,7 @@ import type { PipelineConfig } from "#config/config.ts";
 import { redact } from "#config/redact.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import { fullName } from "#iceberg/catalog/names.ts";
+import { localPath, schemeOf } from "#storage/location.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
@@ -106,11 +110,27 @@ function tableTopics(
   return [...new Set([...(consumer.topics ?? []), ...described.map(({ topic }) => topic)])];
 }
 
-/** One listing shows whether the place exists and may be read. */
+/**
+ * One listing shows whether the place exists and may be read. Whether a store may be written cannot be
+ * seen without writing; a local folder's permissions can.
+ */
 async function probeStorage({ pipeline, storage, catalog }: OpenPipeline): Promise<void> {
   const database = pipeline.values["iceberg.database_name"];
   const location = catalog.defaultLocation({ database, table: "check" });
+  if (schemeOf(location) === "file") await requireWritable(localPath(location));
   for await (const _ of storage.list(`${location}/`)) return;
+}
+
+/** The nearest folder that is there must let us make what is missing below it. */
+async function requireWritable(path: string): Promise<void> {
+  let folder = path;
+  while (folder !== dirname(folder) && !existsSync(folder)) folder = dirname(folder);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const sentence = `The folder ${folder} may not be written by this process`;
+    throw fail("storage_refused", sentence, { folder }, cause);
+  }
 }
 
 async function planTable(

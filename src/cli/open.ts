@@ -14,7 +14,8 @@ import type { Environment } from "#config/environment.ts";
 import { loadConfig } from "#config/load.ts";
 import { formatProblem } from "#config/problems.ts";
 import type { Catalog, LoadedTable, TableName } from "#iceberg/catalog/catalog.ts";
-import { openCatalog } from "#iceberg/catalog/open.ts";
+import { type CatalogOptions, openCatalog } from "#iceberg/catalog/open.ts";
+import { sqlitePath } from "#iceberg/catalog/sqlite.ts";
 import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { ParsedArguments } from "./arguments.ts";
@@ -64,7 +65,9 @@ export async function withPipeline<T>(
 ): Promise<T> {
   const parts = { ...systemParts, log: silentLogger, observe: ignoreObservations };
   const storage = openStorage(storageOptions(pipeline.values), parts);
-  const catalog = openCatalog(catalogOptions(pipeline.values, readOnly), { ...parts, storage });
+  const options = catalogOptions(pipeline.values, readOnly);
+  const opened = openCatalog(options, { ...parts, storage });
+  const catalog = readOnly && (await isToBeMade(options)) ? emptyCatalog(opened) : opened;
   try {
     await catalog.open();
     return await use({ pipeline, catalog, storage });
@@ -72,6 +75,28 @@ export async function withPipeline<T>(
     await catalog.close();
     await storage.close();
   }
+}
+
+/** True for a catalog database that the first run will make; looking must not make it. */
+async function isToBeMade(options: CatalogOptions): Promise<boolean> {
+  if (options.type !== "sql") return false;
+  return (await systemParts.disk.stat(sqlitePath(options.uri))) === null;
+}
+
+/** What a catalog answers that is not there yet. */
+function emptyCatalog(catalog: Catalog): Catalog {
+  const refuse = (): Promise<never> =>
+    Promise.reject(fail("catalog_refused", "The catalog database does not exist yet"));
+  return {
+    traits: catalog.traits,
+    open: () => Promise.resolve(),
+    load: () => Promise.resolve(null),
+    list: () => Promise.resolve([]),
+    defaultLocation: (name) => catalog.defaultLocation(name),
+    create: refuse,
+    commit: refuse,
+    close: () => catalog.close(),
+  };
 }
 
 /** The machine's clock, randomness and disk. */

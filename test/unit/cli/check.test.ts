@@ -80,6 +80,26 @@ describe("check", () => {
     expect(out).toContain("default.events");
   });
 
+  test("takes a catalog database that is not there for an empty catalog, and makes none", async () => {
+    const place = await makePlace();
+    const uri = `iceberg.sql.uri=sqlite:${place.folder}/new/catalog.db`;
+    const words = ["--set", "iceberg.catalog_type=sql", "--set", uri];
+    const { code, out } = await check(place, [RECREATED], ...words);
+    expect(code).toBe(0);
+    expect(out).toMatch(/default\.events +create/);
+    expect(existsSync(`${place.folder}/new`)).toBe(false);
+    const tables = await cli(["tables", "--config", place.config, ...words]);
+    expect(tables).toEqual({ code: 0, out: "There are no tables\n", err: "" });
+  });
+
+  test("names what stands where a warehouse folder can't be made", async () => {
+    const place = await makePlace();
+    const words = ["--warehouse-path", `${place.config}/warehouse`];
+    const { code, out } = await check(place, [RECREATED], ...words);
+    expect(code).toBe(1);
+    expect(out).toContain(`The folder ${place.config} may not be written by this process`);
+  });
+
   test("prints JSON with the configuration, without secrets", async () => {
     const place = await makePlace();
     const words = ["--json", "--set", "server.query_token=hunter2"];
