@@ -4,9 +4,9 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { silentLogger } from "#base/log.ts";
-import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/scan.ts";
 import { readTableMetadata } from "#iceberg/tableMetadataJson.ts";

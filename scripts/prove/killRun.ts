@@ -3,9 +3,9 @@
  * Used by the conformance test with few kills and by `scripts/prove/kills.ts` with many.
  */
 import { join } from "node:path";
-import { FAILPOINTS } from "#base/failpoint.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
+import { FAILPOINTS } from "#base/failpoint.ts";
 import { readTransactionLog } from "#txlog/read.ts";
 import { type Config, type Product, startProduct } from "../services/product.ts";
 

@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { seededRandom } from "#base/random.ts";
-import { produceTransactions, abortOpenTransactions } from "../events/events.ts";
+import { abortOpenTransactions, produceTransactions } from "../events/events.ts";
 import { createTopic } from "../events/topics.ts";
 import { judgeTable, readTopic } from "../judge/judge.ts";
 import { startKafka } from "../services/kafka.ts";
@@ -82,10 +82,16 @@ const verdict = await judgeTable({
 const files = await reportFiles(table.folder);
 console.log(JSON.stringify(report.phases, null, 1));
 const sorted = [...report.recoveriesMs].sort((a, b) => a - b);
-console.log(`recovery ms: n ${sorted.length} p50 ${sorted[sorted.length >> 1]} max ${sorted.at(-1)}`);
-console.log(`exit ${code}, law ${verdict.ok}, snapshots ${verdict.snapshots}, judged ${verdict.judged}`);
+console.log(
+  `recovery ms: n ${sorted.length} p50 ${sorted[sorted.length >> 1]} max ${sorted.at(-1)}`,
+);
+console.log(
+  `exit ${code}, law ${verdict.ok}, snapshots ${verdict.snapshots}, judged ${verdict.judged}`,
+);
 console.log(JSON.stringify(verdict.violations.slice(0, 5)));
-console.log(`unnamed files ${files.unnamed.length}, missing ${files.missing.length}, named ${files.named}`);
+console.log(
+  `unnamed files ${files.unnamed.length}, missing ${files.missing.length}, named ${files.named}`,
+);
 console.log(files.unnamed.slice(0, 10).join("\n"));
 void abortOpenTransactions;
 await broker.stop();
