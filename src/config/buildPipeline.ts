@@ -90,7 +90,7 @@ export async function buildPipeline(
 }
 
 async function consumer(
-  { values, origins }: PipelineConfig,
+  { name, values, origins }: PipelineConfig,
   environment: Environment,
   instanceId: string,
 ): Promise<KafkaConsumerOptions> {
@@ -108,7 +108,7 @@ async function consumer(
     ...(topicPattern === null ? {} : { topicPattern }),
     groupId: values["kafka.consumer_group"],
     clientId: values["kafka.client_id"],
-    ...(member === "" ? {} : { groupInstanceId: member === "auto" ? instanceId : member }),
+    ...(member === "" ? {} : { groupInstanceId: memberId(member, instanceId, name) }),
     ...(rackId === null ? {} : { rackId }),
     sessionTimeoutMs,
     heartbeatIntervalMs: Math.min(values["kafka.heartbeat_interval_ms"], third),
@@ -122,6 +122,12 @@ async function consumer(
     ...(sasl === null ? {} : { sasl }),
     ...(ssl === null ? {} : { ssl }),
   };
+}
+
+/** Two pipelines of one process may share a group: each is a member of its own. */
+function memberId(given: string, instanceId: string, pipeline: string): string {
+  const own = given === "auto" ? instanceId : given;
+  return pipeline === "default" ? own : `${own}-${pipeline}`;
 }
 
 /** Which of the needed keys are there was checked when loading. */

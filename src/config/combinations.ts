@@ -257,6 +257,7 @@ export function parseAddress(address: string): { host: string; port: number } | 
 function checkNames({ file, pipelines }: AppConfig, problems: Problem[]): void {
   const names = new Set<string>();
   const feeds = new Map<string, string>();
+  const readers = new Map<string, string>();
   const report = (key: string, problem: string): void => {
     problems.push({ where: file, key, problem, near: null });
   };
@@ -275,6 +276,29 @@ function checkNames({ file, pipelines }: AppConfig, problems: Problem[]): void {
       }
       feeds.set(feed, pipeline.name);
     }
+    checkGroup(pipeline, readers, report);
+  }
+}
+
+/** Two members of one group on one topic get a part of its partitions each, not both all. */
+function checkGroup(
+  pipeline: PipelineConfig,
+  readers: Map<string, string>,
+  report: (key: string, problem: string) => void,
+): void {
+  const group = pipeline.values["kafka.consumer_group"];
+  for (const feed of feedsOf(pipeline)) {
+    const [brokers = "", topic = ""] = JSON.parse(feed) as string[];
+    const reader = JSON.stringify([brokers, topic, group]);
+    const other = readers.get(reader);
+    if (other !== undefined && other !== pipeline.name) {
+      report(
+        "kafka.consumer_group",
+        `${other} and ${pipeline.name} both read the topic ${topic} as group ${group}, so that each ` +
+          "would get only a part of it: give each its own group",
+      );
+    }
+    readers.set(reader, pipeline.name);
   }
 }
 
