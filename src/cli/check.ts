@@ -87,6 +87,7 @@ async function planPipeline(
     topics = await actions.describeTopics(options.consumer);
     plan.topics.push(...topics.map(topicRow));
   });
+  await attempt("warehouse", () => requireWritable(options.catalog.warehouse));
   await attempt("catalog and storage", () =>
     withPipeline(pipeline, true, async (open) => {
       await probeStorage(open);
@@ -110,20 +111,20 @@ function tableTopics(
   return [...new Set([...(consumer.topics ?? []), ...described.map(({ topic }) => topic)])];
 }
 
-/**
- * One listing shows whether the place exists and may be read. Whether a store may be written cannot be
- * seen without writing; a local folder's permissions can.
- */
+/** One listing shows whether the place exists and may be read. */
 async function probeStorage({ pipeline, storage, catalog }: OpenPipeline): Promise<void> {
   const database = pipeline.values["iceberg.database_name"];
   const location = catalog.defaultLocation({ database, table: "check" });
-  if (schemeOf(location) === "file") await requireWritable(localPath(location));
   for await (const _ of storage.list(`${location}/`)) return;
 }
 
-/** The nearest folder that is there must let us make what is missing below it. */
-async function requireWritable(path: string): Promise<void> {
-  let folder = path;
+/**
+ * The nearest folder that is there must let us make what is missing below it. Whether a store elsewhere
+ * may be written cannot be seen without writing.
+ */
+async function requireWritable(warehouse: string): Promise<void> {
+  if (schemeOf(warehouse) !== "file") return;
+  let folder = localPath(warehouse);
   while (folder !== dirname(folder) && !existsSync(folder)) folder = dirname(folder);
   try {
     await access(folder, constants.W_OK | constants.X_OK);
