@@ -276,12 +276,12 @@ function checkNames({ file, pipelines }: AppConfig, problems: Problem[]): void {
       }
       feeds.set(feed, pipeline.name);
     }
-    checkGroup(pipeline, readers, report);
+    checkReaders(pipeline, readers, report);
   }
 }
 
 /** Two members of one group on one topic get a part of its partitions each, not both all. */
-function checkGroup(
+function checkReaders(
   pipeline: PipelineConfig,
   readers: Map<string, string>,
   report: (key: string, problem: string) => void,
