@@ -135,7 +135,10 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
   [
     "two pipelines that write one topic into one table",
     '[[pipelines]]\nname = "a"\nkafka.topic = "t"\n[[pipelines]]\nname = "b"\nkafka.topic = "t"\n',
-    ["config.toml: pipelines: a and b both write the topic t into the table default.t"],
+    [
+      "config.toml: pipelines: a and b both write the topic t into the table default.t",
+      "config.toml: kafka.consumer_group: a and b both read the topic t as group kafka-iceberg, so that each would get only a part of it: give each its own group",
+    ],
   ],
   [
     "two pipelines of one name",
