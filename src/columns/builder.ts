@@ -108,6 +108,7 @@ export class ColumnBuilder {
     else if (this.offsets !== NO_WORDS) {
       this.offsets.fill(this.offsets[this.length] as number, this.length + 1, end + 1);
     } else if (this.width > 0) this.data.fill(0, this.length * this.width, end * this.width);
+    else for (let row = this.length; row < end; row++) clearBit(this.data, row);
     this.length = end;
   }
 

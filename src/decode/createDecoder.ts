@@ -94,8 +94,8 @@ class TableDecoder implements Decoder, SegmentSchema {
       eventTime: (type) => this.eventTimeOf(type),
       reservedNames: this.metadata.map((field) => field.name),
     });
-    if (onUnknownField !== "evolve") return new JsonReader(root, onUnknownField);
-    return new JsonReader(root, this.full ? "too_many_columns" : "evolve");
+    if (onUnknownField !== "evolve") return new JsonReader(columns, root, onUnknownField);
+    return new JsonReader(columns, root, this.full ? "too_many_columns" : "evolve");
   }
 
   learn(batch: RecordBytes): boolean {

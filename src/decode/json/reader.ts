@@ -5,9 +5,10 @@
  * Syntax errors end a document at once. A value that its column cannot hold is noted and skipped,
  * so that a document that is no JSON at all is called that, whatever else is wrong with it. The
  * caller takes the row back when `read` answers false.
+ *
+ * Nesting is bounded by the columns here, and counted where values are skipped.
  */
 
-import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason } from "#decode/rejects.ts";
@@ -29,6 +30,7 @@ export class JsonReader implements ValueReader {
   reason: RejectReason = "bad_json";
   /** The field that the reason is about, "" when it is about the whole value. */
   path = "";
+  private readonly columns: readonly ColumnBuilder[];
   private readonly root: StructNode;
   private readonly unknownPolicy: UnknownPolicy;
   /** False: under `evolve`, what is unknown now stays unknown, and refuses its record. */
@@ -43,7 +45,8 @@ export class JsonReader implements ValueReader {
   /** Where the key found last ends. */
   private keyEnd = 0;
 
-  constructor(root: StructNode, unknownPolicy: UnknownPolicy) {
+  constructor(columns: readonly ColumnBuilder[], root: StructNode, unknownPolicy: UnknownPolicy) {
+    this.columns = columns;
     this.root = root;
     this.unknownPolicy = unknownPolicy;
   }
@@ -69,6 +72,7 @@ export class JsonReader implements ValueReader {
     if (this.readOnce(bytes, start, end, row)) return true;
     // A duplicate key's earlier value may be what did not fit: rare, so it is looked for only now.
     if (!this.refused) return false;
+    for (const column of this.columns) column.truncate(row);
     const text = withoutDuplicates(bytes, start, end);
     return this.readOnce(text, 0, text.length, row);
   }
@@ -114,7 +118,6 @@ export class JsonReader implements ValueReader {
 
   /** Reads an object's members; `at` is behind the brace. */
   private object(node: StructNode, at: number, row: number, depth: number): number {
-    if (depth > LIMITS.jsonDepthMax) return TOO_DEEP;
     const { bytes } = this;
     let i = skipSpace(bytes, at);
     if (bytes[i] === CHAR.close) return this.endObject(node, i + 1, row);
@@ -288,7 +291,6 @@ export class JsonReader implements ValueReader {
   }
 
   private list(slot: Slot, at: number, depth: number): number {
-    if (depth > LIMITS.jsonDepthMax) return TOO_DEEP;
     const { bytes } = this;
     const element = slot.element as Slot;
     let i = skipSpace(bytes, at);
@@ -308,7 +310,6 @@ export class JsonReader implements ValueReader {
 
   /** A map's entries are found first, because of a duplicate key the last value counts. */
   private map(slot: Slot, at: number, depth: number): number {
-    if (depth > LIMITS.jsonDepthMax) return TOO_DEEP;
     const { bytes, end } = this;
     const entries = new Map<string, number>();
     let i = skipSpace(bytes, at);

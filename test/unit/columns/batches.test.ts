@@ -115,12 +115,16 @@ test("takeRows of a partition's rows, put together, are all rows once", () => {
 
 test("conform orders by the table, adds missing columns as nulls and carries its ids", () => {
   const batch = makeBatch(20);
-  const wanted = [field("new", { kind: "list", element: field("element", text) }), ...FIELDS];
+  const added = [
+    field("new", { kind: "list", element: field("element", text) }),
+    field("newStruct", member),
+  ];
+  const wanted = [...added, ...FIELDS];
   const target = [...tableFields(wanted)].reverse();
   const result = conform(batch, target);
   checkLayout(result);
   expect(result.columns.map((column) => column.field)).toEqual(target);
-  const rows = rowsOf(batch).map((row) => ({ ...row, new: null }));
+  const rows = rowsOf(batch).map((row) => ({ ...row, new: null, newStruct: null }));
   expect(rowsOf(result)).toEqual(rows as never);
   const struct = result.columns.find((column) => column.field.name === "struct");
   expect(struct?.children.every((child) => child.field.id > 0)).toBe(true);

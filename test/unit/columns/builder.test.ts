@@ -128,6 +128,19 @@ test("truncate to nothing clears nulls, so that later values are present", () =>
   expect(column.seal().validity).toBeNull();
 });
 
+test("values taken back leave no bytes behind below later nulls", () => {
+  const boolean = new ColumnBuilder(field("b", { kind: "boolean" }));
+  const double = new ColumnBuilder(field("d", { kind: "double" }));
+  for (let i = 0; i < 3; i++) boolean.appendBoolean(true);
+  for (let i = 0; i < 3; i++) double.appendFloat(7);
+  for (const column of [boolean, double]) {
+    column.truncate(1);
+    column.appendNulls(2);
+  }
+  expect(boolean.seal().data).toEqual(Uint8Array.of(1));
+  expect(double.seal().data?.subarray(8)).toEqual(new Uint8Array(16));
+});
+
 test("columns added later are null in the rows before, at every level", () => {
   const column = new ColumnBuilder(field("s", { kind: "struct", fields: [field("a", long)] }));
   const list = new ColumnBuilder(

@@ -43,7 +43,11 @@ test("epoch formats refuse text that is no number, and what overflows 64 bits", 
     times("epoch_millis", ['"2026-01-01"', "true", "1e30", "[]", "99999999999999999"]),
   ).toEqual(Array.from({ length: 5 }, () => "refused"));
   // Beyond 2^53 microseconds, but within 64 bits.
-  expect(times("epoch_seconds", ["99999999999"])).toEqual([99_999_999_999_000_000n]);
+  expect(times("epoch_seconds", ["99999999999", "999999999999999", "-1.0000000001"])).toEqual([
+    99_999_999_999_000_000n,
+    "refused",
+    -1_000_001n,
+  ]);
 });
 
 test("iso8601 takes any offset, and UTC where there is none", () => {

@@ -100,6 +100,12 @@ test("a broken record teaches nothing, also when its broken part comes after a n
   expect(reasons).toEqual(["0 bad_json", "1 bad_json"]);
 });
 
+test("a record that is refused for another field's type teaches nothing", () => {
+  const decoder = makeDecoder({ fields: [field("a", "long")] });
+  expect(decode(decoder, ['{"new":1,"a":"x"}']).reasons).toEqual(["0 type_conflict"]);
+  expect(describe(decoder)).toEqual(["a long"]);
+});
+
 test("on_unknown_field ignore drops what has no column, dead_letter rejects its records", () => {
   const fields = [field("a", "long"), field("s", { kind: "struct", fields: [field("x", "long")] })];
   const documents = ['{"a":1,"b":2}', '{"s":{"x":1,"y":[{"z":0}]}}', '{"a":3,"b":null}'];
