@@ -83,6 +83,8 @@ export interface TransactionsJob extends Target {
   readonly open?: number;
   /** Records in each of them, default 50. */
   readonly openRecords?: number;
+  /** Records a second; default 0: as fast as it goes. */
+  readonly rate?: number;
 }
 
 /** What {@link produceTransactions} did, in records. */

@@ -110,6 +110,7 @@ def produce_transactions(job):
     inside = [0] * len(producers)
     source = events(job.get("seed", 1), count)
     done = False
+    rate, began, sent = job.get("rate", 0), time.time(), 0
 
     def finish(n):
         p = producers[n]
@@ -146,6 +147,9 @@ def produce_transactions(job):
         take = min(left[n], rnd.randrange(1, 200))
         some(n, take)
         left[n] -= take
+        sent += take
+        if rate:
+            time.sleep(max(0, sent / rate - (time.time() - began)))
         producers[n].flush()
         if left[n] == 0 or done:
             finish(n)

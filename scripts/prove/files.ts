@@ -14,7 +14,7 @@ import { createLocalStorage } from "#storage/local.ts";
 
 /** What was found in a file catalog's table folder. */
 export interface FileReport {
-  /** Data, manifest and list files that no retained snapshot names. */
+  /** Data, manifest, list and temporary files that no retained snapshot names. */
   readonly unnamed: string[];
   /** Files that a retained snapshot names and that are not there. */
   readonly missing: string[];
@@ -39,7 +39,8 @@ export async function reportFiles(folder: string): Promise<FileReport> {
       named.add(file.filePath);
     }
   }
-  const present = [...new Bun.Glob("**/*.{parquet,avro}").scanSync(folder)]
+  const glob = new Bun.Glob("**/*.{parquet,avro,tmp}");
+  const present = [...glob.scanSync({ cwd: folder, dot: true })]
     .map((path) => join(folder, path))
     .filter((path) => statSync(path).isFile());
   return {
@@ -49,8 +50,7 @@ export async function reportFiles(folder: string): Promise<FileReport> {
   };
 }
 
-/** The newest `vN.metadata.json` of a table folder. */
-export function newestMetadata(folder: string): string {
+function newestMetadata(folder: string): string {
   const versions = [...new Bun.Glob("v*.metadata.json").scanSync(join(folder, "metadata"))].map(
     (name) => Number(/^v(\d+)/.exec(name)?.[1] ?? 0),
   );

@@ -1,84 +1,124 @@
 /**
- * `kill -9` at every phase of a flush while events flow, restart at once each time; then the judges.
- * Used by the conformance test with few kills and by `scripts/prove/kills.ts` with many.
+ * `kill -9` again and again while a course runs, each time started again at once.
+ *
+ * Three kinds of kill take turns at random: at an armed failpoint, a short random time after the
+ * start (recovery itself is hit), and a random time after the first new snapshot.
  */
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { FAILPOINTS } from "#base/failpoint.ts";
 import { readTransactionLog } from "#txlog/read.ts";
-import { type Config, type Product, startProduct } from "../services/product.ts";
+import type { Product } from "../services/product.ts";
+import { type Course, type Head, progressPast, readHead, type Say, start } from "./course.ts";
 
 /** What a run of kills is. */
 export interface KillRun {
-  readonly config: Config;
-  /** Working folder of every incarnation: state, warehouse. */
-  readonly folder: string;
+  readonly course: Course;
+  /** At least so many; more while `flowing` says that events are still produced. */
   readonly kills: number;
-  /** Share of kills at an armed failpoint; the others come after a random time. */
-  readonly failpointShare: number;
-  /** Longest time between a start and its kill, ms. */
-  readonly lifeMsMax: number;
+  readonly flowing: () => boolean;
+  /** 0 to below 1. */
   readonly random: () => number;
-  readonly say: (line: string) => void;
-  readonly run?: "source" | "binary";
+  readonly say: Say;
 }
 
 /** What happened. */
 export interface KillReport {
-  /** Kills by the last step that the log knows. */
-  readonly phases: Record<string, number>;
-  /** From process start to the first new snapshot, ms; one per restart that lived long enough. */
-  readonly recoveriesMs: number[];
+  /** Kills by failpoint, or by the last step that the transaction log knows. */
+  readonly phases: Readonly<Record<string, number>>;
+  /** When an armed failpoint will no longer be passed: no events are left, or it takes too long. */
+async function fruitless(run: KillRun): Promise<void> {
+  const until = Date.now() + RECOVERY_MS_MAX;
+  while (run.flowing() && Date.now() < until) await Bun.sleep(100);
+  await Bun.sleep(2000);
 }
 
-/** Starts and kills the product again and again in one folder. */
+/** From process start to the first snapshot past the offsets at the kill before, ms. */
+  readonly recoveriesMs: readonly number[];
+  /** Lives in which no snapshot came although one was waited for. */
+  readonly withoutRecovery: number;
+  /** Kills while events were produced. */
+  readonly whileFlowing: number;
+}
+
+const RECOVERY_MS_MAX = 20_000;
+
+/** Starts and kills the product; returns when the last incarnation is dead. */
 export async function killRepeatedly(run: KillRun): Promise<KillReport> {
   const phases: Record<string, number> = {};
   const recoveriesMs: number[] = [];
-  for (let kill = 0; kill < run.kills; kill++) {
-    const name = FAILPOINTS[Math.floor(run.random() * FAILPOINTS.length)] ?? "seal";
-    const armed = run.random() < run.failpointShare;
-    const nth = 1 + Math.floor(run.random() * 6);
-    const env = armed ? { KAFKA_ICEBERG_FAILPOINT: `${name}=crash@${nth}` } : {};
-    const { folder, config } = run;
-    const how = run.run === undefined ? {} : { run: run.run };
-    const product = await startProduct({ config, folder, env, ...how });
-    const lifeMs = armed ? run.lifeMsMax : 300 + run.random() * run.lifeMsMax;
-    await Promise.race([product.exited, Bun.sleep(lifeMs)]);
-    const phase = armed && hasEnded(product) ? `failpoint ${name}` : "time";
-    await product.kill();
-    const recovery = firstCommitMs(product);
-    if (recovery !== null) recoveriesMs.push(recovery);
-    const at = phase === "time" ? `after ${await lastEntry(folder)}` : phase;
-    phases[at] = (phases[at] ?? 0) + 1;
-    run.say(`kill ${kill + 1}/${run.kills} ${at}, recovery ${recovery ?? "-"} ms`);
+  let withoutRecovery = 0;
+  let whileFlowing = 0;
+  for (let kill = 1; kill <= run.kills || run.flowing(); kill++) {
+    const life = await live(run);
+    phases[life.phase] = (phases[life.phase] ?? 0) + 1;
+    if (life.recoveryMs !== null) recoveriesMs.push(life.recoveryMs);
+    if (life.waitedInVain) withoutRecovery++;
+    if (run.flowing()) whileFlowing++;
+    run.say(`kill ${kill} of ${run.kills}: ${life.phase}, recovery ${life.recoveryMs ?? "-"} ms`);
   }
-  return { phases, recoveriesMs };
+  return { phases, recoveriesMs, withoutRecovery, whileFlowing };
 }
 
-function hasEnded(product: Product): boolean {
-  try {
-    process.kill(product.pid, 0);
-    return false;
-  } catch {
-    return true;
+interface Life {
+  readonly phase: string;
+  readonly recoveryMs: number | null;
+  readonly waitedInVain: boolean;
+}
+
+/** One incarnation, from its start to its end by SIGKILL. */
+async function live(run: KillRun): Promise<Life> {
+  const { course, random } = run;
+  const before = await readHead(course);
+  const kind = random();
+  const name = FAILPOINTS[Math.floor(random() * FAILPOINTS.length)] ?? "seal";
+  const armed = kind < 0.5;
+  const nth = 1 + Math.floor(random() * 6);
+  const env = armed ? { KAFKA_ICEBERG_FAILPOINT: `${name}=crash@${nth}` } : {};
+  const product = await start(course, env);
+  let recoveryMs: number | null = null;
+  const recovered = recovery(course, product, before).then((ms) => {
+    recoveryMs = ms;
+  });
+  if (armed) await Promise.race([product.exited, fruitless(run)]);
+  else if (kind < 0.7) await Bun.sleep(50 + random() * 1500);
+  else await recovered;
+  const hit = product.ended();
+  if (kind >= 0.7) await Bun.sleep(random() * 1000);
+  await product.kill();
+  if (armed && hit) await recovered;
+  const phase = armed && hit ? `at ${name}` : `after ${await lastEntry(course)}`;
+  return { phase, recoveryMs, waitedInVain: kind >= 0.7 && recoveryMs === null };
+}
+
+/** When an armed failpoint will no longer be passed: no events are left, or it takes too long. */
+async function fruitless(run: KillRun): Promise<void> {
+  const until = Date.now() + RECOVERY_MS_MAX;
+  while (run.flowing() && Date.now() < until) await Bun.sleep(100);
+  await Bun.sleep(2000);
+}
+
+/** From process start to the first snapshot past `before`; null when the process ends without. */
+async function recovery(course: Course, product: Product, before: Head): Promise<number | null> {
+  const began = Date.now();
+  while (Date.now() - began < RECOVERY_MS_MAX) {
+    const ended = product.ended();
+    try {
+      const head = await progressPast(course, before, 100);
+      return head.timestampMs - product.startedMs;
+    } catch {
+      if (ended) return null;
+    }
   }
+  return null;
 }
 
-/** From process start to the first snapshot of this incarnation, by its own log. */
-function firstCommitMs(product: Product): number | null {
-  const line = product.logLines().find((each) => each.message === "Flush committed");
-  const at = line === undefined ? Number.NaN : Date.parse(String(line["timestamp"]));
-  return Number.isNaN(at) ? null : at - product.startedMs;
-}
-
-async function lastEntry(folder: string): Promise<string> {
+async function lastEntry(course: Course): Promise<string> {
   let last = "nothing";
-  const dir = join(folder, "state", "transaction_logs");
+  const dir = join(course.folder, "state", "transaction_logs");
   try {
-    const parts = { disk: systemDisk, clock: systemClock };
-    for await (const item of readTransactionLog(dir, parts)) {
+    for await (const item of readTransactionLog(dir, { disk: systemDisk, clock: systemClock })) {
       if (item.kind === "entry") last = item.logged.entry.type;
     }
   } catch {

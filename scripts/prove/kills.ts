@@ -1,98 +1,81 @@
 /**
- * Proof: events of interleaved transactions flow, the process is killed with SIGKILL in every phase
- * and restarted at once; then `--until-end`, and foreign readers judge every retained snapshot.
- *
- *   bun scripts/prove/kills.ts [--events 1000000] [--kills 60] [--seed 1]
+ * Proof: interleaved transactions flow into a topic, the process is killed with SIGKILL in every phase
+ * and started again at once; `--until-end` ends; foreign readers judge every retained snapshot.
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { seededRandom } from "#base/random.ts";
-import { abortOpenTransactions, produceTransactions } from "../events/events.ts";
-import { createTopic } from "../events/topics.ts";
-import { judgeTable, readTopic } from "../judge/judge.ts";
-import { startKafka } from "../services/kafka.ts";
-import { temporaryFolder } from "../services/process.ts";
-import { startProduct } from "../services/product.ts";
-import { reportFiles } from "./files.ts";
-import { killRepeatedly } from "./killRun.ts";
+import { abortOpenTransactions, type Codec, produceTransactions } from "../events/events.ts";
+import type { JudgeJob, Verdict } from "../judge/judge.ts";
+import { judge, newCourse, runToEnd, type Say } from "./course.ts";
+import { type FileReport, reportFiles } from "./files.ts";
+import { type KillReport, killRepeatedly } from "./killRun.ts";
 
-const { values } = parseArgs({
-  options: {
-    events: { type: "string", default: "1000000" },
-    kills: { type: "string", default: "60" },
-    seed: { type: "string", default: "1" },
-    judge: { type: "string", default: "duckdb" },
-  },
-});
-const random = seededRandom(Number(values.seed));
-const say = (line: string): void => console.log(line);
-const broker = await startKafka({});
-const topic = "flow";
-await createTopic(broker.bootstrap, { topic, partitions: 6 });
-const folder = await temporaryFolder("kills");
-const warehouse = join(folder, "warehouse");
-mkdirSync(warehouse, { recursive: true });
-const config = {
-  kafka: { bootstrap_servers: broker.bootstrap, topic, consumer_group: "kills" },
-  iceberg: { warehouse_path: warehouse },
-  "iceberg.commit": { interval_ms: 150 },
-  state: { dir: join(folder, "state") },
-  logging: { format: "json" },
-};
+/** Size of the proof. */
+export interface KillsProof {
+  readonly bootstrap: string;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly events: number;
+  /** Events a second, so that they flow during all kills. */
+  readonly rate: number;
+  readonly kills: number;
+  readonly seed: number;
+  readonly readers?: NonNullable<JudgeJob["readers"]>;
+  readonly say: Say;
+}
 
-const batches = Math.max(1, Math.ceil(Number(values.events) / 25_000));
-const flowing = (async () => {
-  const openIds: string[] = [];
-  for (let batch = 0; batch < batches; batch++) {
+/** What was found. */
+export interface KillsReport extends KillReport {
+  readonly verdict: Verdict;
+  readonly files: FileReport;
+}
+
+const CODECS: readonly Codec[] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
+/** Runs the proof; the topic ends with control records, and with an open transaction. */
+export async function proveKills(proof: KillsProof): Promise<KillsReport> {
+  const { bootstrap, topic, partitions, say } = proof;
+  const course = await newCourse({ bootstrap, topic, partitions });
+  const random = seededRandom(proof.seed);
+  let flowing = true;
+  const flow = produce(proof).finally(() => {
+    flowing = false;
+  });
+  const report = await killRepeatedly({
+    course,
+    kills: proof.kills,
+    flowing: () => flowing,
+    random: () => random.unit(),
+    say,
+  });
+  const openIds = await flow;
+  say("to the end");
+  await runToEnd(course);
+  const verdict = await judge(
+    course,
+    proof.readers === undefined ? {} : { readers: proof.readers },
+  );
+  const files = await reportFiles(course.tableFolder);
+  await abortOpenTransactions(bootstrap, openIds);
+  return { ...report, verdict, files };
+}
+
+/** A fifth of the events with each codec, one after the other. */
+async function produce(proof: KillsProof): Promise<readonly string[]> {
+  const { bootstrap, topic, partitions, rate } = proof;
+  let openIds: readonly string[] = [];
+  for (const [index, codec] of CODECS.entries()) {
     const made = await produceTransactions({
-      bootstrap: broker.bootstrap,
+      bootstrap,
       topic,
-      partitions: 6,
-      count: Math.ceil(Number(values.events) / batches),
-      seed: batch,
-      open: batch === batches - 1 ? 1 : 0,
-      codec: (["none", "gzip", "snappy", "lz4", "zstd"] as const)[batch % 5] ?? "none",
+      partitions,
+      count: Math.ceil(proof.events / CODECS.length),
+      recordsMax: 400,
+      seed: proof.seed + index,
+      open: index === CODECS.length - 1 ? 1 : 0,
+      codec,
+      rate,
     });
-    openIds.push(...made.openIds);
+    openIds = made.openIds;
   }
   return openIds;
-})();
-const report = await killRepeatedly({
-  config,
-  folder,
-  kills: Number(values.kills),
-  failpointShare: 0.6,
-  lifeMsMax: 4000,
-  random: () => random.unit(),
-  say,
-});
-await flowing;
-say("to the end");
-const last = await startProduct({ config, folder, command: ["run", "--until-end"] });
-const code = await last.exited;
-console.log(last.log().split("\n").slice(-6).join("\n"));
-const table = { folder: join(warehouse, "default", topic) };
-const verdict = await judgeTable({
-  table,
-  topics: [await readTopic(broker.bootstrap, topic)],
-  readers: values.judge.split(",") as ("duckdb" | "pyiceberg")[],
-  values: false,
-});
-const files = await reportFiles(table.folder);
-console.log(JSON.stringify(report.phases, null, 1));
-const sorted = [...report.recoveriesMs].sort((a, b) => a - b);
-console.log(
-  `recovery ms: n ${sorted.length} p50 ${sorted[sorted.length >> 1]} max ${sorted.at(-1)}`,
-);
-console.log(
-  `exit ${code}, law ${verdict.ok}, snapshots ${verdict.snapshots}, judged ${verdict.judged}`,
-);
-console.log(JSON.stringify(verdict.violations.slice(0, 5)));
-console.log(
-  `unnamed files ${files.unnamed.length}, missing ${files.missing.length}, named ${files.named}`,
-);
-console.log(files.unnamed.slice(0, 10).join("\n"));
-void abortOpenTransactions;
-await broker.stop();
-process.exit(verdict.ok && code === 0 ? 0 : 1);
+}

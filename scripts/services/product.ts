@@ -53,6 +53,8 @@ export interface Product {
   readonly startedMs: number;
   /** Exit code; a signal gives 128 + its number. */
   readonly exited: Promise<number>;
+  /** Whether it has ended. */
+  ended(): boolean;
   /** Waits for `/ready` to answer 200; throws with the log's tail when the process ends before. */
   ready(timeoutMs?: number): Promise<void>;
   /** JSON of `/status`. */
@@ -121,6 +123,7 @@ function productOf(
     url,
     startedMs: Date.now(),
     exited: child.exited,
+    ended: () => child.exitCode !== null || child.signalCode !== null,
     ready: (timeoutMs = 30_000) =>
       until(
         "/ready",

@@ -162,6 +162,7 @@ export class TableWriter {
   /** Steps before the commit: schema, files. Returns `held` when the outside is away. */
   async #prepare(flush: Flush): Promise<JobResult | null> {
     try {
+      failpoint("seal");
       const flushes = joinSegments(flush.segments);
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
       const load = (): Promise<LoadedTable> => this.#loadHead();

@@ -1,0 +1,48 @@
+/**
+ * Runs one proof with its large figures and prints what it found: `bun scripts/prove/run.ts kills`.
+ *
+ * The same functions run with small figures in test/conformance. Results: docs/PROOFS.md.
+ */
+import { startKafka } from "../services/kafka.ts";
+import { proveKills } from "./kills.ts";
+
+const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
+
+const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
+  kills: async () => {
+    const { bootstrap } = await startKafka();
+    const events = Number(process.argv[3] ?? 1_000_000);
+    const kills = Number(process.argv[4] ?? 60);
+    const rate = Number(process.argv[5] ?? 3500);
+    const report = await proveKills({
+      bootstrap,
+      topic: "flow",
+      partitions: 6,
+      events,
+      rate,
+      kills,
+      seed: 1,
+      say,
+    });
+    return { ...report, recoveriesMs: spread(report.recoveriesMs) };
+  },
+};
+
+function spread(values: readonly number[]): Record<string, number> {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number): number =>
+    sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
+  return { count: sorted.length, p50: at(0.5), p90: at(0.9), max: at(1) };
+}
+
+const name = process.argv[2] ?? "";
+const proof = PROOFS[name];
+if (proof === undefined) {
+  console.error(`usage: bun scripts/prove/run.ts ${Object.keys(PROOFS).join("|")}`);
+  process.exit(2);
+}
+const began = performance.now();
+const report = await proof();
+console.log(JSON.stringify(report, null, 1));
+say(`${name}: ${((performance.now() - began) / 1000).toFixed(0)} s`);
+process.exit(0);
