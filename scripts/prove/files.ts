@@ -4,7 +4,6 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
@@ -25,7 +24,6 @@ export interface FileReport {
 export async function reportFiles(folder: string): Promise<FileReport> {
   const storage = createLocalStorage({
     disk: systemDisk,
-    clock: systemClock,
     random: systemRandom,
     log: silentLogger,
   });

@@ -27,14 +27,7 @@ export interface KillRun {
 export interface KillReport {
   /** Kills by failpoint, or by the last step that the transaction log knows. */
   readonly phases: Readonly<Record<string, number>>;
-  /** When an armed failpoint will no longer be passed: no events are left, or it takes too long. */
-async function fruitless(run: KillRun): Promise<void> {
-  const until = Date.now() + RECOVERY_MS_MAX;
-  while (run.flowing() && Date.now() < until) await Bun.sleep(100);
-  await Bun.sleep(2000);
-}
-
-/** From process start to the first snapshot past the offsets at the kill before, ms. */
+  /** From process start to the first snapshot past the offsets at the kill before, ms. */
   readonly recoveriesMs: readonly number[];
   /** Lives in which no snapshot came although one was waited for. */
   readonly withoutRecovery: number;
