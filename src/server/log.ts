@@ -15,7 +15,7 @@ export interface LogOptions {
   /** The lowest level written. */
   readonly level: LogLevel;
   readonly format: "json" | "text";
-  /** Colour the level of text lines (terminals only). */
+  /** For terminals: text lines have a coloured level and are written over a status line. */
   readonly colour: boolean;
   /** Takes one line with its line break. */
   readonly write: (line: string) => void;
@@ -126,7 +126,9 @@ function text(line: Readonly<Record<string, unknown>>, colour: boolean): string 
   const parts = Object.entries(fields).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${textValue(value)}`],
   );
-  return [String(timestamp), shown, String(message), ...parts].join(" ");
+  const joined = [String(timestamp), shown, String(message), ...parts].join(" ");
+  // Erases what a status line has left to the right.
+  return colour ? `${joined}\u001B[K` : joined;
 }
 
 function textValue(value: unknown): string {

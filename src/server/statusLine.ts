@@ -1,6 +1,9 @@
 /**
  * The live status line of a terminal: state, rows per second, lag, buffered, last commit. On anything
  * else than a terminal there is none.
+ *
+ * The cursor is left at the line's beginning, so that a log line is written over it (`log.ts` erases
+ * what is left to its right); the status line comes back below with the next drawing.
  */
 import type { Clock } from "#base/clock.ts";
 import type { StatusReport, StatusSource } from "./status.ts";
@@ -23,15 +26,13 @@ export interface StatusLineParts {
 
 /** A status line that is being shown. */
 export interface StatusLine {
-  /** Takes the line away so that something else can be written; it comes back by itself. */
-  clear(): void;
   /** Takes the line away for good. */
   stop(): void;
 }
 
 /** Shows the line twice a second until stopped; does nothing off a terminal. */
 export function startStatusLine({ status, clock, stream }: StatusLineParts): StatusLine {
-  if (stream.isTTY !== true) return { clear: () => undefined, stop: () => undefined };
+  if (stream.isTTY !== true) return { stop: () => undefined };
   const stopping = new AbortController();
   const clear = (): void => {
     stream.write("\r\u001B[2K");
@@ -43,13 +44,13 @@ export function startStatusLine({ status, clock, stream }: StatusLineParts): Sta
       if (stopping.signal.aborted) return;
       const now = status.status();
       clear();
-      stream.write(statusText(before, now).slice(0, Math.max(0, (stream.columns ?? 80) - 1)));
+      const width = Math.max(0, (stream.columns ?? 80) - 1);
+      stream.write(`${statusText(before, now).slice(0, width)}\r`);
       before = now;
     }
   };
   void draw();
   return {
-    clear,
     stop: () => {
       stopping.abort();
       clear();

@@ -130,5 +130,6 @@ describe("a text line", () => {
     const { log, lines } = logger({ format: "text", colour: true });
     log.log("error", "x");
     expect(lines[0]).toContain("\u001B[31mERROR\u001B[0m");
+    expect(lines[0]).toEndWith("\u001B[K\n");
   });
 });

@@ -50,7 +50,8 @@ describe("the status line", () => {
     const line = startStatusLine(others);
     await tick();
     expect(written[0]).toBe("\r\u001B[2K");
-    expect(written[1]).toHaveLength(59);
+    expect(written[1]).toHaveLength(60);
+    expect(written[1]).toEndWith("\r");
     line.stop();
     await tick();
     expect(written).toHaveLength(3);
@@ -61,7 +62,6 @@ describe("the status line", () => {
     const { written, tick, ...others } = parts(false);
     const line = startStatusLine(others);
     await tick();
-    line.clear();
     line.stop();
     expect(written).toEqual([]);
   });
