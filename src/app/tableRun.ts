@@ -2,13 +2,12 @@
  * One table of a pipeline at run time: decoder, hot buffer and writer, and the one flush that may be
  * under way.
  */
-import type { Clock } from "#base/clock.ts";
 import { describe, kindOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
-import type { Decoder, Rejected, SegmentBuilder } from "#decode/decoder.ts";
+import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import type { JobResult } from "#writer/job.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
@@ -239,12 +238,4 @@ function logFlush(
     files_added: flush.job?.units.reduce((sum, unit) => sum + unit.files.length, 0) ?? 0,
     kafka_offset_range: ranges,
   });
-}
-
-/** Rejected records by policy `skip` or `fail`. */
-export type RejectPolicy = (table: TableRun, rejected: readonly Rejected[]) => void;
-
-/** The clock of a table's parts, for callers that only have the table. */
-export function clockOf(table: TableRun): Clock {
-  return table.parts.clock;
 }
