@@ -149,14 +149,20 @@ class FileCatalog implements Catalog {
     return [...tables].sort().map((table) => ({ database, table }));
   }
 
+  /** A process that stood still finds its version removed: then there is a higher one. */
   private async head(name: TableName): Promise<{ number: number; table: LoadedTable } | null> {
-    const version = await this.findHead(name);
-    if (version === null) return null;
-    const metadata = await loadMetadataFile(this.parts.storage, version.location);
-    return {
-      number: version.number,
-      table: { name, metadata, metadataLocation: version.location },
-    };
+    for (let previous = 0; ; ) {
+      const version = await this.findHead(name);
+      if (version === null) return null;
+      const { number, location: metadataLocation } = version;
+      try {
+        const metadata = await loadMetadataFile(this.parts.storage, metadataLocation);
+        return { number, table: { name, metadata, metadataLocation } };
+      } catch (error) {
+        if (kindOf(error) !== "storage_missing" || number === previous) throw error;
+        previous = number;
+      }
+    }
   }
 
   /** The highest version, read now; null when there is no table. */

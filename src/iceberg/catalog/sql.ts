@@ -119,8 +119,24 @@ class SqlCatalog implements Catalog {
     return tableLocation(this.options.warehouse, name);
   }
 
+  /** A process that stood still finds its file removed: then the row names another. */
   async load(name: TableName): Promise<LoadedTable | null> {
     checkTableName(name);
+    for (let previous: string | null = null; ; ) {
+      const metadataLocation = await this.pointer(name);
+      if (metadataLocation === null) return null;
+      try {
+        const metadata = await loadMetadataFile(this.parts.storage, metadataLocation);
+        return { name, metadata, metadataLocation };
+      } catch (error) {
+        if (kindOf(error) !== "storage_missing" || metadataLocation === previous) throw error;
+        previous = metadataLocation;
+      }
+    }
+  }
+
+  /** The table's current metadata file; null when there is no such table. */
+  private async pointer(name: TableName): Promise<string | null> {
     const { database, hasType } = this.use();
     const row = await whenFree(this.parts, () =>
       database
@@ -130,10 +146,7 @@ class SqlCatalog implements Catalog {
         )
         .get(this.options.name, name.database, name.table),
     );
-    const metadataLocation = row?.metadata_location ?? null;
-    if (metadataLocation === null) return null;
-    const metadata = await loadMetadataFile(this.parts.storage, metadataLocation);
-    return { name, metadata, metadataLocation };
+    return row?.metadata_location ?? null;
   }
 
   async create({ name, metadata }: CreateTable): Promise<CommitOutcome> {

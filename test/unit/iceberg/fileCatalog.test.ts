@@ -324,6 +324,22 @@ describe("old versions", () => {
   });
 });
 
+test("a load that stood still while its version was removed finds the newer one", async () => {
+  const b = bench();
+  const writer = b.open();
+  await create(writer);
+  for (let n = 2; n <= 5; n++) await touch(writer, `v${n}`);
+  const get = b.storage.get.bind(b.storage);
+  b.storage.get = async (location) => {
+    if (location === HINT) return get(location);
+    b.storage.get = get;
+    await touch(writer, "v6");
+    b.storage.objects.delete(location);
+    return get(location);
+  };
+  expect(await touched(b.open())).toBe("v6");
+});
+
 describe("cost", () => {
   test("with 10,000 versions neither loads nor commits list the folder", async () => {
     const b = bench();

@@ -272,6 +272,22 @@ describe("metadata files", () => {
   });
 });
 
+test("a load that stood still while its file was removed reads the row again, once", async () => {
+  const b = bench();
+  const catalog = await b.open();
+  await create(catalog);
+  const get = b.storage.get.bind(b.storage);
+  b.storage.get = async (location) => {
+    b.storage.get = get;
+    await touch(await b.open(), "newer");
+    b.storage.objects.delete(location);
+    return get(location);
+  };
+  expect((await catalog.load(NAME))?.metadata.properties["touched"]).toBe("newer");
+  b.storage.objects.clear();
+  expect(await rejection(catalog.load(NAME))).toMatchObject({ kind: "storage_missing" });
+});
+
 test("a head that cannot be read is a conflict: nothing was sent", async () => {
   const b = bench();
   const catalog = await b.open();
