@@ -44,7 +44,7 @@ export function startStatusLine({ status, clock, stream }: StatusLineParts): Sta
       if (stopping.signal.aborted) return;
       const now = status.status();
       clear();
-      const width = Math.max(0, (stream.columns ?? 80) - 1);
+      const width = Math.max(0, (stream.columns || 80) - 1);
       stream.write(`${statusText(before, now).slice(0, width)}\r`);
       before = now;
     }
