@@ -3,6 +3,19 @@
  */
 import { METRICS, type MetricSpec } from "#server/metricTable.ts";
 
+/** Metrics of features that are not built yet: nothing feeds them, so they are not served. */
+const LATER: readonly (readonly [names: string, feature: string])[] = [
+  [
+    "iceberg_metadata_cache_hits_total, iceberg_metadata_cache_misses_total, iceberg_metadata_cache_hit_rate",
+    "the metadata cache",
+  ],
+  ["iceberg_compaction_files_merged_total, iceberg_compaction_duration_seconds", "compaction"],
+  [
+    "maintenance_runs_total, maintenance_duration_seconds, maintenance_bytes_reclaimed_total",
+    "maintenance",
+  ],
+];
+
 /** docs/METRICS.md. */
 export function metricsPage(): string {
   return `${[
@@ -17,6 +30,10 @@ export function metricsPage(): string {
     "",
     "With `server.topic_partition_metrics = false` counters per partition are summed (empty labels), and gauges per",
     "partition are left out.",
+    "",
+    "Later, with the features that feed them:",
+    "",
+    ...LATER.map(([names, feature]) => `- ${names.replaceAll(/\w+/g, "`$&`")}: ${feature}`),
   ].join("\n")}\n`;
 }
 
