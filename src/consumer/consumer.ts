@@ -82,6 +82,7 @@ export interface LogBounds {
 export interface Consumer {
   /**
    * Connects, resolves cluster and topic ids, and begins to join the group (`assigned` follows).
+   * A named topic that does not exist is waited for some seconds, then told as `topic_failed`.
    * Throws `kafka_unreachable`, `kafka_refused`.
    * @param options `join` false: only look (for `check`); default true
    */

@@ -111,6 +111,12 @@ class KafkaConsumer implements Consumer {
       if (policyOf(error).action !== "again") throw error;
     });
     if (!join) return;
+    // Topics that are missing are told before the first assignment, so that nobody takes the
+    // others for the whole subscription.
+    while (this.topics.unsettled && !this.closed) {
+      await this.parts.clock.sleep(REFRESH_GAP_MS);
+      await this.topics.refresh();
+    }
     void this.group.run();
     void this.watchMetadata();
   }

@@ -195,6 +195,18 @@ describe("topics", () => {
     expect(rig.consumer.feeds()).toHaveLength(1);
   });
 
+  test("a topic that does not exist is told before anything is assigned, and read when it appears", async () => {
+    rig.broker.topic("t");
+    await rig.create(soon).open();
+    const first = await rig.next("topic_failed", "assigned");
+    expect(first).toMatchObject({ type: "topic_failed", topic: "u" });
+    expect((await rig.next("assigned")).feeds).toHaveLength(1);
+    rig.broker.topic("u");
+    rig.consumer.released((await rig.next("revoked")).feeds);
+    expect((await rig.next("topic_failed", "assigned")).type).toBe("assigned");
+    expect(rig.consumer.feeds()).toHaveLength(2);
+  });
+
   test("a topic under another id is another topic", async () => {
     rig.broker.topic("t");
     rig.broker.topic("u");
