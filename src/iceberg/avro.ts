@@ -8,11 +8,18 @@
  * harm. Longs are bigints. Blocks are compressed outside the event loop.
  */
 import { createHash } from "node:crypto";
-import { promisify } from "node:util";
 import { deflateRaw, inflateRaw, zstdDecompress } from "node:zlib";
 import { Type, types } from "avsc";
 import { fail } from "#base/errors.ts";
 import { type Json, parseJson, writeJson } from "#base/json.ts";
+import {
+  corrupt,
+  headLayout,
+  type Layout,
+  type LayoutField,
+  layoutOf,
+  tailLayout,
+} from "./avroLayout.ts";
 
 /** A value in memory: int, float and double are numbers, long is bigint, bytes are Buffers. */
 export type AvroValue =
@@ -66,7 +73,12 @@ const headerType = Type.forSchema({
 });
 const lengthType = Type.forSchema("long");
 
-const deflate = promisify<Uint8Array, Buffer>(deflateRaw);
+/** Looked up at each call, so that a simulation can put one without threads in its place. */
+function deflate(block: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    deflateRaw(block, (error, out) => (error ? reject(error) : resolve(out)));
+  });
+}
 
 /** Writes one container file; blocks are deflated as they fill. */
 export interface AvroWriter {
@@ -296,33 +308,6 @@ function parseSchema(text: string | undefined): Json {
   }
 }
 
-/** A record schema after renaming: the only kind of schema that files of Iceberg have. */
-interface Layout {
-  readonly type: "record";
-  readonly name: string;
-  readonly fields: readonly LayoutField[];
-}
-
-interface LayoutField {
-  readonly name: string;
-  /** A layout where the field is a record. */
-  readonly type: Layout;
-}
-
-function layoutOf(schema: Json): Layout {
-  return new Renamer().rename(schema) as unknown as Layout;
-}
-
-function headLayout(layout: Layout): Layout {
-  return { ...layout, fields: layout.fields.slice(0, -1) };
-}
-
-function tailLayout(layout: Layout): LayoutField {
-  const last = layout.fields.at(-1);
-  if (last?.type.type !== "record") throw corrupt("its last field is no record");
-  return last;
-}
-
 const typesByLayout = new Map<string, Type>();
 const TYPES_KEPT_MAX = 64;
 
@@ -350,58 +335,4 @@ function compile(layout: Layout): Type {
   } catch (error) {
     throw corrupt("its schema is not valid", error);
   }
-}
-
-/** Rewrites a schema: fields named by id, named types unique and spelled out, no logical types. */
-class Renamer {
-  private readonly named = new Map<string, Json>();
-  private count = 0;
-
-  rename(schema: Json): Json {
-    if (typeof schema === "string") {
-      const target = this.named.get(schema);
-      return target === undefined ? schema : this.rename(target);
-    }
-    if (Array.isArray(schema)) return schema.map((branch) => this.rename(branch));
-    if (typeof schema !== "object" || schema === null) throw corrupt("its schema has no type");
-    const { type, name } = schema;
-    if (typeof name === "string") this.named.set(name, schema);
-    switch (type) {
-      case "record":
-        return { type, name: this.unique(), fields: this.fields(schema["fields"] ?? []) };
-      case "array":
-        return { type, items: this.rename(schema["items"] ?? null) };
-      case "map":
-        return { type, values: this.rename(schema["values"] ?? null) };
-      case "fixed":
-        return { type, name: this.unique(), size: schema["size"] ?? 0 };
-      case "enum":
-        return { type, name: this.unique(), symbols: schema["symbols"] ?? [] };
-      default:
-        return this.rename(type ?? null);
-    }
-  }
-
-  private fields(fields: Json): Json {
-    if (!Array.isArray(fields)) throw corrupt("a record of its schema has no fields");
-    return fields.map((field) => {
-      if (typeof field !== "object" || field === null || Array.isArray(field)) {
-        throw corrupt("a field of its schema is malformed");
-      }
-      const id = field["field-id"];
-      return {
-        name: typeof id === "number" ? `f${id}` : this.unique(),
-        type: this.rename(field["type"] ?? null),
-      };
-    });
-  }
-
-  private unique(): string {
-    this.count++;
-    return `t${this.count}`;
-  }
-}
-
-function corrupt(why: string, cause?: unknown): Error {
-  return fail("storage_corrupt", `An Avro file cannot be read: ${why}`, {}, cause);
 }

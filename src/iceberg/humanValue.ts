@@ -45,7 +45,7 @@ function plainText(type: PrimitiveType, value: Exclude<PartitionValue, null>): s
     case "date":
       return dayText(Number(value));
     case "time":
-      return clockText(BigInt(value), 1_000_000n);
+      return timeText(BigInt(value));
     case "timestamp":
     case "timestamp_ns":
       return timestampText(type, BigInt(value));
@@ -60,6 +60,7 @@ function plainText(type: PrimitiveType, value: Exclude<PartitionValue, null>): s
   }
 }
 
+/** Java's `ISO_OFFSET_DATE_TIME`: seconds always, as many digits of the fraction as needed. */
 function timestampText(
   type: { readonly kind: "timestamp" | "timestamp_ns"; readonly zone: boolean },
   value: bigint,
@@ -67,29 +68,49 @@ function timestampText(
   const unitsPerSecond = type.kind === "timestamp_ns" ? 1_000_000_000n : 1_000_000n;
   const unitsPerDay = 86_400n * unitsPerSecond;
   const ofDay = ((value % unitsPerDay) + unitsPerDay) % unitsPerDay;
-  const day = dayText(Number((value - ofDay) / unitsPerDay));
-  return `${day}T${clockText(ofDay, unitsPerSecond)}${type.zone ? "Z" : ""}`;
+  const [year, rest] = civil(Number((value - ofDay) / unitsPerDay));
+  const sign = year > 9999 ? "+" : "";
+  const yearDigits = year < 0 ? `-${pad(-year, 4)}` : sign + pad(year, 4);
+  const { minutes, seconds, nanos } = clock(ofDay, unitsPerSecond);
+  const fraction = nanos === 0n ? "" : `.${nineDigits(nanos).replace(/0+$/, "")}`;
+  return `${yearDigits}-${rest}T${minutes}:${seconds}${fraction}${type.zone ? "+00:00" : ""}`;
 }
 
 /** Java's `LocalTime.toString`: seconds only when needed, fractions in groups of three digits. */
-function clockText(ofDay: bigint, unitsPerSecond: bigint): string {
+function timeText(micros: bigint): string {
+  const { minutes, seconds, nanos } = clock(micros, 1_000_000n);
+  if (nanos === 0n) return seconds === "00" ? minutes : `${minutes}:${seconds}`;
+  return `${minutes}:${seconds}.${nineDigits(nanos).replace(/(000)+$/, "")}`;
+}
+
+function clock(
+  ofDay: bigint,
+  unitsPerSecond: bigint,
+): { readonly minutes: string; readonly seconds: string; readonly nanos: bigint } {
   const seconds = Number(ofDay / unitsPerSecond);
-  const nanos = (ofDay % unitsPerSecond) * (1_000_000_000n / unitsPerSecond);
-  const minutes = `${pad(Math.floor(seconds / 3600), 2)}:${pad(Math.floor(seconds / 60) % 60, 2)}`;
-  if (nanos === 0n) return seconds % 60 === 0 ? minutes : `${minutes}:${pad(seconds % 60, 2)}`;
-  const fraction = nanos
-    .toString()
-    .padStart(9, "0")
-    .replace(/(000)+$/, "");
-  return `${minutes}:${pad(seconds % 60, 2)}.${fraction}`;
+  return {
+    minutes: `${pad(Math.floor(seconds / 3600), 2)}:${pad(Math.floor(seconds / 60) % 60, 2)}`,
+    seconds: pad(seconds % 60, 2),
+    nanos: (ofDay % unitsPerSecond) * (1_000_000_000n / unitsPerSecond),
+  };
+}
+
+function nineDigits(nanos: bigint): string {
+  return nanos.toString().padStart(9, "0");
 }
 
 function dayText(day: number): string {
+  const [year, rest] = civil(day);
+  return `${yearText(year)}-${rest}`;
+}
+
+/** The year, and month and day as `MM-DD`. */
+function civil(day: number): readonly [number, string] {
   // The calendar repeats every 400 years; Date is exact near its epoch only.
   const cycles = Math.floor(day / 146_097);
   const date = new Date((day - cycles * 146_097) * 86_400_000);
-  const year = yearText(date.getUTCFullYear() + cycles * 400);
-  return `${year}-${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)}`;
+  const rest = `${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)}`;
+  return [date.getUTCFullYear() + cycles * 400, rest];
 }
 
 function monthText(month: number): string {

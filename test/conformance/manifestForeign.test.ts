@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import type { Catalog } from "#iceberg/catalog/catalog.ts";
+import { partitionPath } from "#iceberg/partition.ts";
+import { listDataFiles } from "#iceberg/scan.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import {
   appendRows,
@@ -11,6 +13,7 @@ import {
   load,
   randomRows,
   read,
+  storage,
 } from "../support/manifestTables.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
 import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
@@ -167,4 +170,41 @@ test("a table that PyIceberg wrote and rewrote takes our appends and merges", as
   expect(seen.duckdb).toEqual([...kept, ...ours]);
   const summary = head.metadata.snapshots.at(-1)?.summary;
   expect(summary?.["total-records"]).toBe(String(kept.length + ours.length));
+}, 240_000);
+
+test("our folder names are those that Spark gives its partitions", async () => {
+  await spark.sql(
+    "create table files.db.folders (s string, i int, f float, x double, m decimal(9, 7), d date, " +
+      "t timestamp, n timestamp_ntz, b boolean, y binary, l bigint) using iceberg partitioned by " +
+      "(s, i, f, x, m, d, t, n, b, y, bucket(8, l), truncate(2, s), truncate(2, y), truncate(10, m))",
+  );
+  await spark.sql(
+    "create table files.db.times (t timestamp, n timestamp_ntz, d date) using iceberg " +
+      "partitioned by (hours(t), months(n), years(d))",
+  );
+  await spark.sql(`insert into files.db.folders values
+    ('a b/c=é+*~(x)&', -5, 0.1, 1e10, 0.0000001, date'2026-01-08', timestamp'2026-01-08 10:12:55.038',
+     timestamp_ntz'1969-12-31 10:12:00', true, X'fffe', 7),
+    ('%ü😀', 7, 16777216, 0.00001, -1.5, date'1969-12-31', timestamp'1960-01-01 00:00:01.000001',
+     timestamp_ntz'2026-01-08 23:59:59.100', false, X'', -7),
+    (null, null, null, null, null, null, null, null, null, null, null),
+    ('', 0, -1.5, 123456.789, 0, date'0001-01-01', timestamp'1970-01-01 00:00:00',
+     timestamp_ntz'2026-12-31 00:00:00', true, X'00', 0)`);
+  await spark.sql(`insert into files.db.times values
+    (timestamp'2026-01-08 10:12:55', timestamp_ntz'2026-02-01 00:00:00', date'2026-01-08'),
+    (timestamp'1969-12-31 23:00:00', timestamp_ntz'1969-12-31 23:00:00', date'1969-12-31'),
+    (null, null, null)`);
+  for (const table of ["folders", "times"]) {
+    const { metadata } = await load(files, tableName(table));
+    const [spec] = metadata.partitionSpecs;
+    const [schema] = metadata.schemas;
+    if (spec === undefined || schema === undefined) throw new Error("no spec");
+    const head = metadata.currentSnapshotId ?? 0n;
+    const found = await Array.fromAsync(listDataFiles(storage, metadata, head));
+    expect(found.length).toBeGreaterThan(2);
+    for (const { file } of found) {
+      const folder = /\/data\/(.+)\/[^/]+$/.exec(file.filePath)?.[1] ?? "";
+      expect(partitionPath(spec, schema.fields, file.partition)).toBe(folder);
+    }
+  }
 }, 240_000);

@@ -176,6 +176,15 @@ describe("partitionRows", () => {
     ]);
   });
 
+  test("codes thousands of distinct values as few", () => {
+    const count = 5000;
+    const names = Array.from({ length: 2 * count }, (_, row) => `name ${row % count}`);
+    const column = columnOf(1, { kind: "string" }, names);
+    const parts = partitionRows(specOf("identity"), [column.field], batchOf(column));
+    expect(parts).toHaveLength(count);
+    expect(parts[17]).toEqual({ partition: ["name 17"], rows: Int32Array.of(17, 17 + count) });
+  });
+
   test("keeps NaN, -0 and 0 of floating point columns apart from null", () => {
     const column = columnOf(1, { kind: "double" }, [Number.NaN, -0, 0, null, Number.NaN]);
     const parts = partitionRows(specOf("identity"), [column.field], batchOf(column));
@@ -207,7 +216,16 @@ describe("partitionPath", () => {
       ["identity", { kind: "time" }, 36_775_038_194n, "10%3A12%3A55.038194"],
       ["identity", { kind: "time" }, 36_720_000_000n, "10%3A12"],
       ["identity", plain, 36_775_000_000n, "1970-01-01T10%3A12%3A55"],
-      ["identity", zoned, -1000n, "1969-12-31T23%3A59%3A59.999Z"],
+      ["identity", zoned, -1000n, "1969-12-31T23%3A59%3A59.999%2B00%3A00"],
+      ["identity", plain, 1_767_830_400_100_000n, "2026-01-08T00%3A00%3A00.1"],
+      ["identity", plain, -62_170_156_800_000_000n, "-0001-11-28T00%3A00%3A00"],
+      ["identity", plain, 506_804_601_600_000_000n, "%2B18029-12-31T00%3A00%3A00"],
+      ["identity", { kind: "time" }, 36_775_100_000n, "10%3A12%3A55.100"],
+      ["identity", { kind: "date" }, -800_000, "-221-09-04"],
+      ["identity", { kind: "date" }, 5_000_000, "15659-07-15"],
+      ["month", { kind: "date" }, -24_001, "-031-12"],
+      ["identity", { kind: "double" }, 123_456_789.125, "1.23456789125E8"],
+      ["identity", { kind: "float" }, Math.fround(3.4e38), "3.4E38"],
       ["identity", nanos, 1n, "1970-01-01T00%3A00%3A00.000000001"],
       ["identity", { kind: "decimal", precision: 9, scale: 2 }, 1420n, "14.20"],
       ["identity", { kind: "decimal", precision: 9, scale: 9 }, -12n, "-1.2E-8"],
