@@ -16,26 +16,35 @@ interface Sums {
   functionsHit: number;
 }
 
-/** Coverage by first folder below `src/`, sorted. */
-export function folderCoverage(lcov: string): FolderCoverage[] {
-  const sums = new Map<string, Sums>();
-  for (const record of lcov.split("end_of_record")) {
+/**
+ * Coverage by first folder below `src/`, sorted. Of several reports each file counts as the one in
+ * which most of it ran: a lower bound of what all of them ran together.
+ */
+export function folderCoverage(reports: readonly string[]): FolderCoverage[] {
+  const files = new Map<string, Sums>();
+  for (const record of reports.flatMap((report) => report.split("end_of_record"))) {
     const path = /^SF:.*?src\/(.*)$/m.exec(record)?.[1];
     if (path === undefined) continue;
-    const folder = path.includes("/") ? path.slice(0, path.indexOf("/")) : "(top)";
-    const sum = sums.get(folder) ?? {
-      linesFound: 0,
-      linesHit: 0,
-      functionsFound: 0,
-      functionsHit: 0,
-    };
-    sum.linesFound += tag(record, "LF");
-    sum.linesHit += tag(record, "LH");
-    sum.functionsFound += tag(record, "FNF");
-    sum.functionsHit += tag(record, "FNH");
-    sums.set(folder, sum);
+    const seen = files.get(path);
+    files.set(path, {
+      linesFound: tag(record, "LF"),
+      linesHit: Math.max(seen?.linesHit ?? 0, tag(record, "LH")),
+      functionsFound: tag(record, "FNF"),
+      functionsHit: Math.max(seen?.functionsHit ?? 0, tag(record, "FNH")),
+    });
   }
-  return [...sums].sort().map(([folder, s]) => ({
+  const folders = new Map<string, Sums>();
+  for (const [path, file] of files) {
+    const folder = path.includes("/") ? path.slice(0, path.indexOf("/")) : "(top)";
+    const sum = folders.get(folder);
+    folders.set(folder, {
+      linesFound: (sum?.linesFound ?? 0) + file.linesFound,
+      linesHit: (sum?.linesHit ?? 0) + file.linesHit,
+      functionsFound: (sum?.functionsFound ?? 0) + file.functionsFound,
+      functionsHit: (sum?.functionsHit ?? 0) + file.functionsHit,
+    });
+  }
+  return [...folders].sort().map(([folder, s]) => ({
     folder,
     lines: share(s.linesHit, s.linesFound),
     functions: share(s.functionsHit, s.functionsFound),

@@ -119,7 +119,7 @@ export class Pipeline {
       case "assigned":
         return this.#assigned(event.feeds);
       case "revoked":
-        return await this.#revoked(event.feeds, event.lost);
+        return this.#revoked(event.feeds, event.lost);
       case "out_of_range": {
         const run = this.feeds.get(feedKey(event.feed));
         const { feed, position, logStart, logEnd } = event;

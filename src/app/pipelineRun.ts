@@ -155,7 +155,7 @@ export class PipelineRun {
       const waited = clock.monotonicMs() - began;
       if (limits.startupTimeoutMs > 0 && waited >= limits.startupTimeoutMs) giveUp.abort();
     };
-    return await retry({ clock, random }, START_RETRY, action, note, giveUp.signal);
+    return retry({ clock, random }, START_RETRY, action, note, giveUp.signal);
   }
 
   #makePipeline(consumer: Consumer, catalog: Catalog, storage: Storage): Pipeline {

@@ -184,6 +184,7 @@ export class TableRun {
       case "dropped":
         this.#held = null;
         this.buffer.release(flush.segments);
+        this.#adoptSchema();
         this.parts.logger.log("warn", `Rows dropped, to be read again: ${result.reason}`, {
           table: this.name,
           feeds: result.fenced.map(feedKey),

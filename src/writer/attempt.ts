@@ -152,7 +152,7 @@ async function commitOnce(
     },
   ];
   failpoint("commit_before");
-  return await parts.catalog.commit(options.name, requirements, updates);
+  return parts.catalog.commit(options.name, requirements, updates);
 }
 
 async function logAttempt(

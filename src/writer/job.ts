@@ -117,7 +117,7 @@ type TurnResult = JobResult | { readonly kind: "again"; readonly cause: unknown 
 
 async function oneTurn(host: JobHost, job: CommitJob): Promise<TurnResult> {
   const head = await host.loadHead();
-  if (job.unanswered !== null) return await resolve(host, job, head, job.unanswered);
+  if (job.unanswered !== null) return resolve(host, job, head, job.unanswered);
   const seen = findCommit(head.metadata, host.branch, job.commitId);
   if (seen.kind === "on-chain") {
     host.observeOutcome("idempotent");
@@ -125,7 +125,7 @@ async function oneTurn(host: JobHost, job: CommitJob): Promise<TurnResult> {
   }
   if (seen.kind === "off-chain") return dropped(job, "rolled back by a person", "", null);
   if (isPaused(head)) return { kind: "paused" };
-  return await attempt(host, job, head);
+  return attempt(host, job, head);
 }
 
 /** Rule 3, then one send. */

@@ -5,7 +5,7 @@ import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import { mergeFields } from "#columns/evolve.ts";
-import type { Field } from "#columns/schema.ts";
+import { childFields, type Field } from "#columns/schema.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import { schemaToJson } from "#iceberg/json.ts";
 import type {
@@ -42,6 +42,8 @@ export function defaultSpec(table: LoadedTable): PartitionSpec {
  * Brings the table's schema to where every field of `wanted` has a column, and returns the table
  * that has it. On a conflict, or without an answer, the schema is resolved again by name.
  * @param loadHead the head, identity checked
+ * @returns `outdated` when another writer gave a column that we had inferred another type: the rows
+ * are to be decoded again with the table's
  * @throws AppError `table_schema` when a type cannot be reached by promotion, or changes are refused
  */
 export async function ensureColumns(
@@ -49,11 +51,12 @@ export async function ensureColumns(
   options: WriterOptions,
   loadHead: () => Promise<LoadedTable>,
   wanted: readonly (readonly Field[])[],
-): Promise<LoadedTable> {
+): Promise<LoadedTable | "outdated"> {
   for (let tries = 0; tries < SCHEMA_TRIES_MAX; tries++) {
     const head = await loadHead();
     const merged = merge(head, wanted);
     if (merged === null) return head;
+    if (merged === "outdated") return merged;
     if (options.schemaChanges === "refuse") throw refused(head, merged.changes);
     const outcome = await parts.catalog.commit(
       options.name,
@@ -76,7 +79,10 @@ interface Merged {
 }
 
 /** The table's fields with everything that the batches need; null when nothing is missing. */
-function merge(head: LoadedTable, wanted: readonly (readonly Field[])[]): Merged | null {
+function merge(
+  head: LoadedTable,
+  wanted: readonly (readonly Field[])[],
+): Merged | "outdated" | null {
   let fields = currentFields(head);
   let lastColumnId = head.metadata.lastColumnId;
   const changes: string[] = [];
@@ -84,6 +90,7 @@ function merge(head: LoadedTable, wanted: readonly (readonly Field[])[]): Merged
     const result = mergeFields(fields, each, lastColumnId);
     if (!result.ok) {
       const name = `${head.name.database}.${head.name.table}`;
+      if (isProvisional(each, result.path.split("."))) return "outdated";
       throw fail(
         "table_schema",
         `Rows do not fit table ${name}: column ${result.path}: ${result.reason}`,
@@ -97,6 +104,14 @@ function merge(head: LoadedTable, wanted: readonly (readonly Field[])[]): Merged
     changes.push(...result.changes.map((change) => change.description));
   }
   return changes.length === 0 ? null : { fields, lastColumnId, changes };
+}
+
+/** True when a column on the path has no id yet: its type was our own inference. */
+function isProvisional(fields: readonly Field[], path: readonly string[]): boolean {
+  const [name, ...rest] = path;
+  const field = fields.find((each) => each.name === name);
+  if (field === undefined) return false;
+  return field.id === 0 || isProvisional(childFields(field.type), rest);
 }
 
 function schemaRequirements(metadata: TableMetadata): TableRequirement[] {

@@ -79,7 +79,7 @@ export async function commitOffsets(
     nameSuffix: `${commitId}-1`,
   });
   const property = progressProperty(document.branch);
-  return await parts.catalog.commit(
+  return parts.catalog.commit(
     head.name,
     [
       { type: "assert-table-uuid", uuid: head.metadata.tableUuid },
@@ -105,7 +105,7 @@ export async function setPaused(
   head: LoadedTable,
   paused: boolean,
 ): Promise<CommitOutcome> {
-  return await parts.catalog.commit(
+  return parts.catalog.commit(
     head.name,
     [{ type: "assert-table-uuid", uuid: head.metadata.tableUuid }],
     [

@@ -141,7 +141,7 @@ export class TableWriter {
         if (held !== null) return held;
       }
       if (flush.job === null) throw fail("internal", "A prepared flush has a job");
-      const result = await this.#commit(flush.job, flush.trail, flush.written.paths);
+      const result = await this.#commitOrHold(flush, flush.job);
       if (result.kind === "committed") this.#observeFlush(flush, began);
       if (result.kind === "dropped") await this.#abandon(flush, result.sent !== null);
       return result;
@@ -166,7 +166,9 @@ export class TableWriter {
       const flushes = joinSegments(flush.segments);
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
       const load = (): Promise<LoadedTable> => this.#loadHead();
-      this.#table = await ensureColumns(this.#parts, this.#options, load, shapes);
+      const ready = await ensureColumns(this.#parts, this.#options, load, shapes);
+      if (ready === "outdated") return await this.#outdated(flush);
+      this.#table = ready;
       await writeFiles(
         this.#parts,
         this.#options,
@@ -188,6 +190,14 @@ export class TableWriter {
     }
   }
 
+  /** Another writer's columns came first: the rows are read again and decoded by its types. */
+  async #outdated(flush: Flush): Promise<JobResult> {
+    await this.#abandon(flush, false);
+    const fenced = [...new Set(flush.segments.map((segment) => segment.range.feed))];
+    const reason = "another writer gave a new column another type";
+    return { kind: "dropped", reason, fenced, by: "", sent: null };
+  }
+
   async #commitEmpty(advances: readonly Advance[]): Promise<JobResult> {
     const job = newJob(this.#parts.random.uuid(), advances, []);
     const trail = newTrail();
@@ -196,6 +206,16 @@ export class TableWriter {
     if (result.kind === "committed") await this.#logComplete(job.commitId, result);
     else await this.#leaveTrail(job.commitId, trail, [], job);
     return result;
+  }
+
+  /** A commit that landed and could not be logged is held: the next call finds it in the table. */
+  async #commitOrHold(flush: Flush, job: CommitJob): Promise<JobResult> {
+    try {
+      return await this.#commit(job, flush.trail, flush.written.paths);
+    } catch (error) {
+      if (policyOf(error).action !== "again") throw error;
+      return { kind: "held", cause: error };
+    }
   }
 
   async #commit(job: CommitJob, trail: AttemptTrail, paths: readonly string[]): Promise<JobResult> {
