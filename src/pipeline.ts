@@ -10,7 +10,7 @@
 import { assert } from "#base/assert.ts";
 import { fail, kindOf, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
-import { type Feed, feedKey } from "#base/offsets.ts";
+import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
@@ -251,12 +251,22 @@ export class Pipeline {
         const run = this.feeds.get(feedKey(feed));
         if (run !== undefined) run.committed = offset;
       }
-      failpoint("acknowledge");
-      await this.#acknowledger.commit(result.offsets);
-      await table.complete();
+      await this.#acknowledge(table, result.offsets);
     }
     if (result.kind === "committed" || result.kind === "dropped") this.#seekAnew(result.fenced);
     this.#pressure.check(this.tables, this.feeds);
+  }
+
+  /** The table has the rows by now, whatever becomes of Kafka's offsets and of the log's last entry. */
+  async #acknowledge(table: TableRun, offsets: readonly FeedOffset[]): Promise<void> {
+    try {
+      failpoint("acknowledge");
+      await this.#acknowledger.commit(offsets);
+      await table.complete();
+    } catch (error) {
+      if (policyOf(error).action !== "again") return this.#stopTable(table, error);
+      this.#parts.logger.log("warn", `Not acknowledged: ${String(error)}`, { table: table.name });
+    }
   }
 
   /** Fenced feeds lose their rows and start again from the table (SPEC 2.3). */
