@@ -3,6 +3,8 @@
  * member comes back at once, and one topic's fate leaves the others alone.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Feed } from "#base/offsets.ts";
 import type { KafkaConsumerOptions } from "#consumer/options.ts";
 import { produceValues } from "../../scripts/events/events.ts";
@@ -265,6 +267,37 @@ describe("brokers that fail", () => {
     expect(driver.of("trouble").every(({ error }) => error.kind === "kafka_unreachable")).toBe(
       true,
     );
+    await driver.close();
+    await own.stop();
+  }, 120_000);
+
+  test("a bit that flipped on the broker's disk is named by offset, and only its batch is skipped", async () => {
+    const own = await startKafka();
+    const topic = "flipped";
+    await createTopic(own.bootstrap, { topic, partitions: 1 });
+    for (const value of ["first", "second", "third"]) {
+      await produceValues({ bootstrap: own.bootstrap, topic }, [{ value }]);
+    }
+    await own.stop();
+    const segment = join(own.dataDir, "data", `${topic}-0`, "00000000000000000000.log");
+    const bytes = readFileSync(segment);
+    const at = bytes.indexOf("second");
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    writeFileSync(segment, bytes);
+    await own.restart();
+    const driver = new Driver({ ...options([topic]), bootstrapServers: [own.bootstrap] });
+    await driver.open();
+    await driver.until("the event", () => driver.of("batch_corrupt").length === 1);
+    const [event] = driver.of("batch_corrupt");
+    expect(event?.error.message).toBe(
+      `The record batch at ${topic} partition 0 offset 1 is damaged`,
+    );
+    expect(driver.count).toBe(1);
+    if (event !== undefined) {
+      driver.consumer.start([{ feed: event.feed, offset: event.nextOffset }]);
+    }
+    await driver.until("the third record", () => driver.count === 2);
+    expect(driver.position(topic, 0)).toBe(3n);
     await driver.close();
     await own.stop();
   }, 120_000);
