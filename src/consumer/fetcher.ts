@@ -63,6 +63,8 @@ export class Fetcher {
   /** Fires when partitions, leaders or the queue changed. */
   readonly changed: Signal;
   private readonly loops = new Map<string, Promise<void>>();
+  /** Loops with a fetch on its way, as `node/role`. */
+  private readonly busy = new Set<string>();
   private stopped = false;
   private served = 0;
   private fullSinceMs: number | null = null;
@@ -130,6 +132,8 @@ export class Fetcher {
     asked: readonly Asked[],
     bytesMax: number,
   ): Promise<unknown> {
+    const key = `${nodeId}/${role}`;
+    this.busy.add(key);
     try {
       await this.fetch(nodeId, role, asked, bytesMax);
       return null;
@@ -139,7 +143,10 @@ export class Fetcher {
       for (const { partition } of asked) {
         if (partition.inFlight === role) partition.inFlight = null;
       }
+      this.busy.delete(key);
       this.parts.queue.release(bytesMax);
+      // The other loop of this broker may have been waiting for these partitions.
+      this.changed.fire();
     }
   }
 
@@ -147,7 +154,7 @@ export class Fetcher {
   private ready(nodeId: number, role: Role): Asked[] {
     const nowMs = this.parts.clock.monotonicMs();
     const here = this.parts.partitions.all().filter((p) => this.nodeOf(p) === nodeId);
-    if (role === "fetch-b" && !here.some((p) => p.inFlight === "fetch-a")) return [];
+    if (role === "fetch-b" && !this.busy.has(`${nodeId}/fetch-a`)) return [];
     return here
       .filter(
         (p) => p.state === "reading" && !p.paused && p.inFlight === null && p.notBeforeMs <= nowMs,

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { kindOf } from "#base/errors.ts";
-import { feedKey } from "#base/offsets.ts";
+import { type Feed, feedKey } from "#base/offsets.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
 import { Rig } from "./consumerRig.ts";
@@ -170,6 +170,39 @@ describe("batches", () => {
     rig.consumer.start([{ feed: second, offset: 0n }]);
     expect((await rig.batch()).feed).toEqual(second);
     expect(performance.now() - began).toBeLessThan(1000);
+  });
+
+  test("a start that moves everything does not wait for the long poll of before", async () => {
+    rig.broker.topic("t");
+    rig.put(0);
+    const [feed] = await rig.reading({ fetchWaitMsMax: 5000 });
+    expect((await rig.batch()).nextOffset).toBe(1n);
+    while (rig.broker.count("Fetch") < 2) await Bun.sleep(1);
+    for (let round = 0; round < 2; round++) {
+      const began = performance.now();
+      rig.consumer.start(feed === undefined ? [] : [{ feed, offset: 0n }]);
+      expect((await rig.batch()).nextOffset).toBe(1n);
+      expect(performance.now() - began).toBeLessThan(1000);
+      rig.broker.append("t", 0);
+    }
+  });
+
+  test("partitions are read on when the poll that they are not part of ends for good", async () => {
+    rig.broker.topic("t", 2);
+    await rig.create({ fetchWaitMsMax: 60 }).open();
+    const { feeds } = await rig.next("assigned");
+    const [first, second] = feeds as [Feed, Feed];
+    rig.consumer.start([{ feed: first, offset: 0n }]);
+    while (rig.broker.count("Fetch") === 0) await Bun.sleep(1);
+    rig.consumer.start([{ feed: second, offset: 0n }]);
+    await Bun.sleep(20);
+    rig.consumer.pause([feedKey(first)]);
+    await Bun.sleep(200);
+    const began = performance.now();
+    const record = buildBatch({ baseOffset: 0, records: [{ value: "x" }] });
+    rig.broker.append("t", 1, record);
+    expect((await rig.batch()).feed).toEqual(second);
+    expect(performance.now() - began).toBeLessThan(300);
   });
 
   test("paused partitions stand still, in the queue too, and resume where they stood", async () => {
