@@ -12,6 +12,7 @@ import { fail, kindOf, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
+import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
 import type { JobResult } from "#writer/job.ts";
@@ -148,7 +149,7 @@ export class Pipeline {
       return;
     }
     assert(batch.nextOffset > run.position, "a batch moves its partition's position forward");
-    const segment = table.buffer.segment(run.feed, run.position, () => table.decoder.builder());
+    const segment = this.#segment(run);
     if (batch.payload !== null && !this.#decode(run, segment.rows, batch, batch.payload)) {
       table.drop([run.key]);
       this.#release();
@@ -156,6 +157,11 @@ export class Pipeline {
     }
     segment.end = batch.nextOffset;
     run.position = batch.nextOffset;
+  }
+
+  /** The open segment that continues at a feed's position. */
+  #segment({ table, feed, position }: FeedRun): OpenSegment<SegmentBuilder> {
+    return table.buffer.segment(feed, position, (expected) => table.decoder.builder(expected));
   }
 
   /** False when its records stopped the table. */
@@ -186,8 +192,7 @@ export class Pipeline {
       table: run.table.name,
       ...event.error.context,
     });
-    const { table } = run;
-    const segment = table.buffer.segment(run.feed, run.position, () => table.decoder.builder());
+    const segment = this.#segment(run);
     segment.end = event.nextOffset;
     run.position = event.nextOffset;
     this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);

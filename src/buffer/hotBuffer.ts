@@ -8,6 +8,7 @@
 import { assert } from "#base/assert.ts";
 import { type Feed, type FeedKey, feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
+import { type ColumnSize, sizesOf } from "#columns/size.ts";
 
 /** Rows under construction; `decode/` makes them. */
 export interface GrowingRows {
@@ -36,6 +37,9 @@ export class HotBuffer<R extends GrowingRows> {
   readonly #open = new Map<FeedKey, OpenSegment<R>>();
   /** Sealed, not yet in a table; also those in a flush under way. */
   #sealed: SealedRows[] = [];
+
+  /** Sizes of each feed's last sealed batch. */
+  readonly #sizes = new Map<FeedKey, readonly ColumnSize[]>();
 
   /** Bytes of all rows, open and sealed. */
   get bytes(): number {
@@ -69,15 +73,24 @@ export class HotBuffer<R extends GrowingRows> {
     return false;
   }
 
-  /** The open segment of a feed, begun at `position` when there is none. */
-  segment(feed: Feed, position: bigint, begin: () => R): OpenSegment<R> {
+  /** The open segment of a feed, begun at `position`, in the last one's size, when there is none. */
+  segment(
+    feed: Feed,
+    position: bigint,
+    begin: (expected: readonly ColumnSize[]) => R,
+  ): OpenSegment<R> {
     const key = feedKey(feed);
     const found = this.#open.get(key);
     if (found !== undefined) {
       assert(found.end === position, "a segment continues where it ended");
       return found;
     }
-    const segment = { feed, start: position, end: position, rows: begin() };
+    const segment = {
+      feed,
+      start: position,
+      end: position,
+      rows: begin(this.#sizes.get(key) ?? []),
+    };
     this.#open.set(key, segment);
     return segment;
   }
@@ -90,6 +103,7 @@ export class HotBuffer<R extends GrowingRows> {
       this.#open.delete(key);
       const batch = segment.rows.rowCount === 0 ? null : segment.rows.seal();
       assert(segment.end > segment.start, "a sealed segment covers offsets");
+      this.#sizes.set(key, batch === null ? [] : sizesOf(batch));
       sealed.push({ range: { feed: segment.feed, start: segment.start, end: segment.end }, batch });
     }
     this.#sealed.push(...sealed);
@@ -105,6 +119,7 @@ export class HotBuffer<R extends GrowingRows> {
   /** Forgets all rows of a feed that is sought anew or taken away. */
   drop(key: FeedKey): void {
     this.#open.delete(key);
+    this.#sizes.delete(key);
     this.#sealed = this.#sealed.filter((segment) => feedKey(segment.range.feed) !== key);
   }
 }

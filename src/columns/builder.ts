@@ -12,11 +12,13 @@
  * `seal` turns it into Arrow's validity. Buffers start at a few bytes (many tables and partitions
  * are mostly empty) and grow geometrically.
  */
+
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Column, ColumnBatch } from "./batch.ts";
 import { bitmapBytes, clearBit, countBits, setBit } from "./bitmap.ts";
 import { childFields, type Field, type Type } from "./schema.ts";
+import type { ColumnSize } from "./size.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
@@ -87,6 +89,16 @@ export class ColumnBuilder {
     let total = this.data.byteLength + this.offsets.byteLength + this.nulls.byteLength;
     for (const child of this.children) total += child.byteCount;
     return total;
+  }
+
+  /** Makes room for a little more than a column of these sizes; only before anything is appended. */
+  reserve(size: ColumnSize): void {
+    const { length, dataBytes } = size;
+    if (length > 0) this.growRows(length + (length >> 4));
+    if (dataBytes > 0) this.growData(dataBytes + (dataBytes >> 4));
+    for (const child of size.children) {
+      this.children.find((each) => each.field.name === child.name)?.reserve(child);
+    }
   }
 
   /** Appends a null, also to the children of a struct. */

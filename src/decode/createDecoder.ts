@@ -7,11 +7,13 @@
  * A new field whose name differs from a column's only by case, or is empty, is never made a column
  * (most engines could not tell them apart): such records are rejected, not silently cut.
  */
+
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
+import type { ColumnSize } from "#columns/size.ts";
 import type { Decoder, RecordBytes, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import { Inference, leafCount } from "./json/infer.ts";
@@ -72,8 +74,8 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.setFields(overlayFields(table, this.fields));
   }
 
-  builder(): SegmentBuilder {
-    return new Segment(this);
+  builder(expected: readonly ColumnSize[] = []): SegmentBuilder {
+    return new Segment(this, expected);
   }
 
   metadataOf(name: string): MetadataColumn | null {

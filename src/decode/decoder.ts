@@ -4,6 +4,7 @@
  */
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
+import type { ColumnSize } from "#columns/size.ts";
 
 /** The part of a record batch that a decoder needs (`consumer/consumer.ts` has the whole). */
 export interface RecordBytes {
@@ -68,6 +69,9 @@ export interface Decoder {
   sample(batches: readonly RecordBytes[]): void;
   /** Takes the table's schema as it is now (after creation, evolution, or a change by others). */
   adopt(fields: readonly Field[]): void;
-  /** A new segment. */
-  builder(): SegmentBuilder;
+  /**
+   * A new segment.
+   * @param expected sizes that it will probably reach; default: it starts small
+   */
+  builder(expected?: readonly ColumnSize[]): SegmentBuilder;
 }

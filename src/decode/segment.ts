@@ -12,6 +12,7 @@ import { LIMITS } from "#base/limits.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, extendBuilders, sealColumns } from "#columns/builder.ts";
 import type { Field } from "#columns/schema.ts";
+import type { ColumnSize } from "#columns/size.ts";
 import type { DecodeResult, RecordBytes, Rejected, SegmentBuilder } from "./decoder.ts";
 import { MetadataAppender } from "./metadata.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
@@ -57,10 +58,12 @@ export class Segment implements SegmentBuilder {
   private version: number;
   private rows = 0;
 
-  constructor(schema: SegmentSchema) {
+  constructor(schema: SegmentSchema, expected: readonly ColumnSize[]) {
     this.schema = schema;
     this.version = schema.version;
     this.columns = schema.fields.map((field) => new ColumnBuilder(field));
+    const byName = new Map(this.columns.map((column) => [column.field.name, column]));
+    for (const size of expected) byName.get(size.name)?.reserve(size);
     this.reader = this.compile();
   }
 
