@@ -17,6 +17,7 @@ import {
   storage,
 } from "../support/manifestTables.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
+import { rejection } from "../support/rejection.ts";
 import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 
 const PARTITIONINGS: readonly (readonly string[])[] = [
@@ -151,14 +152,14 @@ describe("pruning", () => {
       );
     const head = await appendFiles(files, name, [absent(100, 0n), absent(200, 5n * day)]);
     const filters = ["id < 50 and ts < '1970-01-02T00:00:00+00:00'"];
-    await expect(sparkIds("pruned")).rejects.toThrow("absent");
+    expect((await rejection(sparkIds("pruned"))).message).toContain("absent");
     expect(await sparkIds("pruned", "id < 50")).toEqual([1, 2]);
     expect(await sparkIds("pruned", "ts < timestamp'1970-01-02' and id < 50")).toEqual([1, 2]);
     const plan = await spark.sql("select file_path from files.db.pruned.files");
     expect(plan).toHaveLength(3);
     const { metadata } = await load(files, name);
     expect(await liveFiles({ ...head, metadata })).toHaveLength(3);
-    await expect(read(head, filters)).rejects.toThrow("absent");
+    expect((await rejection(read(head, filters))).message).toContain("absent");
   }, 120_000);
 
   test("PyIceberg plans only the files of the partition and of the bounds", async () => {

@@ -4,6 +4,7 @@ import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import type { Json } from "#base/json.ts";
 import { type AvroRecord, createAvroWriter, fieldOf, readAvro } from "#iceberg/avro.ts";
+import { rejection } from "../../support/rejection.ts";
 
 const SCHEMA: Json = {
   type: "record",
@@ -108,7 +109,7 @@ describe("Avro files", () => {
 
   test("with an unknown codec are refused by its name", async () => {
     const file = container(SCHEMA, "bzip2", 0, Buffer.of());
-    await expect(readAvro(file)).rejects.toThrow("bzip2");
+    expect((await rejection(readAvro(file))).message).toContain("bzip2");
   });
 
   test("that are damaged anywhere are refused or read the same, and never hang", async () => {

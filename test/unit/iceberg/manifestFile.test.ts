@@ -7,6 +7,7 @@ import type { DataFile, ManifestEntry, ManifestFile } from "#iceberg/manifest.ts
 import { createManifestWriter, type EncodedManifest, readManifest } from "#iceberg/manifestFile.ts";
 import { assignRowIds, readManifestList, writeManifestList } from "#iceberg/manifestList.ts";
 import { partitionTypes, specById } from "#iceberg/partitionType.ts";
+import { rejection } from "../../support/rejection.ts";
 import { fileOf, tableOf } from "../../support/tableOf.ts";
 
 const METADATA = tableOf(3);
@@ -187,10 +188,10 @@ describe("manifests", () => {
     await writer.add({ f0: 1, f1: null, f3: null, f4: null, f2: file });
     const bytes = await writer.finish();
     const manifest = listed(await write("data", []));
-    await expect(readManifest(bytes, manifest, TYPES)).rejects.toThrow("encrypted");
+    expect((await rejection(readManifest(bytes, manifest, TYPES))).message).toContain("encrypted");
     const kind = { metadata: METADATA, spec: SPEC, types: TYPES, content: "data" } as const;
     const copying = createManifestWriter(kind).addExisting(bytes, manifest);
-    await expect(copying).rejects.toThrow("encrypted");
+    expect((await rejection(copying)).message).toContain("encrypted");
   });
 
   test("with an unknown status or without files are refused as damaged", async () => {
@@ -204,7 +205,7 @@ describe("manifests", () => {
       await writer.add({ f0: status });
       const bytes = await writer.finish();
       const read = readManifest(bytes, listed(await write("data", [])), TYPES);
-      await expect(read).rejects.toHaveProperty("kind", "storage_corrupt");
+      expect(await rejection(read)).toHaveProperty("kind", "storage_corrupt");
     }
   });
 });
@@ -266,7 +267,7 @@ describe("manifest lists", () => {
     };
     const [v1] = await without(515, 516, 517);
     expect(v1).toMatchObject({ content: "data", sequenceNumber: 0n, minSequenceNumber: 0n });
-    await expect(without(504)).rejects.toHaveProperty("kind", "table_unsupported");
+    expect(await rejection(without(504))).toHaveProperty("kind", "table_unsupported");
   });
 });
 
