@@ -32,6 +32,8 @@ export interface ProductOptions {
   readonly folder?: string;
   /** `source` runs `src/main.ts`; `binary` dist/kafka-iceberg. Default: `$KAFKA_ICEBERG_RUN`, else source. */
   readonly run?: "source" | "binary";
+  /** Path of another executable, stronger than `run`. */
+  readonly executable?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -95,7 +97,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const configFile = join(folder, "config.toml");
   await Bun.write(configFile, toml({ ...sections, server }));
   const child = Bun.spawn(
-    [...executable(options.run), ...(options.command ?? ["run"]), "--config", configFile],
+    [...executable(options), ...(options.command ?? ["run"]), "--config", configFile],
     {
       cwd: folder,
       stdin: "ignore",
@@ -153,8 +155,9 @@ function productOf(
   };
 }
 
-function executable(how: ProductOptions["run"]): string[] {
+function executable({ executable: path, run: how }: ProductOptions): string[] {
   const { KAFKA_ICEBERG_RUN } = process.env;
+  if (path !== undefined) return [path];
   return (how ?? KAFKA_ICEBERG_RUN) === "binary"
     ? [join(ROOT, "dist", "kafka-iceberg")]
     : [process.execPath, join(ROOT, "src", "main.ts")];

@@ -15,8 +15,8 @@ import {
 import { createTopic } from "../../scripts/events/topics.ts";
 import { type JudgeJob, judgeTable, readTopic, type Verdict } from "../../scripts/judge/judge.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
-import { temporaryFolder } from "../../scripts/services/process.ts";
-import type { Config } from "../../scripts/services/product.ts";
+import { run, temporaryFolder } from "../../scripts/services/process.ts";
+import type { Config, ProductOptions } from "../../scripts/services/product.ts";
 import { type S3Service, startS3 } from "../../scripts/services/versitygw.ts";
 import { fileTable, runUntilEnd, tableFolder } from "../support/binary.ts";
 
@@ -67,16 +67,30 @@ function sqlCatalogOnS3(folder: string, topic: string): Place {
   return { ...place, judge: { ...place.judge, s3 } };
 }
 
+/** A new folder that holds the executable alone, and files that it must not read. */
+async function executableAlone(): Promise<string> {
+  const folder = await temporaryFolder("alone");
+  const outfile = join(folder, "kafka-iceberg");
+  const build = join(import.meta.dir, "..", "..", "scripts", "build.ts");
+  await run([process.execPath, build, "--outfile", outfile]);
+  await Bun.write(join(folder, "bunfig.toml"), 'preload = ["./foreign.ts"]\n');
+  await Bun.write(join(folder, "foreign.ts"), "process.exit(77);\n");
+  await Bun.write(join(folder, ".env"), "STATE_DIRECTORY=/proc/foreign\n");
+  return folder;
+}
+
 async function ingest(
   topic: string,
   place: (folder: string, topic: string) => Place = local,
   judge: Partial<JudgeJob> = {},
+  own: Pick<ProductOptions, "folder" | "executable"> = {},
 ): Promise<Verdict> {
   const { bootstrap } = broker;
-  const folder = await temporaryFolder("ingest");
+  const folder = own.folder ?? (await temporaryFolder("ingest"));
   const { config, judge: where } = place(folder, topic);
   const warehouse = join(folder, "warehouse");
   const { product, exitCode } = await runUntilEnd({
+    ...own,
     folder,
     config: fileTable({ bootstrap, topic, warehouse, config }),
   });
@@ -133,12 +147,15 @@ describe("run --until-end", () => {
     expect(verdict.readers.duckdb?.rows).toBeLessThan(60_000);
   }, 180_000);
 
-  test("commits 2,000,000 events in 6 partitions as PyIceberg, DuckDB and Spark read them", async () => {
+  test("by the executable alone: 2,000,000 events as PyIceberg, DuckDB and Spark read them", async () => {
     const { bootstrap } = broker;
     const topic = "two-million";
     await createTopic(bootstrap, { topic, partitions: 6 });
     await produceEvents({ bootstrap, topic, count: 2_000_000, codec: "lz4" });
-    const verdict = await ingest(topic, local, { readers: ["duckdb", "pyiceberg", "spark"] });
+    const readers = ["duckdb", "pyiceberg", "spark"] as const;
+    const folder = await executableAlone();
+    const executable = join(folder, "kafka-iceberg");
+    const verdict = await ingest(topic, local, { readers }, { folder, executable });
     expectComplete(verdict, 2_000_000);
     expect(verdict.readers.spark?.rows).toBe(2_000_000);
   }, 600_000);
