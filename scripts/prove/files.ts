@@ -5,7 +5,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemDisk } from "#base/disk.ts";
-import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/scan.ts";
 import { readTableMetadata } from "#iceberg/tableMetadataJson.ts";
@@ -25,7 +24,6 @@ export async function reportFiles(folder: string): Promise<FileReport> {
   const storage = createLocalStorage({
     disk: systemDisk,
     random: systemRandom,
-    log: silentLogger,
   });
   const named = new Set<string>();
   const metadata = readTableMetadata(await Bun.file(newestMetadata(folder)).text());

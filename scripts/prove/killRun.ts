@@ -36,6 +36,8 @@ export interface KillReport {
 }
 
 const RECOVERY_MS_MAX = 20_000;
+/** A slower one is shown with the log of its process. */
+const RECOVERY_MS_SLOW = 4000;
 
 /** Starts and kills the product; returns when the last incarnation is dead. */
 export async function killRepeatedly(run: KillRun): Promise<KillReport> {
@@ -81,6 +83,7 @@ async function live(run: KillRun): Promise<Life> {
   if (kind >= 0.7) await Bun.sleep(random() * 1000);
   await product.kill();
   if (armed && hit) await recovered;
+  if ((recoveryMs ?? 0) > RECOVERY_MS_SLOW) run.say(product.log());
   const phase = armed && hit ? `at ${name}` : `after ${await lastEntry(course)}`;
   return { phase, recoveryMs, waitedInVain: kind >= 0.7 && recoveryMs === null };
 }

@@ -3,8 +3,14 @@
  *
  * The same functions run with small figures in test/conformance. Results: docs/PROOFS.md.
  */
+import { join } from "node:path";
 import { startKafka } from "../services/kafka.ts";
+import { temporaryFolder } from "../services/process.ts";
+import { type S3Service, startS3 } from "../services/versitygw.ts";
+import { proveBackpressure } from "./backpressure.ts";
+import { proveFailpoints } from "./failpoints.ts";
 import { proveKills } from "./kills.ts";
+import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 
 const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 
@@ -26,7 +32,29 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
   },
+  failpoints: async () => {
+    const { bootstrap } = await startKafka();
+    return proveFailpoints(bootstrap, "failpoints", say);
+  },
+  shutdown: async () => {
+    const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);
+    const events = Number(process.argv[3] ?? 2_000_000);
+    const healthy = await proveShutdown({ bootstrap, topic: "load", events });
+    const proof = { bootstrap, topic: "hanging", events: Math.min(events, 200_000) };
+    return { healthy, hanging: await proveHangingShutdown(proof, s3, objects) };
+  },
+  backpressure: async () => {
+    const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);
+    const events = Number(process.argv[3] ?? 2_000_000);
+    const proof = { bootstrap, topic: "pressed", events, bufferMb: 16, hangMs: 10_000 };
+    return proveBackpressure(proof, s3, objects);
+  },
 };
+
+async function store(): Promise<{ s3: S3Service; objects: string }> {
+  const dataDir = await temporaryFolder("s3");
+  return { s3: await startS3({ dataDir }), objects: join(dataDir, "objects") };
+}
 
 function spread(values: readonly number[]): Record<string, number> {
   const sorted = [...values].sort((a, b) => a - b);

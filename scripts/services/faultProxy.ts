@@ -15,7 +15,10 @@ export type FaultMode =
   | { readonly kind: "pass" }
   /** Requests pass; the first byte of an answer closes the caller's socket instead. */
   | { readonly kind: "swallow"; readonly match?: RegExp }
-  /** Requests are held for `ms`, or until the mode changes; answers pass. */
+  /**
+   * Requests are held for `ms`, or until the mode changes, also those whose caller has gone by then;
+   * answers pass.
+   */
   | { readonly kind: "stall"; readonly ms?: number; readonly match?: RegExp }
   /** New connections and new requests are closed at once; nothing reaches the target. */
   | { readonly kind: "refuse" };
@@ -72,6 +75,12 @@ export function startFaultProxy(target: string): FaultProxy {
     link.caller.socket.terminate();
     link.target?.socket.terminate();
   };
+  const gone = (link: Link): void => {
+    // What is held reaches the target later, though nobody waits for its answer any more.
+    if (link.held.length > 0) return;
+    links.delete(link);
+    if (link.target !== undefined) end(link.target);
+  };
   const request = (link: Link, bytes: Buffer): void => {
     if (mode.kind === "refuse") {
       counters.refused++;
@@ -110,7 +119,7 @@ export function startFaultProxy(target: string): FaultProxy {
     },
     request,
     answer,
-    closed: (link) => links.delete(link),
+    closed: gone,
   });
   return {
     port: listener.port,
@@ -154,10 +163,7 @@ function listen(target: string, events: LinkEvents): TCPSocketListener<Link> {
       },
       data: (socket, bytes) => events.request(socket.data, bytes),
       drain: (socket) => flush(socket.data.caller),
-      close: ({ data: link }) => {
-        events.closed(link);
-        if (link.target !== undefined) end(link.target);
-      },
+      close: ({ data: link }) => events.closed(link),
       error: () => {},
     },
   });

@@ -1,0 +1,105 @@
+/**
+ * Proof: SIGTERM under full load ends the process with 0 in time. With a healthy catalog everything
+ * that was buffered at the signal is committed; with a hanging one nothing is doubled afterwards.
+ */
+import { produceEvents } from "../events/events.ts";
+import type { Verdict } from "../judge/judge.ts";
+import { startFaultProxy } from "../services/faultProxy.ts";
+import { until } from "../services/process.ts";
+import type { Product } from "../services/product.ts";
+import type { S3Service } from "../services/versitygw.ts";
+import { type Course, judge, newCourse, newS3Course, readHead, runToEnd, start } from "./course.ts";
+
+/** Size of the proof. */
+export interface ShutdownProof {
+  readonly bootstrap: string;
+  readonly topic: string;
+  readonly events: number;
+}
+
+/** What was found. */
+export interface ShutdownReport {
+  readonly exitCode: number;
+  /** From the signal to the end of the process. */
+  readonly exitMs: number;
+  /** Next offset to be buffered just before the signal, by partition. */
+  readonly positionsBefore: Readonly<Record<string, number>>;
+  /** The table's offsets just before the signal, and after the end. */
+  readonly committedBefore: Readonly<Record<string, number>>;
+  readonly committedAfter: Readonly<Record<string, number>>;
+  /** After a restart to the end. */
+  readonly verdict: Verdict;
+}
+
+const PARTITIONS = 4;
+/** So long that a shutdown finds much to commit. */
+const SLOW_COMMITS = { "iceberg.commit": { interval_ms: 60_000 } };
+
+/** SIGTERM while events are read at full speed. */
+export async function proveShutdown(proof: ShutdownProof): Promise<ShutdownReport> {
+  const course = await newCourse({ ...proof, partitions: PARTITIONS, config: SLOW_COMMITS });
+  const { bootstrap, topic } = proof;
+  await produceEvents({ bootstrap, topic, count: proof.events, codec: "lz4" });
+  const product = await start(course);
+  await until("reading", async () => sum(await positions(product)) > proof.events / 10, 30_000, 5);
+  return finish(course, await terminate(course, product));
+}
+
+/** SIGTERM while the store, and with it the file catalog, answers nothing. */
+export async function proveHangingShutdown(
+  proof: ShutdownProof,
+  s3: S3Service,
+  objects: string,
+): Promise<ShutdownReport> {
+  const proxy = startFaultProxy(`127.0.0.1:${s3.port}`);
+  const course = await newS3Course({ ...proof, partitions: PARTITIONS }, s3, objects, proxy.port);
+  const { bootstrap, topic } = proof;
+  await produceEvents({ bootstrap, topic, count: proof.events, codec: "lz4" });
+  const product = await start(course);
+  try {
+    await product.ready();
+    proxy.set({ kind: "stall" });
+    const flow = produceEvents({ bootstrap, topic, count: 10_000, rate: 10_000, seed: 2 });
+    await until("a held request", () => proxy.counters.stalled > 0, 30_000);
+    const ended = await terminate(course, product);
+    await flow;
+    // What was held back arrives when its sender is long gone.
+    proxy.set({ kind: "pass" });
+    await Bun.sleep(500);
+    return await finish(course, ended);
+  } finally {
+    proxy.stop();
+  }
+}
+
+type Ended = Omit<ShutdownReport, "verdict">;
+
+async function terminate(course: Course, product: Product): Promise<Ended> {
+  const committedBefore = (await readHead(course)).offsets;
+  const positionsBefore = await positions(product);
+  const began = performance.now();
+  const exitCode = await product.terminate();
+  const exitMs = Math.round(performance.now() - began);
+  const committedAfter = (await readHead(course)).offsets;
+  return { exitCode, exitMs, positionsBefore, committedBefore, committedAfter };
+}
+
+async function finish(course: Course, ended: Ended): Promise<ShutdownReport> {
+  await runToEnd({ ...course, config: { ...course.config, "iceberg.commit": {} } });
+  return { ...ended, verdict: await judge(course) };
+}
+
+/** Positions of a pipeline by `/status`; empty before it answers. */
+export async function positions(product: Product): Promise<Record<string, number>> {
+  const status = (await product.status().catch(() => ({ pipelines: [] }))) as {
+    readonly pipelines: readonly {
+      readonly partitions: readonly { readonly partition: number; readonly position: number }[];
+    }[];
+  };
+  const all = status.pipelines.flatMap((each) => each.partitions);
+  return Object.fromEntries(all.map((each) => [each.partition, Number(each.position)]));
+}
+
+function sum(offsets: Readonly<Record<string, number>>): number {
+  return Object.values(offsets).reduce((total, offset) => total + offset, 0);
+}
