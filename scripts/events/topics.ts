@@ -11,6 +11,7 @@ import {
   logLevel,
   ResourcePatternTypes,
 } from "kafkajs";
+import { until } from "../services/process.ts";
 
 // kafkajs sets timers with negative delays, and Bun prints a warning for the first of them.
 process.removeAllListeners("warning");
@@ -31,8 +32,21 @@ export async function createTopic(bootstrap: string, wanted: NewTopic): Promise<
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
   const topics = [{ topic, numPartitions, replicationFactor: 1, configEntries }];
   await withAdmin(bootstrap, async (admin) => {
-    if (!(await admin.createTopics({ topics }))) throw new Error(`topic ${topic} exists`);
+    // kafkajs's own wait gives up after a few seconds, too early on a busy machine.
+    const created = await admin.createTopics({ topics, waitForLeaders: false });
+    if (!created) throw new Error(`topic ${topic} exists`);
+    await until(`leaders of ${topic}`, () => hasLeaders(admin, topic, numPartitions), 60_000);
   });
+}
+
+async function hasLeaders(admin: Admin, topic: string, partitions: number): Promise<boolean> {
+  try {
+    const [found] = (await admin.fetchTopicMetadata({ topics: [topic] })).topics;
+    const led = found?.partitions.filter(({ leader }) => leader >= 0) ?? [];
+    return led.length === partitions;
+  } catch {
+    return false;
+  }
 }
 
 /** Deletes a topic. */
