@@ -11,7 +11,7 @@ import type { Storage } from "#storage/storage.ts";
 import type { ManifestFile } from "./manifest.ts";
 import { createManifestWriter, type EncodedManifest } from "./manifestFile.ts";
 import type { TableMetadata } from "./metadata.ts";
-import { partitionTypes, specById } from "./partitionType.ts";
+import { hasSources, partitionTypes, specById } from "./partitionType.ts";
 
 /** Manifests read at the same time. */
 const READS_MAX = 16;
@@ -46,7 +46,8 @@ export function chooseMerges(
   const bySpec = Map.groupBy(candidates, (manifest) => manifest.partitionSpecId);
   const groups: MergeGroup[] = [];
   for (const [specId, members] of bySpec) {
-    if (members.length < settings.countMax) continue;
+    const due = members.length >= settings.countMax;
+    if (!due || !hasSources(metadata, specById(metadata, specId))) continue;
     const group = smallestGroup(members, settings.bytesTarget);
     if (group.length > 1) groups.push({ specId, manifests: group });
   }

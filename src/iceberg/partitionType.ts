@@ -20,25 +20,36 @@ export function specById(metadata: TableMetadata, specId: number): PartitionSpec
 /**
  * Names and types of a spec's values. A source column that the current schema no longer has is
  * looked up in the table's older schemas, newest first.
+ * Throws `table_unsupported` when no schema has it: {@link hasSources} asks beforehand.
  */
 export function partitionTypes(
   metadata: TableMetadata,
   spec: PartitionSpec,
 ): readonly PartitionFieldType[] {
-  const current = metadata.schemas.filter((schema) => schema.schemaId === metadata.currentSchemaId);
-  const older = metadata.schemas.toSorted((a, b) => b.schemaId - a.schemaId);
-  const schemas = [...current, ...older].map((schema) => schema.fields);
   return spec.fields.map(({ sourceId, fieldId, name, transform }) => {
-    for (const fields of schemas) {
-      const source = primitiveById(fields, sourceId);
-      if (source !== null) {
-        return { fieldId, name, type: resultType(parseTransform(transform), source) };
-      }
+    const source = sourceType(metadata, sourceId);
+    if (source !== null) {
+      return { fieldId, name, type: resultType(parseTransform(transform), source) };
     }
     throw fail("table_unsupported", `Partition field ${name} has no source column ${sourceId}`, {
       sourceId,
     });
   });
+}
+
+/** False when a source column is in none of the table's schemas: it was dropped and forgotten. */
+export function hasSources(metadata: TableMetadata, spec: PartitionSpec): boolean {
+  return spec.fields.every(({ sourceId }) => sourceType(metadata, sourceId) !== null);
+}
+
+function sourceType(metadata: TableMetadata, sourceId: number): PrimitiveType | null {
+  const current = metadata.schemas.filter((schema) => schema.schemaId === metadata.currentSchemaId);
+  const newestFirst = metadata.schemas.toSorted((a, b) => b.schemaId - a.schemaId);
+  for (const { fields } of [...current, ...newestFirst]) {
+    const type = primitiveById(fields, sourceId);
+    if (type !== null) return type;
+  }
+  return null;
 }
 
 /** The type of the primitive column with that id, at any depth; null when there is none. */

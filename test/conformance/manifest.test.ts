@@ -126,7 +126,7 @@ describe("every partitioning", () => {
 });
 
 describe("pruning", () => {
-  test("Spark and PyIceberg never open files that partition or bounds exclude", async () => {
+  test("Spark never opens files that partition or bounds exclude", async () => {
     const name = tableName("pruned");
     await createTable(files, name, ["day(ts)"], 2);
     const day = 86_400_000_000n;

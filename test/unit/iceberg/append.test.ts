@@ -329,6 +329,25 @@ describe("merging", () => {
     }
   });
 
+  test("leaves specs alone whose source column no schema remembers", async () => {
+    const base = tableOf(2, { "commit.manifest.min-count-to-merge": "2" });
+    const none: PartitionSpec = { specId: 1, fields: [] };
+    const table = setting(base);
+    for (let index = 0; index < 2; index++) await append(table, [fileOf(`f${index}`)]);
+    const schemas = base.schemas.map((schema) => ({
+      ...schema,
+      fields: schema.fields.slice(0, 1),
+    }));
+    const partitionSpecs = [...base.partitionSpecs, none];
+    table.metadata = { ...table.metadata, schemas, partitionSpecs };
+    for (let index = 0; index < 3; index++) {
+      await append(table, [{ ...fileOf(`g${index}`, []), specId: 1 }]);
+    }
+    const manifests = await manifestsOf(table.storage, snapshotOf(table));
+    expect(manifests.map((one) => one.partitionSpecId).sort()).toEqual([0, 0, 1, 1]);
+    expect((await rejection(live(table))).message).toContain("no source column");
+  });
+
   test("keeps the manifests of other specs apart", async () => {
     const base = tableOf(2, { "commit.manifest.min-count-to-merge": "3" });
     const none: PartitionSpec = { specId: 1, fields: [] };
