@@ -92,6 +92,7 @@ export class Delivery {
     const { topic, partition: number } = partition.feed;
     const { observe } = this.parts;
     observe({ type: "consumed", topic, partition: number, records, bytes });
+    partition.timestampMs = Math.max(0, view.maxTimestampMs);
     observe({
       type: "position",
       topic,
@@ -99,7 +100,7 @@ export class Delivery {
       position: partition.position,
       highWatermark,
       lastStableOffset,
-      timestampMs: Math.max(0, view.maxTimestampMs),
+      timestampMs: partition.timestampMs,
     });
   }
 }

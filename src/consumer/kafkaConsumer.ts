@@ -32,6 +32,8 @@ export interface KafkaConsumerParts {
 }
 
 /** Timers and sockets get their turn at least this often while batches are handed over. */
+/** The lag of paused partitions is looked up this often. */
+const PAUSED_LOOK_MS = 2000;
 const TURN_MS = 4;
 const UNSETTLED_REFRESH_MS = 1000;
 const REFRESH_GAP_MS = 200;
@@ -63,6 +65,7 @@ class KafkaConsumer implements Consumer {
   private release: { readonly keys: Set<FeedKey>; readonly done: () => void } | null = null;
   private fatal: AppError | null = null;
   private closed = false;
+  private watchingPaused = false;
   private turnBeganMs = 0;
 
   constructor(settings: Settings, parts: KafkaConsumerParts) {
@@ -236,6 +239,31 @@ class KafkaConsumer implements Consumer {
     }
     const count = this.partitions.all().filter((partition) => partition.paused).length;
     this.parts.observe({ type: "paused", count });
+    if (count > 0 && !this.watchingPaused) void this.watchPaused();
+  }
+
+  /** Nobody fetches paused partitions: their logs' ends are asked for, so that lag stays true. */
+  private async watchPaused(): Promise<void> {
+    this.watchingPaused = true;
+    while (!this.closed && this.partitions.all().some(({ paused }) => paused)) {
+      await this.lookAtPaused().catch((error: unknown) => this.onTrouble(error as AppError));
+      await this.parts.clock.sleep(PAUSED_LOOK_MS);
+    }
+    this.watchingPaused = false;
+  }
+
+  private async lookAtPaused(): Promise<void> {
+    const paused = this.partitions.all().filter((p) => p.paused && p.state === "reading");
+    const bounds = await this.bounds(paused.map(({ feed }) => feed));
+    for (const [index, partition] of paused.entries()) {
+      const found = bounds[index];
+      if (found === undefined || !partition.paused || partition.state !== "reading") continue;
+      const { highWatermark, lastStableOffset } = found;
+      const { position, timestampMs } = partition;
+      const { topic, partition: number } = partition.feed;
+      const where = { topic, partition: number, position, timestampMs };
+      this.parts.observe({ type: "position", ...where, highWatermark, lastStableOffset });
+    }
   }
 
   private async onAssigned(assigned: readonly TopicPartition[]): Promise<void> {

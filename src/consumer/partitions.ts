@@ -32,6 +32,8 @@ export interface Partition {
   /** When it was last part of an answer with records; the longest ago is asked for first. */
   lastServed: number;
   notBeforeMs: number;
+  /** Kafka timestamp of the newest record handed over, ms; 0: none. */
+  timestampMs: number;
   /** Handed over, not yet observed. */
   records: number;
   bytes: number;
@@ -64,6 +66,7 @@ export class Partitions {
         inFlight: null,
         lastServed: 0,
         notBeforeMs: 0,
+        timestampMs: 0,
         records: 0,
         bytes: 0,
         badReads: 0,
