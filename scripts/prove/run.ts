@@ -9,6 +9,8 @@ import { temporaryFolder } from "../services/process.ts";
 import { type S3Service, startS3 } from "../services/versitygw.ts";
 import { proveBackpressure } from "./backpressure.ts";
 import { proveFailpoints } from "./failpoints.ts";
+import { proveFaults } from "./faults.ts";
+import { proveComingAndGoing, proveZombies } from "./group.ts";
 import { proveKills } from "./kills.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 
@@ -35,6 +37,24 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
   failpoints: async () => {
     const { bootstrap } = await startKafka();
     return proveFailpoints(bootstrap, "failpoints", say);
+  },
+  faults: async () => {
+    const [broker, { s3, objects }] = await Promise.all([startKafka(), store()]);
+    const faults = Number(process.argv[3] ?? 88);
+    // A fault takes about 3 s; events flow during all of them.
+    const events = faults * 3 * 2000;
+    const size = { topic: "faulty", events, rate: 2000, faults, seed: 1, say };
+    return proveFaults({ broker, s3, objects, ...size });
+  },
+  zombies: async () => {
+    const { bootstrap } = await startKafka();
+    const cycles = Number(process.argv[3] ?? 50);
+    return proveZombies({ bootstrap, topic: "zombies", rate: 1500, cycles, seed: 1, say });
+  },
+  group: async () => {
+    const { bootstrap } = await startKafka();
+    const cycles = Number(process.argv[3] ?? 60);
+    return proveComingAndGoing({ bootstrap, topic: "group", rate: 3000, cycles, seed: 1, say });
   },
   shutdown: async () => {
     const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);
