@@ -7,21 +7,18 @@
  *
  * Why nothing is lost or doubled, whatever stops in between: docs/EXACTLY_ONCE.md.
  */
-import { assert } from "#base/assert.ts";
 import { fail, kindOf, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
-import { backoffMs } from "#base/retry.ts";
-import type { OpenSegment } from "#buffer/hotBuffer.ts";
-import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
-import type { SegmentBuilder } from "#decode/decoder.ts";
+import type { ConsumerEvent } from "#consumer/consumer.ts";
 import type { JobResult } from "#writer/job.ts";
 import { Acknowledger } from "./app/acknowledger.ts";
 import { Backpressure } from "./app/backpressure.ts";
-import { byTable, type FeedRun, Feeds } from "./app/feeds.ts";
+import { byTable, Feeds } from "./app/feeds.ts";
+import { Ingest } from "./app/ingest.ts";
 import type { PipelineOptions, PipelineParts } from "./app/pipelineParts.ts";
-import { handleRejects } from "./app/rejects.ts";
-import { outOfRange, startOffsets } from "./app/start.ts";
+import { outOfRange } from "./app/start.ts";
+import { Starts } from "./app/starts.ts";
 import type { TableRun } from "./app/tableRun.ts";
 
 /** Decoding and handing over go on this long before timers and sockets get their turn. */
@@ -30,7 +27,6 @@ const WORK_MS_MAX = 4;
 const TICK_MS = 50;
 /** How often quiet tables are looked at for foreign heads (SPEC 2.2). */
 const REFRESH_MS = 60_000;
-const START_BACKOFF = { retriesMax: 0, baseDelayMs: 100, delayMsMax: 5000 };
 
 /** One subscription and the tables that it feeds. */
 export class Pipeline {
@@ -41,7 +37,8 @@ export class Pipeline {
   readonly #pressure: Backpressure;
   readonly #acknowledger: Acknowledger;
   readonly #stop: AbortController = new AbortController();
-  #initialTopics: ReadonlySet<string> = new Set();
+  readonly #ingest: Ingest;
+  readonly #starts: Starts;
   #refreshedMs = 0;
 
   constructor(parts: PipelineParts, options: PipelineOptions) {
@@ -49,13 +46,21 @@ export class Pipeline {
     this.options = options;
     this.#pressure = new Backpressure(parts, options.bufferBytesMax);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
+    this.#ingest = new Ingest(parts, options, this.feeds, () => this.#release());
+    this.#starts = new Starts(
+      parts,
+      options.start,
+      { feeds: this.feeds, pressure: this.#pressure, signal: this.#stop.signal },
+      (table, error) => this.#stopTable(table, error),
+    );
   }
 
   /** Joins the group. Throws when Kafka cannot be reached or refuses. */
   async open(): Promise<void> {
     await this.#parts.consumer.open();
-    this.#initialTopics = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
-    for (const topic of this.#initialTopics) this.tables.add(this.#parts.tableOf(topic));
+    const topics = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
+    this.#starts.initialTopics = topics;
+    for (const topic of topics) this.tables.add(this.#parts.tableOf(topic));
   }
 
   /** Runs both loops until `shutdown`, or until every table has stopped. */
@@ -91,7 +96,7 @@ export class Pipeline {
   /** Stops fetching, flushes what is buffered within `timeoutMs`, leaves the group. */
   async shutdown(timeoutMs: number): Promise<void> {
     this.#parts.consumer.stopFetching();
-    this.#finishSamples();
+    for (const table of this.tables) this.#ingest.finishSample(table);
     const flushed = this.#flushTables([...this.tables]).then(() => this.#acknowledger.flush());
     await this.#within(timeoutMs, flushed);
     this.#stop.abort();
@@ -116,7 +121,7 @@ export class Pipeline {
   async #handle(event: ConsumerEvent): Promise<void> {
     switch (event.type) {
       case "batch":
-        return this.#ingest(event.batch);
+        return this.#ingest.take(event.batch);
       case "assigned":
         return this.#assigned(event.feeds);
       case "revoked":
@@ -128,7 +133,7 @@ export class Pipeline {
         return this.#release();
       }
       case "batch_corrupt":
-        return this.#corrupt(event);
+        return this.#ingest.skip(event);
       case "topic_failed":
         return this.#topicFailed(event.topic, event.error);
       case "trouble":
@@ -136,93 +141,6 @@ export class Pipeline {
         this.#parts.logger.log("warn", event.error.message, { ...event.error.context });
         return;
     }
-  }
-
-  /** One record batch into the open segment of its feed. */
-  #ingest(batch: RecordBatch): void {
-    const run = this.feeds.get(batch.key);
-    if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return;
-    const { table } = run;
-    if (run.stopped !== null || table.state.kind === "stopped") return;
-    if (table.decoder.needsSample) {
-      this.#sample(table, batch);
-      return;
-    }
-    assert(batch.nextOffset > run.position, "a batch moves its partition's position forward");
-    const segment = this.#segment(run);
-    if (batch.payload !== null && !this.#decode(run, segment.rows, batch, batch.payload)) {
-      table.drop([run.key]);
-      this.#release();
-      return;
-    }
-    segment.end = batch.nextOffset;
-    run.position = batch.nextOffset;
-  }
-
-  /** The open segment that continues at a feed's position. */
-  #segment({ table, feed, position }: FeedRun): OpenSegment<SegmentBuilder> {
-    return table.buffer.segment(feed, position, (expected) => table.decoder.builder(expected));
-  }
-
-  /** False when its records stopped the table. */
-  #decode(run: FeedRun, rows: SegmentBuilder, batch: RecordBatch, payload: Uint8Array): boolean {
-    const { topic, partition } = run.feed;
-    const bytes = { ...batch, payload, topic, partition, wantedOffset: run.position };
-    try {
-      const result = rows.decode(bytes);
-      if (result.rejected.length === 0) return true;
-      return handleRejects(this.#parts, this.options.rejects, run.table, result);
-    } catch (error) {
-      run.table.stop(error);
-      return false;
-    }
-  }
-
-  /** A damaged batch, read again in vain: skipped whole, or the end of its table. */
-  #corrupt(event: Extract<ConsumerEvent, { type: "batch_corrupt" }>): void {
-    const run = this.feeds.get(event.key);
-    if (run === undefined || run.epoch !== event.epoch) return;
-    if (this.options.rejects.action === "fail") {
-      this.#stopTable(run.table, event.error);
-      return;
-    }
-    this.#finishSample(run.table);
-    this.#parts.observe({ type: "rejected", reason: "batch_corrupt", records: 1 });
-    this.#parts.logger.log("warn", `Record batch skipped: ${event.error.message}`, {
-      table: run.table.name,
-      ...event.error.context,
-    });
-    const segment = this.#segment(run);
-    segment.end = event.nextOffset;
-    run.position = event.nextOffset;
-    this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);
-    run.epoch = this.#parts.consumer.epoch(run.key);
-  }
-
-  /** Collects batches until the schema can be inferred, then ingests them. */
-  #sample(table: TableRun, batch: RecordBatch): void {
-    table.sample ??= { batches: [], records: 0, sinceMs: this.#parts.clock.monotonicMs() };
-    table.sample.batches.push(batch);
-    table.sample.records += batch.payload === null ? 0 : batch.recordCount;
-    if (table.sample.records >= this.options.inferRows) this.#finishSample(table);
-  }
-
-  #finishSample(table: TableRun): void {
-    const { sample } = table;
-    table.sample = null;
-    if (sample === null) return;
-    table.decoder.sample(
-      sample.batches.flatMap((batch) => {
-        const { payload, feed } = batch;
-        if (payload === null) return [];
-        return [{ ...batch, payload, topic: feed.topic, partition: feed.partition }];
-      }),
-    );
-    for (const batch of sample.batches) this.#ingest(batch);
-  }
-
-  #finishSamples(): void {
-    for (const table of this.tables) this.#finishSample(table);
   }
 
   /** Columns -> table: begins every flush that is due; flushes of different tables run side by side. */
@@ -234,7 +152,7 @@ export class Pipeline {
       for (const table of this.tables) {
         const { sample } = table;
         if (sample !== null && now - sample.sinceMs >= this.options.inferWaitMs) {
-          this.#finishSample(table);
+          this.#ingest.finishSample(table);
         }
         if (table.due(now)) void this.#commit(table);
       }
@@ -245,7 +163,10 @@ export class Pipeline {
 
   /** Seal -> write -> commit (in `writer/`), then Kafka's offsets, then the log. */
   async #commit(table: TableRun): Promise<void> {
-    const result = await table.flush();
+    const flush = table.flush();
+    this.#observePending();
+    const result = await flush;
+    this.#observePending();
     if (result !== null) await this.#settle(table, result);
     if (table.state.kind === "stopped") this.#release();
   }
@@ -258,8 +179,27 @@ export class Pipeline {
       }
       await this.#acknowledge(table, result.offsets);
     }
-    if (result.kind === "committed" || result.kind === "dropped") this.#seekAnew(result.fenced);
+    if (result.kind === "committed" || result.kind === "dropped")
+      this.#starts.seekAnew(result.fenced);
+    this.#heedPause(table, result);
     this.#pressure.check(this.tables, this.feeds);
+  }
+
+  #observePending(): void {
+    const count = [...this.tables].filter((table) => table.flushing).length;
+    this.#parts.observe({ type: "pending_commits", count });
+  }
+
+  /** A paused table's partitions are not read until a commit succeeds again (`resume TABLE`). */
+  #heedPause(table: TableRun, result: JobResult): void {
+    const keys = this.feeds.of(table).map((run) => run.key);
+    if (result.kind === "paused") {
+      table.readingHeld = true;
+      this.#parts.consumer.pause(keys);
+    } else if (table.readingHeld && result.kind !== "held") {
+      table.readingHeld = false;
+      if (!this.#pressure.active) this.#parts.consumer.resume(keys);
+    }
   }
 
   /** The table has the rows by now, whatever becomes of Kafka's offsets and of the log's last entry. */
@@ -274,64 +214,11 @@ export class Pipeline {
     }
   }
 
-  /** Fenced feeds lose their rows and start again from the table (SPEC 2.3). */
-  #seekAnew(fenced: readonly Feed[]): void {
-    const runs = fenced.flatMap((feed) => this.feeds.get(feedKey(feed)) ?? []);
-    for (const run of runs) {
-      run.epoch = 0;
-      run.table.drop([run.key]);
-    }
-    for (const [table, group] of byTable(runs)) void this.#start(table, group);
-  }
-
   #assigned(feeds: readonly Feed[]): void {
     const runs = this.feeds.add(feeds, (feed) => this.#parts.tableOf(feed.topic));
     for (const [table, group] of byTable(runs)) {
       this.tables.add(table);
-      void this.#start(table, group);
-    }
-  }
-
-  /** Starts a table's feeds; retries for as long as they are ours and nobody starts them anew. */
-  async #start(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
-    const { clock, random, logger } = this.#parts;
-    const tickets = runs.map((run) => ({ run, ticket: ++run.starts }));
-    const mine = (): FeedRun[] =>
-      tickets
-        .filter(({ run, ticket }) => this.feeds.get(run.key) === run && run.starts === ticket)
-        .map(({ run }) => run);
-    for (let tries = 0; !this.#stop.signal.aborted; tries++) {
-      if (mine().length === 0 || table.state.kind === "stopped") return;
-      try {
-        return await this.#startOnce(table, mine);
-      } catch (error) {
-        if (policyOf(error).action !== "again") return this.#stopTable(table, error);
-        table.state = { kind: "retrying", cause: error };
-        logger.log("warn", `Table not ready: ${String(error)}`, { table: table.name });
-        await clock.sleep(backoffMs(START_BACKOFF, tries, random), this.#stop.signal);
-      }
-    }
-  }
-
-  /** Finds the start offsets of a table's feeds and lets the consumer read them. */
-  async #startOnce(table: TableRun, mine: () => FeedRun[]): Promise<void> {
-    const { consumer } = this.#parts;
-    const writer = await table.open();
-    const policy = { ...this.options.start, initialTopics: this.#initialTopics };
-    const feeds = mine().map((run) => run.feed);
-    const offsets = await startOffsets(consumer, writer, policy, feeds);
-    if (table.state.kind === "retrying") table.state = { kind: "running" };
-    const still = new Set(mine().map((run) => run.key));
-    const begin = offsets.filter(({ feed }) => still.has(feedKey(feed)));
-    table.drop([...still]);
-    consumer.start(begin);
-    if (this.#pressure.active) consumer.pause([...still]);
-    for (const { feed, offset } of begin) {
-      const run = this.feeds.get(feedKey(feed));
-      if (run === undefined) continue;
-      run.position = offset;
-      run.committed = offset;
-      run.epoch = consumer.epoch(run.key);
+      void this.#starts.begin(table, group);
     }
   }
 
@@ -340,7 +227,7 @@ export class Pipeline {
     const runs = feeds.flatMap((feed) => this.feeds.get(feedKey(feed)) ?? []);
     const groups = byTable(runs);
     if (!lost) {
-      this.#finishSamples();
+      for (const table of this.tables) this.#ingest.finishSample(table);
       await this.#within(this.options.revokeFlushMs, this.#flushTables([...groups.keys()]));
     }
     this.feeds.remove(feeds);

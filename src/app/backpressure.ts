@@ -52,7 +52,8 @@ export class Backpressure {
     this.#sinceMs = null;
     const reading = feeds
       .all()
-      .filter((run) => run.stopped === null && run.table.state.kind !== "stopped");
+      .filter(({ stopped, table }) => stopped === null && table.state.kind !== "stopped")
+      .filter(({ table }) => !table.readingHeld);
     this.#parts.consumer.resume(reading.map((run) => run.key));
     this.#parts.observe({ type: "paused", count: 0 });
     this.#parts.observe({ type: "backpressure", durationMs });

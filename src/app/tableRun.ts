@@ -36,6 +36,15 @@ interface Sample {
   readonly sinceMs: number;
 }
 
+/** A flush with the rows that the hot buffer keeps until it has ended. */
+interface RunningFlush {
+  readonly flush: Flush;
+  readonly segments: readonly SealedRows[];
+}
+
+/** How often the size of the metadata is looked at. */
+const MEASURE_MS = 60_000;
+
 /** One table of a pipeline. */
 export class TableRun {
   readonly name: string;
@@ -52,7 +61,10 @@ export class TableRun {
   rowsCommitted = 0;
   /** Commit is due from then on (monotonic ms). */
   dueFromMs: number;
-  #held: Flush | null = null;
+  /** True while the table's partitions are not read because a person paused it. */
+  readingHeld = false;
+  #held: RunningFlush | null = null;
+  #measuredMs = Number.NEGATIVE_INFINITY;
   #flushing: Promise<JobResult | null> | null = null;
 
   constructor(options: WriterOptions, parts: WriterParts, decoder: Decoder, policy: CommitPolicy) {
@@ -138,12 +150,13 @@ export class TableRun {
   async #flush(): Promise<JobResult | null> {
     const { writer } = this;
     if (writer === null || this.state.kind === "stopped") return null;
-    const flush = this.#held ?? this.#seal(writer);
-    if (flush === null) return null;
+    const running = this.#held ?? this.#seal(writer);
+    if (running === null) return null;
+    const { flush } = running;
     const began = this.parts.clock.monotonicMs();
     try {
       const result = await writer.flush(flush);
-      this.#settle(flush, result, this.parts.clock.monotonicMs() - began);
+      this.#settle(running, result, this.parts.clock.monotonicMs() - began);
       if (result.kind === "committed") this.#completing = { flush, result };
       return result;
     } catch (error) {
@@ -162,28 +175,31 @@ export class TableRun {
     if (done !== null) await this.writer?.complete(done.flush, done.result);
   }
 
-  #seal(writer: TableWriter): Flush | null {
+  #seal(writer: TableWriter): RunningFlush | null {
     const segments = this.buffer.seal();
-    return segments.length === 0 ? null : writer.newFlush(segments);
+    return segments.length === 0 ? null : { segments, flush: writer.newFlush(segments) };
   }
 
-  #settle(flush: Flush, result: JobResult, durationMs: number): void {
+  #settle(running: RunningFlush, result: JobResult, durationMs: number): void {
+    const { flush, segments } = running;
     switch (result.kind) {
       case "committed": {
-        const rows = committedRows(flush.segments, result.offsets);
+        const rows = committedRows(segments, result.offsets);
         this.rowsCommitted += rows;
         this.lastCommitMs = this.parts.clock.nowMs();
         this.lastSnapshotId = result.snapshotId;
         this.state = { kind: "running" };
         this.#held = null;
-        this.buffer.release(flush.segments);
+        this.buffer.release(segments);
         this.#adoptSchema();
+        this.#observeCommitted(segments);
         logFlush(this.parts.logger, this.name, flush, result, rows, durationMs);
         return;
       }
       case "dropped":
         this.#held = null;
-        this.buffer.release(flush.segments);
+        this.state = { kind: "running" };
+        this.buffer.release(segments);
         this.#adoptSchema();
         this.parts.logger.log("warn", `Rows dropped, to be read again: ${result.reason}`, {
           table: this.name,
@@ -191,17 +207,37 @@ export class TableRun {
         });
         return;
       case "held":
-        this.#held = flush;
+        this.#held = running;
         this.state = { kind: "retrying", cause: result.cause };
         this.parts.logger.log("warn", `Commit held: ${describe(result.cause)}`, {
           table: this.name,
         });
         return;
       case "paused":
-        this.#held = flush;
+        this.#held = running;
         this.state = { kind: "paused" };
         return;
     }
+  }
+
+  /** How old the rows were when they were committed, and how large the table's metadata is by now. */
+  #observeCommitted(segments: readonly SealedRows[]): void {
+    const { clock, observe, storage } = this.parts;
+    for (const { oldestMs } of segments) {
+      if (!Number.isFinite(oldestMs)) continue;
+      observe({ type: "freshness", stage: "committed", ageMs: clock.nowMs() - oldestMs });
+    }
+    const table = this.writer?.lastSeen;
+    const now = clock.monotonicMs();
+    if (table === undefined || now - this.#measuredMs < MEASURE_MS) return;
+    this.#measuredMs = now;
+    const measure = async (): Promise<void> => {
+      const bytes = (await storage.head(table.metadataLocation))?.bytes ?? 0;
+      const snapshots = table.metadata.snapshots.length;
+      observe({ type: "table_state", table: this.name, snapshots, metadataBytes: bytes });
+    };
+    // A gauge only: the next measurement comes in a minute.
+    void measure().catch(() => undefined);
   }
 
   #adoptSchema(): void {

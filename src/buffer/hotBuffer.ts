@@ -23,6 +23,8 @@ export interface OpenSegment<R extends GrowingRows> {
   readonly feed: Feed;
   readonly start: bigint;
   end: bigint;
+  /** Kafka timestamp of its oldest record, ms; Infinity while it has none. */
+  oldestMs: number;
   readonly rows: R;
 }
 
@@ -30,6 +32,8 @@ export interface OpenSegment<R extends GrowingRows> {
 export interface SealedRows {
   readonly range: OffsetRange;
   readonly batch: ColumnBatch | null;
+  /** Kafka timestamp of its oldest record, ms; Infinity when it has none. */
+  readonly oldestMs: number;
 }
 
 /** What a table keeps in memory. */
@@ -85,12 +89,9 @@ export class HotBuffer<R extends GrowingRows> {
       assert(found.end === position, "a segment continues where it ended");
       return found;
     }
-    const segment = {
-      feed,
-      start: position,
-      end: position,
-      rows: begin(this.#sizes.get(key) ?? []),
-    };
+    const rows = begin(this.#sizes.get(key) ?? []);
+    const none = Number.POSITIVE_INFINITY;
+    const segment = { feed, start: position, end: position, oldestMs: none, rows };
     this.#open.set(key, segment);
     return segment;
   }
@@ -104,7 +105,8 @@ export class HotBuffer<R extends GrowingRows> {
       const batch = segment.rows.rowCount === 0 ? null : segment.rows.seal();
       assert(segment.end > segment.start, "a sealed segment covers offsets");
       this.#sizes.set(key, batch === null ? [] : sizesOf(batch));
-      sealed.push({ range: { feed: segment.feed, start: segment.start, end: segment.end }, batch });
+      const { feed, start, end, oldestMs } = segment;
+      sealed.push({ range: { feed, start, end }, batch, oldestMs });
     }
     this.#sealed.push(...sealed);
     return sealed;
