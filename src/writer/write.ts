@@ -14,6 +14,7 @@ import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata.ts";
 import { partitionPath, partitionRows } from "#iceberg/partition.ts";
+import { partitionKey } from "#iceberg/partitionKey.ts";
 import type { EncodedFile } from "#parquet/encoder.ts";
 import type { StoredObject } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
@@ -134,7 +135,8 @@ function fileFor(
   folder: string,
   partition: readonly PartitionValue[],
 ): PlannedFile {
-  const key = `${unit} ${folder}`;
+  // Not by folder: a null and the text "null" share one.
+  const key = `${unit} ${partitionKey(partition)}`;
   const found = planned.get(key);
   if (found !== undefined) return found;
   const file = { path: folder, unit, partition, ranges: [], batches: [] };
