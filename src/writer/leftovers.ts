@@ -117,7 +117,10 @@ export class Leftovers {
   ): Promise<void> {
     const strays = trail.attempts.filter((attempt) => attempt.snapshotId !== landed);
     const last = trail.attempts.at(-1);
-    const lists = last?.snapshotId === landed ? trail.thinnedLists : [];
+    // A snapshot that was sent again, without the thinning, may be the one that landed.
+    const visible = new Set(head.metadata.snapshots.map((snapshot) => snapshot.manifestList));
+    const lists =
+      last?.snapshotId === landed ? trail.thinnedLists.filter((list) => !visible.has(list)) : [];
     await this.#remove([...unused, ...strays.flatMap((attempt) => attempt.files), ...lists]);
     await this.#sweep(head);
   }
