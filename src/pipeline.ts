@@ -17,7 +17,7 @@ import { Backpressure } from "./app/backpressure.ts";
 import { byTable, Feeds } from "./app/feeds.ts";
 import { Ingest } from "./app/ingest.ts";
 import type { PipelineOptions, PipelineParts } from "./app/pipelineParts.ts";
-import { outOfRange } from "./app/start.ts";
+import { outOfRange, topicFailed } from "./app/start.ts";
 import { Starts } from "./app/starts.ts";
 import type { TableRun } from "./app/tableRun.ts";
 
@@ -250,9 +250,10 @@ export class Pipeline {
     done.abort();
   }
 
-  #topicFailed(topic: string, error: unknown): void {
-    for (const run of this.feeds.all()) if (run.feed.topic === topic) run.stopped = error;
+  #topicFailed(topic: string, cause: unknown): void {
     const table = this.#parts.tableOf(topic);
+    const error = topicFailed(table.name, topic, cause);
+    for (const run of this.feeds.all()) if (run.feed.topic === topic) run.stopped = error;
     this.tables.add(table);
     const others = this.feeds.of(table).some((run) => run.stopped === null);
     if (others) this.#parts.logger.log("error", String(error), { topic, table: table.name });

@@ -3,7 +3,7 @@
  * know, a first position that is committed before anything is read.
  */
 import { assert } from "#base/assert.ts";
-import { fail } from "#base/errors.ts";
+import { AppError, fail } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { Consumer, LogBounds } from "#consumer/consumer.ts";
 import type { TableWriter } from "#writer/tableWriter.ts";
@@ -137,4 +137,13 @@ export function outOfRange(
       `${feed.topic} --from earliest`,
     { table, topic: feed.topic, partition: feed.partition },
   );
+}
+
+/** What a person does about a failed topic, added to the consumer's sentence (SPEC 2.5). */
+export function topicFailed(table: string, topic: string, error: unknown): unknown {
+  // Only a topic that was created again has a new id to accept.
+  if (!(error instanceof AppError) || error.context["now"] === undefined) return error;
+  const command = `kafka-iceberg offsets ${table} --accept-topic ${topic} --from earliest`;
+  const sentence = `${error.message}. To read the new topic from its beginning: ${command}`;
+  return fail(error.kind, sentence, { ...error.context, table });
 }
