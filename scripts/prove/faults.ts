@@ -36,8 +36,6 @@ export interface FaultsReport {
   readonly swallowed: number;
   readonly stalled: number;
   readonly refused: number;
-  /** `iceberg_idempotent_retries_total` over all incarnations: commits found in the table. */
-  readonly foundInTable: number;
   readonly snapshotsBeforeEnd: number;
   readonly verdict: Verdict;
 }
@@ -54,7 +52,6 @@ interface Stage {
   readonly proxy: FaultProxy;
   readonly random: () => number;
   product: Product;
-  foundInTable: number;
 }
 
 const FAULTS: Readonly<Record<string, Fault>> = {
@@ -97,7 +94,7 @@ export async function proveFaults(proof: FaultsProof): Promise<FaultsReport> {
   const course = await newS3Course({ bootstrap, topic, partitions: 4 }, s3, objects, proxy.port);
   const flow = produceEvents({ bootstrap, topic, count: proof.events, rate });
   const product = await start(course);
-  const stage = { proof, course, proxy, random: () => random.unit(), product, foundInTable: 0 };
+  const stage = { proof, course, proxy, random: () => random.unit(), product };
   const played: Record<string, number> = {};
   const names = Object.keys(FAULTS);
   await product.ready();
@@ -110,14 +107,13 @@ export async function proveFaults(proof: FaultsProof): Promise<FaultsReport> {
     await Bun.sleep(300 + random.unit() * 1200);
   }
   await flow;
-  await end(stage);
+  await stage.product.kill();
   const snapshotsBeforeEnd = (await readHead(course)).snapshots;
   await runToEnd(course);
   const verdict = await judge(course);
   proxy.stop();
   const { swallowed, stalled, refused } = proxy.counters;
-  const { foundInTable } = stage;
-  return { faults: played, swallowed, stalled, refused, foundInTable, snapshotsBeforeEnd, verdict };
+  return { faults: played, swallowed, stalled, refused, snapshotsBeforeEnd, verdict };
 }
 
 /** A proxy mode for half a second to two seconds. */
@@ -130,14 +126,6 @@ function proxied(mode: FaultMode): Fault {
 
 /** Kills the process and starts it again. */
 async function replace(stage: Stage): Promise<void> {
-  await end(stage);
-  stage.product = await start(stage.course);
-}
-
-async function end(stage: Stage): Promise<void> {
-  const text = await stage.product.metrics().catch(() => "");
-  for (const [, count] of text.matchAll(/^iceberg_idempotent_retries_total{[^}]*} (\d+)$/gm)) {
-    stage.foundInTable += Number(count);
-  }
   await stage.product.kill();
+  stage.product = await start(stage.course);
 }

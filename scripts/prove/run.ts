@@ -12,6 +12,7 @@ import { proveFailpoints } from "./failpoints.ts";
 import { proveFaults } from "./faults.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
 import { proveKills } from "./kills.ts";
+import { proveNeighbour, proveTopics } from "./neighbours.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 
 const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
@@ -55,6 +56,15 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { bootstrap } = await startKafka();
     const cycles = Number(process.argv[3] ?? 60);
     return proveComingAndGoing({ bootstrap, topic: "group", rate: 3000, cycles, seed: 1, say });
+  },
+  neighbour: async () => {
+    const { bootstrap } = await startKafka();
+    const actions = Number(process.argv[3] ?? 200);
+    return proveNeighbour({ bootstrap, topic: "shared", rate: 1500, actions, seed: 1 });
+  },
+  topics: async () => {
+    const { bootstrap } = await startKafka();
+    return proveTopics(bootstrap, "topic");
   },
   shutdown: async () => {
     const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);
