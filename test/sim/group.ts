@@ -1,11 +1,16 @@
 /**
  * Kafka as the pipeline simulation sees it: one topic, a consumer group with rebalances, members that
  * were expelled and do not know it, and consumers that deliver when the schedule says so.
+ *
+ * The consumer is harder on its user than the real one: what it has queued is handed over even when
+ * the partition was paused, started anew or lost since.
  */
+import { fail } from "#base/errors.ts";
 import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { Consumer, ConsumerEvent, LogBounds, RecordBatch } from "#consumer/consumer.ts";
 import { recordBatch } from "../support/records.ts";
-import type { World } from "./world.ts";
+import { rowNumber } from "./rows.ts";
+import type { Topic, World } from "./world.ts";
 
 /** The group's coordinator. */
 export class SimGroup {
@@ -24,7 +29,7 @@ export class SimGroup {
     for (const member of this.members) {
       if (member.owned.size === 0 || this.awaiting.has(member)) continue;
       this.awaiting.add(member);
-      const feeds = [...member.owned].map((partition) => this.world.feed(partition));
+      const feeds = [...member.owned].map((partition) => member.feed(partition));
       member.push({ type: "revoked", feeds, lost: false });
     }
     this.progress();
@@ -34,10 +39,11 @@ export class SimGroup {
   progress(force = false): void {
     if (force) for (const member of this.awaiting) member.forget();
     if (force) this.awaiting.clear();
-    if (this.awaiting.size > 0 || this.members.length === 0) return;
+    const members = this.members.filter((each) => each.topic === this.world.topic);
+    if (this.awaiting.size > 0 || members.length === 0) return;
     const shares = new Map<SimConsumer, number[]>();
-    for (const partition of this.world.records.keys()) {
-      const member = this.members[(partition + this.world.below(2)) % this.members.length];
+    for (const partition of this.world.partitions) {
+      const member = members[(partition + this.world.below(2)) % members.length];
       if (member === undefined) continue;
       shares.set(member, [...(shares.get(member) ?? []), partition]);
     }
@@ -57,6 +63,8 @@ export class SimGroup {
 export class SimConsumer implements Consumer {
   readonly name: string;
   readonly group: SimGroup;
+  /** The life of the topic that it reads; it learns of another one by `topic_failed`. */
+  readonly topic: Topic;
   readonly owned: Set<number> = new Set();
   readonly #events: (ConsumerEvent | null)[] = [];
   readonly #positions = new Map<FeedKey, bigint>();
@@ -68,6 +76,11 @@ export class SimConsumer implements Consumer {
   constructor(name: string, group: SimGroup) {
     this.name = name;
     this.group = group;
+    this.topic = group.world.topic;
+  }
+
+  feed(partition: number): Feed {
+    return this.group.world.feed(partition, this.topic);
   }
 
   push(event: ConsumerEvent | null): void {
@@ -77,63 +90,64 @@ export class SimConsumer implements Consumer {
 
   assign(partitions: readonly number[]): void {
     for (const partition of partitions) this.owned.add(partition);
-    const feeds = partitions.map((partition) => this.group.world.feed(partition));
-    this.push({ type: "assigned", feeds });
+    this.push({ type: "assigned", feeds: partitions.map((partition) => this.feed(partition)) });
   }
 
   forget(): void {
-    for (const partition of this.owned) {
-      const key = feedKey(this.group.world.feed(partition));
-      this.#positions.delete(key);
-      this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
-    }
-    this.owned.clear();
+    this.released([...this.owned].map((partition) => this.feed(partition)));
   }
 
   /** The zombie learns that it was expelled. */
   learn(): void {
-    const feeds = [...this.owned].map((partition) => this.group.world.feed(partition));
+    const feeds = [...this.owned].map((partition) => this.feed(partition));
     this.forget();
     if (feeds.length > 0) this.push({ type: "revoked", feeds, lost: true });
+  }
+
+  /** It learns that its topic is gone, if so. */
+  learnOfTopic(): void {
+    if (this.topic === this.group.world.topic || this.#positions.size === 0) return;
+    this.forget();
+    const error = fail("topic_unreadable", "topic t was deleted and made again");
+    this.push({ type: "topic_failed", topic: "t", error });
   }
 
   /** Delivers the next batch of a partition that this member believes to own. */
   deliver(partition: number): void {
     const { world } = this.group;
-    const feed = world.feed(partition);
+    const feed = this.feed(partition);
     const key = feedKey(feed);
     const position = this.#positions.get(key);
     if (position === undefined || this.#paused.has(key) || !this.#fetching) return;
     const end = position + BigInt(1 + world.below(8));
-    const nextOffset = end > world.logEnd(partition) ? world.logEnd(partition) : end;
+    const logEnd = world.logEnd(partition, this.topic);
+    const nextOffset = end > logEnd ? logEnd : end;
     if (nextOffset <= position) return;
     this.#positions.set(key, nextOffset);
     this.push({ type: "batch", batch: this.#batch(feed, key, position, nextOffset) });
   }
 
   #batch(feed: Feed, key: FeedKey, position: bigint, nextOffset: bigint): RecordBatch {
-    const { world } = this.group;
     // A batch may begin before the position, as compressed ones do.
     const baseOffset = position > 2n ? position - 2n : 0n;
-    const offsets = (world.records[feed.partition] ?? []).filter(
+    const offsets = (this.topic.records[feed.partition] ?? []).filter(
       (offset) => BigInt(offset) >= baseOffset && BigInt(offset) < nextOffset,
     );
     const records = offsets.map((offset) => ({
-      value: JSON.stringify({ n: offset }),
+      value: JSON.stringify(valueOf(this.topic, offset)),
       offsetDelta: offset - Number(baseOffset),
     }));
-    const epoch = this.epoch(key);
     const bytes = recordBatch(records, { baseOffset });
     return {
       feed,
       key,
-      epoch,
+      epoch: this.epoch(key),
       wantedOffset: position,
       baseOffset,
       nextOffset,
       recordCount: records.length,
       payload: records.length === 0 ? null : bytes.payload,
-      baseTimestampMs: world.nowMs,
+      baseTimestampMs: this.group.world.nowMs,
       appendTimestampMs: null,
     };
   }
@@ -145,9 +159,7 @@ export class SimConsumer implements Consumer {
   }
 
   feeds(): readonly Feed[] {
-    return [...this.group.world.records.keys()].map((partition) =>
-      this.group.world.feed(partition),
-    );
+    return [...this.topic.records.keys()].map((partition) => this.feed(partition));
   }
 
   async next(): Promise<ConsumerEvent | null> {
@@ -161,20 +173,25 @@ export class SimConsumer implements Consumer {
 
   start(positions: readonly FeedOffset[]): void {
     for (const { feed, offset } of positions) {
+      if (!this.owned.has(feed.partition)) continue;
       const key = feedKey(feed);
       this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
-      if (this.owned.has(feed.partition)) this.#positions.set(key, offset);
+      this.#positions.set(key, offset);
     }
   }
 
   epoch(key: FeedKey): number {
-    return this.#epochs.get(key) ?? 0;
+    const mine = [...this.owned].some((partition) => feedKey(this.feed(partition)) === key);
+    return mine ? (this.#epochs.get(key) ?? 0) : 0;
   }
 
   released(feeds: readonly Feed[]): void {
     for (const feed of feeds) {
+      const key = feedKey(feed);
       this.owned.delete(feed.partition);
-      this.#positions.delete(feedKey(feed));
+      this.#positions.delete(key);
+      this.#paused.delete(key);
+      this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
     }
     if (this.group.awaiting.delete(this)) this.group.progress();
   }
@@ -189,9 +206,13 @@ export class SimConsumer implements Consumer {
 
   bounds(feeds: readonly Feed[]): Promise<LogBounds[]> {
     const { world } = this.group;
+    if (world.kafkaFails) {
+      world.kafkaFails = false;
+      return Promise.reject(fail("kafka_unreachable", "the broker is away"));
+    }
     return Promise.resolve(
       feeds.map((feed) => {
-        const end = world.logEnd(feed.partition);
+        const end = world.logEnd(feed.partition, this.topic);
         return { feed, logStart: 0n, highWatermark: end, lastStableOffset: end };
       }),
     );
@@ -214,9 +235,19 @@ export class SimConsumer implements Consumer {
   }
 
   close(): Promise<void> {
+    const member = this.group.members.includes(this);
     this.group.members = this.group.members.filter((each) => each !== this);
     this.group.awaiting.delete(this);
     this.push(null);
+    if (member) this.group.rebalance();
     return Promise.resolve();
   }
+}
+
+/** The value of a record: its number, and now and then a field that others have not. */
+function valueOf(topic: Topic, offset: number): Record<string, number> {
+  const value: Record<string, number> = { n: rowNumber(topic, offset) };
+  if (offset % 11 === 10) value["a"] = offset;
+  if (offset % 17 === 16) value["b"] = offset + 0.5;
+  return value;
 }

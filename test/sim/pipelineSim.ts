@@ -1,16 +1,19 @@
 /**
- * Random schedules of whole pipelines: group, decoder, hot buffer, writer and catalog together, from
+ * Random schedules of whole pipelines: groups, decoder, hot buffer, writer and catalog together, from
  * one seed. The process under test is `src/pipeline.ts` as it ships.
  */
 
 import { TableRun } from "#app/tableRun.ts";
+import type { Clock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { Pipeline } from "#pipeline.ts";
+import { isPaused } from "#writer/job.ts";
 import { readProgress } from "#writer/progress.ts";
 import { SimConsumer, SimGroup } from "./group.ts";
-import { MemoryLog, optionsOf, partsOf } from "./process.ts";
+import { acceptAsIs, pause, somebodyActs } from "./people.ts";
+import { judgeStop, MemoryLog, optionsOf, partsOf } from "./process.ts";
 import { SimClock } from "./simClock.ts";
 import { type CompareAndSet, World } from "./world.ts";
 
@@ -28,13 +31,20 @@ export interface PipelineTroubles {
   readonly people: boolean;
 }
 
-interface Process {
+/** One process with its memory. */
+class Process {
   readonly name: string;
-  readonly log: MemoryLog;
-  pipeline: Pipeline | null;
-  consumer: SimConsumer | null;
-  table: TableRun | null;
-  incarnation: number;
+  readonly groupName: string;
+  readonly log: MemoryLog = new MemoryLog();
+  pipeline: Pipeline | null = null;
+  consumer: SimConsumer | null = null;
+  table: TableRun | null = null;
+  incarnation = 0;
+
+  constructor(name: string, groupName: string) {
+    this.name = name;
+    this.groupName = groupName;
+  }
 }
 
 /** Runs one schedule. */
@@ -48,17 +58,19 @@ export async function runPipelineSchedule(
 
 class PipelineSim {
   readonly world: World;
-  readonly group: SimGroup;
+  readonly groups: Map<string, SimGroup>;
   readonly clock: SimClock;
   readonly troubles: PipelineTroubles;
   readonly violations: string[] = [];
-  readonly processes: Process[] = ["A", "B", "C"].map((name) => newProcess(name));
+  readonly processes: Process[];
   readonly zombies: SimConsumer[] = [];
   #checked = 0;
 
   constructor(seed: number, troubles: PipelineTroubles) {
     this.world = new World(seed, troubles.compareAndSet, 3);
-    this.group = new SimGroup(this.world);
+    this.groups = new Map(["g", "h"].map((name) => [name, new SimGroup(this.world)]));
+    const other = this.world.random.unit() < 0.15 ? "h" : "g";
+    this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
     this.clock = new SimClock(this.world.nowMs, (nowMs) => {
       this.world.nowMs = Math.max(this.world.nowMs, nowMs);
     });
@@ -73,8 +85,8 @@ class PipelineSim {
     }
     if (this.violations.length === 0) await this.#finish();
     for (const process of this.processes) this.#crash(process);
-    const { metadata, trace } = this.world;
-    return { violations: this.violations, trace, snapshots: metadata.snapshots.length };
+    const { history, trace } = this.world;
+    return { violations: this.violations, trace, snapshots: history.size };
   }
 
   async #step(): Promise<void> {
@@ -83,25 +95,31 @@ class PipelineSim {
     const waiting = world.pending.filter((request) => request.answer !== null);
     const late = world.pending.filter((request) => request.answer === null);
     if (waiting.length > 0 && dice < 0.3) return this.#answer();
-    if (late.length > 0 && dice < 0.34) return world.apply(this.#pick(late), "lost");
+    if (late.length > 0 && dice < 0.34) {
+      world.apply(world.pick(late), "lost");
+      return;
+    }
     if (dice < 0.6) return this.#deliver();
     if (dice < 0.82) return this.clock.advance(1 + world.below(400));
-    if (dice < 0.86) return this.#startOrCrash();
+    if (dice < 0.86) return this.#startOrEnd();
     if (dice < 0.9) return this.#rebalance();
+    if (dice < 0.96) return this.#trouble(dice);
+    if (this.troubles.people && dice > 0.97) await somebodyActs(world);
+  }
+
+  #trouble(dice: number): void {
+    const { world } = this;
     if (dice < 0.92) {
-      world.storageFault = world.random.unit() < 0.5 ? "before" : "after";
-      return;
-    }
-    if (dice < 0.94) {
-      world.loadFails = true;
-      return;
-    }
-    if (this.troubles.people && dice > 0.97) await this.#people();
+      const kind = world.random.unit() < 0.5 ? "before" : "after";
+      world.fault = { kind, calls: world.below(12) };
+    } else if (dice < 0.94) world.loadFails = true;
+    else if (dice < 0.95) world.kafkaFails = true;
+    else for (const { consumer } of this.processes) consumer?.learnOfTopic();
   }
 
   #answer(): void {
     const { world } = this;
-    const request = this.#pick(world.pending.filter((each) => each.answer !== null));
+    const request = world.pick(world.pending.filter((each) => each.answer !== null));
     const dice = world.random.unit();
     if (dice < 0.65) world.apply(request, "arrives");
     else if (dice < 0.8) world.apply(request, "lost");
@@ -112,27 +130,32 @@ class PipelineSim {
     const consumers = this.processes.flatMap((each) => each.consumer ?? []);
     if (consumers.length === 0) return;
     for (let count = 1 + this.world.below(4); count > 0; count--) {
-      this.#pick(consumers).deliver(this.world.below(this.world.records.length));
+      this.world.pick(consumers).deliver(this.world.below(this.world.partitions.length));
     }
   }
 
-  #startOrCrash(): void {
-    const process = this.#pick(this.processes);
+  #startOrEnd(): void {
+    const process = this.world.pick(this.processes);
     if (process.pipeline === null) this.#start(process);
-    else this.#crash(process);
+    else if (this.world.random.unit() < 0.3) {
+      this.world.say(`${process.name} is asked to stop`);
+      void process.pipeline.shutdown(200);
+      process.pipeline = null;
+    } else this.#crash(process);
   }
 
   #start(process: Process): void {
+    this.#crash(process);
     const { world, clock } = this;
     const mine = ++process.incarnation;
     const alive = (): boolean => process.incarnation === mine;
     const log = process.log.reopen((count) => world.below(count + 1));
-    const parts = { ...partsOf(world, process.name, log, alive), clock: aliveClock(clock, alive) };
-    const options = { ...optionsOf("g"), thinning: null };
+    const parts = partsOf(world, process.name, log, alive, aliveClock(clock, alive));
     const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
     const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 5 });
-    const table = new TableRun(options, parts, decoder, policy);
-    const consumer = new SimConsumer(process.name, this.group);
+    const table = new TableRun(optionsOf(world, process.groupName), parts, decoder, policy);
+    const group = this.groups.get(process.groupName) ?? new SimGroup(world);
+    const consumer = new SimConsumer(process.name, group);
     const pipeline = new Pipeline(
       {
         consumer,
@@ -146,7 +169,7 @@ class PipelineSim {
         name: "p",
         start: { reset: "earliest", timestampMs: 0, fromGroup: false },
         revokeFlushMs: 300,
-        bufferBytesMax: 1 << 22,
+        bufferBytesMax: world.random.unit() < 0.2 ? 200 : 1 << 22,
         inferRows: 5,
         inferWaitMs: 100,
         rejects: { action: "fail" },
@@ -166,54 +189,48 @@ class PipelineSim {
 
   #crash(process: Process): void {
     if (process.consumer === null) return;
-    this.world.say(`${process.name} crashes`);
+    this.world.say(`${process.name} ends`);
     process.incarnation++;
     for (const request of this.world.pending) {
       if (request.writer === process.name) request.answer = null;
     }
+    if (this.world.random.unit() < 0.1) {
+      this.world.say(`${process.name} loses its state directory`);
+      process.log.wipe();
+    }
     const { consumer } = process;
     Object.assign(process, { pipeline: null, consumer: null, table: null });
     void consumer.close();
-    this.group.rebalance();
   }
 
   #rebalance(): void {
     const dice = this.world.random.unit();
-    const { members } = this.group;
-    if (dice < 0.4 && members.length > 1) {
-      const member = this.#pick(members);
+    const group = this.groups.get(dice < 0.9 ? "g" : "h") ?? new SimGroup(this.world);
+    if (dice < 0.4 && group.members.length > 1) {
+      const member = this.world.pick(group.members);
       this.zombies.push(member);
-      this.group.expel(member);
+      group.expel(member);
     } else if (dice < 0.7 && this.zombies.length > 0) {
       const zombie = this.zombies.splice(this.world.below(this.zombies.length), 1)[0];
       const lives = this.processes.some((each) => each.consumer === zombie);
       if (zombie === undefined || !lives) return;
       zombie.learn();
-      this.group.members.push(zombie);
-      this.group.rebalance();
-    } else if (dice < 0.85) this.group.rebalance();
-    else this.group.progress(true);
-  }
-
-  async #people(): Promise<void> {
-    const { world } = this;
-    world.storageFault = null;
-    const chain = world.chain();
-    const dice = world.random.unit();
-    if (dice < 0.5 || chain.length < 2) return await world.foreignAppend();
-    if (dice < 0.8) return world.rollback(this.#pick(chain.slice(1)));
-    world.expire(chain.slice(1 + world.below(chain.length - 1)));
+      zombie.group.members.push(zombie);
+      zombie.group.rebalance();
+    } else if (dice < 0.85) group.rebalance();
+    else group.progress(true);
   }
 
   async #check(): Promise<void> {
-    if (this.world.version === this.#checked) return;
-    this.#checked = this.world.version;
-    this.violations.push(...(await this.world.violations()));
+    if (this.world.version !== this.#checked) {
+      this.#checked = this.world.version;
+      this.violations.push(...(await this.world.law.violations()));
+    }
     for (const process of this.processes) {
       const { state } = process.table ?? { state: { kind: "running" as const } };
       if (state.kind !== "stopped") continue;
-      const kind = (state.error as { kind?: string }).kind ?? "internal";
-      if (kind === "internal") this.violations.push(`${process.name}: ${state.error}`);
+      const groups = new Set(this.processes.map((each) => each.groupName)).size;
+      this.violations.push(...judgeStop(this.world, process.name, state.error, groups));
       this.world.say(`${process.name} stopped: ${state.error}`);
       this.#crash(process);
     }
@@ -224,51 +241,48 @@ class PipelineSim {
     const { world } = this;
     for (const process of this.processes) this.#crash(process);
     for (const request of [...world.pending]) world.giveUp(request, "dropped");
-    world.storageFault = null;
+    world.fault = null;
     world.loadFails = false;
-    if (readProgress(world.metadata, "main").kind === "unreadable") return;
-    const last = newProcess("Z");
+    world.kafkaFails = false;
+    if (isPaused(world.loaded())) await pause(world, false);
+    const last = new Process("Z", "g");
     this.processes.push(last);
+    await this.#untilComplete(last);
+    if (last.table?.state.kind === "stopped") {
+      await this.#check();
+      await acceptAsIs(world);
+      await this.#untilComplete(last);
+      if (last.table?.state.kind === "stopped" && !world.law.readable()) return;
+    }
+    if (!this.#complete()) this.violations.push(`STUCK: ${JSON.stringify(last.table?.state)}`);
+    this.violations.push(...(await world.law.violations()));
+  }
+
+  async #untilComplete(last: Process): Promise<void> {
+    const { world } = this;
     this.#start(last);
     for (let turn = 0; turn < 300; turn++) {
       await settled();
       for (const request of [...world.pending]) world.apply(request, "arrives");
-      for (const partition of world.records.keys()) last.consumer?.deliver(partition);
+      for (const partition of world.partitions) last.consumer?.deliver(partition);
       this.clock.advance(100);
-      if (this.#complete()) break;
+      if (this.#complete() || last.table?.state.kind === "stopped") break;
     }
     await settled();
-    if (!this.#complete()) this.violations.push(`STUCK: ${JSON.stringify(last.table?.state)}`);
-    this.violations.push(...(await world.violations()));
   }
 
   #complete(): boolean {
     const progress = readProgress(this.world.metadata, "main");
-    if (progress.kind === "unreadable") return true;
-    return [...this.world.records.keys()].every((partition) => {
-      const source = progress.document.sources.get("c/t");
-      return source?.offsets.get(partition) === this.world.logEnd(partition);
-    });
+    if (progress.kind === "unreadable") return false;
+    const source = progress.document.sources.get("c/t");
+    return this.world.partitions.every(
+      (partition) => source?.offsets.get(partition) === this.world.logEnd(partition),
+    );
   }
-
-  #pick<T>(list: readonly T[]): T {
-    return list[this.world.below(list.length)] as T;
-  }
-}
-
-function newProcess(name: string): Process {
-  return {
-    name,
-    log: new MemoryLog(),
-    pipeline: null,
-    consumer: null,
-    table: null,
-    incarnation: 0,
-  };
 }
 
 /** A dead process's timers never fire. */
-function aliveClock(clock: SimClock, alive: () => boolean) {
+function aliveClock(clock: SimClock, alive: () => boolean): Clock {
   const gone = new Promise<never>(() => undefined);
   return {
     nowMs: () => clock.nowMs(),

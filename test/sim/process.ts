@@ -2,7 +2,10 @@
  * What a simulated process is made of: a transaction log that survives it, ports that fall silent
  * when it dies, and its settings.
  */
+import type { Clock } from "#base/clock.ts";
+import { AppError, fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
+import type { Storage } from "#storage/storage.ts";
 import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { rowEncoder } from "./rows.ts";
@@ -12,6 +15,12 @@ import { NAME, type World } from "./world.ts";
 export class MemoryLog {
   #synced: LogEntry[] = [];
   #unsynced: LogEntry[] = [];
+
+  /** The state directory is lost. */
+  wipe(): void {
+    this.#synced = [];
+    this.#unsynced = [];
+  }
 
   /** Opens the log anew after a crash; `keep` decides how much of the unsynced tail was written. */
   reopen(keep: (count: number) => number): TransactionLog {
@@ -40,35 +49,75 @@ export function partsOf(
   name: string,
   txlog: TransactionLog,
   alive: () => boolean,
+  clock: Clock = worldClock(world, alive),
 ): WriterParts {
   const gone = new Promise<never>(() => undefined);
-  const guard = <T extends object>(target: T): T =>
-    new Proxy(target, {
-      get: (object, key) => {
-        const member = Reflect.get(object, key);
-        if (typeof member !== "function") return member;
-        return (...args: unknown[]) => (alive() ? member.apply(object, args) : gone);
-      },
-    });
+  const guarded: TransactionLog = {
+    recovered: txlog.recovered,
+    append: (...args) => (alive() ? txlog.append(...args) : gone),
+    close: () => Promise.resolve(),
+  };
   return {
     catalog: world.catalog(name, alive),
-    storage: guard(world.storage),
+    storage: faultyStorage(world, alive),
     encoder: rowEncoder,
-    txlog: guard(txlog),
-    clock: {
-      nowMs: () => world.nowMs,
-      monotonicMs: () => world.nowMs,
-      sleep: () => (alive() ? Promise.resolve() : gone),
-      turn: () => Promise.resolve(),
-    },
+    txlog: guarded,
+    clock,
     random: world.random,
     logger: silentLogger,
     observe: () => undefined,
   };
 }
 
-/** Options of every writer. */
-export function optionsOf(group: string): WriterOptions {
+function worldClock(world: World, alive: () => boolean): Clock {
+  return {
+    nowMs: () => world.nowMs,
+    monotonicMs: () => world.nowMs,
+    sleep: () => (alive() ? Promise.resolve() : new Promise(() => undefined)),
+    turn: () => Promise.resolve(),
+  };
+}
+
+/** The store as one process sees it: any call may fail, before or after it was done. */
+function faultyStorage(world: World, alive: () => boolean): Storage {
+  const { storage } = world;
+  const gone = new Promise<never>(() => undefined);
+  const call = async <T>(what: string, run: () => Promise<T>): Promise<T> => {
+    if (!alive()) return await gone;
+    const { fault } = world;
+    if (fault === null || fault.calls-- > 0) return await run();
+    world.fault = null;
+    world.say(`storage: ${what} fails ${fault.kind} it is done`);
+    if (fault.kind === "after") await run();
+    throw fail("storage_unreachable", `${what} got no answer`);
+  };
+  return {
+    put: (at, content) => call("put", () => storage.put(at, content)),
+    putIfAbsent: (at, content) => call("putIfAbsent", () => storage.putIfAbsent(at, content)),
+    writer: async (at) => {
+      const writer = await call("writer", () => storage.writer(at));
+      return {
+        uploadId: null,
+        write: (chunk) => call("write", () => writer.write(chunk)),
+        close: () => call("close", () => writer.close()),
+        abort: () => call("abort", () => writer.abort()),
+      };
+    },
+    get: (at) => call("get", () => storage.get(at)),
+    getRange: (at, start, length) => call("getRange", () => storage.getRange(at, start, length)),
+    head: (at) => call("head", () => storage.head(at)),
+    remove: (all) => call("remove", () => storage.remove(all)),
+    async *list(prefix) {
+      await call("list", () => Promise.resolve());
+      yield* storage.list(prefix);
+    },
+    abortUploads: (all) => call("abortUploads", () => storage.abortUploads(all)),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Options of every writer of a world. */
+export function optionsOf(world: World, group: string): WriterOptions {
   return {
     name: NAME,
     branch: "main",
@@ -77,9 +126,34 @@ export function optionsOf(group: string): WriterOptions {
     codec: "none",
     codecLevel: null,
     rowGroupRows: 1000,
-    preserveKafkaPartitions: true,
-    thinning: null,
+    preserveKafkaPartitions: world.random.unit() < 0.7,
+    thinning: world.thinning,
     schemaChanges: "evolve",
     create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
   };
+}
+
+/** Why a process may stop for good in this world now; else what is wrong about its stop. */
+export function judgeStop(world: World, name: string, error: unknown, groups: number): string[] {
+  const kind = error instanceof AppError ? error.kind : "internal";
+  switch (kind) {
+    case "catalog_unreachable":
+    case "storage_unreachable":
+    case "kafka_unreachable":
+      return [];
+    case "topic_unreadable":
+      return world.topics.length > 1 ? [] : [`${name} stopped needlessly: ${error}`];
+    case "progress": {
+      const truth = world.law.truth(world.metadata.currentSnapshotId);
+      const asks =
+        !world.law.readable() || truth.topicId !== world.topic.id || world.topics.length > 1;
+      return asks ? [] : [`${name} stopped needlessly: ${error}`];
+    }
+    case "fenced": {
+      const both = /groups (\S+) and (\S+) both/.exec(String(error));
+      return groups > 1 && both !== null && both[1] !== both[2] ? [] : [`${name}: ${error}`];
+    }
+    default:
+      return [`${name} failed: ${error}`];
+  }
 }

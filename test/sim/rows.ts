@@ -21,9 +21,18 @@ export function holes(random: Random): number[] {
   return offsets;
 }
 
-/** Rows of one partition as columns. */
-export function columns(partition: number, offsets: readonly number[]): ColumnBatch {
-  const length = offsets.length;
+/** The number that tells a record of one life of a topic from all others. */
+export function rowNumber(topic: { readonly index: number }, offset: number): number {
+  return topic.index * 1000 + offset;
+}
+
+/** Rows of one partition as columns; further columns hold zeros. */
+export function columns(
+  partition: number,
+  numbers: readonly number[],
+  more: readonly Field[] = [],
+): ColumnBatch {
+  const length = numbers.length;
   const column = (field: Field | undefined, data: Uint8Array) => ({
     field: field ?? (FIELDS[0] as Field),
     length,
@@ -34,11 +43,17 @@ export function columns(partition: number, offsets: readonly number[]): ColumnBa
     children: [],
   });
   const partitions = new Uint8Array(new Int32Array(length).fill(partition).buffer);
-  const longs = new Uint8Array(new BigInt64Array(offsets.map(BigInt)).buffer);
+  const longs = new Uint8Array(new BigInt64Array(numbers.map(BigInt)).buffer);
+  const zeros = (field: Field): Uint8Array =>
+    new Uint8Array(length * (field.type.kind === "int" ? 4 : 8));
   return {
-    fields: FIELDS,
+    fields: [...FIELDS, ...more],
     rowCount: length,
-    columns: [column(FIELDS[0], partitions), column(FIELDS[1], longs)],
+    columns: [
+      column(FIELDS[0], partitions),
+      column(FIELDS[1], longs),
+      ...more.map((field) => column(field, zeros(field))),
+    ],
     byteCount: length * 12,
   };
 }
@@ -54,7 +69,8 @@ export const rowEncoder: ParquetEncoder = {
         return bytes.slice().buffer as ArrayBuffer;
       };
       const ints = new Int32Array(data("partition"));
-      const bytes = data("offset");
+      // Records of the pipeline simulation say their number themselves.
+      const bytes = data(batch.fields.some((field) => field.name === "n") ? "n" : "offset");
       const longs = new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8));
       for (let row = 0; row < batch.rowCount; row++) {
         rows.push([ints[row] ?? -1, Number(longs[row] ?? -1n)]);

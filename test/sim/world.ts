@@ -1,6 +1,6 @@
 /**
- * The world of the writer simulation: one table, a topic with holes in its offsets, writers that
- * crash and come back as zombies, a catalog whose answers get lost, people and foreign engines.
+ * The world of the simulations: one table, a topic with holes in its offsets that may be deleted and
+ * re-created, writers that crash and come back as zombies, a catalog whose answers get lost.
  *
  * Determinism: one seed decides everything. Only one writer runs at a time; it runs until its call
  * ends or until it waits for the catalog's answer, which the schedule gives, loses or delays.
@@ -10,20 +10,21 @@ import { fail } from "#base/errors.ts";
 import type { Feed } from "#base/offsets.ts";
 import { type Random, seededRandom } from "#base/random.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
-import { stageAppend } from "#iceberg/append.ts";
+import type { Field } from "#columns/schema.ts";
 import type { Catalog, CommitOutcome, LoadedTable, TableName } from "#iceberg/catalog/catalog.ts";
 import type {
+  Snapshot,
   SnapshotId,
   TableMetadata,
   TableRequirement,
   TableUpdate,
 } from "#iceberg/metadata.ts";
 import { newTableMetadata } from "#iceberg/newTable.ts";
-import { listDataFiles } from "#iceberg/scan.ts";
+import type { ThinningPolicy } from "#iceberg/thin.ts";
 import { planCommit } from "#iceberg/updates.ts";
-import { headOf, offsetOf, parseDocument, SUMMARY, visibleChain } from "#writer/progress.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
-import { columns, FIELDS, foreignFile, holes } from "./rows.ts";
+import { Law } from "./law.ts";
+import { columns, FIELDS, holes, rowNumber } from "./rows.ts";
 
 /** The one table of a world. */
 export const NAME: TableName = { database: "db", table: "t" };
@@ -41,21 +42,40 @@ export interface Request {
   answer: ((outcome: CommitOutcome) => void) | null;
 }
 
+/** One life of the topic: a topic that is deleted and made again has another id and begins at 0. */
+export interface Topic {
+  readonly index: number;
+  readonly id: string;
+  /** Offsets that hold a visible record, per partition; not dense. */
+  readonly records: number[][];
+}
+
+/** An answer of a service that goes wrong, once. */
+export interface Fault {
+  readonly kind: "before" | "after";
+  /** Calls that still go well. */
+  calls: number;
+}
+
 /** A world and what may happen in it. */
 export class World {
   readonly random: Random;
   readonly storage: MemoryStorage;
   readonly compareAndSet: CompareAndSet;
-  readonly topicId = "00000000-0000-4000-8000-000000000001";
-  /** Offsets that hold a visible record, per partition; not dense. */
-  readonly records: number[][];
+  readonly topics: Topic[] = [];
+  readonly law: Law;
+  /** Every snapshot that ever was. */
+  readonly history = new Map<SnapshotId, Snapshot>();
+  /** How writers thin snapshots in this world. */
+  readonly thinning: ThinningPolicy | null;
   nowMs = 1_700_000_000_000;
   metadata: TableMetadata;
   version = 1;
   /** Requests that were sent and neither applied nor lost. */
   pending: Request[] = [];
-  storageFault: "before" | "after" | null = null;
+  fault: Fault | null = null;
   loadFails = false;
+  kafkaFails = false;
   /** Told to every writer that waits: a request arrived. */
   onRequest: (request: Request) => void = () => undefined;
   readonly trace: string[] = [];
@@ -63,30 +83,64 @@ export class World {
   constructor(seed: number, compareAndSet: CompareAndSet, partitions = 2) {
     this.random = seededRandom(seed);
     this.compareAndSet = compareAndSet;
-    this.storage = createMemoryStorage({
-      nowMs: () => this.nowMs,
-      fault: (operation) => this.#fault(operation),
-    });
-    this.records = Array.from({ length: partitions }, () => holes(this.random));
+    this.storage = createMemoryStorage({ nowMs: () => this.nowMs });
+    this.createTopic(Array.from({ length: partitions }, () => holes(this.random)));
+    this.thinning =
+      this.random.unit() < 0.5
+        ? null
+        : { branch: "main", keepAllMs: 4000, retentionMs: 60_000, snapshotsMax: 6 };
     this.metadata = newTableMetadata({
       uuid: "11111111-1111-4111-8111-111111111111",
       location: "/wh/db/t",
       fields: FIELDS,
       spec: () => ({ specId: 0, fields: [] }),
-      formatVersion: this.random.unit() < 0.3 ? 3 : 2,
+      formatVersion: this.random.unit() < 0.4 ? 3 : 2,
       properties: {},
       timestampMs: this.nowMs,
     });
+    this.law = new Law(this);
+  }
+
+  /** The topic as it is now. */
+  get topic(): Topic {
+    return this.topics.at(-1) as Topic;
+  }
+
+  /** Partitions of the topic as it is now. */
+  get partitions(): number[] {
+    return [...this.topic.records.keys()];
+  }
+
+  /** Deletes the topic and makes it again. */
+  createTopic(records: number[][]): void {
+    const index = this.topics.length;
+    const id = `00000000-0000-4000-8000-00000000000${index + 1}`;
+    this.topics.push({ index, id, records });
+    if (index > 0) this.say(`the topic is deleted and made again as ${id}`);
   }
 
   /** A feed of the topic. */
-  feed(partition: number): Feed {
-    return { clusterId: "c", topic: "t", topicId: this.topicId, partition };
+  feed(partition: number, topic: Topic = this.topic): Feed {
+    return { clusterId: "c", topic: "t", topicId: topic.id, partition };
+  }
+
+  /** The life of the topic that a feed belongs to. */
+  topicOf(feed: Feed): Topic {
+    return this.topics.find((topic) => topic.id === feed.topicId) ?? this.topic;
   }
 
   /** The end of a partition's log. */
-  logEnd(partition: number): bigint {
-    return BigInt((this.records[partition]?.at(-1) ?? -1) + 3);
+  logEnd(partition: number, topic: Topic = this.topic): bigint {
+    return BigInt((topic.records[partition]?.at(-1) ?? -1) + 3);
+  }
+
+  /** Rows of one feed from `start` to `end` as a column batch. */
+  batch(feed: Feed, start: bigint, end: bigint, more: readonly Field[] = []): ColumnBatch | null {
+    const topic = this.topicOf(feed);
+    const numbers = (topic.records[feed.partition] ?? [])
+      .filter((offset) => BigInt(offset) >= start && BigInt(offset) < end)
+      .map((offset) => rowNumber(topic, offset));
+    return numbers.length === 0 ? null : columns(feed.partition, numbers, more);
   }
 
   say(line: string): void {
@@ -98,31 +152,19 @@ export class World {
     return Math.floor(this.random.unit() * n);
   }
 
-  #fault(operation: string): "before" | "after" | null {
-    if (operation === "remove") return null;
-    const fault = this.storageFault;
-    this.storageFault = null;
-    return fault;
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)] as T;
   }
 
   /** The catalog as one writer sees it; `alive` false: its calls never return. */
   catalog(writer: string, alive: () => boolean): Catalog {
     const gone = new Promise<never>(() => undefined);
-    const table = (): LoadedTable => ({
-      name: NAME,
-      metadata: this.metadata,
-      metadataLocation: `/wh/db/t/metadata/v${this.version}.metadata.json`,
-    });
     return {
-      traits: {
-        type: "fake",
-        showsAncestors: true,
-        lateRequestsEndBy: this.compareAndSet,
-      },
+      traits: { type: "fake", showsAncestors: true, lateRequestsEndBy: this.compareAndSet },
       open: () => Promise.resolve(),
       load: () => {
         if (!alive()) return gone;
-        if (!this.loadFails) return Promise.resolve(table());
+        if (!this.loadFails) return Promise.resolve(this.loaded());
         this.loadFails = false;
         return Promise.reject(fail("catalog_unreachable", "the catalog is away"));
       },
@@ -142,7 +184,7 @@ export class World {
   }
 
   /** Applies or refuses a request; the answer arrives when somebody still waits for it. */
-  apply(request: Request, reply: "arrives" | "lost"): void {
+  apply(request: Request, reply: "arrives" | "lost"): "applied" | "refused" {
     this.pending = this.pending.filter((each) => each !== request);
     this.nowMs += 10;
     const late = this.compareAndSet === "pointer" && request.version !== this.version;
@@ -152,19 +194,16 @@ export class World {
           timestampMs: this.nowMs,
           previousLocation: `/wh/db/t/metadata/v${this.version}.metadata.json`,
         });
-    if (planned.kind === "next") {
-      this.metadata = planned.metadata;
-      this.version++;
-    }
+    if (planned.kind === "next") this.#advance(planned.metadata);
     const outcome: CommitOutcome =
       planned.kind === "next"
-        ? { kind: "committed", table: this.#loaded() }
+        ? { kind: "committed", table: this.loaded() }
         : { kind: "conflict", cause: planned.reason };
-    this.say(
-      `catalog: ${request.writer}'s request ${planned.kind === "next" ? "applied" : "refused"}, reply ${reply}`,
-    );
+    const verb = planned.kind === "next" ? "applied" : "refused";
+    this.say(`catalog: ${request.writer}'s request ${verb}, reply ${reply}`);
     request.answer?.(reply === "arrives" ? outcome : { kind: "unknown", cause: "reply lost" });
     request.answer = null;
+    return verb;
   }
 
   /** The writer gives up waiting; the request is dropped on its way, or may still arrive. */
@@ -175,8 +214,10 @@ export class World {
     request.answer = null;
   }
 
-  #loaded(): LoadedTable {
-    return { name: NAME, metadata: this.metadata, metadataLocation: `v${this.version}` };
+  /** The table now. */
+  loaded(): LoadedTable {
+    const metadataLocation = `/wh/db/t/metadata/v${this.version}.metadata.json`;
+    return { name: NAME, metadata: this.metadata, metadataLocation };
   }
 
   /** Somebody else's commit: any updates, at once. */
@@ -185,104 +226,13 @@ export class World {
     const planned = planCommit(this.metadata, [], updates, { timestampMs: this.nowMs });
     if (planned.kind === "conflict")
       throw fail("internal", `bad foreign commit: ${planned.reason}`);
-    this.metadata = planned.metadata;
-    this.version++;
+    this.#advance(planned.metadata);
     this.say(what);
   }
 
-  /** Another engine appends rows of its own. */
-  async foreignAppend(): Promise<void> {
-    const path = `/wh/db/t/data/foreign-${this.random.uuid()}.parquet`;
-    await this.storage.put(path, new TextEncoder().encode("[]"));
-    const staged = await stageAppend({
-      storage: this.storage,
-      metadata: this.metadata,
-      branch: "main",
-      snapshotId: this.random.id63(),
-      timestampMs: this.nowMs,
-      files: [foreignFile(path)],
-      summary: {},
-      nameSuffix: this.random.uuid(),
-    });
-    this.foreign(staged.updates, `foreign append as snapshot ${staged.snapshot.snapshotId}`);
-  }
-
-  /** A person sets the branch back to a visible snapshot. */
-  rollback(snapshotId: SnapshotId): void {
-    const value = {
-      snapshotId,
-      type: "branch" as const,
-      minSnapshotsToKeep: null,
-      maxSnapshotAgeMs: null,
-      maxRefAgeMs: null,
-    };
-    const update: TableUpdate = { action: "set-snapshot-ref", ref: "main", value };
-    this.foreign([update], `a person rolls back to snapshot ${snapshotId}`);
-  }
-
-  /** Another engine expires these snapshots; files are not touched. */
-  expire(snapshotIds: readonly SnapshotId[]): void {
-    const update: TableUpdate = { action: "remove-snapshots", snapshotIds };
-    this.foreign([update], `foreign expiry of ${snapshotIds.join(", ")}`);
-  }
-
-  /** Ancestors of the head, head first. */
-  chain(): SnapshotId[] {
-    return visibleChain(this.metadata, "main").map((snapshot) => snapshot.snapshotId);
-  }
-
-  /** Every way in which the law is broken now; empty when it holds. */
-  async violations(): Promise<string[]> {
-    const broken: string[] = [];
-    for (const snapshot of this.metadata.snapshots) {
-      const rows = await this.#rowsOf(snapshot.snapshotId, broken);
-      const text = snapshot.summary[SUMMARY.offsets];
-      if (text === undefined) continue;
-      const document = parseDocument(text);
-      for (const partition of this.records.keys()) {
-        const end = offsetOf(document, this.feed(partition));
-        const seen = rows.get(partition) ?? [];
-        this.#compare(`${snapshot.snapshotId} p${partition}`, partition, end, seen, broken);
-      }
-    }
-    return broken;
-  }
-
-  #compare(
-    where: string,
-    partition: number,
-    end: bigint | null,
-    seen: readonly number[],
-    broken: string[],
-  ): void {
-    const wanted = (this.records[partition] ?? []).filter((offset) => BigInt(offset) < (end ?? 0n));
-    const unique = new Set(seen);
-    if (unique.size !== seen.length) broken.push(`DOUBLED in snapshot ${where}`);
-    if (wanted.some((offset) => !unique.has(offset))) broken.push(`LOST in snapshot ${where}`);
-    if (seen.some((offset) => BigInt(offset) >= (end ?? 0n))) broken.push(`AHEAD in ${where}`);
-  }
-
-  async #rowsOf(id: SnapshotId, broken: string[]): Promise<Map<number, number[]>> {
-    const rows = new Map<number, number[]>();
-    try {
-      for await (const { file } of listDataFiles(this.storage, this.metadata, id)) {
-        const content = await this.storage.get(file.filePath);
-        for (const [partition, offset] of JSON.parse(new TextDecoder().decode(content))) {
-          rows.set(partition, [...(rows.get(partition) ?? []), offset]);
-        }
-      }
-    } catch (error) {
-      const what = id === headOf(this.metadata, "main") ? "DANGLING" : "BROKEN HISTORY";
-      broken.push(`${what}: snapshot ${id}: ${error}`);
-    }
-    return rows;
-  }
-
-  /** Rows of one partition from `start` to `end` as a column batch. */
-  batch(partition: number, start: bigint, end: bigint): ColumnBatch | null {
-    const offsets = (this.records[partition] ?? []).filter(
-      (offset) => BigInt(offset) >= start && BigInt(offset) < end,
-    );
-    return offsets.length === 0 ? null : columns(partition, offsets);
+  #advance(metadata: TableMetadata): void {
+    this.metadata = metadata;
+    this.version++;
+    for (const snapshot of metadata.snapshots) this.history.set(snapshot.snapshotId, snapshot);
   }
 }

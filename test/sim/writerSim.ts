@@ -2,12 +2,14 @@
  * Random schedules of the writer simulation: who does what next, from one seed.
  */
 
-import { AppError } from "#base/errors.ts";
-import type { SnapshotId } from "#iceberg/metadata.ts";
+import type { Feed } from "#base/offsets.ts";
+import type { Field } from "#columns/schema.ts";
 import type { JobResult } from "#writer/job.ts";
-import { readProgress } from "#writer/progress.ts";
+import { isPaused } from "#writer/job.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
-import { MemoryLog, optionsOf, partsOf } from "./process.ts";
+import { acceptAsIs, pause, somebodyActs } from "./people.ts";
+import { judgeStop, MemoryLog, optionsOf, partsOf } from "./process.ts";
+import { Rewriter } from "./rewriter.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
 
 /** What a schedule may contain besides writers. */
@@ -27,16 +29,18 @@ export interface Outcome {
 /** One process with its memory. */
 class Process {
   readonly name: string;
+  readonly group: string;
   readonly log: MemoryLog = new MemoryLog();
   writer: TableWriter | null = null;
-  /** Partition -> position of the next record to buffer, and what is buffered. */
-  readonly buffered = new Map<number, { start: bigint; end: bigint }>();
+  /** By partition: the feed, where it is read from, and up to where it is buffered. */
+  readonly buffered = new Map<number, { feed: Feed; start: bigint; end: bigint }>();
   held: Flush | null = null;
   busy = false;
   incarnation = 0;
 
-  constructor(name: string) {
+  constructor(name: string, group: string) {
     this.name = name;
+    this.group = group;
   }
 }
 
@@ -49,7 +53,8 @@ export async function runSchedule(seed: number, troubles: Troubles): Promise<Out
 class WriterSim {
   readonly world: World;
   readonly troubles: Troubles;
-  readonly processes = [new Process("A"), new Process("B"), new Process("C")];
+  readonly processes: Process[];
+  readonly rewriter: Rewriter;
   readonly violations: string[] = [];
   #checkedVersion = 0;
   #arrived: () => void = () => undefined;
@@ -58,6 +63,9 @@ class WriterSim {
   constructor(seed: number, troubles: Troubles) {
     this.world = new World(seed, troubles.compareAndSet);
     this.troubles = troubles;
+    const other = this.world.random.unit() < 0.15 ? "h" : "g";
+    this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
+    this.rewriter = new Rewriter(this.world, "R");
     this.world.onRequest = () => this.#arrived();
   }
 
@@ -77,20 +85,25 @@ class WriterSim {
     const waiting = world.pending.filter((request) => request.answer !== null);
     const late = world.pending.filter((request) => request.answer === null);
     const dice = world.random.unit();
-    if (waiting.length > 0 && dice < 0.45) return await this.#answer(pick(world, waiting));
-    if (late.length > 0 && dice < 0.52) return world.apply(pick(world, late), "lost");
-    if (dice > 0.97) return this.#crash(pick(world, this.processes));
-    if (this.troubles.people && dice > 0.88) return await this.#people();
+    if (waiting.length > 0 && dice < 0.45) return await this.#answer(world.pick(waiting));
+    if (late.length > 0 && dice < 0.52) {
+      world.apply(world.pick(late), "lost");
+      return;
+    }
+    if (dice > 0.97) return this.#crash(world.pick(this.processes));
+    if (this.troubles.people && dice > 0.88) return await somebodyActs(world);
     if (dice > 0.86) {
-      world.storageFault = world.random.unit() < 0.5 ? "before" : "after";
+      const kind = world.random.unit() < 0.5 ? "before" : "after";
+      world.fault = { kind, calls: world.below(12) };
       return;
     }
     if (dice > 0.84) {
       world.loadFails = true;
       return;
     }
+    if (dice > 0.82) return await this.rewriter.act();
     const idle = this.processes.filter((process) => !process.busy);
-    if (idle.length > 0) await this.#act(pick(world, idle));
+    if (idle.length > 0) await this.#act(world.pick(idle));
   }
 
   async #answer(request: Request): Promise<void> {
@@ -105,22 +118,6 @@ class WriterSim {
     });
   }
 
-  async #people(): Promise<void> {
-    const { world } = this;
-    world.storageFault = null;
-    const chain = world.chain();
-    const dice = world.random.unit();
-    if (dice < 0.4 || chain.length < 2) return await world.foreignAppend();
-    if (dice < 0.65) return world.rollback(pick(world, chain.slice(1)) as SnapshotId);
-    const keep = 1 + world.below(chain.length - 1);
-    const gone = chain.slice(keep);
-    const offChain = world.metadata.snapshots
-      .map((snapshot) => snapshot.snapshotId)
-      .filter((id) => !chain.includes(id));
-    if (dice < 0.85) world.expire(gone);
-    else if (offChain.length > 0) world.expire([pick(world, offChain) as SnapshotId]);
-  }
-
   #crash(process: Process): void {
     this.world.say(`${process.name} crashes`);
     process.incarnation++;
@@ -131,23 +128,33 @@ class WriterSim {
     for (const request of this.world.pending) {
       if (request.writer === process.name) request.answer = null;
     }
+    if (this.world.random.unit() < 0.1) {
+      this.world.say(`${process.name} loses its state directory`);
+      process.log.wipe();
+    }
   }
 
   /** What an idle process does next: open, seek, read on, flush, or go on with a held flush. */
   async #act(process: Process): Promise<void> {
     const { world } = this;
+    const dice = world.random.unit();
     if (process.writer === null) return await this.#start(process, () => this.#open(process));
-    if (process.held !== null && world.random.unit() < 0.7) {
+    if (process.held !== null && dice < 0.7) {
       const { held } = process;
       return await this.#start(process, () => this.#flush(process, held));
     }
-    const partition = world.below(world.records.length);
+    if (process.held !== null && dice < 0.76) {
+      return await this.#start(process, () => this.#revoke(process));
+    }
+    if (dice > 0.95) return await this.#start(process, () => this.#refresh(process));
+    const partition = world.below(world.partitions.length);
     const range = process.buffered.get(partition);
     if (range === undefined)
       return await this.#start(process, () => this.#seek(process, partition));
     if (world.random.unit() < 0.5) {
       const end = range.end + BigInt(world.below(6));
-      range.end = end > world.logEnd(partition) ? world.logEnd(partition) : end;
+      const logEnd = world.logEnd(partition, world.topicOf(range.feed));
+      range.end = end > logEnd ? logEnd : end;
       return;
     }
     await this.#start(process, () => this.#flush(process, this.#newFlush(process)));
@@ -159,7 +166,8 @@ class WriterSim {
     const alive = (): boolean => process.incarnation === mine;
     const log = process.log.reopen((count) => world.below(count + 1));
     const parts = partsOf(world, process.name, log, alive);
-    process.writer = await TableWriter.open(parts, optionsOf("g"), []);
+    const writer = await TableWriter.open(parts, optionsOf(world, process.group), []);
+    if (alive()) process.writer = writer;
     world.say(`${process.name} opens`);
   }
 
@@ -170,22 +178,39 @@ class WriterSim {
     const [position] = await writer.positions([feed]);
     if (position === null || position === undefined) {
       const result = await writer.claim([{ feed, offset: 0n }]);
-      if (result.kind === "committed") process.buffered.set(partition, { start: 0n, end: 0n });
+      if (result.kind === "committed")
+        process.buffered.set(partition, { feed, start: 0n, end: 0n });
       return;
     }
     this.world.say(`${process.name} seeks p${partition} to ${position}`);
-    process.buffered.set(partition, { start: position, end: position });
+    process.buffered.set(partition, { feed, start: position, end: position });
+  }
+
+  /** Its partitions are taken away while a flush is held. */
+  async #revoke(process: Process): Promise<void> {
+    const { held, writer } = process;
+    process.held = null;
+    process.buffered.clear();
+    this.world.say(`${process.name} gives its held flush up`);
+    if (held !== null) await writer?.giveUp(held);
+  }
+
+  async #refresh(process: Process): Promise<void> {
+    const done = await process.writer?.refresh();
+    if (done === true) this.world.say(`${process.name} puts an own snapshot on a foreign head`);
   }
 
   #newFlush(process: Process): Flush | null {
+    const { world } = this;
     const { writer } = process;
     if (writer === null) return null;
     const segments = [];
-    for (const [partition, { start, end }] of process.buffered) {
+    for (const [partition, { feed, start, end }] of process.buffered) {
       if (end === start) continue;
-      const batch = this.world.batch(partition, start, end);
-      segments.push({ range: { feed: this.world.feed(partition), start, end }, batch });
-      process.buffered.set(partition, { start: end, end });
+      const more = world.random.unit() < 0.06 ? [randomField(world)] : [];
+      const batch = world.batch(feed, start, end, more);
+      segments.push({ range: { feed, start, end }, batch });
+      process.buffered.set(partition, { feed, start: end, end });
     }
     return segments.length === 0 ? null : writer.newFlush(segments);
   }
@@ -196,15 +221,20 @@ class WriterSim {
       ({ range }) => `p${range.feed.partition}[${range.start},${range.end})`,
     );
     this.world.say(`${process.name} flushes ${ranges.join(" ")}`);
+    const mine = process.incarnation;
     const result = await process.writer.flush(flush);
-    this.#settle(process, flush, result);
+    if (process.incarnation === mine) await this.#settle(process, flush, result);
   }
 
-  #settle(process: Process, flush: Flush, result: JobResult): void {
+  async #settle(process: Process, flush: Flush, result: JobResult): Promise<void> {
     this.world.say(`${process.name}: ${result.kind}`);
-    process.held = result.kind === "held" ? flush : null;
+    const waits = result.kind === "held" || result.kind === "paused";
+    process.held = waits ? flush : null;
     if (result.kind === "held" || result.kind === "paused") return;
-    if (result.kind === "committed") this.#commits++;
+    if (result.kind === "committed") {
+      this.#commits++;
+      if (this.world.random.unit() < 0.7) await process.writer?.complete(flush, result);
+    }
     // Fenced feeds are sought anew: what was buffered of them is dropped.
     for (const feed of result.fenced) process.buffered.delete(feed.partition);
   }
@@ -218,8 +248,8 @@ class WriterSim {
         this.#arrived();
       };
       action().then(end, (error: unknown) => {
-        if (!(error instanceof AppError) || error.kind === "internal")
-          this.violations.push(String(error));
+        const groups = new Set(this.processes.map((each) => each.group)).size;
+        this.violations.push(...judgeStop(this.world, process.name, error, groups));
         this.world.say(`${process.name} stops: ${error}`);
         if (process.incarnation === mine) this.#crash(process);
         end();
@@ -236,7 +266,7 @@ class WriterSim {
     const before = Promise.withResolvers<void>();
     this.#arrived = () => before.resolve();
     begin();
-    if (process !== undefined && !process.busy) return;
+    if (process === undefined || !process.busy) return;
     await before.promise;
     if (!quiet()) await this.#untilQuiet(process, () => undefined);
   }
@@ -244,7 +274,7 @@ class WriterSim {
   async #check(): Promise<void> {
     if (this.world.version === this.#checkedVersion) return;
     this.#checkedVersion = this.world.version;
-    this.violations.push(...(await this.world.violations()));
+    this.violations.push(...(await this.world.law.violations()));
   }
 
   /** Nobody is stuck: a fresh process on a healthy catalog commits everything, unless only a person can. */
@@ -252,34 +282,49 @@ class WriterSim {
     const { world } = this;
     for (const request of [...world.pending]) world.giveUp(request, "dropped");
     for (const process of this.processes) this.#crash(process);
-    world.storageFault = null;
+    world.fault = null;
     world.loadFails = false;
-    if (readProgress(world.metadata, "main").kind === "unreadable") return;
-    const last = new Process("Z");
-    this.processes.push(last);
-    const healthy = (): void => {
+    if (isPaused(world.loaded())) await pause(world, false);
+    world.onRequest = () => {
       for (const request of [...world.pending]) world.apply(request, "arrives");
     };
-    world.onRequest = healthy;
+    const last = new Process("Z", "g");
+    this.processes.push(last);
     await this.#open(last);
-    for (const partition of world.records.keys()) {
-      await this.#seek(last, partition);
+    if (!(await this.#seekAll(last))) {
+      await acceptAsIs(world);
+      if (!(await this.#seekAll(last))) return;
+    }
+    await this.#flush(last, this.#newFlush(last));
+    for (const partition of world.partitions) {
+      const [offset] = (await last.writer?.positions([world.feed(partition)])) ?? [];
+      if (offset !== world.logEnd(partition)) {
+        this.violations.push(`STUCK: p${partition} ends at ${offset}`);
+      }
+    }
+    this.violations.push(...(await world.law.violations()));
+  }
+
+  /** False when only a person can say where to go on, and the rules say so too. */
+  async #seekAll(last: Process): Promise<boolean> {
+    const { world } = this;
+    for (const partition of world.partitions) {
+      try {
+        await this.#seek(last, partition);
+      } catch (error) {
+        this.violations.push(...judgeStop(world, last.name, error, 1));
+        return false;
+      }
       const range = last.buffered.get(partition);
       if (range === undefined) this.violations.push(`STUCK: p${partition} cannot be sought`);
       else range.end = world.logEnd(partition);
     }
-    await this.#flush(last, this.#newFlush(last));
-    const progress = readProgress(world.metadata, "main");
-    for (const partition of world.records.keys()) {
-      const [offset] = (await last.writer?.positions([world.feed(partition)])) ?? [];
-      if (offset !== world.logEnd(partition)) {
-        this.violations.push(`STUCK: p${partition} ends at ${offset} (${progress.kind})`);
-      }
-    }
-    this.violations.push(...(await world.violations()));
+    return true;
   }
 }
 
-function pick<T>(world: World, list: readonly T[]): T {
-  return list[world.below(list.length)] as T;
+/** A column that several writers may add at once, of one type or another. */
+function randomField(world: World): Field {
+  const kind = world.random.unit() < 0.5 ? "int" : "long";
+  return { id: 0, name: `x${world.below(3)}`, required: false, type: { kind } };
 }

@@ -1,0 +1,229 @@
+/**
+ * The law of SPEC section 2, judged from what the table's files say and from the topic, not from the
+ * code under test: every visible snapshot holds each record below its committed offsets once.
+ *
+ * Snapshots and files never change, so each is read and judged once; that their files still exist
+ * is looked at every time.
+ */
+
+import type { Snapshot, SnapshotId } from "#iceberg/metadata.ts";
+import { listDataFiles, manifestsOf } from "#iceberg/scan.ts";
+import { readProgress } from "#writer/progress.ts";
+import { rowNumber } from "./rows.ts";
+import type { Topic, World } from "./world.ts";
+
+/** Group that a person's own commits name. */
+export const PERSON = "person";
+
+/** What a snapshot lists. */
+interface Content {
+  readonly paths: ReadonlySet<string>;
+  /** Live data files. */
+  readonly files: readonly string[];
+  readonly rows: ReadonlyMap<number, readonly number[]>;
+  readonly problems: readonly string[];
+}
+
+/** What the ancestors of a snapshot, expired ones included, say about progress. */
+export interface Truth {
+  /** Null before the first own snapshot. */
+  readonly topicId: string | null;
+  readonly offsets: ReadonlyMap<number, bigint>;
+  /** Offsets of earlier lives of the topic, whose rows stay. */
+  readonly closed: readonly { readonly topicId: string; readonly offsets: Truth["offsets"] }[];
+}
+
+const NOTHING: Truth = { topicId: null, offsets: new Map(), closed: [] };
+
+/** The judge of one world. */
+export class Law {
+  readonly world: World;
+  /** First positions by topic id and partition; 0 unless a test says otherwise. */
+  readonly firstPositions = new Map<string, bigint>();
+  readonly #contents = new Map<SnapshotId, Content>();
+  readonly #truths = new Map<SnapshotId, Truth>();
+  readonly #judged = new Set<SnapshotId>();
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** Every way in which the law is broken now; empty when it holds. */
+  async violations(): Promise<string[]> {
+    const { metadata, storage } = this.world;
+    const broken: string[] = [];
+    for (const snapshot of metadata.snapshots) {
+      const head = snapshot.snapshotId === metadata.currentSnapshotId;
+      const what = head ? "DANGLING: the head" : `BROKEN HISTORY: snapshot ${snapshot.snapshotId}`;
+      const content = await this.content(snapshot.snapshotId).catch((error: unknown) => {
+        broken.push(`${what} cannot be read: ${error}`);
+        return null;
+      });
+      if (content === null) continue;
+      const gone = [...content.paths].filter((path) => !storage.objects.has(path));
+      if (gone.length > 0) broken.push(`${what} lists a file that is gone: ${gone[0]}`);
+      if (this.#judged.has(snapshot.snapshotId)) continue;
+      this.#judged.add(snapshot.snapshotId);
+      broken.push(...content.problems, ...this.#compare(snapshot, content));
+    }
+    broken.push(...this.#readings(), ...this.#schema());
+    return broken;
+  }
+
+  /** What a snapshot lists; read once, from the store itself. */
+  async content(id: SnapshotId): Promise<Content> {
+    const known = this.#contents.get(id);
+    if (known !== undefined) return known;
+    const content = await this.#read(id);
+    this.#contents.set(id, content);
+    return content;
+  }
+
+  async #read(id: SnapshotId): Promise<Content> {
+    const { world } = this;
+    // A view of its own: the manifest lists that writers remember are not the store's.
+    const storage = { ...world.storage };
+    const snapshot = world.history.get(id);
+    const metadata = { ...world.metadata, snapshots: snapshot === undefined ? [] : [snapshot] };
+    const paths = new Set<string>();
+    const files: string[] = [];
+    const rows = new Map<number, number[]>();
+    const rowIds: (readonly [bigint, bigint])[] = [];
+    const problems: string[] = [];
+    if (snapshot !== undefined) {
+      paths.add(snapshot.manifestList);
+      for (const manifest of await manifestsOf(storage, snapshot)) paths.add(manifest.manifestPath);
+    }
+    for await (const { file } of listDataFiles(storage, metadata, id)) {
+      paths.add(file.filePath);
+      files.push(file.filePath);
+      const text = new TextDecoder().decode(await storage.get(file.filePath));
+      for (const [partition, number] of JSON.parse(text) as [number, number][]) {
+        rows.set(partition, [...(rows.get(partition) ?? []), number]);
+      }
+      if (metadata.formatVersion === 3 && file.recordCount > 0n) {
+        if (file.firstRowId === null) problems.push(`ROW IDS: ${file.filePath} has none`);
+        else rowIds.push([file.firstRowId, file.firstRowId + file.recordCount]);
+      }
+    }
+    rowIds.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+    const overlap = rowIds.some(([first], index) => first < (rowIds[index - 1]?.[1] ?? 0n));
+    if (overlap) problems.push(`ROW IDS overlap in snapshot ${id}`);
+    return { paths, files, rows, problems };
+  }
+
+  /** What a snapshot's ancestors say. */
+  truth(id: SnapshotId | null): Truth {
+    if (id === null) return NOTHING;
+    const known = this.#truths.get(id);
+    if (known !== undefined) return known;
+    const snapshot = this.world.history.get(id);
+    const parent = this.truth(snapshot?.parentSnapshotId ?? null);
+    const truth = snapshot === undefined ? NOTHING : this.#next(parent, snapshot);
+    this.#truths.set(id, truth);
+    return truth;
+  }
+
+  #next(parent: Truth, snapshot: Snapshot): Truth {
+    const text = snapshot.summary["kafka-iceberg.offsets"];
+    if (text === undefined) return parent;
+    const source = JSON.parse(text).sources["c/t"];
+    if (source === undefined) return { ...parent, topicId: null, offsets: new Map() };
+    const entries = Object.entries<number>(source.p);
+    const offsets = new Map(entries.map(([partition, next]) => [Number(partition), BigInt(next)]));
+    for (const [partition, next] of offsets) {
+      const key = `${source.id}/${partition}`;
+      if (!this.firstPositions.has(key)) this.firstPositions.set(key, next);
+    }
+    if (parent.topicId === null || parent.topicId === source.id) {
+      return { topicId: source.id, offsets, closed: parent.closed };
+    }
+    const ended = { topicId: parent.topicId, offsets: parent.offsets };
+    return { topicId: source.id, offsets, closed: [...parent.closed, ended] };
+  }
+
+  #compare(snapshot: Snapshot, content: Content): string[] {
+    const { world } = this;
+    const where = `snapshot ${snapshot.snapshotId}`;
+    const truth = this.truth(snapshot.snapshotId);
+    const before = this.truth(snapshot.parentSnapshotId);
+    const broken: string[] = [];
+    const byPerson = snapshot.summary["kafka-iceberg.group"] === PERSON;
+    if (before.topicId !== null && before.topicId !== truth.topicId && !byPerson) {
+      broken.push(`TOPIC: ${where} takes another topic id, and no person said so`);
+    }
+    const wanted = new Map<number, number[]>();
+    const lives = [...truth.closed, { topicId: truth.topicId, offsets: truth.offsets }];
+    for (const { topicId, offsets } of lives) {
+      const topic = world.topics.find((each) => each.id === topicId);
+      if (topic === undefined) continue;
+      for (const [partition, end] of offsets) {
+        const first = this.firstPositions.get(`${topicId}/${partition}`) ?? 0n;
+        const numbers = between(topic, partition, first, end);
+        wanted.set(partition, [...(wanted.get(partition) ?? []), ...numbers]);
+      }
+    }
+    const partitions = new Set([...wanted.keys(), ...content.rows.keys()]);
+    for (const partition of partitions) {
+      const seen = content.rows.get(partition) ?? [];
+      const due = new Set(wanted.get(partition) ?? []);
+      const unique = new Set(seen);
+      if (unique.size !== seen.length) broken.push(`DOUBLED in ${where}, p${partition}`);
+      if ([...due].some((number) => !unique.has(number))) {
+        broken.push(`LOST in ${where}, p${partition}`);
+      }
+      if (seen.some((number) => !due.has(number))) broken.push(`AHEAD in ${where}, p${partition}`);
+    }
+    return broken;
+  }
+
+  /** Rule 2: what the writer reads from the head is what the head's ancestors say. */
+  #readings(): string[] {
+    const progress = readProgress(this.world.metadata, "main");
+    if ((progress.kind === "readable") !== this.readable()) {
+      return [`READING: the head is read as ${progress.kind}`];
+    }
+    if (progress.kind === "unreadable") return [];
+    const truth = this.truth(this.world.metadata.currentSnapshotId);
+    const source = progress.document.sources.get("c/t");
+    const read = [...(source?.offsets ?? [])].sort(([a], [b]) => a - b).join(" ");
+    const right = [...truth.offsets].sort(([a], [b]) => a - b).join(" ");
+    const same = read === right && (source?.topicId ?? null) === truth.topicId;
+    return same ? [] : [`READING: the head's offsets are read as ${read}, they are ${right}`];
+  }
+
+  /** Whether rule 2 finds offsets, by the words of the SPEC. */
+  readable(): boolean {
+    const { metadata } = this.world;
+    const visible = new Map(metadata.snapshots.map((each) => [each.snapshotId, each]));
+    let oldest: Snapshot | undefined;
+    for (
+      let at = visible.get(metadata.currentSnapshotId ?? 0n);
+      at !== undefined;
+      at = visible.get(at.parentSnapshotId ?? 0n)
+    ) {
+      if (at.summary["kafka-iceberg.offsets"] !== undefined) return true;
+      oldest = at;
+    }
+    const property = metadata.properties["kafka-iceberg.progress.main"];
+    if (property === undefined) return true;
+    const written = /"snapshot-id":\s*(\d+)/.exec(property)?.[1];
+    return oldest !== undefined && String(oldest.parentSnapshotId) === written;
+  }
+
+  #schema(): string[] {
+    const { schemas, currentSchemaId, lastColumnId } = this.world.metadata;
+    const fields = schemas.find((each) => each.schemaId === currentSchemaId)?.fields ?? [];
+    const ids = new Set(fields.map((field) => field.id));
+    const names = new Set(fields.map((field) => field.name));
+    const sound = ids.size === fields.length && names.size === fields.length;
+    return sound && Math.max(...ids) <= lastColumnId ? [] : ["SCHEMA: ids or names are not unique"];
+  }
+}
+
+/** Row numbers of the records between two offsets. */
+function between(topic: Topic, partition: number, start: bigint, end: bigint): number[] {
+  return (topic.records[partition] ?? [])
+    .filter((offset) => BigInt(offset) >= start && BigInt(offset) < end)
+    .map((offset) => rowNumber(topic, offset));
+}

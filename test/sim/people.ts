@@ -1,0 +1,171 @@
+/**
+ * What others do to the table and the topic: foreign engines, people, the topic's owner.
+ */
+import { AppError, fail } from "#base/errors.ts";
+import { stageAppend } from "#iceberg/append.ts";
+import type { CommitOutcome } from "#iceberg/catalog/catalog.ts";
+import type { SnapshotId, TableUpdate } from "#iceberg/metadata.ts";
+import { isPaused } from "#writer/job.ts";
+import { visibleChain } from "#writer/progress.ts";
+import { commitOffsets, planOffsets, setPaused } from "#writer/steer.ts";
+import { PERSON } from "./law.ts";
+import { foreignFile, holes } from "./rows.ts";
+import type { World } from "./world.ts";
+
+/** Lives of the topic in one world. */
+const TOPICS_MAX = 3;
+const PARTITIONS_MAX = 4;
+
+/** One random act. */
+export async function somebodyActs(world: World): Promise<void> {
+  world.fault = null;
+  const chain = chainOf(world);
+  const dice = world.random.unit();
+  if (dice < 0.28 || chain.length < 2) return await foreignAppend(world);
+  if (dice < 0.46) return rollback(world, world.pick(chain.slice(1)));
+  if (dice < 0.62) return await expire(world, expirable(world, chain), world.random.unit() < 0.7);
+  if (dice < 0.7) return await otherBranch(world);
+  if (dice < 0.78) return await pause(world, !isPaused(world.loaded()));
+  if (dice < 0.82) return grow(world);
+  if (dice < 0.87 && world.topics.length < TOPICS_MAX) return recreateTopic(world);
+  await acceptAsIs(world);
+}
+
+/** Snapshot ids of the branch, head first. */
+export function chainOf(world: World): SnapshotId[] {
+  return visibleChain(world.metadata, "main").map((snapshot) => snapshot.snapshotId);
+}
+
+function expirable(world: World, chain: readonly SnapshotId[]): SnapshotId[] {
+  const offChain = world.metadata.snapshots
+    .map((snapshot) => snapshot.snapshotId)
+    .filter((id) => !chain.includes(id) && !isRef(world, id));
+  if (offChain.length > 0 && world.random.unit() < 0.3) return [world.pick(offChain)];
+  return chain.slice(1 + world.below(chain.length - 1));
+}
+
+function isRef(world: World, id: SnapshotId): boolean {
+  return Object.values(world.metadata.refs).some((ref) => ref.snapshotId === id);
+}
+
+/** Another engine appends rows of its own. */
+export async function foreignAppend(world: World, branch = "main"): Promise<void> {
+  const path = `/wh/db/t/data/foreign-${world.random.uuid()}.parquet`;
+  await world.storage.put(path, new TextEncoder().encode("[]"));
+  const staged = await stageAppend({
+    storage: { ...world.storage },
+    metadata: world.metadata,
+    branch,
+    snapshotId: world.random.id63(),
+    timestampMs: world.nowMs,
+    files: [foreignFile(path)],
+    summary: {},
+    nameSuffix: world.random.uuid(),
+  });
+  world.foreign(staged.updates, `foreign append as ${staged.snapshot.snapshotId} on ${branch}`);
+}
+
+/** Somebody commits to another branch: the sequence number moves, the head does not. */
+export async function otherBranch(world: World): Promise<void> {
+  await foreignAppend(world, "audit");
+}
+
+/** A person sets the branch back (or forth) to a visible snapshot. */
+export function rollback(world: World, snapshotId: SnapshotId): void {
+  const value = {
+    snapshotId,
+    type: "branch" as const,
+    minSnapshotsToKeep: null,
+    maxSnapshotAgeMs: null,
+    maxRefAgeMs: null,
+  };
+  const update: TableUpdate = { action: "set-snapshot-ref", ref: "main", value };
+  world.foreign([update], `a person sets the table to snapshot ${snapshotId}`);
+}
+
+/** Another engine expires snapshots, and with them the files that no other snapshot lists. */
+export async function expire(
+  world: World,
+  ids: readonly SnapshotId[],
+  withFiles = true,
+): Promise<void> {
+  const gone = ids.filter((id) => !isRef(world, id));
+  const old = new Set<string>();
+  for (const id of gone) for (const path of await pathsOf(world, id)) old.add(path);
+  const update: TableUpdate = { action: "remove-snapshots", snapshotIds: gone };
+  world.foreign([update], `foreign expiry of ${gone.join(", ")}, files too: ${withFiles}`);
+  if (!withFiles) return;
+  for (const { snapshotId } of world.metadata.snapshots) {
+    for (const path of await pathsOf(world, snapshotId)) old.delete(path);
+  }
+  for (const path of old) world.storage.objects.delete(path);
+}
+
+async function pathsOf(world: World, id: SnapshotId): Promise<Iterable<string>> {
+  return (await world.law.content(id)).paths;
+}
+
+/** A person holds the table, or lets it go on. */
+export async function pause(world: World, paused: boolean): Promise<void> {
+  world.say(`a person ${paused ? "pauses" : "resumes"} the table`);
+  await setPaused(personParts(world), world.loaded(), paused);
+}
+
+/** More partitions, which begin at 0. */
+export function grow(world: World): void {
+  if (world.partitions.length >= PARTITIONS_MAX) return;
+  world.topic.records.push(holes(world.random));
+  world.say(`the topic grows to ${world.partitions.length} partitions`);
+}
+
+/** The topic's owner deletes it and makes it anew. */
+export function recreateTopic(world: World): void {
+  const partitions = world.partitions.map(() => holes(world.random));
+  world.createTopic(partitions);
+}
+
+/**
+ * A person answers the question of a stopped table: takes the topic as it is now (`--accept-topic`),
+ * or says what the table holds (`--set`) when its offsets cannot be read. Else does nothing.
+ */
+export async function acceptAsIs(world: World): Promise<void> {
+  const truth = world.law.truth(world.metadata.currentSnapshotId);
+  const readable = world.law.readable();
+  if (truth.topicId === null || (readable && truth.topicId === world.topic.id)) return;
+  const same = truth.topicId === world.topic.id;
+  const wanted = world.partitions.map((partition) => ({
+    feed: world.feed(partition),
+    offset: same ? (truth.offsets.get(partition) ?? 0n) : 0n,
+  }));
+  try {
+    const { document } = planOffsets(world.loaded(), "main", wanted);
+    const outcome = await commitOffsets(personParts(world), world.loaded(), document, PERSON);
+    world.say(`a person says where to go on: ${outcome.kind}`);
+  } catch (error) {
+    // Offsets of partitions that the topic no longer has cannot be named.
+    if (!(error instanceof AppError) || error.kind !== "progress") throw error;
+    world.say(`a person is refused: ${error.message}`);
+  }
+}
+
+/** Commits of people are applied at once. */
+function personParts(world: World) {
+  const catalog = world.catalog(PERSON, () => true);
+  return {
+    catalog: {
+      ...catalog,
+      commit: (...[, , updates]: Parameters<typeof catalog.commit>): Promise<CommitOutcome> => {
+        world.foreign(updates, "a person commits");
+        return Promise.resolve({ kind: "committed", table: world.loaded() });
+      },
+    },
+    storage: { ...world.storage },
+    clock: {
+      nowMs: () => world.nowMs,
+      monotonicMs: () => world.nowMs,
+      sleep: () => Promise.reject(fail("internal", "people do not wait")),
+      turn: () => Promise.resolve(),
+    },
+    random: world.random,
+  };
+}

@@ -1,0 +1,235 @@
+/**
+ * A compaction that follows the rules of SPEC 2.3 and 2.4, for as long as the product has none: it
+ * replaces all live files by one, requires on every attempt that its inputs are live, and carries
+ * the offsets of the head. It stands for rewrites in schedules and in the model's traces.
+ */
+import type { CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
+import { createManifestWriter } from "#iceberg/manifestFile.ts";
+import { assignRowIds, writeManifestList } from "#iceberg/manifestList.ts";
+import type { Snapshot, SnapshotId, TableUpdate } from "#iceberg/metadata.ts";
+import {
+  type ProgressDocument,
+  progressProperty,
+  readProgress,
+  SUMMARY,
+  writeDocument,
+  writeProperty,
+} from "#writer/progress.ts";
+import { removeLeftover } from "#writer/removal.ts";
+import { resolveUnknown, type SentAttempt } from "#writer/rules.ts";
+import { foreignFile } from "./rows.ts";
+import { NAME, type World } from "./world.ts";
+
+interface Rewrite {
+  readonly commitId: string;
+  readonly inputs: readonly string[];
+  readonly output: string;
+  readonly rows: bigint;
+  readonly written: string[];
+  sent: SentAttempt | null;
+  state: "waits" | "conflict" | "unknown";
+}
+
+/** Rewrites one table; at most one rewrite is under way. */
+export class Rewriter {
+  readonly world: World;
+  readonly name: string;
+  /** Files of dropped rewrites, which it may remove when the rules allow it. */
+  #duties: Rewrite[] = [];
+  #rewrite: Rewrite | null = null;
+
+  constructor(world: World, name: string) {
+    this.world = world;
+    this.name = name;
+  }
+
+  /** Whatever is next: begin, go on after a conflict or without an answer, or tidy up. */
+  async act(): Promise<void> {
+    const rewrite = this.#rewrite;
+    if (rewrite === null) {
+      await this.discharge();
+      await this.begin();
+    } else if (rewrite.state === "conflict") await this.#attempt(rewrite);
+    else if (rewrite.state === "unknown") await this.resolve();
+    else if (this.world.random.unit() < 0.1) this.crash();
+  }
+
+  /** Reads the head's files, writes one that holds their rows, sends the first attempt. */
+  async begin(): Promise<boolean> {
+    const { world } = this;
+    const head = world.metadata.currentSnapshotId;
+    if (head === null || readProgress(world.metadata, "main").kind === "unreadable") return false;
+    const { files, rows } = await world.law.content(head);
+    if (files.length < 2) return false;
+    const pairs = [...rows].flatMap(([partition, all]) => all.map((number) => [partition, number]));
+    const output = `/wh/db/t/data/rewrite-${world.random.uuid()}.parquet`;
+    await world.storage.put(output, new TextEncoder().encode(JSON.stringify(pairs)));
+    const commitId = world.random.uuid();
+    this.#rewrite = {
+      commitId,
+      inputs: files,
+      output,
+      rows: BigInt(pairs.length),
+      written: [output],
+      sent: null,
+      state: "conflict",
+    };
+    await this.#attempt(this.#rewrite);
+    return true;
+  }
+
+  async #attempt(rewrite: Rewrite): Promise<void> {
+    const { world } = this;
+    const head = world.metadata.currentSnapshotId;
+    const progress = readProgress(world.metadata, "main");
+    const live = head === null ? [] : (await world.law.content(head)).files;
+    const inputsLive =
+      rewrite.inputs.every((path) => live.includes(path)) && live.length === rewrite.inputs.length;
+    if (head === null || progress.kind === "unreadable" || !inputsLive) return this.#drop(rewrite);
+    const snapshot = await this.#stage(rewrite, progress.document);
+    const attempt: SentAttempt = {
+      commitId: rewrite.commitId,
+      snapshot,
+      baseSnapshotId: head,
+      baseSequenceNumber: world.metadata.lastSequenceNumber,
+    };
+    this.#send(rewrite, attempt, progress.document);
+  }
+
+  #send(rewrite: Rewrite, attempt: SentAttempt, document: ProgressDocument): void {
+    const { world } = this;
+    const { snapshot } = attempt;
+    world.say(`${this.name} sends a rewrite of ${rewrite.inputs.length} files`);
+    rewrite.sent = attempt;
+    rewrite.state = "waits";
+    const settle = (outcome: CommitOutcome): void => {
+      if (this.#rewrite !== rewrite) return;
+      if (outcome.kind === "committed") this.#rewrite = null;
+      else rewrite.state = outcome.kind;
+    };
+    const value = {
+      snapshotId: snapshot.snapshotId,
+      type: "branch" as const,
+      minSnapshotsToKeep: null,
+      maxSnapshotAgeMs: null,
+      maxRefAgeMs: null,
+    };
+    const properties = { [progressProperty("main")]: writeProperty(document, snapshot) };
+    const updates: TableUpdate[] = [
+      { action: "add-snapshot", snapshot },
+      { action: "set-snapshot-ref", ref: "main", value },
+      { action: "set-properties", properties },
+    ];
+    world.pending.push({
+      writer: this.name,
+      requirements: [
+        { type: "assert-ref-snapshot-id", ref: "main", snapshotId: attempt.baseSnapshotId },
+      ],
+      updates,
+      version: world.version,
+      answer: settle,
+    });
+  }
+
+  async #stage(rewrite: Rewrite, document: ProgressDocument): Promise<Snapshot> {
+    const { world } = this;
+    const { metadata } = world;
+    const snapshotId: SnapshotId = world.random.id63();
+    const sequenceNumber = metadata.lastSequenceNumber + 1n;
+    const file = { ...foreignFile(rewrite.output), recordCount: rewrite.rows };
+    const spec = { specId: 0, fields: [] };
+    const writer = createManifestWriter({ metadata, spec, types: [], content: "data" });
+    const none = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
+    await writer.add({ status: "added", ...none, file });
+    const { bytes, minSequenceNumber, ...counts } = await writer.finish();
+    const names = `/wh/db/t/metadata/${rewrite.commitId}-${rewrite.written.length}`;
+    const listed = {
+      ...counts,
+      manifestPath: `${names}-m0.avro`,
+      manifestLength: BigInt(bytes.length),
+      sequenceNumber,
+      minSequenceNumber: minSequenceNumber ?? sequenceNumber,
+      addedSnapshotId: snapshotId,
+      firstRowId: null,
+    };
+    const v3 = metadata.formatVersion === 3;
+    const firstRowId = v3 ? (metadata.nextRowId ?? 0n) : null;
+    const assigned = assignRowIds([listed], firstRowId ?? 0n);
+    const parentSnapshotId = metadata.currentSnapshotId;
+    const list = await writeManifestList({
+      formatVersion: metadata.formatVersion,
+      snapshotId,
+      parentSnapshotId,
+      sequenceNumber,
+      firstRowId,
+      manifests: v3 ? assigned.manifests : [listed],
+    });
+    await world.storage.put(listed.manifestPath, bytes);
+    await world.storage.put(`${names}-list.avro`, list);
+    rewrite.written.push(listed.manifestPath, `${names}-list.avro`);
+    const last = Math.max(...metadata.snapshots.map((each) => each.timestampMs), world.nowMs);
+    return {
+      snapshotId,
+      parentSnapshotId,
+      sequenceNumber,
+      timestampMs: last + 1,
+      manifestList: `${names}-list.avro`,
+      summary: {
+        operation: "replace",
+        [SUMMARY.commitId]: rewrite.commitId,
+        [SUMMARY.offsets]: writeDocument(document),
+        [SUMMARY.group]: "g",
+      },
+      schemaId: metadata.currentSchemaId,
+      firstRowId,
+      addedRows: v3 ? assigned.nextRowId - (firstRowId ?? 0n) : null,
+    };
+  }
+
+  /** Rule 4 for the rewrite whose answer is missing. */
+  async resolve(): Promise<void> {
+    const rewrite = this.#rewrite;
+    if (rewrite?.sent == null || rewrite.state !== "unknown") return;
+    const verdict = resolveUnknown(this.world.metadata, "main", rewrite.sent);
+    this.world.say(`${this.name} resolves its rewrite: ${verdict.kind}`);
+    if (verdict.kind === "landed") this.#rewrite = null;
+    else if (verdict.kind === "lost") this.#drop(rewrite);
+    else {
+      const progress = readProgress(this.world.metadata, "main");
+      if (progress.kind === "readable") this.#send(rewrite, rewrite.sent, progress.document);
+    }
+  }
+
+  #drop(rewrite: Rewrite): void {
+    this.world.say(`${this.name} drops its rewrite`);
+    this.#rewrite = null;
+    this.#duties.push(rewrite);
+  }
+
+  /** Memory is lost, the log is kept. */
+  crash(): void {
+    this.world.say(`${this.name} crashes`);
+    for (const request of this.world.pending) {
+      if (request.writer === this.name) request.answer = null;
+    }
+    if (this.#rewrite !== null) this.#duties.push(this.#rewrite);
+    this.#rewrite = null;
+  }
+
+  /** Removes files of dropped rewrites where rule 4 allows it. */
+  async discharge(): Promise<void> {
+    const head: LoadedTable = { ...this.world.loaded(), name: NAME };
+    const still: Rewrite[] = [];
+    for (const duty of this.#duties) {
+      const base = duty.sent?.baseSequenceNumber ?? null;
+      const leftover = {
+        commitId: duty.commitId,
+        files: duty.written,
+        sent: base === null ? null : { first: base, last: base },
+      };
+      const result = await removeLeftover({ ...this.world.storage }, head, leftover);
+      if (result.kind === "later") still.push(duty);
+    }
+    this.#duties = still;
+  }
+}
