@@ -3,9 +3,16 @@
  * and started again at once; `--until-end` ends; foreign readers judge every retained snapshot.
  */
 import { seededRandom } from "#base/random.ts";
-import { abortOpenTransactions, type Codec, produceTransactions } from "../events/events.ts";
+import {
+  abortOpenTransactions,
+  type Codec,
+  createCompactedTopic,
+  freezeWithHoles,
+  produceEvents,
+  produceTransactions,
+} from "../events/events.ts";
 import type { JudgeJob, Verdict } from "../judge/judge.ts";
-import { judge, newCourse, runToEnd, type Say } from "./course.ts";
+import { judge, newCourse, readHead, runToEnd, type Say, total } from "./course.ts";
 import { type FileReport, reportFiles } from "./files.ts";
 import { type KillReport, killRepeatedly } from "./killRun.ts";
 
@@ -57,6 +64,32 @@ export async function proveKills(proof: KillsProof): Promise<KillsReport> {
   const files = await reportFiles(course.tableFolder);
   await abortOpenTransactions(bootstrap, openIds);
   return { ...report, verdict, files };
+}
+
+/** The same on a topic with compaction holes in every partition, which is there before the start. */
+export async function proveCompactedKills(proof: Omit<KillsProof, "rate">): Promise<KillsReport> {
+  const { bootstrap, topic, partitions, say } = proof;
+  await createCompactedTopic(bootstrap, topic, partitions);
+  await produceEvents({ bootstrap, topic, count: proof.events });
+  await freezeWithHoles(bootstrap, topic);
+  const config = { "iceberg.commit": { interval_ms: 100, max_rows: 500 } };
+  const course = await newCourse({ bootstrap, topic, partitions: 0, config });
+  const random = seededRandom(proof.seed);
+  const left = async (): Promise<boolean> => total(await readHead(course)) < proof.events * 0.9;
+  const report = await killRepeatedly({
+    course,
+    kills: proof.kills,
+    flowing: () => false,
+    random: () => random.unit(),
+    say,
+  });
+  say(`to the end, events are left: ${await left()}`);
+  await runToEnd(course);
+  const verdict = await judge(
+    course,
+    proof.readers === undefined ? {} : { readers: proof.readers },
+  );
+  return { ...report, verdict, files: await reportFiles(course.tableFolder) };
 }
 
 /** A fifth of the events with each codec, one after the other. */

@@ -17,7 +17,9 @@ BACK_MAX = 4
 
 
 def append(catalog, job, n):
-    catalog.load_table(job["table"]).append(pa.table({"event_id": [f"neighbour-{n}"]}))
+    table = catalog.load_table(job["table"])
+    row = {"event_id": f"neighbour-{n}"}
+    table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
 
 
 def roll_back(catalog, job, rnd):

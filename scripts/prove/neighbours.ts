@@ -37,7 +37,11 @@ export interface NeighbourReport {
 export async function proveNeighbour(proof: NeighbourProof): Promise<NeighbourReport> {
   const { bootstrap, topic, rate, actions, seed } = proof;
   const sql = { uri: "sqlite:catalog.db", name: "proof" };
-  const config = { iceberg: { catalog_type: "sql", warehouse_path: "warehouse", sql } };
+  const config = {
+    iceberg: { catalog_type: "sql", warehouse_path: "warehouse", sql },
+    // PyIceberg computes partition values only with a package of its own that the readers lack.
+    partitioning: { partition_strategy: "none" },
+  };
   const course = await newCourse({ bootstrap, topic, partitions: 3, config });
   const uri = `sqlite:///${course.folder}/catalog.db`;
   const table = { sql: { uri, name: sql.name, table: `default.${topic}` } };

@@ -8,10 +8,11 @@ import { startKafka } from "../services/kafka.ts";
 import { temporaryFolder } from "../services/process.ts";
 import { type S3Service, startS3 } from "../services/versitygw.ts";
 import { proveBackpressure } from "./backpressure.ts";
+import { proveManyCommits, proveOneCommit } from "./commits.ts";
 import { proveFailpoints } from "./failpoints.ts";
 import { proveFaults } from "./faults.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
-import { proveKills } from "./kills.ts";
+import { proveCompactedKills, proveKills } from "./kills.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 
@@ -33,6 +34,14 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
       seed: 1,
       say,
     });
+    return { ...report, recoveriesMs: spread(report.recoveriesMs) };
+  },
+  compacted: async () => {
+    const { bootstrap } = await startKafka();
+    const events = Number(process.argv[3] ?? 400_000);
+    const kills = Number(process.argv[4] ?? 20);
+    const size = { topic: "compacted", partitions: 2, events, kills, seed: 2, say };
+    const report = await proveCompactedKills({ bootstrap, ...size });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
   },
   failpoints: async () => {
@@ -66,6 +75,10 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { bootstrap } = await startKafka();
     return proveTopics(bootstrap, "topic");
   },
+  commits: async () => ({
+    oneOfFive: await proveOneCommit(5),
+    many: await proveManyCommits(Number(process.argv[3] ?? 10_000)),
+  }),
   shutdown: async () => {
     const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);
     const events = Number(process.argv[3] ?? 2_000_000);
