@@ -49,7 +49,11 @@ export async function startOffsets(
     const first = await firstPositions(consumer, writer.name, policy, missing, knownTopics);
     // Fenced means that somebody else was first: their position counts, and is read next.
     const result = await writer.claim(first);
-    if (result.kind === "held") throw result.cause;
+    if (result.kind === "held") {
+      // Its cause is whatever the catalog said last: never a reason to stop.
+      const what = `The first position of ${writer.name} is not committed yet`;
+      throw fail("catalog_unreachable", what, {}, result.cause);
+    }
     if (result.kind === "paused") {
       throw fail("catalog_unreachable", `Table ${writer.name} is paused: no first position yet`);
     }
