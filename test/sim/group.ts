@@ -134,7 +134,7 @@ export class SimConsumer implements Consumer {
       (offset) => BigInt(offset) >= baseOffset && BigInt(offset) < nextOffset,
     );
     const records = offsets.map((offset) => ({
-      value: JSON.stringify(valueOf(this.topic, offset)),
+      value: JSON.stringify(recordValue(this.topic, offset)),
       offsetDelta: offset - Number(baseOffset),
     }));
     const bytes = recordBatch(records, { baseOffset });
@@ -245,7 +245,7 @@ export class SimConsumer implements Consumer {
 }
 
 /** The value of a record: its number, and now and then a field that others have not. */
-function valueOf(topic: Topic, offset: number): Record<string, number> {
+function recordValue(topic: Topic, offset: number): Record<string, number> {
   const value: Record<string, number> = { n: rowNumber(topic, offset) };
   if (offset % 11 === 10) value["a"] = offset;
   if (offset % 17 === 16) value["b"] = offset + 0.5;

@@ -6,6 +6,7 @@
  * is looked at every time.
  */
 
+import type { DataFile } from "#iceberg/manifest.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/scan.ts";
 import { readProgress } from "#writer/progress.ts";
@@ -39,7 +40,7 @@ const NOTHING: Truth = { topicId: null, offsets: new Map(), closed: [] };
 export class Law {
   readonly world: World;
   /** First positions by topic id and partition; 0 unless a test says otherwise. */
-  readonly firstPositions = new Map<string, bigint>();
+  readonly firstPositions: Map<string, bigint> = new Map();
   readonly #contents = new Map<SnapshotId, Content>();
   readonly #truths = new Map<SnapshotId, Truth>();
   readonly #judged = new Set<SnapshotId>();
@@ -88,8 +89,7 @@ export class Law {
     const paths = new Set<string>();
     const files: string[] = [];
     const rows = new Map<number, number[]>();
-    const rowIds: (readonly [bigint, bigint])[] = [];
-    const problems: string[] = [];
+    const live: DataFile[] = [];
     if (snapshot !== undefined) {
       paths.add(snapshot.manifestList);
       for (const manifest of await manifestsOf(storage, snapshot)) paths.add(manifest.manifestPath);
@@ -97,18 +97,13 @@ export class Law {
     for await (const { file } of listDataFiles(storage, metadata, id)) {
       paths.add(file.filePath);
       files.push(file.filePath);
+      live.push(file);
       const text = new TextDecoder().decode(await storage.get(file.filePath));
       for (const [partition, number] of JSON.parse(text) as [number, number][]) {
         rows.set(partition, [...(rows.get(partition) ?? []), number]);
       }
-      if (metadata.formatVersion === 3 && file.recordCount > 0n) {
-        if (file.firstRowId === null) problems.push(`ROW IDS: ${file.filePath} has none`);
-        else rowIds.push([file.firstRowId, file.firstRowId + file.recordCount]);
-      }
     }
-    rowIds.sort((a, b) => (a[0] < b[0] ? -1 : 1));
-    const overlap = rowIds.some(([first], index) => first < (rowIds[index - 1]?.[1] ?? 0n));
-    if (overlap) problems.push(`ROW IDS overlap in snapshot ${id}`);
+    const problems = metadata.formatVersion === 3 ? rowIdProblems(id, live) : [];
     return { paths, files, rows, problems };
   }
 
@@ -143,7 +138,6 @@ export class Law {
   }
 
   #compare(snapshot: Snapshot, content: Content): string[] {
-    const { world } = this;
     const where = `snapshot ${snapshot.snapshotId}`;
     const truth = this.truth(snapshot.snapshotId);
     const before = this.truth(snapshot.parentSnapshotId);
@@ -152,10 +146,20 @@ export class Law {
     if (before.topicId !== null && before.topicId !== truth.topicId && !byPerson) {
       broken.push(`TOPIC: ${where} takes another topic id, and no person said so`);
     }
+    const wanted = this.#wanted(truth);
+    for (const partition of new Set([...wanted.keys(), ...content.rows.keys()])) {
+      const due = wanted.get(partition) ?? [];
+      const verdicts = compareRows(due, content.rows.get(partition) ?? []);
+      broken.push(...verdicts.map((verdict) => `${verdict} in ${where}, p${partition}`));
+    }
+    return broken;
+  }
+
+  /** Row numbers by partition that a snapshot with this truth holds. */
+  #wanted(truth: Truth): Map<number, number[]> {
     const wanted = new Map<number, number[]>();
-    const lives = [...truth.closed, { topicId: truth.topicId, offsets: truth.offsets }];
-    for (const { topicId, offsets } of lives) {
-      const topic = world.topics.find((each) => each.id === topicId);
+    for (const { topicId, offsets } of [...truth.closed, truth]) {
+      const topic = this.world.topics.find((each) => each.id === topicId);
       if (topic === undefined) continue;
       for (const [partition, end] of offsets) {
         const first = this.firstPositions.get(`${topicId}/${partition}`) ?? 0n;
@@ -163,18 +167,7 @@ export class Law {
         wanted.set(partition, [...(wanted.get(partition) ?? []), ...numbers]);
       }
     }
-    const partitions = new Set([...wanted.keys(), ...content.rows.keys()]);
-    for (const partition of partitions) {
-      const seen = content.rows.get(partition) ?? [];
-      const due = new Set(wanted.get(partition) ?? []);
-      const unique = new Set(seen);
-      if (unique.size !== seen.length) broken.push(`DOUBLED in ${where}, p${partition}`);
-      if ([...due].some((number) => !unique.has(number))) {
-        broken.push(`LOST in ${where}, p${partition}`);
-      }
-      if (seen.some((number) => !due.has(number))) broken.push(`AHEAD in ${where}, p${partition}`);
-    }
-    return broken;
+    return wanted;
   }
 
   /** Rule 2: what the writer reads from the head is what the head's ancestors say. */
@@ -226,4 +219,27 @@ function between(topic: Topic, partition: number, start: bigint, end: bigint): n
   return (topic.records[partition] ?? [])
     .filter((offset) => BigInt(offset) >= start && BigInt(offset) < end)
     .map((offset) => rowNumber(topic, offset));
+}
+
+function compareRows(due: readonly number[], seen: readonly number[]): string[] {
+  const wanted = new Set(due);
+  const unique = new Set(seen);
+  const verdicts: string[] = [];
+  if (unique.size !== seen.length) verdicts.push("DOUBLED");
+  if (due.some((number) => !unique.has(number))) verdicts.push("LOST");
+  if (seen.some((number) => !wanted.has(number))) verdicts.push("AHEAD");
+  return verdicts;
+}
+
+/** Row ids of live files are there and do not overlap (Iceberg spec, "Row Lineage"). */
+function rowIdProblems(id: SnapshotId, files: readonly DataFile[]): string[] {
+  let next = 0n;
+  const withRows = files.filter((file) => file.recordCount > 0n);
+  withRows.sort((a, b) => ((a.firstRowId ?? -1n) < (b.firstRowId ?? -1n) ? -1 : 1));
+  for (const { filePath, firstRowId, recordCount } of withRows) {
+    if (firstRowId === null) return [`ROW IDS: ${filePath} has none`];
+    if (firstRowId < next) return [`ROW IDS overlap in snapshot ${id}`];
+    next = firstRowId + recordCount;
+  }
+  return [];
 }

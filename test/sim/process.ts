@@ -49,7 +49,7 @@ export function partsOf(
   name: string,
   txlog: TransactionLog,
   alive: () => boolean,
-  clock: Clock = worldClock(world, alive),
+  clock: Clock,
 ): WriterParts {
   const gone = new Promise<never>(() => undefined);
   const guarded: TransactionLog = {
@@ -69,11 +69,20 @@ export function partsOf(
   };
 }
 
-function worldClock(world: World, alive: () => boolean): Clock {
+/**
+ * The clock of a process: time is the world's, and a sleeper sleeps until the schedule wakes it.
+ * @param asleep takes the function that wakes it
+ */
+export function worldClock(
+  world: World,
+  alive: () => boolean,
+  asleep: (wake: () => void) => void,
+): Clock {
+  const gone = new Promise<never>(() => undefined);
   return {
     nowMs: () => world.nowMs,
     monotonicMs: () => world.nowMs,
-    sleep: () => (alive() ? Promise.resolve() : new Promise(() => undefined)),
+    sleep: () => (alive() ? new Promise((resolve) => asleep(resolve)) : gone),
     turn: () => Promise.resolve(),
   };
 }

@@ -65,7 +65,7 @@ export class World {
   readonly topics: Topic[] = [];
   readonly law: Law;
   /** Every snapshot that ever was. */
-  readonly history = new Map<SnapshotId, Snapshot>();
+  readonly history: Map<SnapshotId, Snapshot> = new Map();
   /** How writers thin snapshots in this world. */
   readonly thinning: ThinningPolicy | null;
   nowMs = 1_700_000_000_000;

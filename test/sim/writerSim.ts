@@ -8,7 +8,7 @@ import type { JobResult } from "#writer/job.ts";
 import { isPaused } from "#writer/job.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 import { acceptAsIs, pause, somebodyActs } from "./people.ts";
-import { judgeStop, MemoryLog, optionsOf, partsOf } from "./process.ts";
+import { judgeStop, MemoryLog, optionsOf, partsOf, worldClock } from "./process.ts";
 import { Rewriter } from "./rewriter.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
 
@@ -36,6 +36,8 @@ class Process {
   readonly buffered = new Map<number, { feed: Feed; start: bigint; end: bigint }>();
   held: Flush | null = null;
   busy = false;
+  /** Wakes it while it waits before another try. */
+  wake: (() => void) | null = null;
   incarnation = 0;
 
   constructor(name: string, group: string) {
@@ -90,6 +92,8 @@ class WriterSim {
       world.apply(world.pick(late), "lost");
       return;
     }
+    const asleep = this.processes.filter((process) => process.wake !== null);
+    if (asleep.length > 0 && dice < 0.62) return await this.#wake(world.pick(asleep));
     if (dice > 0.97) return this.#crash(world.pick(this.processes));
     if (this.troubles.people && dice > 0.88) return await somebodyActs(world);
     if (dice > 0.86) {
@@ -118,9 +122,18 @@ class WriterSim {
     });
   }
 
+  async #wake(process: Process): Promise<void> {
+    await this.#untilQuiet(process, () => {
+      const { wake } = process;
+      process.wake = null;
+      wake?.();
+    });
+  }
+
   #crash(process: Process): void {
     this.world.say(`${process.name} crashes`);
     process.incarnation++;
+    process.wake = null;
     process.writer = null;
     process.busy = false;
     process.held = null;
@@ -165,7 +178,11 @@ class WriterSim {
     const mine = process.incarnation;
     const alive = (): boolean => process.incarnation === mine;
     const log = process.log.reopen((count) => world.below(count + 1));
-    const parts = partsOf(world, process.name, log, alive);
+    const clock = worldClock(world, alive, (wake) => {
+      process.wake = wake;
+      this.#arrived();
+    });
+    const parts = partsOf(world, process.name, log, alive, clock);
     const writer = await TableWriter.open(parts, optionsOf(world, process.group), []);
     if (alive()) process.writer = writer;
     world.say(`${process.name} opens`);
@@ -262,6 +279,7 @@ class WriterSim {
     const quiet = (): boolean =>
       process === undefined ||
       !process.busy ||
+      process.wake !== null ||
       this.world.pending.some((each) => each.writer === process.name && each.answer !== null);
     const before = Promise.withResolvers<void>();
     this.#arrived = () => before.resolve();
@@ -277,25 +295,27 @@ class WriterSim {
     this.violations.push(...(await this.world.law.violations()));
   }
 
-  /** Nobody is stuck: a fresh process on a healthy catalog commits everything, unless only a person can. */
+  /**
+   * Nobody is stuck: in a healthy world each process ends what it holds, and a fresh one commits
+   * everything, unless only a person can say where to go on.
+   */
   async #finish(): Promise<void> {
     const { world } = this;
-    for (const request of [...world.pending]) world.giveUp(request, "dropped");
-    for (const process of this.processes) this.#crash(process);
     world.fault = null;
     world.loadFails = false;
     if (isPaused(world.loaded())) await pause(world, false);
-    world.onRequest = () => {
-      for (const request of [...world.pending]) world.apply(request, "arrives");
-    };
+    for (const process of [...this.processes]) await this.#comesToAnEnd(process);
+    await this.#check();
+    for (const request of [...world.pending]) world.giveUp(request, "dropped");
+    for (const process of this.processes) this.#crash(process);
     const last = new Process("Z", "g");
     this.processes.push(last);
-    await this.#open(last);
+    await this.#alone(last, () => this.#open(last));
     if (!(await this.#seekAll(last))) {
       await acceptAsIs(world);
       if (!(await this.#seekAll(last))) return;
     }
-    await this.#flush(last, this.#newFlush(last));
+    await this.#alone(last, () => this.#flush(last, this.#newFlush(last)));
     for (const partition of world.partitions) {
       const [offset] = (await last.writer?.positions([world.feed(partition)])) ?? [];
       if (offset !== world.logEnd(partition)) {
@@ -305,21 +325,45 @@ class WriterSim {
     this.violations.push(...(await world.law.violations()));
   }
 
+  /** What the process has under way ends when nothing disturbs it. */
+  async #comesToAnEnd(process: Process): Promise<void> {
+    if (process.busy) await this.#alone(process, null);
+    for (let tries = 0; tries < 3 && process.held !== null; tries++) {
+      const { held } = process;
+      await this.#alone(process, () => this.#flush(process, held));
+    }
+    if (process.held !== null) this.violations.push(`STUCK: ${process.name}'s flush stays held`);
+  }
+
+  /** Runs an action (or what is under way) to its end: every request is applied, nobody sleeps. */
+  async #alone(process: Process, action: (() => Promise<void>) | null): Promise<void> {
+    if (action !== null) await this.#start(process, action);
+    for (let turn = 0; turn < 100 && process.busy; turn++) {
+      const mine = this.world.pending.find((each) => each.writer === process.name && each.answer);
+      if (mine !== undefined) {
+        await this.#untilQuiet(process, () => this.world.apply(mine, "arrives"));
+      } else await this.#wake(process);
+    }
+    if (process.busy) this.violations.push(`STUCK: ${process.name} never ends`);
+  }
+
   /** False when only a person can say where to go on, and the rules say so too. */
   async #seekAll(last: Process): Promise<boolean> {
     const { world } = this;
     for (const partition of world.partitions) {
-      try {
-        await this.#seek(last, partition);
-      } catch (error) {
-        this.violations.push(...judgeStop(world, last.name, error, 1));
-        return false;
-      }
+      await this.#alone(last, () => this.#seek(last, partition));
+      if (last.writer === null) return await this.#stopped(last);
       const range = last.buffered.get(partition);
       if (range === undefined) this.violations.push(`STUCK: p${partition} cannot be sought`);
       else range.end = world.logEnd(partition);
     }
     return true;
+  }
+
+  /** It has stopped, and was judged: opens it again for the next try. */
+  async #stopped(last: Process): Promise<false> {
+    await this.#alone(last, () => this.#open(last));
+    return false;
   }
 }
 
