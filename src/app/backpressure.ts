@@ -36,8 +36,22 @@ export class Backpressure {
       records += table.buffer.rows;
     }
     this.#parts.observe({ type: "buffer", bytes, records });
-    if (this.#sinceMs === null && bytes >= this.#bytesMax) this.#pause(feeds);
-    else if (this.#sinceMs !== null && bytes < this.#bytesMax * RESUME_SHARE) this.#resume(feeds);
+    const limit = this.#limit(tables);
+    if (this.#sinceMs === null && bytes >= limit) this.#pause(feeds);
+    else if (this.#sinceMs !== null && bytes < limit * RESUME_SHARE) this.#resume(feeds);
+  }
+
+  /**
+   * While every commit goes through, one in the writing and one in the filling per table are enough:
+   * more would only take memory. The whole buffer is for the time when a catalog or store is away.
+   */
+  #limit(tables: ReadonlySet<TableRun>): number {
+    let bytes = 0;
+    for (const table of tables) {
+      if (table.state.kind === "retrying") return this.#bytesMax;
+      bytes += 2 * table.policy.bytesMax;
+    }
+    return Math.min(bytes, this.#bytesMax);
   }
 
   #pause(feeds: Feeds): void {

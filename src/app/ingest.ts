@@ -102,7 +102,9 @@ export class Ingest {
   /** Collects batches until the schema can be inferred, then ingests them. */
   #sample(table: TableRun, batch: RecordBatch): void {
     table.sample ??= { batches: [], records: 0, sinceMs: this.#parts.clock.monotonicMs() };
-    table.sample.batches.push(batch);
+    // The bytes are the consumer's, and it will use them for the next batch.
+    const payload = batch.payload === null ? null : new Uint8Array(batch.payload);
+    table.sample.batches.push({ ...batch, payload });
     table.sample.records += batch.payload === null ? 0 : batch.recordCount;
     if (table.sample.records >= this.#options.inferRows) this.finishSample(table);
   }

@@ -80,6 +80,13 @@ export class PipelineRun {
     };
   }
 
+  /** Bytes in the hot buffers of its tables. */
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const table of this.pipeline?.tables ?? []) bytes += table.buffer.bytes;
+    return bytes;
+  }
+
   /** What the pipeline does now. */
   get state(): RunState {
     if (this.#ended) return "stopped";

@@ -20,6 +20,7 @@ import { startServer } from "#server/server.ts";
 import { startStatusLine } from "#server/statusLine.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
+import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { statusSource } from "./status.ts";
 
@@ -113,8 +114,11 @@ async function runWith(
   const unlisten = onSignals(logger, () => {
     for (const pipeline of pipelines) void pipeline.stop(limits.shutdownTimeoutMs);
   });
+  const ended = new AbortController();
+  void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   logger.log("info", "Started", { version: run.version, pipelines: pipelines.length });
   const codes = await Promise.all(pipelines.map((each) => each.run(limits, run.untilEnd)));
+  ended.abort();
   unlisten();
   line.stop();
   await server.stop();
@@ -130,6 +134,16 @@ function worstOf(codes: readonly ExitCode[]): ExitCode {
   let worst: ExitCode = EXIT.ok;
   for (const code of codes) if (code > worst) worst = code;
   return worst;
+}
+
+function flowOf(pipelines: readonly PipelineRun[]): Flow {
+  const sum = (of: (pipeline: PipelineRun) => number): number =>
+    pipelines.reduce((total, each) => total + of(each), 0);
+  return {
+    consumed: () => sum((each) => each.recordsConsumed),
+    buffered: () => sum((each) => each.bufferedBytes),
+    resident: () => process.memoryUsage.rss(),
+  };
 }
 
 /** The first signal stops in order; the second one exits at once, and nothing is lost by it. */

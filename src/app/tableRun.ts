@@ -101,9 +101,9 @@ export class TableRun {
     const { rowsMax, bytesMax } = this.policy;
     if (this.#held !== null) return nowMs >= this.dueFromMs;
     if (!this.buffer.moved) return false;
-    if (rowsMax > 0 && this.buffer.openRows >= rowsMax) return true;
-    if (this.buffer.openBytes >= bytesMax) return true;
-    const wait = this.buffer.openRows > 0 ? 0 : this.policy.emptyIntervalMs;
+    if (rowsMax > 0 && this.buffer.waitingRows >= rowsMax) return true;
+    if (this.buffer.waitingBytes >= bytesMax) return true;
+    const wait = this.buffer.waitingRows > 0 ? 0 : this.policy.emptyIntervalMs;
     return nowMs >= this.dueFromMs + wait;
   }
 

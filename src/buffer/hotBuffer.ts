@@ -36,48 +36,51 @@ export interface SealedRows {
   readonly oldestMs: number;
 }
 
+/** A segment of this size is followed by a new one: what crosses to the encoder stays small. */
+const SEGMENT_BYTES = 8 * 1024 * 1024;
+
 /** What a table keeps in memory. */
 export class HotBuffer<R extends GrowingRows> {
   readonly #open = new Map<FeedKey, OpenSegment<R>>();
-  /** Sealed, not yet in a table; also those in a flush under way. */
-  #sealed: SealedRows[] = [];
-
-  /** Sizes of each feed's last sealed batch. */
+  /** Full segments that wait for the next seal. */
+  #full: SealedRows[] = [];
+  /** Taken by a seal, not yet in a table. */
+  #taken: SealedRows[] = [];
+  /** Sizes of each feed's last segment. */
   readonly #sizes = new Map<FeedKey, readonly ColumnSize[]>();
 
-  /** Bytes of all rows, open and sealed. */
+  /** Bytes of all rows. */
   get bytes(): number {
-    let bytes = this.#sealed.reduce((sum, each) => sum + (each.batch?.byteCount ?? 0), 0);
+    return this.waitingBytes + bytesOf(this.#taken);
+  }
+
+  /** Bytes that the next seal will take. */
+  get waitingBytes(): number {
+    let bytes = bytesOf(this.#full);
     for (const segment of this.#open.values()) bytes += segment.rows.byteCount;
     return bytes;
   }
 
-  /** Bytes of the open segments: what the next seal will take. */
-  get openBytes(): number {
-    let bytes = 0;
-    for (const segment of this.#open.values()) bytes += segment.rows.byteCount;
-    return bytes;
-  }
-
-  /** Rows of the open segments. */
-  get openRows(): number {
-    let rows = 0;
+  /** Rows that the next seal will take. */
+  get waitingRows(): number {
+    let rows = rowsOf(this.#full);
     for (const segment of this.#open.values()) rows += segment.rows.rowCount;
     return rows;
   }
 
-  /** All rows, open and sealed. */
+  /** All rows. */
   get rows(): number {
-    return this.openRows + this.#sealed.reduce((sum, each) => sum + (each.batch?.rowCount ?? 0), 0);
+    return this.waitingRows + rowsOf(this.#taken);
   }
 
-  /** True when an open segment has moved its position. */
+  /** True when there is something to seal: rows, or a position that moved. */
   get moved(): boolean {
+    if (this.#full.length > 0) return true;
     for (const segment of this.#open.values()) if (segment.end > segment.start) return true;
     return false;
   }
 
-  /** The open segment of a feed, begun at `position`, in the last one's size, when there is none. */
+  /** The open segment of a feed at `position`: a new one, in the last one's size, when there is none. */
   segment(
     feed: Feed,
     position: bigint,
@@ -87,7 +90,8 @@ export class HotBuffer<R extends GrowingRows> {
     const found = this.#open.get(key);
     if (found !== undefined) {
       assert(found.end === position, "a segment continues where it ended");
-      return found;
+      if (found.rows.byteCount < SEGMENT_BYTES || found.end === found.start) return found;
+      this.#full.push(this.#close(key, found));
     }
     const rows = begin(this.#sizes.get(key) ?? []);
     const none = Number.POSITIVE_INFINITY;
@@ -96,32 +100,45 @@ export class HotBuffer<R extends GrowingRows> {
     return segment;
   }
 
-  /** Closes every open segment that moved and returns them, with those sealed before and not taken. */
+  /** Closes every segment that moved and hands all that waits over, each feed's in order. */
   seal(): SealedRows[] {
-    const sealed: SealedRows[] = [];
+    const sealed = this.#full;
+    this.#full = [];
     for (const [key, segment] of this.#open) {
-      if (segment.end === segment.start) continue;
-      this.#open.delete(key);
-      const batch = segment.rows.rowCount === 0 ? null : segment.rows.seal();
-      assert(segment.end > segment.start, "a sealed segment covers offsets");
-      this.#sizes.set(key, batch === null ? [] : sizesOf(batch));
-      const { feed, start, end, oldestMs } = segment;
-      sealed.push({ range: { feed, start, end }, batch, oldestMs });
+      if (segment.end > segment.start) sealed.push(this.#close(key, segment));
     }
-    this.#sealed.push(...sealed);
+    this.#taken.push(...sealed);
     return sealed;
   }
 
   /** Forgets segments that the table has, or that nobody will write. */
   release(segments: readonly SealedRows[]): void {
     const gone = new Set(segments);
-    this.#sealed = this.#sealed.filter((segment) => !gone.has(segment));
+    this.#taken = this.#taken.filter((segment) => !gone.has(segment));
   }
 
   /** Forgets all rows of a feed that is sought anew or taken away. */
   drop(key: FeedKey): void {
+    const isOther = ({ range }: SealedRows): boolean => feedKey(range.feed) !== key;
     this.#open.delete(key);
     this.#sizes.delete(key);
-    this.#sealed = this.#sealed.filter((segment) => feedKey(segment.range.feed) !== key);
+    this.#full = this.#full.filter(isOther);
+    this.#taken = this.#taken.filter(isOther);
   }
+
+  #close(key: FeedKey, { feed, start, end, oldestMs, rows }: OpenSegment<R>): SealedRows {
+    assert(end > start, "a sealed segment covers offsets");
+    this.#open.delete(key);
+    const batch = rows.rowCount === 0 ? null : rows.seal();
+    this.#sizes.set(key, batch === null ? [] : sizesOf(batch));
+    return { range: { feed, start, end }, batch, oldestMs };
+  }
+}
+
+function bytesOf(segments: readonly SealedRows[]): number {
+  return segments.reduce((sum, { batch }) => sum + (batch?.byteCount ?? 0), 0);
+}
+
+function rowsOf(segments: readonly SealedRows[]): number {
+  return segments.reduce((sum, { batch }) => sum + (batch?.rowCount ?? 0), 0);
 }

@@ -5,7 +5,7 @@
 import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { fail, kindOf } from "#base/errors.ts";
 import { lz4Decompress } from "./lz4.ts";
-import { damaged, tooLarge } from "./output.ts";
+import { damaged, Scratch, tooLarge } from "./output.ts";
 import { snappyDecompress } from "./snappy.ts";
 import { assertZstdComplete } from "./zstd.ts";
 
@@ -14,14 +14,20 @@ const NAMES = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
 /**
  * The records of a batch, decompressed; with codec 0 the input itself.
  * @param codec the three low bits of the batch's attributes
+ * @param scratch may hold the result; default: memory of its own
  * @throws `batch_corrupt` for an unknown codec, damaged input, or more output than `bytesMax`
  */
-export function decompress(codec: number, bytes: Uint8Array, bytesMax: number): Uint8Array {
+export function decompress(
+  codec: number,
+  bytes: Uint8Array,
+  bytesMax: number,
+  scratch: Scratch = new Scratch(),
+): Uint8Array {
   const name = NAMES[codec];
   if (name === "none") return bytes;
   if (name === undefined) throw fail("batch_corrupt", `Compression codec ${codec} is unknown`);
   try {
-    return decompressNamed(name, bytes, bytesMax);
+    return decompressNamed(name, bytes, bytesMax, scratch);
   } catch (error) {
     if (kindOf(error) === "batch_corrupt") throw error;
     const { code } = error as { code?: string };
@@ -34,6 +40,7 @@ function decompressNamed(
   name: "gzip" | "snappy" | "lz4" | "zstd",
   bytes: Uint8Array,
   bytesMax: number,
+  scratch: Scratch,
 ): Uint8Array {
   switch (name) {
     case "gzip":
@@ -42,8 +49,8 @@ function decompressNamed(
       assertZstdComplete(bytes);
       return zstdDecompressSync(bytes, { maxOutputLength: bytesMax });
     case "snappy":
-      return snappyDecompress(bytes, bytesMax);
+      return snappyDecompress(bytes, bytesMax, scratch);
     case "lz4":
-      return lz4Decompress(bytes, bytesMax);
+      return lz4Decompress(bytes, bytesMax, scratch);
   }
 }

@@ -23,7 +23,8 @@ export interface RecordBatch {
   /** Number of records in `payload`. Not `nextOffset - baseOffset`: compaction leaves holes. */
   readonly recordCount: number;
   /** Records as in Kafka's record batch v2, after the header; null when none are visible
-   *  (control batch, aborted transaction, empty batch): only the position moves. */
+   *  (control batch, aborted transaction, empty batch): only the position moves.
+   *  Its bytes are valid until `next` is called again. */
   readonly payload: Uint8Array | null;
   readonly baseTimestampMs: number;
   /** Timestamp of every record when the topic uses LogAppendTime, else null. */

@@ -8,6 +8,7 @@ import type { Observe } from "#base/events.ts";
 import { decompress } from "./compression.ts";
 import type { ConsumerEvent, RecordBatch } from "./consumer.ts";
 import type { Settings } from "./options.ts";
+import { Scratch } from "./output.ts";
 import type { Partition, Partitions } from "./partitions.ts";
 import type { QueuedBatch } from "./queue.ts";
 import { type BatchView, crcMatches, recordBytes } from "./recordBatch.ts";
@@ -27,6 +28,7 @@ export interface DeliveryParts {
 /** Turns queued batches into events. */
 export class Delivery {
   private readonly parts: DeliveryParts;
+  private readonly scratch = new Scratch();
 
   constructor(parts: DeliveryParts) {
     this.parts = parts;
@@ -40,7 +42,7 @@ export class Delivery {
     let payload: Uint8Array | null = null;
     try {
       const bytesMax = this.parts.settings.decompressedBatchBytesMax;
-      if (view.visible) payload = decompress(view.codec, recordBytes(view), bytesMax);
+      if (view.visible) payload = decompress(view.codec, recordBytes(view), bytesMax, this.scratch);
     } catch (error) {
       return this.damaged(item, error as AppError);
     }

@@ -2,7 +2,7 @@
  * LZ4 decompression: the frame format (independent or linked blocks) and its block format.
  * Content checksums are not looked at: the record batch's CRC covers the compressed bytes.
  */
-import { copyLiterals, copyMatch, damaged, type Output, tooLarge } from "./output.ts";
+import { copyLiterals, copyMatch, damaged, type Output, type Scratch, tooLarge } from "./output.ts";
 
 const MAGIC = 0x184d_2204;
 const FLAG = { blockChecksum: 0x10, contentSize: 0x08, contentChecksum: 0x04, dictionary: 0x01 };
@@ -23,7 +23,7 @@ interface Frame {
 }
 
 /** Decompresses a sequence of LZ4 frames. Throws `batch_corrupt`. */
-export function lz4Decompress(bytes: Uint8Array, bytesMax: number): Uint8Array {
+export function lz4Decompress(bytes: Uint8Array, bytesMax: number, scratch: Scratch): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const frames: Frame[] = [];
   let at = 0;
@@ -36,7 +36,7 @@ export function lz4Decompress(bytes: Uint8Array, bytesMax: number): Uint8Array {
     bytesMax,
     frames.reduce((sum, frame) => sum + outputMax(frame), 0),
   );
-  const output: Output = { bytes: Buffer.allocUnsafeSlow(capacity), length: 0 };
+  const output: Output = { bytes: scratch.take(capacity), length: 0 };
   for (const frame of frames) {
     const frameStart = output.length;
     for (const block of frame.blocks) decodeBlock(bytes, block, output, frameStart, bytesMax);

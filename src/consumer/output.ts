@@ -10,6 +10,26 @@ export interface Output {
   length: number;
 }
 
+/** Larger outputs are not kept for the next batch. */
+const SCRATCH_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
+ * Memory that one decompressed batch after the other is put into: a buffer of its own for each was
+ * the largest part of the garbage of reading.
+ */
+export class Scratch {
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  /** Exactly `length` bytes of any content, valid until the next call. */
+  take(length: number): Uint8Array {
+    if (length > SCRATCH_BYTES_MAX) return Buffer.allocUnsafeSlow(length);
+    if (this.#bytes.length < length) {
+      this.#bytes = Buffer.allocUnsafeSlow(Math.min(SCRATCH_BYTES_MAX, 2 * length));
+    }
+    return this.#bytes.subarray(0, length);
+  }
+}
+
 /** From this length on, one call of the runtime beats a loop over bytes. */
 const LONG = 32;
 

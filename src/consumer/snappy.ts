@@ -2,7 +2,7 @@
  * Snappy decompression: raw blocks, and xerial framing (what Java clients write): magic
  * `82 53 4e 41 50 50 59 00`, version i32, compatible i32, then chunks of length i32 | raw block.
  */
-import { copyLiterals, copyMatch, damaged, type Output, tooLarge } from "./output.ts";
+import { copyLiterals, copyMatch, damaged, type Output, type Scratch, tooLarge } from "./output.ts";
 
 const XERIAL_MAGIC = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00];
 const XERIAL_HEADER_BYTES = 16;
@@ -10,7 +10,11 @@ const XERIAL_HEADER_BYTES = 16;
 const RATIO_MAX = 22;
 
 /** Decompresses raw or xerial-framed snappy. Throws `batch_corrupt`. */
-export function snappyDecompress(bytes: Uint8Array, bytesMax: number): Uint8Array {
+export function snappyDecompress(
+  bytes: Uint8Array,
+  bytesMax: number,
+  scratch: Scratch,
+): Uint8Array {
   const blocks = XERIAL_MAGIC.every((byte, i) => bytes[i] === byte) ? xerialBlocks(bytes) : [bytes];
   let total = 0;
   const bodies = blocks.map((block) => {
@@ -22,7 +26,7 @@ export function snappyDecompress(bytes: Uint8Array, bytesMax: number): Uint8Arra
   if (total > bytesMax) {
     throw tooLarge(bytesMax);
   }
-  const output: Output = { bytes: Buffer.allocUnsafeSlow(total), length: 0 };
+  const output: Output = { bytes: scratch.take(total), length: 0 };
   for (const { body, length } of bodies) {
     const end = output.length + length;
     snappyBlock(body, output, output.length, end);
