@@ -83,8 +83,11 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);
     const events = Number(process.argv[3] ?? 2_000_000);
     const healthy = await proveShutdown({ bootstrap, topic: "load", events });
-    const proof = { bootstrap, topic: "hanging", events: Math.min(events, 200_000) };
-    return { healthy, hanging: await proveHangingShutdown(proof, s3, objects) };
+    const hanging = async (stalled: "commit" | "everything"): Promise<unknown> => {
+      const proof = { bootstrap, topic: `hanging-${stalled}`, events: 200_000, stalled };
+      return proveHangingShutdown(proof, s3, objects);
+    };
+    return { healthy, commit: await hanging("commit"), everything: await hanging("everything") };
   },
   backpressure: async () => {
     const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);

@@ -45,9 +45,14 @@ export async function proveShutdown(proof: ShutdownProof): Promise<ShutdownRepor
   return finish(course, await terminate(course, product));
 }
 
-/** SIGTERM while the store, and with it the file catalog, answers nothing. */
+/** What hangs: only the commit's request, or every request. */
+export interface HangingProof extends ShutdownProof {
+  readonly stalled: "commit" | "everything";
+}
+
+/** SIGTERM while the store, and with it the file catalog, does not answer. */
 export async function proveHangingShutdown(
-  proof: ShutdownProof,
+  proof: HangingProof,
   s3: S3Service,
   objects: string,
 ): Promise<ShutdownReport> {
@@ -58,7 +63,8 @@ export async function proveHangingShutdown(
   const product = await start(course);
   try {
     await product.ready();
-    proxy.set({ kind: "stall" });
+    const commit = { match: /^PUT [^ ]*\.metadata\.json/ };
+    proxy.set({ kind: "stall", ...(proof.stalled === "commit" ? commit : {}) });
     const flow = produceEvents({ bootstrap, topic, count: 10_000, rate: 10_000, seed: 2 });
     await until("a held request", () => proxy.counters.stalled > 0, 30_000);
     const ended = await terminate(course, product);

@@ -1,0 +1,55 @@
+/**
+ * Repeated and competing commits: one offset range makes one snapshot, and the metadata stays small.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { produceEvents } from "../../scripts/events/events.ts";
+import { proveManyCommits, proveOneCommit } from "../../scripts/prove/commits.ts";
+import { judge, newCourse, start } from "../../scripts/prove/course.ts";
+import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
+import { until } from "../../scripts/services/process.ts";
+
+let broker: KafkaBroker;
+
+beforeAll(async () => {
+  broker = await startKafka();
+}, 600_000);
+
+afterAll(async () => {
+  await broker?.stop();
+});
+
+test("five concurrent commits of one offset range make one snapshot; repeated, it answers the same id", async () => {
+  const report = await proveOneCommit(5);
+  const kinds = [...report.outcomes].sort();
+  expect(kinds).toEqual(["committed", "dropped", "dropped", "dropped", "dropped"]);
+  expect(report.snapshotsAdded).toBe(1);
+  expect(report.snapshotIds).toHaveLength(2);
+  expect(new Set(report.snapshotIds).size).toBe(1);
+  expect(report.idempotentRetries).toBe(1);
+}, 60_000);
+
+test("a commit whose end could not be logged is found in the table and counted", async () => {
+  const { bootstrap } = broker;
+  const topic = "found";
+  const course = await newCourse({ bootstrap, topic, partitions: 1 });
+  await produceEvents({ bootstrap, topic, count: 500 });
+  const product = await start(course, { KAFKA_ICEBERG_FAILPOINT: "log_snapshot_created=error@2" });
+  try {
+    const counted = async (): Promise<boolean> =>
+      /^iceberg_idempotent_retries_total{[^}]*} 1$/m.test(await product.metrics().catch(() => ""));
+    await until("a commit found in the table", counted, 30_000);
+    expect(await product.terminate()).toBe(0);
+  } finally {
+    await product.kill();
+  }
+  const verdict = await judge(course);
+  expect(verdict.violations).toEqual([]);
+  expect(verdict.readers.duckdb?.rows).toBe(500);
+}, 120_000);
+
+test("a thousand commits later metadata is below 1 MB and a commit takes what it took at first", async () => {
+  const report = await proveManyCommits(1000);
+  expect(report.metadataBytesMax).toBeLessThan(1_000_000);
+  expect(report.snapshots).toBeLessThanOrEqual(501);
+  expect(report.late.p50).toBeLessThan(report.early.p50 * 3);
+}, 180_000);
