@@ -12,7 +12,7 @@ import {
   produceTransactions,
 } from "../events/events.ts";
 import type { JudgeJob, Verdict } from "../judge/judge.ts";
-import { judge, newCourse, readHead, runToEnd, type Say, total } from "./course.ts";
+import { judge, newCourse, runToEnd, type Say } from "./course.ts";
 import { type FileReport, reportFiles } from "./files.ts";
 import { type KillReport, killRepeatedly } from "./killRun.ts";
 
@@ -36,6 +36,7 @@ export interface KillsReport extends KillReport {
   readonly files: FileReport;
 }
 
+const SMALL_BYTES = 4096;
 const CODECS: readonly Codec[] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /** Runs the proof; the topic ends with control records, and with an open transaction. */
@@ -70,12 +71,15 @@ export async function proveKills(proof: KillsProof): Promise<KillsReport> {
 export async function proveCompactedKills(proof: Omit<KillsProof, "rate">): Promise<KillsReport> {
   const { bootstrap, topic, partitions, say } = proof;
   await createCompactedTopic(bootstrap, topic, partitions);
-  await produceEvents({ bootstrap, topic, count: proof.events });
+  await produceEvents({ bootstrap, topic, count: proof.events, batchBytes: SMALL_BYTES });
   await freezeWithHoles(bootstrap, topic);
-  const config = { "iceberg.commit": { interval_ms: 100, max_rows: 500 } };
+  // Read in small steps, so that there is something left to read after each kill.
+  const config = {
+    kafka: { fetch_max_bytes: SMALL_BYTES },
+    "iceberg.commit": { interval_ms: 100, max_rows: 500 },
+  };
   const course = await newCourse({ bootstrap, topic, partitions: 0, config });
   const random = seededRandom(proof.seed);
-  const left = async (): Promise<boolean> => total(await readHead(course)) < proof.events * 0.9;
   const report = await killRepeatedly({
     course,
     kills: proof.kills,
@@ -83,7 +87,6 @@ export async function proveCompactedKills(proof: Omit<KillsProof, "rate">): Prom
     random: () => random.unit(),
     say,
   });
-  say(`to the end, events are left: ${await left()}`);
   await runToEnd(course);
   const verdict = await judge(
     course,
