@@ -243,10 +243,11 @@ export class Pipeline {
     );
   }
 
-  /** Waits for `work`, but not longer than `ms`; the work itself goes on. */
+  /** Waits for `work`, but not longer than `ms` nor past a shutdown; the work itself goes on. */
   async #within(ms: number, work: Promise<void>): Promise<void> {
     const done = new AbortController();
-    await Promise.race([work, this.#parts.clock.sleep(ms, done.signal)]);
+    const signal = AbortSignal.any([done.signal, this.#stop.signal]);
+    await Promise.race([work, this.#parts.clock.sleep(ms, signal)]);
     done.abort();
   }
 
