@@ -27,6 +27,8 @@ export interface ShutdownReport {
   /** The table's offsets just before the signal, and after the end. */
   readonly committedBefore: Readonly<Record<string, number>>;
   readonly committedAfter: Readonly<Record<string, number>>;
+  /** After what the store had held back was let through to it, before the restart. */
+  readonly committedLate: Readonly<Record<string, number>>;
   /** After a restart to the end. */
   readonly verdict: Verdict;
 }
@@ -62,7 +64,8 @@ export async function proveHangingShutdown(
   await produceEvents({ bootstrap, topic, count: proof.events, codec: "lz4" });
   const product = await start(course);
   try {
-    await product.ready();
+    // Before the first rows the table gets its columns, in a commit of its own.
+    await until("a first commit", () => product.log().includes("Flush committed"), 30_000);
     const commit = { match: /^PUT [^ ]*\.metadata\.json/ };
     proxy.set({ kind: "stall", ...(proof.stalled === "commit" ? commit : {}) });
     const flow = produceEvents({ bootstrap, topic, count: 10_000, rate: 10_000, seed: 2 });
@@ -78,7 +81,7 @@ export async function proveHangingShutdown(
   }
 }
 
-type Ended = Omit<ShutdownReport, "verdict">;
+type Ended = Omit<ShutdownReport, "verdict" | "committedLate">;
 
 async function terminate(course: Course, product: Product): Promise<Ended> {
   const committedBefore = (await readHead(course)).offsets;
@@ -91,8 +94,9 @@ async function terminate(course: Course, product: Product): Promise<Ended> {
 }
 
 async function finish(course: Course, ended: Ended): Promise<ShutdownReport> {
+  const committedLate = (await readHead(course)).offsets;
   await runToEnd({ ...course, config: { ...course.config, "iceberg.commit": {} } });
-  return { ...ended, verdict: await judge(course) };
+  return { ...ended, committedLate, verdict: await judge(course) };
 }
 
 /** Positions of a pipeline by `/status`; empty before it answers. */
