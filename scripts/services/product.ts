@@ -22,10 +22,18 @@ export type TomlValue =
 /** Sections of a configuration file. */
 export type Config = Readonly<Record<string, Readonly<Record<string, TomlValue>>>>;
 
+/** One element of `[[pipelines]]`: its name, and sections of its own. */
+export interface PipelineSections {
+  readonly name: string;
+  readonly [section: string]: TomlValue;
+}
+
 /** Options of {@link startProduct}. */
 export interface ProductOptions {
   /** Merged over free server ports; paths may be relative to `folder`. */
   readonly config: Config;
+  /** `[[pipelines]]`, default none. */
+  readonly pipelines?: readonly PipelineSections[];
   /** Command and flags before `--config`, default `["run"]`. */
   readonly command?: readonly string[];
   /** Working folder (state, logs, warehouse), default a new temporary one. */
@@ -95,7 +103,9 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     ...given,
   };
   const configFile = join(folder, "config.toml");
-  await Bun.write(configFile, toml({ ...sections, server }));
+  const elements = (options.pipelines ?? []).map((each) => `[${tomlSection("pipelines", each)}`);
+  const text = [toml({ ...sections, server }), ...elements].join("\n");
+  await Bun.write(configFile, text.replaceAll("[[pipelines]\n", "[[pipelines]]\n"));
   const child = Bun.spawn(
     [...executable(options), ...(options.command ?? ["run"]), "--config", configFile],
     {
