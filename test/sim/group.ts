@@ -70,8 +70,12 @@ export class SimConsumer implements Consumer {
   readonly #positions = new Map<FeedKey, bigint>();
   readonly #epochs = new Map<FeedKey, number>();
   readonly #paused = new Set<FeedKey>();
+  /** Fetched and not arrived yet; they arrive in order, also after the partition was started anew. */
+  readonly #onTheWay = new Map<FeedKey, RecordBatch[]>();
   #wake: (() => void) | null = null;
   #fetching = true;
+  closed = false;
+  #told = false;
 
   constructor(name: string, group: SimGroup) {
     this.name = name;
@@ -97,7 +101,14 @@ export class SimConsumer implements Consumer {
     this.released([...this.owned].map((partition) => this.feed(partition)));
   }
 
-  /** The zombie learns that it was expelled. */
+  /** The zombie learns that it was expelled, and joins again. */
+  rejoin(): void {
+    if (this.closed) return;
+    this.learn();
+    this.group.members.push(this);
+    this.group.rebalance();
+  }
+
   learn(): void {
     const feeds = [...this.owned].map((partition) => this.feed(partition));
     this.forget();
@@ -106,7 +117,8 @@ export class SimConsumer implements Consumer {
 
   /** It learns that its topic is gone, if so. */
   learnOfTopic(): void {
-    if (this.topic === this.group.world.topic || this.#positions.size === 0) return;
+    if (this.topic === this.group.world.topic || this.#told || this.closed) return;
+    this.#told = true;
     this.forget();
     const error = fail("topic_unreadable", "topic t was deleted and made again");
     this.push({ type: "topic_failed", topic: "t", error });
@@ -118,13 +130,23 @@ export class SimConsumer implements Consumer {
     const feed = this.feed(partition);
     const key = feedKey(feed);
     const position = this.#positions.get(key);
+    if (world.random.unit() < 0.3) this.arrive(key);
     if (position === undefined || this.#paused.has(key) || !this.#fetching) return;
     const end = position + BigInt(1 + world.below(8));
     const logEnd = world.logEnd(partition, this.topic);
     const nextOffset = end > logEnd ? logEnd : end;
     if (nextOffset <= position) return;
     this.#positions.set(key, nextOffset);
-    this.push({ type: "batch", batch: this.#batch(feed, key, position, nextOffset) });
+    const batches = this.#onTheWay.get(key) ?? [];
+    batches.push(this.#batch(feed, key, position, nextOffset));
+    this.#onTheWay.set(key, batches);
+    if (world.random.unit() < 0.7) this.arrive(key);
+  }
+
+  /** What was fetched of a partition arrives. */
+  arrive(key: FeedKey): void {
+    for (const batch of this.#onTheWay.get(key)?.splice(0) ?? [])
+      this.push({ type: "batch", batch });
   }
 
   #batch(feed: Feed, key: FeedKey, position: bigint, nextOffset: bigint): RecordBatch {
@@ -235,6 +257,7 @@ export class SimConsumer implements Consumer {
   }
 
   close(): Promise<void> {
+    this.closed = true;
     const member = this.group.members.includes(this);
     this.group.members = this.group.members.filter((each) => each !== this);
     this.group.awaiting.delete(this);

@@ -84,30 +84,39 @@ class WriterSim {
 
   async #step(): Promise<void> {
     const { world } = this;
-    const waiting = world.pending.filter((request) => request.answer !== null);
-    const late = world.pending.filter((request) => request.answer === null);
     const dice = world.random.unit();
-    if (waiting.length > 0 && dice < 0.45) return await this.#answer(world.pick(waiting));
-    if (late.length > 0 && dice < 0.52) {
-      world.apply(world.pick(late), "lost");
-      return;
+    if (dice < 0.56 && (await this.#goOn(dice))) return;
+    // Between two tries everything may change.
+    const tries = this.processes.some((process) => process.wake !== null);
+    if (dice > (tries ? 0.8 : 0.88) && dice < 0.97 && this.troubles.people) {
+      return await somebodyActs(world);
     }
-    const asleep = this.processes.filter((process) => process.wake !== null);
-    if (asleep.length > 0 && dice < 0.62) return await this.#wake(world.pick(asleep));
     if (dice > 0.97) return this.#crash(world.pick(this.processes));
-    if (this.troubles.people && dice > 0.88) return await somebodyActs(world);
+    if (dice > 0.8) return await this.#trouble(dice);
+    const idle = this.processes.filter((process) => !process.busy);
+    if (idle.length > 0) await this.#act(world.pick(idle));
+  }
+
+  async #trouble(dice: number): Promise<void> {
+    const { world } = this;
     if (dice > 0.86) {
       const kind = world.random.unit() < 0.5 ? "before" : "after";
       world.fault = { kind, calls: world.below(12) };
-      return;
-    }
-    if (dice > 0.84) {
-      world.loadFails = true;
-      return;
-    }
-    if (dice > 0.82) return await this.rewriter.act();
-    const idle = this.processes.filter((process) => !process.busy);
-    if (idle.length > 0) await this.#act(world.pick(idle));
+    } else if (dice > 0.84) world.loadFails = true;
+    else await this.rewriter.act();
+  }
+
+  /** Something that was begun goes on: a request is answered, arrives late, a sleeper wakes. */
+  async #goOn(dice: number): Promise<boolean> {
+    const { world } = this;
+    const waiting = world.pending.filter((request) => request.answer !== null);
+    const late = world.pending.filter((request) => request.answer === null);
+    const asleep = this.processes.filter((process) => process.wake !== null);
+    if (waiting.length > 0 && dice < 0.42) await this.#answer(world.pick(waiting));
+    else if (late.length > 0 && dice < 0.48) world.apply(world.pick(late), "lost");
+    else if (asleep.length > 0) await this.#wake(world.pick(asleep));
+    else return false;
+    return true;
   }
 
   async #answer(request: Request): Promise<void> {

@@ -1,0 +1,234 @@
+/**
+ * Deliberate mistakes in the writer's rules, one text each. The simulation must find every one; the
+ * shipped code has no switch for them.
+ *
+ * Left out, because other lines make up for them (the exhaustive model says so too): looking for the
+ * commit id on the chain only (the sequence numbers decide alike), and keeping the rows of a revoked
+ * feed (the next start drops them, rule 3 fences them).
+ */
+
+/** One mistake. */
+export interface Mutation {
+  /** What the mistaken program does. */
+  readonly name: string;
+  /** Rule of SPEC section 2. */
+  readonly rule: string;
+  readonly sim: "writer" | "pipeline";
+  /** Texts that `src/` holds exactly once; two where one line would make up for the other. */
+  readonly edits: readonly { readonly find: string; readonly replace: string }[];
+}
+
+/** The mistakes that the simulation must find. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "the fence ignores the offset",
+    rule: "2.3",
+    sim: "writer",
+    edits: [
+      {
+        find: "offsetOf(document, advance.feed) === advance.expect",
+        replace: "offsetOf(document, advance.feed) !== undefined",
+      },
+    ],
+  },
+  {
+    name: "the fence is checked after a conflict only",
+    rule: "2.3",
+    sim: "writer",
+    edits: [
+      {
+        find: "const { admitted, fenced } = admit(progress.document, job.advances);",
+        replace:
+          "const { admitted, fenced } = job.attemptCount === 0 " +
+          "? { admitted: job.advances, fenced: [] as Advance[] } " +
+          ": admit(progress.document, job.advances);",
+      },
+    ],
+  },
+  {
+    name: "an unknown outcome is taken for a conflict, the same files are rebased",
+    rule: "2.4",
+    sim: "writer",
+    edits: [{ find: "job.unanswered = sent;", replace: "" }],
+  },
+  {
+    name: "progress is read from the head's summary only",
+    rule: "2.2",
+    sim: "writer",
+    edits: [{ find: "of chain.entries()", replace: "of chain.slice(0, 1).entries()" }],
+  },
+  {
+    name: "the property is trusted without looking at the oldest ancestor's parent",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "written === null || oldest.parentSnapshotId !== written",
+        replace: "written === null",
+      },
+    ],
+  },
+  {
+    name: "files are removed before the sequence number has passed their request",
+    rule: "2.4",
+    sim: "writer",
+    edits: [
+      {
+        find: 'if (metadata.lastSequenceNumber <= sent.last) return { kind: "later" };',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a restart waits for the first of its requests, not for the last",
+    rule: "2.4",
+    sim: "writer",
+    edits: [
+      {
+        find: "return first === null || last === null ? null : { first, last };",
+        replace: "return first === null || last === null ? null : { first, last: first };",
+      },
+    ],
+  },
+  {
+    name: "files of an attempt without an answer are removed at once",
+    rule: "2.4",
+    sim: "writer",
+    edits: [
+      {
+        find: "await this.#abandon(flush, result.sent !== null);",
+        replace: "await this.#abandon(flush, false);",
+      },
+    ],
+  },
+  {
+    name: "an attempt is sent before it is in the log",
+    rule: "2.4",
+    sim: "writer",
+    edits: [{ find: "await logAttempt(parts, head, attempt, staged.writtenFiles);", replace: "" }],
+  },
+  {
+    name: "the files of fenced feeds are committed with the others",
+    rule: "2.3",
+    sim: "writer",
+    edits: [
+      {
+        find: "job.units = job.units.filter((unit) => !unit.feeds.some((feed) => out.has(feed)));",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a feed that shares a file with a fenced one goes on without its rows",
+    rule: "2.3",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (!unit.feeds.some((feed) => out.has(feed))) continue;",
+        replace: "if (unit.feeds.length > 0) continue;",
+      },
+    ],
+  },
+  {
+    name: "the offsets of other feeds are not copied",
+    rule: "2.1",
+    sim: "writer",
+    edits: [
+      {
+        find: "const sources = new Map(document.sources);",
+        replace: "const sources = new Map<string, SourceProgress>();",
+      },
+    ],
+  },
+  {
+    name: "an attempt is sent again although the sequence number has moved",
+    rule: "2.4",
+    sim: "writer",
+    edits: [
+      {
+        find: "return metadata.lastSequenceNumber === attempt.baseSequenceNumber",
+        replace: "return metadata.lastSequenceNumber >= attempt.baseSequenceNumber",
+      },
+    ],
+  },
+  {
+    name: "a first position replaces the offset that somebody else has committed",
+    rule: "2.5",
+    sim: "writer",
+    edits: [
+      {
+        find: "const sameOffset = offsetOf",
+        replace: "const sameOffset = advance.expect === null || offsetOf",
+      },
+    ],
+  },
+  {
+    name: "the topic's id is not compared: rows of a re-created topic follow those of the old one",
+    rule: "2.5",
+    sim: "writer",
+    edits: [
+      {
+        find: "const sameTopic = source === undefined || source.topicId === advance.feed.topicId;",
+        replace: "const sameTopic = true;",
+      },
+    ],
+  },
+  {
+    name: "a re-created topic is sought without a question",
+    rule: "2.5",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (source === undefined || source.topicId === feed.topicId) return;",
+        replace: "if (source !== null) return;",
+      },
+    ],
+  },
+  {
+    name: "a commit that landed when sent again is thought to have thinned snapshots",
+    rule: "2.4",
+    sim: "writer",
+    edits: [
+      {
+        find: "trail.thinnedLists.filter((list) => !visible.has(list))",
+        replace: "trail.thinnedLists",
+      },
+    ],
+  },
+  {
+    name: "batches of an older epoch are taken",
+    rule: "2.7",
+    sim: "pipeline",
+    edits: [{ find: "run.epoch === 0 || run.epoch !== batch.epoch", replace: "run.epoch === 0" }],
+  },
+  {
+    name: "rows of a feed that is sought anew are kept",
+    rule: "2.7",
+    sim: "pipeline",
+    edits: [{ find: "for (const key of keys) this.buffer.drop(key);", replace: "" }],
+  },
+  {
+    name: "an older start of a feed takes effect",
+    rule: "2.7",
+    sim: "pipeline",
+    edits: [
+      {
+        find: ".get(run.key) === run && run.starts === ticket",
+        replace: ".get(run.key) === run && run.starts >= ticket",
+      },
+      { find: "table.drop([...still]);", replace: "" },
+    ],
+  },
+  {
+    name: "records below the wanted offset are taken",
+    rule: "2.6",
+    sim: "pipeline",
+    edits: [{ find: "wantedOffset: run.position", replace: "wantedOffset: batch.baseOffset" }],
+  },
+  {
+    name: "fenced feeds go on reading where they were",
+    rule: "2.3",
+    sim: "pipeline",
+    edits: [{ find: "this.#starts.seekAnew(result.fenced);", replace: "" }],
+  },
+];
