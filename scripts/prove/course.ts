@@ -7,7 +7,12 @@ import { join } from "node:path";
 import { createTopic } from "../events/topics.ts";
 import { type JudgeJob, judgeTable, readTopic, type Verdict } from "../judge/judge.ts";
 import { temporaryFolder, until } from "../services/process.ts";
-import { type Config, type Product, startProduct } from "../services/product.ts";
+import {
+  type Config,
+  type PipelineSections,
+  type Product,
+  startProduct,
+} from "../services/product.ts";
 import type { S3Service } from "../services/versitygw.ts";
 
 /** Speaks to whoever started the proof. */
@@ -30,6 +35,8 @@ export interface Course {
   /** State, configuration file, and the local warehouse. */
   readonly folder: string;
   readonly config: Config;
+  /** `[[pipelines]]`, default none. */
+  readonly pipelines?: readonly PipelineSections[];
   /** Local folder of the table; of an S3 server that keeps objects as files, theirs. */
   readonly tableFolder: string;
   /** What the metadata files are called by readers, without the name. */
@@ -119,13 +126,15 @@ export function start(
   course: Course,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Product> {
-  return startProduct({ config: course.config, folder: course.folder, env });
+  const { config, folder, pipelines = [] } = course;
+  return startProduct({ config, folder, pipelines, env });
 }
 
 /** Runs `run --until-end`; throws unless it ends with 0. */
 export async function runToEnd(course: Course): Promise<Product> {
-  const { config, folder } = course;
-  const product = await startProduct({ config, folder, command: ["run", "--until-end"] });
+  const { config, folder, pipelines = [] } = course;
+  const command = ["run", "--until-end"];
+  const product = await startProduct({ config, folder, pipelines, command });
   const code = await product.exited;
   if (code !== 0) {
     throw new Error(`run --until-end ended with ${code}:\n${product.log().slice(-3000)}`);

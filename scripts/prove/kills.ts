@@ -2,6 +2,7 @@
  * Proof: interleaved transactions flow into a topic, the process is killed with SIGKILL in every phase
  * and started again at once; `--until-end` ends; foreign readers judge every retained snapshot.
  */
+import { join } from "node:path";
 import { seededRandom } from "#base/random.ts";
 import {
   abortOpenTransactions,
@@ -94,6 +95,39 @@ export async function proveCompactedKills(proof: Omit<KillsProof, "rate">): Prom
   );
   return { ...report, verdict, files: await reportFiles(course.tableFolder) };
 }
+
+/** Two tables, fed by one topic in one process: kills fall between their commits. */
+export async function proveTwoTables(
+  proof: KillsProof,
+): Promise<KillReport & { readonly verdicts: readonly Verdict[] }> {
+  const { bootstrap, topic, partitions, say } = proof;
+  const course = { ...(await newCourse({ bootstrap, topic, partitions })), pipelines: TWO_TABLES };
+  const tables = ["one", "two"].map((name) => join(course.tableFolder, "..", name));
+  const random = seededRandom(proof.seed);
+  let flowing = true;
+  const flow = produce(proof).finally(() => {
+    flowing = false;
+  });
+  const report = await killRepeatedly({
+    course: { ...course, tableFolder: tables[0] ?? "" },
+    kills: proof.kills,
+    flowing: () => flowing,
+    random: () => random.unit(),
+    say,
+  });
+  const openIds = await flow;
+  await runToEnd(course);
+  const verdicts: Verdict[] = [];
+  for (const folder of tables) verdicts.push(await judge(course, { table: { folder } }));
+  await abortOpenTransactions(bootstrap, openIds);
+  return { ...report, verdicts };
+}
+
+const TWO_TABLES = ["one", "two"].map((name) => ({
+  name,
+  kafka: { consumer_group: `kills-${name}` },
+  iceberg: { table_name: name },
+}));
 
 /** A fifth of the events with each codec, one after the other. */
 async function produce(proof: KillsProof): Promise<readonly string[]> {

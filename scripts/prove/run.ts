@@ -12,7 +12,7 @@ import { proveManyCommits, proveOneCommit } from "./commits.ts";
 import { proveFailpoints } from "./failpoints.ts";
 import { proveFaults } from "./faults.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
-import { proveCompactedKills, proveKills } from "./kills.ts";
+import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 
@@ -34,6 +34,14 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
       seed: 1,
       say,
     });
+    return { ...report, recoveriesMs: spread(report.recoveriesMs) };
+  },
+  tables: async () => {
+    const { bootstrap } = await startKafka();
+    const events = Number(process.argv[3] ?? 200_000);
+    const kills = Number(process.argv[4] ?? 30);
+    const size = { topic: "both", partitions: 3, events, rate: 2500, kills, seed: 3, say };
+    const report = await proveTwoTables({ bootstrap, ...size });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
   },
   compacted: async () => {
