@@ -3,6 +3,7 @@
  * that is needed. Pure of waiting: everything here happens in one turn of the event loop.
  */
 import { assert } from "#base/assert.ts";
+import { describe } from "#base/errors.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
@@ -88,7 +89,7 @@ export class Ingest {
     }
     this.finishSample(run.table);
     this.#parts.observe({ type: "rejected", reason: "batch_corrupt", records: 1 });
-    this.#parts.logger.log("warn", `Record batch skipped: ${event.error.message}`, {
+    this.#parts.logger.log("warn", `Record batch skipped: ${describe(event.error)}`, {
       table: run.table.name,
       ...event.error.context,
     });

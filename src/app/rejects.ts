@@ -5,7 +5,7 @@
 import { fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
-import type { DecodeResult } from "#decode/decoder.ts";
+import type { DecodeResult, Rejected } from "#decode/decoder.ts";
 import type { TableRun } from "./tableRun.ts";
 
 /** What to do about rejected records. */
@@ -13,8 +13,8 @@ export interface RejectOptions {
   readonly action: "skip" | "fail";
 }
 
-/** Rejects named one by one in the log, per batch; the rest is counted. */
-const NAMED_MAX = 5;
+/** Runs of offsets that one log line names; more than these are counted. */
+const RUNS_MAX = 100;
 
 /** False when the table was stopped by them. */
 export function handleRejects(
@@ -39,15 +39,46 @@ export function handleRejects(
     );
     return false;
   }
-  for (const each of result.rejected.slice(0, NAMED_MAX)) {
-    parts.logger.log("warn", `Record skipped: ${each.detail}`, {
-      table: table.name,
-      topic: each.topic,
-      partition: each.partition,
-      kafka_offset: each.offset,
-      reason: each.reason,
-      skipped_in_batch: result.rejected.length,
+  logSkipped(parts.logger, table.name, result.rejected);
+  return true;
+}
+
+/**
+ * One line per batch and cause. The offsets stand in the message, since nothing else will ever tell
+ * them: lines with the same message are counted, not repeated.
+ */
+function logSkipped(logger: Logger, table: string, rejected: readonly Rejected[]): void {
+  const causes = new Map<string, Rejected[]>();
+  for (const each of rejected) {
+    const same = causes.get(each.detail);
+    if (same === undefined) causes.set(each.detail, [each]);
+    else same.push(each);
+  }
+  for (const [detail, records] of causes) {
+    const { topic, partition, reason } = records[0] as Rejected;
+    const offsets = runsOf(records.map(({ offset }) => offset));
+    logger.log("warn", `Skipped at ${topic}/${partition} offset ${offsets}: ${detail}`, {
+      table,
+      topic,
+      partition,
+      kafka_offset_range: offsets,
+      reason,
+      records_skipped: records.length,
     });
   }
-  return true;
+}
+
+/** Ascending offsets as text: `3, 5-9`. */
+function runsOf(offsets: readonly bigint[]): string {
+  const runs: { first: bigint; last: bigint }[] = [];
+  for (const offset of offsets) {
+    const run = runs.at(-1);
+    if (run !== undefined && offset === run.last + 1n) run.last = offset;
+    else runs.push({ first: offset, last: offset });
+  }
+  const named = runs
+    .slice(0, RUNS_MAX)
+    .map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`));
+  const more = runs.length - named.length;
+  return more > 0 ? `${named.join(", ")} and ${more} more` : named.join(", ");
 }

@@ -59,8 +59,10 @@ export function createLogger(options: LogOptions): AppLogger {
     emit(repeat.level, repeat.message, { ...repeat.fields, repeated: repeat.held });
   };
   const emitExpired = (nowMs: number): void => {
+    // In the order in which they began: a flood of different lines costs no more for each.
     for (const [key, repeat] of repeats) {
-      if (nowMs - repeat.since >= REPEAT_WINDOW_MS) emitHeld(key, repeat);
+      if (nowMs - repeat.since < REPEAT_WINDOW_MS) break;
+      emitHeld(key, repeat);
     }
   };
   const log = (level: LogLevel, message: string, fields: LogFields): void => {

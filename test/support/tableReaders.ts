@@ -1,0 +1,34 @@
+/** What PyIceberg and DuckDB find in a table, column by column, in one form of text for both. */
+import { join } from "node:path";
+import type { S3Access, TableSource } from "../../scripts/judge/judge.ts";
+import { readersPython } from "../../scripts/services/cache.ts";
+import { run } from "../../scripts/services/process.ts";
+
+/** A column's values in order; or why the reader cannot read it. */
+export type ColumnAnswer = readonly (string | null)[] | { readonly error: string };
+
+/** A job of {@link readColumns}. */
+export interface ReadJob {
+  readonly table: TableSource;
+  readonly s3?: S3Access;
+  readonly columns: readonly string[];
+  /** Column that gives the order, default `_kafka_offset`. */
+  readonly order?: string;
+  /** Default both. */
+  readonly readers?: readonly ("pyiceberg" | "duckdb")[];
+  /** Row filters: how many files does PyIceberg plan for each? */
+  readonly planned?: readonly string[];
+}
+
+/** Answers by reader and column. */
+export interface ReadAnswer {
+  readonly readers: Readonly<Record<string, Readonly<Record<string, ColumnAnswer>>>>;
+  readonly planned: readonly number[];
+}
+
+/** Reads columns of a table's head with each reader. */
+export async function readColumns(job: ReadJob): Promise<ReadAnswer> {
+  const script = join(import.meta.dir, "table_readers.py");
+  const stdin = JSON.stringify({ readers: ["pyiceberg", "duckdb"], ...job });
+  return JSON.parse(await run([await readersPython(), script], { stdin })) as ReadAnswer;
+}
