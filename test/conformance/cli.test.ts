@@ -31,6 +31,18 @@ async function cli(...words: string[]): Promise<{ code: number; out: string; err
 const rows = async (...words: string[]) =>
   JSON.parse((await cli(...words, "--json")).out) as Record<string, unknown>[];
 
+/** Deletes and creates the topic; the broker needs a moment until it shows the new one. */
+async function recreate(): Promise<void> {
+  await deleteTopic(broker.bootstrap, "events");
+  for (let tries = 0; tries < 50; tries++) {
+    const error = await createTopic(broker.bootstrap, { topic: "events", partitions: 2 }).catch(
+      (each: unknown) => each,
+    );
+    if (error === undefined || String(error).includes("exists")) return;
+    await Bun.sleep(200);
+  }
+}
+
 beforeAll(async () => {
   broker = await startKafka();
   await createTopic(broker.bootstrap, { topic: "events", partitions: 2 });
@@ -98,8 +110,7 @@ describe("an operator", () => {
   test(
     "accepts a topic that was re-created, and reads it from its beginning",
     async () => {
-      await deleteTopic(broker.bootstrap, "events");
-      await createTopic(broker.bootstrap, { topic: "events", partitions: 2 });
+      await recreate();
       await produceEvents({ bootstrap: broker.bootstrap, topic: "events", count: 1000 });
       const refused = await cli("run", "--until-end");
       expect(refused.code).toBe(4);
@@ -112,4 +123,35 @@ describe("an operator", () => {
     },
     TIMEOUT_MS,
   );
+
+  test("pauses a table under a running process, resumes it, and sends it back", async () => {
+    const total = async (): Promise<number> => Number((await rows("tables"))[0]?.["rows"]);
+    const reached = async (wanted: number): Promise<number> => {
+      for (let tries = 0; tries < 60 && (await total()) < wanted; tries++) await Bun.sleep(250);
+      return total();
+    };
+    const produce = () =>
+      produceEvents({ bootstrap: broker.bootstrap, topic: "events", count: 500 });
+    const words = ["run", "--set", "iceberg.commit.interval_ms=300", "--config", config];
+    const child = Bun.spawn([process.execPath, MAIN, ...words], { cwd: folder, stdout: "ignore" });
+    try {
+      await produce();
+      expect(await reached(21_500)).toBe(21_500);
+      expect((await cli("pause", "events")).out).toBe("default.events is paused\n");
+      await produce();
+      await Bun.sleep(2000);
+      expect(await total()).toBe(21_500);
+      expect((await cli("resume", "events")).out).toBe("default.events is resumed\n");
+      expect(await reached(22_000)).toBe(22_000);
+      const [first] = await rows("offsets", "events");
+      const back = Number(first?.["offset"]) - 10;
+      const set = `events:${String(first?.["partition"])}=${back}`;
+      expect((await cli("offsets", "events", "--set", set, "--yes")).code).toBe(0);
+      await produce();
+      expect(await reached(22_510)).toBe(22_510);
+    } finally {
+      child.kill("SIGTERM");
+    }
+    expect(await child.exited).toBe(0);
+  }, 90_000);
 });
