@@ -7,7 +7,12 @@ import { join } from "node:path";
 import type { Verdict } from "../../scripts/judge/judge.ts";
 import { proveFaults } from "../../scripts/prove/faults.ts";
 import { proveComingAndGoing, proveZombies } from "../../scripts/prove/group.ts";
-import { type KillsReport, proveCompactedKills, proveKills } from "../../scripts/prove/kills.ts";
+import {
+  type KillsReport,
+  proveCompactedKills,
+  proveKills,
+  proveTwoTables,
+} from "../../scripts/prove/kills.ts";
 import { proveNeighbour, proveTopics } from "../../scripts/prove/neighbours.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
@@ -54,6 +59,14 @@ describe("kill -9", () => {
     const size = { partitions: 2, events: 60_000, kills: 4, seed: 3 };
     const report = await proveCompactedKills({ bootstrap, topic: "holes", ...size, say });
     expectRecovered(report);
+  }, 300_000);
+
+  test("between the commits of two tables fed by one topic keeps the law in both", async () => {
+    const size = { partitions: 2, events: 20_000, rate: 2000, kills: 6, seed: 3 };
+    const { verdicts } = await proveTwoTables({ bootstrap, topic: "both", ...size, say });
+    for (const verdict of verdicts) expectLaw(verdict);
+    const [one, two] = verdicts.map((each) => each.committed["both"]);
+    expect(one).toEqual(two ?? {});
   }, 300_000);
 });
 
