@@ -8,7 +8,7 @@
  * The CRC-32C covers everything from the attributes on; nothing of a batch may be trusted before
  * {@link crcMatches}, and a batch that fails takes all batches after it along.
  */
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "#base/crc32c.ts";
 import type { AbortedTransaction } from "./fetchRequest.ts";
 
 const HEADER_BYTES = 61;

@@ -53,7 +53,7 @@ export function encodeSegmentHeader(firstSequence: bigint): Uint8Array {
   bytes.set(MAGIC);
   view.setUint32(8, LOG_FORMAT_VERSION, true);
   view.setBigUint64(12, firstSequence, true);
-  view.setUint32(20, crc32c(bytes.subarray(0, 20)), true);
+  view.setUint32(20, crc32c(bytes, 0, 20), true);
   return bytes;
 }
 
@@ -65,7 +65,7 @@ export function encodeSegmentHeader(firstSequence: bigint): Uint8Array {
 export function checkSegmentHeader(bytes: Uint8Array, path: string): string | null {
   if (bytes.length < SEGMENT_HEADER_BYTES) return "the header is cut short";
   const view = viewOf(bytes);
-  if (view.getUint32(20, true) !== crc32c(bytes.subarray(0, 20))) return "the header's checksum";
+  if (view.getUint32(20, true) !== crc32c(bytes, 0, 20)) return "the header's checksum";
   if (!MAGIC.every((byte, at) => bytes[at] === byte)) return "it is not a transaction log";
   const version = view.getUint32(8, true);
   if (version <= LOG_FORMAT_VERSION) return null;
@@ -142,7 +142,7 @@ function frameBytes(bytes: Uint8Array, at: number): number {
 
 /** The checksum covers the length too, so that a wrong length is never believed. */
 function checksum(frame: Uint8Array): number {
-  return crc32c(frame.subarray(8), crc32c(frame.subarray(0, 4)));
+  return crc32c(frame, 8, frame.length, crc32c(frame, 0, 4));
 }
 
 function viewOf(bytes: Uint8Array): DataView {

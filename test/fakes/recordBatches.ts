@@ -2,7 +2,7 @@
  * Record batches v2 made by hand, for tests: any header may be set, also to what no broker writes.
  */
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { crc32c } from "#consumer/crc32c.ts";
+import { crc32c } from "#base/crc32c.ts";
 
 /** A record: text, or null. */
 export interface FakeRecord {
