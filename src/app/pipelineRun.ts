@@ -107,6 +107,8 @@ export class PipelineRun {
       await loops;
       return this.#exitCode();
     } catch (error) {
+      // Stopped on request while it waited for a service: nothing had begun.
+      if (this.#stopping.signal.aborted && this.pipeline === null) return EXIT.ok;
       this.lastError = error;
       this.#logger.log("error", describe(error));
       return policyOf(error).exitCode;
