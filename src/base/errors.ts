@@ -48,6 +48,7 @@ export type ErrorKind =
   | "progress"
   | "fenced"
   | "state"
+  | "encoder"
   | "internal";
 
 /** The one table of error kinds. */
@@ -85,6 +86,8 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   fenced: { action: "stop", exitCode: EXIT.question, metric: "iceberg_writer" },
   /** The transaction log or state directory cannot be used. */
   state: { action: "stop", exitCode: EXIT.failed, metric: "iceberg_writer" },
+  /** The encoder's Worker ended; a new one takes the rows, which nobody has lost. */
+  encoder: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** Something that must not happen happened: the process stops rather than write a wrong row. */
   internal: { action: "crash", exitCode: EXIT.failed, metric: "iceberg_writer" },
 };

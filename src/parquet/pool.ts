@@ -60,7 +60,7 @@ class WorkerEncoder implements ParquetEncoder {
     batches: readonly BatchData[],
     options: EncodeOptions,
   ): Promise<EncodedFile> {
-    if (this.#state === "closed") throw fail("internal", "The Parquet encoder is closed");
+    if (this.#state === "closed") throw fail("encoder", "The Parquet encoder is closed");
     try {
       const source = parcels(fields, batches, this.#clock);
       const { file, memoryBytes } = await this.#worker.run(
@@ -134,7 +134,7 @@ class EncodingWorker {
 
   #end(reason: string): void {
     if (this.#ended !== null) return;
-    this.#ended = fail("internal", `The Parquet encoder's Worker ended: ${reason}`);
+    this.#ended = fail("encoder", `The Parquet encoder's Worker ended: ${reason}`);
     this.#ready.reject(this.#ended);
     this.#job?.result.reject(this.#ended);
   }

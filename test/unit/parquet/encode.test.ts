@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { parquetMetadata, parquetReadObjects } from "hyparquet";
 import { systemClock } from "#base/clock.ts";
+import { policyOf } from "#base/errors.ts";
 import { createInlineEncoder, encodeParquet } from "#parquet/encode.ts";
 import type { EncodeOptions } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
@@ -210,6 +211,8 @@ test("a Worker that dies rejects the file under way; the next file gets a new Wo
   const files = [1, 2].map(() => mortal.encode(fields, batches, OPTIONS));
   const [first, second] = await Promise.allSettled(files);
   expect(String(first?.status === "rejected" && first.reason)).toContain("Worker ended: it exited");
+  const { action } = policyOf(first?.status === "rejected" ? first.reason : null);
+  expect(action).toBe("again");
   expect(second).toMatchObject({ status: "fulfilled", value: { rowCount: 2 } });
   await mortal.close();
 });
