@@ -4,7 +4,7 @@
  */
 import { assert } from "#base/assert.ts";
 import { AppError, fail } from "#base/errors.ts";
-import type { Feed, FeedOffset } from "#base/offsets.ts";
+import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { Consumer, LogBounds } from "#consumer/consumer.ts";
 import type { TableWriter } from "#writer/tableWriter.ts";
 
@@ -33,8 +33,10 @@ export async function startOffsets(
   feeds: readonly Feed[],
 ): Promise<FeedOffset[]> {
   const bounds = await consumer.bounds(feeds);
+  const others = otherPartitions(consumer, feeds);
   for (let tries = 0; tries < CLAIM_TRIES_MAX; tries++) {
-    const known = await writer.positions(feeds);
+    const all = [...feeds, ...others];
+    const known = await writer.positions(all);
     const missing = feeds.filter((_, index) => known[index] === null);
     if (missing.length === 0) {
       const offsets = feeds.map((feed, index) => ({ feed, offset: known[index] ?? 0n }));
@@ -44,9 +46,12 @@ export async function startOffsets(
       return offsets;
     }
     const knownTopics = new Set(
-      feeds.filter((_, index) => known[index] !== null).map((feed) => feed.topic),
+      all.filter((_, index) => known[index] !== null).map((feed) => feed.topic),
     );
-    const first = await firstPositions(consumer, writer.name, policy, missing, knownTopics);
+    // A new topic is claimed whole: what is missing from then on appeared later, whoever reads it.
+    const newTopics = new Set(missing.map(({ topic }) => topic)).difference(knownTopics);
+    const claimed = [...missing, ...others.filter(({ topic }) => newTopics.has(topic))];
+    const first = await firstPositions(consumer, writer.name, policy, claimed, knownTopics);
     // Fenced means that somebody else was first: their position counts, and is read next.
     const result = await writer.claim(first);
     if (result.kind === "held") {
@@ -59,6 +64,13 @@ export async function startOffsets(
     }
   }
   throw fail("catalog_unreachable", `No first position could be committed to ${writer.name}`);
+}
+
+/** Partitions of the same topics that other members read. */
+function otherPartitions(consumer: Consumer, feeds: readonly Feed[]): Feed[] {
+  const topics = new Set(feeds.map(({ topic }) => topic));
+  const own = new Set(feeds.map(feedKey));
+  return consumer.feeds().filter((feed) => topics.has(feed.topic) && !own.has(feedKey(feed)));
 }
 
 async function firstPositions(

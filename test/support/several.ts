@@ -106,14 +106,19 @@ export async function rowsCommitted(product: Product, table: string): Promise<nu
 }
 
 /** Waits until the process has committed exactly so many rows to `default.<table>`. */
-export async function committed(product: Product, table: string, rows: number): Promise<void> {
+export async function committed(
+  product: Product,
+  table: string,
+  rows: number,
+  timeoutMs: number = WAIT_MS,
+): Promise<void> {
   let last = -1;
   const reached = async (): Promise<boolean> => {
     last = await rowsCommitted(product, table);
     return last >= rows;
   };
   try {
-    await until(`${rows} rows in ${table}`, reached, WAIT_MS);
+    await until(`${rows} rows in ${table}`, reached, timeoutMs);
   } catch (error) {
     throw new Error(`${last} of ${rows} rows in ${table}\n${product.log().slice(-3000)}`, {
       cause: error,
