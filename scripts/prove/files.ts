@@ -12,12 +12,19 @@ import { createLocalStorage } from "#storage/local.ts";
 
 /** What was found in a file catalog's table folder. */
 export interface FileReport {
-  /** Data, manifest, list and temporary files that no retained snapshot names. */
+  /** Data, manifest and list files that no retained snapshot names, and unfinished data files. */
   readonly unnamed: string[];
+  /**
+   * Unfinished manifests and metadata files: a kill between the creation of a temporary file and its
+   * link leaves one, under a name that no log knows. No reader sees them; orphan cleaning's work.
+   */
+  readonly temporary: string[];
   /** Files that a retained snapshot names and that are not there. */
   readonly missing: string[];
   readonly named: number;
 }
+
+const UNFINISHED_METADATA = /\.(?:avro|json|text)\.[0-9a-f-]{36}\.tmp$/;
 
 /** Compares a local table folder with all retained snapshots. */
 export async function reportFiles(folder: string): Promise<FileReport> {
@@ -39,8 +46,11 @@ export async function reportFiles(folder: string): Promise<FileReport> {
   const present = [...glob.scanSync({ cwd: folder, dot: true })]
     .map((path) => join(folder, path))
     .filter((path) => statSync(path).isFile());
+  const left = present.filter((path) => !named.has(path));
+  const isTemporary = (path: string): boolean => UNFINISHED_METADATA.test(path);
   return {
-    unnamed: present.filter((path) => !named.has(path)),
+    unnamed: left.filter((path) => !isTemporary(path)),
+    temporary: left.filter(isTemporary),
     missing: [...named].filter((path) => !existsSync(path)),
     named: named.size,
   };
