@@ -22,8 +22,8 @@ export async function somebodyActs(world: World): Promise<void> {
   const chain = chainOf(world);
   const dice = world.random.unit();
   if (dice < 0.26 || chain.length < 2) return await foreignAppend(world);
-  if (dice < 0.44) return rollback(world, world.pick(chain.slice(1)));
-  if (dice < 0.6) return await expire(world, expirable(world, chain), world.random.unit() < 0.7);
+  if (dice < 0.4) return rollback(world, world.pick(chain.slice(1)));
+  if (dice < 0.62) return await expire(world, expirable(world, chain), world.random.unit() < 0.7);
   if (dice < 0.72) return await otherBranch(world);
   if (dice < 0.79) return await pause(world, !isPaused(world.loaded()));
   if (dice < 0.83) return grow(world);

@@ -8,6 +8,7 @@ import { silentLogger } from "#base/log.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import { PERSON } from "./law.ts";
 import { rowEncoder } from "./rows.ts";
 import { NAME, type World } from "./world.ts";
 
@@ -159,8 +160,9 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
       return asks ? [] : [`${name} stopped needlessly: ${error}`];
     }
     case "fenced": {
-      const both = /groups (\S+) and (\S+) both/.exec(String(error));
-      return groups > 1 && both !== null && both[1] !== both[2] ? [] : [`${name}: ${error}`];
+      const [, mine, other] = /groups (\S+) and (\S+) both/.exec(String(error)) ?? [];
+      const named = mine !== undefined && other !== undefined && mine !== other;
+      return named && (groups > 1 || other === PERSON) ? [] : [`${name}: ${error}`];
     }
     default:
       return [`${name} failed: ${error}`];

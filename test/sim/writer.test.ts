@@ -10,7 +10,7 @@ for (const compareAndSet of ["sequence", "pointer"] as const) {
   for (const people of [true, false]) {
     test(`no schedule loses or doubles a row (${compareAndSet}, people: ${people})`, async () => {
       const ended = await runAll("writer", SCHEDULES.count, (seed) =>
-        runSchedule(seed, { steps: 80, compareAndSet, people }),
+        runSchedule(seed, { steps: 100, compareAndSet, people }),
       );
       const commits = ended.reduce((sum, each) => sum + each.commits, 0);
       expect(commits).toBeGreaterThan(SCHEDULES.count / 2);
@@ -19,7 +19,7 @@ for (const compareAndSet of ["sequence", "pointer"] as const) {
 }
 
 test("the same seed gives the same schedule", async () => {
-  const troubles = { steps: 80, compareAndSet: "sequence", people: true } as const;
+  const troubles = { steps: 100, compareAndSet: "sequence", people: true } as const;
   const once = await runSchedule(7, troubles);
   expect((await runSchedule(7, troubles)).trace).toEqual(once.trace);
 });

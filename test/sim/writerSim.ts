@@ -88,13 +88,20 @@ class WriterSim {
     if (dice < 0.56 && (await this.#goOn(dice))) return;
     // Between two tries everything may change.
     const tries = this.processes.some((process) => process.wake !== null);
-    if (dice > (tries ? 0.8 : 0.88) && dice < 0.97 && this.troubles.people) {
+    if (dice > (tries ? 0.8 : 0.88) && dice < 0.96 && this.troubles.people) {
       return await somebodyActs(world);
     }
-    if (dice > 0.97) return this.#crash(world.pick(this.processes));
+    if (dice > 0.96) return this.#crash(this.#victim());
     if (dice > 0.8) return await this.#trouble(dice);
     const idle = this.processes.filter((process) => !process.busy);
     if (idle.length > 0) await this.#act(world.pick(idle));
+  }
+
+  /** Whoever crashes; mostly somebody who waits for an answer, because that is the worst time. */
+  #victim(): Process {
+    const busy = this.processes.filter((process) => process.busy);
+    const likely = busy.length > 0 && this.world.random.unit() < 0.7;
+    return this.world.pick(likely ? busy : this.processes);
   }
 
   async #trouble(dice: number): Promise<void> {
@@ -113,8 +120,8 @@ class WriterSim {
     const late = world.pending.filter((request) => request.answer === null);
     const asleep = this.processes.filter((process) => process.wake !== null);
     if (waiting.length > 0 && dice < 0.42) await this.#answer(world.pick(waiting));
-    else if (late.length > 0 && dice < 0.48) world.apply(world.pick(late), "lost");
-    else if (asleep.length > 0) await this.#wake(world.pick(asleep));
+    else if (late.length > 0 && dice < 0.45) world.apply(world.pick(late), "lost");
+    else if (asleep.length > 0 && world.random.unit() < 0.4) await this.#wake(world.pick(asleep));
     else return false;
     return true;
   }
