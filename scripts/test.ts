@@ -23,20 +23,24 @@ const slow: string[] = [];
 if (only === undefined) outcomes.push(await gate());
 outcomes.push(await prepare("build dist/kafka-iceberg", [process.execPath, "scripts/build.ts"]));
 await readersPython();
+// Schedules of the simulations; the gate runs a few only.
+process.env["SIM_SCHEDULES"] ??= "1000";
+process.env["SIM_PIPELINES"] ??= "400";
 for (const path of suites()) {
   const command = [process.execPath, "test", `./${path}`, `--timeout=${TEST_TIMEOUT_MS}`];
   const began = performance.now();
   outcomes.push(counted(await teed(command)));
   slow.push(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${path}`);
 }
-console.log(`\nSuites with real services:\n${slow.join("\n")}\n`);
+console.log(`\nSuites with real services, and simulations:\n${slow.join("\n")}\n`);
 const total = (what: keyof Outcome): number => outcomes.reduce((sum, one) => sum + one[what], 0);
 console.log(`${total("passed")} passed, ${total("failed")} failed`);
 process.exit(total("failed") === 0 ? 0 : 1);
 
-/** Suites that the gate does not run. */
+/** Suites that the gate does not run, or only in part. */
 function suites(): string[] {
-  const found = [...new Bun.Glob("test/conformance/**/*.test.ts").scanSync(".")].sort();
+  const folders = new Bun.Glob("test/{conformance,sim}/**/*.test.ts");
+  const found = [...folders.scanSync(".")].sort();
   return found.filter((path) => only === undefined || path.includes(only));
 }
 
