@@ -14,9 +14,13 @@ const HEADINGS = {
   tests: "Test scenarios",
   metrics: "Metrics",
   keys: "Configuration keys",
+  entries: "Transaction log entries",
   documents: "Documents",
   sections: "Sections",
 } as const;
+
+/** The answer for a log entry that has its form and nobody who writes it. */
+const NOT_WRITTEN = "not written yet";
 
 type Kind = keyof typeof HEADINGS;
 const KINDS = Object.keys(HEADINGS) as Kind[];
@@ -73,7 +77,7 @@ function keysOf(value: object, prefix = ""): string[] {
 describe("docs/TRACEABILITY.md", () => {
   for (const kind of KINDS) {
     test(`has one row for each of the ${kind}, and no other`, () => {
-      expect(ITEMS[kind].length).toBeGreaterThan(10);
+      expect(ITEMS[kind].length).toBeGreaterThan(5);
       expect(ROWS[kind].map((row) => row.item)).toEqual(ITEMS[kind]);
       expect(new Set(ITEMS[kind]).size).toBe(ITEMS[kind].length);
     });
@@ -82,7 +86,7 @@ describe("docs/TRACEABILITY.md", () => {
   test("answers each item: by something that exists, as later or as departed", () => {
     const unanswered = ALL_ROWS.filter((row) => {
       const answers = [placesOf(row), namesOf(row), linksOf(row), departuresOf(row)];
-      return answers.every((each) => each.length === 0);
+      return answers.every((each) => each.length === 0) && row.ours !== NOT_WRITTEN;
     });
     expect(unanswered).toEqual([]);
   });
@@ -116,6 +120,21 @@ describe("docs/TRACEABILITY.md", () => {
     const wrong = ROWS.keys.filter((row) => {
       const unbuilt = namesOf(row).some((name) => ALL_KEYS[name]?.unbuilt !== undefined);
       return unbuilt !== placesOf(row).length > 0;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("says of each log entry who writes it, or that nobody does", () => {
+    const sources = [...new Bun.Glob("**/*.ts").scanSync("src")].map((path) => `src/${path}`);
+    const wrong = ROWS.entries.filter((row) => {
+      const written = `type: "${row.item.slice(4)}"`;
+      const writers = sources.filter(
+        (path) => !path.startsWith("src/txlog/") && readFileSync(path, "utf8").includes(written),
+      );
+      const named = linksOf(row).map(({ path }) => path);
+      return named.length === 0
+        ? writers.length > 0
+        : !named.every((each) => writers.includes(each));
     });
     expect(wrong).toEqual([]);
   });
