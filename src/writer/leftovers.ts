@@ -4,6 +4,7 @@
  * says which.
  */
 
+import { policyOf } from "#base/errors.ts";
 import { metadataFolder } from "#iceberg/append.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import type { SnapshotId } from "#iceberg/metadata.ts";
@@ -135,15 +136,27 @@ export class Leftovers {
         still.push(leftover);
         continue;
       }
+      // Without room in the log the duty stays: removing once more does no harm.
+      if (!(await this.#logAbandoned(leftover, result.kind === "removed"))) still.push(leftover);
+    }
+    this.#open = still;
+  }
+
+  /** False when the log has no room now. */
+  async #logAbandoned({ commitId, files }: Leftover, removed: boolean): Promise<boolean> {
+    try {
       await this.#parts.txlog.append({
         type: "FlushAbandoned",
         table: this.#name(),
-        commit_id: leftover.commitId,
-        removed: result.kind === "removed" ? leftover.files : [],
-        left: result.kind === "left" ? leftover.files : [],
+        commit_id: commitId,
+        removed: removed ? files : [],
+        left: removed ? [] : files,
       });
+      return true;
+    } catch (error) {
+      if (policyOf(error).action !== "again") throw error;
+      return false;
     }
-    this.#open = still;
   }
 
   /** Best effort: what stays is the orphan cleaner's. */
