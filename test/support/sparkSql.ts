@@ -10,6 +10,8 @@ const SQLITE_JDBC = "3.54.1.0";
 export interface SparkSql {
   /** Runs one statement and returns its rows; throws what Spark answers. */
   sql(text: string): Promise<Record<string, unknown>[]>;
+  /** Runs a query; what the scan of its table did, by the scan's metrics (`resultDataFiles`, ...). */
+  scan(text: string): Promise<Readonly<Record<string, number>>>;
   stop(): Promise<void>;
 }
 
@@ -42,16 +44,18 @@ export async function startSparkSql(settings: Record<string, string>): Promise<S
   });
   keep(child);
   const lines = answers(child.stdout);
+  const ask = async (text: string, scan = false): Promise<Record<string, unknown>[]> => {
+    await child.stdin.write(`${JSON.stringify({ sql: text, scan })}\n`);
+    await child.stdin.flush();
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error(`Spark ended at: ${text}`);
+    const answer = JSON.parse(value) as { rows?: Record<string, unknown>[]; error?: string };
+    if (answer.rows === undefined) throw new Error(`Spark: ${answer.error ?? ""}\n${text}`);
+    return answer.rows;
+  };
   return {
-    sql: async (text) => {
-      await child.stdin.write(`${JSON.stringify({ sql: text })}\n`);
-      await child.stdin.flush();
-      const { value, done } = await lines.next();
-      if (done === true) throw new Error(`Spark ended at: ${text}`);
-      const answer = JSON.parse(value) as { rows?: Record<string, unknown>[]; error?: string };
-      if (answer.rows === undefined) throw new Error(`Spark: ${answer.error ?? ""}\n${text}`);
-      return answer.rows;
-    },
+    sql: (text) => ask(text),
+    scan: async (text) => (await ask(text, true))[0] as Record<string, number>,
     stop: async () => {
       await child.stdin.end();
       await child.exited;

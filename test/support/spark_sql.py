@@ -1,5 +1,7 @@
 """A Spark session that answers SQL line by line: {"sql": ...} in, {"rows": [...]} or {"error": ...} out.
 
+With "scan": true the answer is what the scan of the query's table did, by metric (e.g. `resultDataFiles`).
+
 Arguments: jars (comma separated), settings as JSON.
 """
 
@@ -17,6 +19,7 @@ builder = (
     .config("spark.driver.host", "127.0.0.1")
     .config("spark.driver.bindAddress", "127.0.0.1")
     .config("spark.sql.shuffle.partitions", "1")
+    .config("spark.sql.adaptive.enabled", "false")
     .config("spark.sql.session.timeZone", "UTC")
     .config("spark.sql.extensions", "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions")
 )
@@ -24,10 +27,24 @@ for key, value in settings.items():
     builder = builder.config(key, value)
 spark = builder.getOrCreate()
 spark.sparkContext.setLogLevel("ERROR")
+
+
+def scanned(frame):
+    leaves = frame._jdf.queryExecution().executedPlan().collectLeaves()
+    metrics = {}
+    for n in range(leaves.size()):
+        each = leaves.apply(n).metrics()
+        names = each.keys().toList()
+        metrics.update({names.apply(i): each.apply(names.apply(i)).value() for i in range(names.size())})
+    return metrics
+
+
 for line in sys.stdin:
     try:
-        rows = [row.asDict() for row in spark.sql(json.loads(line)["sql"]).collect()]
-        answer = {"rows": rows}
+        job = json.loads(line)
+        frame = spark.sql(job["sql"])
+        rows = [row.asDict() for row in frame.collect()]
+        answer = {"rows": [scanned(frame)] if job.get("scan") else rows}
     except Exception as error:  # noqa: BLE001: the caller shows it
         answer = {"error": str(error)[:2000]}
     print("ANSWER " + json.dumps(answer, default=str), flush=True)
