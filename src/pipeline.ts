@@ -65,7 +65,11 @@ export class Pipeline {
 
   /** Runs both loops until `shutdown`, or until every table has stopped. */
   async run(): Promise<void> {
-    await Promise.all([this.#ingestLoop(), this.#commitLoop()]);
+    try {
+      await Promise.all([this.#ingestLoop(), this.#commitLoop()]);
+    } finally {
+      this.#stop.abort();
+    }
   }
 
   /** True while backpressure holds every partition. */
@@ -216,6 +220,7 @@ export class Pipeline {
 
   #assigned(feeds: readonly Feed[]): void {
     const runs = this.feeds.add(feeds, (feed) => this.#parts.tableOf(feed.topic));
+    for (const { feed, table } of runs) table.failedTopics.delete(feed.topic);
     for (const [table, group] of byTable(runs)) {
       this.tables.add(table);
       void this.#starts.begin(table, group);
@@ -239,6 +244,7 @@ export class Pipeline {
     await Promise.all(
       tables.map(async (table) => {
         for (const result of await table.flushAll()) await this.#settle(table, result);
+        if (table.state.kind === "stopped") this.#release();
       }),
     );
   }
@@ -254,9 +260,12 @@ export class Pipeline {
   #topicFailed(topic: string, cause: unknown): void {
     const table = this.#parts.tableOf(topic);
     const error = topicFailed(table.name, topic, cause);
-    for (const run of this.feeds.all()) if (run.feed.topic === topic) run.stopped = error;
     this.tables.add(table);
-    const others = this.feeds.of(table).some((run) => run.stopped === null);
+    table.failedTopics.set(topic, error);
+    // Whichever partitions are ours now: the next assignment may bring those of the other topics.
+    const others = this.#parts.consumer
+      .feeds()
+      .some((feed) => feed.topic !== topic && this.#parts.tableOf(feed.topic) === table);
     if (others) this.#parts.logger.log("error", String(error), { topic, table: table.name });
     else this.#stopTable(table, error);
   }

@@ -66,8 +66,7 @@ export class Backpressure {
     this.#sinceMs = null;
     const reading = feeds
       .all()
-      .filter(({ stopped, table }) => stopped === null && table.state.kind !== "stopped")
-      .filter(({ table }) => !table.readingHeld);
+      .filter(({ table }) => table.state.kind !== "stopped" && !table.readingHeld);
     this.#parts.consumer.resume(reading.map((run) => run.key));
     this.#parts.observe({ type: "paused", count: 0 });
     this.#parts.observe({ type: "backpressure", durationMs });

@@ -17,8 +17,6 @@ export interface FeedRun {
   position: bigint;
   /** Next offset by the table, as last seen. */
   committed: bigint;
-  /** Null while reading; else why not. */
-  stopped: unknown;
 }
 
 /** Assigned partitions by key. */
@@ -37,7 +35,6 @@ export class Feeds {
         starts: 0,
         position: 0n,
         committed: 0n,
-        stopped: null,
       };
       this.#byKey.set(key, run);
       return run;

@@ -12,6 +12,9 @@ import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { handleRejects } from "./rejects.ts";
 import type { TableRun } from "./tableRun.ts";
 
+/** Bytes of a sample: records may be large, and it is not part of the hot buffer. */
+const SAMPLE_BYTES_MAX = 16 * 1024 * 1024;
+
 /** Decodes record batches into the hot buffers of a pipeline's tables. */
 export class Ingest {
   readonly #parts: PipelineParts;
@@ -32,7 +35,7 @@ export class Ingest {
     const run = this.#feeds.get(batch.key);
     if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return;
     const { table } = run;
-    if (run.stopped !== null || table.state.kind === "stopped") return;
+    if (table.state.kind === "stopped" || table.failedTopics.has(run.feed.topic)) return;
     if (table.decoder.needsSample) {
       this.#sample(table, batch);
       return;
@@ -102,25 +105,33 @@ export class Ingest {
 
   /** Collects batches until the schema can be inferred, then ingests them. */
   #sample(table: TableRun, batch: RecordBatch): void {
-    table.sample ??= { batches: [], records: 0, sinceMs: this.#parts.clock.monotonicMs() };
+    const sinceMs = this.#parts.clock.monotonicMs();
+    table.sample ??= { batches: [], records: 0, bytes: 0, sinceMs };
     // The bytes are the consumer's, and it will use them for the next batch.
     const payload = batch.payload === null ? null : new Uint8Array(batch.payload);
     table.sample.batches.push({ ...batch, payload });
     table.sample.records += batch.payload === null ? 0 : batch.recordCount;
-    if (table.sample.records >= this.#options.inferRows) this.finishSample(table);
+    table.sample.bytes += payload?.length ?? 0;
+    const { records, bytes } = table.sample;
+    if (records >= this.#options.inferRows || bytes >= SAMPLE_BYTES_MAX) this.finishSample(table);
   }
 
   finishSample(table: TableRun): void {
     const { sample } = table;
     table.sample = null;
     if (sample === null) return;
-    table.decoder.sample(
-      sample.batches.flatMap((batch) => {
-        const { payload, feed } = batch;
-        if (payload === null) return [];
-        return [{ ...batch, payload, topic: feed.topic, partition: feed.partition }];
-      }),
-    );
+    const records = sample.batches.flatMap((batch) => {
+      const { payload, feed } = batch;
+      if (payload === null) return [];
+      return [{ ...batch, payload, topic: feed.topic, partition: feed.partition }];
+    });
+    try {
+      table.decoder.sample(records);
+    } catch (error) {
+      table.stop(error);
+      this.#stopped();
+      return;
+    }
     for (const batch of sample.batches) this.take(batch);
   }
 }

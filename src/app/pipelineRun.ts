@@ -24,7 +24,7 @@ import type { TransactionLog } from "#txlog/log.ts";
 import { Positions } from "./positions.ts";
 import { stateOf } from "./status.ts";
 import { TableRun } from "./tableRun.ts";
-import { untilEnd } from "./untilEnd.ts";
+import { type Ending, untilEnd } from "./untilEnd.ts";
 
 /** What pipelines share. */
 export interface SharedParts {
@@ -97,10 +97,12 @@ export class PipelineRun {
   /** Runs until stopped, ended by errors, or (`toEnd`) until everything is committed. */
   async run(limits: RunLimits, toEnd: boolean): Promise<ExitCode> {
     try {
-      const pipeline = await this.#connect(limits);
+      const pipeline = await this.#unlessStopped(this.#connect(limits));
+      if (pipeline === null) return EXIT.ok;
       const loops = pipeline.run();
       if (toEnd && this.#consumer !== null) {
-        const done = untilEnd(this.#consumer, pipeline, this.#shared.clock, this.#stopping.signal);
+        const parts = { consumer: this.#consumer, pipeline, clock: this.#shared.clock };
+        const done = untilEnd(parts, this.#ending(limits), this.#stopping.signal);
         await Promise.race([done, loops]);
         await pipeline.shutdown(limits.shutdownTimeoutMs);
       }
@@ -124,6 +126,25 @@ export class PipelineRun {
     await this.pipeline?.shutdown(timeoutMs);
   }
 
+  /** Null when stopped first: what is still being opened is closed, whatever becomes of it. */
+  async #unlessStopped(connecting: Promise<Pipeline>): Promise<Pipeline | null> {
+    const { signal } = this.#stopping;
+    const stopped = Promise.withResolvers<null>();
+    if (signal.aborted) stopped.resolve(null);
+    signal.addEventListener("abort", () => stopped.resolve(null), { once: true });
+    return Promise.race([connecting, stopped.promise]);
+  }
+
+  /** What `--until-end` needs to know. */
+  #ending({ startupTimeoutMs }: RunLimits): Ending {
+    const { topics } = this.#options.consumer;
+    return {
+      topics: topics ?? [],
+      awayMsMax: startupTimeoutMs,
+      kafkaTrouble: () => this.kafkaTrouble,
+    };
+  }
+
   /** Opens catalog and consumer; services that are away are waited for. */
   async #connect(limits: RunLimits): Promise<Pipeline> {
     const { clock, random, disk } = this.#shared;
@@ -135,6 +156,7 @@ export class PipelineRun {
     await this.#patiently(limits, () => catalog.open());
     const pipeline = await this.#patiently(limits, async () => {
       const consumer = createKafkaConsumer(this.#options.consumer, parts);
+      this.#consumer = consumer;
       const made = this.#makePipeline(consumer, catalog, storage);
       try {
         await made.open();
@@ -142,7 +164,6 @@ export class PipelineRun {
         await consumer.close().catch(() => undefined);
         throw error;
       }
-      this.#consumer = consumer;
       return made;
     });
     this.lastError = null;
@@ -222,16 +243,21 @@ export class PipelineRun {
     this.positions.observe(observation);
     if (observation.type === "consumed") this.recordsConsumed += observation.records;
     if (observation.type === "assigned") this.assigned = true;
-    if (observation.type === "position") this.kafkaTrouble = null;
+    if (observation.type === "error" && observation.kind === "kafka_unreachable") {
+      this.kafkaTrouble ??= "Kafka does not answer";
+    }
+    if (observation.type === "position" || observation.type === "assigned") {
+      this.kafkaTrouble = null;
+    }
   }
 
-  /** The worst of the stopped tables; a stop on request is 0. */
+  /** The worst of stopped tables and failed topics; a stop on request is 0. */
   #exitCode(): ExitCode {
     let worst: ExitCode = EXIT.ok;
     for (const table of this.pipeline?.tables ?? []) {
-      if (table.state.kind !== "stopped") continue;
-      const { exitCode } = policyOf(table.state.error);
-      if (exitCode > worst) worst = exitCode;
+      const errors = [...table.failedTopics.values()];
+      if (table.state.kind === "stopped") errors.push(table.state.error);
+      for (const { exitCode } of errors.map(policyOf)) if (exitCode > worst) worst = exitCode;
     }
     return worst;
   }

@@ -81,6 +81,8 @@ function tableStatus(table: TableRun): TableStatus {
 function errorOf(table: TableRun): string | null {
   if (table.state.kind === "stopped") return describe(table.state.error);
   if (table.state.kind === "retrying") return describe(table.state.cause);
+  const [failed] = table.failedTopics.values();
+  if (failed !== undefined) return describe(failed);
   return null;
 }
 

@@ -6,6 +6,7 @@ import { describe, kindOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import type { JobResult } from "#writer/job.ts";
@@ -33,6 +34,7 @@ export type TableState =
 interface Sample {
   readonly batches: RecordBatch[];
   records: number;
+  bytes: number;
   readonly sinceMs: number;
 }
 
@@ -63,6 +65,8 @@ export class TableRun {
   dueFromMs: number;
   /** True while the table's partitions are not read because a person paused it. */
   readingHeld = false;
+  /** Topics that can no longer be read, and why; the table goes on while others feed it. */
+  readonly failedTopics: Map<string, unknown> = new Map();
   #held: RunningFlush | null = null;
   #measuredMs = Number.NEGATIVE_INFINITY;
   #flushing: Promise<JobResult | null> | null = null;
@@ -152,7 +156,8 @@ export class TableRun {
     if (writer === null || this.state.kind === "stopped") return null;
     const running = this.#held ?? this.#seal(writer);
     if (running === null) return null;
-    const { flush } = running;
+    const { flush, segments } = running;
+    if (running !== this.#held) await this.#logBuffer(segments);
     const began = this.parts.clock.monotonicMs();
     try {
       const result = await writer.flush(flush);
@@ -172,7 +177,22 @@ export class TableRun {
   async complete(): Promise<void> {
     const done = this.#completing;
     this.#completing = null;
-    if (done !== null) await this.writer?.complete(done.flush, done.result);
+    if (done === null) return;
+    for (const { feed, offset } of done.result.offsets) {
+      const { topic, partition } = feed;
+      await this.parts.txlog.append({ type: "OffsetCommit", topic, partition, offset });
+    }
+    await this.writer?.complete(done.flush, done.result);
+  }
+
+  async #logBuffer(segments: readonly SealedRows[]): Promise<void> {
+    const sum = (of: (batch: ColumnBatch) => number): number =>
+      segments.reduce((total, { batch }) => total + (batch === null ? 0 : of(batch)), 0);
+    await this.parts.txlog.append({
+      type: "BufferSnapshot",
+      record_count: sum((batch) => batch.rowCount),
+      size_bytes: sum((batch) => batch.byteCount),
+    });
   }
 
   #seal(writer: TableWriter): RunningFlush | null {
@@ -193,7 +213,15 @@ export class TableRun {
         this.buffer.release(segments);
         this.#adoptSchema();
         this.#observeCommitted(segments);
-        logFlush(this.parts.logger, this.name, flush, result, rows, durationMs);
+        logFlush(
+          this.parts.logger,
+          { catalogType: this.parts.catalog.traits.type, committedMs: this.lastCommitMs },
+          this.name,
+          flush,
+          result,
+          rows,
+          durationMs,
+        );
         return;
       }
       case "dropped":
@@ -254,6 +282,7 @@ function committedRows(segments: readonly SealedRows[], offsets: readonly FeedOf
 
 function logFlush(
   logger: Logger,
+  { catalogType, committedMs }: { readonly catalogType: string; readonly committedMs: number },
   table: string,
   flush: Flush,
   result: JobResult & { kind: "committed" },
@@ -268,7 +297,10 @@ function logFlush(
   }
   logger.log("info", "Flush committed", {
     trace_id: flush.commitId.replaceAll("-", ""),
+    database: table.slice(0, table.indexOf(".")),
     table,
+    catalog_type: catalogType,
+    committed_at: new Date(committedMs).toISOString(),
     records_flushed: rows,
     duration_ms: Math.round(durationMs),
     iceberg_snapshot_id: result.snapshotId,

@@ -3,7 +3,7 @@
  * offset, is in the tables.
  */
 import type { Clock } from "#base/clock.ts";
-import { policyOf } from "#base/errors.ts";
+import { EXIT, fail, policyOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import type { Pipeline } from "#pipeline.ts";
@@ -12,19 +12,47 @@ const POLL_MS = 50;
 /** Partitions that other members read are looked up in the table this often. */
 const TABLE_POLL_MS = 1000;
 
-/** Resolves when every partition's committed offset has reached the end, or its table has stopped. */
+/** What the end depends on. */
+export interface Ending {
+  /** Topics subscribed to by name: each must be read, or be known to have failed. */
+  readonly topics: readonly string[];
+  /** A service may be away this long, ms; 0: for ever. */
+  readonly awayMsMax: number;
+  /** Why Kafka does not answer now; null while it does. */
+  readonly kafkaTrouble: () => string | null;
+}
+
+/** The parts that come in. */
+export interface EndingParts {
+  readonly consumer: Consumer;
+  readonly pipeline: Pipeline;
+  readonly clock: Clock;
+}
+
+/**
+ * Resolves when every partition's committed offset has reached the end, or its table has stopped.
+ * @throws AppError `kafka_unreachable`, `catalog_unreachable`, `storage_unreachable` when a service
+ * has been away for too long
+ */
 export async function untilEnd(
-  consumer: Consumer,
-  pipeline: Pipeline,
-  clock: Clock,
+  { consumer, pipeline, clock }: EndingParts,
+  ending: Ending,
   signal: AbortSignal,
 ): Promise<void> {
+  const patience = new Patience(clock, ending.awayMsMax);
+  for (;;) {
+    const missing = missingTopic(consumer, pipeline, ending.topics);
+    if (missing === null || signal.aborted) break;
+    patience.check(fail("kafka_unreachable", `Topic ${missing} has no leader`));
+    await clock.sleep(POLL_MS, signal);
+  }
   const bounds = await consumer.bounds(consumer.feeds());
   let open = bounds.map(({ feed, lastStableOffset }) => ({ feed, end: lastStableOffset }));
   let lookedMs = clock.monotonicMs();
   while (open.length > 0 && !signal.aborted) {
     open = open.filter(({ feed, end }) => !reached(pipeline, feed, end));
     pipeline.hurry(open);
+    patience.check(whatIsAway(pipeline, open, ending.kafkaTrouble()));
     if (clock.monotonicMs() - lookedMs >= TABLE_POLL_MS) {
       lookedMs = clock.monotonicMs();
       open = await notInTable(pipeline, open);
@@ -35,9 +63,55 @@ export async function untilEnd(
 
 function reached(pipeline: Pipeline, feed: Feed, end: bigint): boolean {
   const run = pipeline.feeds.get(feedKey(feed));
-  if (run === undefined) return false;
-  if (run.stopped !== null || run.table.state.kind === "stopped") return true;
-  return run.epoch > 0 && run.committed >= end;
+  const table = run?.table ?? pipeline.tableFor(feed);
+  if (table.state.kind === "stopped" || table.failedTopics.has(feed.topic)) return true;
+  return run !== undefined && run.epoch > 0 && run.committed >= end;
+}
+
+/** A topic that is neither there nor known to have failed; null when there is none. */
+function missingTopic(
+  consumer: Consumer,
+  pipeline: Pipeline,
+  topics: readonly string[],
+): string | null {
+  const there = new Set(consumer.feeds().map((feed) => feed.topic));
+  const tables = [...pipeline.tables];
+  const hasFailed = (topic: string): boolean => tables.some((each) => each.failedTopics.has(topic));
+  return topics.find((topic) => !there.has(topic) && !hasFailed(topic)) ?? null;
+}
+
+/** The service that what is open waits for, as an error; null when none is away. */
+function whatIsAway(pipeline: Pipeline, open: readonly Open[], kafka: string | null): unknown {
+  for (const { feed } of open) {
+    const { state } = pipeline.tableFor(feed);
+    if (state.kind !== "retrying") continue;
+    if (policyOf(state.cause).exitCode === EXIT.unreachable) return state.cause;
+  }
+  const unread = open.some(({ feed, end }) => {
+    const run = pipeline.feeds.get(feedKey(feed));
+    return run === undefined || run.epoch === 0 || run.position < end;
+  });
+  return kafka !== null && unread ? fail("kafka_unreachable", kafka) : null;
+}
+
+/** Counts how long something has been away without a break. */
+class Patience {
+  readonly #clock: Clock;
+  readonly #awayMsMax: number;
+  #sinceMs: number | null = null;
+
+  constructor(clock: Clock, awayMsMax: number) {
+    this.#clock = clock;
+    this.#awayMsMax = awayMsMax;
+  }
+
+  /** Throws `cause` when something has been away for too long; null: nothing is away. */
+  check(cause: unknown): void {
+    const now = this.#clock.monotonicMs();
+    this.#sinceMs = cause === null ? null : (this.#sinceMs ?? now);
+    if (this.#sinceMs === null || this.#awayMsMax === 0) return;
+    if (now - this.#sinceMs >= this.#awayMsMax) throw cause;
+  }
 }
 
 type Open = { readonly feed: Feed; readonly end: bigint };

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { produceEvents, produceValues } from "../../scripts/events/events.ts";
-import { createTopic } from "../../scripts/events/topics.ts";
+import { createTopic, deleteTopic } from "../../scripts/events/topics.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { until } from "../../scripts/services/process.ts";
 import { type Product, startProduct } from "../../scripts/services/product.ts";
@@ -22,6 +22,8 @@ import {
 const START_MS = 120_000;
 const TIMEOUT_MS = 120_000;
 const STOPPED_MS = 30_000;
+/** Metadata is looked up every 30 s, and a topic that is gone has 5 s to come back. */
+const NOTICED_MS = 60_000;
 
 let broker: KafkaBroker;
 let bootstrap: string;
@@ -120,6 +122,38 @@ describe("a pipeline that fails", () => {
       const judged = await verdict(place, "healthy", [{ bootstrap, topic: "healthy" }]);
       expect(judged.violations).toEqual([]);
       expect(judged.readers.duckdb?.rows).toBe(600);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe("a table that several topics feed", () => {
+  test(
+    "goes on with the others when one is missing or deleted, and says which",
+    async () => {
+      await fill(["stays", "goes"], 300);
+      const place = await newPlace("partly", {
+        bootstrap,
+        config: {
+          kafka: { topics: ["stays", "goes", "absent"] },
+          source: { metadata_columns: ["topic", "partition", "offset", "timestamp"] },
+          iceberg: { table_name: "all" },
+        },
+      });
+      const product = await start(place);
+      await committed(product, "all", 600);
+      const shown = async (): Promise<string> => reason(await pipelines(product), "default");
+      expect(await shown()).toContain("Topic absent does not exist");
+      await createTopic(bootstrap, { topic: "absent", partitions: 1 });
+      await deleteTopic(bootstrap, "goes");
+      const deleted = async (): Promise<boolean> => (await shown()).includes("goes was deleted");
+      await until("the reason", deleted, NOTICED_MS).catch((error: unknown) => {
+        throw new Error(product.log(), { cause: error });
+      });
+      await produceMore(["stays", "absent"], 100);
+      await committed(product, "all", 800);
+      expect(await health(product)).toEqual({ code: 200, status: "degraded" });
+      expect(await product.terminate()).toBe(4);
     },
     TIMEOUT_MS,
   );
