@@ -169,7 +169,10 @@ export class Segment implements SegmentBuilder {
     const reason = this.tooLarge ? "too_large" : this.reader.reason;
     const detail = rejectDetail(reason, this.tooLarge ? "" : this.reader.path);
     if (reason === "type_conflict" && this.schema.options.onTypeConflict === "fail") {
-      throw fail("data", detail, { topic, partition, offset, reason });
+      const sentence =
+        `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}, and ` +
+        'schema.on_type_conflict is "fail"';
+      throw fail("data", sentence, { topic, partition, offset, reason });
     }
     return { topic, partition, offset, timestampMs, reason, detail };
   }
