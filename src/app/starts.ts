@@ -55,6 +55,8 @@ export class Starts {
     const mine = (): FeedRun[] =>
       tickets
         .filter(({ run, ticket }) => this.#feeds.get(run.key) === run && run.starts === ticket)
+        // A topic that is gone has no bounds: asking for them would hold the others back.
+        .filter(({ run }) => !run.table.failedTopics.has(run.feed.topic))
         .map(({ run }) => run);
     for (let tries = 0; !this.#signal.aborted; tries++) {
       if (mine().length === 0 || table.state.kind === "stopped") return;

@@ -2,7 +2,7 @@
  * One table of a pipeline at run time: decoder, hot buffer and writer, and the one flush that may be
  * under way.
  */
-import { describe, kindOf } from "#base/errors.ts";
+import { describe, kindOf, policyOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
@@ -157,14 +157,19 @@ export class TableRun {
     const running = this.#held ?? this.#seal(writer);
     if (running === null) return null;
     const { flush, segments } = running;
-    if (running !== this.#held) await this.#logBuffer(segments);
     const began = this.parts.clock.monotonicMs();
     try {
+      if (running !== this.#held) await this.#logBuffer(segments);
       const result = await writer.flush(flush);
       this.#settle(running, result, this.parts.clock.monotonicMs() - began);
       if (result.kind === "committed") this.#completing = { flush, result };
       return result;
     } catch (error) {
+      if (policyOf(error).action === "again") {
+        const result: JobResult = { kind: "held", cause: error };
+        this.#settle(running, result, 0);
+        return result;
+      }
       this.#held = null;
       this.stop(error);
       return null;

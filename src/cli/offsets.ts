@@ -2,10 +2,10 @@
  * `offsets TABLE`: the committed offsets, and the two ways in which a person may set them (SPEC 2.5).
  */
 import { EXIT, type ExitCode, fail } from "#base/errors.ts";
-import type { FeedOffset } from "#base/offsets.ts";
+import type { Feed, FeedOffset } from "#base/offsets.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import { readProgress } from "#writer/progress.ts";
+import { offsetOf, readProgress, sourceKey } from "#writer/progress.ts";
 import { commitOffsets, type OffsetChange, planOffsets } from "#writer/steer.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
@@ -47,7 +47,12 @@ export async function offsetsCommand(
     const resolve = (table: LoadedTable): FeedOffset[] =>
       accepted === undefined
         ? wanted.map((text) => wantedOffset(text, table, found, topics))
-        : acceptedOffsets(topics, accepted, parsed.value("from") ?? "earliest");
+        : acceptedOffsets(
+            topics,
+            accepted,
+            parsed.value("from") ?? "earliest",
+            committedOf(table, found.pipeline.values["iceberg.branch"]),
+          );
     return change(found, resolve, parsed, terminal);
   });
 }
@@ -130,6 +135,7 @@ function acceptedOffsets(
   topics: readonly TopicDescription[],
   topic: string,
   from: string,
+  known: (feed: Feed) => bigint | null,
 ): FeedOffset[] {
   const described = topics.find((each) => each.topic === topic);
   if (described === undefined) throw fail("topic_unreadable", `Kafka has no topic ${topic}`);
@@ -137,10 +143,25 @@ function acceptedOffsets(
     throw fail("usage", `--from ${from}: must be earliest, latest or an offset`);
   }
   const { clusterId, topicId, partitions } = described;
-  return partitions.map(({ partition, logStart, logEnd }) => ({
-    feed: { clusterId, topic, topicId, partition },
-    offset: from === "earliest" ? logStart : from === "latest" ? logEnd : BigInt(from),
-  }));
+  return partitions.flatMap(({ partition, logStart, logEnd }) => {
+    const feed = { clusterId, topic, topicId, partition };
+    const committed = known(feed);
+    // Of the same topic, a partition whose offset Kafka still has goes on where it is.
+    if (committed !== null && committed >= logStart && committed <= logEnd) return [];
+    const offset = from === "earliest" ? logStart : from === "latest" ? logEnd : BigInt(from);
+    return [{ feed, offset }];
+  });
+}
+
+/** Committed offsets of a head, of exactly the topic that Kafka has now; null where there is none. */
+function committedOf(table: LoadedTable, branch: string): (feed: Feed) => bigint | null {
+  const progress = readProgress(table.metadata, branch);
+  if (progress.kind === "unreadable") return () => null;
+  const { document } = progress;
+  return (feed) => {
+    const source = document.sources.get(sourceKey(feed));
+    return source?.topicId === feed.topicId ? offsetOf(document, feed) : null;
+  };
 }
 
 async function change(
