@@ -1,0 +1,174 @@
+/** One pipeline from its start to its exit code, before a broker in memory and a local warehouse. */
+import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PipelineRun } from "#app/pipelineRun.ts";
+import { systemDisk } from "#base/disk.ts";
+import { EXIT, fail } from "#base/errors.ts";
+import { silentLogger } from "#base/log.ts";
+import { systemRandom } from "#base/random.ts";
+import type { PipelineOptions } from "#config/buildPipeline.ts";
+import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
+import type { LogEntry, TransactionLog } from "#txlog/log.ts";
+import type { WriterOptions } from "#writer/parts.ts";
+import { FakeKafka } from "../fakes/kafkaBroker.ts";
+import { buildBatch } from "../fakes/recordBatches.ts";
+import { fastClock } from "./consumerRig.ts";
+
+const MIB = 1024 * 1024;
+const LIMITS = { startupTimeoutMs: 60_000, shutdownTimeoutMs: 4000 };
+const ends: (() => void)[] = [];
+
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+/** A log that is nowhere; `before` may throw. */
+function memoryLog(before: (entry: LogEntry) => void = () => undefined): TransactionLog {
+  const append = async (entry: LogEntry): Promise<void> => before(entry);
+  return { recovered: [], append, close: async () => undefined };
+}
+
+function writerOptions(table: string): WriterOptions {
+  return {
+    name: { database: "db", table },
+    branch: "main",
+    group: "g",
+    commitRetriesMax: 5,
+    codec: "none",
+    codecLevel: null,
+    rowGroupRows: 1000,
+    preserveKafkaPartitions: true,
+    thinning: null,
+    schemaChanges: "evolve",
+    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
+  };
+}
+
+interface Wanted {
+  readonly topics: readonly string[];
+  readonly tableOf?: (topic: string) => string;
+  readonly txlog?: TransactionLog;
+}
+
+/** A pipeline of JSON topics into tables of their names. */
+function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
+  const warehouse = mkdtempSync(join(tmpdir(), "pipeline-run-"));
+  ends.push(() => broker.stop());
+  ends.push(() => rmSync(warehouse, { recursive: true, force: true }));
+  const fields = [{ id: 0, name: "n", type: { kind: "long" as const }, required: false }];
+  const options: PipelineOptions = {
+    name: "p",
+    consumer: {
+      bootstrapServers: [broker.address],
+      topics: [...wanted.topics],
+      groupId: "g",
+      fetchWaitMsMax: 20,
+    },
+    start: { reset: "earliest", timestampMs: 0, fromGroup: false },
+    acknowledge: { enabled: false, intervalMs: 0 },
+    decoder: { ...DECODER_DEFAULTS, fields },
+    rejects: { action: "fail" },
+    storage: { s3: {} as PipelineOptions["storage"]["s3"] },
+    catalog: { type: "file", warehouse, readOnly: false },
+    commit: { intervalMs: 1000, rowsMax: 0, bytesMax: 64 * MIB, emptyIntervalMs: 1000 },
+    writer: (topic) => writerOptions((wanted.tableOf ?? ((name) => name))(topic)),
+  };
+  return new PipelineRun(options, {
+    clock: fastClock,
+    random: systemRandom,
+    disk: systemDisk,
+    logger: silentLogger,
+    encoder: createInlineEncoder(),
+    txlog: wanted.txlog ?? memoryLog(),
+    observe: () => () => undefined,
+    bufferBytesMax: 64 * MIB,
+  });
+}
+
+/** A broker whose topic holds three records. */
+function brokerWith(...topics: string[]): FakeKafka {
+  const broker = new FakeKafka();
+  for (const name of topics) {
+    broker.topic(name);
+    const records = [{ value: '{"n":1}' }, { value: '{"n":2}' }, { value: '{"n":3}' }];
+    broker.append(name, 0, buildBatch({ baseOffset: 0, records }));
+  }
+  return broker;
+}
+
+test("--until-end ends with 0 when everything is in the tables", async () => {
+  const run = pipelineOf(brokerWith("a"), { topics: ["a"] });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+  expect([...(run.pipeline?.tables ?? [])].map((table) => table.rowsCommitted)).toEqual([3]);
+});
+
+test("--until-end with only a topic that is missing ends with 4", async () => {
+  const run = pipelineOf(brokerWith(), { topics: ["gone"] });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.question);
+});
+
+test("--until-end reads the topics that are there, and ends with 4 for the one that is missing", async () => {
+  const run = pipelineOf(brokerWith("a"), { topics: ["a", "gone"] });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.question);
+  const rows = [...(run.pipeline?.tables ?? [])].map((table) => table.rowsCommitted);
+  expect(Math.max(...rows)).toBe(3);
+});
+
+test("--until-end ends with 4 for a missing topic that shares its table with others", async () => {
+  const run = pipelineOf(brokerWith("a"), { topics: ["a", "gone"], tableOf: () => "both" });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.question);
+  expect([...(run.pipeline?.tables ?? [])].map((table) => table.rowsCommitted)).toEqual([3]);
+});
+
+test("a stop while services are waited for ends at once with 0", async () => {
+  const broker = brokerWith("a");
+  broker.silent.add("Metadata");
+  const run = pipelineOf(broker, { topics: ["a"] });
+  const ended = run.run({ ...LIMITS, startupTimeoutMs: 0 }, false);
+  await Bun.sleep(50);
+  await run.stop(LIMITS.shutdownTimeoutMs);
+  expect(await Promise.race([ended, Bun.sleep(500).then(() => "still there")])).toBe(EXIT.ok);
+});
+
+test("a stop in the middle of a start that succeeds is not forgotten", async () => {
+  const broker = brokerWith("a");
+  // The topic's absence makes the start wait for it, well after the stop.
+  const run = pipelineOf(broker, { topics: ["a", "gone"] });
+  const ended = run.run(LIMITS, false);
+  await Bun.sleep(20);
+  expect(run.pipeline).toBeNull();
+  await run.stop(LIMITS.shutdownTimeoutMs);
+  expect(await Promise.race([ended, Bun.sleep(1500).then(() => "still there")])).toBe(EXIT.ok);
+});
+
+test("a full disk while a failed flush is noted in the log holds the table, it does not stop it", async () => {
+  let full = 6;
+  const txlog = memoryLog(({ type }) => {
+    const isFull = type === "FlushAbandoned" || type === "ParquetWritten";
+    if (isFull && full-- > 0) throw fail("storage_full", "No room to append to the log");
+  });
+  const run = pipelineOf(brokerWith("a"), { topics: ["a"], txlog });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+  expect([...(run.pipeline?.tables ?? [])].map((table) => table.rowsCommitted)).toEqual([3]);
+});
+
+test("--until-end ends with 3 when a service stays away for a minute after the start", async () => {
+  const txlog = memoryLog(({ type }) => {
+    if (type === "CommitAttempt") throw fail("catalog_unreachable", "The catalog is away");
+  });
+  const run = pipelineOf(brokerWith("a"), { topics: ["a"], txlog });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.unreachable);
+}, 10_000);
+
+test("--until-end ends with 3 when the broker goes away for a minute after the start", async () => {
+  const broker = brokerWith("a");
+  broker.silent.add("Fetch");
+  const run = pipelineOf(broker, { topics: ["a"] });
+  const ended = run.run(LIMITS, true);
+  while (run.pipeline === null || broker.count("Fetch") === 0) await Bun.sleep(5);
+  broker.stop();
+  expect(await ended).toBe(EXIT.unreachable);
+}, 20_000);
