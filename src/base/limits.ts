@@ -13,7 +13,6 @@ export const LIMITS: Readonly<
     | "manifestsMax"
     | "manifestBytesTarget"
     | "metadataVersionsMax"
-    | "decodeRowsPerTurn"
     | "logFrameBytesMax"
     | "logSegmentBytes",
     number
@@ -33,11 +32,9 @@ export const LIMITS: Readonly<
   manifestBytesTarget: 8 * 1024 * 1024,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */
   metadataVersionsMax: 100,
-  /** Rows per event loop turn while decoding. */
-  decodeRowsPerTurn: 8192,
   /** One frame of the transaction log. */
   logFrameBytesMax: 16 * 1024 * 1024,
-  /** One segment file of the transaction log, pre-sized. */
+  /** One segment file of the transaction log: the next one begins when it is reached. */
   logSegmentBytes: 8 * 1024 * 1024,
 };
 
