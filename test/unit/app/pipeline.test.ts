@@ -43,7 +43,11 @@ test("skip: bad records are counted and named, the good ones of the batch are ro
   expect([await rig.rows(0), await rig.committed(0)]).toEqual([[0, 2], 4n]);
   const rejected = rig.observations.filter(({ type }) => type === "rejected");
   expect(rejected).toHaveLength(2);
-  expect(rig.lines.filter(({ message }) => message.startsWith("Record skipped"))).toHaveLength(2);
+  const said = rig.lines.map(({ message }) => message).filter((line) => line.startsWith("Skipped"));
+  expect(said).toEqual([
+    expect.stringContaining("t/0 offset 1"),
+    expect.stringContaining("t/0 offset 3"),
+  ]);
 });
 
 test("fail: the first bad record stops its table and is named; what came before it stays out", async () => {
@@ -113,7 +117,7 @@ test("a topic that is gone stops its table, and the pipeline with its last table
   rig.consumer.push({ type: "topic_failed", topic: "t", error: fail("topic_unreadable", "gone") });
   await rig.settle();
   await rig.pass(100);
-  expect(stopped(rig).message).toContain("t");
+  expect(stopped(rig).kind).toBe("topic_unreadable");
   expect(await rig.running).toBeUndefined();
 });
 
@@ -136,7 +140,7 @@ test("above its limit the buffer holds every partition back, and lets go when it
   await rig.pass(100);
   expect([rig.pipeline.holding, rig.consumer.paused.size]).toEqual([true, 2]);
   await rig.pass(300);
-  for (const request of rig.world.pending) rig.world.apply(request, "arrives");
+  rig.heal();
   await rig.pass(300);
   expect([rig.pipeline.holding, rig.consumer.paused.size]).toEqual([false, 0]);
   expect(await rig.rows(0)).toHaveLength(50);
