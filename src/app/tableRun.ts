@@ -99,6 +99,11 @@ export class TableRun {
     return this.#held !== null || this.flushing || this.buffer.moved;
   }
 
+  /** True when a flush could begin ahead of its time; one that was held waits for its interval. */
+  get ready(): boolean {
+    return this.#held === null && !this.flushing && this.buffer.moved;
+  }
+
   /** Whether a flush is to begin now. */
   due(nowMs: number): boolean {
     if (this.state.kind === "stopped" || this.flushing || this.writer === null) return false;

@@ -156,11 +156,15 @@ test("a full disk while a failed flush is noted in the log holds the table, it d
 });
 
 test("--until-end ends with 3 when a service stays away for a minute after the start", async () => {
+  let attempts = 0;
   const txlog = memoryLog(({ type }) => {
-    if (type === "CommitAttempt") throw fail("catalog_unreachable", "The catalog is away");
+    if (type !== "CommitAttempt" || ++attempts === 1) return;
+    throw fail("catalog_unreachable", "The catalog is away");
   });
   const run = pipelineOf(brokerWith("a"), { topics: ["a"], txlog });
   expect(await run.run(LIMITS, true)).toBe(EXIT.unreachable);
+  // One attempt was the first position's; the others were an interval of one second apart.
+  expect(attempts).toBeWithin(2, 80);
 }, 10_000);
 
 test("--until-end ends with 3 when the broker goes away for a minute after the start", async () => {
