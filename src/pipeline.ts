@@ -93,7 +93,7 @@ export class Pipeline {
       if (run.epoch === 0 || run.position < end) waiting.add(run.table);
     }
     for (const table of tables) {
-      if (!waiting.has(table) && table.pending && !table.flushing) void this.#commit(table);
+      if (!waiting.has(table) && table.ready) void this.#commit(table);
     }
   }
 
@@ -286,15 +286,31 @@ export class Pipeline {
     void this.#parts.consumer.close();
   }
 
-  /** Own empty snapshots on foreign heads, for tables without a commit of late. */
+  /** Looks at the heads of tables without a commit of late. */
   #refresh(now: number): void {
     this.#refreshedMs = now;
     for (const table of this.tables) {
       const quiet = table.state.kind === "running" && !table.pending;
       if (!quiet) continue;
-      void table.writer?.refresh().catch((error: unknown) => {
+      void this.#lookAtHead(table).catch((error: unknown) => {
         if (policyOf(error).action !== "again") this.#stopTable(table, error);
       });
     }
+  }
+
+  /** An own empty snapshot on a foreign head; offsets that a person has set are read on from. */
+  async #lookAtHead(table: TableRun): Promise<void> {
+    const { writer } = table;
+    if (writer === null) return;
+    await writer.refresh();
+    const runs = this.feeds.of(table).filter((run) => run.epoch > 0);
+    const seen = runs.map((run) => run.committed);
+    const offsets = await writer.positions(runs.map((run) => run.feed));
+    // A commit under way finds out by itself, and a new start has read the table since.
+    if (table.pending) return;
+    const moved = runs.filter(
+      (run, i) => run.committed === seen[i] && run.committed !== offsets[i],
+    );
+    this.#starts.seekAnew(moved.map((run) => run.feed));
   }
 }

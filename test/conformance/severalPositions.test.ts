@@ -191,6 +191,26 @@ describe.concurrent("a new table begins", () => {
   );
 });
 
+describe.concurrent("a quiet table is looked at once a minute:", () => {
+  test(
+    "offsets that a person set are read on from, without a new record",
+    async () => {
+      await createTopic(bootstrap, { topic: "rewound", partitions: 1 });
+      await produce("rewound", 0, 50);
+      const config = { kafka: { topic: "rewound" } };
+      const place = await newPlace("rewound", { bootstrap, config });
+      const product = await start(place);
+      await committed(product, "rewound", 50);
+      const answer = await command(place, "offsets", "rewound", "--set", "rewound:0=40", "--yes");
+      expect(answer).toMatchObject({ code: 0 });
+      await committed(product, "rewound", 60, 2 * NOTICED_MS);
+      expect(await product.terminate()).toBe(0);
+      expect(await offsets(place, "rewound")).toEqual({ "rewound/0": 50 });
+    },
+    TIMEOUT_MS,
+  );
+});
+
 describe("a person steers a table under a running process:", () => {
   const topics = ["calm", "busy"];
   let place: Place;
