@@ -50,6 +50,12 @@ export class Leftovers {
   /** True when the attempt's commit had landed. */
   async #takeOver(head: LoadedTable, attempt: OpenAttempt): Promise<boolean> {
     const { branch } = this.#options;
+    const { tableUuid } = head.metadata;
+    if (attempt.commits.some((each) => each.tableUuid !== tableUuid)) {
+      // Made for a table that had this name; renamed, it may list the files, unseen from here.
+      await this.#logAbandoned({ commitId: attempt.commitId, files: attempt.filePaths }, false);
+      return false;
+    }
     await this.#parts.storage
       .abortUploads(attempt.filePaths.map((location) => ({ location, uploadId: "" })))
       .catch(() => undefined);
@@ -143,7 +149,10 @@ export class Leftovers {
   }
 
   /** False when the log has no room now. */
-  async #logAbandoned({ commitId, files }: Leftover, removed: boolean): Promise<boolean> {
+  async #logAbandoned(
+    { commitId, files }: Pick<Leftover, "commitId" | "files">,
+    removed: boolean,
+  ): Promise<boolean> {
     try {
       await this.#parts.txlog.append({
         type: "FlushAbandoned",
