@@ -187,7 +187,8 @@ export function canPromote(from: PrimitiveType, to: PrimitiveType): boolean {
 
 /**
  * `base` with what only `more` has, at every level, without ids or checks: the decoder's view.
- * Where both have a field, `base` wins; names that differ by case count as the same.
+ * Where both have a field, `base` wins, unless `more` is what it may be promoted to; names that
+ * differ by case count as the same.
  */
 export function overlayFields(base: readonly Field[], more: readonly Field[]): Field[] {
   const byLower = new Map(more.map((field) => [field.name.toLowerCase(), field]));
@@ -213,7 +214,7 @@ function overlayType(base: Type, more: Type): Type {
     const type = overlayType(base.value.type, more.value.type);
     return { ...base, value: { ...base.value, type } };
   }
-  return base;
+  return isPrimitive(base) && isPrimitive(more) && canPromote(base, more) ? more : base;
 }
 
 /** A type for a person: `struct<os: string>`, `list<long>`. */

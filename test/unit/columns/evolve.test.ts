@@ -170,3 +170,30 @@ test("overlayFields keeps the base's fields and adds the others', at every level
     field("m", map(int)),
   ]);
 });
+
+test("overlayFields takes the others' type where the base's may be promoted to it", () => {
+  const decimal = (precision: number, scale: number): Type => {
+    return { kind: "decimal", precision, scale };
+  };
+  const base = [
+    field("i", int, 1),
+    field("l", long, 2),
+    field("d", decimal(9, 2), 3),
+    field("e", decimal(9, 2), 4),
+    field("n", list(int, 6), 5),
+  ];
+  const wider = [
+    field("i", long),
+    field("l", int),
+    field("d", decimal(18, 2)),
+    field("e", decimal(18, 3)),
+    field("n", list(long)),
+  ];
+  expect(overlayFields(base, wider)).toEqual([
+    field("i", long, 1),
+    field("l", long, 2),
+    field("d", decimal(18, 2), 3),
+    field("e", decimal(9, 2), 4),
+    field("n", list(long, 6), 5),
+  ]);
+});
