@@ -5,7 +5,7 @@
 import type { Clock } from "#base/clock.ts";
 import { EXIT, fail, policyOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
-import type { Consumer } from "#consumer/consumer.ts";
+import type { Consumer, LogBounds } from "#consumer/consumer.ts";
 import type { Pipeline } from "#pipeline.ts";
 
 const POLL_MS = 50;
@@ -46,7 +46,7 @@ export async function untilEnd(
     patience.check(fail("kafka_unreachable", `Topic ${missing} has no leader`));
     await clock.sleep(POLL_MS, signal);
   }
-  const bounds = await consumer.bounds(consumer.feeds());
+  const bounds = await patientBounds(consumer, clock, patience, signal);
   let open = bounds.map(({ feed, lastStableOffset }) => ({ feed, end: lastStableOffset }));
   let lookedMs = clock.monotonicMs();
   while (open.length > 0 && !signal.aborted) {
@@ -66,6 +66,25 @@ function reached(pipeline: Pipeline, feed: Feed, end: bigint): boolean {
   const table = run?.table ?? pipeline.tableFor(feed);
   if (table.state.kind === "stopped" || table.failedTopics.has(feed.topic)) return true;
   return run !== undefined && run.epoch > 0 && run.committed >= end;
+}
+
+/** The ends as they are at the start; leaders may be away for a while. */
+async function patientBounds(
+  consumer: Consumer,
+  clock: Clock,
+  patience: Patience,
+  signal: AbortSignal,
+): Promise<LogBounds[]> {
+  while (!signal.aborted) {
+    try {
+      return await consumer.bounds(consumer.feeds());
+    } catch (error) {
+      if (policyOf(error).action !== "again") throw error;
+      patience.check(error);
+      await clock.sleep(POLL_MS, signal);
+    }
+  }
+  return [];
 }
 
 /** A topic that is neither there nor known to have failed; null when there is none. */

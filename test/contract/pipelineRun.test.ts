@@ -167,6 +167,15 @@ test("--until-end ends with 3 when a service stays away for a minute after the s
   expect(attempts).toBeWithin(2, 80);
 }, 10_000);
 
+test("--until-end is patient with partitions that have no leader for a while at the start", async () => {
+  const broker = brokerWith("a");
+  const notLeader = 6;
+  broker.failNext("ListOffsets", ...new Array<number>(60).fill(notLeader));
+  const run = pipelineOf(broker, { topics: ["a"] });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+  expect([...(run.pipeline?.tables ?? [])].map((table) => table.rowsCommitted)).toEqual([3]);
+}, 20_000);
+
 test("--until-end ends with 3 when the broker goes away for a minute after the start", async () => {
   const broker = brokerWith("a");
   broker.silent.add("Fetch");
