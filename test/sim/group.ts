@@ -93,7 +93,10 @@ export class SimConsumer implements Consumer {
   }
 
   assign(partitions: readonly number[]): void {
-    for (const partition of partitions) this.owned.add(partition);
+    for (const partition of partitions) {
+      this.owned.add(partition);
+      this.#newEpoch(feedKey(this.feed(partition)));
+    }
     this.push({ type: "assigned", feeds: partitions.map((partition) => this.feed(partition)) });
   }
 
@@ -197,9 +200,13 @@ export class SimConsumer implements Consumer {
     for (const { feed, offset } of positions) {
       if (!this.owned.has(feed.partition)) continue;
       const key = feedKey(feed);
-      this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
+      this.#newEpoch(key);
       this.#positions.set(key, offset);
     }
+  }
+
+  #newEpoch(key: FeedKey): void {
+    this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
   }
 
   epoch(key: FeedKey): number {
@@ -213,7 +220,6 @@ export class SimConsumer implements Consumer {
       this.owned.delete(feed.partition);
       this.#positions.delete(key);
       this.#paused.delete(key);
-      this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
     }
     if (this.group.awaiting.delete(this)) this.group.progress();
   }
