@@ -11,7 +11,7 @@ const atOnce =
   (bytes: Uint8Array, ...rest: unknown[]): void =>
     (rest.at(-1) as Done)(null, run(bytes));
 const { deflateRawSync, inflateRawSync } = zlib;
-mock.module("node:zlib", () => ({
+void mock.module("node:zlib", () => ({
   ...zlib,
   deflateRaw: atOnce((bytes) => deflateRawSync(bytes)),
   inflateRaw: atOnce((bytes) => inflateRawSync(bytes)),
