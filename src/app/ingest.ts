@@ -36,7 +36,8 @@ export class Ingest {
     if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return;
     const { table } = run;
     if (table.state.kind === "stopped" || table.failedTopics.has(run.feed.topic)) return;
-    if (table.decoder.needsSample) {
+    // Without records (control batches, aborted transactions) there is nothing to infer from.
+    if (table.decoder.needsSample && (batch.payload !== null || table.sample !== null)) {
       this.#sample(table, batch);
       return;
     }
@@ -126,7 +127,7 @@ export class Ingest {
       return [{ ...batch, payload, topic: feed.topic, partition: feed.partition }];
     });
     try {
-      table.decoder.sample(records);
+      if (records.length > 0) table.decoder.sample(records);
     } catch (error) {
       table.stop(error);
       this.#stopped();
