@@ -151,7 +151,8 @@ describe("an inferred schema", () => {
       late: "bigint",
       after: "string",
     });
-    const nulls = "count_if(late is null) a, count_if(in.b is null) b, count_if(get(l, 0).q is null) c";
+    const nulls =
+      "count_if(late is null) a, count_if(in.b is null) b, count_if(get(l, 0).q is null) c";
     const rows = await spark.sql(`select ${nulls} from f.default.growing`);
     expect(rows).toEqual([{ a: 202, b: 202, c: 202 }]);
   }, 180_000);
