@@ -80,10 +80,9 @@ function tableStatus(table: TableRun): TableStatus {
 
 function errorOf(table: TableRun): string | null {
   if (table.state.kind === "stopped") return describe(table.state.error);
-  if (table.state.kind === "retrying") return describe(table.state.cause);
-  const [failed] = table.failedTopics.values();
-  if (failed !== undefined) return describe(failed);
-  return null;
+  const errors = [...table.failedTopics.values()];
+  if (table.state.kind === "retrying") errors.push(table.state.cause);
+  return errors.length === 0 ? null : errors.map(describe).join("; ");
 }
 
 function partitionStatus(run: PipelineRun, feed: FeedRun, nowMs: number): PartitionStatus {

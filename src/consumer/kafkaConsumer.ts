@@ -316,6 +316,8 @@ class KafkaConsumer implements Consumer {
       this.parts.observe({ type: "revoked", topic, partition: feed.partition });
     }
     this.queue.push({ type: "topic_failed", topic, error });
+    // The group hears of it, wherever the metadata was looked up.
+    this.refreshSoon();
   }
 
   private onTrouble(error: AppError): void {
