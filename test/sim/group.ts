@@ -101,7 +101,7 @@ export class SimConsumer implements Consumer {
   }
 
   forget(): void {
-    this.released([...this.owned].map((partition) => this.feed(partition)));
+    this.#giveBack([...this.owned].map((partition) => this.feed(partition)));
   }
 
   /** The zombie learns that it was expelled, and joins again. */
@@ -214,14 +214,21 @@ export class SimConsumer implements Consumer {
     return mine ? (this.#epochs.get(key) ?? 0) : 0;
   }
 
+  /** An answer to a revocation that was given up (too slow, expelled) changes nothing. */
   released(feeds: readonly Feed[]): void {
+    if (!this.group.awaiting.has(this)) return;
+    this.#giveBack(feeds);
+    this.group.awaiting.delete(this);
+    this.group.progress();
+  }
+
+  #giveBack(feeds: readonly Feed[]): void {
     for (const feed of feeds) {
       const key = feedKey(feed);
       this.owned.delete(feed.partition);
       this.#positions.delete(key);
       this.#paused.delete(key);
     }
-    if (this.group.awaiting.delete(this)) this.group.progress();
   }
 
   pause(keys: readonly FeedKey[]): void {
