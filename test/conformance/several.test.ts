@@ -2,10 +2,11 @@
  * Several topics, pipelines and clusters in one process: the law holds in every table for every feed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { FailpointName } from "#base/failpoint.ts";
 import { produceEvents } from "../../scripts/events/events.ts";
 import { createTopic } from "../../scripts/events/topics.ts";
-import type { Verdict } from "../../scripts/judge/judge.ts";
+import { judgeTable, readTopic, type TopicCopy, type Verdict } from "../../scripts/judge/judge.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { committed, newPlace, type Place, runToEnd, start, verdict } from "../support/several.ts";
 
@@ -87,6 +88,18 @@ describe("several topics in one pipeline", () => {
       const judged = await judge(place, "all", "plums", "figs");
       expectLaw(judged, 2500);
       expect(Object.keys(judged.committed).sort()).toEqual(["figs", "plums"]);
+      // The judge tells the topics apart: with their records exchanged the law is broken.
+      const [plums, figs] = await Promise.all(
+        ["plums", "figs"].map((topic) => readTopic(west.bootstrap, topic)),
+      );
+      const swapped = [
+        { ...plums, topic: "figs" },
+        { ...figs, topic: "plums" },
+      ] as readonly TopicCopy[];
+      const folder = join(place.folder, "warehouse", "default", "all");
+      const { violations } = await judgeTable({ table: { folder }, topics: swapped, readers: [] });
+      const kinds = violations.map(({ kind }) => kind);
+      expect(kinds).toContain("rows that the topic does not have");
     },
     TIMEOUT_MS,
   );
