@@ -29,6 +29,7 @@ await coverage(["fast", "sim"]);
 /** Runs tests and leaves their coverage report in `.cache/coverage/NAME`. */
 async function tests(name: string, report: string, paths: string[]): Promise<void> {
   const flags = [
+    "--timeout=60000",
     "--coverage",
     "--coverage-reporter=lcov",
     `--coverage-dir=.cache/coverage/${report}`,

@@ -8,10 +8,11 @@ import { policyOf } from "#base/errors.ts";
 import { metadataFolder } from "#iceberg/append.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import type { SnapshotId } from "#iceberg/metadata.ts";
-import { addedFilePaths, manifestsOf } from "#iceberg/scan.ts";
+import { addedFilePaths, listDataFiles, manifestsOf } from "#iceberg/scan.ts";
 import { type OpenAttempt, openAttempts } from "#txlog/recover.ts";
 import type { AttemptTrail } from "./attempt.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
+import { headOf } from "./progress.ts";
 import { type Leftover, removeLeftover } from "./removal.ts";
 import { findCommit, type SentBases } from "./rules.ts";
 
@@ -61,11 +62,10 @@ export class Leftovers {
       .catch(() => undefined);
     const seen = findCommit(head.metadata, branch, attempt.commitId);
     if (seen.kind === "absent") {
-      await this.add(head, {
-        commitId: attempt.commitId,
-        files: [...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))],
-        sent: sentBases(attempt),
-      });
+      const files = [...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))];
+      const leftover = { commitId: attempt.commitId, files, sent: sentBases(attempt) };
+      if (await this.#headLists(head, files)) await this.#leave(leftover);
+      else await this.add(head, leftover);
       return false;
     }
     await this.#removeStrays(head, attempt, seen.snapshotId);
@@ -77,6 +77,35 @@ export class Leftovers {
       snapshot_id: seen.snapshotId,
     });
     return true;
+  }
+
+  /**
+   * A log that is older than the table (a restored backup, `fsync = "never"` and a power loss) may
+   * not know of a request that landed, and its snapshot may be thinned by now.
+   */
+  async #headLists(head: LoadedTable, files: readonly string[]): Promise<boolean> {
+    const { storage } = this.#parts;
+    const id = headOf(head.metadata, this.#options.branch);
+    const snapshot = head.metadata.snapshots.find((each) => each.snapshotId === id);
+    if (snapshot === undefined || files.length === 0) return false;
+    const ours = new Set(files);
+    for (const { manifestPath } of await manifestsOf(storage, snapshot)) {
+      if (ours.has(manifestPath)) return true;
+    }
+    for await (const { file } of listDataFiles(storage, head.metadata, snapshot.snapshotId)) {
+      if (ours.has(file.filePath)) return true;
+    }
+    return false;
+  }
+
+  async #leave(leftover: Leftover): Promise<void> {
+    await this.#parts.txlog.append({
+      type: "FlushAbandoned",
+      table: this.#name(),
+      commit_id: leftover.commitId,
+      removed: [],
+      left: leftover.files,
+    });
   }
 
   /**

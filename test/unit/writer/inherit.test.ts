@@ -3,12 +3,15 @@ import { expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { createFileCatalog } from "#iceberg/catalog/file.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
+import { recordBatch } from "../../support/records.ts";
 
 const OPTIONS: WriterOptions = {
   name: { database: "db", table: "t" },
@@ -23,22 +26,22 @@ const OPTIONS: WriterOptions = {
   schemaChanges: "evolve",
   create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
 };
+const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 const FILE = "/wh/db/t/data/left.parquet";
 
-/** A table of three commits, opened again after a crash whose attempt was made for `tableUuid`. */
-async function inherit(tableUuid: (own: string) => string): Promise<boolean> {
+/** A table of three commits and a log that an earlier process left. */
+async function world() {
   const storage = createMemoryStorage();
-  const random = seededRandom(1);
-  const parts = { storage, clock: systemClock, log: silentLogger };
   const recovered: { sequence: bigint; timeMs: number; entry: LogEntry }[] = [];
   const txlog: TransactionLog = {
     recovered,
     append: async () => undefined,
     close: async () => undefined,
   };
+  const parts = { storage, clock: systemClock, log: silentLogger };
   const all: WriterParts = {
     storage,
-    random,
+    random: seededRandom(1),
     txlog,
     clock: systemClock,
     catalog: createFileCatalog({ warehouse: "/wh", readOnly: false }, parts),
@@ -48,34 +51,54 @@ async function inherit(tableUuid: (own: string) => string): Promise<boolean> {
   };
   const writer = await TableWriter.open(all, OPTIONS, []);
   for (let partition = 0; partition < 3; partition++) {
-    const feed = { clusterId: "c", topic: "t", topicId: "1", partition };
-    await writer.claim([{ feed, offset: 0n }]);
+    await writer.claim([{ feed: { ...FEED, partition }, offset: 0n }]);
   }
-  await storage.put(FILE, new Uint8Array([1]));
-  const entries: LogEntry[] = [
-    {
+  const log = (entry: LogEntry): void => {
+    recovered.push({ sequence: 1n, timeMs: 0, entry });
+  };
+  const started = (commitId: string, path: string): void =>
+    log({
       type: "FlushStarted",
       table: "db.t",
-      commit_id: "lost",
-      file_paths: [FILE],
+      commit_id: commitId,
+      file_paths: [path],
       upload_ids: {},
       offsets: {},
-    },
-    {
-      type: "CommitAttempt",
-      table: "db.t",
-      table_uuid: tableUuid(writer.lastSeen.metadata.tableUuid),
-      commit_id: "lost",
-      snapshot_id: 7n,
-      base_snapshot_id: null,
-      base_sequence_number: 1n,
-      file_paths: [],
-    },
-  ];
-  for (const entry of entries) recovered.push({ sequence: 1n, timeMs: 0, entry });
+    });
+  return { storage, all, writer, log, started };
+}
+
+/** The table opened again after a crash whose attempt was made for `tableUuid`. */
+async function inherit(tableUuid: (own: string) => string): Promise<boolean> {
+  const { storage, all, writer, log, started } = await world();
+  await storage.put(FILE, new Uint8Array([1]));
+  started("lost", FILE);
+  log({
+    type: "CommitAttempt",
+    table: "db.t",
+    table_uuid: tableUuid(writer.lastSeen.metadata.tableUuid),
+    commit_id: "lost",
+    snapshot_id: 7n,
+    base_snapshot_id: null,
+    base_sequence_number: 1n,
+    file_paths: [],
+  });
   await TableWriter.open(all, OPTIONS, []);
   return storage.objects.has(FILE);
 }
+
+test("a file that the head lists stays, although the log does not know that it was ever sent", async () => {
+  const { storage, all, writer, started } = await world();
+  const segment = createDecoder({ ...DECODER_DEFAULTS, fields: [] }).builder();
+  segment.decode(recordBatch(['{"a":1}']));
+  const range = { feed: FEED, start: 0n, end: 1n };
+  const result = await writer.flush(writer.newFlush([{ range, batch: segment.seal() }]));
+  expect(result.kind).toBe("committed");
+  const live = [...storage.objects.keys()].find((path) => path.endsWith(".parquet")) ?? "";
+  started("of a restored backup", live);
+  await TableWriter.open(all, OPTIONS, []);
+  expect(storage.objects.has(live)).toBe(true);
+});
 
 test("files of an attempt that every later snapshot passed over are removed", async () => {
   expect(await inherit((own) => own)).toBe(false);
