@@ -2,10 +2,13 @@
  * Proof: 2,000,000 events in 6 partitions, through the executable, as PyIceberg, DuckDB and Spark
  * read them, against what an independent read_committed reader finds; values included.
  *
- * `bun scripts/prove/readers.ts [events]`; build the executable first (`bun run build`).
+ * `bun scripts/prove/readers.ts [events]`. The executable is built into a folder of its own, with a
+ * `bunfig.toml` and an `.env` beside it that it must not read.
  */
+import { join } from "node:path";
 import { produceEvents } from "../events/events.ts";
 import { startKafka } from "../services/kafka.ts";
+import { run } from "../services/process.ts";
 import { startProduct } from "../services/product.ts";
 import { judge, newCourse } from "./course.ts";
 
@@ -17,13 +20,19 @@ const course = await newCourse({
   partitions: 6,
   config: { "iceberg.commit": { interval_ms: 1000 } },
 });
+const executable = join(course.folder, "kafka-iceberg");
+const build = join(import.meta.dir, "..", "build.ts");
+await run([process.execPath, build, "--outfile", executable]);
+await Bun.write(join(course.folder, "bunfig.toml"), 'preload = ["./foreign.ts"]\n');
+await Bun.write(join(course.folder, "foreign.ts"), "process.exit(77);\n");
+await Bun.write(join(course.folder, ".env"), "STATE_DIRECTORY=/proc/foreign\n");
 const { bytes } = await produceEvents({ bootstrap, topic: "events", count: events, codec: "lz4" });
 const began = performance.now();
 const product = await startProduct({
   config: course.config,
   folder: course.folder,
   command: ["run", "--until-end"],
-  run: "binary",
+  executable,
 });
 const exitCode = await product.exited;
 const ingestSeconds = (performance.now() - began) / 1000;
