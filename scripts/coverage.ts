@@ -27,9 +27,9 @@ export function folderCoverage(reports: readonly string[]): FolderCoverage[] {
     if (path === undefined) continue;
     const seen = files.get(path);
     files.set(path, {
-      linesFound: tag(record, "LF"),
+      linesFound: Math.max(seen?.linesFound ?? 0, tag(record, "LF")),
       linesHit: Math.max(seen?.linesHit ?? 0, tag(record, "LH")),
-      functionsFound: tag(record, "FNF"),
+      functionsFound: Math.max(seen?.functionsFound ?? 0, tag(record, "FNF")),
       functionsHit: Math.max(seen?.functionsHit ?? 0, tag(record, "FNH")),
     });
   }
