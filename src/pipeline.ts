@@ -39,6 +39,7 @@ export class Pipeline {
   readonly #stop: AbortController = new AbortController();
   readonly #ingest: Ingest;
   readonly #starts: Starts;
+  #phase: "running" | "ending" = "running";
   #refreshedMs = 0;
 
   constructor(parts: PipelineParts, options: PipelineOptions) {
@@ -99,6 +100,7 @@ export class Pipeline {
 
   /** Stops fetching, flushes what is buffered within `timeoutMs`, leaves the group. */
   async shutdown(timeoutMs: number): Promise<void> {
+    this.#phase = "ending";
     this.#parts.consumer.stopFetching();
     for (const table of this.tables) this.#ingest.finishSample(table);
     const flushed = this.#flushTables([...this.tables]).then(() => this.#acknowledger.flush());
@@ -125,7 +127,8 @@ export class Pipeline {
   async #handle(event: ConsumerEvent): Promise<void> {
     switch (event.type) {
       case "batch":
-        return this.#ingest.take(event.batch);
+        // What was not yet buffered when the end was asked for is the next process's.
+        return this.#phase === "running" ? this.#ingest.take(event.batch) : undefined;
       case "assigned":
         return this.#assigned(event.feeds);
       case "revoked":
