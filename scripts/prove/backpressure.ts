@@ -73,6 +73,9 @@ export async function proveBackpressure(
     proxy.set({ kind: "pass" });
     const all = async (): Promise<boolean> => (await gauge(product, "commit_lag_records")) === 0;
     await until("everything committed", all, 120_000);
+    // The buffer is looked at again after the commit, at the next turn of the loop.
+    const goesOn = async (): Promise<boolean> => (await gauge(product, "partitions_paused")) === 0;
+    await until("partitions to go on", goesOn, 10_000);
     const after = {
       pausedPartitionsAfter: await gauge(product, "partitions_paused"),
       backpressureSeconds: await gauge(product, "backpressure_seconds_total"),

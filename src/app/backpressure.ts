@@ -58,7 +58,6 @@ export class Backpressure {
     this.#sinceMs = this.#parts.clock.monotonicMs();
     const keys = feeds.all().map((run) => run.key);
     this.#parts.consumer.pause(keys);
-    this.#parts.observe({ type: "paused", count: keys.length });
   }
 
   #resume(feeds: Feeds): void {
@@ -68,7 +67,6 @@ export class Backpressure {
       .all()
       .filter(({ table }) => table.state.kind !== "stopped" && !table.readingHeld);
     this.#parts.consumer.resume(reading.map((run) => run.key));
-    this.#parts.observe({ type: "paused", count: 0 });
     this.#parts.observe({ type: "backpressure", durationMs });
   }
 }
