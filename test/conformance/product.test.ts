@@ -73,7 +73,11 @@ async function produced(topic: string, values: readonly string[], fresh = true):
 
 async function ended(topic: string, config: Config = {}): Promise<Ended> {
   const { bootstrap } = broker;
-  return runUntilEnd({ config: fileTable({ bootstrap, topic, warehouse: warehouse(), config }) });
+  // In a shared group a second run would wait for the session of the first.
+  const kafka = { consumer_group: `group-${crypto.randomUUID()}` };
+  return runUntilEnd({
+    config: fileTable({ bootstrap, topic, warehouse: warehouse(), config: { ...config, kafka } }),
+  });
 }
 
 async function committed(topic: string, config: Config = {}): Promise<void> {

@@ -139,7 +139,13 @@ async function committed(topic: string, table: string, config: Config): Promise<
       bootstrap,
       topic,
       warehouse,
-      config: { schema: { fields: FIELDS }, ...config, iceberg: { table_name: table } },
+      config: {
+        schema: { fields: FIELDS },
+        ...config,
+        iceberg: { table_name: table },
+        // In a shared group each would wait for the session of the one before it.
+        kafka: { consumer_group: `group-${table}` },
+      },
     }),
   });
   expect([exitCode, exitCode === 0 ? "" : product.log()]).toEqual([0, ""]);

@@ -151,7 +151,13 @@ async function committed(topic: string, config: Config): Promise<void> {
   const { bootstrap } = broker;
   const warehouse = join(root, "warehouse");
   const { product, exitCode } = await runUntilEnd({
-    config: fileTable({ bootstrap, topic, warehouse, config }),
+    // In a shared group a second run would wait for the session of the first.
+    config: fileTable({
+      bootstrap,
+      topic,
+      warehouse,
+      config: { ...config, kafka: { consumer_group: `group-${crypto.randomUUID()}` } },
+    }),
   });
   expect([exitCode, exitCode === 0 ? "" : product.log()]).toEqual([0, ""]);
 }
