@@ -8,7 +8,7 @@ import type { Clock } from "#base/clock.ts";
 
 const EVERY_MS = 250;
 /** What the process needs beside its hot buffers: runtime, fetch queue, encoding Worker. */
-const BASE_BYTES = 320 * 1024 * 1024;
+const BASE_BYTES = 240 * 1024 * 1024;
 
 /** What the process does, for {@link collectWhileFlowing}. */
 export interface Flow {
