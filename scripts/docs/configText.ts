@@ -1,6 +1,7 @@
 /**
  * `config.example.toml` and docs/CONFIG.md from the key tables.
  */
+import { wrap } from "#cli/help.ts";
 import { UNBUILT } from "#config/features.ts";
 import { ALIASES, ALL_KEYS } from "#config/keys.ts";
 import type { ConfigValue, KeySpec } from "#config/spec.ts";
@@ -155,18 +156,4 @@ function tomlText(value: ConfigValue): string {
   if (Array.isArray(value)) return `[${value.map(tomlText).join(", ")}]`;
   if (typeof value === "object") return "{}";
   return JSON.stringify(value);
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }
