@@ -1,0 +1,30 @@
+/**
+ * `bun run build:kernel`: AssemblyScript in `src/kernel/assembly/` -> `src/kernel/NAME.wasm`.
+ *
+ * The modules are committed, so that nobody needs the compiler to run or test; the gate compiles
+ * them again and compares (`test/golden/kernel.test.ts`). `--outdir DIR` writes them elsewhere.
+ */
+import { parseArgs } from "node:util";
+
+const SOURCES = "src/kernel/assembly";
+
+const { values } = parseArgs({ options: { outdir: { type: "string" } } });
+const outdir = values.outdir ?? "src/kernel";
+const entries = [...new Bun.Glob("*.ts").scanSync(SOURCES)].sort();
+for (const entry of entries) {
+  const outfile = `${outdir}/${entry.replace(/\.ts$/, ".wasm")}`;
+  const flags = ["-O3", "--converge", "--runtime", "stub", "--use", "abort=", "--enable", "simd"];
+  const child = Bun.spawn(
+    [
+      "node",
+      "node_modules/assemblyscript/bin/asc.js",
+      `${SOURCES}/${entry}`,
+      "-o",
+      outfile,
+      ...flags,
+    ],
+    { stdout: "inherit", stderr: "inherit" },
+  );
+  if ((await child.exited) !== 0) process.exit(1);
+  console.log(`${outfile}: ${Bun.file(outfile).size} bytes`);
+}

@@ -1,0 +1,3 @@
+/** Entry of `decompress.wasm`: LZ4 and Snappy blocks, bounds-checked, output-limited. */
+export { lz4Block } from "./decompress/lz4";
+export { heapBase } from "./common/memory";
