@@ -12,7 +12,14 @@ import type { Field } from "#columns/schema.ts";
 import { arrowSchema, toIpcPieces } from "./arrow.ts";
 import { type BatchData, emptyBatch } from "./columnData.ts";
 import { columnsWithoutDictionary, SAMPLE_ROWS } from "./dictionary.ts";
-import type { EncodedFile, EncodeOptions, ParquetCodec, ParquetEncoder } from "./encoder.ts";
+import type {
+  ByteSink,
+  EncodedFile,
+  EncodeOptions,
+  ParquetCodec,
+  ParquetEncoder,
+} from "./encoder.ts";
+import { FileBytes } from "./fileBytes.ts";
 import { type FloatSummary, summarizeFloats } from "./floats.ts";
 import { annotateUuids, readFooter, splitFooter } from "./footer.ts";
 import { columnMetrics, leavesOf } from "./metrics.ts";
@@ -35,28 +42,39 @@ export const CODEC_LEVEL: Readonly<Partial<Record<ParquetCodec, number>>> = {
 };
 
 /**
- * Encodes the batches as one file. `fields` carry the table's ids and match the columns by position.
- * Errors: `table_unsupported` for a struct without fields, `usage` for a codec level that cannot be
+ * Encodes the batches as one file, whose bytes go to `sink` row group by row group; those that come
+ * after the last row are kept until the footer among them is amended. `fields` carry the table's ids
+ * and match the columns by position. Errors: what the sink throws, `table_unsupported` for a struct without fields, `usage` for a codec level that cannot be
  * had, `internal` when columns and fields do not fit.
  */
 export async function encodeParquet(
   fields: readonly Field[],
   batches: BatchSource,
   options: EncodeOptions,
+  sink: ByteSink,
 ): Promise<EncodedFile> {
   const schema = arrowSchema(fields);
   const floats = new Map<number, FloatSummary>();
   const source = iterate(batches);
   const sample = await takeSample(source);
+  const end: Uint8Array[] = [];
+  let rowsEnded = false;
   async function* pieces(): AsyncGenerator<Uint8Array> {
     const first = sample.length === 0 ? [emptyBatch(fields)] : sample;
     for await (const batch of chain(first, source)) {
       summarizeFloats(floats, fields, batch);
       yield* toIpcPieces(schema, fields, batch);
     }
+    rowsEnded = true;
   }
+  const file = new FileBytes(sink);
   const properties = writerProperties(fields, sample, options);
-  return finishFile(fields, await writeChunks(pieces(), properties), floats);
+  await writeChunks(pieces(), properties, async (chunk) => {
+    // The footer is written after the last row: what came before that cannot hold it.
+    if (rowsEnded) end.push(chunk);
+    else await file.write(chunk);
+  });
+  return finishFile(fields, file, end, floats);
 }
 
 /** An encoder in the calling thread, for tests and the simulator: it blocks while it encodes. */
@@ -131,11 +149,12 @@ function compressionOf(codec: ParquetCodec): Compression {
   }
 }
 
-/** Feeds Arrow IPC pieces to the writer and collects the file's bytes as it flushes row groups. */
+/** Feeds Arrow IPC pieces to the writer and hands the file's bytes on as it flushes row groups. */
 async function writeChunks(
   pieces: AsyncGenerator<Uint8Array>,
   properties: WriterProperties,
-): Promise<Uint8Array[]> {
+  sink: ByteSink,
+): Promise<void> {
   const wasm = loadParquetWasm();
   let failure: unknown;
   const batches = new ReadableStream({
@@ -155,10 +174,17 @@ async function writeChunks(
       }
     },
   });
+  let sinkFailed = false;
   try {
     const file = await wasm.transformParquetStream(batches, properties);
-    return await Array.fromAsync(file as AsyncIterable<Uint8Array>);
+    for await (const chunk of file as AsyncIterable<Uint8Array>) {
+      await sink(chunk).catch((error: unknown) => {
+        sinkFailed = true;
+        throw error;
+      });
+    }
   } catch (error) {
+    if (sinkFailed) throw error;
     // What went wrong in our own part says more than what the writer made of it.
     if (failure instanceof AppError) throw failure;
     throw fail("internal", "The Parquet writer refused the rows", {}, failure ?? error);
@@ -166,22 +192,23 @@ async function writeChunks(
 }
 
 /** Adds what the writer leaves out to the footer, and reads from it what manifests need. */
-function finishFile(
+async function finishFile(
   fields: readonly Field[],
-  written: readonly Uint8Array[],
+  file: FileBytes,
+  end: readonly Uint8Array[],
   floats: ReadonlyMap<number, FloatSummary>,
-): EncodedFile {
+): Promise<EncodedFile> {
   const leaves = leavesOf(fields);
-  const { body, footer: bare } = splitFooter(written);
+  const { body, footer: bare } = splitFooter(end);
   const uuids = leaves.filter((leaf) => leaf.type.kind === "uuid").map((leaf) => leaf.fieldId);
   const amended = annotateUuids(bare, new Set(uuids));
   const footer = readFooter(amended);
-  const chunks = [...body, amended];
-  return {
-    chunks,
-    bytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+  const described = {
     rowCount: Number(footer.rowCount),
     splitOffsets: footer.rowGroups.map((group) => group.offset),
     metrics: columnMetrics(leaves, footer, floats),
   };
+  // Only now: what the sink has taken may not be looked at any more.
+  for (const chunk of [...body, amended]) await file.write(chunk);
+  return { ...described, ...file.finish() };
 }

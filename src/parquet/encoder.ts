@@ -1,5 +1,5 @@
 /**
- * The Parquet port: sealed columns in, a Parquet file's bytes and statistics out. Encoding is CPU
+ * The Parquet port: sealed columns in, a Parquet file's bytes out, then its statistics. Encoding is CPU
  * work: `worker.ts` runs it in a Worker through the same function, so that the event loop goes on.
  */
 import type { ColumnBatch } from "#columns/batch.ts";
@@ -32,24 +32,35 @@ export interface ColumnMetrics {
   readonly upperBound: Uint8Array | null;
 }
 
-/** An encoded file. */
+/** What is known of a file once its last byte has gone to the sink. */
 export interface EncodedFile {
-  /** The file in order; chunks are written as they stand. */
-  readonly chunks: readonly Uint8Array[];
   readonly bytes: number;
+  /** SHA-256 of the bytes, lower-case hex. */
+  readonly sha256: string;
   readonly rowCount: number;
   /** Start of each row group (Iceberg `split_offsets`). */
   readonly splitOffsets: readonly bigint[];
   readonly metrics: readonly ColumnMetrics[];
 }
 
+/**
+ * Takes a file's bytes in order while row groups are finished, one call at a time. The chunk is the
+ * sink's from the call on. What it throws ends the encoding and is what `encode` throws.
+ */
+export type ByteSink = (chunk: Uint8Array) => Promise<void>;
+
 /** Encodes rows as one Parquet file. `fields` carry the table's ids and must match the batches. */
 export interface ParquetEncoder {
-  /** Buffers of `batches` may be read from another thread until it resolves; they are not changed. */
+  /**
+   * Resolves when the sink has taken every byte; no call of the sink is under way any more, also
+   * when it rejects. `batches` are asked for one after the other, as they are needed; their buffers
+   * may be read from another thread until it settles, they are not changed.
+   */
   encode(
     fields: readonly Field[],
-    batches: readonly ColumnBatch[],
+    batches: Iterable<ColumnBatch>,
     options: EncodeOptions,
+    sink: ByteSink,
   ): Promise<EncodedFile>;
   close(): Promise<void>;
 }

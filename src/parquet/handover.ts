@@ -28,7 +28,7 @@ export interface Parcel {
 /** Copies of the batches, about 2 MiB a parcel; nothing is copied before it is asked for. */
 export async function* parcels(
   fields: readonly Field[],
-  batches: readonly BatchData[],
+  batches: Iterable<BatchData>,
   clock: Clock,
 ): AsyncGenerator<Parcel, void> {
   let copies: BatchData[] = [];

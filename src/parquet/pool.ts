@@ -9,7 +9,7 @@ import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import type { BatchData } from "./columnData.ts";
-import type { EncodedFile, EncodeOptions, ParquetEncoder } from "./encoder.ts";
+import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder } from "./encoder.ts";
 import { parcels } from "./handover.ts";
 import type { Reply, Request } from "./protocol.ts";
 
@@ -47,26 +47,26 @@ class WorkerEncoder implements ParquetEncoder {
 
   encode(
     fields: readonly Field[],
-    batches: readonly BatchData[],
+    batches: Iterable<BatchData>,
     options: EncodeOptions,
+    sink: ByteSink,
   ): Promise<EncodedFile> {
-    const result = this.#queue.then(() => this.#encodeNow(fields, batches, options));
+    const result = this.#queue.then(() => this.#encodeNow(fields, batches, options, sink));
     this.#queue = result.catch(() => {});
     return result;
   }
 
   async #encodeNow(
     fields: readonly Field[],
-    batches: readonly BatchData[],
+    batches: Iterable<BatchData>,
     options: EncodeOptions,
+    sink: ByteSink,
   ): Promise<EncodedFile> {
     if (this.#state === "closed") throw fail("encoder", "The Parquet encoder is closed");
     try {
       const source = parcels(fields, batches, this.#clock);
-      const { file, memoryBytes } = await this.#worker.run(
-        { type: "start", fields, options },
-        source,
-      );
+      const start = { type: "start", fields, options } as const;
+      const { file, memoryBytes } = await this.#worker.run(start, source, sink);
       if (memoryBytes > this.#memoryBytesMax) this.#replaceWorker();
       return file;
     } catch (error) {
@@ -94,7 +94,10 @@ type Parcels = ReturnType<typeof parcels>;
 /** A file that is being encoded. */
 interface Job {
   readonly source: Parcels;
+  readonly sink: ByteSink;
   readonly result: PromiseWithResolvers<Done>;
+  /** Resolves when the sink has taken every chunk that arrived. */
+  written: Promise<void>;
   /** Messages of batches that the Worker asked for and has not got. */
   pullsOwed: number;
 }
@@ -114,16 +117,19 @@ class EncodingWorker {
     this.#worker.addEventListener("close", () => this.#end("it exited"));
   }
 
-  async run(start: Request, source: Parcels): Promise<Done> {
+  async run(start: Request, source: Parcels, sink: ByteSink): Promise<Done> {
     await this.#ready.promise;
     if (this.#ended !== null) throw this.#ended;
-    const job: Job = { source, result: Promise.withResolvers<Done>(), pullsOwed: 0 };
+    const result = Promise.withResolvers<Done>();
+    const job: Job = { source, sink, result, written: Promise.resolve(), pullsOwed: 0 };
     this.#job = job;
     this.#worker.postMessage(start);
     try {
-      return await job.result.promise;
+      return await result.promise;
     } finally {
       this.#job = null;
+      // The sink is the caller's again when this settles.
+      await job.written;
     }
   }
 
@@ -144,8 +150,24 @@ class EncodingWorker {
     if (reply.type === "ready") this.#ready.resolve();
     if (job === null) return;
     if (reply.type === "pull") void this.#feed(job);
-    if (reply.type === "done") job.result.resolve(reply);
+    if (reply.type === "chunk") job.written = this.#write(job, job.written, reply.chunk);
+    if (reply.type === "done") void job.written.then(() => job.result.resolve(reply));
     if (reply.type === "failed") job.result.reject(fail(reply.kind, reply.sentence));
+  }
+
+  /** Gives a chunk to the sink after those before it; after a failure no more. */
+  async #write(job: Job, before: Promise<void>, chunk: Uint8Array): Promise<void> {
+    await before;
+    if (this.#job !== job) return;
+    try {
+      const bytes = chunk.length;
+      await job.sink(chunk);
+      const message: Request = { type: "written", bytes };
+      if (this.#job === job) this.#worker.postMessage(message);
+    } catch (error) {
+      job.result.reject(error);
+      this.#job = null;
+    }
   }
 
   /** Answers every pull with one message, in order; after the end with empty ones. */

@@ -7,9 +7,12 @@
  *   | ------- start ----------> |   a job; one at a time
  *   | <------ pull ------------ |   wants more
  *   | ------- batches --------> |   about 2 MiB of columns, or none: the end
+ *   | <------ chunk ----------- |   bytes of the file, in order
+ *   | ------- written --------> |   the sink has taken a chunk
  *   | <------ done | failed --- |
  * ```
- * Rows are pulled, so that copies of only a few megabytes are under way, whatever the job's size.
+ * Rows are pulled, and chunks wait until those before them are written, so that only a few megabytes
+ * are under way in either direction, whatever the job's size and however slow the store.
  */
 import type { ErrorKind } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
@@ -24,11 +27,13 @@ export type Request =
       readonly options: EncodeOptions;
     }
   /** No batches: there are no more. */
-  | { readonly type: "batches"; readonly batches: readonly BatchData[] };
+  | { readonly type: "batches"; readonly batches: readonly BatchData[] }
+  | { readonly type: "written"; readonly bytes: number };
 
 /** Worker to owner. `memoryBytes`: of the Worker's WASM memory, which never shrinks. */
 export type Reply =
   | { readonly type: "ready" }
   | { readonly type: "pull" }
+  | { readonly type: "chunk"; readonly chunk: Uint8Array }
   | { readonly type: "done"; readonly file: EncodedFile; readonly memoryBytes: number }
   | { readonly type: "failed"; readonly kind: ErrorKind; readonly sentence: string };

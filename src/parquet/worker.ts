@@ -1,5 +1,6 @@
 /**
- * Entry of the encoding Worker: pulls batches from its owner and encodes them (`protocol.ts`).
+ * Entry of the encoding Worker: pulls batches from its owner, encodes them and hands the
+ * file's bytes back (`protocol.ts`).
  *
  * A separate entry point of the executable: `scripts/build.ts` names it beside `main.ts`.
  */
@@ -14,8 +15,23 @@ declare const self: Worker;
 /** Messages of batches asked for ahead, so that encoding seldom waits for the owner's loop. */
 const PULLS_AHEAD = 2;
 
+/** Bytes handed to the owner and not yet written, unless a single chunk is larger. */
+const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
+
 const arrived: (readonly BatchData[])[] = [];
+let unwritten = 0;
 let wake: () => void = () => {};
+
+/** Waits for the owner's next message. */
+function message(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const others = wake;
+  wake = (): void => {
+    others();
+    resolve();
+  };
+  return promise;
+}
 
 function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
   self.postMessage(message, transfer);
@@ -27,9 +43,7 @@ async function* pulled(): AsyncGenerator<BatchData> {
   for (;;) {
     const batches = arrived.shift();
     if (batches === undefined) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      await message();
       continue;
     }
     if (batches.length === 0) return;
@@ -38,11 +52,19 @@ async function* pulled(): AsyncGenerator<BatchData> {
   }
 }
 
+/** Hands a chunk to the owner, once enough of those before it are written. */
+async function emit(chunk: Uint8Array): Promise<void> {
+  while (unwritten > 0 && unwritten + chunk.length > UNWRITTEN_BYTES_MAX) await message();
+  unwritten += chunk.length;
+  const isWhole = chunk.length === chunk.buffer.byteLength;
+  const sent = isWhole ? chunk : chunk.slice();
+  reply({ type: "chunk", chunk: sent }, [sent.buffer as ArrayBuffer]);
+}
+
 async function run(job: Extract<Request, { type: "start" }>): Promise<void> {
   try {
-    const file = await encodeParquet(job.fields, pulled(), job.options);
-    const buffers = new Set(file.chunks.map((chunk) => chunk.buffer as ArrayBuffer));
-    reply({ type: "done", file, memoryBytes: parquetWasmBytes() }, [...buffers]);
+    const file = await encodeParquet(job.fields, pulled(), job.options, emit);
+    reply({ type: "done", file, memoryBytes: parquetWasmBytes() });
   } catch (error) {
     reply({ type: "failed", kind: kindOf(error), sentence: describe(error) });
   }
@@ -51,13 +73,22 @@ async function run(job: Extract<Request, { type: "start" }>): Promise<void> {
 }
 
 self.onmessage = ({ data }: MessageEvent<Request>): void => {
-  if (data.type === "start") {
-    arrived.length = 0;
-    void run(data);
-    return;
+  switch (data.type) {
+    case "start":
+      arrived.length = 0;
+      unwritten = 0;
+      void run(data);
+      return;
+    case "batches":
+      arrived.push(data.batches);
+      break;
+    case "written":
+      unwritten -= data.bytes;
+      break;
   }
-  arrived.push(data.batches);
-  wake();
+  const woken = wake;
+  wake = (): void => {};
+  woken();
 };
 
 loadParquetWasm();

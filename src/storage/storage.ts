@@ -24,8 +24,6 @@ export interface ObjectInfo {
 export interface StoredObject {
   readonly location: string;
   readonly bytes: number;
-  /** SHA-256 of the content, lower-case hex. */
-  readonly sha256: string;
 }
 
 /**
@@ -34,7 +32,7 @@ export interface StoredObject {
  */
 export interface ObjectWriter {
   write(chunk: Uint8Array): Promise<void>;
-  /** Makes the object durable and verifies size and checksum. */
+  /** Makes the object durable; verifies its size and, where the store knows one, its checksum. */
   close(): Promise<StoredObject>;
   /** Gives up and removes what was written so far (multipart uploads are aborted). */
   abort(): Promise<void>;

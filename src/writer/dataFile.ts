@@ -3,23 +3,22 @@
  */
 import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
 import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
-import type { StoredObject } from "#storage/storage.ts";
 
 /** Describes a data file for a manifest (Iceberg spec, "Manifests"). */
 export function dataFile(
-  stored: StoredObject,
+  location: string,
   encoded: EncodedFile,
   specId: number,
   partition: readonly PartitionValue[],
 ): DataFile {
   return {
     content: "data",
-    filePath: stored.location,
+    filePath: location,
     fileFormat: "PARQUET",
     specId,
     partition,
     recordCount: BigInt(encoded.rowCount),
-    fileSizeBytes: BigInt(stored.bytes),
+    fileSizeBytes: BigInt(encoded.bytes),
     columnSizes: metric(encoded, (m) => m.sizeBytes),
     valueCounts: metric(encoded, (m) => m.valueCount),
     nullValueCounts: metric(encoded, (m) => m.nullCount),

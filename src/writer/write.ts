@@ -16,10 +16,11 @@ import type { PartitionSpec } from "#iceberg/metadata.ts";
 import { partitionPath, partitionRows } from "#iceberg/partition.ts";
 import { partitionKey } from "#iceberg/partitionKey.ts";
 import type { EncodedFile } from "#parquet/encoder.ts";
-import type { StoredObject } from "#storage/storage.ts";
+import type { ObjectWriter } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
 import type { FileUnit } from "./job.ts";
 import { logFlushStarted } from "./logFlush.ts";
+import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { currentFields, defaultSpec } from "./schema.ts";
 
@@ -32,8 +33,20 @@ interface PlannedFile {
   readonly batches: ColumnBatch[];
 }
 
+/** Files that may be open at once. */
+const OPEN_FILES_MAX = 2;
+
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
+
+/** What the files of one flush have in common. */
+interface WriteContext {
+  readonly parts: WriterParts;
+  readonly options: WriterOptions;
+  readonly table: LoadedTable;
+  readonly commitId: string;
+  readonly written: WrittenFiles;
+}
 
 /** What `writeFiles` left on the store, also when it failed half-way. */
 export interface WrittenFiles {
@@ -58,32 +71,25 @@ export async function writeFiles(
   const planned = plan(parts, options, table, spec, flushes);
   written.paths.push(...planned.map((file) => file.path));
   await logFlushStarted(parts, options.name, commitId, written.paths, endOffsets(planned));
-  const files = new Map<number, DataFile[]>();
-  let upload: Promise<unknown> = Promise.resolve();
+  const context = { parts, options, table, commitId, written };
+  const open = new OpenFiles(OPEN_FILES_MAX);
+  const stored: DataFile[] = [];
   try {
-    for (const file of planned) {
-      const began = parts.clock.monotonicMs();
-      failpoint("write");
-      const encoded = await encode(parts, options, table, commitId, file);
-      // One file is uploaded while the next one is encoded; never more, so that memory is bounded.
-      await upload;
-      upload = store(parts, table, commitId, file, encoded, written).then((stored) => {
-        const list = files.get(file.unit) ?? [];
-        list.push(dataFile(stored, encoded, spec.specId, file.partition));
-        files.set(file.unit, list);
-        const durationMs = parts.clock.monotonicMs() - began;
-        parts.observe({ type: "file", bytes: stored.bytes, rows: encoded.rowCount, durationMs });
+    for (const [index, file] of planned.entries()) {
+      await open.begin(async (encoded) => {
+        stored[index] = await writeFile(context, spec, file, encoded);
       });
-      // Awaited below; until then a failure must not count as unhandled.
-      upload.catch(() => undefined);
     }
-    await upload;
+    await open.finish();
   } finally {
     // Nothing may still be written when the caller removes the files of a failed flush.
-    await upload.catch(() => undefined);
+    await open.settle();
   }
-  for (const [unit, list] of files) {
-    written.units.push({ feeds: unitFeeds(options, flushes, unit), files: list });
+  const units = Map.groupBy(planned.keys(), (index) => planned[index]?.unit ?? 0);
+  for (const [unit, indexes] of units) {
+    const files = indexes.flatMap((index) => stored[index] ?? []);
+    assert(files.length === indexes.length, "every planned file of a unit was stored");
+    written.units.push({ feeds: unitFeeds(options, flushes, unit), files });
   }
 }
 
@@ -171,22 +177,70 @@ function endOffsets(files: readonly PlannedFile[]): Record<string, bigint> {
   return offsets;
 }
 
-async function encode(
-  parts: WriterParts,
-  options: WriterOptions,
-  table: LoadedTable,
-  commitId: string,
+/**
+ * Encodes one file and streams it to the store; altered or short ones are repeated, from the rows,
+ * under a new, logged name.
+ * @param encoded called with the file's size when the encoder is free for the next one
+ */
+async function writeFile(
+  context: WriteContext,
+  spec: PartitionSpec,
   file: PlannedFile,
+  encoded: (bytes: number) => void,
+): Promise<DataFile> {
+  const { parts, table, commitId, written } = context;
+  const began = parts.clock.monotonicMs();
+  failpoint("write");
+  for (let tries = 0; ; tries++) {
+    try {
+      const result = await stream(context, file, encoded);
+      await logWritten(parts, commitId, file, result);
+      const { bytes, rowCount: rows } = result;
+      parts.observe({ type: "file", bytes, rows, durationMs: parts.clock.monotonicMs() - began });
+      return dataFile(file.path, result, spec.specId, file.partition);
+    } catch (error) {
+      if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
+      file.path = file.path.replace(/[0-9a-f-]{36}\.parquet$/, `${parts.random.uuid()}.parquet`);
+      written.paths.push(file.path);
+      await logFlushStarted(parts, table.name, commitId, written.paths, endOffsets([file]));
+    }
+  }
+}
+
+/** One try: the file's bytes go to the store while its row groups are finished. */
+async function stream(
+  { parts, options, table, commitId }: WriteContext,
+  file: PlannedFile,
+  encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
-  const encoded = await parts.encoder.encode(currentFields(table), file.batches, {
+  const target: { writer: ObjectWriter | null } = { writer: null };
+  const sink = async (chunk: Uint8Array): Promise<void> => {
+    if (target.writer === null) {
+      failpoint("upload");
+      target.writer = await parts.storage.writer(file.path);
+    }
+    await target.writer.write(chunk);
+  };
+  const encodeOptions = {
     codec: options.codec,
     level: options.codecLevel,
     rowGroupRows: options.rowGroupRows,
     metadata: footer(commitId, file.ranges),
-  });
-  const rows = file.batches.reduce((sum, batch) => sum + batch.rowCount, 0);
-  assert(encoded.rowCount === rows, "a Parquet file holds every row of its batches");
-  return encoded;
+  };
+  const fields = currentFields(table);
+  try {
+    const result = await parts.encoder.encode(fields, file.batches, encodeOptions, sink);
+    encoded(result.bytes);
+    const rows = file.batches.reduce((sum, batch) => sum + batch.rowCount, 0);
+    assert(result.rowCount === rows, "a Parquet file holds every row of its batches");
+    assert(target.writer !== null, "a Parquet file has bytes");
+    const stored = await target.writer.close();
+    assert(stored.bytes === result.bytes, "the store has every byte that was encoded");
+    return result;
+  } catch (error) {
+    await target.writer?.abort().catch(() => undefined);
+    throw error;
+  }
 }
 
 /** Footer keys of SPEC section 5. */
@@ -208,51 +262,11 @@ function footer(commitId: string, ranges: readonly OffsetRange[]): Record<string
   };
 }
 
-/** Uploads one file; altered or short uploads are repeated under a new, logged name. */
-async function store(
-  parts: WriterParts,
-  table: LoadedTable,
-  commitId: string,
-  file: PlannedFile,
-  encoded: EncodedFile,
-  written: WrittenFiles,
-): Promise<StoredObject> {
-  for (let tries = 0; ; tries++) {
-    try {
-      const stored = await upload(parts, file.path, encoded);
-      await logWritten(parts, commitId, file, encoded, stored);
-      return stored;
-    } catch (error) {
-      if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
-      file.path = file.path.replace(/[0-9a-f-]{36}\.parquet$/, `${parts.random.uuid()}.parquet`);
-      written.paths.push(file.path);
-      await logFlushStarted(parts, table.name, commitId, written.paths, endOffsets([file]));
-    }
-  }
-}
-
-async function upload(
-  parts: WriterParts,
-  path: string,
-  encoded: EncodedFile,
-): Promise<StoredObject> {
-  failpoint("upload");
-  const writer = await parts.storage.writer(path);
-  try {
-    for (const chunk of encoded.chunks) await writer.write(chunk);
-    return await writer.close();
-  } catch (error) {
-    await writer.abort().catch(() => undefined);
-    throw error;
-  }
-}
-
 async function logWritten(
   parts: WriterParts,
   commitId: string,
   file: PlannedFile,
   encoded: EncodedFile,
-  stored: StoredObject,
 ): Promise<void> {
   failpoint("log_parquet_written");
   const offsets: Record<string, readonly [bigint, bigint]> = {};
@@ -260,10 +274,10 @@ async function logWritten(
   await parts.txlog.append({
     type: "ParquetWritten",
     commit_id: commitId,
-    file_path: stored.location,
+    file_path: file.path,
     record_count: encoded.rowCount,
-    file_size: stored.bytes,
-    sha256: stored.sha256,
+    file_size: encoded.bytes,
+    sha256: encoded.sha256,
     offsets,
   });
 }

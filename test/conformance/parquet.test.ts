@@ -6,12 +6,18 @@ import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { childFields, type Field, isPrimitive, primitiveName } from "#columns/schema.ts";
-import { encodeParquet } from "#parquet/encode.ts";
-import type { EncodedFile, ParquetCodec } from "#parquet/encoder.ts";
+import type { ParquetCodec } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
-import { batchOf, canonical, everyTypeRows, field } from "../unit/parquet/rows.ts";
+import {
+  batchOf,
+  canonical,
+  encodeWhole,
+  everyTypeRows,
+  field,
+  type WholeFile,
+} from "../unit/parquet/rows.ts";
 
 interface Answer {
   readonly pyarrow: Readonly<Record<string, unknown[]>>;
@@ -42,12 +48,12 @@ beforeAll(async () => {
   folder = await temporaryFolder("parquet");
 }, 600_000);
 
-async function encode(codec: ParquetCodec): Promise<EncodedFile> {
+async function encode(codec: ParquetCodec): Promise<WholeFile> {
   const options = { codec, level: null, rowGroupRows: 5, metadata: METADATA };
-  return encodeParquet(fields, [batchOf(fields, rows)], options);
+  return encodeWhole(fields, [batchOf(fields, rows)], options);
 }
 
-async function read(file: EncodedFile, name: string, iceberg = false): Promise<Answer> {
+async function read(file: WholeFile, name: string, iceberg = false): Promise<Answer> {
   const path = join(folder, `${name}.parquet`);
   await Bun.write(path, Buffer.concat(file.chunks));
   const script = join(import.meta.dir, "..", "support", "read_parquet.py");
@@ -139,7 +145,7 @@ test("PyIceberg maps the file to our types and ids, and finds our bounds byte fo
   const columns = kept.map(({ each }) => each);
   const values = rows.map((row) => kept.map(({ index }) => row[index]));
   const options = { codec: "zstd", level: null, rowGroupRows: 5, metadata: METADATA } as const;
-  const file = await encodeParquet(columns, [batchOf(columns, values)], options);
+  const file = await encodeWhole(columns, [batchOf(columns, values)], options);
   const answer = (await read(file, "iceberg", true)).iceberg;
   for (const { id, name, type } of columns) {
     expect(answer?.types[name]?.[0]).toBe(id);
@@ -173,9 +179,10 @@ test("20 row groups of 30,000 rows leave the process's memory bounded", async ()
   const batch = batchOf(texts, values);
   const encoder = createWorkerEncoder({ clock: systemClock });
   const options = { codec: "snappy", level: null, rowGroupRows: 30_000, metadata: {} } as const;
-  await encoder.encode(texts, [batch], options);
+  const drop = (): Promise<void> => Promise.resolve();
+  await encoder.encode(texts, [batch], options, drop);
   const before = process.memoryUsage.rss();
-  const file = await encoder.encode(texts, Array(20).fill(batch), options);
+  const file = await encoder.encode(texts, Array(20).fill(batch), options, drop);
   const grownMb = (process.memoryUsage.rss() - before) / 1e6;
   await encoder.close();
   const columnsMb = (20 * batch.byteCount) / 1e6;

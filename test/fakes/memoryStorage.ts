@@ -52,7 +52,6 @@ export function createMemoryStorage(options: MemoryStorageOptions = {}): MemoryS
   const stored = (location: string, content: Uint8Array): StoredObject => ({
     location,
     bytes: content.length,
-    sha256: new Bun.CryptoHasher("sha256").update(content).digest("hex"),
   });
   const put = async (location: string, content: Uint8Array): Promise<StoredObject> => {
     await count("put");

@@ -3,11 +3,11 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { parquetReadObjects } from "hyparquet";
 import type { Field, Type } from "#columns/schema.ts";
-import { encodeParquet } from "#parquet/encode.ts";
 import {
   batchOf,
   bytesOf,
   canonical,
+  encodeWhole,
   field,
   listOf,
   mapOf,
@@ -105,7 +105,7 @@ test("what is encoded is what hyparquet reads, for any schema, batches and row g
       const fields: Field[] = types.map((type, index) => field(`c${index}`, type));
       const columns = batches.map((rows) => batchOf(fields, rows));
       const options = { codec: "snappy", level: null, rowGroupRows, metadata: {} } as const;
-      const file = await encodeParquet(fields, columns, options);
+      const file = await encodeWhole(fields, columns, options);
       const read = await parquetReadObjects({
         file: bytesOf(file).buffer as ArrayBuffer,
         utf8: false,
@@ -130,7 +130,7 @@ async function boundsOf(type: Type, values: readonly unknown[]) {
   const fields = [field("c", type)];
   const rows = values.map((value) => [value]);
   const options = { codec: "none", level: null, rowGroupRows: 5, metadata: {} } as const;
-  const [metrics] = (await encodeParquet(fields, [batchOf(fields, rows)], options)).metrics;
+  const [metrics] = (await encodeWhole(fields, [batchOf(fields, rows)], options)).metrics;
   return { lower: metrics?.lowerBound ?? null, upper: metrics?.upperBound ?? null };
 }
 

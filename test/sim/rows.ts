@@ -60,7 +60,7 @@ export function columns(
 
 /** An encoder whose files say which records they hold. */
 export const rowEncoder: ParquetEncoder = {
-  encode: (_fields, batches): Promise<EncodedFile> => {
+  encode: async (_fields, batches, _options, sink): Promise<EncodedFile> => {
     const rows: number[][] = [];
     for (const batch of batches) {
       const data = (name: string): ArrayBuffer => {
@@ -77,13 +77,15 @@ export const rowEncoder: ParquetEncoder = {
       }
     }
     const bytes = new TextEncoder().encode(JSON.stringify(rows));
-    return Promise.resolve({
-      chunks: [bytes],
+    await sink(bytes);
+    const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+    return {
       bytes: bytes.length,
+      sha256,
       rowCount: rows.length,
       splitOffsets: [4n],
       metrics: [],
-    });
+    };
   },
   close: () => Promise.resolve(),
 };

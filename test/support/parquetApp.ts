@@ -7,6 +7,10 @@ const encoder = createWorkerEncoder({ clock: systemClock });
 const fields = [field("n", { kind: "int" }), field("u", { kind: "uuid" })];
 const rows = Array.from({ length: 10 }, (_, index) => [index, new Uint8Array(16)]);
 const options = { codec: "zstd", level: null, rowGroupRows: 5, metadata: {} } as const;
-const file = await encoder.encode(fields, [batchOf(fields, rows)], options);
+let bytes = 0;
+const file = await encoder.encode(fields, [batchOf(fields, rows)], options, async (chunk) => {
+  bytes += chunk.length;
+});
 await encoder.close();
+if (bytes !== file.bytes) throw new Error("the sink did not get the whole file");
 console.log(JSON.stringify({ rows: file.rowCount, groups: file.splitOffsets.length }));

@@ -3,10 +3,22 @@ import { afterAll, expect, test } from "bun:test";
 import { parquetMetadata, parquetReadObjects } from "hyparquet";
 import { systemClock } from "#base/clock.ts";
 import { policyOf } from "#base/errors.ts";
-import { createInlineEncoder, encodeParquet } from "#parquet/encode.ts";
-import type { EncodeOptions } from "#parquet/encoder.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import type { Field } from "#columns/schema.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
+import type { EncodeOptions, ParquetEncoder } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
-import { batchOf, bytesOf, everyTypeRows, field, type Row, structOf } from "./rows.ts";
+import {
+  batchOf,
+  bytesOf,
+  encodeWhole,
+  everyTypeRows,
+  field,
+  type Row,
+  structOf,
+  type WholeFile,
+  whole,
+} from "./rows.ts";
 
 const OPTIONS: EncodeOptions = {
   codec: "snappy",
@@ -18,6 +30,16 @@ const OPTIONS: EncodeOptions = {
 const worker = createWorkerEncoder({ clock: systemClock });
 afterAll(() => worker.close());
 
+/** A file of an encoder with its bytes. */
+function encodeIn(
+  encoder: ParquetEncoder,
+  fields: readonly Field[],
+  batches: readonly ColumnBatch[],
+  options: EncodeOptions,
+): Promise<WholeFile> {
+  return whole((sink) => encoder.encode(fields, batches, options, sink));
+}
+
 /** What a promise was rejected with; null when it was not. */
 function rejection(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
@@ -28,7 +50,7 @@ function rejection(promise: Promise<unknown>): Promise<unknown> {
 
 test("a file carries field ids at every level, logical types and the metadata", async () => {
   const { fields, rows } = everyTypeRows();
-  const file = await encodeParquet(fields, [batchOf(fields, rows)], OPTIONS);
+  const file = await encodeWhole(fields, [batchOf(fields, rows)], OPTIONS);
   const metadata = parquetMetadata(bytesOf(file));
   expect(file.bytes).toBe(bytesOf(file).length);
   expect(file.rowCount).toBe(rows.length);
@@ -60,7 +82,7 @@ test("a file carries field ids at every level, logical types and the metadata", 
 
 test("decimals are INT32 from 2 to 9 digits, INT64 to 18, then fixed arrays of the least length", async () => {
   const { fields, rows } = everyTypeRows();
-  const file = await encodeParquet(fields, [batchOf(fields, rows)], OPTIONS);
+  const file = await encodeWhole(fields, [batchOf(fields, rows)], OPTIONS);
   const schema = parquetMetadata(bytesOf(file)).schema;
   const physical = (precision: number): unknown[] => {
     const element = schema.find((each) => each.name === `decimal_${precision}`);
@@ -82,7 +104,7 @@ test("row groups begin where split offsets say and hold at most the rows asked f
     batchOf(fields, rows(700)),
     batchOf(fields, rows(1400)),
   ];
-  const file = await encodeParquet(fields, batches, { ...OPTIONS, rowGroupRows: 1000 });
+  const file = await encodeWhole(fields, batches, { ...OPTIONS, rowGroupRows: 1000 });
   const metadata = parquetMetadata(bytesOf(file));
   expect(metadata.row_groups.map((group) => Number(group.num_rows))).toEqual([1000, 1000, 100]);
   const starts = metadata.row_groups.map((group) => {
@@ -96,7 +118,7 @@ test("row groups begin where split offsets say and hold at most the rows asked f
 
 test("a file without batches has the schema, no row group and zero counts", async () => {
   const { fields } = everyTypeRows();
-  const file = await encodeParquet(fields, [], OPTIONS);
+  const file = await encodeWhole(fields, [], OPTIONS);
   expect([file.rowCount, file.splitOffsets.length]).toEqual([0, 0]);
   expect(parquetMetadata(bytesOf(file)).num_rows).toBe(0n);
   expect(file.metrics.every((metric) => metric.valueCount === 0n)).toBeTrue();
@@ -106,7 +128,7 @@ test("a file without batches has the schema, no row group and zero counts", asyn
 test("near-unique columns have no dictionary, repeating ones have", async () => {
   const fields = [field("unique", { kind: "string" }), field("few", { kind: "string" })];
   const rows = Array.from({ length: 5000 }, (_, i) => [`id-${i}`, `v${i % 9}`]);
-  const file = await encodeParquet(fields, [batchOf(fields, rows)], OPTIONS);
+  const file = await encodeWhole(fields, [batchOf(fields, rows)], OPTIONS);
   const chunks = parquetMetadata(bytesOf(file)).row_groups[0]?.columns ?? [];
   const dictionaries = chunks.map((chunk) => chunk.meta_data?.dictionary_page_offset !== undefined);
   expect(dictionaries).toEqual([false, true]);
@@ -123,7 +145,7 @@ test("a big batch is cut into pieces without losing nested values", async () => 
   ]);
   const batch = batchOf(fields, rows);
   expect(batch.byteCount).toBeGreaterThan(8 * 1024 * 1024);
-  const file = await encodeParquet(fields, [batch], { ...OPTIONS, rowGroupRows: 25_000 });
+  const file = await encodeWhole(fields, [batch], { ...OPTIONS, rowGroupRows: 25_000 });
   const read = await parquetReadObjects({ file: bytesOf(file).buffer as ArrayBuffer });
   const values = read.map((row) => [
     row["tags"] ?? null,
@@ -136,14 +158,14 @@ test("a big batch is cut into pieces without losing nested values", async () => 
 
 test("a struct without fields is refused by name", async () => {
   const fields = [field("empty", { kind: "struct", fields: [] })];
-  const encoding = encodeParquet(fields, [], OPTIONS);
+  const encoding = encodeWhole(fields, [], OPTIONS);
   expect(await rejection(encoding)).toMatchObject({ kind: "table_unsupported" });
 });
 
 test("a level that the codec cannot have is refused", async () => {
   const fields = [field("n", { kind: "int" })];
   const encode = (level: number): Promise<unknown> =>
-    createInlineEncoder().encode(fields, [], { ...OPTIONS, codec: "zstd", level });
+    encodeIn(createInlineEncoder(), fields, [], { ...OPTIONS, codec: "zstd", level });
   expect(await rejection(encode(9))).toMatchObject({ kind: "usage" });
   expect(await encode(1)).toMatchObject({ rowCount: 0 });
 });
@@ -154,8 +176,8 @@ test("the Worker writes the bytes of the inline encoder and leaves the batches a
   for (const codec of ["none", "gzip", "lz4", "zstd", "brotli", "snappy"] as const) {
     // One key: the writer's order of several is by chance.
     const options = { ...OPTIONS, codec, metadata: { key: "value" } };
-    const file = await worker.encode(fields, batches, options);
-    const inline = await createInlineEncoder().encode(fields, batches, options);
+    const file = await encodeIn(worker, fields, batches, options);
+    const inline = await encodeIn(createInlineEncoder(), fields, batches, options);
     expect(Buffer.compare(bytesOf(file), bytesOf(inline))).toBe(0);
     expect(file.metrics).toEqual(inline.metrics);
   }
@@ -167,7 +189,7 @@ test("jobs given at once come back each with its own rows", async () => {
   const files = await Promise.all(
     sizes.map((size) => {
       const rows = Array.from({ length: size }, (_, i) => [i]);
-      return worker.encode(fields, [batchOf(fields, rows)], OPTIONS);
+      return encodeIn(worker, fields, [batchOf(fields, rows)], OPTIONS);
     }),
   );
   expect(files.map((file) => file.rowCount)).toEqual(sizes);
@@ -176,9 +198,9 @@ test("jobs given at once come back each with its own rows", async () => {
 test("after a job that failed the encoder goes on with a new Worker", async () => {
   const refused = field("n", { kind: "int" }, true);
   const withNull = batchOf([refused], [[1], [null]]);
-  const failed = worker.encode([refused], [withNull], OPTIONS);
+  const failed = encodeIn(worker, [refused], [withNull], OPTIONS);
   expect(String(await rejection(failed))).toContain("The Parquet writer refused the rows");
-  const file = await worker.encode([refused], [batchOf([refused], [[7]])], OPTIONS);
+  const file = await encodeIn(worker, [refused], [batchOf([refused], [[7]])], OPTIONS);
   expect(file.rowCount).toBe(1);
 });
 
@@ -186,8 +208,8 @@ test("a Worker over its memory bound is replaced and the next file is whole", as
   const small = createWorkerEncoder({ clock: systemClock, memoryBytesMax: 1 });
   const fields = [field("n", { kind: "int" })];
   const batches = [batchOf(fields, [[1], [2]])];
-  const first = await small.encode(fields, batches, OPTIONS);
-  const second = await small.encode(fields, batches, OPTIONS);
+  const first = await encodeIn(small, fields, batches, OPTIONS);
+  const second = await encodeIn(small, fields, batches, OPTIONS);
   expect(bytesOf(second)).toEqual(bytesOf(first));
   await small.close();
 });
@@ -195,11 +217,11 @@ test("a Worker over its memory bound is replaced and the next file is whole", as
 test("a closed encoder rejects what is under way and what comes later", async () => {
   const closing = createWorkerEncoder({ clock: systemClock });
   const fields = [field("n", { kind: "int" })];
-  const pending = closing.encode(fields, [batchOf(fields, [[1]])], OPTIONS);
+  const pending = encodeIn(closing, fields, [batchOf(fields, [[1]])], OPTIONS);
   const outcome = pending.catch(String);
   await closing.close();
   expect(await outcome).toContain("The Parquet encoder");
-  expect(String(await rejection(closing.encode(fields, [], OPTIONS)))).toContain("closed");
+  expect(String(await rejection(encodeIn(closing, fields, [], OPTIONS)))).toContain("closed");
 });
 
 test("a Worker that dies rejects the file under way; the next file gets a new Worker", async () => {
@@ -208,7 +230,7 @@ test("a Worker that dies rejects the file under way; the next file gets a new Wo
   const mortal = createWorkerEncoder({ clock: systemClock, startWorker });
   const fields = [field("n", { kind: "int" })];
   const batches = [batchOf(fields, [[1], [2]])];
-  const files = [1, 2].map(() => mortal.encode(fields, batches, OPTIONS));
+  const files = [1, 2].map(() => encodeIn(mortal, fields, batches, OPTIONS));
   const [first, second] = await Promise.allSettled(files);
   expect(String(first?.status === "rejected" && first.reason)).toContain("Worker ended: it exited");
   const { action } = policyOf(first?.status === "rejected" ? first.reason : null);
@@ -224,7 +246,7 @@ test("shared buffers go to the Worker as they are", async () => {
   const [column] = batchOf(fields, [[1n], [2n]]).columns;
   const batch = { fields, rowCount: 2, byteCount: 16, columns: [] };
   const columns = column === undefined ? [] : [{ ...column, data: shared }];
-  const file = await worker.encode(fields, [{ ...batch, columns }], OPTIONS);
+  const file = await encodeIn(worker, fields, [{ ...batch, columns }], OPTIONS);
   const read = await parquetReadObjects({ file: bytesOf(file).buffer as ArrayBuffer });
   expect(read).toEqual([{ n: 1n }, { n: 2n }]);
 });

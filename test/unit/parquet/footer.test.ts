@@ -1,15 +1,14 @@
 /** The footer: found whatever the chunks, amended by insertion only. */
 import { expect, test } from "bun:test";
 import { parquetMetadata } from "hyparquet";
-import { encodeParquet } from "#parquet/encode.ts";
 import { annotateUuids, readFooter, splitFooter } from "#parquet/footer.ts";
-import { batchOf, bytesOf, everyTypeRows, field } from "./rows.ts";
+import { batchOf, bytesOf, encodeWhole, everyTypeRows, field } from "./rows.ts";
 
 const OPTIONS = { codec: "snappy", level: null, rowGroupRows: 3, metadata: { k: "v" } } as const;
 
 test("the footer is found in one chunk, in many, and when it straddles them", async () => {
   const { fields, rows } = everyTypeRows();
-  const whole = bytesOf(await encodeParquet(fields, [batchOf(fields, rows)], OPTIONS));
+  const whole = bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], OPTIONS));
   const expected = splitFooter([whole]).footer;
   for (const size of [1, 7, 8, 1000, whole.length - 5]) {
     const count = Math.ceil(whole.length / size);
@@ -31,7 +30,7 @@ test("the annotation changes the uuid columns' logical type and nothing else", a
   const bare = [field("id", { kind: "fixed", length: 16 }), field("n", { kind: "long" })];
   const rows = Array.from({ length: 7 }, (_, i) => [new Uint8Array(16).fill(i), BigInt(i)]);
   const { footer } = splitFooter([
-    bytesOf(await encodeParquet(bare, [batchOf(bare, rows)], OPTIONS)),
+    bytesOf(await encodeWhole(bare, [batchOf(bare, rows)], OPTIONS)),
   ]);
   const [id] = bare;
   const amended = annotateUuids(footer, new Set([id?.id ?? 0]));
@@ -60,7 +59,7 @@ test("the annotation changes the uuid columns' logical type and nothing else", a
 test("page indexes stay where the footer says they are", async () => {
   const fields = [field("u", { kind: "uuid" }), field("s", { kind: "string" })];
   const rows = Array.from({ length: 9 }, (_, i) => [new Uint8Array(16).fill(i), `text ${i}`]);
-  const bytes = bytesOf(await encodeParquet(fields, [batchOf(fields, rows)], OPTIONS));
+  const bytes = bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], OPTIONS));
   const columns = parquetMetadata(bytes).row_groups.flatMap((group) => group.columns);
   expect(columns.length).toBe(6);
   for (const column of columns) {

@@ -1,9 +1,8 @@
 /** Column metrics: counts and bounds as Iceberg's specification wants them in manifests. */
 import { expect, test } from "bun:test";
 import type { Type } from "#columns/schema.ts";
-import { encodeParquet } from "#parquet/encode.ts";
 import type { ColumnMetrics } from "#parquet/encoder.ts";
-import { batchOf, field, listOf, mapOf, structOf } from "./rows.ts";
+import { batchOf, encodeWhole, field, listOf, mapOf, structOf } from "./rows.ts";
 
 /** The metrics of one column that holds these values, three to a row group. */
 async function metricsOf(type: Type, values: readonly unknown[]): Promise<ColumnMetrics> {
@@ -18,7 +17,7 @@ async function allMetrics(
 ): Promise<readonly ColumnMetrics[]> {
   const fields = [field("column", type)];
   const rows = values.map((value) => [value]);
-  const file = await encodeParquet(fields, [batchOf(fields, rows)], {
+  const file = await encodeWhole(fields, [batchOf(fields, rows)], {
     codec: "snappy",
     level: null,
     rowGroupRows: 3,

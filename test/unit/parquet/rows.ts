@@ -7,6 +7,8 @@
 import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, sealColumns } from "#columns/builder.ts";
 import type { Field, Type } from "#columns/schema.ts";
+import { encodeParquet } from "#parquet/encode.ts";
+import type { ByteSink, EncodedFile, EncodeOptions } from "#parquet/encoder.ts";
 
 export type Row = readonly unknown[];
 
@@ -144,6 +146,29 @@ export function canonical(type: Type, value: unknown): unknown {
     case "timestamp_ns":
       return String(value);
   }
+}
+
+/** An encoded file with its bytes, in the chunks in which the sink got them. */
+export interface WholeFile extends EncodedFile {
+  readonly chunks: readonly Uint8Array[];
+}
+
+/** Encodes and keeps what goes to the sink. */
+export async function whole(encode: (sink: ByteSink) => Promise<EncodedFile>): Promise<WholeFile> {
+  const chunks: Uint8Array[] = [];
+  const file = await encode(async (chunk) => {
+    chunks.push(chunk);
+  });
+  return { ...file, chunks };
+}
+
+/** `encodeParquet` with the file's bytes. */
+export function encodeWhole(
+  fields: readonly Field[],
+  batches: readonly ColumnBatch[],
+  options: EncodeOptions,
+): Promise<WholeFile> {
+  return whole((sink) => encodeParquet(fields, batches, options, sink));
 }
 
 /** The whole file as one piece. */
