@@ -1,0 +1,4 @@
+/** Entry of `decode.wasm`: the records of a batch into Arrow-layout columns, one pass. */
+export { heapBase } from "./common/memory";
+export { boolBits, nullBits } from "./decode/columns";
+export { decode } from "./decode/records";

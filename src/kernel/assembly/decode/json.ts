@@ -1,0 +1,262 @@
+/**
+ * JSON documents into columns, by the slots that the schema was compiled to. What is rare, unknown
+ * or wrong is given up as a whole record: the host's reader decides about it, so that there is one
+ * judge of what is refused.
+ *
+ * Positions are checked against the document's end where they could run away (strings, skipped
+ * values) and once at the end: bytes behind it belong to the next record, and zeros end the last.
+ */
+import { appendBoolean, appendNull, child, endValue, lengthOf } from "./columns";
+import { Call, Column, GIVE_UP, NO_ROOM, Node, Op, Slot } from "./layout";
+import { readDouble, readEpoch, readFloat, readInt, readLong } from "./numbers";
+import { resetTyped, skipSpace, skipValue, skipWord, typed } from "./skip";
+import { readString, skipString } from "./strings";
+import { readDate, readDecimal, readTime, readTimestamp, readUuid } from "./texts";
+
+const QUOTE: u8 = 0x22;
+const COMMA: u8 = 0x2c;
+const COLON: u8 = 0x3a;
+const OPEN: u8 = 0x7b;
+const CLOSE: u8 = 0x7d;
+const OPEN_LIST: u8 = 0x5b;
+const CLOSE_LIST: u8 = 0x5d;
+
+/** The document's end and the call's settings, for all functions below. */
+let end: usize = 0;
+let powers: usize = 0;
+let ignoreUnknown: bool = false;
+let depthMax: i32 = 0;
+
+/** Takes the settings of a call. */
+export function startJson(call: usize): void {
+  powers = load<u32>(call, Call.POWERS);
+  ignoreUnknown = load<u32>(call, Call.IGNORE_UNKNOWN) != 0;
+  depthMax = <i32>load<u32>(call, Call.DEPTH_MAX);
+}
+
+/** Appends the document `[at, stop)` as row `row`; 2 when it is taken, else GIVE_UP or NO_ROOM. */
+export function readDocument(root: usize, at: usize, stop: usize, row: u32): usize {
+  end = stop;
+  let i = skipSpace(at);
+  if (load<u8>(i) != OPEN) return GIVE_UP;
+  i = readObject(<usize>load<u32>(root, Slot.MEMBERS), i + 1, row, 1);
+  if (i <= NO_ROOM) return i;
+  if (i < stop) i = skipSpace(i);
+  return i == stop ? 2 : GIVE_UP;
+}
+
+/** Reads members from behind the opening brace on; the position after the closing one. */
+function readObject(node: usize, at: usize, row: u32, depth: i32): usize {
+  let i = skipSpace(at);
+  if (load<u8>(i) == CLOSE) return i + 1;
+  let previous: u32 = 0;
+  while (true) {
+    if (load<u8>(i) != QUOTE) return GIVE_UP;
+    const found = findSlot(node, previous, i);
+    i = keyEnd;
+    if (i == GIVE_UP) return GIVE_UP;
+    if (load<u8>(i) != COLON) {
+      i = skipSpace(i);
+      if (load<u8>(i) != COLON) return GIVE_UP;
+    }
+    i = skipSpace(i + 1);
+    if (found == 0) i = skipUnknown(i, depth);
+    else {
+      const slot = <usize>load<u32>(node, Node.SLOTS) + <usize>(found - 1) * Slot.SIZE;
+      i = readMember(slot, i, row, depth);
+      previous = found;
+    }
+    if (i <= NO_ROOM) return i;
+    let c = load<u8>(i);
+    if (c != COMMA) {
+      i = skipSpace(i);
+      c = load<u8>(i);
+      if (c == CLOSE) return i + 1;
+      if (c != COMMA) return GIVE_UP;
+    }
+    i = skipSpace(i + 1);
+  }
+}
+
+/** A duplicate key is given up: of those the last one counts. */
+// @ts-ignore: decorator
+@inline
+function readMember(slot: usize, at: usize, row: u32, depth: i32): usize {
+  const op = load<u32>(slot, Slot.OP);
+  const column = <usize>load<u32>(slot, Slot.COLUMN);
+  if (lengthOf(column) > row && op != Op.GROUP) return GIVE_UP;
+  return readValue(slot, op, column, at, row, depth);
+}
+
+/** A member without a slot; values that have no type yet never matter. */
+function skipUnknown(at: usize, depth: i32): usize {
+  resetTyped();
+  const after = skipValue(at, end, depthMax - depth);
+  return typed && !ignoreUnknown ? GIVE_UP : after;
+}
+
+/** Where the key found last ends, behind its quote; GIVE_UP when it is for the host. */
+let keyEnd: usize = 0;
+
+/** Index + 1 of the slot whose key's quote is at `at`; 0 when there is none. Sets `keyEnd`. */
+function findSlot(node: usize, previous: u32, at: usize): u32 {
+  const slots = <usize>load<u32>(node, Node.SLOTS);
+  const follow = <usize>load<u32>(node, Node.FOLLOW) + (<usize>previous << 2);
+  const guess = load<u32>(follow);
+  if (guess != 0 && keyMatches(slots + <usize>(guess - 1) * Slot.SIZE, at)) return guess;
+  const followBefore = <usize>load<u32>(node, Node.FOLLOW_BEFORE) + (<usize>previous << 2);
+  const other = load<u32>(followBefore);
+  if (other != 0 && keyMatches(slots + <usize>(other - 1) * Slot.SIZE, at)) return other;
+  const found = lookUp(node, slots, at);
+  if (found != 0) {
+    store<u32>(followBefore, guess);
+    store<u32>(follow, found);
+  }
+  return found;
+}
+
+// @ts-ignore: decorator
+@inline
+function keyMatches(slot: usize, at: usize): bool {
+  const size = load<u32>(slot, Slot.KEY_BYTES);
+  const key = <usize>load<u32>(slot, Slot.KEY);
+  keyEnd = at + size;
+  const same = <u32>i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(key)));
+  if (size <= 16) return size != 0 && (~same & ((1 << size) - 1)) == 0;
+  return same == 0xffff && memory.compare(at + 16, key + 16, size - 16) == 0;
+}
+
+function lookUp(node: usize, slots: usize, at: usize): u32 {
+  keyEnd = skipString(at + 1, end);
+  if (keyEnd == GIVE_UP) return 0;
+  const size = <u32>(keyEnd - at);
+  let hash: u32 = 0x811c9dc5;
+  for (let i = at + 1; i < keyEnd - 1; i++) {
+    const c = <u32>load<u8>(i);
+    if (c == 0x5c) {
+      keyEnd = GIVE_UP;
+      return 0;
+    }
+    hash = (hash ^ c) * 0x01000193;
+  }
+  const table = <usize>load<u32>(node, Node.TABLE);
+  const mask = load<u32>(node, Node.MASK);
+  let probe = hash & mask;
+  while (true) {
+    const found = load<u32>(table + (<usize>probe << 2));
+    if (found == 0) return 0;
+    const slot = slots + <usize>(found - 1) * Slot.SIZE;
+    const isSize = load<u32>(slot, Slot.KEY_BYTES) == size;
+    if (isSize && memory.compare(<usize>load<u32>(slot, Slot.KEY), at, size) == 0) return found;
+    probe = (probe + 1) & mask;
+  }
+}
+
+/** Appends the value at `at`; the position after it, GIVE_UP or NO_ROOM. */
+function readValue(slot: usize, op: u32, column: usize, at: usize, row: u32, depth: i32): usize {
+  const c = load<u8>(at);
+  if (c == 0x6e) return readNull(op, column, at);
+  switch (op) {
+    case Op.STRING:
+      return c == QUOTE ? readString(column, at + 1, end) : GIVE_UP;
+    case Op.LONG:
+      return readLong(column, at);
+    case Op.DOUBLE:
+      return readDouble(column, at, powers);
+    case Op.STRUCT:
+      return c == OPEN ? readStruct(slot, column, at + 1, depth + 1) : GIVE_UP;
+    case Op.LIST:
+      return c == OPEN_LIST ? readList(slot, column, at + 1, depth + 1) : GIVE_UP;
+    case Op.BOOLEAN:
+      return readBoolean(column, c, at);
+    case Op.INT:
+      return readInt(column, at);
+    case Op.EPOCH:
+      return readEpoch(column, at, load<u32>(slot, Slot.PARAMETER));
+    case Op.FLOAT:
+      return readFloat(column, at, powers);
+    case Op.GROUP:
+      if (c != OPEN) return GIVE_UP;
+      return readObject(<usize>load<u32>(slot, Slot.MEMBERS), at + 1, row, depth + 1);
+  }
+  return readText(slot, op, column, c, at);
+}
+
+/** Declared types by their text. */
+function readText(slot: usize, op: u32, column: usize, c: u8, at: usize): usize {
+  const parameter = load<u32>(slot, Slot.PARAMETER);
+  if (op == Op.DECIMAL) return readDecimal(column, at, parameter);
+  if (c != QUOTE) return GIVE_UP;
+  switch (op) {
+    case Op.TIMESTAMP:
+      return readTimestamp(column, at + 1, parameter);
+    case Op.DATE:
+      return readDate(column, at + 1);
+    case Op.UUID:
+      return readUuid(column, at + 1);
+    case Op.TIME:
+      return readTime(column, at + 1);
+  }
+  return GIVE_UP;
+}
+
+function readNull(op: u32, column: usize, at: usize): usize {
+  const after = skipWord(at);
+  if (after == GIVE_UP || op == Op.GROUP) return after;
+  if (load<u32>(column, Column.REQUIRED) != 0) return GIVE_UP;
+  appendNull(column);
+  return after;
+}
+
+function readBoolean(column: usize, c: u8, at: usize): usize {
+  if (c != 0x74 && c != 0x66) return GIVE_UP;
+  appendBoolean(column, <u32>(c == 0x74));
+  return skipWord(at);
+}
+
+function readStruct(slot: usize, column: usize, at: usize, depth: i32): usize {
+  const row = lengthOf(column);
+  const after = readObject(<usize>load<u32>(slot, Slot.MEMBERS), at, row, depth);
+  if (after <= NO_ROOM) return after;
+  store<u32>(column, row + 1, Column.LENGTH);
+  const children = load<u32>(column, Column.CHILD_COUNT);
+  for (let index: u32 = 0; index < children; index++) {
+    if (!fill(child(column, index), row)) return GIVE_UP;
+  }
+  return after;
+}
+
+/** Makes a column without a value in `row` null there; false when it may not be. */
+// @ts-ignore: decorator
+@inline
+export function fill(column: usize, row: u32): bool {
+  if (lengthOf(column) > row) return true;
+  if (load<u32>(column, Column.REQUIRED) != 0) return false;
+  appendNull(column);
+  return true;
+}
+
+function readList(slot: usize, column: usize, at: usize, depth: i32): usize {
+  const element = <usize>load<u32>(slot, Slot.ELEMENT);
+  const op = load<u32>(element, Slot.OP);
+  const values = <usize>load<u32>(element, Slot.COLUMN);
+  const most = load<u32>(values, Column.VALUES_MAX);
+  let i = skipSpace(at);
+  if (load<u8>(i) != CLOSE_LIST) {
+    while (true) {
+      if (lengthOf(values) >= most) return NO_ROOM;
+      i = readValue(element, op, values, i, lengthOf(values), depth);
+      if (i <= NO_ROOM) return i;
+      let c = load<u8>(i);
+      if (c != COMMA && c != CLOSE_LIST) {
+        i = skipSpace(i);
+        c = load<u8>(i);
+      }
+      if (c == CLOSE_LIST) break;
+      if (c != COMMA || i > end) return GIVE_UP;
+      i = skipSpace(i + 1);
+    }
+  }
+  endValue(column, lengthOf(values));
+  return i + 1;
+}

@@ -1,0 +1,169 @@
+/**
+ * Where things lie in memory: the records that the host (`decode/kernel/image.ts`) writes and the
+ * kernel reads. All members are u32 unless said otherwise; pointers are addresses in this memory.
+ */
+
+/** Call: what one `decode` gets and gives. Begins at the address that it is called with. */
+export namespace Call {
+  /** in/out: the first record not yet decoded. */
+  export const POSITION: usize = 0;
+  /** in: end of the records in memory, behind which 64 bytes are zero. */
+  export const END: usize = 4;
+  /** in/out: records from POSITION on. */
+  export const LEFT: usize = 8;
+  /** in: rows at most. */
+  export const ROWS_MAX: usize = 12;
+  /** out: rows appended. */
+  export const ROWS: usize = 16;
+  /** out: records below WANTED. */
+  export const SKIPPED: usize = 20;
+  /** in: i32, offset delta of the first record that is wanted. */
+  export const WANTED: usize = 24;
+  /** in: root slot of the value: a struct, or a column of raw values. */
+  export const ROOT: usize = 28;
+  /** in: u32 addresses of the columns of the value, and how many. */
+  export const COLUMNS: usize = 32;
+  export const COLUMN_COUNT: usize = 36;
+  /** in: metadata columns: pairs of kind and column, and how many. */
+  export const METADATA: usize = 40;
+  export const METADATA_COUNT: usize = 44;
+  /** in: 1 when unknown members are skipped whatever they hold. */
+  export const IGNORE_UNKNOWN: usize = 48;
+  /** in: Kafka partition. */
+  export const PARTITION: usize = 52;
+  /** in: topic's bytes. */
+  export const TOPIC: usize = 56;
+  export const TOPIC_BYTES: usize = 60;
+  /** in: i64, offset of delta 0. */
+  export const BASE_OFFSET: usize = 64;
+  /** in: i64, milliseconds of timestamp delta 0. */
+  export const BASE_TIMESTAMP: usize = 72;
+  /** in: i64, milliseconds of every record; -1 when each has its own. */
+  export const APPEND_TIMESTAMP: usize = 80;
+  /** out: i64, largest timestamp of a row, ms; 0 when there is none. */
+  export const TIMESTAMP_MAX: usize = 88;
+  /** in: powers of five for `exactDouble`. */
+  export const POWERS: usize = 96;
+  /** in: nesting at most. */
+  export const DEPTH_MAX: usize = 100;
+}
+
+/** Why `decode` stopped. */
+export namespace Status {
+  /** No record is left. */
+  export const DONE: u32 = 0;
+  /** The columns have no room for the next record. */
+  export const FULL: u32 = 1;
+  /** The next record is for the host: it is rare, wrong, or not whole. */
+  export const HOST: u32 = 2;
+}
+
+/** Column: one column under construction, or one child of a nested column. */
+export namespace Column {
+  /** Values so far. */
+  export const LENGTH: usize = 0;
+  /** Values (fixed width, booleans as bytes), or bytes of strings. */
+  export const DATA: usize = 4;
+  /** Bytes of strings so far. */
+  export const USED: usize = 8;
+  /** Bytes of strings at most; 32 more may be overwritten. */
+  export const BYTES_MAX: usize = 12;
+  /** u32 ends of values: entry `i` is BASE + the end of value `i` in bytes or children. */
+  export const ENDS: usize = 16;
+  export const BASE: usize = 20;
+  /** u32 indexes of null values, ascending, and how many. */
+  export const NULLS: usize = 24;
+  export const NULL_COUNT: usize = 28;
+  /** Values at most. */
+  export const VALUES_MAX: usize = 32;
+  export const KIND: usize = 36;
+  /** u32 addresses of children, and how many. */
+  export const CHILDREN: usize = 40;
+  export const CHILD_COUNT: usize = 44;
+  /** 1 when it may not be null. */
+  export const REQUIRED: usize = 48;
+  export const SIZE: usize = 64;
+}
+
+/** Kinds of columns. */
+export namespace Kind {
+  export const STRUCT: u32 = 0;
+  export const LIST: u32 = 1;
+  export const BYTES: u32 = 2;
+  export const BOOLEAN: u32 = 3;
+  export const WIDTH_4: u32 = 4;
+  export const WIDTH_8: u32 = 5;
+  export const WIDTH_16: u32 = 6;
+}
+
+/** Slot: one place of a value, as `decode/json/program.ts` compiles it. */
+export namespace Slot {
+  export const OP: usize = 0;
+  export const COLUMN: usize = 4;
+  /** The key as it stands in the text, quotes included; 16 more bytes may be read. */
+  export const KEY: usize = 8;
+  /** 0 when the name needs escapes: then the key never matches. */
+  export const KEY_BYTES: usize = 12;
+  /** struct, group: node of its members. */
+  export const MEMBERS: usize = 16;
+  /** list: slot of its elements. */
+  export const ELEMENT: usize = 20;
+  /** u32 parameter: scale of a decimal, zone and unit of timestamps, microseconds per unit. */
+  export const PARAMETER: usize = 24;
+  export const SIZE: usize = 32;
+}
+
+/** What a slot does: as `OP` in `decode/json/program.ts`, declared types one by one. */
+export namespace Op {
+  export const BOOLEAN: u32 = 0;
+  export const INT: u32 = 1;
+  export const LONG: u32 = 2;
+  export const FLOAT: u32 = 3;
+  export const DOUBLE: u32 = 4;
+  export const STRING: u32 = 5;
+  /** Always for the host. */
+  export const HOST: u32 = 6;
+  /** An integer of PARAMETER microseconds. */
+  export const EPOCH: u32 = 7;
+  export const STRUCT: u32 = 8;
+  export const LIST: u32 = 9;
+  export const GROUP: u32 = 11;
+  /** The whole value as it is. */
+  export const RAW: u32 = 12;
+  /** The whole value, which must be UTF-8. */
+  export const RAW_TEXT: u32 = 13;
+  export const DATE: u32 = 14;
+  /** PARAMETER: bit 0 zone, bit 1 nanoseconds, bit 2 the zone may be missing (then UTC). */
+  export const TIMESTAMP: u32 = 15;
+  export const TIME: u32 = 16;
+  export const UUID: u32 = 17;
+  /** PARAMETER: precision * 256 + scale, precision at most 18. */
+  export const DECIMAL: u32 = 18;
+}
+
+/** Node: an object whose keys are slots. */
+export namespace Node {
+  export const SLOTS: usize = 0;
+  export const SLOT_COUNT: usize = 4;
+  /** u32 for each of -1, 0, 1, ...: index + 1 of the slot that followed that slot; 0: none. */
+  export const FOLLOW: usize = 8;
+  /** The same, of the time before. */
+  export const FOLLOW_BEFORE: usize = 12;
+  /** u32 hash table of index + 1 by `keyHash`, open addressing; MASK + 1 entries, one is empty. */
+  export const TABLE: usize = 16;
+  export const MASK: usize = 20;
+  export const SIZE: usize = 24;
+}
+
+/** Kinds of metadata columns. */
+export namespace Metadata {
+  export const PARTITION: u32 = 0;
+  export const OFFSET: u32 = 1;
+  export const TIMESTAMP: u32 = 2;
+  export const TOPIC: u32 = 3;
+  export const KEY: u32 = 4;
+}
+
+/** Results in place of a position: the host must take the record, or there is no room. */
+export const GIVE_UP: usize = 0;
+export const NO_ROOM: usize = 1;

@@ -1,0 +1,183 @@
+/**
+ * The records of a record batch (Kafka protocol, "Record Batch", format v2), one after the other:
+ *
+ * length varint | attributes int8 | timestampDelta varlong | offsetDelta varint
+ * | keyLength varint | key | valueLength varint | value | headerCount varint | headers
+ *
+ * A record that is not whole, lies about its lengths, has no value, or whose value is given up is
+ * left to the host, with nothing of it in the columns.
+ */
+import { append4, append8, appendBytes, appendNull, truncate } from "./columns";
+import { fill, readDocument, startJson } from "./json";
+import { Call, Column, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
+import { isUtf8 } from "./strings";
+
+/** Timestamps beyond are for the host: their microseconds are no exact double. */
+const TIMESTAMP_MAX: i64 = 9_000_000_000_000;
+
+let position: usize = 0;
+let timestampDelta: i64 = 0;
+let offsetDelta: i32 = 0;
+let keyStart: usize = 0;
+let keyBytes: i32 = 0;
+let valueStart: usize = 0;
+let valueBytes: i32 = 0;
+
+/** Reads a zigzag varint at `position`. */
+// @ts-ignore: decorator
+@inline
+function varint(): i32 {
+  const first = <u32>load<u8>(position);
+  if (first < 0x80) {
+    position++;
+    return <i32>(first >>> 1) ^ -(<i32>first & 1);
+  }
+  return <i32>varlong();
+}
+
+function varlong(): i64 {
+  let value: u64 = 0;
+  for (let shift: u64 = 0; shift < 64; shift += 7) {
+    const byte = <u64>load<u8>(position++);
+    value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) break;
+  }
+  return <i64>(value >>> 1) ^ -(<i64>value & 1);
+}
+
+/** Reads the record at `position` and moves behind it; false when it is for the host. */
+function readRecord(end: usize): bool {
+  const size = varint();
+  const stop = position + <usize>size;
+  if (size < 0 || <u64>position + <u64>size > end) return false;
+  position++;
+  timestampDelta = varlong();
+  offsetDelta = varint();
+  keyBytes = varint();
+  keyStart = position;
+  if (keyBytes > 0) position += keyBytes;
+  if (position > stop) return false;
+  valueBytes = varint();
+  valueStart = position;
+  if (valueBytes > 0) position += valueBytes;
+  if (position > stop) return false;
+  const headers = varint();
+  if (headers < 0 || position > stop) return false;
+  position = stop;
+  return true;
+}
+
+/** Decodes records until none is left, there is no room, or one is for the host (`Status`). */
+export function decode(call: usize): u32 {
+  const end = <usize>load<u32>(call, Call.END);
+  const rowsMax = load<u32>(call, Call.ROWS_MAX);
+  const wanted = load<i32>(call, Call.WANTED);
+  let left = load<u32>(call, Call.LEFT);
+  let rows: u32 = 0;
+  let skipped: u32 = 0;
+  let latest: i64 = 0;
+  let status = Status.DONE;
+  position = load<u32>(call, Call.POSITION);
+  startJson(call);
+  for (; left > 0; left--) {
+    const start = position;
+    if (!readRecord(end)) status = Status.HOST;
+    else if (offsetDelta < wanted) {
+      skipped++;
+      continue;
+    } else if (rows == rowsMax) status = Status.FULL;
+    else {
+      const taken = appendRow(call, rows);
+      if (taken > NO_ROOM) {
+        if (timestamp > latest) latest = timestamp;
+        rows++;
+        continue;
+      }
+      truncateAll(call, rows);
+      status = taken == NO_ROOM ? Status.FULL : Status.HOST;
+    }
+    position = start;
+    break;
+  }
+  store<u32>(call, <u32>position, Call.POSITION);
+  store<u32>(call, left, Call.LEFT);
+  store<u32>(call, rows, Call.ROWS);
+  store<u32>(call, skipped, Call.SKIPPED);
+  store<i64>(call, latest, Call.TIMESTAMP_MAX);
+  return status;
+}
+
+/** Milliseconds of the record at hand. */
+let timestamp: i64 = 0;
+
+function appendRow(call: usize, row: u32): usize {
+  const appendTimestamp = load<i64>(call, Call.APPEND_TIMESTAMP);
+  timestamp = load<i64>(call, Call.BASE_TIMESTAMP) + timestampDelta;
+  if (appendTimestamp >= 0) timestamp = appendTimestamp;
+  if (valueBytes < 0 || timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX) return GIVE_UP;
+  const root = <usize>load<u32>(call, Call.ROOT);
+  const op = load<u32>(root, Slot.OP);
+  const taken =
+    op == Op.STRUCT
+      ? readDocument(root, valueStart, valueStart + valueBytes, row)
+      : appendRaw(root, op == Op.RAW_TEXT);
+  if (taken <= NO_ROOM) return taken;
+  const columns = <usize>load<u32>(call, Call.COLUMNS);
+  const count = load<u32>(call, Call.COLUMN_COUNT);
+  for (let index: u32 = 0; index < count; index++) {
+    if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
+  }
+  return appendMetadata(call) ? taken : NO_ROOM;
+}
+
+function appendRaw(root: usize, isText: bool): usize {
+  if (isText && !isUtf8(valueStart, valueStart + valueBytes)) return GIVE_UP;
+  const column = <usize>load<u32>(root, Slot.COLUMN);
+  return appendBytes(column, valueStart, valueBytes) ? 2 : NO_ROOM;
+}
+
+/** One value to every metadata column; false when there is no room. */
+function appendMetadata(call: usize): bool {
+  const list = <usize>load<u32>(call, Call.METADATA);
+  const count = load<u32>(call, Call.METADATA_COUNT);
+  for (let index: u32 = 0; index < count; index++) {
+    const column = <usize>load<u32>(list + (<usize>index << 3), 4);
+    switch (load<u32>(list + (<usize>index << 3))) {
+      case Metadata.PARTITION:
+        append4(column, load<u32>(call, Call.PARTITION));
+        break;
+      case Metadata.OFFSET:
+        append8(column, load<u64>(call, Call.BASE_OFFSET) + <u64>offsetDelta);
+        break;
+      case Metadata.TIMESTAMP:
+        // Kafka's -1: the producer gave none.
+        if (timestamp < 0) appendNull(column);
+        else append8(column, <u64>(timestamp * 1000));
+        break;
+      case Metadata.TOPIC:
+        if (!appendBytes(column, load<u32>(call, Call.TOPIC), load<u32>(call, Call.TOPIC_BYTES))) {
+          return false;
+        }
+        break;
+      case Metadata.KEY:
+        if (keyBytes < 0) appendNull(column);
+        else if (!appendBytes(column, keyStart, keyBytes)) return false;
+        break;
+    }
+  }
+  return true;
+}
+
+/** Takes a row back that was begun. */
+function truncateAll(call: usize, rows: u32): void {
+  const columns = <usize>load<u32>(call, Call.COLUMNS);
+  const count = load<u32>(call, Call.COLUMN_COUNT);
+  for (let index: u32 = 0; index < count; index++) {
+    truncate(<usize>load<u32>(columns + (<usize>index << 2)), rows);
+  }
+  const list = <usize>load<u32>(call, Call.METADATA);
+  const metadata = load<u32>(call, Call.METADATA_COUNT);
+  for (let index: u32 = 0; index < metadata; index++) {
+    truncate(<usize>load<u32>(list + (<usize>index << 3), 4), rows);
+  }
+}
