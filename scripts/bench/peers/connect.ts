@@ -9,8 +9,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createTopic } from "../../events/topics.ts";
-import { freePort } from "../../services/process.ts";
 import { connectJars, PEER_VERSIONS } from "../../services/peers.ts";
+import { freePort } from "../../services/process.ts";
 import { loggingFile } from "./logging.ts";
 import type { Job, Launch, Side, SideName } from "./side.ts";
 import { createPeerTable } from "./tables.ts";

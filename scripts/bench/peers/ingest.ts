@@ -36,7 +36,9 @@ export function measureIngest(
     const [load = 0] = loadavg();
     const rows = rowsOf(partitions);
     const running = await launch(side, { ...job, folder });
-    const { ms, cost } = await running.finished(rows).finally(() => running.kill());
+    const finish = running.finished(rows);
+    await finish.finally(running.kill);
+    const { ms, cost } = await finish;
     const metadata = running.head?.metadata() ?? undefined;
     const { parquet } = running.launch;
     const checked = await checkRows({

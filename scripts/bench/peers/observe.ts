@@ -31,7 +31,10 @@ export interface Finish {
 const TIMEOUT_MS = 15 * 60_000;
 
 /** Runs `work` with a new folder that is removed afterwards. */
-export async function withFolder<T>(name: string, work: (folder: string) => Promise<T>) {
+export async function withFolder<T>(
+  name: string,
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
   const folder = await temporaryFolder(`bench-${name}`);
   try {
     return await work(folder);

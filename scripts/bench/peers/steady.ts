@@ -1,0 +1,166 @@
+/**
+ * Ours alone at a steady rate, and idle: the share of a core, memory, and freshness.
+ *
+ * Kafka's own performance producer (Java) sends the same events as elsewhere at a fixed rate; it
+ * needs less CPU for that than a producer in Python.
+ */
+import { join } from "node:path";
+import { createTopic, deleteTopic } from "../../events/topics.ts";
+import { kafkaClassPath, readersPython } from "../../services/cache.ts";
+import { run } from "../../services/process.ts";
+import { launch, type Running, withFolder } from "./observe.ts";
+import { type Job, peerFile, type Side } from "./side.ts";
+import { checkRows, type Freshness } from "./tables.ts";
+import { topicRange } from "./topic.ts";
+
+/** What is produced. */
+export interface SteadyLoad {
+  /** Records a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  readonly partitions: number;
+}
+
+/** Figures at a steady rate. */
+export interface SteadyRun {
+  /** What the producer really sent, records a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** Share of one core, 1 = a whole one. */
+  readonly cores: number;
+  readonly residentMaxMiB: number;
+  readonly freshness: Freshness;
+}
+
+/** Figures while nothing arrives. */
+export interface IdleRun {
+  readonly seconds: number;
+  readonly cores: number;
+  readonly residentMaxMiB: number;
+}
+
+const PAYLOADS = 100_000;
+/** Both the producer and the side are warm after this. */
+const WARM_SECONDS = 10;
+/** A fresh process has settled after this. */
+const SETTLE_MS = 5000;
+
+/** Produces at a rate for a warm-up and `seconds`, and measures the side in the latter. */
+export function measureSteady(
+  side: Side,
+  job: Omit<Job, "folder" | "topic">,
+  load: SteadyLoad,
+): Promise<SteadyRun> {
+  return onNewTopic(side, job, load.partitions, async (running, topic, folder) => {
+    const count = load.rate * (WARM_SECONDS + load.seconds);
+    const producing = produceSteadily(job.bootstrap, topic, folder, load.rate, count);
+    await Bun.sleep(WARM_SECONDS * 1000);
+    const sinceMs = Date.now();
+    const share = watchShare(running);
+    const began = performance.now();
+    await producing;
+    const seconds = (performance.now() - began) / 1000;
+    const usage = share();
+    await running.finished(FIRST_RECORDS + count);
+    running.head?.stop();
+    const commits = running.head?.commits ?? [];
+    const seen = Object.fromEntries(commits.map(({ sequence, seenMs }) => [sequence, seenMs]));
+    const metadata = running.head?.metadata() ?? "";
+    const partitions = await topicRange(job.bootstrap, topic);
+    const check = { metadata, partitions, coordinates: true, seen, sinceMs };
+    const { freshness, violations } = await checkRows(check);
+    if (freshness === undefined || violations.length > 0) {
+      throw new Error(`wrong rows:\n${violations.join("\n")}`);
+    }
+    const rate = Math.round((load.rate * load.seconds) / seconds);
+    return { rate, seconds: Math.round(seconds), ...usage, freshness };
+  });
+}
+
+/** Measures the side on a quiet topic whose first records it has committed. */
+export function measureIdle(
+  side: Side,
+  job: Omit<Job, "folder" | "topic">,
+  seconds: number,
+  partitions: number,
+): Promise<IdleRun> {
+  return onNewTopic(side, job, partitions, async (running) => {
+    await Bun.sleep(SETTLE_MS);
+    const share = watchShare(running);
+    await Bun.sleep(seconds * 1000);
+    return { seconds, ...share() };
+  });
+}
+
+/** Before measuring, a thousand records are committed. */
+const FIRST_RECORDS = 1000;
+
+function onNewTopic<T>(
+  side: Side,
+  job: Omit<Job, "folder" | "topic">,
+  partitions: number,
+  work: (running: Running, topic: string, folder: string) => Promise<T>,
+): Promise<T> {
+  return withFolder(side.name, async (folder) => {
+    const { bootstrap } = job;
+    const topic = `steady-${crypto.randomUUID()}`;
+    await createTopic(bootstrap, { topic, partitions });
+    await produceSteadily(bootstrap, topic, folder, FIRST_RECORDS, FIRST_RECORDS);
+    const running = await launch(side, { ...job, folder, topic });
+    try {
+      await running.finished(FIRST_RECORDS);
+      return await work(running, topic, folder);
+    } finally {
+      await running.kill();
+      await deleteTopic(bootstrap, topic);
+    }
+  });
+}
+
+/** Share of a core since the call, and the largest resident memory of one sample a second. */
+function watchShare(running: Running): () => { cores: number; residentMaxMiB: number } {
+  const began = performance.now();
+  const { cpuSeconds } = running.meter.cost();
+  let resident = 0;
+  const timer = setInterval(() => {
+    resident = Math.max(resident, running.meter.cost().residentBytes);
+  }, 1000);
+  return () => {
+    clearInterval(timer);
+    const used = running.meter.cost().cpuSeconds - cpuSeconds;
+    const seconds = (performance.now() - began) / 1000;
+    const cores = Number((used / seconds).toFixed(4));
+    return { cores, residentMaxMiB: Math.round(resident / 2 ** 20) };
+  };
+}
+
+async function produceSteadily(
+  bootstrap: string,
+  topic: string,
+  folder: string,
+  rate: number,
+  count: number,
+): Promise<void> {
+  const payloads = join(folder, "payloads");
+  await run([await readersPython(), peerFile("payloads.py"), payloads, String(PAYLOADS)]);
+  await run([
+    "java",
+    "-Xmx256m",
+    "-cp",
+    await kafkaClassPath(),
+    "org.apache.kafka.tools.ProducerPerformance",
+    "--topic",
+    topic,
+    "--num-records",
+    String(count),
+    "--payload-file",
+    payloads,
+    "--throughput",
+    String(rate),
+    "--producer-props",
+    `bootstrap.servers=${bootstrap}`,
+    "compression.type=lz4",
+    "batch.size=65536",
+    "linger.ms=5",
+  ]);
+}
