@@ -95,7 +95,7 @@ async function speed(encoder: ParquetEncoder, fields: readonly Field[], batch: C
     for (let round = 0; round < ROUNDS; round++) {
       const before = process.cpuUsage();
       const start = systemClock.monotonicMs();
-      bytes = (await encoder.encode(fields, [batch], options(codec), drop)).bytes;
+      bytes = (await encoder.encode(fields, [{ batch, rows: null }], options(codec), drop)).bytes;
       wall.push(((systemClock.monotonicMs() - start) * 1000) / batch.rowCount);
       const used = process.cpuUsage(before);
       cpu.push((used.user + used.system) / batch.rowCount);
@@ -126,25 +126,28 @@ await speed(encoder, fields, batch);
 const idle = (await longestGap(systemClock.sleep(200))).toFixed(1);
 const gaps: number[] = [];
 for (let round = 0; round < ROUNDS; round++) {
-  gaps.push(await longestGap(encoder.encode(fields, [batch], options("snappy"), drop)));
+  gaps.push(
+    await longestGap(encoder.encode(fields, [{ batch, rows: null }], options("snappy"), drop)),
+  );
 }
 const perJob = gaps.map((ms) => ms.toFixed(1)).join(" ");
 console.log(`longest block of the event loop, ms: ${perJob} by job, ${idle} while idle`);
 Bun.gc(true);
 console.log(`before the memory test: ${resident()}`);
 const part = segment(30_000);
-for (let file = 0; file < 20; file++) await encoder.encode(fields, [part], options("snappy"), drop);
+for (let file = 0; file < 20; file++)
+  await encoder.encode(fields, [{ batch: part, rows: null }], options("snappy"), drop);
 console.log(`after 20 files of 30,000 rows: ${resident()}`);
 await encoder.encode(
   fields,
-  Array(20).fill(part),
+  Array(20).fill({ batch: part, rows: null }),
   { ...options("snappy"), rowGroupRows: 30_000 },
   drop,
 );
 console.log(`after one file of 20 row groups of 30,000: ${resident()}`);
 await encoder.encode(
   fields,
-  Array(20).fill(part),
+  Array(20).fill({ batch: part, rows: null }),
   { ...options("snappy"), rowGroupRows: 600_000 },
   drop,
 );

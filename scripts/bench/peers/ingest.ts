@@ -3,7 +3,7 @@
  * counts only when other people's readers find exactly the produced offsets.
  */
 import { loadavg } from "node:os";
-import { launch, withFolder } from "./observe.ts";
+import { launch, runToEnd, withFolder } from "./observe.ts";
 import type { Job, Side } from "./side.ts";
 import { type Checked, checkRows, type TopicRange } from "./tables.ts";
 
@@ -36,9 +36,7 @@ export function measureIngest(
     const [load = 0] = loadavg();
     const rows = rowsOf(partitions);
     const running = await launch(side, { ...job, folder });
-    const finish = running.finished(rows);
-    await finish.finally(running.kill);
-    const { ms, cost } = await finish;
+    const { ms, cost } = await runToEnd(running, rows);
     const metadata = running.head?.metadata() ?? undefined;
     const { parquet } = running.launch;
     const checked = await checkRows({

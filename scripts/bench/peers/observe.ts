@@ -104,6 +104,15 @@ export async function launch(side: Side, job: Job): Promise<Running> {
   };
 }
 
+/** Waits for the last commit, and ends the process, whatever happened. */
+export async function runToEnd(running: Running, rows: number): Promise<Finish> {
+  try {
+    return await running.finished(rows);
+  } finally {
+    await running.kill();
+  }
+}
+
 function hasEnded(child: Subprocess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }

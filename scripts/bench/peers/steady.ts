@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createTopic, deleteTopic } from "../../events/topics.ts";
 import { kafkaClassPath, readersPython } from "../../services/cache.ts";
 import { run } from "../../services/process.ts";
+import { rowsOf } from "./ingest.ts";
 import { launch, type Running, withFolder } from "./observe.ts";
 import { type Job, peerFile, type Side } from "./side.ts";
 import { checkRows, type Freshness } from "./tables.ts";
@@ -56,23 +57,22 @@ export function measureSteady(
     const producing = produceSteadily(job.bootstrap, topic, folder, load.rate, count);
     await Bun.sleep(WARM_SECONDS * 1000);
     const sinceMs = Date.now();
+    const before = rowsOf(await topicRange(job.bootstrap, topic));
     const share = watchShare(running);
-    const began = performance.now();
     await producing;
-    const seconds = (performance.now() - began) / 1000;
-    const usage = share();
+    const { seconds, ...usage } = share();
+    const partitions = await topicRange(job.bootstrap, topic);
+    const rate = Math.round((rowsOf(partitions) - before) / seconds);
     await running.finished(FIRST_RECORDS + count);
     running.head?.stop();
     const commits = running.head?.commits ?? [];
     const seen = Object.fromEntries(commits.map(({ sequence, seenMs }) => [sequence, seenMs]));
     const metadata = running.head?.metadata() ?? "";
-    const partitions = await topicRange(job.bootstrap, topic);
     const check = { metadata, partitions, coordinates: true, seen, sinceMs };
     const { freshness, violations } = await checkRows(check);
     if (freshness === undefined || violations.length > 0) {
       throw new Error(`wrong rows:\n${violations.join("\n")}`);
     }
-    const rate = Math.round((load.rate * load.seconds) / seconds);
     return { rate, seconds: Math.round(seconds), ...usage, freshness };
   });
 }
@@ -88,7 +88,7 @@ export function measureIdle(
     await Bun.sleep(SETTLE_MS);
     const share = watchShare(running);
     await Bun.sleep(seconds * 1000);
-    return { seconds, ...share() };
+    return { ...share(), seconds };
   });
 }
 
@@ -118,7 +118,7 @@ function onNewTopic<T>(
 }
 
 /** Share of a core since the call, and the largest resident memory of one sample a second. */
-function watchShare(running: Running): () => { cores: number; residentMaxMiB: number } {
+function watchShare(running: Running): () => IdleRun {
   const began = performance.now();
   const { cpuSeconds } = running.meter.cost();
   let resident = 0;
@@ -130,7 +130,7 @@ function watchShare(running: Running): () => { cores: number; residentMaxMiB: nu
     const used = running.meter.cost().cpuSeconds - cpuSeconds;
     const seconds = (performance.now() - began) / 1000;
     const cores = Number((used / seconds).toFixed(4));
-    return { cores, residentMaxMiB: Math.round(resident / 2 ** 20) };
+    return { seconds, cores, residentMaxMiB: Math.round(resident / 2 ** 20) };
   };
 }
 

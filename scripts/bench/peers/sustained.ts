@@ -3,7 +3,7 @@
  */
 import { loadavg } from "node:os";
 import { rowsOf } from "./ingest.ts";
-import { launch, withFolder } from "./observe.ts";
+import { launch, runToEnd, withFolder } from "./observe.ts";
 import type { Job, Side } from "./side.ts";
 import { checkRows, type TopicRange } from "./tables.ts";
 
@@ -39,10 +39,8 @@ export function measureSustained(
       const committed = running.head?.commits.at(-1)?.totalRows ?? 0;
       samples.push({ rows: committed, bytes: running.meter.cost().residentBytes });
     }, SAMPLE_MS);
-    const finish = running.finished(rows);
-    await finish.finally(running.kill);
+    const { ms, cost } = await runToEnd(running, rows);
     clearInterval(timer);
-    const { ms, cost } = await finish;
     const metadata = running.head?.metadata() ?? "";
     const { violations } = await checkRows({ metadata, partitions, coordinates: true });
     if (violations.length > 0) throw new Error(`wrong rows:\n${violations.join("\n")}`);
