@@ -33,3 +33,11 @@ export function countBits(bits: Uint8Array, start: number, end: number): number 
   for (; index < end; index++) if (getBit(bits, index)) count++;
   return count;
 }
+
+/** Puts `bits`, which begin at bit `start % 8`, behind the first `start` bits of `bitmap`. */
+export function joinBits(bitmap: Uint8Array, start: number, bits: Uint8Array): void {
+  const first = start >> 3;
+  const kept = (bitmap[first] ?? 0) & ((1 << (start & 7)) - 1);
+  bitmap.set(bits, first);
+  bitmap[first] = kept | (bits[0] ?? 0);
+}

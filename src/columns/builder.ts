@@ -16,7 +16,8 @@
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Column, ColumnBatch } from "./batch.ts";
-import { bitmapBytes, clearBit, countBits, setBit } from "./bitmap.ts";
+import { bitmapBytes, clearBit, countBits, joinBits, setBit } from "./bitmap.ts";
+import { bytesOf, grown, invert } from "./buffers.ts";
 import { childFields, type Field, type Type } from "./schema.ts";
 import type { ColumnSize } from "./size.ts";
 
@@ -24,8 +25,6 @@ const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
 const NO_DOUBLES = new Float64Array(0);
 const ROWS_FIRST = 16;
-/** Above it buffers grow by half instead of doubling. */
-const DOUBLING_BYTES_MAX = 1 << 20;
 
 /** Bytes per value; 0 for bit-packed, variable-length and nested columns. */
 export function valueBytes(type: Type): number {
@@ -209,6 +208,40 @@ export class ColumnBuilder {
     for (const child of this.children) if (child.length < this.length) child.appendNull();
   }
 
+  /**
+   * Appends `count` values that lie in Arrow layout already; children are appended to by themselves.
+   * @param data values or bytes; of booleans their bits, from bit `length % 8` on
+   * @param ends string, binary, list, map: the end of each value in `data` or the children, counted
+   *   from the column's beginning
+   * @param nullBits 1 = null, from bit `length % 8` on; null when there is none
+   */
+  appendRun(
+    count: number,
+    data: Uint8Array | null,
+    ends: Int32Array | null,
+    nullBits: Uint8Array | null,
+    nullCount: number,
+  ): void {
+    const end = this.length + count;
+    if (end > this.capacity) this.growRows(end);
+    if (data !== null) {
+      if (this.width > 0) this.data.set(data, this.length * this.width);
+      else if (ends === null) joinBits(this.data, this.length, data);
+      else {
+        if (this.dataLength + data.length > this.data.length) this.growData(data.length);
+        this.data.set(data, this.dataLength);
+        this.dataLength += data.length;
+      }
+    }
+    if (ends !== null) this.offsets.set(ends, this.length + 1);
+    if (nullBits !== null) {
+      if (bitmapBytes(end) > this.nulls.length) this.nulls = grown(this.nulls, bitmapBytes(end));
+      joinBits(this.nulls, this.length, nullBits);
+      this.nullCount += nullCount;
+    }
+    this.length = end;
+  }
+
   /** Takes back everything after the first `length` values, partly built ones included. */
   truncate(length: number): void {
     if (this.nullCount > 0 && this.length > length) {
@@ -326,26 +359,6 @@ export function sealColumns(builders: readonly ColumnBuilder[], rowCount: number
     columns,
     byteCount: builders.reduce((total, builder) => total + builder.byteCount, 0),
   };
-}
-
-/** A copy of `bytes` with room for at least `needed` bytes; a multiple of 8, zero-filled. */
-function grown(bytes: Uint8Array, needed: number): Uint8Array<ArrayBuffer> {
-  const current = bytes.length;
-  const next = current < DOUBLING_BYTES_MAX ? current * 2 : current + (current >> 1);
-  const larger = new Uint8Array((Math.max(needed, next, 16) + 7) & ~7);
-  larger.set(bytes);
-  return larger;
-}
-
-function bytesOf(words: Int32Array): Uint8Array {
-  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-}
-
-/** Arrow validity (1 = present) from a bitmap of nulls, which may be shorter than `length`. */
-function invert(nulls: Uint8Array, length: number): Uint8Array {
-  const validity = new Uint8Array(bitmapBytes(length));
-  for (let index = 0; index < validity.length; index++) validity[index] = ~(nulls[index] ?? 0);
-  return validity;
 }
 
 function withChildren(type: Type, children: readonly ColumnBuilder[]): Type {

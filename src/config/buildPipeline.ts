@@ -6,7 +6,12 @@ import { describe, fail } from "#base/errors.ts";
 import { parseJson } from "#base/json.ts";
 import type { Field } from "#columns/schema.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
-import type { DecoderOptions, MetadataColumn, UnknownFieldPolicy } from "#decode/options.ts";
+import {
+  DECODER_DEFAULTS,
+  type DecoderOptions,
+  type MetadataColumn,
+  type UnknownFieldPolicy,
+} from "#decode/options.ts";
 import type { CatalogOptions } from "#iceberg/catalog/open.ts";
 import { type PartitionStrategy, strategyForms } from "#iceberg/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
@@ -174,6 +179,7 @@ function decoder(values: PipelineValues, fields: readonly Field[] | null): Decod
     format: values["source.format"] as DecoderOptions["format"],
     fields,
     onUnknownField: values["schema.on_unknown_field"] as UnknownFieldPolicy,
+    kernel: DECODER_DEFAULTS.kernel,
     onTypeConflict: values["schema.on_type_conflict"] as DecoderOptions["onTypeConflict"],
     inferRows: values["schema.infer_rows"],
     maxColumns: values["schema.max_columns"],

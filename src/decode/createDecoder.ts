@@ -19,6 +19,8 @@ import { type EventTime, eventTime } from "./eventTime.ts";
 import { Inference, leafCount } from "./json/infer.ts";
 import { compileRow } from "./json/program.ts";
 import { JsonReader } from "./json/reader.ts";
+import type { Image, ImageSource } from "./kernel/image.ts";
+import { decodeKernel } from "./kernel/kernel.ts";
 import { metadataFields } from "./metadata.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
 import { RawReader } from "./raw.ts";
@@ -40,6 +42,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   fields: readonly Field[];
   version = 0;
   needsSample: boolean;
+  private lastImage: { readonly version: number; readonly image: Image } | null = null;
   private readonly metadata: readonly Field[];
   /** Columns that the data may not define: metadata, and the value of `string` and `bytes`. */
   private readonly own: readonly Field[];
@@ -76,6 +79,13 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   builder(expected: readonly ColumnSize[] = []): SegmentBuilder {
     return new Segment(this, expected);
+  }
+
+  image(source: ImageSource): Image {
+    if (this.lastImage?.version !== this.version) {
+      this.lastImage = { version: this.version, image: decodeKernel().compile(source) };
+    }
+    return this.lastImage.image;
   }
 
   metadataOf(name: string): MetadataColumn | null {

@@ -16,6 +16,8 @@ export interface EventTime {
   readonly parse: TextParser;
   /** Microseconds per unit of a plain JSON integer, for the fast way; 0: there is none. */
   readonly microsPerUnit: number;
+  /** Text in ISO 8601, UTC when it names no zone. */
+  readonly isIso: boolean;
 }
 
 const EPOCH_SCALES: Readonly<Record<string, number>> = {
@@ -38,14 +40,14 @@ export function eventTime(format: string, unitNanos: bigint): EventTime {
       return nanos !== null && appendInstant(nanos, unitNanos, column);
     };
     const perUnit = scale >= 3 && unitNanos === 1000n ? 10 ** (scale - 3) : 0;
-    return { parse, microsPerUnit: perUnit };
+    return { parse, microsPerUnit: perUnit, isIso: false };
   }
   const toIso = format === "iso8601" ? (text: string) => text : patternToIso(format);
   const parse = (text: string, column: ColumnBuilder): boolean => {
     const instant = instantOf(toIso(text));
     return instant !== null && appendInstant(instant.nanos, unitNanos, column);
   };
-  return { parse, microsPerUnit: 0 };
+  return { parse, microsPerUnit: 0, isIso: format === "iso8601" };
 }
 
 const TOKENS: readonly (readonly [token: RegExp, group: string, pattern: string])[] = [

@@ -60,6 +60,22 @@ export class MetadataAppender {
     this.baseHigh = Number(batch.baseOffset >> 32n);
   }
 
+  /** The columns, with their kinds. */
+  get kinds(): readonly (readonly [MetadataColumn, ColumnBuilder])[] {
+    return this.columns;
+  }
+
+  /** True when there is a column of headers. */
+  get hasHeaders(): boolean {
+    return this.columns.some(([kind]) => kind === "headers");
+  }
+
+  /** Appends the headers of one record, where there is a column of them. */
+  appendHeaders(cursor: RecordCursor): void {
+    for (const [kind, column] of this.columns)
+      if (kind === "headers") appendHeaders(column, cursor);
+  }
+
   /** Appends one value to every metadata column. */
   append(cursor: RecordCursor, timestampMs: number): void {
     for (const [kind, column] of this.columns) {

@@ -1,6 +1,7 @@
 /**
  * What a decoder is told: the decoding part of SPEC section 4's `[source]` and `[schema]`.
  */
+import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import type { Field } from "#columns/schema.ts";
 
 /** Metadata columns that can be asked for (SPEC `source.metadata_columns`). */
@@ -29,6 +30,8 @@ export interface DecoderOptions {
   readonly eventTimeField: string | null;
   /** `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos`, `iso8601`, or a pattern. */
   readonly eventTimeFormat: string;
+  /** Decode with the WebAssembly kernel what it takes; false: all in TypeScript, for comparison. */
+  readonly kernel: boolean;
 }
 
 /** SPEC section 4's defaults. */
@@ -44,4 +47,5 @@ export const DECODER_DEFAULTS: DecoderOptions = {
   flattenSeparator: null,
   eventTimeField: null,
   eventTimeFormat: "epoch_millis",
+  kernel: KERNELS_ON,
 };

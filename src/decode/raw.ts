@@ -4,7 +4,7 @@
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isUtf8 } from "./json/strings.ts";
 import type { RejectReason } from "./rejects.ts";
-import type { ValueReader } from "./segment.ts";
+import type { ValueReader, ValueRoot } from "./segment.ts";
 
 /** Copies values into a string column (checked to be UTF-8) or a binary column. */
 export class RawReader implements ValueReader {
@@ -17,6 +17,10 @@ export class RawReader implements ValueReader {
   constructor(column: ColumnBuilder) {
     this.column = column;
     this.isText = column.field.type.kind === "string";
+  }
+
+  get root(): ValueRoot {
+    return { kind: "raw", column: this.column, isText: this.isText };
   }
 
   read(bytes: Uint8Array, start: number, end: number): boolean {

@@ -33,6 +33,21 @@ export class RecordCursor {
     this.bytes = batch.payload;
   }
 
+  /** Where the next record begins, and how many there are from it on. */
+  get nextPosition(): number {
+    return this.position;
+  }
+
+  get left(): number {
+    return this.batch.recordCount - this.seen;
+  }
+
+  /** Goes on at a record whose place is known, with `left` records from it on. */
+  seek(position: number, left: number): void {
+    this.position = position;
+    this.seen = this.batch.recordCount - left;
+  }
+
   /** Moves to the next record; false at the end. Throws `batch_corrupt`. */
   next(): boolean {
     if (this.seen === this.batch.recordCount) return false;

@@ -7,20 +7,26 @@
  * schema.
  */
 
-import { fail } from "#base/errors.ts";
-import { LIMITS } from "#base/limits.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, extendBuilders, sealColumns } from "#columns/builder.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
-import type { DecodeResult, RecordBytes, Rejected, SegmentBuilder } from "./decoder.ts";
-import { MetadataAppender } from "./metadata.ts";
+import type { DecodeResult, RecordBytes, SegmentBuilder } from "./decoder.ts";
+import type { StructNode } from "./json/program.ts";
+import type { Image, ImageSource } from "./kernel/image.ts";
+import { KernelRows } from "./kernelRows.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
-import { RecordCursor } from "./records.ts";
-import { type RejectReason, rejectDetail } from "./rejects.ts";
+import type { RejectReason } from "./rejects.ts";
+import { BatchResult, RowAppender } from "./rows.ts";
+
+/** What a value is to its reader: the document of a row, or the whole of one column. */
+export type ValueRoot =
+  | { readonly kind: "json"; readonly node: StructNode; readonly ignoreUnknown: boolean }
+  | { readonly kind: "raw"; readonly column: ColumnBuilder; readonly isText: boolean };
 
 /** Appends one record's value to data columns. */
 export interface ValueReader {
+  readonly root: ValueRoot;
   /** Why the last value was refused, and the field that it is about ("" for none). */
   readonly reason: RejectReason;
   readonly path: string;
@@ -46,17 +52,17 @@ export interface SegmentSchema {
   reader(columns: readonly ColumnBuilder[]): ValueReader;
   /** Extends `fields` by what the batch holds; false when there is nothing to add. */
   learn(batch: RecordBytes): boolean;
+  /** The kernel's program for segments of the present version; `source` is one of them. */
+  image(source: ImageSource): Image;
 }
 
 /** The rows of one table and feed, until sealed. */
 export class Segment implements SegmentBuilder {
   private readonly schema: SegmentSchema;
   private readonly columns: ColumnBuilder[];
-  private dataColumns: ColumnBuilder[] = [];
-  private metadata = new MetadataAppender([]);
-  private reader: ValueReader;
+  private rows: RowAppender;
+  private kernelRows: KernelRows | null;
   private version: number;
-  private rows = 0;
 
   constructor(schema: SegmentSchema, expected: readonly ColumnSize[]) {
     this.schema = schema;
@@ -64,11 +70,12 @@ export class Segment implements SegmentBuilder {
     this.columns = schema.fields.map((field) => new ColumnBuilder(field));
     const byName = new Map(this.columns.map((column) => [column.field.name, column]));
     for (const size of expected) byName.get(size.name)?.reserve(size);
-    this.reader = this.compile();
+    this.rows = new RowAppender(schema, this.columns, 0);
+    this.kernelRows = this.startKernel();
   }
 
   get rowCount(): number {
-    return this.rows;
+    return this.rows.count;
   }
 
   get byteCount(): number {
@@ -76,104 +83,38 @@ export class Segment implements SegmentBuilder {
   }
 
   decode(batch: RecordBytes): DecodeResult {
-    const before = this.rows;
+    const before = this.rows.count;
     try {
       for (let evolving = true; ; ) {
         if (this.version !== this.schema.version) this.adapt();
-        this.reader.evolving = evolving;
-        const result = this.pass(batch);
-        if (!this.reader.takeUnknown()) return result;
-        this.truncate(before);
+        this.rows.reader.evolving = evolving;
+        const result = new BatchResult();
+        if (this.kernelRows === null) this.rows.appendAll(batch, result);
+        else this.kernelRows.appendAll(batch, result);
+        if (!this.rows.reader.takeUnknown()) return result;
+        this.rows.truncate(before);
         evolving = this.schema.learn(batch);
       }
     } catch (error) {
-      this.truncate(before);
+      this.rows.truncate(before);
       throw error;
     }
   }
 
   seal(): ColumnBatch {
-    return sealColumns(this.columns, this.rows);
-  }
-
-  private compile(): ValueReader {
-    const metadata: (readonly [MetadataColumn, ColumnBuilder])[] = [];
-    this.dataColumns = [];
-    for (const column of this.columns) {
-      const kind = this.schema.metadataOf(column.field.name);
-      if (kind === null) this.dataColumns.push(column);
-      else metadata.push([kind, column]);
-    }
-    this.metadata = new MetadataAppender(metadata);
-    return this.schema.reader(this.dataColumns);
+    return sealColumns(this.columns, this.rows.count);
   }
 
   private adapt(): void {
     this.version = this.schema.version;
-    extendBuilders(this.columns, this.schema.fields, this.rows);
-    this.reader = this.compile();
+    extendBuilders(this.columns, this.schema.fields, this.rows.count);
+    this.rows = new RowAppender(this.schema, this.columns, this.rows.count);
+    this.kernelRows = this.startKernel();
   }
 
-  private truncate(rows: number): void {
-    for (const column of this.columns) column.truncate(rows);
-    this.rows = rows;
-  }
-
-  /** Decodes every record once, with the columns as they are. */
-  private pass(batch: RecordBytes): DecodeResult {
-    const cursor = new RecordCursor(batch);
-    const rejected: Rejected[] = [];
-    const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
-    const before = this.rows;
-    let skipped = 0;
-    let timestampMsMax = 0;
-    this.metadata.start(batch);
-    while (cursor.next()) {
-      if (cursor.offsetDelta < wantedDelta) {
-        skipped++;
-        continue;
-      }
-      const timestampMs = batch.appendTimestampMs ?? batch.baseTimestampMs + cursor.timestampDelta;
-      if (this.appendRow(cursor, timestampMs)) {
-        if (timestampMs > timestampMsMax) timestampMsMax = timestampMs;
-      } else rejected.push(this.reject(batch, cursor, timestampMs));
-    }
-    return { rows: this.rows - before, skipped, rejected, timestampMsMax };
-  }
-
-  private appendRow(cursor: RecordCursor, timestampMs: number): boolean {
-    const row = this.rows;
-    if (!this.appendValue(cursor, row)) {
-      for (const column of this.dataColumns) column.truncate(row);
-      return false;
-    }
-    for (const column of this.dataColumns) if (column.length === row) column.appendNull();
-    this.metadata.append(cursor, timestampMs);
-    this.rows = row + 1;
-    return true;
-  }
-
-  private appendValue(cursor: RecordCursor, row: number): boolean {
-    const { valueStart, valueEnd } = cursor;
-    this.tooLarge = valueStart >= 0 && valueEnd - valueStart > LIMITS.recordBytesMax;
-    if (this.tooLarge) return false;
-    if (valueStart < 0) return this.reader.readNull();
-    return this.reader.read(cursor.bytes, valueStart, valueEnd, row);
-  }
-
-  private tooLarge = false;
-
-  private reject(batch: RecordBytes, cursor: RecordCursor, timestampMs: number): Rejected {
-    const { topic, partition } = batch;
-    const offset = batch.baseOffset + BigInt(cursor.offsetDelta);
-    const reason = this.tooLarge ? "too_large" : this.reader.reason;
-    const detail = rejectDetail(reason, this.tooLarge ? "" : this.reader.path);
-    if (reason === "type_conflict" && this.schema.options.onTypeConflict === "fail") {
-      const sentence =
-        `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}, and ` +
-        'schema.on_type_conflict is "fail"';
-      throw fail("data", sentence, { topic, partition, offset, reason });
-    }
-    return { topic, partition, offset, timestampMs, reason, detail };
+  private startKernel(): KernelRows | null {
+    if (!this.schema.options.kernel) return null;
+    const source = this.rows.kernelSource;
+    return new KernelRows(this.rows, source, this.schema.image(source));
   }
 }

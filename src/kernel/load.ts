@@ -6,12 +6,16 @@
  * nothing and imports nothing; it can damage its own memory, never anything else.
  */
 import { readFileSync } from "node:fs";
+import decodePath from "./decode.wasm" with { type: "file" };
 import decompressPath from "./decompress.wasm" with { type: "file" };
 
 /** The kernels, by the name of their file. */
-export type KernelName = "decompress";
+export type KernelName = "decode" | "decompress";
 
-const PATHS: Readonly<Record<KernelName, string>> = { decompress: decompressPath };
+const PATHS: Readonly<Record<KernelName, string>> = {
+  decode: decodePath,
+  decompress: decompressPath,
+};
 
 /** A kernel of its own memory. `functions`: its exports by name; numbers in, numbers out. */
 export interface Kernel<F> {

@@ -42,6 +42,8 @@ export interface Slot {
   readonly required: boolean;
   readonly parse: TextParser | null;
   readonly microsPerUnit: number;
+  /** eventTime: text in ISO 8601. */
+  readonly isIso: boolean;
   /** struct, group: what the object's keys do. */
   readonly members: StructNode | null;
   /** list: its elements; map: its values. */
@@ -86,7 +88,7 @@ function rowSlot(column: ColumnBuilder, key: string, options: ProgramOptions): S
   if (name !== options.eventTimeField || !isPrimitive(type)) return plain;
   const time = options.eventTime(type);
   if (time === null) return plain;
-  return { ...plain, op: OP.eventTime, parse: time.parse, microsPerUnit: time.microsPerUnit };
+  return { ...plain, op: OP.eventTime, ...time };
 }
 
 function structNode(slots: readonly Slot[], reserved: readonly string[] = []): StructNode {
@@ -111,6 +113,7 @@ function bareSlot(column: ColumnBuilder, name: string): Slot {
     required: column.field.required,
     parse: null,
     microsPerUnit: 0,
+    isIso: false,
     members: null,
     element: null,
   };

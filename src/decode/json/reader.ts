@@ -12,7 +12,7 @@
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason } from "#decode/rejects.ts";
-import type { ValueReader } from "#decode/segment.ts";
+import type { ValueReader, ValueRoot } from "#decode/segment.ts";
 import { appendNumber, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
 import { OP, type Slot, type StructNode } from "./program.ts";
 import { BAD_JSON, BAD_UTF8, CHAR, skipSpace, skipString, skipWord, TOO_DEEP } from "./scan.ts";
@@ -31,7 +31,7 @@ export class JsonReader implements ValueReader {
   /** The field that the reason is about, "" when it is about the whole value. */
   path = "";
   private readonly columns: readonly ColumnBuilder[];
-  private readonly root: StructNode;
+  private readonly node: StructNode;
   private readonly unknownPolicy: UnknownPolicy;
   /** False: under `evolve`, what is unknown now stays unknown, and refuses its record. */
   evolving = true;
@@ -47,8 +47,12 @@ export class JsonReader implements ValueReader {
 
   constructor(columns: readonly ColumnBuilder[], root: StructNode, unknownPolicy: UnknownPolicy) {
     this.columns = columns;
-    this.root = root;
+    this.node = root;
     this.unknownPolicy = unknownPolicy;
+  }
+
+  get root(): ValueRoot {
+    return { kind: "json", node: this.node, ignoreUnknown: this.unknownPolicy === "ignore" };
   }
 
   takeUnknown(): boolean {
@@ -84,7 +88,7 @@ export class JsonReader implements ValueReader {
     this.unknownHere = false;
     const at = skipSpace(bytes, start);
     let i: number;
-    if (bytes[at] === CHAR.open) i = this.object(this.root, at + 1, row, 1);
+    if (bytes[at] === CHAR.open) i = this.object(this.node, at + 1, row, 1);
     else {
       i = this.skipper.value(bytes, at, end, 0);
       this.refuse("not_an_object", "");

@@ -94,6 +94,8 @@ export namespace Kind {
   export const WIDTH_4: u32 = 4;
   export const WIDTH_8: u32 = 5;
   export const WIDTH_16: u32 = 6;
+  /** Only nulls: its values are the host's. */
+  export const HOST: u32 = 7;
 }
 
 /** Slot: one place of a value, as `decode/json/program.ts` compiles it. */

@@ -1,0 +1,211 @@
+/**
+ * The decode kernel's host: copies records in, lets the kernel walk them, copies columns out. One for
+ * the whole process; between two calls it holds nothing but the last program.
+ */
+
+import type { ColumnBuilder } from "#columns/builder.ts";
+import type { RecordBytes } from "#decode/decoder.ts";
+import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
+import { createImage, type Image, type ImageSource, INPUT_BYTES } from "./image.ts";
+import { CALL, COLUMN, KIND, STATUS } from "./layout.ts";
+import { powersOfFive } from "./powers.ts";
+
+interface Functions {
+  decode(call: number): number;
+  nullBits(column: number, start: number, out: number): void;
+  boolBits(column: number, start: number, out: number): void;
+}
+
+/** Behind the input, so that reading may run over its end. */
+const ZEROS = new Uint8Array(64);
+
+const encoder = new TextEncoder();
+
+let shared: DecodeKernel | null = null;
+
+/** The kernel of this thread, about 5 ms at the first call. */
+export function decodeKernel(): DecodeKernel {
+  shared ??= new DecodeKernel();
+  return shared;
+}
+
+/** Why a step ended. */
+export type StepEnd =
+  /** No record is left. */
+  | "done"
+  /** Take the rows out and step again. */
+  | "again"
+  /** The next record is for the host. */
+  | "host";
+
+/** Decodes the records of one batch after the other, in steps. */
+export class DecodeKernel {
+  /** Of the last step. */
+  rows = 0;
+  skipped = 0;
+  /** Largest timestamp of the step's rows, ms. */
+  timestampMsMax = 0;
+  /** Where the next record begins in the payload, and how many there are from it on. */
+  position = 0;
+  left = 0;
+  private readonly kernel: Kernel<Functions>;
+  private readonly powers: number;
+  private readonly firstImage: number;
+  private image: Image | null = null;
+  private topic = "";
+  private payload: Uint8Array = ZEROS;
+  private sliceStart = 0;
+  private sliceEnd = 0;
+  private bytes: Uint8Array;
+  private words: Uint32Array;
+  private view: DataView;
+
+  constructor() {
+    this.kernel = loadKernel<Functions>("decode");
+    const table = powersOfFive();
+    this.powers = Math.ceil(this.kernel.heapBase / 64) * 64;
+    this.firstImage = Math.ceil((this.powers + table.length) / 64) * 64;
+    growMemory(this.kernel.memory, this.firstImage);
+    this.bytes = new Uint8Array(this.kernel.memory.buffer);
+    this.words = new Uint32Array(this.kernel.memory.buffer);
+    this.view = new DataView(this.kernel.memory.buffer);
+    this.bytes.set(table, this.powers);
+  }
+
+  /** The program of a schema. */
+  compile(source: ImageSource): Image {
+    return createImage(source, this.firstImage, this.powers);
+  }
+
+  /** Begins with a batch; `wantedDelta`: the first offset delta that is wanted. */
+  begin(image: Image, batch: RecordBytes, wantedDelta: number): void {
+    if (this.image !== image) this.activate(image);
+    const call = image.address;
+    if (this.topic !== batch.topic) this.setTopic(image, batch.topic);
+    this.set(call + CALL.wanted, Math.max(0, Math.min(wantedDelta, 0x7fff_ffff)));
+    this.set(call + CALL.partition, batch.partition);
+    this.view.setBigInt64(call + CALL.baseOffset, batch.baseOffset, true);
+    this.setLong(call + CALL.baseTimestamp, batch.baseTimestampMs);
+    this.setLong(call + CALL.appendTimestamp, batch.appendTimestampMs ?? -1);
+    this.payload = batch.payload;
+    this.sliceStart = 0;
+    this.sliceEnd = 0;
+    this.moveTo(0, batch.recordCount);
+  }
+
+  /** Goes on at another record, after the host has taken some. */
+  moveTo(position: number, left: number): void {
+    this.position = position;
+    this.left = left;
+  }
+
+  /** Decodes records into the kernel's own columns, which go behind those of `columns`. */
+  step(columns: readonly ColumnBuilder[]): StepEnd {
+    const image = this.image as Image;
+    const call = image.address;
+    const { payload } = this;
+    if (this.position < this.sliceStart || this.position >= this.sliceEnd) {
+      this.loadSlice(image, this.position);
+    }
+    this.clearColumns(image, columns);
+    this.set(call + CALL.position, image.input + this.position - this.sliceStart);
+    this.set(call + CALL.end, image.input + this.sliceEnd - this.sliceStart);
+    this.set(call + CALL.left, this.left);
+    const status = this.kernel.functions.decode(call);
+    this.rows = this.get(call + CALL.rows);
+    this.skipped = this.get(call + CALL.skipped);
+    this.timestampMsMax = Number(this.view.getBigInt64(call + CALL.timestampMax, true));
+    this.left = this.get(call + CALL.left);
+    this.position = this.sliceStart + this.get(call + CALL.position) - image.input;
+    if (status === STATUS.done) return "done";
+    if (status === STATUS.full) return this.rows > 0 ? "again" : "host";
+    if (this.sliceEnd === payload.length || this.position === this.sliceStart) return "host";
+    // The record may only be cut off: it is looked at again at the beginning of a slice.
+    this.sliceEnd = 0;
+    return "again";
+  }
+
+  /** Appends the last step's rows to the columns that the image was made for, in its order. */
+  appendTo(columns: readonly ColumnBuilder[]): void {
+    const image = this.image as Image;
+    for (const [index, column] of columns.entries()) {
+      this.appendColumn(image, image.columns[index] as number, column);
+    }
+  }
+
+  private appendColumn(image: Image, at: number, column: ColumnBuilder): void {
+    const length = this.get(at + COLUMN.length);
+    if (length === 0) return;
+    const kind = this.get(at + COLUMN.kind);
+    const data = this.get(at + COLUMN.data);
+    const bit = column.length & 7;
+    const bitBytes = (bit + length + 7) >> 3;
+    let values: Uint8Array | null = null;
+    let ends: Int32Array | null = null;
+    if (kind === KIND.boolean) {
+      this.kernel.functions.boolBits(at, bit, image.bits);
+      values = this.bytes.slice(image.bits, image.bits + bitBytes);
+    } else if (kind === KIND.bytes) {
+      values = this.bytes.subarray(data, data + this.get(at + COLUMN.used));
+    } else if (kind > KIND.boolean && kind !== KIND.host) {
+      values = this.bytes.subarray(data, data + length * column.width);
+    }
+    if (kind === KIND.bytes || kind === KIND.list) {
+      ends = new Int32Array(this.bytes.buffer, this.get(at + COLUMN.ends), length);
+    }
+    const nullCount = this.get(at + COLUMN.nullCount);
+    let nulls: Uint8Array | null = null;
+    if (nullCount > 0) {
+      this.kernel.functions.nullBits(at, bit, image.bits);
+      nulls = this.bytes.subarray(image.bits, image.bits + bitBytes);
+    }
+    column.appendRun(length, values, ends, nulls, nullCount);
+  }
+
+  private clearColumns(image: Image, columns: readonly ColumnBuilder[]): void {
+    for (const [index, column] of columns.entries()) {
+      const at = (image.columns[index] as number) >> 2;
+      const child = column.children[0];
+      this.words[at + (COLUMN.length >> 2)] = 0;
+      this.words[at + (COLUMN.used >> 2)] = 0;
+      this.words[at + (COLUMN.nullCount >> 2)] = 0;
+      this.words[at + (COLUMN.base >> 2)] = child === undefined ? column.dataLength : child.length;
+    }
+  }
+
+  private loadSlice(image: Image, start: number): void {
+    this.sliceStart = start;
+    this.sliceEnd = Math.min(this.payload.length, start + INPUT_BYTES);
+    this.bytes.set(this.payload.subarray(start, this.sliceEnd), image.input);
+    this.bytes.set(ZEROS, image.input + this.sliceEnd - start);
+  }
+
+  private activate(image: Image): void {
+    if (growMemory(this.kernel.memory, image.end)) {
+      this.bytes = new Uint8Array(this.kernel.memory.buffer);
+      this.words = new Uint32Array(this.kernel.memory.buffer);
+      this.view = new DataView(this.kernel.memory.buffer);
+    }
+    this.bytes.set(image.bytes, image.address);
+    this.image = image;
+    this.topic = "";
+  }
+
+  private setTopic(image: Image, topic: string): void {
+    const { written } = encoder.encodeInto(topic, this.bytes.subarray(image.topic));
+    this.set(image.address + CALL.topicBytes, written);
+    this.topic = topic;
+  }
+
+  private get(at: number): number {
+    return this.words[at >> 2] as number;
+  }
+
+  private set(at: number, value: number): void {
+    this.words[at >> 2] = value;
+  }
+
+  private setLong(at: number, value: number): void {
+    this.view.setBigInt64(at, BigInt(value), true);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Rows by the kernel, batch by batch, with the host's rows in between: the kernel stops in front of
+ * each record that it does not take, `RowAppender` judges that one, and the kernel goes on behind it.
+ * The order of rows and every result are those of `RowAppender` alone.
+ */
+import type { ColumnBuilder } from "#columns/builder.ts";
+import type { RecordBytes } from "./decoder.ts";
+import { flatColumns, type Image, type ImageSource } from "./kernel/image.ts";
+import { type DecodeKernel, decodeKernel } from "./kernel/kernel.ts";
+import { RecordCursor } from "./records.ts";
+import type { BatchResult, RowAppender } from "./rows.ts";
+
+/** Stops in a batch after which the host does the rest of it: each costs some microseconds. */
+const STOPS_MAX = 16;
+/** Batches that the host does alone after one that the kernel could not do. */
+const BATCHES_ALONE = 16;
+
+/** Appends batches to the columns of a segment. */
+export class KernelRows {
+  private readonly host: RowAppender;
+  private readonly image: Image;
+  private readonly columns: readonly ColumnBuilder[];
+  private readonly kernel: DecodeKernel = decodeKernel();
+  private alone = 0;
+
+  constructor(host: RowAppender, source: ImageSource, image: Image) {
+    this.host = host;
+    this.image = image;
+    this.columns = flatColumns(source);
+  }
+
+  /** Decodes every record of a batch. */
+  appendAll(batch: RecordBytes, result: BatchResult): void {
+    const { host, kernel } = this;
+    if (this.alone > 0) {
+      this.alone--;
+      host.appendAll(batch, result);
+      return;
+    }
+    const cursor = new RecordCursor(batch);
+    host.metadata.start(batch);
+    kernel.begin(this.image, batch, Number(batch.wantedOffset - batch.baseOffset));
+    for (let stops = 0; ; ) {
+      const end = kernel.step(this.columns);
+      this.takeRows(cursor, result);
+      if (end === "done") return;
+      cursor.seek(kernel.position, kernel.left);
+      if (end === "again") continue;
+      if (++stops > STOPS_MAX && stops > result.rows >> 3) {
+        this.alone = BATCHES_ALONE;
+        host.appendRest(batch, cursor, result);
+        return;
+      }
+      host.appendNext(batch, cursor, result);
+      kernel.moveTo(cursor.nextPosition, cursor.left);
+    }
+  }
+
+  /** The rows of the last step; the cursor is where it began. */
+  private takeRows(cursor: RecordCursor, result: BatchResult): void {
+    const { host, kernel } = this;
+    result.skipped += kernel.skipped;
+    if (kernel.rows === 0) return;
+    kernel.appendTo(this.columns);
+    if (host.metadata.hasHeaders) this.takeHeaders(cursor);
+    host.count += kernel.rows;
+    result.rows += kernel.rows;
+    result.timestampMsMax = Math.max(result.timestampMsMax, kernel.timestampMsMax);
+  }
+
+  private takeHeaders(cursor: RecordCursor): void {
+    let { skipped } = this.kernel;
+    while (cursor.nextPosition < this.kernel.position) {
+      cursor.next();
+      if (skipped > 0) skipped--;
+      else this.host.metadata.appendHeaders(cursor);
+    }
+  }
+}

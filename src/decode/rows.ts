@@ -1,0 +1,123 @@
+/**
+ * Rows in TypeScript, one record at a time: the judge of every record that the kernel does not take,
+ * and of all of them when there is no kernel.
+ */
+import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { ColumnBuilder } from "#columns/builder.ts";
+import type { DecodeResult, RecordBytes, Rejected } from "./decoder.ts";
+import type { ImageSource } from "./kernel/image.ts";
+import { MetadataAppender } from "./metadata.ts";
+import type { MetadataColumn } from "./options.ts";
+import { RecordCursor } from "./records.ts";
+import { rejectDetail } from "./rejects.ts";
+import type { SegmentSchema, ValueReader } from "./segment.ts";
+
+/** The result of a batch under way. */
+export class BatchResult implements DecodeResult {
+  rows = 0;
+  skipped = 0;
+  timestampMsMax = 0;
+  readonly rejected: Rejected[] = [];
+}
+
+/** Appends records to the columns of a segment. */
+export class RowAppender {
+  /** Rows in the columns. */
+  count: number;
+  readonly reader: ValueReader;
+  readonly metadata: MetadataAppender;
+  private readonly schema: SegmentSchema;
+  private readonly columns: readonly ColumnBuilder[];
+  private readonly dataColumns: readonly ColumnBuilder[];
+  private tooLarge = false;
+
+  /** @param count rows that the columns hold already */
+  constructor(schema: SegmentSchema, columns: readonly ColumnBuilder[], count: number) {
+    const metadata: (readonly [MetadataColumn, ColumnBuilder])[] = [];
+    const data: ColumnBuilder[] = [];
+    for (const column of columns) {
+      const kind = schema.metadataOf(column.field.name);
+      if (kind === null) data.push(column);
+      else metadata.push([kind, column]);
+    }
+    this.schema = schema;
+    this.columns = columns;
+    this.count = count;
+    this.dataColumns = data;
+    this.metadata = new MetadataAppender(metadata);
+    this.reader = schema.reader(data);
+  }
+
+  /** What the kernel's program is made from. */
+  get kernelSource(): ImageSource {
+    const { dataColumns, metadata, reader } = this;
+    return { root: reader.root, columns: dataColumns, metadata: metadata.kinds };
+  }
+
+  /** Takes back all rows from `count` on, and whatever was begun. */
+  truncate(count: number): void {
+    for (const column of this.columns) column.truncate(count);
+    this.count = count;
+  }
+
+  /** Decodes every record of a batch. */
+  appendAll(batch: RecordBytes, result: BatchResult): void {
+    this.metadata.start(batch);
+    this.appendRest(batch, new RecordCursor(batch), result);
+  }
+
+  /** Decodes the records that are left from the cursor on. */
+  appendRest(batch: RecordBytes, cursor: RecordCursor, result: BatchResult): void {
+    while (this.appendNext(batch, cursor, result));
+  }
+
+  /** Decodes the cursor's next record; false when there is none. Throws for a fatal conflict. */
+  appendNext(batch: RecordBytes, cursor: RecordCursor, result: BatchResult): boolean {
+    if (!cursor.next()) return false;
+    if (cursor.offsetDelta < Number(batch.wantedOffset - batch.baseOffset)) {
+      result.skipped++;
+      return true;
+    }
+    const timestampMs = batch.appendTimestampMs ?? batch.baseTimestampMs + cursor.timestampDelta;
+    if (this.appendRow(cursor, timestampMs)) {
+      result.rows++;
+      if (timestampMs > result.timestampMsMax) result.timestampMsMax = timestampMs;
+    } else result.rejected.push(this.reject(batch, cursor, timestampMs));
+    return true;
+  }
+
+  private appendRow(cursor: RecordCursor, timestampMs: number): boolean {
+    const row = this.count;
+    if (!this.appendValue(cursor, row)) {
+      for (const column of this.dataColumns) column.truncate(row);
+      return false;
+    }
+    for (const column of this.dataColumns) if (column.length === row) column.appendNull();
+    this.metadata.append(cursor, timestampMs);
+    this.count = row + 1;
+    return true;
+  }
+
+  private appendValue(cursor: RecordCursor, row: number): boolean {
+    const { valueStart, valueEnd } = cursor;
+    this.tooLarge = valueStart >= 0 && valueEnd - valueStart > LIMITS.recordBytesMax;
+    if (this.tooLarge) return false;
+    if (valueStart < 0) return this.reader.readNull();
+    return this.reader.read(cursor.bytes, valueStart, valueEnd, row);
+  }
+
+  private reject(batch: RecordBytes, cursor: RecordCursor, timestampMs: number): Rejected {
+    const { topic, partition } = batch;
+    const offset = batch.baseOffset + BigInt(cursor.offsetDelta);
+    const reason = this.tooLarge ? "too_large" : this.reader.reason;
+    const detail = rejectDetail(reason, this.tooLarge ? "" : this.reader.path);
+    if (reason === "type_conflict" && this.schema.options.onTypeConflict === "fail") {
+      const sentence =
+        `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}, and ` +
+        'schema.on_type_conflict is "fail"';
+      throw fail("data", sentence, { topic, partition, offset, reason });
+    }
+    return { topic, partition, offset, timestampMs, reason, detail };
+  }
+}
