@@ -17,7 +17,6 @@ import {
   type PrimitiveType,
   primitiveName,
 } from "./schema.ts";
-import { columnsBytes } from "./take.ts";
 
 /** Maps a batch onto `targetFields`, sharing the memory of what stays as it is. */
 export function conform(batch: ColumnBatch, targetFields: readonly Field[]): ColumnBatch {
@@ -128,4 +127,14 @@ function nullColumn(field: Field, length: number): Column {
 function mismatch(have: Field, want: Field, path: string): Error {
   const sentence = `Column "${path}" is ${typeName(want.type)} in the table, but ${typeName(have.type)} in the data`;
   return fail("table_schema", sentence, { column: path });
+}
+
+/** Bytes that columns keep in memory, children included. */
+function columnsBytes(columns: readonly Column[]): number {
+  let total = 0;
+  for (const { validity, offsets, data, children } of columns) {
+    total += (validity?.length ?? 0) + (offsets?.byteLength ?? 0) + (data?.length ?? 0);
+    total += columnsBytes(children);
+  }
+  return total;
 }

@@ -22,6 +22,7 @@ import type {
 import { FileBytes } from "./fileBytes.ts";
 import { type FloatSummary, summarizeFloats } from "./floats.ts";
 import { annotateUuids, readFooter, splitFooter } from "./footer.ts";
+import { batchesOf } from "./handover.ts";
 import { columnMetrics, leavesOf } from "./metrics.ts";
 import { loadParquetWasm } from "./wasm.ts";
 
@@ -79,7 +80,11 @@ export async function encodeParquet(
 
 /** An encoder in the calling thread, for tests and the simulator: it blocks while it encodes. */
 export function createInlineEncoder(): ParquetEncoder {
-  return { encode: encodeParquet, close: () => Promise.resolve() };
+  return {
+    encode: (fields, slices, options, sink) =>
+      encodeParquet(fields, batchesOf(fields, slices), options, sink),
+    close: () => Promise.resolve(),
+  };
 }
 
 async function* iterate(batches: BatchSource): AsyncGenerator<BatchData, void> {

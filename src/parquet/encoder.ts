@@ -43,22 +43,29 @@ export interface EncodedFile {
   readonly metrics: readonly ColumnMetrics[];
 }
 
+/** Rows of a batch that go into a file. */
+export interface RowSlice {
+  readonly batch: ColumnBatch;
+  /** Row numbers, in the order wanted; null: all. */
+  readonly rows: Int32Array | null;
+}
+
 /**
  * Takes a file's bytes in order while row groups are finished, one call at a time. The chunk is the
  * sink's from the call on. What it throws ends the encoding and is what `encode` throws.
  */
 export type ByteSink = (chunk: Uint8Array) => Promise<void>;
 
-/** Encodes rows as one Parquet file. `fields` carry the table's ids and must match the batches. */
+/** Encodes rows as one Parquet file. `fields` carry the table's ids and must match the batches'. */
 export interface ParquetEncoder {
   /**
    * Resolves when the sink has taken every byte; no call of the sink is under way any more, also
-   * when it rejects. `batches` are asked for one after the other, as they are needed; their buffers
-   * may be read from another thread until it settles, they are not changed.
+   * when it rejects. `slices` are asked for one after the other, as they are needed; the buffers of
+   * their batches may be read from another thread until it settles, they are not changed.
    */
   encode(
     fields: readonly Field[],
-    batches: Iterable<ColumnBatch>,
+    slices: Iterable<RowSlice>,
     options: EncodeOptions,
     sink: ByteSink,
   ): Promise<EncodedFile>;

@@ -1,96 +1,138 @@
 /**
- * Copies batches for another thread, a little at a time.
+ * Hands rows to another thread, a little at a time.
  *
  * The hot buffer keeps its columns, so they cannot be transferred; a structured clone would copy
- * them in one go, and every buffer to its full length. Copied here, only the bytes that are used go,
- * the copies are transferred, and the event loop gets its turn after each megabyte or column.
- * Buffers that are shared already go as they are.
+ * them in one go, and every buffer to its full length. Copied here, only the rows and bytes that are
+ * wanted go, the copies are transferred, and the event loop gets its turn after each megabyte.
+ * Large batches whose buffers are shared already go as they are.
  */
-
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import { bitmapBytes } from "#columns/bitmap.ts";
 import { childFields, type Field, type Type } from "#columns/schema.ts";
 import { type BatchData, type ColumnData, usedDataBytes } from "./columnData.ts";
+import type { RowSlice } from "./encoder.ts";
+import { buffersOf, gather, type RowRun } from "./gather.ts";
 
-/** Copied before the event loop gets a turn: below a millisecond. */
+/** Copied before the event loop gets a turn: a millisecond or two. */
 const TURN_BYTES = 1024 * 1024;
 
-/** Bytes of columns in one message, except for a larger single batch. */
-const MESSAGE_BYTES_TARGET = 2 * 1024 * 1024;
+/** Smaller shared batches are copied into one: each costs the encoder a turn of its own. */
+const SHARED_BYTES_MIN = 256 * 1024;
 
-/** Batches for one message, with the buffers to transfer. */
+/** A batch for one message, with the buffers to transfer. */
 export interface Parcel {
   readonly batches: readonly BatchData[];
   readonly transfer: ArrayBuffer[];
 }
 
-/** Copies of the batches, about 2 MiB a parcel; nothing is copied before it is asked for. */
+/** The rows of the slices, about 1 MiB a parcel; nothing is copied before it is asked for. */
 export async function* parcels(
   fields: readonly Field[],
-  batches: Iterable<BatchData>,
+  slices: Iterable<RowSlice>,
   clock: Clock,
 ): AsyncGenerator<Parcel, void> {
-  let copies: BatchData[] = [];
-  let transfer: ArrayBuffer[] = [];
+  let runs: RowRun[] = [];
   let waiting = 0;
-  for (const batch of batches) {
-    copies.push(await copyBatch(fields, batch, transfer, clock));
-    waiting += batch.byteCount;
-    if (waiting < MESSAGE_BYTES_TARGET) continue;
-    yield { batches: copies, transfer };
-    copies = [];
-    transfer = [];
+  const copied = (): Parcel => {
+    const parcel = owned(gather(fields, runs));
+    runs = [];
     waiting = 0;
+    return parcel;
+  };
+  for (const slice of slices) {
+    if (slice.rows === null && goesAsItIs(slice.batch)) {
+      if (runs.length > 0) yield copied();
+      yield shared(fields, slice.batch);
+      continue;
+    }
+    for (const { run, bytes } of cut(slice)) {
+      if (runs.length > 0 && waiting + bytes > TURN_BYTES) {
+        yield copied();
+        await clock.turn();
+      }
+      runs.push(run);
+      waiting += bytes;
+    }
   }
-  if (copies.length > 0) yield { batches: copies, transfer };
+  if (runs.length > 0) yield copied();
 }
 
-async function copyBatch(
+/** Every row of the slices as batches of about 1 MiB, for an encoder in the same thread. */
+export function* batchesOf(
   fields: readonly Field[],
-  batch: BatchData,
-  transfer: ArrayBuffer[],
-  clock: Clock,
-): Promise<BatchData> {
-  const columns: ColumnData[] = [];
-  let copied = 0;
-  for (const [index, field] of fields.entries()) {
+  slices: Iterable<RowSlice>,
+): Generator<BatchData> {
+  for (const slice of slices) {
+    if (slice.rows === null) yield slice.batch;
+    else for (const { run } of cut(slice)) yield gather(fields, [run]);
+  }
+}
+
+/** Runs of a slice of at most about {@link TURN_BYTES} each. */
+function* cut({ batch, rows }: RowSlice): Generator<{ run: RowRun; bytes: number }> {
+  const count = rows?.length ?? batch.rowCount;
+  const rowBytes = batch.byteCount / Math.max(1, batch.rowCount);
+  const step = Math.max(1, Math.floor(TURN_BYTES / Math.max(1, rowBytes)));
+  for (let start = 0; start < count; start += step) {
+    const end = Math.min(count, start + step);
+    const run = { columns: batch.columns, rows, start, end };
+    yield { run, bytes: (end - start) * rowBytes };
+  }
+}
+
+function owned(batch: BatchData): Parcel {
+  const transfer = batch.columns.flatMap((column) =>
+    Array.from(buffersOf(column), (view) => view.buffer as ArrayBuffer),
+  );
+  return { batches: [batch], transfer };
+}
+
+function goesAsItIs(batch: BatchData): boolean {
+  if (batch.byteCount < SHARED_BYTES_MIN) return false;
+  return batch.columns.some((column) => buffersOf(column).some(isShared));
+}
+
+function isShared(view: Uint8Array | Int32Array): boolean {
+  return view.buffer instanceof SharedArrayBuffer;
+}
+
+/** The batch's shared buffers, and copies of the few that are not. */
+function shared(fields: readonly Field[], batch: BatchData): Parcel {
+  const transfer: ArrayBuffer[] = [];
+  const columns = fields.map((field, index) => {
     const column = batch.columns[index];
     assert(column !== undefined, `column ${field.name} is there`);
-    const first = transfer.length;
-    columns.push(copyColumn(field.type, column, transfer));
-    for (const buffer of transfer.slice(first)) copied += buffer.byteLength;
-    if (copied < TURN_BYTES) continue;
-    copied = 0;
-    await clock.turn();
-  }
-  return { rowCount: batch.rowCount, byteCount: batch.byteCount, columns };
+    return shareColumn(field.type, column, transfer);
+  });
+  const { rowCount, byteCount } = batch;
+  return { batches: [{ rowCount, byteCount, columns }], transfer };
 }
 
-function copyColumn(type: Type, column: ColumnData, transfer: ArrayBuffer[]): ColumnData {
+function shareColumn(type: Type, column: ColumnData, transfer: ArrayBuffer[]): ColumnData {
   const { length, nullCount, validity, offsets, data } = column;
   const children = childFields(type).map((field, index) => {
     const child = column.children[index];
     assert(child !== undefined, `child ${field.name} is there`);
-    return copyColumn(field.type, child, transfer);
+    return shareColumn(field.type, child, transfer);
   });
   return {
     length,
     nullCount,
-    validity: copyBytes(validity, bitmapBytes(length), transfer),
-    offsets: copyBytes(offsets, length + 1, transfer),
-    data: copyBytes(data, usedDataBytes(type, column), transfer),
+    validity: sharedBytes(validity, bitmapBytes(length), transfer),
+    offsets: sharedBytes(offsets, length + 1, transfer),
+    data: sharedBytes(data, usedDataBytes(type, column), transfer),
     children,
   };
 }
 
 /** The first `count` entries: shared memory as it is, anything else copied. */
-function copyBytes<T extends Uint8Array | Int32Array>(
+function sharedBytes<T extends Uint8Array | Int32Array>(
   view: T | null,
   count: number,
   transfer: ArrayBuffer[],
 ): T | null {
-  if (view === null || view.buffer instanceof SharedArrayBuffer) return view;
+  if (view === null || isShared(view)) return view;
   const copy = view.slice(0, count);
   transfer.push(copy.buffer as ArrayBuffer);
   return copy as T;

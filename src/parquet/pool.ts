@@ -8,8 +8,7 @@
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
-import type { BatchData } from "./columnData.ts";
-import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder } from "./encoder.ts";
+import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder, RowSlice } from "./encoder.ts";
 import { parcels } from "./handover.ts";
 import type { Reply, Request } from "./protocol.ts";
 
@@ -47,24 +46,24 @@ class WorkerEncoder implements ParquetEncoder {
 
   encode(
     fields: readonly Field[],
-    batches: Iterable<BatchData>,
+    slices: Iterable<RowSlice>,
     options: EncodeOptions,
     sink: ByteSink,
   ): Promise<EncodedFile> {
-    const result = this.#queue.then(() => this.#encodeNow(fields, batches, options, sink));
+    const result = this.#queue.then(() => this.#encodeNow(fields, slices, options, sink));
     this.#queue = result.catch(() => {});
     return result;
   }
 
   async #encodeNow(
     fields: readonly Field[],
-    batches: Iterable<BatchData>,
+    slices: Iterable<RowSlice>,
     options: EncodeOptions,
     sink: ByteSink,
   ): Promise<EncodedFile> {
     if (this.#state === "closed") throw fail("encoder", "The Parquet encoder is closed");
     try {
-      const source = parcels(fields, batches, this.#clock);
+      const source = parcels(fields, slices, this.#clock);
       const start = { type: "start", fields, options } as const;
       const { file, memoryBytes } = await this.#worker.run(start, source, sink);
       if (memoryBytes > this.#memoryBytesMax) this.#replaceWorker();

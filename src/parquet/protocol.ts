@@ -6,7 +6,7 @@
  *   | <------ ready ----------- |   once
  *   | ------- start ----------> |   a job; one at a time
  *   | <------ pull ------------ |   wants more
- *   | ------- batches --------> |   about 2 MiB of columns, or none: the end
+ *   | ------- batches --------> |   about 1 MiB of columns, or none: the end
  *   | <------ chunk ----------- |   bytes of the file, in order
  *   | ------- written --------> |   the sink has taken a chunk
  *   | <------ done | failed --- |

@@ -18,6 +18,13 @@ const PULLS_AHEAD = 2;
 /** Bytes handed to the owner and not yet written, unless a single chunk is larger. */
 const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
 
+/**
+ * Bytes of batches and chunks after which garbage is collected: they lie outside the heap, so that
+ * nothing else would do it soon. A few milliseconds each time.
+ */
+const GARBAGE_BYTES_MAX = 24 * 1024 * 1024;
+
+let garbageBytes = 0;
 const arrived: (readonly BatchData[])[] = [];
 let unwritten = 0;
 let wake: () => void = () => {};
@@ -56,6 +63,7 @@ async function* pulled(): AsyncGenerator<BatchData> {
 async function emit(chunk: Uint8Array): Promise<void> {
   while (unwritten > 0 && unwritten + chunk.length > UNWRITTEN_BYTES_MAX) await message();
   unwritten += chunk.length;
+  garbageBytes += chunk.length;
   const isWhole = chunk.length === chunk.buffer.byteLength;
   const sent = isWhole ? chunk : chunk.slice();
   reply({ type: "chunk", chunk: sent }, [sent.buffer as ArrayBuffer]);
@@ -68,7 +76,8 @@ async function run(job: Extract<Request, { type: "start" }>): Promise<void> {
   } catch (error) {
     reply({ type: "failed", kind: kindOf(error), sentence: describe(error) });
   }
-  // The garbage of one file lies outside the heap, so nothing else would collect it soon: 100 MB.
+  if (garbageBytes < GARBAGE_BYTES_MAX) return;
+  garbageBytes = 0;
   Bun.gc(true);
 }
 
@@ -81,6 +90,7 @@ self.onmessage = ({ data }: MessageEvent<Request>): void => {
       return;
     case "batches":
       arrived.push(data.batches);
+      for (const { byteCount } of data.batches) garbageBytes += byteCount;
       break;
     case "written":
       unwritten -= data.bytes;

@@ -7,15 +7,13 @@ import { kindOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { writeJson } from "#base/json.ts";
 import { feedKey, type OffsetRange } from "#base/offsets.ts";
-import type { ColumnBatch } from "#columns/batch.ts";
 import { conform } from "#columns/conform.ts";
-import { takeRows } from "#columns/take.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata.ts";
 import { partitionPath, partitionRows } from "#iceberg/partition.ts";
 import { partitionKey } from "#iceberg/partitionKey.ts";
-import type { EncodedFile } from "#parquet/encoder.ts";
+import type { EncodedFile, RowSlice } from "#parquet/encoder.ts";
 import type { ObjectWriter } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
 import type { FileUnit } from "./job.ts";
@@ -30,7 +28,9 @@ interface PlannedFile {
   readonly unit: number;
   readonly partition: readonly PartitionValue[];
   readonly ranges: OffsetRange[];
-  readonly batches: ColumnBatch[];
+  /** Which rows of the flush; they are copied when the file is encoded, not before. */
+  readonly slices: RowSlice[];
+  rowCount: number;
 }
 
 /** Files that may be open at once. */
@@ -129,7 +129,8 @@ function planFeed(
       const folder = partitionPath(spec, fields, partition);
       const file = fileFor(planned, unit, folder, partition);
       if (file.ranges.at(-1) !== range) file.ranges.push(range);
-      file.batches.push(rows === null ? batch : takeRows(batch, rows));
+      file.slices.push({ batch, rows });
+      file.rowCount += rows?.length ?? batch.rowCount;
     }
   }
 }
@@ -145,7 +146,7 @@ function fileFor(
   const key = `${unit} ${partitionKey(partition)}`;
   const found = planned.get(key);
   if (found !== undefined) return found;
-  const file = { path: folder, unit, partition, ranges: [], batches: [] };
+  const file = { path: folder, unit, partition, ranges: [], slices: [], rowCount: 0 };
   planned.set(key, file);
   return file;
 }
@@ -229,10 +230,9 @@ async function stream(
   };
   const fields = currentFields(table);
   try {
-    const result = await parts.encoder.encode(fields, file.batches, encodeOptions, sink);
+    const result = await parts.encoder.encode(fields, file.slices, encodeOptions, sink);
     encoded(result.bytes);
-    const rows = file.batches.reduce((sum, batch) => sum + batch.rowCount, 0);
-    assert(result.rowCount === rows, "a Parquet file holds every row of its batches");
+    assert(result.rowCount === file.rowCount, "a Parquet file holds every row of its batches");
     assert(target.writer !== null, "a Parquet file has bytes");
     const stored = await target.writer.close();
     assert(stored.bytes === result.bytes, "the store has every byte that was encoded");

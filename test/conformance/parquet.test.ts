@@ -11,6 +11,7 @@ import { createWorkerEncoder } from "#parquet/pool.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
 import {
+  allRows,
   batchOf,
   canonical,
   encodeWhole,
@@ -180,9 +181,9 @@ test("20 row groups of 30,000 rows leave the process's memory bounded", async ()
   const encoder = createWorkerEncoder({ clock: systemClock });
   const options = { codec: "snappy", level: null, rowGroupRows: 30_000, metadata: {} } as const;
   const drop = (): Promise<void> => Promise.resolve();
-  await encoder.encode(texts, [batch], options, drop);
+  await encoder.encode(texts, [allRows(batch)], options, drop);
   const before = process.memoryUsage.rss();
-  const file = await encoder.encode(texts, Array(20).fill(batch), options, drop);
+  const file = await encoder.encode(texts, Array(20).fill(allRows(batch)), options, drop);
   const grownMb = (process.memoryUsage.rss() - before) / 1e6;
   await encoder.close();
   const columnsMb = (20 * batch.byteCount) / 1e6;

@@ -60,9 +60,9 @@ export function columns(
 
 /** An encoder whose files say which records they hold. */
 export const rowEncoder: ParquetEncoder = {
-  encode: async (_fields, batches, _options, sink): Promise<EncodedFile> => {
+  encode: async (_fields, slices, _options, sink): Promise<EncodedFile> => {
     const rows: number[][] = [];
-    for (const batch of batches) {
+    for (const { batch, rows: wanted } of slices) {
       const data = (name: string): ArrayBuffer => {
         const column = batch.columns.findLast((each) => each.field.name.endsWith(name));
         const bytes = column?.data ?? new Uint8Array(0);
@@ -72,7 +72,7 @@ export const rowEncoder: ParquetEncoder = {
       // Records of the pipeline simulation say their number themselves.
       const bytes = data(batch.fields.some((field) => field.name === "n") ? "n" : "offset");
       const longs = new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8));
-      for (let row = 0; row < batch.rowCount; row++) {
+      for (const row of wanted ?? Array(batch.rowCount).keys()) {
         rows.push([ints[row] ?? -1, Number(longs[row] ?? -1n)]);
       }
     }

@@ -1,10 +1,9 @@
-/** Taking rows and conforming to a table, over one batch with every type in it. */
+/** Conforming to a table, over one batch with every type in it. */
 import { expect, test } from "bun:test";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { conform } from "#columns/conform.ts";
 import { mergeFields } from "#columns/evolve.ts";
 import type { Field, Type } from "#columns/schema.ts";
-import { takeRows } from "#columns/take.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { checkLayout, rowsOf } from "../../support/columnValues.ts";
@@ -81,37 +80,6 @@ function tableFields(wanted: readonly Field[]): readonly Field[] {
   if (!merge.ok) throw new Error(merge.reason);
   return merge.fields;
 }
-
-test("takeRows copies any rows in any order, of every type", () => {
-  const batch = makeBatch(200);
-  const all = rowsOf(batch);
-  const indexes = Int32Array.from({ length: 150 }, (_, i) => (i * 77 + 13) % 200);
-  const taken = takeRows(batch, indexes);
-  checkLayout(taken);
-  expect(rowsOf(taken)).toEqual([...indexes].map((index) => all[index]) as never);
-  const none = takeRows(batch, new Int32Array(0));
-  checkLayout(none);
-  expect(none.rowCount).toBe(0);
-});
-
-test("takeRows of a partition's rows, put together, are all rows once", () => {
-  const batch = makeBatch(100);
-  const parts = [0, 1, 2].map((part) =>
-    takeRows(
-      batch,
-      Int32Array.from(Array.from({ length: 100 }, (_, i) => i).filter((i) => i % 3 === part)),
-    ),
-  );
-  const together = parts
-    .flatMap(rowsOf)
-    .map((row) => Bun.inspect(row))
-    .sort();
-  expect(together).toEqual(
-    rowsOf(batch)
-      .map((row) => Bun.inspect(row))
-      .sort(),
-  );
-});
 
 test("conform orders by the table, adds missing columns as nulls and carries its ids", () => {
   const batch = makeBatch(20);

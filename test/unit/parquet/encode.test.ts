@@ -9,6 +9,7 @@ import { createInlineEncoder } from "#parquet/encode.ts";
 import type { EncodeOptions, ParquetEncoder } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import {
+  allRows,
   batchOf,
   bytesOf,
   encodeWhole,
@@ -37,7 +38,7 @@ function encodeIn(
   batches: readonly ColumnBatch[],
   options: EncodeOptions,
 ): Promise<WholeFile> {
-  return whole((sink) => encoder.encode(fields, batches, options, sink));
+  return whole((sink) => encoder.encode(fields, batches.map(allRows), options, sink));
 }
 
 /** What a promise was rejected with; null when it was not. */

@@ -8,7 +8,7 @@ import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, sealColumns } from "#columns/builder.ts";
 import type { Field, Type } from "#columns/schema.ts";
 import { encodeParquet } from "#parquet/encode.ts";
-import type { ByteSink, EncodedFile, EncodeOptions } from "#parquet/encoder.ts";
+import type { ByteSink, EncodedFile, EncodeOptions, RowSlice } from "#parquet/encoder.ts";
 
 export type Row = readonly unknown[];
 
@@ -146,6 +146,11 @@ export function canonical(type: Type, value: unknown): unknown {
     case "timestamp_ns":
       return String(value);
   }
+}
+
+/** Every row of a batch. */
+export function allRows(batch: ColumnBatch): RowSlice {
+  return { batch, rows: null };
 }
 
 /** An encoded file with its bytes, in the chunks in which the sink got them. */
