@@ -2,16 +2,21 @@
  * `bun run build:kernel`: AssemblyScript in `src/kernel/assembly/` -> `src/kernel/NAME.wasm`.
  *
  * The modules are committed, so that nobody needs the compiler to run or test; the gate compiles
- * them again and compares (`test/golden/kernel.test.ts`). `--outdir DIR` writes them elsewhere.
+ * them again and compares (`test/golden/kernel.test.ts`). `--outdir DIR` writes them elsewhere, a name
+ * builds that one only.
  */
 import { parseArgs } from "node:util";
 
 const SOURCES = "src/kernel/assembly";
 
-const { values } = parseArgs({ options: { outdir: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  options: { outdir: { type: "string" } },
+  allowPositionals: true,
+});
 const outdir = values.outdir ?? "src/kernel";
 const entries = [...new Bun.Glob("*.ts").scanSync(SOURCES)].sort();
 for (const entry of entries) {
+  if (positionals.length > 0 && !positionals.includes(entry.replace(/\.ts$/, ""))) continue;
   const outfile = `${outdir}/${entry.replace(/\.ts$/, ".wasm")}`;
   const flags = ["-O3", "--converge", "--runtime", "stub", "--use", "abort=", "--enable", "simd"];
   const child = Bun.spawn(

@@ -99,18 +99,25 @@ function skipUnknown(at: usize, depth: i32): usize {
 let keyEnd: usize = 0;
 
 /** Index + 1 of the slot whose key's quote is at `at`; 0 when there is none. Sets `keyEnd`. */
+// @ts-ignore: decorator
+@inline
 function findSlot(node: usize, previous: u32, at: usize): u32 {
   const slots = <usize>load<u32>(node, Node.SLOTS);
   const follow = <usize>load<u32>(node, Node.FOLLOW) + (<usize>previous << 2);
   const guess = load<u32>(follow);
   if (guess != 0 && keyMatches(slots + <usize>(guess - 1) * Slot.SIZE, at)) return guess;
+  return findOther(node, slots, previous, at, guess);
+}
+
+/** A key that did not follow the last time: optional members, another order. */
+function findOther(node: usize, slots: usize, previous: u32, at: usize, guess: u32): u32 {
   const followBefore = <usize>load<u32>(node, Node.FOLLOW_BEFORE) + (<usize>previous << 2);
   const other = load<u32>(followBefore);
   if (other != 0 && keyMatches(slots + <usize>(other - 1) * Slot.SIZE, at)) return other;
   const found = lookUp(node, slots, at);
   if (found != 0) {
     store<u32>(followBefore, guess);
-    store<u32>(follow, found);
+    store<u32>(<usize>load<u32>(node, Node.FOLLOW) + (<usize>previous << 2), found);
   }
   return found;
 }
@@ -153,6 +160,8 @@ function lookUp(node: usize, slots: usize, at: usize): u32 {
 }
 
 /** Appends the value at `at`; the position after it, GIVE_UP or NO_ROOM. */
+// @ts-ignore: decorator
+@inline
 function readValue(slot: usize, op: u32, column: usize, at: usize, row: u32, depth: i32): usize {
   const c = load<u8>(at);
   if (c == 0x6e) return readNull(op, column, at);
@@ -236,6 +245,11 @@ export function fill(column: usize, row: u32): bool {
   return true;
 }
 
+/** The same as a call of its own: a value may hold a list, whose elements are values. */
+function readElement(slot: usize, op: u32, column: usize, at: usize, depth: i32): usize {
+  return readValue(slot, op, column, at, lengthOf(column), depth);
+}
+
 function readList(slot: usize, column: usize, at: usize, depth: i32): usize {
   const element = <usize>load<u32>(slot, Slot.ELEMENT);
   const op = load<u32>(element, Slot.OP);
@@ -245,7 +259,7 @@ function readList(slot: usize, column: usize, at: usize, depth: i32): usize {
   if (load<u8>(i) != CLOSE_LIST) {
     while (true) {
       if (lengthOf(values) >= most) return NO_ROOM;
-      i = readValue(element, op, values, i, lengthOf(values), depth);
+      i = readElement(element, op, values, i, depth);
       if (i <= NO_ROOM) return i;
       let c = load<u8>(i);
       if (c != COMMA && c != CLOSE_LIST) {

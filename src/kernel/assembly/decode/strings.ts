@@ -24,6 +24,8 @@ function specials(bytes: v128): u32 {
  * NO_ROOM.
  * @param end of the document
  */
+// @ts-ignore: decorator
+@inline
 export function readString(column: usize, at: usize, end: usize): usize {
   const data = <usize>load<u32>(column, Column.DATA);
   const most = data + load<u32>(column, Column.BYTES_MAX);
