@@ -21,9 +21,12 @@ export class KernelRows {
   private readonly image: Image;
   private readonly columns: readonly ColumnBuilder[];
   private readonly kernel: DecodeKernel = decodeKernel();
+  private readonly stopsMax: number;
   private alone = 0;
 
-  constructor(host: RowAppender, source: ImageSource, image: Image) {
+  /** @param always the kernel is asked for every record, however often it stops */
+  constructor(host: RowAppender, source: ImageSource, image: Image, always: boolean) {
+    this.stopsMax = always ? Number.POSITIVE_INFINITY : STOPS_MAX;
     this.host = host;
     this.image = image;
     this.columns = flatColumns(source);
@@ -46,7 +49,7 @@ export class KernelRows {
       if (end === "done") return;
       cursor.seek(kernel.position, kernel.left);
       if (end === "again") continue;
-      if (++stops > STOPS_MAX && stops > result.rows >> 3) {
+      if (++stops > this.stopsMax && stops > result.rows >> 3) {
         this.alone = BATCHES_ALONE;
         host.appendRest(batch, cursor, result);
         return;

@@ -113,8 +113,9 @@ export class Segment implements SegmentBuilder {
   }
 
   private startKernel(): KernelRows | null {
-    if (!this.schema.options.kernel) return null;
+    const { kernel } = this.schema.options;
+    if (kernel === false) return null;
     const source = this.rows.kernelSource;
-    return new KernelRows(this.rows, source, this.schema.image(source));
+    return new KernelRows(this.rows, source, this.schema.image(source), kernel === "always");
   }
 }

@@ -75,17 +75,21 @@ function agrees(got: string | Row | undefined, wanted: string | Row): boolean {
   return Bun.deepEquals(got, wanted, true);
 }
 
+/** Decoded by the kernel as far as it goes, and by the TypeScript reader alone: the same columns. */
 function decodeAll(documents: readonly (Uint8Array | string)[]): (string | Row)[] {
-  const segment = createDecoder({
-    ...DECODER_DEFAULTS,
-    fields: FIELDS,
-    onUnknownField: "ignore",
-    metadataColumns: [],
-  }).builder();
-  const result = segment.decode(recordBatch(documents));
-  const sealed = segment.seal();
-  checkLayout(sealed);
-  return outcomes(result, rowsOf(sealed), documents.length);
+  const options = { ...DECODER_DEFAULTS, fields: FIELDS, metadataColumns: [] };
+  const batch = recordBatch(documents);
+  const [kernel, host] = (["always", false] as const).map((kernel) => {
+    const segment = createDecoder({ ...options, onUnknownField: "ignore", kernel }).builder();
+    const result = segment.decode(batch);
+    return { result, sealed: segment.seal() };
+  });
+  if (kernel === undefined || host === undefined) throw new Error("both ways were gone");
+  checkLayout(kernel.sealed);
+  expect(kernel.result).toEqual(host.result);
+  const rows = rowsOf(kernel.sealed);
+  expect(Bun.deepEquals(rows, rowsOf(host.sealed), true)).toBe(true);
+  return outcomes(kernel.result, rows, documents.length);
 }
 
 test(`accepts, refuses and reads ${RUNS} documents as JSON.parse does (seed ${SEED})`, () => {

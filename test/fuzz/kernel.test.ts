@@ -1,0 +1,265 @@
+/**
+ * The decode kernel against the TypeScript reader: numbers of every form, texts of every declared
+ * type, records with keys, headers and holes, and schemas that evolve.
+ *
+ * `FUZZ_RUNS` values (default 200,000) of each kind from `FUZZ_SEED` (default: of today).
+ */
+import { expect, test } from "bun:test";
+import { type Random, seededRandom } from "#base/random.ts";
+import type { Field, PrimitiveType } from "#columns/schema.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import type { RecordBytes } from "#decode/decoder.ts";
+import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
+import { checkLayout, rowsOf } from "../support/columnValues.ts";
+import { type RecordInput, recordBatch } from "../support/records.ts";
+
+const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
+const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Date.now() / 86_400_000));
+const BATCH = 500;
+
+const optional = (name: string, type: PrimitiveType): Field => {
+  return { id: 0, name, required: false, type };
+};
+
+/** Everything that comes of batches in one segment after the other. */
+function outcome(options: DecoderOptions, batches: readonly RecordBytes[]): unknown {
+  const decoder = createDecoder(options);
+  if (decoder.needsSample) decoder.sample(batches.slice(0, 1));
+  const segment = decoder.builder();
+  const results = batches.map((batch) => segment.decode(batch));
+  const sealed = segment.seal();
+  checkLayout(sealed);
+  return { results, rows: rowsOf(sealed), fields: sealed.fields };
+}
+
+/** Fails with the first record that the two ways do not agree about. */
+function compare(options: DecoderOptions, batches: readonly RecordBytes[], told: string): void {
+  const kernel = outcome({ ...options, kernel: "always" }, batches);
+  const host = outcome({ ...options, kernel: false }, batches);
+  if (Bun.deepEquals(kernel, host, true)) return;
+  expect({ told, ...(kernel as object) }).toEqual({ told, ...(host as object) });
+}
+
+class Texts {
+  readonly #random: Random;
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+  }
+
+  below(bound: number): number {
+    return Math.floor(this.#random.unit() * bound);
+  }
+
+  oneOf<T>(values: readonly T[]): T {
+    return values[this.below(values.length)] as T;
+  }
+
+  digits(most: number): string {
+    let text = "";
+    for (let left = this.below(most + 1); left > 0; left--) text += this.below(10);
+    return text;
+  }
+
+  /** A number, nearly always valid JSON. */
+  number(): string {
+    switch (this.below(8)) {
+      case 0:
+        return String(this.#random.unit() * 10 ** (this.below(40) - 20));
+      case 1:
+        return String(Number(`${this.digits(17) || 0}e${this.below(640) - 330}`));
+      case 2:
+        return `${this.oneOf(["", "-"])}${this.digits(20)}`;
+      case 3:
+        return this.oneOf(["9223372036854775807", "9223372036854775808", "-9223372036854775808"]);
+      case 4:
+        return this.oneOf(["2147483647", "2147483648", "-2147483648", "-0", "0", "1.0", "1e3"]);
+      case 5:
+        return `${this.below(1000)}.${this.digits(19)}`;
+      case 6:
+        return `${this.oneOf(["", "-"])}0.${this.digits(22)}${this.oneOf(["", "e5", "E-7"])}`;
+      default:
+        return `${this.digits(19)}${this.oneOf(["", "."])}${this.digits(6)}${this.oneOf(["", "e", "e+", "E-"])}${this.digits(3)}`;
+    }
+  }
+
+  two(bound: number): string {
+    return String(this.below(bound)).padStart(2, "0");
+  }
+
+  date(): string {
+    return `${this.two(100)}${this.two(100)}-${this.two(14)}-${this.two(33)}`;
+  }
+
+  time(): string {
+    const seconds = this.oneOf(["", `:${this.two(61)}`, `:${this.two(60)}`]);
+    const fraction = seconds === "" ? "" : this.oneOf(["", ".", `.${this.digits(10)}`]);
+    return `${this.two(25)}:${this.two(61)}${seconds}${fraction}`;
+  }
+
+  zone(): string {
+    const named = `${this.oneOf(["+", "-"])}${this.two(20)}`;
+    return this.oneOf(["", "Z", "z", named, `${named}:${this.two(61)}`, `${named}${this.two(60)}`]);
+  }
+
+  timestamp(): string {
+    return `${this.date()}${this.oneOf(["T", " ", "t"])}${this.time()}${this.zone()}`;
+  }
+
+  uuid(): string {
+    const uuid = this.#random.uuid();
+    return this.oneOf([uuid, uuid.toUpperCase(), uuid.slice(1), `${uuid}0`, uuid.replace("-", "")]);
+  }
+
+  /** A JSON string, now and then with an escape, a damaged end or one character too many. */
+  quoted(text: string): string {
+    const cut = this.below(text.length + 1);
+    const changed = this.below(40);
+    if (changed === 0) return `"${text.slice(0, cut)}"`;
+    if (changed === 1) return `"${text.slice(0, cut)}\\u0030${text.slice(cut)}"`;
+    if (changed === 2) return `"${text.slice(0, cut)}x${text.slice(cut)}"`;
+    return `"${text}"`;
+  }
+}
+
+const TEXTS: readonly (readonly [PrimitiveType, (texts: Texts) => string])[] = [
+  [{ kind: "date" }, (texts) => texts.quoted(texts.date())],
+  [{ kind: "time" }, (texts) => texts.quoted(texts.time())],
+  [{ kind: "timestamp", zone: true }, (texts) => texts.quoted(texts.timestamp())],
+  [{ kind: "timestamp", zone: false }, (texts) => texts.quoted(texts.timestamp())],
+  [{ kind: "timestamp_ns", zone: true }, (texts) => texts.quoted(texts.timestamp())],
+  [{ kind: "uuid" }, (texts) => texts.quoted(texts.uuid())],
+  [{ kind: "decimal", precision: 9, scale: 2 }, (texts) => texts.number()],
+  [{ kind: "decimal", precision: 18, scale: 6 }, (texts) => texts.quoted(texts.number())],
+  [{ kind: "decimal", precision: 38, scale: 10 }, (texts) => texts.number()],
+  [{ kind: "long" }, (texts) => texts.number()],
+  [{ kind: "int" }, (texts) => texts.number()],
+  [{ kind: "float" }, (texts) => texts.number()],
+  [{ kind: "double" }, (texts) => texts.number()],
+];
+
+for (const [type, text] of TEXTS) {
+  test(`${Bun.inspect(type)}: the kernel reads and leaves the same (seed ${SEED})`, () => {
+    const texts = new Texts(SEED);
+    const options = { ...DECODER_DEFAULTS, fields: [optional("v", type)], metadataColumns: [] };
+    for (let done = 0; done < RUNS / 10; done += BATCH) {
+      const documents = Array.from({ length: BATCH }, () => `{"v":${text(texts)}}`);
+      compare(options, [recordBatch(documents)], `document ${done} of seed ${SEED}`);
+    }
+  }, 600_000);
+}
+
+test(`epochs and ISO texts as event time (seed ${SEED})`, () => {
+  const texts = new Texts(SEED);
+  const formats = ["epoch_seconds", "epoch_millis", "epoch_micros", "epoch_nanos", "iso8601"];
+  for (let done = 0; done < RUNS / 10; done += BATCH) {
+    const options = {
+      ...DECODER_DEFAULTS,
+      fields: [] as Field[],
+      metadataColumns: [],
+      eventTimeField: "at",
+      eventTimeFormat: texts.oneOf(formats),
+    };
+    const documents = Array.from({ length: BATCH }, () => {
+      const value = texts.below(3) === 0 ? texts.number() : texts.quoted(texts.timestamp());
+      return `{"at":${value}}`;
+    });
+    compare(options, [recordBatch(documents)], `document ${done} of seed ${SEED}`);
+  }
+}, 600_000);
+
+/** Objects of many shapes: optional, unknown and duplicate keys, in any order. */
+function shapes(texts: Texts): string {
+  const value = (depth: number): string => {
+    const kind = texts.below(depth > 3 ? 6 : 8);
+    if (kind === 6) return object(depth + 1);
+    if (kind === 7) {
+      return `[${Array.from({ length: texts.below(4) }, () => value(depth + 1)).join(",")}]`;
+    }
+    return texts.oneOf(["1", "2.5", '"é\\n"', '"plain"', "null", "true"]);
+  };
+  const object = (depth: number): string => {
+    const members = Array.from({ length: texts.below(6) }, () => {
+      const key = texts.oneOf([
+        "a",
+        "b",
+        "c",
+        "long_key_of_many_bytes",
+        "é",
+        "d_x",
+        "d",
+        "q\\u0041",
+      ]);
+      return `${texts.oneOf(["", " "])}"${key}":${texts.oneOf(["", " "])}${value(depth)}`;
+    });
+    return `{${members.join(",")}}`;
+  };
+  return object(0);
+}
+
+test(`records of any shape, with every policy and metadata column (seed ${SEED})`, () => {
+  const texts = new Texts(SEED);
+  for (let done = 0; done < RUNS / 5; done += BATCH) {
+    const options: DecoderOptions = {
+      ...DECODER_DEFAULTS,
+      onUnknownField: texts.oneOf(["evolve", "ignore", "dead_letter"]),
+      flattenSeparator: texts.oneOf([null, null, "_"]),
+      metadataColumns: ["topic", "partition", "offset", "timestamp", "key", "headers"],
+      maxColumns: texts.oneOf([1000, 12]),
+    };
+    let offset = 0;
+    const batches = Array.from({ length: 4 }, () => {
+      const records = Array.from({ length: BATCH / 4 }, (_, index): RecordInput => {
+        return {
+          value: texts.below(20) === 0 ? null : shapes(texts),
+          key: texts.oneOf([null, "", "a key"]),
+          headers: texts.below(3) === 0 ? [["h", texts.oneOf([null, "v"])]] : [],
+          offsetDelta: index * 2,
+          timestampDelta: texts.below(1000) - 500,
+        };
+      });
+      const baseOffset = BigInt(offset);
+      offset += BATCH / 2;
+      const wantedOffset = baseOffset + BigInt(texts.oneOf([0, 0, 7, 40]));
+      return recordBatch(records, { baseOffset, wantedOffset });
+    });
+    compare(options, batches, `document ${done} of seed ${SEED}`);
+  }
+}, 600_000);
+
+test("strings and keys at every length, in every place of sixteen bytes", () => {
+  const fields = [optional("k", { kind: "string" }), optional("x".repeat(40), { kind: "string" })];
+  const options = { ...DECODER_DEFAULTS, fields, metadataColumns: [] };
+  const specials = ["", "é", "€", "😀", "\\n", "\\u20ac", "\\ud83d\\ude00", "\u0001", "\xff"];
+  const documents: string[] = [];
+  for (let length = 0; length < 70; length++) {
+    for (const special of specials) {
+      documents.push(`{"k":"${"a".repeat(length)}${special}b"${" ".repeat(length % 5)}}`);
+      documents.push(`{"${"x".repeat(length)}":"${special}${"a".repeat(length)}"}`);
+    }
+  }
+  compare(options, [recordBatch(documents)], "strings");
+});
+
+test("rows wider than the kernel's room, and records larger than its input", () => {
+  const options = { ...DECODER_DEFAULTS, fields: null };
+  const list = (count: number): string => Array.from({ length: count }, (_, i) => i).join(",");
+  const documents = [
+    `{"s":"small","l":[1]}`,
+    `{"s":"${"x".repeat(300_000)}","l":[]}`,
+    `{"s":"${"y".repeat(200_000)}","l":[${list(10_000)}]}`,
+    ...Array.from(
+      { length: 3000 },
+      (_, i) => `{"s":"${"z".repeat(i % 700)}","l":[${list(i % 9)}]}`,
+    ),
+  ];
+  compare(options, [recordBatch(documents)], "large");
+});
+
+test("formats string and bytes", () => {
+  const values = ["", "text", "é".repeat(20), "x".repeat(5000), null, Buffer.from([0xff, 0x41])];
+  for (const format of ["string", "bytes"] as const) {
+    const batch = recordBatch(Array.from({ length: 900 }, (_, i) => values[i % 6] ?? null));
+    compare({ ...DECODER_DEFAULTS, format }, [batch], format);
+  }
+});
