@@ -6,7 +6,7 @@ import duckdb
 
 EVENT = """STRUCT(event_id VARCHAR, user_id BIGINT, event_type VARCHAR, ts BIGINT, url VARCHAR, amount DOUBLE, country VARCHAR,
   device STRUCT(os VARCHAR, version VARCHAR, width BIGINT), tags VARCHAR[], referrer VARCHAR)"""
-LEVEL = {"zstd": ", compression_level 3", "snappy": ""}
+LEVEL = {"zstd": ", compression_level 1", "snappy": ""}
 
 source, target, codec = sys.argv[1:]
 con = duckdb.connect()

@@ -15,8 +15,11 @@ export interface SustainedRun {
   readonly peakMiB: number;
   /** Largest VmRSS of the samples, one a second. */
   readonly residentMaxMiB: number;
-  /** Growth of VmRSS while the last three quarters of the rows were committed (least squares). */
-  readonly slopeMiBPerMillionRows: number;
+  /**
+   * Growth of VmRSS while the last three quarters of the rows were committed (least squares); null
+   * when that took less than two samples.
+   */
+  readonly slopeMiBPerMillionRows: number | null;
   readonly load: number;
 }
 
@@ -48,19 +51,20 @@ export function measureSustained(
     const alive = samples.filter(({ bytes }) => bytes > 0);
     const flat = alive.filter((sample) => sample.rows >= rows * WARM_SHARE);
     const points = flat.map((sample) => [sample.rows / 1e6, sample.bytes / 2 ** 20] as const);
+    const growth = slope(points);
     return {
       rows,
       rowsPerSecond: Math.round(rows / ((ms - running.startedMs) / 1000)),
       rowsPerCpuSecond: Math.round(rows / cost.cpuSeconds),
       peakMiB: Math.round(cost.peakBytes / 2 ** 20),
       residentMaxMiB: Math.round(Math.max(...alive.map(({ bytes }) => bytes)) / 2 ** 20),
-      slopeMiBPerMillionRows: Number(slope(points).toFixed(2)),
+      slopeMiBPerMillionRows: Number.isFinite(growth) ? Number(growth.toFixed(2)) : null,
       load: Number(load.toFixed(1)),
     };
   });
 }
 
-/** Slope of the line through points by least squares; NaN with fewer than two different x. */
+/** Slope of the line through points by least squares; not finite with fewer than two different x. */
 export function slope(points: readonly (readonly [x: number, y: number])[]): number {
   const mean = (pick: 0 | 1): number =>
     points.reduce((sum, point) => sum + point[pick], 0) / points.length;

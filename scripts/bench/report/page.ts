@@ -29,11 +29,11 @@ const INTRODUCTION = `# Benchmarks
 const HOW = `## How it is measured
 
 - One topic: JSON events of about 270 bytes with 10 fields (\`scripts/events/generate.py\`), 6 partitions, lz4; the broker runs on the same machine. Sides run one after the other, round by round.
-- One target schema on every side: the 10 fields (a struct and a list among them), and Kafka's partition, offset and timestamp of each record. The same Parquet codec, zstd at level 3.
+- One target schema on every side: the 10 fields (a struct and a list among them), and Kafka's partition, offset and timestamp of each record. The same Parquet codec, zstd at level 1.
 - CPU is user + system time of the side's whole process tree from its start to its last commit, JVM start and compilation included. Peak is VmHWM. Rows/s counts from process start until the last commit
   is seen; peers that run on wait up to one interval for that commit, so compare CPU first.
 - A run counts only when PyIceberg (which files the head has) and DuckDB (what is in them) find exactly the offsets of the topic, each once, and the same sums over the columns on every side.
-- Ours runs at its shipped defaults: files synced, checksums checked, a table partitioned by day, one file per Kafka partition. Peers write unpartitioned tables, which is cheaper for them, and sync nothing.
+- Ours runs at its shipped defaults: files synced, checksums checked, a table partitioned by day, one file per Kafka partition. Peers write unpartitioned tables, which is cheaper for them, and are left at their own defaults for syncing.
 - The Connect sink gets Kafka's own \`InsertField\` transform for the three columns of coordinates; \`connect-plain\` (\`--only connect-plain\`) runs without. Its commit interval is 300 s by default and Flink has
   none: both are given ours. \`offset.flush.interval.ms\` is 1 s, because at its default of 60 s the last rows of a quiet topic appear a minute late. Tuned: two tasks, 1 MB fetches, no CRC check,
   ParallelGC, 2 GB heap (\`scripts/bench/peers/connect.ts\`).
@@ -112,7 +112,7 @@ function aloneSection(entries: readonly Entry[]): string {
         (run) =>
           `- ${count(run.rows)} rows: ${count(run.rowsPerSecond)} rows/s, ${count(run.rowsPerCpuSecond)} rows per CPU-second; ` +
           `peak ${run.peakMiB} MiB; resident at most ${run.residentMaxMiB} MiB (a sample a second), ` +
-          `growing by ${run.slopeMiBPerMillionRows} MiB per million over the last three quarters of the rows (${entry.date}).`,
+          `growing by ${run.slopeMiBPerMillionRows ?? "an unknown number of"} MiB per million over the last three quarters of the rows (${entry.date}).`,
       );
     }
     if (entry.kind === "steady") {
