@@ -8,13 +8,15 @@
 import { readFileSync } from "node:fs";
 import decodePath from "./decode.wasm" with { type: "file" };
 import decompressPath from "./decompress.wasm" with { type: "file" };
+import encodePath from "./encode.wasm" with { type: "file" };
 
 /** The kernels, by the name of their file. */
-export type KernelName = "decode" | "decompress";
+export type KernelName = "decode" | "decompress" | "encode";
 
 const PATHS: Readonly<Record<KernelName, string>> = {
   decode: decodePath,
   decompress: decompressPath,
+  encode: encodePath,
 };
 
 /** A kernel of its own memory. `functions`: its exports by name; numbers in, numbers out. */

@@ -1,6 +1,14 @@
 /** Entry of `encode.wasm`: Arrow-layout columns into Parquet pages: levels, values, statistics, codecs. */
 export { heapBase } from "./common/memory";
-export { boundBytes, boundDoubles, boundFixed, boundFloats, boundInts, boundLongs } from "./encode/bounds";
+export {
+  boundBooleans,
+  boundBytes,
+  boundDoubles,
+  boundFixed,
+  boundFloats,
+  boundInts,
+  boundLongs,
+} from "./encode/bounds";
 export { dictionaryBytes, dictionaryFixed } from "./encode/dictionary";
 export { hybridBytes, hybridWords, packBits } from "./encode/hybrid";
 export { levels } from "./encode/levels";

@@ -45,7 +45,7 @@ export function levels(call: usize, nodes: usize, nodeCount: u32, rows: u32): i3
 // @ts-ignore: decorator
 @inline
 function isValid(validity: usize, at: u32): bool {
-  return ((load<u8>(validity + (at >> 3)) >> (at & 7)) & 1) != 0;
+  return ((<u32>load<u8>(validity + (at >> 3)) >> (at & 7)) & 1) != 0;
 }
 
 /** Raises the definition level of the entries that reached `depth` and are not null here. */

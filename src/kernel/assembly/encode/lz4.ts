@@ -10,7 +10,7 @@ const TABLE_BITS: u32 = 13;
 const DISTANCE_MAX: usize = 65535;
 
 /** The last match begins at least so far before the end; the last five bytes are literals. */
-const MARGIN: usize = 12;
+const MARGIN: u32 = 12;
 const LITERALS_LAST: usize = 5;
 
 /**

@@ -68,7 +68,7 @@ export function plainDecimals(
 export function plainBits(from: usize, bit: u32, slots: usize, count: u32, to: usize): void {
   for (let index: u32 = 0; index < count; index++) {
     const at = bit + (slots == 0 ? index : load<u32>(slots + (<usize>index << 2)));
-    store<u8>(to + index, (load<u8>(from + (at >> 3)) >> (at & 7)) & 1);
+    store<u8>(to + index, <u8>((<u32>load<u8>(from + (at >> 3)) >> (at & 7)) & 1));
   }
 }
 

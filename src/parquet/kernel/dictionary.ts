@@ -1,0 +1,95 @@
+/**
+ * The dictionary of a column chunk in the kernel's memory, and whether it is worth having.
+ */
+import type { LeafColumn } from "./leaves.ts";
+import {
+  DICTIONARY,
+  DICTIONARY_BYTES_MAX,
+  DICTIONARY_ENTRIES_MAX,
+  type Workspace,
+} from "./memory.ts";
+import { checked, type Page } from "./page.ts";
+
+/** Values looked up before the rest of the first page. */
+const SAMPLE_VALUES = 2048;
+
+/** A smaller sample decides nothing. */
+const SAMPLE_VALUES_MIN = 512;
+
+/** Fewer distinct values than this share of a full sample: about 9,600 in the whole column. */
+const DISTINCT_SHARE_MAX = 0.9;
+
+/** Slots of the hash table for row groups of at most `FEW_ROWS`, which are quicker to clear. */
+const FEW_ROWS = 4096;
+const FEW_SLOTS = 8192;
+
+/** Fault of `layout.ts`. */
+const FULL = -4;
+
+/** The distinct values of one chunk so far. */
+export class ChunkDictionary {
+  readonly #workspace: Workspace;
+  readonly #leaf: LeafColumn;
+
+  /** Empties the workspace's dictionary. */
+  constructor(workspace: Workspace, leaf: LeafColumn, rows: number) {
+    this.#workspace = workspace;
+    this.#leaf = leaf;
+    const { dictionary, dictionaryTable, dictionaryStarts, dictionaryPlain } = workspace;
+    const slots = rows <= FEW_ROWS ? FEW_SLOTS : 2 * DICTIONARY_ENTRIES_MAX;
+    workspace.bytes.fill(0, dictionaryTable, dictionaryTable + 8 * slots);
+    workspace.set(dictionary, DICTIONARY.table, dictionaryTable);
+    workspace.set(dictionary, DICTIONARY.mask, slots - 1);
+    workspace.set(dictionary, DICTIONARY.starts, dictionaryStarts);
+    workspace.set(dictionary, DICTIONARY.bytes, dictionaryPlain);
+    workspace.set(dictionary, DICTIONARY.bytesMax, DICTIONARY_BYTES_MAX);
+    workspace.set(dictionary, DICTIONARY.countMax, slots >> 1);
+    workspace.set(dictionary, DICTIONARY.count, 0);
+    workspace.set(dictionary, DICTIONARY.used, 0);
+  }
+
+  /** Entries. */
+  get count(): number {
+    return this.#workspace.get(this.#workspace.dictionary, DICTIONARY.count);
+  }
+
+  /** Bytes of the entries, PLAIN. */
+  get bytes(): number {
+    return this.#workspace.get(this.#workspace.dictionary, DICTIONARY.used);
+  }
+
+  /** Bits of an index of the entries so far; 0 for a single entry. */
+  get indexBits(): number {
+    return this.count <= 1 ? 0 : 32 - Math.clz32(this.count - 1);
+  }
+
+  /** Writes the indexes of a page's values to the workspace; false: full, the page stays PLAIN. */
+  lookUp(page: Page): boolean {
+    const { dictionary, plain } = this.#workspace;
+    this.#workspace.set(dictionary, DICTIONARY.position, plain);
+    return this.#lookUp(page, 0, page.present);
+  }
+
+  /** The same for the first page; false also when its values are too many to be worth it. */
+  lookUpFirst(page: Page): boolean {
+    const { dictionary, plain } = this.#workspace;
+    this.#workspace.set(dictionary, DICTIONARY.position, plain);
+    const sampled = Math.min(page.present, SAMPLE_VALUES);
+    if (!this.#lookUp(page, 0, sampled)) return false;
+    if (sampled >= SAMPLE_VALUES_MIN && this.count > DISTINCT_SHARE_MAX * sampled) return false;
+    if (!this.#lookUp(page, sampled, page.present - sampled)) return false;
+    const indexed = this.bytes + Math.ceil((page.present * this.indexBits) / 8);
+    return indexed < page.plainBytes;
+  }
+
+  #lookUp(page: Page, first: number, count: number): boolean {
+    const { kernel, dictionary, indexes } = this.#workspace;
+    const { width } = this.#leaf;
+    const to = indexes + 4 * first;
+    const answer =
+      width === 0
+        ? kernel.dictionaryBytes(dictionary, page.plainEnd, count, to)
+        : kernel.dictionaryFixed(dictionary, page.plainEnd, count, to, width);
+    return answer !== FULL && checked(answer) === count;
+  }
+}
