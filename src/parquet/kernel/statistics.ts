@@ -129,8 +129,11 @@ function plainValue(leaf: LeafColumn, bytes: Uint8Array): NonNullable<Value> {
   switch (leaf.physical) {
     case "BOOLEAN":
       return bytes[0] === 1;
-    case "INT32":
-      return view.getInt32(0, true);
+    case "INT32": {
+      const value = view.getInt32(0, true);
+      // An unscaled decimal: as a number it would be scaled once more.
+      return leaf.type.kind === "decimal" ? BigInt(value) : value;
+    }
     case "INT64":
       return view.getBigInt64(0, true);
     case "FLOAT":
