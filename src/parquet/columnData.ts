@@ -19,6 +19,9 @@ export interface BatchData extends Omit<ColumnBatch, "fields" | "columns"> {
   readonly columns: readonly ColumnData[];
 }
 
+/** Batches as they come, from memory or from another thread. */
+export type BatchSource = Iterable<BatchData> | AsyncIterable<BatchData>;
+
 /** A batch of these fields without rows. */
 export function emptyBatch(fields: readonly Field[]): BatchData {
   const builders = fields.map((field) => new ColumnBuilder(field));

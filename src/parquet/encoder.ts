@@ -17,6 +17,8 @@ export interface EncodeOptions {
   readonly rowGroupRows: number;
   /** Footer key-value metadata: `kafka-iceberg.*` (SPEC 5) and `iceberg.schema`. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** False: by `parquet-wasm` also what the encode kernel takes; default true. */
+  readonly kernel?: boolean;
 }
 
 /** Per leaf or list/map field id: Iceberg's column metrics (Iceberg spec, "Manifests"). */

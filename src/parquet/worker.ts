@@ -7,8 +7,10 @@
 import { describe, kindOf } from "#base/errors.ts";
 import type { BatchData } from "./columnData.ts";
 import { encodeParquet } from "./encode.ts";
+import type { EncodedFile } from "./encoder.ts";
+import { kernelBytes } from "./kernel/encode.ts";
 import type { Reply, Request } from "./protocol.ts";
-import { loadParquetWasm, parquetWasmBytes } from "./wasm.ts";
+import { parquetWasmBytes } from "./wasm.ts";
 
 declare const self: Worker;
 
@@ -69,10 +71,29 @@ async function emit(chunk: Uint8Array): Promise<void> {
   reply({ type: "chunk", chunk: sent }, [sent.buffer as ArrayBuffer]);
 }
 
+/** The file with all bounds in one buffer: a buffer for each would take more than its content. */
+function packed(file: EncodedFile): EncodedFile {
+  const bounds = file.metrics.flatMap(({ lowerBound, upperBound }) => [lowerBound, upperBound]);
+  const all = new Uint8Array(bounds.reduce((sum, bound) => sum + (bound?.length ?? 0), 0));
+  let end = 0;
+  const pack = (bound: Uint8Array | null): Uint8Array | null => {
+    if (bound === null) return null;
+    all.set(bound, end);
+    end += bound.length;
+    return all.subarray(end - bound.length, end);
+  };
+  const metrics = file.metrics.map((each) => ({
+    ...each,
+    lowerBound: pack(each.lowerBound),
+    upperBound: pack(each.upperBound),
+  }));
+  return { ...file, metrics };
+}
+
 async function run(job: Extract<Request, { type: "start" }>): Promise<void> {
   try {
     const file = await encodeParquet(job.fields, pulled(), job.options, emit);
-    reply({ type: "done", file, memoryBytes: parquetWasmBytes() });
+    reply({ type: "done", file: packed(file), memoryBytes: parquetWasmBytes() + kernelBytes() });
   } catch (error) {
     reply({ type: "failed", kind: kindOf(error), sentence: describe(error) });
   }
@@ -101,5 +122,4 @@ self.onmessage = ({ data }: MessageEvent<Request>): void => {
   woken();
 };
 
-loadParquetWasm();
 reply({ type: "ready" });

@@ -3,11 +3,11 @@
  *
  * Row group by row group, column by column, page by page: memory holds the batches of a row group
  * (by reference) and one page. Data pages V1, PLAIN and RLE_DICTIONARY only: what every reader
- * takes. Reference and stand-in is `parquet-wasm` (`parquet/encode.ts`).
+ * takes. Reference and stand-in is `parquet-wasm` (`parquet/reference.ts`).
  */
 import { assert } from "#base/assert.ts";
 import { childFields, type Field, isPrimitive } from "#columns/schema.ts";
-import type { BatchData } from "#parquet/columnData.ts";
+import type { BatchSource } from "#parquet/columnData.ts";
 import type { ByteSink, EncodedFile, EncodeOptions } from "#parquet/encoder.ts";
 import { FileBytes } from "#parquet/fileBytes.ts";
 import type { FloatSummary } from "#parquet/floats.ts";
@@ -47,19 +47,23 @@ function isTaken({ type }: Field, depth: number): boolean {
 /** As `encodeParquet`, for what {@link kernelTakes}. */
 export async function encodeWithKernel(
   fields: readonly Field[],
-  batches: Iterable<BatchData> | AsyncIterable<BatchData>,
+  batches: BatchSource,
   options: EncodeOptions,
   sink: ByteSink,
 ): Promise<EncodedFile> {
   const codec = pageCodec(options);
   assert(codec !== null, "the kernel was asked whether it takes the codec");
   const workspace = idle.pop() ?? new Workspace();
-  try {
-    const file = new KernelFile(workspace, fields, codec, sink);
-    return await file.encode(batches, options);
-  } finally {
-    if (workspace.memoryBytes <= KEPT_BYTES_MAX) idle.push(workspace);
-  }
+  const file = new KernelFile(workspace, fields, codec, sink);
+  const encoded = await file.encode(batches, options);
+  // Only now: after a fault its memory is not used again.
+  if (workspace.memoryBytes <= KEPT_BYTES_MAX) idle.push(workspace);
+  return encoded;
+}
+
+/** Bytes of this thread's WASM memory that wait for the next file. */
+export function kernelBytes(): number {
+  return idle.reduce((sum, workspace) => sum + workspace.memoryBytes, 0);
 }
 
 class KernelFile {
@@ -82,10 +86,7 @@ class KernelFile {
     this.#memories = this.#leaves.map(() => ({ mayHaveDictionary: true }));
   }
 
-  async encode(
-    batches: Iterable<BatchData> | AsyncIterable<BatchData>,
-    options: EncodeOptions,
-  ): Promise<EncodedFile> {
+  async encode(batches: BatchSource, options: EncodeOptions): Promise<EncodedFile> {
     const groups: { readonly footer: RowGroup; readonly metadata: RowGroupMetadata }[] = [];
     await this.#output.write(MAGIC);
     for await (const ranges of rowGroups(batches, options.rowGroupRows)) {

@@ -1,7 +1,7 @@
 /**
  * Batches as row groups: rows of batches that are kept by reference until a group is whole.
  */
-import type { BatchData } from "#parquet/columnData.ts";
+import type { BatchSource } from "#parquet/columnData.ts";
 import type { RowRange } from "./pieces.ts";
 
 /** Bytes of columns at which a row group ends before it has its rows: bounds what is kept. */
@@ -9,7 +9,7 @@ const ROW_GROUP_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Row groups of at most `rowsMax` rows, and of about 32 MiB of columns unless one row has more. */
 export async function* rowGroups(
-  batches: Iterable<BatchData> | AsyncIterable<BatchData>,
+  batches: BatchSource,
   rowsMax: number,
 ): AsyncGenerator<readonly RowRange[], void> {
   let group: RowRange[] = [];

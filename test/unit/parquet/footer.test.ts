@@ -1,10 +1,16 @@
-/** The footer: found whatever the chunks, amended by insertion only. */
+/** The footer of parquet-wasm: found whatever the chunks, amended by insertion only. */
 import { expect, test } from "bun:test";
 import { parquetMetadata } from "hyparquet";
 import { annotateUuids, readFooter, splitFooter } from "#parquet/footer.ts";
 import { batchOf, bytesOf, encodeWhole, everyTypeRows, field } from "./rows.ts";
 
-const OPTIONS = { codec: "snappy", level: null, rowGroupRows: 3, metadata: { k: "v" } } as const;
+const OPTIONS = {
+  codec: "snappy",
+  level: null,
+  rowGroupRows: 3,
+  metadata: { k: "v" },
+  kernel: false,
+} as const;
 
 test("the footer is found in one chunk, in many, and when it straddles them", async () => {
   const { fields, rows } = everyTypeRows();
