@@ -5,6 +5,7 @@
  * runtime collect: left alone, a busy machine holds hundreds of MB of them longer than needed.
  */
 import type { Clock } from "#base/clock.ts";
+import { trimBuffers } from "#columns/buffers.ts";
 
 const EVERY_MS = 250;
 /** What the process needs beside its hot buffers: runtime, fetch queue, encoding Worker. */
@@ -32,6 +33,7 @@ export async function collectWhileFlowing(
   for (let before = flow.consumed(); !signal.aborted; ) {
     await clock.sleep(EVERY_MS, signal);
     const now = flow.consumed();
+    trimBuffers();
     if (now !== before) Bun.gc(flow.resident() > BASE_BYTES + flow.buffered());
     before = now;
   }

@@ -220,7 +220,7 @@ export class TableRun {
         this.lastSnapshotId = result.snapshotId;
         this.state = { kind: "running" };
         this.#held = null;
-        this.buffer.release(segments);
+        this.buffer.recycle(segments);
         this.#adoptSchema();
         this.#observeCommitted(segments);
         logFlush(

@@ -8,6 +8,7 @@
 import { assert } from "#base/assert.ts";
 import { type Feed, type FeedKey, feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
+import { releaseBatch } from "#columns/release.ts";
 import { type ColumnSize, sizesOf } from "#columns/size.ts";
 
 /** Rows under construction; `decode/` makes them. */
@@ -15,6 +16,8 @@ export interface GrowingRows {
   readonly rowCount: number;
   /** Bytes held in memory. */
   readonly byteCount: number;
+  /** Bytes of values. */
+  readonly usedBytes: number;
   seal(): ColumnBatch;
 }
 
@@ -36,7 +39,7 @@ export interface SealedRows {
   readonly oldestMs: number;
 }
 
-/** A segment of this size is followed by a new one: what crosses to the encoder stays small. */
+/** Values of a segment that is followed by a new one: what crosses to the encoder stays small. */
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
 /** What a table keeps in memory. */
@@ -49,15 +52,17 @@ export class HotBuffer<R extends GrowingRows> {
   /** Sizes of each feed's last segment. */
   readonly #sizes = new Map<FeedKey, readonly ColumnSize[]>();
 
-  /** Bytes of all rows. */
+  /** Bytes of memory that all rows hold. */
   get bytes(): number {
-    return this.waitingBytes + bytesOf(this.#taken);
+    let bytes = bytesOf(this.#full) + bytesOf(this.#taken);
+    for (const segment of this.#open.values()) bytes += segment.rows.byteCount;
+    return bytes;
   }
 
-  /** Bytes that the next seal will take. */
+  /** Bytes of values that the next seal will take. */
   get waitingBytes(): number {
     let bytes = bytesOf(this.#full);
-    for (const segment of this.#open.values()) bytes += segment.rows.byteCount;
+    for (const segment of this.#open.values()) bytes += segment.rows.usedBytes;
     return bytes;
   }
 
@@ -90,7 +95,7 @@ export class HotBuffer<R extends GrowingRows> {
     const found = this.#open.get(key);
     if (found !== undefined) {
       assert(found.end === position, "a segment continues where it ended");
-      if (found.rows.byteCount < SEGMENT_BYTES || found.end === found.start) return found;
+      if (found.rows.usedBytes < SEGMENT_BYTES || found.end === found.start) return found;
       this.#full.push(this.#close(key, found));
     }
     const rows = begin(this.#sizes.get(key) ?? []);
@@ -111,7 +116,16 @@ export class HotBuffer<R extends GrowingRows> {
     return sealed;
   }
 
-  /** Forgets segments that the table has, or that nobody will write. */
+  /**
+   * Forgets segments whose rows the table has; their memory is used again. Nobody may read their
+   * batches afterwards.
+   */
+  recycle(segments: readonly SealedRows[]): void {
+    this.release(segments);
+    for (const { batch } of segments) if (batch !== null) releaseBatch(batch);
+  }
+
+  /** Forgets segments that nobody will write. */
   release(segments: readonly SealedRows[]): void {
     const gone = new Set(segments);
     this.#taken = this.#taken.filter((segment) => !gone.has(segment));

@@ -1,19 +1,71 @@
 /**
  * Memory of growing columns: shared, so that the encoding Worker reads what the hot buffer keeps
- * without a copy.
+ * without a copy; and used again, because fresh memory costs more (page faults, zeroing, collection)
+ * than everything that is written into it.
+ *
+ * A buffer is given back by whoever knows that nobody reads it any more: a builder that grew out of
+ * it, or the flush whose rows are in the table. What is never given back is the collector's.
  */
-import { bitmapBytes } from "./bitmap.ts";
 
 /** Above it buffers grow by half instead of doubling. */
 const DOUBLING_BYTES_MAX = 1 << 20;
+/** Smaller ones are not worth keeping. */
+const KEPT_BYTES_MIN = 32 * 1024;
+/** Sizes between two powers of two: a buffer is at most an eighth larger than was asked for. */
+const STEPS = 8;
+/** What the process keeps free at most. */
+const FREE_BYTES_MAX = 48 * 1024 * 1024;
 
-/** A copy of `bytes` with room for at least `needed` bytes; a multiple of 8, zero-filled. */
+/** Free buffers by their size, with the number of the last trim that they have seen. */
+const free = new Map<number, { readonly buffer: SharedArrayBuffer; readonly trim: number }[]>();
+let freeBytes = 0;
+let trims = 0;
+
+/** A copy of `bytes` with room for at least `needed` bytes; `bytes` is given back. */
 export function grown(bytes: Uint8Array, needed: number): Uint8Array<SharedArrayBuffer> {
   const current = bytes.length;
   const next = current < DOUBLING_BYTES_MAX ? current * 2 : current + (current >> 1);
-  const larger = sharedBytes((Math.max(needed, next, 16) + 7) & ~7);
+  const larger = sharedBytes(Math.max(needed, next, 16));
   larger.set(bytes);
+  giveBack(bytes);
   return larger;
+}
+
+/** Memory of at least `length` bytes, a multiple of 8, of any content. */
+export function sharedBytes(length: number): Uint8Array<SharedArrayBuffer> {
+  const size = length < KEPT_BYTES_MIN ? (length + 7) & ~7 : sizeClass(length);
+  const kept = free.get(size)?.pop();
+  if (kept === undefined) return new Uint8Array(new SharedArrayBuffer(size));
+  freeBytes -= size;
+  return new Uint8Array(kept.buffer);
+}
+
+/** Takes back the whole memory behind `bytes`; nobody may use it any more. */
+export function giveBack(bytes: Uint8Array | Int32Array): void {
+  const { buffer } = bytes;
+  if (!(buffer instanceof SharedArrayBuffer) || buffer.byteLength < KEPT_BYTES_MIN) return;
+  const size = buffer.byteLength;
+  if (size !== sizeClass(size) || freeBytes + size > FREE_BYTES_MAX) return;
+  const kept = free.get(size);
+  if (kept === undefined) free.set(size, [{ buffer, trim: trims }]);
+  else kept.push({ buffer, trim: trims });
+  freeBytes += size;
+}
+
+/** Lets go of free memory that was not used since the last trim but one. */
+export function trimBuffers(): void {
+  for (const [size, kept] of free) {
+    const used = kept.filter(({ trim }) => trim === trims);
+    freeBytes -= (kept.length - used.length) * size;
+    if (used.length === 0) free.delete(size);
+    else free.set(size, used);
+  }
+  trims++;
+}
+
+/** Bytes that are kept free. */
+export function freeBufferBytes(): number {
+  return freeBytes;
 }
 
 /** The memory of 32-bit words as bytes. */
@@ -21,13 +73,8 @@ export function bytesOf(words: Int32Array): Uint8Array {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
-/** Arrow validity (1 = present) from a bitmap of nulls, which may be shorter than `length`. */
-export function invert(nulls: Uint8Array, length: number): Uint8Array {
-  const validity = sharedBytes(bitmapBytes(length));
-  for (let index = 0; index < validity.length; index++) validity[index] = ~(nulls[index] ?? 0);
-  return validity;
-}
-
-function sharedBytes(length: number): Uint8Array<SharedArrayBuffer> {
-  return new Uint8Array(new SharedArrayBuffer(length));
+/** The size of the buffers that serve `length` bytes. */
+function sizeClass(length: number): number {
+  const step = 2 ** Math.floor(Math.log2(length)) / STEPS;
+  return Math.ceil(length / step) * step;
 }

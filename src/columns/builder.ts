@@ -17,7 +17,7 @@ import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Column, ColumnBatch } from "./batch.ts";
 import { bitmapBytes, clearBit, countBits, joinBits, setBit } from "./bitmap.ts";
-import { bytesOf, grown, invert } from "./buffers.ts";
+import { bytesOf, grown, sharedBytes } from "./buffers.ts";
 import { childFields, type Field, type Type } from "./schema.ts";
 import type { ColumnSize } from "./size.ts";
 
@@ -90,6 +90,14 @@ export class ColumnBuilder {
     return total;
   }
 
+  /** Bytes of its values so far, children included. */
+  get usedBytes(): number {
+    let total = this.dataLength + this.length * this.width;
+    if (this.offsets !== NO_WORDS) total += 4 * this.length;
+    for (const child of this.children) total += child.usedBytes;
+    return total;
+  }
+
   /** Makes room for a little more than a column of these sizes; only before anything is appended. */
   reserve(size: ColumnSize): void {
     const { length, dataBytes } = size;
@@ -108,9 +116,7 @@ export class ColumnBuilder {
   /** Appends `count` nulls: columns added later are null in the rows before. */
   appendNulls(count: number): void {
     const end = this.length + count;
-    if (bitmapBytes(end) > this.nulls.length) {
-      this.nulls = grown(this.nulls, bitmapBytes(end));
-    }
+    this.growNulls(bitmapBytes(end));
     if (end > this.capacity) this.growRows(end);
     for (let row = this.length; row < end; row++) setBit(this.nulls, row);
     this.nullCount += count;
@@ -235,7 +241,7 @@ export class ColumnBuilder {
     }
     if (ends !== null) this.offsets.set(ends, this.length + 1);
     if (nullBits !== null) {
-      if (bitmapBytes(end) > this.nulls.length) this.nulls = grown(this.nulls, bitmapBytes(end));
+      this.growNulls(bitmapBytes(end));
       joinBits(this.nulls, this.length, nullBits);
       this.nullCount += nullCount;
     }
@@ -306,6 +312,12 @@ export class ColumnBuilder {
     };
   }
 
+  /** Nulls are set bit by bit: the rest must be zero. */
+  private growNulls(needed: number): void {
+    const { length } = this.nulls;
+    if (needed > length) this.nulls = grown(this.nulls, needed).fill(0, length);
+  }
+
   private growRows(needed: number): void {
     const { type } = this.field;
     if (type.kind === "struct") return;
@@ -359,6 +371,13 @@ export function sealColumns(builders: readonly ColumnBuilder[], rowCount: number
     columns,
     byteCount: builders.reduce((total, builder) => total + builder.byteCount, 0),
   };
+}
+
+/** Arrow validity (1 = present) from a bitmap of nulls, which may be shorter than `length`. */
+function invert(nulls: Uint8Array, length: number): Uint8Array {
+  const validity = sharedBytes(bitmapBytes(length)).subarray(0, bitmapBytes(length));
+  for (let index = 0; index < validity.length; index++) validity[index] = ~(nulls[index] ?? 0);
+  return validity;
 }
 
 function withChildren(type: Type, children: readonly ColumnBuilder[]): Type {

@@ -49,6 +49,8 @@ export interface SegmentBuilder {
   readonly rowCount: number;
   /** Bytes of memory that the builder holds now. */
   readonly byteCount: number;
+  /** Bytes of its values so far. */
+  readonly usedBytes: number;
   /** Decodes all visible records of a batch and appends them. All or nothing on a thrown error. */
   decode(batch: RecordBytes): DecodeResult;
   /** The rows so far as an immutable batch; the builder must not be used afterwards. */

@@ -82,6 +82,10 @@ export class Segment implements SegmentBuilder {
     return this.columns.reduce((total, column) => total + column.byteCount, 0);
   }
 
+  get usedBytes(): number {
+    return this.columns.reduce((total, column) => total + column.usedBytes, 0);
+  }
+
   decode(batch: RecordBytes): DecodeResult {
     const before = this.rows.count;
     try {

@@ -23,6 +23,10 @@ class Rows {
     return this.numbers.length;
   }
 
+  get usedBytes(): number {
+    return this.byteCount;
+  }
+
   seal(): ColumnBatch {
     return { ...columns(this.partition, this.numbers), byteCount: this.byteCount };
   }
