@@ -37,6 +37,10 @@ export interface WritersOptions {
   readonly count: number;
   /** `nowMs`; everything else of the clock is the machine's. */
   readonly nowMs?: () => number;
+  /** Columns of the table; default: `n`. */
+  readonly fields?: readonly Field[];
+  /** Partition fields in their text form; default: none. */
+  readonly spec?: readonly string[];
 }
 
 /** Writers of one table, each with catalog, storage and log of its own. */
@@ -101,7 +105,8 @@ async function openOne(options: WritersOptions, n: number, shared: Shared): Prom
     () => txlog.close(),
   );
   const all = { ...parts, catalog, storage, encoder, txlog, logger: silentLogger };
-  return TableWriter.open(all, writerOptions(`group-${n}`), FIELDS);
+  const { fields = FIELDS, spec = [] } = options;
+  return TableWriter.open(all, writerOptions(`group-${n}`, spec), fields);
 }
 
 /** A flush of the numbers `[start, end)`, which are also their offsets. */
@@ -126,7 +131,7 @@ function batch(values: readonly bigint[]): ColumnBatch {
   return { fields: FIELDS, rowCount: length, columns, byteCount: data.length };
 }
 
-function writerOptions(group: string): WriterOptions {
+function writerOptions(group: string, partitionForms: readonly string[]): WriterOptions {
   return {
     name: { database: "default", table: "numbers" },
     branch: "main",
@@ -135,6 +140,7 @@ function writerOptions(group: string): WriterOptions {
     codec: "snappy",
     codecLevel: null,
     rowGroupRows: 122_880,
+    openFilesMax: 10,
     preserveKafkaPartitions: true,
     thinning: {
       branch: "main",
@@ -143,6 +149,6 @@ function writerOptions(group: string): WriterOptions {
       snapshotsMax: 500,
     },
     schemaChanges: "evolve",
-    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
+    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms },
   };
 }

@@ -269,6 +269,7 @@ function writerOptions({ values }: PipelineConfig, topic: string): WriterOptions
     codec: values["iceberg.write.compression"],
     codecLevel: values["iceberg.write.compression_level"],
     rowGroupRows: values["iceberg.write.row_group_rows"],
+    openFilesMax: values["iceberg.write.max_open_files"],
     preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],
     thinning: values["maintenance.snapshot_expiration_enabled"]
       ? {

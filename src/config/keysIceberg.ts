@@ -106,9 +106,9 @@ export const WRITE_KEYS = {
   "iceberg.write.max_open_files": {
     type: "integer",
     default: 10,
-    min: 2,
+    min: 1,
     max: 10_000,
-    doc: "Data files open at once. Never more than two are: one is encoded while one is uploaded.",
+    doc: "Data files of a flush open at once: begun and not yet durable. They are encoded one after the other, so memory does not grow with it; many small files on a distant store are faster with more.",
   },
   "iceberg.write.delete_mode": {
     type: "string",

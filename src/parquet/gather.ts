@@ -29,11 +29,55 @@ interface ColumnRun {
   readonly end: number;
 }
 
+/** What a batch's memory grows by when its bytes were guessed too low. */
+const PIECE_BYTES = 64 * 1024;
+
 /** Strings from this length on are copied by the runtime, shorter ones byte by byte. */
 const BULK_BYTES = 48;
 
-/** Copies the rows of all runs, in order, into buffers of their own. */
-export function gather(fields: readonly Field[], runs: readonly RowRun[]): BatchData {
+/** Memory for the buffers of one batch: a few large pieces cross to a thread faster than many small. */
+class Memory {
+  readonly buffers: ArrayBuffer[] = [];
+  #used = 0;
+
+  constructor(bytes: number) {
+    this.buffers.push(new ArrayBuffer(bytes));
+  }
+
+  /** Zeroed bytes, aligned to 8. */
+  take(bytes: number): { readonly buffer: ArrayBuffer; readonly offset: number } {
+    const last = this.buffers.at(-1);
+    const offset = this.#used;
+    if (last !== undefined && offset + bytes <= last.byteLength) {
+      this.#used = (offset + bytes + 7) & ~7;
+      return { buffer: last, offset };
+    }
+    this.buffers.push(new ArrayBuffer(Math.max(bytes, PIECE_BYTES)));
+    this.#used = 0;
+    return this.take(bytes);
+  }
+
+  bytes(length: number): Uint8Array {
+    const { buffer, offset } = this.take(length);
+    return new Uint8Array(buffer, offset, length);
+  }
+
+  words(length: number): Int32Array {
+    const { buffer, offset } = this.take(4 * length);
+    return new Int32Array(buffer, offset, length);
+  }
+}
+
+/**
+ * Copies the rows of all runs, in order; `buffers` hold nothing but the copy.
+ * @param bytes about as many as the copy will take
+ */
+export function gather(
+  fields: readonly Field[],
+  runs: readonly RowRun[],
+  bytes: number,
+): { readonly batch: BatchData; readonly buffers: ArrayBuffer[] } {
+  const memory = new Memory(bytes);
   const rowCount = runs.reduce((sum, run) => sum + run.end - run.start, 0);
   const columns = fields.map((field, index) => {
     const parts = runs.map(({ columns: from, rows, start, end }) => {
@@ -41,50 +85,45 @@ export function gather(fields: readonly Field[], runs: readonly RowRun[]): Batch
       assert(column !== undefined, `column ${field.name} is there`);
       return { column, rows, start, end };
     });
-    return gatherColumn(field.type, parts, rowCount);
+    return gatherColumn(memory, field.type, parts, rowCount);
   });
-  return { rowCount, columns, byteCount: columns.reduce((sum, each) => sum + bytesOf(each), 0) };
+  const { buffers } = memory;
+  const byteCount = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return { batch: { rowCount, columns, byteCount }, buffers };
 }
 
-/** The buffers of a column and its children. */
-export function* buffersOf(column: ColumnData): Generator<Uint8Array | Int32Array> {
-  const { validity, offsets, data, children } = column;
-  for (const view of [validity, offsets, data]) if (view !== null) yield view;
-  for (const child of children) yield* buffersOf(child);
-}
-
-function bytesOf(column: ColumnData): number {
-  let bytes = 0;
-  for (const view of buffersOf(column)) bytes += view.byteLength;
-  return bytes;
-}
-
-function gatherColumn(type: Type, runs: readonly ColumnRun[], length: number): ColumnData {
-  const validity = gatherValidity(runs, length);
+function gatherColumn(
+  memory: Memory,
+  type: Type,
+  runs: readonly ColumnRun[],
+  length: number,
+): ColumnData {
+  const validity = gatherValidity(memory, runs, length);
   const common = { length, nullCount: validity.nullCount, validity: validity.bits };
   if (hasOffsets(type)) {
-    const offsets = gatherOffsets(runs, length);
+    const offsets = gatherOffsets(memory, runs, length);
     if (type.kind === "string" || type.kind === "binary") {
-      const data = gatherBytes(runs, offsets[length] ?? 0);
+      const data = gatherBytes(memory, runs, offsets[length] ?? 0);
       return { ...common, offsets, data, children: [] };
     }
     const elements = runs.map(elementsOf);
-    const children = gatherChildren(type, runs, elements, offsets[length] ?? 0);
+    const children = gatherChildren(memory, type, runs, elements, offsets[length] ?? 0);
     return { ...common, offsets, data: null, children };
   }
   if (type.kind === "struct") {
-    const children = gatherChildren(type, runs, runs, length);
+    const children = gatherChildren(memory, type, runs, runs, length);
     return { ...common, offsets: null, data: null, children };
   }
   const data =
     type.kind === "boolean"
-      ? gatherBits(runs, (column) => column.data, length).bits
-      : gatherFixed(runs, valueBytes(type), length);
+      ? gatherBits(memory, runs, (column) => column.data, length).bits
+      : gatherFixed(memory, runs, valueBytes(type), length);
   return { ...common, offsets: null, data, children: [] };
 }
 
 /** @param below which rows of the children belong to each run */
 function gatherChildren(
+  memory: Memory,
   type: Type,
   runs: readonly ColumnRun[],
   below: readonly Omit<ColumnRun, "column">[],
@@ -97,27 +136,29 @@ function gatherChildren(
       assert(column !== undefined && rows !== undefined, `child ${field.name} is there`);
       return { column, rows: rows.rows, start: rows.start, end: rows.end };
     });
-    return gatherColumn(field.type, parts, length);
+    return gatherColumn(memory, field.type, parts, length);
   });
 }
 
 function gatherValidity(
+  memory: Memory,
   runs: readonly ColumnRun[],
   length: number,
 ): { readonly bits: Uint8Array | null; readonly nullCount: number } {
   if (runs.every(({ column }) => column.nullCount === 0)) return { bits: null, nullCount: 0 };
-  const { bits, set } = gatherBits(runs, (column) => column.validity, length);
+  const { bits, set } = gatherBits(memory, runs, (column) => column.validity, length);
   const nullCount = length - set;
   return { bits: nullCount === 0 ? null : bits, nullCount };
 }
 
 /** Bits of the rows; where a column has no bitmap, all are set. */
 function gatherBits(
+  memory: Memory,
   runs: readonly ColumnRun[],
   of: (column: ColumnData) => Uint8Array | null,
   length: number,
 ): { readonly bits: Uint8Array; readonly set: number } {
-  const bits = new Uint8Array(bitmapBytes(length));
+  const bits = memory.bytes(bitmapBytes(length));
   let at = 0;
   let set = 0;
   for (const { column, rows, start, end } of runs) {
@@ -131,15 +172,20 @@ function gatherBits(
   return { bits, set };
 }
 
-function gatherFixed(runs: readonly ColumnRun[], width: number, length: number): Uint8Array {
-  const to = new Uint8Array(length * width);
+function gatherFixed(
+  memory: Memory,
+  runs: readonly ColumnRun[],
+  width: number,
+  length: number,
+): Uint8Array {
+  const to = memory.bytes(length * width);
   let at = 0;
   for (const { column, rows, start, end } of runs) {
     const from = column.data;
     assert(from !== null, "a column of values has data");
     if (rows === null) to.set(from.subarray(start * width, end * width), at);
     else if (width % 4 === 0 && from.byteOffset % 4 === 0) {
-      pickWords(from, rows, start, end, new Int32Array(to.buffer, at), width >> 2);
+      pickWords(from, rows, start, end, to.subarray(at), width >> 2);
     } else {
       for (let row = start, next = at; row < end; row++, next += width) {
         const first = (rows[row] as number) * width;
@@ -156,18 +202,19 @@ function pickWords(
   rows: Int32Array,
   start: number,
   end: number,
-  to: Int32Array,
+  bytes: Uint8Array,
   perValue: number,
 ): void {
   const from = new Int32Array(data.buffer, data.byteOffset, data.length >> 2);
+  const to = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   for (let row = start, at = 0; row < end; row++) {
     const first = (rows[row] as number) * perValue;
     for (let word = 0; word < perValue; word++) to[at++] = from[first + word] as number;
   }
 }
 
-function gatherOffsets(runs: readonly ColumnRun[], length: number): Int32Array {
-  const to = new Int32Array(length + 1);
+function gatherOffsets(memory: Memory, runs: readonly ColumnRun[], length: number): Int32Array {
+  const to = memory.words(length + 1);
   let at = 0;
   for (const { column, rows, start, end } of runs) {
     const from = column.offsets;
@@ -180,8 +227,8 @@ function gatherOffsets(runs: readonly ColumnRun[], length: number): Int32Array {
   return to;
 }
 
-function gatherBytes(runs: readonly ColumnRun[], total: number): Uint8Array {
-  const to = new Uint8Array(total);
+function gatherBytes(memory: Memory, runs: readonly ColumnRun[], total: number): Uint8Array {
+  const to = memory.bytes(total);
   let at = 0;
   for (const { column, rows, start, end } of runs) {
     const { data, offsets } = column;

@@ -12,7 +12,7 @@ import { bitmapBytes } from "#columns/bitmap.ts";
 import { childFields, type Field, type Type } from "#columns/schema.ts";
 import { type BatchData, type ColumnData, usedDataBytes } from "./columnData.ts";
 import type { RowSlice } from "./encoder.ts";
-import { buffersOf, gather, type RowRun } from "./gather.ts";
+import { gather, type RowRun } from "./gather.ts";
 
 /** Copied before the event loop gets a turn: a millisecond or two. */
 const TURN_BYTES = 1024 * 1024;
@@ -35,10 +35,10 @@ export async function* parcels(
   let runs: RowRun[] = [];
   let waiting = 0;
   const copied = (): Parcel => {
-    const parcel = owned(gather(fields, runs));
+    const { batch, buffers } = gather(fields, runs, waiting);
     runs = [];
     waiting = 0;
-    return parcel;
+    return { batches: [batch], transfer: buffers };
   };
   for (const slice of slices) {
     if (slice.rows === null && goesAsItIs(slice.batch)) {
@@ -65,7 +65,7 @@ export function* batchesOf(
 ): Generator<BatchData> {
   for (const slice of slices) {
     if (slice.rows === null) yield slice.batch;
-    else for (const { run } of cut(slice)) yield gather(fields, [run]);
+    else for (const { run, bytes } of cut(slice)) yield gather(fields, [run], bytes).batch;
   }
 }
 
@@ -77,24 +77,22 @@ function* cut({ batch, rows }: RowSlice): Generator<{ run: RowRun; bytes: number
   for (let start = 0; start < count; start += step) {
     const end = Math.min(count, start + step);
     const run = { columns: batch.columns, rows, start, end };
-    yield { run, bytes: (end - start) * rowBytes };
+    // The room between buffers and the ends of offsets come on top.
+    yield { run, bytes: Math.ceil((end - start) * rowBytes) + 16 * batch.columns.length };
   }
-}
-
-function owned(batch: BatchData): Parcel {
-  const transfer = batch.columns.flatMap((column) =>
-    Array.from(buffersOf(column), (view) => view.buffer as ArrayBuffer),
-  );
-  return { batches: [batch], transfer };
 }
 
 function goesAsItIs(batch: BatchData): boolean {
   if (batch.byteCount < SHARED_BYTES_MIN) return false;
-  return batch.columns.some((column) => buffersOf(column).some(isShared));
+  return batch.columns.some(hasShared);
 }
 
-function isShared(view: Uint8Array | Int32Array): boolean {
-  return view.buffer instanceof SharedArrayBuffer;
+function hasShared({ validity, offsets, data, children }: ColumnData): boolean {
+  return [validity, offsets, data].some(isShared) || children.some(hasShared);
+}
+
+function isShared(view: Uint8Array | Int32Array | null): boolean {
+  return view !== null && view.buffer instanceof SharedArrayBuffer;
 }
 
 /** The batch's shared buffers, and copies of the few that are not. */

@@ -4,7 +4,10 @@
 import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
 import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
 
-/** Describes a data file for a manifest (Iceberg spec, "Manifests"). */
+/**
+ * Describes a data file for a manifest (Iceberg spec, "Manifests"). Its maps are made when they are
+ * asked for: a flush may have 10,000 files, and kept they would take most of its memory.
+ */
 export function dataFile(
   location: string,
   encoded: EncodedFile,
@@ -19,12 +22,24 @@ export function dataFile(
     partition,
     recordCount: BigInt(encoded.rowCount),
     fileSizeBytes: BigInt(encoded.bytes),
-    columnSizes: metric(encoded, (m) => m.sizeBytes),
-    valueCounts: metric(encoded, (m) => m.valueCount),
-    nullValueCounts: metric(encoded, (m) => m.nullCount),
-    nanValueCounts: metric(encoded, (m) => m.nanCount),
-    lowerBounds: metric(encoded, (m) => m.lowerBound),
-    upperBounds: metric(encoded, (m) => m.upperBound),
+    get columnSizes() {
+      return metric(encoded, (m) => m.sizeBytes);
+    },
+    get valueCounts() {
+      return metric(encoded, (m) => m.valueCount);
+    },
+    get nullValueCounts() {
+      return metric(encoded, (m) => m.nullCount);
+    },
+    get nanValueCounts() {
+      return metric(encoded, (m) => m.nanCount);
+    },
+    get lowerBounds() {
+      return metric(encoded, (m) => m.lowerBound);
+    },
+    get upperBounds() {
+      return metric(encoded, (m) => m.upperBound);
+    },
     splitOffsets: encoded.splitOffsets,
     equalityIds: null,
     sortOrderId: 0,

@@ -37,6 +37,8 @@ export interface WriterOptions {
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
   readonly rowGroupRows: number;
+  /** Data files of a flush that are begun and not yet durable, at most. */
+  readonly openFilesMax: number;
   /** A file holds rows of one Kafka partition, and its path says which. */
   readonly preserveKafkaPartitions: boolean;
   /** Null: snapshots are not thinned. */

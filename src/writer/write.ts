@@ -33,9 +33,6 @@ interface PlannedFile {
   rowCount: number;
 }
 
-/** Files that may be open at once. */
-const OPEN_FILES_MAX = 2;
-
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
 
@@ -72,7 +69,7 @@ export async function writeFiles(
   written.paths.push(...planned.map((file) => file.path));
   await logFlushStarted(parts, options.name, commitId, written.paths, endOffsets(planned));
   const context = { parts, options, table, commitId, written };
-  const open = new OpenFiles(OPEN_FILES_MAX);
+  const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[] = [];
   try {
     for (const [index, file] of planned.entries()) {

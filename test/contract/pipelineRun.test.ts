@@ -40,6 +40,7 @@ function writerOptions(table: string): WriterOptions {
     codec: "none",
     codecLevel: null,
     rowGroupRows: 1000,
+    openFilesMax: 10,
     preserveKafkaPartitions: true,
     thinning: null,
     schemaChanges: "evolve",

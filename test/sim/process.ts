@@ -136,6 +136,7 @@ export function optionsOf(world: World, group: string): WriterOptions {
     codec: "none",
     codecLevel: null,
     rowGroupRows: 1000,
+    openFilesMax: 10,
     preserveKafkaPartitions: world.random.unit() < 0.7,
     thinning: world.thinning,
     schemaChanges: "evolve",

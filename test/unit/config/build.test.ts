@@ -117,6 +117,7 @@ describe("options of decoder, writer and catalog", () => {
       group: "kafka-iceberg",
       codec: "snappy",
       rowGroupRows: 122_880,
+      openFilesMax: 10,
       thinning: { snapshotsMax: 500, keepAllMs: 3_600_000, retentionMs: 7 * 86_400_000 },
       create: { allowed: true, formatVersion: 2, partitionForms: ["day(_kafka_timestamp)"] },
     });

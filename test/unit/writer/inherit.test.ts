@@ -21,6 +21,7 @@ const OPTIONS: WriterOptions = {
   codec: "none",
   codecLevel: null,
   rowGroupRows: 1000,
+  openFilesMax: 10,
   preserveKafkaPartitions: true,
   thinning: null,
   schemaChanges: "evolve",
