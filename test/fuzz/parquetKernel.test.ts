@@ -1,0 +1,107 @@
+/** The encode kernel against parquet-wasm and against independent decompressors, on random input. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { parquetMetadata, parquetReadObjects } from "hyparquet";
+import { snappyUncompress } from "hyparquet/src/snappy.js";
+import type { ColumnMetrics, EncodeOptions, ParquetCodec } from "#parquet/encoder.ts";
+import { encodeWithKernel } from "#parquet/kernel/encode.ts";
+import {
+  compressedBytesMax,
+  PAGE_LIMITS,
+  type PageLimits,
+  Workspace,
+} from "#parquet/kernel/memory.ts";
+import { encodeReference } from "#parquet/reference.ts";
+import { lz4Uncompress } from "../support/lz4.ts";
+import { batchOf, bytesOf, type WholeFile, whole } from "../unit/parquet/rows.ts";
+import { files } from "./parquetRows.ts";
+
+const CODECS: readonly ParquetCodec[] = ["none", "snappy", "lz4", "zstd", "gzip"];
+
+/** From pages of one value to the production's; dictionaries that soon are full. */
+const limits: fc.Arbitrary<PageLimits> = fc.oneof(
+  fc.constant(PAGE_LIMITS),
+  fc.record({
+    pageEntries: fc.integer({ min: 1, max: 40 }),
+    pageBytes: fc.integer({ min: 1, max: 400 }),
+    dictionaryEntries: fc.integer({ min: 1, max: 12 }),
+    dictionaryBytes: fc.integer({ min: 1, max: 300 }),
+  }),
+);
+
+/** Snappy and LZ4 for hyparquet, which leaves the latter to its caller. */
+const compressors = {
+  LZ4_RAW: lz4Uncompress,
+  ZSTD: (input: Uint8Array) => Bun.zstdDecompressSync(input as Uint8Array<ArrayBuffer>),
+  GZIP: (input: Uint8Array) => Bun.gunzipSync(input as Uint8Array<ArrayBuffer>),
+};
+
+async function readBack(file: WholeFile): Promise<unknown> {
+  const bytes = bytesOf(file).buffer as ArrayBuffer;
+  return await parquetReadObjects({ file: bytes, utf8: false, compressors });
+}
+
+function withoutSize(metrics: readonly ColumnMetrics[]): unknown {
+  return metrics.map((each) => ({ ...each, sizeBytes: 0n }));
+}
+
+test("for any schema, batches, pages and codec, rows and metrics are those of parquet-wasm", async () => {
+  const cases = fc.record({ file: files, limits, codec: fc.constantFrom(...CODECS) });
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ file, limits: pages, codec }) => {
+      const { fields, batches, rowGroupRows } = file;
+      const options: EncodeOptions = { codec, level: null, rowGroupRows, metadata: {} };
+      const columns = batches.map((rows) => batchOf(fields, rows));
+      const ours = await whole((sink) => encodeWithKernel(fields, columns, options, sink, pages));
+      const theirs = await whole((sink) => encodeReference(fields, columns, options, sink));
+      expect(await readBack(ours)).toEqual(await readBack(theirs));
+      expect(withoutSize(ours.metrics)).toEqual(withoutSize(theirs.metrics));
+      expect(ours.rowCount).toBe(theirs.rowCount);
+      const groups = parquetMetadata(bytesOf(ours)).row_groups;
+      expect(groups.map((group) => group.file_offset ?? 0n)).toEqual([...ours.splitOffsets]);
+      for (const [index, metric] of ours.metrics.entries()) {
+        const sizes = groups.map((group) => group.columns[index]?.meta_data?.total_compressed_size);
+        expect(sizes.reduce((sum, size) => (sum ?? 0n) + (size ?? 0n), 0n)).toBe(metric.sizeBytes);
+      }
+    }),
+    { numRuns: 400 },
+  );
+}, 120_000);
+
+/** Bytes with matches near and far, and without any. */
+const compressible: fc.Arbitrary<Uint8Array> = fc
+  .array(
+    fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc
+        .tuple(fc.uint8Array({ minLength: 1, maxLength: 20 }), fc.nat(400))
+        .map(([unit, times]) => new Uint8Array(Buffer.concat(Array(times).fill(unit)))),
+      fc.nat(70_000).map((length) => new Uint8Array(length)),
+    ),
+    { maxLength: 12 },
+  )
+  .chain((parts) => fc.tuple(fc.constant(parts), fc.array(fc.nat(11), { maxLength: 40 })))
+  .map(([parts, order]) => {
+    const repeated = order.map((index) => parts[index] ?? new Uint8Array(0));
+    return new Uint8Array(Buffer.concat([...parts, ...repeated]));
+  });
+
+test("what Snappy and LZ4 compress, independent decompressors make whole again", () => {
+  const workspace = new Workspace();
+  fc.assert(
+    fc.property(compressible, fc.constantFrom("snappy" as const, "lz4" as const), (raw, codec) => {
+      const from = workspace.staging;
+      const to = from + raw.length + 64;
+      const room = compressedBytesMax(raw.length);
+      workspace.reach(to, room);
+      workspace.bytes.set(raw, from);
+      const size = workspace.kernel[codec](from, raw.length, to, room, workspace.codecTable);
+      const compressed = workspace.bytes.slice(to, to + size);
+      const output = new Uint8Array(raw.length);
+      if (codec === "snappy") snappyUncompress(compressed, output);
+      else output.set(lz4Uncompress(compressed, raw.length));
+      expect(Buffer.compare(output, raw)).toBe(0);
+    }),
+    { numRuns: 400 },
+  );
+}, 120_000);
