@@ -4,8 +4,9 @@
  */
 import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { fail, kindOf } from "#base/errors.ts";
+import type { Scratch } from "./blocks.ts";
 import { lz4Decompress } from "./lz4.ts";
-import { damaged, Scratch, tooLarge } from "./output.ts";
+import { damaged, tooLarge } from "./output.ts";
 import { snappyDecompress } from "./snappy.ts";
 import { assertZstdComplete } from "./zstd.ts";
 
@@ -14,14 +15,14 @@ const NAMES = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
 /**
  * The records of a batch, decompressed; with codec 0 the input itself.
  * @param codec the three low bits of the batch's attributes
- * @param scratch may hold the result; default: memory of its own
+ * @param scratch holds the result of LZ4 and Snappy, until its next use
  * @throws `batch_corrupt` for an unknown codec, damaged input, or more output than `bytesMax`
  */
 export function decompress(
   codec: number,
   bytes: Uint8Array,
   bytesMax: number,
-  scratch: Scratch = new Scratch(),
+  scratch: Scratch,
 ): Uint8Array {
   const name = NAMES[codec];
   if (name === "none") return bytes;

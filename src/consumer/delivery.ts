@@ -5,10 +5,10 @@
 import type { Clock } from "#base/clock.ts";
 import { type AppError, fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
+import { Scratch } from "./blocks.ts";
 import { decompress } from "./compression.ts";
 import type { ConsumerEvent, RecordBatch } from "./consumer.ts";
 import type { Settings } from "./options.ts";
-import { Scratch } from "./output.ts";
 import type { Partition, Partitions } from "./partitions.ts";
 import type { QueuedBatch } from "./queue.ts";
 import { type BatchView, crcMatches, recordBytes } from "./recordBatch.ts";
@@ -28,10 +28,11 @@ export interface DeliveryParts {
 /** Turns queued batches into events. */
 export class Delivery {
   private readonly parts: DeliveryParts;
-  private readonly scratch = new Scratch();
+  private readonly scratch: Scratch;
 
   constructor(parts: DeliveryParts) {
     this.parts = parts;
+    this.scratch = new Scratch(parts.settings.kernel);
   }
 
   /** The event for a queued batch; null when it is fetched again instead. */

@@ -1,8 +1,9 @@
 /**
- * LZ4 decompression: the frame format (independent or linked blocks) and its block format.
+ * LZ4 decompression: the frame format, with independent or linked blocks.
  * Content checksums are not looked at: the record batch's CRC covers the compressed bytes.
  */
-import { copyLiterals, copyMatch, damaged, type Output, type Scratch, tooLarge } from "./output.ts";
+import type { Scratch } from "./blocks.ts";
+import { damaged, FAULT, tooLarge } from "./output.ts";
 
 const MAGIC = 0x184d_2204;
 const FLAG = { blockChecksum: 0x10, contentSize: 0x08, contentChecksum: 0x04, dictionary: 0x01 };
@@ -36,12 +37,26 @@ export function lz4Decompress(bytes: Uint8Array, bytesMax: number, scratch: Scra
     bytesMax,
     frames.reduce((sum, frame) => sum + outputMax(frame), 0),
   );
-  const output: Output = { bytes: scratch.take(capacity), length: 0 };
+  const blocks = scratch.begin(bytes, capacity);
+  let length = 0;
   for (const frame of frames) {
-    const frameStart = output.length;
-    for (const block of frame.blocks) decodeBlock(bytes, block, output, frameStart, bytesMax);
+    const window = length;
+    for (const { start, end, stored } of frame.blocks) {
+      const made = stored
+        ? copyStored(bytes.subarray(start, end), blocks.output, length)
+        : blocks.lz4(start, end, length, window);
+      if (made === FAULT.noRoom && capacity === bytesMax) throw tooLarge(bytesMax);
+      if (made < 0) throw damaged("lz4");
+      length += made;
+    }
   }
-  return output.bytes.subarray(0, output.length);
+  return blocks.output.subarray(0, length);
+}
+
+function copyStored(bytes: Uint8Array, output: Uint8Array, at: number): number {
+  if (bytes.length > output.length - at) return FAULT.noRoom;
+  output.set(bytes, at);
+  return bytes.length;
 }
 
 function outputMax({ blocks, blockBytesMax }: Frame): number {
@@ -73,65 +88,6 @@ function readFrame(view: DataView, start: number): Frame {
   const end = at + ((flags & FLAG.contentChecksum) === 0 ? 0 : 4);
   need(view, end);
   return { blocks, blockBytesMax, end };
-}
-
-function decodeBlock(
-  bytes: Uint8Array,
-  block: Block,
-  output: Output,
-  frameStart: number,
-  bytesMax: number,
-): void {
-  if (!block.stored) {
-    lz4Block(bytes.subarray(block.start, block.end), output, frameStart, bytesMax);
-    return;
-  }
-  const length = block.end - block.start;
-  assertRoom(output, length, bytesMax);
-  output.bytes.set(bytes.subarray(block.start, block.end), output.length);
-  output.length += length;
-}
-
-/** Sequences of literals and matches; matches may reach back to `frameStart`. */
-function lz4Block(source: Uint8Array, output: Output, frameStart: number, bytesMax: number): void {
-  let s = 0;
-  const more = (nibble: number): number => {
-    let length = nibble;
-    if (nibble === 15) {
-      let byte: number;
-      do {
-        if (s >= source.length) throw damaged("lz4");
-        byte = source[s++] as number;
-        length += byte;
-      } while (byte === 255);
-    }
-    return length;
-  };
-  for (;;) {
-    if (s >= source.length) throw damaged("lz4");
-    const token = source[s++] as number;
-    const literals = more(token >>> 4);
-    if (literals > source.length - s) throw damaged("lz4");
-    assertRoom(output, literals, bytesMax);
-    copyLiterals(source, s, literals, output);
-    s += literals;
-    if (s === source.length) return;
-    if (s + 2 > source.length) throw damaged("lz4");
-    const offset = (source[s] as number) | ((source[s + 1] as number) << 8);
-    s += 2;
-    const length = more(token & 15) + 4;
-    if (offset === 0 || offset > output.length - frameStart) throw damaged("lz4");
-    assertRoom(output, length, bytesMax);
-    copyMatch(output, offset, length);
-  }
-}
-
-function assertRoom(output: Output, length: number, bytesMax: number): void {
-  if (length <= output.bytes.length - output.length) return;
-  if (output.length + length > bytesMax) {
-    throw tooLarge(bytesMax);
-  }
-  throw damaged("lz4");
 }
 
 function need(view: DataView, end: number): void {

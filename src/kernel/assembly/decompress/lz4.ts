@@ -1,6 +1,83 @@
-/** LZ4 blocks (placeholder until its first real version in the next commit). */
+/**
+ * LZ4 blocks (lz4 `doc/lz4_Block_format.md`): sequences of literals and a match, the last one of
+ * literals only. Headers of frames are the host's.
+ */
+import { copyLiterals, copyMatch, Fault } from "./copy";
 
-/** Returns 0. */
-export function lz4Block(source: usize): usize {
-  return source;
+/** A sequence with both lengths in its token makes at most 14 + 18 bytes of 17. */
+const SHORT_INPUT: usize = 20;
+const SHORT_OUTPUT: usize = 48;
+
+/** More than any room. */
+const LENGTH_MAX: u64 = 0x7fffffff;
+
+/** Where the input stands behind the length that was read last. */
+let source: usize = 0;
+
+/**
+ * Decompresses the block at `[from, end)` to `to`; the bytes made, or a fault.
+ * @param window matches may reach back to here: the frame's first byte when blocks are linked
+ * @param room nothing is written from here on
+ */
+export function lz4Block(from: usize, end: usize, to: usize, window: usize, room: usize): i32 {
+  let s = from;
+  let o = to;
+  while (s < end) {
+    const token = <usize>load<u8>(s++);
+    let literals = token >> 4;
+    let match = token & 15;
+    if (literals < 15 && s + SHORT_INPUT <= end && o + SHORT_OUTPUT <= room) {
+      v128.store(o, v128.load(s));
+      s += literals;
+      o += literals;
+    } else {
+      if (literals === 15) {
+        const rest = readRest(s, end);
+        if (rest > <u64>(end - s)) return Fault.DAMAGED;
+        s = source;
+        literals += <usize>rest;
+      }
+      if (literals > end - s) return Fault.DAMAGED;
+      if (literals > room - o) return Fault.NO_ROOM;
+      copyLiterals(o, s, literals, end, room);
+      s += literals;
+      o += literals;
+      if (s === end) return <i32>(o - to);
+      if (end - s < 2) return Fault.DAMAGED;
+    }
+    const offset = <usize>load<u16>(s);
+    s += 2;
+    if (match < 15) {
+      if (offset >= 16 && offset <= o - window && o + 32 <= room) {
+        const at = o - offset;
+        v128.store(o, v128.load(at));
+        store<u16>(o + 16, load<u16>(at + 16));
+        o += match + 4;
+        continue;
+      }
+    } else {
+      const rest = readRest(s, end);
+      if (rest === u64.MAX_VALUE) return Fault.DAMAGED;
+      s = source;
+      match += <usize>min<u64>(rest, LENGTH_MAX);
+    }
+    if (offset === 0 || offset > o - window) return Fault.DAMAGED;
+    if (match + 4 > room - o) return Fault.NO_ROOM;
+    copyMatch(o, offset, match + 4, room);
+    o += match + 4;
+  }
+  return Fault.DAMAGED;
+}
+
+/** What a length has beyond its token; `source` is behind it. The largest number: no end in sight. */
+function readRest(at: usize, end: usize): u64 {
+  let rest: u64 = 0;
+  for (; at < end; at++) {
+    const byte = load<u8>(at);
+    rest += byte;
+    if (byte === 255) continue;
+    source = at + 1;
+    return rest;
+  }
+  return u64.MAX_VALUE;
 }
