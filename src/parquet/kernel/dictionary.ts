@@ -2,12 +2,7 @@
  * The dictionary of a column chunk in the kernel's memory, and whether it is worth having.
  */
 import type { LeafColumn } from "./leaves.ts";
-import {
-  DICTIONARY,
-  DICTIONARY_BYTES_MAX,
-  DICTIONARY_ENTRIES_MAX,
-  type Workspace,
-} from "./memory.ts";
+import { DICTIONARY, DICTIONARY_SLOTS, type Workspace } from "./memory.ts";
 import { checked, type Page } from "./page.ts";
 
 /** Values looked up before the rest of the first page. */
@@ -36,14 +31,15 @@ export class ChunkDictionary {
     this.#workspace = workspace;
     this.#leaf = leaf;
     const { dictionary, dictionaryTable, dictionaryStarts, dictionaryPlain } = workspace;
-    const slots = rows <= FEW_ROWS ? FEW_SLOTS : 2 * DICTIONARY_ENTRIES_MAX;
+    const { dictionaryEntries, dictionaryBytes } = workspace.limits;
+    const slots = rows <= FEW_ROWS ? FEW_SLOTS : DICTIONARY_SLOTS;
     workspace.bytes.fill(0, dictionaryTable, dictionaryTable + 8 * slots);
     workspace.set(dictionary, DICTIONARY.table, dictionaryTable);
     workspace.set(dictionary, DICTIONARY.mask, slots - 1);
     workspace.set(dictionary, DICTIONARY.starts, dictionaryStarts);
     workspace.set(dictionary, DICTIONARY.bytes, dictionaryPlain);
-    workspace.set(dictionary, DICTIONARY.bytesMax, DICTIONARY_BYTES_MAX);
-    workspace.set(dictionary, DICTIONARY.countMax, slots >> 1);
+    workspace.set(dictionary, DICTIONARY.bytesMax, dictionaryBytes);
+    workspace.set(dictionary, DICTIONARY.countMax, Math.min(slots >> 1, dictionaryEntries));
     workspace.set(dictionary, DICTIONARY.count, 0);
     workspace.set(dictionary, DICTIONARY.used, 0);
   }

@@ -16,7 +16,7 @@ import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
 import { type EncodedChunk, encodeChunk, type LeafMemory } from "./chunk.ts";
 import { type PageCodec, pageCodec } from "./compress.ts";
 import { type LeafColumn, leafColumns } from "./leaves.ts";
-import { NODES_MAX, Workspace } from "./memory.ts";
+import { NODES_MAX, PAGE_LIMITS, type PageLimits, Workspace } from "./memory.ts";
 import { Output } from "./output.ts";
 import type { RowRange } from "./pieces.ts";
 import { rowGroups } from "./rowGroups.ts";
@@ -44,20 +44,22 @@ function isTaken({ type }: Field, depth: number): boolean {
   return children.every((child) => isTaken(child, depth + 1));
 }
 
-/** As `encodeParquet`, for what {@link kernelTakes}. */
+/** As `encodeParquet`, for what {@link kernelTakes}. `limits`: other than the defaults in tests. */
 export async function encodeWithKernel(
   fields: readonly Field[],
   batches: BatchSource,
   options: EncodeOptions,
   sink: ByteSink,
+  limits: PageLimits = PAGE_LIMITS,
 ): Promise<EncodedFile> {
   const codec = pageCodec(options);
   assert(codec !== null, "the kernel was asked whether it takes the codec");
-  const workspace = idle.pop() ?? new Workspace();
+  const workspace = (limits === PAGE_LIMITS ? idle.pop() : null) ?? new Workspace(limits);
   const file = new KernelFile(workspace, fields, codec, sink);
   const encoded = await file.encode(batches, options);
   // Only now: after a fault its memory is not used again.
-  if (workspace.memoryBytes <= KEPT_BYTES_MAX) idle.push(workspace);
+  const isKept = limits === PAGE_LIMITS && workspace.memoryBytes <= KEPT_BYTES_MAX;
+  if (isKept) idle.push(workspace);
   return encoded;
 }
 

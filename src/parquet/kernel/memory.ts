@@ -11,15 +11,26 @@
  */
 import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
 
-/** Levels of a page, unless a single row has more. */
-export const PAGE_ENTRIES_TARGET = 32_768;
+/** How large a page and a dictionary may become. */
+export interface PageLimits {
+  /** Levels and PLAIN bytes of a page, unless a single row has more. */
+  readonly pageEntries: number;
+  readonly pageBytes: number;
+  /** Entries, at most 32,768, and bytes of a dictionary. */
+  readonly dictionaryEntries: number;
+  readonly dictionaryBytes: number;
+}
 
-/** PLAIN bytes of a page, unless a single row has more. */
-export const PAGE_BYTES_TARGET: number = 512 * 1024;
+/** Pages that fit the second-level cache with what is made of them. */
+export const PAGE_LIMITS: PageLimits = {
+  pageEntries: 32_768,
+  pageBytes: 512 * 1024,
+  dictionaryEntries: 32_768,
+  dictionaryBytes: 1024 * 1024,
+};
 
-/** Entries and bytes of a dictionary at most. */
-export const DICTIONARY_ENTRIES_MAX = 32_768;
-export const DICTIONARY_BYTES_MAX: number = 1024 * 1024;
+/** Slots of a dictionary's hash table. */
+export const DICTIONARY_SLOTS = 65_536;
 
 /** Nodes on the way to a leaf at most. */
 export const NODES_MAX = 64;
@@ -169,6 +180,7 @@ function levelBytesMax(entries: number): number {
 
 /** One kernel and the layout of its memory. */
 export class Workspace {
+  readonly limits: PageLimits;
   readonly kernel: EncodeFunctions;
   readonly levelsCall: number;
   readonly nodes: number;
@@ -205,7 +217,8 @@ export class Workspace {
   /** From here to the memory's end: copies of a column's buffers. */
   staging = 0;
 
-  constructor() {
+  constructor(limits: PageLimits = PAGE_LIMITS) {
+    this.limits = limits;
     const { functions, memory, heapBase }: Kernel<EncodeFunctions> = loadKernel("encode");
     this.kernel = functions;
     this.#memory = memory;
@@ -217,11 +230,11 @@ export class Workspace {
     this.bounds = place(BOUNDS.size);
     this.dictionary = place(SLACK);
     this.codecTable = place(32 * 1024);
-    this.dictionaryTable = place(2 * DICTIONARY_ENTRIES_MAX * 8);
-    this.dictionaryStarts = place(DICTIONARY_ENTRIES_MAX * 4);
-    this.dictionaryPlain = place(DICTIONARY_BYTES_MAX);
+    this.dictionaryTable = place(8 * DICTIONARY_SLOTS);
+    this.dictionaryStarts = place(4 * limits.dictionaryEntries);
+    this.dictionaryPlain = place(limits.dictionaryBytes);
     this.#pageStart = place(0);
-    this.#layOut(PAGE_ENTRIES_TARGET, PAGE_BYTES_TARGET);
+    this.#layOut(limits.pageEntries, limits.pageBytes);
   }
 
   /** Bytes of WASM memory, which never become fewer. */
@@ -267,7 +280,7 @@ export class Workspace {
     this.bodyBytesMax = this.encodedLevelsMax + Math.ceil(entries / 8) * 33 + SLACK;
     this.body = place(this.bodyBytesMax);
     const most = Math.max(this.encodedLevelsMax + plainBytes, this.bodyBytesMax);
-    this.compressedBytesMax = compressedBytesMax(Math.max(most, DICTIONARY_BYTES_MAX));
+    this.compressedBytesMax = compressedBytesMax(Math.max(most, this.limits.dictionaryBytes));
     this.compressed = place(this.compressedBytesMax);
     this.staging = place(0);
     this.reach(this.staging, 0);

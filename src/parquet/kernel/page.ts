@@ -6,7 +6,7 @@ import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnData } from "#parquet/columnData.ts";
 import type { LeafColumn } from "./leaves.ts";
-import { LEVELS, PAGE_BYTES_TARGET, PAGE_ENTRIES_TARGET, type Workspace } from "./memory.ts";
+import { LEVELS, type Workspace } from "./memory.ts";
 import {
   columnsOf,
   fit,
@@ -87,9 +87,10 @@ export class Page {
   }
 
   #room(): Room {
+    const { pageEntries, pageBytes } = this.#workspace.limits;
     return {
-      entries: Math.max(0, PAGE_ENTRIES_TARGET - this.entries),
-      bytes: Math.max(0, PAGE_BYTES_TARGET - this.plainBytes),
+      entries: Math.max(0, pageEntries - this.entries),
+      bytes: Math.max(0, pageBytes - this.plainBytes),
     };
   }
 

@@ -112,7 +112,13 @@ function prefixOf(at: usize, size: u32, first: u64): u64 {
 /** Orders two values whose prefixes are equal: below 0, 0 or above, as memcmp does. */
 function compareRest(a: usize, aSize: u32, b: usize, bSize: u32): i32 {
   const size = min(aSize, bSize);
-  for (let index: u32 = 8; index < size; index++) {
+  let index: u32 = 8;
+  for (; index + 8 <= size; index += 8) {
+    const left = load<u64>(a + index);
+    const right = load<u64>(b + index);
+    if (left != right) return bswap(left) < bswap(right) ? -1 : 1;
+  }
+  for (; index < size; index++) {
     const differ = <i32>load<u8>(a + index) - <i32>load<u8>(b + index);
     if (differ != 0) return differ;
   }
