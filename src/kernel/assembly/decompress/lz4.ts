@@ -4,9 +4,10 @@
  */
 import { copyLiterals, copyMatch, Fault } from "./copy";
 
-/** A sequence with both lengths in its token makes at most 14 + 18 bytes of 17. */
-const SHORT_INPUT: usize = 20;
-const SHORT_OUTPUT: usize = 48;
+/** Token, 14 literals, offset and one byte of a match's length; sixteen are read at the literals. */
+const SHORT_INPUT: usize = 18;
+/** 14 literals and a match of 14 + 4 + 254 bytes, written sixteen bytes at a time. */
+const SHORT_OUTPUT: usize = 304;
 
 /** More than any room. */
 const LENGTH_MAX: u64 = 0x7fffffff;
@@ -16,6 +17,8 @@ let source: usize = 0;
 
 /**
  * Decompresses the block at `[from, end)` to `to`; the bytes made, or a fault.
+ * Most sequences have few literals and a match that needs at most one more byte of length: those come
+ * first, and are copied sixteen bytes at a time while there is room for more than is wanted.
  * @param window matches may reach back to here: the frame's first byte when blocks are linked
  * @param room nothing is written from here on
  */
@@ -26,10 +29,33 @@ export function lz4Block(from: usize, end: usize, to: usize, window: usize, room
     const token = <usize>load<u8>(s++);
     let literals = token >> 4;
     let match = token & 15;
-    if (literals < 15 && s + SHORT_INPUT <= end && o + SHORT_OUTPUT <= room) {
+    if (literals < 15 && end - s >= SHORT_INPUT && room - o >= SHORT_OUTPUT) {
       v128.store(o, v128.load(s));
       s += literals;
       o += literals;
+      const offset = <usize>load<u16>(s);
+      if (offset >= 16 && offset <= o - window) {
+        const at = o - offset;
+        if (match < 15) {
+          v128.store(o, v128.load(at));
+          store<u16>(o, load<u16>(at, 16), 16);
+          s += 2;
+          o += match + 4;
+          continue;
+        }
+        const rest = <usize>load<u8>(s, 2);
+        if (rest < 255) {
+          v128.store(o, v128.load(at));
+          v128.store(o, v128.load(at, 16), 16);
+          const stop = o + rest + 19;
+          for (let next = o + 32; next < stop; next += 16) {
+            v128.store(next, v128.load(next - offset));
+          }
+          s += 3;
+          o = stop;
+          continue;
+        }
+      }
     } else {
       if (literals === 15) {
         const rest = readRest(s, end);
@@ -47,15 +73,7 @@ export function lz4Block(from: usize, end: usize, to: usize, window: usize, room
     }
     const offset = <usize>load<u16>(s);
     s += 2;
-    if (match < 15) {
-      if (offset >= 16 && offset <= o - window && o + 32 <= room) {
-        const at = o - offset;
-        v128.store(o, v128.load(at));
-        store<u16>(o + 16, load<u16>(at + 16));
-        o += match + 4;
-        continue;
-      }
-    } else {
+    if (match === 15) {
       const rest = readRest(s, end);
       if (rest === u64.MAX_VALUE) return Fault.DAMAGED;
       s = source;
