@@ -104,6 +104,11 @@ export class TableRun {
     return this.#held === null && !this.flushing && this.buffer.moved;
   }
 
+  /** Bytes of memory that its rows and its sample hold. */
+  get heldBytes(): number {
+    return this.buffer.bytes + (this.sample?.bytes ?? 0);
+  }
+
   /** Whether a flush is to begin now. */
   due(nowMs: number): boolean {
     if (this.state.kind === "stopped" || this.flushing || this.writer === null) return false;

@@ -123,3 +123,60 @@ test("a segment never continues elsewhere than where it ended", () => {
   filler.positions.set(0, 7n);
   expect(() => filler.add(0, 1)).toThrow("Assertion failed");
 });
+
+test("bytes and rows are those of every segment, whatever was added, sealed, released and dropped", () => {
+  const filler = new Filler();
+  const { buffer } = filler;
+  const open = new Map<number, { rows: number; bytes: number }>();
+  const taken: SealedRows[] = [];
+  for (let step = 0; step < 2000; step++) {
+    const partition = (step * 7) % 13;
+    if (step % 97 === 96) {
+      taken.push(...buffer.seal());
+      open.clear();
+    } else if (step % 193 === 192) {
+      buffer.release(taken.splice(0, 3));
+    } else if (step % 61 === 60) {
+      buffer.drop(feedKey(feed(partition)));
+      open.delete(partition);
+      const rest = taken.filter(({ range }) => range.feed.partition !== partition);
+      taken.splice(0, taken.length, ...rest);
+    } else {
+      const bytes = 1 + (step % 5);
+      filler.add(partition, 3, bytes);
+      const before = open.get(partition) ?? { rows: 0, bytes: 0 };
+      open.set(partition, { rows: before.rows + 3, bytes: before.bytes + 3 * bytes });
+    }
+    if (step % 3 !== 0) continue;
+    const waiting = [...open.values()];
+    const rows = waiting.reduce((sum, each) => sum + each.rows, 0);
+    const bytes = waiting.reduce((sum, each) => sum + each.bytes, 0);
+    const flushed = taken.reduce((sum, { batch }) => sum + (batch?.rowCount ?? 0), 0);
+    const held = taken.reduce((sum, { batch }) => sum + (batch?.byteCount ?? 0), 0);
+    expect([buffer.waitingRows, buffer.waitingBytes]).toEqual([rows, bytes]);
+    expect([buffer.rows, buffer.bytes]).toEqual([rows + flushed, bytes + held]);
+  }
+});
+
+test("of a thousand feeds with large last segments few get their room ahead of their rows", () => {
+  const buffer = new HotBuffer<Rows>();
+  const mib = 1024 * 1024;
+  const begin = (partition: number, position: bigint): number => {
+    let expectedSizes = 0;
+    const segment = buffer.segment(feed(partition), position, (expected) => {
+      expectedSizes = expected.length;
+      return new Rows(partition);
+    });
+    segment.rows.numbers.push(1);
+    segment.rows.byteCount = mib;
+    segment.end = position + 1n;
+    return expectedSizes;
+  };
+  for (let partition = 0; partition < 1000; partition++) expect(begin(partition, 0n)).toBe(0);
+  buffer.release(buffer.seal());
+  const given = Array.from({ length: 1000 }, (_, partition) => begin(partition, 1n));
+  expect(given.filter((sizes) => sizes > 0)).toHaveLength(32);
+  // Room is free again once those segments are sealed.
+  buffer.release(buffer.seal());
+  expect(begin(999, 2n)).toBeGreaterThan(0);
+});
