@@ -161,7 +161,7 @@ export class Pipeline {
         if (sample !== null && now - sample.sinceMs >= this.options.inferWaitMs) {
           this.#ingest.finishSample(table);
         }
-        if (table.due(now)) void this.#commit(table);
+        if (table.due(now) || this.#pressure.relievedBy(table)) void this.#commit(table);
       }
       if (now - this.#refreshedMs >= REFRESH_MS) this.#refresh(now);
       this.#pressure.check(this.tables, this.feeds);
