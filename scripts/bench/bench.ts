@@ -3,7 +3,7 @@
  *
  *   bun run bench                                  everything, about 20 minutes
  *   bun run bench -- --only ours,floor --runs 3    some sides; the others' figures stay
- *   bun run bench -- --parts sustained,steady,idle --sustained 20000000 --rate 250000 --seconds 60
+ *   bun run bench -- --parts sustained,steady,hot,idle --sustained 20000000 --rate 250000 --seconds 60
  *
  * Sides run one after the other, round by round. Every part's figures are merged into
  * docs/benchmarks.json as soon as they are there; docs/BENCHMARKS.md and docs/benchmarks.svg are
@@ -25,7 +25,7 @@ import { withFolder } from "./peers/observe.ts";
 import { ours } from "./peers/ours.ts";
 import { pythonLoop } from "./peers/pythonLoop.ts";
 import type { PageCodec, Side } from "./peers/side.ts";
-import { measureIdle, measureSteady } from "./peers/steady.ts";
+import { measureHot, measureIdle, measureSteady } from "./peers/steady.ts";
 import { measureSustained } from "./peers/sustained.ts";
 import { fillTopic } from "./peers/topic.ts";
 import { type Entry, type Figures, mergeEntries } from "./report/figures.ts";
@@ -41,7 +41,7 @@ const SIDES = [ours, floor, pythonLoop, flink, connectTuned, connectStock];
 
 const { values: flags } = parseArgs({
   options: {
-    parts: { type: "string", default: "ingest,freshness,sustained,steady,idle" },
+    parts: { type: "string", default: "ingest,freshness,sustained,steady,hot,idle" },
     only: { type: "string", default: SIDES.map(({ name }) => name).join(",") },
     events: { type: "string", default: "8000000" },
     runs: { type: "string", default: "1" },
@@ -54,6 +54,9 @@ const { values: flags } = parseArgs({
     "freshness-seconds": { type: "string", default: "60" },
     sustained: { type: "string", default: "20000000" },
     rate: { type: "string", default: "250000" },
+    /** For produce to queryable. */
+    "hot-rate": { type: "string", default: "50000" },
+    /** Of the steady, hot and idle parts. */
     seconds: { type: "string", default: "60" },
   },
 });
@@ -144,7 +147,7 @@ async function oursPart(part: string, setting: Setting): Promise<void> {
   const { name: side, title } = ours;
   const job = { ...setting, codec: "snappy", untilEnd: false } as const;
   const seconds = Number(flags.seconds);
-  const load = { rate: Number(flags.rate), seconds, partitions: PARTITIONS };
+  const load = { rate: Number(flags.rate), seconds, partitions: PARTITIONS, lingerMs: 5 };
   const common = { side, title, intervalMs };
   if (part === "sustained") {
     const topic = "sustained";
@@ -155,6 +158,10 @@ async function oursPart(part: string, setting: Setting): Promise<void> {
   } else if (part === "steady") {
     const figures = await measureSteady(ours, job, load);
     await save([{ kind: "steady", ...common, ...dated([figures]) }]);
+  } else if (part === "hot") {
+    const hot = { ...load, rate: Number(flags["hot-rate"]), lingerMs: 0 };
+    const figures = await measureHot(ours, job, hot);
+    await save([{ kind: "hot", ...common, ...dated([figures]) }]);
   } else if (part === "idle") {
     const figures = await measureIdle(ours, job, seconds, PARTITIONS);
     await save([{ kind: "idle", ...common, ...dated([figures]) }]);

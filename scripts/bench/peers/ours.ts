@@ -11,6 +11,7 @@ async function prepare(job: Job): Promise<Launch> {
   const warehouse = join(job.folder, "warehouse");
   const level = job.codec === "zstd" ? { compression_level: ZSTD_LEVEL } : {};
   const config = join(job.folder, "config.toml");
+  const metrics = `127.0.0.1:${freePort()}`;
   const sections = toml({
     kafka: {
       bootstrap_servers: job.bootstrap,
@@ -22,10 +23,7 @@ async function prepare(job: Job): Promise<Launch> {
       write: { compression: job.codec, ...level },
       commit: { interval_ms: job.intervalMs },
     },
-    server: {
-      health_address: `127.0.0.1:${freePort()}`,
-      metrics_address: `127.0.0.1:${freePort()}`,
-    },
+    server: { health_address: `127.0.0.1:${freePort()}`, metrics_address: metrics },
     logging: { format: "json" },
   });
   await Bun.write(config, sections);
@@ -34,5 +32,6 @@ async function prepare(job: Job): Promise<Launch> {
     command: [job.executable, "run", ...end, "--config", config],
     table: { folder: join(warehouse, "default", job.topic) },
     ends: job.untilEnd,
+    metricsUrl: `http://${metrics}/metrics`,
   };
 }

@@ -44,6 +44,8 @@ export interface Launch {
   readonly parquet?: string;
   /** True: the process ends by itself when all is committed. */
   readonly ends: boolean;
+  /** Prometheus metrics, where the side has them. */
+  readonly metricsUrl?: string;
 }
 
 /** A program that is measured. */

@@ -20,6 +20,8 @@ export interface SteadyLoad {
   readonly rate: number;
   readonly seconds: number;
   readonly partitions: number;
+  /** How long the producer waits for a batch to fill, ms. */
+  readonly lingerMs: number;
 }
 
 /** Figures at a steady rate. */
@@ -40,6 +42,18 @@ export interface IdleRun {
   readonly residentMaxMiB: number;
 }
 
+/** Share of record batches whose oldest record was queryable within so many ms of its timestamp. */
+export interface HotRun {
+  /** Records a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  readonly batches: number;
+  readonly within5: number;
+  readonly within10: number;
+  readonly within25: number;
+  readonly within50: number;
+}
+
 const PAYLOADS = 100_000;
 /** Both the producer and the side are warm after this. */
 const WARM_SECONDS = 10;
@@ -54,7 +68,7 @@ export function measureSteady(
 ): Promise<SteadyRun> {
   return onNewTopic(side, job, load.partitions, async (running, topic, folder) => {
     const count = load.rate * (WARM_SECONDS + load.seconds);
-    const producing = produceSteadily(job.bootstrap, topic, folder, load.rate, count);
+    const producing = produceSteadily({ ...job, ...load, topic, folder, count });
     await Bun.sleep(WARM_SECONDS * 1000);
     const sinceMs = Date.now();
     const before = rowsOf(await topicRange(job.bootstrap, topic));
@@ -75,6 +89,51 @@ export function measureSteady(
     }
     return { rate, seconds: Math.round(seconds), ...usage, freshness };
   });
+}
+
+/** Produces as {@link measureSteady} does, and asks the side's metrics how soon rows were queryable. */
+export function measureHot(
+  side: Side,
+  job: Omit<Job, "folder" | "topic">,
+  load: SteadyLoad,
+): Promise<HotRun> {
+  return onNewTopic(side, job, load.partitions, async (running, topic, folder) => {
+    const count = load.rate * (WARM_SECONDS + load.seconds);
+    const producing = produceSteadily({ ...job, ...load, topic, folder, count });
+    await Bun.sleep(WARM_SECONDS * 1000);
+    const before = rowsOf(await topicRange(job.bootstrap, topic));
+    const earlier = await queryableCounts(running);
+    const began = performance.now();
+    await producing;
+    const later = await queryableCounts(running);
+    const seconds = (performance.now() - began) / 1000;
+    const rows = rowsOf(await topicRange(job.bootstrap, topic)) - before;
+    const gained = (bound: string): number => (later.get(bound) ?? 0) - (earlier.get(bound) ?? 0);
+    const batches = gained("+Inf");
+    const share = (bound: string): number => Number((gained(bound) / batches).toFixed(4));
+    return {
+      rate: Math.round(rows / seconds),
+      seconds: Math.round(seconds),
+      batches,
+      within5: share("0.005"),
+      within10: share("0.01"),
+      within25: share("0.025"),
+      within50: share("0.05"),
+    };
+  });
+}
+
+/** Cumulative counts of `freshness_seconds{stage="queryable"}` by upper bound. */
+async function queryableCounts({ launch: { metricsUrl } }: Running): Promise<Map<string, number>> {
+  if (metricsUrl === undefined) throw new Error("a side without metrics");
+  const text = await (await fetch(metricsUrl)).text();
+  const lines = text.matchAll(/^freshness_seconds_bucket\{([^}]*stage="queryable"[^}]*)\} (\d+)/gm);
+  return new Map(
+    [...lines].map(([, labels = "", count]) => [
+      /le="([^"]+)"/.exec(labels)?.[1] ?? "",
+      Number(count),
+    ]),
+  );
 }
 
 /** Measures the side on a quiet topic whose first records it has committed. */
@@ -105,7 +164,8 @@ function onNewTopic<T>(
     const { bootstrap } = job;
     const topic = `steady-${crypto.randomUUID()}`;
     await createTopic(bootstrap, { topic, partitions });
-    await produceSteadily(bootstrap, topic, folder, FIRST_RECORDS, FIRST_RECORDS);
+    const [rate, count] = [FIRST_RECORDS, FIRST_RECORDS];
+    await produceSteadily({ bootstrap, topic, folder, rate, count, lingerMs: 5 });
     const running = await launch(side, { ...job, folder, topic });
     try {
       await running.finished(FIRST_RECORDS);
@@ -134,13 +194,17 @@ function watchShare(running: Running): () => IdleRun {
   };
 }
 
-async function produceSteadily(
-  bootstrap: string,
-  topic: string,
-  folder: string,
-  rate: number,
-  count: number,
-): Promise<void> {
+interface SteadyProduce {
+  readonly bootstrap: string;
+  readonly topic: string;
+  readonly folder: string;
+  readonly rate: number;
+  readonly count: number;
+  readonly lingerMs: number;
+}
+
+async function produceSteadily(wanted: SteadyProduce): Promise<void> {
+  const { bootstrap, topic, folder, rate, count, lingerMs } = wanted;
   const payloads = join(folder, "payloads");
   await run([await readersPython(), peerFile("payloads.py"), payloads, String(PAYLOADS)]);
   await run([
@@ -161,6 +225,6 @@ async function produceSteadily(
     `bootstrap.servers=${bootstrap}`,
     "compression.type=lz4",
     "batch.size=65536",
-    "linger.ms=5",
+    `linger.ms=${lingerMs}`,
   ]);
 }

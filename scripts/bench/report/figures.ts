@@ -4,7 +4,7 @@
  */
 import type { IngestRun } from "../peers/ingest.ts";
 import type { PageCodec, SideName } from "../peers/side.ts";
-import type { IdleRun, SteadyRun } from "../peers/steady.ts";
+import type { HotRun, IdleRun, SteadyRun } from "../peers/steady.ts";
 import type { SustainedRun } from "../peers/sustained.ts";
 import type { Freshness } from "../peers/tables.ts";
 
@@ -15,7 +15,6 @@ interface Measured<Kind extends string, Run> {
   readonly title: string;
   /** YYYY-MM-DD HH:MM, UTC. */
   readonly date: string;
-  /** The executable's own account of its version, or the same of a peer. */
   readonly intervalMs: number;
   readonly runs: readonly Run[];
 }
@@ -39,6 +38,7 @@ export type Entry =
   | FreshnessEntry
   | Measured<"sustained", SustainedRun>
   | Measured<"steady", SteadyRun>
+  | Measured<"hot", HotRun>
   | Measured<"idle", IdleRun>;
 
 /** The file. */

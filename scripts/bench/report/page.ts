@@ -56,6 +56,7 @@ function ingestSection(entries: readonly Entry[], codec: PageCodec): string {
     "first commit s",
     "rows",
     "runs",
+    "load before",
     "measured (UTC)",
   ]);
   const lines = sides.map((entry) => {
@@ -69,10 +70,11 @@ function ingestSection(entries: readonly Entry[], codec: PageCodec): string {
       firstCommit(entry.runs),
       count(entry.events),
       String(entry.runs.length),
+      spreadOf(entry.runs.map((run) => run.load)).median.toFixed(1),
       entry.date,
     ]);
   });
-  const rule = row(["---", ...Array(7).fill("---:"), "---"]);
+  const rule = row(["---", ...Array(8).fill("---:"), "---"]);
   return [`## Ingest, ${codec}`, [header, rule, ...lines].join("\n")].join("\n\n");
 }
 
@@ -120,6 +122,14 @@ function aloneSection(entries: readonly Entry[]): string {
         (run) =>
           `- At a steady ${count(run.rate)} rows/s for ${Math.round(run.seconds)} s: ${percent(run.cores)} of a core, resident at most ${run.residentMaxMiB} MiB; ` +
           `produce to committed p50 ${run.freshness.p50Ms} ms, p99 ${run.freshness.p99Ms} ms at a ${entry.intervalMs / 1000} s interval (${entry.date}).`,
+      );
+    }
+    if (entry.kind === "hot") {
+      return entry.runs.map(
+        (run) =>
+          `- Produce to queryable at a steady ${count(run.rate)} rows/s for ${run.seconds} s, by the oldest record of each of ${count(run.batches)} record batches: ` +
+          `${percent(run.within5)} within 5 ms, ${percent(run.within10)} within 10 ms, ${percent(run.within25)} within 25 ms, ${percent(run.within50)} within 50 ms ` +
+          `(our own histogram; the producer does not linger) (${entry.date}).`,
       );
     }
     if (entry.kind !== "idle") return [];
