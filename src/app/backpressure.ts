@@ -38,7 +38,7 @@ export class Backpressure {
   /** Whether a table is to be flushed before its commit is due, to make room. */
   relievedBy(table: TableRun): boolean {
     if (this.#flushBytes === null || !table.ready) return false;
-    return table.buffer.waitingBytes > 0 && table.buffer.bytes >= this.#flushBytes;
+    return table.buffer.waitingBytes > 0 && table.heldBytes >= this.#flushBytes;
   }
 
   /** Compares what is buffered with the limit. */

@@ -6,6 +6,7 @@ import type { TableRun } from "../../../src/app/tableRun.ts";
 /** What backpressure looks at of a table. */
 interface Table {
   readonly ready: boolean;
+  readonly heldBytes: number;
   readonly state: { readonly kind: "running" | "retrying" };
   readonly policy: { readonly bytesMax: number };
   readonly buffer: { readonly bytes: number; readonly rows: number; readonly waitingBytes: number };
@@ -14,7 +15,14 @@ interface Table {
 const table = (bytes: number, more: Partial<Table> = {}): TableRun => {
   const state = { kind: "running" } as const;
   const buffer = { bytes, rows: 1, waitingBytes: bytes };
-  return { ready: true, state, policy: { bytesMax: 100 }, buffer, ...more } as unknown as TableRun;
+  return {
+    ready: true,
+    heldBytes: bytes,
+    state,
+    policy: { bytesMax: 100 },
+    buffer,
+    ...more,
+  } as unknown as TableRun;
 };
 
 /** A limit of 100 bytes; `paused` counts how often fetching was held back. */
