@@ -166,7 +166,7 @@ export const BOUNDS = {
 } as const;
 
 /** Bytes of a value that a `Bounds` record keeps. */
-export const BOUND_BYTES_MAX = 68;
+export const BOUND_BYTES_MAX = 80;
 
 /** Bytes that any codec's output of `bytes` takes at most. */
 export function compressedBytesMax(bytes: number): number {

@@ -8,7 +8,7 @@ import { BOUND_BYTES_MAX, BOUNDS, type Workspace } from "./memory.ts";
 import { checked } from "./page.ts";
 import type { ColumnMetaData } from "./thrift.ts";
 
-/** PLAIN values, those of a BYTE_ARRAY without length and cut at 68 bytes; null: there are none. */
+/** PLAIN values, those of a BYTE_ARRAY without length and cut at 80 bytes; null: there are none. */
 export interface Extremes {
   readonly min: Uint8Array | null;
   readonly max: Uint8Array | null;
@@ -96,7 +96,9 @@ export function footerStatistics(
   if (leaf.physical !== "BYTE_ARRAY") {
     return { ...nulls, min_value: minValue(leaf, min), max_value: maxValue(leaf, max) };
   }
-  const { lower, upper } = boundsOf(leaf.type, [extremes]);
+  const { lower, upper: cut } = boundsOf(leaf.type, [extremes]);
+  // Where nothing shorter lies above it, the greatest value itself, if it was kept whole.
+  const upper = cut ?? (max.length < BOUND_BYTES_MAX ? max : null);
   if (lower === null || upper === null) return nulls;
   return {
     ...nulls,

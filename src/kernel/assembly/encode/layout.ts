@@ -86,5 +86,5 @@ export namespace Bounds {
   export const MAX: usize = 96;
   export const SIZE: usize = 176;
   /** Bytes of a value that are kept: more than the 16 code points of Iceberg's bounds. */
-  export const LENGTH_MAX: u32 = 68;
+  export const LENGTH_MAX: u32 = 80;
 }
