@@ -9,6 +9,7 @@ import type { Clock } from "#base/clock.ts";
 import { type AppError, fail, kindOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
+import type { AnswerBuffers } from "./answers.ts";
 import { createConnection, type KafkajsConnection, sendBytes } from "./kafkajs.ts";
 import type { Settings } from "./options.ts";
 import {
@@ -36,16 +37,24 @@ interface Link {
   readonly address: string;
 }
 
+/** The parts that come in. */
+export interface ClusterParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly buffers: AnswerBuffers;
+}
+
 /** The cluster, as connections. */
 export class Cluster {
   private readonly settings: Settings;
-  private readonly parts: { clock: Clock; random: Random; log: Logger };
+  private readonly parts: ClusterParts;
   private readonly token: () => Promise<string>;
   private readonly links = new Map<string, Promise<Link>>();
   private nodes = new Map<number, BrokerAddress>();
   private closed = false;
 
-  constructor(settings: Settings, parts: { clock: Clock; random: Random; log: Logger }) {
+  constructor(settings: Settings, parts: ClusterParts) {
     this.settings = settings;
     this.parts = parts;
     this.token = tokenSource(settings.sasl, parts.clock);
@@ -133,6 +142,7 @@ export class Cluster {
     const late = this.parts.clock
       .sleep(this.settings.requestTimeoutMs + request.extraWaitMs, timer.signal)
       .then(() => {
+        if (timer.signal.aborted) return new Uint8Array(0);
         throw fail("kafka_unreachable", "The request timed out");
       });
     const answer = sendBytes(link.connection, {
@@ -184,6 +194,7 @@ export class Cluster {
         ssl: tlsOptions(this.settings),
         sasl: saslOptions(this.settings.sasl, this.token),
       },
+      this.parts.buffers,
       this.parts.log,
     );
     const link = { connection, address };

@@ -44,6 +44,8 @@ export interface FetchedPartition {
 export interface Fetched {
   readonly code: number;
   readonly partitions: readonly FetchedPartition[];
+  /** What the partitions' records are views of. */
+  readonly bytes: Uint8Array;
 }
 
 /** Builds a fetch. Partitions of one topic need not stand together. */
@@ -90,7 +92,7 @@ function decodeFetched(answer: Reader): Fetched {
     answer.skipTags();
     return partitions;
   });
-  return { code, partitions: topics.flat() };
+  return { code, partitions: topics.flat(), bytes: answer.whole };
 }
 
 function decodePartition(topicId: string, answer: Reader): FetchedPartition {

@@ -11,9 +11,10 @@ import { type AppError, fail, kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Random } from "#base/random.ts";
 import { backoffMs } from "#base/retry.ts";
+import type { AnswerBuffers } from "./answers.ts";
 import type { Cluster, Role } from "./cluster.ts";
 import { CODE, codeName } from "./codes.ts";
-import { type FetchedPartition, fetchRequest } from "./fetchRequest.ts";
+import { type Fetched, type FetchedPartition, fetchRequest } from "./fetchRequest.ts";
 import type { Settings } from "./options.ts";
 import type { Partition, Partitions } from "./partitions.ts";
 import type { FetchQueue } from "./queue.ts";
@@ -22,7 +23,7 @@ import type { Signal } from "./signal.ts";
 import type { Topics } from "./topics.ts";
 
 /** One answer is kept small, so that cutting it up never blocks the loop for long. */
-const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+export const ANSWER_BYTES_MAX: number = 8 * 1024 * 1024;
 const PARTITION_BYTES_MIN = 1024 * 1024;
 /** Before a partition is asked for again after an error of its own. */
 const RETRY_MS = 200;
@@ -40,6 +41,7 @@ export interface FetcherParts {
   readonly topics: Topics;
   readonly partitions: Partitions;
   readonly queue: FetchQueue;
+  readonly buffers: AnswerBuffers;
 }
 
 /** What the fetcher reports. */
@@ -169,7 +171,7 @@ export class Fetcher {
     asked: readonly Asked[],
     bytesMax: number,
   ): Promise<void> {
-    const { settings, cluster } = this.parts;
+    const { settings, cluster, buffers } = this.parts;
     for (const { partition } of asked) partition.inFlight = role;
     const request = fetchRequest(
       asked.map(({ partition: { feed, fetchOffset } }) => ({
@@ -186,6 +188,14 @@ export class Fetcher {
       },
     );
     const answer = await cluster.send(nodeId, role, request);
+    try {
+      this.takeAll(nodeId, asked, answer);
+    } finally {
+      buffers.release(answer.bytes);
+    }
+  }
+
+  private takeAll(nodeId: number, asked: readonly Asked[], answer: Fetched): void {
     if (this.stopped) return;
     if (answer.code !== CODE.none) {
       throw fail("kafka_unreachable", `A fetch was answered with ${codeName(answer.code)}`);

@@ -5,14 +5,16 @@
 import type { Clock } from "#base/clock.ts";
 import { type AppError, fail, kindOf, policyOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import type { Feed, FeedKey, FeedOffset } from "#base/offsets.ts";
 import { feedKey } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
+import { AnswerBuffers } from "./answers.ts";
 import { Cluster } from "./cluster.ts";
 import type { Consumer, ConsumerEvent, LogBounds } from "./consumer.ts";
 import { Delivery } from "./delivery.ts";
-import { Fetcher } from "./fetcher.ts";
+import { ANSWER_BYTES_MAX, Fetcher } from "./fetcher.ts";
 import { GroupMember } from "./group.ts";
 import { checkKafkajs } from "./kafkajs.ts";
 import type { TopicPartition } from "./offsetRequests.ts";
@@ -31,9 +33,11 @@ export interface KafkaConsumerParts {
   readonly observe: Observe;
 }
 
-/** Timers and sockets get their turn at least this often while batches are handed over. */
 /** The lag of paused partitions is looked up this often. */
 const PAUSED_LOOK_MS = 2000;
+/** What a fetch answer has beside records, roughly: more only costs the re-use of its memory. */
+const ANSWER_HEAD_BYTES_MAX = 64 * 1024;
+/** Timers and sockets get their turn at least this often while batches are handed over. */
 const TURN_MS = 4;
 const UNSETTLED_REFRESH_MS = 1000;
 const REFRESH_GAP_MS = 200;
@@ -75,11 +79,15 @@ class KafkaConsumer implements Consumer {
     this.arrived = new Signal(clock);
     this.metadataDue = new Signal(clock);
     const changed = new Signal(clock);
-    this.cluster = new Cluster(settings, parts);
+    const buffers = new AnswerBuffers(
+      ANSWER_BYTES_MAX + ANSWER_HEAD_BYTES_MAX,
+      LIMITS.fetchQueueBytesMax,
+    );
+    this.cluster = new Cluster(settings, { ...parts, buffers });
     this.topics = new Topics(this.cluster, settings, clock, (failed) => this.onTopicFailed(failed));
-    this.queue = new FetchQueue(this.arrived, changed);
+    this.queue = new FetchQueue(this.arrived, changed, buffers);
     const { cluster, topics, partitions, queue } = this;
-    const shared = { ...parts, settings, cluster, topics, partitions, queue };
+    const shared = { ...parts, settings, cluster, topics, partitions, queue, buffers };
     this.offsetParts = shared;
     this.delivery = new Delivery(shared);
     const onTrouble = (error: AppError): void => this.onTrouble(error);

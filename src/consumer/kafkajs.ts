@@ -3,8 +3,10 @@
  * requests). Requests and answers are ours, as bytes.
  *
  * The package is pinned exactly and these are inner modules, so {@link checkKafkajs} looks at start
- * whether what we rely on is there. One thing is replaced: kafkajs keeps a timer spinning with
- * negative delays on idle connections (1,800 wake-ups a second); ours is set only when it has work.
+ * whether what we rely on is there. Two things are replaced: kafkajs keeps a timer spinning with
+ * negative delays on idle connections (1,800 wake-ups a second), ours is set only when it has work; and
+ * it joins every answer from chunks in fresh memory, ours comes from `answers.ts`. Logins, whose bytes
+ * may come without Kafka's framing, stay with kafkajs.
  */
 import Connection from "kafkajs/src/network/connection.js";
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
@@ -12,7 +14,9 @@ import createSocketFactory from "kafkajs/src/network/socketFactory.js";
 import Encoder from "kafkajs/src/protocol/encoder.js";
 import { createErrorFromCode } from "kafkajs/src/protocol/error.js";
 import { assert } from "#base/assert.ts";
+import { fail } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { type AnswerBuffers, AnswerReader } from "./answers.ts";
 
 /** One TCP or TLS connection to one broker. */
 export type KafkajsConnection = Connection;
@@ -47,15 +51,25 @@ export function checkKafkajs(): void {
     "isAuthenticated",
     "rejectRequests",
     "send",
+    "processData",
   ];
   for (const method of expected) {
     assert(typeof Connection.prototype[method] === "function", `kafkajs has ${method}()`);
   }
   assert(typeof stockSchedule === "function", "kafkajs schedules pending requests");
+  const { fulfillRequest } = RequestQueue.prototype;
+  assert(typeof fulfillRequest === "function", "kafkajs matches answers to requests");
 }
 
-/** A connection that is not open yet. kafkajs's own lines go to `debug`: errors are told by us. */
-export function createConnection(options: ConnectionOptions, log: Logger): KafkajsConnection {
+/**
+ * A connection that is not open yet. kafkajs's own lines go to `debug`: errors are told by us.
+ * @param buffers where large answers are put; whoever asked for one releases it
+ */
+export function createConnection(
+  options: ConnectionOptions,
+  buffers: AnswerBuffers,
+  log: Logger,
+): KafkajsConnection {
   const write = (message: string): void => log.log("debug", `kafkajs: ${message}`);
   const logger = {
     namespace: () => logger,
@@ -64,7 +78,7 @@ export function createConnection(options: ConnectionOptions, log: Logger): Kafka
     warn: write,
     error: write,
   };
-  return new Connection({
+  const connection = new Connection({
     host: options.host,
     port: options.port,
     clientId: options.clientId,
@@ -78,6 +92,19 @@ export function createConnection(options: ConnectionOptions, log: Logger): Kafka
     maxInFlightRequests: null,
     reauthenticationThreshold: LOGIN_SPARE_MS,
   });
+  const reader = new AnswerReader(buffers, {
+    answer: (correlationId, payload) =>
+      connection.requestQueue.fulfillRequest({ size: payload.length, correlationId, payload }),
+    broken: (size) =>
+      connection.rejectRequests(
+        fail("kafka_unreachable", `An answer of ${size} bytes is not one of Kafka's`),
+      ),
+  });
+  connection.processData = function processData(chunk: Buffer): void {
+    if (this.authHandlers === null) reader.push(chunk);
+    else Connection.prototype.processData.call(this, chunk);
+  };
+  return connection;
 }
 
 /** Sends one request whose body is `payload`, and answers the body of the response. */

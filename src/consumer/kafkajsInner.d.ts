@@ -11,6 +11,11 @@ declare module "kafkajs/src/network/connection.js" {
     error(message: string, extra?: Record<string, unknown>): void;
   }
   class Connection {
+    /** Set while a login waits for its answer. */
+    authHandlers: unknown;
+    readonly requestQueue: {
+      fulfillRequest(answer: { correlationId: number; size: number; payload: Uint8Array }): void;
+    };
     constructor(options: {
       host: string;
       port: number;
@@ -31,6 +36,7 @@ declare module "kafkajs/src/network/connection.js" {
     isConnected(): boolean;
     isAuthenticated(): boolean;
     rejectRequests(error: unknown): void;
+    processData(chunk: Buffer): void;
     setVersions(versions: Record<number, { minVersion: number; maxVersion: number }>): void;
     setSupportAuthenticationProtocol(isSupported: boolean): void;
     send<T>(protocol: {
@@ -52,6 +58,7 @@ declare module "kafkajs/src/network/requestQueue/index.js" {
     readonly pending: readonly unknown[];
     readonly throttledUntil: number;
     scheduleCheckPendingRequests(): void;
+    fulfillRequest(answer: unknown): void;
   }
   export = RequestQueue;
 }

@@ -7,6 +7,7 @@
  * cannot hold the others back.
  */
 import { LIMITS } from "#base/limits.ts";
+import type { AnswerBuffers } from "./answers.ts";
 import type { ConsumerEvent } from "./consumer.ts";
 import type { Partition, Partitions } from "./partitions.ts";
 import type { BatchView } from "./recordBatch.ts";
@@ -33,10 +34,13 @@ export type Queued = ConsumerEvent | QueuedBatch;
 export class FetchQueue {
   private readonly arrived: Signal;
   private readonly room: Signal;
+  private readonly buffers: AnswerBuffers;
   /** Undefined in front of `head`, so that what was handed over is not kept alive. */
   private items: (Queued | undefined)[] = [];
   private head = 0;
   private held: QueuedBatch[] = [];
+  /** Handed over or dropped; the next `shift` gives their memory back. */
+  private spent: QueuedBatch[] = [];
   private bytes = 0;
   private reserved = 0;
   /** What the last refused reservation asked for, 0 when none was refused. */
@@ -45,15 +49,20 @@ export class FetchQueue {
   /**
    * @param arrived fires when something is queued
    * @param room fires when a refused reservation would be granted
+   * @param buffers the memory of answers, held for every batch that is queued or just handed over
    */
-  constructor(arrived: Signal, room: Signal) {
+  constructor(arrived: Signal, room: Signal, buffers: AnswerBuffers) {
     this.arrived = arrived;
     this.room = room;
+    this.buffers = buffers;
   }
 
   push(item: Queued): void {
     this.items.push(item);
-    if (item.type === "fetched") this.bytes += sizeOf(item);
+    if (item.type === "fetched") {
+      this.bytes += sizeOf(item);
+      if (item.view !== null) this.buffers.hold(item.view.bytes);
+    }
     this.arrived.fire();
   }
 
@@ -78,8 +87,13 @@ export class FetchQueue {
     return this.refused > 0;
   }
 
-  /** The next item that may be handed over; undefined when there is none now. */
+  /**
+   * The next item that may be handed over; undefined when there is none now. The bytes of the one
+   * before are void from here on.
+   */
   shift(): Queued | undefined {
+    for (const { view } of this.spent) if (view !== null) this.buffers.release(view.bytes);
+    this.spent = [];
     while (this.head < this.items.length) {
       const item = this.items[this.head];
       this.items[this.head++] = undefined;
@@ -119,6 +133,7 @@ export class FetchQueue {
   }
 
   private forget(item: QueuedBatch): void {
+    this.spent.push(item);
     this.bytes -= sizeOf(item);
     this.announceRoom();
   }

@@ -115,8 +115,14 @@ export class Reader {
   private readonly buffer: Buffer;
   private at = 0;
 
+  /** @param bytes every view that is read shares their memory */
   constructor(bytes: Uint8Array) {
     this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  /** All of it, read or not. */
+  get whole(): Uint8Array {
+    return this.buffer;
   }
 
   private take(bytes: number): number {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { LIMITS } from "#base/limits.ts";
 import { feedKey } from "#base/offsets.ts";
+import { AnswerBuffers } from "#consumer/answers.ts";
 import { type Partition, Partitions } from "#consumer/partitions.ts";
 import { FetchQueue, type QueuedBatch } from "#consumer/queue.ts";
 import { walkBatches } from "#consumer/recordBatch.ts";
@@ -15,7 +16,7 @@ function setUp(): { queue: FetchQueue; partitions: Partitions; all: Partition[];
   partitions.assign(feeds);
   partitions.start(feeds.map((feed) => ({ feed, offset: 0n })));
   const room = new Signal(systemClock);
-  const queue = new FetchQueue(new Signal(systemClock), room);
+  const queue = new FetchQueue(new Signal(systemClock), room, new AnswerBuffers(1024, 4096));
   return { queue, partitions, all: partitions.all(), room };
 }
 
