@@ -44,6 +44,9 @@ interface RunningFlush {
   readonly segments: readonly SealedRows[];
 }
 
+/** The first commit of a process comes early: whoever starts it sees rows, and that it works. */
+const FIRST_COMMIT_MS = 200;
+
 /** How often the size of the metadata is looked at. */
 const MEASURE_MS = 60_000;
 
@@ -77,7 +80,7 @@ export class TableRun {
     this.parts = parts;
     this.decoder = decoder;
     this.policy = policy;
-    this.dueFromMs = parts.clock.monotonicMs() + policy.intervalMs;
+    this.dueFromMs = parts.clock.monotonicMs() + Math.min(policy.intervalMs, FIRST_COMMIT_MS);
   }
 
   /** Opens (or creates) the table once; the decoder takes its schema. */
