@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { parquetMetadata, parquetReadObjects } from "hyparquet";
+import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { snappyUncompress } from "hyparquet/src/snappy.js";
 import type { ColumnMetrics, EncodeOptions, ParquetCodec } from "#parquet/encoder.ts";
 import { encodeWithKernel } from "#parquet/kernel/encode.ts";
@@ -67,6 +68,46 @@ test("for any schema, batches, pages and codec, rows and metrics are those of pa
     { numRuns: 400 },
   );
 }, 120_000);
+
+/** Runs and mixtures of numbers of so many bits. */
+const runs = fc.integer({ min: 1, max: 24 }).chain((width) => {
+  const value = fc.nat(2 ** width - 1);
+  const part = fc.oneof(
+    fc.array(value, { maxLength: 40 }),
+    fc.tuple(value, fc.nat(100)).map(([one, times]) => Array<number>(times).fill(one)),
+  );
+  return fc.record({
+    width: fc.constant(width),
+    values: fc.array(part, { maxLength: 8 }).map((parts) => parts.flat()),
+  });
+});
+
+test("levels and indexes of any width come out of hyparquet's decoder as they went in", () => {
+  const workspace = new Workspace();
+  const { kernel, definitions, indexes, body, bodyBytesMax } = workspace;
+  fc.assert(
+    fc.property(runs, ({ width, values }) => {
+      workspace.bytes.set(values, definitions);
+      workspace.words.set(values, indexes >> 2);
+      const encoders = [
+        () => kernel.hybridWords(indexes, values.length, width, body, bodyBytesMax),
+        ...(width <= 8
+          ? [() => kernel.hybridBytes(definitions, values.length, width, body, bodyBytesMax)]
+          : []),
+      ];
+      for (const encode of encoders) {
+        const size = encode();
+        const bytes = workspace.bytes.slice(body, body + size);
+        const decoded: number[] = Array(values.length).fill(-1);
+        const reader = { view: new DataView(bytes.buffer), offset: 0 };
+        readRleBitPackedHybrid(reader, width, decoded, size);
+        expect(decoded).toEqual(values);
+        expect(size).toBeLessThanOrEqual(Math.ceil(values.length / 8) * (width + 1) + 16);
+      }
+    }),
+    { numRuns: 1000 },
+  );
+}, 60_000);
 
 /** Bytes with matches near and far, and without any. */
 const compressible: fc.Arbitrary<Uint8Array> = fc

@@ -135,7 +135,7 @@ class Chunk {
     this.#compressed += header.length + payload.length;
     if (isIndexed) this.#indexPages++;
     else this.#plainPages++;
-    if (this.#dictionary !== null) this.#held.push(header, payload.slice());
+    if (this.#dictionary !== null) this.#held.push(header, new Uint8Array(payload));
     else await this.#emit([header, payload]);
   }
 

@@ -24,7 +24,7 @@ export interface PageLimits {
 /** Pages that fit the second-level cache with what is made of them. */
 export const PAGE_LIMITS: PageLimits = {
   pageEntries: 32_768,
-  pageBytes: 512 * 1024,
+  pageBytes: 256 * 1024,
   dictionaryEntries: 32_768,
   dictionaryBytes: 1024 * 1024,
 };
@@ -287,12 +287,17 @@ export class Workspace {
   }
 }
 
+/** The next address that a region may begin at, with slack before it. */
+export function behind(address: number, bytes: number): number {
+  return Math.ceil((address + bytes + SLACK) / 16) * 16;
+}
+
 /** Hands out regions one after the other, 16-byte aligned, each with slack behind it. */
 function placer(start: number): (bytes: number) => number {
-  let next = (start + 15) & ~15;
+  let next = Math.ceil(start / 16) * 16;
   return (bytes) => {
     const region = next;
-    next = (region + bytes + SLACK + 15) & ~15;
+    next = behind(region, bytes);
     return region;
   };
 }

@@ -6,7 +6,7 @@ import { assert } from "#base/assert.ts";
 import { bitmapBytes } from "#columns/bitmap.ts";
 import type { BatchData, ColumnData } from "#parquet/columnData.ts";
 import type { LeafColumn } from "./leaves.ts";
-import { NODE, type Workspace } from "./memory.ts";
+import { behind, NODE, type Workspace } from "./memory.ts";
 
 /** Rows of a batch. */
 export interface RowRange {
@@ -30,6 +30,11 @@ export interface Room {
 /** The columns from the top-level one to the leaf. */
 export function columnsOf(leaf: LeafColumn, batch: BatchData): readonly ColumnData[] {
   let children = batch.columns;
+  const [top] = leaf.nodes;
+  assert(
+    top !== undefined && children[top.child]?.length === batch.rowCount,
+    `column ${leaf.path[0]} has the rows of its batch`,
+  );
   return leaf.nodes.map((node) => {
     const column = children[node.child];
     assert(column !== undefined, `a batch has the column ${leaf.path.join(".")}`);
@@ -148,7 +153,7 @@ export function stage(
   assert(end <= bytes.length, "a buffer holds its column's slots");
   workspace.reach(address, end - start);
   workspace.bytes.set(bytes.subarray(start, end), address);
-  return (address + (end - start) + 47) & ~15;
+  return behind(address, end - start);
 }
 
 /** Copies the offsets of a span, the end's included. */
@@ -166,5 +171,5 @@ export function stageOffsets(
     assert(span.end < offsets.length, "a column has one offset more than slots");
     workspace.words.set(offsets.subarray(span.start, span.end + 1), address >> 2);
   }
-  return (address + 4 * count + 47) & ~15;
+  return behind(address, 4 * count);
 }

@@ -1,0 +1,216 @@
+/** Files of the encode kernel: what it takes, what it chooses by column, and what it refuses. */
+import { expect, test } from "bun:test";
+import { parquetMetadata, parquetReadObjects } from "hyparquet";
+import type { ColumnBatch } from "#columns/batch.ts";
+import type { Field } from "#columns/schema.ts";
+import type { EncodeOptions } from "#parquet/encoder.ts";
+import { encodeWithKernel, kernelBytes, kernelTakes } from "#parquet/kernel/encode.ts";
+import { rejection } from "../../../support/rejection.ts";
+import {
+  batchOf,
+  bytesOf,
+  everyTypeRows,
+  field,
+  listOf,
+  structOf,
+  type WholeFile,
+  whole,
+} from "../rows.ts";
+
+const OPTIONS: EncodeOptions = {
+  codec: "snappy",
+  level: null,
+  rowGroupRows: 122_880,
+  metadata: {},
+};
+
+function encode(
+  fields: readonly Field[],
+  batches: readonly ColumnBatch[],
+  options: Partial<EncodeOptions> = {},
+): Promise<WholeFile> {
+  const wanted = { ...OPTIONS, ...options };
+  return whole((sink) => encodeWithKernel(fields, batches, wanted, sink));
+}
+
+function chunksOf(file: WholeFile) {
+  return parquetMetadata(bytesOf(file)).row_groups.flatMap((group) =>
+    group.columns.flatMap((column) => column.meta_data ?? []),
+  );
+}
+
+async function read(file: WholeFile): Promise<Record<string, unknown>[]> {
+  return await parquetReadObjects({ file: bytesOf(file).buffer as ArrayBuffer });
+}
+
+/** A column of random version 4 UUIDs as text. */
+function uuids(count: number): string[] {
+  return Array.from({ length: count }, () => crypto.randomUUID());
+}
+
+test("the kernel takes every type and codec but brotli, other levels and empty structs", () => {
+  const { fields } = everyTypeRows();
+  for (const codec of ["none", "snappy", "lz4", "zstd", "gzip"] as const) {
+    expect([codec, kernelTakes(fields, { ...OPTIONS, codec })]).toEqual([codec, true]);
+  }
+  expect(kernelTakes(fields, { ...OPTIONS, codec: "zstd", level: 1 })).toBeTrue();
+  expect(kernelTakes(fields, { ...OPTIONS, codec: "zstd", level: 3 })).toBeFalse();
+  expect(kernelTakes(fields, { ...OPTIONS, codec: "gzip", level: 9 })).toBeFalse();
+  expect(kernelTakes(fields, { ...OPTIONS, codec: "snappy", level: 1 })).toBeFalse();
+  expect(kernelTakes(fields, { ...OPTIONS, codec: "brotli" })).toBeFalse();
+  const empty = [field("s", listOf({ kind: "struct", fields: [] }))];
+  expect(kernelTakes(empty, OPTIONS)).toBeFalse();
+});
+
+test("a dictionary that fills up ends where it is full, and its pages stay", async () => {
+  const fields = [field("n", { kind: "long" })];
+  const values = Array.from({ length: 120_000 }, (_, i) => BigInt(i < 40_000 ? i % 50 : i));
+  const file = await encode(fields, [
+    batchOf(
+      fields,
+      values.map((value) => [value]),
+    ),
+  ]);
+  const [chunk] = chunksOf(file);
+  const pages = (chunk?.encoding_stats ?? []).map((each) => [each.encoding, each.page_type]);
+  expect(pages).toEqual([
+    ["PLAIN", "DICTIONARY_PAGE"],
+    ["RLE_DICTIONARY", "DATA_PAGE"],
+    ["PLAIN", "DATA_PAGE"],
+  ]);
+  expect((await read(file)).map((row) => row["n"])).toEqual(values);
+});
+
+test("few values take a few bits each; a first page of unique values has no dictionary", async () => {
+  const fields = [field("few", { kind: "string" }), field("unique", { kind: "string" })];
+  const rows = uuids(5000).map((uuid, i) => [`a value of some length ${i % 4}`, uuid]);
+  const file = await encode(fields, [batchOf(fields, rows)]);
+  const [few, unique] = chunksOf(file);
+  expect(few?.dictionary_page_offset).toBe(4n);
+  expect(Number(few?.total_uncompressed_size)).toBeLessThan(5000 / 4 + 300);
+  expect(unique?.dictionary_page_offset).toBeUndefined();
+  expect(await read(file)).toEqual(rows.map(([a, b]) => ({ few: a, unique: b })));
+});
+
+test("a column that Snappy hardly shrinks is not compressed; zstd shrinks it", async () => {
+  const fields = [field("id", { kind: "string" }), field("text", { kind: "string" })];
+  const rows = uuids(5000).map((uuid, i) => [uuid, `https://example.com/page/${i}`]);
+  const batch = batchOf(fields, rows);
+  const codecs = async (codec: "snappy" | "zstd"): Promise<unknown[]> =>
+    chunksOf(await encode(fields, [batch], { codec })).map((chunk) => chunk.codec);
+  expect(await codecs("snappy")).toEqual(["UNCOMPRESSED", "SNAPPY"]);
+  expect(await codecs("zstd")).toEqual(["ZSTD", "ZSTD"]);
+});
+
+test("many small batches are one row group and share pages", async () => {
+  const fields = [field("n", { kind: "int" }), field("tags", listOf({ kind: "string" }))];
+  const rows = Array.from({ length: 900 }, (_, i) => [i, i % 3 === 0 ? null : [`t${i}`, "x"]]);
+  const batches = rows.map((row) => batchOf(fields, [row]));
+  const file = await encode(fields, batches);
+  const chunks = chunksOf(file);
+  expect(chunks.length).toBe(2);
+  expect(chunks[0]?.encoding_stats).toEqual([
+    { page_type: "DATA_PAGE", encoding: "PLAIN", count: 1 },
+  ]);
+  const expected = rows.map(([n, tags]) => ({ n, tags: tags ?? undefined }));
+  expect((await read(file)).map(({ n, tags }) => ({ n, tags: tags ?? undefined }))).toEqual(
+    expected as never,
+  );
+});
+
+test("a row group ends at 32 MiB of columns, before it has its rows", async () => {
+  const fields = [field("s", { kind: "string" })];
+  const batch = batchOf(fields, Array(1000).fill(["x".repeat(8192)]));
+  const file = await encode(fields, Array(10).fill(batch), { codec: "zstd" });
+  const groups = parquetMetadata(bytesOf(file)).row_groups.map((group) => Number(group.num_rows));
+  expect(groups.reduce((sum, rows) => sum + rows, 0)).toBe(10_000);
+  expect(groups.length).toBe(3);
+});
+
+test("a value of 64 MiB and a list of a million elements are written; memory is given back", async () => {
+  const fields = [field("s", { kind: "string" }), field("list", listOf({ kind: "boolean" }))];
+  const large = "0123456789abcdef".repeat(4 * 1024 * 1024);
+  const many = Array.from({ length: 1_000_000 }, (_, i) => (i % 7 === 0 ? null : i % 2 === 0));
+  const rows = [
+    ["a", [true]],
+    [large, many],
+    ["b", []],
+  ];
+  const file = await encode(fields, [batchOf(fields, rows)]);
+  const answer = await read(file);
+  expect(answer.map((row) => String(row["s"]).length)).toEqual([1, large.length, 1]);
+  expect(answer[1]?.["s"] === large).toBeTrue();
+  expect(answer.map((row) => row["list"])).toEqual([[true], many, []]);
+  expect(kernelBytes()).toBeLessThan(16 * 1024 * 1024);
+});
+
+test("ordinary files need less than 8 MiB of WASM memory", async () => {
+  const fields = [field("s", { kind: "string" }), field("d", structOf({ n: { kind: "long" } }))];
+  const rows = uuids(50_000).map((uuid, i) => [uuid, i % 3 === 0 ? null : { n: BigInt(i) }]);
+  await encode(fields, [batchOf(fields, rows)]);
+  expect(kernelBytes()).toBeGreaterThan(1024 * 1024);
+  expect(kernelBytes()).toBeLessThan(8 * 1024 * 1024);
+});
+
+test("what the sink was given does not change afterwards", async () => {
+  const fields = [field("s", { kind: "string" })];
+  const batch = batchOf(
+    fields,
+    uuids(60_000).map((uuid) => [uuid]),
+  );
+  const sums: bigint[] = [];
+  const chunks: Uint8Array[] = [];
+  await encodeWithKernel(fields, [batch], OPTIONS, async (chunk) => {
+    chunks.push(chunk);
+    sums.push(BigInt(Bun.hash(chunk)));
+  });
+  expect(chunks.length).toBeGreaterThan(2);
+  expect(chunks.map((chunk) => BigInt(Bun.hash(chunk)))).toEqual(sums);
+});
+
+test("what the sink throws ends the encoding, and the next file is whole", async () => {
+  const fields = [field("n", { kind: "int" })];
+  const batch = batchOf(fields, [[1], [2]]);
+  const full = new Error("no room on the disk");
+  const refused = encodeWithKernel(fields, [batch], OPTIONS, () => Promise.reject(full));
+  expect(await rejection(refused)).toBe(full);
+  expect(await read(await encode(fields, [batch]))).toEqual([{ n: 1 }, { n: 2 }]);
+});
+
+test("a null in a required field is refused, unless what holds it is null", async () => {
+  const inner = { kind: "struct" as const, fields: [field("n", { kind: "int" }, true)] };
+  const fields = [field("s", inner)];
+  const file = await encode(fields, [batchOf(fields, [[null], [{ n: 1 }]])]);
+  expect((await read(file)).map((row) => row["s"] ?? null)).toEqual([null, { n: 1 }]);
+  const wrong = encode(fields, [batchOf(fields, [[{ n: null }]])]);
+  expect(await rejection(wrong)).toMatchObject({ kind: "internal" });
+});
+
+test("columns that lie about their buffers are refused", async () => {
+  const fields = [field("s", { kind: "string" }), field("l", listOf({ kind: "long" }))];
+  const good = batchOf(fields, [
+    ["abc", [1n, 2n]],
+    ["de", [3n]],
+  ]);
+  const [text, list] = good.columns;
+  if (text === undefined || list === undefined) throw new TypeError("two columns");
+  const lies: Partial<ColumnBatch>[] = [
+    { columns: [{ ...text, offsets: new Int32Array([0, 5, 4]) }, list] },
+    { columns: [{ ...text, offsets: new Int32Array([0, -3, 5]) }, list] },
+    { columns: [{ ...text, offsets: new Int32Array([0, 3, 50]) }, list] },
+    { columns: [{ ...text, offsets: new Int32Array([0, 3]) }, list] },
+    { columns: [text, { ...list, offsets: new Int32Array([0, 3, 2]) }] },
+    { columns: [text, { ...list, offsets: new Int32Array([0, 2, 2 ** 30]) }] },
+    { columns: [text, { ...list, offsets: new Int32Array([0, -1, 3]) }] },
+    { columns: [text, { ...list, length: 3 }] },
+    { columns: [text] },
+    { rowCount: 3 },
+  ];
+  for (const [index, lie] of lies.entries()) {
+    const outcome = await rejection(encode(fields, [{ ...good, ...lie }]));
+    expect([index, String(outcome)]).not.toEqual([index, "null"]);
+    expect(String(outcome)).not.toContain("RuntimeError");
+    expect(String(outcome)).not.toContain("RangeError");
+  }
+  expect((await read(await encode(fields, [good]))).length).toBe(2);
+});
