@@ -169,9 +169,11 @@ async function oursPart(part: string, setting: Setting): Promise<void> {
 }
 
 async function fill({ bootstrap }: Setting, topic: string, count: number) {
-  console.log(`producing ${count} events ...`);
+  const began = performance.now();
   const codec = flags.codec as Codec;
-  return fillTopic({ bootstrap, topic, partitions: PARTITIONS, count, codec });
+  const range = await fillTopic({ bootstrap, topic, partitions: PARTITIONS, count, codec });
+  console.log(`produced ${count} events in ${Math.round((performance.now() - began) / 1000)} s`);
+  return range;
 }
 
 function dated<Run>(runs: readonly Run[]): { date: string; runs: readonly Run[] } {

@@ -26,13 +26,22 @@ const SAMPLE_MS = 50;
 const SAMPLES_PER_SCAN = 20;
 const TICKS_PER_SECOND = 100;
 
-/** Measures a child of ours until stopped. */
+/**
+ * Measures a child of ours until stopped. Descendants count once two scans have seen them: a JVM
+ * that starts a program is two processes with one memory for a moment. What shorter lives cost is in
+ * the accounts of those who waited for them.
+ */
 export function meterOf(child: Subprocess): Meter {
+  let scanned: readonly number[] = [];
   let pids: readonly number[] = [child.pid];
   let samples = 0;
   let cost: Cost = { cpuSeconds: 0, peakBytes: 0, residentBytes: 0 };
   const sample = (): void => {
-    if (samples++ % SAMPLES_PER_SCAN === 0) pids = treeOf(child.pid);
+    if (samples++ % SAMPLES_PER_SCAN === 0) {
+      const before = scanned;
+      scanned = descendantsOf(child.pid);
+      pids = [child.pid, ...scanned.filter((pid) => before.includes(pid))];
+    }
     const usages = pids.map(usageOf).filter((usage) => usage !== null);
     const sum = (of: (usage: ProcessUsage) => number): number =>
       usages.reduce((total, usage) => total + of(usage), 0);
@@ -83,17 +92,18 @@ function usageOf(pid: number): ProcessUsage | null {
   }
 }
 
-function treeOf(root: number): number[] {
+function descendantsOf(root: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     const stat = /^\d+$/.test(name) ? statOf(Number(name)) : null;
     if (stat !== null) parents.set(Number(name), Number(stat[1]));
   }
-  const tree = [root];
-  for (const member of tree) {
-    for (const [pid, parent] of parents) if (parent === member) tree.push(pid);
+  const descendants: number[] = [];
+  for (let member: number | undefined = root; member !== undefined; ) {
+    for (const [pid, parent] of parents) if (parent === member) descendants.push(pid);
+    member = descendants[descendants.indexOf(member) + 1];
   }
-  return tree;
+  return descendants;
 }
 
 /** Fields of /proc/PID/stat after the command: [0] state, [1] parent, [11..14] CPU ticks. */
