@@ -25,7 +25,7 @@ export const LIMITS: Readonly<
   /** Bytes of one string column in one segment: Arrow offsets are 32 bit. */
   columnBytesMax: 1024 * 1024 * 1024,
   /** Fetched but not yet decoded batches, per pipeline: backpressure starts above it. */
-  fetchQueueBytesMax: 64 * 1024 * 1024,
+  fetchQueueBytesMax: 16 * 1024 * 1024,
   /** Manifests of a snapshot are merged when a commit would leave more than this. */
   manifestsMax: 100,
   /** Bytes of one manifest after merging (Iceberg's `commit.manifest.target-size-bytes`). */

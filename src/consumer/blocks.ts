@@ -1,7 +1,9 @@
 /**
- * What decodes LZ4 and Snappy blocks: the kernel, or the same in TypeScript, with the same answers for
- * every input. What stands around blocks (frames, xerial chunks, lengths) is the caller's.
+ * What checks record batches and decodes LZ4 and Snappy blocks: the kernel, or the same in TypeScript,
+ * with the same answers for every input. What stands around blocks (frames, xerial chunks, lengths) is
+ * the caller's.
  */
+import { crc32c } from "#base/crc32c.ts";
 import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
 import { lz4Block } from "./lz4Block.ts";
@@ -21,6 +23,8 @@ export interface Blocks {
 }
 
 interface Functions {
+  crcMargin(): number;
+  crc32c(from: number, end: number, work: number): number;
   lz4Block(from: number, end: number, to: number, window: number, room: number): number;
   snappyBlock(from: number, end: number, to: number, room: number): number;
 }
@@ -35,23 +39,52 @@ const ALIGNMENT = 64;
 export class Scratch {
   readonly #kernel: Kernel<Functions> | null;
   #kept: Uint8Array = new Uint8Array(0);
+  /** What lies in the kernel's memory; forgotten as soon as it has been decoded. */
+  #loaded: Uint8Array | null = null;
 
   /** @param kernel default: as the process is set */
   constructor(kernel: boolean = KERNELS_ON) {
     this.#kernel = kernel ? loadKernel<Functions>("decompress") : null;
   }
 
+  /**
+   * The CRC-32C of `bytes[start, end)`. A `begin` right behind it with a part of these very bytes does
+   * not bring them into the kernel's memory again.
+   */
+  crc32c(bytes: Uint8Array, start: number): number {
+    const kernel = this.#kernel;
+    if (kernel === null || bytes.length > KERNEL_BYTES_MAX / 2) return crc32c(bytes, start);
+    const { functions } = kernel;
+    const from = this.#load(kernel, bytes, bytes.length + functions.crcMargin());
+    const end = from + bytes.length;
+    this.#loaded = bytes;
+    return functions.crc32c(from + start, end, align(end)) >>> 0;
+  }
+
   /** Room for `length` bytes made of `input`. The output is valid until the next call. */
   begin(input: Uint8Array, length: number): Blocks {
     const kernel = this.#kernel;
+    const loaded = this.#loaded;
+    this.#loaded = null;
     if (kernel === null || input.length + length > KERNEL_BYTES_MAX) {
       return scriptBlocks(input, this.#take(length));
     }
-    const from = align(kernel.heapBase);
-    const to = align(from + input.length);
-    growMemory(kernel.memory, to + length);
-    new Uint8Array(kernel.memory.buffer, from, input.length).set(input);
-    return kernelBlocks(kernel, from, to, length);
+    let from = align(kernel.heapBase);
+    if (loaded !== null && isPart(input, loaded)) {
+      from += input.byteOffset - loaded.byteOffset;
+      growMemory(kernel.memory, align(from + input.length) + length);
+    } else {
+      this.#load(kernel, input, length);
+    }
+    return kernelBlocks(kernel, from, align(from + input.length), length);
+  }
+
+  /** Brings bytes into the kernel's memory, with `room` behind them; their address. */
+  #load({ memory, heapBase }: Kernel<Functions>, bytes: Uint8Array, room: number): number {
+    const from = align(heapBase);
+    growMemory(memory, align(from + bytes.length) + room);
+    new Uint8Array(memory.buffer, from, bytes.length).set(bytes);
+    return from;
   }
 
   /** Exactly `length` bytes of any content. */
@@ -86,6 +119,11 @@ function scriptBlocks(input: Uint8Array, output: Uint8Array): Blocks {
     snappy: (start, end, at, room) =>
       snappyBlock(input.subarray(start, end), output.subarray(at, room)),
   };
+}
+
+function isPart(part: Uint8Array, whole: Uint8Array): boolean {
+  const start = part.byteOffset - whole.byteOffset;
+  return part.buffer === whole.buffer && start >= 0 && start + part.length <= whole.length;
 }
 
 function align(address: number): number {

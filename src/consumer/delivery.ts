@@ -39,7 +39,8 @@ export class Delivery {
   deliver(item: QueuedBatch): ConsumerEvent | null {
     const { partition, view } = item;
     if (view === null) return this.readAgain(item, item.reason);
-    if (!crcMatches(view.bytes)) return this.readAgain(item, "its CRC-32C does not match");
+    if (!crcMatches(view.bytes, this.scratch))
+      return this.readAgain(item, "its CRC-32C does not match");
     let payload: Uint8Array | null = null;
     try {
       const bytesMax = this.parts.settings.decompressedBatchBytesMax;

@@ -23,7 +23,7 @@ import type { Signal } from "./signal.ts";
 import type { Topics } from "./topics.ts";
 
 /** One answer is kept small, so that cutting it up never blocks the loop for long. */
-export const ANSWER_BYTES_MAX: number = 8 * 1024 * 1024;
+export const ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
 const PARTITION_BYTES_MIN = 1024 * 1024;
 /** Before a partition is asked for again after an error of its own. */
 const RETRY_MS = 200;

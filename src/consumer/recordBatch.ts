@@ -8,7 +8,7 @@
  * The CRC-32C covers everything from the attributes on; nothing of a batch may be trusted before
  * {@link crcMatches}, and a batch that fails takes all batches after it along.
  */
-import { crc32c } from "#base/crc32c.ts";
+import type { Scratch } from "./blocks.ts";
 import type { AbortedTransaction } from "./fetchRequest.ts";
 
 const HEADER_BYTES = 61;
@@ -84,9 +84,9 @@ export function walkBatches(
   return { batches, malformed: null };
 }
 
-/** Whether the batch's CRC-32C is what its header says. */
-export function crcMatches(batch: Buffer): boolean {
-  return crc32c(batch, AT.attributes) === batch.readUInt32BE(AT.crc);
+/** Whether the batch's CRC-32C is what its header says; `scratch` computes it. */
+export function crcMatches(batch: Buffer, scratch: Scratch): boolean {
+  return scratch.crc32c(batch, AT.attributes) === batch.readUInt32BE(AT.crc);
 }
 
 /** The records of a batch, still compressed. */
