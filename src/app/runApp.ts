@@ -142,7 +142,7 @@ function flowOf(pipelines: readonly PipelineRun[]): Flow {
   return {
     consumed: () => sum((each) => each.recordsConsumed),
     buffered: () => sum((each) => each.bufferedBytes),
-    resident: () => process.memoryUsage.rss(),
+    external: () => process.memoryUsage().arrayBuffers,
   };
 }
 

@@ -7,8 +7,10 @@ import { totalmem } from "node:os";
 const MIB = 1024 * 1024;
 /** The rest is for the runtime, the page cache and other programs. */
 const BUDGET_SHARE = 0.7;
-/** Measured: the process needs about four times its buffer (decode, encode, runtime). */
-const BUFFER_SHARE = 0.25;
+/** Measured: runtime, Worker, kernels and fetched bytes, whatever the buffer. */
+const BASE_BYTES = 192 * MIB;
+/** Of the rest: memory that was given back and is not yet used again comes on top. */
+const BUFFER_SHARE = 0.6;
 
 /** Bytes for the process and for its hot buffers. */
 export interface MemoryBudget {
@@ -28,12 +30,12 @@ export function memoryBudget(
   machineBytes: number,
 ): MemoryBudget {
   const limitBytes = limitMb === "auto" ? Math.floor(machineBytes * BUDGET_SHARE) : limitMb * MIB;
-  const most = Math.max(MIB, Math.floor(limitBytes * BUFFER_SHARE));
+  const most = Math.max(MIB, Math.floor((limitBytes - BASE_BYTES) * BUFFER_SHARE));
   const bufferBytes = Math.min(bufferMb * MIB, most);
   const lowered = bufferBytes < bufferMb * MIB;
   const warning = lowered
     ? `hot_buffer.max_size_mb is lowered from ${bufferMb} to ${Math.floor(bufferBytes / MIB)}: ` +
-      `a quarter of the memory budget of ${Math.floor(limitBytes / MIB)} MiB (memory.limit_mb)`
+      `what fits into the memory budget of ${Math.floor(limitBytes / MIB)} MiB (memory.limit_mb)`
     : null;
   return { limitBytes, bufferBytes, warning };
 }

@@ -336,17 +336,18 @@ describe("options of the process", () => {
 });
 
 describe("the memory budget", () => {
-  test("is 70 % of the machine, and a quarter of it bounds the buffer", () => {
+  test("is 70 % of the machine; beside what the process needs anyway it bounds the buffer", () => {
     expect(memoryBudget("auto", 500, 8192 * MIB)).toEqual({
       limitBytes: Math.floor(8192 * MIB * 0.7),
       bufferBytes: 500 * MIB,
       warning: null,
     });
     const small = memoryBudget(1024, 500, 8192 * MIB);
-    expect(small.bufferBytes).toBe(256 * MIB);
+    expect(small.bufferBytes).toBe(Math.floor(832 * 0.6 * MIB));
     expect(small.warning).toBe(
-      "hot_buffer.max_size_mb is lowered from 500 to 256: a quarter of the memory budget of 1024 MiB (memory.limit_mb)",
+      "hot_buffer.max_size_mb is lowered from 500 to 499: what fits into the memory budget of 1024 MiB (memory.limit_mb)",
     );
+    expect(memoryBudget(100, 500, 8192 * MIB).bufferBytes).toBe(MIB);
   });
 
   test("takes the first cgroup limit below the machine's memory", async () => {
