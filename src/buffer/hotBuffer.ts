@@ -50,7 +50,7 @@ export interface SealedRows {
 const RESERVED_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Values of a segment that is followed by a new one: what crosses to the encoder stays small. */
-const SEGMENT_BYTES = 8 * 1024 * 1024;
+const SEGMENT_BYTES = 2 * 1024 * 1024;
 
 /** What some rows take. */
 interface Amount {

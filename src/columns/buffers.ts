@@ -11,10 +11,14 @@
 const DOUBLING_BYTES_MAX = 1 << 20;
 /** Smaller ones are not worth keeping. */
 const KEPT_BYTES_MIN = 32 * 1024;
-/** Sizes between two powers of two: a buffer is at most an eighth larger than was asked for. */
-const STEPS = 8;
-/** What the process keeps free at most. */
-const FREE_BYTES_MAX = 48 * 1024 * 1024;
+/** Sizes between two powers of two: new memory is at most a quarter larger than was asked for. */
+const STEPS = 4;
+/** Next larger sizes that serve as well, up to half as much again. */
+const LARGER_STEPS = 2;
+/** What the process keeps free at most: as much as one flush of the default size gives back. */
+const FREE_BYTES_MAX = 128 * 1024 * 1024;
+/** Trims that free memory outlives without being used: at four a second, longer than an interval. */
+const IDLE_TRIMS_MAX = 24;
 
 /** Free buffers by their size, with the number of the last trim that they have seen. */
 const free = new Map<number, { readonly buffer: SharedArrayBuffer; readonly trim: number }[]>();
@@ -33,11 +37,16 @@ export function grown(bytes: Uint8Array, needed: number): Uint8Array<SharedArray
 
 /** Memory of at least `length` bytes, a multiple of 8, of any content. */
 export function sharedBytes(length: number): Uint8Array<SharedArrayBuffer> {
-  const size = length < KEPT_BYTES_MIN ? (length + 7) & ~7 : sizeClass(length);
-  const kept = free.get(size)?.pop();
-  if (kept === undefined) return new Uint8Array(new SharedArrayBuffer(size));
-  freeBytes -= size;
-  return new Uint8Array(kept.buffer);
+  const small = (length + 7) & ~7;
+  if (small < KEPT_BYTES_MIN) return new Uint8Array(new SharedArrayBuffer(small));
+  const exact = sizeClass(length);
+  for (let size = exact, step = 0; step <= LARGER_STEPS; step++, size = sizeClass(size + 1)) {
+    const kept = free.get(size)?.pop();
+    if (kept === undefined) continue;
+    freeBytes -= size;
+    return new Uint8Array(kept.buffer);
+  }
+  return new Uint8Array(new SharedArrayBuffer(exact));
 }
 
 /** Takes back the whole memory behind `bytes`; nobody may use it any more. */
@@ -52,10 +61,10 @@ export function giveBack(bytes: Uint8Array | Int32Array): void {
   freeBytes += size;
 }
 
-/** Lets go of free memory that was not used since the last trim but one. */
+/** Lets go of free memory that was not used for some trims. */
 export function trimBuffers(): void {
   for (const [size, kept] of free) {
-    const used = kept.filter(({ trim }) => trim === trims);
+    const used = kept.filter(({ trim }) => trims - trim < IDLE_TRIMS_MAX);
     freeBytes -= (kept.length - used.length) * size;
     if (used.length === 0) free.delete(size);
     else free.set(size, used);
