@@ -1,5 +1,6 @@
 /**
- * The gate, `bun run check`: Biome -> oxlint (type-aware) -> tsc -> knip -> fast tests with coverage.
+ * The gate, `bun run check`: Biome -> oxlint (type-aware) -> tsc -> knip -> fast tests with coverage,
+ * and once more without the kernels.
  *
  * Stops at the first step that fails. `--fix` lets Biome write what it can repair.
  */
@@ -20,6 +21,15 @@ await step("promises, exhaustiveness", [bin("oxlint"), "--type-aware", "src", "t
 await step("types", [bin("tsc"), "-p", "."]);
 await step("dead code", [bin("knip-bun")]);
 await tests("fast tests", "fast", await existing(FAST_TESTS));
+// The same results without WebAssembly, where it is used.
+const KERNEL_TESTS = ["consumer", "decode", "parquet", "columns", "app"].map(
+  (folder) => `test/unit/${folder}`,
+);
+await step(
+  "the same without kernels",
+  [process.execPath, "test", "--timeout=60000", ...KERNEL_TESTS, "test/contract"],
+  { KAFKA_ICEBERG_KERNEL: "off" },
+);
 // In a process of its own: it replaces a runtime module before anything has loaded it.
 // The hunt for deliberate mistakes takes minutes: scripts/test.ts runs it, and more schedules.
 const SIMULATIONS = ["writer", "pipeline", "traces"].map((name) => `test/sim/${name}.test.ts`);
@@ -37,9 +47,17 @@ async function tests(name: string, report: string, paths: string[]): Promise<voi
   if (paths.length > 0) await step(name, [process.execPath, "test", ...flags, ...paths]);
 }
 
-async function step(name: string, command: string[]): Promise<void> {
+async function step(
+  name: string,
+  command: string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const began = performance.now();
-  const child = Bun.spawn(command, { stdout: "inherit", stderr: "inherit" });
+  const child = Bun.spawn(command, {
+    stdout: "inherit",
+    stderr: "inherit",
+    env: { ...process.env, ...env },
+  });
   const code = await child.exited;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`${code === 0 ? "ok  " : "FAIL"} ${name} (${seconds} s)`);
