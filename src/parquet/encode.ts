@@ -6,6 +6,7 @@
  * group by row group while batches arrive. The production encoder (`pool.ts`) runs the same function
  * in a Worker.
  */
+import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import type { Field } from "#columns/schema.ts";
 import type { BatchSource } from "./columnData.ts";
 import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder } from "./encoder.ts";
@@ -25,7 +26,7 @@ export function encodeParquet(
   options: EncodeOptions,
   sink: ByteSink,
 ): Promise<EncodedFile> {
-  const { kernel = true } = options;
+  const { kernel = KERNELS_ON } = options;
   const encode = kernel && kernelTakes(fields, options) ? encodeWithKernel : encodeReference;
   return encode(fields, batches, options, sink);
 }
