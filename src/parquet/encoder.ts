@@ -53,8 +53,8 @@ export interface RowSlice {
 }
 
 /**
- * Takes a file's bytes in order while row groups are finished, one call at a time. The chunk is the
- * sink's from the call on. What it throws ends the encoding and is what `encode` throws.
+ * Takes a file's bytes in order while row groups are finished, one call at a time. A chunk may
+ * be overwritten once its call resolves. What it throws ends the encoding and is what `encode` throws.
  */
 export type ByteSink = (chunk: Uint8Array) => Promise<void>;
 

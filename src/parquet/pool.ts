@@ -159,10 +159,11 @@ class EncodingWorker {
     await before;
     if (this.#job !== job) return;
     try {
-      const bytes = chunk.length;
       await job.sink(chunk);
-      const message: Request = { type: "written", bytes };
-      if (this.#job === job) this.#worker.postMessage(message);
+      if (this.#job !== job) return;
+      const memory = chunk.buffer as ArrayBuffer;
+      const message: Request = { type: "written", bytes: chunk.length, memory };
+      this.#worker.postMessage(message, [memory]);
     } catch (error) {
       job.result.reject(error);
       this.#job = null;

@@ -8,7 +8,7 @@
  *   | <------ pull ------------ |   wants more
  *   | ------- batches --------> |   about 1 MiB of columns, or none: the end
  *   | <------ chunk ----------- |   bytes of the file, in order
- *   | ------- written --------> |   the sink has taken a chunk
+ *   | ------- written --------> |   the sink has taken a chunk; its memory comes back
  *   | <------ done | failed --- |
  * ```
  * Rows are pulled, and chunks wait until those before them are written, so that only a few megabytes
@@ -28,7 +28,7 @@ export type Request =
     }
   /** No batches: there are no more. */
   | { readonly type: "batches"; readonly batches: readonly BatchData[] }
-  | { readonly type: "written"; readonly bytes: number };
+  | { readonly type: "written"; readonly bytes: number; readonly memory: ArrayBuffer };
 
 /** Worker to owner. `memoryBytes`: of the Worker's WASM memory, which never shrinks. */
 export type Reply =

@@ -4,11 +4,13 @@
  *
  * A separate entry point of the executable: `scripts/build.ts` names it beside `main.ts`.
  */
+import { systemClock } from "#base/clock.ts";
 import { describe, kindOf } from "#base/errors.ts";
 import type { BatchData } from "./columnData.ts";
 import { encodeParquet } from "./encode.ts";
 import type { EncodedFile } from "./encoder.ts";
 import { kernelBytes } from "./kernel/encode.ts";
+import { givePiece, isPiece } from "./pieces.ts";
 import type { Reply, Request } from "./protocol.ts";
 import { parquetWasmBytes } from "./wasm.ts";
 
@@ -21,12 +23,20 @@ const PULLS_AHEAD = 2;
 const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
- * Bytes of batches and chunks after which garbage is collected: they lie outside the heap, so that
- * nothing else would do it soon. A few milliseconds each time.
+ * Bytes of batches after which garbage is collected: they lie outside the heap, so that nothing else
+ * would do it soon. 10 ms each time.
  */
-const GARBAGE_BYTES_MAX = 24 * 1024 * 1024;
+const GARBAGE_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Shared memory is used again by its owner; what is left of it here only keeps it from being freed. */
+const SHARED_WEIGHT = 1 / 8;
+
+/** Without a job for so long, all is collected. */
+const REST_MS = 10_000;
 
 let garbageBytes = 0;
+/** Jobs that have ended. */
+let jobs = 0;
 const arrived: (readonly BatchData[])[] = [];
 let unwritten = 0;
 let wake: () => void = () => {};
@@ -65,9 +75,7 @@ async function* pulled(): AsyncGenerator<BatchData> {
 async function emit(chunk: Uint8Array): Promise<void> {
   while (unwritten > 0 && unwritten + chunk.length > UNWRITTEN_BYTES_MAX) await message();
   unwritten += chunk.length;
-  garbageBytes += chunk.length;
-  const isWhole = chunk.length === chunk.buffer.byteLength;
-  const sent = isWhole ? chunk : chunk.slice();
+  const sent = isPiece(chunk.buffer) ? chunk : chunk.slice();
   reply({ type: "chunk", chunk: sent }, [sent.buffer as ArrayBuffer]);
 }
 
@@ -97,9 +105,24 @@ async function run(job: Extract<Request, { type: "start" }>): Promise<void> {
   } catch (error) {
     reply({ type: "failed", kind: kindOf(error), sentence: describe(error) });
   }
-  if (garbageBytes < GARBAGE_BYTES_MAX) return;
+  if (garbageBytes >= GARBAGE_BYTES_MAX) collect();
+  void rest(++jobs);
+}
+
+function garbageOf({ byteCount, columns }: BatchData): number {
+  const isShared = columns.some(({ data }) => data?.buffer instanceof SharedArrayBuffer);
+  return isShared ? byteCount * SHARED_WEIGHT : byteCount;
+}
+
+function collect(): void {
   garbageBytes = 0;
   Bun.gc(true);
+}
+
+/** Collects unless another job has ended meanwhile. */
+async function rest(job: number): Promise<void> {
+  await systemClock.sleep(REST_MS);
+  if (job === jobs) collect();
 }
 
 self.onmessage = ({ data }: MessageEvent<Request>): void => {
@@ -111,10 +134,11 @@ self.onmessage = ({ data }: MessageEvent<Request>): void => {
       return;
     case "batches":
       arrived.push(data.batches);
-      for (const { byteCount } of data.batches) garbageBytes += byteCount;
+      for (const batch of data.batches) garbageBytes += garbageOf(batch);
       break;
     case "written":
       unwritten -= data.bytes;
+      givePiece(data.memory);
       break;
   }
   const woken = wake;

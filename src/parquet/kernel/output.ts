@@ -3,14 +3,12 @@
  * in the file that footers need.
  */
 import type { FileBytes } from "#parquet/fileBytes.ts";
-
-/** Bytes that are collected before they are handed on. */
-const PIECE_BYTES = 512 * 1024;
+import { PIECE_BYTES, takePiece } from "#parquet/pieces.ts";
 
 /** A file's bytes in order. */
 export class Output {
   readonly #file: FileBytes;
-  #piece = new Uint8Array(PIECE_BYTES);
+  #piece = takePiece();
   #used = 0;
   /** Bytes written so far. */
   position = 0;
@@ -35,7 +33,7 @@ export class Output {
   async flush(): Promise<void> {
     if (this.#used === 0) return;
     const piece = this.#piece.subarray(0, this.#used);
-    this.#piece = new Uint8Array(PIECE_BYTES);
+    this.#piece = takePiece();
     this.#used = 0;
     await this.#file.write(piece);
   }

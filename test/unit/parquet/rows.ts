@@ -162,7 +162,7 @@ export interface WholeFile extends EncodedFile {
 export async function whole(encode: (sink: ByteSink) => Promise<EncodedFile>): Promise<WholeFile> {
   const chunks: Uint8Array[] = [];
   const file = await encode(async (chunk) => {
-    chunks.push(chunk);
+    chunks.push(chunk.slice());
   });
   return { ...file, chunks };
 }
