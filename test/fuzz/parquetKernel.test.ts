@@ -6,15 +6,17 @@ import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { snappyUncompress } from "hyparquet/src/snappy.js";
 import type { ColumnMetrics, EncodeOptions, ParquetCodec } from "#parquet/encoder.ts";
 import { encodeWithKernel } from "#parquet/kernel/encode.ts";
+import { leafColumns } from "#parquet/kernel/leaves.ts";
 import {
   compressedBytesMax,
   PAGE_LIMITS,
   type PageLimits,
   Workspace,
 } from "#parquet/kernel/memory.ts";
+import { addExtremes, clearExtremes, readExtremes } from "#parquet/kernel/statistics.ts";
 import { encodeReference } from "#parquet/reference.ts";
 import { lz4Uncompress } from "../support/lz4.ts";
-import { batchOf, bytesOf, type WholeFile, whole } from "../unit/parquet/rows.ts";
+import { batchOf, bytesOf, field, type WholeFile, whole } from "../unit/parquet/rows.ts";
 import { files } from "./parquetRows.ts";
 
 const CODECS: readonly ParquetCodec[] = ["none", "snappy", "lz4", "zstd", "gzip"];
@@ -106,6 +108,41 @@ test("levels and indexes of any width come out of hyparquet's decoder as they we
       }
     }),
     { numRuns: 1000 },
+  );
+}, 60_000);
+
+/** Values that are alike for long: what differs may lie anywhere, also in the length. */
+const alike = fc.array(
+  fc
+    .tuple(fc.nat(100), fc.array(fc.constantFrom(0, 1, 127, 128, 255), { maxLength: 12 }))
+    .map(([common, rest]) => Buffer.from([...Array<number>(common).fill(200), ...rest])),
+  { minLength: 1, maxLength: 30 },
+);
+
+test("least and greatest byte strings are memcmp's, compared and kept up to 80 bytes", () => {
+  const workspace = new Workspace();
+  fc.assert(
+    fc.property(alike, fc.nat(30), (values, split) => {
+      clearExtremes(workspace);
+      const leaf = leafColumns([field("c", { kind: "binary" })])[0];
+      if (leaf === undefined) throw new TypeError("no leaf");
+      // In two calls, as pages come.
+      for (const page of [values.slice(0, split), values.slice(split)]) {
+        const plain = Buffer.concat(
+          page.flatMap((each) => [Buffer.from(new Uint32Array([each.length]).buffer), each]),
+        );
+        workspace.bytes.set(plain, workspace.plain);
+        const end = workspace.plain + plain.length;
+        addExtremes(workspace, leaf, workspace.plain, end, page.length);
+      }
+      const sorted = values.map((each) => each.subarray(0, 80)).toSorted(Buffer.compare);
+      const { min, max } = readExtremes(workspace);
+      expect([min?.toHex(), max?.toHex()]).toEqual([
+        sorted[0]?.toString("hex"),
+        sorted.at(-1)?.toString("hex"),
+      ]);
+    }),
+    { numRuns: 500 },
   );
 }, 60_000);
 

@@ -1,6 +1,9 @@
 /** LZ4 blocks decompressed by the letter of their specification, byte by byte. */
 
-/** The raw bytes; throws when they are not exactly `length`. */
+/**
+ * The raw bytes; throws when they are not exactly `length`, or when the end breaks the rules by which
+ * fast decoders read ahead: the last match begins 12 bytes before it, the last five are literals.
+ */
 export function lz4Uncompress(input: Uint8Array, length: number): Uint8Array {
   const output: number[] = [];
   let at = 0;
@@ -15,16 +18,23 @@ export function lz4Uncompress(input: Uint8Array, length: number): Uint8Array {
     for (let byte = 255; byte === 255; sum += byte) byte = next();
     return sum;
   };
+  let matchStart = Number.NEGATIVE_INFINITY;
+  let matchEnd = Number.NEGATIVE_INFINITY;
   while (at < input.length) {
     const token = next();
     for (let literals = extended(token >> 4); literals > 0; literals--) output.push(next());
     if (at === input.length) break;
     const distance = next() | (next() << 8);
+    matchStart = output.length;
     for (let left = 4 + extended(token & 15); left > 0; left--) {
       const byte = distance === 0 ? undefined : output[output.length - distance];
       if (byte === undefined) throw new RangeError("a match begins before the output");
       output.push(byte);
     }
+    matchEnd = output.length;
+  }
+  if (length - matchStart < 12 || length - matchEnd < 5) {
+    throw new RangeError("a match is too near to the end");
   }
   if (output.length !== length) throw new RangeError(`${output.length} bytes, not ${length}`);
   return Uint8Array.from(output);
