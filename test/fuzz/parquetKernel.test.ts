@@ -48,6 +48,17 @@ function withoutSize(metrics: readonly ColumnMetrics[]): unknown {
   return metrics.map((each) => ({ ...each, sizeBytes: 0n }));
 }
 
+/** The footer's statistics; bounds of strings and binary values are cut differently. */
+function statisticsOf(file: WholeFile): unknown {
+  const { row_groups: groups } = parquetMetadata(bytesOf(file));
+  return groups.map((group) =>
+    group.columns.map(({ meta_data: chunk }) => {
+      const { null_count, min_value, max_value } = chunk?.statistics ?? {};
+      return chunk?.type === "BYTE_ARRAY" ? { null_count } : { null_count, min_value, max_value };
+    }),
+  );
+}
+
 test("for any schema, batches, pages and codec, rows and metrics are those of parquet-wasm", async () => {
   const cases = fc.record({ file: files, limits, codec: fc.constantFrom(...CODECS) });
   await fc.assert(
@@ -62,6 +73,7 @@ test("for any schema, batches, pages and codec, rows and metrics are those of pa
       expect(ours.rowCount).toBe(theirs.rowCount);
       const groups = parquetMetadata(bytesOf(ours)).row_groups;
       expect(groups.map((group) => group.file_offset ?? 0n)).toEqual([...ours.splitOffsets]);
+      expect(statisticsOf(ours)).toEqual(statisticsOf(theirs));
       for (const [index, metric] of ours.metrics.entries()) {
         const sizes = groups.map((group) => group.columns[index]?.meta_data?.total_compressed_size);
         expect(sizes.reduce((sum, size) => (sum ?? 0n) + (size ?? 0n), 0n)).toBe(metric.sizeBytes);

@@ -26,10 +26,9 @@ export function lz4Uncompress(input: Uint8Array, length: number): Uint8Array {
     if (at === input.length) break;
     const distance = next() | (next() << 8);
     matchStart = output.length;
+    if (distance === 0 || distance > matchStart) throw new RangeError("a match of nothing");
     for (let left = 4 + extended(token & 15); left > 0; left--) {
-      const byte = distance === 0 ? undefined : output[output.length - distance];
-      if (byte === undefined) throw new RangeError("a match begins before the output");
-      output.push(byte);
+      output.push(output[output.length - distance] as number);
     }
     matchEnd = output.length;
   }

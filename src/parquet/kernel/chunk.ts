@@ -36,12 +36,6 @@ const SAVING_MIN = 0.125;
 /** A first page below this decides nothing. */
 const TRIAL_BYTES_MIN = 4096;
 
-/** What is remembered of a leaf from one row group to the next. */
-export interface LeafMemory {
-  /** False once a first page had too many distinct values. */
-  mayHaveDictionary: boolean;
-}
-
 /** A finished chunk. */
 export interface EncodedChunk {
   readonly metadata: ColumnMetaData;
@@ -55,7 +49,6 @@ export interface EncodedChunk {
 export interface ChunkParts {
   readonly workspace: Workspace;
   readonly leaf: LeafColumn;
-  readonly memory: LeafMemory;
   readonly codec: PageCodec;
   readonly output: Output;
 }
@@ -86,7 +79,6 @@ export async function encodeChunk(
 class Chunk {
   readonly #workspace: Workspace;
   readonly #leaf: LeafColumn;
-  readonly #memory: LeafMemory;
   readonly #output: Output;
   /** Of the file; the chunk's is chosen with its first page. */
   readonly #codecAsked: PageCodec;
@@ -107,10 +99,9 @@ class Chunk {
   constructor(parts: ChunkParts, ranges: readonly RowRange[]) {
     this.#workspace = parts.workspace;
     this.#leaf = parts.leaf;
-    this.#memory = parts.memory;
     this.#output = parts.output;
     this.#codecAsked = parts.codec;
-    if (!parts.memory.mayHaveDictionary || parts.leaf.physical === "BOOLEAN") return;
+    if (parts.leaf.physical === "BOOLEAN") return;
     const rows = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
     this.#dictionary = new ChunkDictionary(parts.workspace, parts.leaf, rows);
   }
@@ -170,10 +161,7 @@ class Chunk {
   #lookUp(page: Page): boolean {
     const dictionary = this.#dictionary;
     if (dictionary === null) return false;
-    if (this.#indexPages > 0) return dictionary.lookUp(page);
-    const isWorthIt = dictionary.lookUpFirst(page);
-    if (!isWorthIt) this.#memory.mayHaveDictionary = false;
-    return isWorthIt;
+    return this.#indexPages > 0 ? dictionary.lookUp(page) : dictionary.lookUpFirst(page);
   }
 
   /** Writes the dictionary, if a page uses it, and what waited for it. */

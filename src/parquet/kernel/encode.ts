@@ -13,7 +13,7 @@ import { FileBytes } from "#parquet/fileBytes.ts";
 import type { FloatSummary } from "#parquet/floats.ts";
 import type { ChunkMetadata, RowGroupMetadata } from "#parquet/footer.ts";
 import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
-import { type EncodedChunk, encodeChunk, type LeafMemory } from "./chunk.ts";
+import { type EncodedChunk, encodeChunk } from "./chunk.ts";
 import { type PageCodec, pageCodec } from "./compress.ts";
 import { type LeafColumn, leafColumns } from "./leaves.ts";
 import { NODES_MAX, PAGE_LIMITS, type PageLimits, Workspace } from "./memory.ts";
@@ -75,7 +75,6 @@ class KernelFile {
   readonly #file: FileBytes;
   readonly #output: Output;
   readonly #leaves: readonly LeafColumn[];
-  readonly #memories: readonly LeafMemory[];
   readonly #floats = new Map<number, FloatSummary>();
 
   constructor(workspace: Workspace, fields: readonly Field[], codec: PageCodec, sink: ByteSink) {
@@ -85,7 +84,6 @@ class KernelFile {
     this.#file = new FileBytes(sink);
     this.#output = new Output(this.#file);
     this.#leaves = leafColumns(fields);
-    this.#memories = this.#leaves.map(() => ({ mayHaveDictionary: true }));
   }
 
   async encode(batches: BatchSource, options: EncodeOptions): Promise<EncodedFile> {
@@ -127,12 +125,8 @@ class KernelFile {
     const rows = BigInt(ranges.reduce((sum, range) => sum + range.end - range.start, 0));
     const offset = BigInt(this.#output.position);
     const chunks: EncodedChunk[] = [];
-    for (const [index, leaf] of this.#leaves.entries()) {
-      const memory = this.#memories[index];
-      assert(memory !== undefined, "every leaf has a memory");
-      const parts = { workspace: this.#workspace, leaf, memory, codec: this.#codec };
-      chunks.push(await encodeChunk({ ...parts, output: this.#output }, ranges));
-    }
+    const parts = { workspace: this.#workspace, codec: this.#codec, output: this.#output };
+    for (const leaf of this.#leaves) chunks.push(await encodeChunk({ ...parts, leaf }, ranges));
     this.#addFloats(chunks);
     const total = (part: (chunk: EncodedChunk) => bigint): bigint =>
       chunks.reduce((sum, chunk) => sum + part(chunk), 0n);

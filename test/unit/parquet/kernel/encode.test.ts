@@ -118,6 +118,9 @@ test("few values take a few bits each; a first page of unique values has no dict
   expect(Number(few?.total_uncompressed_size)).toBeLessThan(5000 / 4 + 300);
   expect(unique?.dictionary_page_offset).toBeUndefined();
   expect(await read(file)).toEqual(rows.map(([a, b]) => ({ few: a, unique: b })));
+  // Too few for a sample: what is smaller is written.
+  const [, short] = chunksOf(await encode(fields, [batchOf(fields, rows.slice(0, 100))]));
+  expect(short?.dictionary_page_offset).toBeUndefined();
 });
 
 test("a column that Snappy hardly shrinks is not compressed; zstd shrinks it", async () => {
@@ -148,13 +151,16 @@ test("many small batches are one row group and share pages", async () => {
 
 test("a row group ends at 32 MiB of columns, before it has its rows", async () => {
   const fields = [field("s", { kind: "string" })];
-  const batch = batchOf(fields, Array(1000).fill(["x".repeat(8192)]));
-  const file = await encode(fields, Array(10).fill(batch), { codec: "zstd" });
-  const groups = parquetMetadata(bytesOf(file)).row_groups.map((group) => Number(group.num_rows));
-  expect(groups.reduce((sum, rows) => sum + rows, 0)).toBe(10_000);
-  // 82 MB of values, in memory of some more.
-  expect(groups.length).toBeGreaterThanOrEqual(3);
-  expect(groups.length).toBeLessThanOrEqual(5);
+  const rows = (count: number): string[][] => Array(count).fill(["x".repeat(8192)]);
+  const many = Array(10).fill(batchOf(fields, rows(1000)));
+  for (const batches of [many, [batchOf(fields, rows(10_000))]]) {
+    const file = await encode(fields, batches, { codec: "zstd" });
+    const groups = parquetMetadata(bytesOf(file)).row_groups.map((group) => Number(group.num_rows));
+    expect(groups.reduce((sum, count) => sum + count, 0)).toBe(10_000);
+    // 82 MB of values, in memory of some more.
+    expect(groups.length).toBeGreaterThanOrEqual(3);
+    expect(groups.length).toBeLessThanOrEqual(5);
+  }
 });
 
 test("a value of 64 MiB and a list of a million elements are written; memory is given back", async () => {
