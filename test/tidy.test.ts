@@ -38,13 +38,14 @@ async function sourceFiles(): Promise<Source[]> {
   );
 }
 
-/** Names of exported declarations with no doc comment on the line above. */
+/** Names of exported declarations with no doc comment above them and their decorators. */
 function undocumentedExports(text: string): string[] {
   const lines = text.split("\n");
   const names: string[] = [];
   lines.forEach((line, index) => {
     const match = /^export (?:async )?(?:function\*?|class|interface|type|const) (\w+)/.exec(line);
-    if (match?.[1] && !(lines[index - 1] ?? "").trimEnd().endsWith("*/")) names.push(match[1]);
+    const above = lines.slice(0, index).findLast((each) => !/^@|^\/\/ @ts-ignore/.test(each));
+    if (match?.[1] && !(above ?? "").trimEnd().endsWith("*/")) names.push(match[1]);
   });
   return names;
 }

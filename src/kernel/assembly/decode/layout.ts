@@ -166,6 +166,7 @@ export namespace Metadata {
   export const KEY: u32 = 4;
 }
 
-/** Results in place of a position: the host must take the record, or there is no room. */
+/** In place of a position: the host must take the record. */
 export const GIVE_UP: usize = 0;
+/** In place of a position: the columns have no room for the record. */
 export const NO_ROOM: usize = 1;
