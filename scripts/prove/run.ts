@@ -13,6 +13,7 @@ import { proveFailpoints } from "./failpoints.ts";
 import { proveFaults } from "./faults.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
 import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
+import { proveLatency } from "./latency.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 
@@ -102,6 +103,13 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const events = Number(process.argv[3] ?? 2_000_000);
     const proof = { bootstrap, topic: "pressed", events, bufferMb: 16, hangMs: 10_000 };
     return proveBackpressure(proof, s3, objects);
+  },
+  latency: async () => {
+    const { bootstrap } = await startKafka();
+    const rate = Number(process.argv[3] ?? 50_000);
+    const seconds = Number(process.argv[4] ?? 30);
+    const lingerMs = Number(process.argv[5] ?? 1);
+    return proveLatency({ bootstrap, topic: "latency", partitions: 6, rate, seconds, lingerMs });
   },
 };
 
