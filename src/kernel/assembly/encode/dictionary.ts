@@ -22,13 +22,14 @@ function lowBytes(at: usize, size: u32): u64 {
   return size >= 8 ? bytes : bytes & ~(<u64>-1 << (size << 3));
 }
 
+/** The high half of a product: only its high bits depend on all bytes, so slots are taken from them. */
 // @ts-ignore: decorator
 @inline
 function hashOf(at: usize, size: u32): u32 {
   let hash = <u64>size * FACTOR;
   let rest = size;
   for (; rest > 8; rest -= 8, at += 8) hash = mix(hash, load<u64>(at));
-  return <u32>mix(hash, lowBytes(at, rest));
+  return <u32>(((hash ^ lowBytes(at, rest)) * FACTOR) >>> 32);
 }
 
 // @ts-ignore: decorator
@@ -70,6 +71,7 @@ export function dictionaryFixed(
 function lookUp(dictionary: usize, end: usize, count: u32, to: usize, width: i32): i32 {
   const table = <usize>load<u32>(dictionary, Dictionary.TABLE);
   const mask = load<u32>(dictionary, Dictionary.MASK);
+  const shift = clz(mask);
   const starts = <usize>load<u32>(dictionary, Dictionary.STARTS);
   const bytes = <usize>load<u32>(dictionary, Dictionary.BYTES);
   const bytesMax = load<u32>(dictionary, Dictionary.BYTES_MAX);
@@ -82,7 +84,7 @@ function lookUp(dictionary: usize, end: usize, count: u32, to: usize, width: i32
     const size = width < 0 ? 4 + load<u32>(at) : <u32>width;
     if (<u64>at + size > <u64>end) return Fault.BAD_OFFSETS;
     const hash = hashOf(at, size);
-    let slot = hash & mask;
+    let slot = hash >>> shift;
     let probes: u32 = 0;
     let entry: u32 = 0;
     for (;;) {

@@ -89,9 +89,9 @@ function colliding(count: number): bigint[] {
     inverse = BigInt.asUintN(64, inverse * (2n - factor * inverse));
   }
   return Array.from({ length: count }, (_, i) => {
-    // Both halves alike, so that they fold to 0.
-    const mixed = (BigInt(i) << 32n) | BigInt(i);
-    return BigInt.asIntN(64, BigInt.asUintN(64, mixed * inverse) ^ BigInt.asUintN(64, 8n * factor));
+    // Products whose high halves are 0.
+    const value = BigInt.asUintN(64, BigInt(i) * inverse) ^ BigInt.asUintN(64, 8n * factor);
+    return BigInt.asIntN(64, value);
   });
 }
 
