@@ -9,7 +9,6 @@
  * docs/benchmarks.json as soon as they are there; docs/BENCHMARKS.md and docs/benchmarks.svg are
  * written from it (`--parts page` writes only those).
  */
-import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Codec } from "../events/events.ts";
@@ -31,6 +30,7 @@ import { fillTopic } from "./peers/topic.ts";
 import { type Entry, type Figures, mergeEntries } from "./report/figures.ts";
 import { benchmarkPage } from "./report/page.ts";
 import { plotSvg } from "./report/plot.ts";
+import { machine, versions } from "./report/versions.ts";
 
 const DATA = "docs/benchmarks.json";
 const PAGE = "docs/BENCHMARKS.md";
@@ -67,6 +67,11 @@ const unknown = names.filter((name) => !known.includes(name));
 if (unknown.length > 0) throw new Error(`no such side: ${unknown} (${known})`);
 const intervalMs = Number(flags.interval);
 const wantsOurs = sides.includes(ours);
+const origin = {
+  machine: machine(),
+  versions: await versions(),
+  ...(wantsOurs ? { commit: await head() } : {}),
+};
 
 await withFolder("product", async (folder) => {
   const executable = join(folder, "kafka-iceberg");
@@ -186,18 +191,14 @@ async function save(entries: readonly Entry[]): Promise<void> {
     if (kind !== "ingest") console.log(`${side} ${kind}: ${JSON.stringify(runs)}`);
   }
   const old = await stored();
-  const figures: Figures = {
-    machine: await machine(),
-    commit: wantsOurs ? await head() : old.commit,
-    entries: mergeEntries(old.entries, entries),
-  };
+  const figures = { ...old, ...origin, entries: mergeEntries(old.entries, entries) };
   await Bun.write(DATA, `${JSON.stringify(figures, null, 2)}\n`);
 }
 
 async function stored(): Promise<Figures> {
   const file = Bun.file(DATA);
   if (await file.exists()) return (await file.json()) as Figures;
-  return { machine: "", commit: "", entries: [] };
+  return { machine: "", versions: "", commit: "", entries: [] };
 }
 
 async function writePage(): Promise<void> {
@@ -205,17 +206,6 @@ async function writePage(): Promise<void> {
   await Bun.write(PAGE, benchmarkPage(figures));
   await Bun.write(PLOT, `${await plotSvg(figures.entries)}\n`);
   console.log(`${PAGE}, ${PLOT} and ${DATA} are written`);
-}
-
-async function machine(): Promise<string> {
-  const [cpu] = cpus();
-  const memory = Math.round(totalmem() / 2 ** 30);
-  const java = (await run(["java", "--version"])).split("\n")[0] ?? "";
-  const [load = 0] = loadavg();
-  return (
-    `${cpus().length} x ${cpu?.model.trim() ?? "unknown processor"}, ${memory} GiB, ` +
-    `Linux ${release()}, ${java}, Bun ${Bun.version}, load average ${load.toFixed(1)}`
-  );
 }
 
 async function head(): Promise<string> {

@@ -45,6 +45,8 @@ export type Entry =
 export interface Figures {
   /** The machine of the last run. */
   readonly machine: string;
+  /** Of all that took part in it. */
+  readonly versions: string;
   /** The commit that was built for the last run of ours. */
   readonly commit: string;
   readonly entries: readonly Entry[];

@@ -11,7 +11,7 @@ export function benchmarkPage(figures: Figures): string {
   const { entries } = figures;
   const parts = [
     INTRODUCTION,
-    `Machine: ${figures.machine}. Ours is commit ${figures.commit}.`,
+    `Machine: ${figures.machine}. Ours is commit ${figures.commit}.\nWith ${figures.versions}.`,
     ...(["snappy", "zstd"] as const).map((codec) => ingestSection(entries, codec)),
     freshnessSection(entries.filter((entry) => entry.kind === "freshness")),
     aloneSection(entries),
@@ -23,6 +23,8 @@ export function benchmarkPage(figures: Figures): string {
 const INTRODUCTION = `# Benchmarks
 
 \`bun run bench\` measures all of this, and writes this page, its figures (benchmarks.json) and the plot. Each line says when it was measured.
+\`bun run bench -- --only ours,floor --runs 3\` measures some sides again and keeps the others' figures; all flags are in \`scripts/bench/bench.ts\`.
+Parts alone: \`bun scripts/bench/micro.ts\`, \`bun scripts/bench/decode.ts\`, \`bun scripts/bench/encode.ts\`, \`bun scripts/bench/stageAppend.ts\`.
 
 ![Rows per CPU-second](benchmarks.svg)`;
 

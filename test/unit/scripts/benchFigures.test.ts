@@ -38,7 +38,7 @@ function ingest(side: IngestEntry["side"], overrides: Partial<IngestEntry> = {})
 }
 
 function page(entries: readonly Entry[]): string {
-  return benchmarkPage({ machine: "a machine", commit: "abc", entries });
+  return benchmarkPage({ machine: "a machine", versions: "Kafka 1", commit: "abc", entries });
 }
 
 test("a later run of one side replaces its figures only", () => {
