@@ -59,7 +59,7 @@ export async function encodeChunk(
   ranges: readonly RowRange[],
 ): Promise<EncodedChunk> {
   const { workspace, leaf } = parts;
-  const chunk = new Chunk(parts, ranges);
+  const chunk = new Chunk(parts);
   const page = new Page(workspace, leaf);
   clearExtremes(workspace);
   for (const range of ranges) {
@@ -96,14 +96,13 @@ class Chunk {
   #plainPages = 0;
   #indexPages = 0;
 
-  constructor(parts: ChunkParts, ranges: readonly RowRange[]) {
+  constructor(parts: ChunkParts) {
     this.#workspace = parts.workspace;
     this.#leaf = parts.leaf;
     this.#output = parts.output;
     this.#codecAsked = parts.codec;
     if (parts.leaf.physical === "BOOLEAN") return;
-    const rows = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
-    this.#dictionary = new ChunkDictionary(parts.workspace, parts.leaf, rows);
+    this.#dictionary = new ChunkDictionary(parts.workspace, parts.leaf);
   }
 
   /** Writes a page, or holds it until the dictionary is written. */

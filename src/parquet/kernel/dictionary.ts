@@ -14,9 +14,8 @@ const SAMPLE_VALUES_MIN = 512;
 /** Fewer distinct values than this share of a full sample: about 9,600 in the whole column. */
 const DISTINCT_SHARE_MAX = 0.9;
 
-/** Slots of the hash table for row groups of at most `FEW_ROWS`, which are quicker to clear. */
-const FEW_ROWS = 4096;
-const FEW_SLOTS = 8192;
+/** Slots of the hash table at first: most dictionaries are small, and it is cleared for each. */
+const SLOTS_FIRST = 8192;
 
 /** Fault of `layout.ts`. */
 const FULL = -4;
@@ -27,21 +26,17 @@ export class ChunkDictionary {
   readonly #leaf: LeafColumn;
 
   /** Empties the workspace's dictionary. */
-  constructor(workspace: Workspace, leaf: LeafColumn, rows: number) {
+  constructor(workspace: Workspace, leaf: LeafColumn) {
     this.#workspace = workspace;
     this.#leaf = leaf;
     const { dictionary, dictionaryTable, dictionaryStarts, dictionaryPlain } = workspace;
-    const { dictionaryEntries, dictionaryBytes } = workspace.limits;
-    const slots = rows <= FEW_ROWS ? FEW_SLOTS : DICTIONARY_SLOTS;
-    workspace.bytes.fill(0, dictionaryTable, dictionaryTable + 8 * slots);
     workspace.set(dictionary, DICTIONARY.table, dictionaryTable);
-    workspace.set(dictionary, DICTIONARY.mask, slots - 1);
     workspace.set(dictionary, DICTIONARY.starts, dictionaryStarts);
     workspace.set(dictionary, DICTIONARY.bytes, dictionaryPlain);
-    workspace.set(dictionary, DICTIONARY.bytesMax, dictionaryBytes);
-    workspace.set(dictionary, DICTIONARY.countMax, Math.min(slots >> 1, dictionaryEntries));
+    workspace.set(dictionary, DICTIONARY.bytesMax, workspace.limits.dictionaryBytes);
     workspace.set(dictionary, DICTIONARY.count, 0);
     workspace.set(dictionary, DICTIONARY.used, 0);
+    this.#clearTable(SLOTS_FIRST);
   }
 
   /** Entries. */
@@ -79,13 +74,48 @@ export class ChunkDictionary {
   }
 
   #lookUp(page: Page, first: number, count: number): boolean {
-    const { kernel, dictionary, indexes } = this.#workspace;
+    const to = this.#workspace.indexes + 4 * first;
+    return (
+      this.#add(page.plainEnd, count, to) ||
+      (this.#growTable() && this.#add(page.plainEnd, count, to))
+    );
+  }
+
+  /** Looks up the next values; false: full, nothing is looked up. */
+  #add(end: number, count: number, to: number): boolean {
+    const { kernel, dictionary } = this.#workspace;
     const { width } = this.#leaf;
-    const to = indexes + 4 * first;
     const answer =
       width === 0
-        ? kernel.dictionaryBytes(dictionary, page.plainEnd, count, to)
-        : kernel.dictionaryFixed(dictionary, page.plainEnd, count, to, width);
+        ? kernel.dictionaryBytes(dictionary, end, count, to)
+        : kernel.dictionaryFixed(dictionary, end, count, to, width);
     return answer !== FULL && checked(answer) === count;
+  }
+
+  /** Takes the large table, once: every entry is looked up anew, and lands where it is. */
+  #growTable(): boolean {
+    const workspace = this.#workspace;
+    const { dictionary, dictionaryPlain, staging } = workspace;
+    if (workspace.get(dictionary, DICTIONARY.mask) + 1 === DICTIONARY_SLOTS) return false;
+    const { count, bytes } = this;
+    const position = workspace.get(dictionary, DICTIONARY.position);
+    this.#clearTable(DICTIONARY_SLOTS);
+    workspace.set(dictionary, DICTIONARY.count, 0);
+    workspace.set(dictionary, DICTIONARY.used, 0);
+    workspace.set(dictionary, DICTIONARY.position, dictionaryPlain);
+    workspace.reach(staging, 4 * count);
+    const isWhole = this.#add(dictionaryPlain + bytes, count, staging);
+    workspace.set(dictionary, DICTIONARY.count, count);
+    workspace.set(dictionary, DICTIONARY.used, bytes);
+    workspace.set(dictionary, DICTIONARY.position, position);
+    return isWhole;
+  }
+
+  #clearTable(slots: number): void {
+    const { dictionary, dictionaryTable, limits } = this.#workspace;
+    this.#workspace.bytes.fill(0, dictionaryTable, dictionaryTable + 8 * slots);
+    this.#workspace.set(dictionary, DICTIONARY.mask, slots - 1);
+    const countMax = Math.min(slots >> 1, limits.dictionaryEntries);
+    this.#workspace.set(dictionary, DICTIONARY.countMax, countMax);
   }
 }
