@@ -129,10 +129,16 @@ export class TableRun {
    * A stop error is kept as the table's state, not thrown.
    */
   flush(): Promise<JobResult | null> {
-    this.#flushing ??= this.#flush().finally(() => {
-      this.#flushing = null;
-      this.dueFromMs = this.parts.clock.monotonicMs() + this.policy.intervalMs;
-    });
+    if (this.#flushing === null) {
+      const beganMs = this.parts.clock.monotonicMs();
+      this.#flushing = this.#flush().finally(() => {
+        this.#flushing = null;
+        // From beginning to beginning, so that a row waits for one interval and one flush; what did
+        // not go through is tried again after a whole interval.
+        const sinceMs = this.#held === null ? beganMs : this.parts.clock.monotonicMs();
+        this.dueFromMs = sinceMs + this.policy.intervalMs;
+      });
+    }
     return this.#flushing;
   }
 
