@@ -22,8 +22,8 @@ export interface Meter {
 }
 
 const SAMPLE_MS = 50;
-/** Looking for new children means reading all of /proc. */
-const SAMPLES_PER_SCAN = 20;
+/** Looking for new children means reading all of /proc, about 2 ms. */
+const SAMPLES_PER_SCAN = 5;
 const TICKS_PER_SECOND = 100;
 
 /**
