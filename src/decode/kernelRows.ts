@@ -12,6 +12,8 @@ import type { BatchResult, RowAppender } from "./rows.ts";
 
 /** Stops in a batch after which the host does the rest of it: each costs some microseconds. */
 const STOPS_MAX = 16;
+/** Records of a batch below which the host is faster: the kernel costs some microseconds a batch. */
+const RECORDS_MIN = 24;
 /** Batches that the host does alone after one that the kernel could not do. */
 const BATCHES_ALONE = 16;
 
@@ -22,11 +24,13 @@ export class KernelRows {
   private readonly columns: readonly ColumnBuilder[];
   private readonly kernel: DecodeKernel = decodeKernel();
   private readonly stopsMax: number;
+  private readonly recordsMin: number;
   private alone = 0;
 
   /** @param always the kernel is asked for every record, however often it stops */
   constructor(host: RowAppender, source: ImageSource, image: Image, always: boolean) {
     this.stopsMax = always ? Number.POSITIVE_INFINITY : STOPS_MAX;
+    this.recordsMin = always ? 0 : RECORDS_MIN;
     this.host = host;
     this.image = image;
     this.columns = flatColumns(source);
@@ -35,8 +39,8 @@ export class KernelRows {
   /** Decodes every record of a batch. */
   appendAll(batch: RecordBytes, result: BatchResult): void {
     const { host, kernel } = this;
-    if (this.alone > 0) {
-      this.alone--;
+    if (this.alone > 0 || batch.recordCount < this.recordsMin) {
+      if (this.alone > 0) this.alone--;
       host.appendAll(batch, result);
       return;
     }
