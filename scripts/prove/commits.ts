@@ -4,6 +4,7 @@
  */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { TableWriter } from "#writer/tableWriter.ts";
 import { temporaryFolder } from "../services/process.ts";
 import { FEED, numbers, openWriters } from "./writers.ts";
 
@@ -57,9 +58,13 @@ export interface ManyCommitsReport {
   readonly metadataBytes: number;
   /** Largest metadata file after any commit. */
   readonly metadataBytesMax: number;
-  /** Time of one flush, milliseconds, over the second hundred commits and over the last. */
-  readonly early: Spread;
-  readonly late: Spread;
+  /** Time of one flush, milliseconds, of a table with 100 commits and of the one with all. */
+  readonly young: Spread;
+  readonly old: Spread;
+  /** Old over young: to be at most 1.5. */
+  readonly p99Ratio: number;
+  /** Largest metadata file over 1 MB: to be at most 1. */
+  readonly metadataRatio: number;
 }
 
 interface Spread {
@@ -67,12 +72,59 @@ interface Spread {
   readonly p99: number;
 }
 
-const HUNDRED = 100;
+const YOUNG_COMMITS = 100;
 /** The default `iceberg.commit.interval_ms`. */
 const INTERVAL_MS = 5000;
+const METADATA_BYTES_MAX = 1_000_000;
 
-/** Commits one row at a time to a file catalog; the clock moves on by the default interval. */
-export async function proveManyCommits(commits: number): Promise<ManyCommitsReport> {
+/**
+ * Commits one row at a time to a file catalog; the clock moves on by the default interval. Then a
+ * table with 100 commits and this one are committed to in turn, so that both are measured on the
+ * same machine at the same time.
+ * @param measured commits of each that are measured
+ */
+export async function proveManyCommits(
+  commits: number,
+  measured = 400,
+): Promise<ManyCommitsReport> {
+  const began = performance.now();
+  const old = await openTable();
+  for (let n = 0; n < commits; n++) await old.commit();
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const young = await openTable();
+  for (let n = 0; n < YOUNG_COMMITS; n++) await young.commit();
+  const durations = { young: [] as number[], old: [] as number[] };
+  for (let n = 0; n < measured; n++) {
+    durations.young.push(await young.commit());
+    durations.old.push(await old.commit());
+  }
+  const { metadata, metadataLocation } = old.writer.lastSeen;
+  const metadataBytes = statSync(metadataLocation).size;
+  await young.close();
+  await old.close();
+  const spreads = { young: spread(durations.young), old: spread(durations.old) };
+  return {
+    commits,
+    seconds,
+    snapshots: metadata.snapshots.length,
+    metadataBytes,
+    metadataBytesMax: old.metadataBytesMax(),
+    ...spreads,
+    p99Ratio: rounded(spreads.old.p99 / spreads.young.p99),
+    metadataRatio: rounded(old.metadataBytesMax() / METADATA_BYTES_MAX),
+  };
+}
+
+/** A table of a file catalog to which one row after the other is committed. */
+interface GrowingTable {
+  readonly writer: TableWriter;
+  /** Commits the next row; answers how long that took, in milliseconds. */
+  commit(): Promise<number>;
+  metadataBytesMax(): number;
+  close(): Promise<void>;
+}
+
+async function openTable(): Promise<GrowingTable> {
   const folder = await temporaryFolder("many-commits");
   const warehouse = join(folder, "warehouse");
   mkdirSync(warehouse);
@@ -82,29 +134,24 @@ export async function proveManyCommits(commits: number): Promise<ManyCommitsRepo
   const [writer] = open.writers;
   if (writer === undefined) throw new Error("no writer");
   await writer.claim([{ feed: FEED, offset: 0n }]);
-  const durations: number[] = [];
+  let committed = 0;
   let metadataBytesMax = 0;
-  const began = performance.now();
-  for (let n = 0; n < commits; n++) {
-    nowMs += INTERVAL_MS;
-    const flush = numbers(writer, n, n + 1);
-    const since = performance.now();
-    const result = await writer.flush(flush);
-    durations.push(performance.now() - since);
-    if (result.kind !== "committed") throw new Error(`commit ${n}: ${result.kind}`);
-    await writer.complete(flush, result);
-    metadataBytesMax = Math.max(metadataBytesMax, statSync(result.table.metadataLocation).size);
-  }
-  const { metadata, metadataLocation } = writer.lastSeen;
-  await open.close();
   return {
-    commits,
-    seconds: Math.round((performance.now() - began) / 1000),
-    snapshots: metadata.snapshots.length,
-    metadataBytes: statSync(metadataLocation).size,
-    metadataBytesMax,
-    early: spread(durations.slice(HUNDRED, 2 * HUNDRED)),
-    late: spread(durations.slice(-HUNDRED)),
+    writer,
+    commit: async () => {
+      nowMs += INTERVAL_MS;
+      const flush = numbers(writer, committed, committed + 1);
+      const since = performance.now();
+      const result = await writer.flush(flush);
+      const took = performance.now() - since;
+      if (result.kind !== "committed") throw new Error(`commit ${committed}: ${result.kind}`);
+      await writer.complete(flush, result);
+      metadataBytesMax = Math.max(metadataBytesMax, statSync(result.table.metadataLocation).size);
+      committed++;
+      return took;
+    },
+    metadataBytesMax: () => metadataBytesMax,
+    close: () => open.close(),
   };
 }
 
@@ -115,4 +162,8 @@ function spread(values: readonly number[]): Spread {
     return Math.round((value ?? Number.NaN) * 10) / 10;
   };
   return { p50: at(0.5), p99: at(0.99) };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
 }

@@ -10,10 +10,12 @@ import { type S3Service, startS3 } from "../services/versitygw.ts";
 import { proveBackpressure } from "./backpressure.ts";
 import { proveManyCommits, proveOneCommit } from "./commits.ts";
 import { proveFailpoints } from "./failpoints.ts";
+import { proveFanOut } from "./fanOut.ts";
 import { proveFaults } from "./faults.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
 import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveLatency } from "./latency.ts";
+import { proveFlow, proveTables } from "./memory.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 
@@ -104,6 +106,16 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const proof = { bootstrap, topic: "pressed", events, bufferMb: 16, hangMs: 10_000 };
     return proveBackpressure(proof, s3, objects);
   },
+  memory: async () => {
+    const { bootstrap } = await startKafka();
+    return proveFlow(bootstrap, Number(process.argv[3] ?? 20_000_000), 128);
+  },
+  budget: async () => {
+    const { bootstrap } = await startKafka();
+    const rows = Number(process.argv[3] ?? 2_000_000);
+    return proveTables(bootstrap, { tables: 50, partitions: 20, rows, bufferMb: 128 });
+  },
+  fanOut: () => proveFanOut(Number(process.argv[3] ?? 10_000), Number(process.argv[4] ?? 400_000)),
   latency: async () => {
     const { bootstrap } = await startKafka();
     const rate = Number(process.argv[3] ?? 50_000);

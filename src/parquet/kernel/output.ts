@@ -8,7 +8,8 @@ import { PIECE_BYTES, takePiece } from "#parquet/pieces.ts";
 /** A file's bytes in order. */
 export class Output {
   readonly #file: FileBytes;
-  #piece = takePiece();
+  /** Taken when it is needed: the last one of a file goes with it. */
+  #piece: Uint8Array | null = null;
   #used = 0;
   /** Bytes written so far. */
   position = 0;
@@ -25,15 +26,16 @@ export class Output {
       await this.#file.write(bytes.slice());
       return;
     }
+    this.#piece ??= takePiece();
     this.#piece.set(bytes, this.#used);
     this.#used += bytes.length;
   }
 
   /** Hands on what is collected. */
   async flush(): Promise<void> {
-    if (this.#used === 0) return;
+    if (this.#piece === null) return;
     const piece = this.#piece.subarray(0, this.#used);
-    this.#piece = takePiece();
+    this.#piece = null;
     this.#used = 0;
     await this.#file.write(piece);
   }
