@@ -50,7 +50,7 @@ beforeAll(async () => {
 }, 600_000);
 
 async function encode(codec: ParquetCodec): Promise<WholeFile> {
-  const options = { codec, level: null, rowGroupRows: 5, metadata: METADATA };
+  const options = { codec, level: null, rowGroupRows: 5, metadata: METADATA, kernel: true };
   return encodeWhole(fields, [batchOf(fields, rows)], options);
 }
 
@@ -143,7 +143,8 @@ test("PyIceberg maps the file to our types and ids, and finds our bounds byte fo
     .filter(({ each }) => !each.name.endsWith("_ns"));
   const columns = kept.map(({ each }) => each);
   const values = rows.map((row) => kept.map(({ index }) => row[index]));
-  const options = { codec: "zstd", level: null, rowGroupRows: 5, metadata: METADATA } as const;
+  const zstd = { codec: "zstd", level: null, rowGroupRows: 5, metadata: METADATA } as const;
+  const options = { ...zstd, kernel: true };
   const file = await encodeWhole(columns, [batchOf(columns, values)], options);
   const answer = (await read(file, "iceberg", true)).iceberg;
   for (const { id, name, type } of columns) {
