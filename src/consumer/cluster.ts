@@ -16,6 +16,7 @@ import {
   API,
   type ApiName,
   type ApiVersions,
+  apiOf,
   apiVersionsRequest,
   type Request,
 } from "./protocol.ts";
@@ -23,7 +24,7 @@ import { explainConnect, saslOptions, tlsOptions, tokenSource, userOf } from "./
 import { Reader } from "./wire.ts";
 
 /** What a connection is used for; requests of one role wait for each other. */
-export type Role = "control" | "group" | "fetch-a" | "fetch-b";
+export type Role = "control" | "group" | "fetch-a" | "fetch-b" | "produce";
 
 /** A broker's address. */
 export interface BrokerAddress {
@@ -137,7 +138,7 @@ export class Cluster {
   }
 
   private async exchange(link: Link, request: Request<unknown>): Promise<Uint8Array> {
-    const { key, version } = API[request.api];
+    const { key, version } = apiOf(request.api);
     const timer = new AbortController();
     const late = this.parts.clock
       .sleep(this.settings.requestTimeoutMs + request.extraWaitMs, timer.signal)

@@ -9,6 +9,7 @@
 import type { Clock } from "#base/clock.ts";
 import { type AppError, fail, kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Random } from "#base/random.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { AnswerBuffers } from "./answers.ts";
@@ -24,6 +25,8 @@ import type { Topics } from "./topics.ts";
 
 /** One answer is kept small, so that cutting it up never blocks the loop for long. */
 export const ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
+/** However many brokers there are. */
+const ANSWER_BYTES_MIN = 64 * 1024;
 const PARTITION_BYTES_MIN = 1024 * 1024;
 /** Before a partition is asked for again after an error of its own. */
 const RETRY_MS = 200;
@@ -56,6 +59,15 @@ export interface FetcherCallbacks {
 interface Asked {
   readonly partition: Partition;
   readonly sequence: number;
+}
+
+/**
+ * Bytes to ask for at most when so many loops fetch: a long poll reserves them in the queue while it
+ * waits, and those of quiet brokers must not keep the others from theirs.
+ */
+export function answerBytesMax(loops: number, fetchBytesMax: number): number {
+  const share = Math.max(ANSWER_BYTES_MIN, Math.floor(LIMITS.fetchQueueBytesMax / loops));
+  return Math.min(share, ANSWER_BYTES_MAX, fetchBytesMax);
 }
 
 /** The fetch loops of all brokers. */
@@ -97,8 +109,8 @@ export class Fetcher {
   }
 
   private async loop(nodeId: number, role: Role): Promise<void> {
-    const bytesMax = Math.min(this.parts.settings.fetchBytesMax, ANSWER_BYTES_MAX);
     for (let failures = 0; !this.stopped; ) {
+      const bytesMax = answerBytesMax(this.loops.size, this.parts.settings.fetchBytesMax);
       const ready = this.ready(nodeId, role);
       if (ready.length === 0) {
         await this.changed.wait(this.nextRetryMs());

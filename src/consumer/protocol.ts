@@ -25,9 +25,30 @@ export const API = {
 /** The name of a request. */
 export type ApiName = keyof typeof API;
 
+/**
+ * Requests that only a load test sends. They are not looked for when a connection opens: a broker that
+ * is only read from need not offer them.
+ */
+const SCRATCH_API = {
+  Produce: { key: 0, version: 7, flexible: false },
+  CreateTopics: { key: 19, version: 4, flexible: false },
+  DeleteTopics: { key: 20, version: 3, flexible: false },
+  DeleteGroups: { key: 42, version: 1, flexible: false },
+} as const;
+
+/** The name of a request, those of a load test included. */
+export type RequestName = ApiName | keyof typeof SCRATCH_API;
+
+const ALL_API = { ...API, ...SCRATCH_API };
+
+/** Api key and version of a request. */
+export function apiOf(name: RequestName): { readonly key: number; readonly version: number } {
+  return ALL_API[name];
+}
+
 /** One request with its answer's decoder. */
 export interface Request<T> {
-  readonly api: ApiName;
+  readonly api: RequestName;
   readonly payload: Uint8Array;
   readonly decode: (answer: Reader) => T;
   /** How long to wait beyond the usual timeout: the broker may hold the answer back so long. */
@@ -36,16 +57,16 @@ export interface Request<T> {
 
 /** Builds a request; flexible ones get the empty tags that end their header. */
 export function request<T>(
-  api: ApiName,
+  api: RequestName,
   write: (writer: Writer) => void,
   decode: (answer: Reader) => T,
   extraWaitMs = 0,
 ): Request<T> {
   const writer = new Writer();
-  if (API[api].flexible) writer.noTags();
+  if (ALL_API[api].flexible) writer.noTags();
   write(writer);
   const decodeBody = (answer: Reader): T => {
-    if (API[api].flexible) answer.skipTags();
+    if (ALL_API[api].flexible) answer.skipTags();
     return decode(answer);
   };
   return { api, payload: writer.finish(), decode: decodeBody, extraWaitMs };
