@@ -2,16 +2,29 @@
  * The process's entry: hands the command line to `cli/` and ends with its exit code.
  */
 import { describeTopics } from "./app/describeTopics.ts";
+import { loadTest } from "./app/loadTest.ts";
 import { runApp } from "./app/runApp.ts";
+import { systemClock } from "./base/clock.ts";
+import { systemRandom } from "./base/random.ts";
 import { runProgram } from "./cli/program.ts";
 import { BUILD } from "./cli/version.ts";
+import { linesOf, PRODUCER_WORD, runProducer } from "./loadtest/child.ts";
 
 const stop = new AbortController();
 const words = process.argv.slice(2);
-if (words[0] === "log") process.once("SIGINT", () => stop.abort());
+if (words[0] === PRODUCER_WORD) {
+  // Ctrl-C reaches every process of a terminal: the load test itself decides how this one ends.
+  process.on("SIGINT", () => undefined);
+  const lines = linesOf(Bun.stdin.stream());
+  const write = (line: string): void => void process.stdout.write(line);
+  await runProducer({ clock: systemClock, random: systemRandom, lines, write });
+  process.exit(0);
+}
+if (words[0] === "log" || words[0] === "load-test") process.once("SIGINT", () => stop.abort());
+if (words[0] === "load-test") process.once("SIGTERM", () => stop.abort());
 
 const exitCode = await runProgram(words, {
-  actions: { run: runApp, describeTopics },
+  actions: { run: runApp, describeTopics, loadTest },
   terminal: {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

@@ -5,6 +5,7 @@ import { isatty } from "node:tty";
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { describe, EXIT, type ExitCode, kindOf, policyOf } from "#base/errors.ts";
+import type { Observation, Observe } from "#base/events.ts";
 import { armFailpoint } from "#base/failpoint.ts";
 import { assertLimits } from "#base/limits.ts";
 import { systemRandom } from "#base/random.ts";
@@ -17,7 +18,7 @@ import { createWorkerEncoder } from "#parquet/pool.ts";
 import { type AppLogger, createLogger } from "#server/log.ts";
 import { createMetrics } from "#server/metrics.ts";
 import { startServer } from "#server/server.ts";
-import { startStatusLine } from "#server/statusLine.ts";
+import { type StatusLine, startStatusLine } from "#server/statusLine.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
@@ -29,6 +30,18 @@ export interface RunOptions {
   readonly untilEnd: boolean;
   readonly version: string;
   readonly commit: string;
+  /** Default: a person, by signals and a terminal. */
+  readonly supervisor?: Supervisor;
+}
+
+/** A program that runs the pipelines for a while: it ends them itself, and shows what it wants. */
+export interface Supervisor {
+  /** Gets every observation, besides the metrics. */
+  observe(observation: Observation): void;
+  /** Gets the log lines. */
+  log(line: string): void;
+  /** Called once, before the pipelines run; whoever has them can stop them. */
+  started(pipelines: readonly PipelineRun[]): void;
 }
 
 /** `run --until-end` waits this long for a service that is away (SPEC section 3). */
@@ -50,7 +63,7 @@ export async function runApp(
     ...options.log,
     colour: terminal,
     clock: systemClock,
-    write: (line) => process.stdout.write(line),
+    write: (line) => (run.supervisor ? run.supervisor.log(line) : process.stdout.write(line)),
   });
   try {
     return await runWith(config, environment, run, options, logger);
@@ -89,7 +102,7 @@ async function runWith(
     logger,
     encoder,
     txlog,
-    observe: (pipeline) => metrics.observe(pipeline),
+    observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),
   };
   const pipelines: PipelineRun[] = [];
@@ -106,14 +119,18 @@ async function runWith(
     pipelines,
   });
   const server = startServer(options.server, status, metrics);
-  const line = startStatusLine({ status, clock: systemClock, stream: process.stderr });
+  const line = run.supervisor
+    ? NO_LINE
+    : startStatusLine({ status, clock: systemClock, stream: process.stderr });
   const limits: RunLimits = {
     startupTimeoutMs: run.untilEnd ? UNTIL_END_STARTUP_MS : options.startupTimeoutMs,
     shutdownTimeoutMs: Math.max(0, options.shutdownTimeoutMs - SHUTDOWN_RESERVE_MS),
   };
-  const unlisten = onSignals(logger, () => {
+  const stop = (): void => {
     for (const pipeline of pipelines) void pipeline.stop(limits.shutdownTimeoutMs);
-  });
+  };
+  const unlisten = run.supervisor ? () => undefined : onSignals(logger, stop);
+  run.supervisor?.started(pipelines);
   const ended = new AbortController();
   void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   logger.log("info", "Started", { version: run.version, pipelines: pipelines.length });
@@ -128,6 +145,16 @@ async function runWith(
   const worst = worstOf(codes);
   logger.log("info", "Stopped", { exit_code: worst });
   return worst;
+}
+
+const NO_LINE: StatusLine = { stop: () => undefined };
+
+function observer(metrics: Observe, supervisor: Supervisor | undefined): Observe {
+  if (supervisor === undefined) return metrics;
+  return (observation) => {
+    metrics(observation);
+    supervisor.observe(observation);
+  };
 }
 
 function worstOf(codes: readonly ExitCode[]): ExitCode {

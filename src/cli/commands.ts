@@ -202,6 +202,33 @@ export const COMMANDS: readonly CommandSpec[] = [
       [`log ${C} --verify`, "is the log whole?"],
     ],
   },
+  {
+    name: "load-test",
+    summary: "measures what holds here: produces into a scratch topic and ingests it",
+    about:
+      "Produces JSON events at a steady rate into a scratch topic of the configured cluster, from a " +
+      "process of its own, and ingests them with the ordinary pipeline and the configured store, " +
+      "catalog type and commit settings; columns and partitions are the test's own. Prints the rates " +
+      "that were reached, how old records were in the hot buffer and in snapshots (from their " +
+      "timestamp), CPU and memory of the ingesting process, and whether every row is in the table " +
+      "once. Topics, tables, groups and state of yours are not touched; what it makes is removed, " +
+      "also after Ctrl-C. Exit 1 when the rate was not held: when production, ingest or commits took " +
+      "longer than asked by more than 2 % and half a second.",
+    arguments: [
+      ...CONFIG.filter(({ name }) => name !== "kafka-topic"),
+      { name: "rate", kind: "value", hint: "N", help: "rows a second (default 1000000)" },
+      { name: "seconds", kind: "value", hint: "N", help: "how long (default 60)" },
+      { name: "bytes", kind: "value", hint: "N", help: "bytes of an event, from 96 (default 270)" },
+      { name: "partitions", kind: "value", hint: "N", help: "of the topic (default 6)" },
+      { name: "pipeline", kind: "value", hint: "NAME", help: "whose settings (default the first)" },
+      { name: "keep", kind: "flag", help: "leave topic, group, table and state" },
+      JSON_FLAG,
+    ],
+    examples: [
+      [`load-test ${C}`, "do a million rows a second hold for a minute?"],
+      [`load-test ${C} --rate 50000 --bytes 1000 --seconds 300`, "the load that is expected"],
+    ],
+  },
 ];
 
 /** The command of a name; undefined when there is none. */

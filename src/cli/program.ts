@@ -10,6 +10,7 @@ import { checkCommand } from "./check.ts";
 import { COMMANDS, type CommandSpec, commandOf } from "./commands.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { showFiles, showHistory, showSnapshots, showTables } from "./inspect.ts";
+import { loadTestCommand } from "./loadTest.ts";
 import { logCommand } from "./log.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { openConfig } from "./open.ts";
@@ -20,7 +21,7 @@ export interface ProgramParts {
   readonly actions: Actions;
   readonly terminal: Terminal;
   readonly build: Build;
-  /** Ends `log --follow`. */
+  /** Ends `log --follow` and `load-test`. */
   readonly stop: AbortSignal;
 }
 
@@ -89,6 +90,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   pause: (parsed, { terminal }) => pauseCommand(parsed, true, terminal),
   resume: (parsed, { terminal }) => pauseCommand(parsed, false, terminal),
   log: (parsed, { terminal, stop }) => logCommand(parsed, terminal, stop),
+  "load-test": loadTestCommand,
 };
 
 function inspection(

@@ -176,6 +176,7 @@ export async function cli(
   const code = await runProgram(words, {
     actions: {
       run: () => Promise.reject(new TypeError("not here")),
+      loadTest: () => Promise.reject(new TypeError("not here")),
       describeTopics: async () => [RECREATED],
       ...actions,
     },
