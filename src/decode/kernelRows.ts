@@ -46,10 +46,11 @@ export class KernelRows {
     }
     const cursor = new RecordCursor(batch);
     host.metadata.start(batch);
-    kernel.begin(this.image, batch, Number(batch.wantedOffset - batch.baseOffset));
+    const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
+    kernel.begin(this.image, batch, wantedDelta);
     for (let stops = 0; ; ) {
       const end = kernel.step(this.columns);
-      this.takeRows(cursor, result);
+      this.takeRows(cursor, wantedDelta, result);
       if (end === "done") return;
       cursor.seek(kernel.position, kernel.left);
       if (end === "again") continue;
@@ -64,23 +65,21 @@ export class KernelRows {
   }
 
   /** The rows of the last step; the cursor is where it began. */
-  private takeRows(cursor: RecordCursor, result: BatchResult): void {
+  private takeRows(cursor: RecordCursor, wantedDelta: number, result: BatchResult): void {
     const { host, kernel } = this;
     result.skipped += kernel.skipped;
     if (kernel.rows === 0) return;
     kernel.appendTo(this.columns);
-    if (host.metadata.hasHeaders) this.takeHeaders(cursor);
+    if (host.metadata.hasHeaders) this.takeHeaders(cursor, wantedDelta);
     host.count += kernel.rows;
     result.rows += kernel.rows;
     result.timestampMsMax = Math.max(result.timestampMsMax, kernel.timestampMsMax);
   }
 
-  private takeHeaders(cursor: RecordCursor): void {
-    let { skipped } = this.kernel;
+  private takeHeaders(cursor: RecordCursor, wantedDelta: number): void {
     while (cursor.nextPosition < this.kernel.position) {
       cursor.next();
-      if (skipped > 0) skipped--;
-      else this.host.metadata.appendHeaders(cursor);
+      if (cursor.offsetDelta >= wantedDelta) this.host.metadata.appendHeaders(cursor);
     }
   }
 }

@@ -85,7 +85,7 @@ export class MetadataAppender {
           break;
         case "offset": {
           const low = this.baseLow + cursor.offsetDelta;
-          const carry = low > 0xffff_ffff ? 1 : 0;
+          const carry = Math.floor(low / 0x1_0000_0000);
           column.appendLong((low - carry * 0x1_0000_0000) | 0, this.baseHigh + carry);
           break;
         }

@@ -14,6 +14,7 @@ import type { ColumnSize } from "#columns/size.ts";
 import type { DecodeResult, RecordBytes, SegmentBuilder } from "./decoder.ts";
 import type { StructNode } from "./json/program.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
+import { decodeKernel } from "./kernel/kernel.ts";
 import { KernelRows } from "./kernelRows.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
 import type { RejectReason } from "./rejects.ts";
@@ -52,7 +53,7 @@ export interface SegmentSchema {
   reader(columns: readonly ColumnBuilder[]): ValueReader;
   /** Extends `fields` by what the batch holds; false when there is nothing to add. */
   learn(batch: RecordBytes): boolean;
-  /** The kernel's program for segments of the present version; `source` is one of them. */
+  /** The kernel's program for segments begun at the present version; `source` is one of them. */
   image(source: ImageSource): Image;
 }
 
@@ -71,7 +72,7 @@ export class Segment implements SegmentBuilder {
     const byName = new Map(this.columns.map((column) => [column.field.name, column]));
     for (const size of expected) byName.get(size.name)?.reserve(size);
     this.rows = new RowAppender(schema, this.columns, 0);
-    this.kernelRows = this.startKernel();
+    this.kernelRows = this.startKernel((source) => schema.image(source));
   }
 
   get rowCount(): number {
@@ -113,13 +114,14 @@ export class Segment implements SegmentBuilder {
     this.version = this.schema.version;
     extendBuilders(this.columns, this.schema.fields, this.rows.count);
     this.rows = new RowAppender(this.schema, this.columns, this.rows.count);
-    this.kernelRows = this.startKernel();
+    // Its columns keep their order and types: those of a segment begun now may be others.
+    this.kernelRows = this.startKernel((source) => decodeKernel().compile(source));
   }
 
-  private startKernel(): KernelRows | null {
+  private startKernel(imageOf: (source: ImageSource) => Image): KernelRows | null {
     const { kernel } = this.schema.options;
     if (kernel === false) return null;
     const source = this.rows.kernelSource;
-    return new KernelRows(this.rows, source, this.schema.image(source), kernel === "always");
+    return new KernelRows(this.rows, source, imageOf(source), kernel === "always");
   }
 }

@@ -8,10 +8,10 @@ import { expect, test } from "bun:test";
 import { type Random, seededRandom } from "#base/random.ts";
 import type { Field, PrimitiveType } from "#columns/schema.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
-import type { RecordBytes } from "#decode/decoder.ts";
+import type { Decoder, RecordBytes, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { checkLayout, rowsOf } from "../support/columnValues.ts";
-import { type RecordInput, recordBatch } from "../support/records.ts";
+import { type RecordInput, recordBatch, varint } from "../support/records.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Date.now() / 86_400_000));
@@ -261,5 +261,100 @@ test("formats string and bytes", () => {
   for (const format of ["string", "bytes"] as const) {
     const batch = recordBatch(Array.from({ length: 900 }, (_, i) => values[i % 6] ?? null));
     compare({ ...DECODER_DEFAULTS, format }, [batch], format);
+  }
+});
+
+/** What a decoder makes of some batches, or the error, whether the kernel helps or not. */
+function agree(options: Partial<DecoderOptions>, run: (decoder: Decoder) => unknown): void {
+  const outcomes = (["always", true, false] as const).map((kernel) => {
+    try {
+      return run(createDecoder({ ...DECODER_DEFAULTS, ...options, kernel }));
+    } catch (error) {
+      return String(error);
+    }
+  });
+  expect(outcomes[0]).toEqual(outcomes[2]);
+  expect(outcomes[1]).toEqual(outcomes[2]);
+}
+
+function sealedRows(segment: SegmentBuilder): unknown {
+  const sealed = segment.seal();
+  checkLayout(sealed);
+  return { fields: sealed.fields, rows: rowsOf(sealed) };
+}
+
+test("an open segment keeps its columns' order and types when the table's are adopted", () => {
+  const fields = [optional("a", { kind: "string" }), optional("n", { kind: "int" })];
+  const adopted = [
+    optional("_kafka_offset", { kind: "long" }),
+    optional("n", { kind: "long" }),
+    optional("between", { kind: "double" }),
+    optional("_kafka_key", { kind: "binary" }),
+    optional("a", { kind: "string" }),
+  ];
+  const rows = ['{"a":"y","between":2.5,"n":7}', '{"a":"zz","n":77777777777}', '{"n":8}'];
+  agree({ fields, metadataColumns: ["key", "offset"] }, (decoder) => {
+    const begun = decoder.builder();
+    begun.decode(recordBatch(['{"a":"x","n":1}']));
+    decoder.adopt(adopted);
+    const fresh = decoder.builder();
+    const results = [fresh, begun, fresh].map((each) => each.decode(recordBatch(rows)));
+    return [results, sealedRows(begun), sealedRows(fresh)];
+  });
+});
+
+test("offsets before the batch's first, in any order, and the least timestamps", () => {
+  const metadataColumns = ["offset", "timestamp", "headers"] as const;
+  const record = (offsetDelta: number): RecordInput => {
+    return { value: `{"a":${offsetDelta}}`, offsetDelta, headers: [["h", String(offsetDelta)]] };
+  };
+  for (const wantedOffset of [-10n, 0n, 93n, 103n, 1n << 40n]) {
+    for (const appendTimestampMs of [null, -1, -(2 ** 60), 5]) {
+      for (const baseOffset of [0n, 100n]) {
+        const records = [record(5), record(-5), record(1), record(6), record(-(2 ** 31))];
+        const batch = recordBatch(records, { baseOffset, wantedOffset, appendTimestampMs });
+        agree({ fields: [optional("a", { kind: "long" })], metadataColumns }, (decoder) => {
+          const segment = decoder.builder();
+          return [segment.decode(batch), sealedRows(segment)];
+        });
+      }
+    }
+  }
+});
+
+test("numbers of records that have too many bytes, and counts of records that lie", () => {
+  const padded = (value: bigint, size: number): Buffer => {
+    const bytes = Array.from({ length: size }, (_, at) =>
+      Number((value >> BigInt(7 * at)) & 0x7fn),
+    );
+    return Buffer.from(bytes.map((byte, at) => (at < size - 1 ? byte | 0x80 : byte)));
+  };
+  const value = Buffer.from('{"a":1}');
+  const sizes = [1, 2, 5, 6, 9, 10, 11];
+  const numbers = sizes.flatMap((size) => [padded(4n, size), padded(-1n, size)]);
+  for (const [timestamp, offset] of [...numbers, varint(2n ** 62n)].flatMap((number) => [
+    [varint(0), number],
+    [number, varint(0)],
+  ]) as [Buffer, Buffer][]) {
+    const parts = [Buffer.of(0), timestamp, offset, varint(-1), varint(value.length), value];
+    const body = Buffer.concat([...parts, varint(0)]);
+    const payload = new Uint8Array(Buffer.concat([varint(body.length), body]));
+    for (const recordCount of [-1, 0, 1, 2, 2 ** 31 - 1]) {
+      agree(
+        { fields: [optional("a", { kind: "long" })], metadataColumns: ["offset"] },
+        (decoder) => {
+          const segment = decoder.builder();
+          segment.decode(recordBatch(['{"a":0}']));
+          let result: unknown;
+          try {
+            result = segment.decode(recordBatch([], { payload, recordCount }));
+          } catch (error) {
+            result = String(error);
+          }
+          segment.decode(recordBatch(['{"a":2}']));
+          return [result, sealedRows(segment)];
+        },
+      );
+    }
   }
 });

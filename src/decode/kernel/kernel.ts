@@ -16,6 +16,9 @@ interface Functions {
   boolBits(column: number, start: number, out: number): void;
 }
 
+/** In place of the timestamp of all records when each has its own. */
+const NO_TIMESTAMP = -(2 ** 63);
+
 /** Behind the input, so that reading may run over its end. */
 const ZEROS = new Uint8Array(64);
 
@@ -82,11 +85,11 @@ export class DecodeKernel {
     if (this.image !== image) this.activate(image);
     const call = image.address;
     if (this.topic !== batch.topic) this.setTopic(image, batch.topic);
-    this.set(call + CALL.wanted, Math.max(0, Math.min(wantedDelta, 0x7fff_ffff)));
+    this.set(call + CALL.wanted, Math.max(-0x8000_0000, Math.min(wantedDelta, 0x7fff_ffff)));
     this.set(call + CALL.partition, batch.partition);
     this.view.setBigInt64(call + CALL.baseOffset, batch.baseOffset, true);
     this.setLong(call + CALL.baseTimestamp, batch.baseTimestampMs);
-    this.setLong(call + CALL.appendTimestamp, batch.appendTimestampMs ?? -1);
+    this.setLong(call + CALL.appendTimestamp, batch.appendTimestampMs ?? NO_TIMESTAMP);
     this.payload = batch.payload;
     this.sliceStart = 0;
     this.sliceEnd = 0;
@@ -192,7 +195,7 @@ export class DecodeKernel {
   }
 
   private setTopic(image: Image, topic: string): void {
-    const { written } = encoder.encodeInto(topic, this.bytes.subarray(image.topic));
+    const { written } = encoder.encodeInto(topic, this.bytes.subarray(image.topic, image.bits));
     this.set(image.address + CALL.topicBytes, written);
     this.topic = topic;
   }

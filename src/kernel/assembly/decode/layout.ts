@@ -38,7 +38,7 @@ export namespace Call {
   export const BASE_OFFSET: usize = 64;
   /** in: i64, milliseconds of timestamp delta 0. */
   export const BASE_TIMESTAMP: usize = 72;
-  /** in: i64, milliseconds of every record; -1 when each has its own. */
+  /** in: i64, milliseconds of every record; the least i64 when each has its own. */
   export const APPEND_TIMESTAMP: usize = 80;
   /** out: i64, largest timestamp of a row, ms; 0 when there is none. */
   export const TIMESTAMP_MAX: usize = 88;

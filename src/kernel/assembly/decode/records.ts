@@ -23,6 +23,9 @@ let keyBytes: i32 = 0;
 let valueStart: usize = 0;
 let valueBytes: i32 = 0;
 
+/** A number of the record at hand has more bytes than are read here. */
+let tooLong: bool = false;
+
 /** Reads a zigzag varint at `position`. */
 // @ts-ignore: decorator
 @inline
@@ -32,21 +35,36 @@ function varint(): i32 {
     position++;
     return <i32>(first >>> 1) ^ -(<i32>first & 1);
   }
-  return <i32>varlong();
+  return longVarint();
 }
 
+/** The same of up to 5 bytes. */
+function longVarint(): i32 {
+  let value: u32 = 0;
+  for (let shift: u32 = 0; shift < 35; shift += 7) {
+    const byte = <u32>load<u8>(position++);
+    value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return <i32>(value >>> 1) ^ -(<i32>value & 1);
+  }
+  tooLong = true;
+  return 0;
+}
+
+/** Reads a zigzag varint of up to 9 bytes, so that sums with it do not overflow into sense. */
 function varlong(): i64 {
   let value: u64 = 0;
-  for (let shift: u64 = 0; shift < 64; shift += 7) {
+  for (let shift: u64 = 0; shift < 63; shift += 7) {
     const byte = <u64>load<u8>(position++);
     value |= (byte & 0x7f) << shift;
-    if (byte < 0x80) break;
+    if (byte < 0x80) return <i64>(value >>> 1) ^ -(<i64>value & 1);
   }
-  return <i64>(value >>> 1) ^ -(<i64>value & 1);
+  tooLong = true;
+  return 0;
 }
 
 /** Reads the record at `position` and moves behind it; false when it is for the host. */
 function readRecord(end: usize): bool {
+  tooLong = false;
   const size = varint();
   const stop = position + <usize>size;
   if (size < 0 || <u64>position + <u64>size > end) return false;
@@ -62,7 +80,7 @@ function readRecord(end: usize): bool {
   if (valueBytes > 0) position += valueBytes;
   if (position > stop) return false;
   const headers = varint();
-  if (headers < 0 || position > stop) return false;
+  if (tooLong || headers < 0 || position > stop) return false;
   position = stop;
   return true;
 }
@@ -113,7 +131,7 @@ let timestamp: i64 = 0;
 function appendRow(call: usize, row: u32): usize {
   const appendTimestamp = load<i64>(call, Call.APPEND_TIMESTAMP);
   timestamp = load<i64>(call, Call.BASE_TIMESTAMP) + timestampDelta;
-  if (appendTimestamp >= 0) timestamp = appendTimestamp;
+  if (appendTimestamp != i64.MIN_VALUE) timestamp = appendTimestamp;
   if (valueBytes < 0 || timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX) return GIVE_UP;
   const root = <usize>load<u32>(call, Call.ROOT);
   const op = load<u32>(root, Slot.OP);
