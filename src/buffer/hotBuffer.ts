@@ -11,7 +11,7 @@
  */
 import { assert } from "#base/assert.ts";
 import { type Feed, type FeedKey, feedKey, type OffsetRange } from "#base/offsets.ts";
-import type { ColumnBatch } from "#columns/batch.ts";
+import type { Column, ColumnBatch } from "#columns/batch.ts";
 import { releaseBatch } from "#columns/release.ts";
 import { type ColumnSize, sizesOf } from "#columns/size.ts";
 
@@ -49,6 +49,9 @@ export interface SealedRows {
  */
 const RESERVED_BYTES_MAX = 32 * 1024 * 1024;
 
+/** Objects of a column beside its values, measured: most of what a segment of a few rows takes. */
+const COLUMN_OBJECT_BYTES = 1024;
+
 /** Values of a segment that is followed by a new one: what crosses to the encoder stays small. */
 const SEGMENT_BYTES = 2 * 1024 * 1024;
 
@@ -79,13 +82,17 @@ export class HotBuffer<R extends GrowingRows> {
   #full: SealedRows[] = [];
   /** Taken by a seal, not yet in a table. */
   #taken: SealedRows[] = [];
+  /** Of the last segment that was sealed, nested ones included. */
+  #columns = 0;
   /** Sizes and bytes of each feed's last segment. */
   readonly #last = new Map<FeedKey, { sizes: readonly ColumnSize[]; bytes: number }>();
 
-  /** Bytes of memory that all rows hold. */
+  /** Bytes of memory that all rows hold, and the objects around them. */
   get bytes(): number {
     this.#measure();
-    return this.#total.bytes + bytesOf(this.#full) + bytesOf(this.#taken);
+    const segments = this.#open.size + this.#full.length + this.#taken.length;
+    const objects = segments * this.#columns * COLUMN_OBJECT_BYTES;
+    return objects + this.#total.bytes + bytesOf(this.#full) + bytesOf(this.#taken);
   }
 
   /** Bytes of values that the next seal will take. */
@@ -215,7 +222,10 @@ export class HotBuffer<R extends GrowingRows> {
     this.#forget(key, measured);
     const batch = rows.rowCount === 0 ? null : rows.seal();
     if (batch === null) this.#last.delete(key);
-    else this.#last.set(key, { sizes: sizesOf(batch), bytes: measured.used });
+    else {
+      this.#columns = countColumns(batch.columns);
+      this.#last.set(key, { sizes: sizesOf(batch), bytes: measured.used });
+    }
     return { range: { feed, start, end }, batch, oldestMs };
   }
 
@@ -233,4 +243,8 @@ function bytesOf(segments: readonly SealedRows[]): number {
 
 function rowsOf(segments: readonly SealedRows[]): number {
   return segments.reduce((sum, { batch }) => sum + (batch?.rowCount ?? 0), 0);
+}
+
+function countColumns(columns: readonly Column[]): number {
+  return columns.reduce((sum, { children }) => sum + 1 + countColumns(children), 0);
 }
