@@ -81,6 +81,46 @@ test("a dictionary that fills up ends where it is full, and its pages stay", asy
   expect((await read(file)).map((row) => row["n"])).toEqual(values);
 });
 
+test("thousands of values, and pages of nulls between them, share one dictionary", async () => {
+  const fields = [field("n", { kind: "long" })];
+  // Pages of values, of nulls only, of values again.
+  const values = Array.from({ length: 160_000 }, (_, i) =>
+    i > 40_000 && i < 120_000 ? null : BigInt((i * 7919 + (i >> 5) * 104_729) % 6007) << 20n,
+  );
+  const file = await encode(
+    fields,
+    [
+      batchOf(
+        fields,
+        values.map((value) => [value]),
+      ),
+    ],
+    {
+      rowGroupRows: 200_000,
+    },
+  );
+  const [chunk] = chunksOf(file);
+  const indexed = chunk?.encoding_stats?.find((each) => each.encoding === "RLE_DICTIONARY");
+  expect(indexed?.count).toBeGreaterThanOrEqual(3);
+  const plain = chunk?.encoding_stats?.find(
+    (each) => each.encoding === "PLAIN" && each.page_type === "DATA_PAGE",
+  );
+  // The page of nulls only has no index to write.
+  expect(plain?.count).toBe(1);
+  expect((await read(file)).map((row) => row["n"] ?? null)).toEqual(values);
+});
+
+test("a greatest value without a shorter bound above it is whole, or there are no bounds", async () => {
+  const fields = [field("b", { kind: "binary" })];
+  const statistics = async (length: number): Promise<unknown> => {
+    const batch = batchOf(fields, [[new Uint8Array([1])], [new Uint8Array(length).fill(255)]]);
+    return chunksOf(await encode(fields, [batch]))[0]?.statistics?.max_value;
+  };
+  // hyparquet answers text, one replacement character a byte.
+  expect(await statistics(60)).toBe("\ufffd".repeat(60));
+  expect(await statistics(100)).toBeUndefined();
+});
+
 /** Longs whose hashes are equal in `assembly/encode/dictionary.ts`: found by undoing its mixing. */
 function colliding(count: number): bigint[] {
   const factor = 0x9fb21c651e98df25n;
