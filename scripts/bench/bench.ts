@@ -36,12 +36,13 @@ const DATA = "docs/benchmarks.json";
 const PAGE = "docs/BENCHMARKS.md";
 const PLOT = "docs/benchmarks.svg";
 const PARTITIONS = 6;
+const PARTS = ["ingest", "freshness", "sustained", "steady", "hot", "idle"];
 /** Measured unless `--only` says otherwise. */
 const SIDES = [ours, floor, pythonLoop, flink, connectTuned, connectStock];
 
 const { values: flags } = parseArgs({
   options: {
-    parts: { type: "string", default: "ingest,freshness,sustained,steady,hot,idle" },
+    parts: { type: "string", default: PARTS.join(",") },
     only: { type: "string", default: SIDES.map(({ name }) => name).join(",") },
     events: { type: "string", default: "8000000" },
     runs: { type: "string", default: "1" },
@@ -60,11 +61,12 @@ const { values: flags } = parseArgs({
     seconds: { type: "string", default: "60" },
   },
 });
-const names = flags.only.split(",");
+const names = chosen(
+  flags.only,
+  [...SIDES, connectPlain].map(({ name }) => name),
+);
+const parts = chosen(flags.parts, [...PARTS, "page"]).filter((part) => part !== "page");
 const sides = [...SIDES, connectPlain].filter(({ name }) => names.includes(name));
-const known: readonly string[] = [...SIDES, connectPlain].map(({ name }) => name);
-const unknown = names.filter((name) => !known.includes(name));
-if (unknown.length > 0) throw new Error(`no such side: ${unknown} (${known})`);
 const intervalMs = Number(flags.interval);
 const wantsOurs = sides.includes(ours);
 const origin = {
@@ -73,20 +75,42 @@ const origin = {
   ...(wantsOurs ? { commit: await head() } : {}),
 };
 
-await withFolder("product", async (folder) => {
+const failures: string[] = [];
+if (parts.length > 0) await withFolder("product", measure);
+await writePage();
+for (const failure of failures) console.error(`\nFAILED: ${failure}`);
+process.exit(failures.length === 0 ? 0 : 1);
+
+/** Words of a list separated by commas; throws for one that is not known. */
+function chosen(list: string, known: readonly string[]): string[] {
+  const words = list.split(",");
+  const unknown = words.filter((word) => !known.includes(word));
+  if (unknown.length > 0) throw new Error(`no such thing: ${unknown}; there are ${known}`);
+  return words;
+}
+
+async function measure(folder: string): Promise<void> {
   const executable = join(folder, "kafka-iceberg");
   if (wantsOurs) await run([process.execPath, "scripts/build.ts", "--outfile", executable]);
   const broker = await startKafka();
   try {
     const job = { bootstrap: broker.bootstrap, intervalMs, executable };
-    for (const part of flags.parts.split(",")) await measurePart(part, job);
+    for (const part of parts) await measurePart(part, job);
   } finally {
     await broker.stop();
     await run(["rm", "-rf", broker.dataDir]);
   }
-});
-await writePage();
-process.exit(0);
+}
+
+/** One measurement that fails is told at the end, and what was measured before and after it stays. */
+async function attempt(what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    console.error(error);
+    failures.push(`${what}: ${error}`);
+  }
+}
 
 interface Setting {
   readonly bootstrap: KafkaBroker["bootstrap"];
@@ -97,7 +121,7 @@ interface Setting {
 async function measurePart(part: string, setting: Setting): Promise<void> {
   if (part === "ingest") await ingestPart(setting);
   else if (part === "freshness") await freshnessPart(setting);
-  else if (part !== "page" && wantsOurs) await oursPart(part, setting);
+  else if (wantsOurs) await attempt(part, () => oursPart(part, setting));
 }
 
 /** Every side over one topic: all of them once, then again, for each codec. */
@@ -105,24 +129,22 @@ async function ingestPart(setting: Setting): Promise<void> {
   const topic = "ingest";
   const events = Number(flags.events);
   const partitions = await fill(setting, topic, events);
-  const results = new Map<string, { side: Side; codec: PageCodec; runs: IngestRun[] }>();
+  const results = new Map<string, IngestRun[]>();
   let agreed: string | null = null;
+  const one = async (side: Side, codec: PageCodec): Promise<void> => {
+    const job = { ...setting, topic, codec, untilEnd: true };
+    const { figures, checked } = await measureIngest(side, job, partitions);
+    agreed ??= checked.sums.join();
+    if (agreed !== checked.sums.join()) throw new Error(`${side.name} holds other values`);
+    const { name, title } = side;
+    const runs = [...(results.get(`${name} ${codec}`) ?? []), figures];
+    results.set(`${name} ${codec}`, runs);
+    console.log(`${name} ${codec} ${runs.length}: ${JSON.stringify(figures)}`);
+    await save({ kind: "ingest", side: name, title, codec, events, intervalMs, ...dated(runs) });
+  };
   for (let round = 1; round <= Number(flags.runs); round++) {
     for (const codec of flags.codecs.split(",") as PageCodec[]) {
-      for (const side of sides) {
-        const job = { ...setting, topic, codec, untilEnd: true };
-        const { figures, checked } = await measureIngest(side, job, partitions);
-        agreed ??= checked.sums.join();
-        if (agreed !== checked.sums.join()) throw new Error(`${side.name} holds other values`);
-        const result = results.get(`${side.name} ${codec}`) ?? { side, codec, runs: [] };
-        result.runs.push(figures);
-        results.set(`${side.name} ${codec}`, result);
-        console.log(`${side.name} ${codec} ${round}: ${JSON.stringify(figures)}`);
-        const { name, title } = side;
-        await save([
-          { kind: "ingest", side: name, title, codec, events, intervalMs, ...dated(result.runs) },
-        ]);
-      }
+      for (const side of sides) await attempt(`${side.name} ${codec}`, () => one(side, codec));
     }
   }
   await deleteTopic(setting.bootstrap, topic);
@@ -138,13 +160,12 @@ async function freshnessPart(setting: Setting): Promise<void> {
     .map((side) => ({ side, intervalMs }));
   if (wantsOurs && intervalMs !== 1000) jobs.unshift({ side: ours, intervalMs: 1000 });
   for (const { side, intervalMs } of jobs) {
+    const { name: one, title } = side;
     const job = { ...setting, intervalMs, codec: "snappy", untilEnd: false } as const;
-    const figures = await measureFreshness(side, job, load);
-    console.log(`${side.name}, ${intervalMs} ms: ${JSON.stringify(figures)}`);
-    const { name, title } = side;
-    await save([
-      { kind: "freshness", side: name, title, intervalMs, rate, seconds, ...dated([figures]) },
-    ]);
+    await attempt(`freshness of ${one}`, async () => {
+      const runs = dated([await measureFreshness(side, job, load)]);
+      await save({ kind: "freshness", side: one, title, intervalMs, rate, seconds, ...runs });
+    });
   }
 }
 
@@ -159,18 +180,18 @@ async function oursPart(part: string, setting: Setting): Promise<void> {
     const partitions = await fill(setting, topic, Number(flags.sustained));
     const figures = await measureSustained(ours, { ...job, topic, untilEnd: true }, partitions);
     await deleteTopic(setting.bootstrap, topic);
-    await save([{ kind: "sustained", ...common, ...dated([figures]) }]);
+    await save({ kind: "sustained", ...common, ...dated([figures]) });
   } else if (part === "steady") {
     const figures = await measureSteady(ours, job, load);
-    await save([{ kind: "steady", ...common, ...dated([figures]) }]);
+    await save({ kind: "steady", ...common, ...dated([figures]) });
   } else if (part === "hot") {
     const hot = { ...load, rate: Number(flags["hot-rate"]), lingerMs: 0 };
     const figures = await measureHot(ours, job, hot);
-    await save([{ kind: "hot", ...common, ...dated([figures]) }]);
+    await save({ kind: "hot", ...common, ...dated([figures]) });
   } else if (part === "idle") {
     const figures = await measureIdle(ours, job, seconds, PARTITIONS);
-    await save([{ kind: "idle", ...common, ...dated([figures]) }]);
-  } else throw new Error(`no such part: ${part}`);
+    await save({ kind: "idle", ...common, ...dated([figures]) });
+  }
 }
 
 async function fill({ bootstrap }: Setting, topic: string, count: number) {
@@ -186,12 +207,11 @@ function dated<Run>(runs: readonly Run[]): { date: string; runs: readonly Run[] 
 }
 
 /** Merges into the file, so that what was measured survives a failure of what follows. */
-async function save(entries: readonly Entry[]): Promise<void> {
-  for (const { kind, side, runs } of entries) {
-    if (kind !== "ingest") console.log(`${side} ${kind}: ${JSON.stringify(runs)}`);
-  }
+async function save(entry: Entry): Promise<void> {
+  const { kind, side, intervalMs, runs } = entry;
+  if (kind !== "ingest") console.log(`${side} ${kind} ${intervalMs} ms: ${JSON.stringify(runs)}`);
   const old = await stored();
-  const figures = { ...old, ...origin, entries: mergeEntries(old.entries, entries) };
+  const figures = { ...old, ...origin, entries: mergeEntries(old.entries, [entry]) };
   await Bun.write(DATA, `${JSON.stringify(figures, null, 2)}\n`);
 }
 

@@ -70,9 +70,10 @@ export interface Spread {
   readonly greatest: number;
 }
 
-/** Summarises the same figure of several runs; of an even number the upper median. */
+/** Summarises the same figure of several runs. */
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (index: number): number => sorted[index] ?? Number.NaN;
-  return { median: at(sorted.length >> 1), least: at(0), greatest: at(sorted.length - 1) };
+  const median = (at((sorted.length - 1) >> 1) + at(sorted.length >> 1)) / 2;
+  return { median, least: at(0), greatest: at(sorted.length - 1) };
 }

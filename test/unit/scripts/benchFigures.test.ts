@@ -63,6 +63,7 @@ test("freshness at another interval is another measurement", () => {
 test("a spread is the median between the least and the greatest", () => {
   expect(spreadOf([5, 1, 3])).toEqual({ median: 3, least: 1, greatest: 5 });
   expect(spreadOf([4])).toEqual({ median: 4, least: 4, greatest: 4 });
+  expect(spreadOf([8, 4]).median).toBe(6);
 });
 
 test("a slope is that of the line, and unknown for one point", () => {
