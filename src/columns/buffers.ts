@@ -10,7 +10,7 @@
 /** Above it buffers grow by half instead of doubling. */
 const DOUBLING_BYTES_MAX = 1 << 20;
 /** Smaller ones are not worth keeping. */
-const KEPT_BYTES_MIN = 32 * 1024;
+const KEPT_BYTES_MIN = 4 * 1024;
 /** Sizes between two powers of two: new memory is at most a quarter larger than was asked for. */
 const STEPS = 4;
 /** Next larger sizes that serve as well, up to half as much again. */
