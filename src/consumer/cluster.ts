@@ -13,10 +13,10 @@ import type { AnswerBuffers } from "./answers.ts";
 import { createConnection, type KafkajsConnection, sendBytes } from "./kafkajs.ts";
 import type { Settings } from "./options.ts";
 import {
+  ALL_API,
   API,
   type ApiName,
   type ApiVersions,
-  apiOf,
   apiVersionsRequest,
   type Request,
 } from "./protocol.ts";
@@ -138,7 +138,7 @@ export class Cluster {
   }
 
   private async exchange(link: Link, request: Request<unknown>): Promise<Uint8Array> {
-    const { key, version } = apiOf(request.api);
+    const { key, version } = ALL_API[request.api];
     const timer = new AbortController();
     const late = this.parts.clock
       .sleep(this.settings.requestTimeoutMs + request.extraWaitMs, timer.signal)

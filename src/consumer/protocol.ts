@@ -39,12 +39,13 @@ const SCRATCH_API = {
 /** The name of a request, those of a load test included. */
 export type RequestName = ApiName | keyof typeof SCRATCH_API;
 
-const ALL_API = { ...API, ...SCRATCH_API };
-
-/** Api key and version of a request. */
-export function apiOf(name: RequestName): { readonly key: number; readonly version: number } {
-  return ALL_API[name];
-}
+/** {@link API} with the requests of a load test. */
+export const ALL_API: Readonly<
+  Record<
+    RequestName,
+    { readonly key: number; readonly version: number; readonly flexible: boolean }
+  >
+> = { ...API, ...SCRATCH_API };
 
 /** One request with its answer's decoder. */
 export interface Request<T> {

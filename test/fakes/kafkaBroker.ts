@@ -4,8 +4,9 @@
  * real brokers for everything else.
  */
 import type { Socket, TCPSocketListener } from "bun";
-import { API, type ApiName } from "#consumer/protocol.ts";
+import { ALL_API, API, type RequestName } from "#consumer/protocol.ts";
 import { Reader, Writer } from "#consumer/wire.ts";
+import { scratchHandlers } from "./scratchRequests.ts";
 
 /** A partition's log: whole batches. */
 export interface FakeLog {
@@ -31,19 +32,18 @@ interface Connection {
   answering: Promise<void>;
 }
 
-const NAMES = new Map<number, ApiName>(
-  (Object.keys(API) as ApiName[]).map((name) => [API[name].key, name]),
-);
+const NAMES = new Map(Object.entries(ALL_API).map(([name, { key }]) => [key, name as RequestName]));
 
 /** The broker. */
 export class FakeKafka {
   readonly topics: Map<string, FakeTopic> = new Map();
   readonly committed: Map<string, bigint> = new Map();
+  readonly removedGroups: string[] = [];
   /** Error codes for the next answers to a request, first come first served. */
-  readonly errors: Map<ApiName, number[]> = new Map();
-  readonly requests: ApiName[] = [];
+  readonly errors: Map<RequestName, number[]> = new Map();
+  readonly requests: RequestName[] = [];
   /** Requests that are never answered. */
-  readonly silent: Set<ApiName> = new Set();
+  readonly silent: Set<RequestName> = new Set();
   /** How many of the next fetch answers get one bit changed in their last byte. */
   damagedReads = 0;
   /** Highest version announced for every request; null: just what is needed. */
@@ -97,11 +97,11 @@ export class FakeKafka {
   }
 
   /** The next answers to `api` carry these codes. */
-  failNext(api: ApiName, ...codes: number[]): void {
+  failNext(api: RequestName, ...codes: number[]): void {
     this.errors.set(api, [...(this.errors.get(api) ?? []), ...codes]);
   }
 
-  count(api: ApiName): number {
+  count(api: RequestName): number {
     return this.requests.filter((name) => name === api).length;
   }
 
@@ -133,7 +133,7 @@ export class FakeKafka {
     this.requests.push(api);
     if (this.silent.has(api)) return;
     const w = new Writer().int32(correlationId);
-    if (API[api].flexible) {
+    if (ALL_API[api].flexible) {
       r.skipTags();
       w.noTags();
     }
@@ -146,7 +146,7 @@ export class FakeKafka {
   }
 
   private readonly handlers: Record<
-    ApiName,
+    RequestName,
     (r: Reader, w: Writer, code: number) => void | Promise<void>
   > = {
     ApiVersions: (_r, w) => {
@@ -184,6 +184,7 @@ export class FakeKafka {
     OffsetFetch: (r, w, code) => this.offsetFetch(r, w, code),
     OffsetCommit: (r, w, code) => this.offsetCommit(r, w, code),
     Fetch: (r, w, code) => this.fetch(r, w, code),
+    ...scratchHandlers(this),
   };
 
   private metadata(r: Reader, w: Writer): void {
