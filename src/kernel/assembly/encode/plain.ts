@@ -50,6 +50,9 @@ export function plainDecimals(
   count: u32,
   to: usize,
 ): void {
+  // Byte `width - 1` first, byte 0 last; what follows is overwritten by the next value.
+  const steps = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const reversed = i8x16.sub(i8x16.splat(<i8>(width - 1)), steps);
   for (let index: u32 = 0; index < count; index++, to += width) {
     const slot = slots == 0 ? index : load<u32>(slots + (<usize>index << 2));
     const value = from + (<usize>slot << 4);
@@ -58,9 +61,7 @@ export function plainDecimals(
       else store<u64>(to, load<u64>(value));
       continue;
     }
-    for (let byte: u32 = 0; byte < width; byte++) {
-      store<u8>(to + byte, load<u8>(value + (width - 1 - byte)));
-    }
+    v128.store(to, i8x16.swizzle(v128.load(value), reversed));
   }
 }
 
