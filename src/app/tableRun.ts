@@ -224,6 +224,11 @@ export class TableRun {
     return segments.length === 0 ? null : { segments, flush: writer.newFlush(segments) };
   }
 
+  /** What a flush shows of the table; one that was stopped meanwhile, by its records, stays so. */
+  #become(state: TableState): void {
+    if (this.state.kind !== "stopped") this.state = state;
+  }
+
   #settle(running: RunningFlush, result: JobResult, durationMs: number): void {
     const { flush, segments } = running;
     switch (result.kind) {
@@ -232,7 +237,7 @@ export class TableRun {
         this.rowsCommitted += rows;
         this.lastCommitMs = this.parts.clock.nowMs();
         this.lastSnapshotId = result.snapshotId;
-        this.state = { kind: "running" };
+        this.#become({ kind: "running" });
         this.#held = null;
         this.buffer.recycle(segments);
         this.#adoptSchema();
@@ -250,7 +255,7 @@ export class TableRun {
       }
       case "dropped":
         this.#held = null;
-        this.state = { kind: "running" };
+        this.#become({ kind: "running" });
         this.buffer.release(segments);
         this.#adoptSchema();
         this.parts.logger.log("warn", `Rows dropped, to be read again: ${result.reason}`, {
@@ -260,14 +265,14 @@ export class TableRun {
         return;
       case "held":
         this.#held = running;
-        this.state = { kind: "retrying", cause: result.cause };
+        this.#become({ kind: "retrying", cause: result.cause });
         this.parts.logger.log("warn", `Commit held: ${describe(result.cause)}`, {
           table: this.name,
         });
         return;
       case "paused":
         this.#held = running;
-        this.state = { kind: "paused" };
+        this.#become({ kind: "paused" });
         return;
     }
   }

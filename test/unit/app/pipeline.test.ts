@@ -62,6 +62,21 @@ test("fail: the first bad record stops its table and is named; what came before 
   expect(await rig.running).toBeUndefined();
 });
 
+test("a table that was stopped stays stopped when its commit under way lands", async () => {
+  const rig = await new AppRig().start();
+  rig.world.onRequest = () => undefined;
+  rig.consumer.give(0, 0n, [row(0)]);
+  await rig.pass(300);
+  expect(rig.table.flushing).toBe(true);
+  rig.consumer.give(0, 1n, ["{"]);
+  await rig.settle();
+  expect(stopped(rig).kind).toBe("data");
+  rig.heal();
+  await rig.pass(300);
+  expect([rig.table.flushing, await rig.committed(0)]).toEqual([false, 1n]);
+  expect(stopped(rig).kind).toBe("data");
+});
+
 test("a damaged batch is skipped by policy, and reading goes on behind it", async () => {
   const rig = await new AppRig({ rejects: { action: "skip" } }).start();
   const feed = rig.world.feed(0);
