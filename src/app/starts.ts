@@ -64,7 +64,7 @@ export class Starts {
         return await this.#startOnce(table, mine);
       } catch (error) {
         if (policyOf(error).action !== "again") return this.#stopTable(table, error);
-        table.state = { kind: "retrying", cause: error };
+        table.become({ kind: "retrying", cause: error });
         logger.log("warn", `Table not ready: ${String(error)}`, { table: table.name });
         await clock.sleep(backoffMs(START_BACKOFF, tries, random), this.#signal);
       }

@@ -163,6 +163,11 @@ export class TableRun {
     }
   }
 
+  /** What a flush or start shows of the table; one that was stopped meanwhile stays so. */
+  become(state: TableState): void {
+    if (this.state.kind !== "stopped") this.state = state;
+  }
+
   /** Stops this table; the others go on. */
   stop(error: unknown): void {
     this.state = { kind: "stopped", error };
@@ -224,11 +229,6 @@ export class TableRun {
     return segments.length === 0 ? null : { segments, flush: writer.newFlush(segments) };
   }
 
-  /** What a flush shows of the table; one that was stopped meanwhile, by its records, stays so. */
-  #become(state: TableState): void {
-    if (this.state.kind !== "stopped") this.state = state;
-  }
-
   #settle(running: RunningFlush, result: JobResult, durationMs: number): void {
     const { flush, segments } = running;
     switch (result.kind) {
@@ -237,7 +237,7 @@ export class TableRun {
         this.rowsCommitted += rows;
         this.lastCommitMs = this.parts.clock.nowMs();
         this.lastSnapshotId = result.snapshotId;
-        this.#become({ kind: "running" });
+        this.become({ kind: "running" });
         this.#held = null;
         this.buffer.recycle(segments);
         this.#adoptSchema();
@@ -255,7 +255,7 @@ export class TableRun {
       }
       case "dropped":
         this.#held = null;
-        this.#become({ kind: "running" });
+        this.become({ kind: "running" });
         this.buffer.release(segments);
         this.#adoptSchema();
         this.parts.logger.log("warn", `Rows dropped, to be read again: ${result.reason}`, {
@@ -265,14 +265,14 @@ export class TableRun {
         return;
       case "held":
         this.#held = running;
-        this.#become({ kind: "retrying", cause: result.cause });
+        this.become({ kind: "retrying", cause: result.cause });
         this.parts.logger.log("warn", `Commit held: ${describe(result.cause)}`, {
           table: this.name,
         });
         return;
       case "paused":
         this.#held = running;
-        this.#become({ kind: "paused" });
+        this.become({ kind: "paused" });
         return;
     }
   }
