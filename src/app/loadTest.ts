@@ -24,6 +24,8 @@ import { runApp } from "./runApp.ts";
 const LOOK_MS = 20;
 /** The last flush may take so long: nothing is left behind to save time. */
 const LAST_FLUSH_MS = 120_000;
+/** After a stop, what was produced is still read for so long. */
+const STOPPED_READ_MS = 10_000;
 /** Services may be away so long before the production begins. */
 const STARTUP_MS = 60_000;
 
@@ -121,7 +123,7 @@ class LoadTest {
       this.#ended = code;
     });
     try {
-      await this.#until(() => this.#isReading(), STARTUP_MS);
+      await this.#until(() => this.#isReading(), STARTUP_MS, 0);
       return await this.#measure(producer, ingest);
     } finally {
       this.#stop.removeEventListener("abort", forward);
@@ -141,7 +143,8 @@ class LoadTest {
       const produced = this.#stop.aborted
         ? nothing()
         : await Promise.race([producer.produce(), death]);
-      await this.#until(() => this.#hasRead(produced), Number.POSITIVE_INFINITY);
+      const hasRead = (): boolean => this.#hasRead(produced);
+      await this.#until(hasRead, Number.POSITIVE_INFINITY, STOPPED_READ_MS);
       this.#freshness.ending();
       await this.#run?.stop(LAST_FLUSH_MS);
       const cpu = process.cpuUsage(cpuBefore);
@@ -177,12 +180,16 @@ class LoadTest {
     return feeds.every((run) => run.position >= (ends.get(run.feed.partition) ?? 0n));
   }
 
-  /** Waits; throws when the pipeline ends meanwhile, and after `msMax`. A stop ends the wait. */
-  async #until(isSo: () => boolean, msMax: number): Promise<void> {
+  /** Waits; throws when the pipeline ends meanwhile, and after `msMax`. A stop shortens the wait. */
+  async #until(isSo: () => boolean, msMax: number, stoppedMsMax: number): Promise<void> {
     const began = systemClock.monotonicMs();
-    while (!isSo() && !this.#stop.aborted) {
+    let stoppedAt = Number.POSITIVE_INFINITY;
+    while (!isSo()) {
+      const now = systemClock.monotonicMs();
+      if (this.#stop.aborted) stoppedAt = Math.min(stoppedAt, now);
+      if (now - stoppedAt >= stoppedMsMax) return;
       if (this.#ended !== null) this.#died(this.#ended);
-      if (systemClock.monotonicMs() - began > msMax) {
+      if (now - began > msMax) {
         throw fail("kafka_unreachable", "The pipeline did not begin to read within a minute");
       }
       await systemClock.sleep(LOOK_MS);

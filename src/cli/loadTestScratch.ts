@@ -111,6 +111,8 @@ function sourceOf(name: string): Partial<PipelineConfig["values"]> {
     "kafka.topics": null,
     "kafka.topic_pattern": null,
     "kafka.consumer_group": name,
+    // Without static membership it leaves the group at its end, which can then be removed.
+    "kafka.group_instance_id": "",
     "kafka.auto_offset_reset": "earliest",
     "kafka.start_timestamp": null,
     "kafka.start_from": "table",
