@@ -13,6 +13,9 @@ import { verifyTable } from "./loadTestVerify.ts";
 import { openConfig, systemParts } from "./open.ts";
 
 const STANDARD_ERROR = 2;
+const IS_TERMINAL = isatty(STANDARD_ERROR);
+/** Takes the line of a terminal away. */
+const CLEAR = IS_TERMINAL ? "\r\u001B[2K" : "";
 /** How often what happens is told: on a terminal in one line, elsewhere in lines. */
 const EVERY_MS = { terminal: 500, lines: 2000 } as const;
 const START: LoadTestState = {
@@ -78,7 +81,9 @@ async function test(
   { actions, terminal, stop }: LoadTestParts,
 ): Promise<ExitCode> {
   const { config, environment } = scratch;
-  const figures = await actions.loadTest(config, environment, job, stop);
+  const figures = await actions
+    .loadTest(config, environment, job, stop)
+    .finally(() => terminal.err(CLEAR));
   const verified = await verifyTable(scratch, figures);
   const text = json
     ? `${writeJson(figuresJson(job, figures, verified), 2)}\n`
@@ -96,18 +101,16 @@ async function test(
 
 /** What happens, on standard error: a line that changes on a terminal, lines elsewhere. */
 function shown(terminal: Terminal): Pick<LoadTestJob, "everyMs" | "progress" | "log"> {
-  const isTerminal = isatty(STANDARD_ERROR);
-  const clear = isTerminal ? "\r\u001B[2K" : "";
   const width = (process.stderr.columns || 80) - 1;
   let before = START;
   return {
-    everyMs: isTerminal ? EVERY_MS.terminal : EVERY_MS.lines,
+    everyMs: IS_TERMINAL ? EVERY_MS.terminal : EVERY_MS.lines,
     progress: (state) => {
       const text = progressText(before, state);
       before = state;
-      terminal.err(isTerminal ? `${clear}${text.slice(0, width)}\r` : `${text}\n`);
+      terminal.err(IS_TERMINAL ? `${CLEAR}${text.slice(0, width)}\r` : `${text}\n`);
     },
-    log: (line) => terminal.err(`${clear}${line}`),
+    log: (line) => terminal.err(`${CLEAR}${line}`),
   };
 }
 
