@@ -118,7 +118,7 @@ export const KAFKA_KEYS = {
     default: 33_554_432,
     min: 1024,
     max: 1_073_741_824,
-    doc: "Bytes of one fetch response, 32 MiB: enough for full speed, small against the memory budget.",
+    doc: "Bytes of one fetch response at most. The memory budget asks for no more than 4 MiB at a time, which is enough for full speed.",
   },
   "kafka.fetch_max_wait_ms": {
     type: "integer",
