@@ -16,7 +16,7 @@ import type { KafkaConsumerOptions } from "#consumer/options.ts";
 import { type CommittedFlush, commitRate, Freshness } from "#loadtest/freshness.ts";
 import type { Produced } from "#loadtest/producer.ts";
 import { createTopic, openCluster, removeTopic } from "#loadtest/scratchTopic.ts";
-import { type ProducerProcess, startProducer } from "./loadTestProducer.ts";
+import { ownCommand, type ProducerProcess, startProducer } from "./loadTestProducer.ts";
 import type { PipelineRun } from "./pipelineRun.ts";
 import { runApp } from "./runApp.ts";
 
@@ -33,6 +33,7 @@ const STARTUP_MS = 60_000;
  * Produces and ingests as `job` says, and removes the topic unless it is to be kept. The table is the
  * caller's. `stop` ends it early, in order.
  * @param config one pipeline, of a scratch topic and a scratch table
+ * @param command how this program is started, for the producing process
  * Throws `kafka_unreachable`, `kafka_refused`, and what ended the pipeline.
  */
 export async function loadTest(
@@ -40,6 +41,7 @@ export async function loadTest(
   environment: Environment,
   job: LoadTestJob,
   stop: AbortSignal,
+  command: readonly string[] = ownCommand(),
 ): Promise<LoadTestFigures> {
   const [pipeline] = config.pipelines;
   if (pipeline === undefined) throw fail("internal", "A load test has a pipeline");
@@ -52,7 +54,8 @@ export async function loadTest(
   try {
     await createTopic(cluster, systemClock, job.topic, job.partitions);
     try {
-      return await new LoadTest(job, kafka, commit.intervalMs, stop).run(config, environment);
+      const test = new LoadTest(job, kafka, commit.intervalMs, stop);
+      return await test.run(config, environment, command);
     } finally {
       if (!job.keep) await removeTopicLate(cluster, job, kafka);
     }
@@ -97,9 +100,14 @@ class LoadTest {
     this.#stop = stop;
   }
 
-  async run(config: AppConfig, environment: Environment): Promise<LoadTestFigures> {
+  async run(
+    config: AppConfig,
+    environment: Environment,
+    command: readonly string[],
+  ): Promise<LoadTestFigures> {
     const { topic, rate, seconds, eventBytes, version, commit } = this.#job;
     const producer = await startProducer(
+      command,
       { kafka: this.#kafka, topic, rate, seconds, eventBytes },
       (progress) => {
         this.#produced = progress;

@@ -16,12 +16,16 @@ export interface ProducerProcess {
   kill(): void;
 }
 
-/** Starts the process and waits until it is ready. Throws what went wrong in it. */
+/**
+ * Starts the process and waits until it is ready. Throws what went wrong in it.
+ * @param command how this program is started
+ */
 export async function startProducer(
+  command: readonly string[],
   job: ProducerJob,
   onProgress: (progress: Progress) => void,
 ): Promise<ProducerProcess> {
-  const child = Bun.spawn([...ownCommand(), PRODUCER_WORD], {
+  const child = Bun.spawn([...command, PRODUCER_WORD], {
     stdin: "pipe",
     stdout: "pipe",
     stderr: "inherit",
@@ -68,7 +72,7 @@ function producedOf(line: Extract<ProducerLine, { type: "done" }>): Produced {
 }
 
 /** How this program is started: the executable, or the runtime with the main file. */
-function ownCommand(): string[] {
+export function ownCommand(): string[] {
   const inExecutable = Bun.embeddedFiles.length > 0;
   return inExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
