@@ -106,7 +106,6 @@ export class DecodeKernel {
   step(columns: readonly ColumnBuilder[]): StepEnd {
     const image = this.image as Image;
     const call = image.address;
-    const { payload } = this;
     if (this.position < this.sliceStart || this.position >= this.sliceEnd) {
       this.loadSlice(image, this.position);
     }
@@ -122,8 +121,9 @@ export class DecodeKernel {
     this.position = this.sliceStart + this.get(call + CALL.position) - image.input;
     if (status === STATUS.done) return "done";
     if (status === STATUS.full) return this.rows > 0 ? "again" : "host";
-    if (this.sliceEnd === payload.length || this.position === this.sliceStart) return "host";
-    // The record may only be cut off: it is looked at again at the beginning of a slice.
+    const goesOn = status === STATUS.cut && this.sliceEnd < this.payload.length;
+    if (!goesOn || this.position === this.sliceStart) return "host";
+    // It is looked at again at the beginning of a slice.
     this.sliceEnd = 0;
     return "again";
   }

@@ -31,7 +31,7 @@ export const CALL = {
 } as const;
 
 /** What `decode` answers. */
-export const STATUS = { done: 0, full: 1, host: 2 } as const;
+export const STATUS = { done: 0, full: 1, host: 2, cut: 3 } as const;
 
 /** A column's members. */
 export const COLUMN = {

@@ -54,8 +54,10 @@ export namespace Status {
   export const DONE: u32 = 0;
   /** The columns have no room for the next record. */
   export const FULL: u32 = 1;
-  /** The next record is for the host: it is rare, wrong, or not whole. */
+  /** The next record is for the host: it is rare or wrong. */
   export const HOST: u32 = 2;
+  /** The next record reaches behind the end, or lies about its parts. */
+  export const CUT: u32 = 3;
 }
 
 /** Column: one column under construction, or one child of a nested column. */

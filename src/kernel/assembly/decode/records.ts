@@ -62,7 +62,7 @@ function varlong(): i64 {
   return 0;
 }
 
-/** Reads the record at `position` and moves behind it; false when it is for the host. */
+/** Reads the record at `position` and moves behind it; false when it is not whole, or lies. */
 function readRecord(end: usize): bool {
   tooLong = false;
   const size = varint();
@@ -85,7 +85,7 @@ function readRecord(end: usize): bool {
   return true;
 }
 
-/** Decodes records until none is left, there is no room, or one is for the host (`Status`). */
+/** Decodes records until none is left or one is not taken, for a reason of `Status`. */
 export function decode(call: usize): u32 {
   const end = <usize>load<u32>(call, Call.END);
   const rowsMax = load<u32>(call, Call.ROWS_MAX);
@@ -99,7 +99,7 @@ export function decode(call: usize): u32 {
   startJson(call);
   for (; left > 0; left--) {
     const start = position;
-    if (!readRecord(end)) status = Status.HOST;
+    if (!readRecord(end)) status = Status.CUT;
     else if (offsetDelta < wanted) {
       skipped++;
       continue;
