@@ -52,8 +52,8 @@ export function measureFreshness(
       );
       const metadata = running.head?.metadata() ?? "";
       const partitions = await topicRange(bootstrap, topic);
-      const job = { metadata, partitions, coordinates: true, seen, sinceMs };
-      const { freshness, violations } = await checkRows(job);
+      const check = { metadata, partitions, coordinates: true, codec: job.codec, seen, sinceMs };
+      const { freshness, violations } = await checkRows(check);
       if (freshness === undefined || violations.length > 0) {
         throw new Error(`${side.name} has wrong rows:\n${violations.join("\n")}`);
       }

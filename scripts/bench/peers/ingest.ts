@@ -16,6 +16,8 @@ export interface IngestRun {
   /** Null for a side without commits. */
   readonly firstCommitSeconds: number | null;
   readonly commits: number;
+  /** Of Parquet files. */
+  readonly bytesPerRow: number;
   /** Load average of the machine before the run. */
   readonly load: number;
 }
@@ -44,6 +46,7 @@ export function measureIngest(
       ...(parquet === undefined ? {} : { parquet }),
       partitions,
       coordinates: side.name !== "connect-plain",
+      codec: job.codec,
     });
     if (checked.violations.length > 0) {
       throw new Error(`${side.name} has wrong rows:\n${checked.violations.join("\n")}`);
@@ -57,6 +60,7 @@ export function measureIngest(
       peakMiB: Math.round(cost.peakBytes / 2 ** 20),
       firstCommitSeconds: first === undefined ? null : (first.seenMs - running.startedMs) / 1000,
       commits: commits.length,
+      bytesPerRow: Number((checked.bytes / rows).toFixed(1)),
       load: Number(load.toFixed(1)),
     };
     return { figures, checked };

@@ -82,7 +82,7 @@ export function measureSteady(
     const commits = running.head?.commits ?? [];
     const seen = Object.fromEntries(commits.map(({ sequence, seenMs }) => [sequence, seenMs]));
     const metadata = running.head?.metadata() ?? "";
-    const check = { metadata, partitions, coordinates: true, seen, sinceMs };
+    const check = { metadata, partitions, coordinates: true, codec: job.codec, seen, sinceMs };
     const { freshness, violations } = await checkRows(check);
     if (freshness === undefined || violations.length > 0) {
       throw new Error(`wrong rows:\n${violations.join("\n")}`);

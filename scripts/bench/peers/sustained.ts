@@ -45,7 +45,12 @@ export function measureSustained(
     const { ms, cost } = await runToEnd(running, rows);
     clearInterval(timer);
     const metadata = running.head?.metadata() ?? "";
-    const { violations } = await checkRows({ metadata, partitions, coordinates: true });
+    const { violations } = await checkRows({
+      metadata,
+      partitions,
+      coordinates: true,
+      codec: job.codec,
+    });
     if (violations.length > 0) throw new Error(`wrong rows:\n${violations.join("\n")}`);
     // The process gives its memory back while it ends.
     const alive = samples.filter(({ bytes }) => bytes > 0);

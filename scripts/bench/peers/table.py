@@ -3,11 +3,13 @@
 One JSON job on standard input, one JSON answer on standard output.
 {"do": "create", "sqlite", "warehouse", "namespace", "name", "properties", "coordinates"}: a JDBC catalog (schema V1, as Java
 creates it) and in it the table of the benchmark's events; `coordinates` false leaves the _kafka_ columns out.
-{"do": "check", "metadata" | "parquet", "partitions": {"0": [start, end]}, "seen"?: {"<sequence>": ms}, "sinceMs"?, "coordinates"}:
-the rows of the head against the topic's offsets, sums over columns, and with `seen` the freshness of each row.
+{"do": "check", "metadata" | "parquet", "partitions": {"0": [start, end]}, "seen"?: {"<sequence>": ms}, "sinceMs"?, "coordinates", "codec"}:
+the rows of the head against the topic's offsets, the codec, sums over columns,
+and with `seen` the freshness of each row.
 """
 
 import json
+import os
 import sqlite3
 import sys
 
@@ -85,7 +87,9 @@ def check(job):
     con.execute("create view r as select * from read_parquet($files, filename = true)".replace("$files", repr(paths)))
     sums = [str(v) for v in con.sql(f"select {SUMS} from r").fetchone()]
     violations = offsets(con, job) if job["coordinates"] else identities(con, job)
-    answer = {"rows": int(sums[0]), "sums": sums, "files": len(paths), "violations": violations}
+    violations += codecs(con, paths, job["codec"])
+    size = sum(os.path.getsize(path) for path in paths)
+    answer = {"rows": int(sums[0]), "sums": sums, "files": len(paths), "bytes": size, "violations": violations}
     if "seen" in job:
         answer["freshness"] = freshness(con, files, job)
     return answer
@@ -118,6 +122,13 @@ def offsets(con, job):
     right = {p: (end - start, end - start, start, end) for p, (start, end) in wanted.items() if end > start}
     return [f"partition {p}: {got.get(p)} instead of {right.get(p)}" for p in sorted(got.keys() | right.keys())
             if got.get(p) != right.get(p)]
+
+
+def codecs(con, paths, wanted):
+    """Pages of another codec than the wanted one; a writer may leave what does not shrink as it is."""
+    found = con.sql(f"select distinct compression from parquet_metadata({paths!r})").fetchall()
+    allowed = {wanted.upper(), "UNCOMPRESSED"}
+    return [f"pages of codec {codec}" for (codec,) in found if codec not in allowed]
 
 
 def identities(con, job):

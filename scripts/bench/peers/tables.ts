@@ -28,6 +28,8 @@ export interface CheckJob {
   readonly partitions: TopicRange;
   /** Whether rows have the columns of Kafka's coordinates. */
   readonly coordinates: boolean;
+  /** That pages must have. */
+  readonly codec: PageCodec;
   /** When each snapshot was first seen; key = sequence number. */
   readonly seen?: Readonly<Record<number, number>>;
   /** Freshness of records from this time on only. */
@@ -40,7 +42,9 @@ export interface Checked {
   /** Sums over columns; equal for equal contents. */
   readonly sums: readonly string[];
   readonly files: number;
-  /** Empty: exactly the produced offsets. */
+  /** Size of all files. */
+  readonly bytes: number;
+  /** Empty: exactly the produced offsets, and the codec. */
   readonly violations: readonly string[];
   /** Produce to committed, over all rows; only with `seen`. */
   readonly freshness?: Freshness;

@@ -34,7 +34,9 @@ const HOW = `## How it is measured
 - One target schema on every side: the 10 fields (a struct and a list among them), and Kafka's partition, offset and timestamp of each record. The same Parquet codec, zstd at level 1.
 - CPU is user + system time of the side's whole process tree from its start to its last commit, JVM start and compilation included. Peak is VmHWM. Rows/s counts from process start until the last commit
   is seen; peers that run on wait up to one interval for that commit, so compare CPU first.
-- A run counts only when PyIceberg (which files the head has) and DuckDB (what is in them) find exactly the offsets of the topic, each once, and the same sums over the columns on every side.
+- A run counts only when PyIceberg (which files the head has) and DuckDB (what is in them) find exactly the offsets of the topic, each once, pages of the codec asked for, and the same sums over the
+  columns on every side.
+- Load before: the machine's load average when a side's run began. Above 2, other programs were running, and the figures are worse than on a quiet machine.
 - Ours runs at its shipped defaults: files synced, checksums checked, a table partitioned by day, one file per Kafka partition. Peers write unpartitioned tables, which is cheaper for them, and are left at their own defaults for syncing.
 - The Connect sink gets Kafka's own \`InsertField\` transform for the three columns of coordinates; \`connect-plain\` (\`--only connect-plain\`) runs without. Its commit interval is 300 s by default and Flink has
   none: both are given ours. \`offset.flush.interval.ms\` is 1 s, because at its default of 60 s the last rows of a quiet topic appear a minute late. Tuned: two tasks, 1 MB fetches, no CRC check,
@@ -56,6 +58,7 @@ function ingestSection(entries: readonly Entry[], codec: PageCodec): string {
     "rows/s",
     "peak MiB",
     "first commit s",
+    "bytes/row",
     "rows",
     "runs",
     "load before",
@@ -70,13 +73,14 @@ function ingestSection(entries: readonly Entry[], codec: PageCodec): string {
       spread(entry.runs, (run) => run.rowsPerSecond),
       spread(entry.runs, (run) => run.peakMiB),
       firstCommit(entry.runs),
+      spread(entry.runs, (run) => run.bytesPerRow),
       count(entry.events),
       String(entry.runs.length),
       spreadOf(entry.runs.map((run) => run.load)).median.toFixed(1),
       entry.date,
     ]);
   });
-  const rule = row(["---", ...Array(8).fill("---:"), "---"]);
+  const rule = row(["---", ...Array(9).fill("---:"), "---"]);
   return [`## Ingest, ${codec}`, [header, rule, ...lines].join("\n")].join("\n\n");
 }
 

@@ -19,6 +19,7 @@ function ran(rowsPerCpuSecond: number, firstCommitSeconds: number | null = 1.5):
     peakMiB: 300,
     firstCommitSeconds,
     commits: 3,
+    bytesPerRow: 80,
     load: 0.5,
   };
 }
