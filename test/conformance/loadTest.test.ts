@@ -2,12 +2,13 @@
  * `load-test` against a real broker, from source as a person runs it, on the local disk and with SQLite.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { until } from "../../scripts/services/process.ts";
+import { startS3 } from "../../scripts/services/versitygw.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const TIMEOUT_MS = 120_000;
@@ -128,6 +129,33 @@ describe("load-test", () => {
       expect(await new Response(child.stdout).text()).toContain(": each once\n");
       await until("removal", async () => (await left()).topics.length === 0, 10_000);
       expect(await left()).toEqual(NOTHING);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "writes to S3, and leaves no object there",
+    async () => {
+      const store = await startS3({ dataDir: join(folder, "s3") });
+      try {
+        const set = {
+          "iceberg.warehouse_path": "s3://warehouse/wh",
+          "storage.s3.endpoint": store.endpoint,
+          "storage.s3.region": store.region,
+          "storage.s3.access_key_id": store.accessKey,
+          "storage.s3.secret_access_key": store.secretKey,
+        };
+        const sets = Object.entries(set).map(([key, value]) => `--set ${key}=${value}`);
+        const { out } = await loadTest(`--rate 5000 --seconds 3 --json ${sets.join(" ")}`);
+        const figures = JSON.parse(out) as Record<string, unknown>;
+        expect(figures).toMatchObject({ problem: null, rows_in_table: figures["rows_produced"] });
+        expect(figures["files"]).toBeGreaterThan(0);
+        const objects = join(folder, "s3", "objects", "warehouse");
+        expect([...new Bun.Glob("wh/**").scanSync({ cwd: objects, onlyFiles: true })]).toEqual([]);
+      } finally {
+        await store.stop();
+        rmSync(join(folder, "s3"), { recursive: true });
+      }
     },
     TIMEOUT_MS,
   );
