@@ -7,31 +7,18 @@ import { kindOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { writeJson } from "#base/json.ts";
 import { feedKey, type OffsetRange } from "#base/offsets.ts";
-import { conform } from "#columns/conform.ts";
 import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
+import type { DataFile } from "#iceberg/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata.ts";
-import { partitionPath, partitionRows } from "#iceberg/partition.ts";
-import { partitionKey } from "#iceberg/partitionKey.ts";
-import type { EncodedFile, RowSlice } from "#parquet/encoder.ts";
+import type { EncodedFile } from "#parquet/encoder.ts";
 import type { ObjectWriter } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
 import type { FileUnit } from "./job.ts";
 import { logFlushStarted } from "./logFlush.ts";
 import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
+import { type PlannedBatch, type PlannedFile, planFiles, slicesOf } from "./plan.ts";
 import { currentFields, defaultSpec } from "./schema.ts";
-
-/** One file to be written. */
-interface PlannedFile {
-  path: string;
-  readonly unit: number;
-  readonly partition: readonly PartitionValue[];
-  readonly ranges: OffsetRange[];
-  /** Which rows of the flush; they are copied when the file is encoded, not before. */
-  readonly slices: RowSlice[];
-  rowCount: number;
-}
 
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
@@ -43,6 +30,7 @@ interface WriteContext {
   readonly table: LoadedTable;
   readonly commitId: string;
   readonly written: WrittenFiles;
+  readonly batches: readonly PlannedBatch[];
 }
 
 /** What `writeFiles` left on the store, also when it failed half-way. */
@@ -65,10 +53,10 @@ export async function writeFiles(
   written: WrittenFiles,
 ): Promise<void> {
   const spec = defaultSpec(table);
-  const planned = plan(parts, options, table, spec, flushes);
+  const { batches, files: planned } = await planFiles(parts, options, table, spec, flushes);
   written.paths.push(...planned.map((file) => file.path));
   await logFlushStarted(parts, options.name, commitId, written.paths, endOffsets(planned));
-  const context = { parts, options, table, commitId, written };
+  const context = { parts, options, table, commitId, written, batches };
   const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[] = [];
   try {
@@ -88,84 +76,6 @@ export async function writeFiles(
     assert(files.length === indexes.length, "every planned file of a unit was stored");
     written.units.push({ feeds: unitFeeds(options, flushes, unit), files });
   }
-}
-
-/** Splits the flush into files: by unit (feed, or all feeds together), then by Iceberg partition. */
-function plan(
-  parts: WriterParts,
-  options: WriterOptions,
-  table: LoadedTable,
-  spec: PartitionSpec,
-  flushes: readonly FeedFlush[],
-): PlannedFile[] {
-  const planned = new Map<string, PlannedFile>();
-  for (const [index, flush] of flushes.entries()) {
-    const unit = options.preserveKafkaPartitions ? index : 0;
-    planFeed(table, spec, flush, unit, planned);
-  }
-  const files = [...planned.values()];
-  for (const [index, file] of files.entries()) {
-    file.path = filePath(parts, options, table, file.path, file.ranges, index);
-  }
-  return files;
-}
-
-function planFeed(
-  table: LoadedTable,
-  spec: PartitionSpec,
-  flush: FeedFlush,
-  unit: number,
-  planned: Map<string, PlannedFile>,
-): void {
-  const fields = currentFields(table);
-  const range = { feed: flush.feed, start: flush.start, end: flush.end };
-  for (const raw of flush.batches) {
-    const batch = conform(raw, fields);
-    assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
-    for (const { partition, rows } of partitionRows(spec, fields, batch)) {
-      const folder = partitionPath(spec, fields, partition);
-      const file = fileFor(planned, unit, folder, partition);
-      if (file.ranges.at(-1) !== range) file.ranges.push(range);
-      file.slices.push({ batch, rows });
-      file.rowCount += rows?.length ?? batch.rowCount;
-    }
-  }
-}
-
-/** The planned file of a unit and a partition's folder. */
-function fileFor(
-  planned: Map<string, PlannedFile>,
-  unit: number,
-  folder: string,
-  partition: readonly PartitionValue[],
-): PlannedFile {
-  // Not by folder: a null and the text "null" share one.
-  const key = `${unit} ${partitionKey(partition)}`;
-  const found = planned.get(key);
-  if (found !== undefined) return found;
-  const file = { path: folder, unit, partition, ranges: [], slices: [], rowCount: 0 };
-  planned.set(key, file);
-  return file;
-}
-
-/** `<data>/event_day=2026-01-08/kafka_partition=0/00000-1000-1999-<uuid>.parquet` */
-function filePath(
-  parts: WriterParts,
-  options: WriterOptions,
-  table: LoadedTable,
-  folder: string,
-  ranges: readonly OffsetRange[],
-  index: number,
-): string {
-  const { location, properties } = table.metadata;
-  const root = properties["write.data.path"] ?? `${location}/data`;
-  const first = ranges[0];
-  assert(first !== undefined, "a file has an offset range");
-  const number = index.toString().padStart(5, "0");
-  const kafka = options.preserveKafkaPartitions ? `kafka_partition=${first.feed.partition}` : "";
-  const offsets = options.preserveKafkaPartitions ? `-${first.start}-${first.end - 1n}` : "";
-  const name = `${number}${offsets}-${parts.random.uuid()}.parquet`;
-  return [root.replace(/\/+$/, ""), folder, kafka, name].filter((part) => part !== "").join("/");
 }
 
 /** The offsets that the planned files reach, for the log. */
@@ -207,7 +117,7 @@ async function writeFile(
 
 /** One try: the file's bytes go to the store while its row groups are finished. */
 async function stream(
-  { parts, options, table, commitId }: WriteContext,
+  { parts, options, table, commitId, batches }: WriteContext,
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
@@ -226,8 +136,9 @@ async function stream(
     metadata: footer(commitId, file.ranges),
   };
   const fields = currentFields(table);
+  const slices = slicesOf(batches, file);
   try {
-    const result = await parts.encoder.encode(fields, file.slices, encodeOptions, sink);
+    const result = await parts.encoder.encode(fields, slices, encodeOptions, sink);
     encoded(result.bytes);
     assert(result.rowCount === file.rowCount, "a Parquet file holds every row of its batches");
     assert(target.writer !== null, "a Parquet file has bytes");

@@ -1,0 +1,171 @@
+/**
+ * Which rows of a flush go into which file: one file for each unit (feed, or all feeds together) and
+ * Iceberg partition. Rows are named by number here; they are copied when their file is encoded.
+ */
+import { assert } from "#base/assert.ts";
+import type { OffsetRange } from "#base/offsets.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import { conform } from "#columns/conform.ts";
+import type { Field } from "#columns/schema.ts";
+import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { PartitionValue } from "#iceberg/manifest.ts";
+import type { PartitionSpec } from "#iceberg/metadata.ts";
+import { type PartitionedRows, partitionPath, partitionRows } from "#iceberg/partition.ts";
+import { partitionKey } from "#iceberg/partitionKey.ts";
+import type { RowSlice } from "#parquet/encoder.ts";
+import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
+import { currentFields } from "./schema.ts";
+
+/** One file to be written. */
+export interface PlannedFile {
+  /** Its location; another one when it is repeated. */
+  path: string;
+  readonly unit: number;
+  readonly partition: readonly PartitionValue[];
+  readonly ranges: OffsetRange[];
+  /**
+   * Which rows: number of a batch, first and end of its rows in that batch's order, again and again.
+   * Numbers, since a flush into 10,000 partitions has nearly as many runs as rows.
+   */
+  readonly runs: number[];
+  rowCount: number;
+}
+
+/** A batch in the table's columns, and its row numbers partition by partition; null: all in one. */
+export interface PlannedBatch {
+  readonly batch: ColumnBatch;
+  readonly order: Int32Array | null;
+}
+
+/** What a flush is split into. */
+export interface Plan {
+  readonly batches: PlannedBatch[];
+  readonly files: PlannedFile[];
+}
+
+/** Runs that are planned before the event loop gets a turn: some milliseconds. */
+const TURN_RUNS = 1024;
+
+/** Splits a flush into files. The event loop has its turn in between. */
+export async function planFiles(
+  parts: Pick<WriterParts, "clock" | "random">,
+  options: Pick<WriterOptions, "preserveKafkaPartitions">,
+  table: LoadedTable,
+  spec: PartitionSpec,
+  flushes: readonly FeedFlush[],
+): Promise<Plan> {
+  const planning: Planning = {
+    fields: currentFields(table),
+    spec,
+    files: new Map(),
+    batches: [],
+    runs: 0,
+  };
+  for (const [index, flush] of flushes.entries()) {
+    const unit = options.preserveKafkaPartitions ? index : 0;
+    const range = { feed: flush.feed, start: flush.start, end: flush.end };
+    for (const batch of flush.batches) {
+      for (const _run of planBatch(planning, batch, unit, range)) {
+        if (++planning.runs % TURN_RUNS === 0) await parts.clock.turn();
+      }
+    }
+  }
+  const files = [...planning.files.values()];
+  for (const [index, file] of files.entries()) {
+    file.path = filePath(parts, options, table, file.path, file.ranges, index);
+  }
+  return { batches: planning.batches, files };
+}
+
+/** What is known while a flush is split. */
+interface Planning {
+  readonly fields: readonly Field[];
+  readonly spec: PartitionSpec;
+  readonly files: Map<string, PlannedFile>;
+  readonly batches: PlannedBatch[];
+  runs: number;
+}
+
+/** Adds the runs of a batch to their files, and stops after each. */
+function* planBatch(
+  { fields, spec, files, batches }: Planning,
+  raw: ColumnBatch,
+  unit: number,
+  range: OffsetRange,
+): Generator<void> {
+  const batch = conform(raw, fields);
+  assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
+  const partitions = partitionRows(spec, fields, batch);
+  const index = batches.push({ batch, order: orderOf(partitions) }) - 1;
+  for (const { partition, rows } of partitions) {
+    const file = fileFor(files, unit, partition, () => partitionPath(spec, fields, partition));
+    if (file.ranges.at(-1) !== range) file.ranges.push(range);
+    const first = (rows?.byteOffset ?? 0) / Int32Array.BYTES_PER_ELEMENT;
+    const count = rows?.length ?? batch.rowCount;
+    file.runs.push(index, first, first + count);
+    file.rowCount += count;
+    yield;
+  }
+}
+
+/** The row numbers that all partitions' rows are views of. */
+function orderOf(partitions: readonly PartitionedRows[]): Int32Array | null {
+  const rows = partitions[0]?.rows ?? null;
+  if (rows === null) return null;
+  assert(
+    partitions.every((each) => each.rows?.buffer === rows.buffer),
+    "the partitions of a batch share one order",
+  );
+  return new Int32Array(rows.buffer);
+}
+
+/** The planned file of a unit and a partition. */
+function fileFor(
+  planned: Map<string, PlannedFile>,
+  unit: number,
+  partition: readonly PartitionValue[],
+  folder: () => string,
+): PlannedFile {
+  // Not by folder: a null and the text "null" share one.
+  const key = `${unit} ${partitionKey(partition)}`;
+  const found = planned.get(key);
+  if (found !== undefined) return found;
+  const file = { path: folder(), unit, partition, ranges: [], runs: [], rowCount: 0 };
+  planned.set(key, file);
+  return file;
+}
+
+/** A file's rows; they are copied when the encoder asks for them, not before. */
+export function* slicesOf(
+  batches: readonly PlannedBatch[],
+  file: PlannedFile,
+): Generator<RowSlice> {
+  const { runs } = file;
+  for (let at = 0; at < runs.length; at += 3) {
+    const [index = 0, start, end] = runs.slice(at, at + 3);
+    const planned = batches[index];
+    assert(planned !== undefined, "a run is of a batch");
+    const { batch, order } = planned;
+    yield { batch, rows: order?.subarray(start, end) ?? null };
+  }
+}
+
+/** `<data>/event_day=2026-01-08/kafka_partition=0/00000-1000-1999-<uuid>.parquet` */
+function filePath(
+  parts: Pick<WriterParts, "random">,
+  options: Pick<WriterOptions, "preserveKafkaPartitions">,
+  table: LoadedTable,
+  folder: string,
+  ranges: readonly OffsetRange[],
+  index: number,
+): string {
+  const { location, properties } = table.metadata;
+  const root = properties["write.data.path"] ?? `${location}/data`;
+  const first = ranges[0];
+  assert(first !== undefined, "a file has an offset range");
+  const number = index.toString().padStart(5, "0");
+  const kafka = options.preserveKafkaPartitions ? `kafka_partition=${first.feed.partition}` : "";
+  const offsets = options.preserveKafkaPartitions ? `-${first.start}-${first.end - 1n}` : "";
+  const name = `${number}${offsets}-${parts.random.uuid()}.parquet`;
+  return [root.replace(/\/+$/, ""), folder, kafka, name].filter((part) => part !== "").join("/");
+}
