@@ -106,13 +106,14 @@ export async function proveTables(
   const product = await start({ bootstrap, topic_pattern: "^many-\\d+$" }, bufferMb);
   const began = performance.now();
   let heldMb = 0;
-  const held = setInterval(async () => {
+  const look = async (): Promise<void> => {
     const text = await product.metrics().catch(() => "");
     const gauges = text.matchAll(/^\w*hot_buffer_size_bytes(?:\{.*\})? (\S+)$/gm);
     const bytes = [...gauges].reduce((sum, [, value]) => sum + Number(value), 0);
     heldMb = Math.max(heldMb, Math.round((10 * bytes) / MB) / 10);
-    // With a thousand partitions the text itself takes memory: not more often.
-  }, 500);
+  };
+  // With a thousand partitions the text itself takes memory: not more often.
+  const held = setInterval(() => void look(), 500);
   await watch(product, rows, () => undefined);
   clearInterval(held);
   const seconds = Math.round((performance.now() - began) / 1000);

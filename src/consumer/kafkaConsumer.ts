@@ -7,8 +7,7 @@ import { type AppError, fail, kindOf, policyOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
-import type { Feed, FeedKey, FeedOffset } from "#base/offsets.ts";
-import { feedKey } from "#base/offsets.ts";
+import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
 import { AnswerBuffers } from "./answers.ts";
 import { Cluster } from "./cluster.ts";
@@ -79,10 +78,8 @@ class KafkaConsumer implements Consumer {
     this.arrived = new Signal(clock);
     this.metadataDue = new Signal(clock);
     const changed = new Signal(clock);
-    const buffers = new AnswerBuffers(
-      ANSWER_BYTES_MAX + ANSWER_HEAD_BYTES_MAX,
-      LIMITS.fetchQueueBytesMax,
-    );
+    const answerBytes = ANSWER_BYTES_MAX + ANSWER_HEAD_BYTES_MAX;
+    const buffers = new AnswerBuffers(answerBytes, LIMITS.fetchQueueBytesMax);
     this.cluster = new Cluster(settings, { ...parts, buffers });
     this.topics = new Topics(this.cluster, settings, clock, (failed) => this.onTopicFailed(failed));
     this.queue = new FetchQueue(this.arrived, changed, buffers);

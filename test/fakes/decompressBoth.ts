@@ -14,7 +14,7 @@ export function decompressBoth(codec: number, bytes: Uint8Array, bytesMax: numbe
   if (String(kernel.error) !== String(script.error)) {
     throw new Error(`Kernel: ${kernel.error}. TypeScript: ${script.error}`);
   }
-  if (kernel.error !== null) throw kernel.error;
+  if (kernel.error instanceof Error) throw kernel.error;
   if (Buffer.compare(kernel.made, script.made) !== 0)
     throw new Error("The kernel made other bytes");
   return codec === 0 ? bytes : Uint8Array.from(script.made);
