@@ -67,7 +67,7 @@ export class Backpressure {
       if (table.state.kind === "retrying") return this.#bytesMax;
       bytes += 2 * table.policy.bytesMax;
     }
-    return Math.min(bytes, this.#bytesMax);
+    return bytes === 0 ? this.#bytesMax : Math.min(bytes, this.#bytesMax);
   }
 
   #pause(feeds: Feeds): void {

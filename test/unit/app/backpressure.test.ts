@@ -72,3 +72,9 @@ test("the limit holds fetching back, and it goes on below four fifths of it", ()
   expect(pressure.active).toBe(false);
   expect(paused()).toBe(1);
 });
+
+test("while there is no table nothing is held back", () => {
+  const { pressure, paused } = make();
+  pressure.check(new Set(), new Feeds());
+  expect([pressure.active, paused()]).toEqual([false, 0]);
+});
