@@ -27,7 +27,7 @@ import { deletesAfterCommit, metadataVersionsMax } from "#iceberg/properties.ts"
 import { planCommit } from "#iceberg/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from "./catalog.ts";
-import { encodeMetadataFile, loadMetadataFile } from "./metadataFile.ts";
+import { encodeMetadataFile, loadMetadataFile, type ReadMetadata } from "./metadataFile.ts";
 import { checkName, fullName, tableLocation } from "./names.ts";
 import { notSent } from "./outcomes.ts";
 
@@ -71,6 +71,8 @@ interface Seen {
   lowest: number | null;
   /** The hint was compared with the head. */
   hintChecked: boolean;
+  /** The head as it was read last. */
+  read: ReadMetadata | null;
 }
 
 /** Opens a file catalog. Its commits never throw for the storage's errors: see {@link Catalog}. */
@@ -156,7 +158,9 @@ class FileCatalog implements Catalog {
       if (version === null) return null;
       const { number, location: metadataLocation } = version;
       try {
-        const metadata = await loadMetadataFile(this.parts.storage, metadataLocation);
+        const seen = this.seenOf(name);
+        seen.read = await loadMetadataFile(this.parts.storage, metadataLocation, seen.read);
+        const { metadata } = seen.read;
         return { number, table: { name, metadata, metadataLocation } };
       } catch (error) {
         if (kindOf(error) !== "storage_missing" || number === previous) throw error;
@@ -266,7 +270,8 @@ class FileCatalog implements Catalog {
     const highest = (await this.listed(name)).at(-1);
     if (highest === undefined) return "lost";
     if (highest.number === number) return below !== null || number === 1 ? "chain" : "alone";
-    const { metadataLog } = await loadMetadataFile(this.parts.storage, highest.location);
+    const { metadata } = await loadMetadataFile(this.parts.storage, highest.location);
+    const { metadataLog } = metadata;
     const names = metadataLog.map((entry) => versionOf(entry.metadataFile.split("/").at(-1)));
     return names.includes(number) ? "chain" : "lost";
   }
@@ -345,7 +350,8 @@ class FileCatalog implements Catalog {
 
   private seenOf(name: TableName): Seen {
     const key = fullName(name);
-    const seen = this.seen.get(key) ?? { highest: 0, lowest: null, hintChecked: false };
+    const none = { highest: 0, lowest: null, hintChecked: false, read: null };
+    const seen = this.seen.get(key) ?? none;
     this.seen.set(key, seen);
     return seen;
   }

@@ -7,12 +7,29 @@ import type { TableMetadata } from "#iceberg/metadata.ts";
 import { readTableMetadata, writeTableMetadata } from "#iceberg/tableMetadataJson.ts";
 import type { Storage } from "#storage/storage.ts";
 
-/** Reads a metadata file. Errors of `readTableMetadata` name the file. */
-export async function loadMetadataFile(storage: Storage, location: string): Promise<TableMetadata> {
+/** Metadata with the SHA-256 of the file that it was read from. */
+export interface ReadMetadata {
+  readonly metadata: TableMetadata;
+  readonly sha256: string;
+}
+
+/**
+ * Reads a metadata file. Errors of `readTableMetadata` name the file.
+ * @param before what was read last: the same bytes are not parsed again, which for a table of 500
+ *   snapshots is most of a commit's time
+ */
+export async function loadMetadataFile(
+  storage: Storage,
+  location: string,
+  before: ReadMetadata | null = null,
+): Promise<ReadMetadata> {
   const bytes = await storage.get(location);
+  const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+  if (sha256 === before?.sha256) return before;
   const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
   try {
-    return readTableMetadata(new TextDecoder().decode(gzipped ? gunzip(bytes) : bytes));
+    const text = new TextDecoder().decode(gzipped ? gunzip(bytes) : bytes);
+    return { metadata: readTableMetadata(text), sha256 };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     throw fail(error.kind, `${location}: ${error.message}`, error.context, error);

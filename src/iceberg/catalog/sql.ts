@@ -126,7 +126,7 @@ class SqlCatalog implements Catalog {
       const metadataLocation = await this.pointer(name);
       if (metadataLocation === null) return null;
       try {
-        const metadata = await loadMetadataFile(this.parts.storage, metadataLocation);
+        const { metadata } = await loadMetadataFile(this.parts.storage, metadataLocation);
         return { name, metadata, metadataLocation };
       } catch (error) {
         if (kindOf(error) !== "storage_missing" || metadataLocation === previous) throw error;
