@@ -24,6 +24,7 @@ async function prepare(job: Job): Promise<Launch> {
       commit: { interval_ms: job.intervalMs },
     },
     server: { health_address: `127.0.0.1:${freePort()}`, metrics_address: metrics },
+    ...(job.bufferMb === undefined ? {} : { hot_buffer: { max_size_mb: job.bufferMb } }),
     logging: { format: "json" },
   });
   await Bun.write(config, sections);

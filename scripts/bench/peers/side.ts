@@ -32,6 +32,8 @@ export interface Job {
   readonly untilEnd: boolean;
   /** dist/kafka-iceberg or another executable. */
   readonly executable: string;
+  /** Ours: `hot_buffer.max_size_mb`; default: the product's. */
+  readonly bufferMb?: number;
 }
 
 /** A command, and where to look for what it did. */

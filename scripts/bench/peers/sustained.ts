@@ -10,6 +10,8 @@ import { checkRows, type TopicRange } from "./tables.ts";
 /** Figures of one run. */
 export interface SustainedRun {
   readonly rows: number;
+  /** `hot_buffer.max_size_mb`. */
+  readonly bufferMb: number;
   readonly rowsPerSecond: number;
   readonly rowsPerCpuSecond: number;
   readonly peakMiB: number;
@@ -30,7 +32,7 @@ const WARM_SHARE = 0.25;
 /** Runs a side over the topic and samples its memory. */
 export function measureSustained(
   side: Side,
-  job: Omit<Job, "folder">,
+  job: Omit<Job, "folder"> & { readonly bufferMb: number },
   partitions: TopicRange,
 ): Promise<SustainedRun> {
   return withFolder("sustained", async (folder) => {
@@ -59,6 +61,7 @@ export function measureSustained(
     const growth = slope(points);
     return {
       rows,
+      bufferMb: job.bufferMb,
       rowsPerSecond: Math.round(rows / ((ms - running.startedMs) / 1000)),
       rowsPerCpuSecond: Math.round(rows / cost.cpuSeconds),
       peakMiB: Math.round(cost.peakBytes / 2 ** 20),

@@ -118,7 +118,7 @@ function aloneSection(entries: readonly Entry[]): string {
     if (entry.kind === "sustained") {
       return entry.runs.map(
         (run) =>
-          `- ${count(run.rows)} rows: ${count(run.rowsPerSecond)} rows/s, ${count(run.rowsPerCpuSecond)} rows per CPU-second; ` +
+          `- ${count(run.rows)} rows with \`hot_buffer.max_size_mb = ${run.bufferMb}\`: ${count(run.rowsPerSecond)} rows/s, ${count(run.rowsPerCpuSecond)} rows per CPU-second; ` +
           `peak ${run.peakMiB} MiB; resident at most ${run.residentMaxMiB} MiB (a sample a second), ` +
           `growing by ${run.slopeMiBPerMillionRows ?? "an unknown number of"} MiB per million over the last three quarters of the rows (${entry.date}).`,
       );
