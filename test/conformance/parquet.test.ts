@@ -211,8 +211,8 @@ test("a store that stands still stops the encoder after a few megabytes", async 
   });
   await systemClock.sleep(1000);
   const askedMb = (asked * batch.byteCount) / 1e6;
-  // One chunk is with the sink; the rest waits as rows in the hot buffer, not as bytes.
-  expect([bytes < 2 ** 20, asked < 20, askedMb < 60]).toEqual([true, true, true]);
+  // One chunk (of parquet-wasm a row group) is with the sink; the rest waits as rows, not as bytes.
+  expect([bytes < 2 ** 22, asked < 20, askedMb < 60]).toEqual([true, true, true]);
   standing.resolve();
   const file = await encoding;
   await encoder.close();
