@@ -5,13 +5,13 @@
  * `FUZZ_RUNS` values (default 200,000) of each kind from `FUZZ_SEED` (default: of today).
  */
 import { expect, test } from "bun:test";
-import { type Random, seededRandom } from "#base/random.ts";
 import type { Field, PrimitiveType } from "#columns/schema.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, RecordBytes, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { checkLayout, rowsOf } from "../support/columnValues.ts";
 import { type RecordInput, recordBatch, varint } from "../support/records.ts";
+import { Picks } from "./picks.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Date.now() / 86_400_000));
@@ -40,21 +40,7 @@ function compare(options: DecoderOptions, batches: readonly RecordBytes[], told:
   expect({ told, ...(kernel as object) }).toEqual({ told, ...(host as object) });
 }
 
-class Texts {
-  readonly #random: Random;
-
-  constructor(seed: number) {
-    this.#random = seededRandom(seed);
-  }
-
-  below(bound: number): number {
-    return Math.floor(this.#random.unit() * bound);
-  }
-
-  oneOf<T>(values: readonly T[]): T {
-    return values[this.below(values.length)] as T;
-  }
-
+class Texts extends Picks {
   digits(most: number): string {
     let text = "";
     for (let left = this.below(most + 1); left > 0; left--) text += this.below(10);
@@ -65,7 +51,7 @@ class Texts {
   number(): string {
     switch (this.below(8)) {
       case 0:
-        return String(this.#random.unit() * 10 ** (this.below(40) - 20));
+        return String(this.random.unit() * 10 ** (this.below(40) - 20));
       case 1:
         return String(Number(`${this.digits(17) || 0}e${this.below(640) - 330}`));
       case 2:
@@ -107,7 +93,7 @@ class Texts {
   }
 
   uuid(): string {
-    const uuid = this.#random.uuid();
+    const uuid = this.random.uuid();
     return this.oneOf([uuid, uuid.toUpperCase(), uuid.slice(1), `${uuid}0`, uuid.replace("-", "")]);
   }
 

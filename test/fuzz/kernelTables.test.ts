@@ -6,13 +6,13 @@
  * `FUZZ_RUNS` / 20,000 rounds (default 10) from `FUZZ_SEED` (default: of today).
  */
 import { expect, test } from "bun:test";
-import { type Random, seededRandom } from "#base/random.ts";
 import type { Field, Type } from "#columns/schema.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, RecordBytes, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { checkLayout, rowsOf } from "../support/columnValues.ts";
 import { type RecordInput, recordBatch } from "../support/records.ts";
+import { Picks } from "./picks.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Date.now() / 86_400_000));
@@ -67,21 +67,7 @@ interface Step {
   readonly adopted: readonly Field[];
 }
 
-class Scripts {
-  readonly #random: Random;
-
-  constructor(seed: number) {
-    this.#random = seededRandom(seed);
-  }
-
-  below(bound: number): number {
-    return Math.floor(this.#random.unit() * bound);
-  }
-
-  oneOf<T>(values: readonly T[]): T {
-    return values[this.below(values.length)] as T;
-  }
-
+class Scripts extends Picks {
   fields(count: number, depth: number): Field[] {
     const names = new Set(Array.from({ length: count }, () => this.oneOf(NAMES)));
     return [...names].map((name) => this.field(name, depth));

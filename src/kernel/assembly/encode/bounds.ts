@@ -31,62 +31,48 @@ export function boundBooleans(bounds: usize, from: usize, count: u32): void {
 
 /** INT32. */
 export function boundInts(bounds: usize, from: usize, count: u32): void {
-  if (count == 0) return;
-  const seen = begin(bounds, 4);
-  let least = seen ? load<i32>(bounds, Bounds.MIN) : load<i32>(from);
-  let most = seen ? load<i32>(bounds, Bounds.MAX) : least;
-  for (let index: u32 = 0; index < count; index++) {
-    const value = load<i32>(from + (<usize>index << 2));
-    least = min(least, value);
-    most = max(most, value);
-  }
-  store<i32>(bounds, least, Bounds.MIN);
-  store<i32>(bounds, most, Bounds.MAX);
+  boundIntegers<i32>(bounds, from, count);
 }
 
 /** INT64. */
 export function boundLongs(bounds: usize, from: usize, count: u32): void {
+  boundIntegers<i64>(bounds, from, count);
+}
+
+// @ts-ignore: decorator
+@inline
+function boundIntegers<T>(bounds: usize, from: usize, count: u32): void {
   if (count == 0) return;
-  const seen = begin(bounds, 8);
-  let least = seen ? load<i64>(bounds, Bounds.MIN) : load<i64>(from);
-  let most = seen ? load<i64>(bounds, Bounds.MAX) : least;
+  const seen = begin(bounds, sizeof<T>());
+  let least = seen ? load<T>(bounds, Bounds.MIN) : load<T>(from);
+  let most = seen ? load<T>(bounds, Bounds.MAX) : least;
   for (let index: u32 = 0; index < count; index++) {
-    const value = load<i64>(from + (<usize>index << 3));
+    const value = load<T>(from + (<usize>index << alignof<T>()));
     least = min(least, value);
     most = max(most, value);
   }
-  store<i64>(bounds, least, Bounds.MIN);
-  store<i64>(bounds, most, Bounds.MAX);
+  store<T>(bounds, least, Bounds.MIN);
+  store<T>(bounds, most, Bounds.MAX);
 }
 
 /** FLOAT: NaN counted and left out, -0.0 below +0.0 (what WebAssembly's min and max do). */
 export function boundFloats(bounds: usize, from: usize, count: u32): void {
-  let least: f32 = Infinity;
-  let most: f32 = -Infinity;
-  let nans: u32 = 0;
-  for (let index: u32 = 0; index < count; index++) {
-    const value = load<f32>(from + (<usize>index << 2));
-    if (value != value) {
-      nans++;
-      continue;
-    }
-    least = min(least, value);
-    most = max(most, value);
-  }
-  store<u32>(bounds, load<u32>(bounds, Bounds.NAN_COUNT) + nans, Bounds.NAN_COUNT);
-  if (nans == count) return;
-  const seen = begin(bounds, 4);
-  store<f32>(bounds, seen ? min(least, load<f32>(bounds, Bounds.MIN)) : least, Bounds.MIN);
-  store<f32>(bounds, seen ? max(most, load<f32>(bounds, Bounds.MAX)) : most, Bounds.MAX);
+  boundNumbers<f32>(bounds, from, count);
 }
 
 /** DOUBLE: as `boundFloats`. */
 export function boundDoubles(bounds: usize, from: usize, count: u32): void {
-  let least: f64 = Infinity;
-  let most: f64 = -Infinity;
+  boundNumbers<f64>(bounds, from, count);
+}
+
+// @ts-ignore: decorator
+@inline
+function boundNumbers<T>(bounds: usize, from: usize, count: u32): void {
+  let least: T = <T>Infinity;
+  let most: T = <T>-Infinity;
   let nans: u32 = 0;
   for (let index: u32 = 0; index < count; index++) {
-    const value = load<f64>(from + (<usize>index << 3));
+    const value = load<T>(from + (<usize>index << alignof<T>()));
     if (value != value) {
       nans++;
       continue;
@@ -96,9 +82,9 @@ export function boundDoubles(bounds: usize, from: usize, count: u32): void {
   }
   store<u32>(bounds, load<u32>(bounds, Bounds.NAN_COUNT) + nans, Bounds.NAN_COUNT);
   if (nans == count) return;
-  const seen = begin(bounds, 8);
-  store<f64>(bounds, seen ? min(least, load<f64>(bounds, Bounds.MIN)) : least, Bounds.MIN);
-  store<f64>(bounds, seen ? max(most, load<f64>(bounds, Bounds.MAX)) : most, Bounds.MAX);
+  const seen = begin(bounds, sizeof<T>());
+  store<T>(bounds, seen ? min(least, load<T>(bounds, Bounds.MIN)) : least, Bounds.MIN);
+  store<T>(bounds, seen ? max(most, load<T>(bounds, Bounds.MAX)) : most, Bounds.MAX);
 }
 
 /** The first eight bytes as a number that orders as they do; `first` is xor-ed to the first byte. */

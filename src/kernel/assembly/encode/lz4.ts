@@ -3,6 +3,7 @@
  * sequences.
  */
 import { Fault } from "./layout";
+import { matchBytes } from "./match";
 
 const TABLE_BITS: u32 = 13;
 
@@ -44,25 +45,6 @@ export function lz4(from: usize, count: u32, to: usize, room: u32, table: usize)
     }
   }
   return <i32>(writeLast(at, emitted, <u32>(end - emitted)) - to);
-}
-
-/** Equal bytes at both places before `end`, of which four are known to be. */
-// @ts-ignore: decorator
-@inline
-function matchBytes(at: usize, candidate: usize, end: usize): u32 {
-  let here = at + 4;
-  let there = candidate + 4;
-  while (here + 8 <= end) {
-    const differ = load<u64>(here) ^ load<u64>(there);
-    if (differ != 0) return <u32>(here - at) + <u32>(ctz(differ) >>> 3);
-    here += 8;
-    there += 8;
-  }
-  while (here < end && load<u8>(here) == load<u8>(there)) {
-    here++;
-    there++;
-  }
-  return <u32>(here - at);
 }
 
 /** What a length has beyond the 15 of its token. */

@@ -3,6 +3,7 @@
  * four-byte sequences, and longer steps where nothing is found.
  */
 import { Fault } from "./layout";
+import { matchBytes } from "./match";
 
 const BLOCK_BYTES: usize = 65536;
 
@@ -74,25 +75,6 @@ function compressBlock(from: usize, end: usize, to: usize, table: usize): usize 
     }
   }
   return writeLiteral(emitted, end, at);
-}
-
-/** Equal bytes at both places, of which four are known to be. */
-// @ts-ignore: decorator
-@inline
-function matchBytes(at: usize, candidate: usize, end: usize): u32 {
-  let here = at + 4;
-  let there = candidate + 4;
-  while (here + 8 <= end) {
-    const differ = load<u64>(here) ^ load<u64>(there);
-    if (differ != 0) return <u32>(here - at) + <u32>(ctz(differ) >>> 3);
-    here += 8;
-    there += 8;
-  }
-  while (here < end && load<u8>(here) == load<u8>(there)) {
-    here++;
-    there++;
-  }
-  return <u32>(here - at);
 }
 
 /** Bytes as they are: tag, length, `[from, end)`. */
