@@ -1,14 +1,14 @@
 /**
  * The process's entry: hands the command line to `cli/` and ends with its exit code.
  */
-import { describeTopics } from "./app/describeTopics.ts";
-import { loadTest } from "./app/loadTest.ts";
-import { runApp } from "./app/runApp.ts";
-import { systemClock } from "./base/clock.ts";
-import { systemRandom } from "./base/random.ts";
-import { runProgram } from "./cli/program.ts";
-import { BUILD } from "./cli/version.ts";
-import { linesOf, PRODUCER_WORD, runProducer } from "./loadtest/child.ts";
+import { describeTopics } from "#app/describeTopics.ts";
+import { loadTest } from "#app/loadTest.ts";
+import { runApp } from "#app/runApp.ts";
+import { systemClock } from "#base/clock.ts";
+import { systemRandom } from "#base/random.ts";
+import { runProgram } from "#cli/program.ts";
+import { BUILD } from "#cli/version.ts";
+import { linesOf, PRODUCER_WORD, runProducer } from "#loadtest/child.ts";
 
 const stop = new AbortController();
 const words = process.argv.slice(2);

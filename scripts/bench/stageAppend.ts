@@ -2,10 +2,11 @@
  * How long staging an append takes as a table grows: 6 files of 20 columns a commit, in memory.
  * `bun scripts/bench/stageAppend.ts [commits]` prints a line per thousand commits.
  */
-import { stageAppend } from "#iceberg/append.ts";
-import type { DataFile } from "#iceberg/manifest.ts";
-import { manifestsOf } from "#iceberg/scan.ts";
-import { applyUpdates } from "#iceberg/updates.ts";
+
+import { manifestsOf } from "#iceberg/io/scan.ts";
+import { stageAppend } from "#iceberg/io/stageAppend.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { applyUpdates } from "#iceberg/metadata/updates.ts";
 import { createMemoryStorage } from "../../test/fakes/memoryStorage.ts";
 import { fileOf, tableOf } from "../../test/support/tableOf.ts";
 

@@ -6,8 +6,8 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemDisk } from "#base/disk.ts";
 import { systemRandom } from "#base/random.ts";
-import { listDataFiles, manifestsOf } from "#iceberg/scan.ts";
-import { readTableMetadata } from "#iceberg/tableMetadataJson.ts";
+import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
+import { readTableMetadata } from "#iceberg/metadata/tableMetadataJson.ts";
 import { createLocalStorage } from "#storage/local.ts";
 
 /** What was found in a file catalog's table folder. */

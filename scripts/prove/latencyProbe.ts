@@ -3,8 +3,8 @@
  * moment when its batch is in the hot buffer. Counted in tenths of a millisecond; written at the end.
  */
 import { writeFileSync } from "node:fs";
-import { Ingest } from "#app/ingest.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
+import { Ingest } from "#pipeline/ingest.ts";
 
 const file = process.env["LATENCY_FILE"] ?? "latency.json";
 /** Records of the first moments do not count: code is being compiled. */

@@ -11,8 +11,8 @@ import type { LoadTestFigures, LoadTestJob, LoadTestState } from "#cli/actions.t
 import { buildPipeline } from "#config/buildPipeline.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
-import type { Cluster } from "#consumer/cluster.ts";
 import type { KafkaConsumerOptions } from "#consumer/options.ts";
+import type { Cluster } from "#consumer/wire/cluster.ts";
 import { type CommittedFlush, commitRate, Freshness } from "#loadtest/freshness.ts";
 import type { Produced } from "#loadtest/producer.ts";
 import { createTopic, openCluster, removeTopic } from "#loadtest/scratchTopic.ts";

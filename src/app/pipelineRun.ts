@@ -9,21 +9,21 @@ import type { Observation, Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
+import type { Catalog } from "#catalog/catalog.ts";
+import { openCatalog } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
-import type { Catalog } from "#iceberg/catalog/catalog.ts";
-import { openCatalog } from "#iceberg/catalog/open.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
-import { Pipeline } from "#pipeline.ts";
+import { Pipeline } from "#pipeline/pipeline.ts";
+import { TableRun } from "#pipeline/tableRun.ts";
 import type { RunState } from "#server/status.ts";
 import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { Positions } from "./positions.ts";
 import { stateOf } from "./status.ts";
-import { TableRun } from "./tableRun.ts";
 import { type Ending, untilEnd } from "./untilEnd.ts";
 
 /** What pipelines share. */

@@ -3,6 +3,8 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe } from "#base/errors.ts";
+import type { FeedRun } from "#pipeline/feeds.ts";
+import type { TableRun } from "#pipeline/tableRun.ts";
 import type {
   HealthCheck,
   HealthReport,
@@ -13,9 +15,7 @@ import type {
   StatusSource,
   TableStatus,
 } from "#server/status.ts";
-import type { FeedRun } from "./feeds.ts";
 import type { PipelineRun } from "./pipelineRun.ts";
-import type { TableRun } from "./tableRun.ts";
 
 /** What the process as a whole knows. */
 export interface ProcessState {

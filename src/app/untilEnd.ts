@@ -6,7 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import { EXIT, fail, policyOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import type { Consumer, LogBounds } from "#consumer/consumer.ts";
-import type { Pipeline } from "#pipeline.ts";
+import type { Pipeline } from "#pipeline/pipeline.ts";
 
 const POLL_MS = 50;
 /** Partitions that other members read are looked up in the table this often. */

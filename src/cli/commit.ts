@@ -3,7 +3,7 @@
  * another commit came first.
  */
 import { fail } from "#base/errors.ts";
-import type { CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import { type FoundTable, systemParts } from "./open.ts";
 
 const TRIES_MAX = 5;

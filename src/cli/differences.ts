@@ -2,8 +2,8 @@
  * What a table is, beside what the configuration asks for: columns and partitions.
  */
 import { type Field, isPrimitive, primitiveName, type Type } from "#columns/schema.ts";
-import type { PartitionSpec, TableMetadata } from "#iceberg/metadata.ts";
-import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
+import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 
 /** A table in two words. */
 export function describeTable(metadata: TableMetadata): { partitioned: string; rows: string } {

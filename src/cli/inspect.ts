@@ -2,11 +2,11 @@
  * The commands that look at tables: `tables`, `snapshots`, `files`, `history`.
  */
 import { fail } from "#base/errors.ts";
-import { fullName } from "#iceberg/catalog/names.ts";
-import type { Snapshot, TableMetadata } from "#iceberg/metadata.ts";
-import { partitionPath } from "#iceberg/partition.ts";
-import { specById } from "#iceberg/partitionType.ts";
-import { listDataFiles } from "#iceberg/scan.ts";
+import { fullName } from "#catalog/names.ts";
+import { listDataFiles } from "#iceberg/io/scan.ts";
+import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { partitionPath } from "#iceberg/partition/partition.ts";
+import { specById } from "#iceberg/partition/partitionType.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { type Opened, type OpenPipeline, withPipeline, withTable } from "./open.ts";

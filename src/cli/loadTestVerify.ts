@@ -3,7 +3,7 @@
  * its head has committed, and the record counts of its live data files.
  */
 
-import { listDataFiles } from "#iceberg/scan.ts";
+import { listDataFiles } from "#iceberg/io/scan.ts";
 import { headOf, readProgress } from "#writer/progress.ts";
 import type { LoadTestFigures } from "./actions.ts";
 import type { Scratch } from "./loadTestScratch.ts";

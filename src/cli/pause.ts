@@ -2,7 +2,7 @@
  * `pause TABLE` and `resume TABLE`: a property of the table that every writer heeds.
  */
 import { EXIT, type ExitCode } from "#base/errors.ts";
-import { fullName } from "#iceberg/catalog/names.ts";
+import { fullName } from "#catalog/names.ts";
 import { isPaused } from "#writer/job.ts";
 import { setPaused } from "#writer/steer.ts";
 import type { Terminal } from "./actions.ts";

@@ -4,6 +4,7 @@
 import { resolve } from "node:path";
 import { describe, fail } from "#base/errors.ts";
 import { parseJson } from "#base/json.ts";
+import type { CatalogOptions } from "#catalog/open.ts";
 import type { Field } from "#columns/schema.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
 import {
@@ -12,8 +13,7 @@ import {
   type MetadataColumn,
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
-import type { CatalogOptions } from "#iceberg/catalog/open.ts";
-import { type PartitionStrategy, strategyForms } from "#iceberg/partitionSpec.ts";
+import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { tableFor } from "./combinations.ts";

@@ -9,20 +9,20 @@ import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
-import { AnswerBuffers } from "./answers.ts";
-import { Cluster } from "./cluster.ts";
 import type { Consumer, ConsumerEvent, LogBounds } from "./consumer.ts";
-import { Delivery } from "./delivery.ts";
-import { ANSWER_BYTES_MAX, Fetcher } from "./fetcher.ts";
-import { GroupMember } from "./group.ts";
-import { checkKafkajs } from "./kafkajs.ts";
+import { Delivery } from "./fetch/delivery.ts";
+import { ANSWER_BYTES_MAX, Fetcher } from "./fetch/fetcher.ts";
+import { type Partition, Partitions } from "./fetch/partitions.ts";
+import { FetchQueue } from "./fetch/queue.ts";
+import { GroupMember } from "./group/group.ts";
 import type { TopicPartition } from "./offsetRequests.ts";
 import { type OffsetParts, readBounds, readGroupOffsets, readOffsetsAt } from "./offsets.ts";
 import { type KafkaConsumerOptions, type Settings, withDefaults } from "./options.ts";
-import { type Partition, Partitions } from "./partitions.ts";
-import { FetchQueue } from "./queue.ts";
 import { Signal } from "./signal.ts";
 import { type FailedTopic, Topics } from "./topics.ts";
+import { AnswerBuffers } from "./wire/answers.ts";
+import { Cluster } from "./wire/cluster.ts";
+import { checkKafkajs } from "./wire/kafkajs.ts";
 
 /** What comes in from outside. */
 export interface KafkaConsumerParts {

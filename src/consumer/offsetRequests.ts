@@ -1,8 +1,8 @@
 /**
  * Requests about positions: ListOffsets, OffsetFetch, OffsetCommit.
  */
-import type { MemberId } from "./groupRequests.ts";
-import { type Request, request } from "./protocol.ts";
+import type { MemberId } from "./group/groupRequests.ts";
+import { type Request, request } from "./wire/protocol.ts";
 
 /** A partition of a topic. */
 export interface TopicPartition {

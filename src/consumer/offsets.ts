@@ -5,13 +5,13 @@
 import { type AppError, fail } from "#base/errors.ts";
 import type { Feed } from "#base/offsets.ts";
 import { retry } from "#base/retry.ts";
-import type { Cluster } from "./cluster.ts";
-import { CODE, codeName } from "./codes.ts";
 import type { LogBounds } from "./consumer.ts";
-import type { GroupMember, GroupParts } from "./group.ts";
+import type { GroupMember, GroupParts } from "./group/group.ts";
+import { partitionKey } from "./group/subscription.ts";
 import { AT, listOffsetsRequest, offsetFetchRequest } from "./offsetRequests.ts";
-import { partitionKey } from "./subscription.ts";
 import type { Topics } from "./topics.ts";
+import type { Cluster } from "./wire/cluster.ts";
+import { CODE, codeName } from "./wire/codes.ts";
 
 /** Tries after the first, for reads that a person or the pipeline waits for. */
 const RETRIES_MAX = 6;

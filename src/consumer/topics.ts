@@ -8,12 +8,12 @@
 import type { Clock } from "#base/clock.ts";
 import { type AppError, fail } from "#base/errors.ts";
 import type { Feed } from "#base/offsets.ts";
-import type { Cluster } from "./cluster.ts";
-import { CODE, codeName } from "./codes.ts";
-import { metadataRequest, type TopicAnswer } from "./metadataRequest.ts";
+import type { TopicView } from "./group/subscription.ts";
 import type { Settings } from "./options.ts";
-import { userOf } from "./security.ts";
-import type { TopicView } from "./subscription.ts";
+import type { Cluster } from "./wire/cluster.ts";
+import { CODE, codeName } from "./wire/codes.ts";
+import { metadataRequest, type TopicAnswer } from "./wire/metadataRequest.ts";
+import { userOf } from "./wire/security.ts";
 
 const MISSING_MS_MAX = 5000;
 

@@ -8,7 +8,7 @@
  */
 import { fail } from "#base/errors.ts";
 import { type PrimitiveType, primitiveName } from "#columns/schema.ts";
-import type { PartitionValue } from "./manifest.ts";
+import type { PartitionValue } from "./manifest/manifest.ts";
 
 /** Serializes a value that is not null. Throws `internal` when it is not of the type. */
 export function encodeSingleValue(type: PrimitiveType, value: PartitionValue): Uint8Array {

@@ -10,8 +10,8 @@
  */
 import { assert } from "#base/assert.ts";
 import type { Random } from "#base/random.ts";
-import type { Scratch } from "#consumer/blocks.ts";
-import { Writer } from "#consumer/wire.ts";
+import type { Scratch } from "#consumer/codec/blocks.ts";
+import { Writer } from "#consumer/wire/wire.ts";
 
 /** An event's size, in bytes of its JSON text, that can be asked for. */
 export const EVENT_BYTES: { readonly min: number; readonly max: number } = {

@@ -11,7 +11,7 @@ import { describe, type ErrorKind, fail, kindOf } from "#base/errors.ts";
 import { parseJson, writeJson } from "#base/json.ts";
 import { silentLogger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import { Scratch } from "#consumer/blocks.ts";
+import { Scratch } from "#consumer/codec/blocks.ts";
 import type { KafkaConsumerOptions } from "#consumer/options.ts";
 import { BatchPool, rowsPerBatch } from "./batches.ts";
 import { type Produced, type Progress, produce } from "./producer.ts";

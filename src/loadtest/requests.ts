@@ -2,8 +2,8 @@
  * The requests that only a load test sends: a topic created and removed, its group removed, and record
  * batches produced (https://kafka.apache.org/protocol).
  */
-import { type Request, request } from "#consumer/protocol.ts";
-import type { Reader } from "#consumer/wire.ts";
+import { type Request, request } from "#consumer/wire/protocol.ts";
+import type { Reader } from "#consumer/wire/wire.ts";
 
 const TIMEOUT_MS = 30_000;
 /** Every replica that is in sync has the records before the broker answers. */

@@ -4,13 +4,13 @@
 
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
-import { AnswerBuffers } from "#consumer/answers.ts";
-import { Cluster, type ClusterParts } from "#consumer/cluster.ts";
-import { CODE, codeName } from "#consumer/codes.ts";
-import { findCoordinatorRequest } from "#consumer/groupRequests.ts";
-import { checkKafkajs } from "#consumer/kafkajs.ts";
-import { metadataRequest } from "#consumer/metadataRequest.ts";
+import { findCoordinatorRequest } from "#consumer/group/groupRequests.ts";
 import { type KafkaConsumerOptions, withDefaults } from "#consumer/options.ts";
+import { AnswerBuffers } from "#consumer/wire/answers.ts";
+import { Cluster, type ClusterParts } from "#consumer/wire/cluster.ts";
+import { CODE, codeName } from "#consumer/wire/codes.ts";
+import { checkKafkajs } from "#consumer/wire/kafkajs.ts";
+import { metadataRequest } from "#consumer/wire/metadataRequest.ts";
 import { createTopicRequest, deleteGroupRequest, deleteTopicRequest } from "./requests.ts";
 
 /** Answers of these connections are small. */

@@ -2,10 +2,10 @@
  * One attempt on one head: stage, write the intent to the log, send (SPEC 2.1, 2.3, 2.4).
  */
 import { failpoint } from "#base/failpoint.ts";
-import { stageAppend } from "#iceberg/append.ts";
-import type { CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
-import type { SnapshotId, TableRequirement, TableUpdate } from "#iceberg/metadata.ts";
-import { snapshotsToRemove } from "#iceberg/thin.ts";
+import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import { stageAppend } from "#iceberg/io/stageAppend.ts";
+import type { SnapshotId, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
 import type { CommitJob, JobHost, Sent } from "./job.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import {

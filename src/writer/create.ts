@@ -2,10 +2,10 @@
  * Creating a missing table.
  */
 import { fail } from "#base/errors.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
-import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
-import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 
 /**

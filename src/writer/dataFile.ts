@@ -1,7 +1,7 @@
 /**
  * A stored Parquet file as an Iceberg data file with its column metrics.
  */
-import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
+import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
 
 /**

@@ -11,9 +11,9 @@ import { failpoint } from "#base/failpoint.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
 import { backoffMs } from "#base/retry.ts";
-import type { CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
-import type { DataFile } from "#iceberg/manifest.ts";
-import type { SnapshotId } from "#iceberg/metadata.ts";
+import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { type ProgressDocument, readProgress } from "./progress.ts";
 import { type Advance, admit, findCommit, resolveUnknown, type SentAttempt } from "./rules.ts";
 

@@ -5,10 +5,10 @@
  */
 
 import { policyOf } from "#base/errors.ts";
-import { metadataFolder } from "#iceberg/append.ts";
-import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import type { SnapshotId } from "#iceberg/metadata.ts";
-import { addedFilePaths, listDataFiles, manifestsOf } from "#iceberg/scan.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { addedFilePaths, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
+import { metadataFolder } from "#iceberg/io/stageAppend.ts";
+import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { type OpenAttempt, openAttempts } from "#txlog/recover.ts";
 import type { AttemptTrail } from "./attempt.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";

@@ -2,7 +2,7 @@
  * The first durable step of every commit: its id and the names of its files in the synced log.
  */
 import { failpoint } from "#base/failpoint.ts";
-import type { TableName } from "#iceberg/catalog/catalog.ts";
+import type { TableName } from "#catalog/catalog.ts";
 import type { LogOffsets } from "#txlog/log.ts";
 import type { WriterParts } from "./parts.ts";
 

@@ -4,14 +4,18 @@
  */
 import { assert } from "#base/assert.ts";
 import type { OffsetRange } from "#base/offsets.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { conform } from "#columns/conform.ts";
 import type { Field } from "#columns/schema.ts";
-import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import type { PartitionValue } from "#iceberg/manifest.ts";
-import type { PartitionSpec } from "#iceberg/metadata.ts";
-import { type PartitionedRows, partitionPath, partitionRows } from "#iceberg/partition.ts";
-import { partitionKey } from "#iceberg/partitionKey.ts";
+import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
+import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
+import {
+  type PartitionedRows,
+  partitionPath,
+  partitionRows,
+} from "#iceberg/partition/partition.ts";
+import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import type { RowSlice } from "#parquet/encoder.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { currentFields } from "./schema.ts";

@@ -10,7 +10,7 @@
 import { fail } from "#base/errors.ts";
 import { type Json, parseJson, writeJson } from "#base/json.ts";
 import type { Feed } from "#base/offsets.ts";
-import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata.ts";
+import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 
 /** Summary keys of our snapshots. */
 export const SUMMARY = {

@@ -2,9 +2,9 @@
  * Files of attempts that did not land: when their writer may remove them (SPEC 2.4), now or after a
  * restart. What may not be removed is left to the orphan cleaner.
  */
-import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import type { Snapshot } from "#iceberg/metadata.ts";
-import { addedFilePaths } from "#iceberg/scan.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { addedFilePaths } from "#iceberg/io/scan.ts";
+import type { Snapshot } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
 import { mayRemove, type SentBases } from "./rules.ts";
 

@@ -3,7 +3,7 @@
  * simulator (`test/sim/`) shows that each line is needed: it finds every mutation of this file.
  */
 import type { Feed } from "#base/offsets.ts";
-import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata.ts";
+import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import {
   headOf,
   offsetOf,

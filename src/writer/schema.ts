@@ -4,16 +4,16 @@
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import { mergeFields } from "#columns/evolve.ts";
 import { childFields, type Field } from "#columns/schema.ts";
-import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
-import { schemaToJson } from "#iceberg/json.ts";
+import { schemaToJson } from "#iceberg/metadata/json.ts";
 import type {
   PartitionSpec,
   TableMetadata,
   TableRequirement,
   TableUpdate,
-} from "#iceberg/metadata.ts";
+} from "#iceberg/metadata/metadata.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 
 /** Tries before a contended schema change gives up for this flush. */

@@ -4,8 +4,8 @@
  */
 import { fail } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
-import { stageAppend } from "#iceberg/append.ts";
-import type { CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import { PAUSED_PROPERTY } from "./job.ts";
 import type { WriterParts } from "./parts.ts";
 import {

@@ -9,8 +9,8 @@
 import { fail, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
-import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
 import { type AttemptTrail, attemptHost, newTrail } from "./attempt.ts";
 import { createTable } from "./create.ts";
 import { type CommitJob, commitJob, type JobResult, newJob, unreadable } from "./job.ts";

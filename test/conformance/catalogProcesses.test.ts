@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { seededRandom } from "#base/random.ts";
-import type { CatalogOptions } from "#iceberg/catalog/open.ts";
+import type { CatalogOptions } from "#catalog/open.ts";
 import { keep, temporaryFolder } from "../../scripts/services/process.ts";
 import { createSample, realCatalog } from "../support/realCatalogs.ts";
 

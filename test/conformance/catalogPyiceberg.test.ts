@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
 import { commitEmpty, createSample, realCatalog } from "../support/realCatalogs.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Catalog, LoadedTable } from "#iceberg/catalog/catalog.ts";
+import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { commitEmpty, createSample, realCatalog } from "../support/realCatalogs.ts";
 import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";

@@ -1,8 +1,8 @@
 /** Our manifests and snapshots read by PyIceberg, DuckDB and Spark: rows, pruning, metrics, row ids. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
-import type { Catalog, LoadedTable } from "#iceberg/catalog/catalog.ts";
-import { listDataFiles, manifestsOf } from "#iceberg/scan.ts";
+import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
+import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import {
   appendFiles,

@@ -1,9 +1,9 @@
 /** Appends on tables that Spark and PyIceberg wrote: their rows, deletes and row ids stay. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
-import type { Catalog } from "#iceberg/catalog/catalog.ts";
-import { partitionPath } from "#iceberg/partition.ts";
-import { listDataFiles } from "#iceberg/scan.ts";
+import type { Catalog } from "#catalog/catalog.ts";
+import { listDataFiles } from "#iceberg/io/scan.ts";
+import { partitionPath } from "#iceberg/partition/partition.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import {
   appendRows,

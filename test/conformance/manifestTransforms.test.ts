@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type PrimitiveType, parsePrimitive } from "#columns/schema.ts";
-import type { PartitionValue } from "#iceberg/manifest.ts";
-import { applyTransform, parseTransform, transformAllows } from "#iceberg/transform.ts";
+import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
+import { applyTransform, parseTransform, transformAllows } from "#iceberg/partition/transform.ts";
 import { ask, jsonValue } from "../support/manifestTables.ts";
 
 const INT64 = { min: -(2n ** 62n), max: 2n ** 62n };

@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { kindOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
-import { decodeSubscription } from "#consumer/subscription.ts";
+import { decodeSubscription } from "#consumer/group/subscription.ts";
 import { fastClock, Rig } from "./consumerRig.ts";
 
 let rig: Rig;

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
-import { walkBatches } from "#consumer/recordBatch.ts";
+import { walkBatches } from "#consumer/fetch/recordBatch.ts";
 import { linesOf, type ProducerJob, type ProducerLine, runProducer } from "#loadtest/child.ts";
 import { createTopic, openCluster, removeTopic, topicLeaders } from "#loadtest/scratchTopic.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";

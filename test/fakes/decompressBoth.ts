@@ -1,8 +1,8 @@
 /**
  * Decompression by the kernel and in TypeScript: what both agree on. A difference fails the test.
  */
-import { Scratch } from "#consumer/blocks.ts";
-import { decompress } from "#consumer/compression.ts";
+import { Scratch } from "#consumer/codec/blocks.ts";
+import { decompress } from "#consumer/codec/compression.ts";
 
 const KERNEL = new Scratch(true);
 const SCRIPT = new Scratch(false);

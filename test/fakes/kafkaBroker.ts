@@ -4,8 +4,8 @@
  * real brokers for everything else.
  */
 import type { Socket, TCPSocketListener } from "bun";
-import { ALL_API, API, type RequestName } from "#consumer/protocol.ts";
-import { Reader, Writer } from "#consumer/wire.ts";
+import { ALL_API, API, type RequestName } from "#consumer/wire/protocol.ts";
+import { Reader, Writer } from "#consumer/wire/wire.ts";
 import { scratchHandlers } from "./scratchRequests.ts";
 
 /** A partition's log: whole batches. */

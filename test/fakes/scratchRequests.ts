@@ -1,7 +1,7 @@
 /**
  * The requests of a load test, answered by the broker in memory.
  */
-import type { Reader, Writer } from "#consumer/wire.ts";
+import type { Reader, Writer } from "#consumer/wire/wire.ts";
 import type { FakeKafka } from "./kafkaBroker.ts";
 
 type Handler = (r: Reader, w: Writer, code: number) => void;

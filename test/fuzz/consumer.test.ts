@@ -6,8 +6,8 @@ import { describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { kindOf } from "#base/errors.ts";
-import { assignSticky, type MemberView } from "#consumer/assigner.ts";
-import { walkBatches } from "#consumer/recordBatch.ts";
+import { walkBatches } from "#consumer/fetch/recordBatch.ts";
+import { assignSticky, type MemberView } from "#consumer/group/assigner.ts";
 import { decompressBoth as decompress } from "../fakes/decompressBoth.ts";
 import { buildBatch, lz4Frame, lz4Stored, snappyLiterals } from "../fakes/recordBatches.ts";
 

@@ -4,9 +4,9 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { lz4Block } from "#consumer/lz4Block.ts";
-import { FAULT } from "#consumer/output.ts";
-import { snappyBlock } from "#consumer/snappyBlock.ts";
+import { lz4Block } from "#consumer/codec/lz4Block.ts";
+import { FAULT } from "#consumer/codec/output.ts";
+import { snappyBlock } from "#consumer/codec/snappyBlock.ts";
 import { growMemory, loadKernel } from "#kernel/load.ts";
 
 interface Functions {

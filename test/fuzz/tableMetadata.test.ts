@@ -2,12 +2,16 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
-import { schemaFromJson, schemaToJson } from "#iceberg/json.ts";
-import type { SnapshotId, TableMetadata, TableUpdate } from "#iceberg/metadata.ts";
-import { freshSchema, lastFieldId } from "#iceberg/newTable.ts";
-import { branchAt, readTableMetadata, writeTableMetadata } from "#iceberg/tableMetadataJson.ts";
-import { snapshotsToRemove } from "#iceberg/thin.ts";
-import { planCommit } from "#iceberg/updates.ts";
+import { schemaFromJson, schemaToJson } from "#iceberg/metadata/json.ts";
+import type { SnapshotId, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import { freshSchema, lastFieldId } from "#iceberg/metadata/newTable.ts";
+import {
+  branchAt,
+  readTableMetadata,
+  writeTableMetadata,
+} from "#iceberg/metadata/tableMetadataJson.ts";
+import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
+import { planCommit } from "#iceberg/metadata/updates.ts";
 import { appendOf, nextSnapshot, sampleTable } from "../support/icebergSamples.ts";
 
 /** One random step; numbers choose among what the table has. */

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { type Json, parseJson } from "#base/json.ts";
-import { readTableMetadata, writeTableMetadata } from "#iceberg/tableMetadataJson.ts";
+import { readTableMetadata, writeTableMetadata } from "#iceberg/metadata/tableMetadataJson.ts";
 
 const FOLDER = `${import.meta.dir}/../fixtures/metadata`;
 

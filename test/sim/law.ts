@@ -6,9 +6,9 @@
  * is looked at every time.
  */
 
-import type { DataFile } from "#iceberg/manifest.ts";
-import type { Snapshot, SnapshotId } from "#iceberg/metadata.ts";
-import { listDataFiles, manifestsOf } from "#iceberg/scan.ts";
+import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { readProgress } from "#writer/progress.ts";
 import { rowNumber } from "./rows.ts";
 import type { Topic, World } from "./world.ts";

@@ -2,9 +2,9 @@
  * What others do to the table and the topic: foreign engines, people, the topic's owner.
  */
 import { AppError, fail } from "#base/errors.ts";
-import { stageAppend } from "#iceberg/append.ts";
-import type { CommitOutcome } from "#iceberg/catalog/catalog.ts";
-import type { SnapshotId, TableUpdate } from "#iceberg/metadata.ts";
+import type { CommitOutcome } from "#catalog/catalog.ts";
+import { stageAppend } from "#iceberg/io/stageAppend.ts";
+import type { SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { isPaused } from "#writer/job.ts";
 import { visibleChain } from "#writer/progress.ts";
 import { commitOffsets, planOffsets, setPaused } from "#writer/steer.ts";

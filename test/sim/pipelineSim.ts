@@ -1,14 +1,14 @@
 /**
  * Random schedules of whole pipelines: groups, decoder, hot buffer, writer and catalog together, from
- * one seed. The process under test is `src/pipeline.ts` as it ships.
+ * one seed. The process under test is `src/pipeline/pipeline.ts` as it ships.
  */
 
-import { TableRun } from "#app/tableRun.ts";
 import type { Clock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
-import { Pipeline } from "#pipeline.ts";
+import { Pipeline } from "#pipeline/pipeline.ts";
+import { TableRun } from "#pipeline/tableRun.ts";
 import { isPaused } from "#writer/job.ts";
 import { readProgress } from "#writer/progress.ts";
 import { SimConsumer, SimGroup } from "./group.ts";

@@ -3,10 +3,10 @@
  * replaces all live files by one, requires on every attempt that its inputs are live, and carries
  * the offsets of the head. It stands for rewrites in schedules and in the model's traces.
  */
-import type { CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
-import { createManifestWriter } from "#iceberg/manifestFile.ts";
-import { assignRowIds, writeManifestList } from "#iceberg/manifestList.ts";
-import type { Snapshot, SnapshotId, TableUpdate } from "#iceberg/metadata.ts";
+import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import { createManifestWriter } from "#iceberg/manifest/manifestFile.ts";
+import { assignRowIds, writeManifestList } from "#iceberg/manifest/manifestList.ts";
+import type { Snapshot, SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import {
   type ProgressDocument,
   progressProperty,

@@ -5,7 +5,7 @@
 import type { Random } from "#base/random.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
-import type { DataFile } from "#iceberg/manifest.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { EncodedFile, ParquetEncoder } from "#parquet/encoder.ts";
 
 /** Fields of the rows: enough to say which record a row is. */

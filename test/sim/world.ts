@@ -9,19 +9,19 @@
 import { fail } from "#base/errors.ts";
 import type { Feed } from "#base/offsets.ts";
 import { type Random, seededRandom } from "#base/random.ts";
+import type { Catalog, CommitOutcome, LoadedTable, TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
-import type { Catalog, CommitOutcome, LoadedTable, TableName } from "#iceberg/catalog/catalog.ts";
 import type {
   Snapshot,
   SnapshotId,
   TableMetadata,
   TableRequirement,
   TableUpdate,
-} from "#iceberg/metadata.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
-import type { ThinningPolicy } from "#iceberg/thin.ts";
-import { planCommit } from "#iceberg/updates.ts";
+} from "#iceberg/metadata/metadata.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import type { ThinningPolicy } from "#iceberg/metadata/thin.ts";
+import { planCommit } from "#iceberg/metadata/updates.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
 import { Law } from "./law.ts";
 import { columns, FIELDS, holes, rowNumber } from "./rows.ts";

@@ -2,15 +2,16 @@
  * A pipeline, its table and its consumer in a simulated world in which all goes well unless a test
  * says otherwise: requests to the catalog are applied at once, time passes when told.
  */
-import type { PipelineOptions } from "#app/pipelineParts.ts";
-import { TableRun } from "#app/tableRun.ts";
+
 import type { Observation } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { LogBounds } from "#consumer/consumer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
-import { Pipeline } from "#pipeline.ts";
+import { Pipeline } from "#pipeline/pipeline.ts";
+import type { PipelineOptions } from "#pipeline/pipelineParts.ts";
+import { TableRun } from "#pipeline/tableRun.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";

@@ -4,7 +4,7 @@
  */
 import { writeSync } from "node:fs";
 import { systemRandom } from "#base/random.ts";
-import type { CatalogOptions } from "#iceberg/catalog/open.ts";
+import type { CatalogOptions } from "#catalog/open.ts";
 import { appendOf, nextSnapshot } from "./icebergSamples.ts";
 import { realCatalog } from "./realCatalogs.ts";
 

@@ -1,7 +1,7 @@
 /** What every catalog promises (port `iceberg/catalog/catalog.ts`), as tests. */
 import { describe, expect, test } from "bun:test";
-import type { Catalog, CommitOutcome, LoadedTable } from "#iceberg/catalog/catalog.ts";
-import type { TableRequirement } from "#iceberg/metadata.ts";
+import type { Catalog, CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import type { TableRequirement } from "#iceberg/metadata/metadata.ts";
 import type { Fault } from "../fakes/memoryStorage.ts";
 import { appendOf, nextSnapshot, SAMPLE_UUID, sampleTable } from "./icebergSamples.ts";
 import { rejection } from "./rejection.ts";

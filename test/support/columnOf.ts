@@ -1,7 +1,7 @@
 /** Builds Arrow-layout columns from plain values, for tests of partitioning. */
 import type { Column, ColumnBatch } from "#columns/batch.ts";
 import type { Field, PrimitiveType } from "#columns/schema.ts";
-import type { PartitionValue } from "#iceberg/manifest.ts";
+import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
 import { encodeSingleValue } from "#iceberg/singleValue.ts";
 
 /** A column of one primitive type; null values are marked in the validity bitmap. */

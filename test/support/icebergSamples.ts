@@ -1,8 +1,8 @@
 /** Small tables, snapshots and updates for tests of `iceberg/`. */
 import type { Field } from "#columns/schema.ts";
-import type { Snapshot, TableMetadata, TableUpdate } from "#iceberg/metadata.ts";
-import { newTableMetadata, UNPARTITIONED } from "#iceberg/newTable.ts";
-import { branchAt } from "#iceberg/tableMetadataJson.ts";
+import type { Snapshot, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import { newTableMetadata, UNPARTITIONED } from "#iceberg/metadata/newTable.ts";
+import { branchAt } from "#iceberg/metadata/tableMetadataJson.ts";
 
 /** Columns of {@link sampleTable}: `id long`, `ts timestamptz`, `name string`. */
 export const SAMPLE_FIELDS: readonly Field[] = [

@@ -4,11 +4,11 @@ import { systemDisk } from "#base/disk.ts";
 import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
-import { stageAppend } from "#iceberg/append.ts";
-import type { Catalog, LoadedTable, TableName } from "#iceberg/catalog/catalog.ts";
-import { type CatalogOptions, openCatalog } from "#iceberg/catalog/open.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
-import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
+import type { Catalog, LoadedTable, TableName } from "#catalog/catalog.ts";
+import { type CatalogOptions, openCatalog } from "#catalog/open.ts";
+import { stageAppend } from "#iceberg/io/stageAppend.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import { SAMPLE_FIELDS } from "./icebergSamples.ts";
 

@@ -1,8 +1,8 @@
 /** A table and data files made by hand, for tests of manifests and appends. */
 import type { Schema } from "#columns/schema.ts";
-import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
-import type { PartitionSpec, TableMetadata } from "#iceberg/metadata.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
+import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
+import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import { encodeSingleValue } from "#iceberg/singleValue.ts";
 
 /** Columns `id`, `day`, `name`. */

@@ -7,7 +7,7 @@ import type { ColumnBatch } from "#columns/batch.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { recordBatch } from "../../../test/support/records.ts";
 

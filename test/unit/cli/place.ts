@@ -11,13 +11,13 @@ import type { ExitCode } from "#base/errors.ts";
 import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
+import { openCatalog } from "#catalog/open.ts";
 import type { Actions, TopicDescription } from "#cli/actions.ts";
 import { runProgram } from "#cli/program.ts";
-import { stageAppend } from "#iceberg/append.ts";
-import { openCatalog } from "#iceberg/catalog/open.ts";
-import type { DataFile } from "#iceberg/manifest.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
-import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
+import { stageAppend } from "#iceberg/io/stageAppend.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import { openStorage } from "#storage/open.ts";
 import { SUMMARY, writeDocument } from "#writer/progress.ts";
 

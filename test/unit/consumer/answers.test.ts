@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { AnswerBuffers, AnswerReader } from "#consumer/answers.ts";
+import { AnswerBuffers, AnswerReader } from "#consumer/wire/answers.ts";
 
 interface Rig {
   readonly reader: AnswerReader;

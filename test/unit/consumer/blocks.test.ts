@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { crc32c } from "#base/crc32c.ts";
-import { Scratch } from "#consumer/blocks.ts";
-import { decompress } from "#consumer/compression.ts";
+import { Scratch } from "#consumer/codec/blocks.ts";
+import { decompress } from "#consumer/codec/compression.ts";
 import { lz4Stored } from "../../fakes/recordBatches.ts";
 
 const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { LIMITS } from "#base/limits.ts";
-import { ANSWER_BYTES_MAX, answerBytesMax } from "#consumer/fetcher.ts";
+import { ANSWER_BYTES_MAX, answerBytesMax } from "#consumer/fetch/fetcher.ts";
 
 const MIB = 1024 * 1024;
 

@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { LIMITS } from "#base/limits.ts";
 import { feedKey } from "#base/offsets.ts";
-import { AnswerBuffers } from "#consumer/answers.ts";
-import { type Partition, Partitions } from "#consumer/partitions.ts";
-import { FetchQueue, type QueuedBatch } from "#consumer/queue.ts";
-import { walkBatches } from "#consumer/recordBatch.ts";
+import { type Partition, Partitions } from "#consumer/fetch/partitions.ts";
+import { FetchQueue, type QueuedBatch } from "#consumer/fetch/queue.ts";
+import { walkBatches } from "#consumer/fetch/recordBatch.ts";
 import { Signal } from "#consumer/signal.ts";
+import { AnswerBuffers } from "#consumer/wire/answers.ts";
 import { buildBatch } from "../../fakes/recordBatches.ts";
 
 const feeds = [0, 1].map((partition) => ({ clusterId: "c", topic: "t", topicId: "i", partition }));

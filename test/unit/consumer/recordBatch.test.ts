@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Scratch } from "#consumer/blocks.ts";
-import { crcMatches, walkBatches } from "#consumer/recordBatch.ts";
+import { Scratch } from "#consumer/codec/blocks.ts";
+import { crcMatches, walkBatches } from "#consumer/fetch/recordBatch.ts";
 import { buildBatch, type FakeBatch } from "../../fakes/recordBatches.ts";
 
 const bytesOf = (...batches: FakeBatch[]): Buffer => Buffer.concat(batches.map(buildBatch));

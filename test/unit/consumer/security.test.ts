@@ -8,7 +8,7 @@ import {
   tlsOptions,
   tokenSource,
   userOf,
-} from "#consumer/security.ts";
+} from "#consumer/wire/security.ts";
 
 const ADDRESS = "b:9093";
 const SECRET = "hush-hush";

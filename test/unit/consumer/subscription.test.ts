@@ -5,8 +5,8 @@ import {
   decodeSubscription,
   encodeAssignment,
   encodeSubscription,
-} from "#consumer/subscription.ts";
-import { Writer } from "#consumer/wire.ts";
+} from "#consumer/group/subscription.ts";
+import { Writer } from "#consumer/wire/wire.ts";
 
 test("a subscription comes back as it was, whatever its nonce", () => {
   const subscription = {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { kindOf } from "#base/errors.ts";
-import { Reader, Writer } from "#consumer/wire.ts";
+import { Reader, Writer } from "#consumer/wire/wire.ts";
 
 test("every type comes back as it was written, past the writer's first buffer", () => {
   const uuid = "0123abcd-0000-4000-8000-0123456789ab";

@@ -1,11 +1,11 @@
 /** Staging of appends: what is written, what readers inherit, and what stays small. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { armFailpoint } from "#base/failpoint.ts";
-import { prepareAppend, type StageAppend, stageAppend } from "#iceberg/append.ts";
-import type { DataFile, PartitionValue } from "#iceberg/manifest.ts";
-import type { PartitionSpec, TableMetadata } from "#iceberg/metadata.ts";
-import { addedFilePaths, listDataFiles, liveCounts, manifestsOf } from "#iceberg/scan.ts";
-import { applyUpdates } from "#iceberg/updates.ts";
+import { addedFilePaths, listDataFiles, liveCounts, manifestsOf } from "#iceberg/io/scan.ts";
+import { prepareAppend, type StageAppend, stageAppend } from "#iceberg/io/stageAppend.ts";
+import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
+import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { applyUpdates } from "#iceberg/metadata/updates.ts";
 import { createMemoryStorage, type MemoryStorage } from "../../fakes/memoryStorage.ts";
 import { rejection } from "../../support/rejection.ts";
 import { fileOf, tableOf } from "../../support/tableOf.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import type { Json } from "#base/json.ts";
-import { type AvroRecord, createAvroWriter, fieldOf, readAvro } from "#iceberg/avro.ts";
+import { type AvroRecord, createAvroWriter, fieldOf, readAvro } from "#iceberg/manifest/avro.ts";
 import { rejection } from "../../support/rejection.ts";
 
 const SCHEMA: Json = {

@@ -1,12 +1,20 @@
 /** Single manifests and manifest lists: deletes, inheritance, copying, and what is refused. */
 import { describe, expect, test } from "bun:test";
 import type { Json } from "#base/json.ts";
-import { type AvroRecord, createAvroWriter } from "#iceberg/avro.ts";
-import { manifestEntrySchema, manifestListSchema } from "#iceberg/avroSchemas.ts";
-import type { DataFile, ManifestEntry, ManifestFile } from "#iceberg/manifest.ts";
-import { createManifestWriter, type EncodedManifest, readManifest } from "#iceberg/manifestFile.ts";
-import { assignRowIds, readManifestList, writeManifestList } from "#iceberg/manifestList.ts";
-import { partitionTypes, specById } from "#iceberg/partitionType.ts";
+import { type AvroRecord, createAvroWriter } from "#iceberg/manifest/avro.ts";
+import { manifestEntrySchema, manifestListSchema } from "#iceberg/manifest/avroSchemas.ts";
+import type { DataFile, ManifestEntry, ManifestFile } from "#iceberg/manifest/manifest.ts";
+import {
+  createManifestWriter,
+  type EncodedManifest,
+  readManifest,
+} from "#iceberg/manifest/manifestFile.ts";
+import {
+  assignRowIds,
+  readManifestList,
+  writeManifestList,
+} from "#iceberg/manifest/manifestList.ts";
+import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import { rejection } from "../../support/rejection.ts";
 import { fileOf, tableOf } from "../../support/tableOf.ts";
 

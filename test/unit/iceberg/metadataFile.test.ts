@@ -1,6 +1,6 @@
 /** Metadata files are parsed when their bytes are others than before, and only then. */
 import { expect, test } from "bun:test";
-import { encodeMetadataFile, loadMetadataFile } from "#iceberg/catalog/metadataFile.ts";
+import { encodeMetadataFile, loadMetadataFile } from "#iceberg/io/metadataFile.ts";
 import type { Storage } from "#storage/storage.ts";
 import { sampleTable } from "../../support/icebergSamples.ts";
 

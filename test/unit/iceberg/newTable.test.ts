@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Field } from "#columns/schema.ts";
-import { freshSchema, lastFieldId, newTableMetadata, UNPARTITIONED } from "#iceberg/newTable.ts";
-import { partitionSpecOf } from "#iceberg/partitionSpec.ts";
+import {
+  freshSchema,
+  lastFieldId,
+  newTableMetadata,
+  UNPARTITIONED,
+} from "#iceberg/metadata/newTable.ts";
+import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 
 const column = (name: string, type: Field["type"], id = 0): Field => ({
   id,

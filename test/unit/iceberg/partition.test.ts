@@ -3,11 +3,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Column } from "#columns/batch.ts";
 import type { Field, PrimitiveType } from "#columns/schema.ts";
-import type { PartitionValue } from "#iceberg/manifest.ts";
-import type { PartitionSpec } from "#iceberg/metadata.ts";
-import { partitionPath, partitionRows } from "#iceberg/partition.ts";
-import { partitionKey } from "#iceberg/partitionKey.ts";
-import { applyTransform, parseTransform, transformAllows } from "#iceberg/transform.ts";
+import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
+import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
+import { partitionPath, partitionRows } from "#iceberg/partition/partition.ts";
+import { partitionKey } from "#iceberg/partition/partitionKey.ts";
+import { applyTransform, parseTransform, transformAllows } from "#iceberg/partition/transform.ts";
 import { batchOf, columnOf } from "../../support/columnOf.ts";
 
 const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n };

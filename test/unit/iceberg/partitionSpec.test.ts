@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Field, type PrimitiveType, primitiveName } from "#columns/schema.ts";
-import { freshSchema } from "#iceberg/newTable.ts";
-import { partitionSpecOf, strategyForms } from "#iceberg/partitionSpec.ts";
+import { freshSchema } from "#iceberg/metadata/newTable.ts";
+import { partitionSpecOf, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 
 const column = (name: string, type: Field["type"]): Field => ({
   id: 0,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type PrimitiveType, parsePrimitive } from "#columns/schema.ts";
-import type { PartitionValue } from "#iceberg/manifest.ts";
+import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
 import {
   compareValues,
   decodeDecimal,

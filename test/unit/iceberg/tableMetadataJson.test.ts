@@ -8,9 +8,9 @@ import {
   specFromJson,
   specToJson,
   typeFromJson,
-} from "#iceberg/json.ts";
-import { readTableMetadata, writeTableMetadata } from "#iceberg/tableMetadataJson.ts";
-import { applyUpdates } from "#iceberg/updates.ts";
+} from "#iceberg/metadata/json.ts";
+import { readTableMetadata, writeTableMetadata } from "#iceberg/metadata/tableMetadataJson.ts";
+import { applyUpdates } from "#iceberg/metadata/updates.ts";
 import { appendOf, nextSnapshot, sampleTable } from "../../support/icebergSamples.ts";
 
 const LARGE = 9_223_372_036_854_775_807n;

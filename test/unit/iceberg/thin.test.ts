@@ -1,8 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import type { Snapshot, TableMetadata } from "#iceberg/metadata.ts";
-import { branchAt, readTableMetadata, writeTableMetadata } from "#iceberg/tableMetadataJson.ts";
-import { snapshotsToRemove, THINNED_PER_COMMIT_MAX, type ThinningPolicy } from "#iceberg/thin.ts";
-import { applyUpdates } from "#iceberg/updates.ts";
+import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import {
+  branchAt,
+  readTableMetadata,
+  writeTableMetadata,
+} from "#iceberg/metadata/tableMetadataJson.ts";
+import {
+  snapshotsToRemove,
+  THINNED_PER_COMMIT_MAX,
+  type ThinningPolicy,
+} from "#iceberg/metadata/thin.ts";
+import { applyUpdates } from "#iceberg/metadata/updates.ts";
 import { appendOf, nextSnapshot, sampleTable } from "../../support/icebergSamples.ts";
 
 const MINUTE = 60_000;

@@ -1,8 +1,13 @@
 /** Transforms and the bucket hash, against the values that the specification gives. */
 import { describe, expect, test } from "bun:test";
 import { type PrimitiveType, parsePrimitive } from "#columns/schema.ts";
-import type { PartitionValue } from "#iceberg/manifest.ts";
-import { applyTransform, hashValue, parseTransform, resultType } from "#iceberg/transform.ts";
+import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
+import {
+  applyTransform,
+  hashValue,
+  parseTransform,
+  resultType,
+} from "#iceberg/partition/transform.ts";
 
 function type(text: string): PrimitiveType {
   return parsePrimitive(text) ?? { kind: "boolean" };

@@ -1,8 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { Field, Schema } from "#columns/schema.ts";
-import type { PartitionSpec, SortOrder, TableMetadata, TableUpdate } from "#iceberg/metadata.ts";
-import { branchAt } from "#iceberg/tableMetadataJson.ts";
-import { applyUpdates, checkRequirements, planCommit } from "#iceberg/updates.ts";
+import type {
+  PartitionSpec,
+  SortOrder,
+  TableMetadata,
+  TableUpdate,
+} from "#iceberg/metadata/metadata.ts";
+import { branchAt } from "#iceberg/metadata/tableMetadataJson.ts";
+import { applyUpdates, checkRequirements, planCommit } from "#iceberg/metadata/updates.ts";
 import { appendOf, nextSnapshot, SAMPLE_UUID, sampleTable } from "../../support/icebergSamples.ts";
 
 const AT = { timestampMs: 5_000 };

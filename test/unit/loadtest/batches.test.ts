@@ -3,8 +3,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import { seededRandom } from "#base/random.ts";
-import { Scratch } from "#consumer/blocks.ts";
-import { crcMatches, recordBytes, walkBatches } from "#consumer/recordBatch.ts";
+import { Scratch } from "#consumer/codec/blocks.ts";
+import { crcMatches, recordBytes, walkBatches } from "#consumer/fetch/recordBatch.ts";
 import { BatchPool, EVENT_BYTES, rowsPerBatch } from "#loadtest/batches.ts";
 import { decode, field, makeDecoder } from "../decode/support.ts";
 import { recordsOf } from "./support.ts";

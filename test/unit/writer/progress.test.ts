@@ -2,8 +2,8 @@
  * Committed offsets in the table: their form, and where they are read from (SPEC 2.1, 2.2).
  */
 import { expect, test } from "bun:test";
-import type { Snapshot, TableMetadata } from "#iceberg/metadata.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
+import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import {
   headOf,
   offsetOf,

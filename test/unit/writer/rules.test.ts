@@ -2,8 +2,8 @@
  * The rules of exactly once, case by case (SPEC 2.3, 2.4).
  */
 import { expect, test } from "bun:test";
-import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata.ts";
-import { newTableMetadata } from "#iceberg/newTable.ts";
+import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import { SUMMARY, withOffsets } from "#writer/progress.ts";
 import { admit, findCommit, mayRemove, resolveUnknown } from "#writer/rules.ts";
 

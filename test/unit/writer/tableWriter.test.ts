@@ -4,8 +4,8 @@
 import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
 import { AppError, fail } from "#base/errors.ts";
+import type { Catalog } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
-import type { Catalog } from "#iceberg/catalog/catalog.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";

@@ -1,0 +1,80 @@
+/**
+ * The catalog port, shaped like the REST protocol's commit: requirements + updates, three outcomes.
+ * Implementations: `file.ts` (SPEC 2.12), `sql.ts`; REST, Glue, Hive and Nessie come later.
+ */
+import type { TableMetadata, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
+
+/** A table's name. Namespaces have one level here (`iceberg.database_name`). */
+export interface TableName {
+  readonly database: string;
+  readonly table: string;
+}
+
+/** A table as the catalog has it now. */
+export interface LoadedTable {
+  readonly name: TableName;
+  readonly metadata: TableMetadata;
+  readonly metadataLocation: string;
+}
+
+/**
+ * What became of a commit (SPEC 2.4). `unknown`: timeout, dropped socket, 5xx, or any answer to a
+ * call that may have been sent twice; only reading the table can tell.
+ */
+export type CommitOutcome =
+  | { readonly kind: "committed"; readonly table: LoadedTable }
+  | { readonly kind: "conflict"; readonly cause: unknown }
+  | { readonly kind: "unknown"; readonly cause: unknown };
+
+/** What this catalog lets a writer conclude. */
+export interface CatalogTraits {
+  /** `file`, `sql`, ...: metric label. */
+  readonly type: string;
+  /** False where only the current snapshot can be seen and parents are null (Nessie). */
+  readonly showsAncestors: boolean;
+  /**
+   * What ends a request that was given up: `pointer` when a commit compares the metadata pointer,
+   * `sequence` when it compares last-sequence-number, `time` when neither is checked.
+   */
+  readonly lateRequestsEndBy: "pointer" | "sequence" | "time";
+}
+
+/** What a new table needs. */
+export interface CreateTable {
+  readonly name: TableName;
+  /** Full metadata of the empty table, made by `newTableMetadata` (`updates.ts`). */
+  readonly metadata: TableMetadata;
+}
+
+/** Tables by name, read without any cache. */
+export interface Catalog {
+  readonly traits: CatalogTraits;
+  /** Connects and checks; throws `catalog_unreachable`, `catalog_refused`. */
+  open(): Promise<void>;
+  /**
+   * The head, read now. Null when there is no such table. Throws `table_unsupported` for v1 tables
+   * and newer formats, `catalog_unreachable`.
+   */
+  load(name: TableName): Promise<LoadedTable | null>;
+  /** Where a new table of that name is to live. */
+  defaultLocation(name: TableName): string;
+  /**
+   * Creates a table and, where needed, its namespace; `conflict` when the name is taken.
+   * Throws as `commit` does, and `usage` for names that cannot be.
+   */
+  create(request: CreateTable): Promise<CommitOutcome>;
+  /**
+   * Applies `updates` when all `requirements` hold for the table as it is at that moment.
+   * Never retried inside. The implementation makes the new metadata durable first.
+   * Throws only before anything is sent, and only what another try cannot cure: what `load` throws
+   * of that sort, and `table_schema` for columns that the table's format version cannot hold.
+   */
+  commit(
+    name: TableName,
+    requirements: readonly TableRequirement[],
+    updates: readonly TableUpdate[],
+  ): Promise<CommitOutcome>;
+  /** Names of the tables of one database. */
+  list(database: string): Promise<TableName[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,177 @@
+/**
+ * SASL and TLS: our options in kafkajs's form, OAuth tokens with refresh, and one clear sentence
+ * for each way in which a broker can refuse or be out of reach.
+ */
+import { X509Certificate } from "node:crypto";
+import type { Clock } from "#base/clock.ts";
+import { type AppError, describe, fail } from "#base/errors.ts";
+import type { SaslOptions, Settings, SslOptions } from "#consumer/options.ts";
+
+/** `tls.connect` options; null for plain text. */
+export function tlsOptions(settings: Settings): Record<string, unknown> | null {
+  const { ssl } = settings;
+  if (ssl === null) return null;
+  return {
+    ...(ssl.ca === undefined ? {} : { ca: ssl.ca }),
+    ...(ssl.cert === undefined ? {} : { cert: ssl.cert }),
+    ...(ssl.key === undefined ? {} : { key: ssl.key }),
+    ...(ssl.keyPassword === undefined ? {} : { passphrase: ssl.keyPassword }),
+    ...(ssl.serverName === undefined ? {} : { servername: ssl.serverName }),
+    rejectUnauthorized: true,
+  };
+}
+
+/** kafkajs's `sasl` options; a fresh object per connection, because kafkajs writes into it. */
+export function saslOptions(
+  sasl: SaslOptions | null,
+  token: () => Promise<string>,
+): Record<string, unknown> | null {
+  if (sasl === null) return null;
+  if (sasl.mechanism === "oauthbearer") {
+    return {
+      mechanism: sasl.mechanism,
+      oauthBearerProvider: async () => ({ value: await token() }),
+    };
+  }
+  return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password };
+}
+
+/** The name under which we log in, for messages. */
+export function userOf(settings: Settings): string {
+  const { sasl } = settings;
+  if (sasl === null) return settings.ssl?.cert === undefined ? "anonymous" : "the TLS client";
+  return sasl.mechanism === "oauthbearer" ? sasl.clientId : sasl.username;
+}
+
+/** A function that answers a valid OAuth token, asked for anew at 80 % of its life (RFC 6749 4.4). */
+export function tokenSource(sasl: SaslOptions | null, clock: Clock): () => Promise<string> {
+  let cached = { token: "", refreshAtMs: 0 };
+  return async () => {
+    if (sasl?.mechanism !== "oauthbearer") throw fail("internal", "No OAuth login is configured");
+    if (clock.nowMs() < cached.refreshAtMs) return cached.token;
+    const answer = await askToken(sasl);
+    const lifeMs = (answer.expires_in ?? 300) * 1000;
+    cached = { token: answer.access_token, refreshAtMs: clock.nowMs() + lifeMs * 0.8 };
+    return cached.token;
+  };
+}
+
+async function askToken(
+  sasl: Extract<SaslOptions, { mechanism: "oauthbearer" }>,
+): Promise<{ access_token: string; expires_in?: number }> {
+  const form = new URLSearchParams({ grant_type: "client_credentials" });
+  if (sasl.scope !== undefined) form.set("scope", sasl.scope);
+  const credentials = `${encodeURIComponent(sasl.clientId)}:${encodeURIComponent(sasl.clientSecret)}`;
+  const context = { endpoint: sasl.tokenEndpoint, clientId: sasl.clientId };
+  const response = await fetch(sasl.tokenEndpoint, {
+    method: "POST",
+    body: form,
+    headers: { authorization: `Basic ${Buffer.from(credentials).toString("base64")}` },
+  }).catch((error: unknown) => {
+    throw fail("kafka_unreachable", "The OAuth token endpoint cannot be reached", context, error);
+  });
+  if (response.status >= 500 || response.status === 429) {
+    throw fail(
+      "kafka_unreachable",
+      `The OAuth token endpoint answered ${response.status}`,
+      context,
+    );
+  }
+  const body = (await response.json().catch(() => null)) as {
+    access_token?: unknown;
+    expires_in?: unknown;
+  } | null;
+  if (!response.ok || typeof body?.access_token !== "string") {
+    const sentence = `The OAuth token endpoint refused client ${sasl.clientId} (HTTP ${response.status})`;
+    throw fail("kafka_refused", sentence, context);
+  }
+  return typeof body.expires_in === "number"
+    ? { access_token: body.access_token, expires_in: body.expires_in }
+    : { access_token: body.access_token };
+}
+
+const TLS_CODE =
+  /^(CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_TLS|ERR_SSL|ERR_OSSL|ERR_BORING|HOSTNAME)/;
+const TLS_TEXT = /certificate|self.signed|handshake|hostname|altname|\btls\b|\bssl\b|alert/i;
+
+/**
+ * What went wrong while a connection was opened, as one sentence: `kafka_refused` when a person
+ * must act, else `kafka_unreachable`.
+ * @param address `host:port`
+ * @param phase how far the opening had come
+ */
+export function explainConnect(
+  error: unknown,
+  address: string,
+  settings: Settings,
+  phase: "connect" | "hello" | "login",
+): AppError {
+  const name = error instanceof Error ? error.name : "";
+  const { code, type } = error as { code?: string | number; type?: string };
+  const text = describe(error);
+  const context = { broker: address, user: userOf(settings) };
+  if (name === "AppError") return error as AppError;
+  if (name.includes("SASL") || type === "SASL_AUTHENTICATION_FAILED" || phase === "login") {
+    return explainLogin(error, text, address, settings);
+  }
+  if (settings.ssl !== null && (TLS_CODE.test(String(code)) || TLS_TEXT.test(text))) {
+    const sentence = `TLS with Kafka broker ${address} failed: ${tlsReason(String(code), text, settings.ssl)}`;
+    return fail("kafka_refused", sentence, context, error);
+  }
+  if (phase === "hello") {
+    const hint =
+      settings.ssl === null
+        ? "does this listener expect TLS?"
+        : "it may want a client certificate that it trusts, or this listener has no TLS";
+    const sentence = `Kafka broker ${address} closed the connection at the first request: ${hint}`;
+    return fail(
+      settings.ssl === null ? "kafka_unreachable" : "kafka_refused",
+      sentence,
+      context,
+      error,
+    );
+  }
+  return fail("kafka_unreachable", `Kafka broker ${address} cannot be reached`, context, error);
+}
+
+/** UNSUPPORTED_SASL_MECHANISM. */
+const UNSUPPORTED_MECHANISM = 33;
+
+function explainLogin(error: unknown, text: string, address: string, settings: Settings): AppError {
+  const user = userOf(settings);
+  const mechanism = settings.sasl?.mechanism.toUpperCase() ?? "";
+  const context = { broker: address, user, mechanism };
+  const { code } = error as { code?: unknown };
+  if (code === UNSUPPORTED_MECHANISM || text.includes("is not supported by the server")) {
+    const sentence = `Kafka broker ${address} does not offer SASL mechanism ${mechanism}`;
+    return fail("kafka_refused", sentence, context);
+  }
+  if (
+    /closed|ECONNRESET|Not connected|timeout/i.test(text) &&
+    !/authentication failed/i.test(text)
+  ) {
+    const sentence = `Kafka broker ${address} closed the connection during the login of ${user}`;
+    return fail("kafka_unreachable", sentence, context, error);
+  }
+  const sentence = `Kafka broker ${address} refused the login of user ${user} (SASL ${mechanism})`;
+  return fail("kafka_refused", sentence, context);
+}
+
+function tlsReason(code: string, text: string, ssl: SslOptions): string {
+  if (/ALERT.*(CERTIFICATE|CA$|_CA\b)/.test(text)) return clientCertificate(ssl);
+  if (/EXPIRED/.test(code) || /expired/i.test(text)) return "the broker's certificate has expired";
+  if (/ALTNAME|HOSTNAME/.test(code) || /altname|hostname/i.test(text)) {
+    return "the broker's certificate is for another host name";
+  }
+  if (/UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED/.test(code) || /self.signed|unable to/i.test(text)) {
+    return "the broker's certificate was signed by an authority that we do not trust";
+  }
+  return text;
+}
+
+/** The broker's complaint about our side, with what a person needs to judge it. */
+function clientCertificate({ cert }: SslOptions): string {
+  if (cert === undefined) return "it demands a client certificate (kafka.ssl.cert_file)";
+  const { subject, issuer, validTo } = new X509Certificate(cert);
+  return `it does not accept our client certificate (${subject}, signed by ${issuer}, valid until ${validTo})`;
+}

@@ -1,0 +1,133 @@
+/**
+ * Reading what a snapshot holds: its manifests, its live files, what it added (Iceberg spec, "Scan
+ * Planning", without filters).
+ *
+ * Manifest lists never change, so the last few are kept in memory, per storage: a commit need not
+ * read the list that the commit before has just written.
+ */
+
+import type { DataFile, ManifestEntry, ManifestFile } from "#iceberg/manifest/manifest.ts";
+import { readManifest } from "#iceberg/manifest/manifestFile.ts";
+import { readManifestList } from "#iceberg/manifest/manifestList.ts";
+import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
+import type { Storage } from "#storage/storage.ts";
+
+/** Manifest lists kept per storage: the heads of the tables that are being written. */
+const LISTS_KEPT_MAX = 16;
+
+const listsByStorage = new WeakMap<Storage, Map<string, readonly ManifestFile[]>>();
+
+/** A file that is live in a snapshot. */
+export interface LiveFile {
+  readonly file: DataFile;
+  /** The snapshot that added the file. */
+  readonly snapshotId: SnapshotId;
+  /** Data sequence number: decides which deletes apply. */
+  readonly sequenceNumber: bigint;
+}
+
+/** Counts of a snapshot's live files and rows; rows before deletes are applied. */
+export interface LiveCounts {
+  readonly dataFiles: number;
+  readonly dataRows: bigint;
+  readonly deleteFiles: number;
+}
+
+/** All manifests of a snapshot, deletes included. */
+export async function manifestsOf(
+  storage: Storage,
+  snapshot: Snapshot,
+): Promise<readonly ManifestFile[]> {
+  const known = listsByStorage.get(storage)?.get(snapshot.manifestList);
+  const manifests = known ?? (await readManifestList(await storage.get(snapshot.manifestList)));
+  rememberManifests(storage, snapshot.manifestList, manifests);
+  return manifests;
+}
+
+/** Keeps the content of a manifest list that was just read or written. */
+export function rememberManifests(
+  storage: Storage,
+  location: string,
+  manifests: readonly ManifestFile[],
+): void {
+  const lists = listsByStorage.get(storage) ?? new Map<string, readonly ManifestFile[]>();
+  listsByStorage.set(storage, lists);
+  lists.delete(location);
+  lists.set(location, manifests);
+  const oldest = lists.keys().next();
+  if (lists.size > LISTS_KEPT_MAX && oldest.done !== true) lists.delete(oldest.value);
+}
+
+/** The entries of one manifest of a table, with everything inherited filled in. */
+export async function entriesOf(
+  storage: Storage,
+  metadata: TableMetadata,
+  manifest: ManifestFile,
+): Promise<ManifestEntry[]> {
+  const types = partitionTypes(metadata, specById(metadata, manifest.partitionSpecId));
+  return readManifest(await storage.get(manifest.manifestPath), manifest, types);
+}
+
+/** The live data and delete files of a snapshot, manifest by manifest; none for an unknown id. */
+export async function* listDataFiles(
+  storage: Storage,
+  metadata: TableMetadata,
+  snapshotId: SnapshotId,
+): AsyncGenerator<LiveFile> {
+  const snapshot = metadata.snapshots.find((candidate) => candidate.snapshotId === snapshotId);
+  if (snapshot === undefined) return;
+  for (const manifest of await manifestsOf(storage, snapshot)) {
+    if (!hasLiveFiles(manifest)) continue;
+    for (const entry of await entriesOf(storage, metadata, manifest)) {
+      if (entry.status === "deleted") continue;
+      yield {
+        file: entry.file,
+        snapshotId: entry.snapshotId ?? manifest.addedSnapshotId,
+        sequenceNumber: entry.sequenceNumber ?? manifest.sequenceNumber,
+      };
+    }
+  }
+}
+
+/**
+ * Every path that a snapshot brought into the table: its manifest list, the manifests that it
+ * wrote and the files that it added.
+ */
+export async function* addedFilePaths(
+  storage: Storage,
+  snapshot: Snapshot,
+): AsyncGenerator<string> {
+  yield snapshot.manifestList;
+  for (const manifest of await manifestsOf(storage, snapshot)) {
+    if (manifest.addedSnapshotId !== snapshot.snapshotId) continue;
+    yield manifest.manifestPath;
+    if (manifest.addedFilesCount === 0) continue;
+    const bytes = await storage.get(manifest.manifestPath);
+    for (const { status, file } of await readManifest(bytes, manifest, [])) {
+      if (status === "added") yield file.filePath;
+    }
+  }
+}
+
+/** Counts live files from the manifest list alone. */
+export async function liveCounts(storage: Storage, snapshot: Snapshot): Promise<LiveCounts> {
+  let dataFiles = 0;
+  let dataRows = 0n;
+  let deleteFiles = 0;
+  for (const manifest of await manifestsOf(storage, snapshot)) {
+    const files = manifest.addedFilesCount + manifest.existingFilesCount;
+    if (manifest.content === "deletes") {
+      deleteFiles += files;
+    } else {
+      dataFiles += files;
+      dataRows += manifest.addedRowsCount + manifest.existingRowsCount;
+    }
+  }
+  return { dataFiles, dataRows, deleteFiles };
+}
+
+/** False when a manifest holds only files that some snapshot deleted. */
+export function hasLiveFiles(manifest: ManifestFile): boolean {
+  return manifest.addedFilesCount + manifest.existingFilesCount > 0;
+}

@@ -1,0 +1,268 @@
+/**
+ * Staging of an append, in two parts: what is done once per commit (data manifests of the new
+ * files, {@link prepareAppend}), and what is done for every attempt on the head it is built on
+ * (manifest merging, manifest list, snapshot, v3 row ids, {@link stageAppend}). Nothing here
+ * decides about commits; `writer/` does.
+ *
+ * The manifests of new files name neither snapshot nor sequence number: both are inherited, so they
+ * serve every attempt (Iceberg spec, "Sequence Number Inheritance").
+ */
+import { assert } from "#base/assert.ts";
+import { failpoint } from "#base/failpoint.ts";
+import { appendSummary } from "#iceberg/manifest/appendSummary.ts";
+import type { DataFile, ManifestFile } from "#iceberg/manifest/manifest.ts";
+import { createManifestWriter, type EncodedManifest } from "#iceberg/manifest/manifestFile.ts";
+import { assignRowIds, writeManifestList } from "#iceberg/manifest/manifestList.ts";
+import type {
+  Snapshot,
+  SnapshotId,
+  TableMetadata,
+  TableUpdate,
+} from "#iceberg/metadata/metadata.ts";
+import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
+import type { Storage } from "#storage/storage.ts";
+import { chooseMerges, mergeGroup } from "./manifestMerge.ts";
+import { hasLiveFiles, manifestsOf, rememberManifests } from "./scan.ts";
+
+/** What one commit is to append. */
+export interface PrepareAppend {
+  readonly storage: Storage;
+  /** Any version of the table that has the files' partition specs. */
+  readonly metadata: TableMetadata;
+  /** Empty: an offset-only snapshot. */
+  readonly files: readonly DataFile[];
+  /** Makes names of manifests unique, e.g. the commit id; not that of an attempt. */
+  readonly nameSuffix: string;
+}
+
+/** Durable manifests of new files, for any number of attempts. */
+export interface PreparedAppend {
+  readonly manifests: readonly NewManifest[];
+  readonly writtenFiles: readonly string[];
+}
+
+/** A manifest with its place. */
+interface NewManifest {
+  readonly location: string;
+  readonly encoded: EncodedManifest;
+}
+
+/** What one attempt is to append. */
+export interface StageAppend {
+  readonly storage: Storage;
+  /** The head that the attempt is built on. */
+  readonly metadata: TableMetadata;
+  readonly branch: string;
+  readonly snapshotId: SnapshotId;
+  readonly timestampMs: number;
+  /** Empty: an offset-only snapshot. */
+  readonly files: readonly DataFile[];
+  /** Added to the snapshot summary (`kafka-iceberg.*`). */
+  readonly summary: Readonly<Record<string, string>>;
+  /** Makes names of manifests unique: commit id and attempt number. */
+  readonly nameSuffix: string;
+  /** What {@link prepareAppend} wrote for the same files; without it the manifests are written here. */
+  readonly prepared?: PreparedAppend;
+}
+
+/** A snapshot whose manifests and manifest list are durable, not yet committed. */
+export interface StagedSnapshot {
+  readonly snapshot: Snapshot;
+  /** `add-snapshot` and `set-snapshot-ref`. */
+  readonly updates: readonly TableUpdate[];
+  /** Files written for this attempt (manifests, manifest list), for clean-up by the rules of 2.4. */
+  readonly writtenFiles: readonly string[];
+}
+
+/** Writes the manifests of new files, one per partition spec. */
+export async function prepareAppend(request: PrepareAppend): Promise<PreparedAppend> {
+  const manifests = await encodeNewFiles(request);
+  failpoint("manifest");
+  const writes = manifests.map(({ location, encoded }) => ({ location, bytes: encoded.bytes }));
+  return { manifests, writtenFiles: await putAll(request.storage, writes) };
+}
+
+/**
+ * Makes an append snapshot durable on top of the branch's head: new manifests, those of the head
+ * (small ones merged when there are many), manifest list.
+ *
+ * Sequence number, timestamp and row ids follow the given metadata: they hold for a commit on
+ * exactly that head. When a write fails, what was written is removed and the error thrown.
+ */
+export async function stageAppend(request: StageAppend): Promise<StagedSnapshot> {
+  const { storage, metadata, snapshotId } = request;
+  const sequenceNumber = metadata.lastSequenceNumber + 1n;
+  const parent = headSnapshot(metadata, request.branch);
+  const inherited = parent === null ? [] : await manifestsOf(storage, parent);
+  const fresh = request.prepared?.manifests ?? (await encodeNewFiles(request));
+  const merged = await mergeSmall(request, inherited.filter(hasLiveFiles), fresh.length);
+
+  const identity = { snapshotId, sequenceNumber };
+  const unassigned = [
+    ...fresh.map((manifest) => listed(manifest, identity, null)),
+    ...merged.written.map((manifest) => listed(manifest, identity, manifest.firstRowId)),
+    ...merged.kept,
+  ];
+  const firstRowId = metadata.formatVersion === 3 ? (metadata.nextRowId ?? 0n) : null;
+  const assigned = assignRowIds(unassigned, firstRowId ?? 0n);
+  const manifests = firstRowId === null ? unassigned : assigned.manifests;
+  const list = {
+    location: `${metadataFolder(metadata)}/snap-${snapshotId}-${request.nameSuffix}.avro`,
+    bytes: await writeManifestList({
+      formatVersion: metadata.formatVersion,
+      snapshotId,
+      parentSnapshotId: parent?.snapshotId ?? null,
+      sequenceNumber,
+      firstRowId,
+      manifests,
+    }),
+  };
+
+  failpoint("manifest");
+  const written = [...(request.prepared === undefined ? fresh : []), ...merged.written];
+  const writtenFiles = await putAll(storage, [
+    ...written.map(({ location, encoded }) => ({ location, bytes: encoded.bytes })),
+    list,
+  ]);
+  rememberManifests(storage, list.location, manifests);
+
+  const snapshot: Snapshot = {
+    snapshotId,
+    parentSnapshotId: parent?.snapshotId ?? null,
+    sequenceNumber,
+    timestampMs: timestampAfter(metadata, parent, request.timestampMs),
+    manifestList: list.location,
+    summary: { ...appendSummary(parent, inherited, request.files), ...request.summary },
+    schemaId: metadata.currentSchemaId,
+    firstRowId,
+    addedRows: firstRowId === null ? null : assigned.nextRowId - firstRowId,
+  };
+  return { snapshot, updates: updatesOf(metadata, request.branch, snapshot), writtenFiles };
+}
+
+/** Where a table keeps manifests and metadata (`write.metadata.path`); no slash at the end. */
+export function metadataFolder(metadata: TableMetadata): string {
+  const folder = metadata.properties["write.metadata.path"] ?? `${metadata.location}/metadata`;
+  return folder.replace(/\/+$/, "");
+}
+
+/** Everything but the file is inherited. */
+const NEW_ENTRY = {
+  status: "added",
+  snapshotId: null,
+  sequenceNumber: null,
+  fileSequenceNumber: null,
+} as const;
+
+/** One manifest per partition spec of the files. */
+async function encodeNewFiles(request: PrepareAppend): Promise<NewManifest[]> {
+  const { metadata, files, nameSuffix } = request;
+  const bySpec = Map.groupBy(files, (file) => file.specId);
+  return Promise.all(
+    [...bySpec].map(async ([specId, members], index) => {
+      const spec = specById(metadata, specId);
+      assert(
+        members.every((file) => file.content === "data"),
+        "an append adds data files only",
+      );
+      const types = partitionTypes(metadata, spec);
+      const writer = createManifestWriter({ metadata, spec, types, content: "data" });
+      for (const file of members) await writer.add({ ...NEW_ENTRY, file });
+      const encoded = await writer.finish();
+      return { location: manifestLocation(metadata, nameSuffix, index), encoded };
+    }),
+  );
+}
+
+/** Merges small manifests of the head; `first` is the first free number for their names. */
+async function mergeSmall(
+  request: StageAppend,
+  live: readonly ManifestFile[],
+  first: number,
+): Promise<{
+  readonly kept: readonly ManifestFile[];
+  readonly written: readonly (NewManifest & { readonly firstRowId: bigint | null })[];
+}> {
+  const { storage, metadata, nameSuffix } = request;
+  const groups = chooseMerges(metadata, live);
+  const written = await Promise.all(
+    groups.map(async (group, index) => ({
+      ...(await mergeGroup(storage, metadata, group)),
+      location: manifestLocation(metadata, nameSuffix, first + index),
+    })),
+  );
+  const replaced = new Set(groups.flatMap((group) => group.manifests));
+  return { kept: live.filter((manifest) => !replaced.has(manifest)), written };
+}
+
+function manifestLocation(metadata: TableMetadata, nameSuffix: string, index: number): string {
+  return `${metadataFolder(metadata)}/${nameSuffix}-m${index}.avro`;
+}
+
+/** A manifest of this snapshot as its row in the manifest list. */
+function listed(
+  { location, encoded }: NewManifest,
+  { snapshotId, sequenceNumber }: { snapshotId: SnapshotId; sequenceNumber: bigint },
+  firstRowId: bigint | null,
+): ManifestFile {
+  const { bytes, minSequenceNumber, ...counts } = encoded;
+  return {
+    ...counts,
+    manifestPath: location,
+    manifestLength: BigInt(bytes.length),
+    sequenceNumber,
+    minSequenceNumber: minSequenceNumber ?? sequenceNumber,
+    addedSnapshotId: snapshotId,
+    firstRowId,
+  };
+}
+
+function headSnapshot(metadata: TableMetadata, branch: string): Snapshot | null {
+  const id = metadata.refs[branch]?.snapshotId;
+  return metadata.snapshots.findLast((snapshot) => snapshot.snapshotId === id) ?? null;
+}
+
+/** Snapshots of a table are in order of time, whatever this machine's clock says. */
+function timestampAfter(
+  metadata: TableMetadata,
+  parent: Snapshot | null,
+  timestampMs: number,
+): number {
+  const lastLogged = metadata.snapshotLog.at(-1)?.timestampMs ?? 0;
+  const last = Math.max(lastLogged, parent?.timestampMs ?? 0);
+  return last === 0 ? timestampMs : Math.max(timestampMs, last + 1);
+}
+
+function updatesOf(metadata: TableMetadata, branch: string, snapshot: Snapshot): TableUpdate[] {
+  const ref = metadata.refs[branch];
+  return [
+    { action: "add-snapshot", snapshot },
+    {
+      action: "set-snapshot-ref",
+      ref: branch,
+      value: {
+        snapshotId: snapshot.snapshotId,
+        type: "branch",
+        minSnapshotsToKeep: ref?.minSnapshotsToKeep ?? null,
+        maxSnapshotAgeMs: ref?.maxSnapshotAgeMs ?? null,
+        maxRefAgeMs: ref?.maxRefAgeMs ?? null,
+      },
+    },
+  ];
+}
+
+/** Writes independent files at the same time; all or (as far as the store lets us) none. */
+async function putAll(
+  storage: Storage,
+  writes: readonly { readonly location: string; readonly bytes: Uint8Array }[],
+): Promise<string[]> {
+  const locations = writes.map((write) => write.location);
+  const results = await Promise.allSettled(
+    writes.map(({ location, bytes }) => storage.put(location, bytes)),
+  );
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed === undefined) return locations;
+  const stored = locations.filter((_, index) => results[index]?.status === "fulfilled");
+  await storage.remove(stored).catch(() => undefined);
+  throw failed.reason;
+}

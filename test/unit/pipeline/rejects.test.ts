@@ -1,0 +1,62 @@
+import { expect, test } from "bun:test";
+import type { LogFields, Logger } from "#base/log.ts";
+import type { DecodeResult, Rejected } from "#decode/decoder.ts";
+import { handleRejects } from "#pipeline/rejects.ts";
+import type { TableRun } from "#pipeline/tableRun.ts";
+
+interface Line {
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+function rejected(offset: number, reason = "bad_json", detail = "It is no JSON"): Rejected {
+  return { topic: "t", partition: 3, offset: BigInt(offset), timestampMs: 0, reason, detail };
+}
+
+function skip(records: readonly Rejected[]): { lines: Line[]; counted: unknown[] } {
+  const lines: Line[] = [];
+  const counted: unknown[] = [];
+  const logger: Logger = {
+    log: (_, message, fields = {}) => lines.push({ message, fields }),
+    with: () => logger,
+  };
+  const table = {
+    name: "db.t",
+    stop: () => {
+      throw new Error("skipping stops nothing");
+    },
+  } as unknown as TableRun;
+  const result: DecodeResult = { rows: 0, skipped: 0, rejected: records, timestampMsMax: 0 };
+  const parts = { logger, observe: (event: unknown) => counted.push(event) };
+  expect(handleRejects(parts, { action: "skip" }, table, result)).toBe(true);
+  return { lines, counted };
+}
+
+test("skipped records are named by runs of offsets, one line for each cause", () => {
+  const records = [1, 5, 6, 7].map((offset) => rejected(offset));
+  const { lines, counted } = skip([...records, rejected(9, "too_deep", "It is nested too deeply")]);
+  expect(lines.map(({ message }) => message)).toEqual([
+    "Skipped at t/3 offset 1, 5-7: It is no JSON",
+    "Skipped at t/3 offset 9: It is nested too deeply",
+  ]);
+  expect(lines[0]?.fields).toEqual({
+    table: "db.t",
+    topic: "t",
+    partition: 3,
+    kafka_offset_range: "1, 5-7",
+    reason: "bad_json",
+    records_skipped: 4,
+  });
+  expect(counted).toEqual([
+    { type: "rejected", reason: "bad_json", records: 4 },
+    { type: "rejected", reason: "too_deep", records: 1 },
+  ]);
+});
+
+test("a line stays short when every second record of a batch is skipped", () => {
+  const { lines } = skip(Array.from({ length: 5000 }, (_, n) => rejected(n * 2)));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]?.message.length).toBeLessThan(1000);
+  expect(lines[0]?.message).toContain("196, 198 and 4900 more: It is no JSON");
+  expect(lines[0]?.fields["records_skipped"]).toBe(5000);
+});
