@@ -3,8 +3,8 @@
  * its head has committed, and the record counts of its live data files.
  */
 
+import { headOf, readProgress } from "#commit/progress.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
-import { headOf, readProgress } from "#writer/progress.ts";
 import type { LoadTestFigures } from "./actions.ts";
 import type { Scratch } from "./loadTestScratch.ts";
 import { withPipeline } from "./open.ts";

@@ -4,9 +4,9 @@
 import { EXIT, type ExitCode, fail } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { offsetOf, readProgress, sourceKey } from "#commit/progress.ts";
+import { commitOffsets, type OffsetChange, planOffsets } from "#commit/steer.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
-import { offsetOf, readProgress, sourceKey } from "#writer/progress.ts";
-import { commitOffsets, type OffsetChange, planOffsets } from "#writer/steer.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitChange } from "./commit.ts";

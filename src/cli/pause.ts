@@ -3,8 +3,8 @@
  */
 import { EXIT, type ExitCode } from "#base/errors.ts";
 import { fullName } from "#catalog/names.ts";
-import { isPaused } from "#writer/job.ts";
-import { setPaused } from "#writer/steer.ts";
+import { isPaused } from "#commit/job.ts";
+import { setPaused } from "#commit/steer.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitChange } from "./commit.ts";

@@ -10,8 +10,8 @@
 import { fail, kindOf, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
+import type { JobResult } from "#commit/job.ts";
 import type { ConsumerEvent } from "#consumer/consumer.ts";
-import type { JobResult } from "#writer/job.ts";
 import { Acknowledger } from "./acknowledger.ts";
 import { Backpressure } from "./backpressure.ts";
 import { byTable, Feeds } from "./feeds.ts";

@@ -7,9 +7,9 @@ import type { Logger } from "#base/log.ts";
 import { type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
+import type { JobResult } from "#commit/job.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
-import type { JobResult } from "#writer/job.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 

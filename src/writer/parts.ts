@@ -1,39 +1,18 @@
 /**
  * What a table's writer is made of: its ports and its settings.
  */
-import type { Clock } from "#base/clock.ts";
-import type { Observe } from "#base/events.ts";
-import type { Logger } from "#base/log.ts";
 import type { Feed, OffsetRange } from "#base/offsets.ts";
-import type { Random } from "#base/random.ts";
-import type { Catalog, TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
-import type { ThinningPolicy } from "#iceberg/metadata/thin.ts";
+import type { CommitOptions, CommitParts } from "#commit/parts.ts";
 import type { ParquetCodec, ParquetEncoder } from "#parquet/encoder.ts";
-import type { Storage } from "#storage/storage.ts";
-import type { TransactionLog } from "#txlog/log.ts";
 
 /** The ports of a writer. */
-export interface WriterParts {
-  readonly catalog: Catalog;
-  readonly storage: Storage;
+export interface WriterParts extends CommitParts {
   readonly encoder: ParquetEncoder;
-  readonly txlog: TransactionLog;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly observe: Observe;
 }
 
 /** The settings of a writer, one per table of a pipeline. */
-export interface WriterOptions {
-  readonly name: TableName;
-  /** Default `main`. */
-  readonly branch: string;
-  /** Consumer group, written to every snapshot. */
-  readonly group: string;
-  /** `iceberg.commit.max_retries`. */
-  readonly commitRetriesMax: number;
+export interface WriterOptions extends CommitOptions {
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
   readonly rowGroupRows: number;
@@ -41,8 +20,6 @@ export interface WriterOptions {
   readonly openFilesMax: number;
   /** A file holds rows of one Kafka partition, and its path says which. */
   readonly preserveKafkaPartitions: boolean;
-  /** Null: snapshots are not thinned. */
-  readonly thinning: ThinningPolicy | null;
   /** `schema_mismatch_action`: what to do when rows need a column that the table has not. */
   readonly schemaChanges: "evolve" | "refuse";
   readonly create: {

@@ -6,10 +6,10 @@
  * is looked at every time.
  */
 
+import { readProgress } from "#commit/progress.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
-import { readProgress } from "#writer/progress.ts";
 import { rowNumber } from "./rows.ts";
 import type { Topic, World } from "./world.ts";
 

@@ -3,11 +3,11 @@
  */
 import { AppError, fail } from "#base/errors.ts";
 import type { CommitOutcome } from "#catalog/catalog.ts";
+import { isPaused } from "#commit/job.ts";
+import { visibleChain } from "#commit/progress.ts";
+import { commitOffsets, planOffsets, setPaused } from "#commit/steer.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
-import { isPaused } from "#writer/job.ts";
-import { visibleChain } from "#writer/progress.ts";
-import { commitOffsets, planOffsets, setPaused } from "#writer/steer.ts";
 import { PERSON } from "./law.ts";
 import { foreignFile, holes } from "./rows.ts";
 import type { World } from "./world.ts";

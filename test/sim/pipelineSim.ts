@@ -5,12 +5,12 @@
 
 import type { Clock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
+import { isPaused } from "#commit/job.ts";
+import { readProgress } from "#commit/progress.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import { TableRun } from "#pipeline/tableRun.ts";
-import { isPaused } from "#writer/job.ts";
-import { readProgress } from "#writer/progress.ts";
 import { SimConsumer, SimGroup } from "./group.ts";
 import { acceptAsIs, pause, somebodyActs } from "./people.ts";
 import { judgeStop, MemoryLog, optionsOf, partsOf } from "./process.ts";

@@ -4,9 +4,6 @@
  * the offsets of the head. It stands for rewrites in schedules and in the model's traces.
  */
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
-import { createManifestWriter } from "#iceberg/manifest/manifestFile.ts";
-import { assignRowIds, writeManifestList } from "#iceberg/manifest/manifestList.ts";
-import type { Snapshot, SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import {
   type ProgressDocument,
   progressProperty,
@@ -14,9 +11,12 @@ import {
   SUMMARY,
   writeDocument,
   writeProperty,
-} from "#writer/progress.ts";
-import { removeLeftover } from "#writer/removal.ts";
-import { resolveUnknown, type SentAttempt } from "#writer/rules.ts";
+} from "#commit/progress.ts";
+import { removeLeftover } from "#commit/removal.ts";
+import { resolveUnknown, type SentAttempt } from "#commit/rules.ts";
+import { createManifestWriter } from "#iceberg/manifest/manifestFile.ts";
+import { assignRowIds, writeManifestList } from "#iceberg/manifest/manifestList.ts";
+import type { Snapshot, SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { foreignFile } from "./rows.ts";
 import { NAME, type World } from "./world.ts";
 

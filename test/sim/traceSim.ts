@@ -4,8 +4,8 @@
  * writer decides otherwise at some step, which is noted (`departures`), and the law must hold.
  */
 import type { Feed } from "#base/offsets.ts";
+import type { JobResult } from "#commit/job.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
-import type { JobResult } from "#writer/job.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { expire, foreignAppend, otherBranch, rollback } from "./people.ts";
 import { judgeStop, MemoryLog, optionsOf, partsOf, worldClock } from "./process.ts";

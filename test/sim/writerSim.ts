@@ -4,8 +4,8 @@
 
 import type { Feed } from "#base/offsets.ts";
 import type { Field } from "#columns/schema.ts";
-import type { JobResult } from "#writer/job.ts";
-import { isPaused } from "#writer/job.ts";
+import type { JobResult } from "#commit/job.ts";
+import { isPaused } from "#commit/job.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 import { acceptAsIs, pause, somebodyActs } from "./people.ts";
 import { judgeStop, MemoryLog, optionsOf, partsOf, worldClock } from "./process.ts";

@@ -14,12 +14,12 @@ import { systemRandom } from "#base/random.ts";
 import { openCatalog } from "#catalog/open.ts";
 import type { Actions, TopicDescription } from "#cli/actions.ts";
 import { runProgram } from "#cli/program.ts";
+import { SUMMARY, writeDocument } from "#commit/progress.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import { openStorage } from "#storage/open.ts";
-import { SUMMARY, writeDocument } from "#writer/progress.ts";
 
 const parts = {
   clock: systemClock,

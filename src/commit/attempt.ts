@@ -7,7 +7,7 @@ import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
 import type { CommitJob, JobHost, Sent } from "./job.ts";
-import type { WriterOptions, WriterParts } from "./parts.ts";
+import type { CommitOptions, CommitParts } from "./parts.ts";
 import {
   headOf,
   type ProgressDocument,
@@ -36,8 +36,8 @@ export function newTrail(): AttemptTrail {
 
 /** The host of a job: how its attempts reach the catalog. */
 export function attemptHost(
-  parts: WriterParts,
-  options: WriterOptions,
+  parts: CommitParts,
+  options: CommitOptions,
   trail: AttemptTrail,
   loadHead: () => Promise<LoadedTable>,
 ): JobHost {
@@ -59,8 +59,8 @@ export function attemptHost(
 }
 
 async function send(
-  parts: WriterParts,
-  options: WriterOptions,
+  parts: CommitParts,
+  options: CommitOptions,
   trail: AttemptTrail,
   job: CommitJob,
   head: LoadedTable,
@@ -107,8 +107,8 @@ async function send(
 
 /** The same snapshot again, on the newest metadata: it is applied at most once by its sequence number. */
 async function resend(
-  parts: WriterParts,
-  options: WriterOptions,
+  parts: CommitParts,
+  options: CommitOptions,
   job: CommitJob,
   head: LoadedTable,
   attempt: SentAttempt,
@@ -137,8 +137,8 @@ async function resend(
 }
 
 async function commitOnce(
-  parts: WriterParts,
-  options: WriterOptions,
+  parts: CommitParts,
+  options: CommitOptions,
   head: LoadedTable,
   attempt: SentAttempt,
   updates: readonly TableUpdate[],
@@ -156,7 +156,7 @@ async function commitOnce(
 }
 
 async function logAttempt(
-  parts: WriterParts,
+  parts: CommitParts,
   head: LoadedTable,
   attempt: SentAttempt,
   files: readonly string[],
@@ -178,7 +178,7 @@ async function logAttempt(
 }
 
 function propertyUpdate(
-  options: WriterOptions,
+  options: CommitOptions,
   document: ProgressDocument,
   attempt: SentAttempt,
 ): TableUpdate {
@@ -189,8 +189,8 @@ function propertyUpdate(
 }
 
 function thinning(
-  parts: WriterParts,
-  options: WriterOptions,
+  parts: CommitParts,
+  options: CommitOptions,
   trail: AttemptTrail,
   head: LoadedTable,
 ): TableUpdate[] {
@@ -204,8 +204,8 @@ function thinning(
 }
 
 function observeCommit(
-  parts: WriterParts,
-  options: WriterOptions,
+  parts: CommitParts,
+  options: CommitOptions,
   outcome: CommitOutcome["kind"],
   data: boolean,
   began: number,

@@ -7,7 +7,7 @@ import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import { PAUSED_PROPERTY } from "./job.ts";
-import type { WriterParts } from "./parts.ts";
+import type { CommitParts } from "./parts.ts";
 import {
   headOf,
   type ProgressDocument,
@@ -21,7 +21,7 @@ import {
 } from "./progress.ts";
 
 /** The ports that steering needs. */
-export type SteeringParts = Pick<WriterParts, "catalog" | "storage" | "clock" | "random">;
+export type SteeringParts = Pick<CommitParts, "catalog" | "storage" | "clock" | "random">;
 
 /** Offsets before and after a change, for `--dry-run` and the question before `--yes`. */
 export interface OffsetChange {

@@ -2,10 +2,10 @@
  * The rules of exactly once, case by case (SPEC 2.3, 2.4).
  */
 import { expect, test } from "bun:test";
+import { SUMMARY, withOffsets } from "#commit/progress.ts";
+import { admit, findCommit, mayRemove, resolveUnknown } from "#commit/rules.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
-import { SUMMARY, withOffsets } from "#writer/progress.ts";
-import { admit, findCommit, mayRemove, resolveUnknown } from "#writer/rules.ts";
 
 const feed = (partition: number, topicId = "id") => ({
   clusterId: "c",

@@ -4,11 +4,11 @@
 import { failpoint } from "#base/failpoint.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import type { LogOffsets } from "#txlog/log.ts";
-import type { WriterParts } from "./parts.ts";
+import type { CommitParts } from "./parts.ts";
 
 /** Logs the begin of a commit; a repeated call for one id replaces the names of the first. */
 export async function logFlushStarted(
-  parts: Pick<WriterParts, "txlog">,
+  parts: Pick<CommitParts, "txlog">,
   name: TableName,
   commitId: string,
   paths: readonly string[],

@@ -11,18 +11,18 @@ import { metadataFolder } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { type OpenAttempt, openAttempts } from "#txlog/recover.ts";
 import type { AttemptTrail } from "./attempt.ts";
-import type { WriterOptions, WriterParts } from "./parts.ts";
+import type { CommitOptions, CommitParts } from "./parts.ts";
 import { headOf } from "./progress.ts";
 import { type Leftover, removeLeftover } from "./removal.ts";
 import { findCommit, type SentBases } from "./rules.ts";
 
 /** The leftovers of one table. */
 export class Leftovers {
-  readonly #parts: WriterParts;
-  readonly #options: WriterOptions;
+  readonly #parts: CommitParts;
+  readonly #options: CommitOptions;
   #open: Leftover[] = [];
 
-  constructor(parts: WriterParts, options: WriterOptions) {
+  constructor(parts: CommitParts, options: CommitOptions) {
     this.#parts = parts;
     this.#options = options;
   }

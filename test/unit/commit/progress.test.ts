@@ -2,8 +2,6 @@
  * Committed offsets in the table: their form, and where they are read from (SPEC 2.1, 2.2).
  */
 import { expect, test } from "bun:test";
-import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
-import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import {
   headOf,
   offsetOf,
@@ -14,7 +12,9 @@ import {
   withOffsets,
   writeDocument,
   writeProperty,
-} from "#writer/progress.ts";
+} from "#commit/progress.ts";
+import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 
 const feed = (partition: number, topic = "t") => ({
   clusterId: "c",

@@ -1,0 +1,35 @@
+/**
+ * What a table's commits are made of: their ports and their settings.
+ */
+import type { Clock } from "#base/clock.ts";
+import type { Observe } from "#base/events.ts";
+import type { Logger } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import type { Catalog, TableName } from "#catalog/catalog.ts";
+import type { ThinningPolicy } from "#iceberg/metadata/thin.ts";
+import type { Storage } from "#storage/storage.ts";
+import type { TransactionLog } from "#txlog/log.ts";
+
+/** The ports of a commit. */
+export interface CommitParts {
+  readonly catalog: Catalog;
+  readonly storage: Storage;
+  readonly txlog: TransactionLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observe: Observe;
+}
+
+/** The settings of a table's commits. */
+export interface CommitOptions {
+  readonly name: TableName;
+  /** Default `main`. */
+  readonly branch: string;
+  /** Consumer group, written to every snapshot. */
+  readonly group: string;
+  /** `iceberg.commit.max_retries`. */
+  readonly commitRetriesMax: number;
+  /** Null: snapshots are not thinned. */
+  readonly thinning: ThinningPolicy | null;
+}
