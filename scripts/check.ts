@@ -22,7 +22,7 @@ await step("types", [bin("tsc"), "-p", "."]);
 await step("dead code", [bin("knip-bun")]);
 await tests("fast tests", "fast", await existing(FAST_TESTS));
 // The same results without WebAssembly, where it is used.
-const KERNEL_TESTS = ["consumer", "decode", "parquet", "columns", "app"].map(
+const KERNEL_TESTS = ["consumer", "decode", "parquet", "columns", "pipeline"].map(
   (folder) => `test/unit/${folder}`,
 );
 await step(
