@@ -7,6 +7,7 @@ import { parseJson } from "#base/json.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
 import type { Field } from "#columns/schema.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
+import { splitServers } from "#consumer/wire/brokerAddress.ts";
 import {
   DECODER_DEFAULTS,
   type DecoderOptions,
@@ -108,7 +109,7 @@ async function consumer(
   const sessionTimeoutMs = values["kafka.session_timeout_ms"];
   const third = Math.floor(sessionTimeoutMs / 3);
   return {
-    bootstrapServers: values["kafka.bootstrap_servers"].split(",").map((host) => host.trim()),
+    bootstrapServers: splitServers(values["kafka.bootstrap_servers"]),
     topics: values["kafka.topics"] ?? (topic === null ? [] : [topic]),
     ...(topicPattern === null ? {} : { topicPattern }),
     groupId: values["kafka.consumer_group"],

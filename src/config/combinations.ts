@@ -1,6 +1,7 @@
 /**
  * Keys against each other: combinations that cannot mean anything, before anything is connected.
  */
+import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
 import type { AppConfig, PipelineConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
@@ -45,6 +46,7 @@ function scopeOf<Values>(
 }
 
 const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
+  checkBrokers,
   checkTopics,
   checkStart,
   checkGroup,
@@ -55,6 +57,17 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkPartitioning,
   checkStorage,
 ];
+
+/** Brokers are counted, not quoted: their list may have come from outside the file. */
+function checkBrokers({ values, report }: Scope<PipelineValues>): void {
+  const servers = splitServers(values["kafka.bootstrap_servers"]);
+  for (const [index, server] of servers.entries()) {
+    const address = parseBrokerAddress(server);
+    if (!("problem" in address)) continue;
+    const which = servers.length === 1 ? "" : `broker ${index + 1} of ${servers.length} `;
+    report("kafka.bootstrap_servers", which + address.problem);
+  }
+}
 
 function checkTopics({ values, isSet, report }: Scope<PipelineValues>): void {
   const forms = ["kafka.topic", "kafka.topics", "kafka.topic_pattern"] as const;
@@ -125,6 +138,10 @@ function checkSasl({ values, isSet, report }: Scope<PipelineValues>): void {
     if (values[`kafka.sasl.${key}`] === null) {
       report("kafka.sasl.mechanism", `"${mechanism}" needs kafka.sasl.${key}`);
     }
+  }
+  const endpoint = values["kafka.sasl.token_endpoint"];
+  if (endpoint !== null && !/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
+    report("kafka.sasl.token_endpoint", "must be a URL that begins with https:// or http://");
   }
 }
 
@@ -305,7 +322,7 @@ function checkReaders(
 function feedsOf({ values }: PipelineConfig): string[] {
   const topic = values["kafka.topic"];
   const topics = values["kafka.topics"] ?? (topic === null ? [] : [topic]);
-  const brokers = values["kafka.bootstrap_servers"].split(",").map((s) => s.trim());
+  const brokers = splitServers(values["kafka.bootstrap_servers"]);
   return topics.map((name) => {
     const { database, table } = tableFor(values, name);
     const place = `${values["iceberg.warehouse_path"]} ${values["iceberg.sql.uri"]}`;

@@ -11,6 +11,7 @@ import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Settings } from "#consumer/options.ts";
 import type { AnswerBuffers } from "./answers.ts";
+import { type HostPort, parseBrokerAddress } from "./brokerAddress.ts";
 import { createConnection, type KafkajsConnection, sendBytes } from "./kafkajs.ts";
 import {
   ALL_API,
@@ -51,14 +52,23 @@ export class Cluster {
   private readonly settings: Settings;
   private readonly parts: ClusterParts;
   private readonly token: () => Promise<string>;
+  private readonly seeds: readonly (HostPort & { readonly key: string })[];
   private readonly links = new Map<string, Promise<Link>>();
   private nodes = new Map<number, BrokerAddress>();
   private closed = false;
 
+  /** Throws `usage` for a bootstrap server that is no address. */
   constructor(settings: Settings, parts: ClusterParts) {
     this.settings = settings;
     this.parts = parts;
-    this.token = tokenSource(settings.sasl, parts.clock);
+    this.token = tokenSource(settings.sasl, parts.clock, settings.connectTimeoutMs);
+    this.seeds = settings.bootstrapServers.map((server) => {
+      const address = parseBrokerAddress(server);
+      if ("problem" in address) {
+        throw fail("usage", `A broker of kafka.bootstrap_servers ${address.problem}`);
+      }
+      return { key: `seed ${server}`, ...address };
+    });
   }
 
   /** Takes over the brokers' addresses from a metadata answer. */
@@ -108,12 +118,7 @@ export class Cluster {
     const connectedFirst = [...known.slice(rotate), ...known.slice(0, rotate)].sort(
       (a, b) => Number(this.links.has(b.key)) - Number(this.links.has(a.key)),
     );
-    const seeds = this.settings.bootstrapServers.map((server) => {
-      const colon = server.lastIndexOf(":");
-      const host = server.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-      return { key: `seed ${server}`, host, port: Number(server.slice(colon + 1)) };
-    });
-    return [...connectedFirst, ...seeds];
+    return [...connectedFirst, ...this.seeds];
   }
 
   private async sendOver<T>(

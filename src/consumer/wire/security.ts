@@ -43,21 +43,48 @@ export function userOf(settings: Settings): string {
   return sasl.mechanism === "oauthbearer" ? sasl.clientId : sasl.username;
 }
 
-/** A function that answers a valid OAuth token, asked for anew at 80 % of its life (RFC 6749 4.4). */
-export function tokenSource(sasl: SaslOptions | null, clock: Clock): () => Promise<string> {
+/**
+ * A function that answers a valid OAuth token, asked for anew at 80 % of its life (RFC 6749 4.4).
+ * It throws `kafka_unreachable` when the endpoint has not answered in full within `timeoutMs`, and
+ * `kafka_refused` when it refuses.
+ */
+export function tokenSource(
+  sasl: SaslOptions | null,
+  clock: Clock,
+  timeoutMs: number,
+): () => Promise<string> {
   let cached = { token: "", refreshAtMs: 0 };
   return async () => {
     if (sasl?.mechanism !== "oauthbearer") throw fail("internal", "No OAuth login is configured");
     if (clock.nowMs() < cached.refreshAtMs) return cached.token;
-    const answer = await askToken(sasl);
+    const answer = await within(clock, timeoutMs, (signal) => askToken(sasl, signal));
     const lifeMs = (answer.expires_in ?? 300) * 1000;
     cached = { token: answer.access_token, refreshAtMs: clock.nowMs() + lifeMs * 0.8 };
     return cached.token;
   };
 }
 
+/** Runs `action`, whose signal aborts after `timeoutMs`. */
+async function within<T>(
+  clock: Clock,
+  timeoutMs: number,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController();
+  const done = new AbortController();
+  void clock.sleep(timeoutMs, done.signal).then(() => {
+    if (!done.signal.aborted) late.abort(new Error(`No answer within ${timeoutMs} ms`));
+  });
+  try {
+    return await action(late.signal);
+  } finally {
+    done.abort();
+  }
+}
+
 async function askToken(
   sasl: Extract<SaslOptions, { mechanism: "oauthbearer" }>,
+  signal: AbortSignal,
 ): Promise<{ access_token: string; expires_in?: number }> {
   const form = new URLSearchParams({ grant_type: "client_credentials" });
   if (sasl.scope !== undefined) form.set("scope", sasl.scope);
@@ -67,8 +94,9 @@ async function askToken(
     method: "POST",
     body: form,
     headers: { authorization: `Basic ${Buffer.from(credentials).toString("base64")}` },
+    signal,
   }).catch((error: unknown) => {
-    throw fail("kafka_unreachable", "The OAuth token endpoint cannot be reached", context, error);
+    throw fail("kafka_unreachable", unanswered(signal), context, error);
   });
   if (response.status >= 500 || response.status === 429) {
     throw fail(
@@ -77,10 +105,10 @@ async function askToken(
       context,
     );
   }
-  const body = (await response.json().catch(() => null)) as {
-    access_token?: unknown;
-    expires_in?: unknown;
-  } | null;
+  const body = (await response.json().catch((error: unknown) => {
+    if (signal.aborted) throw fail("kafka_unreachable", unanswered(signal), context, error);
+    return null;
+  })) as { access_token?: unknown; expires_in?: unknown } | null;
   if (!response.ok || typeof body?.access_token !== "string") {
     const sentence = `The OAuth token endpoint refused client ${sasl.clientId} (HTTP ${response.status})`;
     throw fail("kafka_refused", sentence, context);
@@ -88,6 +116,12 @@ async function askToken(
   return typeof body.expires_in === "number"
     ? { access_token: body.access_token, expires_in: body.expires_in }
     : { access_token: body.access_token };
+}
+
+function unanswered(signal: AbortSignal): string {
+  return signal.aborted
+    ? "The OAuth token endpoint did not answer in time"
+    : "The OAuth token endpoint cannot be reached";
 }
 
 const TLS_CODE =

@@ -66,6 +66,34 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     ["config.toml:3: kafka.topics: excludes kafka.topic: one of them names the topics"],
   ],
   [
+    "a broker without a port",
+    `${TOPIC}bootstrap_servers = "localhost"\n`,
+    [
+      "config.toml:3: kafka.bootstrap_servers: has no port: write host:port, such as localhost:9092",
+    ],
+  ],
+  [
+    "a broker as a URL",
+    `${TOPIC}bootstrap_servers = "http://b:9092"\n`,
+    [
+      "config.toml:3: kafka.bootstrap_servers: is a URL: write host:port, without what is before ://",
+    ],
+  ],
+  [
+    "a second broker without a port",
+    `${TOPIC}bootstrap_servers = "a:9092, b"\n`,
+    [
+      "config.toml:3: kafka.bootstrap_servers: broker 2 of 2 has no port: write host:port, such as localhost:9092",
+    ],
+  ],
+  [
+    "a token endpoint that is no URL",
+    `${TOPIC}[kafka.sasl]\nmechanism = "oauthbearer"\ntoken_endpoint = "login:443"\nclient_id = "c"\nclient_secret = "s"\n`,
+    [
+      "config.toml:5: kafka.sasl.token_endpoint: must be a URL that begins with https:// or http://",
+    ],
+  ],
+  [
     "a mechanism without its password",
     `${TOPIC}[kafka.sasl]\nmechanism = "scram-sha-512"\nusername = "u"\n`,
     ['config.toml:4: kafka.sasl.mechanism: "scram-sha-512" needs kafka.sasl.password'],

@@ -148,7 +148,17 @@ describe("explainConnect()", () => {
 describe("tokenSource()", () => {
   let server: ReturnType<typeof Bun.serve> | null = null;
   let nowMs = 0;
-  const clock = { nowMs: () => nowMs } as Clock;
+  const TIMEOUT_MS = 5000;
+  let timeUp: () => void = () => undefined;
+  const clock = {
+    nowMs: () => nowMs,
+    sleep: (ms: number) => {
+      expect(ms).toBe(TIMEOUT_MS);
+      return new Promise<void>((resolve) => {
+        timeUp = resolve;
+      });
+    },
+  } as Clock;
 
   afterEach(async () => {
     await server?.stop(true);
@@ -156,7 +166,7 @@ describe("tokenSource()", () => {
   });
 
   function source(
-    answer: (form: URLSearchParams, auth: string) => Response,
+    answer: (form: URLSearchParams, auth: string) => Response | Promise<Response>,
   ): () => Promise<string> {
     server = Bun.serve({
       hostname: "127.0.0.1",
@@ -169,7 +179,7 @@ describe("tokenSource()", () => {
     });
     const tokenEndpoint = `http://127.0.0.1:${server.port}/token`;
     const sasl = { clientId: "cli", clientSecret: SECRET, scope: "s", tokenEndpoint } as const;
-    return tokenSource({ mechanism: "oauthbearer", ...sasl }, clock);
+    return tokenSource({ mechanism: "oauthbearer", ...sasl }, clock, TIMEOUT_MS);
   }
 
   test("asks with client credentials, keeps the token for 80 % of its life, then asks anew", async () => {
@@ -205,7 +215,29 @@ describe("tokenSource()", () => {
     expect(kindOf(await gone().catch((e: unknown) => e))).toBe("kafka_unreachable");
   });
 
+  test("an endpoint that does not answer, or stops within its answer, is given up in time", async () => {
+    const endless = new ReadableStream({ start: (c) => c.enqueue(Buffer.from("{")) });
+    for (const answer of [
+      () => new Promise<Response>(() => undefined),
+      () => new Response(endless),
+    ]) {
+      const asked = Promise.withResolvers<void>();
+      const token = source(() => {
+        asked.resolve();
+        return answer();
+      });
+      const caught = token().catch((e: unknown) => e);
+      await asked.promise;
+      timeUp();
+      expect(kindOf(await caught)).toBe("kafka_unreachable");
+      expect(String(await caught)).toContain("did not answer in time");
+      await server?.stop(true);
+    }
+  });
+
   test("without OAuth there is no token to ask for", async () => {
-    expect(kindOf(await tokenSource(null, clock)().catch((e: unknown) => e))).toBe("internal");
+    expect(kindOf(await tokenSource(null, clock, TIMEOUT_MS)().catch((e: unknown) => e))).toBe(
+      "internal",
+    );
   });
 });
