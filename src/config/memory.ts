@@ -1,15 +1,19 @@
 /**
- * The memory budget of the process (`[memory]`): 70 % of the cgroup's limit or of the machine, and
- * the hot buffer's share of it.
+ * How much memory the process may use (`[memory]`), and how much of that its hot buffers may hold.
+ *
+ * The budget is 70 % of what the machine or the cgroup allows. The process itself needs 192 MiB of
+ * it before a row is buffered. Buffers may fill 60 % of the rest: the remaining 40 % is for memory
+ * that was given back and is not yet in use again.
  */
 import { totalmem } from "node:os";
+import { cgroupMemoryLimit, type ReadText } from "./cgroup.ts";
 
 const MIB = 1024 * 1024;
-/** The rest is for the runtime, the page cache and other programs. */
+/** The other 30 % are for the page cache and for other programs. */
 const BUDGET_SHARE = 0.7;
-/** Measured: runtime, Worker, kernels and fetched bytes, whatever the buffer. */
+/** Measured without a buffered row: runtime, Worker, kernels and fetched bytes. */
 const BASE_BYTES = 192 * MIB;
-/** Of the rest: memory that was given back and is not yet used again comes on top. */
+/** Of what the process itself leaves of the budget. */
 const BUFFER_SHARE = 0.6;
 
 /** Bytes for the process and for its hot buffers. */
@@ -40,20 +44,7 @@ export function memoryBudget(
   return { limitBytes, bufferBytes, warning };
 }
 
-/** Bytes that this process may use: the cgroup's limit (v2, then v1), else the machine's memory. */
-export async function machineMemory(
-  files: readonly string[] = [
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-  ],
-): Promise<number> {
-  const total = totalmem();
-  for (const path of files) {
-    const text = await Bun.file(path)
-      .text()
-      .catch(() => "");
-    const limit = /^\d+$/.test(text.trim()) ? Number(text.trim()) : Number.POSITIVE_INFINITY;
-    if (limit > 0 && limit < total) return limit;
-  }
-  return total;
+/** Bytes that this process may use: the smallest limit of its cgroups, at most the machine's memory. */
+export async function machineMemory(read?: ReadText): Promise<number> {
+  return Math.min(totalmem(), await cgroupMemoryLimit(read));
 }

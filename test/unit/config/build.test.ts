@@ -9,7 +9,7 @@ import { buildPipeline, partitionForms, storageOptions } from "#config/buildPipe
 import { buildProcess } from "#config/buildProcess.ts";
 import { openEnvironment } from "#config/environment.ts";
 import { parseFields } from "#config/fieldType.ts";
-import { machineMemory, memoryBudget } from "#config/memory.ts";
+import { memoryBudget } from "#config/memory.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { loadRight, values } from "./helpers.ts";
 
@@ -348,14 +348,5 @@ describe("the memory budget", () => {
       "hot_buffer.max_size_mb is lowered from 500 to 499: what fits into the memory budget of 1024 MiB (memory.limit_mb)",
     );
     expect(memoryBudget(100, 500, 8192 * MIB).bufferBytes).toBe(MIB);
-  });
-
-  test("takes the first cgroup limit below the machine's memory", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "cgroup-"));
-    writeFileSync(join(folder, "max"), "max\n");
-    writeFileSync(join(folder, "limit"), `${64 * MIB}\n`);
-    const path = (name: string) => join(folder, name);
-    expect(await machineMemory([path("none"), path("max"), path("limit")])).toBe(64 * MIB);
-    expect(await machineMemory([path("max")])).toBeGreaterThan(64 * MIB);
   });
 });
