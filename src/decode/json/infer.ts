@@ -8,6 +8,7 @@
  * type; inside known structs, lists and maps new members are found as well.
  */
 import { childFields, type Field, isPrimitive, type Type } from "#columns/schema.ts";
+import { withoutDuplicates } from "./duplicates.ts";
 import { CHAR, skipNumber, skipSpace, skipString, skipWord } from "./scan.ts";
 import { Skipper } from "./skip.ts";
 import { textOf } from "./strings.ts";
@@ -78,8 +79,9 @@ export class Inference {
     if (bytes[at] !== CHAR.open) return;
     const after = this.skipper.value(bytes, at, end, 0);
     if (after < 0 || after > end || skipSpace(bytes, after) < end) return;
-    this.bytes = bytes;
-    this.object(this.root, at + 1, "");
+    const distinct = withoutDuplicates(bytes, at, end);
+    this.bytes = distinct ?? bytes;
+    this.object(this.root, distinct === null ? at + 1 : 1, "");
   }
 
   /** The fields: the known ones, extended, then the new ones in the order seen. */

@@ -13,11 +13,12 @@ import type { ColumnBuilder } from "#columns/builder.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import type { ValueReader, ValueRoot } from "#decode/segment.ts";
+import { withoutDuplicates } from "./duplicates.ts";
 import { appendNumber, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
 import { OP, type Slot, type StructNode } from "./program.ts";
 import { BAD_JSON, BAD_UTF8, CHAR, skipSpace, skipString, skipWord, TOO_DEEP } from "./scan.ts";
 import { Skipper } from "./skip.ts";
-import { readString, textOf, withoutDuplicates } from "./strings.ts";
+import { readString, textOf } from "./strings.ts";
 
 /** What to do with unknown fields in this pass; `too_many_columns`: evolving, but full. */
 export type UnknownPolicy = UnknownFieldPolicy | "too_many_columns";
@@ -76,8 +77,9 @@ export class JsonReader implements ValueReader {
     if (this.readOnce(bytes, start, end, row)) return true;
     // A duplicate key's earlier value may be what did not fit: rare, so it is looked for only now.
     if (!this.refused) return false;
-    for (const column of this.columns) column.truncate(row);
     const text = withoutDuplicates(bytes, start, end);
+    if (text === null) return false;
+    for (const column of this.columns) column.truncate(row);
     return this.readOnce(text, 0, text.length, row);
   }
 

@@ -123,22 +123,11 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** The JSON text (quotes included) that a key must have to be compared byte by byte. */
-export function keyBytes(name: string): Uint8Array {
-  return encoder.encode(`"${name}"`);
-}
-
-/** `JSON.rawJSON` is standard, but not yet in TypeScript's library. */
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
-
 /**
- * A valid document once more, with only the last of each object's duplicate keys. Numbers keep
- * their text.
+ * The usual JSON text of a key, quotes included. Text that begins with these bytes has this key and
+ * no other, because they are one whole JSON string; the same key written with other escapes is found
+ * by its name.
  */
-export function withoutDuplicates(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const keepNumbers = (_key: string, value: unknown, context?: { source?: string }): unknown =>
-    typeof value === "number" ? rawJSON(context?.source ?? String(value)) : value;
-  const text = decoder.decode(bytes.subarray(start, end));
-  const reviver = keepNumbers as (key: string, value: unknown) => unknown;
-  return encoder.encode(JSON.stringify(JSON.parse(text, reviver)));
+export function keyBytes(name: string): Uint8Array {
+  return encoder.encode(JSON.stringify(name));
 }
