@@ -9,10 +9,10 @@ import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
 import type { CommitJob, JobHost, Sent } from "./job.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
 import {
-  headOf,
   type ProgressDocument,
   parseDocument,
   progressProperty,
+  refOf,
   SUMMARY,
   withOffsets,
   writeDocument,
@@ -91,7 +91,7 @@ async function send(
   const attempt: SentAttempt = {
     commitId: job.commitId,
     snapshot: staged.snapshot,
-    baseSnapshotId: headOf(head.metadata, options.branch),
+    baseSnapshotId: refOf(head.metadata, options.branch),
     baseSequenceNumber: head.metadata.lastSequenceNumber,
   };
   await logAttempt(parts, head, attempt, staged.writtenFiles);

@@ -4,8 +4,8 @@
  *
  * Every snapshot of ours holds the offsets of *all* feeds of its table in its summary, and the same
  * commit sets a table property with the snapshot's id and the same offsets. The nearest visible
- * ancestor that has a feed decides; the property only helps when expiry has cut the chain right
- * behind the property's snapshot.
+ * ancestor that has a feed decides, whatever its branch was called when it was written; the property
+ * only helps when expiry has cut the chain right behind the property's snapshot.
  */
 import { fail } from "#base/errors.ts";
 import { type Json, parseJson, writeJson } from "#base/json.ts";
@@ -49,9 +49,12 @@ export type Progress =
   /** Only a person can say what the table holds. */
   | { readonly kind: "unreadable"; readonly reason: string };
 
+/** What the names of progress properties begin with; the branch follows. */
+const PROPERTY = "kafka-iceberg.progress.";
+
 /** Name of the table property of a branch. */
 export function progressProperty(branch: string): string {
-  return `kafka-iceberg.progress.${branch}`;
+  return `${PROPERTY}${branch}`;
 }
 
 /** The key of a feed's topic in the document. */
@@ -78,11 +81,14 @@ export function visibleChain(metadata: TableMetadata, branch: string): Snapshot[
   return chain;
 }
 
-/** The snapshot id of a branch's head; null for a branch without snapshots. */
+/** The snapshot that a branch's next commit follows; a missing branch begins at main's head. */
 export function headOf(metadata: TableMetadata, branch: string): SnapshotId | null {
-  const ref = metadata.refs[branch];
-  if (ref !== undefined) return ref.snapshotId;
-  return branch === "main" ? metadata.currentSnapshotId : null;
+  return metadata.refs[branch]?.snapshotId ?? metadata.currentSnapshotId;
+}
+
+/** The snapshot that a commit demands of the branch; null while the branch does not exist. */
+export function refOf(metadata: TableMetadata, branch: string): SnapshotId | null {
+  return branch === "main" ? headOf(metadata, branch) : (metadata.refs[branch]?.snapshotId ?? null);
 }
 
 /**
@@ -92,43 +98,49 @@ export function headOf(metadata: TableMetadata, branch: string): SnapshotId | nu
 export function readProgress(metadata: TableMetadata, branch: string): Progress {
   const chain = visibleChain(metadata, branch);
   for (const [index, snapshot] of chain.entries()) {
-    const document = summaryDocument(snapshot, branch);
-    if (document === null) continue;
+    const text = snapshot.summary[SUMMARY.offsets];
+    if (text === undefined) continue;
+    // The branch may have had another name when the ancestor was written.
+    const document = { ...parseDocument(text), branch };
     const group = snapshot.summary[SUMMARY.group] ?? "";
     return { kind: "readable", document, headIsOurs: index === 0, group };
   }
   return fromProperty(metadata, branch, chain.at(-1));
 }
 
-function summaryDocument(snapshot: Snapshot, branch: string): ProgressDocument | null {
-  const text = snapshot.summary[SUMMARY.offsets];
-  if (text === undefined) return null;
-  const document = parseDocument(text);
-  return document.branch === branch ? document : null;
-}
-
-/** The property counts only when expiry has cut the chain right behind its snapshot. */
+/**
+ * A property counts only when expiry has cut the chain right behind its snapshot, whichever branch
+ * that snapshot was written to.
+ */
 function fromProperty(
   metadata: TableMetadata,
   branch: string,
   oldest: Snapshot | undefined,
 ): Progress {
-  const text = metadata.properties[progressProperty(branch)];
-  if (text === undefined) {
+  const own = progressProperty(branch);
+  const names = Object.keys(metadata.properties).filter((name) => name.startsWith(PROPERTY));
+  for (const name of names) {
+    const text = metadata.properties[name] ?? "";
+    const written = propertySnapshotId(text);
+    if (oldest === undefined || written === null || oldest.parentSnapshotId !== written) continue;
+    const document = { ...parseDocument(text), branch };
+    return { kind: "readable", document, headIsOurs: false, group: "" };
+  }
+  // The branch was never ours, when its whole history is there to show it.
+  const isWhole = oldest === undefined || oldest.parentSnapshotId === null;
+  if (names.length === 0 || (isWhole && !names.includes(own))) {
     const document = { branch, sources: new Map() };
     return { kind: "readable", document, headIsOurs: false, group: "" };
   }
-  const written = propertySnapshotId(text);
-  if (oldest === undefined || written === null || oldest.parentSnapshotId !== written) {
-    return {
-      kind: "unreadable",
-      reason:
-        "no visible snapshot of the branch holds our offsets, and the table property " +
-        `${progressProperty(branch)} was written by snapshot ${written ?? "?"}, which is not the ` +
-        "parent of the oldest visible one (rolled back, or expired by another engine)",
-    };
-  }
-  return { kind: "readable", document: parseDocument(text), headIsOurs: false, group: "" };
+  const name = names.includes(own) ? own : names[0];
+  const written = propertySnapshotId(metadata.properties[name ?? own] ?? "");
+  return {
+    kind: "unreadable",
+    reason:
+      "no visible snapshot of the branch holds our offsets, and the table property " +
+      `${name} was written by snapshot ${written ?? "?"}, which is not the ` +
+      "parent of the oldest visible one (rolled back, or expired by another engine)",
+  };
 }
 
 function propertySnapshotId(text: string): bigint | null {

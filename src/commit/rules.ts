@@ -5,9 +5,9 @@
 import type { Feed } from "#base/offsets.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import {
-  headOf,
   offsetOf,
   type ProgressDocument,
+  refOf,
   SUMMARY,
   sourceKey,
   visibleChain,
@@ -84,7 +84,7 @@ export function resolveUnknown(
   const sighting = findCommit(metadata, branch, attempt.commitId);
   if (sighting.kind === "on-chain") return { kind: "landed", snapshotId: sighting.snapshotId };
   if (sighting.kind === "off-chain") return { kind: "lost", reason: "rolled back by a person" };
-  if (headOf(metadata, branch) !== attempt.baseSnapshotId) {
+  if (refOf(metadata, branch) !== attempt.baseSnapshotId) {
     return { kind: "lost", reason: "the head moved without it" };
   }
   return metadata.lastSequenceNumber === attempt.baseSequenceNumber

@@ -9,11 +9,11 @@ import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import { PAUSED_PROPERTY } from "./job.ts";
 import type { CommitParts } from "./parts.ts";
 import {
-  headOf,
   type ProgressDocument,
   parseDocument,
   progressProperty,
   readProgress,
+  refOf,
   SUMMARY,
   withOffsets,
   writeDocument,
@@ -86,7 +86,7 @@ export async function commitOffsets(
       {
         type: "assert-ref-snapshot-id",
         ref: document.branch,
-        snapshotId: headOf(head.metadata, document.branch),
+        snapshotId: refOf(head.metadata, document.branch),
       },
     ],
     [

@@ -217,8 +217,9 @@ function listed(
   };
 }
 
+/** What the snapshot follows; a missing branch begins at main's head. */
 function headSnapshot(metadata: TableMetadata, branch: string): Snapshot | null {
-  const id = metadata.refs[branch]?.snapshotId;
+  const id = metadata.refs[branch]?.snapshotId ?? metadata.currentSnapshotId;
   return metadata.snapshots.findLast((snapshot) => snapshot.snapshotId === id) ?? null;
 }
 

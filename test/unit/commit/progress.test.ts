@@ -8,6 +8,7 @@ import {
   parseDocument,
   progressProperty,
   readProgress,
+  refOf,
   SUMMARY,
   withOffsets,
   writeDocument,
@@ -22,6 +23,9 @@ const feed = (partition: number, topic = "t") => ({
   topicId: `id-${topic}`,
   partition,
 });
+const never = (): never => {
+  throw new Error("main has a ref");
+};
 const empty = { branch: "main", sources: new Map() };
 const documentOf = (offset: bigint, branch = "main") =>
   withOffsets({ ...empty, branch }, [{ feed: feed(0), offset }]);
@@ -116,10 +120,34 @@ test("the nearest ancestor with offsets decides, also behind foreign snapshots",
   expect(read(table(behind, null))).toEqual([7n, false, "g"]);
 });
 
-test("offsets of another branch are not ours", () => {
-  const property = writeProperty(documentOf(7n), ours(1n, null, 7n));
-  expect(read(table([ours(1n, null, 3n, "audit")], null))).toEqual([null, false, ""]);
-  expect(String(read(table([ours(1n, null, 3n, "audit")], property)))).toContain("no visible");
+test("an ancestor's offsets count whatever its branch was called", () => {
+  const fastForwarded = [ours(1n, null, 3n), ours(2n, 1n, 7n, "audit")];
+  expect(read(table(fastForwarded, null))).toEqual([7n, true, "g"]);
+  const created = { ...table([ours(1n, null, 3n)], null) };
+  const audit = readProgress(
+    { ...created, refs: { ...created.refs, audit: created.refs["main"] ?? never() } },
+    "audit",
+  );
+  expect(audit).toMatchObject({ kind: "readable", document: { branch: "audit" } });
+  expect(audit.kind === "readable" && offsetOf(audit.document, feed(0))).toBe(3n);
+});
+
+test("a branch that does not exist yet begins with the offsets of main's head", () => {
+  const metadata = table([ours(1n, null, 3n)], null);
+  const progress = readProgress(metadata, "audit");
+  expect(progress.kind === "readable" && offsetOf(progress.document, feed(0))).toBe(3n);
+  expect([headOf(metadata, "audit"), refOf(metadata, "audit")]).toEqual([1n, null]);
+});
+
+test("another branch's property counts for its own snapshot, else a cut chain is not read as empty", () => {
+  const text = writeProperty(documentOf(7n, "audit"), ours(2n, 1n, 7n));
+  const withAudit = (snapshots: Snapshot[]): TableMetadata => ({
+    ...table(snapshots, null),
+    properties: { [progressProperty("audit")]: text },
+  });
+  expect(read(withAudit([snapshot(3n, 2n, {})]))).toEqual([7n, false, ""]);
+  expect(String(read(withAudit([snapshot(4n, 3n, {})])))).toContain("written by snapshot 2");
+  expect(read(withAudit([snapshot(4n, null, {})]))).toEqual([null, false, ""]);
 });
 
 test("the property counts when expiry has cut the chain right behind its snapshot, else never", () => {
@@ -131,7 +159,7 @@ test("the property counts when expiry has cut the chain right behind its snapsho
   expect(String(read(table([], property)))).toContain("no visible");
 });
 
-test("only main falls back to the table's current snapshot", () => {
+test("without refs main is the table's current snapshot", () => {
   const metadata = { ...table([ours(1n, null, 1n)], null), refs: {} };
-  expect([headOf(metadata, "main"), headOf(metadata, "audit")]).toEqual([1n, null]);
+  expect([headOf(metadata, "main"), refOf(metadata, "main")]).toEqual([1n, 1n]);
 });
