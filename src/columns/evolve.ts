@@ -2,8 +2,10 @@
  * How schemas grow: pure rules over fields, matched by name at every level.
  *
  * Allowed (SPEC section 5): new optional columns, int -> long, float -> double, decimal precision
- * up, required -> optional. Nothing is ever dropped or renamed.
+ * up, required -> optional. Nothing is ever dropped or renamed. A new column never takes a path that
+ * another one has (`paths.ts`).
  */
+import { joinPath, TakenPaths } from "./paths.ts";
 import {
   childFields,
   type Field,
@@ -30,11 +32,15 @@ export type MergeResult =
       readonly changes: readonly SchemaChange[];
       readonly lastColumnId: number;
     }
-  | { readonly ok: false; readonly path: string; readonly reason: string };
+  | ({ readonly ok: false } & MergeConflict);
 
-interface Conflict {
+/** Why fields cannot be merged. */
+export interface MergeConflict {
+  /** Dotted path of the wanted column. */
   readonly path: string;
   readonly reason: string;
+  /** True when the wanted column has no id yet: its type and name were our own inference. */
+  readonly isProvisional: boolean;
 }
 
 /**
@@ -46,7 +52,7 @@ export function mergeFields(
   wanted: readonly Field[],
   lastColumnId: number,
 ): MergeResult {
-  const merge = new Merge(lastColumnId);
+  const merge = new Merge(tableFields, lastColumnId);
   const fields = merge.fields(tableFields, wanted, "");
   if (merge.conflict !== null) return { ok: false, ...merge.conflict };
   return { ok: true, fields, changes: merge.changes, lastColumnId: merge.lastId };
@@ -54,27 +60,25 @@ export function mergeFields(
 
 class Merge {
   lastId: number;
-  conflict: Conflict | null = null;
+  conflict: MergeConflict | null = null;
   readonly changes: SchemaChange[] = [];
+  private readonly taken: TakenPaths;
 
-  constructor(lastColumnId: number) {
+  constructor(table: readonly Field[], lastColumnId: number) {
     this.lastId = lastColumnId;
+    this.taken = new TakenPaths(table);
   }
 
   fields(table: readonly Field[], wanted: readonly Field[], parent: string): Field[] {
-    this.refuseDuplicates(wanted, parent);
     const wantedByName = new Map(wanted.map((field) => [field.name, field]));
     const result = table.map((field) => {
       const want = wantedByName.get(field.name);
-      return want === undefined ? field : this.field(field, want, join(parent, field.name));
+      return want === undefined ? field : this.field(field, want, joinPath(parent, field.name));
     });
     const names = new Set(table.map((field) => field.name));
-    const lowerNames = new Map(table.map((field) => [field.name.toLowerCase(), field.name]));
     for (const want of wanted) {
       if (names.has(want.name)) continue;
-      const path = join(parent, want.name);
-      const other = lowerNames.get(want.name.toLowerCase());
-      if (other !== undefined) this.refuse(path, `differs only by case from column "${other}"`);
+      const path = joinPath(parent, want.name);
       const field = this.assign({ ...want, required: false }, path);
       const description = `${path}: added as ${typeName(field.type)}`;
       this.changes.push({ kind: "add", path, description });
@@ -89,87 +93,86 @@ class Merge {
       const description = `${path}: made optional`;
       this.changes.push({ kind: "optional", path, description });
     }
-    return { ...have, required, type: this.type(have.type, want.type, path) };
+    return { ...have, required, type: this.type(have.type, want, path) };
   }
 
-  private type(have: Type, want: Type, path: string): Type {
+  private type(have: Type, wanted: Field, path: string): Type {
+    const want = wanted.type;
     if (have.kind === "struct" && want.kind === "struct") {
       return { kind: "struct", fields: this.fields(have.fields, want.fields, path) };
     }
     if (have.kind === "list" && want.kind === "list") {
       return {
         kind: "list",
-        element: this.field(have.element, want.element, join(path, "element")),
+        element: this.field(have.element, want.element, joinPath(path, "element")),
       };
     }
     if (have.kind === "map" && want.kind === "map") {
       return {
         kind: "map",
         // Keys never become optional.
-        key: this.field(have.key, { ...want.key, required: true }, join(path, "key")),
-        value: this.field(have.value, want.value, join(path, "value")),
+        key: this.field(have.key, { ...want.key, required: true }, joinPath(path, "key")),
+        value: this.field(have.value, want.value, joinPath(path, "value")),
       };
     }
-    if (isPrimitive(have) && isPrimitive(want)) return this.primitive(have, want, path);
-    this.refuse(path, `is ${typeName(have)} in the table, but ${typeName(want)} is wanted`);
-    return have;
-  }
-
-  private primitive(have: PrimitiveType, want: PrimitiveType, path: string): PrimitiveType {
+    if (!isPrimitive(have) || !isPrimitive(want)) return this.mismatch(have, wanted, path);
     // The table may hold more than is wanted already.
     if (primitiveName(have) === primitiveName(want) || canPromote(want, have)) return have;
-    if (!canPromote(have, want)) {
-      this.refuse(
-        path,
-        `is ${primitiveName(have)} in the table, but ${primitiveName(want)} is wanted`,
-      );
-      return have;
-    }
+    if (!canPromote(have, want)) return this.mismatch(have, wanted, path);
     const description = `${path}: ${primitiveName(have)} promoted to ${primitiveName(want)}`;
     this.changes.push({ kind: "promote", path, description });
     return want;
   }
 
+  private mismatch(have: Type, want: Field, path: string): Type {
+    this.refuse(
+      want,
+      path,
+      `is ${typeName(have)} in the table, but ${typeName(want.type)} is wanted`,
+    );
+    return have;
+  }
+
   /** Gives a new field and everything in it ids. */
   private assign(field: Field, path: string): Field {
     const id = ++this.lastId;
+    this.take(field, path);
     return { ...field, id, type: this.assignType(field.type, path) };
   }
 
   private assignType(type: Type, path: string): Type {
     if (type.kind === "list") {
-      return { kind: "list", element: this.assign(type.element, join(path, "element")) };
+      return { kind: "list", element: this.assign(type.element, joinPath(path, "element")) };
     }
     if (isPrimitive(type)) return type;
     const fields = childFields(type);
-    this.refuseDuplicates(fields, path);
     // Siblings have consecutive ids, as Iceberg's own assignment gives them.
     const first = this.lastId + 1;
     this.lastId += fields.length;
-    const [key, value, ...rest] = fields.map((field, index) => ({
-      ...field,
-      id: first + index,
-      type: this.assignType(field.type, join(path, field.name)),
-    }));
+    const [key, value, ...rest] = fields.map((field, index) => {
+      const at = joinPath(path, field.name);
+      this.take(field, at);
+      return { ...field, id: first + index, type: this.assignType(field.type, at) };
+    });
     if (type.kind === "map" && key !== undefined && value !== undefined) {
       return { kind: "map", key, value };
     }
     return { kind: "struct", fields: [key, value, ...rest].filter((field) => field !== undefined) };
   }
 
-  private refuseDuplicates(fields: readonly Field[], parent: string): void {
-    const seen = new Map<string, string>();
-    for (const { name } of fields) {
-      const other = seen.get(name.toLowerCase());
-      if (other !== undefined) {
-        this.refuse(join(parent, name), `differs only by case from column "${other}"`);
-      }
-      seen.set(name.toLowerCase(), name);
-    }
+  /** A new field takes its path, which no other may have. */
+  private take(field: Field, path: string): void {
+    const other = this.taken.find(path);
+    if (this.taken.add(path)) return;
+    this.refuse(
+      field,
+      path,
+      `has the full name of column "${other}"; upper and lower case count as one`,
+    );
   }
 
-  private refuse(path: string, reason: string): void {
-    this.conflict ??= { path, reason };
+  private refuse(field: Field, path: string, reason: string): void {
+    this.conflict ??= { path, reason, isProvisional: field.id === 0 };
   }
 }
 
@@ -186,32 +189,51 @@ export function canPromote(from: PrimitiveType, to: PrimitiveType): boolean {
 }
 
 /**
- * `base` with what only `more` has, at every level, without ids or checks: the decoder's view.
- * Where both have a field, `base` wins, unless `more` is what it may be promoted to; names that
- * differ by case count as the same.
+ * `base` with what only `more` has, at every level, without ids: the decoder's view. Where both have
+ * a field, `base` wins, unless `more` is what it may be promoted to. A field of `more` is left out
+ * when a path of it is taken in `base` (`paths.ts`).
  */
 export function overlayFields(base: readonly Field[], more: readonly Field[]): Field[] {
-  const byLower = new Map(more.map((field) => [field.name.toLowerCase(), field]));
-  const result = base.map((field) => {
-    const other = byLower.get(field.name.toLowerCase());
-    return other?.name === field.name
-      ? { ...field, type: overlayType(field.type, other.type) }
-      : field;
-  });
-  const names = new Set(base.map((field) => field.name.toLowerCase()));
-  return [...result, ...more.filter((field) => !names.has(field.name.toLowerCase()))];
+  return overlay(base, more, "", new TakenPaths(base));
 }
 
-function overlayType(base: Type, more: Type): Type {
+function overlay(
+  base: readonly Field[],
+  more: readonly Field[],
+  parent: string,
+  taken: TakenPaths,
+): Field[] {
+  const byName = new Map(more.map((field) => [field.name, field]));
+  const result = base.map((field) => {
+    const other = byName.get(field.name);
+    if (other === undefined) return field;
+    const type = overlayType(field.type, other.type, joinPath(parent, field.name), taken);
+    return { ...field, type };
+  });
+  const names = new Set(base.map((field) => field.name));
+  const added = more.filter(
+    (field) => !names.has(field.name) && isFree(field, joinPath(parent, field.name), taken),
+  );
+  return [...result, ...added];
+}
+
+/** True when neither the field nor anything in it has a taken path. */
+function isFree({ type }: Field, path: string, taken: TakenPaths): boolean {
+  if (taken.find(path) !== undefined) return false;
+  return childFields(type).every((child) => isFree(child, joinPath(path, child.name), taken));
+}
+
+function overlayType(base: Type, more: Type, path: string, taken: TakenPaths): Type {
   if (base.kind === "struct" && more.kind === "struct") {
-    return { kind: "struct", fields: overlayFields(base.fields, more.fields) };
+    return { kind: "struct", fields: overlay(base.fields, more.fields, path, taken) };
   }
   if (base.kind === "list" && more.kind === "list") {
-    const type = overlayType(base.element.type, more.element.type);
+    const at = joinPath(path, "element");
+    const type = overlayType(base.element.type, more.element.type, at, taken);
     return { kind: "list", element: { ...base.element, type } };
   }
   if (base.kind === "map" && more.kind === "map") {
-    const type = overlayType(base.value.type, more.value.type);
+    const type = overlayType(base.value.type, more.value.type, joinPath(path, "value"), taken);
     return { ...base, value: { ...base.value, type } };
   }
   return isPrimitive(base) && isPrimitive(more) && canPromote(base, more) ? more : base;
@@ -229,8 +251,4 @@ export function typeName(type: Type): string {
     default:
       return primitiveName(type);
   }
-}
-
-function join(parent: string, name: string): string {
-  return parent === "" ? name : `${parent}.${name}`;
 }

@@ -5,6 +5,7 @@
  * `struct<a: int, b: string>`, `list<double>`, `map<string, long>`, or Iceberg's JSON objects of
  * them (Iceberg spec, "Schemas", JSON serialization).
  */
+import { repeatedPath } from "#columns/paths.ts";
 import { type Field, parsePrimitive, type Type } from "#columns/schema.ts";
 import type { ConfigValue } from "./spec.ts";
 import { isTable } from "./value.ts";
@@ -18,11 +19,10 @@ export function parseFields(declared: readonly ConfigValue[]): ParsedFields {
   for (const [index, item] of declared.entries()) {
     const field = parseField(item);
     if (typeof field === "string") return { problem: `${field} (entry ${index + 1})` };
-    if (fields.some((other) => other.name === field.name)) {
-      return { problem: `declares ${field.name} twice` };
-    }
     fields.push(field);
   }
+  const repeated = repeatedPath(fields);
+  if (repeated !== null) return { problem: `declares ${repeated} twice` };
   return fields.length === 0 ? { problem: "must declare at least one column" } : { fields };
 }
 

@@ -224,7 +224,7 @@ export const SCHEMA_KEYS = {
     default: 1000,
     min: 1,
     max: 10_000,
-    doc: 'Columns that a table may grow to; fields beyond it are treated by `on_unknown_field = "ignore"`.',
+    doc: "Columns that a table may grow to, leaves of structs and lists counted one by one. A record with a new field beyond it is rejected (`too_many_columns`), by `dead_letter.action`.",
   },
 } as const;
 

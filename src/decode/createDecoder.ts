@@ -4,14 +4,15 @@
  * A record whose value is null (a tombstone) is rejected as `null_value` in format `json`, because
  * append mode has no row for it; in `string` and `bytes` it is a row with a null value.
  *
- * A new field whose name differs from a column's only by case, or is empty, is never made a column
- * (most engines could not tell them apart): such records are rejected, not silently cut.
+ * A new field without a name, or whose dotted path another column has (upper and lower case as one),
+ * is never made a column, since no engine could tell them apart: its records are rejected.
  */
 
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
+import { repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { Decoder, RecordBytes, SegmentBuilder } from "./decoder.ts";
@@ -46,8 +47,6 @@ class TableDecoder implements Decoder, SegmentSchema {
   private readonly metadata: readonly Field[];
   /** Columns that the data may not define: metadata, and the value of `string` and `bytes`. */
   private readonly own: readonly Field[];
-  /** The column limit was reached: new fields reject their records. */
-  private full = false;
 
   constructor(options: DecoderOptions) {
     this.options = options;
@@ -104,16 +103,19 @@ class TableDecoder implements Decoder, SegmentSchema {
       flattenSeparator,
       eventTimeField,
       eventTime: (type) => this.eventTimeOf(type),
-      reservedNames: this.metadata.map((field) => field.name),
+      taken: new TakenPaths([...columns.map((column) => column.field), ...this.metadata]),
     });
     if (onUnknownField !== "evolve") return new JsonReader(columns, root, onUnknownField);
-    return new JsonReader(columns, root, this.full ? "too_many_columns" : "evolve");
+    return new JsonReader(columns, root, this.room > 0 ? "evolve" : "too_many_columns");
   }
 
-  learn(batch: RecordBytes): boolean {
-    const before = leafCount(this.fields);
+  learn(batch: RecordBytes): void {
     this.infer([batch], batch.recordCount);
-    return this.full || leafCount(this.fields) > before;
+  }
+
+  /** Leaf columns that there is room for; not above 0: new fields reject their records. */
+  private get room(): number {
+    return this.options.maxColumns - leafCount(this.fields);
   }
 
   private infer(batches: readonly RecordBytes[], recordsMax: number): void {
@@ -129,10 +131,7 @@ class TableDecoder implements Decoder, SegmentSchema {
         left--;
       }
     }
-    const { fields, full } = inference.finish(this.options.maxColumns - leafCount(this.fields));
-    this.full ||= full;
-    const reserved = new Set(this.metadata.map((field) => field.name.toLowerCase()));
-    const learned = fields.filter((field) => !reserved.has(field.name.toLowerCase()));
+    const learned = inference.finish(this.room, this.metadata);
     const isFirst = data.length === 0 && this.fields.every((field) => field.id === 0);
     this.setFields(isFirst ? [...learned, ...this.metadata] : overlayFields(this.fields, learned));
   }
@@ -172,11 +171,7 @@ function valueField(format: DecoderOptions["format"]): Field {
 }
 
 function refuseCollisions(fields: readonly Field[]): void {
-  const seen = new Set<string>();
-  for (const { name } of fields) {
-    if (seen.has(name.toLowerCase())) {
-      throw fail("usage", `Two columns are called "${name}" (upper and lower case count as one)`);
-    }
-    seen.add(name.toLowerCase());
-  }
+  const path = repeatedPath(fields);
+  if (path === null) return;
+  throw fail("usage", `Two columns are called "${path}" (upper and lower case count as one)`);
 }

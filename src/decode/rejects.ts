@@ -13,8 +13,10 @@ export const REASONS = {
   type_conflict: "Field {} does not fit the type of its column",
   missing_field: "Field {} is required, but null or missing",
   unknown_field: "Field {} is not in the schema",
-  ambiguous_field: "Field {} differs from a column's name only by upper and lower case",
-  bad_field_name: "Field {} has an empty name",
+  ambiguous_field:
+    "Field {} has the full name of another column (upper and lower case count as one)",
+  bad_field_name:
+    "Field {} cannot become a column: its name or one in it is empty, or is another column's",
   too_many_columns: "Field {} would be a new column beyond the column limit",
 } as const;
 

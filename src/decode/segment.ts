@@ -4,7 +4,8 @@
  *
  * Under `evolve` a batch that shows a typed field without a column is taken back, the decoder
  * learns from its records, and the batch is decoded again: the hot loop itself never changes a
- * schema.
+ * schema. What has no column by then cannot become one, and refuses its record: no batch is decoded
+ * more than twice.
  */
 
 import type { ColumnBatch } from "#columns/batch.ts";
@@ -51,8 +52,8 @@ export interface SegmentSchema {
   metadataOf(name: string): MetadataColumn | null;
   /** A reader for these data columns, in the decoder's present state. */
   reader(columns: readonly ColumnBuilder[]): ValueReader;
-  /** Extends `fields` by what the batch holds; false when there is nothing to add. */
-  learn(batch: RecordBytes): boolean;
+  /** Extends `fields` by everything that the batch holds and that may become a column. */
+  learn(batch: RecordBytes): void;
   /** The kernel's program for segments begun at the present version; `source` is one of them. */
   image(source: ImageSource): Image;
 }
@@ -90,20 +91,24 @@ export class Segment implements SegmentBuilder {
   decode(batch: RecordBytes): DecodeResult {
     const before = this.rows.count;
     try {
-      for (let evolving = true; ; ) {
-        if (this.version !== this.schema.version) this.adapt();
-        this.rows.reader.evolving = evolving;
-        const result = new BatchResult();
-        if (this.kernelRows === null) this.rows.appendAll(batch, result);
-        else this.kernelRows.appendAll(batch, result);
-        if (!this.rows.reader.takeUnknown()) return result;
-        this.rows.truncate(before);
-        evolving = this.schema.learn(batch);
-      }
+      const first = this.decodeOnce(batch, true);
+      if (!this.rows.reader.takeUnknown()) return first;
+      this.rows.truncate(before);
+      this.schema.learn(batch);
+      return this.decodeOnce(batch, false);
     } catch (error) {
       this.rows.truncate(before);
       throw error;
     }
+  }
+
+  private decodeOnce(batch: RecordBytes, evolving: boolean): BatchResult {
+    if (this.version !== this.schema.version) this.adapt();
+    this.rows.reader.evolving = evolving;
+    const result = new BatchResult();
+    if (this.kernelRows === null) this.rows.appendAll(batch, result);
+    else this.kernelRows.appendAll(batch, result);
+    return result;
   }
 
   seal(): ColumnBatch {

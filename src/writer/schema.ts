@@ -6,7 +6,7 @@ import { fail } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { mergeFields } from "#columns/evolve.ts";
-import { childFields, type Field } from "#columns/schema.ts";
+import type { Field } from "#columns/schema.ts";
 import { schemaToJson } from "#iceberg/metadata/json.ts";
 import type {
   PartitionSpec,
@@ -90,7 +90,7 @@ function merge(
     const result = mergeFields(fields, each, lastColumnId);
     if (!result.ok) {
       const name = `${head.name.database}.${head.name.table}`;
-      if (isProvisional(each, result.path.split("."))) return "outdated";
+      if (result.isProvisional) return "outdated";
       throw fail(
         "table_schema",
         `Rows do not fit table ${name}: column ${result.path}: ${result.reason}`,
@@ -104,14 +104,6 @@ function merge(
     changes.push(...result.changes.map((change) => change.description));
   }
   return changes.length === 0 ? null : { fields, lastColumnId, changes };
-}
-
-/** True when a column on the path has no id yet: its type was our own inference. */
-function isProvisional(fields: readonly Field[], path: readonly string[]): boolean {
-  const [name, ...rest] = path;
-  const field = fields.find((each) => each.name === name);
-  if (field === undefined) return false;
-  return field.id === 0 || isProvisional(childFields(field.type), rest);
 }
 
 function schemaRequirements(metadata: TableMetadata): TableRequirement[] {

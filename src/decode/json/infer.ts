@@ -7,6 +7,7 @@
  * counts (the others become type conflicts when they are decoded). What is known already keeps its
  * type; inside known structs, lists and maps new members are found as well.
  */
+import { joinPath, TakenPaths } from "#columns/paths.ts";
 import { childFields, type Field, isPrimitive, type Type } from "#columns/schema.ts";
 import { withoutDuplicates } from "./duplicates.ts";
 import { CHAR, skipNumber, skipSpace, skipString, skipWord } from "./scan.ts";
@@ -52,13 +53,6 @@ class Shape {
   }
 }
 
-/** What was learned. */
-export interface Inferred {
-  readonly fields: readonly Field[];
-  /** True when a new field was left out because of `leavesMax`. */
-  readonly full: boolean;
-}
-
 /** Collects what documents hold. */
 export class Inference {
   private readonly root = new Shape();
@@ -66,8 +60,11 @@ export class Inference {
   private readonly skipper = new Skipper();
   private bytes: Uint8Array = new Uint8Array(0);
 
+  private readonly known: readonly Field[];
+
   /** @param known the fields so far, metadata columns left out */
   constructor(known: readonly Field[], flattenSeparator: string | null) {
+    this.known = known;
     this.separator = flattenSeparator;
     this.root.kind = "struct";
     for (const field of known) this.root.members.set(field.name, Shape.of(field));
@@ -84,10 +81,15 @@ export class Inference {
     this.object(this.root, distinct === null ? at + 1 : 1, "");
   }
 
-  /** The fields: the known ones, extended, then the new ones in the order seen. */
-  finish(leavesMax: number): Inferred {
-    const budget = { left: leavesMax, full: false };
-    return { fields: fieldsOf(this.root, budget), full: budget.full };
+  /**
+   * The fields: the known ones, extended, then the new ones in the order seen. Left out is what has no
+   * name, has the path of an earlier field (`columns/paths.ts`), or is beyond the room.
+   * @param leavesMax leaf columns that there is room for
+   * @param reserved fields beside the known ones whose names are taken
+   */
+  finish(leavesMax: number, reserved: readonly Field[]): readonly Field[] {
+    const taken = new TakenPaths([...this.known, ...reserved]);
+    return fieldsOf(this.root, "", { left: leavesMax, taken });
   }
 
   /** Walks an object that is known to be well formed. `prefix` is null outside flattened objects. */
@@ -184,59 +186,60 @@ function isInteger(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-interface Budget {
+/** What new fields may still take. */
+interface Room {
   left: number;
-  full: boolean;
+  readonly taken: TakenPaths;
 }
 
-function fieldsOf(shape: Shape, budget: Budget): Field[] {
+function fieldsOf(shape: Shape, parent: string, room: Room): Field[] {
   const fields: Field[] = [];
-  const lowerNames = new Set<string>();
   for (const [name, member] of shape.members) {
-    const lower = name.toLowerCase();
-    const isNew = member.field === null;
-    if (isNew && (name === "" || lowerNames.has(lower))) continue;
-    const type = typeOf(member, budget);
-    if (type === null) continue;
-    lowerNames.add(lower);
-    fields.push({ id: 0, name, required: false, ...member.field, type });
+    if (name === "" && member.field === null) continue;
+    const field = fieldOf(member, name, joinPath(parent, name), room);
+    if (field !== null) fields.push(field);
   }
   return fields;
 }
 
-/** The type of a place, null while it has none or when there is no room for it. */
-function typeOf(shape: Shape, budget: Budget): Type | null {
+/** The field of a place; null while it has no type, and where its path or the room is taken. */
+function fieldOf(shape: Shape, name: string, path: string, room: Room): Field | null {
+  const isNew = shape.field === null;
+  if (isNew && room.taken.find(path) !== undefined) return null;
+  const type = typeOf(shape, path, room);
+  if (type === null) return null;
+  if (isNew) room.taken.add(path);
+  return { id: 0, name, required: false, ...shape.field, type };
+}
+
+function typeOf(shape: Shape, path: string, room: Room): Type | null {
   switch (shape.kind) {
     case "none":
       return null;
     case "known":
       return shape.field?.type ?? null;
     case "struct": {
-      const fields = fieldsOf(shape, budget);
+      const fields = fieldsOf(shape, path, room);
       return fields.length === 0 && shape.field === null ? null : { kind: "struct", fields };
     }
     case "list": {
-      const element = childOf(shape, "element", budget);
+      const element = childOf(shape, "element", path, room);
       return element === null ? null : { kind: "list", element };
     }
     case "map": {
-      const value = childOf(shape, "value", budget);
+      const value = childOf(shape, "value", path, room);
       const known = shape.field?.type;
       return value === null || known?.kind !== "map" ? null : { ...known, value };
     }
     default:
-      if (budget.left <= 0) {
-        budget.full = true;
-        return null;
-      }
-      budget.left--;
+      if (room.left <= 0) return null;
+      room.left--;
       return { kind: shape.kind };
   }
 }
 
-function childOf(shape: Shape, name: string, budget: Budget): Field | null {
-  const type = shape.element === null ? null : typeOf(shape.element, budget);
-  return type === null ? null : { id: 0, name, required: false, ...shape.element?.field, type };
+function childOf(shape: Shape, name: string, path: string, room: Room): Field | null {
+  return shape.element === null ? null : fieldOf(shape.element, name, joinPath(path, name), room);
 }
 
 /** Leaf columns of fields. */

@@ -8,6 +8,7 @@
  * splitting the column's name has its slot in a group, a node whose columns belong to the row.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
 import { keyBytes } from "./strings.ts";
@@ -54,8 +55,10 @@ export interface Slot {
 export interface StructNode {
   readonly slots: readonly Slot[];
   readonly byName: ReadonlyMap<string, number>;
-  /** Names in lower case: what must not come in another case. */
-  readonly lowerNames: ReadonlySet<string>;
+  /** What a key's column is called: this, then the key; "" for the row. */
+  readonly prefix: string;
+  /** Full paths of all columns: what no new field may have. */
+  readonly taken: TakenPaths;
   readonly required: readonly Slot[];
   /** Slot that followed slot `i - 1` last; index 0 is the first key. -1: not seen yet. */
   readonly follow: Int32Array;
@@ -69,35 +72,34 @@ export interface ProgramOptions {
   readonly eventTimeField: string | null;
   /** Makes the reader of the event time column, when there is one. */
   readonly eventTime: (type: PrimitiveType) => EventTime | null;
-  /** Column names that the data may not use: metadata columns. */
-  readonly reservedNames: readonly string[];
+  /** Paths of all columns, metadata columns included. */
+  readonly taken: TakenPaths;
 }
 
 /** Compiles the row's data columns (metadata columns left out). */
 export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOptions): StructNode {
   if (options.flattenSeparator === null) {
     const slots = columns.map((column) => rowSlot(column, column.field.name, options));
-    return structNode(slots, options.reservedNames);
+    return structNode(slots, "", options.taken);
   }
   return groupNode(columns, "", options, new Map());
 }
 
 function rowSlot(column: ColumnBuilder, key: string, options: ProgramOptions): Slot {
   const { name, type } = column.field;
-  const plain = valueSlot(column, key);
+  const plain = valueSlot(column, key, name, options);
   if (name !== options.eventTimeField || !isPrimitive(type)) return plain;
   const time = options.eventTime(type);
   if (time === null) return plain;
   return { ...plain, op: OP.eventTime, ...time };
 }
 
-function structNode(slots: readonly Slot[], reserved: readonly string[] = []): StructNode {
+function structNode(slots: readonly Slot[], prefix: string, taken: TakenPaths): StructNode {
   return {
     slots,
     byName: new Map(slots.map((slot, index) => [slot.name, index])),
-    lowerNames: new Set(
-      [...slots.map((slot) => slot.name), ...reserved].map((name) => name.toLowerCase()),
-    ),
+    prefix,
+    taken,
     required: slots.filter((slot) => slot.required),
     follow: new Int32Array(slots.length + 1).fill(-1),
     followBefore: new Int32Array(slots.length + 1).fill(-1),
@@ -119,17 +121,25 @@ function bareSlot(column: ColumnBuilder, name: string): Slot {
   };
 }
 
-function valueSlot(column: ColumnBuilder, name: string): Slot {
+/** @param path the column's full path */
+function valueSlot(
+  column: ColumnBuilder,
+  name: string,
+  path: string,
+  options: ProgramOptions,
+): Slot {
   const { type } = column.field;
   const slot = bareSlot(column, name);
   const last = column.children.at(-1);
+  const below = (child: ColumnBuilder): Slot =>
+    valueSlot(child, child.field.name, joinPath(path, child.field.name), options);
   if (type.kind === "struct") {
-    const members = column.children.map((child) => valueSlot(child, child.field.name));
-    return { ...slot, op: OP.struct, members: structNode(members) };
+    const members = column.children.map((child) => below(child));
+    return { ...slot, op: OP.struct, members: structNode(members, `${path}.`, options.taken) };
   }
   if (last !== undefined) {
     const op = type.kind === "list" ? OP.list : OP.map;
-    return { ...slot, op, element: valueSlot(last, last.field.name) };
+    return { ...slot, op, element: below(last) };
   }
   const parse = isPrimitive(type) ? textParser(type) : null;
   if (parse !== null) return { ...slot, op: OP.text, parse };
@@ -167,7 +177,7 @@ function groupNode(
     }
   }
   const isRow = prefix === "";
-  const whole = structNode([...slots.values()], isRow ? options.reservedNames : []);
+  const whole = structNode([...slots.values()], prefix, options.taken);
   // A required column may come by another way of splitting its name: the row's end knows.
   const node = isRow ? whole : { ...whole, required: [] };
   known.set(prefix, node);

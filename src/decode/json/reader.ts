@@ -202,10 +202,11 @@ export class JsonReader implements ValueReader {
     const name = textOf(this.bytes, keyAt + 1, skipString(this.bytes, keyAt + 1, this.end));
     if (this.unknownPolicy === "dead_letter") this.refuse("unknown_field", name);
     else if (name === "") this.refuse("bad_field_name", name);
-    else if (node.lowerNames.has(name.toLowerCase())) this.refuse("ambiguous_field", name);
+    else if (node.taken.find(node.prefix + name) !== undefined)
+      this.refuse("ambiguous_field", name);
     else if (this.unknownPolicy === "too_many_columns") this.refuse("too_many_columns", name);
     else if (this.evolving) this.unknownHere = true;
-    else this.refuse("unknown_field", name);
+    else this.refuse("bad_field_name", name);
     return after;
   }
 

@@ -2,6 +2,7 @@
  * The metadata of a new, empty table (Iceberg spec, "Table Metadata"; defaults of SPEC section 4).
  */
 import { fail } from "#base/errors.ts";
+import { repeatedPath } from "#columns/paths.ts";
 import { childFields, type Field, isPrimitive, type Schema, type Type } from "#columns/schema.ts";
 import { checkSchemaFormat } from "./formatRules.ts";
 import type { PartitionSpec, SortOrder, TableMetadata } from "./metadata.ts";
@@ -71,21 +72,21 @@ export function newTableMetadata(table: NewTable): TableMetadata {
 /**
  * A schema with field ids assigned afresh from 1, as Java does it: all fields of a struct, then
  * the fields inside each. Ids of `fields` are ignored.
- * Throws `table_schema` for names that appear twice in one struct.
+ * Throws `table_schema` for columns of the same full name, upper and lower case as one.
  */
 export function freshSchema(fields: readonly Field[]): Schema {
+  checkNames(fields);
   let last = 0;
-  const numbered = (siblings: readonly Field[], path: string): Field[] => {
-    checkNames(siblings, path);
+  const numbered = (siblings: readonly Field[]): Field[] => {
     const withIds = siblings.map((field) => {
       last++;
       return { ...field, id: last };
     });
-    return withIds.map((field) => ({ ...field, type: inside(field.type, path + field.name) }));
+    return withIds.map((field) => ({ ...field, type: inside(field.type) }));
   };
-  const inside = (type: Type, path: string): Type => {
+  const inside = (type: Type): Type => {
     if (isPrimitive(type)) return type;
-    const children = numbered(childFields(type), `${path}.`);
+    const children = numbered(childFields(type));
     const [first, second] = children;
     if (type.kind === "list" && first !== undefined) return { kind: "list", element: first };
     if (type.kind === "map" && first !== undefined && second !== undefined) {
@@ -93,17 +94,13 @@ export function freshSchema(fields: readonly Field[]): Schema {
     }
     return { kind: "struct", fields: children };
   };
-  return { schemaId: 0, fields: numbered(fields, ""), identifierFieldIds: [] };
+  return { schemaId: 0, fields: numbered(fields), identifierFieldIds: [] };
 }
 
-function checkNames(siblings: readonly Field[], path: string): void {
-  const names = new Set<string>();
-  for (const { name } of siblings) {
-    if (names.has(name)) {
-      throw fail("table_schema", `Column ${path}${name} appears twice`, { column: path + name });
-    }
-    names.add(name);
-  }
+function checkNames(fields: readonly Field[]): void {
+  const path = repeatedPath(fields);
+  if (path === null) return;
+  throw fail("table_schema", `Column ${path} appears twice`, { column: path });
 }
 
 /** The highest field id in use, nested ones included; 0 for none. */

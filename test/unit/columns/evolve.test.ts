@@ -131,7 +131,8 @@ test("names that differ only by case are refused, against the table and among th
   expect(against).toEqual({
     ok: false,
     path: "userid",
-    reason: 'differs only by case from column "userId"',
+    reason: 'has the full name of column "userId"; upper and lower case count as one',
+    isProvisional: true,
   });
   const among = mergeFields([], [field("s", struct(field("A", long), field("a", long)))], 0);
   expect(among.ok).toBe(false);

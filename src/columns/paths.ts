@@ -1,0 +1,60 @@
+/**
+ * Names of columns as Iceberg's engines compare them: the full dotted path, list elements and map
+ * keys and values included, upper and lower case as one.
+ *
+ * PyIceberg and Java index a schema by these paths. Where two fields share one, as `http.method` in
+ * struct `http` and a column that is itself called `http.method`, the table cannot be loaded again:
+ * so whatever adds a column looks here first.
+ */
+import { childFields, type Field } from "./schema.ts";
+
+/** The path of a field below `parent`, "" for the row; as written, not in lower case. */
+export function joinPath(parent: string, name: string): string {
+  return parent === "" ? name : `${parent}.${name}`;
+}
+
+/** The paths of fields: the form in which they are compared, and the form in which they are written. */
+export class TakenPaths {
+  private readonly byLower = new Map<string, string>();
+
+  /** @param fields whose paths are taken, everything inside them included */
+  constructor(fields: readonly Field[]) {
+    this.addAll(fields, "");
+  }
+
+  /** The path that is compared equal to this one, as it was written; undefined: none. */
+  find(path: string): string | undefined {
+    return this.byLower.get(path.toLowerCase());
+  }
+
+  /** Takes a path; false when it was taken already. */
+  add(path: string): boolean {
+    const lower = path.toLowerCase();
+    if (this.byLower.has(lower)) return false;
+    this.byLower.set(lower, path);
+    return true;
+  }
+
+  private addAll(fields: readonly Field[], parent: string): void {
+    for (const { name, type } of fields) {
+      const path = joinPath(parent, name);
+      this.add(path);
+      this.addAll(childFields(type), path);
+    }
+  }
+}
+
+/** The first path, in the fields' order, that an earlier field has already; null: none. */
+export function repeatedPath(fields: readonly Field[]): string | null {
+  const taken = new TakenPaths([]);
+  const search = (siblings: readonly Field[], parent: string): string | null => {
+    for (const { name, type } of siblings) {
+      const path = joinPath(parent, name);
+      if (!taken.add(path)) return path;
+      const below = search(childFields(type), path);
+      if (below !== null) return below;
+    }
+    return null;
+  };
+  return search(fields, "");
+}
