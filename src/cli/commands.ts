@@ -130,7 +130,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     about:
       "Offsets are kept in the table: each is the next one to read. Without --set and " +
       "--accept-topic they are shown. Setting them is one commit; running processes notice and " +
-      "seek anew. A change that skips records, or reads some again, needs --yes.",
+      "seek anew. Before anything is done, each partition's change is printed: how many offsets it " +
+      "skips, how many Kafka no longer has, and how many are read again, whose rows the table then " +
+      "has twice. Such a change needs --yes.",
     arguments: [
       TABLE,
       ...CONFIG.map((spec) =>
@@ -152,16 +154,19 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: "from",
         kind: "value",
         hint: "earliest|latest|OFFSET",
-        help: "with --accept-topic: where to go on (default earliest)",
+        help: "with --accept-topic: where to go on (default: earliest, or the end of a log that ends too early)",
       },
       DRY_RUN,
-      { name: "yes", kind: "flag", help: "do it although records are skipped or read again" },
+      { name: "yes", kind: "flag", help: "do it although records are skipped, lost or doubled" },
       JSON_FLAG,
     ],
     examples: [
       [`offsets events ${C}`, "where the table stands"],
       [`offsets events ${C} --set events:0=1200 --dry-run`, "what setting one would do"],
-      [`offsets events ${C} --accept-topic events --from earliest --yes`, "topic was re-created"],
+      [
+        `offsets events ${C} --accept-topic events --dry-run`,
+        "what taking the topic as it is would do",
+      ],
     ],
   },
   {

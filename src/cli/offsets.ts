@@ -1,7 +1,10 @@
 /**
  * `offsets TABLE`: the committed offsets, and the two ways in which a person may set them (SPEC 2.5).
+ *
+ * Both are checked against the topic's partitions and their logs, and both say before they act what
+ * each partition skips, has lost, or reads again. Whatever costs a row or doubles one needs `--yes`.
  */
-import { EXIT, type ExitCode, fail } from "#base/errors.ts";
+import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { offsetOf, readProgress, sourceKey } from "#commit/progress.ts";
@@ -10,8 +13,9 @@ import { buildPipeline } from "#config/buildPipeline.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitChange } from "./commit.ts";
+import { type OffsetEffect, offsetEffect, outsideLog } from "./offsetEffect.ts";
 import { type FoundTable, type Opened, openConfig, systemParts, withTable } from "./open.ts";
-import { printRows } from "./output.ts";
+import { type Cell, printRows } from "./output.ts";
 
 /** `--set T:P=OFFSET`; a configuration key never holds a colon. */
 const OFFSET_SET = /^([^:=]+):(\d+)=(\d+)$/;
@@ -40,20 +44,14 @@ export async function offsetsCommand(
     return EXIT.ok;
   }
   return withTable(opened, name, parsed.flag("dry-run"), async (found) => {
-    const topics =
-      accepted === undefined && allKnown(found, wanted)
-        ? []
-        : await describe(opened, found, actions, [accepted, ...wanted.map(topicOf)]);
+    const names = [accepted, ...wanted.map(topicOf)].filter((topic) => topic !== undefined);
+    const topics = await describe(opened, found, actions, names);
+    const branch = found.pipeline.values["iceberg.branch"];
     const resolve = (table: LoadedTable): FeedOffset[] =>
       accepted === undefined
         ? wanted.map((text) => wantedOffset(text, table, found, topics))
-        : acceptedOffsets(
-            topics,
-            accepted,
-            parsed.value("from") ?? "earliest",
-            committedOf(table, found.pipeline.values["iceberg.branch"]),
-          );
-    return change(found, resolve, parsed, terminal);
+        : acceptedOffsets(topics, accepted, parsed.value("from"), committedOf(table, branch));
+    return change(found, resolve, topics, parsed, terminal);
   });
 }
 
@@ -99,21 +97,25 @@ function knownSource(
   return { clusterId: only[0].slice(0, -topic.length - 1), topicId: only[1].topicId };
 }
 
-function allKnown(found: FoundTable, wanted: readonly string[]): boolean {
-  return wanted.every((text) => knownSource(found, found.table, topicOf(text)) !== null);
-}
-
-/** Asks Kafka for topics that the table does not know well enough. */
+/** Asks Kafka for the topics; one that it does not have, but the table, is left out. */
 async function describe(
   { environment }: Opened,
-  { pipeline }: FoundTable,
+  found: FoundTable,
   actions: Actions,
-  names: readonly (string | undefined)[],
+  names: readonly string[],
 ): Promise<readonly TopicDescription[]> {
-  const topics = [...new Set(names.filter((name) => name !== undefined))];
-  const { consumer } = await buildPipeline(pipeline, environment, "");
+  const { consumer } = await buildPipeline(found.pipeline, environment, "");
   const { topicPattern: _, ...others } = consumer;
-  return actions.describeTopics({ ...others, topics });
+  const described: TopicDescription[] = [];
+  for (const topic of new Set(names)) {
+    try {
+      described.push(...(await actions.describeTopics({ ...others, topics: [topic] })));
+    } catch (error) {
+      const isKnown = knownSource(found, found.table, topic) !== null;
+      if (kindOf(error) !== "topic_unreadable" || !isKnown) throw error;
+    }
+  }
+  return described;
 }
 
 function wantedOffset(
@@ -124,22 +126,33 @@ function wantedOffset(
 ): FeedOffset {
   const [, topic = "", partition, offset] = OFFSET_SET.exec(text) ?? [];
   const described = topics.find((each) => each.topic === topic);
-  const source = described ?? knownSource(found, table, topic);
+  const known = knownSource(found, table, topic);
+  const source = described ?? known;
   if (source === null) throw fail("usage", `Neither the table nor Kafka knows the topic ${topic}`);
+  if (described !== undefined && known !== null && described.topicId !== known.topicId) {
+    const sentence = `Topic ${topic} was deleted and created again: accept it with --accept-topic ${topic}`;
+    throw fail("usage", sentence, { topic });
+  }
   const { clusterId, topicId } = source;
   const feed = { clusterId, topic, topicId, partition: Number(partition) };
-  return { feed, offset: BigInt(offset ?? 0) };
+  const wanted = { feed, offset: BigInt(offset ?? 0) };
+  if (described !== undefined) requireInLog(wanted, described);
+  return wanted;
 }
 
+/**
+ * Where partitions go on when the topic is taken as it is now. Without `--from`: at the first record
+ * that the table cannot have, so that nothing is doubled.
+ */
 function acceptedOffsets(
   topics: readonly TopicDescription[],
   topic: string,
-  from: string,
+  from: string | undefined,
   known: (feed: Feed) => bigint | null,
 ): FeedOffset[] {
   const described = topics.find((each) => each.topic === topic);
   if (described === undefined) throw fail("topic_unreadable", `Kafka has no topic ${topic}`);
-  if (from !== "earliest" && from !== "latest" && !/^\d+$/.test(from)) {
+  if (from !== undefined && from !== "earliest" && from !== "latest" && !/^\d+$/.test(from)) {
     throw fail("usage", `--from ${from}: must be earliest, latest or an offset`);
   }
   const { clusterId, topicId, partitions } = described;
@@ -148,9 +161,24 @@ function acceptedOffsets(
     const committed = known(feed);
     // Of the same topic, a partition whose offset Kafka still has goes on where it is.
     if (committed !== null && committed >= logStart && committed <= logEnd) return [];
-    const offset = from === "earliest" ? logStart : from === "latest" ? logEnd : BigInt(from);
-    return [{ feed, offset }];
+    const safe = committed !== null && committed > logEnd ? "latest" : "earliest";
+    const word = from ?? safe;
+    const offset = word === "earliest" ? logStart : word === "latest" ? logEnd : BigInt(word);
+    const wanted = { feed, offset };
+    requireInLog(wanted, described);
+    return [wanted];
   });
+}
+
+/** @throws AppError `usage` for a partition or an offset that the topic does not have */
+function requireInLog({ feed, offset }: FeedOffset, { topic, partitions }: TopicDescription): void {
+  const log = partitions.find(({ partition }) => partition === feed.partition);
+  const where = `${topic}/${feed.partition}`;
+  const problem =
+    log === undefined
+      ? `Topic ${topic} has no partition ${feed.partition}: it has ${partitions.length}, counted from 0`
+      : outsideLog(where, offset, log);
+  if (problem !== null) throw fail("usage", problem, { topic, partition: feed.partition });
 }
 
 /** Committed offsets of a head, of exactly the topic that Kafka has now; null where there is none. */
@@ -167,39 +195,66 @@ function committedOf(table: LoadedTable, branch: string): (feed: Feed) => bigint
 async function change(
   found: FoundTable,
   resolve: (table: LoadedTable) => FeedOffset[],
+  topics: readonly TopicDescription[],
   parsed: ParsedArguments,
   terminal: Terminal,
 ): Promise<ExitCode> {
   const { values } = found.pipeline;
   const parts = { ...found, ...systemParts };
   await commitChange(found, async (head, isFirst) => {
-    const { changes, document } = planOffsets(head, values["iceberg.branch"], resolve(head));
-    if (isFirst) printRows(terminal, changes.map(changeRow), parsed.flag("json"), "No change");
+    const branch = values["iceberg.branch"];
+    const { changes, document } = planOffsets(head, branch, resolve(head));
+    const committed = committedOf(head, branch);
+    const planned = changes.map((each) => plannedChange(each, committed(each.feed), topics));
+    if (isFirst) printRows(terminal, planned.map(changeRow), parsed.flag("json"), "No change");
     if (parsed.flag("dry-run")) return "nothing to do";
-    if (changes.some(isRisky) && !parsed.flag("yes")) {
-      throw fail("usage", "Nothing was changed: records would be skipped or read again; add --yes");
+    const risks = risksOf(planned);
+    if (risks !== "" && !parsed.flag("yes")) {
+      throw fail("usage", `Nothing was changed: ${risks}. Add --yes to do it`);
     }
     return commitOffsets(parts, head, document, values["kafka.consumer_group"]);
   });
   return EXIT.ok;
 }
 
-function changeRow({
-  feed,
-  before,
-  after,
-}: OffsetChange): Record<string, string | number | bigint | null> {
+/** A change with what it does. */
+interface PlannedChange extends OffsetChange {
+  readonly isNewTopic: boolean;
+  readonly effect: OffsetEffect;
+}
+
+/** @param committed of exactly the topic that is there now; null when the table has another one's */
+function plannedChange(
+  change: OffsetChange,
+  committed: bigint | null,
+  topics: readonly TopicDescription[],
+): PlannedChange {
+  const { feed, before, after } = change;
+  const described = topics.find(({ topic }) => topic === feed.topic);
+  const log = described?.partitions.find(({ partition }) => partition === feed.partition) ?? null;
+  const isNewTopic = before !== null && committed === null;
+  return { ...change, isNewTopic, effect: offsetEffect({ before, after, isNewTopic, log }) };
+}
+
+function changeRow({ feed, before, after, effect }: PlannedChange): Readonly<Record<string, Cell>> {
   const { topic, partition } = feed;
-  return { topic, partition, before, after, effect: effectOf(before, after) };
+  const { skipped, gone, doubled, sentence } = effect;
+  return { topic, partition, before, after, skipped, gone, doubled, effect: sentence };
 }
 
-function effectOf(before: bigint | null, after: bigint): string {
-  if (before === null) return "begins here";
-  if (after === before) return "none";
-  return after > before ? "skips records" : "reads records again";
-}
-
-/** A feed without an offset has nothing to skip. */
-function isRisky({ before, after }: OffsetChange): boolean {
-  return before !== null && before !== after;
+/** What a person has to agree to, over all partitions; empty when nothing is at risk. */
+function risksOf(planned: readonly PlannedChange[]): string {
+  const sum = (of: (effect: OffsetEffect) => bigint): bigint =>
+    planned.reduce((total, { effect }) => total + of(effect), 0n);
+  const parts: readonly (readonly [count: bigint, what: string])[] = [
+    [sum(({ skipped }) => skipped), "offsets would be skipped"],
+    [sum(({ gone }) => gone), "offsets are gone from Kafka"],
+    [sum(({ doubled }) => doubled), "offsets would be read again and their rows doubled"],
+    [sum(({ reused }) => reused), "offsets would be used again for other records"],
+    [BigInt(planned.filter((each) => each.isNewTopic).length), "partitions begin a new topic"],
+  ];
+  return parts
+    .filter(([count]) => count > 0n)
+    .map(([count, what]) => `${count} ${what}`)
+    .join(", ");
 }

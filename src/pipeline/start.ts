@@ -142,24 +142,28 @@ export function outOfRange(
   logEnd: bigint,
 ): Error {
   const where = `${feed.topic}/${feed.partition}`;
-  const what =
-    position < logStart
-      ? `Kafka no longer holds ${where} from offset ${position} to ${logStart - 1n} (retention), ` +
-        `which table ${table} has not yet`
-      : `${where} ends at offset ${logEnd}, before the committed offset ${position} of ${table}`;
-  return fail(
-    "progress",
-    `${what}. To go on without those records: kafka-iceberg offsets ${table} --accept-topic ` +
-      `${feed.topic} --from earliest`,
-    { table, topic: feed.topic, partition: feed.partition },
-  );
+  const isPassed = position < logStart;
+  const what = isPassed
+    ? `Kafka no longer holds ${where} from offset ${position} to ${logStart - 1n} (retention), ` +
+      `which table ${table} has not yet. To go on at ${logStart}, without those records`
+    : `${where} ends at offset ${logEnd}, before the committed offset ${position} of ${table}. ` +
+      `To go on at ${logEnd}, without doubling what the table has`;
+  return fail("progress", `${what}: ${acceptCommand(table, feed.topic)}`, {
+    table,
+    topic: feed.topic,
+    partition: feed.partition,
+  });
+}
+
+/** Says per partition what it would do, and does it only with `--yes`. */
+function acceptCommand(table: string, topic: string): string {
+  return `kafka-iceberg offsets ${table} --accept-topic ${topic}`;
 }
 
 /** What a person does about a failed topic, added to the consumer's sentence (SPEC 2.5). */
 export function topicFailed(table: string, topic: string, error: unknown): unknown {
   // Only a topic that was created again has a new id to accept.
   if (!(error instanceof AppError) || error.context["now"] === undefined) return error;
-  const command = `kafka-iceberg offsets ${table} --accept-topic ${topic} --from earliest`;
-  const sentence = `${error.message}. To read the new topic from its beginning: ${command}`;
+  const sentence = `${error.message}. To read the new topic from its beginning: ${acceptCommand(table, topic)}`;
   return fail(error.kind, sentence, { ...error.context, table });
 }

@@ -304,7 +304,7 @@ export class TableWriter {
       "progress",
       `Topic ${feed.topic} was re-created: ${this.name} holds offsets of topic id ` +
         `${source.topicId}, Kafka has ${feed.topicId}. To read the new topic from its beginning: ` +
-        `kafka-iceberg offsets ${this.name} --accept-topic ${feed.topic} --from earliest`,
+        `kafka-iceberg offsets ${this.name} --accept-topic ${feed.topic}`,
       { table: this.name, topic: feed.topic },
     );
   }

@@ -154,6 +154,18 @@ export const RECREATED: TopicDescription = {
   ],
 };
 
+/** The topic as Kafka describes it: the one that the table knows, with a third partition. */
+export const SAME: TopicDescription = {
+  clusterId: CLUSTER,
+  topic: "events",
+  topicId: TOPIC_ID,
+  partitions: [
+    { partition: 0, logStart: 20n, logEnd: 300n },
+    { partition: 1, logStart: 0n, logEnd: 300n },
+    { partition: 2, logStart: 0n, logEnd: 40n },
+  ],
+};
+
 /** What a command did. */
 export interface Outcome {
   readonly code: ExitCode;
@@ -177,7 +189,7 @@ export async function cli(
     actions: {
       run: () => Promise.reject(new TypeError("not here")),
       loadTest: () => Promise.reject(new TypeError("not here")),
-      describeTopics: async () => [RECREATED],
+      describeTopics: async () => [SAME],
       ...actions,
     },
     terminal: {

@@ -2,7 +2,9 @@
  * Commands that look at a table, and commands that steer it.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { cli, makePlace, NEW_TOPIC_ID, type Place, RECREATED, TOPIC_ID } from "./place.ts";
+import { fail } from "#base/errors.ts";
+import type { TopicDescription } from "#cli/actions.ts";
+import { cli, makePlace, NEW_TOPIC_ID, type Place, RECREATED, SAME, TOPIC_ID } from "./place.ts";
 
 let place: Place;
 
@@ -10,7 +12,8 @@ beforeAll(async () => {
   place = await makePlace();
 });
 
-const on = (words: string, at: Place = place) => cli([...words.split(" "), "--config", at.config]);
+const on = (words: string, at: Place = place, topic: TopicDescription = SAME) =>
+  cli([...words.split(" "), "--config", at.config], { describeTopics: async () => [topic] });
 const json = async (words: string, at: Place = place) =>
   JSON.parse((await on(`${words} --json`, at)).out) as Record<string, unknown>[];
 
@@ -76,17 +79,39 @@ describe("offsets", () => {
   test("are not changed by --dry-run", async () => {
     const { code, out } = await on("offsets events --set events:0=150 --dry-run");
     expect(code).toBe(0);
-    expect(out).toMatch(/events +0 +100 +150 +skips records/);
+    expect(out).toMatch(/events +0 +100 +150 +50 +0 +0 +skips offsets 100 to 149 \(50\)/);
     expect((await json("offsets events"))[0]).toMatchObject({ offset: 100 });
   });
 
-  test("that skip records or read them again need --yes", async () => {
-    for (const offset of [150, 50]) {
-      const { code, err } = await on(`offsets events --set events:0=${offset}`);
+  test("that skip, lose or double anything are refused with numbers, until --yes", async () => {
+    for (const [set, numbers] of [
+      ["events:0=150", "50 offsets would be skipped"],
+      ["events:0=50", "50 offsets would be read again and their rows doubled"],
+      ["events:2=7", "7 offsets would be skipped"],
+      ["events:0=150 --set events:1=0", "50 offsets would be skipped, 200 offsets would be read"],
+    ] as const) {
+      const { code, err } = await on(`offsets events --set ${set}`);
       expect(code).toBe(2);
-      expect(err).toContain("add --yes");
+      expect(err).toContain(`Nothing was changed: ${numbers}`);
+      expect(err).toContain("--yes");
     }
-    expect((await json("offsets events"))[0]).toMatchObject({ offset: 100 });
+    expect((await json("offsets events")).map(({ offset }) => offset)).toEqual([100, 200]);
+  });
+
+  test("that the topic's partitions or their logs do not have are refused, also with --yes", async () => {
+    for (const [set, problem] of [
+      ["events:9=5", "Topic events has no partition 9: it has 3, counted from 0"],
+      ["events:0=19", "Kafka holds events/0 from offset 20 to its end at 300"],
+      ["events:0=301", "reading cannot begin at 301"],
+    ] as const) {
+      const { code, err } = await on(`offsets events --set ${set} --yes`);
+      expect(code).toBe(2);
+      expect(err).toContain(problem);
+    }
+    const before = { ...RECREATED, topicId: TOPIC_ID };
+    const { err } = await on("offsets events --accept-topic events --from 60 --yes", place, before);
+    expect(err).toContain("Kafka holds events/0 from offset 5 to its end at 50");
+    expect((await json("offsets events")).map(({ offset }) => offset)).toEqual([100, 200]);
   });
 
   test("are set with --yes, the others stay", async () => {
@@ -97,33 +122,74 @@ describe("offsets", () => {
     expect(await json("snapshots events", own)).toHaveLength(2);
   });
 
-  test("of a partition that the table does not know begin there without --yes", async () => {
+  test("of a partition that the table does not know begin at its beginning without --yes", async () => {
     const own = await makePlace();
-    expect((await on("offsets events --set events:2=7", own)).code).toBe(0);
-    expect((await json("offsets events", own)).map(({ offset }) => offset)).toEqual([100, 200, 7]);
+    expect((await on("offsets events --set events:2=0", own)).code).toBe(0);
+    expect((await json("offsets events", own)).map(({ offset }) => offset)).toEqual([100, 200, 0]);
+  });
+
+  test("beyond a log that ends early go on at its end, so that nothing is doubled", async () => {
+    const own = await makePlace();
+    const short = { ...RECREATED, topicId: TOPIC_ID };
+    const words = "offsets events --accept-topic events";
+    const { out } = await on(`${words} --dry-run --json`, own, short);
+    expect(JSON.parse(out)).toMatchObject([
+      { partition: 0, before: 100, after: 50, skipped: 0, gone: 0, doubled: 0 },
+      { partition: 1, before: 200, after: 60, skipped: 0, gone: 0, doubled: 0 },
+    ]);
+    const { err } = await on(`${words} --from earliest`, own, short);
+    expect(err).toContain("105 offsets would be read again and their rows doubled");
+    expect((await on(`${words} --yes`, own, short)).code).toBe(0);
+    expect((await json("offsets events", own)).map(({ offset }) => offset)).toEqual([50, 60]);
+  });
+
+  test("behind retention go on at the first offset that Kafka holds, and say what is gone", async () => {
+    const own = await makePlace();
+    const [first, second] = SAME.partitions;
+    if (first === undefined || second === undefined) throw new Error("two partitions");
+    const late = { ...SAME, partitions: [{ ...first, logStart: 130n }, second] };
+    const words = "offsets events --accept-topic events";
+    const { err } = await on(words, own, late);
+    expect(err).toContain("Nothing was changed: 30 offsets are gone from Kafka");
+    expect((await on(`${words} --yes`, own, late)).code).toBe(0);
+    expect((await json("offsets events", own)).map(({ offset }) => offset)).toEqual([130, 200]);
   });
 
   test("of a re-created topic are taken over by --accept-topic, under its new id", async () => {
     for (const [from, offsets] of [
-      ["earliest", [5, 0]],
-      ["latest", [50, 60]],
-      ["9", [9, 9]],
+      ["", [5, 0]],
+      [" --from earliest", [5, 0]],
+      [" --from latest", [50, 60]],
+      [" --from 9", [9, 9]],
     ] as const) {
       const own = await makePlace();
-      const words = `offsets events --accept-topic events --from ${from} --yes`;
-      expect((await on(words, own)).code).toBe(0);
+      const words = `offsets events --accept-topic events${from}`;
+      expect((await on(words, own, RECREATED)).err).toContain("2 partitions begin a new topic");
+      expect((await on(`${words} --yes`, own, RECREATED)).code).toBe(0);
       const rows = await json("offsets events", own);
       expect(rows.map(({ offset }) => offset)).toEqual([...offsets]);
       expect(rows[0]).toMatchObject({ topic_id: NEW_TOPIC_ID });
     }
   });
 
+  test("of a re-created topic are not set before it was accepted", async () => {
+    const { code, err } = await on("offsets events --set events:0=30 --yes", place, RECREATED);
+    expect(code).toBe(2);
+    expect(err).toContain("--accept-topic events");
+  });
+
+  test("of a topic that Kafka has no more can be set, and are said to be unchecked", async () => {
+    const gone = () => Promise.reject(fail("topic_unreadable", "Kafka has no topic events"));
+    const words = ["offsets", "events", "--set", "events:0=150", "--dry-run"];
+    const { out } = await cli([...words, "--config", place.config], { describeTopics: gone });
+    expect(out).toContain("unchecked: Kafka does not have the topic");
+  });
+
   test("of a topic that nobody knows are refused", async () => {
-    const { code, err } = await on("offsets events --set nope:0=1");
-    expect({ code, err }).toEqual({
-      code: 2,
-      err: "Neither the table nor Kafka knows the topic nope\n",
-    });
+    const gone = () => Promise.reject(fail("topic_unreadable", "Kafka has no topic nope"));
+    const words = ["offsets", "events", "--set", "nope:0=1", "--config", place.config];
+    const { code, err } = await cli(words, { describeTopics: gone });
+    expect({ code, err }).toEqual({ code: 4, err: "Kafka has no topic nope\n" });
   });
 
   test("ask Kafka for the named topic only", async () => {
