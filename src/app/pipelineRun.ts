@@ -23,6 +23,7 @@ import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { Positions } from "./positions.ts";
+import type { Readers } from "./readers.ts";
 import { stateOf } from "./status.ts";
 import { type Ending, untilEnd } from "./untilEnd.ts";
 
@@ -35,6 +36,7 @@ export interface SharedParts {
   readonly encoder: ParquetEncoder;
   readonly txlog: TransactionLog;
   readonly observe: (pipeline: string) => Observe;
+  readonly readers: Readers;
   /** Bytes of hot buffer for this pipeline. */
   readonly bufferBytesMax: number;
 }
@@ -101,7 +103,8 @@ export class PipelineRun {
       if (pipeline === null) return EXIT.ok;
       const loops = pipeline.run();
       if (toEnd && this.#consumer !== null) {
-        const parts = { consumer: this.#consumer, pipeline, clock: this.#shared.clock };
+        const { clock } = this.#shared;
+        const parts = { consumer: this.#consumer, pipeline, clock, logger: this.#logger };
         const done = untilEnd(parts, this.#ending(limits), this.#stopping.signal);
         await Promise.race([done, loops]);
         await pipeline.shutdown(limits.shutdownTimeoutMs);
@@ -160,6 +163,13 @@ export class PipelineRun {
       const made = this.#makePipeline(consumer, catalog, storage);
       try {
         await made.open();
+        const { groupId, topicPattern } = this.#options.consumer;
+        this.#shared.readers.add({
+          pipeline: this.name,
+          group: groupId,
+          byPattern: typeof topicPattern === "string",
+          feeds: consumer.feeds(),
+        });
       } catch (error) {
         await consumer.close().catch(() => undefined);
         throw error;
@@ -263,6 +273,7 @@ export class PipelineRun {
   }
 
   async #close(): Promise<void> {
+    this.#shared.readers.remove(this.name);
     await this.#consumer?.close().catch(() => undefined);
     await this.#catalog?.close().catch(() => undefined);
     await this.#storage?.close().catch(() => undefined);

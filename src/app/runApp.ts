@@ -23,6 +23,7 @@ import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
+import { Readers } from "./readers.ts";
 import { statusSource } from "./status.ts";
 
 /** What the command line adds to the configuration. */
@@ -102,6 +103,7 @@ async function runWith(
     logger,
     encoder,
     txlog,
+    readers: new Readers(),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),
   };

@@ -3,10 +3,12 @@
  * offset, is in the tables.
  */
 import type { Clock } from "#base/clock.ts";
-import { EXIT, fail, policyOf } from "#base/errors.ts";
+import { describe, EXIT, fail, kindOf, policyOf } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import type { Consumer, LogBounds } from "#consumer/consumer.ts";
 import type { Pipeline } from "#pipeline/pipeline.ts";
+import { tablePaused } from "#pipeline/start.ts";
 
 const POLL_MS = 50;
 /** Partitions that other members read are looked up in the table this often. */
@@ -27,19 +29,25 @@ export interface EndingParts {
   readonly consumer: Consumer;
   readonly pipeline: Pipeline;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /**
  * Resolves when every partition's committed offset has reached the end, or its table has stopped.
  * @throws AppError `kafka_unreachable`, `catalog_unreachable`, `storage_unreachable` when a service
- * has been away for too long
+ * has been away for too long, `paused` when a person has held a table for as long
  */
 export async function untilEnd(
-  { consumer, pipeline, clock }: EndingParts,
+  { consumer, pipeline, clock, logger }: EndingParts,
   ending: Ending,
   signal: AbortSignal,
 ): Promise<void> {
   const patience = new Patience(clock, ending.awayMsMax);
+  const said = new Set<string>();
+  const sayOnce = (sentence: string): void => {
+    if (!said.has(sentence)) logger.log("warn", `--until-end waits: ${sentence}`);
+    said.add(sentence);
+  };
   for (;;) {
     const missing = missingTopic(consumer, pipeline, ending.topics);
     if (missing === null || signal.aborted) break;
@@ -52,7 +60,9 @@ export async function untilEnd(
   while (open.length > 0 && !signal.aborted) {
     open = open.filter(({ feed, end }) => !reached(pipeline, feed, end));
     pipeline.hurry(open);
-    patience.check(whatIsAway(pipeline, open, ending.kafkaTrouble()));
+    const away = whatIsAway(pipeline, open, ending.kafkaTrouble());
+    if (kindOf(away) === "paused") sayOnce(describe(away));
+    patience.check(away);
     if (clock.monotonicMs() - lookedMs >= TABLE_POLL_MS) {
       lookedMs = clock.monotonicMs();
       open = await notInTable(pipeline, open);
@@ -99,10 +109,11 @@ function missingTopic(
   return topics.find((topic) => !there.has(topic) && !hasFailed(topic)) ?? null;
 }
 
-/** The service that what is open waits for, as an error; null when none is away. */
+/** The service or person that what is open waits for, as an error; null when there is none. */
 function whatIsAway(pipeline: Pipeline, open: readonly Open[], kafka: string | null): unknown {
   for (const { feed } of open) {
-    const { state } = pipeline.tableFor(feed);
+    const { state, name } = pipeline.tableFor(feed);
+    if (state.kind === "paused") return tablePaused(name);
     if (state.kind !== "retrying") continue;
     if (policyOf(state.cause).exitCode === EXIT.unreachable) return state.cause;
   }

@@ -47,6 +47,7 @@ export type ErrorKind =
   | "table_missing"
   | "progress"
   | "fenced"
+  | "paused"
   | "state"
   | "encoder"
   | "internal";
@@ -84,6 +85,8 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   progress: { action: "stop", exitCode: EXIT.question, metric: "iceberg_writer" },
   /** Another group keeps fencing us. */
   fenced: { action: "stop", exitCode: EXIT.question, metric: "iceberg_writer" },
+  /** A person holds the table (`pause TABLE`) until `resume TABLE`. */
+  paused: { action: "again", exitCode: EXIT.question, metric: "iceberg_writer" },
   /** The transaction log or state directory cannot be used. */
   state: { action: "stop", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** The encoder's Worker ended; a new one takes the rows, which nobody has lost. */

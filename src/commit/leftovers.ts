@@ -4,7 +4,7 @@
  * says which.
  */
 
-import { policyOf } from "#base/errors.ts";
+import { describe, policyOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { addedFilePaths, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import { metadataFolder } from "#iceberg/io/stageAppend.ts";
@@ -204,7 +204,7 @@ export class Leftovers {
       this.#parts.logger.log("warn", "Could not remove files that no snapshot lists", {
         table: this.#name(),
         files: files.length,
-        error: String(error),
+        error: describe(error),
       });
     });
   }

@@ -274,7 +274,6 @@ export function parseAddress(address: string): { host: string; port: number } | 
 function checkNames({ file, pipelines }: AppConfig, problems: Problem[]): void {
   const names = new Set<string>();
   const feeds = new Map<string, string>();
-  const readers = new Map<string, string>();
   const report = (key: string, problem: string): void => {
     problems.push({ where: file, key, problem, near: null });
   };
@@ -293,40 +292,72 @@ function checkNames({ file, pipelines }: AppConfig, problems: Problem[]): void {
       }
       feeds.set(feed, pipeline.name);
     }
-    checkReaders(pipeline, readers, report);
+  }
+  for (const [index, pipeline] of pipelines.entries()) {
+    for (const other of pipelines.slice(0, index)) checkReaders(other, pipeline, report);
   }
 }
 
-/** Two members of one group on one topic get a part of its partitions each, not both all. */
+/**
+ * Two members of one group on one topic get a part of its partitions each, not both all. Group and
+ * cluster are the key; `app/readers.ts` looks again when the clusters have said their ids.
+ */
 function checkReaders(
-  pipeline: PipelineConfig,
-  readers: Map<string, string>,
+  one: PipelineConfig,
+  two: PipelineConfig,
   report: (key: string, problem: string) => void,
 ): void {
-  const group = pipeline.values["kafka.consumer_group"];
-  for (const feed of feedsOf(pipeline)) {
-    const [brokers = "", topic = ""] = JSON.parse(feed) as string[];
-    const reader = JSON.stringify([brokers, topic, group]);
-    const other = readers.get(reader);
-    if (other !== undefined && other !== pipeline.name) {
-      report(
-        "kafka.consumer_group",
-        `${other} and ${pipeline.name} both read the topic ${topic} as group ${group}, so that each ` +
-          "would get only a part of it: give each its own group",
-      );
-    }
-    readers.set(reader, pipeline.name);
+  const group = two.values["kafka.consumer_group"];
+  if (one.name === two.name || one.values["kafka.consumer_group"] !== group) return;
+  if (brokersOf(one) !== brokersOf(two)) return;
+  const shared = sharedTopic(one.values, two.values);
+  if (shared === null) return;
+  report(
+    "kafka.consumer_group",
+    `${one.name} and ${two.name} both read ${shared} as group ${group}, so that each would get ` +
+      "only a part of it: give each its own group",
+  );
+}
+
+/** What two subscriptions have in common, in words; null when they are known to have nothing. */
+function sharedTopic(one: PipelineValues, two: PipelineValues): string | null {
+  const patterns = [one, two].map((values) => values["kafka.topic_pattern"]);
+  const [first = null, second = null] = patterns;
+  if (first !== null && second !== null) return "topics by a pattern";
+  const isRead = (values: PipelineValues, topic: string): boolean =>
+    matches(values["kafka.topic_pattern"], topic) || topicsOf(values).includes(topic);
+  const topic =
+    topicsOf(one).find((each) => isRead(two, each)) ??
+    topicsOf(two).find((each) => isRead(one, each));
+  return topic === undefined ? null : `the topic ${topic}`;
+}
+
+/** Whether a `topic_pattern` takes a topic; one that is no expression is reported elsewhere. */
+function matches(pattern: string | null, topic: string): boolean {
+  if (pattern === null) return false;
+  try {
+    return new RegExp(`^(?:${pattern})$`).test(topic);
+  } catch {
+    return false;
   }
 }
 
-function feedsOf({ values }: PipelineConfig): string[] {
+function topicsOf(values: PipelineValues): readonly string[] {
   const topic = values["kafka.topic"];
-  const topics = values["kafka.topics"] ?? (topic === null ? [] : [topic]);
-  const brokers = splitServers(values["kafka.bootstrap_servers"]);
-  return topics.map((name) => {
+  return values["kafka.topics"] ?? (topic === null ? [] : [topic]);
+}
+
+function brokersOf({ values }: PipelineConfig): string {
+  const brokers = values["kafka.bootstrap_servers"].split(",").map((each) => each.trim());
+  return brokers.sort().join(",");
+}
+
+function feedsOf(pipeline: PipelineConfig): string[] {
+  const { values } = pipeline;
+  return topicsOf(values).map((name) => {
     const { database, table } = tableFor(values, name);
     const place = `${values["iceberg.warehouse_path"]} ${values["iceberg.sql.uri"]}`;
-    return JSON.stringify([brokers.sort().join(","), name, `${database}.${table}`, place]);
+    return JSON.stringify([brokersOf(pipeline), name, `${database}.${table}`, place]);
   });
 }
 

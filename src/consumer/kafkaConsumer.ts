@@ -3,7 +3,7 @@
  * loops and the queue together, and answers the pipeline's calls.
  */
 import type { Clock } from "#base/clock.ts";
-import { type AppError, fail, kindOf, policyOf } from "#base/errors.ts";
+import { type AppError, describe, fail, kindOf, policyOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
@@ -195,7 +195,7 @@ class KafkaConsumer implements Consumer {
     try {
       if (items.length > 0) await this.group.commit(items);
     } catch (error) {
-      const fields = { error: String(error), partitions: items.length };
+      const fields = { error: describe(error), partitions: items.length };
       this.parts.log.log(
         "warn",
         "Kafka group offsets were not written; the table has them",

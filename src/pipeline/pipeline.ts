@@ -7,7 +7,7 @@
  *
  * Why nothing is lost or doubled, whatever stops in between: docs/EXACTLY_ONCE.md.
  */
-import { fail, kindOf, policyOf } from "#base/errors.ts";
+import { describe, fail, kindOf, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { JobResult } from "#commit/job.ts";
@@ -23,6 +23,8 @@ import type { TableRun } from "./tableRun.ts";
 
 /** Decoding and handing over go on this long before timers and sockets get their turn. */
 const WORK_MS_MAX = 4;
+/** Starts that are told to end get this long to write their last line into the log. */
+const LAST_WORDS_MS = 500;
 /** How often due commits are looked for. */
 const TICK_MS = 50;
 /** How often quiet tables are looked at for foreign heads (SPEC 2.2). */
@@ -39,6 +41,8 @@ export class Pipeline {
   readonly #stop: AbortController = new AbortController();
   readonly #ingest: Ingest;
   readonly #starts: Starts;
+  /** Commits under way, up to their last line in the log: a shutdown waits for them. */
+  readonly #underWay: Set<Promise<void>> = new Set();
   #phase: "running" | "ending" = "running";
   #refreshedMs = 0;
 
@@ -94,7 +98,7 @@ export class Pipeline {
       if (run.epoch === 0 || run.position < end) waiting.add(run.table);
     }
     for (const table of tables) {
-      if (!waiting.has(table) && table.ready) void this.#commit(table);
+      if (!waiting.has(table) && table.ready) this.#begin(this.#commit(table));
     }
   }
 
@@ -103,10 +107,28 @@ export class Pipeline {
     this.#phase = "ending";
     this.#parts.consumer.stopFetching();
     for (const table of this.tables) this.#ingest.finishSample(table);
-    const flushed = this.#flushTables([...this.tables]).then(() => this.#acknowledger.flush());
-    await this.#within(timeoutMs, flushed);
+    await this.#within(timeoutMs, this.#flushAndAcknowledge());
     this.#stop.abort();
+    await this.#within(LAST_WORDS_MS, this.#starts.ended(), new AbortController().signal);
     await this.#parts.consumer.close();
+  }
+
+  /** What is buffered into the tables, and everything that follows a commit to its end. */
+  async #flushAndAcknowledge(): Promise<void> {
+    await this.#flushTables([...this.tables]);
+    await this.#ended();
+    await this.#acknowledger.flush();
+  }
+
+  /** Keeps work in mind until it has ended. */
+  #begin(work: Promise<void>): void {
+    const kept = work.finally(() => this.#underWay.delete(kept));
+    this.#underWay.add(kept);
+  }
+
+  /** Resolves when no commit is under way. */
+  async #ended(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
   /** Kafka -> columns: takes events as they come and never reacts to them elsewhere. */
@@ -161,7 +183,9 @@ export class Pipeline {
         if (sample !== null && now - sample.sinceMs >= this.options.inferWaitMs) {
           this.#ingest.finishSample(table);
         }
-        if (table.due(now) || this.#pressure.relievedBy(table)) void this.#commit(table);
+        if (table.due(now) || this.#pressure.relievedBy(table)) {
+          this.#begin(this.#commit(table));
+        }
       }
       if (now - this.#refreshedMs >= REFRESH_MS) this.#refresh(now);
       this.#pressure.check(this.tables, this.feeds);
@@ -217,7 +241,7 @@ export class Pipeline {
       await table.complete();
     } catch (error) {
       if (policyOf(error).action !== "again") return this.#stopTable(table, error);
-      this.#parts.logger.log("warn", `Not acknowledged: ${String(error)}`, { table: table.name });
+      this.#parts.logger.log("warn", `Not acknowledged: ${describe(error)}`, { table: table.name });
     }
   }
 
@@ -226,7 +250,7 @@ export class Pipeline {
     for (const { feed, table } of runs) table.failedTopics.delete(feed.topic);
     for (const [table, group] of byTable(runs)) {
       this.tables.add(table);
-      void this.#starts.begin(table, group);
+      this.#starts.begin(table, group);
     }
   }
 
@@ -253,9 +277,9 @@ export class Pipeline {
   }
 
   /** Waits for `work`, but not longer than `ms` nor past a shutdown; the work itself goes on. */
-  async #within(ms: number, work: Promise<void>): Promise<void> {
+  async #within(ms: number, work: Promise<void>, stop = this.#stop.signal): Promise<void> {
     const done = new AbortController();
-    const signal = AbortSignal.any([done.signal, this.#stop.signal]);
+    const signal = AbortSignal.any([done.signal, stop]);
     await Promise.race([work, this.#parts.clock.sleep(ms, signal)]);
     done.abort();
   }
@@ -269,7 +293,7 @@ export class Pipeline {
     const others = this.#parts.consumer
       .feeds()
       .some((feed) => feed.topic !== topic && this.#parts.tableOf(feed.topic) === table);
-    if (others) this.#parts.logger.log("error", String(error), { topic, table: table.name });
+    if (others) this.#parts.logger.log("error", describe(error), { topic, table: table.name });
     else this.#stopTable(table, error);
   }
 
@@ -295,9 +319,10 @@ export class Pipeline {
     for (const table of this.tables) {
       const quiet = table.state.kind === "running" && !table.pending;
       if (!quiet) continue;
-      void this.#lookAtHead(table).catch((error: unknown) => {
+      const looked = this.#lookAtHead(table).catch((error: unknown) => {
         if (policyOf(error).action !== "again") this.#stopTable(table, error);
       });
+      this.#begin(looked);
     }
   }
 

@@ -60,10 +60,21 @@ export async function startOffsets(
       throw fail("catalog_unreachable", what, {}, result.cause);
     }
     if (result.kind === "paused") {
-      throw fail("catalog_unreachable", `Table ${writer.name} is paused: no first position yet`);
+      throw tablePaused(writer.name);
     }
   }
   throw fail("catalog_unreachable", `No first position could be committed to ${writer.name}`);
+}
+
+/** The error of work that waits for a paused table: `again`, and exit 4 where waiting has an end. */
+export function tablePaused(table: string): Error {
+  return fail(
+    "paused",
+    `Table ${table} is paused. To let it go on: kafka-iceberg resume ${table}`,
+    {
+      table,
+    },
+  );
 }
 
 /** Partitions of the same topics that other members read. */

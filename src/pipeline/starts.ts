@@ -1,7 +1,7 @@
 /**
  * Bringing feeds to their start: after an assignment, and again whenever they were fenced.
  */
-import { policyOf } from "#base/errors.ts";
+import { describe, kindOf, policyOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { Backpressure } from "./backpressure.ts";
@@ -21,6 +21,7 @@ export class Starts {
   readonly #feeds: Feeds;
   readonly #pressure: Backpressure;
   readonly #signal: AbortSignal;
+  readonly #underWay: Set<Promise<void>> = new Set();
   readonly #stopTable: (table: TableRun, error: unknown) => void;
 
   /** @param signal ends every start under way */
@@ -45,11 +46,21 @@ export class Starts {
       run.epoch = 0;
       run.table.drop([run.key]);
     }
-    for (const [table, group] of byTable(runs)) void this.begin(table, group);
+    for (const [table, group] of byTable(runs)) this.begin(table, group);
   }
 
   /** Starts a table's feeds; retries for as long as they are ours and nobody starts them anew. */
-  async begin(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
+  begin(table: TableRun, runs: readonly FeedRun[]): void {
+    const kept = this.#begin(table, runs).finally(() => this.#underWay.delete(kept));
+    this.#underWay.add(kept);
+  }
+
+  /** Resolves when no start is under way: soon after the signal. */
+  async ended(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
+  async #begin(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
     const { clock, random, logger } = this.#parts;
     const tickets = runs.map((run) => ({ run, ticket: ++run.starts }));
     const mine = (): FeedRun[] =>
@@ -64,8 +75,9 @@ export class Starts {
         return await this.#startOnce(table, mine);
       } catch (error) {
         if (policyOf(error).action !== "again") return this.#stopTable(table, error);
-        table.become({ kind: "retrying", cause: error });
-        logger.log("warn", `Table not ready: ${String(error)}`, { table: table.name });
+        const isPaused = kindOf(error) === "paused";
+        table.become(isPaused ? { kind: "paused" } : { kind: "retrying", cause: error });
+        logger.log("warn", `Table not ready: ${describe(error)}`, { table: table.name });
         await clock.sleep(backoffMs(START_BACKOFF, tries, random), this.#signal);
       }
     }
@@ -78,7 +90,7 @@ export class Starts {
     const policy = { ...this.#policy, initialTopics: this.initialTopics };
     const feeds = mine().map((run) => run.feed);
     const offsets = await startOffsets(consumer, writer, policy, feeds);
-    if (table.state.kind === "retrying") table.state = { kind: "running" };
+    if (table.state.kind !== "running") table.become({ kind: "running" });
     const still = new Set(mine().map((run) => run.key));
     const begin = offsets.filter(({ feed }) => still.has(feedKey(feed)));
     table.drop([...still]);

@@ -70,6 +70,7 @@ export class TableRun {
   readingHeld = false;
   /** Topics that can no longer be read, and why; the table goes on while others feed it. */
   readonly failedTopics: Map<string, unknown> = new Map();
+  #opening: Promise<TableWriter> | null = null;
   #held: RunningFlush | null = null;
   #measuredMs = Number.NEGATIVE_INFINITY;
   #flushing: Promise<JobResult | null> | null = null;
@@ -83,12 +84,18 @@ export class TableRun {
     this.dueFromMs = parts.clock.monotonicMs() + Math.min(policy.intervalMs, FIRST_COMMIT_MS);
   }
 
-  /** Opens (or creates) the table once; the decoder takes its schema. */
-  async open(): Promise<TableWriter> {
-    if (this.writer === null) {
-      this.writer = await TableWriter.open(this.parts, this.options, this.decoder.fields);
-      this.decoder.adopt(this.writer.fields);
-    }
+  /** Opens (or creates) the table once, whoever asks meanwhile; the decoder takes its schema. */
+  open(): Promise<TableWriter> {
+    this.#opening ??= this.#openOnce().catch((error: unknown) => {
+      this.#opening = null;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #openOnce(): Promise<TableWriter> {
+    this.writer = await TableWriter.open(this.parts, this.options, this.decoder.fields);
+    this.decoder.adopt(this.writer.fields);
     return this.writer;
   }
 

@@ -3,7 +3,7 @@
  *
  * A line has timestamp (UTC), level, message, trace_id and span_id where given, then the fields.
  * Warnings and errors that repeat (same message and table) within 10 s are counted, not repeated:
- * the next line tells `repeated`. Fields whose name says secret are not written, at any depth.
+ * the next line tells `repeated`. Names that hold a UUID do not count: a try's file has another one. Fields whose name says secret are not written, at any depth.
  */
 import type { Clock } from "#base/clock.ts";
 import { AppError, describe } from "#base/errors.ts";
@@ -29,6 +29,8 @@ export interface AppLogger extends Logger {
 }
 
 const REPEAT_WINDOW_MS = 10_000;
+/** A word with a UUID in it: every try to write a file gives it another name. */
+const UUID_NAME = /\S*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\S*/g;
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 const SECRET_NAME =
   /(password|passwd|secret|token|credential|authorization|access_?key|private_?key|basic_auth)/i;
@@ -73,7 +75,7 @@ export function createLogger(options: LogOptions): AppLogger {
       emit(level, message, fields);
       return;
     }
-    const key = `${level} ${message} ${String(fields["table"] ?? "")}`;
+    const key = `${level} ${message.replaceAll(UUID_NAME, "*")} ${String(fields["table"] ?? "")}`;
     const repeat = repeats.get(key);
     if (repeat === undefined) {
       repeats.set(key, { level, message, fields, since: nowMs, held: 0 });

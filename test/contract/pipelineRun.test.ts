@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PipelineRun } from "#app/pipelineRun.ts";
+import { Readers } from "#app/readers.ts";
 import { systemDisk } from "#base/disk.ts";
 import { EXIT, fail } from "#base/errors.ts";
-import { silentLogger } from "#base/log.ts";
+import { type Logger, silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
@@ -52,6 +53,11 @@ interface Wanted {
   readonly topics: readonly string[];
   readonly tableOf?: (topic: string) => string;
   readonly txlog?: TransactionLog;
+  readonly readers?: Readers;
+  readonly acknowledge?: boolean;
+  readonly logger?: Logger;
+  /** Properties of a table that is created. */
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** A pipeline of JSON topics into tables of their names. */
@@ -69,21 +75,25 @@ function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
       fetchWaitMsMax: 20,
     },
     start: { reset: "earliest", timestampMs: 0, fromGroup: false },
-    acknowledge: { enabled: false, intervalMs: 0 },
+    acknowledge: { enabled: wanted.acknowledge ?? false, intervalMs: 0 },
     decoder: { ...DECODER_DEFAULTS, fields },
     rejects: { action: "fail" },
     storage: { s3: {} as PipelineOptions["storage"]["s3"] },
     catalog: { type: "file", warehouse, readOnly: false },
     commit: { intervalMs: 1000, rowsMax: 0, bytesMax: 64 * MIB, emptyIntervalMs: 1000 },
-    writer: (topic) => writerOptions((wanted.tableOf ?? ((name) => name))(topic)),
+    writer: (topic) => {
+      const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));
+      return { ...made, create: { ...made.create, properties: wanted.properties ?? {} } };
+    },
   };
   return new PipelineRun(options, {
     clock: fastClock,
     random: systemRandom,
     disk: systemDisk,
-    logger: silentLogger,
+    logger: wanted.logger ?? silentLogger,
     encoder: createInlineEncoder(),
     txlog: wanted.txlog ?? memoryLog(),
+    readers: wanted.readers ?? new Readers(),
     observe: () => () => undefined,
     bufferBytesMax: 64 * MIB,
   });
@@ -186,3 +196,74 @@ test("--until-end ends with 3 when the broker goes away for a minute after the s
   broker.stop();
   expect(await ended).toBe(EXIT.unreachable);
 }, 20_000);
+
+/** A log whose writing takes a while, and that cannot be written once it was closed. */
+function slowLog(): { txlog: TransactionLog; types: string[]; close: () => string[] } {
+  const types: string[] = [];
+  const late: string[] = [];
+  let closed = false;
+  const append = async ({ type }: LogEntry): Promise<void> => {
+    if (closed) late.push(type);
+    if (type === "OffsetCommit") await Bun.sleep(30);
+    types.push(type);
+  };
+  const txlog = { recovered: [], append, close: async () => undefined };
+  const close = (): string[] => {
+    closed = true;
+    return late;
+  };
+  return { txlog, types, close };
+}
+
+test("--until-end ends when every commit is acknowledged and complete in the log, not before", async () => {
+  const { txlog, types, close } = slowLog();
+  const broker = brokerWith("a", "b");
+  const run = pipelineOf(broker, { topics: ["a", "b"], txlog, acknowledge: true });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+  const late = close();
+  const flushes = types.filter((type) => type === "FlushStarted").length;
+  expect(types.filter((type) => type === "FlushComplete")).toHaveLength(flushes);
+  expect(broker.count("OffsetCommit")).toBeGreaterThanOrEqual(1);
+  await Bun.sleep(100);
+  expect(late).toEqual([]);
+});
+
+test("a stop in the middle of a commit leaves no flush without its end in the log", async () => {
+  const { txlog, types, close } = slowLog();
+  const run = pipelineOf(brokerWith("a"), { topics: ["a"], txlog });
+  const ended = run.run(LIMITS, false);
+  while (!types.includes("IcebergSnapshotCreated") || run.pipeline === null) await Bun.sleep(1);
+  while (types.filter((type) => type === "IcebergSnapshotCreated").length < 2) await Bun.sleep(1);
+  await run.stop(LIMITS.shutdownTimeoutMs);
+  expect(await ended).toBe(EXIT.ok);
+  const late = close();
+  const flushes = types.filter((type) => type === "FlushStarted").length;
+  expect(types.filter((type) => type === "FlushComplete")).toHaveLength(flushes);
+  await Bun.sleep(100);
+  expect(late).toEqual([]);
+});
+
+test("--until-end says that it waits for a paused table, and ends with 4 when nobody resumes it", async () => {
+  const lines: string[] = [];
+  const logger: Logger = { log: (_, message) => lines.push(message), with: () => logger };
+  const properties = { "kafka-iceberg.paused": "true" };
+  const run = pipelineOf(brokerWith("a"), { topics: ["a"], properties, logger });
+  expect(await run.run({ ...LIMITS, startupTimeoutMs: 5000 }, true)).toBe(EXIT.question);
+  const waits =
+    "--until-end waits: Table db.a is paused. To let it go on: kafka-iceberg resume db.a";
+  expect(lines.filter((line) => line === waits)).toHaveLength(1);
+  expect(lines.filter((line) => line.includes("AppError"))).toEqual([]);
+}, 10_000);
+
+test("a second pipeline that would share the first one's partitions is refused with 2", async () => {
+  const broker = brokerWith("a");
+  const readers = new Readers();
+  readers.add({
+    pipeline: "other",
+    group: "g",
+    byPattern: true,
+    feeds: [{ clusterId: "fake-cluster", topic: "a", topicId: "1", partition: 0 }],
+  });
+  const run = pipelineOf(broker, { topics: ["a"], readers });
+  expect(await run.run(LIMITS, false)).toBe(EXIT.usage);
+});

@@ -169,6 +169,20 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     ],
   ],
   [
+    "two pipelines of one group, a topic and a pattern that takes it",
+    '[[pipelines]]\nname = "a"\nkafka.topic_pattern = "t.*"\n[[pipelines]]\nname = "b"\nkafka.topic = "tx"\niceberg.database_name = "other"\n',
+    [
+      "config.toml: kafka.consumer_group: a and b both read the topic tx as group kafka-iceberg, so that each would get only a part of it: give each its own group",
+    ],
+  ],
+  [
+    "two pipelines of one group and two patterns",
+    '[[pipelines]]\nname = "a"\nkafka.topic_pattern = "t.*"\n[[pipelines]]\nname = "b"\nkafka.topic_pattern = "u.*"\n',
+    [
+      "config.toml: kafka.consumer_group: a and b both read topics by a pattern as group kafka-iceberg, so that each would get only a part of it: give each its own group",
+    ],
+  ],
+  [
     "two pipelines of one name",
     '[[pipelines]]\nname = "a"\nkafka.topic = "t"\n[[pipelines]]\nname = "a"\nkafka.topic = "u"\n',
     ["config.toml: pipelines.name: two pipelines are called a"],

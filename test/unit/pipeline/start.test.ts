@@ -117,8 +117,8 @@ test("a paused table gets no first position, and is asked again", async () => {
   await pause(rig.world, true);
   const error = await refusal(begin({}));
   expect([error.kind, error.message]).toEqual([
-    "catalog_unreachable",
-    expect.stringContaining("is paused"),
+    "paused",
+    expect.stringContaining("kafka-iceberg resume db.t"),
   ]);
 });
 

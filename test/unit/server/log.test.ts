@@ -26,6 +26,26 @@ function logger(options: Partial<LogOptions> = {}) {
   };
 }
 
+describe("a repeated warning", () => {
+  test("is one line though each try's file has another name", () => {
+    const { log, lines, wait } = logger();
+    for (let n = 0; n < 5; n++) {
+      log.log("warn", `No room to write /w/data/${crypto.randomUUID()}-0.parquet`, {
+        table: "a.b",
+      });
+      wait(1000);
+    }
+    expect(lines).toHaveLength(1);
+  });
+
+  test("is two lines when what differs is an offset", () => {
+    const { log, lines } = logger();
+    log.log("warn", "Skipped at t/0 offset 11111111-22222222", { table: "a.b" });
+    log.log("warn", "Skipped at t/0 offset 11111111-33333333", { table: "a.b" });
+    expect(lines).toHaveLength(2);
+  });
+});
+
 describe("a JSON line", () => {
   test("has time, level, message, trace and the fields, in this order", () => {
     const { log, lines } = logger();

@@ -1,0 +1,48 @@
+/**
+ * A table at run time: opened once, flushed one flush at a time.
+ */
+import "../../sim/syncZlib.ts";
+import { expect, test } from "bun:test";
+import { fail } from "#base/errors.ts";
+import type { Catalog } from "#catalog/catalog.ts";
+import { AppRig } from "../../support/appRig.ts";
+
+/** The rig's catalog, whose loads are counted and may fail. */
+function counted(catalog: Catalog): {
+  catalog: Catalog;
+  loads: () => number;
+  failNext: () => void;
+} {
+  let loads = 0;
+  let fails = false;
+  const load: Catalog["load"] = async (name) => {
+    loads++;
+    await Promise.resolve();
+    if (fails) {
+      fails = false;
+      throw fail("catalog_unreachable", "away");
+    }
+    return catalog.load(name);
+  };
+  const failNext = (): void => {
+    fails = true;
+  };
+  return { catalog: { ...catalog, load }, loads: () => loads, failNext };
+}
+
+test("a table is opened once, whoever asks for it meanwhile", async () => {
+  const { catalog, loads } = counted(new AppRig().parts.catalog);
+  const { table } = new AppRig({}, {}, { catalog });
+  const writers = await Promise.all([table.open(), table.open(), table.open()]);
+  expect(new Set(writers).size).toBe(1);
+  expect(loads()).toBe(1);
+});
+
+test("a table that could not be opened is opened by the next who asks", async () => {
+  const { catalog, failNext } = counted(new AppRig().parts.catalog);
+  const { table } = new AppRig({}, {}, { catalog });
+  failNext();
+  const first = await Promise.allSettled([table.open(), table.open()]);
+  expect(first.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  expect(await table.open()).toBe(table.writer as never);
+});
