@@ -1,7 +1,9 @@
 /**
  * What a table is, beside what the configuration asks for: columns and partitions.
  */
-import { type Field, isPrimitive, primitiveName, type Type } from "#columns/schema.ts";
+import { typeName } from "#columns/evolve.ts";
+import { joinPath } from "#columns/paths.ts";
+import type { Field } from "#columns/schema.ts";
 import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 
@@ -17,9 +19,9 @@ export function fieldDifferences(metadata: TableMetadata, declared: readonly Fie
   const fields = currentFields(metadata);
   return declared.flatMap((field) => {
     const found = fields.find(({ name }) => name === field.name);
-    const wanted = typeText(field.type);
+    const wanted = typeName(field.type);
     if (found === undefined) return [`column ${field.name} ${wanted} is not in the table`];
-    const has = typeText(found.type);
+    const has = typeName(found.type);
     return has === wanted ? [] : [`column ${field.name} is ${has}, declared as ${wanted}`];
   });
 }
@@ -45,20 +47,18 @@ function currentFields({ schemas, currentSchemaId }: TableMetadata): readonly Fi
 function specTexts(metadata: TableMetadata, spec: PartitionSpec): string[] {
   const fields = currentFields(metadata);
   return spec.fields.map(({ sourceId, transform, name }) => {
-    const source = fields.find(({ id }) => id === sourceId)?.name ?? name;
+    const source = pathOf(fields, sourceId, "") ?? name;
     return transform === "identity" ? source : `${transform}(${source})`;
   });
 }
 
-/** A type without its field ids. */
-function typeText(type: Type): string {
-  if (isPrimitive(type)) return primitiveName(type);
-  switch (type.kind) {
-    case "list":
-      return `list<${typeText(type.element.type)}>`;
-    case "map":
-      return `map<${typeText(type.key.type)}, ${typeText(type.value.type)}>`;
-    case "struct":
-      return `struct<${type.fields.map(({ name, type: t }) => `${name}: ${typeText(t)}`).join(", ")}>`;
+/** The dotted path of the field with an id, structs searched; null: there is none. */
+function pathOf(fields: readonly Field[], id: number, parent: string): string | null {
+  for (const field of fields) {
+    const path = joinPath(parent, field.name);
+    if (field.id === id) return path;
+    const below = field.type.kind === "struct" ? pathOf(field.type.fields, id, path) : null;
+    if (below !== null) return below;
   }
+  return null;
 }

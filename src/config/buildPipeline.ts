@@ -187,9 +187,16 @@ function decoder(values: PipelineValues, fields: readonly Field[] | null): Decod
     metadataColumns: values["source.metadata_columns"] as readonly MetadataColumn[],
     metadataPrefix: values["source.metadata_prefix"],
     flattenSeparator: values["source.flatten"] ? values["source.flatten_separator"] : null,
-    eventTimeField: values["source.event_time_field"],
+    eventTimeField: eventTimeColumn(values),
     eventTimeFormat: values["source.event_time_format"],
   };
+}
+
+/** The full name of the event time's column; null: none was named. */
+function eventTimeColumn(values: PipelineValues): string | null {
+  const field = values["source.event_time_field"];
+  if (field === null || !values["source.flatten"]) return field;
+  return field.replaceAll(".", values["source.flatten_separator"]);
 }
 
 async function declaredFields(
@@ -320,7 +327,7 @@ function strategyOf(values: PipelineValues): PartitionStrategy {
         strategy,
         field:
           values["partitioning.time_based.field"] ??
-          values["source.event_time_field"] ??
+          eventTimeColumn(values) ??
           `${values["source.metadata_prefix"]}timestamp`,
       };
   }

@@ -61,7 +61,7 @@ export const SOURCE_KEYS = {
     type: "string",
     default: null,
     example: '"ts"',
-    doc: "The field that says when the event happened; partitioning by time uses it.",
+    doc: "The field that says when the event happened; partitioning by time uses it. Dots lead into objects: `meta.ts` is field `ts` of object `meta`.",
   },
   "source.event_time_format": {
     type: "string",

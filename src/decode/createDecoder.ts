@@ -12,7 +12,7 @@ import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
-import { repeatedPath, TakenPaths } from "#columns/paths.ts";
+import { joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { Decoder, RecordBytes, SegmentBuilder } from "./decoder.ts";
@@ -144,15 +144,14 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   /** The event time is a column from the start, because tables are partitioned by it. */
   private withEventTime(fields: readonly Field[]): readonly Field[] {
-    const name = this.options.eventTimeField;
-    if (name === null || this.options.format !== "json") return fields;
-    const column: Field = { id: 0, name, required: false, type: TIMESTAMPTZ };
-    if (!fields.some((field) => field.name === name)) return [column, ...fields];
-    return fields.map((field) => {
-      const { kind } = field.type;
-      const isPlain = kind === "int" || kind === "long" || kind === "double" || kind === "string";
-      return field.name === name && isPlain ? { ...field, type: TIMESTAMPTZ } : field;
-    });
+    const path = this.options.eventTimeField;
+    if (path === null || this.options.format !== "json") return fields;
+    const isThere = new TakenPaths(fields).find(path) === path;
+    if (isThere) return fields.map((field) => asEventTime(field, field.name, path));
+    const isFlat = this.options.flattenSeparator !== null;
+    const column = nested(isFlat ? [path] : path.split("."));
+    const isInStruct = fields.some((field) => field.name === column.name);
+    return isInStruct ? overlayFields(fields, [column]) : [column, ...fields];
   }
 
   private eventTimeOf(type: PrimitiveType): EventTime | null {
@@ -163,6 +162,23 @@ class TableDecoder implements Decoder, SegmentSchema {
 
 function structOf(fields: readonly Field[]): Type {
   return { kind: "struct", fields };
+}
+
+/** A field with the column at `wanted` made a timestamptz, where it is a plain number or text. */
+function asEventTime(field: Field, path: string, wanted: string): Field {
+  const { type } = field;
+  if (type.kind === "struct") {
+    const fields = type.fields.map((each) => asEventTime(each, joinPath(path, each.name), wanted));
+    return { ...field, type: { kind: "struct", fields } };
+  }
+  const isPlain = ["int", "long", "double", "string"].includes(type.kind);
+  return path === wanted && isPlain ? { ...field, type: TIMESTAMPTZ } : field;
+}
+
+/** A new event time column inside a struct for each name but the last. */
+function nested([name = "", ...below]: readonly string[]): Field {
+  const type: Type = below.length === 0 ? TIMESTAMPTZ : { kind: "struct", fields: [nested(below)] };
+  return { id: 0, name, required: false, type };
 }
 
 function valueField(format: DecoderOptions["format"]): Field {

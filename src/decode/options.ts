@@ -26,7 +26,10 @@ export interface DecoderOptions {
   readonly metadataPrefix: string;
   /** Nested objects become columns named by their path; null: they become structs. */
   readonly flattenSeparator: string | null;
-  /** A column (top level) that holds the event's time and becomes a timestamptz. */
+  /**
+   * Full path of the column that holds the event's time and becomes a timestamptz; dots lead into
+   * structs, unless nested objects are flattened.
+   */
   readonly eventTimeField: string | null;
   /** `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos`, `iso8601`, or a pattern. */
   readonly eventTimeFormat: string;

@@ -69,6 +69,7 @@ export interface StructNode {
 /** What a program is compiled from. */
 export interface ProgramOptions {
   readonly flattenSeparator: string | null;
+  /** Full path of the event time's column. */
   readonly eventTimeField: string | null;
   /** Makes the reader of the event time column, when there is one. */
   readonly eventTime: (type: PrimitiveType) => EventTime | null;
@@ -79,19 +80,12 @@ export interface ProgramOptions {
 /** Compiles the row's data columns (metadata columns left out). */
 export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOptions): StructNode {
   if (options.flattenSeparator === null) {
-    const slots = columns.map((column) => rowSlot(column, column.field.name, options));
+    const slots = columns.map((column) =>
+      valueSlot(column, column.field.name, column.field.name, options),
+    );
     return structNode(slots, "", options.taken);
   }
   return groupNode(columns, "", options, new Map());
-}
-
-function rowSlot(column: ColumnBuilder, key: string, options: ProgramOptions): Slot {
-  const { name, type } = column.field;
-  const plain = valueSlot(column, key, name, options);
-  if (name !== options.eventTimeField || !isPrimitive(type)) return plain;
-  const time = options.eventTime(type);
-  if (time === null) return plain;
-  return { ...plain, op: OP.eventTime, ...time };
 }
 
 function structNode(slots: readonly Slot[], prefix: string, taken: TakenPaths): StructNode {
@@ -141,6 +135,10 @@ function valueSlot(
     const op = type.kind === "list" ? OP.list : OP.map;
     return { ...slot, op, element: below(last) };
   }
+  if (path === options.eventTimeField && isPrimitive(type)) {
+    const time = options.eventTime(type);
+    if (time !== null) return { ...slot, op: OP.eventTime, ...time };
+  }
   const parse = isPrimitive(type) ? textParser(type) : null;
   if (parse !== null) return { ...slot, op: OP.text, parse };
   return {
@@ -164,7 +162,7 @@ function groupNode(
   const below = columns.filter((column) => column.field.name.startsWith(prefix));
   for (const column of below) {
     const rest = column.field.name.slice(prefix.length);
-    if (rest !== "") slots.set(rest, rowSlot(column, rest, options));
+    if (rest !== "") slots.set(rest, valueSlot(column, rest, column.field.name, options));
   }
   for (const column of below) {
     const rest = column.field.name.slice(prefix.length);

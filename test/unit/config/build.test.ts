@@ -52,6 +52,16 @@ describe("options of the consumer", () => {
     expect(acknowledge).toEqual({ enabled: true, intervalMs: 5000 });
   });
 
+  test("the event time's path is its column's, and new tables are partitioned by it", async () => {
+    const source = '[source]\nevent_time_field = "meta.ts"\n';
+    const nested = await pipelineOf(`${TOPIC}${source}`);
+    expect(nested.decoder.eventTimeField).toBe("meta.ts");
+    expect(nested.writer("t").create.partitionForms).toEqual(["day(meta.ts)"]);
+    const flat = await pipelineOf(`${TOPIC}${source}flatten = true\n`);
+    expect(flat.decoder.eventTimeField).toBe("meta_ts");
+    expect(flat.writer("t").create.partitionForms).toEqual(["day(meta_ts)"]);
+  });
+
   test("take what is set", async () => {
     const { consumer, start } = await pipelineOf(
       `[kafka]\ntopic_pattern = "^a"\nbootstrap_servers = "a:1, b:2"\ngroup_instance_id = ""\nsession_timeout_ms = 6000\nrack_id = "r"\nauto_offset_reset = "timestamp"\nstart_timestamp = 2026-01-01T00:00:00Z\nstart_from = "group"\n`,

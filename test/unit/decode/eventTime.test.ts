@@ -103,3 +103,34 @@ test("declared as timestamp, timestamptz_ns or something else it keeps its type"
   expect(times("epoch_nanos", ["1234"], { kind: "timestamp_ns", zone: true })).toEqual([1234n]);
   expect(times("epoch_millis", ['"2026-01-01"'], { kind: "date" })).toEqual([20454]);
 });
+
+test("an event time inside objects is followed, declared or not, by the kernel and without it", () => {
+  const declared = [
+    field("meta", { kind: "struct", fields: [field("id", "long"), field("ts", "string")] }),
+  ];
+  const documents = ['{"meta":{"id":1,"ts":1760000000123}}', '{"meta":null}', '{"v":1}'];
+  for (const kernel of [false, "always"] as const) {
+    for (const fields of [null, declared, [field("meta", { kind: "struct", fields: [] })]]) {
+      const decoder = makeDecoder({ fields, kernel, eventTimeField: "meta.ts" });
+      const { rows, reasons } = decode(decoder, documents);
+      expect(reasons).toEqual([]);
+      expect(rows.map((row) => row["meta"])).toEqual([
+        { id: 1n, ts: 1_760_000_000_123_000n },
+        null,
+        null,
+      ]);
+      const meta = decoder.fields.find(({ name }) => name === "meta");
+      expect(meta === undefined ? "" : typeName(meta.type)).toContain("ts: timestamptz");
+    }
+  }
+});
+
+test("a column whose own name has dots is the event time when it is declared, or flattened", () => {
+  const literal = makeDecoder({ fields: [field("m.ts", "long")], eventTimeField: "m.ts" });
+  expect(decode(literal, ['{"m.ts":1}']).rows).toEqual([{ "m.ts": 1000n }]);
+  const flat = makeDecoder({ flattenSeparator: "_", eventTimeField: "meta_ts" });
+  expect(decode(flat, ['{"meta":{"ts":1}}', '{"meta_ts":2}']).rows).toEqual([
+    { meta_ts: 1000n },
+    { meta_ts: 2000n },
+  ]);
+});
