@@ -22,6 +22,7 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
     "a key in config/keys.ts",
     ["config/environment.ts", "base/kernelSwitch.ts"],
   ],
+  [/\bnew TextDecoder\b/, "utf8Text() from #base/text.ts", ["base/text.ts"]],
   [/\bthrow new Error\(/, "fail() from #base/errors.ts", []],
   [/\bFIXME\b|\bTODO\b|\bXXX\b/, "nothing: fix it before merge", []],
 ];

@@ -17,11 +17,13 @@
  * Beside another engine's Hadoop catalog on a store without atomic rename this is not safe; `check`
  * says so.
  */
+
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import { describe, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
+import { utf8Text } from "#base/text.ts";
 import {
   encodeMetadataFile,
   loadMetadataFile,
@@ -316,7 +318,7 @@ class FileCatalog implements Catalog {
 
   private async readHint(name: TableName): Promise<number | null> {
     try {
-      const text = new TextDecoder().decode(await this.parts.storage.get(this.hint(name))).trim();
+      const text = utf8Text(await this.parts.storage.get(this.hint(name))).trim();
       return /^\d{1,9}$/.test(text) ? Number(text) : null;
     } catch (error) {
       if (kindOf(error) === "storage_missing") return null;

@@ -1,6 +1,7 @@
 /**
  * Kafka's coordinates as columns (SPEC section 4, `source.metadata_columns`).
  */
+import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { Field, Type } from "#columns/schema.ts";
 import type { RecordBytes } from "./decoder.ts";
@@ -8,7 +9,6 @@ import type { MetadataColumn } from "./options.ts";
 import type { RecordCursor } from "./records.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 const STRING: Type = { kind: "string" };
 const BINARY: Type = { kind: "binary" };
@@ -114,7 +114,7 @@ function appendHeaders(column: ColumnBuilder, cursor: RecordCursor): void {
   const [key, value] = element.children as [ColumnBuilder, ColumnBuilder];
   cursor.headers((keyStart, keyEnd, valueStart, valueEnd) => {
     // Kafka says that header keys are UTF-8; one that isn't must not spoil the column.
-    const text = encoder.encode(decoder.decode(cursor.bytes.subarray(keyStart, keyEnd)));
+    const text = encoder.encode(utf8Text(cursor.bytes.subarray(keyStart, keyEnd)));
     key.appendBytes(text, 0, text.length);
     if (valueStart < 0) value.appendNull();
     else value.appendBytes(cursor.bytes, valueStart, valueEnd);

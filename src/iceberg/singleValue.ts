@@ -6,7 +6,9 @@
  * and the unscaled value of a decimal are bigints; uuid (16 bytes, big-endian), fixed and binary
  * are byte arrays; null is null everywhere.
  */
+
 import { fail } from "#base/errors.ts";
+import { utf8Text } from "#base/text.ts";
 import { type PrimitiveType, primitiveName } from "#columns/schema.ts";
 import type { PartitionValue } from "./manifest/manifest.ts";
 
@@ -79,7 +81,7 @@ export function decodeSingleValue(
     case "decimal":
       return decodeDecimal(bytes);
     case "string":
-      return new TextDecoder().decode(bytes);
+      return utf8Text(bytes);
     case "uuid":
     case "fixed":
     case "binary":

@@ -6,11 +6,13 @@
  * `progress` now and then, and `done` or `failed`. Its owner's death ends its input, and that ends it. The
  * job may hold passwords, which is why it does not stand on the command line.
  */
+
 import type { Clock } from "#base/clock.ts";
 import { describe, type ErrorKind, fail, kindOf } from "#base/errors.ts";
 import { parseJson, writeJson } from "#base/json.ts";
 import { silentLogger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
+import { utf8Stream } from "#base/text.ts";
 import { Scratch } from "#consumer/codec/blocks.ts";
 import type { KafkaConsumerOptions } from "#consumer/options.ts";
 import { BatchPool, rowsPerBatch } from "./batches.ts";
@@ -108,7 +110,7 @@ function onNext(lines: AsyncIterator<string>): AbortSignal {
 
 /** The lines of a stream of bytes; what follows the last line break is no line. */
 export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
+  const decoder = utf8Stream();
   let rest = "";
   for await (const chunk of stream) {
     const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");

@@ -4,7 +4,9 @@
  *
  * An upper bound that was cut is incremented, so that it still lies above every value.
  */
+
 import { assert } from "#base/assert.ts";
+import { codePointsEnd, utf8Text } from "#base/text.ts";
 import type { PrimitiveType } from "#columns/schema.ts";
 
 /** Code points of a string, bytes of a binary or fixed value, that a bound keeps. */
@@ -85,7 +87,7 @@ function integerOf(type: PrimitiveType, value: Uint8Array): bigint {
 function serializeLower(type: PrimitiveType, value: Uint8Array): Uint8Array {
   const { kind } = type;
   if (kind === "decimal") return minimalTwosComplement(integerOf(type, value));
-  if (kind === "string") return new TextEncoder().encode(firstCodePoints(value).join(""));
+  if (kind === "string") return keptText(value).slice();
   if (kind === "binary" || kind === "fixed") return value.slice(0, BOUND_LENGTH_MAX);
   return value.slice();
 }
@@ -97,21 +99,20 @@ function serializeUpper(type: PrimitiveType, value: Uint8Array): Uint8Array | nu
   return serializeLower(type, value);
 }
 
-/** The code points that a bound keeps, each as a string. */
-function firstCodePoints(value: Uint8Array): string[] {
-  // A code point takes at most four bytes; one cut in the middle lies beyond those that are kept.
-  const bytes = value.subarray(0, 4 * (BOUND_LENGTH_MAX + 1));
-  return [...new TextDecoder().decode(bytes)].slice(0, BOUND_LENGTH_MAX);
+/** The bytes of the code points that a bound keeps. */
+function keptText(value: Uint8Array): Uint8Array {
+  return value.subarray(0, codePointsEnd(value, 0, value.length, BOUND_LENGTH_MAX));
 }
 
 function upperString(value: Uint8Array): Uint8Array | null {
-  const encoder = new TextEncoder();
-  const kept = firstCodePoints(value);
-  const bytes = encoder.encode(kept.join(""));
-  if (bytes.length === value.length) return bytes;
-  for (let last = kept.pop(); last !== undefined; last = kept.pop()) {
-    const next = nextCodePoint(last.codePointAt(0) ?? CODE_POINT_MAX);
-    if (next !== null) return encoder.encode(kept.join("") + String.fromCodePoint(next));
+  let kept = keptText(value);
+  if (kept.length === value.length) return kept.slice();
+  while (kept.length > 0) {
+    const last = kept.findLastIndex((byte) => (byte & 0xc0) !== 0x80);
+    const next = nextCodePoint(utf8Text(kept.subarray(last)).codePointAt(0) ?? CODE_POINT_MAX);
+    kept = kept.subarray(0, last);
+    if (next === null) continue;
+    return Uint8Array.of(...kept, ...new TextEncoder().encode(String.fromCodePoint(next)));
   }
   return null;
 }

@@ -6,8 +6,10 @@
  * endian), `PAR1`. Every offset in it points before the footer, so bytes may be inserted into it;
  * nothing is decoded and encoded again, hence nothing can be lost.
  */
+
 import { deserializeTCompactProtocol, readVarInt, readZigZag } from "hyparquet/src/thrift.js";
 import { assert } from "#base/assert.ts";
+import { utf8Text } from "#base/text.ts";
 
 /** One column chunk; values as Parquet's PLAIN encoding stores them. */
 export interface ChunkMetadata {
@@ -53,10 +55,7 @@ export function splitFooter(chunks: readonly Uint8Array[]): {
   const trailer = takeTail(chunks, TRAILER_BYTES);
   const metadataBytes = viewOf(trailer.tail).getUint32(0, true);
   const { body, tail } = takeTail(chunks, metadataBytes + TRAILER_BYTES);
-  assert(
-    new TextDecoder().decode(tail.subarray(-4)) === "PAR1",
-    "the encoder wrote a Parquet file",
-  );
+  assert(utf8Text(tail.subarray(-4)) === "PAR1", "the encoder wrote a Parquet file");
   return { body, footer: tail };
 }
 

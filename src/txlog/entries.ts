@@ -5,9 +5,11 @@
  * entry that lacks a field or holds another kind of value is refused, never guessed. Unknown fields
  * are ignored, so that an entry may gain fields within one format version.
  */
+
 import { fail } from "#base/errors.ts";
 import { type Json, parseJson, writeJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
+import { strictUtf8Text } from "#base/text.ts";
 import type { LogEntry, LogOffsets } from "./log.ts";
 
 type LogType = LogEntry["type"];
@@ -106,7 +108,6 @@ const SHAPES: { readonly [T in LogType]: Shape<T> } = {
 const TYPE_BY_CODE = new Map<number, string>(
   Object.entries(SHAPES).map(([type, shape]) => [shape.code, type]),
 );
-const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /** The names of all entry types, for `log --type`. */
 export const LOG_ENTRY_TYPES: readonly string[] = Object.keys(SHAPES);
@@ -132,7 +133,7 @@ export function decodeEntry(code: number, payload: Uint8Array): LogEntry {
   if (type === undefined) throw fail("state", `Entry type ${code} is not known`);
   let fields: Json;
   try {
-    fields = parseJson(UTF8.decode(payload));
+    fields = parseJson(strictUtf8Text(payload));
   } catch (error) {
     throw fail("state", `The payload of a ${type} entry is not JSON`, {}, error);
   }

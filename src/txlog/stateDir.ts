@@ -2,10 +2,12 @@
  * The state directory: one per process, locked by the kernel, with the instance's stable id
  * (SPEC 2.11 and section 4 `[state]`). The id makes static membership find its partitions again.
  */
+
 import { type Disk, diskError, onDisk, systemErrorCode } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
 import { createFolders } from "#base/folders.ts";
 import type { Random } from "#base/random.ts";
+import { utf8Text } from "#base/text.ts";
 
 /** A locked state directory. */
 export interface StateDir {
@@ -103,7 +105,7 @@ async function readText(disk: Disk, path: string): Promise<string | null> {
   try {
     const file = await disk.open(path, "read");
     try {
-      return new TextDecoder().decode(await file.read(0, await file.size()));
+      return utf8Text(await file.read(0, await file.size()));
     } finally {
       await file.close();
     }

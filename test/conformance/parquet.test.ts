@@ -36,6 +36,8 @@ interface Answer {
     readonly lower: Readonly<Record<string, string>>;
     readonly upper: Readonly<Record<string, string>>;
   } | null;
+  /** For each text that was looked for: rows that DuckDB found, and whether PyIceberg would read the file. */
+  readonly found: readonly (readonly [number, boolean])[] | null;
   readonly field_ids: readonly (readonly [string, number | null])[];
 }
 
@@ -54,11 +56,16 @@ async function encode(codec: ParquetCodec): Promise<WholeFile> {
   return encodeWhole(fields, [batchOf(fields, rows)], options);
 }
 
-async function read(file: WholeFile, name: string, iceberg = false): Promise<Answer> {
+async function read(
+  file: WholeFile,
+  name: string,
+  iceberg = false,
+  equals?: object,
+): Promise<Answer> {
   const path = join(folder, `${name}.parquet`);
   await Bun.write(path, Buffer.concat(file.chunks));
   const script = join(import.meta.dir, "..", "support", "read_parquet.py");
-  const stdin = JSON.stringify({ file: path, iceberg });
+  const stdin = JSON.stringify({ file: path, iceberg, equals });
   return JSON.parse(await run([await readersPython(), script], { stdin })) as Answer;
 }
 
@@ -159,6 +166,25 @@ test("PyIceberg maps the file to our types and ids, and finds our bounds byte fo
   for (const { id, name } of compared) {
     const bounds = [ours.get(id)?.lowerBound?.toHex(), ours.get(id)?.upperBound?.toHex()];
     expect([name, ...bounds]).toEqual([name, answer?.lower[id], answer?.upper[id]]);
+  }
+}, 120_000);
+
+test("DuckDB and PyIceberg find every text, whatever characters the texts begin with", async () => {
+  const column = field("text", { kind: "string" });
+  const texts = ["apple", "zebra", "\ufeffapple", "\ufeff", "", "\ufeff".repeat(20), "\u{10ffff}"];
+  const long = texts.map((text) => `${text}${"\ufeff".repeat(17)}z`);
+  const options = { codec: "none", level: null, rowGroupRows: 5, metadata: METADATA } as const;
+  for (const values of [texts, long, [...texts, ...long]]) {
+    const batch = batchOf(
+      [column],
+      values.map((value) => [value]),
+    );
+    const file = await encodeWhole([column], [batch], { ...options, kernel: true });
+    const [metrics] = file.metrics;
+    const [lower, upper] = [metrics?.lowerBound?.toHex(), metrics?.upperBound?.toHex()];
+    const equals = { column: "text", id: column.id, values, lower, upper };
+    const { found } = await read(file, "texts", false, equals);
+    expect(found).toEqual(values.map(() => [1, true]));
   }
 }, 120_000);
 

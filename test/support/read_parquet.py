@@ -1,7 +1,8 @@
 """Reads Parquet files with pyarrow and DuckDB; answers values in the form of `canonical()` of
 test/unit/parquet/rows.ts, the schema, and the footer, as one JSON document.
 
-Input: {"file": path, "iceberg": also ask PyIceberg}. Floats become the hex digits of their bits, bytes hex digits, integers, times
+Input: {"file": path, "iceberg": also ask PyIceberg, "equals": {"column", "id", "values", "lower", "upper"}: also look for
+these texts, through the footer's statistics and through these bounds of a manifest, as hex digits}. Floats become the hex digits of their bits, bytes hex digits, integers, times
 and unscaled decimals text.
 """
 import json
@@ -11,12 +12,15 @@ import sys
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyiceberg.expressions import EqualTo
+from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
     pyarrow_to_schema,
 )
+from pyiceberg.manifest import DataFile
 
 
 def canon(array):
@@ -92,6 +96,22 @@ def iceberg(file):
     }
 
 
+def found(path, rows, request):
+    """For each text: the rows that DuckDB finds, and whether PyIceberg reads the file for it at all."""
+    schema = pyarrow_to_schema(pq.ParquetFile(path).schema_arrow, format_version=2)
+    column, field_id = request["column"], request["id"]
+    file = DataFile.from_args(
+        file_path=path, record_count=rows, value_counts={field_id: rows}, null_value_counts={field_id: 0}, nan_value_counts={},
+        lower_bounds={field_id: bytes.fromhex(request["lower"])}, upper_bounds={field_id: bytes.fromhex(request["upper"])},
+    )
+    duck = duckdb.connect()
+    count = f'select count(*) from read_parquet(?) where "{column}" = ?'
+    return [
+        [duck.execute(count, [path, text]).fetchone()[0], _InclusiveMetricsEvaluator(schema, EqualTo(column, text)).eval(file)]
+        for text in request["values"]
+    ]
+
+
 def main():
     request = json.load(sys.stdin)
     path = request["file"]
@@ -114,6 +134,7 @@ def main():
         "created_by": file.metadata.created_by,
         "encodings": encodings,
         "iceberg": iceberg(file) if request.get("iceberg") else None,
+        "found": found(path, file.metadata.num_rows, request["equals"]) if "equals" in request else None,
         "duckdb": table_values(duck.execute("from read_parquet(?)", [path]).to_arrow_table()),
         "duckdb_types": dict(duck.execute("select column_name, column_type from (describe from read_parquet(?))", [path]).fetchall()),
         "field_ids": [

@@ -2,10 +2,10 @@
  * JSON strings into string columns: the bytes are copied while they are checked, escapes become
  * UTF-8. No JavaScript string is made.
  */
+import { strictUtf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { BAD_JSON, BAD_UTF8, CHAR, escapeBytes, escapedPoint, sequenceBytes } from "./scan.ts";
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /**
@@ -106,8 +106,8 @@ function writePoint(point: number, data: Uint8Array, o: number): number {
 /** The text of the JSON string whose content begins at `at` and whose end is known to be good. */
 export function textOf(bytes: Uint8Array, at: number, afterQuote: number): string {
   const content = bytes.subarray(at, afterQuote - 1);
-  if (!content.includes(CHAR.backslash)) return decoder.decode(content);
-  return JSON.parse(decoder.decode(bytes.subarray(at - 1, afterQuote))) as string;
+  if (!content.includes(CHAR.backslash)) return strictUtf8Text(content);
+  return JSON.parse(strictUtf8Text(bytes.subarray(at - 1, afterQuote))) as string;
 }
 
 /** True when `bytes[start, end)` is well-formed UTF-8. */

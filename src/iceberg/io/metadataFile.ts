@@ -2,7 +2,9 @@
  * A metadata file in storage: plain JSON, or gzip'ed by another engine
  * (`write.metadata.compression-codec`).
  */
+
 import { AppError, fail } from "#base/errors.ts";
+import { utf8Text } from "#base/text.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { readTableMetadata, writeTableMetadata } from "#iceberg/metadata/tableMetadataJson.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -28,7 +30,7 @@ export async function loadMetadataFile(
   if (sha256 === before?.sha256) return before;
   const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
   try {
-    const text = new TextDecoder().decode(gzipped ? gunzip(bytes) : bytes);
+    const text = utf8Text(gzipped ? gunzip(bytes) : bytes);
     return { metadata: readTableMetadata(text), sha256 };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

@@ -6,6 +6,7 @@
  * Transforms to int (time units, buckets, ints) give a number per row; all others give a slice of
  * bytes per row, looked up in a hash table of slices. Only distinct values become objects.
  */
+import { codePointsEnd } from "#base/text.ts";
 import type { Column } from "#columns/batch.ts";
 import type { PrimitiveType } from "#columns/schema.ts";
 import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
@@ -164,14 +165,9 @@ function cut(
   end: number,
   width: number,
 ): number {
-  if (end - start <= width) return end;
-  if (type.kind !== "string") return start + width;
-  let at = start;
-  for (let points = 0; points < width && at < end; points++) {
-    at++;
-    while (at < end && ((data[at] ?? 0) & 0xc0) === 0x80) at++;
-  }
-  return at;
+  return type.kind === "string"
+    ? codePointsEnd(data, start, end, width)
+    : Math.min(end, start + width);
 }
 
 /**

@@ -35,6 +35,11 @@ const TYPES: readonly (readonly [PrimitiveType, fc.Arbitrary<Exclude<PartitionVa
   [{ kind: "timestamp_ns", zone: true }, fc.bigInt(INT64)],
   [{ kind: "timestamp_ns", zone: false }, fc.bigInt({ min: -(10n ** 14n), max: 10n ** 14n })],
   [{ kind: "string" }, fc.string({ unit: "binary", maxLength: 6 })],
+  // A byte order mark is a character like any other, at the beginning, too.
+  [
+    { kind: "string" },
+    fc.string({ unit: fc.constantFrom("\ufeff", "a", "\u{10ffff}"), maxLength: 6 }),
+  ],
   [{ kind: "uuid" }, bytes(16, 16)],
   [{ kind: "fixed", length: 3 }, bytes(3, 3)],
   [{ kind: "binary" }, bytes(0, 5)],
