@@ -104,7 +104,7 @@ async function openOne(options: WritersOptions, n: number, shared: Shared): Prom
     () => catalog.close(),
     () => txlog.close(),
   );
-  const all = { ...parts, catalog, storage, encoder, txlog, logger: silentLogger };
+  const all = { ...parts, catalog, encoder, txlog, logger: silentLogger };
   const { fields = FIELDS, spec = [] } = options;
   return TableWriter.open(all, writerOptions(`group-${n}`, spec), fields);
 }
@@ -133,7 +133,7 @@ function batch(values: readonly bigint[]): ColumnBatch {
 
 function writerOptions(group: string, partitionForms: readonly string[]): WriterOptions {
   return {
-    name: { database: "default", table: "numbers" },
+    name: { namespace: ["default"], table: "numbers" },
     branch: "main",
     group,
     commitRetriesMax: 5,

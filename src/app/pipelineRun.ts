@@ -10,6 +10,7 @@ import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
 import type { Catalog } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import { openCatalog } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
@@ -160,7 +161,7 @@ export class PipelineRun {
     const pipeline = await this.#patiently(limits, async () => {
       const consumer = createKafkaConsumer(this.#options.consumer, parts);
       this.#consumer = consumer;
-      const made = this.#makePipeline(consumer, catalog, storage);
+      const made = this.#makePipeline(consumer, catalog);
       try {
         await made.open();
         const { groupId, topicPattern } = this.#options.consumer;
@@ -198,7 +199,7 @@ export class PipelineRun {
     return retry({ clock, random }, START_RETRY, action, note, giveUp.signal);
   }
 
-  #makePipeline(consumer: Consumer, catalog: Catalog, storage: Storage): Pipeline {
+  #makePipeline(consumer: Consumer, catalog: Catalog): Pipeline {
     const { clock, random } = this.#shared;
     const options = this.#options;
     return new Pipeline(
@@ -208,7 +209,7 @@ export class PipelineRun {
         random,
         logger: this.#logger,
         observe: this.#observe,
-        tableOf: (topic) => this.#tableOf(topic, catalog, storage),
+        tableOf: (topic) => this.#tableOf(topic, catalog),
       },
       {
         name: options.name,
@@ -223,15 +224,14 @@ export class PipelineRun {
     );
   }
 
-  #tableOf(topic: string, catalog: Catalog, storage: Storage): TableRun {
+  #tableOf(topic: string, catalog: Catalog): TableRun {
     const options = this.#options.writer(topic);
-    const name = `${options.name.database}.${options.name.table}`;
+    const name = fullName(options.name);
     const found = this.#tables.get(name);
     if (found !== undefined) return found;
     const { clock, random, encoder, txlog } = this.#shared;
     const parts = {
       catalog,
-      storage,
       encoder,
       txlog,
       clock,

@@ -3,10 +3,12 @@
  * Implementations: `file.ts` (SPEC 2.12), `sql.ts`; REST, Glue, Hive and Nessie come later.
  */
 import type { TableMetadata, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import type { Storage } from "#storage/storage.ts";
 
-/** A table's name. Namespaces have one level here (`iceberg.database_name`). */
+/** A table's name; as text: `names.ts`. */
 export interface TableName {
-  readonly database: string;
+  /** The levels of the namespace (`iceberg.database_name`), outermost first; at least one. */
+  readonly namespace: readonly string[];
   readonly table: string;
 }
 
@@ -15,6 +17,11 @@ export interface LoadedTable {
   readonly name: TableName;
   readonly metadata: TableMetadata;
   readonly metadataLocation: string;
+  /**
+   * Reads and writes this table's files, with the credentials that hold for this table. Whoever has
+   * a table uses no other storage for it. The catalog closes it.
+   */
+  readonly storage: Storage;
 }
 
 /**
@@ -42,8 +49,11 @@ export interface CatalogTraits {
 /** What a new table needs. */
 export interface CreateTable {
   readonly name: TableName;
-  /** Full metadata of the empty table, made by `newTableMetadata` (`updates.ts`). */
-  readonly metadata: TableMetadata;
+  /**
+   * Full metadata of the empty table at a location, made by `newTableMetadata`. A function, since the
+   * catalog says where the table lives, and may say it only once it was asked to create.
+   */
+  readonly metadataAt: (location: string) => TableMetadata;
 }
 
 /** Tables by name, read without any cache. */
@@ -56,11 +66,15 @@ export interface Catalog {
    * and newer formats, `catalog_unreachable`.
    */
   load(name: TableName): Promise<LoadedTable | null>;
-  /** Where a new table of that name is to live. */
-  defaultLocation(name: TableName): string;
+  /**
+   * Where a new table of that name would live; null where only creating it tells. For people: what
+   * counts is the location in the metadata of the table that `create` answers.
+   */
+  locationOf(name: TableName): Promise<string | null>;
   /**
    * Creates a table and, where needed, its namespace; `conflict` when the name is taken.
-   * Throws as `commit` does, and `usage` for names that cannot be.
+   * Throws as `commit` does, `usage` for names that cannot be, and `catalog_refused` with one
+   * sentence when the catalog does not take the location that it was given.
    */
   create(request: CreateTable): Promise<CommitOutcome>;
   /**
@@ -74,7 +88,7 @@ export interface Catalog {
     requirements: readonly TableRequirement[],
     updates: readonly TableUpdate[],
   ): Promise<CommitOutcome>;
-  /** Names of the tables of one database. */
-  list(database: string): Promise<TableName[]>;
+  /** Names of the tables of one namespace, without those of namespaces below it. */
+  list(namespace: TableName["namespace"]): Promise<TableName[]>;
   close(): Promise<void>;
 }

@@ -3,8 +3,8 @@
  * (SPEC 2.12).
  *
  * ```text
- * <warehouse>/<database>/<table>/metadata/v1.metadata.json, v2.metadata.json, ...
- *                                        /version-hint.text     a number: some recent version
+ * <warehouse>/<namespace>/<table>/metadata/v1.metadata.json, v2.metadata.json, ...
+ *                                         /version-hint.text     a number: some recent version
  * ```
  *
  * The head is the highest version. A commit creates version head + 1; of several writers one wins.
@@ -34,7 +34,7 @@ import { deletesAfterCommit, metadataVersionsMax } from "#iceberg/metadata/prope
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from "./catalog.ts";
-import { checkName, fullName, tableLocation } from "./names.ts";
+import { checkNamespace, fullName, tableLocation } from "./names.ts";
 import { notSent } from "./outcomes.ts";
 
 /** Metadata files younger than this are never removed, ms. */
@@ -107,22 +107,22 @@ class FileCatalog implements Catalog {
     this.seen.clear();
   }
 
-  defaultLocation(name: TableName): string {
-    return tableLocation(this.options.warehouse, name);
+  async locationOf(name: TableName): Promise<string> {
+    return this.location(name);
   }
 
   async load(name: TableName): Promise<LoadedTable | null> {
     return (await this.head(name))?.table ?? null;
   }
 
-  async create({ name, metadata }: CreateTable): Promise<CommitOutcome> {
+  async create({ name, metadataAt }: CreateTable): Promise<CommitOutcome> {
     try {
       const version = await this.findHead(name);
       if (version !== null) return { kind: "conflict", cause: "the table exists already" };
     } catch (cause) {
       return notSent(cause);
     }
-    return this.write(name, 1, metadata);
+    return this.write(name, 1, metadataAt(this.location(name)));
   }
 
   async commit(
@@ -145,16 +145,16 @@ class FileCatalog implements Catalog {
     return this.write(name, next.number, next.metadata);
   }
 
-  async list(database: string): Promise<TableName[]> {
-    checkName("database", database);
-    const prefix = `${this.options.warehouse.replace(/\/+$/, "")}/${database}/`;
+  async list(namespace: TableName["namespace"]): Promise<TableName[]> {
+    checkNamespace(namespace);
+    const prefix = `${[this.options.warehouse.replace(/\/+$/, ""), ...namespace].join("/")}/`;
     const tables = new Set<string>();
     for await (const object of this.parts.storage.list(prefix)) {
       const [table, folder, file, ...rest] = object.location.slice(prefix.length).split("/");
       const isVersion = folder === "metadata" && rest.length === 0 && versionOf(file) !== null;
       if (isVersion && table !== undefined) tables.add(table);
     }
-    return [...tables].sort().map((table) => ({ database, table }));
+    return [...tables].sort().map((table) => ({ namespace, table }));
   }
 
   /** A process that stood still finds its version removed: then there is a higher one. */
@@ -167,7 +167,7 @@ class FileCatalog implements Catalog {
         const seen = this.seenOf(name);
         seen.read = await loadMetadataFile(this.parts.storage, metadataLocation, seen.read);
         const { metadata } = seen.read;
-        return { number, table: { name, metadata, metadataLocation } };
+        return { number, table: { name, metadata, metadataLocation, storage: this.parts.storage } };
       } catch (error) {
         if (kindOf(error) !== "storage_missing" || number === previous) throw error;
         previous = number;
@@ -258,7 +258,8 @@ class FileCatalog implements Catalog {
       return { kind: "unknown", cause };
     }
     await this.afterCommit(name, { number, location }, metadata);
-    return { kind: "committed", table: { name, metadata, metadataLocation: location } };
+    const { storage } = this.parts;
+    return { kind: "committed", table: { name, metadata, metadataLocation: location, storage } };
   }
 
   /**
@@ -347,7 +348,11 @@ class FileCatalog implements Catalog {
   }
 
   private folder(name: TableName): string {
-    return `${this.defaultLocation(name)}/metadata`;
+    return `${this.location(name)}/metadata`;
+  }
+
+  private location(name: TableName): string {
+    return tableLocation(this.options.warehouse, name);
   }
 
   private hint(name: TableName): string {

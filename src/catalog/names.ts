@@ -1,7 +1,12 @@
 /**
- * Names of databases and tables as folders. A name that could leave its folder, or that Hadoop's
- * paths and URLs read differently, is refused rather than escaped: other engines must find the
- * table under the same name.
+ * Names of namespaces and tables: as text (configuration, command line, logs, metrics), and as
+ * folders.
+ *
+ * As text, levels and table are joined by dots; a dot or backslash inside a name has a backslash
+ * before it, so that `["a.b"], "c"` and `["a", "b"], "c"` are told apart: `a\.b.c` and `a.b.c`.
+ *
+ * A name that could leave its folder, or that Hadoop's paths and URLs read differently, is refused
+ * rather than escaped: other engines must find the table under the same name.
  */
 import { fail } from "#base/errors.ts";
 import type { TableName } from "./catalog.ts";
@@ -12,14 +17,68 @@ const NAME_BYTES_MAX = 255;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
 const FORBIDDEN = /[\u0000-\u001f\u007f/\\:?#%*]/;
 
-/** Throws `usage` when database or table cannot be a folder's name. */
+/** `level.level.table`, dots inside a name escaped; for keys, logs and sentences. */
+export function fullName(name: TableName): string {
+  return joinNames([...name.namespace, name.table]);
+}
+
+/** A namespace as text: its levels joined by dots, dots inside a level escaped. */
+export function namespaceText(namespace: TableName["namespace"]): string {
+  return joinNames(namespace);
+}
+
+/** The levels in the text of a namespace (`iceberg.database_name`); null when one is empty. */
+export function parseNamespace(text: string): string[] | null {
+  const levels = splitNames(text);
+  return levels.includes("") ? null : levels;
+}
+
+/** The name in the text of {@link fullName}; null when it names no namespace, or a part is empty. */
+export function parseTableName(text: string): TableName | null {
+  const parts = splitNames(text);
+  const table = parts.pop() ?? "";
+  if (parts.length === 0 || table === "" || parts.includes("")) return null;
+  return { namespace: parts, table };
+}
+
+/** Throws `usage` when a level of the namespace or the table cannot be a folder's name. */
 export function checkTableName(name: TableName): void {
-  checkName("database", name.database);
+  checkNamespace(name.namespace);
   checkName("table", name.table);
 }
 
-/** Throws `usage` when `name` cannot be a folder's name; `what` says whose name it is. */
-export function checkName(what: "database" | "table", name: string): void {
+/** Throws `usage` when a level cannot be a folder's name. */
+export function checkNamespace(namespace: TableName["namespace"]): void {
+  if (namespace.length === 0) throw fail("usage", "A table's name needs a namespace");
+  for (const level of namespace) checkName("namespace", level);
+}
+
+/** Where a table lives below a warehouse: a folder for each level, then one for the table. */
+export function tableLocation(warehouse: string, name: TableName): string {
+  checkTableName(name);
+  return [warehouse.replace(/\/+$/, ""), ...name.namespace, name.table].join("/");
+}
+
+function joinNames(names: readonly string[]): string {
+  return names.map((name) => name.replaceAll(/[\\.]/g, "\\$&")).join(".");
+}
+
+/** Cuts at dots without a backslash before them; a backslash stands for the character behind it. */
+function splitNames(text: string): string[] {
+  const names: string[] = [];
+  let name = "";
+  for (const [token] of text.matchAll(/\\?./gsu)) {
+    if (token === ".") {
+      names.push(name);
+      name = "";
+    } else {
+      name += token.length > 1 && token.startsWith("\\") ? token.slice(1) : token;
+    }
+  }
+  return [...names, name];
+}
+
+function checkName(what: "namespace" | "table", name: string): void {
   const problem = nameProblem(name);
   if (problem === null) return;
   throw fail("usage", `${JSON.stringify(name)} cannot be the name of a ${what}: ${problem}`);
@@ -33,15 +92,4 @@ function nameProblem(name: string): string | null {
   if (found !== null) return `it holds ${JSON.stringify(found[0])}`;
   if (Buffer.byteLength(name) > NAME_BYTES_MAX) return `it is over ${NAME_BYTES_MAX} bytes`;
   return null;
-}
-
-/** Where a table lives below a warehouse: `<warehouse>/<database>/<table>`, without a last slash. */
-export function tableLocation(warehouse: string, name: TableName): string {
-  checkTableName(name);
-  return `${warehouse.replace(/\/+$/, "")}/${name.database}/${name.table}`;
-}
-
-/** `database.table`, for keys and sentences. */
-export function fullName(name: TableName): string {
-  return `${name.database}.${name.table}`;
 }

@@ -67,11 +67,11 @@ export function observedCatalog(
     traits: catalog.traits,
     open: () => timed("open", () => catalog.open(), none),
     load: (name) => timed("load", () => catalog.load(name), none),
-    defaultLocation: (name) => catalog.defaultLocation(name),
+    locationOf: (name) => catalog.locationOf(name),
     create: (request) => timed("create", () => catalog.create(request), outcomeError),
     commit: (name, requirements, updates) =>
       timed("commit", () => catalog.commit(name, requirements, updates), outcomeError),
-    list: (database) => timed("list", () => catalog.list(database), none),
+    list: (namespace) => timed("list", () => catalog.list(namespace), none),
     close: () => catalog.close(),
   };
 }

@@ -17,7 +17,7 @@ import { deletesAfterCommit, METADATA_PATH } from "#iceberg/metadata/properties.
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from "./catalog.ts";
-import { checkName, checkTableName, fullName, tableLocation } from "./names.ts";
+import { checkNamespace, checkTableName, fullName, tableLocation } from "./names.ts";
 import { notSent } from "./outcomes.ts";
 import {
   makeDurable,
@@ -115,19 +115,19 @@ class SqlCatalog implements Catalog {
     this.opened = null;
   }
 
-  defaultLocation(name: TableName): string {
+  async locationOf(name: TableName): Promise<string> {
     return tableLocation(this.options.warehouse, name);
   }
 
   /** A process that stood still finds its file removed: then the row names another. */
   async load(name: TableName): Promise<LoadedTable | null> {
-    checkTableName(name);
+    this.key(name);
     for (let previous: string | null = null; ; ) {
       const metadataLocation = await this.pointer(name);
       if (metadataLocation === null) return null;
       try {
         const { metadata } = await loadMetadataFile(this.parts.storage, metadataLocation);
-        return { name, metadata, metadataLocation };
+        return { name, metadata, metadataLocation, storage: this.parts.storage };
       } catch (error) {
         if (kindOf(error) !== "storage_missing" || metadataLocation === previous) throw error;
         previous = metadataLocation;
@@ -144,13 +144,13 @@ class SqlCatalog implements Catalog {
           `SELECT metadata_location FROM iceberg_tables
            WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?${tablesOnly(hasType)}`,
         )
-        .get(this.options.name, name.database, name.table),
+        .get(...this.key(name)),
     );
     return row?.metadata_location ?? null;
   }
 
-  async create({ name, metadata }: CreateTable): Promise<CommitOutcome> {
-    checkTableName(name);
+  async create({ name, metadataAt }: CreateTable): Promise<CommitOutcome> {
+    const metadata = metadataAt(tableLocation(this.options.warehouse, name));
     return this.write(name, null, metadata, (database, location) =>
       this.insert(database, name, location),
     );
@@ -182,18 +182,17 @@ class SqlCatalog implements Catalog {
     return outcome;
   }
 
-  async list(database: string): Promise<TableName[]> {
-    checkName("database", database);
-    const { database: db, hasType } = this.use();
+  async list(namespace: TableName["namespace"]): Promise<TableName[]> {
+    const { database, hasType } = this.use();
     const rows = await whenFree(this.parts, () =>
-      db
+      database
         .query<{ table_name: string }, string[]>(
           `SELECT table_name FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ?
            ${tablesOnly(hasType)} ORDER BY table_name`,
         )
-        .all(this.options.name, database),
+        .all(this.options.name, namespaceKey(namespace)),
     );
-    return rows.map((row) => ({ database, table: row.table_name }));
+    return rows.map((row) => ({ namespace, table: row.table_name }));
   }
 
   /** Writes the metadata file, then lets `point` make the row name it. */
@@ -217,7 +216,9 @@ class SqlCatalog implements Catalog {
       );
       if (ended.kind === "unclear") return { kind: "unknown", cause: ended.cause };
       if (ended.result) {
-        return { kind: "committed", table: { name, metadata, metadataLocation: location } };
+        const { storage } = this.parts;
+        const table = { name, metadata, metadataLocation: location, storage };
+        return { kind: "committed", table };
       }
     } catch (cause) {
       await this.removeFiles(name, [location]);
@@ -233,7 +234,7 @@ class SqlCatalog implements Catalog {
         `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?
          WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?`,
       )
-      .run(location, previous, this.options.name, name.database, name.table, previous);
+      .run(location, previous, ...this.key(name), previous);
     return result.changes === 1;
   }
 
@@ -244,7 +245,7 @@ class SqlCatalog implements Catalog {
          SELECT ?1, ?2, 'exists', 'true' WHERE NOT EXISTS (
            SELECT 1 FROM iceberg_namespace_properties WHERE catalog_name = ?1 AND namespace = ?2)`,
       )
-      .run(this.options.name, name.database);
+      .run(this.options.name, namespaceKey(name.namespace));
     const type = this.use().hasType ? ", iceberg_type" : "";
     const result = database
       .query<never, string[]>(
@@ -252,7 +253,7 @@ class SqlCatalog implements Catalog {
          (catalog_name, table_namespace, table_name, metadata_location${type})
          VALUES (?, ?, ?, ?${type === "" ? "" : ", 'TABLE'"}) ON CONFLICT DO NOTHING`,
       )
-      .run(this.options.name, name.database, name.table, location);
+      .run(...this.key(name), location);
     return result.changes === 1;
   }
 
@@ -289,6 +290,12 @@ class SqlCatalog implements Catalog {
     }
   }
 
+  /** The row of a table. Throws `usage` for names that cannot be. */
+  private key(name: TableName): [catalog: string, namespace: string, table: string] {
+    checkTableName(name);
+    return [this.options.name, namespaceKey(name.namespace), name.table];
+  }
+
   private use(): { readonly database: Database; readonly hasType: boolean } {
     if (this.opened !== null) return this.opened;
     throw fail("internal", "The catalog is not open");
@@ -298,6 +305,15 @@ class SqlCatalog implements Catalog {
 function init(database: Database): void {
   database.run(TABLES);
   database.run(NAMESPACES);
+}
+
+/** Java's and PyIceberg's key of a namespace: levels joined by dots, without any escape. */
+function namespaceKey(namespace: TableName["namespace"]): string {
+  checkNamespace(namespace);
+  const dotted = namespace.find((level) => level.includes("."));
+  if (dotted === undefined) return namespace.join(".");
+  const sentence = `${JSON.stringify(dotted)} cannot be a level of a namespace of a SQL catalog`;
+  throw fail("usage", `${sentence}: it holds a dot, by which the catalog separates levels`);
 }
 
 /** Excludes views; V0 has none. */

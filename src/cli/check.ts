@@ -11,6 +11,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { buildPipeline, type PipelineOptions, partitionForms } from "#config/buildPipeline.ts";
+import { namespaceOf } from "#config/combinations.ts";
 import type { PipelineConfig } from "#config/config.ts";
 import { redact } from "#config/redact.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
@@ -111,10 +112,11 @@ function tableTopics(
   return [...new Set([...(consumer.topics ?? []), ...described.map(({ topic }) => topic)])];
 }
 
-/** One listing shows whether the place exists and may be read. */
+/** One listing shows whether the place exists and may be read, where the place is known. */
 async function probeStorage({ pipeline, storage, catalog }: OpenPipeline): Promise<void> {
-  const database = pipeline.values["iceberg.database_name"];
-  const location = catalog.defaultLocation({ database, table: "check" });
+  const namespace = namespaceOf(pipeline.values);
+  const location = await catalog.locationOf({ namespace, table: "check" });
+  if (location === null) return;
   for await (const _ of storage.list(`${location}/`)) return;
 }
 
@@ -146,7 +148,8 @@ async function planTable(
   const table = await catalog.load(writer.name);
   const forms = partitionForms(pipeline.values);
   if (table === null) {
-    planNewTable(plan, options, name, catalog.defaultLocation(writer.name), forms);
+    const location = (await catalog.locationOf(writer.name)) ?? "where the catalog chooses";
+    planNewTable(plan, options, name, location, forms);
     if (writer.create.allowed) return;
     plan.errors.push(`${name} is missing, and auto_create_if_missing is false`);
     plan.exitCode = worseOf(plan.exitCode, EXIT.usage);

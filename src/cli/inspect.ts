@@ -3,6 +3,7 @@
  */
 import { fail } from "#base/errors.ts";
 import { fullName } from "#catalog/names.ts";
+import { namespaceOf } from "#config/combinations.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionPath } from "#iceberg/partition/partition.ts";
@@ -31,7 +32,7 @@ export async function showTables(
 
 async function tableRows({ pipeline, catalog }: OpenPipeline): Promise<Rows> {
   const rows: Readonly<Record<string, Cell>>[] = [];
-  for (const name of await catalog.list(pipeline.values["iceberg.database_name"])) {
+  for (const name of await catalog.list(namespaceOf(pipeline.values))) {
     const table = await catalog.load(name);
     if (table === null) continue;
     const { metadata } = table;
@@ -80,13 +81,13 @@ export async function showFiles(
   parsed: ParsedArguments,
   terminal: Terminal,
 ): Promise<void> {
-  await withTable(opened, parsed.value("table") ?? "", true, async ({ table, storage }) => {
+  await withTable(opened, parsed.value("table") ?? "", true, async ({ table }) => {
     const { metadata } = table;
     const id = snapshotOf(metadata, parsed.value("snapshot"));
     const schema = metadata.schemas.find(({ schemaId }) => schemaId === metadata.currentSchemaId);
     const rows: Readonly<Record<string, Cell>>[] = [];
     if (id !== null) {
-      for await (const { file, snapshotId } of listDataFiles(storage, metadata, id)) {
+      for await (const { file, snapshotId } of listDataFiles(table.storage, metadata, id)) {
         const spec = specById(metadata, file.specId);
         rows.push({
           path: file.filePath,

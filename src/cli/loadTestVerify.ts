@@ -4,6 +4,7 @@
  */
 
 import { headOf, readProgress } from "#commit/progress.ts";
+import { namespaceOf } from "#config/combinations.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { LoadTestFigures } from "./actions.ts";
 import type { Scratch } from "./loadTestScratch.ts";
@@ -25,15 +26,14 @@ export async function verifyTable(
   produced: Pick<LoadTestFigures, "rows" | "ends">,
 ): Promise<Verified> {
   const { values } = scratch.pipeline;
-  const database = values["iceberg.database_name"];
-  const name = { database, table: values["iceberg.table_name"] ?? "" };
-  return withPipeline(scratch.pipeline, true, async ({ catalog, storage }) => {
+  const name = { namespace: namespaceOf(values), table: values["iceberg.table_name"] ?? "" };
+  return withPipeline(scratch.pipeline, true, async ({ catalog }) => {
     const table = await catalog.load(name);
     if (table === null) return judge(produced, { rows: 0n, files: 0, bytes: 0n }, new Map());
     const found = { rows: 0n, files: 0, bytes: 0n };
     const head = headOf(table.metadata, values["iceberg.branch"]);
     if (head !== null) {
-      for await (const { file } of listDataFiles(storage, table.metadata, head)) {
+      for await (const { file } of listDataFiles(table.storage, table.metadata, head)) {
         found.rows += file.recordCount;
         found.bytes += file.fileSizeBytes;
         found.files++;

@@ -8,10 +8,11 @@ import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { type Random, systemRandom } from "#base/random.ts";
 import type { Catalog, LoadedTable, TableName } from "#catalog/catalog.ts";
+import { fullName, parseTableName } from "#catalog/names.ts";
 import { type CatalogOptions, openCatalog } from "#catalog/open.ts";
 import { sqlitePath } from "#catalog/sqlite.ts";
 import { catalogOptions, storageOptions } from "#config/buildPipeline.ts";
-import { tableFor } from "#config/combinations.ts";
+import { namespaceOf, tableFor } from "#config/combinations.ts";
 import type { AppConfig, PipelineConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
 import { loadConfig } from "#config/load.ts";
@@ -50,7 +51,7 @@ export async function openConfig(
   throw fail("usage", loaded.problems.map(formatProblem).join("\n"));
 }
 
-/** A pipeline's catalog and storage, open. */
+/** A pipeline's catalog, and the store of its warehouse; a table's files go through the table's own. */
 export interface OpenPipeline {
   readonly pipeline: PipelineConfig;
   readonly catalog: Catalog;
@@ -92,7 +93,7 @@ function emptyCatalog(catalog: Catalog): Catalog {
     open: () => Promise.resolve(),
     load: () => Promise.resolve(null),
     list: () => Promise.resolve([]),
-    defaultLocation: (name) => catalog.defaultLocation(name),
+    locationOf: (name) => catalog.locationOf(name),
     create: refuse,
     commit: refuse,
     close: () => catalog.close(),
@@ -113,7 +114,7 @@ export interface FoundTable extends OpenPipeline {
 }
 
 /**
- * Finds `TABLE` or `DATABASE.TABLE` in the pipelines' catalogs and hands it to `use`. The pipeline is
+ * Finds `TABLE` or `NAMESPACE.TABLE` in the pipelines' catalogs and hands it to `use`. The pipeline is
  * the one that writes the table, where the configuration says so.
  * Throws `table_missing`.
  */
@@ -142,18 +143,25 @@ export async function withTable<T>(
   throw fail("table_missing", `There is no table ${name} (database ${databases.join(", ")})`);
 }
 
-function candidates(pipeline: PipelineConfig, name: string): TableName[] {
-  const own = { database: pipeline.values["iceberg.database_name"], table: name };
-  const dot = name.indexOf(".");
-  if (dot < 0) return [own];
-  return [{ database: name.slice(0, dot), table: name.slice(dot + 1) }, own];
+/** A table's dots need no backslash where the pipeline's own namespace is meant. */
+function candidates({ values }: PipelineConfig, name: string): TableName[] {
+  const namespace = namespaceOf(values);
+  const prefix = `${values["iceberg.database_name"]}.`;
+  const names = [
+    parseTableName(name),
+    name.startsWith(prefix) ? { namespace, table: name.slice(prefix.length) } : null,
+    { namespace, table: name },
+  ];
+  return names.filter((each) => each !== null);
 }
 
 function writes({ values }: PipelineConfig, name: string): boolean {
   const topic = values["kafka.topic"];
   const topics = values["kafka.topics"] ?? (topic === null ? [] : [topic]);
   return topics.some((each) => {
-    const { database, table } = tableFor(values, each);
-    return name === table || name === `${database}.${table}`;
+    const own = tableFor(values, each);
+    const { table } = own;
+    const forms = [table, `${values["iceberg.database_name"]}.${table}`, fullName(own)];
+    return forms.includes(name);
   });
 }

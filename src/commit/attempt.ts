@@ -3,6 +3,7 @@
  */
 import { failpoint } from "#base/failpoint.ts";
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import { fullName, namespaceText } from "#catalog/names.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
@@ -74,7 +75,7 @@ async function send(
   const snapshotId = parts.random.id63();
   const files = job.units.flatMap((unit) => unit.files);
   const staged = await stageAppend({
-    storage: parts.storage,
+    storage: head.storage,
     metadata: head.metadata,
     branch: options.branch,
     snapshotId,
@@ -165,7 +166,7 @@ async function logAttempt(
   await parts.txlog.append(
     {
       type: "CommitAttempt",
-      table: `${head.name.database}.${head.name.table}`,
+      table: fullName(head.name),
       table_uuid: head.metadata.tableUuid,
       commit_id: attempt.commitId,
       snapshot_id: attempt.snapshot.snapshotId,
@@ -212,7 +213,7 @@ function observeCommit(
 ): void {
   parts.observe({
     type: "commit",
-    database: options.name.database,
+    database: namespaceText(options.name.namespace),
     table: options.name.table,
     outcome,
     data,

@@ -12,6 +12,7 @@ import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { type ProgressDocument, readProgress } from "./progress.ts";
@@ -228,7 +229,7 @@ export function isPaused(table: LoadedTable): boolean {
 
 /** The error of a table whose progress only a person can restore. */
 export function unreadable(table: LoadedTable, reason: string): Error {
-  const name = `${table.name.database}.${table.name.table}`;
+  const name = fullName(table.name);
   return fail(
     "progress",
     `The committed offsets of ${name} cannot be read: ${reason}. Compare the table with the topic, ` +

@@ -6,6 +6,7 @@
 
 import { describe, policyOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import { addedFilePaths, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import { metadataFolder } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
@@ -57,7 +58,7 @@ export class Leftovers {
       await this.#logAbandoned({ commitId: attempt.commitId, files: attempt.filePaths }, false);
       return false;
     }
-    await this.#parts.storage
+    await head.storage
       .abortUploads(attempt.filePaths.map((location) => ({ location, uploadId: "" })))
       .catch(() => undefined);
     const seen = findCommit(head.metadata, branch, attempt.commitId);
@@ -84,7 +85,7 @@ export class Leftovers {
    * not know of a request that landed, and its snapshot may be thinned by now.
    */
   async #headLists(head: LoadedTable, files: readonly string[]): Promise<boolean> {
-    const { storage } = this.#parts;
+    const { storage } = head;
     const id = headOf(head.metadata, this.#options.branch);
     const snapshot = head.metadata.snapshots.find((each) => each.snapshotId === id);
     if (snapshot === undefined || files.length === 0) return false;
@@ -113,7 +114,7 @@ export class Leftovers {
    * the data files that the landed snapshot does not list.
    */
   async #removeStrays(head: LoadedTable, attempt: OpenAttempt, landed: SnapshotId): Promise<void> {
-    const { storage } = this.#parts;
+    const { storage } = head;
     const snapshot = head.metadata.snapshots.find((each) => each.snapshotId === landed);
     if (snapshot === undefined) return;
     const unlisted = new Set([...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))]);
@@ -122,14 +123,14 @@ export class Leftovers {
       unlisted.delete(manifest.manifestPath);
     }
     for await (const path of addedFilePaths(storage, snapshot)) unlisted.delete(path);
-    await this.#remove([...unlisted]);
+    await this.#remove(head, [...unlisted]);
   }
 
   /** Manifests and lists of a commit, also those written just before a crash: their names hold its id. */
   async #manifestsOf(head: LoadedTable, attempt: OpenAttempt): Promise<string[]> {
     const found = new Set(attempt.commits.flatMap((each) => each.filePaths));
     const folder = `${metadataFolder(head.metadata)}/`;
-    for await (const { location } of this.#parts.storage.list(folder)) {
+    for await (const { location } of head.storage.list(folder)) {
       if (location.includes(attempt.commitId)) found.add(location);
     }
     return [...found];
@@ -157,16 +158,16 @@ export class Leftovers {
     const visible = new Set(head.metadata.snapshots.map((snapshot) => snapshot.manifestList));
     const lists =
       last?.snapshotId === landed ? trail.thinnedLists.filter((list) => !visible.has(list)) : [];
-    await this.#remove([...unused, ...strays.flatMap((attempt) => attempt.files), ...lists]);
+    await this.#remove(head, [...unused, ...strays.flatMap((attempt) => attempt.files), ...lists]);
     await this.#sweep(head);
   }
 
   async #sweep(head: LoadedTable): Promise<void> {
     const still: Leftover[] = [];
     for (const leftover of this.#open) {
-      const result = await removeLeftover(this.#parts.storage, head, leftover).catch(
-        (): { kind: "later" } => ({ kind: "later" }),
-      );
+      const result = await removeLeftover(head, leftover).catch((): { kind: "later" } => ({
+        kind: "later",
+      }));
       if (result.kind === "later") {
         still.push(leftover);
         continue;
@@ -198,9 +199,9 @@ export class Leftovers {
   }
 
   /** Best effort: what stays is the orphan cleaner's. */
-  async #remove(files: readonly string[]): Promise<void> {
+  async #remove({ storage }: LoadedTable, files: readonly string[]): Promise<void> {
     if (files.length === 0) return;
-    await this.#parts.storage.remove(files).catch((error: unknown) => {
+    await storage.remove(files).catch((error: unknown) => {
       this.#parts.logger.log("warn", "Could not remove files that no snapshot lists", {
         table: this.#name(),
         files: files.length,
@@ -210,7 +211,7 @@ export class Leftovers {
   }
 
   #name(): string {
-    return `${this.#options.name.database}.${this.#options.name.table}`;
+    return fullName(this.#options.name);
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import { failpoint } from "#base/failpoint.ts";
 import type { TableName } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import type { LogOffsets } from "#txlog/log.ts";
 import type { CommitParts } from "./parts.ts";
 
@@ -18,7 +19,7 @@ export async function logFlushStarted(
   await parts.txlog.append(
     {
       type: "FlushStarted",
-      table: `${name.database}.${name.table}`,
+      table: fullName(name),
       commit_id: commitId,
       file_paths: [...paths],
       upload_ids: {},

@@ -7,13 +7,11 @@ import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Catalog, TableName } from "#catalog/catalog.ts";
 import type { ThinningPolicy } from "#iceberg/metadata/thin.ts";
-import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 
-/** The ports of a commit. */
+/** The ports of a commit. The store is the table's own: `LoadedTable.storage`. */
 export interface CommitParts {
   readonly catalog: Catalog;
-  readonly storage: Storage;
   readonly txlog: TransactionLog;
   readonly clock: Clock;
   readonly random: Random;

@@ -5,7 +5,6 @@
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { addedFilePaths } from "#iceberg/io/scan.ts";
 import type { Snapshot } from "#iceberg/metadata/metadata.ts";
-import type { Storage } from "#storage/storage.ts";
 import { mayRemove, type SentBases } from "./rules.ts";
 
 /** Files that an attempt left behind. */
@@ -24,22 +23,21 @@ export type RemovalResult =
 
 /** Removes a leftover's files when the rules allow it on this head. */
 export async function removeLeftover(
-  storage: Storage,
   head: LoadedTable,
   leftover: Leftover,
 ): Promise<RemovalResult> {
   const removal = mayRemove(head.metadata, leftover.commitId, leftover.sent);
   if (removal.kind === "later") return removal;
   if (removal.kind === "never") return { kind: "left", reason: removal.reason };
-  const listed = await firstListed(storage, removal.inspect, new Set(leftover.files));
+  const listed = await firstListed(head, removal.inspect, new Set(leftover.files));
   if (listed !== null) return { kind: "left", reason: `snapshot ${listed} lists one of its files` };
-  await storage.remove(leftover.files);
+  await head.storage.remove(leftover.files);
   return { kind: "removed" };
 }
 
 /** The first of these snapshots that added one of the files; null when none did. */
 async function firstListed(
-  storage: Storage,
+  { storage }: LoadedTable,
   snapshots: readonly Snapshot[],
   files: ReadonlySet<string>,
 ): Promise<bigint | null> {

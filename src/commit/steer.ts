@@ -21,7 +21,7 @@ import {
 } from "./progress.ts";
 
 /** The ports that steering needs. */
-export type SteeringParts = Pick<CommitParts, "catalog" | "storage" | "clock" | "random">;
+export type SteeringParts = Pick<CommitParts, "catalog" | "clock" | "random">;
 
 /** Offsets before and after a change, for `--dry-run` and the question before `--yes`. */
 export interface OffsetChange {
@@ -65,7 +65,7 @@ export async function commitOffsets(
 ): Promise<CommitOutcome> {
   const commitId = parts.random.uuid();
   const staged = await stageAppend({
-    storage: parts.storage,
+    storage: head.storage,
     metadata: head.metadata,
     branch: document.branch,
     snapshotId: parts.random.id63(),

@@ -1,6 +1,9 @@
 /**
  * Keys against each other: combinations that cannot mean anything, before anything is connected.
  */
+import { assert } from "#base/assert.ts";
+import type { TableName } from "#catalog/catalog.ts";
+import { fullName, parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
 import type { AppConfig, PipelineConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
@@ -53,6 +56,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkSasl,
   checkSsl,
   checkSchema,
+  checkNamespace,
   checkWrite,
   checkPartitioning,
   checkStorage,
@@ -355,20 +359,26 @@ function brokersOf({ values }: PipelineConfig): string {
 function feedsOf(pipeline: PipelineConfig): string[] {
   const { values } = pipeline;
   return topicsOf(values).map((name) => {
-    const { database, table } = tableFor(values, name);
+    const table = fullName(tableFor(values, name));
     const place = `${values["iceberg.warehouse_path"]} ${values["iceberg.sql.uri"]}`;
-    return JSON.stringify([brokersOf(pipeline), name, `${database}.${table}`, place]);
+    return JSON.stringify([brokersOf(pipeline), name, table, place]);
   });
 }
 
 /** The table that a topic feeds: `table_prefix` + `table_name`, `{topic}` replaced. */
-export function tableFor(
-  values: PipelineValues,
-  topic: string,
-): { readonly database: string; readonly table: string } {
+export function tableFor(values: PipelineValues, topic: string): TableName {
   const name = (values["iceberg.table_name"] ?? "{topic}").replaceAll("{topic}", topic);
-  return {
-    database: values["iceberg.database_name"],
-    table: values["iceberg.table_prefix"] + name,
-  };
+  return { namespace: namespaceOf(values), table: values["iceberg.table_prefix"] + name };
+}
+
+/** The levels of `iceberg.database_name`. */
+export function namespaceOf(values: PipelineValues): TableName["namespace"] {
+  const namespace = parseNamespace(values["iceberg.database_name"]);
+  assert(namespace !== null, "a namespace with an empty level was refused by checkNamespace");
+  return namespace;
+}
+
+function checkNamespace({ values, report }: Scope<PipelineValues>): void {
+  if (parseNamespace(values["iceberg.database_name"]) !== null) return;
+  report("iceberg.database_name", "must be names joined by dots, none of them empty");
 }

@@ -19,7 +19,7 @@ export const ICEBERG_KEYS = {
   "iceberg.database_name": {
     type: "string",
     default: "default",
-    doc: "The namespace of the tables.",
+    doc: "The namespace of the tables; its levels joined by dots, `\\.` for a dot within a level.",
   },
   "iceberg.table_name": {
     type: "string",

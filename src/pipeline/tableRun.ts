@@ -6,6 +6,7 @@ import { describe, kindOf, policyOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import { fullName, namespaceText } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { JobResult } from "#commit/job.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
@@ -76,7 +77,7 @@ export class TableRun {
   #flushing: Promise<JobResult | null> | null = null;
 
   constructor(options: WriterOptions, parts: WriterParts, decoder: Decoder, policy: CommitPolicy) {
-    this.name = `${options.name.database}.${options.name.table}`;
+    this.name = fullName(options.name);
     this.options = options;
     this.parts = parts;
     this.decoder = decoder;
@@ -252,7 +253,6 @@ export class TableRun {
         logFlush(
           this.parts.logger,
           { catalogType: this.parts.catalog.traits.type, committedMs: this.lastCommitMs },
-          this.name,
           flush,
           result,
           rows,
@@ -286,7 +286,7 @@ export class TableRun {
 
   /** How old the rows were when they were committed, and how large the table's metadata is by now. */
   #observeCommitted(segments: readonly SealedRows[]): void {
-    const { clock, observe, storage } = this.parts;
+    const { clock, observe } = this.parts;
     for (const { oldestMs } of segments) {
       if (!Number.isFinite(oldestMs)) continue;
       observe({ type: "freshness", stage: "committed", ageMs: clock.nowMs() - oldestMs });
@@ -296,7 +296,7 @@ export class TableRun {
     if (table === undefined || now - this.#measuredMs < MEASURE_MS) return;
     this.#measuredMs = now;
     const measure = async (): Promise<void> => {
-      const bytes = (await storage.head(table.metadataLocation))?.bytes ?? 0;
+      const bytes = (await table.storage.head(table.metadataLocation))?.bytes ?? 0;
       const snapshots = table.metadata.snapshots.length;
       observe({ type: "table_state", table: this.name, snapshots, metadataBytes: bytes });
     };
@@ -319,7 +319,6 @@ function committedRows(segments: readonly SealedRows[], offsets: readonly FeedOf
 function logFlush(
   logger: Logger,
   { catalogType, committedMs }: { readonly catalogType: string; readonly committedMs: number },
-  table: string,
   flush: Flush,
   result: JobResult & { kind: "committed" },
   rows: number,
@@ -333,8 +332,8 @@ function logFlush(
   }
   logger.log("info", "Flush committed", {
     trace_id: flush.commitId.replaceAll("-", ""),
-    database: table.slice(0, table.indexOf(".")),
-    table,
+    database: namespaceText(result.table.name.namespace),
+    table: fullName(result.table.name),
     catalog_type: catalogType,
     committed_at: new Date(committedMs).toISOString(),
     records_flushed: rows,

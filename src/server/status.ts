@@ -49,7 +49,7 @@ export interface PartitionStatus {
 
 /** One table that a pipeline keeps. */
 export interface TableStatus {
-  /** `database.table`. */
+  /** the table's full name (`catalog/names.ts`). */
   readonly table: string;
   readonly state: RunState;
   readonly bufferedRows: number;

@@ -6,7 +6,7 @@
 /** Offsets in log entries: cluster/topic/partition -> next offset. */
 export type LogOffsets = Readonly<Record<string, bigint>>;
 
-/** Everything that is logged; times are in the frame. `table` is `database.table`. */
+/** Everything that is logged; times are in the frame. `table` is its full name (`catalog/names.ts`). */
 export type LogEntry =
   | {
       readonly type: "OffsetCommit";

@@ -22,7 +22,7 @@ export interface CommitTry {
 
 /** A flush that began and did not end. */
 export interface OpenAttempt {
-  /** `database.table`. */
+  /** the table's full name (`catalog/names.ts`). */
   readonly table: string;
   readonly commitId: string;
   /** Data files, written or only announced. */

@@ -3,7 +3,9 @@
  */
 import { fail } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
+import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
@@ -18,7 +20,7 @@ export async function createTable(
   fields: readonly Field[],
 ): Promise<LoadedTable> {
   const { name, create } = options;
-  const full = `${name.database}.${name.table}`;
+  const full = fullName(name);
   if (!create.allowed) {
     throw fail(
       "table_missing",
@@ -26,18 +28,22 @@ export async function createTable(
       { table: full },
     );
   }
-  const metadata = newTableMetadata({
-    uuid: parts.random.uuid(),
-    location: parts.catalog.defaultLocation(name),
-    fields,
-    spec: (own) => partitionSpecOf(own, create.partitionForms),
-    formatVersion: create.formatVersion,
-    properties: create.properties,
-    timestampMs: parts.clock.nowMs(),
-  });
-  const outcome = await parts.catalog.create({ name, metadata });
+  const uuid = parts.random.uuid();
+  const timestampMs = parts.clock.nowMs();
+  const metadataAt = (location: string): TableMetadata =>
+    newTableMetadata({
+      uuid,
+      location,
+      fields,
+      spec: (own) => partitionSpecOf(own, create.partitionForms),
+      formatVersion: create.formatVersion,
+      properties: create.properties,
+      timestampMs,
+    });
+  const outcome = await parts.catalog.create({ name, metadataAt });
   if (outcome.kind === "committed") {
-    parts.logger.log("info", "Table created", { table: full, location: metadata.location });
+    const { location } = outcome.table.metadata;
+    parts.logger.log("info", "Table created", { table: full, location });
     return outcome.table;
   }
   const found = await parts.catalog.load(name);

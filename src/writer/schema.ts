@@ -5,6 +5,7 @@ import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import { mergeFields } from "#columns/evolve.ts";
 import type { Field } from "#columns/schema.ts";
 import { schemaToJson } from "#iceberg/metadata/json.ts";
@@ -89,7 +90,7 @@ function merge(
   for (const each of new Set(wanted)) {
     const result = mergeFields(fields, each, lastColumnId);
     if (!result.ok) {
-      const name = `${head.name.database}.${head.name.table}`;
+      const name = fullName(head.name);
       if (result.isProvisional) return "outdated";
       throw fail(
         "table_schema",
@@ -125,7 +126,7 @@ function schemaUpdates(metadata: TableMetadata, merged: Merged): TableUpdate[] {
 }
 
 function refused(head: LoadedTable, changes: readonly string[]): Error {
-  const name = `${head.name.database}.${head.name.table}`;
+  const name = fullName(head.name);
   return fail(
     "table_schema",
     `Table ${name} lacks what the topic's schema has (${changes.join("; ")}). Add it to the table, ` +
@@ -139,7 +140,7 @@ async function logEvolution(
   before: LoadedTable,
   after: LoadedTable,
 ): Promise<void> {
-  const table = `${after.name.database}.${after.name.table}`;
+  const table = fullName(after.name);
   parts.logger.log("info", "Table schema evolved", {
     table,
     schema_id: after.metadata.currentSchemaId,

@@ -10,6 +10,7 @@ import { fail, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { type AttemptTrail, attemptHost, newTrail } from "#commit/attempt.ts";
 import { type CommitJob, commitJob, type JobResult, newJob, unreadable } from "#commit/job.ts";
@@ -77,9 +78,9 @@ export class TableWriter {
     return new TableWriter(parts, options, table, leftovers);
   }
 
-  /** `database.table`. */
+  /** Namespace and table as text. */
   get name(): string {
-    return `${this.#options.name.database}.${this.#options.name.table}`;
+    return fullName(this.#options.name);
   }
 
   /** The newest metadata that this writer has seen; never used for commits or seeks. */

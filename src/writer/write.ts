@@ -125,7 +125,7 @@ async function stream(
   const sink = async (chunk: Uint8Array): Promise<void> => {
     if (target.writer === null) {
       failpoint("upload");
-      target.writer = await parts.storage.writer(file.path);
+      target.writer = await table.storage.writer(file.path);
     }
     await target.writer.write(chunk);
   };

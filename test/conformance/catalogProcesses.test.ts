@@ -11,7 +11,7 @@ import type { CatalogOptions } from "#catalog/open.ts";
 import { keep, temporaryFolder } from "../../scripts/services/process.ts";
 import { createSample, realCatalog } from "../support/realCatalogs.ts";
 
-const NAME = { database: "db", table: "t" };
+const NAME = { namespace: ["db"], table: "t" };
 const SCRIPT = join(import.meta.dir, "..", "support", "catalogCommitter.ts");
 const KILLS = 40;
 let root: string;

@@ -25,7 +25,7 @@ interface Seen {
   readonly rows?: unknown[] | null;
 }
 
-const NAME = { database: "db", table: "t" };
+const NAME = { namespace: ["db"], table: "t" };
 const ROWS = [1, 2, 3].map((id) => ({ id, ts: null, name: `n${id}` }));
 let python: string;
 let root: string;
@@ -112,7 +112,7 @@ describe("SQL catalog", () => {
       warehouse: `${folder}/wh`,
       readOnly: false,
     });
-    expect(await catalog.list("db")).toEqual([NAME]);
+    expect(await catalog.list(["db"])).toEqual([NAME]);
     const next = await commitEmpty(catalog, NAME);
     const seen = await pyiceberg({ action: "append", catalog: properties, table: "db.t", rows });
     expect(seen.snapshots.slice(0, 2)).toEqual(ours(next).snapshots);
@@ -127,7 +127,7 @@ describe("file catalog", () => {
     const warehouse = join(root, "files");
     const catalog = await realCatalog({ type: "file", warehouse, readOnly: false });
     for (const formatVersion of [2, 3] as const) {
-      const name = { database: "db", table: `v${formatVersion}` };
+      const name = { namespace: ["db"], table: `v${formatVersion}` };
       await createSample(catalog, name, ["day(ts)", "bucket(4, id)"], formatVersion);
       const empty = await catalog.load(name);
       expect((await pyiceberg({ metadata: empty?.metadataLocation })).current).toBeNull();

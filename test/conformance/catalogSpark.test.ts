@@ -68,7 +68,7 @@ for (const [title, name, catalogOf] of [
     for (const formatVersion of [2, 3] as const) {
       test(`v${formatVersion}: Spark reads our table and commits, we go on, Spark goes on`, async () => {
         const catalog = catalogOf();
-        const ours = { database: "db", table: `t${formatVersion}` };
+        const ours = { namespace: ["db"], table: `t${formatVersion}` };
         const theirs = `${name}.db.t${formatVersion}`;
         await createSample(catalog, ours, FORMS, formatVersion);
         const first = await commitEmpty(catalog, ours);
@@ -103,7 +103,7 @@ test("a table that Spark made in its Hadoop catalog is ours to commit to, gzip'e
       "tblproperties ('format-version'='2', 'write.metadata.compression-codec'='gzip')",
   );
   await insert("files.db.made", 1);
-  const name = { database: "db", table: "made" };
+  const name = { namespace: ["db"], table: "made" };
   const last = await commitEmpty(files, name);
   await insert("files.db.made", 2);
   expect(snapshotIds(last)).toEqual((await sparkSnapshotIds("files.db.made")).slice(0, 2));
@@ -118,8 +118,8 @@ test("a table that Spark made in its JDBC catalog is ours to commit to", async (
       "tblproperties ('format-version'='2')",
   );
   await insert("shared.sparks.made", 1);
-  const name = { database: "sparks", table: "made" };
-  expect(await sql.list("sparks")).toEqual([name]);
+  const name = { namespace: ["sparks"], table: "made" };
+  expect(await sql.list(["sparks"])).toEqual([name]);
   await commitEmpty(sql, name);
   await insert("shared.sparks.made", 2);
   expect(snapshotIds(await sql.load(name)).length).toBe(3);

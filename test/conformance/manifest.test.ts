@@ -1,7 +1,8 @@
 /** Our manifests and snapshots read by PyIceberg, DuckDB and Spark: rows, pruning, metrics, row ids. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
-import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
+import type { Catalog, LoadedTable, TableName } from "#catalog/catalog.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import {
@@ -61,8 +62,8 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 }, 60_000);
 
-function tableName(table: string): { database: string; table: string } {
-  return { database: "db", table };
+function tableName(table: string): TableName {
+  return { namespace: ["db"], table };
 }
 
 async function sparkIds(table: string, filter = "true"): Promise<number[]> {

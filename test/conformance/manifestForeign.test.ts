@@ -1,7 +1,8 @@
 /** Appends on tables that Spark and PyIceberg wrote: their rows, deletes and row ids stay. */
+
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
-import type { Catalog } from "#catalog/catalog.ts";
+import type { Catalog, TableName } from "#catalog/catalog.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import { partitionPath } from "#iceberg/partition/partition.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
@@ -39,8 +40,8 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 }, 60_000);
 
-function tableName(table: string): { database: string; table: string } {
-  return { database: "db", table };
+function tableName(table: string): TableName {
+  return { namespace: ["db"], table };
 }
 
 async function sparkIds(table: string, filter = "true"): Promise<number[]> {

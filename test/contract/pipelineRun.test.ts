@@ -34,7 +34,7 @@ function memoryLog(before: (entry: LogEntry) => void = () => undefined): Transac
 
 function writerOptions(table: string): WriterOptions {
   return {
-    name: { database: "db", table },
+    name: { namespace: ["db"], table },
     branch: "main",
     group: "g",
     commitRetriesMax: 5,

@@ -17,7 +17,7 @@ import type { Storage } from "#storage/storage.ts";
 import { createMemoryStorage } from "../fakes/memoryStorage.ts";
 import { sampleTable } from "../support/icebergSamples.ts";
 
-const NAME = { database: "db", table: "t" };
+const NAME = { namespace: ["db"], table: "t" };
 const WRITERS = 4;
 const VERSIONS = 400;
 
@@ -86,7 +86,7 @@ async function simulate(seed: number): Promise<{ wrong: string[]; kinds: Record<
       { storage: own, clock, log: silentLogger },
     );
   const judge = open(storage);
-  await judge.create({ name: NAME, metadata: sampleTable("/wh/db/t") });
+  await judge.create({ name: NAME, metadataAt: (location) => sampleTable(location) });
   const reports = new Map<string, CommitOutcome["kind"]>();
   let committed = 0;
   let running = WRITERS;

@@ -150,7 +150,7 @@ export async function acceptAsIs(world: World): Promise<void> {
 
 /** Commits of people are applied at once. */
 function personParts(world: World) {
-  const catalog = world.catalog(PERSON, () => true);
+  const catalog = world.catalog(PERSON, () => true, { ...world.storage });
   return {
     catalog: {
       ...catalog,
@@ -159,7 +159,6 @@ function personParts(world: World) {
         return Promise.resolve({ kind: "committed", table: world.loaded() });
       },
     },
-    storage: { ...world.storage },
     clock: {
       nowMs: () => world.nowMs,
       monotonicMs: () => world.nowMs,

@@ -59,8 +59,7 @@ export function partsOf(
     close: () => Promise.resolve(),
   };
   return {
-    catalog: world.catalog(name, alive),
-    storage: faultyStorage(world, alive),
+    catalog: world.catalog(name, alive, faultyStorage(world, alive)),
     encoder: rowEncoder,
     txlog: guarded,
     clock,

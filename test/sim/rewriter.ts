@@ -227,7 +227,7 @@ export class Rewriter {
         files: duty.written,
         sent: base === null ? null : { first: base, last: base },
       };
-      const result = await removeLeftover({ ...this.world.storage }, head, leftover);
+      const result = await removeLeftover(head, leftover);
       if (result.kind === "later") still.push(duty);
     }
     this.#duties = still;

@@ -22,12 +22,13 @@ import type {
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import type { ThinningPolicy } from "#iceberg/metadata/thin.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
+import type { Storage } from "#storage/storage.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
 import { Law } from "./law.ts";
 import { columns, FIELDS, holes, rowNumber } from "./rows.ts";
 
 /** The one table of a world. */
-export const NAME: TableName = { database: "db", table: "t" };
+export const NAME: TableName = { namespace: ["db"], table: "t" };
 
 /** What a catalog compares when it applies a commit. */
 export type CompareAndSet = "sequence" | "pointer";
@@ -156,23 +157,32 @@ export class World {
     return list[this.below(list.length)] as T;
   }
 
-  /** The catalog as one writer sees it; `alive` false: its calls never return. */
-  catalog(writer: string, alive: () => boolean): Catalog {
+  /**
+   * The catalog as one writer sees it; `alive` false: its calls never return.
+   * @param storage the store as that writer sees it
+   */
+  catalog(writer: string, alive: () => boolean, storage: Storage): Catalog {
     const gone = new Promise<never>(() => undefined);
     return {
       traits: { type: "fake", showsAncestors: true, lateRequestsEndBy: this.compareAndSet },
       open: () => Promise.resolve(),
       load: () => {
         if (!alive()) return gone;
-        if (!this.loadFails) return Promise.resolve(this.loaded());
+        if (!this.loadFails) return Promise.resolve(this.loaded(storage));
         this.loadFails = false;
         return Promise.reject(fail("catalog_unreachable", "the catalog is away"));
       },
-      defaultLocation: () => "/wh/db/t",
+      locationOf: () => Promise.resolve("/wh/db/t"),
       create: () => Promise.resolve({ kind: "conflict", cause: "exists" }),
       commit: (_name, requirements, updates) => {
         if (!alive()) return gone;
-        return new Promise<CommitOutcome>((answer) => {
+        return new Promise<CommitOutcome>((resolve) => {
+          const answer = (outcome: CommitOutcome): void =>
+            resolve(
+              outcome.kind === "committed"
+                ? { ...outcome, table: { ...outcome.table, storage } }
+                : outcome,
+            );
           const request = { writer, requirements, updates, version: this.version, answer };
           this.pending.push(request);
           this.onRequest(request);
@@ -214,10 +224,10 @@ export class World {
     request.answer = null;
   }
 
-  /** The table now. */
-  loaded(): LoadedTable {
+  /** The table now; by default with a store of its own that never fails. */
+  loaded(storage: Storage = { ...this.storage }): LoadedTable {
     const metadataLocation = `/wh/db/t/metadata/v${this.version}.metadata.json`;
-    return { name: NAME, metadata: this.metadata, metadataLocation };
+    return { name: NAME, metadata: this.metadata, metadataLocation, storage };
   }
 
   /** Somebody else's commit: any updates, at once. */

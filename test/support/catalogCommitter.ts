@@ -8,7 +8,7 @@ import type { CatalogOptions } from "#catalog/open.ts";
 import { appendOf, nextSnapshot } from "./icebergSamples.ts";
 import { realCatalog } from "./realCatalogs.ts";
 
-const NAME = { database: "db", table: "t" };
+const NAME = { namespace: ["db"], table: "t" };
 const options = JSON.parse(process.argv[2] ?? "") as CatalogOptions;
 const catalog = await realCatalog(options);
 const say = (text: string): number => writeSync(1, `${text}\n`);

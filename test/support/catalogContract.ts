@@ -1,18 +1,23 @@
 /** What every catalog promises (port `iceberg/catalog/catalog.ts`), as tests. */
 import { describe, expect, test } from "bun:test";
 import type { Catalog, CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
-import type { TableRequirement } from "#iceberg/metadata/metadata.ts";
+import type { TableMetadata, TableRequirement } from "#iceberg/metadata/metadata.ts";
 import type { Fault } from "../fakes/memoryStorage.ts";
 import { appendOf, nextSnapshot, SAMPLE_UUID, sampleTable } from "./icebergSamples.ts";
 import { rejection } from "./rejection.ts";
 
-const NAME = { database: "db", table: "events" };
+const NAME = { namespace: ["db"], table: "events" };
 
 /** One place where tables live; each `open` is another process on it. */
 export interface Place {
   readonly open: () => Promise<Catalog>;
   /** Makes the next commit fail where it counts: before or after it is applied. */
   readonly failNextWrite: (fault: Fault) => void;
+}
+
+/** A table without its store, of which each process has its own. */
+function seen(table: LoadedTable | null): object | null {
+  return table === null ? null : { ...table, storage: undefined };
 }
 
 function committed(outcome: CommitOutcome): LoadedTable {
@@ -24,8 +29,8 @@ async function created(
   catalog: Catalog,
   properties: Record<string, string> = {},
 ): Promise<LoadedTable> {
-  const metadata = sampleTable(catalog.defaultLocation(NAME), { properties });
-  return committed(await catalog.create({ name: NAME, metadata }));
+  const metadataAt = (location: string): TableMetadata => sampleTable(location, { properties });
+  return committed(await catalog.create({ name: NAME, metadataAt }));
 }
 
 /** Appends to whatever the head is until five snapshots have landed; their ids. */
@@ -53,16 +58,42 @@ export function catalogContract(title: string, place: () => Place): void {
     test("a table that was never created is null, and its database lists nothing", async () => {
       const catalog = await place().open();
       expect(await catalog.load(NAME)).toBeNull();
-      expect(await catalog.list("db")).toEqual([]);
+      expect(await catalog.list(["db"])).toEqual([]);
     });
 
     test("a created table is there for a fresh instance at once, and listed", async () => {
       const { open } = place();
       const table = await created(await open());
       const other = await open();
-      expect(await other.load(NAME)).toEqual(table);
-      expect(await other.list("db")).toEqual([NAME]);
-      expect(await other.list("another")).toEqual([]);
+      expect(seen(await other.load(NAME))).toEqual(seen(table));
+      expect(await other.list(["db"])).toEqual([NAME]);
+      expect(await other.list(["another"])).toEqual([]);
+    });
+
+    test("tables of nested namespaces are told apart, and listed with their own namespace", async () => {
+      const { open } = place();
+      const catalog = await open();
+      const names = [
+        { namespace: ["a"], table: "t" },
+        { namespace: ["a", "b"], table: "t" },
+        { namespace: ["a", "b", "c"], table: "t" },
+        { namespace: ["b"], table: "t" },
+      ];
+      for (const name of names) {
+        const uuid = crypto.randomUUID();
+        const metadataAt = (location: string): TableMetadata => sampleTable(location, { uuid });
+        const table = committed(await catalog.create({ name, metadataAt }));
+        expect(seen(await (await open()).load(name))).toEqual(seen(table));
+      }
+      const tables = await Promise.all(names.map((name) => catalog.load(name)));
+      expect(new Set(tables.map((table) => table?.metadata.location)).size).toBe(4);
+      for (const name of names) expect(await catalog.list(name.namespace)).toEqual([name]);
+    });
+
+    test("a table's own store reads its metadata", async () => {
+      const { storage, metadataLocation } = await created(await place().open());
+      const text = new TextDecoder().decode(await storage.get(metadataLocation));
+      expect(text).toContain(SAMPLE_UUID);
     });
 
     test("creating a name that is taken is a conflict and leaves the table alone", async () => {
@@ -71,10 +102,10 @@ export function catalogContract(title: string, place: () => Place): void {
       const table = await created(catalog);
       const outcome = await (await open()).create({
         name: NAME,
-        metadata: sampleTable(catalog.defaultLocation(NAME), { uuid: crypto.randomUUID() }),
+        metadataAt: (location) => sampleTable(location, { uuid: crypto.randomUUID() }),
       });
       expect(outcome.kind).toBe("conflict");
-      expect(await catalog.load(NAME)).toEqual(table);
+      expect(seen(await catalog.load(NAME))).toEqual(seen(table));
     });
 
     test("of five concurrent creators exactly one wins", async () => {
@@ -84,7 +115,7 @@ export function catalogContract(title: string, place: () => Place): void {
         catalogs.map((catalog) =>
           catalog.create({
             name: NAME,
-            metadata: sampleTable(catalog.defaultLocation(NAME), { uuid: crypto.randomUUID() }),
+            metadataAt: (location) => sampleTable(location, { uuid: crypto.randomUUID() }),
           }),
         ),
       );
@@ -98,13 +129,13 @@ export function catalogContract(title: string, place: () => Place): void {
       const before = await created(catalog);
       const snapshot = nextSnapshot(before.metadata, 7n);
       const after = committed(await catalog.commit(NAME, [], appendOf(snapshot)));
-      const seen = await (await open()).load(NAME);
-      expect(seen).toEqual(after);
-      expect(seen?.metadata.currentSnapshotId).toBe(7n);
-      expect(seen?.metadata.metadataLog.map((entry) => entry.metadataFile)).toEqual([
+      const found = await (await open()).load(NAME);
+      expect(seen(found)).toEqual(seen(after));
+      expect(found?.metadata.currentSnapshotId).toBe(7n);
+      expect(found?.metadata.metadataLog.map((entry) => entry.metadataFile)).toEqual([
         before.metadataLocation,
       ]);
-      expect(seen?.metadataLocation).not.toBe(before.metadataLocation);
+      expect(found?.metadataLocation).not.toBe(before.metadataLocation);
     });
 
     test("each violated requirement is a conflict and changes nothing", async () => {
@@ -128,7 +159,7 @@ export function catalogContract(title: string, place: () => Place): void {
         );
         expect([requirement.type, outcome.kind]).toEqual([requirement.type, "conflict"]);
       }
-      expect(await catalog.load(NAME)).toEqual(table);
+      expect(seen(await catalog.load(NAME))).toEqual(seen(table));
     });
 
     test("a commit whose requirements hold lands", async () => {
@@ -205,17 +236,17 @@ export function catalogContract(title: string, place: () => Place): void {
       const schema = { schemaId: 1, fields: [field], identifierFieldIds: [] };
       const commit = catalog.commit(NAME, [], [{ action: "add-schema", schema, lastColumnId: 4 }]);
       expect(await rejection(commit)).toMatchObject({ kind: "table_schema" });
-      expect(await catalog.load(NAME)).toEqual(table);
+      expect(seen(await catalog.load(NAME))).toEqual(seen(table));
     });
 
     test("names that would leave their folder are refused", async () => {
       const catalog = await place().open();
       for (const table of ["", "..", "a/b", "a\\b", "a\u0000b", " a", "x".repeat(300)]) {
-        expect((await rejection(catalog.load({ database: "db", table }))).message).toContain(
+        expect((await rejection(catalog.load({ namespace: ["db"], table }))).message).toContain(
           "cannot be the name",
         );
       }
-      expect((await rejection(catalog.list("../.."))).message).toContain("cannot be the name");
+      expect((await rejection(catalog.list(["../.."]))).message).toContain("cannot be the name");
     });
   });
 }

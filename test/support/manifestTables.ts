@@ -97,15 +97,16 @@ export async function createTable(
 ): Promise<LoadedTable> {
   const outcome = await catalog.create({
     name,
-    metadata: newTableMetadata({
-      uuid: systemRandom.uuid(),
-      location: catalog.defaultLocation(name),
-      fields: FIELDS,
-      spec: (fields) => partitionSpecOf(fields, forms),
-      formatVersion,
-      properties,
-      timestampMs: systemClock.nowMs(),
-    }),
+    metadataAt: (location) =>
+      newTableMetadata({
+        uuid: systemRandom.uuid(),
+        location,
+        fields: FIELDS,
+        spec: (fields) => partitionSpecOf(fields, forms),
+        formatVersion,
+        properties,
+        timestampMs: systemClock.nowMs(),
+      }),
   });
   if (outcome.kind !== "committed") throw new Error(`${outcome.kind}: ${String(outcome.cause)}`);
   return outcome.table;

@@ -36,21 +36,22 @@ export async function createSample(
 ): Promise<LoadedTable> {
   const outcome = await catalog.create({
     name,
-    metadata: newTableMetadata({
-      uuid: systemRandom.uuid(),
-      location: catalog.defaultLocation(name),
-      fields: SAMPLE_FIELDS,
-      spec: (fields) => partitionSpecOf(fields, forms),
-      sortOrder: () => ({
-        orderId: 1,
-        fields: [
-          { sourceId: 2, transform: "identity", direction: "desc", nullOrder: "nulls-last" },
-        ],
+    metadataAt: (location) =>
+      newTableMetadata({
+        uuid: systemRandom.uuid(),
+        location,
+        fields: SAMPLE_FIELDS,
+        spec: (fields) => partitionSpecOf(fields, forms),
+        sortOrder: () => ({
+          orderId: 1,
+          fields: [
+            { sourceId: 2, transform: "identity", direction: "desc", nullOrder: "nulls-last" },
+          ],
+        }),
+        formatVersion,
+        properties: { owner: "kafka-iceberg" },
+        timestampMs: systemClock.nowMs(),
       }),
-      formatVersion,
-      properties: { owner: "kafka-iceberg" },
-      timestampMs: systemClock.nowMs(),
-    }),
   });
   if (outcome.kind !== "committed") throw new Error(`${outcome.kind}: ${String(outcome.cause)}`);
   return outcome.table;

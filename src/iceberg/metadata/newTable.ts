@@ -20,7 +20,7 @@ export const UNSORTED: SortOrder = { orderId: 0, fields: [] };
 /** What a new table is made from. */
 export interface NewTable {
   readonly uuid: string;
-  /** Root folder, without a slash at its end: `Catalog.defaultLocation`. */
+  /** Root folder, without a slash at its end; the catalog says which. */
   readonly location: string;
   /** Columns; their ids are ignored, see {@link freshSchema}. */
   readonly fields: readonly Field[];

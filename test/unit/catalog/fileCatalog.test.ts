@@ -9,7 +9,7 @@ import { createMemoryStorage, type Fault, type MemoryStorage } from "../../fakes
 import { sampleTable } from "../../support/icebergSamples.ts";
 import { rejection } from "../../support/rejection.ts";
 
-const NAME = { database: "db", table: "t" };
+const NAME = { namespace: ["db"], table: "t" };
 const FOLDER = "/wh/db/t/metadata";
 const HINT = `${FOLDER}/version-hint.text`;
 const HOUR = 3_600_000;
@@ -52,8 +52,8 @@ function versions(storage: MemoryStorage): number[] {
 }
 
 async function create(catalog: Catalog, properties: Record<string, string> = {}): Promise<void> {
-  const metadata = sampleTable("/wh/db/t", { properties });
-  expect((await catalog.create({ name: NAME, metadata })).kind).toBe("committed");
+  const metadataAt = (location: string) => sampleTable(location, { properties });
+  expect((await catalog.create({ name: NAME, metadataAt })).kind).toBe("committed");
 }
 
 function touch(catalog: Catalog, value: string): Promise<CommitOutcome> {
@@ -238,8 +238,8 @@ describe("outcomes", () => {
     await create(catalog);
     b.storage.head = () => Promise.reject(fail("storage_unreachable", "the connection was lost"));
     expect((await touch(catalog, "a")).kind).toBe("conflict");
-    const metadata = sampleTable("/wh/db/t");
-    expect((await catalog.create({ name: NAME, metadata })).kind).toBe("conflict");
+    const metadataAt = (location: string) => sampleTable(location);
+    expect((await catalog.create({ name: NAME, metadataAt })).kind).toBe("conflict");
     expect(versions(b.storage)).toEqual([1]);
   });
 });

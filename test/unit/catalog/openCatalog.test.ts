@@ -9,7 +9,7 @@ import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 import { sampleTable } from "../../support/icebergSamples.ts";
 import { rejection } from "../../support/rejection.ts";
 
-const NAME = { database: "db", table: "t" };
+const NAME = { namespace: ["db"], table: "t" };
 
 function observed(storage = createMemoryStorage()): {
   seen: Observation[];
@@ -28,13 +28,13 @@ function observed(storage = createMemoryStorage()): {
 describe("openCatalog", () => {
   test("each operation is observed with its duration and what went wrong", async () => {
     const { seen, catalog } = observed();
-    const metadata = sampleTable(catalog.defaultLocation(NAME));
+    const metadataAt = (location: string) => sampleTable(location);
     await catalog.open();
-    await catalog.create({ name: NAME, metadata });
-    await catalog.create({ name: NAME, metadata });
+    await catalog.create({ name: NAME, metadataAt });
+    await catalog.create({ name: NAME, metadataAt });
     await catalog.commit(NAME, [], []);
     await catalog.load(NAME);
-    await catalog.list("db");
+    await catalog.list(["db"]);
     await catalog.close();
     expect(seen).toEqual(
       (

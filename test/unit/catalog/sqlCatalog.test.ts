@@ -13,7 +13,7 @@ import { sampleTable } from "../../support/icebergSamples.ts";
 import { rejection } from "../../support/rejection.ts";
 
 const ROOT = `/tmp/kafka-iceberg-sql-${process.pid}-${Bun.nanoseconds()}`;
-const NAME = { database: "db", table: "t" };
+const NAME = { namespace: ["db"], table: "t" };
 let databases = 0;
 
 afterAll(() => rm(ROOT, { recursive: true, force: true }));
@@ -54,8 +54,8 @@ function bench(): Bench {
 }
 
 async function create(catalog: Catalog, properties: Record<string, string> = {}): Promise<void> {
-  const metadata = sampleTable("/wh/db/t", { properties });
-  const outcome = await catalog.create({ name: NAME, metadata });
+  const metadataAt = (location: string) => sampleTable(location, { properties });
+  const outcome = await catalog.create({ name: NAME, metadataAt });
   expect(outcome.kind).toBe("committed");
 }
 
@@ -107,7 +107,7 @@ describe("the database", () => {
     const catalog = await b.open();
     await create(catalog);
     expect((await touch(catalog, "a")).kind).toBe("committed");
-    expect(await catalog.list("db")).toEqual([NAME]);
+    expect(await catalog.list(["db"])).toEqual([NAME]);
     expect(Object.keys(rows(b.path)[0] ?? {})).not.toContain("iceberg_type");
   });
 
@@ -118,8 +118,11 @@ describe("the database", () => {
     database.run(`INSERT INTO iceberg_tables VALUES ('default', 'db', 't', '/v', NULL, 'VIEW')`);
     database.close();
     expect(await catalog.load(NAME)).toBeNull();
-    expect(await catalog.list("db")).toEqual([]);
-    const outcome = await catalog.create({ name: NAME, metadata: sampleTable("/wh/db/t") });
+    expect(await catalog.list(["db"])).toEqual([]);
+    const outcome = await catalog.create({
+      name: NAME,
+      metadataAt: (location) => sampleTable(location),
+    });
     expect(outcome.kind).toBe("conflict");
     expect(b.storage.objects.size).toBe(0);
   });

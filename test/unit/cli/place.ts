@@ -67,21 +67,22 @@ async function makeTable(warehouse: string): Promise<void> {
   const storage = openStorage({ s3 }, parts);
   const catalog = openCatalog({ type: "file", warehouse, readOnly: false }, { ...parts, storage });
   await catalog.open();
-  const name = { database: "default", table: "events" };
+  const name = { namespace: ["default"], table: "events" };
   const columns = [
     { id: 0, name: "id", required: false, type: { kind: "long" } },
     { id: 0, name: "at", required: false, type: { kind: "timestamp", zone: true } },
   ] as const;
-  const metadata = newTableMetadata({
-    uuid: systemRandom.uuid(),
-    location: catalog.defaultLocation(name),
-    fields: columns,
-    spec: (fields) => partitionSpecOf(fields, ["day(at)"]),
-    formatVersion: 2,
-    properties: {},
-    timestampMs: Date.UTC(2026, 0, 8),
-  });
-  const created = await catalog.create({ name, metadata });
+  const metadataAt = (location: string) =>
+    newTableMetadata({
+      uuid: systemRandom.uuid(),
+      location,
+      fields: columns,
+      spec: (fields) => partitionSpecOf(fields, ["day(at)"]),
+      formatVersion: 2,
+      properties: {},
+      timestampMs: Date.UTC(2026, 0, 8),
+    });
+  const created = await catalog.create({ name, metadataAt });
   if (created.kind !== "committed") throw new Error(created.kind);
   const head = created.table;
   const staged = await stageAppend({

@@ -12,7 +12,7 @@ import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 
 const optionsOf = (branch: string): WriterOptions => ({
-  name: { database: "db", table: "t" },
+  name: { namespace: ["db"], table: "t" },
   branch,
   group: "g",
   commitRetriesMax: 5,

@@ -14,7 +14,7 @@ import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 import { recordBatch } from "../../support/records.ts";
 
 const OPTIONS: WriterOptions = {
-  name: { database: "db", table: "t" },
+  name: { namespace: ["db"], table: "t" },
   branch: "main",
   group: "g",
   commitRetriesMax: 5,
@@ -41,7 +41,6 @@ async function world() {
   };
   const parts = { storage, clock: systemClock, log: silentLogger };
   const all: WriterParts = {
-    storage,
     random: seededRandom(1),
     txlog,
     clock: systemClock,

@@ -122,7 +122,7 @@ describe("options of decoder, writer and catalog", () => {
     });
     expect(catalog).toEqual({ type: "file", warehouse: resolve("warehouse"), readOnly: false });
     expect(writer("orders.v1")).toMatchObject({
-      name: { database: "default", table: "orders.v1" },
+      name: { namespace: ["default"], table: "orders.v1" },
       branch: "main",
       group: "kafka-iceberg",
       codec: "snappy",

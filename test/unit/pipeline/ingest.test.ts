@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
+import type { TableName } from "#catalog/catalog.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
@@ -20,10 +21,11 @@ function sampling(more: Partial<DecoderOptions> = {}): {
   ingest: Ingest;
   take: (payload: Uint8Array | null) => void;
 } {
+  const NAME: TableName = { namespace: ["db"], table: "t" };
   const observe = (): void => undefined;
   const parts = { clock: systemClock, logger: silentLogger, observe };
   const table = new TableRun(
-    { name: { database: "db", table: "t" } } as WriterOptions,
+    { name: NAME } as WriterOptions,
     parts as unknown as WriterParts,
     createDecoder({ ...DECODER_DEFAULTS, ...more }),
     { intervalMs: 1000, rowsMax: 0, bytesMax: MIB, emptyIntervalMs: 1000 },

@@ -6,9 +6,9 @@ import { expect, test } from "bun:test";
 import { AppError, fail } from "#base/errors.ts";
 import type { Catalog } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
-import type { Storage } from "#storage/storage.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
+import { onStore } from "../../fakes/onStore.ts";
 import { AppRig } from "../../support/appRig.ts";
 
 async function opened(
@@ -85,16 +85,16 @@ test("a repeated identical commit answers the same snapshot, and is counted", as
 
 test("an upload that the store altered is repeated under a new name", async () => {
   let altered = 0;
-  const { rig, writer } = await opened({}, ({ parts }) => ({
-    storage: {
-      ...parts.storage,
+  const { rig, writer } = await opened({}, ({ parts: { catalog } }) => ({
+    catalog: onStore(catalog, (store) => ({
+      ...store,
       writer: async (path) => {
-        const real = await parts.storage.writer(path);
+        const real = await store.writer(path);
         if (altered > 0) return real;
         altered++;
         return { ...real, close: () => Promise.reject(fail("storage_corrupt", "short")) };
       },
-    } satisfies Storage,
+    })),
   }));
   const result = await writer.flush(flushOf(rig, writer, [0]));
   expect([result.kind, altered]).toEqual(["committed", 1]);
@@ -160,7 +160,9 @@ test("a missing table is made with its columns, or refused where that is not all
     ...catalog,
     load: () => Promise.resolve(null),
     create: (request) => {
-      made = request.metadata.schemas[0]?.fields.map((field) => [field.id, field.name]);
+      made = request
+        .metadataAt("/wh/db/t")
+        .schemas[0]?.fields.map((field) => [field.id, field.name]);
       return Promise.resolve({ kind: "committed", table: rig.world.loaded() });
     },
   };
