@@ -45,7 +45,7 @@ const CONFIG: readonly ArgumentSpec[] = [
 const TABLE: ArgumentSpec = {
   name: "table",
   kind: "positional",
-  help: "TABLE or NAMESPACE.TABLE",
+  help: "TABLE or DATABASE.TABLE",
 };
 const JSON_FLAG: ArgumentSpec = { name: "json", kind: "flag", help: "print JSON" };
 const DRY_RUN: ArgumentSpec = {

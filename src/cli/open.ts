@@ -114,7 +114,7 @@ export interface FoundTable extends OpenPipeline {
 }
 
 /**
- * Finds `TABLE` or `NAMESPACE.TABLE` in the pipelines' catalogs and hands it to `use`. The pipeline is
+ * Finds `TABLE` or `DATABASE.TABLE` in the pipelines' catalogs and hands it to `use`. The pipeline is
  * the one that writes the table, where the configuration says so.
  * Throws `table_missing`.
  */
