@@ -146,6 +146,7 @@ export class PipelineRun {
       topics: topics ?? [],
       awayMsMax: startupTimeoutMs,
       kafkaTrouble: () => this.kafkaTrouble,
+      logEnd: ({ topic, partition }) => this.positions.of(topic, partition)?.highWatermark ?? null,
     };
   }
 

@@ -88,7 +88,7 @@ function errorOf(table: TableRun): string | null {
 function partitionStatus(run: PipelineRun, feed: FeedRun, nowMs: number): PartitionStatus {
   const { topic, partition } = feed.feed;
   const known = run.positions.of(topic, partition);
-  const highWatermark = known?.highWatermark ?? feed.position;
+  const highWatermark = known?.highWatermark ?? null;
   const caughtUp = feed.position >= (known?.lastStableOffset ?? feed.position);
   const stamp = known?.timestampMs ?? 0;
   return {
@@ -97,11 +97,15 @@ function partitionStatus(run: PipelineRun, feed: FeedRun, nowMs: number): Partit
     position: feed.position,
     committedOffset: feed.committed,
     highWatermark,
-    lastStableOffset: known?.lastStableOffset ?? highWatermark,
-    lag: highWatermark > feed.committed ? highWatermark - feed.committed : 0n,
+    lastStableOffset: known?.lastStableOffset ?? null,
+    lag: highWatermark === null ? null : lagOf(highWatermark, feed.committed),
     lagMs: caughtUp || stamp === 0 ? null : Math.max(0, nowMs - stamp),
     paused: run.pipeline?.holding === true || feed.table.state.kind === "paused",
   };
+}
+
+function lagOf(highWatermark: bigint, committed: bigint): bigint {
+  return highWatermark > committed ? highWatermark - committed : 0n;
 }
 
 const OK: HealthCheck = { status: "ok", detail: "" };
@@ -134,10 +138,10 @@ function lagCheck({ pipelines, lag, clock }: ProcessState): HealthCheck {
   for (const run of pipelines) {
     for (const status of pipelineStatus(run, clock.nowMs()).partitions) {
       const byTime = lag.msMax > 0 && (status.lagMs ?? 0) > lag.msMax;
-      const byRecords = lag.recordsMax > 0 && status.lag > BigInt(lag.recordsMax);
+      const byRecords = lag.recordsMax > 0 && (status.lag ?? 0n) > BigInt(lag.recordsMax);
       if (!byTime && !byRecords) continue;
       const where = `${status.topic}/${status.partition}`;
-      return { status: "degraded", detail: `${where} is ${status.lag} records behind` };
+      return { status: "degraded", detail: `${where} is ${status.lag ?? 0n} records behind` };
     }
   }
   return OK;

@@ -22,6 +22,8 @@ export interface Ending {
   readonly awayMsMax: number;
   /** Why Kafka does not answer now; null while it does. */
   readonly kafkaTrouble: () => string | null;
+  /** The end of a partition's log by Kafka's last answer; null before the first one. */
+  readonly logEnd: (feed: Feed) => bigint | null;
 }
 
 /** The parts that come in. */
@@ -55,27 +57,32 @@ export async function untilEnd(
     await clock.sleep(POLL_MS, signal);
   }
   const bounds = await patientBounds(consumer, clock, patience, signal);
-  let open = bounds.map(({ feed, lastStableOffset }) => ({ feed, end: lastStableOffset }));
+  let open: Open[] = bounds.map(({ feed, lastStableOffset, highWatermark }) => {
+    return { feed, end: lastStableOffset, logEnd: highWatermark };
+  });
   let lookedMs = clock.monotonicMs();
   while (open.length > 0 && !signal.aborted) {
-    open = open.filter(({ feed, end }) => !reached(pipeline, feed, end));
+    open = open.filter((each) => !reached(pipeline, each, ending));
     pipeline.hurry(open);
     const away = whatIsAway(pipeline, open, ending.kafkaTrouble());
     if (kindOf(away) === "paused") sayOnce(describe(away));
     patience.check(away);
     if (clock.monotonicMs() - lookedMs >= TABLE_POLL_MS) {
       lookedMs = clock.monotonicMs();
-      open = await notInTable(pipeline, open);
+      open = await notInTable(consumer, pipeline, open);
     }
     if (open.length > 0) await clock.sleep(POLL_MS, signal);
   }
 }
 
-function reached(pipeline: Pipeline, feed: Feed, end: bigint): boolean {
+function reached(pipeline: Pipeline, { feed, end, logEnd }: Open, ending: Ending): boolean {
   const run = pipeline.feeds.get(feedKey(feed));
   const table = run?.table ?? pipeline.tableFor(feed);
   if (table.state.kind === "stopped" || table.failedTopics.has(feed.topic)) return true;
-  return run !== undefined && run.epoch > 0 && run.committed >= end;
+  if (run === undefined || run.epoch === 0 || run.committed < end) return false;
+  // A log that ends before what the table has is no end that was reached: the consumer looks at it
+  // for 30 s, in case a leader is behind, and then stops the table.
+  return run.committed <= (ending.logEnd(feed) ?? logEnd);
 }
 
 /** The ends as they are at the start; leaders may be away for a while. */
@@ -144,10 +151,15 @@ class Patience {
   }
 }
 
-type Open = { readonly feed: Feed; readonly end: bigint };
+/** A partition whose end has not been reached: the last stable offset and the log's end at the start. */
+type Open = { readonly feed: Feed; readonly end: bigint; readonly logEnd: bigint };
 
 /** Asks the tables about partitions that this process does not read. */
-async function notInTable(pipeline: Pipeline, open: Open[]): Promise<Open[]> {
+async function notInTable(
+  consumer: Consumer,
+  pipeline: Pipeline,
+  open: readonly Open[],
+): Promise<Open[]> {
   const still: Open[] = [];
   for (const each of open) {
     const mine = pipeline.feeds.get(feedKey(each.feed)) !== undefined;
@@ -158,6 +170,16 @@ async function notInTable(pipeline: Pipeline, open: Open[]): Promise<Open[]> {
     });
     const committed = positions?.[0] ?? null;
     if (committed === null || committed < each.end) still.push(each);
+    else if (committed > each.logEnd) still.push(await withNewEnd(consumer, each));
   }
   return still;
+}
+
+/** The log grows while another process reads it: its end is looked at anew. */
+async function withNewEnd(consumer: Consumer, open: Open): Promise<Open> {
+  const [bounds] = await consumer.bounds([open.feed]).catch((error: unknown) => {
+    if (policyOf(error).action !== "again") throw error;
+    return [];
+  });
+  return { ...open, logEnd: bounds?.highWatermark ?? open.logEnd };
 }

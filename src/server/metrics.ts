@@ -280,7 +280,7 @@ function recordStatus(
   status: StatusReport["pipelines"][number],
 ): void {
   const pipeline = status.name;
-  const lag = status.partitions.reduce((sum, partition) => sum + Number(partition.lag), 0);
+  const lag = status.partitions.reduce((sum, partition) => sum + Number(partition.lag ?? 0n), 0);
   series("kafka_iceberg_commit_lag_records").set({ pipeline }, lag);
   series("iceberg_table_count").set({ pipeline }, status.tables.length);
   if (state === null || state.catalogType === null) return;

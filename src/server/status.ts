@@ -37,10 +37,11 @@ export interface PartitionStatus {
   readonly position: bigint;
   /** Next offset by the table. */
   readonly committedOffset: bigint;
-  readonly highWatermark: bigint;
-  readonly lastStableOffset: bigint;
-  /** Records between the committed offset and the high watermark. */
-  readonly lag: bigint;
+  /** Null until Kafka has answered a fetch of the partition. */
+  readonly highWatermark: bigint | null;
+  readonly lastStableOffset: bigint | null;
+  /** Offsets between the committed one and the high watermark; null while that is not known. */
+  readonly lag: bigint | null;
   /** Age of the newest record read, ms; null when none was read or nothing is left to read. */
   readonly lagMs: number | null;
   /** True while backpressure or `pause TABLE` holds it. */

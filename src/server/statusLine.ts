@@ -64,7 +64,7 @@ export function statusText(before: StatusReport, now: StatusReport): string {
   const rate = Math.round((now.rowsConsumed - before.rowsConsumed) / seconds);
   const partitions = now.pipelines.flatMap((pipeline) => pipeline.partitions);
   const tables = now.pipelines.flatMap((pipeline) => pipeline.tables);
-  const lag = partitions.reduce((sum, { lag: each }) => sum + Number(each), 0);
+  const lag = partitions.reduce((sum, { lag: each }) => sum + Number(each ?? 0n), 0);
   const buffered = tables.reduce((sum, { bufferedRows }) => sum + bufferedRows, 0);
   const bytes = tables.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0);
   const committed = tables.reduce((sum, { rowsCommitted }) => sum + rowsCommitted, 0);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PipelineRun } from "#app/pipelineRun.ts";
 import { Readers } from "#app/readers.ts";
+import { statusSource } from "#app/status.ts";
 import { systemDisk } from "#base/disk.ts";
 import { EXIT, fail } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
@@ -12,9 +13,10 @@ import { systemRandom } from "#base/random.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
+import type { PartitionStatus } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions } from "#writer/parts.ts";
-import { FakeKafka } from "../fakes/kafkaBroker.ts";
+import { FakeKafka, type FakeLog } from "../fakes/kafkaBroker.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
 import { fastClock } from "./consumerRig.ts";
 
@@ -56,15 +58,16 @@ interface Wanted {
   readonly readers?: Readers;
   readonly acknowledge?: boolean;
   readonly logger?: Logger;
+  /** Default: a new one. */
+  readonly warehouse?: string;
   /** Properties of a table that is created. */
   readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** A pipeline of JSON topics into tables of their names. */
 function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
-  const warehouse = mkdtempSync(join(tmpdir(), "pipeline-run-"));
+  const warehouse = wanted.warehouse ?? newWarehouse();
   ends.push(() => broker.stop());
-  ends.push(() => rmSync(warehouse, { recursive: true, force: true }));
   const fields = [{ id: 0, name: "n", type: { kind: "long" as const }, required: false }];
   const options: PipelineOptions = {
     name: "p",
@@ -97,6 +100,31 @@ function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     observe: () => () => undefined,
     bufferBytesMax: 64 * MIB,
   });
+}
+
+function newWarehouse(): string {
+  const warehouse = mkdtempSync(join(tmpdir(), "pipeline-run-"));
+  ends.push(() => rmSync(warehouse, { recursive: true, force: true }));
+  return warehouse;
+}
+
+/** What `/status` says of the run's first partition. */
+function partitionOf(run: PipelineRun): PartitionStatus | undefined {
+  const about = { clock: fastClock, version: "1", commit: "c", startedMs: 0 };
+  const lag = { msMax: 0, recordsMax: 0 };
+  return statusSource({ ...about, lag, pipelines: [run] }).status().pipelines[0]?.partitions[0];
+}
+
+/** A table that holds three records of a log which was lost since. */
+async function lostLog(): Promise<{ broker: FakeKafka; log: FakeLog; warehouse: string }> {
+  const broker = brokerWith("a");
+  const warehouse = newWarehouse();
+  expect(await pipelineOf(broker, { topics: ["a"], warehouse }).run(LIMITS, true)).toBe(EXIT.ok);
+  const [log] = broker.topics.get("a")?.partitions ?? [];
+  if (log === undefined) throw new Error("no log");
+  log.batches = [];
+  log.end = 0n;
+  return { broker, log, warehouse };
 }
 
 /** A broker whose topic holds three records. */
@@ -253,6 +281,34 @@ test("--until-end says that it waits for a paused table, and ends with 4 when no
     "--until-end waits: Table db.a is paused. To let it go on: kafka-iceberg resume db.a";
   expect(lines.filter((line) => line === waits)).toHaveLength(1);
   expect(lines.filter((line) => line.includes("AppError"))).toEqual([]);
+}, 10_000);
+
+test("--until-end does not end with 0 while the log ends before what the table has", async () => {
+  const { broker, warehouse } = await lostLog();
+  const run = pipelineOf(broker, { topics: ["a"], warehouse });
+  const ended = run.run(LIMITS, true);
+  while ((run.pipeline?.feeds.all() ?? []).every(({ epoch }) => epoch === 0)) await Bun.sleep(5);
+  // Kafka has not answered a fetch of it: no end of the log is made up.
+  expect(partitionOf(run)).toMatchObject({ position: 3n, committedOffset: 3n });
+  expect(partitionOf(run)).toMatchObject({
+    highWatermark: null,
+    lastStableOffset: null,
+    lag: null,
+  });
+  expect(await ended).toBe(EXIT.question);
+  const [table] = run.pipeline?.tables ?? [];
+  expect(table?.state).toMatchObject({ kind: "stopped" });
+}, 10_000);
+
+test("--until-end goes on when the log reaches the table's offset again", async () => {
+  const { broker, log, warehouse } = await lostLog();
+  const run = pipelineOf(broker, { topics: ["a"], warehouse });
+  const ended = run.run(LIMITS, true);
+  while ((run.pipeline?.feeds.all() ?? []).every(({ epoch }) => epoch === 0)) await Bun.sleep(5);
+  await Bun.sleep(50);
+  log.end = 3n;
+  expect(await ended).toBe(EXIT.ok);
+  expect(partitionOf(run)).toMatchObject({ highWatermark: 3n, lag: 0n });
 }, 10_000);
 
 test("a second pipeline that would share the first one's partitions is refused with 2", async () => {
