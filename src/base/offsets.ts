@@ -31,4 +31,12 @@ export interface OffsetRange {
 export interface FeedOffset {
   readonly feed: Feed;
   readonly offset: bigint;
+  /**
+   * Leader epoch of the last record below `offset`, as its record batch says: by it a broker tells
+   * whether its log still is the one that was read (KIP-320). Left out: unknown, nothing is asked.
+   */
+  readonly leaderEpoch?: number;
 }
+
+/** The leader epoch of a record batch that has none, and of a position without a known one. */
+export const NO_LEADER_EPOCH = -1;

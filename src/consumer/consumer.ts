@@ -20,6 +20,8 @@ export interface RecordBatch {
   readonly baseOffset: bigint;
   /** Last offset of the batch + 1: the position after it. */
   readonly nextOffset: bigint;
+  /** Epoch of the partition's leader that wrote it; `NO_LEADER_EPOCH` when the batch has none. */
+  readonly leaderEpoch: number;
   /** Number of records in `payload`. Not `nextOffset - baseOffset`: compaction leaves holes. */
   readonly recordCount: number;
   /** Records as in Kafka's record batch v2, after the header; null when none are visible
@@ -29,6 +31,20 @@ export interface RecordBatch {
   readonly baseTimestampMs: number;
   /** Timestamp of every record when the topic uses LogAppendTime, else null. */
   readonly appendTimestampMs: number | null;
+}
+
+/** A position that the partition's log does not have. Nothing more is read before `start`. */
+export interface OutOfRange {
+  readonly type: "out_of_range";
+  readonly feed: Feed;
+  readonly position: bigint;
+  readonly logStart: bigint;
+  readonly logEnd: bigint;
+  /**
+   * Set when the log was cut below the position and written anew: from this offset on its records
+   * are others than those that were read, whatever its end is by now (KIP-320).
+   */
+  readonly divergesAt: bigint | null;
 }
 
 /** What the pipeline hears from Kafka, in order. */
@@ -41,14 +57,8 @@ export type ConsumerEvent =
    */
   | { readonly type: "revoked"; readonly feeds: readonly Feed[]; readonly lost: boolean }
   | { readonly type: "batch"; readonly batch: RecordBatch }
-  /** The log no longer holds the position, or ends before it for 30 s. */
-  | {
-      readonly type: "out_of_range";
-      readonly feed: Feed;
-      readonly position: bigint;
-      readonly logStart: bigint;
-      readonly logEnd: bigint;
-    }
+  /** The log no longer holds the position, ends before it for 30 s, or is another log by now. */
+  | OutOfRange
   /**
    * A batch is damaged (CRC, format, codec, bound), also when read again. The partition stands
    * still until `start` is called for it: at `nextOffset` to skip the batch.
@@ -95,7 +105,10 @@ export interface Consumer {
    * has ended for good (group denied, our instance id taken over by another process).
    */
   next(): Promise<ConsumerEvent | null>;
-  /** Starts (or moves) reading of assigned partitions at these offsets, in a new epoch. */
+  /**
+   * Starts (or moves) reading of assigned partitions at these offsets, in a new epoch. Where a
+   * position has its leader epoch, a log that has been cut and written anew is `out_of_range`.
+   */
   start(positions: readonly FeedOffset[]): void;
   /** The current epoch of a partition, 0 when it is not ours. */
   epoch(key: FeedKey): number;

@@ -93,7 +93,7 @@ class KafkaConsumer implements Consumer {
       {
         onTrouble,
         onStaleMetadata: () => this.refreshSoon(),
-        onOutOfRange: (partition) => void this.onOutOfRange(partition),
+        onOutOfRange: (partition, divergesAt) => void this.onOutOfRange(partition, divergesAt),
       },
       changed,
     );
@@ -337,8 +337,11 @@ class KafkaConsumer implements Consumer {
     this.arrived.fire();
   }
 
-  /** The broker does not have the position: says so, at once or when it stays past the end. */
-  private async onOutOfRange(partition: Partition): Promise<void> {
+  /**
+   * The broker does not have the position: says so, at once or when it stays past the end. A log that
+   * was cut and has grown past the position again (`divergesAt`) holds other records: no wait helps.
+   */
+  private async onOutOfRange(partition: Partition, divergesAt: bigint | null): Promise<void> {
     const { clock } = this.parts;
     const { sequence, feed } = partition;
     partition.notBeforeMs = Number.POSITIVE_INFINITY;
@@ -362,12 +365,12 @@ class KafkaConsumer implements Consumer {
     if (position > logEnd) {
       partition.aheadSinceMs ??= nowMs;
       if (nowMs - partition.aheadSinceMs < this.settings.aheadOfLogMsMax) return;
-    } else if (position >= logStart) {
+    } else if (position >= logStart && divergesAt === null) {
       return;
     }
     // Batches that were read before are still handed over, in front of this event.
     partition.state = "halted";
-    this.queue.push({ type: "out_of_range", feed, position, logStart, logEnd });
+    this.queue.push({ type: "out_of_range", feed, position, logStart, logEnd, divergesAt });
   }
 
   private refreshSoon(): void {

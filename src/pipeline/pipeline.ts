@@ -157,8 +157,7 @@ export class Pipeline {
         return this.#revoked(event.feeds, event.lost);
       case "out_of_range": {
         const run = this.feeds.get(feedKey(event.feed));
-        const { feed, position, logStart, logEnd } = event;
-        run?.table.stop(outOfRange(run.table.name, feed, position, logStart, logEnd));
+        run?.table.stop(outOfRange(run.table.name, event));
         return this.#release();
       }
       case "batch_corrupt":

@@ -5,7 +5,7 @@
 import { assert } from "#base/assert.ts";
 import { AppError, fail } from "#base/errors.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
-import type { Consumer, LogBounds } from "#consumer/consumer.ts";
+import type { Consumer, LogBounds, OutOfRange } from "#consumer/consumer.ts";
 import type { TableWriter } from "#writer/tableWriter.ts";
 
 /** Where a table without offsets for a feed begins. */
@@ -141,29 +141,34 @@ function checkBounds(
   bound: LogBounds | undefined,
 ): void {
   if (bound === undefined || offset >= bound.logStart) return;
-  throw outOfRange(table, feed, offset, bound.logStart, bound.highWatermark);
+  const { logStart, highWatermark: logEnd } = bound;
+  throw outOfRange(table, { feed, position: offset, logStart, logEnd, divergesAt: null });
 }
 
 /** The error of a position that Kafka no longer, or not yet, has (SPEC 2.5). */
 export function outOfRange(
   table: string,
-  feed: Feed,
-  position: bigint,
-  logStart: bigint,
-  logEnd: bigint,
+  { feed, position, logStart, logEnd, divergesAt }: Omit<OutOfRange, "type">,
 ): Error {
   const where = `${feed.topic}/${feed.partition}`;
+  const context = { table, topic: feed.topic, partition: feed.partition };
+  if (divergesAt !== null) {
+    return fail(
+      "progress",
+      `The log of ${where} was lost from offset ${divergesAt} on and has been written anew: table ` +
+        `${table} has the old log's records up to offset ${position - 1n}, and none of those that ` +
+        `Kafka has from offset ${divergesAt} on now. To read these too (other records at used offsets): ` +
+        `kafka-iceberg offsets ${table} --set ${feed.topic}:${feed.partition}=${divergesAt}`,
+      context,
+    );
+  }
   const isPassed = position < logStart;
   const what = isPassed
     ? `Kafka no longer holds ${where} from offset ${position} to ${logStart - 1n} (retention), ` +
       `which table ${table} has not yet. To go on at ${logStart}, without those records`
     : `${where} ends at offset ${logEnd}, before the committed offset ${position} of ${table}. ` +
       `To go on at ${logEnd}, without doubling what the table has`;
-  return fail("progress", `${what}: ${acceptCommand(table, feed.topic)}`, {
-    table,
-    topic: feed.topic,
-    partition: feed.partition,
-  });
+  return fail("progress", `${what}: ${acceptCommand(table, feed.topic)}`, context);
 }
 
 /** Says per partition what it would do, and does it only with `--yes`. */

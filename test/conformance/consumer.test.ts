@@ -3,6 +3,7 @@
  * reads under the same isolation level, whatever the codec, the transactions and the holes.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Codec,
@@ -258,6 +259,30 @@ describe("positions", () => {
     expect(reader.of("out_of_range")[0]?.logEnd).toBe(1n);
     await reader.close();
   }, 60_000);
+
+  test("a log that was lost and has grown past the position again is out of range, not read on", async () => {
+    const topic = "lost";
+    const own = await startKafka();
+    const reader = driver([topic], { bootstrapServers: [own.bootstrap] });
+    await createTopic(own.bootstrap, { topic, partitions: 1 });
+    const target = { bootstrap: own.bootstrap, topic };
+    await produceValues(target, [{ value: "a" }, { value: "b" }, { value: "c" }]);
+    await reader.open();
+    await reader.until("three records", () => reader.count === 3);
+    await own.kill();
+    rmSync(join(own.dataDir, "data", `${topic}-0`), { recursive: true });
+    await own.restart();
+    await produceValues(
+      target,
+      Array.from({ length: 9 }, (_, i) => ({ value: `new ${i}` })),
+    );
+    await reader.until("out of range", () => reader.of("out_of_range").length === 1);
+    const [event] = reader.of("out_of_range");
+    expect([event?.position, event?.divergesAt]).toEqual([3n, 0n]);
+    expect(reader.count).toBe(3);
+    await reader.close();
+    await own.stop();
+  }, 120_000);
 
   test("paused partitions are not handed over, others are, and resume misses nothing", async () => {
     const topic = "pause";

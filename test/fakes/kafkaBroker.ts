@@ -6,18 +6,8 @@
 import type { Socket, TCPSocketListener } from "bun";
 import { ALL_API, API, type RequestName } from "#consumer/wire/protocol.ts";
 import { Reader, Writer } from "#consumer/wire/wire.ts";
+import { agreement, emptyLog, endOf, type FakeLog } from "./kafkaLog.ts";
 import { scratchHandlers } from "./scratchRequests.ts";
-
-/** A partition's log: whole batches. */
-export interface FakeLog {
-  logStart: bigint;
-  end: bigint;
-  /** Last stable offset where it is not the end. */
-  stable: bigint | null;
-  batches: Buffer[];
-  aborted: { producerId: bigint; firstOffset: bigint }[];
-  preferredReplica: number;
-}
 
 /** A topic. */
 export interface FakeTopic {
@@ -313,11 +303,11 @@ export class FakeKafka {
         const partition = r.int32();
         r.int32();
         const offset = r.int64();
-        r.int32();
+        const lastEpoch = r.int32();
         r.int64();
         r.int32();
         r.skipTags();
-        return { partition, offset };
+        return { partition, offset, lastEpoch };
       });
       r.skipTags();
       return { id, partitions };
@@ -347,7 +337,7 @@ export class FakeKafka {
   private fetched(
     w: Writer,
     id: string,
-    { partition, offset }: { partition: number; offset: bigint },
+    { partition, offset, lastEpoch }: { partition: number; offset: bigint; lastEpoch: number },
     scripted: number,
   ): void {
     const log = this.log(id, partition);
@@ -356,7 +346,10 @@ export class FakeKafka {
       w.int64(-1n).int64(-1n).int64(-1n).uvarint(1).int32(-1).uvarint(1).noTags();
       return;
     }
-    const code = offset < log.logStart || offset > log.end ? 1 : 0;
+    const agreed = agreement(log, lastEpoch);
+    const diverges = agreed !== null && (agreed.epoch < lastEpoch || agreed.end < offset);
+    const outside = offset < log.logStart || (!diverges && offset > log.end);
+    const code = outside ? 1 : 0;
     w.int32(partition)
       .int16(code)
       .int64(log.end)
@@ -367,11 +360,18 @@ export class FakeKafka {
     });
     const replica = log.preferredReplica;
     log.preferredReplica = -1;
-    const records = code === 0 && replica < 0 ? this.records(log, offset) : Buffer.alloc(0);
+    const whole = code === 0 && replica < 0 && !diverges;
+    const records = whole ? this.records(log, offset) : Buffer.alloc(0);
     w.int32(replica)
       .uvarint(records.length + 1)
-      .raw(records)
-      .noTags();
+      .raw(records);
+    if (!diverges || outside) {
+      w.noTags();
+      return;
+    }
+    // One tagged field: number 0, 13 bytes, an EpochEndOffset.
+    w.uvarint(1).uvarint(0).uvarint(13);
+    w.int32(agreed.epoch).int64(agreed.end).noTags();
   }
 
   private records(log: FakeLog, offset: bigint): Buffer {
@@ -384,15 +384,6 @@ export class FakeKafka {
     }
     return records;
   }
-}
-
-function emptyLog(): FakeLog {
-  const none = { batches: [], aborted: [], preferredReplica: -1 };
-  return { logStart: 0n, end: 0n, stable: null, ...none };
-}
-
-function endOf(batch: Buffer): bigint {
-  return batch.readBigInt64BE(0) + BigInt(batch.readInt32BE(23)) + 1n;
 }
 
 /** Loopback sockets take all of our small answers at once; larger ones are written on. */

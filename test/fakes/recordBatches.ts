@@ -24,6 +24,8 @@ export interface FakeBatch {
   /** A control batch with this marker. */
   readonly control?: "abort" | "commit";
   readonly logAppendTime?: boolean;
+  /** Default -1, as producers write it; a broker's log has the leader's. */
+  readonly leaderEpoch?: number;
   readonly baseTimestampMs?: number;
   readonly maxTimestampMs?: number;
 }
@@ -42,6 +44,7 @@ export function buildBatch(batch: FakeBatch): Buffer {
   const transactional = batch.transactional ?? batch.control !== undefined;
   out.writeBigInt64BE(BigInt(batch.baseOffset), 0);
   out.writeInt32BE(out.length - 12, 8);
+  out.writeInt32BE(batch.leaderEpoch ?? -1, 12);
   out.writeInt8(2, 16);
   out.writeInt16BE(
     CODECS.indexOf(codec) |

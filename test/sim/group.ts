@@ -6,7 +6,13 @@
  * the partition was paused, started anew or lost since.
  */
 import { fail } from "#base/errors.ts";
-import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
+import {
+  type Feed,
+  type FeedKey,
+  type FeedOffset,
+  feedKey,
+  NO_LEADER_EPOCH,
+} from "#base/offsets.ts";
 import type { Consumer, ConsumerEvent, LogBounds, RecordBatch } from "#consumer/consumer.ts";
 import { recordBatch } from "../support/records.ts";
 import { rowNumber } from "./rows.ts";
@@ -170,6 +176,7 @@ export class SimConsumer implements Consumer {
       wantedOffset: position,
       baseOffset,
       nextOffset,
+      leaderEpoch: NO_LEADER_EPOCH,
       recordCount: records.length,
       payload: records.length === 0 ? null : bytes.payload,
       baseTimestampMs: this.group.world.nowMs,

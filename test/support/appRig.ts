@@ -70,7 +70,7 @@ export class RigConsumer extends SimConsumer {
     const bytes = recordBatch(values, { baseOffset });
     const nextOffset = baseOffset + BigInt(values.length);
     const times = { baseTimestampMs: 1_760_000_000_000, appendTimestampMs: null };
-    const position = { wantedOffset: baseOffset, baseOffset, nextOffset };
+    const position = { wantedOffset: baseOffset, baseOffset, nextOffset, leaderEpoch: 0 };
     const batch = { feed, key, epoch: this.epoch(key), ...position, ...times };
     const payload = values.length === 0 ? null : bytes.payload;
     this.push({ type: "batch", batch: { ...batch, recordCount: values.length, payload } });

@@ -50,6 +50,7 @@ export class Delivery {
     }
     const batch = recordBatch(partition, view, payload);
     partition.position = view.nextOffset;
+    partition.positionEpoch = view.leaderEpoch;
     partition.badReads = 0;
     this.count(item, view);
     return { type: "batch", batch };
@@ -61,7 +62,7 @@ export class Delivery {
     if (++partition.badReads >= READS_MAX) {
       return this.damaged(item, fail("batch_corrupt", reason));
     }
-    partitions.seek(partition, partition.position);
+    partitions.rewind(partition);
     partition.notBeforeMs = clock.monotonicMs() + READ_AGAIN_MS;
     return null;
   }
@@ -121,6 +122,7 @@ function recordBatch(
     wantedOffset: partition.position,
     baseOffset: view.baseOffset,
     nextOffset: view.nextOffset,
+    leaderEpoch: view.leaderEpoch,
     recordCount: payload === null ? 0 : view.recordCount,
     payload,
     baseTimestampMs: view.baseTimestampMs,

@@ -5,11 +5,19 @@
 import { type Request, request } from "#consumer/wire/protocol.ts";
 import type { Reader } from "#consumer/wire/wire.ts";
 
+/** Tag of `DivergingEpoch` in an answer's partition (KIP-595). */
+const TAG_DIVERGING_EPOCH = 0;
+
 /** One partition of a fetch. */
 export interface FetchPartition {
   readonly topicId: string;
   readonly partition: number;
   readonly offset: bigint;
+  /**
+   * Leader epoch of the last record below `offset`: the broker compares it with its log before it
+   * answers records, and tells where the two part. `NO_LEADER_EPOCH`: it compares nothing.
+   */
+  readonly lastEpoch: number;
 }
 
 /** What holds for a whole fetch. Sizes in bytes. */
@@ -37,6 +45,11 @@ export interface FetchedPartition {
   readonly aborted: readonly AbortedTransaction[];
   /** Node to read from instead, -1 for none. */
   readonly preferredReplica: number;
+  /**
+   * Where the broker's log ends as far as it agrees with what was read; null when it agrees. There
+   * are no records then.
+   */
+  readonly divergesAt: bigint | null;
   readonly records: Uint8Array;
 }
 
@@ -68,8 +81,8 @@ export function fetchRequest(
         .int32(-1);
       w.compactArray([...topics], ([topicId, items]) => {
         w.uuid(topicId);
-        w.compactArray(items, ({ partition, offset }) => {
-          w.int32(partition).int32(-1).int64(offset).int32(-1).int64(-1n);
+        w.compactArray(items, ({ partition, offset, lastEpoch }) => {
+          w.int32(partition).int32(-1).int64(offset).int32(lastEpoch).int64(-1n);
           w.int32(options.partitionBytesMax).noTags();
         });
         w.noTags();
@@ -109,7 +122,10 @@ function decodePartition(topicId: string, answer: Reader): FetchedPartition {
   });
   const preferredReplica = answer.int32();
   const records = answer.compactBytes();
-  answer.skipTags();
+  let divergesAt: bigint | null = null;
+  answer.tags((tag) => {
+    if (tag === TAG_DIVERGING_EPOCH) divergesAt = decodeDivergence(answer);
+  });
   return {
     topicId,
     partition,
@@ -118,6 +134,13 @@ function decodePartition(topicId: string, answer: Reader): FetchedPartition {
     lastStableOffset,
     aborted,
     preferredReplica,
+    divergesAt,
     records,
   };
+}
+
+/** EpochEndOffset: the largest epoch of the log that is not above the one asked for, and its end. */
+function decodeDivergence(answer: Reader): bigint {
+  answer.int32();
+  return answer.int64();
 }

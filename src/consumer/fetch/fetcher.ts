@@ -10,6 +10,7 @@ import type { Clock } from "#base/clock.ts";
 import { type AppError, fail, kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import { LIMITS } from "#base/limits.ts";
+import { NO_LEADER_EPOCH } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { Settings } from "#consumer/options.ts";
@@ -54,7 +55,8 @@ export interface FetcherParts {
 export interface FetcherCallbacks {
   /** A leader moved or a topic is gone: metadata should be looked up. */
   onStaleMetadata(): void;
-  onOutOfRange(partition: Partition): void;
+  /** @param divergesAt where the leader's log parts from what was read; null: it does not */
+  onOutOfRange(partition: Partition, divergesAt: bigint | null): void;
   onTrouble(error: AppError): void;
 }
 
@@ -203,10 +205,11 @@ export class Fetcher {
     const { settings, cluster, buffers } = this.parts;
     for (const { partition } of asked) partition.inFlight = role;
     const request = fetchRequest(
-      asked.map(({ partition: { feed, fetchOffset } }) => ({
+      asked.map(({ partition: { feed, fetchOffset, fetchEpoch } }) => ({
         topicId: feed.topicId,
         partition: feed.partition,
         offset: fetchOffset,
+        lastEpoch: fetchEpoch,
       })),
       {
         waitMsMax: settings.fetchWaitMsMax,
@@ -249,6 +252,10 @@ export class Fetcher {
       this.takeError(partition, fetched.code, nodeId);
       return;
     }
+    if (fetched.divergesAt !== null) {
+      this.takeDivergence(partition, fetched.divergesAt, nodeId);
+      return;
+    }
     const nowMs = this.parts.clock.monotonicMs();
     if (fetched.preferredReplica >= 0) {
       partition.replica = { nodeId: fetched.preferredReplica, untilMs: nowMs + REPLICA_MS };
@@ -280,6 +287,7 @@ export class Fetcher {
       const last = i === batches.length - 1;
       queue.push({ ...common, view, reason: "", last });
       partition.fetchOffset = view.nextOffset;
+      partition.fetchEpoch = view.leaderEpoch;
     });
     if (malformed !== null) {
       queue.push({ ...common, view: null, reason: malformed.reason, last: true });
@@ -298,15 +306,31 @@ export class Fetcher {
     });
   }
 
+  /**
+   * The broker's log is not the one that was read. A follower may only be behind, so the leader is
+   * asked; and an epoch that the log has forgotten (all of its records were compacted away) says
+   * nothing while the position lies within the part that agrees: the offset counts, as for Java's
+   * consumer.
+   */
+  private takeDivergence(partition: Partition, divergesAt: bigint, nodeId: number): void {
+    if (this.leaveReplica(partition, nodeId)) return;
+    if (divergesAt >= partition.fetchOffset) partition.fetchEpoch = NO_LEADER_EPOCH;
+    else this.callbacks.onOutOfRange(partition, divergesAt);
+  }
+
+  /** Asks the leader next, after trouble with a preferred replica; false when it was the leader. */
+  private leaveReplica(partition: Partition, nodeId: number): boolean {
+    if (partition.replica?.nodeId !== nodeId) return false;
+    partition.replica = null;
+    return true;
+  }
+
   private takeError(partition: Partition, code: number, nodeId: number): void {
     const { topics, clock } = this.parts;
     partition.notBeforeMs = clock.monotonicMs() + RETRY_MS;
-    if (partition.replica?.nodeId === nodeId) {
-      partition.replica = null;
-      return;
-    }
+    if (this.leaveReplica(partition, nodeId)) return;
     if (code === CODE.offsetOutOfRange) {
-      this.callbacks.onOutOfRange(partition);
+      this.callbacks.onOutOfRange(partition, null);
     } else if (code === CODE.topicAuthorizationFailed) {
       topics.fail(partition.feed.topic, topics.denied(partition.feed.topic));
     } else {

@@ -6,7 +6,7 @@
  * pipeline sees of it: it grows with each assignment and each start.
  */
 import type { Feed, FeedKey, FeedOffset } from "#base/offsets.ts";
-import { feedKey } from "#base/offsets.ts";
+import { feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
 import type { Role } from "#consumer/wire/cluster.ts";
 
 /**
@@ -25,8 +25,12 @@ export interface Partition {
   paused: boolean;
   /** Next offset to hand over. */
   position: bigint;
+  /** Leader epoch of the last record below `position`; `NO_LEADER_EPOCH`: unknown. */
+  positionEpoch: number;
   /** Next offset to ask for: ahead of `position` by what is queued. */
   fetchOffset: bigint;
+  /** Leader epoch of the last record below `fetchOffset`; `NO_LEADER_EPOCH`: unknown. */
+  fetchEpoch: number;
   /** The fetch that it is part of now. */
   inFlight: Role | null;
   /** When it was last part of an answer with records; the longest ago is asked for first. */
@@ -62,7 +66,9 @@ export class Partitions {
         state: "waiting",
         paused: false,
         position: 0n,
+        positionEpoch: NO_LEADER_EPOCH,
         fetchOffset: 0n,
+        fetchEpoch: NO_LEADER_EPOCH,
         inFlight: null,
         lastServed: 0,
         notBeforeMs: 0,
@@ -86,10 +92,12 @@ export class Partitions {
 
   /** Reads from these offsets on; partitions that are not ours are passed over. */
   start(positions: readonly FeedOffset[]): void {
-    for (const { feed, offset } of positions) {
+    for (const { feed, offset, leaderEpoch = NO_LEADER_EPOCH } of positions) {
       const partition = this.owned.get(feedKey(feed));
       if (partition === undefined || partition.state === "revoked") continue;
-      this.seek(partition, offset);
+      partition.position = offset;
+      partition.positionEpoch = leaderEpoch;
+      this.rewind(partition);
       partition.epoch = ++this.epochs;
       partition.state = "reading";
       partition.badReads = 0;
@@ -97,18 +105,18 @@ export class Partitions {
     }
   }
 
-  /** Fetches again from `offset`; what was fetched before is void. */
-  seek(partition: Partition, offset: bigint): void {
+  /** Fetches again from the position; what was fetched before is void. */
+  rewind(partition: Partition): void {
     partition.sequence++;
-    partition.position = offset;
-    partition.fetchOffset = offset;
+    partition.fetchOffset = partition.position;
+    partition.fetchEpoch = partition.positionEpoch;
     partition.inFlight = null;
     partition.notBeforeMs = 0;
   }
 
   /** Nothing more is read; batches on their way are void. */
   halt(partition: Partition, state: "halted" | "revoked" = "halted"): void {
-    this.seek(partition, partition.position);
+    this.rewind(partition);
     partition.state = state;
   }
 

@@ -128,7 +128,7 @@ export class FetchQueue {
     for (const item of held) {
       this.forget(item);
       const { partition } = item;
-      if (item.sequence === partition.sequence) partitions.seek(partition, partition.position);
+      if (item.sequence === partition.sequence) partitions.rewind(partition);
     }
   }
 

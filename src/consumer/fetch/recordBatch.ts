@@ -16,6 +16,7 @@ const HEADER_BYTES = 61;
 const LENGTH_OVERHEAD = 12;
 const AT = {
   length: 8,
+  leaderEpoch: 12,
   magic: 16,
   crc: 17,
   attributes: 21,
@@ -35,6 +36,8 @@ export interface BatchView {
   readonly baseOffset: bigint;
   /** Last offset + 1. */
   readonly nextOffset: bigint;
+  /** Not covered by the CRC. */
+  readonly leaderEpoch: number;
   readonly recordCount: number;
   /** False for control batches, aborted transactions and batches without records. */
   readonly visible: boolean;
@@ -115,6 +118,7 @@ function viewBatch(bytes: Buffer, filter: TransactionFilter): BatchView {
     bytes,
     baseOffset,
     nextOffset: lastOffset + 1n,
+    leaderEpoch: bytes.readInt32BE(AT.leaderEpoch),
     recordCount,
     visible: !hidden && recordCount > 0,
     codec: attributes & ATTRIBUTE.codec,

@@ -208,9 +208,17 @@ export class Reader {
 
   /** Skips the tagged fields that end a flexible structure. */
   skipTags(): void {
+    this.tags(() => undefined);
+  }
+
+  /** Reads tagged fields: `read` is called at the first byte of each, and may leave the rest of it. */
+  tags(read: (tag: number) => void): void {
     for (let count = this.uvarint(); count > 0; count--) {
-      this.uvarint();
-      this.view(this.uvarint());
+      const tag = this.uvarint();
+      const size = this.uvarint();
+      const end = this.at + size;
+      read(tag);
+      this.view(end - this.at);
     }
   }
 

@@ -60,7 +60,8 @@ describe("FetchQueue", () => {
     const { queue, partitions, all } = setUp();
     const [partition] = all as [Partition];
     queue.push(fetched(partition, 0, LIMITS.fetchQueueBytesMax / 2));
-    partitions.seek(partition, 5n);
+    partition.position = 5n;
+    partitions.rewind(partition);
     queue.push(fetched(partition, 5));
     expect(offsetOf(queue.shift())).toBe(5n);
     expect(queue.shift()).toBeUndefined();

@@ -46,6 +46,7 @@ function sampling(more: Partial<DecoderOptions> = {}): {
       wantedOffset: baseOffset,
       baseOffset,
       nextOffset: offset,
+      leaderEpoch: 0,
       recordCount: payload === null ? 0 : 1,
       payload,
       baseTimestampMs: 0,

@@ -122,7 +122,14 @@ test("a damaged batch stops its table when nothing may be skipped", async () => 
 test("out of range stops the table with what is missing", async () => {
   const rig = await new AppRig().start();
   const feed = rig.world.feed(1);
-  rig.consumer.push({ type: "out_of_range", feed, position: 3n, logStart: 9n, logEnd: 20n });
+  rig.consumer.push({
+    type: "out_of_range",
+    feed,
+    position: 3n,
+    logStart: 9n,
+    logEnd: 20n,
+    divergesAt: null,
+  });
   await rig.settle();
   expect(stopped(rig).message).toContain("t/1 from offset 3 to 8");
 });

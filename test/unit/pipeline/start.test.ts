@@ -96,11 +96,19 @@ test("an offset that retention has passed is never skipped", async () => {
 });
 
 test("a log that ends before the committed offset is told as such", () => {
-  const error = String(outOfRange("db.t", rig.world.feed(1), 30n, 0n, 20n));
+  const where = { feed: rig.world.feed(1), position: 30n, logStart: 0n, logEnd: 20n };
+  const error = String(outOfRange("db.t", { ...where, divergesAt: null }));
   expect(error).toContain("t/1 ends at offset 20, before the committed offset 30 of db.t");
   // Reading from the earliest offset would double every row: it is not what a person is told to do.
   expect(error).toContain("To go on at 20, without doubling what the table has");
   expect(error).toMatch(/kafka-iceberg offsets db\.t --accept-topic t$/);
+});
+
+test("a log that was written anew is told with what is missing, and a command that doubles nothing", () => {
+  const where = { feed: rig.world.feed(1), position: 30n, logStart: 0n, logEnd: 200n };
+  const error = String(outOfRange("db.t", { ...where, divergesAt: 12n }));
+  expect(error).toContain("The log of t/1 was lost from offset 12 on");
+  expect(error).toContain("kafka-iceberg offsets db.t --set t:1=12");
 });
 
 test("a re-created topic is not read without a person", async () => {
