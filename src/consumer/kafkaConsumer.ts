@@ -13,6 +13,7 @@ import type { Consumer, ConsumerEvent, LogBounds } from "./consumer.ts";
 import { Delivery } from "./fetch/delivery.ts";
 import { ANSWER_BYTES_MAX, Fetcher } from "./fetch/fetcher.ts";
 import { type Partition, Partitions } from "./fetch/partitions.ts";
+import { PausedLag } from "./fetch/pausedLag.ts";
 import { FetchQueue } from "./fetch/queue.ts";
 import { GroupMember } from "./group/group.ts";
 import type { TopicPartition } from "./offsetRequests.ts";
@@ -32,8 +33,6 @@ export interface KafkaConsumerParts {
   readonly observe: Observe;
 }
 
-/** The lag of paused partitions is looked up this often. */
-const PAUSED_LOOK_MS = 2000;
 /** What a fetch answer has beside records, roughly: more only costs the re-use of its memory. */
 const ANSWER_HEAD_BYTES_MAX = 64 * 1024;
 /** Timers and sockets get their turn at least this often while batches are handed over. */
@@ -61,6 +60,7 @@ class KafkaConsumer implements Consumer {
   private readonly metadataDue: Signal;
   private readonly queue: FetchQueue;
   private readonly delivery: Delivery;
+  private readonly pausedLag: PausedLag;
   private readonly fetcher: Fetcher;
   private readonly group: GroupMember;
   private readonly offsetParts: OffsetParts;
@@ -68,7 +68,6 @@ class KafkaConsumer implements Consumer {
   private release: { readonly keys: Set<FeedKey>; readonly done: () => void } | null = null;
   private fatal: AppError | null = null;
   private closed = false;
-  private watchingPaused = false;
   private turnBeganMs = 0;
 
   constructor(settings: Settings, parts: KafkaConsumerParts) {
@@ -88,6 +87,7 @@ class KafkaConsumer implements Consumer {
     this.offsetParts = shared;
     this.delivery = new Delivery(shared);
     const onTrouble = (error: AppError): void => this.onTrouble(error);
+    this.pausedLag = new PausedLag(shared, (feeds) => this.bounds(feeds), onTrouble);
     this.fetcher = new Fetcher(
       shared,
       {
@@ -211,6 +211,7 @@ class KafkaConsumer implements Consumer {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.pausedLag.stop();
     this.fetcher.stop();
     await this.group.leave();
     this.cluster.close();
@@ -244,31 +245,7 @@ class KafkaConsumer implements Consumer {
     }
     const count = this.partitions.all().filter((partition) => partition.paused).length;
     this.parts.observe({ type: "paused", count });
-    if (count > 0 && !this.watchingPaused) void this.watchPaused();
-  }
-
-  /** Nobody fetches paused partitions: their logs' ends are asked for, so that lag stays true. */
-  private async watchPaused(): Promise<void> {
-    this.watchingPaused = true;
-    while (!this.closed && this.partitions.all().some(({ paused }) => paused)) {
-      await this.lookAtPaused().catch((error: unknown) => this.onTrouble(error as AppError));
-      await this.parts.clock.sleep(PAUSED_LOOK_MS);
-    }
-    this.watchingPaused = false;
-  }
-
-  private async lookAtPaused(): Promise<void> {
-    const paused = this.partitions.all().filter((p) => p.paused && p.state === "reading");
-    const bounds = await this.bounds(paused.map(({ feed }) => feed));
-    for (const [index, partition] of paused.entries()) {
-      const found = bounds[index];
-      if (found === undefined || !partition.paused || partition.state !== "reading") continue;
-      const { highWatermark, lastStableOffset } = found;
-      const { position, timestampMs } = partition;
-      const { topic, partition: number } = partition.feed;
-      const where = { topic, partition: number, position, timestampMs };
-      this.parts.observe({ type: "position", ...where, highWatermark, lastStableOffset });
-    }
+    if (count > 0) this.pausedLag.watch();
   }
 
   private async onAssigned(assigned: readonly TopicPartition[]): Promise<void> {
