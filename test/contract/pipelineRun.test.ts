@@ -16,7 +16,8 @@ import { createInlineEncoder } from "#parquet/encode.ts";
 import type { PartitionStatus } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions } from "#writer/parts.ts";
-import { FakeKafka, type FakeLog } from "../fakes/kafkaBroker.ts";
+import { FakeKafka } from "../fakes/kafkaBroker.ts";
+import type { FakeLog } from "../fakes/kafkaLog.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
 import { fastClock } from "./consumerRig.ts";
 
