@@ -7,7 +7,7 @@ import { fullName, namespaceText } from "#catalog/names.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
-import type { CommitJob, JobHost, Sent } from "./job.ts";
+import { type CommitJob, type JobHost, noteSent, type Sent } from "./job.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
 import {
   type ProgressDocument,
@@ -101,6 +101,7 @@ async function send(
     propertyUpdate(options, next, attempt),
     ...thinning(parts, options, trail, head),
   ];
+  noteSent(job, attempt.baseSequenceNumber);
   const outcome = await commitOnce(parts, options, head, attempt, updates);
   observeCommit(parts, options, outcome.kind, files.length > 0, began);
   return { attempt, outcome };

@@ -16,7 +16,14 @@ import { fullName } from "#catalog/names.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { type ProgressDocument, readProgress } from "./progress.ts";
-import { type Advance, admit, findCommit, resolveUnknown, type SentAttempt } from "./rules.ts";
+import {
+  type Advance,
+  admit,
+  findCommit,
+  resolveUnknown,
+  type SentAttempt,
+  type SentBases,
+} from "./rules.ts";
 
 /** Files that stand or fall together: they hold rows of exactly these feeds. */
 export interface FileUnit {
@@ -32,6 +39,10 @@ export interface CommitJob {
   units: readonly FileUnit[];
   /** The attempt whose answer is missing, if any. */
   unanswered: SentAttempt | null;
+  /** The snapshot in which it landed. From then on it can only end as committed. */
+  landed: SnapshotId | null;
+  /** Requests that left the process, refused ones included; null: none did. */
+  sent: SentBases | null;
   /** Feeds that were fenced so far. */
   fenced: Feed[];
   attemptCount: number;
@@ -53,8 +64,6 @@ export type JobResult =
       readonly fenced: readonly Feed[];
       /** Group that wrote the head, when it was somebody else. */
       readonly by: string;
-      /** True when a request with the files left the process without a definite refusal. */
-      readonly sent: SentAttempt | null;
     }
   /** Not decided: call again later. */
   | { readonly kind: "held"; readonly cause: unknown }
@@ -89,7 +98,13 @@ export function newJob(
   advances: readonly Advance[],
   units: readonly FileUnit[],
 ): CommitJob {
-  return { commitId, advances, units, unanswered: null, fenced: [], attemptCount: 0 };
+  const nothing = { unanswered: null, landed: null, sent: null };
+  return { commitId, advances, units, ...nothing, fenced: [], attemptCount: 0 };
+}
+
+/** Notes that a request built on this sequence number is about to leave the process. */
+export function noteSent(job: CommitJob, baseSequenceNumber: bigint): void {
+  job.sent = { first: job.sent?.first ?? baseSequenceNumber, last: baseSequenceNumber };
 }
 
 /**
@@ -118,13 +133,17 @@ type TurnResult = JobResult | { readonly kind: "again"; readonly cause: unknown 
 
 async function oneTurn(host: JobHost, job: CommitJob): Promise<TurnResult> {
   const head = await host.loadHead();
+  if (job.landed !== null) {
+    host.observeOutcome("idempotent");
+    return committed(job, head, job.landed);
+  }
   if (job.unanswered !== null) return resolve(host, job, head, job.unanswered);
   const seen = findCommit(head.metadata, host.branch, job.commitId);
   if (seen.kind === "on-chain") {
     host.observeOutcome("idempotent");
     return committed(job, head, seen.snapshotId);
   }
-  if (seen.kind === "off-chain") return dropped(job, "rolled back by a person", "", null);
+  if (seen.kind === "off-chain") return dropped(job, "rolled back by a person", "");
   if (isPaused(head)) return { kind: "paused" };
   return attempt(host, job, head);
 }
@@ -139,7 +158,7 @@ async function attempt(host: JobHost, job: CommitJob, head: LoadedTable): Promis
     exclude(job, admitted, fenced);
   }
   if (job.advances.length === 0 && job.fenced.length > 0) {
-    return dropped(job, "the head holds other offsets for its feeds", progress.group, null);
+    return dropped(job, "the head holds other offsets for its feeds", progress.group);
   }
   job.attemptCount++;
   const sent = await host.send(job, head, progress.document);
@@ -176,7 +195,7 @@ async function resolve(
       host.observeOutcome("idempotent");
       return committed(job, head, verdict.snapshotId);
     case "lost":
-      return dropped(job, verdict.reason, "", unanswered);
+      return dropped(job, verdict.reason, "");
     case "undecided": {
       const outcome = await host.resend(job, head, unanswered);
       host.observeOutcome(outcome.kind);
@@ -201,6 +220,7 @@ function settle(
       failpoint("commit_after");
       return committed(job, outcome.table, sent.snapshot.snapshotId);
     case "conflict":
+      if (job.sent !== null) job.sent = { ...job.sent, last: null };
       return { kind: "again", cause: outcome.cause };
     case "unknown":
       job.unanswered = sent;
@@ -210,13 +230,14 @@ function settle(
 
 function committed(job: CommitJob, table: LoadedTable, snapshotId: SnapshotId): JobResult {
   job.unanswered = null;
+  job.landed = snapshotId;
   const offsets = job.advances.map(({ feed, next }) => ({ feed, offset: next }));
   return { kind: "committed", snapshotId, table, offsets, fenced: job.fenced };
 }
 
-function dropped(job: CommitJob, reason: string, by: string, sent: SentAttempt | null): JobResult {
+function dropped(job: CommitJob, reason: string, by: string): JobResult {
   const fenced = [...job.fenced, ...job.advances.map((advance) => advance.feed)];
-  return { kind: "dropped", reason, fenced, by, sent };
+  return { kind: "dropped", reason, fenced, by };
 }
 
 /** Table property by which `pause TABLE` reaches every process. */

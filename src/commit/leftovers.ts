@@ -7,13 +7,12 @@
 import { describe, policyOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
-import { addedFilePaths, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
+import { addedFilePaths, manifestsOf } from "#iceberg/io/scan.ts";
 import { metadataFolder } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { type OpenAttempt, openAttempts } from "#txlog/recover.ts";
 import type { AttemptTrail } from "./attempt.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
-import { headOf } from "./progress.ts";
 import { type Leftover, removeLeftover } from "./removal.ts";
 import { findCommit, type SentBases } from "./rules.ts";
 
@@ -62,51 +61,21 @@ export class Leftovers {
       .abortUploads(attempt.filePaths.map((location) => ({ location, uploadId: "" })))
       .catch(() => undefined);
     const seen = findCommit(head.metadata, branch, attempt.commitId);
-    if (seen.kind === "absent") {
+    const landed = seen.kind === "absent" ? attempt.landedSnapshotId : seen.snapshotId;
+    if (landed === null) {
       const files = [...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))];
-      const leftover = { commitId: attempt.commitId, files, sent: sentBases(attempt) };
-      if (await this.#headLists(head, files)) await this.#leave(leftover);
-      else await this.add(head, leftover);
+      await this.add(head, { commitId: attempt.commitId, files, sent: sentBases(attempt) });
       return false;
     }
-    await this.#removeStrays(head, attempt, seen.snapshotId);
+    await this.#removeStrays(head, attempt, landed);
     await this.#parts.txlog.append({
       type: "FlushComplete",
       table: this.#name(),
       commit_id: attempt.commitId,
       offsets: {},
-      snapshot_id: seen.snapshotId,
+      snapshot_id: landed,
     });
     return true;
-  }
-
-  /**
-   * A log that is older than the table (a restored backup, `fsync = "never"` and a power loss) may
-   * not know of a request that landed, and its snapshot may be thinned by now.
-   */
-  async #headLists(head: LoadedTable, files: readonly string[]): Promise<boolean> {
-    const { storage } = head;
-    const id = headOf(head.metadata, this.#options.branch);
-    const snapshot = head.metadata.snapshots.find((each) => each.snapshotId === id);
-    if (snapshot === undefined || files.length === 0) return false;
-    const ours = new Set(files);
-    for (const { manifestPath } of await manifestsOf(storage, snapshot)) {
-      if (ours.has(manifestPath)) return true;
-    }
-    for await (const { file } of listDataFiles(storage, head.metadata, snapshot.snapshotId)) {
-      if (ours.has(file.filePath)) return true;
-    }
-    return false;
-  }
-
-  async #leave(leftover: Leftover): Promise<void> {
-    await this.#parts.txlog.append({
-      type: "FlushAbandoned",
-      table: this.#name(),
-      commit_id: leftover.commitId,
-      removed: [],
-      left: leftover.files,
-    });
   }
 
   /**
@@ -215,10 +184,14 @@ export class Leftovers {
   }
 }
 
-/** A restart does not know which requests were refused: any of them may still be under way. */
-function sentBases(attempt: OpenAttempt): SentBases | null {
+/**
+ * A restart does not know which requests were refused: any of them may still be under way. Nor does
+ * it know that none was sent: a log may be older than the table (a restored backup, or
+ * `fsync = "never"` and a power loss).
+ */
+function sentBases(attempt: OpenAttempt): SentBases {
   const bases = attempt.commits.map((each) => each.baseSequenceNumber);
   const first = bases.reduce<bigint | null>((min, n) => (min === null || n < min ? n : min), null);
   const last = bases.reduce<bigint | null>((max, n) => (max === null || n > max ? n : max), null);
-  return first === null || last === null ? null : { first, last };
+  return { first: first ?? attempt.baseSequenceNumber, last };
 }

@@ -3,7 +3,7 @@
  * restart. What may not be removed is left to the orphan cleaner.
  */
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { addedFilePaths } from "#iceberg/io/scan.ts";
+import { listedPaths } from "#iceberg/io/scan.ts";
 import type { Snapshot } from "#iceberg/metadata/metadata.ts";
 import { mayRemove, type SentBases } from "./rules.ts";
 
@@ -11,7 +11,7 @@ import { mayRemove, type SentBases } from "./rules.ts";
 export interface Leftover {
   readonly commitId: string;
   readonly files: readonly string[];
-  /** Requests with these files that may have left the process; null: none. */
+  /** Requests with these files that left the process; null: none did, which no log can say. */
   readonly sent: SentBases | null;
 }
 
@@ -29,22 +29,24 @@ export async function removeLeftover(
   const removal = mayRemove(head.metadata, leftover.commitId, leftover.sent);
   if (removal.kind === "later") return removal;
   if (removal.kind === "never") return { kind: "left", reason: removal.reason };
-  const listed = await firstListed(head, removal.inspect, new Set(leftover.files));
-  if (listed !== null) return { kind: "left", reason: `snapshot ${listed} lists one of its files` };
+  const since = leftover.sent?.first ?? head.metadata.lastSequenceNumber;
+  if (await isAnyListed(head, removal.inspect, since, new Set(leftover.files))) {
+    return { kind: "left", reason: "a visible snapshot lists one of its files" };
+  }
   await head.storage.remove(leftover.files);
   return { kind: "removed" };
 }
 
-/** The first of these snapshots that added one of the files; null when none did. */
-async function firstListed(
+/** True when one of these snapshots lists one of the files: as list, manifest, data or delete file. */
+async function isAnyListed(
   { storage }: LoadedTable,
   snapshots: readonly Snapshot[],
+  since: bigint,
   files: ReadonlySet<string>,
-): Promise<bigint | null> {
-  for (const snapshot of snapshots) {
-    for await (const path of addedFilePaths(storage, snapshot)) {
-      if (files.has(path)) return snapshot.snapshotId;
-    }
+): Promise<boolean> {
+  if (files.size === 0) return false;
+  for await (const path of listedPaths(storage, snapshots, since)) {
+    if (files.has(path)) return true;
   }
-  return null;
+  return false;
 }

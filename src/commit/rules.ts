@@ -100,18 +100,22 @@ export type Removal =
   /** It cannot be known that nobody lists them: the orphan cleaner's work. */
   | { readonly kind: "never"; readonly reason: string };
 
-/** Requests of one commit that may have left the process, by the sequence numbers they build on. */
+/** Requests of one commit that left the process, by the sequence numbers they build on. */
 export interface SentBases {
   /** Of the first request: what came after it may list the files. */
   readonly first: bigint;
-  /** Of the last request: until it is passed, the request may still be applied. */
-  readonly last: bigint;
+  /**
+   * Of the last request without an answer: until it is passed, it may still be applied. Null when
+   * the catalog has refused every request for certain.
+   */
+  readonly last: bigint | null;
 }
 
 /**
- * Rule 4, last part: files may go only when every sequence number after the first base is held by a
- * visible snapshot, none of which is ours or lists a file (`inspect`: the caller reads those), and
- * the last request can no longer be applied.
+ * Rule 4, last part: files may go only when no visible snapshot after the first base is ours or
+ * lists a file (`inspect`: the caller reads those). While a request has no answer, every sequence
+ * number after the first base must be held by a visible snapshot, too, and the last request must be
+ * passed.
  * @param sent null when no request with these files ever left the process
  */
 export function mayRemove(
@@ -123,8 +127,9 @@ export function mayRemove(
     return { kind: "never", reason: "a visible snapshot has the commit id" };
   }
   if (sent === null) return { kind: "now", inspect: [] };
-  if (metadata.lastSequenceNumber <= sent.last) return { kind: "later" };
   const after = metadata.snapshots.filter((s) => s.sequenceNumber > sent.first);
+  if (sent.last === null) return { kind: "now", inspect: after };
+  if (metadata.lastSequenceNumber <= sent.last) return { kind: "later" };
   const held = new Set(after.map((snapshot) => snapshot.sequenceNumber));
   if (BigInt(held.size) !== metadata.lastSequenceNumber - sent.first) {
     return { kind: "never", reason: "a snapshot after its base has expired" };

@@ -51,7 +51,14 @@ const SHAPES: { readonly [T in LogType]: Shape<T> } = {
   BufferSnapshot: { code: 2, fields: { record_count: number, size_bytes: number } },
   FlushStarted: {
     code: 3,
-    fields: { table: text, commit_id: text, file_paths: texts, upload_ids: ids, offsets },
+    fields: {
+      table: text,
+      commit_id: text,
+      base_sequence_number: (value) => (value === undefined ? -1n : integer(value)),
+      file_paths: texts,
+      upload_ids: ids,
+      offsets,
+    },
   },
   ParquetWritten: {
     code: 4,

@@ -19,6 +19,8 @@ export type LogEntry =
       readonly type: "FlushStarted";
       readonly table: string;
       readonly commit_id: string;
+      /** The table's last-sequence-number before the first file; -1 in logs of older releases. */
+      readonly base_sequence_number: bigint;
       readonly file_paths: readonly string[];
       readonly upload_ids: Readonly<Record<string, string>>;
       readonly offsets: LogOffsets;

@@ -25,6 +25,8 @@ export interface OpenAttempt {
   /** the table's full name (`catalog/names.ts`). */
   readonly table: string;
   readonly commitId: string;
+  /** The table's last-sequence-number before the first of its files; -1 when it is not known. */
+  readonly baseSequenceNumber: bigint;
   /** Data files, written or only announced. */
   readonly filePaths: readonly string[];
   /** Multipart uploads by location. */
@@ -98,9 +100,9 @@ function attemptOf(entries: readonly LogEntry[]): OpenAttempt[] {
     if (entry.type === "CommitAttempt") commits.push(commitOf(entry));
   }
   const { table, commit_id: commitId, upload_ids: uploadIds, offsets } = started;
-  return [
-    { table, commitId, filePaths: [...filePaths], uploadIds, offsets, commits, landedSnapshotId },
-  ];
+  const baseSequenceNumber = started.base_sequence_number;
+  const names = { table, commitId, baseSequenceNumber, filePaths: [...filePaths], uploadIds };
+  return [{ ...names, offsets, commits, landedSnapshotId }];
 }
 
 function commitOf(entry: Extract<LogEntry, { type: "CommitAttempt" }>): CommitTry {

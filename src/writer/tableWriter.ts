@@ -144,7 +144,7 @@ export class TableWriter {
       if (flush.job === null) throw fail("internal", "A prepared flush has a job");
       const result = await this.#commitOrHold(flush, flush.job);
       if (result.kind === "committed") this.#observeFlush(flush, began);
-      if (result.kind === "dropped") await this.#abandon(flush, result.sent !== null);
+      if (result.kind === "dropped") await this.#abandon(flush);
       return result;
     });
   }
@@ -157,7 +157,7 @@ export class TableWriter {
 
   /** Gives a flush up that was not decided (revoked, shutdown): its files are removed by the rules. */
   giveUp(flush: Flush): Promise<void> {
-    return this.#serial(() => this.#abandon(flush, flush.job?.unanswered != null));
+    return this.#serial(() => this.#abandon(flush));
   }
 
   /** Steps before the commit: schema, files. Returns `held` when the outside is away. */
@@ -183,7 +183,7 @@ export class TableWriter {
       return null;
     } catch (error) {
       // Nothing was sent: the names are given up, and the next try writes under a new commit id.
-      await this.#abandon(flush, false);
+      await this.#abandon(flush);
       flush.commitId = this.#parts.random.uuid();
       flush.written = { units: [], paths: [] };
       if (policyOf(error).action !== "again") throw error;
@@ -193,16 +193,16 @@ export class TableWriter {
 
   /** Another writer's columns came first: the rows are read again and decoded by its types. */
   async #outdated(flush: Flush): Promise<JobResult> {
-    await this.#abandon(flush, false);
+    await this.#abandon(flush);
     const fenced = [...new Set(flush.segments.map((segment) => segment.range.feed))];
     const reason = "another writer gave a new column another type";
-    return { kind: "dropped", reason, fenced, by: "", sent: null };
+    return { kind: "dropped", reason, fenced, by: "" };
   }
 
   async #commitEmpty(advances: readonly Advance[]): Promise<JobResult> {
     const job = newJob(this.#parts.random.uuid(), advances, []);
     const trail = newTrail();
-    await logFlushStarted(this.#parts, this.#options.name, job.commitId, [], {});
+    await logFlushStarted(this.#parts, this.#table, job.commitId, [], {});
     const result = await this.#commit(job, trail, []);
     if (result.kind === "committed") await this.#logComplete(job.commitId, result);
     else await this.#leaveTrail(job.commitId, trail, [], job);
@@ -269,26 +269,20 @@ export class TableWriter {
     });
   }
 
-  async #abandon(flush: Flush, sent: boolean): Promise<void> {
-    await this.#leaveTrail(flush.commitId, flush.trail, flush.written.paths, {
-      unanswered: sent ? (flush.job?.unanswered ?? null) : null,
-    });
+  async #abandon({ commitId, trail, written, job }: Flush): Promise<void> {
+    await this.#leaveTrail(commitId, trail, written.paths, job);
   }
 
   async #leaveTrail(
     commitId: string,
     trail: AttemptTrail,
     paths: readonly string[],
-    job: Pick<CommitJob, "unanswered">,
+    job: CommitJob | null,
   ): Promise<void> {
-    const base = job.unanswered?.baseSequenceNumber;
+    // Its files are the table's: only its end is not in the log, and the next start writes that.
+    if (job !== null && job.landed !== null) return;
     const files = [...paths, ...trail.attempts.flatMap((attempt) => attempt.files)];
-    await this.#leftovers.add(this.#table, {
-      commitId,
-      files,
-      // Earlier attempts were refused: only the one without an answer may still be applied.
-      sent: base === undefined ? null : { first: base, last: base },
-    });
+    await this.#leftovers.add(this.#table, { commitId, files, sent: job?.sent ?? null });
   }
 
   async #readable(): Promise<Progress & { kind: "readable" }> {

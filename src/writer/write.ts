@@ -55,7 +55,7 @@ export async function writeFiles(
   const spec = defaultSpec(table);
   const { batches, files: planned } = await planFiles(parts, options, table, spec, flushes);
   written.paths.push(...planned.map((file) => file.path));
-  await logFlushStarted(parts, options.name, commitId, written.paths, endOffsets(planned));
+  await logFlushStarted(parts, table, commitId, written.paths, endOffsets(planned));
   const context = { parts, options, table, commitId, written, batches };
   const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[] = [];
@@ -110,7 +110,7 @@ async function writeFile(
       if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
       file.path = file.path.replace(/[0-9a-f-]{36}\.parquet$/, `${parts.random.uuid()}.parquet`);
       written.paths.push(file.path);
-      await logFlushStarted(parts, table.name, commitId, written.paths, endOffsets([file]));
+      await logFlushStarted(parts, table, commitId, written.paths, endOffsets([file]));
     }
   }
 }

@@ -20,6 +20,7 @@ const started = (commit: string): LogEntry => ({
   type: "FlushStarted",
   table: "db.t",
   commit_id: commit,
+  base_sequence_number: 0n,
   file_paths: [`/w/${commit}.parquet`],
   upload_ids: {},
   offsets: { "c/t/0": huge },

@@ -49,7 +49,12 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "an unknown outcome is taken for a conflict, the same files are rebased",
     rule: "2.4",
     sim: "writer",
-    edits: [{ find: "job.unanswered = sent;", replace: "" }],
+    edits: [
+      {
+        find: "job.unanswered = sent;",
+        replace: "if (job.sent !== null) job.sent = { ...job.sent, last: null };",
+      },
+    ],
   },
   {
     name: "progress is read from the head's summary only",
@@ -85,8 +90,8 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "return first === null || last === null ? null : { first, last };",
-        replace: "return first === null || last === null ? null : { first, last: first };",
+        find: "return { first: first ?? attempt.baseSequenceNumber, last };",
+        replace: "return { first: first ?? attempt.baseSequenceNumber, last: first };",
       },
     ],
   },
@@ -96,10 +101,25 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "await this.#abandon(flush, result.sent !== null);",
-        replace: "await this.#abandon(flush, false);",
+        find: "await this.#leftovers.add(this.#table, { commitId, files, sent: job?.sent ?? null });",
+        replace: "await this.#leftovers.add(this.#table, { commitId, files, sent: null });",
       },
     ],
+  },
+  {
+    name: "a commit that landed is forgotten when its log entry cannot be written",
+    rule: "2.4",
+    sim: "writer",
+    edits: [
+      { find: "job.landed = snapshotId;", replace: "" },
+      { find: "noteSent(job, attempt.baseSequenceNumber);", replace: "" },
+    ],
+  },
+  {
+    name: "files that a visible snapshot lists are removed, since the log knows of no request",
+    rule: "2.4",
+    sim: "writer",
+    edits: [{ find: "if (files.has(path)) return true;", replace: "" }],
   },
   {
     name: "an attempt is sent before it is in the log",

@@ -23,6 +23,12 @@ export class MemoryLog {
     this.#unsynced = [];
   }
 
+  /** A backup is restored: the log knows less than was synced. */
+  forget(keep: (count: number) => number): void {
+    this.#synced = this.#synced.slice(0, keep(this.#synced.length));
+    this.#unsynced = [];
+  }
+
   /** Opens the log anew after a crash; `keep` decides how much of the unsynced tail was written. */
   reopen(keep: (count: number) => number): TransactionLog {
     this.#synced.push(...this.#unsynced.slice(0, keep(this.#unsynced.length)));
@@ -55,7 +61,7 @@ export function partsOf(
   const gone = new Promise<never>(() => undefined);
   const guarded: TransactionLog = {
     recovered: txlog.recovered,
-    append: (...args) => (alive() ? txlog.append(...args) : gone),
+    append: (...args) => (alive() ? appendOrFail(world, txlog, args) : gone),
     close: () => Promise.resolve(),
   };
   return {
@@ -67,6 +73,20 @@ export function partsOf(
     logger: silentLogger,
     observe: () => undefined,
   };
+}
+
+/** An entry may fail to be written, or be written and answered with an error. */
+async function appendOrFail(
+  world: World,
+  txlog: TransactionLog,
+  args: Parameters<TransactionLog["append"]>,
+): Promise<void> {
+  const { logFault } = world;
+  if (logFault === null || logFault.calls-- > 0) return await txlog.append(...args);
+  if (--logFault.lasts <= 0) world.logFault = null;
+  world.say(`log: ${args[0].type} fails ${logFault.kind} it is written`);
+  if (logFault.kind === "after") await txlog.append(...args);
+  throw fail("storage_full", "the log's disk is full");
 }
 
 /**
@@ -149,6 +169,7 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
   switch (kind) {
     case "catalog_unreachable":
     case "storage_unreachable":
+    case "storage_full":
     case "kafka_unreachable":
       return [];
     case "topic_unreadable":

@@ -75,6 +75,8 @@ export class World {
   /** Requests that were sent and neither applied nor lost. */
   pending: Request[] = [];
   fault: Fault | null = null;
+  /** The disk of the transaction log is full for so many entries; one process meets it. */
+  logFault: (Fault & { lasts: number }) | null = null;
   loadFails = false;
   kafkaFails = false;
   /** Told to every writer that waits: a request arrived. */

@@ -106,10 +106,10 @@ class WriterSim {
 
   async #trouble(dice: number): Promise<void> {
     const { world } = this;
-    if (dice > 0.86) {
-      const kind = world.random.unit() < 0.5 ? "before" : "after";
-      world.fault = { kind, calls: world.below(12) };
-    } else if (dice > 0.84) world.loadFails = true;
+    const kind = world.random.unit() < 0.5 ? "before" : "after";
+    if (dice > 0.89) world.logFault = { kind, calls: world.below(8), lasts: 1 + world.below(3) };
+    else if (dice > 0.86) world.fault = { kind, calls: world.below(12) };
+    else if (dice > 0.84) world.loadFails = true;
     else await this.rewriter.act();
   }
 
@@ -157,9 +157,14 @@ class WriterSim {
     for (const request of this.world.pending) {
       if (request.writer === process.name) request.answer = null;
     }
-    if (this.world.random.unit() < 0.1) {
+    const dice = this.world.random.unit();
+    if (dice < 0.1) {
       this.world.say(`${process.name} loses its state directory`);
       process.log.wipe();
+    } else if (dice < 0.2 && !this.world.pending.some(({ writer }) => writer === process.name)) {
+      // With a request under way nobody could know; without, the table must be asked.
+      this.world.say(`${process.name}'s log is set back to a backup`);
+      process.log.forget((count) => this.world.below(count + 1));
     }
   }
 
@@ -318,6 +323,7 @@ class WriterSim {
   async #finish(): Promise<void> {
     const { world } = this;
     world.fault = null;
+    world.logFault = null;
     world.loadFails = false;
     if (isPaused(world.loaded())) await pause(world, false);
     for (const process of [...this.processes]) await this.#comesToAnEnd(process);

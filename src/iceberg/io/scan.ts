@@ -110,6 +110,37 @@ export async function* addedFilePaths(
   }
 }
 
+/**
+ * Every path that one of these snapshots lists and that was written after a sequence number: its
+ * manifest list, newer manifests, and the live files that those name. A manifest is read once,
+ * however many snapshots share it.
+ * @param since only manifests of a higher sequence number are looked at: an older one cannot name a
+ * file that was written later
+ */
+export async function* listedPaths(
+  storage: Storage,
+  snapshots: readonly Snapshot[],
+  since: bigint,
+): AsyncGenerator<string> {
+  const seen = new Set<string>();
+  for (const snapshot of snapshots) {
+    yield snapshot.manifestList;
+    for (const manifest of await manifestsOf(storage, snapshot)) {
+      if (manifest.sequenceNumber <= since || seen.has(manifest.manifestPath)) continue;
+      seen.add(manifest.manifestPath);
+      yield manifest.manifestPath;
+      if (hasLiveFiles(manifest)) yield* liveFilePaths(storage, manifest);
+    }
+  }
+}
+
+async function* liveFilePaths(storage: Storage, manifest: ManifestFile): AsyncGenerator<string> {
+  const bytes = await storage.get(manifest.manifestPath);
+  for (const { status, file } of await readManifest(bytes, manifest, [])) {
+    if (status !== "deleted") yield file.filePath;
+  }
+}
+
 /** Counts live files from the manifest list alone. */
 export async function liveCounts(storage: Storage, snapshot: Snapshot): Promise<LiveCounts> {
   let dataFiles = 0;

@@ -61,6 +61,7 @@ async function world() {
       type: "FlushStarted",
       table: "db.t",
       commit_id: commitId,
+      base_sequence_number: 0n,
       file_paths: [path],
       upload_ids: {},
       offsets: {},
@@ -107,4 +108,16 @@ test("files of an attempt that every later snapshot passed over are removed", as
 test("files of an attempt on another table of this name stay: that table may list them", async () => {
   // Renamed away, or a database and a table whose names join to the same text.
   expect(await inherit(() => "another")).toBe(true);
+});
+
+test("files that only a snapshot before the head lists stay, although no request is in the log", async () => {
+  const { storage, all, writer, started } = await world();
+  const segment = createDecoder({ ...DECODER_DEFAULTS, fields: [] }).builder();
+  segment.decode(recordBatch(['{"a":1}']));
+  const range = { feed: FEED, start: 0n, end: 1n };
+  await writer.flush(writer.newFlush([{ range, batch: segment.seal() }]));
+  const lists = [...storage.objects.keys()].filter((path) => path.includes("/snap-"));
+  for (const path of lists) started(`of a restored backup ${path}`, path);
+  await TableWriter.open(all, OPTIONS, []);
+  expect([...storage.objects.keys()].filter((path) => path.includes("/snap-"))).toEqual(lists);
 });

@@ -112,3 +112,9 @@ test("files go only when every later snapshot is in sight and the request has be
   expect(mayRemove(table(["a", null, "c"]), "b", bases).kind).toBe("never");
   expect(mayRemove(table(["a", "c"]), "b", { first: 1n, last: 2n })).toEqual({ kind: "later" });
 });
+
+test("files of requests that were all refused go at once, when no later snapshot lists them", () => {
+  const refused = { first: 1n, last: null };
+  const removal = mayRemove(table(["a", null, "c"]), "b", refused);
+  expect(removal.kind === "now" && removal.inspect.map((each) => each.snapshotId)).toEqual([3n]);
+});

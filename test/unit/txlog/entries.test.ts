@@ -11,6 +11,7 @@ const ENTRIES: readonly LogEntry[] = [
     type: "FlushStarted",
     table: "db.t",
     commit_id: "c",
+    base_sequence_number: 0n,
     file_paths: ["/a", "/b é"],
     upload_ids: { "/a": "u" },
     offsets: { "k/t/0": 2n ** 63n - 1n, "k/t/1": 0n },

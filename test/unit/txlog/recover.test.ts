@@ -9,6 +9,7 @@ const started = (commit: string): LogEntry => ({
   type: "FlushStarted",
   table: "db.t",
   commit_id: commit,
+  base_sequence_number: 0n,
   file_paths: [`/w/${commit}-1`],
   upload_ids: { [`/w/${commit}-1`]: "u1" },
   offsets: { "c/t/0": 10n },
@@ -67,6 +68,7 @@ test("an attempt that began and did not end is inherited with all that is known 
     {
       table: "db.t",
       commitId: "a",
+      baseSequenceNumber: 0n,
       filePaths: ["/w/a-1", "/w/a-2"],
       uploadIds: { "/w/a-1": "u1" },
       offsets: { "c/t/0": 10n },

@@ -263,3 +263,53 @@ test("the third fence by another group in a minute stops the table and names bot
   expect(error.kind).toBe("fenced");
   expect(error.message).toContain("Consumer groups g and rival both write");
 });
+
+/** A writer whose log has no room for entries of `full.type`. */
+async function withFullLog() {
+  const full: { type: string | null } = { type: null };
+  const made = await opened({}, ({ parts }) => ({
+    txlog: {
+      ...parts.txlog,
+      append: (entry, sync) =>
+        entry.type === full.type
+          ? Promise.reject(fail("storage_full", "no room"))
+          : parts.txlog.append(entry, sync),
+    },
+  }));
+  return { ...made, full };
+}
+
+/** Everybody's snapshots but the head go, as another engine's expiry does. */
+function expireAllButHead({ world }: AppRig): void {
+  const head = world.metadata.currentSnapshotId;
+  const ids = world.metadata.snapshots.map((each) => each.snapshotId).filter((id) => id !== head);
+  world.foreign([{ action: "remove-snapshots", snapshotIds: ids }], "expiry of all but the head");
+}
+
+test("a flush that landed and could not be logged stays committed when its snapshot has expired", async () => {
+  const { rig, writer, full } = await withFullLog();
+  const flush = flushOf(rig, writer, [0]);
+  full.type = "IcebergSnapshotCreated";
+  expect((await writer.flush(flush)).kind).toBe("held");
+  full.type = null;
+  await (await rig.writer()).flush(flushOf(rig, await rig.writer(), [1]));
+  expireAllButHead(rig);
+  expect((await writer.flush(flush)).kind).toBe("committed");
+  expect(await rig.world.law.violations()).toEqual([]);
+});
+
+test("a flush that landed and is given up keeps its files when its snapshot has expired", async () => {
+  const { rig, writer, full } = await withFullLog();
+  const flush = flushOf(rig, writer, [0]);
+  full.type = "IcebergSnapshotCreated";
+  expect((await writer.flush(flush)).kind).toBe("held");
+  full.type = null;
+  await (await rig.writer()).flush(flushOf(rig, await rig.writer(), [1]));
+  expireAllButHead(rig);
+  await writer.giveUp(flush);
+  // What is given up is looked through after every commit.
+  const range = { feed: rig.world.feed(0), start: 20n, end: 30n };
+  const batch = rig.world.batch(range.feed, range.start, range.end);
+  expect((await writer.flush(writer.newFlush([{ range, batch }]))).kind).toBe("committed");
+  expect(await rig.world.law.violations()).toEqual([]);
+});
