@@ -24,7 +24,9 @@ import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { Positions } from "./positions.ts";
+import { probeStorage } from "./probes.ts";
 import type { Readers } from "./readers.ts";
+import { Services } from "./services.ts";
 import { stateOf } from "./status.ts";
 import { type Ending, untilEnd } from "./untilEnd.ts";
 
@@ -58,24 +60,26 @@ export class PipelineRun {
   pipeline: Pipeline | null = null;
   recordsConsumed = 0;
   assigned = false;
-  kafkaTrouble: string | null = null;
   lastError: unknown = null;
   readonly #options: PipelineOptions;
   readonly #shared: SharedParts;
   readonly #observe: Observe;
   readonly #logger: Logger;
+  readonly #services: Services;
   readonly #stopping: AbortController = new AbortController();
   readonly #tables = new Map<string, TableRun>();
   #consumer: Consumer | null = null;
   #storage: Storage | null = null;
   #catalog: Catalog | null = null;
   #ended = false;
+  readonly #closed: AbortController = new AbortController();
 
   constructor(options: PipelineOptions, shared: SharedParts) {
     this.name = options.name;
     this.#options = options;
     this.#shared = shared;
     this.#logger = shared.logger.with({ pipeline: options.name });
+    this.#services = new Services(shared.clock);
     const sink = shared.observe(options.name);
     this.#observe = (observation) => {
       this.#note(observation);
@@ -94,7 +98,29 @@ export class PipelineRun {
   get state(): RunState {
     if (this.#ended) return "stopped";
     if (this.pipeline === null) return this.lastError === null ? "starting" : "retrying";
-    return stateOf(this.pipeline.tables);
+    const state = stateOf(this.pipeline.tables);
+    const isWaiting = this.kafkaTrouble !== null || this.storageTrouble !== null;
+    return state === "running" && isWaiting ? "retrying" : state;
+  }
+
+  /** Why Kafka does not answer now, as an error; null while it does. */
+  get kafkaTrouble(): unknown {
+    const waitMsMax = this.#options.consumer.fetchWaitMsMax ?? 0;
+    return this.#services.kafkaTrouble(waitMsMax, () => this.#isReading());
+  }
+
+  /** Why the store does not answer now, as an error; null while it does. */
+  get storageTrouble(): unknown {
+    return this.#services.trouble("storage");
+  }
+
+  /** True when Kafka is being asked for the records of a partition. */
+  #isReading(): boolean {
+    const { pipeline } = this;
+    if (pipeline === null || pipeline.holding) return false;
+    return pipeline.feeds.all().some(({ epoch, table }) => {
+      return epoch > 0 && table.state.kind !== "stopped" && !table.readingHeld;
+    });
   }
 
   /** Runs until stopped, ended by errors, or (`toEnd`) until everything is committed. */
@@ -179,8 +205,9 @@ export class PipelineRun {
       return made;
     });
     this.lastError = null;
-    this.kafkaTrouble = null;
     this.pipeline = pipeline;
+    const location = `${this.#options.catalog.warehouse}/probe`;
+    void probeStorage({ clock, storage, observe: this.#observe }, location, this.#closed.signal);
     return pipeline;
   }
 
@@ -192,7 +219,6 @@ export class PipelineRun {
     this.#stopping.signal.addEventListener("abort", forward, { once: true });
     const note = (error: unknown): void => {
       this.lastError = error;
-      this.kafkaTrouble = describe(error);
       this.#logger.log("warn", `Waiting for a service: ${describe(error)}`);
       const waited = clock.monotonicMs() - began;
       if (limits.startupTimeoutMs > 0 && waited >= limits.startupTimeoutMs) giveUp.abort();
@@ -254,12 +280,7 @@ export class PipelineRun {
     this.positions.observe(observation);
     if (observation.type === "consumed") this.recordsConsumed += observation.records;
     if (observation.type === "assigned") this.assigned = true;
-    if (observation.type === "error" && observation.kind === "kafka_unreachable") {
-      this.kafkaTrouble ??= "Kafka does not answer";
-    }
-    if (observation.type === "position" || observation.type === "assigned") {
-      this.kafkaTrouble = null;
-    }
+    this.#services.observe(observation);
   }
 
   /** The worst of stopped tables and failed topics; a stop on request is 0. */
@@ -274,6 +295,7 @@ export class PipelineRun {
   }
 
   async #close(): Promise<void> {
+    this.#closed.abort();
     this.#shared.readers.remove(this.name);
     await this.#consumer?.close().catch(() => undefined);
     await this.#catalog?.close().catch(() => undefined);

@@ -23,6 +23,7 @@ import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
+import { watchFolders } from "./probes.ts";
 import { Readers } from "./readers.ts";
 import { statusSource } from "./status.ts";
 
@@ -112,7 +113,10 @@ async function runWith(
     const built = await buildPipeline(pipeline, environment, state.instanceId);
     pipelines.push(new PipelineRun(built, shared));
   }
+  const ended = new AbortController();
+  const watched = watchFolders(parts, [options.stateDir, options.txlog.dir], ended.signal);
   const status = statusSource({
+    stateTrouble: () => watched.trouble,
     clock: systemClock,
     version: run.version,
     commit: run.commit,
@@ -133,7 +137,6 @@ async function runWith(
   };
   const unlisten = run.supervisor ? () => undefined : onSignals(logger, stop);
   run.supervisor?.started(pipelines);
-  const ended = new AbortController();
   void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   logger.log("info", "Started", { version: run.version, pipelines: pipelines.length });
   const codes = await Promise.all(pipelines.map((each) => each.run(limits, run.untilEnd)));

@@ -6,8 +6,6 @@ import { describe } from "#base/errors.ts";
 import type { FeedRun } from "#pipeline/feeds.ts";
 import type { TableRun } from "#pipeline/tableRun.ts";
 import type {
-  HealthCheck,
-  HealthReport,
   PartitionStatus,
   PipelineStatus,
   RunState,
@@ -15,6 +13,7 @@ import type {
   StatusSource,
   TableStatus,
 } from "#server/status.ts";
+import { healthOf, tableErrors, type WatchedPipeline } from "./health.ts";
 import type { PipelineRun } from "./pipelineRun.ts";
 
 /** What the process as a whole knows. */
@@ -24,19 +23,25 @@ export interface ProcessState {
   readonly commit: string;
   readonly startedMs: number;
   readonly lag: { readonly msMax: number; readonly recordsMax: number };
-  readonly pipelines: readonly PipelineRun[];
+  /** Why the state directory or the log cannot be used; null while they can. */
+  readonly stateTrouble: () => unknown;
+  readonly pipelines: readonly ReportedPipeline[];
 }
+
+/** What of a pipeline its reports are made from. */
+export type ReportedPipeline = WatchedPipeline &
+  Pick<PipelineRun, "name" | "positions" | "assigned" | "recordsConsumed">;
 
 /** The status of a running process. */
 export function statusSource(state: ProcessState): StatusSource {
   return {
-    health: () => health(state),
+    health: () => healthOf(state.pipelines, state.stateTrouble(), lagTrouble(state)),
     ready: () => state.pipelines.length > 0 && state.pipelines.every(isReady),
     status: () => report(state),
   };
 }
 
-function isReady(run: PipelineRun): boolean {
+function isReady(run: ReportedPipeline): boolean {
   const feeds = run.pipeline?.feeds.all() ?? [];
   return run.state === "running" && run.assigned && feeds.every((feed) => feed.epoch > 0);
 }
@@ -52,7 +57,7 @@ function report(state: ProcessState): StatusReport {
   };
 }
 
-function pipelineStatus(run: PipelineRun, nowMs: number): PipelineStatus {
+function pipelineStatus(run: ReportedPipeline, nowMs: number): PipelineStatus {
   const feeds = run.pipeline?.feeds.all() ?? [];
   return {
     name: run.name,
@@ -79,13 +84,11 @@ function tableStatus(table: TableRun): TableStatus {
 }
 
 function errorOf(table: TableRun): string | null {
-  if (table.state.kind === "stopped") return describe(table.state.error);
-  const errors = [...table.failedTopics.values()];
-  if (table.state.kind === "retrying") errors.push(table.state.cause);
+  const errors = tableErrors(table);
   return errors.length === 0 ? null : errors.map(describe).join("; ");
 }
 
-function partitionStatus(run: PipelineRun, feed: FeedRun, nowMs: number): PartitionStatus {
+function partitionStatus(run: ReportedPipeline, feed: FeedRun, nowMs: number): PartitionStatus {
   const { topic, partition } = feed.feed;
   const known = run.positions.of(topic, partition);
   const highWatermark = known?.highWatermark ?? null;
@@ -108,43 +111,20 @@ function lagOf(highWatermark: bigint, committed: bigint): bigint {
   return highWatermark > committed ? highWatermark - committed : 0n;
 }
 
-const OK: HealthCheck = { status: "ok", detail: "" };
-
-function health(state: ProcessState): HealthReport {
-  const stopped = state.pipelines.filter((run) => run.state === "stopped");
-  const everyStopped = stopped.length === state.pipelines.length && stopped.length > 0;
-  const checks = {
-    kafka: firstTrouble(state.pipelines.map((run) => run.kafkaTrouble)),
-    catalog: firstTrouble(state.pipelines.flatMap(tableTroubles)),
-    storage: OK,
-    transaction_log: OK,
-    lag: lagCheck(state),
-  };
-  const degraded = Object.values(checks).some((check) => check.status !== "ok");
-  const partly = stopped.length > 0 || degraded;
-  return { status: everyStopped ? "failed" : partly ? "degraded" : "ok", checks };
-}
-
-function tableTroubles(run: PipelineRun): (string | null)[] {
-  return [...(run.pipeline?.tables ?? [])].map(errorOf);
-}
-
-function firstTrouble(troubles: readonly (string | null)[]): HealthCheck {
-  const detail = troubles.find((trouble) => trouble !== null) ?? null;
-  return detail === null ? OK : { status: "degraded", detail };
-}
-
-function lagCheck({ pipelines, lag, clock }: ProcessState): HealthCheck {
+/** Why a pipeline is too far behind; null while none is. */
+function lagTrouble({ pipelines, lag, clock }: ProcessState): string | null {
   for (const run of pipelines) {
-    for (const status of pipelineStatus(run, clock.nowMs()).partitions) {
+    for (const feed of run.pipeline?.feeds.all() ?? []) {
+      const status = partitionStatus(run, feed, clock.nowMs());
+      const behind = status.lag ?? 0n;
       const byTime = lag.msMax > 0 && (status.lagMs ?? 0) > lag.msMax;
-      const byRecords = lag.recordsMax > 0 && (status.lag ?? 0n) > BigInt(lag.recordsMax);
-      if (!byTime && !byRecords) continue;
-      const where = `${status.topic}/${status.partition}`;
-      return { status: "degraded", detail: `${where} is ${status.lag ?? 0n} records behind` };
+      const byRecords = lag.recordsMax > 0 && behind > BigInt(lag.recordsMax);
+      if (byTime || byRecords) {
+        return `${status.topic}/${status.partition} is ${behind} records behind`;
+      }
     }
   }
-  return OK;
+  return null;
 }
 
 /** The state of a pipeline from its tables. */

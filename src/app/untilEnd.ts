@@ -20,8 +20,8 @@ export interface Ending {
   readonly topics: readonly string[];
   /** A service may be away this long, ms; 0: for ever. */
   readonly awayMsMax: number;
-  /** Why Kafka does not answer now; null while it does. */
-  readonly kafkaTrouble: () => string | null;
+  /** Why Kafka does not answer now, as an error; null while it does. */
+  readonly kafkaTrouble: () => unknown;
   /** The end of a partition's log by Kafka's last answer; null before the first one. */
   readonly logEnd: (feed: Feed) => bigint | null;
 }
@@ -117,7 +117,7 @@ function missingTopic(
 }
 
 /** The service or person that what is open waits for, as an error; null when there is none. */
-function whatIsAway(pipeline: Pipeline, open: readonly Open[], kafka: string | null): unknown {
+function whatIsAway(pipeline: Pipeline, open: readonly Open[], kafka: unknown): unknown {
   for (const { feed } of open) {
     const { state, name } = pipeline.tableFor(feed);
     if (state.kind === "paused") return tablePaused(name);
@@ -128,7 +128,7 @@ function whatIsAway(pipeline: Pipeline, open: readonly Open[], kafka: string | n
     const run = pipeline.feeds.get(feedKey(feed));
     return run === undefined || run.epoch === 0 || run.position < end;
   });
-  return kafka !== null && unread ? fail("kafka_unreachable", kafka) : null;
+  return unread ? kafka : null;
 }
 
 /** Counts how long something has been away without a break. */

@@ -49,6 +49,8 @@ export type Observation =
       error: string | null;
     }
   | { type: "table_state"; table: string; snapshots: number; metadataBytes: number }
+  /** A service failed, also where it is asked again (null: it answers again). */
+  | { type: "service"; service: "kafka" | "storage"; trouble: unknown }
   | { type: "error"; kind: ErrorKind };
 
 /** Receives observations; must not throw. */

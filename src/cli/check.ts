@@ -5,7 +5,7 @@
 import { constants, existsSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { dirname } from "node:path";
-import { describe, EXIT, type ExitCode, fail, policyOf } from "#base/errors.ts";
+import { describe, EXIT, type ExitCode, fail, kindOf, policyOf } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
@@ -57,6 +57,11 @@ export async function checkCommand(
   return plans.reduce<ExitCode>((worst, { exitCode }) => worseOf(worst, exitCode), EXIT.ok);
 }
 
+/** A table is looked for in the catalog, which asks the store: the error says whose it is. */
+function storageOrCatalog(error: unknown): string {
+  return kindOf(error).startsWith("storage_") ? "storage" : "catalog";
+}
+
 function worseOf(a: ExitCode, b: ExitCode): ExitCode {
   return a > b ? a : b;
 }
@@ -75,11 +80,14 @@ async function planPipeline(
     errors: [],
     exitCode: EXIT.ok,
   };
-  const attempt = async (what: string, action: () => Promise<void>): Promise<void> => {
+  const attempt = async (
+    what: string | ((error: unknown) => string),
+    action: () => Promise<void>,
+  ): Promise<void> => {
     try {
       await action();
     } catch (error) {
-      plan.errors.push(`${what}: ${describe(error)}`);
+      plan.errors.push(`${typeof what === "string" ? what : what(error)}: ${describe(error)}`);
       plan.exitCode = worseOf(plan.exitCode, policyOf(error).exitCode);
     }
   };
@@ -89,7 +97,7 @@ async function planPipeline(
     plan.topics.push(...topics.map(topicRow));
   });
   await attempt("warehouse", () => requireWritable(options.catalog.warehouse));
-  await attempt("catalog and storage", () =>
+  await attempt(storageOrCatalog, () =>
     withPipeline(pipeline, true, async (open) => {
       await probeStorage(open);
       for (const topic of tableTopics(options, topics)) await planTable(plan, open, options, topic);

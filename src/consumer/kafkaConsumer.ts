@@ -304,6 +304,7 @@ class KafkaConsumer implements Consumer {
 
   private onTrouble(error: AppError): void {
     if (this.closed) return;
+    this.parts.observe({ type: "service", service: "kafka", trouble: error });
     this.queue.push({ type: "trouble", error });
   }
 

@@ -225,6 +225,7 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
     series("kafka_iceberg_table_snapshots").set({ pipeline, table }, snapshots);
     series("kafka_iceberg_metadata_bytes").set({ pipeline, table }, metadataBytes);
   },
+  service: () => undefined,
   error: ({ pipeline, series }, { kind }) =>
     series("errors_total").add({ pipeline, type: POLICY[kind].metric }, 1),
 };

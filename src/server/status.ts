@@ -8,7 +8,14 @@
 export type HealthStatus = "ok" | "degraded" | "failed";
 
 /** The named checks of `/health`. */
-export type HealthCheckName = "kafka" | "catalog" | "storage" | "transaction_log" | "lag";
+export type HealthCheckName =
+  | "kafka"
+  | "catalog"
+  | "storage"
+  | "transaction_log"
+  /** Tables that stopped, or wait, for a reason of their own: a record, a schema, a person. */
+  | "tables"
+  | "lag";
 
 /** One check. */
 export interface HealthCheck {

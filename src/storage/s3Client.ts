@@ -9,6 +9,7 @@
 import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { Clock } from "#base/clock.ts";
 import { AppError, describe, fail, kindOf } from "#base/errors.ts";
+import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { type RetryOptions, retry } from "#base/retry.ts";
@@ -40,6 +41,8 @@ export interface S3Parts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Hears of failures before the retries are used up; default: nobody does. */
+  readonly observe?: Observe;
   /** Sends requests in place of the network; tests only. */
   readonly requestHandler?: NonNullable<S3ClientConfig["requestHandler"]>;
 }
@@ -78,18 +81,25 @@ export function createS3Calls(options: S3Options, parts: S3Parts): S3Calls {
       return once(target, run);
     }
   };
-  const call = <T>(target: S3Target, run: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    retry(
-      parts,
-      options.retry,
-      () => refreshing(target, run),
-      (error, attempt) =>
-        parts.log.log("warn", "S3 is asked again", {
-          ...target,
-          retry_attempt: attempt + 1,
-          reason: describe(error),
-        }),
-    );
+  let isAway = false;
+  const show = (trouble: unknown): void => {
+    if (trouble === null && !isAway) return;
+    isAway = trouble !== null;
+    parts.observe?.({ type: "service", service: "storage", trouble });
+  };
+  const call = async <T>(
+    target: S3Target,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    const onRetry = (error: unknown, attempt: number): void => {
+      show(error);
+      const again = { retry_attempt: attempt + 1, reason: describe(error) };
+      parts.log.log("warn", "S3 is asked again", { ...target, ...again });
+    };
+    const result = await retry(parts, options.retry, () => refreshing(target, run), onRetry);
+    show(null);
+    return result;
+  };
   return { client, call };
 }
 

@@ -13,7 +13,7 @@ import { systemRandom } from "#base/random.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
-import type { PartitionStatus } from "#server/status.ts";
+import type { PartitionStatus, RunState } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
@@ -111,7 +111,13 @@ function newWarehouse(): string {
 
 /** What `/status` says of the run's first partition. */
 function partitionOf(run: PipelineRun): PartitionStatus | undefined {
-  const about = { clock: fastClock, version: "1", commit: "c", startedMs: 0 };
+  const about = {
+    stateTrouble: () => null,
+    clock: fastClock,
+    version: "1",
+    commit: "c",
+    startedMs: 0,
+  };
   const lag = { msMax: 0, recordsMax: 0 };
   return statusSource({ ...about, lag, pipelines: [run] }).status().pipelines[0]?.partitions[0];
 }
@@ -310,6 +316,25 @@ test("--until-end goes on when the log reaches the table's offset again", async 
   log.end = 3n;
   expect(await ended).toBe(EXIT.ok);
   expect(partitionOf(run)).toMatchObject({ highWatermark: 3n, lag: 0n });
+}, 10_000);
+
+test("a broker that no longer answers shows within seconds, and that it is back", async () => {
+  const broker = brokerWith("a");
+  const run = pipelineOf(broker, { topics: ["a"] });
+  const ended = run.run(LIMITS, false);
+  const until = async (state: RunState): Promise<void> => {
+    while (run.state !== state) await Bun.sleep(5);
+  };
+  await until("running");
+  while (broker.count("Fetch") < 3) await Bun.sleep(5);
+  expect(run.kafkaTrouble).toBeNull();
+  broker.silent.add("Fetch");
+  await until("retrying");
+  expect(String(run.kafkaTrouble)).toContain("Kafka has not answered");
+  broker.silent.delete("Fetch");
+  await until("running");
+  await run.stop(LIMITS.shutdownTimeoutMs);
+  expect(await ended).toBe(EXIT.ok);
 }, 10_000);
 
 test("a second pipeline that would share the first one's partitions is refused with 2", async () => {

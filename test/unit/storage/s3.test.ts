@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { AppError, kindOf } from "#base/errors.ts";
+import type { Observation } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { createS3Storage } from "#storage/s3.ts";
@@ -21,7 +22,13 @@ const large = new Uint8Array(17_000_000).fill(7);
 /** A storage on a fake whose first requests of an operation meet the given faults. */
 function open(
   faults: Readonly<Record<string, readonly (S3Fault | null)[]>> = {},
-  options: { s3?: Partial<S3Options>; echoes?: boolean; before?: (r: S3FakeRequest) => void } = {},
+  options: {
+    s3?: Partial<S3Options>;
+    echoes?: boolean;
+    before?: (r: S3FakeRequest) => void;
+    /** Gets what is observed of the service. */
+    troubles?: unknown[];
+  } = {},
 ): { storage: Storage; fake: S3Fake } {
   const counts: Record<string, number> = {};
   const fake = createS3Fake({
@@ -38,6 +45,9 @@ function open(
     clock: systemClock,
     random: seededRandom(1),
     log: silentLogger,
+    observe: (seen: Observation) => {
+      if (seen.type === "service") options.troubles?.push(seen.trouble);
+    },
     requestHandler: fake.requestHandler,
   };
   return { storage: createS3Storage({ ...s3FakeOptions, ...options.s3 }, parts), fake };
@@ -85,6 +95,18 @@ describe("S3 writes whose answer is lost", () => {
     const error = await errorOf(storage.putIfAbsent("s3://b/v1", content));
     expect(error.kind).toBe("storage_unreachable");
     expect(count(fake, "PutObject")).toBe(1 + s3FakeOptions.retry.retriesMax);
+  });
+
+  test("a failure is told at its first try, and the answer that ends it", async () => {
+    const troubles: unknown[] = [];
+    const { storage } = open({ PutObject: ["lost_before", "lost_before"] }, { troubles });
+    expect(await storage.putIfAbsent("s3://b/v1", content)).toBe(true);
+    await storage.get("s3://b/v1");
+    expect(troubles.map((trouble) => (trouble === null ? null : kindOf(trouble)))).toEqual([
+      "storage_unreachable",
+      "storage_unreachable",
+      null,
+    ]);
   });
 
   test("a request without an answer is given up after its time limit and sent again", async () => {
