@@ -1,6 +1,7 @@
 /**
  * The catalog port, shaped like the REST protocol's commit: requirements + updates, three outcomes.
- * Implementations: `file.ts` (SPEC 2.12), `sql.ts`; REST, Glue, Hive and Nessie come later.
+ * Implementations: `file.ts` (SPEC 2.12) and, for catalogs that keep one pointer per table, `pointer.ts`
+ * with `sql.ts` behind it; REST and Nessie come later.
  */
 import type { TableMetadata, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -33,15 +34,21 @@ export type CommitOutcome =
   | { readonly kind: "conflict"; readonly cause: unknown }
   | { readonly kind: "unknown"; readonly cause: unknown };
 
-/** What this catalog lets a writer conclude. */
+/** What a catalog promises, and so what a writer may conclude (SPEC 2.2, 2.4). */
 export interface CatalogTraits {
-  /** `file`, `sql`, ...: metric label. */
+  /** `file`, `sql`, ...: the label of metrics and logs; nothing is concluded from it. */
   readonly type: string;
-  /** False where only the current snapshot can be seen and parents are null (Nessie). */
+  /**
+   * True: a snapshot that was committed is visible, with its parent's id, until a commit removes it,
+   * so one whose id is not found, while no id is missing, did not land. False (Nessie): only the
+   * branch's head is visible, without a parent, so what is not seen proves nothing: offsets come from
+   * the table's property, and files of an attempt without an answer are never removed.
+   */
   readonly showsAncestors: boolean;
   /**
-   * What ends a request that was given up: `pointer` when a commit compares the metadata pointer,
-   * `sequence` when it compares last-sequence-number, `time` when neither is checked.
+   * When a request that was given up can no longer be applied. `pointer`: once the metadata location
+   * is another than the one that it was built on. `sequence`: once last-sequence-number has reached
+   * that of its snapshot. `time`: the catalog checks neither, so only after a grace time.
    */
   readonly lateRequestsEndBy: "pointer" | "sequence" | "time";
 }

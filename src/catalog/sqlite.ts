@@ -12,6 +12,7 @@ import { dirname } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import { type ErrorKind, fail } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
+import type { Ended, SqlDatabase, SqlStatement } from "./sqlDatabase.ts";
 
 /** How long another process's lock is waited for, ms. */
 const BUSY_MS_MAX = 10_000;
@@ -29,6 +30,49 @@ export const openSqlite: OpenSqlite = async (path, readOnly) => {
   database.run("PRAGMA busy_timeout = 0");
   return database;
 };
+
+/** What a connection is built from. */
+export interface SqliteParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Default: {@link openSqlite}. */
+  readonly openDatabase?: OpenSqlite;
+}
+
+/** Connects to a database file. Throws `catalog_refused`, `catalog_unreachable`. */
+export async function connectSqlite(
+  path: string,
+  readOnly: boolean,
+  parts: SqliteParts,
+): Promise<SqlDatabase> {
+  const open = parts.openDatabase ?? openSqlite;
+  try {
+    const database = await open(path, readOnly);
+    if (!readOnly) await whenFree(parts, () => makeDurable(database));
+    return connection(database, parts);
+  } catch (error) {
+    throw sqliteError(error);
+  }
+}
+
+function connection(database: Database, parts: SqliteParts): SqlDatabase {
+  const all = ({ sql, values }: SqlStatement): Record<string, unknown>[] =>
+    database.query<Record<string, unknown>, string[]>(sql).all(...values);
+  const run = ({ sql, values }: SqlStatement): number =>
+    database.query<never, string[]>(sql).run(...values).changes;
+  return {
+    read: (statement) => whenFree(parts, () => all(statement)),
+    write: (statements) =>
+      whenFree(parts, () => transaction(database, () => statements.map((each) => run(each)))),
+    columns: async (table) => {
+      const rows = await whenFree(parts, () =>
+        all({ sql: "SELECT name FROM pragma_table_info(?1)", values: [table] }),
+      );
+      return rows.map((row) => String(row["name"]));
+    },
+    close: async () => database.close(),
+  };
+}
 
 /** Makes transactions durable; reads the file, so it may find it busy. */
 export function makeDurable(database: Database): void {
@@ -49,10 +93,7 @@ export function sqlitePath(uri: string): string {
 }
 
 /** Runs `action` until the database is not busy. Other errors become ours. */
-export async function whenFree<T>(
-  parts: { clock: Clock; random: Random },
-  action: () => T,
-): Promise<T> {
+async function whenFree<T>(parts: { clock: Clock; random: Random }, action: () => T): Promise<T> {
   const deadline = parts.clock.monotonicMs() + BUSY_MS_MAX;
   for (;;) {
     try {
@@ -64,16 +105,11 @@ export async function whenFree<T>(
   }
 }
 
-/** How a transaction ended; unclear: its end was not acknowledged. */
-export type Ended<T> =
-  | { readonly kind: "done"; readonly result: T }
-  | { readonly kind: "unclear"; readonly cause: unknown };
-
 /**
  * Runs statements in one transaction that holds the write lock from its beginning. Whatever is
  * thrown, busy included, the database is as it was.
  */
-export function transaction<T>(database: Database, statements: () => T): Ended<T> {
+function transaction<T>(database: Database, statements: () => T): Ended<T> {
   database.run("BEGIN IMMEDIATE");
   let result: T;
   try {
@@ -109,7 +145,7 @@ function isBusy(error: unknown): boolean {
 }
 
 /** SQLite's errors as ours; others as they are. */
-export function sqliteError(error: unknown): unknown {
+function sqliteError(error: unknown): unknown {
   if (!(error instanceof SQLiteError)) return error;
   const code = error.code ?? "SQLITE_ERROR";
   const refused = /^SQLITE_(READONLY|PERM|AUTH|NOTADB|CORRUPT|ERROR)/.test(code);

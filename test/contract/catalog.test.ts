@@ -6,7 +6,7 @@ import { systemRandom } from "#base/random.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import { createMemoryStorage } from "../fakes/memoryStorage.ts";
 import { catalogContract } from "../support/catalogContract.ts";
-import { filePlace, sqlPlace } from "../support/catalogPlaces.ts";
+import { filePlace, pointerPlace, sqlPlace } from "../support/catalogPlaces.ts";
 
 const ROOT = `/tmp/kafka-iceberg-test-${process.pid}-${Bun.nanoseconds()}`;
 const local = createLocalStorage({ disk: systemDisk, random: systemRandom });
@@ -26,4 +26,8 @@ catalogContract("SQL catalog with storage in memory", () =>
 
 catalogContract("SQL catalog on the local disk", () =>
   sqlPlace(ROOT, local, `${ROOT}/warehouse-${places++}`),
+);
+
+catalogContract("pointer catalog whose namespaces have locations of their own", () =>
+  pointerPlace(createMemoryStorage()),
 );

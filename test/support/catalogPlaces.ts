@@ -4,9 +4,11 @@ import { type Clock, systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import { createFileCatalog } from "#catalog/file.ts";
+import { createPointerCatalog } from "#catalog/pointer.ts";
 import { createSqlCatalog } from "#catalog/sql.ts";
 import { openSqlite } from "#catalog/sqlite.ts";
 import type { Storage } from "#storage/storage.ts";
+import { memoryPointers, memoryRows } from "../fakes/memoryPointers.ts";
 import type { Fault } from "../fakes/memoryStorage.ts";
 import type { Place } from "./catalogContract.ts";
 
@@ -70,6 +72,20 @@ export function sqlPlace(root: string, storage: Storage, warehouse: string): Pla
     },
     failNextWrite: (fault) => {
       next.fault = fault;
+    },
+  };
+}
+
+/** A pointer catalog on a store in memory. */
+export function pointerPlace(storage: Storage): Place {
+  const rows = memoryRows();
+  return {
+    open: async () => {
+      const parts = { storage, clock: fixedClock, random: systemRandom, log: silentLogger };
+      return createPointerCatalog(memoryPointers(rows), parts);
+    },
+    failNextWrite: (fault) => {
+      rows.fault = fault;
     },
   };
 }

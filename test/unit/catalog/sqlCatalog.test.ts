@@ -277,8 +277,8 @@ describe("metadata files", () => {
 
 test("a load that stood still while its file was removed reads the row again, once", async () => {
   const b = bench();
+  await create(await b.open());
   const catalog = await b.open();
-  await create(catalog);
   const get = b.storage.get.bind(b.storage);
   b.storage.get = async (location) => {
     b.storage.get = get;
@@ -288,13 +288,13 @@ test("a load that stood still while its file was removed reads the row again, on
   };
   expect((await catalog.load(NAME))?.metadata.properties["touched"]).toBe("newer");
   b.storage.objects.clear();
-  expect(await rejection(catalog.load(NAME))).toMatchObject({ kind: "storage_missing" });
+  expect(await rejection((await b.open()).load(NAME))).toMatchObject({ kind: "storage_missing" });
 });
 
 test("a head that cannot be read is a conflict: nothing was sent", async () => {
   const b = bench();
+  await create(await b.open());
   const catalog = await b.open();
-  await create(catalog);
   b.storage.get = () => Promise.reject(fail("storage_unreachable", "the connection was lost"));
   expect((await touch(catalog, "a")).kind).toBe("conflict");
 });
