@@ -19,6 +19,7 @@ import type {
   TableMetadata,
   TableUpdate,
 } from "#iceberg/metadata/metadata.ts";
+import { METADATA_PATH } from "#iceberg/metadata/properties.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
 import { chooseMerges, mergeGroup } from "./manifestMerge.ts";
@@ -142,7 +143,7 @@ export async function stageAppend(request: StageAppend): Promise<StagedSnapshot>
 
 /** Where a table keeps manifests and metadata (`write.metadata.path`); no slash at the end. */
 export function metadataFolder(metadata: TableMetadata): string {
-  const folder = metadata.properties["write.metadata.path"] ?? `${metadata.location}/metadata`;
+  const folder = metadata.properties[METADATA_PATH] ?? `${metadata.location}/metadata`;
   return folder.replace(/\/+$/, "");
 }
 
