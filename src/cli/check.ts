@@ -14,6 +14,7 @@ import { buildPipeline, type PipelineOptions, partitionForms } from "#config/bui
 import { namespaceOf } from "#config/combinations.ts";
 import type { PipelineConfig } from "#config/config.ts";
 import { redact } from "#config/redact.ts";
+import { historyWindowMs, type RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
@@ -21,6 +22,7 @@ import { describeTable, fieldDifferences, partitionDifferences } from "./differe
 import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
 
+const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
 /** More small files than this a day make a table slow to plan (SPEC section 3). */
 const FILES_PER_DAY_MAX = 50_000;
@@ -165,8 +167,23 @@ async function planTable(
   }
   const { partitioned, rows } = describeTable(table.metadata);
   const action = "append";
-  plan.tables.push({ table: name, action, partitioned, rows, location: table.metadata.location });
+  const { location } = table.metadata;
+  const window = commitWindow(table, writer.thinning);
+  plan.tables.push({
+    table: name,
+    action,
+    partitioned,
+    rows,
+    foreign_commit_window: window,
+    location,
+  });
   plan.differences.push(...differences(table, options.decoder.fields, forms, pipeline));
+}
+
+/** How long another engine may take to commit what it began: so long all snapshots are kept. */
+function commitWindow({ metadata }: LoadedTable, policy: RetentionPolicy | null): string {
+  const windowMs = policy === null ? null : historyWindowMs(metadata, policy);
+  return windowMs === null ? "no limit" : `${Math.round(windowMs / SECOND_MS)} s`;
 }
 
 function planNewTable(

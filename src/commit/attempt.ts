@@ -5,8 +5,13 @@ import { failpoint } from "#base/failpoint.ts";
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import { fullName, namespaceText } from "#catalog/names.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
-import type { SnapshotId, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
-import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
+import type {
+  Snapshot,
+  SnapshotId,
+  TableRequirement,
+  TableUpdate,
+} from "#iceberg/metadata/metadata.ts";
+import { snapshotsToThin } from "#iceberg/metadata/retention.ts";
 import { type CommitJob, type JobHost, noteSent, type Sent } from "./job.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
 import {
@@ -24,15 +29,15 @@ import type { SentAttempt } from "./rules.ts";
 /** What the attempts of one job left on the store. */
 export interface AttemptTrail {
   readonly attempts: { readonly snapshotId: SnapshotId; readonly files: readonly string[] }[];
-  /** Manifest lists of snapshots that the last attempt removed from the metadata. */
-  thinnedLists: readonly string[];
+  /** Snapshots that the last attempt removed from the metadata. */
+  thinned: readonly Snapshot[];
   /** True when the commit was found in the table rather than answered. */
   landedUnanswered: boolean;
 }
 
 /** An empty trail. */
 export function newTrail(): AttemptTrail {
-  return { attempts: [], thinnedLists: [], landedUnanswered: false };
+  return { attempts: [], thinned: [], landedUnanswered: false };
 }
 
 /** The host of a job: how its attempts reach the catalog. */
@@ -197,11 +202,9 @@ function thinning(
   head: LoadedTable,
 ): TableUpdate[] {
   if (options.thinning === null) return [];
-  const ids = snapshotsToRemove(head.metadata, options.thinning, parts.clock.nowMs());
+  const ids = snapshotsToThin(head.metadata, options.thinning, parts.clock.nowMs());
   const gone = new Set(ids);
-  trail.thinnedLists = head.metadata.snapshots
-    .filter((snapshot) => gone.has(snapshot.snapshotId))
-    .map((snapshot) => snapshot.manifestList);
+  trail.thinned = head.metadata.snapshots.filter(({ snapshotId }) => gone.has(snapshotId));
   return ids.length === 0 ? [] : [{ action: "remove-snapshots", snapshotIds: ids }];
 }
 

@@ -15,6 +15,7 @@ import type { AttemptTrail } from "./attempt.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
 import { type Leftover, removeLeftover } from "./removal.ts";
 import { findCommit, type SentBases } from "./rules.ts";
+import { unlistedPaths } from "./thinned.ts";
 
 /** The leftovers of one table. */
 export class Leftovers {
@@ -123,12 +124,18 @@ export class Leftovers {
   ): Promise<void> {
     const strays = trail.attempts.filter((attempt) => attempt.snapshotId !== landed);
     const last = trail.attempts.at(-1);
-    // A snapshot that was sent again, without the thinning, may be the one that landed.
-    const visible = new Set(head.metadata.snapshots.map((snapshot) => snapshot.manifestList));
-    const lists =
-      last?.snapshotId === landed ? trail.thinnedLists.filter((list) => !visible.has(list)) : [];
-    await this.#remove(head, [...unused, ...strays.flatMap((attempt) => attempt.files), ...lists]);
+    const thinned = last?.snapshotId === landed ? await this.#thinnedPaths(head, trail) : [];
+    await this.#remove(head, [
+      ...unused,
+      ...strays.flatMap((attempt) => attempt.files),
+      ...thinned,
+    ]);
     await this.#sweep(head);
+  }
+
+  /** What cannot be looked at now is left to the orphan cleaner. */
+  #thinnedPaths({ metadata, storage }: LoadedTable, { thinned }: AttemptTrail): Promise<string[]> {
+    return unlistedPaths(storage, metadata, this.#options.branch, thinned).catch(() => []);
   }
 
   async #sweep(head: LoadedTable): Promise<void> {

@@ -6,7 +6,7 @@ import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Catalog, TableName } from "#catalog/catalog.ts";
-import type { ThinningPolicy } from "#iceberg/metadata/thin.ts";
+import type { RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 
 /** The ports of a commit. The store is the table's own: `LoadedTable.storage`. */
@@ -29,5 +29,5 @@ export interface CommitOptions {
   /** `iceberg.commit.max_retries`. */
   readonly commitRetriesMax: number;
   /** Null: snapshots are not thinned. */
-  readonly thinning: ThinningPolicy | null;
+  readonly thinning: RetentionPolicy | null;
 }

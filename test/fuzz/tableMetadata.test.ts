@@ -5,12 +5,12 @@ import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
 import { schemaFromJson, schemaToJson } from "#iceberg/metadata/json.ts";
 import type { SnapshotId, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { freshSchema, lastFieldId } from "#iceberg/metadata/newTable.ts";
+import { snapshotsToThin } from "#iceberg/metadata/retention.ts";
 import {
   branchAt,
   readTableMetadata,
   writeTableMetadata,
 } from "#iceberg/metadata/tableMetadataJson.ts";
-import { snapshotsToRemove } from "#iceberg/metadata/thin.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import { appendOf, nextSnapshot, sampleTable } from "../support/icebergSamples.ts";
 
@@ -83,7 +83,7 @@ function updatesOf(metadata: TableMetadata, step: Step, id: bigint, nowMs: numbe
       return [{ action: "remove-snapshot-ref", ref: `tag${step.pick % 3}` }];
     case "thin": {
       const policy = { branch: "main", keepAllMs: 1_000, retentionMs: 1e8, snapshotsMax: step.max };
-      const snapshotIds = snapshotsToRemove(metadata, policy, nowMs + step.ageMs);
+      const snapshotIds = snapshotsToThin(metadata, policy, nowMs + step.ageMs);
       return [{ action: "remove-snapshots", snapshotIds }];
     }
     case "property":

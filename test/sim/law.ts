@@ -11,6 +11,7 @@ import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { rowNumber } from "./rows.ts";
+import { ThinningLaw } from "./thinningLaw.ts";
 import type { Topic, World } from "./world.ts";
 
 /** Group that a person's own commits name. */
@@ -41,12 +42,14 @@ export class Law {
   readonly world: World;
   /** First positions by topic id and partition; 0 unless a test says otherwise. */
   readonly firstPositions: Map<string, bigint> = new Map();
+  readonly thinning: ThinningLaw;
   readonly #contents = new Map<SnapshotId, Content>();
   readonly #truths = new Map<SnapshotId, Truth>();
   readonly #judged = new Set<SnapshotId>();
 
   constructor(world: World) {
     this.world = world;
+    this.thinning = new ThinningLaw(world);
   }
 
   /** Every way in which the law is broken now; empty when it holds. */
@@ -67,7 +70,7 @@ export class Law {
       this.#judged.add(snapshot.snapshotId);
       broken.push(...content.problems, ...this.#compare(snapshot, content));
     }
-    broken.push(...this.#readings(), ...this.#schema());
+    broken.push(...this.#readings(), ...this.#schema(), ...(await this.thinning.violations()));
     return broken;
   }
 

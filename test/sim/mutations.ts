@@ -210,8 +210,82 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "trail.thinnedLists.filter((list) => !visible.has(list))",
-        replace: "trail.thinnedLists",
+        find: "thinned.filter(({ snapshotId }) => !visible.has(snapshotId))",
+        replace: "thinned",
+      },
+    ],
+  },
+  {
+    name: "foreign snapshots are thinned, too",
+    rule: "4 [maintenance]",
+    sim: "writer",
+    edits: [
+      {
+        find: 'return summary[COMMIT_KEY] !== undefined && summary["operation"] === "append";',
+        replace: 'return summary["operation"] === "append";',
+      },
+    ],
+  },
+  {
+    name: "rewrites of ours are thinned, too",
+    rule: "4 [maintenance]",
+    sim: "writer",
+    edits: [
+      {
+        find: 'return summary[COMMIT_KEY] !== undefined && summary["operation"] === "append";',
+        replace: "return summary[COMMIT_KEY] !== undefined;",
+      },
+    ],
+  },
+  {
+    name: "snapshots are thinned within the window of others",
+    rule: "4 [maintenance]",
+    sim: "writer",
+    edits: [
+      { find: "&& ageOf(snapshot) > windowMs", replace: "&& ageOf(snapshot) > windowMs / 2" },
+    ],
+  },
+  {
+    name: "gc.enabled is not heeded",
+    rule: "4 [maintenance]",
+    sim: "writer",
+    edits: [
+      {
+        find: 'if (properties["gc.enabled"]?.toLowerCase() === "false") return null;',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "the snapshot that names what a rewrite replaced is thinned",
+    rule: "4 [maintenance]",
+    sim: "writer",
+    edits: [
+      {
+        find: 'children.some(({ summary }) => summary["operation"] !== "append")',
+        replace: "children.length === 0",
+      },
+    ],
+  },
+  {
+    name: "rolled-back snapshots are thinned",
+    rule: "4 [maintenance]",
+    sim: "writer",
+    edits: [
+      {
+        find: "for (const child of beside) yield* this.#lineOf(child);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a manifest is thought to be unlisted when the head does not list it",
+    rule: "4 [maintenance]",
+    sim: "writer",
+    edits: [
+      {
+        find: "snapshotId === head || !answered.has(snapshotId)",
+        replace: "snapshotId === head",
       },
     ],
   },

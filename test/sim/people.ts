@@ -28,7 +28,15 @@ export async function somebodyActs(world: World): Promise<void> {
   if (dice < 0.79) return await pause(world, !isPaused(world.loaded()));
   if (dice < 0.83) return grow(world);
   if (dice < 0.87 && world.topics.length < TOPICS_MAX) return recreateTopic(world);
+  if (dice < 0.9) return forbidRemoval(world);
   await acceptAsIs(world);
+}
+
+/** A person forbids the removal of snapshots, or allows it again. */
+function forbidRemoval(world: World): void {
+  const forbidden = world.metadata.properties["gc.enabled"] === "false";
+  const properties = { "gc.enabled": forbidden ? "true" : "false" };
+  world.foreign([{ action: "set-properties", properties }], `gc.enabled is not ${forbidden}`);
 }
 
 /** Snapshot ids of the branch, head first. */

@@ -20,7 +20,7 @@ import type {
   TableUpdate,
 } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
-import type { ThinningPolicy } from "#iceberg/metadata/thin.ts";
+import type { RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
@@ -68,7 +68,7 @@ export class World {
   /** Every snapshot that ever was. */
   readonly history: Map<SnapshotId, Snapshot> = new Map();
   /** How writers thin snapshots in this world. */
-  readonly thinning: ThinningPolicy | null;
+  readonly thinning: RetentionPolicy | null;
   nowMs = 1_700_000_000_000;
   metadata: TableMetadata;
   version = 1;
@@ -206,7 +206,13 @@ export class World {
           timestampMs: this.nowMs,
           previousLocation: `/wh/db/t/metadata/v${this.version}.metadata.json`,
         });
-    if (planned.kind === "next") this.#advance(planned.metadata);
+    if (planned.kind === "next") {
+      const before = this.metadata;
+      const isCurrent = request.version === this.version;
+      this.#advance(planned.metadata);
+      const { nowMs } = this;
+      this.law.thinning.note({ before, after: this.metadata, nowMs, isCurrent });
+    }
     const outcome: CommitOutcome =
       planned.kind === "next"
         ? { kind: "committed", table: this.loaded() }
@@ -238,6 +244,7 @@ export class World {
     const planned = planCommit(this.metadata, [], updates, { timestampMs: this.nowMs });
     if (planned.kind === "conflict")
       throw fail("internal", `bad foreign commit: ${planned.reason}`);
+    this.law.thinning.noteForeign(this.metadata, planned.metadata);
     this.#advance(planned.metadata);
     this.say(what);
   }

@@ -1,15 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import {
+  historyWindowMs,
+  type RetentionPolicy,
+  snapshotsToThin,
+  THINNED_PER_COMMIT_MAX,
+} from "#iceberg/metadata/retention.ts";
+import {
   branchAt,
   readTableMetadata,
   writeTableMetadata,
 } from "#iceberg/metadata/tableMetadataJson.ts";
-import {
-  snapshotsToRemove,
-  THINNED_PER_COMMIT_MAX,
-  type ThinningPolicy,
-} from "#iceberg/metadata/thin.ts";
 import { applyUpdates } from "#iceberg/metadata/updates.ts";
 import { appendOf, nextSnapshot, sampleTable } from "../../support/icebergSamples.ts";
 
@@ -26,7 +27,7 @@ const OFFSETS = JSON.stringify({
     },
   },
 });
-const POLICY: ThinningPolicy = {
+const POLICY: RetentionPolicy = {
   branch: "main",
   keepAllMs: HOUR,
   retentionMs: 7 * DAY,
@@ -60,11 +61,11 @@ function snapshotAt(metadata: TableMetadata, id: bigint, timestampMs: number): S
 }
 
 /** Commits every `everyMs`, thinned as the writer does it. */
-function run(count: number, everyMs: number, policy: ThinningPolicy | null): TableMetadata {
+function run(count: number, everyMs: number, policy: RetentionPolicy | null): TableMetadata {
   let metadata = sampleTable("/data/warehouse/default/events");
   for (let n = 0; n < count; n++) {
     const nowMs = 1_700_000_000_000 + n * everyMs;
-    const gone = policy === null ? [] : snapshotsToRemove(metadata, policy, nowMs);
+    const gone = policy === null ? [] : snapshotsToThin(metadata, policy, nowMs);
     metadata = applyUpdates(
       metadata,
       [
@@ -84,15 +85,15 @@ function nowOf(metadata: TableMetadata): number {
   return metadata.snapshots.at(-1)?.timestampMs ?? 0;
 }
 
-describe("snapshotsToRemove", () => {
-  test("after 10,000 commits every 5 s the metadata file is below 1 MB and within snapshot_max", () => {
+describe("snapshotsToThin", () => {
+  test("after 10,000 commits every 5 s the metadata file is below 1 MB", () => {
     const metadata = run(10_000, 5_000, POLICY);
     const bytes = writeTableMetadata(metadata).length;
     console.log(
       `metadata.json after 10,000 commits: ${bytes} bytes, ${metadata.snapshots.length} snapshots`,
     );
-    expect(metadata.snapshots.length).toBeLessThanOrEqual(501);
-    expect(metadata.snapshots.length).toBeGreaterThan(400);
+    expect(metadata.snapshots.length).toBeLessThanOrEqual(721 + 500);
+    expect(metadata.snapshots.length).toBeGreaterThan(720);
     expect(bytes).toBeLessThan(1_000_000);
     expect(readTableMetadata(writeTableMetadata(metadata))).toEqual(metadata);
   });
@@ -123,7 +124,7 @@ describe("snapshotsToRemove", () => {
       refs: { ...metadata.refs, old: { ...branchAt(tagged), type: "tag" } },
     };
     const gone = new Set(
-      snapshotsToRemove(metadata, { ...POLICY, snapshotsMax: 1 }, nowOf(metadata) + 30 * DAY),
+      snapshotsToThin(metadata, { ...POLICY, snapshotsMax: 1 }, nowOf(metadata) + 30 * DAY),
     );
     expect(gone.size).toBe(THINNED_PER_COMMIT_MAX);
     expect(gone.has(tagged)).toBe(false);
@@ -136,31 +137,79 @@ describe("snapshotsToRemove", () => {
       ...metadata,
       snapshots: metadata.snapshots.map((s) => ({ ...s, summary: { operation: "append" } })),
     };
-    expect(snapshotsToRemove(foreign, POLICY, nowOf(metadata) + 30 * DAY)).toEqual([]);
+    expect(snapshotsToThin(foreign, POLICY, nowOf(metadata) + 30 * DAY)).toEqual([]);
   });
 
-  test("snapshots beside the chain stay until the visible chain begins after them", () => {
+  test("rolled-back snapshots are left to expiry, however old the table grows", () => {
     let metadata = run(20, MINUTE, null);
-    const [rolledBack, target] = [metadata.snapshots.at(-1), metadata.snapshots.at(-2)];
+    const rolledBack = metadata.snapshots.slice(-2).map((each) => each.snapshotId);
+    const target = metadata.snapshots.at(-3)?.snapshotId ?? 0n;
     metadata = applyUpdates(
       metadata,
-      [{ action: "set-snapshot-ref", ref: "main", value: branchAt(target?.snapshotId ?? 0n) }],
+      [{ action: "set-snapshot-ref", ref: "main", value: branchAt(target) }],
       { timestampMs: nowOf(metadata) },
     );
-    const later = nowOf(metadata) + 2 * HOUR;
-    expect(snapshotsToRemove(metadata, POLICY, later)).not.toContain(rolledBack?.snapshotId ?? 0n);
-    for (let n = 100; n < 103; n++) {
-      metadata = applyUpdates(metadata, appendOf(snapshotAt(metadata, BigInt(n), later)), {
-        timestampMs: later,
-      });
+    const start = nowOf(metadata);
+    expect(snapshotsToThin(metadata, POLICY, start + 2 * HOUR)).not.toContain(rolledBack[0] ?? 0n);
+    for (let hour = 1; hour < 20 * 24; hour++) {
+      const nowMs = start + hour * HOUR;
+      const gone = snapshotsToThin(metadata, POLICY, nowMs);
+      metadata = applyUpdates(
+        metadata,
+        [
+          ...appendOf(snapshotAt(metadata, BigInt(100 + hour), nowMs)),
+          { action: "remove-snapshots", snapshotIds: gone },
+        ],
+        { timestampMs: nowMs },
+      );
     }
-    const holes = metadata.snapshots.slice(0, 19).map((s) => s.snapshotId);
-    metadata = applyUpdates(metadata, [{ action: "remove-snapshots", snapshotIds: holes }], {
-      timestampMs: later,
+    const left = metadata.snapshots.map((each) => each.snapshotId);
+    expect(left).toEqual(expect.arrayContaining(rolledBack));
+    expect(left.length).toBeLessThan(7 * 24 + 8);
+  });
+
+  test("nothing goes within the window, whatever snapshot_max says", () => {
+    const metadata = run(719, 5_000, POLICY);
+    expect(snapshotsToThin(metadata, { ...POLICY, snapshotsMax: 10 }, nowOf(metadata))).toEqual([]);
+    const old = run(3_000, 5_000, { ...POLICY, snapshotsMax: 10 });
+    expect(old.snapshots.length).toBe(721 + 10);
+  });
+
+  test("the table's own settings come first: gc.enabled, history.expire.*, ages of refs", () => {
+    const metadata = run(100, MINUTE, null);
+    const later = nowOf(metadata) + 30 * DAY;
+    const withProperties = (properties: Record<string, string>): TableMetadata => ({
+      ...metadata,
+      properties,
     });
-    expect(snapshotsToRemove(metadata, POLICY, later + 30 * DAY)).toContain(
-      rolledBack?.snapshotId ?? 0n,
-    );
+    const countOf = (table: TableMetadata, nowMs: number): number =>
+      snapshotsToThin(table, POLICY, nowMs).length;
+    expect(countOf(metadata, later)).toBe(99);
+    const noGc = withProperties({ "gc.enabled": "false" });
+    expect(countOf(noGc, later)).toBe(0);
+    expect(historyWindowMs(noGc, POLICY)).toBeNull();
+    const kept = withProperties({ "history.expire.min-snapshots-to-keep": "40" });
+    expect(countOf(kept, later)).toBe(60);
+    const aged = withProperties({ "history.expire.max-snapshot-age-ms": String(40 * DAY) });
+    expect(countOf(aged, later)).toBe(0);
+    expect(historyWindowMs(aged, POLICY)).toBe(40 * DAY);
+    const main = { ...branchAt(metadata.currentSnapshotId ?? 0n), minSnapshotsToKeep: 30 };
+    expect(countOf({ ...metadata, refs: { main } }, later)).toBe(70);
+    const audit = { ...main, minSnapshotsToKeep: null, maxSnapshotAgeMs: 40 * DAY };
+    expect(countOf({ ...metadata, refs: { main, audit } }, later)).toBe(0);
+  });
+
+  test("foreign snapshots and what a foreign compaction replaced are left to expiry", () => {
+    const metadata = run(30, MINUTE, null);
+    const foreign = (operation: string) => ({ operation });
+    const snapshots = metadata.snapshots.map((each, index) => {
+      if (index === 10) return { ...each, summary: foreign("append") };
+      return index === 20 ? { ...each, summary: foreign("replace") } : each;
+    });
+    const gone = snapshotsToThin({ ...metadata, snapshots }, POLICY, nowOf(metadata) + 30 * DAY);
+    const stays = [10, 19, 20, 29].map((index) => snapshots[index]?.snapshotId ?? 0n);
+    expect(gone.length).toBe(26);
+    expect(gone.filter((id) => stays.includes(id))).toEqual([]);
   });
 
   test("what only another branch reaches stays", () => {
@@ -172,7 +221,7 @@ describe("snapshotsToRemove", () => {
       parentSnapshotId: audit.snapshotId,
     };
     metadata = applyUpdates(metadata, appendOf(next, "audit"), { timestampMs: 0 });
-    const gone = snapshotsToRemove(metadata, POLICY, nowOf(metadata) + 30 * DAY);
+    const gone = snapshotsToThin(metadata, POLICY, nowOf(metadata) + 30 * DAY);
     expect(gone).not.toContain(audit.snapshotId);
     expect(gone.length).toBe(9);
   });
@@ -180,10 +229,10 @@ describe("snapshotsToRemove", () => {
   test("thinning again at the same time removes nothing more", () => {
     const metadata = run(2_000, 5_000, POLICY);
     const now = nowOf(metadata);
-    const once = snapshotsToRemove(metadata, POLICY, now);
+    const once = snapshotsToThin(metadata, POLICY, now);
     const thinned = applyUpdates(metadata, [{ action: "remove-snapshots", snapshotIds: once }], {
       timestampMs: now,
     });
-    expect(snapshotsToRemove(thinned, POLICY, now)).toEqual([]);
+    expect(snapshotsToThin(thinned, POLICY, now)).toEqual([]);
   });
 });
