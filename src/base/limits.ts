@@ -12,6 +12,7 @@ export const LIMITS: Readonly<
     | "fetchQueueBytesMax"
     | "manifestsMax"
     | "manifestBytesTarget"
+    | "manifestListsBytesMax"
     | "metadataVersionsMax"
     | "logFrameBytesMax"
     | "logSegmentBytes",
@@ -30,6 +31,8 @@ export const LIMITS: Readonly<
   manifestsMax: 100,
   /** Bytes of one manifest after merging (Iceberg's `commit.manifest.target-size-bytes`). */
   manifestBytesTarget: 8 * 1024 * 1024,
+  /** Manifest lists kept in memory, over all tables: a thousand heads of a hundred manifests each. */
+  manifestListsBytesMax: 64 * 1024 * 1024,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */
   metadataVersionsMax: 100,
   /** One frame of the transaction log. */

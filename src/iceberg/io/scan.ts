@@ -1,22 +1,17 @@
 /**
  * Reading what a snapshot holds: its manifests, its live files, what it added (Iceberg spec, "Scan
  * Planning", without filters).
- *
- * Manifest lists never change, so the last few are kept in memory, per storage: a commit need not
- * read the list that the commit before has just written.
  */
-
+import { LIMITS } from "#base/limits.ts";
 import type { DataFile, ManifestEntry, ManifestFile } from "#iceberg/manifest/manifest.ts";
 import { readManifest } from "#iceberg/manifest/manifestFile.ts";
 import { readManifestList } from "#iceberg/manifest/manifestList.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
+import { createManifestLists } from "./manifestLists.ts";
 
-/** Manifest lists kept per storage: the heads of the tables that are being written. */
-const LISTS_KEPT_MAX = 16;
-
-const listsByStorage = new WeakMap<Storage, Map<string, readonly ManifestFile[]>>();
+const lists = createManifestLists(LIMITS.manifestListsBytesMax);
 
 /** A file that is live in a snapshot. */
 export interface LiveFile {
@@ -39,24 +34,21 @@ export async function manifestsOf(
   storage: Storage,
   snapshot: Snapshot,
 ): Promise<readonly ManifestFile[]> {
-  const known = listsByStorage.get(storage)?.get(snapshot.manifestList);
-  const manifests = known ?? (await readManifestList(await storage.get(snapshot.manifestList)));
-  rememberManifests(storage, snapshot.manifestList, manifests);
+  const { manifestList } = snapshot;
+  const known = lists.get(storage, manifestList);
+  if (known !== null) return known;
+  const manifests = await readManifestList(await storage.get(manifestList));
+  lists.set(storage, manifestList, manifests);
   return manifests;
 }
 
-/** Keeps the content of a manifest list that was just read or written. */
+/** Keeps the content of a manifest list that was just written. */
 export function rememberManifests(
   storage: Storage,
   location: string,
   manifests: readonly ManifestFile[],
 ): void {
-  const lists = listsByStorage.get(storage) ?? new Map<string, readonly ManifestFile[]>();
-  listsByStorage.set(storage, lists);
-  lists.delete(location);
-  lists.set(location, manifests);
-  const oldest = lists.keys().next();
-  if (lists.size > LISTS_KEPT_MAX && oldest.done !== true) lists.delete(oldest.value);
+  lists.set(storage, location, manifests);
 }
 
 /** The entries of one manifest of a table, with everything inherited filled in. */
