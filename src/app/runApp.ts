@@ -25,6 +25,7 @@ import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { watchFolders } from "./probes.ts";
 import { Readers } from "./readers.ts";
+import { routesOf } from "./routes.ts";
 import { statusSource } from "./status.ts";
 
 /** What the command line adds to the configuration. */
@@ -124,7 +125,7 @@ async function runWith(
     lag: options.lag,
     pipelines,
   });
-  const server = startServer(options.server, status, metrics);
+  const server = startServer(options.server, routesOf(status, metrics), systemClock);
   const line = run.supervisor
     ? NO_LINE
     : startStatusLine({ status, clock: systemClock, stream: process.stderr });

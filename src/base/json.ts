@@ -1,8 +1,9 @@
 /**
  * The one door for JSON that holds 64-bit integers: no digit is lost on the way in or out.
  *
- * Integers outside +-(2^53 - 1) become `bigint`, all others stay numbers; bigints are written as
- * plain digits.
+ * Integers outside +-(2^53 - 1) become `bigint`, all others stay numbers. What we read ourselves
+ * (table metadata, the log) is written with plain digits, as its formats want; what other programs
+ * read has such integers as strings.
  */
 
 /** Any parsed JSON value. */
@@ -28,5 +29,19 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 export function writeJson(value: unknown, indent = 0): string {
   const replacer = (_key: string, v: unknown): unknown =>
     typeof v === "bigint" ? rawJSON(v.toString()) : v;
+  return JSON.stringify(value, replacer, indent);
+}
+
+/**
+ * Writes JSON text for other programs, most of which read numbers as doubles: a bigint that a double
+ * cannot hold is a string, any other one a number (the rule of all that is printed or served).
+ * @param indent spaces per level; default 0 (one line)
+ */
+export function writePortableJson(value: unknown, indent = 0): string {
+  const replacer = (_key: string, v: unknown): unknown => {
+    if (typeof v !== "bigint") return v;
+    const number = Number(v);
+    return Number.isSafeInteger(number) ? number : v.toString();
+  };
   return JSON.stringify(value, replacer, indent);
 }

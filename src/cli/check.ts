@@ -6,7 +6,7 @@ import { constants, existsSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { dirname } from "node:path";
 import { describe, EXIT, type ExitCode, fail, kindOf, policyOf } from "#base/errors.ts";
-import { writeJson } from "#base/json.ts";
+import { writePortableJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
@@ -51,7 +51,7 @@ export async function checkCommand(
     plans.push(await planPipeline(pipeline, options, actions));
   }
   if (parsed.flag("json")) {
-    terminal.out(`${writeJson({ configuration: redact(config), pipelines: plans }, 2)}\n`);
+    terminal.out(`${writePortableJson({ configuration: redact(config), pipelines: plans }, 2)}\n`);
   } else {
     terminal.out(`${config.file}: the configuration is right\n`);
     for (const plan of plans) terminal.out(planText(plan));

@@ -4,7 +4,7 @@
  */
 import { isatty } from "node:tty";
 import { describe, EXIT, type ExitCode, fail } from "#base/errors.ts";
-import { writeJson } from "#base/json.ts";
+import { writePortableJson } from "#base/json.ts";
 import type { Actions, Build, LoadTestJob, LoadTestState, Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { count, figuresJson, figuresText, progressText, shortfall } from "./loadTestReport.ts";
@@ -86,7 +86,7 @@ async function test(
     .finally(() => terminal.err(CLEAR));
   const verified = await verifyTable(scratch, figures);
   const text = json
-    ? `${writeJson(figuresJson(job, figures, verified), 2)}\n`
+    ? `${writePortableJson(figuresJson(job, figures, verified), 2)}\n`
     : figuresText(job, figures, verified);
   terminal.out(text);
   if (figures.exit === "stopped") {

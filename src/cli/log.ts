@@ -2,7 +2,7 @@
  * `log`: the transaction log for people, also while a process writes it (SPEC section 8).
  */
 import { EXIT, type ExitCode, fail } from "#base/errors.ts";
-import { writeJson } from "#base/json.ts";
+import { writePortableJson } from "#base/json.ts";
 import { folders } from "#config/buildProcess.ts";
 import { LOG_ENTRY_TYPES } from "#txlog/entries.ts";
 import type { LogEntry, LoggedEntry } from "#txlog/log.ts";
@@ -91,6 +91,7 @@ function sinceTime(text: string): number {
 function lineOf({ sequence, timeMs, entry }: LoggedEntry, parsed: ParsedArguments): string {
   const { type, ...fields } = entry;
   const time = timeText(timeMs);
-  if (parsed.flag("json")) return `${writeJson({ sequence, timestamp: time, type, ...fields })}\n`;
-  return `${time} ${sequence} ${type} ${writeJson(fields)}\n`;
+  if (parsed.flag("json"))
+    return `${writePortableJson({ sequence, timestamp: time, type, ...fields })}\n`;
+  return `${time} ${sequence} ${type} ${writePortableJson(fields)}\n`;
 }

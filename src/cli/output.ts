@@ -1,7 +1,7 @@
 /**
  * How results look: aligned columns for people, JSON for programs.
  */
-import { writeJson } from "#base/json.ts";
+import { writePortableJson } from "#base/json.ts";
 import type { Terminal } from "./actions.ts";
 
 /** A cell; null is shown as `-`. */
@@ -15,7 +15,7 @@ export type Rows = readonly Readonly<Record<string, Cell>>[];
  * @param none what to say when there are no rows (not with `json`)
  */
 export function printRows(terminal: Terminal, rows: Rows, json: boolean, none: string): void {
-  if (json) terminal.out(`${writeJson(rows, 2)}\n`);
+  if (json) terminal.out(`${writePortableJson(rows, 2)}\n`);
   else if (rows.length === 0) terminal.out(`${none}\n`);
   else terminal.out(tableText(rows));
 }

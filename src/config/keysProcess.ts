@@ -122,7 +122,7 @@ export const PROCESS_KEYS = {
     type: "string",
     default: "",
     secret: true,
-    doc: "Shown as `Authorization: Bearer <token>` it opens /status to clients that are not on this machine. Required when the address is not loopback and /status is to be reached.",
+    doc: "Shown as `Authorization: Bearer <token>` it opens /status. Without it only programs on this machine are answered, and only while health_address is a loopback address and no proxy stands in between.",
   },
   "server.query_timeout_ms": {
     type: "integer",

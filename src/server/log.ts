@@ -7,7 +7,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { AppError, describe } from "#base/errors.ts";
-import { writeJson } from "#base/json.ts";
+import { writePortableJson } from "#base/json.ts";
 import type { LogFields, Logger, LogLevel } from "#base/log.ts";
 
 /** How lines look and where they go. */
@@ -53,7 +53,9 @@ export function createLogger(options: LogOptions): AppLogger {
     const line = { timestamp: new Date(options.clock.nowMs()).toISOString(), level, message };
     const { trace_id, span_id, ...others } = clean(fields) as Record<string, unknown>;
     const all = { ...line, trace_id, span_id, ...others };
-    options.write(`${options.format === "json" ? writeJson(all) : text(all, options.colour)}\n`);
+    options.write(
+      `${options.format === "json" ? writePortableJson(all) : text(all, options.colour)}\n`,
+    );
   };
   const emitHeld = (key: string, repeat: Repeat): void => {
     repeats.delete(key);
@@ -137,5 +139,5 @@ function text(line: Readonly<Record<string, unknown>>, colour: boolean): string 
 
 function textValue(value: unknown): string {
   if (typeof value === "string") return /^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value);
-  return writeJson(value);
+  return writePortableJson(value);
 }

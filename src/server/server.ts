@@ -1,15 +1,16 @@
 /**
- * The HTTP surface: `/health`, `/ready`, `/status`, `/metrics` (SPEC section 7).
+ * The HTTP server: listens, and lets requests through to the routes that `app/` hands in (SPEC
+ * section 7). It alone decides who is let in (`access.ts`) and what a request may cost, so that no
+ * route can forget to.
  *
- * `/health`, `/ready` and `/metrics` need no token on any address; `/status` answers 403 unless the
- * client is on this machine or shows the token. Answers are made from memory; nothing waits for a
- * dependency.
+ * Every answer is made within the route's time. A client that goes away, and the server's end, abort
+ * the work for it.
  */
-import { timingSafeEqual } from "node:crypto";
+import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
-import { writeJson } from "#base/json.ts";
-import type { Metrics } from "./metrics.ts";
-import type { StatusSource } from "./status.ts";
+import { writePortableJson } from "#base/json.ts";
+import { refusal } from "./access.ts";
+import { type Listener, type Route, takes } from "./route.ts";
 
 /** A host and port to listen on; port 0 takes a free one. */
 export interface Address {
@@ -37,11 +38,19 @@ export interface ServerOptions {
 export interface RunningServer {
   /** Base URLs that are served, without a slash at the end. */
   readonly urls: readonly string[];
-  /** Stops listening; answers under way are finished. */
+  /** Stops listening; work under way is aborted, its answers are finished. */
   stop(): Promise<void>;
 }
 
-type Handler = (request: Request, isLocal: boolean) => Response | Promise<Response>;
+/** Of a connection on which nothing moves: longer than any answer of ours takes (Bun's most is 255). */
+const IDLE_SECONDS = 60;
+
+/** A configured address with what it serves. */
+interface Place {
+  readonly key: string;
+  readonly address: Address;
+  readonly routes: readonly Route[];
+}
 
 /**
  * Starts serving.
@@ -49,13 +58,14 @@ type Handler = (request: Request, isLocal: boolean) => Response | Promise<Respon
  */
 export function startServer(
   options: ServerOptions,
-  status: StatusSource,
-  metrics: Metrics,
+  routes: readonly Route[],
+  clock: Clock,
 ): RunningServer {
+  const stopping = new AbortController();
   const servers: Bun.Server<undefined>[] = [];
   try {
-    for (const [key, address, handler] of listeners(options, status, metrics)) {
-      servers.push(listen(key, address, options, handler));
+    for (const place of placesOf(options, routes)) {
+      servers.push(listen(place, options, clock, stopping.signal));
     }
   } catch (error) {
     for (const server of servers) void server.stop(true);
@@ -64,45 +74,73 @@ export function startServer(
   return {
     urls: servers.map(({ url }) => url.href.replace(/\/$/, "")),
     stop: async () => {
+      stopping.abort();
       await Promise.all(servers.map((server) => server.stop()));
     },
   };
 }
 
-function listeners(
-  options: ServerOptions,
-  status: StatusSource,
-  metrics: Metrics,
-): [key: string, address: Address, handler: Handler][] {
-  const { health, metrics: separate } = options;
-  const all: [string, Address, Handler][] = [];
-  if (health !== null) {
-    all.push(["server.health_address", health, serveAll(options, status, metrics)]);
-  }
+/** An answer for programs. */
+export function jsonAnswer(
+  code: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const type = { "content-type": "application/json", "cache-control": "no-store" };
+  return new Response(`${writePortableJson(body)}\n`, {
+    status: code,
+    headers: { ...type, ...headers },
+  });
+}
+
+function placesOf({ health, metrics }: ServerOptions, routes: readonly Route[]): Place[] {
+  const on = (listener: Listener): Route[] =>
+    routes.filter(({ listeners }) => listeners.includes(listener));
   const isSame =
-    separate?.host === health?.host && separate?.port === health?.port && separate?.port !== 0;
-  if (separate !== null && !isSame) {
-    all.push(["server.metrics_address", separate, serveMetricsOnly(status, metrics)]);
+    metrics?.host === health?.host && metrics?.port === health?.port && metrics?.port !== 0;
+  const places: Place[] = [];
+  if (health !== null) {
+    places.push({ key: "server.health_address", address: health, routes: on("health") });
   }
-  return all;
+  if (metrics !== null && !isSame) {
+    places.push({ key: "server.metrics_address", address: metrics, routes: on("metrics") });
+  }
+  return places;
 }
 
 function listen(
-  key: string,
-  { host, port }: Address,
-  { tls }: ServerOptions,
-  handler: Handler,
+  { key, address, routes }: Place,
+  { tls, token }: ServerOptions,
+  clock: Clock,
+  stopping: AbortSignal,
 ): Bun.Server<undefined> {
+  const { host, port } = address;
+  const busy = new Map<Route, number>();
+  const answer = async (request: Request, client: string): Promise<Response> => {
+    const url = new URL(request.url);
+    const route = routeOf(routes, request.method, url.pathname);
+    if (route instanceof Response) return route;
+    const caller = { listenerHost: host, address: client, headers: request.headers };
+    const refused = refusal(route.access, caller, token);
+    if (refused !== null) return jsonAnswer(403, { error: refused });
+    const count = busy.get(route) ?? 0;
+    if (count >= route.limits.atOnceMax) return tooBusy(url.pathname);
+    busy.set(route, count + 1);
+    try {
+      return await answerInTime(route, request, clock, stopping);
+    } finally {
+      busy.set(route, (busy.get(route) ?? 1) - 1);
+    }
+  };
   try {
     return Bun.serve({
       hostname: host,
       port,
+      idleTimeout: IDLE_SECONDS,
+      maxRequestBodySize: Math.max(1, ...routes.map(({ limits }) => limits.bodyBytesMax)),
       ...(tls === null ? {} : { tls: tlsOptions(tls) }),
-      fetch: async (request, server) => {
-        const client = server.requestIP(request)?.address ?? "";
-        return handler(request, isLoopback(client));
-      },
-      error: (error) => json(500, { error: describe(error) }),
+      fetch: (request, server) => answer(request, server.requestIP(request)?.address ?? ""),
+      error: (error) => jsonAnswer(500, { error: describe(error) }),
     });
   } catch (cause) {
     const sentence = `Cannot listen on ${host}:${port} (${key}): ${describe(cause)}`;
@@ -115,55 +153,60 @@ function tlsOptions({ cert, key, clientCa }: NonNullable<ServerOptions["tls"]>):
   return { cert, key, ca: clientCa, requestCert: true, rejectUnauthorized: true };
 }
 
-function serveAll(options: ServerOptions, status: StatusSource, metrics: Metrics): Handler {
-  return async (request, isLocal) => {
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return json(405, { error: "Only GET is served" });
-    }
-    switch (new URL(request.url).pathname) {
-      case "/health": {
-        const report = status.health();
-        return json(report.status === "failed" ? 503 : 200, report);
-      }
-      case "/ready":
-        return status.ready() ? json(200, { ready: true }) : json(503, { ready: false });
-      case "/status":
-        if (isLocal || showsToken(request, options.token)) return json(200, status.status());
-        return json(403, { error: "Show server.query_token as a bearer token" });
-      case "/metrics":
-        return metricsAnswer(status, metrics);
-      default:
-        return json(404, { error: "There are /health, /ready, /status and /metrics" });
-    }
-  };
+/** The route of a request, or the answer that there is none. */
+function routeOf(routes: readonly Route[], method: string, pathname: string): Route | Response {
+  const wanted = method === "HEAD" ? "GET" : method;
+  const found = routes.filter((route) => takes(route, pathname));
+  if (found.length === 0) {
+    const paths = routes.map(({ path }) => path).join(", ");
+    return jsonAnswer(404, { error: `There is nothing at ${pathname}; there are ${paths}` });
+  }
+  const allowed = [...new Set(found.map((route) => route.method))].join(", ");
+  const route = found.find((each) => each.method === wanted);
+  return route ?? jsonAnswer(405, { error: `Only ${allowed} is served` }, { allow: allowed });
 }
 
-function serveMetricsOnly(status: StatusSource, metrics: Metrics): Handler {
-  return async (request) => {
-    if (new URL(request.url).pathname === "/metrics") return metricsAnswer(status, metrics);
-    return json(404, { error: "There is /metrics" });
-  };
-}
-
-async function metricsAnswer(status: StatusSource, metrics: Metrics): Promise<Response> {
-  const text = await metrics.text(status.status());
-  return new Response(text, { headers: { "content-type": metrics.contentType } });
-}
-
-function json(code: number, body: unknown): Response {
-  return new Response(`${writeJson(body)}\n`, {
-    status: code,
-    headers: { "content-type": "application/json", "cache-control": "no-store" },
+async function answerInTime(
+  route: Route,
+  request: Request,
+  clock: Clock,
+  stopping: AbortSignal,
+): Promise<Response> {
+  const { timeMsMax, bodyBytesMax } = route.limits;
+  const body = await bodyOf(request, bodyBytesMax);
+  if (body === null) {
+    return jsonAnswer(413, { error: `A request may have ${bodyBytesMax} bytes` });
+  }
+  const late = new AbortController();
+  const done = new AbortController();
+  const signal = AbortSignal.any([request.signal, late.signal, stopping]);
+  const url = new URL(request.url);
+  const expired = clock.sleep(timeMsMax, done.signal).then(() => {
+    late.abort();
+    return jsonAnswer(503, { error: `There was no answer within ${timeMsMax} ms` });
   });
+  try {
+    const { headers } = request;
+    return await Promise.race([route.answer({ url, headers, body, signal }), expired]);
+  } finally {
+    done.abort();
+  }
 }
 
-function isLoopback(address: string): boolean {
-  return address === "::1" || /^(::ffff:)?127\./.test(address);
+/** The request's body; null when it is too large. */
+async function bodyOf(request: Request, bytesMax: number): Promise<Uint8Array | null> {
+  if (request.body === null) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
-function showsToken(request: Request, token: string): boolean {
-  if (token === "") return false;
-  const shown = Buffer.from(request.headers.get("authorization") ?? "");
-  const wanted = Buffer.from(`Bearer ${token}`);
-  return shown.length === wanted.length && timingSafeEqual(shown, wanted);
+function tooBusy(pathname: string): Response {
+  const error = `Too many requests for ${pathname} are being answered; ask again`;
+  return jsonAnswer(503, { error }, { "retry-after": "1" });
 }

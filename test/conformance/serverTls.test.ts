@@ -2,6 +2,8 @@
  * The HTTP surface over TLS, with clients of its own authority only.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { routesOf } from "#app/routes.ts";
+import { systemClock } from "#base/clock.ts";
 import { createMetrics } from "#server/metrics.ts";
 import { type RunningServer, startServer } from "#server/server.ts";
 import { type Certificates, makeCertificates } from "../../scripts/services/certificates.ts";
@@ -38,8 +40,8 @@ async function start(clientCa: string | null): Promise<string> {
       token: "",
       tls: { cert: await read("server.pem"), key: await read("server.key"), clientCa },
     },
-    new FakeStatus(),
-    metrics,
+    routesOf(new FakeStatus(), metrics),
+    systemClock,
   );
   running.push(server);
   return `${server.urls[0]}/health`;

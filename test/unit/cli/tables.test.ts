@@ -36,7 +36,7 @@ describe("tables", () => {
 describe("snapshots, history, files", () => {
   test("show ids with every digit", async () => {
     const { out } = await on("snapshots events --json");
-    expect(out).toContain('"snapshot_id": 7000000000000000001');
+    expect(out).toContain('"snapshot_id": "7000000000000000001"');
     const [snapshot] = await json("snapshots events");
     expect(snapshot).toMatchObject({
       operation: "append",

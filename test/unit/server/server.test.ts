@@ -2,8 +2,12 @@
  * The HTTP surface.
  */
 import { afterEach, describe, expect, test } from "bun:test";
+import { routesOf } from "#app/routes.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { createMetrics } from "#server/metrics.ts";
+import { type Route, type RouteRequest, SMALL } from "#server/route.ts";
 import { type RunningServer, type ServerOptions, startServer } from "#server/server.ts";
+import { SimClock } from "../../sim/simClock.ts";
 import { FakeStatus } from "./reports.ts";
 
 let running: RunningServer | null = null;
@@ -13,7 +17,13 @@ afterEach(async () => {
   running = null;
 });
 
-function start(options: Partial<ServerOptions> = {}, status = new FakeStatus()) {
+/** A server on a free port, with the product's routes unless others are given. */
+function start(
+  options: Partial<ServerOptions> = {},
+  routes: readonly Route[] | null = null,
+  clock: Clock = systemClock,
+) {
+  const status = new FakeStatus();
   const metrics = createMetrics({
     version: "1",
     commit: "c",
@@ -24,12 +34,25 @@ function start(options: Partial<ServerOptions> = {}, status = new FakeStatus()) 
   });
   const server = startServer(
     { health: { host: "127.0.0.1", port: 0 }, metrics: null, token: "", tls: null, ...options },
-    status,
-    metrics,
+    routes ?? routesOf(status, metrics),
+    clock,
   );
   running = server;
   const get = (path: string, init: RequestInit = {}) => fetch(`${server.urls[0]}${path}`, init);
   return { server, status, get };
+}
+
+/** A route that a test answers. */
+function routeOf(more: Partial<Route>): Route {
+  return {
+    method: "GET",
+    path: "/x",
+    listeners: ["health"],
+    access: "public",
+    limits: SMALL,
+    answer: () => new Response("answer"),
+    ...more,
+  };
 }
 
 describe("/health", () => {
@@ -58,30 +81,126 @@ describe("/ready", () => {
 });
 
 describe("/status", () => {
-  test("keeps every digit, and is open to this machine", async () => {
+  test("keeps every digit, as a string where a double would lose some", async () => {
     const { get } = start();
     const text = await (await get("/status")).text();
-    expect(text).toContain('"position":9007199254740993');
-    expect(text).toContain('"lastSnapshotId":8764393922114530001');
+    expect(text).toContain('"position":"9007199254740993"');
+    expect(text).toContain('"lastSnapshotId":"8764393922114530001"');
+    expect(text).toContain('"lag":90');
   });
 
-  test("is 403 to other machines unless they show the token", async () => {
-    const address = Object.values((await import("node:os")).networkInterfaces())
-      .flat()
-      .find((each) => each?.family === "IPv4" && !each.internal)?.address;
-    // Without a second address there is no other machine to play.
-    if (address === undefined) return;
-    start({ health: { host: "0.0.0.0", port: 0 }, token: "hunter2" });
-    const port = new URL(running?.urls[0] ?? "").port;
-    const url = `http://${address}:${port}/status`;
-    const statusOf = async (authorization: string) =>
-      (await fetch(url, { headers: { authorization } })).status;
-    expect(await statusOf("")).toBe(403);
-    expect(await statusOf("Bearer wrong")).toBe(403);
-    expect(await statusOf("Bearer hunter3")).toBe(403);
-    expect(await statusOf("Bearer hunter2")).toBe(200);
-    expect((await fetch(url.replace("/status", "/health"))).status).toBe(200);
-    expect((await fetch(url.replace("/status", "/metrics"))).status).toBe(200);
+  test("wants the token where the address is reachable from elsewhere; the others do not", async () => {
+    const { get } = start({ health: { host: "0.0.0.0", port: 0 }, token: "hunter2" });
+    const codeOf = async (path: string, authorization: string) =>
+      (await get(path, { headers: { authorization } })).status;
+    expect(await codeOf("/status", "")).toBe(403);
+    expect(await codeOf("/status", "Bearer hunter3")).toBe(403);
+    expect(await codeOf("/status", "Bearer hunter2")).toBe(200);
+    for (const path of ["/health", "/ready", "/metrics"]) expect(await codeOf(path, "")).toBe(200);
+  });
+
+  test("is closed to a proxy and to pages of other sites", async () => {
+    const { get } = start();
+    const codeOf = async (headers: Record<string, string>) =>
+      (await get("/status", { headers })).status;
+    expect(await codeOf({})).toBe(200);
+    expect(await codeOf({ "x-forwarded-for": "198.51.100.7" })).toBe(403);
+    expect(await codeOf({ origin: "https://evil.example" })).toBe(403);
+    expect(await codeOf({ host: "evil.example" })).toBe(403);
+  });
+});
+
+describe("a route's limits are held by the server", () => {
+  test("a body that is too large is refused before the route sees it", async () => {
+    let asked = 0;
+    const limits = { ...SMALL, bodyBytesMax: 10 };
+    const answer = ({ body }: RouteRequest): Response => {
+      asked++;
+      return new Response(body.slice());
+    };
+    const large = { ...SMALL, bodyBytesMax: 1000 };
+    const { get } = start({}, [
+      routeOf({ method: "POST", limits, answer }),
+      routeOf({ method: "POST", path: "/large", limits: large, answer }),
+    ]);
+    const post = (path: string, body: string) => get(path, { method: "POST", body });
+    expect((await post("/x", "12345678901")).status).toBe(413);
+    expect(asked).toBe(0);
+    expect(await (await post("/x", "1234567890")).text()).toBe("1234567890");
+    expect((await post("/large", "x".repeat(900))).status).toBe(200);
+    expect((await post("/large", "x".repeat(2000))).status).toBe(413);
+  });
+
+  test("an answer that takes too long is given up, and its work aborted", async () => {
+    const clock = new SimClock(0, () => undefined);
+    const begun = Promise.withResolvers<AbortSignal>();
+    const limits = { ...SMALL, timeMsMax: 500 };
+    const answer = ({ signal }: RouteRequest): Promise<Response> => {
+      begun.resolve(signal);
+      return new Promise(() => undefined);
+    };
+    const { get } = start({}, [routeOf({ limits, answer })], clock);
+    const answered = get("/x");
+    const signal = await begun.promise;
+    expect(signal.aborted).toBe(false);
+    clock.advance(500);
+    expect((await answered).status).toBe(503);
+    expect(signal.aborted).toBe(true);
+  });
+
+  test("more requests at once than a route takes are told to come again", async () => {
+    const waiting: ((answer: Response) => void)[] = [];
+    const answer = (): Promise<Response> => new Promise((resolve) => void waiting.push(resolve));
+    const routes = [
+      routeOf({ limits: { ...SMALL, atOnceMax: 2 }, answer }),
+      routeOf({ path: "/y" }),
+    ];
+    const { get } = start({}, routes);
+    const first = [get("/x"), get("/x")];
+    while (waiting.length < 2) await Bun.sleep(1);
+    const third = await get("/x");
+    expect([third.status, third.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect((await get("/y")).status).toBe(200);
+    for (const done of waiting) done(new Response("done"));
+    for (const each of await Promise.all(first)) expect(each.status).toBe(200);
+    const last = get("/x");
+    while (waiting.length < 3) await Bun.sleep(1);
+    waiting[2]?.(new Response("done"));
+    expect((await last).status).toBe(200);
+  });
+
+  test("a client that goes away, and the server's end, abort the work", async () => {
+    const signals: AbortSignal[] = [];
+    const answer = ({ signal }: RouteRequest): Promise<Response> => {
+      signals.push(signal);
+      return new Promise((resolve) => {
+        signal.addEventListener("abort", () => resolve(new Response("late")), { once: true });
+      });
+    };
+    const { get, server } = start({}, [routeOf({ answer })]);
+    const leaving = new AbortController();
+    const gone = get("/x", { signal: leaving.signal }).catch(() => null);
+    while (signals.length < 1) await Bun.sleep(1);
+    leaving.abort();
+    await gone;
+    while (signals[0]?.aborted !== true) await Bun.sleep(1);
+    const last = get("/x");
+    while (signals.length < 2) await Bun.sleep(1);
+    await server.stop();
+    expect(await (await last).text()).toBe("late");
+  });
+
+  test("access is the server's to check, also for a route below a path", async () => {
+    let asked = 0;
+    const answer = ({ url }: RouteRequest): Response => {
+      asked++;
+      return new Response(url.pathname);
+    };
+    const { get } = start({}, [routeOf({ path: "/tables/*", access: "local", answer })]);
+    expect(await (await get("/tables/a/b")).text()).toBe("/tables/a/b");
+    expect((await get("/tables/a", { headers: { via: "1.1 p" } })).status).toBe(403);
+    expect((await get("/tables")).status).toBe(404);
+    expect(asked).toBe(1);
   });
 });
 
@@ -103,9 +222,12 @@ describe("the server", () => {
   test("answers 404 with a hint, and 405 to writes", async () => {
     const { get } = start();
     expect(await (await get("/")).json()).toEqual({
-      error: "There are /health, /ready, /status and /metrics",
+      error: "There is nothing at /; there are /health, /ready, /status, /metrics",
     });
-    expect((await get("/health", { method: "POST" })).status).toBe(405);
+    const refused = await get("/health", { method: "POST" });
+    expect([refused.status, refused.headers.get("allow")]).toEqual([405, "GET"]);
+    const head = await get("/health", { method: "HEAD" });
+    expect([head.status, await head.text()]).toEqual([200, ""]);
   });
 
   test("says which key names an address that is taken", () => {

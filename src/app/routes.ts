@@ -1,0 +1,49 @@
+/**
+ * What is served over HTTP: `/health`, `/ready`, `/status`, `/metrics` (SPEC section 7). Answers are
+ * made from memory; nothing waits for a dependency.
+ */
+import type { Metrics } from "#server/metrics.ts";
+import { type Route, SMALL } from "#server/route.ts";
+import { jsonAnswer } from "#server/server.ts";
+import type { StatusSource } from "#server/status.ts";
+
+/** The routes of a running process. */
+export function routesOf(status: StatusSource, metrics: Metrics): Route[] {
+  const onHealth = { method: "GET", listeners: ["health"], limits: SMALL } as const;
+  return [
+    {
+      ...onHealth,
+      path: "/health",
+      access: "public",
+      answer: () => {
+        const report = status.health();
+        return jsonAnswer(report.status === "failed" ? 503 : 200, report);
+      },
+    },
+    {
+      ...onHealth,
+      path: "/ready",
+      access: "public",
+      answer: () => {
+        const ready = status.ready();
+        return jsonAnswer(ready ? 200 : 503, { ready });
+      },
+    },
+    {
+      ...onHealth,
+      path: "/status",
+      access: "token",
+      answer: () => jsonAnswer(200, status.status()),
+    },
+    {
+      ...onHealth,
+      path: "/metrics",
+      listeners: ["health", "metrics"],
+      access: "public",
+      answer: async () => {
+        const text = await metrics.text(status.status());
+        return new Response(text, { headers: { "content-type": metrics.contentType } });
+      },
+    },
+  ];
+}
