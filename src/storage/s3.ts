@@ -5,6 +5,7 @@
 import { fail, kindOf } from "#base/errors.ts";
 import { s3Address } from "./location.ts";
 import { createS3Calls, type S3Calls, type S3Options, type S3Parts } from "./s3Client.ts";
+import { answerOf } from "./s3Errors.ts";
 import { abortUpload, S3Upload } from "./s3Upload.ts";
 import type { ObjectInfo, Storage } from "./storage.ts";
 import { writesOf } from "./upload.ts";
@@ -62,7 +63,10 @@ async function head(calls: S3Calls, location: string): Promise<ObjectInfo | null
   const input = { Bucket: bucket, Key: key };
   try {
     const found = await calls.call({ operation: "HeadObject", bucket, key }, (abortSignal) =>
-      calls.client.headObject(input, { abortSignal }),
+      calls.client.headObject(input, { abortSignal }).catch((error: unknown) => {
+        if (!isRefusal(error)) throw error;
+        return firstByte(calls, input, abortSignal);
+      }),
     );
     return {
       location,
@@ -73,6 +77,26 @@ async function head(calls: S3Calls, location: string): Promise<ObjectInfo | null
     if (kindOf(error) === "storage_missing") return null;
     throw error;
   }
+}
+
+/** The answer to HEAD has no body, so a refusal has no code: expired, unknown, not allowed look alike. */
+function isRefusal(error: unknown): boolean {
+  return [400, 401, 403].includes(answerOf(error).status);
+}
+
+/** What HEAD would have answered, or the refusal with its code, by GET. */
+async function firstByte(
+  calls: S3Calls,
+  input: { readonly Bucket: string; readonly Key: string },
+  abortSignal: AbortSignal,
+): Promise<{ ContentLength: number; LastModified: Date | undefined }> {
+  const answer = await calls.client.getObject({ ...input, Range: "bytes=0-0" }, { abortSignal });
+  await answer.Body?.transformToByteArray();
+  const total = /\/(\d+)$/.exec(answer.ContentRange ?? "")?.[1];
+  return {
+    ContentLength: Number(total ?? answer.ContentLength ?? 0),
+    LastModified: answer.LastModified,
+  };
 }
 
 async function remove(calls: S3Calls, locations: readonly string[]): Promise<void> {

@@ -8,11 +8,13 @@
  */
 import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { Clock } from "#base/clock.ts";
-import { AppError, describe, fail, kindOf } from "#base/errors.ts";
+import { AppError, describe, fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { type RetryOptions, retry } from "#base/retry.ts";
+import { s3Credentials } from "./s3Credentials.ts";
+import { isAccessRefusal, type S3Target, s3Error, whereOf } from "./s3Errors.ts";
 
 /** Settings of S3 (SPEC section 4, `[storage.s3]` and `[storage]`). Null: not set. */
 export interface S3Options {
@@ -47,14 +49,6 @@ export interface S3Parts {
   readonly requestHandler?: NonNullable<S3ClientConfig["requestHandler"]>;
 }
 
-/** Where a call goes, for its errors. */
-export interface S3Target {
-  /** The S3 operation, "PutObject"; it also names the permission that it needs. */
-  readonly operation: string;
-  readonly bucket: string;
-  readonly key: string;
-}
-
 /** Calls to S3. */
 export interface S3Calls {
   readonly client: S3;
@@ -65,19 +59,31 @@ export interface S3Calls {
 /** Opens the client; nothing is sent yet. */
 export function createS3Calls(options: S3Options, parts: S3Parts): S3Calls {
   const client = createClient(options, parts);
-  const once = <T>(target: S3Target, run: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    withTimeout(parts.clock, options.requestTimeoutMs, target, run).catch((error: unknown) => {
-      throw error instanceof AppError ? error : s3Error(error, target);
-    });
-  const refreshing = async <T>(
+  const credentials = s3Credentials(client, options.credentials !== null);
+  const once = async <T>(
+    target: S3Target,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    try {
+      const result = await withTimeout(parts.clock, options.requestTimeoutMs, target, run);
+      credentials.worked();
+      return result;
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      throw s3Error(error, target, await credentials.describe());
+    }
+  };
+  /** One refusal may be an expired key, a clock that the SDK now knows, or a gateway's bad moment. */
+  const twice = async <T>(
     target: S3Target,
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> => {
     try {
       return await once(target, run);
     } catch (error) {
-      if (kindOf(error) !== "storage_refused" || options.credentials !== null) throw error;
-      await once(target, () => client.config.credentials({ forceRefresh: true }));
+      if (!isAccessRefusal(error)) throw error;
+      parts.log.log("warn", "S3 is asked again", { ...target, reason: describe(error) });
+      await once({ ...target, operation: "fresh credentials" }, () => credentials.refresh());
       return once(target, run);
     }
   };
@@ -96,7 +102,7 @@ export function createS3Calls(options: S3Options, parts: S3Parts): S3Calls {
       const again = { retry_attempt: attempt + 1, reason: describe(error) };
       parts.log.log("warn", "S3 is asked again", { ...target, ...again });
     };
-    const result = await retry(parts, options.retry, () => refreshing(target, run), onRetry);
+    const result = await retry(parts, options.retry, () => twice(target, run), onRetry);
     show(null);
     return result;
   };
@@ -169,80 +175,4 @@ async function withTimeout<T>(
     expired.catch(() => undefined);
     done.abort();
   }
-}
-
-/** Codes that stand for refused credentials with other status codes than 401 and 403. */
-const REFUSED = new Set(["ExpiredToken", "InvalidToken", "TokenRefreshRequired"]);
-/** The body did not arrive as it was sent; nothing was stored. */
-const ALTERED = new Set([
-  "BadDigest",
-  "XAmzContentSHA256Mismatch",
-  "InvalidDigest",
-  "IncompleteBody",
-]);
-const FULL = new Set(["XMinioStorageFull", "QuotaExceeded", "InsufficientCapacity"]);
-
-/** The HTTP status and S3 code of an error of {@link S3Calls.call}. */
-export function s3Status(error: AppError): { status: number; code: string } {
-  const { status, code } = error.context;
-  return { status: typeof status === "number" ? status : 0, code: String(code ?? "") };
-}
-
-function s3Error(error: unknown, target: S3Target): AppError {
-  const { operation, bucket, key } = target;
-  const { status, code } = answerOf(error);
-  const context = { operation, bucket, key, status, code };
-  const where = whereOf(target);
-  if (code === "CredentialsProviderError")
-    return fail("storage_refused", "No AWS credentials were found for S3", context, error);
-  if (status === 401 || status === 403 || REFUSED.has(code)) {
-    const needed = `the permission s3:${permissionOf(operation)} on bucket ${bucket} is needed`;
-    return fail("storage_refused", `S3 refused ${where} (${code}); ${needed}`, context, error);
-  }
-  if (code === "NoSuchBucket")
-    return fail("storage_missing", `The bucket ${bucket} does not exist`, context, error);
-  if (status === 404)
-    return fail("storage_missing", `s3://${bucket}/${key} does not exist`, context, error);
-  if (ALTERED.has(code) || status === 416)
-    return fail("storage_corrupt", `${where} was short or altered (${code})`, context, error);
-  if (status === 507 || FULL.has(code))
-    return fail("storage_full", `S3 has no room for ${where}`, context, error);
-  const isOurFault = status >= 400 && status < 500 && !isPassing(status, code);
-  if (isOurFault || (status >= 300 && status < 400))
-    return fail("storage_refused", `S3 refused ${where} (${status} ${code})`, context, error);
-  return fail("storage_unreachable", `S3 did not do ${where}`, context, error);
-}
-
-function whereOf({ operation, bucket, key }: S3Target): string {
-  return `${operation} on s3://${bucket}/${key}`;
-}
-
-/** 4xx answers that may be another one next time. */
-function isPassing(status: number, code: string): boolean {
-  return status === 408 || status === 409 || status === 429 || code === "RequestTimeout";
-}
-
-function permissionOf(operation: string): string {
-  switch (operation) {
-    case "HeadObject":
-      return "GetObject";
-    case "DeleteObjects":
-      return "DeleteObject";
-    case "ListObjectsV2":
-      return "ListBucket";
-    case "CreateMultipartUpload":
-    case "UploadPart":
-    case "CompleteMultipartUpload":
-      return "PutObject";
-    case "ListMultipartUploads":
-      return "ListBucketMultipartUploads";
-    default:
-      return operation;
-  }
-}
-
-function answerOf(error: unknown): { status: number; code: string } {
-  if (!(error instanceof Error)) return { status: 0, code: "" };
-  const { $metadata, name } = error as Error & { $metadata?: { httpStatusCode?: number } };
-  return { status: $metadata?.httpStatusCode ?? 0, code: name };
 }

@@ -11,7 +11,8 @@
  */
 import { AppError, fail } from "#base/errors.ts";
 import { s3Address } from "./location.ts";
-import { type S3Calls, type S3Options, type S3Parts, s3Status } from "./s3Client.ts";
+import type { S3Calls, S3Options, S3Parts } from "./s3Client.ts";
+import { s3Status } from "./s3Errors.ts";
 import type { StoredObject } from "./storage.ts";
 import type { Upload } from "./upload.ts";
 

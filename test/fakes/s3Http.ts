@@ -222,8 +222,7 @@ export function createS3Fake(options: {
     const fault = options.fault?.(at) ?? null;
     await Promise.resolve();
     if (fault === "lost_before") throw lost();
-    if (typeof fault === "object" && fault !== null)
-      return { response: refusal(fault.status, fault.code) };
+    if (typeof fault === "object" && fault !== null) return { response: refusedFor(at, fault) };
     const body = Buffer.from((request.body ?? "") as Uint8Array);
     if (fault === "altered" && body.length > 0) body[0] = (body[0] ?? 0) ^ 1;
     const response = apply(request, at, body);
@@ -233,6 +232,14 @@ export function createS3Fake(options: {
   };
   const refuseDelete = (id: string): void => void refusedDeletes.add(id);
   return { requestHandler: { handle }, objects, uploads, requests, refuseDelete };
+}
+
+/** The answer to HEAD has no body. */
+function refusedFor(
+  { method }: S3FakeRequest,
+  { status, code }: { readonly status: number; readonly code: string },
+): HttpOut {
+  return method === "HEAD" ? answer(status, {}) : refusal(status, code);
 }
 
 function describeRequest(request: HttpIn): S3FakeRequest {

@@ -1,69 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "#base/clock.ts";
-import { AppError, kindOf } from "#base/errors.ts";
-import type { Observation } from "#base/events.ts";
-import { silentLogger } from "#base/log.ts";
-import { seededRandom } from "#base/random.ts";
-import { createS3Storage } from "#storage/s3.ts";
-import type { S3Options } from "#storage/s3Client.ts";
+import { kindOf } from "#base/errors.ts";
 import { PART_BYTES } from "#storage/s3Upload.ts";
-import type { Storage } from "#storage/storage.ts";
-import {
-  createS3Fake,
-  type S3Fake,
-  type S3FakeRequest,
-  type S3Fault,
-  s3FakeOptions,
-} from "../../fakes/s3Http.ts";
+import { s3FakeOptions } from "../../fakes/s3Http.ts";
+import { count, errorOf, open } from "../../support/s3Rig.ts";
 
 const content = new TextEncoder().encode("content");
 const large = new Uint8Array(17_000_000).fill(7);
-
-/** A storage on a fake whose first requests of an operation meet the given faults. */
-function open(
-  faults: Readonly<Record<string, readonly (S3Fault | null)[]>> = {},
-  options: {
-    s3?: Partial<S3Options>;
-    echoes?: boolean;
-    before?: (r: S3FakeRequest) => void;
-    /** Gets what is observed of the service. */
-    troubles?: unknown[];
-  } = {},
-): { storage: Storage; fake: S3Fake } {
-  const counts: Record<string, number> = {};
-  const fake = createS3Fake({
-    buckets: ["b"],
-    echoes: options.echoes ?? true,
-    fault: (request) => {
-      options.before?.(request);
-      const count = counts[request.operation] ?? 0;
-      counts[request.operation] = count + 1;
-      return faults[request.operation]?.[count] ?? null;
-    },
-  });
-  const parts = {
-    clock: systemClock,
-    random: seededRandom(1),
-    log: silentLogger,
-    observe: (seen: Observation) => {
-      if (seen.type === "service") options.troubles?.push(seen.trouble);
-    },
-    requestHandler: fake.requestHandler,
-  };
-  return { storage: createS3Storage({ ...s3FakeOptions, ...options.s3 }, parts), fake };
-}
-
-async function errorOf(run: Promise<unknown>): Promise<AppError> {
-  const error = await run.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof AppError) return error;
-  throw new Error(`no AppError but ${String(error)}`);
-}
-
-const count = (fake: S3Fake, operation: string): number =>
-  fake.requests.filter((request) => request.operation === operation).length;
 
 describe("S3 writes whose answer is lost", () => {
   test("putIfAbsent says true when the store applied it and the answer was lost", async () => {
@@ -203,7 +145,7 @@ describe("S3 multipart uploads", () => {
 
   test("an upload that fails is aborted", async () => {
     const refused = { status: 403, code: "AccessDenied" };
-    const { storage, fake } = open({ UploadPart: [null, refused] });
+    const { storage, fake } = open({ UploadPart: [null, refused, refused, refused] });
     expect((await errorOf(storage.put("s3://b/large", large))).kind).toBe("storage_refused");
     expect(fake.uploads.size).toBe(0);
     expect(fake.objects.size).toBe(0);
@@ -241,101 +183,5 @@ describe("S3 multipart uploads", () => {
       { location: "s3://b/unknown", uploadId: "" },
     ]);
     expect([...fake.uploads.values()].map((upload) => upload.key)).toEqual(["unknown-other"]);
-  });
-});
-
-describe("S3 errors", () => {
-  test("a refusal names the bucket and the permission that is needed", async () => {
-    const refused = { status: 403, code: "AccessDenied" };
-    const { storage } = open({ PutObject: [refused], HeadObject: [refused] });
-    const put = await errorOf(storage.put("s3://b/k", content));
-    expect(put.kind).toBe("storage_refused");
-    expect(put.message).toContain("s3:PutObject on bucket b");
-    const head = await errorOf(storage.head("s3://b/k"));
-    expect(head.message).toContain("s3:GetObject on bucket b");
-  });
-
-  test("a bucket that does not exist is storage_missing and named", async () => {
-    const { storage } = open();
-    const error = await errorOf(storage.put("s3://nowhere/k", content));
-    expect(error.kind).toBe("storage_missing");
-    expect(error.message).toContain("bucket nowhere");
-  });
-
-  test.each([
-    [500, "InternalError", "storage_unreachable"],
-    [503, "SlowDown", "storage_unreachable"],
-    [429, "TooManyRequests", "storage_unreachable"],
-    [400, "RequestTimeout", "storage_unreachable"],
-    [507, "XMinioStorageFull", "storage_full"],
-    [400, "ExpiredToken", "storage_refused"],
-    [400, "InvalidArgument", "storage_refused"],
-    [401, "Unauthorized", "storage_refused"],
-  ])("%d %s is %s", async (status, code, kind) => {
-    const fault = { status, code };
-    const { storage } = open({ GetObject: Array.from({ length: 9 }, () => fault) });
-    expect((await errorOf(storage.get("s3://b/k"))).kind).toBe(kind as AppError["kind"]);
-  });
-
-  test("passing trouble is retried until it works", async () => {
-    const slow = { status: 503, code: "SlowDown" };
-    const { storage } = open({ GetObject: [slow, "lost_before", slow], PutObject: [slow] });
-    await storage.put("s3://b/k", content);
-    expect(await storage.get("s3://b/k")).toEqual(content);
-  });
-
-  test("a refused delete of one object among many is an error", async () => {
-    const { storage, fake } = open();
-    await storage.put("s3://b/a", content);
-    await storage.put("s3://b/c", content);
-    fake.refuseDelete("b/c");
-    const error = await errorOf(storage.remove(["s3://b/a", "s3://b/c"]));
-    expect(error.kind).toBe("storage_refused");
-    expect(error.message).toContain("s3://b/c");
-    expect(fake.objects.has("b/a")).toBe(false);
-  });
-
-  test("1,500 objects are removed with two requests", async () => {
-    const { storage, fake } = open();
-    await storage.remove(Array.from({ length: 1500 }, (_, at) => `s3://b/${at}`));
-    expect(count(fake, "DeleteObjects")).toBe(2);
-  });
-
-  test("server-side encryption is asked for when set", async () => {
-    const { storage, fake } = open({}, { s3: { sse: "aws:kms", sseKmsKeyId: "key-1" } });
-    await storage.put("s3://b/a", content);
-    const headers = fake.requests[0]?.headers ?? {};
-    expect(headers["x-amz-server-side-encryption"]).toBe("aws:kms");
-    expect(headers["x-amz-server-side-encryption-aws-kms-key-id"]).toBe("key-1");
-  });
-
-  test("refused credentials of the provider chain are fetched again, once", async () => {
-    const saved = { ...process.env };
-    process.env["AWS_ACCESS_KEY_ID"] = "OLDKEY";
-    process.env["AWS_SECRET_ACCESS_KEY"] = "secret";
-    try {
-      const refused = { status: 403, code: "ExpiredToken" };
-      const faults = { PutObject: [refused], GetObject: [refused, refused, refused] };
-      const { storage, fake } = open(faults, {
-        s3: { credentials: null },
-        before: () => {
-          process.env["AWS_ACCESS_KEY_ID"] = "NEWKEY";
-        },
-      });
-      await storage.put("s3://b/k", content);
-      const keys = fake.requests.map(
-        ({ headers }) => /Credential=(\w+)/.exec(headers["authorization"] ?? "")?.[1],
-      );
-      expect(keys).toEqual(["OLDKEY", "NEWKEY"]);
-      expect((await errorOf(storage.get("s3://b/k"))).kind).toBe("storage_refused");
-      expect(count(fake, "GetObject")).toBe(2);
-    } finally {
-      process.env = saved;
-    }
-  });
-
-  test("a location without a bucket is a usage error", async () => {
-    const { storage } = open();
-    expect(kindOf(await errorOf(storage.get("s3:///k")))).toBe("usage");
   });
 });
