@@ -8,6 +8,7 @@ import type { Disk } from "#base/disk.ts";
 import { fail, kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Storage } from "#storage/storage.ts";
+import { folderBytes } from "#txlog/stateDir.ts";
 
 const EVERY_MS = 10_000;
 /** An answer about one small object takes milliseconds; a store that hangs fails after half a minute. */
@@ -64,6 +65,13 @@ export function watchFolders(
   };
   void look();
   return watch;
+}
+
+/** Bytes of the process's own folders, each file once; a folder that is gone has none. */
+export async function folderSizes(disk: Disk, folders: readonly string[]): Promise<number> {
+  const outer = folders.filter((each) => !folders.some((other) => each.startsWith(`${other}/`)));
+  const sizes = outer.map((folder) => folderBytes(disk, folder).catch(() => 0));
+  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 async function missing(disk: Disk, folders: readonly string[]): Promise<unknown> {

@@ -14,6 +14,7 @@ import { buildProcess, type ProcessOptions } from "#config/buildProcess.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
 import { machineMemory } from "#config/memory.ts";
+import { REASONS } from "#decode/rejects.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { type AppLogger, createLogger } from "#server/log.ts";
 import { createMetrics } from "#server/metrics.ts";
@@ -23,7 +24,7 @@ import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
-import { watchFolders } from "./probes.ts";
+import { folderSizes, watchFolders } from "./probes.ts";
 import { Readers } from "./readers.ts";
 import { routesOf } from "./routes.ts";
 import { statusSource } from "./status.ts";
@@ -93,7 +94,8 @@ async function runWith(
     commit: run.commit,
     memoryBudgetBytes: options.memory.limitBytes,
     topicPartitionMetrics: options.topicPartitionMetrics,
-    stateDiskBytes: () => state.diskBytes(),
+    rejectReasons: [...Object.keys(REASONS), "batch_corrupt"],
+    stateDiskBytes: () => folderSizes(systemDisk, [options.stateDir, options.txlog.dir]),
     clock: systemClock,
   });
   const encoder = createWorkerEncoder({ clock: systemClock });

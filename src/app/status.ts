@@ -3,6 +3,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe } from "#base/errors.ts";
+import { namespaceText } from "#catalog/names.ts";
 import type { FeedRun } from "#pipeline/feeds.ts";
 import type { TableRun } from "#pipeline/tableRun.ts";
 import type {
@@ -72,6 +73,8 @@ function tableStatus(table: TableRun): TableStatus {
   const { state } = table;
   return {
     table: table.name,
+    database: namespaceText(table.options.name.namespace),
+    name: table.options.name.table,
     state: state.kind,
     bufferedRows: table.buffer.rows,
     bufferedBytes: table.buffer.bytes,

@@ -4,6 +4,12 @@
  */
 import type { ErrorKind } from "./errors.ts";
 
+/**
+ * What becomes of commits. `committed`, `conflict` and `unknown` are of one attempt; `fenced`: the
+ * table was not where we left it, so that rows are read again; `failed`: the table stopped.
+ */
+export const COMMIT_OUTCOMES = ["committed", "conflict", "unknown", "fenced", "failed"] as const;
+
 /** What can be observed. Durations in milliseconds, sizes in bytes, offsets as numbers for gauges. */
 export type Observation =
   | { type: "consumed"; topic: string; partition: number; records: number; bytes: number }
@@ -27,13 +33,14 @@ export type Observation =
   | { type: "rejected"; reason: string; records: number }
   | { type: "flush"; durationMs: number; rows: number }
   | { type: "file"; bytes: number; rows: number; durationMs: number }
-  | { type: "open_files"; count: number }
+  /** Data files that are being written: so many more, or fewer. */
+  | { type: "open_files"; change: number }
   | { type: "pending_commits"; count: number }
   | {
       type: "commit";
       database: string;
       table: string;
-      outcome: "committed" | "conflict" | "unknown" | "fenced" | "failed";
+      outcome: (typeof COMMIT_OUTCOMES)[number];
       /** True for data commits, false for offset-only and schema commits. */
       data: boolean;
       durationMs: number;
@@ -48,7 +55,13 @@ export type Observation =
       durationMs: number;
       error: string | null;
     }
-  | { type: "table_state"; table: string; snapshots: number; metadataBytes: number }
+  | {
+      type: "table_state";
+      database: string;
+      table: string;
+      snapshots: number;
+      metadataBytes: number;
+    }
   /** A service failed, also where it is asked again (null: it answers again). */
   | { type: "service"; service: "kafka" | "storage"; trouble: unknown }
   | { type: "error"; kind: ErrorKind };

@@ -203,6 +203,7 @@ export class TableRun {
         return result;
       }
       this.#held = null;
+      this.#observeOutcome("failed", this.parts.clock.monotonicMs() - began);
       this.stop(error);
       return null;
     }
@@ -239,6 +240,9 @@ export class TableRun {
 
   #settle(running: RunningFlush, result: JobResult, durationMs: number): void {
     const { flush, segments } = running;
+    const isFenced =
+      result.kind === "dropped" || (result.kind === "committed" && result.fenced.length > 0);
+    if (isFenced) this.#observeOutcome("fenced", durationMs);
     switch (result.kind) {
       case "committed": {
         const rows = committedRows(segments, result.offsets);
@@ -284,6 +288,14 @@ export class TableRun {
     }
   }
 
+  /** Outcomes of a flush as a whole; each attempt's own is observed where it is sent. */
+  #observeOutcome(outcome: "fenced" | "failed", durationMs: number): void {
+    const { clock, observe } = this.parts;
+    const { namespace, table } = this.options.name;
+    const where = { database: namespaceText(namespace), table };
+    observe({ type: "commit", ...where, outcome, data: true, durationMs, atMs: clock.nowMs() });
+  }
+
   /** How old the rows were when they were committed, and how large the table's metadata is by now. */
   #observeCommitted(segments: readonly SealedRows[]): void {
     const { clock, observe } = this.parts;
@@ -298,7 +310,9 @@ export class TableRun {
     const measure = async (): Promise<void> => {
       const bytes = (await table.storage.head(table.metadataLocation))?.bytes ?? 0;
       const snapshots = table.metadata.snapshots.length;
-      observe({ type: "table_state", table: this.name, snapshots, metadataBytes: bytes });
+      const { namespace, table: name } = this.options.name;
+      const where = { database: namespaceText(namespace), table: name };
+      observe({ type: "table_state", ...where, snapshots, metadataBytes: bytes });
     };
     // A gauge only: the next measurement comes in a minute.
     void measure().catch(() => undefined);

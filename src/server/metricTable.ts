@@ -4,6 +4,9 @@
  * what is served to this table.
  */
 
+import { POLICY } from "#base/errors.ts";
+import { COMMIT_OUTCOMES } from "#base/events.ts";
+
 /** One metric. Every metric carries the label `pipeline` besides those named, unless `process`. */
 export interface MetricSpec {
   readonly name: string;
@@ -11,6 +14,11 @@ export interface MetricSpec {
   readonly labels: readonly string[];
   /** The question it answers. */
   readonly help: string;
+  /**
+   * The values that labels of a counter can have: each of them is served from the start, at 0, so
+   * that the first error is an increase. `database` and `table` are those of the pipeline's tables.
+   */
+  readonly values?: Readonly<Record<string, readonly string[]>>;
   /** Upper bounds of a histogram. */
   readonly buckets?: readonly number[];
   /** Served under these names as well, from the requirement documents. */
@@ -23,6 +31,17 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 const RECORDS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
 const BYTES = [1e4, 1e5, 1e6, 1e7, 1e8, 5e8, 1e9];
 const FEED = ["topic", "partition"];
+/** A table's name is the same two labels everywhere. */
+const TABLE = ["database", "table"];
+const ERROR_TYPES = [...new Set(Object.values(POLICY).map(({ metric }) => metric))];
+/** How a catalog operation fails: an error's kind, or a commit's outcome. */
+const CATALOG_ERRORS = [
+  "catalog_unreachable",
+  "catalog_refused",
+  "storage_unreachable",
+  "conflict",
+  "unknown",
+];
 
 /** All metrics, in the order of the documentation. */
 export const METRICS: readonly MetricSpec[] = [
@@ -100,26 +119,26 @@ export const METRICS: readonly MetricSpec[] = [
   {
     name: "iceberg_commits_total",
     type: "counter",
-    labels: ["database", "table"],
+    labels: TABLE,
     help: "How many commits of any kind landed?",
     aliases: ["iceberg_commits"],
   },
   {
     name: "iceberg_commits_failed_total",
     type: "counter",
-    labels: ["database", "table"],
-    help: "How many commits failed for good?",
+    labels: TABLE,
+    help: "How often did a commit fail for good, so that its table stopped?",
   },
   {
     name: "iceberg_snapshot_commits_total",
     type: "counter",
-    labels: ["database", "table"],
+    labels: TABLE,
     help: "How many commits with rows landed?",
   },
   {
     name: "iceberg_snapshot_commit_duration_seconds",
     type: "histogram",
-    labels: ["database", "table"],
+    labels: TABLE,
     help: "How long does a commit with rows take?",
     buckets: SECONDS,
     aliases: ["iceberg_commit_latency"],
@@ -127,25 +146,27 @@ export const METRICS: readonly MetricSpec[] = [
   {
     name: "kafka_iceberg_commit_outcomes_total",
     type: "counter",
-    labels: ["table", "outcome"],
+    labels: [...TABLE, "outcome"],
+    values: { outcome: COMMIT_OUTCOMES },
     help: "What became of commit attempts: committed, conflict, unknown, fenced, failed?",
   },
   {
     name: "kafka_iceberg_last_commit_timestamp_seconds",
     type: "gauge",
-    labels: ["table"],
+    labels: TABLE,
     help: "When did a commit land last (seconds since 1970)?",
   },
   {
     name: "kafka_iceberg_fenced_total",
     type: "counter",
-    labels: ["table"],
-    help: "How often was another writer found ahead of us?",
+    labels: TABLE,
+    help: "How often was the table not where we left it, so that rows were read again?",
   },
   {
     name: "iceberg_idempotent_retries_total",
     type: "counter",
     labels: ["reason"],
+    values: { reason: ["commit id found in the table"] },
     help: "How often was a commit found to have landed already?",
   },
   {
@@ -165,6 +186,7 @@ export const METRICS: readonly MetricSpec[] = [
     name: "iceberg_catalog_error_total",
     type: "counter",
     labels: ["catalog_type", "error_type"],
+    values: { error_type: CATALOG_ERRORS },
     help: "How many catalog operations failed, and how?",
   },
   {
@@ -214,13 +236,13 @@ export const METRICS: readonly MetricSpec[] = [
   {
     name: "kafka_iceberg_table_snapshots",
     type: "gauge",
-    labels: ["table"],
+    labels: TABLE,
     help: "How many snapshots does the table show?",
   },
   {
     name: "kafka_iceberg_metadata_bytes",
     type: "gauge",
-    labels: ["table"],
+    labels: TABLE,
     help: "How large is the table's metadata file?",
   },
   {
@@ -233,6 +255,7 @@ export const METRICS: readonly MetricSpec[] = [
     name: "errors_total",
     type: "counter",
     labels: ["type"],
+    values: { type: ERROR_TYPES },
     help: "How many errors of each type: kafka_consumer, iceberg_writer, network, data, storage, catalog?",
   },
   {
@@ -288,7 +311,7 @@ export const METRICS: readonly MetricSpec[] = [
     name: "kafka_iceberg_state_disk_bytes",
     type: "gauge",
     labels: [],
-    help: "How large is the state directory?",
+    help: "How large are the state directory and the transaction log?",
     process: true,
   },
   {

@@ -16,7 +16,9 @@ export interface MetricsOptions {
   readonly memoryBudgetBytes: number;
   /** False: nothing per topic and partition, for many thousands of them. */
   readonly topicPartitionMetrics: boolean;
-  /** Size of the state directory, asked at every scrape. */
+  /** Reasons for which records are rejected. */
+  readonly rejectReasons: readonly string[];
+  /** Size of the state directory and the log, asked at every scrape. */
   readonly stateDiskBytes: () => Promise<number>;
   readonly clock: Pick<Clock, "nowMs">;
 }
@@ -49,6 +51,8 @@ interface Position {
 /** One pipeline's gauges that depend on the time of the scrape. */
 interface PipelineState {
   readonly positions: Map<string, Position>;
+  /** Tables whose counters are served. */
+  readonly tables: Set<string>;
   catalogType: string | null;
 }
 
@@ -72,8 +76,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const states = new Map<string, PipelineState>();
   const cpu = { countedSeconds: 0 };
   const stateOf = (pipeline: string): PipelineState => {
-    const state = states.get(pipeline) ?? { positions: new Map(), catalogType: null };
+    const known = states.get(pipeline);
+    if (known !== undefined) return known;
+    const state = { positions: new Map(), tables: new Set<string>(), catalogType: null };
     states.set(pipeline, state);
+    begin(series, { pipeline });
+    for (const reason of options.rejectReasons) {
+      series("dead_letter_records_total").add({ pipeline, reason }, 0);
+    }
     return state;
   };
   const { version, commit } = options;
@@ -91,7 +101,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
         recordLag({ pipeline, state, series, perPartition: options.topicPartitionMetrics }, nowMs);
       }
       for (const pipeline of report.pipelines) {
-        recordStatus(series, states.get(pipeline.name) ?? null, pipeline);
+        recordStatus(series, stateOf(pipeline.name), pipeline);
       }
       recordProcess(series, cpu, nowMs);
       series("kafka_iceberg_state_disk_bytes").set({}, await options.stateDiskBytes());
@@ -99,6 +109,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     contentType: registry.contentType,
   };
+}
+
+/** Serves the counters that have exactly these labels, beside those whose values are known, at 0. */
+function begin(series: (name: string) => Series, labels: Readonly<Record<string, string>>): void {
+  for (const { name, type, labels: own, values = {}, process } of METRICS) {
+    if (type !== "counter" || process === true) continue;
+    const given = ["pipeline", ...own].filter((label) => values[label] === undefined);
+    if (given.sort().join() !== Object.keys(labels).sort().join()) continue;
+    let all: Record<string, string>[] = [labels];
+    for (const [label, words] of Object.entries(values)) {
+      all = all.flatMap((each) => words.map((word) => ({ ...each, [label]: word })));
+    }
+    for (const each of all) series(name).add(each, 0);
+  }
 }
 
 const NO_SERIES: Series = { add: () => undefined, set: () => undefined, remove: () => undefined };
@@ -134,7 +158,9 @@ function createSeries(spec: MetricSpec, registry: Registry): Series {
   }
   const gauges = made.map(({ common }) => new Gauge(common));
   return {
-    ...NO_SERIES,
+    add: (labels, value) => {
+      for (const gauge of gauges) gauge.inc(labels, value);
+    },
     set: (labels, value) => {
       for (const gauge of gauges) gauge.set(labels, value);
     },
@@ -200,8 +226,8 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
     series("iceberg_file_size_bytes").add({ pipeline }, bytes);
     series("iceberg_write_duration_seconds").add({ pipeline }, durationMs / 1000);
   },
-  open_files: ({ pipeline, series }, { count }) =>
-    series("iceberg_open_files").set({ pipeline }, count),
+  open_files: ({ pipeline, series }, { change }) =>
+    series("iceberg_open_files").add({ pipeline }, change),
   pending_commits: ({ pipeline, series }, { count }) =>
     series("iceberg_pending_commits").set({ pipeline }, count),
   commit: recordCommit,
@@ -210,8 +236,9 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
   freshness: ({ pipeline, series }, { stage, ageMs }) =>
     series("freshness_seconds").add({ pipeline, stage }, Math.max(0, ageMs) / 1000),
   catalog: ({ pipeline, state, series }, { operation, catalogType, durationMs, error }) => {
-    state.catalogType = catalogType;
     const labels = { pipeline, catalog_type: catalogType };
+    if (state.catalogType !== catalogType) begin(series, labels);
+    state.catalogType = catalogType;
     series("iceberg_catalog_operation_duration_seconds").add(
       { ...labels, operation },
       durationMs / 1000,
@@ -221,9 +248,10 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
       series("iceberg_catalog_error_total").add({ ...labels, error_type: error }, 1);
     }
   },
-  table_state: ({ pipeline, series }, { table, snapshots, metadataBytes }) => {
-    series("kafka_iceberg_table_snapshots").set({ pipeline, table }, snapshots);
-    series("kafka_iceberg_metadata_bytes").set({ pipeline, table }, metadataBytes);
+  table_state: ({ pipeline, series }, { database, table, snapshots, metadataBytes }) => {
+    const labels = { pipeline, database, table };
+    series("kafka_iceberg_table_snapshots").set(labels, snapshots);
+    series("kafka_iceberg_metadata_bytes").set(labels, metadataBytes);
   },
   service: () => undefined,
   error: ({ pipeline, series }, { kind }) =>
@@ -248,16 +276,12 @@ function recordCommit(
 ): void {
   const { database, table, outcome } = commit;
   const labels = { pipeline, database, table };
-  const full = `${database}.${table}`;
-  series("kafka_iceberg_commit_outcomes_total").add({ pipeline, table: full, outcome }, 1);
+  series("kafka_iceberg_commit_outcomes_total").add({ ...labels, outcome }, 1);
   if (outcome === "failed") series("iceberg_commits_failed_total").add(labels, 1);
-  if (outcome === "fenced") series("kafka_iceberg_fenced_total").add({ pipeline, table: full }, 1);
+  if (outcome === "fenced") series("kafka_iceberg_fenced_total").add(labels, 1);
   if (outcome !== "committed") return;
   series("iceberg_commits_total").add(labels, 1);
-  series("kafka_iceberg_last_commit_timestamp_seconds").set(
-    { pipeline, table: full },
-    commit.atMs / 1000,
-  );
+  series("kafka_iceberg_last_commit_timestamp_seconds").set(labels, commit.atMs / 1000);
   if (!commit.data) return;
   series("iceberg_snapshot_commits_total").add(labels, 1);
   series("iceberg_snapshot_commit_duration_seconds").add(labels, commit.durationMs / 1000);
@@ -277,14 +301,19 @@ function recordLag({ pipeline, state, series, perPartition }: Context, nowMs: nu
 
 function recordStatus(
   series: (name: string) => Series,
-  state: PipelineState | null,
+  state: PipelineState,
   status: StatusReport["pipelines"][number],
 ): void {
   const pipeline = status.name;
   const lag = status.partitions.reduce((sum, partition) => sum + Number(partition.lag ?? 0n), 0);
   series("kafka_iceberg_commit_lag_records").set({ pipeline }, lag);
   series("iceberg_table_count").set({ pipeline }, status.tables.length);
-  if (state === null || state.catalogType === null) return;
+  for (const { table, database, name } of status.tables) {
+    if (state.tables.has(table)) continue;
+    state.tables.add(table);
+    begin(series, { pipeline, database, table: name });
+  }
+  if (state.catalogType === null) return;
   const worst = Math.max(0, ...status.tables.map(({ circuit }) => CIRCUIT[circuit]));
   series("circuit_breaker_state").set({ pipeline, catalog_type: state.catalogType }, worst);
 }

@@ -59,6 +59,9 @@ export interface PartitionStatus {
 export interface TableStatus {
   /** the table's full name (`catalog/names.ts`). */
   readonly table: string;
+  /** The two parts of it, as metrics have them. */
+  readonly database: string;
+  readonly name: string;
   readonly state: RunState;
   readonly bufferedRows: number;
   readonly bufferedBytes: number;

@@ -15,8 +15,6 @@ export interface StateDir {
   readonly path: string;
   /** A UUID that stays the same for as long as the directory lives. */
   readonly instanceId: string;
-  /** Bytes of all files below the directory now. */
-  diskBytes(): Promise<number>;
   /** Releases the lock. */
   close(): Promise<void>;
 }
@@ -45,7 +43,6 @@ export async function openStateDir(
     return {
       path,
       instanceId,
-      diskBytes: () => folderBytes(disk, path),
       close: () => lock.release(),
     };
   } catch (error) {
@@ -115,8 +112,8 @@ async function readText(disk: Disk, path: string): Promise<string | null> {
   }
 }
 
-/** Files that disappear while they are counted count nothing. */
-async function folderBytes(disk: Disk, folder: string): Promise<number> {
+/** Bytes of all files below a folder. Files that disappear while they are counted count nothing. */
+export async function folderBytes(disk: Disk, folder: string): Promise<number> {
   let bytes = 0;
   await onDisk("list", folder, async () => {
     for await (const name of disk.list(folder)) {

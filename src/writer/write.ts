@@ -62,7 +62,12 @@ export async function writeFiles(
   try {
     for (const [index, file] of planned.entries()) {
       await open.begin(async (encoded) => {
-        stored[index] = await writeFile(context, spec, file, encoded);
+        context.parts.observe({ type: "open_files", change: 1 });
+        try {
+          stored[index] = await writeFile(context, spec, file, encoded);
+        } finally {
+          context.parts.observe({ type: "open_files", change: -1 });
+        }
       });
     }
     await open.finish();

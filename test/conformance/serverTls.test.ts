@@ -30,6 +30,7 @@ async function start(clientCa: string | null): Promise<string> {
     commit: "c",
     memoryBudgetBytes: 1,
     topicPartitionMetrics: true,
+    rejectReasons: ["bad_json", "null_value"],
     stateDiskBytes: async () => 0,
     clock: { nowMs: () => 0 },
   });

@@ -1,6 +1,6 @@
 /** What is known of services, and what looks at them while nothing flows. */
 import { describe, expect, test } from "bun:test";
-import { probeStorage, watchFolders } from "#app/probes.ts";
+import { folderSizes, probeStorage, watchFolders } from "#app/probes.ts";
 import { Services } from "#app/services.ts";
 import { fail, describe as sentenceOf } from "#base/errors.ts";
 import type { Observation } from "#base/events.ts";
@@ -123,4 +123,15 @@ test("a folder of the process that somebody removed is found, and named", async 
   await settle();
   expect(other.trouble).toBeNull();
   stop.abort();
+});
+
+test("the size on disk counts a log beside the state directory, and one inside it once", async () => {
+  const disk = createLossyDisk({ random: seededRandom(1) }).mount();
+  for (const folder of ["/state", "/logs", "/state/logs"]) await disk.mkdir(folder);
+  for (const path of ["/state/a", "/logs/b", "/state/logs/c"]) {
+    await (await disk.create(path)).write(new Uint8Array(100), 0);
+  }
+  expect(await folderSizes(disk, ["/state", "/logs"])).toBe(300);
+  expect(await folderSizes(disk, ["/state", "/state/logs"])).toBe(200);
+  expect(await folderSizes(disk, ["/state", "/gone"])).toBe(200);
 });

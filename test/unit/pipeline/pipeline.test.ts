@@ -215,6 +215,29 @@ test("a revocation flushes first; rows of lost partitions are dropped", async ()
   expect([await rig.committed(0), rig.table.buffer.rows]).toEqual([1n, 0]);
 });
 
+test("files that are being written are counted up and down; a commit that fails for good is told", async () => {
+  let isClosed = false;
+  const append = async (): Promise<void> => {
+    if (isClosed) throw fail("state", "The log cannot be written");
+  };
+  const txlog = { recovered: [], append, close: async () => undefined };
+  const rig = await new AppRig({}, {}, { txlog }).start();
+  rig.consumer.give(0, 0n, [row(0)]);
+  await rig.pass(300);
+  const changes = rig.observations.flatMap((each) =>
+    each.type === "open_files" ? each.change : [],
+  );
+  expect(changes).toEqual([1, -1]);
+  isClosed = true;
+  rig.consumer.give(0, 1n, [row(1)]);
+  await rig.pass(600);
+  expect(stopped(rig).kind).toBe("state");
+  const failed = rig.observations.filter(
+    (each) => each.type === "commit" && each.outcome === "failed",
+  );
+  expect(failed).toHaveLength(1);
+});
+
 test("a quiet table puts an own snapshot on a foreign head within a minute", async () => {
   const rig = await new AppRig().start();
   await foreignAppend(rig.world);
@@ -244,4 +267,8 @@ test("rows whose feed was fenced by another writer are read again from its offse
   await rig.pass(400);
   expect(rig.consumer.started.at(-1)).toEqual({ feed, offset: 2n });
   expect(await rig.rows(0)).toEqual([]);
+  const outcomes = rig.observations.flatMap((each) =>
+    each.type === "commit" && each.outcome === "fenced" ? each.table : [],
+  );
+  expect(outcomes).toEqual([rig.options.name.table]);
 });

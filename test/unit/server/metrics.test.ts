@@ -2,7 +2,9 @@
  * What is served as metrics, beside the table that declares them.
  */
 import { describe, expect, test } from "bun:test";
-import type { Observation } from "#base/events.ts";
+import { readFileSync } from "node:fs";
+import { POLICY } from "#base/errors.ts";
+import { COMMIT_OUTCOMES, type Observation } from "#base/events.ts";
 import { createMetrics, type MetricsOptions } from "#server/metrics.ts";
 import { METRICS, metricNames } from "#server/metricTable.ts";
 import { report } from "./reports.ts";
@@ -15,6 +17,7 @@ function metrics(options: Partial<MetricsOptions> = {}) {
     commit: "abc",
     memoryBudgetBytes: 1000,
     topicPartitionMetrics: true,
+    rejectReasons: ["bad_json", "null_value"],
     stateDiskBytes: async () => 77,
     clock: { nowMs: () => NOW },
     ...options,
@@ -22,6 +25,10 @@ function metrics(options: Partial<MetricsOptions> = {}) {
 }
 
 const commit = { type: "commit", database: "d", table: "t", durationMs: 250, atMs: 5000 } as const;
+
+const FENCED = { outcome: "fenced", data: true } as const;
+/** Outcomes that a catalog answers; the others are made where a flush ends. */
+const SENT: readonly string[] = ["committed", "conflict", "unknown"];
 
 /** One of each observation. */
 const ALL: readonly Observation[] = [
@@ -43,7 +50,7 @@ const ALL: readonly Observation[] = [
   { type: "rejected", reason: "bad_json", records: 3 },
   { type: "flush", durationMs: 800, rows: 10 },
   { type: "file", bytes: 50_000, rows: 10, durationMs: 90 },
-  { type: "open_files", count: 4 },
+  { type: "open_files", change: 4 },
   { type: "pending_commits", count: 1 },
   { ...commit, outcome: "committed", data: true },
   { ...commit, outcome: "committed", data: false },
@@ -53,7 +60,7 @@ const ALL: readonly Observation[] = [
   { type: "freshness", stage: "committed", ageMs: 5000 },
   { type: "catalog", operation: "load", catalogType: "file", durationMs: 3, error: null },
   { type: "catalog", operation: "commit", catalogType: "sql", durationMs: 3, error: "conflict" },
-  { type: "table_state", table: "d.t", snapshots: 12, metadataBytes: 3400 },
+  { type: "table_state", database: "d", table: "t", snapshots: 12, metadataBytes: 3400 },
   { type: "error", kind: "kafka_unreachable" },
 ];
 
@@ -70,7 +77,70 @@ async function served(made = metrics(), observations: readonly Observation[] = A
   };
 }
 
+/** Labels of every sample of a metric. */
+function labelsOf(text: string, name: string): string[][] {
+  const lines = text.split("\n").filter((line) => new RegExp(`^${name}(_count)?\\{`).test(line));
+  return lines.map((line) => [...line.matchAll(/[{,](\w+)="/g)].map(([, label]) => label ?? ""));
+}
+
 describe("metrics", () => {
+  test("name a table by the same labels, with the same values, everywhere", async () => {
+    const { text } = await served();
+    const perTable = METRICS.filter(({ labels }) => labels.includes("table"));
+    expect(perTable.length).toBeGreaterThan(6);
+    for (const { name } of perTable) {
+      for (const labels of labelsOf(text, name)) {
+        expect([name, labels.includes("database"), labels.includes("table")]).toEqual([
+          name,
+          true,
+          true,
+        ]);
+      }
+    }
+    const values = [...text.matchAll(/database="([^"]*)",table="([^"]*)"/g)].map((found) =>
+      found.slice(1).join(),
+    );
+    expect([...new Set(values)].sort()).toEqual(["d,t", "default,events"]);
+  });
+
+  test("count from 0: every error counter is there before its first error", async () => {
+    const made = metrics({ rejectReasons: ["bad_json", "null_value"] });
+    const { text, value } = await served(made, [
+      { type: "catalog", operation: "load", catalogType: "sql", durationMs: 3, error: null },
+    ]);
+    const unknown = new Set(["topic", "partition"]);
+    for (const { name, type, labels, process } of METRICS) {
+      if (type !== "counter" || process === true) continue;
+      if (labels.some((label) => unknown.has(label))) continue;
+      expect({ name, samples: labelsOf(text, name).length > 0 }).toEqual({ name, samples: true });
+    }
+    for (const [type] of new Map(Object.values(POLICY).map(({ metric }) => [metric, 0]))) {
+      expect(value(`errors_total{pipeline="default",type="${type}"}`)).toBe(0);
+    }
+    expect(value('dead_letter_records_total{pipeline="default",reason="null_value"}')).toBe(0);
+    const table = 'pipeline="default",database="default",table="events"';
+    expect(value(`iceberg_commits_failed_total{${table}}`)).toBe(0);
+    expect(value(`kafka_iceberg_fenced_total{${table}}`)).toBe(0);
+    for (const outcome of COMMIT_OUTCOMES) {
+      expect(value(`kafka_iceberg_commit_outcomes_total{${table},outcome="${outcome}"}`)).toBe(0);
+    }
+    // Looked at again, they are not reset.
+    made.observe("default")({ ...commit, database: "default", table: "events", ...FENCED });
+    expect(await made.text(report)).toContain(`kafka_iceberg_fenced_total{${table}} 1`);
+  });
+
+  test("are fed: the program makes every observation and every outcome of a commit", async () => {
+    const source = new Bun.Glob("src/**/*.ts").scanSync();
+    const texts = [...source]
+      .filter((path) => !path.startsWith("src/base/") && !path.startsWith("src/server/"))
+      .map((path) => readFileSync(path, "utf8"));
+    const types = new Set(ALL.map(({ type }) => type));
+    const isMade = (word: string): boolean =>
+      texts.some((text) => text.includes(`type: "${word}"`) || text.includes(`Outcome("${word}"`));
+    const outcomes = COMMIT_OUTCOMES.filter((outcome) => !SENT.includes(outcome));
+    expect([...types, ...outcomes].filter((word) => !isMade(word))).toEqual([]);
+  });
+
   test("served are exactly those of the table, with type and help", async () => {
     const { text } = await served();
     const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [

@@ -26,6 +26,8 @@ export const partition: PartitionStatus = {
 /** A table that has just committed. */
 export const table: TableStatus = {
   table: "default.events",
+  database: "default",
+  name: "events",
   state: "running",
   bufferedRows: 1500,
   bufferedBytes: 2_000_000,

@@ -29,6 +29,7 @@ function start(
     commit: "c",
     memoryBudgetBytes: 1,
     topicPartitionMetrics: true,
+    rejectReasons: ["bad_json", "null_value"],
     stateDiskBytes: async () => 0,
     clock: { nowMs: () => 0 },
   });

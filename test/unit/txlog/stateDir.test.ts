@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { AppError } from "#base/errors.ts";
 import { seededRandom } from "#base/random.ts";
-import { openStateDir } from "#txlog/stateDir.ts";
+import { folderBytes, openStateDir } from "#txlog/stateDir.ts";
 import { createLossyDisk } from "../../fakes/lossyDisk.ts";
 
 const PATH = "/var/state";
@@ -72,11 +72,11 @@ test("a damaged instance id is an error that says what to do", async () => {
 test("disk use counts all files below the directory", async () => {
   const { lossy, open } = machine();
   const state = await open();
-  const before = await state.diskBytes();
   const disk = lossy.mount();
+  const before = await folderBytes(disk, state.path);
   await disk.mkdir(`${PATH}/log`);
   await (await disk.create(`${PATH}/log/a`)).write(new Uint8Array(1000), 0);
-  expect(await state.diskBytes()).toBe(before + 1000);
+  expect(await folderBytes(disk, state.path)).toBe(before + 1000);
 });
 
 test("a directory that cannot be created or written is an error of the disk", async () => {
