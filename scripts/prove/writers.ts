@@ -76,6 +76,7 @@ const LOG = {
   checkpointIntervalEntries: 10_000,
   checkpointIntervalMs: 3_600_000,
   retentionMs: 30 * 86_400_000,
+  bytesMax: 1 << 30,
 } as const;
 
 interface Shared {

@@ -13,6 +13,7 @@ import { type MemoryBudget, memoryBudget } from "./memory.ts";
 
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
+const MIB = 1024 * 1024;
 
 /** Options of the process, all pipelines together. */
 export interface ProcessOptions {
@@ -77,6 +78,7 @@ export function folders(
       checkpointIntervalEntries: values["transaction_log.checkpoint_interval_entries"],
       checkpointIntervalMs: values["transaction_log.checkpoint_interval_seconds"] * SECOND_MS,
       retentionMs: values["transaction_log.retention_days"] * DAY_MS,
+      bytesMax: values["transaction_log.max_size_mb"] * MIB,
     },
   };
 }

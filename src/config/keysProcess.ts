@@ -79,7 +79,14 @@ export const PROCESS_KEYS = {
     default: 30,
     min: 1,
     max: 36_500,
-    doc: "How long closed segments are kept as an audit trail.",
+    doc: "How long closed segments are kept as an audit trail, as far as `max_size_mb` allows.",
+  },
+  "transaction_log.max_size_mb": {
+    type: "integer",
+    default: 1024,
+    min: 16,
+    max: 100_000_000,
+    doc: "Size of the log, MiB; beyond it the oldest segments go first. One table at the default interval writes some 116 MB a day.",
   },
   "transaction_log.fsync": {
     type: "string",

@@ -4,7 +4,8 @@
  * One writer loop takes what is queued, numbers it, writes it with one call and syncs once for all
  * (group commit). Sequence numbers are given when written, so a failed write leaves no gap. After
  * every `checkpointIntervalEntries` or `checkpointIntervalMs` a Checkpoint with the open flushes
- * follows; then segments before it that are older than `retentionMs` are removed.
+ * follows; then segments before it go that are older than `retentionMs`, or too many by `bytesMax`.
+ * A log of large entries checkpoints after an eighth of `bytesMax` too, or none could go in time.
  *
  * Damage elsewhere than at the end is reported and skipped, and opening goes on: the log is not the
  * truth for offsets, so what is lost here makes a restart leave files to the orphan cleaner, no more
@@ -32,9 +33,14 @@ export interface TransactionLogOptions {
   readonly segmentBytes?: number;
   readonly checkpointIntervalEntries: number;
   readonly checkpointIntervalMs: number;
-  /** Closed segments stay at least this long. */
+  /** Closed segments stay this long, unless they grow beyond `bytesMax`. */
   readonly retentionMs: number;
+  /** Bytes of all segments; older ones before the last checkpoint go first. */
+  readonly bytesMax: number;
 }
+
+/** Checkpoints in a log of `bytesMax`, at least. */
+const CHECKPOINTS_IN_LOG = 8;
 
 /** What the log is built from. */
 export interface TransactionLogParts {
@@ -152,8 +158,7 @@ function createLog(
   const open = new OpenFlushes();
   for (const { entry } of recovered) open.apply(entry);
   let nextSequence = (recovered.at(-1)?.sequence ?? 0n) + 1n;
-  let entriesSince = recovered.length;
-  let checkpointMs = parts.clock.monotonicMs();
+  const since = sinceCheckpoint(options, parts.clock, recovered.length);
   const queue: Queued[] = [];
   let pump: Promise<void> | null = null;
   let isClosed = false;
@@ -163,7 +168,9 @@ function createLog(
     const frames = encoded.map((entry, at) =>
       encodeFrame(entry, first + BigInt(at), times[at] ?? 0),
     );
-    await appender.append(Buffer.concat(frames), first, sync);
+    const bytes = Buffer.concat(frames);
+    await appender.append(bytes, first, sync);
+    since.add(encoded.length, bytes.length);
     nextSequence = first + BigInt(encoded.length);
   };
 
@@ -182,20 +189,15 @@ function createLog(
     }
     for (const item of batch) open.apply(item.entry);
     for (const item of batch) item.resolve();
-    entriesSince += batch.length;
   };
 
   const checkpointIfDue = async (): Promise<void> => {
-    const elapsedMs = parts.clock.monotonicMs() - checkpointMs;
-    const isDue =
-      entriesSince >= options.checkpointIntervalEntries ||
-      (entriesSince > 0 && elapsedMs >= options.checkpointIntervalMs);
-    if (!isDue) return;
-    entriesSince = 0;
-    checkpointMs = parts.clock.monotonicMs();
+    if (!since.isDue()) return;
+    since.reset();
     try {
       const checkpoint = encodeEntry({ type: "Checkpoint", open: open.entries });
       await write([checkpoint], [parts.clock.nowMs()], options.sync !== "never");
+      since.reset();
       await dropOldSegments(options, parts, appender.segment);
     } catch (error) {
       parts.log.log("warn", "No checkpoint of the transaction log; it is tried again later", {
@@ -236,6 +238,38 @@ function createLog(
   };
 }
 
+/** What was logged since the last checkpoint, and whether the next one is due. */
+interface SinceCheckpoint {
+  add(entries: number, bytes: number): void;
+  isDue(): boolean;
+  reset(): void;
+}
+
+function sinceCheckpoint(
+  options: Required<TransactionLogOptions>,
+  clock: Clock,
+  found: number,
+): SinceCheckpoint {
+  let entries = found;
+  let bytes = 0;
+  let resetMs = clock.monotonicMs();
+  return {
+    add: (moreEntries, moreBytes) => {
+      entries += moreEntries;
+      bytes += moreBytes;
+    },
+    isDue: () =>
+      entries >= options.checkpointIntervalEntries ||
+      bytes >= options.bytesMax / CHECKPOINTS_IN_LOG ||
+      (entries > 0 && clock.monotonicMs() - resetMs >= options.checkpointIntervalMs),
+    reset: () => {
+      entries = 0;
+      bytes = 0;
+      resetMs = clock.monotonicMs();
+    },
+  };
+}
+
 /** How many entries to write at once: as many as fit into a segment, and at least one. */
 function batchLength(queue: readonly Queued[], bytesMax: number): number {
   let bytes = 0;
@@ -246,17 +280,25 @@ function batchLength(queue: readonly Queued[], bytesMax: number): number {
   return end === -1 ? queue.length : Math.max(1, end);
 }
 
-/** Removes segments before `current`, which holds a checkpoint, once they are old enough. */
+/** Removes segments before `current`, which holds a checkpoint, that are old or too many. */
 async function dropOldSegments(
   options: TransactionLogOptions,
   parts: TransactionLogParts,
   current: Segment,
 ): Promise<void> {
   const oldestMs = parts.clock.nowMs() - options.retentionMs;
+  const found: { readonly segment: Segment; readonly bytes: number; readonly isOld: boolean }[] =
+    [];
   for (const segment of await listSegments(parts.disk, options.dir)) {
+    const info = await onDisk("read", segment.path, () => parts.disk.stat(segment.path));
+    if (info === null) continue;
+    found.push({ segment, bytes: info.bytes, isOld: info.modifiedMs < oldestMs });
+  }
+  let bytes = found.reduce((sum, each) => sum + each.bytes, 0);
+  for (const { segment, bytes: own, isOld } of found) {
     if (segment.number >= current.number) return;
-    const found = await onDisk("read", segment.path, () => parts.disk.stat(segment.path));
-    if (found !== null && found.modifiedMs < oldestMs)
-      await onDisk("remove", segment.path, () => parts.disk.unlink(segment.path));
+    if (!isOld && bytes <= options.bytesMax) continue;
+    await onDisk("remove", segment.path, () => parts.disk.unlink(segment.path));
+    bytes -= own;
   }
 }

@@ -16,12 +16,12 @@ import { openAttempts } from "#txlog/recover.ts";
 import { createLossyDisk } from "../fakes/lossyDisk.ts";
 
 const huge = 2n ** 62n + 1n;
-const started = (commit: string): LogEntry => ({
+const started = (commit: string, files = 1): LogEntry => ({
   type: "FlushStarted",
   table: "db.t",
   commit_id: commit,
   base_sequence_number: 0n,
-  file_paths: [`/w/${commit}.parquet`],
+  file_paths: Array.from({ length: files }, (_, file) => `/w/${commit}-${file}.parquet`),
   upload_ids: {},
   offsets: { "c/t/0": huge },
 });
@@ -41,6 +41,12 @@ const tick = (offset: bigint): LogEntry => ({
 
 const entriesOf = (logged: readonly LoggedEntry[]): LogEntry[] => logged.map(({ entry }) => entry);
 
+async function bytesOf(disk: Disk, dir: string): Promise<number> {
+  let bytes = 0;
+  for await (const name of disk.list(dir)) bytes += (await disk.stat(`${dir}/${name}`))?.bytes ?? 0;
+  return bytes;
+}
+
 function contract(name: string, prepare: () => Promise<{ disk: Disk; root: string }>): void {
   describe(`transaction log contract: ${name}`, () => {
     let disk: Disk;
@@ -51,10 +57,21 @@ function contract(name: string, prepare: () => Promise<{ disk: Disk; root: strin
     });
     afterAll(() => rm(root, { recursive: true, force: true }));
 
-    const settings = { segmentBytes: 4096, checkpointIntervalMs: 1e12, retentionMs: 1e12 };
+    const settings = {
+      segmentBytes: 4096,
+      checkpointIntervalMs: 1e12,
+      retentionMs: 1e12,
+      bytesMax: 1e12,
+    };
     const open = (
       dir: string,
-      options: { sync?: LogSync; every?: number; clock?: Clock; retentionMs?: number } = {},
+      options: {
+        sync?: LogSync;
+        every?: number;
+        clock?: Clock;
+        retentionMs?: number;
+        bytesMax?: number;
+      } = {},
     ): Promise<TransactionLog> =>
       openTransactionLog(
         {
@@ -63,6 +80,7 @@ function contract(name: string, prepare: () => Promise<{ disk: Disk; root: strin
           sync: options.sync ?? "commit",
           checkpointIntervalEntries: options.every ?? 1_000_000,
           retentionMs: options.retentionMs ?? settings.retentionMs,
+          bytesMax: options.bytesMax ?? settings.bytesMax,
         },
         { disk, clock: options.clock ?? systemClock, log: silentLogger },
       );
@@ -139,6 +157,24 @@ function contract(name: string, prepare: () => Promise<{ disk: Disk; root: strin
       const again = await open(dir);
       expect(again.recovered[0]?.entry.type).toBe("Checkpoint");
       expect(again.recovered[0]?.sequence).toBeGreaterThan(400n);
+      await again.close();
+    });
+
+    test("a log stays within its size whatever its entries hold, and recovers what is open", async () => {
+      const dir = newDir();
+      const bytesMax = 100_000;
+      const log = await open(dir, { bytesMax });
+      await log.append(started("open"));
+      let largest = 0;
+      for (let at = 0; at < 200; at++) {
+        await log.append(started(`c${at}`, 100));
+        await log.append(complete(`c${at}`));
+        largest = Math.max(largest, await bytesOf(disk, dir));
+      }
+      await log.close();
+      expect(largest).toBeLessThan(bytesMax * 1.25);
+      const again = await open(dir);
+      expect(openAttempts(again.recovered).map(({ commitId }) => commitId)).toEqual(["open"]);
       await again.close();
     });
 

@@ -24,6 +24,7 @@ const log = await openTransactionLog(
     checkpointIntervalEntries: 1000,
     checkpointIntervalMs: 1e9,
     retentionMs: 1e12,
+    bytesMax: 1e12,
   },
   parts,
 );

@@ -26,6 +26,7 @@ async function openLog(place: Place, nowMs: () => number): Promise<TransactionLo
       checkpointIntervalEntries: 1000,
       checkpointIntervalMs: DAY_MS,
       retentionMs: DAY_MS,
+      bytesMax: 1e12,
     },
     {
       disk: systemDisk,

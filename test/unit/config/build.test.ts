@@ -302,6 +302,7 @@ describe("options of the process", () => {
       sync: "commit",
       checkpointIntervalMs: 3_600_000,
       retentionMs: 30 * 86_400_000,
+      bytesMax: 1024 * 1024 * 1024,
     });
     const set = await processOf(`${TOPIC}[state]\ndir = "/s"\n`);
     expect([set.stateDir, set.txlog.dir]).toEqual(["/s", "/s/transaction_logs"]);

@@ -47,6 +47,7 @@ async function open(
       checkpointIntervalEntries: options.every ?? 1_000_000,
       checkpointIntervalMs: 60_000,
       retentionMs: 1e15,
+      bytesMax: 1e12,
     },
     { disk, clock, log: options.logger ?? recorder().logger },
   );

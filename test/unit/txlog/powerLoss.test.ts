@@ -26,6 +26,7 @@ function open(disk: Disk): Promise<TransactionLog> {
       checkpointIntervalEntries: 7,
       checkpointIntervalMs: 60_000,
       retentionMs: 1e15,
+      bytesMax: 1e12,
     },
     { disk, clock: systemClock, log: silentLogger },
   );

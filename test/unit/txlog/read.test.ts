@@ -36,6 +36,7 @@ async function start(segmentBytes = 300) {
       checkpointIntervalEntries: 1e9,
       checkpointIntervalMs: 1e12,
       retentionMs: 1e12,
+      bytesMax: 1e12,
     },
     { disk, clock, log: silentLogger },
   );
