@@ -19,6 +19,8 @@ export interface MemoryStorageOptions {
 /** A storage with a window into what it holds and how often it was asked. */
 export interface MemoryStorage extends Storage {
   readonly objects: Map<string, { content: Uint8Array; modifiedMs: number }>;
+  /** What was removed, as it was, for judges of the past. */
+  readonly removed: Map<string, Uint8Array>;
   /** Calls by operation. */
   readonly calls: Record<string, number>;
 }
@@ -26,6 +28,7 @@ export interface MemoryStorage extends Storage {
 /** Creates an empty storage. */
 export function createMemoryStorage(options: MemoryStorageOptions = {}): MemoryStorage {
   const objects: MemoryStorage["objects"] = new Map();
+  const removed: MemoryStorage["removed"] = new Map();
   const calls: Record<string, number> = {};
   const nowMs = options.nowMs ?? (() => 0);
   const count = async (operation: string): Promise<void> => {
@@ -61,6 +64,7 @@ export function createMemoryStorage(options: MemoryStorageOptions = {}): MemoryS
   };
   return {
     objects,
+    removed,
     calls,
     put,
     putIfAbsent: async (location, content) => {
@@ -87,7 +91,11 @@ export function createMemoryStorage(options: MemoryStorageOptions = {}): MemoryS
     remove: async (locations) => {
       await count("remove");
       for (const location of locations) {
-        guarded("remove", location, () => objects.delete(location));
+        guarded("remove", location, () => {
+          const object = objects.get(location);
+          if (object !== undefined) removed.set(location, object.content);
+          return objects.delete(location);
+        });
       }
     },
     list: async function* (prefix): AsyncGenerator<ObjectInfo> {

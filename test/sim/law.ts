@@ -74,7 +74,10 @@ export class Law {
     return broken;
   }
 
-  /** What a snapshot lists; read once, from the store itself. */
+  /**
+   * What a snapshot lists; read once, from the store itself. Files that are gone are read as they
+   * were: thinning is judged by what the snapshots that it removed had listed.
+   */
   async content(id: SnapshotId): Promise<Content> {
     const known = this.#contents.get(id);
     if (known !== undefined) return known;
@@ -86,7 +89,11 @@ export class Law {
   async #read(id: SnapshotId): Promise<Content> {
     const { world } = this;
     // A view of its own: the manifest lists that writers remember are not the store's.
-    const storage = { ...world.storage };
+    const storage = {
+      ...world.storage,
+      get: async (location: string) =>
+        world.storage.removed.get(location) ?? world.storage.get(location),
+    };
     const snapshot = world.history.get(id);
     const metadata = { ...world.metadata, snapshots: snapshot === undefined ? [] : [snapshot] };
     const paths = new Set<string>();
