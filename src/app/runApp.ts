@@ -18,7 +18,7 @@ import { REASONS } from "#decode/rejects.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { type AppLogger, createLogger } from "#server/log.ts";
 import { createMetrics } from "#server/metrics.ts";
-import { startServer } from "#server/server.ts";
+import { type Address, type ServerOptions, startServer } from "#server/server.ts";
 import { type StatusLine, startStatusLine } from "#server/statusLine.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
@@ -65,7 +65,6 @@ export async function runApp(
   const options = await buildProcess(config, environment, await machineMemory(), terminal);
   const logger = createLogger({
     ...options.log,
-    colour: terminal,
     clock: systemClock,
     write: (line) => (run.supervisor ? run.supervisor.log(line) : process.stdout.write(line)),
   });
@@ -127,7 +126,7 @@ async function runWith(
     lag: options.lag,
     pipelines,
   });
-  const server = startServer(options.server, routesOf(status, metrics), systemClock);
+  const server = startServer(serverOptions(options, run), routesOf(status, metrics), parts);
   const line = run.supervisor
     ? NO_LINE
     : startStatusLine({ status, clock: systemClock, stream: process.stderr });
@@ -141,7 +140,8 @@ async function runWith(
   const unlisten = run.supervisor ? () => undefined : onSignals(logger, stop);
   run.supervisor?.started(pipelines);
   void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
-  logger.log("info", "Started", { version: run.version, pipelines: pipelines.length });
+  const { version } = run;
+  logger.log("info", "Started", { version, pipelines: pipelines.length, urls: server.urls });
   const codes = await Promise.all(pipelines.map((each) => each.run(limits, run.untilEnd)));
   ended.abort();
   unlisten();
@@ -153,6 +153,14 @@ async function runWith(
   const worst = worstOf(codes);
   logger.log("info", "Stopped", { exit_code: worst });
   return worst;
+}
+
+/** A backfill beside a running process needs no port of its own (SPEC section 4, `[server]`). */
+function serverOptions({ server }: ProcessOptions, { untilEnd }: RunOptions): ServerOptions {
+  if (!untilEnd) return server;
+  const optional = (address: Address | null): Address | null =>
+    address === null ? null : { ...address, isRequired: false };
+  return { ...server, health: optional(server.health), metrics: optional(server.metrics) };
 }
 
 const NO_LINE: StatusLine = { stop: () => undefined };

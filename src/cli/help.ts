@@ -44,7 +44,7 @@ export function commandHelp(command: CommandSpec): string {
         `--${name}${hint === undefined ? "" : ` ${hint}`}`,
         help,
       ]),
-      ["--help", "this text"],
+      ["-h, --help", "this text"],
     ]),
     "",
     "Examples:",

@@ -5,7 +5,7 @@
 import { describe, EXIT, type ExitCode, fail, kindOf, policyOf } from "#base/errors.ts";
 import { nearest } from "#config/problems.ts";
 import type { Actions, Build, Terminal } from "./actions.ts";
-import { type ParsedArguments, parseArguments } from "./arguments.ts";
+import { type ArgumentSpec, type ParsedArguments, parseArguments } from "./arguments.ts";
 import { checkCommand } from "./check.ts";
 import { COMMANDS, type CommandSpec, commandOf } from "./commands.ts";
 import { commandHelp, programHelp } from "./help.ts";
@@ -44,7 +44,7 @@ async function dispatch(words: readonly string[], parts: ProgramParts): Promise<
     terminal.err(programHelp());
     return EXIT.usage;
   }
-  if (first === "--help" || first === "help") {
+  if (isHelp(first) || first === "help") {
     const about = commandOf(words[1] ?? "");
     terminal.out(about === undefined ? programHelp() : commandHelp(about));
     return EXIT.ok;
@@ -53,16 +53,41 @@ async function dispatch(words: readonly string[], parts: ProgramParts): Promise<
     terminal.out(`kafka-iceberg ${build.version} (${build.commit}, Bun ${Bun.version})\n`);
     return EXIT.ok;
   }
-  const isRun = first.startsWith("-");
-  const command = commandOf(isRun ? "run" : first);
-  if (command === undefined) throw unknownCommand(first);
-  const rest = isRun ? words : words.slice(1);
-  if (rest.includes("--help")) {
+  const { name, rest } = commandIn(words);
+  const command = commandOf(name);
+  if (command === undefined) throw unknownCommand(name);
+  if (rest.some(isHelp)) {
     terminal.out(commandHelp(command));
     return EXIT.ok;
   }
   return RUNNERS[command.name]?.(parseArguments(rest, command.arguments), parts) ?? EXIT.usage;
 }
+
+function isHelp(word: string): boolean {
+  return word === "--help" || word === "-h";
+}
+
+/** The command among the words, which flags may precede; without any it is `run`. */
+function commandIn(words: readonly string[]): { name: string; rest: readonly string[] } {
+  const run = { name: "run", rest: words };
+  let at = 0;
+  for (let word = words[at]; word?.startsWith("-"); word = words[at]) {
+    const flag = FLAGS.get(word.replace(/=.*$/s, ""));
+    // The word behind an unknown flag may be its value: `run` says which flag is wrong.
+    if (flag === undefined && !isHelp(word)) return run;
+    const isApart = flag !== undefined && flag.kind !== "flag" && !word.includes("=");
+    at += isApart ? 2 : 1;
+  }
+  const name = words[at];
+  return name === undefined ? run : { name, rest: words.toSpliced(at, 1) };
+}
+
+/** The flags of all commands, as they are written. */
+const FLAGS: ReadonlyMap<string, ArgumentSpec> = new Map(
+  COMMANDS.flatMap((command) => command.arguments)
+    .filter(({ kind }) => kind !== "positional")
+    .map((spec) => [`--${spec.name}`, spec]),
+);
 
 function unknownCommand(name: string): Error {
   const near = nearest(

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import type { LogLevel } from "#base/log.ts";
-import type { ServerOptions } from "#server/server.ts";
+import type { Address, ServerOptions } from "#server/server.ts";
 import type { TransactionLogOptions } from "#txlog/openLog.ts";
 import { parseAddress } from "./combinations.ts";
 import type { AppConfig } from "./config.ts";
@@ -22,7 +22,12 @@ export interface ProcessOptions {
   readonly txlog: TransactionLogOptions;
   readonly memory: MemoryBudget;
   readonly server: ServerOptions;
-  readonly log: { readonly level: LogLevel; readonly format: "json" | "text" };
+  readonly log: {
+    readonly level: LogLevel;
+    readonly format: "json" | "text";
+    /** On a terminal, unless `NO_COLOR` is set (no-color.org). */
+    readonly colour: boolean;
+  };
   /** 0: off. */
   readonly lag: { readonly msMax: number; readonly recordsMax: number };
   readonly shutdownTimeoutMs: number;
@@ -51,6 +56,7 @@ export async function buildProcess(
     log: {
       level: values["logging.level"],
       format: isFormatSet || !isTerminal ? values["logging.format"] : "text",
+      colour: isTerminal && !environment.variable("NO_COLOR"),
     },
     lag: {
       msMax: values["server.max_lag_seconds"] * SECOND_MS,
@@ -83,7 +89,12 @@ export function folders(
   };
 }
 
-async function server({ values }: AppConfig, environment: Environment): Promise<ServerOptions> {
+async function server(config: AppConfig, environment: Environment): Promise<ServerOptions> {
+  const { values, origins } = config;
+  const address = (key: "server.health_address" | "server.metrics_address"): Address | null => {
+    const parsed = parseAddress(values[key]);
+    return parsed === null ? null : { ...parsed, isRequired: origins.has(key) };
+  };
   const cert = values["server.tls_cert_file"];
   const key = values["server.tls_key_file"];
   const clientCa = values["server.tls_client_ca_file"];
@@ -96,8 +107,8 @@ async function server({ values }: AppConfig, environment: Environment): Promise<
           clientCa: clientCa === null ? null : await environment.file(clientCa),
         };
   return {
-    health: parseAddress(values["server.health_address"]),
-    metrics: parseAddress(values["server.metrics_address"]),
+    health: address("server.health_address"),
+    metrics: address("server.metrics_address"),
     token: values["server.query_token"],
     tls,
   };

@@ -29,12 +29,18 @@ export function checkValue(spec: KeySpec, value: ConfigValue, foreign: boolean):
   if (!IS_TYPE[spec.type](typed)) {
     return { problem: `must be ${TYPE_NAMES[spec.type]}, is ${typeName(typed)}` };
   }
-  const items: readonly ConfigValue[] = Array.isArray(typed) ? typed : [typed as ConfigValue];
+  const items = (Array.isArray(typed) ? typed : [typed]).map((item) => wordOf(spec, item));
   for (const item of items) {
     const problem = itemProblem(spec, item, hidden);
     if (problem !== null) return { problem };
   }
-  return { value: typed };
+  return { value: Array.isArray(typed) ? items : (items[0] as ConfigValue) };
+}
+
+/** Words are taken in any case, as other programs write them: `SCRAM-SHA-512`, `ZSTD`. */
+function wordOf(spec: KeySpec, item: ConfigValue): ConfigValue {
+  if (typeof item !== "string") return item;
+  return spec.values?.find((word) => word.toLowerCase() === item.toLowerCase()) ?? item;
 }
 
 function itemProblem(spec: KeySpec, item: ConfigValue, hidden: boolean): string | null {

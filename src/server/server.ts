@@ -9,6 +9,7 @@
 import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
 import { writePortableJson } from "#base/json.ts";
+import type { Logger } from "#base/log.ts";
 import { refusal } from "./access.ts";
 import { type Listener, type Route, takes } from "./route.ts";
 
@@ -16,6 +17,8 @@ import { type Listener, type Route, takes } from "./route.ts";
 export interface Address {
   readonly host: string;
   readonly port: number;
+  /** False: when it is taken, the process goes on without it and says so. */
+  readonly isRequired: boolean;
 }
 
 /** Where and how to serve. */
@@ -54,18 +57,23 @@ interface Place {
 
 /**
  * Starts serving.
- * Throws `usage` when an address cannot be listened on.
+ * Throws `usage` when an address that is required cannot be listened on.
  */
 export function startServer(
   options: ServerOptions,
   routes: readonly Route[],
-  clock: Clock,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): RunningServer {
   const stopping = new AbortController();
   const servers: Bun.Server<undefined>[] = [];
   try {
     for (const place of placesOf(options, routes)) {
-      servers.push(listen(place, options, clock, stopping.signal));
+      try {
+        servers.push(listen(place, options, clock, stopping.signal));
+      } catch (error) {
+        if (place.address.isRequired) throw error;
+        log.log("warn", `Going on without it: ${describe(error)}`);
+      }
     }
   } catch (error) {
     for (const server of servers) void server.stop(true);

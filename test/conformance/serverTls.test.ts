@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { routesOf } from "#app/routes.ts";
 import { systemClock } from "#base/clock.ts";
+import { silentLogger } from "#base/log.ts";
 import { createMetrics } from "#server/metrics.ts";
 import { type RunningServer, startServer } from "#server/server.ts";
 import { type Certificates, makeCertificates } from "../../scripts/services/certificates.ts";
@@ -36,13 +37,13 @@ async function start(clientCa: string | null): Promise<string> {
   });
   const server = startServer(
     {
-      health: { host: "127.0.0.1", port: 0 },
+      health: { host: "127.0.0.1", port: 0, isRequired: true },
       metrics: null,
       token: "",
       tls: { cert: await read("server.pem"), key: await read("server.key"), clientCa },
     },
     routesOf(new FakeStatus(), metrics),
-    systemClock,
+    { clock: systemClock, log: silentLogger },
   );
   running.push(server);
   return `${server.urls[0]}/health`;

@@ -18,6 +18,40 @@ describe("the command line", () => {
     expect((await cli(["log", "--help"])).out).toContain("--follow");
   });
 
+  test("takes -h for --help, wherever it stands", async () => {
+    expect((await cli(["-h"])).out).toBe((await cli(["--help"])).out);
+    for (const words of ["log -h", "-h log", "--config c.toml log -h", "log --type X --help"]) {
+      const { code, out } = await cli(words.split(" "));
+      expect(code).toBe(0);
+      expect(out).toContain("Usage: kafka-iceberg");
+    }
+    expect((await cli(["--config", "c.toml", "log", "-h"])).out).toContain("--follow");
+  });
+
+  test("takes flags before the command as well as behind it", async () => {
+    const { config } = await makePlace();
+    const behind = await cli(["files", "events", "--config", config, "--json"]);
+    for (const words of [
+      ["--config", config, "files", "events", "--json"],
+      [`--config=${config}`, "--json", "files", "events"],
+      ["--set", "kafka.client_id=files", "--config", config, "files", "--json", "events"],
+    ]) {
+      expect(await cli(words)).toEqual(behind);
+    }
+    const seen: unknown[] = [];
+    const run = async (_: unknown, __: unknown, options: object) => {
+      seen.push(options);
+      return 0 as const;
+    };
+    for (const words of ["run --until-end", "--until-end run", "--until-end"]) {
+      await cli([...words.split(" "), "--config", config], { run });
+      await cli(["--config", config, ...words.split(" ")], { run });
+    }
+    expect(seen).toHaveLength(6);
+    for (const options of seen) expect(options).toMatchObject({ untilEnd: true });
+    expect((await cli(["--config", config, "chek"])).err).toContain("did you mean check?");
+  });
+
   test("shows its version", async () => {
     expect(await cli(["--version"])).toEqual({
       code: 0,

@@ -324,11 +324,29 @@ describe("options of the process", () => {
     expect(json.log.format).toBe("json");
   });
 
+  test("write in colour on a terminal, unless NO_COLOR is set", async () => {
+    const colour = async (own: Record<string, string>, isTerminal: boolean) =>
+      (await processOf(TOPIC, own, isTerminal)).log.colour;
+    expect(await colour({}, true)).toBe(true);
+    expect(await colour({ NO_COLOR: "1" }, true)).toBe(false);
+    expect(await colour({ NO_COLOR: "" }, true)).toBe(true);
+    expect(await colour({}, false)).toBe(false);
+  });
+
+  test("serve nowhere for an empty address, and anywhere free for port 0", async () => {
+    const none = 'health_address = ""\nmetrics_address = "127.0.0.1:0"\n';
+    const { server } = await processOf(`${TOPIC}[server]\n${none}`);
+    expect([server.health, server.metrics]).toEqual([
+      null,
+      { host: "127.0.0.1", port: 0, isRequired: true },
+    ]);
+  });
+
   test("serve where they are told, over TLS with its files", async () => {
     const { server } = await processOf(TOPIC);
     expect(server).toEqual({
-      health: { host: "127.0.0.1", port: 8080 },
-      metrics: { host: "127.0.0.1", port: 9090 },
+      health: { host: "127.0.0.1", port: 8080, isRequired: false },
+      metrics: { host: "127.0.0.1", port: 9090, isRequired: false },
       token: "",
       tls: null,
     });
@@ -338,7 +356,7 @@ describe("options of the process", () => {
       `${TOPIC}[server]\nhealth_address = "[::1]:1"\nmetrics_address = ""\ntls_cert_file = "${folder}/c"\ntls_key_file = "${folder}/k"\ntls_client_ca_file = "${folder}/a"\n`,
     );
     expect(tls.server).toEqual({
-      health: { host: "::1", port: 1 },
+      health: { host: "::1", port: 1, isRequired: true },
       metrics: null,
       token: "",
       tls: { cert: "C", key: "K", clientCa: "A" },

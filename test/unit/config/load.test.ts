@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { requireBuilt } from "#config/built.ts";
 import { parseEnvFile } from "#config/environment.ts";
 import { ALL_KEYS } from "#config/keys.ts";
+import { checkValue } from "#config/value.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
 const TOPIC = '[kafka]\ntopic = "events"\n';
@@ -207,4 +208,20 @@ kafka = { topics = ["b", "c"], consumer_group = "h" }
     );
     expect(problems).toEqual([]);
   });
+});
+
+test("words are taken in any case, for every key that is one of some words", async () => {
+  const sasl = 'username = "u"\npassword = "p"\n';
+  const { pipelines } = await loadRight(
+    `[kafka]\ntopic = "t"\nauto_offset_reset = "Latest"\n[kafka.sasl]\nmechanism = "SCRAM-SHA-512"\n${sasl}`,
+  );
+  expect(pipelines[0]?.values["kafka.sasl.mechanism"]).toBe("scram-sha-512");
+  expect(pipelines[0]?.values["kafka.auto_offset_reset"]).toBe("latest");
+  for (const [key, spec] of Object.entries(ALL_KEYS)) {
+    for (const word of spec.values ?? []) {
+      const value = spec.type === "strings" ? [word.toUpperCase()] : word.toUpperCase();
+      const wanted = spec.type === "strings" ? [word] : word;
+      expect([key, checkValue(spec, value, false)]).toEqual([key, { value: wanted }]);
+    }
+  }
 });

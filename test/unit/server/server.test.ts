@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { routesOf } from "#app/routes.ts";
 import { type Clock, systemClock } from "#base/clock.ts";
+import { type Logger, silentLogger } from "#base/log.ts";
 import { createMetrics } from "#server/metrics.ts";
 import { type Route, type RouteRequest, SMALL } from "#server/route.ts";
 import { type RunningServer, type ServerOptions, startServer } from "#server/server.ts";
@@ -22,6 +23,7 @@ function start(
   options: Partial<ServerOptions> = {},
   routes: readonly Route[] | null = null,
   clock: Clock = systemClock,
+  log: Logger = silentLogger,
 ) {
   const status = new FakeStatus();
   const metrics = createMetrics({
@@ -34,9 +36,15 @@ function start(
     clock: { nowMs: () => 0 },
   });
   const server = startServer(
-    { health: { host: "127.0.0.1", port: 0 }, metrics: null, token: "", tls: null, ...options },
+    {
+      health: { host: "127.0.0.1", port: 0, isRequired: true },
+      metrics: null,
+      token: "",
+      tls: null,
+      ...options,
+    },
     routes ?? routesOf(status, metrics),
-    clock,
+    { clock, log },
   );
   running = server;
   const get = (path: string, init: RequestInit = {}) => fetch(`${server.urls[0]}${path}`, init);
@@ -91,7 +99,10 @@ describe("/status", () => {
   });
 
   test("wants the token where the address is reachable from elsewhere; the others do not", async () => {
-    const { get } = start({ health: { host: "0.0.0.0", port: 0 }, token: "hunter2" });
+    const { get } = start({
+      health: { host: "0.0.0.0", port: 0, isRequired: true },
+      token: "hunter2",
+    });
     const codeOf = async (path: string, authorization: string) =>
       (await get(path, { headers: { authorization } })).status;
     expect(await codeOf("/status", "")).toBe(403);
@@ -207,7 +218,7 @@ describe("a route's limits are held by the server", () => {
 
 describe("/metrics", () => {
   test("is served on both addresses, and nothing else on the second", async () => {
-    const { server, get } = start({ metrics: { host: "127.0.0.1", port: 0 } });
+    const { server, get } = start({ metrics: { host: "127.0.0.1", port: 0, isRequired: true } });
     expect(server.urls).toHaveLength(2);
     for (const url of server.urls) {
       const answer = await fetch(`${url}/metrics`);
@@ -235,10 +246,25 @@ describe("the server", () => {
     const { server } = start();
     const port = Number(new URL(server.urls[0] ?? "").port);
     const first = running;
-    expect(() => start({ health: { host: "127.0.0.1", port } })).toThrow(
+    expect(() => start({ health: { host: "127.0.0.1", port, isRequired: true } })).toThrow(
       new RegExp(`Cannot listen on 127.0.0.1:${port} \\(server.health_address\\)`),
     );
     running = first;
+  });
+
+  test("goes on without an address that is taken and was not asked for, and says so", async () => {
+    const { server } = start();
+    const first = running;
+    const port = Number(new URL(server.urls[0] ?? "").port);
+    const lines: string[] = [];
+    const logger: Logger = { log: (_, message) => void lines.push(message), with: () => logger };
+    const taken = { host: "127.0.0.1", port, isRequired: false };
+    const free = { host: "127.0.0.1", port: 0, isRequired: true };
+    const { server: second } = start({ health: taken, metrics: free }, null, systemClock, logger);
+    expect(second.urls).toHaveLength(1);
+    expect((await fetch(`${second.urls[0]}/metrics`)).status).toBe(200);
+    expect(lines).toEqual([expect.stringContaining(`Cannot listen on 127.0.0.1:${port}`)]);
+    await first?.stop();
   });
 
   test("listens nowhere when told so", () => {
