@@ -67,7 +67,7 @@ for (let round = 0; round < ROUNDS; round++) {
     if (segment.usedBytes < SEGMENT_BYTES) continue;
     const sealed = segment.seal();
     segment = decoder.builder(sizesOf(sealed));
-    releaseBatch(sealed);
+    releaseBatch(sealed, segment.memory);
   }
   const used = process.cpuUsage(cpu);
   if (decoded !== rows) console.log(`only ${decoded} of ${rows} rows`);

@@ -1,36 +1,34 @@
 /**
- * The hot buffer of one table: per feed one open segment that grows, and sealed ones that wait for or
- * are in a flush. Rows leave it only when the table has them, or when their feed is sought anew.
+ * The hot buffer of one table: per feed one open segment that grows, and those behind it on their way
+ * into the table (`segment.ts` has their states). Rows leave it only when the table has them, or when
+ * their feed is sought anew.
  *
  * Invariant, asserted when sealing: the segments of a feed follow each other without a gap, from the
  * table's committed offset to the position of the consumer.
  *
- * Bytes are those of real memory, so that they can be held against a budget. They are asked for many
- * times a second, over thousands of segments: only the segment that was handed out last can have
- * grown since, so it alone is measured again.
+ * Bytes are those of real memory, so that they can be held against a budget; memory that is only kept
+ * for a reader counts too. They are asked for many times a second, over thousands of segments:
+ * each state has a total that is kept up to date, and only the segment that was handed out last can
+ * have grown since, so it alone is measured again.
  */
 import { assert } from "#base/assert.ts";
 import { type Feed, type FeedKey, feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { Column, ColumnBatch } from "#columns/batch.ts";
-import { releaseBatch } from "#columns/release.ts";
 import { type ColumnSize, sizesOf } from "#columns/size.ts";
-
-/** Rows under construction; `decode/` makes them. */
-export interface GrowingRows {
-  readonly rowCount: number;
-  /** Bytes held in memory. */
-  readonly byteCount: number;
-  /** Bytes of values. */
-  readonly usedBytes: number;
-  seal(): ColumnBatch;
-}
+import type { Lease } from "./lease.ts";
+import {
+  type Amount,
+  type GrowingRows,
+  HotSegment,
+  nextState,
+  type SegmentState,
+} from "./segment.ts";
 
 /** An open segment: `[start, end)` of one feed. */
 export interface OpenSegment<R extends GrowingRows> {
   readonly feed: Feed;
   readonly start: bigint;
-  end: bigint;
-  /** Kafka timestamp of its oldest record, ms; Infinity while it has none. */
+  readonly end: bigint;
   oldestMs: number;
   readonly rows: R;
 }
@@ -55,68 +53,69 @@ const COLUMN_OBJECT_BYTES = 1024;
 /** Values of a segment that is followed by a new one: what crosses to the encoder stays small. */
 const SEGMENT_BYTES = 2 * 1024 * 1024;
 
-/** What some rows take. */
-interface Amount {
-  /** Memory. */
-  bytes: number;
-  /** Values in it. */
-  used: number;
-  rows: number;
-}
-
-/** An open segment as it was measured last. */
-interface Measured<R extends GrowingRows> extends Amount {
-  readonly segment: OpenSegment<R>;
-  /** Room that it began with. */
-  readonly reserved: number;
-}
+type Totals = Record<SegmentState["kind"], Amount>;
 
 /** What a table keeps in memory. */
 export class HotBuffer<R extends GrowingRows> {
-  readonly #open = new Map<FeedKey, Measured<R>>();
-  /** Of all open segments. */
-  readonly #total: Amount & { reserved: number } = { bytes: 0, used: 0, rows: 0, reserved: 0 };
+  /** Committed rows stay so long, ms, where the room is not needed. */
+  readonly #keepMs: number;
+  readonly #open = new Map<FeedKey, HotSegment<R>>();
+  /** Every segment that holds memory, in the order in which they began. */
+  readonly #all = new Set<HotSegment<R>>();
+  readonly #totals: Totals;
   /** May have grown since it was measured. */
-  #growing: Measured<R> | null = null;
-  /** Full segments that wait for the next seal. */
-  #full: SealedRows[] = [];
-  /** Taken by a seal, not yet in a table. */
-  #taken: SealedRows[] = [];
+  #growing: HotSegment<R> | null = null;
+  /** Open segments whose end has moved. */
+  #movedCount = 0;
+  /** Room that open segments began with. */
+  #reserved = 0;
+  /** Sealed ones that wait for the next flush. */
+  #full: HotSegment<R>[] = [];
+  /** What each flush was given; its rows stay as they are when their feed is dropped meanwhile. */
+  readonly #flushing = new Map<SealedRows, HotSegment<R>>();
+  /** Committed ones, the oldest first. */
+  #committed: HotSegment<R>[] = [];
   /** Of the last segment that was sealed, nested ones included. */
   #columns = 0;
   /** Sizes and bytes of each feed's last segment. */
   readonly #last = new Map<FeedKey, { sizes: readonly ColumnSize[]; bytes: number }>();
 
+  /** @param keepMs how long committed rows stay readable; default 0: they go at once */
+  constructor(keepMs = 0) {
+    this.#keepMs = keepMs;
+    const none = (): Amount => ({ bytes: 0, used: 0, rows: 0 });
+    const [open, sealed, flushing] = [none(), none(), none()];
+    this.#totals = { open, sealed, flushing, committed: none(), evicted: none() };
+  }
+
   /** Bytes of memory that all rows hold, and the objects around them. */
   get bytes(): number {
     this.#measure();
-    const segments = this.#open.size + this.#full.length + this.#taken.length;
-    const objects = segments * this.#columns * COLUMN_OBJECT_BYTES;
-    return objects + this.#total.bytes + bytesOf(this.#full) + bytesOf(this.#taken);
+    const { open, sealed, flushing, committed, evicted } = this.#totals;
+    const objects = this.#all.size * this.#columns * COLUMN_OBJECT_BYTES;
+    return objects + open.bytes + sealed.bytes + flushing.bytes + committed.bytes + evicted.bytes;
   }
 
   /** Bytes of values that the next seal will take. */
   get waitingBytes(): number {
     this.#measure();
-    return this.#total.used + bytesOf(this.#full);
+    return this.#totals.open.used + this.#totals.sealed.used;
   }
 
   /** Rows that the next seal will take. */
   get waitingRows(): number {
     this.#measure();
-    return this.#total.rows + rowsOf(this.#full);
+    return this.#totals.open.rows + this.#totals.sealed.rows;
   }
 
-  /** All rows. */
+  /** Rows that are not in the table yet. */
   get rows(): number {
-    return this.waitingRows + rowsOf(this.#taken);
+    return this.waitingRows + this.#totals.flushing.rows;
   }
 
   /** True when there is something to seal: rows, or a position that moved. */
   get moved(): boolean {
-    if (this.#full.length > 0) return true;
-    for (const { segment } of this.#open.values()) if (segment.end > segment.start) return true;
-    return false;
+    return this.#full.length > 0 || this.#movedCount > 0;
   }
 
   /** The open segment of a feed at `position`: a new one, in the last one's size, when there is none. */
@@ -129,15 +128,22 @@ export class HotBuffer<R extends GrowingRows> {
     const key = feedKey(feed);
     const found = this.#open.get(key);
     if (found !== undefined) {
-      const { segment, used } = found;
-      assert(segment.end === position, "a segment continues where it ended");
-      if (used < SEGMENT_BYTES || segment.end === segment.start) {
+      assert(found.end === position, "a segment continues where it ended");
+      if (found.amount.used < SEGMENT_BYTES || found.end === found.start) {
         this.#growing = found;
-        return segment;
+        return found;
       }
       this.#full.push(this.#close(key, found));
     }
     return this.#begin(key, feed, position, begin);
+  }
+
+  /** Moves the end of a feed's open segment behind a record batch, whose rows are in it by now. */
+  advance(open: OpenSegment<R>, end: bigint, leaderEpoch: number): void {
+    const segment = open as HotSegment<R>;
+    assert(segment.state.kind === "open", "only an open segment moves its end");
+    if (segment.end === segment.start) this.#movedCount++;
+    segment.advance(end, leaderEpoch);
   }
 
   #begin(
@@ -145,104 +151,174 @@ export class HotBuffer<R extends GrowingRows> {
     feed: Feed,
     position: bigint,
     begin: (expected: readonly ColumnSize[]) => R,
-  ): OpenSegment<R> {
+  ): HotSegment<R> {
     const last = this.#last.get(key) ?? { sizes: [], bytes: 0 };
-    const hasRoom = this.#total.reserved + last.bytes <= RESERVED_BYTES_MAX;
+    const hasRoom = this.#reserved + last.bytes <= RESERVED_BYTES_MAX;
     const reserved = hasRoom ? last.bytes : 0;
-    const rows = begin(hasRoom ? last.sizes : []);
-    const none = Number.POSITIVE_INFINITY;
-    const segment = { feed, start: position, end: position, oldestMs: none, rows };
-    const measured = { segment, reserved, bytes: 0, used: 0, rows: 0 };
-    this.#total.reserved += reserved;
-    this.#open.set(key, measured);
-    this.#growing = measured;
+    const segment = new HotSegment<R>(feed, position, begin(hasRoom ? last.sizes : []), reserved);
+    this.#reserved += reserved;
+    this.#open.set(key, segment);
+    this.#all.add(segment);
+    this.#growing = segment;
     return segment;
+  }
+
+  /** Closes every segment that moved and hands all that waits to a flush, each feed's in order. */
+  seal(): SealedRows[] {
+    const sealed = this.#full;
+    this.#full = [];
+    for (const [key, segment] of this.#open) {
+      if (segment.end > segment.start) sealed.push(this.#close(key, segment));
+    }
+    return sealed.map((segment) => {
+      const { range, batch, oldestMs } = segment;
+      const rows = { range, batch, oldestMs };
+      this.#flushing.set(rows, segment);
+      segment.memory.hold();
+      this.#change(segment, () => {
+        segment.state = nextState(segment.state, { type: "flush" });
+      });
+      return rows;
+    });
+  }
+
+  /**
+   * Ends the flush of segments whose rows the table has. Their memory is used again, after `keepMs` or
+   * when room is needed.
+   * @param nowMs monotonic
+   */
+  recycle(segments: readonly SealedRows[], nowMs: number): void {
+    const untilMs = nowMs + this.#keepMs;
+    for (const segment of this.#endFlush(segments)) {
+      this.#change(segment, () => {
+        segment.memory.release();
+        segment.state = nextState(segment.state, { type: "commit", untilMs });
+      });
+      if (segment.state.kind === "committed") this.#committed.push(segment);
+    }
+    this.expire(nowMs);
+  }
+
+  /** Ends the flush of segments that nobody will write. */
+  release(segments: readonly SealedRows[]): void {
+    for (const segment of this.#endFlush(segments)) {
+      this.#change(segment, () => {
+        segment.memory.release();
+        if (segment.state.kind !== "evicted") segment.evict();
+      });
+    }
+  }
+
+  /** Evicts committed rows whose time is over. */
+  expire(nowMs: number): void {
+    const isOver = ({ state }: HotSegment<R>): boolean =>
+      state.kind !== "committed" || state.untilMs <= nowMs;
+    const first = this.#committed.findIndex((segment) => !isOver(segment));
+    this.#evictCommitted(first < 0 ? this.#committed.length : first);
+  }
+
+  /** Evicts committed rows, the oldest first, until `bytes` are free or none is left; bytes that are. */
+  makeRoom(bytes: number): number {
+    if (this.#committed.length === 0) return 0;
+    const before = this.bytes;
+    while (this.#committed.length > 0 && before - this.bytes < bytes) this.#evictCommitted(1);
+    return before - this.bytes;
+  }
+
+  /** Forgets all rows of a feed that is sought anew or taken away. */
+  drop(key: FeedKey): void {
+    const isGone = ({ feed }: HotSegment<R>): boolean => feedKey(feed) === key;
+    const open = this.#open.get(key);
+    if (open !== undefined) this.#forgetOpen(key, open);
+    this.#last.delete(key);
+    this.#full = this.#full.filter((segment) => !isGone(segment));
+    this.#committed = this.#committed.filter((segment) => !isGone(segment));
+    for (const segment of this.#all) {
+      if (isGone(segment) && segment.state.kind !== "evicted") {
+        this.#change(segment, () => segment.evict());
+      }
+    }
+  }
+
+  /** Lends what is there of some feeds, for readers beside the table's writer. */
+  lease(isWanted: (key: FeedKey) => boolean = () => true): Lease {
+    this.#measure();
+    const held = [...this.#all].filter(
+      ({ feed, state }) => state.kind !== "evicted" && isWanted(feedKey(feed)),
+    );
+    for (const { memory } of held) memory.hold();
+    return {
+      segments: held.map((segment) => {
+        const { feed, start } = segment;
+        return { key: feedKey(feed), start, ...segment.view() };
+      }),
+      release: () => {
+        this.#measure();
+        for (const segment of held) this.#change(segment, () => segment.memory.release());
+      },
+    };
+  }
+
+  #endFlush(rows: readonly SealedRows[]): HotSegment<R>[] {
+    return rows.flatMap((each) => {
+      const segment = this.#flushing.get(each);
+      this.#flushing.delete(each);
+      return segment ?? [];
+    });
+  }
+
+  #evictCommitted(count: number): void {
+    for (const segment of this.#committed.splice(0, count)) {
+      this.#change(segment, () => segment.evict());
+    }
+  }
+
+  #close(key: FeedKey, segment: HotSegment<R>): HotSegment<R> {
+    assert(segment.end > segment.start, "a sealed segment covers offsets");
+    this.#forgetOpen(key, segment);
+    const { used } = segment.amount;
+    this.#change(segment, () => segment.seal());
+    const { batch } = segment;
+    if (batch === null) this.#last.delete(key);
+    else {
+      this.#columns = countColumns(batch.columns);
+      this.#last.set(key, { sizes: sizesOf(batch), bytes: used });
+    }
+    return segment;
+  }
+
+  #forgetOpen(key: FeedKey, segment: HotSegment<R>): void {
+    this.#measure();
+    this.#open.delete(key);
+    this.#reserved -= segment.reserved;
+    if (segment.end > segment.start) this.#movedCount--;
   }
 
   /** Brings the totals up to date. */
   #measure(): void {
     const growing = this.#growing;
-    if (growing === null) return;
-    const { byteCount, usedBytes, rowCount } = growing.segment.rows;
-    this.#count({ bytes: byteCount, used: usedBytes, rows: rowCount }, 1);
-    this.#count(growing, -1);
-    growing.bytes = byteCount;
-    growing.used = usedBytes;
-    growing.rows = rowCount;
     this.#growing = null;
+    if (growing !== null) this.#change(growing, () => undefined);
   }
 
-  #count({ bytes, used, rows }: Amount, sign: 1 | -1): void {
-    this.#total.bytes += sign * bytes;
-    this.#total.used += sign * used;
-    this.#total.rows += sign * rows;
-  }
-
-  /** Closes every segment that moved and hands all that waits over, each feed's in order. */
-  seal(): SealedRows[] {
-    this.#measure();
-    const sealed = this.#full;
-    this.#full = [];
-    for (const [key, measured] of this.#open) {
-      const { start, end } = measured.segment;
-      if (end > start) sealed.push(this.#close(key, measured));
-    }
-    this.#taken.push(...sealed);
-    return sealed;
-  }
-
-  /**
-   * Forgets segments whose rows the table has; their memory is used again. Nobody may read their
-   * batches afterwards.
-   */
-  recycle(segments: readonly SealedRows[]): void {
-    this.release(segments);
-    for (const { batch } of segments) if (batch !== null) releaseBatch(batch);
-  }
-
-  /** Forgets segments that nobody will write. */
-  release(segments: readonly SealedRows[]): void {
-    const gone = new Set(segments);
-    this.#taken = this.#taken.filter((segment) => !gone.has(segment));
-  }
-
-  /** Forgets all rows of a feed that is sought anew or taken away. */
-  drop(key: FeedKey): void {
-    const isOther = ({ range }: SealedRows): boolean => feedKey(range.feed) !== key;
-    const open = this.#open.get(key);
-    if (open !== undefined) this.#forget(key, open);
-    this.#last.delete(key);
-    this.#full = this.#full.filter(isOther);
-    this.#taken = this.#taken.filter(isOther);
-  }
-
-  #close(key: FeedKey, measured: Measured<R>): SealedRows {
-    const { feed, start, end, oldestMs, rows } = measured.segment;
-    assert(end > start, "a sealed segment covers offsets");
-    this.#forget(key, measured);
-    const batch = rows.rowCount === 0 ? null : rows.seal();
-    if (batch === null) this.#last.delete(key);
-    else {
-      this.#columns = countColumns(batch.columns);
-      this.#last.set(key, { sizes: sizesOf(batch), bytes: measured.used });
-    }
-    return { range: { feed, start, end }, batch, oldestMs };
-  }
-
-  #forget(key: FeedKey, measured: Measured<R>): void {
-    this.#measure();
-    this.#open.delete(key);
-    this.#count(measured, -1);
-    this.#total.reserved -= measured.reserved;
+  /** Does something to a segment, and moves what it takes to the total of its state. */
+  #change(segment: HotSegment<R>, action: () => void): void {
+    const { amount } = segment;
+    add(this.#totals[segment.state.kind], amount, -1);
+    action();
+    const { bytes, used, rows } = segment.measure();
+    amount.bytes = bytes;
+    amount.used = used;
+    amount.rows = rows;
+    add(this.#totals[segment.state.kind], amount, 1);
+    if (segment.state.kind === "evicted" && !segment.memory.isHeld) this.#all.delete(segment);
   }
 }
 
-function bytesOf(segments: readonly SealedRows[]): number {
-  return segments.reduce((sum, { batch }) => sum + (batch?.byteCount ?? 0), 0);
-}
-
-function rowsOf(segments: readonly SealedRows[]): number {
-  return segments.reduce((sum, { batch }) => sum + (batch?.rowCount ?? 0), 0);
+function add(total: Amount, { bytes, used, rows }: Amount, sign: 1 | -1): void {
+  total.bytes += sign * bytes;
+  total.used += sign * used;
+  total.rows += sign * rows;
 }
 
 function countColumns(columns: readonly Column[]): number {

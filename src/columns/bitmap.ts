@@ -34,10 +34,25 @@ export function countBits(bits: Uint8Array, start: number, end: number): number 
   return count;
 }
 
-/** Puts `bits`, which begin at bit `start % 8`, behind the first `start` bits of `bitmap`. */
+/**
+ * Puts `bits`, which begin at bit `start % 8`, behind the first `start` bits of `bitmap`. These are the
+ * same at every moment: another thread may be reading them.
+ */
 export function joinBits(bitmap: Uint8Array, start: number, bits: Uint8Array): void {
   const first = start >> 3;
   const kept = (bitmap[first] ?? 0) & ((1 << (start & 7)) - 1);
-  bitmap.set(bits, first);
+  bitmap.set(bits.subarray(1), first + 1);
   bitmap[first] = kept | (bits[0] ?? 0);
+}
+
+/**
+ * Clears the bits of `bitmap` from bit `start` on that are set in `bits`, which begin at bit
+ * `start % 8`; all of `bitmap` from there on must be ones.
+ */
+export function clearBits(bitmap: Uint8Array, start: number, bits: Uint8Array): void {
+  const first = start >> 3;
+  for (let index = 0; index < bits.length; index++) {
+    const at = first + index;
+    bitmap[at] = (bitmap[at] as number) & ~(bits[index] as number);
+  }
 }

@@ -3,10 +3,15 @@
  * without a copy; and used again, because fresh memory costs more (page faults, zeroing, collection)
  * than everything that is written into it.
  *
- * A buffer is given back by whoever knows that nobody reads it any more: a builder that grew out of
- * it, or the flush whose rows are in the table. What is never given back is the collector's.
+ * A buffer is given back by whoever knows that nobody reads it any more: `SegmentMemory`. What is
+ * never given back is the collector's.
  */
 
+/**
+ * Arrow wants buffers to begin and end at multiples of 64 bytes. The runtime aligns memory of such a
+ * size by itself (a test holds that), so that the length alone is rounded.
+ */
+const ALIGNMENT_BYTES = 64;
 /** Above it buffers grow by half instead of doubling. */
 const DOUBLING_BYTES_MAX = 1 << 20;
 /** Smaller ones are not worth keeping. */
@@ -25,19 +30,18 @@ const free = new Map<number, { readonly buffer: SharedArrayBuffer; readonly trim
 let freeBytes = 0;
 let trims = 0;
 
-/** A copy of `bytes` with room for at least `needed` bytes; `bytes` is given back. */
+/** A copy of `bytes` with room for at least `needed` bytes; `bytes` is not given back. */
 export function grown(bytes: Uint8Array, needed: number): Uint8Array<SharedArrayBuffer> {
   const current = bytes.length;
   const next = current < DOUBLING_BYTES_MAX ? current * 2 : current + (current >> 1);
   const larger = sharedBytes(Math.max(needed, next, 16));
   larger.set(bytes);
-  giveBack(bytes);
   return larger;
 }
 
-/** Memory of at least `length` bytes, a multiple of 8, of any content. */
+/** Memory of at least `length` bytes of any content; its address and its length are multiples of 64. */
 export function sharedBytes(length: number): Uint8Array<SharedArrayBuffer> {
-  const small = (length + 7) & ~7;
+  const small = Math.ceil(length / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   if (small < KEPT_BYTES_MIN) return new Uint8Array(new SharedArrayBuffer(small));
   const exact = sizeClass(length);
   for (let size = exact, step = 0; step <= LARGER_STEPS; step++, size = sizeClass(size + 1)) {

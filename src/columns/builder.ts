@@ -8,23 +8,29 @@
  * Taking back is `truncate`: to a row count, at any moment, also in the middle of a nested value.
  * That is how a rejected record, a duplicate key and a re-decoded batch leave no trace.
  *
- * Nulls are a bitmap with 1 = null, made at the first null: present values pay nothing for it.
- * `seal` turns it into Arrow's validity. Buffers start at a few bytes (many tables and partitions
- * are mostly empty) and grow geometrically.
+ * Validity is Arrow's bitmap (1 = present), made at the first null. It covers every value that fits,
+ * and its bits behind the values so far are ones: present values pay nothing for it. Buffers start at a
+ * few bytes (many tables and partitions are mostly empty) and grow geometrically.
+ *
+ * Values are only ever written behind those that are there, and a buffer that is too small is left as
+ * it is for a larger copy (`SegmentMemory`): what another thread reads below a row count that was
+ * published does not change.
  */
 
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Column, ColumnBatch } from "./batch.ts";
-import { bitmapBytes, clearBit, countBits, joinBits, setBit } from "./bitmap.ts";
-import { bytesOf, grown, sharedBytes } from "./buffers.ts";
-import { childFields, type Field, type Type } from "./schema.ts";
+import { bitmapBytes, clearBit, clearBits, countBits, joinBits, setBit } from "./bitmap.ts";
+import { bytesOf } from "./buffers.ts";
+import { childFields, type Field, type Type, withChildFields } from "./schema.ts";
+import { SegmentMemory } from "./segmentMemory.ts";
 import type { ColumnSize } from "./size.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Int32Array(0);
 const NO_DOUBLES = new Float64Array(0);
 const ROWS_FIRST = 16;
+const ALL_ONES = 255;
 
 /** Bytes per value; 0 for bit-packed, variable-length and nested columns. */
 export function valueBytes(type: Type): number {
@@ -71,21 +77,25 @@ export class ColumnBuilder {
   offsets: Int32Array = NO_WORDS;
   readonly children: ColumnBuilder[];
   readonly width: number;
+  private readonly memory: SegmentMemory;
   private nullCount = 0;
-  private nulls: Uint8Array = NO_BYTES;
-  /** Values that fit without growing; 0 for nested columns without buffers of their own. */
+  /** Empty while there is no null. */
+  validity: Uint8Array = NO_BYTES;
+  /** Values that fit without growing. */
   private capacity = 0;
 
-  constructor(field: Field) {
+  /** @param memory of the segment that the column belongs to; default: its own */
+  constructor(field: Field, memory: SegmentMemory = new SegmentMemory()) {
     this.field = field;
+    this.memory = memory;
     this.width = valueBytes(field.type);
-    this.children = childFields(field.type).map((child) => new ColumnBuilder(child));
+    this.children = childFields(field.type).map((child) => new ColumnBuilder(child, memory));
     if (hasOffsets(field.type)) this.offsets = new Int32Array(1);
   }
 
   /** Bytes of memory that this column holds, children included. */
   get byteCount(): number {
-    let total = this.data.byteLength + this.offsets.byteLength + this.nulls.byteLength;
+    let total = this.data.byteLength + this.offsets.byteLength + this.validity.byteLength;
     for (const child of this.children) total += child.byteCount;
     return total;
   }
@@ -116,9 +126,9 @@ export class ColumnBuilder {
   /** Appends `count` nulls: columns added later are null in the rows before. */
   appendNulls(count: number): void {
     const end = this.length + count;
-    this.growNulls(bitmapBytes(end));
     if (end > this.capacity) this.growRows(end);
-    for (let row = this.length; row < end; row++) setBit(this.nulls, row);
+    if (count > 0) this.beginValidity(end);
+    for (let row = this.length; row < end; row++) clearBit(this.validity, row);
     this.nullCount += count;
     const { kind } = this.field.type;
     if (kind === "struct") for (const child of this.children) child.appendNulls(count);
@@ -210,6 +220,7 @@ export class ColumnBuilder {
 
   /** Ends a struct value; members not appended become null. */
   endStruct(): void {
+    if (this.length === this.capacity) this.growRows(this.length + 1);
     this.length++;
     for (const child of this.children) if (child.length < this.length) child.appendNull();
   }
@@ -241,8 +252,8 @@ export class ColumnBuilder {
     }
     if (ends !== null) this.offsets.set(ends, this.length + 1);
     if (nullBits !== null) {
-      this.growNulls(bitmapBytes(end));
-      joinBits(this.nulls, this.length, nullBits);
+      this.beginValidity(end);
+      clearBits(this.validity, this.length, nullBits);
       this.nullCount += nullCount;
     }
     this.length = end;
@@ -251,9 +262,8 @@ export class ColumnBuilder {
   /** Takes back everything after the first `length` values, partly built ones included. */
   truncate(length: number): void {
     if (this.nullCount > 0 && this.length > length) {
-      const end = Math.min(this.length, this.nulls.length << 3);
-      this.nullCount -= length < end ? countBits(this.nulls, length, end) : 0;
-      for (let row = length; row < end; row++) clearBit(this.nulls, row);
+      this.nullCount -= this.length - length - countBits(this.validity, length, this.length);
+      for (let row = length; row < this.length; row++) setBit(this.validity, row);
     }
     if (this.length > length) this.length = length;
     const { kind } = this.field.type;
@@ -272,7 +282,7 @@ export class ColumnBuilder {
         column: this.field.name,
       });
     }
-    this.data = grown(this.data, needed);
+    this.data = this.memory.grow(this.data, needed);
   }
 
   /**
@@ -283,16 +293,17 @@ export class ColumnBuilder {
     const { type } = this.field;
     const wanted = field.type;
     if (type.kind === "struct" && wanted.kind === "struct") {
-      extendBuilders(this.children, wanted.fields, this.length);
+      extendBuilders(this.children, wanted.fields, this.length, this.memory);
     } else if (type.kind === wanted.kind) {
       childFields(wanted).forEach((child, index) => {
         this.children[index]?.extend(child);
       });
     }
-    this.field = { ...field, type: withChildren(type, this.children) };
+    const children = this.children.map((child) => child.field);
+    this.field = { ...field, type: withChildFields(type, children) };
   }
 
-  /** The finished column. */
+  /** The column with the values so far; it stays as it is when more are appended. */
   seal(): Column {
     const { length, nullCount, field } = this;
     let data: Uint8Array | null = null;
@@ -305,36 +316,49 @@ export class ColumnBuilder {
       field,
       length,
       nullCount,
-      validity: nullCount === 0 ? null : invert(this.nulls, length),
+      validity: nullCount === 0 ? null : this.validity.subarray(0, bitmapBytes(length)),
       offsets: this.offsets === NO_WORDS ? null : this.offsets.subarray(0, length + 1),
       data,
       children: this.children.map((child) => child.seal()),
     };
   }
 
-  /** Nulls are set bit by bit: the rest must be zero. */
-  private growNulls(needed: number): void {
-    const { length } = this.nulls;
-    if (needed > length) this.nulls = grown(this.nulls, needed).fill(0, length);
+  /** Makes the bitmap at the first null; `end` values fit. */
+  private beginValidity(end: number): void {
+    if (this.validity !== NO_BYTES) return;
+    const isStruct = this.field.type.kind === "struct";
+    this.growValidity(isStruct ? end : this.capacity);
+    // A struct has no other buffer: from now on its bitmap says how many values fit.
+    if (isStruct) this.capacity = this.validity.length << 3;
+  }
+
+  private growValidity(rows: number): void {
+    const { length } = this.validity;
+    if (bitmapBytes(rows) <= length) return;
+    this.validity = this.memory.grow(this.validity, bitmapBytes(rows)).fill(ALL_ONES, length);
   }
 
   private growRows(needed: number): void {
     const { type } = this.field;
-    if (type.kind === "struct") return;
-    let capacity = needed;
+    if (type.kind === "struct") {
+      const hasNulls = this.validity !== NO_BYTES;
+      if (hasNulls) this.growValidity(needed);
+      this.capacity = hasNulls ? this.validity.length << 3 : Number.POSITIVE_INFINITY;
+      return;
+    }
     if (this.width > 0) {
-      this.data = grown(this.data, Math.max(needed, ROWS_FIRST) * this.width);
-      capacity = Math.floor(this.data.length / this.width);
+      this.data = this.memory.grow(this.data, Math.max(needed, ROWS_FIRST) * this.width);
+      this.capacity = Math.floor(this.data.length / this.width);
       this.setViews(type);
     } else if (type.kind === "boolean") {
-      this.data = grown(this.data, bitmapBytes(needed));
-      capacity = this.data.length << 3;
+      this.data = this.memory.grow(this.data, bitmapBytes(needed));
+      this.capacity = this.data.length << 3;
     } else {
-      const bytes = grown(bytesOf(this.offsets), (Math.max(needed, ROWS_FIRST) + 1) * 4);
+      const bytes = this.memory.grow(bytesOf(this.offsets), (Math.max(needed, ROWS_FIRST) + 1) * 4);
       this.offsets = new Int32Array(bytes.buffer);
-      capacity = this.offsets.length - 1;
+      this.capacity = this.offsets.length - 1;
     }
-    this.capacity = capacity;
+    if (this.validity !== NO_BYTES) this.growValidity(this.capacity);
   }
 
   private setViews(type: Type): void {
@@ -350,19 +374,20 @@ export function extendBuilders(
   builders: ColumnBuilder[],
   fields: readonly Field[],
   length: number,
+  memory?: SegmentMemory,
 ): void {
   for (const field of fields) {
     const known = builders.find((builder) => builder.field.name === field.name);
     if (known !== undefined) known.extend(field);
     else {
-      const added = new ColumnBuilder(field);
+      const added = new ColumnBuilder(field, memory);
       added.appendNulls(length);
       builders.push(added);
     }
   }
 }
 
-/** Seals the columns of a segment. */
+/** The rows of a segment so far; nothing that is in it changes when more are appended. */
 export function sealColumns(builders: readonly ColumnBuilder[], rowCount: number): ColumnBatch {
   const columns = builders.map((builder) => builder.seal());
   return {
@@ -371,28 +396,4 @@ export function sealColumns(builders: readonly ColumnBuilder[], rowCount: number
     columns,
     byteCount: builders.reduce((total, builder) => total + builder.byteCount, 0),
   };
-}
-
-/** Arrow validity (1 = present) from a bitmap of nulls, which may be shorter than `length`. */
-function invert(nulls: Uint8Array, length: number): Uint8Array {
-  const validity = sharedBytes(bitmapBytes(length)).subarray(0, bitmapBytes(length));
-  for (let index = 0; index < validity.length; index++) validity[index] = ~(nulls[index] ?? 0);
-  return validity;
-}
-
-function withChildren(type: Type, children: readonly ColumnBuilder[]): Type {
-  switch (type.kind) {
-    case "struct":
-      return { kind: "struct", fields: children.map((child) => child.field) };
-    case "list":
-      return { kind: "list", element: (children[0] as ColumnBuilder).field };
-    case "map":
-      return {
-        kind: "map",
-        key: (children[0] as ColumnBuilder).field,
-        value: (children[1] as ColumnBuilder).field,
-      };
-    default:
-      return type;
-  }
 }

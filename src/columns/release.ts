@@ -1,20 +1,20 @@
 /**
- * The end of a batch whose rows are elsewhere: its memory serves the next one.
+ * The end of a batch whose rows are elsewhere, or nowhere: its memory serves the next one.
  */
 import type { Column, ColumnBatch } from "./batch.ts";
-import { giveBack } from "./buffers.ts";
+import type { SegmentMemory } from "./segmentMemory.ts";
 
 /**
- * Gives the memory of a sealed segment back. Only for a batch as `sealColumns` made it, once, when no
- * other thread and no view made from it (`conform`) is read any more.
+ * Leaves the memory of a sealed segment: it is given back when nobody holds the segment any more. Only
+ * for a batch as `sealColumns` made it, once.
  */
-export function releaseBatch(batch: ColumnBatch): void {
-  for (const column of batch.columns) releaseColumn(column);
+export function releaseBatch(batch: ColumnBatch, memory: SegmentMemory): void {
+  for (const column of batch.columns) releaseColumn(column, memory);
 }
 
-function releaseColumn(column: Column): void {
+function releaseColumn(column: Column, memory: SegmentMemory): void {
   for (const part of [column.validity, column.offsets, column.data]) {
-    if (part !== null) giveBack(part);
+    if (part !== null) memory.leave(part);
   }
-  for (const child of column.children) releaseColumn(child);
+  for (const child of column.children) releaseColumn(child, memory);
 }

@@ -72,6 +72,22 @@ export function isPrimitive(type: Type): type is PrimitiveType {
   return type.kind !== "struct" && type.kind !== "list" && type.kind !== "map";
 }
 
+/** A type with other child fields, as many as it has; a primitive type as it is. */
+export function withChildFields(type: Type, children: readonly Field[]): Type {
+  const [first, second] = children;
+  switch (type.kind) {
+    case "struct":
+      return { kind: "struct", fields: children };
+    case "list":
+      return first === undefined ? type : { kind: "list", element: first };
+    case "map":
+      if (first === undefined || second === undefined) return type;
+      return { kind: "map", key: first, value: second };
+    default:
+      return type;
+  }
+}
+
 /** The child fields of a type, in order; none for primitives. */
 export function childFields(type: Type): readonly Field[] {
   switch (type.kind) {

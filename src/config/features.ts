@@ -7,7 +7,7 @@
 export const UNBUILT = {
   alignment: {
     name: "another alignment is",
-    instead: "buffers are aligned as the runtime does it",
+    instead: "column buffers begin and end at multiples of 64 bytes",
   },
   aws_msk_iam: {
     name: "AWS MSK IAM is",

@@ -32,7 +32,7 @@ export const PROCESS_KEYS = {
     default: 64,
     min: 8,
     max: 4096,
-    doc: "Alignment of column buffers for SIMD.",
+    doc: "Alignment of column buffers for SIMD; 64 holds each smaller one.",
     unbuilt: "alignment",
   },
   "state.dir": {

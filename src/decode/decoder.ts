@@ -3,7 +3,9 @@
  * per record; this is the only per-record loop of the program.
  */
 import type { ColumnBatch } from "#columns/batch.ts";
+import type { LiveColumn } from "#columns/live.ts";
 import type { Field } from "#columns/schema.ts";
+import type { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
 
 /** The part of a record batch that a decoder needs (`consumer/consumer.ts` has the whole). */
@@ -41,10 +43,7 @@ export interface DecodeResult {
   readonly timestampMsMax: number;
 }
 
-/**
- * Rows of one table and one feed under construction. A builder belongs to one segment: it is
- * filled by `decode`, then `seal`ed once.
- */
+/** Rows of one table and one feed under construction. A builder belongs to one segment. */
 export interface SegmentBuilder {
   readonly rowCount: number;
   /** Bytes of memory that the builder holds now. */
@@ -53,6 +52,10 @@ export interface SegmentBuilder {
   readonly usedBytes: number;
   /** Decodes all visible records of a batch and appends them. All or nothing on a thrown error. */
   decode(batch: RecordBytes): DecodeResult;
+  /** Where its memory goes. */
+  readonly memory: SegmentMemory;
+  /** Its columns as another thread may read them, until `memory.layout` changes. */
+  live(): readonly LiveColumn[];
   /** The rows so far as an immutable batch; the builder must not be used afterwards. */
   seal(): ColumnBatch;
 }

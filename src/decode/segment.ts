@@ -10,7 +10,9 @@
 
 import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, extendBuilders, sealColumns } from "#columns/builder.ts";
+import { type LiveColumn, liveColumns } from "#columns/live.ts";
 import type { Field } from "#columns/schema.ts";
+import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { DecodeResult, RecordBytes, SegmentBuilder } from "./decoder.ts";
 import type { StructNode } from "./json/program.ts";
@@ -60,6 +62,7 @@ export interface SegmentSchema {
 
 /** The rows of one table and feed, until sealed. */
 export class Segment implements SegmentBuilder {
+  readonly memory: SegmentMemory = new SegmentMemory();
   private readonly schema: SegmentSchema;
   private readonly columns: ColumnBuilder[];
   private rows: RowAppender;
@@ -69,7 +72,7 @@ export class Segment implements SegmentBuilder {
   constructor(schema: SegmentSchema, expected: readonly ColumnSize[]) {
     this.schema = schema;
     this.version = schema.version;
-    this.columns = schema.fields.map((field) => new ColumnBuilder(field));
+    this.columns = schema.fields.map((field) => new ColumnBuilder(field, this.memory));
     const byName = new Map(this.columns.map((column) => [column.field.name, column]));
     for (const size of expected) byName.get(size.name)?.reserve(size);
     this.rows = new RowAppender(schema, this.columns, 0);
@@ -111,13 +114,17 @@ export class Segment implements SegmentBuilder {
     return result;
   }
 
+  live(): readonly LiveColumn[] {
+    return liveColumns(this.columns);
+  }
+
   seal(): ColumnBatch {
     return sealColumns(this.columns, this.rows.count);
   }
 
   private adapt(): void {
     this.version = this.schema.version;
-    extendBuilders(this.columns, this.schema.fields, this.rows.count);
+    extendBuilders(this.columns, this.schema.fields, this.rows.count, this.memory);
     this.rows = new RowAppender(this.schema, this.columns, this.rows.count);
     // Its columns keep their order and types: those of a segment begun now may be others.
     this.kernelRows = this.startKernel((source) => decodeKernel().compile(source));

@@ -49,8 +49,13 @@ export class Backpressure {
       bytes += table.heldBytes;
       records += table.buffer.rows;
     }
-    this.#parts.observe({ type: "buffer", bytes, records });
     const limit = this.#limit(tables);
+    // Rows that the table has go first, before anything is flushed early or held back for them.
+    for (const { buffer } of tables) {
+      if (bytes < limit * FLUSH_SHARE) break;
+      bytes -= buffer.makeRoom(bytes - limit * FLUSH_SHARE);
+    }
+    this.#parts.observe({ type: "buffer", bytes, records });
     const isHigh = bytes >= limit * FLUSH_SHARE;
     this.#flushBytes = isHigh ? (limit * FLUSH_SHARE) / tables.size : null;
     if (this.#sinceMs === null && bytes >= limit) this.#pause(feeds);

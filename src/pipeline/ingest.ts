@@ -4,6 +4,7 @@
  */
 import { assert } from "#base/assert.ts";
 import { describe } from "#base/errors.ts";
+import { NO_LEADER_EPOCH } from "#base/offsets.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
@@ -48,7 +49,7 @@ export class Ingest {
       this.#stopped();
       return;
     }
-    segment.end = batch.nextOffset;
+    table.buffer.advance(segment, batch.nextOffset, batch.leaderEpoch);
     run.position = batch.nextOffset;
   }
 
@@ -98,7 +99,8 @@ export class Ingest {
       ...event.error.context,
     });
     const segment = this.#segment(run);
-    segment.end = event.nextOffset;
+    // The damaged header is not believed: nobody knows the epoch of its last record.
+    run.table.buffer.advance(segment, event.nextOffset, NO_LEADER_EPOCH);
     run.position = event.nextOffset;
     this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);
     run.epoch = this.#parts.consumer.epoch(run.key);

@@ -204,6 +204,7 @@ export class TableRun {
       }
       this.#held = null;
       this.#observeOutcome("failed", this.parts.clock.monotonicMs() - began);
+      this.buffer.release(segments);
       this.stop(error);
       return null;
     }
@@ -251,7 +252,7 @@ export class TableRun {
         this.lastSnapshotId = result.snapshotId;
         this.become({ kind: "running" });
         this.#held = null;
-        this.buffer.recycle(segments);
+        this.buffer.recycle(segments, this.parts.clock.monotonicMs());
         this.#adoptSchema();
         this.#observeCommitted(segments);
         logFlush(

@@ -3,8 +3,9 @@
  */
 import { expect, test } from "bun:test";
 import { feedKey } from "#base/offsets.ts";
-import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import { HotBuffer, type OpenSegment, type SealedRows } from "#buffer/hotBuffer.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
+import { SegmentMemory } from "#columns/segmentMemory.ts";
 import { columns } from "../../sim/rows.ts";
 
 const feed = (partition: number) => ({ clusterId: "c", topic: "t", topicId: "id", partition });
@@ -30,6 +31,12 @@ class Rows {
     return this.byteCount;
   }
 
+  readonly memory = new SegmentMemory();
+
+  live(): ColumnBatch["columns"] {
+    return this.seal().columns;
+  }
+
   seal(): ColumnBatch {
     return { ...columns(this.partition, this.numbers), byteCount: this.byteCount };
   }
@@ -45,16 +52,19 @@ class Filler {
     const segment = this.buffer.segment(feed(partition), position, () => new Rows(partition));
     for (let row = 0; row < count; row++) segment.rows.numbers.push(Number(position) + row);
     segment.rows.byteCount += count * bytes;
-    segment.end = position + BigInt(count);
-    this.positions.set(partition, segment.end);
+    this.#advance(partition, segment, position + BigInt(count));
   }
 
   /** Moves the position over records that are no rows. */
   skip(partition: number, count: bigint): void {
     const position = this.positions.get(partition) ?? 0n;
     const segment = this.buffer.segment(feed(partition), position, () => new Rows(partition));
-    segment.end = position + count;
-    this.positions.set(partition, segment.end);
+    this.#advance(partition, segment, position + count);
+  }
+
+  #advance(partition: number, segment: OpenSegment<Rows>, end: bigint): void {
+    this.buffer.advance(segment, end, 0);
+    this.positions.set(partition, end);
   }
 }
 
@@ -144,8 +154,9 @@ test("bytes and rows are those of every segment, whatever was added, sealed, rel
     } else if (step % 61 === 60) {
       buffer.drop(feedKey(feed(partition)));
       open.delete(partition);
-      const rest = taken.filter(({ range }) => range.feed.partition !== partition);
-      taken.splice(0, taken.length, ...rest);
+      const isGone = ({ range }: SealedRows): boolean => range.feed.partition === partition;
+      buffer.release(taken.filter(isGone));
+      taken.splice(0, taken.length, ...taken.filter((each) => !isGone(each)));
     } else {
       const bytes = 1 + (step % 5);
       filler.add(partition, 3, bytes);
@@ -175,7 +186,7 @@ test("of a thousand feeds with large last segments few get their room ahead of t
     });
     segment.rows.numbers.push(1);
     segment.rows.byteCount = mib;
-    segment.end = position + 1n;
+    buffer.advance(segment, position + 1n, 0);
     return expectedSizes;
   };
   for (let partition = 0; partition < 1000; partition++) expect(begin(partition, 0n)).toBe(0);

@@ -1,6 +1,8 @@
+import { ptr } from "bun:ffi";
 import { expect, test } from "bun:test";
-import { freeBufferBytes, giveBack, grown, sharedBytes, trimBuffers } from "#columns/buffers.ts";
+import { freeBufferBytes, giveBack, sharedBytes, trimBuffers } from "#columns/buffers.ts";
 import { releaseBatch } from "#columns/release.ts";
+import { SegmentMemory } from "#columns/segmentMemory.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { rowsOf } from "../../support/columnValues.ts";
@@ -46,10 +48,34 @@ test("no more than a bound is kept free", () => {
 test("a buffer that grows gives its old memory back, and keeps its content", () => {
   emptied();
   const small = sharedBytes(64 * 1024).fill(7);
-  const large = grown(small, 65 * 1024);
+  const large = new SegmentMemory().grow(small, 65 * 1024);
   expect(large.length).toBeGreaterThanOrEqual(128 * 1024);
   expect(large.subarray(0, small.length).every((byte) => byte === 7)).toBe(true);
-  expect(sharedBytes(64 * 1024).buffer).toBe(small.buffer);
+  expect(sharedBytes(64 * 1024).buffer === small.buffer).toBe(true);
+});
+
+test("what a held segment leaves is kept, counted, and given back when the last holder lets go", () => {
+  emptied();
+  const memory = new SegmentMemory();
+  const small = sharedBytes(64 * 1024);
+  memory.hold();
+  memory.hold();
+  memory.leave(memory.grow(small, 65 * 1024));
+  expect([memory.keptBytes, memory.layout]).toEqual([(64 + 128) * 1024, 2]);
+  memory.release();
+  expect([memory.isHeld, freeBufferBytes()]).toEqual([true, 0]);
+  memory.release();
+  expect([memory.isHeld, memory.keptBytes]).toEqual([false, 0]);
+  expect(freeBufferBytes()).toBe((64 + 128) * 1024);
+});
+
+test("column memory of every size lies at a multiple of 64 bytes, and is one long", () => {
+  const kept: Uint8Array[] = [];
+  for (const base of [0, 1, 7, 8, 63, 64, 100, 1000, 4095, 4096, 5000, 70_000, 1 << 20]) {
+    for (let n = 0; n < 20; n++) kept.push(sharedBytes(base + n));
+  }
+  expect(kept.filter((bytes) => bytes.length % 64 > 0)).toEqual([]);
+  expect(kept.filter((bytes) => bytes.length > 0 && Number(ptr(bytes)) % 64 > 0)).toEqual([]);
 });
 
 test("segments made of used memory hold what they were given: nulls, booleans, strings", () => {
@@ -73,6 +99,6 @@ test("segments made of used memory hold what they were given: nulls, booleans, s
       if (typeof wanted.n === "number") wanted.n = BigInt(wanted.n);
       if (!Bun.deepEquals(rows[row], wanted)) expect(rows[row]).toEqual(wanted);
     });
-    releaseBatch(sealed);
+    releaseBatch(sealed, segment.memory);
   }
 });

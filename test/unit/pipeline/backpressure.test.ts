@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { HotBuffer } from "#buffer/hotBuffer.ts";
 import { Backpressure } from "../../../src/pipeline/backpressure.ts";
 import { Feeds } from "../../../src/pipeline/feeds.ts";
 import type { TableRun } from "../../../src/pipeline/tableRun.ts";
@@ -9,12 +10,12 @@ interface Table {
   readonly heldBytes: number;
   readonly state: { readonly kind: "running" | "retrying" };
   readonly policy: { readonly bytesMax: number };
-  readonly buffer: { readonly bytes: number; readonly rows: number; readonly waitingBytes: number };
+  readonly buffer: Pick<HotBuffer<never>, "bytes" | "rows" | "waitingBytes" | "makeRoom">;
 }
 
 const table = (bytes: number, more: Partial<Table> = {}): TableRun => {
   const state = { kind: "running" } as const;
-  const buffer = { bytes, rows: 1, waitingBytes: bytes };
+  const buffer = { bytes, rows: 1, waitingBytes: bytes, makeRoom: () => 0 };
   return {
     ready: true,
     heldBytes: bytes,

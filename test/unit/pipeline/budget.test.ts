@@ -3,6 +3,7 @@
  * limit, whatever the order of records, flushes and commits.
  */
 import { expect, test } from "bun:test";
+import { NO_LEADER_EPOCH } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
@@ -50,7 +51,8 @@ class Table {
     );
     const before = segment.rows.rowCount;
     segment.rows.decode({ ...batch, partition });
-    segment.end = position + BigInt(segment.rows.rowCount - before);
+    const end = position + BigInt(segment.rows.rowCount - before);
+    this.buffer.advance(segment, end, NO_LEADER_EPOCH);
     this.#offsets.set(partition, segment.end);
   }
 
@@ -61,7 +63,7 @@ class Table {
 
   look(): void {
     if (this.#flush === null || this.#flush.looks-- > 0) return;
-    this.buffer.recycle(this.#flush.segments);
+    this.buffer.recycle(this.#flush.segments, 0);
     this.#flush = null;
   }
 }
