@@ -65,11 +65,17 @@ class Snapshots:
 
     def offsets(self, snapshot):
         """Committed offsets {topic: {partition: next offset}} of the nearest ancestor that has them, or None."""
+        deltas = []
         while snapshot is not None:
             text = snapshot.summary.additional_properties.get(OFFSETS) if snapshot.summary else None
             if text is not None:
-                return parse_offsets(text)
+                parsed = json.loads(text)
+                if parsed["v"] == 1:
+                    return with_deltas(parse_offsets(parsed), deltas)
+                deltas.append(parsed)
             snapshot = self.by_id.get(snapshot.parent_snapshot_id)
+        if deltas:
+            raise SystemExit("a delta of offsets without a full document among its ancestors")
         return None
 
     def live_files(self, snapshot):
@@ -95,10 +101,20 @@ class Snapshots:
         return known
 
 
-def parse_offsets(text):
-    parsed = json.loads(text)
-    if parsed["v"] != 1:
-        raise SystemExit(f"offsets of version {parsed['v']}")
+def with_deltas(topics, deltas):
+    """Adds what later snapshots moved: pairs of partition and advance."""
+    for delta in reversed(deltas):
+        if delta["v"] != 2:
+            raise SystemExit(f"offsets of version {delta['v']}")
+        for source, moved in delta["moved"].items():
+            topic = topics[source.split("/", 1)[1]]
+            pairs = moved.get("p", [])
+            for partition, advance in zip(pairs[::2], pairs[1::2]):
+                topic[partition] += advance
+    return topics
+
+
+def parse_offsets(parsed):
     topics = {}
     for source, entry in parsed["sources"].items():
         topic = topics.setdefault(source.split("/", 1)[1], {})

@@ -164,6 +164,7 @@ export interface Head {
 }
 
 interface MetadataFile {
+  readonly properties?: Readonly<Record<string, string>>;
   readonly snapshots?: readonly {
     readonly "sequence-number": number;
     readonly "timestamp-ms": number;
@@ -177,14 +178,15 @@ export async function readHead(course: Course): Promise<Head> {
   const nothing = { version, snapshots: 0, timestampMs: 0, offsets: {} };
   if (version === 0) return nothing;
   const file = join(course.tableFolder, "metadata", `v${version}.metadata.json`);
-  const { snapshots = [] } = (await Bun.file(file).json()) as MetadataFile;
+  const { snapshots = [], properties = {} } = (await Bun.file(file).json()) as MetadataFile;
   const ours = snapshots.filter((each) => each.summary["kafka-iceberg.offsets"] !== undefined);
   const last = ours.reduce<(typeof ours)[number] | null>(
     (a, b) => (a === null || b["sequence-number"] > a["sequence-number"] ? b : a),
     null,
   );
   if (last === null) return nothing;
-  const document = JSON.parse(last.summary["kafka-iceberg.offsets"] ?? "") as {
+  // A summary may hold only what its commit moved; the property holds all.
+  const document = JSON.parse(properties["kafka-iceberg.progress.main"] ?? "") as {
     readonly sources: Readonly<Record<string, { readonly p: Record<string, number> }>>;
   };
   const source = Object.entries(document.sources).find(([name]) =>

@@ -15,7 +15,9 @@ export const LIMITS: Readonly<
     | "manifestListsBytesMax"
     | "metadataVersionsMax"
     | "logFrameBytesMax"
-    | "logSegmentBytes",
+    | "logSegmentBytes"
+    | "fullOffsetsBytes"
+    | "offsetDeltasMax",
     number
   >
 > = {
@@ -39,6 +41,10 @@ export const LIMITS: Readonly<
   logFrameBytesMax: 16 * 1024 * 1024,
   /** One segment file of the transaction log: the next one begins when it is reached. */
   logSegmentBytes: 8 * 1024 * 1024,
+  /** Committed offsets up to this many characters (about 30 partitions) stand in full in every summary. */
+  fullOffsetsBytes: 1024,
+  /** A summary with all committed offsets is at most this many own snapshots away (SPEC 2.1). */
+  offsetDeltasMax: 50,
 };
 
 /** Asserts how the limits must relate; called once at start. */

@@ -25,6 +25,8 @@ export interface OffsetRange {
   readonly feed: Feed;
   readonly start: bigint;
   readonly end: bigint;
+  /** Leader epoch of the last batch below `end`, where it is known; kept with the offset. */
+  readonly leaderEpoch?: number | undefined;
 }
 
 /** A feed with the next offset to read. */
@@ -35,7 +37,7 @@ export interface FeedOffset {
    * Leader epoch of the last record below `offset`, as its record batch says: by it a broker tells
    * whether its log still is the one that was read (KIP-320). Left out: unknown, nothing is asked.
    */
-  readonly leaderEpoch?: number;
+  readonly leaderEpoch?: number | undefined;
 }
 
 /** The leader epoch of a record batch that has none, and of a position without a known one. */

@@ -7,7 +7,8 @@
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { offsetOf, readProgress, sourceKey } from "#commit/progress.ts";
+import { readProgress } from "#commit/progress.ts";
+import { offsetOf, sourceKey } from "#commit/progressDocument.ts";
 import { commitOffsets, type OffsetChange, planOffsets } from "#commit/steer.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";

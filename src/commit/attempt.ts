@@ -14,16 +14,9 @@ import type {
 import { snapshotsToThin } from "#iceberg/metadata/retention.ts";
 import { type CommitJob, type JobHost, noteSent, type Sent } from "./job.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
-import {
-  type ProgressDocument,
-  parseDocument,
-  progressProperty,
-  refOf,
-  SUMMARY,
-  withOffsets,
-  writeDocument,
-  writeProperty,
-} from "./progress.ts";
+import { progressProperty, refOf } from "./progress.ts";
+import { type ProgressDocument, SUMMARY, withOffsets } from "./progressDocument.ts";
+import { summaryMembers, writeProperty } from "./progressText.ts";
 import type { SentAttempt } from "./rules.ts";
 
 /** What the attempts of one job left on the store. */
@@ -75,7 +68,7 @@ async function send(
   const began = parts.clock.monotonicMs();
   const next = withOffsets(
     document,
-    job.advances.map(({ feed, next: offset }) => ({ feed, offset })),
+    job.advances.map(({ next: offset, ...advance }) => ({ ...advance, offset })),
   );
   const snapshotId = parts.random.id63();
   const files = job.units.flatMap((unit) => unit.files);
@@ -88,7 +81,7 @@ async function send(
     files,
     summary: {
       [SUMMARY.commitId]: job.commitId,
-      [SUMMARY.offsets]: writeDocument(next),
+      ...summaryMembers(document, next),
       [SUMMARY.group]: options.group,
     },
     nameSuffix: `${job.commitId}-${job.attemptCount}`,
@@ -99,11 +92,12 @@ async function send(
     snapshot: staged.snapshot,
     baseSnapshotId: refOf(head.metadata, options.branch),
     baseSequenceNumber: head.metadata.lastSequenceNumber,
+    property: writeProperty(next, staged.snapshot),
   };
   await logAttempt(parts, head, attempt, staged.writtenFiles);
   const updates: TableUpdate[] = [
     ...staged.updates,
-    propertyUpdate(options, next, attempt),
+    propertyUpdate(options, attempt),
     ...thinning(parts, options, trail, head),
   ];
   noteSent(job, attempt.baseSequenceNumber);
@@ -121,7 +115,6 @@ async function resend(
   attempt: SentAttempt,
 ): Promise<CommitOutcome> {
   const began = parts.clock.monotonicMs();
-  const text = attempt.snapshot.summary[SUMMARY.offsets] ?? "";
   const ref = head.metadata.refs[options.branch];
   const updates: TableUpdate[] = [
     { action: "add-snapshot", snapshot: attempt.snapshot },
@@ -136,7 +129,7 @@ async function resend(
         snapshotId: attempt.snapshot.snapshotId,
       },
     },
-    propertyUpdate(options, parseDocument(text), attempt),
+    propertyUpdate(options, attempt),
   ];
   const outcome = await commitOnce(parts, options, head, attempt, updates);
   observeCommit(parts, options, outcome.kind, job.units.length > 0, began);
@@ -184,14 +177,10 @@ async function logAttempt(
   );
 }
 
-function propertyUpdate(
-  options: CommitOptions,
-  document: ProgressDocument,
-  attempt: SentAttempt,
-): TableUpdate {
+function propertyUpdate(options: CommitOptions, { property }: SentAttempt): TableUpdate {
   return {
     action: "set-properties",
-    properties: { [progressProperty(options.branch)]: writeProperty(document, attempt.snapshot) },
+    properties: { [progressProperty(options.branch)]: property },
   };
 }
 

@@ -15,7 +15,8 @@ import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
-import { type ProgressDocument, readProgress } from "./progress.ts";
+import { readProgress } from "./progress.ts";
+import type { ProgressDocument } from "./progressDocument.ts";
 import {
   type Advance,
   admit,

@@ -1,40 +1,15 @@
 /**
- * Progress in the table (SPEC 2.1, 2.2): the document of committed offsets, where it is written,
- * and how it is read back from a head. Pure; no I/O.
+ * Progress in the table (SPEC 2.1, 2.2): how committed offsets are read back from a head. Pure; no
+ * I/O. Where a head alone does not tell, `progressSearch.ts` goes on.
  *
- * Every snapshot of ours holds the offsets of *all* feeds of its table in its summary, and the same
- * commit sets a table property with the snapshot's id and the same offsets. The nearest visible
- * ancestor that has a feed decides, whatever its branch was called when it was written; the property
- * only helps when expiry has cut the chain right behind the property's snapshot.
+ * Every snapshot of ours holds offsets in its summary, and the same commit sets a table property with
+ * the snapshot's id and all offsets. The nearest visible ancestor decides, whatever its branch was
+ * called when it was written. When its summary holds only what it moved, the rest comes from the
+ * property, if that is its own, else from the snapshots that it adds to.
  */
-import { fail } from "#base/errors.ts";
-import { type Json, parseJson, writeJson } from "#base/json.ts";
-import type { Feed } from "#base/offsets.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
-
-/** Summary keys of our snapshots. */
-export const SUMMARY = {
-  commitId: "kafka-iceberg.commit-id",
-  offsets: "kafka-iceberg.offsets",
-  group: "kafka-iceberg.group",
-} as const;
-
-/** Version of the document that this release writes; it reads this one and the one before. */
-const VERSION = 1;
-
-/** Committed offsets of one topic of one cluster. */
-export interface SourceProgress {
-  /** Kafka topic id. */
-  readonly topicId: string;
-  /** Partition -> next offset to read. */
-  readonly offsets: ReadonlyMap<number, bigint>;
-}
-
-/** Committed offsets of a table's branch: `<cluster-id>/<topic>` -> source. */
-export interface ProgressDocument {
-  readonly branch: string;
-  readonly sources: ReadonlyMap<string, SourceProgress>;
-}
+import { emptyDocument, type ProgressDocument, SUMMARY, withDelta } from "./progressDocument.ts";
+import { parseDocument, propertySnapshotId, summaryDocument } from "./progressText.ts";
 
 /** What a head says about progress. */
 export type Progress =
@@ -45,8 +20,10 @@ export type Progress =
       readonly headIsOurs: boolean;
       /** Consumer group of the snapshot that decided; empty when none. */
       readonly group: string;
+      /** The snapshot that decided; null: none, or one that is known by the property only. */
+      readonly decidedBy: Snapshot | null;
     }
-  /** Only a person can say what the table holds. */
+  /** The head does not tell; only a person can say, unless others can (`progressSearch.ts`). */
   | { readonly kind: "unreadable"; readonly reason: string };
 
 /** What the names of progress properties begin with; the branch follows. */
@@ -57,19 +34,14 @@ export function progressProperty(branch: string): string {
   return `${PROPERTY}${branch}`;
 }
 
-/** The key of a feed's topic in the document. */
-export function sourceKey(feed: Pick<Feed, "clusterId" | "topic">): string {
-  return `${feed.clusterId}/${feed.topic}`;
-}
-
-/** The committed offset of a feed, null when the document has none. */
-export function offsetOf(document: ProgressDocument, feed: Feed): bigint | null {
-  return document.sources.get(sourceKey(feed))?.offsets.get(feed.partition) ?? null;
-}
-
-/** The branch's snapshots from the head to the oldest visible ancestor. */
-export function visibleChain(metadata: TableMetadata, branch: string): Snapshot[] {
-  const byId = new Map(metadata.snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
+/** The snapshots of the branch from the head to the oldest that is visible, or among `earlier`. */
+export function visibleChain(
+  metadata: TableMetadata,
+  branch: string,
+  earlier: readonly Snapshot[] = [],
+): Snapshot[] {
+  const all = earlier.length === 0 ? metadata.snapshots : [...earlier, ...metadata.snapshots];
+  const byId = new Map(all.map((snapshot) => [snapshot.snapshotId, snapshot]));
   const chain: Snapshot[] = [];
   let id: SnapshotId | null = headOf(metadata, branch);
   while (id !== null) {
@@ -93,19 +65,71 @@ export function refOf(metadata: TableMetadata, branch: string): SnapshotId | nul
 
 /**
  * Reads progress from a head (SPEC 2.2).
- * @throws AppError `progress` when a document is of a newer release
+ * @param earlier snapshots that were removed from the metadata, as earlier metadata files have them
+ * @throws AppError `progress` when a document is damaged or of a newer release
  */
-export function readProgress(metadata: TableMetadata, branch: string): Progress {
-  const chain = visibleChain(metadata, branch);
-  for (const [index, snapshot] of chain.entries()) {
-    const text = snapshot.summary[SUMMARY.offsets];
-    if (text === undefined) continue;
-    // The branch may have had another name when the ancestor was written.
-    const document = { ...parseDocument(text), branch };
-    const group = snapshot.summary[SUMMARY.group] ?? "";
-    return { kind: "readable", document, headIsOurs: index === 0, group };
+export function readProgress(
+  metadata: TableMetadata,
+  branch: string,
+  earlier: readonly Snapshot[] = [],
+): Progress {
+  const chain = visibleChain(metadata, branch, earlier);
+  const index = chain.findIndex(({ summary }) => summary[SUMMARY.offsets] !== undefined);
+  const nearest = chain[index];
+  if (nearest === undefined) return fromProperty(metadata, branch, chain.at(-1));
+  const document = documentOf(metadata, chain.slice(index));
+  if (document === null) {
+    const reason = `snapshot ${nearest.snapshotId} holds only the offsets that it moved, and the snapshots that it adds to are not visible`;
+    return { kind: "unreadable", reason };
   }
-  return fromProperty(metadata, branch, chain.at(-1));
+  return {
+    kind: "readable",
+    document: { ...document, branch },
+    headIsOurs: index === 0,
+    group: nearest.summary[SUMMARY.group] ?? "",
+    decidedBy: nearest,
+  };
+}
+
+/** All offsets as of the first snapshot of a chain, one of ours; null when they are not to be had. */
+function documentOf(metadata: TableMetadata, chain: readonly Snapshot[]): ProgressDocument | null {
+  const deltas = [];
+  let wanted: SnapshotId | null = null;
+  for (const snapshot of chain) {
+    const found = summaryDocument(snapshot);
+    if (found === null) continue;
+    // Another one between: what the delta adds to is not this snapshot's.
+    if (wanted !== null && snapshot.snapshotId !== wanted) return null;
+    const full = found.kind === "full" ? found.document : propertyOf(metadata, snapshot);
+    if (full !== null) {
+      const document = deltas.reduceRight(withDelta, full);
+      const depth = (full.base?.depth ?? 0) + deltas.length;
+      return {
+        ...document,
+        base: { snapshotId: chain[0]?.snapshotId ?? snapshot.snapshotId, depth },
+      };
+    }
+    if (found.kind === "full") return null;
+    deltas.push(found.delta);
+    wanted = found.base;
+  }
+  return null;
+}
+
+/** The full document that the commit of a snapshot has put into a property; null when it is another's. */
+function propertyOf(metadata: TableMetadata, snapshot: Snapshot): ProgressDocument | null {
+  const found = summaryDocument(snapshot);
+  const depth = found?.kind === "delta" ? found.delta.depth : 0;
+  for (const text of propertiesOf(metadata).values()) {
+    if (propertySnapshotId(text) !== snapshot.snapshotId) continue;
+    return { ...parseDocument(text), base: { snapshotId: snapshot.snapshotId, depth } };
+  }
+  return null;
+}
+
+/** Progress properties by name, those of all branches. */
+function propertiesOf({ properties }: TableMetadata): Map<string, string> {
+  return new Map(Object.entries(properties).filter(([name]) => name.startsWith(PROPERTY)));
 }
 
 /**
@@ -117,114 +141,30 @@ function fromProperty(
   branch: string,
   oldest: Snapshot | undefined,
 ): Progress {
-  const own = progressProperty(branch);
-  const names = Object.keys(metadata.properties).filter((name) => name.startsWith(PROPERTY));
-  for (const name of names) {
-    const text = metadata.properties[name] ?? "";
+  const properties = propertiesOf(metadata);
+  for (const text of properties.values()) {
     const written = propertySnapshotId(text);
     if (oldest === undefined || written === null || oldest.parentSnapshotId !== written) continue;
-    const document = { ...parseDocument(text), branch };
-    return { kind: "readable", document, headIsOurs: false, group: "" };
+    return readable({ ...parseDocument(text), branch });
   }
+  const own = progressProperty(branch);
   // The branch was never ours, when its whole history is there to show it.
   const isWhole = oldest === undefined || oldest.parentSnapshotId === null;
-  if (names.length === 0 || (isWhole && !names.includes(own))) {
-    const document = { branch, sources: new Map() };
-    return { kind: "readable", document, headIsOurs: false, group: "" };
+  if (properties.size === 0 || (isWhole && !properties.has(own))) {
+    return readable(emptyDocument(branch));
   }
-  const name = names.includes(own) ? own : names[0];
-  const written = propertySnapshotId(metadata.properties[name ?? own] ?? "");
+  const [name, text] = properties.has(own)
+    ? [own, properties.get(own) ?? ""]
+    : ([...properties][0] ?? [own, ""]);
   return {
     kind: "unreadable",
     reason:
       "no visible snapshot of the branch holds our offsets, and the table property " +
-      `${name} was written by snapshot ${written ?? "?"}, which is not the ` +
+      `${name} was written by snapshot ${propertySnapshotId(text) ?? "?"}, which is not the ` +
       "parent of the oldest visible one (rolled back, or expired by another engine)",
   };
 }
 
-function propertySnapshotId(text: string): bigint | null {
-  const root = parseJson(text);
-  const id = isObject(root) ? root["snapshot-id"] : undefined;
-  return typeof id === "bigint" || typeof id === "number" ? BigInt(id) : null;
-}
-
-/** Parses the text form of a document. Unknown members are ignored; a higher version is refused. */
-export function parseDocument(text: string): ProgressDocument {
-  const root = parseJson(text);
-  if (!isObject(root)) throw badDocument("is not an object");
-  const version = root["v"];
-  if (typeof version !== "number") throw badDocument("has no version");
-  if (version > VERSION) {
-    throw badDocument(`has version ${version}; this release reads up to ${VERSION}: upgrade it`);
-  }
-  const sources = new Map<string, SourceProgress>();
-  for (const [key, value] of Object.entries(isObject(root["sources"]) ? root["sources"] : {})) {
-    sources.set(key, parseSource(key, value));
-  }
-  return { branch: String(root["branch"] ?? "main"), sources };
-}
-
-function parseSource(key: string, value: Json): SourceProgress {
-  if (!isObject(value) || !isObject(value["p"])) throw badDocument(`has a bad source ${key}`);
-  const offsets = new Map<number, bigint>();
-  for (const [partition, offset] of Object.entries(value["p"])) {
-    if (typeof offset !== "number" && typeof offset !== "bigint") {
-      throw badDocument(`has a bad offset for ${key}/${partition}`);
-    }
-    offsets.set(Number(partition), BigInt(offset));
-  }
-  return { topicId: String(value["id"] ?? ""), offsets };
-}
-
-function badDocument(what: string): Error {
-  return fail("progress", `The document ${SUMMARY.offsets} in the table ${what}`);
-}
-
-function isObject(value: Json | undefined): value is { [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The text form of a document (SPEC 2.1). */
-export function writeDocument(document: ProgressDocument): string {
-  return writeJson({ v: VERSION, branch: document.branch, sources: sourcesJson(document) });
-}
-
-/** The text form of the table property: the document with the snapshot that it was written by. */
-export function writeProperty(document: ProgressDocument, snapshot: Snapshot): string {
-  return writeJson({
-    v: VERSION,
-    branch: document.branch,
-    "snapshot-id": snapshot.snapshotId,
-    "sequence-number": snapshot.sequenceNumber,
-    sources: sourcesJson(document),
-  });
-}
-
-function sourcesJson(document: ProgressDocument): Record<string, unknown> {
-  const sources: Record<string, unknown> = {};
-  for (const key of [...document.sources.keys()].sort()) {
-    const source = document.sources.get(key);
-    const p: Record<string, bigint> = {};
-    for (const [partition, offset] of [...(source?.offsets ?? [])].sort((a, b) => a[0] - b[0])) {
-      p[partition] = offset;
-    }
-    sources[key] = { id: source?.topicId ?? "", p };
-  }
-  return sources;
-}
-
-/** A document with some offsets set anew; other feeds' entries are copied unchanged. */
-export function withOffsets(
-  document: ProgressDocument,
-  offsets: readonly { readonly feed: Feed; readonly offset: bigint }[],
-): ProgressDocument {
-  const sources = new Map(document.sources);
-  for (const { feed, offset } of offsets) {
-    const key = sourceKey(feed);
-    const merged = new Map(sources.get(key)?.offsets ?? []);
-    merged.set(feed.partition, offset);
-    sources.set(key, { topicId: feed.topicId, offsets: merged });
-  }
-  return { branch: document.branch, sources };
+function readable(document: ProgressDocument): Progress & { kind: "readable" } {
+  return { kind: "readable", document, headIsOurs: false, group: "", decidedBy: null };
 }

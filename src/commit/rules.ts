@@ -4,14 +4,8 @@
  */
 import type { Feed } from "#base/offsets.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
-import {
-  offsetOf,
-  type ProgressDocument,
-  refOf,
-  SUMMARY,
-  sourceKey,
-  visibleChain,
-} from "./progress.ts";
+import { refOf, visibleChain } from "./progress.ts";
+import { offsetOf, type ProgressDocument, SUMMARY, sourceKey } from "./progressDocument.ts";
 
 /** A wish to move one feed's committed offset. */
 export interface Advance {
@@ -19,6 +13,10 @@ export interface Advance {
   /** What the head must say now; null for a first position: the head must have no entry. */
   readonly expect: bigint | null;
   readonly next: bigint;
+  /** Rows of the feed that the commit gives the table. */
+  readonly rows: bigint;
+  /** Leader epoch of the last batch below `next`, where it is known. */
+  readonly leaderEpoch?: number | undefined;
 }
 
 /** What was sent to the catalog and not answered. */
@@ -28,6 +26,8 @@ export interface SentAttempt {
   readonly baseSnapshotId: SnapshotId | null;
   /** last-sequence-number of the metadata that the attempt was built on. */
   readonly baseSequenceNumber: bigint;
+  /** The table property that goes with the snapshot (SPEC 2.1). */
+  readonly property: string;
 }
 
 /**

@@ -8,17 +8,17 @@ import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import { PAUSED_PROPERTY } from "./job.ts";
 import type { CommitParts } from "./parts.ts";
+import { progressProperty, readProgress, refOf } from "./progress.ts";
 import {
+  emptyDocument,
+  offsetOf,
   type ProgressDocument,
-  parseDocument,
-  progressProperty,
-  readProgress,
-  refOf,
+  type SourceProgress,
   SUMMARY,
+  sourceKey,
   withOffsets,
-  writeDocument,
-  writeProperty,
-} from "./progress.ts";
+} from "./progressDocument.ts";
+import { parseDocument, writeDocument, writeProperty } from "./progressText.ts";
 
 /** The ports that steering needs. */
 export type SteeringParts = Pick<CommitParts, "catalog" | "clock" | "random">;
@@ -40,21 +40,45 @@ export function planOffsets(
   wanted: readonly FeedOffset[],
 ): { changes: OffsetChange[]; document: ProgressDocument } {
   const progress = readProgress(head.metadata, branch);
-  const before = progress.kind === "readable" ? progress.document : emptyDocument(branch);
-  if (progress.kind === "unreadable") requireAll(head, branch, wanted);
-  const kept = new Map(before.sources);
-  for (const { feed } of wanted) {
-    const key = `${feed.clusterId}/${feed.topic}`;
-    if (kept.get(key)?.topicId !== feed.topicId) kept.delete(key);
-  }
+  const before =
+    progress.kind === "readable" ? progress.document : requireAll(head, branch, wanted);
   const changes = wanted.map(({ feed, offset }) => ({
     feed,
-    before:
-      before.sources.get(`${feed.clusterId}/${feed.topic}`)?.offsets.get(feed.partition) ?? null,
+    before: progress.kind === "readable" ? offsetOf(before, feed) : null,
     after: offset,
   }));
-  return { changes, document: withOffsets({ branch, sources: kept }, wanted) };
+  return { changes, document: wanted.reduce(setOffset, before) };
 }
+
+/** Sets one feed's offset; rows that the table may have past it are no surplus from then on. */
+function setOffset(document: ProgressDocument, { feed, offset }: FeedOffset): ProgressDocument {
+  const { partition, topicId } = feed;
+  const old = document.sources.get(sourceKey(feed));
+  const kept = old?.topicId === topicId ? old : { ...NO_OFFSETS, topicId, tails: endsOf(old) };
+  const rows = new Map(kept.rows);
+  const tails = new Map(kept.tails);
+  const leaderEpochs = new Map(kept.leaderEpochs);
+  leaderEpochs.delete(partition);
+  const end = endsOf(old).get(partition);
+  if (end !== undefined && offset < end) {
+    tails.set(partition, end);
+    rows.delete(partition);
+  }
+  const changed = new Map(document.sources);
+  changed.set(sourceKey(feed), { ...kept, rows, tails, leaderEpochs });
+  return withOffsets({ ...document, sources: changed }, [{ feed, offset }]);
+}
+
+/** Where the rows of each partition end that the table may have. */
+function endsOf(source: SourceProgress | undefined): Map<number, bigint> {
+  const ends = new Map(source?.offsets);
+  for (const [partition, tail] of source?.tails ?? []) {
+    if (tail > (ends.get(partition) ?? 0n)) ends.set(partition, tail);
+  }
+  return ends;
+}
+
+const NO_OFFSETS = { offsets: new Map(), rows: new Map(), leaderEpochs: new Map() };
 
 /** Commits a planned document in an empty snapshot. */
 export async function commitOffsets(
@@ -116,27 +140,34 @@ export async function setPaused(
   );
 }
 
-function emptyDocument(branch: string): ProgressDocument {
-  return { branch, sources: new Map() };
-}
-
-/** Without a readable document, a partition that is not named would begin anew and double rows. */
-function requireAll(head: LoadedTable, branch: string, wanted: readonly FeedOffset[]): void {
+/**
+ * Without a readable document, a partition that is not named would begin anew and double rows. What
+ * the property knows is returned, without the counts that nobody can vouch for.
+ */
+function requireAll(
+  head: LoadedTable,
+  branch: string,
+  wanted: readonly FeedOffset[],
+): ProgressDocument {
   const text = head.metadata.properties[progressProperty(branch)];
   const known = text === undefined ? emptyDocument(branch) : parseDocument(text);
-  const named = new Set(
-    wanted.map(({ feed }) => `${feed.clusterId}/${feed.topic}:${feed.partition}`),
-  );
+  const named = new Set(wanted.map(({ feed }) => `${sourceKey(feed)}:${feed.partition}`));
   const missing: string[] = [];
   for (const [key, source] of known.sources) {
     for (const partition of source.offsets.keys()) {
       if (!named.has(`${key}:${partition}`)) missing.push(`${key.split("/")[1]}:${partition}`);
     }
   }
-  if (missing.length === 0) return;
-  throw fail(
-    "progress",
-    "The table's committed offsets cannot be read, so each partition must be named with --set; " +
-      `missing: ${missing.join(", ")}`,
-  );
+  if (missing.length > 0) {
+    throw fail(
+      "progress",
+      "The table's committed offsets cannot be read, so each partition must be named with --set; " +
+        `missing: ${missing.join(", ")}`,
+    );
+  }
+  const sources = [...known.sources].map(([key, source]): [string, SourceProgress] => [
+    key,
+    { ...source, rows: new Map() },
+  ]);
+  return { branch, sources: new Map(sources), base: null };
 }

@@ -36,10 +36,10 @@ export async function startOffsets(
   const others = otherPartitions(consumer, feeds);
   for (let tries = 0; tries < CLAIM_TRIES_MAX; tries++) {
     const all = [...feeds, ...others];
-    const known = await writer.positions(all);
+    const known = await writer.committed(all);
     const missing = feeds.filter((_, index) => known[index] === null);
     if (missing.length === 0) {
-      const offsets = feeds.map((feed, index) => ({ feed, offset: known[index] ?? 0n }));
+      const offsets = feeds.flatMap((_, index) => known[index] ?? []);
       for (const [index, { feed, offset }] of offsets.entries()) {
         checkBounds(writer.name, feed, offset, bounds[index]);
       }

@@ -43,5 +43,7 @@ export interface FeedFlush {
   readonly feed: Feed;
   readonly start: bigint;
   readonly end: bigint;
+  /** Of the last batch below `end`, where it is known. */
+  readonly leaderEpoch: number | undefined;
   readonly batches: readonly ColumnBatch[];
 }

@@ -35,6 +35,7 @@ export function joinSegments(segments: readonly SealedSegment[]): FeedFlush[] {
       feed: first.range.feed,
       start: first.range.start,
       end: last.range.end,
+      leaderEpoch: last.range.leaderEpoch,
       batches,
     });
   }

@@ -16,7 +16,8 @@ import { type AttemptTrail, attemptHost, newTrail } from "#commit/attempt.ts";
 import { type CommitJob, commitJob, type JobResult, newJob, unreadable } from "#commit/job.ts";
 import { Leftovers } from "#commit/leftovers.ts";
 import { logFlushStarted } from "#commit/logFlush.ts";
-import { offsetOf, type Progress, readProgress } from "#commit/progress.ts";
+import { type Progress, readProgress } from "#commit/progress.ts";
+import { leaderEpochOf, offsetOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
 import { createTable } from "./create.ts";
 import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
@@ -98,14 +99,29 @@ export class TableWriter {
    * @throws AppError `progress` when only a person can say
    */
   async positions(feeds: readonly Feed[]): Promise<(bigint | null)[]> {
+    const committed = await this.committed(feeds);
+    return committed.map((each) => each?.offset ?? null);
+  }
+
+  /** As {@link positions}, with the leader epochs that were committed with them. */
+  async committed(feeds: readonly Feed[]): Promise<(FeedOffset | null)[]> {
     const { document } = await this.#readable();
     for (const feed of feeds) this.#checkTopic(document, feed);
-    return feeds.map((feed) => offsetOf(document, feed));
+    return feeds.map((feed) => {
+      const offset = offsetOf(document, feed);
+      return offset === null ? null : { feed, offset, leaderEpoch: leaderEpochOf(document, feed) };
+    });
   }
 
   /** Commits first positions in an empty snapshot, before anything is read (SPEC 2.5). */
   claim(positions: readonly FeedOffset[]): Promise<JobResult> {
-    const advances = positions.map(({ feed, offset }) => ({ feed, expect: null, next: offset }));
+    const advances = positions.map(({ feed, offset, leaderEpoch }) => ({
+      feed,
+      expect: null,
+      next: offset,
+      rows: 0n,
+      leaderEpoch,
+    }));
     return this.#serial(() => this.#commitEmpty(advances));
   }
 
@@ -178,7 +194,13 @@ export class TableWriter {
         flushes,
         flush.written,
       );
-      const advances = flushes.map(({ feed, start, end }) => ({ feed, expect: start, next: end }));
+      const advances = flushes.map(({ feed, start, end, batches, leaderEpoch }) => ({
+        feed,
+        expect: start,
+        next: end,
+        rows: batches.reduce((rows, batch) => rows + BigInt(batch.rowCount), 0n),
+        leaderEpoch,
+      }));
       flush.job = newJob(flush.commitId, advances, flush.written.units);
       return null;
     } catch (error) {

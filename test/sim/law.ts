@@ -132,7 +132,9 @@ export class Law {
   #next(parent: Truth, snapshot: Snapshot): Truth {
     const text = snapshot.summary["kafka-iceberg.offsets"];
     if (text === undefined) return parent;
-    const source = JSON.parse(text).sources["c/t"];
+    const document = JSON.parse(text);
+    if (document.v === 2) return { ...parent, offsets: moved(parent.offsets, document) };
+    const source = document.sources["c/t"];
     if (source === undefined) return { ...parent, topicId: null, offsets: new Map() };
     const entries = Object.entries<number>(source.p);
     const offsets = new Map(entries.map(([partition, next]) => [Number(partition), BigInt(next)]));
@@ -156,6 +158,10 @@ export class Law {
     if (before.topicId !== null && before.topicId !== truth.topicId && !byPerson) {
       broken.push(`TOPIC: ${where} takes another topic id, and no person said so`);
     }
+    const base = snapshot.summary["kafka-iceberg.base"];
+    if (base !== undefined && base !== String(this.#nearestOwn(snapshot.parentSnapshotId))) {
+      broken.push(`BASE: ${where} adds to ${base}, which is not the nearest of ours`);
+    }
     const wanted = this.#wanted(truth);
     for (const partition of new Set([...wanted.keys(), ...content.rows.keys()])) {
       const due = wanted.get(partition) ?? [];
@@ -163,6 +169,14 @@ export class Law {
       broken.push(...verdicts.map((verdict) => `${verdict} in ${where}, p${partition}`));
     }
     return broken;
+  }
+
+  /** The nearest snapshot with offsets, from here to the root; null when there is none. */
+  #nearestOwn(id: SnapshotId | null): SnapshotId | null {
+    const snapshot = this.world.history.get(id ?? 0n);
+    if (snapshot === undefined) return null;
+    const isOwn = snapshot.summary["kafka-iceberg.offsets"] !== undefined;
+    return isOwn ? snapshot.snapshotId : this.#nearestOwn(snapshot.parentSnapshotId);
   }
 
   /** Row numbers by partition that a snapshot with this truth holds. */
@@ -199,18 +213,24 @@ export class Law {
   readable(): boolean {
     const { metadata } = this.world;
     const visible = new Map(metadata.snapshots.map((each) => [each.snapshotId, each]));
+    const property = metadata.properties["kafka-iceberg.progress.main"];
+    const written = /"snapshot-id":\s*(\d+)/.exec(property ?? "")?.[1];
     let oldest: Snapshot | undefined;
+    let isPartial = false;
     for (
       let at = visible.get(metadata.currentSnapshotId ?? 0n);
       at !== undefined;
       at = visible.get(at.parentSnapshotId ?? 0n)
     ) {
-      if (at.summary["kafka-iceberg.offsets"] !== undefined) return true;
+      const text = at.summary["kafka-iceberg.offsets"];
+      if (text !== undefined) {
+        if (text.startsWith('{"v":1') || written === String(at.snapshotId)) return true;
+        isPartial = true;
+      }
       oldest = at;
     }
-    const property = metadata.properties["kafka-iceberg.progress.main"];
+    if (isPartial) return false;
     if (property === undefined) return true;
-    const written = /"snapshot-id":\s*(\d+)/.exec(property)?.[1];
     return oldest !== undefined && String(oldest.parentSnapshotId) === written;
   }
 
@@ -222,6 +242,20 @@ export class Law {
     const sound = ids.size === fields.length && names.size === fields.length;
     return sound && Math.max(...ids) <= lastColumnId ? [] : ["SCHEMA: ids or names are not unique"];
   }
+}
+
+/** Offsets with what a delta adds to them. */
+function moved(
+  before: Truth["offsets"],
+  delta: { moved: Record<string, { p?: number[] }> },
+): Truth["offsets"] {
+  const offsets = new Map(before);
+  const pairs = delta.moved["c/t"]?.p ?? [];
+  for (let i = 0; i < pairs.length; i += 2) {
+    const partition = pairs[i] ?? -1;
+    offsets.set(partition, (offsets.get(partition) ?? 0n) + BigInt(pairs[i + 1] ?? 0));
+  }
+  return offsets;
 }
 
 /** Row numbers of the records between two offsets. */

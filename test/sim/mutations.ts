@@ -60,7 +60,12 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "progress is read from the head's summary only",
     rule: "2.2",
     sim: "writer",
-    edits: [{ find: "of chain.entries()", replace: "of chain.slice(0, 1).entries()" }],
+    edits: [
+      {
+        find: "const index = chain.findIndex(",
+        replace: "const index = chain.slice(0, 1).findIndex(",
+      },
+    ],
   },
   {
     name: "the property is trusted without looking at the oldest ancestor's parent",
@@ -212,6 +217,69 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         find: "thinned.filter(({ snapshotId }) => !visible.has(snapshotId))",
         replace: "thinned",
+      },
+    ],
+  },
+  {
+    name: "snapshots between a delta and its full document are thinned",
+    rule: "2.1",
+    sim: "writer",
+    edits: [
+      {
+        find: "summary[OFFSETS_KEY] !== undefined && summary[BASE_KEY] === undefined",
+        replace: "summary[OFFSETS_KEY] !== undefined",
+      },
+    ],
+  },
+  {
+    name: "a delta is added to whatever the property holds",
+    rule: "2.1",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (propertySnapshotId(text) !== snapshot.snapshotId) continue;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "deltas are folded without the ones between",
+    rule: "2.1",
+    sim: "writer",
+    edits: [
+      {
+        find: "deltas.reduceRight(withDelta, full)",
+        replace: "deltas.slice(0, 1).reduceRight(withDelta, full)",
+      },
+    ],
+  },
+  {
+    name: "a delta names the head as its base, whoever wrote it",
+    rule: "2.1",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (wanted !== null && snapshot.snapshotId !== wanted) return null;",
+        replace: "",
+      },
+      {
+        find: "snapshotId: chain[0]?.snapshotId ?? snapshot.snapshotId",
+        replace: "snapshotId: metadata.currentSnapshotId ?? snapshot.snapshotId",
+      },
+    ],
+  },
+  {
+    name: "first positions are left out of deltas",
+    rule: "2.1",
+    sim: "writer",
+    edits: [
+      {
+        find: "old.topicId !== source.topicId || old.offsets.size !== source.offsets.size",
+        replace: "old.topicId !== source.topicId",
+      },
+      {
+        find: "if (!partitionDelta(change, old, source, partition)) return null;",
+        replace: "partitionDelta(change, old, source, partition);",
       },
     ],
   },

@@ -145,6 +145,7 @@ export async function acceptAsIs(world: World): Promise<void> {
     feed: world.feed(partition),
     offset: same ? (truth.offsets.get(partition) ?? 0n) : 0n,
   }));
+  if (!readable) wanted.push(...world.others.map((feed) => ({ feed, offset: 1_000_000n })));
   try {
     const { document } = planOffsets(world.loaded(), "main", wanted);
     const outcome = await commitOffsets(personParts(world), world.loaded(), document, PERSON);
@@ -154,6 +155,14 @@ export async function acceptAsIs(world: World): Promise<void> {
     if (!(error instanceof AppError) || error.kind !== "progress") throw error;
     world.say(`a person is refused: ${error.message}`);
   }
+}
+
+/** A person says where the feeds of another topic stand, before anything else happens. */
+export async function adoptOthers(world: World): Promise<void> {
+  if (world.others.length === 0) return;
+  const wanted = world.others.map((feed) => ({ feed, offset: 1_000_000n }));
+  const { document } = planOffsets(world.loaded(), "main", wanted);
+  await commitOffsets(personParts(world), world.loaded(), document, PERSON);
 }
 
 /** Commits of people are applied at once. */

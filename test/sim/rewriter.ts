@@ -4,14 +4,9 @@
  * the offsets of the head. It stands for rewrites in schedules and in the model's traces.
  */
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
-import {
-  type ProgressDocument,
-  progressProperty,
-  readProgress,
-  SUMMARY,
-  writeDocument,
-  writeProperty,
-} from "#commit/progress.ts";
+import { progressProperty, readProgress } from "#commit/progress.ts";
+import { type ProgressDocument, SUMMARY } from "#commit/progressDocument.ts";
+import { writeDocument, writeProperty } from "#commit/progressText.ts";
 import { removeLeftover } from "#commit/removal.ts";
 import { resolveUnknown, type SentAttempt } from "#commit/rules.ts";
 import { createManifestWriter } from "#iceberg/manifest/manifestFile.ts";
@@ -92,11 +87,12 @@ export class Rewriter {
       snapshot,
       baseSnapshotId: head,
       baseSequenceNumber: world.metadata.lastSequenceNumber,
+      property: writeProperty(progress.document, snapshot),
     };
-    this.#send(rewrite, attempt, progress.document);
+    this.#send(rewrite, attempt);
   }
 
-  #send(rewrite: Rewrite, attempt: SentAttempt, document: ProgressDocument): void {
+  #send(rewrite: Rewrite, attempt: SentAttempt): void {
     const { world } = this;
     const { snapshot } = attempt;
     world.say(`${this.name} sends a rewrite of ${rewrite.inputs.length} files`);
@@ -114,7 +110,7 @@ export class Rewriter {
       maxSnapshotAgeMs: null,
       maxRefAgeMs: null,
     };
-    const properties = { [progressProperty("main")]: writeProperty(document, snapshot) };
+    const properties = { [progressProperty("main")]: attempt.property };
     const updates: TableUpdate[] = [
       { action: "add-snapshot", snapshot },
       { action: "set-snapshot-ref", ref: "main", value },
@@ -194,10 +190,7 @@ export class Rewriter {
     this.world.say(`${this.name} resolves its rewrite: ${verdict.kind}`);
     if (verdict.kind === "landed") this.#rewrite = null;
     else if (verdict.kind === "lost") this.#drop(rewrite);
-    else {
-      const progress = readProgress(this.world.metadata, "main");
-      if (progress.kind === "readable") this.#send(rewrite, rewrite.sent, progress.document);
-    }
+    else this.#send(rewrite, rewrite.sent);
   }
 
   #drop(rewrite: Rewrite): void {

@@ -48,6 +48,9 @@ export class ThinningLaw {
     const removed = removedBy(before, after);
     if (removed.length === 0) return [];
     const broken: string[] = [];
+    if (hangs(after) && !hangs({ ...after, snapshots: before.snapshots.concat(after.snapshots) })) {
+      broken.push("THINNING: the head's offsets add to a snapshot that was thinned");
+    }
     if (isCurrent && before.properties["gc.enabled"] === "false") {
       broken.push("THINNING: snapshots are removed although gc.enabled is false");
     }
@@ -110,4 +113,15 @@ export class ThinningLaw {
 function removedBy(before: TableMetadata, after: TableMetadata): Snapshot[] {
   const left = new Set(after.snapshots.map(({ snapshotId }) => snapshotId));
   return before.snapshots.filter(({ snapshotId }) => !left.has(snapshotId));
+}
+
+/** True when no full document can be reached from the head. */
+function hangs({ snapshots, currentSnapshotId }: TableMetadata): boolean {
+  const byId = new Map(snapshots.map((each) => [each.snapshotId, each]));
+  let at = byId.get(currentSnapshotId ?? 0n);
+  while (at !== undefined) {
+    if (at.summary["kafka-iceberg.offsets"]?.startsWith('{"v":1') === true) return false;
+    at = byId.get(at.parentSnapshotId ?? 0n);
+  }
+  return true;
 }

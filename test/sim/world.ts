@@ -69,6 +69,8 @@ export class World {
   readonly history: Map<SnapshotId, Snapshot> = new Map();
   /** How writers thin snapshots in this world. */
   readonly thinning: RetentionPolicy | null;
+  /** Feeds of another topic that the table holds from the start: with them summaries hold deltas. */
+  readonly others: readonly Feed[];
   nowMs = 1_700_000_000_000;
   metadata: TableMetadata;
   version = 1;
@@ -101,6 +103,11 @@ export class World {
       properties: {},
       timestampMs: this.nowMs,
     });
+    const others = { clusterId: "c", topic: "others", topicId: "others" };
+    this.others =
+      this.random.unit() < 0.5
+        ? []
+        : Array.from({ length: 80 }, (_, partition) => ({ ...others, partition }));
     this.law = new Law(this);
   }
 

@@ -7,7 +7,7 @@ import type { Field } from "#columns/schema.ts";
 import type { JobResult } from "#commit/job.ts";
 import { isPaused } from "#commit/job.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
-import { acceptAsIs, pause, somebodyActs } from "./people.ts";
+import { acceptAsIs, adoptOthers, pause, somebodyActs } from "./people.ts";
 import { judgeStop, MemoryLog, optionsOf, partsOf, worldClock } from "./process.ts";
 import { Rewriter } from "./rewriter.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
@@ -73,6 +73,7 @@ class WriterSim {
 
   async run(): Promise<Outcome> {
     const { world } = this;
+    await adoptOthers(world);
     for (let step = 0; step < this.troubles.steps && this.violations.length === 0; step++) {
       world.nowMs += 1 + world.below(2000);
       await this.#step();

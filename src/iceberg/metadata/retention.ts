@@ -31,6 +31,9 @@ const COMMIT_KEY = "kafka-iceberg.commit-id";
 /** Summary key whose presence makes a snapshot hold committed offsets (SPEC 2.1). */
 const OFFSETS_KEY = "kafka-iceberg.offsets";
 
+/** Summary key of a snapshot whose offsets add to those of an earlier one. */
+const BASE_KEY = "kafka-iceberg.base";
+
 const TEN_MINUTES_MS = 600_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -140,11 +143,13 @@ function snapshotsMin({ properties }: TableMetadata, ofRef: number | null): numb
 }
 
 /**
- * The chain from its head down to where our offsets can be read (SPEC 2.2): parents are known by id
+ * The chain from its head down to a snapshot with all our offsets (SPEC 2.2): parents are known by id
  * only, so what is removed hides everything behind it. On a chain without any, all of it.
  */
 function downToOffsets(chain: readonly Snapshot[]): readonly Snapshot[] {
-  const nearest = chain.findIndex(({ summary }) => summary[OFFSETS_KEY] !== undefined);
+  const nearest = chain.findIndex(
+    ({ summary }) => summary[OFFSETS_KEY] !== undefined && summary[BASE_KEY] === undefined,
+  );
   return nearest === -1 ? chain : chain.slice(0, nearest + 1);
 }
 

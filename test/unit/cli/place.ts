@@ -2,6 +2,7 @@
  * A warehouse with one table for the commands to look at: two data files (in metadata only) and
  * committed offsets, and a terminal that remembers.
  */
+
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,11 +11,13 @@ import { systemDisk } from "#base/disk.ts";
 import type { ExitCode } from "#base/errors.ts";
 import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
+import type { Feed } from "#base/offsets.ts";
 import { systemRandom } from "#base/random.ts";
 import { openCatalog } from "#catalog/open.ts";
 import type { Actions, TopicDescription } from "#cli/actions.ts";
 import { runProgram } from "#cli/program.ts";
-import { SUMMARY, writeDocument } from "#commit/progress.ts";
+import { emptyDocument, SUMMARY, withOffsets } from "#commit/progressDocument.ts";
+import { writeDocument } from "#commit/progressText.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
@@ -95,27 +98,22 @@ async function makeTable(warehouse: string): Promise<void> {
     summary: {
       [SUMMARY.commitId]: "commit-1",
       [SUMMARY.group]: "kafka-iceberg",
-      [SUMMARY.offsets]: writeDocument({
-        branch: "main",
-        sources: new Map([
-          [
-            `${CLUSTER}/events`,
-            {
-              topicId: TOPIC_ID,
-              offsets: new Map([
-                [0, 100n],
-                [1, 200n],
-              ]),
-            },
-          ],
+      [SUMMARY.offsets]: writeDocument(
+        withOffsets(emptyDocument("main"), [
+          { feed: feedOf(0), offset: 100n },
+          { feed: feedOf(1), offset: 200n },
         ]),
-      }),
+      ),
     },
     nameSuffix: "x-1",
   });
   const committed = await catalog.commit(name, [], staged.updates);
   if (committed.kind !== "committed") throw new Error(committed.kind);
   await catalog.close();
+}
+
+function feedOf(partition: number): Feed {
+  return { clusterId: CLUSTER, topic: "events", topicId: TOPIC_ID, partition };
 }
 
 function fileOf(location: string, partition: number, day: number): DataFile {

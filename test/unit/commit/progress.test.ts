@@ -2,18 +2,9 @@
  * Committed offsets in the table: their form, and where they are read from (SPEC 2.1, 2.2).
  */
 import { expect, test } from "bun:test";
-import {
-  headOf,
-  offsetOf,
-  parseDocument,
-  progressProperty,
-  readProgress,
-  refOf,
-  SUMMARY,
-  withOffsets,
-  writeDocument,
-  writeProperty,
-} from "#commit/progress.ts";
+import { headOf, progressProperty, readProgress, refOf } from "#commit/progress.ts";
+import { emptyDocument, offsetOf, SUMMARY, withOffsets } from "#commit/progressDocument.ts";
+import { parseDocument, writeDocument, writeProperty } from "#commit/progressText.ts";
 import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 
@@ -26,7 +17,7 @@ const feed = (partition: number, topic = "t") => ({
 const never = (): never => {
   throw new Error("main has a ref");
 };
-const empty = { branch: "main", sources: new Map() };
+const empty = emptyDocument("main");
 const documentOf = (offset: bigint, branch = "main") =>
   withOffsets({ ...empty, branch }, [{ feed: feed(0), offset }]);
 
@@ -81,8 +72,8 @@ test("the document has the form of the contract, sources and partitions in order
     { feed: feed(0, "a"), offset: 5n },
   ]);
   expect(writeDocument(document)).toBe(
-    '{"v":1,"branch":"main","sources":{"c/a":{"id":"id-a","p":{"0":5}},' +
-      '"c/t":{"id":"id-t","p":{"2":0,"10":9007199254740993}}}}',
+    '{"v":1,"branch":"main","sources":{"c/a":{"id":"id-a","p":{"0":5},"n":{"0":0}},' +
+      '"c/t":{"id":"id-t","p":{"2":0,"10":9007199254740993},"n":{"2":0,"10":0}}}}',
   );
   expect(parseDocument(writeDocument(document))).toEqual(document);
 });

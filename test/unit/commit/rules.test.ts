@@ -2,7 +2,7 @@
  * The rules of exactly once, case by case (SPEC 2.3, 2.4).
  */
 import { expect, test } from "bun:test";
-import { SUMMARY, withOffsets } from "#commit/progress.ts";
+import { emptyDocument, SUMMARY, withOffsets } from "#commit/progressDocument.ts";
 import { admit, findCommit, mayRemove, resolveUnknown } from "#commit/rules.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
@@ -56,21 +56,22 @@ const sent = (commitId: string, base: number) => ({
   snapshot: table(["x"]).snapshots[0] as Snapshot,
   baseSnapshotId: BigInt(base),
   baseSequenceNumber: BigInt(base),
+  property: "{}",
 });
 
 test("the head admits what begins where it stands; everything else is fenced", () => {
-  const document = withOffsets({ branch: "main", sources: new Map() }, [
+  const document = withOffsets(emptyDocument("main"), [
     { feed: feed(0), offset: 5n },
     { feed: feed(1), offset: 7n },
   ]);
   const advances = [
-    { feed: feed(0), expect: 5n, next: 9n },
-    { feed: feed(1), expect: 6n, next: 9n },
-    { feed: feed(2), expect: null, next: 0n },
-    { feed: feed(0), expect: null, next: 0n },
-    { feed: feed(2), expect: 0n, next: 3n },
-    { feed: feed(0, "other"), expect: 5n, next: 9n },
-    { feed: feed(3, "other"), expect: null, next: 0n },
+    { feed: feed(0), expect: 5n, next: 9n, rows: 0n },
+    { feed: feed(1), expect: 6n, next: 9n, rows: 0n },
+    { feed: feed(2), expect: null, next: 0n, rows: 0n },
+    { feed: feed(0), expect: null, next: 0n, rows: 0n },
+    { feed: feed(2), expect: 0n, next: 3n, rows: 0n },
+    { feed: feed(0, "other"), expect: 5n, next: 9n, rows: 0n },
+    { feed: feed(3, "other"), expect: null, next: 0n, rows: 0n },
   ];
   const { admitted, fenced } = admit(document, advances);
   expect(admitted).toEqual(advances.filter((_, index) => [0, 2].includes(index)));

@@ -96,7 +96,7 @@ describe("snapshotsToThin", () => {
     expect(metadata.snapshots.length).toBeGreaterThan(720);
     expect(bytes).toBeLessThan(1_000_000);
     expect(readTableMetadata(writeTableMetadata(metadata))).toEqual(metadata);
-  });
+  }, 60_000);
 
   test("young: all; then one per 10 minutes; then one per hour; beyond the retention none", () => {
     const policy = { ...POLICY, snapshotsMax: 100_000 };
@@ -109,7 +109,7 @@ describe("snapshotsToThin", () => {
     expect(between(2 * HOUR, 12 * HOUR)).toBe(60);
     expect(between(2 * DAY, 6 * DAY)).toBe(96);
     expect(between(7 * DAY + HOUR, 100 * DAY)).toBe(0);
-  });
+  }, 60_000);
 
   test("the head, heads of other refs and the chain down to our offsets are never removed", () => {
     let metadata = run(300, MINUTE, null);
