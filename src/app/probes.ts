@@ -8,6 +8,7 @@ import type { Disk } from "#base/disk.ts";
 import { fail, kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Storage } from "#storage/storage.ts";
+import type { StateDir } from "#txlog/stateDir.ts";
 import { folderBytes } from "#txlog/stateDir.ts";
 
 const EVERY_MS = 10_000;
@@ -50,16 +51,23 @@ export interface StateWatch {
   readonly trouble: unknown;
 }
 
-/** Looks for the folders every 10 s until `signal`. */
+/** What watching the folders needs. */
+export interface WatchParts {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly state: Pick<StateDir, "path" | "isOurs">;
+}
+
+/** Looks every 10 s until `signal` whether the state directory is still ours and the folders there. */
 export function watchFolders(
-  parts: { readonly clock: Clock; readonly disk: Disk },
+  parts: WatchParts,
   folders: readonly string[],
   signal: AbortSignal,
 ): StateWatch {
   const watch: { trouble: unknown } = { trouble: null };
   const look = async (): Promise<void> => {
     while (!signal.aborted) {
-      watch.trouble = await missing(parts.disk, folders);
+      watch.trouble = await missing(parts, folders);
       await parts.clock.sleep(EVERY_MS, signal);
     }
   };
@@ -74,8 +82,8 @@ export async function folderSizes(disk: Disk, folders: readonly string[]): Promi
   return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
 }
 
-async function missing(disk: Disk, folders: readonly string[]): Promise<unknown> {
-  for (const folder of folders) {
+async function missing({ disk, state }: WatchParts, folders: readonly string[]): Promise<unknown> {
+  for (const folder of [state.path, ...folders]) {
     try {
       if ((await disk.stat(folder))?.kind === "folder") continue;
       return fail("state", `The folder ${folder} is gone; stop the process and start it again`);
@@ -83,5 +91,7 @@ async function missing(disk: Disk, folders: readonly string[]): Promise<unknown>
       return fail("state", `The folder ${folder} cannot be read`, { folder }, error);
     }
   }
-  return null;
+  if (await state.isOurs().catch(() => false)) return null;
+  const sentence = `The state directory ${state.path} was replaced by another of the same name`;
+  return fail("state", `${sentence}; stop the process and start it again`);
 }

@@ -116,7 +116,7 @@ async function runWith(
     pipelines.push(new PipelineRun(built, shared));
   }
   const ended = new AbortController();
-  const watched = watchFolders(parts, [options.stateDir, options.txlog.dir], ended.signal);
+  const watched = watchFolders({ ...parts, state }, [options.txlog.dir], ended.signal);
   const status = statusSource({
     stateTrouble: () => watched.trouble,
     clock: systemClock,

@@ -1,9 +1,17 @@
 /**
- * An exclusive file lock by `flock(2)`, called in the C library: the kernel releases it when the
- * process ends, also by SIGKILL, so that a stale lock cannot exist.
+ * An exclusive file lock: of the file by `flock(2)`, called in the C library, and on Linux of its
+ * name as well. The kernel releases both when the process ends, also by SIGKILL, so that a stale lock
+ * cannot exist.
+ *
+ * The file alone is not enough: when somebody removes the folder under a running process, another
+ * process makes and locks a new file of the same name. The name is locked by a socket in the abstract
+ * namespace, which lies in no folder; it accepts nobody. (Containers that share a folder, but no
+ * network namespace, have the file's lock only.)
  */
 import { dlopen, FFIType } from "bun:ffi";
 import { close, open } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { promisify } from "node:util";
 import { fail } from "./errors.ts";
 
@@ -28,10 +36,36 @@ export async function lockFile(path: string): Promise<{ release(): Promise<void>
   const flock = loadFlock();
   // A plain descriptor: a FileHandle that nobody keeps is closed by the garbage collector.
   const descriptor = await promisify(open)(path, "a");
-  const release = (): Promise<void> => promisify(close)(descriptor);
-  if (flock(descriptor, EXCLUSIVE_AT_ONCE) === 0) return { release };
-  await release();
-  return null;
+  const unlock = (): Promise<void> => promisify(close)(descriptor);
+  const name =
+    flock(descriptor, EXCLUSIVE_AT_ONCE) === 0
+      ? lockName(`${await realpath(dirname(path))}/${basename(path)}`)
+      : null;
+  if (name === null) {
+    await unlock();
+    return null;
+  }
+  return {
+    release: async () => {
+      name.release();
+      await unlock();
+    },
+  };
+}
+
+/** Locks a path that need not exist any more; null when another process holds it. */
+function lockName(path: string): { release(): void } | null {
+  if (process.platform !== "linux") return { release: () => undefined };
+  const hash = new Bun.CryptoHasher("sha256").update(path).digest("hex");
+  try {
+    const socket = { data: () => undefined, open: (peer: { end(): void }) => peer.end() };
+    const listener = Bun.listen({ unix: `\0kafka-iceberg-lock-${hash}`, socket });
+    listener.unref();
+    return { release: () => listener.stop(true) };
+  } catch (error) {
+    if ((error as { code?: string }).code === "EADDRINUSE") return null;
+    throw error;
+  }
 }
 
 function loadFlock(): Flock {

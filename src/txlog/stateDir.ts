@@ -15,6 +15,8 @@ export interface StateDir {
   readonly path: string;
   /** A UUID that stays the same for as long as the directory lives. */
   readonly instanceId: string;
+  /** False once somebody removed or replaced the directory under the running process. */
+  isOurs(): Promise<boolean>;
   /** Releases the lock. */
   close(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export async function openStateDir(
     return {
       path,
       instanceId,
+      isOurs: async () => (await readText(disk, lockPath))?.trim() === String(parts.pid),
       close: () => lock.release(),
     };
   } catch (error) {

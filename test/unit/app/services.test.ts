@@ -6,6 +6,7 @@ import { fail, describe as sentenceOf } from "#base/errors.ts";
 import type { Observation } from "#base/events.ts";
 import { seededRandom } from "#base/random.ts";
 import type { Storage } from "#storage/storage.ts";
+import { openStateDir } from "#txlog/stateDir.ts";
 import { createLossyDisk } from "../../fakes/lossyDisk.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 import { SimClock } from "../../sim/simClock.ts";
@@ -110,18 +111,37 @@ describe("the probe of a store", () => {
 test("a folder of the process that somebody removed is found, and named", async () => {
   const clock = clockAtZero();
   const disk = createLossyDisk({ random: seededRandom(1) }).mount();
-  await disk.mkdir("/state");
+  const state = await openStateDir("/state", { disk, random: seededRandom(2), pid: 7 });
   const stop = new AbortController();
-  const watch = watchFolders({ clock, disk }, ["/state"], stop.signal);
+  const watch = watchFolders({ clock, disk, state }, [], stop.signal);
   await settle();
   expect(watch.trouble).toBeNull();
-  const other = watchFolders({ clock, disk }, ["/state", "/state/log"], stop.signal);
+  const other = watchFolders({ clock, disk, state }, ["/state/log"], stop.signal);
   await settle();
   expect(sentenceOf(other.trouble)).toContain("The folder /state/log is gone");
   await disk.mkdir("/state/log");
   clock.advance(10_000);
   await settle();
   expect(other.trouble).toBeNull();
+  stop.abort();
+});
+
+test("a state directory that was removed and made again under the process is found", async () => {
+  const clock = clockAtZero();
+  const disk = createLossyDisk({ random: seededRandom(1) }).mount();
+  const state = await openStateDir("/state", { disk, random: seededRandom(2), pid: 7 });
+  const stop = new AbortController();
+  const watch = watchFolders({ clock, disk, state }, [], stop.signal);
+  await settle();
+  expect(watch.trouble).toBeNull();
+  // A process that was refused leaves an empty lock file, one that was not its own number.
+  for (const content of ["", "8\n"]) {
+    await disk.unlink("/state/lock");
+    await (await disk.create("/state/lock")).write(new TextEncoder().encode(content), 0);
+    clock.advance(10_000);
+    await settle();
+    expect(sentenceOf(watch.trouble)).toContain("was replaced");
+  }
   stop.abort();
 });
 
