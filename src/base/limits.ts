@@ -8,6 +8,7 @@ export const LIMITS: Readonly<
   Record<
     | "jsonDepthMax"
     | "recordBytesMax"
+    | "recordValuesMax"
     | "columnBytesMax"
     | "fetchQueueBytesMax"
     | "manifestsMax"
@@ -25,6 +26,12 @@ export const LIMITS: Readonly<
   jsonDepthMax: 64,
   /** Bytes of one record's value; larger is a data error. */
   recordBytesMax: 64 * 1024 * 1024,
+  /**
+   * Values of one record: members of objects, elements of lists times the columns of one element. A
+   * record of 64 MiB may hold 33 million elements, each of them as many columns wide as its list: more
+   * than this is a data error, so that one record takes at most about 32 MiB of fixed-width columns.
+   */
+  recordValuesMax: 2 * 1024 * 1024,
   /** Bytes of one string column in one segment: Arrow offsets are 32 bit. */
   columnBytesMax: 1024 * 1024 * 1024,
   /** Fetched but not yet decoded batches, per pipeline: backpressure starts above it. */

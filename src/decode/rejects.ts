@@ -10,11 +10,13 @@ export const REASONS = {
   null_value: "The record has no value (a tombstone), which is no row in append mode",
   too_deep: "The value is nested too deeply",
   too_large: "The value is over the size limit for one record",
+  too_many_values: "The value holds more list elements and members than one record may have",
   type_conflict: "Field {} does not fit the type of its column",
   missing_field: "Field {} is required, but null or missing",
   unknown_field: "Field {} is not in the schema",
   ambiguous_field:
     "Field {} has the full name of another column (upper and lower case count as one)",
+  colliding_field: "Field {} has two values: two places of the record are flattened to it",
   bad_field_name:
     "Field {} cannot become a column: its name or one in it is empty, or is another column's",
   too_many_columns: "Field {} would be a new column beyond the column limit",

@@ -5,6 +5,7 @@
 import { LIMITS } from "#base/limits.ts";
 import type { Field, Type } from "#columns/schema.ts";
 import type { Value } from "../support/columnValues.ts";
+import { floatNearestTo } from "./floatOracle.ts";
 
 /** A number as `JSON.parse` sees it, with its text. */
 export class NumberText {
@@ -115,7 +116,8 @@ function structValue(
 function numberValue(type: Type, { text, value }: NumberText): Value | typeof CONFLICT {
   if (type.kind === "double") return Number.isFinite(value) ? value : CONFLICT;
   if (type.kind === "float") {
-    return Number.isFinite(Math.fround(value)) ? Math.fround(value) : CONFLICT;
+    const float = floatNearestTo(text);
+    return Number.isFinite(float) ? float : CONFLICT;
   }
   const integer = exactInteger(text);
   if (integer === null) return CONFLICT;

@@ -175,3 +175,34 @@ test(`a key is the name that JSON gives it, learned or declared (${RUNS} documen
     check(keys, options, documents, (row) => row);
   }
 }, 600_000);
+
+/** An object's members as flattened columns. */
+function flattened(row: Row, prefix = ""): Row {
+  const columns = Object.entries(row).flatMap(([name, value]) => {
+    const isObject = value !== null && typeof value === "object";
+    if (isObject) return Object.entries(flattened(value as Row, `${prefix}${name}_`));
+    return Object.entries({ [`${prefix}${name}`]: value });
+  });
+  return Object.fromEntries(columns);
+}
+
+test(`flattened, the last of duplicate keys counts at every level (${RUNS / 5} documents, seed ${SEED})`, () => {
+  const keys = new Keys(SEED + 1);
+  const names = ["a", "b", "c"];
+  // Numbers and objects have names of their own: whatever the record, no type differs.
+  const object = (depth: number): string =>
+    keys.object(depth === 0 ? ["x", "y"] : [...names, "x", "y"], () => "?");
+  const filled = (depth: number): string =>
+    object(depth).replaceAll(
+      /("(?:[^"\\]|\\.)*")( ?:)(.*?)(?=[,}]|$)/g,
+      (whole, key, colon, value) => {
+        if (value !== " ?" && value !== "?") return whole;
+        const isObject = names.includes(JSON.parse(key));
+        return `${key}${colon}${isObject ? keys.oneOf([filled(depth - 1), "null"]) : keys.number()}`;
+      },
+    );
+  for (let done = 0; done < RUNS / 5; done += DOCUMENTS) {
+    const documents = Array.from({ length: DOCUMENTS }, () => filled(3));
+    check(keys, { flattenSeparator: "_" }, documents, (row) => flattened(row));
+  }
+}, 600_000);

@@ -2,12 +2,14 @@
  * Documents whose objects hold a key twice: of those the last one counts (SPEC section 5). They are
  * rare, so they are looked for only where an earlier value may have done harm.
  */
+import { LIMITS } from "#base/limits.ts";
 import { CHAR, skipNumber, skipSpace, skipString, skipWord } from "./scan.ts";
 import { textOf } from "./strings.ts";
 
 /**
  * The document without the earlier ones of duplicate keys; null when it has no duplicate keys.
- * Memory: the names of the objects around one place, and a copy of the document.
+ * Memory: the names of the objects around one place, at most `LIMITS.recordValuesMax` for each (keys
+ * behind those are taken as distinct), and a copy of the document.
  * @param start where the document begins in `bytes`; it must be well formed
  */
 export function withoutDuplicates(
@@ -70,7 +72,9 @@ function skipObject(bytes: Uint8Array, at: number, cuts: Cut[]): number {
     if (bytes[i] === CHAR.comma) i = skipSpace(bytes, i + 1);
     const earlier = members.get(name);
     if (earlier !== undefined) cuts.push(earlier);
-    members.set(name, { start, end: i });
+    if (earlier !== undefined || members.size < LIMITS.recordValuesMax) {
+      members.set(name, { start, end: i });
+    }
   }
   return i + 1;
 }

@@ -7,6 +7,7 @@
  * written otherwise, and no `1.5`.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { nearestFloat } from "./floats.ts";
 import { CHAR } from "./scan.ts";
 import { scaledInteger } from "./values.ts";
 
@@ -120,7 +121,7 @@ function continues(c: number | undefined): boolean {
 export function appendNumber(text: string, column: ColumnBuilder): boolean {
   const { kind } = column.field.type;
   if (kind === "double" || kind === "float") {
-    const value = kind === "float" ? Math.fround(Number(text)) : Number(text);
+    const value = kind === "float" ? nearestFloat(text) : Number(text);
     if (!Number.isFinite(value)) return false;
     column.appendFloat(value);
     return true;

@@ -49,6 +49,10 @@ export interface Slot {
   readonly members: StructNode | null;
   /** list: its elements; map: its values. */
   readonly element: Slot | null;
+  /** Columns that one value of a list's element or a map's entry fills at least. */
+  readonly weight: number;
+  /** group: number of the reader's document that showed it last; it has no column that tells. */
+  seenIn: number;
 }
 
 /** An object whose keys are fields. */
@@ -112,6 +116,8 @@ function bareSlot(column: ColumnBuilder, name: string): Slot {
     isIso: false,
     members: null,
     element: null,
+    weight: weightOf(column),
+    seenIn: 0,
   };
 }
 
@@ -145,6 +151,12 @@ function valueSlot(
     ...slot,
     op: OP[type.kind as "boolean" | "int" | "long" | "float" | "double" | "string"],
   };
+}
+
+/** Lists below are left out: their elements are counted one by one. */
+function weightOf({ field, children }: ColumnBuilder): number {
+  if (field.type.kind !== "struct") return 1;
+  return children.reduce((sum, child) => sum + weightOf(child), 1);
 }
 
 /**

@@ -9,6 +9,7 @@
  * Nesting is bounded by the columns here, and counted where values are skipped.
  */
 
+import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason } from "#decode/rejects.ts";
@@ -16,7 +17,16 @@ import type { ValueReader, ValueRoot } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
 import { appendNumber, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
 import { OP, type Slot, type StructNode } from "./program.ts";
-import { BAD_JSON, BAD_UTF8, CHAR, skipSpace, skipString, skipWord, TOO_DEEP } from "./scan.ts";
+import {
+  BAD_JSON,
+  BAD_UTF8,
+  CHAR,
+  skipSpace,
+  skipString,
+  skipWord,
+  TOO_DEEP,
+  TOO_MANY,
+} from "./scan.ts";
 import { Skipper } from "./skip.ts";
 import { readString, textOf } from "./strings.ts";
 
@@ -24,6 +34,13 @@ import { readString, textOf } from "./strings.ts";
 export type UnknownPolicy = UnknownFieldPolicy | "too_many_columns";
 
 const UNKNOWN = -1;
+
+/** Why a document ended that was not read to its end; others are no JSON. */
+const REASON_OF: Readonly<Record<number, RejectReason>> = {
+  [BAD_UTF8]: "bad_utf8",
+  [TOO_DEEP]: "too_deep",
+  [TOO_MANY]: "too_many_values",
+};
 
 /** Reads documents into the columns of one program. */
 export class JsonReader implements ValueReader {
@@ -43,6 +60,13 @@ export class JsonReader implements ValueReader {
   private bytes: Uint8Array = new Uint8Array(0);
   private end = 0;
   private refused = false;
+  /** A column or group had its value already: by a duplicate key, or flattened from two places. */
+  private repeated = false;
+  /** The document has no duplicate keys: they were taken out. */
+  private isDistinct = false;
+  private documents = 0;
+  /** Values of the present document so far. */
+  private values = 0;
   /** Where the key found last ends. */
   private keyEnd = 0;
 
@@ -74,20 +98,33 @@ export class JsonReader implements ValueReader {
    * @param row rows that the columns hold before this one
    */
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
-    if (this.readOnce(bytes, start, end, row)) return true;
-    // A duplicate key's earlier value may be what did not fit: rare, so it is looked for only now.
-    if (!this.refused) return false;
-    const text = withoutDuplicates(bytes, start, end);
-    if (text === null) return false;
-    for (const column of this.columns) column.truncate(row);
-    return this.readOnce(text, 0, text.length, row);
+    this.isDistinct = false;
+    const isJson = this.readOnce(bytes, start, end, row);
+    if (isJson && (this.refused || this.repeated)) this.readAgain(bytes, start, end, row);
+    if (!isJson || this.refused) return false;
+    if (this.unknownHere) this.sawUnknown = true;
+    return true;
   }
 
+  /** A duplicate key's earlier value may be what did not fit: rare, so it is looked for only now. */
+  private readAgain(bytes: Uint8Array, start: number, end: number, row: number): void {
+    const distinct = withoutDuplicates(bytes, start, end);
+    if (distinct === null && !this.repeated) return;
+    for (const column of this.columns) column.truncate(row);
+    this.isDistinct = true;
+    if (distinct === null) this.readOnce(bytes, start, end, row);
+    else this.readOnce(distinct, 0, distinct.length, row);
+  }
+
+  /** False when it is no JSON. */
   private readOnce(bytes: Uint8Array, start: number, end: number, row: number): boolean {
     this.bytes = bytes;
     this.end = end;
     this.refused = false;
+    this.repeated = false;
     this.unknownHere = false;
+    this.values = 0;
+    this.documents++;
     const at = skipSpace(bytes, start);
     let i: number;
     if (bytes[at] === CHAR.open) i = this.object(this.node, at + 1, row, 1);
@@ -96,13 +133,9 @@ export class JsonReader implements ValueReader {
       this.refuse("not_an_object", "");
     }
     if (i >= 0) i = skipSpace(bytes, i);
-    if (i === end || (i > end && this.onlySpace(i))) {
-      if (!this.refused && this.unknownHere) this.sawUnknown = true;
-      return !this.refused;
-    }
-    this.refused = false;
+    if (i === end || (i > end && this.onlySpace(i))) return true;
     this.path = "";
-    this.reason = i === BAD_UTF8 ? "bad_utf8" : i === TOO_DEEP ? "too_deep" : "bad_json";
+    this.reason = REASON_OF[i] ?? "bad_json";
     return false;
   }
 
@@ -148,13 +181,21 @@ export class JsonReader implements ValueReader {
 
   /** The position of the value behind a key that ends at `at`. */
   private valueStart(at: number): number {
+    if (++this.values > LIMITS.recordValuesMax) return TOO_MANY;
     const i = skipSpace(this.bytes, at);
     return this.bytes[i] === CHAR.colon ? skipSpace(this.bytes, i + 1) : BAD_JSON;
   }
 
-  /** Reads a known member's value; of duplicate keys the last one counts. */
+  /** Reads a known member's value; one that was there already is noted, for a second pass. */
   private member(slot: Slot, at: number, row: number, depth: number): number {
-    if (slot.column.length > row && slot.op !== OP.group) slot.column.truncate(row);
+    if (slot.op === OP.group) {
+      if (slot.seenIn === this.documents) this.repeated = true;
+      slot.seenIn = this.documents;
+    } else if (slot.column.length > row) {
+      this.repeated = true;
+      slot.column.truncate(row);
+      if (this.isDistinct) this.refuse("colliding_field", slot.column.field.name);
+    }
     return this.value(slot, at, row, depth);
   }
 
@@ -303,6 +344,8 @@ export class JsonReader implements ValueReader {
     let i = skipSpace(bytes, at);
     if (bytes[i] !== CHAR.closeList) {
       for (;;) {
+        this.values += element.weight;
+        if (this.values > LIMITS.recordValuesMax) return TOO_MANY;
         i = this.value(element, i, element.column.length, depth);
         if (i < 0) return i;
         i = skipSpace(bytes, i);
@@ -327,6 +370,7 @@ export class JsonReader implements ValueReader {
       const name = textOf(bytes, key, i);
       i = this.valueStart(i);
       if (i < 0) return i;
+      this.values += (slot.element as Slot).weight;
       entries.set(name, i);
       i = this.skipper.value(bytes, i, end, depth);
       if (i < 0) return i;

@@ -13,6 +13,9 @@ export const BAD_UTF8 = -2;
 /** Nested deeper than `LIMITS.jsonDepthMax`. */
 export const TOO_DEEP = -3;
 
+/** More values than `LIMITS.recordValuesMax`. */
+export const TOO_MANY = -4;
+
 /** ASCII codes by name. */
 export const CHAR = {
   quote: 0x22,

@@ -9,6 +9,7 @@ import { type AppError, fail } from "#base/errors.ts";
 import { type Field, isPrimitive, primitiveName } from "#columns/schema.ts";
 import type { PartitionField, PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import { PARTITION_FIELD_ID_NONE } from "#iceberg/metadata/newTable.ts";
+import { truncateWidthMax } from "./transform.ts";
 
 /** `partition_strategy` with what belongs to it. `field`: a column, dotted when nested. */
 export type PartitionStrategy =
@@ -171,6 +172,14 @@ function checkType(form: string, term: Term, source: Field): void {
   if (kinds !== null && !kinds.includes(source.type.kind)) {
     const type = primitiveName(source.type);
     throw problem(form, `${term.column} is ${type}; ${term.transform} takes ${kinds.join(", ")}`);
+  }
+  const widthMax = truncateWidthMax(source.type);
+  if (term.transform === "truncate" && widthMax !== null && (term.number ?? 0) > widthMax) {
+    const type = primitiveName(source.type);
+    throw problem(
+      form,
+      `${term.column} is ${type}; a width above ${widthMax} has results beyond it`,
+    );
   }
 }
 

@@ -63,6 +63,18 @@ export function transformAllows(transform: Transform, source: PrimitiveType): bo
   return SOURCES[transform.kind]?.includes(source.kind) ?? true;
 }
 
+/**
+ * The widest `truncate` of a decimal column whose results all fit into the bytes of its type; null for
+ * other types. Truncating goes towards minus infinity: -1 becomes -W, which a manifest writes in as
+ * few bytes as the precision takes.
+ */
+export function truncateWidthMax(source: PrimitiveType): bigint | null {
+  if (source.kind !== "decimal") return null;
+  const most = 10n ** BigInt(source.precision) - 1n;
+  const bits = 8 * encodeDecimal(most).length;
+  return (1n << BigInt(bits - 1)) - most;
+}
+
 /** The type of the transform's results. Throws `table_unsupported` when it does not fit `source`. */
 export function resultType(transform: Transform, source: PrimitiveType): PrimitiveType {
   if (!transformAllows(transform, source)) {
@@ -71,6 +83,13 @@ export function resultType(transform: Transform, source: PrimitiveType): Primiti
       transform: transform.kind,
       type,
     });
+  }
+  const widthMax = transform.kind === "truncate" ? truncateWidthMax(source) : null;
+  if (transform.kind === "truncate" && widthMax !== null && transform.width > widthMax) {
+    const type = primitiveName(source);
+    const text = `truncate[${transform.width}]`;
+    const sentence = `Partition transform ${text} has results that ${type} cannot hold: use a width of at most ${widthMax}`;
+    throw fail("table_unsupported", sentence, { transform: text, type });
   }
   switch (transform.kind) {
     case "identity":

@@ -161,6 +161,34 @@ test("depth and size bombs are data errors; the deepest allowed nesting is read"
   expect(evolved.reasons).toEqual(["1 too_deep"]);
 });
 
+test("a record of tens of millions of values is refused before it takes the memory", () => {
+  const members = Array.from({ length: 20 }, (_, index) => field(`c${index}`, "long"));
+  const fields = [
+    field("l", { kind: "list", element: field("element", "long") }),
+    field("s", { kind: "list", element: field("element", { kind: "struct", fields: members }) }),
+    field("m", {
+      kind: "map",
+      key: field("key", "string", true),
+      value: field("value", { kind: "struct", fields: members }),
+    }),
+  ];
+  const keys = Array.from({ length: 200_000 }, (_, index) => `"${index}":{}`);
+  const documents = [
+    `{"l":[${"1,".repeat(2_500_000)}1]}`,
+    `{"s":[${"{},".repeat(200_000)}{}]}`,
+    `{"m":{${keys.join(",")}}}`,
+    `{${'"l":[],'.repeat(2_200_000)}"l":[1]}`,
+    '{"l":[1]}',
+  ];
+  for (const kernel of ["always", false] as const) {
+    const segment = makeDecoder({ fields, kernel }).builder();
+    const result = segment.decode(recordBatch(documents));
+    expect(result.rejected.map(({ reason }) => reason)).toEqual(Array(4).fill("too_many_values"));
+    expect(segment.byteCount).toBeLessThan(128 * 1024 * 1024);
+    expect(rowsOf(segment.seal())).toEqual([{ l: [1n], s: null, m: null }]);
+  }
+});
+
 test("a number of a million digits costs no exception and no time", () => {
   const digits = "9".repeat(1_000_000);
   const decoder = makeDecoder({ fields: [field("a", "long"), field("d", "double")] });

@@ -217,10 +217,31 @@ test("flatten makes columns of nested objects, whatever way the separator splits
 });
 
 test("flatten: of duplicate keys the last one counts, and a scalar for an object is a conflict", () => {
-  const decoder = makeDecoder({ flattenSeparator: ".", fields: [field("a.b", "long")] });
-  const { rows, reasons } = decode(decoder, ['{"a":{"b":1},"a":{"b":2}}', '{"a":7}']);
-  expect(rows).toEqual([{ "a.b": 2n }]);
+  const fields = [field("a.b", "long"), field("a.c", "long")];
+  const decoder = makeDecoder({ flattenSeparator: ".", fields });
+  const { rows, reasons } = decode(decoder, [
+    '{"a":{"b":1},"a":{"b":2}}',
+    '{"a":7}',
+    '{"a":{"b":1},"a":{"c":2}}',
+    '{"a":{"b":1},"a":null}',
+  ]);
+  expect(rows).toEqual([
+    { "a.b": 2n, "a.c": null },
+    { "a.b": null, "a.c": 2n },
+    { "a.b": null, "a.c": null },
+  ]);
   expect(reasons).toEqual(["1 type_conflict"]);
+});
+
+test("flatten: two places of a record that are one column are refused, not dropped silently", () => {
+  const decoder = makeDecoder({ flattenSeparator: "_" });
+  const { rows, reasons } = decode(decoder, [
+    '{"a":{"b":1},"a_b":2}',
+    '{"a_b":2}',
+    '{"a":{"b":1}}',
+  ]);
+  expect(rows).toEqual([{ a_b: 2n }, { a_b: 1n }]);
+  expect(reasons).toEqual(["0 colliding_field"]);
 });
 
 test("a name with many separators compiles quickly", () => {

@@ -84,6 +84,8 @@ test("float is rounded once, overflow is a conflict", () => {
     ["16777217", 16777216],
     ["3.4028235e38", Math.fround(3.4028235e38)],
     ["3.5e38", "conflict"],
+    // The double nearest to it lies halfway between two floats.
+    ["1.000000059604644776", 1.0000001192092896],
   ]);
 });
 

@@ -19,6 +19,7 @@ const COLUMNS = freshSchema([
   column("odd, (name)", { kind: "int" }),
   column("device", { kind: "struct", fields: [column("os", { kind: "string" })] }),
   column("tags", { kind: "list", element: column("element", { kind: "string" }) }),
+  column("price", { kind: "decimal", precision: 2, scale: 0 }),
 ]).fields;
 
 function short(...forms: string[]): string[] {
@@ -48,7 +49,7 @@ describe("partitionSpecOf", () => {
   });
 
   test("finds columns inside structs by their path", () => {
-    expect(short("device.os")).toEqual(["1000 device.os = identity of 9"]);
+    expect(short("device.os")).toEqual(["1000 device.os = identity of 10"]);
   });
 
   test("no form: unpartitioned", () => {
@@ -69,6 +70,7 @@ describe("partitionSpecOf", () => {
     [["  "], "it is empty"],
     [["day(ts)", "day(ts)"], "the partition name ts_day is taken"],
     [["day(ts)", "hour(ts)"], "an earlier one partitions the same way"],
+    [["truncate(100, price)"], "price is decimal(2, 0); a width above 29 has results beyond it"],
     [["truncate(4, name)"], "the table has a column name_trunc"],
   ];
   for (const [forms, reason] of REFUSED) {

@@ -7,7 +7,9 @@ import {
   hashValue,
   parseTransform,
   resultType,
+  truncateWidthMax,
 } from "#iceberg/partition/transform.ts";
+import { encodeSingleValue } from "#iceberg/singleValue.ts";
 
 function type(text: string): PrimitiveType {
   return parsePrimitive(text) ?? { kind: "boolean" };
@@ -77,6 +79,25 @@ describe("transforms", () => {
         value,
         result,
       ]);
+    }
+  });
+
+  test("a truncate of decimals that is allowed has no result beyond the bytes of its type", () => {
+    for (let precision = 1; precision <= 38; precision++) {
+      const type: PrimitiveType = { kind: "decimal", precision, scale: 0 };
+      const most = 10n ** BigInt(precision) - 1n;
+      const widest = Math.min(Number(truncateWidthMax(type)), 0x7fff_ffff);
+      for (const width of [1, 2, 7, 10, widest - 1, widest].filter((each) => each > 0)) {
+        const transform = parseTransform(`truncate[${width}]`);
+        expect(resultType(transform, type)).toEqual(type);
+        for (const value of [-most, 1n - most, -1n, 0n, most]) {
+          const bytes = encodeSingleValue(type, applyTransform(transform, type, value));
+          expect(bytes.length).toBeLessThanOrEqual(encodeSingleValue(type, most).length);
+        }
+      }
+      if (widest === 0x7fff_ffff) continue;
+      const beyond = parseTransform(`truncate[${widest + 2}]`);
+      expect(() => resultType(beyond, type)).toThrow(`use a width of at most ${widest}`);
     }
   });
 

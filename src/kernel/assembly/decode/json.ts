@@ -26,6 +26,8 @@ let end: usize = 0;
 let powers: usize = 0;
 let ignoreUnknown: bool = false;
 let depthMax: i32 = 0;
+/** Documents so far: the number of the present one, never 0 in practice. */
+let documents: u32 = 0;
 
 /** Takes the settings of a call. */
 export function startJson(call: usize): void {
@@ -37,6 +39,7 @@ export function startJson(call: usize): void {
 /** Appends the document `[at, stop)` as row `row`; 2 when it is taken, else GIVE_UP or NO_ROOM. */
 export function readDocument(root: usize, at: usize, stop: usize, row: u32): usize {
   end = stop;
+  documents++;
   let i = skipSpace(at);
   if (load<u8>(i) != OPEN) return GIVE_UP;
   i = readObject(<usize>load<u32>(root, Slot.MEMBERS), i + 1, row, 1);
@@ -84,7 +87,11 @@ function readObject(node: usize, at: usize, row: u32, depth: i32): usize {
 function readMember(slot: usize, at: usize, row: u32, depth: i32): usize {
   const op = load<u32>(slot, Slot.OP);
   const column = <usize>load<u32>(slot, Slot.COLUMN);
-  if (lengthOf(column) > row && op != Op.GROUP) return GIVE_UP;
+  if (op == Op.GROUP) {
+    // It has no column of its own: the document that showed it last is written down.
+    if (load<u32>(slot, Slot.PARAMETER) == documents) return GIVE_UP;
+    store<u32>(slot, documents, Slot.PARAMETER);
+  } else if (lengthOf(column) > row) return GIVE_UP;
   return readValue(slot, op, column, at, row, depth);
 }
 

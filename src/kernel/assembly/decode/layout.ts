@@ -112,7 +112,10 @@ export namespace Slot {
   export const MEMBERS: usize = 16;
   /** list: slot of its elements. */
   export const ELEMENT: usize = 20;
-  /** u32 parameter: scale of a decimal, zone and unit of timestamps, microseconds per unit. */
+  /**
+   * u32 parameter: scale of a decimal, zone and unit of timestamps, microseconds per unit; group:
+   * number of the document that showed it last.
+   */
   export const PARAMETER: usize = 24;
   export const SIZE: usize = 32;
 }

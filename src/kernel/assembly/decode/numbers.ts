@@ -183,11 +183,17 @@ export function readDouble(column: usize, at: usize, powers: usize): usize {
   return after;
 }
 
-/** Appends a float, rounded from the double as `Math.fround` does. */
+/**
+ * Appends a float. The double is already rounded: where it lies halfway between two floats, only the
+ * text tells which of them is nearer.
+ */
 export function readFloat(column: usize, at: usize, powers: usize): usize {
   const after = readNumber(at, powers);
   const value = <f32>double;
   if (after == GIVE_UP || !isFinite(value)) return GIVE_UP;
+  // As far on the other side: a float only when the double is one itself, or halfway.
+  const other = double + (double - <f64>value);
+  if (other != double && <f64>(<f32>other) == other) return GIVE_UP;
   append4(column, reinterpret<u32>(value));
   return after;
 }
