@@ -15,6 +15,7 @@ import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import type { ValueReader, ValueRoot } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
+import { KeyFinder, UNKNOWN } from "./keys.ts";
 import { appendNumber, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
 import { OP, type Slot, type StructNode } from "./program.ts";
 import {
@@ -32,8 +33,6 @@ import { readString, textOf } from "./strings.ts";
 
 /** What to do with unknown fields in this pass; `too_many_columns`: evolving, but full. */
 export type UnknownPolicy = UnknownFieldPolicy | "too_many_columns";
-
-const UNKNOWN = -1;
 
 /** Why a document ended that was not read to its end; others are no JSON. */
 const REASON_OF: Readonly<Record<number, RejectReason>> = {
@@ -67,8 +66,7 @@ export class JsonReader implements ValueReader {
   private documents = 0;
   /** Values of the present document so far. */
   private values = 0;
-  /** Where the key found last ends. */
-  private keyEnd = 0;
+  private readonly keys = new KeyFinder();
 
   constructor(columns: readonly ColumnBuilder[], root: StructNode, unknownPolicy: UnknownPolicy) {
     this.columns = columns;
@@ -157,14 +155,14 @@ export class JsonReader implements ValueReader {
 
   /** Reads an object's members; `at` is behind the brace. */
   private object(node: StructNode, at: number, row: number, depth: number): number {
-    const { bytes } = this;
+    const { bytes, keys } = this;
     let i = skipSpace(bytes, at);
     if (bytes[i] === CHAR.close) return this.endObject(node, i + 1, row);
     let previous = 0;
     for (;;) {
       if (bytes[i] !== CHAR.quote) return BAD_JSON;
-      const index = this.findSlot(node, previous, i);
-      i = this.keyEnd < 0 ? this.keyEnd : this.valueStart(this.keyEnd);
+      const index = keys.find(node, previous, bytes, i, this.end);
+      i = keys.end < 0 ? keys.end : this.valueStart(keys.end);
       if (i < 0) return i;
       if (index === UNKNOWN) i = this.unknown(node, i, depth);
       else {
@@ -206,37 +204,9 @@ export class JsonReader implements ValueReader {
     return after;
   }
 
-  /** The slot of the key whose quote is at `at`; sets `keyEnd`. */
-  private findSlot(node: StructNode, previous: number, at: number): number {
-    const guess = node.follow[previous] as number;
-    if (guess >= 0 && this.keyMatches((node.slots[guess] as Slot).key, at)) return guess;
-    const other = node.followBefore[previous] as number;
-    if (other >= 0 && this.keyMatches((node.slots[other] as Slot).key, at)) return other;
-    const after = skipString(this.bytes, at + 1, this.end);
-    this.keyEnd = after;
-    if (after < 0) return UNKNOWN;
-    const index = node.byName.get(textOf(this.bytes, at + 1, after)) ?? UNKNOWN;
-    if (index !== UNKNOWN) {
-      node.followBefore[previous] = guess;
-      node.follow[previous] = index;
-    } else this.unknownAt = at;
-    return index;
-  }
-
-  /** Where the unknown key found last begins. */
-  private unknownAt = 0;
-
-  private keyMatches(key: Uint8Array, at: number): boolean {
-    const { bytes } = this;
-    const size = key.length;
-    for (let k = 1; k < size; k++) if (bytes[at + k] !== key[k]) return false;
-    this.keyEnd = at + size;
-    return true;
-  }
-
   /** Skips the value of the unknown key found last, and judges it. */
   private unknown(node: StructNode, at: number, depth: number): number {
-    const keyAt = this.unknownAt;
+    const keyAt = this.keys.unknownAt;
     this.skipper.typed = false;
     const after = this.skipper.value(this.bytes, at, this.end, depth);
     if (after < 0 || !this.skipper.typed || this.unknownPolicy === "ignore") return after;
