@@ -147,6 +147,24 @@ export class PipelineRun {
     } finally {
       this.#ended = true;
       await this.#close();
+      this.sayUncommitted();
+    }
+  }
+
+  /** Rows that were read and are in no snapshot yet. */
+  get uncommittedRows(): number {
+    let rows = 0;
+    for (const table of this.pipeline?.tables ?? []) rows += uncommittedOf(table);
+    return rows;
+  }
+
+  /** Logs at the end what was read and is not in the tables: nobody shall look for it there. */
+  sayUncommitted(): void {
+    for (const table of this.pipeline?.tables ?? []) {
+      const rows = uncommittedOf(table);
+      if (rows === 0) continue;
+      const sentence = `${rows} rows were read and not committed; the next start reads them again`;
+      this.#logger.log("warn", sentence, { table: table.name, rows });
     }
   }
 
@@ -301,4 +319,8 @@ export class PipelineRun {
     await this.#catalog?.close().catch(() => undefined);
     await this.#storage?.close().catch(() => undefined);
   }
+}
+
+function uncommittedOf({ buffer, sample }: TableRun): number {
+  return buffer.rows + (sample?.records ?? 0);
 }

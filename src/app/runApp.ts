@@ -137,7 +137,7 @@ async function runWith(
   const stop = (): void => {
     for (const pipeline of pipelines) void pipeline.stop(limits.shutdownTimeoutMs);
   };
-  const unlisten = run.supervisor ? () => undefined : onSignals(logger, stop);
+  const unlisten = run.supervisor ? () => undefined : onSignals(logger, pipelines, stop);
   run.supervisor?.started(pipelines);
   void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   const { version } = run;
@@ -190,12 +190,21 @@ function flowOf(pipelines: readonly PipelineRun[]): Flow {
 }
 
 /** The first signal stops in order; the second one exits at once, and nothing is lost by it. */
-function onSignals(logger: AppLogger, stop: () => void): () => void {
+function onSignals(
+  logger: AppLogger,
+  pipelines: readonly PipelineRun[],
+  stop: () => void,
+): () => void {
   let asked = false;
   const handler = (signal: NodeJS.Signals): void => {
-    if (asked) process.exit(EXIT.ok);
+    if (asked) {
+      for (const pipeline of pipelines) pipeline.sayUncommitted();
+      logger.flush();
+      process.exit(EXIT.ok);
+    }
     asked = true;
-    logger.log("info", "Stopping", { signal });
+    const rows = pipelines.reduce((sum, { uncommittedRows }) => sum + uncommittedRows, 0);
+    logger.log("info", "Stopping", { signal, uncommitted_rows: rows });
     stop();
   };
   process.on("SIGTERM", handler);

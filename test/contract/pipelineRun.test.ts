@@ -278,6 +278,34 @@ test("a stop in the middle of a commit leaves no flush without its end in the lo
   expect(late).toEqual([]);
 });
 
+test("a stop that cannot commit says how many rows the next start reads again", async () => {
+  const lines: string[] = [];
+  const logger: Logger = { log: (_, message) => lines.push(message), with: () => logger };
+  let attempts = 0;
+  const txlog = memoryLog(({ type }) => {
+    // The first attempt is that of the first position.
+    if (type === "CommitAttempt" && ++attempts > 1) throw fail("storage_full", "No room");
+  });
+  const run = pipelineOf(brokerWith("a"), { topics: ["a"], txlog, logger });
+  const ended = run.run(LIMITS, false);
+  while (run.uncommittedRows < 3) await Bun.sleep(5);
+  await run.stop(LIMITS.shutdownTimeoutMs);
+  expect(await ended).toBe(EXIT.ok);
+  const said = lines.filter((line) => line.includes("not committed"));
+  expect(said).toEqual(["3 rows were read and not committed; the next start reads them again"]);
+});
+
+test("a stop that commits everything says nothing of rows", async () => {
+  const lines: string[] = [];
+  const logger: Logger = { log: (_, message) => lines.push(message), with: () => logger };
+  const run = pipelineOf(brokerWith("a"), { topics: ["a"], logger });
+  const ended = run.run(LIMITS, false);
+  while (run.pipeline === null || run.recordsConsumed < 3) await Bun.sleep(1);
+  await run.stop(LIMITS.shutdownTimeoutMs);
+  expect(await ended).toBe(EXIT.ok);
+  expect(lines.filter((line) => line.includes("not committed"))).toEqual([]);
+});
+
 test("--until-end says that it waits for a paused table, and ends with 4 when nobody resumes it", async () => {
   const lines: string[] = [];
   const logger: Logger = { log: (_, message) => lines.push(message), with: () => logger };
