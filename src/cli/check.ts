@@ -23,6 +23,8 @@ import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
 
 const SECOND_MS = 1000;
+/** So many tables have a note of their own, although it says the same. */
+const SAME_MAX = 3;
 const DAY_MS = 86_400_000;
 /** More small files than this a day make a table slow to plan (SPEC section 3). */
 const FILES_PER_DAY_MAX = 50_000;
@@ -241,8 +243,19 @@ function planText(plan: Plan): string {
     `\nPipeline ${plan.pipeline}\n`,
     plan.topics.length === 0 ? "" : indent(tableText(plan.topics)),
     plan.tables.length === 0 ? "" : indent(tableText(plan.tables)),
-    section("  Notes", plan.differences),
+    section("  Notes", grouped(plan.differences)),
     section("  Warnings", plan.warnings),
     section("  Errors", plan.errors),
   ].join("");
+}
+
+/** `TABLE: note` lines; what is said of many tables is said once, with some of their names. */
+function grouped(notes: readonly string[]): string[] {
+  const byText = Map.groupBy(notes, (note) => note.slice(note.indexOf(": ") + 2));
+  return [...byText].flatMap(([text, same]) => {
+    if (same.length <= SAME_MAX) return same;
+    const names = same.slice(0, SAME_MAX).map((note) => note.slice(0, note.indexOf(": ")));
+    const left = same.length - SAME_MAX;
+    return [`${same.length} tables (${names.join(", ")} and ${left} more): ${text}`];
+  });
 }

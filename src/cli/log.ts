@@ -12,6 +12,9 @@ import type { ParsedArguments } from "./arguments.ts";
 import { openConfig, systemParts } from "./open.ts";
 import { timeText } from "./output.ts";
 
+/** Of a list or table in a line for people: each entry of a flush of 1,000 partitions has as many. */
+const ITEMS_MAX = 10;
+
 const UNITS_MS: Readonly<Record<string, number>> = {
   s: 1000,
   m: 60_000,
@@ -93,5 +96,19 @@ function lineOf({ sequence, timeMs, entry }: LoggedEntry, parsed: ParsedArgument
   const time = timeText(timeMs);
   if (parsed.flag("json"))
     return `${writePortableJson({ sequence, timestamp: time, type, ...fields })}\n`;
-  return `${time} ${sequence} ${type} ${writePortableJson(fields)}\n`;
+  return `${time} ${sequence} ${type} ${writePortableJson(shortened(fields))}\n`;
+}
+
+/** Long lists and tables with their first items, for people; `--json` has them all. */
+function shortened(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const items: unknown[] = value.slice(0, ITEMS_MAX).map(shortened);
+    const left = value.length - items.length;
+    return left === 0 ? items : [...items, `${left} more`];
+  }
+  const entries = Object.entries(value);
+  const kept = entries.slice(0, ITEMS_MAX).map(([name, item]) => [name, shortened(item)]);
+  const left = entries.length - kept.length;
+  return Object.fromEntries(left === 0 ? kept : [...kept, ["…", `${left} more`]]);
 }

@@ -28,6 +28,8 @@ export interface AppLogger extends Logger {
   flush(): void;
 }
 
+/** Items of a list or table in a line: a flush of 1,000 partitions would fill 21 KB otherwise. */
+const ITEMS_MAX = 20;
 const REPEAT_WINDOW_MS = 10_000;
 /** A word with a UUID in it: every try to write a file gives it another name. */
 const UUID_NAME = /\S*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\S*/g;
@@ -105,14 +107,23 @@ function clean(value: unknown, depth = 0): unknown {
   if (value instanceof Error) return withoutUrlSecrets(describeError(value));
   if (typeof value !== "object" || value === null || depth > 5) return value;
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
-  if (Array.isArray(value)) return value.map((item) => clean(item, depth + 1));
+  if (Array.isArray(value)) {
+    const items: unknown[] = value.slice(0, ITEMS_MAX).map((item) => clean(item, depth + 1));
+    return value.length > ITEMS_MAX ? [...items, more(value.length)] : items;
+  }
   const entries = value instanceof Map ? [...value.entries()] : Object.entries(value);
-  return Object.fromEntries(
-    entries.map(([name, item]) => [
+  const cleaned = entries
+    .slice(0, ITEMS_MAX)
+    .map(([name, item]): [string, unknown] => [
       String(name),
       SECRET_NAME.test(String(name)) ? "***" : clean(item, depth + 1),
-    ]),
-  );
+    ]);
+  if (entries.length > ITEMS_MAX) cleaned.push(["…", more(entries.length)]);
+  return Object.fromEntries(cleaned);
+}
+
+function more(count: number): string {
+  return `${count - ITEMS_MAX} more`;
 }
 
 /** Errors that we did not make on purpose also show where they came from. */

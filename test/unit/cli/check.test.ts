@@ -37,6 +37,20 @@ describe("check", () => {
     expect(existsSync(`${place.folder}/wh/default/clicks`)).toBe(false);
   });
 
+  test("says once what it would say of each of 200 tables", async () => {
+    const topics = Array.from({ length: 200 }, (_, each) => ({ ...six, topic: `clicks${each}` }));
+    const { out } = await check(await makePlace(), topics);
+    const notes = out.split("\n").filter((line) => line.includes("learned from the first records"));
+    expect(notes.map((line) => line.trim())).toEqual([
+      "200 tables (default.clicks0, default.clicks1, default.clicks2 and 197 more): " +
+        "columns learned from the first records",
+    ]);
+    const json = JSON.parse((await check(await makePlace(), topics, "--json")).out) as {
+      pipelines: { differences: string[] }[];
+    };
+    expect(json.pipelines[0]?.differences).toHaveLength(200);
+  });
+
   test("warns above 50,000 files a day", async () => {
     const place = await makePlace();
     const often = await check(place, [six], "--kafka-topic", "clicks");

@@ -71,6 +71,28 @@ describe("log", () => {
     expect(second).toContain(" 2 BufferSnapshot ");
   });
 
+  test("prints lines of a few hundred characters for flushes of 1,000 partitions; --json has all", async () => {
+    const own = await makePlace();
+    const log = await openLog(own, () => Date.now());
+    const feeds = Array.from({ length: 1000 }, (_, each) => `events/${each}`);
+    await log.append({
+      type: "FlushStarted",
+      table: "default.events",
+      commit_id: "c",
+      file_paths: feeds.map((feed) => `/wh/${feed}.parquet`),
+      base_sequence_number: 1n,
+      upload_ids: {},
+      offsets: Object.fromEntries(feeds.map((feed, each) => [feed, BigInt(each)])),
+    });
+    await log.close();
+    const { out } = await on(own);
+    expect(out.length).toBeLessThan(1000);
+    expect(out).toContain('"events/9":9,"…":"990 more"');
+    expect(out).toContain('"/wh/events/9.parquet","990 more"');
+    const line = JSON.parse((await on(own, "--json")).out) as { offsets: object };
+    expect(Object.keys(line.offsets)).toHaveLength(1000);
+  });
+
   test("prints JSON lines", async () => {
     const { out } = await on(place, "--json", "--type", "OffsetCommit");
     expect(out).toBe(

@@ -55,6 +55,19 @@ describe("a JSON line", () => {
     ]);
   });
 
+  test("stays short however many partitions a field names", () => {
+    const { log, lines } = logger();
+    const ranges = Object.fromEntries(
+      Array.from({ length: 1000 }, (_, each) => [`events/${each}`, `0-${each}`]),
+    );
+    log.log("info", "Flush committed", { ranges, feeds: Object.keys(ranges), few: [1, 2] });
+    expect(lines[0]?.length).toBeLessThan(1500);
+    const line = JSON.parse(lines[0] ?? "") as { ranges: object; feeds: string[]; few: number[] };
+    expect(line.ranges).toMatchObject({ "events/0": "0-0", "events/19": "0-19", "…": "980 more" });
+    expect([line.feeds.length, line.feeds.at(-1)]).toEqual([21, "980 more"]);
+    expect(line.few).toEqual([1, 2]);
+  });
+
   test("keeps every digit of 64-bit numbers, as a string where a double would lose some", () => {
     const { log, lines } = logger();
     log.log("info", "x", { id: 9_223_372_036_854_775_807n, list: [1n] });
