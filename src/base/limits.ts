@@ -15,6 +15,7 @@ export const LIMITS: Readonly<
     | "manifestBytesTarget"
     | "manifestListsBytesMax"
     | "metadataVersionsMax"
+    | "metadataBytesMax"
     | "logFrameBytesMax"
     | "logSegmentBytes"
     | "fullOffsetsBytes"
@@ -44,6 +45,8 @@ export const LIMITS: Readonly<
   manifestListsBytesMax: 64 * 1024 * 1024,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */
   metadataVersionsMax: 100,
+  /** Metadata files of a table in the file catalog that are kept for their age alone. */
+  metadataBytesMax: 64 * 1024 * 1024,
   /** One frame of the transaction log. */
   logFrameBytesMax: 16 * 1024 * 1024,
   /** One segment file of the transaction log: the next one begins when it is reached. */

@@ -8,8 +8,8 @@
  * ```
  *
  * The head is the highest version. A commit creates version head + 1; of several writers one wins.
- * Versions are removed from the lowest up, one at a time, and only when at least an hour and 100
- * versions old. From that follows how the head is found without listing: a version whose successor
+ * Versions are removed from the lowest up, one at a time, and only when at least 100 versions old, and
+ * an hour or beyond `LIMITS.metadataBytesMax` (decision 0202). From that follows how the head is found without listing: a version whose successor
  * is missing and whose predecessor is there is the highest. (A writer that stood still for more
  * than an hour may create a version that had been removed; its predecessor had been removed before
  * it.) Whenever that does not hold, the folder is listed. The hint is only where the search begins.
@@ -37,7 +37,7 @@ import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from
 import { checkNamespace, fullName, tableLocation } from "./names.ts";
 import { notSent } from "./outcomes.ts";
 
-/** Metadata files younger than this are never removed, ms. */
+/** Metadata files younger than this stay while there is room, ms. */
 const KEEP_MS = 3_600_000;
 
 /** Versions above the hint that are probed one by one before the folder is listed. */
@@ -257,7 +257,7 @@ class FileCatalog implements Catalog {
     } catch (cause) {
       return { kind: "unknown", cause };
     }
-    await this.afterCommit(name, { number, location }, metadata);
+    await this.afterCommit(name, { number, location }, metadata, content.length);
     const { storage } = this.parts;
     return { kind: "committed", table: { name, metadata, metadataLocation: location, storage } };
   }
@@ -288,6 +288,7 @@ class FileCatalog implements Catalog {
     name: TableName,
     version: Version,
     metadata: TableMetadata,
+    bytes: number,
   ): Promise<void> {
     const seen = this.seenOf(name);
     seen.highest = version.number;
@@ -295,22 +296,32 @@ class FileCatalog implements Catalog {
     await this.writeHint(name, version);
     if (!deletesAfterCommit(metadata.properties) || version.number % CLEAN_EVERY !== 0) return;
     const keep = Math.max(metadataVersionsMax(metadata.properties), LIMITS.metadataVersionsMax);
+    // Neighbouring versions are of one size, so their number says how much room they take.
+    const room = Math.max(keep, Math.floor(LIMITS.metadataBytesMax / bytes));
     try {
-      await this.removeOldVersions(name, seen, version.number - keep);
+      await this.removeOldVersions(name, seen, version.number - keep, version.number - room);
     } catch (error) {
       this.warn("Old metadata files could not be removed", name, error);
     }
   }
 
-  /** Removes versions below `end` that are old enough, from the lowest up, one at a time. */
-  private async removeOldVersions(name: TableName, seen: Seen, end: number): Promise<void> {
+  /**
+   * Removes versions from the lowest up, one at a time: those below `end` that are old enough, and
+   * all below `room`.
+   */
+  private async removeOldVersions(
+    name: TableName,
+    seen: Seen,
+    end: number,
+    room: number,
+  ): Promise<void> {
     seen.lowest ??= (await this.listed(name))[0]?.number ?? end;
     const oldMs = this.parts.clock.nowMs() - KEEP_MS;
     for (let looked = 0; seen.lowest < end && looked < CLEAN_MAX; looked++) {
       const version = await this.find(name, seen.lowest);
       if (version !== null) {
         const info = await this.parts.storage.head(version.location);
-        if (info !== null && info.modifiedMs > oldMs) return;
+        if (seen.lowest >= room && info !== null && info.modifiedMs > oldMs) return;
         await this.parts.storage.remove([version.location]);
       }
       seen.lowest++;

@@ -14,10 +14,10 @@ import type { Clock } from "#base/clock.ts";
 import { describe, kindOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import { encodeMetadataFile, loadMetadataFile } from "#iceberg/io/metadataFile.ts";
+import { encodeMetadataFile, gzipMetadata, loadMetadataFile } from "#iceberg/io/metadataFile.ts";
 import { metadataFolder } from "#iceberg/io/stageAppend.ts";
 import type { TableMetadata, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
-import { deletesAfterCommit } from "#iceberg/metadata/properties.ts";
+import { deletesAfterCommit, gzipsMetadata } from "#iceberg/metadata/properties.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome, CreateTable, LoadedTable, TableName } from "./catalog.ts";
@@ -202,7 +202,9 @@ class PointerCatalog<Row> implements Catalog {
   ): Promise<CommitOutcome> {
     const metadataLocation = this.nextLocation(previous, metadata);
     try {
-      await this.parts.storage.put(metadataLocation, encodeMetadataFile(metadata));
+      const plain = encodeMetadataFile(metadata);
+      const bytes = gzipsMetadata(metadata.properties) ? await gzipMetadata(plain) : plain;
+      await this.parts.storage.put(metadataLocation, bytes);
     } catch (cause) {
       // No pointer names the file, so whatever became of it nothing was committed.
       return notSent(cause);
@@ -226,11 +228,12 @@ class PointerCatalog<Row> implements Catalog {
     }
   }
 
-  /** `NNNNN-<uuid>.metadata.json` with the number after the previous file's. */
+  /** `NNNNN-<uuid>[.gz].metadata.json` with the number after the previous file's. */
   private nextLocation(previous: string | null, metadata: TableMetadata): string {
     const number = /\/(\d+)-[^/]*$/.exec(previous ?? "")?.[1];
     const next = number === undefined ? 0 : Number(number) + 1;
-    const file = `${String(next).padStart(5, "0")}-${this.parts.random.uuid()}.metadata.json`;
+    const suffix = gzipsMetadata(metadata.properties) ? ".gz.metadata.json" : ".metadata.json";
+    const file = `${String(next).padStart(5, "0")}-${this.parts.random.uuid()}${suffix}`;
     return `${metadataFolder(metadata)}/${file}`;
   }
 

@@ -1,8 +1,9 @@
 /**
- * A metadata file in storage: plain JSON, or gzip'ed by another engine
- * (`write.metadata.compression-codec`).
+ * A metadata file in storage: plain JSON, or gzip'ed (`write.metadata.compression-codec`).
  */
 
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import { AppError, fail } from "#base/errors.ts";
 import { utf8Text } from "#base/text.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
@@ -46,7 +47,12 @@ function gunzip(bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** The bytes of a metadata file. */
+/** Compresses the bytes of a metadata file, outside the event loop's thread. */
+export function gzipMetadata(bytes: Uint8Array): Promise<Uint8Array> {
+  return promisify(gzip)(bytes);
+}
+
+/** The bytes of a metadata file, plain. */
 export function encodeMetadataFile(metadata: TableMetadata): Uint8Array {
   return new TextEncoder().encode(writeTableMetadata(metadata));
 }

@@ -15,6 +15,11 @@ export const PREVIOUS_VERSIONS_MAX = "write.metadata.previous-versions-max";
 /** Folder of metadata files; default `<location>/metadata`. */
 export const METADATA_PATH = "write.metadata.path";
 
+/** `write.metadata.compression-codec`: true for `gzip`; default none. */
+export function gzipsMetadata(properties: Properties): boolean {
+  return properties["write.metadata.compression-codec"]?.toLowerCase() === "gzip";
+}
+
 /** `write.metadata.previous-versions-max`, at least 1; default 100. */
 export function metadataVersionsMax(properties: Properties): number {
   const text = properties[PREVIOUS_VERSIONS_MAX] ?? "";

@@ -295,6 +295,20 @@ describe("old versions", () => {
     expect(left.length).toBe(401 - (left[0] ?? 0));
   });
 
+  test("young ones take a bounded number of bytes, however large a version is", async () => {
+    const b = bench();
+    const catalog = b.open();
+    await create(catalog, { large: "x".repeat(1 << 20) });
+    let most = 0;
+    for (let n = 2; n <= 200; n++) {
+      await touch(catalog, `v${n}`);
+      most = Math.max(most, b.storage.objects.size);
+    }
+    // A hundred versions, those between two clean-ups, and the hint.
+    expect(most).toBeLessThanOrEqual(100 + 16 + 2);
+    expect(await touched(b.open())).toBe("v200");
+  });
+
   test("stay when the table does not ask for their removal, or asks to keep more", async () => {
     for (const properties of [
       { "write.metadata.delete-after-commit.enabled": "false" },

@@ -18,8 +18,8 @@ function bench() {
   return { rows, storage, open: () => createPointerCatalog(memoryPointers(rows), parts) };
 }
 
-async function created(catalog: Catalog): Promise<void> {
-  const metadataAt = (location: string) => sampleTable(location);
+async function created(catalog: Catalog, properties: Record<string, string> = {}): Promise<void> {
+  const metadataAt = (location: string) => sampleTable(location, { properties });
   expect((await catalog.create({ name: NAME, metadataAt })).kind).toBe("committed");
 }
 
@@ -74,4 +74,15 @@ describe("the metadata file of a commit", () => {
     // Once more by each: `other` read it before it committed, `one` after.
     expect(storage.calls["get"]).toBe(3);
   });
+});
+
+test("metadata is gzip'ed, and named so, where the table asks for it", async () => {
+  const { storage, open } = bench();
+  await created(open(), { "write.metadata.compression-codec": "gzip" });
+  expect((await touch(open(), "x")).kind).toBe("committed");
+  const table = await open().load(NAME);
+  expect(table?.metadataLocation).toMatch(/\/00001-[0-9a-f-]{36}\.gz\.metadata\.json$/);
+  expect(table?.metadata.properties["touched"]).toBe("x");
+  const bytes = await storage.get(table?.metadataLocation ?? "");
+  expect([...bytes.subarray(0, 2)]).toEqual([0x1f, 0x8b]);
 });
