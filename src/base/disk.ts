@@ -87,10 +87,13 @@ export function diskError(error: unknown, action: string, path: string): AppErro
     case "EACCES":
     case "EPERM":
       return fail("storage_refused", `No permission to ${action} ${path}`, context, error);
+    case "ENAMETOOLONG": {
+      const sentence = `Cannot ${action} ${path}: the path, or a name in it, is too long for the disk`;
+      return fail("storage_refused", sentence, context, error);
+    }
     case "EEXIST":
     case "EISDIR":
     case "ENOTDIR":
-    case "ENAMETOOLONG":
     case "ELOOP":
     case "EXDEV":
     case "EINVAL":

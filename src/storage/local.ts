@@ -6,7 +6,8 @@
  * -> fsync -> compare the size -> `link` to the final name -> `unlink` the temporary name -> fsync
  * of the folder. `link` never overwrites, where `rename` would; of several writers one wins. A crash
  * leaves at most a temporary file `.<name>.<uuid>.tmp`, which `list` hides and `abortUploads`
- * removes; the uuid is the writer's `uploadId`.
+ * removes; the uuid is the writer's `uploadId`. A name that leaves no room for that in a folder's
+ * entry stands there as its hash.
  */
 import { type Disk, type DiskFile, diskError, onDisk, systemErrorCode } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
@@ -15,6 +16,9 @@ import type { Random } from "#base/random.ts";
 import { localPath, localPrefix } from "./location.ts";
 import type { ObjectInfo, Storage } from "./storage.ts";
 import { type Upload, writesOf } from "./upload.ts";
+
+/** Longest name that a temporary file of it repeats, bytes: with the uuid it stays below 255. */
+const STEM_BYTES_MAX = 200;
 
 const TEMPORARY = /^\.(.+)\.([0-9a-f-]{36})\.tmp$/;
 
@@ -190,14 +194,19 @@ async function removeTemporary(disk: Disk, location: string, id: string): Promis
   const folder = folderOf(path);
   if (id !== "") return removeFile(disk, temporaryPath(path, id));
   for (const name of await names(disk, folder)) {
-    if (TEMPORARY.exec(name)?.[1] === path.slice(folder.length + 1))
+    if (TEMPORARY.exec(name)?.[1] === stemOf(path.slice(folder.length + 1)))
       await removeFile(disk, `${folder}/${name}`);
   }
 }
 
 function temporaryPath(path: string, id: string): string {
   const folder = folderOf(path);
-  return `${folder}/.${path.slice(folder.length + 1)}.${id}.tmp`;
+  return `${folder}/.${stemOf(path.slice(folder.length + 1))}.${id}.tmp`;
+}
+
+function stemOf(name: string): string {
+  if (Buffer.byteLength(name) <= STEM_BYTES_MAX) return name;
+  return new Bun.CryptoHasher("sha256").update(name).digest("hex");
 }
 
 function folderOf(path: string): string {

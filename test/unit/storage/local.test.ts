@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import type { Disk } from "#base/disk.ts";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Disk, systemDisk } from "#base/disk.ts";
 import { AppError } from "#base/errors.ts";
-import { type Random, seededRandom } from "#base/random.ts";
+import { type Random, seededRandom, systemRandom } from "#base/random.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import type { Storage } from "#storage/storage.ts";
 import { createLossyDisk, type DiskStep, type LossyDisk } from "../../fakes/lossyDisk.ts";
@@ -239,4 +242,28 @@ describe("local storage: leftovers", () => {
     await other.put("/w/t/b", bytes("x"));
     expect(await other.head("/w/t/b")).not.toBeNull();
   });
+});
+
+test("a name of 255 bytes, the longest that a disk takes, is written, listed and its leavings removed", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "kafka-iceberg-long-"));
+  try {
+    const storage = createLocalStorage({ disk: systemDisk, random: systemRandom });
+    for (const name of ["x".repeat(255), `${"é".repeat(123)}.parquet`]) {
+      const location = `${folder}/${name}`;
+      await storage.put(location, bytes("content"));
+      const left = await storage.writer(`${location.slice(0, -1)}y`);
+      await left.write(bytes("lost"));
+      expect(await storage.get(location)).toEqual(bytes("content"));
+      await storage.abortUploads([{ location: `${location.slice(0, -1)}y`, uploadId: "" }]);
+      expect((await readdir(folder)).filter((each) => each.endsWith(".tmp"))).toEqual([]);
+    }
+    expect((await Array.fromAsync(storage.list(`${folder}/`))).length).toBe(2);
+    const error = await errorOf(storage.put(`${folder}/${"x".repeat(256)}`, bytes("x")));
+    expect([error.kind, error.message]).toEqual([
+      "storage_refused",
+      expect.stringContaining("too long for the disk"),
+    ]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
