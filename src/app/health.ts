@@ -6,7 +6,7 @@
  * any more; a dependency that is away is `degraded`.
  */
 import { AppError, describe, type ErrorKind } from "#base/errors.ts";
-import type { TableRun } from "#pipeline/tableRun.ts";
+import type { Sink } from "#pipeline/sink.ts";
 import type { HealthCheck, HealthCheckName, HealthReport } from "#server/status.ts";
 import type { PipelineRun } from "./pipelineRun.ts";
 
@@ -86,8 +86,11 @@ function errorsOf(run: WatchedPipeline): unknown[] {
 }
 
 /** What a table stopped for, waits for, or no longer reads. */
-export function tableErrors({ state, failedTopics }: TableRun): unknown[] {
-  if (state.kind === "stopped") return [state.error];
+export function tableErrors({
+  state,
+  failedTopics,
+}: Pick<Sink, "state" | "failedTopics">): unknown[] {
+  if (state.kind === "stopped" || state.kind === "draining") return [state.error];
   const errors = [...failedTopics.values()];
   return state.kind === "retrying" ? [...errors, state.cause] : errors;
 }

@@ -17,8 +17,10 @@ import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
+import type { Target } from "#pipeline/feeds.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
-import { TableRun } from "#pipeline/tableRun.ts";
+import { Sink } from "#pipeline/sink.ts";
+import { Source } from "#pipeline/source.ts";
 import type { RunState } from "#server/status.ts";
 import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -67,7 +69,7 @@ export class PipelineRun {
   readonly #logger: Logger;
   readonly #services: Services;
   readonly #stopping: AbortController = new AbortController();
-  readonly #tables = new Map<string, TableRun>();
+  readonly #tables = new Map<string, Target>();
   #consumer: Consumer | null = null;
   #storage: Storage | null = null;
   #catalog: Catalog | null = null;
@@ -89,9 +91,7 @@ export class PipelineRun {
 
   /** Bytes in the hot buffers of its tables. */
   get bufferedBytes(): number {
-    let bytes = 0;
-    for (const table of this.pipeline?.tables ?? []) bytes += table.buffer.bytes;
-    return bytes;
+    return this.pipeline?.bufferedBytes ?? 0;
   }
 
   /** What the pipeline does now. */
@@ -117,10 +117,7 @@ export class PipelineRun {
   /** True when Kafka is being asked for the records of a partition. */
   #isReading(): boolean {
     const { pipeline } = this;
-    if (pipeline === null || pipeline.holding) return false;
-    return pipeline.feeds.all().some(({ epoch, table }) => {
-      return epoch > 0 && table.state.kind !== "stopped" && !table.readingHeld;
-    });
+    return pipeline?.feeds.all().some(({ epoch, held }) => epoch > 0 && !held) ?? false;
   }
 
   /** Runs until stopped, ended by errors, or (`toEnd`) until everything is committed. */
@@ -254,7 +251,7 @@ export class PipelineRun {
         random,
         logger: this.#logger,
         observe: this.#observe,
-        tableOf: (topic) => this.#tableOf(topic, catalog),
+        targetsOf: (topic) => [this.#targetOf(topic, catalog)],
       },
       {
         name: options.name,
@@ -269,7 +266,7 @@ export class PipelineRun {
     );
   }
 
-  #tableOf(topic: string, catalog: Catalog): TableRun {
+  #targetOf(topic: string, catalog: Catalog): Target {
     const options = this.#options.writer(topic);
     const name = fullName(options.name);
     const found = this.#tables.get(name);
@@ -284,14 +281,11 @@ export class PipelineRun {
       logger: this.#logger,
       observe: this.#observe,
     };
-    const table = new TableRun(
-      options,
-      parts,
-      createDecoder(this.#options.decoder),
-      this.#options.commit,
-    );
-    this.#tables.set(name, table);
-    return table;
+    const decoder = createDecoder(this.#options.decoder);
+    const sink = new Sink(options, parts, decoder, this.#options.commit);
+    const target = { sink, source: new Source(decoder) };
+    this.#tables.set(name, target);
+    return target;
   }
 
   #note(observation: Observation): void {
@@ -306,7 +300,8 @@ export class PipelineRun {
     let worst: ExitCode = EXIT.ok;
     for (const table of this.pipeline?.tables ?? []) {
       const errors = [...table.failedTopics.values()];
-      if (table.state.kind === "stopped") errors.push(table.state.error);
+      const { state } = table;
+      if (state.kind === "stopped" || state.kind === "draining") errors.push(state.error);
       for (const { exitCode } of errors.map(policyOf)) if (exitCode > worst) worst = exitCode;
     }
     return worst;

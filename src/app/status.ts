@@ -4,8 +4,8 @@
 import type { Clock } from "#base/clock.ts";
 import { describe } from "#base/errors.ts";
 import { namespaceText } from "#catalog/names.ts";
-import type { FeedRun } from "#pipeline/feeds.ts";
-import type { TableRun } from "#pipeline/tableRun.ts";
+import { committedOf, type FeedRun } from "#pipeline/feeds.ts";
+import type { Sink } from "#pipeline/sink.ts";
 import type {
   PartitionStatus,
   PipelineStatus,
@@ -69,7 +69,7 @@ function pipelineStatus(run: ReportedPipeline, nowMs: number): PipelineStatus {
   };
 }
 
-function tableStatus(table: TableRun): TableStatus {
+function tableStatus(table: Sink): TableStatus {
   const { state } = table;
   return {
     table: table.name,
@@ -86,7 +86,7 @@ function tableStatus(table: TableRun): TableStatus {
   };
 }
 
-function errorOf(table: TableRun): string | null {
+function errorOf(table: Sink): string | null {
   const errors = tableErrors(table);
   return errors.length === 0 ? null : errors.map(describe).join("; ");
 }
@@ -97,16 +97,17 @@ function partitionStatus(run: ReportedPipeline, feed: FeedRun, nowMs: number): P
   const highWatermark = known?.highWatermark ?? null;
   const caughtUp = feed.position >= (known?.lastStableOffset ?? feed.position);
   const stamp = known?.timestampMs ?? 0;
+  const committed = committedOf(feed);
   return {
     topic,
     partition,
     position: feed.position,
-    committedOffset: feed.committed,
+    committedOffset: committed,
     highWatermark,
     lastStableOffset: known?.lastStableOffset ?? null,
-    lag: highWatermark === null ? null : lagOf(highWatermark, feed.committed),
+    lag: highWatermark === null ? null : lagOf(highWatermark, committed),
     lagMs: caughtUp || stamp === 0 ? null : Math.max(0, nowMs - stamp),
-    paused: run.pipeline?.holding === true || feed.table.state.kind === "paused",
+    paused: feed.held,
   };
 }
 
@@ -131,7 +132,7 @@ function lagTrouble({ pipelines, lag, clock }: ProcessState): string | null {
 }
 
 /** The state of a pipeline from its tables. */
-export function stateOf(tables: Iterable<TableRun>): RunState {
+export function stateOf(tables: Iterable<Sink>): RunState {
   const kinds = [...tables].map((table) => table.state.kind);
   if (kinds.length > 0 && kinds.every((kind) => kind === "stopped")) return "stopped";
   if (kinds.some((kind) => kind === "retrying")) return "retrying";

@@ -7,8 +7,11 @@ import { describe, EXIT, fail, kindOf, policyOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import type { Consumer, LogBounds } from "#consumer/consumer.ts";
+import { committedOf } from "#pipeline/feeds.ts";
 import type { Pipeline } from "#pipeline/pipeline.ts";
+import type { Sink } from "#pipeline/sink.ts";
 import { tablePaused } from "#pipeline/start.ts";
+import { takesRows } from "#pipeline/states.ts";
 
 const POLL_MS = 50;
 /** Partitions that other members read are looked up in the table this often. */
@@ -77,12 +80,15 @@ export async function untilEnd(
 
 function reached(pipeline: Pipeline, { feed, end, logEnd }: Open, ending: Ending): boolean {
   const run = pipeline.feeds.get(feedKey(feed));
-  const table = run?.table ?? pipeline.tableFor(feed);
-  if (table.state.kind === "stopped" || table.failedTopics.has(feed.topic)) return true;
-  if (run === undefined || run.epoch === 0 || run.committed < end) return false;
+  const tables = pipeline.tables.of(feed.topic).map(({ sink }) => sink);
+  const isOver = ({ state, failedTopics, pending }: Sink): boolean =>
+    state.kind === "stopped" || (failedTopics.has(feed.topic) && !pending);
+  if (tables.every(isOver)) return true;
+  const committed = run === undefined || run.epoch === 0 ? null : committedOf(run);
+  if (committed === null || committed < end) return false;
   // A log that ends before what the table has is no end that was reached: the consumer looks at it
   // for 30 s, in case a leader is behind, and then stops the table.
-  return run.committed <= (ending.logEnd(feed) ?? logEnd);
+  return committed <= (ending.logEnd(feed) ?? logEnd);
 }
 
 /** The ends as they are at the start; leaders may be away for a while. */
@@ -118,8 +124,8 @@ function missingTopic(
 
 /** The service or person that what is open waits for, as an error; null when there is none. */
 function whatIsAway(pipeline: Pipeline, open: readonly Open[], kafka: unknown): unknown {
-  for (const { feed } of open) {
-    const { state, name } = pipeline.tableFor(feed);
+  const tables = new Set(open.flatMap(({ feed }) => pipeline.tables.of(feed.topic)));
+  for (const { state, name } of [...tables].map(({ sink }) => sink)) {
     if (state.kind === "paused") return tablePaused(name);
     if (state.kind !== "retrying") continue;
     if (policyOf(state.cause).exitCode === EXIT.unreachable) return state.cause;
@@ -163,16 +169,27 @@ async function notInTable(
   const still: Open[] = [];
   for (const each of open) {
     const mine = pipeline.feeds.get(feedKey(each.feed)) !== undefined;
-    const table = mine ? undefined : pipeline.tableFor(each.feed);
-    const positions = await table?.writer?.positions([each.feed]).catch((error: unknown) => {
-      if (policyOf(error).action !== "again") throw error;
-      return [null];
-    });
-    const committed = positions?.[0] ?? null;
+    const committed = mine ? null : await committedTo(pipeline, each.feed);
     if (committed === null || committed < each.end) still.push(each);
     else if (committed > each.logEnd) still.push(await withNewEnd(consumer, each));
   }
   return still;
+}
+
+/** The least of what the tables of a feed have that are not stopped; null when one cannot say. */
+async function committedTo(pipeline: Pipeline, feed: Feed): Promise<bigint | null> {
+  let least: bigint | null = null;
+  for (const { sink } of pipeline.tables.of(feed.topic)) {
+    if (!takesRows(sink.state)) continue;
+    const positions = await sink.writer?.positions([feed]).catch((error: unknown) => {
+      if (policyOf(error).action !== "again") throw error;
+      return null;
+    });
+    const committed = positions?.[0] ?? null;
+    if (committed === null) return null;
+    if (least === null || committed < least) least = committed;
+  }
+  return least;
 }
 
 /** The log grows while another process reads it: its end is looked at anew. */

@@ -19,7 +19,10 @@ export const LIMITS: Readonly<
     | "logFrameBytesMax"
     | "logSegmentBytes"
     | "fullOffsetsBytes"
-    | "offsetDeltasMax",
+    | "offsetDeltasMax"
+    | "flushesInFlightMax"
+    | "commitIntervalMsMax"
+    | "headLooksPerSecond",
     number
   >
 > = {
@@ -55,6 +58,12 @@ export const LIMITS: Readonly<
   fullOffsetsBytes: 1024,
   /** A summary with all committed offsets is at most this many own snapshots away (SPEC 2.1). */
   offsetDeltasMax: 50,
+  /** Tables of one pipeline that are written at once: more only wait for the same disk and catalog. */
+  flushesInFlightMax: 16,
+  /** A commit interval stretches to this under load, ms (a longer one of the configuration stays). */
+  commitIntervalMsMax: 30_000,
+  /** Quiet tables of one pipeline whose heads are looked at in a second (SPEC 2.2). */
+  headLooksPerSecond: 5,
 };
 
 /** Asserts how the limits must relate; called once at start. */

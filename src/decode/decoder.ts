@@ -56,6 +56,8 @@ export interface SegmentBuilder {
   readonly memory: SegmentMemory;
   /** Its columns as another thread may read them, until `memory.layout` changes. */
   live(): readonly LiveColumn[];
+  /** Takes back the rows behind the first `rowCount`: those of a batch that is not to count. */
+  truncate(rowCount: number): void;
   /** The rows so far as an immutable batch; the builder must not be used afterwards. */
   seal(): ColumnBatch;
 }

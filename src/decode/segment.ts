@@ -118,6 +118,10 @@ export class Segment implements SegmentBuilder {
     return liveColumns(this.columns);
   }
 
+  truncate(rowCount: number): void {
+    this.rows.truncate(rowCount);
+  }
+
   seal(): ColumnBatch {
     return sealColumns(this.columns, this.rows.count);
   }

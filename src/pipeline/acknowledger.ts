@@ -21,7 +21,7 @@ export class Acknowledger {
     this.#options = options;
   }
 
-  /** Takes offsets that a table has committed. */
+  /** Takes offsets that every table of their feeds has committed. */
   async commit(offsets: readonly FeedOffset[]): Promise<void> {
     if (!this.#options.enabled) return;
     for (const each of offsets) this.#waiting.set(feedKey(each.feed), each);

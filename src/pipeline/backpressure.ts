@@ -1,93 +1,100 @@
 /**
- * Backpressure: above the buffer's limit every partition is paused, below 80 % of it they go on
+ * Backpressure: above the buffer's limit no partition is read, below 80 % of it they go on
  * (SPEC section 10). Fetched batches that wait in the consumer are bounded there.
  *
  * Before that, at half of the limit, the fullest tables are flushed ahead of their time: the other
  * half is for what comes while they are written. Counted is the memory that rows and samples hold,
  * not the bytes of their values.
+ *
+ * The sum is kept as tables change (`measure`), the fullest ones in a heap.
  */
 import type { Clock } from "#base/clock.ts";
 import type { Observe } from "#base/events.ts";
-import type { Consumer } from "#consumer/consumer.ts";
-import type { Feeds } from "./feeds.ts";
-import type { TableRun } from "./tableRun.ts";
+import { Heap } from "#base/heap.ts";
+import type { Sink } from "./sink.ts";
+import type { Sinks } from "./sinks.ts";
 
 /** Share of the limit below which fetching goes on. */
 const RESUME_SHARE = 0.8;
 /** Share of the limit from which tables are flushed ahead of time: one half is written, one fills. */
 const FLUSH_SHARE = 0.5;
 
-/** Pauses and resumes the partitions of one pipeline. */
+/** The budget of one pipeline. */
 export class Backpressure {
-  readonly #parts: { consumer: Consumer; clock: Clock; observe: Observe };
+  readonly #parts: { readonly clock: Clock; readonly observe: Observe };
+  readonly #sinks: Pick<Sinks, "size" | "retrying" | "flushBytes">;
   readonly #bytesMax: number;
+  readonly #known = new Map<Sink, { readonly bytes: number; readonly rows: number }>();
+  /** Tables that could be flushed now, by their bytes, the fullest first. */
+  readonly #fullest = new Heap<Sink>();
+  #bytes = 0;
+  #rows = 0;
   #sinceMs: number | null = null;
-  /** Bytes that a table must have waiting to be flushed ahead of time; null: there is room. */
-  #flushBytes: number | null = null;
 
-  constructor(parts: { consumer: Consumer; clock: Clock; observe: Observe }, bytesMax: number) {
+  constructor(
+    parts: { readonly clock: Clock; readonly observe: Observe },
+    sinks: Pick<Sinks, "size" | "retrying" | "flushBytes">,
+    bytesMax: number,
+  ) {
     this.#parts = parts;
+    this.#sinks = sinks;
     this.#bytesMax = bytesMax;
   }
 
-  /** True while partitions are held back. */
+  /** True while no partition may be read. */
   get active(): boolean {
     return this.#sinceMs !== null;
   }
 
-  /** Whether a table is to be flushed before its commit is due, to make room. */
-  relievedBy(table: TableRun): boolean {
-    if (this.#flushBytes === null || !table.ready) return false;
-    return table.buffer.waitingBytes > 0 && table.heldBytes >= this.#flushBytes;
+  /** Bytes that all tables held when they were looked at last. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
-  /** Compares what is buffered with the limit. */
-  check(tables: ReadonlySet<TableRun>, feeds: Feeds): void {
-    let bytes = 0;
-    let records = 0;
-    for (const table of tables) {
-      bytes += table.heldBytes;
-      records += table.buffer.rows;
+  /** Takes in what a table holds now. */
+  measure(sink: Sink): void {
+    const before = this.#known.get(sink) ?? { bytes: 0, rows: 0 };
+    const now = { bytes: sink.heldBytes, rows: sink.buffer.rows };
+    this.#known.set(sink, now);
+    this.#bytes += now.bytes - before.bytes;
+    this.#rows += now.rows - before.rows;
+    if (sink.ready && sink.buffer.waitingBytes > 0) this.#fullest.set(sink, -now.bytes);
+    else this.#fullest.delete(sink);
+  }
+
+  /** Compares what is held with the limit. */
+  judge(): void {
+    this.#parts.observe({ type: "buffer", bytes: this.#bytes, records: this.#rows });
+    const limit = this.#limit();
+    if (this.#sinceMs === null && this.#bytes >= limit) {
+      this.#sinceMs = this.#parts.clock.monotonicMs();
+    } else if (this.#sinceMs !== null && this.#bytes < limit * RESUME_SHARE) {
+      const durationMs = this.#parts.clock.monotonicMs() - this.#sinceMs;
+      this.#sinceMs = null;
+      this.#parts.observe({ type: "backpressure", durationMs });
     }
-    const limit = this.#limit(tables);
-    // Rows that the table has go first, before anything is flushed early or held back for them.
-    for (const { buffer } of tables) {
-      if (bytes < limit * FLUSH_SHARE) break;
-      bytes -= buffer.makeRoom(bytes - limit * FLUSH_SHARE);
-    }
-    this.#parts.observe({ type: "buffer", bytes, records });
-    const isHigh = bytes >= limit * FLUSH_SHARE;
-    this.#flushBytes = isHigh ? (limit * FLUSH_SHARE) / tables.size : null;
-    if (this.#sinceMs === null && bytes >= limit) this.#pause(feeds);
-    else if (this.#sinceMs !== null && bytes < limit * RESUME_SHARE) this.#resume(feeds);
+  }
+
+  /**
+   * A table that is to be flushed before its commit is due, to make room; null: there is room, or no
+   * table holds its share. Each is named once until it is measured again.
+   */
+  takeFullest(): Sink | null {
+    const share = this.#limit() * FLUSH_SHARE;
+    const top = this.#fullest.peek();
+    if (this.#bytes < share || top === undefined || -top.key < share / this.#sinks.size)
+      return null;
+    this.#fullest.delete(top.item);
+    return top.item;
   }
 
   /**
    * While every commit goes through, one in the writing and one in the filling per table are enough:
    * more would only take memory. The whole buffer is for the time when a catalog or store is away.
    */
-  #limit(tables: ReadonlySet<TableRun>): number {
-    let bytes = 0;
-    for (const table of tables) {
-      if (table.state.kind === "retrying") return this.#bytesMax;
-      bytes += 2 * table.policy.bytesMax;
-    }
-    return bytes === 0 ? this.#bytesMax : Math.min(bytes, this.#bytesMax);
-  }
-
-  #pause(feeds: Feeds): void {
-    this.#sinceMs = this.#parts.clock.monotonicMs();
-    const keys = feeds.all().map((run) => run.key);
-    this.#parts.consumer.pause(keys);
-  }
-
-  #resume(feeds: Feeds): void {
-    const durationMs = this.#parts.clock.monotonicMs() - (this.#sinceMs ?? 0);
-    this.#sinceMs = null;
-    const reading = feeds
-      .all()
-      .filter(({ table }) => table.state.kind !== "stopped" && !table.readingHeld);
-    this.#parts.consumer.resume(reading.map((run) => run.key));
-    this.#parts.observe({ type: "backpressure", durationMs });
+  #limit(): number {
+    const { retrying, flushBytes } = this.#sinks;
+    if (retrying > 0 || flushBytes === 0) return this.#bytesMax;
+    return Math.min(2 * flushBytes, this.#bytesMax);
   }
 }

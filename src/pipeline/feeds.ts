@@ -1,41 +1,86 @@
 /**
- * The partitions that this process reads, each with the table that it feeds and its position.
+ * The partitions that this process reads, each with the tables that it fills.
+ *
+ * A feed has one outlet for each of these tables. Each outlet has an end and a committed offset of
+ * its own, because tables commit one after the other: the feed is read from the least of them, and
+ * what an outlet has already is dropped for it.
  */
-import { type Feed, type FeedKey, feedKey } from "#base/offsets.ts";
-import type { TableRun } from "./tableRun.ts";
+import { type Feed, type FeedKey, feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
+import type { Sink } from "./sink.ts";
+import type { Source } from "./source.ts";
+import { takesRows } from "./states.ts";
+
+/** A table that a topic fills, and what makes rows for it. */
+export interface Target {
+  readonly sink: Sink;
+  readonly source: Source;
+}
+
+/** One table that one feed fills. */
+export interface Outlet extends Target {
+  readonly feed: FeedRun;
+  /** Next offset that the table neither holds nor has buffered. */
+  end: bigint;
+  /** Next offset by the table, as last seen. */
+  committed: bigint;
+}
 
 /** One assigned partition. */
 export interface FeedRun {
   readonly feed: Feed;
   readonly key: FeedKey;
-  readonly table: TableRun;
+  /** At least one, in the order of the configuration; a further one begins where the first is. */
+  readonly outlets: readonly Outlet[];
   /** Of the consumer; 0 until its start offset is known. */
   epoch: number;
   /** Counts how often a start was begun; only the newest one may take effect. */
   starts: number;
-  /** Next offset to decode. */
+  /** Next offset that comes. */
   position: bigint;
-  /** Next offset by the table, as last seen. */
-  committed: bigint;
+  /** Of the last batch that came: the log's leader epoch at the position. */
+  leaderEpoch: number;
+  /** Whether the consumer was told not to read it (`reading.ts`). */
+  held: boolean;
+}
+
+/** Next offset that every table of a feed has; tables at their end do not count. */
+export function committedOf(run: FeedRun): bigint {
+  let least: bigint | null = null;
+  for (const { sink, committed } of run.outlets) {
+    if (!takesRows(sink.state) && run.outlets.length > 1) continue;
+    if (least === null || committed < least) least = committed;
+  }
+  return least ?? run.outlets[0]?.committed ?? 0n;
 }
 
 /** Assigned partitions by key. */
 export class Feeds {
   readonly #byKey = new Map<FeedKey, FeedRun>();
+  /** Feeds of which somebody has to look whether they are still to be read. */
+  readonly changed: Set<FeedRun> = new Set();
 
   /** Adds partitions that were assigned. */
-  add(feeds: readonly Feed[], tableOf: (feed: Feed) => TableRun): FeedRun[] {
+  add(feeds: readonly Feed[], targetsOf: (topic: string) => readonly Target[]): FeedRun[] {
     return feeds.map((feed) => {
       const key = feedKey(feed);
-      const run: FeedRun = {
+      const before = this.#byKey.get(key);
+      if (before !== undefined) this.#forget(before);
+      const outlets: Outlet[] = [];
+      const run = {
         feed,
         key,
-        table: tableOf(feed),
+        outlets,
         epoch: 0,
         starts: 0,
         position: 0n,
-        committed: 0n,
+        leaderEpoch: NO_LEADER_EPOCH,
+        held: false,
       };
+      for (const target of targetsOf(feed.topic)) {
+        const outlet = { ...target, feed: run, end: 0n, committed: 0n };
+        outlets.push(outlet);
+        target.sink.outlets.set(key, outlet);
+      }
       this.#byKey.set(key, run);
       return run;
     });
@@ -47,13 +92,8 @@ export class Feeds {
 
   /** Forgets partitions; returns those that were known. */
   remove(feeds: readonly Feed[]): FeedRun[] {
-    const gone: FeedRun[] = [];
-    for (const feed of feeds) {
-      const run = this.#byKey.get(feedKey(feed));
-      if (run === undefined) continue;
-      this.#byKey.delete(run.key);
-      gone.push(run);
-    }
+    const gone = feeds.flatMap((feed) => this.#byKey.get(feedKey(feed)) ?? []);
+    for (const run of gone) this.#forget(run);
     return gone;
   }
 
@@ -62,15 +102,9 @@ export class Feeds {
     return [...this.#byKey.values()];
   }
 
-  /** Assigned partitions of one table. */
-  of(table: TableRun): FeedRun[] {
-    return this.all().filter((run) => run.table === table);
+  #forget(run: FeedRun): void {
+    this.#byKey.delete(run.key);
+    this.changed.delete(run);
+    for (const { sink } of run.outlets) sink.outlets.delete(run.key);
   }
-}
-
-/** Feeds grouped by their table. */
-export function byTable(runs: readonly FeedRun[]): Map<TableRun, FeedRun[]> {
-  const groups = new Map<TableRun, FeedRun[]>();
-  for (const run of runs) groups.set(run.table, [...(groups.get(run.table) ?? []), run]);
-  return groups;
 }

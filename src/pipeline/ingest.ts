@@ -1,6 +1,10 @@
 /**
- * One record batch at a time into the open segment of its feed, after its schema was inferred where
- * that is needed. Pure of waiting: everything here happens in one turn of the event loop.
+ * One record batch at a time into the open segments of the tables that its feed fills, after their
+ * columns were learned where that is needed. Pure of waiting: everything here happens in one turn of
+ * the event loop.
+ *
+ * A batch that a table may not take (`dead_letter.action = "fail"`) leaves no row: what came before it
+ * is flushed, then the table stops.
  */
 import { assert } from "#base/assert.ts";
 import { describe } from "#base/errors.ts";
@@ -8,133 +12,178 @@ import { NO_LEADER_EPOCH } from "#base/offsets.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
-import type { FeedRun, Feeds } from "./feeds.ts";
+import type { Feeds, Outlet } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
-import { handleRejects } from "./rejects.ts";
-import type { TableRun } from "./tableRun.ts";
-
-/** Bytes of a sample: records may be large, and it is not part of the hot buffer. */
-const SAMPLE_BYTES_MAX = 16 * 1024 * 1024;
+import { judgeRejects } from "./rejects.ts";
+import type { Sinks } from "./sinks.ts";
+import type { Source } from "./source.ts";
+import { takesRows } from "./states.ts";
 
 /** Decodes record batches into the hot buffers of a pipeline's tables. */
 export class Ingest {
   readonly #parts: PipelineParts;
-  readonly #options: PipelineOptions;
+  readonly #options: Pick<PipelineOptions, "rejects" | "inferRows" | "inferWaitMs">;
   readonly #feeds: Feeds;
-  readonly #stopped: () => void;
+  readonly #sinks: Sinks;
+  /** Sources with a sample, the oldest first. */
+  readonly #sampling = new Set<Source>();
 
-  /** @param stopped called after a table was stopped by its records */
-  constructor(parts: PipelineParts, options: PipelineOptions, feeds: Feeds, stopped: () => void) {
+  constructor(
+    parts: PipelineParts,
+    options: Pick<PipelineOptions, "rejects" | "inferRows" | "inferWaitMs">,
+    feeds: Feeds,
+    sinks: Sinks,
+  ) {
     this.#parts = parts;
     this.#options = options;
     this.#feeds = feeds;
-    this.#stopped = stopped;
+    this.#sinks = sinks;
   }
 
-  /** One record batch into the open segment of its feed. */
+  /** One record batch into the open segment of each outlet of its feed. */
   take(batch: RecordBatch): void {
     const run = this.#feeds.get(batch.key);
     if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return;
-    const { table } = run;
-    if (table.state.kind === "stopped" || table.failedTopics.has(run.feed.topic)) return;
-    // Without records (control batches, aborted transactions) there is nothing to infer from.
-    if (table.decoder.needsSample && (batch.payload !== null || table.sample !== null)) {
-      this.#sample(table, batch);
-      return;
-    }
     assert(batch.nextOffset > run.position, "a batch moves its partition's position forward");
-    const segment = this.#segment(run);
-    if (batch.payload !== null && !this.#decode(run, segment, batch, batch.payload)) {
-      table.drop([run.key]);
-      this.#stopped();
-      return;
-    }
-    table.buffer.advance(segment, batch.nextOffset, batch.leaderEpoch);
     run.position = batch.nextOffset;
+    run.leaderEpoch = batch.leaderEpoch;
+    const { outlets } = run;
+    const [first] = outlets;
+    if (first !== undefined && outlets.length === 1) this.#give(first, batch);
+    else if (first !== undefined) this.#route(outlets, first, batch);
   }
 
-  /** The open segment that continues at a feed's position. */
-  #segment({ table, feed, position }: FeedRun): OpenSegment<SegmentBuilder> {
-    return table.buffer.segment(feed, position, (expected) => table.decoder.builder(expected));
-  }
-
-  /** False when its records stopped the table. */
-  #decode(
-    run: FeedRun,
-    segment: OpenSegment<SegmentBuilder>,
-    batch: RecordBatch,
-    payload: Uint8Array,
-  ): boolean {
-    const { topic, partition } = run.feed;
-    const bytes = { ...batch, payload, topic, partition, wantedOffset: run.position };
-    try {
-      const result = segment.rows.decode(bytes);
-      if (result.rows > 0) {
-        const stampMs = batch.appendTimestampMs ?? batch.baseTimestampMs;
-        segment.oldestMs = Math.min(segment.oldestMs, stampMs);
-        const ageMs = this.#parts.clock.nowMs() - stampMs;
-        this.#parts.observe({ type: "freshness", stage: "queryable", ageMs });
-      }
-      if (result.rejected.length === 0) return true;
-      return handleRejects(this.#parts, this.#options.rejects, run.table, result);
-    } catch (error) {
-      run.table.stop(error);
-      return false;
+  /** Learns columns from samples that have waited long enough. */
+  finishDueSamples(): void {
+    if (this.#sampling.size === 0) return;
+    const now = this.#parts.clock.monotonicMs();
+    for (const source of this.#sampling) {
+      const sinceMs = source.sampledSinceMs;
+      if (sinceMs !== null && now - sinceMs < this.#options.inferWaitMs) return;
+      this.#finishSample(source);
     }
   }
 
-  /** A damaged batch, read again in vain: skipped whole, or the end of its table. */
+  /** Learns columns from every sample, however small. */
+  finishSamples(): void {
+    for (const source of this.#sampling) this.#finishSample(source);
+  }
+
+  /** A damaged batch, read again in vain: skipped whole, or the end of its tables. */
   skip(event: Extract<ConsumerEvent, { type: "batch_corrupt" }>): void {
     const run = this.#feeds.get(event.key);
     if (run === undefined || run.epoch !== event.epoch) return;
+    for (const { source } of run.outlets) this.#finishSample(source);
+    const outlets = run.outlets.filter(({ sink }) => takesRows(sink.state));
     if (this.#options.rejects.action === "fail") {
-      run.table.stop(event.error);
-      this.#stopped();
+      for (const { sink } of outlets) sink.apply({ kind: "unreadable", error: event.error });
       return;
     }
-    this.finishSample(run.table);
     this.#parts.observe({ type: "rejected", reason: "batch_corrupt", records: 1 });
-    this.#parts.logger.log("warn", `Record batch skipped: ${describe(event.error)}`, {
-      table: run.table.name,
-      ...event.error.context,
-    });
-    const segment = this.#segment(run);
-    // The damaged header is not believed: nobody knows the epoch of its last record.
-    run.table.buffer.advance(segment, event.nextOffset, NO_LEADER_EPOCH);
+    for (const { sink } of outlets) {
+      this.#parts.logger.log("warn", `Record batch skipped: ${describe(event.error)}`, {
+        table: sink.name,
+        ...event.error.context,
+      });
+    }
     run.position = event.nextOffset;
+    // The damaged header is not believed: nobody knows the epoch of its last record.
+    run.leaderEpoch = NO_LEADER_EPOCH;
+    for (const outlet of outlets) this.#move(outlet, event.nextOffset, NO_LEADER_EPOCH);
     this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);
     run.epoch = this.#parts.consumer.epoch(run.key);
   }
 
-  /** Collects batches until the schema can be inferred, then ingests them. */
-  #sample(table: TableRun, batch: RecordBatch): void {
-    const sinceMs = this.#parts.clock.monotonicMs();
-    table.sample ??= { batches: [], records: 0, bytes: 0, sinceMs };
-    // The bytes are the consumer's, and it will use them for the next batch.
-    const payload = batch.payload === null ? null : new Uint8Array(batch.payload);
-    table.sample.batches.push({ ...batch, payload });
-    table.sample.records += batch.payload === null ? 0 : batch.recordCount;
-    table.sample.bytes += payload?.length ?? 0;
-    const { records, bytes } = table.sample;
-    if (records >= this.#options.inferRows || bytes >= SAMPLE_BYTES_MAX) this.finishSample(table);
+  /**
+   * Each outlet's share of a batch. The first one notes every batch, so that the family has a cut
+   * when nothing but offsets moved; the others note those with a record for them.
+   */
+  #route(outlets: readonly Outlet[], first: Outlet, batch: RecordBatch): void {
+    const shares = batch.payload === null ? null : (this.#parts.route?.(batch, outlets) ?? null);
+    this.#sinks.touched.add(first.sink);
+    for (const [index, outlet] of outlets.entries()) {
+      if (shares === null) {
+        if (batch.payload !== null) this.#give(outlet, batch);
+        continue;
+      }
+      const share = shares[index] ?? null;
+      if (share !== null) this.#give(outlet, { ...batch, ...share });
+    }
   }
 
-  finishSample(table: TableRun): void {
-    const { sample } = table;
-    table.sample = null;
-    if (sample === null) return;
-    const records = sample.batches.flatMap((batch) => {
-      const { payload, feed } = batch;
-      if (payload === null) return [];
-      return [{ ...batch, payload, topic: feed.topic, partition: feed.partition }];
-    });
-    try {
-      if (records.length > 0) table.decoder.sample(records);
-    } catch (error) {
-      table.stop(error);
-      this.#stopped();
+  /** A batch, or an outlet's share of it, to its table; what the table has already is left out. */
+  #give(outlet: Outlet, batch: RecordBatch): void {
+    const { sink, source } = outlet;
+    if (batch.nextOffset <= outlet.end || !takesRows(sink.state)) return;
+    this.#sinks.touched.add(sink);
+    if (source.samples(batch.payload)) {
+      const { clock } = this.#parts;
+      this.#sampling.add(source);
+      const isFull = source.add(outlet, batch, clock.monotonicMs(), this.#options.inferRows);
+      if (isFull) this.#finishSample(source);
       return;
     }
-    for (const batch of sample.batches) this.take(batch);
+    if (batch.payload !== null && !this.#decode(outlet, batch, batch.payload)) return;
+    this.#move(outlet, batch.nextOffset, batch.leaderEpoch);
+  }
+
+  /** The open segment that continues at an outlet's end. */
+  #segment({ sink, source, feed, end }: Outlet): OpenSegment<SegmentBuilder> {
+    return sink.buffer.segment(feed.feed, end, (expected) => source.decoder.builder(expected));
+  }
+
+  #move(outlet: Outlet, end: bigint, leaderEpoch: number): void {
+    outlet.sink.buffer.advance(this.#segment(outlet), end, leaderEpoch);
+    outlet.end = end;
+    this.#sinks.touched.add(outlet.sink);
+  }
+
+  /** False when its records were the last that their table takes; none of its rows is kept then. */
+  #decode(outlet: Outlet, batch: RecordBatch, payload: Uint8Array): boolean {
+    const { sink, end } = outlet;
+    const { topic, partition } = batch.feed;
+    const segment = this.#segment(outlet);
+    const before = segment.rows.rowCount;
+    const bytes = { ...batch, payload, topic, partition, wantedOffset: end };
+    try {
+      const result = segment.rows.decode(bytes);
+      const error =
+        result.rejected.length === 0
+          ? null
+          : judgeRejects(this.#parts, this.#options.rejects, sink.name, result);
+      if (error !== null) {
+        segment.rows.truncate(before);
+        sink.apply({ kind: "unreadable", error });
+        return false;
+      }
+      if (result.rows > 0) this.#observeAge(segment, batch);
+      return true;
+    } catch (error) {
+      sink.apply({ kind: "unreadable", error });
+      return false;
+    }
+  }
+
+  #observeAge(segment: OpenSegment<SegmentBuilder>, batch: RecordBatch): void {
+    const stampMs = batch.appendTimestampMs ?? batch.baseTimestampMs;
+    segment.oldestMs = Math.min(segment.oldestMs, stampMs);
+    const ageMs = this.#parts.clock.nowMs() - stampMs;
+    this.#parts.observe({ type: "freshness", stage: "queryable", ageMs });
+  }
+
+  /** Learns the columns of a source's sample, then decodes it. */
+  #finishSample(source: Source): void {
+    this.#sampling.delete(source);
+    try {
+      for (const { outlet, batch } of source.finish()) {
+        const { feed } = outlet;
+        const isCurrent = this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
+        if (isCurrent) this.#give(outlet, batch);
+      }
+    } catch (error) {
+      for (const sink of this.#sinks) {
+        if (sink.sources.has(source)) sink.apply({ kind: "unreadable", error });
+      }
+    }
   }
 }

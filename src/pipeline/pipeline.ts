@@ -5,59 +5,71 @@
  *   ingest: Kafka record batches -> decode into columns -> open segments of the hot buffer
  *   commit: seal -> Parquet files -> one Iceberg snapshot with its offsets -> Kafka's offsets
  *
+ * Neither walks over all tables or partitions: whatever happens to a table touches it, and the next
+ * look visits what was touched.
+ *
  * Why nothing is lost or doubled, whatever stops in between: docs/EXACTLY_ONCE.md.
  */
 import { describe, fail, kindOf, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
-import type { JobResult } from "#commit/job.ts";
 import type { ConsumerEvent } from "#consumer/consumer.ts";
 import { Acknowledger } from "./acknowledger.ts";
 import { Backpressure } from "./backpressure.ts";
-import { byTable, Feeds } from "./feeds.ts";
+import { Commits } from "./commits.ts";
+import { committedOf, Feeds } from "./feeds.ts";
+import { HeadLooks } from "./headLooks.ts";
 import { Ingest } from "./ingest.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
+import { type Phase, Reading } from "./reading.ts";
+import type { Landed, Sink } from "./sink.ts";
+import { Sinks } from "./sinks.ts";
 import { outOfRange, topicFailed } from "./start.ts";
 import { Starts } from "./starts.ts";
-import type { TableRun } from "./tableRun.ts";
+import { takesRows } from "./states.ts";
 
 /** Decoding and handing over go on this long before timers and sockets get their turn. */
 const WORK_MS_MAX = 4;
-/** Starts that are told to end get this long to write their last line into the log. */
-const LAST_WORDS_MS = 500;
 /** How often due commits are looked for. */
 const TICK_MS = 50;
-/** How often quiet tables are looked at for foreign heads (SPEC 2.2). */
-const REFRESH_MS = 60_000;
+/** Starts that are told to end get this long to write their last line into the log. */
+const LAST_WORDS_MS = 500;
 
-/** One subscription and the tables that it feeds. */
+/** One subscription and the tables that it fills. */
 export class Pipeline {
   readonly feeds: Feeds = new Feeds();
-  readonly tables: Set<TableRun> = new Set();
-  readonly options: PipelineOptions;
+  readonly tables: Sinks;
   readonly #parts: PipelineParts;
-  readonly #pressure: Backpressure;
-  readonly #acknowledger: Acknowledger;
+  readonly #options: PipelineOptions;
   readonly #stop: AbortController = new AbortController();
+  readonly #pressure: Backpressure;
+  readonly #reading: Reading;
+  readonly #acknowledger: Acknowledger;
   readonly #ingest: Ingest;
   readonly #starts: Starts;
-  /** Commits under way, up to their last line in the log: a shutdown waits for them. */
-  readonly #underWay: Set<Promise<void>> = new Set();
-  #phase: "running" | "ending" = "running";
-  #refreshedMs = 0;
+  readonly #commits: Commits;
+  readonly #heads: HeadLooks;
+  #phase: Phase = "running";
 
   constructor(parts: PipelineParts, options: PipelineOptions) {
     this.#parts = parts;
-    this.options = options;
-    this.#pressure = new Backpressure(parts, options.bufferBytesMax);
+    this.#options = options;
+    this.tables = new Sinks(parts.targetsOf, this.feeds, () => this.#endWithTheLast());
+    this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax);
+    this.#reading = new Reading(parts.consumer, this.feeds);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
-    this.#ingest = new Ingest(parts, options, this.feeds, () => this.#release());
-    this.#starts = new Starts(
-      parts,
-      options.start,
-      { feeds: this.feeds, pressure: this.#pressure, signal: this.#stop.signal },
-      (table, error) => this.#stopTable(table, error),
-    );
+    this.#ingest = new Ingest(parts, options, this.feeds, this.tables);
+    const { signal } = this.#stop;
+    this.#starts = new Starts(parts, options.start, this.feeds, this.tables, signal, () => {
+      this.#look();
+    });
+    this.#commits = new Commits(parts, {
+      landed: (sink, landed) => this.#acknowledge(sink, landed),
+      fenced: (feeds) => this.#starts.fence(feeds),
+      seekAnew: (feeds) => this.#starts.seekAnew(feeds),
+      touched: (sink) => this.tables.touched.add(sink),
+    });
+    this.#heads = new HeadLooks(parts.clock, (feeds) => this.#starts.seekAnew(feeds));
   }
 
   /** Joins the group. Throws when Kafka cannot be reached or refuses. */
@@ -65,7 +77,7 @@ export class Pipeline {
     await this.#parts.consumer.open();
     const topics = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
     this.#starts.initialTopics = topics;
-    for (const topic of topics) this.tables.add(this.#parts.tableOf(topic));
+    for (const topic of topics) this.tables.of(topic);
   }
 
   /** Runs both loops until `shutdown`, or until every table has stopped. */
@@ -82,53 +94,36 @@ export class Pipeline {
     return this.#pressure.active;
   }
 
-  /** The table that a feed goes to. */
-  tableFor(feed: Feed): TableRun {
-    return this.#parts.tableOf(feed.topic);
+  /** Bytes of memory that the rows of all tables hold. */
+  get bufferedBytes(): number {
+    return this.#pressure.bytes;
   }
 
   /** For `--until-end`: commits at once what has reached these ends, however little it is. */
   hurry(ends: readonly { readonly feed: Feed; readonly end: bigint }[]): void {
-    const waiting = new Set<TableRun>();
-    const tables = new Set<TableRun>();
+    const waiting = new Set<Sink>();
+    const tables = new Set<Sink>();
     for (const { feed, end } of ends) {
       const run = this.feeds.get(feedKey(feed));
-      if (run === undefined) continue;
-      tables.add(run.table);
-      if (run.epoch === 0 || run.position < end) waiting.add(run.table);
+      for (const { sink } of run?.outlets ?? []) {
+        tables.add(sink);
+        if (run === undefined || run.epoch === 0 || run.position < end) waiting.add(sink);
+      }
     }
-    for (const table of tables) {
-      if (!waiting.has(table) && table.ready) this.#begin(this.#commit(table));
-    }
+    for (const sink of tables.difference(waiting)) if (sink.ready) this.#commits.hurry(sink);
+    this.#commits.beginDue();
   }
 
   /** Stops fetching, flushes what is buffered within `timeoutMs`, leaves the group. */
   async shutdown(timeoutMs: number): Promise<void> {
     this.#phase = "ending";
     this.#parts.consumer.stopFetching();
-    for (const table of this.tables) this.#ingest.finishSample(table);
+    this.#ingest.finishSamples();
     await this.#within(timeoutMs, this.#flushAndAcknowledge());
+    this.#look();
     this.#stop.abort();
     await this.#within(LAST_WORDS_MS, this.#starts.ended(), new AbortController().signal);
     await this.#parts.consumer.close();
-  }
-
-  /** What is buffered into the tables, and everything that follows a commit to its end. */
-  async #flushAndAcknowledge(): Promise<void> {
-    await this.#flushTables([...this.tables]);
-    await this.#ended();
-    await this.#acknowledger.flush();
-  }
-
-  /** Keeps work in mind until it has ended. */
-  #begin(work: Promise<void>): void {
-    const kept = work.finally(() => this.#underWay.delete(kept));
-    this.#underWay.add(kept);
-  }
-
-  /** Resolves when no commit is under way. */
-  async #ended(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
   /** Kafka -> columns: takes events as they come and never reacts to them elsewhere. */
@@ -139,7 +134,7 @@ export class Pipeline {
       if (event === null) return;
       await this.#handle(event);
       if (this.#parts.clock.monotonicMs() - workedSince > WORK_MS_MAX) {
-        this.#pressure.check(this.tables, this.feeds);
+        this.#look();
         await this.#parts.clock.turn();
         workedSince = this.#parts.clock.monotonicMs();
       }
@@ -155,11 +150,8 @@ export class Pipeline {
         return this.#assigned(event.feeds);
       case "revoked":
         return this.#revoked(event.feeds, event.lost);
-      case "out_of_range": {
-        const run = this.feeds.get(feedKey(event.feed));
-        run?.table.stop(outOfRange(run.table.name, event));
-        return this.#release();
-      }
+      case "out_of_range":
+        return this.#outOfRange(event);
       case "batch_corrupt":
         return this.#ingest.skip(event);
       case "topic_failed":
@@ -173,106 +165,114 @@ export class Pipeline {
 
   /** Columns -> table: begins every flush that is due; flushes of different tables run side by side. */
   async #commitLoop(): Promise<void> {
-    const { clock } = this.#parts;
     while (!this.#stop.signal.aborted) {
-      await clock.sleep(TICK_MS, this.#stop.signal);
-      const now = clock.monotonicMs();
-      for (const table of this.tables) {
-        const { sample } = table;
-        if (sample !== null && now - sample.sinceMs >= this.options.inferWaitMs) {
-          this.#ingest.finishSample(table);
-        }
-        if (table.due(now) || this.#pressure.relievedBy(table)) {
-          this.#begin(this.#commit(table));
-        }
-      }
-      if (now - this.#refreshedMs >= REFRESH_MS) this.#refresh(now);
-      this.#pressure.check(this.tables, this.feeds);
+      await this.#parts.clock.sleep(TICK_MS, this.#stop.signal);
+      this.#ingest.finishDueSamples();
+      this.#look();
+      this.#commits.beginDue();
+      const looking = this.#heads.look();
+      if (looking !== null) this.#commits.track(looking);
     }
   }
 
-  /** Seal -> write -> commit (in `writer/`), then Kafka's offsets, then the log. */
-  async #commit(table: TableRun): Promise<void> {
-    const flush = table.flush();
-    this.#observePending();
-    const result = await flush;
-    this.#observePending();
-    if (result !== null) await this.#settle(table, result);
-    if (table.state.kind === "stopped") this.#release();
-  }
-
-  async #settle(table: TableRun, result: JobResult): Promise<void> {
-    if (result.kind === "committed") {
-      for (const { feed, offset } of result.offsets) {
-        const run = this.feeds.get(feedKey(feed));
-        if (run !== undefined) run.committed = offset;
-      }
-      await this.#acknowledge(table, result.offsets);
+  /** Takes in what has changed since the last look: budget, due times, tables at their end, who is read. */
+  #look(): void {
+    const { touched } = this.tables;
+    for (const sink of touched) {
+      touched.delete(sink);
+      if (sink.state.kind === "draining" && !sink.pending) sink.apply({ kind: "drained" });
+      this.#pressure.measure(sink);
+      this.#commits.schedule(sink);
     }
-    if (result.kind === "committed" || result.kind === "dropped")
-      this.#starts.seekAnew(result.fenced);
-    this.#heedPause(table, result);
-    this.#pressure.check(this.tables, this.feeds);
-  }
-
-  #observePending(): void {
-    const count = [...this.tables].filter((table) => table.flushing).length;
-    this.#parts.observe({ type: "pending_commits", count });
-  }
-
-  /** A paused table's partitions are not read until a commit succeeds again (`resume TABLE`). */
-  #heedPause(table: TableRun, result: JobResult): void {
-    const keys = this.feeds.of(table).map((run) => run.key);
-    if (result.kind === "paused") {
-      table.readingHeld = true;
-      this.#parts.consumer.pause(keys);
-    } else if (table.readingHeld && result.kind !== "held") {
-      table.readingHeld = false;
-      if (!this.#pressure.active) this.#parts.consumer.resume(keys);
+    this.#pressure.judge();
+    for (let full = this.#pressure.takeFullest(); full !== null; ) {
+      this.#commits.hurry(full);
+      full = this.#pressure.takeFullest();
     }
+    this.#reading.compare({ phase: this.#phase, isFull: this.#pressure.active });
   }
 
   /** The table has the rows by now, whatever becomes of Kafka's offsets and of the log's last entry. */
-  async #acknowledge(table: TableRun, offsets: readonly FeedOffset[]): Promise<void> {
+  async #acknowledge(sink: Sink, landed: Landed): Promise<void> {
+    const offsets: FeedOffset[] = [];
+    for (const { feed, offset } of landed.result.offsets) {
+      const outlet = sink.outlets.get(feedKey(feed));
+      if (outlet === undefined) continue;
+      outlet.committed = offset;
+      offsets.push({ feed, offset: committedOf(outlet.feed) });
+    }
     try {
       failpoint("acknowledge");
       await this.#acknowledger.commit(offsets);
-      await table.complete();
+      await sink.complete(landed);
     } catch (error) {
-      if (policyOf(error).action !== "again") return this.#stopTable(table, error);
-      this.#parts.logger.log("warn", `Not acknowledged: ${describe(error)}`, { table: table.name });
+      if (policyOf(error).action !== "again") return sink.apply({ kind: "failed", error });
+      this.#parts.logger.log("warn", `Not acknowledged: ${describe(error)}`, { table: sink.name });
     }
   }
 
   #assigned(feeds: readonly Feed[]): void {
-    const runs = this.feeds.add(feeds, (feed) => this.#parts.tableOf(feed.topic));
-    for (const { feed, table } of runs) table.failedTopics.delete(feed.topic);
-    for (const [table, group] of byTable(runs)) {
-      this.tables.add(table);
-      this.#starts.begin(table, group);
+    const runs = this.feeds.add(feeds, (topic) => this.tables.of(topic));
+    for (const { feed, outlets } of runs) {
+      for (const { sink } of outlets) {
+        sink.failedTopics.delete(feed.topic);
+        this.#heads.add(sink);
+      }
     }
+    this.#starts.begin(runs);
   }
 
   /** Rows of lost feeds are dropped; those of revoked ones are flushed in half the rebalance timeout. */
   async #revoked(feeds: readonly Feed[], lost: boolean): Promise<void> {
     const runs = feeds.flatMap((feed) => this.feeds.get(feedKey(feed)) ?? []);
-    const groups = byTable(runs);
     if (!lost) {
-      for (const table of this.tables) this.#ingest.finishSample(table);
-      await this.#within(this.options.revokeFlushMs, this.#flushTables([...groups.keys()]));
+      this.#ingest.finishSamples();
+      const sinks = new Set(runs.flatMap(({ outlets }) => outlets.map(({ sink }) => sink)));
+      await this.#within(this.#options.revokeFlushMs, this.#commits.flushAll([...sinks]));
     }
+    this.tables.drop(runs);
     this.feeds.remove(feeds);
-    for (const [table, group] of groups) table.drop(group.map((run) => run.key));
     this.#parts.consumer.released(feeds);
   }
 
-  async #flushTables(tables: readonly TableRun[]): Promise<void> {
-    await Promise.all(
-      tables.map(async (table) => {
-        for (const result of await table.flushAll()) await this.#settle(table, result);
-        if (table.state.kind === "stopped") this.#release();
-      }),
+  /** Tables that lack what is gone write what they have and stop; the others of the feed go on. */
+  #outOfRange(event: Extract<ConsumerEvent, { type: "out_of_range" }>): void {
+    const { feed, position, logStart, divergesAt } = event;
+    const run = this.feeds.get(feedKey(feed));
+    if (run === undefined) return;
+    this.#ingest.finishSamples();
+    for (const { sink, end } of run.outlets) {
+      const isPassed = divergesAt === null && position < logStart;
+      if (!takesRows(sink.state) || (isPassed && end >= logStart)) continue;
+      const error = outOfRange(sink.name, { ...event, position: end });
+      sink.apply({ kind: "unreadable", error });
+    }
+    if (run.outlets.some(({ sink }) => takesRows(sink.state))) this.#starts.seekAnew([feed]);
+  }
+
+  /** What was read of a topic that is gone is written; then its tables stop that have no other topic. */
+  #topicFailed(topic: string, cause: unknown): void {
+    this.#ingest.finishSamples();
+    this.feeds.remove(this.feeds.all().flatMap(({ feed }) => (feed.topic === topic ? feed : [])));
+    // Whichever partitions are ours now: the next assignment may bring those of the other topics.
+    const others = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
+    others.delete(topic);
+    const fed = new Set(
+      [...others].flatMap((each) => this.tables.of(each).map(({ sink }) => sink)),
     );
+    for (const { sink } of this.tables.of(topic)) {
+      const error = topicFailed(sink.name, topic, cause);
+      sink.failedTopics.set(topic, error);
+      if (!fed.has(sink)) sink.apply({ kind: "unreadable", error });
+      else this.#parts.logger.log("error", describe(error), { topic, table: sink.name });
+    }
+  }
+
+  /** What is buffered into the tables, and everything that follows a commit to its end. */
+  async #flushAndAcknowledge(): Promise<void> {
+    await this.#commits.flushAll([...this.tables]);
+    await this.#commits.ended();
+    await this.#acknowledger.flush();
   }
 
   /** Waits for `work`, but not longer than `ms` nor past a shutdown; the work itself goes on. */
@@ -283,61 +283,10 @@ export class Pipeline {
     done.abort();
   }
 
-  #topicFailed(topic: string, cause: unknown): void {
-    const table = this.#parts.tableOf(topic);
-    const error = topicFailed(table.name, topic, cause);
-    this.tables.add(table);
-    table.failedTopics.set(topic, error);
-    // Whichever partitions are ours now: the next assignment may bring those of the other topics.
-    const others = this.#parts.consumer
-      .feeds()
-      .some((feed) => feed.topic !== topic && this.#parts.tableOf(feed.topic) === table);
-    if (others) this.#parts.logger.log("error", describe(error), { topic, table: table.name });
-    else this.#stopTable(table, error);
-  }
-
-  #stopTable(table: TableRun, error: unknown): void {
-    table.stop(error);
-    this.#release();
-  }
-
-  /** Feeds of stopped tables are read no more; a pipeline whose tables have all stopped ends. */
-  #release(): void {
-    const stopped = this.feeds.all().filter((run) => run.table.state.kind === "stopped");
-    this.#parts.consumer.pause(stopped.map((run) => run.key));
-    for (const run of stopped) run.table.drop([run.key]);
-    const running = [...this.tables].some((table) => table.state.kind !== "stopped");
-    if (running || this.tables.size === 0) return;
+  /** A pipeline whose tables have all stopped ends. */
+  #endWithTheLast(): void {
+    if (this.tables.running > 0) return;
     this.#stop.abort(fail("internal", "every table has stopped"));
     void this.#parts.consumer.close();
-  }
-
-  /** Looks at the heads of tables without a commit of late. */
-  #refresh(now: number): void {
-    this.#refreshedMs = now;
-    for (const table of this.tables) {
-      const quiet = table.state.kind === "running" && !table.pending;
-      if (!quiet) continue;
-      const looked = this.#lookAtHead(table).catch((error: unknown) => {
-        if (policyOf(error).action !== "again") this.#stopTable(table, error);
-      });
-      this.#begin(looked);
-    }
-  }
-
-  /** An own empty snapshot on a foreign head; offsets that a person has set are read on from. */
-  async #lookAtHead(table: TableRun): Promise<void> {
-    const { writer } = table;
-    if (writer === null) return;
-    await writer.refresh();
-    const runs = this.feeds.of(table).filter((run) => run.epoch > 0);
-    const seen = runs.map((run) => run.committed);
-    const offsets = await writer.positions(runs.map((run) => run.feed));
-    // A commit under way finds out by itself, and a new start has read the table since.
-    if (table.pending) return;
-    const moved = runs.filter(
-      (run, i) => run.committed === seen[i] && run.committed !== offsets[i],
-    );
-    this.#starts.seekAnew(moved.map((run) => run.feed));
   }
 }

@@ -5,10 +5,10 @@ import type { Clock } from "#base/clock.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import type { Consumer } from "#consumer/consumer.ts";
+import type { Consumer, RecordBatch } from "#consumer/consumer.ts";
+import type { Outlet, Target } from "./feeds.ts";
 import type { RejectOptions } from "./rejects.ts";
 import type { StartPolicy } from "./start.ts";
-import type { TableRun } from "./tableRun.ts";
 
 /** Settings of one pipeline; tables have their own. */
 export interface PipelineOptions {
@@ -31,6 +31,14 @@ export interface PipelineParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly observe: Observe;
-  /** The table that a topic feeds; the same object for the same table. */
-  readonly tableOf: (topic: string) => TableRun;
+  /** The tables that a topic fills, in their order; the same objects for the same topic and table. */
+  readonly targetsOf: (topic: string) => readonly Target[];
+  /** Which records of a batch each outlet of its feed gets; without it each gets all of them. */
+  readonly route?: Route;
 }
+
+/** What one outlet gets of a batch: its records, framed as in the batch. */
+export type Share = Pick<RecordBatch, "payload" | "recordCount">;
+
+/** One share for each outlet, in their order; null: no record of the batch is for it. */
+export type Route = (batch: RecordBatch, outlets: readonly Outlet[]) => readonly (Share | null)[];

@@ -6,7 +6,6 @@ import { fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { DecodeResult, Rejected } from "#decode/decoder.ts";
-import type { TableRun } from "./tableRun.ts";
 
 /** What to do about rejected records. */
 export interface RejectOptions {
@@ -16,31 +15,28 @@ export interface RejectOptions {
 /** Runs of offsets that one log line names; more than these are counted. */
 const RUNS_MAX = 100;
 
-/** False when the table was stopped by them. */
-export function handleRejects(
+/** Counts and names rejected records; the error that stops their table, null when they are skipped. */
+export function judgeRejects(
   parts: { observe: Observe; logger: Logger },
   options: RejectOptions,
-  table: TableRun,
+  table: string,
   result: DecodeResult,
-): boolean {
+): Error | null {
   const reasons = new Map<string, number>();
   for (const { reason } of result.rejected) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   for (const [reason, records] of reasons) parts.observe({ type: "rejected", reason, records });
   const first = result.rejected[0];
   if (options.action === "fail" && first !== undefined) {
-    table.stop(
-      fail(
-        "data",
-        `Record ${first.topic}/${first.partition} offset ${first.offset} cannot be written to ` +
-          `${table.name}: ${first.detail}. Correct it at its source, or set dead_letter.action = ` +
-          '"skip" to go on without such records',
-        { topic: first.topic, partition: first.partition, offset: first.offset },
-      ),
+    return fail(
+      "data",
+      `Record ${first.topic}/${first.partition} offset ${first.offset} cannot be written to ` +
+        `${table}: ${first.detail}. Correct it at its source, or set dead_letter.action = ` +
+        '"skip" to go on without such records',
+      { topic: first.topic, partition: first.partition, offset: first.offset },
     );
-    return false;
   }
-  logSkipped(parts.logger, table.name, result.rejected);
-  return true;
+  logSkipped(parts.logger, table, result.rejected);
+  return null;
 }
 
 /**

@@ -22,15 +22,24 @@ export interface StartPolicy {
 /** Tries until a first position is in the table, by us or by somebody else. */
 const CLAIM_TRIES_MAX = 10;
 
+/** The tables that a feed fills before this one, for a further table's first position. */
+export interface Elder {
+  /** The first of them that could be read; null: all of them have stopped. */
+  readonly writer: TableWriter | null;
+}
+
 /**
- * The offsets to start reading at. Commits first positions where the table has none.
- * @throws AppError `progress` when a position cannot be had without a person
+ * The offsets to start reading at. Commits first positions where the table has none: by the policy,
+ * or, for a further table of its feeds (SPEC 2.8), where the first table of them stands.
+ * @param elder null: it is the first table of these feeds
+ * @throws AppError `progress` when a position cannot be had without a person, `paused`
  */
 export async function startOffsets(
   consumer: Consumer,
   writer: TableWriter,
   policy: StartPolicy,
   feeds: readonly Feed[],
+  elder: Elder | null = null,
 ): Promise<FeedOffset[]> {
   const bounds = await consumer.bounds(feeds);
   const others = otherPartitions(consumer, feeds);
@@ -51,7 +60,10 @@ export async function startOffsets(
     // A new topic is claimed whole: what is missing from then on appeared later, whoever reads it.
     const newTopics = new Set(missing.map(({ topic }) => topic)).difference(knownTopics);
     const claimed = [...missing, ...others.filter(({ topic }) => newTopics.has(topic))];
-    const first = await firstPositions(consumer, writer.name, policy, claimed, knownTopics);
+    const first =
+      elder === null
+        ? await firstPositions(consumer, writer.name, policy, claimed, knownTopics)
+        : await elderPositions(consumer, elder, claimed);
     // Fenced means that somebody else was first: their position counts, and is read next.
     const result = await writer.claim(first);
     if (result.kind === "held") {
@@ -59,11 +71,24 @@ export async function startOffsets(
       const what = `The first position of ${writer.name} is not committed yet`;
       throw fail("catalog_unreachable", what, {}, result.cause);
     }
-    if (result.kind === "paused") {
-      throw tablePaused(writer.name);
-    }
+    if (result.kind === "paused") throw tablePaused(writer.name);
   }
   throw fail("catalog_unreachable", `No first position could be committed to ${writer.name}`);
+}
+
+/** Where the first table of these feeds stands; without one that can be read, their beginning. */
+async function elderPositions(
+  consumer: Consumer,
+  { writer }: Elder,
+  feeds: readonly Feed[],
+): Promise<FeedOffset[]> {
+  const known = await writer?.positions(feeds);
+  const bounds = await consumer.bounds(feeds);
+  return feeds.map((feed, index) => {
+    const offset = known?.[index] ?? bounds[index]?.logStart;
+    assert(offset !== undefined, "bounds answers every feed");
+    return { feed, offset };
+  });
 }
 
 /** The error of work that waits for a paused table: `again`, and exit 4 where waiting has an end. */

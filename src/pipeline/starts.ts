@@ -1,14 +1,20 @@
 /**
  * Bringing feeds to their start: after an assignment, and again whenever they were fenced.
+ *
+ * A feed is read from the least offset of its tables, once all of them have said theirs: the first
+ * one by the policy, a further one where the first stands (SPEC 2.5, 2.8). A table that has stopped
+ * does not hold its feeds up.
  */
 import { describe, kindOf, policyOf } from "#base/errors.ts";
-import { type Feed, feedKey } from "#base/offsets.ts";
+import { type Feed, type FeedKey, type FeedOffset, feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
-import type { Backpressure } from "./backpressure.ts";
-import { byTable, type FeedRun, type Feeds } from "./feeds.ts";
+import type { TableWriter } from "#writer/tableWriter.ts";
+import type { FeedRun, Feeds } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
+import type { Sink } from "./sink.ts";
+import { type Sinks, takersOf } from "./sinks.ts";
 import { startOffsets } from "./start.ts";
-import type { TableRun } from "./tableRun.ts";
+import { takesRows } from "./states.ts";
 
 const START_BACKOFF = { retriesMax: 0, baseDelayMs: 100, delayMsMax: 5000 };
 
@@ -19,40 +25,53 @@ export class Starts {
   readonly #parts: PipelineParts;
   readonly #policy: PipelineOptions["start"];
   readonly #feeds: Feeds;
-  readonly #pressure: Backpressure;
+  readonly #sinks: Sinks;
   readonly #signal: AbortSignal;
   readonly #underWay: Set<Promise<void>> = new Set();
-  readonly #stopTable: (table: TableRun, error: unknown) => void;
+  readonly #started: () => void;
 
-  /** @param signal ends every start under way */
+  /**
+   * @param signal ends every start under way
+   * @param started called before anything is read of feeds that have started
+   */
   constructor(
     parts: PipelineParts,
     policy: PipelineOptions["start"],
-    state: { readonly feeds: Feeds; readonly pressure: Backpressure; readonly signal: AbortSignal },
-    stopTable: (table: TableRun, error: unknown) => void,
+    feeds: Feeds,
+    sinks: Sinks,
+    signal: AbortSignal,
+    started: () => void,
   ) {
     this.#parts = parts;
     this.#policy = policy;
-    this.#feeds = state.feeds;
-    this.#pressure = state.pressure;
-    this.#signal = state.signal;
-    this.#stopTable = stopTable;
+    this.#feeds = feeds;
+    this.#sinks = sinks;
+    this.#signal = signal;
+    this.#started = started;
   }
 
-  /** Fenced feeds lose their rows and start again from the table (SPEC 2.3). */
-  seekAnew(fenced: readonly Feed[]): void {
-    const runs = fenced.flatMap((feed) => this.#feeds.get(feedKey(feed)) ?? []);
+  /** Fenced feeds lose their rows in all their tables, and take no more until they have begun anew (SPEC 2.3). */
+  fence(fenced: readonly Feed[]): void {
+    const runs = this.#runsOf(fenced);
     for (const run of runs) {
       run.epoch = 0;
-      run.table.drop([run.key]);
+      run.starts++;
     }
-    for (const [table, group] of byTable(runs)) this.begin(table, group);
+    this.#sinks.drop(runs);
   }
 
-  /** Starts a table's feeds; retries for as long as they are ours and nobody starts them anew. */
-  begin(table: TableRun, runs: readonly FeedRun[]): void {
-    const kept = this.#begin(table, runs).finally(() => this.#underWay.delete(kept));
-    this.#underWay.add(kept);
+  /** Feeds start again from what their tables say. */
+  seekAnew(feeds: readonly Feed[]): void {
+    this.fence(feeds);
+    this.begin(this.#runsOf(feeds));
+  }
+
+  /** Starts feeds; retries for as long as they are ours and nobody starts them anew. */
+  begin(runs: readonly FeedRun[]): void {
+    for (const group of byKin(runs)) {
+      const kept = this.#begin(group).finally(() => this.#underWay.delete(kept));
+      this.#underWay.add(kept);
+    }
   }
 
   /** Resolves when no start is under way: soon after the signal. */
@@ -60,48 +79,142 @@ export class Starts {
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
-  async #begin(table: TableRun, runs: readonly FeedRun[]): Promise<void> {
-    const { clock, random, logger } = this.#parts;
+  #runsOf(feeds: readonly Feed[]): FeedRun[] {
+    return [...new Set(feeds.flatMap((feed) => this.#feeds.get(feedKey(feed)) ?? []))];
+  }
+
+  async #begin(runs: readonly FeedRun[]): Promise<void> {
+    const { clock, random } = this.#parts;
     const tickets = runs.map((run) => ({ run, ticket: ++run.starts }));
     const mine = (): FeedRun[] =>
       tickets
         .filter(({ run, ticket }) => this.#feeds.get(run.key) === run && run.starts === ticket)
-        // A topic that is gone has no bounds: asking for them would hold the others back.
-        .filter(({ run }) => !run.table.failedTopics.has(run.feed.topic))
         .map(({ run }) => run);
     for (let tries = 0; !this.#signal.aborted; tries++) {
-      if (mine().length === 0 || table.state.kind === "stopped") return;
-      try {
-        return await this.#startOnce(table, mine);
-      } catch (error) {
-        if (policyOf(error).action !== "again") return this.#stopTable(table, error);
-        const isPaused = kindOf(error) === "paused";
-        table.become(isPaused ? { kind: "paused" } : { kind: "retrying", cause: error });
-        logger.log("warn", `Table not ready: ${describe(error)}`, { table: table.name });
-        await clock.sleep(backoffMs(START_BACKOFF, tries, random), this.#signal);
-      }
+      if (takersOf(mine()).length === 0 || (await this.#startOnce(mine))) return;
+      await clock.sleep(backoffMs(START_BACKOFF, tries, random), this.#signal);
     }
   }
 
-  /** Finds the start offsets of a table's feeds and lets the consumer read them. */
-  async #startOnce(table: TableRun, mine: () => FeedRun[]): Promise<void> {
-    const { consumer } = this.#parts;
-    const writer = await table.open();
-    const policy = { ...this.#policy, initialTopics: this.initialTopics };
-    const feeds = mine().map((run) => run.feed);
-    const offsets = await startOffsets(consumer, writer, policy, feeds);
-    if (table.state.kind !== "running") table.become({ kind: "running" });
-    const still = new Set(mine().map((run) => run.key));
-    const begin = offsets.filter(({ feed }) => still.has(feedKey(feed)));
-    table.drop([...still]);
-    consumer.start(begin);
-    if (this.#pressure.active || table.readingHeld) consumer.pause([...still]);
-    for (const { feed, offset } of begin) {
-      const run = this.#feeds.get(feedKey(feed));
-      if (run === undefined) continue;
-      run.position = offset;
-      run.committed = offset;
-      run.epoch = consumer.epoch(run.key);
+  /** Finds where the tables of these feeds stand, and lets the consumer read. False: not yet. */
+  async #startOnce(mine: () => readonly FeedRun[]): Promise<boolean> {
+    const positions = new Map<Sink, ReadonlyMap<FeedKey, bigint>>();
+    for (const turn of turnsOf(mine())) {
+      const { sink } = turn;
+      if (!takesRows(sink.state)) continue;
+      try {
+        const offsets = await this.#offsetsOf(turn, positions);
+        positions.set(sink, new Map([...(positions.get(sink) ?? []), ...offsets]));
+      } catch (error) {
+        if (!this.#isFinal(sink, error)) return false;
+      }
     }
+    // A flush that was held says by itself when it has gone through.
+    for (const sink of positions.keys()) if (!sink.sealed) sink.apply({ kind: "went_through" });
+    this.#read(mine(), positions);
+    return true;
   }
+
+  /** Where one table stands; the tables before it have said where they do. */
+  async #offsetsOf(
+    { sink, runs, isFirst }: Turn,
+    positions: ReadonlyMap<Sink, unknown>,
+  ): Promise<Map<FeedKey, bigint>> {
+    const { consumer } = this.#parts;
+    const writer = await sink.open();
+    const elder = isFirst ? null : { writer: elderOf(runs, positions) };
+    const policy = { ...this.#policy, initialTopics: this.initialTopics };
+    const feeds = runs.map(({ feed }) => feed);
+    const offsets = await startOffsets(consumer, writer, policy, feeds, elder);
+    return new Map(offsets.map(({ feed, offset }) => [feedKey(feed), offset]));
+  }
+
+  /** True when a table stops for this error; else the start is tried again. */
+  #isFinal(sink: Sink, error: unknown): boolean {
+    if (policyOf(error).action !== "again") {
+      sink.apply({ kind: "unreadable", error });
+      return true;
+    }
+    const isPaused = kindOf(error) === "paused";
+    sink.apply(isPaused ? { kind: "paused" } : { kind: "held", cause: error });
+    const what = `Table not ready: ${describe(error)}`;
+    this.#parts.logger.log("warn", what, { table: sink.name });
+    return false;
+  }
+
+  /** Reads each feed from the least offset of its tables. */
+  #read(
+    runs: readonly FeedRun[],
+    positions: ReadonlyMap<Sink, ReadonlyMap<FeedKey, bigint>>,
+  ): void {
+    const { consumer } = this.#parts;
+    this.#sinks.drop(runs);
+    const begin: FeedOffset[] = [];
+    for (const run of runs) {
+      let least: bigint | null = null;
+      for (const outlet of run.outlets) {
+        const offset = positions.get(outlet.sink)?.get(run.key);
+        if (offset === undefined || !takesRows(outlet.sink.state)) continue;
+        outlet.end = offset;
+        outlet.committed = offset;
+        if (least === null || offset < least) least = offset;
+      }
+      if (least === null) continue;
+      run.position = least;
+      run.leaderEpoch = NO_LEADER_EPOCH;
+      begin.push({ feed: run.feed, offset: least });
+    }
+    consumer.start(begin);
+    for (const run of this.#runsOf(begin.map(({ feed }) => feed))) {
+      run.epoch = consumer.epoch(run.key);
+      this.#feeds.changed.add(run);
+    }
+    this.#started();
+  }
+}
+
+/** A table with the feeds that have it at one place of their outlets. */
+interface Turn {
+  readonly sink: Sink;
+  readonly runs: FeedRun[];
+  readonly isFirst: boolean;
+}
+
+/** The tables in the order of the outlets: a further one asks where an earlier one stands. */
+function turnsOf(runs: readonly FeedRun[]): Turn[] {
+  const turns: Turn[] = [];
+  const most = Math.max(0, ...runs.map(({ outlets }) => outlets.length));
+  for (let place = 0; place < most; place++) {
+    const here = new Map<Sink, Turn>();
+    for (const run of runs) {
+      const sink = run.outlets[place]?.sink;
+      if (sink === undefined) continue;
+      const turn = here.get(sink) ?? { sink, runs: [], isFirst: place === 0 };
+      turn.runs.push(run);
+      here.set(sink, turn);
+    }
+    turns.push(...here.values());
+  }
+  return turns;
+}
+
+/** The writer of the first table of these feeds that has said where it stands. */
+function elderOf(
+  runs: readonly FeedRun[],
+  positions: ReadonlyMap<Sink, unknown>,
+): TableWriter | null {
+  const outlets = runs.flatMap((run) => run.outlets);
+  return outlets.find(({ sink }) => positions.has(sink))?.sink.writer ?? null;
+}
+
+/** Feeds whose tables have to do with each other. */
+function byKin(runs: readonly FeedRun[]): FeedRun[][] {
+  const groups = new Map<readonly Sink[], FeedRun[]>();
+  for (const run of runs) {
+    const kin = run.outlets[0]?.sink.kin ?? [];
+    const group = groups.get(kin);
+    if (group === undefined) groups.set(kin, [run]);
+    else group.push(run);
+  }
+  return [...groups.values()];
 }

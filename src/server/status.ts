@@ -30,8 +30,8 @@ export interface HealthReport {
   readonly checks: Readonly<Record<HealthCheckName, HealthCheck>>;
 }
 
-/** Of one pipeline or table: reading, not reading for now, waiting for a service, or stopped. */
-export type RunState = "starting" | "running" | "paused" | "retrying" | "stopped";
+/** Of one pipeline or table: reading, not reading for now, waiting for a service, writing what it has before it stops, or stopped. */
+export type RunState = "starting" | "running" | "paused" | "retrying" | "draining" | "stopped";
 
 /** Of the catalog's circuit breaker (SPEC section 10). */
 export type CircuitState = "closed" | "half_open" | "open";

@@ -124,13 +124,14 @@ export class SimConsumer implements Consumer {
     if (feeds.length > 0) this.push({ type: "revoked", feeds, lost: true });
   }
 
-  /** It learns that its topic is gone, if so. */
-  learnOfTopic(): void {
-    if (this.topic === this.group.world.topic || this.#told || this.closed) return;
+  /** It learns that its topic is gone, if so; false when it is not, or was known. */
+  learnOfTopic(): boolean {
+    if (this.topic === this.group.world.topic || this.#told || this.closed) return false;
     this.#told = true;
     this.forget();
     const error = fail("topic_unreadable", "topic t was deleted and made again");
     this.push({ type: "topic_failed", topic: "t", error });
+    return true;
   }
 
   /** Delivers the next batch of a partition that this member believes to own. */

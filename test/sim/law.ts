@@ -129,6 +129,21 @@ export class Law {
     return truth;
   }
 
+  /** The furthest offset of each partition of a topic that any snapshot ever had. */
+  everCommitted(topicId: string): Map<number, bigint> {
+    const furthest = new Map<number, bigint>();
+    for (const id of this.world.history.keys()) {
+      const truth = this.truth(id);
+      for (const each of [truth, ...truth.closed]) {
+        for (const [partition, next] of each.topicId === topicId ? each.offsets : []) {
+          const before = furthest.get(partition) ?? 0n;
+          furthest.set(partition, next > before ? next : before);
+        }
+      }
+    }
+    return furthest;
+  }
+
   #next(parent: Truth, snapshot: Snapshot): Truth {
     const text = snapshot.summary["kafka-iceberg.offsets"];
     if (text === undefined) return parent;

@@ -11,7 +11,7 @@
 export interface Mutation {
   /** What the mistaken program does. */
   readonly name: string;
-  /** Rule of SPEC section 2. */
+  /** Rule of SPEC section 2, or section 10 of it. */
   readonly rule: string;
   readonly sim: "writer" | "pipeline";
   /** Texts that `src/` holds exactly once; two where one line would make up for the other. */
@@ -367,7 +367,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "rows of a feed that is sought anew are kept",
     rule: "2.7",
     sim: "pipeline",
-    edits: [{ find: "for (const key of keys) this.buffer.drop(key);", replace: "" }],
+    edits: [{ find: "source.drop(key);\n        sink.drop(key);", replace: "source.drop(key);" }],
   },
   {
     name: "an older start of a feed takes effect",
@@ -378,19 +378,41 @@ export const MUTATIONS: readonly Mutation[] = [
         find: ".get(run.key) === run && run.starts === ticket",
         replace: ".get(run.key) === run && run.starts >= ticket",
       },
-      { find: "table.drop([...still]);", replace: "" },
+      {
+        find: "const { consumer } = this.#parts;\n    this.#sinks.drop(runs);",
+        replace: "const { consumer } = this.#parts;",
+      },
     ],
   },
   {
     name: "records below the wanted offset are taken",
     rule: "2.6",
     sim: "pipeline",
-    edits: [{ find: "wantedOffset: run.position", replace: "wantedOffset: batch.baseOffset" }],
+    edits: [
+      {
+        find: "partition, wantedOffset: end }",
+        replace: "partition, wantedOffset: batch.baseOffset }",
+      },
+    ],
   },
   {
     name: "fenced feeds go on reading where they were",
     rule: "2.3",
     sim: "pipeline",
-    edits: [{ find: "this.#starts.seekAnew(result.fenced);", replace: "" }],
+    edits: [
+      { find: "this.#follow.fenced(result.fenced);", replace: "" },
+      { find: "if (fenced.length > 0) this.#follow.seekAnew(fenced);", replace: "" },
+    ],
+  },
+  {
+    name: "what was read of a topic that is gone is thrown away",
+    rule: "10",
+    sim: "pipeline",
+    edits: [
+      {
+        find: 'return { kind: "draining", error: event.error };',
+        replace: 'return { kind: "stopped", error: event.error };',
+      },
+    ],
   },
 ];

@@ -4,13 +4,15 @@
  */
 
 import type { Clock } from "#base/clock.ts";
-import { silentLogger } from "#base/log.ts";
+import { kindOf } from "#base/errors.ts";
+import { type Logger, silentLogger } from "#base/log.ts";
 import { isPaused } from "#commit/job.ts";
 import { readProgress } from "#commit/progress.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
-import { TableRun } from "#pipeline/tableRun.ts";
+import { Sink } from "#pipeline/sink.ts";
+import { Source } from "#pipeline/source.ts";
 import { SimConsumer, SimGroup } from "./group.ts";
 import { acceptAsIs, pause, somebodyActs } from "./people.ts";
 import { judgeStop, MemoryLog, optionsOf, partsOf } from "./process.ts";
@@ -38,7 +40,11 @@ class Process {
   readonly log: MemoryLog = new MemoryLog();
   pipeline: Pipeline | null = null;
   consumer: SimConsumer | null = null;
-  table: TableRun | null = null;
+  table: Sink | null = null;
+  /** What it had read when it learned that its topic is gone, by partition. */
+  read: { readonly topicId: string; readonly positions: ReadonlyMap<number, bigint> } | null = null;
+  /** Rows were dropped since, because the head did not admit them. */
+  fenced = false;
   incarnation = 0;
 
   constructor(name: string, groupName: string) {
@@ -114,7 +120,17 @@ class PipelineSim {
       world.fault = { kind, calls: world.below(12) };
     } else if (dice < 0.94) world.loadFails = true;
     else if (dice < 0.95) world.kafkaFails = true;
-    else for (const { consumer } of this.processes) consumer?.learnOfTopic();
+    else for (const process of this.processes) this.#learnOfTopic(process);
+  }
+
+  /** Notes what was read: Kafka has it no longer. */
+  #learnOfTopic(process: Process): void {
+    const { consumer, pipeline } = process;
+    if (consumer === null || !consumer.learnOfTopic()) return;
+    const runs = pipeline?.feeds.all().filter(({ epoch }) => epoch > 0) ?? [];
+    const positions = new Map(runs.map(({ feed, position }) => [feed.partition, position]));
+    process.read = { topicId: consumer.topic.id, positions };
+    process.fenced = false;
   }
 
   #answer(): void {
@@ -150,10 +166,18 @@ class PipelineSim {
     const mine = ++process.incarnation;
     const alive = (): boolean => process.incarnation === mine;
     const log = process.log.reopen((count) => world.below(count + 1));
-    const parts = partsOf(world, process.name, log, alive, aliveClock(clock, alive));
+    const logger: Logger = {
+      log: (_, message) => {
+        if (message.startsWith("Rows dropped")) process.fenced = true;
+      },
+      with: () => logger,
+    };
+    const plain = partsOf(world, process.name, log, alive, aliveClock(clock, alive));
+    const parts = { ...plain, logger };
     const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
     const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 5 });
-    const table = new TableRun(optionsOf(world, process.groupName), parts, decoder, policy);
+    const table = new Sink(optionsOf(world, process.groupName), parts, decoder, policy);
+    const target = { sink: table, source: new Source(decoder) };
     const group = this.groups.get(process.groupName) ?? new SimGroup(world);
     const consumer = new SimConsumer(process.name, group);
     const pipeline = new Pipeline(
@@ -163,7 +187,7 @@ class PipelineSim {
         random: world.random,
         logger: silentLogger,
         observe: () => undefined,
-        tableOf: () => table,
+        targetsOf: () => [target],
       },
       {
         name: "p",
@@ -176,7 +200,7 @@ class PipelineSim {
         acknowledge: { enabled: true, intervalMs: 0 },
       },
     );
-    Object.assign(process, { pipeline, consumer, table });
+    Object.assign(process, { pipeline, consumer, table, read: null });
     world.say(`${process.name} starts`);
     const run = async (): Promise<void> => {
       await pipeline.open();
@@ -227,9 +251,23 @@ class PipelineSim {
       if (state.kind !== "stopped") continue;
       const groups = new Set(this.processes.map((each) => each.groupName)).size;
       this.violations.push(...judgeStop(this.world, process.name, state.error, groups));
+      if (kindOf(state.error) === "topic_unreadable") {
+        this.violations.push(...this.#thrownAway(process));
+      }
       this.world.say(`${process.name} stopped: ${state.error}`);
       this.#crash(process);
     }
+  }
+
+  /** Rows that a process had read of a topic that is gone, and that never came into the table. */
+  #thrownAway({ name, read, fenced }: Process): string[] {
+    if (read === null || fenced) return [];
+    const committed = this.world.law.everCommitted(read.topicId);
+    return [...read.positions].flatMap(([partition, position]) =>
+      position > (committed.get(partition) ?? 0n)
+        ? [`THROWN AWAY: ${name} had read p${partition} up to ${position}`]
+        : [],
+    );
   }
 
   /** Nobody is stuck: in a healthy world those who run bring every record into the table, then a fresh one. */
@@ -262,7 +300,7 @@ class PipelineSim {
   async #othersComplete(): Promise<void> {
     const { world } = this;
     for (const zombie of this.zombies.splice(0)) zombie.rejoin();
-    for (const { consumer } of this.processes) consumer?.learnOfTopic();
+    for (const process of this.processes) this.#learnOfTopic(process);
     for (const group of this.groups.values()) group.rebalance();
     await this.#untilComplete();
     await this.#check();
@@ -284,6 +322,7 @@ class PipelineSim {
         for (const partition of world.partitions) consumer?.deliver(partition);
       }
       this.clock.advance(100);
+      this.violations.push(...(await world.law.violations()));
       const tables = this.processes.flatMap((each) => each.table ?? []);
       if (this.#complete() || tables.every((each) => each.state.kind === "stopped")) break;
     }

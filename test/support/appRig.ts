@@ -11,7 +11,8 @@ import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import type { PipelineOptions } from "#pipeline/pipelineParts.ts";
-import { TableRun } from "#pipeline/tableRun.ts";
+import { Sink } from "#pipeline/sink.ts";
+import { Source } from "#pipeline/source.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
@@ -84,7 +85,7 @@ export class AppRig {
   readonly consumer: RigConsumer;
   readonly parts: WriterParts;
   readonly options: WriterOptions;
-  readonly table: TableRun;
+  readonly table: Sink;
   readonly pipeline: Pipeline;
   readonly observations: Observation[] = [];
   readonly lines: { level: string; message: string }[] = [];
@@ -114,7 +115,8 @@ export class AppRig {
     this.options = { ...optionsOf(this.world, "g"), thinning: null, ...writer };
     const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 1 });
     const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
-    this.table = new TableRun(this.options, this.parts, decoder, policy);
+    this.table = new Sink(this.options, this.parts, decoder, policy);
+    const target = { sink: this.table, source: new Source(decoder) };
     this.consumer = new RigConsumer("A", new SimGroup(this.world));
     const { random } = this.world;
     this.pipeline = new Pipeline(
@@ -124,7 +126,7 @@ export class AppRig {
         random,
         logger,
         observe,
-        tableOf: () => this.table,
+        targetsOf: () => [target],
       },
       {
         name: "p",

@@ -1,81 +1,74 @@
 import { expect, test } from "bun:test";
-import type { HotBuffer } from "#buffer/hotBuffer.ts";
-import { Backpressure } from "../../../src/pipeline/backpressure.ts";
-import { Feeds } from "../../../src/pipeline/feeds.ts";
-import type { TableRun } from "../../../src/pipeline/tableRun.ts";
+import type { Observation } from "#base/events.ts";
+import { Backpressure } from "#pipeline/backpressure.ts";
+import type { Sink } from "#pipeline/sink.ts";
+
+const LIMIT_BYTES = 100;
 
 /** What backpressure looks at of a table. */
 interface Table {
-  readonly ready: boolean;
-  readonly heldBytes: number;
-  readonly state: { readonly kind: "running" | "retrying" };
-  readonly policy: { readonly bytesMax: number };
-  readonly buffer: Pick<HotBuffer<never>, "bytes" | "rows" | "waitingBytes" | "makeRoom">;
+  ready: boolean;
+  heldBytes: number;
+  readonly buffer: { readonly rows: number; waitingBytes: number };
 }
 
-const table = (bytes: number, more: Partial<Table> = {}): TableRun => {
-  const state = { kind: "running" } as const;
-  const buffer = { bytes, rows: 1, waitingBytes: bytes, makeRoom: () => 0 };
-  return {
-    ready: true,
-    heldBytes: bytes,
-    state,
-    policy: { bytesMax: 100 },
-    buffer,
-    ...more,
-  } as unknown as TableRun;
-};
-
-/** A limit of 100 bytes; `paused` counts how often fetching was held back. */
-function make(): { pressure: Backpressure; paused: () => number } {
-  let paused = 0;
-  const consumer = {
-    pause: () => {
-      paused++;
-    },
-    resume: () => {},
+/** So many tables before a limit of 100 bytes. */
+function make(count: number, retrying = 0) {
+  const tables: Table[] = Array.from({ length: count }, () => {
+    return { ready: true, heldBytes: 0, buffer: { rows: 1, waitingBytes: 0 } };
+  });
+  const observed: Observation[] = [];
+  const observe = (each: Observation): void => void observed.push(each);
+  const sinks = { size: count, retrying, flushBytes: count * LIMIT_BYTES };
+  const parts = { clock: { monotonicMs: () => 0 }, observe };
+  const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES);
+  const hold = (index: number, bytes: number, ready = true): void => {
+    const table = tables[index] as Table;
+    Object.assign(table, { ready, heldBytes: bytes });
+    table.buffer.waitingBytes = bytes;
+    pressure.measure(table as unknown as Sink);
+    pressure.judge();
   };
-  const parts = { consumer, clock: { monotonicMs: () => 0 }, observe: () => {} };
-  return { pressure: new Backpressure(parts as never, 100), paused: () => paused };
+  const takeAll = (): number[] => {
+    const taken: number[] = [];
+    for (let sink = pressure.takeFullest(); sink !== null; sink = pressure.takeFullest()) {
+      taken.push(tables.indexOf(sink as unknown as Table));
+    }
+    return taken;
+  };
+  return { pressure, hold, takeAll, observed };
 }
 
 test("half of the buffer is flushed before a commit is due, so that it never fills and waits", () => {
-  const { pressure, paused } = make();
-  const half = table(50);
-  const less = table(49);
-  pressure.check(new Set([less]), new Feeds());
-  expect(pressure.relievedBy(less)).toBe(false);
-  pressure.check(new Set([half]), new Feeds());
-  expect(pressure.relievedBy(half)).toBe(true);
-  expect(paused()).toBe(0);
+  const { pressure, hold, takeAll } = make(1);
+  hold(0, 49);
+  expect(takeAll()).toEqual([]);
+  hold(0, 50);
+  expect([takeAll(), takeAll(), pressure.active]).toEqual([[0], [], false]);
 });
 
-test("of several tables those are flushed that hold their share, unless a flush is under way", () => {
-  const { pressure } = make();
-  const large = table(40);
-  const small = table(10);
-  const busy = table(40, { ready: false });
-  pressure.check(new Set([large, small, busy]), new Feeds());
-  expect([large, small, busy].map((each) => pressure.relievedBy(each))).toEqual([
-    true,
-    false,
-    false,
-  ]);
+test("of several tables those are flushed that hold their share, the fullest first, unless one is under way", () => {
+  const { hold, takeAll } = make(4);
+  hold(0, 20);
+  hold(1, 40);
+  hold(2, 10);
+  hold(3, 90, false);
+  expect(takeAll()).toEqual([1, 0]);
 });
 
-test("the limit holds fetching back, and it goes on below four fifths of it", () => {
-  const { pressure, paused } = make();
-  pressure.check(new Set([table(100)]), new Feeds());
-  expect(pressure.active).toBe(true);
-  pressure.check(new Set([table(80)]), new Feeds());
-  expect(pressure.active).toBe(true);
-  pressure.check(new Set([table(79)]), new Feeds());
-  expect(pressure.active).toBe(false);
-  expect(paused()).toBe(1);
+test("the limit holds reading back, and it goes on below four fifths of it", () => {
+  const { pressure, hold, observed } = make(1);
+  const active = [100, 80, 79].map((bytes) => {
+    hold(0, bytes);
+    return pressure.active;
+  });
+  expect(active).toEqual([true, true, false]);
+  expect(observed.filter(({ type }) => type === "backpressure")).toHaveLength(1);
+  expect(observed.at(-2)).toEqual({ type: "buffer", bytes: 79, records: 1 });
 });
 
 test("while there is no table nothing is held back", () => {
-  const { pressure, paused } = make();
-  pressure.check(new Set(), new Feeds());
-  expect([pressure.active, paused()]).toEqual([false, 0]);
+  const { pressure } = make(0);
+  pressure.judge();
+  expect([pressure.active, pressure.takeFullest()]).toEqual([false, null]);
 });

@@ -3,14 +3,12 @@
  * limit, whatever the order of records, flushes and commits.
  */
 import { expect, test } from "bun:test";
-import { NO_LEADER_EPOCH } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { Backpressure } from "#pipeline/backpressure.ts";
-import { Feeds } from "#pipeline/feeds.ts";
-import type { TableRun } from "#pipeline/tableRun.ts";
+import type { Sink } from "#pipeline/sink.ts";
 import { recordBatch } from "../../support/records.ts";
 
 const MIB = 1024 * 1024;
@@ -24,8 +22,6 @@ const BATCHES_A_LOOK = 16;
 /** What backpressure sees of a table, over a real hot buffer; a flush takes some looks. */
 class Table {
   readonly buffer = new HotBuffer<SegmentBuilder>();
-  readonly state = { kind: "running" } as const;
-  readonly policy = { bytesMax: 128 * MIB };
   #flush: { readonly segments: readonly SealedRows[]; looks: number } | null = null;
   readonly #decoder: Decoder;
   readonly #offsets = new Map<number, bigint>();
@@ -51,8 +47,7 @@ class Table {
     );
     const before = segment.rows.rowCount;
     segment.rows.decode({ ...batch, partition });
-    const end = position + BigInt(segment.rows.rowCount - before);
-    this.buffer.advance(segment, end, NO_LEADER_EPOCH);
+    segment.end = position + BigInt(segment.rows.rowCount - before);
     this.#offsets.set(partition, segment.end);
   }
 
@@ -61,10 +56,18 @@ class Table {
     this.flushes++;
   }
 
-  look(): void {
-    if (this.#flush === null || this.#flush.looks-- > 0) return;
-    this.buffer.recycle(this.#flush.segments, 0);
+  /** True when its flush has ended. */
+  look(): boolean {
+    if (this.#flush === null || this.#flush.looks-- > 0) return false;
+    this.buffer.recycle(this.#flush.segments);
     this.#flush = null;
+    return true;
+  }
+}
+
+function* takeFullest(pressure: Backpressure): Generator<Table> {
+  for (let full = pressure.takeFullest(); full !== null; full = pressure.takeFullest()) {
+    yield full as unknown as Table;
   }
 }
 
@@ -84,39 +87,35 @@ test("50 tables of 20 partitions hold at most the limit and what comes between t
     decoder.sample([batch]);
     return new Table(decoder);
   });
-  let paused = false;
   let pauses = 0;
-  const consumer = {
-    pause: () => {
-      paused = true;
-      pauses++;
-    },
-    resume: () => {
-      paused = false;
-    },
-  };
-  const parts = { consumer, clock: { monotonicMs: () => 0 }, observe: () => undefined };
-  const pressure = new Backpressure(parts as never, LIMIT_BYTES);
-  const all = new Set(tables as unknown as TableRun[]);
-  const feeds = new Feeds();
+  const parts = { clock: { monotonicMs: () => 0 }, observe: () => undefined };
+  const sinks = { size: TABLES, retrying: 0, flushBytes: TABLES * 128 * MIB };
+  const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES);
+  const touched = new Set<Table>();
   let most = 0;
   let rows = 0;
   for (let look = 0, next = 1; look < 1500; look++) {
-    for (let n = 0; n < BATCHES_A_LOOK && !paused; n++) {
+    for (let n = 0; n < BATCHES_A_LOOK && !pressure.active; n++) {
       // A linear congruential generator: some tables get far more than others.
       next = (next * 48_271) % 2_147_483_647;
-      const table = Math.floor(TABLES * (next / 2_147_483_647) ** 2);
-      tables[table]?.add(next % PARTITIONS, batch);
+      const table = tables[Math.floor(TABLES * (next / 2_147_483_647) ** 2)] as Table;
+      table.add(next % PARTITIONS, batch);
+      touched.add(table);
       rows += documents.length;
     }
     most = Math.max(
       most,
       tables.reduce((sum, each) => sum + each.heldBytes, 0),
     );
-    pressure.check(all, feeds);
-    for (const [index, table] of tables.entries()) {
-      table.look();
-      if (pressure.relievedBy(table as unknown as TableRun)) table.begin(60 + (index % 80));
+    const wasActive = pressure.active;
+    for (const table of touched) pressure.measure(table as unknown as Sink);
+    touched.clear();
+    pressure.judge();
+    if (pressure.active && !wasActive) pauses++;
+    for (const table of tables.filter((each) => each.look())) touched.add(table);
+    for (const table of takeFullest(pressure)) {
+      table.begin(60 + (tables.indexOf(table) % 80));
+      touched.add(table);
     }
   }
   expect(pauses).toBeGreaterThan(3);

@@ -8,7 +8,9 @@ import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { Feeds } from "#pipeline/feeds.ts";
 import { Ingest } from "#pipeline/ingest.ts";
 import type { PipelineOptions, PipelineParts } from "#pipeline/pipelineParts.ts";
-import { TableRun } from "#pipeline/tableRun.ts";
+import { Sink } from "#pipeline/sink.ts";
+import { Sinks } from "#pipeline/sinks.ts";
+import { Source } from "#pipeline/source.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { buildBatch } from "../../fakes/recordBatches.ts";
 
@@ -17,25 +19,29 @@ const MIB = 1024 * 1024;
 
 /** A table without columns yet, and its one feed. */
 function sampling(more: Partial<DecoderOptions> = {}): {
-  table: TableRun;
+  table: Sink;
+  source: Source;
   ingest: Ingest;
   take: (payload: Uint8Array | null) => void;
 } {
   const NAME: TableName = { namespace: ["db"], table: "t" };
   const observe = (): void => undefined;
   const parts = { clock: systemClock, logger: silentLogger, observe };
-  const table = new TableRun(
+  const decoder = createDecoder({ ...DECODER_DEFAULTS, ...more });
+  const source = new Source(decoder);
+  const table = new Sink(
     { name: NAME } as WriterOptions,
     parts as unknown as WriterParts,
-    createDecoder({ ...DECODER_DEFAULTS, ...more }),
+    decoder,
     { intervalMs: 1000, rowsMax: 0, bytesMax: MIB, emptyIntervalMs: 1000 },
   );
   const feeds = new Feeds();
-  const [run] = feeds.add([FEED], () => table);
+  const sinks = new Sinks(() => [{ sink: table, source }], feeds, observe);
+  const [run] = feeds.add([FEED], (topic) => sinks.of(topic));
   if (run === undefined) throw new Error("no feed");
   run.epoch = 1;
   const options = { inferRows: 10, rejects: { action: "skip" } } as PipelineOptions;
-  const ingest = new Ingest(parts as unknown as PipelineParts, options, feeds, observe);
+  const ingest = new Ingest(parts as unknown as PipelineParts, options, feeds, sinks);
   let offset = 0n;
   const take = (payload: Uint8Array | null): void => {
     const baseOffset = offset++;
@@ -53,7 +59,7 @@ function sampling(more: Partial<DecoderOptions> = {}): {
       appendTimestampMs: null,
     } satisfies RecordBatch);
   };
-  return { table, ingest, take };
+  return { table, source, ingest, take };
 }
 
 /** The records of a batch with one value. */
@@ -63,27 +69,27 @@ function payloadOf(value: string): Uint8Array {
 }
 
 test("a sample of large records ends long before it has its number of records", () => {
-  const { table, take } = sampling();
+  const { source, take } = sampling();
   const payload = payloadOf(JSON.stringify({ text: "x".repeat(4 * MIB) }));
-  for (let batch = 0; batch < 8 && table.decoder.needsSample; batch++) take(payload);
-  expect(table.sample === null).toBe(true);
-  expect(table.decoder.needsSample).toBe(false);
+  for (let batch = 0; batch < 8 && source.decoder.needsSample; batch++) take(payload);
+  expect(source.sampledSinceMs).toBeNull();
+  expect(source.decoder.needsSample).toBe(false);
 });
 
 test("a sample with a batch that cannot be taken apart stops its table, nobody else", () => {
   const { table, take } = sampling();
   for (let batch = 0; batch < 10; batch++) take(new Uint8Array([255, 255, 255, 255]));
-  expect(table.state).toMatchObject({ kind: "stopped", error: { kind: "batch_corrupt" } });
+  expect(table.state).toMatchObject({ kind: "draining", error: { kind: "batch_corrupt" } });
 });
 
 test("batches without records say nothing about the columns: the sample waits for the first record", () => {
   const { table, ingest, take } = sampling({ onUnknownField: "ignore" });
   take(null);
-  ingest.finishSample(table);
+  ingest.finishSamples();
   expect(table.buffer.moved).toBe(true);
   take(payloadOf('{"n":1}'));
   take(null);
-  ingest.finishSample(table);
+  ingest.finishSamples();
   const [segment] = table.buffer.seal();
   expect(segment?.range).toMatchObject({ start: 0n, end: 3n });
   expect(segment?.batch?.fields.map(({ name }) => name)).toContain("n");

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import type { LogFields, Logger } from "#base/log.ts";
 import type { DecodeResult, Rejected } from "#decode/decoder.ts";
-import { handleRejects } from "#pipeline/rejects.ts";
-import type { TableRun } from "#pipeline/tableRun.ts";
+import { judgeRejects } from "#pipeline/rejects.ts";
 
 interface Line {
   readonly message: string;
@@ -20,15 +19,9 @@ function skip(records: readonly Rejected[]): { lines: Line[]; counted: unknown[]
     log: (_, message, fields = {}) => lines.push({ message, fields }),
     with: () => logger,
   };
-  const table = {
-    name: "db.t",
-    stop: () => {
-      throw new Error("skipping stops nothing");
-    },
-  } as unknown as TableRun;
   const result: DecodeResult = { rows: 0, skipped: 0, rejected: records, timestampMsMax: 0 };
   const parts = { logger, observe: (event: unknown) => counted.push(event) };
-  expect(handleRejects(parts, { action: "skip" }, table, result)).toBe(true);
+  expect(judgeRejects(parts, { action: "skip" }, "db.t", result)).toBeNull();
   return { lines, counted };
 }
 

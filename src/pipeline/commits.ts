@@ -1,0 +1,220 @@
+/**
+ * Which table is flushed when. Tables wait in a heap by the time at which they are due; so many are
+ * written at once, the longest due first.
+ *
+ * Tables that have a feed in common (kin) are cut at one point of it and committed in a stated order:
+ * dead letters, late rows, the others (SPEC 2.8). A next cut comes when all of the last one has ended,
+ * so that no table is ever two cuts behind its kin. Feeds that were fenced in one table are dropped
+ * at once in all of them, and sought anew when the cut has ended.
+ *
+ * When commits take more than half of what the slots can do, intervals stretch, up to a limit: tables
+ * then share fewer, larger commits instead of waiting for each other.
+ */
+import type { Clock } from "#base/clock.ts";
+import type { Observe } from "#base/events.ts";
+import { Heap } from "#base/heap.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Feed } from "#base/offsets.ts";
+import type { JobResult } from "#commit/job.ts";
+import type { CommitRank, Landed, Sink } from "./sink.ts";
+
+/** What follows a flush. */
+export interface CommitFollowers {
+  /** A table has the rows; Kafka's offsets and the log's last entry follow. Never throws. */
+  readonly landed: (sink: Sink, landed: Landed) => Promise<void>;
+  /** These feeds go on elsewhere: at once nothing of them is taken any more. */
+  readonly fenced: (feeds: readonly Feed[]) => void;
+  /** The cut in which they were fenced has ended. */
+  readonly seekAnew: (feeds: readonly Feed[]) => void;
+  /** Something of this table has changed. */
+  readonly touched: (sink: Sink) => void;
+}
+
+/** How a cut ended. `waits`: something was held, and goes on when it is due again. */
+type CutEnd = "through" | "waits";
+
+/** The order of commits, first first. */
+const RANKS: readonly CommitRank[] = ["dead_letter", "late", "main"];
+/** Share of the slots' time that commits may take before intervals stretch. */
+const BUSY_SHARE = 0.5;
+/** How often the stretching is judged. */
+const JUDGE_MS = 5000;
+
+/** Begins flushes, a bounded number at once. */
+export class Commits {
+  readonly #parts: { readonly clock: Clock; readonly observe: Observe };
+  readonly #follow: CommitFollowers;
+  readonly #due = new Heap<Sink>();
+  readonly #cuts = new Map<readonly Sink[], Promise<CutEnd>>();
+  /** Everything under way, up to its last line in the log. */
+  readonly #underWay = new Set<Promise<unknown>>();
+  /** Flushes that wait for a slot. */
+  readonly #queue: (() => void)[] = [];
+  #free: number = LIMITS.flushesInFlightMax;
+  #stretch = 1;
+  #busyMs = 0;
+  #judgedMs: number;
+
+  constructor(
+    parts: { readonly clock: Clock; readonly observe: Observe },
+    follow: CommitFollowers,
+  ) {
+    this.#parts = parts;
+    this.#follow = follow;
+    this.#judgedMs = parts.clock.monotonicMs();
+  }
+
+  /** Notes when a table is due, after anything of it has changed. */
+  schedule(sink: Sink): void {
+    const dueMs = sink.dueMs;
+    if (dueMs === null || this.#cuts.has(sink.kin)) this.#due.delete(sink);
+    else this.#due.set(sink, dueMs);
+  }
+
+  /** Puts a table in front of those that are due. */
+  hurry(sink: Sink): void {
+    if (sink.dueMs !== null && !this.#cuts.has(sink.kin)) this.#due.set(sink, 0);
+  }
+
+  /** Begins what is due, while there are slots. */
+  beginDue(): void {
+    this.#judge();
+    const now = this.#parts.clock.monotonicMs();
+    for (let top = this.#due.peek(); top !== undefined && top.key <= now; top = this.#due.peek()) {
+      if (this.#free <= 0) return;
+      this.#due.delete(top.item);
+      void this.#begin(top.item, false);
+    }
+  }
+
+  /** Flushes all that these tables hold, also what comes while they are written. */
+  async flushAll(sinks: readonly Sink[]): Promise<void> {
+    const families = new Map(sinks.map((sink) => [sink.kin, sink]));
+    await Promise.all(
+      [...families.values()].map(async (sink) => {
+        for (let round = 0; round < 3 && sink.kin.some(({ pending }) => pending); round++) {
+          if ((await this.#begin(sink, true)) === "waits") return;
+        }
+      }),
+    );
+  }
+
+  /** Resolves when nothing is under way, log entries and acknowledgements included. */
+  async ended(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
+  /** Keeps work in mind until it has ended. */
+  track(work: Promise<unknown>): void {
+    const kept = work.finally(() => this.#underWay.delete(kept));
+    this.#underWay.add(kept);
+  }
+
+  /** The cut of a table and its kin that is under way, or a new one; `all`: quiet kin included. */
+  #begin(due: Sink, all: boolean): Promise<CutEnd> {
+    const { kin } = due;
+    const underWay = this.#cuts.get(kin);
+    if (underWay !== undefined) return underWay;
+    const now = this.#parts.clock.monotonicMs();
+    const taking = kin.filter((sink) => all || sink === due || !isQuiet(sink, now));
+    for (const sink of kin) this.#due.delete(sink);
+    const cut = this.#cut(kin, taking).finally(() => {
+      this.#cuts.delete(kin);
+      for (const sink of kin) this.#follow.touched(sink);
+      this.beginDue();
+    });
+    this.#cuts.set(kin, cut);
+    this.track(cut);
+    return cut;
+  }
+
+  async #cut(kin: readonly Sink[], taking: readonly Sink[]): Promise<CutEnd> {
+    // Kin that has grown meanwhile: the cut of the smaller family ends first.
+    if (kin.some(({ flushing }) => flushing)) return "waits";
+    if (!kin.some(({ sealed }) => sealed)) for (const sink of taking) sink.seal();
+    const fenced: Feed[] = [];
+    let end: CutEnd = "through";
+    for (const rank of RANKS) {
+      const turn = kin.filter((sink) => sink.rank === rank && sink.sealed);
+      if (turn.length === 0) continue;
+      const results = await Promise.all(turn.map((sink) => this.#flush(sink, fenced)));
+      // What comes later in the order waits with it.
+      if (results.includes("waits")) end = "waits";
+      if (end === "waits") break;
+    }
+    if (fenced.length > 0) this.#follow.seekAnew(fenced);
+    return end;
+  }
+
+  async #flush(sink: Sink, fenced: Feed[]): Promise<CutEnd> {
+    await this.#slot();
+    const { clock } = this.#parts;
+    const beganMs = clock.monotonicMs();
+    try {
+      const flushed = sink.flush(this.#intervalMs(sink));
+      this.#observe();
+      this.#follow.touched(sink);
+      const ended = await flushed;
+      if (ended === null) return "through";
+      if (ended.landed !== null) this.track(this.#follow.landed(sink, ended.landed));
+      this.#fence(ended.result, fenced);
+      return ended.result.kind === "held" || ended.result.kind === "paused" ? "waits" : "through";
+    } finally {
+      this.#busyMs += clock.monotonicMs() - beganMs;
+      this.#give();
+      this.#observe();
+    }
+  }
+
+  #fence(result: JobResult, fenced: Feed[]): void {
+    if (result.kind !== "committed" && result.kind !== "dropped") return;
+    if (result.fenced.length === 0) return;
+    this.#follow.fenced(result.fenced);
+    fenced.push(...result.fenced);
+  }
+
+  async #slot(): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    await new Promise<void>((resolve) => this.#queue.push(resolve));
+  }
+
+  /** The slot goes to who waits for one, first come first. */
+  #give(): void {
+    const next = this.#queue.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
+
+  #observe(): void {
+    const count = LIMITS.flushesInFlightMax - this.#free + this.#queue.length;
+    this.#parts.observe({ type: "pending_commits", count });
+  }
+
+  #intervalMs({ policy }: Sink): number {
+    const longest = Math.max(policy.intervalMs, LIMITS.commitIntervalMsMax);
+    return Math.min(policy.intervalMs * this.#stretch, longest);
+  }
+
+  /** Doubles the intervals while the slots are too busy, and halves them again when they are not. */
+  #judge(): void {
+    const now = this.#parts.clock.monotonicMs();
+    const gone = now - this.#judgedMs;
+    if (gone < JUDGE_MS) return;
+    const share = this.#busyMs / (gone * LIMITS.flushesInFlightMax);
+    this.#judgedMs = now;
+    this.#busyMs = 0;
+    if (share > BUSY_SHARE) this.#stretch = Math.min(this.#stretch * 2, STRETCH_MAX);
+    else if (share < BUSY_SHARE / 3) this.#stretch = Math.max(1, this.#stretch / 2);
+  }
+}
+
+/** A main table without a row moves its offsets in a cut of its own time, not in every one of its kin. */
+function isQuiet({ rank, buffer, dueMs }: Sink, nowMs: number): boolean {
+  return rank === "main" && buffer.waitingRows === 0 && (dueMs === null || dueMs > nowMs);
+}
+
+/** From 0.1 s, the least interval, to the longest. */
+const STRETCH_MAX = 512;

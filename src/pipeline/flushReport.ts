@@ -1,0 +1,104 @@
+/**
+ * What is told of a table's commits: a log line for each, how old the rows were, how large the
+ * metadata has become, and the figures that `/status` shows.
+ */
+import { type FeedOffset, feedKey } from "#base/offsets.ts";
+import type { SealedRows } from "#buffer/hotBuffer.ts";
+import type { LoadedTable, TableName } from "#catalog/catalog.ts";
+import { fullName, namespaceText } from "#catalog/names.ts";
+import type { JobResult } from "#commit/job.ts";
+import type { WriterParts } from "#writer/parts.ts";
+import type { SealedFlush } from "./states.ts";
+
+/** How often the size of the metadata is looked at. */
+const MEASURE_MS = 60_000;
+
+/** Figures of one table's commits. */
+export class FlushReport {
+  rowsCommitted = 0;
+  /** UTC ms. */
+  lastCommitMs: number | null = null;
+  lastSnapshotId: bigint | null = null;
+  readonly #name: TableName;
+  readonly #parts: WriterParts;
+  #measuredMs = Number.NEGATIVE_INFINITY;
+
+  constructor(name: TableName, parts: WriterParts) {
+    this.#name = name;
+    this.#parts = parts;
+  }
+
+  /** Takes a commit; its segments must not have been recycled yet. */
+  committed(
+    { flush, segments }: SealedFlush,
+    result: JobResult & { readonly kind: "committed" },
+    durationMs: number,
+    seen: LoadedTable | null,
+  ): void {
+    const { clock, logger, catalog } = this.#parts;
+    const rows = committedRows(segments, result.offsets);
+    this.rowsCommitted += rows;
+    this.lastCommitMs = clock.nowMs();
+    this.lastSnapshotId = result.snapshotId;
+    this.#observeAges(segments);
+    this.#measure(seen);
+    logger.log("info", "Flush committed", {
+      trace_id: flush.commitId.replaceAll("-", ""),
+      database: namespaceText(this.#name.namespace),
+      table: fullName(this.#name),
+      catalog_type: catalog.traits.type,
+      committed_at: new Date(this.lastCommitMs).toISOString(),
+      records_flushed: rows,
+      duration_ms: Math.round(durationMs),
+      iceberg_snapshot_id: result.snapshotId,
+      files_added: flush.job?.units.reduce((sum, unit) => sum + unit.files.length, 0) ?? 0,
+      kafka_offset_range: rangesOf(segments),
+    });
+  }
+
+  /** How old the rows were when they were committed. */
+  #observeAges(segments: readonly SealedRows[]): void {
+    const { clock, observe } = this.#parts;
+    for (const { oldestMs } of segments) {
+      if (!Number.isFinite(oldestMs)) continue;
+      observe({ type: "freshness", stage: "committed", ageMs: clock.nowMs() - oldestMs });
+    }
+  }
+
+  /** How large the table's metadata is by now. */
+  #measure(seen: LoadedTable | null): void {
+    const { clock, observe } = this.#parts;
+    const now = clock.monotonicMs();
+    if (seen === null || now - this.#measuredMs < MEASURE_MS) return;
+    this.#measuredMs = now;
+    const measure = async (): Promise<void> => {
+      const bytes = (await seen.storage.head(seen.metadataLocation))?.bytes ?? 0;
+      const snapshots = seen.metadata.snapshots.length;
+      observe({
+        type: "table_state",
+        table: fullName(this.#name),
+        snapshots,
+        metadataBytes: bytes,
+      });
+    };
+    // A gauge only: the next measurement comes in a minute.
+    void measure().catch(() => undefined);
+  }
+}
+
+function committedRows(segments: readonly SealedRows[], offsets: readonly FeedOffset[]): number {
+  const landed = new Set(offsets.map(({ feed }) => feedKey(feed)));
+  return segments
+    .filter((segment) => landed.has(feedKey(segment.range.feed)))
+    .reduce((sum, segment) => sum + (segment.batch?.rowCount ?? 0), 0);
+}
+
+function rangesOf(segments: readonly SealedRows[]): Record<string, string> {
+  const ranges: Record<string, string> = {};
+  for (const { range } of segments) {
+    const key = `${range.feed.topic}/${range.feed.partition}`;
+    const start = ranges[key]?.split("-")[0] ?? String(range.start);
+    ranges[key] = `${start}-${range.end - 1n}`;
+  }
+  return ranges;
+}

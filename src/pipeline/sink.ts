@@ -1,0 +1,334 @@
+/**
+ * One table at run time, as the place that rows go to: its hot buffer, its writer, its state, and the
+ * one flush that may be under way. What makes the rows is apart (`source.ts`).
+ *
+ * Rows are sealed (`seal`) apart from being written (`flush`), so that tables with a common feed are
+ * cut at one point and committed one after the other (`commits.ts`).
+ */
+import { describe, kindOf, policyOf } from "#base/errors.ts";
+import { type FeedKey, feedKey } from "#base/offsets.ts";
+import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import { fullName } from "#catalog/names.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import type { JobResult } from "#commit/job.ts";
+import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
+import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import { TableWriter } from "#writer/tableWriter.ts";
+import type { Outlet } from "./feeds.ts";
+import { FlushReport } from "./flushReport.ts";
+import type { Source } from "./source.ts";
+import {
+  type FlushEvent,
+  type FlushState,
+  nextFlush,
+  nextState,
+  type SealedFlush,
+  type TableEvent,
+  type TableState,
+  takesRows,
+} from "./states.ts";
+
+/** When a commit is due. */
+export interface CommitPolicy {
+  readonly intervalMs: number;
+  /** 0: no bound. */
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+  /** A commit that only moves offsets waits this long. */
+  readonly emptyIntervalMs: number;
+}
+
+/**
+ * In which order the tables of a feed are committed (SPEC 2.8): a record that was put aside is in its
+ * side table before the main table's offset passes it.
+ */
+export type CommitRank = "dead_letter" | "late" | "main";
+
+/** A flush that landed, and what it committed. */
+export interface Landed {
+  readonly work: SealedFlush;
+  readonly result: JobResult & { readonly kind: "committed" };
+}
+
+/** The first commit of a process comes early: whoever starts it sees rows, and that it works. */
+const FIRST_COMMIT_MS = 200;
+
+/** One table of a pipeline. */
+export class Sink {
+  readonly name: string;
+  readonly options: WriterOptions;
+  readonly parts: WriterParts;
+  readonly policy: CommitPolicy;
+  readonly rank: CommitRank;
+  readonly buffer: HotBuffer<SegmentBuilder> = new HotBuffer();
+  /** Its outlets, one for each assigned feed; `feeds.ts` keeps them. */
+  readonly outlets: Map<FeedKey, Outlet> = new Map();
+  /** What makes its rows; `sinks.ts` keeps them. */
+  readonly sources: Set<Source> = new Set();
+  /** All tables that have a feed in common with it, by way of others too: itself at least. */
+  kin: readonly Sink[] = [this];
+  /** Topics that can no longer be read, and why; the table goes on while others feed it. */
+  readonly failedTopics: Map<string, unknown> = new Map();
+  /** Told after each change of its state. */
+  changed: (before: TableState) => void = () => undefined;
+  readonly #columns: Pick<Decoder, "fields" | "adopt">;
+  readonly #report: FlushReport;
+  #state: TableState = { kind: "running" };
+  #flush: FlushState = { kind: "idle" };
+  #writer: TableWriter | null = null;
+  #opening: Promise<TableWriter> | null = null;
+  #dueFromMs: number;
+
+  /** @param columns what the table is created with, and what takes its schema when it has changed */
+  constructor(
+    options: WriterOptions,
+    parts: WriterParts,
+    columns: Pick<Decoder, "fields" | "adopt">,
+    policy: CommitPolicy,
+    rank: CommitRank = "main",
+  ) {
+    this.name = fullName(options.name);
+    this.options = options;
+    this.parts = parts;
+    this.#columns = columns;
+    this.policy = policy;
+    this.rank = rank;
+    this.#report = new FlushReport(options.name, parts);
+    this.#dueFromMs = parts.clock.monotonicMs() + Math.min(policy.intervalMs, FIRST_COMMIT_MS);
+  }
+
+  get state(): TableState {
+    return this.#state;
+  }
+
+  /** Null until it was opened. */
+  get writer(): TableWriter | null {
+    return this.#writer;
+  }
+
+  /** Rows that this process has committed. */
+  get rowsCommitted(): number {
+    return this.#report.rowsCommitted;
+  }
+
+  /** When it was committed last (UTC ms); null: not yet by this process. */
+  get lastCommitMs(): number | null {
+    return this.#report.lastCommitMs;
+  }
+
+  get lastSnapshotId(): bigint | null {
+    return this.#report.lastSnapshotId;
+  }
+
+  /** Bytes of memory that its rows and its samples hold. */
+  get heldBytes(): number {
+    let bytes = this.buffer.bytes;
+    for (const source of this.sources) bytes += source.bytes;
+    return bytes;
+  }
+
+  /** True while a flush is being written. */
+  get flushing(): boolean {
+    return this.#flush.kind === "flushing";
+  }
+
+  /** True when sealed rows wait to be written, for the first time or again. */
+  get sealed(): boolean {
+    return this.#flush.kind === "sealed" || this.#flush.kind === "held";
+  }
+
+  /** True when something waits for a commit. */
+  get pending(): boolean {
+    return this.#flush.kind !== "idle" || this.#moved();
+  }
+
+  /** True when a flush could begin ahead of its time; one that was held waits for its interval. */
+  get ready(): boolean {
+    return this.#flush.kind === "idle" && this.#isOpen() && this.#moved();
+  }
+
+  /** When a flush is to begin (monotonic ms); null: nothing waits, or one is under way. */
+  get dueMs(): number | null {
+    if (!this.#isOpen() || this.flushing) return null;
+    if (this.sealed) return this.#dueFromMs;
+    if (!this.#moved()) return null;
+    const { rowsMax, bytesMax, emptyIntervalMs } = this.policy;
+    const { waitingRows, waitingBytes } = this.buffer;
+    const isFull = (rowsMax > 0 && waitingRows >= rowsMax) || waitingBytes >= bytesMax;
+    if (isFull || this.#state.kind === "draining") return 0;
+    return this.#dueFromMs + (waitingRows > 0 ? 0 : emptyIntervalMs);
+  }
+
+  /** Opens (or creates) the table once, whoever asks meanwhile; the decoder takes its schema. */
+  open(): Promise<TableWriter> {
+    this.#opening ??= this.#openOnce().catch((error: unknown) => {
+      this.#opening = null;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #openOnce(): Promise<TableWriter> {
+    this.#writer = await TableWriter.open(this.parts, this.options, this.#columns.fields);
+    this.#columns.adopt(this.#writer.fields);
+    return this.#writer;
+  }
+
+  /** The only way in which its state changes. */
+  apply(event: TableEvent): void {
+    const before = this.#state;
+    this.#state = nextState(before, event);
+    if (this.#state === before) return;
+    if (event.kind === "unreadable" || event.kind === "failed") {
+      const { error } = event;
+      this.parts.logger.log("error", describe(error), { table: this.name, kind: kindOf(error) });
+      this.parts.observe({ type: "error", kind: kindOf(error) });
+    }
+    this.changed(before);
+  }
+
+  /** Cuts what is buffered off: rows that come later belong to the next flush. False: nothing is there. */
+  seal(): boolean {
+    if (this.#flush.kind !== "idle" || this.#writer === null || !this.#isOpen()) return false;
+    if (this.kin.length > 1) this.#extend();
+    const segments = this.buffer.seal();
+    if (segments.length === 0) return false;
+    this.#become({ kind: "seal", work: { segments, flush: this.#writer.newFlush(segments) } });
+    return true;
+  }
+
+  /**
+   * Writes what is sealed, or goes on with the flush that was held. A stop error becomes the state.
+   * @param intervalMs from its beginning to that of the next flush
+   * @returns null: nothing is sealed, or the table has stopped
+   */
+  async flush(intervalMs: number): Promise<{ result: JobResult; landed: Landed | null } | null> {
+    const state = this.#flush;
+    if (this.#writer === null || (state.kind !== "sealed" && state.kind !== "held")) return null;
+    const { work } = state;
+    if (this.#state.kind === "stopped") {
+      this.#become({ kind: "end" });
+      return null;
+    }
+    const beganMs = this.parts.clock.monotonicMs();
+    this.#become({ kind: "begin" });
+    try {
+      if (state.kind === "sealed") await this.#logBuffer(work.segments);
+      const result = await this.#writer.flush(work.flush);
+      const landed = result.kind === "committed" ? { work, result } : null;
+      this.#settle(work, result, this.parts.clock.monotonicMs() - beganMs);
+      this.#dueFromMs = (this.sealed ? this.parts.clock.monotonicMs() : beganMs) + intervalMs;
+      return { result, landed };
+    } catch (error) {
+      if (policyOf(error).action === "again") {
+        const result: JobResult = { kind: "held", cause: error };
+        this.#settle(work, result, 0);
+        this.#dueFromMs = this.parts.clock.monotonicMs() + intervalMs;
+        return { result, landed: null };
+      }
+      this.#become({ kind: "end" });
+      this.apply({ kind: "failed", error });
+      return null;
+    }
+  }
+
+  /** Writes the end of a flush to the log, once Kafka's offsets were written. */
+  async complete({ work, result }: Landed): Promise<void> {
+    for (const { feed, offset } of result.offsets) {
+      const { topic, partition } = feed;
+      await this.parts.txlog.append({ type: "OffsetCommit", topic, partition, offset });
+    }
+    await this.#writer?.complete(work.flush, result);
+  }
+
+  /** Drops every row of a feed that is not being written: the head decides about those that are. */
+  drop(key: FeedKey): void {
+    this.buffer.drop(key);
+    if (this.#flush.kind !== "sealed" || this.#writer === null) return;
+    const { segments } = this.#flush.work;
+    const kept = segments.filter(({ range }) => feedKey(range.feed) !== key);
+    if (kept.length === segments.length) return;
+    if (kept.length === 0) this.#become({ kind: "end" });
+    else {
+      this.#become({ kind: "seal", work: { segments: kept, flush: this.#writer.newFlush(kept) } });
+    }
+  }
+
+  #isOpen(): boolean {
+    return this.#state.kind !== "stopped" && this.#writer !== null;
+  }
+
+  #become(event: FlushEvent): void {
+    this.#flush = nextFlush(this.#flush, event);
+  }
+
+  /** Rows wait, or a position moved: of a feed that fills several tables perhaps without a row here. */
+  #moved(): boolean {
+    if (this.buffer.moved) return true;
+    if (this.kin.length === 1 || !takesRows(this.#state)) return false;
+    return [...this.outlets.values()].some(lags);
+  }
+
+  /** Batches without a row for this table move its outlets here, not one by one. */
+  #extend(): void {
+    if (!takesRows(this.#state)) return;
+    for (const outlet of this.outlets.values()) {
+      if (!lags(outlet)) continue;
+      const { feed, source, end } = outlet;
+      const segment = this.buffer.segment(feed.feed, end, (sizes) => source.decoder.builder(sizes));
+      segment.end = feed.position;
+      outlet.end = feed.position;
+    }
+  }
+
+  async #logBuffer(segments: readonly SealedRows[]): Promise<void> {
+    const sum = (of: (batch: ColumnBatch) => number): number =>
+      segments.reduce((total, { batch }) => total + (batch === null ? 0 : of(batch)), 0);
+    await this.parts.txlog.append({
+      type: "BufferSnapshot",
+      record_count: sum((batch) => batch.rowCount),
+      size_bytes: sum((batch) => batch.byteCount),
+    });
+  }
+
+  #settle(work: SealedFlush, result: JobResult, durationMs: number): void {
+    const { logger } = this.parts;
+    switch (result.kind) {
+      case "committed":
+        this.#become({ kind: "end" });
+        this.#report.committed(work, result, durationMs, this.#writer?.lastSeen ?? null);
+        this.buffer.recycle(work.segments);
+        this.#adoptSchema();
+        this.apply({ kind: "went_through" });
+        break;
+      case "dropped":
+        this.#become({ kind: "end" });
+        this.buffer.release(work.segments);
+        this.#adoptSchema();
+        logger.log("warn", `Rows dropped, to be read again: ${result.reason}`, {
+          table: this.name,
+          feeds: result.fenced.map(feedKey),
+        });
+        this.apply({ kind: "went_through" });
+        break;
+      case "held":
+        this.#become({ kind: "hold" });
+        logger.log("warn", `Commit held: ${describe(result.cause)}`, { table: this.name });
+        this.apply({ kind: "held", cause: result.cause });
+        break;
+      case "paused":
+        this.#become({ kind: "hold" });
+        this.apply({ kind: "paused" });
+        break;
+    }
+  }
+
+  #adoptSchema(): void {
+    if (this.#writer !== null) this.#columns.adopt(this.#writer.fields);
+  }
+}
+
+/** Whether a feed has passed an outlet's end without a row for it; what is sampled is no such row. */
+function lags({ end, feed, source }: Outlet): boolean {
+  return feed.epoch > 0 && end < feed.position && source.sampledSinceMs === null;
+}

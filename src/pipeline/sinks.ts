@@ -1,0 +1,120 @@
+/**
+ * The tables of a pipeline, and what is known of all of them together: kept up to date as they
+ * change, so that nobody walks over a thousand of them to find out about one.
+ */
+import type { FeedRun, Feeds, Target } from "./feeds.ts";
+import type { Sink } from "./sink.ts";
+import { type TableState, takesRows } from "./states.ts";
+
+/** All tables. */
+export class Sinks implements Iterable<Sink> {
+  /** Tables whose rows or flush have changed since they were looked at last (`Pipeline.#look`). */
+  readonly touched: Set<Sink> = new Set();
+  readonly #all = new Set<Sink>();
+  readonly #topics = new Map<string, readonly Target[]>();
+  readonly #targetsOf: (topic: string) => readonly Target[];
+  readonly #feeds: Feeds;
+  readonly #stopped: (sink: Sink) => void;
+  #running = 0;
+  #retrying = 0;
+  #flushBytes = 0;
+
+  /**
+   * @param targetsOf the tables that a topic fills, in their order; the same objects each time
+   * @param stopped called after a table has stopped
+   */
+  constructor(
+    targetsOf: (topic: string) => readonly Target[],
+    feeds: Feeds,
+    stopped: (sink: Sink) => void,
+  ) {
+    this.#targetsOf = targetsOf;
+    this.#feeds = feeds;
+    this.#stopped = stopped;
+  }
+
+  [Symbol.iterator](): Iterator<Sink> {
+    return this.#all[Symbol.iterator]();
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Tables that have not stopped. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Tables whose catalog or store is away. */
+  get retrying(): number {
+    return this.#retrying;
+  }
+
+  /** Bytes at which each table is flushed before its time, of all together. */
+  get flushBytes(): number {
+    return this.#flushBytes;
+  }
+
+  /** The tables that a topic fills; they are taken in at the first question. */
+  of(topic: string): readonly Target[] {
+    const known = this.#topics.get(topic);
+    if (known !== undefined) return known;
+    const targets = this.#targetsOf(topic);
+    this.#topics.set(topic, targets);
+    for (const { sink, source } of targets) {
+      sink.sources.add(source);
+      this.#add(sink);
+    }
+    this.#relate(targets);
+    return targets;
+  }
+
+  /** Drops what the tables of these feeds have not begun to write. */
+  drop(runs: readonly FeedRun[]): void {
+    for (const { key, outlets } of runs) {
+      for (const { sink, source } of outlets) {
+        source.drop(key);
+        sink.drop(key);
+        this.touched.add(sink);
+      }
+    }
+  }
+
+  #add(sink: Sink): void {
+    if (this.#all.has(sink)) return;
+    this.#all.add(sink);
+    this.#count(sink.state, 1);
+    this.#flushBytes += sink.policy.bytesMax;
+    sink.changed = (before) => this.#changed(sink, before);
+  }
+
+  /** Tables of one topic are kin, and so are the kin of each of them. */
+  #relate(targets: readonly Target[]): void {
+    if (targets.length === 1) return;
+    const kin = [...new Set(targets.flatMap(({ sink }) => sink.kin))];
+    for (const sink of kin) sink.kin = kin;
+  }
+
+  #changed(sink: Sink, before: TableState): void {
+    this.#count(before, -1);
+    this.#count(sink.state, 1);
+    this.touched.add(sink);
+    const feeds: FeedRun[] = [...sink.outlets.values()].map(({ feed }) => feed);
+    for (const feed of feeds) this.#feeds.changed.add(feed);
+    if (sink.state.kind !== "stopped") return;
+    for (const { key } of feeds) sink.drop(key);
+    this.#stopped(sink);
+  }
+
+  #count({ kind }: TableState, sign: 1 | -1): void {
+    if (kind !== "stopped") this.#running += sign;
+    if (kind === "retrying") this.#retrying += sign;
+  }
+}
+
+/** Tables of these feeds that still take rows. */
+export function takersOf(runs: readonly FeedRun[]): Sink[] {
+  const sinks = new Set(runs.flatMap(({ outlets }) => outlets.map(({ sink }) => sink)));
+  return [...sinks].filter(({ state }) => takesRows(state));
+}
