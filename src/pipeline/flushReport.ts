@@ -20,11 +20,13 @@ export class FlushReport {
   lastCommitMs: number | null = null;
   lastSnapshotId: bigint | null = null;
   readonly #name: TableName;
+  readonly #where: { readonly database: string; readonly table: string };
   readonly #parts: WriterParts;
   #measuredMs = Number.NEGATIVE_INFINITY;
 
   constructor(name: TableName, parts: WriterParts) {
     this.#name = name;
+    this.#where = { database: namespaceText(name.namespace), table: name.table };
     this.#parts = parts;
   }
 
@@ -56,6 +58,13 @@ export class FlushReport {
     });
   }
 
+  /** The outcome of a flush as a whole; each attempt's own is observed where it is sent. */
+  ended(outcome: "fenced" | "failed", durationMs: number): void {
+    const { clock, observe } = this.#parts;
+    const atMs = clock.nowMs();
+    observe({ type: "commit", ...this.#where, outcome, data: true, durationMs, atMs });
+  }
+
   /** How old the rows were when they were committed. */
   #observeAges(segments: readonly SealedRows[]): void {
     const { clock, observe } = this.#parts;
@@ -74,12 +83,7 @@ export class FlushReport {
     const measure = async (): Promise<void> => {
       const bytes = (await seen.storage.head(seen.metadataLocation))?.bytes ?? 0;
       const snapshots = seen.metadata.snapshots.length;
-      observe({
-        type: "table_state",
-        table: fullName(this.#name),
-        snapshots,
-        metadataBytes: bytes,
-      });
+      observe({ type: "table_state", ...this.#where, snapshots, metadataBytes: bytes });
     };
     // A gauge only: the next measurement comes in a minute.
     void measure().catch(() => undefined);

@@ -227,6 +227,7 @@ export class Sink {
         return { result, landed: null };
       }
       this.#become({ kind: "end" });
+      this.#report.ended("failed", this.parts.clock.monotonicMs() - beganMs);
       this.apply({ kind: "failed", error });
       return null;
     }
@@ -293,6 +294,9 @@ export class Sink {
 
   #settle(work: SealedFlush, result: JobResult, durationMs: number): void {
     const { logger } = this.parts;
+    const isFenced =
+      result.kind === "dropped" || (result.kind === "committed" && result.fenced.length > 0);
+    if (isFenced) this.#report.ended("fenced", durationMs);
     switch (result.kind) {
       case "committed":
         this.#become({ kind: "end" });
