@@ -113,6 +113,11 @@ export class HotBuffer<R extends GrowingRows> {
     return this.waitingRows + this.#totals.flushing.rows;
   }
 
+  /** Bytes of rows that the table has, kept for readers while there is room. */
+  get committedBytes(): number {
+    return this.#totals.committed.bytes;
+  }
+
   /** True when there is something to seal: rows, or a position that moved. */
   get moved(): boolean {
     return this.#full.length > 0 || this.#movedCount > 0;

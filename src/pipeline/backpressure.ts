@@ -27,6 +27,8 @@ export class Backpressure {
   readonly #known = new Map<Sink, { readonly bytes: number; readonly rows: number }>();
   /** Tables that could be flushed now, by their bytes, the fullest first. */
   readonly #fullest = new Heap<Sink>();
+  /** Tables that keep rows which are committed: these go first when room is needed. */
+  readonly #keeping = new Set<Sink>();
   #bytes = 0;
   #rows = 0;
   #sinceMs: number | null = null;
@@ -58,14 +60,22 @@ export class Backpressure {
     this.#known.set(sink, now);
     this.#bytes += now.bytes - before.bytes;
     this.#rows += now.rows - before.rows;
+    if (sink.buffer.committedBytes > 0) this.#keeping.add(sink);
+    else this.#keeping.delete(sink);
     if (sink.ready && sink.buffer.waitingBytes > 0) this.#fullest.set(sink, -now.bytes);
     else this.#fullest.delete(sink);
   }
 
   /** Compares what is held with the limit. */
   judge(): void {
-    this.#parts.observe({ type: "buffer", bytes: this.#bytes, records: this.#rows });
     const limit = this.#limit();
+    // Rows that the table has go first, before anything is flushed early or held back for them.
+    for (const sink of this.#keeping) {
+      if (this.#bytes < limit * FLUSH_SHARE) break;
+      sink.buffer.makeRoom(this.#bytes - limit * FLUSH_SHARE);
+      this.measure(sink);
+    }
+    this.#parts.observe({ type: "buffer", bytes: this.#bytes, records: this.#rows });
     if (this.#sinceMs === null && this.#bytes >= limit) {
       this.#sinceMs = this.#parts.clock.monotonicMs();
     } else if (this.#sinceMs !== null && this.#bytes < limit * RESUME_SHARE) {

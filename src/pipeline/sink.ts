@@ -208,6 +208,7 @@ export class Sink {
     const { work } = state;
     if (this.#state.kind === "stopped") {
       this.#become({ kind: "end" });
+      this.buffer.release(work.segments);
       return null;
     }
     const beganMs = this.parts.clock.monotonicMs();
@@ -228,6 +229,7 @@ export class Sink {
       }
       this.#become({ kind: "end" });
       this.#report.ended("failed", this.parts.clock.monotonicMs() - beganMs);
+      this.buffer.release(work.segments);
       this.apply({ kind: "failed", error });
       return null;
     }
@@ -249,6 +251,7 @@ export class Sink {
     const { segments } = this.#flush.work;
     const kept = segments.filter(({ range }) => feedKey(range.feed) !== key);
     if (kept.length === segments.length) return;
+    this.buffer.release(segments.filter((segment) => !kept.includes(segment)));
     if (kept.length === 0) this.#become({ kind: "end" });
     else {
       this.#become({ kind: "seal", work: { segments: kept, flush: this.#writer.newFlush(kept) } });
@@ -277,7 +280,7 @@ export class Sink {
       if (!lags(outlet)) continue;
       const { feed, source, end } = outlet;
       const segment = this.buffer.segment(feed.feed, end, (sizes) => source.decoder.builder(sizes));
-      segment.end = feed.position;
+      this.buffer.advance(segment, feed.position, feed.leaderEpoch);
       outlet.end = feed.position;
     }
   }
@@ -301,7 +304,7 @@ export class Sink {
       case "committed":
         this.#become({ kind: "end" });
         this.#report.committed(work, result, durationMs, this.#writer?.lastSeen ?? null);
-        this.buffer.recycle(work.segments);
+        this.buffer.recycle(work.segments, this.parts.clock.monotonicMs());
         this.#adoptSchema();
         this.apply({ kind: "went_through" });
         break;

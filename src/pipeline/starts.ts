@@ -6,7 +6,13 @@
  * does not hold its feeds up.
  */
 import { describe, kindOf, policyOf } from "#base/errors.ts";
-import { type Feed, type FeedKey, type FeedOffset, feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
+import {
+  type Feed,
+  type FeedKey,
+  type FeedOffset,
+  feedKey,
+  NO_LEADER_EPOCH,
+} from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { TableWriter } from "#writer/tableWriter.ts";
 import type { FeedRun, Feeds } from "./feeds.ts";

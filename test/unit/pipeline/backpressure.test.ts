@@ -9,23 +9,44 @@ const LIMIT_BYTES = 100;
 interface Table {
   ready: boolean;
   heldBytes: number;
-  readonly buffer: { readonly rows: number; waitingBytes: number };
+  readonly buffer: {
+    readonly rows: number;
+    waitingBytes: number;
+    committedBytes: number;
+    makeRoom(bytes: number): number;
+  };
 }
 
 /** So many tables before a limit of 100 bytes. */
 function make(count: number, retrying = 0) {
   const tables: Table[] = Array.from({ length: count }, () => {
-    return { ready: true, heldBytes: 0, buffer: { rows: 1, waitingBytes: 0 } };
+    const table: Table = {
+      ready: true,
+      heldBytes: 0,
+      buffer: {
+        rows: 1,
+        waitingBytes: 0,
+        committedBytes: 0,
+        makeRoom: (bytes) => {
+          const freed = Math.min(bytes, table.buffer.committedBytes);
+          table.buffer.committedBytes -= freed;
+          table.heldBytes -= freed;
+          return freed;
+        },
+      },
+    };
+    return table;
   });
   const observed: Observation[] = [];
   const observe = (each: Observation): void => void observed.push(each);
   const sinks = { size: count, retrying, flushBytes: count * LIMIT_BYTES };
   const parts = { clock: { monotonicMs: () => 0 }, observe };
   const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES);
-  const hold = (index: number, bytes: number, ready = true): void => {
+  const hold = (index: number, bytes: number, ready = true, committed = 0): void => {
     const table = tables[index] as Table;
     Object.assign(table, { ready, heldBytes: bytes });
-    table.buffer.waitingBytes = bytes;
+    table.buffer.waitingBytes = bytes - committed;
+    table.buffer.committedBytes = committed;
     pressure.measure(table as unknown as Sink);
     pressure.judge();
   };
@@ -65,6 +86,15 @@ test("the limit holds reading back, and it goes on below four fifths of it", () 
   expect(active).toEqual([true, true, false]);
   expect(observed.filter(({ type }) => type === "backpressure")).toHaveLength(1);
   expect(observed.at(-2)).toEqual({ type: "buffer", bytes: 79, records: 1 });
+});
+
+test("rows that the table has make room before anything is flushed early or held back", () => {
+  const { pressure, hold, takeAll } = make(2);
+  hold(0, 90, true, 60);
+  expect([pressure.active, pressure.bytes]).toEqual([false, 50]);
+  hold(1, 40, true, 40);
+  expect([pressure.active, pressure.bytes]).toEqual([false, 50]);
+  expect(takeAll()).toEqual([0]);
 });
 
 test("while there is no table nothing is held back", () => {

@@ -3,6 +3,7 @@
  * limit, whatever the order of records, flushes and commits.
  */
 import { expect, test } from "bun:test";
+import { NO_LEADER_EPOCH } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
@@ -47,7 +48,8 @@ class Table {
     );
     const before = segment.rows.rowCount;
     segment.rows.decode({ ...batch, partition });
-    segment.end = position + BigInt(segment.rows.rowCount - before);
+    const end = position + BigInt(segment.rows.rowCount - before);
+    this.buffer.advance(segment, end, NO_LEADER_EPOCH);
     this.#offsets.set(partition, segment.end);
   }
 
@@ -59,7 +61,7 @@ class Table {
   /** True when its flush has ended. */
   look(): boolean {
     if (this.#flush === null || this.#flush.looks-- > 0) return false;
-    this.buffer.recycle(this.#flush.segments);
+    this.buffer.recycle(this.#flush.segments, 0);
     this.#flush = null;
     return true;
   }
