@@ -316,6 +316,6 @@ export class PipelineRun {
   }
 }
 
-function uncommittedOf({ buffer, sample }: TableRun): number {
-  return buffer.rows + (sample?.records ?? 0);
+function uncommittedOf({ buffer, sources }: Sink): number {
+  return [...sources].reduce((sum, { records }) => sum + records, buffer.rows);
 }

@@ -39,6 +39,11 @@ export class Source {
     return this.#sample?.sinceMs ?? null;
   }
 
+  /** Records that wait in the sample. */
+  get records(): number {
+    return this.#sample?.records ?? 0;
+  }
+
   /** Bytes that the sample holds. */
   get bytes(): number {
     return this.#sample?.bytes ?? 0;
