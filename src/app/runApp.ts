@@ -113,7 +113,8 @@ async function runWith(
   const pipelines: PipelineRun[] = [];
   for (const pipeline of config.pipelines) {
     const built = await buildPipeline(pipeline, environment, state.instanceId);
-    pipelines.push(new PipelineRun(built, shared));
+    const own = { ...shared, encoder: encoder.lane(pipeline.name) };
+    pipelines.push(new PipelineRun(built, own));
   }
   const ended = new AbortController();
   const watched = watchFolders({ ...parts, state }, [options.txlog.dir], ended.signal);
