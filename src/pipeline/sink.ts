@@ -5,7 +5,7 @@
  * Rows are sealed (`seal`) apart from being written (`flush`), so that tables with a common feed are
  * cut at one point and committed one after the other (`commits.ts`).
  */
-import { describe, kindOf, policyOf } from "#base/errors.ts";
+import { describe, kindOf, policyOf, traceOf } from "#base/errors.ts";
 import { type FeedKey, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import { fullName } from "#catalog/names.ts";
@@ -181,8 +181,10 @@ export class Sink {
     if (this.#state === before) return;
     if (event.kind === "unreadable" || event.kind === "failed") {
       const { error } = event;
-      this.parts.logger.log("error", describe(error), { table: this.name, kind: kindOf(error) });
-      this.parts.observe({ type: "error", kind: kindOf(error) });
+      const kind = kindOf(error);
+      const where = { table: this.name, kind, ...traceOf(error) };
+      this.parts.logger.log("error", describe(error), where);
+      this.parts.observe({ type: "error", kind });
     }
     this.changed(before);
   }
