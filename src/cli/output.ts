@@ -45,7 +45,9 @@ function cellText(value: Cell): string {
   return value === null ? "-" : String(value);
 }
 
-/** ISO time, UTC, of a timestamp in ms; null stays null. */
+/** ISO time, UTC, of a timestamp in ms, which may be a record's and beyond any calendar; null stays null. */
 export function timeText(ms: number | null | undefined): string | null {
-  return ms === null || ms === undefined ? null : new Date(ms).toISOString();
+  if (ms === null || ms === undefined) return null;
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? `${ms} ms` : date.toISOString();
 }

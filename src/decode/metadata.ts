@@ -10,6 +10,9 @@ import type { RecordCursor } from "./records.ts";
 
 const encoder = new TextEncoder();
 
+/** Kafka's mark for a record whose producer gave no timestamp; all other negative ones are times. */
+const NO_TIMESTAMP = -1;
+
 const STRING: Type = { kind: "string" };
 const BINARY: Type = { kind: "binary" };
 
@@ -70,6 +73,21 @@ export class MetadataAppender {
     return this.columns.some(([kind]) => kind === "headers");
   }
 
+  /** The column of the table that needs what this record does not have, a key or a time; null: none. */
+  missing(cursor: RecordCursor, timestampMs: number): string | null {
+    for (const [kind, { field }] of this.columns) {
+      if (!field.required) continue;
+      if (kind === "key" && cursor.keyStart < 0) return field.name;
+      if (kind === "timestamp" && timestampMs === NO_TIMESTAMP) return field.name;
+    }
+    return null;
+  }
+
+  /** True when there is a column of timestamps. */
+  get hasTimestamp(): boolean {
+    return this.columns.some(([kind]) => kind === "timestamp");
+  }
+
   /** Appends the headers of one record, where there is a column of them. */
   appendHeaders(cursor: RecordCursor): void {
     for (const [kind, column] of this.columns)
@@ -90,9 +108,8 @@ export class MetadataAppender {
           break;
         }
         case "timestamp":
-          // Kafka's -1: the producer gave none.
-          if (timestampMs < 0) column.appendNull();
-          else column.appendSafeLong(timestampMs * 1000);
+          if (timestampMs === NO_TIMESTAMP) column.appendNull();
+          else appendMicros(column, timestampMs);
           break;
         case "topic":
           column.appendBytes(this.topic, 0, this.topic.length);
@@ -107,6 +124,12 @@ export class MetadataAppender {
       }
     }
   }
+}
+
+function appendMicros(column: ColumnBuilder, timestampMs: number): void {
+  const micros = timestampMs * 1000;
+  if (Number.isSafeInteger(micros)) column.appendSafeLong(micros);
+  else column.appendBigInt(BigInt(timestampMs) * 1000n);
 }
 
 function appendHeaders(column: ColumnBuilder, cursor: RecordCursor): void {

@@ -8,8 +8,8 @@ import type { ValueReader, ValueRoot } from "./segment.ts";
 
 /** Copies values into a string column (checked to be UTF-8) or a binary column. */
 export class RawReader implements ValueReader {
-  readonly reason: RejectReason = "bad_utf8";
-  readonly path = "";
+  reason: RejectReason = "bad_utf8";
+  path = "";
   evolving = true;
   private readonly column: ColumnBuilder;
   private readonly isText: boolean;
@@ -24,16 +24,23 @@ export class RawReader implements ValueReader {
   }
 
   read(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.isText && !isUtf8(bytes, start, end)) return false;
+    if (this.isText && !isUtf8(bytes, start, end)) return this.refuse("bad_utf8", "");
     this.column.appendBytes(bytes, start, end);
     return true;
   }
 
   readNull(): boolean {
-    return true;
+    const { name, required } = this.column.field;
+    return required ? this.refuse("missing_field", name) : true;
   }
 
   takeUnknown(): boolean {
+    return false;
+  }
+
+  private refuse(reason: RejectReason, path: string): false {
+    this.reason = reason;
+    this.path = path;
     return false;
   }
 }

@@ -112,12 +112,13 @@ export class RecordCursor {
     throw this.corrupt("a number of more than 5 bytes");
   }
 
-  /** A zigzag varint of at most 64 bits, as a number: timestamps are far below 2^53. */
+  /** A zigzag varint of at most 64 bits, as a number: exact up to 2^53, and beyond it beyond it. */
   private varlong(): number {
     const start = this.position;
     let value = 0;
     let scale = 1;
-    for (let size = 0; size < 10; size++) {
+    // Seven bytes are 49 bits: their sum is exact, so that its last bit tells the sign.
+    for (let size = 0; size < 7; size++) {
       const byte = this.bytes[start + size];
       if (byte === undefined) throw this.corrupt("a truncated number");
       value += (byte & 0x7f) * scale;
@@ -125,6 +126,21 @@ export class RecordCursor {
       if (byte < 0x80) {
         this.position = start + size + 1;
         return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+      }
+    }
+    return this.longVarlong(start);
+  }
+
+  private longVarlong(start: number): number {
+    let value = 0n;
+    for (let size = 0; size < 10; size++) {
+      const byte = this.bytes[start + size];
+      if (byte === undefined) throw this.corrupt("a truncated number");
+      value |= BigInt(byte & 0x7f) << BigInt(7 * size);
+      if (byte < 0x80) {
+        this.position = start + size + 1;
+        const bits = BigInt.asUintN(64, value);
+        return Number((bits >> 1n) ^ -(bits & 1n));
       }
     }
     throw this.corrupt("a number of more than 10 bytes");

@@ -11,6 +11,7 @@ export const REASONS = {
   too_deep: "The value is nested too deeply",
   too_large: "The value is over the size limit for one record",
   too_many_values: "The value holds more list elements and members than one record may have",
+  bad_timestamp: "The record's Kafka timestamp is beyond what a timestamp column can hold",
   type_conflict: "Field {} does not fit the type of its column",
   missing_field: "Field {} is required, but null or missing",
   unknown_field: "Field {} is not in the schema",

@@ -5,12 +5,13 @@
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { isTimestampMs } from "#columns/times.ts";
 import type { DecodeResult, RecordBytes, Rejected } from "./decoder.ts";
 import type { ImageSource } from "./kernel/image.ts";
 import { MetadataAppender } from "./metadata.ts";
 import type { MetadataColumn } from "./options.ts";
 import { RecordCursor } from "./records.ts";
-import { rejectDetail } from "./rejects.ts";
+import { type RejectReason, rejectDetail } from "./rejects.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
 
 /** The result of a batch under way. */
@@ -30,7 +31,12 @@ export class RowAppender {
   private readonly schema: SegmentSchema;
   private readonly columns: readonly ColumnBuilder[];
   private readonly dataColumns: readonly ColumnBuilder[];
-  private tooLarge = false;
+  private readonly hasTimestamp: boolean;
+  private readonly hasRequired: boolean;
+  /** Why the record at hand is refused, when that is not its value's fault. */
+  private ownReason: RejectReason | null = null;
+  /** The metadata column that `ownReason` is about. */
+  private missing = "";
 
   /** @param count rows that the columns hold already */
   constructor(schema: SegmentSchema, columns: readonly ColumnBuilder[], count: number) {
@@ -46,6 +52,8 @@ export class RowAppender {
     this.count = count;
     this.dataColumns = data;
     this.metadata = new MetadataAppender(metadata);
+    this.hasTimestamp = this.metadata.hasTimestamp;
+    this.hasRequired = metadata.some(([, column]) => column.field.required);
     this.reader = schema.reader(data);
   }
 
@@ -80,11 +88,33 @@ export class RowAppender {
       return true;
     }
     const timestampMs = batch.appendTimestampMs ?? batch.baseTimestampMs + cursor.timestampDelta;
-    if (this.appendRow(cursor, timestampMs)) {
+    this.ownReason = this.judgeRecord(batch, cursor, timestampMs);
+    if (this.ownReason === null && this.appendRow(cursor, timestampMs)) {
       result.rows++;
       if (timestampMs > result.timestampMsMax) result.timestampMsMax = timestampMs;
     } else result.rejected.push(this.reject(batch, cursor, timestampMs));
     return true;
+  }
+
+  /** Why the record itself, whatever its value is, cannot become a row; null: it can. */
+  private judgeRecord(
+    batch: RecordBytes,
+    cursor: RecordCursor,
+    timestampMs: number,
+  ): RejectReason | null {
+    const { valueStart, valueEnd } = cursor;
+    this.missing = "";
+    if (valueStart >= 0 && valueEnd - valueStart > LIMITS.recordBytesMax) return "too_large";
+    if (!this.hasTimestamp && !this.hasRequired) return null;
+    // Beyond 2^53 neither part is exact, so that their sum is not, however small it is.
+    const isExact =
+      batch.appendTimestampMs !== null ||
+      (Number.isSafeInteger(batch.baseTimestampMs) && Number.isSafeInteger(cursor.timestampDelta));
+    if (this.hasTimestamp && !(isExact && isTimestampMs(timestampMs))) return "bad_timestamp";
+    const missing = this.metadata.missing(cursor, timestampMs);
+    if (missing === null) return null;
+    this.missing = missing;
+    return "missing_field";
   }
 
   private appendRow(cursor: RecordCursor, timestampMs: number): boolean {
@@ -101,8 +131,6 @@ export class RowAppender {
 
   private appendValue(cursor: RecordCursor, row: number): boolean {
     const { valueStart, valueEnd } = cursor;
-    this.tooLarge = valueStart >= 0 && valueEnd - valueStart > LIMITS.recordBytesMax;
-    if (this.tooLarge) return false;
     if (valueStart < 0) return this.reader.readNull();
     return this.reader.read(cursor.bytes, valueStart, valueEnd, row);
   }
@@ -110,8 +138,8 @@ export class RowAppender {
   private reject(batch: RecordBytes, cursor: RecordCursor, timestampMs: number): Rejected {
     const { topic, partition } = batch;
     const offset = batch.baseOffset + BigInt(cursor.offsetDelta);
-    const reason = this.tooLarge ? "too_large" : this.reader.reason;
-    const detail = rejectDetail(reason, this.tooLarge ? "" : this.reader.path);
+    const reason = this.ownReason ?? this.reader.reason;
+    const detail = rejectDetail(reason, this.ownReason === null ? this.reader.path : this.missing);
     if (reason === "type_conflict" && this.schema.options.onTypeConflict === "fail") {
       const sentence =
         `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}, and ` +

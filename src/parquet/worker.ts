@@ -1,11 +1,11 @@
 /**
- * Entry of a Worker: pulls batches from its owner, encodes them and hands the file's bytes back
- * (`protocol.ts`). Jobs take turns wherever one waits for its rows or for its bytes to be written.
+ * Entry of the encoding Worker: pulls batches from its owner, encodes them and hands the
+ * file's bytes back (`protocol.ts`).
  *
  * A separate entry point of the executable: `scripts/build.ts` names it beside `main.ts`.
  */
 import { systemClock } from "#base/clock.ts";
-import { describe, fail, kindOf } from "#base/errors.ts";
+import { describe, kindOf } from "#base/errors.ts";
 import type { BatchData } from "./columnData.ts";
 import { encodeParquet } from "./encode.ts";
 import type { EncodedFile } from "./encoder.ts";
@@ -36,30 +36,20 @@ const REST_MS = 10_000;
 
 let garbageBytes = 0;
 /** Jobs that have ended. */
-let ended = 0;
+let jobs = 0;
+const arrived: (readonly BatchData[])[] = [];
+let unwritten = 0;
+let wake: () => void = () => {};
 
-/** A job under way. */
-interface Running {
-  readonly id: number;
-  readonly arrived: (readonly BatchData[])[];
-  unwritten: number;
-  isCancelled: boolean;
-  /** Called when a message for it has come. */
-  wake: () => void;
-}
-
-const running = new Map<number, Running>();
-
-/** Waits for the owner's next message to a job. */
-async function message(job: Running): Promise<void> {
+/** Waits for the owner's next message. */
+function message(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const others = job.wake;
-  job.wake = (): void => {
+  const others = wake;
+  wake = (): void => {
     others();
     resolve();
   };
-  if (!job.isCancelled) await promise;
-  if (job.isCancelled) throw fail("encoder", "The file is not wanted any more");
+  return promise;
 }
 
 function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
@@ -67,30 +57,26 @@ function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
 }
 
 /** The job's batches until the owner sends an empty message. */
-async function* pulled(job: Running): AsyncGenerator<BatchData> {
-  for (let pulls = 0; pulls < PULLS_AHEAD; pulls++) reply({ type: "pull", job: job.id });
+async function* pulled(): AsyncGenerator<BatchData> {
+  for (let pulls = 0; pulls < PULLS_AHEAD; pulls++) reply({ type: "pull" });
   for (;;) {
-    const batches = job.arrived.shift();
+    const batches = arrived.shift();
     if (batches === undefined) {
-      await message(job);
+      await message();
       continue;
     }
     if (batches.length === 0) return;
-    reply({ type: "pull", job: job.id });
+    reply({ type: "pull" });
     yield* batches;
   }
 }
 
 /** Hands a chunk to the owner, once enough of those before it are written. */
-async function emit(job: Running, chunk: Uint8Array): Promise<void> {
-  while (job.isCancelled || isFull(job, chunk)) await message(job);
-  job.unwritten += chunk.length;
+async function emit(chunk: Uint8Array): Promise<void> {
+  while (unwritten > 0 && unwritten + chunk.length > UNWRITTEN_BYTES_MAX) await message();
+  unwritten += chunk.length;
   const sent = isPiece(chunk.buffer) ? chunk : chunk.slice();
-  reply({ type: "chunk", job: job.id, chunk: sent }, [sent.buffer as ArrayBuffer]);
-}
-
-function isFull({ unwritten }: Running, { length }: Uint8Array): boolean {
-  return unwritten > 0 && unwritten + length > UNWRITTEN_BYTES_MAX;
+  reply({ type: "chunk", chunk: sent }, [sent.buffer as ArrayBuffer]);
 }
 
 /** The file with all bounds in one buffer: a buffer for each would take more than its content. */
@@ -112,20 +98,15 @@ function packed(file: EncodedFile): EncodedFile {
   return { ...file, metrics };
 }
 
-async function run({ job: id, task }: Extract<Request, { type: "start" }>): Promise<void> {
-  const job: Running = { id, arrived: [], unwritten: 0, isCancelled: false, wake: () => undefined };
-  running.set(id, job);
+async function run(job: Extract<Request, { type: "start" }>): Promise<void> {
   try {
-    const sink = (chunk: Uint8Array): Promise<void> => emit(job, chunk);
-    const file = await encodeParquet(task.fields, pulled(job), task.options, sink);
-    const memoryBytes = parquetWasmBytes() + kernelBytes();
-    reply({ type: "done", job: id, file: packed(file), memoryBytes });
+    const file = await encodeParquet(job.fields, pulled(), job.options, emit);
+    reply({ type: "done", file: packed(file), memoryBytes: parquetWasmBytes() + kernelBytes() });
   } catch (error) {
-    reply({ type: "failed", job: id, kind: kindOf(error), sentence: describe(error) });
+    reply({ type: "failed", kind: kindOf(error), sentence: describe(error) });
   }
-  running.delete(id);
   if (garbageBytes >= GARBAGE_BYTES_MAX) collect();
-  void rest(++ended);
+  void rest(++jobs);
 }
 
 function garbageOf({ byteCount, columns }: BatchData): number {
@@ -141,31 +122,27 @@ function collect(): void {
 /** Collects unless another job has ended meanwhile. */
 async function rest(job: number): Promise<void> {
   await systemClock.sleep(REST_MS);
-  if (job === ended && running.size === 0) collect();
+  if (job === jobs) collect();
 }
 
 self.onmessage = ({ data }: MessageEvent<Request>): void => {
-  if (data.type === "start") {
-    void run(data);
-    return;
-  }
-  if (data.type === "written") givePiece(data.memory);
-  const job = running.get(data.job);
-  if (job === undefined) return;
   switch (data.type) {
+    case "start":
+      arrived.length = 0;
+      unwritten = 0;
+      void run(data);
+      return;
     case "batches":
-      job.arrived.push(data.batches);
+      arrived.push(data.batches);
       for (const batch of data.batches) garbageBytes += garbageOf(batch);
       break;
     case "written":
-      job.unwritten -= data.bytes;
-      break;
-    case "cancel":
-      job.isCancelled = true;
+      unwritten -= data.bytes;
+      givePiece(data.memory);
       break;
   }
-  const woken = job.wake;
-  job.wake = (): void => {};
+  const woken = wake;
+  wake = (): void => {};
   woken();
 };
 

@@ -18,6 +18,16 @@ import { recordBatch } from "../support/records.ts";
 import { rowNumber } from "./rows.ts";
 import type { Topic, World } from "./world.ts";
 
+/** Times of some records, ms: before 1970, far ahead, at the ends of what columns hold; else now. */
+const ODD_TIMES_MS: Readonly<Record<number, number>> = {
+  1: -2,
+  5: -7_730_941_132_800_000,
+  9: 7_730_941_132_799_999,
+  13: 253_402_300_800_000,
+};
+/** Beyond: the last day of a JavaScript date, whose hour has no 32 bits. */
+const REFUSED_TIME_MS = 8_640_000_000_000_000;
+
 /** The group's coordinator. */
 export class SimGroup {
   readonly world: World;
@@ -165,10 +175,22 @@ export class SimConsumer implements Consumer {
     const offsets = (this.topic.records[feed.partition] ?? []).filter(
       (offset) => BigInt(offset) >= baseOffset && BigInt(offset) < nextOffset,
     );
+    const { nowMs } = this.group.world;
     const records = offsets.map((offset) => ({
       value: JSON.stringify(recordValue(this.topic, offset)),
       offsetDelta: offset - Number(baseOffset),
+      timestampDelta: (ODD_TIMES_MS[offset % 16] ?? nowMs) - nowMs,
     }));
+    // No column holds its time: it is no row, and nothing else comes of it.
+    const refused = Number(nextOffset) - 1;
+    if (refused % 4 === 1 && !offsets.includes(refused)) {
+      const timestampDelta = REFUSED_TIME_MS - nowMs;
+      records.push({
+        value: '{"n":-1}',
+        offsetDelta: refused - Number(baseOffset),
+        timestampDelta,
+      });
+    }
     const bytes = recordBatch(records, { baseOffset });
     return {
       feed,
@@ -180,7 +202,7 @@ export class SimConsumer implements Consumer {
       leaderEpoch: NO_LEADER_EPOCH,
       recordCount: records.length,
       payload: records.length === 0 ? null : bytes.payload,
-      baseTimestampMs: this.group.world.nowMs,
+      baseTimestampMs: nowMs,
       appendTimestampMs: null,
     };
   }

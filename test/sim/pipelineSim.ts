@@ -6,8 +6,8 @@
 import type { Clock } from "#base/clock.ts";
 import { kindOf } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
+import { isPaused } from "#commit/job.ts";
 import { readProgress } from "#commit/progress.ts";
-import { isPaused } from "#commit/properties.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
@@ -176,7 +176,12 @@ class PipelineSim {
     const parts = { ...plain, logger };
     const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
     const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 5 });
-    const table = new Sink(optionsOf(world, process.groupName), parts, decoder, policy);
+    const options = optionsOf(world, process.groupName);
+    const create = {
+      ...options.create,
+      partitionForms: world.hourly ? ["hour(_kafka_timestamp)"] : [],
+    };
+    const table = new Sink({ ...options, create }, parts, decoder, policy);
     const target = { sink: table, source: new Source(decoder) };
     const group = this.groups.get(process.groupName) ?? new SimGroup(world);
     const consumer = new SimConsumer(process.name, group);
@@ -196,7 +201,7 @@ class PipelineSim {
         bufferBytesMax: world.random.unit() < 0.2 ? 200 : 1 << 22,
         inferRows: 5,
         inferWaitMs: 100,
-        rejects: { action: "fail" },
+        rejects: { action: "skip" },
         acknowledge: { enabled: true, intervalMs: 0 },
       },
     );

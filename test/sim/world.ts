@@ -85,10 +85,14 @@ export class World {
   onRequest: (request: Request) => void = () => undefined;
   readonly trace: string[] = [];
 
+  /** Tables are partitioned by hour. */
+  readonly hourly: boolean;
+
   constructor(seed: number, compareAndSet: CompareAndSet, partitions = 2) {
     this.random = seededRandom(seed);
     this.compareAndSet = compareAndSet;
     this.storage = createMemoryStorage({ nowMs: () => this.nowMs });
+    this.hourly = seed % 2 === 0;
     this.createTopic(Array.from({ length: partitions }, () => holes(this.random)));
     this.thinning =
       this.random.unit() < 0.5

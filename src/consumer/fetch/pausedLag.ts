@@ -3,6 +3,7 @@
  * seconds for as long as any is paused.
  */
 import type { Clock } from "#base/clock.ts";
+import type { AppError } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { LogBounds } from "#consumer/consumer.ts";
@@ -21,7 +22,7 @@ export interface PausedLagParts {
 export class PausedLag {
   private readonly parts: PausedLagParts;
   private readonly bounds: (feeds: readonly Feed[]) => Promise<LogBounds[]>;
-  private readonly onTrouble: (error: unknown) => void;
+  private readonly onTrouble: (error: AppError) => void;
   private watching = false;
   private stopped = false;
 
@@ -29,7 +30,7 @@ export class PausedLag {
   constructor(
     parts: PausedLagParts,
     bounds: (feeds: readonly Feed[]) => Promise<LogBounds[]>,
-    onTrouble: (error: unknown) => void,
+    onTrouble: (error: AppError) => void,
   ) {
     this.parts = parts;
     this.bounds = bounds;
@@ -49,7 +50,7 @@ export class PausedLag {
   private async loop(): Promise<void> {
     this.watching = true;
     while (!this.stopped && this.parts.partitions.all().some(({ paused }) => paused)) {
-      await this.look().catch((error: unknown) => this.onTrouble(error));
+      await this.look().catch((error: unknown) => this.onTrouble(error as AppError));
       await this.parts.clock.sleep(LOOK_MS);
     }
     this.watching = false;

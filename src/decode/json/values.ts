@@ -16,6 +16,7 @@
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { PrimitiveType } from "#columns/schema.ts";
+import { TIMESTAMP_MICROS_MAX, TIMESTAMP_MICROS_MIN } from "#columns/times.ts";
 
 /** Appends a value from its text; false (and nothing appended) when it does not fit. */
 export type TextParser = (text: string, column: ColumnBuilder) => boolean;
@@ -28,8 +29,9 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 const NUMBER = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 const DAY_MS = 86_400_000;
-const LONG_MAX = 0x7fff_ffff_ffff_ffffn;
-const LONG_MIN = -0x8000_0000_0000_0000n;
+/** Least and greatest times of a column, by its unit. */
+const NANOS = [-0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn] as const;
+const MICROS = [TIMESTAMP_MICROS_MIN, TIMESTAMP_MICROS_MAX] as const;
 
 /** The parser of a type's text; null for types that JSON writes without quotes, and strings. */
 export function textParser(type: PrimitiveType): TextParser | null {
@@ -160,11 +162,12 @@ function appendTimestamp(
   return appendInstant(instant.nanos, unitNanos, column);
 }
 
-/** Appends nanoseconds since the epoch in units of `unitNanos`; false when they overflow. */
+/** Appends nanoseconds since the epoch in units of `unitNanos`; false when no column holds them. */
 export function appendInstant(nanos: bigint, unitNanos: bigint, column: ColumnBuilder): boolean {
   const floor = nanos - (((nanos % unitNanos) + unitNanos) % unitNanos);
   const value = floor / unitNanos;
-  if (value > LONG_MAX || value < LONG_MIN) return false;
+  const [least, most] = unitNanos === 1n ? NANOS : MICROS;
+  if (value > most || value < least) return false;
   column.appendBigInt(value);
   return true;
 }

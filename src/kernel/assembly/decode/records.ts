@@ -132,7 +132,10 @@ function appendRow(call: usize, row: u32): usize {
   const appendTimestamp = load<i64>(call, Call.APPEND_TIMESTAMP);
   timestamp = load<i64>(call, Call.BASE_TIMESTAMP) + timestampDelta;
   if (appendTimestamp != i64.MIN_VALUE) timestamp = appendTimestamp;
-  if (valueBytes < 0 || timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX) return GIVE_UP;
+  // A delta as long as that is for the host as well, since its base may not be exact.
+  const isFar = timestampDelta > TIMESTAMP_MAX || timestampDelta < -TIMESTAMP_MAX;
+  const isBeyond = timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX;
+  if (valueBytes < 0 || isFar || isBeyond) return GIVE_UP;
   const root = <usize>load<u32>(call, Call.ROOT);
   const op = load<u32>(root, Slot.OP);
   const taken =
@@ -145,7 +148,8 @@ function appendRow(call: usize, row: u32): usize {
   for (let index: u32 = 0; index < count; index++) {
     if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
   }
-  return appendMetadata(call) ? taken : NO_ROOM;
+  const metadata = appendMetadata(call);
+  return metadata <= NO_ROOM ? metadata : taken;
 }
 
 function appendRaw(root: usize, isText: bool): usize {
@@ -154,8 +158,8 @@ function appendRaw(root: usize, isText: bool): usize {
   return appendBytes(column, valueStart, valueBytes) ? 2 : NO_ROOM;
 }
 
-/** One value to every metadata column; false when there is no room. */
-function appendMetadata(call: usize): bool {
+/** One value to every metadata column: 2, NO_ROOM, or GIVE_UP where one is null that may not be. */
+function appendMetadata(call: usize): usize {
   const list = <usize>load<u32>(call, Call.METADATA);
   const count = load<u32>(call, Call.METADATA_COUNT);
   for (let index: u32 = 0; index < count; index++) {
@@ -168,22 +172,26 @@ function appendMetadata(call: usize): bool {
         append8(column, load<u64>(call, Call.BASE_OFFSET) + <u64>offsetDelta);
         break;
       case Metadata.TIMESTAMP:
-        // Kafka's -1: the producer gave none.
-        if (timestamp < 0) appendNull(column);
-        else append8(column, <u64>(timestamp * 1000));
+        // Kafka's -1: the producer gave none. Other negative ones are times before 1970.
+        if (timestamp == -1) {
+          if (load<u32>(column, Column.REQUIRED) != 0) return GIVE_UP;
+          appendNull(column);
+        } else append8(column, <u64>(timestamp * 1000));
         break;
       case Metadata.TOPIC:
         if (!appendBytes(column, load<u32>(call, Call.TOPIC), load<u32>(call, Call.TOPIC_BYTES))) {
-          return false;
+          return NO_ROOM;
         }
         break;
       case Metadata.KEY:
-        if (keyBytes < 0) appendNull(column);
-        else if (!appendBytes(column, keyStart, keyBytes)) return false;
+        if (keyBytes < 0) {
+          if (load<u32>(column, Column.REQUIRED) != 0) return GIVE_UP;
+          appendNull(column);
+        } else if (!appendBytes(column, keyStart, keyBytes)) return NO_ROOM;
         break;
     }
   }
-  return true;
+  return 2;
 }
 
 /** Takes a row back that was begun. */
