@@ -23,6 +23,22 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
     ["config/environment.ts", "base/kernelSwitch.ts"],
   ],
   [/\bnew TextDecoder\b/, "utf8Text() from #base/text.ts", ["base/text.ts"]],
+  [
+    /\bcatalog\.commit\(/,
+    "the commit loop, commit/commit.ts",
+    ["commit/commit.ts", "catalog/open.ts"],
+  ],
+  [
+    /\bstorage\.remove\(/,
+    "commit/removal.ts, which knows the rules",
+    [
+      "commit/removal.ts",
+      // A catalog's own versions and pointers, and the loads of a scratch warehouse.
+      "catalog/file.ts",
+      "catalog/pointer.ts",
+      "cli/loadTestScratch.ts",
+    ],
+  ],
   [/\bthrow new Error\(/, "fail() from #base/errors.ts", []],
   [/\bFIXME\b|\bTODO\b|\bXXX\b/, "nothing: fix it before merge", []],
 ];

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import type { Disk } from "#base/disk.ts";
-import { describe, EXIT, type ExitCode, policyOf } from "#base/errors.ts";
+import { describe, EXIT, type ExitCode, kindOf, POLICY, policyOf, traceOf } from "#base/errors.ts";
 import type { Observation, Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
@@ -42,6 +42,8 @@ export interface SharedParts {
   readonly txlog: TransactionLog;
   readonly observe: (pipeline: string) => Observe;
   readonly readers: Readers;
+  /** Ends the process: an error of a kind whose policy is `crash` was met and logged. */
+  readonly crash: () => void;
   /** Bytes of hot buffer for this pipeline. */
   readonly bufferBytesMax: number;
 }
@@ -139,8 +141,10 @@ export class PipelineRun {
       // Stopped on request while it waited for a service: nothing had begun.
       if (this.#stopping.signal.aborted && this.pipeline === null) return EXIT.ok;
       this.lastError = error;
-      this.#logger.log("error", describe(error));
-      return policyOf(error).exitCode;
+      const { action, exitCode } = policyOf(error);
+      this.#logger.log("error", describe(error), { kind: kindOf(error), ...traceOf(error) });
+      if (action === "crash") this.#shared.crash();
+      return exitCode;
     } finally {
       this.#ended = true;
       await this.#close();
@@ -291,6 +295,9 @@ export class PipelineRun {
   #note(observation: Observation): void {
     this.positions.observe(observation);
     if (observation.type === "consumed") this.recordsConsumed += observation.records;
+    if (observation.type === "error" && POLICY[observation.kind].action === "crash") {
+      this.#shared.crash();
+    }
     if (observation.type === "assigned") this.assigned = true;
     this.#services.observe(observation);
   }

@@ -4,7 +4,7 @@
 import { isatty } from "node:tty";
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
-import { describe, EXIT, type ExitCode, kindOf, policyOf } from "#base/errors.ts";
+import { describe, EXIT, type ExitCode, kindOf, POLICY, policyOf } from "#base/errors.ts";
 import type { Observation, Observe } from "#base/events.ts";
 import { armFailpoint } from "#base/failpoint.ts";
 import { assertLimits } from "#base/limits.ts";
@@ -107,13 +107,15 @@ async function runWith(
     encoder,
     txlog,
     readers: new Readers(),
+    crash: () => crash(logger),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),
   };
   const pipelines: PipelineRun[] = [];
   for (const pipeline of config.pipelines) {
     const built = await buildPipeline(pipeline, environment, state.instanceId);
-    pipelines.push(new PipelineRun(built, shared));
+    const own = { ...shared, encoder: encoder.lane(pipeline.name) };
+    pipelines.push(new PipelineRun(built, own));
   }
   const ended = new AbortController();
   const watched = watchFolders({ ...parts, state }, [options.txlog.dir], ended.signal);
@@ -161,6 +163,16 @@ function serverOptions({ server }: ProcessOptions, { untilEnd }: RunOptions): Se
   const optional = (address: Address | null): Address | null =>
     address === null ? null : { ...address, isRequired: false };
   return { ...server, health: optional(server.health), metrics: optional(server.metrics) };
+}
+
+/**
+ * Ends the process at once, whatever else runs in it: memory is shared by all tables and can no longer
+ * be trusted. Nothing is lost by it: the next start goes on from the tables' offsets.
+ */
+function crash(logger: AppLogger): never {
+  logger.log("error", "The process ends: something happened that must not happen", {});
+  logger.flush();
+  process.exit(POLICY.internal.exitCode);
 }
 
 const NO_LINE: StatusLine = { stop: () => undefined };

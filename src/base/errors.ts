@@ -19,7 +19,10 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** What to do about a kind of error. */
 export interface ErrorPolicy {
-  /** `again`: retry with backoff; `stop`: the pipeline or table stops; `crash`: the process stops. */
+  /**
+   * `again`: retry with backoff; `stop`: the pipeline or table stops; `crash`: the process ends at once,
+   * all pipelines with it, since what it has in memory can no longer be trusted.
+   */
   readonly action: "again" | "stop" | "crash";
   readonly exitCode: ExitCode;
   /** Label `type` of the metric `errors_total`. */
@@ -140,4 +143,10 @@ export function describe(error: unknown): string {
     e = e instanceof Error ? e.cause : undefined;
   }
   return parts.join(": ");
+}
+
+/** Where a mistake of ours was made, as fields of a log line; nothing for errors of other kinds. */
+export function traceOf(error: unknown): { readonly stack?: string } {
+  if (policyOf(error).action !== "crash" || !(error instanceof Error)) return {};
+  return { stack: error.stack ?? "" };
 }

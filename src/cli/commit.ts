@@ -1,35 +1,61 @@
 /**
- * One change of a table by a person: planned on the head, committed on that head, planned again when
- * another commit came first.
+ * One change of a table by a person, through the commit loop. It is not in the transaction log, which
+ * belongs to the running process: a command that dies leaves an empty snapshot's manifest list.
  */
-import { fail } from "#base/errors.ts";
-import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import { AppError, fail } from "#base/errors.ts";
+import { ignoreObservations } from "#base/events.ts";
+import { silentLogger } from "#base/log.ts";
+import type { Change } from "#commit/change.ts";
+import { commit, giveUp, newCommit } from "#commit/commit.ts";
+import { CommitTable } from "#commit/commitTable.ts";
+import type { TransactionLog } from "#txlog/log.ts";
 import { type FoundTable, systemParts } from "./open.ts";
 
-const TRIES_MAX = 5;
-const BETWEEN_TRIES_MS = 100;
+const RETRIES_MAX = 5;
+
+const NO_LOG: TransactionLog = {
+  recovered: [],
+  append: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
 
 /**
- * Runs `attempt` on fresh heads until it is committed or says that nothing is to be done.
- * Throws `table_gone`, `catalog_refused` after {@link TRIES_MAX} conflicts, and
- * `catalog_unreachable` when nobody knows whether the commit landed.
+ * Commits a change, on newer heads when other commits come first.
+ * @throws AppError `table_gone`; `catalog_refused` when other commits came first again and again;
+ * `catalog_unreachable` when nobody knows whether the change landed
  */
-export async function commitChange(
-  { catalog, table }: FoundTable,
-  attempt: (head: LoadedTable, isFirst: boolean) => Promise<CommitOutcome | "nothing to do">,
-): Promise<void> {
-  let head: LoadedTable | null = table;
-  for (let tries = 0; tries < TRIES_MAX; tries++) {
-    if (head === null) throw fail("table_gone", "The table was dropped meanwhile");
-    const outcome = await attempt(head, tries === 0);
-    if (outcome === "nothing to do" || outcome.kind === "committed") return;
-    if (outcome.kind === "unknown") {
-      const sentence =
-        "The catalog did not say whether the change landed; look before you repeat it";
-      throw fail("catalog_unreachable", sentence, {}, outcome.cause);
-    }
-    await systemParts.clock.sleep(BETWEEN_TRIES_MS * (tries + 1));
-    head = await catalog.load(table.name);
+export async function commitChange(found: FoundTable, change: Change): Promise<void> {
+  const { catalog, pipeline } = found;
+  const parts = { catalog, txlog: NO_LOG, logger: silentLogger, observe: ignoreObservations };
+  const options = {
+    name: found.table.name,
+    branch: pipeline.values["iceberg.branch"],
+    group: pipeline.values["kafka.consumer_group"],
+    commitRetriesMax: RETRIES_MAX,
+    thinning: null,
+  };
+  const table = new CommitTable({ ...parts, ...systemParts }, options, found.table);
+  const pending = newCommit(table, change);
+  const result = await commit(table, pending);
+  switch (result.kind) {
+    case "committed":
+      return;
+    case "dropped":
+      throw fail("catalog_refused", `Nothing was changed: ${result.reason}`);
+    case "paused":
+      throw fail("catalog_refused", "Nothing was changed: the table is paused");
+    case "held":
+      await giveUp(table, pending);
+      throw undecided(result.cause, pending.mayHaveLanded);
   }
-  throw fail("catalog_refused", `Other commits came first ${TRIES_MAX} times; try again`);
+}
+
+function undecided(cause: unknown, mayHaveLanded: boolean): Error {
+  if (mayHaveLanded) {
+    const sentence = "The catalog did not say whether the change landed; look before you repeat it";
+    return fail("catalog_unreachable", sentence, {}, cause);
+  }
+  if (cause instanceof AppError) return cause;
+  const sentence = `Other commits came first ${RETRIES_MAX} times; try again`;
+  return fail("catalog_refused", sentence, {}, cause);
 }

@@ -7,15 +7,15 @@
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { readProgress } from "#commit/progress.ts";
-import { offsetOf, sourceKey } from "#commit/progressDocument.ts";
-import { commitOffsets, type OffsetChange, planOffsets } from "#commit/steer.ts";
+import { type OffsetChange, offsetsChange, planOffsets } from "#commit/offsets.ts";
+import { type Progress, readProgress } from "#commit/progress.ts";
+import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitChange } from "./commit.ts";
 import { type OffsetEffect, offsetEffect, outsideLog } from "./offsetEffect.ts";
-import { type FoundTable, type Opened, openConfig, systemParts, withTable } from "./open.ts";
+import { type FoundTable, type Opened, openConfig, withTable } from "./open.ts";
 import { type Cell, printRows } from "./output.ts";
 
 /** `--set T:P=OFFSET`; a configuration key never holds a colon. */
@@ -200,21 +200,22 @@ async function change(
   parsed: ParsedArguments,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const { values } = found.pipeline;
-  const parts = { ...found, ...systemParts };
-  await commitChange(found, async (head, isFirst) => {
-    const branch = values["iceberg.branch"];
-    const { changes, document } = planOffsets(head, branch, resolve(head));
+  const branch = found.pipeline.values["iceberg.branch"];
+  let isFirst = true;
+  const plan = (head: LoadedTable, progress: Progress): ProgressDocument | null => {
+    const { changes, document } = planOffsets(head, progress, branch, resolve(head));
     const committed = committedOf(head, branch);
     const planned = changes.map((each) => plannedChange(each, committed(each.feed), topics));
     if (isFirst) printRows(terminal, planned.map(changeRow), parsed.flag("json"), "No change");
-    if (parsed.flag("dry-run")) return "nothing to do";
+    isFirst = false;
+    if (parsed.flag("dry-run")) return null;
     const risks = risksOf(planned);
     if (risks !== "" && !parsed.flag("yes")) {
       throw fail("usage", `Nothing was changed: ${risks}. Add --yes to do it`);
     }
-    return commitOffsets(parts, head, document, values["kafka.consumer_group"]);
-  });
+    return document;
+  };
+  await commitChange(found, offsetsChange(plan));
   return EXIT.ok;
 }
 

@@ -3,12 +3,11 @@
  */
 import { EXIT, type ExitCode } from "#base/errors.ts";
 import { fullName } from "#catalog/names.ts";
-import { isPaused } from "#commit/job.ts";
-import { setPaused } from "#commit/steer.ts";
+import { isPaused, pauseChange } from "#commit/properties.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitChange } from "./commit.ts";
-import { openConfig, systemParts, withTable } from "./open.ts";
+import { openConfig, withTable } from "./open.ts";
 
 /** Runs `pause` (`wanted` true) or `resume`. */
 export async function pauseCommand(
@@ -21,15 +20,9 @@ export async function pauseCommand(
   const words = WORDS[wanted ? "pause" : "resume"];
   return withTable(opened, parsed.value("table") ?? "", isDry, async (found) => {
     const name = fullName(found.table.name);
-    let told: string = words.done;
-    await commitChange(found, async (head) => {
-      if (isPaused(head) === wanted || isDry) {
-        told = isPaused(head) === wanted ? words.already : words.dry;
-        return "nothing to do";
-      }
-      return setPaused({ ...found, ...systemParts }, head, wanted);
-    });
-    terminal.out(`${name} ${told}\n`);
+    const isAlready = isPaused(found.table) === wanted;
+    if (!isAlready && !isDry) await commitChange(found, pauseChange(wanted));
+    terminal.out(`${name} ${isAlready ? words.already : isDry ? words.dry : words.done}\n`);
     return EXIT.ok;
   });
 }

@@ -9,19 +9,19 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import { addedFilePaths, manifestsOf } from "#iceberg/io/scan.ts";
 import { metadataFolder } from "#iceberg/io/stageAppend.ts";
-import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
+import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { type OpenAttempt, openAttempts } from "#txlog/recover.ts";
-import type { AttemptTrail } from "./attempt.ts";
+import { Ledger } from "./ledger.ts";
+import { logComplete } from "./logCommit.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
-import { type Leftover, removeLeftover } from "./removal.ts";
-import { findCommit, type SentBases } from "./rules.ts";
-import { unlistedPaths } from "./thinned.ts";
+import { removeLeftover, removeStrays, removeThinned } from "./removal.ts";
+import { findCommit } from "./rules.ts";
 
 /** The leftovers of one table. */
 export class Leftovers {
   readonly #parts: CommitParts;
   readonly #options: CommitOptions;
-  #open: Leftover[] = [];
+  #open: Ledger[] = [];
 
   constructor(parts: CommitParts, options: CommitOptions) {
     this.#parts = parts;
@@ -55,45 +55,36 @@ export class Leftovers {
     const { tableUuid } = head.metadata;
     if (attempt.commits.some((each) => each.tableUuid !== tableUuid)) {
       // Made for a table that had this name; renamed, it may list the files, unseen from here.
-      await this.#logAbandoned({ commitId: attempt.commitId, files: attempt.filePaths }, false);
+      await this.#logAbandoned(attempt.commitId, attempt.filePaths, false);
       return false;
     }
     await head.storage
       .abortUploads(attempt.filePaths.map((location) => ({ location, uploadId: "" })))
       .catch(() => undefined);
+    const files = [...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))];
+    const ledger = Ledger.ofLog(attempt, files);
     const seen = findCommit(head.metadata, branch, attempt.commitId);
     const landed = seen.kind === "absent" ? attempt.landedSnapshotId : seen.snapshotId;
     if (landed === null) {
-      const files = [...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))];
-      await this.add(head, { commitId: attempt.commitId, files, sent: sentBases(attempt) });
+      await this.add(head, ledger);
       return false;
     }
-    await this.#removeStrays(head, attempt, landed);
-    await this.#parts.txlog.append({
-      type: "FlushComplete",
-      table: this.#name(),
-      commit_id: attempt.commitId,
-      offsets: {},
-      snapshot_id: landed,
-    });
+    await this.#keepListed(head, ledger, landed);
+    await this.#bestEffort(removeStrays(head, ledger));
+    await logComplete(this.#parts, this.#name(), attempt.commitId, landed, []);
     return true;
   }
 
-  /**
-   * Attempts before the one that landed were refused by the catalog: nobody has their manifests, nor
-   * the data files that the landed snapshot does not list.
-   */
-  async #removeStrays(head: LoadedTable, attempt: OpenAttempt, landed: SnapshotId): Promise<void> {
-    const { storage } = head;
+  /** Attempts before the one that landed were refused; while its snapshot is visible, that tells. */
+  async #keepListed(head: LoadedTable, ledger: Ledger, landed: SnapshotId): Promise<void> {
     const snapshot = head.metadata.snapshots.find((each) => each.snapshotId === landed);
     if (snapshot === undefined) return;
-    const unlisted = new Set([...attempt.filePaths, ...(await this.#manifestsOf(head, attempt))]);
-    unlisted.delete(snapshot.manifestList);
-    for (const manifest of await manifestsOf(storage, snapshot)) {
-      unlisted.delete(manifest.manifestPath);
+    const listed: string[] = [];
+    for await (const path of addedFilePaths(head.storage, snapshot)) listed.push(path);
+    for (const { manifestPath } of await manifestsOf(head.storage, snapshot)) {
+      listed.push(manifestPath);
     }
-    for await (const path of addedFilePaths(storage, snapshot)) unlisted.delete(path);
-    await this.#remove(head, [...unlisted]);
+    ledger.landAs(listed);
   }
 
   /** Manifests and lists of a commit, also those written just before a crash: their names hold its id. */
@@ -106,57 +97,42 @@ export class Leftovers {
     return [...found];
   }
 
-  /** Adds a leftover and tries to remove it at once. */
-  async add(head: LoadedTable, leftover: Leftover): Promise<void> {
-    this.#open.push(leftover);
+  /** Takes a commit that did not land and tries to remove its files at once. */
+  async add(head: LoadedTable, ledger: Ledger): Promise<void> {
+    this.#open.push(ledger);
     await this.#sweep(head);
   }
 
-  /**
-   * After a commit: what only refused attempts named goes, then what the new head allows.
-   * @param unused data files of feeds that were fenced before the attempt that landed
-   */
-  async settle(
-    head: LoadedTable,
-    trail: AttemptTrail,
-    landed: SnapshotId,
-    unused: readonly string[],
-  ): Promise<void> {
-    const strays = trail.attempts.filter((attempt) => attempt.snapshotId !== landed);
-    const last = trail.attempts.at(-1);
-    const thinned = last?.snapshotId === landed ? await this.#thinnedPaths(head, trail) : [];
-    await this.#remove(head, [
-      ...unused,
-      ...strays.flatMap((attempt) => attempt.files),
-      ...thinned,
-    ]);
+  /** After a commit: what only refused attempts named goes, then what the new head allows. */
+  async settle(head: LoadedTable, landed: Ledger, thinned: readonly Snapshot[]): Promise<void> {
+    await this.#bestEffort(removeStrays(head, landed));
+    await this.#bestEffort(removeThinned(head, this.#options.branch, thinned));
     await this.#sweep(head);
-  }
-
-  /** What cannot be looked at now is left to the orphan cleaner. */
-  #thinnedPaths({ metadata, storage }: LoadedTable, { thinned }: AttemptTrail): Promise<string[]> {
-    return unlistedPaths(storage, metadata, this.#options.branch, thinned).catch(() => []);
   }
 
   async #sweep(head: LoadedTable): Promise<void> {
-    const still: Leftover[] = [];
-    for (const leftover of this.#open) {
-      const result = await removeLeftover(head, leftover).catch((): { kind: "later" } => ({
+    const still: Ledger[] = [];
+    for (const ledger of this.#open) {
+      const result = await removeLeftover(head, ledger).catch((): { kind: "later" } => ({
         kind: "later",
       }));
       if (result.kind === "later") {
-        still.push(leftover);
+        still.push(ledger);
         continue;
       }
       // Without room in the log the duty stays: removing once more does no harm.
-      if (!(await this.#logAbandoned(leftover, result.kind === "removed"))) still.push(leftover);
+      const { commitId, names } = ledger;
+      if (!(await this.#logAbandoned(commitId, names, result.kind === "removed"))) {
+        still.push(ledger);
+      }
     }
     this.#open = still;
   }
 
   /** False when the log has no room now. */
   async #logAbandoned(
-    { commitId, files }: Pick<Leftover, "commitId" | "files">,
+    commitId: string,
+    files: readonly string[],
     removed: boolean,
   ): Promise<boolean> {
     try {
@@ -174,13 +150,11 @@ export class Leftovers {
     }
   }
 
-  /** Best effort: what stays is the orphan cleaner's. */
-  async #remove({ storage }: LoadedTable, files: readonly string[]): Promise<void> {
-    if (files.length === 0) return;
-    await storage.remove(files).catch((error: unknown) => {
+  /** What cannot be looked at or removed now is left to the orphan cleaner. */
+  async #bestEffort(removal: Promise<void>): Promise<void> {
+    await removal.catch((error: unknown) => {
       this.#parts.logger.log("warn", "Could not remove files that no snapshot lists", {
         table: this.#name(),
-        files: files.length,
         error: describe(error),
       });
     });
@@ -189,16 +163,4 @@ export class Leftovers {
   #name(): string {
     return fullName(this.#options.name);
   }
-}
-
-/**
- * A restart does not know which requests were refused: any of them may still be under way. Nor does
- * it know that none was sent: a log may be older than the table (a restored backup, or
- * `fsync = "never"` and a power loss).
- */
-function sentBases(attempt: OpenAttempt): SentBases {
-  const bases = attempt.commits.map((each) => each.baseSequenceNumber);
-  const first = bases.reduce<bigint | null>((min, n) => (min === null || n < min ? n : min), null);
-  const last = bases.reduce<bigint | null>((max, n) => (max === null || n > max ? n : max), null);
-  return { first: first ?? attempt.baseSequenceNumber, last };
 }

@@ -14,6 +14,8 @@ export const SUMMARY = {
   /** Only beside a delta: the snapshot of ours that it adds to. */
   base: "kafka-iceberg.base",
   group: "kafka-iceberg.group",
+  /** What the commit was for (`ChangeKind`). */
+  kind: "kafka-iceberg.kind",
 } as const;
 
 /** Committed offsets of one topic of one cluster, by partition. */

@@ -1,40 +1,58 @@
 /**
- * Files of attempts that did not land: when their writer may remove them (SPEC 2.4), now or after a
- * restart. What may not be removed is left to the orphan cleaner.
+ * The only place in which commits remove files: those of a commit that no snapshot lists, when the
+ * rules of SPEC 2.4 allow it, and what thinned snapshots alone had. What may not be removed is left to
+ * the orphan cleaner.
  */
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { listedPaths } from "#iceberg/io/scan.ts";
 import type { Snapshot } from "#iceberg/metadata/metadata.ts";
-import { mayRemove, type SentBases } from "./rules.ts";
+import type { Ledger } from "./ledger.ts";
+import { mayRemove } from "./rules.ts";
+import { unlistedPaths } from "./thinned.ts";
 
-/** Files that an attempt left behind. */
-export interface Leftover {
-  readonly commitId: string;
-  readonly files: readonly string[];
-  /** Requests with these files that left the process; null: none did, which no log can say. */
-  readonly sent: SentBases | null;
-}
-
-/** What happened to a leftover. */
+/** What happened to the files of a commit that no snapshot lists. */
 export type RemovalResult =
   | { readonly kind: "removed" }
+  /** A request with them may still be applied: ask again later. */
   | { readonly kind: "later" }
   | { readonly kind: "left"; readonly reason: string };
 
-/** Removes a leftover's files when the rules allow it on this head. */
-export async function removeLeftover(
-  head: LoadedTable,
-  leftover: Leftover,
-): Promise<RemovalResult> {
-  const removal = mayRemove(head.metadata, leftover.commitId, leftover.sent);
+/**
+ * Removes what is unlisted of a commit that did not land, where the rules allow it on this head.
+ * @throws what the store throws
+ */
+export async function removeLeftover(head: LoadedTable, ledger: Ledger): Promise<RemovalResult> {
+  const removal = mayRemove(head.metadata, ledger.commitId, ledger.sent);
   if (removal.kind === "later") return removal;
   if (removal.kind === "never") return { kind: "left", reason: removal.reason };
-  const since = leftover.sent?.first ?? head.metadata.lastSequenceNumber;
-  if (await isAnyListed(head, removal.inspect, since, new Set(leftover.files))) {
+  const files = ledger.unlisted;
+  const since = ledger.sent?.first ?? head.metadata.lastSequenceNumber;
+  if (await isAnyListed(head, removal.inspect, since, new Set(files))) {
     return { kind: "left", reason: "a visible snapshot lists one of its files" };
   }
-  await head.storage.remove(leftover.files);
+  await remove(head, files);
+  ledger.remove(files);
   return { kind: "removed" };
+}
+
+/**
+ * Removes what the snapshot of a landed commit does not list: files of fenced feeds, manifests of
+ * attempts that the catalog refused for certain. Nobody else ever knew their names.
+ */
+export async function removeStrays(head: LoadedTable, ledger: Ledger): Promise<void> {
+  if (!ledger.landed) return;
+  const files = ledger.unlisted;
+  await remove(head, files);
+  ledger.remove(files);
+}
+
+/** Removes manifest lists and manifests that only these snapshots had, which a commit took out. */
+export async function removeThinned(
+  head: LoadedTable,
+  branch: string,
+  thinned: readonly Snapshot[],
+): Promise<void> {
+  await remove(head, await unlistedPaths(head.storage, head.metadata, branch, thinned));
 }
 
 /** True when one of these snapshots lists one of the files: as list, manifest, data or delete file. */
@@ -49,4 +67,8 @@ async function isAnyListed(
     if (files.has(path)) return true;
   }
   return false;
+}
+
+async function remove({ storage }: LoadedTable, files: readonly string[]): Promise<void> {
+  if (files.length > 0) await storage.remove(files);
 }

@@ -3,7 +3,7 @@
  * loops and the queue together, and answers the pipeline's calls.
  */
 import type { Clock } from "#base/clock.ts";
-import { type AppError, describe, fail, kindOf, policyOf } from "#base/errors.ts";
+import { AppError, describe, fail, kindOf, policyOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
@@ -86,7 +86,7 @@ class KafkaConsumer implements Consumer {
     const shared = { ...parts, settings, cluster, topics, partitions, queue, buffers };
     this.offsetParts = shared;
     this.delivery = new Delivery(shared);
-    const onTrouble = (error: AppError): void => this.onTrouble(error);
+    const onTrouble = (error: unknown): void => this.onTrouble(error);
     this.pausedLag = new PausedLag(shared, (feeds) => this.bounds(feeds), onTrouble);
     this.fetcher = new Fetcher(
       shared,
@@ -302,8 +302,12 @@ class KafkaConsumer implements Consumer {
     this.refreshSoon();
   }
 
-  private onTrouble(error: AppError): void {
+  private onTrouble(cause: unknown): void {
     if (this.closed) return;
+    // What is no error of ours comes from reading an answer: not a reason to end the process.
+    const unreadable = "An answer of Kafka cannot be read; it is asked again";
+    const error =
+      cause instanceof AppError ? cause : fail("kafka_unreachable", unreadable, {}, cause);
     this.parts.observe({ type: "service", service: "kafka", trouble: error });
     this.queue.push({ type: "trouble", error });
   }
@@ -327,11 +331,7 @@ class KafkaConsumer implements Consumer {
     try {
       [bounds] = await this.bounds([feed]);
     } catch (error) {
-      this.onTrouble(
-        kindOf(error) === "internal"
-          ? fail("internal", "bounds failed", {}, error)
-          : (error as AppError),
-      );
+      this.onTrouble(error);
     }
     if (partition.sequence !== sequence) return;
     const nowMs = clock.monotonicMs();
@@ -371,7 +371,7 @@ class KafkaConsumer implements Consumer {
         this.group.topicsChanged();
         this.fetcher.wake();
       } catch (error) {
-        this.onTrouble(error as AppError);
+        this.onTrouble(error);
         await this.metadataDue.wait(UNSETTLED_REFRESH_MS);
       }
     }

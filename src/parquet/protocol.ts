@@ -1,39 +1,64 @@
 /**
- * What the encoding Worker and its owner say to each other.
+ * What a Worker and its owner say to each other. A Worker may have several jobs under way: each
+ * message but the first names its job.
  *
  * ```text
  * owner                      worker
  *   | <------ ready ----------- |   once
- *   | ------- start ----------> |   a job; one at a time
+ *   | ------- start ----------> |   a job: its kind, and what that needs
  *   | <------ pull ------------ |   wants more
  *   | ------- batches --------> |   about 1 MiB of columns, or none: the end
  *   | <------ chunk ----------- |   bytes of the file, in order
  *   | ------- written --------> |   the sink has taken a chunk; its memory comes back
+ *   | ------- cancel ---------> |   nobody wants the rest; the job ends as failed
  *   | <------ done | failed --- |
  * ```
  * Rows are pulled, and chunks wait until those before them are written, so that only a few megabytes
- * are under way in either direction, whatever the job's size and however slow the store.
+ * are under way in either direction, whatever the job's size and however slow the store. The thread
+ * itself waits for no store: while a job's chunks wait, it works on others.
  */
 import type { ErrorKind } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import type { BatchData } from "./columnData.ts";
 import type { EncodedFile, EncodeOptions } from "./encoder.ts";
 
+/** What a job does. */
+export interface Task {
+  readonly kind: "encode";
+  readonly fields: readonly Field[];
+  readonly options: EncodeOptions;
+}
+
+/** Which kinds go first: lower ones. What brings rows into a table comes before what keeps it tidy. */
+export const TASK_RANK: Readonly<Record<Task["kind"], number>> = { encode: 0 };
+
 /** Owner to Worker. */
 export type Request =
-  | {
-      readonly type: "start";
-      readonly fields: readonly Field[];
-      readonly options: EncodeOptions;
-    }
+  | { readonly type: "start"; readonly job: number; readonly task: Task }
   /** No batches: there are no more. */
-  | { readonly type: "batches"; readonly batches: readonly BatchData[] }
-  | { readonly type: "written"; readonly bytes: number; readonly memory: ArrayBuffer };
+  | { readonly type: "batches"; readonly job: number; readonly batches: readonly BatchData[] }
+  | {
+      readonly type: "written";
+      readonly job: number;
+      readonly bytes: number;
+      readonly memory: ArrayBuffer;
+    }
+  | { readonly type: "cancel"; readonly job: number };
 
 /** Worker to owner. `memoryBytes`: of the Worker's WASM memory, which never shrinks. */
 export type Reply =
   | { readonly type: "ready" }
-  | { readonly type: "pull" }
-  | { readonly type: "chunk"; readonly chunk: Uint8Array }
-  | { readonly type: "done"; readonly file: EncodedFile; readonly memoryBytes: number }
-  | { readonly type: "failed"; readonly kind: ErrorKind; readonly sentence: string };
+  | { readonly type: "pull"; readonly job: number }
+  | { readonly type: "chunk"; readonly job: number; readonly chunk: Uint8Array }
+  | {
+      readonly type: "done";
+      readonly job: number;
+      readonly file: EncodedFile;
+      readonly memoryBytes: number;
+    }
+  | {
+      readonly type: "failed";
+      readonly job: number;
+      readonly kind: ErrorKind;
+      readonly sentence: string;
+    };

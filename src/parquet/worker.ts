@@ -1,11 +1,11 @@
 /**
- * Entry of the encoding Worker: pulls batches from its owner, encodes them and hands the
- * file's bytes back (`protocol.ts`).
+ * Entry of a Worker: pulls batches from its owner, encodes them and hands the file's bytes back
+ * (`protocol.ts`). Jobs take turns wherever one waits for its rows or for its bytes to be written.
  *
  * A separate entry point of the executable: `scripts/build.ts` names it beside `main.ts`.
  */
 import { systemClock } from "#base/clock.ts";
-import { describe, kindOf } from "#base/errors.ts";
+import { describe, fail, kindOf } from "#base/errors.ts";
 import type { BatchData } from "./columnData.ts";
 import { encodeParquet } from "./encode.ts";
 import type { EncodedFile } from "./encoder.ts";
@@ -36,20 +36,30 @@ const REST_MS = 10_000;
 
 let garbageBytes = 0;
 /** Jobs that have ended. */
-let jobs = 0;
-const arrived: (readonly BatchData[])[] = [];
-let unwritten = 0;
-let wake: () => void = () => {};
+let ended = 0;
 
-/** Waits for the owner's next message. */
-function message(): Promise<void> {
+/** A job under way. */
+interface Running {
+  readonly id: number;
+  readonly arrived: (readonly BatchData[])[];
+  unwritten: number;
+  isCancelled: boolean;
+  /** Called when a message for it has come. */
+  wake: () => void;
+}
+
+const running = new Map<number, Running>();
+
+/** Waits for the owner's next message to a job. */
+async function message(job: Running): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const others = wake;
-  wake = (): void => {
+  const others = job.wake;
+  job.wake = (): void => {
     others();
     resolve();
   };
-  return promise;
+  if (!job.isCancelled) await promise;
+  if (job.isCancelled) throw fail("encoder", "The file is not wanted any more");
 }
 
 function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
@@ -57,26 +67,30 @@ function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
 }
 
 /** The job's batches until the owner sends an empty message. */
-async function* pulled(): AsyncGenerator<BatchData> {
-  for (let pulls = 0; pulls < PULLS_AHEAD; pulls++) reply({ type: "pull" });
+async function* pulled(job: Running): AsyncGenerator<BatchData> {
+  for (let pulls = 0; pulls < PULLS_AHEAD; pulls++) reply({ type: "pull", job: job.id });
   for (;;) {
-    const batches = arrived.shift();
+    const batches = job.arrived.shift();
     if (batches === undefined) {
-      await message();
+      await message(job);
       continue;
     }
     if (batches.length === 0) return;
-    reply({ type: "pull" });
+    reply({ type: "pull", job: job.id });
     yield* batches;
   }
 }
 
 /** Hands a chunk to the owner, once enough of those before it are written. */
-async function emit(chunk: Uint8Array): Promise<void> {
-  while (unwritten > 0 && unwritten + chunk.length > UNWRITTEN_BYTES_MAX) await message();
-  unwritten += chunk.length;
+async function emit(job: Running, chunk: Uint8Array): Promise<void> {
+  while (job.isCancelled || isFull(job, chunk)) await message(job);
+  job.unwritten += chunk.length;
   const sent = isPiece(chunk.buffer) ? chunk : chunk.slice();
-  reply({ type: "chunk", chunk: sent }, [sent.buffer as ArrayBuffer]);
+  reply({ type: "chunk", job: job.id, chunk: sent }, [sent.buffer as ArrayBuffer]);
+}
+
+function isFull({ unwritten }: Running, { length }: Uint8Array): boolean {
+  return unwritten > 0 && unwritten + length > UNWRITTEN_BYTES_MAX;
 }
 
 /** The file with all bounds in one buffer: a buffer for each would take more than its content. */
@@ -98,15 +112,20 @@ function packed(file: EncodedFile): EncodedFile {
   return { ...file, metrics };
 }
 
-async function run(job: Extract<Request, { type: "start" }>): Promise<void> {
+async function run({ job: id, task }: Extract<Request, { type: "start" }>): Promise<void> {
+  const job: Running = { id, arrived: [], unwritten: 0, isCancelled: false, wake: () => undefined };
+  running.set(id, job);
   try {
-    const file = await encodeParquet(job.fields, pulled(), job.options, emit);
-    reply({ type: "done", file: packed(file), memoryBytes: parquetWasmBytes() + kernelBytes() });
+    const sink = (chunk: Uint8Array): Promise<void> => emit(job, chunk);
+    const file = await encodeParquet(task.fields, pulled(job), task.options, sink);
+    const memoryBytes = parquetWasmBytes() + kernelBytes();
+    reply({ type: "done", job: id, file: packed(file), memoryBytes });
   } catch (error) {
-    reply({ type: "failed", kind: kindOf(error), sentence: describe(error) });
+    reply({ type: "failed", job: id, kind: kindOf(error), sentence: describe(error) });
   }
+  running.delete(id);
   if (garbageBytes >= GARBAGE_BYTES_MAX) collect();
-  void rest(++jobs);
+  void rest(++ended);
 }
 
 function garbageOf({ byteCount, columns }: BatchData): number {
@@ -122,27 +141,31 @@ function collect(): void {
 /** Collects unless another job has ended meanwhile. */
 async function rest(job: number): Promise<void> {
   await systemClock.sleep(REST_MS);
-  if (job === jobs) collect();
+  if (job === ended && running.size === 0) collect();
 }
 
 self.onmessage = ({ data }: MessageEvent<Request>): void => {
+  if (data.type === "start") {
+    void run(data);
+    return;
+  }
+  if (data.type === "written") givePiece(data.memory);
+  const job = running.get(data.job);
+  if (job === undefined) return;
   switch (data.type) {
-    case "start":
-      arrived.length = 0;
-      unwritten = 0;
-      void run(data);
-      return;
     case "batches":
-      arrived.push(data.batches);
+      job.arrived.push(data.batches);
       for (const batch of data.batches) garbageBytes += garbageOf(batch);
       break;
     case "written":
-      unwritten -= data.bytes;
-      givePiece(data.memory);
+      job.unwritten -= data.bytes;
+      break;
+    case "cancel":
+      job.isCancelled = true;
       break;
   }
-  const woken = wake;
-  wake = (): void => {};
+  const woken = job.wake;
+  job.wake = (): void => {};
   woken();
 };
 

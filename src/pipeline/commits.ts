@@ -15,7 +15,7 @@ import type { Observe } from "#base/events.ts";
 import { Heap } from "#base/heap.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
-import type { JobResult } from "#commit/job.ts";
+import type { AppendResult } from "#commit/append.ts";
 import type { CommitRank, Landed, Sink } from "./sink.ts";
 
 /** What follows a flush. */
@@ -166,7 +166,7 @@ export class Commits {
     }
   }
 
-  #fence(result: JobResult, fenced: Feed[]): void {
+  #fence(result: AppendResult, fenced: Feed[]): void {
     if (result.kind !== "committed" && result.kind !== "dropped") return;
     if (result.fenced.length === 0) return;
     this.#follow.fenced(result.fenced);

@@ -6,7 +6,7 @@ import { type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { SealedRows } from "#buffer/hotBuffer.ts";
 import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName, namespaceText } from "#catalog/names.ts";
-import type { JobResult } from "#commit/job.ts";
+import type { AppendResult } from "#commit/append.ts";
 import type { WriterParts } from "#writer/parts.ts";
 import type { SealedFlush } from "./states.ts";
 
@@ -33,7 +33,7 @@ export class FlushReport {
   /** Takes a commit; its segments must not have been recycled yet. */
   committed(
     { flush, segments }: SealedFlush,
-    result: JobResult & { readonly kind: "committed" },
+    result: AppendResult & { readonly kind: "committed" },
     durationMs: number,
     seen: LoadedTable | null,
   ): void {
@@ -45,7 +45,7 @@ export class FlushReport {
     this.#observeAges(segments);
     this.#measure(seen);
     logger.log("info", "Flush committed", {
-      trace_id: flush.commitId.replaceAll("-", ""),
+      trace_id: flush.ledger.commitId.replaceAll("-", ""),
       database: namespaceText(this.#name.namespace),
       table: fullName(this.#name),
       catalog_type: catalog.traits.type,
@@ -53,7 +53,7 @@ export class FlushReport {
       records_flushed: rows,
       duration_ms: Math.round(durationMs),
       iceberg_snapshot_id: result.snapshotId,
-      files_added: flush.job?.units.reduce((sum, unit) => sum + unit.files.length, 0) ?? 0,
+      files_added: result.fileCount,
       kafka_offset_range: rangesOf(segments),
     });
   }

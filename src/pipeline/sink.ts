@@ -5,12 +5,12 @@
  * Rows are sealed (`seal`) apart from being written (`flush`), so that tables with a common feed are
  * cut at one point and committed one after the other (`commits.ts`).
  */
-import { describe, kindOf, policyOf } from "#base/errors.ts";
+import { describe, kindOf, policyOf, traceOf } from "#base/errors.ts";
 import { type FeedKey, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import { fullName } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
-import type { JobResult } from "#commit/job.ts";
+import type { AppendResult } from "#commit/append.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
@@ -47,7 +47,7 @@ export type CommitRank = "dead_letter" | "late" | "main";
 /** A flush that landed, and what it committed. */
 export interface Landed {
   readonly work: SealedFlush;
-  readonly result: JobResult & { readonly kind: "committed" };
+  readonly result: AppendResult & { readonly kind: "committed" };
 }
 
 /** The first commit of a process comes early: whoever starts it sees rows, and that it works. */
@@ -181,8 +181,10 @@ export class Sink {
     if (this.#state === before) return;
     if (event.kind === "unreadable" || event.kind === "failed") {
       const { error } = event;
-      this.parts.logger.log("error", describe(error), { table: this.name, kind: kindOf(error) });
-      this.parts.observe({ type: "error", kind: kindOf(error) });
+      const kind = kindOf(error);
+      const where = { table: this.name, kind, ...traceOf(error) };
+      this.parts.logger.log("error", describe(error), where);
+      this.parts.observe({ type: "error", kind });
     }
     this.changed(before);
   }
@@ -202,7 +204,7 @@ export class Sink {
    * @param intervalMs from its beginning to that of the next flush
    * @returns null: nothing is sealed, or the table has stopped
    */
-  async flush(intervalMs: number): Promise<{ result: JobResult; landed: Landed | null } | null> {
+  async flush(intervalMs: number): Promise<{ result: AppendResult; landed: Landed | null } | null> {
     const state = this.#flush;
     if (this.#writer === null || (state.kind !== "sealed" && state.kind !== "held")) return null;
     const { work } = state;
@@ -222,7 +224,7 @@ export class Sink {
       return { result, landed };
     } catch (error) {
       if (policyOf(error).action === "again") {
-        const result: JobResult = { kind: "held", cause: error };
+        const result: AppendResult = { kind: "held", cause: error };
         this.#settle(work, result, 0);
         this.#dueFromMs = this.parts.clock.monotonicMs() + intervalMs;
         return { result, landed: null };
@@ -295,7 +297,7 @@ export class Sink {
     });
   }
 
-  #settle(work: SealedFlush, result: JobResult, durationMs: number): void {
+  #settle(work: SealedFlush, result: AppendResult, durationMs: number): void {
     const { logger } = this.parts;
     const isFenced =
       result.kind === "dropped" || (result.kind === "committed" && result.fenced.length > 0);

@@ -3,32 +3,18 @@
  */
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
-import { writeJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import { mergeFields } from "#columns/evolve.ts";
 import type { Field } from "#columns/schema.ts";
-import { schemaToJson } from "#iceberg/metadata/json.ts";
-import type {
-  PartitionSpec,
-  TableMetadata,
-  TableRequirement,
-  TableUpdate,
-} from "#iceberg/metadata/metadata.ts";
+import type { MetadataChange } from "#commit/change.ts";
+import { columnsChange, currentSchema } from "#commit/columns.ts";
+import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
-
-/** Tries before a contended schema change gives up for this flush. */
-const SCHEMA_TRIES_MAX = 10;
 
 /** The fields of a table's current schema. */
 export function currentFields(table: LoadedTable): readonly Field[] {
   return currentSchema(table.metadata).fields;
-}
-
-function currentSchema(metadata: TableMetadata): TableMetadata["schemas"][number] {
-  const schema = metadata.schemas.find((each) => each.schemaId === metadata.currentSchemaId);
-  assert(schema !== undefined, "a table has its current schema");
-  return schema;
 }
 
 /** The partition spec that new files use. */
@@ -40,37 +26,26 @@ export function defaultSpec(table: LoadedTable): PartitionSpec {
 }
 
 /**
- * Brings the table's schema to where every field of `wanted` has a column, and returns the table
- * that has it. On a conflict, or without an answer, the schema is resolved again by name.
- * @param loadHead the head, identity checked
- * @returns `outdated` when another writer gave a column that we had inferred another type: the rows
- * are to be decoded again with the table's
- * @throws AppError `table_schema` when a type cannot be reached by promotion, or changes are refused
+ * The change that brings a table's columns to where every field of `wanted` has one.
+ *
+ * It is dropped when another writer gave a column that we had inferred another type: the rows are to
+ * be decoded again with the table's. Staging it throws `table_schema` when a type cannot be reached by
+ * promotion, or changes are refused.
  */
-export async function ensureColumns(
-  parts: WriterParts,
-  options: WriterOptions,
-  loadHead: () => Promise<LoadedTable>,
+export function columnsFor(
+  parts: Pick<WriterParts, "txlog" | "logger">,
+  options: Pick<WriterOptions, "schemaChanges">,
   wanted: readonly (readonly Field[])[],
-): Promise<LoadedTable | "outdated"> {
-  for (let tries = 0; tries < SCHEMA_TRIES_MAX; tries++) {
-    const head = await loadHead();
+): MetadataChange {
+  return columnsChange(parts, (head) => {
     const merged = merge(head, wanted);
-    if (merged === null) return head;
-    if (merged === "outdated") return merged;
-    if (options.schemaChanges === "refuse") throw refused(head, merged.changes);
-    const outcome = await parts.catalog.commit(
-      options.name,
-      schemaRequirements(head.metadata),
-      schemaUpdates(head.metadata, merged),
-    );
-    if (outcome.kind === "committed") {
-      await logEvolution(parts, head, outcome.table);
-      return outcome.table;
+    if (merged === null) return { kind: "nothing" };
+    if (merged === "outdated") {
+      return { kind: "dropped", reason: "another writer gave a new column another type", by: "" };
     }
-    await parts.clock.sleep(20 * 2 ** tries * parts.random.unit());
-  }
-  throw fail("catalog_unreachable", "A schema change was refused too often in a row");
+    if (options.schemaChanges === "refuse") throw refused(head, merged.changes);
+    return { kind: "columns", ...merged };
+  });
 }
 
 interface Merged {
@@ -107,24 +82,6 @@ function merge(
   return changes.length === 0 ? null : { fields, lastColumnId, changes };
 }
 
-function schemaRequirements(metadata: TableMetadata): TableRequirement[] {
-  return [
-    { type: "assert-table-uuid", uuid: metadata.tableUuid },
-    { type: "assert-current-schema-id", id: metadata.currentSchemaId },
-    { type: "assert-last-assigned-field-id", id: metadata.lastColumnId },
-  ];
-}
-
-function schemaUpdates(metadata: TableMetadata, merged: Merged): TableUpdate[] {
-  const schemaId = Math.max(...metadata.schemas.map((schema) => schema.schemaId)) + 1;
-  const { identifierFieldIds } = currentSchema(metadata);
-  const schema = { schemaId, fields: merged.fields, identifierFieldIds };
-  return [
-    { action: "add-schema", schema, lastColumnId: merged.lastColumnId },
-    { action: "set-current-schema", schemaId: -1 },
-  ];
-}
-
 function refused(head: LoadedTable, changes: readonly string[]): Error {
   const name = fullName(head.name);
   return fail(
@@ -133,22 +90,4 @@ function refused(head: LoadedTable, changes: readonly string[]): Error {
       'or set iceberg.table_management.schema_mismatch_action = "evolve"',
     { table: name },
   );
-}
-
-async function logEvolution(
-  parts: WriterParts,
-  before: LoadedTable,
-  after: LoadedTable,
-): Promise<void> {
-  const table = fullName(after.name);
-  parts.logger.log("info", "Table schema evolved", {
-    table,
-    schema_id: after.metadata.currentSchemaId,
-  });
-  await parts.txlog.append({
-    type: "SchemaEvolution",
-    table,
-    old: writeJson(schemaToJson(currentSchema(before.metadata))),
-    new: writeJson(schemaToJson(currentSchema(after.metadata))),
-  });
 }

@@ -1,37 +1,37 @@
 /**
  * One table's writer: opens or creates the table, reads progress, and takes flushes to their end.
  *
- * Calls are serialised: at most one commit of this writer is under way. Everything that decides
- * about rows is in `job.ts` and `rules.ts`; this file owns the order of the durable steps (SPEC
- * sections 2 and 8): files named in the log -> files stored -> attempt in the log -> commit ->
- * snapshot in the log. Kafka's offsets follow, outside.
+ * Calls are serialised: at most one commit of this writer is under way. What decides about rows is in
+ * `commit/`; this file owns the order of the durable steps (SPEC sections 2 and 8): columns committed
+ * -> files named in the log -> files stored -> the commit. Kafka's offsets follow, outside.
  */
 import { fail, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
-import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
+import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
-import { type AttemptTrail, attemptHost, newTrail } from "#commit/attempt.ts";
-import { type CommitJob, commitJob, type JobResult, newJob, unreadable } from "#commit/job.ts";
-import { Leftovers } from "#commit/leftovers.ts";
-import { logFlushStarted } from "#commit/logFlush.ts";
-import { type Progress, readProgress } from "#commit/progress.ts";
+import { Append, type AppendResult, unreadable } from "#commit/append.ts";
+import type { CommitResult } from "#commit/change.ts";
+import { commit, giveUp, newCommit, type PendingCommit } from "#commit/commit.ts";
+import { CommitTable } from "#commit/commitTable.ts";
+import { Ledger } from "#commit/ledger.ts";
+import { logComplete } from "#commit/logCommit.ts";
+import type { Progress } from "#commit/progress.ts";
 import { leaderEpochOf, offsetOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
 import { createTable } from "./create.ts";
 import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
-import { currentFields, ensureColumns } from "./schema.ts";
+import { columnsFor, currentFields } from "./schema.ts";
 import { joinSegments } from "./seal.ts";
-import { type WrittenFiles, writeFiles } from "./write.ts";
+import { writeFiles } from "./write.ts";
 
 /** A flush until its outcome is known; the caller keeps the rows until then. */
 export interface Flush {
-  commitId: string;
+  /** Its files; another one when it begins again. */
+  ledger: Ledger;
   readonly segments: readonly SealedSegment[];
-  job: CommitJob | null;
-  written: WrittenFiles;
-  trail: AttemptTrail;
+  /** Null until its files are written. */
+  pending: PendingCommit<Append> | null;
 }
 
 /** Fences by another group within this time are counted together. */
@@ -42,23 +42,14 @@ const FENCES_MAX = 3;
 export class TableWriter {
   readonly #parts: WriterParts;
   readonly #options: WriterOptions;
-  readonly #leftovers: Leftovers;
-  #uuid: string;
-  #table: LoadedTable;
+  readonly #table: CommitTable;
   #tail: Promise<unknown> = Promise.resolve();
   #fences: number[] = [];
 
-  private constructor(
-    parts: WriterParts,
-    options: WriterOptions,
-    table: LoadedTable,
-    leftovers: Leftovers,
-  ) {
+  private constructor(parts: WriterParts, options: WriterOptions, table: CommitTable) {
     this.#parts = parts;
     this.#options = options;
     this.#table = table;
-    this.#uuid = table.metadata.tableUuid;
-    this.#leftovers = leftovers;
   }
 
   /**
@@ -73,25 +64,25 @@ export class TableWriter {
     fields: readonly Field[],
   ): Promise<TableWriter> {
     const found = await parts.catalog.load(options.name);
-    const table = found ?? (await createTable(parts, options, fields));
-    const leftovers = new Leftovers(parts, options);
-    await leftovers.inherit(table);
-    return new TableWriter(parts, options, table, leftovers);
+    const head = found ?? (await createTable(parts, options, fields));
+    const table = new CommitTable(parts, options, head);
+    await table.leftovers.inherit(head);
+    return new TableWriter(parts, options, table);
   }
 
   /** Namespace and table as text. */
   get name(): string {
-    return fullName(this.#options.name);
+    return this.#table.name;
   }
 
   /** The newest metadata that this writer has seen; never used for commits or seeks. */
   get lastSeen(): LoadedTable {
-    return this.#table;
+    return this.#table.head;
   }
 
   /** Columns of the newest schema seen. */
   get fields(): readonly Field[] {
-    return currentFields(this.#table);
+    return currentFields(this.#table.head);
   }
 
   /**
@@ -114,7 +105,7 @@ export class TableWriter {
   }
 
   /** Commits first positions in an empty snapshot, before anything is read (SPEC 2.5). */
-  claim(positions: readonly FeedOffset[]): Promise<JobResult> {
+  claim(positions: readonly FeedOffset[]): Promise<AppendResult> {
     const advances = positions.map(({ feed, offset, leaderEpoch }) => ({
       feed,
       expect: null,
@@ -122,7 +113,7 @@ export class TableWriter {
       rows: 0n,
       leaderEpoch,
     }));
-    return this.#serial(() => this.#commitEmpty(advances));
+    return this.#serial(() => this.#commitEmpty("claim", advances));
   }
 
   /** Puts an own empty snapshot on a foreign head (SPEC 2.2); false when the head is ours. */
@@ -130,69 +121,61 @@ export class TableWriter {
     return this.#serial(async () => {
       const progress = await this.#readable();
       if (progress.headIsOurs || progress.document.sources.size === 0) return false;
-      const result = await this.#commitEmpty([]);
+      const result = await this.#commitEmpty("refresh", []);
       return result.kind === "committed";
     });
   }
 
   /** A new flush of sealed segments, contiguous per feed. */
   newFlush(segments: readonly SealedSegment[]): Flush {
-    return {
-      commitId: this.#parts.random.uuid(),
-      segments,
-      job: null,
-      written: { units: [], paths: [] },
-      trail: newTrail(),
-    };
+    return { ledger: this.#newLedger(), segments, pending: null };
   }
 
   /**
    * Takes a flush as far as it goes. After `held` or `paused`, call again with the same flush.
    * @throws AppError whose policy is `stop`: the table stops, its offsets stay where they are
    */
-  flush(flush: Flush): Promise<JobResult> {
+  flush(flush: Flush): Promise<AppendResult> {
     return this.#serial(async () => {
       const began = this.#parts.clock.monotonicMs();
-      if (flush.job === null) {
-        const held = await this.#prepare(flush);
-        if (held !== null) return held;
-      }
-      if (flush.job === null) throw fail("internal", "A prepared flush has a job");
-      const result = await this.#commitOrHold(flush, flush.job);
+      const pending = flush.pending ?? (await this.#prepare(flush));
+      if (!("change" in pending)) return pending;
+      flush.pending = pending;
+      const result = await this.#commit(pending);
       if (result.kind === "committed") this.#observeFlush(flush, began);
-      if (result.kind === "dropped") await this.#abandon(flush);
       return result;
     });
   }
 
   /** Writes the end of a flush to the log, after Kafka's offsets were written. */
-  async complete(flush: Flush, result: JobResult & { kind: "committed" }): Promise<void> {
+  async complete(flush: Flush, result: AppendResult & { kind: "committed" }): Promise<void> {
     failpoint("log_flush_complete");
-    await this.#logComplete(flush.commitId, result);
+    const { snapshotId, offsets } = result;
+    await logComplete(this.#parts, this.name, flush.ledger.commitId, snapshotId, offsets);
   }
 
   /** Gives a flush up that was not decided (revoked, shutdown): its files are removed by the rules. */
   giveUp(flush: Flush): Promise<void> {
-    return this.#serial(() => this.#abandon(flush));
+    return this.#serial(() =>
+      flush.pending === null ? this.#abandon(flush) : giveUp(this.#table, flush.pending),
+    );
   }
 
-  /** Steps before the commit: schema, files. Returns `held` when the outside is away. */
-  async #prepare(flush: Flush): Promise<JobResult | null> {
+  /** Steps before the commit: columns, files. Returns an end when there is nothing to commit yet. */
+  async #prepare(flush: Flush): Promise<PendingCommit<Append> | AppendResult> {
     try {
       failpoint("seal");
       const flushes = joinSegments(flush.segments);
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
-      const load = (): Promise<LoadedTable> => this.#loadHead();
-      const ready = await ensureColumns(this.#parts, this.#options, load, shapes);
-      if (ready === "outdated") return await this.#outdated(flush);
-      this.#table = ready;
-      await writeFiles(
+      const columns = columnsFor(this.#parts, this.#options, shapes);
+      const ready = await commit(this.#table, newCommit(this.#table, columns));
+      if (ready.kind !== "committed") return this.#unprepared(flush, ready);
+      const units = await writeFiles(
         this.#parts,
         this.#options,
-        this.#table,
-        flush.commitId,
+        ready.table,
         flushes,
-        flush.written,
+        flush.ledger,
       );
       const advances = flushes.map(({ feed, start, end, batches, leaderEpoch }) => ({
         feed,
@@ -201,115 +184,56 @@ export class TableWriter {
         rows: batches.reduce((rows, batch) => rows + BigInt(batch.rowCount), 0n),
         leaderEpoch,
       }));
-      flush.job = newJob(flush.commitId, advances, flush.written.units);
-      return null;
+      const append = new Append(this.#parts, "flush", advances, units);
+      return newCommit(this.#table, append, flush.ledger);
     } catch (error) {
       // Nothing was sent: the names are given up, and the next try writes under a new commit id.
       await this.#abandon(flush);
-      flush.commitId = this.#parts.random.uuid();
-      flush.written = { units: [], paths: [] };
+      flush.ledger = this.#newLedger();
       if (policyOf(error).action !== "again") throw error;
       return { kind: "held", cause: error };
     }
   }
 
-  /** Another writer's columns came first: the rows are read again and decoded by its types. */
-  async #outdated(flush: Flush): Promise<JobResult> {
-    await this.#abandon(flush);
+  /** Dropped: another writer's columns came first; the rows are read again, decoded by its types. */
+  #unprepared(
+    flush: Flush,
+    result: Exclude<CommitResult, { readonly kind: "committed" }>,
+  ): AppendResult {
+    if (result.kind !== "dropped") return result;
     const fenced = [...new Set(flush.segments.map((segment) => segment.range.feed))];
-    const reason = "another writer gave a new column another type";
-    return { kind: "dropped", reason, fenced, by: "" };
+    return { ...result, fenced };
   }
 
-  async #commitEmpty(advances: readonly Advance[]): Promise<JobResult> {
-    const job = newJob(this.#parts.random.uuid(), advances, []);
-    const trail = newTrail();
-    await logFlushStarted(this.#parts, this.#table, job.commitId, [], {});
-    const result = await this.#commit(job, trail, []);
-    if (result.kind === "committed") await this.#logComplete(job.commitId, result);
-    else await this.#leaveTrail(job.commitId, trail, [], job);
+  async #commitEmpty(
+    kind: "claim" | "refresh",
+    advances: readonly Advance[],
+  ): Promise<AppendResult> {
+    const pending = newCommit(this.#table, new Append(this.#parts, kind, advances, []));
+    const result = await this.#commit(pending);
+    // Nobody comes back to it: what it left is removed by the rules.
+    if (result.kind === "held") await giveUp(this.#table, pending);
     return result;
   }
 
-  /** A commit that landed and could not be logged is held: the next call finds it in the table. */
-  async #commitOrHold(flush: Flush, job: CommitJob): Promise<JobResult> {
-    try {
-      return await this.#commit(job, flush.trail, flush.written.paths);
-    } catch (error) {
-      if (policyOf(error).action !== "again") throw error;
-      return { kind: "held", cause: error };
-    }
-  }
-
-  async #commit(job: CommitJob, trail: AttemptTrail, paths: readonly string[]): Promise<JobResult> {
-    const host = attemptHost(this.#parts, this.#options, trail, () => this.#loadHead());
-    const result = await commitJob(host, job);
-    if (result.kind === "committed") {
-      this.#table = result.table;
-      await this.#logCommitted(job, trail, result);
-      const listed = new Set(filePaths(job));
-      const unused = paths.filter((path) => !listed.has(path));
-      await this.#leftovers.settle(result.table, trail, result.snapshotId, unused);
-    }
+  async #commit(pending: PendingCommit<Append>): Promise<AppendResult> {
+    const result = pending.change.resultOf(await commit(this.#table, pending));
     if (result.kind === "dropped") this.#countFence(result.by);
     return result;
   }
 
-  async #logCommitted(
-    job: CommitJob,
-    trail: AttemptTrail,
-    result: JobResult & { kind: "committed" },
-  ): Promise<void> {
-    failpoint("log_snapshot_created");
-    await this.#parts.txlog.append(
-      {
-        type: "IcebergSnapshotCreated",
-        table: this.name,
-        commit_id: job.commitId,
-        snapshot_id: result.snapshotId,
-        files_added: filePaths(job),
-        offsets: logOffsets(result.offsets),
-      },
-      true,
-    );
-    if (trail.landedUnanswered) {
-      await this.#parts.txlog.append({
-        type: "IdempotencyRecord",
-        offsets: logOffsets(result.offsets),
-        snapshot_id: result.snapshotId,
-      });
-    }
+  /** Before its commit has begun: no request was sent. */
+  async #abandon({ ledger }: Flush): Promise<void> {
+    await this.#table.leftovers.add(this.#table.head, ledger);
   }
 
-  async #logComplete(commitId: string, result: JobResult & { kind: "committed" }): Promise<void> {
-    await this.#parts.txlog.append({
-      type: "FlushComplete",
-      table: this.name,
-      commit_id: commitId,
-      offsets: logOffsets(result.offsets),
-      snapshot_id: result.snapshotId,
-    });
-  }
-
-  async #abandon({ commitId, trail, written, job }: Flush): Promise<void> {
-    await this.#leaveTrail(commitId, trail, written.paths, job);
-  }
-
-  async #leaveTrail(
-    commitId: string,
-    trail: AttemptTrail,
-    paths: readonly string[],
-    job: CommitJob | null,
-  ): Promise<void> {
-    // Its files are the table's: only its end is not in the log, and the next start writes that.
-    if (job !== null && job.landed !== null) return;
-    const files = [...paths, ...trail.attempts.flatMap((attempt) => attempt.files)];
-    await this.#leftovers.add(this.#table, { commitId, files, sent: job?.sent ?? null });
+  #newLedger(): Ledger {
+    return new Ledger(this.#parts.random.uuid());
   }
 
   async #readable(): Promise<Progress & { kind: "readable" }> {
-    const head = await this.#loadHead();
-    const progress = readProgress(head.metadata, this.#options.branch);
+    const head = await this.#table.load();
+    const progress = await this.#table.progressOf(head);
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
     return progress;
   }
@@ -324,26 +248,6 @@ export class TableWriter {
         `kafka-iceberg offsets ${this.name} --accept-topic ${feed.topic}`,
       { table: this.name, topic: feed.topic },
     );
-  }
-
-  /** The head, which must still be the table that was opened. */
-  async #loadHead(): Promise<LoadedTable> {
-    const head = await this.#parts.catalog.load(this.#options.name);
-    if (head === null) {
-      throw fail(
-        "table_gone",
-        `Table ${this.name} was dropped; its rows are not written elsewhere`,
-      );
-    }
-    if (head.metadata.tableUuid !== this.#uuid) {
-      throw fail(
-        "table_gone",
-        `Table ${this.name} was replaced by another of the same name (UUID ` +
-          `${head.metadata.tableUuid} instead of ${this.#uuid}); restart to use the new one`,
-      );
-    }
-    this.#table = head;
-    return head;
   }
 
   #countFence(by: string): void {
@@ -370,12 +274,4 @@ export class TableWriter {
     this.#tail = run.catch(() => undefined);
     return run;
   }
-}
-
-function filePaths(job: CommitJob): string[] {
-  return job.units.flatMap((unit) => unit.files.map((file) => file.filePath));
-}
-
-function logOffsets(offsets: readonly FeedOffset[]): Record<string, bigint> {
-  return Object.fromEntries(offsets.map(({ feed, offset }) => [feedKey(feed), offset]));
 }

@@ -8,8 +8,9 @@ import { failpoint } from "#base/failpoint.ts";
 import { writeJson } from "#base/json.ts";
 import { feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import type { FileUnit } from "#commit/job.ts";
-import { logFlushStarted } from "#commit/logFlush.ts";
+import type { FileUnit } from "#commit/append.ts";
+import type { Ledger } from "#commit/ledger.ts";
+import { logFlushStarted } from "#commit/logCommit.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import type { EncodedFile } from "#parquet/encoder.ts";
@@ -28,35 +29,27 @@ interface WriteContext {
   readonly parts: WriterParts;
   readonly options: WriterOptions;
   readonly table: LoadedTable;
-  readonly commitId: string;
-  readonly written: WrittenFiles;
+  readonly ledger: Ledger;
   readonly batches: readonly PlannedBatch[];
 }
 
-/** What `writeFiles` left on the store, also when it failed half-way. */
-export interface WrittenFiles {
-  readonly units: FileUnit[];
-  /** Every name that may exist, for removal when the flush is dropped. */
-  readonly paths: string[];
-}
-
 /**
- * Encodes and uploads a flush. On an error `written.paths` still names all that may exist.
- * @param written filled while it runs
+ * Encodes and uploads a flush.
+ * @param ledger takes every name before its file is begun, so that it names all that may exist after
+ * an error, too
  */
 export async function writeFiles(
   parts: WriterParts,
   options: WriterOptions,
   table: LoadedTable,
-  commitId: string,
   flushes: readonly FeedFlush[],
-  written: WrittenFiles,
-): Promise<void> {
+  ledger: Ledger,
+): Promise<FileUnit[]> {
   const spec = defaultSpec(table);
   const { batches, files: planned } = await planFiles(parts, options, table, spec, flushes);
-  written.paths.push(...planned.map((file) => file.path));
-  await logFlushStarted(parts, table, commitId, written.paths, endOffsets(planned));
-  const context = { parts, options, table, commitId, written, batches };
+  ledger.plan(planned.map((file) => file.path));
+  await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets(planned));
+  const context = { parts, options, table, ledger, batches };
   const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[] = [];
   try {
@@ -76,11 +69,11 @@ export async function writeFiles(
     await open.settle();
   }
   const units = Map.groupBy(planned.keys(), (index) => planned[index]?.unit ?? 0);
-  for (const [unit, indexes] of units) {
+  return [...units].map(([unit, indexes]) => {
     const files = indexes.flatMap((index) => stored[index] ?? []);
     assert(files.length === indexes.length, "every planned file of a unit was stored");
-    written.units.push({ feeds: unitFeeds(options, flushes, unit), files });
-  }
+    return { feeds: unitFeeds(options, flushes, unit), files };
+  });
 }
 
 /** The offsets that the planned files reach, for the log. */
@@ -101,12 +94,14 @@ async function writeFile(
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<DataFile> {
-  const { parts, table, commitId, written } = context;
+  const { parts, table, ledger } = context;
+  const { commitId } = ledger;
   const began = parts.clock.monotonicMs();
   failpoint("write");
   for (let tries = 0; ; tries++) {
     try {
       const result = await stream(context, file, encoded);
+      ledger.store([file.path]);
       await logWritten(parts, commitId, file, result);
       const { bytes, rowCount: rows } = result;
       parts.observe({ type: "file", bytes, rows, durationMs: parts.clock.monotonicMs() - began });
@@ -114,15 +109,15 @@ async function writeFile(
     } catch (error) {
       if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
       file.path = file.path.replace(/[0-9a-f-]{36}\.parquet$/, `${parts.random.uuid()}.parquet`);
-      written.paths.push(file.path);
-      await logFlushStarted(parts, table, commitId, written.paths, endOffsets([file]));
+      ledger.plan([file.path]);
+      await logFlushStarted(parts, table, commitId, ledger.names, endOffsets([file]));
     }
   }
 }
 
 /** One try: the file's bytes go to the store while its row groups are finished. */
 async function stream(
-  { parts, options, table, commitId, batches }: WriteContext,
+  { parts, options, table, ledger, batches }: WriteContext,
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
@@ -138,7 +133,7 @@ async function stream(
     codec: options.codec,
     level: options.codecLevel,
     rowGroupRows: options.rowGroupRows,
-    metadata: footer(commitId, file.ranges),
+    metadata: footer(ledger.commitId, file.ranges),
   };
   const fields = currentFields(table);
   const slices = slicesOf(batches, file);

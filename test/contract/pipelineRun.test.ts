@@ -7,7 +7,7 @@ import { PipelineRun } from "#app/pipelineRun.ts";
 import { Readers } from "#app/readers.ts";
 import { statusSource } from "#app/status.ts";
 import { systemDisk } from "#base/disk.ts";
-import { EXIT, fail } from "#base/errors.ts";
+import { type ErrorKind, EXIT, fail, POLICY } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
@@ -59,6 +59,7 @@ interface Wanted {
   readonly readers?: Readers;
   readonly acknowledge?: boolean;
   readonly logger?: Logger;
+  readonly crash?: () => void;
   /** Default: a new one. */
   readonly warehouse?: string;
   /** Properties of a table that is created. */
@@ -98,6 +99,7 @@ function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     encoder: createInlineEncoder(),
     txlog: wanted.txlog ?? memoryLog(),
     readers: wanted.readers ?? new Readers(),
+    crash: wanted.crash ?? (() => undefined),
     observe: () => () => undefined,
     bufferBytesMax: 64 * MIB,
   });
@@ -305,6 +307,20 @@ test("a stop that commits everything says nothing of rows", async () => {
   expect(await ended).toBe(EXIT.ok);
   expect(lines.filter((line) => line.includes("not committed"))).toEqual([]);
 });
+
+test("the process ends for an error whose policy says so, wherever it is met, and for no other", async () => {
+  const kinds = Object.keys(POLICY) as ErrorKind[];
+  for (const kind of kinds.filter((each) => POLICY[each].action !== "again")) {
+    let crashes = 0;
+    const txlog = memoryLog(({ type }) => {
+      if (type === "BufferSnapshot") throw fail(kind, "It failed");
+    });
+    const crash = (): void => void crashes++;
+    const run = pipelineOf(brokerWith("a"), { topics: ["a"], txlog, crash });
+    expect(await run.run(LIMITS, true)).toBe(POLICY[kind].exitCode);
+    expect([kind, crashes > 0]).toEqual([kind, POLICY[kind].action === "crash"]);
+  }
+}, 20_000);
 
 test("--until-end says that it waits for a paused table, and ends with 4 when nobody resumes it", async () => {
   const lines: string[] = [];

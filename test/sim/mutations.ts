@@ -7,18 +7,9 @@
  * feed (the next start drops them, rule 3 fences them).
  */
 
+import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
-
-/** One mistake. */
-export interface Mutation {
-  /** What the mistaken program does. */
-  readonly name: string;
-  /** Rule of SPEC section 2, or section 10 of it. */
-  readonly rule: string;
-  readonly sim: "writer" | "pipeline";
-  /** Texts that `src/` holds exactly once; two where one line would make up for the other. */
-  readonly edits: readonly { readonly find: string; readonly replace: string }[];
-}
+import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
 
 /** The mistakes that the simulation must find. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -39,11 +30,11 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "const { admitted, fenced } = admit(progress.document, job.advances);",
+        find: "const { admitted, fenced } = admit(progress.document, this.#advances);",
         replace:
-          "const { admitted, fenced } = job.attemptCount === 0 " +
-          "? { admitted: job.advances, fenced: [] as Advance[] } " +
-          ": admit(progress.document, job.advances);",
+          "const again = 'again' in this; Object.assign(this, { again: true });" +
+          "const { admitted, fenced } = again ? admit(progress.document, this.#advances) " +
+          ": { admitted: this.#advances, fenced: [] as Advance[] };",
       },
     ],
   },
@@ -53,8 +44,8 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "job.unanswered = sent;",
-        replace: "if (job.sent !== null) job.sent = { ...job.sent, last: null };",
+        find: 'pending.phase = { kind: "unanswered", attempt: sent };',
+        replace: "pending.ledger.refuse();",
       },
     ],
   },
@@ -97,8 +88,8 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "return { first: first ?? attempt.baseSequenceNumber, last };",
-        replace: "return { first: first ?? attempt.baseSequenceNumber, last: first };",
+        find: "ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last };",
+        replace: "ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last: first };",
       },
     ],
   },
@@ -108,8 +99,8 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "await this.#leftovers.add(this.#table, { commitId, files, sent: job?.sent ?? null });",
-        replace: "await this.#leftovers.add(this.#table, { commitId, files, sent: null });",
+        find: "mayRemove(head.metadata, ledger.commitId, ledger.sent)",
+        replace: "mayRemove(head.metadata, ledger.commitId, null)",
       },
     ],
   },
@@ -118,9 +109,21 @@ export const MUTATIONS: readonly Mutation[] = [
     rule: "2.4",
     sim: "writer",
     edits: [
-      { find: "job.landed = snapshotId;", replace: "" },
-      { find: "noteSent(job, attempt.baseSequenceNumber);", replace: "" },
+      {
+        find: "const { change, phase } = pending;",
+        replace:
+          "const { change } = pending; const phase: CommitPhase = " +
+          "pending.phase.kind === 'landed' ? { kind: 'open' } : pending.phase;",
+      },
+      { find: "pending.ledger.land(snapshotId);", replace: "pending.ledger.refuse();" },
+      { find: "if (files.has(path)) return true;", replace: "" },
     ],
+  },
+  {
+    name: "the files of a commit that landed are taken for strays",
+    rule: "2.4",
+    sim: "writer",
+    edits: [{ find: "pending.ledger.land(snapshotId);", replace: "pending.ledger.landAs([]);" }],
   },
   {
     name: "files that a visible snapshot lists are removed, since the log knows of no request",
@@ -132,7 +135,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "an attempt is sent before it is in the log",
     rule: "2.4",
     sim: "writer",
-    edits: [{ find: "await logAttempt(parts, head, attempt, staged.writtenFiles);", replace: "" }],
+    edits: [{ find: "await logAttempt(table.parts, head, sent, manifests);", replace: "" }],
   },
   {
     name: "the files of fenced feeds are committed with the others",
@@ -140,7 +143,7 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "job.units = job.units.filter((unit) => !unit.feeds.some((feed) => out.has(feed)));",
+        find: "this.#units = this.#units.filter((unit) => !unit.feeds.some((feed) => out.has(feed)));",
         replace: "",
       },
     ],
@@ -222,142 +225,6 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
-  {
-    name: "snapshots between a delta and its full document are thinned",
-    rule: "2.1",
-    sim: "writer",
-    edits: [
-      {
-        find: "summary[OFFSETS_KEY] !== undefined && summary[BASE_KEY] === undefined",
-        replace: "summary[OFFSETS_KEY] !== undefined",
-      },
-    ],
-  },
-  {
-    name: "a delta is added to whatever the property holds",
-    rule: "2.1",
-    sim: "writer",
-    edits: [
-      {
-        find: "if (propertySnapshotId(text) !== snapshot.snapshotId) continue;",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "deltas are folded without the ones between",
-    rule: "2.1",
-    sim: "writer",
-    edits: [
-      {
-        find: "deltas.reduceRight(withDelta, full)",
-        replace: "deltas.slice(0, 1).reduceRight(withDelta, full)",
-      },
-    ],
-  },
-  {
-    name: "a delta names the head as its base, whoever wrote it",
-    rule: "2.1",
-    sim: "writer",
-    edits: [
-      {
-        find: "if (wanted !== null && snapshot.snapshotId !== wanted) return null;",
-        replace: "",
-      },
-      {
-        find: "snapshotId: chain[0]?.snapshotId ?? snapshot.snapshotId",
-        replace: "snapshotId: metadata.currentSnapshotId ?? snapshot.snapshotId",
-      },
-    ],
-  },
-  {
-    name: "first positions are left out of deltas",
-    rule: "2.1",
-    sim: "writer",
-    edits: [
-      {
-        find: "old.topicId !== source.topicId || old.offsets.size !== source.offsets.size",
-        replace: "old.topicId !== source.topicId",
-      },
-      {
-        find: "if (!partitionDelta(change, old, source, partition)) return null;",
-        replace: "partitionDelta(change, old, source, partition);",
-      },
-    ],
-  },
-  {
-    name: "foreign snapshots are thinned, too",
-    rule: "4 [maintenance]",
-    sim: "writer",
-    edits: [
-      {
-        find: 'return summary[COMMIT_KEY] !== undefined && summary["operation"] === "append";',
-        replace: 'return summary["operation"] === "append";',
-      },
-    ],
-  },
-  {
-    name: "rewrites of ours are thinned, too",
-    rule: "4 [maintenance]",
-    sim: "writer",
-    edits: [
-      {
-        find: 'return summary[COMMIT_KEY] !== undefined && summary["operation"] === "append";',
-        replace: "return summary[COMMIT_KEY] !== undefined;",
-      },
-    ],
-  },
-  {
-    name: "snapshots are thinned within the window of others",
-    rule: "4 [maintenance]",
-    sim: "writer",
-    edits: [
-      { find: "&& ageOf(snapshot) > windowMs", replace: "&& ageOf(snapshot) > windowMs / 2" },
-    ],
-  },
-  {
-    name: "gc.enabled is not heeded",
-    rule: "4 [maintenance]",
-    sim: "writer",
-    edits: [
-      {
-        find: 'if (properties["gc.enabled"]?.toLowerCase() === "false") return null;',
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "the snapshot that names what a rewrite replaced is thinned",
-    rule: "4 [maintenance]",
-    sim: "writer",
-    edits: [
-      {
-        find: 'children.some(({ summary }) => summary["operation"] !== "append")',
-        replace: "children.length === 0",
-      },
-    ],
-  },
-  {
-    name: "rolled-back snapshots are thinned",
-    rule: "4 [maintenance]",
-    sim: "writer",
-    edits: [
-      {
-        find: "for (const child of beside) yield* this.#lineOf(child);",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "a manifest is thought to be unlisted when the head does not list it",
-    rule: "4 [maintenance]",
-    sim: "writer",
-    edits: [
-      {
-        find: "snapshotId === head || !answered.has(snapshotId)",
-        replace: "snapshotId === head",
-      },
-    ],
-  },
+  ...PROGRESS_MUTATIONS,
   ...PIPELINE_MUTATIONS,
 ];

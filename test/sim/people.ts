@@ -2,15 +2,20 @@
  * What others do to the table and the topic: foreign engines, people, the topic's owner.
  */
 import { AppError, fail } from "#base/errors.ts";
-import type { CommitOutcome } from "#catalog/catalog.ts";
-import { isPaused } from "#commit/job.ts";
+import { silentLogger } from "#base/log.ts";
+import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
+import type { Change, CommitResult } from "#commit/change.ts";
+import { commit, newCommit } from "#commit/commit.ts";
+import { CommitTable } from "#commit/commitTable.ts";
+import { offsetsChange, planOffsets } from "#commit/offsets.ts";
 import { visibleChain } from "#commit/progress.ts";
-import { commitOffsets, planOffsets, setPaused } from "#commit/steer.ts";
+import { isPaused, pauseChange } from "#commit/properties.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { PERSON } from "./law.ts";
+import { MemoryLog } from "./process.ts";
 import { foreignFile, holes } from "./rows.ts";
-import type { World } from "./world.ts";
+import { NAME, type World } from "./world.ts";
 
 /** Lives of the topic in one world. */
 const TOPICS_MAX = 3;
@@ -116,7 +121,7 @@ async function pathsOf(world: World, id: SnapshotId): Promise<Iterable<string>> 
 /** A person holds the table, or lets it go on. */
 export async function pause(world: World, paused: boolean): Promise<void> {
   world.say(`a person ${paused ? "pauses" : "resumes"} the table`);
-  await setPaused(personParts(world), world.loaded(), paused);
+  await personCommits(world, pauseChange(paused));
 }
 
 /** More partitions, which begin at 0. */
@@ -147,9 +152,11 @@ export async function acceptAsIs(world: World): Promise<void> {
   }));
   if (!readable) wanted.push(...world.others.map((feed) => ({ feed, offset: 1_000_000n })));
   try {
-    const { document } = planOffsets(world.loaded(), "main", wanted);
-    const outcome = await commitOffsets(personParts(world), world.loaded(), document, PERSON);
-    world.say(`a person says where to go on: ${outcome.kind}`);
+    const change = offsetsChange(
+      (head, progress) => planOffsets(head, progress, "main", wanted).document,
+    );
+    const result = await personCommits(world, change);
+    world.say(`a person says where to go on: ${result.kind}`);
   } catch (error) {
     // Offsets of partitions that the topic no longer has cannot be named.
     if (!(error instanceof AppError) || error.kind !== "progress") throw error;
@@ -161,27 +168,36 @@ export async function acceptAsIs(world: World): Promise<void> {
 export async function adoptOthers(world: World): Promise<void> {
   if (world.others.length === 0) return;
   const wanted = world.others.map((feed) => ({ feed, offset: 1_000_000n }));
-  const { document } = planOffsets(world.loaded(), "main", wanted);
-  await commitOffsets(personParts(world), world.loaded(), document, PERSON);
+  const change = offsetsChange(
+    (head, progress) => planOffsets(head, progress, "main", wanted).document,
+  );
+  await personCommits(world, change);
 }
 
-/** Commits of people are applied at once. */
-function personParts(world: World) {
-  const catalog = world.catalog(PERSON, () => true, { ...world.storage });
-  return {
-    catalog: {
-      ...catalog,
-      commit: (...[, , updates]: Parameters<typeof catalog.commit>): Promise<CommitOutcome> => {
-        world.foreign(updates, "a person commits");
-        return Promise.resolve({ kind: "committed", table: world.loaded() });
-      },
+/** Commits of people are applied at once, and are in no process's log. */
+async function personCommits(world: World, change: Change): Promise<CommitResult> {
+  const storage = { ...world.storage };
+  const loaded = (): LoadedTable => ({ ...world.loaded(), storage });
+  const catalog: Catalog = {
+    ...world.catalog(PERSON, () => true, storage),
+    load: () => Promise.resolve(loaded()),
+    commit: (...[, , updates]) => {
+      world.foreign(updates, "a person commits");
+      return Promise.resolve({ kind: "committed", table: loaded() });
     },
-    clock: {
-      nowMs: () => world.nowMs,
-      monotonicMs: () => world.nowMs,
-      sleep: () => Promise.reject(fail("internal", "people do not wait")),
-      turn: () => Promise.resolve(),
-    },
-    random: world.random,
   };
+  const clock = {
+    nowMs: () => world.nowMs,
+    monotonicMs: () => world.nowMs,
+    sleep: () => Promise.reject(fail("internal", "people do not wait")),
+    turn: () => Promise.resolve(),
+  };
+  const txlog = new MemoryLog().reopen(() => 0);
+  const parts = { catalog, txlog, clock, random: world.random, logger: silentLogger };
+  const table = new CommitTable(
+    { ...parts, observe: () => undefined },
+    { name: NAME, branch: "main", group: PERSON, commitRetriesMax: 0, thinning: null },
+    loaded(),
+  );
+  return await commit(table, newCommit(table, change));
 }

@@ -2,7 +2,7 @@
  * Deliberate mistakes in `src/pipeline/`, one text each: the simulation of whole pipelines must find
  * every one.
  */
-import type { Mutation } from "./mutations.ts";
+import type { Mutation } from "./mutation.ts";
 
 /** The mistakes. */
 export const PIPELINE_MUTATIONS: readonly Mutation[] = [

@@ -6,8 +6,8 @@
 import type { Clock } from "#base/clock.ts";
 import { kindOf } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
-import { isPaused } from "#commit/job.ts";
 import { readProgress } from "#commit/progress.ts";
+import { isPaused } from "#commit/properties.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";

@@ -4,6 +4,7 @@
  * the offsets of the head. It stands for rewrites in schedules and in the model's traces.
  */
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import { Ledger } from "#commit/ledger.ts";
 import { progressProperty, readProgress } from "#commit/progress.ts";
 import { type ProgressDocument, SUMMARY } from "#commit/progressDocument.ts";
 import { writeDocument, writeProperty } from "#commit/progressText.ts";
@@ -214,13 +215,14 @@ export class Rewriter {
     const head: LoadedTable = { ...this.world.loaded(), name: NAME };
     const still: Rewrite[] = [];
     for (const duty of this.#duties) {
-      const base = duty.sent?.baseSequenceNumber ?? null;
-      const leftover = {
-        commitId: duty.commitId,
-        files: duty.written,
-        sent: base === null ? null : { first: base, last: base },
-      };
-      const result = await removeLeftover(head, leftover);
+      const ledger = new Ledger(duty.commitId);
+      ledger.plan(duty.written);
+      ledger.store(duty.written);
+      if (duty.sent !== null) {
+        const { snapshot, baseSequenceNumber } = duty.sent;
+        ledger.send(snapshot.snapshotId, duty.written, baseSequenceNumber);
+      }
+      const result = await removeLeftover(head, ledger);
       if (result.kind === "later") still.push(duty);
     }
     this.#duties = still;

@@ -4,7 +4,7 @@
  * writer decides otherwise at some step, which is noted (`departures`), and the law must hold.
  */
 import type { Feed } from "#base/offsets.ts";
-import type { JobResult } from "#commit/job.ts";
+import type { AppendResult } from "#commit/append.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { expire, foreignAppend, otherBranch, rollback } from "./people.ts";
@@ -75,7 +75,7 @@ class Actor {
   /** Commit ids of the model that are rewrites. */
   readonly rewrites = new Set<string>();
   writer: TableWriter | null = null;
-  running: Promise<JobResult> | null = null;
+  running: Promise<AppendResult> | null = null;
   wake: (() => void) | null = null;
   life = 0;
 
@@ -151,7 +151,7 @@ class TraceSim {
   }
 
   /** What an actor has under way, kept so that nothing is unhandled. */
-  begin(actor: Actor, running: Promise<JobResult> | undefined): void {
+  begin(actor: Actor, running: Promise<AppendResult> | undefined): void {
     if (running === undefined) return;
     const mine = actor.life;
     const done = (): void => {

@@ -4,8 +4,8 @@
 
 import type { Feed } from "#base/offsets.ts";
 import type { Field } from "#columns/schema.ts";
-import type { JobResult } from "#commit/job.ts";
-import { isPaused } from "#commit/job.ts";
+import type { AppendResult } from "#commit/append.ts";
+import { isPaused } from "#commit/properties.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 import { acceptAsIs, adoptOthers, pause, somebodyActs } from "./people.ts";
 import { judgeStop, MemoryLog, optionsOf, partsOf, worldClock } from "./process.ts";
@@ -265,7 +265,7 @@ class WriterSim {
     if (process.incarnation === mine) await this.#settle(process, flush, result);
   }
 
-  async #settle(process: Process, flush: Flush, result: JobResult): Promise<void> {
+  async #settle(process: Process, flush: Flush, result: AppendResult): Promise<void> {
     this.world.say(`${process.name}: ${result.kind}`);
     const waits = result.kind === "held" || result.kind === "paused";
     process.held = waits ? flush : null;

@@ -7,7 +7,7 @@
  * pipeline asks for the next batch. A fetch is sent only when the queue has room for its answer.
  */
 import type { Clock } from "#base/clock.ts";
-import { type AppError, fail, kindOf } from "#base/errors.ts";
+import { fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import { LIMITS } from "#base/limits.ts";
 import { NO_LEADER_EPOCH } from "#base/offsets.ts";
@@ -57,7 +57,7 @@ export interface FetcherCallbacks {
   onStaleMetadata(): void;
   /** @param divergesAt where the leader's log parts from what was read; null: it does not */
   onOutOfRange(partition: Partition, divergesAt: bigint | null): void;
-  onTrouble(error: AppError): void;
+  onTrouble(error: unknown): void;
 }
 
 /** A partition as it was when it was asked for. */
@@ -343,11 +343,7 @@ export class Fetcher {
     for (const partition of partitions.all()) {
       if (partition.replica?.nodeId === nodeId) partition.replica = null;
     }
-    this.callbacks.onTrouble(
-      kindOf(error) === "internal"
-        ? fail("internal", "The fetch loop failed", {}, error)
-        : (error as AppError),
-    );
+    this.callbacks.onTrouble(error);
     this.callbacks.onStaleMetadata();
     const options = {
       retriesMax: 0,

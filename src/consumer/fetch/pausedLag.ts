@@ -3,7 +3,6 @@
  * seconds for as long as any is paused.
  */
 import type { Clock } from "#base/clock.ts";
-import type { AppError } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { LogBounds } from "#consumer/consumer.ts";
@@ -22,7 +21,7 @@ export interface PausedLagParts {
 export class PausedLag {
   private readonly parts: PausedLagParts;
   private readonly bounds: (feeds: readonly Feed[]) => Promise<LogBounds[]>;
-  private readonly onTrouble: (error: AppError) => void;
+  private readonly onTrouble: (error: unknown) => void;
   private watching = false;
   private stopped = false;
 
@@ -30,7 +29,7 @@ export class PausedLag {
   constructor(
     parts: PausedLagParts,
     bounds: (feeds: readonly Feed[]) => Promise<LogBounds[]>,
-    onTrouble: (error: AppError) => void,
+    onTrouble: (error: unknown) => void,
   ) {
     this.parts = parts;
     this.bounds = bounds;
@@ -50,7 +49,7 @@ export class PausedLag {
   private async loop(): Promise<void> {
     this.watching = true;
     while (!this.stopped && this.parts.partitions.all().some(({ paused }) => paused)) {
-      await this.look().catch((error: unknown) => this.onTrouble(error as AppError));
+      await this.look().catch((error: unknown) => this.onTrouble(error));
       await this.parts.clock.sleep(LOOK_MS);
     }
     this.watching = false;

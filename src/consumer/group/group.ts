@@ -59,7 +59,7 @@ export interface GroupCallbacks {
   onAssigned(partitions: readonly TopicPartition[]): Promise<void>;
   /** Resolves when revoked partitions have been flushed or dropped; at once when `lost`. */
   onRevoked(lost: boolean): Promise<void>;
-  onTrouble(error: AppError): void;
+  onTrouble(error: unknown): void;
   /** The membership has ended for good. */
   onFatal(error: AppError): void;
 }
@@ -116,7 +116,7 @@ export class GroupMember {
           this.callbacks.onFatal(error as AppError);
           return;
         }
-        await this.backOff(error as AppError, failures++);
+        await this.backOff(error, failures++);
       }
     }
   }
@@ -249,7 +249,7 @@ export class GroupMember {
         failures = 0;
       } catch (error) {
         if (policyOf(error).action !== "again") throw error;
-        await this.backOff(error as AppError, failures++);
+        await this.backOff(error, failures++);
       }
     }
   }
@@ -287,7 +287,7 @@ export class GroupMember {
     timer.abort();
   }
 
-  private async backOff(error: AppError, failures: number): Promise<void> {
+  private async backOff(error: unknown, failures: number): Promise<void> {
     const { settings, random } = this.parts;
     this.coordinator = null;
     this.callbacks.onTrouble(error);

@@ -1,11 +1,10 @@
 /**
- * Staging of an append, in two parts: what is done once per commit (data manifests of the new
- * files, {@link prepareAppend}), and what is done for every attempt on the head it is built on
- * (manifest merging, manifest list, snapshot, v3 row ids, {@link stageAppend}). Nothing here
- * decides about commits; `writer/` does.
+ * Staging of an append on the head that an attempt is built on: manifests of the new files, those of
+ * the head (small ones merged when there are many), manifest list, snapshot, v3 row ids. Nothing here
+ * decides about commits, and nothing is removed; `commit/` does both.
  *
- * The manifests of new files name neither snapshot nor sequence number: both are inherited, so they
- * serve every attempt (Iceberg spec, "Sequence Number Inheritance").
+ * The manifests of new files name neither snapshot nor sequence number: both are inherited (Iceberg
+ * spec, "Sequence Number Inheritance").
  */
 import { assert } from "#base/assert.ts";
 import { failpoint } from "#base/failpoint.ts";
@@ -24,23 +23,6 @@ import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
 import { chooseMerges, mergeGroup } from "./manifestMerge.ts";
 import { hasLiveFiles, manifestsOf, rememberManifests } from "./scan.ts";
-
-/** What one commit is to append. */
-export interface PrepareAppend {
-  readonly storage: Storage;
-  /** Any version of the table that has the files' partition specs. */
-  readonly metadata: TableMetadata;
-  /** Empty: an offset-only snapshot. */
-  readonly files: readonly DataFile[];
-  /** Makes names of manifests unique, e.g. the commit id; not that of an attempt. */
-  readonly nameSuffix: string;
-}
-
-/** Durable manifests of new files, for any number of attempts. */
-export interface PreparedAppend {
-  readonly manifests: readonly NewManifest[];
-  readonly writtenFiles: readonly string[];
-}
 
 /** A manifest with its place. */
 interface NewManifest {
@@ -62,8 +44,8 @@ export interface StageAppend {
   readonly summary: Readonly<Record<string, string>>;
   /** Makes names of manifests unique: commit id and attempt number. */
   readonly nameSuffix: string;
-  /** What {@link prepareAppend} wrote for the same files; without it the manifests are written here. */
-  readonly prepared?: PreparedAppend;
+  /** Told the names of all files before the first of them is written. */
+  readonly planned?: (locations: readonly string[]) => void;
 }
 
 /** A snapshot whose manifests and manifest list are durable, not yet committed. */
@@ -75,27 +57,19 @@ export interface StagedSnapshot {
   readonly writtenFiles: readonly string[];
 }
 
-/** Writes the manifests of new files, one per partition spec. */
-export async function prepareAppend(request: PrepareAppend): Promise<PreparedAppend> {
-  const manifests = await encodeNewFiles(request);
-  failpoint("manifest");
-  const writes = manifests.map(({ location, encoded }) => ({ location, bytes: encoded.bytes }));
-  return { manifests, writtenFiles: await putAll(request.storage, writes) };
-}
-
 /**
  * Makes an append snapshot durable on top of the branch's head: new manifests, those of the head
  * (small ones merged when there are many), manifest list.
  *
  * Sequence number, timestamp and row ids follow the given metadata: they hold for a commit on
- * exactly that head. When a write fails, what was written is removed and the error thrown.
+ * exactly that head. When a write fails, any of the files may exist: `planned` was told their names.
  */
 export async function stageAppend(request: StageAppend): Promise<StagedSnapshot> {
   const { storage, metadata, snapshotId } = request;
   const sequenceNumber = metadata.lastSequenceNumber + 1n;
   const parent = headSnapshot(metadata, request.branch);
   const inherited = parent === null ? [] : await manifestsOf(storage, parent);
-  const fresh = request.prepared?.manifests ?? (await encodeNewFiles(request));
+  const fresh = await encodeNewFiles(request);
   const merged = await mergeSmall(request, inherited.filter(hasLiveFiles), fresh.length);
 
   const identity = { snapshotId, sequenceNumber };
@@ -120,11 +94,13 @@ export async function stageAppend(request: StageAppend): Promise<StagedSnapshot>
   };
 
   failpoint("manifest");
-  const written = [...(request.prepared === undefined ? fresh : []), ...merged.written];
-  const writtenFiles = await putAll(storage, [
-    ...written.map(({ location, encoded }) => ({ location, bytes: encoded.bytes })),
+  const writes = [
+    ...[...fresh, ...merged.written].map(({ location, encoded }) => ({ location, ...encoded })),
     list,
-  ]);
+  ];
+  const writtenFiles = writes.map(({ location }) => location);
+  request.planned?.(writtenFiles);
+  await putAll(storage, writes);
   rememberManifests(storage, list.location, manifests);
 
   const snapshot: Snapshot = {
@@ -156,7 +132,7 @@ const NEW_ENTRY = {
 } as const;
 
 /** One manifest per partition spec of the files. */
-async function encodeNewFiles(request: PrepareAppend): Promise<NewManifest[]> {
+async function encodeNewFiles(request: StageAppend): Promise<NewManifest[]> {
   const { metadata, files, nameSuffix } = request;
   const bySpec = Map.groupBy(files, (file) => file.specId);
   return Promise.all(
@@ -253,18 +229,14 @@ function updatesOf(metadata: TableMetadata, branch: string, snapshot: Snapshot):
   ];
 }
 
-/** Writes independent files at the same time; all or (as far as the store lets us) none. */
+/** Writes independent files at the same time; resolves when nothing is written any more. */
 async function putAll(
   storage: Storage,
   writes: readonly { readonly location: string; readonly bytes: Uint8Array }[],
-): Promise<string[]> {
-  const locations = writes.map((write) => write.location);
+): Promise<void> {
   const results = await Promise.allSettled(
     writes.map(({ location, bytes }) => storage.put(location, bytes)),
   );
   const failed = results.find((result) => result.status === "rejected");
-  if (failed === undefined) return locations;
-  const stored = locations.filter((_, index) => results[index]?.status === "fulfilled");
-  await storage.remove(stored).catch(() => undefined);
-  throw failed.reason;
+  if (failed !== undefined) throw failed.reason;
 }

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { armFailpoint } from "#base/failpoint.ts";
 import { addedFilePaths, listDataFiles, liveCounts, manifestsOf } from "#iceberg/io/scan.ts";
-import { prepareAppend, type StageAppend, stageAppend } from "#iceberg/io/stageAppend.ts";
+import { type StageAppend, stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { applyUpdates } from "#iceberg/metadata/updates.ts";
@@ -213,16 +213,20 @@ describe("stageAppend", () => {
     expect(table.storage.objects.size).toBe(0);
   });
 
-  test("removes what it wrote when one of its writes fails", async () => {
+  test("tells all names before the first write, so that what a failed one left can be removed", async () => {
     const storage = createMemoryStorage({
       fault: (operation, at) => (operation === "put" && at.includes("snap-") ? "before" : null),
     });
     const table: Setting = { storage, metadata: tableOf(2), count: 0 };
-    expect(await rejection(append(table, [fileOf("a")]))).toHaveProperty(
-      "kind",
-      "storage_unreachable",
-    );
-    expect([...storage.objects.keys()]).toEqual([]);
+    let planned: readonly string[] = [];
+    const told = (names: readonly string[]): void => {
+      planned = names;
+      expect(storage.objects.size).toBe(0);
+    };
+    const error = await rejection(append(table, [fileOf("a")], { planned: told }));
+    expect(error).toHaveProperty("kind", "storage_unreachable");
+    expect(planned).toEqual(expect.arrayContaining([...storage.objects.keys()]));
+    expect(planned).toHaveLength(2);
   });
 
   test("passes the failpoint before the first write", async () => {
@@ -230,23 +234,6 @@ describe("stageAppend", () => {
     armFailpoint("manifest=error");
     expect((await rejection(append(table, [fileOf("a")]))).message).toContain("Failpoint");
     expect(table.storage.objects.size).toBe(0);
-  });
-});
-
-describe("prepareAppend", () => {
-  test("writes manifests once, and each attempt gives them its own snapshot and sequence", async () => {
-    const table = setting(tableOf(3));
-    const files = [fileOf("a")];
-    const { storage, metadata } = table;
-    const prepared = await prepareAppend({ storage, metadata, files, nameSuffix: "commit" });
-    expect(prepared.writtenFiles).toEqual(["/table/metadata/commit-m0.avro"]);
-    await append(table, [fileOf("other")]);
-    const staged = await append(table, files, { prepared });
-    expect(staged.writtenFiles).toEqual(["/table/metadata/snap-102-c2-1.avro"]);
-    expect(await live(table)).toEqual([
-      { path: "/table/data/other.parquet", snapshotId: 101n, sequenceNumber: 1n, rowId: 0n },
-      { path: "/table/data/a.parquet", snapshotId: 102n, sequenceNumber: 2n, rowId: 10n },
-    ]);
   });
 });
 

@@ -127,7 +127,7 @@ test("a flush that is given up leaves no file behind", async () => {
   rig.heal();
   await writer.flush(flushOf(rig, writer, [0]));
   const { paths } = await rig.world.law.content(rig.world.metadata.currentSnapshotId ?? 0n);
-  const named = flush.written.paths.filter((path) => rig.world.storage.objects.has(path));
+  const named = flush.ledger.names.filter((path) => rig.world.storage.objects.has(path));
   expect([named, paths.size > 0]).toEqual([[], true]);
 });
 

@@ -1,27 +1,22 @@
 /**
- * What a person may say to a table: set offsets, accept a re-created topic, pause, resume. Each is one
- * commit that requires the head it was decided on; running writers are fenced by it and seek anew.
+ * Offsets that a person sets, or a re-created topic that one accepts (SPEC 2.5): a document planned on
+ * the head that it is committed on. Running writers are fenced by it and seek anew.
  */
 import { fail } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
-import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
-import { stageAppend } from "#iceberg/io/stageAppend.ts";
-import { PAUSED_PROPERTY } from "./job.ts";
-import type { CommitParts } from "./parts.ts";
-import { progressProperty, readProgress, refOf } from "./progress.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import type { SnapshotChange } from "./change.ts";
+import { type Progress, progressProperty } from "./progress.ts";
 import {
   emptyDocument,
   offsetOf,
   type ProgressDocument,
   type SourceProgress,
-  SUMMARY,
   sourceKey,
   withOffsets,
 } from "./progressDocument.ts";
-import { parseDocument, writeDocument, writeProperty } from "./progressText.ts";
-
-/** The ports that steering needs. */
-export type SteeringParts = Pick<CommitParts, "catalog" | "clock" | "random">;
+import { parseDocument } from "./progressText.ts";
+import { stageSnapshot } from "./snapshot.ts";
 
 /** Offsets before and after a change, for `--dry-run` and the question before `--yes`. */
 export interface OffsetChange {
@@ -31,15 +26,35 @@ export interface OffsetChange {
 }
 
 /**
+ * A change of offsets.
+ * @param plan the document on a head; null: nothing is to be done. It may throw: nothing is sent then
+ */
+export function offsetsChange(
+  plan: (head: LoadedTable, progress: Progress) => ProgressDocument | null,
+): SnapshotChange {
+  return {
+    makes: "snapshot",
+    kind: "offsets",
+    isHeldByPause: false,
+    fence: () => null,
+    stage: async (attempt) => {
+      const document = plan(attempt.head, attempt.progress);
+      return document === null ? { kind: "nothing" } : stageSnapshot(attempt, [], null, document);
+    },
+    landed: () => Promise.resolve(),
+  };
+}
+
+/**
  * Plans new offsets on a head. A topic whose id changed loses its old entries.
  * @throws AppError `progress` when the table's progress is unreadable and not every known partition is set
  */
 export function planOffsets(
   head: LoadedTable,
+  progress: Progress,
   branch: string,
   wanted: readonly FeedOffset[],
 ): { changes: OffsetChange[]; document: ProgressDocument } {
-  const progress = readProgress(head.metadata, branch);
   const before =
     progress.kind === "readable" ? progress.document : requireAll(head, branch, wanted);
   const changes = wanted.map(({ feed, offset }) => ({
@@ -79,66 +94,6 @@ function endsOf(source: SourceProgress | undefined): Map<number, bigint> {
 }
 
 const NO_OFFSETS = { offsets: new Map(), rows: new Map(), leaderEpochs: new Map() };
-
-/** Commits a planned document in an empty snapshot. */
-export async function commitOffsets(
-  parts: SteeringParts,
-  head: LoadedTable,
-  document: ProgressDocument,
-  group: string,
-): Promise<CommitOutcome> {
-  const commitId = parts.random.uuid();
-  const staged = await stageAppend({
-    storage: head.storage,
-    metadata: head.metadata,
-    branch: document.branch,
-    snapshotId: parts.random.id63(),
-    timestampMs: parts.clock.nowMs(),
-    files: [],
-    summary: {
-      [SUMMARY.commitId]: commitId,
-      [SUMMARY.offsets]: writeDocument(document),
-      [SUMMARY.group]: group,
-    },
-    nameSuffix: `${commitId}-1`,
-  });
-  const property = progressProperty(document.branch);
-  return parts.catalog.commit(
-    head.name,
-    [
-      { type: "assert-table-uuid", uuid: head.metadata.tableUuid },
-      {
-        type: "assert-ref-snapshot-id",
-        ref: document.branch,
-        snapshotId: refOf(head.metadata, document.branch),
-      },
-    ],
-    [
-      ...staged.updates,
-      {
-        action: "set-properties",
-        properties: { [property]: writeProperty(document, staged.snapshot) },
-      },
-    ],
-  );
-}
-
-/** Holds a table, or lets it go on; every process sees it at its next commit. */
-export async function setPaused(
-  parts: SteeringParts,
-  head: LoadedTable,
-  paused: boolean,
-): Promise<CommitOutcome> {
-  return parts.catalog.commit(
-    head.name,
-    [{ type: "assert-table-uuid", uuid: head.metadata.tableUuid }],
-    [
-      paused
-        ? { action: "set-properties", properties: { [PAUSED_PROPERTY]: "true" } }
-        : { action: "remove-properties", keys: [PAUSED_PROPERTY] },
-    ],
-  );
-}
 
 /**
  * Without a readable document, a partition that is not named would begin anew and double rows. What
