@@ -106,7 +106,8 @@ export class HotSegment<R extends GrowingRows> {
   }
 
   get range(): OffsetRange {
-    return { feed: this.feed, start: this.start, end: this.end };
+    const { feed, start, end, endEpoch } = this;
+    return { feed, start, end, leaderEpoch: endEpoch === NO_LEADER_EPOCH ? undefined : endEpoch };
   }
 
   /** Its rows once it is sealed; null: only the position moved, or it is evicted. */

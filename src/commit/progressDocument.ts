@@ -132,7 +132,9 @@ function moveOffset(maps: SourceMaps, { feed, offset, rows = 0n, leaderEpoch }: 
   const known = isFirst ? 0n : maps.rows.get(partition);
   if (known !== undefined) maps.rows.set(partition, known + rows);
   maps.offsets.set(partition, offset);
-  if (leaderEpoch !== undefined) maps.leaderEpochs.set(partition, leaderEpoch);
+  // An older epoch would say of the new offset that the log has been cut (decision 0190).
+  if (leaderEpoch === undefined) maps.leaderEpochs.delete(partition);
+  else maps.leaderEpochs.set(partition, leaderEpoch);
   const tail = maps.tails.get(partition);
   if (tail !== undefined && offset >= tail) maps.tails.delete(partition);
 }
@@ -213,7 +215,8 @@ export function withDelta(document: ProgressDocument, delta: ProgressDelta): Pro
         feed: { ...topic, partition },
         offset: from + advance,
         rows: change.rows.get(partition) ?? advance,
-        leaderEpoch: change.leaderEpochs.get(partition),
+        // One that is not named has stayed; one that was forgotten makes the document a full one.
+        leaderEpoch: change.leaderEpochs.get(partition) ?? source.leaderEpochs.get(partition),
       });
     }
   }

@@ -82,12 +82,12 @@ async function elderPositions(
   { writer }: Elder,
   feeds: readonly Feed[],
 ): Promise<FeedOffset[]> {
-  const known = await writer?.positions(feeds);
+  const known = await writer?.committed(feeds);
   const bounds = await consumer.bounds(feeds);
   return feeds.map((feed, index) => {
-    const offset = known?.[index] ?? bounds[index]?.logStart;
-    assert(offset !== undefined, "bounds answers every feed");
-    return { feed, offset };
+    const bound = bounds[index];
+    assert(bound !== undefined, "bounds answers every feed");
+    return known?.[index] ?? { feed, offset: bound.logStart };
   });
 }
 

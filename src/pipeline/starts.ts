@@ -104,7 +104,7 @@ export class Starts {
 
   /** Finds where the tables of these feeds stand, and lets the consumer read. False: not yet. */
   async #startOnce(mine: () => readonly FeedRun[]): Promise<boolean> {
-    const positions = new Map<Sink, ReadonlyMap<FeedKey, bigint>>();
+    const positions = new Map<Sink, ReadonlyMap<FeedKey, FeedOffset>>();
     for (const turn of turnsOf(mine())) {
       const { sink } = turn;
       if (!takesRows(sink.state)) continue;
@@ -125,14 +125,14 @@ export class Starts {
   async #offsetsOf(
     { sink, runs, isFirst }: Turn,
     positions: ReadonlyMap<Sink, unknown>,
-  ): Promise<Map<FeedKey, bigint>> {
+  ): Promise<Map<FeedKey, FeedOffset>> {
     const { consumer } = this.#parts;
     const writer = await sink.open();
     const elder = isFirst ? null : { writer: elderOf(runs, positions) };
     const policy = { ...this.#policy, initialTopics: this.initialTopics };
     const feeds = runs.map(({ feed }) => feed);
     const offsets = await startOffsets(consumer, writer, policy, feeds, elder);
-    return new Map(offsets.map(({ feed, offset }) => [feedKey(feed), offset]));
+    return new Map(offsets.map((each) => [feedKey(each.feed), each]));
   }
 
   /** True when a table stops for this error; else the start is tried again. */
@@ -151,24 +151,24 @@ export class Starts {
   /** Reads each feed from the least offset of its tables. */
   #read(
     runs: readonly FeedRun[],
-    positions: ReadonlyMap<Sink, ReadonlyMap<FeedKey, bigint>>,
+    positions: ReadonlyMap<Sink, ReadonlyMap<FeedKey, FeedOffset>>,
   ): void {
     const { consumer } = this.#parts;
     this.#sinks.drop(runs);
     const begin: FeedOffset[] = [];
     for (const run of runs) {
-      let least: bigint | null = null;
+      let least: FeedOffset | null = null;
       for (const outlet of run.outlets) {
-        const offset = positions.get(outlet.sink)?.get(run.key);
-        if (offset === undefined || !takesRows(outlet.sink.state)) continue;
-        outlet.end = offset;
-        outlet.committed = offset;
-        if (least === null || offset < least) least = offset;
+        const found = positions.get(outlet.sink)?.get(run.key);
+        if (found === undefined || !takesRows(outlet.sink.state)) continue;
+        outlet.end = found.offset;
+        outlet.committed = found.offset;
+        if (least === null || found.offset < least.offset) least = found;
       }
       if (least === null) continue;
-      run.position = least;
-      run.leaderEpoch = NO_LEADER_EPOCH;
-      begin.push({ feed: run.feed, offset: least });
+      run.position = least.offset;
+      run.leaderEpoch = least.leaderEpoch ?? NO_LEADER_EPOCH;
+      begin.push({ ...least, feed: run.feed });
     }
     consumer.start(begin);
     for (const run of this.#runsOf(begin.map(({ feed }) => feed))) {

@@ -142,7 +142,7 @@ function brokerWith(...topics: string[]): FakeKafka {
   for (const name of topics) {
     broker.topic(name);
     const records = [{ value: '{"n":1}' }, { value: '{"n":2}' }, { value: '{"n":3}' }];
-    broker.append(name, 0, buildBatch({ baseOffset: 0, records }));
+    broker.append(name, 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
   }
   return broker;
 }
@@ -360,6 +360,19 @@ test("--until-end goes on when the log reaches the table's offset again", async 
   log.end = 3n;
   expect(await ended).toBe(EXIT.ok);
   expect(partitionOf(run)).toMatchObject({ highWatermark: 3n, lag: 0n });
+}, 10_000);
+
+test("a log that was lost and has grown past the table's offset stops the table in every process", async () => {
+  const { broker, warehouse } = await lostLog();
+  const records = Array.from({ length: 9 }, (_, n) => ({ value: `{"n":${n}}` }));
+  broker.append("a", 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 2 }));
+  for (let process = 0; process < 2; process++) {
+    const run = pipelineOf(broker, { topics: ["a"], warehouse });
+    expect(await run.run(LIMITS, true)).toBe(EXIT.question);
+    const [table] = run.pipeline?.tables ?? [];
+    expect(table?.rowsCommitted).toBe(0);
+    expect(Bun.inspect(table?.state)).toContain("offsets db.a --set a:0=0");
+  }
 }, 10_000);
 
 test("a broker that no longer answers shows within seconds, and that it is back", async () => {

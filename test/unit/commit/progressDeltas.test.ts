@@ -174,13 +174,24 @@ test("rows and leader epochs are kept with each offset and survive deltas", () =
   const before = table.read();
   const moved = [{ feed, offset: 1_234_567_900n, rows: 7n, leaderEpoch: 4 }];
   table.append(summaryMembers(before, withOffsets(before, moved)), withOffsets(before, moved));
+  const known = (): unknown[] =>
+    [table.metadata, table.withoutProperty()].map((metadata) => {
+      const progress = readProgress(metadata, "main");
+      if (progress.kind === "unreadable") throw new Error(progress.reason);
+      const source = [...progress.document.sources.values()][0];
+      return [source?.rows.get(0), leaderEpochOf(progress.document, feed)];
+    });
+  table.commit([1], 5n, 5n);
+  expect(known()).toEqual([
+    [7n, 4],
+    [7n, 4],
+  ]);
+  // The epoch belongs to its offset: a later offset whose epoch nobody knows has none.
   table.commit([0], 5n, 5n);
-  for (const metadata of [table.metadata, table.withoutProperty()]) {
-    const progress = readProgress(metadata, "main");
-    if (progress.kind === "unreadable") throw new Error(progress.reason);
-    const source = [...progress.document.sources.values()][0];
-    expect([source?.rows.get(0), leaderEpochOf(progress.document, feed)]).toEqual([12n, 4]);
-  }
+  expect(known()).toEqual([
+    [12n, undefined],
+    [12n, undefined],
+  ]);
 });
 
 test("rows of a document without them stay unknown, and those of a first position begin at none", () => {
