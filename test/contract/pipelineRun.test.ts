@@ -1,151 +1,13 @@
 /** One pipeline from its start to its exit code, before a broker in memory and a local warehouse. */
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { PipelineRun } from "#app/pipelineRun.ts";
 import { Readers } from "#app/readers.ts";
-import { statusSource } from "#app/status.ts";
-import { systemDisk } from "#base/disk.ts";
 import { type ErrorKind, EXIT, fail, POLICY } from "#base/errors.ts";
-import { type Logger, silentLogger } from "#base/log.ts";
-import { systemRandom } from "#base/random.ts";
-import type { PipelineOptions } from "#config/buildPipeline.ts";
-import { DECODER_DEFAULTS } from "#decode/options.ts";
-import { createInlineEncoder } from "#parquet/encode.ts";
-import type { PartitionStatus, RunState } from "#server/status.ts";
+import type { Logger } from "#base/log.ts";
+import type { RunState } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
-import type { WriterOptions } from "#writer/parts.ts";
-import { FakeKafka } from "../fakes/kafkaBroker.ts";
-import type { FakeLog } from "../fakes/kafkaLog.ts";
-import { buildBatch } from "../fakes/recordBatches.ts";
-import { fastClock } from "./consumerRig.ts";
+import { brokerWith, endAll, LIMITS, memoryLog, pipelineOf } from "./pipelineRunRig.ts";
 
-const MIB = 1024 * 1024;
-const LIMITS = { startupTimeoutMs: 60_000, shutdownTimeoutMs: 4000 };
-const ends: (() => void)[] = [];
-
-afterEach(() => {
-  for (const end of ends.splice(0)) end();
-});
-
-/** A log that is nowhere; `before` may throw. */
-function memoryLog(before: (entry: LogEntry) => void = () => undefined): TransactionLog {
-  const append = async (entry: LogEntry): Promise<void> => before(entry);
-  return { recovered: [], append, close: async () => undefined };
-}
-
-function writerOptions(table: string): WriterOptions {
-  return {
-    name: { namespace: ["db"], table },
-    branch: "main",
-    group: "g",
-    commitRetriesMax: 5,
-    codec: "none",
-    codecLevel: null,
-    rowGroupRows: 1000,
-    openFilesMax: 10,
-    preserveKafkaPartitions: true,
-    thinning: null,
-    schemaChanges: "evolve",
-    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
-  };
-}
-
-interface Wanted {
-  readonly topics: readonly string[];
-  readonly tableOf?: (topic: string) => string;
-  readonly txlog?: TransactionLog;
-  readonly readers?: Readers;
-  readonly acknowledge?: boolean;
-  readonly logger?: Logger;
-  readonly crash?: () => void;
-  /** Default: a new one. */
-  readonly warehouse?: string;
-  /** Properties of a table that is created. */
-  readonly properties?: Readonly<Record<string, string>>;
-}
-
-/** A pipeline of JSON topics into tables of their names. */
-function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
-  const warehouse = wanted.warehouse ?? newWarehouse();
-  ends.push(() => broker.stop());
-  const fields = [{ id: 0, name: "n", type: { kind: "long" as const }, required: false }];
-  const options: PipelineOptions = {
-    name: "p",
-    consumer: {
-      bootstrapServers: [broker.address],
-      topics: [...wanted.topics],
-      groupId: "g",
-      fetchWaitMsMax: 20,
-    },
-    start: { reset: "earliest", timestampMs: 0, fromGroup: false },
-    acknowledge: { enabled: wanted.acknowledge ?? false, intervalMs: 0 },
-    decoder: { ...DECODER_DEFAULTS, fields },
-    rejects: { action: "fail" },
-    storage: { s3: {} as PipelineOptions["storage"]["s3"] },
-    catalog: { type: "file", warehouse, readOnly: false },
-    commit: { intervalMs: 1000, rowsMax: 0, bytesMax: 64 * MIB, emptyIntervalMs: 1000 },
-    writer: (topic) => {
-      const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));
-      return { ...made, create: { ...made.create, properties: wanted.properties ?? {} } };
-    },
-  };
-  return new PipelineRun(options, {
-    clock: fastClock,
-    random: systemRandom,
-    disk: systemDisk,
-    logger: wanted.logger ?? silentLogger,
-    encoder: createInlineEncoder(),
-    txlog: wanted.txlog ?? memoryLog(),
-    readers: wanted.readers ?? new Readers(),
-    crash: wanted.crash ?? (() => undefined),
-    observe: () => () => undefined,
-    bufferBytesMax: 64 * MIB,
-  });
-}
-
-function newWarehouse(): string {
-  const warehouse = mkdtempSync(join(tmpdir(), "pipeline-run-"));
-  ends.push(() => rmSync(warehouse, { recursive: true, force: true }));
-  return warehouse;
-}
-
-/** What `/status` says of the run's first partition. */
-function partitionOf(run: PipelineRun): PartitionStatus | undefined {
-  const about = {
-    stateTrouble: () => null,
-    clock: fastClock,
-    version: "1",
-    commit: "c",
-    startedMs: 0,
-  };
-  const lag = { msMax: 0, recordsMax: 0 };
-  return statusSource({ ...about, lag, pipelines: [run] }).status().pipelines[0]?.partitions[0];
-}
-
-/** A table that holds three records of a log which was lost since. */
-async function lostLog(): Promise<{ broker: FakeKafka; log: FakeLog; warehouse: string }> {
-  const broker = brokerWith("a");
-  const warehouse = newWarehouse();
-  expect(await pipelineOf(broker, { topics: ["a"], warehouse }).run(LIMITS, true)).toBe(EXIT.ok);
-  const [log] = broker.topics.get("a")?.partitions ?? [];
-  if (log === undefined) throw new Error("no log");
-  log.batches = [];
-  log.end = 0n;
-  return { broker, log, warehouse };
-}
-
-/** A broker whose topic holds three records. */
-function brokerWith(...topics: string[]): FakeKafka {
-  const broker = new FakeKafka();
-  for (const name of topics) {
-    broker.topic(name);
-    const records = [{ value: '{"n":1}' }, { value: '{"n":2}' }, { value: '{"n":3}' }];
-    broker.append(name, 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
-  }
-  return broker;
-}
+afterEach(endAll);
 
 test("--until-end ends with 0 when everything is in the tables", async () => {
   const run = pipelineOf(brokerWith("a"), { topics: ["a"] });
@@ -332,47 +194,6 @@ test("--until-end says that it waits for a paused table, and ends with 4 when no
     "--until-end waits: Table db.a is paused. To let it go on: kafka-iceberg resume db.a";
   expect(lines.filter((line) => line === waits)).toHaveLength(1);
   expect(lines.filter((line) => line.includes("AppError"))).toEqual([]);
-}, 10_000);
-
-test("--until-end does not end with 0 while the log ends before what the table has", async () => {
-  const { broker, warehouse } = await lostLog();
-  const run = pipelineOf(broker, { topics: ["a"], warehouse });
-  const ended = run.run(LIMITS, true);
-  while ((run.pipeline?.feeds.all() ?? []).every(({ epoch }) => epoch === 0)) await Bun.sleep(5);
-  // Kafka has not answered a fetch of it: no end of the log is made up.
-  expect(partitionOf(run)).toMatchObject({ position: 3n, committedOffset: 3n });
-  expect(partitionOf(run)).toMatchObject({
-    highWatermark: null,
-    lastStableOffset: null,
-    lag: null,
-  });
-  expect(await ended).toBe(EXIT.question);
-  const [table] = run.pipeline?.tables ?? [];
-  expect(table?.state).toMatchObject({ kind: "stopped" });
-}, 10_000);
-
-test("--until-end goes on when the log reaches the table's offset again", async () => {
-  const { broker, log, warehouse } = await lostLog();
-  const run = pipelineOf(broker, { topics: ["a"], warehouse });
-  const ended = run.run(LIMITS, true);
-  while ((run.pipeline?.feeds.all() ?? []).every(({ epoch }) => epoch === 0)) await Bun.sleep(5);
-  await Bun.sleep(50);
-  log.end = 3n;
-  expect(await ended).toBe(EXIT.ok);
-  expect(partitionOf(run)).toMatchObject({ highWatermark: 3n, lag: 0n });
-}, 10_000);
-
-test("a log that was lost and has grown past the table's offset stops the table in every process", async () => {
-  const { broker, warehouse } = await lostLog();
-  const records = Array.from({ length: 9 }, (_, n) => ({ value: `{"n":${n}}` }));
-  broker.append("a", 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 2 }));
-  for (let process = 0; process < 2; process++) {
-    const run = pipelineOf(broker, { topics: ["a"], warehouse });
-    expect(await run.run(LIMITS, true)).toBe(EXIT.question);
-    const [table] = run.pipeline?.tables ?? [];
-    expect(table?.rowsCommitted).toBe(0);
-    expect(Bun.inspect(table?.state)).toContain("offsets db.a --set a:0=0");
-  }
 }, 10_000);
 
 test("a broker that no longer answers shows within seconds, and that it is back", async () => {

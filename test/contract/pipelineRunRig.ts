@@ -1,0 +1,153 @@
+/**
+ * A pipeline before a broker in memory and a local warehouse, for the tests of its whole run.
+ */
+import { expect } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PipelineRun } from "#app/pipelineRun.ts";
+import { Readers } from "#app/readers.ts";
+import { statusSource } from "#app/status.ts";
+import { systemDisk } from "#base/disk.ts";
+import { EXIT } from "#base/errors.ts";
+import { type Logger, silentLogger } from "#base/log.ts";
+import { systemRandom } from "#base/random.ts";
+import type { PipelineOptions } from "#config/buildPipeline.ts";
+import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
+import type { PartitionStatus } from "#server/status.ts";
+import type { LogEntry, TransactionLog } from "#txlog/log.ts";
+import type { WriterOptions } from "#writer/parts.ts";
+import { FakeKafka } from "../fakes/kafkaBroker.ts";
+import type { FakeLog } from "../fakes/kafkaLog.ts";
+import { buildBatch } from "../fakes/recordBatches.ts";
+import { fastClock } from "./consumerRig.ts";
+
+const MIB = 1024 * 1024;
+/** Limits of a run. */
+export const LIMITS = { startupTimeoutMs: 60_000, shutdownTimeoutMs: 4000 };
+const ends: (() => void)[] = [];
+
+/** Ends what the tests of a file have begun; for `afterEach`. */
+export function endAll(): void {
+  for (const end of ends.splice(0)) end();
+}
+
+/** A log that is nowhere; `before` may throw. */
+export function memoryLog(before: (entry: LogEntry) => void = () => undefined): TransactionLog {
+  const append = async (entry: LogEntry): Promise<void> => before(entry);
+  return { recovered: [], append, close: async () => undefined };
+}
+
+function writerOptions(table: string): WriterOptions {
+  return {
+    name: { namespace: ["db"], table },
+    branch: "main",
+    group: "g",
+    commitRetriesMax: 5,
+    codec: "none",
+    codecLevel: null,
+    rowGroupRows: 1000,
+    openFilesMax: 10,
+    preserveKafkaPartitions: true,
+    thinning: null,
+    schemaChanges: "evolve",
+    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
+  };
+}
+
+/** What a test wants of a pipeline. */
+export interface Wanted {
+  readonly topics: readonly string[];
+  readonly tableOf?: (topic: string) => string;
+  readonly txlog?: TransactionLog;
+  readonly readers?: Readers;
+  readonly acknowledge?: boolean;
+  readonly logger?: Logger;
+  readonly crash?: () => void;
+  /** Default: a new one. */
+  readonly warehouse?: string;
+  /** Properties of a table that is created. */
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+/** A pipeline of JSON topics into tables of their names. */
+export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
+  const warehouse = wanted.warehouse ?? newWarehouse();
+  ends.push(() => broker.stop());
+  const fields = [{ id: 0, name: "n", type: { kind: "long" as const }, required: false }];
+  const options: PipelineOptions = {
+    name: "p",
+    consumer: {
+      bootstrapServers: [broker.address],
+      topics: [...wanted.topics],
+      groupId: "g",
+      fetchWaitMsMax: 20,
+    },
+    start: { reset: "earliest", timestampMs: 0, fromGroup: false },
+    acknowledge: { enabled: wanted.acknowledge ?? false, intervalMs: 0 },
+    decoder: { ...DECODER_DEFAULTS, fields },
+    rejects: { action: "fail" },
+    storage: { s3: {} as PipelineOptions["storage"]["s3"] },
+    catalog: { type: "file", warehouse, readOnly: false },
+    commit: { intervalMs: 1000, rowsMax: 0, bytesMax: 64 * MIB, emptyIntervalMs: 1000 },
+    writer: (topic) => {
+      const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));
+      return { ...made, create: { ...made.create, properties: wanted.properties ?? {} } };
+    },
+  };
+  return new PipelineRun(options, {
+    clock: fastClock,
+    random: systemRandom,
+    disk: systemDisk,
+    logger: wanted.logger ?? silentLogger,
+    encoder: createInlineEncoder(),
+    txlog: wanted.txlog ?? memoryLog(),
+    readers: wanted.readers ?? new Readers(),
+    crash: wanted.crash ?? (() => undefined),
+    observe: () => () => undefined,
+    bufferBytesMax: 64 * MIB,
+  });
+}
+
+function newWarehouse(): string {
+  const warehouse = mkdtempSync(join(tmpdir(), "pipeline-run-"));
+  ends.push(() => rmSync(warehouse, { recursive: true, force: true }));
+  return warehouse;
+}
+
+/** What `/status` says of the run's first partition. */
+export function partitionOf(run: PipelineRun): PartitionStatus | undefined {
+  const about = {
+    stateTrouble: () => null,
+    clock: fastClock,
+    version: "1",
+    commit: "c",
+    startedMs: 0,
+  };
+  const lag = { msMax: 0, recordsMax: 0 };
+  return statusSource({ ...about, lag, pipelines: [run] }).status().pipelines[0]?.partitions[0];
+}
+
+/** A table that holds three records of a log which was lost since. */
+export async function lostLog(): Promise<{ broker: FakeKafka; log: FakeLog; warehouse: string }> {
+  const broker = brokerWith("a");
+  const warehouse = newWarehouse();
+  expect(await pipelineOf(broker, { topics: ["a"], warehouse }).run(LIMITS, true)).toBe(EXIT.ok);
+  const [log] = broker.topics.get("a")?.partitions ?? [];
+  if (log === undefined) throw new Error("no log");
+  log.batches = [];
+  log.end = 0n;
+  return { broker, log, warehouse };
+}
+
+/** A broker whose topic holds three records. */
+export function brokerWith(...topics: string[]): FakeKafka {
+  const broker = new FakeKafka();
+  for (const name of topics) {
+    broker.topic(name);
+    const records = [{ value: '{"n":1}' }, { value: '{"n":2}' }, { value: '{"n":3}' }];
+    broker.append(name, 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
+  }
+  return broker;
+}
