@@ -2,13 +2,13 @@
  * The process's entry: hands the command line to `cli/` and ends with its exit code.
  */
 import { describeTopics } from "#app/describeTopics.ts";
-import { loadTest } from "#app/loadTest.ts";
 import { runApp } from "#app/runApp.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { runProgram } from "#cli/program.ts";
 import { BUILD } from "#cli/version.ts";
 import { linesOf, PRODUCER_WORD, runProducer } from "#loadtest/child.ts";
+import { loadTestCommand } from "#loadtest/command.ts";
 
 const stop = new AbortController();
 const words = process.argv.slice(2);
@@ -24,7 +24,7 @@ if (words[0] === "log" || words[0] === "load-test") process.once("SIGINT", () =>
 if (words[0] === "load-test") process.once("SIGTERM", () => stop.abort());
 
 const exitCode = await runProgram(words, {
-  actions: { run: runApp, describeTopics, loadTest },
+  actions: { run: runApp, describeTopics, loadTest: loadTestCommand },
   terminal: {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

@@ -5,6 +5,7 @@ import type { ExitCode } from "#base/errors.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
+import type { ParsedArguments } from "./arguments.ts";
 
 /** The build that is running. */
 export interface Build {
@@ -25,68 +26,6 @@ export interface TopicDescription {
   }[];
 }
 
-/** What a load test is to do. */
-export interface LoadTestJob extends Build {
-  /** The scratch topic, to be created. */
-  readonly topic: string;
-  readonly partitions: number;
-  /** Events a second, for so many seconds, of so many bytes each. */
-  readonly rate: number;
-  readonly seconds: number;
-  readonly eventBytes: number;
-  /** Leave the topic and its group. */
-  readonly keep: boolean;
-  /** Called every so many ms while it runs. */
-  readonly everyMs: number;
-  progress(state: LoadTestState): void;
-  /** Gets the pipeline's log lines. */
-  log(line: string): void;
-}
-
-/** How far a load test is. Rows since its beginning. */
-export interface LoadTestState {
-  readonly passedMs: number;
-  /** Acknowledged by the brokers. */
-  readonly produced: number;
-  /** How late the producer is. */
-  readonly behindMs: number;
-  /** Read from Kafka. */
-  readonly ingested: number;
-  /** In snapshots. */
-  readonly committed: number;
-  readonly bufferedBytes: number;
-}
-
-/** Ages of records; null: none was seen. */
-export interface AgePercentiles {
-  readonly p50Ms: number | null;
-  readonly p99Ms: number | null;
-}
-
-/** What a load test measured; rates are what it reached, whatever was asked. */
-export interface LoadTestFigures {
-  /** `stopped`: by a person, before its time. */
-  readonly exit: "done" | "stopped";
-  /** Produced: acknowledged by the brokers. */
-  readonly rows: number;
-  readonly producedMs: number;
-  /** Next offset of each partition after what was produced. */
-  readonly ends: ReadonlyMap<number, bigint>;
-  /** From the beginning of the production until the last row was in the hot buffer. */
-  readonly ingestedMs: number;
-  readonly commits: number;
-  /** Rows a second that commits keep up with. */
-  readonly committedRate: number;
-  /** From a record's timestamp to the hot buffer, and to its snapshot. */
-  readonly queryable: AgePercentiles;
-  readonly committed: AgePercentiles;
-  /** CPU time of the ingesting process, from the beginning of the production to the last commit. */
-  readonly cpuSeconds: number;
-  readonly wallSeconds: number;
-  /** Most memory that the ingesting process ever had. */
-  readonly peakBytes: number;
-}
-
 /** The parts of the program that the commands need. */
 export interface Actions {
   /** Runs all pipelines until stopped, ended, or (`untilEnd`) until everything is committed. */
@@ -100,17 +39,11 @@ export interface Actions {
    * Throws `kafka_unreachable`, `kafka_refused`, `topic_unreadable`.
    */
   describeTopics(options: PipelineOptions["consumer"]): Promise<readonly TopicDescription[]>;
-  /**
-   * Produces into a scratch topic and ingests it with the ordinary pipeline; `stop` ends it early. The
-   * topic is removed, the table is the caller's. Throws `kafka_unreachable`, `kafka_refused`, and what
-   * ended the pipeline.
-   */
+  /** Runs `load-test` (`loadtest/command.ts`). */
   loadTest(
-    config: AppConfig,
-    environment: Environment,
-    job: LoadTestJob,
-    stop: AbortSignal,
-  ): Promise<LoadTestFigures>;
+    parsed: ParsedArguments,
+    parts: { readonly terminal: Terminal; readonly build: Build; readonly stop: AbortSignal },
+  ): Promise<ExitCode>;
 }
 
 /** Where a command's words go. */

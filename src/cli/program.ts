@@ -10,7 +10,6 @@ import { checkCommand } from "./check.ts";
 import { COMMANDS, type CommandSpec, commandOf } from "./commands.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { showFiles, showHistory, showSnapshots, showTables } from "./inspect.ts";
-import { loadTestCommand } from "./loadTest.ts";
 import { logCommand } from "./log.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { openConfig } from "./open.ts";
@@ -115,7 +114,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   pause: (parsed, { terminal }) => pauseCommand(parsed, true, terminal),
   resume: (parsed, { terminal }) => pauseCommand(parsed, false, terminal),
   log: (parsed, { terminal, stop }) => logCommand(parsed, terminal, stop),
-  "load-test": loadTestCommand,
+  "load-test": (parsed, { actions, ...parts }) => actions.loadTest(parsed, parts),
 };
 
 function inspection(

@@ -6,11 +6,11 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadTest } from "#app/loadTest.ts";
-import type { LoadTestFigures, LoadTestJob, LoadTestState } from "#cli/actions.ts";
-import { removeScratch, type Scratch, scratchOf } from "#cli/loadTestScratch.ts";
-import { verifyTable } from "#cli/loadTestVerify.ts";
 import { loadConfig } from "#config/load.ts";
+import type { LoadTestFigures, LoadTestJob, LoadTestState } from "#loadtest/job.ts";
+import { runLoadTest } from "#loadtest/run.ts";
+import { removeScratch, type Scratch, scratchOf } from "#loadtest/scratch.ts";
+import { verifyTable } from "#loadtest/verify.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
 import { rejection } from "../support/rejection.ts";
 
@@ -67,7 +67,7 @@ function begin(scratch: Scratch, job: Partial<LoadTestJob> = {}, stop = new Abor
     ...job,
   };
   const { config, environment } = scratch;
-  const figures = loadTest(config, environment, whole, stop.signal, COMMAND);
+  const figures = runLoadTest(config, environment, whole, stop.signal, COMMAND);
   return { figures, states, lines };
 }
 

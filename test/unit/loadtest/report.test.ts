@@ -2,9 +2,9 @@
  * The verdict of a load test, its text, and what counts as every row once.
  */
 import { describe, expect, test } from "bun:test";
-import type { LoadTestFigures } from "#cli/actions.ts";
-import { figuresText, progressText, shortfall } from "#cli/loadTestReport.ts";
-import { judge } from "#cli/loadTestVerify.ts";
+import type { LoadTestFigures } from "#loadtest/job.ts";
+import { figuresText, progressText, shortfall } from "#loadtest/report.ts";
+import { judge } from "#loadtest/verify.ts";
 
 const ASKED = { rate: 100_000, seconds: 10 };
 

@@ -3,12 +3,12 @@
  * its head has committed, and the record counts of its live data files.
  */
 
+import { withPipeline } from "#cli/open.ts";
 import { headOf, readProgress } from "#commit/progress.ts";
 import { namespaceOf } from "#config/combinations.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
-import type { LoadTestFigures } from "./actions.ts";
-import type { Scratch } from "./loadTestScratch.ts";
-import { withPipeline } from "./open.ts";
+import type { LoadTestFigures } from "./job.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** What was found. */
 export interface Verified {

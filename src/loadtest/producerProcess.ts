@@ -3,8 +3,8 @@
  */
 import { type AppError, fail } from "#base/errors.ts";
 import { parseJson, writeJson } from "#base/json.ts";
-import { linesOf, PRODUCER_WORD, type ProducerJob, type ProducerLine } from "#loadtest/child.ts";
-import type { Produced, Progress } from "#loadtest/producer.ts";
+import { linesOf, PRODUCER_WORD, type ProducerJob, type ProducerLine } from "./child.ts";
+import type { Produced, Progress } from "./producer.ts";
 
 /** A producing process that is ready. */
 export interface ProducerProcess {

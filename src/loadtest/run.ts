@@ -2,23 +2,24 @@
  * A load test: a scratch topic, a process that produces into it, and the ordinary pipeline, in this
  * process, that ingests it; what is measured is what `run` would do with the same settings.
  */
+
+import type { PipelineRun } from "#app/pipelineRun.ts";
+import { runApp } from "#app/runApp.ts";
 import { systemClock } from "#base/clock.ts";
 import { describe, type ExitCode, fail } from "#base/errors.ts";
 import type { Observation } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
-import type { LoadTestFigures, LoadTestJob, LoadTestState } from "#cli/actions.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
 import type { KafkaConsumerOptions } from "#consumer/options.ts";
 import type { Cluster } from "#consumer/wire/cluster.ts";
-import { type CommittedFlush, commitRate, Freshness } from "#loadtest/freshness.ts";
-import type { Produced } from "#loadtest/producer.ts";
-import { createTopic, openCluster, removeTopic } from "#loadtest/scratchTopic.ts";
-import { ownCommand, type ProducerProcess, startProducer } from "./loadTestProducer.ts";
-import type { PipelineRun } from "./pipelineRun.ts";
-import { runApp } from "./runApp.ts";
+import { type CommittedFlush, commitRate, Freshness } from "./freshness.ts";
+import type { LoadTestFigures, LoadTestJob, LoadTestState } from "./job.ts";
+import type { Produced } from "./producer.ts";
+import { ownCommand, type ProducerProcess, startProducer } from "./producerProcess.ts";
+import { createTopic, openCluster, removeTopic } from "./scratchTopic.ts";
 
 /** How often is looked whether the ingest has got there. */
 const LOOK_MS = 20;
@@ -36,7 +37,7 @@ const STARTUP_MS = 60_000;
  * @param command how this program is started, for the producing process
  * Throws `kafka_unreachable`, `kafka_refused`, and what ended the pipeline.
  */
-export async function loadTest(
+export async function runLoadTest(
   config: AppConfig,
   environment: Environment,
   job: LoadTestJob,

@@ -1,9 +1,10 @@
 /**
  * What a load test says: lines while it runs, its figures, and the verdict.
  */
-import type { AgePercentiles, LoadTestFigures, LoadTestJob, LoadTestState } from "./actions.ts";
-import type { Verified } from "./loadTestVerify.ts";
-import { type Cell, tableText } from "./output.ts";
+
+import { type Cell, tableText } from "#cli/output.ts";
+import type { AgePercentiles, LoadTestFigures, LoadTestJob, LoadTestState } from "./job.ts";
+import type { Verified } from "./verify.ts";
 
 /**
  * A rate is held when its rows took at most 2 % and half a second longer than was asked: a commit and a

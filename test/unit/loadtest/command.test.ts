@@ -4,11 +4,12 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Actions, LoadTestFigures, LoadTestJob } from "#cli/actions.ts";
-import { scratchOf } from "#cli/loadTestScratch.ts";
 import type { AppConfig } from "#config/config.ts";
 import { loadConfig } from "#config/load.ts";
-import { cli, makePlace } from "./place.ts";
+import { type LoadTestParts, loadTestCommand } from "#loadtest/command.ts";
+import type { LoadTestFigures, LoadTestJob } from "#loadtest/job.ts";
+import { scratchOf } from "#loadtest/scratch.ts";
+import { cli, makePlace } from "../cli/place.ts";
 
 const NONE = { p50Ms: null, p99Ms: null };
 const NOTHING: LoadTestFigures = {
@@ -26,10 +27,16 @@ const NOTHING: LoadTestFigures = {
   peakBytes: 0,
 };
 
-/** An action that remembers what it was given. */
+type Run = NonNullable<LoadTestParts["run"]>;
+
+/** The command line, with `load-test` before this run. */
+const cliWith = (words: readonly string[], run: Run) =>
+  cli(words, { loadTest: (parsed, parts) => loadTestCommand(parsed, { ...parts, run }) });
+
+/** A run that remembers what it was given. */
 function action(figures: Partial<LoadTestFigures> = {}) {
   const seen: { config: AppConfig; job: LoadTestJob; stop: AbortSignal }[] = [];
-  const loadTest: Actions["loadTest"] = async (config, _environment, job, stop) => {
+  const loadTest: Run = async (config, _environment, job, stop) => {
     seen.push({ config, job, stop });
     job.progress({ ...STATE, passedMs: 500, produced: 500 });
     job.log("a line of the pipeline\n");
@@ -51,7 +58,7 @@ describe("load-test", () => {
   test("has its defaults, and takes what is asked for", async () => {
     const { config } = await makePlace();
     const { seen, loadTest } = action();
-    await cli(["load-test", "--config", config], { loadTest });
+    await cliWith(["load-test", "--config", config], loadTest);
     expect(seen[0]?.job).toMatchObject({
       rate: 1_000_000,
       seconds: 60,
@@ -61,7 +68,7 @@ describe("load-test", () => {
       version: "1.2.3",
     });
     const words = "--rate 50_000 --seconds 5 --bytes 1000 --partitions 12 --keep".split(" ");
-    await cli(["load-test", "--config", config, ...words], { loadTest });
+    await cliWith(["load-test", "--config", config, ...words], loadTest);
     expect(seen[1]?.job).toMatchObject({
       rate: 50_000,
       seconds: 5,
@@ -84,9 +91,10 @@ describe("load-test", () => {
       ["--kafka-topic events", "There is no flag --kafka-topic"],
     ];
     for (const [words, sentence] of wrong) {
-      const { code, err } = await cli(["load-test", "--config", config, ...words.split(" ")], {
+      const { code, err } = await cliWith(
+        ["load-test", "--config", config, ...words.split(" ")],
         loadTest,
-      });
+      );
       expect({ words, code }).toEqual({ words, code: 2 });
       expect(err).toContain(sentence);
     }
@@ -97,11 +105,11 @@ describe("load-test", () => {
     const { config } = await makePlace();
     const words = ["load-test", "--config", config, "--rate", "1000", "--seconds", "10"];
     const held = { producedMs: 10_000, ingestedMs: 10_010, committedRate: 1000 };
-    const late = await cli(words, action({ ...held, producedMs: 20_000 }));
+    const late = await cliWith(words, action({ ...held, producedMs: 20_000 }).loadTest);
     expect(late.code).toBe(1);
     expect(late.out).toContain("asked rows/s");
     expect(late.err).toContain("The rate of 1,000 rows/s was not held");
-    const missing = await cli(words, action({ ...held, rows: 10_000 }));
+    const missing = await cliWith(words, action({ ...held, rows: 10_000 }).loadTest);
     expect(missing.code).toBe(1);
     expect(missing.err).toEndWith("10000 rows were produced, the table has 0\n");
   });
@@ -109,7 +117,7 @@ describe("load-test", () => {
   test("exits 0 when a person stops it, and says that it says nothing", async () => {
     const { config } = await makePlace();
     const words = ["load-test", "--config", config];
-    const { code, err } = await cli(words, action({ exit: "stopped" }));
+    const { code, err } = await cliWith(words, action({ exit: "stopped" }).loadTest);
     expect(code).toBe(0);
     expect(err).toContain("Stopped before its time: nothing is said of the rate");
   });
@@ -117,7 +125,7 @@ describe("load-test", () => {
   test("prints figures for programs, and what happens on standard error", async () => {
     const { config } = await makePlace();
     const words = ["load-test", "--config", config, "--json", "--rate", "7", "--seconds", "1"];
-    const { out, err } = await cli(words, action());
+    const { out, err } = await cliWith(words, action().loadTest);
     expect(JSON.parse(out)).toMatchObject({ asked_rows_per_second: 7, rows_in_table: 0 });
     expect(err).toContain("producing 1,000 rows/s");
     expect(err).toContain("a line of the pipeline\n");
@@ -125,7 +133,7 @@ describe("load-test", () => {
 
   test("takes away what it made and nothing else, also after an error; --keep leaves it", async () => {
     const { config, folder } = await makePlace();
-    const make: Actions["loadTest"] = ({ values, pipelines }) => {
+    const make: Run = ({ values, pipelines }) => {
       const warehouse = pipelines[0]?.values["iceberg.warehouse_path"] ?? "";
       for (const made of [warehouse, values["state.dir"]]) {
         mkdirSync(join(made, "deep"), { recursive: true });
@@ -134,12 +142,12 @@ describe("load-test", () => {
       return Promise.reject(new TypeError("in the middle"));
     };
     const before = readdirSync(join(folder, "wh"));
-    const { code, err } = await cli(["load-test", "--config", config], { loadTest: make });
+    const { code, err } = await cliWith(["load-test", "--config", config], make);
     expect(code).toBe(1);
     expect(err).toContain("in the middle");
     expect(readdirSync(join(folder, "wh"))).toEqual(before);
     expect(existsSync(join(folder, "state"))).toBe(false);
-    const kept = await cli(["load-test", "--config", config, "--keep"], { loadTest: make });
+    const kept = await cliWith(["load-test", "--config", config, "--keep"], make);
     expect(kept.err).toMatch(/Kept: topic (kafka-iceberg-load-test-\w+), table in .*\1\n/);
     expect(readdirSync(join(folder, "wh"))).toHaveLength(before.length + 1);
   });

@@ -5,12 +5,14 @@
 import { isatty } from "node:tty";
 import { describe, EXIT, type ExitCode, fail } from "#base/errors.ts";
 import { writePortableJson } from "#base/json.ts";
-import type { Actions, Build, LoadTestJob, LoadTestState, Terminal } from "./actions.ts";
-import type { ParsedArguments } from "./arguments.ts";
-import { count, figuresJson, figuresText, progressText, shortfall } from "./loadTestReport.ts";
-import { removeScratch, type Scratch, scratchOf } from "./loadTestScratch.ts";
-import { verifyTable } from "./loadTestVerify.ts";
-import { openConfig, systemParts } from "./open.ts";
+import type { Build, Terminal } from "#cli/actions.ts";
+import type { ParsedArguments } from "#cli/arguments.ts";
+import { openConfig, systemParts } from "#cli/open.ts";
+import type { LoadTestJob, LoadTestState } from "./job.ts";
+import { count, figuresJson, figuresText, progressText, shortfall } from "./report.ts";
+import { runLoadTest } from "./run.ts";
+import { removeScratch, type Scratch, scratchOf } from "./scratch.ts";
+import { verifyTable } from "./verify.ts";
 
 const STANDARD_ERROR = 2;
 const IS_TERMINAL = isatty(STANDARD_ERROR);
@@ -37,7 +39,8 @@ const NUMBERS = {
 
 /** What the command works with. */
 export interface LoadTestParts {
-  readonly actions: Actions;
+  /** Produces, ingests and measures; default: {@link runLoadTest}. */
+  readonly run?: typeof runLoadTest;
   readonly terminal: Terminal;
   readonly build: Build;
   /** Ends it early, in order. */
@@ -78,12 +81,10 @@ async function test(
   scratch: Scratch,
   job: LoadTestJob,
   json: boolean,
-  { actions, terminal, stop }: LoadTestParts,
+  { run = runLoadTest, terminal, stop }: LoadTestParts,
 ): Promise<ExitCode> {
   const { config, environment } = scratch;
-  const figures = await actions
-    .loadTest(config, environment, job, stop)
-    .finally(() => terminal.err(CLEAR));
+  const figures = await run(config, environment, job, stop).finally(() => terminal.err(CLEAR));
   const verified = await verifyTable(scratch, figures);
   const text = json
     ? `${writePortableJson(figuresJson(job, figures, verified), 2)}\n`

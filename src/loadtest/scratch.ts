@@ -10,6 +10,7 @@ import { dirname } from "node:path";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { sqlitePath } from "#catalog/sqlite.ts";
+import { type Opened, systemParts, withPipeline } from "#cli/open.ts";
 import { catalogOptions } from "#config/buildPipeline.ts";
 import { folders } from "#config/buildProcess.ts";
 import { requireBuilt } from "#config/built.ts";
@@ -17,7 +18,6 @@ import type { AppConfig, PipelineConfig } from "#config/config.ts";
 import { formatProblem } from "#config/problems.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import type { Storage } from "#storage/storage.ts";
-import { type Opened, systemParts, withPipeline } from "./open.ts";
 
 /** Begins the name of everything that a load test makes. */
 const PREFIX = "kafka-iceberg-load-test-";
