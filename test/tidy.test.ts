@@ -36,7 +36,7 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
       // A catalog's own versions and pointers, and the loads of a scratch warehouse.
       "catalog/file.ts",
       "catalog/pointer.ts",
-      "cli/loadTestScratch.ts",
+      "loadtest/scratch.ts",
     ],
   ],
   [/\bthrow new Error\(/, "fail() from #base/errors.ts", []],
