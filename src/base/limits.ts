@@ -17,6 +17,8 @@ export const LIMITS: Readonly<
     | "metadataVersionsMax"
     | "metadataBytesMax"
     | "logFrameBytesMax"
+    | "partitionPartBytesMax"
+    | "partitionFolderBytesMax"
     | "logSegmentBytes"
     | "fullOffsetsBytes"
     | "offsetDeltasMax"
@@ -50,6 +52,10 @@ export const LIMITS: Readonly<
   metadataVersionsMax: 100,
   /** Metadata files of a table in the file catalog that are kept for their age alone. */
   metadataBytesMax: 64 * 1024 * 1024,
+  /** Name of one partition field's folder: file systems take 255 bytes. */
+  partitionPartBytesMax: 160,
+  /** All folders of a partition: S3 takes 1,024 bytes a key, of which the rest is the table's and the file's. */
+  partitionFolderBytesMax: 480,
   /** One frame of the transaction log. */
   logFrameBytesMax: 16 * 1024 * 1024,
   /** One segment file of the transaction log: the next one begins when it is reached. */
@@ -69,5 +75,7 @@ export const LIMITS: Readonly<
 /** Asserts how the limits must relate; called once at start. */
 export function assertLimits(): void {
   assert(LIMITS.recordBytesMax < LIMITS.columnBytesMax, "one record fits into a column");
+  assert(LIMITS.partitionPartBytesMax <= 255, "a folder's name fits into a file system");
+  assert(LIMITS.partitionFolderBytesMax <= 512, "a partition leaves half of an S3 key to others");
   assert(LIMITS.logFrameBytesMax > LIMITS.logSegmentBytes / 8, "a frame is not tiny");
 }

@@ -10,11 +10,8 @@ import { conform } from "#columns/conform.ts";
 import type { Field } from "#columns/schema.ts";
 import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
-import {
-  type PartitionedRows,
-  partitionPath,
-  partitionRows,
-} from "#iceberg/partition/partition.ts";
+import { type PartitionedRows, partitionRows } from "#iceberg/partition/partition.ts";
+import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
 import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import type { RowSlice } from "#parquet/encoder.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
@@ -102,7 +99,7 @@ function* planBatch(
   const partitions = partitionRows(spec, fields, batch);
   const index = batches.push({ batch, order: orderOf(partitions) }) - 1;
   for (const { partition, rows } of partitions) {
-    const file = fileFor(files, unit, partition, () => partitionPath(spec, fields, partition));
+    const file = fileFor(files, unit, partition, () => partitionFolder(spec, fields, partition));
     if (file.ranges.at(-1) !== range) file.ranges.push(range);
     const first = (rows?.byteOffset ?? 0) / Int32Array.BYTES_PER_ELEMENT;
     const count = rows?.length ?? batch.rowCount;

@@ -128,22 +128,29 @@ function nullsOf(path: readonly Column[], rowCount: number): Uint8Array | null {
 }
 
 /**
- * The folder of a partition below the table's data, `event_day=2026-01-08/kind=a%2Fb`, as Java's
- * `PartitionSpec.partitionToPath` names it; empty for an unpartitioned table. Different partitions
- * may share a folder (null and the text "null"), so it identifies none.
+ * A partition in words, `event_day=2026-01-08/kind=a%2Fb`, as Java's `PartitionSpec.partitionToPath`
+ * names it; empty for an unpartitioned table. Different partitions may have the same words (null and
+ * the text "null"), so they identify none. Of any length: files go into `partitionFolder`.
  */
 export function partitionPath(
   spec: PartitionSpec,
   fields: readonly Field[],
   partition: readonly PartitionValue[],
 ): string {
-  return spec.fields
-    .map(({ name, transform, sourceId }, index) => {
-      const source = primitiveById(fields, sourceId) ?? { kind: "string" };
-      const text = humanValue(parseTransform(transform), source, partition[index] ?? null);
-      return `${urlEncode(name)}=${urlEncode(text)}`;
-    })
-    .join("/");
+  return partitionParts(spec, fields, partition).join("/");
+}
+
+/** The parts of `partitionPath`, one for each field of the spec: ASCII without `/` and `~`. */
+export function partitionParts(
+  spec: PartitionSpec,
+  fields: readonly Field[],
+  partition: readonly PartitionValue[],
+): string[] {
+  return spec.fields.map(({ name, transform, sourceId }, index) => {
+    const source = primitiveById(fields, sourceId) ?? { kind: "string" };
+    const text = humanValue(parseTransform(transform), source, partition[index] ?? null);
+    return `${urlEncode(name)}=${urlEncode(text)}`;
+  });
 }
 
 /** `application/x-www-form-urlencoded`, as Java's `URLEncoder`. */
