@@ -14,13 +14,15 @@ const counts = new Uint32Array(100_000);
 let firstMs = 0;
 
 const stock = Ingest.prototype.take;
-Ingest.prototype.take = function take(batch: RecordBatch): void {
-  stock.call(this, batch);
+Ingest.prototype.take = function take(batch: RecordBatch): Promise<void> | undefined {
+  const looking = stock.call(this, batch);
   const nowMs = performance.timeOrigin + performance.now();
-  if (batch.payload === null) return;
+  if (batch.payload === null) return looking;
   firstMs ||= batch.baseTimestampMs;
-  if (batch.baseTimestampMs < firstMs + warmUpMs) return;
-  count(batch.payload, batch.baseTimestampMs, nowMs);
+  if (batch.baseTimestampMs >= firstMs + warmUpMs) {
+    count(batch.payload, batch.baseTimestampMs, nowMs);
+  }
+  return looking;
 };
 
 process.on("exit", () => writeFileSync(file, JSON.stringify([...counts])));

@@ -149,6 +149,7 @@ function writerOptions(group: string, partitionForms: readonly string[]): Writer
       retentionMs: 7 * 86_400_000,
       snapshotsMax: 500,
     },
+    schemaMismatch: "fail",
     schemaChanges: "evolve",
     create: { allowed: true, formatVersion: 2, properties: {}, partitionForms },
   };

@@ -151,6 +151,19 @@ export class HotBuffer<R extends GrowingRows> {
     segment.advance(end, leaderEpoch);
   }
 
+  /** Ends the open segment of a feed, so that the next one begins with other columns. */
+  closeOpen(key: FeedKey): void {
+    this.#measure();
+    const found = this.#open.get(key);
+    if (found === undefined) return;
+    if (found.end > found.start) {
+      this.#full.push(this.#close(key, found));
+      return;
+    }
+    this.#forgetOpen(key, found);
+    this.#change(found, () => found.evict());
+  }
+
   #begin(
     key: FeedKey,
     feed: Feed,

@@ -16,6 +16,7 @@ import type { PipelineConfig } from "#config/config.ts";
 import { redact } from "#config/redact.ts";
 import { historyWindowMs, type RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
+import type { WriterOptions } from "#writer/parts.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
@@ -179,7 +180,8 @@ async function planTable(
     foreign_commit_window: window,
     location,
   });
-  plan.differences.push(...differences(table, options.decoder.fields, forms, pipeline));
+  planDeclared(plan, table, options.decoder.fields ?? [], writer.schemaMismatch);
+  plan.differences.push(...partitionNotes(table, forms, pipeline));
 }
 
 /** How long another engine may take to commit what it began: so long all snapshots are kept. */
@@ -206,18 +208,32 @@ function columnText(fields: readonly Field[]): string {
   return `declared: ${fields.map(({ name }) => name).join(", ")}`;
 }
 
-function differences(
+/** Declared columns that are not the table's: an error where the run would stop over them. */
+function planDeclared(
+  plan: Plan,
   table: LoadedTable,
-  declared: readonly Field[] | null,
+  declared: readonly Field[],
+  action: WriterOptions["schemaMismatch"],
+): void {
+  const found = fieldDifferences(table.metadata, declared);
+  const texts = found.map((text) => `${fullName(table.name)}: ${text}`);
+  if (action !== "fail" || texts.length === 0) {
+    plan.differences.push(...texts);
+    return;
+  }
+  plan.errors.push(...texts, 'schema_mismatch_action is "fail": "evolve" and "warn" go on');
+  plan.exitCode = worseOf(plan.exitCode, EXIT.question);
+}
+
+function partitionNotes(
+  table: LoadedTable,
   forms: readonly string[],
   { origins }: PipelineConfig,
 ): string[] {
   const isAsked = [...origins.keys()].some((key) => key.startsWith("partitioning."));
+  if (!isAsked) return [];
   const name = fullName(table.name);
-  return [
-    ...fieldDifferences(table.metadata, declared ?? []),
-    ...(isAsked ? partitionDifferences(table.metadata, forms) : []),
-  ].map((text) => `${name}: ${text}`);
+  return partitionDifferences(table.metadata, forms).map((text) => `${name}: ${text}`);
 }
 
 /** At most one file per Kafka partition and commit, when each of them has rows. */

@@ -1,7 +1,7 @@
 /**
  * What a table is, beside what the configuration asks for: columns and partitions.
  */
-import { typeName } from "#columns/evolve.ts";
+import { declaredDifferences } from "#columns/evolve.ts";
 import { joinPath } from "#columns/paths.ts";
 import type { Field } from "#columns/schema.ts";
 import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
@@ -16,14 +16,7 @@ export function describeTable(metadata: TableMetadata): { partitioned: string; r
 
 /** Declared columns that the table has not, or has with another type. */
 export function fieldDifferences(metadata: TableMetadata, declared: readonly Field[]): string[] {
-  const fields = currentFields(metadata);
-  return declared.flatMap((field) => {
-    const found = fields.find(({ name }) => name === field.name);
-    const wanted = typeName(field.type);
-    if (found === undefined) return [`column ${field.name} ${wanted} is not in the table`];
-    const has = typeName(found.type);
-    return has === wanted ? [] : [`column ${field.name} is ${has}, declared as ${wanted}`];
-  });
+  return declaredDifferences(currentFields(metadata), declared);
 }
 
 /** Where the table's partitions are others than asked for: the table's stay. */

@@ -4,6 +4,8 @@
  * Allowed (SPEC section 5): new optional columns, int -> long, float -> double, decimal precision
  * up, required -> optional. Nothing is ever dropped or renamed. A new column never takes a path that
  * another one has (`paths.ts`).
+ *
+ * What records hold only ever adds columns: what is there is its owner's, and grows by declaration.
  */
 import { joinPath, TakenPaths } from "./paths.ts";
 import {
@@ -36,23 +38,29 @@ export type MergeResult =
 
 /** Why fields cannot be merged. */
 export interface MergeConflict {
-  /** Dotted path of the wanted column. */
+  /** Dotted path of the column. */
   readonly path: string;
   readonly reason: string;
-  /** True when the wanted column has no id yet: its type and name were our own inference. */
-  readonly isProvisional: boolean;
 }
 
+/** On whose word a schema grows. `records`: columns that are there stay as they are. */
+export type GrowsBy = "declaration" | "records";
+
 /**
- * Merges wanted fields (ids ignored) into a table's. The table's fields keep ids and order; new
- * ones come behind, optional, with ids from `lastColumnId + 1` up, parents before children.
+ * Merges wanted fields into a table's. The table's fields keep ids and order; new ones come behind,
+ * optional, with ids from `lastColumnId + 1` up, parents before children.
+ *
+ * By `records` it is a conflict as well when the wanted fields are not of this schema any more: one has
+ * an id that the table lacks (it was dropped or renamed since), or lacks a column that no row may be
+ * without. Such rows are to be decoded again with the table's schema.
  */
 export function mergeFields(
   tableFields: readonly Field[],
   wanted: readonly Field[],
   lastColumnId: number,
+  by: GrowsBy,
 ): MergeResult {
-  const merge = new Merge(tableFields, lastColumnId);
+  const merge = new Merge(tableFields, lastColumnId, by);
   const fields = merge.fields(tableFields, wanted, "");
   if (merge.conflict !== null) return { ok: false, ...merge.conflict };
   return { ok: true, fields, changes: merge.changes, lastColumnId: merge.lastId };
@@ -63,22 +71,28 @@ class Merge {
   conflict: MergeConflict | null = null;
   readonly changes: SchemaChange[] = [];
   private readonly taken: TakenPaths;
+  private readonly by: GrowsBy;
 
-  constructor(table: readonly Field[], lastColumnId: number) {
+  constructor(table: readonly Field[], lastColumnId: number, by: GrowsBy) {
     this.lastId = lastColumnId;
     this.taken = new TakenPaths(table);
+    this.by = by;
   }
 
   fields(table: readonly Field[], wanted: readonly Field[], parent: string): Field[] {
     const wantedByName = new Map(wanted.map((field) => [field.name, field]));
     const result = table.map((field) => {
       const want = wantedByName.get(field.name);
-      return want === undefined ? field : this.field(field, want, joinPath(parent, field.name));
+      const path = joinPath(parent, field.name);
+      return want === undefined ? this.missing(field, path) : this.field(field, want, path);
     });
     const names = new Set(table.map((field) => field.name));
     for (const want of wanted) {
       if (names.has(want.name)) continue;
       const path = joinPath(parent, want.name);
+      if (this.by === "records" && want.id !== 0) {
+        this.refuse(path, "was dropped or renamed by another writer");
+      }
       const field = this.assign({ ...want, required: false }, path);
       const description = `${path}: added as ${typeName(field.type)}`;
       this.changes.push({ kind: "add", path, description });
@@ -87,8 +101,18 @@ class Merge {
     return result;
   }
 
+  /** A column of the table that the wanted fields do not have. */
+  private missing(field: Field, path: string): Field {
+    const needsValue = field.required || (field.writeDefault ?? null) !== null;
+    if (this.by === "records" && needsValue) this.refuse(path, "has a value in every row");
+    return field;
+  }
+
   private field(have: Field, want: Field, path: string): Field {
-    const required = have.required && want.required;
+    const required = have.required && (want.required || this.by === "records");
+    if (have.required && !want.required && this.by === "records") {
+      this.refuse(path, "is required in the table");
+    }
     if (have.required && !required) {
       const description = `${path}: made optional`;
       this.changes.push({ kind: "optional", path, description });
@@ -118,25 +142,21 @@ class Merge {
     if (!isPrimitive(have) || !isPrimitive(want)) return this.mismatch(have, wanted, path);
     // The table may hold more than is wanted already.
     if (primitiveName(have) === primitiveName(want) || canPromote(want, have)) return have;
-    if (!canPromote(have, want)) return this.mismatch(have, wanted, path);
+    if (this.by === "records" || !canPromote(have, want)) return this.mismatch(have, wanted, path);
     const description = `${path}: ${primitiveName(have)} promoted to ${primitiveName(want)}`;
     this.changes.push({ kind: "promote", path, description });
     return want;
   }
 
   private mismatch(have: Type, want: Field, path: string): Type {
-    this.refuse(
-      want,
-      path,
-      `is ${typeName(have)} in the table, but ${typeName(want.type)} is wanted`,
-    );
+    this.refuse(path, `is ${typeName(have)} in the table, but ${typeName(want.type)} is wanted`);
     return have;
   }
 
   /** Gives a new field and everything in it ids. */
   private assign(field: Field, path: string): Field {
     const id = ++this.lastId;
-    this.take(field, path);
+    this.take(path);
     return { ...field, id, type: this.assignType(field.type, path) };
   }
 
@@ -151,7 +171,7 @@ class Merge {
     this.lastId += fields.length;
     const [key, value, ...rest] = fields.map((field, index) => {
       const at = joinPath(path, field.name);
-      this.take(field, at);
+      this.take(at);
       return { ...field, id: first + index, type: this.assignType(field.type, at) };
     });
     if (type.kind === "map" && key !== undefined && value !== undefined) {
@@ -161,18 +181,14 @@ class Merge {
   }
 
   /** A new field takes its path, which no other may have. */
-  private take(field: Field, path: string): void {
+  private take(path: string): void {
     const other = this.taken.find(path);
     if (this.taken.add(path)) return;
-    this.refuse(
-      field,
-      path,
-      `has the full name of column "${other}"; upper and lower case count as one`,
-    );
+    this.refuse(path, `has the full name of column "${other}"; upper and lower case count as one`);
   }
 
-  private refuse(field: Field, path: string, reason: string): void {
-    this.conflict ??= { path, reason, isProvisional: field.id === 0 };
+  private refuse(path: string, reason: string): void {
+    this.conflict ??= { path, reason };
   }
 }
 
@@ -189,9 +205,9 @@ export function canPromote(from: PrimitiveType, to: PrimitiveType): boolean {
 }
 
 /**
- * `base` with what only `more` has, at every level, without ids: the decoder's view. Where both have
- * a field, `base` wins, unless `more` is what it may be promoted to. A field of `more` is left out
- * when a path of it is taken in `base` (`paths.ts`).
+ * `base` with what only `more` has, at every level: the decoder's view. Where both have a field, `base`
+ * wins. A field of `more` is left out when a path of it is taken in `base` (`paths.ts`), or when it has
+ * an id: the table had it once, and has it no longer.
  */
 export function overlayFields(base: readonly Field[], more: readonly Field[]): Field[] {
   return overlay(base, more, "", new TakenPaths(base));
@@ -212,7 +228,10 @@ function overlay(
   });
   const names = new Set(base.map((field) => field.name));
   const added = more.filter(
-    (field) => !names.has(field.name) && isFree(field, joinPath(parent, field.name), taken),
+    (field) =>
+      field.id === 0 &&
+      !names.has(field.name) &&
+      isFree(field, joinPath(parent, field.name), taken),
   );
   return [...result, ...added];
 }
@@ -236,7 +255,31 @@ function overlayType(base: Type, more: Type, path: string, taken: TakenPaths): T
     const type = overlayType(base.value.type, more.value.type, joinPath(path, "value"), taken);
     return { ...base, value: { ...base.value, type } };
   }
-  return isPrimitive(base) && isPrimitive(more) && canPromote(base, more) ? more : base;
+  return base;
+}
+
+/**
+ * Where a table is not what is declared, one clause for each column: it lacks the column, or has it
+ * with a type that does not hold the declared one's values. A wider type is no difference.
+ */
+export function declaredDifferences(
+  table: readonly Field[],
+  declared: readonly Field[],
+  parent = "",
+): string[] {
+  return declared.flatMap((field) => {
+    const path = joinPath(parent, field.name);
+    const found = table.find(({ name }) => name === field.name);
+    const wanted = typeName(field.type);
+    if (found === undefined) return [`column ${path} ${wanted} is not in the table`];
+    const { type } = found;
+    if (isPrimitive(type) || isPrimitive(field.type) || type.kind !== field.type.kind) {
+      const isHeld = isPrimitive(type) && isPrimitive(field.type) && canPromote(field.type, type);
+      if (isHeld || typeName(type) === wanted) return [];
+      return [`column ${path} is ${typeName(type)}, declared as ${wanted}`];
+    }
+    return declaredDifferences(childFields(type), childFields(field.type), path);
+  });
 }
 
 /** A type for a person: `struct<os: string>`, `list<long>`. */

@@ -27,6 +27,11 @@ export class TakenPaths {
     return this.byLower.get(path.toLowerCase());
   }
 
+  /** All paths as they were written. */
+  paths(): string[] {
+    return [...this.byLower.values()];
+  }
+
   /** Takes a path; false when it was taken already. */
   add(path: string): boolean {
     const lower = path.toLowerCase();

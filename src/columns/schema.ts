@@ -156,7 +156,7 @@ function parseParameterised(text: string): PrimitiveType | null {
   return length > 0 ? { kind: "fixed", length } : null;
 }
 
-/** True when two types are the same, ids included. */
+/** True when two types are the same, ids included; defaults that are objects never are. */
 export function sameType(a: Type, b: Type): boolean {
   if (isPrimitive(a) || isPrimitive(b)) {
     return isPrimitive(a) && isPrimitive(b) && primitiveName(a) === primitiveName(b);
@@ -173,6 +173,7 @@ export function sameType(a: Type, b: Type): boolean {
         field.id === other.id &&
         field.name === other.name &&
         field.required === other.required &&
+        field.writeDefault === other.writeDefault &&
         sameType(field.type, other.type)
       );
     })

@@ -182,7 +182,9 @@ function decoder(values: PipelineValues, fields: readonly Field[] | null): Decod
     onUnknownField: values["schema.on_unknown_field"] as UnknownFieldPolicy,
     kernel: DECODER_DEFAULTS.kernel,
     onTypeConflict: values["schema.on_type_conflict"] as DecoderOptions["onTypeConflict"],
+    infer: values["schema.infer"],
     inferRows: values["schema.infer_rows"],
+    inferIntegers: values["schema.infer_integers"],
     maxColumns: values["schema.max_columns"],
     metadataColumns: values["source.metadata_columns"] as readonly MetadataColumn[],
     metadataPrefix: values["source.metadata_prefix"],
@@ -287,6 +289,7 @@ function writerOptions({ values }: PipelineConfig, topic: string): WriterOptions
           snapshotsMax: values["maintenance.snapshot_max"],
         }
       : null,
+    schemaMismatch: values["iceberg.table_management.schema_mismatch_action"],
     schemaChanges: evolves ? "evolve" : "refuse",
     create: {
       allowed: values["iceberg.table_management.auto_create_if_missing"],

@@ -196,7 +196,13 @@ export const SCHEMA_KEYS = {
   "schema.infer": {
     type: "boolean",
     default: true,
-    doc: "Learn the columns from the first records when none are declared.",
+    doc: 'Learn from the first records the columns that are not declared. Where some are declared, the others are learned with `on_unknown_field = "evolve"` only.',
+  },
+  "schema.infer_integers": {
+    type: "string",
+    default: "long",
+    values: ["long", "double"],
+    doc: "What a whole number makes of a column that nobody declared. A `long` column never becomes `double` (Iceberg has no such change): choose `double` where fractions may follow.",
   },
   "schema.on_unknown_field": {
     type: "string",

@@ -15,7 +15,7 @@ import { overlayFields, typeName } from "#columns/evolve.ts";
 import { joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
-import type { Decoder, RecordBytes, SegmentBuilder } from "./decoder.ts";
+import type { Decoder, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import { Inference, leafCount } from "./json/infer.ts";
 import { compileRow } from "./json/program.ts";
@@ -36,6 +36,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
 /** The column of formats `string` and `bytes`. */
 const VALUE = "value";
 
+const NO_HISTORY: SchemaHistory = { dropped: [], hasRows: false };
+
 const TIMESTAMPTZ: Type = { kind: "timestamp", zone: true };
 
 class TableDecoder implements Decoder, SegmentSchema {
@@ -46,15 +48,22 @@ class TableDecoder implements Decoder, SegmentSchema {
   private lastImage: { readonly version: number; readonly image: Image } | null = null;
   private readonly metadata: readonly Field[];
   /** Columns that the data may not define: metadata, and the value of `string` and `bytes`. */
-  private readonly own: readonly Field[];
+  readonly own: readonly Field[];
+  readonly declared: readonly Field[];
+  /** Paths of columns that the table's owner dropped: their fields are ignored. */
+  private dropped: TakenPaths = new TakenPaths([]);
 
   constructor(options: DecoderOptions) {
     this.options = options;
     this.metadata = metadataFields(options.metadataColumns, options.metadataPrefix);
     const isJson = options.format === "json";
     this.own = isJson ? this.metadata : [valueField(options.format), ...this.metadata];
-    this.needsSample = isJson && options.fields === null;
-    this.fields = this.withEventTime([...((isJson && options.fields) || []), ...this.own]);
+    const declared = (isJson && options.fields) || [];
+    const isOpen = options.fields === null || options.onUnknownField === "evolve";
+    this.needsSample = isJson && options.infer && isOpen;
+    this.fields = this.withEventTime([...declared, ...this.own]);
+    const isDeclared = new Set(declared.map(({ name }) => name));
+    this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
     refuseCollisions(this.fields);
     if (options.eventTimeField !== null) eventTime(options.eventTimeFormat, 1000n);
   }
@@ -64,7 +73,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.needsSample = false;
   }
 
-  adopt(fields: readonly Field[]): void {
+  adopt(fields: readonly Field[], history: SchemaHistory = NO_HISTORY): void {
     const table = fields.map((field) => {
       // Our own columns are written as we make them; `conform` promotes where the table differs.
       const own = this.own.find(({ name }) => name === field.name);
@@ -72,8 +81,24 @@ class TableDecoder implements Decoder, SegmentSchema {
       return differs ? { ...field, type: own.type } : field;
     });
     const known = new Set(this.fields.map((field) => field.name));
-    if (fields.some((field) => !known.has(field.name))) this.needsSample = false;
-    this.setFields(overlayFields(table, this.fields));
+    if (history.hasRows || fields.some((field) => !known.has(field.name))) this.needsSample = false;
+    const isDropped = this.heedDropped(fields, history.dropped);
+    this.setFields(overlayFields(table, this.fields), isDropped);
+  }
+
+  /**
+   * What was dropped stays so for as long as the table has no column of that path, also when its
+   * history forgets it; false when nothing changed.
+   */
+  private heedDropped(table: readonly Field[], dropped: readonly string[]): boolean {
+    const taken = new TakenPaths(table);
+    const next = new TakenPaths([]);
+    for (const path of [...this.dropped.paths(), ...dropped]) {
+      if (taken.find(path) === undefined) next.add(path);
+    }
+    const isSame = next.paths().join("\n") === this.dropped.paths().join("\n");
+    this.dropped = next;
+    return !isSame;
   }
 
   builder(expected: readonly ColumnSize[] = []): SegmentBuilder {
@@ -103,6 +128,7 @@ class TableDecoder implements Decoder, SegmentSchema {
       flattenSeparator,
       eventTimeField,
       eventTime: (type) => this.eventTimeOf(type),
+      dropped: this.dropped,
       taken: new TakenPaths([...columns.map((column) => column.field), ...this.metadata]),
     });
     if (onUnknownField !== "evolve") return new JsonReader(columns, root, onUnknownField);
@@ -120,7 +146,8 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   private infer(batches: readonly RecordBytes[], recordsMax: number): void {
     const data = this.fields.filter((field) => this.metadataOf(field.name) === null);
-    const inference = new Inference(data, this.options.flattenSeparator);
+    const { flattenSeparator, inferIntegers } = this.options;
+    const inference = new Inference(data, flattenSeparator, inferIntegers);
     let left = recordsMax;
     for (const batch of batches) {
       const cursor = new RecordCursor(batch);
@@ -131,13 +158,13 @@ class TableDecoder implements Decoder, SegmentSchema {
         left--;
       }
     }
-    const learned = inference.finish(this.room, this.metadata);
+    const learned = inference.finish(this.room, this.metadata, this.dropped);
     const isFirst = data.length === 0 && this.fields.every((field) => field.id === 0);
     this.setFields(isFirst ? [...learned, ...this.metadata] : overlayFields(this.fields, learned));
   }
 
-  private setFields(fields: readonly Field[]): void {
-    if (sameType(structOf(this.fields), structOf(fields))) return;
+  private setFields(fields: readonly Field[], force = false): void {
+    if (!force && sameType(structOf(this.fields), structOf(fields))) return;
     this.fields = fields;
     this.version++;
   }

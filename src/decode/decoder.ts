@@ -50,8 +50,12 @@ export interface SegmentBuilder {
   readonly byteCount: number;
   /** Bytes of its values so far. */
   readonly usedBytes: number;
+  /** False when columns that it has are others by now: its rows end here, a new segment goes on. */
+  readonly isCurrent: boolean;
   /** Decodes all visible records of a batch and appends them. All or nothing on a thrown error. */
   decode(batch: RecordBytes): DecodeResult;
+  /** The same; but null, and nothing appended, when it is the schema that refuses a record. */
+  tryDecode(batch: RecordBytes): DecodeResult | null;
   /** Where its memory goes. */
   readonly memory: SegmentMemory;
   /** Its columns as another thread may read them, until `memory.layout` changes. */
@@ -62,6 +66,14 @@ export interface SegmentBuilder {
   seal(): ColumnBatch;
 }
 
+/** What a decoder is told of a table beside its columns. */
+export interface SchemaHistory {
+  /** Paths of columns that were dropped: their fields are ignored from then on. */
+  readonly dropped: readonly string[];
+  /** True when the table has had rows: no sample is needed. */
+  readonly hasRows: boolean;
+}
+
 /**
  * Turns records of one table into columns. Its schema may grow while it decodes
  * (`on_unknown_field = "evolve"`): later segments then have more fields than earlier ones, with
@@ -70,12 +82,16 @@ export interface SegmentBuilder {
 export interface Decoder {
   /** The fields that the next segment starts with, metadata columns included. */
   readonly fields: readonly Field[];
+  /** Declared fields, the event time as its column stores it. */
+  readonly declared: readonly Field[];
+  /** Fields that are ours, whatever the data holds: metadata columns, a raw format's value. */
+  readonly own: readonly Field[];
   /** True while the schema is still being inferred: call `sample` before the first `builder`. */
   readonly needsSample: boolean;
   /** Learns the schema from sampled batches (SPEC `schema.infer_rows`); ends `needsSample`. */
   sample(batches: readonly RecordBytes[]): void;
   /** Takes the table's schema as it is now (after creation, evolution, or a change by others). */
-  adopt(fields: readonly Field[]): void;
+  adopt(fields: readonly Field[], history?: SchemaHistory): void;
   /**
    * A new segment.
    * @param expected sizes that it will probably reach; default: it starts small

@@ -13,13 +13,17 @@ export type UnknownFieldPolicy = "evolve" | "ignore" | "dead_letter";
 /** Configuration of one table's decoder. */
 export interface DecoderOptions {
   readonly format: "json" | "string" | "bytes";
-  /** Declared fields, ids 0; null: inferred from the data. Only for `json`. */
+  /** Declared fields, ids 0; null: none. Only for `json`. */
   readonly fields: readonly Field[] | null;
+  /** Columns that are not declared are learned from a sample. */
+  readonly infer: boolean;
   readonly onUnknownField: UnknownFieldPolicy;
   /** `dead_letter`: the record is rejected; `fail`: `decode` throws a `data` error. */
   readonly onTypeConflict: "dead_letter" | "fail";
   /** Records that `sample` looks at, at most. */
   readonly inferRows: number;
+  /** The type of a column that was not declared and shows whole numbers. */
+  readonly inferIntegers: "long" | "double";
   /** Leaf columns of the table, metadata included; fields beyond reject their records. */
   readonly maxColumns: number;
   readonly metadataColumns: readonly MetadataColumn[];
@@ -44,9 +48,11 @@ export interface DecoderOptions {
 export const DECODER_DEFAULTS: DecoderOptions = {
   format: "json",
   fields: null,
+  infer: true,
   onUnknownField: "evolve",
   onTypeConflict: "dead_letter",
   inferRows: 10_000,
+  inferIntegers: "long",
   maxColumns: 1000,
   metadataColumns: ["partition", "offset", "timestamp"],
   metadataPrefix: "_kafka_",

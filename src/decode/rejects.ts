@@ -26,6 +26,28 @@ export const REASONS = {
 /** A reason's word. */
 export type RejectReason = keyof typeof REASONS;
 
+/** Reasons that another schema of the table might not have. */
+export const SCHEMA_REASONS: ReadonlySet<string> = new Set<RejectReason>([
+  "type_conflict",
+  "missing_field",
+  "unknown_field",
+  "ambiguous_field",
+  "bad_field_name",
+  "too_many_columns",
+]);
+
+/** A number in a column of whole numbers: `REASONS` would not say what helps. */
+const WHOLE_NUMBERS =
+  "Field {} is a number that its column of type long cannot hold: Iceberg never turns long into " +
+  'double. Before a table is made: schema.infer_integers = "double", or declare the field in ' +
+  "schema.fields. In this one: rename the column with another engine, declare the field as double, " +
+  'and set schema_mismatch_action = "evolve"';
+
+/** The sentence about a number that a column of type long refused. */
+export function wholeNumbersDetail(path: string): string {
+  return WHOLE_NUMBERS.replace("{}", () => JSON.stringify(path));
+}
+
 /** The sentence of a reason about a field. */
 export function rejectDetail(reason: RejectReason, path: string): string {
   return REASONS[reason].replace("{}", () => JSON.stringify(path));

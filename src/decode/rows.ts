@@ -11,7 +11,7 @@ import type { ImageSource } from "./kernel/image.ts";
 import { MetadataAppender } from "./metadata.ts";
 import type { MetadataColumn } from "./options.ts";
 import { RecordCursor } from "./records.ts";
-import { type RejectReason, rejectDetail } from "./rejects.ts";
+import { type RejectReason, rejectDetail, wholeNumbersDetail } from "./rejects.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
 
 /** The result of a batch under way. */
@@ -31,6 +31,8 @@ export class RowAppender {
   private readonly schema: SegmentSchema;
   private readonly columns: readonly ColumnBuilder[];
   private readonly dataColumns: readonly ColumnBuilder[];
+  /** False: nothing is thrown about a record that another schema might take. */
+  isFinal = true;
   private readonly hasTimestamp: boolean;
   private readonly hasRequired: boolean;
   /** Why the record at hand is refused, when that is not its value's fault. */
@@ -139,8 +141,11 @@ export class RowAppender {
     const { topic, partition } = batch;
     const offset = batch.baseOffset + BigInt(cursor.offsetDelta);
     const reason = this.ownReason ?? this.reader.reason;
-    const detail = rejectDetail(reason, this.ownReason === null ? this.reader.path : this.missing);
-    if (reason === "type_conflict" && this.schema.options.onTypeConflict === "fail") {
+    const path = this.ownReason === null ? this.reader.path : this.missing;
+    const isNumberInLong = reason === "type_conflict" && this.reader.isNumberInLong;
+    const detail = isNumberInLong ? wholeNumbersDetail(path) : rejectDetail(reason, path);
+    const ends = this.isFinal && this.schema.options.onTypeConflict === "fail";
+    if (ends && reason === "type_conflict") {
       const sentence =
         `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}, and ` +
         'schema.on_type_conflict is "fail"';

@@ -8,10 +8,11 @@
  * more than twice.
  */
 
+import { assert } from "#base/assert.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, extendBuilders, sealColumns } from "#columns/builder.ts";
 import { type LiveColumn, liveColumns } from "#columns/live.ts";
-import type { Field } from "#columns/schema.ts";
+import { childFields, type Field, isPrimitive, primitiveName } from "#columns/schema.ts";
 import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { DecodeResult, RecordBytes, SegmentBuilder } from "./decoder.ts";
@@ -20,7 +21,7 @@ import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { KernelRows } from "./kernelRows.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
-import type { RejectReason } from "./rejects.ts";
+import { type RejectReason, SCHEMA_REASONS } from "./rejects.ts";
 import { BatchResult, RowAppender } from "./rows.ts";
 
 /** What a value is to its reader: the document of a row, or the whole of one column. */
@@ -34,6 +35,8 @@ export interface ValueReader {
   /** Why the last value was refused, and the field that it is about ("" for none). */
   readonly reason: RejectReason;
   readonly path: string;
+  /** True when the last type conflict was a number in a column of type long. */
+  readonly isNumberInLong: boolean;
   /** True: a typed field without a column is reported by `takeUnknown`; false: it is refused. */
   evolving: boolean;
   /** Appends a value that is not null; false when it is refused. */
@@ -91,23 +94,49 @@ export class Segment implements SegmentBuilder {
     return this.columns.reduce((total, column) => total + column.usedBytes, 0);
   }
 
+  get isCurrent(): boolean {
+    if (this.version === this.schema.version) return true;
+    const { fields } = this.schema;
+    return this.columns.every(({ field }) => {
+      const now = fields.find(({ name }) => name === field.name);
+      return now !== undefined && holdsAll(now, field);
+    });
+  }
+
   decode(batch: RecordBytes): DecodeResult {
+    const result = this.decodeWhole(batch, true);
+    assert(result !== null, "a final decode has a result");
+    return result;
+  }
+
+  tryDecode(batch: RecordBytes): DecodeResult | null {
+    return this.decodeWhole(batch, false);
+  }
+
+  private decodeWhole(batch: RecordBytes, isFinal: boolean): BatchResult | null {
     const before = this.rows.count;
     try {
-      const first = this.decodeOnce(batch, true);
-      if (!this.rows.reader.takeUnknown()) return first;
+      let result = this.decodeOnce(batch, true, isFinal);
+      if (this.rows.reader.takeUnknown()) {
+        this.rows.truncate(before);
+        this.schema.learn(batch);
+        result = this.decodeOnce(batch, false, isFinal);
+      }
+      if (isFinal || result.rejected.every(({ reason }) => !SCHEMA_REASONS.has(reason))) {
+        return result;
+      }
       this.rows.truncate(before);
-      this.schema.learn(batch);
-      return this.decodeOnce(batch, false);
+      return null;
     } catch (error) {
       this.rows.truncate(before);
       throw error;
     }
   }
 
-  private decodeOnce(batch: RecordBytes, evolving: boolean): BatchResult {
+  private decodeOnce(batch: RecordBytes, evolving: boolean, isFinal: boolean): BatchResult {
     if (this.version !== this.schema.version) this.adapt();
     this.rows.reader.evolving = evolving;
+    this.rows.isFinal = isFinal;
     const result = new BatchResult();
     if (this.kernelRows === null) this.rows.appendAll(batch, result);
     else this.kernelRows.appendAll(batch, result);
@@ -140,4 +169,22 @@ export class Segment implements SegmentBuilder {
     const source = this.rows.kernelSource;
     return new KernelRows(this.rows, source, imageOf(source), kernel === "always");
   }
+}
+
+/** True when a field can go on with the columns of an earlier one: the same, or with more inside. */
+function holdsAll(now: Field, before: Field): boolean {
+  const { type } = now;
+  if (now.required !== before.required || type.kind !== before.type.kind) return false;
+  if (isPrimitive(type) || isPrimitive(before.type)) {
+    return (
+      isPrimitive(type) &&
+      isPrimitive(before.type) &&
+      primitiveName(type) === primitiveName(before.type)
+    );
+  }
+  const children = childFields(type);
+  return childFields(before.type).every((child) => {
+    const found = children.find(({ name }) => name === child.name);
+    return found !== undefined && holdsAll(found, child);
+  });
 }

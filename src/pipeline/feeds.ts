@@ -23,6 +23,8 @@ export interface Outlet extends Target {
   end: bigint;
   /** Next offset by the table, as last seen. */
   committed: bigint;
+  /** True while a batch for it waits for the table's head. */
+  waits: boolean;
 }
 
 /** One assigned partition. */
@@ -77,7 +79,7 @@ export class Feeds {
         held: false,
       };
       for (const target of targetsOf(feed.topic)) {
-        const outlet = { ...target, feed: run, end: 0n, committed: 0n };
+        const outlet = { ...target, feed: run, end: 0n, committed: 0n, waits: false };
         outlets.push(outlet);
         target.sink.outlets.set(key, outlet);
       }

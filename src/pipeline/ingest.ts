@@ -1,15 +1,17 @@
 /**
  * One record batch at a time into the open segments of the tables that its feed fills, after their
- * columns were learned where that is needed. Pure of waiting: everything here happens in one turn of
- * the event loop.
+ * columns were learned where that is needed. Everything happens in one turn of the event loop, with one
+ * exception: before a record is given up because its table's schema refuses it, the table's head is
+ * loaded, since its owner may have changed the schema meanwhile.
  *
  * A batch that a table may not take (`dead_letter.action = "fail"`) leaves no row: what came before it
  * is flushed, then the table stops.
  */
 import { assert } from "#base/assert.ts";
-import { describe } from "#base/errors.ts";
-import { NO_LEADER_EPOCH } from "#base/offsets.ts";
+import { describe, policyOf } from "#base/errors.ts";
+import { type Feed, NO_LEADER_EPOCH } from "#base/offsets.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
+import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
 import type { Feeds, Outlet } from "./feeds.ts";
@@ -25,32 +27,40 @@ export class Ingest {
   readonly #options: Pick<PipelineOptions, "rejects" | "inferRows" | "inferWaitMs">;
   readonly #feeds: Feeds;
   readonly #sinks: Sinks;
+  readonly #readAgain: (feed: Feed) => void;
   /** Sources with a sample, the oldest first. */
   readonly #sampling = new Set<Source>();
 
+  /** @param readAgain a feed is to be read again from its tables' offsets */
   constructor(
     parts: PipelineParts,
     options: Pick<PipelineOptions, "rejects" | "inferRows" | "inferWaitMs">,
     feeds: Feeds,
     sinks: Sinks,
+    readAgain: (feed: Feed) => void,
   ) {
     this.#parts = parts;
     this.#options = options;
     this.#feeds = feeds;
     this.#sinks = sinks;
+    this.#readAgain = readAgain;
   }
 
-  /** One record batch into the open segment of each outlet of its feed. */
-  take(batch: RecordBatch): void {
+  /**
+   * One record batch into the open segment of each outlet of its feed. A promise only where a table's
+   * head has to be looked at first; the batch's bytes are needed until it resolves.
+   */
+  take(batch: RecordBatch): Promise<void> | undefined {
     const run = this.#feeds.get(batch.key);
-    if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return;
+    if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return undefined;
     assert(batch.nextOffset > run.position, "a batch moves its partition's position forward");
     run.position = batch.nextOffset;
     run.leaderEpoch = batch.leaderEpoch;
     const { outlets } = run;
     const [first] = outlets;
-    if (first !== undefined && outlets.length === 1) this.#give(first, batch);
-    else if (first !== undefined) this.#route(outlets, first, batch);
+    if (first === undefined) return undefined;
+    if (outlets.length > 1) return this.#route(outlets, first, batch);
+    return this.#give(first, batch) ? undefined : this.#giveByHead(first, batch);
   }
 
   /** Learns columns from samples that have waited long enough. */
@@ -98,38 +108,73 @@ export class Ingest {
    * Each outlet's share of a batch. The first one notes every batch, so that the family has a cut
    * when nothing but offsets moved; the others note those with a record for them.
    */
-  #route(outlets: readonly Outlet[], first: Outlet, batch: RecordBatch): void {
+  #route(outlets: readonly Outlet[], first: Outlet, batch: RecordBatch): Promise<void> | undefined {
     const shares = batch.payload === null ? null : (this.#parts.route?.(batch, outlets) ?? null);
     this.#sinks.touched.add(first.sink);
+    const refused: [Outlet, RecordBatch][] = [];
     for (const [index, outlet] of outlets.entries()) {
-      if (shares === null) {
-        if (batch.payload !== null) this.#give(outlet, batch);
-        continue;
-      }
-      const share = shares[index] ?? null;
-      if (share !== null) this.#give(outlet, { ...batch, ...share });
+      const share = shares?.[index] ?? null;
+      const isWanted = shares === null ? batch.payload !== null : share !== null;
+      const own = share === null ? batch : { ...batch, ...share };
+      if (isWanted && !this.#give(outlet, own)) refused.push([outlet, own]);
     }
+    return refused.length === 0 ? undefined : this.#giveAllByHead(refused);
   }
 
-  /** A batch, or an outlet's share of it, to its table; what the table has already is left out. */
-  #give(outlet: Outlet, batch: RecordBatch): void {
+  async #giveAllByHead(refused: readonly (readonly [Outlet, RecordBatch])[]): Promise<void> {
+    await Promise.all(refused.map(([outlet, batch]) => this.#giveByHead(outlet, batch)));
+  }
+
+  /** Loads the head of a batch's table, and lets the schema there judge it. */
+  async #giveByHead(outlet: Outlet, batch: RecordBatch): Promise<void> {
+    const { sink, feed } = outlet;
+    const isWanted = (): boolean =>
+      this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
+    outlet.waits = true;
+    try {
+      await sink.readSchema(batch.arrivedMs ?? Number.POSITIVE_INFINITY);
+    } catch (error) {
+      if (!isWanted()) return;
+      if (policyOf(error).action !== "again") return sink.apply({ kind: "failed", error });
+      const what = `Records wait for their table: ${describe(error)}`;
+      this.#parts.logger.log("warn", what, { table: sink.name });
+      this.#readAgain(feed.feed);
+      return;
+    } finally {
+      outlet.waits = false;
+    }
+    if (isWanted()) this.#give(outlet, batch, true);
+  }
+
+  /**
+   * A batch, or an outlet's share of it, to its table; what the table has already is left out.
+   * False when the table's schema refuses a record and that is not final: nothing has happened then.
+   */
+  #give(outlet: Outlet, batch: RecordBatch, isFinal = false): boolean {
     const { sink, source } = outlet;
-    if (batch.nextOffset <= outlet.end || !takesRows(sink.state)) return;
+    if (batch.nextOffset <= outlet.end || !takesRows(sink.state)) return true;
     this.#sinks.touched.add(sink);
     if (source.samples(batch.payload)) {
       const { clock } = this.#parts;
       this.#sampling.add(source);
       const isFull = source.add(outlet, batch, clock.monotonicMs(), this.#options.inferRows);
       if (isFull) this.#finishSample(source);
-      return;
+      return true;
     }
-    if (batch.payload !== null && !this.#decode(outlet, batch, batch.payload)) return;
-    this.#move(outlet, batch.nextOffset, batch.leaderEpoch);
+    const outcome =
+      batch.payload === null ? "done" : this.#decode(outlet, batch, batch.payload, isFinal);
+    if (outcome === "done") this.#move(outlet, batch.nextOffset, batch.leaderEpoch);
+    return outcome !== "refused";
   }
 
   /** The open segment that continues at an outlet's end. */
   #segment({ sink, source, feed, end }: Outlet): OpenSegment<SegmentBuilder> {
-    return sink.buffer.segment(feed.feed, end, (expected) => source.decoder.builder(expected));
+    const begin = (expected: readonly ColumnSize[]): SegmentBuilder =>
+      source.decoder.builder(expected);
+    const segment = sink.buffer.segment(feed.feed, end, begin);
+    if (segment.rows.isCurrent) return segment;
+    sink.buffer.closeOpen(feed.key);
+    return sink.buffer.segment(feed.feed, end, begin);
   }
 
   #move(outlet: Outlet, end: bigint, leaderEpoch: number): void {
@@ -138,15 +183,24 @@ export class Ingest {
     this.#sinks.touched.add(outlet.sink);
   }
 
-  /** False when its records were the last that their table takes; none of its rows is kept then. */
-  #decode(outlet: Outlet, batch: RecordBatch, payload: Uint8Array): boolean {
+  /**
+   * `last`: its records were the last that their table takes. `refused`: the schema refuses one, and
+   * that is not final. None of its rows is kept then.
+   */
+  #decode(
+    outlet: Outlet,
+    batch: RecordBatch,
+    payload: Uint8Array,
+    isFinal: boolean,
+  ): "done" | "refused" | "last" {
     const { sink, end } = outlet;
     const { topic, partition } = batch.feed;
     const segment = this.#segment(outlet);
     const before = segment.rows.rowCount;
     const bytes = { ...batch, payload, topic, partition, wantedOffset: end };
     try {
-      const result = segment.rows.decode(bytes);
+      const result = isFinal ? segment.rows.decode(bytes) : segment.rows.tryDecode(bytes);
+      if (result === null) return "refused";
       const error =
         result.rejected.length === 0
           ? null
@@ -154,13 +208,13 @@ export class Ingest {
       if (error !== null) {
         segment.rows.truncate(before);
         sink.apply({ kind: "unreadable", error });
-        return false;
+        return "last";
       }
       if (result.rows > 0) this.#observeAge(segment, batch);
-      return true;
+      return "done";
     } catch (error) {
       sink.apply({ kind: "unreadable", error });
-      return false;
+      return "last";
     }
   }
 
@@ -178,7 +232,8 @@ export class Ingest {
       for (const { outlet, batch } of source.finish()) {
         const { feed } = outlet;
         const isCurrent = this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
-        if (isCurrent) this.#give(outlet, batch);
+        // The table was opened a moment ago, for this sample.
+        if (isCurrent) this.#give(outlet, batch, true);
       }
     } catch (error) {
       for (const sink of this.#sinks) {

@@ -58,7 +58,9 @@ export class Pipeline {
     this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax);
     this.#reading = new Reading(parts.consumer, this.feeds);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
-    this.#ingest = new Ingest(parts, options, this.feeds, this.tables);
+    this.#ingest = new Ingest(parts, options, this.feeds, this.tables, (feed) =>
+      this.#starts.seekAnew([feed]),
+    );
     const { signal } = this.#stop;
     this.#starts = new Starts(parts, options.start, this.feeds, this.tables, signal, () => {
       this.#look();

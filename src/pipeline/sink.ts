@@ -12,6 +12,8 @@ import { fullName } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { AppendResult } from "#commit/append.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
+import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
+import { hasRows } from "#iceberg/metadata/metadata.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import type { Outlet } from "./feeds.ts";
@@ -50,6 +52,9 @@ export interface Landed {
   readonly result: AppendResult & { readonly kind: "committed" };
 }
 
+/** The part of a decoder that a table has to do with. */
+type Columns = Pick<Decoder, "fields" | "declared" | "own" | "adopt">;
+
 /** The first commit of a process comes early: whoever starts it sees rows, and that it works. */
 const FIRST_COMMIT_MS = 200;
 
@@ -71,19 +76,23 @@ export class Sink {
   readonly failedTopics: Map<string, unknown> = new Map();
   /** Told after each change of its state. */
   changed: (before: TableState) => void = () => undefined;
-  readonly #columns: Pick<Decoder, "fields" | "adopt">;
+  readonly #columns: Columns;
   readonly #report: FlushReport;
   #state: TableState = { kind: "running" };
   #flush: FlushState = { kind: "idle" };
   #writer: TableWriter | null = null;
   #opening: Promise<TableWriter> | null = null;
   #dueFromMs: number;
+  /** Id of the schema that the decoder has; null: none yet. */
+  #schemaId: number | null = null;
+  /** When the load of that schema's head began (monotonic). */
+  #schemaReadMs = Number.NEGATIVE_INFINITY;
 
   /** @param columns what the table is created with, and what takes its schema when it has changed */
   constructor(
     options: WriterOptions,
     parts: WriterParts,
-    columns: Pick<Decoder, "fields" | "adopt">,
+    columns: Columns,
     policy: CommitPolicy,
     rank: CommitRank = "main",
   ) {
@@ -169,9 +178,22 @@ export class Sink {
   }
 
   async #openOnce(): Promise<TableWriter> {
-    this.#writer = await TableWriter.open(this.parts, this.options, this.#columns.fields);
-    this.#columns.adopt(this.#writer.fields);
+    const readMs = this.parts.clock.monotonicMs();
+    const columns = this.#columns;
+    this.#writer = await TableWriter.open(this.parts, this.options, columns.fields, columns);
+    this.#adoptSchema(readMs);
     return this.#writer;
+  }
+
+  /**
+   * Makes sure that the decoder knows the table's schema as it was at `sinceMs` or later (monotonic):
+   * the head is loaded unless one was since then.
+   */
+  async readSchema(sinceMs: number): Promise<void> {
+    if (this.#writer === null || this.#schemaReadMs >= sinceMs) return;
+    const readMs = this.parts.clock.monotonicMs();
+    await this.#writer.lookAtHead();
+    this.#adoptSchema(readMs);
   }
 
   /** The only way in which its state changes. */
@@ -332,12 +354,19 @@ export class Sink {
     }
   }
 
-  #adoptSchema(): void {
-    if (this.#writer !== null) this.#columns.adopt(this.#writer.fields);
+  /** @param readMs when the load of the newest head began; default: before now */
+  #adoptSchema(readMs: number = this.#schemaReadMs): void {
+    if (this.#writer === null) return;
+    this.#schemaReadMs = readMs;
+    const { metadata } = this.#writer.lastSeen;
+    if (metadata.currentSchemaId === this.#schemaId) return;
+    this.#schemaId = metadata.currentSchemaId;
+    const history = { dropped: droppedPaths(metadata), hasRows: hasRows(metadata) };
+    this.#columns.adopt(this.#writer.fields, history);
   }
 }
 
-/** Whether a feed has passed an outlet's end without a row for it; what is sampled is no such row. */
-function lags({ end, feed, source }: Outlet): boolean {
-  return feed.epoch > 0 && end < feed.position && source.sampledSinceMs === null;
+/** Whether a feed has passed an outlet's end without a row for it; what is sampled or judged is no such row. */
+function lags({ end, feed, source, waits }: Outlet): boolean {
+  return feed.epoch > 0 && end < feed.position && source.sampledSinceMs === null && !waits;
 }

@@ -20,7 +20,9 @@ export interface WriterOptions extends CommitOptions {
   readonly openFilesMax: number;
   /** A file holds rows of one Kafka partition, and its path says which. */
   readonly preserveKafkaPartitions: boolean;
-  /** `schema_mismatch_action`: what to do when rows need a column that the table has not. */
+  /** `schema_mismatch_action`: what to do when declared columns are not the table's. */
+  readonly schemaMismatch: "fail" | "evolve" | "warn";
+  /** `refuse`: a table that is there and lacks our own columns (metadata columns) is refused. */
   readonly schemaChanges: "evolve" | "refuse";
   readonly create: {
     /** False: a missing table is an error. */

@@ -21,6 +21,7 @@ import { leaderEpochOf, offsetOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
 import { createTable } from "./create.ts";
 import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
+import { reconcileSchema, type WantedSchema } from "./reconcile.ts";
 import { columnsFor, currentFields } from "./schema.ts";
 import { joinSegments } from "./seal.ts";
 import { writeFiles } from "./write.ts";
@@ -37,6 +38,8 @@ export interface Flush {
 /** Fences by another group within this time are counted together. */
 const FENCE_WINDOW_MS = 60_000;
 const FENCES_MAX = 3;
+/** Flushes in a row whose rows are not of the table's schema before the table stops. */
+const MISFITS_MAX = 10;
 
 /** Writes one table for one pipeline. */
 export class TableWriter {
@@ -45,6 +48,7 @@ export class TableWriter {
   readonly #table: CommitTable;
   #tail: Promise<unknown> = Promise.resolve();
   #fences: number[] = [];
+  #misfits = 0;
 
   private constructor(parts: WriterParts, options: WriterOptions, table: CommitTable) {
     this.#parts = parts;
@@ -56,17 +60,20 @@ export class TableWriter {
    * Opens the table, creating it when it is missing and that is allowed, and takes over what an
    * earlier process of this state directory left open.
    * @param fields columns of a new table, in order; ids are assigned
-   * @throws AppError `table_missing`, `table_unsupported`, `catalog_*`
+   * @param wanted what a table that is there has to go together with; default: nothing
+   * @throws AppError `table_missing`, `table_unsupported`, `table_schema`, `catalog_*`
    */
   static async open(
     parts: WriterParts,
     options: WriterOptions,
     fields: readonly Field[],
+    wanted: WantedSchema = { declared: [], own: [] },
   ): Promise<TableWriter> {
     const found = await parts.catalog.load(options.name);
     const head = found ?? (await createTable(parts, options, fields));
     const table = new CommitTable(parts, options, head);
-    await table.leftovers.inherit(head);
+    await reconcileSchema(parts, options, table, wanted);
+    await table.leftovers.inherit(table.head);
     return new TableWriter(parts, options, table);
   }
 
@@ -83,6 +90,13 @@ export class TableWriter {
   /** Columns of the newest schema seen. */
   get fields(): readonly Field[] {
     return currentFields(this.#table.head);
+  }
+
+  /** Loads the head, whose schema is then the newest seen. */
+  lookAtHead(): Promise<void> {
+    return this.#serial(async () => {
+      await this.#table.load();
+    });
   }
 
   /**
@@ -167,9 +181,10 @@ export class TableWriter {
       failpoint("seal");
       const flushes = joinSegments(flush.segments);
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
-      const columns = columnsFor(this.#parts, this.#options, shapes);
+      const columns = columnsFor(this.#parts, shapes, "records");
       const ready = await commit(this.#table, newCommit(this.#table, columns));
       if (ready.kind !== "committed") return this.#unprepared(flush, ready);
+      this.#misfits = 0;
       const units = await writeFiles(
         this.#parts,
         this.#options,
@@ -195,14 +210,19 @@ export class TableWriter {
     }
   }
 
-  /** Dropped: another writer's columns came first; the rows are read again, decoded by its types. */
+  /** Dropped: the table's schema is another by now; the rows are read again, decoded by that one. */
   #unprepared(
     flush: Flush,
     result: Exclude<CommitResult, { readonly kind: "committed" }>,
   ): AppendResult {
     if (result.kind !== "dropped") return result;
+    const reason = `table ${this.name} has another schema by now: ${result.reason}`;
+    // Rows that were decoded by the head's own schema fit it: more in a row cannot be a coincidence.
+    if (++this.#misfits >= MISFITS_MAX) {
+      throw fail("table_schema", `Rows do not fit the table: ${reason}`, { table: this.name });
+    }
     const fenced = [...new Set(flush.segments.map((segment) => segment.range.feed))];
-    return { ...result, fenced };
+    return { ...result, reason, fenced };
   }
 
   async #commitEmpty(

@@ -51,6 +51,7 @@ function writerOptions(table: string): WriterOptions {
     openFilesMax: 10,
     preserveKafkaPartitions: true,
     thinning: null,
+    schemaMismatch: "fail",
     schemaChanges: "evolve",
     create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
   };

@@ -114,16 +114,22 @@ function structValue(
 }
 
 function numberValue(type: Type, { text, value }: NumberText): Value | typeof CONFLICT {
-  if (type.kind === "double") return Number.isFinite(value) ? value : CONFLICT;
-  if (type.kind === "float") {
-    const float = floatNearestTo(text);
-    return Number.isFinite(float) ? float : CONFLICT;
+  if (type.kind === "double" || type.kind === "float") {
+    return floatValue(type.kind === "float" ? floatNearestTo(text) : value, text);
   }
   const integer = exactInteger(text);
   if (integer === null) return CONFLICT;
   const bits = type.kind === "int" ? 32 : 64;
   if (BigInt.asIntN(bits, integer) !== integer) return CONFLICT;
   return bits === 32 ? Number(integer) : integer;
+}
+
+/** Whole numbers beyond 2^53 keep every digit (SPEC section 5). */
+function floatValue(nearest: number, text: string): number | typeof CONFLICT {
+  if (!Number.isFinite(nearest)) return CONFLICT;
+  const whole = /[.e]/i.test(text) ? 0n : BigInt(text);
+  const isLarge = whole > 2n ** 53n || whole < -(2n ** 53n);
+  return isLarge && whole !== BigInt(nearest) ? CONFLICT : nearest;
 }
 
 /** The integer that a JSON number's text stands for, null when it is none (or beyond 400 digits). */

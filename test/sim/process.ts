@@ -158,6 +158,7 @@ export function optionsOf(world: World, group: string): WriterOptions {
     openFilesMax: 10,
     preserveKafkaPartitions: world.random.unit() < 0.7,
     thinning: world.thinning,
+    schemaMismatch: "fail",
     schemaChanges: "evolve",
     create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
   };

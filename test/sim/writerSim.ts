@@ -246,7 +246,7 @@ class WriterSim {
     const segments = [];
     for (const [partition, { feed, start, end }] of process.buffered) {
       if (end === start) continue;
-      const more = world.random.unit() < 0.06 ? [randomField(world)] : [];
+      const more = world.random.unit() < 0.06 ? [randomField(world, process)] : [];
       const batch = world.batch(feed, start, end, more);
       segments.push({ range: { feed, start, end }, batch });
       process.buffered.set(partition, { feed, start: end, end });
@@ -391,7 +391,11 @@ class WriterSim {
 }
 
 /** A column that several writers may add at once, of one type or another. */
-function randomField(world: World): Field {
-  const kind = world.random.unit() < 0.5 ? "int" : "long";
-  return { id: 0, name: `x${world.below(3)}`, required: false, type: { kind } };
+/** A column as the process's decoder has it: as last seen in the table, else by its own inference. */
+function randomField(world: World, { name: owner, writer }: Process): Field {
+  const index = world.below(3);
+  const name = `x${index}`;
+  const known = writer?.fields.find((field) => field.name === name);
+  const kind = (owner.charCodeAt(0) + index) % 2 === 0 ? "int" : "long";
+  return { id: 0, name, required: false, type: known?.type ?? { kind } };
 }

@@ -6,9 +6,11 @@
 import type { Observation } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
+import type { Field } from "#columns/schema.ts";
 import type { LogBounds } from "#consumer/consumer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
-import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
+import { lastFieldId } from "#iceberg/metadata/newTable.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import type { PipelineOptions } from "#pipeline/pipelineParts.ts";
 import { Sink } from "#pipeline/sink.ts";
@@ -96,6 +98,7 @@ export class AppRig {
     more: Partial<PipelineOptions> = {},
     writer: Partial<WriterOptions> = {},
     parts: Partial<WriterParts> = {},
+    decoding: Partial<DecoderOptions> = {},
   ) {
     this.world = new World(1, "sequence", 2);
     this.heal();
@@ -113,7 +116,7 @@ export class AppRig {
     const made = partsOf(this.world, "A", this.txlog, () => true, this.clock);
     this.parts = { ...made, logger, observe, ...parts };
     this.options = { ...optionsOf(this.world, "g"), thinning: null, ...writer };
-    const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 1 });
+    const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 1, ...decoding });
     const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
     this.table = new Sink(this.options, this.parts, decoder, policy);
     const target = { sink: this.table, source: new Source(decoder) };
@@ -158,6 +161,31 @@ export class AppRig {
     this.running.catch(() => undefined);
     await this.settle();
     return this;
+  }
+
+  /** The table's owner changes its columns; new ones take ids from `nextId` on. */
+  async changeSchema(
+    change: (fields: readonly Field[], nextId: number) => readonly Field[],
+  ): Promise<void> {
+    const head = await this.parts.catalog.load(this.options.name);
+    if (head === null) throw new Error("there is no table");
+    const { schemas, currentSchemaId, lastColumnId } = head.metadata;
+    const current = schemas.find(({ schemaId }) => schemaId === currentSchemaId);
+    const fields = change(current?.fields ?? [], lastColumnId + 1);
+    const schemaId = Math.max(...schemas.map((schema) => schema.schemaId)) + 1;
+    const outcome = await this.parts.catalog.commit(
+      this.options.name,
+      [{ type: "assert-table-uuid", uuid: head.metadata.tableUuid }],
+      [
+        {
+          action: "add-schema",
+          schema: { schemaId, fields, identifierFieldIds: [] },
+          lastColumnId: Math.max(lastColumnId, lastFieldId(fields)),
+        },
+        { action: "set-current-schema", schemaId: -1 },
+      ],
+    );
+    if (outcome.kind !== "committed") throw new Error(`schema change: ${outcome.kind}`);
   }
 
   /** A writer of the table, apart from the pipeline. */

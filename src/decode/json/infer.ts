@@ -61,9 +61,18 @@ export class Inference {
   private bytes: Uint8Array = new Uint8Array(0);
 
   private readonly known: readonly Field[];
+  private readonly integers: "long" | "double";
 
-  /** @param known the fields so far, metadata columns left out */
-  constructor(known: readonly Field[], flattenSeparator: string | null) {
+  /**
+   * @param known the fields so far, metadata columns left out
+   * @param integers what a whole number makes of a new column
+   */
+  constructor(
+    known: readonly Field[],
+    flattenSeparator: string | null,
+    integers: "long" | "double",
+  ) {
+    this.integers = integers;
     this.known = known;
     this.separator = flattenSeparator;
     this.root.kind = "struct";
@@ -86,10 +95,11 @@ export class Inference {
    * name, has the path of an earlier field (`columns/paths.ts`), or is beyond the room.
    * @param leavesMax leaf columns that there is room for
    * @param reserved fields beside the known ones whose names are taken
+   * @param dropped paths that make no column
    */
-  finish(leavesMax: number, reserved: readonly Field[]): readonly Field[] {
+  finish(leavesMax: number, reserved: readonly Field[], dropped: TakenPaths): readonly Field[] {
     const taken = new TakenPaths([...this.known, ...reserved]);
-    return fieldsOf(this.root, "", { left: leavesMax, taken });
+    return fieldsOf(this.root, "", { left: leavesMax, taken, dropped });
   }
 
   /** Walks an object that is known to be well formed. `prefix` is null outside flattened objects. */
@@ -136,7 +146,7 @@ export class Inference {
         return skipWord(bytes, at);
       default: {
         const after = skipNumber(bytes, at);
-        shape.see(isInteger(bytes, at, after) ? "long" : "double");
+        shape.see(isInteger(bytes, at, after) ? this.integers : "double");
         return after;
       }
     }
@@ -190,6 +200,7 @@ function isInteger(bytes: Uint8Array, start: number, end: number): boolean {
 interface Room {
   left: number;
   readonly taken: TakenPaths;
+  readonly dropped: TakenPaths;
 }
 
 function fieldsOf(shape: Shape, parent: string, room: Room): Field[] {
@@ -205,7 +216,7 @@ function fieldsOf(shape: Shape, parent: string, room: Room): Field[] {
 /** The field of a place; null while it has no type, and where its path or the room is taken. */
 function fieldOf(shape: Shape, name: string, path: string, room: Room): Field | null {
   const isNew = shape.field === null;
-  if (isNew && room.taken.find(path) !== undefined) return null;
+  if (isNew && (room.taken.find(path) ?? room.dropped.find(path)) !== undefined) return null;
   const type = typeOf(shape, path, room);
   if (type === null) return null;
   if (isNew) room.taken.add(path);

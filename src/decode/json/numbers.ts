@@ -3,7 +3,8 @@
  *
  * Up to 15 digits are read in registers; anything longer, with an exponent, or otherwise rare is
  * left to `appendNumber`, which goes by the text: `Number(text)` for doubles (what `JSON.parse`
- * gives), exact integers otherwise. An integer column takes `1.0` and `1e3`, which are integers
+ * gives), exact integers otherwise. A whole number beyond 2^53 is in a double with every digit, or not
+ * at all (SPEC section 5). An integer column takes `1.0` and `1e3`, which are integers
  * written otherwise, and no `1.5`.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
@@ -15,6 +16,8 @@ import { scaledInteger } from "./values.ts";
 export const SLOW = -9;
 
 const POWERS: Float64Array = Float64Array.from({ length: 16 }, (_, exponent) => 10 ** exponent);
+/** Up to here a double holds every whole number. */
+const DOUBLE_EXACT = 2 ** 53;
 const LONG_MIN = -0x8000_0000_0000_0000n;
 const LONG_MAX = 0x7fff_ffff_ffff_ffffn;
 
@@ -122,7 +125,7 @@ export function appendNumber(text: string, column: ColumnBuilder): boolean {
   const { kind } = column.field.type;
   if (kind === "double" || kind === "float") {
     const value = kind === "float" ? nearestFloat(text) : Number(text);
-    if (!Number.isFinite(value)) return false;
+    if (!Number.isFinite(value) || losesDigits(text, value)) return false;
     column.appendFloat(value);
     return true;
   }
@@ -137,4 +140,11 @@ export function appendNumber(text: string, column: ColumnBuilder): boolean {
   if (kind !== "long" || integer < LONG_MIN || integer > LONG_MAX) return false;
   column.appendBigInt(integer);
   return true;
+}
+
+/** True for a whole number, written as one, of which a column's nearest value keeps not every digit. */
+function losesDigits(text: string, value: number): boolean {
+  if (Math.abs(value) < DOUBLE_EXACT || !/^-?\d+$/.test(text)) return false;
+  const whole = BigInt(text);
+  return (whole > DOUBLE_EXACT || whole < -DOUBLE_EXACT) && whole !== BigInt(value);
 }

@@ -63,6 +63,8 @@ export interface StructNode {
   readonly prefix: string;
   /** Full paths of all columns: what no new field may have. */
   readonly taken: TakenPaths;
+  /** Full paths of columns that the table's owner dropped: what is ignored. */
+  readonly dropped: TakenPaths;
   readonly required: readonly Slot[];
   /** Slot that followed slot `i - 1` last; index 0 is the first key. -1: not seen yet. */
   readonly follow: Int32Array;
@@ -79,6 +81,8 @@ export interface ProgramOptions {
   readonly eventTime: (type: PrimitiveType) => EventTime | null;
   /** Paths of all columns, metadata columns included. */
   readonly taken: TakenPaths;
+  /** Paths whose fields are ignored. */
+  readonly dropped: TakenPaths;
 }
 
 /** Compiles the row's data columns (metadata columns left out). */
@@ -87,17 +91,22 @@ export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOp
     const slots = columns.map((column) =>
       valueSlot(column, column.field.name, column.field.name, options),
     );
-    return structNode(slots, "", options.taken);
+    return structNode(slots, "", options);
   }
   return groupNode(columns, "", options, new Map());
 }
 
-function structNode(slots: readonly Slot[], prefix: string, taken: TakenPaths): StructNode {
+function structNode(
+  slots: readonly Slot[],
+  prefix: string,
+  { taken, dropped }: ProgramOptions,
+): StructNode {
   return {
     slots,
     byName: new Map(slots.map((slot, index) => [slot.name, index])),
     prefix,
     taken,
+    dropped,
     required: slots.filter((slot) => slot.required),
     follow: new Int32Array(slots.length + 1).fill(-1),
     followBefore: new Int32Array(slots.length + 1).fill(-1),
@@ -135,7 +144,7 @@ function valueSlot(
     valueSlot(child, child.field.name, joinPath(path, child.field.name), options);
   if (type.kind === "struct") {
     const members = column.children.map((child) => below(child));
-    return { ...slot, op: OP.struct, members: structNode(members, `${path}.`, options.taken) };
+    return { ...slot, op: OP.struct, members: structNode(members, `${path}.`, options) };
   }
   if (last !== undefined) {
     const op = type.kind === "list" ? OP.list : OP.map;
@@ -187,7 +196,7 @@ function groupNode(
     }
   }
   const isRow = prefix === "";
-  const whole = structNode([...slots.values()], prefix, options.taken);
+  const whole = structNode([...slots.values()], prefix, options);
   // A required column may come by another way of splitting its name: the row's end knows.
   const node = isRow ? whole : { ...whole, required: [] };
   known.set(prefix, node);

@@ -47,6 +47,7 @@ export class JsonReader implements ValueReader {
   reason: RejectReason = "bad_json";
   /** The field that the reason is about, "" when it is about the whole value. */
   path = "";
+  isNumberInLong = false;
   private readonly columns: readonly ColumnBuilder[];
   private readonly node: StructNode;
   private readonly unknownPolicy: UnknownPolicy;
@@ -120,6 +121,7 @@ export class JsonReader implements ValueReader {
     this.end = end;
     this.refused = false;
     this.repeated = false;
+    this.isNumberInLong = false;
     this.unknownHere = false;
     this.values = 0;
     this.documents++;
@@ -211,6 +213,7 @@ export class JsonReader implements ValueReader {
     const after = this.skipper.value(this.bytes, at, this.end, depth);
     if (after < 0 || !this.skipper.typed || this.unknownPolicy === "ignore") return after;
     const name = textOf(this.bytes, keyAt + 1, skipString(this.bytes, keyAt + 1, this.end));
+    if (node.dropped.find(node.prefix + name) !== undefined) return after;
     if (this.unknownPolicy === "dead_letter") this.refuse("unknown_field", name);
     else if (name === "") this.refuse("bad_field_name", name);
     else if (node.taken.find(node.prefix + name) !== undefined)
@@ -267,12 +270,18 @@ export class JsonReader implements ValueReader {
     }
     this.skipper.typed = false;
     const after = this.skipper.value(bytes, at, this.end, depth);
-    if (after >= 0 && !this.append(slot, at, after, c)) this.refuse("type_conflict", slot.name);
+    if (after >= 0 && !this.append(slot, at, after, c)) this.refuseType(slot, c);
     return after;
   }
 
+  private refuseType(slot: Slot, c: number): void {
+    const isFirst = !this.refused;
+    this.refuse("type_conflict", slot.name);
+    if (isFirst) this.isNumberInLong = slot.op === OP.long && isNumberAt(c);
+  }
+
   private append(slot: Slot, at: number, after: number, c: number): boolean {
-    const isNumber = c === CHAR.minus || (c >= CHAR.zero && c <= 0x39);
+    const isNumber = isNumberAt(c);
     switch (slot.op) {
       case OP.boolean:
         if (c !== CHAR.t && c !== CHAR.f) return false;
@@ -368,4 +377,9 @@ export class JsonReader implements ValueReader {
     }
     slot.column.endList();
   }
+}
+
+/** True when a JSON value that begins with `c` is a number. */
+function isNumberAt(c: number): boolean {
+  return c === CHAR.minus || (c >= CHAR.zero && c <= 0x39);
 }

@@ -134,3 +134,8 @@ export type TableUpdate =
   | { readonly action: "set-location"; readonly location: string }
   | { readonly action: "set-properties"; readonly properties: Readonly<Record<string, string>> }
   | { readonly action: "remove-properties"; readonly keys: readonly string[] };
+
+/** True when one of the table's snapshots had rows. */
+export function hasRows({ snapshots }: TableMetadata): boolean {
+  return snapshots.some(({ summary }) => (summary["total-records"] ?? "0") !== "0");
+}

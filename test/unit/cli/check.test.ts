@@ -68,13 +68,15 @@ describe("check", () => {
       'partitioning.spec=["bucket(4, id)"]',
     ];
     const { code, out } = await check(place, [RECREATED], ...set);
-    expect(code).toBe(0);
+    expect(code).toBe(4);
     expect(out).toContain("default.events: column id is long, declared as string");
     expect(out).toContain("default.events: column new list<int> is not in the table");
     expect(out).toContain(
       "partitioned by day(at), configured bucket[4](id); the table's own stays",
     );
     expect(out).not.toContain("column at");
+    const warn = ["--set", "iceberg.table_management.schema_mismatch_action=warn"];
+    expect((await check(place, [RECREATED], ...set, ...warn)).code).toBe(0);
   });
 
   test("exits 2 when a table is missing that may not be created", async () => {

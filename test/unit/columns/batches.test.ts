@@ -76,7 +76,7 @@ function makeBatch(rows: number): ColumnBatch {
 }
 
 function tableFields(wanted: readonly Field[]): readonly Field[] {
-  const merge = mergeFields([], wanted, 0);
+  const merge = mergeFields([], wanted, 0, "declaration");
   if (!merge.ok) throw new Error(merge.reason);
   return merge.fields;
 }

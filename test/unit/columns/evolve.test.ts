@@ -1,6 +1,12 @@
 /** Schema merging: what may grow, what is refused. */
 import { expect, test } from "bun:test";
-import { canPromote, mergeFields, overlayFields, typeName } from "#columns/evolve.ts";
+import {
+  canPromote,
+  declaredDifferences,
+  mergeFields,
+  overlayFields,
+  typeName,
+} from "#columns/evolve.ts";
 import type { Field, Type } from "#columns/schema.ts";
 
 const field = (name: string, type: Type, id = 0, required = false): Field => {
@@ -18,7 +24,7 @@ const int: Type = { kind: "int" };
 const text: Type = { kind: "string" };
 
 function merged(table: Field[], wanted: Field[], last: number) {
-  const result = mergeFields(table, wanted, last);
+  const result = mergeFields(table, wanted, last, "declaration");
   if (!result.ok) throw new Error(`${result.path}: ${result.reason}`);
   return result;
 }
@@ -101,6 +107,42 @@ test("int -> long, float -> double, decimal precision and required -> optional a
   ]);
 });
 
+test("records add columns and change none: what is there is its owner's", () => {
+  const table = [
+    field("id", int, 1, true),
+    field("s", struct(field("x", int, 3)), 2),
+    field("filled", { kind: "string" }, 4, true),
+  ];
+  const id = field("id", int, 1, true);
+  const filled = field("filled", text, 4, true);
+  const cases: readonly (readonly [wanted: Field[], path: string])[] = [
+    [[field("id", long, 0, true), filled], "id"],
+    [[field("id", int), filled], "id"],
+    [[id, filled, field("s", struct(field("x", long)))], "s.x"],
+    [[id, filled, field("gone", text, 9)], "gone"],
+    [[id, filled, field("s", struct(field("gone", text, 9)))], "s.gone"],
+    [[id], "filled"],
+  ];
+  for (const [wanted, path] of cases) {
+    expect(mergeFields(table, wanted, 9, "records")).toMatchObject({ ok: false, path });
+  }
+  const adding = mergeFields(table, [id, filled, field("new", long)], 9, "records");
+  expect(adding).toMatchObject({ ok: true, lastColumnId: 10 });
+});
+
+test("what is declared differs from a table by what that does not hold, at every level", () => {
+  const table = [field("a", long, 1, true), field("s", struct(field("x", text, 3)), 2)];
+  expect(
+    declaredDifferences(table, [field("a", int), field("s", struct(field("x", text)))]),
+  ).toEqual([]);
+  const declared = [field("a", text), field("s", struct(field("x", long), field("y", list(int))))];
+  expect(declaredDifferences(table, declared)).toEqual([
+    "column a is long, declared as string",
+    "column s.x is string, declared as long",
+    "column s.y list<int> is not in the table",
+  ]);
+});
+
 test("what does not promote is a conflict that names the column", () => {
   const cases: [Type, Type][] = [
     [text, long],
@@ -121,25 +163,30 @@ test("what does not promote is a conflict that names the column", () => {
       [field("s", struct(field("c", have, 9)), 8)],
       [field("s", struct(field("c", want)))],
       9,
+      "declaration",
     );
     expect(result).toMatchObject({ ok: false, path: "s.c" });
   }
 });
 
 test("names that differ only by case are refused, against the table and among themselves", () => {
-  const against = mergeFields([field("userId", long, 1)], [field("userid", long)], 1);
+  const against = mergeFields([field("userId", long, 1)], [field("userid", long)], 1, "records");
   expect(against).toEqual({
     ok: false,
     path: "userid",
     reason: 'has the full name of column "userId"; upper and lower case count as one',
-    isProvisional: true,
   });
-  const among = mergeFields([], [field("s", struct(field("A", long), field("a", long)))], 0);
+  const among = mergeFields(
+    [],
+    [field("s", struct(field("A", long), field("a", long)))],
+    0,
+    "records",
+  );
   expect(among.ok).toBe(false);
 });
 
 test("two wanted fields of one name inside a new struct are refused", () => {
-  const result = mergeFields([], [field("a", long), field("a", long)], 0);
+  const result = mergeFields([], [field("a", long), field("a", long)], 0, "records");
   expect(result.ok).toBe(false);
 });
 
@@ -172,29 +219,18 @@ test("overlayFields keeps the base's fields and adds the others', at every level
   ]);
 });
 
-test("overlayFields takes the others' type where the base's may be promoted to it", () => {
-  const decimal = (precision: number, scale: number): Type => {
-    return { kind: "decimal", precision, scale };
-  };
-  const base = [
-    field("i", int, 1),
-    field("l", long, 2),
-    field("d", decimal(9, 2), 3),
-    field("e", decimal(9, 2), 4),
-    field("n", list(int, 6), 5),
+test("overlayFields leaves out what has an id, or a path that the base has", () => {
+  const base = [field("a", int, 1), field("s", struct(field("x", int, 3)), 2)];
+  const more = [
+    field("a", long),
+    field("dropped", text, 9),
+    field("s.x", text),
+    field("s", struct(field("gone", text, 8), field("y", text))),
+    field("b", text),
   ];
-  const wider = [
-    field("i", long),
-    field("l", int),
-    field("d", decimal(18, 2)),
-    field("e", decimal(18, 3)),
-    field("n", list(long)),
-  ];
-  expect(overlayFields(base, wider)).toEqual([
-    field("i", long, 1),
-    field("l", long, 2),
-    field("d", decimal(18, 2), 3),
-    field("e", decimal(9, 2), 4),
-    field("n", list(long, 6), 5),
+  expect(overlayFields(base, more)).toEqual([
+    field("a", int, 1),
+    field("s", struct(field("x", int, 3), field("y", text)), 2),
+    field("b", text),
   ]);
 });

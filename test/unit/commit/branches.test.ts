@@ -22,6 +22,7 @@ const optionsOf = (branch: string): WriterOptions => ({
   openFilesMax: 10,
   preserveKafkaPartitions: true,
   thinning: null,
+  schemaMismatch: "fail",
   schemaChanges: "evolve",
   create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
 });

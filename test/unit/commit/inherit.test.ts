@@ -24,6 +24,7 @@ const OPTIONS: WriterOptions = {
   openFilesMax: 10,
   preserveKafkaPartitions: true,
   thinning: null,
+  schemaMismatch: "fail",
   schemaChanges: "evolve",
   create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
 };

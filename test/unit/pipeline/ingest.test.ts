@@ -41,11 +41,11 @@ function sampling(more: Partial<DecoderOptions> = {}): {
   if (run === undefined) throw new Error("no feed");
   run.epoch = 1;
   const options = { inferRows: 10, rejects: { action: "skip" } } as PipelineOptions;
-  const ingest = new Ingest(parts as unknown as PipelineParts, options, feeds, sinks);
+  const ingest = new Ingest(parts as unknown as PipelineParts, options, feeds, sinks, observe);
   let offset = 0n;
   const take = (payload: Uint8Array | null): void => {
     const baseOffset = offset++;
-    ingest.take({
+    void ingest.take({
       feed: FEED,
       key: run.key,
       epoch: 1,

@@ -24,6 +24,7 @@ const OPTIONS: WriterOptions = {
   openFilesMax: 10,
   preserveKafkaPartitions: true,
   thinning: { branch: "main", keepAllMs: 0, retentionMs: 1, snapshotsMax: 2 },
+  schemaMismatch: "fail",
   schemaChanges: "evolve",
   create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
 };

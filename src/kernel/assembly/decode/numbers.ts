@@ -167,6 +167,8 @@ function setDouble(mantissa: u64, exponent: i32, negative: bool, powers: usize):
     if (exponent < 0) value /= load<f64>(TENS + (<usize>-exponent << 3));
     else value *= load<f64>(TENS + (<usize>exponent << 3));
   } else {
+    // Whole numbers beyond 2^53: whether a double keeps every digit is the host's question.
+    if (exponent == 0) return false;
     value = exactDouble(mantissa, exponent, powers);
     if (value < 0) return false;
   }

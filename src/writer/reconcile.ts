@@ -1,0 +1,85 @@
+/**
+ * What the configuration asks of a table that is there already: its declared columns by
+ * `schema_mismatch_action` (SPEC section 4), and our own columns.
+ */
+import { type AppError, fail } from "#base/errors.ts";
+import { declaredDifferences } from "#columns/evolve.ts";
+import type { Field } from "#columns/schema.ts";
+import { commit, newCommit } from "#commit/commit.ts";
+import type { CommitTable } from "#commit/commitTable.ts";
+import type { WriterOptions, WriterParts } from "./parts.ts";
+import { columnsFor, currentFields } from "./schema.ts";
+
+/** Columns that are known before any record was read. */
+export interface WantedSchema {
+  /** Declared in `[schema]`. */
+  readonly declared: readonly Field[];
+  /** Ours: metadata columns, the value of formats `string` and `bytes`. */
+  readonly own: readonly Field[];
+}
+
+/**
+ * Holds them against those of the table; `evolve` makes the declared ones fit. What the table merely
+ * lacks of our own is added with the first rows.
+ * @throws AppError `table_schema` when they do not go together; what a commit throws
+ */
+export async function reconcileSchema(
+  parts: WriterParts,
+  options: Pick<WriterOptions, "schemaChanges" | "schemaMismatch">,
+  table: CommitTable,
+  { declared, own }: WantedSchema,
+): Promise<void> {
+  checkOwn(options, table, own);
+  const differences = declaredDifferences(currentFields(table.head), declared);
+  if (differences.length === 0) return;
+  const sentence = `The declared schema is not that of table ${table.name}: ${differences.join("; ")}`;
+  switch (options.schemaMismatch) {
+    case "fail":
+      throw refused(table, `${sentence}. ${MISMATCH_HELP}`);
+    case "warn":
+      parts.logger.log("warn", `${sentence}; the table's types count`, { table: table.name });
+      return;
+    case "evolve": {
+      const change = columnsFor(parts, [declared], "declaration");
+      const result = await commit(table, newCommit(table, change));
+      if (result.kind === "held") throw result.cause;
+      if (result.kind === "committed" || result.kind === "paused") return;
+      throw refused(table, `${sentence}; ${result.reason}, which Iceberg cannot change`);
+    }
+  }
+}
+
+const MISMATCH_HELP =
+  "Correct one of them, or set iceberg.table_management.schema_mismatch_action: " +
+  '"evolve" adds columns and widens types, "warn" goes on with the table\'s types';
+
+function checkOwn(
+  { schemaChanges }: Pick<WriterOptions, "schemaChanges">,
+  table: CommitTable,
+  own: readonly Field[],
+): void {
+  const fields = currentFields(table.head);
+  const names = new Set(fields.map(({ name }) => name));
+  const missing = own.filter(({ name }) => !names.has(name));
+  if (missing.length > 0 && schemaChanges === "refuse") {
+    const columns = missing.map(({ name }) => name).join(", ");
+    throw refused(
+      table,
+      `Table ${table.name} lacks our columns ${columns}. Add them to the table, set ` +
+        'iceberg.table_management.schema_mismatch_action = "evolve", or leave them out ' +
+        "(source.metadata_columns)",
+    );
+  }
+  const there = own.filter(({ name }) => names.has(name));
+  const clashes = declaredDifferences(fields, there);
+  if (clashes.length === 0) return;
+  throw refused(
+    table,
+    `Our columns do not fit table ${table.name}: ${clashes.join("; ")}. Set ` +
+      "source.metadata_prefix to give ours other names",
+  );
+}
+
+function refused(table: CommitTable, sentence: string): AppError {
+  return fail("table_schema", sentence, { table: table.name });
+}

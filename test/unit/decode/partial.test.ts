@@ -1,0 +1,89 @@
+/** Columns that are declared beside columns that are learned, and numbers that begin as whole ones. */
+import { expect, test } from "bun:test";
+import { typeName } from "#columns/evolve.ts";
+import type { Decoder } from "#decode/decoder.ts";
+import { recordBatch } from "../../support/records.ts";
+import { decode, field, makeDecoder } from "./support.ts";
+
+const describe = (decoder: Decoder): string[] =>
+  decoder.fields.map((each) => `${each.name} ${typeName(each.type)}`);
+
+test("declared columns keep their types, the others are learned from the sample", () => {
+  const decoder = makeDecoder({ fields: [field("price", "double")] });
+  expect(decoder.needsSample).toBe(true);
+  decoder.sample([recordBatch(['{"n":1,"price":1}', '{"n":1.5,"price":2,"s":{"x":"y"}}'])]);
+  expect(describe(decoder)).toEqual(["price double", "n double", "s struct<x: string>"]);
+  expect(decode(decoder, ['{"n":1,"price":10.5}']).rows).toEqual([{ price: 10.5, n: 1, s: null }]);
+  expect(decoder.declared).toEqual([field("price", "double")]);
+});
+
+test("without infer, or where the rest is ignored or refused, declared columns are all", () => {
+  const fields = [field("a", "long")];
+  for (const options of [
+    { infer: false },
+    { onUnknownField: "ignore" as const },
+    { onUnknownField: "dead_letter" as const },
+  ]) {
+    expect(makeDecoder({ fields, ...options }).needsSample).toBe(false);
+  }
+  const ignoring = makeDecoder({ onUnknownField: "ignore" });
+  ignoring.sample([recordBatch(['{"a":1}'])]);
+  expect(decode(ignoring, ['{"a":2,"b":3}']).rows).toEqual([{ a: 2n }]);
+});
+
+test("a table that has rows needs no sample, whatever its columns", () => {
+  const decoder = makeDecoder({ fields: [field("a", "long")] });
+  const table = decoder.fields.map((each, index) => ({ ...each, id: index + 1 }));
+  decoder.adopt(table, { dropped: [], hasRows: false });
+  expect(decoder.needsSample).toBe(true);
+  decoder.adopt(table, { dropped: [], hasRows: true });
+  expect(decoder.needsSample).toBe(false);
+});
+
+test("infer_integers = double makes no long, at any depth, and takes fractions later", () => {
+  const decoder = makeDecoder({ inferIntegers: "double" });
+  const documents = ['{"n":1,"s":{"x":2},"l":[3]}', '{"n":1.5,"s":{"x":2.5},"l":[3.5]}'];
+  expect(decode(decoder, documents).reasons).toEqual([]);
+  expect(describe(decoder)).toEqual(["n double", "s struct<x: double>", "l list<double>"]);
+});
+
+test("a fraction in a column of whole numbers is a reject that says what helps", () => {
+  for (const kernel of [false, "always"] as const) {
+    const decoder = makeDecoder({ kernel });
+    decode(decoder, ['{"p":1}']);
+    const { reasons, result } = decode(decoder, ['{"p":10.5}', '{"p":"x"}']);
+    expect(reasons).toEqual(["0 type_conflict", "1 type_conflict"]);
+    expect(result.rejected[0]?.detail).toContain(
+      'Field "p" is a number that its column of type long',
+    );
+    expect(result.rejected[0]?.detail).toContain('schema.infer_integers = "double"');
+    expect(result.rejected[1]?.detail).not.toContain("infer_integers");
+  }
+});
+
+test("whole numbers beyond 2^53 are in a double with every digit, or refused", () => {
+  const exact = ["9007199254740992", "-9007199254740994", "1000000000000000000", "1e300", "0.1"];
+  const lossy = [
+    "9007199254740993",
+    "-9007199254740993",
+    "1000000000000000001",
+    "1234567890123456789012345",
+  ];
+  for (const kernel of [false, "always"] as const) {
+    for (const kind of ["double", "float"] as const) {
+      const decoder = makeDecoder({ kernel, fields: [field("d", kind)], infer: false });
+      const fits = exact.filter((text) => kind === "double" || text === "9007199254740992");
+      expect(
+        decode(
+          decoder,
+          fits.map((text) => `{"d":${text}}`),
+        ).rows,
+      ).toEqual(fits.map((text) => ({ d: Number(text) })));
+      const { reasons } = decode(
+        decoder,
+        lossy.map((text) => `{"d":${text}}`),
+      );
+      expect(reasons).toHaveLength(lossy.length);
+    }
+  }
+});

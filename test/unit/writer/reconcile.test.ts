@@ -1,0 +1,69 @@
+/**
+ * What the configuration asks of a table that is there: declared columns by `schema_mismatch_action`.
+ */
+import "../../sim/syncZlib.ts";
+import { expect, test } from "bun:test";
+import type { Field, Type } from "#columns/schema.ts";
+import { TableWriter } from "#writer/tableWriter.ts";
+import { AppRig } from "../../support/appRig.ts";
+
+const field = (name: string, type: Type["kind"]): Field => {
+  return { id: 0, name, required: false, type: { kind: type } as Type };
+};
+
+/** The table of the world has columns `partition` int and `offset` long. */
+const DECLARED: Field[] = [field("offset", "string"), field("new", "double")];
+
+async function reconcile(
+  action: "fail" | "evolve" | "warn",
+  declared: readonly Field[],
+  changes: "evolve" | "refuse" = "evolve",
+  own: readonly Field[] = [],
+): Promise<{ error: string; columns: string[]; rig: AppRig }> {
+  const rig = new AppRig({}, { schemaMismatch: action, schemaChanges: changes });
+  const error = await TableWriter.open(rig.parts, rig.options, [], { declared, own }).then(
+    () => "",
+    (reason: Error) => reason.message,
+  );
+  const { fields } = await rig.writer();
+  const columns = fields.map(({ name, type }) => `${name} ${type.kind}`);
+  return { error, columns, rig };
+}
+
+test("fail: a declared column that is missing, or of another type, stops the table", async () => {
+  const { error, columns } = await reconcile("fail", DECLARED);
+  expect(error).toContain("column offset is long, declared as string");
+  expect(error).toContain("column new double is not in the table");
+  expect(error).toContain('"evolve" adds columns');
+  expect(columns).toEqual(["partition int", "offset long"]);
+});
+
+test("evolve: declared columns are added and types widened; what Iceberg cannot do stops the table", async () => {
+  const wider = [field("partition", "long"), field("new", "double")];
+  const grown = await reconcile("evolve", wider);
+  expect([grown.error, grown.columns]).toEqual([
+    "",
+    ["partition long", "offset long", "new double"],
+  ]);
+  const { error, columns } = await reconcile("evolve", DECLARED);
+  expect(error).toContain("which Iceberg cannot change");
+  expect(columns).toEqual(["partition int", "offset long"]);
+});
+
+test("warn: the difference is said, and the table's types count", async () => {
+  const { error, columns, rig } = await reconcile("warn", DECLARED);
+  expect([error, columns]).toEqual(["", ["partition int", "offset long"]]);
+  expect(rig.lines.find(({ level }) => level === "warn")?.message).toContain("declared as string");
+});
+
+test("a type that holds the declared one's values is no difference", async () => {
+  expect((await reconcile("fail", [field("offset", "int")])).error).toBe("");
+});
+
+test("our own columns: refused where nothing may be added, and where theirs have other types", async () => {
+  const own = [field("_kafka_offset", "long")];
+  expect((await reconcile("fail", [], "evolve", own)).error).toBe("");
+  expect((await reconcile("fail", [], "refuse", own)).error).toContain("lacks our columns");
+  const clash = await reconcile("fail", [], "evolve", [field("offset", "string")]);
+  expect(clash.error).toContain("Our columns do not fit");
+});
