@@ -26,7 +26,7 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
   [
     /\bcatalog\.commit\(/,
     "the commit loop, commit/commit.ts",
-    ["commit/commit.ts", "catalog/open.ts"],
+    ["commit/commit.ts", "catalog/open.ts", "catalog/guard.ts"],
   ],
   [
     /\bstorage\.remove\(/,

@@ -10,6 +10,7 @@ import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
 import type { Catalog } from "#catalog/catalog.ts";
+import { type CircuitState, type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
 import { fullName } from "#catalog/names.ts";
 import { openCatalog } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
@@ -25,6 +26,7 @@ import type { RunState } from "#server/status.ts";
 import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
+import { checkCatalog } from "./catalogHealth.ts";
 import { Positions } from "./positions.ts";
 import { probeStorage } from "./probes.ts";
 import type { Readers } from "./readers.ts";
@@ -74,7 +76,7 @@ export class PipelineRun {
   readonly #tables = new Map<string, Target>();
   #consumer: Consumer | null = null;
   #storage: Storage | null = null;
-  #catalog: Catalog | null = null;
+  #catalog: GuardedCatalog | null = null;
   #ended = false;
   readonly #closed: AbortController = new AbortController();
 
@@ -114,6 +116,11 @@ export class PipelineRun {
   /** Why the store does not answer now, as an error; null while it does. */
   get storageTrouble(): unknown {
     return this.#services.trouble("storage");
+  }
+
+  /** Of the catalog's circuit breaker. */
+  get circuit(): CircuitState {
+    return this.#catalog?.circuit ?? "closed";
   }
 
   /** True when Kafka is being asked for the records of a partition. */
@@ -201,7 +208,8 @@ export class PipelineRun {
     const parts = { clock, random, disk, log: this.#logger, observe: this.#observe };
     const storage = openStorage(this.#options.storage, parts);
     this.#storage = storage;
-    const catalog = openCatalog(this.#options.catalog, { ...parts, storage });
+    const opened = openCatalog(this.#options.catalog, { ...parts, storage });
+    const catalog = guardedCatalog(opened, this.#options.catalogGuard, parts);
     this.#catalog = catalog;
     await this.#patiently(limits, () => catalog.open());
     const pipeline = await this.#patiently(limits, async () => {
@@ -226,8 +234,17 @@ export class PipelineRun {
     this.lastError = null;
     this.pipeline = pipeline;
     const location = `${this.#options.catalog.warehouse}/probe`;
+    this.#watchCatalog(catalog);
     void probeStorage({ clock, storage, observe: this.#observe }, location, this.#closed.signal);
     return pipeline;
+  }
+
+  #watchCatalog(catalog: Catalog): void {
+    const { clock, txlog } = this.#shared;
+    const parts = { catalog, txlog, clock, logger: this.#logger };
+    // Any name will do: what counts is that the catalog answers.
+    const { name } = this.#options.writer(this.#options.consumer.topics?.[0] ?? "health");
+    void checkCatalog(parts, name, this.#options.catalogCheckMs, this.#closed.signal);
   }
 
   async #patiently<T>(limits: RunLimits, action: () => Promise<T>): Promise<T> {

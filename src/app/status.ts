@@ -3,6 +3,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe } from "#base/errors.ts";
+import type { CircuitState } from "#catalog/guard.ts";
 import { namespaceText } from "#catalog/names.ts";
 import { committedOf, type FeedRun } from "#pipeline/feeds.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -31,7 +32,7 @@ export interface ProcessState {
 
 /** What of a pipeline its reports are made from. */
 export type ReportedPipeline = WatchedPipeline &
-  Pick<PipelineRun, "name" | "positions" | "assigned" | "recordsConsumed">;
+  Pick<PipelineRun, "name" | "positions" | "assigned" | "recordsConsumed" | "circuit">;
 
 /** The status of a running process. */
 export function statusSource(state: ProcessState): StatusSource {
@@ -63,13 +64,13 @@ function pipelineStatus(run: ReportedPipeline, nowMs: number): PipelineStatus {
   return {
     name: run.name,
     state: run.state,
-    tables: [...(run.pipeline?.tables ?? [])].map(tableStatus),
+    tables: [...(run.pipeline?.tables ?? [])].map((table) => tableStatus(table, run.circuit)),
     partitions: feeds.map((feed) => partitionStatus(run, feed, nowMs)),
     lastError: run.lastError === null ? null : describe(run.lastError),
   };
 }
 
-function tableStatus(table: Sink): TableStatus {
+function tableStatus(table: Sink, circuit: CircuitState): TableStatus {
   const { state } = table;
   return {
     table: table.name,
@@ -81,7 +82,7 @@ function tableStatus(table: Sink): TableStatus {
     lastCommitMs: table.lastCommitMs,
     lastSnapshotId: table.lastSnapshotId,
     rowsCommitted: table.rowsCommitted,
-    circuit: "closed",
+    circuit,
     lastError: errorOf(table),
   };
 }

@@ -4,6 +4,7 @@
 import { resolve } from "node:path";
 import { describe, fail } from "#base/errors.ts";
 import { parseJson } from "#base/json.ts";
+import type { GuardOptions } from "#catalog/guard.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
 import type { Field } from "#columns/schema.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
@@ -47,6 +48,8 @@ export interface PipelineOptions {
   readonly rejects: { readonly action: "skip" | "fail" };
   readonly storage: StorageOptions;
   readonly catalog: CatalogOptions;
+  readonly catalogGuard: GuardOptions;
+  readonly catalogCheckMs: number;
   readonly commit: {
     readonly intervalMs: number;
     readonly rowsMax: number;
@@ -85,6 +88,12 @@ export async function buildPipeline(
     rejects: { action: values["dead_letter.action"] === "skip" ? "skip" : "fail" },
     storage: storageOptions(values),
     catalog: catalogOptions(values, false),
+    catalogGuard: {
+      backoffMs: values["iceberg.catalog_manager.reconnect_backoff_ms"],
+      failuresMax: values["iceberg.catalog_manager.circuit_breaker_failures"],
+      resetMs: values["iceberg.catalog_manager.circuit_breaker_reset_ms"],
+    },
+    catalogCheckMs: values["iceberg.catalog_manager.health_check_interval_seconds"] * SECOND_MS,
     commit: {
       intervalMs: values["iceberg.commit.interval_ms"],
       rowsMax: values["iceberg.commit.max_rows"],

@@ -14,10 +14,6 @@ export const UNBUILT = {
     instead: "this release signs in with plain, scram-sha-256, scram-sha-512 or oauthbearer",
   },
   bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
-  catalog_manager: {
-    name: "health checks and a circuit breaker for the catalog are",
-    instead: "a commit that fails is held and tried again at the next interval",
-  },
   catalogs: {
     name: "REST, Glue, Hive and Nessie catalogs are",
     instead: "this release has the catalogs file and sql",

@@ -330,7 +330,6 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 86_400,
     doc: "Time between health checks of the catalog.",
-    unbuilt: "catalog_manager",
   },
   "iceberg.catalog_manager.reconnect_backoff_ms": {
     type: "integers",
@@ -338,7 +337,6 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 3_600_000,
     doc: "Waits between tries while the catalog is away; the last one repeats.",
-    unbuilt: "catalog_manager",
   },
   "iceberg.catalog_manager.circuit_breaker_failures": {
     type: "integer",
@@ -346,7 +344,6 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 1000,
     doc: "Failures in a row that open the circuit breaker: the catalog is then left alone for a while.",
-    unbuilt: "catalog_manager",
   },
   "iceberg.catalog_manager.circuit_breaker_reset_ms": {
     type: "integer",
@@ -354,7 +351,6 @@ export const CATALOG_KEYS = {
     min: 1,
     max: 3_600_000,
     doc: "How long it stays open before one trial call.",
-    unbuilt: "catalog_manager",
   },
   "iceberg.metadata_cache.snapshot_ttl_ms": {
     type: "integer",

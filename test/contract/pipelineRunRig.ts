@@ -89,6 +89,8 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     acknowledge: { enabled: wanted.acknowledge ?? false, intervalMs: 0 },
     decoder: { ...DECODER_DEFAULTS, fields },
     rejects: { action: "fail" },
+    catalogGuard: { backoffMs: [1], failuresMax: 5, resetMs: 1000 },
+    catalogCheckMs: 60_000,
     storage: { s3: {} as PipelineOptions["storage"]["s3"] },
     catalog: { type: "file", warehouse, readOnly: false },
     commit: { intervalMs: 1000, rowsMax: 0, bytesMax: 64 * MIB, emptyIntervalMs: 1000 },

@@ -78,6 +78,7 @@ describe("the reports of a running pipeline", () => {
     positions: { of: () => undefined, observe: () => undefined } as never,
     assigned: true,
     recordsConsumed: 0,
+    circuit: "closed",
     ...more,
   });
   const sourceOf = (rig: AppRig, run: ReportedPipeline, recordsMax = 0) =>

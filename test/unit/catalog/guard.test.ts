@@ -1,0 +1,144 @@
+/** A catalog that is away is asked less and less, then left alone, then tried by one call. */
+import { describe, expect, test } from "bun:test";
+import { AppError, fail } from "#base/errors.ts";
+import { silentLogger } from "#base/log.ts";
+import type { Catalog, CommitOutcome } from "#catalog/catalog.ts";
+import { type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
+
+const NAME = { namespace: ["db"], table: "t" };
+const OPTIONS = { backoffMs: [100, 500, 2000, 5000], failuresMax: 5, resetMs: 30_000 };
+const AWAY = fail("catalog_unreachable", "connection refused");
+
+interface Bench {
+  readonly guard: GuardedCatalog;
+  /** Calls that reached the catalog, at which time. */
+  readonly sent: number[];
+  /** What the catalog does next. */
+  answer: () => Promise<CommitOutcome | null>;
+  nowMs: number;
+}
+
+function bench(): Bench {
+  const sent: number[] = [];
+  const ask = <T>(): Promise<T> => {
+    sent.push(made.nowMs);
+    return made.answer() as Promise<T>;
+  };
+  const catalog: Catalog = {
+    traits: { type: "fake", showsAncestors: true, lateRequestsEndBy: "pointer" },
+    open: () => ask(),
+    load: () => ask(),
+    list: () => ask(),
+    create: () => ask(),
+    commit: () => ask(),
+    locationOf: () => Promise.resolve(null),
+    close: () => Promise.resolve(),
+  };
+  const clock = {
+    nowMs: () => made.nowMs,
+    monotonicMs: () => made.nowMs,
+    sleep: async (ms: number) => {
+      made.nowMs += ms;
+    },
+    turn: () => Promise.resolve(),
+  };
+  const guard = guardedCatalog(catalog, OPTIONS, { clock, log: silentLogger });
+  const made: Bench = { guard, sent, answer: () => Promise.reject(AWAY), nowMs: 0 };
+  return made;
+}
+
+async function errorOf(run: Promise<unknown>): Promise<AppError> {
+  const error = await run.catch((thrown: unknown) => thrown);
+  if (error instanceof AppError) return error;
+  throw new Error(`no AppError but ${String(error)}`);
+}
+
+async function failTimes(b: Bench, times: number): Promise<void> {
+  for (let n = 0; n < times; n++) await errorOf(b.guard.load(NAME));
+}
+
+test("each failure in a row makes the next call wait longer, as the key says", async () => {
+  const b = bench();
+  await failTimes(b, 6);
+  expect(b.sent).toEqual([0, 100, 600, 2600, 7600, 12_600]);
+});
+
+test("the sixth failure opens the circuit, and the next call fails at once, unsent", async () => {
+  const b = bench();
+  await failTimes(b, 5);
+  expect(b.guard.circuit).toBe("closed");
+  await failTimes(b, 1);
+  expect(b.guard.circuit).toBe("open");
+  const before = b.nowMs;
+  const error = await errorOf(b.guard.load(NAME));
+  expect([error.kind, b.nowMs - before, b.sent.length]).toEqual(["catalog_unreachable", 0, 6]);
+  expect(error.cause).toBe(AWAY);
+  const outcome = await b.guard.commit(NAME, [], []);
+  expect([outcome.kind, b.sent.length]).toEqual(["conflict", 6]);
+});
+
+test("after the reset one call tries, and all others still fail", async () => {
+  const b = bench();
+  await failTimes(b, 6);
+  b.nowMs += OPTIONS.resetMs;
+  const trial = Promise.withResolvers<null>();
+  b.answer = () => trial.promise;
+  const trying = b.guard.load(NAME);
+  expect(b.guard.circuit).toBe("half_open");
+  await failTimes(b, 3);
+  expect(b.sent.length).toBe(7);
+  trial.resolve(null);
+  expect(await trying).toBeNull();
+  expect(b.guard.circuit).toBe("closed");
+  b.answer = () => Promise.resolve(null);
+  expect(await b.guard.load(NAME)).toBeNull();
+});
+
+test("a trial that fails opens the circuit for as long again", async () => {
+  const b = bench();
+  await failTimes(b, 6);
+  b.nowMs += OPTIONS.resetMs;
+  await failTimes(b, 1);
+  expect([b.guard.circuit, b.sent.length]).toEqual(["open", 7]);
+  b.nowMs += OPTIONS.resetMs - 1;
+  await failTimes(b, 1);
+  expect(b.sent.length).toBe(7);
+});
+
+describe("the catalog answered, and is not away, with", () => {
+  test.each([
+    ["a refusal", () => Promise.reject(fail("catalog_refused", "no"))],
+    ["a table of a newer format", () => Promise.reject(fail("table_unsupported", "v9"))],
+    ["no such table", () => Promise.resolve(null)],
+  ])("%s", async (_, answer) => {
+    const b = bench();
+    await failTimes(b, 5);
+    b.answer = answer;
+    await b.guard.load(NAME).catch(() => undefined);
+    b.answer = () => Promise.reject(AWAY);
+    await failTimes(b, 5);
+    expect(b.guard.circuit).toBe("closed");
+  });
+
+  test("a conflict with another commit", async () => {
+    const b = bench();
+    await failTimes(b, 5);
+    b.answer = () => Promise.resolve({ kind: "conflict", cause: "the head moved" });
+    await b.guard.commit(NAME, [], []);
+    b.answer = () => Promise.reject(AWAY);
+    await failTimes(b, 5);
+    expect(b.guard.circuit).toBe("closed");
+  });
+});
+
+test("commits without an answer, and those that could not be sent, count as failures", async () => {
+  for (const outcome of [
+    { kind: "unknown", cause: new Error("timeout") },
+    { kind: "conflict", cause: AWAY },
+  ] as const) {
+    const b = bench();
+    b.answer = () => Promise.resolve(outcome);
+    for (let n = 0; n < 6; n++) expect(await b.guard.commit(NAME, [], [])).toBe(outcome);
+    expect(b.guard.circuit).toBe("open");
+  }
+});
