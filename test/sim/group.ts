@@ -15,7 +15,7 @@ import {
 } from "#base/offsets.ts";
 import type { Consumer, ConsumerEvent, LogBounds, RecordBatch } from "#consumer/consumer.ts";
 import { recordBatch } from "../support/records.ts";
-import { rowNumber } from "./rows.ts";
+import { ServedLog } from "./logs.ts";
 import type { Topic, World } from "./world.ts";
 
 /** Times of some records, ms: before 1970, far ahead, at the ends of what columns hold; else now. */
@@ -84,6 +84,8 @@ export class SimConsumer implements Consumer {
   readonly owned: Set<number> = new Set();
   readonly #events: (ConsumerEvent | null)[] = [];
   readonly #positions = new Map<FeedKey, bigint>();
+  /** Leader epochs of the records below them. */
+  readonly #leaders = new Map<FeedKey, number>();
   readonly #epochs = new Map<FeedKey, number>();
   readonly #paused = new Set<FeedKey>();
   /** Fetched and not arrived yet; they arrive in order, also after the partition was started anew. */
@@ -153,14 +155,26 @@ export class SimConsumer implements Consumer {
     if (world.random.unit() < 0.3) this.arrive(key);
     if (position === undefined || this.#paused.has(key) || !this.#fetching) return;
     const end = position + BigInt(1 + world.below(8));
-    const logEnd = world.logEnd(partition, this.topic);
-    const nextOffset = end > logEnd ? logEnd : end;
+    const log = this.#log(partition);
+    const divergesAt = log.divergesAt(position, this.#leaders.get(key) ?? NO_LEADER_EPOCH);
+    if (divergesAt !== null) {
+      this.#positions.delete(key);
+      const about = { position, logStart: 0n, logEnd: log.end, divergesAt };
+      this.push({ type: "out_of_range", feed, ...about });
+      return;
+    }
+    const nextOffset = end > log.end ? log.end : end;
     if (nextOffset <= position) return;
     this.#positions.set(key, nextOffset);
+    this.#leaders.set(key, log.epochBelow(nextOffset));
     const batches = this.#onTheWay.get(key) ?? [];
     batches.push(this.#batch(feed, key, position, nextOffset));
     this.#onTheWay.set(key, batches);
     if (world.random.unit() < 0.7) this.arrive(key);
+  }
+
+  #log(partition: number): ServedLog {
+    return new ServedLog(this.group.world, this.topic, partition);
   }
 
   /** What was fetched of a partition arrives. */
@@ -172,12 +186,13 @@ export class SimConsumer implements Consumer {
   #batch(feed: Feed, key: FeedKey, position: bigint, nextOffset: bigint): RecordBatch {
     // A batch may begin before the position, as compressed ones do.
     const baseOffset = position > 2n ? position - 2n : 0n;
-    const offsets = (this.topic.records[feed.partition] ?? []).filter(
+    const log = this.#log(feed.partition);
+    const offsets = log.offsets.filter(
       (offset) => BigInt(offset) >= baseOffset && BigInt(offset) < nextOffset,
     );
     const { nowMs } = this.group.world;
     const records = offsets.map((offset) => ({
-      value: JSON.stringify(recordValue(this.topic, offset)),
+      value: JSON.stringify(recordValue(log.numberAt(offset), offset)),
       offsetDelta: offset - Number(baseOffset),
       timestampDelta: (ODD_TIMES_MS[offset % 16] ?? nowMs) - nowMs,
     }));
@@ -199,7 +214,7 @@ export class SimConsumer implements Consumer {
       wantedOffset: position,
       baseOffset,
       nextOffset,
-      leaderEpoch: NO_LEADER_EPOCH,
+      leaderEpoch: log.epochBelow(nextOffset),
       recordCount: records.length,
       payload: records.length === 0 ? null : bytes.payload,
       baseTimestampMs: nowMs,
@@ -227,11 +242,12 @@ export class SimConsumer implements Consumer {
   }
 
   start(positions: readonly FeedOffset[]): void {
-    for (const { feed, offset } of positions) {
+    for (const { feed, offset, leaderEpoch = NO_LEADER_EPOCH } of positions) {
       if (!this.owned.has(feed.partition)) continue;
       const key = feedKey(feed);
       this.#newEpoch(key);
       this.#positions.set(key, offset);
+      this.#leaders.set(key, leaderEpoch);
     }
   }
 
@@ -277,7 +293,7 @@ export class SimConsumer implements Consumer {
     }
     return Promise.resolve(
       feeds.map((feed) => {
-        const end = world.logEnd(feed.partition, this.topic);
+        const { end } = this.#log(feed.partition);
         return { feed, logStart: 0n, highWatermark: end, lastStableOffset: end };
       }),
     );
@@ -311,8 +327,8 @@ export class SimConsumer implements Consumer {
 }
 
 /** The value of a record: its number, and now and then a field that others have not. */
-function recordValue(topic: Topic, offset: number): Record<string, number> {
-  const value: Record<string, number> = { n: rowNumber(topic, offset) };
+function recordValue(n: number, offset: number): Record<string, number> {
+  const value: Record<string, number> = { n };
   if (offset % 11 === 10) value["a"] = offset;
   if (offset % 17 === 16) value["b"] = offset + 0.5;
   return value;

@@ -19,6 +19,18 @@ for (const compareAndSet of ["sequence", "pointer"] as const) {
   }, 900_000);
 }
 
+test("a log that was lost and has grown again is never read on from", async () => {
+  const count = Math.ceil(COUNT / 4);
+  await runAll("pipeline", count, (seed) =>
+    runPipelineSchedule(seed, {
+      steps: 250,
+      compareAndSet: "sequence",
+      people: false,
+      lostLogs: true,
+    }),
+  );
+}, 900_000);
+
 test("the same seed gives the same schedule", async () => {
   const troubles = { steps: 250, compareAndSet: "sequence", people: true } as const;
   const once = await runPipelineSchedule(4, troubles);

@@ -54,6 +54,28 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "the table's leader epoch is not asked about at the start",
+    rule: "2.5",
+    sim: "pipeline",
+    edits: [
+      {
+        find: "begin.push({ ...least, feed: run.feed });",
+        replace: "begin.push({ feed: run.feed, offset: least.offset });",
+      },
+    ],
+  },
+  {
+    name: "an offset whose leader epoch is not known keeps that of an earlier one",
+    rule: "2.5",
+    sim: "pipeline",
+    edits: [
+      {
+        find: "if (leaderEpoch === undefined) maps.leaderEpochs.delete(partition);",
+        replace: "if (leaderEpoch === undefined) maps.leaderEpochs.size;",
+      },
+    ],
+  },
+  {
     name: "what was read of a topic that is gone is thrown away",
     rule: "10",
     sim: "pipeline",

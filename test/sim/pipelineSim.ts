@@ -31,6 +31,8 @@ export interface PipelineTroubles {
   readonly steps: number;
   readonly compareAndSet: CompareAndSet;
   readonly people: boolean;
+  /** The log of one partition is lost and written anew; default false. */
+  readonly lostLogs?: boolean;
 }
 
 /** One process with its memory. */
@@ -81,6 +83,7 @@ class PipelineSim {
       this.world.nowMs = Math.max(this.world.nowMs, nowMs);
     });
     this.troubles = troubles;
+    this.world.mayLoseLogs = troubles.lostLogs === true;
   }
 
   async run(): Promise<PipelineOutcome> {
@@ -111,6 +114,18 @@ class PipelineSim {
     if (dice < 0.9) return this.#rebalance();
     if (dice < 0.96) return this.#trouble(dice);
     if (this.troubles.people && dice > 0.97) await somebodyActs(world);
+    if (world.mayLoseLogs && dice > 0.98) this.#loseLog();
+  }
+
+  /** Of a partition of which the table has rows: one that nobody has read of loses nothing. */
+  #loseLog(): void {
+    const { world } = this;
+    if (world.lost !== null) return;
+    const progress = readProgress(world.metadata, "main");
+    if (progress.kind === "unreadable") return;
+    const offsets = progress.document.sources.get("c/t")?.offsets ?? new Map<number, bigint>();
+    const read = world.partitions.filter((partition) => (offsets.get(partition) ?? 0n) > 0n);
+    if (read.length > 0) world.loseLog(world.pick(read));
   }
 
   #trouble(dice: number): void {
@@ -290,6 +305,11 @@ class PipelineSim {
     this.processes.push(last);
     this.#start(last);
     await this.#untilComplete();
+    if (world.lost !== null) {
+      const isStopped = last.table?.state.kind === "stopped";
+      if (!isStopped) this.violations.push(`READ ON: Z reads the new log of p${world.lost}`);
+      return this.#check();
+    }
     if (last.table?.state.kind === "stopped") {
       await this.#check();
       await acceptAsIs(world);

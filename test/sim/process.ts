@@ -178,7 +178,10 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
     case "progress": {
       const truth = world.law.truth(world.metadata.currentSnapshotId);
       const asks =
-        !world.law.readable() || truth.topicId !== world.topic.id || world.topics.length > 1;
+        !world.law.readable() ||
+        truth.topicId !== world.topic.id ||
+        world.topics.length > 1 ||
+        (world.lost !== null && String(error).includes("has been written anew"));
       return asks ? [] : [`${name} stopped needlessly: ${error}`];
     }
     case "fenced": {

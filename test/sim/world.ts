@@ -81,6 +81,10 @@ export class World {
   logFault: (Fault & { lasts: number }) | null = null;
   loadFails = false;
   kafkaFails = false;
+  /** Whether a log may be lost in this world. */
+  mayLoseLogs = false;
+  /** The partition whose log was lost and has grown again past what was read, under the same topic id. */
+  lost: number | null = null;
   /** Told to every writer that waits: a request arrived. */
   onRequest: (request: Request) => void = () => undefined;
   readonly trace: string[] = [];
@@ -155,6 +159,12 @@ export class World {
       .filter((offset) => BigInt(offset) >= start && BigInt(offset) < end)
       .map((offset) => rowNumber(topic, offset));
     return numbers.length === 0 ? null : columns(feed.partition, numbers, more);
+  }
+
+  /** Loses the log of a partition of which the table has rows, and writes another one. */
+  loseLog(partition: number): void {
+    this.lost = partition;
+    this.say(`the log of p${partition} is lost and written anew`);
   }
 
   say(line: string): void {
