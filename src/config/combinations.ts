@@ -192,6 +192,8 @@ function checkWrite({ values, report }: Scope<PipelineValues>): void {
     report("iceberg.write.compression_level", `${codec} has no levels`);
   } else if (level !== null && levels !== null && level > levels) {
     report("iceberg.write.compression_level", `${codec} has levels up to ${levels}, is ${level}`);
+  } else if (level === 0 && codec === "zstd") {
+    report("iceberg.write.compression_level", "zstd has levels from 1");
   }
 }
 

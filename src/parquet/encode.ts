@@ -2,7 +2,7 @@
  * Rows -> one Parquet file, in the calling thread: {@link encodeParquet}, and the encoder for tests.
  *
  * The encode kernel writes it (`kernel/encode.ts`), or `parquet-wasm` what that does not take
- * (`reference.ts`): brotli, levels other than the default, structs without fields. Either way row
+ * (`reference.ts`): brotli at its default level, structs without fields. Either way row
  * group by row group while batches arrive. The production encoder (`pool.ts`) runs the same function
  * in a Worker.
  */
@@ -17,8 +17,7 @@ import { encodeReference } from "./reference.ts";
 /**
  * Encodes the batches as one file, whose bytes go to `sink` while they are made. `fields` carry the
  * table's ids and match the columns by position. Errors: what the sink throws, `table_unsupported`
- * for a struct without fields, `usage` for a codec level that cannot be had, `internal` when columns
- * and fields do not fit.
+ * for a struct without fields, `internal` when columns and fields do not fit.
  */
 export function encodeParquet(
   fields: readonly Field[],

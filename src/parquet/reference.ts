@@ -25,15 +25,8 @@ const WRITE_BATCH_ROWS = 8192;
 /** Encoded bytes at which a row group ends before it has its rows: bounds WASM memory for wide rows. */
 const ROW_GROUP_BYTES_MAX = 16 * 1024 * 1024;
 
-/** The only level of each codec that has levels: `parquet-wasm` takes no other. */
-const CODEC_LEVEL: Readonly<Partial<Record<ParquetCodec, number>>> = {
-  gzip: 6,
-  zstd: 1,
-  brotli: 1,
-};
-
 /**
- * As `encodeParquet`; the bytes after the last row are kept until the footer among them is amended.
+ * As `encodeParquet`, at the codec's own level, since `parquet-wasm` has no other; the bytes after the last row are kept until the footer among them is amended.
  */
 export async function encodeReference(
   fields: readonly Field[],
@@ -95,10 +88,7 @@ function writerProperties(
   sample: readonly BatchData[],
   options: EncodeOptions,
 ): WriterProperties {
-  const { codec, level } = options;
-  if (level !== null && level !== CODEC_LEVEL[codec]) {
-    throw fail("usage", `Parquet codec ${codec} cannot be written at level ${level}`, { codec });
-  }
+  const { codec } = options;
   const { WriterPropertiesBuilder } = loadParquetWasm();
   let builder = new WriterPropertiesBuilder()
     .setCompression(compressionOf(codec))

@@ -8,7 +8,7 @@
  *   without; from the page on that finds it full, PLAIN pages (Parquet allows both in one chunk).
  * - No compression of a chunk of PLAIN pages whose first page hardly shrinks.
  */
-import { codecName, compress, type PageCodec } from "./compress.ts";
+import { codecName, compress, type PageCodec, type PageCompression } from "./compress.ts";
 import { ChunkDictionary } from "./dictionary.ts";
 import type { LeafColumn } from "./leaves.ts";
 import type { Workspace } from "./memory.ts";
@@ -49,7 +49,7 @@ export interface EncodedChunk {
 export interface ChunkParts {
   readonly workspace: Workspace;
   readonly leaf: LeafColumn;
-  readonly codec: PageCodec;
+  readonly compression: PageCompression;
   readonly output: Output;
 }
 
@@ -82,6 +82,7 @@ class Chunk {
   readonly #output: Output;
   /** Of the file; the chunk's is chosen with its first page. */
   readonly #codecAsked: PageCodec;
+  readonly #level: number;
   #codec: PageCodec | null = null;
   /** Open as long as the next page may use it; null: there is none, or it is written. */
   #dictionary: ChunkDictionary | null = null;
@@ -100,7 +101,8 @@ class Chunk {
     this.#workspace = parts.workspace;
     this.#leaf = parts.leaf;
     this.#output = parts.output;
-    this.#codecAsked = parts.codec;
+    this.#codecAsked = parts.compression.codec;
+    this.#level = parts.compression.level;
     if (parts.leaf.physical === "BOOLEAN") return;
     this.#dictionary = new ChunkDictionary(parts.workspace, parts.leaf);
   }
@@ -118,7 +120,7 @@ class Chunk {
     }
     const body = isIndexed ? this.#indexBody(page) : this.#plainBody(page);
     this.#codec ??= this.#chooseCodec(body);
-    const payload = compress(this.#workspace, this.#codec, body.from, body.bytes);
+    const payload = this.#compress(this.#codec, body.from, body.bytes);
     const size = { uncompressed: body.bytes, compressed: payload.length };
     const header = dataPageHeader(size, page.entries, isIndexed ? "RLE_DICTIONARY" : "PLAIN");
     this.#uncompressed += header.length + body.bytes;
@@ -174,7 +176,7 @@ class Chunk {
       const end = dictionaryPlain + bytes;
       if (!isFloat) addExtremes(this.#workspace, this.#leaf, dictionaryPlain, end, count);
       const codec = this.#codec ?? this.#codecAsked;
-      const payload = compress(this.#workspace, codec, dictionaryPlain, bytes);
+      const payload = this.#compress(codec, dictionaryPlain, bytes);
       const size = { uncompressed: bytes, compressed: payload.length };
       const header = dictionaryPageHeader(size, count);
       this.#uncompressed += header.length + bytes;
@@ -222,12 +224,16 @@ class Chunk {
     return { from, bytes: levels + page.plainBytes };
   }
 
+  #compress(codec: PageCodec, from: number, bytes: number): Uint8Array {
+    return compress(this.#workspace, { codec, level: this.#level }, from, bytes);
+  }
+
   /** The file's codec, unless the page is PLAIN, of some size, and hardly shrinks. */
   #chooseCodec(body: { readonly from: number; readonly bytes: number }): PageCodec {
     const codec = this.#codecAsked;
     if (codec === "none" || this.#dictionary !== null || body.bytes < TRIAL_BYTES_MIN) return codec;
     const tried = Math.min(body.bytes, TRIAL_BYTES);
-    const { length } = compress(this.#workspace, codec, body.from, tried);
+    const { length } = this.#compress(codec, body.from, tried);
     return length > (1 - SAVING_MIN) * tried ? "none" : codec;
   }
 }

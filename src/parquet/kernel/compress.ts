@@ -1,6 +1,7 @@
 /**
- * Page compression: Snappy and LZ4 by the kernel, zstd and gzip by Bun.
+ * Page compression: Snappy and LZ4 by the kernel, zstd and gzip by Bun, brotli of a stated level by zlib.
  */
+import { brotliCompressSync, constants } from "node:zlib";
 import { unreachable } from "#base/assert.ts";
 import type { EncodeOptions, ParquetCodec } from "#parquet/encoder.ts";
 import { compressedBytesMax, type Workspace } from "./memory.ts";
@@ -8,26 +9,33 @@ import { checked } from "./page.ts";
 import type { ColumnMetaData } from "./thrift.ts";
 
 /** Codecs that pages are written with. */
-export type PageCodec = Exclude<ParquetCodec, "brotli">;
+export type PageCodec = ParquetCodec;
 
-const GZIP_LEVEL = 6;
-const ZSTD_LEVEL = 1;
+/** How pages are compressed. */
+export interface PageCompression {
+  readonly codec: PageCodec;
+  /** 0 for codecs without levels. */
+  readonly level: number;
+}
 
-/** The codec of these options, if its pages can be compressed here at the level asked for. */
-export function pageCodec(options: EncodeOptions): PageCodec | null {
-  const { codec, level } = options;
-  switch (codec) {
-    case "none":
-    case "snappy":
-    case "lz4":
-      return level === null ? codec : null;
-    case "gzip":
-      return level === null || level === GZIP_LEVEL ? codec : null;
-    case "zstd":
-      return level === null || level === ZSTD_LEVEL ? codec : null;
-    case "brotli":
-      return null;
-  }
+type GzipLevel = NonNullable<NonNullable<Parameters<typeof Bun.gzipSync>[1]>["level"]>;
+
+/** Levels where none is asked for. */
+const LEVELS: Readonly<Record<Exclude<ParquetCodec, "brotli">, number>> = {
+  none: 0,
+  snappy: 0,
+  lz4: 0,
+  gzip: 6,
+  zstd: 1,
+};
+
+/**
+ * How the pages of these options are compressed here; null: brotli at its default level, which
+ * `parquet-wasm` writes faster.
+ */
+export function pageCompression({ codec, level }: EncodeOptions): PageCompression | null {
+  if (codec === "brotli") return level === null ? null : { codec, level };
+  return { codec, level: level ?? LEVELS[codec] };
 }
 
 /** Parquet's name of a codec. */
@@ -43,6 +51,8 @@ export function codecName(codec: PageCodec): ColumnMetaData["codec"] {
       return "GZIP";
     case "zstd":
       return "ZSTD";
+    case "brotli":
+      return "BROTLI";
     default:
       return unreachable(codec);
   }
@@ -54,7 +64,7 @@ export function codecName(codec: PageCodec): ColumnMetaData["codec"] {
  */
 export function compress(
   workspace: Workspace,
-  codec: PageCodec,
+  { codec, level }: PageCompression,
   from: number,
   count: number,
 ): Uint8Array<ArrayBufferLike> {
@@ -64,9 +74,11 @@ export function compress(
     case "none":
       return raw;
     case "gzip":
-      return Bun.gzipSync(raw as Uint8Array<ArrayBuffer>, { level: GZIP_LEVEL });
+      return Bun.gzipSync(raw as Uint8Array<ArrayBuffer>, { level: level as GzipLevel });
     case "zstd":
-      return Bun.zstdCompressSync(raw as Uint8Array<ArrayBuffer>, { level: ZSTD_LEVEL });
+      return Bun.zstdCompressSync(raw as Uint8Array<ArrayBuffer>, { level });
+    case "brotli":
+      return brotliCompressSync(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: level } });
     case "snappy":
     case "lz4": {
       const room = compressedBytesMax(count);

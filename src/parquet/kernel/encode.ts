@@ -14,7 +14,7 @@ import type { FloatSummary } from "#parquet/floats.ts";
 import type { ChunkMetadata, RowGroupMetadata } from "#parquet/footer.ts";
 import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
 import { type EncodedChunk, encodeChunk } from "./chunk.ts";
-import { type PageCodec, pageCodec } from "./compress.ts";
+import { type PageCompression, pageCompression } from "./compress.ts";
 import { type LeafColumn, leafColumns } from "./leaves.ts";
 import { NODES_MAX, PAGE_LIMITS, type PageLimits, Workspace } from "./memory.ts";
 import { Output } from "./output.ts";
@@ -34,7 +34,7 @@ const idle: Workspace[] = [];
 
 /** True when the kernel can write a file of these fields with these options. */
 export function kernelTakes(fields: readonly Field[], options: EncodeOptions): boolean {
-  return pageCodec(options) !== null && fields.every((field) => isTaken(field, 1));
+  return pageCompression(options) !== null && fields.every((field) => isTaken(field, 1));
 }
 
 function isTaken({ type }: Field, depth: number): boolean {
@@ -52,10 +52,10 @@ export async function encodeWithKernel(
   sink: ByteSink,
   limits: PageLimits = PAGE_LIMITS,
 ): Promise<EncodedFile> {
-  const codec = pageCodec(options);
-  assert(codec !== null, "the kernel was asked whether it takes the codec");
+  const compression = pageCompression(options);
+  assert(compression !== null, "the kernel was asked whether it takes the codec");
   const workspace = (limits === PAGE_LIMITS ? idle.pop() : null) ?? new Workspace(limits);
-  const file = new KernelFile(workspace, fields, codec, sink);
+  const file = new KernelFile(workspace, fields, compression, sink);
   const encoded = await file.encode(batches, options);
   // Only now: after a fault its memory is not used again.
   const isKept = limits === PAGE_LIMITS && workspace.memoryBytes <= KEPT_BYTES_MAX;
@@ -71,16 +71,21 @@ export function kernelBytes(): number {
 class KernelFile {
   readonly #workspace: Workspace;
   readonly #fields: readonly Field[];
-  readonly #codec: PageCodec;
+  readonly #compression: PageCompression;
   readonly #file: FileBytes;
   readonly #output: Output;
   readonly #leaves: readonly LeafColumn[];
   readonly #floats = new Map<number, FloatSummary>();
 
-  constructor(workspace: Workspace, fields: readonly Field[], codec: PageCodec, sink: ByteSink) {
+  constructor(
+    workspace: Workspace,
+    fields: readonly Field[],
+    compression: PageCompression,
+    sink: ByteSink,
+  ) {
     this.#workspace = workspace;
     this.#fields = fields;
-    this.#codec = codec;
+    this.#compression = compression;
     this.#file = new FileBytes(sink);
     this.#output = new Output(this.#file);
     this.#leaves = leafColumns(fields);
@@ -125,7 +130,11 @@ class KernelFile {
     const rows = BigInt(ranges.reduce((sum, range) => sum + range.end - range.start, 0));
     const offset = BigInt(this.#output.position);
     const chunks: EncodedChunk[] = [];
-    const parts = { workspace: this.#workspace, codec: this.#codec, output: this.#output };
+    const parts = {
+      workspace: this.#workspace,
+      compression: this.#compression,
+      output: this.#output,
+    };
     for (const leaf of this.#leaves) chunks.push(await encodeChunk({ ...parts, leaf }, ranges));
     this.#addFloats(chunks);
     const total = (part: (chunk: EncodedChunk) => bigint): bigint =>
