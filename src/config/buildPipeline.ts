@@ -13,6 +13,7 @@ import {
   DECODER_DEFAULTS,
   type DecoderOptions,
   type MetadataColumn,
+  type TombstonePolicy,
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
 import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
@@ -84,7 +85,7 @@ export async function buildPipeline(
       enabled: values["kafka.enable_auto_commit"],
       intervalMs: values["kafka.auto_commit_interval_ms"],
     },
-    decoder: decoder(values, await declaredFields(values, environment)),
+    decoder: decoder(pipeline, await declaredFields(values, environment)),
     rejects: { action: values["dead_letter.action"] === "skip" ? "skip" : "fail" },
     storage: storageOptions(values),
     catalog: catalogOptions(values, false),
@@ -184,12 +185,21 @@ async function sslOptions(
   return { enabled: true, ...Object.fromEntries(given) };
 }
 
-function decoder(values: PipelineValues, fields: readonly Field[] | null): DecoderOptions {
+function decoder(
+  { values, origins }: PipelineConfig,
+  fields: readonly Field[] | null,
+): DecoderOptions {
+  const isJson = values["source.format"] === "json";
   return {
     format: values["source.format"] as DecoderOptions["format"],
     fields,
     onUnknownField: values["schema.on_unknown_field"] as UnknownFieldPolicy,
     kernel: DECODER_DEFAULTS.kernel,
+    // A null is a value of a raw format, unless somebody says otherwise.
+    onTombstone:
+      isJson || origins.has("source.on_tombstone")
+        ? (values["source.on_tombstone"] as TombstonePolicy)
+        : "null_row",
     onTypeConflict: values["schema.on_type_conflict"] as DecoderOptions["onTypeConflict"],
     infer: values["schema.infer"],
     inferRows: values["schema.infer_rows"],

@@ -44,6 +44,12 @@ export const SOURCE_KEYS = {
     doc: "cdc: the field that holds the operation when there is no Debezium envelope.",
     unbuilt: "changes",
   },
+  "source.on_tombstone": {
+    type: "string",
+    default: "dead_letter",
+    values: ["dead_letter", "skip", "null_row"],
+    doc: "kstream, a record without a value (a tombstone): `dead_letter` rejects it, by `dead_letter.action`; `skip` passes over it; `null_row` makes a row of nulls with the metadata columns (ask for `key` among them). For formats `string` and `bytes` the default is `null_row`.",
+  },
   "source.on_delete": {
     type: "string",
     default: "delete",

@@ -1,9 +1,6 @@
 /**
  * Makes decoders: what is known of a table's fields, shared by its segments (SPEC sections 4, 5).
  *
- * A record whose value is null (a tombstone) is rejected as `null_value` in format `json`, because
- * append mode has no row for it; in `string` and `bytes` it is a row with a null value.
- *
  * A new field without a name, or whose dotted path another column has (upper and lower case as one),
  * is never made a column, since no engine could tell them apart: its records are rejected.
  */

@@ -36,7 +36,7 @@ export interface Rejected {
 export interface DecodeResult {
   /** Rows appended. */
   readonly rows: number;
-  /** Records below `wantedOffset`. */
+  /** Records below `wantedOffset`, and those that are passed over by `on_tombstone = "skip"`. */
   readonly skipped: number;
   readonly rejected: readonly Rejected[];
   /** Largest record timestamp seen, ms; 0 when no rows. */

@@ -10,6 +10,9 @@ export type MetadataColumn = "topic" | "partition" | "offset" | "timestamp" | "k
 /** What happens to a non-null field that the schema does not have. */
 export type UnknownFieldPolicy = "evolve" | "ignore" | "dead_letter";
 
+/** What becomes of a record without a value: it is rejected, passed over, or a row of nulls. */
+export type TombstonePolicy = "dead_letter" | "skip" | "null_row";
+
 /** Configuration of one table's decoder. */
 export interface DecoderOptions {
   readonly format: "json" | "string" | "bytes";
@@ -18,6 +21,7 @@ export interface DecoderOptions {
   /** Columns that are not declared are learned from a sample. */
   readonly infer: boolean;
   readonly onUnknownField: UnknownFieldPolicy;
+  readonly onTombstone: TombstonePolicy;
   /** `dead_letter`: the record is rejected; `fail`: `decode` throws a `data` error. */
   readonly onTypeConflict: "dead_letter" | "fail";
   /** Records that `sample` looks at, at most. */
@@ -50,6 +54,7 @@ export const DECODER_DEFAULTS: DecoderOptions = {
   fields: null,
   infer: true,
   onUnknownField: "evolve",
+  onTombstone: "dead_letter",
   onTypeConflict: "dead_letter",
   inferRows: 10_000,
   inferIntegers: "long",

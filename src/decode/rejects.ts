@@ -7,7 +7,7 @@ export const REASONS = {
   bad_json: "The value is not valid JSON",
   bad_utf8: "The value is not valid UTF-8, or escapes half of a surrogate pair",
   not_an_object: "The value is JSON, but not an object",
-  null_value: "The record has no value (a tombstone), which is no row in append mode",
+  null_value: "The record has no value (a tombstone); source.on_tombstone says what becomes of it",
   too_deep: "The value is nested too deeply",
   too_large: "The value is over the size limit for one record",
   too_many_values: "The value holds more list elements and members than one record may have",

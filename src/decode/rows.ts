@@ -85,7 +85,9 @@ export class RowAppender {
   /** Decodes the cursor's next record; false when there is none. Throws for a fatal conflict. */
   appendNext(batch: RecordBytes, cursor: RecordCursor, result: BatchResult): boolean {
     if (!cursor.next()) return false;
-    if (cursor.offsetDelta < Number(batch.wantedOffset - batch.baseOffset)) {
+    const isUnwanted = cursor.offsetDelta < Number(batch.wantedOffset - batch.baseOffset);
+    const { onTombstone } = this.schema.options;
+    if (isUnwanted || (cursor.valueStart < 0 && onTombstone === "skip")) {
       result.skipped++;
       return true;
     }
@@ -107,6 +109,7 @@ export class RowAppender {
     const { valueStart, valueEnd } = cursor;
     this.missing = "";
     if (valueStart >= 0 && valueEnd - valueStart > LIMITS.recordBytesMax) return "too_large";
+    if (valueStart < 0 && this.schema.options.onTombstone === "dead_letter") return "null_value";
     if (!this.hasTimestamp && !this.hasRequired) return null;
     // Beyond 2^53 neither part is exact, so that their sum is not, however small it is.
     const isExact =

@@ -190,6 +190,7 @@ test(`event times and Kafka timestamps of any size are exact or refused (seed ${
 }, 600_000);
 
 test("a column that the table requires rejects records without a key, a time or a value", () => {
+  const a: Field = { id: 0, name: "a", required: true, type: { kind: "long" } };
   for (const kernel of ["always", false] as const) {
     for (const format of ["json", "string"] as const) {
       const options = {
@@ -197,23 +198,23 @@ test("a column that the table requires rejects records without a key, a time or 
         format,
         kernel,
         metadataColumns: ["key", "timestamp"],
+        onTombstone: "null_row",
       } as const;
-      const decoder = createDecoder({ ...options, fields: format === "json" ? [] : null });
+      const decoder = createDecoder({ ...options, fields: format === "json" ? [a] : null });
       decoder.adopt(
         decoder.fields.map((field, index) => ({ ...field, id: index + 1, required: true })),
       );
       const segment = decoder.builder();
       const records = [
-        { key: "k", value: "{}" },
-        { key: null, value: "{}" },
+        { key: "k", value: '{"a":1}' },
+        { key: null, value: '{"a":1}' },
         { key: "k", value: null },
-        { key: "k", value: "{}", timestampDelta: -1 },
+        { key: "k", value: '{"a":1}', timestampDelta: -1 },
       ];
       const result = segment.decode(recordBatch(records, { baseTimestampMs: 0 }));
-      const nulls = format === "json" ? "null_value" : "missing_field";
       expect(result.rejected.map(({ reason }) => reason)).toEqual([
         "missing_field",
-        nulls,
+        "missing_field",
         "missing_field",
       ]);
       expect(segment.seal().columns.map(({ nullCount }) => nullCount)).not.toContain(1);

@@ -121,6 +121,7 @@ test(`records of any shape, with every policy and metadata column (seed ${SEED})
     const options: DecoderOptions = {
       ...DECODER_DEFAULTS,
       onUnknownField: texts.oneOf(["evolve", "ignore", "dead_letter"]),
+      onTombstone: texts.oneOf(["dead_letter", "skip", "null_row"]),
       flattenSeparator: texts.oneOf([null, null, "_"]),
       metadataColumns: ["topic", "partition", "offset", "timestamp", "key", "headers"],
       maxColumns: texts.oneOf([1000, 12]),

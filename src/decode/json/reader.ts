@@ -86,8 +86,10 @@ export class JsonReader implements ValueReader {
   }
 
   readNull(): boolean {
-    this.reason = "null_value";
-    this.path = "";
+    const [required] = this.node.required;
+    if (required === undefined) return true;
+    this.reason = "missing_field";
+    this.path = required.name;
     return false;
   }
 

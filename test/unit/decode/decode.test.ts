@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { AppError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
-import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { rowsOf } from "../../support/columnValues.ts";
 import { recordBatch, varint } from "../../support/records.ts";
 import { decode, field, makeDecoder } from "./support.ts";
@@ -13,6 +13,7 @@ const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 test("metadata columns hold the record's coordinates, key and headers", () => {
   const decoder = makeDecoder({
     format: "string",
+    onTombstone: "null_row",
     metadataColumns: ["topic", "partition", "offset", "timestamp", "key", "headers"],
     metadataPrefix: "k_",
   });
@@ -96,10 +97,10 @@ test("records below the wanted offset are skipped, not counted as rejected", () 
 
 test("string refuses values that are not UTF-8, bytes takes anything", () => {
   const records = [Uint8Array.of(0xff), utf8("日"), null];
-  const text = decode(makeDecoder({ format: "string" }), records);
+  const text = decode(makeDecoder({ format: "string", onTombstone: "null_row" }), records);
   expect(text.reasons).toEqual(["0 bad_utf8"]);
   expect(text.rows).toEqual([{ value: "日" }, { value: null }]);
-  const bytes = decode(makeDecoder({ format: "bytes" }), records);
+  const bytes = decode(makeDecoder({ format: "bytes", onTombstone: "null_row" }), records);
   expect(bytes.rows).toEqual([{ value: "ff" }, { value: "e697a5" }, { value: null }]);
 });
 
@@ -119,6 +120,33 @@ test("a rejected record names topic, partition, offset, timestamp and field, nev
       detail: 'Field "amount" does not fit the type of its column',
     },
   ]);
+});
+
+test("on_tombstone says what becomes of records without a value, in every format", () => {
+  const records = [
+    { key: "a", value: '{"a":1}' },
+    { key: "b", value: null },
+    { key: "c", value: '{"a":2}' },
+  ];
+  const outcomes = (options: Partial<DecoderOptions>): unknown => {
+    const both = (["always", false] as const).map((kernel) => {
+      const decoder = makeDecoder({ metadataColumns: ["offset", "key"], kernel, ...options });
+      const { rows, reasons, result } = decode(decoder, records);
+      return [rows.map((row) => row["_kafka_offset"]), reasons, result.skipped];
+    });
+    expect(both[0]).toEqual(both[1]);
+    return both[0];
+  };
+  for (const format of ["json", "string", "bytes"] as const) {
+    const fields = format === "json" ? [field("a", "long")] : null;
+    expect(outcomes({ format, fields, onTombstone: "null_row" })).toEqual([[0n, 1n, 2n], [], 0]);
+    expect(outcomes({ format, fields, onTombstone: "skip" })).toEqual([[0n, 2n], [], 1]);
+    expect(outcomes({ format, fields, onTombstone: "dead_letter" })).toEqual([
+      ...[[0n, 2n], ["1 null_value"], 0],
+    ]);
+  }
+  const required = { fields: [field("a", "long", true)], onTombstone: "null_row" } as const;
+  expect(outcomes(required)).toEqual([[0n, 2n], ["1 missing_field"], 0]);
 });
 
 test("each kind of bad value has its reason, and good rows around are untouched", () => {
