@@ -72,7 +72,7 @@ export const SOURCE_KEYS = {
   "source.event_time_format": {
     type: "string",
     default: "epoch_millis",
-    doc: "epoch_seconds, epoch_millis, epoch_micros, epoch_nanos, iso8601, or a pattern. Times are never guessed from numbers.",
+    doc: "epoch_seconds, epoch_millis, epoch_micros, epoch_nanos, iso8601, or a pattern of `yyyy MM dd HH mm ss`, `S..` (fraction), `X..` (zone) and text, letters quoted with `'`. A time without a zone is UTC. Times are never guessed from numbers.",
   },
   "source.metadata_columns": {
     type: "strings",
