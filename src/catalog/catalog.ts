@@ -42,15 +42,15 @@ export interface CatalogTraits {
    * True: a snapshot that was committed is visible, with its parent's id, until a commit removes it,
    * so one whose id is not found, while no id is missing, did not land. False (Nessie): only the
    * branch's head is visible, without a parent, so what is not seen proves nothing: offsets come from
-   * the table's property, and files of an attempt without an answer are never removed.
+   * the table's property, by sequence number, and no file that was ever sent is removed.
    */
   readonly showsAncestors: boolean;
   /**
-   * When a request that was given up can no longer be applied. `pointer`: once the metadata location
-   * is another than the one that it was built on. `sequence`: once last-sequence-number has reached
-   * that of its snapshot. `time`: the catalog checks neither, so only after a grace time.
+   * True: a request that was given up can no longer be applied once last-sequence-number has reached
+   * that of its snapshot, since a commit compares that number or the metadata location. False: the
+   * catalog checks neither, so files of a request without an answer are never removed.
    */
-  readonly lateRequestsEndBy: "pointer" | "sequence" | "time";
+  readonly endsLateRequests: boolean;
 }
 
 /** What a new table needs. */

@@ -101,7 +101,7 @@ class PointerCatalog<Row> implements Catalog {
   constructor(store: PointerStore<Row>, parts: PointerCatalogParts) {
     this.store = store;
     this.parts = parts;
-    this.traits = { type: store.type, showsAncestors: true, lateRequestsEndBy: "pointer" };
+    this.traits = { type: store.type, showsAncestors: true, endsLateRequests: true };
   }
 
   open(): Promise<void> {

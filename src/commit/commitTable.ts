@@ -67,7 +67,8 @@ export class CommitTable {
 
   /** What a head says about committed offsets (SPEC 2.2). */
   async progressOf(head: LoadedTable): Promise<Progress> {
-    return readProgress(head.metadata, this.options.branch);
+    const { showsAncestors } = this.parts.catalog.traits;
+    return readProgress(head.metadata, this.options.branch, [], showsAncestors);
   }
 
   /** Counts a request. `data`: it carried files. */

@@ -113,9 +113,8 @@ export class Leftovers {
   async #sweep(head: LoadedTable): Promise<void> {
     const still: Ledger[] = [];
     for (const ledger of this.#open) {
-      const result = await removeLeftover(head, ledger).catch((): { kind: "later" } => ({
-        kind: "later",
-      }));
+      const removal = removeLeftover(head, this.#parts.catalog.traits, ledger);
+      const result = await removal.catch((): { kind: "later" } => ({ kind: "later" }));
       if (result.kind === "later") {
         still.push(ledger);
         continue;

@@ -9,7 +9,12 @@
  */
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { emptyDocument, type ProgressDocument, SUMMARY, withDelta } from "./progressDocument.ts";
-import { parseDocument, propertySnapshotId, summaryDocument } from "./progressText.ts";
+import {
+  parseDocument,
+  propertySequenceNumber,
+  propertySnapshotId,
+  summaryDocument,
+} from "./progressText.ts";
 
 /** What a head says about progress. */
 export type Progress =
@@ -66,17 +71,23 @@ export function refOf(metadata: TableMetadata, branch: string): SnapshotId | nul
 /**
  * Reads progress from a head (SPEC 2.2).
  * @param earlier snapshots that were removed from the metadata, as earlier metadata files have them
+ * @param showsAncestors as the catalog's trait of that name
  * @throws AppError `progress` when a document is damaged or of a newer release
  */
 export function readProgress(
   metadata: TableMetadata,
   branch: string,
   earlier: readonly Snapshot[] = [],
+  showsAncestors = true,
 ): Progress {
   const chain = visibleChain(metadata, branch, earlier);
   const index = chain.findIndex(({ summary }) => summary[SUMMARY.offsets] !== undefined);
   const nearest = chain[index];
-  if (nearest === undefined) return fromProperty(metadata, branch, chain.at(-1));
+  if (nearest === undefined) {
+    return showsAncestors
+      ? fromProperty(metadata, branch, chain.at(-1))
+      : fromHiddenAncestor(metadata, branch, chain[0]);
+  }
   const document = documentOf(metadata, chain.slice(index));
   if (document === null) {
     const reason = `snapshot ${nearest.snapshotId} holds only the offsets that it moved, and the snapshots that it adds to are not visible`;
@@ -163,6 +174,25 @@ function fromProperty(
       `${name} was written by snapshot ${propertySnapshotId(text) ?? "?"}, which is not the ` +
       "parent of the oldest visible one (rolled back, or expired by another engine)",
   };
+}
+
+/**
+ * Where a catalog shows the head only: the property was written by an ancestor of a foreign head when
+ * the head is newer. A head that is older was set back behind it.
+ */
+function fromHiddenAncestor(
+  metadata: TableMetadata,
+  branch: string,
+  head: Snapshot | undefined,
+): Progress {
+  const text = metadata.properties[progressProperty(branch)];
+  if (text === undefined) return readable(emptyDocument(branch));
+  const written = propertySequenceNumber(text);
+  if (head !== undefined && written !== null && written < head.sequenceNumber) {
+    return readable({ ...parseDocument(text), branch });
+  }
+  const reason = `the head is older than the table property ${progressProperty(branch)}`;
+  return { kind: "unreadable", reason };
 }
 
 function readable(document: ProgressDocument): Progress & { kind: "readable" } {

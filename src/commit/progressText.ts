@@ -164,6 +164,12 @@ export function propertySnapshotId(text: string): SnapshotId | null {
   return id === undefined ? null : BigInt(id);
 }
 
+/** The sequence number of that snapshot; null when the property does not say. */
+export function propertySequenceNumber(text: string): bigint | null {
+  const number = /"sequence-number":\s*(\d+)/.exec(text)?.[1];
+  return number === undefined ? null : BigInt(number);
+}
+
 function sourcesJson(document: ProgressDocument): Record<string, unknown> {
   const sources: Record<string, unknown> = {};
   for (const key of [...document.sources.keys()].sort()) {

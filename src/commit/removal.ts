@@ -3,7 +3,7 @@
  * rules of SPEC 2.4 allow it, and what thinned snapshots alone had. What may not be removed is left to
  * the orphan cleaner.
  */
-import type { LoadedTable } from "#catalog/catalog.ts";
+import type { CatalogTraits, LoadedTable } from "#catalog/catalog.ts";
 import { listedPaths } from "#iceberg/io/scan.ts";
 import type { Snapshot } from "#iceberg/metadata/metadata.ts";
 import type { Ledger } from "./ledger.ts";
@@ -21,8 +21,12 @@ export type RemovalResult =
  * Removes what is unlisted of a commit that did not land, where the rules allow it on this head.
  * @throws what the store throws
  */
-export async function removeLeftover(head: LoadedTable, ledger: Ledger): Promise<RemovalResult> {
-  const removal = mayRemove(head.metadata, ledger.commitId, ledger.sent);
+export async function removeLeftover(
+  head: LoadedTable,
+  traits: CatalogTraits,
+  ledger: Ledger,
+): Promise<RemovalResult> {
+  const removal = mayRemove(head.metadata, ledger.commitId, ledger.sent, traits);
   if (removal.kind === "later") return removal;
   if (removal.kind === "never") return { kind: "left", reason: removal.reason };
   const files = ledger.unlisted;

@@ -3,6 +3,7 @@
  * simulator (`test/sim/`) shows that each line is needed: it finds every mutation of this file.
  */
 import type { Feed } from "#base/offsets.ts";
+import type { CatalogTraits } from "#catalog/catalog.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { refOf, visibleChain } from "./progress.ts";
 import { offsetOf, type ProgressDocument, SUMMARY, sourceKey } from "./progressDocument.ts";
@@ -122,13 +123,16 @@ export function mayRemove(
   metadata: TableMetadata,
   commitId: string,
   sent: SentBases | null,
+  traits: Pick<CatalogTraits, "showsAncestors" | "endsLateRequests">,
 ): Removal {
   if (metadata.snapshots.some((s) => s.summary[SUMMARY.commitId] === commitId)) {
     return { kind: "never", reason: "a visible snapshot has the commit id" };
   }
   if (sent === null) return { kind: "now", inspect: [] };
+  if (!traits.showsAncestors) return { kind: "never", reason: "the catalog hides snapshots" };
   const after = metadata.snapshots.filter((s) => s.sequenceNumber > sent.first);
   if (sent.last === null) return { kind: "now", inspect: after };
+  if (!traits.endsLateRequests) return { kind: "never", reason: "the request may come late" };
   if (metadata.lastSequenceNumber <= sent.last) return { kind: "later" };
   const held = new Set(after.map((snapshot) => snapshot.sequenceNumber));
   if (BigInt(held.size) !== metadata.lastSequenceNumber - sent.first) {

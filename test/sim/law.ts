@@ -54,9 +54,11 @@ export class Law {
 
   /** Every way in which the law is broken now; empty when it holds. */
   async violations(): Promise<string[]> {
-    const { metadata, storage } = this.world;
+    const { metadata, storage, history, showsAncestors } = this.world;
     const broken: string[] = [];
-    for (const snapshot of metadata.snapshots) {
+    // Where snapshots are hidden, a person may go back to any of them.
+    const visible = showsAncestors ? metadata.snapshots : [...history.values()];
+    for (const snapshot of visible) {
       const head = snapshot.snapshotId === metadata.currentSnapshotId;
       const what = head ? "DANGLING: the head" : `BROKEN HISTORY: snapshot ${snapshot.snapshotId}`;
       const content = await this.content(snapshot.snapshotId).catch((error: unknown) => {
@@ -211,7 +213,8 @@ export class Law {
 
   /** Rule 2: what the writer reads from the head is what the head's ancestors say. */
   #readings(): string[] {
-    const progress = readProgress(this.world.metadata, "main");
+    const { metadata, showsAncestors } = this.world;
+    const progress = readProgress(metadata, "main", [], showsAncestors);
     if ((progress.kind === "readable") !== this.readable()) {
       return [`READING: the head is read as ${progress.kind}`];
     }
@@ -245,7 +248,16 @@ export class Law {
       oldest = at;
     }
     if (isPartial) return false;
-    if (property === undefined) return true;
+    return property === undefined || this.#isRightBefore(oldest, property);
+  }
+
+  /** Whether a property was written right before the oldest snapshot that can be seen. */
+  #isRightBefore(oldest: Snapshot | undefined, property: string): boolean {
+    const written = /"snapshot-id":\s*(\d+)/.exec(property)?.[1];
+    if (!this.world.showsAncestors) {
+      const number = BigInt(/"sequence-number":\s*(\d+)/.exec(property)?.[1] ?? 0);
+      return oldest !== undefined && number < oldest.sequenceNumber;
+    }
     return oldest !== undefined && String(oldest.parentSnapshotId) === written;
   }
 
@@ -254,8 +266,12 @@ export class Law {
     const fields = schemas.find((each) => each.schemaId === currentSchemaId)?.fields ?? [];
     const ids = new Set(fields.map((field) => field.id));
     const names = new Set(fields.map((field) => field.name));
-    const sound = ids.size === fields.length && names.size === fields.length;
-    return sound && Math.max(...ids) <= lastColumnId ? [] : ["SCHEMA: ids or names are not unique"];
+    // Nobody drops or renames a column in this world.
+    const kept = schemas.every((each) => each.fields.every(({ name }) => names.has(name)));
+    const sound = kept && ids.size === fields.length && names.size === fields.length;
+    return sound && Math.max(...ids) <= lastColumnId
+      ? []
+      : ["SCHEMA: ids or names are not unique, or lost"];
   }
 }
 

@@ -54,8 +54,12 @@ async function replaceOnce(
 }
 
 /** The first violation that a simulation in `place` reports; null when it passes. */
-async function hunt(place: string, sim: Mutation["sim"], count: number): Promise<string | null> {
-  const command = [process.execPath, "test", `./test/sim/${sim}.test.ts`, "--bail"];
+async function hunt(
+  place: string,
+  { sim, shownIn = "" }: Pick<Mutation, "sim" | "shownIn">,
+  count: number,
+): Promise<string | null> {
+  const command = [process.execPath, "test", `./test/sim/${sim}.test.ts`, "--bail", "-t", shownIn];
   const child = Bun.spawn(command, {
     cwd: place,
     env: {
@@ -100,7 +104,7 @@ async function inTurn<T>(action: () => Promise<T>): Promise<T> {
 test.concurrent("an unchanged copy keeps the law", async () => {
   for (const sim of ["writer", "pipeline"] as const) {
     const place = await copyOf(`unchanged-${sim}`, null);
-    expect(await inTurn(() => hunt(place, sim, 10))).toBeNull();
+    expect(await inTurn(() => hunt(place, { sim }, 10))).toBeNull();
   }
 }, 900_000);
 
@@ -109,7 +113,7 @@ for (const [index, mutation] of MUTATIONS.entries()) {
     const place = await copyOf(String(index), mutation);
     const [found, seconds] = await inTurn(async () => {
       const began = performance.now();
-      const violation = await hunt(place, mutation.sim, SCHEDULES);
+      const violation = await hunt(place, mutation, SCHEDULES);
       return [violation, ((performance.now() - began) / 1000).toFixed(1)];
     });
     console.log(`${mutation.name}: ${found ?? "NOT FOUND"} (${seconds} s)`);

@@ -7,6 +7,7 @@
  * feed (the next start drops them, rule 3 fences them).
  */
 
+import { COMMIT_MUTATIONS } from "./commitMutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
 import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
@@ -225,6 +226,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  ...COMMIT_MUTATIONS,
   ...PROGRESS_MUTATIONS,
   ...PIPELINE_MUTATIONS,
 ];

@@ -26,7 +26,8 @@ export async function somebodyActs(world: World): Promise<void> {
   world.fault = null;
   const chain = chainOf(world);
   const dice = world.random.unit();
-  if (dice < 0.26 || chain.length < 2) return await foreignAppend(world);
+  if (!world.showsAncestors && dice < 0.62) return await somebodyActsWithoutHistory(world);
+  if (dice < 0.26 || (chain.length < 2 && world.showsAncestors)) return await foreignAppend(world);
   if (dice < 0.4) return rollback(world, world.pick(chain.slice(1)));
   if (dice < 0.62) return await expire(world, expirable(world, chain), world.random.unit() < 0.7);
   if (dice < 0.72) return await otherBranch(world);
@@ -35,6 +36,13 @@ export async function somebodyActs(world: World): Promise<void> {
   if (dice < 0.87 && world.topics.length < TOPICS_MAX) return recreateTopic(world);
   if (dice < 0.9) return forbidRemoval(world);
   await acceptAsIs(world);
+}
+
+/** Nothing is rolled back or expired in the table: the catalog's branch is set to another state. */
+async function somebodyActsWithoutHistory(world: World): Promise<void> {
+  if (world.random.unit() < 0.5 || world.states.length < 2) return await foreignAppend(world);
+  const near = world.random.unit() < 0.7 ? world.states.slice(-4) : world.states;
+  world.setTo(world.pick(near));
 }
 
 /** A person forbids the removal of snapshots, or allows it again. */

@@ -54,7 +54,11 @@ export class Rewriter {
   async begin(): Promise<boolean> {
     const { world } = this;
     const head = world.metadata.currentSnapshotId;
-    if (head === null || readProgress(world.metadata, "main").kind === "unreadable") return false;
+    if (
+      head === null ||
+      readProgress(world.metadata, "main", [], world.showsAncestors).kind === "unreadable"
+    )
+      return false;
     const { files, rows } = await world.law.content(head);
     if (files.length < 2) return false;
     const pairs = [...rows].flatMap(([partition, all]) => all.map((number) => [partition, number]));
@@ -77,7 +81,7 @@ export class Rewriter {
   async #attempt(rewrite: Rewrite): Promise<void> {
     const { world } = this;
     const head = world.metadata.currentSnapshotId;
-    const progress = readProgress(world.metadata, "main");
+    const progress = readProgress(world.metadata, "main", [], world.showsAncestors);
     const live = head === null ? [] : (await world.law.content(head)).files;
     const inputsLive =
       rewrite.inputs.every((path) => live.includes(path)) && live.length === rewrite.inputs.length;
@@ -222,7 +226,7 @@ export class Rewriter {
         const { snapshot, baseSequenceNumber } = duty.sent;
         ledger.send(snapshot.snapshotId, duty.written, baseSequenceNumber);
       }
-      const result = await removeLeftover(head, ledger);
+      const result = await removeLeftover(head, this.world.traits, ledger);
       if (result.kind === "later") still.push(duty);
     }
     this.#duties = still;

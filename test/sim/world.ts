@@ -9,7 +9,13 @@
 import { fail } from "#base/errors.ts";
 import type { Feed } from "#base/offsets.ts";
 import { type Random, seededRandom } from "#base/random.ts";
-import type { Catalog, CommitOutcome, LoadedTable, TableName } from "#catalog/catalog.ts";
+import type {
+  Catalog,
+  CatalogTraits,
+  CommitOutcome,
+  LoadedTable,
+  TableName,
+} from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
 import type {
@@ -31,7 +37,7 @@ import { columns, FIELDS, holes, rowNumber } from "./rows.ts";
 export const NAME: TableName = { namespace: ["db"], table: "t" };
 
 /** What a catalog compares when it applies a commit. */
-export type CompareAndSet = "sequence" | "pointer";
+export type CompareAndSet = "sequence" | "pointer" | "nothing";
 
 /** A commit on its way to the catalog. */
 export interface Request {
@@ -63,6 +69,10 @@ export class World {
   readonly random: Random;
   readonly storage: MemoryStorage;
   readonly compareAndSet: CompareAndSet;
+  /** False: the catalog keeps the head alone, without a parent, as Nessie does. */
+  readonly showsAncestors: boolean;
+  /** Every state of the table there was, for a catalog whose branches can be set to any of them. */
+  readonly states: TableMetadata[] = [];
   readonly topics: Topic[] = [];
   readonly law: Law;
   /** Every snapshot that ever was. */
@@ -92,9 +102,15 @@ export class World {
   /** Tables are partitioned by hour. */
   readonly hourly: boolean;
 
-  constructor(seed: number, compareAndSet: CompareAndSet, partitions = 2) {
+  constructor(
+    seed: number,
+    compareAndSet: CompareAndSet,
+    partitions = 2,
+    showsAncestors: boolean = true,
+  ) {
     this.random = seededRandom(seed);
     this.compareAndSet = compareAndSet;
+    this.showsAncestors = showsAncestors;
     this.storage = createMemoryStorage({ nowMs: () => this.nowMs });
     this.hourly = seed % 2 === 0;
     this.createTopic(Array.from({ length: partitions }, () => holes(this.random)));
@@ -117,6 +133,12 @@ export class World {
         ? []
         : Array.from({ length: 80 }, (_, partition) => ({ ...others, partition }));
     this.law = new Law(this);
+  }
+
+  /** What the catalog of this world promises. */
+  get traits(): CatalogTraits {
+    const { showsAncestors, compareAndSet } = this;
+    return { type: "fake", showsAncestors, endsLateRequests: compareAndSet !== "nothing" };
   }
 
   /** The topic as it is now. */
@@ -187,7 +209,7 @@ export class World {
   catalog(writer: string, alive: () => boolean, storage: Storage): Catalog {
     const gone = new Promise<never>(() => undefined);
     return {
-      traits: { type: "fake", showsAncestors: true, lateRequestsEndBy: this.compareAndSet },
+      traits: this.traits,
       open: () => Promise.resolve(),
       load: () => {
         if (!alive()) return gone;
@@ -223,16 +245,16 @@ export class World {
     const late = this.compareAndSet === "pointer" && request.version !== this.version;
     const planned = late
       ? { kind: "conflict" as const, reason: "the pointer moved" }
-      : planCommit(this.metadata, request.requirements, request.updates, {
+      : planCommit(this.#comparedWith(request), request.requirements, request.updates, {
           timestampMs: this.nowMs,
           previousLocation: `/wh/db/t/metadata/v${this.version}.metadata.json`,
         });
     if (planned.kind === "next") {
       const before = this.metadata;
       const isCurrent = request.version === this.version;
-      this.#advance(planned.metadata);
       const { nowMs } = this;
-      this.law.thinning.note({ before, after: this.metadata, nowMs, isCurrent });
+      this.#advance(planned.metadata);
+      this.law.thinning.note({ before, after: planned.metadata, nowMs, isCurrent });
     }
     const outcome: CommitOutcome =
       planned.kind === "next"
@@ -270,9 +292,41 @@ export class World {
     this.say(what);
   }
 
-  #advance(metadata: TableMetadata): void {
+  /** A catalog that compares nothing takes a snapshot whatever has been committed since. */
+  #comparedWith({ updates }: Request): TableMetadata {
+    const added = updates.find((update) => update.action === "add-snapshot");
+    const { lastSequenceNumber } = this.metadata;
+    if (this.compareAndSet !== "nothing" || added?.action !== "add-snapshot") return this.metadata;
+    const before = added.snapshot.sequenceNumber - 1n;
+    return before < lastSequenceNumber
+      ? { ...this.metadata, lastSequenceNumber: before }
+      : this.metadata;
+  }
+
+  /** A person sets the branch of a catalog like Nessie to a state of the table that it had. */
+  setTo(metadata: TableMetadata): void {
     this.metadata = metadata;
     this.version++;
-    for (const snapshot of metadata.snapshots) this.history.set(snapshot.snapshotId, snapshot);
+    this.say(`a person sets the branch to snapshot ${metadata.currentSnapshotId}`);
   }
+
+  #advance(next: TableMetadata): void {
+    const last = this.metadata.lastSequenceNumber;
+    const metadata = next.lastSequenceNumber < last ? { ...next, lastSequenceNumber: last } : next;
+    this.metadata = this.showsAncestors ? metadata : headOnly(metadata);
+    if (!this.showsAncestors) this.states.push(this.metadata);
+    this.version++;
+    for (const snapshot of metadata.snapshots) {
+      if (!this.history.has(snapshot.snapshotId)) this.history.set(snapshot.snapshotId, snapshot);
+    }
+  }
+}
+
+/** What a catalog keeps that has no history of its own. */
+function headOnly(metadata: TableMetadata): TableMetadata {
+  const heads = new Set(Object.values(metadata.refs).map(({ snapshotId }) => snapshotId));
+  const snapshots = metadata.snapshots
+    .filter(({ snapshotId }) => heads.has(snapshotId))
+    .map((snapshot) => ({ ...snapshot, parentSnapshotId: null }));
+  return { ...metadata, snapshots };
 }

@@ -6,16 +6,23 @@ import { expect, test } from "bun:test";
 import { runAll, SCHEDULES } from "./schedules.ts";
 import { runSchedule } from "./writerSim.ts";
 
-for (const compareAndSet of ["sequence", "pointer"] as const) {
-  for (const people of [true, false]) {
-    test(`no schedule loses or doubles a row (${compareAndSet}, people: ${people})`, async () => {
-      const ended = await runAll("writer", SCHEDULES.count, (seed) =>
-        runSchedule(seed, { steps: 100, compareAndSet, people }),
-      );
-      const commits = ended.reduce((sum, each) => sum + each.commits, 0);
-      expect(commits).toBeGreaterThan(SCHEDULES.count / 2);
-    }, 900_000);
-  }
+/** Every combination of what a catalog promises (`CatalogTraits`), and whether people act. */
+const WORLDS = (["sequence", "pointer", "nothing"] as const).flatMap((compareAndSet) =>
+  [true, false].flatMap((showsAncestors) =>
+    [true, false].map((people) => ({ compareAndSet, showsAncestors, people })),
+  ),
+);
+
+for (const world of WORLDS) {
+  const { compareAndSet, showsAncestors, people } = world;
+  const name = `${compareAndSet}, ancestors: ${showsAncestors}, people: ${people}`;
+  test(`no schedule loses or doubles a row (${name})`, async () => {
+    const ended = await runAll("writer", SCHEDULES.count, (seed) =>
+      runSchedule(seed, { steps: 100, ...world }),
+    );
+    const commits = ended.reduce((sum, each) => sum + each.commits, 0);
+    expect(commits).toBeGreaterThan(SCHEDULES.count / 2);
+  }, 900_000);
 }
 
 test("the same seed gives the same schedule", async () => {

@@ -16,6 +16,8 @@ import { type CompareAndSet, type Request, World } from "./world.ts";
 export interface Troubles {
   readonly steps: number;
   readonly compareAndSet: CompareAndSet;
+  /** False: a catalog like Nessie. Default true. */
+  readonly showsAncestors?: boolean;
   readonly people: boolean;
 }
 
@@ -63,7 +65,7 @@ class WriterSim {
   #commits = 0;
 
   constructor(seed: number, troubles: Troubles) {
-    this.world = new World(seed, troubles.compareAndSet);
+    this.world = new World(seed, troubles.compareAndSet, 2, troubles.showsAncestors);
     this.troubles = troubles;
     const other = this.world.random.unit() < 0.15 ? "h" : "g";
     this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];

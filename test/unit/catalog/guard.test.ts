@@ -25,7 +25,7 @@ function bench(): Bench {
     return made.answer() as Promise<T>;
   };
   const catalog: Catalog = {
-    traits: { type: "fake", showsAncestors: true, lateRequestsEndBy: "pointer" },
+    traits: { type: "fake", showsAncestors: true, endsLateRequests: true },
     open: () => ask(),
     load: () => ask(),
     list: () => ask(),

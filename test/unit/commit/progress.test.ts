@@ -154,3 +154,16 @@ test("without refs main is the table's current snapshot", () => {
   const metadata = { ...table([ours(1n, null, 1n)], null), refs: {} };
   expect([headOf(metadata, "main"), refOf(metadata, "main")]).toEqual([1n, 1n]);
 });
+
+test("where only the head is visible, the property counts when the head is newer, else never", () => {
+  const property = writeProperty(documentOf(7n), ours(2n, 1n, 7n));
+  const at = (head: Snapshot) => {
+    const progress = readProgress(table([head], property), "main", [], false);
+    return progress.kind === "readable" ? offsetOf(progress.document, feed(0)) : progress.kind;
+  };
+  expect(at(ours(2n, null, 7n))).toBe(7n);
+  expect(at(snapshot(4n, null, {}))).toBe(7n);
+  expect(at(snapshot(1n, null, {}))).toBe("unreadable");
+  const fresh = readProgress(table([snapshot(4n, null, {})], null), "main", [], false);
+  expect(fresh.kind === "readable" && offsetOf(fresh.document, feed(0))).toBeNull();
+});

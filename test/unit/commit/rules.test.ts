@@ -3,7 +3,13 @@
  */
 import { expect, test } from "bun:test";
 import { emptyDocument, SUMMARY, withOffsets } from "#commit/progressDocument.ts";
-import { admit, findCommit, mayRemove, resolveUnknown } from "#commit/rules.ts";
+import {
+  admit,
+  findCommit,
+  mayRemove as mayRemoveAt,
+  resolveUnknown,
+  type SentBases,
+} from "#commit/rules.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 
@@ -102,6 +108,10 @@ test("an unknown outcome: landed, rolled back, undecided, passed", () => {
   });
 });
 
+const PLAIN = { showsAncestors: true, endsLateRequests: true };
+const mayRemove = (metadata: TableMetadata, id: string, bases: SentBases | null, traits = PLAIN) =>
+  mayRemoveAt(metadata, id, bases, traits);
+
 test("files go only when every later snapshot is in sight and the request has been passed", () => {
   const bases = { first: 1n, last: 1n };
   expect(mayRemove(table(["a", "b"]), "b", bases).kind).toBe("never");
@@ -118,4 +128,19 @@ test("files of requests that were all refused go at once, when no later snapshot
   const refused = { first: 1n, last: null };
   const removal = mayRemove(table(["a", null, "c"]), "b", refused);
   expect(removal.kind === "now" && removal.inspect.map((each) => each.snapshotId)).toEqual([3n]);
+});
+
+test("where snapshots are hidden no file that was sent goes, refused or not", () => {
+  const nessie = { ...PLAIN, showsAncestors: false };
+  for (const last of [1n, null]) {
+    expect(mayRemove(table(["a", "c"]), "b", { first: 1n, last }, nessie).kind).toBe("never");
+  }
+  expect(mayRemove(table(["a", "c"]), "b", null, nessie).kind).toBe("now");
+});
+
+test("where nothing ends a late request, files of one without an answer stay", () => {
+  const endless = { ...PLAIN, endsLateRequests: false };
+  const at = (last: bigint | null) =>
+    mayRemove(table(["a", "c"]), "b", { first: 1n, last }, endless);
+  expect([at(1n).kind, at(null).kind]).toEqual(["never", "now"]);
 });

@@ -1,0 +1,70 @@
+/** Deliberate mistakes in the commit loop, and in what is concluded from a catalog's traits (`mutations.ts`). */
+import type { Mutation } from "./mutation.ts";
+
+/** The mistakes of the loop and the traits. */
+export const COMMIT_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "a change is staged with the offsets of the first head",
+    rule: "2.3",
+    sim: "writer",
+    edits: [
+      {
+        find: "const { head, progress } = attempt;",
+        replace:
+          "const { head } = attempt; const first = this as { first?: Progress };" +
+          "const progress = (first.first ??= attempt.progress);",
+      },
+    ],
+  },
+  {
+    name: "a change of columns is applied whatever came first",
+    rule: "2.9",
+    sim: "writer",
+    edits: [
+      { find: '{ type: "assert-current-schema-id", id: currentSchemaId },', replace: "" },
+      { find: '{ type: "assert-last-assigned-field-id", id: lastColumnId },', replace: "" },
+    ],
+  },
+  {
+    name: "where snapshots are hidden, the property is believed as if they were not",
+    rule: "2.2",
+    sim: "writer",
+    shownIn: "ancestors: false",
+    edits: [
+      {
+        find: ": fromHiddenAncestor(metadata, branch, chain[0]);",
+        replace: ": fromProperty(metadata, branch, chain.at(-1));",
+      },
+    ],
+  },
+  {
+    name: "the property is believed by sequence number where ancestors are shown",
+    rule: "2.2",
+    sim: "writer",
+    edits: [{ find: "return showsAncestors", replace: "return (showsAncestors as unknown) === 0" }],
+  },
+  {
+    name: "files that were sent are removed where snapshots are hidden",
+    rule: "2.4",
+    sim: "writer",
+    shownIn: "ancestors: false, people: true",
+    edits: [
+      {
+        find: 'if (!traits.showsAncestors) return { kind: "never", reason: "the catalog hides snapshots" };',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "files of a request without an answer are removed where nothing ends it",
+    rule: "2.4",
+    sim: "writer",
+    shownIn: "nothing, ancestors: true, people: true",
+    edits: [
+      {
+        find: 'if (!traits.endsLateRequests) return { kind: "never", reason: "the request may come late" };',
+        replace: "",
+      },
+    ],
+  },
+];
