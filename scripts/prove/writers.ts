@@ -151,6 +151,12 @@ function writerOptions(group: string, partitionForms: readonly string[]): Writer
     },
     schemaMismatch: "fail",
     schemaChanges: "evolve",
-    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms },
+    create: {
+      allowed: true,
+      formatVersion: 2,
+      properties: {},
+      partitionForms,
+      learnsColumns: true,
+    },
   };
 }

@@ -10,7 +10,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { schemaToJson } from "#iceberg/metadata/json.ts";
-import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
+import type { PartitionSpec, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import type { Drop, MetadataChange, Nothing } from "./change.ts";
 import type { CommitParts } from "./parts.ts";
 
@@ -19,6 +19,8 @@ export interface WantedColumns {
   readonly kind: "columns";
   readonly fields: readonly Field[];
   readonly lastColumnId: number;
+  /** A partition spec that becomes the default with them, and the property that goes then. */
+  readonly partitions: { readonly spec: PartitionSpec; readonly property: string } | null;
 }
 
 /** The current schema of a table. */
@@ -58,6 +60,7 @@ export function columnsChange(
         updates: [
           { action: "add-schema", schema, lastColumnId: wanted.lastColumnId },
           { action: "set-current-schema", schemaId: -1 },
+          ...partitionUpdates(wanted.partitions),
         ],
       };
     },
@@ -65,6 +68,15 @@ export function columnsChange(
       if (before !== null) await logEvolution(parts, before, after);
     },
   };
+}
+
+function partitionUpdates(partitions: WantedColumns["partitions"]): TableUpdate[] {
+  if (partitions === null) return [];
+  return [
+    { action: "add-spec", spec: partitions.spec },
+    { action: "set-default-spec", specId: -1 },
+    { action: "remove-properties", keys: [partitions.property] },
+  ];
 }
 
 async function logEvolution(

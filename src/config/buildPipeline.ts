@@ -315,8 +315,16 @@ function writerOptions({ values }: PipelineConfig, topic: string): WriterOptions
       formatVersion: values["iceberg.write.format_version"] === 3 ? 3 : 2,
       properties: values["iceberg.write.properties"],
       partitionForms: partitionForms(values),
+      learnsColumns: learnsColumns(values),
     },
   };
+}
+
+/** Whether records may bring columns that are not declared. */
+function learnsColumns(values: PipelineValues): boolean {
+  if (values["source.format"] !== "json") return false;
+  const isDeclared = values["schema.fields"] !== null || values["schema.file"] !== null;
+  return values["schema.on_unknown_field"] === "evolve" || (values["schema.infer"] && !isDeclared);
 }
 
 /** The partition spec in the general form. */

@@ -6,9 +6,10 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
-import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
-import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
+import { newTableMetadata, UNPARTITIONED } from "#iceberg/metadata/newTable.ts";
+import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
+import { pendingProperties } from "./pendingPartitions.ts";
 
 /**
  * Creates the table, or finds that somebody else just did.
@@ -28,6 +29,9 @@ export async function createTable(
       { table: full },
     );
   }
+  // Columns that are still to be learned may be partitioned by when they are there.
+  const waits = create.learnsColumns && missingColumns(fields, create.partitionForms).length > 0;
+  const pending = waits ? pendingProperties(create.partitionForms) : {};
   const uuid = parts.random.uuid();
   const timestampMs = parts.clock.nowMs();
   const metadataAt = (location: string): TableMetadata =>
@@ -35,9 +39,9 @@ export async function createTable(
       uuid,
       location,
       fields,
-      spec: (own) => partitionSpecOf(own, create.partitionForms),
+      spec: (own) => (waits ? UNPARTITIONED : partitionSpecOf(own, create.partitionForms)),
       formatVersion: create.formatVersion,
-      properties: create.properties,
+      properties: { ...create.properties, ...pending },
       timestampMs,
     });
   const outcome = await parts.catalog.create({ name, metadataAt });

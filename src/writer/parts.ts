@@ -31,6 +31,8 @@ export interface WriterOptions extends CommitOptions {
     readonly properties: Readonly<Record<string, string>>;
     /** `day(ts)`, `bucket(16, user_id)`, ...; empty: unpartitioned. */
     readonly partitionForms: readonly string[];
+    /** True when columns may come that are not known at creation; forms may name those. */
+    readonly learnsColumns: boolean;
   };
 }
 

@@ -10,6 +10,7 @@ import { columnsChange, currentSchema } from "#commit/columns.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import type { WriterParts } from "./parts.ts";
+import { awaitedSpec, PENDING_PARTITIONS } from "./pendingPartitions.ts";
 
 /** The fields of a table's current schema. */
 export function currentFields(table: LoadedTable): readonly Field[] {
@@ -37,22 +38,28 @@ export function columnsFor(
 ): MetadataChange {
   return columnsChange(parts, (head) => {
     const merged = merge(head, wanted, by);
-    if (merged === null) return { kind: "nothing" };
-    return "kind" in merged ? merged : { kind: "columns", ...merged };
+    if ("kind" in merged) return merged;
+    const { fields, lastColumnId, changes } = merged;
+    const spec = awaitedSpec(head.metadata, fields);
+    if (changes === 0 && spec === null) return { kind: "nothing" };
+    const partitions = spec === null ? null : { spec, property: PENDING_PARTITIONS };
+    return { kind: "columns", fields, lastColumnId, partitions };
   });
 }
 
 interface Merged {
   readonly fields: readonly Field[];
   readonly lastColumnId: number;
+  /** 0: nothing is missing. */
+  readonly changes: number;
 }
 
-/** The table's fields with everything that is wanted; null when nothing is missing. */
+/** The table's fields with everything that is wanted. */
 function merge(
   head: LoadedTable,
   wanted: readonly (readonly Field[])[],
   by: GrowsBy,
-): Merged | Drop | null {
+): Merged | Drop {
   let fields = currentFields(head);
   let { lastColumnId } = head.metadata;
   const added: string[] = [];
@@ -68,7 +75,7 @@ function merge(
   const dropped = by === "records" && added.length > 0 ? droppedPaths(head.metadata) : [];
   const back = added.find((path) => dropped.includes(path));
   if (back !== undefined) return misfit(`column ${back} was dropped by another writer`);
-  return changes === 0 ? null : { fields, lastColumnId };
+  return { fields, lastColumnId, changes };
 }
 
 function misfit(reason: string): Drop {

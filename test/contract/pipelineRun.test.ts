@@ -5,6 +5,7 @@ import { type ErrorKind, EXIT, fail, POLICY } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { RunState } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
+import { PENDING_PARTITIONS } from "#writer/pendingPartitions.ts";
 import { brokerWith, endAll, LIMITS, memoryLog, pipelineOf } from "./pipelineRunRig.ts";
 
 afterEach(endAll);
@@ -13,6 +14,25 @@ test("--until-end ends with 0 when everything is in the tables", async () => {
   const run = pipelineOf(brokerWith("a"), { topics: ["a"] });
   expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
   expect([...(run.pipeline?.tables ?? [])].map((table) => table.rowsCommitted)).toEqual([3]);
+});
+
+test("a new table is partitioned by columns that are still to be learned, from its first file on", async () => {
+  for (const form of ["n", "bucket(4, n)", "truncate(10, n)", "identity(s.x)"]) {
+    const run = pipelineOf(brokerWith("a"), {
+      topics: ["a"],
+      decoder: { fields: null },
+      partitionForms: [form],
+    });
+    expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+    const [table] = [...(run.pipeline?.tables ?? [])];
+    expect(table?.rowsCommitted).toBe(3);
+    const metadata = table?.writer?.lastSeen.metadata;
+    const spec = metadata?.partitionSpecs.find(({ specId }) => specId === metadata.defaultSpecId);
+    // No record has `s.x`: the spec waits, in the table, for the first that has.
+    const waits = form === "identity(s.x)";
+    expect([form, spec?.fields.length]).toEqual([form, waits ? 0 : 1]);
+    expect(Object.keys(metadata?.properties ?? {}).includes(PENDING_PARTITIONS)).toBe(waits);
+  }
 });
 
 test("--until-end with only a topic that is missing ends with 4", async () => {

@@ -13,7 +13,7 @@ import { EXIT } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
-import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { PartitionStatus } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
@@ -53,7 +53,13 @@ function writerOptions(table: string): WriterOptions {
     thinning: null,
     schemaMismatch: "fail",
     schemaChanges: "evolve",
-    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
+    create: {
+      allowed: true,
+      formatVersion: 2,
+      properties: {},
+      partitionForms: [],
+      learnsColumns: true,
+    },
   };
 }
 
@@ -68,6 +74,10 @@ export interface Wanted {
   readonly crash?: () => void;
   /** Default: a new one. */
   readonly warehouse?: string;
+  /** Over a decoder of one declared column, `n`. */
+  readonly decoder?: Partial<DecoderOptions>;
+  /** How a table that is created is partitioned. */
+  readonly partitionForms?: readonly string[];
   /** Properties of a table that is created. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -87,7 +97,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     },
     start: { reset: "earliest", timestampMs: 0, fromGroup: false },
     acknowledge: { enabled: wanted.acknowledge ?? false, intervalMs: 0 },
-    decoder: { ...DECODER_DEFAULTS, fields },
+    decoder: { ...DECODER_DEFAULTS, fields, ...wanted.decoder },
     rejects: { action: "fail" },
     catalogGuard: { backoffMs: [1], failuresMax: 5, resetMs: 1000 },
     catalogCheckMs: 60_000,
@@ -96,7 +106,14 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     commit: { intervalMs: 1000, rowsMax: 0, bytesMax: 64 * MIB, emptyIntervalMs: 1000 },
     writer: (topic) => {
       const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));
-      return { ...made, create: { ...made.create, properties: wanted.properties ?? {} } };
+      return {
+        ...made,
+        create: {
+          ...made.create,
+          properties: wanted.properties ?? {},
+          partitionForms: wanted.partitionForms ?? [],
+        },
+      };
     },
   };
   return new PipelineRun(options, {

@@ -160,7 +160,13 @@ export function optionsOf(world: World, group: string): WriterOptions {
     thinning: world.thinning,
     schemaMismatch: "fail",
     schemaChanges: "evolve",
-    create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
+    create: {
+      allowed: true,
+      formatVersion: 2,
+      properties: {},
+      partitionForms: [],
+      learnsColumns: true,
+    },
   };
 }
 

@@ -123,6 +123,12 @@ export function partitionSpecOf(
   return { specId: 0, fields };
 }
 
+/** Columns that forms name and that are not there (yet). Throws `usage` as {@link partitionSpecOf}. */
+export function missingColumns(columns: readonly Field[], forms: readonly string[]): string[] {
+  const named = forms.map((form) => parseTerm(form).column);
+  return named.filter((column) => findColumn(columns, column) === null);
+}
+
 function parseTerm(form: string): Term {
   const call = /^\s*(\w+)\s*\((.*)\)\s*$/s.exec(form);
   if (call === null) {

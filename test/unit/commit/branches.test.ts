@@ -24,7 +24,13 @@ const optionsOf = (branch: string): WriterOptions => ({
   thinning: null,
   schemaMismatch: "fail",
   schemaChanges: "evolve",
-  create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
+  create: {
+    allowed: true,
+    formatVersion: 2,
+    properties: {},
+    partitionForms: [],
+    learnsColumns: true,
+  },
 });
 
 function partsOf(): WriterParts {

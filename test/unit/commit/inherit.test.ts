@@ -26,7 +26,13 @@ const OPTIONS: WriterOptions = {
   thinning: null,
   schemaMismatch: "fail",
   schemaChanges: "evolve",
-  create: { allowed: true, formatVersion: 2, properties: {}, partitionForms: [] },
+  create: {
+    allowed: true,
+    formatVersion: 2,
+    properties: {},
+    partitionForms: [],
+    learnsColumns: true,
+  },
 };
 const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 const FILE = "/wh/db/t/data/left.parquet";

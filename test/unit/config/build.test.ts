@@ -129,7 +129,12 @@ describe("options of decoder, writer and catalog", () => {
       rowGroupRows: 122_880,
       openFilesMax: 10,
       thinning: { snapshotsMax: 500, keepAllMs: 3_600_000, retentionMs: 7 * 86_400_000 },
-      create: { allowed: true, formatVersion: 2, partitionForms: ["day(_kafka_timestamp)"] },
+      create: {
+        allowed: true,
+        formatVersion: 2,
+        partitionForms: ["day(_kafka_timestamp)"],
+        learnsColumns: true,
+      },
     });
   });
 
