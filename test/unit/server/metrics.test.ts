@@ -136,7 +136,7 @@ describe("metrics", () => {
       .map((path) => readFileSync(path, "utf8"));
     const types = new Set(ALL.map(({ type }) => type));
     const isMade = (word: string): boolean =>
-      texts.some((text) => text.includes(`type: "${word}"`) || text.includes(`Outcome("${word}"`));
+      texts.some((text) => text.includes(`type: "${word}"`) || text.includes(`("${word}", `));
     const outcomes = COMMIT_OUTCOMES.filter((outcome) => !SENT.includes(outcome));
     expect([...types, ...outcomes].filter((word) => !isMade(word))).toEqual([]);
   });
