@@ -2,6 +2,7 @@
  * Commands that look at a table, and commands that steer it.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
+import { cpSync, rmSync } from "node:fs";
 import { fail } from "#base/errors.ts";
 import type { TopicDescription } from "#cli/actions.ts";
 import { cli, makePlace, NEW_TOPIC_ID, type Place, RECREATED, SAME, TOPIC_ID } from "./place.ts";
@@ -50,6 +51,28 @@ describe("snapshots, history, files", () => {
   test("find a table with and without its database", async () => {
     expect((await on("history default.events")).out).toContain("7000000000000000001");
     expect((await on("history events")).out).toContain("true");
+  });
+
+  test("find names with dots, and namespaces of several levels", async () => {
+    const own = await makePlace();
+    const tableAt = (to: string) =>
+      cpSync(`${own.folder}/wh/default/events`, to, { recursive: true });
+    tableAt(`${own.folder}/wh/default/orders.eu`);
+    tableAt(`${own.folder}/wh/prod/raw/events`);
+    for (const name of [
+      "orders.eu",
+      "default.orders.eu",
+      "default.orders\\.eu",
+      "prod.raw.events",
+    ]) {
+      expect([name, (await on(`history ${name}`, own)).code]).toEqual([name, 0]);
+    }
+    const nested = await json("tables --set iceberg.database_name=prod.raw", own);
+    expect(nested.map(({ table }) => table)).toEqual(["prod.raw.events"]);
+    const flat = await json("tables", own);
+    // The copies name one location, of which `tables` shows one.
+    expect(flat.map(({ table }) => table)).toEqual(["default.orders\\.eu"]);
+    rmSync(own.folder, { recursive: true });
   });
 
   test("list data files with their partition", async () => {
