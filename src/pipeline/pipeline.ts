@@ -203,14 +203,22 @@ export class Pipeline {
       outlet.committed = offset;
       offsets.push({ feed, offset: committedOf(outlet.feed) });
     }
+    let failure: unknown = null;
     try {
       failpoint("acknowledge");
       await this.#acknowledger.commit(offsets);
-      await sink.complete(landed);
     } catch (error) {
-      if (policyOf(error).action !== "again") return sink.apply({ kind: "failed", error });
-      this.#parts.logger.log("warn", `Not acknowledged: ${describe(error)}`, { table: sink.name });
+      failure = error;
     }
+    try {
+      // Without it every later start would look for what this flush left.
+      await sink.complete(landed, failure === null);
+    } catch (error) {
+      failure ??= error;
+    }
+    if (failure === null) return;
+    if (policyOf(failure).action !== "again") return sink.apply({ kind: "failed", error: failure });
+    this.#parts.logger.log("warn", `Not acknowledged: ${describe(failure)}`, { table: sink.name });
   }
 
   #assigned(feeds: readonly Feed[]): void {

@@ -259,9 +259,9 @@ export class Sink {
     }
   }
 
-  /** Writes the end of a flush to the log, once Kafka's offsets were written. */
-  async complete({ work, result }: Landed): Promise<void> {
-    for (const { feed, offset } of result.offsets) {
+  /** Writes the end of a flush to the log, also when Kafka did not take its offsets. */
+  async complete({ work, result }: Landed, isAcknowledged: boolean): Promise<void> {
+    for (const { feed, offset } of isAcknowledged ? result.offsets : []) {
       const { topic, partition } = feed;
       await this.parts.txlog.append({ type: "OffsetCommit", topic, partition, offset });
     }

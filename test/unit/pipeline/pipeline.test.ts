@@ -5,6 +5,7 @@ import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
 import { AppError, fail } from "#base/errors.ts";
 import { feedKey } from "#base/offsets.ts";
+import type { TransactionLog } from "#txlog/log.ts";
 import { foreignAppend, pause } from "../../sim/people.ts";
 import { AppRig } from "../../support/appRig.ts";
 
@@ -271,4 +272,21 @@ test("rows whose feed was fenced by another writer are read again from its offse
     each.type === "commit" && each.outcome === "fenced" ? each.table : [],
   );
   expect(outcomes).toEqual([rig.options.name.table]);
+});
+
+test("a flush ends in the log although Kafka does not take its offsets", async () => {
+  const entries: string[] = [];
+  const log: TransactionLog = {
+    recovered: [],
+    append: ({ type }) => Promise.resolve(void entries.push(type)),
+    close: () => Promise.resolve(),
+  };
+  const rig = await new AppRig({}, {}, { txlog: log }).start();
+  rig.consumer.acknowledge = () => Promise.reject(fail("kafka_unreachable", "away"));
+  rig.consumer.give(0, 0n, [row(0)]);
+  await rig.pass(400);
+  const count = (type: string): number => entries.filter((each) => each === type).length;
+  expect(await rig.rows(0)).toEqual([0]);
+  expect(count("FlushComplete")).toBe(count("FlushStarted"));
+  expect(count("OffsetCommit")).toBe(0);
 });
