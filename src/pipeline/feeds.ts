@@ -41,6 +41,8 @@ export interface FeedRun {
   position: bigint;
   /** Of the last batch that came: the log's leader epoch at the position. */
   leaderEpoch: number;
+  /** Whether its tables have been told that it moved, since one of them was sealed last. */
+  noted: boolean;
   /** Whether the consumer was told not to read it (`reading.ts`). */
   held: boolean;
 }
@@ -76,6 +78,7 @@ export class Feeds {
         starts: 0,
         position: 0n,
         leaderEpoch: NO_LEADER_EPOCH,
+        noted: false,
         held: false,
       };
       for (const target of targetsOf(feed.topic)) {

@@ -14,7 +14,7 @@ import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
-import type { Feeds, Outlet } from "./feeds.ts";
+import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { judgeRejects } from "./rejects.ts";
 import type { Sinks } from "./sinks.ts";
@@ -56,10 +56,9 @@ export class Ingest {
     assert(batch.nextOffset > run.position, "a batch moves its partition's position forward");
     run.position = batch.nextOffset;
     run.leaderEpoch = batch.leaderEpoch;
-    const { outlets } = run;
-    const [first] = outlets;
+    const [first] = run.outlets;
     if (first === undefined) return undefined;
-    if (outlets.length > 1) return this.#route(outlets, first, batch);
+    if (run.outlets.length > 1) return this.#route(run, batch);
     return this.#give(first, batch) ? undefined : this.#giveByHead(first, batch);
   }
 
@@ -104,13 +103,12 @@ export class Ingest {
     run.epoch = this.#parts.consumer.epoch(run.key);
   }
 
-  /**
-   * Each outlet's share of a batch. The first one notes every batch, so that the family has a cut
-   * when nothing but offsets moved; the others note those with a record for them.
-   */
-  #route(outlets: readonly Outlet[], first: Outlet, batch: RecordBatch): Promise<void> | undefined {
+  /** Each outlet's share of a batch; those without a record in it only learn that the feed has moved. */
+  #route(run: FeedRun, batch: RecordBatch): Promise<void> | undefined {
+    const { outlets } = run;
     const shares = batch.payload === null ? null : (this.#parts.route?.(batch, outlets) ?? null);
-    this.#sinks.touched.add(first.sink);
+    if (!run.noted) for (const { sink } of outlets) this.#sinks.touched.add(sink);
+    run.noted = true;
     const refused: [Outlet, RecordBatch][] = [];
     for (const [index, outlet] of outlets.entries()) {
       const share = shares?.[index] ?? null;

@@ -263,6 +263,7 @@ export class Pipeline {
   /** What was read of a topic that is gone is written; then its tables stop that have no other topic. */
   #topicFailed(topic: string, cause: unknown): void {
     this.#ingest.finishSamples();
+    for (const { sink } of this.tables.of(topic)) sink.catchUp();
     this.feeds.remove(this.feeds.all().flatMap(({ feed }) => (feed.topic === topic ? feed : [])));
     // Whichever partitions are ours now: the next assignment may bring those of the other topics.
     const others = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));

@@ -214,7 +214,7 @@ export class Sink {
   /** Cuts what is buffered off: rows that come later belong to the next flush. False: nothing is there. */
   seal(): boolean {
     if (this.#flush.kind !== "idle" || this.#writer === null || !this.#isOpen()) return false;
-    if (this.kin.length > 1) this.#extend();
+    this.catchUp();
     const segments = this.buffer.seal();
     if (segments.length === 0) return false;
     this.#become({ kind: "seal", work: { segments, flush: this.#writer.newFlush(segments) } });
@@ -297,12 +297,13 @@ export class Sink {
     return [...this.outlets.values()].some(lags);
   }
 
-  /** Batches without a row for this table move its outlets here, not one by one. */
-  #extend(): void {
-    if (!takesRows(this.#state)) return;
+  /** Moves outlets behind the batches that had no row for this table: not done one by one. */
+  catchUp(): void {
+    if (this.kin.length === 1 || this.#writer === null || !takesRows(this.#state)) return;
     for (const outlet of this.outlets.values()) {
-      if (!lags(outlet)) continue;
       const { feed, source, end } = outlet;
+      feed.noted = false;
+      if (!lags(outlet)) continue;
       const segment = this.buffer.segment(feed.feed, end, (sizes) => source.decoder.builder(sizes));
       this.buffer.advance(segment, feed.position, feed.leaderEpoch);
       outlet.end = feed.position;

@@ -63,7 +63,7 @@ export async function startOffsets(
     const first =
       elder === null
         ? await firstPositions(consumer, writer.name, policy, claimed, knownTopics)
-        : await elderPositions(consumer, elder, claimed);
+        : await elderPositions(consumer, elder, claimed, knownTopics);
     // Fenced means that somebody else was first: their position counts, and is read next.
     const result = await writer.claim(first);
     if (result.kind === "held") {
@@ -76,18 +76,23 @@ export async function startOffsets(
   throw fail("catalog_unreachable", `No first position could be committed to ${writer.name}`);
 }
 
-/** Where the first table of these feeds stands; without one that can be read, their beginning. */
+/**
+ * Where the first table of these feeds stands; their beginning without one that can be read, and for
+ * partitions that appeared after the table had begun with their topic.
+ */
 async function elderPositions(
   consumer: Consumer,
   { writer }: Elder,
   feeds: readonly Feed[],
+  knownTopics: ReadonlySet<string>,
 ): Promise<FeedOffset[]> {
   const known = await writer?.committed(feeds);
   const bounds = await consumer.bounds(feeds);
   return feeds.map((feed, index) => {
     const bound = bounds[index];
     assert(bound !== undefined, "bounds answers every feed");
-    return known?.[index] ?? { feed, offset: bound.logStart };
+    const elder = knownTopics.has(feed.topic) ? null : known?.[index];
+    return elder ?? { feed, offset: bound.logStart };
   });
 }
 

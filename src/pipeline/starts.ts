@@ -168,6 +168,7 @@ export class Starts {
       if (least === null) continue;
       run.position = least.offset;
       run.leaderEpoch = least.leaderEpoch ?? NO_LEADER_EPOCH;
+      run.noted = false;
       begin.push({ ...least, feed: run.feed });
     }
     consumer.start(begin);

@@ -187,26 +187,8 @@ export class SimConsumer implements Consumer {
     // A batch may begin before the position, as compressed ones do.
     const baseOffset = position > 2n ? position - 2n : 0n;
     const log = this.#log(feed.partition);
-    const offsets = log.offsets.filter(
-      (offset) => BigInt(offset) >= baseOffset && BigInt(offset) < nextOffset,
-    );
-    const { nowMs } = this.group.world;
-    const records = offsets.map((offset) => ({
-      value: JSON.stringify(recordValue(log.numberAt(offset), offset)),
-      offsetDelta: offset - Number(baseOffset),
-      timestampDelta: (ODD_TIMES_MS[offset % 16] ?? nowMs) - nowMs,
-    }));
-    // No column holds its time: it is no row, and nothing else comes of it.
-    const refused = Number(nextOffset) - 1;
-    if (refused % 4 === 1 && !offsets.includes(refused)) {
-      const timestampDelta = REFUSED_TIME_MS - nowMs;
-      records.push({
-        value: '{"n":-1}',
-        offsetDelta: refused - Number(baseOffset),
-        timestampDelta,
-      });
-    }
-    const bytes = recordBatch(records, { baseOffset });
+    const baseTimestampMs = this.group.world.nowMs;
+    const place = { baseOffset, nextOffset, baseTimestampMs };
     return {
       feed,
       key,
@@ -215,9 +197,8 @@ export class SimConsumer implements Consumer {
       baseOffset,
       nextOffset,
       leaderEpoch: log.epochBelow(nextOffset),
-      recordCount: records.length,
-      payload: records.length === 0 ? null : bytes.payload,
-      baseTimestampMs: nowMs,
+      ...payloadOf(log, place),
+      baseTimestampMs,
       appendTimestampMs: null,
     };
   }
@@ -324,6 +305,33 @@ export class SimConsumer implements Consumer {
     if (member) this.group.rebalance();
     return Promise.resolve();
   }
+}
+
+/** The records of a batch that are wanted, of all by default. */
+export function payloadOf(
+  log: ServedLog,
+  batch: Pick<RecordBatch, "baseOffset" | "nextOffset" | "baseTimestampMs">,
+  isWanted: (offset: number) => boolean = () => true,
+): Pick<RecordBatch, "payload" | "recordCount"> {
+  const { baseOffset, nextOffset, baseTimestampMs } = batch;
+  const offsets = log.offsets.filter(
+    (offset) => BigInt(offset) >= baseOffset && BigInt(offset) < nextOffset,
+  );
+  const records = offsets.filter(isWanted).map((offset) => ({
+    value: JSON.stringify(recordValue(log.numberAt(offset), offset)),
+    offsetDelta: offset - Number(baseOffset),
+    timestampDelta: (ODD_TIMES_MS[offset % 16] ?? baseTimestampMs) - baseTimestampMs,
+  }));
+  // No column holds its time: it is no row, and nothing else comes of it.
+  const refused = Number(nextOffset) - 1;
+  if (refused % 4 === 1 && !offsets.includes(refused) && isWanted(refused)) {
+    const timestampDelta = REFUSED_TIME_MS - baseTimestampMs;
+    const offsetDelta = refused - Number(baseOffset);
+    records.push({ value: '{"n":-1}', offsetDelta, timestampDelta });
+  }
+  if (records.length === 0) return { payload: null, recordCount: 0 };
+  const { payload } = recordBatch(records, { baseOffset });
+  return { payload, recordCount: records.length };
 }
 
 /** The value of a record: its number, and now and then a field that others have not. */

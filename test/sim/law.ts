@@ -204,7 +204,7 @@ export class Law {
       if (topic === undefined) continue;
       for (const [partition, end] of offsets) {
         const first = this.firstPositions.get(`${topicId}/${partition}`) ?? 0n;
-        const numbers = between(topic, partition, first, end);
+        const numbers = between(this.world, topic, partition, first, end);
         wanted.set(partition, [...(wanted.get(partition) ?? []), ...numbers]);
       }
     }
@@ -290,8 +290,15 @@ function moved(
 }
 
 /** Row numbers of the records between two offsets. */
-function between(topic: Topic, partition: number, start: bigint, end: bigint): number[] {
+function between(
+  world: World,
+  topic: Topic,
+  partition: number,
+  start: bigint,
+  end: bigint,
+): number[] {
   return (topic.records[partition] ?? [])
+    .filter(world.holds)
     .filter((offset) => BigInt(offset) >= start && BigInt(offset) < end)
     .map((offset) => rowNumber(topic, offset));
 }

@@ -86,4 +86,79 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "a feed is read from where its last table stands, not from the least of all",
+    rule: "2.8",
+    sim: "pipeline",
+    shownIn: "tables of a feed: 2",
+    edits: [
+      {
+        find: "if (least === null || offset < least) least = offset;",
+        replace: "least = offset;",
+      },
+    ],
+  },
+  {
+    name: "what a table has already is taken again when its feed is read for another one",
+    rule: "2.8",
+    sim: "pipeline",
+    shownIn: "tables of a feed: 2",
+    edits: [
+      { find: "batch.nextOffset <= outlet.end || ", replace: "" },
+      { find: "wantedOffset: end }", replace: "wantedOffset: batch.wantedOffset }" },
+      {
+        find: "outlet.sink.buffer.advance(this.#segment(outlet), end, leaderEpoch);\n    outlet.end = end;",
+        replace:
+          "if (end < outlet.end) return;\n    " +
+          "outlet.sink.buffer.advance(this.#segment(outlet), end, leaderEpoch);\n    outlet.end = end;",
+      },
+    ],
+  },
+  {
+    name: "a fenced feed is dropped in its first table only",
+    rule: "2.3",
+    sim: "pipeline",
+    shownIn: "tables of a feed: 2",
+    edits: [
+      {
+        find: "for (const { sink, source } of outlets) {\n        source.drop(key);",
+        replace: "for (const { sink, source } of outlets.slice(0, 1)) {\n        source.drop(key);",
+      },
+    ],
+  },
+  {
+    name: "the main table is committed before its side tables",
+    rule: "2.8",
+    sim: "pipeline",
+    shownIn: "tables of a feed: 3",
+    edits: [
+      {
+        find: '["dead_letter", "late", "main"];',
+        replace: '["main", "late", "dead_letter"];',
+      },
+    ],
+  },
+  {
+    name: "the main table is committed while a side table's commit is held",
+    rule: "2.8",
+    sim: "pipeline",
+    shownIn: "tables of a feed: 2",
+    edits: [{ find: 'if (end === "waits") break;', replace: "" }],
+  },
+  {
+    name: "a table is not moved behind batches without a row for it",
+    rule: "2.8",
+    sim: "pipeline",
+    shownIn: "tables of a feed: 3",
+    edits: [{ find: "if (!run.noted) for", replace: "if (run.noted) for" }],
+  },
+  {
+    name: "a partition that a further table has not seen begins where the first table stands",
+    rule: "2.5",
+    sim: "pipeline",
+    shownIn: "tables of a feed: 3",
+    edits: [
+      { find: "knownTopics.has(feed.topic) ? null : known?.[index]", replace: "known?.[index]" },
+    ],
+  },
 ];

@@ -3,21 +3,16 @@
  * one seed. The process under test is `src/pipeline/pipeline.ts` as it ships.
  */
 
-import type { Clock } from "#base/clock.ts";
 import { kindOf } from "#base/errors.ts";
-import { type Logger, silentLogger } from "#base/log.ts";
 import { readProgress } from "#commit/progress.ts";
 import { isPaused } from "#commit/properties.ts";
-import { createDecoder } from "#decode/createDecoder.ts";
-import { DECODER_DEFAULTS } from "#decode/options.ts";
-import { Pipeline } from "#pipeline/pipeline.ts";
-import { Sink } from "#pipeline/sink.ts";
-import { Source } from "#pipeline/source.ts";
-import { SimConsumer, SimGroup } from "./group.ts";
+import { type SimConsumer, SimGroup } from "./group.ts";
 import { acceptAsIs, pause, somebodyActs } from "./people.ts";
-import { judgeStop, MemoryLog, optionsOf, partsOf } from "./process.ts";
+import { aliveClock, Process, startProcess } from "./pipelineProcess.ts";
+import { judgeStop } from "./process.ts";
 import { SimClock } from "./simClock.ts";
-import { type CompareAndSet, World } from "./world.ts";
+import { type SimTable, tablesOf, unionViolations } from "./tables.ts";
+import { type CompareAndSet, type Request, World } from "./world.ts";
 
 /** How a schedule ended. */
 export interface PipelineOutcome {
@@ -33,26 +28,8 @@ export interface PipelineTroubles {
   readonly people: boolean;
   /** The log of one partition is lost and written anew; default false. */
   readonly lostLogs?: boolean;
-}
-
-/** One process with its memory. */
-class Process {
-  readonly name: string;
-  readonly groupName: string;
-  readonly log: MemoryLog = new MemoryLog();
-  pipeline: Pipeline | null = null;
-  consumer: SimConsumer | null = null;
-  table: Sink | null = null;
-  /** What it had read when it learned that its topic is gone, by partition. */
-  read: { readonly topicId: string; readonly positions: ReadonlyMap<number, bigint> } | null = null;
-  /** Rows were dropped since, because the head did not admit them. */
-  fenced = false;
-  incarnation = 0;
-
-  constructor(name: string, groupName: string) {
-    this.name = name;
-    this.groupName = groupName;
-  }
+  /** Tables that the topic fills. */
+  readonly tables: 1 | 2 | 3;
 }
 
 /** Runs one schedule. */
@@ -72,10 +49,14 @@ class PipelineSim {
   readonly violations: string[] = [];
   readonly processes: Process[];
   readonly zombies: SimConsumer[] = [];
-  #checked = 0;
+  readonly tables: readonly SimTable[];
+  readonly #checked = new Map<World, number>();
+  /** Some table was stopped, or is no longer what its commits made it. */
+  #disordered = false;
 
   constructor(seed: number, troubles: PipelineTroubles) {
     this.world = new World(seed, troubles.compareAndSet, 3);
+    this.tables = tablesOf(this.world, troubles.tables);
     this.groups = new Map(["g", "h"].map((name) => [name, new SimGroup(this.world)]));
     const other = this.world.random.unit() < 0.15 ? "h" : "g";
     this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
@@ -98,14 +79,24 @@ class PipelineSim {
     return { violations: this.violations, trace, snapshots: history.size };
   }
 
+  /** Requests on their way to any table. */
+  get #pending(): { readonly world: World; readonly request: Request }[] {
+    return this.tables.flatMap(({ world }) => world.pending.map((request) => ({ world, request })));
+  }
+
+  get #anyWorld(): World {
+    return this.tables.length === 1 ? this.world : this.world.pick(this.tables).world;
+  }
+
   async #step(): Promise<void> {
     const { world } = this;
     const dice = world.random.unit();
-    const waiting = world.pending.filter((request) => request.answer !== null);
-    const late = world.pending.filter((request) => request.answer === null);
+    const waiting = this.#pending.filter(({ request }) => request.answer !== null);
+    const late = this.#pending.filter(({ request }) => request.answer === null);
     if (waiting.length > 0 && dice < 0.3) return this.#answer();
     if (late.length > 0 && dice < 0.34) {
-      world.apply(world.pick(late), "lost");
+      const found = world.pick(late);
+      found.world.apply(found.request, "lost");
       return;
     }
     if (dice < 0.6) return this.#deliver();
@@ -113,8 +104,10 @@ class PipelineSim {
     if (dice < 0.86) return this.#startOrEnd();
     if (dice < 0.9) return this.#rebalance();
     if (dice < 0.96) return this.#trouble(dice);
-    if (this.troubles.people && dice > 0.97) await somebodyActs(world);
     if (world.mayLoseLogs && dice > 0.98) this.#loseLog();
+    if (!this.troubles.people || dice <= 0.97) return;
+    this.#disordered = true;
+    await somebodyActs(this.#anyWorld);
   }
 
   /** Of a partition of which the table has rows: one that nobody has read of loses nothing. */
@@ -132,8 +125,8 @@ class PipelineSim {
     const { world } = this;
     if (dice < 0.92) {
       const kind = world.random.unit() < 0.5 ? "before" : "after";
-      world.fault = { kind, calls: world.below(12) };
-    } else if (dice < 0.94) world.loadFails = true;
+      this.#anyWorld.fault = { kind, calls: world.below(12) };
+    } else if (dice < 0.94) this.#anyWorld.loadFails = true;
     else if (dice < 0.95) world.kafkaFails = true;
     else for (const process of this.processes) this.#learnOfTopic(process);
   }
@@ -149,8 +142,8 @@ class PipelineSim {
   }
 
   #answer(): void {
-    const { world } = this;
-    const request = world.pick(world.pending.filter((each) => each.answer !== null));
+    const waiting = this.#pending.filter(({ request }) => request.answer !== null);
+    const { world, request } = this.world.pick(waiting);
     const dice = world.random.unit();
     if (dice < 0.65) world.apply(request, "arrives");
     else if (dice < 0.8) world.apply(request, "lost");
@@ -180,47 +173,15 @@ class PipelineSim {
     const { world, clock } = this;
     const mine = ++process.incarnation;
     const alive = (): boolean => process.incarnation === mine;
-    const log = process.log.reopen((count) => world.below(count + 1));
-    const logger: Logger = {
-      log: (_, message) => {
-        if (message.startsWith("Rows dropped")) process.fenced = true;
-      },
-      with: () => logger,
-    };
-    const plain = partsOf(world, process.name, log, alive, aliveClock(clock, alive));
-    const parts = { ...plain, logger };
-    const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
-    const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 5 });
-    const options = optionsOf(world, process.groupName);
-    const create = {
-      ...options.create,
-      partitionForms: world.hourly ? ["hour(_kafka_timestamp)"] : [],
-    };
-    const table = new Sink({ ...options, create }, parts, decoder, policy);
-    const target = { sink: table, source: new Source(decoder) };
     const group = this.groups.get(process.groupName) ?? new SimGroup(world);
-    const consumer = new SimConsumer(process.name, group);
-    const pipeline = new Pipeline(
-      {
-        consumer,
-        clock: parts.clock,
-        random: world.random,
-        logger: silentLogger,
-        observe: () => undefined,
-        targetsOf: () => [target],
-      },
-      {
-        name: "p",
-        start: { reset: "earliest", timestampMs: 0, fromGroup: false },
-        revokeFlushMs: 300,
-        bufferBytesMax: world.random.unit() < 0.2 ? 200 : 1 << 22,
-        inferRows: 5,
-        inferWaitMs: 100,
-        rejects: { action: "skip" },
-        acknowledge: { enabled: true, intervalMs: 0 },
-      },
-    );
-    Object.assign(process, { pipeline, consumer, table, read: null });
+    const { consumer, pipeline, sinks } = startProcess({
+      process,
+      tables: this.tables,
+      group,
+      clock: aliveClock(clock, alive),
+      alive,
+    });
+    Object.assign(process, { pipeline, consumer, sinks, read: null });
     world.say(`${process.name} starts`);
     const run = async (): Promise<void> => {
       await pipeline.open();
@@ -235,7 +196,7 @@ class PipelineSim {
     if (process.consumer === null) return;
     this.world.say(`${process.name} ends`);
     process.incarnation++;
-    for (const request of this.world.pending) {
+    for (const { request } of this.#pending) {
       if (request.writer === process.name) request.answer = null;
     }
     if (this.world.random.unit() < 0.1) {
@@ -243,7 +204,7 @@ class PipelineSim {
       process.log.wipe();
     }
     const { consumer } = process;
-    Object.assign(process, { pipeline: null, consumer: null, table: null });
+    Object.assign(process, { pipeline: null, consumer: null, sinks: [] });
     void consumer.close();
   }
 
@@ -262,27 +223,47 @@ class PipelineSim {
   }
 
   async #check(): Promise<void> {
-    if (this.world.version !== this.#checked) {
-      this.#checked = this.world.version;
-      this.violations.push(...(await this.world.law.violations()));
-    }
+    await this.#checkTables();
     for (const process of this.processes) {
-      const { state } = process.table ?? { state: { kind: "running" as const } };
-      if (state.kind !== "stopped") continue;
+      for (const [index, sink] of process.sinks.entries()) this.#judgeStop(process, index, sink);
+      // Others of its tables go on for a while.
+      const isOver = process.sinks.every(({ state }) => state.kind === "stopped");
+      const stops = process.sinks.some(({ state }) => state.kind === "stopped");
+      if (stops && (isOver || this.world.random.unit() < 0.1)) this.#crash(process);
+    }
+  }
+
+  async #checkTables(): Promise<void> {
+    let changed = false;
+    for (const { world } of this.tables) {
+      if (world.version === (this.#checked.get(world) ?? 0)) continue;
+      this.#checked.set(world, world.version);
+      this.violations.push(...(await world.law.violations()));
+      changed = true;
+    }
+    if (changed) this.violations.push(...(await unionViolations(this.tables, !this.#disordered)));
+  }
+
+  /** A table's end is judged when it begins, by the world as it is then; what it threw away at its stop. */
+  #judgeStop(process: Process, index: number, { state }: Process["sinks"][number]): void {
+    const table = this.tables[index];
+    if ((state.kind !== "draining" && state.kind !== "stopped") || table === undefined) return;
+    this.#disordered = true;
+    if (process.judged.get(index) !== state.error) {
+      process.judged.set(index, state.error);
       const groups = new Set(this.processes.map((each) => each.groupName)).size;
-      this.violations.push(...judgeStop(this.world, process.name, state.error, groups));
-      if (kindOf(state.error) === "topic_unreadable") {
-        this.violations.push(...this.#thrownAway(process));
-      }
-      this.world.say(`${process.name} stopped: ${state.error}`);
-      this.#crash(process);
+      this.violations.push(...judgeStop(table.world, process.name, state.error, groups));
+      this.world.say(`${process.name} stops ${table.world.name.table}: ${state.error}`);
+    }
+    if (state.kind === "stopped" && kindOf(state.error) === "topic_unreadable") {
+      this.violations.push(...this.#thrownAway(process, table.world));
     }
   }
 
   /** Rows that a process had read of a topic that is gone, and that never came into the table. */
-  #thrownAway({ name, read, fenced }: Process): string[] {
+  #thrownAway({ name, read, fenced }: Process, { law }: World): string[] {
     if (read === null || fenced) return [];
-    const committed = this.world.law.everCommitted(read.topicId);
+    const committed = law.everCommitted(read.topicId);
     return [...read.positions].flatMap(([partition, position]) =>
       position > (committed.get(partition) ?? 0n)
         ? [`THROWN AWAY: ${name} had read p${partition} up to ${position}`]
@@ -292,33 +273,38 @@ class PipelineSim {
 
   /** Nobody is stuck: in a healthy world those who run bring every record into the table, then a fresh one. */
   async #finish(): Promise<void> {
-    const { world } = this;
-    world.fault = null;
-    world.loadFails = false;
-    world.kafkaFails = false;
-    if (isPaused(world.loaded())) await pause(world, false);
+    this.world.kafkaFails = false;
+    for (const { world } of this.tables) {
+      world.fault = null;
+      world.loadFails = false;
+      if (isPaused(world.loaded())) await pause(world, false);
+    }
+    for (const process of this.processes) {
+      if (process.sinks.some(({ state }) => state.kind === "stopped")) this.#crash(process);
+    }
     await this.#othersComplete();
     for (const process of this.processes) this.#crash(process);
-    for (const request of [...world.pending]) world.giveUp(request, "dropped");
+    for (const { world, request } of this.#pending) world.giveUp(request, "dropped");
     if (this.violations.length > 0) return;
     const last = new Process("Z", "g");
     this.processes.push(last);
     this.#start(last);
     await this.#untilComplete();
-    if (world.lost !== null) {
-      const isStopped = last.table?.state.kind === "stopped";
-      if (!isStopped) this.violations.push(`READ ON: Z reads the new log of p${world.lost}`);
+    if (this.world.lost !== null) {
+      if (!isStopped(last))
+        this.violations.push(`READ ON: Z reads the new log of p${this.world.lost}`);
       return this.#check();
     }
-    if (last.table?.state.kind === "stopped") {
+    for (let asked = 0; asked < this.tables.length && isStopped(last); asked++) {
       await this.#check();
-      await acceptAsIs(world);
+      for (const { world } of this.tables) await acceptAsIs(world);
       this.#start(last);
       await this.#untilComplete();
-      if (last.table?.state.kind === "stopped" && !world.law.readable()) return;
     }
-    if (!this.#complete()) this.violations.push(`STUCK: ${JSON.stringify(last.table?.state)}`);
-    this.violations.push(...(await world.law.violations()));
+    await this.#checkTables();
+    if (isStopped(last) && !this.#readable()) return;
+    const states = last.sinks.map(({ state }) => state);
+    if (!this.#complete()) this.violations.push(`STUCK: ${JSON.stringify(states)}`);
   }
 
   /** Those who run when the troubles end need no restart, unless a person is asked. */
@@ -329,54 +315,51 @@ class PipelineSim {
     for (const group of this.groups.values()) group.rebalance();
     await this.#untilComplete();
     await this.#check();
-    if (!world.law.readable() || this.#complete()) return;
+    if (!this.#readable() || this.#complete()) return;
     const running = this.processes.filter(
-      ({ pipeline, groupName, consumer }) =>
-        pipeline !== null && groupName === "g" && consumer?.topic === world.topic,
+      (each) =>
+        each.pipeline !== null &&
+        each.groupName === "g" &&
+        each.consumer?.topic === world.topic &&
+        !isStopped(each),
     );
     if (running.length === 0) return;
     this.violations.push(`STUCK: ${running.map((each) => each.name).join(", ")} go on for ever`);
   }
 
   async #untilComplete(): Promise<void> {
-    const { world } = this;
     for (let turn = 0; turn < 300; turn++) {
       await settled();
-      for (const request of [...world.pending]) world.apply(request, "arrives");
+      for (const { world, request } of this.#pending) world.apply(request, "arrives");
       for (const { consumer } of this.processes) {
-        for (const partition of world.partitions) consumer?.deliver(partition);
+        for (const partition of this.world.partitions) consumer?.deliver(partition);
       }
       this.clock.advance(100);
-      this.violations.push(...(await world.law.violations()));
-      const tables = this.processes.flatMap((each) => each.table ?? []);
-      if (this.#complete() || tables.every((each) => each.state.kind === "stopped")) break;
+      await this.#checkTables();
+      const sinks = this.processes.flatMap((each) => each.sinks);
+      if (this.#complete() || sinks.every((each) => each.state.kind === "stopped")) break;
     }
     await settled();
   }
 
+  #readable(): boolean {
+    return this.tables.every(({ world }) => world.law.readable());
+  }
+
   #complete(): boolean {
-    const progress = readProgress(this.world.metadata, "main");
-    if (progress.kind === "unreadable") return false;
-    const source = progress.document.sources.get("c/t");
-    return this.world.partitions.every(
-      (partition) => source?.offsets.get(partition) === this.world.logEnd(partition),
-    );
+    return this.tables.every(({ world }) => {
+      const progress = readProgress(world.metadata, "main");
+      if (progress.kind === "unreadable") return false;
+      const source = progress.document.sources.get("c/t");
+      return world.partitions.every(
+        (partition) => source?.offsets.get(partition) === world.logEnd(partition),
+      );
+    });
   }
 }
 
-/** A dead process's timers never fire. */
-function aliveClock(clock: SimClock, alive: () => boolean): Clock {
-  const gone = new Promise<never>(() => undefined);
-  return {
-    nowMs: () => clock.nowMs(),
-    monotonicMs: () => clock.monotonicMs(),
-    turn: () => (alive() ? clock.turn() : gone),
-    sleep: async (ms: number, signal?: AbortSignal) => {
-      if (!alive()) await gone;
-      await clock.sleep(ms, signal);
-      if (!alive()) await gone;
-    },
-  };
+function isStopped({ sinks }: Process): boolean {
+  return sinks.some(({ state }) => state.kind === "stopped");
 }
 
 /** Lets everything that can go on do so. */

@@ -10,7 +10,7 @@ import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { PERSON } from "./law.ts";
 import { rowEncoder } from "./rows.ts";
-import { NAME, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** A transaction log in memory that survives its process; what was not synced may be lost. */
 export class MemoryLog {
@@ -148,7 +148,7 @@ function faultyStorage(world: World, alive: () => boolean): Storage {
 /** Options of every writer of a world. */
 export function optionsOf(world: World, group: string): WriterOptions {
   return {
-    name: NAME,
+    name: world.name,
     branch: "main",
     group,
     commitRetriesMax: 3,

@@ -73,7 +73,11 @@ export class World {
   readonly showsAncestors: boolean;
   /** Every state of the table there was, for a catalog whose branches can be set to any of them. */
   readonly states: TableMetadata[] = [];
-  readonly topics: Topic[] = [];
+  readonly topics: Topic[];
+  /** Its table. */
+  readonly name: TableName;
+  /** Whether a record of the topic is for its table. */
+  holds: (offset: number) => boolean = () => true;
   readonly law: Law;
   /** Every snapshot that ever was. */
   readonly history: Map<SnapshotId, Snapshot> = new Map();
@@ -81,7 +85,6 @@ export class World {
   readonly thinning: RetentionPolicy | null;
   /** Feeds of another topic that the table holds from the start: with them summaries hold deltas. */
   readonly others: readonly Feed[];
-  nowMs = 1_700_000_000_000;
   metadata: TableMetadata;
   version = 1;
   /** Requests that were sent and neither applied nor lost. */
@@ -97,23 +100,32 @@ export class World {
   lost: number | null = null;
   /** Told to every writer that waits: a request arrived. */
   onRequest: (request: Request) => void = () => undefined;
-  readonly trace: string[] = [];
+  readonly trace: string[];
+  readonly #time: { nowMs: number };
 
   /** Tables are partitioned by hour. */
   readonly hourly: boolean;
 
+  /** @param sibling a world with the same topic, time and chance, whose table is another one */
   constructor(
     seed: number,
     compareAndSet: CompareAndSet,
     partitions = 2,
     showsAncestors: boolean = true,
+    sibling?: World,
   ) {
-    this.random = seededRandom(seed);
+    this.random = sibling?.random ?? seededRandom(seed);
     this.compareAndSet = compareAndSet;
     this.showsAncestors = showsAncestors;
+    this.#time = sibling === undefined ? { nowMs: 1_700_000_000_000 } : sibling.#time;
+    this.topics = sibling?.topics ?? [];
+    this.trace = sibling?.trace ?? [];
+    this.name = sibling === undefined ? NAME : { ...NAME, table: `${NAME.table}${seed}` };
     this.storage = createMemoryStorage({ nowMs: () => this.nowMs });
     this.hourly = seed % 2 === 0;
-    this.createTopic(Array.from({ length: partitions }, () => holes(this.random)));
+    if (sibling === undefined) {
+      this.createTopic(Array.from({ length: partitions }, () => holes(this.random)));
+    }
     this.thinning =
       this.random.unit() < 0.5
         ? null
@@ -139,6 +151,14 @@ export class World {
   get traits(): CatalogTraits {
     const { showsAncestors, compareAndSet } = this;
     return { type: "fake", showsAncestors, endsLateRequests: compareAndSet !== "nothing" };
+  }
+
+  get nowMs(): number {
+    return this.#time.nowMs;
+  }
+
+  set nowMs(nowMs: number) {
+    this.#time.nowMs = nowMs;
   }
 
   /** The topic as it is now. */
@@ -233,7 +253,7 @@ export class World {
           this.onRequest(request);
         });
       },
-      list: () => Promise.resolve([NAME]),
+      list: () => Promise.resolve([this.name]),
       close: () => Promise.resolve(),
     };
   }
@@ -278,7 +298,7 @@ export class World {
   /** The table now; by default with a store of its own that never fails. */
   loaded(storage: Storage = { ...this.storage }): LoadedTable {
     const metadataLocation = `/wh/db/t/metadata/v${this.version}.metadata.json`;
-    return { name: NAME, metadata: this.metadata, metadataLocation, storage };
+    return { name: this.name, metadata: this.metadata, metadataLocation, storage };
   }
 
   /** Somebody else's commit: any updates, at once. */
