@@ -273,15 +273,8 @@ class PipelineSim {
 
   /** Nobody is stuck: in a healthy world those who run bring every record into the table, then a fresh one. */
   async #finish(): Promise<void> {
-    this.world.kafkaFails = false;
-    for (const { world } of this.tables) {
-      world.fault = null;
-      world.loadFails = false;
-      if (isPaused(world.loaded())) await pause(world, false);
-    }
-    for (const process of this.processes) {
-      if (process.sinks.some(({ state }) => state.kind === "stopped")) this.#crash(process);
-    }
+    await this.#heal();
+    for (const process of this.processes.filter(isStopped)) this.#crash(process);
     await this.#othersComplete();
     for (const process of this.processes) this.#crash(process);
     for (const { world, request } of this.#pending) world.giveUp(request, "dropped");
@@ -305,6 +298,15 @@ class PipelineSim {
     if (isStopped(last) && !this.#readable()) return;
     const states = last.sinks.map(({ state }) => state);
     if (!this.#complete()) this.violations.push(`STUCK: ${JSON.stringify(states)}`);
+  }
+
+  async #heal(): Promise<void> {
+    this.world.kafkaFails = false;
+    for (const { world } of this.tables) {
+      world.fault = null;
+      world.loadFails = false;
+      if (isPaused(world.loaded())) await pause(world, false);
+    }
   }
 
   /** Those who run when the troubles end need no restart, unless a person is asked. */
