@@ -13,6 +13,7 @@ import type { Field } from "#columns/schema.ts";
 import { buildPipeline, type PipelineOptions, partitionForms } from "#config/buildPipeline.ts";
 import { namespaceOf } from "#config/combinations.ts";
 import type { PipelineConfig } from "#config/config.ts";
+import { knownColumns } from "#config/knownColumns.ts";
 import { redact } from "#config/redact.ts";
 import { historyWindowMs, type RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
@@ -22,6 +23,7 @@ import type { ParsedArguments } from "./arguments.ts";
 import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
 import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
+import { creationRefusal, offsetRefusals } from "./refusals.ts";
 
 const SECOND_MS = 1000;
 /** So many tables have a note of their own, although it says the same. */
@@ -96,6 +98,9 @@ async function planPipeline(
       plan.exitCode = worseOf(plan.exitCode, policyOf(error).exitCode);
     }
   };
+  await attempt("schema", async () => {
+    knownColumns(options);
+  });
   let topics: readonly TopicDescription[] = [];
   await attempt("Kafka", async () => {
     topics = await actions.describeTopics(options.consumer);
@@ -105,7 +110,10 @@ async function planPipeline(
   await attempt(storageOrCatalog, () =>
     withPipeline(pipeline, true, async (open) => {
       await probeStorage(open);
-      for (const topic of tableTopics(options, topics)) await planTable(plan, open, options, topic);
+      for (const topic of tableTopics(options, topics)) {
+        await planTable(plan, open, options, topic, topics);
+      }
+      planSharedTables(plan, options, tableTopics(options, topics));
     }),
   );
   warnAboutFiles(plan, pipeline);
@@ -154,18 +162,26 @@ async function planTable(
   { pipeline, catalog }: OpenPipeline,
   options: PipelineOptions,
   topic: string,
+  described: readonly TopicDescription[],
 ): Promise<void> {
   const writer = options.writer(topic);
   const name = fullName(writer.name);
   if (plan.tables.some((row) => row["table"] === name)) return;
   const table = await catalog.load(writer.name);
+  for (const each of described) {
+    if (table === null || fullName(options.writer(each.topic).name) !== name) continue;
+    for (const refusal of offsetRefusals(table, writer.branch, each)) {
+      refuse(plan, `${name}: ${refusal}`, EXIT.question);
+    }
+  }
   const forms = partitionForms(pipeline.values);
   if (table === null) {
     const location = (await catalog.locationOf(writer.name)) ?? "where the catalog chooses";
     planNewTable(plan, options, name, location, forms);
+    const refusal = creationRefusal(writer, knownColumns(options));
+    if (refusal !== null) refuse(plan, `${name}: ${refusal}`, EXIT.usage);
     if (writer.create.allowed) return;
-    plan.errors.push(`${name} is missing, and auto_create_if_missing is false`);
-    plan.exitCode = worseOf(plan.exitCode, EXIT.usage);
+    refuse(plan, `${name} is missing, and auto_create_if_missing is false`, EXIT.usage);
     return;
   }
   const { partitioned, rows } = describeTable(table.metadata);
@@ -206,6 +222,23 @@ function planNewTable(
 
 function columnText(fields: readonly Field[]): string {
   return `declared: ${fields.map(({ name }) => name).join(", ")}`;
+}
+
+/** Said whenever topics meet in one table: by `table_name` without `{topic}`, never by their names. */
+function planSharedTables(plan: Plan, options: PipelineOptions, topics: readonly string[]): void {
+  const byTable = new Map<string, string[]>();
+  for (const topic of topics) {
+    const name = fullName(options.writer(topic).name);
+    byTable.set(name, [...(byTable.get(name) ?? []), topic]);
+  }
+  for (const [table, shared] of byTable) {
+    if (shared.length > 1) plan.differences.push(`${table}: filled by topics ${shared.join(", ")}`);
+  }
+}
+
+function refuse(plan: Plan, sentence: string, code: ExitCode): void {
+  plan.errors.push(sentence);
+  plan.exitCode = worseOf(plan.exitCode, code);
 }
 
 /** Declared columns that are not the table's: an error where the run would stop over them. */

@@ -5,7 +5,7 @@ import { declaredDifferences } from "#columns/evolve.ts";
 import { joinPath } from "#columns/paths.ts";
 import type { Field } from "#columns/schema.ts";
 import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
-import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
+import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 
 /** A table in two words. */
 export function describeTable(metadata: TableMetadata): { partitioned: string; rows: string } {
@@ -22,6 +22,8 @@ export function fieldDifferences(metadata: TableMetadata, declared: readonly Fie
 /** Where the table's partitions are others than asked for: the table's stay. */
 export function partitionDifferences(metadata: TableMetadata, forms: readonly string[]): string[] {
   const has = specTexts(metadata, defaultSpec(metadata));
+  const missing = missingColumns(currentFields(metadata), forms);
+  if (missing.length > 0) return [`no column ${missing.join(", ")} to partition by yet`];
   const wanted = specTexts(metadata, partitionSpecOf(currentFields(metadata), forms));
   if (has.join() === wanted.join()) return [];
   const shown = (texts: readonly string[]): string => texts.join(", ") || "none";

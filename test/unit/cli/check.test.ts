@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { fail } from "#base/errors.ts";
 import type { TopicDescription } from "#cli/actions.ts";
-import { cli, makePlace, type Place, RECREATED } from "./place.ts";
+import { cli, makePlace, type Place, RECREATED, SAME } from "./place.ts";
 
 const six: TopicDescription = {
   ...RECREATED,
@@ -13,18 +13,15 @@ const six: TopicDescription = {
   partitions: [0, 1, 2, 3, 4, 5].map((partition) => ({ partition, logStart: 0n, logEnd: 1000n })),
 };
 
-const check = (
-  place: Place,
-  topics: readonly TopicDescription[] = [RECREATED],
-  ...words: string[]
-) => cli(["check", "--config", place.config, ...words], { describeTopics: async () => topics });
+const check = (place: Place, topics: readonly TopicDescription[] = [SAME], ...words: string[]) =>
+  cli(["check", "--config", place.config, ...words], { describeTopics: async () => topics });
 
 describe("check", () => {
   test("shows topics and the tables that are there", async () => {
     const { code, out } = await check(await makePlace());
     expect(code).toBe(0);
     expect(out).toContain("the configuration is right");
-    expect(out).toMatch(/events +2 +105/);
+    expect(out).toMatch(/events +3 +620/);
     expect(out).toMatch(/default\.events +append +day\(at\) +100/);
   });
 
@@ -67,7 +64,7 @@ describe("check", () => {
       "--set",
       'partitioning.spec=["bucket(4, id)"]',
     ];
-    const { code, out } = await check(place, [RECREATED], ...set);
+    const { code, out } = await check(place, [SAME], ...set);
     expect(code).toBe(4);
     expect(out).toContain("default.events: column id is long, declared as string");
     expect(out).toContain("default.events: column new list<int> is not in the table");
@@ -76,7 +73,48 @@ describe("check", () => {
     );
     expect(out).not.toContain("column at");
     const warn = ["--set", "iceberg.table_management.schema_mismatch_action=warn"];
-    expect((await check(place, [RECREATED], ...set, ...warn)).code).toBe(0);
+    expect((await check(place, [SAME], ...set, ...warn)).code).toBe(0);
+  });
+
+  test("finds what a run refuses: lost offsets, topics made anew, formats and partitions that are none", async () => {
+    const place = await makePlace();
+    const lost = { ...SAME, partitions: [{ partition: 0, logStart: 150n, logEnd: 300n }] };
+    const short = { ...SAME, partitions: [{ partition: 1, logStart: 0n, logEnd: 150n }] };
+    const offsets: readonly (readonly [TopicDescription, string])[] = [
+      [lost, "no longer holds events/0 from offset 100 to 149 (retention)"],
+      [short, "events/1 ends at offset 150, before the committed offset 200"],
+      [RECREATED, "topic events was re-created"],
+    ];
+    for (const [topic, sentence] of offsets) {
+      const { code, out } = await check(place, [topic]);
+      expect([code, out]).toEqual([4, expect.stringContaining(sentence)]);
+      expect(out).toContain("--accept-topic events");
+    }
+    const settings: readonly (readonly string[])[] = [
+      ["source.event_time_field=ts", "source.event_time_format=MM/dd"],
+      ['partitioning.spec=["hourly(x)"]'],
+      [
+        "schema.on_unknown_field=ignore",
+        "schema.infer=false",
+        'schema.fields=[{name="a", type="long"}]',
+        'partitioning.spec=["region"]',
+      ],
+      ['schema.fields=[{name="_kafka_offset", type="long"}]'],
+    ];
+    for (const each of settings) {
+      const set = each.flatMap((setting) => ["--set", setting]);
+      const { code } = await check(place, [six], "--kafka-topic", "clicks", ...set);
+      expect([each, code]).toEqual([each, 2]);
+    }
+  });
+
+  test("says which topics meet in one table; by their names alone none do", async () => {
+    const place = await makePlace();
+    const names = ["a.b", "a_b"].map((topic) => ({ ...six, topic }));
+    const apart = await check(place, names);
+    expect(apart.out).not.toContain("filled by topics");
+    const together = await check(place, names, "--set", "iceberg.table_name=all");
+    expect(together.out).toContain("default.all: filled by topics");
   });
 
   test("exits 2 when a table is missing that may not be created", async () => {
@@ -100,7 +138,7 @@ describe("check", () => {
     const place = await makePlace();
     const uri = `iceberg.sql.uri=sqlite:${place.folder}/new/catalog.db`;
     const words = ["--set", "iceberg.catalog_type=sql", "--set", uri];
-    const { code, out } = await check(place, [RECREATED], ...words);
+    const { code, out } = await check(place, [SAME], ...words);
     expect(code).toBe(0);
     expect(out).toMatch(/default\.events +create/);
     expect(existsSync(`${place.folder}/new`)).toBe(false);
@@ -111,7 +149,7 @@ describe("check", () => {
   test("names what stands where a warehouse folder can't be made", async () => {
     const place = await makePlace();
     const words = ["--warehouse-path", `${place.config}/warehouse`];
-    const { code, out } = await check(place, [RECREATED], ...words);
+    const { code, out } = await check(place, [SAME], ...words);
     expect(code).toBe(1);
     expect(out).toContain(`The folder ${place.config} may not be written by this process`);
   });
@@ -119,7 +157,7 @@ describe("check", () => {
   test("prints JSON with the configuration, without secrets", async () => {
     const place = await makePlace();
     const words = ["--json", "--set", "server.query_token=hunter2"];
-    const { out } = await check(place, [RECREATED], ...words);
+    const { out } = await check(place, [SAME], ...words);
     expect(out).not.toContain("hunter2");
     expect(JSON.parse(out)).toMatchObject({
       configuration: { process: { "server.query_token": "***" } },

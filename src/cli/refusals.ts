@@ -1,0 +1,58 @@
+/**
+ * What a run would refuse, found by `check` without touching anything: partitions that cannot be made,
+ * and offsets of a table that its topic no longer has.
+ */
+import { describe } from "#base/errors.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
+import type { Field } from "#columns/schema.ts";
+import { readProgress } from "#commit/progress.ts";
+import { offsetOf, sourceKey } from "#commit/progressDocument.ts";
+import { freshSchema } from "#iceberg/metadata/newTable.ts";
+import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
+import type { WriterOptions } from "#writer/parts.ts";
+import type { TopicDescription } from "./actions.ts";
+
+/** Why a new table could not be made with these columns; null: it could. */
+export function creationRefusal(
+  { create }: Pick<WriterOptions, "create">,
+  columns: readonly Field[],
+): string | null {
+  try {
+    const { fields } = freshSchema(columns);
+    const missing = missingColumns(fields, create.partitionForms);
+    if (missing.length === 0 || !create.learnsColumns)
+      partitionSpecOf(fields, create.partitionForms);
+    return null;
+  } catch (error) {
+    return describe(error);
+  }
+}
+
+/** Why a run could not go on reading a topic where its table stands; none: it could. */
+export function offsetRefusals(
+  table: LoadedTable,
+  branch: string,
+  topic: TopicDescription,
+): string[] {
+  const progress = readProgress(table.metadata, branch);
+  // Where the head does not tell, a run finds out by other ways first.
+  if (progress.kind === "unreadable") return [];
+  const { document } = progress;
+  const known = document.sources.get(sourceKey(topic));
+  if (known === undefined) return [];
+  const accept = `kafka-iceberg offsets ${fullName(table.name)} --accept-topic ${topic.topic}`;
+  if (known.topicId !== topic.topicId) {
+    return [`topic ${topic.topic} was re-created: ${accept} --from earliest`];
+  }
+  return topic.partitions.flatMap(({ partition, logStart, logEnd }) => {
+    const committed = offsetOf(document, { ...topic, partition });
+    if (committed === null || (committed >= logStart && committed <= logEnd)) return [];
+    const where = `${topic.topic}/${partition}`;
+    const what =
+      committed < logStart
+        ? `Kafka no longer holds ${where} from offset ${committed} to ${logStart - 1n} (retention)`
+        : `${where} ends at offset ${logEnd}, before the committed offset ${committed}`;
+    return [`${what}: ${accept}`];
+  });
+}

@@ -1,0 +1,14 @@
+/**
+ * The columns that a table has before any record was read: declared ones, the event time, ours.
+ */
+import type { Field } from "#columns/schema.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import type { PipelineOptions } from "./buildPipeline.ts";
+
+/**
+ * Those columns, made as a run makes them.
+ * Throws `usage` for what a run refuses: an event time format that is none, two columns of one name.
+ */
+export function knownColumns({ decoder }: Pick<PipelineOptions, "decoder">): readonly Field[] {
+  return createDecoder(decoder).fields;
+}
