@@ -9,6 +9,7 @@ export const LIMITS: Readonly<
     | "jsonDepthMax"
     | "recordBytesMax"
     | "recordValuesMax"
+    | "columnNameLengthMax"
     | "columnBytesMax"
     | "fetchQueueBytesMax"
     | "manifestsMax"
@@ -38,6 +39,8 @@ export const LIMITS: Readonly<
    * than this is a data error, so that one record takes at most about 32 MiB of fixed-width columns.
    */
   recordValuesMax: 2 * 1024 * 1024,
+  /** UTF-16 units of a new column's own name: every metadata file, manifest and Parquet footer repeats it. */
+  columnNameLengthMax: 255,
   /** Bytes of one string column in one segment: Arrow offsets are 32 bit. */
   columnBytesMax: 1024 * 1024 * 1024,
   /** Fetched but not yet decoded batches, per pipeline: backpressure starts above it. */

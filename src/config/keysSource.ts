@@ -72,7 +72,7 @@ export const SOURCE_KEYS = {
   "source.event_time_format": {
     type: "string",
     default: "epoch_millis",
-    doc: "epoch_seconds, epoch_millis, epoch_micros, epoch_nanos, iso8601, or a pattern of `yyyy MM dd HH mm ss`, `S..` (fraction), `X..` (zone) and text, letters quoted with `'`. A time without a zone is UTC. Times are never guessed from numbers.",
+    doc: "epoch_seconds, epoch_millis, epoch_micros, epoch_nanos (numbers, or their digits as text), iso8601 (`2026-01-31T23:59:59.123+01:00`; `T` or a space, seconds, fraction and zone optional), or a pattern: `yyyy`, `MM`, `dd`, `HH`, `mm`, `ss`, a run of `S` (fraction of a second), a run of `X` (zone: `Z`, `+01`, `+0100`, `+01:00`), and other characters as they are, letters in single quotes: `dd/MM/yyyy 'at' HH:mm:ss`. Text without a zone is taken as UTC. Times are never guessed from numbers.",
   },
   "source.metadata_columns": {
     type: "strings",

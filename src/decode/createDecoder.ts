@@ -9,6 +9,7 @@ import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
+import { isReservedName } from "#columns/names.ts";
 import { joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
@@ -61,7 +62,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.fields = this.withEventTime([...declared, ...this.own]);
     const isDeclared = new Set(declared.map(({ name }) => name));
     this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
-    refuseCollisions(this.fields);
+    refuseNames(this.fields);
     if (options.eventTimeField !== null) eventTime(options.eventTimeFormat, 1000n);
   }
 
@@ -210,7 +211,13 @@ function valueField(format: DecoderOptions["format"]): Field {
   return { id: 0, name: VALUE, required: false, type: { kind } };
 }
 
-function refuseCollisions(fields: readonly Field[]): void {
+/** Refuses names that cannot stand in one table. */
+function refuseNames(fields: readonly Field[]): void {
+  for (const { name } of fields) {
+    if (!isReservedName(name)) continue;
+    const sentence = `No column can be called "${name}": Iceberg keeps that name for itself`;
+    throw fail("usage", `${sentence}. Rename it, or choose another source.metadata_prefix`);
+  }
   const path = repeatedPath(fields);
   if (path === null) return;
   throw fail("usage", `Two columns are called "${path}" (upper and lower case count as one)`);

@@ -10,7 +10,7 @@ import type { ValueReader, ValueRoot } from "./segment.ts";
 export class RawReader implements ValueReader {
   reason: RejectReason = "bad_utf8";
   path = "";
-  readonly isNumberInLong = false;
+  readonly conflict = "value";
   evolving = true;
   private readonly column: ColumnBuilder;
   private readonly isText: boolean;

@@ -2,7 +2,7 @@
  * Why records do not become rows: one short word for metrics, one sentence for a person.
  */
 
-/** Every reason, and what it says; `{}` is the field's path. Values are never shown. */
+/** Every reason, and what it says; `{}` is the field's full path. Values are never shown. */
 export const REASONS = {
   bad_json: "The value is not valid JSON",
   bad_utf8: "The value is not valid UTF-8, or escapes half of a surrogate pair",
@@ -19,7 +19,8 @@ export const REASONS = {
     "Field {} has the full name of another column (upper and lower case count as one)",
   colliding_field: "Field {} has two values: two places of the record are flattened to it",
   bad_field_name:
-    "Field {} cannot become a column: its name or one in it is empty, or is another column's",
+    "Field {} cannot become a column: its name or one in it is empty, too long, or another column's",
+  reserved_field_name: "Field {} has a name that Iceberg keeps for its own columns",
   too_many_columns: "Field {} would be a new column beyond the column limit",
 } as const;
 
@@ -33,22 +34,38 @@ export const SCHEMA_REASONS: ReadonlySet<string> = new Set<RejectReason>([
   "unknown_field",
   "ambiguous_field",
   "bad_field_name",
+  "reserved_field_name",
   "too_many_columns",
 ]);
 
-/** A number in a column of whole numbers: `REASONS` would not say what helps. */
-const WHOLE_NUMBERS =
-  "Field {} is a number that its column of type long cannot hold: Iceberg never turns long into " +
-  'double. Before a table is made: schema.infer_integers = "double", or declare the field in ' +
-  "schema.fields. In this one: rename the column with another engine, declare the field as double, " +
-  'and set schema_mismatch_action = "evolve"';
+/** What a type conflict is about: any value, or one of which a sentence can say what helps. */
+export type TypeConflict = "value" | "number_in_long" | "event_time";
 
-/** The sentence about a number that a column of type long refused. */
-export function wholeNumbersDetail(path: string): string {
-  return WHOLE_NUMBERS.replace("{}", () => JSON.stringify(path));
-}
+const CONFLICTS: Readonly<Record<Exclude<TypeConflict, "value">, string>> = {
+  number_in_long:
+    "Field {} is a number that its column of type long cannot hold: Iceberg never turns long into " +
+    'double. Before a table is made: schema.infer_integers = "double", or declare the field in ' +
+    "schema.fields. In this one: rename the column with another engine, declare the field as double, " +
+    'and set schema_mismatch_action = "evolve"',
+  event_time:
+    "Field {} is no time by source.event_time_format: epoch_millis and the like take numbers, " +
+    '"iso8601" takes text such as 2026-01-31T23:59:59Z, a pattern takes text of its form',
+};
+
+/** Characters of a path that a sentence shows: a name may have millions. */
+const PATH_LENGTH_MAX = 300;
 
 /** The sentence of a reason about a field. */
-export function rejectDetail(reason: RejectReason, path: string): string {
-  return REASONS[reason].replace("{}", () => JSON.stringify(path));
+export function rejectDetail(
+  reason: RejectReason,
+  path: string,
+  conflict: TypeConflict = "value",
+): string {
+  const sentence = conflict === "value" ? REASONS[reason] : CONFLICTS[conflict];
+  return sentence.replace("{}", () => shown(path));
+}
+
+function shown(path: string): string {
+  const isCut = path.length > PATH_LENGTH_MAX;
+  return JSON.stringify(isCut ? `${path.slice(0, PATH_LENGTH_MAX).toWellFormed()}...` : path);
 }

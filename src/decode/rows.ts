@@ -11,7 +11,7 @@ import type { ImageSource } from "./kernel/image.ts";
 import { MetadataAppender } from "./metadata.ts";
 import type { MetadataColumn } from "./options.ts";
 import { RecordCursor } from "./records.ts";
-import { type RejectReason, rejectDetail, wholeNumbersDetail } from "./rejects.ts";
+import { type RejectReason, rejectDetail } from "./rejects.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
 
 /** The result of a batch under way. */
@@ -145,8 +145,8 @@ export class RowAppender {
     const offset = batch.baseOffset + BigInt(cursor.offsetDelta);
     const reason = this.ownReason ?? this.reader.reason;
     const path = this.ownReason === null ? this.reader.path : this.missing;
-    const isNumberInLong = reason === "type_conflict" && this.reader.isNumberInLong;
-    const detail = isNumberInLong ? wholeNumbersDetail(path) : rejectDetail(reason, path);
+    const conflict = reason === "type_conflict" ? this.reader.conflict : "value";
+    const detail = rejectDetail(reason, path, conflict);
     const ends = this.isFinal && this.schema.options.onTypeConflict === "fail";
     if (ends && reason === "type_conflict") {
       const sentence =

@@ -21,7 +21,7 @@ import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { KernelRows } from "./kernelRows.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
-import { type RejectReason, SCHEMA_REASONS } from "./rejects.ts";
+import { type RejectReason, SCHEMA_REASONS, type TypeConflict } from "./rejects.ts";
 import { BatchResult, RowAppender } from "./rows.ts";
 
 /** What a value is to its reader: the document of a row, or the whole of one column. */
@@ -35,8 +35,8 @@ export interface ValueReader {
   /** Why the last value was refused, and the field that it is about ("" for none). */
   readonly reason: RejectReason;
   readonly path: string;
-  /** True when the last type conflict was a number in a column of type long. */
-  readonly isNumberInLong: boolean;
+  /** What the last `type_conflict` was. */
+  readonly conflict: TypeConflict;
   /** True: a typed field without a column is reported by `takeUnknown`; false: it is refused. */
   evolving: boolean;
   /** Appends a value that is not null; false when it is refused. */

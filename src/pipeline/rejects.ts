@@ -40,20 +40,23 @@ export function judgeRejects(
 }
 
 /**
- * One line per batch and cause. The offsets stand in the message, since nothing else will ever tell
+ * One line per batch and reason, which shows the first record's sentence: a topic whose records each
+ * have another field would otherwise write a line for each. The offsets stand in the message, since nothing else will ever tell
  * them: lines with the same message are counted, not repeated.
  */
 function logSkipped(logger: Logger, table: string, rejected: readonly Rejected[]): void {
   const causes = new Map<string, Rejected[]>();
   for (const each of rejected) {
-    const same = causes.get(each.detail);
-    if (same === undefined) causes.set(each.detail, [each]);
+    const same = causes.get(each.reason);
+    if (same === undefined) causes.set(each.reason, [each]);
     else same.push(each);
   }
-  for (const [detail, records] of causes) {
-    const { topic, partition, reason } = records[0] as Rejected;
+  for (const [reason, records] of causes) {
+    const { topic, partition, detail } = records[0] as Rejected;
+    const others = new Set(records.map((each) => each.detail)).size - 1;
+    const more = others > 0 ? ` (the first of ${others + 1} such causes)` : "";
     const offsets = runsOf(records.map(({ offset }) => offset));
-    logger.log("warn", `Skipped at ${topic}/${partition} offset ${offsets}: ${detail}`, {
+    logger.log("warn", `Skipped at ${topic}/${partition} offset ${offsets}: ${detail}${more}`, {
       table,
       topic,
       partition,

@@ -7,6 +7,8 @@
  * counts (the others become type conflicts when they are decoded). What is known already keeps its
  * type; inside known structs, lists and maps new members are found as well.
  */
+import { LIMITS } from "#base/limits.ts";
+import { isReservedName, isUnusableName } from "#columns/names.ts";
 import { joinPath, TakenPaths } from "#columns/paths.ts";
 import { childFields, type Field, isPrimitive, type Type } from "#columns/schema.ts";
 import { withoutDuplicates } from "./duplicates.ts";
@@ -111,7 +113,9 @@ export class Inference {
       i = skipString(bytes, key, bytes.length);
       const name = textOf(bytes, key, i);
       i = skipSpace(bytes, skipSpace(bytes, i) + 1);
-      i = this.member(shape, name, i, prefix);
+      // What cannot be a column is not kept: a name may have megabytes.
+      const isTooLong = name.length > LIMITS.columnNameLengthMax;
+      i = isTooLong ? this.skip(i) : this.member(shape, name, i, prefix);
       i = skipSpace(bytes, i);
       if (bytes[i] === CHAR.comma) i = skipSpace(bytes, i + 1);
     }
@@ -206,8 +210,9 @@ interface Room {
 function fieldsOf(shape: Shape, parent: string, room: Room): Field[] {
   const fields: Field[] = [];
   for (const [name, member] of shape.members) {
-    if (name === "" && member.field === null) continue;
-    const field = fieldOf(member, name, joinPath(parent, name), room);
+    const path = joinPath(parent, name);
+    if (member.field === null && (isUnusableName(name) || isReservedName(path))) continue;
+    const field = fieldOf(member, name, path, room);
     if (field !== null) fields.push(field);
   }
   return fields;

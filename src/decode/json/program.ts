@@ -35,6 +35,8 @@ export const OP = {
 /** One place of a value: a key of an object, or a list's or map's element. */
 export interface Slot {
   readonly name: string;
+  /** The full path of the column, or of the object that is flattened, for people. */
+  readonly path: string;
   /** The key as it usually stands in the text, quotes included. */
   readonly key: Uint8Array;
   readonly op: number;
@@ -113,9 +115,10 @@ function structNode(
   };
 }
 
-function bareSlot(column: ColumnBuilder, name: string): Slot {
+function bareSlot(column: ColumnBuilder, name: string, path: string): Slot {
   return {
     name,
+    path,
     key: keyBytes(name),
     op: OP.string,
     column,
@@ -138,7 +141,7 @@ function valueSlot(
   options: ProgramOptions,
 ): Slot {
   const { type } = column.field;
-  const slot = bareSlot(column, name);
+  const slot = bareSlot(column, name, path);
   const last = column.children.at(-1);
   const below = (child: ColumnBuilder): Slot =>
     valueSlot(child, child.field.name, joinPath(path, child.field.name), options);
@@ -192,7 +195,8 @@ function groupNode(
       if (key === "" || slots.has(key)) continue;
       const inner = `${prefix}${key}${separator}`;
       const members = known.get(inner) ?? groupNode(columns, inner, options, known);
-      slots.set(key, { ...bareSlot(column, key), op: OP.group, required: false, members });
+      const slot = bareSlot(column, key, prefix + key);
+      slots.set(key, { ...slot, op: OP.group, required: false, members });
     }
   }
   const isRow = prefix === "";

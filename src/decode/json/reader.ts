@@ -11,8 +11,9 @@
 
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { isReservedName, isUnusableName } from "#columns/names.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
-import type { RejectReason } from "#decode/rejects.ts";
+import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
 import type { ValueReader, ValueRoot } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
 import { KeyFinder, UNKNOWN } from "./keys.ts";
@@ -47,7 +48,7 @@ export class JsonReader implements ValueReader {
   reason: RejectReason = "bad_json";
   /** The field that the reason is about, "" when it is about the whole value. */
   path = "";
-  isNumberInLong = false;
+  conflict: TypeConflict = "value";
   private readonly columns: readonly ColumnBuilder[];
   private readonly node: StructNode;
   private readonly unknownPolicy: UnknownPolicy;
@@ -89,7 +90,7 @@ export class JsonReader implements ValueReader {
     const [required] = this.node.required;
     if (required === undefined) return true;
     this.reason = "missing_field";
-    this.path = required.name;
+    this.path = required.path;
     return false;
   }
 
@@ -123,7 +124,7 @@ export class JsonReader implements ValueReader {
     this.end = end;
     this.refused = false;
     this.repeated = false;
-    this.isNumberInLong = false;
+    this.conflict = "value";
     this.unknownHere = false;
     this.values = 0;
     this.documents++;
@@ -196,14 +197,14 @@ export class JsonReader implements ValueReader {
     } else if (slot.column.length > row) {
       this.repeated = true;
       slot.column.truncate(row);
-      if (this.isDistinct) this.refuse("colliding_field", slot.column.field.name);
+      if (this.isDistinct) this.refuse("colliding_field", slot.path);
     }
     return this.value(slot, at, row, depth);
   }
 
   private endObject(node: StructNode, after: number, row: number): number {
     for (const slot of node.required) {
-      if (slot.column.length <= row) this.refuse("missing_field", slot.name);
+      if (slot.column.length <= row) this.refuse("missing_field", slot.path);
     }
     return after;
   }
@@ -215,15 +216,22 @@ export class JsonReader implements ValueReader {
     const after = this.skipper.value(this.bytes, at, this.end, depth);
     if (after < 0 || !this.skipper.typed || this.unknownPolicy === "ignore") return after;
     const name = textOf(this.bytes, keyAt + 1, skipString(this.bytes, keyAt + 1, this.end));
-    if (node.dropped.find(node.prefix + name) !== undefined) return after;
-    if (this.unknownPolicy === "dead_letter") this.refuse("unknown_field", name);
-    else if (name === "") this.refuse("bad_field_name", name);
-    else if (node.taken.find(node.prefix + name) !== undefined)
-      this.refuse("ambiguous_field", name);
-    else if (this.unknownPolicy === "too_many_columns") this.refuse("too_many_columns", name);
-    else if (this.evolving) this.unknownHere = true;
-    else this.refuse("bad_field_name", name);
+    const path = node.prefix + name;
+    if (node.dropped.find(path) !== undefined) return after;
+    const reason = this.judgeName(node, name, path);
+    if (reason === null) this.unknownHere = true;
+    else this.refuse(reason, path);
     return after;
+  }
+
+  /** Why a field without a column refuses its record; null: a column may be learned. */
+  private judgeName(node: StructNode, name: string, path: string): RejectReason | null {
+    if (this.unknownPolicy === "dead_letter") return "unknown_field";
+    if (isUnusableName(name)) return "bad_field_name";
+    if (isReservedName(path)) return "reserved_field_name";
+    if (node.taken.find(path) !== undefined) return "ambiguous_field";
+    if (this.unknownPolicy === "too_many_columns") return "too_many_columns";
+    return this.evolving ? null : "bad_field_name";
   }
 
   /** Appends the value at `at`; the position after it, or a negative code. */
@@ -266,7 +274,7 @@ export class JsonReader implements ValueReader {
     const { bytes } = this;
     const c = bytes[at] as number;
     if (c === CHAR.n) {
-      if (slot.required) this.refuse("missing_field", slot.name);
+      if (slot.required) this.refuse("missing_field", slot.path);
       if (slot.op !== OP.group) slot.column.appendNull();
       return skipWord(bytes, at);
     }
@@ -278,8 +286,10 @@ export class JsonReader implements ValueReader {
 
   private refuseType(slot: Slot, c: number): void {
     const isFirst = !this.refused;
-    this.refuse("type_conflict", slot.name);
-    if (isFirst) this.isNumberInLong = slot.op === OP.long && isNumberAt(c);
+    this.refuse("type_conflict", slot.path);
+    if (!isFirst) return;
+    if (slot.op === OP.eventTime) this.conflict = "event_time";
+    else if (slot.op === OP.long && isNumberAt(c)) this.conflict = "number_in_long";
   }
 
   private append(slot: Slot, at: number, after: number, c: number): boolean {
@@ -369,7 +379,7 @@ export class JsonReader implements ValueReader {
     const [keys] = slot.column.children as [ColumnBuilder];
     const element = slot.element as Slot;
     if (keys.field.type.kind !== "string") {
-      this.refuse("type_conflict", slot.name);
+      this.refuse("type_conflict", slot.path);
       return;
     }
     for (const [name, at] of entries) {

@@ -50,6 +50,15 @@ test("epoch formats refuse text that is no number, and what overflows 64 bits", 
   ]);
 });
 
+test("a time in another format is refused with the key that says the format", () => {
+  const decoder = makeDecoder({ eventTimeField: "meta.ts", eventTimeFormat: "epoch_millis" });
+  const { result } = decode(decoder, ['{"meta":{"ts":"2026-01-31T23:59:59Z"}}']);
+  expect(result.rejected[0]?.detail).toContain(
+    'Field "meta.ts" is no time by source.event_time_format',
+  );
+  expect(result.rejected[0]?.detail).toContain("iso8601");
+});
+
 test("iso8601 takes any offset, and UTC where there is none", () => {
   const texts = [
     '"2025-10-09T08:53:20.123456Z"',

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { typeName } from "#columns/evolve.ts";
 import type { Decoder } from "#decode/decoder.ts";
+import type { DecoderOptions } from "#decode/options.ts";
 import { rowsOf } from "../../support/columnValues.ts";
 import { recordBatch } from "../../support/records.ts";
 import { decode, field, makeDecoder } from "./support.ts";
@@ -117,7 +118,57 @@ test("on_unknown_field ignore drops what has no column, dead_letter rejects its 
   ]);
   const strict = decode(makeDecoder({ fields, onUnknownField: "dead_letter" }), documents);
   expect(strict.reasons).toEqual(["0 unknown_field", "1 unknown_field"]);
-  expect(strict.result.rejected[1]?.detail).toBe('Field "y" is not in the schema');
+  expect(strict.result.rejected[1]?.detail).toBe('Field "s.y" is not in the schema');
+});
+
+test("a sentence about a field names its full path, at any depth and flattened, and stays short", () => {
+  const inner = field("x", "long", true);
+  const struct = { kind: "struct", fields: [inner, field("y", "long")] } as const;
+  const fields = [
+    field("s", { kind: "struct", fields: [field("t", struct)] }),
+    field("l", { kind: "list", element: field("element", struct) }),
+  ];
+  const detailOf = (options: Partial<DecoderOptions>, document: string): string | undefined =>
+    decode(makeDecoder(options), [document]).result.rejected[0]?.detail;
+  const cases: readonly (readonly [string, string])[] = [
+    ['{"s":{"t":{"x":"no"}}}', "s.t.x"],
+    ['{"s":{"t":{"y":1}}}', "s.t.x"],
+    ['{"l":[{"x":1,"y":true}]}', "l.element.y"],
+    ['{"l":[{"x":null}]}', "l.element.x"],
+    ['{"l":[{"x":1,"new":1}]}', "l.element.new"],
+    ['{"s":{"t":5}}', "s.t"],
+  ];
+  for (const [document, path] of cases) {
+    expect(detailOf({ fields, onUnknownField: "dead_letter" }, document)).toContain(`"${path}"`);
+  }
+  const flat = { fields: [field("a_b_c", "long")], flattenSeparator: "_" };
+  expect(detailOf(flat, '{"a":{"b":{"c":"no"}}}')).toContain('"a_b_c"');
+  expect(detailOf(flat, '{"a":{"b":7}}')).toContain('"a_b"');
+  const strict = { ...flat, onUnknownField: "dead_letter" } as const;
+  expect(detailOf(strict, '{"a":{"b":{"d":1}}}')).toContain('"a_b_d"');
+  expect(detailOf({}, `{"${"k".repeat(5_000_000)}":1}`)?.length).toBeLessThan(500);
+});
+
+test("no column gets a name that is too long, or that Iceberg keeps for itself", () => {
+  const long = "k".repeat(256);
+  const decoder = makeDecoder({ flattenSeparator: null });
+  const documents = [
+    `{"${long}":1}`,
+    `{"a":{"${long}":1,"b":2}}`,
+    ...["_file", "_POS", "_partition", "_row_id", "_change_type"].map((name) => `{"${name}":1}`),
+    `{"${long.slice(1)}":1,"a":{"_file":1},"_files":2}`,
+  ];
+  const { reasons, names } = decode(decoder, documents);
+  expect(reasons).toEqual([
+    ...["0 bad_field_name", "1 bad_field_name"],
+    ...Array.from({ length: 5 }, (_, index) => `${index + 2} reserved_field_name`),
+  ]);
+  expect(names).toEqual(["a", long.slice(1), "_files"]);
+  const flat = decode(makeDecoder({ flattenSeparator: "_" }), ['{"":{"file":1},"b":1}', '{"b":1}']);
+  expect(flat.reasons).toEqual(["0 bad_field_name"]);
+  expect(() => makeDecoder({ fields: [field("_File", "long")] })).toThrow("keeps that name");
+  const prefixed = { metadataColumns: ["partition"], metadataPrefix: "_" } as const;
+  expect(() => makeDecoder(prefixed)).toThrow("source.metadata_prefix");
 });
 
 test("names that differ only by case, or are empty, reject their records and lose nothing silently", () => {

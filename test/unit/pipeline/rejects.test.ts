@@ -46,6 +46,16 @@ test("skipped records are named by runs of offsets, one line for each cause", ()
   ]);
 });
 
+test("records that are skipped for one reason make one line, whatever the fields are called", () => {
+  const records = Array.from({ length: 500 }, (_, n) =>
+    rejected(n, "too_deep", `Field "f${n}" is`),
+  );
+  const { lines } = skip(records);
+  expect(lines.map(({ message }) => message)).toEqual([
+    'Skipped at t/3 offset 0-499: Field "f0" is (the first of 500 such causes)',
+  ]);
+});
+
 test("a line stays short when every second record of a batch is skipped", () => {
   const { lines } = skip(Array.from({ length: 5000 }, (_, n) => rejected(n * 2)));
   expect(lines).toHaveLength(1);
