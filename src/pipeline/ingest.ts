@@ -98,7 +98,9 @@ export class Ingest {
     run.position = event.nextOffset;
     // The damaged header is not believed: nobody knows the epoch of its last record.
     run.leaderEpoch = NO_LEADER_EPOCH;
-    for (const outlet of outlets) this.#move(outlet, event.nextOffset, NO_LEADER_EPOCH);
+    for (const outlet of outlets) {
+      this.#move(outlet, this.#segment(outlet), event.nextOffset, NO_LEADER_EPOCH);
+    }
     this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);
     run.epoch = this.#parts.consumer.epoch(run.key);
   }
@@ -159,9 +161,12 @@ export class Ingest {
       if (isFull) this.#finishSample(source);
       return true;
     }
+    const segment = this.#segment(outlet);
     const outcome =
-      batch.payload === null ? "done" : this.#decode(outlet, batch, batch.payload, isFinal);
-    if (outcome === "done") this.#move(outlet, batch.nextOffset, batch.leaderEpoch);
+      batch.payload === null
+        ? "done"
+        : this.#decode(outlet, segment, batch, batch.payload, isFinal);
+    if (outcome === "done") this.#move(outlet, segment, batch.nextOffset, batch.leaderEpoch);
     return outcome !== "refused";
   }
 
@@ -175,8 +180,14 @@ export class Ingest {
     return sink.buffer.segment(feed.feed, end, begin);
   }
 
-  #move(outlet: Outlet, end: bigint, leaderEpoch: number): void {
-    outlet.sink.buffer.advance(this.#segment(outlet), end, leaderEpoch);
+  /** Moves an outlet behind a batch whose rows are in this segment: another call might begin a new one. */
+  #move(
+    outlet: Outlet,
+    segment: OpenSegment<SegmentBuilder>,
+    end: bigint,
+    leaderEpoch: number,
+  ): void {
+    outlet.sink.buffer.advance(segment, end, leaderEpoch);
     outlet.end = end;
     this.#sinks.touched.add(outlet.sink);
   }
@@ -187,13 +198,13 @@ export class Ingest {
    */
   #decode(
     outlet: Outlet,
+    segment: OpenSegment<SegmentBuilder>,
     batch: RecordBatch,
     payload: Uint8Array,
     isFinal: boolean,
   ): "done" | "refused" | "last" {
     const { sink, end } = outlet;
     const { topic, partition } = batch.feed;
-    const segment = this.#segment(outlet);
     const before = segment.rows.rowCount;
     const bytes = { ...batch, payload, topic, partition, wantedOffset: end };
     try {

@@ -107,10 +107,10 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
       { find: "batch.nextOffset <= outlet.end || ", replace: "" },
       { find: "wantedOffset: end }", replace: "wantedOffset: batch.wantedOffset }" },
       {
-        find: "outlet.sink.buffer.advance(this.#segment(outlet), end, leaderEpoch);\n    outlet.end = end;",
+        find: "outlet.sink.buffer.advance(segment, end, leaderEpoch);\n    outlet.end = end;",
         replace:
           "if (end < outlet.end) return;\n    " +
-          "outlet.sink.buffer.advance(this.#segment(outlet), end, leaderEpoch);\n    outlet.end = end;",
+          "outlet.sink.buffer.advance(segment, end, leaderEpoch);\n    outlet.end = end;",
       },
     ],
   },

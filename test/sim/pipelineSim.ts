@@ -283,6 +283,11 @@ class PipelineSim {
     this.processes.push(last);
     this.#start(last);
     await this.#untilComplete();
+    await this.#judgeLast(last);
+  }
+
+  /** The fresh process has all, or asks a person; it asks about each table once. */
+  async #judgeLast(last: Process): Promise<void> {
     if (this.world.lost !== null) {
       if (!isStopped(last))
         this.violations.push(`READ ON: Z reads the new log of p${this.world.lost}`);

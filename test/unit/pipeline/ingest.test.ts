@@ -94,3 +94,17 @@ test("batches without records say nothing about the columns: the sample waits fo
   expect(segment?.range).toMatchObject({ start: 0n, end: 3n });
   expect(segment?.batch?.fields.map(({ name }) => name)).toContain("n");
 });
+
+test("rows lie in the segment whose range names them, also where a full segment is followed by another", () => {
+  const { table, take } = sampling({ fields: [TEXT], infer: false });
+  for (let batch = 0; batch < 4; batch++) take(payloadOf(`{"text":"${"x".repeat(3 * MIB)}"}`));
+  const segments = table.buffer.seal();
+  expect(segments.map(({ range, batch }) => [range.start, range.end, batch?.rowCount])).toEqual([
+    [0n, 1n, 1],
+    [1n, 2n, 1],
+    [2n, 3n, 1],
+    [3n, 4n, 1],
+  ]);
+});
+
+const TEXT = { id: 0, name: "text", type: { kind: "string" as const }, required: false };
