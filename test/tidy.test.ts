@@ -39,6 +39,27 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
       "loadtest/scratch.ts",
     ],
   ],
+  [
+    /^(?:export )?const \w*BYTES_MAX\b/m,
+    "a bound in base/limits.ts",
+    [
+      // Sizes that a format or a foreign system gives.
+      "catalog/names.ts",
+      "storage/local.ts",
+      "consumer/kafkaConsumer.ts",
+      "consumer/fetch/fetcher.ts",
+      "loadtest/batches.ts",
+      "loadtest/producer.ts",
+      // Steps inside one algorithm, in memory that a bound of limits.ts holds as a whole.
+      "columns/buffers.ts",
+      "consumer/codec/blocks.ts",
+      "decode/json/strings.ts",
+      "decode/kernel/image.ts",
+      "parquet/reference.ts",
+      "parquet/kernel/encode.ts",
+      "parquet/kernel/memory.ts",
+    ],
+  ],
   [/\bthrow new Error\(/, "fail() from #base/errors.ts", []],
   [/\bFIXME\b|\bTODO\b|\bXXX\b/, "nothing: fix it before merge", []],
 ];

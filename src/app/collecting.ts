@@ -1,18 +1,19 @@
 /**
- * Asks for garbage collection while records flow, and once when they have ceased.
+ * Collects garbage while records flow, and once after they have ceased.
  *
- * Fetched, decoded and copied bytes lie outside the JavaScript heap, whose growth is what makes the
- * runtime collect: left alone, a busy machine holds hundreds of MB of them longer than needed.
+ * Fetched, decoded and copied bytes lie outside the JavaScript heap. The runtime collects when its
+ * heap grows, and does not see them: without this a busy process holds hundreds of MB of garbage.
  */
+
 import type { Clock } from "#base/clock.ts";
+import { LIMITS } from "#base/limits.ts";
 import { freeBufferBytes, trimBuffers } from "#columns/buffers.ts";
 
 const EVERY_MS = 250;
-/** From here on the collector runs beside the event loop: not for a few records a second. */
-const GARBAGE_BYTES = 48 * 1024 * 1024;
-/** From here on it has to finish at once, for 20 to 50 ms: memory is worth more than latency. */
-const GARBAGE_BYTES_MAX = 128 * 1024 * 1024;
-/** Looks without a record after which all is collected, once: free buffers have been let go of. */
+/**
+ * So many looks without a record, 7.5 s, and everything is collected once: by then free buffers are no
+ * longer kept for reuse (`columns/buffers.ts`), and their memory goes back to the system.
+ */
 const QUIET_LOOKS = 30;
 
 /** What the process does, for {@link collectWhileFlowing}. */
@@ -39,9 +40,9 @@ export async function collectWhileFlowing(
     const now = flow.consumed();
     if (now !== before) quiet = 0;
     before = now;
-    // Beside garbage these are fetched bytes that wait and the kernels' memory.
+    // What is left is garbage, and with it fetched bytes that wait and the memory of the kernels.
     const others = flow.external() - flow.buffered() - freeBufferBytes();
-    if (quiet === QUIET_LOOKS || others > GARBAGE_BYTES_MAX) collect(true);
-    else if (quiet === 0 && others > GARBAGE_BYTES) collect(false);
+    if (quiet === QUIET_LOOKS || others > LIMITS.garbageBytesMax) collect(true);
+    else if (quiet === 0 && others > LIMITS.garbageBytesTarget) collect(false);
   }
 }

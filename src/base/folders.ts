@@ -5,10 +5,9 @@
  * folder counts as durable only after *this* process has synced its parent. Each folder costs that
  * once per process; concurrent callers share the work.
  */
-import { type Disk, diskError, systemErrorCode } from "./disk.ts";
 
-/** Folders remembered at most; when there are more, all are looked at again. */
-const KNOWN_MAX = 10_000;
+import { type Disk, diskError, systemErrorCode } from "./disk.ts";
+import { LIMITS } from "./limits.ts";
 
 /** Folders known to be durable. */
 export interface Folders {
@@ -25,7 +24,7 @@ export function createFolders(disk: Disk): Folders {
     if (path === "" || path === "/") return Promise.resolve();
     let made = known.get(path);
     if (made === undefined) {
-      if (known.size >= KNOWN_MAX) known.clear();
+      if (known.size >= LIMITS.knownFoldersMax) known.clear();
       made = makeOne(path);
       known.set(path, made);
       made.catch(() => known.delete(path));

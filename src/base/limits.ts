@@ -1,7 +1,11 @@
 /**
- * Every bound of the program, and the relations between them, asserted at start.
+ * What the program holds at most: bytes in memory, and things kept or under way, with the relations
+ * between them, asserted at start. A size that a format gives, and a step inside one algorithm, stand
+ * where they are used.
  */
 import { assert } from "./assert.ts";
+
+const MIB = 1024 * 1024;
 
 /** Bounds that are not configuration. Sizes in bytes unless the name says otherwise. */
 export const LIMITS: Readonly<
@@ -25,14 +29,28 @@ export const LIMITS: Readonly<
     | "offsetDeltasMax"
     | "flushesInFlightMax"
     | "commitIntervalMsMax"
-    | "headLooksPerSecond",
+    | "headLooksPerSecond"
+    | "processBytes"
+    | "freeColumnBytesMax"
+    | "reservedColumnBytesMax"
+    | "sampleBytesMax"
+    | "closingFileBytesMax"
+    | "workerBytesMax"
+    | "unwrittenBytesMax"
+    | "workerGarbageBytesMax"
+    | "rowGroupBytesMax"
+    | "garbageBytesTarget"
+    | "garbageBytesMax"
+    | "avroBlockBytesMax"
+    | "knownFoldersMax"
+    | "s3PartsInFlightMax",
     number
   >
 > = {
   /** Nesting of one JSON document; deeper is a data error. */
   jsonDepthMax: 64,
   /** Bytes of one record's value; larger is a data error. */
-  recordBytesMax: 64 * 1024 * 1024,
+  recordBytesMax: 64 * MIB,
   /**
    * Values of one record: members of objects, elements of lists times the columns of one element. A
    * record of 64 MiB may hold 33 million elements, each of them as many columns wide as its list: more
@@ -42,27 +60,27 @@ export const LIMITS: Readonly<
   /** UTF-16 units of a new column's own name: every metadata file, manifest and Parquet footer repeats it. */
   columnNameLengthMax: 255,
   /** Bytes of one string column in one segment: Arrow offsets are 32 bit. */
-  columnBytesMax: 1024 * 1024 * 1024,
+  columnBytesMax: 1024 * MIB,
   /** Fetched but not yet decoded batches, per pipeline: backpressure starts above it. */
-  fetchQueueBytesMax: 16 * 1024 * 1024,
+  fetchQueueBytesMax: 16 * MIB,
   /** Manifests of a snapshot are merged when a commit would leave more than this. */
   manifestsMax: 100,
   /** Bytes of one manifest after merging (Iceberg's `commit.manifest.target-size-bytes`). */
-  manifestBytesTarget: 8 * 1024 * 1024,
+  manifestBytesTarget: 8 * MIB,
   /** Manifest lists kept in memory, over all tables: a thousand heads of a hundred manifests each. */
-  manifestListsBytesMax: 64 * 1024 * 1024,
+  manifestListsBytesMax: 64 * MIB,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */
   metadataVersionsMax: 100,
   /** Metadata files of a table in the file catalog that are kept for their age alone. */
-  metadataBytesMax: 64 * 1024 * 1024,
+  metadataBytesMax: 64 * MIB,
   /** Name of one partition field's folder: file systems take 255 bytes. */
   partitionPartBytesMax: 160,
   /** All folders of a partition: S3 takes 1,024 bytes a key, of which the rest is the table's and the file's. */
   partitionFolderBytesMax: 480,
   /** One frame of the transaction log. */
-  logFrameBytesMax: 16 * 1024 * 1024,
+  logFrameBytesMax: 16 * MIB,
   /** One segment file of the transaction log: the next one begins when it is reached. */
-  logSegmentBytes: 8 * 1024 * 1024,
+  logSegmentBytes: 8 * MIB,
   /** Committed offsets up to this many characters (about 30 partitions) stand in full in every summary. */
   fullOffsetsBytes: 1024,
   /** A summary with all committed offsets is at most this many own snapshots away (SPEC 2.1). */
@@ -73,6 +91,40 @@ export const LIMITS: Readonly<
   commitIntervalMsMax: 30_000,
   /** Quiet tables of one pipeline whose heads are looked at in a second (SPEC 2.2). */
   headLooksPerSecond: 5,
+  /** Memory of the process without a buffered row, measured: runtime, Worker, kernels, fetched bytes. */
+  processBytes: 192 * MIB,
+  /** Memory of columns that is kept to be used again: what one flush of the default size gives back. */
+  freeColumnBytesMax: 128 * MIB,
+  /**
+   * Room that open segments of a table have before they have rows; more begin small and grow. So many
+   * feeds, each in the size of its last segment, cannot fill the budget with nothing.
+   */
+  reservedColumnBytesMax: 32 * MIB,
+  /** Bytes of records that columns are learned from: they may be large, and are not in the hot buffer. */
+  sampleBytesMax: 16 * MIB,
+  /** Data files of a flush that are encoded and not yet durable; a larger one is alone. */
+  closingFileBytesMax: 16 * MIB,
+  /** WASM memory of a Worker, which never shrinks: above it the Worker is replaced after its jobs. */
+  workerBytesMax: 96 * MIB,
+  /** Encoded bytes that a Worker has handed over and nobody has written yet; a larger chunk is alone. */
+  unwrittenBytesMax: 4 * MIB,
+  /**
+   * Batches after which a Worker collects garbage, 10 ms each time: they lie outside its heap, so that
+   * nothing else would do it soon.
+   */
+  workerGarbageBytesMax: 32 * MIB,
+  /** Columns at which a row group ends before it has its rows: bounds what the encoder keeps. */
+  rowGroupBytesMax: 32 * MIB,
+  /** Garbage from which on the collector runs beside the event loop: not for a few records a second. */
+  garbageBytesTarget: 48 * MIB,
+  /** Garbage from which on it finishes at once, for 20 to 50 ms: memory is worth more than latency. */
+  garbageBytesMax: 128 * MIB,
+  /** One inflated block of a manifest: a larger one is corrupt, or an attack. */
+  avroBlockBytesMax: 256 * MIB,
+  /** Folders that are remembered as durable (a number); beyond it all are looked at again. */
+  knownFoldersMax: 10_000,
+  /** Parts of one upload that are on their way at once (a number). */
+  s3PartsInFlightMax: 3,
 };
 
 /** Asserts how the limits must relate; called once at start. */
@@ -80,5 +132,15 @@ export function assertLimits(): void {
   assert(LIMITS.recordBytesMax < LIMITS.columnBytesMax, "one record fits into a column");
   assert(LIMITS.partitionPartBytesMax <= 255, "a folder's name fits into a file system");
   assert(LIMITS.partitionFolderBytesMax <= 512, "a partition leaves half of an S3 key to others");
+  assert(
+    LIMITS.garbageBytesTarget < LIMITS.garbageBytesMax,
+    "collecting begins before it must end",
+  );
+  const fixed = LIMITS.workerBytesMax + LIMITS.fetchQueueBytesMax + LIMITS.closingFileBytesMax;
+  assert(fixed < LIMITS.processBytes, "what is held whatever the buffer has room in the process");
+  assert(
+    LIMITS.sampleBytesMax >= LIMITS.fetchQueueBytesMax,
+    "a sample takes what a queue can hold",
+  );
   assert(LIMITS.logFrameBytesMax > LIMITS.logSegmentBytes / 8, "a frame is not tiny");
 }

@@ -11,7 +11,9 @@
  * each state has a total that is kept up to date, and only the segment that was handed out last can
  * have grown since, so it alone is measured again.
  */
+
 import { assert } from "#base/assert.ts";
+import { LIMITS } from "#base/limits.ts";
 import { type Feed, type FeedKey, feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { Column, ColumnBatch } from "#columns/batch.ts";
 import { type ColumnSize, sizesOf } from "#columns/size.ts";
@@ -40,12 +42,6 @@ export interface SealedRows {
   /** Kafka timestamp of its oldest record, ms; Infinity when it has none. */
   readonly oldestMs: number;
 }
-
-/**
- * Room that open segments of a table were given before they had rows; more begin small and grow. So
- * many feeds, each in the size of its last segment, cannot fill the budget with nothing.
- */
-const RESERVED_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Objects of a column beside its values, measured: most of what a segment of a few rows takes. */
 const COLUMN_OBJECT_BYTES = 1024;
@@ -171,7 +167,7 @@ export class HotBuffer<R extends GrowingRows> {
     begin: (expected: readonly ColumnSize[]) => R,
   ): HotSegment<R> {
     const last = this.#last.get(key) ?? { sizes: [], bytes: 0 };
-    const hasRoom = this.#reserved + last.bytes <= RESERVED_BYTES_MAX;
+    const hasRoom = this.#reserved + last.bytes <= LIMITS.reservedColumnBytesMax;
     const reserved = hasRoom ? last.bytes : 0;
     const segment = new HotSegment<R>(feed, position, begin(hasRoom ? last.sizes : []), reserved);
     this.#reserved += reserved;

@@ -6,6 +6,7 @@
  * A buffer is given back by whoever knows that nobody reads it any more: `SegmentMemory`. What is
  * never given back is the collector's.
  */
+import { LIMITS } from "#base/limits.ts";
 
 /**
  * Arrow wants buffers to begin and end at multiples of 64 bytes. The runtime aligns memory of such a
@@ -20,8 +21,6 @@ const KEPT_BYTES_MIN = 4 * 1024;
 const STEPS = 4;
 /** Next larger sizes that serve as well, up to half as much again. */
 const LARGER_STEPS = 2;
-/** What the process keeps free at most: as much as one flush of the default size gives back. */
-const FREE_BYTES_MAX = 128 * 1024 * 1024;
 /** Trims that free memory outlives without being used: at four a second, longer than an interval. */
 const IDLE_TRIMS_MAX = 24;
 
@@ -58,7 +57,7 @@ export function giveBack(bytes: Uint8Array | Int32Array): void {
   const { buffer } = bytes;
   if (!(buffer instanceof SharedArrayBuffer) || buffer.byteLength < KEPT_BYTES_MIN) return;
   const size = buffer.byteLength;
-  if (size !== sizeClass(size) || freeBytes + size > FREE_BYTES_MAX) return;
+  if (size !== sizeClass(size) || freeBytes + size > LIMITS.freeColumnBytesMax) return;
   const kept = free.get(size);
   if (kept === undefined) free.set(size, [{ buffer, trim: trims }]);
   else kept.push({ buffer, trim: trims });

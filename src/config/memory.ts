@@ -5,14 +5,14 @@
  * it before a row is buffered. Buffers may fill 60 % of the rest: the remaining 40 % is for memory
  * that was given back and is not yet in use again.
  */
+
 import { totalmem } from "node:os";
+import { LIMITS } from "#base/limits.ts";
 import { cgroupMemoryLimit, type ReadText } from "./cgroup.ts";
 
 const MIB = 1024 * 1024;
 /** The other 30 % are for the page cache and for other programs. */
 const BUDGET_SHARE = 0.7;
-/** Measured without a buffered row: runtime, Worker, kernels and fetched bytes. */
-const BASE_BYTES = 192 * MIB;
 /** Of what the process itself leaves of the budget. */
 const BUFFER_SHARE = 0.6;
 
@@ -34,7 +34,7 @@ export function memoryBudget(
   machineBytes: number,
 ): MemoryBudget {
   const limitBytes = limitMb === "auto" ? Math.floor(machineBytes * BUDGET_SHARE) : limitMb * MIB;
-  const most = Math.max(MIB, Math.floor((limitBytes - BASE_BYTES) * BUFFER_SHARE));
+  const most = Math.max(MIB, Math.floor((limitBytes - LIMITS.processBytes) * BUFFER_SHARE));
   const bufferBytes = Math.min(bufferMb * MIB, most);
   const lowered = bufferBytes < bufferMb * MIB;
   const warning = lowered

@@ -8,8 +8,10 @@
  * WASM memory never shrinks, so a Worker that grew past its bound in a burst is replaced when its
  * jobs have ended. One that failed or died is replaced, too: after a trap its module may not be used again.
  */
+
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder, RowSlice } from "./encoder.ts";
 import { parcels } from "./handover.ts";
@@ -34,8 +36,6 @@ export interface WorkerEncoder extends ParquetEncoder {
   lane(name: string): ParquetEncoder;
 }
 
-const MEMORY_BYTES_MAX = 96 * 1024 * 1024;
-
 /** Starts a Worker, about 60 ms until it can encode; a lane's files are encoded in the order of the calls. */
 export function createWorkerEncoder(parts: WorkerEncoderParts): WorkerEncoder {
   return new Pool(parts);
@@ -54,7 +54,7 @@ class Pool implements WorkerEncoder {
   constructor(parts: WorkerEncoderParts) {
     this.#clock = parts.clock;
     this.#workersMax = parts.workersMax ?? 1;
-    this.#memoryBytesMax = parts.memoryBytesMax ?? MEMORY_BYTES_MAX;
+    this.#memoryBytesMax = parts.memoryBytesMax ?? LIMITS.workerBytesMax;
     this.#startWorker =
       parts.startWorker ?? ((): Worker => new Worker(workerUrl(), { smol: true }));
     this.#threads.push(this.#newThread());

@@ -4,8 +4,10 @@
  *
  * A separate entry point of the executable: `scripts/build.ts` names it beside `main.ts`.
  */
+
 import { systemClock } from "#base/clock.ts";
 import { describe, fail, kindOf } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { BatchData } from "./columnData.ts";
 import { encodeParquet } from "./encode.ts";
 import type { EncodedFile } from "./encoder.ts";
@@ -18,15 +20,6 @@ declare const self: Worker;
 
 /** Messages of batches asked for ahead, so that encoding seldom waits for the owner's loop. */
 const PULLS_AHEAD = 2;
-
-/** Bytes handed to the owner and not yet written, unless a single chunk is larger. */
-const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
-
-/**
- * Bytes of batches after which garbage is collected: they lie outside the heap, so that nothing else
- * would do it soon. 10 ms each time.
- */
-const GARBAGE_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Shared memory is used again by its owner; what is left of it here only keeps it from being freed. */
 const SHARED_WEIGHT = 1 / 8;
@@ -90,7 +83,7 @@ async function emit(job: Running, chunk: Uint8Array): Promise<void> {
 }
 
 function isFull({ unwritten }: Running, { length }: Uint8Array): boolean {
-  return unwritten > 0 && unwritten + length > UNWRITTEN_BYTES_MAX;
+  return unwritten > 0 && unwritten + length > LIMITS.unwrittenBytesMax;
 }
 
 /** The file with all bounds in one buffer: a buffer for each would take more than its content. */
@@ -124,7 +117,7 @@ async function run({ job: id, task }: Extract<Request, { type: "start" }>): Prom
     reply({ type: "failed", job: id, kind: kindOf(error), sentence: describe(error) });
   }
   running.delete(id);
-  if (garbageBytes >= GARBAGE_BYTES_MAX) collect();
+  if (garbageBytes >= LIMITS.workerGarbageBytesMax) collect();
   void rest(++ended);
 }
 

@@ -2,14 +2,13 @@
  * What makes rows of a topic's records for one table: its decoder, and the sample that the decoder
  * learns columns from before the first row. Topics of one table share it.
  */
+
 import { assert } from "#base/assert.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { FeedKey } from "#base/offsets.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import type { Decoder } from "#decode/decoder.ts";
 import type { Outlet } from "./feeds.ts";
-
-/** Bytes of a sample: records may be large, and it is not part of the hot buffer. */
-const SAMPLE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A batch that waits, with the table that it is for. */
 export interface Sampled {
@@ -61,7 +60,7 @@ export class Source {
     this.#sample.batches.push({ outlet, batch: { ...batch, payload } });
     this.#sample.records += payload === null ? 0 : batch.recordCount;
     this.#sample.bytes += payload?.length ?? 0;
-    return this.#sample.records >= recordsMax || this.#sample.bytes >= SAMPLE_BYTES_MAX;
+    return this.#sample.records >= recordsMax || this.#sample.bytes >= LIMITS.sampleBytesMax;
   }
 
   /**

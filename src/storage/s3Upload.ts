@@ -9,7 +9,9 @@
  * Each body goes with its SHA-256, which the store checks; what the store answers is compared with
  * ours, and where it answers none, the stored size is read back. Memory: four parts at most.
  */
+
 import { AppError, fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import { s3Address } from "./location.ts";
 import type { S3Calls, S3Options, S3Parts } from "./s3Client.ts";
 import { s3Status } from "./s3Errors.ts";
@@ -20,8 +22,6 @@ import type { Upload } from "./upload.ts";
 export const PART_BYTES: number = 8 * 1024 * 1024;
 /** Bytes copied and hashed between two turns of the event loop. */
 const PIECE_BYTES = 1024 * 1024;
-/** Parts on their way at once. */
-const PARTS_IN_FLIGHT_MAX = 3;
 /** Object metadata that holds the id of the write. */
 const WRITE_ID = "kafka-iceberg-write";
 
@@ -122,7 +122,7 @@ export class S3Upload implements Upload {
     const part = this.#sendPart(this.#uploadId, ++this.#partNumber, body, sha256);
     part.catch(() => undefined);
     this.#inFlight.push(part);
-    await this.#settle(PARTS_IN_FLIGHT_MAX - 1);
+    await this.#settle(LIMITS.s3PartsInFlightMax - 1);
   }
 
   async #settle(inFlightMax: number): Promise<void> {

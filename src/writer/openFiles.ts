@@ -5,9 +5,7 @@
  * durable; a bound on their number and one on their bytes keep what a slow store holds in memory
  * small, whatever the number of partitions (`iceberg.write.max_open_files`, decision 0110).
  */
-
-/** Bytes of files that are encoded and not yet durable; a larger one is alone. */
-const CLOSING_BYTES_MAX = 16 * 1024 * 1024;
+import { LIMITS } from "#base/limits.ts";
 
 /** The open files of one flush. After a failure every call throws it. */
 export class OpenFiles {
@@ -24,7 +22,7 @@ export class OpenFiles {
    * @param write resolves when the file is durable; to call `encoded` with the file's size before
    */
   async begin(write: (encoded: (bytes: number) => void) => Promise<void>): Promise<void> {
-    while (this.#open.size >= this.#countMax || this.#closingBytes >= CLOSING_BYTES_MAX) {
+    while (this.#open.size >= this.#countMax || this.#closingBytes >= LIMITS.closingFileBytesMax) {
       await Promise.race(this.#open);
     }
     const encoded = Promise.withResolvers<void>();

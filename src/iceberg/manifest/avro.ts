@@ -7,11 +7,13 @@
  * names (Java, PyIceberg and Spark differ) are read alike, and names that Avro would refuse do no
  * harm. Longs are bigints. Blocks are compressed outside the event loop.
  */
+
 import { createHash } from "node:crypto";
 import { deflateRaw, inflateRaw, zstdDecompress } from "node:zlib";
 import { Type, types } from "avsc";
 import { fail } from "#base/errors.ts";
 import { type Json, parseJson, writeJson } from "#base/json.ts";
+import { LIMITS } from "#base/limits.ts";
 import {
   corrupt,
   headLayout,
@@ -46,8 +48,6 @@ const MAGIC = Buffer.from("Obj\u0001", "latin1");
 const SYNC_BYTES = 16;
 /** Records of one block, before compression; also the work between two turns of the event loop. */
 const BLOCK_BYTES_TARGET = 64 * 1024;
-/** A block that inflates beyond this is corrupt, or an attack. */
-const BLOCK_BYTES_MAX = 256 * 1024 * 1024;
 
 const scratch = Buffer.alloc(8);
 const bigLong = types.LongType.__with({
@@ -280,7 +280,7 @@ function decode<T>(
 }
 
 async function decompress(codec: string, block: Buffer): Promise<Buffer> {
-  const options = { maxOutputLength: BLOCK_BYTES_MAX };
+  const options = { maxOutputLength: LIMITS.avroBlockBytesMax };
   try {
     switch (codec) {
       case "null":
