@@ -18,11 +18,13 @@ import { redact } from "#config/redact.ts";
 import { historyWindowMs, type RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import type { WriterOptions } from "#writer/parts.ts";
+import { formatRefusal } from "#writer/tableProperties.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
 import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
+import { propertyNotes } from "./propertyNotes.ts";
 import { creationRefusal, offsetRefusals } from "./refusals.ts";
 
 const SECOND_MS = 1000;
@@ -198,6 +200,10 @@ async function planTable(
   });
   planDeclared(plan, table, options.decoder.fields ?? [], writer.schemaMismatch);
   plan.differences.push(...partitionNotes(table, forms, pipeline));
+  const { properties } = table.metadata;
+  plan.differences.push(...propertyNotes(properties, pipeline).map((text) => `${name}: ${text}`));
+  const refusal = formatRefusal(name, properties);
+  if (refusal !== null) refuse(plan, refusal.message, EXIT.usage);
 }
 
 /** How long another engine may take to commit what it began: so long all snapshots are kept. */

@@ -286,7 +286,7 @@ function absolute(location: string): string {
   return /^[a-z0-9]+:/.test(location) ? location : resolve(location);
 }
 
-function writerOptions({ values }: PipelineConfig, topic: string): WriterOptions {
+function writerOptions({ values, origins }: PipelineConfig, topic: string): WriterOptions {
   const evolves =
     values["schema.on_unknown_field"] === "evolve" ||
     values["iceberg.table_management.schema_mismatch_action"] === "evolve";
@@ -297,6 +297,7 @@ function writerOptions({ values }: PipelineConfig, topic: string): WriterOptions
     commitRetriesMax: values["iceberg.commit.max_retries"],
     codec: values["iceberg.write.compression"],
     codecLevel: values["iceberg.write.compression_level"],
+    isCodecDefault: !origins.has("iceberg.write.compression"),
     rowGroupRows: values["iceberg.write.row_group_rows"],
     openFilesMax: values["iceberg.write.max_open_files"],
     preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],

@@ -3,17 +3,24 @@
  */
 import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
+import type { ReducedMetrics } from "./tableProperties.ts";
 
 /**
  * Describes a data file for a manifest (Iceberg spec, "Manifests"). Its maps are made when they are
  * asked for: a flush may have 10,000 files, and kept they would take most of its memory.
+ * @param reduced columns of which manifests say less: what a person hides must not stand there
  */
 export function dataFile(
   location: string,
   encoded: EncodedFile,
   specId: number,
   partition: readonly PartitionValue[],
+  reduced: ReadonlyMap<number, ReducedMetrics>,
 ): DataFile {
+  const metric = <T>(pick: (metrics: ColumnMetrics) => T | null): ReadonlyMap<number, T> =>
+    metricsOf(encoded, pick, (id) => reduced.get(id) !== "none");
+  const bound = <T>(pick: (metrics: ColumnMetrics) => T | null): ReadonlyMap<number, T> =>
+    metricsOf(encoded, pick, (id) => !reduced.has(id));
   return {
     content: "data",
     filePath: location,
@@ -23,22 +30,22 @@ export function dataFile(
     recordCount: BigInt(encoded.rowCount),
     fileSizeBytes: BigInt(encoded.bytes),
     get columnSizes() {
-      return metric(encoded, (m) => m.sizeBytes);
+      return metric((m) => m.sizeBytes);
     },
     get valueCounts() {
-      return metric(encoded, (m) => m.valueCount);
+      return metric((m) => m.valueCount);
     },
     get nullValueCounts() {
-      return metric(encoded, (m) => m.nullCount);
+      return metric((m) => m.nullCount);
     },
     get nanValueCounts() {
-      return metric(encoded, (m) => m.nanCount);
+      return metric((m) => m.nanCount);
     },
     get lowerBounds() {
-      return metric(encoded, (m) => m.lowerBound);
+      return bound((m) => m.lowerBound);
     },
     get upperBounds() {
-      return metric(encoded, (m) => m.upperBound);
+      return bound((m) => m.upperBound);
     },
     splitOffsets: encoded.splitOffsets,
     equalityIds: null,
@@ -50,14 +57,15 @@ export function dataFile(
   };
 }
 
-function metric<T>(
+function metricsOf<T>(
   encoded: EncodedFile,
   pick: (metrics: ColumnMetrics) => T | null,
+  isShown: (fieldId: number) => boolean,
 ): ReadonlyMap<number, T> {
   const values = new Map<number, T>();
   for (const metrics of encoded.metrics) {
     const value = pick(metrics);
-    if (value !== null) values.set(metrics.fieldId, value);
+    if (value !== null && isShown(metrics.fieldId)) values.set(metrics.fieldId, value);
   }
   return values;
 }

@@ -15,6 +15,8 @@ export interface WriterParts extends CommitParts {
 export interface WriterOptions extends CommitOptions {
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
+  /** True: nobody has set a codec, so that one that the table's properties name comes first. */
+  readonly isCodecDefault?: boolean;
   readonly rowGroupRows: number;
   /** Data files of a flush that are begun and not yet durable, at most. */
   readonly openFilesMax: number;

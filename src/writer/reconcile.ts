@@ -9,6 +9,7 @@ import { commit, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { columnsFor, currentFields } from "./schema.ts";
+import { formatRefusal } from "./tableProperties.ts";
 
 /** Columns that are known before any record was read. */
 export interface WantedSchema {
@@ -21,7 +22,8 @@ export interface WantedSchema {
 /**
  * Holds them against those of the table; `evolve` makes the declared ones fit. What the table merely
  * lacks of our own is added with the first rows.
- * @throws AppError `table_schema` when they do not go together; what a commit throws
+ * @throws AppError `table_schema` when they do not go together, `table_unsupported` when it wants other
+ * files than Parquet; what a commit throws
  */
 export async function reconcileSchema(
   parts: WriterParts,
@@ -29,6 +31,8 @@ export async function reconcileSchema(
   table: CommitTable,
   { declared, own }: WantedSchema,
 ): Promise<void> {
+  const refusal = formatRefusal(table.name, table.head.metadata.properties);
+  if (refusal !== null) throw refusal;
   checkOwn(options, table, own);
   const differences = declaredDifferences(currentFields(table.head), declared);
   if (differences.length === 0) return;

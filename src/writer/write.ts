@@ -20,6 +20,7 @@ import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { type PlannedBatch, type PlannedFile, planFiles, slicesOf } from "./plan.ts";
 import { currentFields, defaultSpec } from "./schema.ts";
+import { fileCodec, type ReducedMetrics, reducedMetrics } from "./tableProperties.ts";
 
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
@@ -31,6 +32,7 @@ interface WriteContext {
   readonly table: LoadedTable;
   readonly ledger: Ledger;
   readonly batches: readonly PlannedBatch[];
+  readonly reduced: ReadonlyMap<number, ReducedMetrics>;
 }
 
 /**
@@ -49,7 +51,8 @@ export async function writeFiles(
   const { batches, files: planned } = await planFiles(parts, options, table, spec, flushes);
   ledger.plan(planned.map((file) => file.path));
   await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets(planned));
-  const context = { parts, options, table, ledger, batches };
+  const reduced = reducedMetrics(currentFields(table), table.metadata.properties);
+  const context = { parts, options, table, ledger, batches, reduced };
   const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[] = [];
   try {
@@ -105,7 +108,7 @@ async function writeFile(
       await logWritten(parts, commitId, file, result);
       const { bytes, rowCount: rows } = result;
       parts.observe({ type: "file", bytes, rows, durationMs: parts.clock.monotonicMs() - began });
-      return dataFile(file.path, result, spec.specId, file.partition);
+      return dataFile(file.path, result, spec.specId, file.partition, context.reduced);
     } catch (error) {
       if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
       file.path = file.path.replace(/[0-9a-f-]{36}\.parquet$/, `${parts.random.uuid()}.parquet`);
@@ -130,8 +133,7 @@ async function stream(
     await target.writer.write(chunk);
   };
   const encodeOptions = {
-    codec: options.codec,
-    level: options.codecLevel,
+    ...fileCodec(options, table.metadata.properties),
     rowGroupRows: options.rowGroupRows,
     metadata: footer(ledger.commitId, file.ranges),
   };

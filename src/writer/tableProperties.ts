@@ -1,0 +1,91 @@
+/**
+ * Table properties of the table's owner that files are written by (Iceberg's configuration page,
+ * "Table properties"). A key of ours that is set wins; a value that is none of Iceberg's is ignored, as
+ * in Java.
+ */
+import { type AppError, fail } from "#base/errors.ts";
+import { joinPath } from "#columns/paths.ts";
+import { childFields, type Field } from "#columns/schema.ts";
+import type { ParquetCodec } from "#parquet/encoder.ts";
+import type { WriterOptions } from "./parts.ts";
+
+type Properties = Readonly<Record<string, string>>;
+
+/** What manifests say of a column: nothing, or all but its bounds. Every other column has bounds. */
+export type ReducedMetrics = "none" | "counts";
+
+const CODECS: Readonly<Record<string, ParquetCodec>> = {
+  uncompressed: "none",
+  none: "none",
+  snappy: "snappy",
+  gzip: "gzip",
+  lz4: "lz4",
+  lz4_raw: "lz4",
+  zstd: "zstd",
+  brotli: "brotli",
+};
+
+/** Levels of codecs that have any: least and greatest. */
+const LEVELS: Readonly<Partial<Record<ParquetCodec, readonly [number, number]>>> = {
+  gzip: [0, 9],
+  zstd: [1, 22],
+  brotli: [0, 11],
+};
+
+/** Our bounds have this many characters: a table that wants fewer gets none. */
+const BOUNDS_CHARACTERS = 16;
+
+/** `write.parquet.compression-codec` and `-level`, unless the configuration has a codec. */
+export function fileCodec(
+  {
+    codec,
+    codecLevel,
+    isCodecDefault,
+  }: Pick<WriterOptions, "codec" | "codecLevel" | "isCodecDefault">,
+  properties: Properties,
+): { readonly codec: ParquetCodec; readonly level: number | null } {
+  const asked = CODECS[properties["write.parquet.compression-codec"]?.toLowerCase() ?? ""];
+  if (isCodecDefault !== true || asked === undefined) return { codec, level: codecLevel };
+  const text = properties["write.parquet.compression-level"] ?? "";
+  const [least, most] = LEVELS[asked] ?? [1, 0];
+  const level = /^\d{1,2}$/.test(text) ? Number(text) : -1;
+  return { codec: asked, level: level >= least && level <= most ? level : null };
+}
+
+/** Columns by field id whose metrics `write.metadata.metrics.*` reduces. */
+export function reducedMetrics(
+  fields: readonly Field[],
+  properties: Properties,
+): ReadonlyMap<number, ReducedMetrics> {
+  const reduced = new Map<number, ReducedMetrics>();
+  const byDefault = properties["write.metadata.metrics.default"];
+  const visit = (siblings: readonly Field[], parent: string): void => {
+    for (const { id, name, type } of siblings) {
+      const path = joinPath(parent, name);
+      const mode = reducedMode(properties[`write.metadata.metrics.column.${path}`] ?? byDefault);
+      if (mode !== null) reduced.set(id, mode);
+      visit(childFields(type), path);
+    }
+  };
+  visit(fields, "");
+  return reduced;
+}
+
+function reducedMode(text: string | undefined): ReducedMetrics | null {
+  const mode = text?.trim().toLowerCase() ?? "";
+  if (mode === "none" || mode === "counts") return mode;
+  const truncated = /^truncate\((\d{1,9})\)$/.exec(mode);
+  return truncated !== null && Number(truncated[1]) < BOUNDS_CHARACTERS ? "counts" : null;
+}
+
+/** The error of a table whose owner wants other files than Parquet; null: it may be written. */
+export function formatRefusal(table: string, properties: Properties): AppError | null {
+  const format = properties["write.format.default"] ?? "parquet";
+  if (format.toLowerCase() === "parquet") return null;
+  return fail(
+    "table_unsupported",
+    `Table ${table} wants files in format ${format} (write.format.default); kafka-iceberg writes ` +
+      "Parquet only",
+    { table },
+  );
+}

@@ -1,0 +1,90 @@
+/** Table properties of the owner: codecs, metrics that must not be shown, other formats. */
+import { expect, test } from "bun:test";
+import type { Field } from "#columns/schema.ts";
+import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
+import { dataFile } from "#writer/dataFile.ts";
+import { fileCodec, formatRefusal, reducedMetrics } from "#writer/tableProperties.ts";
+
+const text = { kind: "string" } as const;
+const FIELDS: readonly Field[] = [
+  { id: 1, name: "secret", required: false, type: text },
+  { id: 2, name: "name", required: false, type: text },
+  {
+    id: 3,
+    name: "s",
+    required: false,
+    type: { kind: "struct", fields: [{ id: 4, name: "secret", required: false, type: text }] },
+  },
+];
+
+function manifestOf(properties: Record<string, string>) {
+  const metrics = [1, 2, 4].map((fieldId): ColumnMetrics => {
+    const bytes = new Uint8Array([97]);
+    return {
+      fieldId,
+      sizeBytes: 10n,
+      valueCount: 1n,
+      nullCount: 0n,
+      nanCount: null,
+      lowerBound: bytes,
+      upperBound: bytes,
+    };
+  });
+  const encoded = { rowCount: 1, bytes: 1, splitOffsets: [], metrics } as unknown as EncodedFile;
+  return dataFile("x", encoded, 0, [], reducedMetrics(FIELDS, properties));
+}
+
+test("a column whose metrics are none appears nowhere in a manifest, nested ones by their path", () => {
+  const file = manifestOf({
+    "write.metadata.metrics.column.secret": "none",
+    "write.metadata.metrics.column.s.secret": "none",
+  });
+  const maps = [
+    file.columnSizes,
+    file.valueCounts,
+    file.nullValueCounts,
+    file.nanValueCounts,
+    file.lowerBounds,
+    file.upperBounds,
+  ];
+  for (const map of maps) for (const id of map?.keys() ?? []) expect(id).toBe(2);
+  expect(file.lowerBounds?.has(2)).toBe(true);
+});
+
+test("counts, and fewer characters than our bounds have, show no bounds; a column's mode comes first", () => {
+  for (const mode of ["counts", "truncate(4)", "Counts"]) {
+    const file = manifestOf({ "write.metadata.metrics.default": mode });
+    expect([file.valueCounts?.size, file.lowerBounds?.size]).toEqual([3, 0]);
+  }
+  const mixed = manifestOf({
+    "write.metadata.metrics.default": "none",
+    "write.metadata.metrics.column.name": "full",
+  });
+  expect([...(mixed.lowerBounds?.keys() ?? [])]).toEqual([2]);
+  expect(manifestOf({ "write.metadata.metrics.default": "truncate(16)" }).lowerBounds?.size).toBe(
+    3,
+  );
+});
+
+test("the table's codec and level count where the configuration has none", () => {
+  const table = {
+    "write.parquet.compression-codec": "ZSTD",
+    "write.parquet.compression-level": "7",
+  };
+  const own = { codec: "snappy", codecLevel: null } as const;
+  expect(fileCodec({ ...own, isCodecDefault: true }, table)).toEqual({ codec: "zstd", level: 7 });
+  expect(fileCodec({ ...own, isCodecDefault: false }, table)).toEqual({
+    codec: "snappy",
+    level: null,
+  });
+  const odd = { ...table, "write.parquet.compression-level": "99" };
+  expect(fileCodec({ ...own, isCodecDefault: true }, odd)).toEqual({ codec: "zstd", level: null });
+  const unknown = { "write.parquet.compression-codec": "lzo" };
+  expect(fileCodec({ ...own, isCodecDefault: true }, unknown).codec).toBe("snappy");
+});
+
+test("a table of another file format is refused, Parquet in any case is not", () => {
+  expect(formatRefusal("t", { "write.format.default": "orc" })?.kind).toBe("table_unsupported");
+  expect(formatRefusal("t", { "write.format.default": "PARQUET" })).toBeNull();
+  expect(formatRefusal("t", {})).toBeNull();
+});
