@@ -4,8 +4,10 @@
 import { configPage, exampleToml } from "./docs/configText.ts";
 import { fileMap } from "./docs/fileMap.ts";
 import { metricsPage } from "./docs/metricsText.ts";
+import { testMap } from "./docs/testMap.ts";
 
 await replaceSection("docs/ARCHITECTURE.md", "file map", await fileMap());
+await replaceSection("docs/TESTING.md", "test map", await testMap());
 await write("docs/CONFIG.md", configPage());
 await write("docs/METRICS.md", metricsPage());
 await write("config.example.toml", exampleToml());

@@ -5,6 +5,7 @@
  */
 import { expect, test } from "bun:test";
 import { fileMap } from "../scripts/docs/fileMap.ts";
+import { testMap } from "../scripts/docs/testMap.ts";
 
 const FILE_LINES_MAX = 400;
 
@@ -113,4 +114,10 @@ test("tidy: every file in src/ follows docs/CONTRIBUTING.md", async () => {
 test("tidy: the file map in docs/ARCHITECTURE.md is current (bun run docs)", async () => {
   const page = await Bun.file("docs/ARCHITECTURE.md").text();
   expect(page).toContain(await fileMap());
+});
+
+test("tidy: every file of src/ has tests, and docs/TESTING.md names them (bun run docs)", async () => {
+  const map = await testMap();
+  expect(map.split("\n").filter((row) => /\| +\|$/.test(row))).toEqual([]);
+  expect(await Bun.file("docs/TESTING.md").text()).toContain(map);
 });

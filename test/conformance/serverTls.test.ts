@@ -9,7 +9,7 @@ import { createMetrics } from "#server/metrics.ts";
 import { type RunningServer, startServer } from "#server/server.ts";
 import { type Certificates, makeCertificates } from "../../scripts/services/certificates.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
-import { FakeStatus } from "../unit/server/reports.ts";
+import { FakeStatus } from "../fakes/statusReports.ts";
 
 let folder = "";
 let certificates: Certificates;

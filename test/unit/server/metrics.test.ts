@@ -7,7 +7,7 @@ import { POLICY } from "#base/errors.ts";
 import { COMMIT_OUTCOMES, type Observation } from "#base/events.ts";
 import { createMetrics, type MetricsOptions } from "#server/metrics.ts";
 import { METRICS, metricNames } from "#server/metricTable.ts";
-import { report } from "./reports.ts";
+import { report } from "../../fakes/statusReports.ts";
 
 const NOW = 100_000;
 

@@ -8,8 +8,8 @@ import { type Logger, silentLogger } from "#base/log.ts";
 import { createMetrics } from "#server/metrics.ts";
 import { type Route, type RouteRequest, SMALL } from "#server/route.ts";
 import { type RunningServer, type ServerOptions, startServer } from "#server/server.ts";
+import { FakeStatus } from "../../fakes/statusReports.ts";
 import { SimClock } from "../../sim/simClock.ts";
-import { FakeStatus } from "./reports.ts";
 
 let running: RunningServer | null = null;
 

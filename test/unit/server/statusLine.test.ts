@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { startStatusLine, statusText } from "#server/statusLine.ts";
-import { FakeStatus, pipeline, report, table } from "./reports.ts";
+import { FakeStatus, pipeline, report, table } from "../../fakes/statusReports.ts";
 
 /** A stream that remembers, and a clock that goes on when told. */
 function parts(isTTY: boolean) {
