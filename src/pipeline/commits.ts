@@ -142,6 +142,8 @@ export class Commits {
       if (results.includes("waits")) end = "waits";
       if (end === "waits") break;
     }
+    // Whoever waits for a held one would else be due at once, and begin the same cut again.
+    if (end === "waits") for (const sink of kin) sink.postpone(this.#intervalMs(sink));
     if (fenced.length > 0) this.#follow.seekAnew(fenced);
     return end;
   }

@@ -259,6 +259,11 @@ export class Sink {
     }
   }
 
+  /** Sealed rows wait for `ms` from now. */
+  postpone(ms: number): void {
+    if (this.sealed) this.#dueFromMs = this.parts.clock.monotonicMs() + ms;
+  }
+
   /** Writes the end of a flush to the log, also when Kafka did not take its offsets. */
   async complete({ work, result }: Landed, isAcknowledged: boolean): Promise<void> {
     for (const { feed, offset } of isAcknowledged ? result.offsets : []) {
