@@ -74,6 +74,12 @@ export interface Wanted {
   readonly crash?: () => void;
   /** Default: a new one. */
   readonly warehouse?: string;
+  /** Default: a file catalog in the warehouse. */
+  readonly catalog?: PipelineOptions["catalog"];
+  /** Default: the first bad record stops its table. */
+  readonly rejects?: PipelineOptions["rejects"];
+  /** Default: a second. */
+  readonly intervalMs?: number;
   /** Over a decoder of one declared column, `n`. */
   readonly decoder?: Partial<DecoderOptions>;
   /** How a table that is created is partitioned. */
@@ -98,12 +104,17 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     start: { reset: "earliest", timestampMs: 0, fromGroup: false },
     acknowledge: { enabled: wanted.acknowledge ?? false, intervalMs: 0 },
     decoder: { ...DECODER_DEFAULTS, fields, ...wanted.decoder },
-    rejects: { action: "fail" },
+    rejects: wanted.rejects ?? { action: "fail" },
     catalogGuard: { backoffMs: [1], failuresMax: 5, resetMs: 1000 },
     catalogCheckMs: 60_000,
     storage: { s3: {} as PipelineOptions["storage"]["s3"] },
-    catalog: { type: "file", warehouse, readOnly: false },
-    commit: { intervalMs: 1000, rowsMax: 0, bytesMax: 64 * MIB, emptyIntervalMs: 1000 },
+    catalog: wanted.catalog ?? { type: "file", warehouse, readOnly: false },
+    commit: {
+      intervalMs: wanted.intervalMs ?? 1000,
+      rowsMax: 0,
+      bytesMax: 64 * MIB,
+      emptyIntervalMs: 1000,
+    },
     writer: (topic) => {
       const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));
       return {

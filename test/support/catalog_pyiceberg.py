@@ -1,7 +1,8 @@
 """PyIceberg beside our catalogs; the conformance tests run it.
 
 Job on standard input: {"action": "append" | "create" | "read", "catalog"?: properties of SqlCatalog,
-"name"?: the catalog's name, "table"?: "db.t", "metadata"?: a metadata file, "rows"?: [...]}.
+"name"?: the catalog's name, "table"?: "db.t", "metadata"?: a metadata file, "rows"?: [...],
+"schema"?: [[verb, ...], ...] with add NAME TYPE, drop NAME, rename NAME NAME, promote NAME TYPE, require NAME}.
 Answers what it sees of the table afterwards.
 """
 
@@ -10,7 +11,9 @@ import sys
 
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import StaticTable
+from pyiceberg.types import DoubleType, IntegerType, LongType, StringType
 
 
 def seen(table):
@@ -30,6 +33,32 @@ def seen(table):
     }
 
 
+TYPES = {"int": IntegerType(), "long": LongType(), "string": StringType(), "double": DoubleType()}
+
+
+def change_schema(table, steps):
+    """One commit; tried again when another writer's came first."""
+    for tries in range(20):
+        try:
+            table.refresh()
+            with table.update_schema(allow_incompatible_changes=True) as update:
+                for verb, name, *rest in steps:
+                    if verb == "add":
+                        update.add_column(name, TYPES[rest[0]])
+                    elif verb == "drop":
+                        update.delete_column(name)
+                    elif verb == "rename":
+                        update.rename_column(name, rest[0])
+                    elif verb == "promote":
+                        update.update_column(name, field_type=TYPES[rest[0]])
+                    elif verb == "require":
+                        update.update_column(name, required=True)
+            return
+        except CommitFailedException:
+            if tries == 19:
+                raise
+
+
 def main(job):
     if "metadata" in job:
         return seen(StaticTable.from_metadata(job["metadata"]))
@@ -38,6 +67,9 @@ def main(job):
         catalog.create_namespace_if_not_exists(job["table"].split(".")[0])
         catalog.create_table(job["table"], pa.schema([("id", pa.int64()), ("name", pa.string())]))
     table = catalog.load_table(job["table"])
+    if "schema" in job:
+        change_schema(table, job["schema"])
+        table.refresh()
     if "rows" in job:
         schema = table.schema().as_arrow()
         table.append(pa.Table.from_pylist(job["rows"], schema=schema), snapshot_properties={"by": "pyiceberg"})
