@@ -8,7 +8,9 @@ import { silentLogger } from "#base/log.ts";
 import type { Change } from "#commit/change.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
+import { coordinateColumns } from "#config/buildPipeline.ts";
 import type { TransactionLog } from "#txlog/log.ts";
+import { readCoordinates } from "#writer/coordinates.ts";
 import { type FoundTable, systemParts } from "./open.ts";
 
 const RETRIES_MAX = 5;
@@ -31,10 +33,15 @@ export async function commitChange(found: FoundTable, change: Change): Promise<v
     name: found.table.name,
     branch: pipeline.values["iceberg.branch"],
     group: pipeline.values["kafka.consumer_group"],
+    coordinates: coordinateColumns(pipeline.values),
     commitRetriesMax: RETRIES_MAX,
     thinning: null,
   };
-  const table = new CommitTable({ ...parts, ...systemParts }, options, found.table);
+  const table = new CommitTable(
+    { ...parts, ...systemParts, readCoordinates },
+    options,
+    found.table,
+  );
   const pending = newCommit(table, change);
   const result = await commit(table, pending);
   switch (result.kind) {

@@ -9,7 +9,8 @@ import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import { fullName, namespaceText } from "#catalog/names.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { CommitOptions, CommitParts } from "./parts.ts";
-import { type Progress, readProgress } from "./progress.ts";
+import type { Progress } from "./progress.ts";
+import { ProgressReader } from "./progressSearch.ts";
 
 /** A table that is committed to. */
 export class CommitTable {
@@ -17,6 +18,7 @@ export class CommitTable {
   readonly options: CommitOptions;
   readonly leftovers: Leftovers;
   readonly #uuid: string;
+  readonly #progress: ProgressReader;
   #head: LoadedTable;
 
   constructor(parts: CommitParts, options: CommitOptions, head: LoadedTable) {
@@ -25,6 +27,10 @@ export class CommitTable {
     this.leftovers = new Leftovers(parts, options);
     this.#uuid = head.metadata.tableUuid;
     this.#head = head;
+    const { coordinates: columns = null, branch } = options;
+    const { readCoordinates: read, catalog } = parts;
+    const rows = columns === null || read === undefined ? null : { columns, read };
+    this.#progress = new ProgressReader(branch, rows, catalog.traits.showsAncestors);
   }
 
   /** Namespace and table as text. */
@@ -66,9 +72,8 @@ export class CommitTable {
   }
 
   /** What a head says about committed offsets (SPEC 2.2). */
-  async progressOf(head: LoadedTable): Promise<Progress> {
-    const { showsAncestors } = this.parts.catalog.traits;
-    return readProgress(head.metadata, this.options.branch, [], showsAncestors);
+  progressOf(head: LoadedTable): Promise<Progress> {
+    return this.#progress.read(head);
   }
 
   /** Counts a request. `data`: it carried files. */

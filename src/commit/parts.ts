@@ -8,6 +8,7 @@ import type { Random } from "#base/random.ts";
 import type { Catalog, TableName } from "#catalog/catalog.ts";
 import type { RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import type { TransactionLog } from "#txlog/log.ts";
+import type { CoordinateColumns, CoordinateReader } from "./liveRows.ts";
 
 /** The ports of a commit. The store is the table's own: `LoadedTable.storage`. */
 export interface CommitParts {
@@ -17,6 +18,8 @@ export interface CommitParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly observe: Observe;
+  /** Reads Kafka's coordinates of a data file. Default: they cannot be read. */
+  readonly readCoordinates?: CoordinateReader;
 }
 
 /** The settings of a table's commits. */
@@ -28,6 +31,8 @@ export interface CommitOptions {
   readonly group: string;
   /** `iceberg.commit.max_retries`. */
   readonly commitRetriesMax: number;
+  /** Columns of the table that hold Kafka's coordinates. Default: it has none. */
+  readonly coordinates?: CoordinateColumns | null;
   /** Null: snapshots are not thinned. */
   readonly thinning: RetentionPolicy | null;
 }

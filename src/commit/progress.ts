@@ -138,6 +138,15 @@ function propertyOf(metadata: TableMetadata, snapshot: Snapshot): ProgressDocume
   return null;
 }
 
+/** Texts of the progress properties; that of the branch itself comes first. */
+export function progressProperties(metadata: TableMetadata, branch: string): string[] {
+  const own = progressProperty(branch);
+  const all = propertiesOf(metadata);
+  const text = all.get(own);
+  all.delete(own);
+  return text === undefined ? [...all.values()] : [text, ...all.values()];
+}
+
 /** Progress properties by name, those of all branches. */
 function propertiesOf({ properties }: TableMetadata): Map<string, string> {
   return new Map(Object.entries(properties).filter(([name]) => name.startsWith(PROPERTY)));

@@ -1,12 +1,14 @@
 /**
  * Configuration -> options of one pipeline's folders. Units are converted here, nowhere else.
  */
+
 import { resolve } from "node:path";
 import { describe, fail } from "#base/errors.ts";
 import { parseJson } from "#base/json.ts";
 import type { GuardOptions } from "#catalog/guard.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
 import type { Field } from "#columns/schema.ts";
+import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
 import { splitServers } from "#consumer/wire/brokerAddress.ts";
 import {
@@ -213,6 +215,15 @@ function decoder(
   };
 }
 
+/** Columns that say which record a row is; null: the table has none. */
+export function coordinateColumns(values: PipelineValues): CoordinateColumns | null {
+  const columns = values["source.metadata_columns"];
+  const prefix = values["source.metadata_prefix"];
+  if (!columns.includes("partition") || !columns.includes("offset")) return null;
+  const topic = columns.includes("topic") ? `${prefix}topic` : null;
+  return { topic, partition: `${prefix}partition`, offset: `${prefix}offset` };
+}
+
 /** The full name of the event time's column; null: none was named. */
 function eventTimeColumn(values: PipelineValues): string | null {
   const field = values["source.event_time_field"];
@@ -294,6 +305,7 @@ function writerOptions({ values, origins }: PipelineConfig, topic: string): Writ
     name: tableFor(values, topic),
     branch: values["iceberg.branch"],
     group: values["kafka.consumer_group"],
+    coordinates: coordinateColumns(values),
     commitRetriesMax: values["iceberg.commit.max_retries"],
     codec: values["iceberg.write.compression"],
     codecLevel: values["iceberg.write.compression_level"],

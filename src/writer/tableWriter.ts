@@ -19,6 +19,7 @@ import { logComplete } from "#commit/logCommit.ts";
 import type { Progress } from "#commit/progress.ts";
 import { leaderEpochOf, offsetOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
+import { readCoordinates } from "./coordinates.ts";
 import { createTable } from "./create.ts";
 import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
 import { reconcileSchema, type WantedSchema } from "./reconcile.ts";
@@ -71,7 +72,7 @@ export class TableWriter {
   ): Promise<TableWriter> {
     const found = await parts.catalog.load(options.name);
     const head = found ?? (await createTable(parts, options, fields));
-    const table = new CommitTable(parts, options, head);
+    const table = new CommitTable({ readCoordinates, ...parts }, options, head);
     await reconcileSchema(parts, options, table, wanted);
     await table.leftovers.inherit(table.head);
     return new TableWriter(parts, options, table);

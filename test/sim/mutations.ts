@@ -51,28 +51,6 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "progress is read from the head's summary only",
-    rule: "2.2",
-    sim: "writer",
-    edits: [
-      {
-        find: "const index = chain.findIndex(",
-        replace: "const index = chain.slice(0, 1).findIndex(",
-      },
-    ],
-  },
-  {
-    name: "the property is trusted without looking at the oldest ancestor's parent",
-    rule: "2.2",
-    sim: "writer",
-    edits: [
-      {
-        find: "written === null || oldest.parentSnapshotId !== written",
-        replace: "written === null",
-      },
-    ],
-  },
-  {
     name: "files are removed before the sequence number has passed their request",
     rule: "2.4",
     sim: "writer",
@@ -157,17 +135,6 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         find: "if (!unit.feeds.some((feed) => out.has(feed))) continue;",
         replace: "if (unit.feeds.length > 0) continue;",
-      },
-    ],
-  },
-  {
-    name: "the offsets of other feeds are not copied",
-    rule: "2.1",
-    sim: "writer",
-    edits: [
-      {
-        find: "const sources = new Map(document.sources);",
-        replace: "const sources = new Map<string, SourceProgress>();",
       },
     ],
   },

@@ -151,7 +151,8 @@ export function recreateTopic(world: World): void {
  */
 export async function acceptAsIs(world: World): Promise<void> {
   const truth = world.law.truth(world.metadata.currentSnapshotId);
-  const readable = world.law.readable();
+  if (truth.picked === "broken") return backToSound(world);
+  const readable = world.law.readable() === "yes";
   if (truth.topicId === null || (readable && truth.topicId === world.topic.id)) return;
   const same = truth.topicId === world.topic.id;
   const wanted = world.partitions.map((partition) => ({
@@ -164,12 +165,19 @@ export async function acceptAsIs(world: World): Promise<void> {
       (head, progress) => planOffsets(head, progress, "main", wanted).document,
     );
     const result = await personCommits(world, change);
+    world.personDecided = true;
     world.say(`a person says where to go on: ${result.kind}`);
   } catch (error) {
     // Offsets of partitions that the topic no longer has cannot be named.
     if (!(error instanceof AppError) || error.kind !== "progress") throw error;
     world.say(`a person is refused: ${error.message}`);
   }
+}
+
+/** A person undoes what fits no document, where a sound snapshot is in sight. */
+function backToSound(world: World): void {
+  const sound = chainOf(world).find((id) => world.law.truth(id).picked !== "broken");
+  if (sound !== undefined) rollback(world, sound);
 }
 
 /** A person says where the feeds of another topic stand, before anything else happens. */

@@ -9,7 +9,7 @@ import type { Storage } from "#storage/storage.ts";
 import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { PERSON } from "./law.ts";
-import { rowEncoder } from "./rows.ts";
+import { COORDINATES, readCoordinates, rowEncoder } from "./rows.ts";
 import type { World } from "./world.ts";
 
 /** A transaction log in memory that survives its process; what was not synced may be lost. */
@@ -67,6 +67,7 @@ export function partsOf(
   return {
     catalog: world.catalog(name, alive, faultyStorage(world, alive)),
     encoder: rowEncoder,
+    readCoordinates,
     txlog: guarded,
     clock,
     random: world.random,
@@ -151,6 +152,7 @@ export function optionsOf(world: World, group: string): WriterOptions {
     name: world.name,
     branch: "main",
     group,
+    coordinates: COORDINATES,
     commitRetriesMax: 3,
     codec: "none",
     codecLevel: null,
@@ -184,7 +186,7 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
     case "progress": {
       const truth = world.law.truth(world.metadata.currentSnapshotId);
       const asks =
-        !world.law.readable() ||
+        world.law.readable() !== "yes" ||
         truth.topicId !== world.topic.id ||
         world.topics.length > 1 ||
         (world.lost !== null && String(error).includes("has been written anew"));

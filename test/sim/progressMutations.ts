@@ -67,6 +67,92 @@ export const PROGRESS_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "earlier metadata files are not read",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "const files = metadata.metadataLog.slice(-METADATA_FILES_MAX).reverse();",
+        replace: "const files = metadata.metadataLog.slice(0, 0);",
+      },
+    ],
+  },
+  {
+    name: "a row past the offset refutes nothing",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (!foreign.some(addsRows)) return null;",
+        replace: "if (foreign.length > 0) return null;",
+      },
+    ],
+  },
+  {
+    name: "rows that were rewritten after they were added are not looked at",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "const added = new Set(foreign.map(",
+        replace: "const added = new Set(foreign.filter(addsRows).map(",
+      },
+    ],
+  },
+  {
+    name: "rows of partitions that the document does not know refute nothing",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (byPartition === undefined || offset < (byPartition.get(partition) ?? 0n)) continue;",
+        replace:
+          "if (byPartition === undefined || offset < (byPartition.get(partition) ?? 1_000_000n)) continue;",
+      },
+    ],
+  },
+  {
+    name: "rows of topics that only the property knows refute nothing",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (!sources.has(key)) sources.set(key, { ...NOTHING_READ, topicId });",
+        replace: "if (sources.has(key)) sources.set(key, { ...NOTHING_READ, topicId });",
+      },
+    ],
+  },
+  {
+    name: "rows below the offset need not be as many as were given",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      { find: "if (below === rows) return doubts;", replace: "if (below <= rows) return doubts;" },
+    ],
+  },
+  {
+    name: "rows past the offset of a property are no surplus",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "const past = set.ranges(end, set.end, true, RANGES_MAX);",
+        replace: "const past = set.ranges(end, end, true, RANGES_MAX);",
+      },
+    ],
+  },
+  {
+    name: "without a document in sight nothing is proven by rows",
+    rule: "2.2",
+    sim: "writer",
+    edits: [
+      {
+        find: "if (against.length === 0) {",
+        replace: "if (against.length === 0 && head === 0n) {",
+      },
+    ],
+  },
+  {
     name: "foreign snapshots are thinned, too",
     rule: "4 [maintenance]",
     sim: "writer",

@@ -5,15 +5,15 @@
  */
 import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import { Ledger } from "#commit/ledger.ts";
-import { progressProperty, readProgress } from "#commit/progress.ts";
+import { type Progress, progressProperty } from "#commit/progress.ts";
 import { type ProgressDocument, SUMMARY } from "#commit/progressDocument.ts";
+import { ProgressReader } from "#commit/progressSearch.ts";
 import { writeDocument, writeProperty } from "#commit/progressText.ts";
 import { removeLeftover } from "#commit/removal.ts";
 import { resolveUnknown, type SentAttempt } from "#commit/rules.ts";
-import { createManifestWriter } from "#iceberg/manifest/manifestFile.ts";
-import { assignRowIds, writeManifestList } from "#iceberg/manifest/manifestList.ts";
-import type { Snapshot, SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
-import { foreignFile } from "./rows.ts";
+import type { Snapshot, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import { stageRewrite } from "./rewriteStage.ts";
+import { COORDINATES, readCoordinates } from "./rows.ts";
 import { NAME, type World } from "./world.ts";
 
 interface Rewrite {
@@ -24,6 +24,12 @@ interface Rewrite {
   readonly written: string[];
   sent: SentAttempt | null;
   state: "waits" | "conflict" | "unknown";
+}
+
+/** Committed offsets as the writer reads them. */
+export function progressOf(world: World): Promise<Progress> {
+  const rows = { columns: COORDINATES, read: readCoordinates };
+  return new ProgressReader("main", rows, world.showsAncestors).read(world.loaded());
 }
 
 /** Rewrites one table; at most one rewrite is under way. */
@@ -54,11 +60,7 @@ export class Rewriter {
   async begin(): Promise<boolean> {
     const { world } = this;
     const head = world.metadata.currentSnapshotId;
-    if (
-      head === null ||
-      readProgress(world.metadata, "main", [], world.showsAncestors).kind === "unreadable"
-    )
-      return false;
+    if (head === null || (await progressOf(world)).kind === "unreadable") return false;
     const { files, rows } = await world.law.content(head);
     if (files.length < 2) return false;
     const pairs = [...rows].flatMap(([partition, all]) => all.map((number) => [partition, number]));
@@ -81,7 +83,7 @@ export class Rewriter {
   async #attempt(rewrite: Rewrite): Promise<void> {
     const { world } = this;
     const head = world.metadata.currentSnapshotId;
-    const progress = readProgress(world.metadata, "main", [], world.showsAncestors);
+    const progress = await progressOf(world);
     const live = head === null ? [] : (await world.law.content(head)).files;
     const inputsLive =
       rewrite.inputs.every((path) => live.includes(path)) && live.length === rewrite.inputs.length;
@@ -133,58 +135,18 @@ export class Rewriter {
   }
 
   async #stage(rewrite: Rewrite, document: ProgressDocument): Promise<Snapshot> {
-    const { world } = this;
-    const { metadata } = world;
-    const snapshotId: SnapshotId = world.random.id63();
-    const sequenceNumber = metadata.lastSequenceNumber + 1n;
-    const file = { ...foreignFile(rewrite.output), recordCount: rewrite.rows };
-    const spec = { specId: 0, fields: [] };
-    const writer = createManifestWriter({ metadata, spec, types: [], content: "data" });
-    const none = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
-    await writer.add({ status: "added", ...none, file });
-    const { bytes, minSequenceNumber, ...counts } = await writer.finish();
-    const names = `/wh/db/t/metadata/${rewrite.commitId}-${rewrite.written.length}`;
-    const listed = {
-      ...counts,
-      manifestPath: `${names}-m0.avro`,
-      manifestLength: BigInt(bytes.length),
-      sequenceNumber,
-      minSequenceNumber: minSequenceNumber ?? sequenceNumber,
-      addedSnapshotId: snapshotId,
-      firstRowId: null,
-    };
-    const v3 = metadata.formatVersion === 3;
-    const firstRowId = v3 ? (metadata.nextRowId ?? 0n) : null;
-    const assigned = assignRowIds([listed], firstRowId ?? 0n);
-    const parentSnapshotId = metadata.currentSnapshotId;
-    const list = await writeManifestList({
-      formatVersion: metadata.formatVersion,
-      snapshotId,
-      parentSnapshotId,
-      sequenceNumber,
-      firstRowId,
-      manifests: v3 ? assigned.manifests : [listed],
-    });
-    await world.storage.put(listed.manifestPath, bytes);
-    await world.storage.put(`${names}-list.avro`, list);
-    rewrite.written.push(listed.manifestPath, `${names}-list.avro`);
-    const last = Math.max(...metadata.snapshots.map((each) => each.timestampMs), world.nowMs);
-    return {
-      snapshotId,
-      parentSnapshotId,
-      sequenceNumber,
-      timestampMs: last + 1,
-      manifestList: `${names}-list.avro`,
+    const staged = await stageRewrite(this.world, {
+      output: rewrite.output,
+      rows: rewrite.rows,
+      name: `${rewrite.commitId}-${rewrite.written.length}`,
       summary: {
-        operation: "replace",
         [SUMMARY.commitId]: rewrite.commitId,
         [SUMMARY.offsets]: writeDocument(document),
         [SUMMARY.group]: "g",
       },
-      schemaId: metadata.currentSchemaId,
-      firstRowId,
-      addedRows: v3 ? assigned.nextRowId - (firstRowId ?? 0n) : null,
-    };
+    });
+    rewrite.written.push(...staged.written);
+    return staged.snapshot;
   }
 
   /** Rule 4 for the rewrite whose answer is missing. */

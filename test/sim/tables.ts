@@ -66,6 +66,9 @@ export async function unionViolations(
   const [main] = tables;
   if (main === undefined || tables.length === 1) return broken;
   const { topic, partitions } = main.world;
+  // A person who cherry-picks has put rows where they were not.
+  const truths = tables.map(({ world }) => world.law.truth(world.metadata.currentSnapshotId));
+  if (truths.some((truth) => truth.picked !== undefined)) return broken;
   for (const partition of partitions) {
     const ends = tables.map(({ world, rank }) => {
       const truth = world.law.truth(world.metadata.currentSnapshotId);

@@ -48,13 +48,6 @@ const DEPARTURES: Readonly<Record<string, readonly string[]>> = {
   "first position, compared with nothing: LOST or out of range": ["5: B is fenced"],
 };
 
-/** Traces after which only a person can say what the table holds: no own ancestor is in sight. */
-const STOPPED = [
-  "any expiry, rollback, foreign: LOST",
-  "the same, crash, lost reply: LOST",
-  "without rule2=fixed: LOST",
-];
-
 const titleOf = ({ run, violation }: Trace): string => `${run}: ${violation.split(":")[0]}`;
 
 for (const trace of played) {
@@ -64,7 +57,8 @@ for (const trace of played) {
       expect({ violations, departures, stopped }).toEqual({
         violations: [],
         departures: [...(DEPARTURES[titleOf(trace)] ?? [])],
-        stopped: STOPPED.includes(titleOf(trace)),
+        // Where no own ancestor is in sight, the earlier metadata files tell.
+        stopped: false,
       });
     }, 60_000);
   }

@@ -18,6 +18,7 @@ import type {
 } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
+import { encodeMetadataFile } from "#iceberg/io/metadataFile.ts";
 import type {
   Snapshot,
   SnapshotId,
@@ -100,6 +101,10 @@ export class World {
   lost: number | null = null;
   /** Told to every writer that waits: a request arrived. */
   onRequest: (request: Request) => void = () => undefined;
+  /** A person has said where to go on: counts of rows begin anew. */
+  personDecided = false;
+  /** Earlier metadata files that are still there. */
+  readonly metadataFiles: Map<string, TableMetadata> = new Map();
   readonly trace: string[];
   readonly #time: { nowMs: number };
 
@@ -116,12 +121,17 @@ export class World {
   ) {
     this.random = sibling?.random ?? seededRandom(seed);
     this.compareAndSet = compareAndSet;
+    const memory = createMemoryStorage({ nowMs: () => this.nowMs });
+    const get = async (at: string): Promise<Uint8Array> => {
+      const earlier = this.metadataFiles.get(at);
+      return earlier === undefined ? memory.get(at) : encodeMetadataFile(earlier);
+    };
     this.showsAncestors = showsAncestors;
     this.#time = sibling === undefined ? { nowMs: 1_700_000_000_000 } : sibling.#time;
     this.topics = sibling?.topics ?? [];
     this.trace = sibling?.trace ?? [];
     this.name = sibling === undefined ? NAME : { ...NAME, table: `${NAME.table}${seed}` };
-    this.storage = createMemoryStorage({ nowMs: () => this.nowMs });
+    this.storage = { ...memory, get };
     this.hourly = seed % 2 === 0;
     if (sibling === undefined) {
       this.createTopic(Array.from({ length: partitions }, () => holes(this.random)));
@@ -133,7 +143,8 @@ export class World {
     this.metadata = newTableMetadata({
       uuid: "11111111-1111-4111-8111-111111111111",
       location: "/wh/db/t",
-      fields: FIELDS,
+      // No batch has the topic's column: it is there for the coordinates alone.
+      fields: [...FIELDS, { id: 0, name: "topic", required: false, type: { kind: "string" } }],
       spec: () => ({ specId: 0, fields: [] }),
       formatVersion: this.random.unit() < 0.4 ? 3 : 2,
       properties: {},
@@ -304,7 +315,10 @@ export class World {
   /** Somebody else's commit: any updates, at once. */
   foreign(updates: readonly TableUpdate[], what: string): void {
     this.nowMs += 10;
-    const planned = planCommit(this.metadata, [], updates, { timestampMs: this.nowMs });
+    const planned = planCommit(this.metadata, [], updates, {
+      timestampMs: this.nowMs,
+      previousLocation: `/wh/db/t/metadata/v${this.version}.metadata.json`,
+    });
     if (planned.kind === "conflict")
       throw fail("internal", `bad foreign commit: ${planned.reason}`);
     this.law.thinning.noteForeign(this.metadata, planned.metadata);
@@ -331,6 +345,7 @@ export class World {
   }
 
   #advance(next: TableMetadata): void {
+    this.metadataFiles.set(`/wh/db/t/metadata/v${this.version}.metadata.json`, this.metadata);
     const last = this.metadata.lastSequenceNumber;
     const metadata = next.lastSequenceNumber < last ? { ...next, lastSequenceNumber: last } : next;
     this.metadata = this.showsAncestors ? metadata : headOnly(metadata);

@@ -7,7 +7,8 @@ import type { Field } from "#columns/schema.ts";
 import type { AppendResult } from "#commit/append.ts";
 import { isPaused } from "#commit/properties.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
-import { acceptAsIs, adoptOthers, pause, somebodyActs } from "./people.ts";
+import { anybodyActs } from "./neighbours.ts";
+import { acceptAsIs, adoptOthers, pause } from "./people.ts";
 import { judgeStop, MemoryLog, optionsOf, partsOf, worldClock } from "./process.ts";
 import { Rewriter } from "./rewriter.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
@@ -92,7 +93,7 @@ class WriterSim {
     // Between two tries everything may change.
     const tries = this.processes.some((process) => process.wake !== null);
     if (dice > (tries ? 0.8 : 0.88) && dice < 0.96 && this.troubles.people) {
-      return await somebodyActs(world);
+      return await anybodyActs(world);
     }
     if (dice > 0.96) return this.#crash(this.#victim());
     if (dice > 0.8) return await this.#trouble(dice);

@@ -1,0 +1,38 @@
+/**
+ * Kafka's coordinates of the rows of a data file, for `commit/`, which knows no Parquet.
+ */
+import type { CoordinateFields, CoordinateRun } from "#commit/liveRows.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { type ColumnValues, readColumns } from "#parquet/readColumns.ts";
+import type { Storage } from "#storage/storage.ts";
+
+/** Reads coordinates a row group at a time; a file without the columns has none. */
+export async function* readCoordinates(
+  storage: Storage,
+  { filePath, fileSizeBytes }: DataFile,
+  fields: CoordinateFields,
+): AsyncGenerator<CoordinateRun> {
+  const byteLength = Number(fileSizeBytes);
+  const file = {
+    byteLength,
+    slice: async (start: number, end = byteLength): Promise<ArrayBuffer> => {
+      const bytes = await storage.getRange(filePath, start, end - start);
+      return new Uint8Array(bytes).buffer;
+    },
+  };
+  const ids = [fields.partition, fields.offset, ...(fields.topic === null ? [] : [fields.topic])];
+  for await (const [partitions, offsets, topics] of readColumns(file, ids)) {
+    if (partitions == null || offsets == null) continue;
+    yield {
+      topics: (topics ?? null) as ArrayLike<string | null> | null,
+      partitions: partitions as ArrayLike<number | null>,
+      offsets: bigints(offsets),
+    };
+  }
+}
+
+/** Engines may write offsets as 32-bit integers; those are numbers. */
+function bigints(values: ColumnValues): ArrayLike<bigint | null> {
+  if (values instanceof BigInt64Array) return values;
+  return Array.from(values, (value) => (value === null ? null : BigInt(value)));
+}
