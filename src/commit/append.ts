@@ -21,6 +21,7 @@ import { logComplete, logLanded } from "./logCommit.ts";
 import type { CommitParts } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import { type MovedOffset, withOffsets } from "./progressDocument.ts";
+import { isReplaced } from "./replaced.ts";
 import { type Advance, admit } from "./rules.ts";
 import { stageSnapshot } from "./snapshot.ts";
 
@@ -150,6 +151,15 @@ export class Append implements SnapshotChange {
 /** The error of a table whose progress only a person can restore. */
 export function unreadable(table: LoadedTable, reason: string): Error {
   const name = fullName(table.name);
+  if (isReplaced(table.metadata)) {
+    return fail(
+      "table_gone",
+      `Table ${name} was replaced in place by another engine (CREATE OR REPLACE TABLE): the rows ` +
+        "that it had are gone, and its offsets with them. To fill the new one, say where each " +
+        `partition begins: kafka-iceberg offsets ${name} --set TOPIC:PARTITION=OFFSET`,
+      { table: name },
+    );
+  }
   return fail(
     "progress",
     `The committed offsets of ${name} cannot be read: ${reason}. Compare the table with the topic, ` +
