@@ -311,20 +311,19 @@ export class HotBuffer<R extends GrowingRows> {
   /** Brings the totals up to date. */
   #measure(): void {
     const growing = this.#growing;
+    if (growing === null) return;
     this.#growing = null;
-    if (growing !== null) this.#change(growing, () => undefined);
+    add(this.#totals.open, growing.amount, -1);
+    growing.measure();
+    add(this.#totals.open, growing.amount, 1);
   }
 
   /** Does something to a segment, and moves what it takes to the total of its state. */
   #change(segment: HotSegment<R>, action: () => void): void {
-    const { amount } = segment;
-    add(this.#totals[segment.state.kind], amount, -1);
+    add(this.#totals[segment.state.kind], segment.amount, -1);
     action();
-    const { bytes, used, rows } = segment.measure();
-    amount.bytes = bytes;
-    amount.used = used;
-    amount.rows = rows;
-    add(this.#totals[segment.state.kind], amount, 1);
+    segment.measure();
+    add(this.#totals[segment.state.kind], segment.amount, 1);
     if (segment.state.kind === "evicted" && !segment.memory.isHeld) this.#all.delete(segment);
   }
 }

@@ -115,15 +115,14 @@ export class HotSegment<R extends GrowingRows> {
     return this.#batch;
   }
 
-  /** What it takes now: an evicted one what its holders keep. */
-  measure(): Amount {
+  /** Notes what it takes now: an evicted one what its holders keep. */
+  measure(): void {
+    const { amount, memory } = this;
     const rows = this.#rows;
-    const kept = this.memory.keptBytes;
-    if (rows !== null) {
-      return { bytes: rows.byteCount + kept, used: rows.usedBytes, rows: rows.rowCount };
-    }
-    const { byteCount = 0, rowCount = 0 } = this.#batch ?? {};
-    return { bytes: byteCount + kept, used: byteCount, rows: rowCount };
+    const batch = this.#batch;
+    amount.bytes = memory.keptBytes + ((rows ?? batch)?.byteCount ?? 0);
+    amount.used = rows?.usedBytes ?? batch?.byteCount ?? 0;
+    amount.rows = rows?.rowCount ?? batch?.rowCount ?? 0;
   }
 
   /** Moves its end behind a record batch whose records are in, and shows them to readers. */
