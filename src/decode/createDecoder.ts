@@ -5,7 +5,6 @@
  * is never made a column, since no engine could tell them apart: its records are rejected.
  */
 
-import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
@@ -15,24 +14,32 @@ import { type Field, type PrimitiveType, sameType, type Type } from "#columns/sc
 import type { ColumnSize } from "#columns/size.ts";
 import type { Decoder, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
+import type { Format } from "./format.ts";
+import { jsonFormat } from "./json/format.ts";
 import { Inference, leafCount } from "./json/infer.ts";
-import { compileRow } from "./json/program.ts";
-import { JsonReader } from "./json/reader.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { metadataFields } from "./metadata.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
-import { RawReader } from "./raw.ts";
+import { rawFormat } from "./raw.ts";
 import { RecordCursor } from "./records.ts";
 import { Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
 
-/** A decoder for one table. Throws `usage` for options that contradict each other. */
-export function createDecoder(options: DecoderOptions): Decoder {
-  return new TableDecoder(options);
+/**
+ * A decoder for one table. Throws `usage` for options that contradict each other.
+ * @param format of the values; default: the one that the options name
+ */
+export function createDecoder(
+  options: DecoderOptions,
+  format: Format = formatOf(options),
+): Decoder {
+  return new TableDecoder(options, format);
 }
 
-/** The column of formats `string` and `bytes`. */
-const VALUE = "value";
+/** The format that `source.format` names. */
+function formatOf(options: DecoderOptions): Format {
+  return options.format === "json" ? jsonFormat(options) : rawFormat(options.format);
+}
 
 const NO_HISTORY: SchemaHistory = { dropped: [], hasRows: false };
 
@@ -40,6 +47,7 @@ const TIMESTAMPTZ: Type = { kind: "timestamp", zone: true };
 
 class TableDecoder implements Decoder, SegmentSchema {
   readonly options: DecoderOptions;
+  private readonly format: Format;
   fields: readonly Field[];
   version = 0;
   needsSample: boolean;
@@ -51,14 +59,14 @@ class TableDecoder implements Decoder, SegmentSchema {
   /** Paths of columns that the table's owner dropped: their fields are ignored. */
   private dropped: TakenPaths = new TakenPaths([]);
 
-  constructor(options: DecoderOptions) {
+  constructor(options: DecoderOptions, format: Format) {
     this.options = options;
+    this.format = format;
     this.metadata = metadataFields(options.metadataColumns, options.metadataPrefix);
-    const isJson = options.format === "json";
-    this.own = isJson ? this.metadata : [valueField(options.format), ...this.metadata];
-    const declared = (isJson && options.fields) || [];
+    this.own = [...format.own, ...this.metadata];
+    const declared = (format.hasFields && options.fields) || [];
     const isOpen = options.fields === null || options.onUnknownField === "evolve";
-    this.needsSample = isJson && options.infer && isOpen;
+    this.needsSample = format.hasFields && options.infer && isOpen;
     this.fields = this.withEventTime([...declared, ...this.own]);
     const isDeclared = new Set(declared.map(({ name }) => name));
     this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
@@ -116,21 +124,16 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 
   reader(columns: readonly ColumnBuilder[]): ValueReader {
-    if (this.options.format !== "json") {
-      const value = columns.find((column) => column.field.name === VALUE);
-      assert(value !== undefined, "a raw format has its value column");
-      return new RawReader(value);
-    }
-    const { flattenSeparator, eventTimeField, onUnknownField } = this.options;
-    const root = compileRow(columns, {
-      flattenSeparator,
-      eventTimeField,
-      eventTime: (type) => this.eventTimeOf(type),
-      dropped: this.dropped,
+    return this.format.reader(columns, {
       taken: new TakenPaths([...columns.map((column) => column.field), ...this.metadata]),
+      dropped: this.dropped,
+      isFull: this.room <= 0,
+      eventTime: (type) => this.eventTimeOf(type),
     });
-    if (onUnknownField !== "evolve") return new JsonReader(columns, root, onUnknownField);
-    return new JsonReader(columns, root, this.room > 0 ? "evolve" : "too_many_columns");
+  }
+
+  get prepare(): Decoder["prepare"] {
+    return this.format.prepare;
   }
 
   learn(batch: RecordBytes): void {
@@ -170,7 +173,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   /** The event time is a column from the start, because tables are partitioned by it. */
   private withEventTime(fields: readonly Field[]): readonly Field[] {
     const path = this.options.eventTimeField;
-    if (path === null || this.options.format !== "json") return fields;
+    if (path === null || !this.format.hasFields) return fields;
     const isThere = new TakenPaths(fields).find(path) === path;
     if (isThere) return fields.map((field) => asEventTime(field, field.name, path));
     const isFlat = this.options.flattenSeparator !== null;
@@ -204,11 +207,6 @@ function asEventTime(field: Field, path: string, wanted: string): Field {
 function nested([name = "", ...below]: readonly string[]): Field {
   const type: Type = below.length === 0 ? TIMESTAMPTZ : { kind: "struct", fields: [nested(below)] };
   return { id: 0, name, required: false, type };
-}
-
-function valueField(format: DecoderOptions["format"]): Field {
-  const kind = format === "string" ? "string" : "binary";
-  return { id: 0, name: VALUE, required: false, type: { kind } };
 }
 
 /** Refuses names that cannot stand in one table. */

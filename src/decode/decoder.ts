@@ -20,6 +20,14 @@ export interface RecordBytes {
   readonly appendTimestampMs: number | null;
 }
 
+/** The bytes of a record; null as in Kafka. */
+export interface RecordParts {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  /** Its headers one after the other, as Kafka encodes them (protocol, "Record Header"); not checked. */
+  readonly headers: Uint8Array;
+}
+
 /** A record that did not become a row. */
 export interface Rejected {
   readonly topic: string;
@@ -30,6 +38,8 @@ export interface Rejected {
   readonly reason: string;
   /** One sentence for a person; names the field, never the value. */
   readonly detail: string;
+  /** Its bytes. Views into the batch: whoever keeps them copies. */
+  readonly record: RecordParts;
 }
 
 /** What one `decode` call did. */
@@ -88,6 +98,11 @@ export interface Decoder {
   readonly own: readonly Field[];
   /** True while the schema is still being inferred: call `sample` before the first `builder`. */
   readonly needsSample: boolean;
+  /**
+   * Asks for what a batch's records need before they can be read, as `Format.prepare`: where it answers
+   * with a promise, the batch is given to a builder after that. Null: nothing is ever needed.
+   */
+  readonly prepare: ((batch: RecordBytes) => Promise<void> | null) | null;
   /** Learns the schema from sampled batches (SPEC `schema.infer_rows`); ends `needsSample`. */
   sample(batches: readonly RecordBytes[]): void;
   /** Takes the table's schema as it is now (after creation, evolution, or a change by others). */

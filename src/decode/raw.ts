@@ -1,13 +1,33 @@
 /**
  * Formats `string` and `bytes`: the record's value is the one column `value`.
  */
+import { assert } from "#base/assert.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import type { Format } from "./format.ts";
 import { isUtf8 } from "./json/strings.ts";
 import type { RejectReason } from "./rejects.ts";
 import type { ValueReader, ValueRoot } from "./segment.ts";
 
+/** The column of a raw value. */
+const VALUE = "value";
+
+/** The format for one table. */
+export function rawFormat(format: "string" | "bytes"): Format {
+  const kind = format === "string" ? "string" : "binary";
+  return {
+    own: [{ id: 0, name: VALUE, required: false, type: { kind } }],
+    hasFields: false,
+    prepare: null,
+    reader: (columns) => {
+      const value = columns.find((column) => column.field.name === VALUE);
+      assert(value !== undefined, "a raw format has its value column");
+      return new RawReader(value);
+    },
+  };
+}
+
 /** Copies values into a string column (checked to be UTF-8) or a binary column. */
-export class RawReader implements ValueReader {
+class RawReader implements ValueReader {
   reason: RejectReason = "bad_utf8";
   path = "";
   readonly conflict = "value";

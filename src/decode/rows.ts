@@ -6,7 +6,7 @@ import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isTimestampMs } from "#columns/times.ts";
-import type { DecodeResult, RecordBytes, Rejected } from "./decoder.ts";
+import type { DecodeResult, RecordBytes, RecordParts, Rejected } from "./decoder.ts";
 import type { ImageSource } from "./kernel/image.ts";
 import { MetadataAppender } from "./metadata.ts";
 import type { MetadataColumn } from "./options.ts";
@@ -154,6 +154,17 @@ export class RowAppender {
         'schema.on_type_conflict is "fail"';
       throw fail("data", sentence, { topic, partition, offset, reason });
     }
-    return { topic, partition, offset, timestampMs, reason, detail };
+    const record = partsOf(cursor);
+    return { topic, partition, offset, timestampMs, reason, detail, record };
   }
+}
+
+/** Views of the record that the cursor is at. */
+function partsOf(cursor: RecordCursor): RecordParts {
+  const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+  return {
+    key: keyStart < 0 ? null : bytes.subarray(keyStart, keyEnd),
+    value: valueStart < 0 ? null : bytes.subarray(valueStart, valueEnd),
+    headers: bytes.subarray(cursor.headersStart, cursor.nextPosition),
+  };
 }

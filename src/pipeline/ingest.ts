@@ -1,8 +1,9 @@
 /**
  * One record batch at a time into the open segments of the tables that its feed fills, after their
- * columns were learned where that is needed. Everything happens in one turn of the event loop, with one
- * exception: before a record is given up because its table's schema refuses it, the table's head is
- * loaded, since its owner may have changed the schema meanwhile.
+ * columns were learned where that is needed. Everything happens in one turn of the event loop, with two
+ * exceptions: a format may need something before it can read a batch (a schema of a registry), and before
+ * a record is given up because its table's schema refuses it, the table's head is loaded, since its
+ * owner may have changed the schema meanwhile. The feed's later batches wait behind both.
  *
  * A batch that a table may not take (`dead_letter.action = "fail"`) leaves no row: what came before it
  * is flushed, then the table stops.
@@ -15,7 +16,7 @@ import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";
 import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
-import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
+import type { PipelineOptions, PipelineParts, Share } from "./pipelineParts.ts";
 import { judgeRejects } from "./rejects.ts";
 import type { Sinks } from "./sinks.ts";
 import type { Source } from "./source.ts";
@@ -47,8 +48,8 @@ export class Ingest {
   }
 
   /**
-   * One record batch into the open segment of each outlet of its feed. A promise only where a table's
-   * head has to be looked at first; the batch's bytes are needed until it resolves.
+   * One record batch into the open segment of each outlet of its feed. A promise only where its
+   * format needs something, or a table's head has to be looked at first; the batch's bytes are needed until it resolves.
    */
   take(batch: RecordBatch): Promise<void> | undefined {
     const run = this.#feeds.get(batch.key);
@@ -59,7 +60,7 @@ export class Ingest {
     const [first] = run.outlets;
     if (first === undefined) return undefined;
     if (run.outlets.length > 1) return this.#route(run, batch);
-    return this.#give(first, batch) ? undefined : this.#giveByHead(first, batch);
+    return this.#offer(first, batch);
   }
 
   /** Learns columns from samples that have waited long enough. */
@@ -111,39 +112,56 @@ export class Ingest {
     const shares = batch.payload === null ? null : (this.#parts.route?.(batch, outlets) ?? null);
     if (!run.noted) for (const { sink } of outlets) this.#sinks.touched.add(sink);
     run.noted = true;
-    const refused: [Outlet, RecordBatch][] = [];
-    for (const [index, outlet] of outlets.entries()) {
-      const share = shares?.[index] ?? null;
-      const isWanted = shares === null ? batch.payload !== null : share !== null;
-      const own = share === null ? batch : { ...batch, ...share };
-      if (isWanted && !this.#give(outlet, own)) refused.push([outlet, own]);
-    }
-    return refused.length === 0 ? undefined : this.#giveAllByHead(refused);
+    const waiting = outlets.flatMap((outlet, index) => {
+      const own = shareOf(batch, shares, index);
+      return own === null ? [] : (this.#offer(outlet, own) ?? []);
+    });
+    return waiting.length === 0 ? undefined : allOf(waiting);
   }
 
-  async #giveAllByHead(refused: readonly (readonly [Outlet, RecordBatch])[]): Promise<void> {
-    await Promise.all(refused.map(([outlet, batch]) => this.#giveByHead(outlet, batch)));
+  /** A batch to its table: at once, unless its format or its table's head is to be waited for. */
+  #offer(outlet: Outlet, batch: RecordBatch): Promise<void> | undefined {
+    const ready = prepare(outlet, batch);
+    if (ready !== null) return this.#giveWhenReady(outlet, batch, ready);
+    return this.#give(outlet, batch) ? undefined : this.#giveByHead(outlet, batch);
+  }
+
+  /** Waits for what the format needs first, as often as it asks, and gives the batch then. */
+  async #giveWhenReady(outlet: Outlet, batch: RecordBatch, ready: Promise<void>): Promise<void> {
+    for (let next: Promise<void> | null = ready; next !== null; next = prepare(outlet, batch)) {
+      if (!(await this.#waited(outlet, batch, next))) return;
+    }
+    if (!this.#give(outlet, batch)) await this.#giveByHead(outlet, batch);
   }
 
   /** Loads the head of a batch's table, and lets the schema there judge it. */
   async #giveByHead(outlet: Outlet, batch: RecordBatch): Promise<void> {
+    const head = outlet.sink.readSchema(batch.arrivedMs ?? Number.POSITIVE_INFINITY);
+    if (await this.#waited(outlet, batch, head)) this.#give(outlet, batch, true);
+  }
+
+  /** False when the batch is not to be given after that: what it waited for failed, or it is outdated. */
+  async #waited(outlet: Outlet, batch: RecordBatch, until: Promise<unknown>): Promise<boolean> {
     const { sink, feed } = outlet;
     const isWanted = (): boolean =>
       this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
     outlet.waits = true;
     try {
-      await sink.readSchema(batch.arrivedMs ?? Number.POSITIVE_INFINITY);
+      await until;
     } catch (error) {
-      if (!isWanted()) return;
-      if (policyOf(error).action !== "again") return sink.apply({ kind: "failed", error });
+      if (!isWanted()) return false;
+      if (policyOf(error).action !== "again") {
+        sink.apply({ kind: "failed", error });
+        return false;
+      }
       const what = `Records wait for their table: ${describe(error)}`;
       this.#parts.logger.log("warn", what, { table: sink.name });
       this.#readAgain(feed.feed);
-      return;
+      return false;
     } finally {
       outlet.waits = false;
     }
-    if (isWanted()) this.#give(outlet, batch, true);
+    return isWanted();
   }
 
   /**
@@ -250,4 +268,28 @@ export class Ingest {
       }
     }
   }
+}
+
+/** What an outlet's format needs before it can read a batch; null: nothing. */
+function prepare({ source, end }: Outlet, batch: RecordBatch): Promise<void> | null {
+  const { payload } = batch;
+  const { decoder } = source;
+  if (decoder.prepare === null || payload === null) return null;
+  const { topic, partition } = batch.feed;
+  return decoder.prepare({ ...batch, payload, topic, partition, wantedOffset: end });
+}
+
+async function allOf(waiting: readonly Promise<void>[]): Promise<void> {
+  await Promise.all(waiting);
+}
+
+/** One outlet's share of a batch, the whole of it where nobody routes; null: none of its records. */
+function shareOf(
+  batch: RecordBatch,
+  shares: readonly (Share | null)[] | null,
+  index: number,
+): RecordBatch | null {
+  if (shares === null) return batch.payload === null ? null : batch;
+  const share = shares[index] ?? null;
+  return share === null ? null : { ...batch, ...share };
 }

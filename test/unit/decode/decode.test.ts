@@ -104,11 +104,10 @@ test("string refuses values that are not UTF-8, bytes takes anything", () => {
   expect(bytes.rows).toEqual([{ value: "ff" }, { value: "e697a5" }, { value: null }]);
 });
 
-test("a rejected record names topic, partition, offset, timestamp and field, never the value", () => {
+test("a rejected record names topic, partition, offset, timestamp and field, and carries its bytes", () => {
   const decoder = makeDecoder({ fields: [field("amount", "long")] });
-  const { result, rows } = decode(decoder, ['{"amount":1}', '{"amount":"secret"}'], {
-    baseOffset: 40n,
-  });
+  const bad = { key: "k", value: '{"amount":"secret"}', headers: [["h", null]] } as const;
+  const { result, rows } = decode(decoder, ['{"amount":1}', bad], { baseOffset: 40n });
   expect(rows).toEqual([{ amount: 1n }]);
   expect(result.rejected).toEqual([
     {
@@ -118,6 +117,11 @@ test("a rejected record names topic, partition, offset, timestamp and field, nev
       timestampMs: 1_760_000_000_001,
       reason: "type_conflict",
       detail: 'Field "amount" does not fit the type of its column',
+      record: {
+        key: utf8("k"),
+        value: utf8('{"amount":"secret"}'),
+        headers: Uint8Array.of(2, 0x68, 1),
+      },
     },
   ]);
 });
@@ -215,7 +219,7 @@ test("a record of tens of millions of values is refused before it takes the memo
     expect(segment.byteCount).toBeLessThan(128 * 1024 * 1024);
     expect(rowsOf(segment.seal())).toEqual([{ l: [1n], s: null, m: null }]);
   }
-});
+}, 60_000);
 
 test("a number of a million digits costs no exception and no time", () => {
   const digits = "9".repeat(1_000_000);

@@ -1,10 +1,13 @@
 import { expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
+import { fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
+import type { Format } from "#decode/format.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
+import { rawFormat } from "#decode/raw.ts";
 import { Feeds } from "#pipeline/feeds.ts";
 import { Ingest } from "#pipeline/ingest.ts";
 import type { PipelineOptions, PipelineParts } from "#pipeline/pipelineParts.ts";
@@ -18,16 +21,21 @@ const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 const MIB = 1024 * 1024;
 
 /** A table without columns yet, and its one feed. */
-function sampling(more: Partial<DecoderOptions> = {}): {
+function sampling(
+  more: Partial<DecoderOptions> = {},
+  format?: Format,
+): {
   table: Sink;
   source: Source;
   ingest: Ingest;
   take: (payload: Uint8Array | null) => void;
+  /** The same, where it may have to wait. */
+  offer: (payload: Uint8Array | null) => Promise<void> | undefined;
 } {
   const NAME: TableName = { namespace: ["db"], table: "t" };
   const observe = (): void => undefined;
   const parts = { clock: systemClock, logger: silentLogger, observe };
-  const decoder = createDecoder({ ...DECODER_DEFAULTS, ...more });
+  const decoder = createDecoder({ ...DECODER_DEFAULTS, ...more }, format);
   const source = new Source(decoder);
   const table = new Sink(
     { name: NAME } as WriterOptions,
@@ -43,9 +51,9 @@ function sampling(more: Partial<DecoderOptions> = {}): {
   const options = { inferRows: 10, rejects: { action: "skip" } } as PipelineOptions;
   const ingest = new Ingest(parts as unknown as PipelineParts, options, feeds, sinks, observe);
   let offset = 0n;
-  const take = (payload: Uint8Array | null): void => {
+  const offer = (payload: Uint8Array | null): Promise<void> | undefined => {
     const baseOffset = offset++;
-    void ingest.take({
+    return ingest.take({
       feed: FEED,
       key: run.key,
       epoch: 1,
@@ -59,7 +67,8 @@ function sampling(more: Partial<DecoderOptions> = {}): {
       appendTimestampMs: null,
     } satisfies RecordBatch);
   };
-  return { table, source, ingest, take };
+  const take = (payload: Uint8Array | null): void => void offer(payload);
+  return { table, source, ingest, take, offer };
 }
 
 /** The records of a batch with one value. */
@@ -108,3 +117,56 @@ test("rows lie in the segment whose range names them, also where a full segment 
 });
 
 const TEXT = { id: 0, name: "text", type: { kind: "string" as const }, required: false };
+
+/** A format that has to fetch the schema that each value's first character names. */
+function registryFormat(): { format: Format; asked: string[]; answer: (error?: Error) => void } {
+  const known = new Set<string>();
+  const asked: string[] = [];
+  let pending = Promise.withResolvers<void>();
+  const format: Format = {
+    ...rawFormat("string"),
+    prepare: ({ payload }) => {
+      const text = new TextDecoder().decode(payload);
+      const missing = ["A", "B"].find((id) => text.includes(id) && !known.has(id));
+      if (missing === undefined) return null;
+      asked.push(missing);
+      pending = Promise.withResolvers();
+      return pending.promise.then(() => void known.add(missing));
+    },
+  };
+  const answer = (error?: Error): void => (error ? pending.reject(error) : pending.resolve());
+  return { format, asked, answer };
+}
+
+test("a batch whose format needs something waits for it, once for each thing, and loses nothing", async () => {
+  const { format, asked, answer } = registryFormat();
+  const { table, offer } = sampling({ format: "string" }, format);
+  const first = offer(payloadOf("A and B"));
+  expect(table.buffer.moved).toBe(false);
+  answer();
+  await Promise.resolve();
+  while (asked.length < 2) await Promise.resolve();
+  answer();
+  await first;
+  expect(offer(payloadOf("A again"))).toBeUndefined();
+  expect(asked).toEqual(["A", "B"]);
+  const [segment] = table.buffer.seal();
+  expect(segment?.batch?.rowCount).toBe(2);
+  expect(segment?.range).toMatchObject({ start: 0n, end: 2n });
+});
+
+test("what a format needs and cannot get stops its table, or has the batch read again", async () => {
+  const stopped = registryFormat();
+  const one = sampling({ format: "string" }, stopped.format);
+  const taken = one.offer(payloadOf("A"));
+  stopped.answer(fail("data", "There is no schema A"));
+  await taken;
+  expect(one.table.state).toMatchObject({ error: { kind: "data" } });
+  const again = registryFormat();
+  const two = sampling({ format: "string" }, again.format);
+  const late = two.offer(payloadOf("A"));
+  again.answer(fail("catalog_unreachable", "Nobody answers"));
+  await late;
+  expect(two.table.state.kind).toBe("running");
+  expect(two.table.buffer.moved).toBe(false);
+});

@@ -9,7 +9,16 @@ interface Line {
 }
 
 function rejected(offset: number, reason = "bad_json", detail = "It is no JSON"): Rejected {
-  return { topic: "t", partition: 3, offset: BigInt(offset), timestampMs: 0, reason, detail };
+  const record = { key: null, value: null, headers: new Uint8Array(0) };
+  return {
+    topic: "t",
+    partition: 3,
+    offset: BigInt(offset),
+    timestampMs: 0,
+    reason,
+    detail,
+    record,
+  };
 }
 
 function skip(records: readonly Rejected[]): { lines: Line[]; counted: unknown[] } {

@@ -1,0 +1,42 @@
+/**
+ * The format port: what a record's value is, and how it becomes the columns of a row.
+ *
+ * A format compiles a table's columns to a reader, which the loop over records asks for one value
+ * after the other. It never waits there: what a batch needs first, such as a schema of a registry, is
+ * asked for by `prepare`, before the loop.
+ */
+import type { ColumnBuilder } from "#columns/builder.ts";
+import type { TakenPaths } from "#columns/paths.ts";
+import type { Field, PrimitiveType } from "#columns/schema.ts";
+import type { RecordBytes } from "./decoder.ts";
+import type { EventTime } from "./eventTime.ts";
+import type { ValueReader } from "./segment.ts";
+
+/** What a reader is compiled from, beside its columns. */
+export interface TableSchema {
+  /** Full paths of all columns, metadata columns included. */
+  readonly taken: TakenPaths;
+  /** Full paths of columns that the table's owner dropped: their fields are ignored. */
+  readonly dropped: TakenPaths;
+  /** True when the table takes no further column. */
+  readonly isFull: boolean;
+  /** The reader of the event time's column; null when its type is no timestamp. */
+  eventTime(type: PrimitiveType): EventTime | null;
+}
+
+/** One format of values, for one table. */
+export interface Format {
+  /** Columns that its rows always have, ids 0: the whole value as one column, or none. */
+  readonly own: readonly Field[];
+  /** True when a value's own fields become columns, declared or learned; false: only `own`. */
+  readonly hasFields: boolean;
+  /**
+   * Asks for what the records of a batch need before they can be read: null when that is all there, else
+   * a promise, after which it is asked again. Only looks at the batch. The promise rejects with an
+   * `AppError`, by whose policy the batch is tried again or its table stops. Null in place of the
+   * function: a format that never needs anything.
+   */
+  readonly prepare: ((batch: RecordBytes) => Promise<void> | null) | null;
+  /** The reader of values into these columns, which are the table's without metadata columns. */
+  reader(columns: readonly ColumnBuilder[], schema: TableSchema): ValueReader;
+}

@@ -1,0 +1,24 @@
+/**
+ * Format `json`: each value is an object, whose members are columns.
+ */
+import type { Format } from "#decode/format.ts";
+import type { DecoderOptions } from "#decode/options.ts";
+import { compileRow } from "./program.ts";
+import { JsonReader } from "./reader.ts";
+
+/** The format for one table. */
+export function jsonFormat(
+  options: Pick<DecoderOptions, "flattenSeparator" | "eventTimeField" | "onUnknownField">,
+): Format {
+  const { flattenSeparator, eventTimeField, onUnknownField } = options;
+  return {
+    own: [],
+    hasFields: true,
+    prepare: null,
+    reader: (columns, schema) => {
+      const root = compileRow(columns, { flattenSeparator, eventTimeField, ...schema });
+      const isFull = onUnknownField === "evolve" && schema.isFull;
+      return new JsonReader(columns, root, isFull ? "too_many_columns" : onUnknownField);
+    },
+  };
+}
