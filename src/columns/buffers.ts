@@ -1,10 +1,10 @@
 /**
- * Memory of growing columns: shared, so that the encoding Worker reads what the hot buffer keeps
- * without a copy; and used again, because fresh memory costs more (page faults, zeroing, collection)
- * than everything that is written into it.
+ * Memory of growing columns: shared between threads, and used again.
  *
- * A buffer is given back by whoever knows that nobody reads it any more: `SegmentMemory`. What is
- * never given back is the collector's.
+ * The encoding Worker reads the columns of the hot buffer where they lie, without a copy. Fresh memory
+ * costs more than everything that is written into it (page faults, zeroing, collection), so free
+ * buffers are kept, at most 128 MiB of them, for 6 s. `SegmentMemory` knows when nobody reads a buffer
+ * any more, and gives it back. A buffer that nobody gives back is collected as garbage.
  */
 import { LIMITS } from "#base/limits.ts";
 
@@ -13,18 +13,21 @@ import { LIMITS } from "#base/limits.ts";
  * size by itself (a test holds that), so that the length alone is rounded.
  */
 const ALIGNMENT_BYTES = 64;
-/** Above it buffers grow by half instead of doubling. */
+/** A buffer that is larger grows by half; a smaller one doubles. */
 const DOUBLING_BYTES_MAX = 1 << 20;
-/** Smaller ones are not worth keeping. */
+/** Smaller buffers are not kept: looking for one costs as much as making it. */
 const KEPT_BYTES_MIN = 4 * 1024;
-/** Sizes between two powers of two: new memory is at most a quarter larger than was asked for. */
+/**
+ * Buffers come in a few sizes, so that a free one often fits: four between two powers of two. New
+ * memory is therefore at most a quarter larger than was asked for.
+ */
 const STEPS = 4;
-/** Next larger sizes that serve as well, up to half as much again. */
+/** A free buffer of one of the next two sizes serves as well; it is at most half as large again. */
 const LARGER_STEPS = 2;
-/** Trims that free memory outlives without being used: at four a second, longer than an interval. */
+/** A free buffer is let go after so many trims: 6 s at four a second, longer than a commit interval. */
 const IDLE_TRIMS_MAX = 24;
 
-/** Free buffers by their size, with the number of the last trim that they have seen. */
+/** Free buffers by their size; `trim`: how many trims there had been when the buffer was given back. */
 const free = new Map<number, { readonly buffer: SharedArrayBuffer; readonly trim: number }[]>();
 let freeBytes = 0;
 let trims = 0;
@@ -64,7 +67,7 @@ export function giveBack(bytes: Uint8Array | Int32Array): void {
   freeBytes += size;
 }
 
-/** Lets go of free memory that was not used for some trims. */
+/** Lets go of free buffers that nobody has used for 24 trims; called four times a second. */
 export function trimBuffers(): void {
   for (const [size, kept] of free) {
     const used = kept.filter(({ trim }) => trims - trim < IDLE_TRIMS_MAX);

@@ -8,6 +8,7 @@ import { writePortableJson } from "#base/json.ts";
 import type { Build, Terminal } from "#cli/actions.ts";
 import type { ParsedArguments } from "#cli/arguments.ts";
 import { openConfig, systemParts } from "#cli/open.ts";
+import { EVENT_BYTES } from "./batches.ts";
 import type { LoadTestJob, LoadTestState } from "./job.ts";
 import { count, figuresJson, figuresText, progressText, shortfall } from "./report.ts";
 import { runLoadTest } from "./run.ts";
@@ -33,7 +34,7 @@ const START: LoadTestState = {
 const NUMBERS = {
   rate: { default: 1_000_000, min: 1, max: 1_000_000_000 },
   seconds: { default: 60, min: 1, max: 86_400 },
-  bytes: { default: 270, min: 96, max: 100_000 },
+  bytes: { default: 270, ...EVENT_BYTES },
   partitions: { default: 6, min: 1, max: 1000 },
 } as const;
 

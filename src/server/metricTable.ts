@@ -343,8 +343,3 @@ export const METRICS: readonly MetricSpec[] = [
     process: true,
   },
 ];
-
-/** Names of all metrics, aliases included. */
-export function metricNames(): string[] {
-  return METRICS.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
-}

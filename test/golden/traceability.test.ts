@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, normalize } from "node:path";
 import { ALIASES, ALL_KEYS } from "#config/keys.ts";
-import { metricNames } from "#server/metricTable.ts";
+import { metricNames } from "../support/metricNames.ts";
 
 const FIXTURES = "test/fixtures/requirements";
 const PAGE = readFileSync("docs/TRACEABILITY.md", "utf8");

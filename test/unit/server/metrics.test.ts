@@ -6,8 +6,9 @@ import { readFileSync } from "node:fs";
 import { POLICY } from "#base/errors.ts";
 import { COMMIT_OUTCOMES, type Observation } from "#base/events.ts";
 import { createMetrics, type MetricsOptions } from "#server/metrics.ts";
-import { METRICS, metricNames } from "#server/metricTable.ts";
+import { METRICS } from "#server/metricTable.ts";
 import { report } from "../../fakes/statusReports.ts";
+import { metricNames } from "../../support/metricNames.ts";
 
 const NOW = 100_000;
 
