@@ -18,6 +18,7 @@ import { proveLatency } from "./latency.ts";
 import { proveFlow, proveTables } from "./memory.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
+import { proveManyTables } from "./tables.ts";
 
 const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 
@@ -115,6 +116,14 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const rows = Number(process.argv[3] ?? 2_000_000);
     return proveTables(bootstrap, { tables: 50, partitions: 20, rows, bufferMb: 128 });
   },
+  thousand: () =>
+    proveManyTables({
+      tables: Number(process.argv[3] ?? 1000),
+      rowsPerSecond: Number(process.argv[4] ?? 10_000),
+      idleSeconds: Number(process.argv[5] ?? 90),
+      loadSeconds: Number(process.argv[6] ?? 180),
+      say,
+    }),
   fanOut: () => proveFanOut(Number(process.argv[3] ?? 10_000), Number(process.argv[4] ?? 400_000)),
   latency: async () => {
     const { bootstrap } = await startKafka();

@@ -71,13 +71,14 @@ export async function openWriters(options: WritersOptions): Promise<Writers> {
   };
 }
 
-const LOG = {
+/** Settings of the transaction log. */
+export const LOG: Omit<Parameters<typeof openTransactionLog>[0], "dir"> = {
   sync: "commit",
   checkpointIntervalEntries: 10_000,
   checkpointIntervalMs: 3_600_000,
   retentionMs: 30 * 86_400_000,
   bytesMax: 1 << 30,
-} as const;
+};
 
 interface Shared {
   readonly clock: Clock;
@@ -132,7 +133,8 @@ function batch(values: readonly bigint[]): ColumnBatch {
   return { fields: FIELDS, rowCount: length, columns, byteCount: data.length };
 }
 
-function writerOptions(group: string, partitionForms: readonly string[]): WriterOptions {
+/** The default settings, for the table `default.numbers`. */
+export function writerOptions(group: string, partitionForms: readonly string[]): WriterOptions {
   return {
     name: { namespace: ["default"], table: "numbers" },
     branch: "main",
