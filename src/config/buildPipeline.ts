@@ -195,6 +195,7 @@ function decoder(
   return {
     format: values["source.format"] as DecoderOptions["format"],
     fields,
+    matchColumns: values["schema.match_columns"],
     onUnknownField: values["schema.on_unknown_field"] as UnknownFieldPolicy,
     kernel: DECODER_DEFAULTS.kernel,
     // A null is a value of a raw format, unless somebody says otherwise.

@@ -210,6 +210,12 @@ export const SCHEMA_KEYS = {
     values: ["long", "double"],
     doc: "What a whole number makes of a column that nobody declared. A `long` column never becomes `double` (Iceberg has no such change): choose `double` where fractions may follow.",
   },
+  "schema.match_columns": {
+    type: "string",
+    default: "exact",
+    values: ["exact", "ignore-case"],
+    doc: "How a field finds its column. `ignore-case`: `userId` goes into column `userid`; a record with both is rejected. Exact names are read faster.",
+  },
   "schema.on_unknown_field": {
     type: "string",
     default: "evolve",

@@ -147,8 +147,9 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   private infer(batches: readonly RecordBytes[], recordsMax: number): void {
     const data = this.fields.filter((field) => this.metadataOf(field.name) === null);
-    const { flattenSeparator, inferIntegers } = this.options;
-    const inference = new Inference(data, flattenSeparator, inferIntegers);
+    const { flattenSeparator, inferIntegers, matchColumns } = this.options;
+    const ignoresCase = matchColumns === "ignore-case";
+    const inference = new Inference(data, flattenSeparator, inferIntegers, ignoresCase);
     let left = recordsMax;
     for (const batch of batches) {
       const cursor = new RecordCursor(batch);

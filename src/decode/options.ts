@@ -20,6 +20,8 @@ export interface DecoderOptions {
   readonly fields: readonly Field[] | null;
   /** Columns that are not declared are learned from a sample. */
   readonly infer: boolean;
+  /** How a field finds its column: by its very name, or by one that differs by case only. */
+  readonly matchColumns: "exact" | "ignore-case";
   readonly onUnknownField: UnknownFieldPolicy;
   readonly onTombstone: TombstonePolicy;
   /** `dead_letter`: the record is rejected; `fail`: `decode` throws a `data` error. */
@@ -53,6 +55,7 @@ export const DECODER_DEFAULTS: DecoderOptions = {
   format: "json",
   fields: null,
   infer: true,
+  matchColumns: "exact",
   onUnknownField: "evolve",
   onTombstone: "dead_letter",
   onTypeConflict: "dead_letter",

@@ -24,6 +24,8 @@ class Shape {
   /** The field that a table or an earlier batch has here. */
   field: Field | null = null;
   readonly members = new Map<string, Shape>();
+  /** Names of members by their lower case; made when they are asked for. */
+  private readonly spellings = new Map<string, string>();
   element: Shape | null = null;
 
   static of(field: Field): Shape {
@@ -46,6 +48,15 @@ class Shape {
     if (this.kind === "none" || (this.kind === "long" && kind === "double")) this.kind = kind;
   }
 
+  /** The name of the member that differs from `name` by case at most; `name` itself: there is none. */
+  spelling(name: string): string {
+    if (this.members.has(name)) return name;
+    if (this.spellings.size !== this.members.size) {
+      for (const each of this.members.keys()) this.spellings.set(each.toLowerCase(), each);
+    }
+    return this.spellings.get(name.toLowerCase()) ?? name;
+  }
+
   member(name: string): Shape {
     const known = this.members.get(name);
     if (known !== undefined) return known;
@@ -64,16 +75,20 @@ export class Inference {
 
   private readonly known: readonly Field[];
   private readonly integers: "long" | "double";
+  private readonly ignoresCase: boolean;
 
   /**
    * @param known the fields so far, metadata columns left out
    * @param integers what a whole number makes of a new column
+   * @param ignoresCase true: a field that differs from a column by case only is that column
    */
   constructor(
     known: readonly Field[],
     flattenSeparator: string | null,
     integers: "long" | "double",
+    ignoresCase: boolean,
   ) {
+    this.ignoresCase = ignoresCase;
     this.integers = integers;
     this.known = known;
     this.separator = flattenSeparator;
@@ -123,8 +138,11 @@ export class Inference {
   }
 
   private member(shape: Shape, name: string, at: number, prefix: string | null): number {
-    if (prefix === null || this.separator === null) return this.value(shape.member(name), at);
-    const column = prefix + name;
+    if (prefix === null || this.separator === null) {
+      return this.value(shape.member(this.ignoresCase ? shape.spelling(name) : name), at);
+    }
+    const path = prefix + name;
+    const column = this.ignoresCase ? this.root.spelling(path) : path;
     const known = this.root.members.get(column);
     if (this.bytes[at] !== CHAR.open || known?.kind === "struct" || known?.kind === "map") {
       return this.value(this.root.member(column), at);

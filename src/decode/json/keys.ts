@@ -29,11 +29,13 @@ export class KeyFinder {
     const after = skipString(bytes, at + 1, end);
     this.end = after;
     if (after < 0) return UNKNOWN;
-    const index = node.byName.get(textOf(bytes, at + 1, after)) ?? UNKNOWN;
-    if (index !== UNKNOWN) {
+    const name = textOf(bytes, at + 1, after);
+    const exact = node.byName.get(name);
+    const index = exact ?? node.byLower?.get(name.toLowerCase()) ?? UNKNOWN;
+    if (exact !== undefined) {
       node.followBefore[previous] = guess;
       node.follow[previous] = index;
-    } else this.unknownAt = at;
+    } else if (index === UNKNOWN) this.unknownAt = at;
     return index;
   }
 

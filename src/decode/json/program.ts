@@ -61,6 +61,8 @@ export interface Slot {
 export interface StructNode {
   readonly slots: readonly Slot[];
   readonly byName: ReadonlyMap<string, number>;
+  /** The same by the names in lower case; null: case counts. */
+  readonly byLower: ReadonlyMap<string, number> | null;
   /** What a key's column is called: this, then the key; "" for the row. */
   readonly prefix: string;
   /** Full paths of all columns: what no new field may have. */
@@ -85,6 +87,8 @@ export interface ProgramOptions {
   readonly taken: TakenPaths;
   /** Paths whose fields are ignored. */
   readonly dropped: TakenPaths;
+  /** A key finds the column whose name differs from it by case only. */
+  readonly ignoresCase: boolean;
 }
 
 /** Compiles the row's data columns (metadata columns left out). */
@@ -101,11 +105,14 @@ export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOp
 function structNode(
   slots: readonly Slot[],
   prefix: string,
-  { taken, dropped }: ProgramOptions,
+  { taken, dropped, ignoresCase }: ProgramOptions,
 ): StructNode {
   return {
     slots,
     byName: new Map(slots.map((slot, index) => [slot.name, index])),
+    byLower: ignoresCase
+      ? new Map(slots.map((slot, index) => [slot.name.toLowerCase(), index]))
+      : null,
     prefix,
     taken,
     dropped,

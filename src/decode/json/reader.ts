@@ -77,7 +77,9 @@ export class JsonReader implements ValueReader {
   }
 
   get root(): ValueRoot {
-    return { kind: "json", node: this.node, ignoreUnknown: this.unknownPolicy === "ignore" };
+    // A key in another case is unknown to the kernel: it must not be skipped there.
+    const ignoreUnknown = this.unknownPolicy === "ignore" && this.node.byLower === null;
+    return { kind: "json", node: this.node, ignoreUnknown };
   }
 
   takeUnknown(): boolean {

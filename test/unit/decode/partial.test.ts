@@ -87,3 +87,34 @@ test("whole numbers beyond 2^53 are in a double with every digit, or refused", (
     }
   }
 });
+
+test("match_columns = ignore-case: a field goes into the column that differs by case only, at every level", () => {
+  const fields = [
+    field("userid", "long"),
+    field("s", { kind: "struct", fields: [field("X", "long")] }),
+  ];
+  const documents = ['{"userId":1,"S":{"x":2}}', '{"USERID":3}', '{"userid":4,"userId":5}'];
+  for (const kernel of [false, "always"] as const) {
+    for (const onUnknownField of ["evolve", "ignore", "dead_letter"] as const) {
+      const decoder = makeDecoder({ fields, kernel, onUnknownField, matchColumns: "ignore-case" });
+      const { rows, reasons } = decode(decoder, documents);
+      expect(rows).toEqual([
+        { userid: 1n, s: { X: 2n } },
+        { userid: 3n, s: null },
+      ]);
+      expect(reasons).toEqual(["2 colliding_field"]);
+      expect(decoder.fields.map(({ name }) => name)).toEqual(["userid", "s"]);
+    }
+    const learned = makeDecoder({ kernel, matchColumns: "ignore-case" });
+    const { rows } = decode(learned, [
+      '{"Id":1}',
+      '{"id":2,"O":{"a":1}}',
+      '{"ID":3,"o":{"A":2,"b":1}}',
+    ]);
+    expect(rows.map((row) => [row["Id"], row["O"] ?? null])).toEqual([
+      [1n, null],
+      [2n, { a: 1n, b: null }],
+      [3n, { a: 2n, b: 1n }],
+    ]);
+  }
+});
