@@ -16,6 +16,13 @@ export const SOURCE_KEYS = {
     },
     doc: "What a record's value is. `string` and `bytes` give one column `value`.",
   },
+  "source.key_format": {
+    type: "string",
+    default: "string",
+    values: ["json", "avro", "protobuf", "json-schema", "string", "bytes"],
+    doc: "What a record's key is, where columns are made of it. Until then the metadata column `key` holds its bytes.",
+    unbuilt: "formats",
+  },
   "source.mode": {
     type: "string",
     default: "kstream",
