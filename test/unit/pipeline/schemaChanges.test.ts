@@ -39,7 +39,7 @@ async function rowsOf(rig: AppRig): Promise<number[]> {
 
 async function columns(rig: AppRig): Promise<string[]> {
   const { fields } = await rig.writer();
-  const data = fields.filter(({ name }) => !/^(_kafka_.*|partition|offset)$/.test(name));
+  const data = fields.filter(({ name }) => !/^(_kafka_.*|topic|partition|offset)$/.test(name));
   return data.map((each) => `${each.name} ${typeName(each.type)}${each.required ? "!" : ""}`);
 }
 

@@ -11,7 +11,7 @@ const field = (name: string, type: Type["kind"]): Field => {
   return { id: 0, name, required: false, type: { kind: type } as Type };
 };
 
-/** The table of the world has columns `partition` int and `offset` long. */
+/** The table of the world has columns `topic`, `partition` int and `offset` long. */
 const DECLARED: Field[] = [field("offset", "string"), field("new", "double")];
 
 async function reconcile(
@@ -26,7 +26,8 @@ async function reconcile(
     (reason: Error) => reason.message,
   );
   const { fields } = await rig.writer();
-  const columns = fields.map(({ name, type }) => `${name} ${type.kind}`);
+  const data = fields.filter(({ name }) => name !== "topic");
+  const columns = data.map(({ name, type }) => `${name} ${type.kind}`);
   return { error, columns, rig };
 }
 
