@@ -78,8 +78,8 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "mayRemove(head.metadata, ledger.commitId, ledger.sent)",
-        replace: "mayRemove(head.metadata, ledger.commitId, null)",
+        find: "mayRemove(head.metadata, ledger.commitId, ledger.sent, traits)",
+        replace: "mayRemove(head.metadata, ledger.commitId, null, traits)",
       },
     ],
   },

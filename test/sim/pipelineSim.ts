@@ -127,7 +127,9 @@ class PipelineSim {
     const { world } = this;
     if (dice < 0.92) {
       const kind = world.random.unit() < 0.5 ? "before" : "after";
-      this.#anyWorld.fault = { kind, calls: world.below(12) };
+      const calls = world.below(12);
+      if (world.random.unit() < 0.7) this.#anyWorld.fault = { kind, calls };
+      else this.#anyWorld.logFault = { kind, calls, lasts: 1 + world.below(3) };
     } else if (dice < 0.94) this.#anyWorld.loadFails = true;
     else if (dice < 0.95) world.kafkaFails = true;
     else for (const process of this.processes) this.#learnOfTopic(process);
@@ -312,6 +314,7 @@ class PipelineSim {
     this.world.kafkaFails = false;
     for (const { world } of this.tables) {
       world.fault = null;
+      world.logFault = null;
       world.loadFails = false;
       if (isPaused(world.loaded())) await pause(world, false);
     }
