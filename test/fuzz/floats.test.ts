@@ -82,7 +82,10 @@ function decodeAll(documents: readonly string[], kernel: "always" | false): Valu
 test(`a float is the one nearest to the number's text (${RUNS} numbers, seed ${SEED})`, () => {
   const numbers = new Numbers(SEED);
   for (let done = 0; done < RUNS; done += BATCH) {
-    const texts = Array.from({ length: BATCH }, () => numbers.text());
+    // A whole number, written as one, is refused where digits are lost: here it is about rounding.
+    const texts = Array.from({ length: BATCH }, () => numbers.text()).map((text) =>
+      /^-?\d+$/.test(text) ? `${text}.0` : text,
+    );
     const documents = texts.map((text) => `{"v":${text}}`);
     const wanted = texts.map((text) => {
       const float = floatNearestTo(text);
