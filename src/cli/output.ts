@@ -22,7 +22,7 @@ export function printRows(terminal: Terminal, rows: Rows, json: boolean, none: s
 
 /** Aligned columns under a heading; numbers to the right. */
 export function tableText(rows: Rows): string {
-  const columns = Object.keys(rows[0] ?? {});
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const cells = rows.map((row) => columns.map((column) => cellText(row[column] ?? null)));
   const widths = columns.map((column, at) =>
     Math.max(column.length, ...cells.map((line) => line[at]?.length ?? 0)),
