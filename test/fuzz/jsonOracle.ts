@@ -114,9 +114,11 @@ function structValue(
 }
 
 function numberValue(type: Type, { text, value }: NumberText): Value | typeof CONFLICT {
-  if (type.kind === "double" || type.kind === "float") {
-    return floatValue(type.kind === "float" ? floatNearestTo(text) : value, text);
+  if (type.kind === "float") {
+    const nearest = floatNearestTo(text);
+    return Number.isFinite(nearest) ? nearest : CONFLICT;
   }
+  if (type.kind === "double") return doubleValue(value, text);
   const integer = exactInteger(text);
   if (integer === null) return CONFLICT;
   const bits = type.kind === "int" ? 32 : 64;
@@ -124,12 +126,12 @@ function numberValue(type: Type, { text, value }: NumberText): Value | typeof CO
   return bits === 32 ? Number(integer) : integer;
 }
 
-/** Whole numbers beyond 2^53 keep every digit (SPEC section 5). */
-function floatValue(nearest: number, text: string): number | typeof CONFLICT {
+/** Whole numbers beyond 2^53 keep every digit, or are what a double prints of itself (SPEC section 5). */
+function doubleValue(nearest: number, text: string): number | typeof CONFLICT {
   if (!Number.isFinite(nearest)) return CONFLICT;
   const whole = /[.e]/i.test(text) ? 0n : BigInt(text);
   const isLarge = whole > 2n ** 53n || whole < -(2n ** 53n);
-  return isLarge && whole !== BigInt(nearest) ? CONFLICT : nearest;
+  return isLarge && whole !== BigInt(nearest) && text !== String(nearest) ? CONFLICT : nearest;
 }
 
 /** The integer that a JSON number's text stands for, null when it is none (or beyond 400 digits). */

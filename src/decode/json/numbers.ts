@@ -3,8 +3,8 @@
  *
  * Up to 15 digits are read in registers; anything longer, with an exponent, or otherwise rare is
  * left to `appendNumber`, which goes by the text: `Number(text)` for doubles (what `JSON.parse`
- * gives), exact integers otherwise. A whole number beyond 2^53 is in a double with every digit, or not
- * at all (SPEC section 5). An integer column takes `1.0` and `1e3`, which are integers
+ * gives), exact integers otherwise. A whole number beyond 2^53 is in a double with every digit, or as
+ * doubles are printed, or not at all (SPEC section 5). An integer column takes `1.0` and `1e3`, which are integers
  * written otherwise, and no `1.5`.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
@@ -125,7 +125,8 @@ export function appendNumber(text: string, column: ColumnBuilder): boolean {
   const { kind } = column.field.type;
   if (kind === "double" || kind === "float") {
     const value = kind === "float" ? nearestFloat(text) : Number(text);
-    if (!Number.isFinite(value) || losesDigits(text, value)) return false;
+    // A float is asked for by name only, never inferred: whoever does knows that it rounds.
+    if (!Number.isFinite(value) || (kind === "double" && losesDigits(text, value))) return false;
     column.appendFloat(value);
     return true;
   }
@@ -142,9 +143,13 @@ export function appendNumber(text: string, column: ColumnBuilder): boolean {
   return true;
 }
 
-/** True for a whole number, written as one, of which a column's nearest value keeps not every digit. */
+/**
+ * True for a whole number, written as one, of which a double keeps not every digit: an identifier, most
+ * likely. What a double prints of itself (`123456789012345680000`) came from a double.
+ */
 function losesDigits(text: string, value: number): boolean {
-  if (Math.abs(value) < DOUBLE_EXACT || !/^-?\d+$/.test(text)) return false;
+  if (Math.abs(value) < DOUBLE_EXACT || !/^-?\d+$/.test(text) || text === String(value))
+    return false;
   const whole = BigInt(text);
   return (whole > DOUBLE_EXACT || whole < -DOUBLE_EXACT) && whole !== BigInt(value);
 }
