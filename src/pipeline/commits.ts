@@ -129,9 +129,7 @@ export class Commits {
   }
 
   async #cut(kin: readonly Sink[], taking: readonly Sink[]): Promise<CutEnd> {
-    // Kin that has grown meanwhile: the cut of the smaller family ends first.
-    if (kin.some(({ flushing }) => flushing)) return "waits";
-    if (!kin.some(({ sealed }) => sealed)) for (const sink of taking) sink.seal();
+    if (!isCut(kin, taking)) return "waits";
     const fenced: Feed[] = [];
     let end: CutEnd = "through";
     for (const rank of RANKS) {
@@ -211,6 +209,17 @@ export class Commits {
     if (share > BUSY_SHARE) this.#stretch = Math.min(this.#stretch * 2, STRETCH_MAX);
     else if (share < BUSY_SHARE / 3) this.#stretch = Math.max(1, this.#stretch / 2);
   }
+}
+
+/** Seals tables at one point, unless an earlier cut goes on. False: there can be none now. */
+function isCut(kin: readonly Sink[], taking: readonly Sink[]): boolean {
+  // Kin that has grown meanwhile: the cut of the smaller family ends first.
+  if (kin.some(({ flushing }) => flushing)) return false;
+  if (kin.some(({ sealed }) => sealed)) return true;
+  // It would part what waits for one table from what its siblings have of the same records.
+  if (kin.length > 1 && kin.some(({ waits }) => waits)) return false;
+  for (const sink of taking) sink.seal();
+  return true;
 }
 
 /** A main table without a row moves its offsets in a cut of its own time, not in every one of its kin. */

@@ -156,6 +156,15 @@ export class Sink {
     return this.#flush.kind === "idle" && this.#isOpen() && this.#moved();
   }
 
+  /** True while records that were read for it wait, for its columns or its head, and are in no segment. */
+  get waits(): boolean {
+    if (!takesRows(this.#state)) return false;
+    for (const { waits, source } of this.outlets.values()) {
+      if (waits || source.sampledSinceMs !== null) return true;
+    }
+    return false;
+  }
+
   /** When a flush is to begin (monotonic ms); null: nothing waits, or one is under way. */
   get dueMs(): number | null {
     if (!this.#isOpen() || this.flushing) return null;

@@ -39,8 +39,9 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     sim: "pipeline",
     edits: [
       {
-        find: "partition, wantedOffset: end }",
-        replace: "partition, wantedOffset: batch.baseOffset }",
+        find: "const bytes = { ...batch, payload, topic, partition, wantedOffset: end }",
+        replace:
+          "const bytes = { ...batch, payload, topic, partition, wantedOffset: batch.baseOffset }",
       },
     ],
   },
@@ -93,8 +94,8 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     shownIn: "tables of a feed: 2",
     edits: [
       {
-        find: "if (least === null || offset < least) least = offset;",
-        replace: "least = offset;",
+        find: "if (least === null || found.offset < least.offset) least = found;",
+        replace: "least = found;",
       },
     ],
   },
@@ -105,7 +106,11 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     shownIn: "tables of a feed: 2",
     edits: [
       { find: "batch.nextOffset <= outlet.end || ", replace: "" },
-      { find: "wantedOffset: end }", replace: "wantedOffset: batch.wantedOffset }" },
+      {
+        find: "const bytes = { ...batch, payload, topic, partition, wantedOffset: end }",
+        replace:
+          "const bytes = { ...batch, payload, topic, partition, wantedOffset: batch.wantedOffset }",
+      },
       {
         find: "outlet.sink.buffer.advance(segment, end, leaderEpoch);\n    outlet.end = end;",
         replace:

@@ -6,6 +6,7 @@
 import { kindOf } from "#base/errors.ts";
 import { readProgress } from "#commit/progress.ts";
 import { isPaused } from "#commit/properties.ts";
+import { takesRows } from "#pipeline/states.ts";
 import { type SimConsumer, SimGroup } from "./group.ts";
 import { anybodyActs } from "./neighbours.ts";
 import { acceptAsIs, pause } from "./people.ts";
@@ -239,6 +240,9 @@ class PipelineSim {
 
   async #checkTables(): Promise<void> {
     let changed = false;
+    // A table that takes no more rows falls behind the others, as it may.
+    const sinks = this.processes.flatMap((each) => each.sinks);
+    this.#disordered ||= sinks.some(({ state }) => !takesRows(state));
     for (const { world } of this.tables) {
       if (world.version === (this.#checked.get(world) ?? 0)) continue;
       this.#checked.set(world, world.version);

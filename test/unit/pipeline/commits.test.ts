@@ -19,6 +19,7 @@ class FakeSink {
   moved = true;
   sealed = false;
   flushing = false;
+  waits = false;
   wantedMs: number;
   intervalMs = 0;
   #end: ((result: AppendResult) => void) | null = null;
@@ -158,6 +159,19 @@ test("what comes later in the order waits with a commit that is held, and nothin
   await main.end({ kind: "committed" });
   await begin();
   expect(said.slice(5, 7)).toEqual(["seal main", "seal dead"]);
+});
+
+test("nothing is cut while records of one table wait to be rows", async () => {
+  const { said, add, related, begin } = make();
+  const main = add("main", 0);
+  const dead = add("dead", 0, "dead_letter");
+  related(main, dead);
+  dead.waits = true;
+  await begin();
+  expect(said).toEqual([]);
+  dead.waits = false;
+  await begin();
+  expect(said).toEqual(["seal main", "seal dead", "flush dead"]);
 });
 
 test("fenced feeds are dropped at once, and sought anew when the cut has ended", async () => {
