@@ -12,6 +12,7 @@ import {
   childFields,
   type Field,
   isPrimitive,
+  needsValue,
   type PrimitiveType,
   primitiveName,
   type Type,
@@ -103,8 +104,7 @@ class Merge {
 
   /** A column of the table that the wanted fields do not have. */
   private missing(field: Field, path: string): Field {
-    const needsValue = field.required || (field.writeDefault ?? null) !== null;
-    if (this.by === "records" && needsValue) this.refuse(path, "has a value in every row");
+    if (this.by === "records" && needsValue(field)) this.refuse(path, "has a value in every row");
     return field;
   }
 

@@ -57,6 +57,7 @@ export interface Field {
   readonly doc?: string;
   /** Format v3 default for rows written before the field existed; kept, never made by us. */
   readonly initialDefault?: unknown;
+  /** Format v3 default for records without the field, a JSON single value; null is none. */
   readonly writeDefault?: unknown;
 }
 
@@ -65,6 +66,11 @@ export interface Schema {
   readonly schemaId: number;
   readonly fields: readonly Field[];
   readonly identifierFieldIds: readonly number[];
+}
+
+/** True for a column that no row may leave out without a thought: required, or with a default. */
+export function needsValue(field: Field): boolean {
+  return field.required || (field.writeDefault ?? null) !== null;
 }
 
 /** True for types without children. */

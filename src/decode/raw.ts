@@ -3,7 +3,9 @@
  */
 import { assert } from "#base/assert.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { needsValue } from "#columns/schema.ts";
 import type { Format } from "./format.ts";
+import { type Filler, fillerOf } from "./json/defaults.ts";
 import { isUtf8 } from "./json/strings.ts";
 import type { RejectReason } from "./rejects.ts";
 import type { ValueReader, ValueRoot } from "./segment.ts";
@@ -21,7 +23,10 @@ export function rawFormat(format: "string" | "bytes"): Format {
     reader: (columns) => {
       const value = columns.find((column) => column.field.name === VALUE);
       assert(value !== undefined, "a raw format has its value column");
-      return new RawReader(value);
+      return new RawReader(
+        value,
+        columns.filter((column) => column !== value && needsValue(column.field)),
+      );
     },
   };
 }
@@ -34,8 +39,11 @@ class RawReader implements ValueReader {
   evolving = true;
   private readonly column: ColumnBuilder;
   private readonly isText: boolean;
+  /** Columns of the table's owner that no value fills, and what does. */
+  private readonly others: readonly (readonly [ColumnBuilder, Filler | null])[];
 
-  constructor(column: ColumnBuilder) {
+  constructor(column: ColumnBuilder, others: readonly ColumnBuilder[]) {
+    this.others = others.map((other) => [other, fillerOf(other.field)]);
     this.column = column;
     this.isText = column.field.type.kind === "string";
   }
@@ -47,12 +55,20 @@ class RawReader implements ValueReader {
   read(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.isText && !isUtf8(bytes, start, end)) return this.refuse("bad_utf8", "");
     this.column.appendBytes(bytes, start, end);
-    return true;
+    return this.fillOthers();
   }
 
   readNull(): boolean {
     const { name, required } = this.column.field;
-    return required ? this.refuse("missing_field", name) : true;
+    return required ? this.refuse("missing_field", name) : this.fillOthers();
+  }
+
+  private fillOthers(): boolean {
+    for (const [column, fill] of this.others) {
+      if (fill === null) return this.refuse("missing_field", column.field.name);
+      fill(column);
+    }
+    return true;
   }
 
   takeUnknown(): boolean {

@@ -136,7 +136,7 @@ export class RowAppender {
 
   private appendValue(cursor: RecordCursor, row: number): boolean {
     const { valueStart, valueEnd } = cursor;
-    if (valueStart < 0) return this.reader.readNull();
+    if (valueStart < 0) return this.reader.readNull(row);
     return this.reader.read(cursor.bytes, valueStart, valueEnd, row);
   }
 

@@ -12,7 +12,13 @@ import { assert } from "#base/assert.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, extendBuilders, sealColumns } from "#columns/builder.ts";
 import { type LiveColumn, liveColumns } from "#columns/live.ts";
-import { childFields, type Field, isPrimitive, primitiveName } from "#columns/schema.ts";
+import {
+  childFields,
+  type Field,
+  isPrimitive,
+  needsValue,
+  primitiveName,
+} from "#columns/schema.ts";
 import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { DecodeResult, RecordBytes, SegmentBuilder } from "./decoder.ts";
@@ -41,8 +47,8 @@ export interface ValueReader {
   evolving: boolean;
   /** Appends a value that is not null; false when it is refused. */
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean;
-  /** Appends a null value; false when it is refused. */
-  readNull(): boolean;
+  /** Appends a null value, as one that shows no field; false when it is refused. */
+  readNull(row: number): boolean;
   /** True when a record since the last call showed a typed field without a column. */
   takeUnknown(): boolean;
 }
@@ -97,10 +103,10 @@ export class Segment implements SegmentBuilder {
   get isCurrent(): boolean {
     if (this.version === this.schema.version) return true;
     const { fields } = this.schema;
-    return this.columns.every(({ field }) => {
-      const now = fields.find(({ name }) => name === field.name);
-      return now !== undefined && holdsAll(now, field);
-    });
+    return hasAll(
+      fields,
+      this.columns.map(({ field }) => field),
+    );
   }
 
   decode(batch: RecordBytes): DecodeResult {
@@ -175,6 +181,7 @@ export class Segment implements SegmentBuilder {
 function holdsAll(now: Field, before: Field): boolean {
   const { type } = now;
   if (now.required !== before.required || type.kind !== before.type.kind) return false;
+  if (now.writeDefault !== before.writeDefault) return false;
   if (isPrimitive(type) || isPrimitive(before.type)) {
     return (
       isPrimitive(type) &&
@@ -182,9 +189,21 @@ function holdsAll(now: Field, before: Field): boolean {
       primitiveName(type) === primitiveName(before.type)
     );
   }
-  const children = childFields(type);
-  return childFields(before.type).every((child) => {
-    const found = children.find(({ name }) => name === child.name);
-    return found !== undefined && holdsAll(found, child);
-  });
+  return hasAll(childFields(type), childFields(before.type));
+}
+
+/**
+ * True when fields can go on with the columns of earlier ones. A new column that has a value in every
+ * row cannot: in the rows so far it would be null.
+ */
+function hasAll(now: readonly Field[], before: readonly Field[]): boolean {
+  const names = new Set(before.map(({ name }) => name));
+  const isNullable = now.every((field) => names.has(field.name) || !needsValue(field));
+  return (
+    isNullable &&
+    before.every((field) => {
+      const found = now.find(({ name }) => name === field.name);
+      return found !== undefined && holdsAll(found, field);
+    })
+  );
 }

@@ -12,6 +12,7 @@ import type { Decoder, RecordBytes, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { checkLayout, rowsOf } from "../support/columnValues.ts";
 import { type RecordInput, recordBatch } from "../support/records.ts";
+import { WRITE_DEFAULTS } from "../support/writeDefaults.ts";
 import { Picks } from "./picks.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
@@ -74,7 +75,10 @@ class Scripts extends Picks {
   }
 
   field(name: string, depth: number): Field {
-    return { id: 0, name, required: this.below(8) === 0, type: this.type(depth) };
+    const type = this.type(depth);
+    const plain = { id: 0, name, required: this.below(8) === 0, type };
+    const known = WRITE_DEFAULTS.find(([each]) => Bun.deepEquals(each, type));
+    return known === undefined || this.below(4) > 0 ? plain : { ...plain, writeDefault: known[1] };
   }
 
   type(depth: number): Type {
@@ -105,8 +109,8 @@ class Scripts extends Picks {
 
   /** Members of an object, some of them missing, twice, unknown, or in an object of their own. */
   object(fields: readonly Field[]): string {
-    const members = fields.flatMap(({ name, required, type }) => {
-      if (!required && this.below(8) === 0) return [];
+    const members = fields.flatMap(({ name, required, type, writeDefault }) => {
+      if ((!required || writeDefault !== undefined) && this.below(8) === 0) return [];
       const value = (): string => `${this.oneOf(["", "", " \n"])}${this.value(type)}`;
       const at = this.below(4) === 0 ? name.indexOf("_", 1) : -1;
       if (at > 0) {

@@ -153,3 +153,8 @@ function losesDigits(text: string, value: number): boolean {
   const whole = BigInt(text);
   return (whole > DOUBLE_EXACT || whole < -DOUBLE_EXACT) && whole !== BigInt(value);
 }
+
+/** True when a JSON value that begins with `c` is a number. */
+export function isNumberAt(c: number): boolean {
+  return c === CHAR.minus || (c >= CHAR.zero && c <= 0x39);
+}

@@ -11,6 +11,7 @@ import type { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
+import { type Filler, fillerOf } from "./defaults.ts";
 import { keyBytes } from "./strings.ts";
 import { type TextParser, textParser } from "./values.ts";
 
@@ -42,7 +43,10 @@ export interface Slot {
   readonly op: number;
   /** Where values go; a group has the row's first column here, which is never touched. */
   readonly column: ColumnBuilder;
+  /** It has no null, not even a written one. */
   readonly required: boolean;
+  /** Fills its column in a record without it; null: such a column is null, or missing. */
+  readonly fill: Filler | null;
   readonly parse: TextParser | null;
   readonly microsPerUnit: number;
   /** eventTime: text in ISO 8601. */
@@ -69,7 +73,10 @@ export interface StructNode {
   readonly taken: TakenPaths;
   /** Full paths of columns that the table's owner dropped: what is ignored. */
   readonly dropped: TakenPaths;
+  /** Slots that every object must show. */
   readonly required: readonly Slot[];
+  /** Slots whose columns have a default. */
+  readonly filled: readonly Slot[];
   /** Slot that followed slot `i - 1` last; index 0 is the first key. -1: not seen yet. */
   readonly follow: Int32Array;
   /** Slot that followed before that one. */
@@ -116,7 +123,8 @@ function structNode(
     prefix,
     taken,
     dropped,
-    required: slots.filter((slot) => slot.required),
+    required: slots.filter((slot) => slot.required && slot.fill === null),
+    filled: slots.filter((slot) => slot.fill !== null),
     follow: new Int32Array(slots.length + 1).fill(-1),
     followBefore: new Int32Array(slots.length + 1).fill(-1),
   };
@@ -130,6 +138,7 @@ function bareSlot(column: ColumnBuilder, name: string, path: string): Slot {
     op: OP.string,
     column,
     required: column.field.required,
+    fill: fillerOf(column.field),
     parse: null,
     microsPerUnit: 0,
     isIso: false,
@@ -203,13 +212,13 @@ function groupNode(
       const inner = `${prefix}${key}${separator}`;
       const members = known.get(inner) ?? groupNode(columns, inner, options, known);
       const slot = bareSlot(column, key, prefix + key);
-      slots.set(key, { ...slot, op: OP.group, required: false, members });
+      slots.set(key, { ...slot, op: OP.group, required: false, fill: null, members });
     }
   }
   const isRow = prefix === "";
   const whole = structNode([...slots.values()], prefix, options);
-  // A required column may come by another way of splitting its name: the row's end knows.
-  const node = isRow ? whole : { ...whole, required: [] };
+  // A missing column may come by another way of splitting its name: the row's end knows.
+  const node = isRow ? whole : { ...whole, required: [], filled: [] };
   known.set(prefix, node);
   return node;
 }

@@ -17,7 +17,7 @@ import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
 import type { ValueReader, ValueRoot } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
 import { KeyFinder, UNKNOWN } from "./keys.ts";
-import { appendNumber, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
+import { appendNumber, isNumberAt, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
 import { OP, type Slot, type StructNode } from "./program.ts";
 import {
   BAD_JSON,
@@ -88,9 +88,12 @@ export class JsonReader implements ValueReader {
     return saw;
   }
 
-  readNull(): boolean {
+  readNull(row: number): boolean {
     const [required] = this.node.required;
-    if (required === undefined) return true;
+    if (required === undefined) {
+      this.endObject(this.node, 0, row);
+      return true;
+    }
     this.reason = "missing_field";
     this.path = required.path;
     return false;
@@ -208,6 +211,7 @@ export class JsonReader implements ValueReader {
     for (const slot of node.required) {
       if (slot.column.length <= row) this.refuse("missing_field", slot.path);
     }
+    for (const slot of node.filled) if (slot.column.length <= row) slot.fill?.(slot.column);
     return after;
   }
 
@@ -391,9 +395,4 @@ export class JsonReader implements ValueReader {
     }
     slot.column.endList();
   }
-}
-
-/** True when a JSON value that begins with `c` is a number. */
-function isNumberAt(c: number): boolean {
-  return c === CHAR.minus || (c >= CHAR.zero && c <= 0x39);
 }

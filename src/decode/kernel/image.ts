@@ -6,8 +6,9 @@
  */
 import { assert } from "#base/assert.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { ColumnBuilder } from "#columns/builder.ts";
-import type { PrimitiveType, Type } from "#columns/schema.ts";
+import { ColumnBuilder } from "#columns/builder.ts";
+import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
+import { fillerOf } from "#decode/json/defaults.ts";
 import { OP, type Slot, type StructNode } from "#decode/json/program.ts";
 import type { MetadataColumn } from "#decode/options.ts";
 import type { ValueRoot } from "#decode/segment.ts";
@@ -131,6 +132,12 @@ class ImageWriter {
     this.columns.set(column, at);
     this.set(at + COLUMN.kind, kindOf(column.field.type));
     this.set(at + COLUMN.required, column.field.required ? 1 : 0);
+    const fill = fillOf(column.field);
+    if (fill === null) return;
+    const from = this.take(fill.length + SLACK);
+    this.bytes.set(fill, from - this.address);
+    this.set(at + COLUMN.fill, from);
+    this.set(at + COLUMN.fillBytes, fill.length);
   }
 
   private linkColumn(column: ColumnBuilder, repeated: boolean): void {
@@ -247,6 +254,15 @@ class ImageWriter {
     }
     return this.address + at;
   }
+}
+
+/** The bytes of a column's default, as its data has them; null: it has none. */
+function fillOf(field: Field): Uint8Array | null {
+  const column = new ColumnBuilder(field);
+  const filler = fillerOf(field);
+  if (filler === null) return null;
+  filler(column);
+  return column.seal().data ?? new Uint8Array(0);
 }
 
 function align(bytes: number, to = 64): number {

@@ -48,6 +48,8 @@ export const COLUMN = {
   children: 40,
   childCount: 44,
   required: 48,
+  fill: 52,
+  fillBytes: 56,
   size: 64,
 } as const;
 

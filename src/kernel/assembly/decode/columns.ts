@@ -62,6 +62,28 @@ export function appendBytes(column: usize, from: usize, size: u32): bool {
   return true;
 }
 
+/** Appends a column's default; false when there is no room for it, or it is the host's. */
+export function appendFill(column: usize): bool {
+  const from = <usize>load<u32>(column, Column.FILL);
+  switch (load<u32>(column, Column.KIND)) {
+    case Kind.BYTES:
+      return appendBytes(column, from, load<u32>(column, Column.FILL_BYTES));
+    case Kind.BOOLEAN:
+      appendBoolean(column, load<u8>(from));
+      return true;
+    case Kind.WIDTH_4:
+      append4(column, load<u32>(from));
+      return true;
+    case Kind.WIDTH_8:
+      append8(column, load<u64>(from));
+      return true;
+    case Kind.WIDTH_16:
+      append16(column, load<u64>(from), load<u64>(from, 8));
+      return true;
+  }
+  return false;
+}
+
 /** Appends a null, to the children of a struct as well. */
 export function appendNull(column: usize): void {
   const row = load<u32>(column, Column.LENGTH);

@@ -84,6 +84,9 @@ export namespace Column {
   export const CHILD_COUNT: usize = 44;
   /** 1 when it may not be null. */
   export const REQUIRED: usize = 48;
+  /** Its default's bytes, as DATA has them, and how many; 0 when it has none. */
+  export const FILL: usize = 52;
+  export const FILL_BYTES: usize = 56;
   export const SIZE: usize = 64;
 }
 
