@@ -18,7 +18,14 @@ export type TableSource =
   /** One metadata file. */
   | { readonly metadata: string }
   /** PyIceberg's `SqlCatalog`; uri as SQLAlchemy wants it (`sqlite:////path`), table `ns.name`. */
-  | { readonly sql: { readonly uri: string; readonly name: string; readonly table: string } };
+  | { readonly sql: { readonly uri: string; readonly name: string; readonly table: string } }
+  /** PyIceberg's `RestCatalog` with these properties (`uri`, `credential`, ...), table `ns.name`. */
+  | {
+      readonly rest: {
+        readonly table: string;
+        readonly properties: Readonly<Record<string, string>>;
+      };
+    };
 
 /** Access to an S3 server; {@link S3Service} of versitygw.ts fits. */
 export interface S3Access {

@@ -7,6 +7,7 @@ import json
 import os
 import re
 
+from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.manifest import DataFileContent, ManifestContent, ManifestEntryStatus
 from pyiceberg.table import StaticTable
@@ -27,13 +28,16 @@ def s3_properties(s3):
 
 
 def metadata_location(source, s3):
-    """The current metadata file of {"metadata"}, {"folder"} (file catalog) or {"sql": {uri, name, table}}."""
+    """The current metadata file of {"metadata"}, {"folder"} (file catalog), {"sql": {uri, name, table}} or {"rest": {table, properties}}."""
     if "metadata" in source:
         return source["metadata"]
     if "sql" in source:
         sql = source["sql"]
         catalog = SqlCatalog(sql["name"], uri=sql["uri"], init_catalog_tables="false", **s3_properties(s3))
         return catalog.load_table(sql["table"]).metadata_location
+    if "rest" in source:
+        catalog = RestCatalog("rest", **source["rest"]["properties"], **s3_properties(s3))
+        return catalog.load_table(source["rest"]["table"]).metadata_location
     folder = local(source["folder"]) + "/metadata"
     versions = {}
     for name in os.listdir(folder):

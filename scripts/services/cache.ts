@@ -17,6 +17,9 @@ const VERSITYGW_VERSION = "v1.8.0";
 const S3PROXY_VERSION = "4.1.0";
 const SPARK_VERSION = "4.1.4";
 const SPARK_ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0";
+const ICEBERG_VERSION = "1.11.0";
+const JETTY_VERSION = "12.1.12";
+const HADOOP_VERSION = "3.4.3";
 const READERS = [
   "pyiceberg[sql-sqlite,pyarrow]==0.12.0",
   "pyarrow==26.0.1",
@@ -72,6 +75,46 @@ export async function kafkaClassPath(): Promise<string> {
     },
   });
   return `${libs}/*`;
+}
+
+/**
+ * Installs Iceberg's own REST catalog (Maven, 155 MB) and compiles our launcher of it; returns the
+ * Java class path.
+ */
+export async function icebergRestClassPath(): Promise<string> {
+  const folder = join(cacheFolder(), `iceberg-rest-${ICEBERG_VERSION}`);
+  const libs = join(folder, "libs");
+  const source = join(import.meta.dir, "IcebergRest.java");
+  const classes = join(folder, "classes");
+  const text = readFileSync(source, "utf8");
+  await ensure({
+    name: `Iceberg's REST catalog ${ICEBERG_VERSION}`,
+    version: `iceberg ${ICEBERG_VERSION} jetty ${JETTY_VERSION} hadoop ${HADOOP_VERSION}`,
+    marker: join(folder, ".done"),
+    verify: () => run(["javac", "-cp", `${libs}/*`, "-d", classes, source]),
+    install: async () => {
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(libs, { recursive: true });
+      writeFileSync(join(folder, "pom.xml"), icebergRestPom());
+      const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${libs}`];
+      await run(["mvn", "-q", "-B", ...copy, "-DincludeScope=runtime"], { cwd: folder });
+    },
+  });
+  await ensure({
+    name: "the launcher of Iceberg's REST catalog",
+    version: new Bun.CryptoHasher("sha256").update(text).digest("hex"),
+    marker: join(folder, ".launcher"),
+    verify: () =>
+      run([
+        "java",
+        "-cp",
+        `${classes}:${libs}/*`,
+        "org.apache.iceberg.rest.IcebergRest",
+        "--version",
+      ]),
+    install: () => run(["javac", "-cp", `${libs}/*`, "-d", classes, source]),
+  });
+  return `${classes}:${libs}/*`;
 }
 
 /** Installs PyIceberg, DuckDB with its Iceberg extension, and librdkafka; returns their Python. */
@@ -224,19 +267,58 @@ async function locked(marker: string): Promise<{ close(): void }> {
 }
 
 function brokerPom(): string {
-  const dependency = (group: string, artifact: string, version: string): string =>
-    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId>` +
-    `<version>${version}</version></dependency>`;
+  return pom("broker", [
+    `org.apache.kafka:kafka_2.13:${KAFKA_VERSION}`,
+    `org.apache.kafka:kafka-tools:${KAFKA_VERSION}`,
+    `org.apache.logging.log4j:log4j-slf4j-impl:${LOG4J_VERSION}`,
+    `org.apache.logging.log4j:log4j-core:${LOG4J_VERSION}`,
+  ]);
+}
+
+/** The test fixture's own jar asks for less than it loads: the rest is what was found missing. */
+function icebergRestPom(): string {
+  return pom("iceberg-rest", [
+    `org.apache.iceberg:iceberg-open-api:${ICEBERG_VERSION}:test-fixtures`,
+    `org.apache.iceberg:iceberg-core:${ICEBERG_VERSION}`,
+    `org.apache.iceberg:iceberg-core:${ICEBERG_VERSION}:tests`,
+    `org.apache.iceberg:iceberg-aws-bundle:${ICEBERG_VERSION}`,
+    `org.apache.iceberg:iceberg-aws:${ICEBERG_VERSION}`,
+    "dev.failsafe:failsafe:3.3.2",
+    `org.apache.hadoop:hadoop-client-api:${HADOOP_VERSION}`,
+    `org.apache.hadoop:hadoop-client-runtime:${HADOOP_VERSION}`,
+    `org.eclipse.jetty.ee10:jetty-ee10-servlet:${JETTY_VERSION}`,
+    `org.eclipse.jetty.compression:jetty-compression-server:${JETTY_VERSION}`,
+    `org.eclipse.jetty.compression:jetty-compression-gzip:${JETTY_VERSION}`,
+    "org.xerial:sqlite-jdbc:3.50.3.0",
+    "org.slf4j:slf4j-simple:2.0.17",
+    "org.assertj:assertj-core:3.27.3",
+    "org.junit.jupiter:junit-jupiter-api:5.12.2",
+  ]);
+}
+
+/** A project that depends on `group:artifact:version[:classifier]`; what they ask for, except of the AWS module, whose bundle is there. */
+function pom(name: string, coordinates: readonly string[]): string {
+  const dependencies = coordinates.map((each) => {
+    const [group, artifact, version, classifier] = each.split(":");
+    const isBundled = artifact === "iceberg-aws";
+    return [
+      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId>`,
+      `<version>${version}</version>`,
+      classifier === undefined ? "" : `<classifier>${classifier}</classifier>`,
+      isBundled ? ALL_EXCLUDED : "",
+      "</dependency>",
+    ].join("");
+  });
   return `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
-  <groupId>kafka-iceberg</groupId><artifactId>broker</artifactId><version>1</version>
+  <groupId>kafka-iceberg</groupId><artifactId>${name}</artifactId><version>1</version>
   <packaging>pom</packaging>
   <dependencies>
-    ${dependency("org.apache.kafka", "kafka_2.13", KAFKA_VERSION)}
-    ${dependency("org.apache.kafka", "kafka-tools", KAFKA_VERSION)}
-    ${dependency("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION)}
-    ${dependency("org.apache.logging.log4j", "log4j-core", LOG4J_VERSION)}
+    ${dependencies.join("\n    ")}
   </dependencies>
 </project>
 `;
 }
+
+const ALL_EXCLUDED =
+  "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>";

@@ -12,7 +12,7 @@ import { retry } from "#base/retry.ts";
 import type { Catalog } from "#catalog/catalog.ts";
 import { type CircuitState, type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
 import { fullName } from "#catalog/names.ts";
-import { openCatalog } from "#catalog/open.ts";
+import { openCatalog, warehouseOf } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
@@ -23,7 +23,7 @@ import { Pipeline } from "#pipeline/pipeline.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
 import type { RunState } from "#server/status.ts";
-import { openStorage } from "#storage/open.ts";
+import { openStorage, type VendedS3, withVended } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { checkCatalog } from "./catalogHealth.ts";
@@ -208,7 +208,9 @@ export class PipelineRun {
     const parts = { clock, random, disk, log: this.#logger, observe: this.#observe };
     const storage = openStorage(this.#options.storage, parts);
     this.#storage = storage;
-    const opened = openCatalog(this.#options.catalog, { ...parts, storage });
+    const storageWith = (vended: VendedS3): Storage =>
+      openStorage(withVended(this.#options.storage, vended), parts);
+    const opened = openCatalog(this.#options.catalog, { ...parts, storage, storageWith });
     const catalog = guardedCatalog(opened, this.#options.catalogGuard, parts);
     this.#catalog = catalog;
     await this.#patiently(limits, () => catalog.open());
@@ -233,9 +235,12 @@ export class PipelineRun {
     });
     this.lastError = null;
     this.pipeline = pipeline;
-    const location = `${this.#options.catalog.warehouse}/probe`;
+    const warehouse = warehouseOf(this.#options.catalog);
     this.#watchCatalog(catalog);
-    void probeStorage({ clock, storage, observe: this.#observe }, location, this.#closed.signal);
+    if (warehouse !== null) {
+      const probed = { clock, storage, observe: this.#observe };
+      void probeStorage(probed, `${warehouse}/probe`, this.#closed.signal);
+    }
     return pipeline;
   }
 

@@ -6,19 +6,33 @@ import { kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
+import type { VendedS3 } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome } from "./catalog.ts";
 import { createFileCatalog, type FileCatalogOptions } from "./file.ts";
+import type { RestCatalogOptions } from "./rest/options.ts";
+import { createRestCatalog } from "./rest/restCatalog.ts";
 import { createSqlCatalog, type SqlCatalogOptions } from "./sql.ts";
 
 /** Settings of a catalog. */
 export type CatalogOptions =
   | ({ readonly type: "file" } & FileCatalogOptions)
-  | ({ readonly type: "sql" } & SqlCatalogOptions);
+  | ({ readonly type: "sql" } & SqlCatalogOptions)
+  | ({ readonly type: "rest" } & RestCatalogOptions);
+
+/** Where a catalog's tables live; null where the catalog chooses. */
+export function warehouseOf(options: CatalogOptions): string | null {
+  return options.type === "rest" ? null : options.warehouse;
+}
 
 /** What a catalog is built from. */
 export interface CatalogParts {
   readonly storage: Storage;
+  /**
+   * Opens the store of one table, with what the catalog says about it; the catalog closes it.
+   * Default: `storage` serves every table.
+   */
+  readonly storageWith?: (vended: VendedS3) => Storage;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -27,9 +41,18 @@ export interface CatalogParts {
 
 /** Builds a catalog; `Catalog.open` connects. Throws `usage` for settings that cannot be. */
 export function openCatalog(options: CatalogOptions, parts: CatalogParts): Catalog {
-  const catalog =
-    options.type === "file" ? createFileCatalog(options, parts) : createSqlCatalog(options, parts);
-  return observedCatalog(catalog, parts);
+  return observedCatalog(createCatalog(options, parts), parts);
+}
+
+function createCatalog(options: CatalogOptions, parts: CatalogParts): Catalog {
+  switch (options.type) {
+    case "file":
+      return createFileCatalog(options, parts);
+    case "sql":
+      return createSqlCatalog(options, parts);
+    case "rest":
+      return createRestCatalog(options, { storageWith: () => parts.storage, ...parts });
+  }
 }
 
 /** Emits a `catalog` observation for each operation; a commit's error is its outcome's name. */

@@ -9,6 +9,7 @@ import { describe, EXIT, type ExitCode, fail, kindOf, policyOf } from "#base/err
 import { writePortableJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
+import { warehouseOf } from "#catalog/open.ts";
 import type { Field } from "#columns/schema.ts";
 import { buildPipeline, type PipelineOptions, partitionForms } from "#config/buildPipeline.ts";
 import { namespaceOf } from "#config/combinations.ts";
@@ -108,7 +109,8 @@ async function planPipeline(
     topics = await actions.describeTopics(options.consumer);
     plan.topics.push(...topics.map(topicRow));
   });
-  await attempt("warehouse", () => requireWritable(options.catalog.warehouse));
+  const warehouse = warehouseOf(options.catalog);
+  if (warehouse !== null) await attempt("warehouse", () => requireWritable(warehouse));
   await attempt(storageOrCatalog, () =>
     withPipeline(pipeline, true, async (open) => {
       await probeStorage(open);

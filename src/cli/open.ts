@@ -17,7 +17,7 @@ import type { AppConfig, PipelineConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
 import { loadConfig } from "#config/load.ts";
 import { formatProblem } from "#config/problems.ts";
-import { openStorage } from "#storage/open.ts";
+import { openStorage, type VendedS3, withVended } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { ParsedArguments } from "./arguments.ts";
 
@@ -65,9 +65,11 @@ export async function withPipeline<T>(
   use: (open: OpenPipeline) => Promise<T>,
 ): Promise<T> {
   const parts = { ...systemParts, log: silentLogger, observe: ignoreObservations };
-  const storage = openStorage(storageOptions(pipeline.values), parts);
+  const stores = storageOptions(pipeline.values);
+  const storage = openStorage(stores, parts);
+  const storageWith = (vended: VendedS3): Storage => openStorage(withVended(stores, vended), parts);
   const options = catalogOptions(pipeline.values, readOnly);
-  const opened = openCatalog(options, { ...parts, storage });
+  const opened = openCatalog(options, { ...parts, storage, storageWith });
   const catalog = readOnly && (await isToBeMade(options)) ? emptyCatalog(opened) : opened;
   try {
     await catalog.open();

@@ -26,6 +26,7 @@ import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues } from "./keys.ts";
+import { nessieOptions, restOptions } from "./restCatalog.ts";
 import type { ConfigValue } from "./spec.ts";
 
 const MIB = 1024 * 1024;
@@ -289,9 +290,18 @@ export function storageOptions(values: PipelineValues): StorageOptions {
  */
 export function catalogOptions(values: PipelineValues, readOnly: boolean): CatalogOptions {
   const warehouse = absolute(values["iceberg.warehouse_path"]);
-  if (values["iceberg.catalog_type"] !== "sql") return { type: "file", warehouse, readOnly };
-  const { "iceberg.sql.uri": uri, "iceberg.sql.name": name } = values;
-  return { type: "sql", uri, name, warehouse, readOnly };
+  switch (values["iceberg.catalog_type"]) {
+    case "rest":
+      return { type: "rest", ...restOptions(values) };
+    case "nessie":
+      return { type: "rest", ...nessieOptions(values) };
+    case "sql": {
+      const { "iceberg.sql.uri": uri, "iceberg.sql.name": name } = values;
+      return { type: "sql", uri, name, warehouse, readOnly };
+    }
+    default:
+      return { type: "file", warehouse, readOnly };
+  }
 }
 
 function absolute(location: string): string {

@@ -9,6 +9,7 @@ import type { AppConfig, PipelineConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
 import type { Problem } from "./problems.ts";
+import { checkRest } from "./restCatalog.ts";
 
 /** Collects problems of one scope (the process or one pipeline). */
 interface Scope<Values> {
@@ -60,6 +61,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkWrite,
   checkPartitioning,
   checkStorage,
+  checkRest,
 ];
 
 /** Brokers are counted, not quoted: their list may have come from outside the file. */
@@ -358,11 +360,21 @@ function brokersOf({ values }: PipelineConfig): string {
   return brokers.sort().join(",");
 }
 
+/** What tells two tables of one name apart. */
+const PLACE_KEYS = [
+  "iceberg.warehouse_path",
+  "iceberg.sql.uri",
+  "iceberg.rest.uri",
+  "iceberg.rest.warehouse",
+  "iceberg.nessie.uri",
+  "iceberg.nessie.ref",
+] as const;
+
 function feedsOf(pipeline: PipelineConfig): string[] {
   const { values } = pipeline;
   return topicsOf(values).map((name) => {
     const table = fullName(tableFor(values, name));
-    const place = `${values["iceberg.warehouse_path"]} ${values["iceberg.sql.uri"]}`;
+    const place = PLACE_KEYS.map((key) => values[key]).join(" ");
     return JSON.stringify([brokersOf(pipeline), name, table, place]);
   });
 }

@@ -15,8 +15,8 @@ export const UNBUILT = {
   },
   bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
   catalogs: {
-    name: "REST, Glue, Hive and Nessie catalogs are",
-    instead: "this release has the catalogs file and sql",
+    name: "Glue and Hive catalogs are",
+    instead: "this release has the catalogs file, sql, rest and nessie",
   },
   changes: {
     name: "updates and deletes (ktable, cdc) are",
@@ -29,10 +29,6 @@ export const UNBUILT = {
   clusters: {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",
-  },
-  connection_pool: {
-    name: "a catalog connection pool is",
-    instead: "the catalogs file and sql hold no connections",
   },
   dead_letters: {
     name: "dead-letter tables and topics are",
@@ -88,6 +84,10 @@ export const UNBUILT = {
   schema_registry: {
     name: "Schema Registry is",
     instead: "this release reads json, string, bytes",
+  },
+  sigv4: {
+    name: "signing REST requests with SigV4 is",
+    instead: "this release signs in with bearer, basic or oauth2",
   },
   sort_order: { name: "sorting within files is", instead: "rows stay in Kafka's order" },
   state_disk: {

@@ -9,6 +9,7 @@ import { rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
+import { warehouseOf } from "#catalog/open.ts";
 import { sqlitePath } from "#catalog/sqlite.ts";
 import { type Opened, systemParts, withPipeline } from "#cli/open.ts";
 import { catalogOptions } from "#config/buildPipeline.ts";
@@ -54,7 +55,13 @@ export async function scratchOf(
   const name = `${PREFIX}${id}`;
   const stateDir = `${folders(config, environment).stateDir}/${name}`;
   const database = sqliteDatabase(given, name);
-  const warehouse = `${catalogOptions(given.values, true).warehouse.replace(/\/+$/, "")}/${name}`;
+  const place = warehouseOf(catalogOptions(given.values, true));
+  if (place === null) {
+    const type = given.values["iceberg.catalog_type"];
+    const sentence = `load-test leaves nothing behind, so it runs with the catalogs file and sql, not ${type}`;
+    throw fail("usage", sentence);
+  }
+  const warehouse = `${place.replace(/\/+$/, "")}/${name}`;
   const pipeline: PipelineConfig = {
     ...given,
     values: {

@@ -10,6 +10,7 @@ import { createLocalStorage } from "./local.ts";
 import { schemeOf } from "./location.ts";
 import { createS3Storage } from "./s3.ts";
 import type { S3Options, S3Parts } from "./s3Client.ts";
+import type { VendedKeys } from "./s3Credentials.ts";
 import type { Storage } from "./storage.ts";
 
 /** Settings of all stores. */
@@ -20,6 +21,31 @@ export interface StorageOptions {
 /** What storage is built from. */
 export interface StorageParts extends S3Parts {
   readonly disk: Disk;
+}
+
+/** What a catalog says about the S3 of one table; null: it says nothing. */
+export interface VendedS3 {
+  readonly keys: VendedKeys | null;
+  readonly endpoint: string | null;
+  readonly region: string | null;
+  readonly pathStyle: boolean | null;
+}
+
+/**
+ * Settings with what a catalog hands out. Its keys win over configured ones; endpoint and region of
+ * the configuration stay, since the catalog may see the store under another name.
+ */
+export function withVended({ s3 }: StorageOptions, vended: VendedS3): StorageOptions {
+  const endpoint = s3.endpoint ?? vended.endpoint;
+  return {
+    s3: {
+      ...s3,
+      endpoint,
+      region: s3.region ?? vended.region,
+      credentials: vended.keys ?? s3.credentials,
+      pathStyle: s3.endpoint === null ? (vended.pathStyle ?? endpoint !== null) : s3.pathStyle,
+    },
+  };
 }
 
 const NOT_BUILT: Readonly<Record<string, string>> = {

@@ -13,7 +13,7 @@ import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { type RetryOptions, retry } from "#base/retry.ts";
-import { s3Credentials } from "./s3Credentials.ts";
+import { credentialConfig, type S3Keys, s3Credentials, type VendedKeys } from "./s3Credentials.ts";
 import { isAccessRefusal, type S3Target, s3Error, whereOf } from "./s3Errors.ts";
 
 /** Settings of S3 (SPEC section 4, `[storage.s3]` and `[storage]`). Null: not set. */
@@ -22,12 +22,8 @@ export interface S3Options {
   readonly endpoint: string | null;
   /** Null: the provider chain's, or `us-east-1` when there is an endpoint. */
   readonly region: string | null;
-  /** Null: the AWS provider chain. */
-  readonly credentials: {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken: string | null;
-  } | null;
+  /** Keys of the configuration, keys that a catalog hands out, or null: the AWS provider chain. */
+  readonly credentials: S3Keys | VendedKeys | null;
   /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly pathStyle: boolean;
   /** `AES256`, `aws:kms` or null for the bucket's own setting. */
@@ -59,7 +55,7 @@ export interface S3Calls {
 /** Opens the client; nothing is sent yet. */
 export function createS3Calls(options: S3Options, parts: S3Parts): S3Calls {
   const client = createClient(options, parts);
-  const credentials = s3Credentials(client, options.credentials !== null);
+  const credentials = s3Credentials(client, options.credentials);
   const once = async <T>(
     target: S3Target,
     run: (signal: AbortSignal) => Promise<T>,
@@ -115,17 +111,7 @@ function createClient(options: S3Options, parts: S3Parts): S3 {
   const client = new S3({
     ...(endpoint === null ? {} : { endpoint }),
     ...(region === null ? {} : { region }),
-    ...(credentials === null
-      ? {}
-      : {
-          credentials: {
-            accessKeyId: credentials.accessKeyId,
-            secretAccessKey: credentials.secretAccessKey,
-            ...(credentials.sessionToken === null
-              ? {}
-              : { sessionToken: credentials.sessionToken }),
-          },
-        }),
+    ...(credentials === null ? {} : { credentials: credentialConfig(credentials) }),
     ...(parts.requestHandler === undefined ? {} : { requestHandler: parts.requestHandler }),
     forcePathStyle: options.pathStyle,
     followRegionRedirects: true,

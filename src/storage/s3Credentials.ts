@@ -1,7 +1,7 @@
 /**
  * The credentials of a client: who we are, where that came from, and asking for it anew.
  */
-import type { S3 } from "@aws-sdk/client-s3";
+import type { S3, S3ClientConfig } from "@aws-sdk/client-s3";
 import { AppError, describe, fail } from "#base/errors.ts";
 
 /** The SDK's names of sources (`$source`), in the words of the people who set them. */
@@ -19,12 +19,51 @@ const SOURCES: readonly (readonly [string, string])[] = [
 const CHAIN =
   "the AWS provider chain (environment, profile, web identity, container, instance metadata)";
 
+/** Keys of S3. */
+export interface S3Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Null: keys that last. */
+  readonly sessionToken: string | null;
+}
+
+/** Keys that a catalog hands out for one table, and takes back after a while. */
+export interface VendedKeys {
+  /**
+   * Keys that are good now, asked for before each request.
+   * @param fresh true: the last ones were refused, so others are wanted
+   * Throws what loading the table throws.
+   */
+  readonly vended: (fresh: boolean) => Promise<S3Keys>;
+}
+
+/** What the SDK's client takes: keys, or a function that is asked before each request. */
+export function credentialConfig(
+  credentials: S3Keys | VendedKeys,
+): NonNullable<S3ClientConfig["credentials"]> {
+  if (!("vended" in credentials)) return identityOf(credentials);
+  return async () => ({
+    ...identityOf(await credentials.vended(false)),
+    // Over already, so that the SDK keeps nothing and asks again: whoever vends knows the time.
+    expiration: new Date(0),
+  });
+}
+
+function identityOf({ sessionToken, ...keys }: S3Keys): {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+} {
+  return sessionToken === null ? keys : { ...keys, sessionToken };
+}
+
 /** The credentials of one client. */
 export interface S3Credentials {
   /** `access key AKIA...WXYZ from the AWS profile`; never a secret. */
   describe(): Promise<string>;
   /**
-   * Asks the provider chain anew, once for all who wait; keys of the configuration stay as they are.
+   * Asks the provider chain or the catalog anew, once for all who wait; keys of the configuration
+   * stay as they are.
    * Throws `storage_unreachable` when the chain has none now, but had some before.
    */
   refresh(): Promise<void>;
@@ -32,11 +71,15 @@ export interface S3Credentials {
   worked(): void;
 }
 
-/** @param isConfigured true for keys of the configuration, false for the provider chain's */
-export function s3Credentials(client: S3, isConfigured: boolean): S3Credentials {
+/** @param given null: the provider chain's */
+export function s3Credentials(client: S3, given: S3Keys | VendedKeys | null): S3Credentials {
   let hasWorked = false;
   let refreshing: Promise<void> | null = null;
   const refresh = async (): Promise<void> => {
+    if (given !== null) {
+      if ("vended" in given) await given.vended(true);
+      return;
+    }
     try {
       await client.config.credentials({ forceRefresh: true });
     } catch (error) {
@@ -47,9 +90,8 @@ export function s3Credentials(client: S3, isConfigured: boolean): S3Credentials 
     }
   };
   return {
-    describe: () => who(client, isConfigured),
+    describe: () => who(client, given),
     refresh: async () => {
-      if (isConfigured) return;
       refreshing ??= refresh().finally(() => {
         refreshing = null;
       });
@@ -61,10 +103,10 @@ export function s3Credentials(client: S3, isConfigured: boolean): S3Credentials 
   };
 }
 
-async function who(client: S3, isConfigured: boolean): Promise<string> {
-  if (isConfigured) {
-    const { accessKeyId } = await client.config.credentials();
-    return `access key ${short(accessKeyId)} from storage.s3.access_key_id`;
+async function who(client: S3, given: S3Keys | VendedKeys | null): Promise<string> {
+  if (given !== null && "vended" in given) return "credentials that the catalog handed out";
+  if (given !== null) {
+    return `access key ${short(given.accessKeyId)} from storage.s3.access_key_id`;
   }
   try {
     const identity: { accessKeyId: string; $source?: object } = await client.config.credentials();

@@ -6,7 +6,7 @@ import { systemRandom } from "#base/random.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import { createMemoryStorage } from "../fakes/memoryStorage.ts";
 import { catalogContract } from "../support/catalogContract.ts";
-import { filePlace, pointerPlace, sqlPlace } from "../support/catalogPlaces.ts";
+import { filePlace, pointerPlace, restFakePlace, sqlPlace } from "../support/catalogPlaces.ts";
 
 const ROOT = `/tmp/kafka-iceberg-test-${process.pid}-${Bun.nanoseconds()}`;
 const local = createLocalStorage({ disk: systemDisk, random: systemRandom });
@@ -31,3 +31,5 @@ catalogContract("SQL catalog on the local disk", () =>
 catalogContract("pointer catalog whose namespaces have locations of their own", () =>
   pointerPlace(createMemoryStorage()),
 );
+
+catalogContract("REST catalog on a server in memory", () => restFakePlace(createMemoryStorage()));

@@ -2,6 +2,9 @@
  * Generated documents are current: `bun run docs` writes them.
  */
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { COMMANDS } from "#cli/commands.ts";
 import { commandHelp, programHelp } from "#cli/help.ts";
 import { requireBuilt } from "#config/built.ts";
@@ -43,6 +46,21 @@ describe("generated documents", () => {
     expect(example.values).toEqual(plain.values);
     expect(example.pipelines[0]?.values).toEqual(plain.pipelines[0]?.values as never);
   });
+});
+
+test("every configuration of docs/CATALOGS.md loads and can be run", async () => {
+  const blocks = (await read("docs/CATALOGS.md")).matchAll(/```toml\n(.*?)```/gs);
+  const variables = new Proxy<Record<string, string>>({}, { get: () => "id:secret" });
+  const folder = mkdtempSync(join(tmpdir(), "catalogs-"));
+  let count = 0;
+  for (const [, text = ""] of blocks) {
+    const file = join(folder, `${count++}.toml`);
+    writeFileSync(file, text);
+    const loaded = await loadConfig({ file, envFile: null, flags: {}, purpose: "run", variables });
+    expect("problems" in loaded ? loaded.problems : requireBuilt(loaded.config)).toEqual([]);
+  }
+  expect(count).toBeGreaterThan(4);
+  rmSync(folder, { recursive: true });
 });
 
 describe("help", () => {

@@ -12,7 +12,7 @@ const NAME = { namespace: ["db"], table: "events" };
 export interface Place {
   readonly open: () => Promise<Catalog>;
   /** Makes the next commit fail where it counts: before or after it is applied. */
-  readonly failNextWrite: (fault: Fault) => void;
+  readonly failNextWrite: (fault: Fault) => void | Promise<void>;
 }
 
 /** A table without its store, of which each process has its own. */
@@ -209,7 +209,7 @@ export function catalogContract(title: string, place: () => Place): void {
       const { open, failNextWrite } = place();
       const catalog = await open();
       const { metadata } = await created(catalog);
-      failNextWrite("after");
+      await failNextWrite("after");
       const outcome = await catalog.commit(NAME, [], appendOf(nextSnapshot(metadata, 7n)));
       expect(outcome.kind).toBe("unknown");
       expect((await (await open()).load(NAME))?.metadata.currentSnapshotId).toBe(7n);
@@ -219,7 +219,7 @@ export function catalogContract(title: string, place: () => Place): void {
       const { open, failNextWrite } = place();
       const catalog = await open();
       const { metadata } = await created(catalog);
-      failNextWrite("before");
+      await failNextWrite("before");
       const updates = appendOf(nextSnapshot(metadata, 7n));
       expect((await catalog.commit(NAME, [], updates)).kind).toBe("unknown");
       expect((await catalog.load(NAME))?.metadata.currentSnapshotId).toBeNull();

@@ -3,13 +3,17 @@ import type { Database } from "bun:sqlite";
 import { type Clock, systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
+import type { Catalog, CommitOutcome, TableName } from "#catalog/catalog.ts";
 import { createFileCatalog } from "#catalog/file.ts";
 import { createPointerCatalog } from "#catalog/pointer.ts";
+import type { RestCatalogOptions } from "#catalog/rest/options.ts";
+import { createRestCatalog } from "#catalog/rest/restCatalog.ts";
 import { createSqlCatalog } from "#catalog/sql.ts";
 import { openSqlite } from "#catalog/sqlite.ts";
 import type { Storage } from "#storage/storage.ts";
 import { memoryPointers, memoryRows } from "../fakes/memoryPointers.ts";
 import type { Fault } from "../fakes/memoryStorage.ts";
+import { createRestFake, lost } from "../fakes/restServer.ts";
 import type { Place } from "./catalogContract.ts";
 
 const fixedClock: Clock = { ...systemClock, nowMs: () => 5_000 };
@@ -87,6 +91,105 @@ export function pointerPlace(storage: Storage): Place {
     failNextWrite: (fault) => {
       rows.fault = fault;
     },
+  };
+}
+
+/** Settings of a REST catalog at `uri`, for tests. */
+export function restOptions(
+  uri: string,
+  over: Partial<RestCatalogOptions> = {},
+): RestCatalogOptions {
+  return {
+    uri,
+    warehouse: null,
+    prefix: null,
+    auth: { type: "none" },
+    headers: {},
+    requestTimeoutMs: 10_000,
+    retry: { retriesMax: 2, baseDelayMs: 1, delayMsMax: 1 },
+    connectionsMax: 5,
+    vendedCredentials: true,
+    nessieRef: null,
+    ...over,
+  };
+}
+
+let servers = 0;
+
+/**
+ * A REST catalog, in a namespace of its own: several places share a server.
+ * @param failCommit makes the server fail the next commit
+ */
+export function restPlace(
+  options: () => RestCatalogOptions,
+  storage: Storage,
+  failCommit: (fault: Fault) => Promise<void>,
+): Place {
+  const own = `place-${servers++}`;
+  return {
+    open: async () => {
+      const parts = { storage, clock: fixedClock, random: systemRandom, log: silentLogger };
+      const catalog = createRestCatalog(options(), { ...parts, storageWith: () => storage });
+      await catalog.open();
+      return below(catalog, own);
+    },
+    failNextWrite: failCommit,
+  };
+}
+
+/** A REST catalog on a server in memory. */
+export function restFakePlace(storage: Storage): Place {
+  const fake = createRestFake(storage);
+  const next: { fault: Fault } = { fault: null };
+  fake.intercept = async (request, apply) => {
+    if (next.fault === null || !/^POST .*\/tables\//.test(`${request.method} ${request.url}`)) {
+      return null;
+    }
+    const { fault } = next;
+    next.fault = null;
+    if (fault === "after") await apply();
+    throw lost();
+  };
+  return {
+    open: async () => {
+      const parts = { storage, clock: fixedClock, random: systemRandom, log: silentLogger };
+      const own = { storageWith: () => storage, http: fake.http };
+      const catalog = createRestCatalog(restOptions("http://rest.test"), { ...parts, ...own });
+      await catalog.open();
+      return catalog;
+    },
+    failNextWrite: (fault) => {
+      next.fault = fault;
+    },
+  };
+}
+
+/** A catalog whose namespaces all lie within one. */
+function below(catalog: Catalog, outer: string): Catalog {
+  const inside = ({ namespace, table }: TableName): TableName => ({
+    namespace: [outer, ...namespace],
+    table,
+  });
+  const outside = <T extends { readonly name: TableName }>(table: T, name: TableName): T => ({
+    ...table,
+    name,
+  });
+  const named = (outcome: CommitOutcome, name: TableName): CommitOutcome =>
+    outcome.kind === "committed" ? { ...outcome, table: outside(outcome.table, name) } : outcome;
+  return {
+    traits: catalog.traits,
+    open: () => catalog.open(),
+    close: () => catalog.close(),
+    locationOf: (name) => catalog.locationOf(inside(name)),
+    load: async (name) => {
+      const table = await catalog.load(inside(name));
+      return table === null ? null : outside(table, name);
+    },
+    create: async ({ name, metadataAt }) =>
+      named(await catalog.create({ name: inside(name), metadataAt }), name),
+    commit: async (name, ...request) => named(await catalog.commit(inside(name), ...request), name),
+    list: async (namespace) =>
+      (await catalog.list([outer, ...namespace])).map(({ table }) => ({ namespace, table })),
   };
 }
 

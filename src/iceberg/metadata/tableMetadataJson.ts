@@ -67,7 +67,12 @@ const KNOWN: ReadonlySet<string> = new Set([
  * is another format version, encrypted, or not what the specification asks for.
  */
 export function readTableMetadata(text: string): TableMetadata {
-  const json = objectOf(parse(text), "the file");
+  return tableMetadataFromJson(parse(text));
+}
+
+/** Reads metadata that is parsed already (a REST catalog's answer); throws as the above. */
+export function tableMetadataFromJson(parsed: Json): TableMetadata {
+  const json = objectOf(parsed, "the table's metadata");
   const formatVersion = formatVersionOf(json);
   if (listOf(json["encryption-keys"], "encryption-keys").length > 0) {
     throw fail("table_unsupported", "The table is encrypted, which is not supported");

@@ -1,0 +1,135 @@
+/**
+ * One HTTP request, sent once, with its answer as text.
+ *
+ * Made with `node:http`, which does not send a request again by itself when a kept connection breaks;
+ * Bun's `fetch` does (decision 0061), and a commit that was sent twice has no known outcome. Redirects
+ * are not followed: they are answers.
+ */
+import { Agent, request as httpRequest } from "node:http";
+import { request as httpsRequest, Agent as TlsAgent } from "node:https";
+import type { Clock } from "#base/clock.ts";
+
+/** A request. */
+export interface HttpRequest {
+  readonly method: "GET" | "POST";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+/** An answer, whatever its status. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: string;
+}
+
+/** No answer came. */
+export class NoAnswer extends Error {
+  /** True: the request may have reached the server; false: no connection was made. */
+  readonly maybeSent: boolean;
+
+  constructor(reason: string, maybeSent: boolean, cause?: unknown) {
+    super(reason, cause === undefined ? undefined : { cause });
+    this.name = "NoAnswer";
+    this.maybeSent = maybeSent;
+  }
+}
+
+/** Sends requests over connections that are kept. */
+export interface Http {
+  /** Throws {@link NoAnswer}. */
+  send(request: HttpRequest): Promise<HttpAnswer>;
+  close(): void;
+}
+
+/** Failures of making a connection: nothing can have been sent. */
+const NOT_SENT: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ConnectionRefused",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+
+/** How to send. */
+export interface HttpOptions {
+  readonly clock: Clock;
+  /** Of one request, its answer included. */
+  readonly timeoutMs: number;
+  readonly connectionsMax: number;
+}
+
+/** Opens nothing yet; a connection is made with the first request. */
+export function createHttp({ clock, timeoutMs, connectionsMax }: HttpOptions): Http {
+  const settings = { keepAlive: true, maxSockets: connectionsMax };
+  const plain = new Agent(settings);
+  const tls = new TlsAgent(settings);
+  const send = async (request: HttpRequest): Promise<HttpAnswer> => {
+    const done = new AbortController();
+    const late = new AbortController();
+    const expired = clock.sleep(timeoutMs, done.signal).then((): never => {
+      late.abort();
+      throw new NoAnswer(`no answer within ${timeoutMs} ms`, true);
+    });
+    try {
+      return await Promise.race([once(request, plain, tls, late.signal), expired]);
+    } finally {
+      expired.catch(() => undefined);
+      done.abort();
+    }
+  };
+  return {
+    send,
+    close: () => {
+      plain.destroy();
+      tls.destroy();
+    },
+  };
+}
+
+function once(
+  { method, url, headers, body }: HttpRequest,
+  plain: Agent,
+  tls: TlsAgent,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  const lost = (error: unknown): void => {
+    const code = (error as { readonly code?: unknown }).code;
+    const maybeSent = typeof code !== "string" || !NOT_SENT.has(code);
+    reject(new NoAnswer(error instanceof Error ? error.message : String(error), maybeSent, error));
+  };
+  const length = body === null ? {} : { "content-length": String(Buffer.byteLength(body)) };
+  const isTls = url.startsWith("https:");
+  const make = isTls ? httpsRequest : httpRequest;
+  const request = make(
+    url,
+    { method, agent: isTls ? tls : plain, headers: { ...headers, ...length }, signal },
+    (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+      answer.on("error", lost);
+      answer.on("close", () => {
+        if (!answer.complete) lost(new Error("the answer was cut off"));
+      });
+      answer.on("end", () => {
+        const own = Object.entries(answer.headers).map(([name, value]) => [
+          name,
+          Array.isArray(value) ? value.join(", ") : value,
+        ]);
+        resolve({
+          status: answer.statusCode ?? 0,
+          headers: Object.fromEntries(own),
+          body: Buffer.concat(chunks).toString("utf8"),
+        });
+      });
+    },
+  );
+  request.on("error", lost);
+  if (body === null) request.end();
+  else request.end(body);
+  return promise;
+}

@@ -1,0 +1,42 @@
+/**
+ * Settings of a REST catalog (SPEC section 4, `[iceberg.rest]` and `[iceberg.nessie]`).
+ */
+import type { RetryOptions } from "#base/retry.ts";
+
+/** How requests are signed in. */
+export type RestAuth =
+  | { readonly type: "none" }
+  | { readonly type: "bearer"; readonly token: string }
+  | { readonly type: "basic"; readonly user: string; readonly password: string }
+  | {
+      readonly type: "oauth2";
+      /** Empty: some servers want the secret alone. */
+      readonly clientId: string;
+      readonly clientSecret: string;
+      /** Null: the catalog's own `/v1/oauth/tokens`. */
+      readonly serverUri: string | null;
+      readonly scope: string;
+    };
+
+/** Settings of a REST catalog. */
+export interface RestCatalogOptions {
+  /** Without `/v1`: `https://host/api/catalog`. */
+  readonly uri: string;
+  /** What the server is asked for by name; null: its only one. */
+  readonly warehouse: string | null;
+  /** The path behind `/v1`, unless the server names one. */
+  readonly prefix: string | null;
+  readonly auth: RestAuth;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of one request, its answer included. */
+  readonly requestTimeoutMs: number;
+  /** Of reads; commits are sent once. */
+  readonly retry: RetryOptions;
+  /** Open connections at once, at most. */
+  readonly connectionsMax: number;
+  /** Whether the catalog is asked for credentials of the store. */
+  readonly vendedCredentials: boolean;
+  /** The server is Nessie, and this is its branch; null: any other server. */
+  readonly nessieRef: string | null;
+}

@@ -1,0 +1,309 @@
+/**
+ * The conversation with a REST catalog's server: its configuration, addresses, sign-in, and what an
+ * answer means. Reads are tried again; writes are sent once, apart from one repetition after a 401
+ * or 419, which says that nothing was done (SPEC section 10).
+ */
+import type { Clock } from "#base/clock.ts";
+import { type AppError, describe, fail } from "#base/errors.ts";
+import { type Json, parseJson } from "#base/json.ts";
+import type { Logger } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import { retry } from "#base/retry.ts";
+import type { TableName } from "#catalog/catalog.ts";
+import { type Authorizer, createAuthorizer } from "./auth.ts";
+import { createHttp, type Http, type HttpAnswer, NoAnswer } from "./http.ts";
+import type { RestCatalogOptions } from "./options.ts";
+
+/** What a session is built from. */
+export interface RestParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Sends requests in place of the network; tests only. */
+  readonly http?: Http;
+}
+
+/** What the server says about itself. */
+interface ServerConfig {
+  /** `uri` without a slash at its end. */
+  readonly base: string;
+  readonly prefix: string;
+  /** Between the levels of a namespace in a path, percent-encoded. */
+  readonly separator: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Null: the server does not say. */
+  readonly endpoints: ReadonlySet<string> | null;
+  readonly isNessie: boolean;
+}
+
+/** How a write ended on the way: an answer, or none after it may have arrived. */
+export type WriteAnswer =
+  | { readonly kind: "answer"; readonly answer: HttpAnswer }
+  | { readonly kind: "lost"; readonly cause: AppError };
+
+/** Endpoints as servers list them. */
+export const ENDPOINTS = {
+  load: "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+  commit: "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+  create: "POST /v1/{prefix}/namespaces/{namespace}/tables",
+  createNamespace: "POST /v1/{prefix}/namespaces",
+} as const;
+
+const UNAUTHORIZED: ReadonlySet<number> = new Set([401, 419]);
+/** Longest text of a server in a sentence of ours. */
+const MESSAGE_CHARACTERS_MAX = 300;
+
+/** One server, signed in to. */
+export class RestSession {
+  readonly #options: RestCatalogOptions;
+  readonly #parts: RestParts;
+  readonly #http: Http;
+  readonly #base: string;
+  #config: ServerConfig | null = null;
+  #authorizer: Authorizer;
+
+  constructor(options: RestCatalogOptions, parts: RestParts) {
+    this.#options = options;
+    this.#parts = parts;
+    const { requestTimeoutMs: timeoutMs, connectionsMax, nessieRef } = options;
+    this.#http = parts.http ?? createHttp({ clock: parts.clock, timeoutMs, connectionsMax });
+    const uri = options.uri.replace(/\/+$/, "").replace(/\/v1$/, "");
+    this.#base = nessieRef === null ? uri : `${uri}/${encodeURIComponent(nessieRef)}`;
+    this.#authorizer = createAuthorizer(options.auth, `${this.#base}/v1/oauth/tokens`, {
+      clock: parts.clock,
+      http: this.#http,
+    });
+  }
+
+  /** The server, for sentences. */
+  get place(): string {
+    return this.#base;
+  }
+
+  /**
+   * Asks for the server's configuration. Throws `catalog_unreachable`, `catalog_refused`; `usage`
+   * when the server is Nessie and was not configured as such, or the other way round.
+   */
+  async open(): Promise<void> {
+    const { warehouse } = this.#options;
+    const query = warehouse === null ? "" : `?warehouse=${encodeURIComponent(warehouse)}`;
+    const answer = await this.read("config", `${this.#base}/v1/config${query}`);
+    if (answer.status !== 200) throw this.refusal("its configuration", answer);
+    const json = membersOf(this.parse("its configuration", answer));
+    const given = {
+      ...membersOf(json["defaults"]),
+      ...this.#given(),
+      ...membersOf(json["overrides"]),
+    };
+    const text = (key: string): string | null => {
+      const value = given[key];
+      return typeof value === "string" && value !== "" ? value : null;
+    };
+    const endpoints = Array.isArray(json["endpoints"]) ? json["endpoints"].map(String) : null;
+    const headers = Object.entries(given).flatMap(([key, value]) =>
+      key.startsWith("header.") ? [[key.slice("header.".length), String(value)] as const] : [],
+    );
+    const config = {
+      base: (text("uri") ?? this.#base).replace(/\/+$/, "").replace(/\/v1$/, ""),
+      prefix: text("prefix") ?? "",
+      separator: text("namespace-separator") ?? "%1F",
+      headers: Object.fromEntries(headers),
+      endpoints: endpoints === null || endpoints.length === 0 ? null : new Set(endpoints),
+      isNessie: text("nessie.is-nessie-catalog") === "true",
+    };
+    this.#checkServer(config);
+    this.#config = config;
+  }
+
+  close(): void {
+    this.#http.close();
+  }
+
+  /** Whether the server offers an endpoint of {@link ENDPOINTS}; one that lists none offers all. */
+  offers(endpoint: string): boolean {
+    const { endpoints } = this.#use();
+    return endpoints?.has(endpoint) ?? true;
+  }
+
+  /** The address of all namespaces. */
+  namespaces(): string {
+    const { base, prefix } = this.#use();
+    return `${base}/v1${prefix === "" ? "" : `/${encodePrefix(prefix)}`}/namespaces`;
+  }
+
+  /** The address of a namespace. */
+  namespace(namespace: TableName["namespace"]): string {
+    const levels = namespace.map(encodeURIComponent).join(this.#use().separator);
+    return `${this.namespaces()}/${levels}`;
+  }
+
+  /** The address of a namespace's tables. */
+  tables(namespace: TableName["namespace"]): string {
+    return `${this.namespace(namespace)}/tables`;
+  }
+
+  /** The address of a table. */
+  table({ namespace, table }: TableName): string {
+    return `${this.tables(namespace)}/${encodeURIComponent(table)}`;
+  }
+
+  /** Asks, again while the server is away. The answer may be a refusal. Throws `catalog_unreachable`. */
+  async read(
+    operation: string,
+    url: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<HttpAnswer> {
+    const once = async (): Promise<HttpAnswer> => {
+      try {
+        const answer = await this.#send("GET", url, headers, null);
+        if (!isAway(answer)) return answer;
+        throw this.away(operation, `HTTP ${answer.status} ${messageOf(answer)}`);
+      } catch (error) {
+        throw error instanceof NoAnswer ? this.away(operation, describe(error), error) : error;
+      }
+    };
+    const again = (error: unknown, attempt: number): void => {
+      const fields = { retry_attempt: attempt + 1, reason: describe(error) };
+      this.#parts.log.log("warn", "The catalog is asked again", fields);
+    };
+    return retry(this.#parts, this.#options.retry, once, again);
+  }
+
+  /**
+   * Sends once. Throws, before anything was sent: `catalog_unreachable`, and what signing in throws.
+   */
+  async write(
+    operation: string,
+    url: string,
+    body: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<WriteAnswer> {
+    try {
+      return { kind: "answer", answer: await this.#send("POST", url, headers, body) };
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      const cause = this.away(operation, describe(error), error);
+      if (!error.maybeSent) throw cause;
+      return { kind: "lost", cause };
+    }
+  }
+
+  /** Parses an answer's body. Throws `catalog_unreachable`: a proxy may have answered. */
+  parse(operation: string, { body }: HttpAnswer): Json {
+    try {
+      return parseJson(body);
+    } catch (cause) {
+      throw this.away(operation, "the answer is not JSON", cause);
+    }
+  }
+
+  /** An error for a server that does not answer, or not as such. */
+  away(operation: string, reason: string, cause?: unknown): AppError {
+    const sentence = `The catalog ${this.place} did not answer ${operation}: ${reason}`;
+    return fail("catalog_unreachable", sentence, {}, cause);
+  }
+
+  /** An error for an answer that another try cannot change. */
+  refusal(operation: string, answer: HttpAnswer): AppError {
+    const { status } = answer;
+    const said = `HTTP ${status} ${messageOf(answer)}`.trim();
+    if (UNAUTHORIZED.has(status)) {
+      const key = this.#options.nessieRef === null ? "rest.credential" : "nessie.auth";
+      const sentence = `The catalog ${this.place} does not know us (${said}): check iceberg.${key}`;
+      return fail("catalog_refused", sentence, { status });
+    }
+    const why = status === 403 ? "does not allow us" : "refused";
+    const hint = isIcebergError(answer) ? "" : "; is its uri right?";
+    const sentence = `The catalog ${this.place} ${why} ${operation} (${said})${hint}`;
+    return fail("catalog_refused", sentence, { status });
+  }
+
+  /** Our own settings under the names of the protocol; the server's overrides are stronger. */
+  #given(): Record<string, string> {
+    const { prefix } = this.#options;
+    return prefix === null ? {} : { prefix };
+  }
+
+  #checkServer({ isNessie, endpoints }: ServerConfig): void {
+    const asNessie = this.#options.nessieRef !== null;
+    if (isNessie && !asNessie) {
+      throw fail(
+        "usage",
+        `The catalog ${this.place} is Nessie, which shows one snapshot at a time: set ` +
+          'iceberg.catalog_type = "nessie" and iceberg.nessie.uri',
+      );
+    }
+    if (endpoints !== null && !endpoints.has(ENDPOINTS.load)) {
+      const sentence = `The catalog ${this.place} does not offer ${ENDPOINTS.load}`;
+      throw fail("catalog_refused", sentence);
+    }
+  }
+
+  async #send(
+    method: "GET" | "POST",
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: string | null,
+  ): Promise<HttpAnswer> {
+    const once = (signed: Readonly<Record<string, string>>): Promise<HttpAnswer> =>
+      this.#http.send({
+        method,
+        url,
+        headers: {
+          accept: "application/json",
+          ...(body === null ? {} : { "content-type": "application/json" }),
+          ...this.#config?.headers,
+          ...this.#options.headers,
+          ...headers,
+          ...signed,
+        },
+        body,
+      });
+    const signed = await this.#authorizer.headers();
+    const answer = await once(signed);
+    if (!UNAUTHORIZED.has(answer.status) || !this.#authorizer.renew(signed)) return answer;
+    return once(await this.#authorizer.headers());
+  }
+
+  #use(): ServerConfig {
+    if (this.#config !== null) return this.#config;
+    throw fail("internal", "The catalog is not open");
+  }
+}
+
+/** Whether an answer says nothing but "not now". */
+export function isAway({ status }: HttpAnswer): boolean {
+  return status >= 500 || status === 408 || status === 429;
+}
+
+/** Whether an answer has the body of the protocol's errors; proxies have bodies of their own. */
+export function isIcebergError(answer: HttpAnswer): boolean {
+  return errorOf(answer) !== null;
+}
+
+/** `NoSuchTableException: Table does not exist: db.t`, cut; empty when the body says nothing. */
+export function messageOf(answer: HttpAnswer): string {
+  const error = errorOf(answer);
+  const words = [error?.["type"], error?.["message"]].filter((word) => typeof word === "string");
+  return words.join(": ").slice(0, MESSAGE_CHARACTERS_MAX);
+}
+
+function errorOf({ body }: HttpAnswer): { [key: string]: Json } | null {
+  try {
+    const { error } = membersOf(parseJson(body));
+    return typeof error === "object" && error !== null && !Array.isArray(error) ? error : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The members of a JSON object; none for anything else. */
+export function membersOf(value: Json | undefined): { [key: string]: Json } {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? value : {};
+}
+
+/** Servers hand prefixes out encoded or not: what is no part of a path is encoded. */
+function encodePrefix(prefix: string): string {
+  return prefix.replaceAll(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/g, encodeURIComponent);
+}

@@ -1,0 +1,162 @@
+/**
+ * The store of each table of a REST catalog: the pipeline's own, or one with what the catalog says in
+ * its answer about the table: credentials that it hands out (vended), endpoint, region.
+ *
+ * Vended credentials end. Each answer about the table brings new ones; where none came in time, the
+ * table is loaded for their sake, at the latest when the store has refused the old ones.
+ */
+import type { Clock } from "#base/clock.ts";
+import { fail } from "#base/errors.ts";
+import type { Json } from "#base/json.ts";
+import type { TableName } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
+import { schemeOf } from "#storage/location.ts";
+import type { VendedS3 } from "#storage/open.ts";
+import type { S3Keys } from "#storage/s3Credentials.ts";
+import type { Storage } from "#storage/storage.ts";
+import { membersOf } from "./session.ts";
+
+/** Keys with their end, ms since epoch; null: not known. */
+interface Lent {
+  readonly keys: S3Keys;
+  readonly receivedMs: number;
+  readonly expiresMs: number | null;
+}
+
+/** A table's store and the keys that it uses now. */
+interface Entry {
+  readonly settings: string;
+  readonly storage: Storage;
+  lent: Lent | null;
+}
+
+/** What the stores are made from. */
+export interface TableStorageParts {
+  readonly clock: Clock;
+  /** The pipeline's own store. */
+  readonly storage: Storage;
+  /** Opens a store with other settings of S3. */
+  readonly storageWith: (vended: VendedS3) => Storage;
+  /** Loads a table, whose answer is given to {@link TableStorages.of}. */
+  readonly reload: (name: TableName) => Promise<unknown>;
+  /** False: keys in answers are not used. */
+  readonly usesVended: boolean;
+}
+
+/** Keys are renewed when so much of their life is left, and this long before their end at most. */
+const LIFE_LEFT = 0.25;
+const LEFT_MS_MAX = 300_000;
+
+/** Stores by table. */
+export class TableStorages {
+  readonly #parts: TableStorageParts;
+  readonly #entries = new Map<string, Entry>();
+  readonly #reloading = new Map<string, Promise<unknown>>();
+  readonly #opened: Storage[] = [];
+
+  constructor(parts: TableStorageParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The store of a table, by the server's answer about it. Answers to commits say nothing of the store:
+   * then it stays the one that it was.
+   */
+  of(name: TableName, location: string, answer: Json): Storage {
+    const scheme = schemeOf(location);
+    if (scheme !== "s3" && scheme !== "s3a" && scheme !== "s3n") return this.#parts.storage;
+    const config = configFor(location, answer);
+    const lent = this.#parts.usesVended ? lentIn(config, this.#parts.clock.nowMs()) : null;
+    const settings = {
+      endpoint: config["s3.endpoint"] ?? null,
+      region: config["client.region"] ?? config["s3.region"] ?? null,
+      pathStyle: pathStyleIn(config["s3.path-style-access"]),
+    };
+    const isSilent = Object.values(settings).every((value) => value === null);
+    const key = fullName(name);
+    const known = this.#entries.get(key);
+    if (lent === null && isSilent) return known?.storage ?? this.#parts.storage;
+    const text = JSON.stringify({ ...settings, isLent: lent !== null });
+    if (known?.settings === text) {
+      known.lent = lent;
+      return known.storage;
+    }
+    const vended = (fresh: boolean): Promise<S3Keys> => this.#keys(name, fresh);
+    const keys = lent === null ? null : { vended };
+    const storage = this.#parts.storageWith({ ...settings, keys });
+    this.#opened.push(storage);
+    this.#entries.set(key, { settings: text, storage, lent });
+    return storage;
+  }
+
+  /** Whether the next answer about a table must bring keys. */
+  wantsKeys(name: TableName): boolean {
+    const lent = this.#entries.get(fullName(name))?.lent ?? null;
+    return lent !== null && this.#isEnding(lent);
+  }
+
+  async close(): Promise<void> {
+    this.#entries.clear();
+    for (const storage of this.#opened.splice(0)) await storage.close();
+  }
+
+  /** Keys that are good now. A catalog that is away is borne while the old ones last. */
+  async #keys(name: TableName, fresh: boolean): Promise<S3Keys> {
+    const key = fullName(name);
+    const held = this.#lent(key);
+    if (!fresh && !this.#isEnding(held)) return held.keys;
+    try {
+      let reloading = this.#reloading.get(key);
+      if (reloading === undefined) {
+        reloading = this.#parts.reload(name).finally(() => this.#reloading.delete(key));
+        this.#reloading.set(key, reloading);
+      }
+      await reloading;
+    } catch (error) {
+      const isOver = held.expiresMs !== null && held.expiresMs <= this.#parts.clock.nowMs();
+      if (fresh || isOver) throw error;
+    }
+    return this.#lent(key).keys;
+  }
+
+  #lent(key: string): Lent {
+    const lent = this.#entries.get(key)?.lent ?? null;
+    if (lent === null) throw fail("storage_refused", `The catalog lends no keys for ${key}`);
+    return lent;
+  }
+
+  #isEnding({ receivedMs, expiresMs }: Lent): boolean {
+    if (expiresMs === null) return false;
+    const leftMs = Math.min(LEFT_MS_MAX, (expiresMs - receivedMs) * LIFE_LEFT);
+    return this.#parts.clock.nowMs() >= expiresMs - leftMs;
+  }
+}
+
+/** `config`, under the credentials whose prefix fits the location best. */
+function configFor(location: string, answer: Json): Record<string, string> {
+  const { config, "storage-credentials": listed } = membersOf(answer);
+  const credentials = (Array.isArray(listed) ? listed : [])
+    .map(membersOf)
+    .filter(({ prefix }) => typeof prefix === "string" && location.startsWith(prefix))
+    .sort((a, b) => String(a["prefix"]).length - String(b["prefix"]).length);
+  const all = [config, ...credentials.map((each) => each["config"])].map(membersOf);
+  const merged = Object.entries(Object.assign({}, ...all) as Record<string, Json>);
+  return Object.fromEntries(merged.map(([key, value]) => [key, String(value)]));
+}
+
+function lentIn(config: Record<string, string>, nowMs: number): Lent | null {
+  const accessKeyId = config["s3.access-key-id"];
+  const secretAccessKey = config["s3.secret-access-key"];
+  if (accessKeyId === undefined || secretAccessKey === undefined) return null;
+  const sessionToken = config["s3.session-token"] ?? null;
+  const end = Number(config["s3.session-token-expires-at-ms"] ?? config["expiration-time"] ?? 0);
+  return {
+    keys: { accessKeyId, secretAccessKey, sessionToken },
+    receivedMs: nowMs,
+    expiresMs: end > 0 ? end : null,
+  };
+}
+
+function pathStyleIn(text: string | undefined): boolean | null {
+  return text === undefined ? null : text === "true";
+}

@@ -1,0 +1,124 @@
+/**
+ * Configuration -> settings of the REST and Nessie catalogs, and what keys they need of each other.
+ */
+import type { RestAuth, RestCatalogOptions } from "#catalog/rest/options.ts";
+import type { PipelineValues } from "./keys.ts";
+
+const SECOND_MS = 1000;
+/** Scope of the protocol's own token endpoint. */
+const SCOPE_DEFAULT = "catalog";
+/** Between tries of a read; the circuit breaker's waits come on top. */
+const RETRY_BASE_MS = 200;
+const RETRY_MS_MAX = 5000;
+
+/** `[iceberg.rest]`; that the keys fit each other was checked when loading. */
+export function restOptions(values: PipelineValues): RestCatalogOptions {
+  return {
+    ...sharedOptions(values),
+    uri: values["iceberg.rest.uri"] ?? "",
+    warehouse: values["iceberg.rest.warehouse"],
+    prefix: values["iceberg.rest.prefix"],
+    auth: restAuth(values),
+    nessieRef: null,
+  };
+}
+
+/** `[iceberg.nessie]`; how requests are sent is set in `[iceberg.rest]`. */
+export function nessieOptions(values: PipelineValues): RestCatalogOptions {
+  const token = values["iceberg.nessie.auth"];
+  const hasOwn = values["iceberg.rest.credential_type"] !== "none";
+  return {
+    ...sharedOptions(values),
+    uri: values["iceberg.nessie.uri"] ?? "",
+    warehouse: values["iceberg.rest.warehouse"],
+    prefix: null,
+    auth: token === null || hasOwn ? restAuth(values) : { type: "bearer", token },
+    nessieRef: values["iceberg.nessie.ref"],
+  };
+}
+
+function sharedOptions(
+  values: PipelineValues,
+): Pick<
+  RestCatalogOptions,
+  "headers" | "requestTimeoutMs" | "retry" | "connectionsMax" | "vendedCredentials"
+> {
+  return {
+    headers: values["iceberg.rest.headers"],
+    requestTimeoutMs: values["iceberg.rest.request_timeout_seconds"] * SECOND_MS,
+    retry: {
+      retriesMax: values["iceberg.rest.max_retries"],
+      baseDelayMs: RETRY_BASE_MS,
+      delayMsMax: RETRY_MS_MAX,
+    },
+    connectionsMax: values["iceberg.catalog_manager.connection_pool_size"],
+    vendedCredentials: values["iceberg.rest.vended_credentials"],
+  };
+}
+
+function restAuth(values: PipelineValues): RestAuth {
+  const credential = values["iceberg.rest.credential"] ?? "";
+  const [first, second] = halves(credential);
+  switch (values["iceberg.rest.credential_type"]) {
+    case "bearer":
+      return { type: "bearer", token: credential };
+    case "basic":
+      return { type: "basic", user: first, password: second };
+    case "oauth2":
+      return {
+        type: "oauth2",
+        clientId: first,
+        clientSecret: second,
+        serverUri: values["iceberg.rest.oauth2_server_uri"],
+        scope: values["iceberg.rest.scope"] ?? SCOPE_DEFAULT,
+      };
+    default:
+      return { type: "none" };
+  }
+}
+
+/** `id:secret`; a secret alone has no id. The secret may hold colons. */
+function halves(credential: string): [string, string] {
+  const at = credential.indexOf(":");
+  return at < 0 ? ["", credential] : [credential.slice(0, at), credential.slice(at + 1)];
+}
+
+type Key = keyof PipelineValues & string;
+
+/** Reports keys of the REST and Nessie catalogs that do not fit each other. */
+export function checkRest({
+  values,
+  report,
+}: {
+  readonly values: PipelineValues;
+  readonly report: (key: Key, problem: string) => void;
+}): void {
+  const type = values["iceberg.catalog_type"];
+  if (type !== "rest" && type !== "nessie") return;
+  const uriKey = type === "rest" ? "iceberg.rest.uri" : "iceberg.nessie.uri";
+  if (values[uriKey] === null) report("iceberg.catalog_type", `"${type}" needs ${uriKey}`);
+  for (const key of [uriKey, "iceberg.rest.oauth2_server_uri"] as const) {
+    const problem = uriProblem(values[key]);
+    if (problem !== null) report(key, problem);
+  }
+  const how = values["iceberg.rest.credential_type"];
+  const credential = values["iceberg.rest.credential"];
+  if (how === "none" && credential !== null) {
+    const problem = 'needs iceberg.rest.credential_type: "bearer", "oauth2" or "basic"';
+    report("iceberg.rest.credential", problem);
+  } else if (how !== "none" && how !== "sigv4" && credential === null) {
+    report("iceberg.rest.credential_type", `"${how}" needs iceberg.rest.credential`);
+  } else if (how === "basic" && credential?.includes(":") !== true) {
+    report("iceberg.rest.credential", 'must be "user:password"');
+  }
+}
+
+function uriProblem(uri: string | null): string | null {
+  if (uri === null) return null;
+  const parsed = URL.parse(uri);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    return "must be a URL that begins with https:// or http://";
+  }
+  if (parsed.username === "" && parsed.password === "") return null;
+  return "holds a user: sign in with iceberg.rest.credential_type and credential";
+}
