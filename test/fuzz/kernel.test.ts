@@ -16,6 +16,8 @@ import { Texts } from "./texts.ts";
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Date.now() / 86_400_000));
 const BATCH = 500;
+/** Of records without a timestamp, in the batches below. */
+const NO_TIMESTAMP_DELTA = -3;
 
 const optional = (name: string, type: PrimitiveType): Field => {
   return { id: 0, name, required: false, type };
@@ -123,7 +125,11 @@ test(`records of any shape, with every policy and metadata column (seed ${SEED})
       onUnknownField: texts.oneOf(["evolve", "ignore", "dead_letter"]),
       onTombstone: texts.oneOf(["dead_letter", "skip", "null_row"]),
       flattenSeparator: texts.oneOf([null, null, "_"]),
-      metadataColumns: ["topic", "partition", "offset", "timestamp", "key", "headers"],
+      metadataColumns: texts.oneOf([
+        ["topic", "partition", "offset", "timestamp", "key", "headers"],
+        ["partition", "offset", "timestamp"],
+        ["timestamp"],
+      ]),
       maxColumns: texts.oneOf([1000, 12]),
     };
     let offset = 0;
@@ -134,13 +140,14 @@ test(`records of any shape, with every policy and metadata column (seed ${SEED})
           key: texts.oneOf([null, "", "a key"]),
           headers: texts.below(3) === 0 ? [["h", texts.oneOf([null, "v"])]] : [],
           offsetDelta: index * 2,
-          timestampDelta: texts.below(1000) - 500,
+          timestampDelta: texts.oneOf([texts.below(1000) - 500, NO_TIMESTAMP_DELTA, 2 ** 20]),
         };
       });
       const baseOffset = BigInt(offset);
       offset += BATCH / 2;
       const wantedOffset = baseOffset + BigInt(texts.oneOf([0, 0, 7, 40]));
-      return recordBatch(records, { baseOffset, wantedOffset });
+      const baseTimestampMs = -1 - NO_TIMESTAMP_DELTA;
+      return recordBatch(records, { baseOffset, wantedOffset, baseTimestampMs });
     });
     compare(options, batches, `document ${done} of seed ${SEED}`);
   }
@@ -158,6 +165,24 @@ test("strings and keys at every length, in every place of sixteen bytes", () => 
     }
   }
   compare(options, [recordBatch(documents)], "strings");
+});
+
+test("many keys of every length that share their beginnings, with blanks or without", () => {
+  const names = Array.from({ length: 40 }, (_, size) => `${"k".repeat(size)}_`);
+  const fields = names.flatMap((name) => [
+    optional(name, { kind: "long" }),
+    optional(`${name}end`, { kind: "double" }),
+  ]);
+  const options = { ...DECODER_DEFAULTS, fields, metadataColumns: [] };
+  const documents = ["", " ", "\n  "].flatMap((blank) =>
+    Array.from({ length: 90 }, (_, leftOut) => {
+      const members = fields.flatMap(({ name }, index) =>
+        index === leftOut ? [] : [`"${name}":${blank}${index}${index % 2 === 0 ? "" : ".25"}`],
+      );
+      return `{${blank}${members.join(`,${blank}`)}${blank}}`;
+    }),
+  );
+  compare(options, [recordBatch(documents)], "keys");
 });
 
 test("rows wider than the kernel's room, and records larger than its input", () => {

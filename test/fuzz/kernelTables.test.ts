@@ -29,6 +29,8 @@ const NAMES = [
   "_",
   "a_",
   "é",
+  "twelve_bytes",
+  "twelve_bytes_and_more",
   'q"',
   "😀".repeat(5),
   "x".repeat(300),
@@ -133,7 +135,11 @@ class Scripts extends Picks {
       onUnknownField: this.oneOf(["evolve", "ignore", "dead_letter"]),
       onTypeConflict: this.oneOf(["dead_letter", "dead_letter", "fail"]),
       flattenSeparator: this.oneOf([null, null, "_"]),
-      metadataColumns: this.oneOf([[], ["offset"], ["topic", "timestamp", "key", "headers"]]),
+      metadataColumns: this.oneOf([
+        [],
+        ["offset", "timestamp", "partition"],
+        ["topic", "timestamp", "key", "headers"],
+      ]),
       maxColumns: this.oneOf([1000, 30]),
     };
     return { topic: index === 0 ? "one" : "another", fields, options };

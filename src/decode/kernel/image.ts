@@ -51,6 +51,12 @@ export interface Image {
   readonly end: number;
 }
 
+/** A key with its quotes, the byte before it and a colon is compared at once when it is not longer. */
+const TEXT_MAX = 32;
+/** Before a key: the second sixteen bytes of that text, and of its mask. */
+const TEXT_REST = 32;
+const COLON = 0x3a;
+
 /** Topic names have at most 249 characters. */
 const TOPIC_BYTES = 256;
 
@@ -173,18 +179,37 @@ class ImageWriter {
     this.set(at + SLOT.op, op);
     this.set(at + SLOT.parameter, parameter);
     this.set(at + SLOT.column, this.addressOf(slot.column));
-    if (isPlainKey(slot.key)) {
-      const key = this.take(slot.key.length + SLACK);
-      this.bytes.set(slot.key, key - this.address);
-      this.set(at + SLOT.key, key);
-      this.set(at + SLOT.keyBytes, slot.key.length);
-    } else this.set(at + SLOT.key, this.address);
+    this.key(slot.key, at);
     if (slot.members !== null) this.set(at + SLOT.members, this.node(slot.members));
     if (slot.element !== null && op === OP.list) {
       const element = this.take(SLOT.size);
       this.slot(slot.element, element);
       this.set(at + SLOT.element, element);
     }
+  }
+
+  /** A slot's key, and the text that it usually stands in. */
+  private key(bytes: Uint8Array, at: number): void {
+    const key = this.take(TEXT_REST + bytes.length + SLACK) + TEXT_REST;
+    this.set(at + SLOT.key, key);
+    const total = bytes.length + 2;
+    if (!isPlainKey(bytes) || total > TEXT_MAX) {
+      // A zero is no byte before a quote.
+      this.bytes[at + SLOT.textMask - this.address] = 0xff;
+    } else {
+      const text = new Uint8Array(TEXT_MAX);
+      text.set(bytes, 1);
+      text[total - 1] = COLON;
+      const mask = new Uint8Array(TEXT_MAX).fill(0xff, 1, total);
+      this.bytes.set(text.subarray(0, 16), at + SLOT.text - this.address);
+      this.bytes.set(mask.subarray(0, 16), at + SLOT.textMask - this.address);
+      this.bytes.set(text.subarray(16), key - TEXT_REST - this.address);
+      this.bytes.set(mask.subarray(16), key - TEXT_REST + 16 - this.address);
+      this.set(at + SLOT.textBytes, total);
+    }
+    if (!isPlainKey(bytes)) return;
+    this.bytes.set(bytes, key - this.address);
+    this.set(at + SLOT.keyBytes, bytes.length);
   }
 
   /** Gives every column its room, behind the image. */

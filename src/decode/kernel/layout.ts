@@ -74,7 +74,10 @@ export const SLOT = {
   members: 16,
   element: 20,
   parameter: 24,
-  size: 32,
+  textBytes: 28,
+  text: 32,
+  textMask: 48,
+  size: 64,
 } as const;
 
 /** What the kernel does with a value. Below 12 as `OP` of `json/program.ts`. */

@@ -48,44 +48,86 @@ export function readDocument(root: usize, at: usize, stop: usize, row: u32): usi
   return i == stop ? 2 : GIVE_UP;
 }
 
+/**
+ * Columns that the object read last has filled by its own members, each once. A group's members are
+ * not among them: they fill columns of the object around it.
+ */
+export let columnsFilled: u32 = 0;
+
 /** Reads members from behind the opening brace on; the position after the closing one. */
 function readObject(node: usize, at: usize, row: u32, depth: i32): usize {
   let i = skipSpace(at);
+  columnsFilled = 0;
   if (load<u8>(i) == CLOSE) return i + 1;
+  const slots = <usize>load<u32>(node, Node.SLOTS);
+  const follow = <usize>load<u32>(node, Node.FOLLOW);
   let previous: u32 = 0;
+  let filled: u32 = 0;
+  // From here on `i` is the byte before a key's quote: a brace, a comma or a blank.
+  i--;
   while (true) {
-    if (load<u8>(i) != QUOTE) return GIVE_UP;
-    const found = findSlot(node, previous, i);
-    i = keyEnd;
-    if (i == GIVE_UP) return GIVE_UP;
-    if (load<u8>(i) != COLON) {
-      i = skipSpace(i);
-      if (load<u8>(i) != COLON) return GIVE_UP;
+    let found = load<u32>(follow + (<usize>previous << 2));
+    let slot = slots + <usize>(found - 1) * Slot.SIZE;
+    if (found != 0 && textMatches(slot, i)) i += load<u32>(slot, Slot.TEXT_BYTES);
+    else {
+      i = skipSpace(i + 1);
+      if (load<u8>(i) != QUOTE) return GIVE_UP;
+      found = findSlot(node, previous, i);
+      i = keyEnd;
+      if (i == GIVE_UP) return GIVE_UP;
+      if (load<u8>(i) != COLON) {
+        i = skipSpace(i);
+        if (load<u8>(i) != COLON) return GIVE_UP;
+      }
+      i++;
+      slot = slots + <usize>(found - 1) * Slot.SIZE;
     }
-    i = skipSpace(i + 1);
+    if (load<u8>(i) <= 0x20) i = skipSpace(i);
     if (found == 0) i = skipUnknown(i, depth);
     else {
-      const slot = <usize>load<u32>(node, Node.SLOTS) + <usize>(found - 1) * Slot.SIZE;
-      i = readMember(slot, i, row, depth);
+      const op = load<u32>(slot, Slot.OP);
+      i = readMember(slot, op, i, row, depth);
       previous = found;
+      filled += <u32>(op != Op.GROUP);
     }
     if (i <= NO_ROOM) return i;
     let c = load<u8>(i);
     if (c != COMMA) {
       i = skipSpace(i);
       c = load<u8>(i);
-      if (c == CLOSE) return i + 1;
+      if (c == CLOSE) {
+        columnsFilled = filled;
+        return i + 1;
+      }
       if (c != COMMA) return GIVE_UP;
     }
-    i = skipSpace(i + 1);
+    // Many serializers put one blank behind each comma.
+    i += <usize>(load<u8>(i, 1) == 0x20);
   }
+}
+
+/** True when the slot's key, its quotes and a colon follow the byte at `at`. */
+// @ts-ignore: decorator
+@inline
+function textMatches(slot: usize, at: usize): bool {
+  const others = v128.xor(v128.load(at), v128.load(slot, Slot.TEXT));
+  if (v128.any_true(v128.and(others, v128.load(slot, Slot.TEXT_MASK)))) return false;
+  return load<u32>(slot, Slot.TEXT_BYTES) <= 16 || restMatches(slot, at + 16);
+}
+
+/** The same for the second sixteen bytes. */
+// @ts-ignore: decorator
+@inline
+function restMatches(slot: usize, at: usize): bool {
+  const rest = <usize>load<u32>(slot, Slot.KEY) - 32;
+  const others = v128.xor(v128.load(at), v128.load(rest));
+  return !v128.any_true(v128.and(others, v128.load(rest, 16)));
 }
 
 /** A duplicate key is given up: of those the last one counts. */
 // @ts-ignore: decorator
 @inline
-function readMember(slot: usize, at: usize, row: u32, depth: i32): usize {
-  const op = load<u32>(slot, Slot.OP);
+function readMember(slot: usize, op: u32, at: usize, row: u32, depth: i32): usize {
   const column = <usize>load<u32>(slot, Slot.COLUMN);
   if (op == Op.GROUP) {
     // It has no column of its own: the document that showed it last is written down.
@@ -236,6 +278,7 @@ function readStruct(slot: usize, column: usize, at: usize, depth: i32): usize {
   if (after <= NO_ROOM) return after;
   store<u32>(column, row + 1, Column.LENGTH);
   const children = load<u32>(column, Column.CHILD_COUNT);
+  if (columnsFilled == children) return after;
   for (let index: u32 = 0; index < children; index++) {
     if (!fill(child(column, index), row)) return GIVE_UP;
   }

@@ -107,7 +107,10 @@ export namespace Kind {
 export namespace Slot {
   export const OP: usize = 0;
   export const COLUMN: usize = 4;
-  /** The key as it stands in the text, quotes included; 16 more bytes may be read. */
+  /**
+   * The key as it stands in the text, quotes included; 16 more bytes may be read. The 32 bytes
+   * before it go on where TEXT and TEXT_MASK end.
+   */
   export const KEY: usize = 8;
   /** 0 when the name needs escapes: then the key never matches. */
   export const KEY_BYTES: usize = 12;
@@ -120,7 +123,13 @@ export namespace Slot {
    * number of the document that showed it last.
    */
   export const PARAMETER: usize = 24;
-  export const SIZE: usize = 32;
+  /** Bytes from the one before the key's quote to its colon; 0 when TEXT never matches. */
+  export const TEXT_BYTES: usize = 28;
+  /** Any byte, the key in quotes, a colon: the first sixteen of them. */
+  export const TEXT: usize = 32;
+  /** 0xff for each byte of TEXT that must be the same. */
+  export const TEXT_MASK: usize = 48;
+  export const SIZE: usize = 64;
 }
 
 /** What a slot does: as `OP` in `decode/json/program.ts`, declared types one by one. */

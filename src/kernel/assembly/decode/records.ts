@@ -8,7 +8,7 @@
  * left to the host, with nothing of it in the columns.
  */
 import { append4, append8, appendBytes, appendNull, truncate } from "./columns";
-import { fill, readDocument, startJson } from "./json";
+import { columnsFilled, fill, readDocument, startJson } from "./json";
 import { Call, Column, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
 import { isUtf8 } from "./strings";
 
@@ -85,6 +85,63 @@ function readRecord(end: usize): bool {
   return true;
 }
 
+/** Bytes of the varint at `at`; 0 when it has more than two. */
+// @ts-ignore: decorator
+@inline
+function shortBytes(at: usize): usize {
+  if (load<u8>(at) < 0x80) return 1;
+  return load<u8>(at, 1) < 0x80 ? 2 : 0;
+}
+
+/** Its zigzag value, when it has one or two bytes. */
+// @ts-ignore: decorator
+@inline
+function shortValue(at: usize): i32 {
+  const first = <u32>load<u8>(at);
+  const value = first < 0x80 ? first : (first & 0x7f) | (<u32>load<u8>(at, 1) << 7);
+  return <i32>(value >>> 1) ^ -(<i32>value & 1);
+}
+
+/**
+ * As `readRecord`, for a record as most are: lengths and deltas of at most two bytes, no headers.
+ * False says nothing: then `readRecord` reads it.
+ */
+// @ts-ignore: decorator
+@inline
+function readShort(end: usize): bool {
+  let at = position;
+  let bytes = shortBytes(at);
+  const size = shortValue(at);
+  const stop = at + bytes + <usize>size;
+  if (bytes == 0 || size < 0 || stop > end) return false;
+  at += bytes + 1;
+  bytes = shortBytes(at);
+  timestampDelta = shortValue(at);
+  if (bytes == 0) return false;
+  at += bytes;
+  bytes = shortBytes(at);
+  offsetDelta = shortValue(at);
+  if (bytes == 0) return false;
+  at += bytes;
+  bytes = shortBytes(at);
+  const key = shortValue(at);
+  if (bytes == 0) return false;
+  at += bytes;
+  keyStart = at;
+  keyBytes = key;
+  if (key > 0) at += key;
+  bytes = shortBytes(at);
+  const value = shortValue(at);
+  if (bytes == 0 || value < 0) return false;
+  at += bytes;
+  valueStart = at;
+  valueBytes = value;
+  at += value;
+  if (at + 1 != stop || load<u8>(at) != 0) return false;
+  position = stop;
+  return true;
+}
+
 /** Decodes records until none is left or one is not taken, for a reason of `Status`. */
 export function decode(call: usize): u32 {
   const end = <usize>load<u32>(call, Call.END);
@@ -97,9 +154,10 @@ export function decode(call: usize): u32 {
   let status = Status.DONE;
   position = load<u32>(call, Call.POSITION);
   startJson(call);
+  startMetadata(call);
   for (; left > 0; left--) {
     const start = position;
-    if (!readRecord(end)) status = Status.CUT;
+    if (!readShort(end) && !readRecord(end)) status = Status.CUT;
     else if (offsetDelta < wanted) {
       skipped++;
       continue;
@@ -117,6 +175,7 @@ export function decode(call: usize): u32 {
     position = start;
     break;
   }
+  endMetadata(call, rows);
   store<u32>(call, <u32>position, Call.POSITION);
   store<u32>(call, left, Call.LEFT);
   store<u32>(call, rows, Call.ROWS);
@@ -145,10 +204,12 @@ function appendRow(call: usize, row: u32): usize {
   if (taken <= NO_ROOM) return taken;
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
-  for (let index: u32 = 0; index < count; index++) {
-    if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
+  if (op != Op.STRUCT || columnsFilled != count) {
+    for (let index: u32 = 0; index < count; index++) {
+      if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
+    }
   }
-  const metadata = appendMetadata(call);
+  const metadata = isUsual ? storeMetadata(row) : appendMetadata(call);
   return metadata <= NO_ROOM ? metadata : taken;
 }
 
@@ -156,6 +217,75 @@ function appendRaw(root: usize, isText: bool): usize {
   if (isText && !isUtf8(valueStart, valueStart + valueBytes)) return GIVE_UP;
   const column = <usize>load<u32>(root, Slot.COLUMN);
   return appendBytes(column, valueStart, valueBytes) ? 2 : NO_ROOM;
+}
+
+/**
+ * The metadata columns that most tables have, 0 for one that this table has not. Their values are
+ * stored where they go; their lengths and the partition, the same for every row, are written once.
+ */
+let partitionColumn: usize = 0;
+let offsetColumn: usize = 0;
+let timestampColumn: usize = 0;
+let offsetData: usize = 0;
+let timestampData: usize = 0;
+let baseOffset: u64 = 0;
+/** True when there are no other metadata columns than these. */
+let isUsual: bool = false;
+
+function startMetadata(call: usize): void {
+  partitionColumn = 0;
+  offsetColumn = 0;
+  timestampColumn = 0;
+  isUsual = true;
+  baseOffset = load<u64>(call, Call.BASE_OFFSET);
+  const list = <usize>load<u32>(call, Call.METADATA);
+  const count = load<u32>(call, Call.METADATA_COUNT);
+  for (let index: u32 = 0; index < count; index++) {
+    const column = <usize>load<u32>(list + (<usize>index << 3), 4);
+    switch (load<u32>(list + (<usize>index << 3))) {
+      case Metadata.PARTITION:
+        partitionColumn = column;
+        break;
+      case Metadata.OFFSET:
+        offsetColumn = column;
+        offsetData = load<u32>(column, Column.DATA);
+        break;
+      case Metadata.TIMESTAMP:
+        timestampColumn = column;
+        timestampData = load<u32>(column, Column.DATA);
+        break;
+      default:
+        isUsual = false;
+    }
+  }
+}
+
+/** Offset and timestamp of a row: 2, or GIVE_UP where one is null that may not be. */
+// @ts-ignore: decorator
+@inline
+function storeMetadata(row: u32): usize {
+  if (timestampColumn != 0) {
+    if (timestamp == -1) {
+      if (load<u32>(timestampColumn, Column.REQUIRED) != 0) return GIVE_UP;
+      store<u32>(timestampColumn, row, Column.LENGTH);
+      appendNull(timestampColumn);
+    } else store<u64>(timestampData + (<usize>row << 3), <u64>(timestamp * 1000));
+  }
+  if (offsetColumn != 0) store<u64>(offsetData + (<usize>row << 3), baseOffset + <u64>offsetDelta);
+  return 2;
+}
+
+/** What `storeMetadata` left. */
+function endMetadata(call: usize, rows: u32): void {
+  if (!isUsual) return;
+  if (partitionColumn != 0) {
+    const partition = load<u32>(call, Call.PARTITION);
+    const data = <usize>load<u32>(partitionColumn, Column.DATA);
+    for (let row: u32 = 0; row < rows; row++) store<u32>(data + (<usize>row << 2), partition);
+    store<u32>(partitionColumn, rows, Column.LENGTH);
+  }
+  if (offsetColumn != 0) store<u32>(offsetColumn, rows, Column.LENGTH);
+  if (timestampColumn != 0) store<u32>(timestampColumn, rows, Column.LENGTH);
 }
 
 /** One value to every metadata column: 2, NO_ROOM, or GIVE_UP where one is null that may not be. */
