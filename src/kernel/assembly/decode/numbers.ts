@@ -80,10 +80,56 @@ export function readInteger(at: usize): usize {
   return i;
 }
 
-/** Appends a long. */
+const ZEROS: u64 = 0x3030303030303030;
+
+/** The high bit of every byte of a word of `0`s taken away that was no digit; the lowest is right. */
+// @ts-ignore: decorator
+@inline
+function noDigits(each: u64): u64 {
+  return ((each + 0x7676767676767676) | each) & 0x8080808080808080;
+}
+
+/** Bits before the lowest byte that is no digit. */
+// @ts-ignore: decorator
+@inline
+function digitBits(others: u64): u64 {
+  return ctz(others) & ~7;
+}
+
+/** True for a number of `bits` / 8 digits that begins with a 0 it may not begin with. */
+// @ts-ignore: decorator
+@inline
+function hasLeadingZero(word: u64, bits: u64): bool {
+  return (word & 0xff) == 0x30 && bits > 8;
+}
+
+/** Appends a long. Most have no sign and at most 15 digits: two words at most, read at once. */
 // @ts-ignore: decorator
 @inline
 export function readLong(column: usize, at: usize): usize {
+  const word = load<u64>(at);
+  const first = word ^ ZEROS;
+  let others = noDigits(first);
+  if (others != 0) {
+    const bits = digitBits(others);
+    if (bits != 0 && !continues(<u32>(word >> bits) & 0xff) && !hasLeadingZero(word, bits)) {
+      append8(column, eight(first << (64 - bits)));
+      return at + <usize>(bits >> 3);
+    }
+  } else {
+    const rest = load<u64>(at, 8);
+    others = noDigits(rest ^ ZEROS);
+    const bits = others == 0 ? 0 : digitBits(others);
+    if (bits != 0 && !continues(<u32>(rest >> bits) & 0xff) && (word & 0xff) != 0x30) {
+      const high = eight(first) * load<u64>(SMALL_TENS + <usize>bits);
+      append8(column, high + eight((rest ^ ZEROS) << (64 - bits)));
+      return at + 8 + <usize>(bits >> 3);
+    }
+  }
+  return readAnyLong(column, at);
+}
+
+function readAnyLong(column: usize, at: usize): usize {
   const after = readInteger(at);
   if (after != GIVE_UP) append8(column, <u64>integer);
   return after;
@@ -176,10 +222,32 @@ function setDouble(mantissa: u64, exponent: i32, negative: bool, powers: usize):
   return true;
 }
 
-/** Appends a double. */
+/**
+ * Appends a double. Most have no sign, no exponent and at most seven digits on each side of the
+ * point: together they are exact, as is the power of ten, so that one division rounds once.
+ */
 // @ts-ignore: decorator
 @inline
 export function readDouble(column: usize, at: usize, powers: usize): usize {
+  const word = load<u64>(at);
+  const others = noDigits(word ^ ZEROS);
+  const bits = others == 0 ? 0 : digitBits(others);
+  if (bits != 0 && (<u32>(word >> bits) & 0xff) == 0x2e && !hasLeadingZero(word, bits)) {
+    const fraction = at + <usize>(bits >> 3) + 1;
+    const rest = load<u64>(fraction);
+    const after = noDigits(rest ^ ZEROS);
+    const size = after == 0 ? 0 : digitBits(after);
+    if (size != 0 && ((<u32>(rest >> size) | 0x20) & 0xff) != 0x65) {
+      const whole = eight((word ^ ZEROS) << (64 - bits)) * load<u64>(SMALL_TENS + <usize>size);
+      const mantissa = whole + eight((rest ^ ZEROS) << (64 - size));
+      append8(column, reinterpret<u64>(<f64>(<i64>mantissa) / load<f64>(TENS + <usize>size)));
+      return fraction + <usize>(size >> 3);
+    }
+  }
+  return readAnyDouble(column, at, powers);
+}
+
+function readAnyDouble(column: usize, at: usize, powers: usize): usize {
   const after = readNumber(at, powers);
   if (after != GIVE_UP) append8(column, reinterpret<u64>(double));
   return after;
