@@ -5,7 +5,7 @@
  * hide itself.
  */
 import { join } from "node:path";
-import { readersPython, spark } from "../services/cache.ts";
+import { postgresDriver, readersPython, spark } from "../services/cache.ts";
 import { run, temporaryFolder } from "../services/process.ts";
 
 /** Readers of the table's head. */
@@ -17,7 +17,7 @@ export type TableSource =
   | { readonly folder: string }
   /** One metadata file. */
   | { readonly metadata: string }
-  /** PyIceberg's `SqlCatalog`; uri as SQLAlchemy wants it (`sqlite:////path`), table `ns.name`. */
+  /** PyIceberg's `SqlCatalog`; uri as SQLAlchemy wants it (`sqlite:////path`, `postgresql+psycopg2://...`). */
   | { readonly sql: { readonly uri: string; readonly name: string; readonly table: string } }
   /** PyIceberg's `RestCatalog` with these properties (`uri`, `credential`, ...), table `ns.name`. */
   | {
@@ -155,9 +155,9 @@ async function sparkRun(job: Readonly<Record<string, unknown>>): Promise<{ sql: 
 
 async function python(script: string, job: unknown): Promise<unknown> {
   const interpreter = await readersPython();
-  return JSON.parse(
-    await run([interpreter, judgeScript(script), "-"], { stdin: JSON.stringify(job) }),
-  );
+  const stdin = JSON.stringify(job);
+  const env = stdin.includes("postgresql+psycopg2:") ? { PYTHONPATH: await postgresDriver() } : {};
+  return JSON.parse(await run([interpreter, judgeScript(script), "-"], { stdin, env }));
 }
 
 function judgeScript(name: string): string {

@@ -20,6 +20,7 @@ const SPARK_ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0"
 const ICEBERG_VERSION = "1.11.0";
 const JETTY_VERSION = "12.1.12";
 const HADOOP_VERSION = "3.4.3";
+const PSYCOPG = "psycopg2-binary==2.9.11";
 const READERS = [
   "pyiceberg[sql-sqlite,pyarrow]==0.12.0",
   "pyarrow==26.0.1",
@@ -130,6 +131,23 @@ export async function readersPython(): Promise<string> {
     install: () => createVenv(folder, READERS),
   });
   return python;
+}
+
+/**
+ * Installs psycopg2, with which PyIceberg reaches PostgreSQL; returns the folder for `PYTHONPATH`. Apart
+ * from the readers, which need it in few tests.
+ */
+export async function postgresDriver(): Promise<string> {
+  const python = await readersPython();
+  const folder = join(cacheFolder(), "psycopg2");
+  await ensure({
+    name: PSYCOPG,
+    version: PSYCOPG,
+    marker: join(folder, ".done"),
+    verify: () => run([python, "-c", "import psycopg2"], { env: { PYTHONPATH: folder } }),
+    install: () => run([python, "-m", "pip", "install", "-q", "--target", folder, PSYCOPG]),
+  });
+  return folder;
 }
 
 /** What a Spark session needs. */

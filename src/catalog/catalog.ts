@@ -95,6 +95,11 @@ export interface Catalog {
     requirements: readonly TableRequirement[],
     updates: readonly TableUpdate[],
   ): Promise<CommitOutcome>;
+  /**
+   * What the login lacks to create and commit, as the catalog names it; empty: nothing. Absent where
+   * only writing tells. For `check`, after `open`.
+   */
+  missingRights?(): Promise<string[]>;
   /** Names of the tables of one namespace, without those of namespaces below it. */
   list(namespace: TableName["namespace"]): Promise<TableName[]>;
   close(): Promise<void>;

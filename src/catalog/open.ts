@@ -91,6 +91,7 @@ export function observedCatalog(
     open: () => timed("open", () => catalog.open(), none),
     load: (name) => timed("load", () => catalog.load(name), none),
     locationOf: (name) => catalog.locationOf(name),
+    missingRights: async () => (await catalog.missingRights?.()) ?? [],
     create: (request) => timed("create", () => catalog.create(request), outcomeError),
     commit: (name, requirements, updates) =>
       timed("commit", () => catalog.commit(name, requirements, updates), outcomeError),

@@ -1,6 +1,6 @@
 /**
- * The body of every catalog that keeps one pointer per table, to its newest metadata file: SQLite
- * here; PostgreSQL, Glue and Hive differ in a {@link PointerStore} only.
+ * The body of every catalog that keeps one pointer per table, to its newest metadata file: the SQL
+ * databases; Glue and Hive differ in a {@link PointerStore} only.
  *
  * A commit reads the pointer, plans the next metadata, writes it durably under a name that nobody
  * else has, `<location>/metadata/NNNNN-<uuid>.metadata.json`, and then swaps the pointer on from the
@@ -66,6 +66,8 @@ export interface PointerStore<Row> {
   list(namespace: TableName["namespace"]): Promise<string[]>;
   /** Where a new table is to live: the namespace's own location, else a folder of the warehouse. */
   locationOf(name: TableName): Promise<string>;
+  /** See `Catalog.missingRights`. */
+  missingRights?(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -111,6 +113,10 @@ class PointerCatalog<Row> implements Catalog {
   async close(): Promise<void> {
     this.read.clear();
     await this.store.close();
+  }
+
+  async missingRights(): Promise<string[]> {
+    return (await this.store.missingRights?.()) ?? [];
   }
 
   locationOf(name: TableName): Promise<string> {

@@ -70,6 +70,8 @@ function connection(database: Database, parts: SqliteParts): SqlDatabase {
       );
       return rows.map((row) => String(row["name"]));
     },
+    // A file's rights are seen by whoever may write its folder.
+    missingRights: async () => [],
     close: async () => database.close(),
   };
 }
@@ -86,10 +88,8 @@ export function makeDurable(database: Database): void {
 export function sqlitePath(uri: string): string {
   const path = /^sqlite:(?:\/\/)?(.*)$/s.exec(uri)?.[1]?.replace(/^\/+/, "/") ?? "";
   if (path !== "" && path !== ":memory:") return path;
-  const reason = /^(postgres|mysql)/.test(uri)
-    ? "only SQLite is built so far"
-    : "write sqlite:catalog.db or sqlite:///folder/catalog.db";
-  throw fail("usage", `iceberg.sql.uri: ${reason}`);
+  const forms = "sqlite:catalog.db, sqlite:///folder/catalog.db or postgres://user@host/database";
+  throw fail("usage", `iceberg.sql.uri: write ${forms}`);
 }
 
 /** Runs `action` until the database is not busy. Other errors become ours. */

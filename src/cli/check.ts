@@ -113,6 +113,9 @@ async function planPipeline(
   if (warehouse !== null) await attempt("warehouse", () => requireWritable(warehouse));
   await attempt(storageOrCatalog, () =>
     withPipeline(pipeline, true, async (open) => {
+      for (const missing of (await open.catalog.missingRights?.()) ?? []) {
+        refuse(plan, `catalog: the login lacks ${missing}`, EXIT.failed);
+      }
       await probeStorage(open);
       for (const topic of tableTopics(options, topics)) {
         await planTable(plan, open, options, topic, topics);

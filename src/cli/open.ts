@@ -10,6 +10,7 @@ import { type Random, systemRandom } from "#base/random.ts";
 import type { Catalog, LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName, parseTableName } from "#catalog/names.ts";
 import { type CatalogOptions, openCatalog } from "#catalog/open.ts";
+import { isPostgresUri } from "#catalog/postgresUrl.ts";
 import { sqlitePath } from "#catalog/sqlite.ts";
 import { catalogOptions, storageOptions } from "#config/buildPipeline.ts";
 import { namespaceOf, tableFor } from "#config/combinations.ts";
@@ -82,7 +83,7 @@ export async function withPipeline<T>(
 
 /** True for a catalog database that the first run will make; looking must not make it. */
 async function isToBeMade(options: CatalogOptions): Promise<boolean> {
-  if (options.type !== "sql") return false;
+  if (options.type !== "sql" || isPostgresUri(options.uri)) return false;
   return (await systemParts.disk.stat(sqlitePath(options.uri))) === null;
 }
 

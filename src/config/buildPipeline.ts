@@ -297,7 +297,8 @@ export function catalogOptions(values: PipelineValues, readOnly: boolean): Catal
       return { type: "rest", ...nessieOptions(values) };
     case "sql": {
       const { "iceberg.sql.uri": uri, "iceberg.sql.name": name } = values;
-      return { type: "sql", uri, name, warehouse, readOnly };
+      const connectionsMax = values["iceberg.catalog_manager.connection_pool_size"];
+      return { type: "sql", uri, name, warehouse, readOnly, connectionsMax };
     }
     default:
       return { type: "file", warehouse, readOnly };

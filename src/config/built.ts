@@ -76,6 +76,5 @@ function unbuiltForms(values: { readonly [key: string]: unknown }, origins: Orig
 
 const UNBUILT_FORMS: readonly (readonly [key: string, form: RegExp, feature: Feature])[] = [
   ["iceberg.warehouse_path", /^(gs|abfss):\/\//, "cloud_stores"],
-  ["iceberg.sql.uri", /^postgres(ql)?:\/\//, "postgres_catalog"],
   ["schema.file", /\.(avsc|proto)$/, "schema_files"],
 ];

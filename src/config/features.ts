@@ -56,10 +56,6 @@ export const UNBUILT = {
     name: "the metadata cache is",
     instead: "this release reads the table without a cache",
   },
-  postgres_catalog: {
-    name: "the SQL catalog on PostgreSQL is",
-    instead: "this release keeps it in sqlite:<path>",
-  },
   query: {
     name: "SQL over hot rows is",
     instead: "off in this release; query the Iceberg table with any engine",

@@ -169,7 +169,7 @@ export const CATALOG_KEYS = {
   "iceberg.sql.uri": {
     type: "string",
     default: "sqlite:catalog.db",
-    doc: "The catalog's database: sqlite:<path>. postgres:// is not built yet.",
+    doc: "The catalog's database: sqlite:<path>, or postgres://user:password@host:5432/database?sslmode=verify-full&sslrootcert=<file>; percent-encode the password. sslmode: disable, prefer (default), require, verify-ca, verify-full.",
   },
   "iceberg.sql.name": {
     type: "string",
@@ -308,7 +308,7 @@ export const CATALOG_KEYS = {
     default: 5,
     min: 1,
     max: 1000,
-    doc: "Connections to a catalog server; file and sql hold none.",
+    doc: "Connections to a catalog server, for each pipeline; file and SQLite hold none.",
   },
   "iceberg.catalog_manager.health_check_interval_seconds": {
     type: "integer",

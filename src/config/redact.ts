@@ -33,9 +33,10 @@ function redactValue(key: string, value: unknown): unknown {
   return typeof value === "string" ? redactUrl(value) : value;
 }
 
-/** A URL without its user information and query. */
+/** A URL without its user information and query. A database's password may hold a raw / or @. */
 export function redactUrl(text: string): string {
   return text
-    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, `$1${REDACTED}@`)
+    .replace(/^(postgres(?:ql)?:\/\/).*@/is, `$1${REDACTED}@`)
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, `$1${REDACTED}@`)
     .replace(/^([a-z][a-z0-9+.-]*:\/\/[^?]*)\?.*$/i, `$1?${REDACTED}`);
 }

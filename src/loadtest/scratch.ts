@@ -10,6 +10,7 @@ import { dirname } from "node:path";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { warehouseOf } from "#catalog/open.ts";
+import { isPostgresUri } from "#catalog/postgresUrl.ts";
 import { sqlitePath } from "#catalog/sqlite.ts";
 import { type Opened, systemParts, withPipeline } from "#cli/open.ts";
 import { catalogOptions } from "#config/buildPipeline.ts";
@@ -54,7 +55,7 @@ export async function scratchOf(
   if (given === undefined) throw fail("usage", `There is no pipeline ${pipelineName}`);
   const name = `${PREFIX}${id}`;
   const stateDir = `${folders(config, environment).stateDir}/${name}`;
-  const database = sqliteDatabase(given, name);
+  const database = sqliteDatabase(given, name, stateDir);
   const place = warehouseOf(catalogOptions(given.values, true));
   if (place === null) {
     const type = given.values["iceberg.catalog_type"];
@@ -96,8 +97,10 @@ async function missingFolders(places: readonly string[]): Promise<string[]> {
   return missing;
 }
 
-function sqliteDatabase({ values }: PipelineConfig, name: string): string | null {
+/** Beside the person's database; a server's database is left alone. */
+function sqliteDatabase({ values }: PipelineConfig, name: string, stateDir: string): string | null {
   if (values["iceberg.catalog_type"] !== "sql") return null;
+  if (isPostgresUri(values["iceberg.sql.uri"])) return `${stateDir}.catalog.db`;
   return `${sqlitePath(values["iceberg.sql.uri"])}.${name}`;
 }
 

@@ -6,6 +6,7 @@ import { systemRandom } from "#base/random.ts";
 import type { Catalog, CommitOutcome, TableName } from "#catalog/catalog.ts";
 import { createFileCatalog } from "#catalog/file.ts";
 import { createPointerCatalog } from "#catalog/pointer.ts";
+import { openPostgresPool, type PostgresPool } from "#catalog/postgresPool.ts";
 import type { RestCatalogOptions } from "#catalog/rest/options.ts";
 import { createRestCatalog } from "#catalog/rest/restCatalog.ts";
 import { createSqlCatalog } from "#catalog/sql.ts";
@@ -76,6 +77,51 @@ export function sqlPlace(root: string, storage: Storage, warehouse: string): Pla
     },
     failNextWrite: (fault) => {
       next.fault = fault;
+    },
+  };
+}
+
+/** A SQL catalog in a database of a PostgreSQL server. */
+export function postgresPlace(uri: string, storage: Storage, warehouse: string): Place {
+  const next: { fault: Fault } = { fault: null };
+  const name = `catalog-${databases++}`;
+  return {
+    open: async () => {
+      const catalog = createSqlCatalog(
+        { uri, name, warehouse, readOnly: false, connectionsMax: 2 },
+        {
+          storage,
+          clock: fixedClock,
+          random: systemRandom,
+          log: silentLogger,
+          openPool: (...settings) => faultyPool(openPostgresPool(...settings), next),
+        },
+      );
+      await catalog.open();
+      return catalog;
+    },
+    failNextWrite: (fault) => {
+      next.fault = fault;
+    },
+  };
+}
+
+/** Fails the next COMMIT. */
+function faultyPool(pool: PostgresPool, next: { fault: Fault }): PostgresPool {
+  return {
+    ...pool,
+    reserve: async (signal) => {
+      const session = await pool.reserve(signal);
+      return {
+        ...session,
+        run: async (sql, values) => {
+          const fault = sql === "COMMIT" ? next.fault : null;
+          if (fault === null) return session.run(sql, values);
+          next.fault = null;
+          if (fault === "after") await session.run(sql, values);
+          throw new Error("the connection was lost");
+        },
+      };
     },
   };
 }

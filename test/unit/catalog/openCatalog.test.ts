@@ -77,6 +77,6 @@ describe("openCatalog", () => {
     expect(openCatalog({ type: "file", ...options }, parts).traits.type).toBe("file");
     const sql = { type: "sql", uri: "sqlite:x.db", name: "default", ...options } as const;
     expect(openCatalog(sql, parts).traits.type).toBe("sql");
-    expect(() => openCatalog({ ...sql, uri: "postgres://x" }, parts)).toThrow("only SQLite");
+    expect(() => openCatalog({ ...sql, uri: "postgres://x" }, parts)).toThrow("user is missing");
   });
 });

@@ -174,7 +174,7 @@ describe("opening", () => {
     expect(sqlitePath("sqlite:///data/catalog.db")).toBe("/data/catalog.db");
     expect(sqlitePath("sqlite:////data/catalog.db")).toBe("/data/catalog.db");
     expect(sqlitePath("sqlite:/data/catalog.db")).toBe("/data/catalog.db");
-    expect(() => sqlitePath("postgres://host/db")).toThrow("only SQLite");
+    expect(() => sqlitePath("postgres://host/db")).toThrow("sqlite:catalog.db");
     expect(() => sqlitePath("sqlite:")).toThrow("sqlite:catalog.db");
     expect(() => sqlitePath("sqlite::memory:")).toThrow("sqlite:catalog.db");
   });

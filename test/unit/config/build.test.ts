@@ -143,6 +143,7 @@ describe("options of decoder, writer and catalog", () => {
       `${TOPIC}[iceberg]\ncatalog_type = "sql"\nwarehouse_path = "s3://b/w"\ntable_name = "t_{topic}"\ntable_prefix = "p_"\n[iceberg.sql]\nuri = "sqlite:/x.db"\n[iceberg.write]\nformat_version = 3\n[maintenance]\nsnapshot_expiration_enabled = false\n[source]\nflatten = true\n[schema]\non_unknown_field = "ignore"\n`,
     );
     expect(catalog).toEqual({
+      connectionsMax: 5,
       type: "sql",
       uri: "sqlite:/x.db",
       name: "default",
