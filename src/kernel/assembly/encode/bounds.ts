@@ -121,6 +121,41 @@ export function boundFixed(bounds: usize, from: usize, end: usize, width: i32, s
   return boundValues(bounds, from, end, width, signed == 0 ? 0 : <u64>1 << 63);
 }
 
+/**
+ * Bytes, 16 to 32, that least and greatest begin with, and the eight behind them: what begins with
+ * the same and goes on between these is neither. 0: there are none such. (URLs share more than the
+ * eight bytes of a prefix.)
+ */
+let shared: u32 = 0;
+let leastNext: u64 = 0;
+let mostNext: u64 = 0;
+
+/** Finds `shared` anew. */
+function share(bounds: usize): void {
+  const least = bounds + Bounds.MIN;
+  const most = bounds + Bounds.MAX;
+  const leastBytes = load<u32>(bounds, Bounds.MIN_BYTES);
+  const mostBytes = load<u32>(bounds, Bounds.MAX_BYTES);
+  const size = min(32, min(leastBytes, mostBytes));
+  shared = 0;
+  while (shared < size && load<u8>(least + shared) == load<u8>(most + shared)) shared++;
+  leastNext = prefixOf(least + shared, leastBytes - shared, 0);
+  mostNext = prefixOf(most + shared, mostBytes - shared, 0);
+  if (shared < 16 || leastNext >= mostNext) shared = 0;
+}
+
+/** True for a value that `shared` shows to lie between least and greatest. */
+// @ts-ignore: decorator
+@inline
+function isBetween(value: usize, size: u32, least: usize): bool {
+  if (size < shared + 8) return false;
+  const first = v128.xor(v128.load(value), v128.load(least));
+  const rest = v128.xor(v128.load(value + shared - 16), v128.load(least + shared - 16));
+  if (v128.any_true(v128.or(first, rest))) return false;
+  const next = bswap(load<u64>(value + shared));
+  return next > leastNext && next < mostNext;
+}
+
 /** `width` below 0: every value stands behind its length. */
 function boundValues(bounds: usize, from: usize, end: usize, width: i32, first: u64): i32 {
   const least = bounds + Bounds.MIN;
@@ -129,6 +164,8 @@ function boundValues(bounds: usize, from: usize, end: usize, width: i32, first: 
   let leastPrefix = prefixOf(least, load<u32>(bounds, Bounds.MIN_BYTES), first);
   let mostPrefix = prefixOf(most, load<u32>(bounds, Bounds.MAX_BYTES), first);
   let at = from;
+  shared = 0;
+  if (seen) share(bounds);
   while (at < end) {
     let size = <u32>width;
     if (width < 0) {
@@ -138,18 +175,24 @@ function boundValues(bounds: usize, from: usize, end: usize, width: i32, first: 
     if (<u64>at + size > <u64>end) return Fault.BAD_OFFSETS;
     const value = at;
     at += size;
+    if (shared != 0 && isBetween(value, size, least)) continue;
     const kept = min(size, Bounds.LENGTH_MAX);
     const prefix = prefixOf(value, kept, first);
     if (seen && prefix > leastPrefix && prefix < mostPrefix) continue;
-    if (!seen || isBefore(prefix, value, kept, leastPrefix, least, bounds + Bounds.MIN_BYTES)) {
+    const isLeast =
+      !seen || isBefore(prefix, value, kept, leastPrefix, least, bounds + Bounds.MIN_BYTES);
+    const isMost =
+      !seen || isAfter(prefix, value, kept, mostPrefix, most, bounds + Bounds.MAX_BYTES);
+    if (isLeast) {
       keep(least, bounds + Bounds.MIN_BYTES, value, kept);
       leastPrefix = prefix;
     }
-    if (!seen || isAfter(prefix, value, kept, mostPrefix, most, bounds + Bounds.MAX_BYTES)) {
+    if (isMost) {
       keep(most, bounds + Bounds.MAX_BYTES, value, kept);
       mostPrefix = prefix;
     }
     seen = true;
+    if (isLeast || isMost) share(bounds);
   }
   store<u32>(bounds, u32(seen), Bounds.SEEN);
   return 0;

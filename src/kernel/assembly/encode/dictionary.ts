@@ -32,6 +32,20 @@ function hashOf(at: usize, size: u32): u32 {
   return <u32>(((hash ^ lowBytes(at, rest)) * FACTOR) >>> 32);
 }
 
+/** The hash of a text of at most eight bytes; `size` with its length. */
+// @ts-ignore: decorator
+@inline
+function hashOfWord(word: u64, size: u32): u32 {
+  return <u32>(((word ^ (<u64>size * FACTOR)) * FACTOR) >>> 32);
+}
+
+/** True when the entry is the text `word`; `size` with its length. */
+// @ts-ignore: decorator
+@inline
+function isTheWord(entry: usize, word: u64, size: u32): bool {
+  return load<u32>(entry) == size - 4 && lowBytes(entry + 4, size - 4) == word;
+}
+
 // @ts-ignore: decorator
 @inline
 function areEqual(a: usize, b: usize, size: u32): bool {
@@ -83,7 +97,10 @@ function lookUp(dictionary: usize, end: usize, count: u32, to: usize, width: i32
     // A value with its length before it is compared, kept and copied as one.
     const size = width < 0 ? 4 + load<u32>(at) : <u32>width;
     if (<u64>at + size > <u64>end) return Fault.BAD_OFFSETS;
-    const hash = hashOf(at, size);
+    // Short texts, most of what repeats: one word behind the length.
+    const isWord = width < 0 && size <= 12;
+    const word = isWord ? lowBytes(at + 4, size - 4) : 0;
+    const hash = isWord ? hashOfWord(word, size) : hashOf(at, size);
     let slot = hash >>> shift;
     let probes: u32 = 0;
     let entry: u32 = 0;
@@ -101,9 +118,10 @@ function lookUp(dictionary: usize, end: usize, count: u32, to: usize, width: i32
         break;
       }
       if (load<u32>(place) == hash) {
-        const start = load<u32>(starts + (<usize>(entry - 1) << 2));
+        const start = bytes + load<u32>(starts + (<usize>(entry - 1) << 2));
         // An entry of another length differs in its length bytes; what is read beyond is ours.
-        if (areEqual(bytes + start, at, size)) break;
+        const same = isWord ? isTheWord(start, word, size) : areEqual(start, at, size);
+        if (same) break;
       }
       if (++probes > PROBES_MAX) return Fault.FULL;
       slot = (slot + 1) & mask;

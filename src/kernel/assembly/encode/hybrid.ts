@@ -62,14 +62,28 @@ function packBytes(from: usize, end: usize, width: u32, to: usize): usize {
   for (let next = from; next < end; next += 8) {
     let bytes = load<u64>(next);
     if (next + 8 > end) bytes &= ~(<u64>-1 << ((end - next) << 3));
-    let bits: u64 = 0;
-    for (let index: u32 = 0; index < 8; index++) {
-      bits |= ((bytes >>> (index << 3)) & 0xff) << (index * width);
-    }
-    store<u64>(at, bits);
+    store<u64>(at, packEight(bytes, width));
     at += width;
   }
   return at;
+}
+
+/** Eight levels, a byte each, as eight times `width` bits. */
+// @ts-ignore: decorator
+@inline
+function packEight(bytes: u64, width: u32): u64 {
+  // Byte n becomes bit 56 + n of the product.
+  if (width == 1) return (bytes * 0x0102040810204080) >>> 56;
+  if (width == 2) {
+    const fours = (bytes | (bytes >>> 6)) & 0x000f000f000f000f;
+    const eights = (fours | (fours >>> 12)) & 0x000000ff000000ff;
+    return (eights | (eights >>> 24)) & 0xffff;
+  }
+  let bits: u64 = 0;
+  for (let index: u32 = 0; index < 8; index++) {
+    bits |= ((bytes >>> (index << 3)) & 0xff) << (index * width);
+  }
+  return bits;
 }
 
 /** Encodes u32 indexes below 2^`width`; the bytes written, or a fault. */

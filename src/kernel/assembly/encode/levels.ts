@@ -14,6 +14,7 @@ import { Fault, Levels, Node } from "./layout";
  */
 export function levels(call: usize, nodes: usize, nodeCount: u32, rows: u32): i32 {
   if (rows > load<u32>(call, Levels.ROOM)) return Fault.NO_ROOM;
+  if (isWhole(nodes, nodeCount, rows)) return fillLevels(call, nodes, nodeCount, rows);
   memory.fill(load<u32>(call, Levels.DEFINITIONS), 0, rows);
   store<u32>(call, rows, Levels.ENTRIES);
   let length = rows;
@@ -38,6 +39,29 @@ export function levels(call: usize, nodes: usize, nodeCount: u32, rows: u32): i3
     depth++;
   }
   select(call, depth, length, lists);
+  return 0;
+}
+
+/** True when there is neither a list nor a null on the way to the leaf. */
+function isWhole(nodes: usize, nodeCount: u32, rows: u32): bool {
+  for (let index: u32 = 0; index < nodeCount; index++) {
+    const node = nodes + <usize>index * Node.SIZE;
+    if (load<u32>(node, Node.LIST) != 0 || load<u32>(node, Node.VALIDITY) != 0) return false;
+    if (load<u32>(node, Node.LENGTH) != rows) return false;
+  }
+  return true;
+}
+
+/** The same level for every row. */
+function fillLevels(call: usize, nodes: usize, nodeCount: u32, rows: u32): i32 {
+  let depth: u32 = 0;
+  for (let index: u32 = 0; index < nodeCount; index++) {
+    depth += load<u32>(nodes + <usize>index * Node.SIZE, Node.OPTIONAL);
+  }
+  memory.fill(load<u32>(call, Levels.DEFINITIONS), <u8>depth, rows);
+  store<u32>(call, rows, Levels.ENTRIES);
+  store<u32>(call, rows, Levels.PRESENT);
+  store<u32>(call, 1, Levels.CONTIGUOUS);
   return 0;
 }
 

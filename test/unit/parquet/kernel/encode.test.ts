@@ -149,6 +149,19 @@ test("values of one hash are told apart; where they are many, the dictionary end
   }
 });
 
+test("short texts that differ in their length, or in a zero at their end, are told apart", async () => {
+  const texts = Array.from({ length: 14 }, (_, size) => [
+    "a".repeat(size),
+    `${"a".repeat(size)}\0`,
+    "\0".repeat(size),
+  ]).flat();
+  const rows = Array.from({ length: 3000 }, (_, i) => [texts[(i * 17) % texts.length]]);
+  const fields = [field("s", { kind: "string" })];
+  const file = await encode(fields, [batchOf(fields, rows)]);
+  expect((await read(file)).map((row) => row["s"])).toEqual(rows.map(([text]) => text));
+  expect(chunksOf(file)[0]?.dictionary_page_offset).toBeDefined();
+});
+
 test("few values take a few bits each; a first page of unique values has no dictionary", async () => {
   const fields = [field("few", { kind: "string" }), field("unique", { kind: "string" })];
   const rows = uuids(5000).map((uuid, i) => [`a value of some length ${i % 4}`, uuid]);
