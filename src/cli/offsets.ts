@@ -7,6 +7,8 @@
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import type { MetadataChange } from "#commit/change.ts";
+import { clearStopsChange, keptStopProperties } from "#commit/keptStops.ts";
 import { type OffsetChange, offsetsChange, planOffsets } from "#commit/offsets.ts";
 import { type Progress, readProgress } from "#commit/progress.ts";
 import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
@@ -216,7 +218,17 @@ async function change(
     return document;
   };
   await commitChange(found, offsetsChange(plan));
+  if (!parsed.flag("dry-run")) await commitChange(found, answeredStops(parsed, branch));
   return EXIT.ok;
+}
+
+/** The person has answered for these partitions: stops of them that are kept hold no longer. */
+function answeredStops(parsed: ParsedArguments, branch: string): MetadataChange {
+  const accepted = parsed.value("accept-topic");
+  const sets = parsed.list("set").map((text) => OFFSET_SET.exec(text));
+  const isAnswered = (topic: string, partition: number): boolean =>
+    topic === accepted || sets.some((set) => set?.[1] === topic && Number(set[2]) === partition);
+  return clearStopsChange((head) => keptStopProperties(head, branch, isAnswered));
 }
 
 /** A change with what it does. */

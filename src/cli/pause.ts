@@ -1,8 +1,10 @@
 /**
- * `pause TABLE` and `resume TABLE`: a property of the table that every writer heeds.
+ * `pause TABLE` and `resume TABLE`: a property of the table that every writer heeds. `resume` also says
+ * of stops that are kept in the table that nothing was lost: reading goes on where it was.
  */
 import { EXIT, type ExitCode } from "#base/errors.ts";
 import { fullName } from "#catalog/names.ts";
+import { clearStopsChange, keptStopProperties } from "#commit/keptStops.ts";
 import { isPaused, pauseChange } from "#commit/properties.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
@@ -20,8 +22,18 @@ export async function pauseCommand(
   const words = WORDS[wanted ? "pause" : "resume"];
   return withTable(opened, parsed.value("table") ?? "", isDry, async (found) => {
     const name = fullName(found.table.name);
-    const isAlready = isPaused(found.table) === wanted;
-    if (!isAlready && !isDry) await commitChange(found, pauseChange(wanted));
+    const { branch, table } = { branch: found.pipeline.values["iceberg.branch"], ...found };
+    const stops = wanted ? [] : keptStopProperties(table, branch);
+    const isAlready = isPaused(table) === wanted && stops.length === 0;
+    if (!isAlready && !isDry) {
+      await commitChange(found, pauseChange(wanted));
+      if (!wanted) {
+        await commitChange(
+          found,
+          clearStopsChange((head) => keptStopProperties(head, branch)),
+        );
+      }
+    }
     terminal.out(`${name} ${isAlready ? words.already : isDry ? words.dry : words.done}\n`);
     return EXIT.ok;
   });

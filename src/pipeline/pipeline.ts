@@ -12,7 +12,8 @@
  */
 import { describe, fail, kindOf, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
-import { type Feed, type FeedOffset, feedKey } from "#base/offsets.ts";
+import { type Feed, type FeedOffset, feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
+import type { KeptStop } from "#commit/keptStops.ts";
 import type { ConsumerEvent } from "#consumer/consumer.ts";
 import { Acknowledger } from "./acknowledger.ts";
 import { Backpressure } from "./backpressure.ts";
@@ -20,6 +21,7 @@ import { Commits } from "./commits.ts";
 import { committedOf, Feeds } from "./feeds.ts";
 import { HeadLooks } from "./headLooks.ts";
 import { Ingest } from "./ingest.ts";
+import { keepStop } from "./keepStop.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { type Phase, Reading } from "./reading.ts";
 import type { Landed, Sink } from "./sink.ts";
@@ -255,9 +257,18 @@ export class Pipeline {
       const isPassed = divergesAt === null && position < logStart;
       if (!takesRows(sink.state) || (isPassed && end >= logStart)) continue;
       const error = outOfRange(sink.name, { ...event, position: end });
+      if (!isPassed && divergesAt === null && run.leaderEpoch === NO_LEADER_EPOCH) {
+        this.#keepStop(sink, { feed, offset: end, logEnd: event.logEnd });
+      }
       sink.apply({ kind: "unreadable", error });
     }
     if (run.outlets.some(({ sink }) => takesRows(sink.state))) this.#starts.seekAnew([feed]);
+  }
+
+  /** Nothing else would show the next process, once the log has grown again, that it had been lost. */
+  #keepStop(sink: Sink, stop: KeptStop): void {
+    const kept = sink.awaits(keepStop(sink, stop, this.#stop.signal));
+    this.#commits.track(kept.then(() => this.tables.touched.add(sink)));
   }
 
   /** What was read of a topic that is gone is written; then its tables stop that have no other topic. */

@@ -83,6 +83,7 @@ export class Sink {
   #writer: TableWriter | null = null;
   #opening: Promise<TableWriter> | null = null;
   #dueFromMs: number;
+  #awaited = 0;
   /** Id of the schema that the decoder has; null: none yet. */
   #schemaId: number | null = null;
   /** When the load of that schema's head began (monotonic). */
@@ -108,6 +109,13 @@ export class Sink {
 
   get state(): TableState {
     return this.#state;
+  }
+
+  /** Its end waits for this work, which never fails. */
+  async awaits(work: Promise<void>): Promise<void> {
+    this.#awaited++;
+    await work;
+    this.#awaited--;
   }
 
   /** Null until it was opened. */
@@ -148,7 +156,7 @@ export class Sink {
 
   /** True when something waits for a commit. */
   get pending(): boolean {
-    return this.#flush.kind !== "idle" || this.#moved();
+    return this.#flush.kind !== "idle" || this.#awaited > 0 || this.#moved();
   }
 
   /** True when a flush could begin ahead of its time; one that was held waits for its interval. */

@@ -50,7 +50,7 @@ export async function startOffsets(
     if (missing.length === 0) {
       const offsets = feeds.flatMap((_, index) => known[index] ?? []);
       for (const [index, { feed, offset }] of offsets.entries()) {
-        checkBounds(writer.name, feed, offset, bounds[index]);
+        checkStart(writer, { feed, offset }, bounds[index]);
       }
       return offsets;
     }
@@ -164,12 +164,15 @@ function byReset(
   }
 }
 
-function checkBounds(
-  table: string,
-  feed: Feed,
-  offset: bigint,
+/** @throws AppError `progress` where only a person can say how to go on */
+function checkStart(
+  writer: TableWriter,
+  { feed, offset }: FeedOffset,
   bound: LogBounds | undefined,
 ): void {
+  const { name: table } = writer;
+  const keptEnd = writer.keptLogEnd({ feed, offset });
+  if (keptEnd !== null) throw keptStop(table, feed, offset, keptEnd);
   if (bound === undefined || offset >= bound.logStart) return;
   const { logStart, highWatermark: logEnd } = bound;
   throw outOfRange(table, { feed, position: offset, logStart, logEnd, divergesAt: null });
@@ -199,6 +202,17 @@ export function outOfRange(
     : `${where} ends at offset ${logEnd}, before the committed offset ${position} of ${table}. ` +
       `To go on at ${logEnd}, without doubling what the table has`;
   return fail("progress", `${what}: ${acceptCommand(table, feed.topic)}`, context);
+}
+
+/** The error of a stop that an earlier process has kept in the table. */
+function keptStop(table: string, feed: Feed, offset: bigint, logEnd: bigint): Error {
+  const where = `${feed.topic}/${feed.partition}`;
+  const sentence =
+    `The log of ${where} ended at offset ${logEnd}, before the committed offset ${offset} of ${table}, ` +
+    "and nobody has said since where to go on: what Kafka has there now may be other records at used " +
+    `offsets. To read these too: kafka-iceberg offsets ${table} --set ` +
+    `${feed.topic}:${feed.partition}=${logEnd}. If nothing was lost: kafka-iceberg resume ${table}`;
+  return fail("progress", sentence, { table, topic: feed.topic, partition: feed.partition });
 }
 
 /** Says per partition what it would do, and does it only with `--yes`. */

@@ -14,6 +14,7 @@ import { Append, type AppendResult, unreadable } from "#commit/append.ts";
 import type { CommitResult } from "#commit/change.ts";
 import { commit, giveUp, newCommit, type PendingCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
+import { type KeptStop, keepStopChange, keptLogEnd } from "#commit/keptStops.ts";
 import { Ledger } from "#commit/ledger.ts";
 import { logComplete } from "#commit/logCommit.ts";
 import type { Progress } from "#commit/progress.ts";
@@ -117,6 +118,17 @@ export class TableWriter {
       const offset = offsetOf(document, feed);
       return offset === null ? null : { feed, offset, leaderEpoch: leaderEpochOf(document, feed) };
     });
+  }
+
+  /** Where the log of a feed ended, if a stop of it is kept in the newest head seen; else null. */
+  keptLogEnd({ feed, offset }: FeedOffset): bigint | null {
+    return keptLogEnd(this.#table.head, this.#options.branch, feed, offset);
+  }
+
+  /** Keeps a stop in the table, for the processes to come. After `held` call again. */
+  keepStop(stop: KeptStop): Promise<CommitResult> {
+    const change = keepStopChange(this.#options.branch, stop);
+    return this.#serial(() => commit(this.#table, newCommit(this.#table, change)));
   }
 
   /** Commits first positions in an empty snapshot, before anything is read (SPEC 2.5). */

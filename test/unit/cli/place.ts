@@ -45,17 +45,23 @@ export interface Place {
   readonly config: string;
 }
 
-/** Makes the folder, with `default.events` in a file catalog. */
-export async function makePlace(text = ""): Promise<Place> {
+/** Makes the folder, with `default.events` in a file catalog, with these table properties. */
+export async function makePlace(
+  text = "",
+  properties: Readonly<Record<string, string>> = {},
+): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), "cli-"));
   const config = join(folder, "config.toml");
   const own = `[kafka]\ntopic = "events"\n[state]\ndir = "${folder}/state"\n`;
   writeFileSync(config, text === "" ? `${own}[iceberg]\nwarehouse_path = "${folder}/wh"\n` : text);
-  await makeTable(`${folder}/wh`);
+  await makeTable(`${folder}/wh`, properties);
   return { folder, config };
 }
 
-async function makeTable(warehouse: string): Promise<void> {
+async function makeTable(
+  warehouse: string,
+  properties: Readonly<Record<string, string>>,
+): Promise<void> {
   const noRetry = { retriesMax: 0, baseDelayMs: 1, delayMsMax: 1 };
   const s3 = {
     endpoint: null,
@@ -82,7 +88,7 @@ async function makeTable(warehouse: string): Promise<void> {
       fields: columns,
       spec: (fields) => partitionSpecOf(fields, ["day(at)"]),
       formatVersion: 2,
-      properties: {},
+      properties,
       timestampMs: Date.UTC(2026, 0, 8),
     });
   const created = await catalog.create({ name, metadataAt });
