@@ -108,7 +108,7 @@ function partitionStatus(run: ReportedPipeline, feed: FeedRun, nowMs: number): P
     lastStableOffset: known?.lastStableOffset ?? null,
     lag: highWatermark === null ? null : lagOf(highWatermark, committed),
     lagMs: caughtUp || stamp === 0 ? null : Math.max(0, nowMs - stamp),
-    paused: feed.held,
+    paused: feed.held === true,
   };
 }
 

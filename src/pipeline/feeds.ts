@@ -43,8 +43,11 @@ export interface FeedRun {
   leaderEpoch: number;
   /** Whether its tables have been told that it moved, since one of them was sealed last. */
   noted: boolean;
-  /** Whether the consumer was told not to read it (`reading.ts`). */
-  held: boolean;
+  /**
+   * Whether the consumer was told not to read it (`reading.ts`); null: it has not been told since the
+   * partition was assigned, and what it was told of an earlier assignment may have reached this one.
+   */
+  held: boolean | null;
 }
 
 /** Next offset that every table of a feed has; tables at their end do not count. */
@@ -79,7 +82,7 @@ export class Feeds {
         position: 0n,
         leaderEpoch: NO_LEADER_EPOCH,
         noted: false,
-        held: false,
+        held: null,
       };
       for (const target of targetsOf(feed.topic)) {
         const outlet = { ...target, feed: run, end: 0n, committed: 0n, waits: false };

@@ -46,8 +46,8 @@ export class Reading {
     if (!isOther && changed.size === 0) return;
     const looked = isOther ? this.#feeds.all() : [...changed];
     changed.clear();
-    const differing = looked.filter((run) => wanted(run, now) === run.held);
-    for (const run of differing) run.held = !run.held;
+    const differing = looked.filter((run) => run.held !== !wanted(run, now));
+    for (const run of differing) run.held = !wanted(run, now);
     const keys = (held: boolean) =>
       differing.filter((run) => run.held === held).map(({ key }) => key);
     const [pause, resume] = [keys(true), keys(false)];

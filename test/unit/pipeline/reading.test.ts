@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { FeedKey } from "#base/offsets.ts";
-import type { FeedRun, Feeds } from "#pipeline/feeds.ts";
+import { type FeedKey, feedKey } from "#base/offsets.ts";
+import { type FeedRun, Feeds, type Target } from "#pipeline/feeds.ts";
 import { Reading, wanted } from "#pipeline/reading.ts";
 import type { TableState } from "#pipeline/states.ts";
 
@@ -9,6 +9,7 @@ const paused = { kind: "paused" } as const;
 const stopped = { kind: "stopped", error: null } as const;
 const draining = { kind: "draining", error: null } as const;
 const retrying = { kind: "retrying", cause: null } as const;
+const FEED = { clusterId: "c", topic: "t", topicId: "id", partition: 0 };
 const OPEN = { phase: "running", isFull: false } as const;
 
 function feed(key: string, ...states: TableState[]): FeedRun & { outlets: { sink: object }[] } {
@@ -64,4 +65,28 @@ test("the consumer is told what differs, once, and only of feeds that something 
   reading.compare({ phase: "running", isFull: true });
   reading.compare(OPEN);
   expect([said.slice(1), looked]).toEqual([["pause two", "resume two"], 2]);
+});
+
+test("a feed that was assigned anew is told, whatever was said of it under an earlier assignment", () => {
+  const held = new Map<FeedKey, boolean>();
+  const consumer = {
+    pause: (keys: readonly FeedKey[]) => {
+      for (const key of keys) held.set(key, true);
+    },
+    resume: (keys: readonly FeedKey[]) => {
+      for (const key of keys) held.set(key, false);
+    },
+  };
+  const feeds = new Feeds();
+  const target = { sink: { state: running, outlets: new Map() }, source: {} } as unknown as Target;
+  const [run] = feeds.add([FEED], () => [target]);
+  const reading = new Reading(consumer, feeds);
+  const key = feedKey(FEED);
+  // The consumer has assigned it again, and hears what is said of the assignment before.
+  reading.compare({ phase: "running", isFull: true });
+  expect(held.get(key)).toBe(true);
+  const [again] = feeds.add([FEED], () => [target]);
+  for (const each of [run, again]) if (each !== undefined) feeds.changed.add(each);
+  reading.compare(OPEN);
+  expect(held.get(key)).toBe(false);
 });
