@@ -55,6 +55,9 @@ export type AppendResult =
   /** A person paused the table; nothing was sent. */
   | { readonly kind: "paused" };
 
+/** Why feeds are fenced, in a sentence about them. */
+export const FENCED = "the head holds other offsets for these feeds";
+
 /** An append, which shrinks when feeds are fenced. */
 export class Append implements SnapshotChange {
   readonly makes = "snapshot";
@@ -83,8 +86,7 @@ export class Append implements SnapshotChange {
     const { admitted, fenced } = admit(progress.document, this.#advances);
     if (fenced.length > 0) this.#exclude(admitted, fenced);
     if (this.#advances.length > 0 || this.#fenced.length === 0) return null;
-    const reason = "the head holds other offsets for its feeds";
-    return { kind: "dropped", reason, by: progress.group };
+    return { kind: "dropped", reason: FENCED, by: progress.group };
   }
 
   /** Takes fenced feeds out, and every unit that holds rows of one of them. */

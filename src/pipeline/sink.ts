@@ -10,7 +10,7 @@ import { type FeedKey, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import { fullName } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
-import type { AppendResult } from "#commit/append.ts";
+import { type AppendResult, FENCED } from "#commit/append.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import { hasRows } from "#iceberg/metadata/metadata.ts";
@@ -344,9 +344,14 @@ export class Sink {
 
   #settle(work: SealedFlush, result: AppendResult, durationMs: number): void {
     const { logger } = this.parts;
-    const isFenced =
-      result.kind === "dropped" || (result.kind === "committed" && result.fenced.length > 0);
-    if (isFenced) this.#report.ended("fenced", durationMs);
+    if (result.kind === "dropped" || (result.kind === "committed" && result.fenced.length > 0)) {
+      this.#report.ended("fenced", durationMs);
+      const reason = result.kind === "dropped" ? result.reason : FENCED;
+      logger.log("warn", `Rows dropped, to be read again: ${reason}`, {
+        table: this.name,
+        feeds: result.fenced.map(feedKey),
+      });
+    }
     switch (result.kind) {
       case "committed":
         this.#become({ kind: "end" });
@@ -359,10 +364,6 @@ export class Sink {
         this.#become({ kind: "end" });
         this.buffer.release(work.segments);
         this.#adoptSchema();
-        logger.log("warn", `Rows dropped, to be read again: ${result.reason}`, {
-          table: this.name,
-          feeds: result.fenced.map(feedKey),
-        });
         this.apply({ kind: "went_through" });
         break;
       case "held":

@@ -136,11 +136,14 @@ class PipelineSim {
     else for (const process of this.processes) this.#learnOfTopic(process);
   }
 
-  /** Notes what was read: Kafka has it no longer. */
+  /** Notes what was read: Kafka has it no longer. Rows of a partition that was lost before are others' to write. */
   #learnOfTopic(process: Process): void {
     const { consumer, pipeline } = process;
+    const owned = new Set(consumer?.owned);
     if (consumer === null || !consumer.learnOfTopic()) return;
-    const runs = pipeline?.feeds.all().filter(({ epoch }) => epoch > 0) ?? [];
+    const runs =
+      pipeline?.feeds.all().filter(({ epoch, feed }) => epoch > 0 && owned.has(feed.partition)) ??
+      [];
     const positions = new Map(runs.map(({ feed, position }) => [feed.partition, position]));
     process.read = { topicId: consumer.topic.id, positions };
     process.fenced = false;
@@ -240,6 +243,8 @@ class PipelineSim {
 
   async #checkTables(): Promise<void> {
     let changed = false;
+    // A table that has ended does not hold the others, whose order nobody promises then.
+    this.#disordered ||= this.processes.some(({ sinks }) => sinks.some(hasEnded));
     // A table that takes no more rows falls behind the others, as it may.
     const sinks = this.processes.flatMap((each) => each.sinks);
     this.#disordered ||= sinks.some(({ state }) => !takesRows(state));
@@ -256,7 +261,6 @@ class PipelineSim {
   #judgeStop(process: Process, index: number, { state }: Process["sinks"][number]): void {
     const table = this.tables[index];
     if ((state.kind !== "draining" && state.kind !== "stopped") || table === undefined) return;
-    this.#disordered = true;
     if (process.judged.get(index) !== state.error) {
       process.judged.set(index, state.error);
       const groups = new Set(this.processes.map((each) => each.groupName)).size;
@@ -373,6 +377,11 @@ class PipelineSim {
     }
     return true;
   }
+}
+
+/** Whether a table takes no more rows. */
+function hasEnded({ state }: Process["sinks"][number]): boolean {
+  return state.kind === "draining" || state.kind === "stopped";
 }
 
 function isStopped({ sinks }: Process): boolean {
