@@ -48,9 +48,13 @@ export class Source {
     return this.#sample?.bytes ?? 0;
   }
 
-  /** Whether a batch has to wait; one without records has nothing to infer from. */
+  /**
+   * Whether a batch has to wait; one without records has nothing to infer from. Behind a sample all
+   * do, also when the columns have been learned from the table meanwhile: what comes first is given
+   * first.
+   */
   samples(payload: Uint8Array | null): boolean {
-    return this.decoder.needsSample && (payload !== null || this.#sample !== null);
+    return this.#sample !== null || (this.decoder.needsSample && payload !== null);
   }
 
   /** Takes a copy of a batch, whose bytes the consumer uses again; true when the sample is full. */

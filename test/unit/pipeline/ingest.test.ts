@@ -170,3 +170,15 @@ test("what a format needs and cannot get stops its table, or has the batch read 
   expect(two.table.state.kind).toBe("running");
   expect(two.table.buffer.moved).toBe(false);
 });
+
+test("what waits in a sample comes first, also when the columns are learned from the table meanwhile", () => {
+  const { table, source, ingest, take } = sampling();
+  take(payloadOf('{"text":"a"}'));
+  source.decoder.adopt([{ ...TEXT, id: 1 }], { dropped: [], hasRows: true });
+  take(payloadOf('{"text":"b"}'));
+  take(null);
+  ingest.finishSamples();
+  const [segment] = table.buffer.seal();
+  expect(segment?.batch?.rowCount).toBe(2);
+  expect(segment?.range).toMatchObject({ start: 0n, end: 3n });
+});
