@@ -126,18 +126,31 @@ export class Ingest {
     return this.#give(outlet, batch) ? undefined : this.#giveByHead(outlet, batch);
   }
 
-  /** Waits for what the format needs first, as often as it asks, and gives the batch then. */
+  /**
+   * Waits for what the format needs first, as often as it asks, and gives the batch then. Until it is
+   * given, nothing may take its outlet for one that had no record in it (`Sink.catchUp`).
+   */
   async #giveWhenReady(outlet: Outlet, batch: RecordBatch, ready: Promise<void>): Promise<void> {
-    for (let next: Promise<void> | null = ready; next !== null; next = prepare(outlet, batch)) {
-      if (!(await this.#waited(outlet, batch, next))) return;
+    outlet.waits = true;
+    try {
+      for (let next: Promise<void> | null = ready; next !== null; next = prepare(outlet, batch)) {
+        if (!(await this.#waited(outlet, batch, next))) return;
+      }
+      if (!this.#give(outlet, batch)) await this.#giveByHead(outlet, batch);
+    } finally {
+      outlet.waits = false;
     }
-    if (!this.#give(outlet, batch)) await this.#giveByHead(outlet, batch);
   }
 
   /** Loads the head of a batch's table, and lets the schema there judge it. */
   async #giveByHead(outlet: Outlet, batch: RecordBatch): Promise<void> {
-    const head = outlet.sink.readSchema(batch.arrivedMs ?? Number.POSITIVE_INFINITY);
-    if (await this.#waited(outlet, batch, head)) this.#give(outlet, batch, true);
+    outlet.waits = true;
+    try {
+      const head = outlet.sink.readSchema(batch.arrivedMs ?? Number.POSITIVE_INFINITY);
+      if (await this.#waited(outlet, batch, head)) this.#give(outlet, batch, true);
+    } finally {
+      outlet.waits = false;
+    }
   }
 
   /** False when the batch is not to be given after that: what it waited for failed, or it is outdated. */
@@ -145,7 +158,6 @@ export class Ingest {
     const { sink, feed } = outlet;
     const isWanted = (): boolean =>
       this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
-    outlet.waits = true;
     try {
       await until;
     } catch (error) {
@@ -158,8 +170,6 @@ export class Ingest {
       this.#parts.logger.log("warn", what, { table: sink.name });
       this.#readAgain(feed.feed);
       return false;
-    } finally {
-      outlet.waits = false;
     }
     return isWanted();
   }

@@ -182,3 +182,17 @@ test("what waits in a sample comes first, also when the columns are learned from
   expect(segment?.batch?.rowCount).toBe(2);
   expect(segment?.range).toMatchObject({ start: 0n, end: 3n });
 });
+
+test("until a batch that had to wait is given, its table is never taken for one without a record of it", async () => {
+  const { format, answer } = registryFormat();
+  const { table, offer } = sampling({ format: "string" }, format);
+  const given = offer(payloadOf("A"));
+  const [outlet] = table.outlets.values();
+  answer();
+  for (let turns = 0; turns < 20; turns++) {
+    expect(outlet?.end === 1n || outlet?.waits).toBe(true);
+    await Promise.resolve();
+  }
+  await given;
+  expect([outlet?.end, outlet?.waits]).toEqual([1n, false]);
+});
