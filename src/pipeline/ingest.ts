@@ -100,6 +100,8 @@ export class Ingest {
     // The damaged header is not believed: nobody knows the epoch of its last record.
     run.leaderEpoch = NO_LEADER_EPOCH;
     for (const outlet of outlets) {
+      // A table that is ahead of its siblings has what the batch held.
+      if (outlet.end >= event.nextOffset) continue;
       this.#move(outlet, this.#segment(outlet), event.nextOffset, NO_LEADER_EPOCH);
     }
     this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);

@@ -6,6 +6,7 @@ import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
 import { fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
+import { feedKey } from "#base/offsets.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { committedOf } from "#pipeline/feeds.ts";
@@ -132,4 +133,24 @@ test("a table that is ahead of its sibling is given no record twice", async () =
   await give(0, 15);
   expect(committed()).toEqual([15n, 15n]);
   for (const { world } of tables) expect(await world.law.violations()).toEqual([]);
+});
+
+test("a damaged batch is skipped by the table that lacks it; one that is ahead stays where it is", async () => {
+  const { rig, tables, pipeline, start, committed, give } = make();
+  const ahead = tables[1]?.world;
+  if (ahead === undefined) throw new Error("no second table");
+  const parts = partsOf(ahead, "A", rig.txlog, () => true, rig.clock);
+  const writer = await TableWriter.open(parts, optionsOf(ahead, "g"), []);
+  const feed = ahead.feed(0);
+  await writer.claim([{ feed, offset: 9n }]);
+  ahead.law.firstPositions.set(`${feed.topicId}/0`, 9n);
+  await start();
+  const key = feedKey(feed);
+  const place = { feed, key, epoch: rig.consumer.epoch(key), position: 0n, nextOffset: 4n };
+  rig.consumer.push({ type: "batch_corrupt", ...place, error: fail("batch_corrupt", "CRC") });
+  await rig.settle();
+  expect(pipeline.feeds.get(key)?.outlets.map(({ end }) => end)).toEqual([4n, 9n]);
+  await give(4, 15);
+  expect(committed()).toEqual([15n, 15n]);
+  expect(await ahead.law.violations()).toEqual([]);
 });
