@@ -70,10 +70,15 @@ export class Sinks implements Iterable<Sink> {
     return targets;
   }
 
-  /** Drops what the tables of these feeds have not begun to write. */
-  drop(runs: readonly FeedRun[]): void {
+  /**
+   * Drops what the tables of these feeds have not begun to write. What a table at its end has read may
+   * exist nowhere else by now, and it takes nothing more: its next commit asks the head about it.
+   * @param isFenced the head has answered; default false
+   */
+  drop(runs: readonly FeedRun[], isFenced = false): void {
     for (const { key, outlets } of runs) {
       for (const { sink, source } of outlets) {
+        if (sink.state.kind === "draining" && !isFenced) continue;
         source.drop(key);
         sink.drop(key);
         this.touched.add(sink);

@@ -58,18 +58,24 @@ export class Starts {
 
   /** Fenced feeds lose their rows in all their tables, and take no more until they have begun anew (SPEC 2.3). */
   fence(fenced: readonly Feed[]): void {
-    const runs = this.#runsOf(fenced);
-    for (const run of runs) {
-      run.epoch = 0;
-      run.starts++;
-    }
-    this.#sinks.drop(runs);
+    this.#sinks.drop(this.#halt(fenced), true);
   }
 
   /** Feeds start again from what their tables say. */
   seekAnew(feeds: readonly Feed[]): void {
-    this.fence(feeds);
-    this.begin(this.#runsOf(feeds));
+    const runs = this.#halt(feeds);
+    this.#sinks.drop(runs);
+    this.begin(runs);
+  }
+
+  /** Nothing more is taken of these feeds, nor from a start under way. */
+  #halt(feeds: readonly Feed[]): FeedRun[] {
+    const runs = this.#runsOf(feeds);
+    for (const run of runs) {
+      run.epoch = 0;
+      run.starts++;
+    }
+    return runs;
   }
 
   /** Starts feeds; retries for as long as they are ours and nobody starts them anew. */

@@ -126,8 +126,8 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     shownIn: "tables of a feed: 2",
     edits: [
       {
-        find: "for (const { sink, source } of outlets) {\n        source.drop(key);",
-        replace: "for (const { sink, source } of outlets.slice(0, 1)) {\n        source.drop(key);",
+        find: "for (const { sink, source } of outlets) {\n        if (sink.state",
+        replace: "for (const { sink, source } of outlets.slice(0, 1)) {\n        if (sink.state",
       },
     ],
   },

@@ -154,3 +154,25 @@ test("a damaged batch is skipped by the table that lacks it; one that is ahead s
   expect(committed()).toEqual([15n, 15n]);
   expect(await ahead.law.violations()).toEqual([]);
 });
+
+test("rows that retention has passed are written, also when a sibling of their table reads on", async () => {
+  const { rig, tables, sinks, start, committed, give } = make();
+  const ahead = tables[1]?.world;
+  if (ahead === undefined) throw new Error("no second table");
+  const parts = partsOf(ahead, "A", rig.txlog, () => true, rig.clock);
+  const writer = await TableWriter.open(parts, optionsOf(ahead, "g"), []);
+  const feed = ahead.feed(0);
+  await writer.claim([{ feed, offset: 9n }]);
+  ahead.law.firstPositions.set(`${feed.topicId}/0`, 9n);
+  await start();
+  rig.consumer.give(0, 0n, ["{}", "{}", "{}", "{}", "{}", "{}"]);
+  rig.consumer.logStart = 8n;
+  const bounds = { position: 6n, logStart: 8n, logEnd: 40n, divergesAt: null };
+  rig.consumer.push({ type: "out_of_range", feed, ...bounds });
+  await rig.pass(500);
+  expect(committed()[0]).toBe(6n);
+  expect(sinks.map(({ state }) => state.kind)).toEqual(["stopped", "running"]);
+  rig.consumer.give(0, 9n, ["{}", "{}", "{}"]);
+  await give(12, 15);
+  expect(committed()).toEqual([6n, 15n]);
+});
