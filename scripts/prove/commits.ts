@@ -78,20 +78,21 @@ const INTERVAL_MS = 5000;
 const METADATA_BYTES_MAX = 1_000_000;
 
 /**
- * Commits one row at a time to a file catalog; the clock moves on by the default interval. Then a
- * table with 100 commits and this one are committed to in turn, so that both are measured on the
- * same machine at the same time.
+ * Commits one row at a time to a file catalog; the clock moves on by `intervalMs`. Then a table with
+ * 100 commits and this one are committed to in turn, so that both are measured on the same machine at
+ * the same time.
  * @param measured commits of each that are measured
  */
 export async function proveManyCommits(
   commits: number,
-  measured = 400,
+  measured: number = 400,
+  intervalMs: number = INTERVAL_MS,
 ): Promise<ManyCommitsReport> {
   const began = performance.now();
-  const old = await openTable();
+  const old = await openTable(intervalMs);
   for (let n = 0; n < commits; n++) await old.commit();
   const seconds = Math.round((performance.now() - began) / 1000);
-  const young = await openTable();
+  const young = await openTable(intervalMs);
   for (let n = 0; n < YOUNG_COMMITS; n++) await young.commit();
   const durations = { young: [] as number[], old: [] as number[] };
   for (let n = 0; n < measured; n++) {
@@ -124,7 +125,7 @@ interface GrowingTable {
   close(): Promise<void>;
 }
 
-async function openTable(): Promise<GrowingTable> {
+async function openTable(intervalMs: number): Promise<GrowingTable> {
   const folder = await temporaryFolder("many-commits");
   const warehouse = join(folder, "warehouse");
   mkdirSync(warehouse);
@@ -139,7 +140,7 @@ async function openTable(): Promise<GrowingTable> {
   return {
     writer,
     commit: async () => {
-      nowMs += INTERVAL_MS;
+      nowMs += intervalMs;
       const flush = numbers(writer, committed, committed + 1);
       const since = performance.now();
       const result = await writer.flush(flush);
