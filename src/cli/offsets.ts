@@ -31,14 +31,16 @@ export async function offsetsCommand(
 ): Promise<ExitCode> {
   const sets = parsed.list("set");
   const wanted = sets.filter((text) => OFFSET_SET.test(text));
-  const bad = sets.find(
-    (text) => text.includes(":") && !text.includes(".") && !OFFSET_SET.test(text),
-  );
+  const bad = sets.find((text) => /^[^=]*:/.test(text) && !OFFSET_SET.test(text));
   if (bad !== undefined) throw fail("usage", `--set ${bad}: wants TOPIC:PARTITION=OFFSET`);
+  requireOnce(wanted);
   const keys = sets.filter((text) => !OFFSET_SET.test(text));
   const opened = await openConfig(parsed, "inspect", keys);
   const name = parsed.value("table") ?? "";
   const accepted = parsed.value("accept-topic");
+  if (accepted !== undefined && wanted.length > 0) {
+    throw fail("usage", "--accept-topic sets all partitions of a topic: give --set another time");
+  }
   if (wanted.length === 0 && accepted === undefined) {
     if (parsed.value("from") !== undefined) throw fail("usage", "--from goes with --accept-topic");
     await withTable(opened, name, true, async ({ table, pipeline }) => {
@@ -56,6 +58,17 @@ export async function offsetsCommand(
         : acceptedOffsets(topics, accepted, parsed.value("from"), committedOf(table, branch));
     return change(found, resolve, topics, parsed, terminal);
   });
+}
+
+/** A partition that is set twice would be told twice, and only one of the two would count. */
+function requireOnce(wanted: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const text of wanted) {
+    const [, topic, partition] = OFFSET_SET.exec(text) ?? [];
+    const place = `${topic}:${Number(partition)}`;
+    if (seen.has(place)) throw fail("usage", `--set ${text}: ${place} is set twice`);
+    seen.add(place);
+  }
 }
 
 function show(

@@ -1,11 +1,11 @@
 /**
- * Keys against each other: combinations that cannot mean anything, before anything is connected.
+ * Keys of one scope against each other: combinations that cannot mean anything, before anything is connected.
  */
 import { assert } from "#base/assert.ts";
 import type { TableName } from "#catalog/catalog.ts";
-import { fullName, parseNamespace } from "#catalog/names.ts";
+import { parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
-import type { AppConfig, PipelineConfig } from "./config.ts";
+import type { AppConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
 import type { Problem } from "./problems.ts";
@@ -27,7 +27,6 @@ export function checkCombinations(config: AppConfig): Problem[] {
     const scope = scopeOf<PipelineValues>(config, pipeline, problems);
     for (const check of PIPELINE_CHECKS) check(scope);
   }
-  checkNames(config, problems);
   return problems;
 }
 
@@ -81,6 +80,10 @@ function checkTopics({ values, isSet, report }: Scope<PipelineValues>): void {
   if (set.length > 1)
     report(set[1] ?? forms[1], `excludes ${set[0]}: one of them names the topics`);
   if (values["kafka.topics"]?.length === 0) report("kafka.topics", "must name at least one topic");
+  const key = values["kafka.topics"] === null ? "kafka.topic" : "kafka.topics";
+  if (!topicsOf(values).every(isTopicName)) {
+    report(key, "is no name of a topic: letters, digits, dot, _ and -, at most 249 of them");
+  }
   const pattern = values["kafka.topic_pattern"];
   if (pattern === null) return;
   try {
@@ -88,6 +91,11 @@ function checkTopics({ values, isSet, report }: Scope<PipelineValues>): void {
   } catch {
     report("kafka.topic_pattern", "is not a regular expression");
   }
+}
+
+/** Kafka's own rule (`org.apache.kafka.common.internals.Topic`). */
+function isTopicName(name: string): boolean {
+  return /^[A-Za-z0-9._-]{1,249}$/.test(name) && name !== "." && name !== "..";
 }
 
 function checkStart({ values, report }: Scope<PipelineValues>): void {
@@ -278,105 +286,10 @@ export function parseAddress(address: string): { host: string; port: number } | 
   return host === undefined || port < 0 || port > 65_535 ? null : { host, port };
 }
 
-/** Two pipelines of one name, or with one source topic and one table (SPEC 2.1). */
-function checkNames({ file, pipelines }: AppConfig, problems: Problem[]): void {
-  const names = new Set<string>();
-  const feeds = new Map<string, string>();
-  const report = (key: string, problem: string): void => {
-    problems.push({ where: file, key, problem, near: null });
-  };
-  for (const pipeline of pipelines) {
-    if (names.has(pipeline.name))
-      report("pipelines.name", `two pipelines are called ${pipeline.name}`);
-    names.add(pipeline.name);
-    for (const feed of feedsOf(pipeline)) {
-      const other = feeds.get(feed);
-      if (other !== undefined && other !== pipeline.name) {
-        const [, topic, table] = JSON.parse(feed) as string[];
-        report(
-          "pipelines",
-          `${other} and ${pipeline.name} both write the topic ${topic} into the table ${table}`,
-        );
-      }
-      feeds.set(feed, pipeline.name);
-    }
-  }
-  for (const [index, pipeline] of pipelines.entries()) {
-    for (const other of pipelines.slice(0, index)) checkReaders(other, pipeline, report);
-  }
-}
-
-/**
- * Two members of one group on one topic get a part of its partitions each, not both all. Group and
- * cluster are the key; `app/readers.ts` looks again when the clusters have said their ids.
- */
-function checkReaders(
-  one: PipelineConfig,
-  two: PipelineConfig,
-  report: (key: string, problem: string) => void,
-): void {
-  const group = two.values["kafka.consumer_group"];
-  if (one.name === two.name || one.values["kafka.consumer_group"] !== group) return;
-  if (brokersOf(one) !== brokersOf(two)) return;
-  const shared = sharedTopic(one.values, two.values);
-  if (shared === null) return;
-  report(
-    "kafka.consumer_group",
-    `${one.name} and ${two.name} both read ${shared} as group ${group}, so that each would get ` +
-      "only a part of it: give each its own group",
-  );
-}
-
-/** What two subscriptions have in common, in words; null when they are known to have nothing. */
-function sharedTopic(one: PipelineValues, two: PipelineValues): string | null {
-  const patterns = [one, two].map((values) => values["kafka.topic_pattern"]);
-  const [first = null, second = null] = patterns;
-  if (first !== null && second !== null) return "topics by a pattern";
-  const isRead = (values: PipelineValues, topic: string): boolean =>
-    matches(values["kafka.topic_pattern"], topic) || topicsOf(values).includes(topic);
-  const topic =
-    topicsOf(one).find((each) => isRead(two, each)) ??
-    topicsOf(two).find((each) => isRead(one, each));
-  return topic === undefined ? null : `the topic ${topic}`;
-}
-
-/** Whether a `topic_pattern` takes a topic; one that is no expression is reported elsewhere. */
-function matches(pattern: string | null, topic: string): boolean {
-  if (pattern === null) return false;
-  try {
-    return new RegExp(`^(?:${pattern})$`).test(topic);
-  } catch {
-    return false;
-  }
-}
-
-function topicsOf(values: PipelineValues): readonly string[] {
+/** The topics that are named; none when they come by a pattern. */
+export function topicsOf(values: PipelineValues): readonly string[] {
   const topic = values["kafka.topic"];
   return values["kafka.topics"] ?? (topic === null ? [] : [topic]);
-}
-
-function brokersOf({ values }: PipelineConfig): string {
-  const brokers = values["kafka.bootstrap_servers"].split(",").map((each) => each.trim());
-  return brokers.sort().join(",");
-}
-
-/** What tells two tables of one name apart. */
-const PLACE_KEYS = [
-  "iceberg.warehouse_path",
-  "iceberg.sql.uri",
-  "iceberg.rest.uri",
-  "iceberg.rest.warehouse",
-  "iceberg.nessie.uri",
-  "iceberg.nessie.ref",
-] as const;
-
-function feedsOf(pipeline: PipelineConfig): string[] {
-  const { values } = pipeline;
-  return topicsOf(values).map((name) => {
-    const table = fullName(tableFor(values, name));
-    const place = PLACE_KEYS.map((key) => values[key]).join(" ");
-    return JSON.stringify([brokersOf(pipeline), name, table, place]);
-  });
 }
 
 /** The table that a topic feeds: `table_prefix` + `table_name`, `{topic}` replaced. */

@@ -35,6 +35,7 @@ export const KAFKA_KEYS = {
   "kafka.client_id": {
     type: "string",
     default: "kafka-iceberg",
+    mayBeEmpty: true,
     doc: "The name that brokers see in their logs and quotas.",
   },
   "kafka.batch_size": {
@@ -75,6 +76,7 @@ export const KAFKA_KEYS = {
   "kafka.group_instance_id": {
     type: "string",
     default: "auto",
+    mayBeEmpty: true,
     doc: "Static membership: `auto` keeps a stable id in the state directory, so that a restart rejoins in milliseconds instead of after the session timeout; an empty string for none.",
   },
   "kafka.rack_id": {

@@ -97,11 +97,13 @@ export const PROCESS_KEYS = {
   "server.health_address": {
     type: "string",
     default: "127.0.0.1:8080",
+    mayBeEmpty: true,
     doc: "host:port of /health, /ready, /status and /metrics; empty: none; port 0: a free one, named in the log. The default is reachable from this machine only. A port that is taken ends the process only when it was set here, and not with `--until-end`.",
   },
   "server.metrics_address": {
     type: "string",
     default: "127.0.0.1:9090",
+    mayBeEmpty: true,
     doc: "host:port of /metrics; empty: none; a taken port as above.",
   },
   "server.max_lag_seconds": {

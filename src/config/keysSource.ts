@@ -107,6 +107,7 @@ export const SOURCE_KEYS = {
   "source.metadata_prefix": {
     type: "string",
     default: "_kafka_",
+    mayBeEmpty: true,
     doc: "Prefix of those columns, so that they do not clash with the data's.",
   },
   "source.flatten": {

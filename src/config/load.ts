@@ -6,6 +6,7 @@
  */
 import { describe } from "#base/errors.ts";
 import { assemble } from "./assemble.ts";
+import { checkPipelines } from "./betweenPipelines.ts";
 import { requireBuilt } from "./built.ts";
 import { checkCombinations } from "./combinations.ts";
 import type { AppConfig } from "./config.ts";
@@ -60,7 +61,7 @@ export async function loadConfig(args: LoadArguments): Promise<Loaded> {
   const problems: Problem[] = [];
   const document: Document = await readDocument(parsed.value, environment, locate, problems);
   const config = assemble(shown, document, readFlags(args.flags, problems), problems);
-  problems.push(...checkCombinations(config));
+  problems.push(...checkCombinations(config), ...checkPipelines(config));
   if (args.purpose === "run") problems.push(...requireBuilt(config));
   if (problems.length === 0) return { config, environment };
   return { problems: problems.sort((a, b) => lineNumber(a) - lineNumber(b)) };

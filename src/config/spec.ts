@@ -36,6 +36,8 @@ export interface KeySpec {
   readonly doc: string;
   /** The words that a string may be. */
   readonly values?: readonly string[];
+  /** The empty text says something of its own, as `doc` tells. Without it a text that has a default must not be empty. */
+  readonly mayBeEmpty?: true;
   readonly min?: number;
   readonly max?: number;
   /** TOML text of a sensible value, for keys without a default. */

@@ -29,12 +29,21 @@ export function checkValue(spec: KeySpec, value: ConfigValue, foreign: boolean):
   if (!IS_TYPE[spec.type](typed)) {
     return { problem: `must be ${TYPE_NAMES[spec.type]}, is ${typeName(typed)}` };
   }
+  if (typed === "" && needsText(spec)) {
+    return { problem: "must not be empty: leave the key out for its default" };
+  }
   const items = (Array.isArray(typed) ? typed : [typed]).map((item) => wordOf(spec, item));
   for (const item of items) {
     const problem = itemProblem(spec, item, hidden);
     if (problem !== null) return { problem };
   }
   return { value: Array.isArray(typed) ? items : (items[0] as ConfigValue) };
+}
+
+/** Names, paths and separators: nobody means the empty one, and much would take it for another. */
+function needsText({ type, default: usual, values, mayBeEmpty }: KeySpec): boolean {
+  const isText = type === "string" && values === undefined;
+  return isText && usual !== null && usual !== "" && mayBeEmpty !== true;
 }
 
 /** Words are taken in any case, as other programs write them: `SCRAM-SHA-512`, `ZSTD`. */
@@ -87,6 +96,12 @@ function typeName(value: ConfigValue): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "string") return "a string";
   if (typeof value === "boolean") return "a boolean";
-  if (typeof value === "number") return Number.isInteger(value) ? "an integer" : "a fraction";
+  if (typeof value === "number") return numberName(value);
   return "a table";
+}
+
+function numberName(value: number): string {
+  if (!Number.isFinite(value)) return "not a finite one";
+  if (!Number.isInteger(value)) return "a fraction";
+  return Number.isSafeInteger(value) ? "an integer" : "beyond 2^53";
 }

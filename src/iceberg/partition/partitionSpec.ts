@@ -131,16 +131,14 @@ export function missingColumns(columns: readonly Field[], forms: readonly string
 
 function parseTerm(form: string): Term {
   const call = /^\s*(\w+)\s*\((.*)\)\s*$/s.exec(form);
-  if (call === null) {
-    if (form.trim() === "") throw problem(form, "it is empty");
-    return { transform: "identity", column: form.trim(), number: null };
-  }
+  if (call === null) return { transform: "identity", column: bareColumn(form), number: null };
   const name = (call[1] ?? "").toLowerCase();
   const transform = ALIASES[name] ?? (name in RULES ? (name as TransformName) : null);
   if (transform === null) {
     throw problem(form, `${call[1]} is none of ${Object.keys(RULES).join(", ")}`);
   }
   const inside = (call[2] ?? "").trim();
+  if (inside === "") throw problem(form, "it names no column");
   if (!RULES[transform].takesNumber) return { transform, column: inside, number: null };
   const numberFirst = /^(\d{1,9})\s*,\s*(.+)$/s.exec(inside);
   const numberLast = /^(.+?)\s*,\s*(\d{1,9})$/s.exec(inside);
@@ -150,6 +148,17 @@ function parseTerm(form: string): Term {
     throw problem(form, `write ${transform}(16, column) with a number above 0`);
   }
   return { transform, column, number };
+}
+
+function bareColumn(form: string): string {
+  if (form.trim() === "") throw problem(form, "it is empty");
+  if (/^\w+\s*\(|\)\s*$/.test(form)) {
+    throw problem(
+      form,
+      "its parentheses do not match; write identity(...) for a column of this name",
+    );
+  }
+  return form.trim();
 }
 
 /** A column by name, or by dotted path through structs; a name with dots itself goes first. */

@@ -79,6 +79,12 @@ describe("the command line", () => {
       "offsets events --set events:x=5 --config C",
       "--set events:x=5: wants TOPIC:PARTITION=OFFSET",
     ],
+    ["offsets events --set my.topic:x=5 --config C", "--set my.topic:x=5: wants TOPIC:PARTITION"],
+    ["offsets events --set e:0=5 --set e:00=4 --config C", "--set e:00=4: e:0 is set twice"],
+    [
+      "offsets events --set e:0=5 --accept-topic e --config C",
+      "--accept-topic sets all partitions",
+    ],
     ["files events --snapshot 5 --config C", "The table has no snapshot 5"],
   ];
   for (const [words, sentence] of wrong) {

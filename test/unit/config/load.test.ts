@@ -63,8 +63,8 @@ describe("references", () => {
   });
 
   test("what a reference gives is not searched again, and $${ is a plain ${", async () => {
-    const text = '[kafka]\ntopic = "${NESTED}-$${HOST}"\n';
-    expect(values(await loadRight(text, { variables }))["kafka.topic"]).toBe("${HOST}-${HOST}");
+    const text = `${TOPIC}rack_id = "\${NESTED}-$\${HOST}"\n`;
+    expect(values(await loadRight(text, { variables }))["kafka.rack_id"]).toBe("${HOST}-${HOST}");
   });
 
   test("files and systemd credentials are read, without their last line break", async () => {
