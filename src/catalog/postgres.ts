@@ -186,7 +186,7 @@ function serverError(error: unknown): { readonly state: string; readonly severit
 function isConflict(error: unknown): boolean {
   const said = serverError(error);
   if (said === null || said.severity !== "ERROR") return false;
-  return /^40(?!003)|^23505$|^42P07$/.test(said.state);
+  return /^40(?!003)|^23505$|^42P07$|^42710$/.test(said.state);
 }
 
 /** Bun's errors as ours; others as they are. */

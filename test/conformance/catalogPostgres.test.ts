@@ -17,6 +17,7 @@ import { catalogContract } from "../support/catalogContract.ts";
 import { postgresPlace } from "../support/catalogPlaces.ts";
 import { commitEmpty, createSample, realCatalog } from "../support/realCatalogs.ts";
 import { rejection } from "../support/rejection.ts";
+import { cli, SAME } from "../unit/cli/place.ts";
 
 const NAME = { namespace: ["db"], table: "t" };
 let server: PostgresService;
@@ -71,7 +72,7 @@ catalogContract("SQL catalog on PostgreSQL", () =>
 
 describe("PostgreSQL", () => {
   test("eight first starts at the same time make its tables once, and all of them open", async () => {
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 10; round++) {
       const database = await newDatabase();
       const catalogs = await Promise.all(Array.from({ length: 8 }, () => open(database)));
       await createSample(catalogs[0] as Catalog, NAME, []);
@@ -195,6 +196,34 @@ describe("PostgreSQL", () => {
     }
   }, 30_000);
 });
+
+test("check: a login that may not make the tables is told so, one that may is not, and none is made", async () => {
+  const database = await newDatabase();
+  const role = `checker_${database}`;
+  await server.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'x'`);
+  const config = join(root, "check.toml");
+  const check = async (uri: string) => {
+    const warehouse = join(root, "checked");
+    await Bun.write(
+      config,
+      `[kafka]\ntopic = "events"\n[iceberg]\ncatalog_type = "sql"\nwarehouse_path = "${warehouse}"\n[iceberg.sql]\nuri = "${uri}"\n`,
+    );
+    return cli(["check", "--config", config], { describeTopics: async () => [SAME] });
+  };
+  const bare = await check(`postgres://${role}:x@127.0.0.1:${server.port}/${database}`);
+  expect(bare.out).toContain("catalog: the login lacks CREATE on schema public");
+  expect(bare.code).toBe(1);
+  const able = await check(server.uri(database));
+  expect(able.out).toMatch(/default\.events +create/);
+  expect(able.code).toBe(0);
+  expect(
+    await server.sql("SELECT relname FROM pg_class WHERE relname LIKE 'iceberg%'", database),
+  ).toEqual([]);
+  const wrong = await check(`postgres://${role}:hunter2@127.0.0.1:${server.port}/${database}`);
+  expect(wrong.out).toContain(`password authentication failed for user "${role}"`);
+  expect(wrong.out).not.toContain("hunter2");
+  expect(wrong.code).toBe(1);
+}, 30_000);
 
 test("PyIceberg lists and loads our table, appends, and we go on from there", async () => {
   const database = await newDatabase();

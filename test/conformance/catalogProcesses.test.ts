@@ -8,6 +8,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { seededRandom } from "#base/random.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
+import { type PostgresService, startPostgres } from "../../scripts/services/postgres.ts";
 import { keep, temporaryFolder } from "../../scripts/services/process.ts";
 import { createSample, realCatalog } from "../support/realCatalogs.ts";
 
@@ -15,12 +16,17 @@ const NAME = { namespace: ["db"], table: "t" };
 const SCRIPT = join(import.meta.dir, "..", "support", "catalogCommitter.ts");
 const KILLS = 40;
 let root: string;
+let server: PostgresService;
 
 beforeAll(async () => {
   root = await temporaryFolder("processes");
-});
+  server = await startPostgres();
+}, 120_000);
 
-afterAll(() => rm(root, { recursive: true, force: true }));
+afterAll(async () => {
+  await server?.stop();
+  await rm(root, { recursive: true, force: true });
+});
 
 /** What the committers said, by snapshot id. */
 type Reports = Map<string, string>;
@@ -50,20 +56,16 @@ async function committer(
 }
 
 describe("processes", () => {
-  for (const type of ["file", "sql"] as const) {
+  for (const type of ["file", "SQLite", "PostgreSQL"] as const) {
     test(`${type} catalog: nothing is lost, doubled or forked by kills`, async () => {
       const warehouse = join(root, type);
-      const options: CatalogOptions =
-        type === "file"
-          ? { type, warehouse, readOnly: false }
-          : {
-              type,
-              uri: `sqlite://${warehouse}/catalog.db`,
-              name: "default",
-              warehouse: `${warehouse}/wh`,
-              readOnly: false,
-            };
-      const catalog = await realCatalog(options);
+      const sql = { type: "sql", name: "default", warehouse, readOnly: false } as const;
+      const options: Readonly<Record<typeof type, CatalogOptions>> = {
+        file: { type: "file", warehouse, readOnly: false },
+        SQLite: { ...sql, uri: `sqlite://${warehouse}/catalog.db` },
+        PostgreSQL: { ...sql, uri: server.uri("postgres"), connectionsMax: 1 },
+      };
+      const catalog = await realCatalog(options[type]);
       await createSample(catalog, NAME, []);
       const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
       console.log(`seed ${seed}`);
@@ -72,7 +74,7 @@ describe("processes", () => {
       const killAfterMs = (): number | null => (left-- > 0 ? 250 + random.unit() * 500 : null);
       const reports: Reports = new Map();
       const kills = await Promise.all(
-        [1, 2, 3, 4].map(() => committer(options, reports, killAfterMs)),
+        [1, 2, 3, 4].map(() => committer(options[type], reports, killAfterMs)),
       );
       const head = await catalog.load(NAME);
       const snapshots = head?.metadata.snapshots ?? [];

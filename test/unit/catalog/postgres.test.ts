@@ -93,7 +93,7 @@ describe("a transaction", () => {
   });
 
   test("that the server rolled back for another's sake is a conflict, at any statement", async () => {
-    for (const state of ["40001", "40P01", "23505", "42P07"]) {
+    for (const state of ["40001", "40P01", "23505", "42P07", "42710"]) {
       for (const at of ["UPDATE", "COMMIT"]) {
         const seen = wire((sql) => (sql.startsWith(at) ? said(state) : {}));
         expect((await written(seen)).kind).toBe("conflict");

@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { buildPipeline, storageOptions } from "#config/buildPipeline.ts";
 import { ALL_KEYS, PROCESS_TABLE } from "#config/keys.ts";
-import { redact } from "#config/redact.ts";
+import { redact, redactUrl } from "#config/redact.ts";
 import { createLogger } from "#server/log.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
@@ -40,6 +40,14 @@ describe("secret keys", () => {
     expect(shown).toContain('"kafka.sasl.password":"***"');
     expect(shown).toContain('"iceberg.sql.uri":"postgres://***@host/db?***"');
     expect(values(config)["kafka.sasl.password"]).toContain(MARK);
+  });
+
+  test("of a database are shown nowhere, also where what a URL must escape is not escaped", () => {
+    for (const raw of ["@", "/", "?", "#", ":", "%", "@/?#@"]) {
+      const shown = redactUrl(`postgres://me:${MARK}${raw}${MARK}@host/db?sslmode=require`);
+      expect(shown).toBe("postgres://***@host/db?***");
+    }
+    expect(redactUrl("s3://bucket/a@b")).toBe("s3://bucket/a@b");
   });
 
   test("of a wrong configuration are in no message", async () => {
