@@ -6,6 +6,12 @@
  * any more. Whoever forgets to give a buffer back loses nothing but its re-use.
  */
 
+/**
+ * Chunks below are left to the collector. The runtime gives each large one memory of its own, fresh
+ * pages each time, unless that of the chunk before is free again.
+ */
+const CHUNK_BYTES_MIN = 4096;
+
 const SIZE_BYTES = 4;
 const ID_BYTES = 4;
 
@@ -71,14 +77,22 @@ export class AnswerReader {
   #size = 0;
   #filled = 0;
   #broken = false;
+  /** Part of the chunk at hand was delivered as it is. */
+  #isHandedOn = false;
 
   constructor(buffers: AnswerBuffers, sink: AnswerSink) {
     this.#buffers = buffers;
     this.#sink = sink;
   }
 
-  /** Takes what arrived. */
+  /** Takes what arrived, and with it the chunk's memory: the chunk may be empty afterwards. */
   push(chunk: Buffer): void {
+    this.#isHandedOn = false;
+    this.#read(chunk);
+    if (!this.#isHandedOn) freeMemory(chunk);
+  }
+
+  #read(chunk: Buffer): void {
     let at = 0;
     if (this.#size > 0) at = this.#fill(chunk, 0);
     while (at < chunk.length && !this.#broken) {
@@ -104,6 +118,7 @@ export class AnswerReader {
       return chunk.length;
     }
     if (size <= chunk.length - at) {
+      this.#isHandedOn = true;
       this.#deliver(chunk.subarray(at, at + size));
       return at + size;
     }
@@ -140,4 +155,10 @@ export class AnswerReader {
     const view = new DataView(answer.buffer, answer.byteOffset);
     this.#sink.answer(view.getInt32(0), answer.subarray(ID_BYTES));
   }
+}
+
+/** Frees a chunk's memory at once, instead of at the next collection, where it is the chunk's alone. */
+function freeMemory({ buffer, length }: Buffer): void {
+  if (length < CHUNK_BYTES_MIN || buffer.byteLength !== length) return;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -63,6 +63,23 @@ describe("AnswerReader", () => {
     }
   });
 
+  test("a chunk's memory is freed once all of it is copied, not when another may read it", () => {
+    const { reader, answers } = rig(new AnswerBuffers(65_536, 65_536));
+    const body = Array<number>(12_000).fill(7);
+    const large = frame(1, body);
+    const alone = (bytes: Buffer): Buffer => Buffer.from(new Uint8Array(bytes).buffer);
+    const [first, second] = [alone(large.subarray(0, 5000)), alone(large.subarray(5000))];
+    const whole = alone(frame(2, body));
+    const shared = alone(large).subarray(0, 5000);
+    const pieces = [first, second, whole, shared];
+    for (const piece of pieces) reader.push(piece);
+    expect(pieces.map(({ length }) => length)).toEqual([0, 0, whole.length, 5000]);
+    expect(answers).toEqual([
+      { id: 1, body },
+      { id: 2, body },
+    ]);
+  });
+
   test("a size is not believed before its bytes come: memory grows with them", () => {
     const taken: number[] = [];
     class Watched extends AnswerBuffers {
