@@ -52,7 +52,9 @@ export class CommitTable {
     if (head === null) {
       throw fail(
         "table_gone",
-        `Table ${this.name} was dropped; its rows are not written elsewhere`,
+        `Table ${this.name} was dropped; its rows are not written elsewhere. To go on with it, ` +
+          "register it again, then restart; without it a restart begins a new one by " +
+          "kafka.auto_offset_reset",
       );
     }
     if (head.metadata.tableUuid !== this.#uuid) {
