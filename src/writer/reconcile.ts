@@ -7,6 +7,7 @@ import { declaredDifferences } from "#columns/evolve.ts";
 import type { Field } from "#columns/schema.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
+import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { columnsFor, currentFields } from "./schema.ts";
 import { formatRefusal } from "./tableProperties.ts";
@@ -21,7 +22,8 @@ export interface WantedSchema {
 
 /**
  * Holds them against those of the table; `evolve` makes the declared ones fit. What the table merely
- * lacks of our own is added with the first rows.
+ * lacks of our own is added with the first rows. What others dropped of it is brought back here:
+ * rows alone never bring a dropped column back, and every row has ours (`source.metadata_columns`).
  * @throws AppError `table_schema` when they do not go together, `table_unsupported` when it wants other
  * files than Parquet; what a commit throws
  */
@@ -34,6 +36,9 @@ export async function reconcileSchema(
   const refusal = formatRefusal(table.name, table.head.metadata.properties);
   if (refusal !== null) throw refusal;
   checkOwn(options, table, own);
+  const dropped = new Set(droppedPaths(table.head.metadata));
+  const lost = own.filter(({ name }) => dropped.has(name));
+  if (lost.length > 0) await grow(parts, table, lost, "Our columns were dropped");
   const differences = declaredDifferences(currentFields(table.head), declared);
   if (differences.length === 0) return;
   const sentence = `The declared schema is not that of table ${table.name}: ${differences.join("; ")}`;
@@ -43,14 +48,23 @@ export async function reconcileSchema(
     case "warn":
       parts.logger.log("warn", `${sentence}; the table's types count`, { table: table.name });
       return;
-    case "evolve": {
-      const change = columnsFor(parts, [declared], "declaration");
-      const result = await commit(table, newCommit(table, change));
-      if (result.kind === "held") throw result.cause;
-      if (result.kind === "committed" || result.kind === "paused") return;
-      throw refused(table, `${sentence}; ${result.reason}, which Iceberg cannot change`);
-    }
+    case "evolve":
+      return grow(parts, table, declared, sentence);
   }
+}
+
+/** Commits the columns. @param sentence why, for the error */
+async function grow(
+  parts: WriterParts,
+  table: CommitTable,
+  fields: readonly Field[],
+  sentence: string,
+): Promise<void> {
+  const change = columnsFor(parts, [fields], "declaration");
+  const result = await commit(table, newCommit(table, change));
+  if (result.kind === "held") throw result.cause;
+  if (result.kind === "committed" || result.kind === "paused") return;
+  throw refused(table, `${sentence}; ${result.reason}, which Iceberg cannot change`);
 }
 
 const MISMATCH_HELP =

@@ -232,7 +232,12 @@ export class TableWriter {
     const reason = `table ${this.name} has another schema by now: ${result.reason}`;
     // Rows that were decoded by the head's own schema fit it: more in a row cannot be a coincidence.
     if (++this.#misfits >= MISFITS_MAX) {
-      throw fail("table_schema", `Rows do not fit the table: ${reason}`, { table: this.name });
+      throw fail(
+        "table_schema",
+        `Rows do not fit the table: ${reason}. Restart: it begins with the table's columns, and ` +
+          "brings back those of ours that were dropped (source.metadata_columns)",
+        { table: this.name },
+      );
     }
     const fenced = [...new Set(flush.segments.map((segment) => segment.range.feed))];
     return { ...result, reason, fenced };

@@ -68,3 +68,20 @@ test("our own columns: refused where nothing may be added, and where theirs have
   const clash = await reconcile("fail", [], "evolve", [field("offset", "string")]);
   expect(clash.error).toContain("Our columns do not fit");
 });
+
+test("a column of ours that others dropped is brought back by a start; one of the data's is not", async () => {
+  const own = [field("_kafka_offset", "long")];
+  const rig = new AppRig({}, { schemaMismatch: "fail", schemaChanges: "evolve" });
+  await rig.changeSchema((fields, id) => [
+    ...fields,
+    ...own.map((each) => ({ ...each, id })),
+    { ...field("x", "int"), id: id + 1 },
+  ]);
+  await rig.changeSchema((fields) =>
+    fields.filter(({ name }) => name !== "_kafka_offset" && name !== "x"),
+  );
+  const writer = await TableWriter.open(rig.parts, rig.options, [], { declared: [], own });
+  const names = writer.fields.map(({ name }) => name);
+  expect(names).toContain("_kafka_offset");
+  expect(names).not.toContain("x");
+});
