@@ -234,7 +234,8 @@ class Load {
     const nextOffset = baseOffset + BigInt(ROWS_A_BATCH);
     this.#offsets[index] = nextOffset;
     const place = { feed, key, epoch: 1, wantedOffset: baseOffset, nextOffset };
-    const batch = { ...BATCH, ...place, baseOffset, leaderEpoch: NO_LEADER_EPOCH };
+    const arrivedMs = performance.now();
+    const batch = { ...BATCH, ...place, baseOffset, leaderEpoch: NO_LEADER_EPOCH, arrivedMs };
     this.#consumer.push({ type: "batch", batch: { ...batch, baseTimestampMs: Date.now() } });
     this.#waitingSince[index] ??= performance.now();
     this.rows += ROWS_A_BATCH;

@@ -31,8 +31,8 @@ export interface RecordBatch {
   readonly baseTimestampMs: number;
   /** Timestamp of every record when the topic uses LogAppendTime, else null. */
   readonly appendTimestampMs: number | null;
-  /** When the answer with it had arrived (monotonic); default: unknown. */
-  readonly arrivedMs?: number;
+  /** When the answer with it had arrived (monotonic): no record of it was produced later. */
+  readonly arrivedMs: number;
 }
 
 /** A position that the partition's log does not have. Nothing more is read before `start`. */

@@ -148,7 +148,7 @@ export class Ingest {
   async #giveByHead(outlet: Outlet, batch: RecordBatch): Promise<void> {
     outlet.waits = true;
     try {
-      const head = outlet.sink.readSchema(batch.arrivedMs ?? Number.POSITIVE_INFINITY);
+      const head = outlet.sink.readSchema(batch.arrivedMs);
       if (await this.#waited(outlet, batch, head)) this.#give(outlet, batch, true);
     } finally {
       outlet.waits = false;

@@ -123,6 +123,16 @@ describe("batches", () => {
     );
   });
 
+  test("say when their answer had arrived: after reading began, before they are handed over", async () => {
+    rig.broker.topic("t");
+    rig.put(0);
+    const beforeMs = performance.now();
+    await rig.reading();
+    const { arrivedMs } = await rig.batch();
+    expect(arrivedMs).toBeGreaterThanOrEqual(beforeMs);
+    expect(arrivedMs).toBeLessThanOrEqual(performance.now());
+  });
+
   test("a start inside a batch hands the whole batch over, with the wanted offset", async () => {
     rig.broker.topic("t");
     const records = ["a", "b", "c"].map((value) => ({ value }));

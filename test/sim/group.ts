@@ -200,6 +200,7 @@ export class SimConsumer implements Consumer {
       ...payloadOf(log, place),
       baseTimestampMs,
       appendTimestampMs: null,
+      arrivedMs: this.group.world.nowMs,
     };
   }
 

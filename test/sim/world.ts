@@ -94,6 +94,8 @@ export class World {
   /** The disk of the transaction log is full for so many entries; one process meets it. */
   logFault: (Fault & { lasts: number }) | null = null;
   loadFails = false;
+  /** How often the head was loaded. */
+  loads = 0;
   kafkaFails = false;
   /** Whether a log may be lost in this world. */
   mayLoseLogs = false;
@@ -243,6 +245,7 @@ export class World {
       traits: this.traits,
       open: () => Promise.resolve(),
       load: () => {
+        this.loads++;
         if (!alive()) return gone;
         if (!this.loadFails) return Promise.resolve(this.loaded(storage));
         this.loadFails = false;

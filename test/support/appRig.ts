@@ -73,7 +73,14 @@ export class RigConsumer extends SimConsumer {
     const bytes = recordBatch(values, { baseOffset });
     const nextOffset = baseOffset + BigInt(values.length);
     const times = { baseTimestampMs: 1_760_000_000_000, appendTimestampMs: null };
-    const position = { wantedOffset: baseOffset, baseOffset, nextOffset, leaderEpoch: 0 };
+    const arrivedMs = this.group.world.nowMs;
+    const position = {
+      wantedOffset: baseOffset,
+      baseOffset,
+      nextOffset,
+      leaderEpoch: 0,
+      arrivedMs,
+    };
     const batch = { feed, key, epoch: this.epoch(key), ...position, ...times };
     const payload = values.length === 0 ? null : bytes.payload;
     this.push({ type: "batch", batch: { ...batch, recordCount: values.length, payload } });

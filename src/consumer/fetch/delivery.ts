@@ -9,7 +9,7 @@ import { Scratch } from "#consumer/codec/blocks.ts";
 import { decompress } from "#consumer/codec/compression.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { Settings } from "#consumer/options.ts";
-import type { Partition, Partitions } from "./partitions.ts";
+import type { Partitions } from "./partitions.ts";
 import type { QueuedBatch } from "./queue.ts";
 import { type BatchView, crcMatches, recordBytes } from "./recordBatch.ts";
 
@@ -48,7 +48,7 @@ export class Delivery {
     } catch (error) {
       return this.damaged(item, error as AppError);
     }
-    const batch = recordBatch(partition, view, payload);
+    const batch = recordBatch(item, view, payload);
     partition.position = view.nextOffset;
     partition.positionEpoch = view.leaderEpoch;
     partition.badReads = 0;
@@ -111,7 +111,7 @@ export class Delivery {
 }
 
 function recordBatch(
-  partition: Partition,
+  { partition, arrivedMs }: QueuedBatch,
   view: BatchView,
   payload: Uint8Array | null,
 ): RecordBatch {
@@ -127,6 +127,7 @@ function recordBatch(
     payload,
     baseTimestampMs: view.baseTimestampMs,
     appendTimestampMs: view.logAppendTime ? view.maxTimestampMs : null,
+    arrivedMs,
   };
 }
 

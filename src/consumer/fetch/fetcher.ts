@@ -263,10 +263,10 @@ export class Fetcher {
     }
     partition.aheadSinceMs = null;
     if (fetched.records.length > 0) partition.lastServed = ++this.served;
-    this.enqueue(partition, fetched);
+    this.enqueue(partition, fetched, nowMs);
   }
 
-  private enqueue(partition: Partition, fetched: FetchedPartition): void {
+  private enqueue(partition: Partition, fetched: FetchedPartition, arrivedMs: number): void {
     const { queue, settings, observe } = this.parts;
     const { fetchOffset, sequence, feed } = partition;
     const { batches, malformed } = walkBatches(
@@ -282,6 +282,7 @@ export class Fetcher {
       sequence,
       highWatermark,
       lastStableOffset,
+      arrivedMs,
     } as const;
     batches.forEach((view, i) => {
       const last = i === batches.length - 1;

@@ -23,6 +23,8 @@ export interface QueuedBatch {
   readonly reason: string;
   readonly highWatermark: bigint;
   readonly lastStableOffset: bigint;
+  /** When the answer had arrived (monotonic). */
+  readonly arrivedMs: number;
   /** The last one of its partition in this answer. */
   readonly last: boolean;
 }

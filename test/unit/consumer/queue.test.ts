@@ -31,6 +31,7 @@ function fetched(partition: Partition, baseOffset: number, bytes = 10): QueuedBa
     reason: "",
     highWatermark: 100n,
     lastStableOffset: 100n,
+    arrivedMs: 0,
     last: true,
   };
 }

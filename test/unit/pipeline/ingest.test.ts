@@ -65,6 +65,7 @@ function sampling(
       payload,
       baseTimestampMs: 0,
       appendTimestampMs: null,
+      arrivedMs: 0,
     } satisfies RecordBatch);
   };
   const take = (payload: Uint8Array | null): void => void offer(payload);

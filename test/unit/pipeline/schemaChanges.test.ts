@@ -128,3 +128,20 @@ test("while the head cannot be loaded no record is given up: its feed is read ag
   await rig.pass(1000);
   expect([await rowsOf(rig), await rig.committed(0)]).toEqual([[0, 1], 2n]);
 });
+
+test("one load of the head judges all batches that had arrived before it, a later batch asks anew", async () => {
+  const rig = await running('{"id":1}', {
+    fields: [field("id", "int")],
+    onUnknownField: "dead_letter",
+  });
+  const before = rig.world.loads;
+  for (let n = 1; n <= 20; n++) rig.consumer.give(0, BigInt(n), [`{"id":${n},"unknown":${n}}`]);
+  await rig.settle();
+  expect(rig.observations.filter(({ type }) => type === "rejected")).toHaveLength(20);
+  expect(rig.world.loads - before).toBe(1);
+  await rig.pass(1);
+  const later = rig.world.loads;
+  rig.consumer.give(0, 21n, ['{"id":21,"unknown":21}']);
+  await rig.settle();
+  expect(rig.world.loads - later).toBe(1);
+});
