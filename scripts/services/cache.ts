@@ -21,6 +21,7 @@ const ICEBERG_VERSION = "1.11.0";
 const JETTY_VERSION = "12.1.12";
 const HADOOP_VERSION = "3.4.3";
 const PSYCOPG = "psycopg2-binary==2.9.11";
+const NESSIE_VERSION = "0.99.0";
 const READERS = [
   "pyiceberg[sql-sqlite,pyarrow]==0.12.0",
   "pyarrow==26.0.1",
@@ -116,6 +117,14 @@ export async function icebergRestClassPath(): Promise<string> {
     install: () => run(["javac", "-cp", `${libs}/*`, "-d", classes, source]),
   });
   return `${classes}:${libs}/*`;
+}
+
+/** Installs Nessie's server (Maven, 245 MB); returns its jar, which needs Java 21 or newer. */
+export async function nessieJar(): Promise<string> {
+  const jar = join(cacheFolder(), "jars", `nessie-${NESSIE_VERSION}.jar`);
+  const coordinates = `org.projectnessie.nessie:nessie-quarkus:${NESSIE_VERSION}:jar:runner`;
+  await ensure(mavenJar(`Nessie ${NESSIE_VERSION}`, coordinates, jar));
+  return jar;
 }
 
 /** Installs PyIceberg, DuckDB with its Iceberg extension, and librdkafka; returns their Python. */

@@ -4,7 +4,9 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
+import { startIcebergRest } from "../../scripts/services/icebergRest.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
+import { restOptions } from "../support/catalogPlaces.ts";
 import { commitEmpty, createSample, realCatalog } from "../support/realCatalogs.ts";
 
 /** What `catalog_pyiceberg.py` answers. */
@@ -120,6 +122,38 @@ describe("SQL catalog", () => {
     expect((await catalog.load(NAME))?.metadata.snapshots).toHaveLength(3);
     await catalog.close();
   }, 60_000);
+});
+
+describe("REST catalog on Iceberg's own server", () => {
+  test("PyIceberg loads our table, appends, evolves it, and we go on from there; so does it from us", async () => {
+    const server = await startIcebergRest();
+    try {
+      const catalog = await realCatalog({ type: "rest", ...restOptions(server.uri) });
+      await createSample(catalog, NAME, ["name"]);
+      const first = await commitEmpty(catalog, NAME);
+      const job = { catalog: { uri: server.uri }, table: "db.t" };
+      const schema = [["add", "more", "long"]];
+      const appended = await pyiceberg({ action: "append", ...job, schema, rows: ROWS });
+      expect(appended.tables).toEqual(["db.t"]);
+      expect(appended.columns).toContain("4 more long");
+      expect(appended.snapshots.slice(0, 1)).toEqual(ours(first).snapshots);
+
+      const theirs = await catalog.load(NAME);
+      if (theirs === null) throw new Error("the table is gone");
+      expect(ours(theirs)).toMatchObject({
+        uuid: appended.uuid,
+        snapshots: appended.snapshots,
+        current: appended.current,
+      });
+      const next = await commitEmpty(catalog, NAME);
+      const again = await pyiceberg({ action: "append", ...job, rows: ROWS });
+      expect(again.snapshots.slice(0, 3)).toEqual(ours(next).snapshots);
+      expect(again.rows).toHaveLength(2 * ROWS.length);
+      await catalog.close();
+    } finally {
+      await server.stop();
+    }
+  }, 120_000);
 });
 
 describe("file catalog", () => {

@@ -1,6 +1,6 @@
 """PyIceberg beside our catalogs; the conformance tests run it.
 
-Job on standard input: {"action": "append" | "create" | "read", "catalog"?: properties of SqlCatalog,
+Job on standard input: {"action": "append" | "create" | "read", "catalog"?: properties of SqlCatalog or, with an http URI, RestCatalog,
 "name"?: the catalog's name, "table"?: "db.t", "metadata"?: a metadata file, "rows"?: [...],
 "schema"?: [[verb, ...], ...] with add NAME TYPE, drop NAME, rename NAME NAME, promote NAME TYPE, require NAME}.
 Answers what it sees of the table afterwards.
@@ -10,6 +10,7 @@ import json
 import sys
 
 import pyarrow as pa
+from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import StaticTable
@@ -62,7 +63,8 @@ def change_schema(table, steps):
 def main(job):
     if "metadata" in job:
         return seen(StaticTable.from_metadata(job["metadata"]))
-    catalog = SqlCatalog(job.get("name", "default"), **job["catalog"])
+    kind = RestCatalog if job["catalog"]["uri"].startswith("http") else SqlCatalog
+    catalog = kind(job.get("name", "default"), **job["catalog"])
     if job["action"] == "create":
         catalog.create_namespace_if_not_exists(job["table"].split(".")[0])
         catalog.create_table(job["table"], pa.schema([("id", pa.int64()), ("name", pa.string())]))

@@ -1,0 +1,95 @@
+/**
+ * Project Nessie on the loopback address, its tables on an S3 server; versions are kept in memory. Needs
+ * Java 21 or newer, which `$KAFKA_ICEBERG_JAVA21` or a folder beside the machine's Java holds.
+ */
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { nessieJar } from "./cache.ts";
+import { freePort, startService, temporaryFolder } from "./process.ts";
+import type { S3Service } from "./versitygw.ts";
+
+const JAVA_MIN = 21;
+
+/** A running Nessie. */
+export interface Nessie {
+  /** Its Iceberg REST address, without a branch. */
+  readonly uri: string;
+  readonly logFile: string;
+  /** Makes a branch at the head of `main`. */
+  createBranch(name: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The path of a Java that runs Nessie; null when there is none. */
+function nessieJava(): string | null {
+  const { KAFKA_ICEBERG_JAVA21 } = process.env;
+  if (KAFKA_ICEBERG_JAVA21 !== undefined) return KAFKA_ICEBERG_JAVA21;
+  const own = Bun.which("java");
+  if (own === null) return null;
+  const folder = dirname(dirname(dirname(realpathSync(own))));
+  const found = readdirSync(folder)
+    .filter((name) => Number(/(?:^|\D)(\d{2})(?:\D|$)/.exec(name)?.[1] ?? 0) >= JAVA_MIN)
+    .map((name) => join(folder, name, "bin", "java"))
+    .find((path) => existsSync(path));
+  return found ?? null;
+}
+
+/** Starts Nessie with the warehouse `s3://<bucket>/nessie` and waits until it answers. */
+export async function startNessie(s3: S3Service, bucket: string): Promise<Nessie> {
+  const java = nessieJava();
+  if (java === null) throw new Error(`Nessie needs Java ${JAVA_MIN}: set KAFKA_ICEBERG_JAVA21`);
+  const jar = await nessieJar();
+  const folder = await temporaryFolder("nessie");
+  const port = freePort();
+  const s3Options = "nessie.catalog.service.s3.default-options";
+  const properties = {
+    "quarkus.http.host": "127.0.0.1",
+    "quarkus.http.port": String(port),
+    "quarkus.management.host": "127.0.0.1",
+    "quarkus.management.port": String(freePort()),
+    "quarkus.otel.sdk.disabled": "true",
+    "nessie.version.store.type": "IN_MEMORY",
+    "nessie.catalog.default-warehouse": "warehouse",
+    "nessie.catalog.warehouses.warehouse.location": `s3://${bucket}/nessie`,
+    [`${s3Options}.endpoint`]: s3.endpoint,
+    [`${s3Options}.path-style-access`]: "true",
+    [`${s3Options}.region`]: s3.region,
+    [`${s3Options}.access-key`]: "urn:nessie-secret:quarkus:test.s3",
+    "test.s3.name": s3.accessKey,
+    "test.s3.secret": s3.secretKey,
+  };
+  const logFile = join(folder, "nessie.log");
+  const service = await startService({
+    name: "Nessie",
+    command: [
+      java,
+      "-Xmx384m",
+      "-XX:TieredStopAtLevel=1",
+      ...Object.entries(properties).map(([key, value]) => `-D${key}=${value}`),
+      "-jar",
+      jar,
+    ],
+    logFile,
+    startTimeoutMs: 120_000,
+    ready: async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/api/v2/config`).catch(() => null);
+      return answer?.status === 200;
+    },
+  });
+  const base = `http://127.0.0.1:${port}`;
+  return {
+    uri: `${base}/iceberg`,
+    logFile,
+    createBranch: async (name) => {
+      const main = (await (await fetch(`${base}/api/v2/trees/main`)).json()) as object;
+      const { reference } = main as { readonly reference: object };
+      const answer = await fetch(`${base}/api/v2/trees?name=${name}&type=BRANCH`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(reference),
+      });
+      if (!answer.ok) throw new Error(`Nessie made no branch: ${await answer.text()}`);
+    },
+    stop: () => service.stop(),
+  };
+}
