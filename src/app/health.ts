@@ -47,14 +47,17 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
  * The report.
  * @param stateTrouble why the state directory or the log in it cannot be used; null while they can
  * @param lag why the pipelines are too far behind; null while they are not
+ * @param stateFolders the folders of the state directory and the log: a full disk there is the log's trouble,
+ *   not the store's
  */
 export function healthOf(
   pipelines: readonly WatchedPipeline[],
   stateTrouble: unknown,
   lag: string | null,
+  stateFolders: readonly string[] = [],
 ): HealthReport {
   const found = new Map<HealthCheckName, string>();
-  const blame = (error: unknown, check = checkOf(error)): void => {
+  const blame = (error: unknown, check = checkOf(error, stateFolders)): void => {
     if (!found.has(check)) found.set(check, describe(error));
   };
   for (const run of pipelines) for (const error of errorsOf(run)) blame(error);
@@ -96,10 +99,13 @@ export function tableErrors({
 }
 
 /** Of the innermost error that we made: it is the one that says what is wrong. */
-function checkOf(error: unknown): HealthCheckName {
+function checkOf(error: unknown, stateFolders: readonly string[]): HealthCheckName {
   let check: HealthCheckName = "tables";
   for (let each: unknown = error; each instanceof Error; each = each.cause) {
-    if (each instanceof AppError) check = CHECK_OF[each.kind];
+    if (!(each instanceof AppError)) continue;
+    const path = String(each.context["path"] ?? "");
+    const isOwn = stateFolders.some((folder) => path === folder || path.startsWith(`${folder}/`));
+    check = isOwn ? "transaction_log" : CHECK_OF[each.kind];
   }
   return check;
 }

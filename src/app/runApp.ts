@@ -121,6 +121,7 @@ async function runWith(
   const watched = watchFolders({ ...parts, state }, [options.txlog.dir], ended.signal);
   const status = statusSource({
     stateTrouble: () => watched.trouble,
+    stateFolders: [state.path, options.txlog.dir],
     clock: systemClock,
     version: run.version,
     commit: run.commit,

@@ -27,6 +27,8 @@ export interface ProcessState {
   readonly lag: { readonly msMax: number; readonly recordsMax: number };
   /** Why the state directory or the log cannot be used; null while they can. */
   readonly stateTrouble: () => unknown;
+  /** The state directory and the log's folder. */
+  readonly stateFolders: readonly string[];
   readonly pipelines: readonly ReportedPipeline[];
 }
 
@@ -37,7 +39,8 @@ export type ReportedPipeline = WatchedPipeline &
 /** The status of a running process. */
 export function statusSource(state: ProcessState): StatusSource {
   return {
-    health: () => healthOf(state.pipelines, state.stateTrouble(), lagTrouble(state)),
+    health: () =>
+      healthOf(state.pipelines, state.stateTrouble(), lagTrouble(state), state.stateFolders),
     ready: () => state.pipelines.length > 0 && state.pipelines.every(isReady),
     status: () => report(state),
   };

@@ -18,8 +18,9 @@ export interface Caller {
   readonly headers: Headers;
 }
 
-/** Headers with which proxies say whom they ask for. */
-const FORWARDED = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+/** Headers with which proxies say whom they ask for: the standard ones, each `x-forwarded-...`, and those of large networks. */
+const FORWARDED =
+  /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-original-(host|url|forwarded-for)|(x-)?client-ip|(x-|x-cluster-|true-|fastly-)client-ip|cf-connecting-ip(v6)?|cdn-loop|x-envoy-.+)$/;
 
 /**
  * Why a request is not let in, as a sentence for a person; null when it is.
@@ -51,9 +52,10 @@ export function isLoopback(host: string): boolean {
 function notLocal({ listenerHost, address, headers }: Caller): string | null {
   if (!isLoopback(listenerHost)) return "this address is reachable from elsewhere";
   if (!isLoopback(address)) return "the client is elsewhere";
-  const proxy = FORWARDED.find((name) => headers.has(name));
+  const proxy = [...headers.keys()].find((name) => FORWARDED.test(name));
   if (proxy !== undefined) return `a proxy forwarded the request (${proxy})`;
   const host = headers.get("host") ?? "";
+  if (host === "") return "it names no host";
   if (!isLoopback(hostnameOf(host))) return `it asks for the host ${host}`;
   const site = headers.get("sec-fetch-site") ?? "none";
   const origin = headers.get("origin");

@@ -125,7 +125,8 @@ function listen(
   const { host, port } = address;
   const busy = new Map<Route, number>();
   const answer = async (request: Request, client: string): Promise<Response> => {
-    const url = new URL(request.url);
+    const url = urlOf(request);
+    if (url === null) return jsonAnswer(400, { error: "The request's target is no URL" });
     const route = routeOf(routes, request.method, url.pathname);
     if (route instanceof Response) return route;
     const caller = { listenerHost: host, address: client, headers: request.headers };
@@ -135,7 +136,7 @@ function listen(
     if (count >= route.limits.atOnceMax) return tooBusy(url.pathname);
     busy.set(route, count + 1);
     try {
-      return await answerInTime(route, request, clock, stopping);
+      return await answerInTime(route, request, url, clock, stopping);
     } finally {
       busy.set(route, (busy.get(route) ?? 1) - 1);
     }
@@ -161,6 +162,11 @@ function tlsOptions({ cert, key, clientCa }: NonNullable<ServerOptions["tls"]>):
   return { cert, key, ca: clientCa, requestCert: true, rejectUnauthorized: true };
 }
 
+/** A request without `Host` has a path only, as the health checks of old proxies (HTTP/1.0) ask. */
+function urlOf(request: Request): URL | null {
+  return URL.parse(request.url) ?? URL.parse(request.url, "http://localhost");
+}
+
 /** The route of a request, or the answer that there is none. */
 function routeOf(routes: readonly Route[], method: string, pathname: string): Route | Response {
   const wanted = method === "HEAD" ? "GET" : method;
@@ -177,6 +183,7 @@ function routeOf(routes: readonly Route[], method: string, pathname: string): Ro
 async function answerInTime(
   route: Route,
   request: Request,
+  url: URL,
   clock: Clock,
   stopping: AbortSignal,
 ): Promise<Response> {
@@ -188,7 +195,6 @@ async function answerInTime(
   const late = new AbortController();
   const done = new AbortController();
   const signal = AbortSignal.any([request.signal, late.signal, stopping]);
-  const url = new URL(request.url);
   const expired = clock.sleep(timeMsMax, done.signal).then(() => {
     late.abort();
     return jsonAnswer(503, { error: `There was no answer within ${timeMsMax} ms` });

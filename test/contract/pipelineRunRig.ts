@@ -151,6 +151,7 @@ function newWarehouse(): string {
 export function partitionOf(run: PipelineRun): PartitionStatus | undefined {
   const about = {
     stateTrouble: () => null,
+    stateFolders: [],
     clock: fastClock,
     version: "1",
     commit: "c",

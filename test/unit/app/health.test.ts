@@ -38,6 +38,27 @@ describe("/health", () => {
     expect(blamed({ lastError: deleted })).toEqual({ kafka: "Topic a was deleted" });
   });
 
+  test("a disk of the state directory that is full, read-only or locked is the log's trouble, not the store's", () => {
+    for (const code of ["ENOSPC", "EROFS", "EACCES", "ENOENT", "EIO"]) {
+      for (const path of ["/state/transaction_logs/1.log", "/logs/1.log", "/state"]) {
+        const held = fail(
+          "storage_full",
+          "Commit held",
+          {},
+          diskError(systemError(code, path), "write", path),
+        );
+        const { checks } = healthOf([{ ...QUIET, lastError: held }], null, null, [
+          "/state",
+          "/logs",
+        ]);
+        expect([checks.storage.status, checks.transaction_log.status]).toEqual(["ok", "degraded"]);
+      }
+      const elsewhere = diskError(systemError(code, "/state2/a"), "write", "/state2/a");
+      const { checks } = healthOf([{ ...QUIET, lastError: elsewhere }], null, null, ["/state"]);
+      expect([checks.storage.status, checks.transaction_log.status]).toEqual(["degraded", "ok"]);
+    }
+  });
+
   test("says of a read-only warehouse why it cannot be written", () => {
     const readOnly = diskError(systemError("EROFS", "/wh/a"), "write", "/wh/a");
     const held = fail(
@@ -89,6 +110,7 @@ describe("the reports of a running pipeline", () => {
       startedMs: 0,
       lag: { msMax: 0, recordsMax },
       stateTrouble: () => null,
+      stateFolders: [],
       pipelines: [run],
     });
 

@@ -30,7 +30,10 @@ describe("a route for this machine", () => {
   });
 
   test("does not believe a proxy on loopback", () => {
-    for (const name of ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"]) {
+    const standard = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+    const others = ["x-forwarded-proto", "x-forwarded", "x-client-ip", "true-client-ip"];
+    const networks = ["cf-connecting-ip", "fastly-client-ip", "x-cluster-client-ip", "cdn-loop"];
+    for (const name of [...standard, ...others, ...networks]) {
       expect(asked("token", { [name]: "198.51.100.7" })).toContain(name);
     }
   });

@@ -271,3 +271,29 @@ describe("the server", () => {
     expect(start({ health: null }).server.urls).toEqual([]);
   });
 });
+
+/** The first line of the answer to bytes as they are. */
+async function rawAnswer(url: string, request: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const { hostname, port } = new URL(url);
+  const socket = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: { data: (_, bytes) => resolve(bytes.toString()), close: () => resolve("closed") },
+  });
+  socket.write(request);
+  const answer = await promise;
+  socket.end();
+  return answer.split("\r\n")[0] ?? "";
+}
+
+describe("requests that name no host", () => {
+  test("are answered on public routes, as old proxies ask for health, and let in nowhere else", async () => {
+    const url = start().server.urls[0] ?? "";
+    for (const head of ["HTTP/1.0\r\n\r\n", "HTTP/1.1\r\nHost:\r\n\r\n"]) {
+      expect(await rawAnswer(url, `GET /health ${head}`)).toContain(" 200 ");
+      expect(await rawAnswer(url, `GET /nope ${head}`)).toContain(" 404 ");
+      expect(await rawAnswer(url, `GET /status ${head}`)).toContain(" 403 ");
+    }
+  });
+});
