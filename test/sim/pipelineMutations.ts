@@ -58,6 +58,7 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     name: "the table's leader epoch is not asked about at the start",
     rule: "2.5",
     sim: "pipeline",
+    shownIn: "a log that was lost",
     edits: [
       {
         find: "begin.push({ ...least, feed: run.feed });",
