@@ -33,19 +33,46 @@ test("every link between pages leads to a file", () => {
   expect(broken).toEqual([]);
 });
 
-test("the journey of a record names files and functions that exist", () => {
-  const page = read("docs/ARCHITECTURE.md");
-  const journey = page.split("## The journey of a record")[1]?.split("\n## ")[0] ?? "";
-  const steps = [...journey.matchAll(/`([\w/]+\.ts)`: ((?:`\w+`(?:, )?)+)/g)];
-  expect(steps.length).toBeGreaterThan(20);
-  const wrong = steps.flatMap(([, path = "", names = ""]) =>
+/** The places that a text names, as `file`: `function`, `function`, and those of them that are not there. */
+function places(text: string): { readonly count: number; readonly wrong: readonly string[] } {
+  const named = [...text.matchAll(/`([\w/]+\.ts)`: ((?:`\w+`(?:, )?)+)/g)];
+  const wrong = named.flatMap(([, path = "", names = ""]) =>
     names
       .split(", ")
       .map((name) => name.replaceAll("`", ""))
-      .filter((name) => name !== "" && !hasFunction(`src/${path}`, name))
+      .filter(
+        (name) => name !== "" && !(existsSync(`src/${path}`) && hasFunction(`src/${path}`, name)),
+      )
       .map((name) => `${path}: ${name}`),
   );
+  return { count: named.length, wrong };
+}
+
+/** One section of a page, without its heading. */
+function sectionOf(page: string, heading: string): string {
+  return read(page).split(`## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
+}
+
+test("the journey of a record names files and functions that exist", () => {
+  const { count, wrong } = places(sectionOf("docs/ARCHITECTURE.md", "The journey of a record"));
+  expect(count).toBeGreaterThan(20);
   expect(wrong).toEqual([]);
+});
+
+test("the steps of the journey stand in their order", () => {
+  const journey = sectionOf("docs/ARCHITECTURE.md", "The journey of a record");
+  const steps = [...journey.matchAll(/^\| (\d+) \|/gm)].map(([, step]) => Number(step));
+  expect(steps).toEqual(steps.map((_, index) => index + 1));
+});
+
+test("each of the twenty questions is answered by files and functions that exist", () => {
+  const rows =
+    sectionOf("docs/CONTRIBUTING.md", "Twenty questions").match(/^\| .+\? \| .+$/gm) ?? [];
+  expect(rows.length).toBe(20);
+  for (const row of rows) {
+    const { count, wrong } = places(row);
+    expect([row, count > 0, wrong]).toEqual([row, true, []]);
+  }
 });
 
 test("every sentence that docs/TROUBLESHOOTING.md quotes is in the source", () => {
