@@ -1,7 +1,7 @@
 """Judges a table against the topics that it was made from. One JSON job in argv[1], one JSON verdict out.
 
 Job: {"table": tables.py, "s3"?, "topics": [{"topic", "file", "partitions"}] (answers of reader.py), "readers": [...],
-"snapshots": "all" | "head", "values": bool, "format": "json" | "string" | "bytes", "prefix": "_kafka_",
+"snapshots": "all" | "head" | "none", "removed"?: [{"partition", "from", "to"}], "values": bool, "format": "json" | "string" | "bytes", "prefix": "_kafka_",
 "first"?: {topic: {partition: offset}}, "foreignWriters"?: bool, "sparkRows"?: folder of Parquet files that spark.py wrote}.
 """
 
@@ -34,14 +34,15 @@ def connect(s3):
     return con
 
 
-def load_topics(con, topics):
-    """Views `record` (everything) and table `topic` (numbered offsets)."""
+def load_topics(con, topics, removed):
+    """Views `record` (everything that was not removed on purpose) and table `topic` (numbered offsets)."""
     parts = [
         f"""select '{t["topic"]}' as topic, partition as p, "offset" as o, timestamp as ts, key, value
         from read_parquet('{t["file"]}')"""
         for t in topics
     ]
-    con.execute(f"create view record as {' union all '.join(parts)}")
+    gone = " or ".join(f"""p = {r["partition"]} and o >= {r["from"]} and o < {r["to"]}""" for r in removed)
+    con.execute(f"create view record as select * from ({' union all '.join(parts)}) where not ({gone or 'false'})")
     con.execute(
         "create table topic as select topic, p, o, row_number() over (partition by topic, p order by o) - 1 as r from record"
     )
@@ -78,14 +79,14 @@ def head_bounds(con, law, snapshots, first):
 def judge(job):
     began = time.time()
     con = connect(job.get("s3"))
-    topics = load_topics(con, job["topics"])
+    topics = load_topics(con, job["topics"], job.get("removed", []))
     location = metadata_location(job["table"], job.get("s3"))
     snapshots = Snapshots(location, job.get("s3"))
     law = Law(con, snapshots, topics, job["prefix"])
     if snapshots.head is None:
         law.violate("the table has no snapshot")
         return {"ok": False, "violations": law.violations, "metadata": location}
-    wanted = snapshots.in_order() if job["snapshots"] == "all" else [snapshots.head]
+    wanted = {"all": snapshots.in_order(), "head": [snapshots.head], "none": []}[job["snapshots"]]
     facts = law.judge(wanted, job.get("first"), job.get("foreignWriters", False))
     first = facts.pop("first")
     committed = head_bounds(con, law, snapshots, first)

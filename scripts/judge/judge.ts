@@ -45,6 +45,13 @@ export interface TopicCopy {
   >;
 }
 
+/** Offsets of a partition from `from` up to, not including, `to`. */
+export interface OffsetRange {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A job of {@link judgeTable}. */
 export interface JudgeJob {
   readonly table: TableSource;
@@ -52,8 +59,13 @@ export interface JudgeJob {
   readonly s3?: S3Access;
   /** Default: DuckDB and PyIceberg. */
   readonly readers?: readonly Reader[];
-  /** Snapshots in which the law is checked, default `all` retained. */
-  readonly snapshots?: "all" | "head";
+  /**
+   * Snapshots in which the law is checked by their data files, default `all` retained. `none`: the readers alone judge
+   * the head, which may then have delete files, and files that other engines have rewritten.
+   */
+  readonly snapshots?: "all" | "head" | "none";
+  /** Records whose rows somebody removed from the table on purpose; `to` is not among them. */
+  readonly removed?: readonly OffsetRange[];
   /** Compare the head's values with the topic's, default true. */
   readonly values?: boolean;
   /** Default `json`. */

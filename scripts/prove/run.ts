@@ -12,6 +12,7 @@ import { proveManyCommits, proveOneCommit } from "./commits.ts";
 import { proveFailpoints } from "./failpoints.ts";
 import { proveFanOut } from "./fanOut.ts";
 import { proveFaults } from "./faults.ts";
+import { proveForeign, proveForeignEnds } from "./foreign.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
 import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveLatency } from "./latency.ts";
@@ -82,6 +83,15 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { bootstrap } = await startKafka();
     const actions = Number(process.argv[3] ?? 200);
     return proveNeighbour({ bootstrap, topic: "shared", rate: 1500, actions, seed: 1 });
+  },
+  foreign: async () => {
+    const { bootstrap } = await startKafka();
+    const minutes = Number(process.argv[3] ?? 20);
+    return proveForeign({ bootstrap, topic: "foreign", minutes, rate: 200, say });
+  },
+  foreignEnds: async () => {
+    const { bootstrap } = await startKafka();
+    return proveForeignEnds({ bootstrap, topic: "ends", rate: 200, say });
   },
   topics: async () => {
     const { bootstrap } = await startKafka();

@@ -8,6 +8,8 @@ const SQLITE_JDBC = "3.54.1.0";
 
 /** A running session. */
 export interface SparkSql {
+  /** Of the Python process, whose child is the JVM. */
+  readonly pid: number;
   /** Runs one statement and returns its rows; throws what Spark answers. */
   sql(text: string): Promise<Record<string, unknown>[]>;
   /** Runs a query; what the scan of its table did, by the scan's metrics (`resultDataFiles`, ...). */
@@ -54,6 +56,7 @@ export async function startSparkSql(settings: Record<string, string>): Promise<S
     return answer.rows;
   };
   return {
+    pid: child.pid,
     sql: (text) => ask(text),
     scan: async (text) => (await ask(text, true))[0] as Record<string, number>,
     stop: async () => {

@@ -46,6 +46,7 @@ for line in sys.stdin:
         rows = [row.asDict() for row in frame.collect()]
         answer = {"rows": [scanned(frame)] if job.get("scan") else rows}
     except Exception as error:  # noqa: BLE001: the caller shows it
-        answer = {"error": str(error)[:2000]}
+        causes = [text for text in str(error).split("\n") if text.startswith("Caused by:")]
+        answer = {"error": "\n".join([str(error)[:2000], *causes])}
     print("ANSWER " + json.dumps(answer, default=str), flush=True)
 spark.stop()
