@@ -12,7 +12,9 @@ import { clearStopsChange, keptStopProperties } from "#commit/keptStops.ts";
 import { type OffsetChange, offsetsChange, planOffsets } from "#commit/offsets.ts";
 import { type Progress, readProgress } from "#commit/progress.ts";
 import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
-import { buildPipeline } from "#config/buildPipeline.ts";
+import { ProgressReader } from "#commit/progressSearch.ts";
+import { buildPipeline, coordinateColumns } from "#config/buildPipeline.ts";
+import { readCoordinates } from "#writer/coordinates.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitChange } from "./commit.ts";
@@ -43,9 +45,7 @@ export async function offsetsCommand(
   }
   if (wanted.length === 0 && accepted === undefined) {
     if (parsed.value("from") !== undefined) throw fail("usage", "--from goes with --accept-topic");
-    await withTable(opened, name, true, async ({ table, pipeline }) => {
-      show(table, pipeline.values["iceberg.branch"], parsed, terminal);
-    });
+    await withTable(opened, name, true, (found) => show(found, parsed, terminal));
     return EXIT.ok;
   }
   return withTable(opened, name, parsed.flag("dry-run"), async (found) => {
@@ -71,13 +71,18 @@ function requireOnce(wanted: readonly string[]): void {
   }
 }
 
-function show(
-  table: LoadedTable,
-  branch: string,
+/** Reads them as a start does: where the head does not tell, earlier metadata files and the rows do. */
+async function show(
+  { table, pipeline, catalog }: FoundTable,
   parsed: ParsedArguments,
   terminal: Terminal,
-): void {
-  const progress = readProgress(table.metadata, branch);
+): Promise<void> {
+  const { values } = pipeline;
+  const columns = coordinateColumns(values);
+  const witness = columns === null ? null : { columns, read: readCoordinates };
+  const { showsAncestors } = catalog.traits;
+  const reader = new ProgressReader(values["iceberg.branch"], witness, showsAncestors);
+  const progress = await reader.read(table);
   if (progress.kind === "unreadable") {
     throw fail("progress", `The committed offsets cannot be read: ${progress.reason}`);
   }
