@@ -26,6 +26,7 @@ import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues } from "./keys.ts";
+import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
 import type { ConfigValue } from "./spec.ts";
 
@@ -175,12 +176,12 @@ async function sslOptions(
   const isAsked =
     values["kafka.ssl.enabled"] || keys.some((key) => origins.has(`kafka.ssl.${key}`));
   if (!isAsked) return null;
-  const pem = async (path: string | null): Promise<string | undefined> =>
-    path === null ? undefined : environment.file(path);
+  const pem = async (path: string | null, kind: "certificate" | "key") =>
+    path === null ? undefined : readPem(environment, path, kind);
   const all = {
-    ca: await pem(values["kafka.ssl.ca_file"]),
-    cert: await pem(values["kafka.ssl.cert_file"]),
-    key: await pem(values["kafka.ssl.key_file"]),
+    ca: await pem(values["kafka.ssl.ca_file"], "certificate"),
+    cert: await pem(values["kafka.ssl.cert_file"], "certificate"),
+    key: await pem(values["kafka.ssl.key_file"], "key"),
     keyPassword: values["kafka.ssl.key_password"] ?? undefined,
     serverName: values["kafka.ssl.server_name"] ?? undefined,
   };

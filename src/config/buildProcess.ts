@@ -10,6 +10,7 @@ import { parseAddress } from "./combinations.ts";
 import type { AppConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { type MemoryBudget, memoryBudget } from "./memory.ts";
+import { readPem } from "./pem.ts";
 
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
@@ -102,9 +103,9 @@ async function server(config: AppConfig, environment: Environment): Promise<Serv
     cert === null || key === null
       ? null
       : {
-          cert: await environment.file(cert),
-          key: await environment.file(key),
-          clientCa: clientCa === null ? null : await environment.file(clientCa),
+          cert: await readPem(environment, cert, "certificate"),
+          key: await readPem(environment, key, "key"),
+          clientCa: clientCa === null ? null : await readPem(environment, clientCa, "certificate"),
         };
   return {
     health: address("server.health_address"),

@@ -16,6 +16,9 @@ import { loadRight, values } from "./helpers.ts";
 const TOPIC = '[kafka]\ntopic = "events"\n';
 const MIB = 1024 * 1024;
 
+const CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----";
+const KEY = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----";
+
 async function pipelineOf(text: string, instanceId = "instance") {
   const config = await loadRight(text);
   const [pipeline] = config.pipelines;
@@ -100,9 +103,9 @@ describe("options of the consumer", () => {
 
   test("read certificates, and any of them asks for TLS", async () => {
     const folder = mkdtempSync(join(tmpdir(), "pem-"));
-    writeFileSync(join(folder, "ca.pem"), "CA\n");
+    writeFileSync(join(folder, "ca.pem"), `${CERTIFICATE}\n`);
     const { consumer } = await pipelineOf(`${TOPIC}[kafka.ssl]\nca_file = "${folder}/ca.pem"\n`);
-    expect(consumer.ssl).toEqual({ enabled: true, ca: "CA" });
+    expect(consumer.ssl).toEqual({ enabled: true, ca: CERTIFICATE });
     expect(pipelineOf(`${TOPIC}[kafka.ssl]\nca_file = "${folder}/no"\n`)).rejects.toThrow(
       `cannot read ${folder}/no (ENOENT)`,
     );
@@ -357,7 +360,8 @@ describe("options of the process", () => {
       tls: null,
     });
     const folder = mkdtempSync(join(tmpdir(), "tls-"));
-    for (const name of ["c", "k", "a"]) writeFileSync(join(folder, name), name.toUpperCase());
+    for (const name of ["c", "a"]) writeFileSync(join(folder, name), `${CERTIFICATE}\n`);
+    writeFileSync(join(folder, "k"), KEY);
     const tls = await processOf(
       `${TOPIC}[server]\nhealth_address = "[::1]:1"\nmetrics_address = ""\ntls_cert_file = "${folder}/c"\ntls_key_file = "${folder}/k"\ntls_client_ca_file = "${folder}/a"\n`,
     );
@@ -365,7 +369,7 @@ describe("options of the process", () => {
       health: { host: "::1", port: 1, isRequired: true },
       metrics: null,
       token: "",
-      tls: { cert: "C", key: "K", clientCa: "A" },
+      tls: { cert: CERTIFICATE, key: KEY, clientCa: CERTIFICATE },
     });
   });
 });

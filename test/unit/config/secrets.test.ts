@@ -106,14 +106,14 @@ describe("secret keys", () => {
       .map((path) => assignment(path, `"${MARK}"`))
       .join("");
     const config = await loadRight(
-      `${text}kafka.sasl.mechanism = "plain"\nkafka.sasl.username = "u"\nkafka.topic = "t"\nkafka.ssl.key_file = "package.json"\nkafka.ssl.cert_file = "package.json"\n`,
+      `${text}kafka.sasl.mechanism = "plain"\nkafka.sasl.username = "u"\nkafka.topic = "t"\nkafka.ssl.key_file = "key.pem"\nkafka.ssl.cert_file = "cert.pem"\n`,
     );
     const [pipeline] = config.pipelines;
     if (pipeline === undefined) throw new Error("no pipeline");
     const environment = {
       variable: () => undefined,
       reference: async () => undefined,
-      file: async () => "PEM",
+      file: async () => "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n",
     };
     const lines: string[] = [];
     const log = createLogger({
