@@ -33,6 +33,7 @@ import {
   ENDPOINTS,
   isAway,
   isIcebergError,
+  isSuccess,
   membersOf,
   messageOf,
   type RestParts,
@@ -290,7 +291,7 @@ class RestCatalog implements Catalog {
       const sent = await this.#session.write(what, this.#session.table(name), body, headers);
       if (sent.kind === "lost") return this.#unknown(name, sent.cause);
       const { answer } = sent;
-      if (answer.status === 200) return this.#applied(name, before, updates, answer);
+      if (isSuccess(answer)) return this.#applied(name, before, updates, answer);
       if (answer.status === 429) return { kind: "conflict", cause: this.#away(what, answer) };
       if (isAway(answer)) return this.#unknown(name, this.#away(what, answer));
       return await this.#refused(name, requirements, updates, answer);

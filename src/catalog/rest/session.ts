@@ -276,6 +276,11 @@ export function isAway({ status }: HttpAnswer): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
 
+/** Whether an answer says that the request was done, with a body or without (204). */
+export function isSuccess({ status }: HttpAnswer): boolean {
+  return status >= 200 && status < 300;
+}
+
 /** Whether an answer has the body of the protocol's errors; proxies have bodies of their own. */
 export function isIcebergError(answer: HttpAnswer): boolean {
   return errorOf(answer) !== null;

@@ -82,6 +82,18 @@ describe("a commit through REST", () => {
     expect((await append(rig, 7n)).kind).toBe("unknown");
   });
 
+  test("a success without a table is unknown, whatever its status", async () => {
+    for (const status of [200, 201, 202, 204]) {
+      const rig = await ready();
+      nextCommit(rig, async (apply) => {
+        await apply();
+        return answer(status, null);
+      });
+      expect((await append(rig, 7n)).kind).toBe("unknown");
+      expect((await rig.catalog.load(NAME))?.metadata.currentSnapshotId).toBe(7n);
+    }
+  });
+
   test("409 is a conflict, also with no type, as Nessie answers it", async () => {
     for (const type of ["CommitFailedException", null]) {
       const rig = await ready();
