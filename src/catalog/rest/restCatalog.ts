@@ -179,7 +179,8 @@ class RestCatalog implements Catalog {
       return null;
     }
     if (answer.status !== 200) throw this.#session.refusal(what, answer);
-    return this.#seen(name, answer, this.#session.parse(what, answer));
+    const json = this.#session.parse(what, answer);
+    return this.#seen(name, answer, json, json);
   }
 
   #delegation(): Record<string, string> {
@@ -187,15 +188,18 @@ class RestCatalog implements Catalog {
     return vendedCredentials ? { "x-iceberg-access-delegation": "vended-credentials" } : {};
   }
 
-  /** A table by the server's answer, which is remembered. Throws `table_unsupported`. */
-  #seen(name: TableName, { headers }: HttpAnswer, answer: Json): LoadedTable {
+  /**
+   * A table by the server's answer, which is remembered. Throws `table_unsupported`.
+   * @param store what says where the table's store is; null: nothing new, as after a commit
+   */
+  #seen(name: TableName, { headers }: HttpAnswer, answer: Json, store: Json): LoadedTable {
     const { metadata: json, "metadata-location": location } = membersOf(answer);
     const metadata = tableMetadataFromJson(json ?? null);
     const table = {
       name,
       metadata,
       metadataLocation: typeof location === "string" ? location : "",
-      storage: this.#storages.of(name, metadata.location, answer),
+      storage: this.#storages.of(name, metadata.location, store),
     };
     this.#heads.set(fullName(name), { table, etag: headers["etag"] ?? null });
     return table;
@@ -309,7 +313,7 @@ class RestCatalog implements Catalog {
   ): CommitOutcome {
     try {
       const json = this.#session.parse(`a commit to ${fullName(name)}`, answer);
-      const table = this.#seen(name, answer, json);
+      const table = this.#seen(name, answer, json, null);
       const missing = missingIn(table.metadata, before, updates);
       if (missing === null) return { kind: "committed", table };
       const cause = `the catalog said that the table was changed, but ${missing}`;

@@ -59,8 +59,9 @@ export class TableStorages {
   }
 
   /**
-   * The store of a table, by the server's answer about it. Answers to commits say nothing of the store:
-   * then it stays the one that it was.
+   * The store of a table, by the server's answer about it.
+   * @param answer null: the store stays the one that it was. So it is after a commit: only answers to
+   * loads bring keys, and one to a commit may have the settings of the store without them
    */
   of(name: TableName, location: string, answer: Json): Storage {
     const scheme = schemeOf(location);

@@ -3,7 +3,14 @@ import { withVended } from "#storage/open.ts";
 import type { S3Keys } from "#storage/s3Credentials.ts";
 import { s3FakeOptions } from "../../../fakes/s3Http.ts";
 import { rejection } from "../../../support/rejection.ts";
-import { append, createTable, NAME, type RestRig, restRig } from "../../../support/restRig.ts";
+import {
+  append,
+  createTable,
+  isCommit,
+  NAME,
+  type RestRig,
+  restRig,
+} from "../../../support/restRig.ts";
 
 const LIFE_MS = 10_000;
 
@@ -73,6 +80,23 @@ describe("the store of a table", () => {
     expect(outcome).toMatchObject({ kind: "committed", table: { storage: created?.storage } });
     expect(after?.storage).toBe(created?.storage ?? rig.storage);
     expect(created?.storage).not.toBe(rig.storage);
+    expect(rig.opened).toHaveLength(1);
+  });
+
+  test("keeps its keys after a commit whose answer has the store's settings without them", async () => {
+    const rig = await vending();
+    const { server } = rig;
+    const before = await rig.catalog.load(NAME);
+    server.intercept = async (request, apply) => {
+      if (!isCommit(request)) return null;
+      const { body, ...rest } = await apply();
+      const config = { "s3.endpoint": "http://s3.test", "client.region": "eu-1" };
+      return { ...rest, body: body.replace(/}$/, `,"config":${JSON.stringify(config)}}`) };
+    };
+    const outcome = await append(rig, 7n);
+    expect(outcome).toMatchObject({ kind: "committed", table: { storage: before?.storage } });
+    const after = await rig.catalog.load(NAME);
+    expect(after?.storage).toBe(before?.storage ?? rig.storage);
     expect(rig.opened).toHaveLength(1);
   });
 
