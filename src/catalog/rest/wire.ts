@@ -10,7 +10,12 @@ import {
   sortOrderToJson,
   specToJson,
 } from "#iceberg/metadata/json.ts";
-import type { TableMetadata, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import type {
+  SnapshotId,
+  TableMetadata,
+  TableRequirement,
+  TableUpdate,
+} from "#iceberg/metadata/metadata.ts";
 
 /** A requirement as JSON. */
 export function requirementToJson(requirement: TableRequirement): JsonObject {
@@ -128,6 +133,12 @@ function missingUpdate(after: TableMetadata, update: TableUpdate): string | null
       const found = after.snapshots.some((snapshot) => snapshot.snapshotId === snapshotId);
       return found ? null : `it has no snapshot ${snapshotId}`;
     }
+    case "set-snapshot-ref": {
+      const { ref, value } = update;
+      return isAtOrPast(after, ref, value.snapshotId)
+        ? null
+        : `its branch ${ref} is not at snapshot ${value.snapshotId}`;
+    }
     case "add-schema":
       return after.lastColumnId >= update.lastColumnId ? null : "it has no such columns";
     case "set-properties": {
@@ -143,4 +154,13 @@ function missingUpdate(after: TableMetadata, update: TableUpdate): string | null
     default:
       return null;
   }
+}
+
+/** Whether a branch is at a snapshot, or further, where another commit came before the answer. */
+function isAtOrPast({ refs, snapshots }: TableMetadata, ref: string, id: SnapshotId): boolean {
+  const head = refs[ref]?.snapshotId;
+  if (head === id) return true;
+  const numberOf = (wanted: SnapshotId | undefined): bigint =>
+    snapshots.find(({ snapshotId }) => snapshotId === wanted)?.sequenceNumber ?? -1n;
+  return numberOf(head) > numberOf(id);
 }

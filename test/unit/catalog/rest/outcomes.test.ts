@@ -71,6 +71,33 @@ describe("a commit through REST", () => {
     expect((await rig.catalog.load(NAME))?.metadata.currentSnapshotId).toBeNull();
   });
 
+  test("a success that has the snapshot beside its branch is unknown: nobody would read its rows", async () => {
+    const rig = await ready();
+    const { server } = rig;
+    server.intercept = async (request) => {
+      if (!isCommit(request)) return null;
+      server.intercept = async () => null;
+      const body = (request.body ?? "").replace(/,\{"action":"set-snapshot-ref"[^}]*\}/, "");
+      return server.http.send({ ...request, body });
+    };
+    expect(await append(rig, 7n)).toMatchObject({
+      kind: "unknown",
+      cause: expect.stringContaining("its branch main is not at snapshot 7"),
+    });
+  });
+
+  test("a success in whose table another has committed since is a success", async () => {
+    const rig = await ready();
+    nextCommit(rig, async (apply) => {
+      await apply();
+      await append(rig, 8n);
+      const load = { method: "GET", headers: {}, body: null } as const;
+      return rig.server.http.send({ ...load, url: "http://rest.test/v1/namespaces/db/tables/t" });
+    });
+    expect((await append(rig, 7n)).kind).toBe("committed");
+    expect((await rig.catalog.load(NAME))?.metadata.currentSnapshotId).toBe(8n);
+  });
+
   test("a success that is no table at all is unknown", async () => {
     for (const body of [{}, { metadata: { "format-version": 2 } }]) {
       const rig = await ready();
