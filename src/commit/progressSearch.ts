@@ -37,7 +37,7 @@ import {
   visibleChain,
 } from "./progress.ts";
 import type { ProgressDocument, SourceProgress } from "./progressDocument.ts";
-import { parseDocument } from "./progressText.ts";
+import { parseDocument, summaryDocument } from "./progressText.ts";
 
 /** Earlier metadata files that are read, newest first; a file is kept for 100 commits by default. */
 const METADATA_FILES_MAX = 200;
@@ -76,12 +76,16 @@ export class ProgressReader {
   async read(table: LoadedTable): Promise<Progress> {
     const { metadata } = table;
     const found = readProgress(metadata, this.#branch, [], this.#showsAncestors);
-    if (found.kind === "readable" && (found.headIsOurs || found.document.sources.size === 0)) {
-      return found;
-    }
+    if (found.kind === "readable" && found.headIsOurs) return found;
     const id = headOf(metadata, this.#branch);
     const last = this.#head;
     if (last?.id === id && last.uuid === metadata.tableUuid) return last.progress;
+    if (
+      found.kind === "readable" &&
+      withKnownTopics(found.document, metadata, this.#branch).sources.size === 0
+    ) {
+      return found;
+    }
     const progress = await searchProgress(table, this.#branch, found, this.#rows);
     this.#head = { id, uuid: metadata.tableUuid, progress };
     return progress;
@@ -182,16 +186,29 @@ function addsRows({ summary }: Snapshot): boolean {
   return summary["operation"] !== "replace" && summary["operation"] !== "delete";
 }
 
-/** The document, with the topics that only a property knows: whatever lies there is past its end. */
+/**
+ * The document, with the topics that only a property or a snapshot beside the chain knows: whatever
+ * lies there is past its end. A person who cherry-picks a first flush does it from such a snapshot.
+ */
 function withKnownTopics(
   document: ProgressDocument,
   metadata: TableMetadata,
   branch: string,
 ): ProgressDocument {
   const sources = new Map(document.sources);
+  const know = (key: string, topicId: string): void => {
+    if (!sources.has(key)) sources.set(key, { ...NOTHING_READ, topicId });
+  };
   for (const text of progressProperties(metadata, branch)) {
-    for (const [key, { topicId }] of parseDocument(text).sources) {
-      if (!sources.has(key)) sources.set(key, { ...NOTHING_READ, topicId });
+    for (const [key, { topicId }] of parseDocument(text).sources) know(key, topicId);
+  }
+  for (const snapshot of metadata.snapshots) {
+    const found = summaryDocument(snapshot);
+    // A delta moves topics that the snapshot it adds to knows, by their ids as well.
+    if (found?.kind === "full") {
+      for (const [key, { topicId }] of found.document.sources) know(key, topicId);
+    } else if (found !== null) {
+      for (const key of found.delta.moved.keys()) know(key, "");
     }
   }
   return { ...document, sources };
@@ -238,7 +255,9 @@ async function byRows(
   const doubts: string[] = [];
   for (const text of properties) {
     const document = { ...parseDocument(text), branch };
-    const against = doubtsAbout(document, fields, live);
+    // Rows of a topic that it does not know would be read again.
+    const known = withKnownTopics(document, table.metadata, branch);
+    const against = doubtsAbout(known, fields, live);
     if (against.length === 0) {
       return { kind: "readable", document, headIsOurs: false, group: "", decidedBy: null };
     }
