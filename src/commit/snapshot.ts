@@ -7,6 +7,7 @@ import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { snapshotsToThin } from "#iceberg/metadata/retention.ts";
+import { MAIN_BRANCH } from "#iceberg/metadata/tableMetadataJson.ts";
 import type { Attempt, StagedSnapshot } from "./change.ts";
 import { progressProperty, refOf } from "./progress.ts";
 import { type ProgressDocument, SUMMARY } from "./progressDocument.ts";
@@ -58,16 +59,22 @@ export async function stageSnapshot(
   };
 }
 
-/** What every snapshot demands: the table, and the head that it was built on (SPEC 2.3). */
-export function tableRequirements(head: LoadedTable, branch: string): TableRequirement[] {
-  return [
-    { type: "assert-table-uuid", uuid: head.metadata.tableUuid },
-    {
+/**
+ * What every snapshot demands: the table, and the head that it was built on (SPEC 2.3). That of a
+ * branch which does not exist is main's. While main has none either, the snapshot has no parent, and
+ * of such a one Java's servers compare no sequence number: without main's demand a request that was
+ * given up could be applied after main had moved, when its files are gone.
+ */
+export function tableRequirements({ metadata }: LoadedTable, branch: string): TableRequirement[] {
+  const refs = metadata.refs[branch] === undefined ? new Set([branch, MAIN_BRANCH]) : [branch];
+  const demands = [...refs].map(
+    (ref): TableRequirement => ({
       type: "assert-ref-snapshot-id",
-      ref: branch,
-      snapshotId: refOf(head.metadata, branch),
-    },
-  ];
+      ref,
+      snapshotId: refOf(metadata, ref),
+    }),
+  );
+  return [{ type: "assert-table-uuid", uuid: metadata.tableUuid }, ...demands];
 }
 
 /** The updates that commit a snapshot which was sent before, on a newer version of the metadata. */

@@ -4,6 +4,8 @@ import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { createFileCatalog } from "#catalog/file.ts";
+import type { TableRequirement } from "#iceberg/metadata/metadata.ts";
+import { checkRequirements } from "#iceberg/metadata/updates.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
@@ -62,6 +64,30 @@ test("a branch that is missing is made on main's head, with main's offsets, and 
   );
   expect(head?.parentSnapshotId).toBe(metadata.currentSnapshotId);
   expect(await main.positions([FEED, { ...FEED, partition: 1 }])).toEqual([5n, null]);
+});
+
+test("the request that makes a branch no longer fits once main has moved, whatever its sequence number", async () => {
+  const parts = partsOf();
+  const sent: TableRequirement[][] = [];
+  const commit = parts.catalog.commit.bind(parts.catalog);
+  Object.assign(parts.catalog, {
+    commit: (...request: Parameters<typeof commit>) => {
+      sent.push([...request[1]]);
+      return commit(...request);
+    },
+  });
+  const audit = await TableWriter.open(parts, optionsOf("audit"), []);
+  const before = audit.lastSeen.metadata;
+  await audit.claim([{ feed: FEED, offset: 5n }]);
+  const main = await TableWriter.open(parts, optionsOf("main"), []);
+  await main.claim([{ feed: FEED, offset: 5n }]);
+  const { refs } = main.lastSeen.metadata;
+  const foreign = refs["main"];
+  expect(foreign).toBeDefined();
+  // What the table is when main has moved and the request for the branch comes late.
+  const moved = { ...before, refs: foreign === undefined ? {} : { main: foreign } };
+  expect(checkRequirements(before, sent[0] ?? [])).toBeNull();
+  expect(checkRequirements(moved, sent[0] ?? [])).toContain("snapshot of main");
 });
 
 test("after main is fast-forwarded to the branch, a writer on main goes on from the branch's offsets", async () => {
