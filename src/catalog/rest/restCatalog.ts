@@ -109,20 +109,33 @@ class RestCatalog implements Catalog {
   async list(namespace: TableName["namespace"]): Promise<TableName[]> {
     checkNamespace(namespace);
     const names: string[] = [];
-    let token: Json = "";
-    do {
-      const page = `pageSize=${PAGE_TABLES}&pageToken=${encodeURIComponent(token)}`;
-      const url = `${this.#session.tables(namespace)}?${page}`;
-      const answer = await this.#session.read("a listing", url);
-      if (answer.status === 404 && isIcebergError(answer)) return [];
-      if (answer.status !== 200) throw this.#session.refusal("a listing", answer);
-      const json = membersOf(this.#session.parse("a listing", answer));
-      for (const identifier of Array.isArray(json["identifiers"]) ? json["identifiers"] : []) {
-        names.push(String(membersOf(identifier)["name"]));
+    for (let token: string | null = ""; token !== null; ) {
+      const page = await this.#page(namespace, token);
+      // A server that has no pages of its own would give the first one for ever.
+      if (page.next !== null && page.next === token) {
+        throw this.#session.away("a listing", "its next page is the one that was asked for");
       }
-      token = json["next-page-token"] ?? "";
-    } while (typeof token === "string" && token !== "");
+      names.push(...page.names);
+      token = page.next;
+    }
     return names.sort().map((table) => ({ namespace, table }));
+  }
+
+  /** One page of a listing; `next` asks for the one behind it. A missing namespace has no tables. */
+  async #page(
+    namespace: TableName["namespace"],
+    token: string,
+  ): Promise<{ readonly names: readonly string[]; readonly next: string | null }> {
+    const page = `pageSize=${PAGE_TABLES}&pageToken=${encodeURIComponent(token)}`;
+    const url = `${this.#session.tables(namespace)}?${page}`;
+    const answer = await this.#session.read("a listing", url);
+    if (answer.status === 404 && isIcebergError(answer)) return { names: [], next: null };
+    if (answer.status !== 200) throw this.#session.refusal("a listing", answer);
+    const json = membersOf(this.#session.parse("a listing", answer));
+    const identifiers = Array.isArray(json["identifiers"]) ? json["identifiers"] : [];
+    const names = identifiers.map((identifier) => String(membersOf(identifier)["name"]));
+    const next = json["next-page-token"];
+    return { names, next: typeof next === "string" && next !== "" ? next : null };
   }
 
   async create({ name, metadataAt }: CreateTable): Promise<CommitOutcome> {

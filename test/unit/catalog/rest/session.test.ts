@@ -115,6 +115,16 @@ describe("reads", () => {
     }
     expect((await rig.catalog.list(["db"])).map(({ table }) => table)).toEqual(["a", "t", "z"]);
   });
+
+  test("a listing whose next page is always the same one ends with an error", async () => {
+    const rig = await restRig();
+    rig.server.intercept = async () =>
+      answer(200, { identifiers: [{ namespace: ["db"], name: "t" }], "next-page-token": "more" });
+    expect(await rejection(rig.catalog.list(["db"]))).toMatchObject({
+      kind: "catalog_unreachable",
+    });
+    expect(rig.server.count("GET", /tables$/)).toBe(2);
+  });
 });
 
 describe("signing in", () => {
