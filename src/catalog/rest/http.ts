@@ -44,15 +44,16 @@ export interface Http {
   close(): void;
 }
 
-/** Failures of making a connection: nothing can have been sent. */
-const NOT_SENT: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ConnectionRefused",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-]);
+/** What fails before there is a connection. */
+const CONNECTING: ReadonlySet<unknown> = new Set(["connect", "getaddrinfo"]);
+
+/**
+ * Whether a request may have left before it failed. The code does not tell: EHOSTUNREACH,
+ * ENETUNREACH and ECONNREFUSED also end a kept connection whose peer went out of reach (ICMP).
+ */
+export function maybeSent(error: unknown): boolean {
+  return !CONNECTING.has((error as { readonly syscall?: unknown } | null)?.syscall);
+}
 
 /** How to send. */
 export interface HttpOptions {
@@ -98,9 +99,8 @@ function once(
 ): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const lost = (error: unknown): void => {
-    const code = (error as { readonly code?: unknown }).code;
-    const maybeSent = typeof code !== "string" || !NOT_SENT.has(code);
-    reject(new NoAnswer(error instanceof Error ? error.message : String(error), maybeSent, error));
+    const reason = error instanceof Error ? error.message : String(error);
+    reject(new NoAnswer(reason, maybeSent(error), error));
   };
   const length = body === null ? {} : { "content-length": String(Buffer.byteLength(body)) };
   const isTls = url.startsWith("https:");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createServer } from "node:http";
 import { systemClock } from "#base/clock.ts";
-import { createHttp, NoAnswer } from "#catalog/rest/http.ts";
+import { createHttp, maybeSent, NoAnswer } from "#catalog/rest/http.ts";
 import { answer, lost, type RestFake, refusal } from "../../../fakes/restServer.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { append, createTable, NAME, restRig } from "../../../support/restRig.ts";
@@ -215,6 +215,17 @@ describe("the network", () => {
     }
     const closed = http.send({ ...post, url: `${base}/third` });
     expect(await rejectedWith(closed)).toMatchObject({ maybeSent: false });
+  });
+
+  test("a failure of an open connection may have been sent, also with the code of one that was never made", () => {
+    for (const code of ["EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"]) {
+      for (const syscall of ["read", "write", undefined]) {
+        expect(maybeSent(Object.assign(new Error(code), { code, syscall }))).toBe(true);
+      }
+      expect(maybeSent(Object.assign(new Error(code), { code, syscall: "connect" }))).toBe(false);
+    }
+    expect(maybeSent(Object.assign(new Error("no name"), { syscall: "getaddrinfo" }))).toBe(false);
+    expect(maybeSent(null)).toBe(true);
   });
 });
 
