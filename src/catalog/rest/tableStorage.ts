@@ -101,23 +101,29 @@ export class TableStorages {
     for (const storage of this.#opened.splice(0)) await storage.close();
   }
 
-  /** Keys that are good now. A catalog that is away is borne while the old ones last. */
+  /**
+   * Keys that are good now. While the old ones last nobody waits for new ones: a catalog that hangs
+   * would else stop uploads that need nothing of it.
+   */
   async #keys(name: TableName, fresh: boolean): Promise<S3Keys> {
     const key = fullName(name);
     const held = this.#lent(key);
     if (!fresh && !this.#isEnding(held)) return held.keys;
-    try {
-      let reloading = this.#reloading.get(key);
-      if (reloading === undefined) {
-        reloading = this.#parts.reload(name).finally(() => this.#reloading.delete(key));
-        this.#reloading.set(key, reloading);
-      }
-      await reloading;
-    } catch (error) {
-      const isOver = held.expiresMs !== null && held.expiresMs <= this.#parts.clock.nowMs();
-      if (fresh || isOver) throw error;
-    }
+    const reloading = this.#reload(name);
+    const isOver = held.expiresMs !== null && held.expiresMs <= this.#parts.clock.nowMs();
+    if (fresh || isOver) await reloading;
+    else reloading.catch(() => undefined);
     return this.#lent(key).keys;
+  }
+
+  /** Loads a table for its keys, once for all who ask meanwhile. */
+  #reload(name: TableName): Promise<unknown> {
+    const key = fullName(name);
+    const running = this.#reloading.get(key);
+    if (running !== undefined) return running;
+    const reloading = this.#parts.reload(name).finally(() => this.#reloading.delete(key));
+    this.#reloading.set(key, reloading);
+    return reloading;
   }
 
   #lent(key: string): Lent {
