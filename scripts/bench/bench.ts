@@ -3,6 +3,7 @@
  *
  *   bun run bench                                  everything, about 20 minutes
  *   bun run bench -- --only ours,floor --runs 3    some sides; the others' figures stay
+ *   bun run bench -- --only ours --parts ingest --runs 5 --before dist/old    beside an earlier build
  *   bun run bench -- --parts sustained,steady,hot,idle --sustained 20000000 --rate 250000 --seconds 60
  *
  * Sides run one after the other, round by round. Every part's figures are merged into
@@ -21,7 +22,7 @@ import { floor } from "./peers/floor.ts";
 import { measureFreshness } from "./peers/freshness.ts";
 import { type IngestRun, measureIngest } from "./peers/ingest.ts";
 import { withFolder } from "./peers/observe.ts";
-import { ours } from "./peers/ours.ts";
+import { before, ours } from "./peers/ours.ts";
 import { pythonLoop } from "./peers/pythonLoop.ts";
 import type { PageCodec, Side } from "./peers/side.ts";
 import { measureHot, measureIdle, measureSteady } from "./peers/steady.ts";
@@ -48,6 +49,8 @@ const { values: flags } = parseArgs({
     only: { type: "string", default: SIDES.map(({ name }) => name).join(",") },
     events: { type: "string", default: "8000000" },
     runs: { type: "string", default: "1" },
+    /** Another executable of ours, measured in turn with the others in the ingest part; not kept. */
+    before: { type: "string" },
     codecs: { type: "string", default: "snappy,zstd" },
     /** Of the topic's record batches. */
     codec: { type: "string", default: "lz4" },
@@ -142,11 +145,13 @@ async function ingestPart(setting: Setting): Promise<void> {
     const runs = [...(results.get(`${name} ${codec}`) ?? []), figures];
     results.set(`${name} ${codec}`, runs);
     console.log(`${name} ${codec} ${runs.length}: ${JSON.stringify(figures)}`);
+    if (name === "before") return;
     await save({ kind: "ingest", side: name, title, codec, events, intervalMs, ...dated(runs) });
   };
   for (let round = 1; round <= Number(flags.runs); round++) {
     for (const codec of flags.codecs.split(",") as PageCodec[]) {
-      for (const side of sides) await attempt(`${side.name} ${codec}`, () => one(side, codec));
+      const all = flags.before === undefined ? sides : [before(flags.before), ...sides];
+      for (const side of all) await attempt(`${side.name} ${codec}`, () => one(side, codec));
     }
   }
   await deleteTopic(setting.bootstrap, topic);

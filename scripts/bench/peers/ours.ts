@@ -7,6 +7,12 @@ import { type Job, type Launch, type Side, ZSTD_LEVEL } from "./side.ts";
 /** The product. */
 export const ours: Side = { name: "ours", title: "kafka-iceberg", prepare };
 
+/** An earlier build of the product, to be compared with in the same run. */
+export function before(executable: string): Side {
+  const title = "kafka-iceberg before";
+  return { name: "before", title, prepare: (job) => prepare({ ...job, executable }) };
+}
+
 async function prepare(job: Job): Promise<Launch> {
   const warehouse = join(job.folder, "warehouse");
   const level = job.codec === "zstd" ? { compression_level: ZSTD_LEVEL } : {};

@@ -9,6 +9,7 @@ import type { HeadSource } from "./heads.ts";
 /** Names on the command line (`--only ours,floor`) and in docs/benchmarks.json. */
 export type SideName =
   | "ours"
+  | "before"
   | "connect"
   | "connect-tuned"
   | "connect-plain"
