@@ -136,11 +136,16 @@ class PipelineSim {
     else for (const process of this.processes) this.#learnOfTopic(process);
   }
 
-  /** Notes what was read: Kafka has it no longer. Rows of a partition that was lost before are others' to write. */
+  /**
+   * Notes what was read: Kafka has it no longer. Rows of a partition that was lost before are others' to
+   * write; those of one that is being given back have half the rebalance timeout (SPEC 2.7).
+   */
   #learnOfTopic(process: Process): void {
     const { consumer, pipeline } = process;
-    const owned = new Set(consumer?.owned);
-    if (consumer === null || !consumer.learnOfTopic()) return;
+    if (consumer === null) return;
+    const isGivingBack = this.groups.get(process.groupName)?.awaiting.has(consumer) === true;
+    const owned = new Set(isGivingBack ? [] : consumer.owned);
+    if (!consumer.learnOfTopic()) return;
     const runs =
       pipeline?.feeds.all().filter(({ epoch, feed }) => epoch > 0 && owned.has(feed.partition)) ??
       [];
