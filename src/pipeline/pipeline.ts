@@ -10,25 +10,21 @@
  *
  * Why nothing is lost or doubled, whatever stops in between: docs/EXACTLY_ONCE.md.
  */
-import { describe, fail, kindOf, policyOf } from "#base/errors.ts";
-import { failpoint } from "#base/failpoint.ts";
-import { type Feed, type FeedOffset, feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
-import type { KeptStop } from "#commit/keptStops.ts";
+import { fail, kindOf } from "#base/errors.ts";
+import { type Feed, feedKey } from "#base/offsets.ts";
 import type { ConsumerEvent } from "#consumer/consumer.ts";
 import { Acknowledger } from "./acknowledger.ts";
 import { Backpressure } from "./backpressure.ts";
 import { Commits } from "./commits.ts";
-import { committedOf, Feeds } from "./feeds.ts";
+import { Endings } from "./endings.ts";
+import { Feeds } from "./feeds.ts";
 import { HeadLooks } from "./headLooks.ts";
 import { Ingest } from "./ingest.ts";
-import { keepStop } from "./keepStop.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { type Phase, Reading } from "./reading.ts";
-import type { Landed, Sink } from "./sink.ts";
+import type { Sink } from "./sink.ts";
 import { Sinks } from "./sinks.ts";
-import { outOfRange, topicFailed } from "./start.ts";
 import { Starts } from "./starts.ts";
-import { takesRows } from "./states.ts";
 
 /** Decoding and handing over go on this long before timers and sockets get their turn. */
 const WORK_MS_MAX = 4;
@@ -51,6 +47,7 @@ export class Pipeline {
   readonly #starts: Starts;
   readonly #commits: Commits;
   readonly #heads: HeadLooks;
+  readonly #endings: Endings;
   #phase: Phase = "running";
 
   constructor(parts: PipelineParts, options: PipelineOptions) {
@@ -68,12 +65,17 @@ export class Pipeline {
       this.#look();
     });
     this.#commits = new Commits(parts, {
-      landed: (sink, landed) => this.#acknowledge(sink, landed),
+      landed: (sink, landed) => this.#acknowledger.acknowledge(sink, landed),
       fenced: (feeds) => this.#starts.fence(feeds),
       seekAnew: (feeds) => this.#starts.seekAnew(feeds),
       touched: (sink) => this.tables.touched.add(sink),
     });
     this.#heads = new HeadLooks(parts.clock, (feeds) => this.#starts.seekAnew(feeds));
+    this.#endings = new Endings(parts, this.feeds, this.tables, signal, {
+      finishSamples: () => this.#ingest.finishSamples(),
+      seekAnew: (feeds) => this.#starts.seekAnew(feeds),
+      track: (work) => this.#commits.track(work),
+    });
   }
 
   /** Joins the group. Throws when Kafka cannot be reached or refuses. */
@@ -155,11 +157,11 @@ export class Pipeline {
       case "revoked":
         return this.#revoked(event.feeds, event.lost);
       case "out_of_range":
-        return this.#outOfRange(event);
+        return this.#endings.outOfRange(event);
       case "batch_corrupt":
         return this.#ingest.skip(event);
       case "topic_failed":
-        return this.#topicFailed(event.topic, event.error);
+        return this.#endings.topicFailed(event.topic, event.error);
       case "trouble":
         this.#parts.observe({ type: "error", kind: kindOf(event.error) });
         this.#parts.logger.log("warn", event.error.message, { ...event.error.context });
@@ -196,33 +198,6 @@ export class Pipeline {
     this.#reading.compare({ phase: this.#phase, isFull: this.#pressure.active });
   }
 
-  /** The table has the rows by now, whatever becomes of Kafka's offsets and of the log's last entry. */
-  async #acknowledge(sink: Sink, landed: Landed): Promise<void> {
-    const offsets: FeedOffset[] = [];
-    for (const { feed, offset } of landed.result.offsets) {
-      const outlet = sink.outlets.get(feedKey(feed));
-      if (outlet === undefined) continue;
-      outlet.committed = offset;
-      offsets.push({ feed, offset: committedOf(outlet.feed) });
-    }
-    let failure: unknown = null;
-    try {
-      failpoint("acknowledge");
-      await this.#acknowledger.commit(offsets);
-    } catch (error) {
-      failure = error;
-    }
-    try {
-      // Without it every later start would look for what this flush left.
-      await sink.complete(landed, failure === null);
-    } catch (error) {
-      failure ??= error;
-    }
-    if (failure === null) return;
-    if (policyOf(failure).action !== "again") return sink.apply({ kind: "failed", error: failure });
-    this.#parts.logger.log("warn", `Not acknowledged: ${describe(failure)}`, { table: sink.name });
-  }
-
   #assigned(feeds: readonly Feed[]): void {
     const runs = this.feeds.add(feeds, (topic) => this.tables.of(topic));
     for (const { feed, outlets } of runs) {
@@ -245,49 +220,6 @@ export class Pipeline {
     this.tables.drop(runs);
     this.feeds.remove(feeds);
     this.#parts.consumer.released(feeds);
-  }
-
-  /** Tables that lack what is gone write what they have and stop; the others of the feed go on. */
-  #outOfRange(event: Extract<ConsumerEvent, { type: "out_of_range" }>): void {
-    const { feed, position, logStart, divergesAt } = event;
-    const run = this.feeds.get(feedKey(feed));
-    if (run === undefined) return;
-    this.#ingest.finishSamples();
-    for (const { sink, end } of run.outlets) {
-      const isPassed = divergesAt === null && position < logStart;
-      if (!takesRows(sink.state) || (isPassed && end >= logStart)) continue;
-      const error = outOfRange(sink.name, { ...event, position: end });
-      if (!isPassed && divergesAt === null && run.leaderEpoch === NO_LEADER_EPOCH) {
-        this.#keepStop(sink, { feed, offset: end, logEnd: event.logEnd });
-      }
-      sink.apply({ kind: "unreadable", error });
-    }
-    if (run.outlets.some(({ sink }) => takesRows(sink.state))) this.#starts.seekAnew([feed]);
-  }
-
-  /** Nothing else would show the next process, once the log has grown again, that it had been lost. */
-  #keepStop(sink: Sink, stop: KeptStop): void {
-    const kept = sink.awaits(keepStop(sink, stop, this.#stop.signal));
-    this.#commits.track(kept.then(() => this.tables.touched.add(sink)));
-  }
-
-  /** What was read of a topic that is gone is written; then its tables stop that have no other topic. */
-  #topicFailed(topic: string, cause: unknown): void {
-    this.#ingest.finishSamples();
-    for (const { sink } of this.tables.of(topic)) sink.catchUp();
-    this.feeds.remove(this.feeds.all().flatMap(({ feed }) => (feed.topic === topic ? feed : [])));
-    // Whichever partitions are ours now: the next assignment may bring those of the other topics.
-    const others = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
-    others.delete(topic);
-    const fed = new Set(
-      [...others].flatMap((each) => this.tables.of(each).map(({ sink }) => sink)),
-    );
-    for (const { sink } of this.tables.of(topic)) {
-      const error = topicFailed(sink.name, topic, cause);
-      sink.failedTopics.set(topic, error);
-      if (!fed.has(sink)) sink.apply({ kind: "unreadable", error });
-      else this.#parts.logger.log("error", describe(error), { topic, table: sink.name });
-    }
   }
 
   /** What is buffered into the tables, and everything that follows a commit to its end. */
