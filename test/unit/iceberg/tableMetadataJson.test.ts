@@ -68,7 +68,7 @@ describe("reading", () => {
   const REFUSED: readonly (readonly [title: string, text: string, reason: string, kind: string])[] =
     [
       ["text that is cut off", file().slice(0, 200), "not JSON", "storage_corrupt"],
-      ["a list", "[]", "the file is not an object", "table_unsupported"],
+      ["a list", "[]", "the table's metadata is not an object", "table_unsupported"],
       ["format version 1", file({ "format-version": 1 }), "format version 1", "table_unsupported"],
       [
         "format version 4",
