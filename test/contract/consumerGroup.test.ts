@@ -103,12 +103,12 @@ describe("the group", () => {
 
   test("a release that does not come is waited for half the rebalance timeout", async () => {
     rig.broker.topic("t");
-    await rig.reading({ rebalanceTimeoutMs: 8000 });
+    await rig.reading({ rebalanceTimeoutMs: 40_000 });
     rig.broker.failNext("Heartbeat", 27);
     await rig.next("revoked");
     const began = fastClock.monotonicMs();
     await rig.next("assigned");
-    expect(fastClock.monotonicMs() - began).toBeGreaterThan(3500);
+    expect(fastClock.monotonicMs() - began).toBeGreaterThan(19_000);
     expect(rig.broker.count("Heartbeat")).toBeGreaterThan(1);
   });
 
