@@ -216,6 +216,21 @@ test("--until-end says that it waits for a paused table, and ends with 4 when no
   expect(lines.filter((line) => line.includes("AppError"))).toEqual([]);
 }, 10_000);
 
+test("a start names the topics of each table that several fill, also those that only its name maps together", async () => {
+  const lines: string[] = [];
+  const log: Logger["log"] = (level, message) => lines.push(`${level}: ${message}`);
+  const logger: Logger = { log, with: () => logger };
+  const topics = ["a.b", "a_b", "c", "x-1", "x-2", "x-3"];
+  const tableOf = (topic: string): string => topic.replace(".", "_").replace(/-.*/, "");
+  const run = pipelineOf(brokerWith(...topics), { topics, tableOf, logger });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+  const said = lines.filter((line) => line.includes("fill one table")).sort();
+  expect(said).toEqual([
+    expect.stringContaining("warn: Topics a.b, a_b fill one table, db.a_b."),
+    expect.stringContaining("warn: Topics x-1, x-2, x-3 fill one table, db.x."),
+  ]);
+});
+
 test("a broker that no longer answers shows within seconds, and that it is back", async () => {
   const broker = brokerWith("a");
   const run = pipelineOf(broker, { topics: ["a"] });
