@@ -122,7 +122,8 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
   });
 }
 
-function newWarehouse(): string {
+/** A folder that `endAll` removes. */
+export function newWarehouse(): string {
   const warehouse = mkdtempSync(join(tmpdir(), "pipeline-run-"));
   ends.push(() => rmSync(warehouse, { recursive: true, force: true }));
   return warehouse;
