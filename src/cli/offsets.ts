@@ -2,7 +2,7 @@
  * `offsets TABLE`: the committed offsets, and the two ways in which a person may set them (SPEC 2.5).
  *
  * Both are checked against the topic's partitions and their logs, and both say before they act what
- * each partition skips, has lost, or reads again. Whatever costs a row or doubles one needs `--yes`.
+ * each partition skips, has lost, reads again or doubles. Whatever costs a row or doubles one needs `--yes`.
  */
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
@@ -10,7 +10,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import type { MetadataChange } from "#commit/change.ts";
 import { clearStopsChange, keptStopProperties } from "#commit/keptStops.ts";
 import { type OffsetChange, offsetsChange, planOffsets } from "#commit/offsets.ts";
-import { type Progress, readProgress } from "#commit/progress.ts";
+import type { Progress } from "#commit/progress.ts";
 import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
 import { buildPipeline, coordinateColumns } from "#config/buildPipeline.ts";
@@ -19,6 +19,7 @@ import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitChange } from "./commit.ts";
 import { type OffsetEffect, offsetEffect, outsideLog } from "./offsetEffect.ts";
+import { type FindRows, findRows, unknownRows } from "./offsetRows.ts";
 import { type FoundTable, type Opened, openConfig, withTable } from "./open.ts";
 import { type Cell, printRows } from "./output.ts";
 
@@ -51,11 +52,10 @@ export async function offsetsCommand(
   return withTable(opened, name, parsed.flag("dry-run"), async (found) => {
     const names = [accepted, ...wanted.map(topicOf)].filter((topic) => topic !== undefined);
     const topics = await describe(opened, found, actions, names);
-    const branch = found.pipeline.values["iceberg.branch"];
-    const resolve = (table: LoadedTable): FeedOffset[] =>
+    const resolve = (progress: Progress): FeedOffset[] =>
       accepted === undefined
-        ? wanted.map((text) => wantedOffset(text, table, found, topics))
-        : acceptedOffsets(topics, accepted, parsed.value("from"), committedOf(table, branch));
+        ? wanted.map((text) => wantedOffset(text, progress, topics))
+        : acceptedOffsets(topics, accepted, parsed.value("from"), committedOf(progress));
     return change(found, resolve, topics, parsed, terminal);
   });
 }
@@ -71,18 +71,17 @@ function requireOnce(wanted: readonly string[]): void {
   }
 }
 
-/** Reads them as a start does: where the head does not tell, earlier metadata files and the rows do. */
-async function show(
-  { table, pipeline, catalog }: FoundTable,
-  parsed: ParsedArguments,
-  terminal: Terminal,
-): Promise<void> {
+/** Reads offsets as a start does: where the head does not tell, earlier metadata files and the rows do. */
+function searchProgress({ table, pipeline, catalog }: FoundTable): Promise<Progress> {
   const { values } = pipeline;
   const columns = coordinateColumns(values);
   const witness = columns === null ? null : { columns, read: readCoordinates };
   const { showsAncestors } = catalog.traits;
-  const reader = new ProgressReader(values["iceberg.branch"], witness, showsAncestors);
-  const progress = await reader.read(table);
+  return new ProgressReader(values["iceberg.branch"], witness, showsAncestors).read(table);
+}
+
+async function show(found: FoundTable, parsed: ParsedArguments, terminal: Terminal): Promise<void> {
+  const progress = await searchProgress(found);
   if (progress.kind === "unreadable") {
     throw fail("progress", `The committed offsets cannot be read: ${progress.reason}`);
   }
@@ -106,11 +105,9 @@ function topicOf(text: string): string {
 
 /** The source of a topic in the table's document; null when there is none or several. */
 function knownSource(
-  { pipeline }: FoundTable,
-  table: LoadedTable,
+  progress: Progress,
   topic: string,
 ): { clusterId: string; topicId: string } | null {
-  const progress = readProgress(table.metadata, pipeline.values["iceberg.branch"]);
   const sources = progress.kind === "readable" ? [...progress.document.sources] : [];
   const found = sources.filter(([key]) => key.endsWith(`/${topic}`));
   const [only] = found;
@@ -132,8 +129,8 @@ async function describe(
     try {
       described.push(...(await actions.describeTopics({ ...others, topics: [topic] })));
     } catch (error) {
-      const isKnown = knownSource(found, found.table, topic) !== null;
-      if (kindOf(error) !== "topic_unreadable" || !isKnown) throw error;
+      if (kindOf(error) !== "topic_unreadable") throw error;
+      if (knownSource(await searchProgress(found), topic) === null) throw error;
     }
   }
   return described;
@@ -141,13 +138,12 @@ async function describe(
 
 function wantedOffset(
   text: string,
-  table: LoadedTable,
-  found: FoundTable,
+  progress: Progress,
   topics: readonly TopicDescription[],
 ): FeedOffset {
   const [, topic = "", partition, offset] = OFFSET_SET.exec(text) ?? [];
   const described = topics.find((each) => each.topic === topic);
-  const known = knownSource(found, table, topic);
+  const known = knownSource(progress, topic);
   const source = described ?? known;
   if (source === null) throw fail("usage", `Neither the table nor Kafka knows the topic ${topic}`);
   if (described !== undefined && known !== null && described.topicId !== known.topicId) {
@@ -202,9 +198,8 @@ function requireInLog({ feed, offset }: FeedOffset, { topic, partitions }: Topic
   if (problem !== null) throw fail("usage", problem, { topic, partition: feed.partition });
 }
 
-/** Committed offsets of a head, of exactly the topic that Kafka has now; null where there is none. */
-function committedOf(table: LoadedTable, branch: string): (feed: Feed) => bigint | null {
-  const progress = readProgress(table.metadata, branch);
+/** Committed offsets of exactly the topic that Kafka has now; null where there is none. */
+function committedOf(progress: Progress): (feed: Feed) => bigint | null {
   if (progress.kind === "unreadable") return () => null;
   const { document } = progress;
   return (feed) => {
@@ -215,17 +210,21 @@ function committedOf(table: LoadedTable, branch: string): (feed: Feed) => bigint
 
 async function change(
   found: FoundTable,
-  resolve: (table: LoadedTable) => FeedOffset[],
+  resolve: (progress: Progress) => FeedOffset[],
   topics: readonly TopicDescription[],
   parsed: ParsedArguments,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const branch = found.pipeline.values["iceberg.branch"];
+  const { values } = found.pipeline;
+  const branch = values["iceberg.branch"];
   let isFirst = true;
-  const plan = (head: LoadedTable, progress: Progress): ProgressDocument | null => {
-    const { changes, document } = planOffsets(head, progress, branch, resolve(head));
-    const committed = committedOf(head, branch);
-    const planned = changes.map((each) => plannedChange(each, committed(each.feed), topics));
+  const plan = async (head: LoadedTable, progress: Progress): Promise<ProgressDocument | null> => {
+    const { changes, document } = planOffsets(head, progress, branch, resolve(progress));
+    // Rows are counted once: while a large table is read, other commits come first again and again.
+    const rowsOf = isFirst
+      ? await findRows(head, coordinateColumns(values), document, leastOf(changes))
+      : unknownRows("others have committed since the rows were counted");
+    const planned = changes.map((each) => plannedChange(each, progress, topics, rowsOf));
     if (isFirst) printRows(terminal, planned.map(changeRow), parsed.flag("json"), "No change");
     isFirst = false;
     if (parsed.flag("dry-run")) return null;
@@ -249,23 +248,32 @@ function answeredStops(parsed: ParsedArguments, branch: string): MetadataChange 
   return clearStopsChange((head) => keptStopProperties(head, branch, isAnswered));
 }
 
+function leastOf(changes: readonly OffsetChange[]): bigint {
+  let least: bigint | null = null;
+  for (const { after } of changes) if (least === null || after < least) least = after;
+  return least ?? 0n;
+}
+
 /** A change with what it does. */
 interface PlannedChange extends OffsetChange {
   readonly isNewTopic: boolean;
   readonly effect: OffsetEffect;
 }
 
-/** @param committed of exactly the topic that is there now; null when the table has another one's */
 function plannedChange(
   change: OffsetChange,
-  committed: bigint | null,
+  progress: Progress,
   topics: readonly TopicDescription[],
+  rowsOf: FindRows,
 ): PlannedChange {
   const { feed, before, after } = change;
   const described = topics.find(({ topic }) => topic === feed.topic);
   const log = described?.partitions.find(({ partition }) => partition === feed.partition) ?? null;
-  const isNewTopic = before !== null && committed === null;
-  return { ...change, isNewTopic, effect: offsetEffect({ before, after, isNewTopic, log }) };
+  const isNewTopic = before !== null && committedOf(progress)(feed) === null;
+  const isReadable = progress.kind === "readable";
+  const rows = rowsOf(feed);
+  const effect = offsetEffect({ before, after, isReadable, isNewTopic, log, rows });
+  return { ...change, isNewTopic, effect };
 }
 
 function changeRow({ feed, before, after, effect }: PlannedChange): Readonly<Record<string, Cell>> {
@@ -281,7 +289,11 @@ function risksOf(planned: readonly PlannedChange[]): string {
   const parts: readonly (readonly [count: bigint, what: string])[] = [
     [sum(({ skipped }) => skipped), "offsets would be skipped"],
     [sum(({ gone }) => gone), "offsets are gone from Kafka"],
-    [sum(({ doubled }) => doubled), "offsets would be read again and their rows doubled"],
+    [sum(({ doubled, isCounted }) => (isCounted ? doubled : 0n)), "rows would be doubled"],
+    [
+      sum(({ doubled, isCounted }) => (isCounted ? 0n : doubled)),
+      "offsets would be read again and at most as many rows doubled",
+    ],
     [sum(({ reused }) => reused), "offsets would be used again for other records"],
     [BigInt(planned.filter((each) => each.isNewTopic).length), "partitions begin a new topic"],
   ];

@@ -65,12 +65,16 @@ export function coordinateFields(
 /** Offsets of rows by topic and partition. */
 export type LiveOffsets = ReadonlyMap<string, ReadonlyMap<number, OffsetSet>>;
 
-/** The offsets that are rows of a snapshot, by topic (empty without its column) and partition. */
+/**
+ * The offsets that are rows of a snapshot, by topic (empty without its column) and partition.
+ * @param from files whose bounds show only smaller offsets are not read
+ */
 export async function liveOffsets(
   table: LoadedTable,
   snapshotId: SnapshotId,
   fields: CoordinateFields,
   read: CoordinateReader,
+  from = 0n,
 ): Promise<LiveOffsets> {
   const sets = new Map<string, Map<number, OffsetSet>>();
   const seen = new Set<string>();
@@ -78,9 +82,25 @@ export async function liveOffsets(
     if (file.content !== "data" || seen.has(file.filePath)) continue;
     seen.add(file.filePath);
     if (!mayHaveRows(file, fields)) continue;
+    const last = longBound(file.upperBounds.get(fields.offset));
+    if (last !== null && last < from) continue;
     for await (const run of read(table.storage, file, fields)) addRun(sets, run);
   }
   return sets;
+}
+
+/** True when the manifests show that every row of a snapshot has its partition and its offset. */
+export async function allHaveCoordinates(
+  { storage, metadata }: LoadedTable,
+  snapshotId: SnapshotId,
+  { partition, offset }: CoordinateFields,
+): Promise<boolean> {
+  for await (const { file } of listDataFiles(storage, metadata, snapshotId)) {
+    if (file.content !== "data" || file.recordCount === 0n) continue;
+    const { nullValueCounts } = file;
+    if (nullValueCounts.get(partition) !== 0n || nullValueCounts.get(offset) !== 0n) return false;
+  }
+  return true;
 }
 
 /** A row by its coordinates; topic empty without its column. */

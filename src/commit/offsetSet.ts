@@ -63,6 +63,11 @@ export class OffsetSet {
     return BigInt(count);
   }
 
+  /** How many offsets of `[start, end)` are there. */
+  countIn(start: bigint, end: bigint): bigint {
+    return end > start ? this.countBelow(end) - this.countBelow(start) : 0n;
+  }
+
   /**
    * Ranges `[first, last]` of offsets in `[start, end)` that are there (or, with `there` false, that
    * are not), in order, at most `max`. Chunks without any offset are one range with their neighbours.

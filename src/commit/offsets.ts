@@ -30,7 +30,10 @@ export interface OffsetChange {
  * @param plan the document on a head; null: nothing is to be done. It may throw: nothing is sent then
  */
 export function offsetsChange(
-  plan: (head: LoadedTable, progress: Progress) => ProgressDocument | null,
+  plan: (
+    head: LoadedTable,
+    progress: Progress,
+  ) => ProgressDocument | null | Promise<ProgressDocument | null>,
 ): SnapshotChange {
   return {
     makes: "snapshot",
@@ -38,7 +41,7 @@ export function offsetsChange(
     isHeldByPause: false,
     fence: () => null,
     stage: async (attempt) => {
-      const document = plan(attempt.head, attempt.progress);
+      const document = await plan(attempt.head, attempt.progress);
       return document === null ? { kind: "nothing" } : stageSnapshot(attempt, [], null, document);
     },
     landed: () => Promise.resolve(),
