@@ -25,7 +25,7 @@ export const ICEBERG_KEYS = {
     type: "string",
     default: null,
     example: '"events"',
-    doc: "The table; may hold {topic}. None: the topic's name as it is, dots included: two topics never meet in one table by their names.",
+    doc: "The table; may hold {topic}. None: the topic's name as it is, dots included: two topics never meet in one table by their names. A name without {topic} brings all together; `check` and a start say which.",
   },
   "iceberg.table_prefix": {
     type: "string",

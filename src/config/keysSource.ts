@@ -74,7 +74,7 @@ export const SOURCE_KEYS = {
     type: "string",
     default: null,
     example: '"ts"',
-    doc: "The field that says when the event happened; partitioning by time uses it. Dots lead into objects: `meta.ts` is field `ts` of object `meta`.",
+    doc: "The field that says when the event happened; partitioning by time uses it. Dots lead into objects: `meta.ts` is field `ts` of object `meta`. A record without it is a row with null there, in the partition of null; a value that is no time rejects the record. `check` reads no records: it cannot see that none has the field.",
   },
   "source.event_time_format": {
     type: "string",

@@ -32,6 +32,8 @@ const WORK_MS_MAX = 4;
 const TICK_MS = 50;
 /** Starts that are told to end get this long to write their last line into the log. */
 const LAST_WORDS_MS = 500;
+/** A line that names the topics of a table names so many. */
+const TOPICS_NAMED_MAX = 10;
 
 /** One subscription and the tables that it fills. */
 export class Pipeline {
@@ -84,6 +86,7 @@ export class Pipeline {
     const topics = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
     this.#starts.initialTopics = topics;
     for (const topic of topics) this.tables.of(topic);
+    this.#warnShared();
   }
 
   /** Runs both loops until `shutdown`, or until every table has stopped. */
@@ -200,6 +203,7 @@ export class Pipeline {
 
   #assigned(feeds: readonly Feed[]): void {
     const runs = this.feeds.add(feeds, (topic) => this.tables.of(topic));
+    this.#warnShared();
     for (const { feed, outlets } of runs) {
       for (const { sink } of outlets) {
         sink.failedTopics.delete(feed.topic);
@@ -207,6 +211,19 @@ export class Pipeline {
       }
     }
     this.#starts.begin(runs);
+  }
+
+  /** Nobody shall find out by a query that topics meet in one table: one line for each such table. */
+  #warnShared(): void {
+    for (const { name, topics } of this.tables.takeShared()) {
+      const more =
+        topics.size > TOPICS_NAMED_MAX ? ` and ${topics.size - TOPICS_NAMED_MAX} more` : "";
+      const named = [...topics].slice(0, TOPICS_NAMED_MAX).join(", ");
+      const sentence =
+        `Topics ${named}${more} fill one table, ${name}. To part them, write {topic} into ` +
+        "iceberg.table_name, or leave that key out";
+      this.#parts.logger.log("warn", sentence, { table: name, topics: topics.size });
+    }
   }
 
   /** Rows of lost feeds are dropped; those of revoked ones are flushed in half the rebalance timeout. */

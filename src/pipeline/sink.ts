@@ -68,6 +68,8 @@ export class Sink {
   readonly buffer: HotBuffer<SegmentBuilder> = new HotBuffer();
   /** Its outlets, one for each assigned feed; `feeds.ts` keeps them. */
   readonly outlets: Map<FeedKey, Outlet> = new Map();
+  /** Names of the topics that fill it, in the order of their coming; `sinks.ts` keeps them. */
+  readonly topics: Set<string> = new Set();
   /** What makes its rows; `sinks.ts` keeps them. */
   readonly sources: Set<Source> = new Set();
   /** All tables that have a feed in common with it, by way of others too: itself at least. */

@@ -11,6 +11,8 @@ export class Sinks implements Iterable<Sink> {
   /** Tables whose rows or flush have changed since they were looked at last (`Pipeline.#look`). */
   readonly touched: Set<Sink> = new Set();
   readonly #all = new Set<Sink>();
+  /** Tables that a second or later topic has come to since {@link takeShared}. */
+  readonly #shared = new Set<Sink>();
   readonly #topics = new Map<string, readonly Target[]>();
   readonly #targetsOf: (topic: string) => readonly Target[];
   readonly #feeds: Feeds;
@@ -64,10 +66,20 @@ export class Sinks implements Iterable<Sink> {
     this.#topics.set(topic, targets);
     for (const { sink, source } of targets) {
       sink.sources.add(source);
+      sink.topics.add(topic);
+      // Side tables are shared by intention.
+      if (sink.topics.size > 1 && sink.rank === "main") this.#shared.add(sink);
       this.#add(sink);
     }
     this.#relate(targets);
     return targets;
+  }
+
+  /** The tables in which topics have met since the last call; each is answered once per such meeting. */
+  takeShared(): readonly Sink[] {
+    const shared = [...this.#shared];
+    this.#shared.clear();
+    return shared;
   }
 
   /**

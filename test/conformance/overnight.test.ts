@@ -16,28 +16,12 @@ import { temporaryFolder } from "../../scripts/services/process.ts";
 import { columns, FIELDS } from "../sim/rows.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
 import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { WRITER_OPTIONS } from "../support/writerOptions.ts";
 
 const OPTIONS: WriterOptions = {
-  name: { namespace: ["db"], table: "t" },
-  branch: "main",
-  group: "g",
+  ...WRITER_OPTIONS,
   coordinates: { topic: null, partition: "partition", offset: "offset" },
-  commitRetriesMax: 5,
   codec: "zstd",
-  codecLevel: null,
-  rowGroupRows: 1000,
-  openFilesMax: 10,
-  preserveKafkaPartitions: true,
-  thinning: null,
-  schemaChanges: "evolve",
-  schemaMismatch: "fail",
-  create: {
-    allowed: true,
-    formatVersion: 2,
-    properties: {},
-    partitionForms: [],
-    learnsColumns: true,
-  },
 };
 const feed = (partition: number) => ({ clusterId: "c", topic: "t", topicId: "1", partition });
 

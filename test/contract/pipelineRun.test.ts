@@ -1,12 +1,22 @@
 /** One pipeline from its start to its exit code, before a broker in memory and a local warehouse. */
 import { afterEach, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import type { PipelineRun } from "#app/pipelineRun.ts";
 import { Readers } from "#app/readers.ts";
 import { type ErrorKind, EXIT, fail, POLICY } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { RunState } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
 import { PENDING_PARTITIONS } from "#writer/pendingPartitions.ts";
-import { brokerWith, endAll, LIMITS, memoryLog, pipelineOf } from "./pipelineRunRig.ts";
+import { buildBatch } from "../fakes/recordBatches.ts";
+import {
+  brokerWith,
+  endAll,
+  LIMITS,
+  memoryLog,
+  newWarehouse,
+  pipelineOf,
+} from "./pipelineRunRig.ts";
 
 afterEach(endAll);
 
@@ -215,6 +225,47 @@ test("--until-end says that it waits for a paused table, and ends with 4 when no
   expect(lines.filter((line) => line === waits)).toHaveLength(1);
   expect(lines.filter((line) => line.includes("AppError"))).toEqual([]);
 }, 10_000);
+
+test("a start names the topics of each table that several fill, also those that only its name maps together", async () => {
+  const lines: string[] = [];
+  const log: Logger["log"] = (level, message) => lines.push(`${level}: ${message}`);
+  const logger: Logger = { log, with: () => logger };
+  const topics = ["a.b", "a_b", "c", "x-1", "x-2", "x-3"];
+  const tableOf = (topic: string): string => topic.replace(".", "_").replace(/-.*/, "");
+  const run = pipelineOf(brokerWith(...topics), { topics, tableOf, logger });
+  expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+  const said = lines.filter((line) => line.includes("fill one table")).sort();
+  expect(said).toEqual([
+    expect.stringContaining("warn: Topics a.b, a_b fill one table, db.a_b."),
+    expect.stringContaining("warn: Topics x-1, x-2, x-3 fill one table, db.x."),
+  ]);
+});
+
+test("an event time that no record has is null in rows of their own partition; one that is no time is rejected by its key", async () => {
+  const broker = brokerWith("a");
+  const warehouse = newWarehouse();
+  const errors: string[] = [];
+  const log: Logger["log"] = (level, message) => void (level === "error" && errors.push(message));
+  const logger: Logger = { log, with: () => logger };
+  const start = (): PipelineRun =>
+    pipelineOf(broker, {
+      topics: ["a"],
+      decoder: { eventTimeField: "ts" },
+      partitionForms: ["day(ts)"],
+      warehouse,
+      logger,
+    });
+  const first = start();
+  expect(await first.run(LIMITS, true)).toBe(EXIT.ok);
+  expect([...(first.pipeline?.tables ?? [])].map((table) => table.rowsCommitted)).toEqual([3]);
+  expect(readdirSync(`${warehouse}/db/a/data`)).toEqual(["ts_day=null"]);
+  const records = [{ value: '{"n":4,"ts":"soon"}' }];
+  broker.append("a", 0, buildBatch({ baseOffset: 3, records, leaderEpoch: 0 }));
+  expect(await start().run(LIMITS, true)).toBe(EXIT.question);
+  expect(errors).toEqual([
+    expect.stringContaining('Field "ts" is no time by source.event_time_format'),
+  ]);
+});
 
 test("a broker that no longer answers shows within seconds, and that it is back", async () => {
   const broker = brokerWith("a");

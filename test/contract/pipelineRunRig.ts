@@ -21,6 +21,7 @@ import type { WriterOptions } from "#writer/parts.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
 import type { FakeLog } from "../fakes/kafkaLog.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
+import { WRITER_OPTIONS } from "../support/writerOptions.ts";
 import { fastClock } from "./consumerRig.ts";
 
 const MIB = 1024 * 1024;
@@ -40,27 +41,7 @@ export function memoryLog(before: (entry: LogEntry) => void = () => undefined): 
 }
 
 function writerOptions(table: string): WriterOptions {
-  return {
-    name: { namespace: ["db"], table },
-    branch: "main",
-    group: "g",
-    commitRetriesMax: 5,
-    codec: "none",
-    codecLevel: null,
-    rowGroupRows: 1000,
-    openFilesMax: 10,
-    preserveKafkaPartitions: true,
-    thinning: null,
-    schemaMismatch: "fail",
-    schemaChanges: "evolve",
-    create: {
-      allowed: true,
-      formatVersion: 2,
-      properties: {},
-      partitionForms: [],
-      learnsColumns: true,
-    },
-  };
+  return { ...WRITER_OPTIONS, name: { namespace: ["db"], table } };
 }
 
 /** What a test wants of a pipeline. */
@@ -141,7 +122,8 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
   });
 }
 
-function newWarehouse(): string {
+/** A folder that `endAll` removes. */
+export function newWarehouse(): string {
   const warehouse = mkdtempSync(join(tmpdir(), "pipeline-run-"));
   ends.push(() => rmSync(warehouse, { recursive: true, force: true }));
   return warehouse;

@@ -8,6 +8,7 @@ import { silentLogger } from "#base/log.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import { WRITER_OPTIONS } from "../support/writerOptions.ts";
 import { PERSON } from "./law.ts";
 import { COORDINATES, readCoordinates, rowEncoder } from "./rows.ts";
 import type { World } from "./world.ts";
@@ -149,26 +150,13 @@ function faultyStorage(world: World, alive: () => boolean): Storage {
 /** Options of every writer of a world. */
 export function optionsOf(world: World, group: string): WriterOptions {
   return {
+    ...WRITER_OPTIONS,
     name: world.name,
-    branch: "main",
     group,
     coordinates: COORDINATES,
     commitRetriesMax: 3,
-    codec: "none",
-    codecLevel: null,
-    rowGroupRows: 1000,
-    openFilesMax: 10,
     preserveKafkaPartitions: world.random.unit() < 0.7,
     thinning: world.thinning,
-    schemaMismatch: "fail",
-    schemaChanges: "evolve",
-    create: {
-      allowed: true,
-      formatVersion: 2,
-      properties: {},
-      partitionForms: [],
-      learnsColumns: true,
-    },
   };
 }
 

@@ -10,30 +10,11 @@ import { createInlineEncoder } from "#parquet/encode.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
+import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 
 const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 
-const optionsOf = (branch: string): WriterOptions => ({
-  name: { namespace: ["db"], table: "t" },
-  branch,
-  group: "g",
-  commitRetriesMax: 5,
-  codec: "none",
-  codecLevel: null,
-  rowGroupRows: 1000,
-  openFilesMax: 10,
-  preserveKafkaPartitions: true,
-  thinning: null,
-  schemaMismatch: "fail",
-  schemaChanges: "evolve",
-  create: {
-    allowed: true,
-    formatVersion: 2,
-    properties: {},
-    partitionForms: [],
-    learnsColumns: true,
-  },
-});
+const optionsOf = (branch: string): WriterOptions => ({ ...WRITER_OPTIONS, branch });
 
 function partsOf(): WriterParts {
   const storage = createMemoryStorage();

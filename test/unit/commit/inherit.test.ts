@@ -8,32 +8,12 @@ import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
-import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import type { WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 import { recordBatch } from "../../support/records.ts";
+import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 
-const OPTIONS: WriterOptions = {
-  name: { namespace: ["db"], table: "t" },
-  branch: "main",
-  group: "g",
-  commitRetriesMax: 5,
-  codec: "none",
-  codecLevel: null,
-  rowGroupRows: 1000,
-  openFilesMax: 10,
-  preserveKafkaPartitions: true,
-  thinning: null,
-  schemaMismatch: "fail",
-  schemaChanges: "evolve",
-  create: {
-    allowed: true,
-    formatVersion: 2,
-    properties: {},
-    partitionForms: [],
-    learnsColumns: true,
-  },
-};
 const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 const FILE = "/wh/db/t/data/left.parquet";
 
@@ -56,7 +36,7 @@ async function world() {
     logger: silentLogger,
     observe: () => undefined,
   };
-  const writer = await TableWriter.open(all, OPTIONS, []);
+  const writer = await TableWriter.open(all, WRITER_OPTIONS, []);
   for (let partition = 0; partition < 3; partition++) {
     await writer.claim([{ feed: { ...FEED, partition }, offset: 0n }]);
   }
@@ -91,7 +71,7 @@ async function inherit(tableUuid: (own: string) => string): Promise<boolean> {
     base_sequence_number: 1n,
     file_paths: [],
   });
-  await TableWriter.open(all, OPTIONS, []);
+  await TableWriter.open(all, WRITER_OPTIONS, []);
   return storage.objects.has(FILE);
 }
 
@@ -104,7 +84,7 @@ test("a file that the head lists stays, although the log does not know that it w
   expect(result.kind).toBe("committed");
   const live = [...storage.objects.keys()].find((path) => path.endsWith(".parquet")) ?? "";
   started("of a restored backup", live);
-  await TableWriter.open(all, OPTIONS, []);
+  await TableWriter.open(all, WRITER_OPTIONS, []);
   expect(storage.objects.has(live)).toBe(true);
 });
 
@@ -125,6 +105,6 @@ test("files that only a snapshot before the head lists stay, although no request
   await writer.flush(writer.newFlush([{ range, batch: segment.seal() }]));
   const lists = [...storage.objects.keys()].filter((path) => path.includes("/snap-"));
   for (const path of lists) started(`of a restored backup ${path}`, path);
-  await TableWriter.open(all, OPTIONS, []);
+  await TableWriter.open(all, WRITER_OPTIONS, []);
   expect([...storage.objects.keys()].filter((path) => path.includes("/snap-"))).toEqual(lists);
 });

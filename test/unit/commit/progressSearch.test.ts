@@ -20,29 +20,14 @@ import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { createMemoryStorage, type MemoryStorage } from "../../fakes/memoryStorage.ts";
 import { columns, FIELDS } from "../../sim/rows.ts";
+import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 
 const NAME = { namespace: ["db"], table: "t" };
 const OPTIONS: WriterOptions = {
-  name: NAME,
-  branch: "main",
-  group: "g",
+  ...WRITER_OPTIONS,
   coordinates: { topic: null, partition: "partition", offset: "offset" },
-  commitRetriesMax: 5,
   codec: "zstd",
-  codecLevel: null,
   rowGroupRows: 3,
-  openFilesMax: 10,
-  preserveKafkaPartitions: true,
-  thinning: null,
-  schemaChanges: "evolve",
-  schemaMismatch: "fail",
-  create: {
-    allowed: true,
-    formatVersion: 2,
-    properties: {},
-    partitionForms: [],
-    learnsColumns: true,
-  },
 };
 const feed = (partition: number) => ({ clusterId: "c", topic: "t", topicId: "1", partition });
 

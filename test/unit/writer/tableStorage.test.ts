@@ -14,27 +14,11 @@ import { memoryPointers, memoryRows } from "../../fakes/memoryPointers.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 import { onStore } from "../../fakes/onStore.ts";
 import { recordBatch } from "../../support/records.ts";
+import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 
 const OPTIONS: WriterOptions = {
-  name: { namespace: ["db"], table: "t" },
-  branch: "main",
-  group: "g",
-  commitRetriesMax: 5,
-  codec: "none",
-  codecLevel: null,
-  rowGroupRows: 1000,
-  openFilesMax: 10,
-  preserveKafkaPartitions: true,
+  ...WRITER_OPTIONS,
   thinning: { branch: "main", keepAllMs: 0, retentionMs: 1, snapshotsMax: 2 },
-  schemaMismatch: "fail",
-  schemaChanges: "evolve",
-  create: {
-    allowed: true,
-    formatVersion: 2,
-    properties: {},
-    partitionForms: [],
-    learnsColumns: true,
-  },
 };
 const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 
