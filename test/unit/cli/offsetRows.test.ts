@@ -15,8 +15,10 @@ import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { branchAt } from "#iceberg/metadata/tableMetadataJson.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import { createLocalStorage } from "#storage/local.ts";
+import type { WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { columns, FIELDS } from "../../sim/rows.ts";
+import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 import { CLUSTER, cli, type Place, TOPIC_ID } from "./place.ts";
 
 const NAME = { namespace: ["default"], table: "events" };
@@ -32,6 +34,20 @@ function openFileCatalog(warehouse: string): Catalog {
   const storage = createLocalStorage(systemParts);
   const ports = { storage, clock: systemClock, log: silentLogger };
   return createFileCatalog({ warehouse, readOnly: false }, ports);
+}
+
+function openWriter(catalog: Catalog): Promise<TableWriter> {
+  const parts: WriterParts = {
+    random: systemRandom,
+    txlog: { recovered: [], append: async () => undefined, close: async () => undefined },
+    clock: systemClock,
+    catalog,
+    encoder: createInlineEncoder(),
+    logger: silentLogger,
+    observe: () => undefined,
+  };
+  const coordinates = { topic: null, partition: "partition", offset: "offset" };
+  return TableWriter.open(parts, { ...WRITER_OPTIONS, name: NAME, coordinates }, FIELDS);
 }
 
 interface OwnPlace extends Place {
@@ -54,40 +70,7 @@ async function makeTable(): Promise<OwnPlace> {
       `[iceberg]\nwarehouse_path = "${folder}/wh"\n`,
   );
   const catalog = openFileCatalog(`${folder}/wh`);
-  const writer = await TableWriter.open(
-    {
-      random: systemRandom,
-      txlog: { recovered: [], append: async () => undefined, close: async () => undefined },
-      clock: systemClock,
-      catalog,
-      encoder: createInlineEncoder(),
-      logger: silentLogger,
-      observe: () => undefined,
-    },
-    {
-      name: NAME,
-      branch: "main",
-      group: "g",
-      coordinates: { topic: null, partition: "partition", offset: "offset" },
-      commitRetriesMax: 5,
-      codec: "zstd",
-      codecLevel: null,
-      rowGroupRows: 3,
-      openFilesMax: 10,
-      preserveKafkaPartitions: true,
-      thinning: null,
-      schemaChanges: "evolve",
-      schemaMismatch: "fail",
-      create: {
-        allowed: true,
-        formatVersion: 2,
-        properties: {},
-        partitionForms: [],
-        learnsColumns: true,
-      },
-    },
-    FIELDS,
-  );
+  const writer = await openWriter(catalog);
   const feeds = [0, 1].map((partition) => {
     return { clusterId: CLUSTER, topic: "events", topicId: TOPIC_ID, partition };
   });
