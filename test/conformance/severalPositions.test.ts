@@ -148,7 +148,10 @@ describe.concurrent("a new table begins", () => {
       expect(await product.exited).toBe(4);
       const words = ["offsets", "default.asked", "--set", "asked:0="];
       expect(product.log()).toContain(`kafka-iceberg ${words.join(" ")}OFFSET`);
-      expect(await command(place, ...words.slice(0, -1), "asked:0=20")).toMatchObject({ code: 0 });
+      const chosen = [...words.slice(0, -1), "asked:0=20"];
+      // It would skip records: said first, and done only when it is meant.
+      expect(await command(place, ...chosen)).toMatchObject({ code: 2 });
+      expect(await command(place, ...chosen, "--yes")).toMatchObject({ code: 0 });
       await runToEnd(place);
       await expectLaw(place, "asked", 30);
     },

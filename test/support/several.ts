@@ -2,7 +2,9 @@
  * Several topics, pipelines and tables in one process: its configuration, its `/status`, the commands
  * that an operator gives it meanwhile, and the verdict of foreign readers.
  */
+
 import { join } from "node:path";
+import { fullName } from "#catalog/names.ts";
 import { judgeTable, readTopic, type Verdict } from "../../scripts/judge/judge.ts";
 import { temporaryFolder, until } from "../../scripts/services/process.ts";
 import {
@@ -100,8 +102,9 @@ export async function pipelines(product: Product): Promise<readonly PipelineRepo
 /** Rows that the process has committed to `default.<table>`, over its pipelines. */
 export async function rowsCommitted(product: Product, table: string): Promise<number> {
   const tables = (await pipelines(product)).flatMap((each) => each.tables);
+  const name = fullName({ namespace: ["default"], table });
   return tables
-    .filter((each) => each.table === `default.${table}`)
+    .filter((each) => each.table === name)
     .reduce((sum, each) => sum + each.rowsCommitted, 0);
 }
 
