@@ -38,6 +38,10 @@ export function parsePostgresUri(uri: string): PostgresAddress {
   if (url === null || !/^postgres(ql)?:\/\//.test(uri)) {
     throw wrong("it is no URL: write postgres://user:password@host:5432/database");
   }
+  // The `@` before the host stands behind a `/`, `?` or `#` of the password: what follows is part of it.
+  if (`${url.pathname}${url.search}${url.hash}`.includes("@")) {
+    throw wrong("a /, ?, # or @ in user, password or parameters is written %2F, %3F, %23, %40");
+  }
   const database = decoded(url.pathname.slice(1));
   const username = decoded(url.username);
   if (url.hostname === "") throw wrong("the host is missing");

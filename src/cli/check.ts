@@ -90,13 +90,16 @@ async function planPipeline(
     errors: [],
     exitCode: EXIT.ok,
   };
+  // `onlyOne`: of several, the next may be all right, unless the whole place is away.
   const attempt = async (
     what: string | ((error: unknown) => string),
     action: () => Promise<void>,
+    onlyOne = false,
   ): Promise<void> => {
     try {
       await action();
     } catch (error) {
+      if (onlyOne && policyOf(error).action === "again") throw error;
       plan.errors.push(`${typeof what === "string" ? what : what(error)}: ${describe(error)}`);
       plan.exitCode = worseOf(plan.exitCode, policyOf(error).exitCode);
     }
@@ -118,7 +121,7 @@ async function planPipeline(
       }
       await probeStorage(open);
       for (const topic of tableTopics(options, topics)) {
-        await planTable(plan, open, options, topic, topics);
+        await attempt(storageOrCatalog, () => planTable(plan, open, options, topic, topics), true);
       }
       planSharedTables(plan, options, tableTopics(options, topics));
     }),

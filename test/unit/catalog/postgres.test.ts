@@ -236,6 +236,9 @@ describe("the URI", () => {
       ["postgres://me:secret%@host/db", "%25"],
       ["postgres://me:secret@host/db?sslmode=secret", "sslmode is one of"],
       ["postgres://me:secret@host/db?target=1", "not target"],
+      ["postgres://me:p@secret:1/secret?secret=1@host/db", "%2F, %3F, %23, %40"],
+      ["postgres://me:p@secret/secret@host/db", "%2F, %3F, %23, %40"],
+      ["postgres://me:p@secret/db#secret@host/db", "%2F, %3F, %23, %40"],
     ] as const;
     for (const [uri, problem] of wrong) {
       const error = messageOf(() => parsePostgresUri(uri));

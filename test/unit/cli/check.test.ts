@@ -2,7 +2,7 @@
  * `check`: the plan, and what is in its way.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { fail } from "#base/errors.ts";
 import type { TopicDescription } from "#cli/actions.ts";
 import { cli, makePlace, type Place, RECREATED, SAME } from "./place.ts";
@@ -106,6 +106,21 @@ describe("check", () => {
       const { code } = await check(place, [six], "--kafka-topic", "clicks", ...set);
       expect([each, code]).toEqual([each, 2]);
     }
+  });
+
+  test("goes on behind a table that cannot be read, and tells of each", async () => {
+    const place = await makePlace();
+    for (const table of ["bad1", "bad2"]) {
+      const folder = `${place.folder}/wh/default/${table}/metadata`;
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(`${folder}/v1.metadata.json`, '{"format-version": 9}');
+    }
+    const topics = ["bad1", "bad2", "events"].map((topic) => ({ ...SAME, topic }));
+    const { code, out } = await check(place, topics);
+    expect(code).toBe(2);
+    expect(out).toMatch(/catalog: .*bad1/);
+    expect(out).toMatch(/catalog: .*bad2/);
+    expect(out).toMatch(/default\.events +append/);
   });
 
   test("says which topics meet in one table; by their names alone none do", async () => {
