@@ -7,8 +7,10 @@ import { needsValue } from "#columns/schema.ts";
 import type { Format } from "./format.ts";
 import { type Filler, fillerOf } from "./json/defaults.ts";
 import { isUtf8 } from "./json/strings.ts";
+import type { ValueRoot } from "./kernel/image.ts";
+import { KERNEL_OP, SLOT } from "./kernel/layout.ts";
 import type { RejectReason } from "./rejects.ts";
-import type { ValueReader, ValueRoot } from "./segment.ts";
+import type { ValueReader } from "./segment.ts";
 
 /** The column of a raw value. */
 const VALUE = "value";
@@ -49,7 +51,16 @@ class RawReader implements ValueReader {
   }
 
   get root(): ValueRoot {
-    return { kind: "raw", column: this.column, isText: this.isText };
+    const { column, isText } = this;
+    return {
+      ignoreUnknown: false,
+      write: (program) => {
+        const slot = program.take(SLOT.size);
+        program.set(slot + SLOT.op, isText ? KERNEL_OP.rawText : KERNEL_OP.raw);
+        program.set(slot + SLOT.column, program.addressOf(column));
+        return slot;
+      },
+    };
   }
 
   read(bytes: Uint8Array, start: number, end: number): boolean {

@@ -22,21 +22,16 @@ import {
 import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { DecodeResult, RecordBytes, SegmentBuilder } from "./decoder.ts";
-import type { StructNode } from "./json/program.ts";
-import type { Image, ImageSource } from "./kernel/image.ts";
+import type { Image, ImageSource, ValueRoot } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { KernelRows } from "./kernelRows.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
 import { type RejectReason, SCHEMA_REASONS, type TypeConflict } from "./rejects.ts";
 import { BatchResult, RowAppender } from "./rows.ts";
 
-/** What a value is to its reader: the document of a row, or the whole of one column. */
-export type ValueRoot =
-  | { readonly kind: "json"; readonly node: StructNode; readonly ignoreUnknown: boolean }
-  | { readonly kind: "raw"; readonly column: ColumnBuilder; readonly isText: boolean };
-
 /** Appends one record's value to data columns. */
 export interface ValueReader {
+  /** What its values are to the kernel. */
   readonly root: ValueRoot;
   /** Why the last value was refused, and the field that it is about ("" for none). */
   readonly reason: RejectReason;

@@ -12,10 +12,12 @@
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isReservedName, isUnusableName } from "#columns/names.ts";
+import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
-import type { ValueReader, ValueRoot } from "#decode/segment.ts";
+import type { ValueReader } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
+import { jsonRoot } from "./kernelProgram.ts";
 import { KeyFinder, UNKNOWN } from "./keys.ts";
 import { appendNumber, isNumberAt, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
 import { OP, type Slot, type StructNode } from "./program.ts";
@@ -78,8 +80,7 @@ export class JsonReader implements ValueReader {
 
   get root(): ValueRoot {
     // A key in another case is unknown to the kernel: it must not be skipped there.
-    const ignoreUnknown = this.unknownPolicy === "ignore" && this.node.byLower === null;
-    return { kind: "json", node: this.node, ignoreUnknown };
+    return jsonRoot(this.node, this.unknownPolicy === "ignore" && this.node.byLower === null);
   }
 
   takeUnknown(): boolean {

@@ -7,12 +7,10 @@
 import { assert } from "#base/assert.ts";
 import { LIMITS } from "#base/limits.ts";
 import { ColumnBuilder } from "#columns/builder.ts";
-import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
+import type { Field, Type } from "#columns/schema.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
-import { OP, type Slot, type StructNode } from "#decode/json/program.ts";
 import type { MetadataColumn } from "#decode/options.ts";
-import type { ValueRoot } from "#decode/segment.ts";
-import { CALL, COLUMN, KERNEL_OP, KIND, METADATA_KIND, NODE, SLOT } from "./layout.ts";
+import { CALL, COLUMN, KIND, METADATA_KIND } from "./layout.ts";
 
 /** Rows of one call at most. */
 const ROWS_MAX = 1024;
@@ -23,9 +21,31 @@ const VALUES_BYTES = 2 * 1024 * 1024;
 const STRING_BYTES_MIN = 8 * 1024;
 const STRING_BYTES_MAX = 256 * 1024;
 /** What the kernel may write behind a column's bytes, and read behind its input and keys. */
-const SLACK = 64;
+export const SLACK = 64;
 /** Bytes of records at a time; a larger record is the host's. */
 export const INPUT_BYTES: number = 256 * 1024;
+
+/** Where a format's program is written to: memory of the image, zero at first. */
+export interface ProgramWriter {
+  /** The address of `size` more bytes, a multiple of 8. */
+  take(size: number): number;
+  /** Writes a 32-bit word. */
+  set(at: number, value: number): void;
+  /** Takes memory for 32-bit words, and writes them; the address of the first. */
+  words(values: readonly number[]): number;
+  /** Writes bytes into memory that was taken. */
+  copy(at: number, bytes: Uint8Array): void;
+  /** The address of one of the segment's columns. */
+  addressOf(column: ColumnBuilder): number;
+}
+
+/** What a value is to the kernel: a format's program. */
+export interface ValueRoot {
+  /** True when unknown members are skipped, whatever they hold. */
+  readonly ignoreUnknown: boolean;
+  /** Writes the program; the address of its root slot. */
+  write(program: ProgramWriter): number;
+}
 
 /** What an image is made from. */
 export interface ImageSource {
@@ -51,12 +71,6 @@ export interface Image {
   readonly end: number;
 }
 
-/** A key with its quotes, the byte before it and a colon is compared at once when it is not longer. */
-const TEXT_MAX = 32;
-/** Before a key: the second sixteen bytes of that text, and of its mask. */
-const TEXT_REST = 32;
-const COLON = 0x3a;
-
 /** Topic names have at most 249 characters. */
 const TOPIC_BYTES = 256;
 
@@ -81,14 +95,13 @@ function isKernels([kind]: readonly [MetadataColumn, ColumnBuilder]): boolean {
   return kind !== "headers";
 }
 
-class ImageWriter {
+class ImageWriter implements ProgramWriter {
   private readonly source: ImageSource;
   private readonly address: number;
   private bytes = new Uint8Array(16 * 1024);
   private view = new DataView(this.bytes.buffer);
   private used = 0;
   private readonly columns = new Map<ColumnBuilder, number>();
-  private readonly nodes = new Map<StructNode, number>();
   /** Columns below a list, which have more values than there are rows. */
   private readonly repeated = new Set<ColumnBuilder>();
 
@@ -114,23 +127,11 @@ class ImageWriter {
     this.set(call + CALL.metadataCount, kernels.length);
     this.set(call + CALL.powers, powers);
     this.set(call + CALL.depthMax, LIMITS.jsonDepthMax);
-    this.set(call + CALL.ignoreUnknown, root.kind === "json" && root.ignoreUnknown ? 1 : 0);
-    this.set(call + CALL.root, this.rootSlot(root));
+    this.set(call + CALL.ignoreUnknown, root.ignoreUnknown ? 1 : 0);
+    this.set(call + CALL.root, root.write(this));
     const topic = this.take(TOPIC_BYTES);
     this.set(call + CALL.topic, topic);
     return this.layOutValues(call, topic);
-  }
-
-  private rootSlot(root: ValueRoot): number {
-    const slot = this.take(SLOT.size);
-    if (root.kind === "json") {
-      this.set(slot + SLOT.op, OP.struct);
-      this.set(slot + SLOT.members, this.node(root.node));
-    } else {
-      this.set(slot + SLOT.op, root.isText ? KERNEL_OP.rawText : KERNEL_OP.raw);
-      this.set(slot + SLOT.column, this.addressOf(root.column));
-    }
-    return slot;
   }
 
   private addColumn(column: ColumnBuilder): void {
@@ -141,7 +142,7 @@ class ImageWriter {
     const fill = fillOf(column.field);
     if (fill === null) return;
     const from = this.take(fill.length + SLACK);
-    this.bytes.set(fill, from - this.address);
+    this.copy(from, fill);
     this.set(at + COLUMN.fill, from);
     this.set(at + COLUMN.fillBytes, fill.length);
   }
@@ -153,63 +154,6 @@ class ImageWriter {
     for (const child of column.children) this.linkColumn(child, below);
     this.set(at + COLUMN.children, this.words(column.children.map((c) => this.addressOf(c))));
     this.set(at + COLUMN.childCount, column.children.length);
-  }
-
-  private node(node: StructNode): number {
-    const known = this.nodes.get(node);
-    if (known !== undefined) return known;
-    const at = this.take(NODE.size);
-    this.nodes.set(node, at);
-    const slots = this.take(node.slots.length * SLOT.size);
-    node.slots.forEach((slot, index) => {
-      this.slot(slot, slots + index * SLOT.size);
-    });
-    this.set(at + NODE.slots, slots);
-    this.set(at + NODE.slotCount, node.slots.length);
-    this.set(at + NODE.follow, this.words([...node.slots.map((_, index) => index + 1), 0]));
-    this.set(at + NODE.followBefore, this.take((node.slots.length + 1) * 4));
-    const table = keyTable(node.slots);
-    this.set(at + NODE.table, this.words([...table]));
-    this.set(at + NODE.mask, table.length - 1);
-    return at;
-  }
-
-  private slot(slot: Slot, at: number): void {
-    const [op, parameter] = kernelOp(slot);
-    this.set(at + SLOT.op, op);
-    this.set(at + SLOT.parameter, parameter);
-    this.set(at + SLOT.column, this.addressOf(slot.column));
-    this.key(slot.key, at);
-    if (slot.members !== null) this.set(at + SLOT.members, this.node(slot.members));
-    if (slot.element !== null && op === OP.list) {
-      const element = this.take(SLOT.size);
-      this.slot(slot.element, element);
-      this.set(at + SLOT.element, element);
-    }
-  }
-
-  /** A slot's key, and the text that it usually stands in. */
-  private key(bytes: Uint8Array, at: number): void {
-    const key = this.take(TEXT_REST + bytes.length + SLACK) + TEXT_REST;
-    this.set(at + SLOT.key, key);
-    const total = bytes.length + 2;
-    if (!isPlainKey(bytes) || total > TEXT_MAX) {
-      // A zero is no byte before a quote.
-      this.bytes[at + SLOT.textMask - this.address] = 0xff;
-    } else {
-      const text = new Uint8Array(TEXT_MAX);
-      text.set(bytes, 1);
-      text[total - 1] = COLON;
-      const mask = new Uint8Array(TEXT_MAX).fill(0xff, 1, total);
-      this.bytes.set(text.subarray(0, 16), at + SLOT.text - this.address);
-      this.bytes.set(mask.subarray(0, 16), at + SLOT.textMask - this.address);
-      this.bytes.set(text.subarray(16), key - TEXT_REST - this.address);
-      this.bytes.set(mask.subarray(16), key - TEXT_REST + 16 - this.address);
-      this.set(at + SLOT.textBytes, total);
-    }
-    if (!isPlainKey(bytes)) return;
-    this.bytes.set(bytes, key - this.address);
-    this.set(at + SLOT.keyBytes, bytes.length);
   }
 
   /** Gives every column its room, behind the image. */
@@ -251,24 +195,27 @@ class ImageWriter {
     return this.repeated.has(column) ? width * ELEMENTS_PER_ROW : width;
   }
 
-  private addressOf(column: ColumnBuilder): number {
+  addressOf(column: ColumnBuilder): number {
     const at = this.columns.get(column);
     assert(at !== undefined, "a slot's column is one of the segment's");
     return at;
   }
 
-  private words(values: readonly number[]): number {
+  words(values: readonly number[]): number {
     const at = this.take(Math.max(4, values.length * 4));
     for (const [index, value] of values.entries()) this.set(at + index * 4, value);
     return at;
   }
 
-  private set(at: number, value: number): void {
+  set(at: number, value: number): void {
     this.view.setUint32(at - this.address, value, true);
   }
 
-  /** The address of `size` more bytes of image, zero. */
-  private take(size: number): number {
+  copy(at: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, at - this.address);
+  }
+
+  take(size: number): number {
     const at = this.used;
     this.used = align(at + size, 8);
     if (this.used > this.bytes.length) {
@@ -333,62 +280,4 @@ function widthOf(kind: number): number {
     default:
       return 0;
   }
-}
-
-/** What the kernel does with a slot's values, and its parameter. */
-function kernelOp(slot: Slot): readonly [op: number, parameter: number] {
-  switch (slot.op) {
-    case OP.eventTime:
-      if (slot.microsPerUnit > 0) return [KERNEL_OP.epoch, slot.microsPerUnit];
-      return slot.isIso ? timestampOp(slot.column.field.type, 5) : [KERNEL_OP.host, 0];
-    case OP.text:
-      return textOp(slot.column.field.type as PrimitiveType);
-    case OP.map:
-      return [KERNEL_OP.host, 0];
-    default:
-      return [slot.op, 0];
-  }
-}
-
-function textOp(type: PrimitiveType): readonly [op: number, parameter: number] {
-  switch (type.kind) {
-    case "date":
-      return [KERNEL_OP.date, 0];
-    case "time":
-      return [KERNEL_OP.time, 0];
-    case "uuid":
-      return [KERNEL_OP.uuid, 0];
-    case "decimal":
-      if (type.precision > 18) return [KERNEL_OP.host, 0];
-      return [KERNEL_OP.decimal, type.precision * 256 + type.scale];
-    case "timestamp":
-    case "timestamp_ns":
-      return timestampOp(type, type.zone ? 1 : 0);
-    default:
-      return [KERNEL_OP.host, 0];
-  }
-}
-
-function timestampOp(type: Type, zone: number): readonly [op: number, parameter: number] {
-  return [KERNEL_OP.timestamp, zone + (type.kind === "timestamp_ns" ? 2 : 0)];
-}
-
-/** True for a key whose bytes stand in JSON as they are. */
-function isPlainKey(key: Uint8Array): boolean {
-  return key.subarray(1, -1).every((c) => c >= 0x20 && c !== 0x22 && c !== 0x5c);
-}
-
-/** Index + 1 of each plain key's slot by its hash (FNV-1a), open addressing, half empty. */
-function keyTable(slots: readonly Slot[]): Uint32Array {
-  const size = 2 ** Math.ceil(Math.log2(2 * slots.length + 2));
-  const table = new Uint32Array(size);
-  for (const [index, { key }] of slots.entries()) {
-    if (!isPlainKey(key)) continue;
-    let hash = 0x811c9dc5;
-    for (const c of key.subarray(1, -1)) hash = Math.imul(hash ^ c, 0x01000193);
-    let at = (hash >>> 0) & (size - 1);
-    while (table[at] !== 0) at = (at + 1) & (size - 1);
-    table[at] = index + 1;
-  }
-  return table;
 }
