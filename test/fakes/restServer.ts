@@ -3,8 +3,9 @@
  * replaced. Applies updates as the protocol says, answers in the protocol's shapes, and lets a test
  * answer in its place, before or after a request was applied.
  */
+
+import { type Http, type HttpAnswer, type HttpRequest, NoAnswer } from "#base/http.ts";
 import { type Json, parseJson, writeJson } from "#base/json.ts";
-import { type Http, type HttpAnswer, type HttpRequest, NoAnswer } from "#catalog/rest/http.ts";
 import { encodeMetadataFile } from "#iceberg/io/metadataFile.ts";
 import {
   type JsonObject,

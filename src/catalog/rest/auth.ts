@@ -4,8 +4,8 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
+import type { Http, HttpAnswer } from "#base/http.ts";
 import { parseJson } from "#base/json.ts";
-import type { Http, HttpAnswer } from "./http.ts";
 import type { RestAuth } from "./options.ts";
 
 /** Signs requests in. */

@@ -10,6 +10,7 @@
  */
 import type { AppError } from "#base/errors.ts";
 import { fail } from "#base/errors.ts";
+import type { HttpAnswer } from "#base/http.ts";
 import type { Json } from "#base/json.ts";
 import { writeJson } from "#base/json.ts";
 import type {
@@ -27,7 +28,6 @@ import { tableMetadataFromJson } from "#iceberg/metadata/tableMetadataJson.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { VendedS3 } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
-import type { HttpAnswer } from "./http.ts";
 import type { RestCatalogOptions } from "./options.ts";
 import {
   ENDPOINTS,

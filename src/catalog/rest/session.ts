@@ -5,13 +5,13 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { type AppError, describe, fail } from "#base/errors.ts";
+import { createHttp, type Http, type HttpAnswer, NoAnswer } from "#base/http.ts";
 import { type Json, parseJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import { type Authorizer, createAuthorizer } from "./auth.ts";
-import { createHttp, type Http, type HttpAnswer, NoAnswer } from "./http.ts";
 import type { RestCatalogOptions } from "./options.ts";
 
 /** What a session is built from. */

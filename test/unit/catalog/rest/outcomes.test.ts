@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import type { HttpAnswer } from "#base/http.ts";
 import { parseJson } from "#base/json.ts";
-import type { HttpAnswer } from "#catalog/rest/http.ts";
 import { answer, lost, refusal } from "../../../fakes/restServer.ts";
 import { rejection } from "../../../support/rejection.ts";
 import {

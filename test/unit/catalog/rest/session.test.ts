@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createServer } from "node:http";
 import { systemClock } from "#base/clock.ts";
-import { createHttp, maybeSent, NoAnswer } from "#catalog/rest/http.ts";
+import { createHttp, maybeSent, NoAnswer } from "#base/http.ts";
 import { answer, lost, type RestFake, refusal } from "../../../fakes/restServer.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { append, createTable, NAME, restRig } from "../../../support/restRig.ts";

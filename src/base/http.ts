@@ -7,7 +7,7 @@
  */
 import { Agent, request as httpRequest } from "node:http";
 import { request as httpsRequest, Agent as TlsAgent } from "node:https";
-import type { Clock } from "#base/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** A request. */
 export interface HttpRequest {
@@ -61,13 +61,15 @@ export interface HttpOptions {
   /** Of one request, its answer included. */
   readonly timeoutMs: number;
   readonly connectionsMax: number;
+  /** Certificates (PEM) that servers must prove themselves by; default: the machine's own. */
+  readonly ca?: string;
 }
 
 /** Opens nothing yet; a connection is made with the first request. */
-export function createHttp({ clock, timeoutMs, connectionsMax }: HttpOptions): Http {
+export function createHttp({ clock, timeoutMs, connectionsMax, ca }: HttpOptions): Http {
   const settings = { keepAlive: true, maxSockets: connectionsMax };
   const plain = new Agent(settings);
-  const tls = new TlsAgent(settings);
+  const tls = new TlsAgent(ca === undefined ? settings : { ...settings, ca });
   const send = async (request: HttpRequest): Promise<HttpAnswer> => {
     const done = new AbortController();
     const late = new AbortController();
