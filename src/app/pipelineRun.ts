@@ -23,6 +23,7 @@ import { Pipeline } from "#pipeline/pipeline.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
 import type { RunState } from "#server/status.ts";
+import { createGate } from "#storage/gate.ts";
 import { openStorage, type VendedS3, withVended } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
@@ -205,7 +206,8 @@ export class PipelineRun {
   /** Opens catalog and consumer; services that are away are waited for. */
   async #connect(limits: RunLimits): Promise<Pipeline> {
     const { clock, random, disk } = this.#shared;
-    const parts = { clock, random, disk, log: this.#logger, observe: this.#observe };
+    const gate = createGate(this.#options.storage.requestsMax);
+    const parts = { clock, random, disk, gate, log: this.#logger, observe: this.#observe };
     const storage = openStorage(this.#options.storage, parts);
     this.#storage = storage;
     const storageWith = (vended: VendedS3): Storage =>

@@ -29,13 +29,13 @@ import type { PipelineValues } from "./keys.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
 import type { ConfigValue } from "./spec.ts";
+import { storageOptions } from "./storage.ts";
 
 const MIB = 1024 * 1024;
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
 /** A quiet table's offsets are committed at most this often (SPEC 2.8). */
 const EMPTY_COMMIT_MS = 60_000;
-const S3_REQUEST_TIMEOUT_MS = 60_000;
 
 /** Options of one pipeline. Times in milliseconds, sizes in bytes. */
 export interface PipelineOptions {
@@ -255,34 +255,6 @@ async function schemaFile(path: string, environment: Environment): Promise<reado
     throw fail("usage", `${path} is not JSON: ${describe(cause)}`, {}, cause);
   }
   throw fail("usage", `${path} holds no "fields"`);
-}
-
-/** Storage settings of a pipeline; also for inspection commands. */
-export function storageOptions(values: PipelineValues): StorageOptions {
-  const endpoint = values["storage.s3.endpoint"];
-  const accessKeyId = values["storage.s3.access_key_id"];
-  const secretAccessKey = values["storage.s3.secret_access_key"];
-  const sse = values["storage.s3.sse"];
-  const isAws = endpoint === null || new URL(endpoint).hostname.endsWith(".amazonaws.com");
-  return {
-    s3: {
-      endpoint,
-      region: values["storage.s3.region"],
-      credentials:
-        accessKeyId === null || secretAccessKey === null
-          ? null
-          : { accessKeyId, secretAccessKey, sessionToken: values["storage.s3.session_token"] },
-      pathStyle: values["storage.s3.path_style"] || endpoint !== null,
-      sse: sse === "none" || (sse === "AES256" && !isAws) ? null : sse,
-      sseKmsKeyId: values["storage.s3.sse_kms_key_id"],
-      retry: {
-        retriesMax: values["storage.max_retries"],
-        baseDelayMs: values["storage.base_delay_ms"],
-        delayMsMax: values["storage.max_delay_ms"],
-      },
-      requestTimeoutMs: S3_REQUEST_TIMEOUT_MS,
-    },
-  };
 }
 
 /**

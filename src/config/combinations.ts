@@ -10,6 +10,7 @@ import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
 import type { Problem } from "./problems.ts";
 import { checkRest } from "./restCatalog.ts";
+import { checkStorage } from "./storage.ts";
 
 /** Collects problems of one scope (the process or one pipeline). */
 interface Scope<Values> {
@@ -241,24 +242,6 @@ function checkPartitioning({ values, isSet, report }: Scope<PipelineValues>): vo
   }
   if (timeBased && means !== null && means !== strategy) {
     report("partitioning.time_based.interval", `disagrees with partition_strategy = "${strategy}"`);
-  }
-}
-
-function checkStorage({ values, report }: Scope<PipelineValues>): void {
-  const id = values["storage.s3.access_key_id"];
-  const secret = values["storage.s3.secret_access_key"];
-  if (id !== null && secret === null) {
-    report("storage.s3.access_key_id", "needs storage.s3.secret_access_key");
-  }
-  if (secret !== null && id === null) {
-    report("storage.s3.secret_access_key", "needs storage.s3.access_key_id");
-  }
-  if (values["storage.s3.sse_kms_key_id"] !== null && values["storage.s3.sse"] !== "aws:kms") {
-    report("storage.s3.sse_kms_key_id", 'needs storage.s3.sse = "aws:kms"');
-  }
-  const scheme = /^([a-z0-9]+):\/\//.exec(values["iceberg.warehouse_path"])?.[1] ?? "file";
-  if (!["file", "s3", "s3a", "gs", "abfss"].includes(scheme)) {
-    report("iceberg.warehouse_path", "must be a path, file://, s3://, gs:// or abfss://");
   }
 }
 

@@ -26,6 +26,13 @@ export const STORAGE_KEYS = {
     max: 3_600_000,
     doc: "The longest delay between retries.",
   },
+  "storage.max_parallel_requests": {
+    type: "integer",
+    default: 64,
+    min: 1,
+    max: 10_000,
+    doc: "Requests of a pipeline to its stores that are on their way at once; more wait. Ten open files with three parts each make thirty.",
+  },
   "storage.s3.endpoint": {
     type: "string",
     default: null,
@@ -67,14 +74,21 @@ export const STORAGE_KEYS = {
   "storage.s3.sse": {
     type: "string",
     default: "AES256",
-    values: ["none", "AES256", "aws:kms"],
-    doc: "Encryption at rest. The default is asked for on AWS endpoints only.",
+    values: ["none", "AES256", "aws:kms", "customer"],
+    doc: "Encryption at rest. The default is asked for on AWS endpoints only. `customer` (SSE-C): every reader needs the key as well.",
   },
   "storage.s3.sse_kms_key_id": {
     type: "string",
     default: null,
     example: '"alias/iceberg"',
-    doc: 'The key for sse = "aws:kms".',
+    doc: 'The key for sse = "aws:kms"; none: the account\'s own for S3.',
+  },
+  "storage.s3.sse_customer_key": {
+    type: "string",
+    default: null,
+    example: '"${S3_CUSTOMER_KEY}"',
+    secret: true,
+    doc: 'The key for sse = "customer": 32 bytes as base64.',
   },
 } as const;
 

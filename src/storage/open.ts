@@ -15,6 +15,8 @@ import type { Storage } from "./storage.ts";
 
 /** Settings of all stores. */
 export interface StorageOptions {
+  /** Requests on their way at once, over all stores of a pipeline. */
+  readonly requestsMax: number;
   readonly s3: S3Options;
 }
 
@@ -35,9 +37,11 @@ export interface VendedS3 {
  * Settings with what a catalog hands out. Its keys win over configured ones; endpoint and region of
  * the configuration stay, since the catalog may see the store under another name.
  */
-export function withVended({ s3 }: StorageOptions, vended: VendedS3): StorageOptions {
+export function withVended(options: StorageOptions, vended: VendedS3): StorageOptions {
+  const { s3 } = options;
   const endpoint = s3.endpoint ?? vended.endpoint;
   return {
+    ...options,
     s3: {
       ...s3,
       endpoint,

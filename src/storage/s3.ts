@@ -17,7 +17,7 @@ const DELETE_BATCH = 1000;
 export function createS3Storage(options: S3Options, parts: S3Parts): Storage {
   const calls = createS3Calls(options, parts);
   return {
-    ...writesOf(async (location) => new S3Upload(location, calls, options, parts)),
+    ...writesOf(async (location) => new S3Upload(location, calls, parts)),
     get: (location) => get(calls, location, null),
     getRange: async (location, start, length) =>
       length === 0 ? new Uint8Array() : get(calls, location, { start, length }),
@@ -43,6 +43,7 @@ async function get(
   const input = {
     Bucket: bucket,
     Key: key,
+    ...calls.customerKey,
     ...(range === null ? {} : { Range: `bytes=${range.start}-${range.start + range.length - 1}` }),
   };
   const { bytes, wanted } = await calls.call(
@@ -60,7 +61,7 @@ async function get(
 
 async function head(calls: S3Calls, location: string): Promise<ObjectInfo | null> {
   const { bucket, key } = s3Address(location);
-  const input = { Bucket: bucket, Key: key };
+  const input = { Bucket: bucket, Key: key, ...calls.customerKey };
   try {
     const found = await calls.call({ operation: "HeadObject", bucket, key }, (abortSignal) =>
       calls.client.headObject(input, { abortSignal }).catch((error: unknown) => {

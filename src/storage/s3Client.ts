@@ -1,23 +1,16 @@
 /**
- * The door to the AWS SDK: one client, and how every call to S3 is made: with a time limit, with
- * our retries instead of the SDK's, with one refresh of credentials, and with our errors.
+ * The door to the AWS SDK: one client, whose calls go through `calls.ts`.
  *
- * Conditional writes may be retried too: `s3Upload.ts` can tell afterwards whose write won.
  * The SDK's handler for Bun is `node:http`, which sends a request once; Bun's `fetch` sends a PUT
  * again by itself when a kept connection breaks (measured, decision 0061), so it is not used here.
  */
 import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
-import type { Clock } from "#base/clock.ts";
-import { AppError, describe, fail } from "#base/errors.ts";
-import type { Observe } from "#base/events.ts";
-import type { Logger } from "#base/log.ts";
-import type { Random } from "#base/random.ts";
-import { type RetryOptions, retry } from "#base/retry.ts";
+import { type CallOptions, type CallParts, type Calls, createCalls } from "./calls.ts";
 import { credentialConfig, type S3Keys, s3Credentials, type VendedKeys } from "./s3Credentials.ts";
 import { isAccessRefusal, type S3Target, s3Error, whereOf } from "./s3Errors.ts";
 
 /** Settings of S3 (SPEC section 4, `[storage.s3]` and `[storage]`). Null: not set. */
-export interface S3Options {
+export interface S3Options extends CallOptions {
   /** For other stores than AWS: `http://host:port`. */
   readonly endpoint: string | null;
   /** Null: the provider chain's, or `us-east-1` when there is an endpoint. */
@@ -26,83 +19,68 @@ export interface S3Options {
   readonly credentials: S3Keys | VendedKeys | null;
   /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly pathStyle: boolean;
-  /** `AES256`, `aws:kms` or null for the bucket's own setting. */
-  readonly sse: "AES256" | "aws:kms" | null;
-  readonly sseKmsKeyId: string | null;
-  readonly retry: RetryOptions;
-  /** Of one request, its answer included. */
-  readonly requestTimeoutMs: number;
+  readonly sse: S3Encryption | null;
 }
 
+/**
+ * Encryption at rest; null: the bucket's own setting. `customer` (SSE-C): the store keeps no key, so
+ * each request that writes or reads an object brings it.
+ */
+export type S3Encryption =
+  | { readonly type: "AES256" }
+  /** A null key: the account's own for S3. */
+  | { readonly type: "aws:kms"; readonly keyId: string | null }
+  /** 32 bytes, base64. */
+  | { readonly type: "customer"; readonly secretKey: string };
+
 /** What S3 storage is built from. */
-export interface S3Parts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  /** Hears of failures before the retries are used up; default: nobody does. */
-  readonly observe?: Observe;
+export interface S3Parts extends CallParts {
   /** Sends requests in place of the network; tests only. */
   readonly requestHandler?: NonNullable<S3ClientConfig["requestHandler"]>;
 }
 
 /** Calls to S3. */
-export interface S3Calls {
+export interface S3Calls extends Calls<S3Target> {
   readonly client: S3;
-  /** Runs one call until it succeeds or its retries are used up; it must be safe to repeat. */
-  call<T>(target: S3Target, run: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** What requests for new objects say about encryption. */
+  readonly encryption: Readonly<Record<string, string>>;
+  /** What further requests for an encrypted object must say, reads too. */
+  readonly customerKey: Readonly<Record<string, string>>;
 }
 
 /** Opens the client; nothing is sent yet. */
 export function createS3Calls(options: S3Options, parts: S3Parts): S3Calls {
   const client = createClient(options, parts);
   const credentials = s3Credentials(client, options.credentials);
-  const once = async <T>(
-    target: S3Target,
-    run: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => {
-    try {
-      const result = await withTimeout(parts.clock, options.requestTimeoutMs, target, run);
-      credentials.worked();
-      return result;
-    } catch (error) {
-      if (error instanceof AppError) throw error;
-      throw s3Error(error, target, await credentials.describe());
-    }
+  const calls = createCalls<S3Target>(options, parts, {
+    store: "S3",
+    whereOf,
+    errorOf: async (error, target) => s3Error(error, target, await credentials.describe()),
+    isAccessRefusal,
+    refresh: credentials.refresh,
+    worked: credentials.worked,
+  });
+  const customerKey = customerKeyOf(options.sse);
+  return { client, customerKey, encryption: encryptionOf(options.sse, customerKey), ...calls };
+}
+
+function customerKeyOf(sse: S3Encryption | null): Record<string, string> {
+  if (sse?.type !== "customer") return {};
+  const hash = new Bun.CryptoHasher("md5").update(Buffer.from(sse.secretKey, "base64"));
+  return {
+    SSECustomerAlgorithm: "AES256",
+    SSECustomerKey: sse.secretKey,
+    SSECustomerKeyMD5: hash.digest("base64"),
   };
-  /** One refusal may be an expired key, a clock that the SDK now knows, or a gateway's bad moment. */
-  const twice = async <T>(
-    target: S3Target,
-    run: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => {
-    try {
-      return await once(target, run);
-    } catch (error) {
-      if (!isAccessRefusal(error)) throw error;
-      parts.log.log("warn", "S3 is asked again", { ...target, reason: describe(error) });
-      await once({ ...target, operation: "fresh credentials" }, () => credentials.refresh());
-      return once(target, run);
-    }
-  };
-  let isAway = false;
-  const show = (trouble: unknown): void => {
-    if (trouble === null && !isAway) return;
-    isAway = trouble !== null;
-    parts.observe?.({ type: "service", service: "storage", trouble });
-  };
-  const call = async <T>(
-    target: S3Target,
-    run: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => {
-    const onRetry = (error: unknown, attempt: number): void => {
-      show(error);
-      const again = { retry_attempt: attempt + 1, reason: describe(error) };
-      parts.log.log("warn", "S3 is asked again", { ...target, ...again });
-    };
-    const result = await retry(parts, options.retry, () => twice(target, run), onRetry);
-    show(null);
-    return result;
-  };
-  return { client, call };
+}
+
+function encryptionOf(
+  sse: S3Encryption | null,
+  customerKey: Record<string, string>,
+): Record<string, string> {
+  if (sse === null || sse.type === "customer") return customerKey;
+  if (sse.type === "AES256" || sse.keyId === null) return { ServerSideEncryption: sse.type };
+  return { ServerSideEncryption: sse.type, SSEKMSKeyId: sse.keyId };
 }
 
 function createClient(options: S3Options, parts: S3Parts): S3 {
@@ -112,7 +90,7 @@ function createClient(options: S3Options, parts: S3Parts): S3 {
     ...(endpoint === null ? {} : { endpoint }),
     ...(region === null ? {} : { region }),
     ...(credentials === null ? {} : { credentials: credentialConfig(credentials) }),
-    ...(parts.requestHandler === undefined ? {} : { requestHandler: parts.requestHandler }),
+    requestHandler: parts.requestHandler ?? connections(options.requestsMax),
     forcePathStyle: options.pathStyle,
     followRegionRedirects: true,
     maxAttempts: 1,
@@ -121,6 +99,12 @@ function createClient(options: S3Options, parts: S3Parts): S3 {
   });
   signWithOwnHash(client);
   return client;
+}
+
+/** As many connections as requests: the SDK would else let fifty through, and warn on the console. */
+function connections(maxSockets: number) {
+  const agent = { keepAlive: true, maxSockets };
+  return { httpAgent: agent, httpsAgent: agent };
 }
 
 /** The signature needs the body's SHA-256, which uploads have: it is not computed twice. */
@@ -139,26 +123,4 @@ function signWithOwnHash(client: S3): void {
     },
     { step: "build", name: "signWithOwnHash" },
   );
-}
-
-/** Runs with a signal that aborts after `timeoutMs`; then rejects even if `run` ignores it. */
-async function withTimeout<T>(
-  clock: Clock,
-  timeoutMs: number,
-  target: S3Target,
-  run: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const timeout = new AbortController();
-  const done = new AbortController();
-  const expired = clock.sleep(timeoutMs, done.signal).then((): never => {
-    timeout.abort();
-    const sentence = `S3 did not answer ${whereOf(target)} within ${timeoutMs} ms`;
-    throw fail("storage_unreachable", sentence, { ...target });
-  });
-  try {
-    return await Promise.race([run(timeout.signal), expired]);
-  } finally {
-    expired.catch(() => undefined);
-    done.abort();
-  }
 }

@@ -5,12 +5,12 @@
 import { AppError, fail } from "#base/errors.ts";
 
 /** Where a call goes, for its errors. */
-export interface S3Target {
+export type S3Target = {
   /** The S3 operation, "PutObject"; it also names the permission that it needs. */
   readonly operation: string;
   readonly bucket: string;
   readonly key: string;
-}
+};
 
 /** The credentials themselves are refused, whatever they would be allowed; some with status 400. */
 const WRONG_CREDENTIALS = new Set([
@@ -48,6 +48,8 @@ export function s3Error(error: unknown, target: S3Target, who: string): AppError
   const { status, code } = answerOf(error);
   const context = { operation, bucket, key, status, code };
   const where = whereOf(target);
+  if (status === 0 && error instanceof Error && /^Region is missing/.test(error.message))
+    return fail("usage", NO_REGION, context, error);
   if (code === "CredentialsProviderError")
     return fail(
       "storage_refused",
@@ -79,6 +81,9 @@ export function s3Error(error: unknown, target: S3Target, who: string): AppError
     return fail("storage_refused", `S3 refused ${where} (${status} ${code})`, context, error);
   return fail("storage_unreachable", `S3 did not do ${where}`, context, error);
 }
+
+const NO_REGION =
+  "S3 needs a region: set storage.s3.region or AWS_REGION, or the region of the AWS profile";
 
 const LONG_KEY_ADVICE =
   "a key has at most 1,024 bytes, and some stores take 255 for each part; a shorter warehouse path, " +

@@ -13,7 +13,7 @@
 import { AppError, fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { s3Address } from "./location.ts";
-import type { S3Calls, S3Options, S3Parts } from "./s3Client.ts";
+import type { S3Calls, S3Parts } from "./s3Client.ts";
 import { s3Status } from "./s3Errors.ts";
 import type { StoredObject } from "./storage.ts";
 import type { Upload } from "./upload.ts";
@@ -34,7 +34,6 @@ interface Part {
 /** Streams one object. */
 export class S3Upload implements Upload {
   readonly #calls: S3Calls;
-  readonly #options: S3Options;
   readonly #parts: S3Parts;
   readonly #location: string;
   readonly #bucket: string;
@@ -50,13 +49,12 @@ export class S3Upload implements Upload {
   #inFlight: Promise<Part>[] = [];
   readonly #stored: Part[] = [];
 
-  constructor(location: string, calls: S3Calls, options: S3Options, parts: S3Parts) {
+  constructor(location: string, calls: S3Calls, parts: S3Parts) {
     const { bucket, key } = s3Address(location);
     this.#location = location;
     this.#bucket = bucket;
     this.#key = key;
     this.#calls = calls;
-    this.#options = options;
     this.#parts = parts;
     this.#writeId = parts.random.uuid();
   }
@@ -154,6 +152,7 @@ export class S3Upload implements Upload {
       PartNumber: number,
       Body: body,
       ChecksumSHA256: checksum,
+      ...this.#calls.customerKey,
     };
     const answer = await this.#call("UploadPart", (abortSignal) =>
       this.#calls.client.uploadPart(input, { abortSignal }),
@@ -186,6 +185,7 @@ export class S3Upload implements Upload {
       Key: this.#key,
       UploadId: this.#uploadId ?? "",
       IfNoneMatch: "*",
+      ...this.#calls.customerKey,
       MultipartUpload: {
         Parts: this.#stored.map((part) => ({
           PartNumber: part.number,
@@ -228,6 +228,7 @@ export class S3Upload implements Upload {
       Bucket: this.#bucket,
       Key: this.#key,
       ChecksumMode: "ENABLED" as const,
+      ...this.#calls.customerKey,
     };
     const found = await this.#call("HeadObject", (abortSignal) =>
       this.#calls.client.headObject(input, { abortSignal }),
@@ -253,13 +254,11 @@ export class S3Upload implements Upload {
   }
 
   #objectFields() {
-    const { sse, sseKmsKeyId } = this.#options;
     return {
       Bucket: this.#bucket,
       Key: this.#key,
       Metadata: { [WRITE_ID]: this.#writeId },
-      ...(sse === null ? {} : { ServerSideEncryption: sse }),
-      ...(sseKmsKeyId === null ? {} : { SSEKMSKeyId: sseKmsKeyId }),
+      ...this.#calls.encryption,
     };
   }
 }

@@ -36,7 +36,7 @@ function storage(): Storage {
       },
       pathStyle: true,
       sse: null,
-      sseKmsKeyId: null,
+      requestsMax: 64,
       retry: { retriesMax: 3, baseDelayMs: 10, delayMsMax: 100 },
       requestTimeoutMs: 10_000,
     },

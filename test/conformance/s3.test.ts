@@ -31,7 +31,7 @@ function open(endpoint: string, options: Partial<S3Options> = {}): Storage {
     },
     pathStyle: true,
     sse: null,
-    sseKmsKeyId: null,
+    requestsMax: 64,
     retry: { retriesMax: 3, baseDelayMs: 10, delayMsMax: 100 },
     requestTimeoutMs: 10_000,
   };

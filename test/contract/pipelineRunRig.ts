@@ -88,7 +88,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     rejects: wanted.rejects ?? { action: "fail" },
     catalogGuard: { backoffMs: [1], failuresMax: 5, resetMs: 1000 },
     catalogCheckMs: 60_000,
-    storage: { s3: {} as PipelineOptions["storage"]["s3"] },
+    storage: { requestsMax: 8 } as PipelineOptions["storage"],
     catalog: wanted.catalog ?? { type: "file", warehouse, readOnly: false },
     commit: {
       intervalMs: wanted.intervalMs ?? 1000,

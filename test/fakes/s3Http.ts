@@ -61,7 +61,7 @@ export const s3FakeOptions: S3Options = {
   credentials: { accessKeyId: "key", secretAccessKey: "secret", sessionToken: null },
   pathStyle: true,
   sse: null,
-  sseKmsKeyId: null,
+  requestsMax: 64,
   retry: { retriesMax: 3, baseDelayMs: 0, delayMsMax: 0 },
   requestTimeoutMs: 1000,
 };

@@ -22,6 +22,8 @@ export function open(
     s3?: Partial<S3Options>;
     echoes?: boolean;
     before?: (r: S3FakeRequest) => void;
+    /** Called when a request is answered, or lost. */
+    after?: () => void;
     /** Gets what is observed of the service. */
     troubles?: unknown[];
   } = {},
@@ -37,6 +39,10 @@ export function open(
       return faults[request.operation]?.[count] ?? null;
     },
   });
+  const requestHandler = {
+    handle: (request: unknown) =>
+      fake.requestHandler.handle(request).finally(() => options.after?.()),
+  };
   const parts = {
     clock: systemClock,
     random: seededRandom(1),
@@ -44,7 +50,7 @@ export function open(
     observe: (seen: Observation) => {
       if (seen.type === "service") options.troubles?.push(seen.trouble);
     },
-    requestHandler: fake.requestHandler,
+    requestHandler,
   };
   return { storage: createS3Storage({ ...s3FakeOptions, ...options.s3 }, parts), fake };
 }

@@ -69,11 +69,11 @@ async function makeTable(
     credentials: null,
     pathStyle: false,
     sse: null,
-    sseKmsKeyId: null,
+    requestsMax: 8,
     retry: noRetry,
     requestTimeoutMs: 1000,
   };
-  const storage = openStorage({ s3 }, parts);
+  const storage = openStorage({ requestsMax: 8, s3 }, parts);
   const catalog = openCatalog({ type: "file", warehouse, readOnly: false }, { ...parts, storage });
   await catalog.open();
   const name = { namespace: ["default"], table: "events" };

@@ -5,11 +5,12 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { buildPipeline, partitionForms, storageOptions } from "#config/buildPipeline.ts";
+import { buildPipeline, partitionForms } from "#config/buildPipeline.ts";
 import { buildProcess } from "#config/buildProcess.ts";
 import { openEnvironment } from "#config/environment.ts";
 import { parseFields } from "#config/fieldType.ts";
 import { memoryBudget } from "#config/memory.ts";
+import { storageOptions } from "#config/storage.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { loadRight, values } from "./helpers.ts";
 
@@ -184,7 +185,11 @@ describe("options of decoder, writer and catalog", () => {
   test("an S3 endpoint implies path style and no AWS encryption", async () => {
     const s3 = async (text: string) =>
       storageOptions(values(await loadRight(`${TOPIC}[storage.s3]\n${text}\n`))).s3;
-    expect(await s3("")).toMatchObject({ pathStyle: false, sse: "AES256", credentials: null });
+    expect(await s3("")).toMatchObject({
+      pathStyle: false,
+      sse: { type: "AES256" },
+      credentials: null,
+    });
     const other =
       'endpoint = "http://localhost:9000"\naccess_key_id = "a"\nsecret_access_key = "b"';
     expect(await s3(other)).toMatchObject({
@@ -193,7 +198,7 @@ describe("options of decoder, writer and catalog", () => {
       credentials: { accessKeyId: "a", secretAccessKey: "b", sessionToken: null },
     });
     const aws = 'endpoint = "https://s3.eu-central-1.amazonaws.com"';
-    expect(await s3(aws)).toMatchObject({ sse: "AES256" });
+    expect(await s3(aws)).toMatchObject({ sse: { type: "AES256" } });
     expect(await s3('sse = "none"')).toMatchObject({ sse: null });
   });
 

@@ -3,9 +3,10 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { buildPipeline, storageOptions } from "#config/buildPipeline.ts";
+import { buildPipeline } from "#config/buildPipeline.ts";
 import { ALL_KEYS, PROCESS_TABLE } from "#config/keys.ts";
 import { redact, redactUrl } from "#config/redact.ts";
+import { storageOptions } from "#config/storage.ts";
 import { createLogger } from "#server/log.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
@@ -13,6 +14,16 @@ const MARK = "hunter2";
 const SECRETS = Object.entries(ALL_KEYS)
   .filter(([, spec]) => spec.secret === true && spec.type === "string")
   .map(([path]) => path);
+
+/** Keys of a form of their own. */
+const FORMS: Readonly<Record<string, string>> = {
+  "storage.s3.sse_customer_key": `${MARK}${"A".repeat(36)}=`,
+};
+/** All of them, each with what it needs beside it. */
+function assignments(paths: readonly string[]): string {
+  const all = paths.map((path) => assignment(path, `"${FORMS[path] ?? `${MARK}-${path}`}"`));
+  return `storage.s3.sse = "customer"\n${all.join("")}`;
+}
 
 /** One `key = value` for a path, in its section's place. */
 function assignment(path: string, value: string): string {
@@ -31,7 +42,7 @@ describe("secret keys", () => {
   });
 
   test("of a right configuration are shown nowhere", async () => {
-    const text = SECRETS.map((path) => assignment(path, `"${MARK}-${path}"`)).join("");
+    const text = assignments(SECRETS);
     const config = await loadRight(
       `${text}kafka.sasl.mechanism = "plain"\nkafka.sasl.username = "u"\nkafka.ssl.key_file = "k"\nkafka.ssl.cert_file = "c"\niceberg.sql.uri = "postgres://me:${MARK}@host/db?password=${MARK}"\n`,
     );
@@ -102,9 +113,7 @@ describe("secret keys", () => {
   });
 
   test("do not come out of the logger with the options that hold them", async () => {
-    const text = SECRETS.filter((path) => PROCESS_TABLE[path] === undefined)
-      .map((path) => assignment(path, `"${MARK}"`))
-      .join("");
+    const text = assignments(SECRETS.filter((path) => PROCESS_TABLE[path] === undefined));
     const config = await loadRight(
       `${text}kafka.sasl.mechanism = "plain"\nkafka.sasl.username = "u"\nkafka.topic = "t"\nkafka.ssl.key_file = "key.pem"\nkafka.ssl.cert_file = "cert.pem"\n`,
     );

@@ -14,7 +14,7 @@ function open() {
   const random = seededRandom(1);
   const disk = createLossyDisk({ random }).mount();
   const parts = { disk, clock: systemClock, random, log: silentLogger };
-  const storage = openStorage({ s3: s3FakeOptions }, { ...parts, ...fake });
+  const storage = openStorage({ requestsMax: 8, s3: s3FakeOptions }, { ...parts, ...fake });
   return { storage, fake };
 }
 

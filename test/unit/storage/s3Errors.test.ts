@@ -110,11 +110,78 @@ describe("S3 errors", () => {
   });
 
   test("server-side encryption is asked for when set", async () => {
-    const { storage, fake } = open({}, { s3: { sse: "aws:kms", sseKmsKeyId: "key-1" } });
+    const { storage, fake } = open({}, { s3: { sse: { type: "aws:kms", keyId: "key-1" } } });
     await storage.put("s3://b/a", content);
     const headers = fake.requests[0]?.headers ?? {};
     expect(headers["x-amz-server-side-encryption"]).toBe("aws:kms");
     expect(headers["x-amz-server-side-encryption-aws-kms-key-id"]).toBe("key-1");
+  });
+
+  test("with a key of the customer's every request that touches bytes brings it, reads too", async () => {
+    const key = Buffer.alloc(32, 7).toString("base64");
+    const { storage, fake } = open({}, { s3: { sse: { type: "customer", secretKey: key } } });
+    await storage.put("s3://b/a", content);
+    const writer = await storage.writer("s3://b/large");
+    await writer.write(new Uint8Array(17_000_000));
+    await writer.close();
+    await storage.get("s3://b/a");
+    await storage.head("s3://b/a");
+    await storage.getRange("s3://b/large", 5, 3);
+    const digest = new Bun.CryptoHasher("md5").update(Buffer.alloc(32, 7)).digest("base64");
+    const operations = new Set<string>();
+    for (const { operation, headers } of fake.requests) {
+      operations.add(operation);
+      expect(headers["x-amz-server-side-encryption-customer-algorithm"]).toBe("AES256");
+      expect(headers["x-amz-server-side-encryption-customer-key"]).toBe(key);
+      expect(headers["x-amz-server-side-encryption-customer-key-md5"]).toBe(digest);
+      expect(headers["x-amz-server-side-encryption"]).toBeUndefined();
+    }
+    expect([...operations].sort()).toEqual([
+      "CompleteMultipartUpload",
+      "CreateMultipartUpload",
+      "GetObject",
+      "HeadObject",
+      "PutObject",
+      "UploadPart",
+    ]);
+  });
+
+  test("a region that nobody named is the configuration's fault, and not asked for again", async () => {
+    const saved = { ...process.env };
+    delete process.env["AWS_REGION"];
+    delete process.env["AWS_DEFAULT_REGION"];
+    process.env["AWS_CONFIG_FILE"] = "/nonexistent";
+    process.env["AWS_SHARED_CREDENTIALS_FILE"] = "/nonexistent";
+    try {
+      const troubles: unknown[] = [];
+      const { storage } = open({}, { s3: { endpoint: null, pathStyle: false }, troubles });
+      const error = await errorOf(storage.get("s3://b/a"));
+      expect([error.kind, troubles]).toEqual(["usage", []]);
+      expect(error.message).toContain("storage.s3.region");
+    } finally {
+      Object.assign(process.env, saved);
+      delete process.env["AWS_CONFIG_FILE"];
+      delete process.env["AWS_SHARED_CREDENTIALS_FILE"];
+    }
+  });
+
+  test("not more requests are on their way than allowed, and none is left waiting", async () => {
+    let now = 0;
+    let most = 0;
+    const { storage } = open(
+      { GetObject: Array.from({ length: 40 }, (_, at) => (at % 3 === 0 ? "lost_before" : null)) },
+      {
+        s3: { requestsMax: 3 },
+        before: () => {
+          now++;
+          most = Math.max(most, now);
+        },
+        after: () => void now--,
+      },
+    );
+    await storage.put("s3://b/a", content);
+    const read = await Promise.all(Array.from({ length: 50 }, () => storage.get("s3://b/a")));
+    expect([read.length, most]).toEqual([50, 3]);
   });
 
   test("refused credentials of the provider chain are fetched again, once", async () => {

@@ -167,10 +167,10 @@ test("vended keys win over configured ones, configured endpoint and region over 
     vended: async () => ({ accessKeyId: "v", secretAccessKey: "v", sessionToken: null }),
   };
   const theirs = { keys, endpoint: "http://theirs", region: "eu-1", pathStyle: null };
-  const ours = withVended({ s3: s3FakeOptions }, theirs).s3;
+  const ours = withVended({ requestsMax: 8, s3: s3FakeOptions }, theirs).s3;
   expect(ours).toMatchObject({ credentials: keys, endpoint: "http://s3.invalid", region: "eu-1" });
   const silent = { ...s3FakeOptions, endpoint: null, pathStyle: false };
-  expect(withVended({ s3: silent }, theirs).s3).toMatchObject({
+  expect(withVended({ requestsMax: 8, s3: silent }, theirs).s3).toMatchObject({
     endpoint: "http://theirs",
     pathStyle: true,
   });
