@@ -20,6 +20,9 @@ const commit = await gitCommit();
 await mkdir("dist", { recursive: true });
 const flags = [
   "--compile",
+  // Parsed when it is built, not at each start: 0.03 s of CPU instead of 0.09 (decision 0370).
+  "--bytecode",
+  "--format=esm",
   "--no-compile-autoload-bunfig",
   "--no-compile-autoload-dotenv",
   `--define=KAFKA_ICEBERG_VERSION=${JSON.stringify(version)}`,

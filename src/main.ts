@@ -1,37 +1,32 @@
 /**
- * The process's entry: hands the command line to `cli/` and ends with its exit code.
+ * The process's entry: sets the compiler of what runs for long, then loads the command.
+ *
+ * The engine reads its options once, before any of our code: a process that wants others executes
+ * itself again, under the same process id. What is loaded before that is loaded twice, so this file
+ * imports nothing. Decision 0370.
  */
-import { describeTopics } from "#app/describeTopics.ts";
-import { runApp } from "#app/runApp.ts";
-import { systemClock } from "#base/clock.ts";
-import { systemRandom } from "#base/random.ts";
-import { runProgram } from "#cli/program.ts";
-import { BUILD } from "#cli/version.ts";
-import { linesOf, PRODUCER_WORD, runProducer } from "#loadtest/child.ts";
-import { loadTestCommand } from "#loadtest/command.ts";
 
-const stop = new AbortController();
-const words = process.argv.slice(2);
-if (words[0] === PRODUCER_WORD) {
-  // Ctrl-C reaches every process of a terminal: the load test itself decides how this one ends.
-  process.on("SIGINT", () => undefined);
-  const lines = linesOf(Bun.stdin.stream());
-  const write = (line: string): void => void process.stdout.write(line);
-  await runProducer({ clock: systemClock, random: systemRandom, lines, write });
-  process.exit(0);
+/**
+ * Executions after which a function is compiled with every optimisation; the engine's own: 100,000.
+ * The data path's loops are WASM, so that JavaScript compiled that far seldom pays for its compilation.
+ */
+const OPTIMIZE_AFTER = "1000000";
+const VARIABLE = "BUN_JSC_thresholdForFTLOptimizeAfterWarmUp";
+const LONG_RUNNING = ["run", "load-test"];
+
+// In the source tree `execPath` is Bun, which has other words before ours.
+if (Bun.main.startsWith("/$bunfs/")) executeAgain(process.argv.slice(2));
+await import("./command.ts");
+
+function executeAgain(words: readonly string[]): void {
+  const isLong = words.some((word) => LONG_RUNNING.includes(word));
+  if (!isLong || process.env[VARIABLE] !== undefined) return;
+  try {
+    const env = { ...process.env, [VARIABLE]: OPTIMIZE_AFTER };
+    process.execve?.(process.execPath, [process.execPath, ...words], env);
+  } catch {
+    // As fast a little later: the process goes on with the engine's own options.
+  }
 }
-if (words[0] === "log" || words[0] === "load-test") process.once("SIGINT", () => stop.abort());
-if (words[0] === "load-test") process.once("SIGTERM", () => stop.abort());
 
-const exitCode = await runProgram(words, {
-  actions: { run: runApp, describeTopics, loadTest: loadTestCommand },
-  terminal: {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-  },
-  build: BUILD,
-  stop: stop.signal,
-});
-// What was written to a pipe is let through before the process ends, whatever is still open.
-await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
-process.exit(exitCode);
+export {};

@@ -21,7 +21,7 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
   [
     /\bprocess\.env\b|\bBun\.env\b/,
     "a key in config/keys.ts",
-    ["config/environment.ts", "base/kernelSwitch.ts"],
+    ["config/environment.ts", "base/kernelSwitch.ts", "main.ts"],
   ],
   [/\bnew TextDecoder\b/, "utf8Text() from #base/text.ts", ["base/text.ts"]],
   [

@@ -1,5 +1,5 @@
 /**
- * What the command line asks of the rest of the program; `main.ts` passes it in.
+ * What the command line asks of the rest of the program; `command.ts` passes it in.
  */
 import type { ExitCode } from "#base/errors.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";

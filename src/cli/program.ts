@@ -1,5 +1,5 @@
 /**
- * The program's entry behind `main.ts`: finds the command, runs it, and turns errors into one
+ * The program's entry behind `command.ts`: finds the command, runs it, and turns errors into one
  * sentence on standard error and an exit code (SPEC section 3).
  */
 import { describe, EXIT, type ExitCode, fail, kindOf, policyOf } from "#base/errors.ts";

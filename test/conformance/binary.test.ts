@@ -2,9 +2,10 @@
  * The executable, copied alone into a folder with foreign files.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort, until } from "../../scripts/services/process.ts";
 
 const BUILD_MS_MAX = 120_000;
 let folder = "";
@@ -57,5 +58,23 @@ describe("the executable in a folder with a foreign bunfig.toml and .env", () =>
     expect(out).not.toContain("foreign");
     const log = await run([join(folder, "kafka-iceberg"), "log", "--config", config], folder);
     expect(log.err).toContain(`There is no transaction log in ${folder}/transaction_logs`);
+  });
+
+  test("`run` executes itself once, as the same process, which a signal ends", async () => {
+    const config = join(mkdtempSync(join(tmpdir(), "config-")), "config.toml");
+    const servers = [freePort(), freePort()].map((port) => `"127.0.0.1:${port}"`);
+    writeFileSync(
+      config,
+      `[kafka]\ntopic = "t"\nbootstrap_servers = "127.0.0.1:1"\n[server]\nhealth_address = ${servers[0]}\nmetrics_address = ${servers[1]}\n`,
+    );
+    const words = [join(folder, "kafka-iceberg"), "run", "--config", config];
+    const said = join(folder, "said.txt");
+    const child = Bun.spawn(words, { cwd: folder, stdout: Bun.file(said), stderr: "ignore" });
+    const started = (): boolean => readFileSync(said, "utf8").includes("127.0.0.1:1");
+    await until("it has begun", started, 20_000);
+    expect(readFileSync(`/proc/${child.pid}/environ`, "latin1")).toContain("BUN_JSC_threshold");
+    child.kill("SIGTERM");
+    await child.exited;
+    expect(child.signalCode).toBeNull();
   });
 });
