@@ -83,7 +83,8 @@ export function healthOf(
 
 function errorsOf(run: WatchedPipeline): unknown[] {
   const tables = [...(run.pipeline?.tables ?? [])].flatMap(tableErrors);
-  return [run.lastError, run.kafkaTrouble, run.storageTrouble, ...tables].filter(
+  const refused = run.pipeline?.tables.refused.values() ?? [];
+  return [run.lastError, run.kafkaTrouble, run.storageTrouble, ...tables, ...refused].filter(
     (error) => error !== null,
   );
 }

@@ -4,12 +4,21 @@
  */
 import type { Clock } from "#base/clock.ts";
 import type { Disk } from "#base/disk.ts";
-import { describe, EXIT, type ExitCode, kindOf, POLICY, policyOf, traceOf } from "#base/errors.ts";
+import {
+  describe,
+  EXIT,
+  type ExitCode,
+  fail,
+  kindOf,
+  POLICY,
+  policyOf,
+  traceOf,
+} from "#base/errors.ts";
 import type { Observation, Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
-import type { Catalog } from "#catalog/catalog.ts";
+import type { Catalog, TableName } from "#catalog/catalog.ts";
 import { type CircuitState, type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
 import { fullName } from "#catalog/names.ts";
 import { openCatalog, warehouseOf } from "#catalog/open.ts";
@@ -58,6 +67,8 @@ export interface RunLimits {
 }
 
 const INFER_WAIT_MS = 1000;
+/** It has the parts of every placeholder. */
+const HEALTH_TOPIC = "catalog.health.check";
 const START_RETRY = { retriesMax: 0, baseDelayMs: 200, delayMsMax: 5000, forever: true };
 
 /** One pipeline from its options to its end. */
@@ -75,6 +86,8 @@ export class PipelineRun {
   readonly #services: Services;
   readonly #stopping: AbortController = new AbortController();
   readonly #tables = new Map<string, Target>();
+  /** Names of the tables by those names in lower case. */
+  readonly #spellings = new Map<string, TableName[]>();
   #consumer: Consumer | null = null;
   #storage: Storage | null = null;
   #catalog: GuardedCatalog | null = null;
@@ -250,7 +263,7 @@ export class PipelineRun {
     const { clock, txlog } = this.#shared;
     const parts = { catalog, txlog, clock, logger: this.#logger };
     // Any name will do: what counts is that the catalog answers.
-    const { name } = this.#options.writer(this.#options.consumer.topics?.[0] ?? "health");
+    const { name } = this.#options.writer(this.#options.consumer.topics?.[0] ?? HEALTH_TOPIC);
     void checkCatalog(parts, name, this.#options.catalogCheckMs, this.#closed.signal);
   }
 
@@ -299,6 +312,13 @@ export class PipelineRun {
     const name = fullName(options.name);
     const found = this.#tables.get(name);
     if (found !== undefined) return found;
+    const { tablesMax } = this.#options;
+    if (this.#tables.size >= tablesMax) {
+      const sentence =
+        `Topic ${topic} would bring table ${name}, beyond the ${tablesMax} of iceberg.max_tables. ` +
+        "Raise it, or match fewer topics";
+      throw fail("usage", sentence, { topic, table: name });
+    }
     const { clock, random, encoder, txlog } = this.#shared;
     const parts = {
       catalog,
@@ -310,10 +330,21 @@ export class PipelineRun {
       observe: this.#observe,
     };
     const decoder = createDecoder(this.#options.decoder);
-    const sink = new Sink(options, parts, decoder, this.#options.commit);
+    const twins = this.#twinsOf(options.name);
+    const create = { ...options.create, twins };
+    const sink = new Sink({ ...options, create }, parts, decoder, this.#options.commit);
     const target = { sink, source: new Source(decoder) };
     this.#tables.set(name, target);
     return target;
+  }
+
+  /** The tables of names that differ from this one's by case only, as they are when asked for. */
+  #twinsOf(name: TableName): () => readonly TableName[] {
+    const lower = fullName(name).toLowerCase();
+    const all = this.#spellings.get(lower) ?? [];
+    this.#spellings.set(lower, all);
+    all.push(name);
+    return () => all.filter((each) => each !== name);
   }
 
   #note(observation: Observation): void {
@@ -326,9 +357,13 @@ export class PipelineRun {
     this.#services.observe(observation);
   }
 
-  /** The worst of stopped tables and failed topics; a stop on request is 0. */
+  /** The worst of stopped tables, failed and refused topics; a stop on request is 0. */
   #exitCode(): ExitCode {
     let worst: ExitCode = EXIT.ok;
+    for (const error of this.pipeline?.tables.refused.values() ?? []) {
+      const { exitCode } = policyOf(error);
+      if (exitCode > worst) worst = exitCode;
+    }
     for (const table of this.pipeline?.tables ?? []) {
       const errors = [...table.failedTopics.values()];
       const { state } = table;

@@ -7,6 +7,7 @@ import type { CircuitState } from "#catalog/guard.ts";
 import { namespaceText } from "#catalog/names.ts";
 import { committedOf, type FeedRun } from "#pipeline/feeds.ts";
 import type { Sink } from "#pipeline/sink.ts";
+import { takesRows } from "#pipeline/states.ts";
 import type {
   PartitionStatus,
   PipelineStatus,
@@ -17,6 +18,9 @@ import type {
 } from "#server/status.ts";
 import { healthOf, tableErrors, type WatchedPipeline } from "./health.ts";
 import type { PipelineRun } from "./pipelineRun.ts";
+
+/** A pipeline's line names so many errors at most. */
+const ERRORS_SHOWN_MAX = 3;
 
 /** What the process as a whole knows. */
 export interface ProcessState {
@@ -48,7 +52,12 @@ export function statusSource(state: ProcessState): StatusSource {
 
 function isReady(run: ReportedPipeline): boolean {
   const feeds = run.pipeline?.feeds.all() ?? [];
-  return run.state === "running" && run.assigned && feeds.every((feed) => feed.epoch > 0);
+  return run.state === "running" && run.assigned && feeds.every(isReadOrOver);
+}
+
+/** Partitions whose tables have stopped, or that feed none, do not keep the others from being ready. */
+function isReadOrOver({ epoch, outlets }: FeedRun): boolean {
+  return epoch > 0 || outlets.every(({ sink }) => !takesRows(sink.state));
 }
 
 function report(state: ProcessState): StatusReport {
@@ -69,8 +78,15 @@ function pipelineStatus(run: ReportedPipeline, nowMs: number): PipelineStatus {
     state: run.state,
     tables: [...(run.pipeline?.tables ?? [])].map((table) => tableStatus(table, run.circuit)),
     partitions: feeds.map((feed) => partitionStatus(run, feed, nowMs)),
-    lastError: run.lastError === null ? null : describe(run.lastError),
+    lastError: lastErrorOf(run),
   };
+}
+
+/** Topics that feed no table stand in no table's line. */
+function lastErrorOf({ lastError, pipeline }: ReportedPipeline): string | null {
+  const refused = [...(pipeline?.tables.refused.values() ?? [])];
+  const errors = lastError === null ? refused : [lastError, ...refused];
+  return errors.length === 0 ? null : errors.slice(0, ERRORS_SHOWN_MAX).map(describe).join("; ");
 }
 
 function tableStatus(table: Sink, circuit: CircuitState): TableStatus {

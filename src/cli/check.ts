@@ -12,10 +12,10 @@ import { fullName } from "#catalog/names.ts";
 import { warehouseOf } from "#catalog/open.ts";
 import type { Field } from "#columns/schema.ts";
 import { buildPipeline, type PipelineOptions, partitionForms } from "#config/buildPipeline.ts";
-import { namespaceOf } from "#config/combinations.ts";
 import type { PipelineConfig } from "#config/config.ts";
 import { knownColumns } from "#config/knownColumns.ts";
 import { redact } from "#config/redact.ts";
+import { namespaceOf } from "#config/tableNames.ts";
 import { historyWindowMs, type RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import type { WriterOptions } from "#writer/parts.ts";
@@ -25,6 +25,7 @@ import type { ParsedArguments } from "./arguments.ts";
 import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
 import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
+import { type PlannedTable, plannedTables, sharedTables, twinRefusals } from "./plannedTables.ts";
 import { propertyNotes } from "./propertyNotes.ts";
 import { creationRefusal, offsetRefusals } from "./refusals.ts";
 
@@ -120,10 +121,15 @@ async function planPipeline(
         refuse(plan, `catalog: the login lacks ${missing}`, EXIT.failed);
       }
       await probeStorage(open);
-      for (const topic of tableTopics(options, topics)) {
-        await attempt(storageOrCatalog, () => planTable(plan, open, options, topic, topics), true);
+      const { tables, refusals } = plannedTables(options, tableTopics(options, topics));
+      for (const refusal of refusals) refuse(plan, refusal, EXIT.usage);
+      for (const table of tables) {
+        await attempt(storageOrCatalog, () => planTable(plan, open, options, table, topics), true);
       }
-      planSharedTables(plan, options, tableTopics(options, topics));
+      plan.differences.push(...sharedTables(tables));
+      const missing = plan.tables.filter((row) => row["action"] === "create");
+      const names = new Set(missing.map((row) => String(row["table"])));
+      for (const refusal of twinRefusals(tables, names)) refuse(plan, refusal, EXIT.usage);
     }),
   );
   warnAboutFiles(plan, pipeline);
@@ -171,15 +177,13 @@ async function planTable(
   plan: Plan,
   { pipeline, catalog }: OpenPipeline,
   options: PipelineOptions,
-  topic: string,
+  { name, writer, topics }: PlannedTable,
   described: readonly TopicDescription[],
 ): Promise<void> {
-  const writer = options.writer(topic);
-  const name = fullName(writer.name);
-  if (plan.tables.some((row) => row["table"] === name)) return;
   const table = await catalog.load(writer.name);
+  const own = new Set(topics);
   for (const each of described) {
-    if (table === null || fullName(options.writer(each.topic).name) !== name) continue;
+    if (table === null || !own.has(each.topic)) continue;
     for (const refusal of offsetRefusals(table, writer.branch, each)) {
       refuse(plan, `${name}: ${refusal}`, EXIT.question);
     }
@@ -236,18 +240,6 @@ function planNewTable(
 
 function columnText(fields: readonly Field[]): string {
   return `declared: ${fields.map(({ name }) => name).join(", ")}`;
-}
-
-/** Said whenever topics meet in one table: by `table_name` without `{topic}`, never by their names. */
-function planSharedTables(plan: Plan, options: PipelineOptions, topics: readonly string[]): void {
-  const byTable = new Map<string, string[]>();
-  for (const topic of topics) {
-    const name = fullName(options.writer(topic).name);
-    byTable.set(name, [...(byTable.get(name) ?? []), topic]);
-  }
-  for (const [table, shared] of byTable) {
-    if (shared.length > 1) plan.differences.push(`${table}: filled by topics ${shared.join(", ")}`);
-  }
 }
 
 function refuse(plan: Plan, sentence: string, code: ExitCode): void {

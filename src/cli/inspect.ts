@@ -2,8 +2,11 @@
  * The commands that look at tables: `tables`, `snapshots`, `files`, `history`.
  */
 import { fail } from "#base/errors.ts";
-import { fullName } from "#catalog/names.ts";
-import { namespaceOf } from "#config/combinations.ts";
+import type { TableName } from "#catalog/catalog.ts";
+import { fullName, namespaceText } from "#catalog/names.ts";
+import { topicsOf } from "#config/combinations.ts";
+import type { PipelineConfig } from "#config/config.ts";
+import { isNamespaceByTopic, namespaceOf, tableFor } from "#config/tableNames.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionPath } from "#iceberg/partition/partition.ts";
@@ -32,7 +35,9 @@ export async function showTables(
 
 async function tableRows({ pipeline, catalog }: OpenPipeline): Promise<Rows> {
   const rows: Readonly<Record<string, Cell>>[] = [];
-  for (const name of await catalog.list(namespaceOf(pipeline.values))) {
+  const names: TableName[] = [];
+  for (const namespace of namespacesOf(pipeline)) names.push(...(await catalog.list(namespace)));
+  for (const name of names) {
     const table = await catalog.load(name);
     if (table === null) continue;
     const { metadata } = table;
@@ -48,6 +53,19 @@ async function tableRows({ pipeline, catalog }: OpenPipeline): Promise<Rows> {
     });
   }
   return rows;
+}
+
+/** The databases that the pipeline writes, as far as the configuration names them. */
+function namespacesOf({ values }: PipelineConfig): readonly TableName["namespace"][] {
+  if (!isNamespaceByTopic(values)) return [namespaceOf(values)];
+  if (values["kafka.topic_pattern"] !== null) {
+    const sentence =
+      "iceberg.database_name depends on topics, which come by a pattern: name the database to list, " +
+      "with --set iceberg.database_name=NAME";
+    throw fail("usage", sentence);
+  }
+  const all = topicsOf(values).map((topic) => tableFor(values, topic).namespace);
+  return [...new Map(all.map((each) => [namespaceText(each), each])).values()];
 }
 
 /** `snapshots TABLE`, newest first. */

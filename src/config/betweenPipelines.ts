@@ -2,11 +2,12 @@
  * Pipelines against each other: two of one name, two that write one feed into one table, two that
  * would share the partitions of a topic. `combinations.ts` looks at each alone.
  */
-import { fullName, parseNamespace } from "#catalog/names.ts";
-import { tableFor, topicsOf } from "./combinations.ts";
+import { fullName } from "#catalog/names.ts";
+import { topicsOf } from "./combinations.ts";
 import type { AppConfig, PipelineConfig } from "./config.ts";
 import type { PipelineValues } from "./keys.ts";
 import type { Problem } from "./problems.ts";
+import { knownTableFor } from "./tableNames.ts";
 
 /** Two pipelines of one name, or with one source topic and one table (SPEC 2.1). */
 export function checkPipelines({ file, pipelines }: AppConfig): Problem[] {
@@ -99,11 +100,10 @@ const PLACE_KEYS = [
 
 function feedsOf(pipeline: PipelineConfig): string[] {
   const { values } = pipeline;
-  // Reported already, and names no table.
-  if (parseNamespace(values["iceberg.database_name"]) === null) return [];
-  return topicsOf(values).map((name) => {
-    const table = fullName(tableFor(values, name));
+  return topicsOf(values).flatMap((name) => {
+    const table = knownTableFor(values, name);
+    if (table === null) return [];
     const place = PLACE_KEYS.map((key) => values[key]).join(" ");
-    return JSON.stringify([brokersOf(pipeline), name, table, place]);
+    return JSON.stringify([brokersOf(pipeline), name, fullName(table), place]);
   });
 }

@@ -21,7 +21,6 @@ import {
 import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
-import { tableFor } from "./combinations.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { parseFields } from "./fieldType.ts";
@@ -30,6 +29,7 @@ import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
 import type { ConfigValue } from "./spec.ts";
 import { storageOptions } from "./storage.ts";
+import { tableFor } from "./tableNames.ts";
 
 const MIB = 1024 * 1024;
 const SECOND_MS = 1000;
@@ -61,8 +61,10 @@ export interface PipelineOptions {
     readonly bytesMax: number;
     readonly emptyIntervalMs: number;
   };
-  /** Settings of the table that a topic feeds. */
+  /** Settings of the table that a topic feeds. Throws `usage` for a topic whose name makes none. */
   readonly writer: (topic: string) => WriterOptions;
+  /** Tables at most, where topics come by a pattern. */
+  readonly tablesMax: number;
 }
 
 /**
@@ -106,6 +108,10 @@ export async function buildPipeline(
       emptyIntervalMs: EMPTY_COMMIT_MS,
     },
     writer: (topic) => writerOptions(pipeline, topic),
+    tablesMax:
+      values["kafka.topic_pattern"] === null
+        ? Number.POSITIVE_INFINITY
+        : values["iceberg.max_tables"],
   };
 }
 

@@ -1,8 +1,7 @@
 /**
  * Keys of one scope against each other: combinations that cannot mean anything, before anything is connected.
  */
-import { assert } from "#base/assert.ts";
-import type { TableName } from "#catalog/catalog.ts";
+import { describe } from "#base/errors.ts";
 import { parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
 import type { AppConfig } from "./config.ts";
@@ -11,6 +10,7 @@ import type { PipelineValues, ProcessValues } from "./keys.ts";
 import type { Problem } from "./problems.ts";
 import { checkRest } from "./restCatalog.ts";
 import { checkStorage } from "./storage.ts";
+import { PLACEHOLDERS, placeholdersOf, tableFor } from "./tableNames.ts";
 
 /** Collects problems of one scope (the process or one pipeline). */
 interface Scope<Values> {
@@ -57,7 +57,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkSasl,
   checkSsl,
   checkSchema,
-  checkNamespace,
+  checkNames,
   checkWrite,
   checkPartitioning,
   checkStorage,
@@ -275,20 +275,26 @@ export function topicsOf(values: PipelineValues): readonly string[] {
   return values["kafka.topics"] ?? (topic === null ? [] : [topic]);
 }
 
-/** The table that a topic feeds: `table_prefix` + `table_name`, `{topic}` replaced. */
-export function tableFor(values: PipelineValues, topic: string): TableName {
-  const name = (values["iceberg.table_name"] ?? "{topic}").replaceAll("{topic}", topic);
-  return { namespace: namespaceOf(values), table: values["iceberg.table_prefix"] + name };
-}
-
-/** The levels of `iceberg.database_name`. */
-export function namespaceOf(values: PipelineValues): TableName["namespace"] {
-  const namespace = parseNamespace(values["iceberg.database_name"]);
-  assert(namespace !== null, "a namespace with an empty level was refused by checkNamespace");
-  return namespace;
-}
-
-function checkNamespace({ values, report }: Scope<PipelineValues>): void {
-  if (parseNamespace(values["iceberg.database_name"]) !== null) return;
-  report("iceberg.database_name", "must be names joined by dots, none of them empty");
+/** Names of tables, and those of the topics that are known already. */
+function checkNames({ values, report }: Scope<PipelineValues>): void {
+  const isNamespace = parseNamespace(values["iceberg.database_name"]) !== null;
+  if (!isNamespace) {
+    report("iceberg.database_name", "must be names joined by dots, none of them empty");
+  }
+  let isFilled = isNamespace;
+  for (const key of ["iceberg.database_name", "iceberg.table_name"] as const) {
+    const unknown = placeholdersOf(values[key] ?? "").find((name) => !(name in PLACEHOLDERS));
+    if (unknown === undefined) continue;
+    isFilled = false;
+    const known = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`);
+    report(key, `{${unknown}} stands for nothing; there are ${known.join(", ")}`);
+  }
+  for (const topic of isFilled ? topicsOf(values) : []) {
+    try {
+      tableFor(values, topic);
+    } catch (error) {
+      report("iceberg.table_name", describe(error));
+      return;
+    }
+  }
 }

@@ -19,18 +19,25 @@ export const ICEBERG_KEYS = {
   "iceberg.database_name": {
     type: "string",
     default: "default",
-    doc: "The namespace of the tables; its levels joined by dots, `\\.` for a dot within a level.",
+    doc: "The namespace of the tables; its levels joined by dots, `\\.` for a dot within a level. May hold the placeholders of `table_name`, which never make a level of their own.",
   },
   "iceberg.table_name": {
     type: "string",
     default: null,
     example: '"events"',
-    doc: "The table; may hold {topic}. None: the topic's name as it is, dots included: two topics never meet in one table by their names. A name without {topic} brings all together; `check` and a start say which.",
+    doc: "The table; may hold `{topic}`, the topic's name, and of one such as Debezium's `prefix.schema.table` `{schema}` and `{table}`, its last two parts. None: the topic's name as it is, dots included: two topics never meet in one table by their names. A name without `{topic}` may bring some together; `check` and a start say which. Of two names that differ by case only, one is not made.",
   },
   "iceberg.table_prefix": {
     type: "string",
     default: "",
     doc: "Put before every table name.",
+  },
+  "iceberg.max_tables": {
+    type: "integer",
+    default: 2000,
+    min: 1,
+    max: 100_000,
+    doc: "Tables of one pipeline, where topics come by `topic_pattern`: those beyond it are not read, and an error names them. A thousand quiet tables take about 300 MiB.",
   },
   "iceberg.route_field": {
     type: "string",

@@ -5,7 +5,7 @@
 
 import { withPipeline } from "#cli/open.ts";
 import { headOf, readProgress } from "#commit/progress.ts";
-import { namespaceOf } from "#config/combinations.ts";
+import { namespaceOf } from "#config/tableNames.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { LoadTestFigures } from "./job.ts";
 import type { Scratch } from "./scratch.ts";

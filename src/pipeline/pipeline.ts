@@ -10,7 +10,7 @@
  *
  * Why nothing is lost or doubled, whatever stops in between: docs/EXACTLY_ONCE.md.
  */
-import { fail, kindOf } from "#base/errors.ts";
+import { describe, fail, kindOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import type { ConsumerEvent } from "#consumer/consumer.ts";
 import { Acknowledger } from "./acknowledger.ts";
@@ -55,7 +55,15 @@ export class Pipeline {
   constructor(parts: PipelineParts, options: PipelineOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.tables = new Sinks(parts.targetsOf, this.feeds, () => this.#endWithTheLast());
+    this.tables = new Sinks(
+      parts.targetsOf,
+      this.feeds,
+      () => this.#endWithTheLast(),
+      (topic, error) => {
+        parts.observe({ type: "error", kind: kindOf(error) });
+        parts.logger.log("error", `Topic not read: ${describe(error)}`, { topic });
+      },
+    );
     this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax);
     this.#reading = new Reading(parts.consumer, this.feeds);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
@@ -80,12 +88,15 @@ export class Pipeline {
     });
   }
 
-  /** Joins the group. Throws when Kafka cannot be reached or refuses. */
+  /** Joins the group. Throws when Kafka cannot be reached or refuses, and when no topic feeds a table. */
   async open(): Promise<void> {
     await this.#parts.consumer.open();
     const topics = new Set(this.#parts.consumer.feeds().map((feed) => feed.topic));
     this.#starts.initialTopics = topics;
-    for (const topic of topics) this.tables.of(topic);
+    // In the order of their names: which topics are within a bound does not depend on the broker.
+    for (const topic of [...topics].sort()) this.tables.of(topic);
+    const [refused] = this.tables.refused.values();
+    if (this.tables.size === 0 && refused !== undefined) throw refused;
     this.#warnShared();
   }
 

@@ -2,6 +2,7 @@
  * The tables of a pipeline, and what is known of all of them together: kept up to date as they
  * change, so that nobody walks over a thousand of them to find out about one.
  */
+import { AppError, policyOf } from "#base/errors.ts";
 import type { FeedRun, Feeds, Target } from "./feeds.ts";
 import type { Sink } from "./sink.ts";
 import { type TableState, takesRows } from "./states.ts";
@@ -11,28 +12,35 @@ export class Sinks implements Iterable<Sink> {
   /** Tables whose rows or flush have changed since they were looked at last (`Pipeline.#look`). */
   readonly touched: Set<Sink> = new Set();
   readonly #all = new Set<Sink>();
+  /** Topics that feed no table, and why: their partitions are not read. */
+  readonly refused: Map<string, AppError> = new Map();
   /** Tables that a second or later topic has come to since {@link takeShared}. */
   readonly #shared = new Set<Sink>();
   readonly #topics = new Map<string, readonly Target[]>();
   readonly #targetsOf: (topic: string) => readonly Target[];
   readonly #feeds: Feeds;
   readonly #stopped: (sink: Sink) => void;
+  readonly #refuses: (topic: string, error: AppError) => void;
   #running = 0;
   #retrying = 0;
   #flushBytes = 0;
 
   /**
-   * @param targetsOf the tables that a topic fills, in their order; the same objects each time
+   * @param targetsOf the tables that a topic fills, in their order; the same objects each time. Where it
+   * throws what stops, the topic feeds none
    * @param stopped called after a table has stopped
+   * @param refuses called once for each topic that feeds none
    */
   constructor(
     targetsOf: (topic: string) => readonly Target[],
     feeds: Feeds,
     stopped: (sink: Sink) => void,
+    refuses: (topic: string, error: AppError) => void,
   ) {
     this.#targetsOf = targetsOf;
     this.#feeds = feeds;
     this.#stopped = stopped;
+    this.#refuses = refuses;
   }
 
   [Symbol.iterator](): Iterator<Sink> {
@@ -62,7 +70,7 @@ export class Sinks implements Iterable<Sink> {
   of(topic: string): readonly Target[] {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
-    const targets = this.#targetsOf(topic);
+    const targets = this.#askFor(topic);
     this.#topics.set(topic, targets);
     for (const { sink, source } of targets) {
       sink.sources.add(source);
@@ -73,6 +81,18 @@ export class Sinks implements Iterable<Sink> {
     }
     this.#relate(targets);
     return targets;
+  }
+
+  /** A topic whose table cannot be never stops the others. */
+  #askFor(topic: string): readonly Target[] {
+    try {
+      return this.#targetsOf(topic);
+    } catch (error) {
+      if (!(error instanceof AppError) || policyOf(error).action !== "stop") throw error;
+      this.refused.set(topic, error);
+      this.#refuses(topic, error);
+      return [];
+    }
   }
 
   /** The tables in which topics have met since the last call; each is answered once per such meeting. */

@@ -2,7 +2,7 @@
  * Creating a missing table.
  */
 import { fail } from "#base/errors.ts";
-import type { LoadedTable } from "#catalog/catalog.ts";
+import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
@@ -13,7 +13,8 @@ import { pendingProperties } from "./pendingPartitions.ts";
 
 /**
  * Creates the table, or finds that somebody else just did.
- * @throws AppError `table_missing` when creation is not allowed
+ * @throws AppError `table_missing` when creation is not allowed, `usage` for a name that another table
+ * has but for case
  */
 export async function createTable(
   parts: WriterParts,
@@ -29,6 +30,7 @@ export async function createTable(
       { table: full },
     );
   }
+  await refuseTwin(parts, name, create.twins?.() ?? []);
   // Columns that are still to be learned may be partitioned by when they are there.
   const waits = create.learnsColumns && missingColumns(fields, create.partitionForms).length > 0;
   const pending = waits ? pendingProperties(create.partitionForms) : {};
@@ -53,4 +55,25 @@ export async function createTable(
   const found = await parts.catalog.load(name);
   if (found !== null) return found;
   throw fail("catalog_unreachable", `Table ${full} could not be created`, {}, outcome.cause);
+}
+
+/**
+ * Catalogs and engines that fold names would take two such tables for one. The one that is there stays;
+ * where none is, the first by name is made, whoever comes first.
+ */
+async function refuseTwin(
+  { catalog }: Pick<WriterParts, "catalog">,
+  name: TableName,
+  twins: readonly TableName[],
+): Promise<void> {
+  const full = fullName(name);
+  for (const twin of twins) {
+    const other = fullName(twin);
+    if (other > full && (await catalog.load(twin)) === null) continue;
+    const sentence =
+      `Table ${full} is not made: its name differs from that of ${other} by upper and lower case ` +
+      "only, and many catalogs and engines take both for one. Read its topic in a pipeline of its " +
+      "own, with another iceberg.table_prefix";
+    throw fail("usage", sentence, { table: full });
+  }
 }

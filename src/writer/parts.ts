@@ -2,6 +2,7 @@
  * What a table's writer is made of: its ports and its settings.
  */
 import type { Feed, OffsetRange } from "#base/offsets.ts";
+import type { TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
 import type { ParquetCodec, ParquetEncoder } from "#parquet/encoder.ts";
@@ -35,6 +36,8 @@ export interface WriterOptions extends CommitOptions {
     readonly partitionForms: readonly string[];
     /** True when columns may come that are not known at creation; forms may name those. */
     readonly learnsColumns: boolean;
+    /** Tables of the pipeline whose names differ from this one's by case only. Default: none. */
+    readonly twins?: () => readonly TableName[];
   };
 }
 

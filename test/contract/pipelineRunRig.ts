@@ -47,6 +47,10 @@ function writerOptions(table: string): WriterOptions {
 /** What a test wants of a pipeline. */
 export interface Wanted {
   readonly topics: readonly string[];
+  /** In place of `topics`; looked up anew every 20 ms. */
+  readonly topicPattern?: string;
+  /** Default: no bound. */
+  readonly tablesMax?: number;
   readonly tableOf?: (topic: string) => string;
   readonly txlog?: TransactionLog;
   readonly readers?: Readers;
@@ -79,6 +83,9 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     consumer: {
       bootstrapServers: [broker.address],
       topics: [...wanted.topics],
+      ...(wanted.topicPattern === undefined
+        ? {}
+        : { topicPattern: wanted.topicPattern, metadataRefreshMs: 20 }),
       groupId: "g",
       fetchWaitMsMax: 20,
     },
@@ -96,6 +103,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
       bytesMax: 64 * MIB,
       emptyIntervalMs: 1000,
     },
+    tablesMax: wanted.tablesMax ?? Number.POSITIVE_INFINITY,
     writer: (topic) => {
       const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));
       return {

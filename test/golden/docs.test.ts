@@ -48,8 +48,9 @@ describe("generated documents", () => {
   });
 });
 
-test("every configuration of docs/CATALOGS.md loads and can be run", async () => {
-  const blocks = (await read("docs/CATALOGS.md")).matchAll(/```toml\n(.*?)```/gs);
+test("every configuration of docs/CATALOGS.md and docs/ROUTING.md loads and can be run", async () => {
+  const pages = (await read("docs/CATALOGS.md")) + (await read("docs/ROUTING.md"));
+  const blocks = pages.matchAll(/```toml\n(.*?)```/gs);
   const variables = new Proxy<Record<string, string>>({}, { get: () => "id:secret" });
   const folder = mkdtempSync(join(tmpdir(), "catalogs-"));
   let count = 0;

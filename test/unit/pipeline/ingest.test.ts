@@ -44,7 +44,7 @@ function sampling(
     { intervalMs: 1000, rowsMax: 0, bytesMax: MIB, emptyIntervalMs: 1000 },
   );
   const feeds = new Feeds();
-  const sinks = new Sinks(() => [{ sink: table, source }], feeds, observe);
+  const sinks = new Sinks(() => [{ sink: table, source }], feeds, observe, observe);
   const [run] = feeds.add([FEED], (topic) => sinks.of(topic));
   if (run === undefined) throw new Error("no feed");
   run.epoch = 1;

@@ -1,0 +1,71 @@
+/**
+ * The tables that a pipeline's topics feed, before anything runs: which topics meet in one, which feed
+ * none, and which names one of two tables could not be made under.
+ */
+import { describe } from "#base/errors.ts";
+import { fullName } from "#catalog/names.ts";
+import type { PipelineOptions } from "#config/buildPipeline.ts";
+import type { WriterOptions } from "#writer/parts.ts";
+
+/** A table with the topics that feed it. */
+export interface PlannedTable {
+  readonly name: string;
+  readonly writer: WriterOptions;
+  readonly topics: string[];
+}
+
+/** What {@link plannedTables} found. */
+export interface PlannedTables {
+  readonly tables: readonly PlannedTable[];
+  /** Why topics feed none: a run does not read them. */
+  readonly refusals: readonly string[];
+}
+
+/** The tables of these topics, in the order of the topics. */
+export function plannedTables(
+  { writer: writerOf, tablesMax }: Pick<PipelineOptions, "writer" | "tablesMax">,
+  topics: readonly string[],
+): PlannedTables {
+  const tables = new Map<string, PlannedTable>();
+  const refusals: string[] = [];
+  for (const topic of topics) {
+    try {
+      const writer = writerOf(topic);
+      const name = fullName(writer.name);
+      const table = tables.get(name) ?? { name, writer, topics: [] };
+      table.topics.push(topic);
+      tables.set(name, table);
+    } catch (error) {
+      refusals.push(describe(error));
+    }
+  }
+  if (tables.size > tablesMax) {
+    refusals.push(
+      `the topics bring ${tables.size} tables, and iceberg.max_tables is ${tablesMax}: the last by ` +
+        "their topics' names are not read",
+    );
+  }
+  return { tables: [...tables.values()], refusals };
+}
+
+/** Said whenever topics meet in one table: by names without `{topic}`, never by the topics' own. */
+export function sharedTables(tables: readonly PlannedTable[]): string[] {
+  const shared = tables.filter(({ topics }) => topics.length > 1);
+  return shared.map(({ name, topics }) => `${name}: filled by topics ${topics.join(", ")}`);
+}
+
+/**
+ * Tables of which a run makes one only, because their names differ by case alone.
+ * @param missing names of tables that are not there yet
+ */
+export function twinRefusals(
+  tables: readonly PlannedTable[],
+  missing: ReadonlySet<string>,
+): string[] {
+  const byLower = Map.groupBy(tables, ({ name }) => name.toLowerCase());
+  return [...byLower.values()].flatMap((same) => {
+    if (same.length === 1 || same.every(({ name }) => !missing.has(name))) return [];
+    const names = same.map(({ name }) => name).join(" and ");
+    return [`${names} differ by upper and lower case only: one of them is not made`];
+  });
+}
