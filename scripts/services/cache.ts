@@ -22,6 +22,7 @@ const JETTY_VERSION = "12.1.12";
 const HADOOP_VERSION = "3.4.3";
 const PSYCOPG = "psycopg2-binary==2.9.11";
 const NESSIE_VERSION = "0.99.0";
+const APICURIO_VERSION = "3.3.3";
 const READERS = [
   "pyiceberg[sql-sqlite,pyarrow]==0.12.0",
   "pyarrow==26.0.1",
@@ -127,6 +128,28 @@ export async function nessieJar(): Promise<string> {
   return jar;
 }
 
+/** Installs Apicurio Registry (Maven, 158 MB); returns its folder. It needs Java 21 or newer. */
+export async function apicurioFolder(): Promise<string> {
+  const folder = join(cacheFolder(), `apicurio-${APICURIO_VERSION}`);
+  const artifact = `io.apicurio:apicurio-registry-app:${APICURIO_VERSION}:tar.gz:all`;
+  await ensure({
+    name: `Apicurio Registry ${APICURIO_VERSION}`,
+    version: artifact,
+    marker: join(folder, ".done"),
+    verify: () => run(["python3", "-m", "zipfile", "-t", join(folder, "quarkus-run.jar")]),
+    install: async () => {
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder, { recursive: true });
+      await mavenCopy(artifact, folder);
+      const [file] = [...new Bun.Glob("*.tar.gz").scanSync(folder)];
+      if (file === undefined) throw new Error(`Maven copied no archive for ${artifact}`);
+      await run(["tar", "-xzf", join(folder, file), "-C", folder]);
+      rmSync(join(folder, file));
+    },
+  });
+  return folder;
+}
+
 /** Installs PyIceberg, DuckDB with its Iceberg extension, and librdkafka; returns their Python. */
 export async function readersPython(): Promise<string> {
   const folder = join(cacheFolder(), "readers");
@@ -220,20 +243,25 @@ function mavenJar(name: string, coordinates: string, jar: string): Item {
     install: async () => {
       mkdirSync(dirname(jar), { recursive: true });
       const part = `${jar}.folder`;
-      await run([
-        "mvn",
-        "-q",
-        "-B",
-        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
-        `-Dartifact=${coordinates}`,
-        `-DoutputDirectory=${part}`,
-      ]);
+      await mavenCopy(coordinates, part);
       const [file] = [...new Bun.Glob("*.jar").scanSync(part)];
       if (file === undefined) throw new Error(`Maven copied no jar for ${coordinates}`);
       await Bun.write(jar, Bun.file(join(part, file)));
       rmSync(part, { recursive: true });
     },
   };
+}
+
+/** Copies one artifact, without what it depends on, into a folder. */
+async function mavenCopy(coordinates: string, folder: string): Promise<void> {
+  await run([
+    "mvn",
+    "-q",
+    "-B",
+    "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+    `-Dartifact=${coordinates}`,
+    `-DoutputDirectory=${folder}`,
+  ]);
 }
 
 async function createVenv(folder: string, packages: readonly string[]): Promise<void> {

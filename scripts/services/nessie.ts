@@ -1,14 +1,12 @@
 /**
  * Project Nessie on the loopback address, its tables on an S3 server; versions are kept in memory. Needs
- * Java 21 or newer, which `$KAFKA_ICEBERG_JAVA21` or a folder beside the machine's Java holds.
+ * Java 21 or newer (java21.ts).
  */
-import { existsSync, readdirSync, realpathSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { nessieJar } from "./cache.ts";
+import { newerJava } from "./java21.ts";
 import { freePort, startService, temporaryFolder } from "./process.ts";
 import type { S3Service } from "./versitygw.ts";
-
-const JAVA_MIN = 21;
 
 /** A running Nessie. */
 export interface Nessie {
@@ -20,24 +18,9 @@ export interface Nessie {
   stop(): Promise<void>;
 }
 
-/** The path of a Java that runs Nessie; null when there is none. */
-function nessieJava(): string | null {
-  const { KAFKA_ICEBERG_JAVA21 } = process.env;
-  if (KAFKA_ICEBERG_JAVA21 !== undefined) return KAFKA_ICEBERG_JAVA21;
-  const own = Bun.which("java");
-  if (own === null) return null;
-  const folder = dirname(dirname(dirname(realpathSync(own))));
-  const found = readdirSync(folder)
-    .filter((name) => Number(/(?:^|\D)(\d{2})(?:\D|$)/.exec(name)?.[1] ?? 0) >= JAVA_MIN)
-    .map((name) => join(folder, name, "bin", "java"))
-    .find((path) => existsSync(path));
-  return found ?? null;
-}
-
 /** Starts Nessie with the warehouse `s3://<bucket>/nessie` and waits until it answers. */
 export async function startNessie(s3: S3Service, bucket: string): Promise<Nessie> {
-  const java = nessieJava();
-  if (java === null) throw new Error(`Nessie needs Java ${JAVA_MIN}: set KAFKA_ICEBERG_JAVA21`);
+  const java = newerJava("Nessie");
   const jar = await nessieJar();
   const folder = await temporaryFolder("nessie");
   const port = freePort();

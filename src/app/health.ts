@@ -13,7 +13,7 @@ import type { PipelineRun } from "./pipelineRun.ts";
 /** What of a pipeline health depends on. */
 export type WatchedPipeline = Pick<
   PipelineRun,
-  "state" | "pipeline" | "kafkaTrouble" | "storageTrouble" | "lastError"
+  "state" | "pipeline" | "kafkaTrouble" | "storageTrouble" | "registryTrouble" | "lastError"
 >;
 
 /** The check that an error of each kind belongs to. */
@@ -32,6 +32,8 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
   storage_missing: "storage",
   storage_full: "storage",
   storage_corrupt: "storage",
+  registry_unreachable: "schema_registry",
+  registry_refused: "schema_registry",
   state: "transaction_log",
   usage: "tables",
   data: "tables",
@@ -74,6 +76,7 @@ export function healthOf(
       kafka: check("kafka"),
       catalog: check("catalog"),
       storage: check("storage"),
+      schema_registry: check("schema_registry"),
       transaction_log: check("transaction_log"),
       tables: check("tables"),
       lag: check("lag"),
@@ -84,9 +87,8 @@ export function healthOf(
 function errorsOf(run: WatchedPipeline): unknown[] {
   const tables = [...(run.pipeline?.tables ?? [])].flatMap(tableErrors);
   const refused = run.pipeline?.tables.refused.values() ?? [];
-  return [run.lastError, run.kafkaTrouble, run.storageTrouble, ...tables, ...refused].filter(
-    (error) => error !== null,
-  );
+  const services = [run.kafkaTrouble, run.storageTrouble, run.registryTrouble];
+  return [run.lastError, ...services, ...tables, ...refused].filter((error) => error !== null);
 }
 
 /** What a table stopped for, waits for, or no longer reads. */

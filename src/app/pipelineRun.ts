@@ -117,7 +117,8 @@ export class PipelineRun {
     if (this.#ended) return "stopped";
     if (this.pipeline === null) return this.lastError === null ? "starting" : "retrying";
     const state = stateOf(this.pipeline.tables);
-    const isWaiting = this.kafkaTrouble !== null || this.storageTrouble !== null;
+    const { kafkaTrouble, storageTrouble, registryTrouble } = this;
+    const isWaiting = [kafkaTrouble, storageTrouble, registryTrouble].some((each) => each !== null);
     return state === "running" && isWaiting ? "retrying" : state;
   }
 
@@ -130,6 +131,11 @@ export class PipelineRun {
   /** Why the store does not answer now, as an error; null while it does. */
   get storageTrouble(): unknown {
     return this.#services.trouble("storage");
+  }
+
+  /** Why the schema registry does not answer now, as an error; null while it does. */
+  get registryTrouble(): unknown {
+    return this.#services.trouble("registry");
   }
 
   /** Of the catalog's circuit breaker. */

@@ -1,5 +1,5 @@
 /**
- * Whether Kafka and the store answer a pipeline, by what was last heard of them: quickly, since their
+ * Whether Kafka, the store and the schema registry answer a pipeline, by what was last heard of them: quickly, since their
  * own retries go on for a minute before anybody gets an error.
  *
  * A failure counts from its first try, an answer ends it. Kafka's silence counts too: a long poll

@@ -35,6 +35,8 @@ export type ErrorKind =
   | "kafka_unreachable"
   | "catalog_unreachable"
   | "storage_unreachable"
+  | "registry_unreachable"
+  | "registry_refused"
   | "kafka_refused"
   | "catalog_refused"
   | "storage_refused"
@@ -63,6 +65,12 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   kafka_unreachable: { action: "again", exitCode: EXIT.unreachable, metric: "network" },
   catalog_unreachable: { action: "again", exitCode: EXIT.unreachable, metric: "catalog" },
   storage_unreachable: { action: "again", exitCode: EXIT.unreachable, metric: "storage" },
+  /**
+   * The schema registry is away, or does not let us read. Both are waited for: neither says anything
+   * about a record, and rights are given there, not here.
+   */
+  registry_unreachable: { action: "again", exitCode: EXIT.unreachable, metric: "network" },
+  registry_refused: { action: "again", exitCode: EXIT.failed, metric: "network" },
   /** Refused: wrong password, certificate, missing permission. */
   kafka_refused: { action: "stop", exitCode: EXIT.failed, metric: "kafka_consumer" },
   catalog_refused: { action: "stop", exitCode: EXIT.failed, metric: "catalog" },

@@ -63,7 +63,7 @@ export type Observation =
       metadataBytes: number;
     }
   /** A service failed, also where it is asked again (null: it answers again). */
-  | { type: "service"; service: "kafka" | "storage"; trouble: unknown }
+  | { type: "service"; service: "kafka" | "storage" | "registry"; trouble: unknown }
   | { type: "error"; kind: ErrorKind };
 
 /** Receives observations; must not throw. */

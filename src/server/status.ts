@@ -12,6 +12,7 @@ export type HealthCheckName =
   | "kafka"
   | "catalog"
   | "storage"
+  | "schema_registry"
   | "transaction_log"
   /** Tables that stopped, or wait, for a reason of their own: a record, a schema, a person. */
   | "tables"

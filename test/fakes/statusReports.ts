@@ -61,7 +61,15 @@ export const report: StatusReport = {
 export function healthOf(status: HealthReport["status"]): HealthReport {
   const ok = { status: "ok", detail: "" } as const;
   const lag = { status, detail: status === "ok" ? "" : "lag of 90 s" } as const;
-  const checks = { kafka: ok, catalog: ok, storage: ok, transaction_log: ok, tables: ok, lag };
+  const checks = {
+    kafka: ok,
+    catalog: ok,
+    storage: ok,
+    schema_registry: ok,
+    transaction_log: ok,
+    tables: ok,
+    lag,
+  };
   return { status, checks };
 }
 

@@ -12,6 +12,7 @@ const QUIET: WatchedPipeline = {
   pipeline: null,
   kafkaTrouble: null,
   storageTrouble: null,
+  registryTrouble: null,
   lastError: null,
 };
 

@@ -1,0 +1,26 @@
+/**
+ * Names of subjects (Confluent, "Subject Name Strategy"): under which one the schemas of a topic's
+ * records are registered.
+ */
+import type { SubjectStrategy } from "./options.ts";
+
+/**
+ * The subject of a topic's keys or values.
+ * @param record full name of the record's type, which two of the strategies need; null: not known
+ * @returns null where the strategy needs a name that is not known
+ */
+export function subjectOf(
+  strategy: SubjectStrategy,
+  topic: string,
+  part: "key" | "value",
+  record: string | null,
+): string | null {
+  switch (strategy) {
+    case "topic-name":
+      return `${topic}-${part}`;
+    case "record-name":
+      return record;
+    case "topic-record-name":
+      return record === null ? null : `${topic}-${record}`;
+  }
+}
