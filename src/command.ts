@@ -3,6 +3,7 @@
  */
 import { describeTopics } from "#app/describeTopics.ts";
 import { runApp } from "#app/runApp.ts";
+import { suggest } from "#app/suggest.ts";
 import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { runProgram } from "#cli/program.ts";
@@ -24,7 +25,7 @@ if (words[0] === "log" || words[0] === "load-test") process.once("SIGINT", () =>
 if (words[0] === "load-test") process.once("SIGTERM", () => stop.abort());
 
 const exitCode = await runProgram(words, {
-  actions: { run: runApp, describeTopics, loadTest: loadTestCommand },
+  actions: { run: runApp, describeTopics, suggest, loadTest: loadTestCommand },
   terminal: {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

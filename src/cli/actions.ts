@@ -2,6 +2,7 @@
  * What the command line asks of the rest of the program; `command.ts` passes it in.
  */
 import type { ExitCode } from "#base/errors.ts";
+import type { Type } from "#columns/schema.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
@@ -26,6 +27,28 @@ export interface TopicDescription {
   }[];
 }
 
+/** A column that a topic's records suggest. */
+export interface SuggestedColumn {
+  readonly name: string;
+  /** Null: no value that tells was seen. */
+  readonly type: Type | null;
+  /** Records with a value, and those among them whose value is not of that type. */
+  readonly seen: number;
+  readonly misfits: number;
+  /** Its whole numbers are times by this `source.event_time_format`; null: they are not. */
+  readonly epoch: string | null;
+}
+
+/** What a sample of a topic's newest records suggests. */
+export interface TopicSuggestion {
+  readonly topic: string;
+  /** Records that were looked at; tombstones are left out. */
+  readonly records: number;
+  /** Records among them that were no JSON object. */
+  readonly unreadable: number;
+  readonly columns: readonly SuggestedColumn[];
+}
+
 /** The parts of the program that the commands need. */
 export interface Actions {
   /** Runs all pipelines until stopped, ended, or (`untilEnd`) until everything is committed. */
@@ -39,6 +62,11 @@ export interface Actions {
    * Throws `kafka_unreachable`, `kafka_refused`, `topic_unreadable`.
    */
   describeTopics(options: PipelineOptions["consumer"]): Promise<readonly TopicDescription[]>;
+  /**
+   * Columns for the topics that a pipeline reads, from a bounded sample of each, without joining its
+   * group. Throws as `describeTopics` does, and `usage` for a format whose records name no fields.
+   */
+  suggest(options: PipelineOptions): Promise<readonly TopicSuggestion[]>;
   /** Runs `load-test` (`loadtest/command.ts`). */
   loadTest(
     parsed: ParsedArguments,

@@ -28,6 +28,7 @@ import { type Cell, tableText } from "./output.ts";
 import { type PlannedTable, plannedTables, sharedTables, twinRefusals } from "./plannedTables.ts";
 import { propertyNotes } from "./propertyNotes.ts";
 import { creationRefusal, offsetRefusals } from "./refusals.ts";
+import { suggestCommand } from "./suggest.ts";
 
 const SECOND_MS = 1000;
 /** So many tables have a note of their own, although it says the same. */
@@ -54,6 +55,7 @@ export async function checkCommand(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const { config, environment } = await openConfig(parsed, "run");
+  if (parsed.flag("suggest")) return suggestCommand(config, environment, actions, terminal);
   const plans: Plan[] = [];
   for (const pipeline of config.pipelines) {
     const options = await buildPipeline(pipeline, environment, "");

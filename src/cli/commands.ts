@@ -85,9 +85,22 @@ export const COMMANDS: readonly CommandSpec[] = [
       "Checks the configuration, connects to brokers, catalog and storage, and prints what a run " +
       "would do: tables to create, schema and partition differences, missing permissions, and the " +
       "data files expected per day. Exit 2: the configuration is wrong; 3: a service can't be " +
-      "reached.",
-    arguments: [...CONFIG, JSON_FLAG],
-    examples: [[`check ${C}`, "before a deployment"]],
+      "reached. With --suggest it reads a sample of each JSON topic instead (the newest " +
+      "schema.infer_rows records, without joining the group) and prints a [schema] and a " +
+      "[partitioning] section to paste.",
+    arguments: [
+      ...CONFIG,
+      {
+        name: "suggest",
+        kind: "flag",
+        help: "print columns and partitions that a sample of the topic suggests",
+      },
+      JSON_FLAG,
+    ],
+    examples: [
+      [`check ${C}`, "before a deployment"],
+      [`check ${C} --suggest >> config.toml`, "times, UUIDs and decimals as columns of their type"],
+    ],
   },
   {
     name: "tables",

@@ -132,3 +132,12 @@ export interface Consumer {
   /** Leaves the group (a static member stays listed until its session ends) and disconnects. */
   close(): Promise<void>;
 }
+
+/** A consumer that may also read without being a member of its group, for samples. */
+export interface FreeConsumer extends Consumer {
+  /**
+   * Takes partitions by itself, after `open` with `join` false: they are read from where `start` says.
+   * Nothing is committed and no other member is disturbed.
+   */
+  assign(feeds: readonly Feed[]): void;
+}

@@ -9,7 +9,7 @@ import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
-import type { Consumer, ConsumerEvent, LogBounds } from "./consumer.ts";
+import type { ConsumerEvent, FreeConsumer, LogBounds } from "./consumer.ts";
 import { Delivery } from "./fetch/delivery.ts";
 import { ANSWER_BYTES_MAX, Fetcher } from "./fetch/fetcher.ts";
 import { type Partition, Partitions } from "./fetch/partitions.ts";
@@ -45,12 +45,12 @@ const AHEAD_CHECK_MS = 1000;
 export function createKafkaConsumer(
   options: KafkaConsumerOptions,
   parts: KafkaConsumerParts,
-): Consumer {
+): FreeConsumer {
   checkKafkajs();
   return new KafkaConsumer(withDefaults(options), parts);
 }
 
-class KafkaConsumer implements Consumer {
+class KafkaConsumer implements FreeConsumer {
   private readonly settings: Settings;
   private readonly parts: KafkaConsumerParts;
   private readonly cluster: Cluster;
@@ -131,6 +131,10 @@ class KafkaConsumer implements Consumer {
 
   feeds(): readonly Feed[] {
     return this.topics.feeds();
+  }
+
+  assign(feeds: readonly Feed[]): void {
+    this.partitions.assign(feeds);
   }
 
   async next(): Promise<ConsumerEvent | null> {

@@ -194,6 +194,7 @@ export async function cli(
     actions: {
       run: () => Promise.reject(new TypeError("not here")),
       loadTest: () => Promise.reject(new TypeError("not here")),
+      suggest: () => Promise.reject(new TypeError("not here")),
       describeTopics: async () => [SAME],
       ...actions,
     },
