@@ -48,6 +48,10 @@ export interface FeedRun {
    * partition was assigned, and what it was told of an earlier assignment may have reached this one.
    */
   held: boolean | null;
+  /** What its next records need is not to be had now: they are read again later, and none until then. */
+  waits: boolean;
+  /** How often in a row that was so. */
+  waitedTimes: number;
 }
 
 /** Next offset that every table of a feed has; tables at their end do not count. */
@@ -83,6 +87,8 @@ export class Feeds {
         leaderEpoch: NO_LEADER_EPOCH,
         noted: false,
         held: null,
+        waits: false,
+        waitedTimes: 0,
       };
       for (const target of targetsOf(feed.topic)) {
         const outlet = { ...target, feed: run, end: 0n, committed: 0n, waits: false };

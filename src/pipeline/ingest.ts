@@ -9,8 +9,9 @@
  * is flushed, then the table stops.
  */
 import { assert } from "#base/assert.ts";
-import { describe, policyOf } from "#base/errors.ts";
+import { describe, kindOf, policyOf } from "#base/errors.ts";
 import { type Feed, NO_LEADER_EPOCH } from "#base/offsets.ts";
+import { backoffMs } from "#base/retry.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
@@ -21,6 +22,12 @@ import { judgeRejects } from "./rejects.ts";
 import type { Sinks } from "./sinks.ts";
 import type { Source } from "./source.ts";
 import { takesRows } from "./states.ts";
+
+/** Between two tries to get what records need. */
+const PUT_OFF = { retriesMax: 0, baseDelayMs: 200, delayMsMax: 5000 };
+
+/** Where a batch begins: the feed's position before it. */
+type Place = Pick<FeedRun, "leaderEpoch"> & { readonly offset: bigint };
 
 /** Decodes record batches into the hot buffers of a pipeline's tables. */
 export class Ingest {
@@ -55,12 +62,13 @@ export class Ingest {
     const run = this.#feeds.get(batch.key);
     if (run === undefined || run.epoch === 0 || run.epoch !== batch.epoch) return undefined;
     assert(batch.nextOffset > run.position, "a batch moves its partition's position forward");
+    const from = { offset: run.position, leaderEpoch: run.leaderEpoch };
     run.position = batch.nextOffset;
     run.leaderEpoch = batch.leaderEpoch;
     const [first] = run.outlets;
     if (first === undefined) return undefined;
-    if (run.outlets.length > 1) return this.#route(run, batch);
-    return this.#offer(first, batch);
+    if (run.outlets.length > 1) return this.#route(run, batch, from);
+    return this.#offer(first, batch, from);
   }
 
   /** Learns columns from samples that have waited long enough. */
@@ -109,22 +117,22 @@ export class Ingest {
   }
 
   /** Each outlet's share of a batch; those without a record in it only learn that the feed has moved. */
-  #route(run: FeedRun, batch: RecordBatch): Promise<void> | undefined {
+  #route(run: FeedRun, batch: RecordBatch, from: Place): Promise<void> | undefined {
     const { outlets } = run;
     const shares = batch.payload === null ? null : (this.#parts.route?.(batch, outlets) ?? null);
     if (!run.noted) for (const { sink } of outlets) this.#sinks.touched.add(sink);
     run.noted = true;
     const waiting = outlets.flatMap((outlet, index) => {
       const own = shareOf(batch, shares, index);
-      return own === null ? [] : (this.#offer(outlet, own) ?? []);
+      return own === null ? [] : (this.#offer(outlet, own, from) ?? []);
     });
     return waiting.length === 0 ? undefined : allOf(waiting);
   }
 
   /** A batch to its table: at once, unless its format or its table's head is to be waited for. */
-  #offer(outlet: Outlet, batch: RecordBatch): Promise<void> | undefined {
+  #offer(outlet: Outlet, batch: RecordBatch, from: Place): Promise<void> | undefined {
     const ready = prepare(outlet, batch);
-    if (ready !== null) return this.#giveWhenReady(outlet, batch, ready);
+    if (ready !== null) return this.#giveWhenReady(outlet, batch, from, ready);
     return this.#give(outlet, batch) ? undefined : this.#giveByHead(outlet, batch);
   }
 
@@ -132,12 +140,20 @@ export class Ingest {
    * Waits for what the format needs first, as often as it asks, and gives the batch then. Until it is
    * given, nothing may take its outlet for one that had no record in it (`Sink.catchUp`).
    */
-  async #giveWhenReady(outlet: Outlet, batch: RecordBatch, ready: Promise<void>): Promise<void> {
+  async #giveWhenReady(
+    outlet: Outlet,
+    batch: RecordBatch,
+    from: Place,
+    ready: Promise<void>,
+  ): Promise<void> {
+    const { feed } = outlet;
     outlet.waits = true;
     try {
       for (let next: Promise<void> | null = ready; next !== null; next = prepare(outlet, batch)) {
-        if (!(await this.#waited(outlet, batch, next))) return;
+        const isThere = await this.#waited(outlet, batch, next, () => this.#putOff(feed, from));
+        if (!isThere) return;
       }
+      feed.waitedTimes = 0;
       if (!this.#give(outlet, batch)) await this.#giveByHead(outlet, batch);
     } finally {
       outlet.waits = false;
@@ -149,14 +165,23 @@ export class Ingest {
     outlet.waits = true;
     try {
       const head = outlet.sink.readSchema(batch.arrivedMs);
-      if (await this.#waited(outlet, batch, head)) this.#give(outlet, batch, true);
+      const readAgain = (): void => this.#readAgain(outlet.feed.feed);
+      if (await this.#waited(outlet, batch, head, readAgain)) this.#give(outlet, batch, true);
     } finally {
       outlet.waits = false;
     }
   }
 
-  /** False when the batch is not to be given after that: what it waited for failed, or it is outdated. */
-  async #waited(outlet: Outlet, batch: RecordBatch, until: Promise<unknown>): Promise<boolean> {
+  /**
+   * False when the batch is not to be given after that: what it waited for failed, or it is outdated.
+   * @param again what is done where another try may help
+   */
+  async #waited(
+    outlet: Outlet,
+    batch: RecordBatch,
+    until: Promise<unknown>,
+    again: () => void,
+  ): Promise<boolean> {
     const { sink, feed } = outlet;
     const isWanted = (): boolean =>
       this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
@@ -168,12 +193,40 @@ export class Ingest {
         sink.apply({ kind: "failed", error });
         return false;
       }
+      // A registry tells of its trouble itself, once for all feeds that wait for it.
+      const level = kindOf(error).startsWith("registry_") ? "debug" : "warn";
       const what = `Records wait for their table: ${describe(error)}`;
-      this.#parts.logger.log("warn", what, { table: sink.name });
-      this.#readAgain(feed.feed);
+      this.#parts.logger.log(level, what, { table: sink.name });
+      again();
       return false;
     }
     return isWanted();
+  }
+
+  /**
+   * Reads a feed again from a batch on whose needs cannot be met now, after a while: what is buffered of
+   * it stays, and the other feeds go on.
+   */
+  #putOff(run: FeedRun, from: Place): void {
+    const { consumer, clock, random } = this.#parts;
+    // Of several outlets each may have waited for its own needs.
+    if (run.waits) return;
+    run.waits = true;
+    run.epoch = 0;
+    run.position = from.offset;
+    run.leaderEpoch = from.leaderEpoch;
+    this.#feeds.changed.add(run);
+    const ticket = run.starts;
+    const begin = (): void => {
+      run.waits = false;
+      if (this.#feeds.get(run.key) !== run) return;
+      this.#feeds.changed.add(run);
+      // Somebody may have started it elsewhere meanwhile.
+      if (run.starts !== ticket || run.epoch !== 0) return;
+      consumer.start([{ feed: run.feed, ...from }]);
+      run.epoch = consumer.epoch(run.key);
+    };
+    void clock.sleep(backoffMs(PUT_OFF, run.waitedTimes++, random)).then(begin);
   }
 
   /**

@@ -18,11 +18,12 @@ export interface Circumstances {
 }
 
 /**
- * Whether a feed is to be read: while there is room, a table takes its rows, and no person holds one
+ * Whether a feed is to be read: while there is room, a table takes its rows, what its next records need
+ * is not waited for, and no person holds one
  * of its tables, whose rows would otherwise pile up. A table at its end does not stop the others.
  */
 export function wanted(run: FeedRun, { phase, isFull }: Circumstances): boolean {
-  if (phase !== "running" || isFull) return false;
+  if (phase !== "running" || isFull || run.waits) return false;
   const isPaused = run.outlets.some(({ sink }) => sink.state.kind === "paused");
   return !isPaused && run.outlets.some(({ sink }) => takesRows(sink.state));
 }

@@ -1,21 +1,24 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
+import type { FeedOffset } from "#base/offsets.ts";
+import { seededRandom } from "#base/random.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Format } from "#decode/format.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { rawFormat } from "#decode/raw.ts";
-import { Feeds } from "#pipeline/feeds.ts";
+import { type FeedRun, Feeds } from "#pipeline/feeds.ts";
 import { Ingest } from "#pipeline/ingest.ts";
 import type { PipelineOptions, PipelineParts } from "#pipeline/pipelineParts.ts";
+import { wanted } from "#pipeline/reading.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Sinks } from "#pipeline/sinks.ts";
 import { Source } from "#pipeline/source.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { buildBatch } from "../../fakes/recordBatches.ts";
+import { SimClock } from "../../sim/simClock.ts";
 
 const FEED = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 const MIB = 1024 * 1024;
@@ -31,10 +34,18 @@ function sampling(
   take: (payload: Uint8Array | null) => void;
   /** The same, where it may have to wait. */
   offer: (payload: Uint8Array | null) => Promise<void> | undefined;
+  run: FeedRun;
+  clock: SimClock;
+  /** What the consumer was told to read. */
+  started: FeedOffset[];
 } {
   const NAME: TableName = { namespace: ["db"], table: "t" };
   const observe = (): void => undefined;
-  const parts = { clock: systemClock, logger: silentLogger, observe };
+  const clock = new SimClock(0, observe);
+  const started: FeedOffset[] = [];
+  const consumer = { start: (each: FeedOffset[]) => void started.push(...each), epoch: () => 1 };
+  const random = seededRandom(1);
+  const parts = { clock, random, consumer, logger: silentLogger, observe };
   const decoder = createDecoder({ ...DECODER_DEFAULTS, ...more }, format);
   const source = new Source(decoder);
   const table = new Sink(
@@ -50,16 +61,15 @@ function sampling(
   run.epoch = 1;
   const options = { inferRows: 10, rejects: { action: "skip" } } as PipelineOptions;
   const ingest = new Ingest(parts as unknown as PipelineParts, options, feeds, sinks, observe);
-  let offset = 0n;
   const offer = (payload: Uint8Array | null): Promise<void> | undefined => {
-    const baseOffset = offset++;
+    const baseOffset = run.position;
     return ingest.take({
       feed: FEED,
       key: run.key,
       epoch: 1,
       wantedOffset: baseOffset,
       baseOffset,
-      nextOffset: offset,
+      nextOffset: baseOffset + 1n,
       leaderEpoch: 0,
       recordCount: payload === null ? 0 : 1,
       payload,
@@ -69,7 +79,7 @@ function sampling(
     } satisfies RecordBatch);
   };
   const take = (payload: Uint8Array | null): void => void offer(payload);
-  return { table, source, ingest, take, offer };
+  return { table, source, ingest, take, offer, run, clock, started };
 }
 
 /** The records of a batch with one value. */
@@ -156,20 +166,38 @@ test("a batch whose format needs something waits for it, once for each thing, an
   expect(segment?.range).toMatchObject({ start: 0n, end: 2n });
 });
 
-test("what a format needs and cannot get stops its table, or has the batch read again", async () => {
+test("what a format needs and cannot get stops its table when another try would not help", async () => {
   const stopped = registryFormat();
   const one = sampling({ format: "string" }, stopped.format);
   const taken = one.offer(payloadOf("A"));
   stopped.answer(fail("data", "There is no schema A"));
   await taken;
   expect(one.table.state).toMatchObject({ error: { kind: "data" } });
-  const again = registryFormat();
-  const two = sampling({ format: "string" }, again.format);
-  const late = two.offer(payloadOf("A"));
-  again.answer(fail("catalog_unreachable", "Nobody answers"));
-  await late;
-  expect(two.table.state.kind).toBe("running");
-  expect(two.table.buffer.moved).toBe(false);
+});
+
+test("what a format needs and cannot get now has its feed read again from that batch on later; what came before stays", async () => {
+  const { format, answer } = registryFormat();
+  const { table, offer, run, clock, started } = sampling({ format: "string" }, format);
+  offer(payloadOf("before"));
+  for (let tries = 1; tries < 4; tries++) {
+    const late = offer(payloadOf("A"));
+    answer(fail("registry_unreachable", "Nobody answers"));
+    await late;
+    expect(table.state.kind).toBe("running");
+    expect([run.waits, run.epoch, run.position]).toEqual([true, 0, 1n]);
+    // What is still on its way of it is nobody's, and nothing of it is asked for.
+    expect(offer(payloadOf("B"))).toBeUndefined();
+    expect(wanted(run, { phase: "running", isFull: false })).toBe(false);
+    clock.advance(5000);
+    await Promise.resolve();
+    expect(started.splice(0)).toEqual([expect.objectContaining({ feed: FEED, offset: 1n })]);
+    expect([run.waits, run.epoch]).toEqual([false, 1]);
+  }
+  const given = offer(payloadOf("A"));
+  answer();
+  await given;
+  const [segment] = table.buffer.seal();
+  expect(segment?.batch?.rowCount).toBe(2);
 });
 
 test("what waits in a sample comes first, also when the columns are learned from the table meanwhile", () => {
