@@ -46,11 +46,13 @@ export interface CatalogTraits {
    */
   readonly showsAncestors: boolean;
   /**
-   * True: a request that was given up can no longer be applied once last-sequence-number has reached
-   * that of its snapshot, since a commit compares that number or the metadata location. False: the
-   * catalog checks neither, so files of a request without an answer are never removed.
+   * Which requests that were given up can no longer be applied once last-sequence-number has reached
+   * that of their snapshot, since a commit compares that number or the metadata location. Files of
+   * the others are never removed while they have no answer. `with-parent`: Iceberg's own servers
+   * compare no number for a snapshot without a parent, and a branch that was begun anew without data
+   * (`CREATE OR REPLACE`) is again as such a request demands it.
    */
-  readonly endsLateRequests: boolean;
+  readonly endsLateRequests: "all" | "with-parent" | "none";
 }
 
 /** What a new table needs. */

@@ -103,7 +103,7 @@ class PointerCatalog<Row> implements Catalog {
   constructor(store: PointerStore<Row>, parts: PointerCatalogParts) {
     this.store = store;
     this.parts = parts;
-    this.traits = { type: store.type, showsAncestors: true, endsLateRequests: true };
+    this.traits = { type: store.type, showsAncestors: true, endsLateRequests: "all" };
   }
 
   open(): Promise<void> {

@@ -170,7 +170,7 @@ async function send(
     property,
   };
   await logAttempt(table.parts, head, sent, manifests);
-  pending.ledger.send(snapshot.snapshotId, [...files, ...manifests], sent.baseSequenceNumber);
+  pending.ledger.send(snapshot, [...files, ...manifests], sent.baseSequenceNumber);
   pending.thinned = staged.thinned;
   failpoint("commit_before");
   const outcome = await request(table, pending, requirements, updates);

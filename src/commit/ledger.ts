@@ -7,7 +7,7 @@
  * {@link Ledger.unlisted} and reports what went ({@link Ledger.remove}).
  */
 import { assert } from "#base/assert.ts";
-import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
+import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import type { OpenAttempt } from "#txlog/recover.ts";
 import type { SentBases } from "./rules.ts";
 
@@ -71,7 +71,8 @@ export class Ledger {
       (min, n) => (min === null || n < min ? n : min),
       null,
     );
-    ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last };
+    const parentless = attempt.commits.some((each) => each.baseSnapshotId === null);
+    ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last, parentless };
     return ledger;
   }
 
@@ -108,17 +109,22 @@ export class Ledger {
   }
 
   /** A request with these files is about to leave the process. */
-  send(snapshotId: SnapshotId, files: readonly string[], baseSequenceNumber: bigint): void {
+  send(
+    { snapshotId, parentSnapshotId }: Pick<Snapshot, "snapshotId" | "parentSnapshotId">,
+    files: readonly string[],
+    baseSequenceNumber: bigint,
+  ): void {
     this.#all(files, "send");
     this.#requests.push({ snapshotId, files });
-    this.#sent = { first: this.#sent?.first ?? baseSequenceNumber, last: baseSequenceNumber };
+    const first = this.#sent?.first ?? baseSequenceNumber;
+    this.#sent = { first, last: baseSequenceNumber, parentless: parentSnapshotId === null };
   }
 
   /** The catalog has refused the request, for certain. */
   refuse(): void {
     const files = [...this.#files].filter(([, state]) => state === "sent").map(([path]) => path);
     this.#all(files, "refuse");
-    if (this.#sent !== null) this.#sent = { ...this.#sent, last: null };
+    if (this.#sent !== null) this.#sent = { ...this.#sent, last: null, parentless: false };
   }
 
   /** The request with this snapshot was applied; the files of the others are nobody's. */

@@ -110,6 +110,8 @@ export interface SentBases {
    * the catalog has refused every request for certain.
    */
   readonly last: bigint | null;
+  /** True when the snapshot of a request without an answer has no parent. */
+  readonly parentless: boolean;
 }
 
 /**
@@ -132,11 +134,26 @@ export function mayRemove(
   if (!traits.showsAncestors) return { kind: "never", reason: "the catalog hides snapshots" };
   const after = metadata.snapshots.filter((s) => s.sequenceNumber > sent.first);
   if (sent.last === null) return { kind: "now", inspect: after };
-  if (!traits.endsLateRequests) return { kind: "never", reason: "the request may come late" };
+  if (mayComeLate(sent, traits)) return { kind: "never", reason: "the request may come late" };
   if (metadata.lastSequenceNumber <= sent.last) return { kind: "later" };
   const held = new Set(after.map((snapshot) => snapshot.sequenceNumber));
   if (BigInt(held.size) !== metadata.lastSequenceNumber - sent.first) {
     return { kind: "never", reason: "a snapshot after its base has expired" };
   }
   return { kind: "now", inspect: after };
+}
+
+/** Whether nothing in the catalog ever ends a request without an answer. */
+function mayComeLate(
+  { parentless }: SentBases,
+  { endsLateRequests }: Pick<CatalogTraits, "endsLateRequests">,
+): boolean {
+  switch (endsLateRequests) {
+    case "all":
+      return false;
+    case "with-parent":
+      return parentless;
+    case "none":
+      return true;
+  }
 }

@@ -62,7 +62,7 @@ export const COMMIT_MUTATIONS: readonly Mutation[] = [
     shownIn: "nothing, ancestors: true, people: true",
     edits: [
       {
-        find: 'if (!traits.endsLateRequests) return { kind: "never", reason: "the request may come late" };',
+        find: 'if (mayComeLate(sent, traits)) return { kind: "never", reason: "the request may come late" };',
         replace: "",
       },
     ],

@@ -6,6 +6,7 @@
  * is looked at every time.
  */
 
+import { progressProperty } from "#commit/progress.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
@@ -293,18 +294,22 @@ export class Law {
   readable(): "yes" | "no" | "maybe" {
     const { metadata } = this.world;
     const id = metadata.currentSnapshotId;
-    if (id === null) return "yes";
+    const property = metadata.properties[progressProperty("main")];
+    // Replaced in place by nothing, where the property tells that there was something.
+    if (id === null) return property === undefined ? "yes" : "no";
     if (!this.#contents.has(id)) return "maybe";
     if (!this.world.showsAncestors) return this.#isRightBefore(id) ? "yes" : "maybe";
     if (this.truth(id).picked === "broken") return "no";
     const ancestor = nearestDocument(this.world);
     if (ancestor === "none") return "yes";
     if (ancestor !== "unknown" && this.fits(this.truth(ancestor), id)) return "yes";
-    const property = metadata.properties["kafka-iceberg.progress.main"] ?? "";
-    const written = /"snapshot-id":\s*(\d+)/.exec(property)?.[1];
+    const written = /"snapshot-id":\s*(\d+)/.exec(property ?? "")?.[1];
     const isCounted = this.world.topics.length === 1 && !this.world.personDecided;
-    const isProven = written !== undefined && this.fits(this.truth(BigInt(written)), id);
-    return isCounted && isProven ? "yes" : "maybe";
+    return isCounted && this.#isProven(written, id) ? "yes" : "maybe";
+  }
+
+  #isProven(written: string | undefined, id: SnapshotId): boolean {
+    return written !== undefined && this.fits(this.truth(BigInt(written)), id);
   }
 
   /** Where only heads can be seen: whether the property was written before this one, or by it. */

@@ -67,8 +67,9 @@ export const MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last };",
-        replace: "ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last: first };",
+        find: "ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last, parentless };",
+        replace:
+          "ledger.#sent = { first: first ?? attempt.baseSequenceNumber, last: first, parentless };",
       },
     ],
   },

@@ -72,6 +72,7 @@ async function cherryPick(world: World): Promise<void> {
   const candidates = world.metadata.snapshots.filter(
     ({ snapshotId, summary }) =>
       !line.has(snapshotId) &&
+      !world.abandoned.has(snapshotId) &&
       !picked.has(String(snapshotId)) &&
       summary["kafka-iceberg.commit-id"] !== undefined &&
       summary["operation"] === "append",

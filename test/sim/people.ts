@@ -8,7 +8,7 @@ import type { Change, CommitResult } from "#commit/change.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { offsetsChange, planOffsets } from "#commit/offsets.ts";
-import { visibleChain } from "#commit/progress.ts";
+import { progressProperty, visibleChain } from "#commit/progress.ts";
 import { isPaused, pauseChange } from "#commit/properties.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
@@ -35,6 +35,7 @@ export async function somebodyActs(world: World): Promise<void> {
   if (dice < 0.83) return grow(world);
   if (dice < 0.87 && world.topics.length < TOPICS_MAX) return recreateTopic(world);
   if (dice < 0.9) return forbidRemoval(world);
+  if (dice < 0.93 && world.showsAncestors) return replaceWithoutData(world);
   await acceptAsIs(world);
 }
 
@@ -43,6 +44,16 @@ async function somebodyActsWithoutHistory(world: World): Promise<void> {
   if (world.random.unit() < 0.5 || world.states.length < 2) return await foreignAppend(world);
   const near = world.random.unit() < 0.7 ? world.states.slice(-4) : world.states;
   world.setTo(world.pick(near));
+}
+
+/**
+ * `CREATE OR REPLACE TABLE` without a query: the branch is gone, identity and old snapshots stay. Not
+ * where those are thinned later: what they alone list is then the orphan cleaner's, as the law has it not.
+ */
+export function replaceWithoutData(world: World): void {
+  if (world.metadata.currentSnapshotId === null || world.thinning !== null) return;
+  world.abandoned = new Set(world.history.keys());
+  world.foreign([{ action: "remove-snapshot-ref", ref: "main" }], "the table is replaced in place");
 }
 
 /** A person forbids the removal of snapshots, or allows it again. */
@@ -153,7 +164,10 @@ export async function acceptAsIs(world: World): Promise<void> {
   const truth = world.law.truth(world.metadata.currentSnapshotId);
   if (truth.picked === "broken") return backToSound(world);
   const readable = world.law.readable() === "yes";
-  if (truth.topicId === null || (readable && truth.topicId === world.topic.id)) return;
+  // Replaced in place: nothing of ours is behind the head, and the property tells that it was.
+  const wasOurs = progressProperty("main") in world.metadata.properties;
+  if (truth.topicId === null && !wasOurs) return;
+  if (readable && truth.topicId === world.topic.id) return;
   const same = truth.topicId === world.topic.id;
   const wanted = world.partitions.map((partition) => ({
     feed: world.feed(partition),

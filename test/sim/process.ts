@@ -170,7 +170,7 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
     case "kafka_unreachable":
       return [];
     case "topic_unreadable":
-      return world.topics.length > 1 ? [] : [`${name} stopped needlessly: ${error}`];
+      return ifNeedless(world.topics.length === 1, name, error);
     case "progress": {
       const truth = world.law.truth(world.metadata.currentSnapshotId);
       const asks =
@@ -178,8 +178,10 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
         truth.topicId !== world.topic.id ||
         world.topics.length > 1 ||
         (world.lost !== null && String(error).includes("has been written anew"));
-      return asks ? [] : [`${name} stopped needlessly: ${error}`];
+      return ifNeedless(!asks, name, error);
     }
+    case "table_gone":
+      return ifNeedless(world.law.readable() === "yes", name, error);
     case "fenced": {
       const [, mine, other] = /groups (\S+) and (\S+) both/.exec(String(error)) ?? [];
       const named = mine !== undefined && other !== undefined && mine !== other;
@@ -188,4 +190,8 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
     default:
       return [`${name} failed: ${error}`];
   }
+}
+
+function ifNeedless(isNeedless: boolean, name: string, error: unknown): string[] {
+  return isNeedless ? [`${name} stopped needlessly: ${error}`] : [];
 }

@@ -186,7 +186,7 @@ export class Rewriter {
       ledger.store(duty.written);
       if (duty.sent !== null) {
         const { snapshot, baseSequenceNumber } = duty.sent;
-        ledger.send(snapshot.snapshotId, duty.written, baseSequenceNumber);
+        ledger.send(snapshot, duty.written, baseSequenceNumber);
       }
       const result = await removeLeftover(head, this.world.traits, ledger);
       if (result.kind === "later") still.push(duty);

@@ -37,8 +37,18 @@ import { columns, FIELDS, holes, rowNumber } from "./rows.ts";
 /** The one table of a world. */
 export const NAME: TableName = { namespace: ["db"], table: "t" };
 
-/** What a catalog compares when it applies a commit. */
-export type CompareAndSet = "sequence" | "pointer" | "nothing";
+/**
+ * What a catalog compares when it applies a commit. `parented`: as Iceberg's own servers, the sequence
+ * number of a snapshot that has a parent; one without takes the table's last number back to its own.
+ */
+export type CompareAndSet = "sequence" | "pointer" | "parented" | "nothing";
+
+const ENDS_LATE_REQUESTS: Readonly<Record<CompareAndSet, CatalogTraits["endsLateRequests"]>> = {
+  sequence: "all",
+  pointer: "all",
+  parented: "with-parent",
+  nothing: "none",
+};
 
 /** A commit on its way to the catalog. */
 export interface Request {
@@ -105,6 +115,8 @@ export class World {
   onRequest: (request: Request) => void = () => undefined;
   /** A person has said where to go on: counts of rows begin anew. */
   personDecided = false;
+  /** Snapshots of before the table was replaced in place: nobody picks them. */
+  abandoned: ReadonlySet<SnapshotId> = new Set();
   /** Earlier metadata files that are still there. */
   readonly metadataFiles: Map<string, TableMetadata> = new Map();
   readonly trace: string[];
@@ -163,7 +175,7 @@ export class World {
   /** What the catalog of this world promises. */
   get traits(): CatalogTraits {
     const { showsAncestors, compareAndSet } = this;
-    return { type: "fake", showsAncestors, endsLateRequests: compareAndSet !== "nothing" };
+    return { type: "fake", showsAncestors, endsLateRequests: ENDS_LATE_REQUESTS[compareAndSet] };
   }
 
   get nowMs(): number {
@@ -329,15 +341,22 @@ export class World {
     this.say(what);
   }
 
-  /** A catalog that compares nothing takes a snapshot whatever has been committed since. */
+  /** The table, with a last sequence number that a snapshot passes which the catalog does not compare. */
   #comparedWith({ updates }: Request): TableMetadata {
     const added = updates.find((update) => update.action === "add-snapshot");
     const { lastSequenceNumber } = this.metadata;
-    if (this.compareAndSet !== "nothing" || added?.action !== "add-snapshot") return this.metadata;
+    if (added?.action !== "add-snapshot" || !this.#takesAnyNumber(added.snapshot)) {
+      return this.metadata;
+    }
     const before = added.snapshot.sequenceNumber - 1n;
     return before < lastSequenceNumber
       ? { ...this.metadata, lastSequenceNumber: before }
       : this.metadata;
+  }
+
+  #takesAnyNumber({ parentSnapshotId }: Snapshot): boolean {
+    if (this.compareAndSet === "parented") return parentSnapshotId === null;
+    return this.compareAndSet === "nothing";
   }
 
   /** A person sets the branch of a catalog like Nessie to a state of the table that it had. */
@@ -350,7 +369,8 @@ export class World {
   #advance(next: TableMetadata): void {
     this.metadataFiles.set(`/wh/db/t/metadata/v${this.version}.metadata.json`, this.metadata);
     const last = this.metadata.lastSequenceNumber;
-    const metadata = next.lastSequenceNumber < last ? { ...next, lastSequenceNumber: last } : next;
+    const goesBack = next.lastSequenceNumber < last && this.compareAndSet !== "parented";
+    const metadata = goesBack ? { ...next, lastSequenceNumber: last } : next;
     this.metadata = this.showsAncestors ? metadata : headOnly(metadata);
     if (!this.showsAncestors) this.states.push(this.metadata);
     this.version++;

@@ -7,7 +7,7 @@ import { runAll, SCHEDULES } from "./schedules.ts";
 import { runSchedule } from "./writerSim.ts";
 
 /** Every combination of what a catalog promises (`CatalogTraits`), and whether people act. */
-const WORLDS = (["sequence", "pointer", "nothing"] as const).flatMap((compareAndSet) =>
+const WORLDS = (["sequence", "pointer", "parented", "nothing"] as const).flatMap((compareAndSet) =>
   [true, false].flatMap((showsAncestors) =>
     [true, false].map((people) => ({ compareAndSet, showsAncestors, people })),
   ),

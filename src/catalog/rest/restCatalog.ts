@@ -83,7 +83,7 @@ class RestCatalog implements Catalog {
     this.traits = {
       type: isNessie ? "nessie" : "rest",
       showsAncestors: !isNessie,
-      endsLateRequests: !isNessie,
+      endsLateRequests: isNessie ? "none" : "with-parent",
     };
   }
 

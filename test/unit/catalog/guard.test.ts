@@ -25,7 +25,7 @@ function bench(): Bench {
     return made.answer() as Promise<T>;
   };
   const catalog: Catalog = {
-    traits: { type: "fake", showsAncestors: true, endsLateRequests: true },
+    traits: { type: "fake", showsAncestors: true, endsLateRequests: "all" },
     open: () => ask(),
     load: () => ask(),
     list: () => ask(),

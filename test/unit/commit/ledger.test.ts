@@ -6,12 +6,18 @@ import { type FileEvent, type FileState, Ledger, nextState } from "#commit/ledge
 
 const EVENTS: readonly FileEvent[] = ["store", "send", "refuse", "land", "remove"];
 
+/** What a ledger wants to know of a snapshot. */
+const snapshot = (snapshotId: bigint, parentSnapshotId: bigint | null = 100n) => ({
+  snapshotId,
+  parentSnapshotId,
+});
+
 /** A ledger with one data file, written, and the manifests of an attempt that was sent. */
 function sent(): Ledger {
   const ledger = new Ledger("c");
   ledger.plan(["data", "list-1"]);
   ledger.store(["data", "list-1"]);
-  ledger.send(1n, ["data", "list-1"], 7n);
+  ledger.send(snapshot(1n), ["data", "list-1"], 7n);
   return ledger;
 }
 
@@ -41,7 +47,7 @@ test("of refused attempts only what the landed one does not name may go", () => 
   ledger.refuse();
   ledger.plan(["list-2", "fenced"]);
   ledger.store(["list-2", "fenced"]);
-  ledger.send(2n, ["data", "list-2"], 8n);
+  ledger.send(snapshot(2n), ["data", "list-2"], 8n);
   ledger.land(2n);
   expect(ledger.unlisted).toEqual(["list-1", "fenced"]);
 });
@@ -51,7 +57,7 @@ test("a conflict that was none: what landed is kept, the attempt after it is not
   ledger.refuse();
   ledger.plan(["list-2"]);
   ledger.store(["list-2"]);
-  ledger.send(2n, ["data", "list-2"], 8n);
+  ledger.send(snapshot(2n), ["data", "list-2"], 8n);
   ledger.refuse();
   ledger.land(1n);
   expect(ledger.unlisted).toEqual(["list-2"]);
@@ -60,24 +66,37 @@ test("a conflict that was none: what landed is kept, the attempt after it is not
 test("only files that are stored are sent", () => {
   const ledger = new Ledger("c");
   ledger.plan(["data"]);
-  expect(() => ledger.send(1n, ["data"], 0n)).toThrow("a file that is planned does not send");
+  expect(() => ledger.send(snapshot(1n), ["data"], 0n)).toThrow(
+    "a file that is planned does not send",
+  );
 });
 
 test("requests are known by the sequence numbers they build on, refused ones included", () => {
   const ledger = sent();
-  expect(ledger.sent).toEqual({ first: 7n, last: 7n });
+  expect(ledger.sent).toEqual({ first: 7n, last: 7n, parentless: false });
   ledger.refuse();
-  expect(ledger.sent).toEqual({ first: 7n, last: null });
-  ledger.send(2n, ["data"], 9n);
-  expect(ledger.sent).toEqual({ first: 7n, last: 9n });
+  expect(ledger.sent).toEqual({ first: 7n, last: null, parentless: false });
+  ledger.send(snapshot(2n), ["data"], 9n);
+  expect(ledger.sent).toEqual({ first: 7n, last: 9n, parentless: false });
   expect(new Ledger("d").sent).toBeNull();
+});
+
+test("a request without a parent is one until it is answered", () => {
+  const ledger = sent();
+  ledger.send(snapshot(2n, null), ["data"], 9n);
+  expect(ledger.sent).toMatchObject({ last: 9n, parentless: true });
+  ledger.refuse();
+  expect(ledger.sent).toMatchObject({ last: null, parentless: false });
 });
 
 test("of a log any request may still be under way, and none may be missing from it", () => {
   const names = { table: "db.t", commitId: "c", uploadIds: {}, offsets: {}, filePaths: ["data"] };
   const attempt = { ...names, baseSequenceNumber: 5n, commits: [], landedSnapshotId: null };
-  expect(Ledger.ofLog(attempt, ["data"]).sent).toEqual({ first: 5n, last: null });
+  expect(Ledger.ofLog(attempt, ["data"]).sent).toMatchObject({ first: 5n, last: null });
   const tried = { tableUuid: "u", snapshotId: 1n, baseSnapshotId: null, filePaths: [] };
   const commits = [8n, 6n].map((baseSequenceNumber) => ({ ...tried, baseSequenceNumber }));
-  expect(Ledger.ofLog({ ...attempt, commits }, []).sent).toEqual({ first: 6n, last: 8n });
+  const first = Ledger.ofLog({ ...attempt, commits }, []).sent;
+  expect(first).toEqual({ first: 6n, last: 8n, parentless: true });
+  const later = commits.map((each) => ({ ...each, baseSnapshotId: 4n }));
+  expect(Ledger.ofLog({ ...attempt, commits: later }, []).sent?.parentless).toBe(false);
 });

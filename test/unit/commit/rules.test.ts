@@ -108,9 +108,15 @@ test("an unknown outcome: landed, rolled back, undecided, passed", () => {
   });
 });
 
-const PLAIN = { showsAncestors: true, endsLateRequests: true };
-const mayRemove = (metadata: TableMetadata, id: string, bases: SentBases | null, traits = PLAIN) =>
-  mayRemoveAt(metadata, id, bases, traits);
+type Traits = Parameters<typeof mayRemoveAt>[3];
+const PLAIN: Traits = { showsAncestors: true, endsLateRequests: "all" };
+const mayRemove = (
+  metadata: TableMetadata,
+  id: string,
+  bases: Omit<SentBases, "parentless"> | null,
+  traits = PLAIN,
+  parentless = false,
+) => mayRemoveAt(metadata, id, bases && { ...bases, parentless }, traits);
 
 test("files go only when every later snapshot is in sight and the request has been passed", () => {
   const bases = { first: 1n, last: 1n };
@@ -139,8 +145,15 @@ test("where snapshots are hidden no file that was sent goes, refused or not", ()
 });
 
 test("where nothing ends a late request, files of one without an answer stay", () => {
-  const endless = { ...PLAIN, endsLateRequests: false };
+  const endless: Traits = { ...PLAIN, endsLateRequests: "none" };
   const at = (last: bigint | null) =>
     mayRemove(table(["a", "c"]), "b", { first: 1n, last }, endless);
   expect([at(1n).kind, at(null).kind]).toEqual(["never", "now"]);
+});
+
+test("where only requests with a parent end, files of one that has none stay", () => {
+  const java: Traits = { ...PLAIN, endsLateRequests: "with-parent" };
+  const at = (last: bigint | null, parentless: boolean, traits = java) =>
+    mayRemove(table(["a", "c"]), "b", { first: 1n, last }, traits, parentless).kind;
+  expect([at(1n, true), at(1n, false), at(1n, true, PLAIN)]).toEqual(["never", "now", "now"]);
 });
