@@ -53,6 +53,8 @@ export interface CatalogTraits {
    * (`CREATE OR REPLACE`) is again as such a request demands it.
    */
   readonly endsLateRequests: "all" | "with-parent" | "none";
+  /** True: a commit may remove schemas. False: the server may be older than that update, and refuse it. */
+  readonly removesSchemas: boolean;
 }
 
 /** What a new table needs. */

@@ -87,7 +87,12 @@ export function createFileCatalog(options: FileCatalogOptions, parts: FileCatalo
 }
 
 class FileCatalog implements Catalog {
-  readonly traits = { type: "file", showsAncestors: true, endsLateRequests: "all" } as const;
+  readonly traits = {
+    type: "file",
+    showsAncestors: true,
+    endsLateRequests: "all",
+    removesSchemas: true,
+  } as const;
   private readonly options: FileCatalogOptions;
   private readonly parts: FileCatalogParts;
   private readonly seen = new Map<string, Seen>();

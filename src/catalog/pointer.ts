@@ -103,7 +103,12 @@ class PointerCatalog<Row> implements Catalog {
   constructor(store: PointerStore<Row>, parts: PointerCatalogParts) {
     this.store = store;
     this.parts = parts;
-    this.traits = { type: store.type, showsAncestors: true, endsLateRequests: "all" };
+    this.traits = {
+      type: store.type,
+      showsAncestors: true,
+      endsLateRequests: "all",
+      removesSchemas: true,
+    };
   }
 
   open(): Promise<void> {

@@ -12,6 +12,7 @@ import type { Field } from "#columns/schema.ts";
 import { schemaToJson } from "#iceberg/metadata/json.ts";
 import type { PartitionSpec, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import type { Drop, MetadataChange, Nothing } from "./change.ts";
+import { ownSchemaUpdates } from "./ownSchemas.ts";
 import type { CommitParts } from "./parts.ts";
 
 /** All columns that the table is to have, those that it has included. */
@@ -22,6 +23,9 @@ export interface WantedColumns {
   /** A partition spec that becomes the default with them, and the property that goes then. */
   readonly partitions: { readonly spec: PartitionSpec; readonly property: string } | null;
 }
+
+/** The ports of a change of columns. */
+export type ColumnsParts = Pick<CommitParts, "catalog" | "txlog" | "logger">;
 
 /** The current schema of a table. */
 export function currentSchema(metadata: TableMetadata): TableMetadata["schemas"][number] {
@@ -35,7 +39,7 @@ export function currentSchema(metadata: TableMetadata): TableMetadata["schemas"]
  * @param resolve what is wanted of a head, by name; it is asked again after a conflict
  */
 export function columnsChange(
-  parts: Pick<CommitParts, "txlog" | "logger">,
+  parts: ColumnsParts,
   resolve: (head: LoadedTable) => WantedColumns | Nothing | Drop,
 ): MetadataChange {
   let before: LoadedTable | null = null;
@@ -60,6 +64,7 @@ export function columnsChange(
         updates: [
           { action: "add-schema", schema, lastColumnId: wanted.lastColumnId },
           { action: "set-current-schema", schemaId: -1 },
+          ...ownSchemaUpdates(head.metadata, schema, parts.catalog.traits.removesSchemas),
           ...partitionUpdates(wanted.partitions),
         ],
       };
@@ -80,7 +85,7 @@ function partitionUpdates(partitions: WantedColumns["partitions"]): TableUpdate[
 }
 
 async function logEvolution(
-  { txlog, logger }: Pick<CommitParts, "txlog" | "logger">,
+  { txlog, logger }: ColumnsParts,
   before: LoadedTable,
   after: LoadedTable,
 ): Promise<void> {

@@ -32,7 +32,7 @@ export function defaultSpec(table: LoadedTable): PartitionSpec {
  * @param by `records`: columns that are there are never changed; `declaration`: they may grow
  */
 export function columnsFor(
-  parts: Pick<WriterParts, "txlog" | "logger">,
+  parts: Pick<WriterParts, "catalog" | "txlog" | "logger">,
   wanted: readonly (readonly Field[])[],
   by: GrowsBy,
 ): MetadataChange {

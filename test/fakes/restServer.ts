@@ -251,6 +251,8 @@ function updateOf(json: JsonObject): TableUpdate {
     }
     case "set-current-schema":
       return { action, schemaId: number("schema-id") };
+    case "remove-schemas":
+      return { action, schemaIds: json["schema-ids"] as number[] };
     case "add-spec":
       return { action, spec: specFromJson(object("spec")) };
     case "set-default-spec":

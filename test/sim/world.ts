@@ -175,7 +175,8 @@ export class World {
   /** What the catalog of this world promises. */
   get traits(): CatalogTraits {
     const { showsAncestors, compareAndSet } = this;
-    return { type: "fake", showsAncestors, endsLateRequests: ENDS_LATE_REQUESTS[compareAndSet] };
+    const endsLateRequests = ENDS_LATE_REQUESTS[compareAndSet];
+    return { type: "fake", showsAncestors, endsLateRequests, removesSchemas: true };
   }
 
   get nowMs(): number {

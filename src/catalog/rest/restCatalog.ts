@@ -84,6 +84,7 @@ class RestCatalog implements Catalog {
       type: isNessie ? "nessie" : "rest",
       showsAncestors: !isNessie,
       endsLateRequests: isNessie ? "none" : "with-parent",
+      removesSchemas: false,
     };
   }
 

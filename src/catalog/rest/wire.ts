@@ -59,6 +59,8 @@ export function updateToJson(update: TableUpdate, schemaIdNext: number): JsonObj
       };
     case "set-current-schema":
       return { action, "schema-id": update.schemaId };
+    case "remove-schemas":
+      return { action, "schema-ids": [...update.schemaIds] };
     case "add-spec":
       return { action, spec: specToJson(update.spec) };
     case "set-default-spec":

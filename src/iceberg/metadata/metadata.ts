@@ -123,6 +123,7 @@ export type TableUpdate =
   | { readonly action: "add-schema"; readonly schema: Schema; readonly lastColumnId: number }
   /** -1: the schema added last in this commit. */
   | { readonly action: "set-current-schema"; readonly schemaId: number }
+  | { readonly action: "remove-schemas"; readonly schemaIds: readonly number[] }
   | { readonly action: "add-spec"; readonly spec: PartitionSpec }
   | { readonly action: "set-default-spec"; readonly specId: number }
   | { readonly action: "add-sort-order"; readonly sortOrder: SortOrder }

@@ -180,6 +180,7 @@ const APPLY: {
   "upgrade-format-version": upgradeFormatVersion,
   "add-schema": (state, { schema, lastColumnId }) => addSchema(state, schema, lastColumnId),
   "set-current-schema": setCurrentSchema,
+  "remove-schemas": (state, { schemaIds }) => removeSchemas(state, schemaIds),
   "add-spec": (state, { spec }) => addSpec(state, spec),
   "set-default-spec": setDefaultSpec,
   "add-sort-order": (state, { sortOrder }) => addSortOrder(state, sortOrder),
@@ -248,6 +249,15 @@ function setCurrentSchema(state: State, { schemaId }: { schemaId: number }): Ste
   return id !== null && known
     ? change(state, { currentSchemaId: id })
     : `there is no schema ${schemaId}`;
+}
+
+/** Removes schemas; those that are gone already are no conflict, the current one is. */
+function removeSchemas(state: State, schemaIds: readonly number[]): Step {
+  const { schemas, currentSchemaId } = state.metadata;
+  if (schemaIds.includes(currentSchemaId)) return `schema ${currentSchemaId} is the current one`;
+  return change(state, {
+    schemas: schemas.filter(({ schemaId }) => !schemaIds.includes(schemaId)),
+  });
 }
 
 function addSpec(state: State, spec: PartitionSpec): Step {

@@ -25,7 +25,12 @@ function bench(): Bench {
     return made.answer() as Promise<T>;
   };
   const catalog: Catalog = {
-    traits: { type: "fake", showsAncestors: true, endsLateRequests: "all" },
+    traits: {
+      type: "fake",
+      showsAncestors: true,
+      endsLateRequests: "all",
+      removesSchemas: true,
+    },
     open: () => ask(),
     load: () => ask(),
     list: () => ask(),

@@ -189,6 +189,20 @@ describe("schemas", () => {
   });
 });
 
+describe("schemas that go", () => {
+  test("are removed, those that are gone already too; the current one never", () => {
+    const metadata = sampleTable("/wh/db/t");
+    const more = after(metadata, {
+      action: "add-schema",
+      schema: schemaWith(metadata, EXTRA),
+      lastColumnId: 4,
+    });
+    const left = after(more, { action: "remove-schemas", schemaIds: [1, 7] });
+    expect(left.schemas.map(({ schemaId }) => schemaId)).toEqual([0]);
+    expect(refused(more, { action: "remove-schemas", schemaIds: [0] })).toContain("current one");
+  });
+});
+
 describe("partition specs and sort orders", () => {
   const SPEC: PartitionSpec = {
     specId: 0,
