@@ -12,17 +12,16 @@ import { isReservedName } from "#columns/names.ts";
 import { joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
-import type { Decoder, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
+import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format } from "./format.ts";
 import { jsonFormat } from "./json/format.ts";
-import { Inference, leafCount } from "./json/infer.ts";
+import { leafCount } from "./json/infer.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { metadataFields } from "./metadata.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
 import { rawFormat } from "./raw.ts";
-import { RecordCursor } from "./records.ts";
 import { Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
 
 /**
@@ -49,7 +48,8 @@ class TableDecoder implements Decoder, SegmentSchema {
   readonly options: DecoderOptions;
   private readonly format: Format;
   fields: readonly Field[];
-  version = 0;
+  private changes = 0;
+  private growth: Growth | null = null;
   needsSample: boolean;
   private lastImage: { readonly version: number; readonly image: Image } | null = null;
   private readonly metadata: readonly Field[];
@@ -132,12 +132,27 @@ class TableDecoder implements Decoder, SegmentSchema {
     });
   }
 
+  /** Of the fields, and of what the format knows beside them: both only grow. */
+  get version(): number {
+    return this.changes + (this.format.revision?.() ?? 0);
+  }
+
   get prepare(): Decoder["prepare"] {
     return this.format.prepare;
   }
 
   learn(batch: RecordBytes): void {
     this.infer([batch], batch.recordCount);
+  }
+
+  ask(growth: Growth): void {
+    this.growth = growth;
+  }
+
+  takeGrowth(): Growth | null {
+    const { growth } = this;
+    this.growth = null;
+    return growth;
   }
 
   /** Leaf columns that there is room for; not above 0: new fields reject their records. */
@@ -147,20 +162,9 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   private infer(batches: readonly RecordBytes[], recordsMax: number): void {
     const data = this.fields.filter((field) => this.metadataOf(field.name) === null);
-    const { flattenSeparator, inferIntegers, matchColumns } = this.options;
-    const ignoresCase = matchColumns === "ignore-case";
-    const inference = new Inference(data, flattenSeparator, inferIntegers, ignoresCase);
-    let left = recordsMax;
-    for (const batch of batches) {
-      const cursor = new RecordCursor(batch);
-      const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
-      while (left > 0 && cursor.next()) {
-        if (cursor.offsetDelta < wantedDelta || cursor.valueStart < 0) continue;
-        inference.add(cursor.bytes, cursor.valueStart, cursor.valueEnd);
-        left--;
-      }
-    }
-    const learned = inference.finish(this.room, this.metadata, this.dropped);
+    const { metadata, room, dropped, format } = this;
+    const known = { fields: data, metadata, room, dropped };
+    const learned = format.learn(batches, recordsMax, known);
     const isFirst = data.length === 0 && this.fields.every((field) => field.id === 0);
     this.setFields(isFirst ? [...learned, ...this.metadata] : overlayFields(this.fields, learned));
   }
@@ -168,7 +172,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   private setFields(fields: readonly Field[], force = false): void {
     if (!force && sameType(structOf(this.fields), structOf(fields))) return;
     this.fields = fields;
-    this.version++;
+    this.changes++;
   }
 
   /** The event time is a column from the start, because tables are partitioned by it. */

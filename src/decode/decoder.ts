@@ -76,6 +76,18 @@ export interface SegmentBuilder {
   seal(): ColumnBatch;
 }
 
+/** What the schemas that records come with ask of columns that a table has already. */
+export interface Growth {
+  /** Which schemas, for a sentence: `Schema 7 of subject t-value`. */
+  readonly by: string;
+  /** The table's columns as they would have to be: wider, or no longer required. */
+  readonly fields: readonly Field[];
+  /** What is wrong, one clause for each column. */
+  readonly differences: readonly string[];
+  /** The table has answered: from now on its columns count as they are. */
+  readonly settled: () => void;
+}
+
 /** What a decoder is told of a table beside its columns. */
 export interface SchemaHistory {
   /** Paths of columns that were dropped: their fields are ignored from then on. */
@@ -103,6 +115,8 @@ export interface Decoder {
    * with a promise, the batch is given to a builder after that. Null: nothing is ever needed.
    */
   readonly prepare: ((batch: RecordBytes) => Promise<void> | null) | null;
+  /** What records ask of the table since `tryDecode` answered null; null: nothing. */
+  takeGrowth(): Growth | null;
   /** Learns the schema from sampled batches (SPEC `schema.infer_rows`); ends `needsSample`. */
   sample(batches: readonly RecordBytes[]): void;
   /** Takes the table's schema as it is now (after creation, evolution, or a change by others). */

@@ -24,6 +24,17 @@ export interface TableSchema {
   eventTime(type: PrimitiveType): EventTime | null;
 }
 
+/** What is known of a table when new fields are looked for. */
+export interface KnownSchema {
+  /** The fields so far, without metadata columns. */
+  readonly fields: readonly Field[];
+  readonly metadata: readonly Field[];
+  /** Leaf columns that there is room for; not above 0: none. */
+  readonly room: number;
+  /** Full paths of columns that the table's owner dropped: they are not brought back. */
+  readonly dropped: TakenPaths;
+}
+
 /** One format of values, for one table. */
 export interface Format {
   /** Columns that its rows always have, ids 0: the whole value as one column, or none. */
@@ -37,6 +48,17 @@ export interface Format {
    * function: a format that never needs anything.
    */
   readonly prepare: ((batch: RecordBytes) => Promise<void> | null) | null;
+  /**
+   * The fields that records show, ids 0 where they are new: the known ones, extended. Wanted before the
+   * first row, and when a reader has met a field without a column.
+   * @param recordsMax looks at so many records at most
+   */
+  learn(batches: readonly RecordBytes[], recordsMax: number, known: KnownSchema): readonly Field[];
+  /**
+   * Grows when readers that are compiled anew would know more, such as another schema of a registry.
+   * Null: what they are compiled from is all in the table's columns.
+   */
+  readonly revision: (() => number) | null;
   /** The reader of values into these columns, which are the table's without metadata columns. */
   reader(columns: readonly ColumnBuilder[], schema: TableSchema): ValueReader;
 }

@@ -22,6 +22,8 @@ export function rawFormat(format: "string" | "bytes"): Format {
     own: [{ id: 0, name: VALUE, required: false, type: { kind } }],
     hasFields: false,
     prepare: null,
+    revision: null,
+    learn: () => [],
     reader: (columns) => {
       const value = columns.find((column) => column.field.name === VALUE);
       assert(value !== undefined, "a raw format has its value column");
@@ -39,6 +41,7 @@ class RawReader implements ValueReader {
   path = "";
   readonly conflict = "value";
   evolving = true;
+  readonly asks = null;
   private readonly column: ColumnBuilder;
   private readonly isText: boolean;
   /** Columns of the table's owner that no value fills, and what does. */

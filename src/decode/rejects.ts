@@ -7,6 +7,11 @@ export const REASONS = {
   bad_json: "The value is not valid JSON",
   bad_utf8: "The value is not valid UTF-8, or escapes half of a surrogate pair",
   not_an_object: "The value is JSON, but not an object",
+  no_schema_id:
+    "The value does not begin as Confluent's wire format does, with a zero byte and a schema id",
+  unknown_schema: "The schema registry has no schema with the id {} that the value names",
+  bad_schema: "The schema of the value, {}, cannot be read",
+  recursive_type: "Type {} contains itself, which no column can hold",
   null_value: "The record has no value (a tombstone); source.on_tombstone says what becomes of it",
   too_deep: "The value is nested too deeply",
   too_large: "The value is over the size limit for one record",

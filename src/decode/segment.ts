@@ -21,7 +21,7 @@ import {
 } from "#columns/schema.ts";
 import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
-import type { DecodeResult, RecordBytes, SegmentBuilder } from "./decoder.ts";
+import type { DecodeResult, Growth, RecordBytes, SegmentBuilder } from "./decoder.ts";
 import type { Image, ImageSource, ValueRoot } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { KernelRows } from "./kernelRows.ts";
@@ -40,12 +40,22 @@ export interface ValueReader {
   readonly conflict: TypeConflict;
   /** True: a typed field without a column is reported by `takeUnknown`; false: it is refused. */
   evolving: boolean;
+  /** What records' own schemas ask of columns that are there; null: they have none. */
+  readonly asks: SchemaAsks | null;
   /** Appends a value that is not null; false when it is refused. */
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean;
   /** Appends a null value, as one that shows no field; false when it is refused. */
   readNull(row: number): boolean;
   /** True when a record since the last call showed a typed field without a column. */
   takeUnknown(): boolean;
+}
+
+/** Of a format whose records come with schemas. */
+export interface SchemaAsks {
+  /** False: a record whose schema asks something of the table is refused, and what it asks is reported. */
+  isFinal: boolean;
+  /** What was asked since the last call; null: nothing. */
+  take(): Growth | null;
 }
 
 /** What a segment asks of its decoder. */
@@ -60,6 +70,8 @@ export interface SegmentSchema {
   reader(columns: readonly ColumnBuilder[]): ValueReader;
   /** Extends `fields` by everything that the batch holds and that may become a column. */
   learn(batch: RecordBytes): void;
+  /** Notes what records ask of the table, for who can change it. */
+  ask(growth: Growth): void;
   /** The kernel's program for segments begun at the present version; `source` is one of them. */
   image(source: ImageSource): Image;
 }
@@ -127,6 +139,8 @@ export class Segment implements SegmentBuilder {
         return result;
       }
       this.rows.truncate(before);
+      const growth = this.rows.reader.asks?.take() ?? null;
+      if (growth !== null) this.schema.ask(growth);
       return null;
     } catch (error) {
       this.rows.truncate(before);
@@ -138,6 +152,8 @@ export class Segment implements SegmentBuilder {
     if (this.version !== this.schema.version) this.adapt();
     this.rows.reader.evolving = evolving;
     this.rows.isFinal = isFinal;
+    const { asks } = this.rows.reader;
+    if (asks !== null) asks.isFinal = isFinal;
     const result = new BatchResult();
     if (this.kernelRows === null) this.rows.appendAll(batch, result);
     else this.kernelRows.appendAll(batch, result);

@@ -15,7 +15,7 @@ import { backoffMs } from "#base/retry.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
-import type { SegmentBuilder } from "#decode/decoder.ts";
+import type { Growth, SegmentBuilder } from "#decode/decoder.ts";
 import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts, Share } from "./pipelineParts.ts";
 import { judgeRejects } from "./rejects.ts";
@@ -150,7 +150,8 @@ export class Ingest {
     outlet.waits = true;
     try {
       for (let next: Promise<void> | null = ready; next !== null; next = prepare(outlet, batch)) {
-        const isThere = await this.#waited(outlet, batch, next, () => this.#putOff(feed, from));
+        const putOff = (): void => this.#putOff(feed, from);
+        const isThere = await this.#waited(outlet, batch, next, putOff, "unreadable");
         if (!isThere) return;
       }
       feed.waitedTimes = 0;
@@ -166,21 +167,40 @@ export class Ingest {
     try {
       const head = outlet.sink.readSchema(batch.arrivedMs);
       const readAgain = (): void => this.#readAgain(outlet.feed.feed);
-      if (await this.#waited(outlet, batch, head, readAgain)) this.#give(outlet, batch, true);
+      if (!(await this.#waited(outlet, batch, head, readAgain))) return;
+      const growth = this.#growth(outlet, batch);
+      if (growth === "given") return;
+      if (growth !== null) {
+        const settled = outlet.sink.answerGrowth(growth);
+        if (!(await this.#waited(outlet, batch, settled, readAgain, "unreadable"))) return;
+      }
+      this.#give(outlet, batch, true);
     } finally {
       outlet.waits = false;
     }
   }
 
   /**
+   * What the schemas of a batch's records still ask of the table as it is now; null: nothing. `given`: it
+   * has been taken meanwhile.
+   */
+  #growth(outlet: Outlet, batch: RecordBatch): Growth | "given" | null {
+    const { decoder } = outlet.source;
+    if (decoder.takeGrowth() === null) return null;
+    return this.#give(outlet, batch) ? "given" : decoder.takeGrowth();
+  }
+
+  /**
    * False when the batch is not to be given after that: what it waited for failed, or it is outdated.
    * @param again what is done where another try may help
+   * @param stop what else it is to the table; `unreadable`: what it has is written first
    */
   async #waited(
     outlet: Outlet,
     batch: RecordBatch,
     until: Promise<unknown>,
     again: () => void,
+    stop: "failed" | "unreadable" = "failed",
   ): Promise<boolean> {
     const { sink, feed } = outlet;
     const isWanted = (): boolean =>
@@ -190,7 +210,7 @@ export class Ingest {
     } catch (error) {
       if (!isWanted()) return false;
       if (policyOf(error).action !== "again") {
-        sink.apply({ kind: "failed", error });
+        sink.apply({ kind: stop, error });
         return false;
       }
       // A registry tells of its trouble itself, once for all feeds that wait for it.

@@ -42,3 +42,13 @@ export type Share = Pick<RecordBatch, "payload" | "recordCount">;
 
 /** One share for each outlet, in their order; null: no record of the batch is for it. */
 export type Route = (batch: RecordBatch, outlets: readonly Outlet[]) => readonly (Share | null)[];
+
+/** When a commit is due. */
+export interface CommitPolicy {
+  readonly intervalMs: number;
+  /** 0: no bound. */
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+  /** A commit that only moves offsets waits this long. */
+  readonly emptyIntervalMs: number;
+}

@@ -11,13 +11,14 @@ import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import { fullName } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { type AppendResult, FENCED } from "#commit/append.ts";
-import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
+import type { Decoder, Growth, SegmentBuilder } from "#decode/decoder.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import { hasRows } from "#iceberg/metadata/metadata.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import type { Outlet } from "./feeds.ts";
 import { FlushReport } from "./flushReport.ts";
+import type { CommitPolicy } from "./pipelineParts.ts";
 import type { Source } from "./source.ts";
 import {
   type FlushEvent,
@@ -29,16 +30,6 @@ import {
   type TableState,
   takesRows,
 } from "./states.ts";
-
-/** When a commit is due. */
-export interface CommitPolicy {
-  readonly intervalMs: number;
-  /** 0: no bound. */
-  readonly rowsMax: number;
-  readonly bytesMax: number;
-  /** A commit that only moves offsets waits this long. */
-  readonly emptyIntervalMs: number;
-}
 
 /**
  * In which order the tables of a feed are committed (SPEC 2.8): a record that was put aside is in its
@@ -213,6 +204,14 @@ export class Sink {
     const readMs = this.parts.clock.monotonicMs();
     await this.#writer.lookAtHead();
     this.#adoptSchema(readMs);
+  }
+
+  /** Answers what schemas of records ask of its columns. Throws as `TableWriter.settle`. */
+  async answerGrowth({ by, settled, ...mismatch }: Growth): Promise<void> {
+    const sentence = `${by} does not fit table ${this.name}`;
+    await this.#writer?.settle({ sentence, ...mismatch });
+    this.#adoptSchema();
+    settled();
   }
 
   /** The only way in which its state changes. */

@@ -41,7 +41,31 @@ export async function reconcileSchema(
   if (lost.length > 0) await grow(parts, table, lost, "Our columns were dropped");
   const differences = declaredDifferences(currentFields(table.head), declared);
   if (differences.length === 0) return;
-  const sentence = `The declared schema is not that of table ${table.name}: ${differences.join("; ")}`;
+  const sentence = `The declared schema is not that of table ${table.name}`;
+  return settleMismatch(parts, options, table, { sentence, differences, fields: declared });
+}
+
+/** Columns that do not go together with a table's. */
+export interface Mismatch {
+  /** Whose they are, and that they do not fit. */
+  readonly sentence: string;
+  /** How, one clause for each column. */
+  readonly differences: readonly string[];
+  /** The table's columns as they would have to be. */
+  readonly fields: readonly Field[];
+}
+
+/**
+ * Answers a mismatch by `schema_mismatch_action`.
+ * @throws AppError `table_schema` when the table stops for it; what a commit throws
+ */
+export async function settleMismatch(
+  parts: WriterParts,
+  options: Pick<WriterOptions, "schemaMismatch">,
+  table: CommitTable,
+  mismatch: Mismatch,
+): Promise<void> {
+  const sentence = `${mismatch.sentence}: ${mismatch.differences.join("; ")}`;
   switch (options.schemaMismatch) {
     case "fail":
       throw refused(table, `${sentence}. ${MISMATCH_HELP}`);
@@ -49,7 +73,7 @@ export async function reconcileSchema(
       parts.logger.log("warn", `${sentence}; the table's types count`, { table: table.name });
       return;
     case "evolve":
-      return grow(parts, table, declared, sentence);
+      return grow(parts, table, mismatch.fields, sentence);
   }
 }
 

@@ -23,7 +23,7 @@ import type { Advance } from "#commit/rules.ts";
 import { readCoordinates } from "./coordinates.ts";
 import { createTable } from "./create.ts";
 import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
-import { reconcileSchema, type WantedSchema } from "./reconcile.ts";
+import { type Mismatch, reconcileSchema, settleMismatch, type WantedSchema } from "./reconcile.ts";
 import { columnsFor, currentFields } from "./schema.ts";
 import { joinSegments } from "./seal.ts";
 import { writeFiles } from "./write.ts";
@@ -99,6 +99,11 @@ export class TableWriter {
     return this.#serial(async () => {
       await this.#table.load();
     });
+  }
+
+  /** Answers columns that do not go together with the table's. Throws as `settleMismatch`. */
+  settle(mismatch: Mismatch): Promise<void> {
+    return this.#serial(() => settleMismatch(this.#parts, this.#options, this.#table, mismatch));
   }
 
   /**

@@ -1,18 +1,23 @@
 /**
  * Format `json`: each value is an object, whose members are columns.
  */
-import type { Format } from "#decode/format.ts";
+import type { Field } from "#columns/schema.ts";
+import type { RecordBytes } from "#decode/decoder.ts";
+import type { Format, KnownSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
+import { RecordCursor } from "#decode/records.ts";
+import { Inference } from "./infer.ts";
 import { compileRow } from "./program.ts";
 import { JsonReader } from "./reader.ts";
 
+/** The settings that count for JSON. */
+type JsonOptions = Pick<
+  DecoderOptions,
+  "flattenSeparator" | "eventTimeField" | "matchColumns" | "onUnknownField" | "inferIntegers"
+>;
+
 /** The format for one table. */
-export function jsonFormat(
-  options: Pick<
-    DecoderOptions,
-    "flattenSeparator" | "eventTimeField" | "matchColumns" | "onUnknownField"
-  >,
-): Format {
+export function jsonFormat(options: JsonOptions): Format {
   const { flattenSeparator, eventTimeField, onUnknownField } = options;
   const ignoresCase = options.matchColumns === "ignore-case";
   const program = { flattenSeparator, eventTimeField, ignoresCase };
@@ -20,10 +25,34 @@ export function jsonFormat(
     own: [],
     hasFields: true,
     prepare: null,
+    revision: null,
+    learn: (batches, recordsMax, known) => infer(options, batches, recordsMax, known),
     reader: (columns, schema) => {
       const root = compileRow(columns, { ...program, ...schema });
       const isFull = onUnknownField === "evolve" && schema.isFull;
       return new JsonReader(columns, root, isFull ? "too_many_columns" : onUnknownField);
     },
   };
+}
+
+/** Learns from the documents themselves. */
+function infer(
+  { flattenSeparator, inferIntegers, matchColumns }: JsonOptions,
+  batches: readonly RecordBytes[],
+  recordsMax: number,
+  { fields, room, metadata, dropped }: KnownSchema,
+): readonly Field[] {
+  const ignoresCase = matchColumns === "ignore-case";
+  const inference = new Inference(fields, flattenSeparator, inferIntegers, ignoresCase);
+  let left = recordsMax;
+  for (const batch of batches) {
+    const cursor = new RecordCursor(batch);
+    const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
+    while (left > 0 && cursor.next()) {
+      if (cursor.offsetDelta < wantedDelta || cursor.valueStart < 0) continue;
+      inference.add(cursor.bytes, cursor.valueStart, cursor.valueEnd);
+      left--;
+    }
+  }
+  return inference.finish(room, metadata, dropped);
 }

@@ -56,6 +56,7 @@ export class JsonReader implements ValueReader {
   private readonly unknownPolicy: UnknownPolicy;
   /** False: under `evolve`, what is unknown now stays unknown, and refuses its record. */
   evolving = true;
+  readonly asks = null;
   private sawUnknown = false;
   /** Unknown typed fields in the present document: they count when it is good as a whole. */
   private unknownHere = false;
@@ -91,10 +92,7 @@ export class JsonReader implements ValueReader {
 
   readNull(row: number): boolean {
     const [required] = this.node.required;
-    if (required === undefined) {
-      this.endObject(this.node, 0, row);
-      return true;
-    }
+    if (required === undefined) return this.endObject(this.node, 0, row) === 0;
     this.reason = "missing_field";
     this.path = required.path;
     return false;

@@ -1,0 +1,114 @@
+/**
+ * The schemas of values in Confluent's wire format, as one table's format has parsed them. A batch is
+ * looked through before it is read, so that the loop over records finds every schema here.
+ */
+import { AppError, fail } from "#base/errors.ts";
+import type { RecordBytes } from "#decode/decoder.ts";
+import { RecordCursor } from "#decode/records.ts";
+import type { RegisteredSchema, SchemaRegistry } from "./registry.ts";
+import { subjectOf } from "./subjects.ts";
+import { schemaIdOf } from "./wire.ts";
+
+/** Schemas by id, parsed by `parse`, which never throws. */
+export class FramedSchemas<S> {
+  readonly #registry: SchemaRegistry;
+  readonly #parse: (schema: RegisteredSchema) => S;
+  readonly #byId = new Map<number, S>();
+  #revision = 0;
+
+  constructor(registry: SchemaRegistry, parse: (schema: RegisteredSchema) => S) {
+    this.#registry = registry;
+    this.#parse = parse;
+  }
+
+  /** Grows with every schema. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The schema of an id; undefined: the registry has none, so that its records are refused. */
+  get(id: number): S | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Every schema so far, by id, the first one that was needed first. */
+  entries(): Iterable<readonly [number, S]> {
+    return this.#byId.entries();
+  }
+
+  /** The schemas of the first `recordsMax` values of batches, each once, in the order of the values. */
+  of(batches: readonly RecordBytes[], recordsMax: number): ReadonlyMap<number, S> {
+    const found = new Map<number, S>();
+    let left = recordsMax;
+    for (const batch of batches) {
+      for (const id of idsOf(batch, left)) {
+        const schema = this.#byId.get(id);
+        if (schema !== undefined) found.set(id, schema);
+      }
+      left -= batch.recordCount;
+      if (left <= 0) break;
+    }
+    return found;
+  }
+
+  /** `Format.prepare`. The promise rejects with `data` where a missing schema is to end its table. */
+  prepare(batch: RecordBytes): Promise<void> | null {
+    const unknown = new Set<number>();
+    for (const id of readableIds(batch)) {
+      if (this.#byId.has(id)) continue;
+      const state = this.#registry.known(id);
+      if (state === undefined) unknown.add(id);
+      else if (state !== "missing") this.#take(id, state);
+      else {
+        const waiting = this.#answerMissing(id, batch);
+        if (waiting !== null) return waiting;
+      }
+    }
+    return unknown.size === 0 ? null : this.#registry.ask(unknown);
+  }
+
+  #take(id: number, schema: RegisteredSchema): void {
+    this.#byId.set(id, this.#parse(schema));
+    this.#revision++;
+  }
+
+  /** What `schema_registry.on_missing` says about an id that the registry does not have. */
+  #answerMissing(id: number, { topic, partition }: RecordBytes): Promise<void> | null {
+    const { onMissing, strategy, urls } = this.#registry.options;
+    if (onMissing === "dead_letter") return null;
+    const subject = subjectOf(strategy, topic, "value", null);
+    if (onMissing === "fail" || subject === null) {
+      const sentence =
+        `A record of ${topic}/${partition} has schema id ${id}, which the schema registry ` +
+        `${urls.join(", ")} does not have, and schema_registry.on_missing is "fail"`;
+      return Promise.reject(fail("data", sentence, { topic, partition, schema_id: id }));
+    }
+    const latest = this.#registry.knownLatest(subject);
+    if (latest === undefined) return this.#registry.askLatest(subject);
+    // For good: who wants the latest version for an id does not wait for the id's own.
+    if (latest !== "missing") this.#take(id, latest);
+    return null;
+  }
+}
+
+/** The ids of a batch as far as it can be read: who reads it tells where it is damaged. */
+function* readableIds(batch: RecordBytes): Generator<number> {
+  try {
+    yield* idsOf(batch, batch.recordCount);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+  }
+}
+
+/** The schema ids of a batch's values, without those that have none; runs of one id give it once. */
+function* idsOf(batch: RecordBytes, recordsMax: number): Generator<number> {
+  const cursor = new RecordCursor(batch);
+  let last = -1;
+  for (let left = recordsMax; left > 0 && cursor.next(); left--) {
+    if (cursor.valueStart < 0) continue;
+    const id = schemaIdOf(cursor.bytes, cursor.valueStart, cursor.valueEnd);
+    if (id === last || id < 0) continue;
+    last = id;
+    yield id;
+  }
+}
