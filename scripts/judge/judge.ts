@@ -5,7 +5,7 @@
  * hide itself.
  */
 import { join } from "node:path";
-import { postgresDriver, readersPython, spark } from "../services/cache.ts";
+import { motoPackages, postgresDriver, readersPython, spark } from "../services/cache.ts";
 import { run, temporaryFolder } from "../services/process.ts";
 
 /** Readers of the table's head. */
@@ -19,6 +19,13 @@ export type TableSource =
   | { readonly metadata: string }
   /** PyIceberg's `SqlCatalog`; uri as SQLAlchemy wants it (`sqlite:////path`, `postgresql+psycopg2://...`). */
   | { readonly sql: { readonly uri: string; readonly name: string; readonly table: string } }
+  /** Another catalog of PyIceberg's, its `type` (`glue`, `hive`) among the properties. */
+  | {
+      readonly catalog: {
+        readonly table: string;
+        readonly properties: Readonly<Record<string, string>>;
+      };
+    }
   /** PyIceberg's `RestCatalog` with these properties (`uri`, `credential`, ...), table `ns.name`. */
   | {
       readonly rest: {
@@ -168,8 +175,14 @@ async function sparkRun(job: Readonly<Record<string, unknown>>): Promise<{ sql: 
 async function python(script: string, job: unknown): Promise<unknown> {
   const interpreter = await readersPython();
   const stdin = JSON.stringify(job);
-  const env = stdin.includes("postgresql+psycopg2:") ? { PYTHONPATH: await postgresDriver() } : {};
+  const env = await pythonPath(stdin);
   return JSON.parse(await run([interpreter, judgeScript(script), "-"], { stdin, env }));
+}
+
+/** Packages beside the readers, for the catalogs that need them. */
+async function pythonPath(job: string): Promise<Record<string, string>> {
+  if (job.includes("postgresql+psycopg2:")) return { PYTHONPATH: await postgresDriver() };
+  return job.includes('"type":"glue"') ? { PYTHONPATH: await motoPackages() } : {};
 }
 
 function judgeScript(name: string): string {

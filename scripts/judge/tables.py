@@ -7,6 +7,7 @@ import json
 import os
 import re
 
+from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.manifest import DataFileContent, ManifestContent, ManifestEntryStatus
@@ -28,13 +29,16 @@ def s3_properties(s3):
 
 
 def metadata_location(source, s3):
-    """The current metadata file of {"metadata"}, {"folder"} (file catalog), {"sql": {uri, name, table}} or {"rest": {table, properties}}."""
+    """The current metadata file of {"metadata"}, {"folder"} (file catalog), {"sql": {uri, name, table}} {"rest": {table, properties}} or, with a "type" among the properties, {"catalog": {table, properties}}."""
     if "metadata" in source:
         return source["metadata"]
     if "sql" in source:
         sql = source["sql"]
         catalog = SqlCatalog(sql["name"], uri=sql["uri"], init_catalog_tables="false", **s3_properties(s3))
         return catalog.load_table(sql["table"]).metadata_location
+    if "catalog" in source:
+        catalog = load_catalog("judge", **source["catalog"]["properties"], **s3_properties(s3))
+        return catalog.load_table(source["catalog"]["table"]).metadata_location
     if "rest" in source:
         catalog = RestCatalog("rest", **source["rest"]["properties"], **s3_properties(s3))
         return catalog.load_table(source["rest"]["table"]).metadata_location

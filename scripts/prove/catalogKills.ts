@@ -5,9 +5,14 @@
  */
 import { seededRandom } from "#base/random.ts";
 import { produceEvents } from "../events/events.ts";
-import { judgeTable, readTopic, type TableSource, type Verdict } from "../judge/judge.ts";
+import {
+  judgeTable,
+  readTopic,
+  type S3Access,
+  type TableSource,
+  type Verdict,
+} from "../judge/judge.ts";
 import type { Config, Product } from "../services/product.ts";
-import type { S3Service } from "../services/versitygw.ts";
 import { newCourse, runToEnd, start } from "./course.ts";
 
 /** Size and place of the proof. */
@@ -23,9 +28,11 @@ export interface CatalogKillsProof {
   /** The catalog and its store. */
   readonly config: Config;
   readonly table: TableSource;
-  readonly s3?: S3Service;
+  readonly s3?: S3Access;
   /** The catalog shows the head alone, so that it does not tell where each partition began: at 0. */
   readonly hidesAncestors?: boolean;
+  /** Environment of the product. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Called three times in each life: may let the server fail. Gets numbers from 0 to below 1. */
   readonly trouble?: (random: () => number) => Promise<void>;
   /** Ends all trouble. */
@@ -51,7 +58,7 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
     flowing = false;
   });
   for (let kill = 0; kill < proof.kills; kill++) {
-    const product = await start(course);
+    const product = await start(course, proof.env);
     const deadline = Date.now() + FIRST_COMMIT_MS_MAX;
     while (flowing && Date.now() < deadline && total(await outcomesOf(product)) === 0) {
       await Bun.sleep(50);
@@ -67,7 +74,7 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
   }
   await flow;
   await proof.calm?.();
-  await runToEnd(course);
+  await runToEnd(course, proof.env);
   const { table, s3, hidesAncestors } = proof;
   const copy = await readTopic(bootstrap, topic);
   const zeros = Object.keys(copy.partitions).map((partition) => [partition, 0]);

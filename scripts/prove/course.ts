@@ -131,10 +131,13 @@ export function start(
 }
 
 /** Runs `run --until-end`; throws unless it ends with 0. */
-export async function runToEnd(course: Course): Promise<Product> {
+export async function runToEnd(
+  course: Course,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Product> {
   const { config, folder, pipelines = [] } = course;
   const command = ["run", "--until-end"];
-  const product = await startProduct({ config, folder, pipelines, command });
+  const product = await startProduct({ config, folder, pipelines, command, env });
   const code = await product.exited;
   if (code !== 0) {
     throw new Error(`run --until-end ended with ${code}:\n${product.log().slice(-3000)}`);

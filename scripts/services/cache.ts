@@ -23,6 +23,7 @@ const HADOOP_VERSION = "3.4.3";
 const PSYCOPG = "psycopg2-binary==2.9.11";
 const NESSIE_VERSION = "0.99.0";
 const APICURIO_VERSION = "3.3.3";
+const MOTO = ["moto[server]==5.2.5", "boto3==1.44.8"];
 const READERS = [
   "pyiceberg[sql-sqlite,pyarrow]==0.12.0",
   "pyarrow==26.0.1",
@@ -178,6 +179,23 @@ export async function postgresDriver(): Promise<string> {
     marker: join(folder, ".done"),
     verify: () => run([python, "-c", "import psycopg2"], { env: { PYTHONPATH: folder } }),
     install: () => run([python, "-m", "pip", "install", "-q", "--target", folder, PSYCOPG]),
+  });
+  return folder;
+}
+
+/**
+ * Installs moto (Glue, S3 and STS in memory) and boto3, with which PyIceberg reaches Glue; returns the folder
+ * for `PYTHONPATH`, apart from the readers, as {@link postgresDriver}.
+ */
+export async function motoPackages(): Promise<string> {
+  const python = await readersPython();
+  const folder = join(cacheFolder(), "moto");
+  await ensure({
+    name: "moto",
+    version: MOTO.join(" "),
+    marker: join(folder, ".done"),
+    verify: () => run([python, "-c", "import moto, boto3"], { env: { PYTHONPATH: folder } }),
+    install: () => run([python, "-m", "pip", "install", "-q", "--target", folder, ...MOTO]),
   });
   return folder;
 }

@@ -8,20 +8,23 @@ import type { Socket, TCPSocketListener } from "bun";
 
 /**
  * What happens to bytes. With `match`, only to a connection from the request on whose first bytes
- * (as Latin-1 text) match, e.g. `/^PUT .*metadata\.json/`.
+ * (as Latin-1 text) match, e.g. `/^PUT .*metadata\.json/`. With `once`, the mode is `pass` afterwards.
  */
 export type FaultMode =
   /** Both ways, unchanged. */
   | { readonly kind: "pass" }
   /** Requests pass; the first byte of an answer closes the caller's socket instead. */
-  | { readonly kind: "swallow"; readonly match?: RegExp }
+  | { readonly kind: "swallow"; readonly match?: RegExp; readonly once?: boolean }
   /**
    * Requests are held for `ms`, or until the mode changes, also those whose caller has gone by then;
    * answers pass.
    */
   | { readonly kind: "stall"; readonly ms?: number; readonly match?: RegExp }
-  /** New connections and new requests are closed at once; nothing reaches the target. */
-  | { readonly kind: "refuse" };
+  /**
+   * New connections and new requests are closed at once; nothing reaches the target. With `match`, only
+   * from a matching request on.
+   */
+  | { readonly kind: "refuse"; readonly match?: RegExp; readonly once?: boolean };
 
 /** A running proxy. */
 export interface FaultProxy {
@@ -82,12 +85,13 @@ export function startFaultProxy(target: string): FaultProxy {
     if (link.target !== undefined) end(link.target);
   };
   const request = (link: Link, bytes: Buffer): void => {
-    if (mode.kind === "refuse") {
+    link.matched ||= matches(mode, bytes);
+    if (mode.kind === "refuse" && link.matched) {
       counters.refused++;
+      if (mode.once === true) mode = { kind: "pass" };
       close(link);
       return;
     }
-    link.matched ||= matches(mode, bytes);
     link.held.push(Buffer.from(bytes));
     if (mode.kind !== "stall" || !link.matched) {
       release(link, counters);
@@ -99,6 +103,7 @@ export function startFaultProxy(target: string): FaultProxy {
   const answer = (link: Link, bytes: Buffer): void => {
     if (mode.kind === "swallow" && link.matched) {
       counters.swallowed++;
+      if (mode.once === true) mode = { kind: "pass" };
       close(link);
       return;
     }
@@ -109,7 +114,7 @@ export function startFaultProxy(target: string): FaultProxy {
     opened: (link) => {
       counters.connections++;
       links.add(link);
-      if (mode.kind !== "refuse") return true;
+      if (mode.kind !== "refuse" || mode.match !== undefined) return true;
       counters.refused++;
       close(link);
       return false;

@@ -100,10 +100,10 @@ export interface Catalog {
     updates: readonly TableUpdate[],
   ): Promise<CommitOutcome>;
   /**
-   * What the login lacks to create and commit, as the catalog names it; empty: nothing. Absent where
-   * only writing tells. For `check`, after `open`.
+   * What the login lacks to create and commit these tables, as the catalog names it; empty: nothing
+   * that shows without writing. Absent where only writing tells. For `check`, after `open`.
    */
-  missingRights?(): Promise<string[]>;
+  missingRights?(tables: readonly TableName[]): Promise<string[]>;
   /** Names of the tables of one namespace, without those of namespaces below it. */
   list(namespace: TableName["namespace"]): Promise<TableName[]>;
   close(): Promise<void>;

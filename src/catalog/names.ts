@@ -53,6 +53,47 @@ export function checkNamespace(namespace: TableName["namespace"]): void {
   for (const level of namespace) checkName("namespace", level);
 }
 
+/** A table's name in Glue and in the Hive Metastore: one level, and no case. */
+export interface MetastoreName {
+  readonly database: string;
+  readonly table: string;
+}
+
+/**
+ * A name as Glue and the Hive Metastore keep it. Both fold names to lower case, and Iceberg's own catalogs
+ * on them take nothing but `a-z`, `0-9` and `_`, so that anything else would not be found by others.
+ * Throws `usage` for other names, and for namespaces of several levels.
+ * @param service for the sentence
+ */
+export function metastoreName(service: string, name: TableName): MetastoreName {
+  const database = metastoreDatabase(service, name.namespace);
+  return { database, table: metastoreWord(service, "table", name.table) };
+}
+
+/** The database of a namespace, as {@link metastoreName}. */
+export function metastoreDatabase(service: string, namespace: TableName["namespace"]): string {
+  const [database = "", ...further] = namespace;
+  if (further.length === 0) return metastoreWord(service, "namespace", database);
+  const text = JSON.stringify(namespaceText(namespace));
+  throw fail("usage", `${text} cannot be the name of a namespace: ${service} has one level`);
+}
+
+/** What becomes of a topic's name in {@link metastoreName}: the nearest name that is kept as it is. */
+export function metastoreForm(text: string): string {
+  return text.toLowerCase().replaceAll(/[^a-z0-9_]/g, "_");
+}
+
+function metastoreWord(service: string, what: "namespace" | "table", name: string): string {
+  checkName(what, name);
+  if (metastoreForm(name) === name) return name;
+  const sentence = `${JSON.stringify(name)} cannot be the name of a ${what} in ${service}`;
+  const nearest = JSON.stringify(metastoreForm(name));
+  throw fail(
+    "usage",
+    `${sentence}: a-z, 0-9 and _ are kept as they are; the nearest is ${nearest}`,
+  );
+}
+
 /** Where a table lives below a warehouse: a folder for each level, then one for the table. */
 export function tableLocation(warehouse: string, name: TableName): string {
   checkTableName(name);

@@ -10,6 +10,7 @@ import type { VendedS3 } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { Catalog, CommitOutcome } from "./catalog.ts";
 import { createFileCatalog, type FileCatalogOptions } from "./file.ts";
+import { createGlueCatalog, type GlueCatalogOptions } from "./glue/glue.ts";
 import type { RestCatalogOptions } from "./rest/options.ts";
 import { createRestCatalog } from "./rest/restCatalog.ts";
 import { createSqlCatalog, type SqlCatalogOptions } from "./sql.ts";
@@ -18,11 +19,12 @@ import { createSqlCatalog, type SqlCatalogOptions } from "./sql.ts";
 export type CatalogOptions =
   | ({ readonly type: "file" } & FileCatalogOptions)
   | ({ readonly type: "sql" } & SqlCatalogOptions)
+  | ({ readonly type: "glue" } & GlueCatalogOptions)
   | ({ readonly type: "rest" } & RestCatalogOptions);
 
 /** Where a catalog's tables live; null where the catalog chooses. */
 export function warehouseOf(options: CatalogOptions): string | null {
-  return options.type === "rest" ? null : options.warehouse;
+  return options.type === "file" || options.type === "sql" ? options.warehouse : null;
 }
 
 /** What a catalog is built from. */
@@ -50,6 +52,8 @@ function createCatalog(options: CatalogOptions, parts: CatalogParts): Catalog {
       return createFileCatalog(options, parts);
     case "sql":
       return createSqlCatalog(options, parts);
+    case "glue":
+      return createGlueCatalog(options, parts);
     case "rest":
       return createRestCatalog(options, { storageWith: () => parts.storage, ...parts });
   }
@@ -91,7 +95,7 @@ export function observedCatalog(
     open: () => timed("open", () => catalog.open(), none),
     load: (name) => timed("load", () => catalog.load(name), none),
     locationOf: (name) => catalog.locationOf(name),
-    missingRights: async () => (await catalog.missingRights?.()) ?? [],
+    missingRights: async (tables) => (await catalog.missingRights?.(tables)) ?? [],
     create: (request) => timed("create", () => catalog.create(request), outcomeError),
     commit: (name, requirements, updates) =>
       timed("commit", () => catalog.commit(name, requirements, updates), outcomeError),

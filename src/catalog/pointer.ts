@@ -67,7 +67,7 @@ export interface PointerStore<Row> {
   /** Where a new table is to live: the namespace's own location, else a folder of the warehouse. */
   locationOf(name: TableName): Promise<string>;
   /** See `Catalog.missingRights`. */
-  missingRights?(): Promise<string[]>;
+  missingRights?(tables: readonly TableName[]): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -120,8 +120,8 @@ class PointerCatalog<Row> implements Catalog {
     await this.store.close();
   }
 
-  async missingRights(): Promise<string[]> {
-    return (await this.store.missingRights?.()) ?? [];
+  async missingRights(tables: readonly TableName[]): Promise<string[]> {
+    return (await this.store.missingRights?.(tables)) ?? [];
   }
 
   locationOf(name: TableName): Promise<string> {

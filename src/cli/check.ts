@@ -119,11 +119,12 @@ async function planPipeline(
   if (warehouse !== null) await attempt("warehouse", () => requireWritable(warehouse));
   await attempt(storageOrCatalog, () =>
     withPipeline(pipeline, true, async (open) => {
-      for (const missing of (await open.catalog.missingRights?.()) ?? []) {
-        refuse(plan, `catalog: the login lacks ${missing}`, EXIT.failed);
+      const { tables, refusals } = plannedTables(options, tableTopics(options, topics));
+      const wanted = tables.map(({ writer }) => writer.name);
+      for (const right of (await open.catalog.missingRights?.(wanted)) ?? []) {
+        refuse(plan, `catalog: the login lacks ${right}`, EXIT.failed);
       }
       await probeStorage(open);
-      const { tables, refusals } = plannedTables(options, tableTopics(options, topics));
       for (const refusal of refusals) refuse(plan, refusal, EXIT.usage);
       for (const table of tables) {
         await attempt(storageOrCatalog, () => planTable(plan, open, options, table, topics), true);

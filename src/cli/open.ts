@@ -70,7 +70,7 @@ export async function withPipeline<T>(
   const stores = storageOptions(pipeline.values);
   const storage = openStorage(stores, parts);
   const storageWith = (vended: VendedS3): Storage => openStorage(withVended(stores, vended), parts);
-  const options = catalogOptions(pipeline.values, readOnly);
+  const options = catalogOptions(pipeline, readOnly);
   const opened = openCatalog(options, { ...parts, storage, storageWith });
   const catalog = readOnly && (await isToBeMade(options)) ? emptyCatalog(opened) : opened;
   try {

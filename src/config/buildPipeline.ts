@@ -25,6 +25,7 @@ import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues } from "./keys.ts";
+import { glueOptions } from "./metastores.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
 import type { ConfigValue } from "./spec.ts";
@@ -94,7 +95,7 @@ export async function buildPipeline(
     decoder: decoder(pipeline, await declaredFields(values, environment)),
     rejects: { action: values["dead_letter.action"] === "skip" ? "skip" : "fail" },
     storage: storageOptions(values),
-    catalog: catalogOptions(values, false),
+    catalog: catalogOptions(pipeline, false),
     catalogGuard: {
       backoffMs: values["iceberg.catalog_manager.reconnect_backoff_ms"],
       failuresMax: values["iceberg.catalog_manager.circuit_breaker_failures"],
@@ -267,13 +268,19 @@ async function schemaFile(path: string, environment: Environment): Promise<reado
  * Catalog settings of a pipeline; local paths become absolute.
  * @param readOnly true for inspection: nothing is ever written
  */
-export function catalogOptions(values: PipelineValues, readOnly: boolean): CatalogOptions {
+export function catalogOptions(
+  { values, origins }: Pick<PipelineConfig, "values" | "origins">,
+  readOnly: boolean,
+): CatalogOptions {
   const warehouse = absolute(values["iceberg.warehouse_path"]);
+  const asked = origins.has("iceberg.warehouse_path") ? warehouse : null;
   switch (values["iceberg.catalog_type"]) {
     case "rest":
       return { type: "rest", ...restOptions(values) };
     case "nessie":
       return { type: "rest", ...nessieOptions(values) };
+    case "glue":
+      return { type: "glue", ...glueOptions(values, asked) };
     case "sql": {
       const { "iceberg.sql.uri": uri, "iceberg.sql.name": name } = values;
       const connectionsMax = values["iceberg.catalog_manager.connection_pool_size"];

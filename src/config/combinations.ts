@@ -7,6 +7,7 @@ import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.t
 import type { AppConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
+import { checkMetastore } from "./metastores.ts";
 import type { Problem } from "./problems.ts";
 import { checkRest } from "./restCatalog.ts";
 import { checkStorage } from "./storage.ts";
@@ -62,6 +63,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkPartitioning,
   checkStorage,
   checkRest,
+  checkMetastore,
 ];
 
 /** Brokers are counted, not quoted: their list may have come from outside the file. */

@@ -15,8 +15,8 @@ export const UNBUILT = {
   },
   bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
   catalogs: {
-    name: "Glue and Hive catalogs are",
-    instead: "this release has the catalogs file, sql, rest and nessie",
+    name: "the Hive catalog is",
+    instead: "this release has the catalogs file, sql, rest, nessie and glue",
   },
   changes: {
     name: "updates and deletes (ktable, cdc) are",

@@ -3,12 +3,13 @@
  * the topic's name put in for `{topic}`, `{schema}` and `{table}` (SPEC section 4).
  *
  * The levels of a namespace are cut apart before anything is put in, so that a dot of a topic never
- * makes a level of its own.
+ * makes a level of its own. Glue keeps few characters as they are: there what a topic brings is put in in the
+ * nearest form that it keeps, so that its names may meet; `check` and a start say which topics do.
  */
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { TableName } from "#catalog/catalog.ts";
-import { parseNamespace } from "#catalog/names.ts";
+import { metastoreForm, parseNamespace } from "#catalog/names.ts";
 import type { PipelineValues } from "./keys.ts";
 
 /** What may stand in braces, and what it is. */
@@ -34,8 +35,8 @@ export function placeholdersOf(text: string): string[] {
 export function tableFor(values: PipelineValues, topic: string): TableName {
   const template = values["iceberg.table_name"] ?? "{topic}";
   return {
-    namespace: namespaceOf(values).map((level) => filled(level, topic)),
-    table: values["iceberg.table_prefix"] + filled(template, topic),
+    namespace: namespaceOf(values).map((level) => filled(values, level, topic)),
+    table: values["iceberg.table_prefix"] + filled(values, template, topic),
   };
 }
 
@@ -61,12 +62,14 @@ export function isNamespaceByTopic(values: PipelineValues): boolean {
   return placeholdersOf(values["iceberg.database_name"]).length > 0;
 }
 
-function filled(template: string, topic: string): string {
+function filled(values: PipelineValues, template: string, topic: string): string {
+  const kept = (text: string): string =>
+    values["iceberg.catalog_type"] === "glue" ? metastoreForm(text) : text;
   return template.replaceAll(BRACES, (_, name: string) => {
-    if (name === "topic") return topic;
+    if (name === "topic") return kept(topic);
     const parts = topic.split(".");
     const part = parts.at(name === "table" ? -1 : -2) ?? "";
-    if (parts.length >= PARTS_MIN && part !== "") return part;
+    if (parts.length >= PARTS_MIN && part !== "") return kept(part);
     const sentence =
       `Topic ${topic} names no table: {${name}} stands for ${PLACEHOLDERS[name]}, and it has ` +
       "none. Name tables by {topic}, or read this topic in a pipeline of its own";

@@ -56,7 +56,7 @@ export async function scratchOf(
   const name = `${PREFIX}${id}`;
   const stateDir = `${folders(config, environment).stateDir}/${name}`;
   const database = sqliteDatabase(given, name, stateDir);
-  const place = warehouseOf(catalogOptions(given.values, true));
+  const place = warehouseOf(catalogOptions(given, true));
   if (place === null) {
     const type = given.values["iceberg.catalog_type"];
     const sentence = `load-test leaves nothing behind, so it runs with the catalogs file and sql, not ${type}`;

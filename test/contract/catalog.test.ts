@@ -6,7 +6,13 @@ import { systemRandom } from "#base/random.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import { createMemoryStorage } from "../fakes/memoryStorage.ts";
 import { catalogContract } from "../support/catalogContract.ts";
-import { filePlace, pointerPlace, restFakePlace, sqlPlace } from "../support/catalogPlaces.ts";
+import {
+  filePlace,
+  glueFakePlace,
+  pointerPlace,
+  restFakePlace,
+  sqlPlace,
+} from "../support/catalogPlaces.ts";
 
 const ROOT = `/tmp/kafka-iceberg-test-${process.pid}-${Bun.nanoseconds()}`;
 const local = createLocalStorage({ disk: systemDisk, random: systemRandom });
@@ -33,3 +39,5 @@ catalogContract("pointer catalog whose namespaces have locations of their own", 
 );
 
 catalogContract("REST catalog on a server in memory", () => restFakePlace(createMemoryStorage()));
+
+catalogContract("Glue catalog on a service in memory", () => glueFakePlace(createMemoryStorage()));

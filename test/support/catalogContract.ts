@@ -13,6 +13,8 @@ export interface Place {
   readonly open: () => Promise<Catalog>;
   /** Makes the next commit fail where it counts: before or after it is applied. */
   readonly failNextWrite: (fault: Fault) => void | Promise<void>;
+  /** True: a namespace has one level. */
+  readonly isFlat?: boolean;
 }
 
 /** A table without its store, of which each process has its own. */
@@ -70,9 +72,15 @@ export function catalogContract(title: string, place: () => Place): void {
       expect(await other.list(["another"])).toEqual([]);
     });
 
-    test("tables of nested namespaces are told apart, and listed with their own namespace", async () => {
-      const { open } = place();
+    test("tables of nested namespaces are told apart, and listed with their own namespace, or refused", async () => {
+      const { open, isFlat = false } = place();
       const catalog = await open();
+      if (isFlat) {
+        const name = { namespace: ["a", "b"], table: "t" };
+        expect(await rejection(catalog.load(name))).toMatchObject({ kind: "usage" });
+        expect(await rejection(catalog.list(name.namespace))).toMatchObject({ kind: "usage" });
+        return;
+      }
       const names = [
         { namespace: ["a"], table: "t" },
         { namespace: ["a", "b"], table: "t" },

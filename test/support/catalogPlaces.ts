@@ -5,6 +5,11 @@ import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { Catalog, CommitOutcome, TableName } from "#catalog/catalog.ts";
 import { createFileCatalog } from "#catalog/file.ts";
+import {
+  createGlueCatalog,
+  type GlueCatalogOptions,
+  type GlueCatalogParts,
+} from "#catalog/glue/glue.ts";
 import { createPointerCatalog } from "#catalog/pointer.ts";
 import { openPostgresPool, type PostgresPool } from "#catalog/postgresPool.ts";
 import type { RestCatalogOptions } from "#catalog/rest/options.ts";
@@ -12,6 +17,7 @@ import { createRestCatalog } from "#catalog/rest/restCatalog.ts";
 import { createSqlCatalog } from "#catalog/sql.ts";
 import { openSqlite } from "#catalog/sqlite.ts";
 import type { Storage } from "#storage/storage.ts";
+import { createGlueFake } from "../fakes/glue.ts";
 import { memoryPointers, memoryRows } from "../fakes/memoryPointers.ts";
 import type { Fault } from "../fakes/memoryStorage.ts";
 import { createRestFake, lost } from "../fakes/restServer.ts";
@@ -177,7 +183,7 @@ export function restPlace(
       const parts = { storage, clock: fixedClock, random: systemRandom, log: silentLogger };
       const catalog = createRestCatalog(options(), { ...parts, storageWith: () => storage });
       await catalog.open();
-      return below(catalog, own);
+      return within(catalog, (namespace) => [own, ...namespace]);
     },
     failNextWrite: failCommit,
   };
@@ -210,10 +216,68 @@ export function restFakePlace(storage: Storage): Place {
   };
 }
 
-/** A catalog whose namespaces all lie within one. */
-function below(catalog: Catalog, outer: string): Catalog {
+let accounts = 0;
+
+/** A Glue catalog, in databases of its own: several places share a service. */
+export function gluePlace(
+  options: () => GlueCatalogOptions,
+  parts: Pick<GlueCatalogParts, "storage" | "requestHandler">,
+  failCommit: (fault: Fault) => void,
+): Place {
+  const own = `place${accounts++}_`;
+  return {
+    open: async () => {
+      const clock = { clock: fixedClock, random: systemRandom, log: silentLogger };
+      const catalog = createGlueCatalog(options(), { ...parts, ...clock, credentials: GLUE_KEYS });
+      await catalog.open();
+      return within(catalog, ([first = "", ...further]) => [`${own}${first}`, ...further]);
+    },
+    failNextWrite: failCommit,
+    isFlat: true,
+  };
+}
+
+const GLUE_KEYS = () => Promise.resolve({ accessKeyId: "key", secretAccessKey: "secret" });
+
+/** Settings of a Glue catalog, for tests. */
+export function glueOptions(over: Partial<GlueCatalogOptions> = {}): GlueCatalogOptions {
+  return {
+    region: "us-east-1",
+    endpoint: "http://glue.invalid",
+    catalogId: null,
+    roleArn: null,
+    warehouse: "/warehouse",
+    skipArchive: true,
+    requestTimeoutMs: 10_000,
+    connectionsMax: 5,
+    retry: { retriesMax: 2, baseDelayMs: 0, delayMsMax: 0 },
+    ...over,
+  };
+}
+
+/** A Glue catalog on a service in memory. */
+export function glueFakePlace(storage: Storage): Place {
+  const fake = createGlueFake();
+  const next: { fault: Fault } = { fault: null };
+  fake.intercept = async ({ operation }, apply) => {
+    if (next.fault === null || operation !== "UpdateTable") return null;
+    const { fault } = next;
+    next.fault = null;
+    if (fault === "after") apply();
+    throw new Error("socket hang up");
+  };
+  return gluePlace(glueOptions, { storage, requestHandler: fake.requestHandler }, (fault) => {
+    next.fault = fault;
+  });
+}
+
+/** A catalog whose namespaces have other names in the service. */
+function within(
+  catalog: Catalog,
+  renamed: (namespace: TableName["namespace"]) => TableName["namespace"],
+): Catalog {
   const inside = ({ namespace, table }: TableName): TableName => ({
-    namespace: [outer, ...namespace],
+    namespace: renamed(namespace),
     table,
   });
   const outside = <T extends { readonly name: TableName }>(table: T, name: TableName): T => ({
@@ -235,7 +299,7 @@ function below(catalog: Catalog, outer: string): Catalog {
       named(await catalog.create({ name: inside(name), metadataAt }), name),
     commit: async (name, ...request) => named(await catalog.commit(inside(name), ...request), name),
     list: async (namespace) =>
-      (await catalog.list([outer, ...namespace])).map(({ table }) => ({ namespace, table })),
+      (await catalog.list(renamed(namespace))).map(({ table }) => ({ namespace, table })),
   };
 }
 

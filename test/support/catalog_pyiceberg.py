@@ -1,6 +1,6 @@
 """PyIceberg beside our catalogs; the conformance tests run it.
 
-Job on standard input: {"action": "append" | "create" | "read", "catalog"?: properties of SqlCatalog or, with an http URI, RestCatalog,
+Job on standard input: {"action": "append" | "create" | "read", "catalog"?: properties with their type, or of SqlCatalog or, with an http URI, RestCatalog,
 "name"?: the catalog's name, "table"?: "db.t", "metadata"?: a metadata file, "rows"?: [...],
 "schema"?: [[verb, ...], ...] with add NAME TYPE, drop NAME, rename NAME NAME, promote NAME TYPE, require NAME}.
 Answers what it sees of the table afterwards.
@@ -10,6 +10,7 @@ import json
 import sys
 
 import pyarrow as pa
+from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
@@ -63,8 +64,12 @@ def change_schema(table, steps):
 def main(job):
     if "metadata" in job:
         return seen(StaticTable.from_metadata(job["metadata"]))
-    kind = RestCatalog if job["catalog"]["uri"].startswith("http") else SqlCatalog
-    catalog = kind(job.get("name", "default"), **job["catalog"])
+    name, properties = job.get("name", "default"), job["catalog"]
+    if "type" in properties:
+        catalog = load_catalog(name, **properties)
+    else:
+        kind = RestCatalog if properties["uri"].startswith("http") else SqlCatalog
+        catalog = kind(name, **properties)
     if job["action"] == "create":
         catalog.create_namespace_if_not_exists(job["table"].split(".")[0])
         catalog.create_table(job["table"], pa.schema([("id", pa.int64()), ("name", pa.string())]))

@@ -63,7 +63,7 @@ export async function commitEmpty(catalog: Catalog, name: TableName): Promise<Lo
   if (head === null) throw new Error("there is no such table");
   const commitId = systemRandom.uuid();
   const staged = await stageAppend({
-    storage,
+    storage: head.storage,
     metadata: head.metadata,
     branch: "main",
     snapshotId: systemRandom.id63(),

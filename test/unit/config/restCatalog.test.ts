@@ -1,13 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { catalogOptions } from "#config/buildPipeline.ts";
-import { load, loadRight, values } from "./helpers.ts";
+import { load, loadRight } from "./helpers.ts";
 
 const REST = '[kafka]\ntopic = "events"\n[iceberg]\ncatalog_type = "rest"\n[iceberg.rest]\n';
 const NESSIE = '[kafka]\ntopic = "events"\n[iceberg]\ncatalog_type = "nessie"\n';
 const URI = 'uri = "http://c.test"\n';
 
 async function options(text: string) {
-  return catalogOptions(values(await loadRight(text)), false);
+  const [pipeline] = (await loadRight(text)).pipelines;
+  if (pipeline === undefined) throw new Error("no pipeline");
+  return catalogOptions(pipeline, false);
 }
 
 async function problems(text: string): Promise<readonly string[]> {
