@@ -6,7 +6,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder } from "./cache.ts";
+import { cacheFolder } from "./install.ts";
 import { run } from "./process.ts";
 
 /** What is compared with. Flink 2.1 is the newest that a released Iceberg runtime goes with. */

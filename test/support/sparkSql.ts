@@ -1,7 +1,8 @@
 /** A Spark session with Iceberg and SQLite's JDBC driver, asked in SQL. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder, spark } from "../../scripts/services/cache.ts";
+import { spark } from "../../scripts/services/cache.ts";
+import { cacheFolder } from "../../scripts/services/install.ts";
 import { keep, run } from "../../scripts/services/process.ts";
 
 const SQLITE_JDBC = "3.54.1.0";

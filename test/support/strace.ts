@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheFolder } from "../../scripts/services/cache.ts";
+import { cacheFolder } from "../../scripts/services/install.ts";
 
 /** One call; `start` and `end` are places in the trace, comparable with each other. */
 export interface SystemCall {

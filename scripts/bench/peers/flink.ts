@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder } from "../../services/cache.ts";
+import { cacheFolder } from "../../services/install.ts";
 import { flinkClassPath, PEER_VERSIONS } from "../../services/peers.ts";
 import { run } from "../../services/process.ts";
 import { loggingFile } from "./logging.ts";
