@@ -21,7 +21,8 @@ if (words[0] === PRODUCER_WORD) {
   await runProducer({ clock: systemClock, random: systemRandom, lines, write });
   process.exit(0);
 }
-if (words[0] === "log" || words[0] === "load-test") process.once("SIGINT", () => stop.abort());
+const ENDED_BY_SIGINT = ["log", "load-test", "maintenance"];
+if (ENDED_BY_SIGINT.includes(words[0] ?? "")) process.once("SIGINT", () => stop.abort());
 if (words[0] === "load-test") process.once("SIGTERM", () => stop.abort());
 
 const exitCode = await runProgram(words, {
@@ -29,6 +30,9 @@ const exitCode = await runProgram(words, {
   terminal: {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    ...(process.stderr.isTTY
+      ? { progress: (line: string) => void process.stderr.write(`\r\u001B[2K${line}`) }
+      : {}),
   },
   build: BUILD,
   stop: stop.signal,

@@ -10,10 +10,6 @@ const LATER: readonly (readonly [names: string, feature: string])[] = [
     "the metadata cache",
   ],
   ["iceberg_compaction_files_merged_total, iceberg_compaction_duration_seconds", "compaction"],
-  [
-    "maintenance_runs_total, maintenance_duration_seconds, maintenance_bytes_reclaimed_total",
-    "maintenance",
-  ],
 ];
 
 /** docs/METRICS.md. */

@@ -10,6 +10,12 @@ import type { ErrorKind } from "./errors.ts";
  */
 export const COMMIT_OUTCOMES = ["committed", "conflict", "unknown", "fenced", "failed"] as const;
 
+/** Kinds of maintenance runs, by their names on the command line, in metrics and in the log. */
+export const MAINTENANCE_OPERATIONS = ["expire"] as const;
+
+/** How a maintenance run ends: `failed` is tried again at the next interval. */
+export const MAINTENANCE_OUTCOMES = ["done", "failed"] as const;
+
 /** What can be observed. Durations in milliseconds, sizes in bytes, offsets as numbers for gauges. */
 export type Observation =
   | { type: "consumed"; topic: string; partition: number; records: number; bytes: number }
@@ -45,6 +51,13 @@ export type Observation =
       data: boolean;
       durationMs: number;
       atMs: number;
+    }
+  | {
+      type: "maintenance";
+      operation: (typeof MAINTENANCE_OPERATIONS)[number];
+      outcome: (typeof MAINTENANCE_OUTCOMES)[number];
+      durationMs: number;
+      bytesReclaimed: number;
     }
   | { type: "idempotent_retry"; reason: string }
   | { type: "freshness"; stage: "queryable" | "committed"; ageMs: number }

@@ -19,6 +19,7 @@ export const LIMITS: Readonly<
     | "manifestsMax"
     | "manifestBytesTarget"
     | "manifestListsBytesMax"
+    | "maintenanceNamesMax"
     | "metadataVersionsMax"
     | "metadataBytesMax"
     | "logFrameBytesMax"
@@ -69,6 +70,8 @@ export const LIMITS: Readonly<
   manifestBytesTarget: 8 * MIB,
   /** Manifest lists kept in memory, over all tables: a thousand heads of a hundred manifests each. */
   manifestListsBytesMax: 64 * MIB,
+  /** Names of files that one maintenance run holds at once (a number): some 60 MB; more take passes. */
+  maintenanceNamesMax: 200_000,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */
   metadataVersionsMax: 100,
   /** Metadata files of a table in the file catalog that are kept for their age alone. */

@@ -80,4 +80,6 @@ export interface Terminal {
   out(text: string): void;
   /** Standard error: problems, one sentence each. */
   err(text: string): void;
+  /** A line that the next one replaces, and an empty one takes away. Absent off a terminal. */
+  progress?(line: string): void;
 }

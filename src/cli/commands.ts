@@ -1,6 +1,7 @@
 /**
  * The command line: every command with its flags, help and examples (SPEC section 3).
  */
+import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
 import type { ArgumentSpec } from "./arguments.ts";
 
 /** One command, as its help shows it. */
@@ -218,6 +219,26 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       [`log ${C} --since 1h --type IcebergSnapshotCreated`, "the commits of the last hour"],
       [`log ${C} --verify`, "is the log whole?"],
+    ],
+  },
+  {
+    name: "maintenance",
+    summary: "keeps a table small: expire",
+    about:
+      "Does one maintenance run of a table now, also of a table that no topic feeds. `expire` takes " +
+      "snapshots out of the table by age and number, as [maintenance] and the table's own settings " +
+      "(history.expire.*, those of its branches and tags, gc.enabled) say, and removes the files " +
+      "that only they could reach. A run may be stopped and repeated at any time.",
+    arguments: [
+      { name: "operation", kind: "positional", help: MAINTENANCE_OPERATIONS.join(" | ") },
+      TABLE,
+      ...CONFIG,
+      DRY_RUN,
+      JSON_FLAG,
+    ],
+    examples: [
+      [`maintenance expire events ${C} --dry-run`, "what would go"],
+      [`maintenance expire events ${C} --json`, "expire, for scripts"],
     ],
   },
   {

@@ -27,21 +27,7 @@ const NO_LOG: TransactionLog = {
  * `catalog_unreachable` when nobody knows whether the change landed
  */
 export async function commitChange(found: FoundTable, change: Change): Promise<void> {
-  const { catalog, pipeline } = found;
-  const parts = { catalog, txlog: NO_LOG, logger: silentLogger, observe: ignoreObservations };
-  const options = {
-    name: found.table.name,
-    branch: pipeline.values["iceberg.branch"],
-    group: pipeline.values["kafka.consumer_group"],
-    coordinates: coordinateColumns(pipeline.values),
-    commitRetriesMax: RETRIES_MAX,
-    thinning: null,
-  };
-  const table = new CommitTable(
-    { ...parts, ...systemParts, readCoordinates },
-    options,
-    found.table,
-  );
+  const table = commitTableOf(found);
   const pending = newCommit(table, change);
   const result = await commit(table, pending);
   switch (result.kind) {
@@ -55,6 +41,21 @@ export async function commitChange(found: FoundTable, change: Change): Promise<v
       await giveUp(table, pending);
       throw undecided(result.cause, pending.mayHaveLanded);
   }
+}
+
+/** A table as commits of a person see it. */
+export function commitTableOf(found: FoundTable): CommitTable {
+  const { catalog, pipeline } = found;
+  const parts = { catalog, txlog: NO_LOG, logger: silentLogger, observe: ignoreObservations };
+  const options = {
+    name: found.table.name,
+    branch: pipeline.values["iceberg.branch"],
+    group: pipeline.values["kafka.consumer_group"],
+    coordinates: coordinateColumns(pipeline.values),
+    commitRetriesMax: RETRIES_MAX,
+    thinning: null,
+  };
+  return new CommitTable({ ...parts, ...systemParts, readCoordinates }, options, found.table);
 }
 
 function undecided(cause: unknown, mayHaveLanded: boolean): Error {

@@ -11,6 +11,7 @@ import { COMMANDS, type CommandSpec, commandOf } from "./commands.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { showFiles, showHistory, showSnapshots, showTables } from "./inspect.ts";
 import { logCommand } from "./log.ts";
+import { maintenanceCommand } from "./maintenance.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { openConfig } from "./open.ts";
 import { pauseCommand } from "./pause.ts";
@@ -20,7 +21,7 @@ export interface ProgramParts {
   readonly actions: Actions;
   readonly terminal: Terminal;
   readonly build: Build;
-  /** Ends `log --follow` and `load-test`. */
+  /** Ends `log --follow`, `load-test` and `maintenance`. */
   readonly stop: AbortSignal;
 }
 
@@ -114,6 +115,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   pause: (parsed, { terminal }) => pauseCommand(parsed, true, terminal),
   resume: (parsed, { terminal }) => pauseCommand(parsed, false, terminal),
   log: (parsed, { terminal, stop }) => logCommand(parsed, terminal, stop),
+  maintenance: (parsed, { terminal, stop }) => maintenanceCommand(parsed, terminal, stop),
   "load-test": (parsed, { actions, ...parts }) => actions.loadTest(parsed, parts),
 };
 

@@ -107,12 +107,16 @@ export class Append implements SnapshotChange {
     this.#fenced.push(...out);
   }
 
-  /** The offsets of other feeds are those of this very head. */
+  /**
+   * The offsets of other feeds are those of this very head. A refresh says all of them, so that no
+   * snapshot behind it is needed to read them, whatever is rolled back or expired.
+   */
   stage(attempt: Attempt): Promise<StagedSnapshot> {
     const { head, progress } = attempt;
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
     const { document } = progress;
-    return stageSnapshot(attempt, this.#files, document, withOffsets(document, this.#moved));
+    const before = this.kind === "refresh" ? null : document;
+    return stageSnapshot(attempt, this.#files, before, withOffsets(document, this.#moved));
   }
 
   /** A flush is complete when Kafka's offsets are written, which is the pipeline's to say. */

@@ -7,15 +7,14 @@
  * outcomes of a request, the files.
  *
  * Kinds that are here: append (`append.ts`: flushes, first positions, refreshed heads), offsets that
- * a person sets (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`). How those to
- * come fit (CHANGE_RULES, SPEC 2.10, 2.13):
+ * a person sets (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`), expiry of
+ * snapshots (`expire.ts`). How those to come fit (CHANGE_RULES, SPEC 2.10, 2.13):
  *
  * - **upsert**: a {@link SnapshotChange} whose `stage` brings its index to the head and computes the
  *   deletes from what its fence left (10c, 10e); only data files live longer than an attempt (10f).
  *   `landed` is told the snapshot that landed, not the head, which is the label of the index (10b).
  * - **rewrite**: `stage` checks that its inputs live and that what was hidden in them is hidden still
  *   (10h), and answers `dropped` when not; offsets are those of the head, as `fence` was handed them.
- * - **expire**: a {@link MetadataChange}, whose `landed` removes what no kept snapshot names.
  * - **replace-range** and retries: `fence` compares the range with the head's offsets, `stage` reads
  *   the rows of the range in that head (13, 14).
  *
@@ -38,7 +37,14 @@ import type { CommitOptions, CommitParts } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 
 /** What a commit is for; stands in the summary of its snapshot (`kafka-iceberg.kind`). */
-export type ChangeKind = "flush" | "claim" | "refresh" | "offsets" | "columns" | "properties";
+export type ChangeKind =
+  | "flush"
+  | "claim"
+  | "refresh"
+  | "offsets"
+  | "columns"
+  | "properties"
+  | "expire";
 
 /** A change that adds a snapshot, and with it the offsets of all feeds (SPEC 2.1). */
 export interface SnapshotChange {

@@ -1,11 +1,13 @@
 /**
- * The only place in which commits remove files: those of a commit that no snapshot lists, when the
- * rules of SPEC 2.4 allow it, and what thinned snapshots alone had. What may not be removed is left to
- * the orphan cleaner.
+ * The only place in which files of tables are removed: those of a commit that no snapshot lists, when
+ * the rules of SPEC 2.4 allow it, what thinned snapshots alone had, and what maintenance has found to
+ * be out of reach. What may not be removed is left to the orphan cleaner.
  */
+import { assert } from "#base/assert.ts";
 import type { CatalogTraits, LoadedTable } from "#catalog/catalog.ts";
 import { listedPaths } from "#iceberg/io/scan.ts";
 import type { Snapshot } from "#iceberg/metadata/metadata.ts";
+import { isInPlace, placesOf } from "#iceberg/metadata/places.ts";
 import type { Ledger } from "./ledger.ts";
 import { mayRemove } from "./rules.ts";
 import { unlistedPaths } from "./thinned.ts";
@@ -57,6 +59,22 @@ export async function removeThinned(
   thinned: readonly Snapshot[],
 ): Promise<void> {
   await remove(head, await unlistedPaths(head.storage, head.metadata, branch, thinned));
+}
+
+/**
+ * Removes files that no snapshot can reach, as maintenance has found out.
+ * @param files all in the table's folders: what lies elsewhere may be another table's
+ */
+export async function removeUnreachable(
+  head: LoadedTable,
+  files: readonly string[],
+): Promise<void> {
+  const places = placesOf(head.metadata);
+  assert(
+    files.every((path) => isInPlace(places, path)),
+    "only files in the table's folders are removed",
+  );
+  await remove(head, files);
 }
 
 /** True when one of these snapshots lists one of the files: as list, manifest, data or delete file. */

@@ -18,6 +18,7 @@ import {
   type TombstonePolicy,
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
+import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
 import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
@@ -312,12 +313,7 @@ function writerOptions({ values, origins }: PipelineConfig, topic: string): Writ
     openFilesMax: values["iceberg.write.max_open_files"],
     preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],
     thinning: values["maintenance.snapshot_expiration_enabled"]
-      ? {
-          branch: values["iceberg.branch"],
-          retentionMs: values["maintenance.snapshot_retention_days"] * DAY_MS,
-          keepAllMs: values["maintenance.snapshot_keep_all_seconds"] * SECOND_MS,
-          snapshotsMax: values["maintenance.snapshot_max"],
-        }
+      ? { branch: values["iceberg.branch"], ...expiryPolicy(values) }
       : null,
     schemaMismatch: values["iceberg.table_management.schema_mismatch_action"],
     schemaChanges: evolves ? "evolve" : "refuse",
@@ -328,6 +324,15 @@ function writerOptions({ values, origins }: PipelineConfig, topic: string): Writ
       partitionForms: partitionForms(values),
       learnsColumns: learnsColumns(values),
     },
+  };
+}
+
+/** Which snapshots a table keeps, where it does not say so itself. */
+export function expiryPolicy(values: PipelineValues): ExpiryPolicy {
+  return {
+    retentionMs: values["maintenance.snapshot_retention_days"] * DAY_MS,
+    keepAllMs: values["maintenance.snapshot_keep_all_seconds"] * SECOND_MS,
+    snapshotsMax: values["maintenance.snapshot_max"],
   };
 }
 

@@ -49,8 +49,9 @@ export const UNBUILT = {
   },
   late_rows: { name: "late tables are", instead: "late rows go into their historic partition" },
   maintenance: {
-    name: "table maintenance is",
-    instead: "off in this release; run it from another engine, e.g. Spark's procedures",
+    name: "this table maintenance is",
+    instead:
+      "`maintenance expire TABLE` expires snapshots; run the rest from another engine, e.g. Spark's procedures",
   },
   metadata_cache: {
     name: "the metadata cache is",

@@ -219,7 +219,7 @@ export const MAINTENANCE_KEYS = {
     default: 7,
     min: 1,
     max: 36_500,
-    doc: "Own append snapshots that are older are removed from the table; everything else is left to expiry.",
+    doc: "Snapshots that are older are removed: own appends within commits, all others by `maintenance expire`.",
   },
   "maintenance.snapshot_keep_all_seconds": {
     type: "integer",

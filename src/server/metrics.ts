@@ -231,6 +231,12 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
   pending_commits: ({ pipeline, series }, { count }) =>
     series("iceberg_pending_commits").set({ pipeline }, count),
   commit: recordCommit,
+  maintenance: ({ pipeline, series }, { operation, outcome, durationMs, bytesReclaimed }) => {
+    const labels = { pipeline, operation };
+    series("maintenance_runs_total").add({ ...labels, outcome }, 1);
+    series("maintenance_duration_seconds").add(labels, durationMs / 1000);
+    series("maintenance_bytes_reclaimed_total").add(labels, bytesReclaimed);
+  },
   idempotent_retry: ({ pipeline, series }, { reason }) =>
     series("iceberg_idempotent_retries_total").add({ pipeline, reason }, 1),
   freshness: ({ pipeline, series }, { stage, ageMs }) =>

@@ -13,6 +13,19 @@ export function schemeOf(location: string): string {
   return /^([a-zA-Z][a-zA-Z0-9+.-]*):/.exec(location)?.[1]?.toLowerCase() ?? "file";
 }
 
+/**
+ * A location as text that is equal for two spellings of one object: `file:` or none, `s3`, `s3a` or
+ * `s3n`, `abfs` or `abfss`. For comparing only.
+ */
+export function comparable(location: string): string {
+  const scheme = schemeOf(location);
+  if (scheme === "file") return location.replace(/^file:/i, "").replace(/\/{2,}/g, "/");
+  const rest = location.slice(scheme.length);
+  return `${SAME_SCHEMES[scheme] ?? scheme}${rest}`;
+}
+
+const SAME_SCHEMES: Readonly<Record<string, string>> = { s3a: "s3", s3n: "s3", abfss: "abfs" };
+
 /** The absolute path of `/abs`, `file:/abs` or `file:///abs`. Throws `usage` for others. */
 export function localPath(location: string): string {
   const match = LOCAL.exec(location);

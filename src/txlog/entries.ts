@@ -109,6 +109,17 @@ const SHAPES: { readonly [T in LogType]: Shape<T> } = {
     code: 13,
     fields: { catalog_type: text, error_message: text, retry_count: number },
   },
+  MaintenanceRun: {
+    code: 15,
+    fields: {
+      table: text,
+      operation: text,
+      outcome: text,
+      duration_ms: number,
+      counts: offsets,
+      error: text,
+    },
+  },
   Checkpoint: { code: 14, fields: { open: entries } },
 };
 

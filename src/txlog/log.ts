@@ -98,6 +98,19 @@ export type LogEntry =
       readonly error_message: string;
       readonly retry_count: number;
     }
+  | {
+      readonly type: "MaintenanceRun";
+      readonly table: string;
+      /** `expire`, ...: as on the command line. */
+      readonly operation: string;
+      /** `done` or `failed`. */
+      readonly outcome: string;
+      readonly duration_ms: number;
+      /** What it did, in numbers by name. */
+      readonly counts: Readonly<Record<string, bigint>>;
+      /** Why it failed; empty when it did not. */
+      readonly error: string;
+    }
   | { readonly type: "Checkpoint"; readonly open: readonly LogEntry[] };
 
 /** An entry as it stands in the log. */

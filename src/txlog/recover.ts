@@ -81,6 +81,7 @@ export class OpenFlushes {
       case "Recovery":
       case "CatalogHealthCheck":
       case "CatalogError":
+      case "MaintenanceRun":
         break;
       default:
         unreachable(entry);

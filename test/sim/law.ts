@@ -12,6 +12,7 @@ import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { nearestDocument } from "./evidence.ts";
+import { ExpiryLaw } from "./expiryLaw.ts";
 import { COORDINATES, readCoordinates, rowNumber } from "./rows.ts";
 import { ThinningLaw } from "./thinningLaw.ts";
 import type { Topic, World } from "./world.ts";
@@ -47,6 +48,7 @@ export class Law {
   /** First positions by topic id and partition; 0 unless a test says otherwise. */
   readonly firstPositions: Map<string, bigint> = new Map();
   readonly thinning: ThinningLaw;
+  readonly expiry: ExpiryLaw;
   readonly #contents = new Map<SnapshotId, Content>();
   readonly #truths = new Map<SnapshotId, Truth>();
   readonly #judged = new Set<SnapshotId>();
@@ -54,6 +56,7 @@ export class Law {
   constructor(world: World) {
     this.world = world;
     this.thinning = new ThinningLaw(world);
+    this.expiry = new ExpiryLaw(world);
   }
 
   /** Every way in which the law is broken now; empty when it holds. */
@@ -80,6 +83,7 @@ export class Law {
       ...(await this.#readings()),
       ...this.#schema(),
       ...(await this.thinning.violations()),
+      ...this.expiry.violations(),
     );
     return broken;
   }

@@ -8,6 +8,7 @@
  */
 
 import { COMMIT_MUTATIONS } from "./commitMutations.ts";
+import { MAINTENANCE_MUTATIONS } from "./maintenanceMutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
 import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
@@ -197,4 +198,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...COMMIT_MUTATIONS,
   ...PROGRESS_MUTATIONS,
   ...PIPELINE_MUTATIONS,
+  ...MAINTENANCE_MUTATIONS,
 ];

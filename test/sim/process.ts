@@ -5,9 +5,11 @@
 import type { Clock } from "#base/clock.ts";
 import { AppError, fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
+import type { Feed } from "#base/offsets.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import type { Flush, TableWriter } from "#writer/tableWriter.ts";
 import { WRITER_OPTIONS } from "../support/writerOptions.ts";
 import { PERSON } from "./law.ts";
 import { COORDINATES, readCoordinates, rowEncoder } from "./rows.ts";
@@ -48,6 +50,26 @@ export class MemoryLog {
       },
       close: () => Promise.resolve(),
     };
+  }
+}
+
+/** One process with its memory. */
+export class Process {
+  readonly name: string;
+  readonly group: string;
+  readonly log: MemoryLog = new MemoryLog();
+  writer: TableWriter | null = null;
+  /** By partition: the feed, where it is read from, and up to where it is buffered. */
+  readonly buffered: Map<number, { feed: Feed; start: bigint; end: bigint }> = new Map();
+  held: Flush | null = null;
+  busy = false;
+  /** Wakes it while it waits before another try. */
+  wake: (() => void) | null = null;
+  incarnation = 0;
+
+  constructor(name: string, group: string) {
+    this.name = name;
+    this.group = group;
   }
 }
 

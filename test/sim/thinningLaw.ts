@@ -110,13 +110,14 @@ export class ThinningLaw {
   }
 }
 
-function removedBy(before: TableMetadata, after: TableMetadata): Snapshot[] {
+/** Snapshots that a commit took out of the metadata. */
+export function removedBy(before: TableMetadata, after: TableMetadata): Snapshot[] {
   const left = new Set(after.snapshots.map(({ snapshotId }) => snapshotId));
   return before.snapshots.filter(({ snapshotId }) => !left.has(snapshotId));
 }
 
 /** True when no full document can be reached from the head. */
-function hangs({ snapshots, currentSnapshotId }: TableMetadata): boolean {
+export function hangs({ snapshots, currentSnapshotId }: TableMetadata): boolean {
   const byId = new Map(snapshots.map((each) => [each.snapshotId, each]));
   let at = byId.get(currentSnapshotId ?? 0n);
   while (at !== undefined) {

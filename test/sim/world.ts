@@ -33,9 +33,13 @@ import type { Storage } from "#storage/storage.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
 import { Law } from "./law.ts";
 import { columns, FIELDS, holes, rowNumber } from "./rows.ts";
+import type { Applied } from "./thinningLaw.ts";
 
 /** The one table of a world. */
 export const NAME: TableName = { namespace: ["db"], table: "t" };
+
+/** Who expires snapshots; its commits are judged by a law of their own. */
+export const MAINTAINER = "E";
 
 /**
  * What a catalog compares when it applies a commit. `parented`: as Iceberg's own servers, the sequence
@@ -301,7 +305,7 @@ export class World {
       const isCurrent = request.version === this.version;
       const { nowMs } = this;
       this.#advance(planned.metadata);
-      this.law.thinning.note({ before, after: planned.metadata, nowMs, isCurrent });
+      this.#judge(request.writer, { before, after: planned.metadata, nowMs, isCurrent });
     }
     const outcome: CommitOutcome =
       planned.kind === "next"
@@ -312,6 +316,13 @@ export class World {
     request.answer?.(reply === "arrives" ? outcome : { kind: "unknown", cause: "reply lost" });
     request.answer = null;
     return verb;
+  }
+
+  #judge(writer: string, applied: Applied): void {
+    if (writer === MAINTAINER) {
+      this.law.thinning.noteForeign(applied.before, applied.after);
+      this.law.expiry.note(applied);
+    } else this.law.thinning.note(applied);
   }
 
   /** The writer gives up waiting; the request is dropped on its way, or may still arrive. */

@@ -2,16 +2,16 @@
  * Random schedules of the writer simulation: who does what next, from one seed.
  */
 
-import type { Feed } from "#base/offsets.ts";
 import type { Field } from "#columns/schema.ts";
 import type { AppendResult } from "#commit/append.ts";
 import { isPaused } from "#commit/properties.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
+import { Maintainer } from "./maintainer.ts";
 import { anybodyActs } from "./neighbours.ts";
 import { acceptAsIs, adoptOthers, pause } from "./people.ts";
-import { judgeStop, MemoryLog, optionsOf, partsOf, worldClock } from "./process.ts";
+import { judgeStop, optionsOf, Process, partsOf, worldClock } from "./process.ts";
 import { Rewriter } from "./rewriter.ts";
-import { type CompareAndSet, type Request, World } from "./world.ts";
+import { type CompareAndSet, MAINTAINER, type Request, World } from "./world.ts";
 
 /** What a schedule may contain besides writers. */
 export interface Troubles {
@@ -29,26 +29,6 @@ export interface Outcome {
   readonly commits: number;
 }
 
-/** One process with its memory. */
-class Process {
-  readonly name: string;
-  readonly group: string;
-  readonly log: MemoryLog = new MemoryLog();
-  writer: TableWriter | null = null;
-  /** By partition: the feed, where it is read from, and up to where it is buffered. */
-  readonly buffered = new Map<number, { feed: Feed; start: bigint; end: bigint }>();
-  held: Flush | null = null;
-  busy = false;
-  /** Wakes it while it waits before another try. */
-  wake: (() => void) | null = null;
-  incarnation = 0;
-
-  constructor(name: string, group: string) {
-    this.name = name;
-    this.group = group;
-  }
-}
-
 /** Runs one schedule; the law is checked whenever the table has changed. */
 export async function runSchedule(seed: number, troubles: Troubles): Promise<Outcome> {
   const sim = new WriterSim(seed, troubles);
@@ -60,6 +40,7 @@ class WriterSim {
   readonly troubles: Troubles;
   readonly processes: Process[];
   readonly rewriter: Rewriter;
+  readonly maintainer: Maintainer;
   readonly violations: string[] = [];
   #checkedVersion = 0;
   #arrived: () => void = () => undefined;
@@ -71,7 +52,11 @@ class WriterSim {
     const other = this.world.random.unit() < 0.15 ? "h" : "g";
     this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
     this.rewriter = new Rewriter(this.world, "R");
-    this.world.onRequest = () => this.#arrived();
+    this.maintainer = new Maintainer(this.world);
+    this.world.onRequest = () => {
+      this.#arrived();
+      this.maintainer.arrived();
+    };
   }
 
   async run(): Promise<Outcome> {
@@ -114,6 +99,7 @@ class WriterSim {
     if (dice > 0.89) world.logFault = { kind, calls: world.below(8), lasts: 1 + world.below(3) };
     else if (dice > 0.86) world.fault = { kind, calls: world.below(12) };
     else if (dice > 0.84) world.loadFails = true;
+    else if (world.random.unit() < 0.5) await this.maintainer.act();
     else await this.rewriter.act();
   }
 
@@ -134,12 +120,14 @@ class WriterSim {
     const { world } = this;
     const process = this.processes.find((each) => each.name === request.writer);
     const dice = world.random.unit();
-    await this.#untilQuiet(process, () => {
+    const answer = (): void => {
       if (dice < 0.6) world.apply(request, "arrives");
       else if (dice < 0.75) world.apply(request, "lost");
       else if (dice < 0.85) world.giveUp(request, "dropped");
       else world.giveUp(request, "late");
-    });
+    };
+    if (request.writer === MAINTAINER) await this.maintainer.untilQuiet(answer);
+    else await this.#untilQuiet(process, answer);
   }
 
   async #wake(process: Process): Promise<void> {
@@ -315,6 +303,7 @@ class WriterSim {
   }
 
   async #check(): Promise<void> {
+    this.violations.push(...this.maintainer.violations.splice(0));
     if (this.world.version === this.#checkedVersion) return;
     this.#checkedVersion = this.world.version;
     this.violations.push(...(await this.world.law.violations()));
@@ -326,6 +315,7 @@ class WriterSim {
    */
   async #finish(): Promise<void> {
     const { world } = this;
+    this.maintainer.crash();
     world.fault = null;
     world.logFault = null;
     world.loadFails = false;
@@ -393,8 +383,7 @@ class WriterSim {
   }
 }
 
-/** A column that several writers may add at once, of one type or another. */
-/** A column as the process's decoder has it: as last seen in the table, else by its own inference. */
+/** A column that several writers may add at once, of one type or another: as the process's decoder has it: as last seen in the table, else by its own inference. */
 function randomField(world: World, { name: owner, writer }: Process): Field {
   const index = world.below(3);
   const name = `x${index}`;

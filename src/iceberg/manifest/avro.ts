@@ -190,6 +190,21 @@ export function readSplit(
   return splitBlocks(file, tail, wanted);
 }
 
+/**
+ * The records of a file, block by block: all fields but the last, and some of those inside the last,
+ * which are the only ones of it that are decoded.
+ * @param wanted ids of fields inside the last field
+ */
+export async function* readPicked(
+  content: Uint8Array,
+  wanted: readonly number[],
+): AsyncGenerator<readonly AvroRecord[]> {
+  const file = openAvro(content);
+  for await (const block of splitBlocks(file, tailLayout(file.layout), wanted)) {
+    yield block.map(({ head }) => head);
+  }
+}
+
 async function* splitBlocks(
   file: OpenFile,
   last: LayoutField,

@@ -10,7 +10,14 @@ import { writeJson } from "#base/json.ts";
 import { schemaToJson, specFieldsToJson } from "#iceberg/metadata/json.ts";
 import type { PartitionSpec, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { createSummariser, type PartitionSummariser } from "#iceberg/partition/partitionType.ts";
-import { createAvroWriter, readAvro, readSplit, type SplitRecord } from "./avro.ts";
+import {
+  createAvroWriter,
+  fieldOf,
+  readAvro,
+  readPicked,
+  readSplit,
+  type SplitRecord,
+} from "./avro.ts";
 import { manifestEntrySchema, type PartitionFieldType } from "./avroSchemas.ts";
 import type {
   EntryStatus,
@@ -183,6 +190,25 @@ export async function readManifest(
     });
     return { status, ...full, file: { ...file, firstRowId } };
   });
+}
+
+/** A file by its name and size. */
+export interface NamedFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** The live files of a manifest, block by block, without their metrics. Throws `storage_corrupt`. */
+export async function* readLivePaths(content: Uint8Array): AsyncGenerator<readonly NamedFile[]> {
+  const deleted = STATUSES.indexOf("deleted");
+  for await (const block of readPicked(content, [100, 104])) {
+    yield block
+      .filter((entry) => fieldOf(entry, 0) !== deleted)
+      .map((entry) => ({
+        path: String(fieldOf(entry, 100)),
+        bytes: Number(fieldOf(entry, 104) ?? 0),
+      }));
+  }
 }
 
 /** What an entry may leave to the manifest list. */

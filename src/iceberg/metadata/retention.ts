@@ -29,7 +29,7 @@ export interface RetentionPolicy {
 const COMMIT_KEY = "kafka-iceberg.commit-id";
 
 /** Summary key whose presence makes a snapshot hold committed offsets (SPEC 2.1). */
-const OFFSETS_KEY = "kafka-iceberg.offsets";
+export const OFFSETS_KEY = "kafka-iceberg.offsets";
 
 /** Summary key of a snapshot whose offsets add to those of an earlier one. */
 const BASE_KEY = "kafka-iceberg.base";
@@ -80,7 +80,8 @@ export function historyWindowMs(
   return Math.max(policy.keepAllMs, wanted ?? 0);
 }
 
-function wholeNumber(text: string | undefined): number | null {
+/** A property or setting that is a whole number; null for anything else. */
+export function wholeNumber(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
@@ -138,7 +139,7 @@ function neededSnapshots(
 }
 
 /** `history.expire.min-snapshots-to-keep`, or what the ref says; default 1. */
-function snapshotsMin({ properties }: TableMetadata, ofRef: number | null): number {
+export function snapshotsMin({ properties }: TableMetadata, ofRef: number | null): number {
   return ofRef ?? wholeNumber(properties["history.expire.min-snapshots-to-keep"]) ?? 1;
 }
 
@@ -146,7 +147,7 @@ function snapshotsMin({ properties }: TableMetadata, ofRef: number | null): numb
  * The chain from its head down to a snapshot with all our offsets (SPEC 2.2): parents are known by id
  * only, so what is removed hides everything behind it. On a chain without any, all of it.
  */
-function downToOffsets(chain: readonly Snapshot[]): readonly Snapshot[] {
+export function downToOffsets(chain: readonly Snapshot[]): readonly Snapshot[] {
   const nearest = chain.findIndex(
     ({ summary }) => summary[OFFSETS_KEY] !== undefined && summary[BASE_KEY] === undefined,
   );
@@ -154,7 +155,7 @@ function downToOffsets(chain: readonly Snapshot[]): readonly Snapshot[] {
 }
 
 /** Who follows whom among the visible snapshots. */
-class Lines {
+export class Lines {
   readonly #byId: ReadonlyMap<SnapshotId, Snapshot>;
   readonly #children: ReadonlyMap<SnapshotId | null, readonly Snapshot[]>;
 

@@ -42,7 +42,7 @@ describe("TOML blocks of the requirement documents", () => {
     const text = readFileSync(`${FOLDER}/001-line719.toml`, "utf8");
     const problems = requireBuilt(await loadRight(text, { variables })).map(formatProblem);
     expect(problems[0]).toContain(
-      "maintenance.compact_enabled: table maintenance is not built yet",
+      "maintenance.compact_enabled: this table maintenance is not built yet",
     );
     expect(problems.map((line) => line.split(": ")[1])).toEqual(["maintenance.compact_enabled"]);
   });

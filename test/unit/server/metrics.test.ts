@@ -58,6 +58,13 @@ const ALL: readonly Observation[] = [
   { ...commit, outcome: "failed", data: true },
   { ...commit, outcome: "fenced", data: true },
   { type: "idempotent_retry", reason: "found" },
+  {
+    type: "maintenance",
+    operation: "expire",
+    outcome: "done",
+    durationMs: 1,
+    bytesReclaimed: 1,
+  },
   { type: "freshness", stage: "committed", ageMs: 5000 },
   { type: "catalog", operation: "load", catalogType: "file", durationMs: 3, error: null },
   { type: "catalog", operation: "commit", catalogType: "sql", durationMs: 3, error: "conflict" },

@@ -50,6 +50,15 @@ const ENTRIES: readonly LogEntry[] = [
   { type: "Recovery", replayed: 1, completed: 2, rolled_back: 3, offsets: {} },
   { type: "CatalogHealthCheck", catalog_type: "file", is_healthy: false, response_time_ms: 1.5 },
   { type: "CatalogError", catalog_type: "file", error_message: "m", retry_count: 1 },
+  {
+    type: "MaintenanceRun",
+    table: "db.t",
+    operation: "expire",
+    outcome: "done",
+    duration_ms: 1.5,
+    counts: { snapshots: 3n },
+    error: "",
+  },
   { type: "Checkpoint", open: [] },
 ];
 

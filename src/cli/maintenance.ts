@@ -1,0 +1,91 @@
+/**
+ * `maintenance OPERATION TABLE`: one run now, by the settings of the configuration and of the table.
+ */
+import { EXIT, type ExitCode, fail } from "#base/errors.ts";
+import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
+import { writePortableJson } from "#base/json.ts";
+import type { CommitTable } from "#commit/commitTable.ts";
+import { expiryPolicy } from "#config/buildPipeline.ts";
+import type { PipelineValues } from "#config/keys.ts";
+import { type ExpireReport, expireCounts, expireSnapshots } from "#maintenance/expire.ts";
+import { recordRun } from "#maintenance/record.ts";
+import type { Operation, RunOptions } from "#maintenance/run.ts";
+import type { Terminal } from "./actions.ts";
+import type { ParsedArguments } from "./arguments.ts";
+import { commitTableOf } from "./commit.ts";
+import { openConfig, withTable } from "./open.ts";
+
+/** Runs the command; `stop` ends it between two steps. */
+export async function maintenanceCommand(
+  parsed: ParsedArguments,
+  terminal: Terminal,
+  stop: AbortSignal,
+): Promise<ExitCode> {
+  const operation = operationOf(parsed.value("operation") ?? "");
+  const opened = await openConfig(parsed, "inspect");
+  const isDry = parsed.flag("dry-run");
+  return withTable(opened, parsed.value("table") ?? "", isDry, async (found) => {
+    const options: RunOptions = {
+      ...{ isDry, stop },
+      onProgress: ({ step, done, total }) =>
+        terminal.progress?.(`${step}  ${done}${total === null ? "" : ` of ${total}`}`),
+    };
+    const table = commitTableOf(found);
+    const run = (): Promise<Told> => RUNS[operation](table, found.pipeline.values, options);
+    const told = await (isDry
+      ? run()
+      : recordRun(table, operation, run, ({ counts }) => counts)
+    ).finally(() => terminal.progress?.(""));
+    const text = parsed.flag("json")
+      ? writePortableJson(told.report, 2)
+      : told.sentences(isDry).join("\n");
+    terminal.out(`${text}\n`);
+    return EXIT.ok;
+  });
+}
+
+function operationOf(word: string): Operation {
+  const operation = MAINTENANCE_OPERATIONS.find((each) => each === word);
+  if (operation !== undefined) return operation;
+  const all = MAINTENANCE_OPERATIONS.join(", ");
+  throw fail("usage", `There is no maintenance operation ${word}; there are: ${all}`);
+}
+
+/** A run's end, for people, programs and the record. */
+interface Told {
+  readonly report: object;
+  readonly counts: ReturnType<typeof expireCounts>;
+  sentences(isDry: boolean): string[];
+}
+
+const RUNS: Readonly<
+  Record<
+    Operation,
+    (table: CommitTable, values: PipelineValues, options: RunOptions) => Promise<Told>
+  >
+> = {
+  expire: async (table, values, options) => {
+    const report = await expireSnapshots(table, expiryPolicy(values), options);
+    const sentences = (isDry: boolean): string[] => expireSentences(table.name, report, isDry);
+    return { report, counts: expireCounts(report), sentences };
+  },
+};
+
+function expireSentences(name: string, report: ExpireReport, isDry: boolean): string[] {
+  const { snapshots, refs, files, bytes, outside } = report;
+  const removed = isDry ? "would be removed" : "removed";
+  const sentences = [
+    `${name}: ${snapshots} snapshots ${removed}`,
+    `data and delete files ${removed}: ${files.content}`,
+    `manifests, manifest lists and statistics ${removed}: ` +
+      `${files.manifest + files["manifest-list"] + files.statistics}`,
+    `bytes reclaimed, manifest lists not counted: ${bytes}`,
+  ];
+  if (refs.length > 0) sentences.push(`branches and tags ${removed}: ${refs.join(", ")}`);
+  if (outside.count > 0) {
+    sentences.push(
+      `${outside.count} files lie outside the table's folders and stay, for example ${outside.first}`,
+    );
+  }
+  return sentences;
+}

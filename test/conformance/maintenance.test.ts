@@ -1,0 +1,111 @@
+/** Maintenance of a table that Spark wrote, judged by Spark: it reads every snapshot and ref that is left, and finds nothing left to do. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, rmSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { ignoreObservations } from "#base/events.ts";
+import { silentLogger } from "#base/log.ts";
+import { systemRandom } from "#base/random.ts";
+import type { Catalog } from "#catalog/catalog.ts";
+import { CommitTable } from "#commit/commitTable.ts";
+import { expireSnapshots } from "#maintenance/expire.ts";
+import type { RunOptions } from "#maintenance/run.ts";
+import { temporaryFolder } from "../../scripts/services/process.ts";
+import { realCatalog } from "../support/realCatalogs.ts";
+import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+
+const OPTIONS: RunOptions = {
+  isDry: false,
+  onProgress: () => undefined,
+  stop: new AbortController().signal,
+};
+/** Everything that is no head, branch or tag may go. */
+const NOTHING_KEPT = { keepAllMs: 0, retentionMs: 0, snapshotsMax: 500 };
+
+let root: string;
+let files: Catalog;
+let spark: SparkSql;
+
+beforeAll(async () => {
+  root = await temporaryFolder("maintenance");
+  files = await realCatalog({ type: "file", warehouse: root, readOnly: false });
+  spark = await startSparkSql({
+    "spark.sql.catalog.files": "org.apache.iceberg.spark.SparkCatalog",
+    "spark.sql.catalog.files.type": "hadoop",
+    "spark.sql.catalog.files.warehouse": root,
+    "spark.sql.catalog.files.cache-enabled": "false",
+  });
+}, 600_000);
+
+afterAll(async () => {
+  await spark?.stop();
+  await files?.close();
+  rmSync(root, { recursive: true, force: true });
+}, 60_000);
+
+/** The table as our commits see it. */
+async function open(table: string): Promise<CommitTable> {
+  const name = { namespace: ["db"], table };
+  const head = await files.load(name);
+  if (head === null) throw new Error("the table is there");
+  const parts = { catalog: files, clock: systemClock, random: systemRandom, logger: silentLogger };
+  const txlog = { recovered: [], append: async () => undefined, close: async () => undefined };
+  const options = { name, branch: "main", group: "g", commitRetriesMax: 3, thinning: null };
+  return new CommitTable({ ...parts, txlog, observe: ignoreObservations }, options, head);
+}
+
+async function idsOf(table: string): Promise<number[]> {
+  const rows = await spark.sql(`select id from files.db.${table} order by id`);
+  return rows.map((row) => Number(row["id"]));
+}
+
+/** A table with appends, deletes, a compaction, a tag and a branch, all by Spark. */
+async function sparkTable(table: string, version: 2 | 3): Promise<void> {
+  const at = `files.db.${table}`;
+  await spark.sql(
+    `create table ${at} (id bigint, day int) using iceberg partitioned by (day) tblproperties ` +
+      `('format-version'='${version}', 'write.delete.mode'='merge-on-read')`,
+  );
+  for (const n of [1, 2, 3]) {
+    await spark.sql(`insert into ${at} values (${n}, 1), (${n + 10}, 1), (${n + 20}, 2)`);
+  }
+  await spark.sql(`delete from ${at} where id in (1, 12)`);
+  const all = "options => map('rewrite-all', 'true')";
+  await spark.sql(`call files.system.rewrite_data_files(table => 'db.${table}', ${all})`);
+  await spark.sql(`alter table ${at} create tag kept`);
+  await spark.sql(`alter table ${at} create branch audit`);
+  await spark.sql(`insert into ${at}.branch_audit values (99, 3)`);
+  await spark.sql(`delete from ${at} where id = 23`);
+  await spark.sql(`insert into ${at} values (4, 1)`);
+}
+
+/** What Spark's own expiry and orphan removal would still find. */
+async function sparkFinds(table: string): Promise<unknown[]> {
+  const [expired] = await spark.sql(
+    `call files.system.expire_snapshots(table => 'db.${table}', older_than => now(), retain_last => 1)`,
+  );
+  // Spark looks at no file that is younger than a day: all of them are made old.
+  const old = new Date(Date.now() - 5 * 86_400_000);
+  const folder = join(root, "db", table);
+  for (const file of readdirSync(folder, { recursive: true })) {
+    utimesSync(join(folder, String(file)), old, old);
+  }
+  const orphans = await spark.sql(
+    `call files.system.remove_orphan_files(table => 'db.${table}', dry_run => true)`,
+  );
+  return [...Object.values(expired ?? {}), ...orphans];
+}
+
+for (const version of [2, 3] as const) {
+  test(`v${version}: after our expiry Spark reads head, tag and branch as before, and finds nothing to expire and no orphan`, async () => {
+    const table = `t${version}`;
+    await sparkTable(table, version);
+    const refs = ["", ".tag_kept", ".branch_audit"];
+    const before = await Promise.all(refs.map((ref) => idsOf(table + ref)));
+    const report = await expireSnapshots(await open(table), NOTHING_KEPT, OPTIONS);
+    expect(report.snapshots).toBeGreaterThan(2);
+    expect(report.files.content).toBeGreaterThan(0);
+    expect(await Promise.all(refs.map((ref) => idsOf(table + ref)))).toEqual(before);
+    expect((await sparkFinds(table)).filter((each) => each !== "0" && each !== 0)).toEqual([]);
+  }, 240_000);
+}

@@ -1,0 +1,26 @@
+/** `maintenance`: what it prints, what it refuses, and that a dry run touches nothing. */
+import { expect, test } from "bun:test";
+import { cli, makePlace, type Place } from "./place.ts";
+
+const on = (words: string, place: Place) => cli([...words.split(" "), "--config", place.config]);
+
+/** The table's one snapshot is its head: of a second one only the CLI's own refresh could make it. */
+test("expire says what goes, as sentences and as JSON", async () => {
+  const place = await makePlace();
+  const { code, out } = await on("maintenance expire events --dry-run", place);
+  expect(code).toBe(0);
+  expect(out).toContain("default.events: 0 snapshots would be removed");
+  const done = await on("maintenance expire events --json", place);
+  expect(JSON.parse(done.out)).toMatchObject({ snapshots: 0, refs: [], bytes: 0 });
+});
+
+test("an unknown operation and a table that forbids it end with exit 2 and say why", async () => {
+  const place = await makePlace("", { "gc.enabled": "false" });
+  const unknown = await on("maintenance vacuum events", place);
+  expect([unknown.code, unknown.err]).toEqual([
+    2,
+    expect.stringContaining("no maintenance operation vacuum"),
+  ]);
+  const forbidden = await on("maintenance expire events", place);
+  expect([forbidden.code, forbidden.err]).toEqual([2, expect.stringContaining("gc.enabled")]);
+});
