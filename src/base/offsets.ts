@@ -38,6 +38,8 @@ export interface FeedOffset {
    * whether its log still is the one that was read (KIP-320). Left out: unknown, nothing is asked.
    */
   readonly leaderEpoch?: number | undefined;
+  /** Who owned the feed in the table when the offset was read; left out: nobody (SPEC 2.8). */
+  readonly owner?: string | undefined;
 }
 
 /** The leader epoch of a record batch that has none, and of a position without a known one. */

@@ -61,7 +61,7 @@ export class HotBuffer<R extends GrowingRows> {
   readonly #totals: Totals;
   /** May have grown since it was measured. */
   #growing: HotSegment<R> | null = null;
-  /** Open segments whose end has moved. */
+  /** Open segments that have moved. */
   #movedCount = 0;
   /** Room that open segments began with. */
   #reserved = 0;
@@ -119,31 +119,34 @@ export class HotBuffer<R extends GrowingRows> {
     return this.#full.length > 0 || this.#movedCount > 0;
   }
 
-  /** The open segment of a feed at `position`: a new one, in the last one's size, when there is none. */
-  segment(
+  /**
+   * The open segment of a feed at `position`: a new one, in the last one's size, when there is none.
+   * @param begin makes its rows; always of one kind for one buffer
+   */
+  segment<B extends R>(
     feed: Feed,
     position: bigint,
-    begin: (expected: readonly ColumnSize[]) => R,
-  ): OpenSegment<R> {
+    begin: (expected: readonly ColumnSize[]) => B,
+  ): OpenSegment<B> {
     this.#measure();
     const key = feedKey(feed);
     const found = this.#open.get(key);
     if (found !== undefined) {
       assert(found.end === position, "a segment continues where it ended");
-      if (found.amount.used < SEGMENT_BYTES || found.end === found.start) {
+      if (found.amount.used < SEGMENT_BYTES || !found.moved) {
         this.#growing = found;
-        return found;
+        return found as unknown as OpenSegment<B>;
       }
       this.#full.push(this.#close(key, found));
     }
-    return this.#begin(key, feed, position, begin);
+    return this.#begin(key, feed, position, begin) as unknown as OpenSegment<B>;
   }
 
   /** Moves the end of a feed's open segment behind a record batch, whose rows are in it by now. */
   advance(open: OpenSegment<R>, end: bigint, leaderEpoch: number): void {
     const segment = open as HotSegment<R>;
     assert(segment.state.kind === "open", "only an open segment moves its end");
-    if (segment.end === segment.start) this.#movedCount++;
+    if (!segment.moved) this.#movedCount++;
     segment.advance(end, leaderEpoch);
   }
 
@@ -152,7 +155,7 @@ export class HotBuffer<R extends GrowingRows> {
     this.#measure();
     const found = this.#open.get(key);
     if (found === undefined) return;
-    if (found.end > found.start) {
+    if (found.moved) {
       this.#full.push(this.#close(key, found));
       return;
     }
@@ -182,7 +185,7 @@ export class HotBuffer<R extends GrowingRows> {
     const sealed = this.#full;
     this.#full = [];
     for (const [key, segment] of this.#open) {
-      if (segment.end > segment.start) sealed.push(this.#close(key, segment));
+      if (segment.moved) sealed.push(this.#close(key, segment));
     }
     return sealed.map((segment) => {
       const { range, batch, oldestMs } = segment;
@@ -288,7 +291,7 @@ export class HotBuffer<R extends GrowingRows> {
   }
 
   #close(key: FeedKey, segment: HotSegment<R>): HotSegment<R> {
-    assert(segment.end > segment.start, "a sealed segment covers offsets");
+    assert(segment.moved, "a sealed segment has rows or a position");
     this.#forgetOpen(key, segment);
     const { used } = segment.amount;
     this.#change(segment, () => segment.seal());
@@ -305,7 +308,7 @@ export class HotBuffer<R extends GrowingRows> {
     this.#measure();
     this.#open.delete(key);
     this.#reserved -= segment.reserved;
-    if (segment.end > segment.start) this.#movedCount--;
+    if (segment.moved) this.#movedCount--;
   }
 
   /** Brings the totals up to date. */

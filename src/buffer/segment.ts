@@ -75,6 +75,8 @@ export class HotSegment<R extends GrowingRows> {
   readonly feed: Feed;
   readonly start: bigint;
   end: bigint;
+  /** Whether anything is in it: rows may lie below its start (a side table's), so that its end stays. */
+  moved = false;
   /** Leader epoch of the last record below `end`. */
   endEpoch: number = NO_LEADER_EPOCH;
   /** Kafka timestamp of its oldest record, ms; Infinity while it has none. */
@@ -128,6 +130,7 @@ export class HotSegment<R extends GrowingRows> {
   /** Moves its end behind a record batch whose records are in, and shows them to readers. */
   advance(end: bigint, leaderEpoch: number): void {
     this.end = end;
+    this.moved = true;
     this.endEpoch = leaderEpoch;
     this.#publish();
   }

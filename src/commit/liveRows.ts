@@ -13,6 +13,7 @@ import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { decodeSingleValue } from "#iceberg/singleValue.ts";
 import type { Storage } from "#storage/storage.ts";
 import { OffsetSet } from "./offsetSet.ts";
+import { refOf } from "./progress.ts";
 
 /** Names of the columns that hold Kafka's coordinates; topic null: the table has no such column. */
 export interface CoordinateColumns {
@@ -131,14 +132,43 @@ export async function rowPastEnd(
   return null;
 }
 
+/**
+ * The offsets at or past some ends that are rows of a branch's head. Files whose bounds show none are
+ * not read. Partitions without an end are left out.
+ */
+export async function offsetsPast(
+  { storage, metadata }: LoadedTable,
+  branch: string,
+  ends: RowEnds,
+  columns: CoordinateColumns,
+  read: CoordinateReader,
+): Promise<LiveOffsets> {
+  const sets = new Map<string, Map<number, OffsetSet>>();
+  const head = refOf(metadata, branch);
+  const fields = coordinateFields(metadata, columns);
+  if (head === null || fields === null) return sets;
+  for await (const { file } of listDataFiles(storage, metadata, head)) {
+    if (file.content !== "data") continue;
+    if (!mayHaveRows(file, fields) || !mayReach(file, fields, ends)) continue;
+    for await (const run of read(storage, file, fields)) addRun(sets, run, ends);
+  }
+  return sets;
+}
+
+/** @param ends only rows at or past them; null: all */
 function addRun(
   sets: Map<string, Map<number, OffsetSet>>,
   { topics, partitions, offsets }: CoordinateRun,
+  ends: RowEnds | null = null,
 ): void {
   for (let row = 0; row < offsets.length; row++) {
     const [partition, offset] = [partitions[row], offsets[row]];
     if (partition == null || offset == null) continue;
     const topic = topics?.[row] ?? "";
+    if (ends !== null) {
+      const end = ends.get(topic)?.get(partition);
+      if (end === undefined || offset < end) continue;
+    }
     const ofTopic = sets.get(topic) ?? new Map<number, OffsetSet>();
     sets.set(topic, ofTopic);
     const set = ofTopic.get(partition) ?? new OffsetSet();
@@ -182,6 +212,20 @@ function isBelow(file: DataFile, fields: CoordinateFields, ends: RowEnds): boole
     }
   }
   return true;
+}
+
+/** False when the bounds show that no row of the file is at or past the end of one of these partitions. */
+function mayReach(file: DataFile, fields: CoordinateFields, ends: RowEnds): boolean {
+  const last = longBound(file.upperBounds.get(fields.offset));
+  const from = longBound(file.lowerBounds.get(fields.partition));
+  const to = longBound(file.upperBounds.get(fields.partition));
+  if (last === null || from === null || to === null) return true;
+  for (const byPartition of ends.values()) {
+    for (const [partition, end] of byPartition) {
+      if (partition >= from && partition <= to && last >= end) return true;
+    }
+  }
+  return false;
 }
 
 /** A bound of an int or long column; null when there is none. */

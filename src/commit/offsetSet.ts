@@ -102,6 +102,24 @@ export class OffsetSet {
     return next === undefined ? BigInt(Number.MAX_SAFE_INTEGER) : BigInt(next * CHUNK_OFFSETS);
   }
 
+  /** Adds the offsets of another set. */
+  addAll(other: OffsetSet): void {
+    for (const [index, { bits }] of other.#chunks) {
+      const chunk = this.#chunks.get(index) ?? this.#newChunk(index);
+      if (chunk.bits === null) continue;
+      let count = 0;
+      for (let at = 0; at < chunk.bits.length; at++) {
+        const byte = (chunk.bits[at] ?? 0) | (bits === null ? 255 : (bits[at] ?? 0));
+        chunk.bits[at] = byte;
+        count += bitsOf(byte);
+      }
+      chunk.count = count;
+      if (count < CHUNK_OFFSETS) continue;
+      chunk.bits = null;
+      this.#held--;
+    }
+  }
+
   /** One past the largest offset; 0 for an empty set. */
   get end(): bigint {
     const index = Math.max(-1, ...this.#chunks.keys());
@@ -111,4 +129,10 @@ export class OffsetSet {
     }
     return 0n;
   }
+}
+
+function bitsOf(byte: number): number {
+  let bits = 0;
+  for (let rest = byte; rest !== 0; rest &= rest - 1) bits++;
+  return bits;
 }

@@ -96,7 +96,12 @@ function endsOf(source: SourceProgress | undefined): Map<number, bigint> {
   return ends;
 }
 
-const NO_OFFSETS = { offsets: new Map(), rows: new Map(), leaderEpochs: new Map() };
+const NO_OFFSETS = {
+  offsets: new Map(),
+  rows: new Map(),
+  leaderEpochs: new Map(),
+  owners: new Map(),
+};
 
 /**
  * Without a readable document, a partition that is not named would begin anew and double rows. What

@@ -36,6 +36,11 @@ export interface SourceProgress {
    * or the topic was created again under its name.
    */
   readonly tails: ReadonlyMap<number, bigint>;
+  /**
+   * Who may commit the partition, where its records go to several tables: the token of the start that
+   * named itself in all of them (SPEC 2.8). Missing: whoever stands at its offset.
+   */
+  readonly owners: ReadonlyMap<number, string>;
 }
 
 /** The snapshot that a delta may add to. */
@@ -61,6 +66,8 @@ export interface MovedOffset {
   readonly rows?: bigint;
   /** Default: as before. */
   readonly leaderEpoch?: number | undefined;
+  /** A new owner; default: as before. */
+  readonly claims?: string | undefined;
 }
 
 /** What a delta adds. */
@@ -96,6 +103,11 @@ export function leaderEpochOf(document: ProgressDocument, feed: Feed): number | 
   return document.sources.get(sourceKey(feed))?.leaderEpochs.get(feed.partition);
 }
 
+/** Who may commit a feed; undefined: it belongs to nobody. */
+export function ownerOf(document: ProgressDocument, feed: Feed): string | undefined {
+  return document.sources.get(sourceKey(feed))?.owners.get(feed.partition);
+}
+
 /** A document with some offsets moved; other feeds' entries are copied unchanged. */
 export function withOffsets(
   document: ProgressDocument,
@@ -109,6 +121,7 @@ export function withOffsets(
       rows: new Map(before?.rows),
       leaderEpochs: new Map(before?.leaderEpochs),
       tails: new Map(before?.tails),
+      owners: new Map(before?.owners),
     };
     for (const each of members) moveOffset(maps, each);
     const topicId = members.at(-1)?.feed.topicId ?? "";
@@ -123,10 +136,15 @@ interface SourceMaps {
   readonly rows: Map<number, bigint>;
   readonly leaderEpochs: Map<number, number>;
   readonly tails: Map<number, bigint>;
+  readonly owners: Map<number, string>;
 }
 
-function moveOffset(maps: SourceMaps, { feed, offset, rows = 0n, leaderEpoch }: MovedOffset): void {
+function moveOffset(
+  maps: SourceMaps,
+  { feed, offset, rows = 0n, leaderEpoch, claims }: MovedOffset,
+): void {
   const { partition } = feed;
+  if (claims !== undefined) maps.owners.set(partition, claims);
   // At a first position nothing was given yet, unless rows of an earlier topic may lie there.
   const isFirst = !maps.offsets.has(partition) && !maps.tails.has(partition);
   const known = isFirst ? 0n : maps.rows.get(partition);
@@ -183,6 +201,7 @@ function partitionDelta(
   if (from === undefined || advance < 0n || (given === undefined) !== (had === undefined)) {
     return false;
   }
+  if (source.owners.get(partition) !== old.owners.get(partition)) return false;
   const added = (given ?? 0n) - (had ?? 0n);
   if (advance > 0n || added !== 0n) change.advances.set(partition, advance);
   if (given !== undefined && added !== advance) change.rows.set(partition, added);

@@ -219,6 +219,7 @@ const NOTHING_READ = {
   rows: new Map<number, bigint>(),
   leaderEpochs: new Map<number, number>(),
   tails: new Map<number, bigint>(),
+  owners: new Map<number, string>(),
 };
 
 /** Null when topics cannot be told apart by the coordinates. */

@@ -1,9 +1,10 @@
 /**
  * The text forms of the document of committed offsets (SPEC 2.1). Pure.
  *
- * *Full*: `{"v":1,"branch","sources":{"<cluster>/<topic>":{"id","p":{"0":123},"n":{..},"e":{..},"t":{..}}}}`.
+ * *Full*: `{"v":1,"branch","sources":{"<cluster>/<topic>":{"id","p":{"0":123},"n":{..},"e":{..},"t":{..},"o":{..}}}}`.
  * `p`: next offsets; `n`: rows that the table was given below them; `e`: leader epochs; `t`: ends of
- * rows that may lie past an offset. A release that does not know the last three ignores them.
+ * rows that may lie past an offset; `o`: partitions by their owner. A release that does not know the
+ * last four ignores them.
  *
  * *Delta*: `{"v":2,"branch","depth":3,"moved":{"<cluster>/<topic>":{"p":[0,25,7,3],"n":[7,2],"e":[0,5]}}}`
  * says what a commit added to the snapshot that the summary names as its base: pairs of partition and
@@ -111,7 +112,19 @@ function parseSource(key: string, value: Json): SourceProgress {
     rows: parseNumbers(key, value["n"]),
     leaderEpochs: new Map([...leaderEpochs].map(([at, epoch]) => [at, Number(epoch)])),
     tails: parseNumbers(key, value["t"]),
+    owners: parseOwners(value["o"]),
   };
+}
+
+/** `{"<token>": [0, 1, 5]}`: a start claims many partitions at once. */
+function parseOwners(value: Json | undefined): Map<number, string> {
+  const owners = new Map<number, string>();
+  for (const [owner, partitions] of Object.entries(isObject(value) ? value : {})) {
+    for (const partition of Array.isArray(partitions) ? partitions : []) {
+      owners.set(Number(partition), owner);
+    }
+  }
+  return owners;
 }
 
 function parseNumbers(key: string, value: Json | undefined): Map<number, bigint> {
@@ -181,6 +194,7 @@ function sourcesJson(document: ProgressDocument): Record<string, unknown> {
       n: numbersJson(source.rows),
       e: numbersJson(source.leaderEpochs),
       t: numbersJson(source.tails),
+      o: ownersJson(source.owners),
     };
   }
   return sources;
@@ -198,6 +212,13 @@ function writeDelta(branch: string, { depth, moved }: ProgressDelta): string {
     sources[key] = { p: pairs(advances), n: pairs(rows), e: pairs(leaderEpochs) };
   }
   return writeJson({ v: DELTA_VERSION, branch, depth, moved: sources });
+}
+
+function ownersJson(owners: ReadonlyMap<number, string>): Record<string, number[]> | undefined {
+  if (owners.size === 0) return;
+  const partitions = [...owners.keys()].sort((a, b) => a - b);
+  const byOwner = Map.groupBy(partitions, (partition) => owners.get(partition) ?? "");
+  return Object.fromEntries([...byOwner].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function pairs<T>(numbers: ReadonlyMap<number, T>): unknown[] | undefined {

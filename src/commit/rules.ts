@@ -6,7 +6,13 @@ import type { Feed } from "#base/offsets.ts";
 import type { CatalogTraits } from "#catalog/catalog.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { refOf, visibleChain } from "./progress.ts";
-import { offsetOf, type ProgressDocument, SUMMARY, sourceKey } from "./progressDocument.ts";
+import {
+  offsetOf,
+  ownerOf,
+  type ProgressDocument,
+  SUMMARY,
+  sourceKey,
+} from "./progressDocument.ts";
 
 /** A wish to move one feed's committed offset. */
 export interface Advance {
@@ -18,6 +24,13 @@ export interface Advance {
   readonly rows: bigint;
   /** Leader epoch of the last batch below `next`, where it is known. */
   readonly leaderEpoch?: number | undefined;
+  /**
+   * Who owned the feed when its records were read, which the head must still say (SPEC 2.8). Default:
+   * nobody did.
+   */
+  readonly owner?: string | undefined;
+  /** Names a new owner, whoever the old one is. */
+  readonly claims?: string | undefined;
 }
 
 /** What was sent to the catalog and not answered. */
@@ -32,8 +45,8 @@ export interface SentAttempt {
 }
 
 /**
- * Rule 3: which advances the head admits. The others are fenced: somebody else has committed the
- * feed, rolled the table back, or re-created the topic.
+ * Rules 3 and 8: which advances the head admits. The others are fenced: somebody else has committed the
+ * feed or owns it, rolled the table back, or re-created the topic.
  */
 export function admit(
   document: ProgressDocument,
@@ -45,7 +58,9 @@ export function admit(
     const sameOffset = offsetOf(document, advance.feed) === advance.expect;
     const source = document.sources.get(sourceKey(advance.feed));
     const sameTopic = source === undefined || source.topicId === advance.feed.topicId;
-    (sameOffset && sameTopic ? admitted : fenced).push(advance);
+    const sameOwner =
+      advance.claims !== undefined || ownerOf(document, advance.feed) === advance.owner;
+    (sameOffset && sameTopic && sameOwner ? admitted : fenced).push(advance);
   }
   return { admitted, fenced };
 }

@@ -11,7 +11,7 @@ import type { RecordCursor } from "./records.ts";
 const encoder = new TextEncoder();
 
 /** Kafka's mark for a record whose producer gave no timestamp; all other negative ones are times. */
-const NO_TIMESTAMP = -1;
+export const NO_TIMESTAMP = -1;
 
 const STRING: Type = { kind: "string" };
 const BINARY: Type = { kind: "binary" };

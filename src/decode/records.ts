@@ -155,3 +155,76 @@ export class RecordCursor {
     });
   }
 }
+
+/** A header of a record, as views. */
+export interface RecordHeader {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+}
+
+/** Headers one after the other, as Kafka encodes them; null when they are damaged. */
+export function headersOf(bytes: Uint8Array): RecordHeader[] | null {
+  const headers: RecordHeader[] = [];
+  let at = 0;
+  const varint = (): number | null => {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = bytes[at++];
+      if (byte === undefined) return null;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
+    }
+    return null;
+  };
+  while (at < bytes.length) {
+    const keyLength = varint();
+    if (keyLength === null || keyLength < 0) return null;
+    const keyStart = at;
+    at += keyLength;
+    const valueLength = varint();
+    if (valueLength === null) return null;
+    const valueStart = at;
+    if (valueLength > 0) at += valueLength;
+    if (at > bytes.length) return null;
+    headers.push({
+      key: bytes.subarray(keyStart, keyStart + keyLength),
+      value: valueLength < 0 ? null : bytes.subarray(valueStart, at),
+    });
+  }
+  return headers;
+}
+
+/** Some records of a batch, framed as in the batch. */
+export interface RecordShare {
+  readonly payload: Uint8Array;
+  readonly recordCount: number;
+}
+
+/**
+ * The records of a batch that are wanted, copied; null: none is. Those below its wanted offset are not
+ * asked for and left out.
+ */
+export function selectRecords(
+  batch: RecordBytes,
+  isWanted: (offset: bigint) => boolean,
+): RecordShare | null {
+  const cursor = new RecordCursor(batch);
+  const parts: Uint8Array[] = [];
+  let recordCount = 0;
+  let runStart = -1;
+  let start = 0;
+  const endRun = (): void => {
+    if (runStart >= 0) parts.push(batch.payload.subarray(runStart, start));
+    runStart = -1;
+  };
+  for (; cursor.next(); start = cursor.nextPosition) {
+    const offset = batch.baseOffset + BigInt(cursor.offsetDelta);
+    if (offset < batch.wantedOffset || !isWanted(offset)) endRun();
+    else {
+      if (runStart < 0) runStart = start;
+      recordCount++;
+    }
+  }
+  endRun();
+  return recordCount === 0 ? null : { payload: Buffer.concat(parts), recordCount };
+}

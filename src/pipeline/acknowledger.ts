@@ -38,10 +38,11 @@ export class Acknowledger {
   async acknowledge(sink: Sink, landed: Landed): Promise<void> {
     const offsets: FeedOffset[] = [];
     for (const { feed, offset } of landed.result.offsets) {
-      const outlet = sink.outlets.get(feedKey(feed));
-      if (outlet === undefined) continue;
-      outlet.committed = offset;
-      offsets.push({ feed, offset: committedOf(outlet.feed) });
+      const key = feedKey(feed);
+      const place = sink.outlets.get(key) ?? sink.sides.get(key);
+      if (place === undefined) continue;
+      place.committed = offset;
+      offsets.push({ feed, offset: committedOf(place.feed) });
     }
     let failure: unknown = null;
     try {

@@ -222,9 +222,9 @@ function isCut(kin: readonly Sink[], taking: readonly Sink[]): boolean {
   return true;
 }
 
-/** A main table without a row moves its offsets in a cut of its own time, not in every one of its kin. */
-function isQuiet({ rank, buffer, dueMs }: Sink, nowMs: number): boolean {
-  return rank === "main" && buffer.waitingRows === 0 && (dueMs === null || dueMs > nowMs);
+/** A table without a row moves its offsets in a cut of its own time, not in every one of its kin. */
+function isQuiet({ buffer, dueMs }: Sink, nowMs: number): boolean {
+  return buffer.waitingRows === 0 && (dueMs === null || dueMs > nowMs);
 }
 
 /** From 0.1 s, the least interval, to the longest. */

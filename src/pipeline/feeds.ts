@@ -1,30 +1,55 @@
 /**
  * The partitions that this process reads, each with the tables that it fills.
  *
- * A feed has one outlet for each of these tables. Each outlet has an end and a committed offset of
- * its own, because tables commit one after the other: the feed is read from the least of them, and
- * what an outlet has already is dropped for it.
+ * A feed has one outlet for each table that its records are for. Each outlet has an end and a committed
+ * offset of its own, because tables commit one after the other: the feed is read from the least of
+ * them, and what an outlet has already is dropped for it.
+ *
+ * Beside an outlet there may be side tables (dead letters, late rows), which take the records that its
+ * table does not. Together they are one: a start names itself the owner of the feed in all of them, and
+ * what a side table has past the outlet's offset was put there before, and is never judged again
+ * (`owners.ts`, SPEC 2.8). So a side table that is behind holds nothing back.
  */
 import { type Feed, type FeedKey, feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
+import type { OffsetSet } from "#commit/offsetSet.ts";
+import type { SideTable } from "./sides.ts";
 import type { Sink } from "./sink.ts";
 import type { Source } from "./source.ts";
 import { takesRows } from "./states.ts";
 
-/** A table that a topic fills, and what makes rows for it. */
+/** A table that a topic fills, what makes rows for it, and the tables beside it. */
 export interface Target {
   readonly sink: Sink;
   readonly source: Source;
+  /** In the order in which they are owned and committed; default: none. */
+  readonly sides?: readonly SideTable[];
 }
 
-/** One table that one feed fills. */
-export interface Outlet extends Target {
+/** Where one table stands in one feed. */
+export interface Place {
   readonly feed: FeedRun;
+  readonly sink: Sink;
   /** Next offset that the table neither holds nor has buffered. */
   end: bigint;
   /** Next offset by the table, as last seen. */
   committed: bigint;
+}
+
+/** One table that one feed fills. */
+export interface Outlet extends Place {
+  readonly target: Target;
+  readonly source: Source;
+  /** The side tables that are in use, in their order. */
+  readonly sides: Side[];
+  /** Records from here on that a side table has, and their end: they are for nobody else. Null: none are. */
+  taken: { readonly offsets: OffsetSet; readonly end: bigint } | null;
   /** True while a batch for it waits for the table's head. */
   waits: boolean;
+}
+
+/** One side table of an outlet; its rows may lie below its end. */
+export interface Side extends Place {
+  readonly table: SideTable;
 }
 
 /** One assigned partition. */
@@ -54,7 +79,12 @@ export interface FeedRun {
   waitedTimes: number;
 }
 
-/** Next offset that every table of a feed has; tables at their end do not count. */
+/** All places of a feed: each outlet with its sides. */
+export function placesOf({ outlets }: FeedRun): Place[] {
+  return outlets.flatMap((outlet): Place[] => [...outlet.sides, outlet]);
+}
+
+/** Next offset that every table of a feed has; tables at their end do not count, nor side tables. */
 export function committedOf(run: FeedRun): bigint {
   let least: bigint | null = null;
   for (const { sink, committed } of run.outlets) {
@@ -62,6 +92,11 @@ export function committedOf(run: FeedRun): bigint {
     if (least === null || committed < least) least = committed;
   }
   return least ?? run.outlets[0]?.committed ?? 0n;
+}
+
+/** Whether a feed has passed an outlet's end without a row for it; what is sampled or judged is no such row. */
+export function lags({ end, feed, source, waits }: Outlet): boolean {
+  return feed.epoch > 0 && end < feed.position && source.sampledSinceMs === null && !waits;
 }
 
 /** Assigned partitions by key. */
@@ -91,13 +126,25 @@ export class Feeds {
         waitedTimes: 0,
       };
       for (const target of targetsOf(feed.topic)) {
-        const outlet = { ...target, feed: run, end: 0n, committed: 0n, waits: false };
+        const { sink, source } = target;
+        const more = { sides: [], taken: null, waits: false };
+        const outlet: Outlet = { target, sink, source, ...nowhere(run), ...more };
         outlets.push(outlet);
         target.sink.outlets.set(key, outlet);
+        for (const table of target.sides ?? []) if (table.isUsed) this.addSide(outlet, table);
       }
       this.#byKey.set(key, run);
       return run;
     });
+  }
+
+  /** Puts a side table that is in use from now on beside an outlet. */
+  addSide(outlet: Outlet, table: SideTable): void {
+    const { feed } = outlet;
+    if (outlet.sides.some((side) => side.table === table)) return;
+    const side = { table, sink: table.sink, ...nowhere(feed) };
+    outlet.sides.push(side);
+    table.sink.sides.set(feed.key, side);
   }
 
   get(key: FeedKey): FeedRun | undefined {
@@ -119,6 +166,13 @@ export class Feeds {
   #forget(run: FeedRun): void {
     this.#byKey.delete(run.key);
     this.changed.delete(run);
-    for (const { sink } of run.outlets) sink.outlets.delete(run.key);
+    for (const { sink } of placesOf(run)) {
+      sink.outlets.delete(run.key);
+      sink.sides.delete(run.key);
+    }
   }
+}
+
+function nowhere(feed: FeedRun): Pick<Place, "feed" | "end" | "committed"> {
+  return { feed, end: 0n, committed: 0n };
 }

@@ -53,7 +53,8 @@ export class HeadLooks {
     const { writer } = sink;
     if (writer === null) return;
     await writer.refresh();
-    const outlets = [...sink.outlets.values()].filter(({ feed }) => feed.epoch > 0);
+    const places = [...sink.outlets.values(), ...sink.sides.values()];
+    const outlets = places.filter(({ feed }) => feed.epoch > 0);
     const seen = outlets.map(({ committed }) => committed);
     const offsets = await writer.positions(outlets.map(({ feed }) => feed.feed));
     // A commit under way finds out by itself, and a new start has read the table since.

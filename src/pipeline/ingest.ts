@@ -16,9 +16,10 @@ import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { Growth, SegmentBuilder } from "#decode/decoder.ts";
+import { selectRecords } from "#decode/records.ts";
 import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts, Share } from "./pipelineParts.ts";
-import { judgeRejects } from "./rejects.ts";
+import { Rejects } from "./rejects.ts";
 import type { Sinks } from "./sinks.ts";
 import type { Source } from "./source.ts";
 import { takesRows } from "./states.ts";
@@ -27,7 +28,7 @@ import { takesRows } from "./states.ts";
 const PUT_OFF = { retriesMax: 0, baseDelayMs: 200, delayMsMax: 5000 };
 
 /** Where a batch begins: the feed's position before it. */
-type Place = Pick<FeedRun, "leaderEpoch"> & { readonly offset: bigint };
+type BatchStart = Pick<FeedRun, "leaderEpoch"> & { readonly offset: bigint };
 
 /** Decodes record batches into the hot buffers of a pipeline's tables. */
 export class Ingest {
@@ -35,23 +36,25 @@ export class Ingest {
   readonly #options: Pick<PipelineOptions, "rejects" | "inferRows" | "inferWaitMs">;
   readonly #feeds: Feeds;
   readonly #sinks: Sinks;
-  readonly #readAgain: (feed: Feed) => void;
+  readonly #readAgain: (feeds: readonly Feed[]) => void;
+  readonly #rejects: Rejects;
   /** Sources with a sample, the oldest first. */
   readonly #sampling = new Set<Source>();
 
-  /** @param readAgain a feed is to be read again from its tables' offsets */
+  /** @param readAgain feeds are to be read again from their tables' offsets */
   constructor(
     parts: PipelineParts,
     options: Pick<PipelineOptions, "rejects" | "inferRows" | "inferWaitMs">,
     feeds: Feeds,
     sinks: Sinks,
-    readAgain: (feed: Feed) => void,
+    readAgain: (feeds: readonly Feed[]) => void,
   ) {
     this.#parts = parts;
     this.#options = options;
     this.#feeds = feeds;
     this.#sinks = sinks;
     this.#readAgain = readAgain;
+    this.#rejects = new Rejects(parts, options.rejects, sinks, readAgain);
   }
 
   /**
@@ -68,7 +71,20 @@ export class Ingest {
     const [first] = run.outlets;
     if (first === undefined) return undefined;
     if (run.outlets.length > 1) return this.#route(run, batch, from);
-    return this.#offer(first, batch, from);
+    return this.#offerRest(first, batch, from);
+  }
+
+  /** A batch to its table, without what a side table has of it since an earlier start. */
+  #offerRest(outlet: Outlet, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
+    const { taken, feed } = outlet;
+    if (taken === null) return this.#offer(outlet, batch, from);
+    if (batch.baseOffset >= taken.end) outlet.taken = null;
+    const { payload } = batch;
+    if (payload === null) return this.#offer(outlet, batch, from);
+    const { topic, partition } = feed.feed;
+    const bytes = { ...batch, payload, topic, partition, wantedOffset: outlet.end };
+    const rest = selectRecords(bytes, (offset) => !taken.offsets.has(offset));
+    return this.#offer(outlet, { ...batch, payload: null, recordCount: 0, ...rest }, from);
   }
 
   /** Learns columns from samples that have waited long enough. */
@@ -117,20 +133,20 @@ export class Ingest {
   }
 
   /** Each outlet's share of a batch; those without a record in it only learn that the feed has moved. */
-  #route(run: FeedRun, batch: RecordBatch, from: Place): Promise<void> | undefined {
+  #route(run: FeedRun, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
     const { outlets } = run;
     const shares = batch.payload === null ? null : (this.#parts.route?.(batch, outlets) ?? null);
     if (!run.noted) for (const { sink } of outlets) this.#sinks.touched.add(sink);
     run.noted = true;
     const waiting = outlets.flatMap((outlet, index) => {
       const own = shareOf(batch, shares, index);
-      return own === null ? [] : (this.#offer(outlet, own, from) ?? []);
+      return own === null ? [] : (this.#offerRest(outlet, own, from) ?? []);
     });
     return waiting.length === 0 ? undefined : allOf(waiting);
   }
 
   /** A batch to its table: at once, unless its format or its table's head is to be waited for. */
-  #offer(outlet: Outlet, batch: RecordBatch, from: Place): Promise<void> | undefined {
+  #offer(outlet: Outlet, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
     const ready = prepare(outlet, batch);
     if (ready !== null) return this.#giveWhenReady(outlet, batch, from, ready);
     return this.#give(outlet, batch) ? undefined : this.#giveByHead(outlet, batch);
@@ -143,7 +159,7 @@ export class Ingest {
   async #giveWhenReady(
     outlet: Outlet,
     batch: RecordBatch,
-    from: Place,
+    from: BatchStart,
     ready: Promise<void>,
   ): Promise<void> {
     const { feed } = outlet;
@@ -166,7 +182,7 @@ export class Ingest {
     outlet.waits = true;
     try {
       const head = outlet.sink.readSchema(batch.arrivedMs);
-      const readAgain = (): void => this.#readAgain(outlet.feed.feed);
+      const readAgain = (): void => this.#readAgain([outlet.feed.feed]);
       if (!(await this.#waited(outlet, batch, head, readAgain))) return;
       const growth = this.#growth(outlet, batch);
       if (growth === "given") return;
@@ -227,7 +243,7 @@ export class Ingest {
    * Reads a feed again from a batch on whose needs cannot be met now, after a while: what is buffered of
    * it stays, and the other feeds go on.
    */
-  #putOff(run: FeedRun, from: Place): void {
+  #putOff(run: FeedRun, from: BatchStart): void {
     const { consumer, clock, random } = this.#parts;
     // Of several outlets each may have waited for its own needs.
     if (run.waits) return;
@@ -313,14 +329,9 @@ export class Ingest {
     try {
       const result = isFinal ? segment.rows.decode(bytes) : segment.rows.tryDecode(bytes);
       if (result === null) return "refused";
-      const error =
-        result.rejected.length === 0
-          ? null
-          : judgeRejects(this.#parts, this.#options.rejects, sink.name, result);
-      if (error !== null) {
-        segment.rows.truncate(before);
-        sink.apply({ kind: "unreadable", error });
-        return "last";
+      if (result.rejected.length > 0) {
+        const takeBack = (): void => segment.rows.truncate(before);
+        if (!this.#rejects.take(outlet, batch, result, takeBack)) return "last";
       }
       if (result.rows > 0) this.#observeAge(segment, batch);
       return "done";

@@ -17,7 +17,7 @@ import { Acknowledger } from "./acknowledger.ts";
 import { Backpressure } from "./backpressure.ts";
 import { Commits } from "./commits.ts";
 import { Endings } from "./endings.ts";
-import { Feeds } from "./feeds.ts";
+import { Feeds, placesOf } from "./feeds.ts";
 import { HeadLooks } from "./headLooks.ts";
 import { Ingest } from "./ingest.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
@@ -67,8 +67,8 @@ export class Pipeline {
     this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax);
     this.#reading = new Reading(parts.consumer, this.feeds);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
-    this.#ingest = new Ingest(parts, options, this.feeds, this.tables, (feed) =>
-      this.#starts.seekAnew([feed]),
+    this.#ingest = new Ingest(parts, options, this.feeds, this.tables, (feeds) =>
+      this.#starts.seekAnew(feeds),
     );
     const { signal } = this.#stop;
     this.#starts = new Starts(parts, options.start, this.feeds, this.tables, signal, () => {
@@ -215,9 +215,9 @@ export class Pipeline {
   #assigned(feeds: readonly Feed[]): void {
     const runs = this.feeds.add(feeds, (topic) => this.tables.of(topic));
     this.#warnShared();
-    for (const { feed, outlets } of runs) {
-      for (const { sink } of outlets) {
-        sink.failedTopics.delete(feed.topic);
+    for (const run of runs) {
+      for (const { sink } of placesOf(run)) {
+        sink.failedTopics.delete(run.feed.topic);
         this.#heads.add(sink);
       }
     }
@@ -242,7 +242,7 @@ export class Pipeline {
     const runs = feeds.flatMap((feed) => this.feeds.get(feedKey(feed)) ?? []);
     if (!lost) {
       this.#ingest.finishSamples();
-      const sinks = new Set(runs.flatMap(({ outlets }) => outlets.map(({ sink }) => sink)));
+      const sinks = new Set(runs.flatMap((run) => placesOf(run).map(({ sink }) => sink)));
       await this.#within(this.#options.revokeFlushMs, this.#commits.flushAll([...sinks]));
     }
     this.tables.drop(runs);

@@ -6,6 +6,7 @@ import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Consumer, RecordBatch } from "#consumer/consumer.ts";
+import type { RecordShare } from "#decode/records.ts";
 import type { Outlet, Target } from "./feeds.ts";
 import type { RejectOptions } from "./rejects.ts";
 import type { StartPolicy } from "./start.ts";
@@ -38,7 +39,7 @@ export interface PipelineParts {
 }
 
 /** What one outlet gets of a batch: its records, framed as in the batch. */
-export type Share = Pick<RecordBatch, "payload" | "recordCount">;
+export type Share = RecordShare;
 
 /** One share for each outlet, in their order; null: no record of the batch is for it. */
 export type Route = (batch: RecordBatch, outlets: readonly Outlet[]) => readonly (Share | null)[];

@@ -4,7 +4,7 @@
  * when the budget or the phase has changed.
  */
 import type { Consumer } from "#consumer/consumer.ts";
-import type { FeedRun, Feeds } from "./feeds.ts";
+import { type FeedRun, type Feeds, placesOf } from "./feeds.ts";
 import { takesRows } from "./states.ts";
 
 /** What the pipeline as a whole does. `ending`: what is buffered is flushed, nothing more is read. */
@@ -24,7 +24,7 @@ export interface Circumstances {
  */
 export function wanted(run: FeedRun, { phase, isFull }: Circumstances): boolean {
   if (phase !== "running" || isFull || run.waits) return false;
-  const isPaused = run.outlets.some(({ sink }) => sink.state.kind === "paused");
+  const isPaused = placesOf(run).some(({ sink }) => sink.state.kind === "paused");
   return !isPaused && run.outlets.some(({ sink }) => takesRows(sink.state));
 }
 

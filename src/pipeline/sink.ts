@@ -8,15 +8,16 @@
 import { describe, kindOf, policyOf, traceOf } from "#base/errors.ts";
 import { type FeedKey, feedKey } from "#base/offsets.ts";
 import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import type { GrowingRows } from "#buffer/segment.ts";
 import { fullName } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { type AppendResult, FENCED } from "#commit/append.ts";
-import type { Decoder, Growth, SegmentBuilder } from "#decode/decoder.ts";
+import type { Decoder, Growth } from "#decode/decoder.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import { hasRows } from "#iceberg/metadata/metadata.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
-import type { Outlet } from "./feeds.ts";
+import { lags, type Outlet, type Side } from "./feeds.ts";
 import { FlushReport } from "./flushReport.ts";
 import type { CommitPolicy } from "./pipelineParts.ts";
 import type { Source } from "./source.ts";
@@ -56,9 +57,13 @@ export class Sink {
   readonly parts: WriterParts;
   readonly policy: CommitPolicy;
   readonly rank: CommitRank;
-  readonly buffer: HotBuffer<SegmentBuilder> = new HotBuffer();
+  readonly buffer: HotBuffer<GrowingRows> = new HotBuffer();
   /** Its outlets, one for each assigned feed; `feeds.ts` keeps them. */
   readonly outlets: Map<FeedKey, Outlet> = new Map();
+  /** Where it is beside an outlet: a side table has no outlets of its own; `feeds.ts` keeps them. */
+  readonly sides: Map<FeedKey, Side> = new Map();
+  /** Under which owner its feeds are read, until they are started anew; `starts.ts` sets it. */
+  readonly owners: Map<FeedKey, string> = new Map();
   /** Names of the topics that fill it, in the order of their coming; `sinks.ts` keeps them. */
   readonly topics: Set<string> = new Set();
   /** What makes its rows; `sinks.ts` keeps them. */
@@ -235,7 +240,7 @@ export class Sink {
     this.catchUp();
     const segments = this.buffer.seal();
     if (segments.length === 0) return false;
-    this.#become({ kind: "seal", work: { segments, flush: this.#writer.newFlush(segments) } });
+    this.#become({ kind: "seal", work: this.#workOf(this.#writer, segments) });
     return true;
   }
 
@@ -300,9 +305,11 @@ export class Sink {
     if (kept.length === segments.length) return;
     this.buffer.release(segments.filter((segment) => !kept.includes(segment)));
     if (kept.length === 0) this.#become({ kind: "end" });
-    else {
-      this.#become({ kind: "seal", work: { segments: kept, flush: this.#writer.newFlush(kept) } });
-    }
+    else this.#become({ kind: "seal", work: this.#workOf(this.#writer, kept) });
+  }
+
+  #workOf(writer: TableWriter, segments: readonly SealedRows[]): SealedFlush {
+    return { segments, flush: writer.newFlush(segments, this.owners) };
   }
 
   #isOpen(): boolean {
@@ -317,7 +324,7 @@ export class Sink {
   #moved(): boolean {
     if (this.buffer.moved) return true;
     if (this.kin.length === 1 || !takesRows(this.#state)) return false;
-    return [...this.outlets.values()].some(lags);
+    return this.outlets.values().some(lags);
   }
 
   /** Moves outlets behind the batches that had no row for this table: not done one by one. */
@@ -389,9 +396,4 @@ export class Sink {
     const history = { dropped: droppedPaths(metadata), hasRows: hasRows(metadata) };
     this.#columns.adopt(this.#writer.fields, history);
   }
-}
-
-/** Whether a feed has passed an outlet's end without a row for it; what is sampled or judged is no such row. */
-function lags({ end, feed, source, waits }: Outlet): boolean {
-  return feed.epoch > 0 && end < feed.position && source.sampledSinceMs === null && !waits;
 }

@@ -4,6 +4,7 @@
  */
 import { AppError, policyOf } from "#base/errors.ts";
 import type { FeedRun, Feeds, Target } from "./feeds.ts";
+import type { SideTable } from "./sides.ts";
 import type { Sink } from "./sink.ts";
 import { type TableState, takesRows } from "./states.ts";
 
@@ -17,6 +18,8 @@ export class Sinks implements Iterable<Sink> {
   /** Tables that a second or later topic has come to since {@link takeShared}. */
   readonly #shared = new Set<Sink>();
   readonly #topics = new Map<string, readonly Target[]>();
+  /** The table that each side table is beside. */
+  readonly #mains = new Map<Sink, Sink>();
   readonly #targetsOf: (topic: string) => readonly Target[];
   readonly #feeds: Feeds;
   readonly #stopped: (sink: Sink) => void;
@@ -79,7 +82,10 @@ export class Sinks implements Iterable<Sink> {
       if (sink.topics.size > 1 && sink.rank === "main") this.#shared.add(sink);
       this.#add(sink);
     }
-    this.#relate(targets);
+    this.#relate(targets.map(({ sink }) => sink));
+    for (const { sink, sides = [] } of targets) {
+      for (const side of sides) if (side.isUsed) this.#useSide(sink, side);
+    }
     return targets;
   }
 
@@ -109,43 +115,64 @@ export class Sinks implements Iterable<Sink> {
    */
   drop(runs: readonly FeedRun[], isFenced = false): void {
     for (const { key, outlets } of runs) {
-      for (const { sink, source } of outlets) {
+      for (const { sink, source, sides } of outlets) {
         if (sink.state.kind === "draining" && !isFenced) continue;
         source.drop(key);
-        sink.drop(key);
-        this.touched.add(sink);
+        for (const each of [sink, ...sides.map((side) => side.sink)]) {
+          each.drop(key);
+          this.touched.add(each);
+        }
       }
     }
+  }
+
+  /** Takes the side tables of a table into use, for each of its feeds; they begin with the next start. */
+  useSides(main: Sink): void {
+    for (const { target } of main.outlets.values()) {
+      for (const table of target.sides ?? []) if (!table.isUsed) this.#useSide(main, table);
+    }
+  }
+
+  #useSide(main: Sink, table: SideTable): void {
+    table.isUsed = true;
+    this.#add(table.sink);
+    for (const topic of main.topics) table.sink.topics.add(topic);
+    this.#relate([...main.kin, table.sink]);
+    for (const outlet of main.outlets.values()) this.#feeds.addSide(outlet, table);
+    this.#mains.set(table.sink, main);
   }
 
   #add(sink: Sink): void {
     if (this.#all.has(sink)) return;
     this.#all.add(sink);
-    this.#count(sink.state, 1);
+    this.#count(sink, sink.state, 1);
     this.#flushBytes += sink.policy.bytesMax;
     sink.changed = (before) => this.#changed(sink, before);
   }
 
   /** Tables of one topic are kin, and so are the kin of each of them. */
-  #relate(targets: readonly Target[]): void {
-    if (targets.length === 1) return;
-    const kin = [...new Set(targets.flatMap(({ sink }) => sink.kin))];
+  #relate(tables: readonly Sink[]): void {
+    if (tables.length === 1) return;
+    const kin = [...new Set(tables.flatMap((sink) => sink.kin))];
     for (const sink of kin) sink.kin = kin;
   }
 
   #changed(sink: Sink, before: TableState): void {
-    this.#count(before, -1);
-    this.#count(sink.state, 1);
+    this.#count(sink, before, -1);
+    this.#count(sink, sink.state, 1);
     this.touched.add(sink);
-    const feeds: FeedRun[] = [...sink.outlets.values()].map(({ feed }) => feed);
-    for (const feed of feeds) this.#feeds.changed.add(feed);
+    const places = [...sink.outlets.values(), ...sink.sides.values()];
+    for (const { feed } of places) this.#feeds.changed.add(feed);
     if (sink.state.kind !== "stopped") return;
-    for (const { key } of feeds) sink.drop(key);
+    for (const { feed } of places) sink.drop(feed.key);
+    // What it lost may not be passed: its records are read again when it can be written again.
+    this.#mains.get(sink)?.apply({ kind: "failed", error: sink.state.error });
     this.#stopped(sink);
   }
 
-  #count({ kind }: TableState, sign: 1 | -1): void {
-    if (kind !== "stopped") this.#running += sign;
+  #count({ rank }: Sink, { kind }: TableState, sign: 1 | -1): void {
+    // A side table does not go on without its table.
+    if (kind !== "stopped" && rank === "main") this.#running += sign;
     if (kind === "retrying") this.#retrying += sign;
   }
 }

@@ -14,13 +14,21 @@ import {
   NO_LEADER_EPOCH,
 } from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
+import type { OffsetSet } from "#commit/offsetSet.ts";
 import type { TableWriter } from "#writer/tableWriter.ts";
-import type { FeedRun, Feeds } from "./feeds.ts";
+import type { FeedRun, Feeds, Place } from "./feeds.ts";
+import { own } from "./owners.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import type { Sink } from "./sink.ts";
 import { type Sinks, takersOf } from "./sinks.ts";
 import { startOffsets } from "./start.ts";
 import { takesRows } from "./states.ts";
+
+/** Where tables stand in the feeds of a start, and what of them is for no table any more. */
+interface Found {
+  readonly positions: Map<Sink, Map<FeedKey, FeedOffset>>;
+  readonly taken: Map<Sink, ReadonlyMap<FeedKey, OffsetSet>>;
+}
 
 const START_BACKOFF = { retriesMax: 0, baseDelayMs: 100, delayMsMax: 5000 };
 
@@ -110,20 +118,23 @@ export class Starts {
 
   /** Finds where the tables of these feeds stand, and lets the consumer read. False: not yet. */
   async #startOnce(mine: () => readonly FeedRun[]): Promise<boolean> {
-    const positions = new Map<Sink, ReadonlyMap<FeedKey, FeedOffset>>();
+    const found: Found = { positions: new Map(), taken: new Map() };
     for (const turn of turnsOf(mine())) {
       const { sink } = turn;
       if (!takesRows(sink.state)) continue;
       try {
-        const offsets = await this.#offsetsOf(turn, positions);
-        positions.set(sink, new Map([...(positions.get(sink) ?? []), ...offsets]));
+        const offsets = await this.#offsetsOf(turn, found.positions);
+        // An earlier process has used the side tables: what they have counts.
+        if (offsets.some(({ owner }) => owner !== undefined)) this.#sinks.useSides(sink);
+        note(found, sink, await this.#owned(turn, found, offsets));
       } catch (error) {
         if (!this.#isFinal(sink, error)) return false;
       }
     }
     // A flush that was held says by itself when it has gone through.
-    for (const sink of positions.keys()) if (!sink.sealed) sink.apply({ kind: "went_through" });
-    this.#read(mine(), positions);
+    for (const sink of found.positions.keys())
+      if (!sink.sealed) sink.apply({ kind: "went_through" });
+    this.#read(mine(), found);
     return true;
   }
 
@@ -131,14 +142,31 @@ export class Starts {
   async #offsetsOf(
     { sink, runs, isFirst }: Turn,
     positions: ReadonlyMap<Sink, unknown>,
-  ): Promise<Map<FeedKey, FeedOffset>> {
+  ): Promise<FeedOffset[]> {
     const { consumer } = this.#parts;
     const writer = await sink.open();
     const elder = isFirst ? null : { writer: elderOf(runs, positions) };
     const policy = { ...this.#policy, initialTopics: this.initialTopics };
     const feeds = runs.map(({ feed }) => feed);
-    const offsets = await startOffsets(consumer, writer, policy, feeds, elder);
-    return new Map(offsets.map((each) => [feedKey(each.feed), each]));
+    return await startOffsets(consumer, writer, policy, feeds, elder);
+  }
+
+  /** The same offsets, owned by this start where side tables are in use. */
+  async #owned(
+    { sink, runs }: Turn,
+    found: Found,
+    offsets: readonly FeedOffset[],
+  ): Promise<readonly FeedOffset[]> {
+    const tables = new Set(
+      runs.flatMap(({ key }) => sink.outlets.get(key)?.sides ?? []).map(({ table }) => table),
+    );
+    const { writer } = sink;
+    if (tables.size === 0 || writer === null) return offsets;
+    const feeds = offsets.map(({ feed }) => feed);
+    const owned = await own(writer, [...tables], feeds, this.#parts.random.uuid());
+    for (const [table, places] of owned.sides) note(found, table.sink, places);
+    found.taken.set(sink, owned.taken);
+    return owned.offsets;
   }
 
   /** True when a table stops for this error; else the start is tried again. */
@@ -155,22 +183,12 @@ export class Starts {
   }
 
   /** Reads each feed from the least offset of its tables. */
-  #read(
-    runs: readonly FeedRun[],
-    positions: ReadonlyMap<Sink, ReadonlyMap<FeedKey, FeedOffset>>,
-  ): void {
+  #read(runs: readonly FeedRun[], found: Found): void {
     const { consumer } = this.#parts;
     this.#sinks.drop(runs);
     const begin: FeedOffset[] = [];
     for (const run of runs) {
-      let least: FeedOffset | null = null;
-      for (const outlet of run.outlets) {
-        const found = positions.get(outlet.sink)?.get(run.key);
-        if (found === undefined || !takesRows(outlet.sink.state)) continue;
-        outlet.end = found.offset;
-        outlet.committed = found.offset;
-        if (least === null || found.offset < least.offset) least = found;
-      }
+      const least = placeOutlets(run, found);
       if (least === null) continue;
       run.position = least.offset;
       run.leaderEpoch = least.leaderEpoch ?? NO_LEADER_EPOCH;
@@ -184,6 +202,36 @@ export class Starts {
     }
     this.#started();
   }
+}
+
+function note({ positions }: Found, sink: Sink, offsets: readonly FeedOffset[]): void {
+  const known = positions.get(sink) ?? new Map<FeedKey, FeedOffset>();
+  for (const each of offsets) known.set(feedKey(each.feed), each);
+  positions.set(sink, known);
+}
+
+/** Puts each outlet of a feed that takes rows where it stands; the least of these offsets. */
+function placeOutlets(run: FeedRun, { positions, taken }: Found): FeedOffset | null {
+  let least: FeedOffset | null = null;
+  for (const outlet of run.outlets) {
+    const { sink, sides } = outlet;
+    const at = positions.get(sink)?.get(run.key);
+    if (at === undefined || !takesRows(sink.state)) continue;
+    const offsets = taken.get(sink)?.get(run.key);
+    outlet.taken = offsets === undefined ? null : { offsets, end: offsets.end };
+    for (const place of [outlet, ...sides]) stand(place, positions.get(place.sink)?.get(run.key));
+    if (least === null || at.offset < least.offset) least = at;
+  }
+  return least;
+}
+
+/** A table begins where it stands. */
+function stand(place: Place, at: FeedOffset | undefined): void {
+  if (at === undefined) return;
+  place.end = at.offset;
+  place.committed = at.offset;
+  if (at.owner === undefined) place.sink.owners.delete(place.feed.key);
+  else place.sink.owners.set(place.feed.key, at.owner);
 }
 
 /** A table with the feeds that have it at one place of their outlets. */

@@ -7,7 +7,7 @@
  */
 import { fail, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
-import type { Feed, FeedOffset } from "#base/offsets.ts";
+import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
 import { Append, type AppendResult, unreadable } from "#commit/append.ts";
@@ -16,9 +16,15 @@ import { commit, giveUp, newCommit, type PendingCommit } from "#commit/commit.ts
 import { CommitTable } from "#commit/commitTable.ts";
 import { type KeptStop, keepStopChange, keptLogEnd } from "#commit/keptStops.ts";
 import { Ledger } from "#commit/ledger.ts";
+import {
+  type CoordinateColumns,
+  type LiveOffsets,
+  offsetsPast,
+  type RowEnds,
+} from "#commit/liveRows.ts";
 import { logComplete } from "#commit/logCommit.ts";
 import type { Progress } from "#commit/progress.ts";
-import { leaderEpochOf, offsetOf } from "#commit/progressDocument.ts";
+import { leaderEpochOf, offsetOf, ownerOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
 import { readCoordinates } from "./coordinates.ts";
 import { createTable } from "./create.ts";
@@ -28,15 +34,27 @@ import { columnsFor, currentFields } from "./schema.ts";
 import { joinSegments } from "./seal.ts";
 import { writeFiles } from "./write.ts";
 
+/** A position that a table is to be owned at. */
+export interface OwnedPosition extends FeedOffset {
+  /** False: the table has no offset of the feed yet, and this one becomes it. */
+  readonly isKnown: boolean;
+}
+
 /** A flush until its outcome is known; the caller keeps the rows until then. */
 export interface Flush {
   /** Its files; another one when it begins again. */
   ledger: Ledger;
   readonly segments: readonly SealedSegment[];
+  /** Who owned the feeds when their rows were read. */
+  readonly owners: Owners;
   /** Null until its files are written. */
   pending: PendingCommit<Append> | null;
 }
 
+/** The owners of feeds whose records go to several tables (SPEC 2.8); the others have none. */
+export type Owners = ReadonlyMap<FeedKey, string>;
+
+const NO_OWNERS: Owners = new Map();
 /** Fences by another group within this time are counted together. */
 const FENCE_WINDOW_MS = 60_000;
 const FENCES_MAX = 3;
@@ -115,13 +133,15 @@ export class TableWriter {
     return committed.map((each) => each?.offset ?? null);
   }
 
-  /** As {@link positions}, with the leader epochs that were committed with them. */
+  /** As {@link positions}, with the leader epochs that were committed with them, and the owners. */
   async committed(feeds: readonly Feed[]): Promise<(FeedOffset | null)[]> {
     const { document } = await this.#readable();
     for (const feed of feeds) this.#checkTopic(document, feed);
     return feeds.map((feed) => {
       const offset = offsetOf(document, feed);
-      return offset === null ? null : { feed, offset, leaderEpoch: leaderEpochOf(document, feed) };
+      if (offset === null) return null;
+      const leaderEpoch = leaderEpochOf(document, feed);
+      return { feed, offset, leaderEpoch, owner: ownerOf(document, feed) };
     });
   }
 
@@ -148,6 +168,29 @@ export class TableWriter {
     return this.#serial(() => this.#commitEmpty("claim", advances));
   }
 
+  /**
+   * Names a new owner of these feeds in an empty snapshot: what was read under an earlier one is fenced
+   * from then on (SPEC 2.8).
+   * @param positions where the table stands by the newest head; one that it does not know begins there
+   */
+  own(positions: readonly OwnedPosition[], owner: string): Promise<AppendResult> {
+    const advances = positions.map(({ feed, offset, leaderEpoch, isKnown }) => ({
+      feed,
+      expect: isKnown ? offset : null,
+      next: offset,
+      rows: 0n,
+      leaderEpoch,
+      claims: owner,
+    }));
+    return this.#serial(() => this.#commitEmpty("claim", advances));
+  }
+
+  /** Rows of the newest head seen that lie at or past these ends, by partition. */
+  rowsPast(ends: RowEnds, columns: CoordinateColumns): Promise<LiveOffsets> {
+    const read = this.#parts.readCoordinates ?? readCoordinates;
+    return offsetsPast(this.#table.head, this.#options.branch, ends, columns, read);
+  }
+
   /** Puts an own empty snapshot on a foreign head (SPEC 2.2); false when the head is ours. */
   refresh(): Promise<boolean> {
     return this.#serial(async () => {
@@ -158,9 +201,12 @@ export class TableWriter {
     });
   }
 
-  /** A new flush of sealed segments, contiguous per feed. */
-  newFlush(segments: readonly SealedSegment[]): Flush {
-    return { ledger: this.#newLedger(), segments, pending: null };
+  /**
+   * A new flush of sealed segments, contiguous per feed.
+   * @param owners of the feeds; default: they have none
+   */
+  newFlush(segments: readonly SealedSegment[], owners: Owners = NO_OWNERS): Flush {
+    return { ledger: this.#newLedger(), segments, owners: new Map(owners), pending: null };
   }
 
   /**
@@ -216,6 +262,7 @@ export class TableWriter {
         next: end,
         rows: batches.reduce((rows, batch) => rows + BigInt(batch.rowCount), 0n),
         leaderEpoch,
+        owner: flush.owners.get(feedKey(feed)),
       }));
       const append = new Append(this.#parts, "flush", advances, units);
       return newCommit(this.#table, append, flush.ledger);

@@ -5,7 +5,6 @@
  * Snapshots and files never change, so each is read and judged once; that their files still exist
  * is looked at every time.
  */
-
 import { progressProperty } from "#commit/progress.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
@@ -13,9 +12,10 @@ import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { nearestDocument } from "./evidence.ts";
 import { ExpiryLaw } from "./expiryLaw.ts";
-import { COORDINATES, readCoordinates, rowNumber } from "./rows.ts";
+import { between, compareRows, rowIdProblems } from "./lawRows.ts";
+import { COORDINATES, readCoordinates } from "./rows.ts";
 import { ThinningLaw } from "./thinningLaw.ts";
-import type { Topic, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** Group that a person's own commits name. */
 export const PERSON = "person";
@@ -131,6 +131,17 @@ export class Law {
     return { paths, files, rows, problems };
   }
 
+  /** Whether the head, whose content was read before, has a row. */
+  headHolds(partition: number, number: number): boolean {
+    const head = this.world.metadata.currentSnapshotId;
+    return (
+      this.#contents
+        .get(head ?? -1n)
+        ?.rows.get(partition)
+        ?.includes(number) === true
+    );
+  }
+
   /** What a snapshot's ancestors say. */
   truth(id: SnapshotId | null): Truth {
     if (id === null) return NOTHING;
@@ -196,9 +207,10 @@ export class Law {
   fits(truth: Truth, id: SnapshotId): boolean {
     const rows = this.#contents.get(id)?.rows ?? new Map<number, readonly number[]>();
     const wanted = this.#wanted(truth);
+    const allowed = this.#wanted(truth, "mayHold");
     return [...new Set([...wanted.keys(), ...rows.keys()])].every((partition) => {
       const [due, seen] = [new Set(wanted.get(partition)), new Set(rows.get(partition))];
-      return due.symmetricDifference(seen).size === 0;
+      return due.isSubsetOf(seen) && seen.isSubsetOf(new Set(allowed.get(partition)));
     });
   }
 
@@ -226,9 +238,10 @@ export class Law {
   #compareContent(where: string, truth: Truth, content: Content): string[] {
     const broken: string[] = [];
     const wanted = this.#wanted(truth);
+    const allowed = this.#wanted(truth, "mayHold");
     for (const partition of new Set([...wanted.keys(), ...content.rows.keys()])) {
-      const due = wanted.get(partition) ?? [];
-      const verdicts = compareRows(due, content.rows.get(partition) ?? []);
+      const seen = content.rows.get(partition) ?? [];
+      const verdicts = compareRows(wanted.get(partition) ?? [], allowed.get(partition) ?? [], seen);
       for (const verdict of verdicts) {
         if (verdict === "DOUBLED" && truth.picked !== undefined) continue;
         broken.push(`${verdict} in ${where}, p${partition}`);
@@ -245,15 +258,15 @@ export class Law {
     return isOwn ? snapshot.snapshotId : this.#nearestOwn(snapshot.parentSnapshotId);
   }
 
-  /** Row numbers by partition that a snapshot with this truth holds. */
-  #wanted(truth: Truth): Map<number, number[]> {
+  /** Row numbers by partition that a snapshot with this truth holds, or may hold. */
+  #wanted(truth: Truth, what: "isDue" | "mayHold" = "isDue"): Map<number, number[]> {
     const wanted = new Map<number, number[]>();
     for (const { topicId, offsets } of [...truth.closed, truth]) {
       const topic = this.world.topics.find((each) => each.id === topicId);
       if (topic === undefined) continue;
       for (const [partition, end] of offsets) {
         const first = this.firstPositions.get(`${topicId}/${partition}`) ?? 0n;
-        const numbers = between(this.world, topic, partition, first, end);
+        const numbers = between(this.world, topic, partition, first, end, what);
         wanted.set(partition, [...(wanted.get(partition) ?? []), ...numbers]);
       }
     }
@@ -352,41 +365,4 @@ function moved(
     offsets.set(partition, (offsets.get(partition) ?? 0n) + BigInt(pairs[i + 1] ?? 0));
   }
   return offsets;
-}
-
-/** Row numbers of the records between two offsets. */
-function between(
-  world: World,
-  topic: Topic,
-  partition: number,
-  start: bigint,
-  end: bigint,
-): number[] {
-  return (topic.records[partition] ?? [])
-    .filter(world.holds)
-    .filter((offset) => BigInt(offset) >= start && BigInt(offset) < end)
-    .map((offset) => rowNumber(topic, offset));
-}
-
-function compareRows(due: readonly number[], seen: readonly number[]): string[] {
-  const wanted = new Set(due);
-  const unique = new Set(seen);
-  const verdicts: string[] = [];
-  if (unique.size !== seen.length) verdicts.push("DOUBLED");
-  if (due.some((number) => !unique.has(number))) verdicts.push("LOST");
-  if (seen.some((number) => !wanted.has(number))) verdicts.push("AHEAD");
-  return verdicts;
-}
-
-/** Row ids of live files are there and do not overlap (Iceberg spec, "Row Lineage"). */
-function rowIdProblems(id: SnapshotId, files: readonly DataFile[]): string[] {
-  let next = 0n;
-  const withRows = files.filter((file) => file.recordCount > 0n);
-  withRows.sort((a, b) => ((a.firstRowId ?? -1n) < (b.firstRowId ?? -1n) ? -1 : 1));
-  for (const { filePath, firstRowId, recordCount } of withRows) {
-    if (firstRowId === null) return [`ROW IDS: ${filePath} has none`];
-    if (firstRowId < next) return [`ROW IDS overlap in snapshot ${id}`];
-    next = firstRowId + recordCount;
-  }
-  return [];
 }

@@ -9,9 +9,16 @@ const { runPipelineSchedule } = await import("./pipelineSim.ts");
 /** They are slower than the writer's; `SIM_PIPELINES` says how many, else as many as those. */
 const COUNT = Number(process.env["SIM_PIPELINES"] ?? SCHEDULES.count);
 
+const SHAPES = [
+  ["one table", { mains: 1, letters: false }],
+  ["two tables of a feed", { mains: 2, letters: false }],
+  ["dead letters", { mains: 1, letters: true }],
+  ["two tables with dead letters", { mains: 2, letters: true }],
+] as const;
+
 for (const compareAndSet of ["sequence", "pointer"] as const) {
-  for (const tables of [1, 2, 3] as const) {
-    test(`no schedule of a group loses or doubles a row (${compareAndSet}, tables of a feed: ${tables})`, async () => {
+  for (const [what, tables] of SHAPES) {
+    test(`no schedule of a group loses or doubles a row (${compareAndSet}, ${what})`, async () => {
       const ended = await runAll("pipeline", COUNT, (seed) =>
         runPipelineSchedule(seed, { steps: 250, compareAndSet, people: seed % 3 !== 0, tables }),
       );
@@ -29,13 +36,14 @@ test("a log that was lost and has grown again is never read on from", async () =
       compareAndSet: "sequence",
       people: false,
       lostLogs: true,
-      tables: 1,
+      tables: { mains: 1, letters: false },
     }),
   );
 }, 900_000);
 
 test("the same seed gives the same schedule", async () => {
-  const troubles = { steps: 250, compareAndSet: "sequence", people: true, tables: 3 } as const;
+  const tables = { mains: 2, letters: true } as const;
+  const troubles = { steps: 250, compareAndSet: "sequence", people: true, tables } as const;
   const once = await runPipelineSchedule(4, troubles);
   expect((await runPipelineSchedule(4, troubles)).trace).toEqual(once.trace);
 });

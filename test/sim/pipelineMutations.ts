@@ -92,11 +92,11 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     name: "a feed is read from where its last table stands, not from the least of all",
     rule: "2.8",
     sim: "pipeline",
-    shownIn: "tables of a feed: 2",
+    shownIn: "two tables of a feed",
     edits: [
       {
-        find: "if (least === null || found.offset < least.offset) least = found;",
-        replace: "least = found;",
+        find: "if (least === null || at.offset < least.offset) least = at;",
+        replace: "least = at;",
       },
     ],
   },
@@ -104,7 +104,7 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     name: "what a table has already is taken again when its feed is read for another one",
     rule: "2.8",
     sim: "pipeline",
-    shownIn: "tables of a feed: 2",
+    shownIn: "two tables of a feed",
     edits: [
       { find: "batch.nextOffset <= outlet.end || ", replace: "" },
       {
@@ -124,11 +124,12 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     name: "a fenced feed is dropped in its first table only",
     rule: "2.3",
     sim: "pipeline",
-    shownIn: "tables of a feed: 2",
+    shownIn: "two tables of a feed",
     edits: [
       {
-        find: "for (const { sink, source } of outlets) {\n        if (sink.state",
-        replace: "for (const { sink, source } of outlets.slice(0, 1)) {\n        if (sink.state",
+        find: "for (const { sink, source, sides } of outlets) {\n        if (sink.state",
+        replace:
+          "for (const { sink, source, sides } of outlets.slice(0, 1)) {\n        if (sink.state",
       },
     ],
   },
@@ -136,7 +137,7 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     name: "the main table is committed before its side tables",
     rule: "2.8",
     sim: "pipeline",
-    shownIn: "tables of a feed: 3",
+    shownIn: "dead letters",
     edits: [
       {
         find: '["dead_letter", "late", "main"];',
@@ -148,21 +149,21 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     name: "the main table is committed while a side table's commit is held",
     rule: "2.8",
     sim: "pipeline",
-    shownIn: "tables of a feed: 2",
+    shownIn: "dead letters",
     edits: [{ find: 'if (end === "waits") break;', replace: "" }],
   },
   {
     name: "a table is not moved behind batches without a row for it",
     rule: "2.8",
     sim: "pipeline",
-    shownIn: "tables of a feed: 3",
+    shownIn: "two tables of a feed",
     edits: [{ find: "if (!run.noted) for", replace: "if (run.noted) for" }],
   },
   {
     name: "a partition that a further table has not seen begins where the first table stands",
     rule: "2.5",
     sim: "pipeline",
-    shownIn: "tables of a feed: 3",
+    shownIn: "two tables of a feed",
     edits: [
       { find: "knownTopics.has(feed.topic) ? null : known?.[index]", replace: "known?.[index]" },
     ],

@@ -5,13 +5,14 @@ import type { Clock } from "#base/clock.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
 import { SimConsumer, type SimGroup } from "./group.ts";
 import { MemoryLog, optionsOf, partsOf } from "./process.ts";
 import type { SimClock } from "./simClock.ts";
-import { routeOf, type SimTable } from "./tables.ts";
+import { pickyFormat, routeOf, type SimTable } from "./tables.ts";
 
 /** One process with its memory. */
 export class Process {
@@ -60,14 +61,32 @@ export function startProcess({ process, tables, group, clock, alive }: ProcessSt
     with: () => logger,
   };
   const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
-  const targets = tables.map((table) => {
+  const hasLetters = tables.some(({ beside }) => beside !== null);
+  // Every process judges in its own way, and each changes its mind in time.
+  const judge = (): number => process.incarnation + Math.floor(clock.nowMs() / 1500);
+  const sinkOf = (table: SimTable, columns: ConstructorParameters<typeof Sink>[2]): Sink => {
     const parts = { ...partsOf(table.world, process.name, log, alive, clock), logger };
-    const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 5 });
     const options = optionsOf(table.world, process.groupName);
     const partitionForms = table.world.hourly ? ["hour(_kafka_timestamp)"] : [];
     const create = { ...options.create, partitionForms };
-    const sink = new Sink({ ...options, create }, parts, decoder, policy, table.rank);
-    return { sink, source: new Source(decoder) };
+    return new Sink({ ...options, create }, parts, columns, policy, table.rank);
+  };
+  const sinks = new Map<SimTable, Sink>();
+  const targets = tables.flatMap((table) => {
+    if (table.beside !== null) return [];
+    const options = { ...DECODER_DEFAULTS, inferRows: 5, kernel: !hasLetters };
+    const decoder = hasLetters
+      ? createDecoder(options, pickyFormat(judge))
+      : createDecoder(options);
+    const sink = sinkOf(table, decoder);
+    sinks.set(table, sink);
+    const sides = tables.flatMap((side) => {
+      if (side.beside !== table) return [];
+      const own = sinkOf(side, LETTER_COLUMNS);
+      sinks.set(side, own);
+      return [deadLetters(own)];
+    });
+    return [{ sink, source: new Source(decoder), sides }];
   });
   const consumer = new SimConsumer(process.name, group);
   const parts = {
@@ -77,7 +96,7 @@ export function startProcess({ process, tables, group, clock, alive }: ProcessSt
     logger: silentLogger,
     observe: () => undefined,
     targetsOf: () => targets,
-    route: routeOf(tables),
+    route: routeOf(targets.length),
   };
   const pipeline = new Pipeline(parts, {
     name: "p",
@@ -86,10 +105,10 @@ export function startProcess({ process, tables, group, clock, alive }: ProcessSt
     bufferBytesMax: world.random.unit() < 0.2 ? 200 : 1 << 22,
     inferRows: 5,
     inferWaitMs: 100,
-    rejects: { action: "skip" },
+    rejects: { action: hasLetters ? "table" : "skip" },
     acknowledge: { enabled: true, intervalMs: 0 },
   });
-  return { pipeline, consumer, sinks: targets.map(({ sink }) => sink) };
+  return { pipeline, consumer, sinks: tables.flatMap((table) => sinks.get(table) ?? []) };
 }
 
 /** A dead process's timers never fire. */

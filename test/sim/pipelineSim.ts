@@ -6,7 +6,6 @@
 import { kindOf } from "#base/errors.ts";
 import { readProgress } from "#commit/progress.ts";
 import { isPaused } from "#commit/properties.ts";
-import { takesRows } from "#pipeline/states.ts";
 import { type SimConsumer, SimGroup } from "./group.ts";
 import { anybodyActs } from "./neighbours.ts";
 import { acceptAsIs, pause } from "./people.ts";
@@ -14,7 +13,7 @@ import { aliveClock, Process, startProcess } from "./pipelineProcess.ts";
 import { judgeStop } from "./process.ts";
 import { progressOf } from "./rewriter.ts";
 import { SimClock } from "./simClock.ts";
-import { type SimTable, tablesOf, unionViolations } from "./tables.ts";
+import { type Shape, type SimTable, tablesOf, unionViolations } from "./tables.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
 
 /** How a schedule ended. */
@@ -32,7 +31,7 @@ export interface PipelineTroubles {
   /** The log of one partition is lost and written anew; default false. */
   readonly lostLogs?: boolean;
   /** Tables that the topic fills. */
-  readonly tables: 1 | 2 | 3;
+  readonly tables: Shape;
 }
 
 /** Runs one schedule. */
@@ -54,7 +53,7 @@ class PipelineSim {
   readonly zombies: SimConsumer[] = [];
   readonly tables: readonly SimTable[];
   readonly #checked = new Map<World, number>();
-  /** Some table was stopped, or is no longer what its commits made it. */
+  /** A person has acted: a table may no longer be what its commits made it. */
   #disordered = false;
 
   constructor(seed: number, troubles: PipelineTroubles) {
@@ -87,6 +86,10 @@ class PipelineSim {
     return this.tables.flatMap(({ world }) => world.pending.map((request) => ({ world, request })));
   }
 
+  get #mains(): SimTable[] {
+    return this.tables.filter(({ beside }) => beside === null);
+  }
+
   get #anyWorld(): World {
     return this.tables.length === 1 ? this.world : this.world.pick(this.tables).world;
   }
@@ -110,7 +113,7 @@ class PipelineSim {
     if (world.mayLoseLogs && dice > 0.98) this.#loseLog();
     if (!this.troubles.people || dice <= 0.97) return;
     this.#disordered = true;
-    await anybodyActs(this.#anyWorld);
+    await anybodyActs(this.world.pick(this.#mains).world);
   }
 
   /** Of a partition of which the table has rows: one that nobody has read of loses nothing. */
@@ -248,18 +251,16 @@ class PipelineSim {
 
   async #checkTables(): Promise<void> {
     let changed = false;
-    // A table that has ended does not hold the others, whose order nobody promises then.
-    this.#disordered ||= this.processes.some(({ sinks }) => sinks.some(hasEnded));
-    // A table that takes no more rows falls behind the others, as it may.
-    const sinks = this.processes.flatMap((each) => each.sinks);
-    this.#disordered ||= sinks.some(({ state }) => !takesRows(state));
-    for (const { world } of this.tables) {
+    // Side tables first: what they have is no longer due in theirs.
+    for (const { world } of this.tables.toSorted(
+      (a, b) => Number(b.beside !== null) - Number(a.beside !== null),
+    )) {
       if (world.version === (this.#checked.get(world) ?? 0)) continue;
       this.#checked.set(world, world.version);
       this.violations.push(...(await world.law.violations()));
       changed = true;
     }
-    if (changed) this.violations.push(...(await unionViolations(this.tables, !this.#disordered)));
+    if (changed) this.violations.push(...(await unionViolations(this.tables, this.#disordered)));
   }
 
   /** A table's end is judged when it begins, by the world as it is then; what it threw away at its stop. */
@@ -373,7 +374,7 @@ class PipelineSim {
   }
 
   async #complete(): Promise<boolean> {
-    for (const { world } of this.tables) {
+    for (const { world } of this.#mains) {
       const progress = await progressOf(world);
       const source = progress.kind === "readable" ? progress.document.sources.get("c/t") : null;
       const isBehind = (partition: number): boolean =>
@@ -382,11 +383,6 @@ class PipelineSim {
     }
     return true;
   }
-}
-
-/** Whether a table takes no more rows. */
-function hasEnded({ state }: Process["sinks"][number]): boolean {
-  return state.kind === "draining" || state.kind === "stopped";
 }
 
 function isStopped({ sinks }: Process): boolean {

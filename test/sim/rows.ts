@@ -3,7 +3,7 @@
  * read back without Parquet.
  */
 import type { Random } from "#base/random.ts";
-import type { ColumnBatch } from "#columns/batch.ts";
+import type { Column, ColumnBatch } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
 import type { CoordinateReader } from "#commit/liveRows.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
@@ -20,6 +20,11 @@ export function holes(random: Random): number[] {
   const offsets: number[] = [];
   for (let offset = 0; offset < 40; offset++) if (random.unit() < 0.7) offsets.push(offset);
   return offsets;
+}
+
+/** The id of one life of the topic. */
+export function topicId(index: number): string {
+  return `00000000-0000-4000-8000-00000000000${index + 1}`;
 }
 
 /** The number that tells a record of one life of a topic from all others. */
@@ -70,9 +75,13 @@ export const rowEncoder: ParquetEncoder = {
         return bytes.slice().buffer as ArrayBuffer;
       };
       const ints = new Int32Array(data("partition"));
-      // Records of the pipeline simulation say their number themselves.
+      // Records of the pipeline simulation say their number themselves, in dead letters as they came.
       const bytes = data(batch.fields.some((field) => field.name === "n") ? "n" : "offset");
-      const longs = new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8));
+      const values = batch.columns.find((each) => each.field.name === "value");
+      const longs =
+        values === undefined
+          ? new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8))
+          : numbersIn(values);
       for (const row of wanted ?? Array(batch.rowCount).keys()) {
         rows.push([ints[row] ?? -1, Number(longs[row] ?? -1n)]);
       }
@@ -91,15 +100,26 @@ export const rowEncoder: ParquetEncoder = {
   close: () => Promise.resolve(),
 };
 
+/** The numbers in a column of records. */
+function numbersIn({ length, offsets, data }: Column): bigint[] {
+  return Array.from({ length }, (_, row) => {
+    const bytes = data?.subarray(offsets?.[row] ?? 0, offsets?.[row + 1] ?? 0);
+    return BigInt(JSON.parse(new TextDecoder().decode(bytes)).n);
+  });
+}
+
 /** The table's columns of coordinates. */
 export const COORDINATES = { topic: "topic", partition: "partition", offset: "offset" };
 
 /** Coordinates of a file that {@link rowEncoder} wrote. */
-export const readCoordinates: CoordinateReader = async function* (storage, { filePath }) {
+export const readCoordinates: CoordinateReader = async function* (storage, { filePath }, fields) {
   const text = new TextDecoder().decode(await storage.get(filePath));
   const rows = JSON.parse(text) as [number, number][];
   yield {
-    topics: rows.map(() => "t"),
+    // Dead letters have the topic's id behind its name.
+    topics: rows.map(([, number]) =>
+      fields.topic === 2 ? topicId(Math.floor(number / 1000)) : "t",
+    ),
     partitions: rows.map(([partition]) => partition),
     // Without the number of the topic's life, which no row holds.
     offsets: rows.map(([, number]) => BigInt(number % 1000)),

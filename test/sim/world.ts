@@ -32,7 +32,7 @@ import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
 import { Law } from "./law.ts";
-import { columns, FIELDS, holes, rowNumber } from "./rows.ts";
+import { columns, FIELDS, holes, rowNumber, topicId } from "./rows.ts";
 import type { Applied } from "./thinningLaw.ts";
 
 /** The one table of a world. */
@@ -72,6 +72,9 @@ export interface Topic {
   readonly records: number[][];
 }
 
+/** No batch has the topic's column: it is there for the coordinates alone. */
+const TOPIC: Field = { id: 0, name: "topic", required: false, type: { kind: "string" } };
+
 /** An answer of a service that goes wrong, once. */
 export interface Fault {
   readonly kind: "before" | "after";
@@ -91,8 +94,12 @@ export class World {
   readonly topics: Topic[];
   /** Its table. */
   readonly name: TableName;
-  /** Whether a record of the topic is for its table. */
-  holds: (offset: number) => boolean = () => true;
+  /** Whether its table must have a record that its offset has passed. */
+  isDue: (offset: number, partition: number, number: number) => boolean = () => true;
+  /** Whether its table may have a record that its offset has passed. */
+  mayHold: World["isDue"] = () => true;
+  /** Whether the topic has records that no column can hold the time of, where nothing else is. */
+  hasOddRecords = true;
   readonly law: Law;
   /** Every snapshot that ever was. */
   readonly history: Map<SnapshotId, Snapshot> = new Map();
@@ -129,13 +136,17 @@ export class World {
   /** Tables are partitioned by hour. */
   readonly hourly: boolean;
 
-  /** @param sibling a world with the same topic, time and chance, whose table is another one */
+  /**
+   * @param sibling a world with the same topic, time and chance, whose table is another one
+   * @param fields columns of the table
+   */
   constructor(
     seed: number,
     compareAndSet: CompareAndSet,
     partitions = 2,
     showsAncestors: boolean = true,
     sibling?: World,
+    fields: readonly Field[] = [...FIELDS, TOPIC],
   ) {
     this.random = sibling?.random ?? seededRandom(seed);
     this.compareAndSet = compareAndSet;
@@ -161,8 +172,7 @@ export class World {
     this.metadata = newTableMetadata({
       uuid: "11111111-1111-4111-8111-111111111111",
       location: "/wh/db/t",
-      // No batch has the topic's column: it is there for the coordinates alone.
-      fields: [...FIELDS, { id: 0, name: "topic", required: false, type: { kind: "string" } }],
+      fields,
       spec: () => ({ specId: 0, fields: [] }),
       formatVersion: this.random.unit() < 0.4 ? 3 : 2,
       properties: {},
@@ -204,7 +214,7 @@ export class World {
   /** Deletes the topic and makes it again. */
   createTopic(records: number[][]): void {
     const index = this.topics.length;
-    const id = `00000000-0000-4000-8000-00000000000${index + 1}`;
+    const id = topicId(index);
     this.topics.push({ index, id, records });
     if (index > 0) this.say(`the topic is deleted and made again as ${id}`);
   }

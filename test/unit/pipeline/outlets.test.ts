@@ -19,10 +19,13 @@ import { optionsOf, partsOf } from "../../sim/process.ts";
 import { routeOf, tablesOf } from "../../sim/tables.ts";
 import { AppRig } from "../../support/appRig.ts";
 
-/** A main table and a dead-letter table, which gets every fifth record. */
+/** Two tables, of which the second gets every fifth record. */
 function make(reset: StartPolicy["reset"] = "earliest") {
   const rig = new AppRig();
-  const tables = tablesOf(rig.world, 2);
+  for (const partition of rig.world.partitions) {
+    rig.world.topic.records[partition] = [...Array(40).keys()];
+  }
+  const tables = tablesOf(rig.world, { mains: 2, letters: false });
   const targets = tables.map(({ world, rank }) => {
     world.onRequest = (request) =>
       queueMicrotask(() => {
@@ -41,7 +44,7 @@ function make(reset: StartPolicy["reset"] = "earliest") {
       logger: silentLogger,
       observe: () => undefined,
       targetsOf: () => targets,
-      route: routeOf(tables),
+      route: routeOf(2),
     },
     {
       name: "p",
@@ -174,5 +177,6 @@ test("rows that retention has passed are written, also when a sibling of their t
   expect(sinks.map(({ state }) => state.kind)).toEqual(["stopped", "running"]);
   rig.consumer.give(0, 9n, ["{}", "{}", "{}"]);
   await give(12, 15);
+  await rig.pass(500);
   expect(committed()).toEqual([6n, 15n]);
 });

@@ -13,7 +13,7 @@ const FEED = { clusterId: "c", topic: "t", topicId: "id", partition: 0 };
 const OPEN = { phase: "running", isFull: false } as const;
 
 function feed(key: string, ...states: TableState[]): FeedRun & { outlets: { sink: object }[] } {
-  const outlets = states.map((state) => ({ sink: { state } }));
+  const outlets = states.map((state) => ({ sink: { state }, sides: [] }));
   return { key, held: false, outlets } as never;
 }
 
@@ -78,7 +78,10 @@ test("a feed that was assigned anew is told, whatever was said of it under an ea
     },
   };
   const feeds = new Feeds();
-  const target = { sink: { state: running, outlets: new Map() }, source: {} } as unknown as Target;
+  const target = {
+    sink: { state: running, outlets: new Map(), sides: new Map() },
+    source: {},
+  } as unknown as Target;
   const [run] = feeds.add([FEED], () => [target]);
   const reading = new Reading(consumer, feeds);
   const key = feedKey(FEED);
