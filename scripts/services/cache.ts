@@ -11,6 +11,9 @@ const KAFKA_VERSION = "4.3.1";
 const LOG4J_VERSION = "2.25.4";
 const VERSITYGW_VERSION = "v1.8.0";
 const S3PROXY_VERSION = "4.1.0";
+const MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c";
+const FAKE_GCS_VERSION = "v1.56.1";
+const AZURITE_VERSION = "3.37.0";
 const SPARK_VERSION = "4.1.4";
 const SPARK_ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0";
 const ICEBERG_VERSION = "1.11.0";
@@ -203,32 +206,80 @@ export async function spark(): Promise<Spark> {
   return { python, jar };
 }
 
-/** An S3 server that can be started: versitygw where Go is installed, else s3proxy (Java). */
+/** An S3 server that can be started. */
 export type S3Server =
-  | { readonly kind: "versitygw"; readonly binary: string }
+  | { readonly kind: "versitygw" | "minio"; readonly binary: string }
   | { readonly kind: "s3proxy"; readonly jar: string };
 
-/** Installs an S3 server. */
-export async function s3Server(): Promise<S3Server> {
-  const binary = join(cacheFolder(), "bin", "versitygw");
-  const done = existsSync(`${binary}.done`);
-  if (done || existsSync(binary) || Bun.which("go") !== null) {
-    await ensure({
-      name: `versitygw ${VERSITYGW_VERSION}`,
-      version: `versitygw ${VERSITYGW_VERSION}`,
-      marker: `${binary}.done`,
-      verify: () => run([binary, "--version"]),
-      install: () =>
-        run(["go", "install", `github.com/versity/versitygw/cmd/versitygw@${VERSITYGW_VERSION}`], {
-          env: { GOBIN: dirname(binary), GOMAXPROCS: "1" },
-        }),
-    });
-    return { kind: "versitygw", binary };
+/**
+ * Installs an S3 server.
+ * @param kind default: versitygw where Go is installed, else s3proxy (Java)
+ */
+export async function s3Server(kind?: S3Server["kind"]): Promise<S3Server> {
+  const chosen = kind ?? (hasGoBinary("versitygw") ? "versitygw" : "s3proxy");
+  switch (chosen) {
+    case "versitygw": {
+      const module = "github.com/versity/versitygw/cmd/versitygw";
+      return { kind: chosen, binary: await goBinary("versitygw", module, VERSITYGW_VERSION) };
+    }
+    case "minio": {
+      const binary = await goBinary("minio", "github.com/minio/minio", MINIO_VERSION);
+      return { kind: chosen, binary };
+    }
+    case "s3proxy": {
+      const jar = join(cacheFolder(), "jars", `s3proxy-${S3PROXY_VERSION}.jar`);
+      const coordinates = `org.gaul:s3proxy:${S3PROXY_VERSION}:jar:jar-with-dependencies`;
+      await ensure(mavenJar("s3proxy", coordinates, jar));
+      return { kind: chosen, jar };
+    }
   }
-  const jar = join(cacheFolder(), "jars", `s3proxy-${S3PROXY_VERSION}.jar`);
-  const coordinates = `org.gaul:s3proxy:${S3PROXY_VERSION}:jar:jar-with-dependencies`;
-  await ensure(mavenJar("s3proxy", coordinates, jar));
-  return { kind: "s3proxy", jar };
+}
+
+/** Installs fake-gcs-server; returns its path. */
+export function fakeGcsServer(): Promise<string> {
+  const module = "github.com/fsouza/fake-gcs-server";
+  return goBinary("fake-gcs-server", module, FAKE_GCS_VERSION);
+}
+
+/** Installs Azurite (npm, 60 MB); returns its script for Node. */
+export async function azuriteScript(): Promise<string> {
+  const folder = join(cacheFolder(), "azurite");
+  const script = join(folder, "node_modules/azurite/dist/src/azurite.js");
+  const what = `azurite@${AZURITE_VERSION}`;
+  await ensure({
+    name: what,
+    version: what,
+    marker: join(folder, ".done"),
+    verify: () => run(["node", script, "--version"]),
+    install: async () => {
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, "package.json"), '{ "private": true }');
+      await run(["npm", "install", "--no-fund", "--no-audit", what], { cwd: folder });
+    },
+  });
+  return script;
+}
+
+/** Whether a Go program is there, or can be built. */
+function hasGoBinary(name: string): boolean {
+  return existsSync(join(cacheFolder(), "bin", name)) || Bun.which("go") !== null;
+}
+
+/** Builds a Go program from the module proxy (one to five minutes on one core, once). */
+async function goBinary(name: string, module: string, version: string): Promise<string> {
+  const binary = join(cacheFolder(), "bin", name);
+  await ensure({
+    name: `${name} ${version}`,
+    version: `${name} ${version}`,
+    marker: `${binary}.done`,
+    verify: () => run([binary, "--help"]),
+    install: () =>
+      run(["go", "install", `${module}@${version}`], {
+        env: { GOBIN: dirname(binary), GOMAXPROCS: "1" },
+      }),
+  });
+  return binary;
 }
 
 function brokerPom(): string {

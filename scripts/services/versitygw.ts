@@ -1,7 +1,7 @@
 /**
- * A real S3 server on a local folder: versitygw (Go), or s3proxy (Java) where Go is missing.
+ * A real S3 server on a local folder: versitygw or MinIO (Go), or s3proxy (Java).
  *
- * Both check keys and honour `If-None-Match: *` and `If-Match` atomically, multipart included.
+ * All check keys and honour `If-None-Match: *` and `If-Match` atomically, multipart included.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +13,8 @@ const SECRET_KEY = "testsecret";
 
 /** Options of {@link startS3}. */
 export interface S3Options {
+  /** Default: versitygw, or s3proxy where Go is missing. */
+  readonly kind?: S3Server["kind"];
   /** Default: a free one. */
   readonly port?: number;
   /** Where objects lie; default: a new temporary folder. */
@@ -41,7 +43,7 @@ export interface S3Service {
 
 /** Starts an S3 server and waits until it answers. */
 export async function startS3(options: S3Options = {}): Promise<S3Service> {
-  const server = await s3Server();
+  const server = await s3Server(options.kind);
   const folder = options.dataDir ?? (await temporaryFolder("s3"));
   const port = options.port ?? freePort();
   const objects = join(folder, "objects");
@@ -53,9 +55,16 @@ export async function startS3(options: S3Options = {}): Promise<S3Service> {
     startService({
       name: server.kind,
       command: command(server, folder, objects, port),
-      env: { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
+      env: {
+        ROOT_ACCESS_KEY: ACCESS_KEY,
+        ROOT_SECRET_KEY: SECRET_KEY,
+        MINIO_ROOT_USER: ACCESS_KEY,
+        MINIO_ROOT_PASSWORD: SECRET_KEY,
+        MINIO_BROWSER: "off",
+        MINIO_UPDATE: "off",
+      },
       logFile,
-      ready: () => accepts(port),
+      ready: () => (server.kind === "minio" ? isAlive(port) : accepts(port)),
     });
   let service = await start();
   let running = true;
@@ -81,6 +90,12 @@ export async function startS3(options: S3Options = {}): Promise<S3Service> {
   };
 }
 
+/** MinIO listens before it can answer. */
+async function isAlive(port: number): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${port}/minio/health/live`).catch(() => null);
+  return answer?.status === 200;
+}
+
 function command(server: S3Server, folder: string, objects: string, port: number): string[] {
   if (server.kind === "versitygw") {
     const iam = join(folder, "iam");
@@ -88,6 +103,8 @@ function command(server: S3Server, folder: string, objects: string, port: number
     const address = `127.0.0.1:${port}`;
     return [server.binary, "--quiet", "--port", address, "--iam-dir", iam, "posix", objects];
   }
+  if (server.kind !== "s3proxy")
+    return [server.binary, "server", "--address", `127.0.0.1:${port}`, objects];
   const properties = join(folder, "s3proxy.properties");
   writeFileSync(
     properties,

@@ -33,8 +33,9 @@ import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
 import type { RunState } from "#server/status.ts";
 import { createGate } from "#storage/gate.ts";
-import { openStorage, type VendedS3, withVended } from "#storage/open.ts";
+import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
+import { type VendedStore, withVended } from "#storage/vended.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { checkCatalog } from "./catalogHealth.ts";
 import { Positions } from "./positions.ts";
@@ -229,7 +230,7 @@ export class PipelineRun {
     const parts = { clock, random, disk, gate, log: this.#logger, observe: this.#observe };
     const storage = openStorage(this.#options.storage, parts);
     this.#storage = storage;
-    const storageWith = (vended: VendedS3): Storage =>
+    const storageWith = (vended: VendedStore): Storage =>
       openStorage(withVended(this.#options.storage, vended), parts);
     const opened = openCatalog(this.#options.catalog, { ...parts, storage, storageWith });
     const catalog = guardedCatalog(opened, this.#options.catalogGuard, parts);

@@ -1,5 +1,5 @@
 /**
- * One HTTP request, sent once, with its answer as text.
+ * One HTTP request, sent once, with its answer as text or as bytes.
  *
  * Made with `node:http`, which does not send a request again by itself when a kept connection breaks;
  * Bun's `fetch` does (decision 0061), and a commit that was sent twice has no known outcome. Redirects
@@ -44,6 +44,30 @@ export interface Http {
   close(): void;
 }
 
+/** A request whose body and answer are bytes. */
+export interface ByteRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Pieces, sent one after the other without being copied together; none: no body. */
+  readonly body: readonly Uint8Array[];
+}
+
+/** An answer, whatever its status. */
+export interface ByteAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Buffer;
+}
+
+/** Sends requests over connections that are kept. */
+export interface Transport {
+  /** Throws {@link NoAnswer}, also when `signal` aborts. */
+  send(request: ByteRequest, signal: AbortSignal): Promise<ByteAnswer>;
+  close(): void;
+}
+
 /** What fails before there is a connection. */
 const CONNECTING: ReadonlySet<unknown> = new Set(["connect", "getaddrinfo"]);
 
@@ -67,9 +91,7 @@ export interface HttpOptions {
 
 /** Opens nothing yet; a connection is made with the first request. */
 export function createHttp({ clock, timeoutMs, connectionsMax, ca }: HttpOptions): Http {
-  const settings = { keepAlive: true, maxSockets: connectionsMax };
-  const plain = new Agent(settings);
-  const tls = new TlsAgent(ca === undefined ? settings : { ...settings, ca });
+  const transport = createTransport(connectionsMax, ca);
   const send = async (request: HttpRequest): Promise<HttpAnswer> => {
     const done = new AbortController();
     const late = new AbortController();
@@ -77,15 +99,30 @@ export function createHttp({ clock, timeoutMs, connectionsMax, ca }: HttpOptions
       late.abort();
       throw new NoAnswer(`no answer within ${timeoutMs} ms`, true);
     });
+    const body = request.body === null ? [] : [Buffer.from(request.body)];
     try {
-      return await Promise.race([once(request, plain, tls, late.signal), expired]);
+      const sent = transport.send({ ...request, body }, late.signal);
+      const answer = await Promise.race([sent, expired]);
+      return { ...answer, body: answer.body.toString("utf8") };
     } finally {
       expired.catch(() => undefined);
       done.abort();
     }
   };
+  return { send, close: transport.close };
+}
+
+/**
+ * The same in bytes, and without a time limit of its own.
+ * @param connectionsMax to one host; further requests wait
+ * @param ca certificates (PEM) that servers must prove themselves by; default: the machine's own
+ */
+export function createTransport(connectionsMax: number, ca?: string): Transport {
+  const settings = { keepAlive: true, maxSockets: connectionsMax };
+  const plain = new Agent(settings);
+  const tls = new TlsAgent(ca === undefined ? settings : { ...settings, ca });
   return {
-    send,
+    send: (request, signal) => once(request, plain, tls, signal),
     close: () => {
       plain.destroy();
       tls.destroy();
@@ -94,17 +131,19 @@ export function createHttp({ clock, timeoutMs, connectionsMax, ca }: HttpOptions
 }
 
 function once(
-  { method, url, headers, body }: HttpRequest,
+  { method, url, headers, body }: ByteRequest,
   plain: Agent,
   tls: TlsAgent,
   signal: AbortSignal,
-): Promise<HttpAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+): Promise<ByteAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<ByteAnswer>();
   const lost = (error: unknown): void => {
     const reason = error instanceof Error ? error.message : String(error);
     reject(new NoAnswer(reason, maybeSent(error), error));
   };
-  const length = body === null ? {} : { "content-length": String(Buffer.byteLength(body)) };
+  const bytes = body.reduce((sum, piece) => sum + piece.length, 0);
+  const mayHaveBody = method !== "GET" && method !== "DELETE";
+  const length = mayHaveBody ? { "content-length": String(bytes) } : {};
   const isTls = url.startsWith("https:");
   const make = isTls ? httpsRequest : httpRequest;
   const request = make(
@@ -125,13 +164,13 @@ function once(
         resolve({
           status: answer.statusCode ?? 0,
           headers: Object.fromEntries(own),
-          body: Buffer.concat(chunks).toString("utf8"),
+          body: Buffer.concat(chunks),
         });
       });
     },
   );
   request.on("error", lost);
-  if (body === null) request.end();
-  else request.end(body);
+  for (const piece of body.slice(0, -1)) request.write(piece);
+  request.end(body.at(-1));
   return promise;
 }

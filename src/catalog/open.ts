@@ -6,8 +6,8 @@ import { kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import type { VendedS3 } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
+import type { VendedStore } from "#storage/vended.ts";
 import type { Catalog, CommitOutcome } from "./catalog.ts";
 import { createFileCatalog, type FileCatalogOptions } from "./file.ts";
 import { createGlueCatalog, type GlueCatalogOptions } from "./glue/glue.ts";
@@ -34,7 +34,7 @@ export interface CatalogParts {
    * Opens the store of one table, with what the catalog says about it; the catalog closes it.
    * Default: `storage` serves every table.
    */
-  readonly storageWith?: (vended: VendedS3) => Storage;
+  readonly storageWith?: (vended: VendedStore) => Storage;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

@@ -19,8 +19,9 @@ import { loadConfig } from "#config/load.ts";
 import { formatProblem } from "#config/problems.ts";
 import { storageOptions } from "#config/storage.ts";
 import { namespaceOf, tableFor } from "#config/tableNames.ts";
-import { openStorage, type VendedS3, withVended } from "#storage/open.ts";
+import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
+import { type VendedStore, withVended } from "#storage/vended.ts";
 import type { ParsedArguments } from "./arguments.ts";
 
 /** A configuration with where its values come from. */
@@ -69,7 +70,8 @@ export async function withPipeline<T>(
   const parts = { ...systemParts, log: silentLogger, observe: ignoreObservations };
   const stores = storageOptions(pipeline.values);
   const storage = openStorage(stores, parts);
-  const storageWith = (vended: VendedS3): Storage => openStorage(withVended(stores, vended), parts);
+  const storageWith = (vended: VendedStore): Storage =>
+    openStorage(withVended(stores, vended), parts);
   const options = catalogOptions(pipeline, readOnly);
   const opened = openCatalog(options, { ...parts, storage, storageWith });
   const catalog = readOnly && (await isToBeMade(options)) ? emptyCatalog(opened) : opened;

@@ -75,6 +75,5 @@ function unbuiltForms(values: { readonly [key: string]: unknown }, origins: Orig
 }
 
 const UNBUILT_FORMS: readonly (readonly [key: string, form: RegExp, feature: Feature])[] = [
-  ["iceberg.warehouse_path", /^(gs|abfss):\/\//, "cloud_stores"],
   ["schema.file", /\.(avsc|proto)$/, "schema_files"],
 ];

@@ -48,6 +48,11 @@ async function readDotEnv(path: string): Promise<Readonly<Record<string, string>
   return (await Bun.file(path).exists()) ? parseEnvFile(await readText(path)) : {};
 }
 
+/** A variable of the process, for the clouds, whose libraries have names of their own for it. */
+export function processVariable(name: string): string | undefined {
+  return process.env[name];
+}
+
 /** `NAME=value` lines; `export`, quotes and comments as shells have them, no expansion. */
 export function parseEnvFile(text: string): Record<string, string> {
   const variables: Record<string, string> = {};

@@ -22,10 +22,6 @@ export const UNBUILT = {
     name: "updates and deletes (ktable, cdc) are",
     instead: "this release appends: source.mode = kstream",
   },
-  cloud_stores: {
-    name: "Google Cloud Storage and Azure are",
-    instead: "this release stores on local disks and s3://",
-  },
   clusters: {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",

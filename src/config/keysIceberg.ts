@@ -14,7 +14,7 @@ export const ICEBERG_KEYS = {
   "iceberg.warehouse_path": {
     type: "string",
     default: "./warehouse",
-    doc: "Where tables live: a local path or s3://. gs:// and abfss:// are not built yet.",
+    doc: "Where tables live: a local path, s3://, gs:// or abfss://: [STORAGE](STORAGE.md).",
   },
   "iceberg.database_name": {
     type: "string",

@@ -90,6 +90,63 @@ export const STORAGE_KEYS = {
     secret: true,
     doc: 'The key for sse = "customer": 32 bytes as base64.',
   },
+  "storage.gcs.endpoint": {
+    type: "string",
+    default: null,
+    example: '"http://localhost:4443"',
+    doc: "Another address than https://storage.googleapis.com.",
+  },
+  "storage.gcs.auth": {
+    type: "string",
+    default: "default",
+    values: ["default", "none"],
+    doc: "`default`: the key file, or Google's application default credentials (environment, gcloud, workload identity, metadata server); `none`: emulators.",
+  },
+  "storage.gcs.key_file": {
+    type: "string",
+    default: null,
+    example: '"/run/secrets/gcs.json"',
+    doc: "A service account's key, or a workload identity's configuration.",
+  },
+  "storage.azure.endpoint": {
+    type: "string",
+    default: null,
+    example: '"http://localhost:10000/devstoreaccount1"',
+    doc: "The blob service's address; none: https://ACCOUNT.blob.core.windows.net of each location.",
+  },
+  "storage.azure.account_key": {
+    type: "string",
+    default: null,
+    example: '"${AZURE_STORAGE_KEY}"',
+    secret: true,
+    doc: "The account's key. Without key, signature and client secret: workload identity, else the machine's managed identity.",
+  },
+  "storage.azure.sas_token": {
+    type: "string",
+    default: null,
+    example: '"${AZURE_STORAGE_SAS_TOKEN}"',
+    secret: true,
+    doc: "A shared access signature.",
+  },
+  "storage.azure.tenant_id": {
+    type: "string",
+    default: null,
+    example: '"00000000-0000-0000-0000-000000000000"',
+    doc: "The directory of the service principal; none: AZURE_TENANT_ID.",
+  },
+  "storage.azure.client_id": {
+    type: "string",
+    default: null,
+    example: '"00000000-0000-0000-0000-000000000000"',
+    doc: "Service principal, or a managed identity among several; none: AZURE_CLIENT_ID.",
+  },
+  "storage.azure.client_secret": {
+    type: "string",
+    default: null,
+    example: '"${AZURE_CLIENT_SECRET}"',
+    secret: true,
+    doc: "The service principal's secret; none: AZURE_CLIENT_SECRET.",
+  },
 } as const;
 
 /** Keys of `[partitioning]`. */

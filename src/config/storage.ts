@@ -1,9 +1,11 @@
 /**
  * Configuration -> settings of the stores, and what their keys need of each other.
  */
+import type { AzureCredentials } from "#storage/azureClient.ts";
 import type { CallOptions } from "#storage/calls.ts";
-import type { StorageOptions } from "#storage/open.ts";
+import { isStoreScheme, type StorageOptions } from "#storage/open.ts";
 import type { S3Encryption } from "#storage/s3Client.ts";
+import { processVariable } from "./environment.ts";
 import type { PipelineValues } from "./keys.ts";
 
 /** Of one request to a store, its answer included. */
@@ -38,6 +40,35 @@ export function storageOptions(values: PipelineValues): StorageOptions {
       pathStyle: values["storage.s3.path_style"] || endpoint !== null,
       sse: s3Encryption(values),
     },
+    gcs: {
+      ...calls,
+      endpoint: values["storage.gcs.endpoint"],
+      credentials:
+        values["storage.gcs.auth"] === "none"
+          ? { type: "none" }
+          : { type: "google", keyFile: values["storage.gcs.key_file"] },
+    },
+    azure: {
+      ...calls,
+      endpoint: values["storage.azure.endpoint"],
+      credentials: azureCredentials(values),
+    },
+  };
+}
+
+function azureCredentials(values: PipelineValues): AzureCredentials {
+  const accountKey = values["storage.azure.account_key"];
+  if (accountKey !== null) return { type: "shared_key", accountKey };
+  const sasToken = values["storage.azure.sas_token"];
+  if (sasToken !== null) return { type: "sas", sasToken };
+  return {
+    type: "identity",
+    identity: {
+      tenantId: values["storage.azure.tenant_id"],
+      clientId: values["storage.azure.client_id"],
+      clientSecret: values["storage.azure.client_secret"],
+      variable: processVariable,
+    },
   };
 }
 
@@ -68,6 +99,15 @@ export function checkStorage({
   readonly report: Report;
 }): void {
   needsBoth(values, report, ["storage.s3.access_key_id", "storage.s3.secret_access_key"]);
+  checkEncryption(values, report);
+  checkClouds(values, report);
+  const scheme = /^([a-z0-9]+):\/\//.exec(values["iceberg.warehouse_path"])?.[1] ?? "file";
+  if (!isStoreScheme(scheme)) {
+    report("iceberg.warehouse_path", "must be a path, file://, s3://, gs:// or abfss://");
+  }
+}
+
+function checkEncryption(values: PipelineValues, report: Report): void {
   if (values["storage.s3.sse_kms_key_id"] !== null && values["storage.s3.sse"] !== "aws:kms") {
     report("storage.s3.sse_kms_key_id", 'needs storage.s3.sse = "aws:kms"');
   }
@@ -82,13 +122,29 @@ export function checkStorage({
   if (isCustomer && Buffer.from(customerKey ?? "", "base64").length !== CUSTOMER_KEY_BYTES) {
     report("storage.s3.sse_customer_key", "must be 32 bytes as base64");
   }
-  const scheme = /^([a-z0-9]+):\/\//.exec(values["iceberg.warehouse_path"])?.[1] ?? "file";
-  if (!WAREHOUSE_SCHEMES.has(scheme)) {
-    report("iceberg.warehouse_path", "must be a path, file://, s3://, gs:// or abfss://");
+}
+
+function checkClouds(values: PipelineValues, report: Report): void {
+  if (values["storage.gcs.auth"] === "none" && values["storage.gcs.key_file"] !== null) {
+    report("storage.gcs.key_file", 'is not used with storage.gcs.auth = "none"');
+  }
+  const [used, unused] = AZURE_SECRETS.filter((key) => values[key] !== null);
+  if (used !== undefined && unused !== undefined) {
+    report(unused, `excludes ${used}: one of them signs requests`);
+  }
+  if (
+    values["storage.azure.client_secret"] !== null &&
+    values["storage.azure.client_id"] === null
+  ) {
+    report("storage.azure.client_secret", "needs storage.azure.client_id");
   }
 }
 
-const WAREHOUSE_SCHEMES: ReadonlySet<string> = new Set(["file", "s3", "s3a", "gs", "abfss"]);
+const AZURE_SECRETS = [
+  "storage.azure.account_key",
+  "storage.azure.sas_token",
+  "storage.azure.client_secret",
+] as const;
 
 /** Two keys of which none stands alone. */
 function needsBoth(

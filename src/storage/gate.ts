@@ -30,3 +30,17 @@ export function createGate(atOnceMax: number): Gate {
     },
   };
 }
+
+/** Objects of one list that are looked after at once, where a store takes one a request. */
+const EACH_AT_ONCE = 8;
+
+/** Runs `action` for each item, a few at once; what fails first is thrown when those have settled. */
+export async function eachOf<T>(
+  items: readonly T[],
+  action: (item: T) => Promise<void>,
+): Promise<void> {
+  for (let at = 0; at < items.length; at += EACH_AT_ONCE) {
+    const settled = await Promise.allSettled(items.slice(at, at + EACH_AT_ONCE).map(action));
+    for (const result of settled) if (result.status === "rejected") throw result.reason;
+  }
+}

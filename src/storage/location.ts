@@ -45,3 +45,35 @@ export function s3Address(location: string): { bucket: string; key: string } {
   if (match !== null) return { bucket: match[1] ?? "", key: match[2] ?? "" };
   throw fail("usage", `${location} is not of the form s3://bucket/key`, { location });
 }
+
+const GCS = /^gs:\/\/([^/]+)\/?(.*)$/s;
+
+/** Bucket and key of `gs://bucket/key`. Throws `usage` for others. */
+export function gcsAddress(location: string): { bucket: string; key: string } {
+  const match = GCS.exec(location);
+  if (match !== null) return { bucket: match[1] ?? "", key: match[2] ?? "" };
+  throw fail("usage", `${location} is not of the form gs://bucket/key`, { location });
+}
+
+/** `abfss://container@account.dfs.core.windows.net/key`, also abfs, wasb, wasbs and the blob host. */
+const AZURE = /^(?:abfss?|wasbs?):\/\/([^/@]+)@([^/.]+)\.(?:dfs|blob)\.([^/]+)\/?(.*)$/s;
+
+/** An object of Azure: its account's name, the suffix of the cloud's hosts, container and key. */
+export interface AzureAddress {
+  readonly account: string;
+  /** `core.windows.net`, or another cloud's. */
+  readonly suffix: string;
+  readonly container: string;
+  readonly key: string;
+}
+
+/** Takes an Azure location apart. Throws `usage` for others. */
+export function azureAddress(location: string): AzureAddress {
+  const match = AZURE.exec(location);
+  if (match !== null) {
+    const [, container = "", account = "", suffix = "", key = ""] = match;
+    return { account, suffix, container, key };
+  }
+  const form = "abfss://container@account.dfs.core.windows.net/key";
+  throw fail("usage", `${location} is not of the form ${form}`, { location });
+}

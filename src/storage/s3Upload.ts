@@ -13,15 +13,12 @@
 import { AppError, fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { s3Address } from "./location.ts";
+import { PartBuffer } from "./partBuffer.ts";
 import type { S3Calls, S3Parts } from "./s3Client.ts";
 import { s3Status } from "./s3Errors.ts";
 import type { StoredObject } from "./storage.ts";
 import type { Upload } from "./upload.ts";
 
-/** Bytes of a part; S3 allows 10,000 parts of at least 5 MiB. */
-export const PART_BYTES: number = 8 * 1024 * 1024;
-/** Bytes copied and hashed between two turns of the event loop. */
-const PIECE_BYTES = 1024 * 1024;
 /** Object metadata that holds the id of the write. */
 const WRITE_ID = "kafka-iceberg-write";
 
@@ -34,16 +31,12 @@ interface Part {
 /** Streams one object. */
 export class S3Upload implements Upload {
   readonly #calls: S3Calls;
-  readonly #parts: S3Parts;
   readonly #location: string;
   readonly #bucket: string;
   readonly #key: string;
   readonly #writeId: string;
   #partHash = new Bun.CryptoHasher("sha256");
-  /** The part that is being filled; as large as its first piece, then as a part. */
-  #buffer: Uint8Array = new Uint8Array();
-  #filled = 0;
-  #bytes = 0;
+  readonly #parts: PartBuffer;
   #uploadId: string | null = null;
   #partNumber = 0;
   #inFlight: Promise<Part>[] = [];
@@ -55,7 +48,7 @@ export class S3Upload implements Upload {
     this.#bucket = bucket;
     this.#key = key;
     this.#calls = calls;
-    this.#parts = parts;
+    this.#parts = new PartBuffer(parts.clock, (piece) => this.#partHash.update(piece));
     this.#writeId = parts.random.uuid();
   }
 
@@ -63,52 +56,28 @@ export class S3Upload implements Upload {
     return this.#uploadId;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    for (let at = 0; at < chunk.length; ) {
-      // A full part waits for what follows it: the last one is sent by `finish`.
-      if (this.#filled === PART_BYTES) await this.#ship();
-      const size = Math.min(PIECE_BYTES, PART_BYTES - this.#filled);
-      const piece = chunk.subarray(at, at + size);
-      this.#keep(piece);
-      this.#partHash.update(piece);
-      at += piece.length;
-      if (piece.length === PIECE_BYTES) await this.#parts.clock.sleep(0);
-    }
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#parts.add(chunk, () => this.#ship());
   }
 
   async finish(): Promise<StoredObject | null> {
     const isMultipart = this.#uploadId !== null;
     const won = isMultipart ? await this.#complete() : await this.#putWhole();
     if (!won) return null;
-    return { location: this.#location, bytes: this.#bytes };
+    return { location: this.#location, bytes: this.#parts.bytes };
   }
 
   async discard(): Promise<void> {
-    this.#filled = 0;
+    this.#parts.take();
     await Promise.allSettled(this.#inFlight);
     if (this.#uploadId !== null) await abortUpload(this.#calls, this.#location, this.#uploadId);
     this.#uploadId = null;
   }
 
-  /** Copies a piece, since its owner may overwrite it. */
-  #keep(piece: Uint8Array): void {
-    const end = this.#filled + piece.length;
-    if (end > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(this.#filled === 0 ? piece.length : PART_BYTES);
-      larger.set(this.#buffer.subarray(0, this.#filled));
-      this.#buffer = larger;
-    }
-    this.#buffer.set(piece, this.#filled);
-    this.#filled = end;
-    this.#bytes += piece.length;
-  }
-
   /** Takes the filled part and its hash. */
   #take(): { body: Uint8Array; sha256: Buffer } {
-    const body = this.#buffer.subarray(0, this.#filled);
+    const body = this.#parts.take();
     const sha256 = this.#partHash.digest();
-    this.#buffer = new Uint8Array();
-    this.#filled = 0;
     this.#partHash = new Bun.CryptoHasher("sha256");
     return { body, sha256 };
   }
@@ -237,7 +206,7 @@ export class S3Upload implements Upload {
       throw fail("storage_unreachable", sentence, { location: this.#location }, error);
     });
     if (found.Metadata?.[WRITE_ID] !== this.#writeId) return false;
-    this.#compare("size", found.ContentLength, this.#bytes);
+    this.#compare("size", found.ContentLength, this.#parts.bytes);
     this.#compare("checksum", found.ChecksumSHA256, checksum);
     return true;
   }

@@ -5,14 +5,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { AppError } from "#base/errors.ts";
-import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
-import { createS3Storage } from "#storage/s3.ts";
 import type { S3Options } from "#storage/s3Client.ts";
 import type { Storage } from "#storage/storage.ts";
 import { startFaultProxy } from "../../scripts/services/faultProxy.ts";
 import { type S3Service, startS3 } from "../../scripts/services/versitygw.ts";
 import { storageContract } from "../contract/storageSuite.ts";
+import { s3Store } from "../support/realStores.ts";
 
 let service: S3Service;
 beforeAll(async () => {
@@ -20,24 +19,8 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => service.stop());
 
-function open(endpoint: string, options: Partial<S3Options> = {}): Storage {
-  const defaults: S3Options = {
-    endpoint,
-    region: null,
-    credentials: {
-      accessKeyId: service.accessKey,
-      secretAccessKey: service.secretKey,
-      sessionToken: null,
-    },
-    pathStyle: true,
-    sse: null,
-    requestsMax: 64,
-    retry: { retriesMax: 3, baseDelayMs: 10, delayMsMax: 100 },
-    requestTimeoutMs: 10_000,
-  };
-  const parts = { clock: systemClock, random: systemRandom, log: silentLogger };
-  return createS3Storage({ ...defaults, ...options }, parts);
-}
+const open = (endpoint: string, options: Partial<S3Options> = {}): Storage =>
+  s3Store({ ...service, endpoint }, options);
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -112,6 +112,18 @@ export function storageContract(
       expect(await storage.getRange(location, end, 100)).toEqual(content.slice(end));
     });
 
+    test("a streamed object never overwrites: of two streams to one name the first to close wins", async () => {
+      const location = `${root}/stream/taken`;
+      const [one, other] = await Promise.all([storage.writer(location), storage.writer(location)]);
+      await one.write(new Uint8Array(options.largeBytes).fill(1));
+      await other.write(new Uint8Array(options.largeBytes).fill(2));
+      await one.close();
+      expect(await kindThrown(other.close())).toBe("storage_refused");
+      await other.abort();
+      expect((await storage.getRange(location, 0, 3)).join()).toBe("1,1,1");
+      expect((await storage.head(location))?.bytes).toBe(options.largeBytes);
+    });
+
     test("an aborted stream leaves nothing", async () => {
       const writer = await storage.writer(`${root}/aborted/a`);
       await writer.write(new Uint8Array(options.largeBytes));

@@ -5,8 +5,8 @@ import { systemRandom } from "#base/random.ts";
 import type { Catalog, CommitOutcome, LoadedTable, TableName } from "#catalog/catalog.ts";
 import type { RestCatalogOptions } from "#catalog/rest/options.ts";
 import { createRestCatalog } from "#catalog/rest/restCatalog.ts";
-import type { VendedS3 } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
+import type { VendedStore } from "#storage/vended.ts";
 import { createMemoryStorage } from "../fakes/memoryStorage.ts";
 import { createRestFake, type RestFake } from "../fakes/restServer.ts";
 import { restOptions } from "./catalogPlaces.ts";
@@ -22,7 +22,7 @@ export interface RestRig {
   /** The pipeline's own store. */
   readonly storage: Storage;
   /** Settings with which stores of tables were opened. */
-  readonly opened: VendedS3[];
+  readonly opened: VendedStore[];
   /** Moves the clock on. */
   readonly passMs: (ms: number) => void;
 }
@@ -35,10 +35,10 @@ export async function restRig(
   const storage = createMemoryStorage();
   const server = createRestFake(storage);
   prepare(server);
-  const opened: VendedS3[] = [];
+  const opened: VendedStore[] = [];
   let nowMs = 1_000_000;
   const clock: Clock = { ...systemClock, nowMs: () => nowMs, monotonicMs: () => nowMs };
-  const storageWith = (vended: VendedS3): Storage => {
+  const storageWith = (vended: VendedStore): Storage => {
     opened.push(vended);
     return { ...storage };
   };

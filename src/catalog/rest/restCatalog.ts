@@ -26,8 +26,8 @@ import { schemaToJson, sortOrderToJson, specToJson } from "#iceberg/metadata/jso
 import type { TableMetadata, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { tableMetadataFromJson } from "#iceberg/metadata/tableMetadataJson.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
-import type { VendedS3 } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
+import type { VendedStore } from "#storage/vended.ts";
 import type { RestCatalogOptions } from "./options.ts";
 import {
   ENDPOINTS,
@@ -45,7 +45,7 @@ import { creationUpdates, missingIn, requirementToJson, updateToJson } from "./w
 /** What a REST catalog is built from. */
 export interface RestCatalogParts extends RestParts {
   readonly storage: Storage;
-  readonly storageWith: (vended: VendedS3) => Storage;
+  readonly storageWith: (vended: VendedStore) => Storage;
 }
 
 /** Tables asked for in one page of a listing. */

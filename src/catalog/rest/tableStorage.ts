@@ -10,20 +10,18 @@ import { fail } from "#base/errors.ts";
 import type { Json } from "#base/json.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
-import { schemeOf } from "#storage/location.ts";
-import type { VendedS3 } from "#storage/open.ts";
-import type { S3Keys } from "#storage/s3Credentials.ts";
 import type { Storage } from "#storage/storage.ts";
-import { membersOf } from "./session.ts";
+import type { VendedStore } from "#storage/vended.ts";
+import { type LentCredentials, storeAnswerOf, vendedStoreOf } from "./vendedStore.ts";
 
-/** Keys with their end, ms since epoch; null: not known. */
+/** Credentials with their end, ms since epoch; null: not known. */
 interface Lent {
-  readonly keys: S3Keys;
+  readonly credentials: LentCredentials;
   readonly receivedMs: number;
   readonly expiresMs: number | null;
 }
 
-/** A table's store and the keys that it uses now. */
+/** A table's store and the credentials that it uses now. */
 interface Entry {
   readonly settings: string;
   readonly storage: Storage;
@@ -35,8 +33,8 @@ export interface TableStorageParts {
   readonly clock: Clock;
   /** The pipeline's own store. */
   readonly storage: Storage;
-  /** Opens a store with other settings of S3. */
-  readonly storageWith: (vended: VendedS3) => Storage;
+  /** Opens a store with other settings. */
+  readonly storageWith: (vended: VendedStore) => Storage;
   /** Loads a table, whose answer is given to {@link TableStorages.of}. */
   readonly reload: (name: TableName) => Promise<unknown>;
   /** False: keys in answers are not used. */
@@ -64,16 +62,12 @@ export class TableStorages {
    * loads bring keys, and one to a commit may have the settings of the store without them
    */
   of(name: TableName, location: string, answer: Json): Storage {
-    const scheme = schemeOf(location);
-    if (scheme !== "s3" && scheme !== "s3a" && scheme !== "s3n") return this.#parts.storage;
-    const config = configFor(location, answer);
-    const lent = this.#parts.usesVended ? lentIn(config, this.#parts.clock.nowMs()) : null;
-    const settings = {
-      endpoint: config["s3.endpoint"] ?? null,
-      region: config["client.region"] ?? config["s3.region"] ?? null,
-      pathStyle: pathStyleIn(config["s3.path-style-access"]),
-    };
-    const isSilent = Object.values(settings).every((value) => value === null);
+    const said = storeAnswerOf(location, answer, this.#parts.usesVended);
+    if (said === null) return this.#parts.storage;
+    const { lent: lends, ...settings } = said;
+    const lent = lends === null ? null : { ...lends, receivedMs: this.#parts.clock.nowMs() };
+    const { endpoint, region, pathStyle } = settings;
+    const isSilent = [endpoint, region, pathStyle].every((value) => value === null);
     const key = fullName(name);
     const known = this.#entries.get(key);
     if (lent === null && isSilent) return known?.storage ?? this.#parts.storage;
@@ -82,9 +76,9 @@ export class TableStorages {
       known.lent = lent;
       return known.storage;
     }
-    const vended = (fresh: boolean): Promise<S3Keys> => this.#keys(name, fresh);
-    const keys = lent === null ? null : { vended };
-    const storage = this.#parts.storageWith({ ...settings, keys });
+    const credentials = (fresh: boolean) => this.#credentials(name, fresh);
+    const vended = vendedStoreOf(said, lent === null ? null : credentials);
+    const storage = this.#parts.storageWith(vended);
     this.#opened.push(storage);
     this.#entries.set(key, { settings: text, storage, lent });
     return storage;
@@ -102,18 +96,18 @@ export class TableStorages {
   }
 
   /**
-   * Keys that are good now. While the old ones last nobody waits for new ones: a catalog that hangs
+   * Credentials that are good now. While the old ones last nobody waits for new ones: a catalog that hangs
    * would else stop uploads that need nothing of it.
    */
-  async #keys(name: TableName, fresh: boolean): Promise<S3Keys> {
+  async #credentials(name: TableName, fresh: boolean): Promise<LentCredentials> {
     const key = fullName(name);
     const held = this.#lent(key);
-    if (!fresh && !this.#isEnding(held)) return held.keys;
+    if (!fresh && !this.#isEnding(held)) return held.credentials;
     const reloading = this.#reload(name);
     const isOver = held.expiresMs !== null && held.expiresMs <= this.#parts.clock.nowMs();
     if (fresh || isOver) await reloading;
     else reloading.catch(() => undefined);
-    return this.#lent(key).keys;
+    return this.#lent(key).credentials;
   }
 
   /** Loads a table for its keys, once for all who ask meanwhile. */
@@ -137,33 +131,4 @@ export class TableStorages {
     const leftMs = Math.min(LEFT_MS_MAX, (expiresMs - receivedMs) * LIFE_LEFT);
     return this.#parts.clock.nowMs() >= expiresMs - leftMs;
   }
-}
-
-/** `config`, under the credentials whose prefix fits the location best. */
-function configFor(location: string, answer: Json): Record<string, string> {
-  const { config, "storage-credentials": listed } = membersOf(answer);
-  const credentials = (Array.isArray(listed) ? listed : [])
-    .map(membersOf)
-    .filter(({ prefix }) => typeof prefix === "string" && location.startsWith(prefix))
-    .sort((a, b) => String(a["prefix"]).length - String(b["prefix"]).length);
-  const all = [config, ...credentials.map((each) => each["config"])].map(membersOf);
-  const merged = Object.entries(Object.assign({}, ...all) as Record<string, Json>);
-  return Object.fromEntries(merged.map(([key, value]) => [key, String(value)]));
-}
-
-function lentIn(config: Record<string, string>, nowMs: number): Lent | null {
-  const accessKeyId = config["s3.access-key-id"];
-  const secretAccessKey = config["s3.secret-access-key"];
-  if (accessKeyId === undefined || secretAccessKey === undefined) return null;
-  const sessionToken = config["s3.session-token"] ?? null;
-  const end = Number(config["s3.session-token-expires-at-ms"] ?? config["expiration-time"] ?? 0);
-  return {
-    keys: { accessKeyId, secretAccessKey, sessionToken },
-    receivedMs: nowMs,
-    expiresMs: end > 0 ? end : null,
-  };
-}
-
-function pathStyleIn(text: string | undefined): boolean | null {
-  return text === undefined ? null : text === "true";
 }

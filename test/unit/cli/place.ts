@@ -23,6 +23,7 @@ import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import { openStorage } from "#storage/open.ts";
+import { storeOptions } from "../../fakes/storeOptions.ts";
 
 const parts = {
   clock: systemClock,
@@ -62,18 +63,7 @@ async function makeTable(
   warehouse: string,
   properties: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const noRetry = { retriesMax: 0, baseDelayMs: 1, delayMsMax: 1 };
-  const s3 = {
-    endpoint: null,
-    region: null,
-    credentials: null,
-    pathStyle: false,
-    sse: null,
-    requestsMax: 8,
-    retry: noRetry,
-    requestTimeoutMs: 1000,
-  };
-  const storage = openStorage({ requestsMax: 8, s3 }, parts);
+  const storage = openStorage(storeOptions, parts);
   const catalog = openCatalog({ type: "file", warehouse, readOnly: false }, { ...parts, storage });
   await catalog.open();
   const name = { namespace: ["default"], table: "events" };

@@ -5,7 +5,8 @@ import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { openStorage } from "#storage/open.ts";
 import { createLossyDisk } from "../../fakes/lossyDisk.ts";
-import { createS3Fake, s3FakeOptions } from "../../fakes/s3Http.ts";
+import { createS3Fake } from "../../fakes/s3Http.ts";
+import { storeOptions } from "../../fakes/storeOptions.ts";
 
 const content = new TextEncoder().encode("x");
 
@@ -14,7 +15,7 @@ function open() {
   const random = seededRandom(1);
   const disk = createLossyDisk({ random }).mount();
   const parts = { disk, clock: systemClock, random, log: silentLogger };
-  const storage = openStorage({ requestsMax: 8, s3: s3FakeOptions }, { ...parts, ...fake });
+  const storage = openStorage(storeOptions, { ...parts, ...fake });
   return { storage, fake };
 }
 
@@ -41,9 +42,10 @@ test("each location goes to the store of its scheme, in one list too", async () 
 });
 
 test.each([
-  ["gs://b/k", "Google Cloud Storage"],
-  ["abfss://c@a.dfs.core.windows.net/k", "Azure Data Lake Storage"],
   ["ftp://h/k", "not known"],
+  ["hdfs://h/k", "known are file, s3"],
+  ["gs:/b/k", "gs://bucket/key"],
+  ["abfss://account.dfs.core.windows.net/k", "abfss://container@account"],
 ])("%s is refused with a sentence that says what it is", async (location, words) => {
   const { storage } = open();
   const error = await storage.get(location).catch((thrown: unknown) => thrown);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { kindOf } from "#base/errors.ts";
-import { PART_BYTES } from "#storage/s3Upload.ts";
+import { PART_BYTES } from "#storage/partBuffer.ts";
 import { s3FakeOptions } from "../../fakes/s3Http.ts";
 import { count, errorOf, open } from "../../support/s3Rig.ts";
 

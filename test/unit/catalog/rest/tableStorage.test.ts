@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { withVended } from "#storage/open.ts";
 import type { S3Keys } from "#storage/s3Credentials.ts";
+import { withVended } from "#storage/vended.ts";
 import { s3FakeOptions } from "../../../fakes/s3Http.ts";
+import { storeOptions } from "../../../fakes/storeOptions.ts";
 import { rejection } from "../../../support/rejection.ts";
 import {
   append,
@@ -42,9 +43,9 @@ async function vending(): Promise<
   });
   await createTable(rig);
   const keys = (fresh = false): Promise<S3Keys> => {
-    const vended = rig.opened.at(-1)?.keys;
-    if (vended === null || vended === undefined) throw new Error("no keys were vended");
-    return vended.vended(fresh);
+    const opened = rig.opened.at(-1);
+    if (opened?.family !== "s3" || opened.keys === null) throw new Error("no keys were vended");
+    return opened.keys.vended(fresh);
   };
   const passMs = (ms: number): void => {
     passed += ms;
@@ -166,12 +167,78 @@ test("vended keys win over configured ones, configured endpoint and region over 
   const keys = {
     vended: async () => ({ accessKeyId: "v", secretAccessKey: "v", sessionToken: null }),
   };
-  const theirs = { keys, endpoint: "http://theirs", region: "eu-1", pathStyle: null };
-  const ours = withVended({ requestsMax: 8, s3: s3FakeOptions }, theirs).s3;
+  const theirs = {
+    family: "s3",
+    keys,
+    endpoint: "http://theirs",
+    region: "eu-1",
+    pathStyle: null,
+  } as const;
+  const ours = withVended(storeOptions, theirs).s3;
   expect(ours).toMatchObject({ credentials: keys, endpoint: "http://s3.invalid", region: "eu-1" });
   const silent = { ...s3FakeOptions, endpoint: null, pathStyle: false };
-  expect(withVended({ requestsMax: 8, s3: silent }, theirs).s3).toMatchObject({
+  expect(withVended({ ...storeOptions, s3: silent }, theirs).s3).toMatchObject({
     endpoint: "http://theirs",
     pathStyle: true,
+  });
+});
+
+describe("a table on another cloud", () => {
+  const lend = async (warehouse: string, config: Record<string, string>) => {
+    const rig = await restRig({}, (server) => {
+      server.warehouse = warehouse;
+      server.tableExtra = () => ({ config });
+    });
+    await createTable(rig);
+    const opened = rig.opened.at(-1);
+    return { rig, opened };
+  };
+
+  test.each([
+    ["gs://bucket", "gcs", "gcs.oauth2.token"],
+    [
+      "abfss://c@account.dfs.core.windows.net",
+      "azure",
+      "adls.sas-token.account.dfs.core.windows.net",
+    ],
+    ["abfss://c@account.dfs.core.windows.net", "azure", "adls.sas-token.account"],
+    [
+      "wasbs://c@account.blob.core.windows.net",
+      "azure",
+      "adls.sas-token.account.dfs.core.windows.net",
+    ],
+  ])("in %s has the token that the catalog lends for it (%s)", async (warehouse, family, key) => {
+    const config: Record<string, string> = { [key]: "one", "s3.access-key-id": "other" };
+    const { rig, opened } = await lend(warehouse, config);
+    expect(opened?.family).toBe(family as "gcs");
+    if (opened === undefined || opened.family === "s3") throw new Error("no token was lent");
+    expect(await opened.token?.(false)).toBe("one");
+    config[key] = "two";
+    expect(await opened.token?.(true)).toBe("two");
+    expect(rig.opened).toHaveLength(1);
+    expect(withVended(storeOptions, opened)[opened.family].credentials).toMatchObject({
+      type: "vended",
+    });
+  });
+
+  test("is renewed before its token ends, by the end that the catalog names", async () => {
+    const config = {
+      "gcs.oauth2.token": "one",
+      "gcs.oauth2.token-expires-at": String(1_000_000 + LIFE_MS),
+      "gcs.service.host": "http://theirs",
+    };
+    const { rig, opened } = await lend("gs://bucket", config);
+    if (opened === undefined || opened.family !== "gcs") throw new Error("no token was lent");
+    expect(opened.endpoint).toBe("http://theirs");
+    config["gcs.oauth2.token"] = "two";
+    expect(await opened.token?.(false)).toBe("one");
+    rig.passMs(LIFE_MS);
+    expect(await opened.token?.(false)).toBe("two");
+  });
+
+  test("that the catalog says nothing of is in the pipeline's own store", async () => {
+    const { rig, opened } = await lend("gs://bucket", { "s3.access-key-id": "k" });
+    expect(opened).toBeUndefined();
+    expect((await rig.catalog.load(NAME))?.storage).toBe(rig.storage);
   });
 });
