@@ -14,8 +14,9 @@ import type { TopicSuggestion } from "#cli/actions.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { FreeConsumer, LogBounds, RecordBatch } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
-import { Survey } from "#decode/json/survey.ts";
+import { Survey, type SurveyedColumn } from "#decode/json/survey.ts";
 import { RecordCursor } from "#decode/records.ts";
+import { Shaping } from "#decode/shaping.ts";
 
 /** Topics that are looked at, at most: by name, the first ones. */
 const TOPICS_MAX = 20;
@@ -25,6 +26,7 @@ const WAIT_MS_MAX = 15_000;
 /** Reads the newest `schema.infer_rows` records of each topic. */
 export async function suggest(options: PipelineOptions): Promise<readonly TopicSuggestion[]> {
   const { format, inferRows, flattenSeparator } = options.decoder;
+  const shaping = new Shaping(options.decoder.shaping ?? undefined);
   if (format !== "json") {
     const sentence = `check --suggest reads JSON; the columns of source.format = "${format}" are known without a sample`;
     throw fail("usage", sentence);
@@ -53,13 +55,23 @@ export async function suggest(options: PipelineOptions): Promise<readonly TopicS
         topic,
         records: survey.documents + survey.unreadable,
         unreadable: survey.unreadable,
-        columns: survey.columns(flattenSeparator),
+        columns: survey.columns(flattenSeparator).flatMap((column) => shapedOf(column, shaping)),
       });
     }
     return found;
   } finally {
     await consumer.close();
   }
+}
+
+/** A field's column as `source.transform` leaves it; of one with something shaped inside no type is said. */
+function shapedOf(column: SurveyedColumn, shaping: Shaping): SurveyedColumn[] {
+  const { name, type } = column;
+  if (shaping.ignores(name)) return [];
+  const isCovered = shaping.coverOf(name) !== null;
+  const isShapedInside = shaping.paths.some(([, path]) => path !== name && path.startsWith(name));
+  const shaped = isCovered ? ({ kind: "string" } as const) : isShapedInside ? null : type;
+  return [{ ...column, name: shaping.columnName(name, name), type: shaped }];
 }
 
 /** Looks at the newest records of these partitions, as many of each. */

@@ -63,3 +63,15 @@ export function repeatedPath(fields: readonly Field[]): string | null {
   };
   return search(fields, "");
 }
+
+/** The field at a path as it is written, list elements and map values included; null: none. */
+export function fieldAt(fields: readonly Field[], path: string, parent = ""): Field | null {
+  for (const field of fields) {
+    const own = joinPath(parent, field.name);
+    if (own === path) return field;
+    if (!path.startsWith(`${own}.`)) continue;
+    const found = fieldAt(childFields(field.type), path, own);
+    if (found !== null) return found;
+  }
+  return null;
+}

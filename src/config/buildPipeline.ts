@@ -29,6 +29,7 @@ import type { PipelineValues } from "./keys.ts";
 import { glueOptions } from "./metastores.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
+import { columnOf, shapingOptions } from "./shaping.ts";
 import type { ConfigValue } from "./spec.ts";
 import { storageOptions } from "./storage.ts";
 import { tableFor } from "./tableNames.ts";
@@ -222,6 +223,7 @@ function decoder(
     metadataPrefix: values["source.metadata_prefix"],
     flattenSeparator: values["source.flatten"] ? values["source.flatten_separator"] : null,
     eventTimeField: eventTimeColumn(values),
+    shaping: shapingOptions(values),
     eventTimeFormat: values["source.event_time_format"],
   };
 }
@@ -238,8 +240,7 @@ export function coordinateColumns(values: PipelineValues): CoordinateColumns | n
 /** The full name of the event time's column; null: none was named. */
 function eventTimeColumn(values: PipelineValues): string | null {
   const field = values["source.event_time_field"];
-  if (field === null || !values["source.flatten"]) return field;
-  return field.replaceAll(".", values["source.flatten_separator"]);
+  return field === null ? null : columnOf(values, field);
 }
 
 async function declaredFields(

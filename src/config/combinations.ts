@@ -10,6 +10,7 @@ import type { PipelineValues, ProcessValues } from "./keys.ts";
 import { checkMetastore } from "./metastores.ts";
 import type { Problem } from "./problems.ts";
 import { checkRest } from "./restCatalog.ts";
+import { checkShaping } from "./shaping.ts";
 import { checkStorage } from "./storage.ts";
 import { PLACEHOLDERS, placeholdersOf, tableFor } from "./tableNames.ts";
 
@@ -59,6 +60,8 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkSsl,
   checkSchema,
   checkNames,
+  ({ values, report }) => checkShaping(values, report),
+  checkRescue,
   checkWrite,
   checkPartitioning,
   checkStorage,
@@ -194,6 +197,15 @@ function checkSchema({ values, isSet, report }: Scope<PipelineValues>): void {
   if (fields !== null) {
     const parsed = parseFields(fields);
     if ("problem" in parsed) report("schema.fields", parsed.problem);
+  }
+}
+
+/** Only JSON has values that can be kept as they are beside the columns. */
+function checkRescue({ values, report }: Scope<PipelineValues>): void {
+  const format = values["source.format"];
+  if (format === "json") return;
+  for (const key of ["schema.on_unknown_field", "schema.on_type_conflict"] as const) {
+    if (values[key] === "rescue") report(key, `"rescue" needs source.format = "json"`);
   }
 }
 

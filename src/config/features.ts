@@ -61,7 +61,6 @@ export const UNBUILT = {
     name: "stopping at a share of rejected records is",
     instead: 'dead_letter.action = "fail" stops at the first one',
   },
-  rescue: { name: "rescued fields are", instead: 'use "ignore", "dead_letter" or "fail"' },
   routing: {
     name: "routing by a field is",
     instead: "use one [[pipelines]] per table over the same topic",

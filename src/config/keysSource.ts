@@ -120,6 +120,38 @@ export const SOURCE_KEYS = {
     default: "_",
     doc: "What joins the names when `flatten` is on.",
   },
+  "source.transform.select": {
+    type: "strings",
+    default: [],
+    doc: "Only these fields become columns, with all that is inside them; none: all. Paths lead into objects with dots, into the elements of lists with `element`: `lines.element.sku`. Where one topic is read, a path of `source.transform` that none of the first records has stops the table: it is probably misspelt.",
+  },
+  "source.transform.exclude": {
+    type: "strings",
+    default: [],
+    doc: "Fields that become no column, nor what is inside them.",
+  },
+  "source.transform.rename": {
+    type: "map",
+    default: {},
+    doc: 'Columns of other names, by the field\'s path: `{"user.mail" = "email"}` makes `user.email` of `user.mail`. With `flatten` the name is the whole column\'s.',
+  },
+  "source.transform.mask": {
+    type: "strings",
+    default: [],
+    doc: "Fields whose values are replaced by `***`, in a column of type string; null stays null. What is put aside as a dead letter is the record as it came.",
+  },
+  "source.transform.hash": {
+    type: "strings",
+    default: [],
+    doc: "Fields whose values are replaced by their HMAC-SHA-256 (64 hexadecimal digits of the text, keyed with `hash_salt`), in a column of type string: equal values stay equal, and can be joined.",
+  },
+  "source.transform.hash_salt": {
+    type: "string",
+    default: null,
+    example: '"${HASH_SALT}"',
+    secret: true,
+    doc: "The key of `hash`. Another key makes other hashes.",
+  },
   "source.late_threshold_seconds": {
     type: "integer",
     default: 0,
@@ -228,15 +260,13 @@ export const SCHEMA_KEYS = {
     type: "string",
     default: "evolve",
     values: ["evolve", "ignore", "rescue", "dead_letter"],
-    unbuiltValues: { rescue: "rescue" },
-    doc: "A field that no column has: `evolve` adds one. Columns are never dropped or renamed by data.",
+    doc: "A field that no column has: `evolve` adds one, `rescue` keeps it in column `_rescued`, as JSON by its path. Columns are never dropped or renamed by data.",
   },
   "schema.on_type_conflict": {
     type: "string",
     default: "dead_letter",
     values: ["dead_letter", "rescue", "fail"],
-    unbuiltValues: { rescue: "rescue" },
-    doc: "A value that its column's type cannot hold: by `dead_letter.action`, never a silent null.",
+    doc: "A value that its column's type cannot hold: by `dead_letter.action`, or kept in column `_rescued` beside a null. Never a silent null.",
   },
   "schema.infer_rows": {
     type: "integer",

@@ -9,7 +9,7 @@ import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
 import { isReservedName } from "#columns/names.ts";
-import { joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
+import { fieldAt, joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
@@ -23,6 +23,7 @@ import { metadataFields } from "./metadata.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
 import { rawFormat } from "./raw.ts";
 import { Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
+import { Shaping } from "./shaping.ts";
 
 /**
  * A decoder for one table. Throws `usage` for options that contradict each other.
@@ -43,10 +44,12 @@ function formatOf(options: DecoderOptions): Format {
 const NO_HISTORY: SchemaHistory = { dropped: [], hasRows: false };
 
 const TIMESTAMPTZ: Type = { kind: "timestamp", zone: true };
+const STRING: Type = { kind: "string" };
 
 class TableDecoder implements Decoder, SegmentSchema {
   readonly options: DecoderOptions;
   private readonly format: Format;
+  private readonly shaping: Shaping;
   fields: readonly Field[];
   private changes = 0;
   private growth: Growth | null = null;
@@ -62,24 +65,32 @@ class TableDecoder implements Decoder, SegmentSchema {
   constructor(options: DecoderOptions, format: Format) {
     this.options = options;
     this.format = format;
+    this.shaping = new Shaping(options.shaping ?? undefined);
     this.metadata = metadataFields(options.metadataColumns, options.metadataPrefix);
     this.own = [...format.own, ...this.metadata];
     const declared = (format.hasFields && options.fields) || [];
     const isOpen = options.fields === null || options.onUnknownField === "evolve";
     this.needsSample = format.hasFields && options.infer && isOpen;
-    this.fields = this.withEventTime([...declared, ...this.own]);
+    this.fields = this.withEventTime(this.withCovered([...declared, ...this.own]));
     const isDeclared = new Set(declared.map(({ name }) => name));
     this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
     refuseNames(this.fields);
+    this.checkCovered(this.fields, true);
     if (options.eventTimeField !== null) eventTime(options.eventTimeFormat, 1000n);
   }
 
   sample(batches: readonly RecordBytes[]): void {
-    if (this.needsSample) this.infer(batches, this.options.inferRows);
+    if (this.needsSample) {
+      const missed = this.infer(batches, this.options.inferRows);
+      const isDeclared = (path: string): boolean =>
+        fieldAt(this.declared, this.shaping.columnPath(path)) !== null;
+      this.shaping.checkPaths((path) => !missed.has(path) || isDeclared(path));
+    }
     this.needsSample = false;
   }
 
   adopt(fields: readonly Field[], history: SchemaHistory = NO_HISTORY): void {
+    this.checkCovered(fields, !history.hasRows);
     const table = fields.map((field) => {
       // Our own columns are written as we make them; `conform` promotes where the table differs.
       const own = this.own.find(({ name }) => name === field.name);
@@ -128,6 +139,7 @@ class TableDecoder implements Decoder, SegmentSchema {
       taken: new TakenPaths([...columns.map((column) => column.field), ...this.metadata]),
       dropped: this.dropped,
       isFull: this.room <= 0,
+      shaping: this.shaping,
       eventTime: (type) => this.eventTimeOf(type),
     });
   }
@@ -160,19 +172,62 @@ class TableDecoder implements Decoder, SegmentSchema {
     return this.options.maxColumns - leafCount(this.fields);
   }
 
-  private infer(batches: readonly RecordBytes[], recordsMax: number): void {
-    const data = this.fields.filter((field) => this.metadataOf(field.name) === null);
-    const { metadata, room, dropped, format } = this;
-    const known = { fields: data, metadata, room, dropped };
-    const learned = format.learn(batches, recordsMax, known);
+  private infer(batches: readonly RecordBytes[], recordsMax: number): ReadonlySet<string> {
+    const own = new Set(this.own.map(({ name }) => name));
+    const data = this.fields.filter(({ name }) => !own.has(name));
+    const { room, dropped, format, shaping } = this;
+    let missed: ReadonlySet<string> = new Set();
+    const known = { fields: data, metadata: this.own, room, dropped, shaping };
+    const learned = format.learn(batches, recordsMax, {
+      ...known,
+      misses: (paths) => {
+        missed = paths;
+      },
+    });
     const isFirst = data.length === 0 && this.fields.every((field) => field.id === 0);
-    this.setFields(isFirst ? [...learned, ...this.metadata] : overlayFields(this.fields, learned));
+    this.setFields(isFirst ? [...learned, ...this.own] : overlayFields(this.fields, learned));
+    return missed;
   }
 
   private setFields(fields: readonly Field[], force = false): void {
     if (!force && sameType(structOf(this.fields), structOf(fields))) return;
     this.fields = fields;
     this.changes++;
+  }
+
+  /** What is masked is a column from the start: no process may take its values for something else first. */
+  private withCovered(fields: readonly Field[]): readonly Field[] {
+    const { shaping } = this;
+    if (!shaping.isStrict || !this.format.hasFields) return fields;
+    return shaping.covered.reduce<readonly Field[]>((all, path) => {
+      const column = shaping.columnPath(path);
+      if (fieldAt(all, column) !== null) return all;
+      return withColumn(all, nested(column.split("."), STRING));
+    }, fields);
+  }
+
+  /**
+   * @param isOpen true: a column that is missing may still come
+   * @throws AppError `usage` for a column that cannot hold what stands for the values of its field
+   */
+  private checkCovered(fields: readonly Field[], isOpen: boolean): void {
+    const { shaping } = this;
+    for (const path of shaping.covered) {
+      const column = shaping.columnPath(path);
+      const found = fieldAt(fields, column);
+      if (found !== null && found.type.kind !== "string") {
+        const type = typeName(found.type);
+        const sentence =
+          `Column ${column} is ${type}, and source.transform puts text into it. Let the masked or ` +
+          "hashed field have a column of its own: source.transform.rename";
+        throw fail("usage", sentence);
+      }
+      if (found !== null || isOpen || !shaping.isStrict || fieldAt(this.declared, column)) continue;
+      const sentence =
+        `source.transform masks or hashes ${path}, of which the table has no column ${column}. Correct ` +
+        "the name, or declare the column in schema.fields";
+      throw fail("usage", sentence);
+    }
   }
 
   /** The event time is a column from the start, because tables are partitioned by it. */
@@ -182,9 +237,8 @@ class TableDecoder implements Decoder, SegmentSchema {
     const isThere = new TakenPaths(fields).find(path) === path;
     if (isThere) return fields.map((field) => asEventTime(field, field.name, path));
     const isFlat = this.options.flattenSeparator !== null;
-    const column = nested(isFlat ? [path] : path.split("."));
-    const isInStruct = fields.some((field) => field.name === column.name);
-    return isInStruct ? overlayFields(fields, [column]) : [column, ...fields];
+    const column = nested(isFlat ? [path] : path.split("."), TIMESTAMPTZ);
+    return withColumn(fields, column);
   }
 
   private eventTimeOf(type: PrimitiveType): EventTime | null {
@@ -208,10 +262,16 @@ function asEventTime(field: Field, path: string, wanted: string): Field {
   return path === wanted && isPlain ? { ...field, type: TIMESTAMPTZ } : field;
 }
 
-/** A new event time column inside a struct for each name but the last. */
-function nested([name = "", ...below]: readonly string[]): Field {
-  const type: Type = below.length === 0 ? TIMESTAMPTZ : { kind: "struct", fields: [nested(below)] };
-  return { id: 0, name, required: false, type };
+/** Fields with a further column: in the struct that is there, or in front of all. */
+function withColumn(fields: readonly Field[], column: Field): readonly Field[] {
+  const isInStruct = fields.some((field) => field.name === column.name);
+  return isInStruct ? overlayFields(fields, [column]) : [column, ...fields];
+}
+
+/** A new column inside a struct for each name but the last. */
+function nested([name = "", ...below]: readonly string[], type: Type): Field {
+  const whole: Type = below.length === 0 ? type : { kind: "struct", fields: [nested(below, type)] };
+  return { id: 0, name, required: false, type: whole };
 }
 
 /** Refuses names that cannot stand in one table. */

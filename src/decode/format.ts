@@ -11,6 +11,7 @@ import type { Field, PrimitiveType } from "#columns/schema.ts";
 import type { RecordBytes } from "./decoder.ts";
 import type { EventTime } from "./eventTime.ts";
 import type { ValueReader } from "./segment.ts";
+import type { Shaping } from "./shaping.ts";
 
 /** What a reader is compiled from, beside its columns. */
 export interface TableSchema {
@@ -18,6 +19,8 @@ export interface TableSchema {
   readonly taken: TakenPaths;
   /** Full paths of columns that the table's owner dropped: their fields are ignored. */
   readonly dropped: TakenPaths;
+  /** Which fields are columns, under which names, and what stands for their values. */
+  readonly shaping: Shaping;
   /** True when the table takes no further column. */
   readonly isFull: boolean;
   /** The reader of the event time's column; null when its type is no timestamp. */
@@ -26,13 +29,18 @@ export interface TableSchema {
 
 /** What is known of a table when new fields are looked for. */
 export interface KnownSchema {
-  /** The fields so far, without metadata columns. */
+  /** The fields so far, without columns of ours. */
   readonly fields: readonly Field[];
+  /** Columns of ours, whose names are taken: metadata, and the format's own. */
   readonly metadata: readonly Field[];
   /** Leaf columns that there is room for; not above 0: none. */
   readonly room: number;
   /** Full paths of columns that the table's owner dropped: they are not brought back. */
   readonly dropped: TakenPaths;
+  /** Which fields are columns, under which names, and what stands for their values. */
+  readonly shaping: Shaping;
+  /** Told which paths of the shaping no record showed, by a format that can tell. */
+  readonly misses: (paths: ReadonlySet<string>) => void;
 }
 
 /** One format of values, for one table. */

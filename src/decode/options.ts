@@ -3,12 +3,13 @@
  */
 import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import type { Field } from "#columns/schema.ts";
+import type { ShapingOptions } from "./shaping.ts";
 
 /** Metadata columns that can be asked for (SPEC `source.metadata_columns`). */
 export type MetadataColumn = "topic" | "partition" | "offset" | "timestamp" | "key" | "headers";
 
 /** What happens to a non-null field that the schema does not have. */
-export type UnknownFieldPolicy = "evolve" | "ignore" | "dead_letter";
+export type UnknownFieldPolicy = "evolve" | "ignore" | "rescue" | "dead_letter";
 
 /** What becomes of a record without a value: it is rejected, passed over, or a row of nulls. */
 export type TombstonePolicy = "dead_letter" | "skip" | "null_row";
@@ -24,8 +25,13 @@ export interface DecoderOptions {
   readonly matchColumns: "exact" | "ignore-case";
   readonly onUnknownField: UnknownFieldPolicy;
   readonly onTombstone: TombstonePolicy;
-  /** `dead_letter`: the record is rejected; `fail`: `decode` throws a `data` error. */
-  readonly onTypeConflict: "dead_letter" | "fail";
+  /**
+   * `dead_letter`: the record is rejected; `rescue`: the value is kept in `_rescued`, its column is null;
+   * `fail`: `decode` throws a `data` error.
+   */
+  readonly onTypeConflict: "dead_letter" | "rescue" | "fail";
+  /** `[source.transform]`; null: fields are what they are. */
+  readonly shaping: ShapingOptions | null;
   /** Records that `sample` looks at, at most. */
   readonly inferRows: number;
   /** The type of a column that was not declared and shows whole numbers. */
@@ -59,6 +65,7 @@ export const DECODER_DEFAULTS: DecoderOptions = {
   onUnknownField: "evolve",
   onTombstone: "dead_letter",
   onTypeConflict: "dead_letter",
+  shaping: null,
   inferRows: 10_000,
   inferIntegers: "long",
   maxColumns: 1000,

@@ -3,16 +3,12 @@
  * is, and a run with it takes every record of the topic into columns of those types.
  */
 import { afterEach, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describeTopics } from "#app/describeTopics.ts";
-import { runApp } from "#app/runApp.ts";
-import { suggest } from "#app/suggest.ts";
-import { EXIT, type ExitCode } from "#base/errors.ts";
-import { runProgram } from "#cli/program.ts";
+import { EXIT } from "#base/errors.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
+import { program, tablesIn, temporaryPlace } from "../support/program.ts";
 
 const RECORDS = 60;
 const ends: (() => void)[] = [];
@@ -47,35 +43,9 @@ function order(n: number): string {
   });
 }
 
-async function program(
-  words: readonly string[],
-): Promise<{ code: ExitCode; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const code = await runProgram(words, {
-    actions: {
-      run: runApp,
-      describeTopics,
-      suggest,
-      loadTest: () => Promise.reject(new TypeError("not here")),
-    },
-    terminal: {
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-    },
-    build: { version: "1", commit: "c" },
-    stop: new AbortController().signal,
-  });
-  return { code, out, err };
-}
-
 function configFor(broker: FakeKafka): { readonly file: string; readonly folder: string } {
-  const folder = mkdtempSync(join(tmpdir(), "suggest-"));
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  const { folder, remove } = temporaryPlace("suggest");
+  ends.push(remove);
   const file = join(folder, "config.toml");
   const text = `
 [kafka]
@@ -104,19 +74,8 @@ test("what is printed is pasted as it is, and the table has those types and part
   appendFileSync(file, out);
   expect((await program(["check", "--config", file])).code).toBe(EXIT.ok);
   expect((await program(["run", "--until-end", "--config", file])).code).toBe(EXIT.ok);
-  const dir = join(folder, "wh/default/orders/metadata");
-  const version = readFileSync(join(dir, "version-hint.text"), "utf8").trim();
-  const metadata = JSON.parse(readFileSync(join(dir, `v${version}.metadata.json`), "utf8")) as {
-    "current-schema-id": number;
-    schemas: { "schema-id": number; fields: { name: string; type: unknown }[] }[];
-    "partition-specs": { fields: { name: string }[] }[];
-    snapshots: { summary: Record<string, string> }[];
-  };
-  const schema = metadata.schemas.find(
-    (each) => each["schema-id"] === metadata["current-schema-id"],
-  );
-  const types = Object.fromEntries((schema?.fields ?? []).map(({ name, type }) => [name, type]));
-  expect(types).toMatchObject({
+  const table = tablesIn(join(folder, "wh"))["default.orders"];
+  expect(table?.columns).toMatchObject({
     id: "uuid",
     placed_at: "timestamptz",
     ship_on: "date",
@@ -125,8 +84,8 @@ test("what is printed is pasted as it is, and the table has those types and part
     odd: { type: "struct" },
     sent_at: "long",
   });
-  expect(metadata["partition-specs"][0]?.fields.map(({ name }) => name)).toEqual(["placed_at_day"]);
-  expect(metadata.snapshots.at(-1)?.summary["total-records"]).toBe(String(RECORDS));
+  expect(table?.partitions).toEqual(["placed_at_day"]);
+  expect(table?.rows).toBe(RECORDS);
 }, 60_000);
 
 test("a format whose records name no fields is refused, and a topic that is not there is named", async () => {

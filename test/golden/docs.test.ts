@@ -48,8 +48,9 @@ describe("generated documents", () => {
   });
 });
 
-test("every configuration of docs/CATALOGS.md and docs/ROUTING.md loads and can be run", async () => {
-  const pages = (await read("docs/CATALOGS.md")) + (await read("docs/ROUTING.md"));
+test("every configuration of docs/CATALOGS.md, docs/ROUTING.md and docs/SHAPING.md loads and can be run", async () => {
+  const paths = ["CATALOGS", "ROUTING", "SHAPING"].map((name) => `docs/${name}.md`);
+  const pages = (await Promise.all(paths.map(read))).join("\n");
   const blocks = pages.matchAll(/```toml\n(.*?)```/gs);
   const variables = new Proxy<Record<string, string>>({}, { get: () => "id:secret" });
   const folder = mkdtempSync(join(tmpdir(), "catalogs-"));

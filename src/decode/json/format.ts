@@ -9,11 +9,17 @@ import { RecordCursor } from "#decode/records.ts";
 import { Inference } from "./infer.ts";
 import { compileRow } from "./program.ts";
 import { JsonReader } from "./reader.ts";
+import { RESCUED, Rescue } from "./rescue.ts";
 
 /** The settings that count for JSON. */
 type JsonOptions = Pick<
   DecoderOptions,
-  "flattenSeparator" | "eventTimeField" | "matchColumns" | "onUnknownField" | "inferIntegers"
+  | "flattenSeparator"
+  | "eventTimeField"
+  | "matchColumns"
+  | "onUnknownField"
+  | "onTypeConflict"
+  | "inferIntegers"
 >;
 
 /** The format for one table. */
@@ -21,16 +27,25 @@ export function jsonFormat(options: JsonOptions): Format {
   const { flattenSeparator, eventTimeField, onUnknownField } = options;
   const ignoresCase = options.matchColumns === "ignore-case";
   const program = { flattenSeparator, eventTimeField, ignoresCase };
+  const rescuesConflicts = options.onTypeConflict === "rescue";
+  const rescues = onUnknownField === "rescue" || rescuesConflicts;
   return {
-    own: [],
+    own: rescues ? [RESCUED] : [],
     hasFields: true,
     prepare: null,
     revision: null,
     learn: (batches, recordsMax, known) => infer(options, batches, recordsMax, known),
     reader: (columns, schema) => {
-      const root = compileRow(columns, { ...program, ...schema });
+      const column = columns.find(({ field }) => rescues && field.name === RESCUED.name);
+      const fields = columns.filter((each) => each !== column);
+      const root = compileRow(fields, { ...program, ...schema });
       const isFull = onUnknownField === "evolve" && schema.isFull;
-      return new JsonReader(columns, root, isFull ? "too_many_columns" : onUnknownField);
+      const whenFull = column === undefined ? "too_many_columns" : "rescue";
+      return new JsonReader(columns, root, {
+        unknown: isFull ? whenFull : onUnknownField,
+        rescue: column === undefined ? null : new Rescue(column),
+        rescuesConflicts,
+      });
     },
   };
 }
@@ -40,10 +55,10 @@ function infer(
   { flattenSeparator, inferIntegers, matchColumns }: JsonOptions,
   batches: readonly RecordBytes[],
   recordsMax: number,
-  { fields, room, metadata, dropped }: KnownSchema,
+  { fields, room, metadata, dropped, shaping, misses }: KnownSchema,
 ): readonly Field[] {
   const ignoresCase = matchColumns === "ignore-case";
-  const inference = new Inference(fields, flattenSeparator, inferIntegers, ignoresCase);
+  const inference = new Inference(fields, flattenSeparator, inferIntegers, ignoresCase, shaping);
   let left = recordsMax;
   for (const batch of batches) {
     const cursor = new RecordCursor(batch);
@@ -54,5 +69,6 @@ function infer(
       left--;
     }
   }
+  if (inference.missed !== null) misses(inference.missed);
   return inference.finish(room, metadata, dropped);
 }

@@ -11,6 +11,7 @@ import { LIMITS } from "#base/limits.ts";
 import { isReservedName, isUnusableName } from "#columns/names.ts";
 import { joinPath, TakenPaths } from "#columns/paths.ts";
 import { childFields, type Field, isPrimitive, type Type } from "#columns/schema.ts";
+import type { Shaping } from "#decode/shaping.ts";
 import { withoutDuplicates } from "./duplicates.ts";
 import { CHAR, skipNumber, skipSpace, skipString, skipWord } from "./scan.ts";
 import { Skipper } from "./skip.ts";
@@ -18,9 +19,11 @@ import { textOf } from "./strings.ts";
 
 type Kind = "none" | "boolean" | "long" | "double" | "string" | "struct" | "list" | "map" | "known";
 
-/** What is known about one place in the documents. */
+/** What is known about one place in the documents; members by the names of the fields. */
 class Shape {
   kind: Kind = "none";
+  /** Whether a document had it, be it with null. */
+  seen = false;
   /** The field that a table or an earlier batch has here. */
   field: Field | null = null;
   readonly members = new Map<string, Shape>();
@@ -28,7 +31,8 @@ class Shape {
   private readonly spellings = new Map<string, string>();
   element: Shape | null = null;
 
-  static of(field: Field): Shape {
+  /** @param source the path of the field */
+  static of(field: Field, source: string, shaping: Shaping): Shape {
     const shape = new Shape();
     shape.field = field;
     const { type } = field;
@@ -37,8 +41,13 @@ class Shape {
       shape.kind = type.kind;
       const last = childFields(type).at(-1);
       if (type.kind === "struct") {
-        for (const member of type.fields) shape.members.set(member.name, Shape.of(member));
-      } else if (last !== undefined) shape.element = Shape.of(last);
+        for (const member of type.fields) {
+          const name = shaping.fieldName(source, member.name);
+          shape.members.set(name, Shape.of(member, joinPath(source, name), shaping));
+        }
+      } else if (last !== undefined) {
+        shape.element = Shape.of(last, joinPath(source, last.name), shaping);
+      }
     }
     return shape;
   }
@@ -76,24 +85,35 @@ export class Inference {
   private readonly known: readonly Field[];
   private readonly integers: "long" | "double";
   private readonly ignoresCase: boolean;
+  private readonly shaping: Shaping;
+  /** Flattened objects, and fields that are ignored, that documents had. */
+  private readonly passed = new Set<string>();
+  /** Documents that taught something. */
+  private documents = 0;
 
   /**
    * @param known the fields so far, metadata columns left out
    * @param integers what a whole number makes of a new column
    * @param ignoresCase true: a field that differs from a column by case only is that column
+   * @param shaping which fields are columns, and under which names
    */
   constructor(
     known: readonly Field[],
     flattenSeparator: string | null,
     integers: "long" | "double",
     ignoresCase: boolean,
+    shaping: Shaping,
   ) {
+    this.shaping = shaping;
     this.ignoresCase = ignoresCase;
     this.integers = integers;
     this.known = known;
     this.separator = flattenSeparator;
     this.root.kind = "struct";
-    for (const field of known) this.root.members.set(field.name, Shape.of(field));
+    for (const field of known) {
+      const name = shaping.fieldName("", field.name);
+      this.root.members.set(name, Shape.of(field, name, shaping));
+    }
   }
 
   /** Looks at one document; malformed ones and those that are no object teach nothing. */
@@ -102,6 +122,7 @@ export class Inference {
     if (bytes[at] !== CHAR.open) return;
     const after = this.skipper.value(bytes, at, end, 0);
     if (after < 0 || after > end || skipSpace(bytes, after) < end) return;
+    this.documents++;
     const distinct = withoutDuplicates(bytes, at, end);
     this.bytes = distinct ?? bytes;
     this.object(this.root, distinct === null ? at + 1 : 1, "");
@@ -116,7 +137,28 @@ export class Inference {
    */
   finish(leavesMax: number, reserved: readonly Field[], dropped: TakenPaths): readonly Field[] {
     const taken = new TakenPaths([...this.known, ...reserved]);
-    return fieldsOf(this.root, "", { left: leavesMax, taken, dropped });
+    const { shaping } = this;
+    return fieldsOf(this.root, "", "", { left: leavesMax, taken, dropped, shaping });
+  }
+
+  /**
+   * The paths that the shaping names and no document had; null: there was no document to tell.
+   */
+  get missed(): ReadonlySet<string> | null {
+    if (this.documents === 0) return null;
+    const missed = new Set(this.shaping.paths.map(([, path]) => path));
+    for (const path of this.passed) missed.delete(path);
+    const search = (shape: Shape, source: string): void => {
+      for (const [name, member] of shape.members) {
+        const path = joinPath(source, name);
+        if (member.seen) missed.delete(path);
+        search(member, path);
+      }
+      const { element, kind } = shape;
+      if (element !== null) search(element, joinPath(source, kind === "map" ? "value" : "element"));
+    };
+    if (missed.size > 0) search(this.root, "");
+    return missed;
   }
 
   /** Walks an object that is known to be well formed. `prefix` is null outside flattened objects. */
@@ -142,6 +184,8 @@ export class Inference {
       return this.value(shape.member(this.ignoresCase ? shape.spelling(name) : name), at);
     }
     const path = prefix + name;
+    if (this.shaping.paths.length > 0) this.passed.add(path);
+    if (this.shaping.ignores(path)) return this.skip(at);
     const column = this.ignoresCase ? this.root.spelling(path) : path;
     const known = this.root.members.get(column);
     if (this.bytes[at] !== CHAR.open || known?.kind === "struct" || known?.kind === "map") {
@@ -152,6 +196,7 @@ export class Inference {
 
   private value(shape: Shape, at: number): number {
     const { bytes } = this;
+    shape.seen = true;
     switch (bytes[at] as number) {
       case CHAR.open:
         return this.members(shape, at);
@@ -223,57 +268,81 @@ interface Room {
   left: number;
   readonly taken: TakenPaths;
   readonly dropped: TakenPaths;
+  readonly shaping: Shaping;
 }
 
-function fieldsOf(shape: Shape, parent: string, room: Room): Field[] {
+/** @param source the path of the field whose members these are; `parent`: that of its column */
+function fieldsOf(shape: Shape, parent: string, source: string, room: Room): Field[] {
   const fields: Field[] = [];
-  for (const [name, member] of shape.members) {
+  for (const [own, member] of shape.members) {
+    const from = joinPath(source, own);
+    if (member.field === null && room.shaping.ignores(from)) continue;
+    const name = member.field?.name ?? room.shaping.columnName(from, own);
     const path = joinPath(parent, name);
     if (member.field === null && (isUnusableName(name) || isReservedName(path))) continue;
-    const field = fieldOf(member, name, path, room);
+    const field = fieldOf(member, name, path, from, room);
     if (field !== null) fields.push(field);
   }
   return fields;
 }
 
 /** The field of a place; null while it has no type, and where its path or the room is taken. */
-function fieldOf(shape: Shape, name: string, path: string, room: Room): Field | null {
+function fieldOf(
+  shape: Shape,
+  name: string,
+  path: string,
+  source: string,
+  room: Room,
+): Field | null {
   const isNew = shape.field === null;
   if (isNew && (room.taken.find(path) ?? room.dropped.find(path)) !== undefined) return null;
-  const type = typeOf(shape, path, room);
+  const isCovered = isNew && shape.kind !== "none" && room.shaping.coverOf(source) !== null;
+  const type = isCovered ? leafOf("string", room) : typeOf(shape, path, source, room);
   if (type === null) return null;
   if (isNew) room.taken.add(path);
   return { id: 0, name, required: false, ...shape.field, type };
 }
 
-function typeOf(shape: Shape, path: string, room: Room): Type | null {
+function typeOf(shape: Shape, path: string, source: string, room: Room): Type | null {
   switch (shape.kind) {
     case "none":
       return null;
     case "known":
       return shape.field?.type ?? null;
     case "struct": {
-      const fields = fieldsOf(shape, path, room);
+      const fields = fieldsOf(shape, path, source, room);
       return fields.length === 0 && shape.field === null ? null : { kind: "struct", fields };
     }
     case "list": {
-      const element = childOf(shape, "element", path, room);
+      const element = childOf(shape, "element", path, source, room);
       return element === null ? null : { kind: "list", element };
     }
     case "map": {
-      const value = childOf(shape, "value", path, room);
+      const value = childOf(shape, "value", path, source, room);
       const known = shape.field?.type;
       return value === null || known?.kind !== "map" ? null : { ...known, value };
     }
     default:
-      if (room.left <= 0) return null;
-      room.left--;
-      return { kind: shape.kind };
+      return leafOf(shape.kind, room);
   }
 }
 
-function childOf(shape: Shape, name: string, path: string, room: Room): Field | null {
-  return shape.element === null ? null : fieldOf(shape.element, name, joinPath(path, name), room);
+/** A leaf column's type, while there is room for one. */
+function leafOf(kind: "boolean" | "long" | "double" | "string", room: Room): Type | null {
+  if (room.left <= 0) return null;
+  room.left--;
+  return { kind };
+}
+
+function childOf(
+  { element }: Shape,
+  name: string,
+  path: string,
+  source: string,
+  room: Room,
+): Field | null {
+  if (element === null) return null;
+  return fieldOf(element, name, joinPath(path, name), joinPath(source, name), room);
 }
 
 /** Leaf columns of fields. */

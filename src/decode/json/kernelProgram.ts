@@ -107,6 +107,7 @@ function kernelOp(slot: Slot): readonly [op: number, parameter: number] {
     case OP.text:
       return textOp(slot.column.field.type as PrimitiveType);
     case OP.map:
+    case OP.cover:
       return [KERNEL_OP.host, 0];
     default:
       return [slot.op, 0];

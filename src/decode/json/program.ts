@@ -11,6 +11,7 @@ import type { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
+import type { Cover, Shaping } from "#decode/shaping.ts";
 import { type Filler, fillerOf } from "./defaults.ts";
 import { keyBytes } from "./strings.ts";
 import { type TextParser, textParser } from "./values.ts";
@@ -31,10 +32,13 @@ export const OP = {
   map: 10,
   /** Only an object makes sense here, and its members are columns of the row. */
   group: 11,
+  /** Text that stands for a value of any kind. */
+  cover: 12,
 } as const;
 
 /** One place of a value: a key of an object, or a list's or map's element. */
 export interface Slot {
+  /** The field's own name in the record. */
   readonly name: string;
   /** The full path of the column, or of the object that is flattened, for people. */
   readonly path: string;
@@ -48,6 +52,9 @@ export interface Slot {
   /** Fills its column in a record without it; null: such a column is null, or missing. */
   readonly fill: Filler | null;
   readonly parse: TextParser | null;
+  readonly cover: Cover | null;
+  /** Something in it is masked or left out: it is never shown as it came. */
+  readonly isProtected: boolean;
   readonly microsPerUnit: number;
   /** eventTime: text in ISO 8601. */
   readonly isIso: boolean;
@@ -67,8 +74,11 @@ export interface StructNode {
   readonly byName: ReadonlyMap<string, number>;
   /** The same by the names in lower case; null: case counts. */
   readonly byLower: ReadonlyMap<string, number> | null;
-  /** What a key's column is called: this, then the key; "" for the row. */
+  /** What a key's column is called: this, then the key's column; "" for the row. */
   readonly prefix: string;
+  /** The path of a key's field: this, then the key; "" for the row. */
+  readonly source: string;
+  readonly shaping: Shaping;
   /** Full paths of all columns: what no new field may have. */
   readonly taken: TakenPaths;
   /** Full paths of columns that the table's owner dropped: what is ignored. */
@@ -96,23 +106,36 @@ export interface ProgramOptions {
   readonly dropped: TakenPaths;
   /** A key finds the column whose name differs from it by case only. */
   readonly ignoresCase: boolean;
+  /** Which fields are what. */
+  readonly shaping: Shaping;
 }
 
 /** Compiles the row's data columns (metadata columns left out). */
 export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOptions): StructNode {
   if (options.flattenSeparator === null) {
-    const slots = columns.map((column) =>
-      valueSlot(column, column.field.name, column.field.name, options),
-    );
-    return structNode(slots, "", options);
+    const slots = columns.map((column) => {
+      const name = options.shaping.fieldName("", column.field.name);
+      return valueSlot(column, { name, path: column.field.name, source: name }, options);
+    });
+    return structNode(slots, "", "", options);
   }
-  return groupNode(columns, "", options, new Map());
+  const flat = columns.map((column) => {
+    return { column, source: options.shaping.fieldName("", column.field.name) };
+  });
+  return groupNode(flat, "", options, new Map());
+}
+
+/** A column with the flattened path of its field. */
+interface FlatColumn {
+  readonly column: ColumnBuilder;
+  readonly source: string;
 }
 
 function structNode(
   slots: readonly Slot[],
   prefix: string,
-  { taken, dropped, ignoresCase }: ProgramOptions,
+  source: string,
+  { taken, dropped, ignoresCase, shaping }: ProgramOptions,
 ): StructNode {
   return {
     slots,
@@ -121,6 +144,8 @@ function structNode(
       ? new Map(slots.map((slot, index) => [slot.name.toLowerCase(), index]))
       : null,
     prefix,
+    source,
+    shaping,
     taken,
     dropped,
     required: slots.filter((slot) => slot.required && slot.fill === null),
@@ -140,6 +165,8 @@ function bareSlot(column: ColumnBuilder, name: string, path: string): Slot {
     required: column.field.required,
     fill: fillerOf(column.field),
     parse: null,
+    cover: null,
+    isProtected: false,
     microsPerUnit: 0,
     isIso: false,
     members: null,
@@ -149,21 +176,36 @@ function bareSlot(column: ColumnBuilder, name: string, path: string): Slot {
   };
 }
 
-/** @param path the column's full path */
+/** What the value of a column is called. */
+interface Place {
+  /** The field's own name. */
+  readonly name: string;
+  /** The column's full path. */
+  readonly path: string;
+  /** The field's full path. */
+  readonly source: string;
+}
+
 function valueSlot(
   column: ColumnBuilder,
-  name: string,
-  path: string,
+  { name, path, source }: Place,
   options: ProgramOptions,
 ): Slot {
+  const { shaping } = options;
   const { type } = column.field;
-  const slot = bareSlot(column, name, path);
+  const slot = { ...bareSlot(column, name, path), isProtected: shaping.protects(source) };
   const last = column.children.at(-1);
-  const below = (child: ColumnBuilder): Slot =>
-    valueSlot(child, child.field.name, joinPath(path, child.field.name), options);
+  const cover = shaping.coverOf(source);
+  if (cover !== null && type.kind === "string") return { ...slot, op: OP.cover, cover };
+  const below = (child: ColumnBuilder): Slot => {
+    const own = shaping.fieldName(source, child.field.name);
+    const place = { path: joinPath(path, child.field.name), source: joinPath(source, own) };
+    return valueSlot(child, { name: own, ...place }, options);
+  };
   if (type.kind === "struct") {
     const members = column.children.map((child) => below(child));
-    return { ...slot, op: OP.struct, members: structNode(members, `${path}.`, options) };
+    const node = structNode(members, `${path}.`, `${source}.`, options);
+    return { ...slot, op: OP.struct, members: node };
   }
   if (last !== undefined) {
     const op = type.kind === "list" ? OP.list : OP.map;
@@ -188,35 +230,37 @@ function weightOf({ field, children }: ColumnBuilder): number {
 }
 
 /**
- * The node of the columns whose names begin with `prefix`, under the rest of their names.
+ * The node of the columns whose fields' names begin with `prefix`, under the rest of those names.
  * @param known nodes by prefix: a prefix is reached by several ways of splitting
  */
 function groupNode(
-  columns: readonly ColumnBuilder[],
+  columns: readonly FlatColumn[],
   prefix: string,
   options: ProgramOptions,
   known: Map<string, StructNode>,
 ): StructNode {
   const separator = options.flattenSeparator ?? "";
   const slots = new Map<string, Slot>();
-  const below = columns.filter((column) => column.field.name.startsWith(prefix));
-  for (const column of below) {
-    const rest = column.field.name.slice(prefix.length);
-    if (rest !== "") slots.set(rest, valueSlot(column, rest, column.field.name, options));
+  const below = columns.filter(({ source }) => source.startsWith(prefix));
+  for (const { column, source } of below) {
+    const rest = source.slice(prefix.length);
+    const place = { name: rest, path: column.field.name, source };
+    if (rest !== "") slots.set(rest, valueSlot(column, place, options));
   }
-  for (const column of below) {
-    const rest = column.field.name.slice(prefix.length);
+  for (const { column, source } of below) {
+    const rest = source.slice(prefix.length);
     for (let at = rest.indexOf(separator); at >= 0; at = rest.indexOf(separator, at + 1)) {
       const key = rest.slice(0, at);
       if (key === "" || slots.has(key)) continue;
       const inner = `${prefix}${key}${separator}`;
       const members = known.get(inner) ?? groupNode(columns, inner, options, known);
       const slot = bareSlot(column, key, prefix + key);
-      slots.set(key, { ...slot, op: OP.group, required: false, fill: null, members });
+      const isProtected = options.shaping.protects(prefix + key);
+      slots.set(key, { ...slot, isProtected, op: OP.group, required: false, fill: null, members });
     }
   }
   const isRow = prefix === "";
-  const whole = structNode([...slots.values()], prefix, options);
+  const whole = structNode([...slots.values()], prefix, prefix, options);
   // A missing column may come by another way of splitting its name: the row's end knows.
   const node = isRow ? whole : { ...whole, required: [], filled: [] };
   known.set(prefix, node);

@@ -11,9 +11,7 @@
 
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
-import { isReservedName, isUnusableName } from "#columns/names.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
-import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
 import type { ValueReader } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
@@ -25,6 +23,7 @@ import {
   BAD_JSON,
   BAD_UTF8,
   CHAR,
+  isSpace,
   skipSpace,
   skipString,
   skipWord,
@@ -32,10 +31,8 @@ import {
   TOO_MANY,
 } from "./scan.ts";
 import { Skipper } from "./skip.ts";
-import { readString, textOf } from "./strings.ts";
-
-/** What to do with unknown fields in this pass; `too_many_columns`: evolving, but full. */
-export type UnknownPolicy = UnknownFieldPolicy | "too_many_columns";
+import { readString, textOf, valueText } from "./strings.ts";
+import { type Handling, judgeUnknown } from "./unknown.ts";
 
 /** Why a document ended that was not read to its end; others are no JSON. */
 const REASON_OF: Readonly<Record<number, RejectReason>> = {
@@ -53,7 +50,7 @@ export class JsonReader implements ValueReader {
   conflict: TypeConflict = "value";
   private readonly columns: readonly ColumnBuilder[];
   private readonly node: StructNode;
-  private readonly unknownPolicy: UnknownPolicy;
+  private readonly handling: Handling;
   /** False: under `evolve`, what is unknown now stays unknown, and refuses its record. */
   evolving = true;
   readonly asks = null;
@@ -73,15 +70,15 @@ export class JsonReader implements ValueReader {
   private values = 0;
   private readonly keys = new KeyFinder();
 
-  constructor(columns: readonly ColumnBuilder[], root: StructNode, unknownPolicy: UnknownPolicy) {
+  constructor(columns: readonly ColumnBuilder[], root: StructNode, handling: Handling) {
     this.columns = columns;
     this.node = root;
-    this.unknownPolicy = unknownPolicy;
+    this.handling = handling;
   }
 
   get root(): ValueRoot {
     // A key in another case is unknown to the kernel: it must not be skipped there.
-    return jsonRoot(this.node, this.unknownPolicy === "ignore" && this.node.byLower === null);
+    return jsonRoot(this.node, this.handling.unknown === "ignore" && this.node.byLower === null);
   }
 
   takeUnknown(): boolean {
@@ -108,6 +105,7 @@ export class JsonReader implements ValueReader {
     const isJson = this.readOnce(bytes, start, end, row);
     if (isJson && (this.refused || this.repeated)) this.readAgain(bytes, start, end, row);
     if (!isJson || this.refused) return false;
+    this.handling.rescue?.append();
     if (this.unknownHere) this.sawUnknown = true;
     return true;
   }
@@ -130,6 +128,7 @@ export class JsonReader implements ValueReader {
     this.repeated = false;
     this.conflict = "value";
     this.unknownHere = false;
+    this.handling.rescue?.clear();
     this.values = 0;
     this.documents++;
     const at = skipSpace(bytes, start);
@@ -140,19 +139,10 @@ export class JsonReader implements ValueReader {
       this.refuse("not_an_object", "");
     }
     if (i >= 0) i = skipSpace(bytes, i);
-    if (i === end || (i > end && this.onlySpace(i))) return true;
+    if (i === end || (i > end && isSpace(bytes, end, i))) return true;
     this.path = "";
     this.reason = REASON_OF[i] ?? "bad_json";
     return false;
-  }
-
-  /** White space may go on behind the document, into what follows it in the batch. */
-  private onlySpace(i: number): boolean {
-    for (let k = this.end; k < i; k++) {
-      const c = this.bytes[k] as number;
-      if (c > 0x20) return false;
-    }
-    return true;
   }
 
   private refuse(reason: RejectReason, path: string): void {
@@ -219,24 +209,14 @@ export class JsonReader implements ValueReader {
     const keyAt = this.keys.unknownAt;
     this.skipper.typed = false;
     const after = this.skipper.value(this.bytes, at, this.end, depth);
-    if (after < 0 || !this.skipper.typed || this.unknownPolicy === "ignore") return after;
+    const { unknown, rescue } = this.handling;
+    if (after < 0 || !this.skipper.typed || unknown === "ignore") return after;
     const name = textOf(this.bytes, keyAt + 1, skipString(this.bytes, keyAt + 1, this.end));
-    const path = node.prefix + name;
-    if (node.dropped.find(path) !== undefined) return after;
-    const reason = this.judgeName(node, name, path);
-    if (reason === null) this.unknownHere = true;
-    else this.refuse(reason, path);
+    const verdict = judgeUnknown(unknown, node, name, this.evolving);
+    if (verdict === "learn") this.unknownHere = true;
+    else if (verdict === "rescue") rescue?.keep(node.source + name, this.bytes, at, after);
+    else if (verdict !== "ignore") this.refuse(verdict, node.prefix + name);
     return after;
-  }
-
-  /** Why a field without a column refuses its record; null: a column may be learned. */
-  private judgeName(node: StructNode, name: string, path: string): RejectReason | null {
-    if (this.unknownPolicy === "dead_letter") return "unknown_field";
-    if (isUnusableName(name)) return "bad_field_name";
-    if (isReservedName(path)) return "reserved_field_name";
-    if (node.taken.find(path) !== undefined) return "ambiguous_field";
-    if (this.unknownPolicy === "too_many_columns") return "too_many_columns";
-    return this.evolving ? null : "bad_field_name";
   }
 
   /** Appends the value at `at`; the position after it, or a negative code. */
@@ -285,8 +265,20 @@ export class JsonReader implements ValueReader {
     }
     this.skipper.typed = false;
     const after = this.skipper.value(bytes, at, this.end, depth);
-    if (after >= 0 && !this.append(slot, at, after, c)) this.refuseType(slot, c);
+    if (after >= 0 && !this.append(slot, at, after, c)) this.misfit(slot, at, after, c);
     return after;
+  }
+
+  /** A value that its column cannot hold: kept beside a null, or the end of its record. */
+  private misfit(slot: Slot, at: number, after: number, c: number): void {
+    const { rescue, rescuesConflicts } = this.handling;
+    const isKept = rescuesConflicts && !slot.required && !slot.isProtected;
+    if (rescue === null || !isKept) {
+      this.refuseType(slot, c);
+      return;
+    }
+    rescue.keep(slot.path, this.bytes, at, after);
+    if (slot.op !== OP.group) slot.column.appendNull();
   }
 
   private refuseType(slot: Slot, c: number): void {
@@ -316,6 +308,9 @@ export class JsonReader implements ValueReader {
         const text = isNumber ? this.ascii(at, after) : textOf(this.bytes, at + 1, after);
         return slot.parse?.(text, slot.column) ?? false;
       }
+      case OP.cover:
+        slot.cover?.(valueText(this.bytes, at, after), slot.column);
+        return true;
       default:
         return false;
     }

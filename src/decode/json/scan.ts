@@ -206,3 +206,9 @@ function hexDigit(c: number): number {
   const lower = c | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
+
+/** True when there is nothing but white space in `bytes[start, end)`: it may go on behind a document. */
+export function isSpace(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let k = start; k < end; k++) if ((bytes[k] as number) > 0x20) return false;
+  return true;
+}

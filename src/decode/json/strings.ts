@@ -110,6 +110,12 @@ export function textOf(bytes: Uint8Array, at: number, afterQuote: number): strin
   return JSON.parse(strictUtf8Text(bytes.subarray(at - 1, afterQuote))) as string;
 }
 
+/** The text of the value in `bytes[at, after)`: of a string what it says, of any other how it is written. */
+export function valueText(bytes: Uint8Array, at: number, after: number): string {
+  if (bytes[at] === CHAR.quote) return textOf(bytes, at + 1, after);
+  return strictUtf8Text(bytes.subarray(at, after));
+}
+
 /** True when `bytes[start, end)` is well-formed UTF-8. */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; ) {

@@ -1,0 +1,179 @@
+/**
+ * What the configuration makes of a record's fields before they are columns (SPEC section 4,
+ * `[source.transform]`): which are left out, what their columns are called, and what stands in them
+ * instead of their values.
+ *
+ * Fields are named by their paths in the record. A column's path differs from that of its field below a
+ * renamed one, so each is asked for by its own.
+ */
+import { createHmac } from "node:crypto";
+import { fail } from "#base/errors.ts";
+import type { ColumnBuilder } from "#columns/builder.ts";
+
+/** The settings; paths with dots, or with the flatten separator in their place. */
+export interface ShapingOptions {
+  /** Only these fields, with all that is inside them; empty: all. */
+  readonly select: readonly string[];
+  readonly exclude: readonly string[];
+  /** New names by path: a field's own name, or, flattened, the whole column's. */
+  readonly rename: Readonly<Record<string, string>>;
+  readonly mask: readonly string[];
+  readonly hash: readonly string[];
+  /** The key of the hashes. */
+  readonly hashSalt: string;
+  /** What joins the names of a path: a dot, or the flatten separator. */
+  readonly separator: string;
+  /** True: all records are of one topic, so that a path which none of them has is a mistake. */
+  readonly isStrict: boolean;
+}
+
+/** Appends what stands for a value, given its text. */
+export type Cover = (text: string, column: ColumnBuilder) => void;
+
+/** What stands for a masked value. */
+const MASK = "***";
+const encoder = new TextEncoder();
+
+/** The shape that records are given. */
+export class Shaping {
+  readonly isStrict: boolean;
+  /** Every path with the key that names it. */
+  readonly paths: readonly (readonly [key: string, path: string])[];
+  /** Paths of fields whose columns hold text in place of their values. */
+  readonly covered: readonly string[];
+  readonly #options: ShapingOptions;
+  readonly #excluded: ReadonlySet<string>;
+  readonly #selected: ReadonlySet<string>;
+  /** Everything above something that is selected. */
+  readonly #parents: ReadonlySet<string>;
+  /** Own names of fields by the path of their parent and the name of their column. */
+  readonly #sources: ReadonlyMap<string, string>;
+  readonly #covers: ReadonlyMap<string, Cover>;
+
+  constructor(options: ShapingOptions = NO_SHAPING) {
+    this.#options = options;
+    this.isStrict = options.isStrict;
+    this.#excluded = new Set(options.exclude);
+    this.#selected = new Set(options.select);
+    this.#parents = new Set(options.select.flatMap((path) => this.#above(path)));
+    const sources = Object.entries(options.rename).map(([path, name]) => {
+      const at = this.#lastSeparator(path);
+      const parent = path.slice(0, Math.max(0, at));
+      return [placeOf(parent, name), path.slice(parent === "" ? 0 : at + 1)] as const;
+    });
+    this.#sources = new Map(sources);
+    const hashing = hashCover(options.hashSalt);
+    this.#covers = new Map<string, Cover>([
+      ...options.mask.map((path) => [path, mask] as const),
+      ...options.hash.map((path) => [path, hashing] as const),
+    ]);
+    this.covered = [...this.#covers.keys()];
+    const { select, exclude, rename, mask: masked, hash } = options;
+    const all = { select, exclude, rename: Object.keys(rename), mask: masked, hash };
+    this.paths = Object.entries(all).flatMap(([key, paths]) =>
+      paths.map((path) => [key, path] as const),
+    );
+  }
+
+  /** True for a field that makes no column; what is inside it is not asked for. */
+  ignores(path: string): boolean {
+    if (this.#excluded.has(path)) return true;
+    if (this.#selected.size === 0 || this.#selected.has(path) || this.#parents.has(path)) {
+      return false;
+    }
+    return !this.#above(path).some((each) => this.#selected.has(each));
+  }
+
+  /** The name of the column of a field: by its path, and its own name where nothing is said. */
+  columnName(path: string, own: string): string {
+    return this.#options.rename[path] ?? own;
+  }
+
+  /** The own name of the field that fills a column below the field at `parent`, "" for the row. */
+  fieldName(parent: string, column: string): string {
+    return this.#sources.get(placeOf(parent, column)) ?? column;
+  }
+
+  /** True when this field, or one inside or around it, is left out or covered: it is never shown as it came. */
+  protects(path: string): boolean {
+    const { exclude } = this.#options;
+    const inside = path + this.#options.separator;
+    const isHere = (each: string): boolean => each === path || each.startsWith(inside);
+    const isAround = this.#above(path).some(
+      (each) => this.#covers.has(each) || this.#excluded.has(each),
+    );
+    return isAround || this.ignores(path) || exclude.some(isHere) || this.covered.some(isHere);
+  }
+
+  /** The path of a field's column. */
+  columnPath(path: string): string {
+    const parts = this.#options.separator === "." ? [...this.#above(path), path] : [path];
+    const own = parts.map((each) => {
+      return this.columnName(each, each.slice(this.#lastSeparator(each) + 1));
+    });
+    return own.join(".");
+  }
+
+  /** What stands for the values of a field; null: they themselves. */
+  coverOf(path: string): Cover | null {
+    return this.#covers.get(path) ?? null;
+  }
+
+  /** @throws AppError `usage` for the first path that is not `known` */
+  checkPaths(known: (path: string) => boolean): void {
+    if (!this.isStrict) return;
+    for (const [key, path] of this.paths) {
+      if (known(path)) continue;
+      const sentence =
+        `source.transform.${key} names ${path}, which none of the first records has. Correct it, ` +
+        "or declare its column in schema.fields";
+      throw fail("usage", sentence);
+    }
+  }
+
+  #above(path: string): string[] {
+    const { separator } = this.#options;
+    const above: string[] = [];
+    for (let at = path.indexOf(separator); at > 0; at = path.indexOf(separator, at + 1)) {
+      above.push(path.slice(0, at));
+    }
+    return above;
+  }
+
+  /** Flattened columns have no parents: their names are whole. */
+  #lastSeparator(path: string): number {
+    return this.#options.separator === "." ? path.lastIndexOf(".") : -1;
+  }
+}
+
+const NO_SHAPING: ShapingOptions = {
+  select: [],
+  exclude: [],
+  rename: {},
+  mask: [],
+  hash: [],
+  hashSalt: "",
+  separator: ".",
+  isStrict: false,
+};
+
+/** A zero byte is in no field's name that a column can have. */
+function placeOf(parent: string, name: string): string {
+  return `${parent}\u0000${name}`;
+}
+
+function mask(_text: string, column: ColumnBuilder): void {
+  appendText(MASK, column);
+}
+
+/** HMAC-SHA-256 of a value's UTF-8 text, as hexadecimal digits. */
+function hashCover(salt: string): Cover {
+  return (text, column) => {
+    appendText(createHmac("sha256", salt).update(text, "utf8").digest("hex"), column);
+  };
+}
+
+function appendText(text: string, column: ColumnBuilder): void {
+  const bytes = encoder.encode(text);
+  column.appendBytes(bytes, 0, bytes.length);
+}

@@ -1,0 +1,261 @@
+/** `[source.transform]` and `_rescued`: the same rows with and without the kernel. */
+import { describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
+import { createDecoder } from "#decode/createDecoder.ts";
+import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
+import type { ShapingOptions } from "#decode/shaping.ts";
+import { recordBatch } from "../../support/records.ts";
+import { type Decoded, decode, field, makeDecoder } from "./support.ts";
+
+const SHAPE: ShapingOptions = {
+  select: [],
+  exclude: [],
+  rename: {},
+  mask: [],
+  hash: [],
+  hashSalt: "salt",
+  separator: ".",
+  isStrict: false,
+};
+
+const hashOf = (text: string): string => createHmac("sha256", "salt").update(text).digest("hex");
+
+/** Learns from the documents and decodes them, by the host alone and by the kernel. */
+function shaped(
+  shape: Partial<ShapingOptions>,
+  documents: readonly string[],
+  more: Partial<DecoderOptions> = {},
+): Decoded {
+  const [host, kernel] = [false, "always" as const].map((which) => {
+    const flat = more.flattenSeparator ?? null;
+    const separator = flat ?? ".";
+    const shaping = { ...SHAPE, separator, ...shape };
+    const decoder = makeDecoder({ kernel: which, shaping, ...more });
+    decoder.sample([recordBatch(documents)]);
+    return decode(decoder, documents);
+  });
+  if (host === undefined || kernel === undefined) throw new Error("nothing was decoded");
+  expect(kernel.rows).toEqual(host.rows);
+  expect(kernel.reasons).toEqual(host.reasons);
+  return host;
+}
+
+describe("columns", () => {
+  const DOCUMENTS = ['{"a":1,"b":{"c":"x","d":{"e":true}},"l":[{"m":1,"n":2}]}'];
+
+  test("only what is selected is a column, with all that is inside it", () => {
+    expect(shaped({ select: ["a"] }, DOCUMENTS).rows).toEqual([{ a: 1n }]);
+    expect(shaped({ select: ["b"] }, DOCUMENTS).rows).toEqual([{ b: { c: "x", d: { e: true } } }]);
+    expect(shaped({ select: ["b.d", "l.element.n"] }, DOCUMENTS).rows).toEqual([
+      { b: { d: { e: true } }, l: [{ n: 2n }] },
+    ]);
+  });
+
+  test("what is excluded is none, at any depth, whatever comes later", () => {
+    const { rows } = shaped({ exclude: ["b.c", "l.element.m", "z"] }, [
+      ...DOCUMENTS,
+      '{"z":1,"a":2}',
+    ]);
+    expect(rows).toEqual([
+      { a: 1n, b: { d: { e: true } }, l: [{ n: 2n }] },
+      { a: 2n, b: null, l: null },
+    ]);
+  });
+
+  test("renamed fields fill columns of their new names, inside of structs, and two may be exchanged", () => {
+    const rename = { a: "one", b: "two", "b.c": "see", "b.d.e": "yes" };
+    expect(shaped({ rename }, DOCUMENTS).rows).toMatchObject([
+      { one: 1n, two: { see: "x", d: { yes: true } } },
+    ]);
+    expect(shaped({ rename: { a: "b", b: "a" } }, ['{"a":1,"b":"x"}']).rows).toEqual([
+      { b: 1n, a: "x" },
+    ]);
+  });
+
+  test("a field that has the new name of another is refused, and named", () => {
+    const { rows, reasons } = shaped({ rename: { a: "b" } }, ['{"a":1}', '{"a":1,"b":2}']);
+    expect([rows, reasons]).toEqual([[{ b: 1n }], ["1 ambiguous_field"]]);
+  });
+
+  test("flattened columns are selected, left out and renamed by their paths", () => {
+    const flat = { flattenSeparator: "_" };
+    expect(shaped({ exclude: ["b_d"] }, DOCUMENTS, flat).names).toEqual(["a", "b_c", "l"]);
+    expect(shaped({ exclude: ["b"] }, DOCUMENTS, flat).names).toEqual(["a", "l"]);
+    expect(shaped({ select: ["b"] }, DOCUMENTS, flat).names).toEqual(["b_c", "b_d_e"]);
+    expect(shaped({ rename: { b_c: "c", a: "b_x" } }, DOCUMENTS, flat).rows).toMatchObject([
+      { c: "x", b_x: 1n, b_d_e: true },
+    ]);
+  });
+
+  test("fields that come later are shaped as those of the sample", () => {
+    for (const kernel of [false, "always"] as const) {
+      const shaping = { ...SHAPE, exclude: ["x.q"], rename: { "x.y": "why" }, mask: ["x.z"] };
+      const decoder = makeDecoder({ kernel, shaping });
+      decoder.sample([recordBatch(['{"a":1}'])]);
+      expect(decode(decoder, ['{"a":1,"x":{"y":2,"z":3,"q":4}}']).rows).toEqual([
+        { a: 1n, x: { why: 2n, z: "***" } },
+      ]);
+    }
+  });
+});
+
+describe("covers", () => {
+  test("values of every kind are masked, null stays null", () => {
+    const values = ['"secret"', "17", "true", '{"k":"v"}', '["a\\"b"]', "null"];
+    const { rows } = shaped(
+      { mask: ["s"] },
+      values.map((value) => `{"s":${value}}`),
+    );
+    expect(rows.map(({ s }) => s as string | null)).toEqual([
+      ...Array<string>(5).fill("***"),
+      null,
+    ]);
+  });
+
+  test("hashes are keyed, and of what a text says, not how it is written", () => {
+    const { rows } = shaped({ hash: ["h"] }, [
+      '{"h":"é\\n"}',
+      '{"h":"\\u00e9\\u000a"}',
+      '{"h":17}',
+    ]);
+    expect(rows.map(({ h }) => h as string)).toEqual([hashOf("é\n"), hashOf("é\n"), hashOf("17")]);
+  });
+
+  test("inside of structs and lists, renamed, and of the last of duplicate keys", () => {
+    const { rows } = shaped({ mask: ["u.mail", "l.element.p"], rename: { "u.mail": "m" } }, [
+      '{"u":{"mail":"x","mail":"y"},"l":[{"p":1},{"p":null}]}',
+    ]);
+    expect(rows).toEqual([{ u: { m: "***" }, l: [{ p: "***" }, { p: null }] }]);
+  });
+
+  test("a masked field is a text column before any record was read, where one topic is read", () => {
+    const options = { ...SHAPE, mask: ["u.mail"], isStrict: true };
+    const { fields } = makeDecoder({ shaping: options });
+    expect(fields).toEqual([field("u", { kind: "struct", fields: [field("mail", "string")] })]);
+  });
+
+  test("a column that cannot hold text is refused, declared or of the table", () => {
+    const shaping = { ...SHAPE, mask: ["ssn"] };
+    const sentence = "Column ssn is long, and source.transform puts text into it";
+    expect(() => makeDecoder({ shaping, fields: [field("ssn", "long")] })).toThrow(sentence);
+    const decoder = makeDecoder({ shaping });
+    expect(() => decoder.adopt([{ ...field("ssn", "long"), id: 1 }])).toThrow(sentence);
+  });
+});
+
+describe("paths that no record has", () => {
+  const strict = { ...SHAPE, isStrict: true };
+
+  test("stop the table once the first records are known, each by its key", () => {
+    for (const [key, shape] of Object.entries({
+      select: { select: ["a", "gone"] },
+      exclude: { exclude: ["gone"] },
+      rename: { rename: { gone: "x" } },
+      mask: { mask: ["gone"] },
+      hash: { hash: ["gone"] },
+    })) {
+      const decoder = makeDecoder({ shaping: { ...strict, ...shape } });
+      expect(() => decoder.sample([recordBatch(['{"a":1}'])])).toThrow(
+        `source.transform.${key} names gone, which none of the first records has`,
+      );
+    }
+  });
+
+  test("are right when they are there with null, inside of lists, excluded, or declared", () => {
+    const documents = ['{"n":null,"l":[{"e":{"x":1}}],"a":1}'];
+    const shaping = { ...strict, exclude: ["n", "l.element.e"], mask: ["d"] };
+    const decoder = makeDecoder({ shaping, fields: [field("d", "string")] });
+    expect(() => decoder.sample([recordBatch(documents)])).not.toThrow();
+    const flat = { ...strict, separator: "_", exclude: ["o"], mask: ["p_q"] };
+    const flattening = makeDecoder({ shaping: flat, flattenSeparator: "_" });
+    expect(() => flattening.sample([recordBatch(['{"o":{"x":1},"p":{"q":1}}'])])).not.toThrow();
+  });
+
+  test("a table with rows has the masked column, or is refused; several topics may lack it", () => {
+    const table = [{ ...field("a", "long"), id: 1 }];
+    const history = { dropped: [], hasRows: true };
+    const one = createDecoder({ ...DECODER_DEFAULTS, shaping: { ...strict, mask: ["ssn"] } });
+    expect(() => one.adopt(table, history)).toThrow("the table has no column ssn");
+    const many = createDecoder({ ...DECODER_DEFAULTS, shaping: { ...SHAPE, mask: ["ssn"] } });
+    expect(() => many.adopt(table, history)).not.toThrow();
+  });
+});
+
+describe("_rescued", () => {
+  const FIELDS = [
+    field("a", "long"),
+    field("s", { kind: "struct", fields: [field("b", "string")] }),
+    field("l", {
+      kind: "list",
+      element: field("element", { kind: "struct", fields: [field("c", "int")] }),
+    }),
+    field("r", "long", true),
+  ];
+  const rescue = { fields: FIELDS, onUnknownField: "rescue", onTypeConflict: "rescue" } as const;
+
+  test("unknown fields are kept by their paths as they stand; a row without any has null", () => {
+    const { rows } = shaped(
+      {},
+      [
+        '{"a":1,"r":1,"x":{"y":[1, 2]},"s":{"b":"t","z\\"q":1e2},"n":null}',
+        '{"a":2,"r":1,"l":[{"c":1,"d":"p"},{"d":"q"}]}',
+        '{"a":3,"r":1}',
+      ],
+      rescue,
+    );
+    expect(rows.map(({ _rescued }) => _rescued as string | null)).toEqual([
+      '{"x":{"y":[1, 2]},"s.z\\"q":1e2}',
+      '{"l.element.d":["p","q"]}',
+      null,
+    ]);
+    expect(rows[1]).toMatchObject({ l: [{ c: 1 }, { c: null }] });
+  });
+
+  test("values that do not fit are kept beside a null; a required column refuses its record", () => {
+    const { rows, reasons } = shaped(
+      {},
+      ['{"a":"no","r":1,"s":7,"l":[{"c":"x"}]}', '{"a":1,"r":"no"}'],
+      rescue,
+    );
+    expect(rows).toEqual([
+      { a: null, s: null, l: [{ c: null }], r: 1n, _rescued: '{"a":"no","s":7,"l.element.c":"x"}' },
+    ]);
+    expect(reasons).toEqual(["1 type_conflict"]);
+  });
+
+  test("the last of duplicate keys counts here as well", () => {
+    const { rows } = shaped({}, ['{"r":1,"x":1,"a":"no","a":5,"x":2}'], rescue);
+    expect(rows).toMatchObject([{ a: 5n, _rescued: '{"x":2}' }]);
+  });
+
+  test("nothing that is masked or left out is kept as it came", () => {
+    const shape = { mask: ["a.ssn"], exclude: ["q"] };
+    const { rows, reasons } = shaped(
+      shape,
+      ['{"r":1,"a":{"ssn":1}}', '{"r":1,"q":2}', '{"r":1,"p":3}'],
+      {
+        ...rescue,
+        fields: [field("r", "long", true), field("o", "long")],
+      },
+    );
+    expect(reasons).toEqual(["0 unknown_field"]);
+    expect(rows.map(({ _rescued }) => _rescued as string | null)).toEqual([null, '{"p":3}']);
+  });
+
+  test("a record's own field of that name is kept like any other", () => {
+    const { rows } = shaped({}, ['{"r":1,"_rescued":"mine"}'], rescue);
+    expect(rows).toMatchObject([{ _rescued: '{"_rescued":"mine"}' }]);
+  });
+
+  test("a full table keeps new fields there, where there is such a column", () => {
+    const { rows } = shaped({}, ['{"a":1}', '{"a":2,"b":3}'], {
+      onTypeConflict: "rescue",
+      maxColumns: 2,
+      inferRows: 1,
+    });
+    expect(rows).toEqual([
+      { a: 1n, _rescued: null },
+      { a: 2n, _rescued: '{"b":3}' },
+    ]);
+  });
+});
