@@ -7,6 +7,7 @@ import { seededRandom } from "#base/random.ts";
 import { produceEvents } from "../events/events.ts";
 import {
   judgeTable,
+  type Reader,
   readTopic,
   type S3Access,
   type TableSource,
@@ -33,6 +34,10 @@ export interface CatalogKillsProof {
   readonly hidesAncestors?: boolean;
   /** Environment of the product. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What no log may show. */
+  readonly secrets?: readonly string[];
+  /** Who reads the table at the end, default DuckDB. */
+  readonly readers?: readonly Reader[];
   /** Called three times in each life: may let the server fail. Gets numbers from 0 to below 1. */
   readonly trouble?: (random: () => number) => Promise<void>;
   /** Ends all trouble. */
@@ -60,15 +65,18 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
   for (let kill = 0; kill < proof.kills; kill++) {
     const product = await start(course, proof.env);
     const deadline = Date.now() + FIRST_COMMIT_MS_MAX;
-    while (flowing && Date.now() < deadline && total(await outcomesOf(product)) === 0) {
+    while (flowing && Date.now() < deadline && total(await commitOutcomes(product)) < COMMITS_MIN) {
       await Bun.sleep(50);
     }
     for (let step = 0; step < 3; step++) {
       await proof.trouble?.(unit);
       await Bun.sleep(200 + unit() * 600);
     }
-    for (const [outcome, times] of await outcomesOf(product)) {
+    for (const [outcome, times] of await commitOutcomes(product)) {
       outcomes[outcome] = (outcomes[outcome] ?? 0) + times;
+    }
+    if (proof.secrets?.some((secret) => product.log().includes(secret)) === true) {
+      throw new Error("a secret is in the log");
     }
     await product.kill();
   }
@@ -81,7 +89,7 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
   const verdict = await judgeTable({
     table,
     topics: [copy],
-    readers: ["duckdb"],
+    readers: proof.readers ?? ["duckdb"],
     ...(s3 && { s3 }),
     ...(hidesAncestors === true && { first: { [topic]: Object.fromEntries(zeros) } }),
   });
@@ -89,9 +97,11 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
 }
 
 const FIRST_COMMIT_MS_MAX = 20_000;
+/** A life has tried so many commits before its trouble begins. */
+const COMMITS_MIN = 3;
 
-/** Outcomes that a process has counted; none while it does not answer. */
-async function outcomesOf(product: Product): Promise<(readonly [string, number])[]> {
+/** Outcomes of commits that a process has counted; none while it does not answer. */
+export async function commitOutcomes(product: Product): Promise<(readonly [string, number])[]> {
   const metrics = await product.metrics().catch(() => "");
   return [...metrics.matchAll(OUTCOMES)].map(([, outcome = "", times]) => [outcome, Number(times)]);
 }

@@ -32,7 +32,7 @@ import org.eclipse.jetty.server.Server;
 
 /**
  * Iceberg's own REST catalog on the loopback address. Its stock main listens on all addresses and
- * compresses, which spoils ETags. Two things are added for tests:
+ * compresses, which spoils ETags. Three things are added for tests:
  *
  * <ul>
  *   <li>POST /__fault?mode=M&times=N&status=S&match=REGEX: what happens to the next N requests whose
@@ -41,6 +41,8 @@ import org.eclipse.jetty.server.Server;
  *       as though done. hang-after: done, never answered.
  *   <li>OAUTH=id:secret: tokens are given to that client by /v1/oauth/tokens and asked of all others;
  *       they live TOKEN_MS milliseconds.
+ *   <li>LEND_MS=N: the keys of the store that it hands out (include-credentials) end after N
+ *       milliseconds: expiringS3.ts says how.
  * </ul>
  *
  * Properties of the catalog are the arguments: KEY=VALUE.
@@ -48,6 +50,8 @@ import org.eclipse.jetty.server.Server;
 public final class IcebergRest {
   private static final String TOKENS = "/v1/oauth/tokens";
   private static final Map<String, Long> LIVING = new ConcurrentHashMap<>();
+  private static final long LEND_MS =
+      Long.parseLong(System.getenv().getOrDefault("LEND_MS", "0"));
   private static Fault fault = null;
 
   private record Fault(String mode, int status, Pattern match, int times) {}
@@ -93,8 +97,24 @@ public final class IcebergRest {
       return;
     }
     Fault met = nextFault(request.getMethod() + " " + path);
-    if (met == null) chain.doFilter(in, out);
-    else apply(met, request, response, chain);
+    if (met != null) apply(met, request, response, chain);
+    else if (LEND_MS > 0 && path.contains("/tables")) lend(request, response, chain);
+    else chain.doFilter(in, out);
+  }
+
+  /** Puts a session token with its end beside the keys, so that they end. */
+  private static void lend(
+      HttpServletRequest request, HttpServletResponse response, FilterChain chain)
+      throws IOException, ServletException {
+    var body = new ByteArrayOutputStream();
+    chain.doFilter(request, collecting(response, body, false));
+    long end = System.currentTimeMillis() + LEND_MS;
+    String lent =
+        "\"s3.session-token\":\"until-" + end + "\",\"s3.session-token-expires-at-ms\":\"" + end + "\",";
+    String text =
+        body.toString(StandardCharsets.UTF_8)
+            .replaceFirst("\"s3\\.secret-access-key\"", lent + "\"s3.secret-access-key\"");
+    response.getOutputStream().write(text.getBytes(StandardCharsets.UTF_8));
   }
 
   private static void apply(
@@ -114,7 +134,7 @@ public final class IcebergRest {
       return;
     }
     if (met.mode().endsWith("after")) {
-      chain.doFilter(request, swallowing(response));
+      chain.doFilter(request, collecting(response, new ByteArrayOutputStream(), true));
       response.reset();
     }
     switch (met.mode()) {
@@ -137,9 +157,10 @@ public final class IcebergRest {
     ((ServletApiRequest) request).getRequest().getConnectionMetaData().getConnection().getEndPoint().close();
   }
 
-  private static HttpServletResponse swallowing(HttpServletResponse response) {
-    var sink = new ByteArrayOutputStream();
-    var writer = new PrintWriter(sink);
+  /** A response whose body goes to a sink, and with `all` its status and headers nowhere. */
+  private static HttpServletResponse collecting(
+      HttpServletResponse response, ByteArrayOutputStream sink, boolean all) {
+    var writer = new PrintWriter(sink, true, StandardCharsets.UTF_8);
     return new HttpServletResponseWrapper(response) {
       @Override
       public PrintWriter getWriter() {
@@ -165,7 +186,10 @@ public final class IcebergRest {
       }
 
       @Override
-      public void setStatus(int status) {}
+      public void setStatus(int status) {
+        // The servlet sets another one behind the body, when it would have been sent already.
+        if (!all && sink.size() == 0) super.setStatus(status);
+      }
 
       @Override
       public void flushBuffer() {}

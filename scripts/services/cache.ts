@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { cacheFolder, createVenv, ensure, mavenCopy, mavenJar, pom } from "./install.ts";
+import { cacheFolder, createVenv, ensure, type Item, mavenCopy, mavenJar, pom } from "./install.ts";
 import { run } from "./process.ts";
 
 const KAFKA_VERSION = "4.3.1";
@@ -23,6 +23,7 @@ const PSYCOPG = "psycopg2-binary==2.9.11";
 const NESSIE_VERSION = "0.99.0";
 const APICURIO_VERSION = "3.3.3";
 const MOTO = ["moto[server]==5.2.5", "boto3==1.44.8"];
+const KEYCLOAK_VERSION = "26.7.3";
 const READERS = [
   "pyiceberg[sql-sqlite,pyarrow]==0.12.0",
   "pyarrow==26.0.1",
@@ -115,22 +116,36 @@ export async function nessieJar(): Promise<string> {
 export async function apicurioFolder(): Promise<string> {
   const folder = join(cacheFolder(), `apicurio-${APICURIO_VERSION}`);
   const artifact = `io.apicurio:apicurio-registry-app:${APICURIO_VERSION}:tar.gz:all`;
-  await ensure({
-    name: `Apicurio Registry ${APICURIO_VERSION}`,
+  await ensure(mavenArchive(`Apicurio Registry ${APICURIO_VERSION}`, artifact, folder, 0));
+  return folder;
+}
+
+/** Installs Keycloak (Maven, 176 MB); returns its folder. It needs Java 21 or newer. */
+export async function keycloakFolder(): Promise<string> {
+  const folder = join(cacheFolder(), `keycloak-${KEYCLOAK_VERSION}`);
+  const artifact = `org.keycloak:keycloak-quarkus-dist:${KEYCLOAK_VERSION}:tar.gz`;
+  await ensure(mavenArchive(`Keycloak ${KEYCLOAK_VERSION}`, artifact, folder, 1));
+  return folder;
+}
+
+/** @param strip folders that the archive has around its files */
+function mavenArchive(name: string, artifact: string, folder: string, strip: number): Item {
+  return {
+    name,
     version: artifact,
     marker: join(folder, ".done"),
-    verify: () => run(["python3", "-m", "zipfile", "-t", join(folder, "quarkus-run.jar")]),
+    verify: () => run(["python3", "-c", `import os; assert len(os.listdir("${folder}")) > 3`]),
     install: async () => {
       rmSync(folder, { recursive: true, force: true });
       mkdirSync(folder, { recursive: true });
       await mavenCopy(artifact, folder);
       const [file] = [...new Bun.Glob("*.tar.gz").scanSync(folder)];
       if (file === undefined) throw new Error(`Maven copied no archive for ${artifact}`);
-      await run(["tar", "-xzf", join(folder, file), "-C", folder]);
-      rmSync(join(folder, file));
+      const archive = join(folder, file);
+      await run(["tar", "-xzf", archive, "-C", folder, `--strip-components=${strip}`]);
+      rmSync(archive);
     },
-  });
-  return folder;
+  };
 }
 
 /** Installs PyIceberg, DuckDB with its Iceberg extension, and librdkafka; returns their Python. */

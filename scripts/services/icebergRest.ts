@@ -15,6 +15,8 @@ export interface IcebergRestOptions {
   readonly warehouse?: string;
   /** Client that gets tokens, and how long they live; default: nobody signs in. */
   readonly oauth?: { readonly credential: string; readonly tokenMs: number };
+  /** How long the keys of the store that it hands out live; default: they do not end. */
+  readonly lendMs?: number;
   /** Further properties of the catalog (`s3.endpoint`, `include-credentials`, ...). */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -56,7 +58,7 @@ export async function startIcebergRest(options: IcebergRestOptions = {}): Promis
     warehouse,
     ...options.properties,
   };
-  const { oauth } = options;
+  const { oauth, lendMs = 0 } = options;
   const logFile = join(folder, "rest.log");
   const start = (): Promise<Service> =>
     startService({
@@ -73,6 +75,7 @@ export async function startIcebergRest(options: IcebergRestOptions = {}): Promis
       ],
       env: {
         ...(oauth === undefined ? {} : { OAUTH: oauth.credential, TOKEN_MS: `${oauth.tokenMs}` }),
+        LEND_MS: `${lendMs}`,
         AWS_REGION: "us-east-1",
       },
       logFile,

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { nessieJar } from "./cache.ts";
 import { newerJava } from "./java21.ts";
+import { AUDIENCE, type Keycloak } from "./keycloak.ts";
 import { freePort, startService, temporaryFolder } from "./process.ts";
 import type { S3Service } from "./versitygw.ts";
 
@@ -18,8 +19,15 @@ export interface Nessie {
   stop(): Promise<void>;
 }
 
-/** Starts Nessie with the warehouse `s3://<bucket>/nessie` and waits until it answers. */
-export async function startNessie(s3: S3Service, bucket: string): Promise<Nessie> {
+/**
+ * Starts Nessie with the warehouse `s3://<bucket>/nessie` and waits until it answers.
+ * @param signIn whose tokens it asks for; default: nobody signs in
+ */
+export async function startNessie(
+  s3: S3Service,
+  bucket: string,
+  signIn: Keycloak | null = null,
+): Promise<Nessie> {
   const java = newerJava("Nessie");
   const jar = await nessieJar();
   const folder = await temporaryFolder("nessie");
@@ -40,6 +48,12 @@ export async function startNessie(s3: S3Service, bucket: string): Promise<Nessie
     [`${s3Options}.access-key`]: "urn:nessie-secret:quarkus:test.s3",
     "test.s3.name": s3.accessKey,
     "test.s3.secret": s3.secretKey,
+    ...(signIn && {
+      "nessie.server.authentication.enabled": "true",
+      "quarkus.oidc.tenant-enabled": "true",
+      "quarkus.oidc.auth-server-url": signIn.realm,
+      "quarkus.oidc.client-id": AUDIENCE,
+    }),
   };
   const logFile = join(folder, "nessie.log");
   const service = await startService({
@@ -56,7 +70,7 @@ export async function startNessie(s3: S3Service, bucket: string): Promise<Nessie
     startTimeoutMs: 120_000,
     ready: async () => {
       const answer = await fetch(`http://127.0.0.1:${port}/api/v2/config`).catch(() => null);
-      return answer?.status === 200;
+      return answer?.status === (signIn === null ? 200 : 401);
     },
   });
   const base = `http://127.0.0.1:${port}`;

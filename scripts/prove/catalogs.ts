@@ -1,0 +1,75 @@
+/**
+ * Proofs on a catalog's server, each by its name (`scripts/services/catalogServers.ts`):
+ *
+ * bun scripts/prove/catalogs.ts kills|outcomes NAME [count]
+ *
+ * `kills`: the process is killed again and again while the server fails (default 10). `outcomes`: so many
+ * commits meet trouble in turn (default 200).
+ */
+import { CATALOG_SERVERS, type CatalogServer } from "../services/catalogServers.ts";
+import { startKafka } from "../services/kafka.ts";
+import { proveCatalogKills } from "./catalogKills.ts";
+import { proveOutcomes } from "./outcomes.ts";
+
+type Proof = (
+  bootstrap: string,
+  name: string,
+  server: CatalogServer,
+  count: number | undefined,
+) => Promise<{ readonly ok: boolean }>;
+
+const PROOFS: Readonly<Record<string, Proof>> = {
+  kills: async (bootstrap, name, server, kills = 10) => {
+    const events = kills * 2500;
+    const { troubles, calm, config, s3, hidesAncestors, secrets } = server;
+    const topic = `kills-${name}`;
+    const { verdict, outcomes } = await proveCatalogKills({
+      bootstrap,
+      topic,
+      partitions: 3,
+      events,
+      rate: 800,
+      kills,
+      seed: 7,
+      config,
+      secrets,
+      table: server.table(topic),
+      ...(s3 && { s3 }),
+      ...(hidesAncestors === true && { hidesAncestors }),
+      trouble: async (random) => {
+        if (random() < 0.5) await troubles[Math.floor(random() * troubles.length)]?.begin();
+      },
+      calm,
+      readers: ["duckdb", "pyiceberg", "spark"],
+    });
+    const rows = Object.values(verdict.readers).map((reader) => reader.rows);
+    const ok = verdict.ok && rows.every((count) => count === events);
+    return { outcomes, ...verdict, ok };
+  },
+  outcomes: async (bootstrap, name, server, cases = 200) => {
+    const topic = `outcomes-${name}`;
+    return proveOutcomes({ bootstrap, topic, server, cases, seed: 11, say: console.log });
+  },
+};
+
+const [proofName = "", name = "", count] = process.argv.slice(2);
+const proof = PROOFS[proofName];
+const start = Object.entries(CATALOG_SERVERS).find(([known]) => known === name)?.[1];
+if (proof === undefined || start === undefined) {
+  const names = Object.keys(CATALOG_SERVERS).join("|");
+  console.error(
+    `usage: bun scripts/prove/catalogs.ts ${Object.keys(PROOFS).join("|")} ${names} [count]`,
+  );
+  process.exit(2);
+}
+const broker = await startKafka({ heapMb: 256 });
+const server = await start();
+const began = performance.now();
+try {
+  const found = await proof(broker.bootstrap, name, server, count ? Number(count) : undefined);
+  console.log(JSON.stringify(found, null, 1));
+  console.log(`${proofName} ${name}: ${((performance.now() - began) / 1000).toFixed(0)} s`);
+  process.exitCode = found.ok ? 0 : 1;
+} finally {
+  await Promise.all([broker.stop(), server.stop()]);
+}

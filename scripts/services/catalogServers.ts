@@ -1,0 +1,248 @@
+/**
+ * Catalog servers as proofs and conformance tests take them: one way to start each, to reach it, to
+ * make it fail, and to read a table through it.
+ */
+import type { TableSource } from "../judge/judge.ts";
+import { type ExpiringS3, startExpiringS3 } from "./expiringS3.ts";
+import { type FaultMode, type FaultProxy, startFaultProxy } from "./faultProxy.ts";
+import { type RestFault, startIcebergRest } from "./icebergRest.ts";
+import { startKeycloak } from "./keycloak.ts";
+import { startNessie } from "./nessie.ts";
+import { startPostgres } from "./postgres.ts";
+import { temporaryFolder } from "./process.ts";
+import type { Config } from "./product.ts";
+import { type S3Service, startS3 } from "./versitygw.ts";
+
+/** One way in which a commit goes wrong on its way, once. */
+export interface Trouble {
+  readonly name: string;
+  /** Makes it happen to the next commit; resolves when it may have happened. */
+  begin(): Promise<void>;
+}
+
+/** A running catalog. */
+export interface CatalogServer {
+  /** `[iceberg]` and `[storage]` of a configuration that reaches it. */
+  readonly config: Config;
+  /** A table of namespace `default`, through the catalog. */
+  table(name: string): TableSource;
+  /** Where its tables lie, when that is no local disk; with keys that do not end. */
+  readonly s3?: S3Service;
+  /** The front that only takes lent keys. */
+  readonly front?: ExpiringS3;
+  /** It shows the head of a table alone. */
+  readonly hidesAncestors?: boolean;
+  /** What no log may show. */
+  readonly secrets: readonly string[];
+  readonly troubles: readonly Trouble[];
+  /** Ends all trouble. */
+  calm(): Promise<void>;
+  /** The server is gone until it is started again, on the same address and data. */
+  readonly away?: { stop(): Promise<void>; start(): Promise<void> };
+  stop(): Promise<void>;
+}
+
+const COMMITS = "^POST .*/tables/[^/]+$";
+const REST_FAULTS: readonly Pick<RestFault, "mode" | "status">[] = [
+  { mode: "drop-after" },
+  { mode: "before", status: 500 },
+  { mode: "after", status: 500 },
+  { mode: "before", status: 502 },
+  { mode: "after", status: 502 },
+  { mode: "before", status: 503 },
+  { mode: "after", status: 503 },
+  { mode: "before", status: 504 },
+  { mode: "after", status: 504 },
+  { mode: "hang-after" },
+  { mode: "drop-before" },
+  { mode: "nothing" },
+];
+
+/** Names of the servers. */
+export type CatalogServerName = "rest" | "rest-vended" | "nessie" | "nessie-keycloak" | "postgres";
+
+/** Each by its name. */
+export const CATALOG_SERVERS: Readonly<Record<CatalogServerName, () => Promise<CatalogServer>>> = {
+  rest: () => restServer(),
+  "rest-vended": () => vendingServer(5000, 10_000),
+  nessie: () => nessieServer(null),
+  "nessie-keycloak": () => nessieServer(60),
+  postgres: postgresServer,
+};
+
+/** Iceberg's own REST server, its tables on the local disk; nobody signs in. */
+async function restServer(): Promise<CatalogServer> {
+  const rest = await startIcebergRest();
+  return {
+    config: { iceberg: { catalog_type: "rest", rest: { uri: rest.uri, ...IMPATIENT } } },
+    table: (name) => ({ rest: { table: `default.${name}`, properties: { uri: rest.uri } } }),
+    secrets: [],
+    ...troublesOf(rest.fault),
+    away: { stop: () => rest.stop(), start: () => rest.restart() },
+    stop: () => rest.stop(),
+  };
+}
+
+/**
+ * Iceberg's own REST server with OAuth2, its tables on S3, whose keys it lends: nothing else opens the
+ * store.
+ */
+async function vendingServer(tokenMs: number, lendMs: number): Promise<CatalogServer> {
+  const s3 = await startS3();
+  const front = await startExpiringS3(s3);
+  const credential = "us:s3cret";
+  const rest = await startIcebergRest({
+    warehouse: "s3://warehouse/rest",
+    oauth: { credential, tokenMs },
+    lendMs,
+    properties: {
+      "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+      "s3.endpoint": s3.endpoint,
+      "s3.path-style-access": "true",
+      "s3.access-key-id": s3.accessKey,
+      "s3.secret-access-key": s3.secretKey,
+      "client.region": s3.region,
+      "include-credentials": "true",
+    },
+  });
+  const signIn = { credential_type: "oauth2", credential };
+  return {
+    config: {
+      iceberg: { catalog_type: "rest", rest: { uri: rest.uri, ...signIn } },
+      // No keys: those are the catalog's.
+      storage: { s3: { endpoint: front.endpoint } },
+    },
+    table: (name) => ({
+      rest: { table: `default.${name}`, properties: { uri: rest.uri, credential } },
+    }),
+    s3,
+    front,
+    secrets: [credential, "s3cret", s3.secretKey],
+    ...troublesOf(rest.fault),
+    stop: async () => {
+      front.stop();
+      await Promise.all([rest.stop(), s3.stop()]);
+    },
+  };
+}
+
+/** @param tokenSeconds life of Keycloak's tokens; null: nobody signs in, and a branch is filled */
+async function nessieServer(tokenSeconds: number | null): Promise<CatalogServer> {
+  const s3 = await startS3();
+  const keycloak = tokenSeconds === null ? null : await startKeycloak(tokenSeconds);
+  const nessie = await startNessie(s3, "warehouse", keycloak);
+  const ref = keycloak === null ? "ingest" : "main";
+  if (keycloak === null) await nessie.createBranch(ref);
+  const proxy = startFaultProxy(new URL(nessie.uri).host);
+  const uri = `http://127.0.0.1:${proxy.port}/iceberg`;
+  const signIn = keycloak && {
+    credential_type: "oauth2",
+    credential: keycloak.credential,
+    oauth2_server_uri: keycloak.tokens,
+    scope: "catalog",
+  };
+  const properties = {
+    uri: `${nessie.uri}/${ref}`,
+    ...(keycloak && {
+      credential: keycloak.credential,
+      "oauth2-server-uri": keycloak.tokens,
+      scope: "catalog",
+    }),
+  };
+  const { endpoint, accessKey, secretKey } = s3;
+  return {
+    config: {
+      iceberg: { catalog_type: "nessie", nessie: { uri, ref }, rest: { ...signIn, ...IMPATIENT } },
+      storage: { s3: { endpoint, access_key_id: accessKey, secret_access_key: secretKey } },
+    },
+    table: (name) => ({ rest: { table: `default.${name}`, properties } }),
+    s3,
+    hidesAncestors: true,
+    secrets: keycloak === null ? [secretKey] : [secretKey, keycloak.credential],
+    ...proxyTroubles(proxy, /^POST \S*\/tables\/[^/ ]+ /),
+    stop: async () => {
+      proxy.stop();
+      await Promise.all([nessie.stop(), keycloak?.stop(), s3.stop()]);
+    },
+  };
+}
+
+/** A SQL catalog on PostgreSQL, its tables on the local disk. */
+async function postgresServer(): Promise<CatalogServer> {
+  const server = await startPostgres();
+  const proxy = startFaultProxy(`127.0.0.1:${server.port}`);
+  // Without TLS, so that the proxy can see what is a COMMIT.
+  const uri = `${server.uri("postgres", proxy.port)}?sslmode=disable`;
+  const name = "default";
+  const readers = server.uri("postgres").replace("postgres:", "postgresql+psycopg2:");
+  const { troubles, calm } = proxyTroubles(proxy, /COMMIT\0/);
+  const endSessions = {
+    name: "the sessions are ended",
+    begin: async () => {
+      await server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'kafka-iceberg'`);
+    },
+  };
+  return {
+    config: {
+      iceberg: {
+        catalog_type: "sql",
+        warehouse_path: await temporaryFolder("postgres-warehouse"),
+        sql: { uri, name },
+      },
+      "iceberg.catalog_manager": { connection_pool_size: 2, circuit_breaker_reset_ms: 500 },
+    },
+    table: (table) => ({ sql: { uri: readers, name, table: `default.${table}` } }),
+    secrets: [server.password],
+    troubles: [...troubles, endSessions],
+    calm,
+    away: { stop: () => server.stop(), start: () => server.restart() },
+    stop: async () => {
+      proxy.stop();
+      await server.stop();
+    },
+  };
+}
+
+/** Hanging answers are given up soon, so that there are many of them in a short time. */
+const IMPATIENT = { request_timeout_seconds: 1 } as const;
+
+function troublesOf(
+  fault: (fault: RestFault) => Promise<void>,
+): Pick<CatalogServer, "troubles" | "calm"> {
+  return {
+    troubles: REST_FAULTS.map(({ mode, status = 503 }) => ({
+      name: mode === "before" || mode === "after" ? `${mode} ${status}` : mode,
+      begin: () => fault({ mode, status, match: COMMITS }),
+    })),
+    calm: () => fault({ mode: "before", match: COMMITS, times: 0 }),
+  };
+}
+
+/** @param commit the bytes of a request that commits begin so */
+function proxyTroubles(
+  proxy: FaultProxy,
+  commit: RegExp,
+): Pick<CatalogServer, "troubles" | "calm"> {
+  const happened = (): number =>
+    proxy.counters.swallowed + proxy.counters.stalled + proxy.counters.refused;
+  const trouble = (name: string, mode: FaultMode, lastsMs: number): Trouble => ({
+    name,
+    begin: async () => {
+      const before = happened();
+      proxy.set(mode);
+      for (let tries = 0; tries < 60 && happened() === before; tries++) await Bun.sleep(50);
+      await Bun.sleep(lastsMs);
+      proxy.set({ kind: "pass" });
+    },
+  });
+  return {
+    troubles: [
+      trouble("applied, the answer lost", { kind: "swallow", match: commit }, 0),
+      trouble("hangs, then applied", { kind: "stall", match: commit }, 1500),
+      trouble("late, but in time", { kind: "stall", ms: 300, match: commit }, 0),
+      trouble("connections reset", { kind: "refuse" }, 300),
+    ],
+    calm: async () => proxy.set({ kind: "pass" }),
+  };
+}
