@@ -79,19 +79,28 @@ export function maybeSent(error: unknown): boolean {
   return !CONNECTING.has((error as { readonly syscall?: unknown } | null)?.syscall);
 }
 
+/** The way to a server. */
+export interface Route {
+  /** Certificates (PEM) that servers must prove themselves by; default: the machine's own. */
+  readonly ca?: string;
+  /** Our own certificate and its key (PEM), for servers that ask for one. */
+  readonly client?: { readonly cert: string; readonly key: string; readonly passphrase?: string };
+  /** `http://host:port` of a proxy: TLS goes through a tunnel (CONNECT). Default: none is used. */
+  readonly proxy?: string;
+}
+
 /** How to send. */
-export interface HttpOptions {
+export interface HttpOptions extends Route {
   readonly clock: Clock;
   /** Of one request, its answer included. */
   readonly timeoutMs: number;
   readonly connectionsMax: number;
-  /** Certificates (PEM) that servers must prove themselves by; default: the machine's own. */
-  readonly ca?: string;
 }
 
 /** Opens nothing yet; a connection is made with the first request. */
-export function createHttp({ clock, timeoutMs, connectionsMax, ca }: HttpOptions): Http {
-  const transport = createTransport(connectionsMax, ca);
+export function createHttp(options: HttpOptions): Http {
+  const { clock, timeoutMs, connectionsMax } = options;
+  const transport = createTransport(connectionsMax, options);
   const send = async (request: HttpRequest): Promise<HttpAnswer> => {
     const done = new AbortController();
     const late = new AbortController();
@@ -115,12 +124,16 @@ export function createHttp({ clock, timeoutMs, connectionsMax, ca }: HttpOptions
 /**
  * The same in bytes, and without a time limit of its own.
  * @param connectionsMax to one host; further requests wait
- * @param ca certificates (PEM) that servers must prove themselves by; default: the machine's own
  */
-export function createTransport(connectionsMax: number, ca?: string): Transport {
-  const settings = { keepAlive: true, maxSockets: connectionsMax };
+export function createTransport(connectionsMax: number, route: Route = {}): Transport {
+  const { ca, client, proxy } = route;
+  const settings = {
+    keepAlive: true,
+    maxSockets: connectionsMax,
+    ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
+  };
   const plain = new Agent(settings);
-  const tls = new TlsAgent(ca === undefined ? settings : { ...settings, ca });
+  const tls = new TlsAgent({ ...settings, ...(ca !== undefined && { ca }), ...client });
   return {
     send: (request, signal) => once(request, plain, tls, signal),
     close: () => {

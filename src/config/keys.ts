@@ -7,6 +7,7 @@
 import { CATALOG_KEYS, ICEBERG_KEYS, WRITE_KEYS } from "./keysIceberg.ts";
 import { KAFKA_KEYS } from "./keysKafka.ts";
 import { PROCESS_KEYS } from "./keysProcess.ts";
+import { REST_KEYS } from "./keysRest.ts";
 import { DEAD_LETTER_KEYS, REGISTRY_KEYS, SCHEMA_KEYS, SOURCE_KEYS } from "./keysSource.ts";
 import { MAINTENANCE_KEYS, PARTITIONING_KEYS, STORAGE_KEYS } from "./keysStorage.ts";
 import type { ConfigValue, KeySpec, KeyTable, ValuesOf } from "./spec.ts";
@@ -19,6 +20,7 @@ export type PipelineValues = ValuesOf<
     typeof SCHEMA_KEYS &
     typeof ICEBERG_KEYS &
     typeof CATALOG_KEYS &
+    typeof REST_KEYS &
     typeof WRITE_KEYS &
     typeof STORAGE_KEYS &
     typeof PARTITIONING_KEYS &
@@ -37,6 +39,7 @@ export const PIPELINE_TABLE: KeyTable = {
   ...SCHEMA_KEYS,
   ...ICEBERG_KEYS,
   ...CATALOG_KEYS,
+  ...REST_KEYS,
   ...WRITE_KEYS,
   ...STORAGE_KEYS,
   ...PARTITIONING_KEYS,

@@ -41,9 +41,22 @@ function sharedOptions(
   values: PipelineValues,
 ): Pick<
   RestCatalogOptions,
-  "headers" | "requestTimeoutMs" | "retry" | "connectionsMax" | "vendedCredentials"
+  | "tls"
+  | "proxy"
+  | "headers"
+  | "requestTimeoutMs"
+  | "retry"
+  | "connectionsMax"
+  | "vendedCredentials"
 > {
   return {
+    tls: {
+      caFile: values["iceberg.rest.ca_file"],
+      certFile: values["iceberg.rest.cert_file"],
+      keyFile: values["iceberg.rest.key_file"],
+      keyPassword: values["iceberg.rest.key_password"],
+    },
+    proxy: values["iceberg.rest.proxy"],
     headers: values["iceberg.rest.headers"],
     requestTimeoutMs: values["iceberg.rest.request_timeout_seconds"] * SECOND_MS,
     retry: {
@@ -101,6 +114,7 @@ export function checkRest({
     const problem = uriProblem(values[key]);
     if (problem !== null) report(key, problem);
   }
+  checkConnection(values, report);
   const how = values["iceberg.rest.credential_type"];
   const credential = values["iceberg.rest.credential"];
   if (how === "none" && credential !== null) {
@@ -110,6 +124,25 @@ export function checkRest({
     report("iceberg.rest.credential_type", `"${how}" needs iceberg.rest.credential`);
   } else if (how === "basic" && credential?.includes(":") !== true) {
     report("iceberg.rest.credential", 'must be "user:password"');
+  }
+}
+
+function checkConnection(
+  values: PipelineValues,
+  report: (key: Key, problem: string) => void,
+): void {
+  const proxy = values["iceberg.rest.proxy"];
+  const isProxy = proxy === null || /^https?:$/.test(URL.parse(proxy)?.protocol ?? "");
+  if (!isProxy) report("iceberg.rest.proxy", "must be http://host:port or https://host:port");
+  const pairs = [
+    ["cert_file", "key_file"],
+    ["key_file", "cert_file"],
+    ["key_password", "key_file"],
+  ] as const;
+  for (const [key, needed] of pairs) {
+    if (values[`iceberg.rest.${key}`] === null || values[`iceberg.rest.${needed}`] !== null)
+      continue;
+    report(`iceberg.rest.${key}`, `needs iceberg.rest.${needed}`);
   }
 }
 

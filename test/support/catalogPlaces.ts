@@ -160,6 +160,8 @@ export function restOptions(
     requestTimeoutMs: 10_000,
     retry: { retriesMax: 2, baseDelayMs: 1, delayMsMax: 1 },
     connectionsMax: 5,
+    tls: { caFile: null, certFile: null, keyFile: null, keyPassword: null },
+    proxy: null,
     vendedCredentials: true,
     nessieRef: null,
     ...over,

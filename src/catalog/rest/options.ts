@@ -18,6 +18,16 @@ export type RestAuth =
       readonly scope: string;
     };
 
+/** Files (PEM) of a TLS connection; null: not given. */
+export interface TlsFiles {
+  /** Certificates that the server must prove itself by; null: the machine's own. */
+  readonly caFile: string | null;
+  /** Our own certificate; with it, its key. */
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
+  readonly keyPassword: string | null;
+}
+
 /** Settings of a REST catalog. */
 export interface RestCatalogOptions {
   /** Without `/v1`: `https://host/api/catalog`. */
@@ -35,6 +45,9 @@ export interface RestCatalogOptions {
   readonly retry: RetryOptions;
   /** Open connections at once, at most. */
   readonly connectionsMax: number;
+  readonly tls: TlsFiles;
+  /** `http://host:port` of a proxy on the way to the catalog and to its token endpoint; null: none. */
+  readonly proxy: string | null;
   /** Whether the catalog is asked for credentials of the store. */
   readonly vendedCredentials: boolean;
   /** The server is Nessie, and this is its branch; null: any other server. */

@@ -13,6 +13,7 @@ import { retry } from "#base/retry.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import { type Authorizer, createAuthorizer } from "./auth.ts";
 import type { RestCatalogOptions } from "./options.ts";
+import { readTls } from "./tls.ts";
 
 /** What a session is built from. */
 export interface RestParts {
@@ -53,26 +54,26 @@ const UNAUTHORIZED: ReadonlySet<number> = new Set([401, 419]);
 /** Longest text of a server in a sentence of ours. */
 const MESSAGE_CHARACTERS_MAX = 300;
 
+/** How the server is reached. */
+interface Connection {
+  readonly http: Http;
+  readonly authorizer: Authorizer;
+}
+
 /** One server, signed in to. */
 export class RestSession {
   readonly #options: RestCatalogOptions;
   readonly #parts: RestParts;
-  readonly #http: Http;
   readonly #base: string;
   #config: ServerConfig | null = null;
-  #authorizer: Authorizer;
+  #connection: Promise<Connection> | null = null;
 
   constructor(options: RestCatalogOptions, parts: RestParts) {
     this.#options = options;
     this.#parts = parts;
-    const { requestTimeoutMs: timeoutMs, connectionsMax, nessieRef } = options;
-    this.#http = parts.http ?? createHttp({ clock: parts.clock, timeoutMs, connectionsMax });
+    const { nessieRef } = options;
     const uri = options.uri.replace(/\/+$/, "").replace(/\/v1$/, "");
     this.#base = nessieRef === null ? uri : `${uri}/${encodeURIComponent(nessieRef)}`;
-    this.#authorizer = createAuthorizer(options.auth, `${this.#base}/v1/oauth/tokens`, {
-      clock: parts.clock,
-      http: this.#http,
-    });
   }
 
   /** The server, for sentences. */
@@ -116,7 +117,7 @@ export class RestSession {
   }
 
   close(): void {
-    this.#http.close();
+    this.#connection?.then(({ http }) => http.close()).catch(() => undefined);
   }
 
   /** Whether the server offers an endpoint of {@link ENDPOINTS}; one that lists none offers all. */
@@ -245,8 +246,9 @@ export class RestSession {
     headers: Readonly<Record<string, string>>,
     body: string | null,
   ): Promise<HttpAnswer> {
+    const { http, authorizer } = await this.#connect();
     const once = (signed: Readonly<Record<string, string>>): Promise<HttpAnswer> =>
-      this.#http.send({
+      http.send({
         method,
         url,
         headers: {
@@ -259,10 +261,28 @@ export class RestSession {
         },
         body,
       });
-    const signed = await this.#authorizer.headers();
+    const signed = await authorizer.headers();
     const answer = await once(signed);
-    if (!UNAUTHORIZED.has(answer.status) || !this.#authorizer.renew(signed)) return answer;
-    return once(await this.#authorizer.headers());
+    if (!UNAUTHORIZED.has(answer.status) || !authorizer.renew(signed)) return answer;
+    return once(await authorizer.headers());
+  }
+
+  /** Nothing is sent yet. Throws `usage` for certificates that cannot be read. */
+  #connect(): Promise<Connection> {
+    this.#connection ??= this.#newConnection().catch((error: unknown) => {
+      this.#connection = null;
+      throw error;
+    });
+    return this.#connection;
+  }
+
+  async #newConnection(): Promise<Connection> {
+    const { clock } = this.#parts;
+    const { requestTimeoutMs: timeoutMs, connectionsMax, tls, proxy, auth } = this.#options;
+    const settings = { clock, timeoutMs, connectionsMax, ...(proxy !== null && { proxy }) };
+    const http = this.#parts.http ?? createHttp({ ...settings, ...(await readTls(tls)) });
+    const ownTokens = `${this.#base}/v1/oauth/tokens`;
+    return { http, authorizer: createAuthorizer(auth, ownTokens, { clock, http }) };
   }
 
   #use(): ServerConfig {

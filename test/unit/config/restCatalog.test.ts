@@ -52,7 +52,30 @@ describe("a REST catalog's settings", () => {
     expect(await options(nessie + rest)).toMatchObject({ auth: { type: "oauth2" } });
   });
 
+  test("certificates by their files and a proxy", async () => {
+    const files = 'ca_file = "/ca"\ncert_file = "/c"\nkey_file = "/k"\nkey_password = "p"\n';
+    expect(await options(`${REST}${URI}${files}proxy = "http://p:3128"\n`)).toMatchObject({
+      tls: { caFile: "/ca", certFile: "/c", keyFile: "/k", keyPassword: "p" },
+      proxy: "http://p:3128",
+    });
+  });
+
   for (const [what, text, wanted] of [
+    [
+      "a certificate without its key",
+      `${REST}${URI}cert_file = "/c"\n`,
+      "needs iceberg.rest.key_file",
+    ],
+    [
+      "a key without its certificate",
+      `${REST}${URI}key_file = "/k"\n`,
+      "needs iceberg.rest.cert_file",
+    ],
+    [
+      "a proxy that is no URL",
+      `${REST}${URI}proxy = "p:3128"\n`,
+      "iceberg.rest.proxy: must be http",
+    ],
     ["without an address", REST, 'iceberg.catalog_type: "rest" needs iceberg.rest.uri'],
     ["Nessie without one", NESSIE, 'iceberg.catalog_type: "nessie" needs iceberg.nessie.uri'],
     ["with no URL", `${REST}uri = "c:1"\n`, "iceberg.rest.uri: must be a URL that begins with"],
