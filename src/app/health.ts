@@ -42,6 +42,8 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
   fenced: "tables",
   paused: "tables",
   encoder: "tables",
+  query: "tables",
+  query_engine: "tables",
   internal: "tables",
 };
 

@@ -55,6 +55,8 @@ export type ErrorKind =
   | "paused"
   | "state"
   | "encoder"
+  | "query"
+  | "query_engine"
   | "internal";
 
 /** The one table of error kinds. */
@@ -102,6 +104,10 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   state: { action: "stop", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** The encoder's Worker ended; a new one takes the rows, which nobody has lost. */
   encoder: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
+  /** A query that cannot be answered: what it says, asks for or may take is not allowed. */
+  query: { action: "stop", exitCode: EXIT.usage, metric: "data" },
+  /** The SQL engine cannot be had or has failed; ingest goes on without it. */
+  query_engine: { action: "stop", exitCode: EXIT.failed, metric: "data" },
   /** Something that must not happen happened: the process stops rather than write a wrong row. */
   internal: { action: "crash", exitCode: EXIT.failed, metric: "iceberg_writer" },
 };

@@ -24,6 +24,7 @@ export const LIMITS: Readonly<
     | "metadataBytesMax"
     | "logFrameBytesMax"
     | "partitionPartBytesMax"
+    | "queryBytesMax"
     | "partitionFolderBytesMax"
     | "logSegmentBytes"
     | "fullOffsetsBytes"
@@ -128,6 +129,8 @@ export const LIMITS: Readonly<
   knownFoldersMax: 10_000,
   /** Parts of one upload that are on their way at once (a number). */
   s3PartsInFlightMax: 3,
+  /** What a statement of `query` may take; one that needs more ends with a sentence about it. */
+  queryBytesMax: 1024 * MIB,
 };
 
 /** Asserts how the limits must relate; called once at start. */

@@ -104,6 +104,37 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   {
+    name: "query",
+    summary: "asks the tables with SQL",
+    about:
+      "Answers one SELECT of DuckDB's SQL over the Iceberg tables of the configuration, without a " +
+      "running process. A table is named as TABLE or DATABASE.TABLE; another time of it is " +
+      "TABLE AT (VERSION => ID) or TABLE AT (TIMESTAMP => '2026-01-08 12:00:00'). Nothing is " +
+      "written, and a statement reaches no file, network or setting.",
+    arguments: [
+      { name: "sql", kind: "positional", help: "the statement, in quotes" },
+      ...CONFIG,
+      {
+        name: "format",
+        kind: "value",
+        hint: "table|json|csv",
+        help: "how the answer is written; default: table",
+      },
+      { name: "snapshot", kind: "value", hint: "ID", help: "of each table: this snapshot" },
+      {
+        name: "as-of",
+        kind: "value",
+        hint: "TIME",
+        help: "of each table: what it held at this time, UTC where no zone is named",
+      },
+    ],
+    examples: [
+      [`query "SELECT count(*) FROM events" ${C}`, "how many rows there are"],
+      [`query "FROM events LIMIT 3" ${C} --format json`, "for scripts"],
+      [`query "FROM events" ${C} --as-of "2026-01-08 12:00"`, "as the table was then"],
+    ],
+  },
+  {
     name: "tables",
     summary: "lists the tables of the configured databases",
     about: "Lists every table of the pipelines' databases with its rows, files and last commit.",

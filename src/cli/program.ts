@@ -15,6 +15,7 @@ import { maintenanceCommand } from "./maintenance.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { openConfig } from "./open.ts";
 import { pauseCommand } from "./pause.ts";
+import { queryCommand } from "./query.ts";
 
 /** What the program is given. */
 export interface ProgramParts {
@@ -107,6 +108,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
     return actions.run(config, environment, { untilEnd: parsed.flag("until-end"), ...build });
   },
   check: (parsed, { actions, terminal }) => checkCommand(parsed, actions, terminal),
+  query: (parsed, { terminal }) => queryCommand(parsed, terminal),
   tables: inspection(showTables),
   snapshots: inspection(showSnapshots),
   files: inspection(showFiles),

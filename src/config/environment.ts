@@ -44,6 +44,19 @@ export async function openEnvironment(
   };
 }
 
+/**
+ * The folder of this user for what can be made again: systemd's, else the desktop standard's; null
+ * when the process has none.
+ */
+export function cacheFolder({ variable }: Environment): string | null {
+  const own = variable("CACHE_DIRECTORY")?.split(":")[0];
+  if (own) return own;
+  const shared = variable("XDG_CACHE_HOME");
+  if (shared?.startsWith("/")) return join(shared, "kafka-iceberg", "lib");
+  const home = variable("HOME");
+  return home ? join(home, ".cache", "kafka-iceberg", "lib") : null;
+}
+
 async function readDotEnv(path: string): Promise<Readonly<Record<string, string>>> {
   return (await Bun.file(path).exists()) ? parseEnvFile(await readText(path)) : {};
 }

@@ -2,7 +2,7 @@
  * The executable, copied alone into a folder with foreign files.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, until } from "../../scripts/services/process.ts";
@@ -16,9 +16,18 @@ interface Outcome {
   readonly err: string;
 }
 
-async function run(command: readonly string[], cwd: string): Promise<Outcome> {
+async function run(
+  command: readonly string[],
+  cwd: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
   const { KAFKA_TOPIC: _, ...env } = process.env;
-  const child = Bun.spawn([...command], { cwd, env, stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([...command], {
+    cwd,
+    env: { ...env, ...variables },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const [out, err] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -76,5 +85,33 @@ describe("the executable in a folder with a foreign bunfig.toml and .env", () =>
     child.kill("SIGTERM");
     await child.exited;
     expect(child.signalCode).toBeNull();
+  });
+
+  test("asks with SQL: the engine is unpacked once, and lies in memory where no folder can be written", async () => {
+    const home = mkdtempSync(join(tmpdir(), "home-"));
+    const ask = (variables: Readonly<Record<string, string>>): Promise<Outcome> =>
+      run(
+        [
+          join(folder, "kafka-iceberg"),
+          "query",
+          "SELECT 6 * 7 AS n",
+          "--format",
+          "csv",
+          "--kafka-topic",
+          "t",
+        ],
+        folder,
+        variables,
+      );
+    const answer = { code: 0, out: "n\n42\n", err: "" };
+    expect(await ask({ XDG_CACHE_HOME: home })).toEqual(answer);
+    const unpacked = readdirSync(join(home, "kafka-iceberg", "lib"));
+    expect(unpacked).toEqual([expect.stringMatching(/^libduckdb-[0-9a-f]{16}\.so$/)]);
+    // What somebody put in its place is not loaded.
+    const path = join(home, "kafka-iceberg", "lib", String(unpacked[0]));
+    rmSync(path);
+    writeFileSync(path, "not a library");
+    expect(await ask({ XDG_CACHE_HOME: home })).toEqual(answer);
+    expect(await ask({ XDG_CACHE_HOME: "/proc" })).toEqual(answer);
   });
 });

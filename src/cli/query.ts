@@ -1,0 +1,73 @@
+/**
+ * `query`: SQL over the tables of the configuration, without a running process (SPEC section 3).
+ */
+import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import { cacheFolder } from "#config/environment.ts";
+import { answerQuestion, type Question, timeOf, type UseTable } from "#sql/answer.ts";
+import { Database } from "#sql/database.ts";
+import { locateLibrary } from "#sql/library.ts";
+import { writeAnswer } from "#sql/output.ts";
+import type { SnapshotChoice } from "#sql/relations.ts";
+import type { Terminal } from "./actions.ts";
+import type { ParsedArguments } from "./arguments.ts";
+import { type Opened, openConfig, withTable } from "./open.ts";
+
+/** Of `table`: who looks at more asks for another format, or for less. */
+const SHOWN_ROWS_MAX = 40;
+const FORMATS = ["table", "json", "csv"] as const;
+
+/** Runs `query "<sql>"`. */
+export async function queryCommand(parsed: ParsedArguments, terminal: Terminal): Promise<ExitCode> {
+  const format = formatOf(parsed.value("format") ?? "table");
+  const opened = await openConfig(parsed, "inspect");
+  const library = await locateLibrary(cacheFolder(opened.environment));
+  const database = new Database({ library, memoryBytesMax: LIMITS.queryBytesMax });
+  try {
+    const question: Question = {
+      sql: parsed.value("sql") ?? "",
+      parameters: [],
+      form: format === "json" ? "json" : "text",
+      rowsMax: Number.POSITIVE_INFINITY,
+      snapshot: snapshotOf(parsed),
+    };
+    const answer = await answerQuestion(database, tablesOf(opened), question);
+    terminal.out(writeAnswer(answer, format, SHOWN_ROWS_MAX));
+    return EXIT.ok;
+  } finally {
+    database.close();
+  }
+}
+
+/** The tables of the configuration's catalogs. */
+function tablesOf(opened: Opened): UseTable {
+  return async (name, use) => {
+    let answer: { readonly value: Awaited<ReturnType<typeof use>> } | null = null;
+    try {
+      await withTable(opened, name, true, async ({ table }) => {
+        answer = { value: await use(table) };
+      });
+    } catch (error) {
+      if (answer !== null || kindOf(error) !== "table_missing") throw error;
+    }
+    return (answer ?? { value: await use(null) }).value;
+  };
+}
+
+function formatOf(word: string): (typeof FORMATS)[number] {
+  const found = FORMATS.find((each) => each === word);
+  if (found !== undefined) return found;
+  throw fail("usage", `--format is ${FORMATS.join(", ")}; ${word} is none of them`);
+}
+
+function snapshotOf(parsed: ParsedArguments): SnapshotChoice {
+  const id = parsed.value("snapshot");
+  const time = parsed.value("as-of");
+  if (id !== undefined && time !== undefined) {
+    throw fail("usage", "--snapshot and --as-of both name a time of the tables: give one");
+  }
+  if (time !== undefined) return { kind: "time", timeMs: timeOf(time) };
+  if (id === undefined) return { kind: "current" };
+  if (/^\d+$/.test(id)) return { kind: "id", id: BigInt(id) };
+  throw fail("usage", `--snapshot is a snapshot's id, a number; ${id} is none`);
+}

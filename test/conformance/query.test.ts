@@ -1,0 +1,128 @@
+/**
+ * `kafka-iceberg query` on tables that Spark wrote: what Spark answers, through every change of their
+ * columns, deletes by position, and time.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { temporaryFolder } from "../../scripts/services/process.ts";
+import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { cli } from "../unit/cli/place.ts";
+
+let root: string;
+let spark: SparkSql;
+
+beforeAll(async () => {
+  root = await temporaryFolder("query");
+  await Bun.write(
+    join(root, "config.toml"),
+    `[kafka]\ntopic = "events"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}/wh"\n`,
+  );
+  spark = await startSparkSql({
+    "spark.sql.catalog.wh": "org.apache.iceberg.spark.SparkCatalog",
+    "spark.sql.catalog.wh.type": "hadoop",
+    "spark.sql.catalog.wh.warehouse": join(root, "wh"),
+    "spark.sql.catalog.wh.cache-enabled": "false",
+  });
+}, 600_000);
+
+afterAll(async () => {
+  await spark?.stop();
+  await rm(root, { recursive: true, force: true });
+}, 60_000);
+
+/** Rows as objects, as Spark's are. */
+async function query(sql: string, ...flags: string[]): Promise<Record<string, unknown>[]> {
+  const words = ["query", sql, "--config", join(root, "config.toml"), "--format", "json", ...flags];
+  const { code, out, err } = await cli(words);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const answer = JSON.parse(out) as { columns: { name: string }[]; rows: unknown[][] };
+  return answer.rows.map((row) =>
+    Object.fromEntries(answer.columns.map(({ name }, at) => [name, row[at]])),
+  );
+}
+
+async function refusal(sql: string): Promise<string> {
+  const { code, err } = await cli(["query", sql, "--config", join(root, "config.toml")]);
+  expect(code).toBe(2);
+  return err;
+}
+
+/** The same statement is asked of both. */
+async function both(sql: string): Promise<Record<string, unknown>[]> {
+  const whole = `select to_json(struct(*), map('ignoreNullFields', 'false')) as row from (${sql})`;
+  const rows = await spark.sql(whole.replaceAll("db.t", "wh.db.t"));
+  const expected = rows.map(({ row }) => JSON.parse(String(row)) as Record<string, unknown>);
+  expect(await query(sql)).toEqual(expected);
+  return expected;
+}
+
+async function changes(name: string, formatVersion: number): Promise<void> {
+  const table = `wh.db.${name}`;
+  await spark.sql(
+    `create table ${table} (id int, old string, gone string, price float, s struct<x: int, y: string>, ` +
+      "l array<struct<a: int>>, m map<string, struct<v: int>>) using iceberg partitioned by (bucket(2, id)) " +
+      `tblproperties ('format-version' = '${formatVersion}', 'write.delete.mode' = 'merge-on-read')`,
+  );
+  await spark.sql(
+    `insert into ${table} select cast(id as int), concat('o', id), 'g', cast(id as float), ` +
+      "named_struct('x', cast(id as int), 'y', 'y'), array(named_struct('a', cast(id as int)), null), " +
+      "map('k', named_struct('v', cast(id as int))) from range(100)",
+  );
+  await spark.sql(`alter table ${table} rename column old to new`);
+  await spark.sql(`alter table ${table} drop column gone`);
+  await spark.sql(`alter table ${table} add column gone int`);
+  await spark.sql(`alter table ${table} alter column id type bigint`);
+  await spark.sql(`alter table ${table} alter column price type double`);
+  await spark.sql(`alter table ${table} add column s.z bigint`);
+  await spark.sql(`alter table ${table} rename column s.x to renamed`);
+  await spark.sql(`alter table ${table} rename column l.element.a to b`);
+  await spark.sql(`alter table ${table} alter column m.value.v type bigint`);
+  await spark.sql(`alter table ${table} alter column new first`);
+  await spark.sql(
+    `insert into ${table} select concat('n', id), id, cast(id as double), ` +
+      "named_struct('renamed', cast(id as int), 'y', null, 'z', id), array(named_struct('b', cast(id as int))), " +
+      "map('k', named_struct('v', id), 'l', null), cast(id as int) from range(100, 200)",
+  );
+}
+
+describe("a table whose columns changed in every way", () => {
+  test("has the values, types and order of columns that Spark sees", async () => {
+    await changes("t2", 2);
+    await both("select * from db.t2 order by id");
+    await both(
+      "select count(*) as n, sum(id) as ids, sum(price) as price, sum(s.renamed) as x, count(s.z) as z, count(gone) as gone from db.t2",
+    );
+    await both("select id, m['k'].v as v from db.t2 where new like 'n%' order by id");
+  }, 300_000);
+
+  test("hides the rows that were deleted by position, and shows them at an earlier time", async () => {
+    const [before] = await spark.sql(
+      "select cast(snapshot_id as string) id from wh.db.t2.snapshots order by committed_at desc limit 1",
+    );
+    await spark.sql("delete from wh.db.t2 where id % 10 = 3");
+    await spark.sql("delete from wh.db.t2 where id between 150 and 160");
+    const [{ n } = {}] = await both("select count(*) as n from db.t2");
+    expect(n).toBe(170);
+    await both("select * from db.t2 order by id");
+    const id = String(before?.["id"]);
+    expect(await query("select count(*) as n from db.t2", "--snapshot", id)).toEqual([{ n: 200 }]);
+    expect(await query(`select count(*) as n from t2 at (version => ${id})`)).toEqual([{ n: 200 }]);
+    expect(
+      await query(
+        `select (select count(*) from t2) as now, (select count(*) from t2 at (version => ${id})) as earlier`,
+      ),
+    ).toEqual([{ now: 170, earlier: 200 }]);
+    expect(await refusal("select 1 from t2 at (timestamp => '2020-01-01')")).toContain(
+      "db.t2 keeps no snapshot that was current at 2020-01-01",
+    );
+  }, 300_000);
+
+  test("is refused with its reason where it has deletes that are not read yet", async () => {
+    await changes("t3", 3);
+    await both("select * from db.t3 order by id");
+    await spark.sql("delete from wh.db.t3 where id = 5");
+    expect(await refusal("select 1 from db.t3")).toContain("db.t3 cannot be queried here: it has");
+    expect(await refusal("select 1 from db.nothing")).toContain("There is no table db.nothing");
+  }, 300_000);
+});
