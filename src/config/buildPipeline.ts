@@ -3,11 +3,8 @@
  */
 
 import { resolve } from "node:path";
-import { describe, fail } from "#base/errors.ts";
-import { parseJson } from "#base/json.ts";
 import type { GuardOptions } from "#catalog/guard.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
-import type { Field } from "#columns/schema.ts";
 import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
 import { splitServers } from "#consumer/wire/brokerAddress.ts";
@@ -24,13 +21,12 @@ import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
-import { parseFields } from "./fieldType.ts";
 import type { PipelineValues } from "./keys.ts";
 import { glueOptions } from "./metastores.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
+import { type DeclaredSchema, declaredSchema } from "./schemaFile.ts";
 import { columnOf, shapingOptions } from "./shaping.ts";
-import type { ConfigValue } from "./spec.ts";
 import { storageOptions } from "./storage.ts";
 import { tableFor } from "./tableNames.ts";
 
@@ -94,7 +90,7 @@ export async function buildPipeline(
       enabled: values["kafka.enable_auto_commit"],
       intervalMs: values["kafka.auto_commit_interval_ms"],
     },
-    decoder: decoder(pipeline, await declaredFields(values, environment)),
+    decoder: decoder(pipeline, await declaredSchema(values, environment)),
     rejects: { action: values["dead_letter.action"] === "skip" ? "skip" : "fail" },
     storage: storageOptions(values),
     catalog: catalogOptions(pipeline, false),
@@ -200,22 +196,24 @@ async function sslOptions(
 
 function decoder(
   { values, origins }: PipelineConfig,
-  fields: readonly Field[] | null,
+  { fields, message }: DeclaredSchema,
 ): DecoderOptions {
-  const isJson = values["source.format"] === "json";
+  const format = values["source.format"] as DecoderOptions["format"];
+  const isRaw = format === "string" || format === "bytes";
   return {
-    format: values["source.format"] as DecoderOptions["format"],
+    format,
     fields,
+    message,
     matchColumns: values["schema.match_columns"],
     onUnknownField: values["schema.on_unknown_field"] as UnknownFieldPolicy,
     kernel: DECODER_DEFAULTS.kernel,
     // A null is a value of a raw format, unless somebody says otherwise.
     onTombstone:
-      isJson || origins.has("source.on_tombstone")
+      !isRaw || origins.has("source.on_tombstone")
         ? (values["source.on_tombstone"] as TombstonePolicy)
         : "null_row",
     onTypeConflict: values["schema.on_type_conflict"] as DecoderOptions["onTypeConflict"],
-    infer: values["schema.infer"],
+    infer: values["schema.infer"] && message === null,
     inferRows: values["schema.infer_rows"],
     inferIntegers: values["schema.infer_integers"],
     maxColumns: values["schema.max_columns"],
@@ -241,29 +239,6 @@ export function coordinateColumns(values: PipelineValues): CoordinateColumns | n
 function eventTimeColumn(values: PipelineValues): string | null {
   const field = values["source.event_time_field"];
   return field === null ? null : columnOf(values, field);
-}
-
-async function declaredFields(
-  values: PipelineValues,
-  environment: Environment,
-): Promise<readonly Field[] | null> {
-  const path = values["schema.file"];
-  const declared = path === null ? values["schema.fields"] : await schemaFile(path, environment);
-  if (declared === null) return null;
-  const parsed = parseFields(declared);
-  if ("fields" in parsed) return parsed.fields;
-  throw fail("usage", `${path ?? "schema.fields"}: ${parsed.problem}`);
-}
-
-async function schemaFile(path: string, environment: Environment): Promise<readonly ConfigValue[]> {
-  const text = await environment.file(path);
-  try {
-    const parsed = parseJson(text) as { fields?: readonly ConfigValue[] };
-    if (Array.isArray(parsed.fields)) return parsed.fields;
-  } catch (cause) {
-    throw fail("usage", `${path} is not JSON: ${describe(cause)}`, {}, cause);
-  }
-  throw fail("usage", `${path} holds no "fields"`);
 }
 
 /**

@@ -75,5 +75,5 @@ function unbuiltForms(values: { readonly [key: string]: unknown }, origins: Orig
 }
 
 const UNBUILT_FORMS: readonly (readonly [key: string, form: RegExp, feature: Feature])[] = [
-  ["schema.file", /\.(avsc|proto)$/, "schema_files"],
+  ["schema.file", /\.avsc$/, "schema_files"],
 ];

@@ -191,6 +191,7 @@ function checkSchema({ values, isSet, report }: Scope<PipelineValues>): void {
     const key = fields === null ? "schema.file" : "schema.fields";
     report(key, `source.format = "${format}" has one column, value; it takes no declared columns`);
   }
+  checkProtobuf({ values, report });
   if (isSet("schema.infer") && !values["schema.infer"] && !declared && format === "json") {
     report("schema.infer", "is false, but neither schema.fields nor schema.file declares columns");
   }
@@ -206,6 +207,23 @@ function checkRescue({ values, report }: Scope<PipelineValues>): void {
   if (format === "json") return;
   for (const key of ["schema.on_unknown_field", "schema.on_type_conflict"] as const) {
     if (values[key] === "rescue") report(key, `"rescue" needs source.format = "json"`);
+  }
+}
+
+/** Without a registry the message comes from a file, which says all about its columns. */
+function checkProtobuf({ values, report }: Pick<Scope<PipelineValues>, "values" | "report">): void {
+  const isProtobuf = values["source.format"] === "protobuf";
+  const path = values["schema.file"];
+  if (!isProtobuf) {
+    const own = 'is for source.format = "protobuf"';
+    if (path?.endsWith(".proto")) report("schema.file", `a .proto file ${own}`);
+    if (values["schema.message"] !== null) report("schema.message", own);
+    return;
+  }
+  if (values["schema.fields"] !== null) {
+    report("schema.fields", "the columns of Protobuf are those of its message: name schema.file");
+  } else if (path === null) {
+    report("source.format", '"protobuf" needs schema.file: a .proto file or a descriptor set');
   }
 }
 

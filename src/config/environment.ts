@@ -17,6 +17,8 @@ export interface Environment {
   reference(name: string): Promise<string | undefined>;
   /** The text of a file without its last line break. Throws `usage` with a sentence. */
   file(path: string): Promise<string>;
+  /** The bytes of a file. Throws as `file`. */
+  bytes(path: string): Promise<Uint8Array>;
 }
 
 /**
@@ -41,6 +43,7 @@ export async function openEnvironment(
       return (await beside)[name];
     },
     file: async (path) => (await readText(path)).replace(/\r?\n$/, ""),
+    bytes: (path) => read(path, (file) => file.bytes()),
   };
 }
 
@@ -84,9 +87,13 @@ function unquote(value: string): string {
   return /^'([^']*)'/.exec(value)?.[1] ?? value.replace(/\s+#.*$/, "");
 }
 
-async function readText(path: string): Promise<string> {
+function readText(path: string): Promise<string> {
+  return read(path, (file) => file.text());
+}
+
+async function read<T>(path: string, as: (file: Bun.BunFile) => Promise<T>): Promise<T> {
   try {
-    return await Bun.file(path).text();
+    return await as(Bun.file(path));
   } catch (cause) {
     // The code says it all; the cause would repeat the path.
     throw fail("usage", `cannot read ${path} (${errorCode(cause)})`);

@@ -11,7 +11,6 @@ export const SOURCE_KEYS = {
     values: ["json", "avro", "protobuf", "json-schema", "string", "bytes"],
     unbuiltValues: {
       avro: "formats",
-      protobuf: "formats",
       "json-schema": "formats",
     },
     doc: "What a record's value is. `string` and `bytes` give one column `value`.",
@@ -237,7 +236,13 @@ export const SCHEMA_KEYS = {
     type: "string",
     default: null,
     example: '"schema.json"',
-    doc: "The same as an Iceberg schema in JSON (`.json`); `.avsc` and `.proto` are not built yet. Excludes `fields`.",
+    doc: 'The same as an Iceberg schema in JSON (`.json`); `.avsc` is not built yet. For `source.format = "protobuf"` a `.proto` file, whose imports are looked for beside it and in the folders above, or a descriptor set (`protoc --include_imports --descriptor_set_out=FILE`). Excludes `fields`.',
+  },
+  "schema.message": {
+    type: "string",
+    default: null,
+    example: '"acme.orders.Order"',
+    doc: "`protobuf`: the full name of the message that every value is, where `schema.file` has more than one.",
   },
   "schema.infer": {
     type: "boolean",

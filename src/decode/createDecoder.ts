@@ -21,6 +21,7 @@ import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { metadataFields } from "./metadata.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
+import { protobufFormat } from "./protobuf/format.ts";
 import { rawFormat } from "./raw.ts";
 import { Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
 import { Shaping } from "./shaping.ts";
@@ -38,7 +39,15 @@ export function createDecoder(
 
 /** The format that `source.format` names. */
 function formatOf(options: DecoderOptions): Format {
-  return options.format === "json" ? jsonFormat(options) : rawFormat(options.format);
+  switch (options.format) {
+    case "json":
+      return jsonFormat(options);
+    case "protobuf":
+      return protobufFormat(options);
+    case "string":
+    case "bytes":
+      return rawFormat(options.format);
+  }
 }
 
 const NO_HISTORY: SchemaHistory = { dropped: [], hasRows: false };

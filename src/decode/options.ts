@@ -3,6 +3,7 @@
  */
 import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import type { Field } from "#columns/schema.ts";
+import type { ProtoMessage } from "./protobuf/model.ts";
 import type { ShapingOptions } from "./shaping.ts";
 
 /** Metadata columns that can be asked for (SPEC `source.metadata_columns`). */
@@ -16,8 +17,10 @@ export type TombstonePolicy = "dead_letter" | "skip" | "null_row";
 
 /** Configuration of one table's decoder. */
 export interface DecoderOptions {
-  readonly format: "json" | "string" | "bytes";
-  /** Declared fields, ids 0; null: none. Only for `json`. */
+  readonly format: "json" | "protobuf" | "string" | "bytes";
+  /** `protobuf`: the type of every value, where that is known; null: it is not. */
+  readonly message: ProtoMessage | null;
+  /** Declared fields, ids 0; null: none. For `json`; of `protobuf` those of the message. */
   readonly fields: readonly Field[] | null;
   /** Columns that are not declared are learned from a sample. */
   readonly infer: boolean;
@@ -59,6 +62,7 @@ export interface DecoderOptions {
 /** SPEC section 4's defaults. */
 export const DECODER_DEFAULTS: DecoderOptions = {
   format: "json",
+  message: null,
   fields: null,
   infer: true,
   matchColumns: "exact",

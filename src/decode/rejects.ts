@@ -5,6 +5,7 @@
 /** Every reason, and what it says; `{}` is the field's full path. Values are never shown. */
 export const REASONS = {
   bad_json: "The value is not valid JSON",
+  bad_protobuf: "The value is not a whole Protobuf message",
   bad_utf8: "The value is not valid UTF-8, or escapes half of a surrogate pair",
   not_an_object: "The value is JSON, but not an object",
   no_schema_id:

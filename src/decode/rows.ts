@@ -59,10 +59,11 @@ export class RowAppender {
     this.reader = schema.reader(data);
   }
 
-  /** What the kernel's program is made from. */
-  get kernelSource(): ImageSource {
+  /** What the kernel's program is made from; null: there is none for these values. */
+  get kernelSource(): ImageSource | null {
     const { dataColumns, metadata, reader } = this;
-    return { root: reader.root, columns: dataColumns, metadata: metadata.kinds };
+    const { root } = reader;
+    return root === null ? null : { root, columns: dataColumns, metadata: metadata.kinds };
   }
 
   /** Takes back all rows from `count` on, and whatever was begun. */

@@ -31,8 +31,8 @@ import { BatchResult, RowAppender } from "./rows.ts";
 
 /** Appends one record's value to data columns. */
 export interface ValueReader {
-  /** What its values are to the kernel. */
-  readonly root: ValueRoot;
+  /** What its values are to the kernel; null: nothing that it takes. */
+  readonly root: ValueRoot | null;
   /** Why the last value was refused, and the field that it is about ("" for none). */
   readonly reason: RejectReason;
   readonly path: string;
@@ -184,6 +184,7 @@ export class Segment implements SegmentBuilder {
     const { kernel } = this.schema.options;
     if (kernel === false) return null;
     const source = this.rows.kernelSource;
+    if (source === null) return null;
     return new KernelRows(this.rows, source, imageOf(source), kernel === "always");
   }
 }

@@ -135,6 +135,7 @@ describe("secret keys", () => {
       variable: () => undefined,
       reference: async () => undefined,
       file: async () => "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n",
+      bytes: async () => new Uint8Array(0),
     };
     const lines: string[] = [];
     const log = createLogger({

@@ -135,14 +135,29 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     "a feature that is not built",
     `${TOPIC}[schema_registry]\nurl = "http://r:8081"\n`,
     [
-      "config.toml:4: schema_registry.url: Schema Registry is not built yet (this release reads json, string, bytes)",
+      "config.toml:4: schema_registry.url: Schema Registry is not built yet (protobuf takes its schema from schema.file)",
     ],
   ],
   [
     "a word of a feature that is not built",
     `${TOPIC}[source]\nformat = "avro"\n`,
     [
-      'config.toml:4: source.format: "avro": this format is not built yet (this release reads json, string, bytes)',
+      'config.toml:4: source.format: "avro": this format is not built yet (this release reads json, protobuf, string, bytes)',
+    ],
+  ],
+  [
+    "Protobuf without its schema",
+    `${TOPIC}[source]\nformat = "protobuf"\n`,
+    [
+      'config.toml:4: source.format: "protobuf" needs schema.file: a .proto file or a descriptor set',
+    ],
+  ],
+  [
+    "a Protobuf schema for another format",
+    `${TOPIC}[schema]\nfile = "a.proto"\nmessage = "A"\n`,
+    [
+      'config.toml:4: schema.file: a .proto file is for source.format = "protobuf"',
+      'config.toml:5: schema.message: is for source.format = "protobuf"',
     ],
   ],
   [
