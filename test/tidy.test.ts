@@ -34,7 +34,8 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
     "commit/removal.ts, which knows the rules",
     [
       "commit/removal.ts",
-      // A catalog's own versions and pointers, and the loads of a scratch warehouse.
+      // A catalog's own versions and pointers, the loads of a scratch warehouse, objects of a probe.
+      "storage/probe.ts",
       "catalog/file.ts",
       "catalog/pointer.ts",
       "loadtest/scratch.ts",

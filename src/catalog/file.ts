@@ -62,6 +62,8 @@ export interface FileCatalogParts {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Throws unless what commits rest on holds in the store; asked before the first. Default: it holds. */
+  readonly verify?: () => Promise<void>;
 }
 
 /** A version of a table's metadata. */
@@ -103,9 +105,10 @@ class FileCatalog implements Catalog {
   }
 
   async open(): Promise<void> {
-    await this.parts.storage.head(
-      `${this.options.warehouse.replace(/\/+$/, "")}/version-hint.text`,
-    );
+    const { warehouse, readOnly } = this.options;
+    const { storage, verify } = this.parts;
+    await storage.head(`${warehouse.replace(/\/+$/, "")}/version-hint.text`);
+    if (!readOnly) await verify?.();
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,8 @@ import { kindOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
+import { schemeOf } from "#storage/location.ts";
+import { requireConditionalWrites } from "#storage/probe.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { VendedStore } from "#storage/vended.ts";
 import type { Catalog, CommitOutcome } from "./catalog.ts";
@@ -49,7 +51,10 @@ export function openCatalog(options: CatalogOptions, parts: CatalogParts): Catal
 function createCatalog(options: CatalogOptions, parts: CatalogParts): Catalog {
   switch (options.type) {
     case "file":
-      return createFileCatalog(options, parts);
+      return createFileCatalog(options, {
+        ...parts,
+        verify: () => requireStore(options.warehouse, parts),
+      });
     case "sql":
       return createSqlCatalog(options, parts);
     case "glue":
@@ -57,6 +62,15 @@ function createCatalog(options: CatalogOptions, parts: CatalogParts): Catalog {
     case "rest":
       return createRestCatalog(options, { storageWith: () => parts.storage, ...parts });
   }
+}
+
+/** Local disks link; of other stores it is tried whether their conditional writes hold. */
+async function requireStore(
+  warehouse: string,
+  { storage, random }: Pick<CatalogParts, "storage" | "random">,
+): Promise<void> {
+  if (schemeOf(warehouse) === "file") return;
+  await requireConditionalWrites(storage, warehouse, random);
 }
 
 /** Emits a `catalog` observation for each operation; a commit's error is its outcome's name. */

@@ -1,11 +1,9 @@
 /**
  * `check`: is the configuration right, can everything be reached, and what would a run do? Touches
- * nothing. All pipelines are looked at; the exit code is that of the worst finding.
+ * nothing that is there, and leaves nothing. All pipelines are looked at; the exit code is that of the
+ * worst finding.
  */
-import { constants, existsSync } from "node:fs";
-import { access } from "node:fs/promises";
-import { dirname } from "node:path";
-import { describe, EXIT, type ExitCode, fail, kindOf, policyOf } from "#base/errors.ts";
+import { describe, EXIT, type ExitCode, kindOf, policyOf } from "#base/errors.ts";
 import { writePortableJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
@@ -15,9 +13,7 @@ import { buildPipeline, type PipelineOptions, partitionForms } from "#config/bui
 import type { PipelineConfig } from "#config/config.ts";
 import { knownColumns } from "#config/knownColumns.ts";
 import { redact } from "#config/redact.ts";
-import { namespaceOf } from "#config/tableNames.ts";
 import { historyWindowMs, type RetentionPolicy } from "#iceberg/metadata/retention.ts";
-import { localPath, schemeOf } from "#storage/location.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { formatRefusal } from "#writer/tableProperties.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
@@ -28,6 +24,7 @@ import { type Cell, tableText } from "./output.ts";
 import { type PlannedTable, plannedTables, sharedTables, twinRefusals } from "./plannedTables.ts";
 import { propertyNotes } from "./propertyNotes.ts";
 import { creationRefusal, offsetRefusals } from "./refusals.ts";
+import { requireWritable, type StoreCheck, type StoreFindings, storeCheck } from "./storeRights.ts";
 import { suggestCommand } from "./suggest.ts";
 
 const SECOND_MS = 1000;
@@ -124,10 +121,15 @@ async function planPipeline(
       for (const right of (await open.catalog.missingRights?.(wanted)) ?? []) {
         refuse(plan, `catalog: the login lacks ${right}`, EXIT.failed);
       }
-      await probeStorage(open);
+      const store = storeCheck((found) => tellStore(plan, found));
+      await store.warehouse(open, options.catalog);
       for (const refusal of refusals) refuse(plan, refusal, EXIT.usage);
       for (const table of tables) {
-        await attempt(storageOrCatalog, () => planTable(plan, open, options, table, topics), true);
+        await attempt(
+          storageOrCatalog,
+          () => planTable(plan, open, options, table, topics, store),
+          true,
+        );
       }
       plan.differences.push(...sharedTables(tables));
       const missing = plan.tables.filter((row) => row["action"] === "create");
@@ -152,28 +154,10 @@ function tableTopics(
   return [...new Set([...(consumer.topics ?? []), ...described.map(({ topic }) => topic)])];
 }
 
-/** One listing shows whether the place exists and may be read, where the place is known. */
-async function probeStorage({ pipeline, storage, catalog }: OpenPipeline): Promise<void> {
-  const namespace = namespaceOf(pipeline.values);
-  const location = await catalog.locationOf({ namespace, table: "check" });
-  if (location === null) return;
-  for await (const _ of storage.list(`${location}/`)) return;
-}
-
-/**
- * The nearest folder that is there must let us make what is missing below it. Whether a store elsewhere
- * may be written cannot be seen without writing.
- */
-async function requireWritable(warehouse: string): Promise<void> {
-  if (schemeOf(warehouse) !== "file") return;
-  let folder = localPath(warehouse);
-  while (folder !== dirname(folder) && !existsSync(folder)) folder = dirname(folder);
-  try {
-    await access(folder, constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    const sentence = `The folder ${folder} may not be written by this process`;
-    throw fail("storage_refused", sentence, { folder }, cause);
-  }
+/** Adds what was found of a store. */
+function tellStore(plan: Plan, { refusals, note }: StoreFindings): void {
+  for (const refusal of refusals) refuse(plan, `storage: ${refusal}`, EXIT.failed);
+  if (note !== null) plan.differences.push(`storage: ${note}`);
 }
 
 async function planTable(
@@ -182,6 +166,7 @@ async function planTable(
   options: PipelineOptions,
   { name, writer, topics }: PlannedTable,
   described: readonly TopicDescription[],
+  store: StoreCheck,
 ): Promise<void> {
   const table = await catalog.load(writer.name);
   const own = new Set(topics);
@@ -201,6 +186,7 @@ async function planTable(
     refuse(plan, `${name} is missing, and auto_create_if_missing is false`, EXIT.usage);
     return;
   }
+  await store.table(table);
   const { partitioned, rows } = describeTable(table.metadata);
   const action = "append";
   const { location } = table.metadata;

@@ -81,7 +81,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "check",
-    summary: "validates the configuration and prints the plan; touches nothing",
+    summary: "validates the configuration and prints the plan; changes nothing",
     about:
       "Checks the configuration, connects to brokers, catalog and storage, and prints what a run " +
       "would do: tables to create, schema and partition differences, missing permissions, and the " +

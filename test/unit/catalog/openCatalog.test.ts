@@ -56,6 +56,30 @@ describe("openCatalog", () => {
     );
   });
 
+  test("a file catalog on a store whose conditional writes do not hold is refused, but for reading", async () => {
+    const memory = createMemoryStorage();
+    const putIfAbsent = async (location: string, content: Uint8Array): Promise<boolean> => {
+      memory.objects.set(location, { content, modifiedMs: 0 });
+      return true;
+    };
+    const storage = { ...memory, putIfAbsent };
+    const parts = {
+      storage,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLogger,
+      observe: () => undefined,
+    };
+    const open = (warehouse: string, readOnly: boolean) =>
+      openCatalog({ type: "file", warehouse, readOnly }, parts).open();
+    for (const warehouse of ["s3://b/w", "gs://b/w", "abfss://c@a.dfs.core.windows.net/w"]) {
+      expect(await rejection(open(warehouse, false))).toMatchObject({ kind: "catalog_refused" });
+      await open(warehouse, true);
+    }
+    await open("/wh", false);
+    expect(memory.objects.size).toBe(0);
+  });
+
   test("what an operation throws is observed by its kind and thrown on", async () => {
     const storage = createMemoryStorage();
     storage.head = () => Promise.reject(fail("storage_unreachable", "no route"));
