@@ -4,33 +4,20 @@
  */
 import type { Clock } from "#base/clock.ts";
 import type { Disk } from "#base/disk.ts";
-import {
-  describe,
-  EXIT,
-  type ExitCode,
-  fail,
-  kindOf,
-  POLICY,
-  policyOf,
-  traceOf,
-} from "#base/errors.ts";
+import { describe, EXIT, type ExitCode, kindOf, POLICY, policyOf, traceOf } from "#base/errors.ts";
 import type { Observation, Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
-import type { Catalog, TableName } from "#catalog/catalog.ts";
+import type { Catalog } from "#catalog/catalog.ts";
 import { type CircuitState, type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
-import { fullName } from "#catalog/names.ts";
 import { openCatalog, warehouseOf } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
-import { createDecoder } from "#decode/createDecoder.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
-import type { Target } from "#pipeline/feeds.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
-import { Sink } from "#pipeline/sink.ts";
-import { Source } from "#pipeline/source.ts";
+import type { Sink } from "#pipeline/sink.ts";
 import type { RunState } from "#server/status.ts";
 import { createGate } from "#storage/gate.ts";
 import { openStorage } from "#storage/open.ts";
@@ -43,6 +30,7 @@ import { probeStorage } from "./probes.ts";
 import type { Readers } from "./readers.ts";
 import { Services } from "./services.ts";
 import { stateOf } from "./status.ts";
+import { Targets } from "./targets.ts";
 import { type Ending, untilEnd } from "./untilEnd.ts";
 
 /** What pipelines share. */
@@ -86,9 +74,6 @@ export class PipelineRun {
   readonly #logger: Logger;
   readonly #services: Services;
   readonly #stopping: AbortController = new AbortController();
-  readonly #tables = new Map<string, Target>();
-  /** Names of the tables by those names in lower case. */
-  readonly #spellings = new Map<string, TableName[]>();
   #consumer: Consumer | null = null;
   #storage: Storage | null = null;
   #catalog: GuardedCatalog | null = null;
@@ -292,14 +277,21 @@ export class PipelineRun {
   #makePipeline(consumer: Consumer, catalog: Catalog): Pipeline {
     const { clock, random } = this.#shared;
     const options = this.#options;
+    const observe = this.#observe;
+    const targets = new Targets(options, {
+      ...this.#shared,
+      catalog,
+      logger: this.#logger,
+      observe,
+    });
     return new Pipeline(
       {
         consumer,
         clock,
         random,
         logger: this.#logger,
-        observe: this.#observe,
-        targetsOf: (topic) => [this.#targetOf(topic, catalog)],
+        observe,
+        targetsOf: (topic) => targets.of(topic),
       },
       {
         name: options.name,
@@ -312,46 +304,6 @@ export class PipelineRun {
         acknowledge: options.acknowledge,
       },
     );
-  }
-
-  #targetOf(topic: string, catalog: Catalog): Target {
-    const options = this.#options.writer(topic);
-    const name = fullName(options.name);
-    const found = this.#tables.get(name);
-    if (found !== undefined) return found;
-    const { tablesMax } = this.#options;
-    if (this.#tables.size >= tablesMax) {
-      const sentence =
-        `Topic ${topic} would bring table ${name}, beyond the ${tablesMax} of iceberg.max_tables. ` +
-        "Raise it, or match fewer topics";
-      throw fail("usage", sentence, { topic, table: name });
-    }
-    const { clock, random, encoder, txlog } = this.#shared;
-    const parts = {
-      catalog,
-      encoder,
-      txlog,
-      clock,
-      random,
-      logger: this.#logger,
-      observe: this.#observe,
-    };
-    const decoder = createDecoder(this.#options.decoder);
-    const twins = this.#twinsOf(options.name);
-    const create = { ...options.create, twins };
-    const sink = new Sink({ ...options, create }, parts, decoder, this.#options.commit);
-    const target = { sink, source: new Source(decoder) };
-    this.#tables.set(name, target);
-    return target;
-  }
-
-  /** The tables of names that differ from this one's by case only, as they are when asked for. */
-  #twinsOf(name: TableName): () => readonly TableName[] {
-    const lower = fullName(name).toLowerCase();
-    const all = this.#spellings.get(lower) ?? [];
-    this.#spellings.set(lower, all);
-    all.push(name);
-    return () => all.filter((each) => each !== name);
   }
 
   #note(observation: Observation): void {

@@ -49,7 +49,7 @@ export interface PipelineOptions {
   /** Writing the group's offsets for lag tools. */
   readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
   readonly decoder: DecoderOptions;
-  readonly rejects: { readonly action: "skip" | "fail" };
+  readonly rejects: { readonly action: "table" | "skip" | "fail"; readonly ratioMax?: number };
   readonly storage: StorageOptions;
   readonly catalog: CatalogOptions;
   readonly catalogGuard: GuardOptions;
@@ -91,7 +91,10 @@ export async function buildPipeline(
       intervalMs: values["kafka.auto_commit_interval_ms"],
     },
     decoder: decoder(pipeline, await declaredSchema(values, environment)),
-    rejects: { action: values["dead_letter.action"] === "skip" ? "skip" : "fail" },
+    rejects: {
+      action: values["dead_letter.action"] as "table" | "skip" | "fail",
+      ratioMax: values["dead_letter.max_ratio"],
+    },
     storage: storageOptions(values),
     catalog: catalogOptions(pipeline, false),
     catalogGuard: {

@@ -26,9 +26,9 @@ export const UNBUILT = {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",
   },
-  dead_letters: {
-    name: "dead-letter tables and topics are",
-    instead: 'use dead_letter.action "skip" or "fail"; "fail" is the default until then',
+  dead_letter_topics: {
+    name: "dead-letter topics are",
+    instead: 'use dead_letter.action "table", "skip" or "fail"',
   },
   encryption: {
     name: "Parquet encryption is",
@@ -56,10 +56,6 @@ export const UNBUILT = {
   query: {
     name: "SQL over hot rows is",
     instead: "off in this release; query the Iceberg table with any engine",
-  },
-  reject_ratio: {
-    name: "stopping at a share of rejected records is",
-    instead: 'dead_letter.action = "fail" stops at the first one',
   },
   routing: {
     name: "routing by a field is",

@@ -293,27 +293,23 @@ export const SCHEMA_KEYS = {
 export const DEAD_LETTER_KEYS = {
   "dead_letter.action": {
     type: "string",
-    default: "fail",
+    default: "table",
     values: ["table", "topic", "skip", "fail"],
-    unbuiltValues: {
-      table: "dead_letters",
-      topic: "dead_letters",
-    },
-    doc: "What happens to a record that cannot become a row. `fail` stops its table (exit 4); `skip` counts and logs it.",
+    unbuiltValues: { topic: "dead_letter_topics" },
+    doc: "What happens to a record that cannot become a row. `table` puts it into `<table>__dead_letter`, which is created with the first one (docs/DEAD_LETTER.md); `fail` stops its table (exit 4); `skip` counts and logs it.",
   },
   "dead_letter.topic": {
     type: "string",
     default: null,
     example: '"events.dlq"',
     doc: 'The topic for `action = "topic"`.',
-    unbuilt: "dead_letters",
+    unbuilt: "dead_letter_topics",
   },
   "dead_letter.max_ratio": {
     type: "number",
     default: 1.0,
     min: 0,
     max: 1,
-    doc: "Below 1: the share of the last 10,000 records (at least 1,000 seen) that may be rejected before the pipeline stops.",
-    unbuilt: "reject_ratio",
+    doc: "Below 1: the share of the last 10,000 records (at least 1,000 seen) that may be rejected; beyond it every table of the pipeline stops (exit 4), in front of the batch that went too far.",
   },
 } as const;

@@ -9,7 +9,7 @@
  * is flushed, then the table stops.
  */
 import { assert } from "#base/assert.ts";
-import { describe, kindOf, policyOf } from "#base/errors.ts";
+import { AppError, describe, kindOf, policyOf } from "#base/errors.ts";
 import { type Feed, NO_LEADER_EPOCH } from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
@@ -109,23 +109,17 @@ export class Ingest {
     if (run === undefined || run.epoch !== event.epoch) return;
     for (const { source } of run.outlets) this.#finishSample(source);
     const outlets = run.outlets.filter(({ sink }) => takesRows(sink.state));
-    if (this.#options.rejects.action === "fail") {
-      for (const { sink } of outlets) sink.apply({ kind: "unreadable", error: event.error });
-      return;
+    for (const outlet of outlets) {
+      // A table that is ahead of its siblings has what the batch held.
+      if (outlet.end >= event.nextOffset) continue;
+      if (this.#rejects.takeCorrupt(outlet, event) === "later") return;
     }
-    this.#parts.observe({ type: "rejected", reason: "batch_corrupt", records: 1 });
-    for (const { sink } of outlets) {
-      this.#parts.logger.log("warn", `Record batch skipped: ${describe(event.error)}`, {
-        table: sink.name,
-        ...event.error.context,
-      });
-    }
+    if (!outlets.some(({ sink }) => takesRows(sink.state))) return;
     run.position = event.nextOffset;
     // The damaged header is not believed: nobody knows the epoch of its last record.
     run.leaderEpoch = NO_LEADER_EPOCH;
     for (const outlet of outlets) {
-      // A table that is ahead of its siblings has what the batch held.
-      if (outlet.end >= event.nextOffset) continue;
+      if (outlet.end >= event.nextOffset || !takesRows(outlet.sink.state)) continue;
       this.#move(outlet, this.#segment(outlet), event.nextOffset, NO_LEADER_EPOCH);
     }
     this.#parts.consumer.start([{ feed: run.feed, offset: event.nextOffset }]);
@@ -332,12 +326,17 @@ export class Ingest {
       if (result.rejected.length > 0) {
         const takeBack = (): void => segment.rows.truncate(before);
         if (!this.#rejects.take(outlet, batch, result, takeBack)) return "last";
-      }
+      } else this.#rejects.noteRows(result.rows);
       if (result.rows > 0) this.#observeAge(segment, batch);
       return "done";
     } catch (error) {
-      sink.apply({ kind: "unreadable", error });
-      return "last";
+      if (!(error instanceof AppError) || error.kind !== "batch_corrupt") {
+        sink.apply({ kind: "unreadable", error });
+        return "last";
+      }
+      // Its checksum is right, and yet its records lie about their lengths.
+      const corrupt = { ...batch, position: end, error };
+      return this.#rejects.takeCorrupt(outlet, corrupt) === "taken" ? "done" : "last";
     }
   }
 

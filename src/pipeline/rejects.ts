@@ -1,22 +1,32 @@
 /**
  * Records that did not become rows, by `dead_letter.action` (SPEC section 4). Good rows are unaffected.
  */
-import { fail } from "#base/errors.ts";
+import { describe, fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
-import type { Feed } from "#base/offsets.ts";
-import type { RecordBatch } from "#consumer/consumer.ts";
+import { type Feed, NO_LEADER_EPOCH } from "#base/offsets.ts";
+import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { DecodeResult, Rejected } from "#decode/decoder.ts";
+import { NO_TIMESTAMP } from "#decode/metadata.ts";
 import { letterSide, putAside } from "./deadLetters.ts";
-import type { Outlet } from "./feeds.ts";
+import type { Outlet, Side } from "./feeds.ts";
 import type { PipelineParts } from "./pipelineParts.ts";
+import { RejectRatio } from "./rejectRatio.ts";
 import type { Sinks } from "./sinks.ts";
 
 /** What to do about rejected records. */
 export interface RejectOptions {
   /** `table`: into the dead-letter table beside theirs (`deadLetters.ts`). */
   readonly action: "table" | "skip" | "fail";
+  /** Share of the last records that may be rejected; default 1: no bound. */
+  readonly ratioMax?: number;
 }
+
+/** A batch that cannot be read. */
+export type CorruptBatch = Pick<
+  Extract<ConsumerEvent, { type: "batch_corrupt" }>,
+  "feed" | "position" | "nextOffset" | "error"
+>;
 
 /** Takes the rejected records of batches. */
 export class Rejects {
@@ -24,6 +34,10 @@ export class Rejects {
   readonly #options: RejectOptions;
   readonly #sinks: Sinks;
   readonly #readAgain: (feeds: readonly Feed[]) => void;
+  readonly #ratioMax: number;
+  readonly #ratio = new RejectRatio();
+  /** Tables and reasons that a line was written about. */
+  readonly #told = new Set<string>();
 
   /** @param readAgain feeds are to be read again from their tables' offsets */
   constructor(
@@ -36,6 +50,7 @@ export class Rejects {
     this.#options = options;
     this.#sinks = sinks;
     this.#readAgain = readAgain;
+    this.#ratioMax = options.ratioMax ?? 1;
   }
 
   /**
@@ -44,6 +59,11 @@ export class Rejects {
    */
   take(outlet: Outlet, batch: RecordBatch, result: DecodeResult, takeBack: () => void): boolean {
     const { sink } = outlet;
+    if (this.#goesTooFar(result)) {
+      takeBack();
+      this.#stopAll(result);
+      return false;
+    }
     if (this.#options.action === "table") {
       const side = letterSide(outlet);
       if (side === null) {
@@ -51,9 +71,7 @@ export class Rejects {
         this.#beginSides(outlet);
         return false;
       }
-      countRejects(this.#parts.observe, result.rejected);
-      putAside(side, batch, result.rejected, this.#parts.clock.nowMs());
-      this.#sinks.touched.add(side.sink);
+      this.#putAside(outlet, side, batch, result.rejected);
       return true;
     }
     const error = judgeRejects(this.#parts, this.#options, sink.name, result);
@@ -61,6 +79,90 @@ export class Rejects {
     takeBack();
     sink.apply({ kind: "unreadable", error });
     return false;
+  }
+
+  /** Counts records that became rows. */
+  noteRows(rows: number): void {
+    if (this.#ratioMax < 1) this.#ratio.note(rows, 0);
+  }
+
+  /**
+   * A batch of which no record can be read, by what is done about rejected ones. `stopped`: its tables
+   * end; `later`: it is read again.
+   */
+  takeCorrupt(
+    outlet: Outlet,
+    { feed, position, nextOffset, error }: CorruptBatch,
+  ): "taken" | "later" | "stopped" {
+    const { sink } = outlet;
+    if (this.#options.action === "fail") {
+      sink.apply({ kind: "unreadable", error });
+      return "stopped";
+    }
+    if (this.#options.action === "skip") {
+      this.#parts.observe({ type: "rejected", reason: "batch_corrupt", records: 1 });
+      const about = { table: sink.name, ...error.context };
+      this.#parts.logger.log("warn", `Record batch skipped: ${describe(error)}`, about);
+      return "taken";
+    }
+    const side = letterSide(outlet);
+    if (side === null) {
+      this.#beginSides(outlet);
+      return "later";
+    }
+    if (outlet.taken?.offsets.has(position)) return "taken";
+    const letter: Rejected = {
+      topic: feed.topic,
+      partition: feed.partition,
+      offset: position,
+      timestampMs: NO_TIMESTAMP,
+      reason: "batch_corrupt",
+      detail: `The record batch of offsets ${position} to ${nextOffset - 1n}: ${describe(error)}`,
+      record: { key: null, value: null, headers: new Uint8Array(0) },
+    };
+    this.#putAside(outlet, side, { feed, nextOffset, leaderEpoch: NO_LEADER_EPOCH }, [letter]);
+    return "taken";
+  }
+
+  #putAside(
+    { sink }: Outlet,
+    side: Side,
+    batch: Pick<RecordBatch, "feed" | "nextOffset" | "leaderEpoch">,
+    rejected: readonly Rejected[],
+  ): void {
+    countRejects(this.#parts.observe, rejected);
+    putAside(side, batch, rejected, this.#parts.clock.nowMs());
+    this.#sinks.touched.add(side.sink);
+    for (const { reason, topic, partition, offset, detail } of rejected) {
+      const key = `${sink.name} ${reason}`;
+      if (this.#told.has(key)) continue;
+      this.#told.add(key);
+      const where = `${topic}/${partition} offset ${offset}`;
+      const sentence = `Records go to ${side.sink.name} (${reason}), the first at ${where}: ${detail}`;
+      this.#parts.logger.log("warn", sentence, { table: sink.name, topic, partition, reason });
+    }
+  }
+
+  /** Counts the records of a batch with rejected ones; true when too many of the last ones were. */
+  #goesTooFar({ rows, rejected }: DecodeResult): boolean {
+    if (this.#ratioMax >= 1) return false;
+    this.#ratio.note(rows + rejected.length, rejected.length);
+    return this.#ratio.share > this.#ratioMax;
+  }
+
+  #stopAll({ rejected: [first] }: DecodeResult): void {
+    if (first === undefined) return;
+    const { records, rejected } = this.#ratio;
+    const { topic, partition, offset, detail } = first;
+    const error = fail(
+      "data",
+      `${rejected} of the last ${records} records could not be written, a larger share than ` +
+        `dead_letter.max_ratio (${this.#ratioMax}) allows: ${topic}/${partition} offset ${offset}: ` +
+        `${detail}. Correct the source or the configuration, or raise dead_letter.max_ratio`,
+      { topic, partition, offset },
+    );
+    for (const sink of this.#sinks)
+      if (sink.rank === "main") sink.apply({ kind: "unreadable", error });
   }
 
   /** The first record for a side table: the feeds of its table begin anew, and own both. */

@@ -4,42 +4,14 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { CompressionTypes, Kafka, logLevel } from "kafkajs";
-import { type ExactRecord, produceValues, type RecordBytes } from "../../scripts/events/events.ts";
+import { produceValues, type RecordBytes } from "../../scripts/events/events.ts";
 import { createTopic } from "../../scripts/events/topics.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { temporaryFolder, until } from "../../scripts/services/process.ts";
 import { type Config, type Product, startProduct } from "../../scripts/services/product.ts";
+import { BAD, FIELDS, good, produceBomb, produceMixed } from "../support/badRecords.ts";
 import { fileTable, runUntilEnd, tableFolder } from "../support/binary.ts";
 import { readColumns } from "../support/tableReaders.ts";
-
-/** Larger than `max_decompressed_batch_mb`, 70 kB on the wire. */
-const BOMB_BYTES = 70 * 1024 * 1024;
-const DEPTH = 100_000;
-
-/** Reason in metrics and log -> the bytes of a record that is rejected for it. */
-const BAD: readonly (readonly [reason: string, value: RecordBytes])[] = [
-  ["too_deep", `{"n":1,"x":${"[".repeat(DEPTH)}${"]".repeat(DEPTH)}}`],
-  ["too_deep", `{"n":1,"x":${'{"x":'.repeat(DEPTH)}1${"}".repeat(DEPTH)}}`],
-  ["bad_utf8", { hex: Buffer.from('{"n":1,"name":"\xff\xfe"}', "latin1").toString("hex") }],
-  ["bad_utf8", '{"n":1,"name":"\\ud800"}'],
-  ["bad_json", '{"n":1}x'],
-  ["bad_json", '{"n":1'],
-  ["bad_json", ""],
-  ["not_an_object", "[1]"],
-  ["not_an_object", '"text"'],
-  ["not_an_object", "12"],
-  ["not_an_object", "null"],
-  ["null_value", null],
-  ["type_conflict", '{"n":"many"}'],
-  ["type_conflict", '{"n":9223372036854775808}'],
-];
-const FIELDS = {
-  fields: [
-    { name: "n", type: "long" },
-    { name: "name", type: "string" },
-  ],
-};
 
 let broker: KafkaBroker;
 
@@ -50,32 +22,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await broker?.stop();
 });
-
-function good(n: number, partition: number): ExactRecord {
-  return { partition, value: `{"n":${n},"name":"row ${n}"}` };
-}
-
-/** Partition 0: a good record before and after each bad one. Partition 1: good ones only. */
-async function mixed(topic: string): Promise<void> {
-  const { bootstrap } = broker;
-  await createTopic(bootstrap, { topic, partitions: 2 });
-  const records = BAD.flatMap(([, value], at): ExactRecord[] => [
-    good(at, 0),
-    { partition: 0, value },
-  ]);
-  const others = Array.from({ length: 100 }, (_, at) => good(1000 + at, 1));
-  await produceValues({ bootstrap, topic, batchBytes: 4096 }, [...records, good(99, 0), ...others]);
-}
-
-/** A batch of zeros that unpacks to more than the product is ready to hold. */
-async function bomb(topic: string): Promise<void> {
-  const kafka = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
-  const producer = kafka.producer();
-  await producer.connect();
-  const messages = [{ partition: 0, value: Buffer.alloc(BOMB_BYTES) }];
-  await producer.send({ topic, messages, compression: CompressionTypes.GZIP });
-  await producer.disconnect();
-}
 
 function configOf(topic: string, folder: string, more: Config): Config {
   const { bootstrap } = broker;
@@ -120,7 +66,7 @@ function counted(metrics: string, name: string, label = ""): number {
 describe('dead_letter.action = "skip"', () => {
   test("commits every good record, names each bad one, and counts them by reason", async () => {
     const topic = "skipped";
-    await mixed(topic);
+    await produceMixed(broker.bootstrap, topic);
     const folder = await temporaryFolder("skip");
     const config = configOf(topic, folder, {
       schema: FIELDS,
@@ -163,7 +109,7 @@ describe('dead_letter.action = "skip"', () => {
     const topic = "bombed";
     await createTopic(bootstrap, { topic, partitions: 1 });
     await produceValues({ bootstrap, topic }, [good(1, 0), good(2, 0)]);
-    await bomb(topic);
+    await produceBomb(broker.bootstrap, topic);
     await produceValues({ bootstrap, topic }, [good(3, 0)]);
     const folder = await temporaryFolder("bomb");
     const config = configOf(topic, folder, {
@@ -190,7 +136,9 @@ describe('dead_letter.action = "fail"', () => {
       const topic = `failed-${reason}`;
       await createTopic(bootstrap, { topic, partitions: 1 });
       const folder = await temporaryFolder("fail");
-      const options = { folder, config: configOf(topic, folder, { schema: FIELDS }) };
+      const dead_letter = { action: "fail" };
+      const config = configOf(topic, folder, { schema: FIELDS, dead_letter });
+      const options = { folder, config };
       await produceValues({ bootstrap, topic }, [good(0, 0), good(1, 0)]);
       expect((await runUntilEnd(options)).exitCode).toBe(0);
       await produceValues({ bootstrap, topic }, [good(2, 0), { partition: 0, value }, good(4, 0)]);
@@ -216,9 +164,9 @@ describe('dead_letter.action = "fail"', () => {
     const topic = "bombed-fail";
     await createTopic(bootstrap, { topic, partitions: 1 });
     await produceValues({ bootstrap, topic }, [good(1, 0)]);
-    await bomb(topic);
+    await produceBomb(broker.bootstrap, topic);
     const folder = await temporaryFolder("bomb");
-    const config = configOf(topic, folder, { schema: FIELDS });
+    const config = configOf(topic, folder, { schema: FIELDS, dead_letter: { action: "fail" } });
     const { product, exitCode } = await runUntilEnd({ folder, config });
     expect(exitCode).toBe(4);
     const errors = product.logLines().filter(({ level }) => level === "error");

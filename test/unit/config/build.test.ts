@@ -117,7 +117,7 @@ describe("options of decoder, writer and catalog", () => {
   test("by default are those of the specification", async () => {
     const { decoder, writer, catalog, commit, rejects } = await pipelineOf(TOPIC);
     expect(decoder).toEqual(DECODER_DEFAULTS);
-    expect(rejects).toEqual({ action: "fail" });
+    expect(rejects).toEqual({ action: "table", ratioMax: 1 });
     expect(commit).toEqual({
       intervalMs: 5000,
       rowsMax: 0,

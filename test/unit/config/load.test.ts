@@ -25,7 +25,7 @@ describe("defaults", () => {
     const config = await loadRight(TOPIC);
     expect(values(config)["maintenance.compact_enabled"]).toBe(false);
     expect(config.values["server.query_enabled"]).toBe(false);
-    expect(values(config)["dead_letter.action"]).toBe("fail");
+    expect(values(config)["dead_letter.action"]).toBe("table");
   });
 
   test("turning such a feature off is accepted, turning it on is refused", async () => {

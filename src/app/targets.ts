@@ -1,0 +1,94 @@
+/**
+ * The tables of a pipeline, made when a topic asks for them: each once, with what makes its rows and
+ * the tables beside it.
+ */
+import { fail } from "#base/errors.ts";
+import type { TableName } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
+import type { PipelineOptions } from "#config/buildPipeline.ts";
+import { letterTable } from "#config/letterTable.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
+import type { Target } from "#pipeline/feeds.ts";
+import type { SideTable } from "#pipeline/sides.ts";
+import { Sink } from "#pipeline/sink.ts";
+import { Source } from "#pipeline/source.ts";
+import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+
+/** What tables are made by. */
+type TableOptions = Pick<
+  PipelineOptions,
+  "writer" | "decoder" | "commit" | "rejects" | "tablesMax"
+>;
+
+/** All tables that topics have asked for. */
+export class Targets {
+  readonly #options: TableOptions;
+  readonly #parts: WriterParts;
+  readonly #tables = new Map<string, Target>();
+  /** Names of side tables: no table of a topic may have one. */
+  readonly #sides = new Set<string>();
+  /** Names that differ by case only, by their lower case. */
+  readonly #spellings = new Map<string, TableName[]>();
+
+  constructor(options: TableOptions, parts: WriterParts) {
+    this.#options = options;
+    const { catalog, encoder, txlog, clock, random, logger, observe } = parts;
+    this.#parts = { catalog, encoder, txlog, clock, random, logger, observe };
+  }
+
+  /**
+   * The tables that a topic fills.
+   * @throws AppError `usage` beyond `iceberg.max_tables`, or where two tables would have one name
+   */
+  of(topic: string): readonly Target[] {
+    const options = this.#options.writer(topic);
+    const name = fullName(options.name);
+    const found = this.#tables.get(name);
+    if (found !== undefined) return [found];
+    const { tablesMax, decoder: decoding, commit } = this.#options;
+    if (this.#tables.size >= tablesMax) {
+      const sentence =
+        `Topic ${topic} would bring table ${name}, beyond the ${tablesMax} of iceberg.max_tables. ` +
+        "Raise it, or match fewer topics";
+      throw fail("usage", sentence, { topic, table: name });
+    }
+    this.#refuseSideName(topic, name);
+    const decoder = createDecoder(decoding);
+    const create = { ...options.create, twins: this.#twinsOf(options.name) };
+    const sink = new Sink({ ...options, create }, this.#parts, decoder, commit);
+    const target = { sink, source: new Source(decoder), sides: this.#sidesOf(topic, options) };
+    this.#tables.set(name, target);
+    return [target];
+  }
+
+  #sidesOf(topic: string, options: WriterOptions): SideTable[] {
+    if (this.#options.rejects.action !== "table") return [];
+    const letters = letterTable(options);
+    const name = fullName(letters.name);
+    if (this.#tables.has(name)) throw nameTaken(topic, name);
+    this.#sides.add(name);
+    const { commit } = this.#options;
+    return [deadLetters(new Sink(letters, this.#parts, LETTER_COLUMNS, commit, "dead_letter"))];
+  }
+
+  #refuseSideName(topic: string, name: string): void {
+    if (this.#sides.has(name)) throw nameTaken(topic, name);
+  }
+
+  /** The tables of names that differ from this one's by case only, as they are when asked for. */
+  #twinsOf(name: TableName): () => readonly TableName[] {
+    const lower = fullName(name).toLowerCase();
+    const all = this.#spellings.get(lower) ?? [];
+    this.#spellings.set(lower, all);
+    all.push(name);
+    return () => all.filter((each) => each !== name);
+  }
+}
+
+function nameTaken(topic: string, name: string): Error {
+  const sentence =
+    `Topic ${topic} and the dead letters of another topic would share table ${name}. Give one of them ` +
+    "another name with iceberg.table_name";
+  return fail("usage", sentence, { topic, table: name });
+}

@@ -1,0 +1,32 @@
+/**
+ * The settings of the dead-letter table beside a table.
+ */
+import type { TableName } from "#catalog/catalog.ts";
+import type { WriterOptions } from "#writer/parts.ts";
+
+/** What the name of a table's dead-letter table ends with (SPEC section 4). */
+export const LETTERS_SUFFIX = "__dead_letter";
+
+/** The name of the dead-letter table of a table. */
+export function lettersOf({ namespace, table }: TableName): TableName {
+  return { namespace, table: `${table}${LETTERS_SUFFIX}` };
+}
+
+/**
+ * It is written as its table is, apart from what is about that one's columns. Partitioned by the day on
+ * which a record was refused, so that old letters can be deleted without a rewrite.
+ */
+export function letterTable(table: WriterOptions): WriterOptions {
+  return {
+    ...table,
+    name: lettersOf(table.name),
+    coordinates: { topic: "topic", partition: "partition", offset: "offset" },
+    schemaMismatch: "evolve",
+    schemaChanges: "evolve",
+    create: {
+      ...table.create,
+      partitionForms: ["day(rejected_at)"],
+      learnsColumns: false,
+    },
+  };
+}

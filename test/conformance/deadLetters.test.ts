@@ -1,0 +1,121 @@
+/**
+ * Dead letters through the whole product, on a real broker: the good rows are in the table, the bad
+ * records in the table beside it with their coordinates and bytes, as PyIceberg and DuckDB read them,
+ * also when the process dies between the two commits.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { type ExactRecord, produceValues, type RecordBytes } from "../../scripts/events/events.ts";
+import { createTopic } from "../../scripts/events/topics.ts";
+import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
+import { temporaryFolder } from "../../scripts/services/process.ts";
+import type { Config } from "../../scripts/services/product.ts";
+import { BAD, FIELDS, good, produceBomb, produceMixed } from "../support/badRecords.ts";
+import { fileTable, runUntilEnd, tableFolder } from "../support/binary.ts";
+import { readColumns } from "../support/tableReaders.ts";
+
+let broker: KafkaBroker;
+
+beforeAll(async () => {
+  broker = await startKafka();
+}, 600_000);
+
+afterAll(async () => {
+  await broker?.stop();
+});
+
+function configOf(topic: string, folder: string, more: Config = {}): Config {
+  const { bootstrap } = broker;
+  const config = { schema: FIELDS, ...more };
+  return fileTable({ bootstrap, topic, warehouse: join(folder, "warehouse"), config });
+}
+
+/** Columns of a table, which both readers read alike. */
+async function columnsOf(
+  folder: string,
+  table: string,
+  columns: readonly string[],
+  order?: string,
+): Promise<Record<string, readonly (string | null)[]>> {
+  const source = { folder: tableFolder(join(folder, "warehouse"), table) };
+  const job = { table: source, columns, ...(order === undefined ? {} : { order }) };
+  const { readers } = await readColumns(job);
+  expect(readers["duckdb"]).toEqual(readers["pyiceberg"] ?? {});
+  return readers["duckdb"] as Record<string, readonly (string | null)[]>;
+}
+
+function hexOf(value: RecordBytes): string | null {
+  if (value === null) return null;
+  return typeof value === "string" ? Buffer.from(value).toString("hex") : value.hex;
+}
+
+/** What is in the letters of a topic by offset: reason and bytes. */
+async function letters(folder: string, topic: string): Promise<unknown[]> {
+  const columns = ["topic", "partition", "offset", "reason", "value"];
+  const read = await columnsOf(folder, `${topic}__dead_letter`, columns, "offset");
+  return (read["offset"] ?? []).map((_, row) => columns.map((name) => read[name]?.[row] ?? null));
+}
+
+test("good records are rows, bad ones letters with their coordinates and bytes, and no partition stands", async () => {
+  const topic = "mixed-letters";
+  await produceMixed(broker.bootstrap, topic);
+  const folder = await temporaryFolder("letters");
+  const { product, exitCode } = await runUntilEnd({ folder, config: configOf(topic, folder) });
+  expect([exitCode, product.log().slice(-2000)]).toEqual([0, expect.any(String)]);
+  const { n } = await columnsOf(folder, topic, ["n"], "n");
+  const wanted = [
+    ...BAD.map((_, at) => at),
+    99,
+    ...Array.from({ length: 100 }, (_, i) => 1000 + i),
+  ];
+  expect(n?.map(Number).sort((a, b) => a - b)).toEqual(wanted);
+  expect(await letters(folder, topic)).toEqual(
+    BAD.map(([reason, value], at) => [topic, "0", String(at * 2 + 1), reason, hexOf(value)]),
+  );
+}, 180_000);
+
+test("a batch that unpacks to more than its bound is one letter, and reading goes on behind it", async () => {
+  const { bootstrap } = broker;
+  const topic = "bombed-letters";
+  await createTopic(bootstrap, { topic, partitions: 1 });
+  await produceValues({ bootstrap, topic }, [good(1, 0)]);
+  await produceBomb(bootstrap, topic);
+  await produceValues({ bootstrap, topic }, [good(3, 0)]);
+  const folder = await temporaryFolder("letters-bomb");
+  const { exitCode } = await runUntilEnd({ folder, config: configOf(topic, folder) });
+  expect(exitCode).toBe(0);
+  expect((await columnsOf(folder, topic, ["n"]))["n"]).toEqual(["1", "3"]);
+  expect(await letters(folder, topic)).toEqual([[topic, "0", "1", "batch_corrupt", null]]);
+}, 180_000);
+
+test("killed between any two commits, and judging otherwise the second time, every record is in one of both tables", async () => {
+  const { bootstrap } = broker;
+  const topic = "killed-letters";
+  await createTopic(bootstrap, { topic, partitions: 2 });
+  const folder = await temporaryFolder("letters-killed");
+  const number = (at: number): ExactRecord => ({
+    partition: at % 2,
+    // What has a field more is a letter for every second process, and a row for the others.
+    value: at % 10 === 3 ? `{"n":${at},"more":1}` : at % 10 === 7 ? "{" : `{"n":${at}}`,
+  });
+  // The first start claims the table, then both for their owner; each cut commits letters, then rows.
+  const points = ["commit_after=crash@4", "commit_after=crash@3", "commit_before=crash@4"];
+  let at = 0;
+  for (const [round, point] of [...points, null].entries()) {
+    const records = Array.from({ length: 40 }, () => number(at++));
+    await produceValues({ bootstrap, topic }, records);
+    const env: Record<string, string> = point === null ? {} : { KAFKA_ICEBERG_FAILPOINT: point };
+    const schema = { on_unknown_field: round % 2 === 0 ? "dead_letter" : "ignore" };
+    const config = configOf(topic, folder, { schema: { ...FIELDS, ...schema } });
+    const { exitCode } = await runUntilEnd({ folder, config, env });
+    expect(exitCode === 0).toBe(point === null);
+  }
+  const rows = await columnsOf(folder, topic, ["_kafka_partition", "_kafka_offset"]);
+  const aside = await columnsOf(folder, `${topic}__dead_letter`, ["partition", "offset"], "offset");
+  const all = [
+    ...(rows["_kafka_offset"] ?? []).map((o, i) => `${rows["_kafka_partition"]?.[i]}/${o}`),
+    ...(aside["offset"] ?? []).map((o, i) => `${aside["partition"]?.[i]}/${o}`),
+  ];
+  expect(new Set(all).size).toBe(all.length);
+  expect(all.length).toBe(at);
+}, 300_000);
