@@ -1,16 +1,20 @@
 /**
- * Decoding alone, one core: 270-byte JSON events with 10 fields (strings, longs, doubles, a struct,
- * a list, an optional field) from record bytes to columns. Prints rows per second of
+ * Decoding alone, one core: events with 10 fields (strings, longs, doubles, a struct, a list, an optional
+ * field), 270 bytes in JSON, from record bytes to columns. Prints rows per second of
  * wall clock and of CPU time (all threads of the process, garbage collection included).
  *
- * `bun scripts/bench/decode.ts [rows]`, default 300,000; best and median of 15 rounds.
+ * `bun scripts/bench/decode.ts [rows] [json|protobuf]`, default 300,000 in JSON; best and median of 15
+ * rounds.
  */
+import protobuf from "protobufjs";
 import { seededRandom } from "#base/random.ts";
 import { releaseBatch } from "#columns/release.ts";
 import { sizesOf } from "#columns/size.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
-import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
+import { columnsOf } from "#decode/protobuf/columns.ts";
+import { parseProto } from "#decode/protobuf/parse.ts";
 import { recordBatch } from "../../test/support/records.ts";
 
 const TYPES = ["view", "click", "purchase", "add_to_cart", "search", "login", "logout", "signup"];
@@ -20,17 +24,34 @@ const BATCH_ROWS = 1000;
 const SEGMENT_BYTES = 2 * 1024 * 1024;
 const ROUNDS = 15;
 
-function events(count: number): RecordBytes[] {
+const FILE = `syntax = "proto3"; message Event {
+  string event_id = 1; int64 user_id = 2; string event_type = 3; int64 ts = 4; string url = 5;
+  double amount = 6; string country = 7; message Device { string os = 1; string version = 2; }
+  Device device = 8; repeated string tags = 9; optional string note = 10; }`;
+
+type Encode = (event: Record<string, unknown>) => string | Uint8Array;
+
+/** What an event is in a record, and how it is decoded. */
+async function formatOf(name: string): Promise<readonly [Encode, DecoderOptions]> {
+  if (name !== "protobuf") return [JSON.stringify, DECODER_DEFAULTS];
+  const message = (await parseProto("event.proto", FILE, async () => null)).message(null);
+  const type = protobuf.parse(FILE, { keepCase: true }).root.lookupType("Event");
+  const fields = columnsOf(message);
+  const options = { ...DECODER_DEFAULTS, format: name, message, fields, infer: false } as const;
+  return [(event) => type.encode(event).finish(), options];
+}
+
+function events(count: number, encode: Encode): RecordBytes[] {
   const random = seededRandom(1);
   const below = (bound: number): number => Math.floor(random.unit() * bound);
   let ts = 1_760_000_000_000;
   const batches: RecordBytes[] = [];
   for (let start = 0; start < count; start += BATCH_ROWS) {
-    const values: string[] = [];
+    const values: (string | Uint8Array)[] = [];
     for (let i = start; i < start + BATCH_ROWS; i++) {
       ts += below(3);
       values.push(
-        JSON.stringify({
+        encode({
           event_id: random.uuid(),
           user_id: below(1e6),
           event_type: TYPES[i % TYPES.length],
@@ -50,13 +71,15 @@ function events(count: number): RecordBytes[] {
 }
 
 const rows = Number(process.argv[2] ?? 300_000);
-const batches = events(rows);
+const format = process.argv[3] ?? "json";
+const [encode, options] = await formatOf(format);
+const batches = events(rows, encode);
 const bytes = batches.reduce((total, batch) => total + batch.payload.length, 0);
 const rates: number[] = [];
 const cpuRates: number[] = [];
 for (let round = 0; round < ROUNDS; round++) {
-  const decoder = createDecoder(DECODER_DEFAULTS);
-  decoder.sample(batches.slice(0, 2));
+  const decoder = createDecoder(options);
+  if (decoder.needsSample) decoder.sample(batches.slice(0, 2));
   const started = Bun.nanoseconds();
   const cpu = process.cpuUsage();
   // As the hot buffer does it: segments of 2 MiB, whose memory serves the next ones.
@@ -81,6 +104,6 @@ const line = (name: string, values: number[]): string => {
   const megabytes = Math.round((best * size) / 1e6);
   return `${name}: best ${Math.round(best)}, median ${Math.round(median)} rows/s, ${megabytes} MB/s`;
 };
-console.log(`decode, ${Math.round(size)} bytes a record`);
+console.log(`decode ${format}, ${Math.round(size)} bytes a record`);
 console.log(line("wall clock", rates));
 console.log(line("CPU time", cpuRates));

@@ -241,7 +241,8 @@ function align(bytes: number, to = 64): number {
   return Math.ceil(bytes / to) * to;
 }
 
-function kindOf(type: Type): number {
+/** The kind of a type's column. */
+export function kindOf(type: Type): number {
   switch (type.kind) {
     case "struct":
       return KIND.struct;

@@ -91,6 +91,7 @@ export const KERNEL_OP = {
   time: 16,
   uuid: 17,
   decimal: 18,
+  protobuf: 40,
 } as const;
 
 /** A node's members. */

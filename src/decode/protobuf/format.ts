@@ -4,8 +4,11 @@
 import { assert } from "#base/assert.ts";
 import type { Format } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
+import { protobufRoot } from "./kernelProgram.ts";
 import { compileMessage } from "./program.ts";
 import { ProtobufReader } from "./reader.ts";
+
+const NO_HEAD = new Uint8Array(0);
 
 /** The format for one table whose records are all of `options.message`. */
 export function protobufFormat(
@@ -27,7 +30,9 @@ export function protobufFormat(
     revision: null,
     reader: (columns, schema) => {
       const node = compileMessage(message, columns, { ...program, ...schema });
-      return new ProtobufReader(columns, node);
+      // Flattened members are null, not their defaults, in a record without their message.
+      const frames = flattenSeparator === null ? [{ head: NO_HEAD, node }] : [];
+      return new ProtobufReader(columns, node, protobufRoot(frames));
     },
   };
 }

@@ -77,6 +77,8 @@ export interface MessageNode {
   readonly message: ProtoMessage;
   readonly slots: readonly Slot[];
   readonly byNumber: ReadonlyMap<number, Slot>;
+  /** All columns that a value of it fills. */
+  readonly columns: readonly ColumnBuilder[];
   /** Columns of lists and maps: they end with the message. */
   readonly lists: readonly Slot[];
   /** Columns that hold something where their field is missing, or must not be missing. */
@@ -132,8 +134,11 @@ class Compiler {
     return {
       message,
       slots,
+      columns,
       byNumber: new Map(slots.map((slot) => [slot.field.number, slot])),
-      lists: slots.filter(({ field, column }) => field.label !== "single" && column !== null),
+      lists: slots.filter(({ field, values, key }) => {
+        return field.label !== "single" && (values !== null || key !== null);
+      }),
       filled: slots.filter(({ fill, required }) => fill !== null || required),
       others: others
         .map(

@@ -39,7 +39,7 @@ export class ProtobufReader implements ValueReader {
   private readonly columns: readonly ColumnBuilder[];
   private readonly fillers: readonly (readonly [ColumnBuilder, Filler | null])[];
   private readonly node: MessageNode;
-  readonly root: ValueRoot | null = null;
+  readonly root: ValueRoot | null;
   private readonly wire = new WireReader();
   private refused = false;
   private sawUnknown = false;
@@ -52,8 +52,9 @@ export class ProtobufReader implements ValueReader {
   /** Elements of lists and maps of the present record so far, times their columns. */
   private values = 0;
 
-  constructor(columns: readonly ColumnBuilder[], node: MessageNode) {
+  constructor(columns: readonly ColumnBuilder[], node: MessageNode, root: ValueRoot | null) {
     this.columns = columns;
+    this.root = root;
     this.node = node;
     this.fillers = columns.map((column) => [column, fillerOf(column.field)]);
   }

@@ -158,6 +158,8 @@ export namespace Op {
   export const UUID: u32 = 17;
   /** PARAMETER: precision * 256 + scale, precision at most 18. */
   export const DECIMAL: u32 = 18;
+  /** The whole value: Protobuf, by the frames (`protobufLayout.ts`) that MEMBERS names. */
+  export const PROTOBUF: u32 = 40;
 }
 
 /** Node: an object whose keys are slots. */

@@ -10,6 +10,7 @@
 import { append4, append8, appendBytes, appendNull, truncate } from "./columns";
 import { columnsFilled, fill, readDocument, startJson } from "./json";
 import { Call, Column, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
+import { readFramed } from "./protobuf";
 import { isUtf8 } from "./strings";
 
 /** Timestamps beyond are for the host: their microseconds are no exact double. */
@@ -200,11 +201,13 @@ function appendRow(call: usize, row: u32): usize {
   const taken =
     op == Op.STRUCT
       ? readDocument(root, valueStart, valueStart + valueBytes, row)
-      : appendRaw(root, op == Op.RAW_TEXT);
+      : op == Op.PROTOBUF
+        ? readFramed(<usize>load<u32>(root, Slot.MEMBERS), valueStart, valueStart + valueBytes, row)
+        : appendRaw(root, op == Op.RAW_TEXT);
   if (taken <= NO_ROOM) return taken;
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
-  if (op != Op.STRUCT || columnsFilled != count) {
+  if (op == Op.STRUCT ? columnsFilled != count : op != Op.PROTOBUF) {
     for (let index: u32 = 0; index < count; index++) {
       if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
     }

@@ -1,0 +1,252 @@
+/**
+ * The decode kernel's program for Protobuf: frames, messages and fields of one version of a table's
+ * schema, laid out as the kernel reads them. A field that it cannot read is one of the host's, and so is
+ * every record that has it.
+ */
+import { ColumnBuilder } from "#columns/builder.ts";
+import type { Type } from "#columns/schema.ts";
+import { kindOf, type ProgramWriter, SLACK, type ValueRoot } from "#decode/kernel/image.ts";
+import { COLUMN, KERNEL_OP, KIND, SLOT } from "#decode/kernel/layout.ts";
+import { FIELD, FIELD_OP, FRAME, LABEL, MESSAGE } from "./kernelLayout.ts";
+import { type ProtoEnum, type Scalar, scalarWire, WIRE } from "./model.ts";
+import type { MessageNode, Slot } from "./program.ts";
+
+/** Values that begin with `head`, and are then messages of `node`. */
+export interface Frame {
+  readonly head: Uint8Array;
+  readonly node: MessageNode;
+}
+
+/** Numbers of an enum that the kernel knows the names of, from 0 on. */
+const NAMES_MAX = 1024;
+/** Bytes of a tag that the kernel compares at once. */
+const TEXT_BYTES = 4;
+
+/** What values of these frames are to the kernel; null: all are the host's. */
+export function protobufRoot(frames: readonly Frame[]): ValueRoot | null {
+  if (frames.length === 0) return null;
+  return {
+    ignoreUnknown: false,
+    write: (program) => {
+      const slot = program.take(SLOT.size);
+      program.set(slot + SLOT.op, KERNEL_OP.protobuf);
+      program.set(slot + SLOT.members, writeFrames(program, frames));
+      return slot;
+    },
+  };
+}
+
+function writeFrames(program: ProgramWriter, frames: readonly Frame[]): number {
+  const at = program.take(FRAME.first + frames.length * FRAME.size);
+  program.set(at + FRAME.count, frames.length);
+  const writer = new MessageWriter(program);
+  for (const [index, { head, node }] of frames.entries()) {
+    const frame = at + FRAME.first + index * FRAME.size;
+    const bytes = program.take(head.length + SLACK);
+    program.copy(bytes, head);
+    program.set(frame + FRAME.head, bytes);
+    program.set(frame + FRAME.headBytes, head.length);
+    program.set(frame + FRAME.node, writer.message(node));
+  }
+  return at;
+}
+
+class MessageWriter {
+  private readonly program: ProgramWriter;
+  private readonly names = new Map<ProtoEnum, number>();
+
+  constructor(program: ProgramWriter) {
+    this.program = program;
+  }
+
+  message(node: MessageNode): number {
+    const { program } = this;
+    const at = program.take(MESSAGE.size);
+    const known = node.slots.filter(
+      ({ value }) => value.kind !== "unknown" || value.reason !== null,
+    );
+    const addresses = known.map(() => program.take(FIELD.size));
+    const oneofs = new Map<string, number>();
+    for (const [index, slot] of known.entries()) {
+      const address = addresses[index] as number;
+      this.field(slot, address);
+      program.set(address + FIELD.next, addresses[index + 1] ?? 0);
+      const { oneof } = slot.field;
+      if (oneof === null) continue;
+      const word = oneofs.get(oneof) ?? program.take(8);
+      oneofs.set(oneof, word);
+      program.set(address + FIELD.oneof, word);
+    }
+    program.set(at + MESSAGE.first, addresses[0] ?? 0);
+    const table = numberTable(known, addresses);
+    program.set(at + MESSAGE.table, program.words([...table]));
+    program.set(at + MESSAGE.mask, table.length - 1);
+    const lists = node.lists.map(({ column }) => this.addressOf(column));
+    program.set(at + MESSAGE.lists, program.words(lists));
+    program.set(at + MESSAGE.listCount, lists.length);
+    const columns = node.columns.map((column) => this.addressOf(column));
+    program.set(at + MESSAGE.columns, program.words(columns));
+    program.set(at + MESSAGE.columnCount, columns.length);
+    return at;
+  }
+
+  private addressOf(column: ColumnBuilder | null): number {
+    return column === null ? 0 : this.program.addressOf(column);
+  }
+
+  private field(slot: Slot, at: number): void {
+    const { program } = this;
+    const { label, number } = slot.field;
+    const isPacked = slot.packable;
+    this.tag(at, number * 8 + (isPacked ? WIRE.bytes : slot.wire));
+    program.set(at + FIELD.number, number);
+    if (isPacked) program.set(at + FIELD.otherTag, number * 8 + slot.wire);
+    const repeated = isPacked ? LABEL.packed : LABEL.list;
+    program.set(at + FIELD.label, label === "single" ? LABEL.single : repeated);
+    program.set(at + FIELD.list, this.addressOf(slot.column));
+    this.value(slot, at);
+    this.fill(slot);
+    const { key, entry } = slot;
+    if (label !== "map" || key === null || entry === null) return;
+    program.set(at + FIELD.label, LABEL.map);
+    const keyAt = program.take(FIELD.size);
+    const entryAt = program.take(FIELD.size);
+    this.field(key, keyAt);
+    this.field(entry, entryAt);
+    program.set(at + FIELD.key, keyAt);
+    program.set(at + FIELD.value, entryAt);
+  }
+
+  private tag(at: number, tag: number): void {
+    const { program } = this;
+    program.set(at + FIELD.tag, tag);
+    const text: number[] = [];
+    let rest = tag;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) text.push((rest % 0x80) | 0x80);
+    text.push(rest);
+    if (text.length > TEXT_BYTES) {
+      // Compared with all four bytes, which are no tag's.
+      program.set(at + FIELD.textMask, 0xffff_ffff);
+      return;
+    }
+    program.copy(at + FIELD.text, Uint8Array.from(text));
+    program.copy(at + FIELD.textMask, new Uint8Array(text.length).fill(0xff));
+    program.set(at + FIELD.textBytes, text.length);
+  }
+
+  private value(slot: Slot, at: number): void {
+    const { program } = this;
+    const { value, values } = slot;
+    if (values === null || slot.wire === WIRE.group) return;
+    const to = values.field.type;
+    program.set(at + FIELD.column, this.addressOf(values));
+    program.set(at + FIELD.kind, kindOf(to));
+    switch (value.kind) {
+      case "scalar":
+        program.set(at + FIELD.op, scalarOp(value.scalar, to));
+        return;
+      case "enum":
+        if (to.kind !== "string") return;
+        program.set(at + FIELD.op, FIELD_OP.enum);
+        program.set(at + FIELD.node, this.enumNames(value.type, value.names));
+        return;
+      case "message":
+        program.set(at + FIELD.op, FIELD_OP.message);
+        program.set(at + FIELD.node, this.message(value.node));
+        return;
+      case "wellKnown":
+        if (value.type.kind === "timestamp" && to.kind === "timestamp") {
+          program.set(at + FIELD.op, FIELD_OP.timestamp);
+        }
+        if (value.type.kind !== "wrapper") return;
+        program.set(at + FIELD.op, scalarOp(value.type.scalar, to));
+        program.set(at + FIELD.wrapped, 1);
+        program.set(at + FIELD.parameter, 8 + scalarWire(value.type.scalar));
+        return;
+      case "parsed":
+        if (value.scalar !== "int64" || slot.microsPerUnit === 0) return;
+        program.set(at + FIELD.op, FIELD_OP.epoch);
+        program.set(at + FIELD.parameter, slot.microsPerUnit);
+        return;
+      case "conflict":
+      case "unknown":
+    }
+  }
+
+  /** What its column gets where the field is missing. */
+  private fill({ column, fill }: Slot): void {
+    if (column === null || fill === null) return;
+    const sample = new ColumnBuilder(column.field);
+    fill(sample);
+    const bytes = sample.seal().data ?? new Uint8Array(0);
+    const at = this.program.take(bytes.length + SLACK);
+    this.program.copy(at, bytes);
+    const address = this.program.addressOf(column);
+    this.program.set(address + COLUMN.fill, at);
+    this.program.set(address + COLUMN.fillBytes, bytes.length);
+  }
+
+  private enumNames(type: ProtoEnum, names: ReadonlyMap<number, Uint8Array>): number {
+    const known = this.names.get(type);
+    if (known !== undefined) return known;
+    const { program } = this;
+    const most = Math.max(-1, ...[...names.keys()].filter((number) => number < NAMES_MAX));
+    const at = program.take(4 + (most + 1) * 8);
+    this.names.set(type, at);
+    program.set(at, most + 1);
+    for (let number = 0; number <= most; number++) {
+      const name = names.get(number);
+      if (name === undefined) continue;
+      const text = program.take(name.length + SLACK);
+      program.copy(text, name);
+      program.set(at + 4 + number * 8, text);
+      program.set(at + 8 + number * 8, name.length);
+    }
+    return at;
+  }
+}
+
+/** The address of each slot by its number, open addressing, half empty. */
+function numberTable(slots: readonly Slot[], addresses: readonly number[]): Uint32Array {
+  const size = 2 ** Math.ceil(Math.log2(2 * slots.length + 2));
+  const table = new Uint32Array(size);
+  for (const [index, { field }] of slots.entries()) {
+    let at = field.number & (size - 1);
+    while (table[at] !== 0) at = (at + 1) & (size - 1);
+    table[at] = addresses[index] as number;
+  }
+  return table;
+}
+
+/** What the kernel does with a scalar: where its column holds every value, so that none is looked at. */
+function scalarOp(scalar: Scalar, to: Type): number {
+  const kind = kindOf(to);
+  switch (scalar) {
+    case "string":
+    case "bytes":
+      return kind === KIND.bytes ? FIELD_OP[scalar] : FIELD_OP.host;
+    case "float":
+      return to.kind === "double" ? FIELD_OP.floatDouble : FIELD_OP.float;
+    case "double":
+    case "bool":
+      return FIELD_OP[scalar];
+    default:
+      return holdsAll(scalar, to) ? FIELD_OP[scalar] : FIELD_OP.host;
+  }
+}
+
+/** True when a column holds every value of a whole number's scalar. */
+function holdsAll(scalar: Scalar, to: Type): boolean {
+  const bits = scalar.endsWith("32") ? 32 : 64;
+  const isUnsigned = scalar.startsWith("u") || scalar.startsWith("fixed");
+  switch (to.kind) {
+    case "int":
+      return bits === 32 && !isUnsigned;
+    case "long":
+      return bits === 32 || !isUnsigned;
+    case "decimal":
+      return to.scale === 0 && to.precision >= (bits === 32 ? 10 : 20);
+    default:
+      return false;
+  }
+}
