@@ -15,6 +15,7 @@ import { openCatalog, warehouseOf } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
+import { SchemaRegistry } from "#decode/registry/registry.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -76,6 +77,7 @@ export class PipelineRun {
   readonly #stopping: AbortController = new AbortController();
   #consumer: Consumer | null = null;
   #storage: Storage | null = null;
+  readonly #registry: SchemaRegistry | null;
   #catalog: GuardedCatalog | null = null;
   #ended = false;
   readonly #closed: AbortController = new AbortController();
@@ -91,6 +93,9 @@ export class PipelineRun {
       this.#note(observation);
       sink(observation);
     };
+    const { clock, random } = shared;
+    const parts = { clock, random, log: this.#logger, observe: this.#observe };
+    this.#registry = options.registry === null ? null : new SchemaRegistry(options.registry, parts);
   }
 
   /** Bytes in the hot buffers of its tables. */
@@ -278,12 +283,16 @@ export class PipelineRun {
     const { clock, random } = this.#shared;
     const options = this.#options;
     const observe = this.#observe;
-    const targets = new Targets(options, {
-      ...this.#shared,
-      catalog,
-      logger: this.#logger,
-      observe,
-    });
+    const targets = new Targets(
+      options,
+      {
+        ...this.#shared,
+        catalog,
+        logger: this.#logger,
+        observe,
+      },
+      this.#registry,
+    );
     return new Pipeline(
       {
         consumer,
@@ -337,6 +346,7 @@ export class PipelineRun {
     this.#shared.readers.remove(this.name);
     await this.#consumer?.close().catch(() => undefined);
     await this.#catalog?.close().catch(() => undefined);
+    this.#registry?.close();
     await this.#storage?.close().catch(() => undefined);
   }
 }

@@ -7,7 +7,8 @@ import type { TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { letterTable } from "#config/letterTable.ts";
-import { createDecoder } from "#decode/createDecoder.ts";
+import { createDecoder, formatOf } from "#decode/createDecoder.ts";
+import type { SchemaRegistry } from "#decode/registry/registry.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
 import type { Target } from "#pipeline/feeds.ts";
 import type { SideTable } from "#pipeline/sides.ts";
@@ -25,13 +26,16 @@ type TableOptions = Pick<
 export class Targets {
   readonly #options: TableOptions;
   readonly #parts: WriterParts;
+  readonly #registry: SchemaRegistry | null;
   readonly #tables = new Map<string, Target>();
   /** Names of side tables: no table of a topic may have one. */
   readonly #sides = new Set<string>();
   /** Names that differ by case only, by their lower case. */
   readonly #spellings = new Map<string, TableName[]>();
 
-  constructor(options: TableOptions, parts: WriterParts) {
+  /** @param registry where values come with the ids of their schemas; null: they do not */
+  constructor(options: TableOptions, parts: WriterParts, registry: SchemaRegistry | null) {
+    this.#registry = registry;
     this.#options = options;
     const { catalog, encoder, txlog, clock, random, logger, observe } = parts;
     this.#parts = { catalog, encoder, txlog, clock, random, logger, observe };
@@ -54,7 +58,7 @@ export class Targets {
       throw fail("usage", sentence, { topic, table: name });
     }
     this.#refuseSideName(topic, name);
-    const decoder = createDecoder(decoding);
+    const decoder = createDecoder(decoding, formatOf(decoding, this.#registry));
     const create = { ...options.create, twins: this.#twinsOf(options.name) };
     const sink = new Sink({ ...options, create }, this.#parts, decoder, commit);
     const target = { sink, source: new Source(decoder), sides: this.#sidesOf(topic, options) };

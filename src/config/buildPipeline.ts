@@ -15,6 +15,7 @@ import {
   type TombstonePolicy,
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
+import type { RegistryOptions } from "#decode/registry/options.ts";
 import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
 import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
@@ -26,6 +27,7 @@ import { glueOptions } from "./metastores.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
 import { type DeclaredSchema, declaredSchema } from "./schemaFile.ts";
+import { registryOptions } from "./schemaRegistry.ts";
 import { columnOf, shapingOptions } from "./shaping.ts";
 import { storageOptions } from "./storage.ts";
 import { tableFor } from "./tableNames.ts";
@@ -49,6 +51,8 @@ export interface PipelineOptions {
   /** Writing the group's offsets for lag tools. */
   readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
   readonly decoder: DecoderOptions;
+  /** Where schemas of values are; null: nowhere. */
+  readonly registry: RegistryOptions | null;
   readonly rejects: { readonly action: "table" | "skip" | "fail"; readonly ratioMax?: number };
   readonly storage: StorageOptions;
   readonly catalog: CatalogOptions;
@@ -91,6 +95,7 @@ export async function buildPipeline(
       intervalMs: values["kafka.auto_commit_interval_ms"],
     },
     decoder: decoder(pipeline, await declaredSchema(values, environment)),
+    registry: await registryOptions(values, environment),
     rejects: {
       action: values["dead_letter.action"] as "table" | "skip" | "fail",
       ratioMax: values["dead_letter.max_ratio"],
@@ -199,7 +204,7 @@ async function sslOptions(
 
 function decoder(
   { values, origins }: PipelineConfig,
-  { fields, message }: DeclaredSchema,
+  { fields, message, schemaText }: DeclaredSchema,
 ): DecoderOptions {
   const format = values["source.format"] as DecoderOptions["format"];
   const isRaw = format === "string" || format === "bytes";
@@ -207,6 +212,8 @@ function decoder(
     format,
     fields,
     message,
+    schemaText,
+    hasNanos: values["iceberg.write.format_version"] === 3,
     matchColumns: values["schema.match_columns"],
     onUnknownField: values["schema.on_unknown_field"] as UnknownFieldPolicy,
     kernel: DECODER_DEFAULTS.kernel,
@@ -317,7 +324,8 @@ export function expiryPolicy(values: PipelineValues): ExpiryPolicy {
 
 /** Whether records may bring columns that are not declared. */
 function learnsColumns(values: PipelineValues): boolean {
-  if (values["source.format"] !== "json") return false;
+  const format = values["source.format"];
+  if (format === "string" || format === "bytes") return false;
   const isDeclared = values["schema.fields"] !== null || values["schema.file"] !== null;
   return values["schema.on_unknown_field"] === "evolve" || (values["schema.infer"] && !isDeclared);
 }

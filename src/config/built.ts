@@ -13,10 +13,7 @@ import type { ConfigValue, KeySpec, KeyTable } from "./spec.ts";
 export function requireBuilt(config: AppConfig): Problem[] {
   const problems = unbuiltKeys(PROCESS_TABLE, config.values, config.origins);
   for (const { name, values, origins } of config.pipelines) {
-    problems.push(
-      ...unbuiltKeys(PIPELINE_TABLE, values, origins),
-      ...unbuiltForms(values, origins),
-    );
+    problems.push(...unbuiltKeys(PIPELINE_TABLE, values, origins));
     if (values["kafka.topic"] ?? values["kafka.topics"] ?? values["kafka.topic_pattern"]) continue;
     const problem = `the pipeline ${name} reads nothing: set kafka.topic, kafka.topics or kafka.topic_pattern`;
     problems.push({ where: config.file, key: "kafka.topic", problem, near: null });
@@ -61,19 +58,3 @@ function notBuilt(feature: Feature): string {
   const { name, instead } = UNBUILT[feature];
   return `${name} not built yet (${instead})`;
 }
-
-/** Values whose form, not word, asks for what is not there. */
-function unbuiltForms(values: { readonly [key: string]: unknown }, origins: Origins): Problem[] {
-  const problems: Problem[] = [];
-  for (const [key, form, feature] of UNBUILT_FORMS) {
-    const value = values[key];
-    if (typeof value !== "string" || !form.test(value)) continue;
-    const where = origins.get(key) ?? "default";
-    problems.push({ where, key, problem: notBuilt(feature), near: null });
-  }
-  return problems;
-}
-
-const UNBUILT_FORMS: readonly (readonly [key: string, form: RegExp, feature: Feature])[] = [
-  ["schema.file", /\.avsc$/, "schema_files"],
-];

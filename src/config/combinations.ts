@@ -10,6 +10,7 @@ import type { PipelineValues, ProcessValues } from "./keys.ts";
 import { checkMetastore } from "./metastores.ts";
 import type { Problem } from "./problems.ts";
 import { checkRest } from "./restCatalog.ts";
+import { checkRegistry } from "./schemaRegistry.ts";
 import { checkShaping } from "./shaping.ts";
 import { checkStorage } from "./storage.ts";
 import { PLACEHOLDERS, placeholdersOf, tableFor } from "./tableNames.ts";
@@ -59,6 +60,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkSasl,
   checkSsl,
   checkSchema,
+  checkSchemas,
   checkNames,
   ({ values, report }) => checkShaping(values, report),
   checkRescue,
@@ -199,6 +201,10 @@ function checkSchema({ values, isSet, report }: Scope<PipelineValues>): void {
     const parsed = parseFields(fields);
     if ("problem" in parsed) report("schema.fields", parsed.problem);
   }
+}
+
+function checkSchemas({ values, isSet, report }: Scope<PipelineValues>): void {
+  checkRegistry(values, isSet, report);
 }
 
 /** Only JSON has values that can be kept as they are beside the columns. */

@@ -38,7 +38,10 @@ export const UNBUILT = {
     name: "splitting files by size is",
     instead: "a file ends with its flush; iceberg.commit.max_size_mb bounds it",
   },
-  formats: { name: "this format is", instead: "this release reads json, protobuf, string, bytes" },
+  formats: {
+    name: "this format is",
+    instead: "this release reads json, avro, protobuf, string, bytes",
+  },
   kafka_retries: {
     name: "giving up on a broker is",
     instead: "this release keeps trying; server.startup_timeout_ms bounds the start",
@@ -64,14 +67,6 @@ export const UNBUILT = {
   row_group_size: {
     name: "row groups by size are",
     instead: "they end by iceberg.write.row_group_rows",
-  },
-  schema_files: {
-    name: "Avro schema files are",
-    instead: "use schema.fields or a .json file",
-  },
-  schema_registry: {
-    name: "Schema Registry is",
-    instead: "protobuf takes its schema from schema.file",
   },
   sigv4: {
     name: "signing REST requests with SigV4 is",

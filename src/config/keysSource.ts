@@ -10,10 +10,9 @@ export const SOURCE_KEYS = {
     default: "json",
     values: ["json", "avro", "protobuf", "json-schema", "string", "bytes"],
     unbuiltValues: {
-      avro: "formats",
       "json-schema": "formats",
     },
-    doc: "What a record's value is. `string` and `bytes` give one column `value`.",
+    doc: "What a record's value is. `avro`: in Confluent's wire format with `schema_registry.url`, else bare, all written with `schema.file`. `string` and `bytes` give one column `value`.",
   },
   "source.key_format": {
     type: "string",
@@ -168,14 +167,13 @@ export const SOURCE_KEYS = {
   },
 } as const;
 
-/** Keys of `[schema_registry]`: none is built yet. */
+/** Keys of `[schema_registry]`. */
 export const REGISTRY_KEYS = {
   "schema_registry.url": {
     type: "string",
     default: null,
     example: '"https://registry.example.com"',
-    doc: "The Confluent Schema Registry.",
-    unbuilt: "schema_registry",
+    doc: "A schema registry with Confluent's API. Several addresses of one registry, comma-separated: the first that answers is asked. No credentials in it.",
   },
   "schema_registry.basic_auth": {
     type: "string",
@@ -183,7 +181,6 @@ export const REGISTRY_KEYS = {
     example: '"${REGISTRY_AUTH}"',
     secret: true,
     doc: "`user:password`.",
-    unbuilt: "schema_registry",
   },
   "schema_registry.bearer": {
     type: "string",
@@ -191,36 +188,31 @@ export const REGISTRY_KEYS = {
     example: '"${REGISTRY_TOKEN}"',
     secret: true,
     doc: "A bearer token.",
-    unbuilt: "schema_registry",
   },
   "schema_registry.ca_file": {
     type: "string",
     default: null,
     example: '"/etc/registry/ca.pem"',
     doc: "PEM of the registry's CA.",
-    unbuilt: "schema_registry",
   },
   "schema_registry.cache_ttl_seconds": {
     type: "integer",
     default: 300,
     min: 0,
     max: 86_400,
-    doc: "How long a subject's latest version is believed.",
-    unbuilt: "schema_registry",
+    doc: "How long a subject's latest version, and that an id does not exist, is believed. What an id stands for never changes.",
   },
   "schema_registry.subject_strategy": {
     type: "string",
     default: "topic-name",
     values: ["topic-name", "record-name", "topic-record-name"],
-    doc: "How subjects are named.",
-    unbuilt: "schema_registry",
+    doc: 'How the subject of a topic\'s values is named; asked for by `on_missing = "latest"` only, since values name their schema by id.',
   },
   "schema_registry.on_missing": {
     type: "string",
     default: "dead_letter",
     values: ["dead_letter", "fail", "latest"],
-    doc: "What a record with an unknown schema id is.",
-    unbuilt: "schema_registry",
+    doc: "What a record is whose schema id the registry does not have, and says so for 30 s: `dead_letter` rejects it (`unknown_schema`); `fail` stops its table; `latest` reads it by the newest schema of the topic's subject.",
   },
 } as const;
 
@@ -236,7 +228,7 @@ export const SCHEMA_KEYS = {
     type: "string",
     default: null,
     example: '"schema.json"',
-    doc: 'The same as an Iceberg schema in JSON (`.json`); `.avsc` is not built yet. For `source.format = "protobuf"` a `.proto` file, whose imports are looked for beside it and in the folders above, or a descriptor set (`protoc --include_imports --descriptor_set_out=FILE`). Excludes `fields`.',
+    doc: 'The same as an Iceberg schema in JSON (`.json`). For `source.format = "avro"` an Avro schema (`.avsc`): the schema of every value without a registry, the reader\'s with one. For `source.format = "protobuf"` a `.proto` file, whose imports are looked for beside it and in the folders above, or a descriptor set (`protoc --include_imports --descriptor_set_out=FILE`). Excludes `fields`.',
   },
   "schema.message": {
     type: "string",

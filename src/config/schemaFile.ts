@@ -1,10 +1,13 @@
 /**
- * What `[schema]` declares: columns, or the message that a Protobuf file has them of.
+ * What `[schema]` declares: columns, or the message or the Avro schema that a file has them of.
  */
 import { dirname, join } from "node:path";
 import { describe, fail } from "#base/errors.ts";
 import { parseJson } from "#base/json.ts";
 import type { Field } from "#columns/schema.ts";
+import { recursiveType } from "#decode/avro/fields.ts";
+import { rowFields } from "#decode/avro/learn.ts";
+import { parseAvro } from "#decode/avro/schema.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
 import type { ProtoMessage } from "#decode/protobuf/model.ts";
 import { type ProtoSchema, parseDescriptorSet, parseProto } from "#decode/protobuf/parse.ts";
@@ -18,6 +21,8 @@ export interface DeclaredSchema {
   readonly fields: readonly Field[] | null;
   /** The message of every value; null: the format is not Protobuf. */
   readonly message: ProtoMessage | null;
+  /** The text of an `.avsc` file; null: there is none. */
+  readonly schemaText: string | null;
 }
 
 /** Reads what is declared. Throws `usage` when a file cannot be read or holds no schema. */
@@ -30,12 +35,19 @@ export async function declaredSchema(
     const schema = await protobufFile(path, environment);
     const message = schema.message(values["schema.message"]);
     const separator = values["source.flatten"] ? values["source.flatten_separator"] : null;
-    return { fields: columnsOf(message, separator), message };
+    return { fields: columnsOf(message, separator), message, schemaText: null };
+  }
+  if (path?.endsWith(".avsc")) {
+    const text = await environment.file(path);
+    const separator = values["source.flatten"] ? values["source.flatten_separator"] : null;
+    const nanos = values["iceberg.write.format_version"] === 3;
+    return { fields: avscFields(path, text, separator, nanos), message: null, schemaText: text };
   }
   const declared = path === null ? values["schema.fields"] : await icebergFile(path, environment);
-  if (declared === null) return { fields: null, message: null };
+  const rest = { message: null, schemaText: null };
+  if (declared === null) return { fields: null, ...rest };
   const parsed = parseFields(declared);
-  if ("fields" in parsed) return { fields: parsed.fields, message: null };
+  if ("fields" in parsed) return { fields: parsed.fields, ...rest };
   throw fail("usage", `${path ?? "schema.fields"}: ${parsed.problem}`);
 }
 
@@ -64,4 +76,27 @@ async function icebergFile(
     throw fail("usage", `${path} is not JSON: ${describe(cause)}`, {}, cause);
   }
   throw fail("usage", `${path} holds no "fields"`);
+}
+
+/**
+ * The columns that an `.avsc` file declares: a value that cannot be null makes a required one.
+ * @param flattenSeparator null: records become structs
+ * Throws `usage` for a text that is no record's schema, or whose type contains itself.
+ */
+function avscFields(
+  path: string,
+  text: string,
+  flattenSeparator: string | null,
+  nanos: boolean,
+): readonly Field[] {
+  try {
+    const schema = parseAvro(text);
+    if (schema.kind !== "record") throw fail("data", "it is no record");
+    const recursive = recursiveType(schema);
+    if (recursive !== null) throw fail("data", `type ${recursive} contains itself`);
+    const rules = { required: true, nanos };
+    return rowFields(schema, { rules, flattenSeparator }).map(({ field }) => field);
+  } catch (cause) {
+    throw fail("usage", `${path} declares no columns: ${describe(cause)}`, {}, cause);
+  }
 }

@@ -12,6 +12,7 @@ import { isReservedName } from "#columns/names.ts";
 import { fieldAt, joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
+import { avroFormat } from "./avro/format.ts";
 import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format } from "./format.ts";
@@ -23,6 +24,7 @@ import { metadataFields } from "./metadata.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
 import { protobufFormat } from "./protobuf/format.ts";
 import { rawFormat } from "./raw.ts";
+import type { SchemaRegistry } from "./registry/registry.ts";
 import { Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
 import { Shaping } from "./shaping.ts";
 
@@ -37,11 +39,16 @@ export function createDecoder(
   return new TableDecoder(options, format);
 }
 
-/** The format that `source.format` names. */
-function formatOf(options: DecoderOptions): Format {
+/**
+ * The format that `source.format` names.
+ * @param registry where values come with the ids of their schemas; default: they do not
+ */
+export function formatOf(options: DecoderOptions, registry: SchemaRegistry | null = null): Format {
   switch (options.format) {
     case "json":
       return jsonFormat(options);
+    case "avro":
+      return avroFormat(options, registry);
     case "protobuf":
       return protobufFormat(options);
     case "string":

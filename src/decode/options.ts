@@ -17,13 +17,17 @@ export type TombstonePolicy = "dead_letter" | "skip" | "null_row";
 
 /** Configuration of one table's decoder. */
 export interface DecoderOptions {
-  readonly format: "json" | "protobuf" | "string" | "bytes";
+  readonly format: "json" | "avro" | "protobuf" | "string" | "bytes";
   /** `protobuf`: the type of every value, where that is known; null: it is not. */
   readonly message: ProtoMessage | null;
-  /** Declared fields, ids 0; null: none. For `json`; of `protobuf` those of the message. */
+  /** Declared fields, ids 0; null: none. Not for `string` and `bytes`; of `protobuf` those of the message. */
   readonly fields: readonly Field[] | null;
   /** Columns that are not declared are learned from a sample. */
   readonly infer: boolean;
+  /** Text of the schema file of a format that has one (`.avsc`); null: there is none. */
+  readonly schemaText: string | null;
+  /** The table may have columns of nanoseconds (format v3). */
+  readonly hasNanos: boolean;
   /** How a field finds its column: by its very name, or by one that differs by case only. */
   readonly matchColumns: "exact" | "ignore-case";
   readonly onUnknownField: UnknownFieldPolicy;
@@ -64,6 +68,8 @@ export const DECODER_DEFAULTS: DecoderOptions = {
   format: "json",
   message: null,
   fields: null,
+  schemaText: null,
+  hasNanos: false,
   infer: true,
   matchColumns: "exact",
   onUnknownField: "evolve",

@@ -8,6 +8,9 @@ export const REASONS = {
   bad_protobuf: "The value is not a whole Protobuf message",
   bad_utf8: "The value is not valid UTF-8, or escapes half of a surrogate pair",
   not_an_object: "The value is JSON, but not an object",
+  bad_avro: "The value is not what its Avro schema says",
+  not_a_record:
+    "The value's schema, {}, is no record: its values have no fields that could be columns",
   no_schema_id:
     "The value does not begin as Confluent's wire format does, with a zero byte and a schema id",
   unknown_schema: "The schema registry has no schema with the id {} that the value names",

@@ -182,9 +182,8 @@ export class Segment implements SegmentBuilder {
 
   private startKernel(imageOf: (source: ImageSource) => Image): KernelRows | null {
     const { kernel } = this.schema.options;
-    if (kernel === false) return null;
     const source = this.rows.kernelSource;
-    if (source === null) return null;
+    if (kernel === false || source === null) return null;
     return new KernelRows(this.rows, source, imageOf(source), kernel === "always");
   }
 }

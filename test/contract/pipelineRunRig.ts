@@ -91,6 +91,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     },
     start: { reset: "earliest", timestampMs: 0, fromGroup: false },
     acknowledge: { enabled: wanted.acknowledge ?? false, intervalMs: 0 },
+    registry: null,
     decoder: { ...DECODER_DEFAULTS, fields, ...wanted.decoder },
     rejects: wanted.rejects ?? { action: "fail" },
     catalogGuard: { backoffMs: [1], failuresMax: 5, resetMs: 1000 },

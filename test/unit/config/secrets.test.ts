@@ -16,7 +16,14 @@ const SECRETS = Object.entries(ALL_KEYS)
   .map(([path]) => path);
 
 /** Keys of which one stands alone: the first is set in tests of a right configuration. */
-const OTHERS = new Set(["storage.azure.sas_token", "storage.azure.client_secret"]);
+const OTHERS = new Set([
+  "storage.azure.sas_token",
+  "storage.azure.client_secret",
+  "schema_registry.bearer",
+]);
+
+/** What a registry's credentials need beside them. */
+const REGISTRY = 'source.format = "avro"\nschema_registry.url = "http://r"\n';
 
 /** Keys of a form of their own. */
 const FORMS: Readonly<Record<string, string>> = {
@@ -26,7 +33,7 @@ const FORMS: Readonly<Record<string, string>> = {
 function assignments(paths: readonly string[]): string {
   const used = paths.filter((path) => !OTHERS.has(path));
   const all = used.map((path) => assignment(path, `"${FORMS[path] ?? `${MARK}-${path}`}"`));
-  return `storage.s3.sse = "customer"\n${all.join("")}`;
+  return `storage.s3.sse = "customer"\n${REGISTRY}${all.join("")}`;
 }
 
 /** One `key = value` for a path, in its section's place. */
@@ -59,7 +66,7 @@ describe("secret keys", () => {
 
   test("of which only one may be set are shown nowhere either", async () => {
     for (const path of OTHERS) {
-      const needed = 'storage.azure.client_id = "c"\n';
+      const needed = `storage.azure.client_id = "c"\n${REGISTRY}`;
       const config = await loadRight(needed + assignment(path, `"${MARK}"`));
       expect(JSON.stringify(redact(config))).not.toContain(MARK);
     }

@@ -133,16 +133,23 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
   ],
   [
     "a feature that is not built",
-    `${TOPIC}[schema_registry]\nurl = "http://r:8081"\n`,
+    `${TOPIC}[source]\nlate_threshold_seconds = 5\n`,
     [
-      "config.toml:4: schema_registry.url: Schema Registry is not built yet (protobuf takes its schema from schema.file)",
+      "config.toml:4: source.late_threshold_seconds: late tables are not built yet (late rows go into their historic partition)",
     ],
   ],
   [
     "a word of a feature that is not built",
+    `${TOPIC}[source]\nformat = "json-schema"\n`,
+    [
+      'config.toml:4: source.format: "json-schema": this format is not built yet (this release reads json, avro, protobuf, string, bytes)',
+    ],
+  ],
+  [
+    "Avro without a schema",
     `${TOPIC}[source]\nformat = "avro"\n`,
     [
-      'config.toml:4: source.format: "avro": this format is not built yet (this release reads json, protobuf, string, bytes)',
+      'config.toml:4: source.format: "avro" needs the schemas of the values: schema_registry.url, or schema.file = "x.avsc" where all are written with one and have no schema id',
     ],
   ],
   [
@@ -158,6 +165,17 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     [
       'config.toml:4: schema.file: a .proto file is for source.format = "protobuf"',
       'config.toml:5: schema.message: is for source.format = "protobuf"',
+    ],
+  ],
+  [
+    "a registry whose address holds credentials, and what does not go with it",
+    `${TOPIC}[schema_registry]\nurl = "http://u:hunter2@r, ftp://x"\nbasic_auth = "u:p"\nbearer = "t"\non_missing = "latest"\nsubject_strategy = "record-name"\n`,
+    [
+      "config.toml:4: schema_registry.url: address 1 of 2 holds credentials, which it must not: schema_registry.basic_auth",
+      "config.toml:4: schema_registry.url: address 2 of 2 must begin with http:// or https://",
+      'config.toml:4: schema_registry.url: source.format = "json" has no schemas of a registry',
+      "config.toml:6: schema_registry.bearer: excludes schema_registry.basic_auth",
+      'config.toml:7: schema_registry.on_missing: "latest" needs subject_strategy = "topic-name": the others name the subject by the record, which nobody knows whose schema is missing',
     ],
   ],
   [

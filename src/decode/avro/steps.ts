@@ -1,0 +1,120 @@
+/**
+ * What a program of steps is made of: how the bytes of one Avro type become values of one column.
+ */
+import { ColumnBuilder } from "#columns/builder.ts";
+import type { Filler } from "#decode/json/defaults.ts";
+import type { TextParser } from "#decode/json/values.ts";
+import type { RejectReason } from "#decode/rejects.ts";
+import type { AvroType } from "./schema.ts";
+
+/** What to do with the bytes that come next. */
+export const STEP = {
+  /** Passes over a value of `type`. */
+  skip: 0,
+  /** A null of the column; no bytes. */
+  null: 1,
+  /** Passes over a value of `type`, and refuses the record with `reason`. */
+  refuse: 2,
+  boolean: 3,
+  /** int32 -> int */
+  int: 4,
+  /** int32 or int64 -> long, as it is. */
+  long: 5,
+  float: 6,
+  double: 7,
+  floatToDouble: 8,
+  /** An integer -> float or double. */
+  toFloat: 9,
+  /** int64 -> int; what does not fit is a conflict. */
+  longToInt: 10,
+  /** Bytes with their length -> binary. */
+  bytes: 11,
+  /** The same -> string, as UTF-8. */
+  text: 12,
+  /** `size` bytes -> fixed, uuid or binary. */
+  fixed: 13,
+  /** Bytes with their length, which has to be `size` -> fixed. */
+  bytesToFixed: 14,
+  /** Text -> what `parse` makes of it. */
+  parse: 15,
+  /** Bytes with their length, big endian -> decimal, times ten to `size`. */
+  decimal: 16,
+  /** `size` bytes, big endian -> decimal, times ten to `shift`. */
+  fixedDecimal: 17,
+  /** An index -> `words[index]`. */
+  enum: 18,
+  date: 19,
+  /** int32 milliseconds -> time. */
+  timeMillis: 20,
+  timeMicros: 21,
+  /** int64 -> timestamp in the column's unit, times `size`, or where that is negative, by it. */
+  timestamp: 22,
+  /** An integer -> the event time's column, by `source.event_time_format`. */
+  eventTime: 23,
+  /** Members -> a struct. */
+  record: 24,
+  /** Members -> columns of the row. */
+  group: 25,
+  /** An index, then `steps[index]`. */
+  union: 26,
+  list: 27,
+  map: 28,
+  /** `steps[0]` -> the member of a union's struct. */
+  member: 29,
+  /** No bytes: the column's default. */
+  fill: 30,
+  /** No bytes: a value of `type` that lies in `words[0]`, by `steps[0]`. */
+  constant: 31,
+  /** No bytes: the column has no null. */
+  missing: 32,
+} as const;
+
+/** One step. All of one shape, for the loop's sake. */
+export interface Step {
+  readonly op: number;
+  /** Where values go. */
+  readonly column: ColumnBuilder;
+  /** The column's full path, for people; of `refuse` the field's, or what the reason is about. */
+  readonly path: string;
+  readonly type: AvroType;
+  readonly steps: readonly Step[];
+  readonly size: number;
+  readonly shift: number;
+  readonly reason: RejectReason;
+  readonly parse: TextParser | null;
+  readonly fill: Filler | null;
+  readonly words: readonly Uint8Array[];
+  /** Columns that one value of a list's element or a map's entry fills at least. */
+  readonly weight: number;
+}
+
+const NONE: AvroType = { kind: "null", logical: null };
+const NO_COLUMN = new ColumnBuilder({
+  id: 0,
+  name: "",
+  required: false,
+  type: { kind: "struct", fields: [] },
+});
+
+/** A step with what it needs. */
+export function step(op: number, more: Partial<Omit<Step, "op">> = {}): Step {
+  return {
+    op,
+    column: more.column ?? NO_COLUMN,
+    path: more.path ?? "",
+    type: more.type ?? NONE,
+    steps: more.steps ?? [],
+    size: more.size ?? 0,
+    shift: more.shift ?? 0,
+    reason: more.reason ?? "type_conflict",
+    parse: more.parse ?? null,
+    fill: more.fill ?? null,
+    words: more.words ?? [],
+    weight: more.weight ?? 1,
+  };
+}
+
+/** Passes over a value. */
+export function skipStep(type: AvroType): Step {
+  return step(STEP.skip, { type });
+}
