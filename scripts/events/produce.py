@@ -66,12 +66,14 @@ def send(producer, topic, key, value, report, partition=None):
 def produce_events(job):
     producer, report = client(job), Failures()
     rate, count = job.get("rate", 0), job["count"]
+    # Twenty pieces a second, so that a slow flow comes without bursts.
+    piece = max(1, min(1000, rate // 20)) if rate else 1000
     began, sent, size = time.time(), 0, 0
     for key, value in events(job.get("seed", 1), count, job.get("first", 0)):
         send(producer, job["topic"], key, value, report)
         sent += 1
         size += len(value)
-        if sent % 1000 == 0:
+        if sent % piece == 0:
             producer.poll(0)
             if rate:
                 ahead = sent / rate - (time.time() - began)

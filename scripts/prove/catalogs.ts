@@ -1,14 +1,17 @@
 /**
  * Proofs on a catalog's server, each by its name (`scripts/services/catalogServers.ts`):
  *
- * bun scripts/prove/catalogs.ts kills|outcomes NAME [count]
+ * bun scripts/prove/catalogs.ts kills|outcomes|conflicts|away NAME [count]
  *
  * `kills`: the process is killed again and again while the server fails (default 10). `outcomes`: so many
- * commits meet trouble in turn (default 200).
+ * commits meet trouble in turn (default 200). `conflicts`: PyIceberg writes the same table until it has lost so
+ * often (default 500). `away`: the server is gone for so many seconds (default 300).
  */
 import { CATALOG_SERVERS, type CatalogServer } from "../services/catalogServers.ts";
 import { startKafka } from "../services/kafka.ts";
+import { proveAway } from "./away.ts";
 import { proveCatalogKills } from "./catalogKills.ts";
+import { proveConflicts } from "./conflicts.ts";
 import { proveOutcomes } from "./outcomes.ts";
 
 type Proof = (
@@ -40,7 +43,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
         if (random() < 0.5) await troubles[Math.floor(random() * troubles.length)]?.begin();
       },
       calm,
-      readers: ["duckdb", "pyiceberg", "spark"],
+      readers: s3 ? ["duckdb", "pyiceberg"] : ["duckdb", "pyiceberg", "spark"],
     });
     const rows = Object.values(verdict.readers).map((reader) => reader.rows);
     const ok = verdict.ok && rows.every((count) => count === events);
@@ -49,6 +52,14 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   outcomes: async (bootstrap, name, server, cases = 200) => {
     const topic = `outcomes-${name}`;
     return proveOutcomes({ bootstrap, topic, server, cases, seed: 11, say: console.log });
+  },
+  conflicts: async (bootstrap, name, server, conflicts = 500) => {
+    const topic = `conflicts-${name}`;
+    return proveConflicts({ bootstrap, topic, server, conflicts, seed: 13 });
+  },
+  away: async (bootstrap, name, server, seconds = 300) => {
+    const topic = `away-${name}`;
+    return proveAway({ bootstrap, topic, server, awayMs: seconds * 1000, rate: 1000 });
   },
 };
 

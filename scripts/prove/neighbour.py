@@ -1,6 +1,8 @@
-"""A neighbour that writes into our table with PyIceberg: appends rows of its own, and rolls back now and then.
+"""A neighbour that writes into our table with PyIceberg: appends and deletes rows of its own, rolls back, evolves schema and partition spec.
 
-Job on standard input: {"uri", "name", "table", "actions", "pause", "seed"}; answer: how often each was done.
+Job on standard input: {"catalog": properties of load_catalog, "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts}; answer:
+how often each was done, how often one lost against another writer, the rows that must be there in the end ("own") and those that are ("found").
+With "until" it goes on until it has lost so often, at most "actions" times.
 """
 
 import json
@@ -9,44 +11,113 @@ import sys
 import time
 
 import pyarrow as pa
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.types import LongType
 from sqlalchemy.exc import OperationalError
 
 BACK_MAX = 4
 
 
-def append(catalog, job, n):
-    table = catalog.load_table(job["table"])
-    row = {"event_id": f"neighbour-{n}"}
-    table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
+class Neighbour:
+    def __init__(self, job):
+        self.job = job
+        self.catalog = load_catalog("neighbour", **job["catalog"])
+        self.random = random.Random(job["seed"])
+        self.made = 0
+        # The rows of ours at each snapshot of ours: others' snapshots have those of their parents.
+        self.at = {None: frozenset()}
+
+    def table(self):
+        """The table, and a moment later it may have moved on."""
+        table = self.catalog.load_table(self.job["table"])
+        time.sleep(self.random.random() * self.job["pause"])
+        return table
+
+    def own(self, table, snapshot):
+        by_id = {s.snapshot_id: s for s in table.metadata.snapshots}
+        while snapshot is not None and snapshot.snapshot_id not in self.at:
+            snapshot = by_id.get(snapshot.parent_snapshot_id)
+        return self.at[None if snapshot is None else snapshot.snapshot_id]
+
+    def remember(self, table, change):
+        """After a commit: PyIceberg may have put it on a newer head than it was made for."""
+        head = table.current_snapshot()
+        by_id = {s.snapshot_id: s for s in table.metadata.snapshots}
+        self.at[head.snapshot_id] = change(self.own(table, by_id.get(head.parent_snapshot_id)))
+
+    def append(self):
+        table = self.table()
+        name = f"neighbour-{self.made}"
+        self.made += 1
+        table.append(pa.Table.from_pylist([{"event_id": name, "country": "zz"}], schema=table.schema().as_arrow()))
+        self.remember(table, lambda own: own | {name})
+
+    def delete(self):
+        table = self.table()
+        own = sorted(self.own(table, table.current_snapshot()))
+        if not own:
+            return self.append()
+        name = self.random.choice(own)
+        table.delete(f"event_id == '{name}'")
+        self.remember(table, lambda own: own - {name})
+
+    def roll_back(self):
+        """To one of the nearest ancestors of the head, as a person would."""
+        table = self.table()
+        by_id = {s.snapshot_id: s for s in table.metadata.snapshots}
+        snapshot = table.current_snapshot()
+        for _ in range(self.random.randrange(1, BACK_MAX)):
+            snapshot = by_id.get(snapshot.parent_snapshot_id, snapshot)
+        table.manage_snapshots().rollback_to_snapshot(snapshot.snapshot_id).commit()
+
+    def schema(self):
+        table = self.table()
+        column = f"neighbour_{self.random.randrange(3)}"
+        with table.update_schema() as update:
+            if column in table.schema().column_names:
+                update.delete_column(column)
+            else:
+                update.add_column(column, LongType())
+
+    def spec(self):
+        table = self.table()
+        with table.update_spec() as update:
+            if any(field.name == "country" for field in table.spec().fields):
+                update.remove_field("country")
+            else:
+                update.add_identity("country")
 
 
-def roll_back(catalog, job, rnd):
-    """To one of the nearest ancestors of the head, as a person would."""
-    table = catalog.load_table(job["table"])
-    by_id = {s.snapshot_id: s for s in table.metadata.snapshots}
-    snapshot = table.current_snapshot()
-    for _ in range(rnd.randrange(1, BACK_MAX)):
-        snapshot = by_id.get(snapshot.parent_snapshot_id, snapshot)
-    table.manage_snapshots().rollback_to_snapshot(snapshot.snapshot_id).commit()
+ACTS = {
+    "appends": Neighbour.append,
+    "rollbacks": Neighbour.roll_back,
+    "deletes": Neighbour.delete,
+    "schemas": Neighbour.schema,
+    "specs": Neighbour.spec,
+}
 
 
 def main(job):
-    catalog = SqlCatalog(job["name"], uri=job["uri"], init_catalog_tables="false")
-    rnd = random.Random(job["seed"])
-    tally = {"appends": 0, "rollbacks": 0, "lost": 0}
-    for n in range(job["actions"]):
-        back = rnd.random() < 0.3
+    neighbour = Neighbour(job)
+    acts = job.get("acts", ["appends", "appends", "rollbacks"])
+    tally = {name: 0 for name in ACTS} | {"lost": 0}
+    for _ in range(job["actions"]):
+        act = neighbour.random.choice(acts)
         try:
-            if back:
-                roll_back(catalog, job, rnd)
-            else:
-                append(catalog, job, n)
-            tally["rollbacks" if back else "appends"] += 1
+            ACTS[act](neighbour)
+            tally[act] += 1
         except (CommitFailedException, OperationalError):
             tally["lost"] += 1
-        time.sleep(rnd.random() * 2 * job["pause"])
+        if "until" in job and tally["lost"] >= job["until"]:
+            break
+        time.sleep(neighbour.random.random() * job["pause"])
+    table = neighbour.catalog.load_table(job["table"])
+    tally["own"] = len(neighbour.own(table, table.current_snapshot()))
+    rows = table.scan(row_filter="event_id >= 'neighbour-' and event_id < 'neighbour.'", selected_fields=("event_id",)).to_arrow()
+    found = sorted(rows.column("event_id").to_pylist())
+    tally["found"] = len(found)
+    tally["same"] = found == sorted(neighbour.own(table, table.current_snapshot()))
     return tally
 
 

@@ -11,6 +11,9 @@ import { run, until } from "../services/process.ts";
 import type { Product } from "../services/product.ts";
 import { type Course, judge, newCourse, runToEnd, start } from "./course.ts";
 
+/** PyIceberg, as another writer of our table. */
+export const NEIGHBOUR: string = join(import.meta.dir, "neighbour.py");
+
 /** Size of {@link proveNeighbour}. */
 export interface NeighbourProof {
   readonly bootstrap: string;
@@ -50,9 +53,9 @@ export async function proveNeighbour(proof: NeighbourProof): Promise<NeighbourRe
   const committed = (): boolean => product.log().includes("Flush committed");
   await until("a first commit", committed, 30_000);
   let busy = true;
-  const job = { uri, name: sql.name, table: `default.${topic}`, actions, pause: 0.4, seed };
-  const script = join(import.meta.dir, "neighbour.py");
-  const neighbour = run([await readersPython(), script], { stdin: JSON.stringify(job) });
+  const catalog = { type: "sql", uri, init_catalog_tables: "false" };
+  const job = { catalog, table: `default.${topic}`, actions, pause: 0.4, seed };
+  const neighbour = run([await readersPython(), NEIGHBOUR], { stdin: JSON.stringify(job) });
   const flow = (async () => {
     for (let more = seed + 1; busy; more++) {
       await produceEvents({ bootstrap, topic, count: rate * 2, rate, seed: more });

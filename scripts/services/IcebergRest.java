@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.iceberg.CatalogUtil;
 import org.eclipse.jetty.ee10.servlet.FilterHolder;
@@ -32,13 +33,15 @@ import org.eclipse.jetty.server.Server;
 
 /**
  * Iceberg's own REST catalog on the loopback address. Its stock main listens on all addresses and
- * compresses, which spoils ETags. Three things are added for tests:
+ * compresses, which spoils ETags. Some things are added for tests:
  *
  * <ul>
  *   <li>POST /__fault?mode=M&times=N&status=S&match=REGEX: what happens to the next N requests whose
  *       "METHOD path" matches. before: answered S, nothing done. after: done, answered S.
  *       drop-before, drop-after: the connection is closed. nothing: answered with the table as it is,
  *       as though done. hang-after: done, never answered.
+ *   <li>GET /__counts: how many requests were answered, by "METHOD status", those about tokens and
+ *       configuration aside.
  *   <li>OAUTH=id:secret: tokens are given to that client by /v1/oauth/tokens and asked of all others;
  *       they live TOKEN_MS milliseconds.
  *   <li>LEND_MS=N: the keys of the store that it hands out (include-credentials) end after N
@@ -52,6 +55,7 @@ public final class IcebergRest {
   private static final Map<String, Long> LIVING = new ConcurrentHashMap<>();
   private static final long LEND_MS =
       Long.parseLong(System.getenv().getOrDefault("LEND_MS", "0"));
+  private static final Map<String, Long> COUNTS = new ConcurrentHashMap<>();
   private static Fault fault = null;
 
   private record Fault(String mode, int status, Pattern match, int times) {}
@@ -82,6 +86,14 @@ public final class IcebergRest {
     var request = (HttpServletRequest) in;
     var response = (HttpServletResponse) out;
     String path = request.getRequestURI();
+    if (path.equals("/__counts")) {
+      String counts =
+          COUNTS.entrySet().stream()
+              .map(each -> "\"" + each.getKey() + "\":" + each.getValue())
+              .collect(Collectors.joining(",", "{", "}"));
+      answer(response, 200, counts);
+      return;
+    }
     if (path.equals("/__fault")) {
       setFault(request);
       response.setStatus(204);
@@ -96,10 +108,19 @@ public final class IcebergRest {
       answer(response, 401, error(401, "NotAuthorizedException", "Not authorized"));
       return;
     }
+    serve(request, response, chain, path);
+    if (path.contains("/namespaces/")) {
+      COUNTS.merge(request.getMethod() + " " + response.getStatus(), 1L, Long::sum);
+    }
+  }
+
+  private static void serve(
+      HttpServletRequest request, HttpServletResponse response, FilterChain chain, String path)
+      throws IOException, ServletException {
     Fault met = nextFault(request.getMethod() + " " + path);
     if (met != null) apply(met, request, response, chain);
     else if (LEND_MS > 0 && path.contains("/tables")) lend(request, response, chain);
-    else chain.doFilter(in, out);
+    else chain.doFilter(request, response);
   }
 
   /** Puts a session token with its end beside the keys, so that they end. */

@@ -37,6 +37,8 @@ export interface CatalogServer {
   readonly troubles: readonly Trouble[];
   /** Ends all trouble. */
   calm(): Promise<void>;
+  /** Requests about tables that it has answered, by `METHOD status`; absent where it does not tell. */
+  readonly counts?: () => Promise<Readonly<Record<string, number>>>;
   /** The server is gone until it is started again, on the same address and data. */
   readonly away?: { stop(): Promise<void>; start(): Promise<void> };
   stop(): Promise<void>;
@@ -77,6 +79,7 @@ async function restServer(): Promise<CatalogServer> {
     config: { iceberg: { catalog_type: "rest", rest: { uri: rest.uri, ...IMPATIENT } } },
     table: (name) => ({ rest: { table: `default.${name}`, properties: { uri: rest.uri } } }),
     secrets: [],
+    counts: rest.counts,
     ...troublesOf(rest.fault),
     away: { stop: () => rest.stop(), start: () => rest.restart() },
     stop: () => rest.stop(),
@@ -117,6 +120,7 @@ async function vendingServer(tokenMs: number, lendMs: number): Promise<CatalogSe
     }),
     s3,
     front,
+    counts: rest.counts,
     secrets: [credential, "s3cret", s3.secretKey],
     ...troublesOf(rest.fault),
     stop: async () => {

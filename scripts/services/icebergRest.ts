@@ -38,6 +38,8 @@ export interface IcebergRest {
   readonly warehouse: string;
   readonly logFile: string;
   fault(fault: RestFault): Promise<void>;
+  /** Requests about tables that it has answered, by `METHOD status`. */
+  counts(): Promise<Readonly<Record<string, number>>>;
   stop(): Promise<void>;
   /** SIGKILL, and a new one on the same port and database. */
   restart(): Promise<void>;
@@ -92,6 +94,7 @@ export async function startIcebergRest(options: IcebergRestOptions = {}): Promis
       const answer = await fetch(`${uri}/__fault?${query}`, { method: "POST" });
       if (answer.status !== 204) throw new Error(`The fault was not taken: ${answer.status}`);
     },
+    counts: async () => (await (await fetch(`${uri}/__counts`)).json()) as Record<string, number>,
     stop: () => service.stop(),
     restart: async () => {
       await service.kill();
