@@ -41,6 +41,7 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
   progress: "tables",
   fenced: "tables",
   paused: "tables",
+  stopped: "tables",
   encoder: "tables",
   query: "tables",
   query_engine: "tables",

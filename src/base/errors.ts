@@ -53,6 +53,7 @@ export type ErrorKind =
   | "progress"
   | "fenced"
   | "paused"
+  | "stopped"
   | "state"
   | "encoder"
   | "query"
@@ -100,6 +101,8 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   fenced: { action: "stop", exitCode: EXIT.question, metric: "iceberg_writer" },
   /** A person holds the table (`pause TABLE`) until `resume TABLE`. */
   paused: { action: "again", exitCode: EXIT.question, metric: "iceberg_writer" },
+  /** A person ended what was under way (Ctrl-C). */
+  stopped: { action: "stop", exitCode: EXIT.ok, metric: "iceberg_writer" },
   /** The transaction log or state directory cannot be used. */
   state: { action: "stop", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** The encoder's Worker ended; a new one takes the rows, which nobody has lost. */

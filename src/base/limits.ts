@@ -20,6 +20,7 @@ export const LIMITS: Readonly<
     | "manifestBytesTarget"
     | "manifestListsBytesMax"
     | "maintenanceNamesMax"
+    | "orphansPerRunMax"
     | "metadataVersionsMax"
     | "metadataBytesMax"
     | "logFrameBytesMax"
@@ -73,6 +74,8 @@ export const LIMITS: Readonly<
   manifestListsBytesMax: 64 * MIB,
   /** Names of files that one maintenance run holds at once (a number): some 60 MB; more take passes. */
   maintenanceNamesMax: 200_000,
+  /** Orphans that a run removes without asking a person (a number): what ten killed flushes leave is a few. */
+  orphansPerRunMax: 10_000,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */
   metadataVersionsMax: 100,
   /** Metadata files of a table in the file catalog that are kept for their age alone. */

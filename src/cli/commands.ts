@@ -254,22 +254,36 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "maintenance",
-    summary: "keeps a table small: expire",
+    summary: "keeps a table small: expire, orphans",
     about:
       "Does one maintenance run of a table now, also of a table that no topic feeds. `expire` takes " +
       "snapshots out of the table by age and number, as [maintenance] and the table's own settings " +
       "(history.expire.*, those of its branches and tags, gc.enabled) say, and removes the files " +
-      "that only they could reach. A run may be stopped and repeated at any time.",
+      "that only they could reach. `orphans` removes files in the table's folder that it cannot reach " +
+      "and that are older than maintenance.orphan_retention_days, and what killed writers left of " +
+      "uploads. A run may be stopped and repeated at any time.",
     arguments: [
       { name: "operation", kind: "positional", help: MAINTENANCE_OPERATIONS.join(" | ") },
       TABLE,
       ...CONFIG,
       DRY_RUN,
+      {
+        name: "older-than",
+        kind: "value",
+        hint: "AGE",
+        help: "orphans: files of this age (36h, 7d) instead of maintenance.orphan_retention_days",
+      },
+      {
+        name: "yes",
+        kind: "flag",
+        help: "orphans: also files of the last 24 hours, also more than 10,000 or half of all files",
+      },
       JSON_FLAG,
     ],
     examples: [
       [`maintenance expire events ${C} --dry-run`, "what would go"],
       [`maintenance expire events ${C} --json`, "expire, for scripts"],
+      [`maintenance orphans events ${C} --dry-run`, "files that nobody knows"],
     ],
   },
   {

@@ -8,7 +8,7 @@ import { silentLogger } from "#base/log.ts";
 import type { Change } from "#commit/change.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
-import { coordinateColumns } from "#config/buildPipeline.ts";
+import { coordinateColumns, filesAgeMsMax } from "#config/buildPipeline.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 import { type FoundTable, systemParts } from "./open.ts";
@@ -53,6 +53,7 @@ export function commitTableOf(found: FoundTable): CommitTable {
     group: pipeline.values["kafka.consumer_group"],
     coordinates: coordinateColumns(pipeline.values),
     commitRetriesMax: RETRIES_MAX,
+    filesAgeMsMax: filesAgeMsMax(pipeline.values),
     thinning: null,
   };
   return new CommitTable({ ...parts, ...systemParts, readCoordinates }, options, found.table);

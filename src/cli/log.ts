@@ -82,13 +82,17 @@ function filterOf(parsed: ParsedArguments): ReadLogOptions {
 }
 
 function sinceTime(text: string): number {
-  const age = /^(\d+)([smhd])$/.exec(text);
-  if (age !== null) {
-    return systemParts.clock.nowMs() - Number(age[1]) * (UNITS_MS[age[2] ?? "s"] ?? 1);
-  }
+  const ageMs = parseAgeMs(text);
+  if (ageMs !== null) return systemParts.clock.nowMs() - ageMs;
   const time = Date.parse(text);
   if (!Number.isNaN(time)) return time;
   throw fail("usage", `--since ${text}: must be a time (2026-01-08T00:00:00Z) or an age (15m)`);
+}
+
+/** An age such as `90s`, `15m`, `2h`, `7d` in ms; null for other text. */
+export function parseAgeMs(text: string): number | null {
+  const [, count, unit = ""] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  return count === undefined ? null : Number(count) * (UNITS_MS[unit] ?? 1);
 }
 
 function lineOf({ sequence, timeMs, entry }: LoggedEntry, parsed: ParsedArguments): string {

@@ -5,14 +5,16 @@ import { EXIT, type ExitCode, fail } from "#base/errors.ts";
 import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
 import { writePortableJson } from "#base/json.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
-import { expiryPolicy } from "#config/buildPipeline.ts";
+import { expiryPolicy, orphanAgeMs } from "#config/buildPipeline.ts";
 import type { PipelineValues } from "#config/keys.ts";
 import { type ExpireReport, expireCounts, expireSnapshots } from "#maintenance/expire.ts";
+import { type OrphanReport, orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import { recordRun } from "#maintenance/record.ts";
 import type { Operation, RunOptions } from "#maintenance/run.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitTableOf } from "./commit.ts";
+import { parseAgeMs } from "./log.ts";
 import { openConfig, withTable } from "./open.ts";
 
 /** Runs the command; `stop` ends it between two steps. */
@@ -31,7 +33,7 @@ export async function maintenanceCommand(
         terminal.progress?.(`${step}  ${done}${total === null ? "" : ` of ${total}`}`),
     };
     const table = commitTableOf(found);
-    const run = (): Promise<Told> => RUNS[operation](table, found.pipeline.values, options);
+    const run = (): Promise<Told> => RUNS[operation](table, found.pipeline.values, options, parsed);
     const told = await (isDry
       ? run()
       : recordRun(table, operation, run, ({ counts }) => counts)
@@ -58,12 +60,21 @@ interface Told {
   sentences(isDry: boolean): string[];
 }
 
-const RUNS: Readonly<
-  Record<
-    Operation,
-    (table: CommitTable, values: PipelineValues, options: RunOptions) => Promise<Told>
-  >
-> = {
+type Run = (
+  table: CommitTable,
+  values: PipelineValues,
+  options: RunOptions,
+  parsed: ParsedArguments,
+) => Promise<Told>;
+
+const RUNS: Readonly<Record<Operation, Run>> = {
+  orphans: async (table, values, options, parsed) => {
+    const ageMsMin = olderThanMs(parsed.value("older-than")) ?? orphanAgeMs(values);
+    const isForced = parsed.flag("yes");
+    const report = await removeOrphans(table, { ...options, ageMsMin, isForced });
+    const sentences = (isDry: boolean): string[] => orphanSentences(table.name, report, isDry);
+    return { report, counts: orphanCounts(report), sentences };
+  },
   expire: async (table, values, options) => {
     const report = await expireSnapshots(table, expiryPolicy(values), options);
     const sentences = (isDry: boolean): string[] => expireSentences(table.name, report, isDry);
@@ -86,6 +97,27 @@ function expireSentences(name: string, report: ExpireReport, isDry: boolean): st
     sentences.push(
       `${outside.count} files lie outside the table's folders and stay, for example ${outside.first}`,
     );
+  }
+  return sentences;
+}
+
+function olderThanMs(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const ageMs = parseAgeMs(text);
+  if (ageMs !== null) return ageMs;
+  throw fail("usage", `--older-than ${text} is not an age such as 36h or 7d`);
+}
+
+function orphanSentences(name: string, report: OrphanReport, isDry: boolean): string[] {
+  const { listed, files, bytes, uploads, examples, otherTables } = report;
+  const removed = isDry ? "would be removed" : "removed";
+  const sentences = [
+    `${name}: ${files} of ${listed} files ${removed}, ${bytes} bytes`,
+    `unfinished uploads ${removed}: ${uploads}`,
+  ];
+  if (files > 0) sentences.push("for example:", ...examples.map((location) => `  ${location}`));
+  if (otherTables.length > 0) {
+    sentences.push(`left alone, since they look like tables: ${otherTables.join(", ")}`);
   }
   return sentences;
 }

@@ -18,8 +18,8 @@
  * - **replace-range** and retries: `fence` compares the range with the head's offsets, `stage` reads
  *   the rows of the range in that head (13, 14).
  *
- * The age of files (10l(2): nothing is sent whose files an orphan cleaner may have taken) is to be
- * looked at where the loop sends and sends again; there is no orphan cleaner yet that could.
+ * Nothing is sent whose files an orphan cleaner may have taken (10l(2)): the loop drops a commit that
+ * began too long ago.
  *
  * Several tables in one commit, where a catalog offers it: each table has its own pending commit, all
  * are staged in one turn, and their requirements and updates leave in one request. Its outcome is

@@ -44,6 +44,8 @@ export type CommitPhase =
 export interface PendingCommit<C extends Change = Change> {
   readonly change: C;
   readonly ledger: Ledger;
+  /** When it began, ms since epoch: its files are hardly older. */
+  readonly beganMs: number;
   phase: CommitPhase;
   attemptCount: number;
   /** True when a request was sent that the catalog did not refuse for certain. */
@@ -66,6 +68,7 @@ export function newCommit<C extends Change>(
   return {
     change,
     ledger: ledger ?? new Ledger(table.parts.random.uuid()),
+    beganMs: table.parts.clock.nowMs(),
     phase: { kind: "open" },
     attemptCount: 0,
     mayHaveLanded: false,
@@ -136,6 +139,7 @@ async function attempt(
   if (seen.kind === "on-chain") {
     return finish(table, found(table, pending, seen.snapshotId), change, head);
   }
+  if (isTooOld(table, pending)) return drop(TOO_OLD);
   if (change.isHeldByPause && isPaused(head)) return { kind: "paused" };
   const progress = await table.progressOf(head);
   const fenced = change.fence(head, progress);
@@ -203,6 +207,7 @@ async function resolve(
     case "lost":
       return drop(verdict.reason);
     case "undecided":
+      if (isTooOld(table, pending)) return drop(TOO_OLD);
       return sendAgain(table, pending, change, head, unanswered);
   }
 }
@@ -290,6 +295,14 @@ async function request(
   const outcome = await parts.catalog.commit(options.name, requirements, updates);
   if (outcome.kind === "conflict") pending.mayHaveLanded = before;
   return outcome;
+}
+
+const TOO_OLD = "it began so long ago that an orphan cleaner may have taken its files";
+
+/** Rule 10l: files of so old a commit are no longer sure to be there. */
+function isTooOld({ parts, options }: CommitTable, { beganMs }: PendingCommit): boolean {
+  const { filesAgeMsMax = Number.POSITIVE_INFINITY } = options;
+  return parts.clock.nowMs() - beganMs > filesAgeMsMax;
 }
 
 function drop(reason: string): Drop {

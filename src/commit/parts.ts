@@ -33,6 +33,11 @@ export interface CommitOptions {
   readonly commitRetriesMax: number;
   /** Columns of the table that hold Kafka's coordinates. Default: it has none. */
   readonly coordinates?: CoordinateColumns | null;
+  /**
+   * Nothing is sent, or sent again, of a commit that began longer ago, ms: an orphan cleaner may have
+   * taken its files (rule 10l: a third of `orphan_retention_days`). Default: without a limit.
+   */
+  readonly filesAgeMsMax?: number;
   /** Null: snapshots are not thinned. */
   readonly thinning: RetentionPolicy | null;
 }

@@ -298,6 +298,7 @@ function writerOptions({ values, origins }: PipelineConfig, topic: string): Writ
     rowGroupRows: values["iceberg.write.row_group_rows"],
     openFilesMax: values["iceberg.write.max_open_files"],
     preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],
+    filesAgeMsMax: filesAgeMsMax(values),
     thinning: values["maintenance.snapshot_expiration_enabled"]
       ? { branch: values["iceberg.branch"], ...expiryPolicy(values) }
       : null,
@@ -311,6 +312,16 @@ function writerOptions({ values, origins }: PipelineConfig, topic: string): Writ
       learnsColumns: learnsColumns(values),
     },
   };
+}
+
+/** How old the files of a commit may be when it is sent, ms: an orphan cleaner waits three times as long. */
+export function filesAgeMsMax(values: PipelineValues): number {
+  return orphanAgeMs(values) / 3;
+}
+
+/** How old a file must be to be removed as an orphan, ms. */
+export function orphanAgeMs(values: PipelineValues): number {
+  return values["maintenance.orphan_retention_days"] * DAY_MS;
 }
 
 /** Which snapshots a table keeps, where it does not say so itself. */

@@ -50,7 +50,7 @@ export const UNBUILT = {
   maintenance: {
     name: "this table maintenance is",
     instead:
-      "`maintenance expire TABLE` expires snapshots; run the rest from another engine, e.g. Spark's procedures",
+      "`maintenance expire` and `maintenance orphans` do theirs by hand; run the rest from another engine, e.g. Spark's procedures",
   },
   metadata_cache: {
     name: "the metadata cache is",

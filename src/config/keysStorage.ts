@@ -312,8 +312,7 @@ export const MAINTENANCE_KEYS = {
     default: 3,
     min: 1,
     max: 3650,
-    doc: "Younger files are left alone: a commit may still be on its way.",
-    unbuilt: "maintenance",
+    doc: "Younger files are left alone: a commit may still be on its way. Our own send no file that is older than a third of this.",
   },
   "maintenance.orphan_check_interval_seconds": {
     type: "integer",

@@ -25,7 +25,7 @@ import { isInPlace, placesOf } from "#iceberg/metadata/places.ts";
 import { applyUpdates } from "#iceberg/metadata/updates.ts";
 import { comparable } from "#storage/location.ts";
 import type { RunCounts } from "./record.ts";
-import { type RunOptions, refusePaused, refuseRemoval } from "./run.ts";
+import { type RunOptions, refusePaused, refuseRemoval, refuseStopped } from "./run.ts";
 
 /** What a run removed, or would remove. */
 export interface ExpireReport {
@@ -170,7 +170,7 @@ async function removeFiles(
   for await (const { role, files } of unreachableFiles(after.storage, removed)) {
     const ours = await unlistedSince(table, after, report.inside(role, files));
     for (let at = 0; at < ours.length; at += REMOVED_AT_ONCE) {
-      if (stop.aborted) throw fail("usage", "Stopped; what is left is the orphan cleaner's");
+      refuseStopped(stop);
       const some = ours.slice(at, at + REMOVED_AT_ONCE);
       await removeUnreachable(
         after,

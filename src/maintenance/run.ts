@@ -63,3 +63,11 @@ export function refusePaused(head: LoadedTable): void {
   const table = fullName(head.name);
   throw fail("usage", `Table ${table} is paused: kafka-iceberg resume ${table}`, { table });
 }
+
+/**
+ * Ends a run that was asked to stop.
+ * @throws AppError `stopped`
+ */
+export function refuseStopped(stop: AbortSignal): void {
+  if (stop.aborted) throw fail("stopped", "Stopped on request; what was done stands");
+}

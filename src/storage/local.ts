@@ -14,7 +14,7 @@ import { fail } from "#base/errors.ts";
 import { createFolders, type Folders } from "#base/folders.ts";
 import type { Random } from "#base/random.ts";
 import { localPath, localPrefix } from "./location.ts";
-import type { ObjectInfo, Storage } from "./storage.ts";
+import type { LeftUpload, ObjectInfo, Storage } from "./storage.ts";
 import { type Upload, writesOf } from "./upload.ts";
 
 /** Longest name that a temporary file of it repeats, bytes: with the uuid it stays below 255. */
@@ -49,6 +49,7 @@ export function createLocalStorage(parts: LocalStorageParts): Storage {
     abortUploads: async (uploads) => {
       for (const upload of uploads) await removeTemporary(disk, upload.location, upload.uploadId);
     },
+    leftUploads: (prefix) => leftUploads(disk, localPrefix(prefix)),
     close: async () => undefined,
   };
 }
@@ -162,18 +163,38 @@ async function removeFile(disk: Disk, path: string): Promise<void> {
   }
 }
 
+/** A folder as a path and as locations begin. */
+type Prefix = ReturnType<typeof localPrefix>;
+
+async function* list(disk: Disk, prefix: Prefix): AsyncGenerator<ObjectInfo> {
+  for await (const object of walk(disk, prefix)) {
+    if (temporaryOf(object.location) === null) yield object;
+  }
+}
+
+/** Temporary files; the name in them may be the hash of a longer one, which is found by it as well. */
+async function* leftUploads(disk: Disk, prefix: Prefix): AsyncGenerator<LeftUpload> {
+  for await (const { location, modifiedMs: beganMs } of walk(disk, prefix)) {
+    const temporary = temporaryOf(location);
+    if (temporary === null) continue;
+    yield { location: `${folderOf(location)}/${temporary.stem}`, uploadId: temporary.id, beganMs };
+  }
+}
+
+function temporaryOf(location: string): { readonly stem: string; readonly id: string } | null {
+  const [, stem, id] = TEMPORARY.exec(location.slice(location.lastIndexOf("/") + 1)) ?? [];
+  return stem === undefined || id === undefined ? null : { stem, id };
+}
+
 /** Walks the folders below `prefix`; what disappears meanwhile is left out. */
-async function* list(
-  disk: Disk,
-  prefix: { readonly path: string; readonly location: string },
-): AsyncGenerator<ObjectInfo> {
+async function* walk(disk: Disk, prefix: Prefix): AsyncGenerator<ObjectInfo> {
   const folders = [""];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const name of await names(disk, prefix.path + folder)) {
       const found = await onDisk("list", prefix.path, () => disk.stat(prefix.path + folder + name));
       const location = prefix.location + folder + name;
       if (found?.kind === "folder") folders.push(`${folder}${name}/`);
-      else if (found?.kind === "file" && !TEMPORARY.test(name))
+      else if (found?.kind === "file")
         yield { location, bytes: found.bytes, modifiedMs: found.modifiedMs };
     }
   }

@@ -91,6 +91,9 @@ export function openStorage(options: StorageOptions, parts: StorageParts): Stora
         await store.abortUploads(own);
       }
     },
+    leftUploads: async function* (prefix) {
+      yield* (await route(prefix)).leftUploads?.(prefix) ?? [];
+    },
     close: async () => {
       for (const store of opened.values()) await (await store).close();
     },

@@ -7,7 +7,7 @@ import { s3Address } from "./location.ts";
 import { createS3Calls, type S3Calls, type S3Options, type S3Parts } from "./s3Client.ts";
 import { answerOf } from "./s3Errors.ts";
 import { abortUpload, S3Upload } from "./s3Upload.ts";
-import type { ObjectInfo, Storage } from "./storage.ts";
+import type { LeftUpload, ObjectInfo, Storage } from "./storage.ts";
 import { writesOf } from "./upload.ts";
 
 /** Names in one DeleteObjects request, at most. */
@@ -30,6 +30,7 @@ export function createS3Storage(options: S3Options, parts: S3Parts): Storage {
         for (const id of ids) await abortUpload(calls, location, id);
       }
     },
+    leftUploads: (prefix) => leftUploads(calls, prefix),
     close: async () => calls.client.destroy(),
   };
 }
@@ -150,6 +151,50 @@ async function* list(calls: S3Calls, prefix: string): AsyncGenerator<ObjectInfo>
     }
     token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
   } while (token !== undefined);
+}
+
+/** Multipart uploads below a prefix, page by page. */
+async function* leftUploads(calls: S3Calls, prefix: string): AsyncGenerator<LeftUpload> {
+  const folder = prefix.endsWith("/") ? prefix : `${prefix}/`;
+  let marker: UploadMarker | null = {};
+  while (marker !== null) {
+    const page: UploadPage = await uploadPage(calls, folder, marker);
+    yield* page.uploads;
+    marker = page.next;
+  }
+}
+
+/** Where a page of uploads begins. */
+interface UploadMarker {
+  readonly KeyMarker?: string;
+  readonly UploadIdMarker?: string;
+}
+
+interface UploadPage {
+  readonly uploads: readonly LeftUpload[];
+  readonly next: UploadMarker | null;
+}
+
+async function uploadPage(
+  calls: S3Calls,
+  folder: string,
+  marker: UploadMarker,
+): Promise<UploadPage> {
+  const { bucket, key } = s3Address(folder);
+  const base = folder.slice(0, folder.length - key.length);
+  const input = { Bucket: bucket, Prefix: key, ...marker };
+  const page = await calls.call({ operation: "ListMultipartUploads", bucket, key }, (abortSignal) =>
+    calls.client.listMultipartUploads(input, { abortSignal }),
+  );
+  const uploads = (page.Uploads ?? []).flatMap(({ Key, UploadId, Initiated }) =>
+    Key === undefined || UploadId === undefined || Initiated === undefined
+      ? []
+      : [{ location: base + Key, uploadId: UploadId, beganMs: Initiated.getTime() }],
+  );
+  const { IsTruncated, NextKeyMarker, NextUploadIdMarker } = page;
+  if (IsTruncated !== true || NextKeyMarker === undefined) return { uploads, next: null };
+  const rest = NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker };
+  return { uploads, next: { KeyMarker: NextKeyMarker, ...rest } };
 }
 
 /** The ids of all multipart uploads to one location. */

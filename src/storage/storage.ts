@@ -40,6 +40,15 @@ export interface ObjectWriter {
   readonly uploadId: string | null;
 }
 
+/** A write that was begun and not ended: a multipart upload, a temporary file. */
+export interface LeftUpload {
+  /** With `uploadId` what `abortUploads` takes. */
+  readonly location: string;
+  readonly uploadId: string;
+  /** When it was begun, or last written to, ms since epoch. */
+  readonly beganMs: number;
+}
+
 /** A store of immutable objects. */
 export interface Storage {
   /** Writes a new object durably. */
@@ -63,6 +72,11 @@ export interface Storage {
    * stands for every upload to that location. Those that do not exist are no error.
    */
   abortUploads(uploads: readonly { location: string; uploadId: string }[]): Promise<void>;
+  /**
+   * Writes below a prefix that have not ended, those under way included. Absent: the store ends what
+   * was left by itself.
+   */
+  leftUploads?(prefix: string): AsyncIterable<LeftUpload>;
   /** Releases connections. */
   close(): Promise<void>;
 }

@@ -50,6 +50,25 @@ export function storageContract(
         a.location < b.location ? -1 : 1,
       );
 
+    test("a write that has not ended is among those left, and is gone once it was aborted", async () => {
+      const { leftUploads } = storage;
+      if (leftUploads === undefined) return;
+      const location = `${root}/left/a.bin`;
+      const idsLeft = async (): Promise<string[]> =>
+        (await Array.fromAsync(leftUploads(`${root}/left`))).map(({ uploadId }) => uploadId);
+      const writer = await storage.writer(location);
+      const part = new Uint8Array(options.largeBytes);
+      await writer.write(part);
+      const id = writer.uploadId ?? "";
+      expect(await idsLeft()).toEqual([id]);
+      const [left] = await Array.fromAsync(leftUploads(`${root}/left`));
+      expect(await Array.fromAsync(leftUploads(`${root}/other`))).toEqual([]);
+      if (left !== undefined) await storage.abortUploads([left]);
+      expect(await idsLeft()).toEqual([]);
+      await writer.abort().catch(() => undefined);
+      expect(await storage.head(location)).toBeNull();
+    });
+
     test("what put wrote is read back, and its size is answered", async () => {
       const content = bytes("hello");
       const location = `${root}/put/a.txt`;

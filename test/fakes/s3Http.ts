@@ -162,11 +162,14 @@ export function createS3Fake(options: {
     return xml(`<ListBucketResult>${state}${items.join("")}</ListBucketResult>`);
   };
 
-  const listUploads = (at: S3FakeRequest): HttpOut => {
-    const items = [...uploads].filter(([, upload]) => upload.bucket === at.bucket);
+  const listUploads = (request: HttpIn, at: S3FakeRequest): HttpOut => {
+    const prefix = queryOf(request, "prefix");
+    const items = [...uploads].filter(
+      ([, { bucket, key }]) => bucket === at.bucket && key.startsWith(prefix),
+    );
     const found = items.map(
       ([id, upload]) =>
-        `<Upload><Key>${escapeXml(upload.key)}</Key><UploadId>${id}</UploadId></Upload>`,
+        `<Upload><Key>${escapeXml(upload.key)}</Key><UploadId>${id}</UploadId><Initiated>2026-01-08T00:00:00.000Z</Initiated></Upload>`,
     );
     return xml(`<ListMultipartUploadsResult>${found.join("")}</ListMultipartUploadsResult>`);
   };
@@ -209,7 +212,7 @@ export function createS3Fake(options: {
       case "ListObjectsV2":
         return list(at, request);
       case "ListMultipartUploads":
-        return listUploads(at);
+        return listUploads(request, at);
       default:
         return read(request, at);
     }

@@ -83,6 +83,19 @@ export class ExpiryLaw {
     return [];
   }
 
+  /** Files that nobody can reach and that a run which has just ended should have removed. */
+  async orphansLeft(olderThanMs: number): Promise<string[]> {
+    const { storage, metadata } = this.world;
+    const reached = new Set<string>();
+    for (const snapshot of metadata.snapshots) {
+      for (const path of await this.#pathsOf(snapshot)) reached.add(path);
+    }
+    const left = [...storage.objects].find(
+      ([path, { modifiedMs }]) => modifiedMs < olderThanMs && !reached.has(path),
+    );
+    return left === undefined ? [] : [`ORPHAN LEFT: ${left[0]}`];
+  }
+
   async #pathsOf({ snapshotId }: Snapshot): Promise<Iterable<string>> {
     return (await this.world.law.content(snapshotId)).paths;
   }

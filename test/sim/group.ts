@@ -16,7 +16,8 @@ import {
 import type { Consumer, ConsumerEvent, LogBounds, RecordBatch } from "#consumer/consumer.ts";
 import { recordBatch } from "../support/records.ts";
 import { ServedLog } from "./logs.ts";
-import type { Topic, World } from "./world.ts";
+import type { Topic } from "./rows.ts";
+import type { World } from "./world.ts";
 
 /** Times of some records, ms: before 1970, far ahead, at the ends of what columns hold; else now. */
 const ODD_TIMES_MS: Readonly<Record<number, number>> = {

@@ -220,7 +220,8 @@ export class Law {
     const before = this.truth(snapshot.parentSnapshotId);
     const broken: string[] = [];
     const byPerson = snapshot.summary["kafka-iceberg.group"] === PERSON;
-    if (before.topicId !== null && before.topicId !== truth.topicId && !byPerson) {
+    const isPicked = snapshot.summary["source-snapshot-id"] !== undefined;
+    if (before.topicId !== null && before.topicId !== truth.topicId && !byPerson && !isPicked) {
       broken.push(`TOPIC: ${where} takes another topic id, and no person said so`);
     }
     const base = snapshot.summary["kafka-iceberg.base"];

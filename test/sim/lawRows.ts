@@ -4,8 +4,9 @@
  */
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
+import type { Topic } from "./rows.ts";
 import { rowNumber } from "./rows.ts";
-import type { Topic, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** Row numbers of the records between two offsets. */
 export function between(

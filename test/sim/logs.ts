@@ -3,8 +3,9 @@
  * offsets, or, when that was lost, another one under a later leader that is longer than it.
  */
 import { NO_LEADER_EPOCH } from "#base/offsets.ts";
+import type { Topic } from "./rows.ts";
 import { rowNumber } from "./rows.ts";
-import type { Topic, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** Offsets under one leader. */
 const LEADER_OFFSETS = 16n;

@@ -6,6 +6,7 @@ import { AppError } from "#base/errors.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
 import { expireSnapshots } from "#maintenance/expire.ts";
+import { removeOrphans } from "#maintenance/orphans.ts";
 import type { RunOptions } from "#maintenance/run.ts";
 import { MemoryLog, partsOf, worldClock } from "./process.ts";
 import { COORDINATES } from "./rows.ts";
@@ -101,11 +102,12 @@ export class Maintainer {
       world.say(`the maintainer ends with an error: ${error}`);
       end();
     };
-    this.#expire(() => this.#incarnation === mine).then(end, failed);
+    this.#run(() => this.#incarnation === mine).then(end, failed);
   }
 
-  async #expire(alive: () => boolean): Promise<void> {
+  async #run(alive: () => boolean): Promise<void> {
     const { world } = this;
+    const { orphanAgeMs } = world;
     const log = this.#log.reopen(() => 0);
     const clock = worldClock(world, alive, (wake) => {
       this.#wake = wake;
@@ -118,10 +120,26 @@ export class Maintainer {
       parts,
       {
         ...{ name: NAME, branch: "main", group: "g", coordinates: COORDINATES },
-        ...{ commitRetriesMax: 2, thinning: null },
+        ...{ commitRetriesMax: 2, filesAgeMsMax: world.filesAgeMsMax, thinning: null },
       },
       head,
     );
+    if (orphanAgeMs !== null && world.random.unit() < 0.4) {
+      await this.#removeOrphans(table, orphanAgeMs, alive);
+    } else await this.#expire(table, alive);
+  }
+
+  async #removeOrphans(table: CommitTable, ageMsMin: number, alive: () => boolean): Promise<void> {
+    const { world } = this;
+    const olderThanMs = world.nowMs - ageMsMin;
+    const { files } = await removeOrphans(table, { ...OPTIONS, ageMsMin, isForced: true });
+    if (!alive()) return;
+    world.say(`the maintainer has removed ${files} orphans`);
+    this.violations.push(...(await world.law.expiry.orphansLeft(olderThanMs)));
+  }
+
+  async #expire(table: CommitTable, alive: () => boolean): Promise<void> {
+    const { world } = this;
     world.law.expiry.begin(this.#policy);
     world.say("the maintainer begins to expire");
     const report = await expireSnapshots(table, this.#policy, OPTIONS);

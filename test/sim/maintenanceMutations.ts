@@ -105,4 +105,35 @@ export const MAINTENANCE_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "the orphan cleaner takes files of any age",
+    rule: "10l",
+    sim: "writer",
+    shownIn: "ancestors: true",
+    edits: [{ find: "object.modifiedMs >= olderThanMs ||", replace: "" }],
+  },
+  {
+    name: "a commit is sent however old its files are, which an orphan cleaner has taken",
+    rule: "10l",
+    sim: "writer",
+    shownIn: "ancestors: true",
+    edits: [
+      {
+        find: "return parts.clock.nowMs() - beganMs > filesAgeMsMax;",
+        replace: "return parts.clock.nowMs() - beganMs > filesAgeMsMax * 1e6;",
+      },
+    ],
+  },
+  {
+    name: "the orphan cleaner knows the files of the newest snapshot only",
+    rule: "4",
+    sim: "writer",
+    shownIn: "ancestors: true",
+    edits: [
+      {
+        find: "knownManifests(storage, metadata.snapshots)",
+        replace: "knownManifests(storage, metadata.snapshots.slice(-1))",
+      },
+    ],
+  },
 ];

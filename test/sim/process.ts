@@ -177,6 +177,7 @@ export function optionsOf(world: World, group: string): WriterOptions {
     group,
     coordinates: COORDINATES,
     commitRetriesMax: 3,
+    filesAgeMsMax: world.filesAgeMsMax,
     preserveKafkaPartitions: world.random.unit() < 0.7,
     thinning: world.thinning,
   };

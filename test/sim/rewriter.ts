@@ -17,6 +17,7 @@ import { COORDINATES, readCoordinates } from "./rows.ts";
 import { NAME, type World } from "./world.ts";
 
 interface Rewrite {
+  readonly beganMs: number;
   readonly commitId: string;
   readonly inputs: readonly string[];
   readonly output: string;
@@ -68,6 +69,7 @@ export class Rewriter {
     await world.storage.put(output, new TextEncoder().encode(JSON.stringify(pairs)));
     const commitId = world.random.uuid();
     this.#rewrite = {
+      beganMs: world.nowMs,
       commitId,
       inputs: files,
       output,
@@ -88,6 +90,7 @@ export class Rewriter {
     const inputsLive =
       rewrite.inputs.every((path) => live.includes(path)) && live.length === rewrite.inputs.length;
     if (head === null || progress.kind === "unreadable" || !inputsLive) return this.#drop(rewrite);
+    if (this.#isTooOld(rewrite)) return this.#drop(rewrite);
     const snapshot = await this.#stage(rewrite, progress.document);
     const attempt: SentAttempt = {
       commitId: rewrite.commitId,
@@ -130,6 +133,7 @@ export class Rewriter {
       ],
       updates,
       version: world.version,
+      sentMs: world.nowMs,
       answer: settle,
     });
   }
@@ -156,8 +160,13 @@ export class Rewriter {
     const verdict = resolveUnknown(this.world.metadata, "main", rewrite.sent);
     this.world.say(`${this.name} resolves its rewrite: ${verdict.kind}`);
     if (verdict.kind === "landed") this.#rewrite = null;
-    else if (verdict.kind === "lost") this.#drop(rewrite);
+    else if (verdict.kind === "lost" || this.#isTooOld(rewrite)) this.#drop(rewrite);
     else this.#send(rewrite, rewrite.sent);
+  }
+
+  /** Rule 10l. */
+  #isTooOld({ beganMs }: Rewrite): boolean {
+    return this.world.nowMs - beganMs > this.world.filesAgeMsMax;
   }
 
   #drop(rewrite: Rewrite): void {

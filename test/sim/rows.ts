@@ -9,11 +9,22 @@ import type { CoordinateReader } from "#commit/liveRows.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { EncodedFile, ParquetEncoder } from "#parquet/encoder.ts";
 
+/** No batch has the topic's column: it is there for the coordinates alone. */
+export const TOPIC: Field = { id: 0, name: "topic", required: false, type: { kind: "string" } };
+
 /** Fields of the rows: enough to say which record a row is. */
 export const FIELDS: readonly Field[] = [
   { id: 0, name: "partition", required: false, type: { kind: "int" } },
   { id: 0, name: "offset", required: false, type: { kind: "long" } },
 ];
+
+/** One life of the topic: a topic that is deleted and made again has another id and begins at 0. */
+export interface Topic {
+  readonly index: number;
+  readonly id: string;
+  /** Offsets that hold a visible record, per partition; not dense. */
+  readonly records: number[][];
+}
 
 /** Offsets below 40 that hold a record; not dense. */
 export function holes(random: Random): number[] {

@@ -31,8 +31,9 @@ import type { RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import { createMemoryStorage, type MemoryStorage } from "../fakes/memoryStorage.ts";
+import { headOnly } from "./headOnly.ts";
 import { Law } from "./law.ts";
-import { columns, FIELDS, holes, rowNumber, topicId } from "./rows.ts";
+import { columns, FIELDS, holes, rowNumber, TOPIC, type Topic, topicId } from "./rows.ts";
 import type { Applied } from "./thinningLaw.ts";
 
 /** The one table of a world. */
@@ -61,19 +62,10 @@ export interface Request {
   readonly updates: readonly TableUpdate[];
   /** Version of the metadata pointer when it was sent. */
   readonly version: number;
+  /** When it was sent. */
+  readonly sentMs: number;
   answer: ((outcome: CommitOutcome) => void) | null;
 }
-
-/** One life of the topic: a topic that is deleted and made again has another id and begins at 0. */
-export interface Topic {
-  readonly index: number;
-  readonly id: string;
-  /** Offsets that hold a visible record, per partition; not dense. */
-  readonly records: number[][];
-}
-
-/** No batch has the topic's column: it is there for the coordinates alone. */
-const TOPIC: Field = { id: 0, name: "topic", required: false, type: { kind: "string" } };
 
 /** An answer of a service that goes wrong, once. */
 export interface Fault {
@@ -105,6 +97,12 @@ export class World {
   readonly history: Map<SnapshotId, Snapshot> = new Map();
   /** How writers thin snapshots in this world. */
   readonly thinning: RetentionPolicy | null;
+  /**
+   * How old a file is that an orphan cleaner takes, ms; null: there is no cleaner. With one, nothing is
+   * sent whose files are older than a third of that, and nothing arrives later than a third after it
+   * was sent (rule 10l).
+   */
+  readonly orphanAgeMs: number | null;
   /** Feeds of another topic that the table holds from the start: with them summaries hold deltas. */
   readonly others: readonly Feed[];
   metadata: TableMetadata;
@@ -169,6 +167,7 @@ export class World {
       this.random.unit() < 0.5
         ? null
         : { branch: "main", keepAllMs: 4000, retentionMs: 60_000, snapshotsMax: 6 };
+    this.orphanAgeMs = this.random.unit() < 0.5 ? null : 30_000;
     this.metadata = newTableMetadata({
       uuid: "11111111-1111-4111-8111-111111111111",
       location: "/wh/db/t",
@@ -199,6 +198,16 @@ export class World {
 
   set nowMs(nowMs: number) {
     this.#time.nowMs = nowMs;
+  }
+
+  /** How old files may be when they are sent. */
+  get filesAgeMsMax(): number {
+    return (this.orphanAgeMs ?? Number.POSITIVE_INFINITY) / 3;
+  }
+
+  /** Whether a request can still arrive. */
+  mayArrive({ sentMs }: Request): boolean {
+    return this.nowMs - sentMs <= this.filesAgeMsMax;
   }
 
   /** The topic as it is now. */
@@ -289,7 +298,14 @@ export class World {
                 ? { ...outcome, table: { ...outcome.table, storage } }
                 : outcome,
             );
-          const request = { writer, requirements, updates, version: this.version, answer };
+          const request = {
+            writer,
+            requirements,
+            updates,
+            version: this.version,
+            sentMs: this.nowMs,
+            answer,
+          };
           this.pending.push(request);
           this.onRequest(request);
         });
@@ -400,13 +416,4 @@ export class World {
       if (!this.history.has(snapshot.snapshotId)) this.history.set(snapshot.snapshotId, snapshot);
     }
   }
-}
-
-/** What a catalog keeps that has no history of its own. */
-function headOnly(metadata: TableMetadata): TableMetadata {
-  const heads = new Set(Object.values(metadata.refs).map(({ snapshotId }) => snapshotId));
-  const snapshots = metadata.snapshots
-    .filter(({ snapshotId }) => heads.has(snapshotId))
-    .map((snapshot) => ({ ...snapshot, parentSnapshotId: null }));
-  return { ...metadata, snapshots };
 }

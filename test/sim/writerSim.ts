@@ -107,7 +107,9 @@ class WriterSim {
   async #goOn(dice: number): Promise<boolean> {
     const { world } = this;
     const waiting = world.pending.filter((request) => request.answer !== null);
-    const late = world.pending.filter((request) => request.answer === null);
+    const late = world.pending.filter(
+      (request) => request.answer === null && world.mayArrive(request),
+    );
     const asleep = this.processes.filter((process) => process.wake !== null);
     if (waiting.length > 0 && dice < 0.42) await this.#answer(world.pick(waiting));
     else if (late.length > 0 && dice < 0.45) world.apply(world.pick(late), "lost");
@@ -121,7 +123,8 @@ class WriterSim {
     const process = this.processes.find((each) => each.name === request.writer);
     const dice = world.random.unit();
     const answer = (): void => {
-      if (dice < 0.6) world.apply(request, "arrives");
+      if (!world.mayArrive(request)) world.giveUp(request, "dropped");
+      else if (dice < 0.6) world.apply(request, "arrives");
       else if (dice < 0.75) world.apply(request, "lost");
       else if (dice < 0.85) world.giveUp(request, "dropped");
       else world.giveUp(request, "late");

@@ -51,8 +51,8 @@ export async function* unreachableFiles(
   const left = new Set(after.snapshots.map(({ snapshotId }) => snapshotId));
   const gone = snapshots.filter(({ snapshotId }) => !left.has(snapshotId));
   if (gone.length === 0) return;
-  const candidates = await manifestsOf(storage, gone);
-  const kept = await manifestsOf(storage, after.snapshots);
+  const candidates = await knownManifests(storage, gone);
+  const kept = await knownManifests(storage, after.snapshots);
   for (const path of kept.keys()) candidates.delete(path);
   const manifests = [...candidates.values()];
   const entries = manifests.reduce((sum, each) => sum + each.liveFiles, 0);
@@ -74,13 +74,13 @@ export async function* unreachableFiles(
 }
 
 /** A manifest as far as it matters here: whole rows of many lists would not fit in memory. */
-interface KnownManifest extends NamedFile {
+export interface KnownManifest extends NamedFile {
   /** Live files, by the manifest list. */
   readonly liveFiles: number;
 }
 
 /** All manifests of some snapshots, by comparable path; the newest snapshot's come first. */
-async function manifestsOf(
+export async function knownManifests(
   storage: Storage,
   snapshots: readonly Snapshot[],
 ): Promise<Map<string, KnownManifest>> {
@@ -127,7 +127,8 @@ async function unlistedContent(
   return [...names.values()];
 }
 
-async function* liveFilesOf(
+/** The live files of manifests, block by block. */
+export async function* liveFilesOf(
   storage: Storage,
   manifests: readonly KnownManifest[],
 ): AsyncGenerator<readonly NamedFile[]> {

@@ -147,6 +147,21 @@ test("a change that landed can only end as committed, though its own step fails 
   expect((await run(world, pending)).kind).toBe("committed");
 });
 
+for (const fates of [[], ["lost", "lost", "lost", "lost", "lost"]] as const) {
+  const what = fates.length === 0 ? "sent" : "sent again";
+  test(`nothing is ${what} of a commit that began longer ago than an orphan cleaner spares its files`, async () => {
+    const world = tableOf([...fates]);
+    const options = { ...world.table.options, filesAgeMsMax: 2000 };
+    const table = new CommitTable(world.table.parts, options, world.rig.world.loaded());
+    const pending = newCommit(table, KINDS[0]?.change(world.rig, table) as Append);
+    if (fates.length > 0) expect((await run({ ...world, table }, pending)).kind).toBe("held");
+    await world.rig.pass(2100);
+    const sent = world.sent();
+    expect(await run({ ...world, table }, pending)).toMatchObject({ kind: "dropped" });
+    expect(world.sent()).toBe(sent);
+  });
+}
+
 test("every snapshot names what its commit was for", async () => {
   const world = tableOf([]);
   for (const kind of ["claim", "refresh"] as const) {
