@@ -5,10 +5,6 @@ import { METRICS, type MetricSpec } from "#server/metricTable.ts";
 
 /** Metrics of features that are not built yet: nothing feeds them, so they are not served. */
 const LATER: readonly (readonly [names: string, feature: string])[] = [
-  [
-    "iceberg_metadata_cache_hits_total, iceberg_metadata_cache_misses_total, iceberg_metadata_cache_hit_rate",
-    "the metadata cache",
-  ],
   ["iceberg_compaction_files_merged_total, iceberg_compaction_duration_seconds", "compaction"],
 ];
 

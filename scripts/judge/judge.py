@@ -1,6 +1,6 @@
 """Judges a table against the topics that it was made from. One JSON job in argv[1], one JSON verdict out.
 
-Job: {"table": tables.py, "s3"?, "topics": [{"topic", "file", "partitions"}] (answers of reader.py), "readers": [...],
+Job: {"table": tables.py, "s3"? (or another store: stores.py), "topics": [{"topic", "file", "partitions"}] (answers of reader.py), "readers": [...],
 "snapshots": "all" | "head" | "none", "removed"?: [{"partition", "from", "to"}], "values": bool, "format": "json" | "string" | "bytes", "prefix": "_kafka_",
 "first"?: {topic: {partition: offset}}, "foreignWriters"?: bool, "sparkRows"?: folder of Parquet files that spark.py wrote}.
 """
@@ -14,6 +14,8 @@ import time
 import duckdb
 import duckdb_extension_iceberg
 
+import stores
+
 from law import Law
 from tables import Snapshots, local, metadata_location
 from values import compare
@@ -25,7 +27,9 @@ def connect(s3):
     packages = os.path.dirname(os.path.dirname(duckdb_extension_iceberg.__file__))
     for name in ("avro", "httpfs", "iceberg"):
         con.execute(f"load '{packages}/duckdb_extension_{name}/extensions/v{duckdb.__version__}/{name}.duckdb_extension'")
-    if s3:
+    if stores.is_other(s3):
+        stores.register(con, s3)
+    elif s3:
         endpoint = s3["endpoint"].split("//", 1)[1]
         con.execute(
             f"""create secret (type s3, key_id '{s3["accessKey"]}', secret '{s3["secretKey"]}', region '{s3["region"]}',

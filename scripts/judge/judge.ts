@@ -13,7 +13,7 @@ export type Reader = "duckdb" | "pyiceberg" | "spark";
 
 /** Where the table is. */
 export type TableSource =
-  /** A file catalog's table folder, local. */
+  /** A file catalog's table folder, local or in the store that is given. */
   | { readonly folder: string }
   /** One metadata file. */
   | { readonly metadata: string }
@@ -34,13 +34,22 @@ export type TableSource =
       };
     };
 
-/** Access to an S3 server; {@link S3Service} of versitygw.ts fits. */
-export interface S3Access {
-  readonly endpoint: string;
-  readonly region: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
-}
+/** Access to a store; {@link S3Service} of versitygw.ts fits. */
+export type StoreAccess =
+  | {
+      readonly endpoint: string;
+      readonly region: string;
+      readonly accessKey: string;
+      readonly secretKey: string;
+    }
+  /** Google Cloud Storage (an emulator), or Azure. */
+  | { readonly kind: "gcs"; readonly endpoint: string }
+  | {
+      readonly kind: "azure";
+      readonly endpoint: string;
+      readonly account: string;
+      readonly key: string;
+    };
 
 /** What an independent read_committed reader found in a topic. */
 export interface TopicCopy {
@@ -63,7 +72,7 @@ export interface OffsetRange {
 export interface JudgeJob {
   readonly table: TableSource;
   readonly topics: readonly TopicCopy[];
-  readonly s3?: S3Access;
+  readonly s3?: StoreAccess;
   /** Default: DuckDB and PyIceberg. */
   readonly readers?: readonly Reader[];
   /**
@@ -140,7 +149,7 @@ export interface Shown {
 }
 
 /** A table as DuckDB reads it, for people. */
-export async function showTable(table: TableSource, s3?: S3Access): Promise<Shown> {
+export async function showTable(table: TableSource, s3?: StoreAccess): Promise<Shown> {
   return (await python("show.py", { table, s3 })) as Shown;
 }
 

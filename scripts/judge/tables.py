@@ -13,12 +13,16 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.manifest import DataFileContent, ManifestContent, ManifestEntryStatus
 from pyiceberg.table import StaticTable
 
+import stores
+
 OFFSETS = "kafka-iceberg.offsets"
 
 
 def s3_properties(s3):
     if not s3:
         return {}
+    if stores.is_other(s3):
+        return stores.io_properties(s3)
     return {
         "s3.endpoint": s3["endpoint"],
         "s3.region": s3["region"],
@@ -44,7 +48,7 @@ def metadata_location(source, s3):
         return catalog.load_table(source["rest"]["table"]).metadata_location
     folder = local(source["folder"]) + "/metadata"
     versions = {}
-    for name in os.listdir(folder):
+    for name in stores.names(s3, folder) if "://" in folder else os.listdir(folder):
         found = re.fullmatch(r"v(\d+)\.metadata\.json", name)
         if found:
             versions[int(found[1])] = name

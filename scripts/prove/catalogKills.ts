@@ -9,7 +9,7 @@ import {
   judgeTable,
   type Reader,
   readTopic,
-  type S3Access,
+  type StoreAccess,
   type TableSource,
   type Verdict,
 } from "../judge/judge.ts";
@@ -29,7 +29,7 @@ export interface CatalogKillsProof {
   /** The catalog and its store. */
   readonly config: Config;
   readonly table: TableSource;
-  readonly s3?: S3Access;
+  readonly s3?: StoreAccess;
   /** The catalog shows the head alone, so that it does not tell where each partition began: at 0. */
   readonly hidesAncestors?: boolean;
   /** Environment of the product. */

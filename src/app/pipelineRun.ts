@@ -10,8 +10,9 @@ import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
 import type { Catalog } from "#catalog/catalog.ts";
-import { type CircuitState, type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
-import { openCatalog, warehouseOf } from "#catalog/open.ts";
+import type { CircuitState, GuardedCatalog } from "#catalog/guard.ts";
+import type { MetadataCache } from "#catalog/metadataCache.ts";
+import { warehouseOf } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
@@ -20,17 +21,16 @@ import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import type { RunState } from "#server/status.ts";
-import { createGate } from "#storage/gate.ts";
-import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
-import { type VendedStore, withVended } from "#storage/vended.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { checkCatalog } from "./catalogHealth.ts";
+import { openServices } from "./openServices.ts";
 import { Positions } from "./positions.ts";
 import { probeStorage } from "./probes.ts";
 import type { Readers } from "./readers.ts";
 import { Services } from "./services.ts";
 import { stateOf } from "./status.ts";
+import type { TableReader } from "./tableReport.ts";
 import { Targets } from "./targets.ts";
 import { type Ending, untilEnd } from "./untilEnd.ts";
 
@@ -79,6 +79,7 @@ export class PipelineRun {
   #storage: Storage | null = null;
   readonly #registry: SchemaRegistry | null;
   #catalog: GuardedCatalog | null = null;
+  #cache: MetadataCache | null = null;
   #ended = false;
   readonly #closed: AbortController = new AbortController();
 
@@ -96,6 +97,13 @@ export class PipelineRun {
     const { clock, random } = shared;
     const parts = { clock, random, log: this.#logger, observe: this.#observe };
     this.#registry = options.registry === null ? null : new SchemaRegistry(options.registry, parts);
+  }
+
+  /** Its tables, for those who read them; null before the catalog is known. */
+  get reader(): TableReader | null {
+    if (this.#cache === null) return null;
+    const tables = [...(this.pipeline?.tables ?? [])].map(({ options }) => options.name);
+    return { pipeline: this.name, cache: this.#cache, tables };
   }
 
   /** Bytes in the hot buffers of its tables. */
@@ -216,14 +224,10 @@ export class PipelineRun {
   /** Opens catalog and consumer; services that are away are waited for. */
   async #connect(limits: RunLimits): Promise<Pipeline> {
     const { clock, random, disk } = this.#shared;
-    const gate = createGate(this.#options.storage.requestsMax);
-    const parts = { clock, random, disk, gate, log: this.#logger, observe: this.#observe };
-    const storage = openStorage(this.#options.storage, parts);
+    const parts = { clock, random, disk, log: this.#logger, observe: this.#observe };
+    const { storage, catalog, cache } = openServices(this.#options, parts);
     this.#storage = storage;
-    const storageWith = (vended: VendedStore): Storage =>
-      openStorage(withVended(this.#options.storage, vended), parts);
-    const opened = openCatalog(this.#options.catalog, { ...parts, storage, storageWith });
-    const catalog = guardedCatalog(opened, this.#options.catalogGuard, parts);
+    this.#cache = cache;
     this.#catalog = catalog;
     await this.#patiently(limits, () => catalog.open());
     const pipeline = await this.#patiently(limits, async () => {

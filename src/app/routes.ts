@@ -1,14 +1,19 @@
 /**
- * What is served over HTTP: `/health`, `/ready`, `/status`, `/metrics` (SPEC section 7). Answers are
- * made from memory; nothing waits for a dependency.
+ * What is served over HTTP: `/health`, `/ready`, `/status`, `/metrics` (SPEC section 7), made from memory,
+ * so that nothing waits for a dependency; and `/tables/NAME`, which may ask the catalog.
  */
 import type { Metrics } from "#server/metrics.ts";
 import { type Route, SMALL } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
 import type { StatusSource } from "#server/status.ts";
+import { type TableReader, tableRoute } from "./tableReport.ts";
 
 /** The routes of a running process. */
-export function routesOf(status: StatusSource, metrics: Metrics): Route[] {
+export function routesOf(
+  status: StatusSource,
+  metrics: Metrics,
+  readers: () => readonly TableReader[],
+): Route[] {
   const onHealth = { method: "GET", listeners: ["health"], limits: SMALL } as const;
   return [
     {
@@ -35,6 +40,7 @@ export function routesOf(status: StatusSource, metrics: Metrics): Route[] {
       access: "token",
       answer: () => jsonAnswer(200, status.status()),
     },
+    tableRoute(readers),
     {
       ...onHealth,
       path: "/metrics",

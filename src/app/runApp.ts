@@ -28,6 +28,7 @@ import { folderSizes, watchFolders } from "./probes.ts";
 import { Readers } from "./readers.ts";
 import { routesOf } from "./routes.ts";
 import { statusSource } from "./status.ts";
+import type { TableReader } from "./tableReport.ts";
 
 /** What the command line adds to the configuration. */
 export interface RunOptions {
@@ -129,7 +130,9 @@ async function runWith(
     lag: options.lag,
     pipelines,
   });
-  const server = startServer(serverOptions(options, run), routesOf(status, metrics), parts);
+  const readers = (): TableReader[] => pipelines.flatMap(({ reader }) => reader ?? []);
+  const routes = routesOf(status, metrics, readers);
+  const server = startServer(serverOptions(options, run), routes, parts);
   const line = run.supervisor
     ? NO_LINE
     : startStatusLine({ status, clock: systemClock, stream: process.stderr });

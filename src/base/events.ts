@@ -16,6 +16,9 @@ export const MAINTENANCE_OPERATIONS = ["expire", "orphans"] as const;
 /** How a maintenance run ends: `failed` is tried again at the next interval. */
 export const MAINTENANCE_OUTCOMES = ["done", "failed"] as const;
 
+/** Parts of a table that the metadata cache answers, by the requirement documents' names. */
+export const CACHE_KEYS = ["snapshot_id", "manifest", "schema"] as const;
+
 /** What can be observed. Durations in milliseconds, sizes in bytes, offsets as numbers for gauges. */
 export type Observation =
   | { type: "consumed"; topic: string; partition: number; records: number; bytes: number }
@@ -68,6 +71,8 @@ export type Observation =
       durationMs: number;
       error: string | null;
     }
+  /** The metadata cache was asked; hit: an earlier answer was young enough. */
+  | { type: "metadata_cache"; key: (typeof CACHE_KEYS)[number]; hit: boolean }
   | {
       type: "table_state";
       database: string;

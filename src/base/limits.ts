@@ -46,7 +46,8 @@ export const LIMITS: Readonly<
     | "garbageBytesMax"
     | "avroBlockBytesMax"
     | "knownFoldersMax"
-    | "s3PartsInFlightMax",
+    | "s3PartsInFlightMax"
+    | "cachedTablesMax",
     number
   >
 > = {
@@ -132,6 +133,8 @@ export const LIMITS: Readonly<
   knownFoldersMax: 10_000,
   /** Parts of one upload that are on their way at once (a number). */
   s3PartsInFlightMax: 3,
+  /** Tables of a pipeline whose metadata is kept for readers (a number); those read last stay. */
+  cachedTablesMax: 100,
   /** What a statement of `query` may take; one that needs more ends with a sentence about it. */
   queryBytesMax: 1024 * MIB,
 };

@@ -4,6 +4,7 @@
 
 import { resolve } from "node:path";
 import type { GuardOptions } from "#catalog/guard.ts";
+import type { CacheOptions } from "#catalog/metadataCache.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
 import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
@@ -57,6 +58,7 @@ export interface PipelineOptions {
   readonly storage: StorageOptions;
   readonly catalog: CatalogOptions;
   readonly catalogGuard: GuardOptions;
+  readonly metadataCache: CacheOptions;
   readonly catalogCheckMs: number;
   readonly commit: {
     readonly intervalMs: number;
@@ -102,6 +104,11 @@ export async function buildPipeline(
     },
     storage: storageOptions(values),
     catalog: catalogOptions(pipeline, false),
+    metadataCache: {
+      snapshotTtlMs: values["iceberg.metadata_cache.snapshot_ttl_ms"],
+      manifestTtlMs: values["iceberg.metadata_cache.manifest_ttl_ms"],
+      schemaTtlMs: values["iceberg.metadata_cache.schema_ttl_ms"],
+    },
     catalogGuard: {
       backoffMs: values["iceberg.catalog_manager.reconnect_backoff_ms"],
       failuresMax: values["iceberg.catalog_manager.circuit_breaker_failures"],

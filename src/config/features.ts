@@ -52,10 +52,6 @@ export const UNBUILT = {
     instead:
       "`maintenance expire` and `maintenance orphans` do theirs by hand; run the rest from another engine, e.g. Spark's procedures",
   },
-  metadata_cache: {
-    name: "the metadata cache is",
-    instead: "this release reads the table without a cache",
-  },
   query: {
     name: "SQL over hot rows is",
     instead: "off in this release; query the Iceberg table with any engine",

@@ -276,8 +276,7 @@ export const CATALOG_KEYS = {
     default: 1000,
     min: 0,
     max: 86_400_000,
-    doc: "How long a loaded head serves reads; never commits or seeks.",
-    unbuilt: "metadata_cache",
+    doc: "How long a loaded head serves reads (GET /tables/NAME); never commits or seeks. A commit of ours replaces it.",
   },
   "iceberg.metadata_cache.manifest_ttl_ms": {
     type: "integer",
@@ -285,7 +284,6 @@ export const CATALOG_KEYS = {
     min: 0,
     max: 86_400_000,
     doc: "The same for manifests.",
-    unbuilt: "metadata_cache",
   },
   "iceberg.metadata_cache.schema_ttl_ms": {
     type: "integer",
@@ -293,7 +291,6 @@ export const CATALOG_KEYS = {
     min: 0,
     max: 86_400_000,
     doc: "The same for schemas.",
-    unbuilt: "metadata_cache",
   },
   "iceberg.encryption.key_id": {
     type: "string",

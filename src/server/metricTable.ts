@@ -5,7 +5,12 @@
  */
 
 import { POLICY } from "#base/errors.ts";
-import { COMMIT_OUTCOMES, MAINTENANCE_OPERATIONS, MAINTENANCE_OUTCOMES } from "#base/events.ts";
+import {
+  CACHE_KEYS,
+  COMMIT_OUTCOMES,
+  MAINTENANCE_OPERATIONS,
+  MAINTENANCE_OUTCOMES,
+} from "#base/events.ts";
 
 /** One metric. Every metric carries the label `pipeline` besides those named, unless `process`. */
 export interface MetricSpec {
@@ -309,6 +314,26 @@ export const METRICS: readonly MetricSpec[] = [
     type: "counter",
     labels: [],
     help: "How long was fetching held back because the buffer was full?",
+  },
+  {
+    name: "iceberg_metadata_cache_hits_total",
+    type: "counter",
+    labels: ["key"],
+    values: { key: CACHE_KEYS },
+    help: "How often did the metadata cache answer from memory?",
+  },
+  {
+    name: "iceberg_metadata_cache_misses_total",
+    type: "counter",
+    labels: ["key"],
+    values: { key: CACHE_KEYS },
+    help: "How often did it ask the catalog?",
+  },
+  {
+    name: "iceberg_metadata_cache_hit_rate",
+    type: "gauge",
+    labels: ["key"],
+    help: "Which share of its answers came from memory (0 to 1, since the start)?",
   },
   {
     name: "circuit_breaker_state",

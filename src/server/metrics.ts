@@ -54,6 +54,8 @@ interface PipelineState {
   /** Tables whose counters are served. */
   readonly tables: Set<string>;
   catalogType: string | null;
+  /** What the metadata cache was asked for, by key. */
+  readonly cache: Map<string, { hits: number; all: number }>;
 }
 
 interface Context {
@@ -78,7 +80,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const stateOf = (pipeline: string): PipelineState => {
     const known = states.get(pipeline);
     if (known !== undefined) return known;
-    const state = { positions: new Map(), tables: new Set<string>(), catalogType: null };
+    const state = {
+      positions: new Map(),
+      tables: new Set<string>(),
+      catalogType: null,
+      cache: new Map(),
+    };
     states.set(pipeline, state);
     begin(series, { pipeline });
     for (const reason of options.rejectReasons) {
@@ -258,6 +265,15 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
     const labels = { pipeline, database, table };
     series("kafka_iceberg_table_snapshots").set(labels, snapshots);
     series("kafka_iceberg_metadata_bytes").set(labels, metadataBytes);
+  },
+  metadata_cache: ({ pipeline, state, series }, { key, hit }) => {
+    const labels = { pipeline, key };
+    series(`iceberg_metadata_cache_${hit ? "hits" : "misses"}_total`).add(labels, 1);
+    const asked = state.cache.get(key) ?? { hits: 0, all: 0 };
+    state.cache.set(key, asked);
+    asked.all++;
+    if (hit) asked.hits++;
+    series("iceberg_metadata_cache_hit_rate").set(labels, asked.hits / asked.all);
   },
   service: () => undefined,
   error: ({ pipeline, series }, { kind }) =>

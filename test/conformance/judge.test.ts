@@ -10,7 +10,7 @@ import {
   askSpark,
   judgeTable,
   readTopic,
-  type S3Access,
+  type StoreAccess,
   type TopicCopy,
   type Verdict,
 } from "../../scripts/judge/judge.ts";
@@ -57,7 +57,7 @@ function steps(copy: TopicCopy): Offsets[] {
 /** How {@link seed} differs from a right table on local disk. */
 interface Seed {
   readonly fault?: string;
-  readonly s3?: S3Access;
+  readonly s3?: StoreAccess;
   /** Where objects go, default the warehouse folder. */
   readonly objects?: string;
 }

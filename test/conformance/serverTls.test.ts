@@ -42,7 +42,7 @@ async function start(clientCa: string | null): Promise<string> {
       token: "",
       tls: { cert: await read("server.pem"), key: await read("server.key"), clientCa },
     },
-    routesOf(new FakeStatus(), metrics),
+    routesOf(new FakeStatus(), metrics, () => []),
     { clock: systemClock, log: silentLogger },
   );
   running.push(server);

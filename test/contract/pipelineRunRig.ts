@@ -94,6 +94,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     registry: null,
     decoder: { ...DECODER_DEFAULTS, fields, ...wanted.decoder },
     rejects: wanted.rejects ?? { action: "fail" },
+    metadataCache: { snapshotTtlMs: 1000, manifestTtlMs: 60_000, schemaTtlMs: 300_000 },
     catalogGuard: { backoffMs: [1], failuresMax: 5, resetMs: 1000 },
     catalogCheckMs: 60_000,
     storage: { requestsMax: 8 } as PipelineOptions["storage"],

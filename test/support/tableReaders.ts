@@ -1,6 +1,6 @@
 /** What PyIceberg and DuckDB find in a table, column by column, in one form of text for both. */
 import { join } from "node:path";
-import type { S3Access, TableSource } from "../../scripts/judge/judge.ts";
+import type { StoreAccess, TableSource } from "../../scripts/judge/judge.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { run } from "../../scripts/services/process.ts";
 
@@ -10,7 +10,7 @@ export type ColumnAnswer = readonly (string | null)[] | { readonly error: string
 /** A job of {@link readColumns}. */
 export interface ReadJob {
   readonly table: TableSource;
-  readonly s3?: S3Access;
+  readonly s3?: StoreAccess;
   readonly columns: readonly string[];
   /** Column that gives the order, default `_kafka_offset`. */
   readonly order?: string;

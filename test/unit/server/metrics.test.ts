@@ -68,6 +68,8 @@ const ALL: readonly Observation[] = [
   { type: "freshness", stage: "committed", ageMs: 5000 },
   { type: "catalog", operation: "load", catalogType: "file", durationMs: 3, error: null },
   { type: "catalog", operation: "commit", catalogType: "sql", durationMs: 3, error: "conflict" },
+  { type: "metadata_cache", key: "snapshot_id", hit: true },
+  { type: "metadata_cache", key: "snapshot_id", hit: false },
   { type: "table_state", database: "d", table: "t", snapshots: 12, metadataBytes: 3400 },
   { type: "error", kind: "kafka_unreachable" },
 ];

@@ -43,7 +43,7 @@ function start(
       tls: null,
       ...options,
     },
-    routes ?? routesOf(status, metrics),
+    routes ?? routesOf(status, metrics, () => []),
     { clock, log },
   );
   running = server;
@@ -234,7 +234,7 @@ describe("the server", () => {
   test("answers 404 with a hint, and 405 to writes", async () => {
     const { get } = start();
     expect(await (await get("/")).json()).toEqual({
-      error: "There is nothing at /; there are /health, /ready, /status, /metrics",
+      error: "There is nothing at /; there are /health, /ready, /status, /tables/*, /metrics",
     });
     const refused = await get("/health", { method: "POST" });
     expect([refused.status, refused.headers.get("allow")]).toEqual([405, "GET"]);

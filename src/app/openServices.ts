@@ -1,0 +1,54 @@
+/**
+ * What a running pipeline asks of its services' side: the stores, the catalog behind its circuit breaker,
+ * and a cache of the catalog for those who only read.
+ */
+import type { Clock } from "#base/clock.ts";
+import type { Disk } from "#base/disk.ts";
+import type { Observe } from "#base/events.ts";
+import type { Logger } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import { type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
+import { createMetadataCache, type MetadataCache } from "#catalog/metadataCache.ts";
+import { openCatalog } from "#catalog/open.ts";
+import type { PipelineOptions } from "#config/buildPipeline.ts";
+import { createGate } from "#storage/gate.ts";
+import { openStorage } from "#storage/open.ts";
+import type { Storage } from "#storage/storage.ts";
+import { type VendedStore, withVended } from "#storage/vended.ts";
+
+/** What they are opened with. */
+export interface ServiceParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly log: Logger;
+  readonly observe: Observe;
+}
+
+/** The opened services; `catalog.open` connects. */
+export interface OpenServices {
+  readonly storage: Storage;
+  readonly catalog: GuardedCatalog;
+  readonly cache: MetadataCache;
+}
+
+/** Opens them; nothing is sent yet. All stores of a pipeline share one bound on their requests. */
+export function openServices(
+  {
+    storage: stores,
+    catalog: options,
+    catalogGuard,
+    metadataCache,
+  }: Pick<PipelineOptions, "storage" | "catalog" | "catalogGuard" | "metadataCache">,
+  parts: ServiceParts,
+): OpenServices {
+  const bounded = { ...parts, gate: createGate(stores.requestsMax) };
+  const storage = openStorage(stores, bounded);
+  const storageWith = (vended: VendedStore): Storage =>
+    openStorage(withVended(stores, vended), bounded);
+  const opened = openCatalog(options, { ...parts, storage, storageWith });
+  const load: GuardedCatalog["load"] = (name) => catalog.load(name);
+  const cache = createMetadataCache(metadataCache, { ...parts, catalog: { load } });
+  const catalog = guardedCatalog(cache.watched(opened), catalogGuard, parts);
+  return { storage, catalog, cache };
+}
