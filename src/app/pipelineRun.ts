@@ -32,6 +32,7 @@ import { Services } from "./services.ts";
 import { stateOf } from "./status.ts";
 import type { TableReader } from "./tableReport.ts";
 import { Targets } from "./targets.ts";
+import { TopicRoutes } from "./topicRoutes.ts";
 import { type Ending, untilEnd } from "./untilEnd.ts";
 
 /** What pipelines share. */
@@ -305,6 +306,9 @@ export class PipelineRun {
         logger: this.#logger,
         observe,
         targetsOf: (topic) => targets.of(topic),
+        ...(options.routing === null
+          ? {}
+          : { routing: new TopicRoutes(options.routing, catalog, targets) }),
       },
       {
         name: options.name,

@@ -3,7 +3,6 @@
  * the tables beside it.
  */
 import { fail } from "#base/errors.ts";
-import type { TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { letterTable } from "#config/letterTable.ts";
@@ -15,6 +14,7 @@ import type { SideTable } from "#pipeline/sides.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import { Spellings } from "./spellings.ts";
 
 /** What tables are made by. */
 type TableOptions = Pick<
@@ -30,8 +30,7 @@ export class Targets {
   readonly #tables = new Map<string, Target>();
   /** Names of side tables: no table of a topic may have one. */
   readonly #sides = new Set<string>();
-  /** Names that differ by case only, by their lower case. */
-  readonly #spellings = new Map<string, TableName[]>();
+  readonly #spellings = new Spellings();
 
   /** @param registry where values come with the ids of their schemas; null: they do not */
   constructor(options: TableOptions, parts: WriterParts, registry: SchemaRegistry | null) {
@@ -46,24 +45,31 @@ export class Targets {
    * @throws AppError `usage` beyond `iceberg.max_tables`, or where two tables would have one name
    */
   of(topic: string): readonly Target[] {
-    const options = this.#options.writer(topic);
+    return [this.for(topic, this.#options.writer(topic))];
+  }
+
+  /**
+   * One table that a topic, or a record of it, names.
+   * @throws AppError as `of`
+   */
+  for(topic: string, options: WriterOptions): Target {
     const name = fullName(options.name);
     const found = this.#tables.get(name);
-    if (found !== undefined) return [found];
+    if (found !== undefined) return found;
     const { tablesMax, decoder: decoding, commit } = this.#options;
     if (this.#tables.size >= tablesMax) {
       const sentence =
         `Topic ${topic} would bring table ${name}, beyond the ${tablesMax} of iceberg.max_tables. ` +
-        "Raise it, or match fewer topics";
+        "Raise it, or let fewer topics or records name tables";
       throw fail("usage", sentence, { topic, table: name });
     }
     this.#refuseSideName(topic, name);
     const decoder = createDecoder(decoding, formatOf(decoding, this.#registry));
-    const create = { ...options.create, twins: this.#twinsOf(options.name) };
+    const create = { ...options.create, twins: this.#spellings.add(options.name) };
     const sink = new Sink({ ...options, create }, this.#parts, decoder, commit);
     const target = { sink, source: new Source(decoder), sides: this.#sidesOf(topic, options) };
     this.#tables.set(name, target);
-    return [target];
+    return target;
   }
 
   #sidesOf(topic: string, options: WriterOptions): SideTable[] {
@@ -78,15 +84,6 @@ export class Targets {
 
   #refuseSideName(topic: string, name: string): void {
     if (this.#sides.has(name)) throw nameTaken(topic, name);
-  }
-
-  /** The tables of names that differ from this one's by case only, as they are when asked for. */
-  #twinsOf(name: TableName): () => readonly TableName[] {
-    const lower = fullName(name).toLowerCase();
-    const all = this.#spellings.get(lower) ?? [];
-    this.#spellings.set(lower, all);
-    all.push(name);
-    return () => all.filter((each) => each !== name);
   }
 }
 

@@ -21,7 +21,13 @@ import type { ParsedArguments } from "./arguments.ts";
 import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
 import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
-import { type PlannedTable, plannedTables, sharedTables, twinRefusals } from "./plannedTables.ts";
+import {
+  type PlannedTable,
+  plannedTables,
+  routeNotes,
+  sharedTables,
+  twinRefusals,
+} from "./plannedTables.ts";
 import { propertyNotes } from "./propertyNotes.ts";
 import { creationRefusal, offsetRefusals } from "./refusals.ts";
 import { requireWritable, type StoreCheck, type StoreFindings, storeCheck } from "./storeRights.ts";
@@ -131,7 +137,7 @@ async function planPipeline(
           true,
         );
       }
-      plan.differences.push(...sharedTables(tables));
+      plan.differences.push(...sharedTables(tables), ...routeNotes(options));
       const missing = plan.tables.filter((row) => row["action"] === "create");
       const names = new Set(missing.map((row) => String(row["table"])));
       for (const refusal of twinRefusals(tables, names)) refuse(plan, refusal, EXIT.usage);

@@ -69,3 +69,13 @@ export function twinRefusals(
     return [`${names} differ by upper and lower case only: one of them is not made`];
   });
 }
+
+/** Tables that nobody knows before a record has named them. */
+export function routeNotes({ routing }: Pick<PipelineOptions, "routing">): string[] {
+  if (routing === null) return [];
+  const field = JSON.stringify(routing.field);
+  const which = routing.isOpen ? "any value" : `the values ${routing.values.join(", ")}`;
+  return [
+    `records name tables: ${which} of field ${field}; others stay in their topic's own table`,
+  ];
+}

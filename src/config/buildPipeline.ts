@@ -3,6 +3,7 @@
  */
 
 import { resolve } from "node:path";
+import type { TableName } from "#catalog/catalog.ts";
 import type { GuardOptions } from "#catalog/guard.ts";
 import type { CacheOptions } from "#catalog/metadataCache.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
@@ -27,6 +28,7 @@ import type { PipelineValues } from "./keys.ts";
 import { glueOptions } from "./metastores.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
+import { type RoutingOptions, routingOptions } from "./routing.ts";
 import { type DeclaredSchema, declaredSchema } from "./schemaFile.ts";
 import { registryOptions } from "./schemaRegistry.ts";
 import { columnOf, shapingOptions } from "./shaping.ts";
@@ -68,7 +70,9 @@ export interface PipelineOptions {
   };
   /** Settings of the table that a topic feeds. Throws `usage` for a topic whose name makes none. */
   readonly writer: (topic: string) => WriterOptions;
-  /** Tables at most, where topics come by a pattern. */
+  /** Tables that records name; null: none do. */
+  readonly routing: RoutingOptions | null;
+  /** Tables at most, where topics come by a pattern or records name tables. */
   readonly tablesMax: number;
 }
 
@@ -121,9 +125,10 @@ export async function buildPipeline(
       bytesMax: values["iceberg.commit.max_size_mb"] * MIB,
       emptyIntervalMs: EMPTY_COMMIT_MS,
     },
-    writer: (topic) => writerOptions(pipeline, topic),
+    writer: (topic) => writerOptions(pipeline, tableFor(values, topic)),
+    routing: routingOptions(values, (name) => writerOptions(pipeline, name)),
     tablesMax:
-      values["kafka.topic_pattern"] === null
+      values["kafka.topic_pattern"] === null && values["iceberg.route_field"] === null
         ? Number.POSITIVE_INFINITY
         : values["iceberg.max_tables"],
   };
@@ -289,12 +294,12 @@ function absolute(location: string): string {
   return /^[a-z0-9]+:/.test(location) ? location : resolve(location);
 }
 
-function writerOptions({ values, origins }: PipelineConfig, topic: string): WriterOptions {
+function writerOptions({ values, origins }: PipelineConfig, name: TableName): WriterOptions {
   const evolves =
     values["schema.on_unknown_field"] === "evolve" ||
     values["iceberg.table_management.schema_mismatch_action"] === "evolve";
   return {
-    name: tableFor(values, topic),
+    name,
     branch: values["iceberg.branch"],
     group: values["kafka.consumer_group"],
     coordinates: coordinateColumns(values),

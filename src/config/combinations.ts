@@ -10,6 +10,7 @@ import type { PipelineValues, ProcessValues } from "./keys.ts";
 import { checkMetastore } from "./metastores.ts";
 import type { Problem } from "./problems.ts";
 import { checkRest } from "./restCatalog.ts";
+import { checkRoutes } from "./routing.ts";
 import { checkRegistry } from "./schemaRegistry.ts";
 import { checkShaping } from "./shaping.ts";
 import { checkStorage } from "./storage.ts";
@@ -327,6 +328,7 @@ function checkNames({ values, report }: Scope<PipelineValues>): void {
     const known = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`);
     report(key, `{${unknown}} stands for nothing; there are ${known.join(", ")}`);
   }
+  checkRoutes(values, report);
   for (const topic of isFilled ? topicsOf(values) : []) {
     try {
       tableFor(values, topic);

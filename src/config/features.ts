@@ -56,10 +56,6 @@ export const UNBUILT = {
     name: "SQL over hot rows is",
     instead: "off in this release; query the Iceberg table with any engine",
   },
-  routing: {
-    name: "routing by a field is",
-    instead: "use one [[pipelines]] per table over the same topic",
-  },
   row_group_size: {
     name: "row groups by size are",
     instead: "they end by iceberg.write.row_group_rows",

@@ -37,14 +37,24 @@ export const ICEBERG_KEYS = {
     default: 2000,
     min: 1,
     max: 100_000,
-    doc: "Tables of one pipeline, where topics come by `topic_pattern`: those beyond it are not read, and an error names them. A thousand quiet tables take about 300 MiB.",
+    doc: "Tables of one pipeline, where topics come by `topic_pattern`: those beyond it are not read, and an error names them. Where records name tables (`route_field`), the topic's own table stops in front of a record that names one too many. A thousand quiet tables take about 300 MiB.",
   },
   "iceberg.route_field": {
     type: "string",
     default: null,
     example: '"type"',
-    doc: "Fans one topic out into a table per value of this field.",
-    unbuilt: "routing",
+    doc: "Fans each topic out into a table per value of this field, a path with dots. Text, whole numbers, `true` and `false` name tables; records without such a value stay in the topic's own table (`table_name`).",
+  },
+  "iceberg.route_table": {
+    type: "string",
+    default: null,
+    example: '"{topic}_{route}"',
+    doc: "The table of a value of `route_field`; holds `{route}`, the value, once, and may hold what `table_name` may. None: `{topic}_{route}`. A table is made with the first record that names it, `max_tables` at most.",
+  },
+  "iceberg.routes": {
+    type: "map",
+    default: {},
+    doc: 'Only these values of `route_field` name tables, and these are their names: {"click" = "clicks", "view" = "views"}. Records with others stay in the topic\'s own table. Excludes `route_table`.',
   },
   "iceberg.branch": {
     type: "string",

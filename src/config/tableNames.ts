@@ -62,9 +62,12 @@ export function isNamespaceByTopic(values: PipelineValues): boolean {
   return placeholdersOf(values["iceberg.database_name"]).length > 0;
 }
 
-function filled(values: PipelineValues, template: string, topic: string): string {
-  const kept = (text: string): string =>
-    values["iceberg.catalog_type"] === "glue" ? metastoreForm(text) : text;
+/**
+ * A template with what a topic brings put in.
+ * @throws AppError `usage` for a topic without the parts that it asks for
+ */
+export function filled(values: PipelineValues, template: string, topic: string): string {
+  const kept = (text: string): string => keptForm(values, text);
   return template.replaceAll(BRACES, (_, name: string) => {
     if (name === "topic") return kept(topic);
     const parts = topic.split(".");
@@ -75,4 +78,9 @@ function filled(values: PipelineValues, template: string, topic: string): string
       "none. Name tables by {topic}, or read this topic in a pipeline of its own";
     throw fail("usage", sentence, { topic });
   });
+}
+
+/** What the catalog keeps of a name. */
+export function keptForm(values: PipelineValues, text: string): string {
+  return values["iceberg.catalog_type"] === "glue" ? metastoreForm(text) : text;
 }

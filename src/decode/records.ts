@@ -228,3 +228,38 @@ export function selectRecords(
   endRun();
   return recordCount === 0 ? null : { payload: Buffer.concat(parts), recordCount };
 }
+
+/**
+ * Cuts a batch's records into shares, one for each number below `count`; null: none has it. Those below
+ * the wanted offset are left out. One share of all records is the batch's own bytes.
+ * @param numberOf of the record that the cursor is at; below 0: in no share
+ */
+export function splitRecords(
+  batch: RecordBytes,
+  count: number,
+  numberOf: (cursor: RecordCursor) => number,
+): (RecordShare | null)[] {
+  const cursor = new RecordCursor(batch);
+  const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
+  const parts = Array.from({ length: count }, () => [] as Uint8Array[]);
+  const counts = new Uint32Array(count);
+  let from = 0;
+  let last = -1;
+  const endRun = (to: number): void => {
+    if (last >= 0) parts[last]?.push(batch.payload.subarray(from, to));
+    from = to;
+  };
+  for (let start = 0; cursor.next(); start = cursor.nextPosition) {
+    const number = cursor.offsetDelta < wantedDelta ? -1 : numberOf(cursor);
+    if (number !== last) endRun(start);
+    last = number;
+    if (number >= 0) counts[number] = (counts[number] ?? 0) + 1;
+  }
+  endRun(cursor.nextPosition);
+  return parts.map((own, number) => {
+    const recordCount = counts[number] ?? 0;
+    if (recordCount === 0) return null;
+    const [first = new Uint8Array(0)] = own;
+    return { payload: own.length === 1 ? first : Buffer.concat(own), recordCount };
+  });
+}

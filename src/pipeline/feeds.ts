@@ -45,6 +45,8 @@ export interface Outlet extends Place {
   taken: { readonly offsets: OffsetSet; readonly end: bigint } | null;
   /** True while a batch for it waits for the table's head. */
   waits: boolean;
+  /** A record has named it, and it has no first position yet (`routes.ts`). */
+  isNew: boolean;
 }
 
 /** One side table of an outlet; its rows may lie below its end. */
@@ -57,7 +59,7 @@ export interface FeedRun {
   readonly feed: Feed;
   readonly key: FeedKey;
   /** At least one, in the order of the configuration; a further one begins where the first is. */
-  readonly outlets: readonly Outlet[];
+  readonly outlets: Outlet[];
   /** Of the consumer; 0 until its start offset is known. */
   epoch: number;
   /** Counts how often a start was begun; only the newest one may take effect. */
@@ -125,17 +127,23 @@ export class Feeds {
         waits: false,
         waitedTimes: 0,
       };
-      for (const target of targetsOf(feed.topic)) {
-        const { sink, source } = target;
-        const more = { sides: [], taken: null, waits: false };
-        const outlet: Outlet = { target, sink, source, ...nowhere(run), ...more };
-        outlets.push(outlet);
-        target.sink.outlets.set(key, outlet);
-        for (const table of target.sides ?? []) if (table.isUsed) this.addSide(outlet, table);
-      }
+      for (const target of targetsOf(feed.topic)) this.addOutlet(run, target, false);
       this.#byKey.set(key, run);
       return run;
     });
+  }
+
+  /**
+   * Adds a table to a feed, behind those that it fills; it takes nothing before the next start.
+   * @param isNew a record has named it
+   */
+  addOutlet(run: FeedRun, target: Target, isNew: boolean): void {
+    const { sink, source } = target;
+    const more = { sides: [], taken: null, waits: false, isNew };
+    const outlet: Outlet = { target, sink, source, ...nowhere(run), ...more };
+    run.outlets.push(outlet);
+    sink.outlets.set(run.key, outlet);
+    for (const table of target.sides ?? []) if (table.isUsed) this.addSide(outlet, table);
   }
 
   /** Puts a side table that is in use from now on beside an outlet. */

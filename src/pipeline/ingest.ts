@@ -18,8 +18,9 @@ import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { Growth, SegmentBuilder } from "#decode/decoder.ts";
 import { selectRecords } from "#decode/records.ts";
 import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
-import type { PipelineOptions, PipelineParts, Share } from "./pipelineParts.ts";
+import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { Rejects } from "./rejects.ts";
+import type { FanOut, Shares } from "./routes.ts";
 import type { Sinks } from "./sinks.ts";
 import type { Source } from "./source.ts";
 import { takesRows } from "./states.ts";
@@ -38,6 +39,7 @@ export class Ingest {
   readonly #sinks: Sinks;
   readonly #readAgain: (feeds: readonly Feed[]) => void;
   readonly #rejects: Rejects;
+  readonly #fanOut: FanOut;
   /** Sources with a sample, the oldest first. */
   readonly #sampling = new Set<Source>();
 
@@ -48,7 +50,9 @@ export class Ingest {
     feeds: Feeds,
     sinks: Sinks,
     readAgain: (feeds: readonly Feed[]) => void,
+    fanOut: FanOut,
   ) {
+    this.#fanOut = fanOut;
     this.#parts = parts;
     this.#options = options;
     this.#feeds = feeds;
@@ -70,7 +74,7 @@ export class Ingest {
     run.leaderEpoch = batch.leaderEpoch;
     const [first] = run.outlets;
     if (first === undefined) return undefined;
-    if (run.outlets.length > 1) return this.#route(run, batch, from);
+    if (run.outlets.length > 1 || this.#fanOut.isOn) return this.#route(run, batch, from);
     return this.#offerRest(first, batch, from);
   }
 
@@ -129,7 +133,12 @@ export class Ingest {
   /** Each outlet's share of a batch; those without a record in it only learn that the feed has moved. */
   #route(run: FeedRun, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
     const { outlets } = run;
-    const shares = batch.payload === null ? null : (this.#parts.route?.(batch, outlets) ?? null);
+    const shares = this.#fanOut.split(batch, outlets);
+    if (shares !== null && "missing" in shares) {
+      // Records have named tables: the topic's feeds begin anew, with those.
+      this.#readAgain(this.#fanOut.add(run.feed.topic, shares.missing));
+      return undefined;
+    }
     if (!run.noted) for (const { sink } of outlets) this.#sinks.touched.add(sink);
     run.noted = true;
     const waiting = outlets.flatMap((outlet, index) => {
@@ -379,11 +388,7 @@ async function allOf(waiting: readonly Promise<void>[]): Promise<void> {
 }
 
 /** One outlet's share of a batch, the whole of it where nobody routes; null: none of its records. */
-function shareOf(
-  batch: RecordBatch,
-  shares: readonly (Share | null)[] | null,
-  index: number,
-): RecordBatch | null {
+function shareOf(batch: RecordBatch, shares: Shares | null, index: number): RecordBatch | null {
   if (shares === null) return batch.payload === null ? null : batch;
   const share = shares[index] ?? null;
   return share === null ? null : { ...batch, ...share };

@@ -22,6 +22,7 @@ import { HeadLooks } from "./headLooks.ts";
 import { Ingest } from "./ingest.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { type Phase, Reading } from "./reading.ts";
+import { FanOut } from "./routes.ts";
 import type { Sink } from "./sink.ts";
 import { Sinks } from "./sinks.ts";
 import { Starts } from "./starts.ts";
@@ -32,6 +33,8 @@ const WORK_MS_MAX = 4;
 const TICK_MS = 50;
 /** Starts that are told to end get this long to write their last line into the log. */
 const LAST_WORDS_MS = 500;
+/** How often tables that other members have made are looked for. */
+const ROUTES_LOOK_MS = 60_000;
 /** A line that names the topics of a table names so many. */
 const TOPICS_NAMED_MAX = 10;
 
@@ -49,12 +52,15 @@ export class Pipeline {
   readonly #starts: Starts;
   readonly #commits: Commits;
   readonly #heads: HeadLooks;
+  readonly #fanOut: FanOut;
+  #routesLookedMs: number;
   readonly #endings: Endings;
   #phase: Phase = "running";
 
   constructor(parts: PipelineParts, options: PipelineOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#routesLookedMs = parts.clock.monotonicMs();
     this.tables = new Sinks(
       parts.targetsOf,
       this.feeds,
@@ -67,13 +73,13 @@ export class Pipeline {
     this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax);
     this.#reading = new Reading(parts.consumer, this.feeds);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
-    this.#ingest = new Ingest(parts, options, this.feeds, this.tables, (feeds) =>
-      this.#starts.seekAnew(feeds),
-    );
+    const { feeds, tables } = this;
+    this.#fanOut = new FanOut(parts, feeds, tables, (sink) => this.#heads.add(sink));
+    const seekAnew = (again: readonly Feed[]): void => this.#starts.seekAnew(again);
+    this.#ingest = new Ingest(parts, options, feeds, tables, seekAnew, this.#fanOut);
     const { signal } = this.#stop;
-    this.#starts = new Starts(parts, options.start, this.feeds, this.tables, signal, () => {
-      this.#look();
-    });
+    const look = (): void => this.#look();
+    this.#starts = new Starts(parts, options.start, feeds, tables, signal, look, this.#fanOut);
     this.#commits = new Commits(parts, {
       landed: (sink, landed) => this.#acknowledger.acknowledge(sink, landed),
       fenced: (feeds) => this.#starts.fence(feeds),
@@ -192,7 +198,27 @@ export class Pipeline {
       this.#commits.beginDue();
       const looking = this.#heads.look();
       if (looking !== null) this.#commits.track(looking);
+      this.#lookForRoutes();
     }
+  }
+
+  /**
+   * Tables that other members have made for their records: our partitions have first positions there, and
+   * a quiet one is moved on like any other.
+   */
+  #lookForRoutes(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (!this.#fanOut.isOn || nowMs - this.#routesLookedMs < ROUTES_LOOK_MS) return;
+    this.#routesLookedMs = nowMs;
+    const feeds = this.feeds.all().map(({ feed }) => feed);
+    const looking = this.#fanOut.find(feeds.map(({ topic }) => topic)).then(
+      (grown) => this.#starts.seekAnew(feeds.filter(({ topic }) => grown.has(topic))),
+      (error: unknown) => {
+        const what = `Tables of routes are looked for again: ${describe(error)}`;
+        this.#parts.logger.log("warn", what);
+      },
+    );
+    this.#commits.track(looking);
   }
 
   /** Takes in what has changed since the last look: budget, due times, tables at their end, who is read. */

@@ -6,9 +6,9 @@ import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Consumer, RecordBatch } from "#consumer/consumer.ts";
-import type { RecordShare } from "#decode/records.ts";
 import type { Outlet, Target } from "./feeds.ts";
 import type { RejectOptions } from "./rejects.ts";
+import type { Routing, Shares } from "./routes.ts";
 import type { StartPolicy } from "./start.ts";
 
 /** Settings of one pipeline; tables have their own. */
@@ -36,13 +36,12 @@ export interface PipelineParts {
   readonly targetsOf: (topic: string) => readonly Target[];
   /** Which records of a batch each outlet of its feed gets; without it each gets all of them. */
   readonly route?: Route;
+  /** In place of `route`: tables that records name. */
+  readonly routing?: Routing;
 }
 
-/** What one outlet gets of a batch: its records, framed as in the batch. */
-export type Share = RecordShare;
-
 /** One share for each outlet, in their order; null: no record of the batch is for it. */
-export type Route = (batch: RecordBatch, outlets: readonly Outlet[]) => readonly (Share | null)[];
+export type Route = (batch: RecordBatch, outlets: readonly Outlet[]) => Shares;
 
 /** When a commit is due. */
 export interface CommitPolicy {

@@ -17,7 +17,7 @@ export class Sinks implements Iterable<Sink> {
   readonly refused: Map<string, AppError> = new Map();
   /** Tables that a second or later topic has come to since {@link takeShared}. */
   readonly #shared = new Set<Sink>();
-  readonly #topics = new Map<string, readonly Target[]>();
+  readonly #topics = new Map<string, Target[]>();
   /** The table that each side table is beside. */
   readonly #mains = new Map<Sink, Sink>();
   readonly #targetsOf: (topic: string) => readonly Target[];
@@ -73,20 +73,34 @@ export class Sinks implements Iterable<Sink> {
   of(topic: string): readonly Target[] {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
-    const targets = this.#askFor(topic);
+    const targets = [...this.#askFor(topic)];
     this.#topics.set(topic, targets);
-    for (const { sink, source } of targets) {
+    this.#takeIn(topic, targets, targets);
+    return targets;
+  }
+
+  /** A topic fills one table more; false when it does already, or is not known. */
+  extend(topic: string, target: Target): boolean {
+    const targets = this.#topics.get(topic);
+    if (targets === undefined || targets.some(({ sink }) => sink === target.sink)) return false;
+    targets.push(target);
+    this.#takeIn(topic, [target], targets);
+    return true;
+  }
+
+  /** @param all the topic's tables */
+  #takeIn(topic: string, more: readonly Target[], all: readonly Target[]): void {
+    for (const { sink, source } of more) {
       sink.sources.add(source);
       sink.topics.add(topic);
       // Side tables are shared by intention.
       if (sink.topics.size > 1 && sink.rank === "main") this.#shared.add(sink);
       this.#add(sink);
     }
-    this.#relate(targets.map(({ sink }) => sink));
-    for (const { sink, sides = [] } of targets) {
+    this.#relate(all.map(({ sink }) => sink));
+    for (const { sink, sides = [] } of more) {
       for (const side of sides) if (side.isUsed) this.#useSide(sink, side);
     }
-    return targets;
   }
 
   /** A topic whose table cannot be never stops the others. */

@@ -19,6 +19,7 @@ import type { TableWriter } from "#writer/tableWriter.ts";
 import type { FeedRun, Feeds, Place } from "./feeds.ts";
 import { own } from "./owners.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
+import { endHome, type FanOut } from "./routes.ts";
 import type { Sink } from "./sink.ts";
 import { type Sinks, takersOf } from "./sinks.ts";
 import { startOffsets } from "./start.ts";
@@ -43,6 +44,7 @@ export class Starts {
   readonly #signal: AbortSignal;
   readonly #underWay: Set<Promise<void>> = new Set();
   readonly #started: () => void;
+  readonly #fanOut: FanOut;
 
   /**
    * @param signal ends every start under way
@@ -55,7 +57,9 @@ export class Starts {
     sinks: Sinks,
     signal: AbortSignal,
     started: () => void,
+    fanOut: FanOut,
   ) {
+    this.#fanOut = fanOut;
     this.#parts = parts;
     this.#policy = policy;
     this.#feeds = feeds;
@@ -120,22 +124,47 @@ export class Starts {
   async #startOnce(mine: () => readonly FeedRun[]): Promise<boolean> {
     const found: Found = { positions: new Map(), taken: new Map() };
     for (const turn of turnsOf(mine())) {
-      const { sink } = turn;
-      if (!takesRows(sink.state)) continue;
-      try {
-        const offsets = await this.#offsetsOf(turn, found.positions);
-        // An earlier process has used the side tables: what they have counts.
-        if (offsets.some(({ owner }) => owner !== undefined)) this.#sinks.useSides(sink);
-        note(found, sink, await this.#owned(turn, found, offsets));
-      } catch (error) {
-        if (!this.#isFinal(sink, error)) return false;
-      }
+      if (takesRows(turn.sink.state) && !(await this.#place(turn, found))) return false;
     }
+    const grown = await this.#findRoutes(mine());
+    if (grown !== "none") return grown === "more" && this.#startOnce(mine);
     // A flush that was held says by itself when it has gone through.
     for (const sink of found.positions.keys())
       if (!sink.sealed) sink.apply({ kind: "went_through" });
     this.#read(mine(), found);
     return true;
+  }
+
+  /** Finds where one table stands. False: the start is tried again. */
+  async #place(turn: Turn, found: Found): Promise<boolean> {
+    const { sink } = turn;
+    try {
+      const offsets = await this.#offsetsOf(turn, found.positions);
+      // An earlier process has used the side tables: what they have counts.
+      if (offsets.some(({ owner }) => owner !== undefined)) this.#sinks.useSides(sink);
+      note(found, sink, await this.#owned(turn, found, offsets));
+    } catch (error) {
+      if (!this.#isFinal(sink, error)) return false;
+      // Nothing would tell later where it has to begin.
+      for (const run of turn.runs) if (sink.outlets.get(run.key)?.isNew) endHome(run, error);
+    }
+    return true;
+  }
+
+  /**
+   * Looks for tables that records have named before: after their siblings' offsets were read, since a
+   * table is there before any of those passes the record that named it.
+   */
+  async #findRoutes(runs: readonly FeedRun[]): Promise<"none" | "more" | "later"> {
+    try {
+      const grown = await this.#fanOut.find(runs.map(({ feed }) => feed.topic));
+      return grown.size > 0 ? "more" : "none";
+    } catch (error) {
+      const sinks = new Set(runs.flatMap(({ outlets }) => outlets[0]?.sink ?? []));
+      let isFinal = true;
+      for (const sink of sinks) isFinal = this.#isFinal(sink, error) && isFinal;
+      return isFinal ? "none" : "later";
+    }
   }
 
   /** Where one table stands; the tables before it have said where they do. */
@@ -219,6 +248,7 @@ function placeOutlets(run: FeedRun, { positions, taken }: Found): FeedOffset | n
     if (at === undefined || !takesRows(sink.state)) continue;
     const offsets = taken.get(sink)?.get(run.key);
     outlet.taken = offsets === undefined ? null : { offsets, end: offsets.end };
+    outlet.isNew = false;
     for (const place of [outlet, ...sides]) stand(place, positions.get(place.sink)?.get(run.key));
     if (least === null || at.offset < least.offset) least = at;
   }

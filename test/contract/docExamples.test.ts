@@ -56,6 +56,29 @@ test("ROUTING: Debezium's topics become tables of the source's names", async () 
   expect(Object.keys(tables).sort()).toEqual(["public.raw_orders", "sales.raw_orders"]);
 }, 60_000);
 
+test("ROUTING: records name their tables, by a template and by a list", async () => {
+  const events = {
+    events: [
+      '{"id":1,"meta":{"type":"click"}}',
+      '{"id":2,"meta":{"type":"preview"},"page":"x"}',
+      '{"id":3}',
+      '{"id":4,"meta":{"type":"click"}}',
+    ],
+  };
+  const rows = (tables: Readonly<Record<string, TableShape>>): unknown =>
+    Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, table.rows]));
+  expect(rows(await tablesOf("ROUTING.md", 2, events))).toEqual({
+    "app.events": 1,
+    "app.events_click": 2,
+    "app.events_preview": 1,
+  });
+  expect(rows(await tablesOf("ROUTING.md", 3, events))).toEqual({
+    "app.events": 1,
+    "app.clicks": 2,
+    "app.views": 1,
+  });
+}, 60_000);
+
 test("SHAPING: the example's columns", async () => {
   const user = '"user":{"e-mail":"ann@example.com","phone":"555","password":"p"}';
   const tables = await tablesOf("SHAPING.md", 0, {

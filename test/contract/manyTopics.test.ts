@@ -92,7 +92,7 @@ test("tables beyond iceberg.max_tables are not made, by the order of their topic
   expect(rowsOf(run)).toEqual({ "db.t\\.a": 3, "db.t\\.b": 3 });
   expect(errors).toEqual([
     "Topic not read: Topic t.c would bring table db.t\\.c, beyond the 2 of iceberg.max_tables. " +
-      "Raise it, or match fewer topics",
+      "Raise it, or let fewer topics or records name tables",
   ]);
 }, 30_000);
 

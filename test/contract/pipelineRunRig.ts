@@ -51,6 +51,8 @@ export interface Wanted {
   readonly topicPattern?: string;
   /** Default: no bound. */
   readonly tablesMax?: number;
+  /** Default: none; `writer` is made here. */
+  readonly routing?: PipelineOptions["routing"];
   readonly tableOf?: (topic: string) => string;
   readonly txlog?: TransactionLog;
   readonly readers?: Readers;
@@ -105,6 +107,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
       bytesMax: 64 * MIB,
       emptyIntervalMs: 1000,
     },
+    routing: wanted.routing ?? null,
     tablesMax: wanted.tablesMax ?? Number.POSITIVE_INFINITY,
     writer: (topic) => {
       const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));

@@ -13,6 +13,7 @@ import { type FeedRun, Feeds } from "#pipeline/feeds.ts";
 import { Ingest } from "#pipeline/ingest.ts";
 import type { PipelineOptions, PipelineParts } from "#pipeline/pipelineParts.ts";
 import { wanted } from "#pipeline/reading.ts";
+import { FanOut } from "#pipeline/routes.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Sinks } from "#pipeline/sinks.ts";
 import { Source } from "#pipeline/source.ts";
@@ -60,7 +61,15 @@ function sampling(
   if (run === undefined) throw new Error("no feed");
   run.epoch = 1;
   const options = { inferRows: 10, rejects: { action: "skip" } } as PipelineOptions;
-  const ingest = new Ingest(parts as unknown as PipelineParts, options, feeds, sinks, observe);
+  const fanOut = new FanOut({ logger: silentLogger }, feeds, sinks, observe);
+  const ingest = new Ingest(
+    parts as unknown as PipelineParts,
+    options,
+    feeds,
+    sinks,
+    observe,
+    fanOut,
+  );
   const offer = (payload: Uint8Array | null): Promise<void> | undefined => {
     const baseOffset = run.position;
     return ingest.take({
