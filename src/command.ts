@@ -8,6 +8,7 @@ import { systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { runProgram } from "#cli/program.ts";
 import { BUILD } from "#cli/version.ts";
+import { deadLetterCommand } from "#letters/command.ts";
 import { linesOf, PRODUCER_WORD, runProducer } from "#loadtest/child.ts";
 import { loadTestCommand } from "#loadtest/command.ts";
 
@@ -26,7 +27,13 @@ if (ENDED_BY_SIGINT.includes(words[0] ?? "")) process.once("SIGINT", () => stop.
 if (words[0] === "load-test") process.once("SIGTERM", () => stop.abort());
 
 const exitCode = await runProgram(words, {
-  actions: { run: runApp, describeTopics, suggest, loadTest: loadTestCommand },
+  actions: {
+    run: runApp,
+    describeTopics,
+    suggest,
+    loadTest: loadTestCommand,
+    deadLetter: deadLetterCommand,
+  },
   terminal: {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

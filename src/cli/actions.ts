@@ -67,6 +67,8 @@ export interface Actions {
    * group. Throws as `describeTopics` does, and `usage` for a format whose records name no fields.
    */
   suggest(options: PipelineOptions): Promise<readonly TopicSuggestion[]>;
+  /** Runs `dead-letter` (`letters/command.ts`). */
+  deadLetter(parsed: ParsedArguments, parts: { readonly terminal: Terminal }): Promise<ExitCode>;
   /** Runs `load-test` (`loadtest/command.ts`). */
   loadTest(
     parsed: ParsedArguments,

@@ -287,6 +287,37 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   {
+    name: "dead-letter",
+    summary: "shows dead letters, and brings them in after their cause was mended",
+    about:
+      "list counts the dead letters of a table by their reason; show prints one with its bytes, escaped; " +
+      "retry decodes them by the configuration and the table's schema as they are now, and adds those " +
+      "that fit: each once, whatever is killed meanwhile, and while the process runs. Those that do not " +
+      "fit yet stay. A letter that was brought in and is missing in the table since (a person rolled it " +
+      "back, or deleted the row) needs --again.",
+    arguments: [
+      { name: "action", kind: "positional", help: "list, show or retry" },
+      TABLE,
+      ...CONFIG,
+      JSON_FLAG,
+      { name: "reason", kind: "value", hint: "REASON", help: "only letters of this reason" },
+      {
+        name: "record",
+        kind: "value",
+        hint: "TOPIC:PARTITION:OFFSET",
+        help: "only the letter of this record",
+      },
+      { name: "limit", kind: "value", hint: "N", help: "so many at most; show: 1 unless given" },
+      { name: "again", kind: "flag", help: "retry: also letters that were brought in before" },
+      DRY_RUN,
+    ],
+    examples: [
+      [`dead-letter list events ${C}`, "how many there are of each reason"],
+      [`dead-letter show events --record events:0:17 ${C}`, "what is wrong with this one?"],
+      [`dead-letter retry events --reason type_conflict ${C}`, "the column is wider now"],
+    ],
+  },
+  {
     name: "load-test",
     summary: "measures what holds here: produces into a scratch topic and ingests it",
     about:

@@ -118,6 +118,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   resume: (parsed, { terminal }) => pauseCommand(parsed, false, terminal),
   log: (parsed, { terminal, stop }) => logCommand(parsed, terminal, stop),
   maintenance: (parsed, { terminal, stop }) => maintenanceCommand(parsed, terminal, stop),
+  "dead-letter": (parsed, { actions, terminal }) => actions.deadLetter(parsed, { terminal }),
   "load-test": (parsed, { actions, ...parts }) => actions.loadTest(parsed, parts),
 };
 

@@ -44,7 +44,8 @@ export type ChangeKind =
   | "offsets"
   | "columns"
   | "properties"
-  | "expire";
+  | "expire"
+  | "retry";
 
 /** A change that adds a snapshot, and with it the offsets of all feeds (SPEC 2.1). */
 export interface SnapshotChange {

@@ -135,6 +135,7 @@ export async function rowPastEnd(
 /**
  * The offsets at or past some ends that are rows of a branch's head. Files whose bounds show none are
  * not read. Partitions without an end are left out.
+ * @param lasts files whose bounds show larger offsets only are not read either; default: none is larger
  */
 export async function offsetsPast(
   { storage, metadata }: LoadedTable,
@@ -142,6 +143,7 @@ export async function offsetsPast(
   ends: RowEnds,
   columns: CoordinateColumns,
   read: CoordinateReader,
+  lasts: RowEnds = new Map(),
 ): Promise<LiveOffsets> {
   const sets = new Map<string, Map<number, OffsetSet>>();
   const head = refOf(metadata, branch);
@@ -149,7 +151,7 @@ export async function offsetsPast(
   if (head === null || fields === null) return sets;
   for await (const { file } of listDataFiles(storage, metadata, head)) {
     if (file.content !== "data") continue;
-    if (!mayHaveRows(file, fields) || !mayReach(file, fields, ends)) continue;
+    if (!mayHaveRows(file, fields) || !mayReach(file, fields, ends, lasts)) continue;
     for await (const run of read(storage, file, fields)) addRun(sets, run, ends);
   }
   return sets;
@@ -214,15 +216,23 @@ function isBelow(file: DataFile, fields: CoordinateFields, ends: RowEnds): boole
   return true;
 }
 
-/** False when the bounds show that no row of the file is at or past the end of one of these partitions. */
-function mayReach(file: DataFile, fields: CoordinateFields, ends: RowEnds): boolean {
+/** False when the bounds show that no row of the file is between the ends of one of these partitions. */
+function mayReach(
+  file: DataFile,
+  fields: CoordinateFields,
+  ends: RowEnds,
+  lasts: RowEnds,
+): boolean {
+  const first = longBound(file.lowerBounds.get(fields.offset));
   const last = longBound(file.upperBounds.get(fields.offset));
   const from = longBound(file.lowerBounds.get(fields.partition));
   const to = longBound(file.upperBounds.get(fields.partition));
   if (last === null || from === null || to === null) return true;
-  for (const byPartition of ends.values()) {
+  for (const [topic, byPartition] of ends) {
     for (const [partition, end] of byPartition) {
-      if (partition >= from && partition <= to && last >= end) return true;
+      if (partition < from || partition > to || last < end) continue;
+      const largest = lasts.get(topic)?.get(partition);
+      if (largest === undefined || first === null || first <= largest) return true;
     }
   }
   return false;

@@ -55,6 +55,16 @@ export const LETTER_COORDINATES: {
   readonly offset: string;
 } = { topic: "topic_id", partition: "partition", offset: "offset" };
 
+/** Which letter a mark is for. */
+export interface LetterPlace {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly reason: string;
+  readonly rejectedMs: number;
+}
+
 /** Texts that are kept encoded: topics, reasons, and the sentences about a few hundred fields. */
 const TEXTS_MAX = 512;
 
@@ -103,6 +113,21 @@ export class LetterRows {
     this.#time(10, nowMs);
     this.#at(11).appendNull();
     this.#at(12).appendNull();
+    this.rowCount++;
+  }
+
+  /** Appends the mark that a letter was brought in; its bytes are the letter's to keep. */
+  appendMark(letter: LetterPlace, retriedMs: number, commitId: string | null): void {
+    this.#text(0, letter.topic);
+    this.#text(1, letter.topicId);
+    this.#at(2).appendInt(letter.partition);
+    this.#at(3).appendBigInt(letter.offset);
+    for (const index of [4, 5, 6, 7, 9]) this.#at(index).appendNull();
+    this.#text(8, letter.reason);
+    this.#time(10, letter.rejectedMs);
+    this.#time(11, retriedMs);
+    if (commitId === null) this.#at(12).appendNull();
+    else this.#text(12, commitId);
     this.rowCount++;
   }
 

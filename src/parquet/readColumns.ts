@@ -56,6 +56,41 @@ export async function* readColumns(
   }
 }
 
+/** A row by column names: nested values as objects and lists, bytes as they are, times as `Date`. */
+export type ParquetRow = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads whole rows, each row group at once; columns that the file does not have are left out. Values
+ * become objects: for a person's commands, never for many rows.
+ * @throws AppError `storage_corrupt` as {@link readColumns}
+ */
+export async function* readRows(
+  file: ParquetBytes,
+  columns: readonly string[],
+): AsyncGenerator<readonly ParquetRow[]> {
+  const metadata = await guarded(() => parquetMetadataAsync(file));
+  const there = new Set(metadata.schema.map(({ name }) => name));
+  const known = columns.filter((name) => there.has(name));
+  let rowStart = 0;
+  for (const { num_rows: count } of metadata.row_groups) {
+    const rowEnd = rowStart + Number(count);
+    const options = { file, metadata, columns: known, rowStart, rowEnd, compressors: COMPRESSORS };
+    const rows: ParquetRow[] = [];
+    await guarded(() =>
+      parquetRead({
+        ...options,
+        rowFormat: "object",
+        utf8: false,
+        onComplete: (all) => {
+          for (const row of all) rows.push(row);
+        },
+      }),
+    );
+    yield rows;
+    rowStart = rowEnd;
+  }
+}
+
 /** The name of the top-level column with a field id; null when there is none. */
 function columnName({ schema }: FileMetaData, fieldId: number): string | null {
   return schema.find((element) => element.field_id === fieldId)?.name ?? null;

@@ -9,7 +9,7 @@ import { type ExactRecord, produceValues, type RecordBytes } from "../../scripts
 import { createTopic } from "../../scripts/events/topics.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
-import type { Config } from "../../scripts/services/product.ts";
+import { type Config, startProduct } from "../../scripts/services/product.ts";
 import { BAD, FIELDS, good, produceBomb, produceMixed } from "../support/badRecords.ts";
 import { fileTable, runUntilEnd, tableFolder } from "../support/binary.ts";
 import { readColumns } from "../support/tableReaders.ts";
@@ -88,6 +88,65 @@ test("a batch that unpacks to more than its bound is one letter, and reading goe
   expect(await letters(folder, topic)).toEqual([[topic, "0", "1", "batch_corrupt", null]]);
 }, 180_000);
 
+/** Runs `dead-letter` on a topic's table to its end. */
+async function deadLetter(
+  folder: string,
+  config: Config,
+  words: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ readonly out: string; readonly exitCode: number }> {
+  const product = await startProduct({ command: ["dead-letter", ...words], folder, config, env });
+  const exitCode = await product.exited;
+  return { out: product.log(), exitCode };
+}
+
+test("after the cause was mended, retry brings the letters in once, also when it is killed at any step", async () => {
+  const { bootstrap } = broker;
+  const topic = "retried-letters";
+  await createTopic(bootstrap, { topic, partitions: 2 });
+  const values = [...Array(60).keys()].map((at) => `{"n":${at % 3 === 0 ? 3e9 + at : at}}`);
+  const records = values.map((value, at): ExactRecord => ({ partition: at % 2, value }));
+  await produceValues({ bootstrap, topic }, [...records, { partition: 0, value: "{" }]);
+  const folder = await temporaryFolder("letters-retry");
+  const narrow = configOf(topic, folder, { schema: { fields: [{ name: "n", type: "int" }] } });
+  expect((await runUntilEnd({ folder, config: narrow })).exitCode).toBe(0);
+  expect((await columnsOf(folder, topic, ["n"], "n"))["n"]).toHaveLength(40);
+  const listed = await deadLetter(folder, narrow, ["list", topic, "--json"]);
+  expect(JSON.parse(listed.out)).toMatchObject([
+    { reason: "type_conflict", waiting: 20, brought_in: 0 },
+    { reason: "bad_json", waiting: 1, brought_in: 0 },
+  ]);
+  const shown = await deadLetter(folder, narrow, ["show", topic, "--record", `${topic}:0:0`]);
+  expect(shown.out).toContain(`value:     {"n":3000000000}`);
+  const early = await deadLetter(folder, narrow, ["retry", topic]);
+  expect(early.out).toContain("0 letters are brought in");
+
+  const wide = configOf(topic, folder, {
+    schema: { fields: [{ name: "n", type: "long" }] },
+    iceberg: { table_management: { schema_mismatch_action: "evolve" } },
+  });
+  expect((await runUntilEnd({ folder, config: wide })).exitCode).toBe(0);
+  // The last two die behind the mark, and between the rows and the mark.
+  const points = ["manifest=crash@1", "commit_before=crash@1", "commit_after=crash@2"];
+  for (const point of [...points, "commit_after=crash@1"]) {
+    const env = { KAFKA_ICEBERG_FAILPOINT: point };
+    const killed = await deadLetter(folder, wide, ["retry", topic, "--limit", "5"], env);
+    expect(killed.exitCode).not.toBe(0);
+  }
+  const brought = await deadLetter(folder, wide, ["retry", topic]);
+  expect(brought.out).toContain("1 do not fit yet: bad_json");
+  const again = await deadLetter(folder, wide, ["retry", topic, "--again"]);
+  expect(again.out).toContain("0 letters are brought in");
+  const { n } = await columnsOf(folder, topic, ["n"], "n");
+  expect(n?.map(Number).sort((x, y) => x - y)).toEqual(
+    [...Array(60).keys()].map((at) => (at % 3 === 0 ? 3e9 + at : at)).sort((x, y) => x - y),
+  );
+  // The process goes on from its offsets, which nothing has moved.
+  await produceValues({ bootstrap, topic }, [{ partition: 1, value: '{"n":-1}' }]);
+  expect((await runUntilEnd({ folder, config: wide })).exitCode).toBe(0);
+  expect((await columnsOf(folder, topic, ["n"], "n"))["n"]).toHaveLength(61);
+}, 300_000);
+
 test("killed between any two commits, and judging otherwise the second time, every record is in one of both tables", async () => {
   const { bootstrap } = broker;
   const topic = "killed-letters";
@@ -110,7 +169,7 @@ test("killed between any two commits, and judging otherwise the second time, eve
     const { exitCode } = await runUntilEnd({ folder, config, env });
     expect(exitCode === 0).toBe(point === null);
   }
-  const rows = await columnsOf(folder, topic, ["_kafka_partition", "_kafka_offset"]);
+  const rows = await columnsOf(folder, topic, ["_kafka_partition", "_kafka_offset", "n"], "n");
   const aside = await columnsOf(folder, `${topic}__dead_letter`, ["partition", "offset"], "offset");
   const all = [
     ...(rows["_kafka_offset"] ?? []).map((o, i) => `${rows["_kafka_partition"]?.[i]}/${o}`),

@@ -7,6 +7,7 @@ import { runApp } from "#app/runApp.ts";
 import { suggest } from "#app/suggest.ts";
 import type { ExitCode } from "#base/errors.ts";
 import { runProgram } from "#cli/program.ts";
+import { deadLetterCommand } from "#letters/command.ts";
 
 /** What a command did. */
 export interface Outcome {
@@ -24,6 +25,7 @@ export async function program(words: readonly string[]): Promise<Outcome> {
       run: runApp,
       describeTopics,
       suggest,
+      deadLetter: deadLetterCommand,
       loadTest: () => Promise.reject(new TypeError("not here")),
     },
     terminal: {

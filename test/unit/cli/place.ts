@@ -185,6 +185,7 @@ export async function cli(
       run: () => Promise.reject(new TypeError("not here")),
       loadTest: () => Promise.reject(new TypeError("not here")),
       suggest: () => Promise.reject(new TypeError("not here")),
+      deadLetter: () => Promise.reject(new TypeError("not here")),
       describeTopics: async () => [SAME],
       ...actions,
     },

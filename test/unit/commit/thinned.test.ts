@@ -59,7 +59,7 @@ test("after 400 commits the store holds the manifests and lists of the visible s
   for (let n = 0; n < 400; n++) await table.commit();
   expect(table.metadata.snapshots.length).toBeLessThan(70);
   expect(new Set(table.storage.objects.keys())).toEqual(await table.listed());
-});
+}, 60_000);
 
 test("what a rolled-back line, a branch or a tag lists stays", async () => {
   const table = new Table();
