@@ -14,6 +14,7 @@ import { proveFanOut } from "./fanOut.ts";
 import { proveFaults } from "./faults.ts";
 import { proveForeign, proveForeignEnds } from "./foreign.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
+import { proveHotQueries } from "./hotQueries.ts";
 import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveLatency } from "./latency.ts";
 import { proveFlow, proveTables } from "./memory.ts";
@@ -40,6 +41,12 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
       say,
     });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
+  },
+  "hot-queries": async () => {
+    const { bootstrap } = await startKafka();
+    const seconds = Number(process.argv[3] ?? 600);
+    const rate = Number(process.argv[4] ?? 20_000);
+    return proveHotQueries({ bootstrap, topic: "asked", rate, seconds, say });
   },
   tables: async () => {
     const { bootstrap } = await startKafka();

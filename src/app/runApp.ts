@@ -10,12 +10,13 @@ import { armFailpoint } from "#base/failpoint.ts";
 import { assertLimits } from "#base/limits.ts";
 import { systemRandom } from "#base/random.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
-import { buildProcess, type ProcessOptions } from "#config/buildProcess.ts";
+import { buildProcess, type ProcessOptions, type QueryOptions } from "#config/buildProcess.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
 import { machineMemory } from "#config/memory.ts";
 import { REASONS } from "#decode/rejects.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
+import type { Sink } from "#pipeline/sink.ts";
 import { type AppLogger, createLogger } from "#server/log.ts";
 import { createMetrics } from "#server/metrics.ts";
 import { type Address, type ServerOptions, startServer } from "#server/server.ts";
@@ -25,6 +26,7 @@ import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
+import { Queries } from "./queries.ts";
 import { Readers } from "./readers.ts";
 import { routesOf } from "./routes.ts";
 import { statusSource } from "./status.ts";
@@ -131,7 +133,9 @@ async function runWith(
     pipelines,
   });
   const readers = (): TableReader[] => pipelines.flatMap(({ reader }) => reader ?? []);
+  const queries = queriesOf(options.query, pipelines);
   const routes = routesOf(status, metrics, readers);
+  if (queries !== null) routes.push(queries.route);
   const server = startServer(serverOptions(options, run), routes, parts);
   const line = run.supervisor
     ? NO_LINE
@@ -153,12 +157,23 @@ async function runWith(
   unlisten();
   line.stop();
   await server.stop();
+  queries?.close();
   await encoder.close();
   await txlog.close();
   await state.close();
   const worst = worstOf(codes);
   logger.log("info", "Stopped", { exit_code: worst });
   return worst;
+}
+
+function queriesOf(
+  options: QueryOptions | null,
+  pipelines: readonly PipelineRun[],
+): Queries | null {
+  if (options === null) return null;
+  const tables = (): Iterable<Sink> =>
+    pipelines.flatMap(({ pipeline }) => [...(pipeline?.tables ?? [])]);
+  return new Queries({ clock: systemClock, options, tables });
 }
 
 /** A backfill beside a running process needs no port of its own (SPEC section 4, `[server]`). */

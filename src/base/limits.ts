@@ -25,7 +25,9 @@ export const LIMITS: Readonly<
     | "metadataBytesMax"
     | "logFrameBytesMax"
     | "partitionPartBytesMax"
+    | "hotQueryBytesMax"
     | "queryBytesMax"
+    | "questionBytesMax"
     | "partitionFolderBytesMax"
     | "logSegmentBytes"
     | "fullOffsetsBytes"
@@ -135,6 +137,10 @@ export const LIMITS: Readonly<
   s3PartsInFlightMax: 3,
   /** Tables of a pipeline whose metadata is kept for readers (a number); those read last stay. */
   cachedTablesMax: 100,
+  /** A request of `/query`. */
+  questionBytesMax: MIB,
+  /** What a statement of `/query` may take, beside ingest. */
+  hotQueryBytesMax: 256 * MIB,
   /** What a statement of `query` may take; one that needs more ends with a sentence about it. */
   queryBytesMax: 1024 * MIB,
 };

@@ -45,7 +45,7 @@ function tablesOf(opened: Opened): UseTable {
     let answer: { readonly value: Awaited<ReturnType<typeof use>> } | null = null;
     try {
       await withTable(opened, name, true, async ({ table }) => {
-        answer = { value: await use(table) };
+        answer = { value: await use({ table, hot: null }) };
       });
     } catch (error) {
       if (answer !== null || kindOf(error) !== "table_missing") throw error;

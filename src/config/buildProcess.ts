@@ -8,13 +8,22 @@ import type { Address, ServerOptions } from "#server/server.ts";
 import type { TransactionLogOptions } from "#txlog/openLog.ts";
 import { parseAddress } from "./combinations.ts";
 import type { AppConfig } from "./config.ts";
-import type { Environment } from "./environment.ts";
+import { cacheFolder, type Environment } from "./environment.ts";
 import { type MemoryBudget, memoryBudget } from "./memory.ts";
 import { readPem } from "./pem.ts";
 
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
+
+/** How the process answers SQL. */
+export interface QueryOptions {
+  readonly timeoutMs: number;
+  /** Larger answers are refused. */
+  readonly rowsMax: number;
+  /** For the engine's library; null: there is none. */
+  readonly cacheFolder: string | null;
+}
 
 /** Options of the process, all pipelines together. */
 export interface ProcessOptions {
@@ -31,6 +40,8 @@ export interface ProcessOptions {
   };
   /** 0: off. */
   readonly lag: { readonly msMax: number; readonly recordsMax: number };
+  /** Null: nothing is asked with SQL here. */
+  readonly query: QueryOptions | null;
   readonly shutdownTimeoutMs: number;
   /** 0: for ever. */
   readonly startupTimeoutMs: number;
@@ -63,6 +74,13 @@ export async function buildProcess(
       msMax: values["server.max_lag_seconds"] * SECOND_MS,
       recordsMax: values["server.max_lag_records"],
     },
+    query: values["server.query_enabled"]
+      ? {
+          timeoutMs: values["server.query_timeout_ms"],
+          rowsMax: values["server.query_max_rows"],
+          cacheFolder: cacheFolder(environment),
+        }
+      : null,
     shutdownTimeoutMs: values["server.shutdown_timeout_ms"],
     startupTimeoutMs: values["server.startup_timeout_ms"],
     topicPartitionMetrics: values["server.topic_partition_metrics"],

@@ -53,8 +53,8 @@ export const UNBUILT = {
       "`maintenance expire` and `maintenance orphans` do theirs by hand; run the rest from another engine, e.g. Spark's procedures",
   },
   query: {
-    name: "SQL over hot rows is",
-    instead: "off in this release; query the Iceberg table with any engine",
+    name: "keeping committed rows in memory, and looking up by key, are",
+    instead: "rows that are not committed yet are in /query, committed ones in the table",
   },
   row_group_size: {
     name: "row groups by size are",

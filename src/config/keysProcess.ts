@@ -123,9 +123,7 @@ export const PROCESS_KEYS = {
   "server.query_enabled": {
     type: "boolean",
     default: true,
-    inert: false,
-    doc: "Serve /query and /lookup.",
-    unbuilt: "query",
+    doc: "Serve POST /query: SQL over the tables of this process, with the rows that are not committed yet.",
   },
   "server.query_token": {
     type: "string",
@@ -138,16 +136,14 @@ export const PROCESS_KEYS = {
     default: 10_000,
     min: 1,
     max: 3_600_000,
-    doc: "Longest query.",
-    unbuilt: "query",
+    doc: "Longest query, with the time that it waits for those before it.",
   },
   "server.query_max_rows": {
     type: "integer",
     default: 100_000,
     min: 1,
     max: 1_000_000_000,
-    doc: "Most rows of an answer.",
-    unbuilt: "query",
+    doc: "Most rows of an answer of /query; more are an error, not a shorter answer.",
   },
   "server.shutdown_timeout_ms": {
     type: "integer",

@@ -2,16 +2,21 @@
  * From a statement to its answer: which tables it names, what they hold, and what the engine says.
  */
 import { fail } from "#base/errors.ts";
+import type { LentSegment } from "#buffer/lease.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import type { Field } from "#columns/schema.ts";
+import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import { type Admitted, type RelationName, timeTravelName } from "./admit.ts";
-import type { Answer, Run, ValueForm, View } from "./database.ts";
+import type { Answer, LentRows, Run, ValueForm, View } from "./database.ts";
 import type { Parameter } from "./duckdb/instance.ts";
+import { rowsByColumns, selectHot, unionFields } from "./hotRows.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import {
   chooseSnapshot,
   columnsOf,
   type SnapshotChoice,
+  type SnapshotFiles,
   selectRows,
   snapshotFiles,
 } from "./relations.ts";
@@ -39,14 +44,34 @@ export interface Question {
   readonly snapshot: SnapshotChoice;
 }
 
+/** Rows of this process that the table's newest snapshot does not have, lent for one statement. */
+export interface HotPart {
+  readonly segments: readonly LentSegment[];
+  /** Partitions that they are of, as `TOPIC/NUMBER`: the answer is complete for these. */
+  readonly partitions: readonly string[];
+  release(): void;
+}
+
+/** A table as it is at one instant. */
+export interface ReadTable {
+  readonly table: LoadedTable;
+  /** Null: nobody keeps it here. */
+  readonly hot: HotPart | null;
+}
+
 /**
- * Hands a table that a statement names to `use`, for as long as it can be read; null when there is none.
+ * Hands a table that a statement names to `use`, for as long as its catalog and store can be asked; null
+ * when there is none. What is lent is given back by the one who asked.
  * @param name as it stands in the statement: `events`, `raw.events`
  */
-export type UseTable = <T>(
-  name: string,
-  use: (table: LoadedTable | null) => Promise<T>,
-) => Promise<T>;
+export type UseTable = <T>(name: string, use: (read: ReadTable | null) => Promise<T>) => Promise<T>;
+
+/** An answer, and what it is of. */
+export interface Answered extends Answer {
+  /** Of the only table that the statement names; null: none, or several. */
+  readonly snapshotId: SnapshotId | null;
+  readonly hotPartitions: readonly string[];
+}
 
 /**
  * Answers a question.
@@ -56,61 +81,98 @@ export async function answerQuestion(
   engine: Engine,
   useTable: UseTable,
   question: Question,
-): Promise<Answer> {
+): Promise<Answered> {
   const admitted = await engine.admit(question.sql);
-  const views: View[] = [];
-  const folders = new Set<string>();
   const plans = new Map<string, Plan>();
-  for (const relation of admitted.relations) {
-    const key = JSON.stringify([
-      relation.schema.toLowerCase(),
-      timeTravelName(relation).toLowerCase(),
-    ]);
-    if (plans.has(key)) continue;
-    const plan = await useTable(nameOf(relation), (table) =>
-      planRelation(relation, table, question.snapshot),
-    );
-    plans.set(key, plan);
-    for (const folder of plan.folders) folders.add(folder);
+  try {
+    for (const relation of admitted.relations) {
+      const names = [relation.schema.toLowerCase(), timeTravelName(relation).toLowerCase()];
+      const key = JSON.stringify(names);
+      if (plans.has(key)) continue;
+      const plan = await useTable(nameOf(relation), (read) =>
+        planRelation(relation, read, question.snapshot),
+      );
+      plans.set(key, plan);
+    }
+    return await run(engine, admitted, [...plans.values()], question);
+  } finally {
+    for (const { hot } of plans.values()) hot?.release();
   }
-  await engine.allow([...folders]);
-  for (const plan of plans.values()) views.push(await viewOf(engine, plan));
-  const { parameters, form, rowsMax } = question;
-  return engine.run({ admitted, views, parameters, form, rowsMax });
 }
 
-/** A relation, and the files that its rows are in. */
+async function run(
+  engine: Engine,
+  admitted: Admitted,
+  plans: readonly Plan[],
+  { parameters, form, rowsMax }: Question,
+): Promise<Answered> {
+  await engine.allow([...new Set(plans.flatMap(({ folders }) => folders))]);
+  const views: View[] = [];
+  const hot: LentRows[] = [];
+  for (const plan of plans) views.push(await viewOf(engine, plan, hot));
+  const answer = await engine.run({ admitted, views, hot, parameters, form, rowsMax });
+  const [only, ...others] = plans;
+  return {
+    ...answer,
+    snapshotId: only !== undefined && others.length === 0 ? only.snapshotId : null,
+    hotPartitions: [...new Set(plans.flatMap((plan) => plan.hot?.partitions ?? []))],
+  };
+}
+
+/** A relation, and where its rows are. */
 interface Plan {
   readonly relation: RelationName;
-  readonly fields: ReturnType<typeof columnsOf>;
-  readonly files: Awaited<ReturnType<typeof snapshotFiles>>;
+  readonly snapshotId: SnapshotId | null;
+  readonly fields: readonly Field[];
+  readonly files: SnapshotFiles;
   readonly folders: readonly string[];
+  readonly hot: HotPart | null;
 }
 
 async function planRelation(
   relation: RelationName,
-  table: LoadedTable | null,
+  read: ReadTable | null,
   choice: SnapshotChoice,
 ): Promise<Plan> {
-  if (table === null) {
+  if (read === null) {
     const name = nameOf(relation);
     throw fail("query", `There is no table ${name} (kafka-iceberg tables lists those that are)`);
   }
-  const snapshotId = chooseSnapshot(table, relation.at === null ? choice : choiceOf(relation.at));
-  const fields = columnsOf(table.metadata, snapshotId);
-  const none = { data: [], positionDeletes: [], locations: new Map<string, string>() };
-  const files = snapshotId === null ? none : await snapshotFiles(table, snapshotId);
-  const paths = [...files.data, ...files.positionDeletes];
-  return { relation, fields, files, folders: foldersOf(table.metadata.location, paths) };
+  const { table } = read;
+  try {
+    const wanted = relation.at === null ? choice : choiceOf(relation.at);
+    const snapshotId = chooseSnapshot(table, wanted);
+    const fields = columnsOf(table.metadata, snapshotId);
+    const none = { data: [], positionDeletes: [], locations: new Map<string, string>() };
+    const files = snapshotId === null ? none : await snapshotFiles(table, snapshotId);
+    const paths = [...files.data, ...files.positionDeletes];
+    const folders = foldersOf(table.metadata.location, paths);
+    // Another time of the table has nothing of now.
+    const hot = wanted.kind === "current" ? read.hot : null;
+    if (hot === null) read.hot?.release();
+    return { relation, snapshotId, fields, files, folders, hot };
+  } catch (error) {
+    read.hot?.release();
+    throw error;
+  }
 }
 
-async function viewOf(engine: Engine, { relation, fields, files }: Plan): Promise<View> {
+/** The view of a relation; what it shows of memory is added to `hot`. */
+async function viewOf(engine: Engine, plan: Plan, hot: LentRows[]): Promise<View> {
+  const { relation, fields, files } = plan;
   const nodes = await engine.columnsOfFiles(files.data);
   const isNow = relation.at === null;
+  const rows = plan.hot === null ? [] : rowsByColumns(plan.hot.segments);
+  const first = hot.push(...rows) - rows.length;
+  const columns = unionFields(
+    fields,
+    rows.map((each) => each.fields),
+  );
+  const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
   return {
     schema: isNow ? relation.schema : "",
     name: isNow ? relation.table : timeTravelName(relation),
-    select: selectRows(fields, files, nodes),
+    select: [selectRows(columns, files, nodes), ...selects].join(" UNION ALL "),
   };
 }
 

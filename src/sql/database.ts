@@ -5,6 +5,8 @@
  * transaction, and end at their number of rows.
  */
 import { fail } from "#base/errors.ts";
+import { type LentSegment, readRows } from "#buffer/lease.ts";
+import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
 import {
   Instance,
@@ -31,10 +33,18 @@ export type ValueForm = "text" | "json";
 export interface Run {
   readonly admitted: Admitted;
   readonly views: readonly View[];
+  /** Rows in memory, which views name by number (`HotScan.select`). */
+  readonly hot: readonly LentRows[];
   readonly parameters: readonly Parameter[];
   readonly form: ValueForm;
   /** More rows are refused. */
   readonly rowsMax: number;
+}
+
+/** Segments of equal columns, lent until the answer is there. */
+export interface LentRows {
+  readonly fields: readonly Field[];
+  readonly segments: readonly LentSegment[];
 }
 
 /** A column of an answer; its type as DuckDB names it. */
@@ -96,12 +106,19 @@ export class Database {
 
   /** Runs a statement. @throws AppError `query` */
   run(run: Run): Answer {
-    this.#define(run.views);
-    this.#instance.execute("BEGIN TRANSACTION READ ONLY");
+    const { hot } = this.#instance;
+    // Looked at once: every scan of the statement sees the same rows.
+    hot.begin(run.hot.map(({ fields, segments }) => ({ fields, parts: segments.map(readRows) })));
     try {
-      return run.admitted.explain === "" ? this.#select(run) : this.#explain(run);
+      this.#define(run.views);
+      this.#instance.execute("BEGIN TRANSACTION READ ONLY");
+      try {
+        return run.admitted.explain === "" ? this.#select(run) : this.#explain(run);
+      } finally {
+        this.#instance.execute("ROLLBACK");
+      }
     } finally {
-      this.#instance.execute("ROLLBACK");
+      hot.end();
     }
   }
 

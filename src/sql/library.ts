@@ -9,6 +9,7 @@ import { dlopen } from "bun:ffi";
 import { chmod, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "#base/errors.ts";
+import { C_LIBRARIES } from "./duckdb/symbols.ts";
 
 /** SHA-256 of the library inside the executable, set by `scripts/build.ts`. */
 declare const KAFKA_ICEBERG_DUCKDB: string;
@@ -116,7 +117,7 @@ type SystemCalls = {
 };
 
 function systemCalls(): SystemCalls {
-  for (const library of ["libc.so.6", `libc.musl-${MACHINE}.so.1`]) {
+  for (const library of C_LIBRARIES) {
     try {
       return dlopen(library, {
         memfd_create: { args: ["ptr", "u32"], returns: "i32" },
@@ -128,8 +129,6 @@ function systemCalls(): SystemCalls {
   }
   throw fail("query_engine", "DuckDB needs a folder of this user: set XDG_CACHE_HOME");
 }
-
-const MACHINE = process.arch === "arm64" ? "aarch64" : "x86_64";
 
 function sha256Of(bytes: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");

@@ -107,6 +107,15 @@ export class TableWriter {
     return this.#table.head;
   }
 
+  /**
+   * Committed offsets by a head that was seen; null where it names none, or cannot be read. For readers:
+   * nothing is decided on it.
+   */
+  async offsetsSeen(head: LoadedTable): Promise<(feed: Feed) => bigint | null> {
+    const progress = await this.#table.progressOf(head);
+    return (feed) => (progress.kind === "readable" ? offsetOf(progress.document, feed) : null);
+  }
+
   /** Columns of the newest schema seen. */
   get fields(): readonly Field[] {
     return currentFields(this.#table.head);

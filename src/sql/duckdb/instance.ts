@@ -8,6 +8,7 @@
 import { CString, type Pointer, toArrayBuffer } from "bun:ffi";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
+import { HotScan } from "./hotScan.ts";
 import { cText, type Library, loadLibrary, Out } from "./symbols.ts";
 
 /** A value for a `?` of a statement. */
@@ -37,6 +38,8 @@ export class Instance {
   readonly #library: Library;
   readonly #database = new Out();
   readonly #connection = new Out();
+  /** Rows in memory that statements may name. */
+  readonly hot: HotScan;
 
   /**
    * @param folders whose files, at any depth, `read_parquet` may read
@@ -62,6 +65,7 @@ export class Instance {
     if (code !== 0)
       throw fail("query_engine", `DuckDB does not start: ${new CString(message.address)}`);
     assert(api.duckdb_connect(this.#database.address, this.#connection.words) === 0, "it connects");
+    this.hot = new HotScan(api, this.#connection.address);
     // In this order: without external access no folder can be set any more.
     this.execute("SET temp_directory = ''");
     this.execute("SET autoinstall_known_extensions = false");
@@ -131,6 +135,7 @@ export class Instance {
   close(): void {
     this.#library.duckdb_disconnect(this.#connection.words);
     this.#library.duckdb_close(this.#database.words);
+    this.hot.close();
   }
 }
 

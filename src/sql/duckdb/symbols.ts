@@ -58,6 +58,45 @@ export interface Library {
   readonly duckdb_bind_int64: (a: Address, b: bigint, c: bigint) => number;
   readonly duckdb_bind_varchar_length: (a: Address, b: bigint, c: Address, d: bigint) => number;
   readonly duckdb_execute_prepared_streaming: (a: Address, b: Address) => number;
+  readonly duckdb_schema_from_arrow: (a: Address, b: Address, c: Address) => Pointer | null;
+  readonly duckdb_data_chunk_from_arrow: (
+    a: Address,
+    b: Address,
+    c: Address,
+    d: Address,
+  ) => Pointer | null;
+  readonly duckdb_destroy_arrow_converted_schema: (a: Address) => void;
+  readonly duckdb_error_data_has_error: (a: Address) => boolean;
+  readonly duckdb_error_data_message: (a: Address) => CString | null;
+  readonly duckdb_data_chunk_set_size: (a: Address, b: bigint) => void;
+  readonly duckdb_vector_reference_vector: (a: Address, b: Address) => void;
+  readonly duckdb_vector_get_column_type: (a: Address) => Pointer | null;
+  readonly duckdb_create_table_function: () => Pointer | null;
+  readonly duckdb_destroy_table_function: (a: Address) => void;
+  readonly duckdb_table_function_set_name: (a: Address, b: Address) => void;
+  readonly duckdb_table_function_add_parameter: (a: Address, b: Address) => void;
+  readonly duckdb_table_function_set_bind: (a: Address, b: Address) => void;
+  readonly duckdb_table_function_set_init: (a: Address, b: Address) => void;
+  readonly duckdb_table_function_set_function: (a: Address, b: Address) => void;
+  readonly duckdb_table_function_supports_projection_pushdown: (a: Address, b: boolean) => void;
+  readonly duckdb_register_table_function: (a: Address, b: Address) => number;
+  readonly duckdb_create_logical_type: (a: number) => Pointer | null;
+  readonly duckdb_destroy_logical_type: (a: Address) => void;
+  readonly duckdb_bind_get_parameter: (a: Address, b: bigint) => Pointer | null;
+  readonly duckdb_get_int64: (a: Address) => bigint;
+  readonly duckdb_destroy_value: (a: Address) => void;
+  readonly duckdb_bind_add_result_column: (a: Address, b: Address, c: Address) => void;
+  readonly duckdb_bind_set_cardinality: (a: Address, b: bigint, c: boolean) => void;
+  readonly duckdb_bind_set_bind_data: (a: Address, b: Address, c: Address) => void;
+  readonly duckdb_bind_set_error: (a: Address, b: Address) => void;
+  readonly duckdb_init_get_bind_data: (a: Address) => Pointer | null;
+  readonly duckdb_init_get_column_count: (a: Address) => bigint;
+  readonly duckdb_init_get_column_index: (a: Address, b: bigint) => bigint;
+  readonly duckdb_init_set_max_threads: (a: Address, b: bigint) => void;
+  readonly duckdb_init_set_init_data: (a: Address, b: Address, c: Address) => void;
+  readonly duckdb_init_set_error: (a: Address, b: Address) => void;
+  readonly duckdb_function_get_init_data: (a: Address) => Pointer | null;
+  readonly duckdb_function_set_error: (a: Address, b: Address) => void;
 }
 
 /**
@@ -103,6 +142,40 @@ const SYMBOLS: Readonly<Record<keyof Library, FFIFunction>> = {
   duckdb_bind_int64: { args: ["ptr", "u64", "i64"], returns: "i32" },
   duckdb_bind_varchar_length: { args: ["ptr", "u64", "ptr", "u64"], returns: "i32" },
   duckdb_execute_prepared_streaming: { args: ["ptr", "ptr"], returns: "i32" },
+  duckdb_schema_from_arrow: { args: ["ptr", "ptr", "ptr"], returns: "ptr" },
+  duckdb_data_chunk_from_arrow: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "ptr" },
+  duckdb_destroy_arrow_converted_schema: { args: ["ptr"], returns: "void" },
+  duckdb_error_data_has_error: { args: ["ptr"], returns: "bool" },
+  duckdb_error_data_message: { args: ["ptr"], returns: "cstring" },
+  duckdb_data_chunk_set_size: { args: ["ptr", "u64"], returns: "void" },
+  duckdb_vector_reference_vector: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_vector_get_column_type: { args: ["ptr"], returns: "ptr" },
+  duckdb_create_table_function: { args: [], returns: "ptr" },
+  duckdb_destroy_table_function: { args: ["ptr"], returns: "void" },
+  duckdb_table_function_set_name: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_table_function_add_parameter: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_table_function_set_bind: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_table_function_set_init: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_table_function_set_function: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_table_function_supports_projection_pushdown: { args: ["ptr", "bool"], returns: "void" },
+  duckdb_register_table_function: { args: ["ptr", "ptr"], returns: "i32" },
+  duckdb_create_logical_type: { args: ["i32"], returns: "ptr" },
+  duckdb_destroy_logical_type: { args: ["ptr"], returns: "void" },
+  duckdb_bind_get_parameter: { args: ["ptr", "u64"], returns: "ptr" },
+  duckdb_get_int64: { args: ["ptr"], returns: "i64" },
+  duckdb_destroy_value: { args: ["ptr"], returns: "void" },
+  duckdb_bind_add_result_column: { args: ["ptr", "ptr", "ptr"], returns: "void" },
+  duckdb_bind_set_cardinality: { args: ["ptr", "u64", "bool"], returns: "void" },
+  duckdb_bind_set_bind_data: { args: ["ptr", "ptr", "ptr"], returns: "void" },
+  duckdb_bind_set_error: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_init_get_bind_data: { args: ["ptr"], returns: "ptr" },
+  duckdb_init_get_column_count: { args: ["ptr"], returns: "u64" },
+  duckdb_init_get_column_index: { args: ["ptr", "u64"], returns: "u64" },
+  duckdb_init_set_max_threads: { args: ["ptr", "u64"], returns: "void" },
+  duckdb_init_set_init_data: { args: ["ptr", "ptr", "ptr"], returns: "void" },
+  duckdb_init_set_error: { args: ["ptr", "ptr"], returns: "void" },
+  duckdb_function_get_init_data: { args: ["ptr"], returns: "ptr" },
+  duckdb_function_set_error: { args: ["ptr", "ptr"], returns: "void" },
 };
 
 /**
@@ -116,6 +189,21 @@ export function loadLibrary(path: string): Library {
   } catch (error) {
     throw fail("query_engine", `DuckDB cannot be loaded from ${path}`, { path }, error);
   }
+}
+
+/** The C library's names: glibc, musl, macOS. */
+export const C_LIBRARIES = [
+  "libc.so.6",
+  "libc.musl-x86_64.so.1",
+  "libc.musl-aarch64.so.1",
+  "libSystem.B.dylib",
+] as const;
+
+/** Ends what a connection of another thread is doing, at the next place where DuckDB looks. */
+export function loadInterrupt(path: string): (connection: Pointer) => void {
+  const name = "duckdb_interrupt";
+  const { symbols } = dlopen(path, { [name]: SYMBOLS[name] });
+  return (symbols as unknown as Pick<Library, typeof name>)[name];
 }
 
 /** Text with a final zero, as C wants it; keep it until the call has returned. */

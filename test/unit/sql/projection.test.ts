@@ -57,7 +57,7 @@ function read(fields: readonly Field[], paths: readonly string[], sql: string) {
   const select = selectRows(fields, files, database.columnsOfFiles(paths));
   const views = [{ schema: "", name: "t", select }];
   const admitted = database.admit(sql);
-  return database.run({ admitted, views, parameters: [], form: "json", rowsMax: 1000 });
+  return database.run({ admitted, views, hot: [], parameters: [], form: "json", rowsMax: 1000 });
 }
 
 test("renamed, reordered, added, dropped and widened: each row has its values, whichever file it is in", async () => {
@@ -144,6 +144,7 @@ test("every type is read as the type that the table has", async () => {
   const asDuckDbReadsIt = database.run({
     admitted: { sql: `SELECT * FROM read_parquet('${path}')`, explain: "", relations: [] },
     views: [],
+    hot: [],
     parameters: [],
     form: "json",
     rowsMax: 1000,

@@ -1,0 +1,189 @@
+/**
+ * `POST /query`: SQL over the tables of this process, each with the rows that its newest snapshot does
+ * not have yet (SPEC section 7).
+ */
+import type { Clock } from "#base/clock.ts";
+import { describe, fail, kindOf } from "#base/errors.ts";
+import { type Json, parseJson } from "#base/json.ts";
+import { LIMITS } from "#base/limits.ts";
+import { utf8Text } from "#base/text.ts";
+import type { QueryOptions } from "#config/buildProcess.ts";
+import { readHot } from "#pipeline/hotRead.ts";
+import type { Sink } from "#pipeline/sink.ts";
+import type { Route, RouteRequest } from "#server/route.ts";
+import { jsonAnswer } from "#server/server.ts";
+import { type Answered, type Question, timeOf, type UseTable } from "#sql/answer.ts";
+import type { Parameter } from "#sql/duckdb/instance.ts";
+import { locateLibrary } from "#sql/library.ts";
+import { jsonText, writeAnswer } from "#sql/output.ts";
+import type { SnapshotChoice } from "#sql/relations.ts";
+import { SqlService } from "#sql/workerEngine.ts";
+
+/** What queries need of the process. */
+export interface QueryParts {
+  readonly clock: Clock;
+  readonly options: QueryOptions;
+  /** The tables of all pipelines, as they are now. */
+  tables(): Iterable<Sink>;
+}
+
+/** Each waits for those before it, within its own time. */
+const AT_ONCE_MAX = 32;
+/** The server's own limit stands behind the query's, which has the better sentence. */
+const GRACE_MS = 6000;
+
+/** The route, and the engine behind it, which the first question starts. */
+export class Queries {
+  readonly #parts: QueryParts;
+  readonly #service: SqlService;
+
+  constructor(parts: QueryParts) {
+    this.#parts = parts;
+    const { clock, options } = parts;
+    this.#service = new SqlService({
+      clock,
+      options: async () => ({
+        library: await locateLibrary(options.cacheFolder),
+        memoryBytesMax: LIMITS.hotQueryBytesMax,
+      }),
+    });
+  }
+
+  get route(): Route {
+    const { timeoutMs } = this.#parts.options;
+    return {
+      method: "POST",
+      path: "/query",
+      listeners: ["health"],
+      access: "token",
+      limits: {
+        bodyBytesMax: LIMITS.questionBytesMax,
+        timeMsMax: timeoutMs + GRACE_MS,
+        atOnceMax: AT_ONCE_MAX,
+      },
+      answer: (request) => this.#answer(request),
+    };
+  }
+
+  close(): void {
+    this.#service.close();
+  }
+
+  async #answer(request: RouteRequest): Promise<Response> {
+    const { clock, options } = this.#parts;
+    const beganMs = clock.monotonicMs();
+    const late = new AbortController();
+    const over = new AbortController();
+    void clock.sleep(options.timeoutMs, over.signal).then(
+      () => late.abort(),
+      () => undefined,
+    );
+    try {
+      const format = formatOf(request.headers.get("accept") ?? "");
+      if (format === null) return refused(406, "Accept: application/json or text/csv");
+      const question = questionOf(request, format, options.rowsMax);
+      const signal = AbortSignal.any([request.signal, late.signal]);
+      const answer = await this.#service.ask(question, this.#useTable, signal);
+      return written(answer, format, clock.monotonicMs() - beganMs);
+    } catch (error) {
+      if (late.signal.aborted) {
+        return refused(
+          504,
+          `The query took longer than ${options.timeoutMs} ms (server.query_timeout_ms)`,
+        );
+      }
+      const isOurs = kindOf(error) === "query_engine" || kindOf(error) === "internal";
+      return refused(isOurs ? 503 : 400, describe(error));
+    } finally {
+      over.abort();
+    }
+  }
+
+  readonly #useTable: UseTable = async (name, use) => {
+    const sink = this.#find(name);
+    const read = sink === null ? null : await readHot(sink);
+    if (read === null) return use(null);
+    const { table, ...hot } = read;
+    return use({ table, hot });
+  };
+
+  /** A table by its name, with or without its namespace; upper and lower case as one where that is clear. */
+  #find(name: string): Sink | null {
+    const all = [...this.#parts.tables()];
+    const named = (of: (text: string) => string): Sink[] =>
+      all.filter((sink) => namesOf(sink).some((each) => of(each) === of(name)));
+    const [exact] = named((text) => text);
+    const [folded, ...others] = named((text) => text.toLowerCase());
+    return exact ?? (others.length === 0 ? (folded ?? null) : null);
+  }
+}
+
+function namesOf({ options, name }: Sink): string[] {
+  const { namespace, table } = options.name;
+  return [table, name, `${namespace.join(".")}.${table}`];
+}
+
+type Format = "json" | "csv";
+
+function formatOf(accept: string): Format | null {
+  if (accept === "" || /\*\/\*|application\/(json|\*)/.test(accept)) return "json";
+  return /text\/(csv|\*)/.test(accept) ? "csv" : null;
+}
+
+function written(answer: Answered, format: Format, elapsedMs: number): Response {
+  const headers = { "cache-control": "no-store" };
+  if (format === "csv") {
+    const type = { ...headers, "content-type": "text/csv; charset=utf-8" };
+    return new Response(writeAnswer(answer, "csv", 0), { headers: type });
+  }
+  const about = {
+    elapsed_ms: Math.round(elapsedMs * 1000) / 1000,
+    snapshot_id: answer.snapshotId === null ? null : String(answer.snapshotId),
+    hot_partitions: answer.hotPartitions,
+  };
+  const text = `${jsonText(answer).slice(0, -1)}, ${JSON.stringify(about).slice(1)}\n`;
+  return new Response(text, { headers: { ...headers, "content-type": "application/json" } });
+}
+
+function refused(code: number, error: string): Response {
+  return jsonAnswer(code, { error });
+}
+
+/** `{"sql": "...", "params": [...]}`, with `?snapshot=` or `?as_of=`. Throws `query`. */
+function questionOf({ body, url }: RouteRequest, format: Format, rowsMax: number): Question {
+  const asked = bodyOf(body);
+  const { sql, params = [] } = asked;
+  if (typeof sql !== "string" || !Array.isArray(params) || !params.every(isParameter)) {
+    throw fail(
+      "query",
+      'Send {"sql": "SELECT ...", "params": [...]}; parameters are texts, numbers, true, false and null',
+    );
+  }
+  const snapshot = snapshotOf(url.searchParams);
+  return { sql, parameters: params, form: format === "json" ? "json" : "text", rowsMax, snapshot };
+}
+
+function bodyOf(body: Uint8Array): { [key: string]: Json } {
+  try {
+    const parsed = parseJson(utf8Text(body));
+    if (parsed !== null && typeof parsed === "object" && !Array.isArray(parsed)) return parsed;
+  } catch {
+    // Said below.
+  }
+  throw fail("query", 'The body is no JSON object: send {"sql": "SELECT ..."}');
+}
+
+function isParameter(value: Json): value is Exclude<Parameter, undefined> {
+  return value === null || typeof value !== "object";
+}
+
+function snapshotOf(parameters: URLSearchParams): SnapshotChoice {
+  const id = parameters.get("snapshot");
+  const time = parameters.get("as_of");
+  if (id !== null && time !== null)
+    throw fail("query", "?snapshot= and ?as_of= both name a time: send one");
+  if (time !== null) return { kind: "time", timeMs: timeOf(time) };
+  if (id === null) return { kind: "current" };
+  if (/^\d+$/.test(id)) return { kind: "id", id: BigInt(id) };
+  throw fail("query", `?snapshot=${id}: a snapshot id is a number`);
+}

@@ -1,0 +1,76 @@
+/**
+ * Rows in memory beside those of the files: the same columns, found by field id where the table has
+ * given one, by name where it has not yet. Pure.
+ */
+import type { LentSegment } from "#buffer/lease.ts";
+import { childFields, type Field, withChildFields } from "#columns/schema.ts";
+import type { LentRows } from "./database.ts";
+import { HotScan } from "./duckdb/hotScan.ts";
+import type { ParquetNode } from "./parquetNodes.ts";
+import { projectColumns } from "./projection.ts";
+
+/** Segments with equal columns together, each group in their order. */
+export function rowsByColumns(segments: readonly LentSegment[]): LentRows[] {
+  const groups = new Map<string, { fields: readonly Field[]; segments: LentSegment[] }>();
+  for (const segment of segments) {
+    const fields = segment.columns.map(({ field }) => field);
+    const key = JSON.stringify(fields, (_, value: unknown) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
+    const group = groups.get(key) ?? { fields, segments: [] };
+    group.segments.push(segment);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+/** The table's columns, and behind them those that only rows in memory have so far. */
+export function unionFields(
+  fields: readonly Field[],
+  groups: readonly (readonly Field[])[],
+): readonly Field[] {
+  const all = [...fields];
+  for (const field of groups.flat()) {
+    const isKnown = all.some((each) => isSame(each, field));
+    if (!isKnown) all.push(field);
+  }
+  return all;
+}
+
+/** A SELECT of the columns from rows in memory, which the engine knows by a number. */
+export function selectHot(
+  columns: readonly Field[],
+  fields: readonly Field[],
+  number: number,
+): string {
+  const numbered = withIds(columns, { next: -1 });
+  const nodes = fields.map((field) => nodeOf(field, numbered));
+  return `SELECT ${projectColumns(numbered, nodes)} FROM ${HotScan.select(number)}`;
+}
+
+/** Fields without an id yet get one of their own, below all real ones. */
+function withIds(fields: readonly Field[], count: { next: number }): Field[] {
+  return fields.map((field) => ({
+    ...field,
+    id: field.id > 0 ? field.id : count.next--,
+    type: withChildFields(field.type, withIds(childFields(field.type), count)),
+  }));
+}
+
+/** A field of rows in memory, as if a file had it, with the id of the column that it belongs to. */
+function nodeOf(field: Field, columns: readonly Field[]): ParquetNode {
+  const { name, type } = field;
+  const column = columns.find((each) => isSame(each, field));
+  const within = column === undefined ? [] : childFields(column.type);
+  const children = childFields(type).map((child) => nodeOf(child, within));
+  const isNested = type.kind === "list" || type.kind === "map";
+  return {
+    name,
+    fieldId: column?.id ?? null,
+    children: isNested ? [{ name: "entries", fieldId: null, children }] : children,
+  };
+}
+
+function isSame(column: Field, field: Field): boolean {
+  return column.id > 0 && field.id > 0 ? column.id === field.id : column.name === field.name;
+}

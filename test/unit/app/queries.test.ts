@@ -1,0 +1,124 @@
+/**
+ * `POST /query`: what is answered, what is refused and how, and that no statement holds the next one up.
+ */
+import { afterAll, describe, expect, test } from "bun:test";
+import { Queries } from "#app/queries.ts";
+import { systemClock } from "#base/clock.ts";
+
+const opened: Queries[] = [];
+afterAll(() => {
+  for (const queries of opened) queries.close();
+});
+
+function queriesOf(timeoutMs = 20_000, rowsMax = 1000): Queries {
+  const options = { timeoutMs, rowsMax, cacheFolder: null };
+  const queries = new Queries({ clock: systemClock, options, tables: () => [] });
+  opened.push(queries);
+  return queries;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function post(
+  queries: Queries,
+  body: unknown,
+  { accept = "", path = "/query", signal = new AbortController().signal } = {},
+): Promise<Reply> {
+  const response = await queries.route.answer({
+    url: new URL(`http://localhost${path}`),
+    headers: new Headers(accept === "" ? {} : { accept }),
+    body: Buffer.from(typeof body === "string" ? body : JSON.stringify(body)),
+    signal,
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+const ENDLESS =
+  "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 8";
+
+describe("an answer", () => {
+  test("is JSON with columns, rows and what it is of, or CSV", async () => {
+    const queries = queriesOf();
+    const sql = "SELECT ?::BIGINT AS n, 'é' AS t, NULL AS nothing";
+    const json = await post(
+      queries,
+      `{"sql": ${JSON.stringify(sql)}, "params": [9007199254740993]}`,
+    );
+    expect(json.status).toBe(200);
+    expect(JSON.parse(json.text)).toEqual({
+      columns: [
+        { name: "n", type: "BIGINT" },
+        { name: "t", type: "VARCHAR" },
+        { name: "nothing", type: "INTEGER" },
+      ],
+      rows: [["9007199254740993", "é", null]],
+      row_count: 1,
+      elapsed_ms: expect.any(Number),
+      snapshot_id: null,
+      hot_partitions: [],
+    });
+    const csv = await post(queries, { sql: "SELECT 1 AS a, 'x,y' AS b" }, { accept: "text/csv" });
+    expect(csv).toEqual({ status: 200, text: 'a,b\n1,"x,y"\n' });
+  });
+
+  test("to a question that is wrong says what is wrong with it", async () => {
+    const queries = queriesOf(20_000, 3);
+    const cases: [unknown, string, { path?: string; accept?: string }?][] = [
+      ["", "The body is no JSON object"],
+      ["[]", "The body is no JSON object"],
+      [{}, 'Send {"sql"'],
+      [{ sql: "SELECT ?", params: [{}] }, 'Send {"sql"'],
+      [{ sql: "SELECT ?" }, "1 parameters, 0 are given"],
+      [{ sql: "SELEC 1" }, "cannot be read"],
+      [{ sql: "SELECT * FROM nothing" }, "There is no table nothing"],
+      [{ sql: "FROM range(4)" }, "more than 3 rows"],
+      [{ sql: "SELECT * FROM read_csv('/etc/passwd')" }, "may not be called"],
+      [{ sql: "SELECT 1" }, "a snapshot id is a number", { path: "/query?snapshot=x" }],
+      [{ sql: "SELECT 1" }, "is no time", { path: "/query?as_of=x" }],
+      [{ sql: "SELECT 1" }, "both name a time", { path: "/query?as_of=2026-01-01&snapshot=1" }],
+    ];
+    for (const [body, sentence, options] of cases) {
+      const { status, text } = await post(queries, body, options);
+      const { error } = JSON.parse(text) as { error: string };
+      expect([status, error]).toEqual([400, expect.stringContaining(sentence)]);
+    }
+    const { status } = await post(queries, { sql: "SELECT 1" }, { accept: "image/png" });
+    expect(status).toBe(406);
+  });
+});
+
+describe("a statement without an end", () => {
+  test("is ended by its time, and the next one is answered", async () => {
+    const queries = queriesOf(300);
+    await post(queries, { sql: "SELECT 1" });
+    const { status, text } = await post(queries, { sql: ENDLESS });
+    expect([status, text]).toEqual([504, expect.stringContaining("longer than 300 ms")]);
+    expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
+  });
+
+  test("is ended when its client goes, also while it waits for its turn", async () => {
+    const queries = queriesOf();
+    await post(queries, { sql: "SELECT 1" });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const answers = [first, second].map(({ signal }) =>
+      post(queries, { sql: ENDLESS }, { signal }),
+    );
+    second.abort();
+    await Bun.sleep(50);
+    first.abort();
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([400, 400]);
+    expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
+  });
+
+  test("that takes all memory is an error, and the engine goes on", async () => {
+    const queries = queriesOf();
+    const sql =
+      "SELECT max(s) FROM (SELECT string_agg(repeat('x', 1000), '') AS s FROM range(1000000) GROUP BY range % 2)";
+    const { status, text } = await post(queries, { sql });
+    expect([status, text]).toEqual([400, expect.stringMatching(/memory/i)]);
+    expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
+  });
+});
