@@ -14,7 +14,7 @@ import { createDecoder } from "#decode/createDecoder.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
-import { parseProto } from "#decode/protobuf/parse.ts";
+import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { recordBatch } from "../../test/support/records.ts";
 
 const TYPES = ["view", "click", "purchase", "add_to_cart", "search", "login", "logout", "signup"];
@@ -34,7 +34,7 @@ type Encode = (event: Record<string, unknown>) => string | Uint8Array;
 /** What an event is in a record, and how it is decoded. */
 async function formatOf(name: string): Promise<readonly [Encode, DecoderOptions]> {
   if (name !== "protobuf") return [JSON.stringify, DECODER_DEFAULTS];
-  const message = (await parseProto("event.proto", FILE, async () => null)).message(null);
+  const message = (await loadProtobuf()).file("event.proto", FILE, () => null).message(null);
   const type = protobuf.parse(FILE, { keepCase: true }).root.lookupType("Event");
   const fields = columnsOf(message);
   const options = { ...DECODER_DEFAULTS, format: name, message, fields, infer: false } as const;

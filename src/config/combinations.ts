@@ -217,7 +217,7 @@ function checkRescue({ values, report }: Scope<PipelineValues>): void {
   }
 }
 
-/** Without a registry the message comes from a file, which says all about its columns. */
+/** The message comes from a registry or a file, which says all about its columns. */
 function checkProtobuf({ values, report }: Pick<Scope<PipelineValues>, "values" | "report">): void {
   const isProtobuf = values["source.format"] === "protobuf";
   const path = values["schema.file"];
@@ -227,10 +227,17 @@ function checkProtobuf({ values, report }: Pick<Scope<PipelineValues>, "values" 
     if (values["schema.message"] !== null) report("schema.message", own);
     return;
   }
+  const hasRegistry = values["schema_registry.url"] !== null;
   if (values["schema.fields"] !== null) {
-    report("schema.fields", "the columns of Protobuf are those of its message: name schema.file");
-  } else if (path === null) {
-    report("source.format", '"protobuf" needs schema.file: a .proto file or a descriptor set');
+    report("schema.fields", "the columns of Protobuf are those of its messages");
+  } else if (path === null && !hasRegistry) {
+    const problem =
+      '"protobuf" needs the schemas of the values: schema_registry.url, or schema.file, a .proto file or ' +
+      "a descriptor set, where all are of one message and have no schema id";
+    report("source.format", problem);
+  } else if (hasRegistry && (path ?? values["schema.message"]) !== null) {
+    const key = path === null ? "schema.message" : "schema.file";
+    report(key, "values with a schema id name their message themselves: leave it out");
   }
 }
 

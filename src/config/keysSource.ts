@@ -12,7 +12,7 @@ export const SOURCE_KEYS = {
     unbuiltValues: {
       "json-schema": "formats",
     },
-    doc: "What a record's value is. `avro`: in Confluent's wire format with `schema_registry.url`, else bare, all written with `schema.file`. `string` and `bytes` give one column `value`.",
+    doc: "What a record's value is. `avro`, `protobuf`: in Confluent's wire format with `schema_registry.url`, else bare, all written with `schema.file`. `string` and `bytes` give one column `value`.",
   },
   "source.key_format": {
     type: "string",

@@ -1,6 +1,7 @@
 /**
  * What `[schema]` declares: columns, or the message or the Avro schema that a file has them of.
  */
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, fail } from "#base/errors.ts";
 import { parseJson } from "#base/json.ts";
@@ -10,7 +11,7 @@ import { rowFields } from "#decode/avro/learn.ts";
 import { parseAvro } from "#decode/avro/schema.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
 import type { ProtoMessage } from "#decode/protobuf/model.ts";
-import { type ProtoSchema, parseDescriptorSet, parseProto } from "#decode/protobuf/parse.ts";
+import { loadProtobuf, type ProtoSchema } from "#decode/protobuf/parse.ts";
 import type { Environment } from "./environment.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues } from "./keys.ts";
@@ -53,12 +54,13 @@ export async function declaredSchema(
 
 /** Imports are looked for beside the file and in the folders above it. */
 async function protobufFile(path: string, environment: Environment): Promise<ProtoSchema> {
-  if (!path.endsWith(".proto")) return parseDescriptorSet(path, await environment.bytes(path));
+  const parser = await loadProtobuf();
+  if (!path.endsWith(".proto")) return parser.descriptorSet(path, await environment.bytes(path));
   const text = await environment.file(path);
-  return parseProto(path, text, async (name) => {
+  return parser.file(path, text, (name) => {
     for (let folder = dirname(path); ; folder = dirname(folder)) {
       const found = join(folder, name);
-      if (await Bun.file(found).exists()) return environment.file(found);
+      if (existsSync(found)) return readFileSync(found, "utf8");
       if (folder === dirname(folder)) return null;
     }
   });

@@ -50,7 +50,7 @@ export function formatOf(options: DecoderOptions, registry: SchemaRegistry | nul
     case "avro":
       return avroFormat(options, registry);
     case "protobuf":
-      return protobufFormat(options);
+      return protobufFormat(options, registry);
     case "string":
     case "bytes":
       return rawFormat(options.format);

@@ -10,7 +10,7 @@ import type { Decoder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
 import type { ProtoMessage } from "#decode/protobuf/model.ts";
-import { parseProto } from "#decode/protobuf/parse.ts";
+import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { checkLayout, rowsOf, type Value } from "../support/columnValues.ts";
 import { recordBatch } from "../support/records.ts";
 import { type Expected, JsonValue, protobufOracle, Refusal } from "./protobufOracle.ts";
@@ -105,7 +105,7 @@ async function compare(
   isWhole: boolean,
 ): Promise<void> {
   const file = protoFile(seed);
-  const schema = await parseProto("fuzz.proto", file, async () => null);
+  const schema = (await loadProtobuf()).file("fuzz.proto", file, () => null);
   const message = schema.message(TOP);
   const read = protobufOracle(file, TOP);
   const messages = new Messages(seed, seed % 2 === 0 ? 0 : 10);

@@ -1,27 +1,43 @@
 /**
- * Format `protobuf`: each value is a message of one type, whose fields are columns.
+ * Format `protobuf`: each value is a message, whose fields are columns: of one type that a file has, or, in
+ * Confluent's wire format, of the types of a schema registry.
  */
 import { assert } from "#base/assert.ts";
-import type { Format } from "#decode/format.ts";
+import { AppError, describe } from "#base/errors.ts";
+import type { ColumnBuilder } from "#columns/builder.ts";
+import type { Growth, RecordBytes } from "#decode/decoder.ts";
+import type { Format, TableSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
-import { protobufRoot } from "./kernelProgram.ts";
+import { RecordCursor } from "#decode/records.ts";
+import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
+import { learnColumns } from "#decode/registry/learn.ts";
+import type { SchemaRegistry } from "#decode/registry/registry.ts";
+import { asksOf } from "./asks.ts";
+import { columnsOf } from "./columns.ts";
+import { headOf, startsWith } from "./head.ts";
+import { type Frame, protobufRoot } from "./kernelProgram.ts";
+import type { ProtoMessage } from "./model.ts";
+import { loadProtobuf, type ProtobufParser } from "./parse.ts";
 import { compileMessage } from "./program.ts";
+import type { Found, Programs } from "./programs.ts";
 import { ProtobufReader } from "./reader.ts";
+import { type Registered, registeredOf } from "./registered.ts";
+
+type ProtobufOptions = Pick<
+  DecoderOptions,
+  "message" | "flattenSeparator" | "eventTimeField" | "matchColumns" | "onUnknownField"
+>;
 
 const NO_HEAD = new Uint8Array(0);
 
-/** The format for one table whose records are all of `options.message`. */
-export function protobufFormat(
-  options: Pick<
-    DecoderOptions,
-    "message" | "flattenSeparator" | "eventTimeField" | "matchColumns" | "onUnknownField"
-  >,
-): Format {
-  const { message, flattenSeparator, eventTimeField, onUnknownField } = options;
-  assert(message !== null, "a Protobuf table has its message");
-  const ignoresCase = options.matchColumns === "ignore-case";
-  const unknown = onUnknownField === "ignore" ? null : "unknown_field";
-  const program = { flattenSeparator, eventTimeField, ignoresCase, unknown } as const;
+/**
+ * The format for one table.
+ * @param registry null: values are bare, and all of `options.message`
+ */
+export function protobufFormat(options: ProtobufOptions, registry: SchemaRegistry | null): Format {
+  if (registry !== null) return new FramedFormat(options, registry);
+  // Without either nothing is read: who asks wants the columns that are known before.
+  const message = options.message ?? { name: "", fields: [] };
   return {
     own: [],
     hasFields: true,
@@ -29,10 +45,236 @@ export function protobufFormat(
     learn: (_batches, _recordsMax, known) => known.fields,
     revision: null,
     reader: (columns, schema) => {
-      const node = compileMessage(message, columns, { ...program, ...schema });
-      // Flattened members are null, not their defaults, in a record without their message.
-      const frames = flattenSeparator === null ? [{ head: NO_HEAD, node }] : [];
-      return new ProtobufReader(columns, node, protobufRoot(frames));
+      const node = compileMessage(message, columns, settingsOf(options, schema, "unknown_field"));
+      const found: Found = { kind: "program", node, headBytes: 0, growth: null };
+      return readerOf(options, columns, { find: () => found }, [{ head: NO_HEAD, node }]);
     },
   };
+}
+
+function settingsOf(
+  options: ProtobufOptions,
+  schema: TableSchema,
+  unknown: "unknown_field" | "evolve" | "too_many_columns",
+): Parameters<typeof compileMessage>[2] {
+  const { flattenSeparator, eventTimeField, matchColumns, onUnknownField } = options;
+  const { taken, dropped, eventTime } = schema;
+  return {
+    flattenSeparator,
+    eventTimeField,
+    ignoresCase: matchColumns === "ignore-case",
+    unknown: onUnknownField === "ignore" ? null : unknown,
+    taken,
+    dropped,
+    eventTime: (type) => eventTime(type),
+  };
+}
+
+function readerOf(
+  { flattenSeparator }: ProtobufOptions,
+  columns: readonly ColumnBuilder[],
+  programs: Programs,
+  frames: readonly Frame[],
+): ProtobufReader {
+  // Flattened members are null, not their defaults, in a record without their message.
+  const root = protobufRoot(flattenSeparator === null ? frames : []);
+  return new ProtobufReader(columns, programs, root);
+}
+
+/** Types that values were of: this many have programs in the kernel, and are remembered. */
+const TYPES_MAX = 64;
+/** Heads that are remembered: one type may be written in many ways. */
+const HEADS_MAX = 1000;
+
+/** A type that a value was of. */
+interface ValueType {
+  readonly id: number;
+  /** What its values begin with. */
+  readonly head: Uint8Array;
+  readonly message: ProtoMessage;
+}
+
+/** Values of a registry's types. */
+class FramedFormat implements Format {
+  readonly own: Format["own"] = [];
+  readonly hasFields = true;
+  private readonly options: ProtobufOptions;
+  private readonly schemas: FramedSchemas<Registered>;
+  private parser: ProtobufParser | null = null;
+  /** By the bytes of their heads, the last ones last. */
+  private readonly types = new Map<string, ValueType>();
+  /** Heads of types that the table has answered. */
+  private readonly answered = new Set<string>();
+  /** Types that were found so far. */
+  private found = 0;
+
+  constructor(options: ProtobufOptions, registry: SchemaRegistry) {
+    this.options = options;
+    this.schemas = new FramedSchemas(registry, (schema) => {
+      assert(this.parser !== null, "the parser is loaded before schemas are asked for");
+      return registeredOf(this.parser, schema);
+    });
+  }
+
+  readonly prepare = (batch: RecordBytes): Promise<void> | null => {
+    if (this.parser !== null) return this.schemas.prepare(batch);
+    return loadProtobuf().then((parser) => {
+      this.parser = parser;
+    });
+  };
+
+  readonly revision = (): number => this.schemas.revision + this.answered.size + this.found;
+
+  readonly learn: Format["learn"] = (batches, recordsMax, known) => {
+    const rows = this.typesOf(batches, recordsMax).map(({ message }) => {
+      return columnsOf(message, this.options.flattenSeparator).map((field) => ({
+        field: { ...field, required: false },
+        aliases: [],
+      }));
+    });
+    const ignoresCase = this.options.matchColumns === "ignore-case";
+    return learnColumns(rows, known, { ignoresCase, nameOf: () => null });
+  };
+
+  readonly reader: Format["reader"] = (columns, table) => {
+    const programs = new TablePrograms(this, columns, table);
+    const types = [...this.types.values()].slice(-TYPES_MAX);
+    const frames = types.flatMap(({ head, message }): Frame[] => {
+      const found = programs.compile(head, message);
+      const isPlain = found.kind === "program" && found.growth === null && !found.node.learnable;
+      return isPlain ? [{ head, node: found.node }] : [];
+    });
+    return readerOf(this.options, columns, programs, frames);
+  };
+
+  /** The type of a value; its program is in the kernel from the next batch on. */
+  typeOf(bytes: Uint8Array, start: number, end: number): ValueType | Found {
+    const head = headOf(bytes, start, end);
+    if (head === null) return { kind: "refused", reason: "no_schema_id", path: "" };
+    const { id, indexes, size } = head;
+    const registered = this.schemas.get(id);
+    if (registered === undefined) {
+      return { kind: "refused", reason: "unknown_schema", path: String(id) };
+    }
+    if (registered.kind === "refused") return registered;
+    const own = bytes.slice(start, start + size);
+    const key = own.toHex();
+    const known = this.types.get(key);
+    if (known !== undefined) return known;
+    const message = registered.schema.messageAt(indexes);
+    if (message === null) {
+      const path = `schema id ${id} has no message ${indexes.join(".")}`;
+      return { kind: "refused", reason: "bad_schema", path };
+    }
+    const type = { id, head: own, message };
+    if (this.types.size >= HEADS_MAX) return type;
+    this.types.set(key, type);
+    this.found++;
+    return type;
+  }
+
+  private typesOf(batches: readonly RecordBytes[], recordsMax: number): readonly ValueType[] {
+    const types = new Set<ValueType>();
+    let left = recordsMax;
+    for (const batch of batches) {
+      const cursor = new RecordCursor(batch);
+      for (; left > 0 && cursor.next(); left--) {
+        if (cursor.valueStart < 0) continue;
+        const type = this.typeOf(cursor.bytes, cursor.valueStart, cursor.valueEnd);
+        if ("message" in type && columnsProblem(type.message) === null) types.add(type);
+      }
+    }
+    return [...types];
+  }
+
+  /** What a value of a type is read by. */
+  compile(
+    head: Uint8Array,
+    message: ProtoMessage,
+    columns: readonly ColumnBuilder[],
+    table: TableSchema,
+  ): Found {
+    const problem = columnsProblem(message);
+    if (problem !== null) return { kind: "refused", reason: "bad_schema", path: problem };
+    const unknown = table.isFull ? "too_many_columns" : "evolve";
+    const learns = this.options.onUnknownField === "evolve" ? unknown : "unknown_field";
+    const node = compileMessage(message, columns, settingsOf(this.options, table, learns));
+    return {
+      kind: "program",
+      node,
+      headBytes: head.length,
+      growth: this.growthOf(head, message, columns),
+    };
+  }
+
+  private growthOf(
+    head: Uint8Array,
+    message: ProtoMessage,
+    columns: readonly ColumnBuilder[],
+  ): Growth | null {
+    const key = head.toHex();
+    if (this.answered.has(key)) return null;
+    const { flattenSeparator, eventTimeField } = this.options;
+    const have = columns.map(({ field }) => field);
+    const { fields, differences } = asksOf(
+      have,
+      columnsOf(message, flattenSeparator),
+      (path, column, wanted) =>
+        path === eventTimeField || (wanted.kind === "string" && hasTextForm(column.kind)),
+    );
+    if (differences.length === 0) return null;
+    const settled = (): void => void this.answered.add(key);
+    return { by: `Message ${message.name}`, fields, differences, settled };
+  }
+}
+
+/** True for a type whose column takes text. */
+function hasTextForm(kind: string): boolean {
+  const forms = ["decimal", "date", "time", "timestamp", "timestamp_ns", "uuid"];
+  return forms.includes(kind);
+}
+
+/** Why a message has no columns; null: it has. */
+function columnsProblem(message: ProtoMessage): string | null {
+  try {
+    columnsOf(message);
+    return null;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return describe(error);
+  }
+}
+
+/** The programs of one segment's columns, by what values begin with. */
+class TablePrograms implements Programs {
+  private readonly format: FramedFormat;
+  private readonly columns: readonly ColumnBuilder[];
+  private readonly table: TableSchema;
+  private readonly byHead = new Map<string, Found>();
+  private lastHead: Uint8Array = NO_HEAD;
+  private last: Found | null = null;
+
+  constructor(format: FramedFormat, columns: readonly ColumnBuilder[], table: TableSchema) {
+    this.format = format;
+    this.columns = columns;
+    this.table = table;
+  }
+
+  compile(head: Uint8Array, message: ProtoMessage): Found {
+    const key = head.toHex();
+    const known = this.byHead.get(key);
+    if (known !== undefined) return known;
+    const found = this.format.compile(head, message, this.columns, this.table);
+    this.byHead.set(key, found);
+    return found;
+  }
+
+  find(bytes: Uint8Array, start: number, end: number): Found {
+    if (this.last !== null && startsWith(bytes, start, end, this.lastHead)) return this.last;
+    const type = this.format.typeOf(bytes, start, end);
+    if (!("message" in type)) return type;
+    this.last = this.compile(type.head, type.message);
+    this.lastHead = type.head;
+    return this.last;
+  }
 }

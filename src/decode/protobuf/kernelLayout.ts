@@ -23,6 +23,7 @@ export const MESSAGE = {
   listCount: 16,
   columns: 20,
   columnCount: 24,
+  defaults: 28,
   size: 32,
 } as const;
 

@@ -6,7 +6,7 @@
 import { ColumnBuilder } from "#columns/builder.ts";
 import type { Type } from "#columns/schema.ts";
 import { kindOf, type ProgramWriter, SLACK, type ValueRoot } from "#decode/kernel/image.ts";
-import { COLUMN, KERNEL_OP, KIND, SLOT } from "#decode/kernel/layout.ts";
+import { KERNEL_OP, KIND, SLOT } from "#decode/kernel/layout.ts";
 import { FIELD, FIELD_OP, FRAME, LABEL, MESSAGE } from "./kernelLayout.ts";
 import { type ProtoEnum, type Scalar, scalarWire, WIRE } from "./model.ts";
 import type { MessageNode, Slot } from "./program.ts";
@@ -87,6 +87,10 @@ class MessageWriter {
     const columns = node.columns.map((column) => this.addressOf(column));
     program.set(at + MESSAGE.columns, program.words(columns));
     program.set(at + MESSAGE.columnCount, columns.length);
+    const defaults = node.columns.flatMap((column) => {
+      return this.defaultOf(node.slots.find((slot) => slot.column === column));
+    });
+    program.set(at + MESSAGE.defaults, program.words(defaults));
     return at;
   }
 
@@ -105,7 +109,6 @@ class MessageWriter {
     program.set(at + FIELD.label, label === "single" ? LABEL.single : repeated);
     program.set(at + FIELD.list, this.addressOf(slot.column));
     this.value(slot, at);
-    this.fill(slot);
     const { key, entry } = slot;
     if (label !== "map" || key === null || entry === null) return;
     program.set(at + FIELD.label, LABEL.map);
@@ -173,17 +176,15 @@ class MessageWriter {
     }
   }
 
-  /** What its column gets where the field is missing. */
-  private fill({ column, fill }: Slot): void {
-    if (column === null || fill === null) return;
-    const sample = new ColumnBuilder(column.field);
-    fill(sample);
+  /** What a column gets where its field is missing: where it lies, and its bytes; 0: nothing. */
+  private defaultOf(slot: Slot | undefined): readonly [at: number, bytes: number] {
+    if (slot === undefined || slot.column === null || slot.fill === null) return [0, 0];
+    const sample = new ColumnBuilder(slot.column.field);
+    slot.fill(sample);
     const bytes = sample.seal().data ?? new Uint8Array(0);
     const at = this.program.take(bytes.length + SLACK);
     this.program.copy(at, bytes);
-    const address = this.program.addressOf(column);
-    this.program.set(address + COLUMN.fill, at);
-    this.program.set(address + COLUMN.fillBytes, bytes.length);
+    return [at, bytes.length];
   }
 
   private enumNames(type: ProtoEnum, names: ReadonlyMap<number, Uint8Array>): number {

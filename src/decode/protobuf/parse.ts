@@ -29,19 +29,77 @@ export interface ProtoSchema {
 }
 
 /** The text of a file by the name that an import gives it; null: it is not there. */
-export type ImportedFile = (name: string) => Promise<string | null>;
+export type ImportedFile = (name: string) => string | null;
 
-/**
- * Parses a `.proto` file and all that it imports. `google/protobuf/*.proto` need not be there.
- * @param name of the main file, for messages
- * @throws AppError `usage`
- */
-export async function parseProto(
+/** Reads schemas; none of its calls waits. */
+export interface ProtobufParser {
+  /**
+   * Parses a `.proto` file and all that it imports. `google/protobuf/*.proto` need not be there.
+   * @param name of the main file, for messages
+   * @throws AppError `usage`
+   */
+  file(name: string, text: string, imported: ImportedFile): ProtoSchema;
+  /**
+   * Reads a descriptor set, as `protoc --include_imports --descriptor_set_out` writes it.
+   * @throws AppError `usage`
+   */
+  descriptorSet(name: string, bytes: Uint8Array): ProtoSchema;
+  /**
+   * Reads one file's descriptor, as Python's serializer registers it, and those that it needs.
+   * @throws AppError `usage`
+   */
+  descriptor(name: string, bytes: Uint8Array, needed: readonly Uint8Array[]): ProtoSchema;
+}
+
+/** Loads the parser, some milliseconds at the first call. */
+export async function loadProtobuf(): Promise<ProtobufParser> {
+  const library = (await import("protobufjs")).default as unknown as Library;
+  const descriptors = (await import("protobufjs/ext/descriptor.js")) as unknown as Descriptors;
+  return {
+    file: (name, text, imported) => parseFile(library, name, text, imported),
+    descriptorSet: (name, bytes) => {
+      const root = rootOf(library, name, () => {
+        return descriptors.FileDescriptorSet.decode(bytes).file;
+      });
+      return schemaOf(library, resolved(root, name), () => true);
+    },
+    descriptor: (name, bytes, needed) => {
+      const own = new Set<string>();
+      const root = rootOf(library, name, () => {
+        const file = descriptors.FileDescriptorProto.decode(bytes);
+        const prefix = file.package === undefined || file.package === "" ? "" : `${file.package}.`;
+        for (const each of file.messageType) own.add(prefix + each.name);
+        return [...needed.map((each) => descriptors.FileDescriptorProto.decode(each)), file];
+      });
+      return schemaOf(library, resolved(root, name), (type) => own.has(nameOf(type)));
+    },
+  };
+}
+
+type Library = typeof protobufjs;
+
+/** A file's descriptor, as far as it is looked into here. */
+interface FileDescriptor {
+  readonly name: string;
+  readonly package?: string;
+  readonly dependency: readonly string[];
+  readonly messageType: readonly { readonly name: string }[];
+}
+
+/** The part of `protobufjs/ext/descriptor.js` that is used. */
+interface Descriptors {
+  readonly FileDescriptorSet: {
+    decode(bytes: Uint8Array): { readonly file: readonly FileDescriptor[] };
+  };
+  readonly FileDescriptorProto: { decode(bytes: Uint8Array): FileDescriptor };
+}
+
+function parseFile(
+  library: Library,
   name: string,
   text: string,
   imported: ImportedFile,
-): Promise<ProtoSchema> {
-  const library = await load();
+): ProtoSchema {
   const root = new library.Root();
   const waiting = [{ name, text }];
   const seen = new Set([name]);
@@ -49,41 +107,37 @@ export async function parseProto(
     for (const each of importsOf(library, root, file.name, file.text)) {
       if (seen.has(each)) continue;
       seen.add(each);
-      const found = await imported(each);
+      const found = imported(each);
       if (found !== null) waiting.push({ name: each, text: found });
       else if (!addCommon(library, root, each)) {
         throw fail("usage", `${file.name} imports ${each}, which is not there`);
       }
     }
   }
-  return schemaOf(library, resolved(root, name), name);
+  return schemaOf(library, resolved(root, name), ({ filename }) => filename === name);
 }
 
-/**
- * Reads a descriptor set, as `protoc --include_imports --descriptor_set_out` writes it.
- * @throws AppError `usage`
- */
-export async function parseDescriptorSet(name: string, bytes: Uint8Array): Promise<ProtoSchema> {
-  const library = await load();
-  const { FileDescriptorSet } = await import("protobufjs/ext/descriptor.js");
-  let root: protobufjs.Root;
+/** The types of descriptors, and of the files that come with Protobuf, where they need them. */
+function rootOf(
+  library: Library,
+  name: string,
+  read: () => readonly FileDescriptor[],
+): protobufjs.Root {
   try {
-    const set = FileDescriptorSet.decode(bytes);
+    const files = read();
+    const set = { file: files };
     const { Root } = library as unknown as {
       Root: { fromDescriptor(set: unknown): protobufjs.Root };
     };
-    root = Root.fromDescriptor(set);
+    const root = Root.fromDescriptor(set);
+    const known = new Set(files.map((file) => file.name));
+    for (const each of new Set(files.flatMap(({ dependency }) => dependency))) {
+      if (!known.has(each)) addCommon(library, root, each);
+    }
+    return root;
   } catch (cause) {
     throw fail("usage", `${name} is no descriptor set: ${describe(cause)}`, {}, cause);
   }
-  return schemaOf(library, resolved(root, name), null);
-}
-
-type Library = typeof protobufjs;
-
-async function load(): Promise<Library> {
-  const library = await import("protobufjs");
-  return library.default as unknown as Library;
 }
 
 function importsOf(
@@ -158,10 +212,14 @@ function resolved(root: protobufjs.Root, name: string): protobufjs.Root {
   }
 }
 
-/** @param file the main file's name; null: all files are */
-function schemaOf(library: Library, root: protobufjs.Root, file: string | null): ProtoSchema {
+/** @param isMain of a top-level message: it is one of the main file */
+function schemaOf(
+  library: Library,
+  root: protobufjs.Root,
+  isMain: (type: protobufjs.Type) => boolean,
+): ProtoSchema {
   const converter = new Converter(library);
-  const top = messagesIn(library, root, file);
+  const top = messagesIn(library, root).filter(isMain);
   const names = top.flatMap((type) => [type, ...nestedIn(library, type)]).map(nameOf);
   return {
     names,
@@ -185,17 +243,11 @@ function onlyOne(top: readonly protobufjs.Type[]): protobufjs.Type {
   throw fail("usage", `schema.message must name the message of the records, one of ${names}`);
 }
 
-/** Top-level messages of a file, through its packages. */
-function messagesIn(
-  library: Library,
-  space: protobufjs.NamespaceBase,
-  file: string | null,
-): protobufjs.Type[] {
+/** Top-level messages, through all packages, in the order of their declaration. */
+function messagesIn(library: Library, space: protobufjs.NamespaceBase): protobufjs.Type[] {
   return space.nestedArray.flatMap((each) => {
-    if (each instanceof library.Type) {
-      return file === null || each.filename === file ? [each] : [];
-    }
-    return each instanceof library.Namespace ? messagesIn(library, each, file) : [];
+    if (each instanceof library.Type) return [each];
+    return each instanceof library.Namespace ? messagesIn(library, each) : [];
   });
 }
 

@@ -3,6 +3,7 @@
  * builders. Fields are found by number, in the order in which they came last.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { isReservedName, isUnusableName } from "#columns/names.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
@@ -83,6 +84,8 @@ export interface MessageNode {
   readonly lists: readonly Slot[];
   /** Columns that hold something where their field is missing, or must not be missing. */
   readonly filled: readonly Slot[];
+  /** A field of it, or of a message in it, has no column, and one may come. */
+  readonly learnable: boolean;
   /** Columns here that no field of the message is for, and that a null does not do for. */
   readonly others: readonly (readonly [path: string, ColumnBuilder, Filler | null])[];
 }
@@ -135,6 +138,7 @@ class Compiler {
       message,
       slots,
       columns,
+      learnable: slots.some(isLearnable),
       byNumber: new Map(slots.map((slot) => [slot.field.number, slot])),
       lists: slots.filter(({ field, values, key }) => {
         return field.label !== "single" && (values !== null || key !== null);
@@ -219,7 +223,10 @@ class Compiler {
   private unknown(path: string): RejectReason | "evolve" | null {
     const { dropped, taken, unknown } = this.options;
     if (unknown === null || dropped.find(path) !== undefined) return null;
-    return taken.find(path) === undefined ? unknown : "ambiguous_field";
+    if (taken.find(path) !== undefined) return "ambiguous_field";
+    const name = path.slice(path.lastIndexOf(".") + 1);
+    const isUsable = !isUnusableName(name) && !isReservedName(path);
+    return unknown === "evolve" && !isUsable ? "bad_field_name" : unknown;
   }
 
   /** How values of a type go into a column. */
@@ -262,6 +269,12 @@ class Compiler {
         : holds(special, to);
     return fits ? { kind: "wellKnown", type: special } : { kind: "conflict" };
   }
+}
+
+function isLearnable({ value, entry }: Slot): boolean {
+  if (entry !== null) return isLearnable(entry);
+  if (value.kind === "message") return value.node.learnable;
+  return value.kind === "unknown" && value.reason === "evolve";
 }
 
 /** The members of a map's entry as fields. */

@@ -12,33 +12,36 @@
  */
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import type { Growth } from "#decode/decoder.ts";
 import { type Filler, fillerOf } from "#decode/json/defaults.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
-import type { ValueReader } from "#decode/segment.ts";
+import type { SchemaAsks, ValueReader } from "#decode/segment.ts";
 import { hasKey } from "./mapKeys.ts";
 import { mergedRecord } from "./merge.ts";
 import { WIRE } from "./model.ts";
 import type { MessageNode, Slot, SlotKind } from "./program.ts";
-import { appendScalar, isUnnamed, readScalar, scalarText, settle } from "./scalars.ts";
+import { NO_NODE, type Programs } from "./programs.ts";
+import { appendEnum, appendScalar, isUnnamed, readScalar, scalarText } from "./scalars.ts";
 import type { WellKnown } from "./wellKnown.ts";
 import { appendWellKnown } from "./wellKnownValues.ts";
 import { WireReader } from "./wire.ts";
 
-const encoder = new TextEncoder();
 /** Keys of a map that are compared with each other; beyond, the record is merged, which takes less. */
 const KEYS_MAX = 32;
 
-/** Reads messages of one type into the columns of its program. */
+/** Reads messages into the columns of their programs. */
 export class ProtobufReader implements ValueReader {
   reason: RejectReason = "bad_protobuf";
   path = "";
   conflict: TypeConflict = "value";
   evolving = true;
-  readonly asks = null;
+  readonly asks: SchemaAsks;
   private readonly columns: readonly ColumnBuilder[];
   private readonly fillers: readonly (readonly [ColumnBuilder, Filler | null])[];
-  private readonly node: MessageNode;
+  private readonly programs: Programs;
+  private node: MessageNode = NO_NODE;
+  private growth: Growth | null = null;
   readonly root: ValueRoot | null;
   private readonly wire = new WireReader();
   private refused = false;
@@ -52,10 +55,18 @@ export class ProtobufReader implements ValueReader {
   /** Elements of lists and maps of the present record so far, times their columns. */
   private values = 0;
 
-  constructor(columns: readonly ColumnBuilder[], node: MessageNode, root: ValueRoot | null) {
+  constructor(columns: readonly ColumnBuilder[], programs: Programs, root: ValueRoot | null) {
     this.columns = columns;
     this.root = root;
-    this.node = node;
+    this.programs = programs;
+    this.asks = {
+      isFinal: true,
+      take: () => {
+        const { growth } = this;
+        this.growth = null;
+        return growth;
+      },
+    };
     this.fillers = columns.map((column) => [column, fillerOf(column.field)]);
   }
 
@@ -79,6 +90,25 @@ export class ProtobufReader implements ValueReader {
   }
 
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
+    const found = this.programs.find(bytes, start, end);
+    if (found.kind === "refused") return this.refuseNow(found.reason, found.path);
+    if (found.growth !== null && !this.asks.isFinal) {
+      this.growth = found.growth;
+      return this.refuseNow("type_conflict", "");
+    }
+    this.node = found.node;
+    if (!this.readMessage(bytes, start + found.headBytes, end, row)) return false;
+    if (this.unknownHere || (found.node.learnable && this.evolving)) this.sawUnknown = true;
+    return true;
+  }
+
+  private refuseNow(reason: RejectReason, path: string): false {
+    this.reason = reason;
+    this.path = path;
+    return false;
+  }
+
+  private readMessage(bytes: Uint8Array, start: number, end: number, row: number): boolean {
     this.isMerged = false;
     if (!this.readOnce(bytes, start, end, row)) return this.breakOff();
     if (this.repeated || (this.refused && this.reason !== "bad_utf8")) {
@@ -88,9 +118,7 @@ export class ProtobufReader implements ValueReader {
       this.isMerged = true;
       if (!this.readOnce(merged, 0, merged.length, row)) return this.breakOff();
     }
-    if (this.refused) return false;
-    if (this.unknownHere) this.sawUnknown = true;
-    return true;
+    return !this.refused;
   }
 
   private breakOff(): false {
@@ -195,7 +223,7 @@ export class ProtobufReader implements ValueReader {
     const reason = slot.value.kind === "unknown" ? slot.value.reason : null;
     if (reason === "evolve" && this.evolving) this.unknownHere = true;
     else if (reason !== null)
-      this.refuse(reason === "evolve" ? "unknown_field" : reason, slot.path);
+      this.refuse(reason === "evolve" ? "bad_field_name" : reason, slot.path);
     return this.skip(depth);
   }
 
@@ -232,7 +260,9 @@ export class ProtobufReader implements ValueReader {
       case "parsed":
         return this.parsed(slot, value, column);
       case "enum":
-        return this.enum(slot, value, column);
+        if (!wire.varint()) return false;
+        if (!appendEnum(wire, value, column)) this.refuse("type_conflict", slot.path);
+        return true;
       case "message":
       case "wellKnown":
         return this.body(slot, value, column, depth);
@@ -240,28 +270,6 @@ export class ProtobufReader implements ValueReader {
       case "unknown":
         return this.skip(depth);
     }
-  }
-
-  private enum(
-    slot: Slot,
-    { names, type }: Extract<SlotKind, { kind: "enum" }>,
-    column: ColumnBuilder,
-  ): boolean {
-    const { wire } = this;
-    if (!wire.varint()) return false;
-    if (!settle(wire, "int32")) {
-      this.refuse("type_conflict", slot.path);
-      return true;
-    }
-    const name = names.get(wire.low);
-    if (name === undefined && type.closed) return true;
-    if (column.field.type.kind !== "string") {
-      appendScalar(wire, "sfixed32", column);
-      return true;
-    }
-    const text = name ?? encoder.encode(String(wire.low));
-    column.appendBytes(text, 0, text.length);
-    return true;
   }
 
   private parsed(

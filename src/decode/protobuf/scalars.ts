@@ -10,9 +10,10 @@ import type { ColumnBuilder } from "#columns/builder.ts";
 import { isUtf8 } from "#decode/json/strings.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { type Scalar, WIRE } from "./model.ts";
-import type { Slot } from "./program.ts";
+import type { Slot, SlotKind } from "./program.ts";
 import type { WireReader } from "./wire.ts";
 
+const encoder = new TextEncoder();
 const float = new Float32Array(1);
 const double = new Float64Array(1);
 const floatWords = new Int32Array(float.buffer);
@@ -115,6 +116,24 @@ export function settle(wire: WireReader, scalar: Scalar): boolean {
     default:
       return true;
   }
+}
+
+/**
+ * Appends the name of the number that was read last, digits where an open enum has none; a closed one
+ * gets nothing then. False: it is no number of an enum.
+ */
+export function appendEnum(
+  wire: WireReader,
+  { names, type }: Extract<SlotKind, { kind: "enum" }>,
+  column: ColumnBuilder,
+): boolean {
+  if (!settle(wire, "int32")) return false;
+  const name = names.get(wire.low);
+  if (name === undefined && type.closed) return true;
+  if (column.field.type.kind !== "string") return appendInteger(wire, false, column);
+  const text = name ?? encoder.encode(String(wire.low));
+  column.appendBytes(text, 0, text.length);
+  return true;
 }
 
 /** True when the number that was read last is no value of the slot's enum, but an unknown field. */

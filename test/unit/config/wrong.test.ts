@@ -156,7 +156,7 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     "Protobuf without its schema",
     `${TOPIC}[source]\nformat = "protobuf"\n`,
     [
-      'config.toml:4: source.format: "protobuf" needs schema.file: a .proto file or a descriptor set',
+      'config.toml:4: source.format: "protobuf" needs the schemas of the values: schema_registry.url, or schema.file, a .proto file or a descriptor set, where all are of one message and have no schema id',
     ],
   ],
   [

@@ -65,9 +65,14 @@ export function appendBytes(column: usize, from: usize, size: u32): bool {
 /** Appends a column's default; false when there is no room for it, or it is the host's. */
 export function appendFill(column: usize): bool {
   const from = <usize>load<u32>(column, Column.FILL);
+  return appendDefault(column, from, load<u32>(column, Column.FILL_BYTES));
+}
+
+/** The same of a default whose `size` bytes lie at `from`, as the column's data has them. */
+export function appendDefault(column: usize, from: usize, size: u32): bool {
   switch (load<u32>(column, Column.KIND)) {
     case Kind.BYTES:
-      return appendBytes(column, from, load<u32>(column, Column.FILL_BYTES));
+      return appendBytes(column, from, size);
     case Kind.BOOLEAN:
       appendBoolean(column, load<u8>(from));
       return true;

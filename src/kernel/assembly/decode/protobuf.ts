@@ -7,7 +7,8 @@
  * run over the end of a message by the bytes of a number; where it ends is checked behind each field.
  */
 import { readLength, readVarint, skipField, varint, zigzag } from "../common/varint";
-import { append16, append4, append8, appendBoolean, appendBytes, endValue, lengthOf } from "./columns";
+import { append16, append4, append8, appendBoolean, appendBytes,
+  appendDefault, endValue, lengthOf } from "./columns";
 import { fill } from "./json";
 import { Column, GIVE_UP, Kind, NO_ROOM } from "./layout";
 import { hasKey } from "./mapKeys";
@@ -108,8 +109,16 @@ function endMessage(node: usize, row: u32, filled: u32): bool {
   const columns = <usize>load<u32>(node, Message.COLUMNS);
   const count = load<u32>(node, Message.COLUMN_COUNT);
   if (filled + listCount == count) return true;
+  const defaults = <usize>load<u32>(node, Message.DEFAULTS);
   for (let index: u32 = 0; index < count; index++) {
-    if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return false;
+    const column = <usize>load<u32>(columns + (<usize>index << 2));
+    if (lengthOf(column) > row) continue;
+    const from = <usize>load<u32>(defaults + (<usize>index << 3));
+    const isFilled =
+      from == 0
+        ? fill(column, row)
+        : appendDefault(column, from, load<u32>(defaults + (<usize>index << 3), 4));
+    if (!isFilled) return false;
   }
   return true;
 }

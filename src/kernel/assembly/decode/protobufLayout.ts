@@ -29,6 +29,8 @@ export namespace Message {
   /** All columns, and how many. */
   export const COLUMNS: usize = 20;
   export const COLUMN_COUNT: usize = 24;
+  /** For each of them: address and length of what it gets where its field is missing; 0: null. */
+  export const DEFAULTS: usize = 28;
   export const SIZE: usize = 32;
 }
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { typeName } from "#columns/evolve.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
-import { parseProto } from "#decode/protobuf/parse.ts";
+import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { decode } from "../support.ts";
 import { hex, make } from "./support.ts";
 
 async function typeOf(file: string, name: string | null = null): Promise<string> {
-  const schema = await parseProto("test.proto", file, async () => null);
+  const schema = (await loadProtobuf()).file("test.proto", file, () => null);
   return typeName({ kind: "struct", fields: columnsOf(schema.message(name)) });
 }
 

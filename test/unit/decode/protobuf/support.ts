@@ -3,7 +3,7 @@ import protobuf from "protobufjs";
 import type { Decoder } from "#decode/decoder.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
-import { parseProto } from "#decode/protobuf/parse.ts";
+import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { makeDecoder } from "../support.ts";
 
 /** A type whose records are decoded, and the writer of its messages. */
@@ -19,7 +19,7 @@ export async function make(
   options: Partial<DecoderOptions> = {},
   name: string | null = null,
 ): Promise<Made> {
-  const schema = await parseProto("test.proto", file, async () => null);
+  const schema = (await loadProtobuf()).file("test.proto", file, () => null);
   const message = schema.message(name);
   const root = new protobuf.Root();
   for (const each of file.matchAll(/import "(.*?)"/g)) {
