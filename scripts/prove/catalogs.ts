@@ -1,15 +1,18 @@
 /**
  * Proofs on a catalog's server, each by its name (`scripts/services/catalogServers.ts`):
  *
- * bun scripts/prove/catalogs.ts kills|outcomes|conflicts|away NAME [count]
+ * bun scripts/prove/catalogs.ts kills|outcomes|conflicts|away|operations|flushes|ingest NAME [count]
  *
  * `kills`: the process is killed again and again while the server fails (default 10). `outcomes`: so many
  * commits meet trouble in turn (default 200). `conflicts`: PyIceberg writes the same table until it has lost so
- * often (default 500). `away`: the server is gone for so many seconds (default 300).
+ * often (default 500). `away`: the server is gone for so many seconds (default 300). `operations`: so many loads
+ * and commits are timed (default 300), beside file and SQLite. `flushes`: requests for each flush are counted for so many
+ * seconds (default 30). `ingest`: rows per CPU-second of so many million rows (default 2), beside file on the local disk.
  */
 import { CATALOG_SERVERS, type CatalogServer } from "../services/catalogServers.ts";
 import { startKafka } from "../services/kafka.ts";
 import { proveAway } from "./away.ts";
+import { measureOperations, proveFlushCosts, proveIngestCosts } from "./catalogCosts.ts";
 import { proveCatalogKills } from "./catalogKills.ts";
 import { proveConflicts } from "./conflicts.ts";
 import { proveOutcomes } from "./outcomes.ts";
@@ -60,6 +63,24 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   away: async (bootstrap, name, server, seconds = 300) => {
     const topic = `away-${name}`;
     return proveAway({ bootstrap, topic, server, awayMs: seconds * 1000, rate: 1000 });
+  },
+  operations: async (_, __, server, count = 300) => {
+    const table = server.table("");
+    if (!("rest" in table)) throw new Error("operations are timed on a REST catalog");
+    const times = await measureOperations(count, table.rest.properties["uri"] ?? "");
+    const { file, sql, rest } = times;
+    const isFast = [file, sql].every(({ load, commit }) => Math.max(load.p99, commit.p99) < 100);
+    const ok =
+      isFast && Math.max(rest.load.p99, rest.commit.p99) < 500 && (rest.ours?.p99 ?? 0) <= 5;
+    return { ok, ...times };
+  },
+  flushes: async (bootstrap, name, server, seconds = 30) => {
+    const costs = await proveFlushCosts(bootstrap, `flushes-${name}`, server, seconds);
+    return { ok: costs.flushes > 0, ...costs };
+  },
+  ingest: async (bootstrap, _, server, millions = 2) => {
+    const costs = await proveIngestCosts(bootstrap, server, { rows: millions * 1e6, rounds: 3 });
+    return { ok: costs.ratio >= 0.9, ...costs };
   },
 };
 

@@ -12,11 +12,13 @@ import time
 
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.types import LongType
+from requests.exceptions import ConnectionError
 from sqlalchemy.exc import OperationalError
 
 BACK_MAX = 4
+OWN_ROWS = "event_id >= 'neighbour-' and event_id < 'neighbour.'"
 
 
 class Neighbour:
@@ -30,13 +32,25 @@ class Neighbour:
 
     def table(self):
         """The table, and a moment later it may have moved on."""
-        table = self.catalog.load_table(self.job["table"])
+        table = self.load()
         time.sleep(self.random.random() * self.job["pause"])
         return table
+
+    def load(self):
+        for tries in range(5):
+            try:
+                return self.catalog.load_table(self.job["table"])
+            except ConnectionError:
+                if tries == 4:
+                    raise
 
     def own(self, table, snapshot):
         by_id = {s.snapshot_id: s for s in table.metadata.snapshots}
         while snapshot is not None and snapshot.snapshot_id not in self.at:
+            if "kafka-iceberg.commit-id" not in snapshot.summary.additional_properties:
+                # A commit of ours whose answer was lost: the snapshot tells what became of it.
+                self.at[snapshot.snapshot_id] = frozenset(rows_of(table, snapshot.snapshot_id))
+                break
             snapshot = by_id.get(snapshot.parent_snapshot_id)
         return self.at[None if snapshot is None else snapshot.snapshot_id]
 
@@ -89,6 +103,11 @@ class Neighbour:
                 update.add_identity("country")
 
 
+def rows_of(table, snapshot_id):
+    scan = table.scan(OWN_ROWS, selected_fields=("event_id",), snapshot_id=snapshot_id)
+    return scan.to_arrow().column("event_id").to_pylist()
+
+
 ACTS = {
     "appends": Neighbour.append,
     "rollbacks": Neighbour.roll_back,
@@ -101,7 +120,7 @@ ACTS = {
 def main(job):
     neighbour = Neighbour(job)
     acts = job.get("acts", ["appends", "appends", "rollbacks"])
-    tally = {name: 0 for name in ACTS} | {"lost": 0}
+    tally = {name: 0 for name in ACTS} | {"lost": 0, "unanswered": 0}
     for _ in range(job["actions"]):
         act = neighbour.random.choice(acts)
         try:
@@ -109,16 +128,15 @@ def main(job):
             tally[act] += 1
         except (CommitFailedException, OperationalError):
             tally["lost"] += 1
+        except (ConnectionError, CommitStateUnknownException):
+            tally["unanswered"] += 1
         if "until" in job and tally["lost"] >= job["until"]:
             break
         time.sleep(neighbour.random.random() * job["pause"])
-    table = neighbour.catalog.load_table(job["table"])
-    tally["own"] = len(neighbour.own(table, table.current_snapshot()))
-    rows = table.scan(row_filter="event_id >= 'neighbour-' and event_id < 'neighbour.'", selected_fields=("event_id",)).to_arrow()
-    found = sorted(rows.column("event_id").to_pylist())
-    tally["found"] = len(found)
-    tally["same"] = found == sorted(neighbour.own(table, table.current_snapshot()))
-    return tally
+    table = neighbour.load()
+    own = neighbour.own(table, table.current_snapshot())
+    found = rows_of(table, None)
+    return tally | {"own": len(own), "found": len(found), "same": sorted(found) == sorted(own)}
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ export interface ExpiringS3 {
   readonly refused: { ended: number; missing: number };
   /** Requests let through, by the token that they showed. */
   readonly tokens: ReadonlyMap<string, number>;
+  /** Requests let through, by method and the kind of file (`PUT parquet`). */
+  readonly requests: ReadonlyMap<string, number>;
   stop(): void;
 }
 
@@ -28,11 +30,14 @@ export interface ExpiringS3 {
 export async function startExpiringS3(s3: S3Service): Promise<ExpiringS3> {
   const refused = { ended: 0, missing: 0 };
   const tokens = new Map<string, number>();
+  const requests = new Map<string, number>();
   const server = createServer((request, response) => {
     const token = String(request.headers["x-amz-security-token"] ?? "");
     const until = Number(/^until-(\d+)$/.exec(token)?.[1] ?? 0);
     if (until > Date.now()) {
       tokens.set(token, (tokens.get(token) ?? 0) + 1);
+      const what = `${request.method} ${kindOf(request.url ?? "")}`;
+      requests.set(what, (requests.get(what) ?? 0) + 1);
       pass(request, response, s3);
       return;
     }
@@ -50,7 +55,16 @@ export async function startExpiringS3(s3: S3Service): Promise<ExpiringS3> {
     server.close();
     server.closeAllConnections();
   };
-  return { endpoint: `http://127.0.0.1:${port}`, refused, tokens, stop };
+  return { endpoint: `http://127.0.0.1:${port}`, refused, tokens, requests, stop };
+}
+
+/** `parquet`, `manifest list`, `manifest`, `metadata`, else `other`. */
+function kindOf(url: string): string {
+  const [path = ""] = url.split("?");
+  if (path.endsWith(".parquet")) return "parquet";
+  if (path.includes("/snap-")) return "manifest list";
+  if (path.endsWith(".avro")) return "manifest";
+  return path.endsWith(".json") ? "metadata" : "other";
 }
 
 /** The body as it is; the token is taken off. */

@@ -132,12 +132,13 @@ export function createRestFake(storage: Storage): RestFake {
     return refusal(409, "CommitFailedException", planned.reason);
   };
 
-  const load = (key: string, etag: string | undefined): HttpAnswer => {
+  /** As Iceberg's own server: what is asked for is part of the name, and commits answer all of it. */
+  const load = (key: string, etag: string | undefined, mode: string | null): HttpAnswer => {
     const row = tables.get(key);
     if (row === undefined) return refusal(404, "NoSuchTableException");
-    return etag === `"${row.location}"`
-      ? answer(304, null)
-      : tableAnswer(row, fake.tableExtra(row.metadata.location));
+    const { headers, ...rest } = tableAnswer(row, fake.tableExtra(row.metadata.location));
+    const own = mode === "all" ? (headers["etag"] ?? "") : `"${row.location}-${mode}"`;
+    return etag === own ? answer(304, null) : { ...rest, headers: { etag: own } };
   };
 
   const list = (namespace: string, url: URL): HttpAnswer => {
@@ -167,7 +168,8 @@ export function createRestFake(storage: Storage): RestFake {
     const isPost = request.method === "POST";
     if (table === undefined) return isPost ? stage(namespace, body) : list(namespace, url);
     const key = `${namespace}/${decodeURIComponent(table)}`;
-    return isPost ? commit(key, body) : load(key, request.headers["if-none-match"]);
+    const mode = url.searchParams.get("snapshots");
+    return isPost ? commit(key, body) : load(key, request.headers["if-none-match"], mode);
   };
 
   /** One name a page. */

@@ -10,14 +10,19 @@ import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import { partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import { createLocalStorage } from "#storage/local.ts";
+import type { Storage } from "#storage/storage.ts";
 import { SAMPLE_FIELDS } from "./icebergSamples.ts";
 
-const storage = createLocalStorage({ disk: systemDisk, random: systemRandom });
+/** The local disk. */
+export const localStorage: Storage = createLocalStorage({
+  disk: systemDisk,
+  random: systemRandom,
+});
 
 /** Opens a catalog as the product does. */
 export async function realCatalog(options: CatalogOptions): Promise<Catalog> {
   const catalog = openCatalog(options, {
-    storage,
+    storage: localStorage,
     clock: systemClock,
     random: systemRandom,
     log: silentLogger,

@@ -48,6 +48,11 @@ export interface RestCatalogParts extends RestParts {
   readonly storageWith: (vended: VendedStore) => Storage;
 }
 
+/**
+ * What the protocol takes for granted is said: answers to commits are named (ETag) as all snapshots
+ * are, so that the first load after a commit of ours is spared, too (decision 0321).
+ */
+const ALL_SNAPSHOTS = "?snapshots=all";
 /** Tables asked for in one page of a listing. */
 const PAGE_TABLES = 1000;
 
@@ -186,7 +191,8 @@ class RestCatalog implements Catalog {
     const etag = maySkip ? (known?.etag ?? null) : null;
     const headers = { ...this.#delegation(), ...(etag === null ? {} : { "if-none-match": etag }) };
     const what = `for ${fullName(name)}`;
-    const answer = await this.#session.read(what, this.#session.table(name), headers);
+    const url = `${this.#session.table(name)}${ALL_SNAPSHOTS}`;
+    const answer = await this.#session.read(what, url, headers);
     if (answer.status === 304 && known !== undefined) return known.table;
     if (answer.status === 404 && isIcebergError(answer)) {
       this.#heads.delete(fullName(name));

@@ -43,7 +43,7 @@ describe("the server's configuration", () => {
     await rejection(rig.catalog.load({ namespace: ["a", "b"], table: "t/1".replace("/", "-") }));
     const [config, load] = rig.server.requests;
     expect(config?.url).toBe("http://rest.test/v1/config?warehouse=wh%201");
-    expect(load?.url).toBe("http://rest.test/v1/ours/namespaces/a%2Eb/tables/t-1");
+    expect(load?.url).toBe("http://rest.test/v1/ours/namespaces/a%2Eb/tables/t-1?snapshots=all");
     expect(load?.headers["x-team"]).toBe("data");
   });
 
@@ -102,6 +102,14 @@ describe("reads", () => {
     expect(await rig.catalog.load(NAME)).toBe(first);
     await append(rig, 7n);
     expect((await rig.catalog.load(NAME))?.metadata.currentSnapshotId).toBe(7n);
+  });
+
+  test("after a commit of ours the server need not send the head that we made", async () => {
+    const rig = await restRig();
+    await createTable(rig);
+    const outcome = await append(rig, 7n);
+    if (outcome.kind !== "committed") throw new Error(outcome.kind);
+    expect(await rig.catalog.load(NAME)).toBe(outcome.table);
   });
 
   test("listings are read page by page", async () => {
