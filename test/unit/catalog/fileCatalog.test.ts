@@ -307,7 +307,7 @@ describe("old versions", () => {
     // A hundred versions, those between two clean-ups, and the hint.
     expect(most).toBeLessThanOrEqual(100 + 16 + 2);
     expect(await touched(b.open())).toBe("v200");
-  });
+  }, 60_000);
 
   test("stay when the table does not ask for their removal, or asks to keep more", async () => {
     for (const properties of [
