@@ -5,7 +5,13 @@
  * hide itself.
  */
 import { join } from "node:path";
-import { motoPackages, postgresDriver, readersPython, spark } from "../services/cache.ts";
+import {
+  hiveClient,
+  motoPackages,
+  postgresDriver,
+  readersPython,
+  spark,
+} from "../services/cache.ts";
 import { run, temporaryFolder } from "../services/process.ts";
 
 /** Readers of the table's head. */
@@ -191,6 +197,7 @@ async function python(script: string, job: unknown): Promise<unknown> {
 /** Packages beside the readers, for the catalogs that need them. */
 async function pythonPath(job: string): Promise<Record<string, string>> {
   if (job.includes("postgresql+psycopg2:")) return { PYTHONPATH: await postgresDriver() };
+  if (job.includes('"type":"hive"')) return { PYTHONPATH: await hiveClient() };
   return job.includes('"type":"glue"') ? { PYTHONPATH: await motoPackages() } : {};
 }
 

@@ -28,7 +28,8 @@ export interface CatalogKillsProof {
   readonly seed: number;
   /** The catalog and its store. */
   readonly config: Config;
-  readonly table: TableSource;
+  /** A function: asked when all is done. */
+  readonly table: TableSource | (() => Promise<TableSource>);
   readonly s3?: StoreAccess;
   /** The catalog shows the head alone, so that it does not tell where each partition began: at 0. */
   readonly hidesAncestors?: boolean;
@@ -87,7 +88,7 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
   const copy = await readTopic(bootstrap, topic);
   const zeros = Object.keys(copy.partitions).map((partition) => [partition, 0]);
   const verdict = await judgeTable({
-    table,
+    table: typeof table === "function" ? await table() : table,
     topics: [copy],
     readers: proof.readers ?? ["duckdb"],
     ...(s3 && { s3 }),

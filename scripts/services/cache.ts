@@ -22,6 +22,7 @@ const HADOOP_VERSION = "3.4.3";
 const PSYCOPG = "psycopg2-binary==2.9.11";
 const NESSIE_VERSION = "0.99.0";
 const APICURIO_VERSION = "3.3.3";
+const THRIFT = "thrift==0.22.0";
 const MOTO = ["moto[server]==5.2.5", "boto3==1.44.8"];
 const KEYCLOAK_VERSION = "26.7.3";
 const READERS = [
@@ -193,6 +194,20 @@ export async function motoPackages(): Promise<string> {
     marker: join(folder, ".done"),
     verify: () => run([python, "-c", "import moto, boto3"], { env: { PYTHONPATH: folder } }),
     install: () => run([python, "-m", "pip", "install", "-q", "--target", folder, ...MOTO]),
+  });
+  return folder;
+}
+
+/** Installs Thrift, with which PyIceberg reaches Hive; as {@link postgresDriver}. */
+export async function hiveClient(): Promise<string> {
+  const python = await readersPython();
+  const folder = join(cacheFolder(), "thrift");
+  await ensure({
+    name: THRIFT,
+    version: THRIFT,
+    marker: join(folder, ".done"),
+    verify: () => run([python, "-c", "import thrift"], { env: { PYTHONPATH: folder } }),
+    install: () => run([python, "-m", "pip", "install", "-q", "--target", folder, THRIFT]),
   });
   return folder;
 }

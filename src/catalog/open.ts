@@ -13,6 +13,7 @@ import type { VendedStore } from "#storage/vended.ts";
 import type { Catalog, CommitOutcome } from "./catalog.ts";
 import { createFileCatalog, type FileCatalogOptions } from "./file.ts";
 import { createGlueCatalog, type GlueCatalogOptions } from "./glue/glue.ts";
+import { createHiveCatalog, type HiveCatalogOptions } from "./hive/hive.ts";
 import type { RestCatalogOptions } from "./rest/options.ts";
 import { createRestCatalog } from "./rest/restCatalog.ts";
 import { createSqlCatalog, type SqlCatalogOptions } from "./sql.ts";
@@ -22,6 +23,7 @@ export type CatalogOptions =
   | ({ readonly type: "file" } & FileCatalogOptions)
   | ({ readonly type: "sql" } & SqlCatalogOptions)
   | ({ readonly type: "glue" } & GlueCatalogOptions)
+  | ({ readonly type: "hive" } & HiveCatalogOptions)
   | ({ readonly type: "rest" } & RestCatalogOptions);
 
 /** Where a catalog's tables live; null where the catalog chooses. */
@@ -59,6 +61,8 @@ function createCatalog(options: CatalogOptions, parts: CatalogParts): Catalog {
       return createSqlCatalog(options, parts);
     case "glue":
       return createGlueCatalog(options, parts);
+    case "hive":
+      return createHiveCatalog(options, parts);
     case "rest":
       return createRestCatalog(options, { storageWith: () => parts.storage, ...parts });
   }

@@ -54,6 +54,8 @@ export type PointerWrite =
 export interface PointerStore<Row> {
   /** The trait `type`. */
   readonly type: string;
+  /** The trait: `none` where a write that was given up may still move the pointer, from whatever it names. */
+  readonly endsLateRequests: "all" | "none";
   /** Connects and checks. Throws `catalog_unreachable`, `catalog_refused`. */
   open(): Promise<void>;
   /** The pointer now, read from where writes go; null when there is no such Iceberg table. */
@@ -106,7 +108,7 @@ class PointerCatalog<Row> implements Catalog {
     this.traits = {
       type: store.type,
       showsAncestors: true,
-      endsLateRequests: "all",
+      endsLateRequests: store.endsLateRequests,
       removesSchemas: true,
     };
   }

@@ -99,6 +99,7 @@ interface OpenDatabase {
 /** The row is known by its key, and compared by its location. */
 class SqlPointers implements PointerStore<null> {
   readonly type = "sql";
+  readonly endsLateRequests = "all";
   private readonly options: SqlCatalogOptions;
   private readonly place: string;
   private readonly connect: () => Promise<SqlDatabase>;

@@ -25,7 +25,7 @@ import type { WriterOptions } from "#writer/parts.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import type { PipelineValues } from "./keys.ts";
-import { glueOptions } from "./metastores.ts";
+import { glueOptions, hiveOptions } from "./metastores.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
 import { type RoutingOptions, routingOptions } from "./routing.ts";
@@ -280,6 +280,8 @@ export function catalogOptions(
       return { type: "rest", ...nessieOptions(values) };
     case "glue":
       return { type: "glue", ...glueOptions(values, asked) };
+    case "hive":
+      return { type: "hive", ...hiveOptions(values, asked) };
     case "sql": {
       const { "iceberg.sql.uri": uri, "iceberg.sql.name": name } = values;
       const connectionsMax = values["iceberg.catalog_manager.connection_pool_size"];

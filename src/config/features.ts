@@ -14,10 +14,6 @@ export const UNBUILT = {
     instead: "this release signs in with plain, scram-sha-256, scram-sha-512 or oauthbearer",
   },
   bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
-  catalogs: {
-    name: "the Hive catalog is",
-    instead: "this release has the catalogs file, sql, rest, nessie and glue",
-  },
   changes: {
     name: "updates and deletes (ktable, cdc) are",
     instead: "this release appends: source.mode = kstream",

@@ -8,7 +8,6 @@ export const ICEBERG_KEYS = {
     type: "string",
     default: "file",
     values: ["file", "sql", "rest", "glue", "hive", "nessie"],
-    unbuiltValues: { hive: "catalogs" },
     doc: "Where tables are registered. `file` needs nothing but the warehouse.",
   },
   "iceberg.warehouse_path": {
@@ -25,7 +24,7 @@ export const ICEBERG_KEYS = {
     type: "string",
     default: null,
     example: '"events"',
-    doc: "The table; may hold `{topic}`, the topic's name, and of one such as Debezium's `prefix.schema.table` `{schema}` and `{table}`, its last two parts. None: the topic's name as it is, dots included: two topics never meet in one table by their names. A name without `{topic}` may bring some together; `check` and a start say which. Of two names that differ by case only, one is not made. In glue what a topic brings is put in lower case, with _ for all but letters and digits.",
+    doc: "The table; may hold `{topic}`, the topic's name, and of one such as Debezium's `prefix.schema.table` `{schema}` and `{table}`, its last two parts. None: the topic's name as it is, dots included: two topics never meet in one table by their names. A name without `{topic}` may bring some together; `check` and a start say which. Of two names that differ by case only, one is not made. In glue and hive what a topic brings is put in lower case, with _ for all but letters and digits.",
   },
   "iceberg.table_prefix": {
     type: "string",
@@ -225,8 +224,20 @@ export const CATALOG_KEYS = {
   "iceberg.hive.metastore_uri": {
     type: "string",
     default: "thrift://localhost:9083",
-    doc: "The Hive Metastore.",
-    unbuilt: "catalogs",
+    doc: "The Hive Metastore; several of one database, divided by commas: the first that answers is used.",
+  },
+  "iceberg.hive.username": {
+    type: "string",
+    default: null,
+    example: '"ingest"',
+    doc: "Sign in by SASL PLAIN; none: without.",
+  },
+  "iceberg.hive.password": {
+    type: "string",
+    default: null,
+    example: '"${HIVE_PASSWORD}"',
+    secret: true,
+    doc: "The password.",
   },
   "iceberg.nessie.uri": {
     type: "string",

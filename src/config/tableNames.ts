@@ -3,7 +3,7 @@
  * the topic's name put in for `{topic}`, `{schema}` and `{table}` (SPEC section 4).
  *
  * The levels of a namespace are cut apart before anything is put in, so that a dot of a topic never
- * makes a level of its own. Glue keeps few characters as they are: there what a topic brings is put in in the
+ * makes a level of its own. Glue and Hive keep few characters as they are: there what a topic brings is put in the
  * nearest form that it keeps, so that its names may meet; `check` and a start say which topics do.
  */
 import { assert } from "#base/assert.ts";
@@ -11,6 +11,7 @@ import { fail } from "#base/errors.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import { metastoreForm, parseNamespace } from "#catalog/names.ts";
 import type { PipelineValues } from "./keys.ts";
+import { isMetastore } from "./metastores.ts";
 
 /** What may stand in braces, and what it is. */
 export const PLACEHOLDERS: Readonly<Record<string, string>> = {
@@ -82,5 +83,5 @@ export function filled(values: PipelineValues, template: string, topic: string):
 
 /** What the catalog keeps of a name. */
 export function keptForm(values: PipelineValues, text: string): string {
-  return values["iceberg.catalog_type"] === "glue" ? metastoreForm(text) : text;
+  return isMetastore(values) ? metastoreForm(text) : text;
 }

@@ -9,6 +9,7 @@ import { catalogContract } from "../support/catalogContract.ts";
 import {
   filePlace,
   glueFakePlace,
+  hiveFakePlace,
   pointerPlace,
   restFakePlace,
   sqlPlace,
@@ -41,3 +42,7 @@ catalogContract("pointer catalog whose namespaces have locations of their own", 
 catalogContract("REST catalog on a server in memory", () => restFakePlace(createMemoryStorage()));
 
 catalogContract("Glue catalog on a service in memory", () => glueFakePlace(createMemoryStorage()));
+
+catalogContract("Hive catalog on a metastore in memory", () =>
+  hiveFakePlace(createMemoryStorage()),
+);

@@ -32,6 +32,7 @@ export function memoryPointers(rows: MemoryRows): PointerStore<{ readonly versio
   };
   return {
     type: "memory",
+    endsLateRequests: "all",
     open: () => Promise.resolve(),
     close: () => Promise.resolve(),
     get: async (name) => {

@@ -211,7 +211,7 @@ export function catalogContract(title: string, place: () => Place): void {
       snapshots.forEach((snapshot, index) => {
         expect(snapshot.parentSnapshotId).toBe(snapshots[index - 1]?.snapshotId ?? null);
       });
-    });
+    }, 60_000);
 
     test("a commit that was applied but whose answer was lost is unknown, and is there", async () => {
       const { open, failNextWrite } = place();

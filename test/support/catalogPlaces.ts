@@ -1,6 +1,7 @@
 /** Catalogs for `catalogContract.ts`, with faults at the write that decides a commit. */
 import type { Database } from "bun:sqlite";
 import { type Clock, systemClock } from "#base/clock.ts";
+import { NoAnswer } from "#base/http.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { Catalog, CommitOutcome, TableName } from "#catalog/catalog.ts";
@@ -10,6 +11,11 @@ import {
   type GlueCatalogOptions,
   type GlueCatalogParts,
 } from "#catalog/glue/glue.ts";
+import {
+  createHiveCatalog,
+  type HiveCatalogOptions,
+  type HiveCatalogParts,
+} from "#catalog/hive/hive.ts";
 import { createPointerCatalog } from "#catalog/pointer.ts";
 import { openPostgresPool, type PostgresPool } from "#catalog/postgresPool.ts";
 import type { RestCatalogOptions } from "#catalog/rest/options.ts";
@@ -20,6 +26,7 @@ import type { Storage } from "#storage/storage.ts";
 import { createGlueFake } from "../fakes/glue.ts";
 import { memoryPointers, memoryRows } from "../fakes/memoryPointers.ts";
 import type { Fault } from "../fakes/memoryStorage.ts";
+import { createMetastoreFake } from "../fakes/metastore.ts";
 import { createRestFake, lost } from "../fakes/restServer.ts";
 import type { Place } from "./catalogContract.ts";
 
@@ -269,6 +276,54 @@ export function glueFakePlace(storage: Storage): Place {
     throw new Error("socket hang up");
   };
   return gluePlace(glueOptions, { storage, requestHandler: fake.requestHandler }, (fault) => {
+    next.fault = fault;
+  });
+}
+
+/** A Hive catalog, in databases of its own: several places share a metastore. */
+export function hivePlace(
+  options: () => HiveCatalogOptions,
+  parts: Pick<HiveCatalogParts, "storage" | "connect">,
+  failCommit: (fault: Fault) => void,
+): Place {
+  const own = `place${accounts++}_`;
+  return {
+    open: async () => {
+      const clock = { clock: fixedClock, random: systemRandom, log: silentLogger };
+      const catalog = createHiveCatalog(options(), { ...parts, ...clock });
+      await catalog.open();
+      return within(catalog, ([first = "", ...further]) => [`${own}${first}`, ...further]);
+    },
+    failNextWrite: failCommit,
+    isFlat: true,
+  };
+}
+
+/** Settings of a Hive catalog, for tests. */
+export function hiveOptions(over: Partial<HiveCatalogOptions> = {}): HiveCatalogOptions {
+  return {
+    addresses: [{ host: "hive.invalid", port: 9083 }],
+    login: null,
+    warehouse: "/warehouse",
+    requestTimeoutMs: 10_000,
+    connectionsMax: 5,
+    retry: { retriesMax: 2, baseDelayMs: 0, delayMsMax: 0 },
+    ...over,
+  };
+}
+
+/** A Hive catalog on a metastore in memory. */
+export function hiveFakePlace(storage: Storage): Place {
+  const fake = createMetastoreFake();
+  const next: { fault: Fault } = { fault: null };
+  fake.intercept = async (name, _, apply) => {
+    if (next.fault === null || name !== "alter_table_with_environment_context") return null;
+    const { fault } = next;
+    next.fault = null;
+    if (fault === "after") apply();
+    throw new NoAnswer("the connection was closed", true);
+  };
+  return hivePlace(hiveOptions, { storage, connect: fake.connect }, (fault) => {
     next.fault = fault;
   });
 }

@@ -7,7 +7,8 @@
  * who has not done it (a proxy) cannot pass for a commit: files of older snapshots are removed after it.
  */
 import { type AppError, fail } from "#base/errors.ts";
-import { type RetryOptions, retry } from "#base/retry.ts";
+import type { RetryOptions } from "#base/retry.ts";
+import { type Answer, type ReadAnswer, readAnswer } from "#catalog/answer.ts";
 import type { Catalog, TableName } from "#catalog/catalog.ts";
 import { type MetastoreName, metastoreDatabase, metastoreName } from "#catalog/names.ts";
 import {
@@ -19,7 +20,6 @@ import {
   type PointerWrite,
 } from "#catalog/pointer.ts";
 import type {
-  GlueAnswer,
   GlueCalls,
   GlueClientOptions,
   GlueClientParts,
@@ -55,6 +55,7 @@ const PROBE = "kafka_iceberg_check_of_rights";
 
 class GluePointers implements PointerStore<GlueTable> {
   readonly type = "glue";
+  readonly endsLateRequests = "all";
   readonly #options: GlueCatalogOptions;
   readonly #parts: GlueCatalogParts;
   #calls: GlueCalls | null = null;
@@ -96,7 +97,7 @@ class GluePointers implements PointerStore<GlueTable> {
   async insert(name: TableName, next: NextPointer): Promise<PointerWrite> {
     const key = glueName(name);
     const input = tableInput(key.table, next, null);
-    const create = (): Promise<GlueAnswer<unknown>> => this.#use().createTable(key.database, input);
+    const create = (): Promise<Answer<unknown>> => this.#use().createTable(key.database, input);
     let answer = await create();
     if (answer.kind === "refused" && answer.code === NOT_FOUND) {
       await this.#createDatabase(key.database);
@@ -163,7 +164,7 @@ class GluePointers implements PointerStore<GlueTable> {
     const missing = new Set<string>();
     for (const database of new Set(names.map((name) => glueName(name).database))) {
       const probe = { Name: PROBE, Parameters: {} };
-      const answers: GlueAnswer<unknown>[] = [
+      const answers: Answer<unknown>[] = [
         await calls.getDatabase(database),
         await calls.getTables(database, null),
         await calls.getTable(database, PROBE),
@@ -187,7 +188,7 @@ class GluePointers implements PointerStore<GlueTable> {
 
   /** @param taken the exception that says that somebody else was first */
   async #ended(
-    answer: GlueAnswer<unknown>,
+    answer: Answer<unknown>,
     taken: string,
     { database, table }: MetastoreName,
     next: NextPointer,
@@ -204,16 +205,9 @@ class GluePointers implements PointerStore<GlueTable> {
     return { kind: "unclear", cause: fail("catalog_unreachable", sentence) };
   }
 
-  /** Reads may be repeated; refusals are answers. Throws what is left when no answer comes. */
-  async #read<T>(
-    run: (calls: GlueCalls) => Promise<GlueAnswer<T>>,
-  ): Promise<Exclude<GlueAnswer<T>, { kind: "lost" }>> {
+  #read<T>(run: (calls: GlueCalls) => Promise<Answer<T>>): Promise<ReadAnswer<T>> {
     const calls = this.#use();
-    return retry(this.#parts, this.#options.retry, async () => {
-      const answer = await run(calls);
-      if (answer.kind === "lost" || isPassing(answer)) throw answer.error;
-      return answer;
-    });
+    return readAnswer(this.#parts, this.#options.retry, () => run(calls));
   }
 
   #use(): GlueCalls {
@@ -226,13 +220,6 @@ const SERVICE = "Glue";
 
 function glueName(name: TableName): MetastoreName {
   return metastoreName(SERVICE, name);
-}
-
-/** Whether another try may be answered otherwise: throttled, or never sent. */
-function isPassing<T>(
-  answer: Exclude<GlueAnswer<T>, { kind: "lost" }>,
-): answer is Extract<GlueAnswer<T>, { kind: "refused" }> {
-  return answer.kind === "refused" && answer.error.kind === "catalog_unreachable";
 }
 
 /** `glue:GetTable on arn:aws:glue:...` of IAM's sentence; else what Glue says. */

@@ -24,6 +24,7 @@ import { type AwsCredentials, awsCredentials } from "#aws/credentials.ts";
 import type { Clock } from "#base/clock.ts";
 import { AppError, describe, fail } from "#base/errors.ts";
 import { maybeSent } from "#base/http.ts";
+import type { Answer } from "#catalog/answer.ts";
 
 export type { Table as GlueTable, TableInput as GlueTableInput };
 
@@ -52,15 +53,6 @@ export interface GlueClientParts {
   readonly credentials?: AwsCredentials;
 }
 
-/**
- * How a call ended. `refused`: nothing was done, now or later; `code` is the exception's name, empty when
- * nothing was sent. `lost`: it may have been, or may still be, applied.
- */
-export type GlueAnswer<T> =
-  | { readonly kind: "done"; readonly value: T }
-  | { readonly kind: "refused"; readonly code: string; readonly error: AppError }
-  | { readonly kind: "lost"; readonly error: AppError };
-
 /** Tables of a database, and the token of the page behind; null: it was the last one. */
 export interface GluePage {
   readonly tables: readonly Table[];
@@ -69,18 +61,18 @@ export interface GluePage {
 
 /** The calls that the catalog makes; none is repeated, except once after keys that had ended. */
 export interface GlueCalls {
-  getDatabase(database: string): Promise<GlueAnswer<{ readonly location: string | null }>>;
-  createDatabase(database: string): Promise<GlueAnswer<unknown>>;
-  getTable(database: string, table: string): Promise<GlueAnswer<Table>>;
+  getDatabase(database: string): Promise<Answer<{ readonly location: string | null }>>;
+  createDatabase(database: string): Promise<Answer<unknown>>;
+  getTable(database: string, table: string): Promise<Answer<Table>>;
   /** @param token of the page before */
-  getTables(database: string, token: string | null): Promise<GlueAnswer<GluePage>>;
-  createTable(database: string, table: TableInput): Promise<GlueAnswer<unknown>>;
+  getTables(database: string, token: string | null): Promise<Answer<GluePage>>;
+  createTable(database: string, table: TableInput): Promise<Answer<unknown>>;
   updateTable(
     database: string,
     table: TableInput,
     versionId: string,
     skipArchive: boolean,
-  ): Promise<GlueAnswer<unknown>>;
+  ): Promise<Answer<unknown>>;
   close(): void;
 }
 
@@ -127,7 +119,7 @@ export function createGlueCalls(options: GlueClientOptions, parts: GlueClientPar
   const once = async <T>(
     operation: string,
     send: (signal: AbortSignal) => Promise<T>,
-  ): Promise<GlueAnswer<T>> => {
+  ): Promise<Answer<T>> => {
     try {
       await credentials();
       await client.config.region();
@@ -143,7 +135,7 @@ export function createGlueCalls(options: GlueClientOptions, parts: GlueClientPar
   const call = async <T>(
     operation: string,
     send: (signal: AbortSignal) => Promise<T>,
-  ): Promise<GlueAnswer<T>> => {
+  ): Promise<Answer<T>> => {
     const answer = await once(operation, send);
     if (answer.kind !== "refused" || !STALE_KEYS.has(answer.code)) return answer;
     await credentials(true).catch(() => undefined);
@@ -194,7 +186,7 @@ export function createGlueCalls(options: GlueClientOptions, parts: GlueClientPar
 }
 
 /** What an exception of a call means. */
-function failedCall<T>(operation: string, error: unknown): GlueAnswer<T> {
+function failedCall<T>(operation: string, error: unknown): Answer<T> {
   const { status, code } = answerOf(error);
   const context = { operation, status, code };
   if (error instanceof AppError) return { kind: "lost", error };

@@ -59,3 +59,31 @@ describe("the Glue catalog's settings", () => {
     ]);
   });
 });
+
+describe("the Hive catalog's settings", () => {
+  const HIVE = '[kafka]\ntopic = "Orders.v1"\n[iceberg]\ncatalog_type = "hive"\n[iceberg.hive]\n';
+
+  test("several addresses, a login, and names in the form that Hive keeps", async () => {
+    const pipeline = await pipelineOf(
+      `${HIVE}metastore_uri = "thrift://a:9083, thrift://[::1]:9084"\nusername = "u"\npassword = "p"\n`,
+    );
+    expect(catalogOptions(pipeline, false)).toMatchObject({
+      type: "hive",
+      addresses: [
+        { host: "a", port: 9083 },
+        { host: "::1", port: 9084 },
+      ],
+      login: { user: "u", password: "p" },
+      warehouse: null,
+    });
+    expect(tableFor(pipeline.values, "Orders.v1").table).toBe("orders_v1");
+  });
+
+  test("an address that is none, and a password without a user, are refused", async () => {
+    const found = await problems(`${HIVE}metastore_uri = "http://a:9083"\npassword = "p"\n`);
+    expect(found).toEqual([
+      expect.stringContaining("must be thrift://host:port"),
+      expect.stringContaining("needs iceberg.hive.username"),
+    ]);
+  });
+});

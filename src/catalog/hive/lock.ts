@@ -1,0 +1,129 @@
+/**
+ * The metastore's lock on a table, by which Iceberg's writers through Hive take turns (Iceberg's `MetastoreLock`): it
+ * is waited for, kept alive in the background, and given back.
+ *
+ * A lock that the metastore has taken away is lost for good: whoever wrote meanwhile does not know whether somebody
+ * else did, too.
+ */
+import { hostname } from "node:os";
+import type { Clock } from "#base/clock.ts";
+import { describe, fail } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import type { Answer } from "#catalog/answer.ts";
+import type { Metastore } from "./metastore.ts";
+import type { LockResponse } from "./metastoreApi.ts";
+
+/** A lock that is held. */
+export interface HeldLock {
+  /** True: the metastore has said that it is gone, or has not answered for too long. */
+  readonly isLost: boolean;
+  /** Gives it back; never throws. Tells by `isLost` whether it was still there. */
+  release(): Promise<void>;
+}
+
+/** What taking a lock needs. */
+export interface LockParts {
+  readonly metastore: Metastore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Who takes it, for people who look at the metastore's locks. */
+  readonly user: string;
+  /** Tells our locks apart: new for each. */
+  readonly uuid: () => string;
+}
+
+const STATE = { acquired: 1, waiting: 2 } as const;
+/** Iceberg's writers exclude each other by it; readers do not wait. */
+const EXCL_WRITE = 4;
+const TABLE_LEVEL = 2;
+/** Longest wait for somebody else's, ms. */
+const WAIT_MS_MAX = 60_000;
+const CHECK_MS = 50;
+const CHECK_MS_MAX = 500;
+/** The metastore takes a lock away that nobody speaks of for 5 minutes (`metastore.txn.timeout`), ms. */
+const HEARTBEAT_MS = 20_000;
+/** A lock that the metastore has not spoken of for so long is not believed in, ms. */
+const SILENCE_MS_MAX = 90_000;
+
+/** Takes the lock. Throws `catalog_unreachable` when it is not to be had now, `catalog_refused`. */
+export async function takeLock(
+  database: string,
+  table: string,
+  parts: LockParts,
+): Promise<HeldLock> {
+  const { metastore, user, clock } = parts;
+  const agentInfo = `kafka-iceberg-${parts.uuid()}`;
+  const component = [{ type: EXCL_WRITE, level: TABLE_LEVEL, dbname: database, tablename: table }];
+  const asked = await metastore.lock({ component, user, hostname: hostname(), agentInfo });
+  if (asked.kind === "refused") throw asked.error;
+  if (asked.kind === "lost") {
+    await forgetLock(database, table, agentInfo, metastore);
+    throw asked.error;
+  }
+  const lockid = asked.value.lockid ?? 0n;
+  let answer: Answer<LockResponse> = asked;
+  const began = clock.monotonicMs();
+  for (let waitMs = CHECK_MS; ; waitMs = Math.min(waitMs * 2, CHECK_MS_MAX)) {
+    if (answer.kind === "done" && answer.value.state === STATE.acquired) {
+      return keepLock(lockid, parts);
+    }
+    const isWaiting = answer.kind === "done" && answer.value.state === STATE.waiting;
+    if (!isWaiting || clock.monotonicMs() - began > WAIT_MS_MAX) {
+      await metastore.unlock(lockid);
+      if (answer.kind !== "done") throw answer.error;
+      const sentence = `${database}.${table} is locked in the Hive Metastore by another writer`;
+      throw fail("catalog_unreachable", sentence, { lockid });
+    }
+    await clock.sleep(waitMs);
+    answer = await metastore.checkLock(lockid);
+  }
+}
+
+/** A lock whose answer was lost would be waited for until the metastore takes it away. */
+async function forgetLock(
+  database: string,
+  table: string,
+  agentInfo: string,
+  metastore: Metastore,
+): Promise<void> {
+  const shown = await metastore.showLocks(database, table);
+  if (shown.kind !== "done") return;
+  for (const lock of shown.value.locks ?? []) {
+    if (lock.agentInfo === agentInfo && lock.lockid !== undefined) {
+      await metastore.unlock(lock.lockid);
+    }
+  }
+}
+
+function keepLock(lockid: bigint, { metastore, clock, log }: LockParts): HeldLock {
+  const released = new AbortController();
+  let isGone = false;
+  let heardMs = clock.monotonicMs();
+  const keep = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(HEARTBEAT_MS, released.signal);
+      if (released.signal.aborted) return;
+      const answer = await metastore.heartbeat(lockid);
+      if (answer.kind === "done") heardMs = clock.monotonicMs();
+      if (answer.kind === "refused" && answer.code !== "") isGone = true;
+    }
+  };
+  keep().catch(() => {
+    isGone = true;
+  });
+  return {
+    get isLost(): boolean {
+      return isGone || clock.monotonicMs() - heardMs > SILENCE_MS_MAX;
+    },
+    release: async () => {
+      released.abort();
+      const answer = await metastore.unlock(lockid);
+      if (answer.kind === "done") return;
+      if (answer.kind === "refused" && answer.code === "NoSuchLockException") isGone = true;
+      log.log("warn", "A lock in the Hive Metastore was not given back: it ends by itself", {
+        lock: lockid,
+        error: describe(answer.error),
+      });
+    },
+  };
+}
