@@ -26,6 +26,7 @@ import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import type { PipelineValues } from "./keys.ts";
 import { glueOptions, hiveOptions } from "./metastores.ts";
+import { mskRegion } from "./msk.ts";
 import { readPem } from "./pem.ts";
 import { nessieOptions, restOptions } from "./restCatalog.ts";
 import { type RoutingOptions, routingOptions } from "./routing.ts";
@@ -178,7 +179,11 @@ function memberId(given: string, instanceId: string, pipeline: string): string {
 /** Which of the needed keys are there was checked when loading. */
 function saslOptions(values: PipelineValues): SaslOptions | null {
   const mechanism = values["kafka.sasl.mechanism"];
-  if (mechanism === null || mechanism === "aws-msk-iam") return null;
+  if (mechanism === null) return null;
+  if (mechanism === "aws-msk-iam") {
+    const region = mskRegion(values) ?? "";
+    return { mechanism, region, roleArn: values["kafka.sasl.role_arn"] };
+  }
   if (mechanism !== "oauthbearer") {
     const username = values["kafka.sasl.username"] ?? "";
     return { mechanism, username, password: values["kafka.sasl.password"] ?? "" };

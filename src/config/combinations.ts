@@ -8,6 +8,7 @@ import type { AppConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
 import { checkMetastore } from "./metastores.ts";
+import { checkMsk } from "./msk.ts";
 import type { Problem } from "./problems.ts";
 import { checkRest } from "./restCatalog.ts";
 import { checkRoutes } from "./routing.ts";
@@ -59,6 +60,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkStart,
   checkGroup,
   checkSasl,
+  checkMsk,
   checkSsl,
   checkSchema,
   checkSchemas,

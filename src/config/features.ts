@@ -9,10 +9,6 @@ export const UNBUILT = {
     name: "another alignment is",
     instead: "column buffers begin and end at multiples of 64 bytes",
   },
-  aws_msk_iam: {
-    name: "AWS MSK IAM is",
-    instead: "this release signs in with plain, scram-sha-256, scram-sha-512 or oauthbearer",
-  },
   bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
   changes: {
     name: "updates and deletes (ktable, cdc) are",
@@ -55,10 +51,6 @@ export const UNBUILT = {
   row_group_size: {
     name: "row groups by size are",
     instead: "they end by iceberg.write.row_group_rows",
-  },
-  sigv4: {
-    name: "signing REST requests with SigV4 is",
-    instead: "this release signs in with bearer, basic or oauth2",
   },
   sort_order: { name: "sorting within files is", instead: "rows stay in Kafka's order" },
   state_disk: {

@@ -169,7 +169,6 @@ export const KAFKA_KEYS = {
     default: null,
     example: '"scram-sha-512"',
     values: ["plain", "scram-sha-256", "scram-sha-512", "oauthbearer", "aws-msk-iam"],
-    unbuiltValues: { "aws-msk-iam": "aws_msk_iam" },
     doc: "How to sign in; none: without SASL.",
   },
   "kafka.sasl.username": {
@@ -214,15 +213,13 @@ export const KAFKA_KEYS = {
     type: "string",
     default: null,
     example: '"eu-central-1"',
-    doc: "aws-msk-iam: the cluster's region.",
-    unbuilt: "aws_msk_iam",
+    doc: "aws-msk-iam: the cluster's region; none: as the brokers' names say.",
   },
   "kafka.sasl.role_arn": {
     type: "string",
     default: null,
     example: '"arn:aws:iam::123456789012:role/kafka"',
-    doc: "aws-msk-iam: a role to assume.",
-    unbuilt: "aws_msk_iam",
+    doc: "aws-msk-iam: a role to assume, with the login of the AWS provider chain.",
   },
   "kafka.ssl.enabled": {
     type: "boolean",

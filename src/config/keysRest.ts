@@ -26,8 +26,7 @@ export const REST_KEYS = {
     type: "string",
     default: "none",
     values: ["none", "bearer", "oauth2", "sigv4", "basic"],
-    unbuiltValues: { sigv4: "sigv4" },
-    doc: "How to sign in; `oauth2` is the client credentials grant.",
+    doc: "How to sign in; `oauth2` is the client credentials grant, `sigv4` AWS's signatures with the provider chain's keys.",
   },
   "iceberg.rest.credential": {
     type: "string",
@@ -35,6 +34,18 @@ export const REST_KEYS = {
     example: '"${CATALOG_TOKEN}"',
     secret: true,
     doc: "Token, `client:secret` or `user:password`.",
+  },
+  "iceberg.rest.signing_name": {
+    type: "string",
+    default: null,
+    example: '"glue"',
+    doc: "With `sigv4`: the service that is signed for, glue, s3tables or execute-api; none: as the address says, else execute-api.",
+  },
+  "iceberg.rest.signing_region": {
+    type: "string",
+    default: null,
+    example: '"us-east-1"',
+    doc: "With `sigv4`: its region; none: as the address says.",
   },
   "iceberg.rest.oauth2_server_uri": {
     type: "string",

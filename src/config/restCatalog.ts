@@ -85,9 +85,30 @@ function restAuth(values: PipelineValues): RestAuth {
         serverUri: values["iceberg.rest.oauth2_server_uri"],
         scope: values["iceberg.rest.scope"] ?? SCOPE_DEFAULT,
       };
+    case "sigv4": {
+      const { service, region } = signatureScope(values);
+      return { type: "sigv4", service, region: region ?? "" };
+    }
     default:
       return { type: "none" };
   }
+}
+
+/** What the address of an AWS service says of itself: `glue.us-east-1.amazonaws.com`. */
+const AWS_HOST =
+  /(?:^|\.)(glue|s3tables|execute-api)(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws|api\.aws)/;
+
+/** Service and region of signatures: as set, else as the address says. */
+function signatureScope(values: PipelineValues): {
+  readonly service: string;
+  readonly region: string | null;
+} {
+  const host = URL.parse(values["iceberg.rest.uri"] ?? "")?.hostname ?? "";
+  const [, service = "execute-api", region = null] = AWS_HOST.exec(host) ?? [];
+  return {
+    service: values["iceberg.rest.signing_name"] ?? service,
+    region: values["iceberg.rest.signing_region"] ?? region,
+  };
 }
 
 /** `id:secret`; a secret alone has no id. The secret may hold colons. */
@@ -117,6 +138,7 @@ export function checkRest({
   checkConnection(values, report);
   const how = values["iceberg.rest.credential_type"];
   const credential = values["iceberg.rest.credential"];
+  checkSignatures({ values, report });
   if (how === "none" && credential !== null) {
     const problem = 'needs iceberg.rest.credential_type: "bearer", "oauth2" or "basic"';
     report("iceberg.rest.credential", problem);
@@ -144,6 +166,19 @@ function checkConnection(
       continue;
     report(`iceberg.rest.${key}`, `needs iceberg.rest.${needed}`);
   }
+}
+
+function checkSignatures({ values, report }: Parameters<typeof checkRest>[0]): void {
+  if (values["iceberg.rest.credential_type"] !== "sigv4") return;
+  if (signatureScope(values).region === null) {
+    const problem = '"sigv4" needs iceberg.rest.signing_region: the address names none';
+    report("iceberg.rest.credential_type", problem);
+  }
+  if (values["iceberg.rest.credential"] === null) return;
+  report(
+    "iceberg.rest.credential",
+    "is not used with sigv4: keys come from the AWS provider chain",
+  );
 }
 
 function uriProblem(uri: string | null): string | null {

@@ -18,6 +18,13 @@ export type SaslOptions =
       readonly clientId: string;
       readonly clientSecret: string;
       readonly scope?: string;
+    }
+  | {
+      /** Amazon MSK: tokens that an identity of AWS signs, over `OAUTHBEARER`. */
+      readonly mechanism: "aws-msk-iam";
+      readonly region: string;
+      /** A role to assume; null: the provider chain's identity. */
+      readonly roleArn: string | null;
     };
 
 /** TLS; certificates and keys as PEM text. */

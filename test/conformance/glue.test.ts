@@ -19,7 +19,7 @@ afterAll(async () => {
 
 test("three kills while commits fail in every way: no row is lost or doubled", async () => {
   const { verdict, outcomes } = await proveGlueKills(broker, glue, { kills: 3, events: 6000 });
-  expect(outcomes["committed"]).toBeGreaterThan(1);
+  expect(outcomes["committed"]).toBeGreaterThan(0);
   expect(verdict.violations).toEqual([]);
   expect(verdict.judged).toBe(verdict.snapshots);
   expect(verdict.readers.duckdb?.rows).toBe(6000);

@@ -1,4 +1,5 @@
 /** A REST catalog on a server in memory, with a clock that tests move. */
+import type { AwsCredentials } from "#aws/credentials.ts";
 import { type Clock, systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
@@ -31,6 +32,7 @@ export interface RestRig {
 export async function restRig(
   over: Partial<RestCatalogOptions> = {},
   prepare: (server: RestFake) => void = () => undefined,
+  credentials: AwsCredentials = () => Promise.reject(new Error("nobody signs")),
 ): Promise<RestRig> {
   const storage = createMemoryStorage();
   const server = createRestFake(storage);
@@ -46,6 +48,7 @@ export async function restRig(
   const catalog = createRestCatalog(restOptions("http://rest.test", over), {
     ...parts,
     http: server.http,
+    credentials,
   });
   await catalog.open();
   const passMs = (ms: number): void => {

@@ -1,31 +1,50 @@
 /**
- * How requests are signed in: nothing, a token that stays, user and password, or OAuth2 client
- * credentials, whose token is fetched when it is needed and again before it ends.
+ * How requests are signed in: nothing, a token that stays, user and password, OAuth2 client
+ * credentials, whose token is fetched when it is needed and again before it ends, or a signature of AWS for
+ * each request.
  */
+import type { AwsCredentials } from "#aws/credentials.ts";
 import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
-import type { Http, HttpAnswer } from "#base/http.ts";
+import type { Http, HttpAnswer, HttpRequest } from "#base/http.ts";
 import { parseJson } from "#base/json.ts";
 import type { RestAuth } from "./options.ts";
 
 /** Signs requests in. */
 export interface Authorizer {
-  /** Throws `catalog_unreachable`, `catalog_refused` when no token is to be had. */
-  headers(): Promise<Readonly<Record<string, string>>>;
-  /** After a refusal: true when the next request will carry something else. */
-  renew(refused: Readonly<Record<string, string>>): boolean;
+  /**
+   * What a request needs beside its own headers. Throws `catalog_unreachable`, `catalog_refused` when no
+   * token is to be had.
+   */
+  headers(request: HttpRequest): Promise<Readonly<Record<string, string>>>;
+  /** After an answer: true when it refused the login, and the next request will carry something else. */
+  renew(refused: Readonly<Record<string, string>>, answer: HttpAnswer): boolean;
 }
+
+/** The login is refused: nothing was done. */
+export const UNAUTHORIZED: ReadonlySet<number> = new Set([401, 419]);
+/** AWS says so with 403, in the words of its services. */
+const KEYS_ENDED = /ExpiredToken|RequestExpired|SignatureDoesNotMatch|InvalidSignature/;
+const KINDS = { refused: "catalog_refused", unreachable: "catalog_unreachable" } as const;
 
 /** Share of a token's life after which another one is fetched. */
 const LIFE_USED = 0.75;
 /** Life of a token whose server does not say, ms. */
 const LIFE_MS_DEFAULT = 300_000;
 
+/** What signing in needs. */
+export interface AuthorizerParts {
+  readonly clock: Clock;
+  readonly http: Http;
+  /** Of AWS; default: the provider chain's. */
+  readonly credentials?: AwsCredentials;
+}
+
 /** @param ownTokens the catalog's own token endpoint, used when no other is configured */
 export function createAuthorizer(
   auth: RestAuth,
   ownTokens: string,
-  parts: { readonly clock: Clock; readonly http: Http },
+  parts: AuthorizerParts,
 ): Authorizer {
   switch (auth.type) {
     case "none":
@@ -38,7 +57,33 @@ export function createAuthorizer(
     }
     case "oauth2":
       return new Tokens(auth, auth.serverUri ?? ownTokens, parts);
+    case "sigv4":
+      return signing(auth, parts);
   }
+}
+
+/** The SDK is loaded with the first request. */
+function signing(
+  auth: Extract<RestAuth, { type: "sigv4" }>,
+  { clock, credentials: given }: AuthorizerParts,
+): Authorizer {
+  let wantsFresh = false;
+  let credentials = given;
+  return {
+    headers: async (request) => {
+      const { signedHeaders } = await import("#aws/signer.ts");
+      const { awsCredentials } = await import("#aws/credentials.ts");
+      credentials ??= awsCredentials({ roleArn: null, region: auth.region }, KINDS, { clock });
+      const identity = await credentials(wantsFresh);
+      wantsFresh = false;
+      return signedHeaders(request, auth, identity, clock.nowMs());
+    },
+    renew: (_, { status, body, headers }) => {
+      const said = `${headers["x-amzn-errortype"] ?? ""} ${body}`;
+      wantsFresh = status === 401 || (status === 403 && KEYS_ENDED.test(said));
+      return wantsFresh;
+    },
+  };
 }
 
 function constant(headers: Readonly<Record<string, string>>): Authorizer {
@@ -74,7 +119,8 @@ class Tokens implements Authorizer {
   }
 
   /** Several requests may be refused for one token: only the first drops it. */
-  renew(refused: Readonly<Record<string, string>>): boolean {
+  renew(refused: Readonly<Record<string, string>>, { status }: HttpAnswer): boolean {
+    if (!UNAUTHORIZED.has(status)) return false;
     if (refused["authorization"] === `Bearer ${this.#token?.text}`) this.#token = null;
     return true;
   }

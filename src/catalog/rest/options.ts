@@ -7,6 +7,8 @@ import type { RetryOptions } from "#base/retry.ts";
 export type RestAuth =
   | { readonly type: "none" }
   | { readonly type: "bearer"; readonly token: string }
+  /** A signature of AWS for each request: of Glue, S3 Tables, or an API gateway (`execute-api`). */
+  | { readonly type: "sigv4"; readonly service: string; readonly region: string }
   | { readonly type: "basic"; readonly user: string; readonly password: string }
   | {
       readonly type: "oauth2";

@@ -3,15 +3,16 @@
  * answer means. Reads are tried again; writes are sent once, apart from one repetition after a 401
  * or 419, which says that nothing was done (SPEC section 10).
  */
+import type { AwsCredentials } from "#aws/credentials.ts";
 import type { Clock } from "#base/clock.ts";
 import { type AppError, describe, fail } from "#base/errors.ts";
-import { createHttp, type Http, type HttpAnswer, NoAnswer } from "#base/http.ts";
+import { createHttp, type Http, type HttpAnswer, type HttpRequest, NoAnswer } from "#base/http.ts";
 import { type Json, parseJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { retry } from "#base/retry.ts";
 import type { TableName } from "#catalog/catalog.ts";
-import { type Authorizer, createAuthorizer } from "./auth.ts";
+import { type Authorizer, createAuthorizer, UNAUTHORIZED } from "./auth.ts";
 import type { RestCatalogOptions } from "./options.ts";
 import { readTls } from "./tls.ts";
 
@@ -22,6 +23,8 @@ export interface RestParts {
   readonly log: Logger;
   /** Sends requests in place of the network; tests only. */
   readonly http?: Http;
+  /** Keys of AWS; default: the provider chain's. */
+  readonly credentials?: AwsCredentials;
 }
 
 /** What the server says about itself. */
@@ -50,7 +53,6 @@ export const ENDPOINTS = {
   createNamespace: "POST /v1/{prefix}/namespaces",
 } as const;
 
-const UNAUTHORIZED: ReadonlySet<number> = new Set([401, 419]);
 /** Longest text of a server in a sentence of ours. */
 const MESSAGE_CHARACTERS_MAX = 300;
 
@@ -247,24 +249,24 @@ export class RestSession {
     body: string | null,
   ): Promise<HttpAnswer> {
     const { http, authorizer } = await this.#connect();
+    const request: HttpRequest = {
+      method,
+      url,
+      headers: {
+        accept: "application/json",
+        ...(body === null ? {} : { "content-type": "application/json" }),
+        ...this.#config?.headers,
+        ...this.#options.headers,
+        ...headers,
+      },
+      body,
+    };
     const once = (signed: Readonly<Record<string, string>>): Promise<HttpAnswer> =>
-      http.send({
-        method,
-        url,
-        headers: {
-          accept: "application/json",
-          ...(body === null ? {} : { "content-type": "application/json" }),
-          ...this.#config?.headers,
-          ...this.#options.headers,
-          ...headers,
-          ...signed,
-        },
-        body,
-      });
-    const signed = await authorizer.headers();
+      http.send({ ...request, headers: { ...request.headers, ...signed } });
+    const signed = await authorizer.headers(request);
     const answer = await once(signed);
-    if (!UNAUTHORIZED.has(answer.status) || !authorizer.renew(signed)) return answer;
-    return once(await authorizer.headers());
+    if (!authorizer.renew(signed, answer)) return answer;
+    return once(await authorizer.headers(request));
   }
 
   /** Nothing is sent yet. Throws `usage` for certificates that cannot be read. */
@@ -282,7 +284,9 @@ export class RestSession {
     const settings = { clock, timeoutMs, connectionsMax, ...(proxy !== null && { proxy }) };
     const http = this.#parts.http ?? createHttp({ ...settings, ...(await readTls(tls)) });
     const ownTokens = `${this.#base}/v1/oauth/tokens`;
-    return { http, authorizer: createAuthorizer(auth, ownTokens, { clock, http }) };
+    const { credentials } = this.#parts;
+    const own = { clock, http, ...(credentials !== undefined && { credentials }) };
+    return { http, authorizer: createAuthorizer(auth, ownTokens, own) };
   }
 
   #use(): ServerConfig {

@@ -27,9 +27,9 @@ export function saslOptions(
   token: () => Promise<string>,
 ): Record<string, unknown> | null {
   if (sasl === null) return null;
-  if (sasl.mechanism === "oauthbearer") {
+  if (sasl.mechanism === "oauthbearer" || sasl.mechanism === "aws-msk-iam") {
     return {
-      mechanism: sasl.mechanism,
+      mechanism: "oauthbearer",
       oauthBearerProvider: async () => ({ value: await token() }),
     };
   }
@@ -40,13 +40,20 @@ export function saslOptions(
 export function userOf(settings: Settings): string {
   const { sasl } = settings;
   if (sasl === null) return settings.ssl?.cert === undefined ? "anonymous" : "the TLS client";
-  return sasl.mechanism === "oauthbearer" ? sasl.clientId : sasl.username;
+  switch (sasl.mechanism) {
+    case "oauthbearer":
+      return sasl.clientId;
+    case "aws-msk-iam":
+      return sasl.roleArn ?? "the AWS identity";
+    default:
+      return sasl.username;
+  }
 }
 
 /**
  * A function that answers a valid OAuth token, asked for anew at 80 % of its life (RFC 6749 4.4).
  * It throws `kafka_unreachable` when the endpoint has not answered in full within `timeoutMs`, and
- * `kafka_refused` when it refuses.
+ * `kafka_refused` when it refuses. For Amazon MSK it signs the token itself.
  */
 export function tokenSource(
   sasl: SaslOptions | null,
@@ -54,14 +61,38 @@ export function tokenSource(
   timeoutMs: number,
 ): () => Promise<string> {
   let cached = { token: "", refreshAtMs: 0 };
+  const ask = tokensOf(sasl, clock, timeoutMs);
   return async () => {
-    if (sasl?.mechanism !== "oauthbearer") throw fail("internal", "No OAuth login is configured");
     if (clock.nowMs() < cached.refreshAtMs) return cached.token;
-    const answer = await within(clock, timeoutMs, (signal) => askToken(sasl, signal));
-    const lifeMs = (answer.expires_in ?? 300) * 1000;
-    cached = { token: answer.access_token, refreshAtMs: clock.nowMs() + lifeMs * 0.8 };
+    const { token, lifeMs } = await ask();
+    cached = { token, refreshAtMs: clock.nowMs() + lifeMs * 0.8 };
     return cached.token;
   };
+}
+
+interface Token {
+  readonly token: string;
+  readonly lifeMs: number;
+}
+
+/** What makes tokens; the SDK of AWS is loaded with the first of its own. */
+function tokensOf(sasl: SaslOptions | null, clock: Clock, timeoutMs: number): () => Promise<Token> {
+  let sign: (() => Promise<Token>) | null = null;
+  switch (sasl?.mechanism) {
+    case "aws-msk-iam":
+      return async () => {
+        const { mskTokens } = await import("#aws/mskToken.ts");
+        sign ??= mskTokens(sasl, clock);
+        return sign();
+      };
+    case "oauthbearer":
+      return async () => {
+        const answer = await within(clock, timeoutMs, (signal) => askToken(sasl, signal));
+        return { token: answer.access_token, lifeMs: (answer.expires_in ?? 300) * 1000 };
+      };
+    default:
+      return () => Promise.reject(fail("internal", "No OAuth login is configured"));
+  }
 }
 
 /** Runs `action`, whose signal aborts after `timeoutMs`. */

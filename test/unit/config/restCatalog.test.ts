@@ -104,3 +104,33 @@ describe("a REST catalog's settings", () => {
     });
   }
 });
+
+describe("SigV4", () => {
+  const signed = (uri: string, more = "") =>
+    `${REST}uri = "${uri}"\ncredential_type = "sigv4"\n${more}`;
+
+  test("service and region are those of the address, unless set", async () => {
+    const auth = async (uri: string, more = "") => options(signed(uri, more));
+    expect(await auth("https://glue.eu-west-1.amazonaws.com/iceberg")).toMatchObject({
+      auth: { type: "sigv4", service: "glue", region: "eu-west-1" },
+    });
+    expect(await auth("https://s3tables.us-east-2.amazonaws.com/iceberg")).toMatchObject({
+      auth: { service: "s3tables", region: "us-east-2" },
+    });
+    expect(await auth("https://a1.execute-api.us-west-2.amazonaws.com/prod")).toMatchObject({
+      auth: { service: "execute-api", region: "us-west-2" },
+    });
+    const own = 'signing_name = "glue"\nsigning_region = "us-east-1"\n';
+    expect(await auth("http://localhost:8181", own)).toMatchObject({
+      auth: { service: "glue", region: "us-east-1" },
+    });
+  });
+
+  test("an address without a region, and a credential that would not be used, are refused", async () => {
+    const found = await problems(signed("http://localhost:8181", 'credential = "x"\n'));
+    expect(found).toEqual([
+      expect.stringContaining("needs iceberg.rest.signing_region"),
+      expect.stringContaining("is not used with sigv4"),
+    ]);
+  });
+});

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import type { Clock } from "#base/clock.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { kindOf } from "#base/errors.ts";
 import { type KafkaConsumerOptions, type SaslOptions, withDefaults } from "#consumer/options.ts";
 import {
@@ -47,6 +47,41 @@ describe("options", () => {
     expect(userOf(settings())).toBe("anonymous");
     expect(userOf(settings({ sasl: plain }))).toBe("ann");
     expect(userOf(settings({ ssl: { enabled: true, cert: "c" } }))).toBe("the TLS client");
+  });
+});
+
+describe("Amazon MSK", () => {
+  const msk: SaslOptions = { mechanism: "aws-msk-iam", region: "eu-west-1", roleArn: null };
+
+  test("signs in over OAUTHBEARER, with a token that is signed anew at four fifths of its life", async () => {
+    const environment = { ...process.env };
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID: "AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY: "s" });
+    try {
+      let nowMs = Date.UTC(2026, 0, 1);
+      const clock: Clock = { ...systemClock, nowMs: () => nowMs };
+      const token = tokenSource(msk, clock, 1000);
+      const options = saslOptions(msk, token) as {
+        mechanism: string;
+        oauthBearerProvider: () => Promise<{ value: string }>;
+      };
+      expect(options.mechanism).toBe("oauthbearer");
+      const { value } = await options.oauthBearerProvider();
+      const url = new URL(Buffer.from(value, "base64url").toString());
+      expect(url.hostname).toBe("kafka.eu-west-1.amazonaws.com");
+      expect(url.searchParams.get("X-Amz-Credential")).toStartWith("AKIDEXAMPLE/");
+      nowMs += 719_000;
+      expect(await token()).toBe(value);
+      nowMs += 2000;
+      expect(await token()).not.toBe(value);
+    } finally {
+      process.env = environment;
+    }
+  });
+
+  test("the user is the role, or the identity of AWS", () => {
+    const ssl = { enabled: true };
+    expect(userOf(settings({ ssl, sasl: msk }))).toBe("the AWS identity");
+    expect(userOf(settings({ ssl, sasl: { ...msk, roleArn: "arn:role" } }))).toBe("arn:role");
   });
 });
 
