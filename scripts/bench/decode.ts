@@ -3,18 +3,25 @@
  * field), 270 bytes in JSON, from record bytes to columns. Prints rows per second of
  * wall clock and of CPU time (all threads of the process, garbage collection included).
  *
- * `bun scripts/bench/decode.ts [rows] [json|protobuf]`, default 300,000 in JSON; best and median of 15
+ * `bun scripts/bench/decode.ts [rows] [json|avro|protobuf]`, default 300,000 in JSON; best and median of 15
  * rounds.
  */
+import avro from "avsc";
 import protobuf from "protobufjs";
+import { systemClock } from "#base/clock.ts";
+import { ignoreObservations } from "#base/events.ts";
+import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { releaseBatch } from "#columns/release.ts";
 import { sizesOf } from "#columns/size.ts";
-import { createDecoder } from "#decode/createDecoder.ts";
+import { createDecoder, formatOf as formatOfOptions } from "#decode/createDecoder.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
+import type { Format } from "#decode/format.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
 import { loadProtobuf } from "#decode/protobuf/parse.ts";
+import { SchemaRegistry } from "#decode/registry/registry.ts";
+import { createRegistryFake } from "../../test/fakes/schemaRegistry.ts";
 import { recordBatch } from "../../test/support/records.ts";
 
 const TYPES = ["view", "click", "purchase", "add_to_cart", "search", "login", "logout", "signup"];
@@ -31,8 +38,58 @@ const FILE = `syntax = "proto3"; message Event {
 
 type Encode = (event: Record<string, unknown>) => string | Uint8Array;
 
-/** What an event is in a record, and how it is decoded. */
-async function formatOf(name: string): Promise<readonly [Encode, DecoderOptions]> {
+/** The same event in Avro. */
+const SCHEMA = {
+  type: "record",
+  name: "Event",
+  fields: [
+    { name: "event_id", type: "string" },
+    { name: "user_id", type: "long" },
+    { name: "event_type", type: "string" },
+    { name: "ts", type: { type: "long", logicalType: "timestamp-millis" } },
+    { name: "url", type: "string" },
+    { name: "amount", type: "double" },
+    { name: "country", type: "string" },
+    {
+      name: "device",
+      type: {
+        type: "record",
+        name: "Device",
+        fields: [
+          { name: "os", type: "string" },
+          { name: "version", type: "string" },
+        ],
+      },
+    },
+    { name: "tags", type: { type: "array", items: "string" } },
+    { name: "note", type: ["null", "string"], default: null },
+  ],
+} as const;
+
+/** What an event is in a record, and how it is decoded: Avro as Confluent frames it, its schema looked for in each batch. */
+async function formatOf(name: string): Promise<readonly [Encode, DecoderOptions, Format?]> {
+  if (name === "avro") {
+    const server = createRegistryFake();
+    const id = server.register("events-value", JSON.stringify(SCHEMA));
+    const options = { ...DECODER_DEFAULTS, format: name } as const;
+    const log = silentLogger;
+    const parts = { clock: systemClock, random: seededRandom(1), log, observe: ignoreObservations };
+    const registry = new SchemaRegistry(
+      {
+        urls: ["http://registry"],
+        auth: { type: "none" },
+        ca: null,
+        cacheTtlMs: 300_000,
+        strategy: "topic-name",
+        onMissing: "dead_letter",
+      },
+      { ...parts, http: server.http },
+    );
+    const type = avro.Type.forSchema(SCHEMA as never);
+    const encode = (event: Record<string, unknown>): Uint8Array =>
+      new Uint8Array([0, 0, 0, 0, id, ...type.toBuffer({ note: null, ...event })]);
+    return [encode, options, formatOfOptions(options, registry)];
+  }
   if (name !== "protobuf") return [JSON.stringify, DECODER_DEFAULTS];
   const message = (await loadProtobuf()).file("event.proto", FILE, () => null).message(null);
   const type = protobuf.parse(FILE, { keepCase: true }).root.lookupType("Event");
@@ -72,13 +129,16 @@ function events(count: number, encode: Encode): RecordBytes[] {
 
 const rows = Number(process.argv[2] ?? 300_000);
 const format = process.argv[3] ?? "json";
-const [encode, options] = await formatOf(format);
+const [encode, options, made] = await formatOf(format);
 const batches = events(rows, encode);
 const bytes = batches.reduce((total, batch) => total + batch.payload.length, 0);
 const rates: number[] = [];
 const cpuRates: number[] = [];
 for (let round = 0; round < ROUNDS; round++) {
-  const decoder = createDecoder(options);
+  const decoder = createDecoder(options, made);
+  const [first] = batches;
+  if (first !== undefined) await decoder.prepare?.(first);
+  if (first !== undefined) decoder.prepare?.(first);
   if (decoder.needsSample) decoder.sample(batches.slice(0, 2));
   const started = Bun.nanoseconds();
   const cpu = process.cpuUsage();
@@ -86,6 +146,7 @@ for (let round = 0; round < ROUNDS; round++) {
   let decoded = 0;
   let segment = decoder.builder();
   for (const batch of batches) {
+    decoder.prepare?.(batch);
     decoded += segment.decode(batch).rows;
     if (segment.usedBytes < SEGMENT_BYTES) continue;
     const sealed = segment.seal();

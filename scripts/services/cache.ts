@@ -19,6 +19,13 @@ const SPARK_ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0"
 const ICEBERG_VERSION = "1.11.0";
 const JETTY_VERSION = "12.1.12";
 const HADOOP_VERSION = "3.4.3";
+const SERIALIZERS = [
+  "fastavro==1.12.1",
+  "httpx==0.28.1",
+  "authlib==1.9.10",
+  "attrs==26.1.0",
+  "cachetools==8.0.2",
+];
 const PSYCOPG = "psycopg2-binary==2.9.11";
 const NESSIE_VERSION = "0.99.0";
 const APICURIO_VERSION = "3.3.3";
@@ -177,6 +184,21 @@ export async function postgresDriver(): Promise<string> {
     marker: join(folder, ".done"),
     verify: () => run([python, "-c", "import psycopg2"], { env: { PYTHONPATH: folder } }),
     install: () => run([python, "-m", "pip", "install", "-q", "--target", folder, PSYCOPG]),
+  });
+  return folder;
+}
+
+/** Installs what confluent-kafka's serializers need; returns the folder for `PYTHONPATH`. */
+export async function serializers(): Promise<string> {
+  const python = await readersPython();
+  const folder = join(cacheFolder(), "serializers");
+  const imports = "import confluent_kafka.schema_registry.avro";
+  await ensure({
+    name: "confluent-kafka's serializers",
+    version: SERIALIZERS.join(" "),
+    marker: join(folder, ".done"),
+    verify: () => run([python, "-c", imports], { env: { PYTHONPATH: folder } }),
+    install: () => run([python, "-m", "pip", "install", "-q", "--target", folder, ...SERIALIZERS]),
   });
   return folder;
 }

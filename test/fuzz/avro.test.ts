@@ -150,5 +150,6 @@ function check(seed: number, kernel: DecoderOptions["kernel"]): number {
 }
 
 test(`values of generated schemas become the rows that avsc reads, or are refused for a reason (seed ${SEED})`, () => {
-  for (let done = 0, seed = SEED * 100_000; done < RUNS; seed++) done += check(seed, false);
+  for (let done = 0, seed = SEED * 100_000; done < RUNS; seed++)
+    done += check(seed, seed % 2 === 0 ? "always" : false);
 }, 600_000);

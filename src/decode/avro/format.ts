@@ -8,16 +8,19 @@ import { needsValue } from "#columns/schema.ts";
 import type { Growth, RecordBytes } from "#decode/decoder.ts";
 import type { Format, KnownSchema, TableSchema } from "#decode/format.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
+import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
 import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
 import { HEAD_BYTES, schemaIdOf } from "#decode/registry/wire.ts";
 import type { RejectReason } from "#decode/rejects.ts";
+import { avroRoot } from "./kernelProgram.ts";
 import { learnFields } from "./learn.ts";
 import { compileProgram, type Program, type ProgramOptions } from "./program.ts";
 import { AvroReader, type Found, type Programs } from "./reader.ts";
 import { ReaderSchema } from "./readerSchema.ts";
 import { type AvroRecord, type AvroType, parseAvro } from "./schema.ts";
+import { STEP } from "./steps.ts";
 
 /** The settings that count for Avro. */
 type AvroOptions = Pick<
@@ -122,6 +125,15 @@ class TablePrograms implements Programs {
     this.isFramed = isFramed;
   }
 
+  get root(): ValueRoot | null {
+    const programs: [number, Program][] = [];
+    for (const [id, found] of this.byId) {
+      if (found.kind === "program" && isKernels(found)) programs.push([id, found.program]);
+    }
+    const last = programs.slice(-KERNEL_SCHEMAS_MAX);
+    return avroRoot(last, this.isFramed, this.columns.length);
+  }
+
   compileAll(ids: readonly number[]): void {
     for (const id of ids.slice(-KERNEL_SCHEMAS_MAX)) this.ofId(id);
   }
@@ -165,6 +177,12 @@ class TablePrograms implements Programs {
     const settled = (): void => void this.answered.add(id);
     return { by: `Schema ${id} (${name})`, fields: fitting, differences, settled };
   }
+}
+
+/** Whether the kernel may read values: nothing about them is still to be asked or learned. */
+function isKernels({ program, growth }: Found & { readonly kind: "program" }): boolean {
+  const hasDefaults = program.ends.some(({ op }) => op === STEP.constant);
+  return growth === null && !program.learnable && !hasDefaults;
 }
 
 const NO_ID: Found = { kind: "refused", reason: "no_schema_id", path: "" };

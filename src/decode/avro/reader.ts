@@ -10,6 +10,7 @@ import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { Growth } from "#decode/decoder.ts";
 import type { Filler } from "#decode/json/defaults.ts";
+import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
 import type { SchemaAsks, ValueReader } from "#decode/segment.ts";
 import { AvroBytes } from "./bytes.ts";
@@ -34,6 +35,8 @@ export type Found =
 export interface Programs {
   /** What the value `bytes[start, end)` is read by. */
   find(bytes: Uint8Array, start: number, end: number): Found;
+  /** What values are to the kernel; null: nothing that it could read. */
+  readonly root: ValueRoot | null;
 }
 
 /** Reads the values of one segment. */
@@ -42,7 +45,6 @@ export class AvroReader implements ValueReader {
   path = "";
   readonly conflict: TypeConflict = "value";
   evolving = true;
-  readonly root = null;
   readonly asks: SchemaAsks;
   private readonly programs: Programs;
   /** Columns of a row without a value. */
@@ -65,6 +67,10 @@ export class AvroReader implements ValueReader {
         return growth;
       },
     };
+  }
+
+  get root(): ValueRoot | null {
+    return this.programs.root;
   }
 
   takeUnknown(): boolean {

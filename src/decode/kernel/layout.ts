@@ -92,6 +92,7 @@ export const KERNEL_OP = {
   uuid: 17,
   decimal: 18,
   protobuf: 40,
+  avro: 41,
 } as const;
 
 /** A node's members. */

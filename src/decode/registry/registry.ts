@@ -89,6 +89,8 @@ export class SchemaRegistry {
   readonly #versions = new Map<string, Promise<RegistryAnswer>>();
   readonly #latest = new Map<string, { readonly schema: SchemaState; readonly untilMs: number }>();
   readonly #asking = new Map<string, Promise<void>>();
+  /** Why records wait, as it was said last; null: they do not. */
+  #said: string | null = null;
   /** Until then a "no such schema" is believed sooner. */
   #believedUntilMs = 0;
   #trouble: { readonly error: AppError; readonly tries: number; readonly againMs: number } | null =
@@ -143,6 +145,7 @@ export class SchemaRegistry {
     const schema = answer === null ? null : await this.#schemaOf(id, answer);
     if (schema === null) return this.#miss(id, what);
     this.#schemas.set(id, schema);
+    this.#recovered();
     // It was registered a moment ago: the next one is waited for as long.
     if (this.#missing.delete(id)) this.#believedUntilMs = 0;
   }
@@ -155,6 +158,7 @@ export class SchemaRegistry {
     const untilMs = this.#parts.clock.monotonicMs() + ttlMs;
     this.#latest.set(subject, { schema: schema ?? "missing", untilMs });
     if (schema !== null) this.#schemas.set(schema.id, schema);
+    this.#recovered();
   }
 
   /** An id that the registry says it does not have. Throws while that is not believed. */
@@ -170,13 +174,14 @@ export class SchemaRegistry {
     this.#missing.set(id, { sinceMs, untilMs });
     if (isBelieved) {
       this.#believedUntilMs = now + BELIEVED_MS;
+      this.#recovered();
       return;
     }
     const place = this.options.urls.join(", ");
     const sentence =
       `The schema registry ${place} does not know ${what} of a record; it is asked again for ` +
       `${patienceMs / 1000} s, in case it hears of it late`;
-    throw fail("registry_unreachable", sentence, { schema_id: id });
+    throw this.#say(fail("registry_unreachable", sentence, { schema_id: id }));
   }
 
   /** The schema of an answer; null: something that it refers to is missing. */
@@ -226,30 +231,38 @@ export class SchemaRegistry {
     if (trouble !== null && clock.monotonicMs() < trouble.againMs) throw trouble.error;
     try {
       const answer = await this.#client.get(path);
-      this.#recovered();
+      this.#trouble = null;
       return answer;
     } catch (error) {
       throw this.#troubled(error as AppError);
     }
   }
 
+  /** What was waited for is there. */
   #recovered(): void {
-    if (this.#trouble === null) return;
-    this.#trouble = null;
+    if (this.#said === null) return;
+    this.#said = null;
     this.#parts.log.log("info", "The schema registry answers again");
     this.#tell(null);
   }
 
-  /** Notes trouble, and says it once for each sentence. */
+  /** Notes trouble. */
   #troubled(error: AppError): AppError {
-    const { clock, random, log, observe } = this.#parts;
+    const { clock, random, observe } = this.#parts;
     const before = this.#trouble;
     const tries = (before?.tries ?? -1) + 1;
     const againMs = clock.monotonicMs() + backoffMs(BACKOFF, tries, random);
     this.#trouble = { error, tries, againMs };
     observe({ type: "error", kind: kindOf(error) });
-    if (before?.error.message === error.message) return error;
-    log.log("warn", `${error.message}. Records that need a schema wait`, { ...error.context });
+    return this.#say(error);
+  }
+
+  /** Says why records wait, once for each sentence. */
+  #say(error: AppError): AppError {
+    if (this.#said === error.message) return error;
+    this.#said = error.message;
+    const what = `${error.message}. Records that need a schema wait`;
+    this.#parts.log.log("warn", what, { ...error.context });
     this.#tell(error);
     return error;
   }
@@ -271,10 +284,11 @@ export class SchemaRegistry {
   async #soon(lookUps: readonly Promise<void>[]): Promise<void> {
     if (lookUps.length === 0) return;
     const done = new AbortController();
-    const late = this.#parts.clock.sleep(ASK_MS_MAX, done.signal).then((): never => {
+    const late = this.#parts.clock.sleep(ASK_MS_MAX, done.signal).then((): void => {
+      if (done.signal.aborted) return;
       const place = this.options.urls.join(", ");
       const sentence = `The schema registry ${place} has not answered yet; it is waited for`;
-      throw this.#trouble?.error ?? fail("registry_unreachable", sentence);
+      throw this.#trouble?.error ?? this.#say(fail("registry_unreachable", sentence));
     });
     // Those that fail later have nobody who waits for them.
     for (const each of [late, ...lookUps]) each.catch(() => undefined);

@@ -160,6 +160,8 @@ export namespace Op {
   export const DECIMAL: u32 = 18;
   /** The whole value: Protobuf, by the frames (`protobufLayout.ts`) that MEMBERS names. */
   export const PROTOBUF: u32 = 40;
+  /** The whole value: Avro, by the programs (`avroLayout.ts`) that MEMBERS names. */
+  export const AVRO: u32 = 41;
 }
 
 /** Node: an object whose keys are slots. */

@@ -7,6 +7,7 @@
  * A record that is not whole, lies about its lengths, has no value, or whose value is given up is
  * left to the host, with nothing of it in the columns.
  */
+import { readAvro } from "./avro";
 import { append4, append8, appendBytes, appendNull, truncate } from "./columns";
 import { columnsFilled, fill, readDocument, startJson } from "./json";
 import { Call, Column, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
@@ -201,19 +202,29 @@ function appendRow(call: usize, row: u32): usize {
   const taken =
     op == Op.STRUCT
       ? readDocument(root, valueStart, valueStart + valueBytes, row)
-      : op == Op.PROTOBUF
-        ? readFramed(<usize>load<u32>(root, Slot.MEMBERS), valueStart, valueStart + valueBytes, row)
+      : op >= Op.PROTOBUF
+        ? readBinary(call, root, op, row)
         : appendRaw(root, op == Op.RAW_TEXT);
   if (taken <= NO_ROOM) return taken;
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
-  if (op == Op.STRUCT ? columnsFilled != count : op != Op.PROTOBUF) {
+  if (op == Op.STRUCT ? columnsFilled != count : op < Op.PROTOBUF) {
     for (let index: u32 = 0; index < count; index++) {
       if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
     }
   }
   const metadata = isUsual ? storeMetadata(row) : appendMetadata(call);
   return metadata <= NO_ROOM ? metadata : taken;
+}
+
+/** A value of a format that fills the columns of a row itself. */
+// @ts-ignore: decorator
+@inline
+function readBinary(call: usize, root: usize, op: u32, row: u32): usize {
+  const members = <usize>load<u32>(root, Slot.MEMBERS);
+  const stop = valueStart + valueBytes;
+  if (op == Op.AVRO) return readAvro(members, call, valueStart, stop, row);
+  return readFramed(members, valueStart, stop, row);
 }
 
 function appendRaw(root: usize, isText: bool): usize {

@@ -146,7 +146,8 @@ export function readUuid(column: usize, at: usize): usize {
   return i + 1;
 }
 
-function hexDigit(c: u32): u32 {
+/** What a hexadecimal digit stands for; 16: it is none. */
+export function hexDigit(c: u32): u32 {
   if (c - 0x30 <= 9) return c - 0x30;
   const lower = (c | 0x20) - 0x61;
   return lower <= 5 ? lower + 10 : 16;

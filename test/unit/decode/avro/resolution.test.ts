@@ -275,3 +275,33 @@ test("a value without the head, of another language, or that is no record is ref
   ]);
   expect(rejected[1]?.detail).toContain("PROTOBUF");
 });
+
+test("the kernel and the reader make the same rows of several schemas in one batch, with strangers between them", async () => {
+  const schemas = [
+    record(member("a", "int"), member("t", "string")),
+    record(
+      member("t", ["null", "string"]),
+      member("a", "long"),
+      member("x", { type: "map", values: "int" }),
+    ),
+    record(member("a", ["int", "string"]), member("u", { type: "string", logicalType: "uuid" })),
+  ];
+  const made = (n: number): readonly [number, unknown] => {
+    const id = (n % 3) + 1;
+    if (id === 1) return [1, { a: n, t: `t${n}` }];
+    if (id === 2) return [2, { t: n % 2 === 0 ? null : { string: "s" }, a: -n, x: { k: n, l: 2 } }];
+    const u = "00112233-4455-6677-8899-aabbccddeeff";
+    return [3, { a: n % 2 === 0 ? { int: n } : { string: "no int" }, u }];
+  };
+  const outcomes = [];
+  for (const kernel of ["always", false] as const) {
+    const { decoder, batch } = rig(schemas, { kernel, metadataColumns: ["offset"] });
+    const values = await batch(...Array.from({ length: 200 }, (_, n) => made(n)));
+    const broken = recordBatch([framed(1, new Uint8Array([2, 9])), framed(9, new Uint8Array([1]))]);
+    decoder.sample([values]);
+    outcomes.push([decodeAll(decoder, values), decodeAll(decoder, broken), decoder.fields]);
+  }
+  expect(outcomes[0]).toEqual(outcomes[1]);
+  const [{ rows, rejected }] = outcomes[0] as [ReturnType<typeof decodeAll>];
+  expect([rows.length, rejected.length]).toEqual([167, 33]);
+});
