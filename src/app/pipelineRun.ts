@@ -17,6 +17,7 @@ import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
+import { type LastRun, Scheduler } from "#maintenance/schedule.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -24,6 +25,7 @@ import type { RunState } from "#server/status.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { checkCatalog } from "./catalogHealth.ts";
+import { scheduledTables, schedulesOf } from "./maintain.ts";
 import { openServices } from "./openServices.ts";
 import { Positions } from "./positions.ts";
 import { probeStorage } from "./probes.ts";
@@ -75,6 +77,7 @@ export class PipelineRun {
   readonly #observe: Observe;
   readonly #logger: Logger;
   readonly #services: Services;
+  readonly #maintenance: Scheduler;
   readonly #stopping: AbortController = new AbortController();
   #consumer: Consumer | null = null;
   #storage: Storage | null = null;
@@ -90,6 +93,9 @@ export class PipelineRun {
     this.#shared = shared;
     this.#logger = shared.logger.with({ pipeline: options.name });
     this.#services = new Services(shared.clock);
+    this.#maintenance = new Scheduler(shared, schedulesOf(options.maintenance), () =>
+      scheduledTables(this.pipeline?.tables ?? []),
+    );
     const sink = shared.observe(options.name);
     this.#observe = (observation) => {
       this.#note(observation);
@@ -141,6 +147,11 @@ export class PipelineRun {
   /** Of the catalog's circuit breaker. */
   get circuit(): CircuitState {
     return this.#catalog?.circuit ?? "closed";
+  }
+
+  /** How the last maintenance runs of a table ended, in this process. */
+  lastRuns(table: string): readonly LastRun[] {
+    return this.#maintenance.lastRuns(table);
   }
 
   /** True when Kafka is being asked for the records of a partition. */
@@ -254,6 +265,7 @@ export class PipelineRun {
     this.pipeline = pipeline;
     const warehouse = warehouseOf(this.#options.catalog);
     this.#watchCatalog(catalog);
+    void this.#maintenance.run(this.#closed.signal);
     if (warehouse !== null) {
       const probed = { clock, storage, observe: this.#observe };
       void probeStorage(probed, `${warehouse}/probe`, this.#closed.signal);

@@ -3,7 +3,6 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe } from "#base/errors.ts";
-import type { CircuitState } from "#catalog/guard.ts";
 import { namespaceText } from "#catalog/names.ts";
 import { committedOf, type FeedRun } from "#pipeline/feeds.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -38,7 +37,7 @@ export interface ProcessState {
 
 /** What of a pipeline its reports are made from. */
 export type ReportedPipeline = WatchedPipeline &
-  Pick<PipelineRun, "name" | "positions" | "assigned" | "recordsConsumed" | "circuit">;
+  Pick<PipelineRun, "name" | "positions" | "assigned" | "recordsConsumed" | "circuit" | "lastRuns">;
 
 /** The status of a running process. */
 export function statusSource(state: ProcessState): StatusSource {
@@ -76,7 +75,7 @@ function pipelineStatus(run: ReportedPipeline, nowMs: number): PipelineStatus {
   return {
     name: run.name,
     state: run.state,
-    tables: [...(run.pipeline?.tables ?? [])].map((table) => tableStatus(table, run.circuit)),
+    tables: [...(run.pipeline?.tables ?? [])].map((table) => tableStatus(table, run)),
     partitions: feeds.map((feed) => partitionStatus(run, feed, nowMs)),
     lastError: lastErrorOf(run),
   };
@@ -89,7 +88,7 @@ function lastErrorOf({ lastError, pipeline }: ReportedPipeline): string | null {
   return errors.length === 0 ? null : errors.slice(0, ERRORS_SHOWN_MAX).map(describe).join("; ");
 }
 
-function tableStatus(table: Sink, circuit: CircuitState): TableStatus {
+function tableStatus(table: Sink, run: ReportedPipeline): TableStatus {
   const { state } = table;
   return {
     table: table.name,
@@ -101,8 +100,9 @@ function tableStatus(table: Sink, circuit: CircuitState): TableStatus {
     lastCommitMs: table.lastCommitMs,
     lastSnapshotId: table.lastSnapshotId,
     rowsCommitted: table.rowsCommitted,
-    circuit,
+    circuit: run.circuit,
     lastError: errorOf(table),
+    maintenance: run.lastRuns(table.name),
   };
 }
 

@@ -5,7 +5,7 @@ import { EXIT, type ExitCode, fail } from "#base/errors.ts";
 import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
 import { writePortableJson } from "#base/json.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
-import { expiryPolicy, orphanAgeMs } from "#config/buildPipeline.ts";
+import { expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
 import type { PipelineValues } from "#config/keys.ts";
 import { type ExpireReport, expireCounts, expireSnapshots } from "#maintenance/expire.ts";
 import { type OrphanReport, orphanCounts, removeOrphans } from "#maintenance/orphans.ts";

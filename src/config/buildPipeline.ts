@@ -18,10 +18,15 @@ import {
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
 import type { RegistryOptions } from "#decode/registry/options.ts";
-import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
 import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
+import {
+  expiryPolicy,
+  filesAgeMsMax,
+  type MaintenanceOptions,
+  maintenanceOptions,
+} from "./buildMaintenance.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import type { PipelineValues } from "./keys.ts";
@@ -38,7 +43,6 @@ import { tableFor } from "./tableNames.ts";
 
 const MIB = 1024 * 1024;
 const SECOND_MS = 1000;
-const DAY_MS = 86_400_000;
 /** A quiet table's offsets are committed at most this often (SPEC 2.8). */
 const EMPTY_COMMIT_MS = 60_000;
 
@@ -63,6 +67,7 @@ export interface PipelineOptions {
   readonly catalogGuard: GuardOptions;
   readonly metadataCache: CacheOptions;
   readonly catalogCheckMs: number;
+  readonly maintenance: MaintenanceOptions;
   readonly commit: {
     readonly intervalMs: number;
     readonly rowsMax: number;
@@ -120,6 +125,7 @@ export async function buildPipeline(
       resetMs: values["iceberg.catalog_manager.circuit_breaker_reset_ms"],
     },
     catalogCheckMs: values["iceberg.catalog_manager.health_check_interval_seconds"] * SECOND_MS,
+    maintenance: maintenanceOptions(values),
     commit: {
       intervalMs: values["iceberg.commit.interval_ms"],
       rowsMax: values["iceberg.commit.max_rows"],
@@ -330,25 +336,6 @@ function writerOptions({ values, origins }: PipelineConfig, name: TableName): Wr
       partitionForms: partitionForms(values),
       learnsColumns: learnsColumns(values),
     },
-  };
-}
-
-/** How old the files of a commit may be when it is sent, ms: an orphan cleaner waits three times as long. */
-export function filesAgeMsMax(values: PipelineValues): number {
-  return orphanAgeMs(values) / 3;
-}
-
-/** How old a file must be to be removed as an orphan, ms. */
-export function orphanAgeMs(values: PipelineValues): number {
-  return values["maintenance.orphan_retention_days"] * DAY_MS;
-}
-
-/** Which snapshots a table keeps, where it does not say so itself. */
-export function expiryPolicy(values: PipelineValues): ExpiryPolicy {
-  return {
-    retentionMs: values["maintenance.snapshot_retention_days"] * DAY_MS,
-    keepAllMs: values["maintenance.snapshot_keep_all_seconds"] * SECOND_MS,
-    snapshotsMax: values["maintenance.snapshot_max"],
   };
 }
 

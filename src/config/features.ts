@@ -42,7 +42,7 @@ export const UNBUILT = {
   maintenance: {
     name: "this table maintenance is",
     instead:
-      "`maintenance expire` and `maintenance orphans` do theirs by hand; run the rest from another engine, e.g. Spark's procedures",
+      "snapshots are expired and orphans removed; run the rest from another engine, e.g. Spark's procedures",
   },
   query: {
     name: "keeping committed rows in memory, and looking up by key, are",

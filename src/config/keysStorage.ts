@@ -269,7 +269,7 @@ export const MAINTENANCE_KEYS = {
   "maintenance.snapshot_expiration_enabled": {
     type: "boolean",
     default: true,
-    doc: "Snapshots are thinned within commits, by the three keys below.",
+    doc: "Snapshots are thinned within commits, and expired at intervals, by the keys below.",
   },
   "maintenance.snapshot_retention_days": {
     type: "integer",
@@ -297,15 +297,12 @@ export const MAINTENANCE_KEYS = {
     default: 86_400,
     min: 1,
     max: 31_536_000,
-    doc: "Time between runs that delete what expired snapshots leave behind.",
-    unbuilt: "maintenance",
+    doc: "Time between runs of `maintenance expire` for each table, over all processes that write it.",
   },
   "maintenance.orphan_cleanup_enabled": {
     type: "boolean",
     default: true,
-    inert: false,
-    doc: "Delete files that no snapshot knows.",
-    unbuilt: "maintenance",
+    doc: "Remove files of the table that no snapshot knows: `maintenance orphans`.",
   },
   "maintenance.orphan_retention_days": {
     type: "integer",
@@ -319,8 +316,7 @@ export const MAINTENANCE_KEYS = {
     default: 86_400,
     min: 1,
     max: 31_536_000,
-    doc: "Time between clean-ups.",
-    unbuilt: "maintenance",
+    doc: "Time between runs of `maintenance orphans` for each table, over all processes that write it.",
   },
   "maintenance.statistics_enabled": {
     type: "boolean",

@@ -53,8 +53,16 @@ async function tell(
   const bigCounts = Object.fromEntries(
     Object.entries(all).map(([key, value]) => [key, BigInt(value)]),
   );
-  await txlog.append({
-    ...{ type: "MaintenanceRun", table: name, operation, outcome, duration_ms: durationMs },
-    ...{ counts: bigCounts, error: text },
-  });
+  try {
+    await txlog.append({
+      ...{ type: "MaintenanceRun", table: name, operation, outcome, duration_ms: durationMs },
+      ...{ counts: bigCounts, error: text },
+    });
+  } catch (failure) {
+    // The log may be full or closed: what the run did stands all the same.
+    logger.log("warn", "A maintenance run was not logged", {
+      table: name,
+      error: describe(failure),
+    });
+  }
 }

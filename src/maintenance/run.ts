@@ -54,6 +54,11 @@ export function refuseRemoval({ name, metadata }: LoadedTable, traits: CatalogTr
   );
 }
 
+/** True for a table that scheduled runs leave alone without a word: its owner has said so. */
+export function isLeftAlone(head: LoadedTable, traits: CatalogTraits): boolean {
+  return !traits.showsAncestors || forbidsRemoval(head.metadata) || isPaused(head);
+}
+
 /**
  * Refuses a table that a person holds.
  * @throws AppError `usage`

@@ -73,6 +73,13 @@ export interface TableStatus {
   readonly circuit: CircuitState;
   /** One sentence, or null. */
   readonly lastError: string | null;
+  /** The last maintenance run of each kind in this process. */
+  readonly maintenance: readonly {
+    readonly operation: string;
+    readonly endedMs: number;
+    /** One sentence; null: it ended well. */
+    readonly error: string | null;
+  }[];
 }
 
 /** One pipeline. */

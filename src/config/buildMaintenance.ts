@@ -1,0 +1,47 @@
+/**
+ * Configuration -> options of maintenance (SPEC section 4, `[maintenance]`).
+ */
+import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
+import type { PipelineValues } from "./keys.ts";
+
+const SECOND_MS = 1000;
+const DAY_MS = 86_400_000;
+
+/** Scheduled runs; null: not by us. */
+export interface MaintenanceOptions {
+  readonly expire: { readonly intervalMs: number; readonly policy: ExpiryPolicy } | null;
+  readonly orphans: { readonly intervalMs: number; readonly ageMsMin: number } | null;
+}
+
+/** The runs that a configuration asks for. */
+export function maintenanceOptions(values: PipelineValues): MaintenanceOptions {
+  const expireMs = values["maintenance.snapshot_check_interval_seconds"] * SECOND_MS;
+  const orphansMs = values["maintenance.orphan_check_interval_seconds"] * SECOND_MS;
+  return {
+    expire: values["maintenance.snapshot_expiration_enabled"]
+      ? { intervalMs: expireMs, policy: expiryPolicy(values) }
+      : null,
+    orphans: values["maintenance.orphan_cleanup_enabled"]
+      ? { intervalMs: orphansMs, ageMsMin: orphanAgeMs(values) }
+      : null,
+  };
+}
+
+/** How old the files of a commit may be when it is sent, ms: an orphan cleaner waits three times as long. */
+export function filesAgeMsMax(values: PipelineValues): number {
+  return orphanAgeMs(values) / 3;
+}
+
+/** How old a file must be to be removed as an orphan, ms. */
+export function orphanAgeMs(values: PipelineValues): number {
+  return values["maintenance.orphan_retention_days"] * DAY_MS;
+}
+
+/** Which snapshots a table keeps, where it does not say so itself. */
+export function expiryPolicy(values: PipelineValues): ExpiryPolicy {
+  return {
+    retentionMs: values["maintenance.snapshot_retention_days"] * DAY_MS,
+    keepAllMs: values["maintenance.snapshot_keep_all_seconds"] * SECOND_MS,
+    snapshotsMax: values["maintenance.snapshot_max"],
+  };
+}

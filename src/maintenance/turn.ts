@@ -1,0 +1,62 @@
+/**
+ * Whose turn a scheduled run is: a property of the table says when each kind of run began last, so
+ * that of all processes that keep a table one runs it in each interval, also across restarts. Two that
+ * ask at the same moment may both run, which is safe, only needless.
+ */
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { commit, giveUp, newCommit } from "#commit/commit.ts";
+import type { CommitTable } from "#commit/commitTable.ts";
+import { propertiesChange } from "#commit/properties.ts";
+import type { Operation } from "./run.ts";
+
+/** Begins the names of the properties; the operation follows. */
+const PROPERTY = "kafka-iceberg.maintenance.";
+
+/**
+ * Takes the turn, if it is anybody's by now.
+ * @returns 0: it is ours; else ms until it is somebody's again
+ * @throws what the catalog throws
+ */
+export async function takeTurn(
+  table: CommitTable,
+  operation: Operation,
+  intervalMs: number,
+): Promise<number> {
+  const { clock, random } = table.parts;
+  const property = `${PROPERTY}${operation}`;
+  const token = random.uuid();
+  let leftMs = 0;
+  const change = propertiesChange((head) => {
+    leftMs = msLeft(head, property, token, intervalMs, clock.nowMs());
+    if (leftMs > 0 || isOurs(head, property, token)) return null;
+    const value = `${clock.nowMs()} ${token}`;
+    return { action: "set-properties", properties: { [property]: value } };
+  });
+  const pending = newCommit(table, change);
+  const result = await commit(table, pending);
+  if (result.kind !== "committed") {
+    await giveUp(table, pending);
+    return intervalMs;
+  }
+  if (leftMs > 0) return leftMs;
+  // Where a catalog merges two requests, the later one has the turn.
+  return isOurs(await table.load(), property, token) ? 0 : intervalMs;
+}
+
+function msLeft(
+  { metadata }: LoadedTable,
+  property: string,
+  token: string,
+  intervalMs: number,
+  nowMs: number,
+): number {
+  const [, began, by] = /^(\d{1,15}) (\S+)$/.exec(metadata.properties[property] ?? "") ?? [];
+  if (began === undefined || by === token) return 0;
+  // Clocks of several machines differ: nothing has begun in the future.
+  const agoMs = Math.max(0, nowMs - Number(began));
+  return Math.max(0, intervalMs - agoMs);
+}
+
+function isOurs({ metadata }: LoadedTable, property: string, token: string): boolean {
+  return metadata.properties[property]?.endsWith(` ${token}`) === true;
+}

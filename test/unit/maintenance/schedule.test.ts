@@ -1,0 +1,132 @@
+/** Scheduled runs: at their intervals, by one process of several, also after a restart and a failure. */
+import { expect, test } from "bun:test";
+import { fail } from "#base/errors.ts";
+import type { Observation } from "#base/events.ts";
+import { commit, newCommit } from "#commit/commit.ts";
+import { CommitTable } from "#commit/commitTable.ts";
+import { pauseChange } from "#commit/properties.ts";
+import { type Schedule, Scheduler } from "#maintenance/schedule.ts";
+import type { LogEntry } from "#txlog/log.ts";
+import { MaintainedTable } from "../../support/maintainedTable.ts";
+
+const HOUR = 3_600_000;
+
+/** A table, and processes that maintain it; sleeping is what lets time pass. */
+class Rig {
+  readonly table = new MaintainedTable();
+  readonly runs: { readonly process: string; readonly atMs: number }[] = [];
+  readonly logged: LogEntry[] = [];
+  readonly observed: Observation[] = [];
+  failures = 0;
+
+  schedule(process: string): Schedule {
+    return {
+      operation: "expire",
+      intervalMs: HOUR,
+      run: async () => {
+        this.runs.push({ process, atMs: this.table.nowMs });
+        if (this.failures-- > 0) throw fail("storage_unreachable", "the store is away");
+        return { counts: { snapshots: 3 }, bytesReclaimed: 10 };
+      },
+    };
+  }
+
+  /** Processes of these names run for so long. */
+  async passes(ms: number, ...processes: string[]): Promise<Scheduler[]> {
+    const { table } = this;
+    const endMs = table.nowMs + ms;
+    const stop = new AbortController();
+    const sleepers: { readonly untilMs: number; readonly wake: () => void }[] = [];
+    const clock = {
+      ...table.clock,
+      sleep: (sleepMs: number) =>
+        new Promise<void>((wake) => {
+          sleepers.push({ untilMs: table.nowMs + sleepMs, wake });
+          if (sleepers.length < processes.length) return;
+          sleepers.sort((a, b) => a.untilMs - b.untilMs);
+          const next = sleepers.shift();
+          table.nowMs = Math.max(table.nowMs, Math.ceil(next?.untilMs ?? 0));
+          if (table.nowMs >= endMs) {
+            stop.abort();
+            for (const { wake: end } of sleepers) end();
+          }
+          next?.wake();
+        }),
+    };
+    const parts = {
+      ...table.parts,
+      txlog: {
+        ...table.parts.txlog,
+        append: async (entry: LogEntry) => void this.logged.push(entry),
+      },
+      observe: (observation: Observation) => void this.observed.push(observation),
+    };
+    const open = async () => new CommitTable(parts, table.options, await table.head());
+    const all = processes.map(
+      (name) =>
+        new Scheduler({ clock, random: table.parts.random }, [this.schedule(name)], () => [
+          { name: "db.t", open },
+        ]),
+    );
+    await Promise.all(all.map((each) => each.run(stop.signal)));
+    return all;
+  }
+}
+
+async function rigOf(properties: Readonly<Record<string, string>> = {}): Promise<Rig> {
+  const rig = new Rig();
+  await rig.table.create(properties);
+  return rig;
+}
+
+test("a table has one run in each interval, whichever process does it, and none in the first minute", async () => {
+  const rig = await rigOf();
+  const began = rig.table.nowMs;
+  await rig.passes(10 * HOUR, "a", "b", "c");
+  const times = rig.runs.map(({ atMs }) => atMs);
+  expect(times.length).toBeGreaterThan(7);
+  expect(times[0]).toBeGreaterThanOrEqual(began + 60_000);
+  const gaps = times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0));
+  expect(gaps.every((gapMs) => gapMs >= HOUR && gapMs < 1.2 * HOUR)).toBe(true);
+});
+
+test("a restart waits for what is left of the interval", async () => {
+  const rig = await rigOf();
+  await rig.passes(HOUR / 4, "a");
+  for (let restart = 0; restart < 3; restart++) await rig.passes(HOUR / 8, "a");
+  expect(rig.runs).toHaveLength(1);
+  await rig.passes(HOUR, "a");
+  expect(rig.runs).toHaveLength(2);
+});
+
+test("a run is told of: log entry, metrics, status; one that fails as well, and the next one comes", async () => {
+  const rig = await rigOf();
+  rig.failures = 1;
+  const [failed] = await rig.passes(HOUR / 2, "a");
+  expect(failed?.lastRuns("db.t")).toMatchObject([
+    { operation: "expire", error: "the store is away" },
+  ]);
+  const [scheduler] = await rig.passes(2 * HOUR, "a");
+  expect(scheduler?.lastRuns("db.t")).toMatchObject([{ operation: "expire", error: null }]);
+  const entries = rig.logged.filter(({ type }) => type === "MaintenanceRun");
+  expect(entries[0]).toMatchObject({ outcome: "failed", error: "the store is away" });
+  expect(entries[1]).toMatchObject({
+    ...{ table: "db.t", operation: "expire", outcome: "done", error: "" },
+    counts: { snapshots: 3n, bytes_reclaimed: 10n },
+  });
+  const outcomes = rig.observed.flatMap((each) =>
+    each.type === "maintenance" ? [each.outcome] : [],
+  );
+  expect(outcomes.slice(0, 2)).toEqual(["failed", "done"]);
+});
+
+test("tables that are paused or forbid removal are left alone without a word", async () => {
+  const forbidden = await rigOf({ "gc.enabled": "false" });
+  const paused = await rigOf();
+  const opened = await paused.table.open();
+  await commit(opened, newCommit(opened, pauseChange(true)));
+  for (const rig of [forbidden, paused]) {
+    await rig.passes(5 * HOUR, "a");
+    expect([rig.runs, rig.observed]).toEqual([[], []]);
+  }
+});
