@@ -68,7 +68,7 @@ export const CATALOG_SERVERS: Readonly<Record<CatalogServerName, () => Promise<C
   rest: () => restServer(),
   "rest-vended": () => vendingServer(5000, 10_000),
   nessie: () => nessieServer(null),
-  "nessie-keycloak": () => nessieServer(60),
+  "nessie-keycloak": () => nessieServer(5),
   postgres: postgresServer,
 };
 
