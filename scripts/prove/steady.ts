@@ -20,6 +20,7 @@ export interface SteadyReport {
 }
 
 const RATE = 500;
+const READY_MS_MAX = 120_000;
 
 /** Runs the proof. */
 export async function proveSteady(
@@ -31,7 +32,7 @@ export async function proveSteady(
   const { config, s3, front, hidesAncestors } = server;
   const course = await newCourse({ bootstrap, topic, partitions: 2, config });
   const product = await start(course);
-  await product.ready();
+  await product.ready(READY_MS_MAX);
   await produceEvents({ bootstrap, topic, count: seconds * RATE, rate: RATE });
   const outcomes = Object.fromEntries(await commitOutcomes(product));
   await product.terminate();
