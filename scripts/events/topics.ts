@@ -39,6 +39,17 @@ export async function createTopic(bootstrap: string, wanted: NewTopic): Promise<
   });
 }
 
+/** Creates topics of one partition, and waits for their leaders. */
+export async function createTopics(bootstrap: string, topics: readonly string[]): Promise<void> {
+  await withAdmin(bootstrap, async (admin) => {
+    const wanted = topics.map((topic) => ({ topic, numPartitions: 1, replicationFactor: 1 }));
+    await admin.createTopics({ topics: wanted, waitForLeaders: false });
+    for (const topic of topics) {
+      await until(`a leader of ${topic}`, () => hasLeaders(admin, topic, 1), 60_000);
+    }
+  });
+}
+
 async function hasLeaders(admin: Admin, topic: string, partitions: number): Promise<boolean> {
   try {
     const [found] = (await admin.fetchTopicMetadata({ topics: [topic] })).topics;

@@ -19,6 +19,7 @@ import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveLatency } from "./latency.ts";
 import { proveFlow, proveTables } from "./memory.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
+import { provePattern } from "./pattern.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 import { proveManyTables } from "./tables.ts";
 
@@ -141,6 +142,17 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
       loadSeconds: Number(process.argv[6] ?? 180),
       say,
     }),
+  pattern: async () => {
+    const { bootstrap } = await startKafka({ heapMb: 768 });
+    return provePattern({
+      bootstrap,
+      topics: Number(process.argv[3] ?? 1000),
+      rowsPerSecond: Number(process.argv[4] ?? 2000),
+      idleSeconds: Number(process.argv[5] ?? 60),
+      loadSeconds: Number(process.argv[6] ?? 120),
+      say,
+    });
+  },
   fanOut: () => proveFanOut(Number(process.argv[3] ?? 10_000), Number(process.argv[4] ?? 400_000)),
   latency: async () => {
     const { bootstrap } = await startKafka();

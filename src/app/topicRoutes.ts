@@ -4,7 +4,7 @@
  */
 import { assert } from "#base/assert.ts";
 import type { Catalog, TableName } from "#catalog/catalog.ts";
-import { fullName } from "#catalog/names.ts";
+import { fullName, namespaceText } from "#catalog/names.ts";
 import { readProgress } from "#commit/progress.ts";
 import type { RoutingOptions } from "#config/routing.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
@@ -22,6 +22,11 @@ const LOADS_MAX = 8;
 const HOME = 0;
 const NOBODY = -1;
 
+interface Listing {
+  now: Promise<void>;
+  next: Promise<readonly TableName[]> | null;
+}
+
 /** Fans the topics of one pipeline out. */
 export class TopicRoutes implements Routing {
   readonly #options: RoutingOptions;
@@ -30,6 +35,8 @@ export class TopicRoutes implements Routing {
   readonly #field: FieldText;
   /** Tables that are taken in, by topic. */
   readonly #taken = new Set<string>();
+  /** Listings by namespace: when the one under way has ended, and the one that waits for it. */
+  readonly #listings = new Map<string, Listing>();
   /** Full names of tables by topic and value; null: the value names none. */
   readonly #names = new Map<string, Map<string, string | null>>();
 
@@ -73,7 +80,7 @@ export class TopicRoutes implements Routing {
     const some = this.#options.tableOf(topic, "x");
     if (!isOpen || some === null) return values.map((route) => ({ route, isThere: false }));
     const found: FoundRoute[] = [];
-    const candidates = (await this.#catalog.list(some.namespace)).flatMap((name) => {
+    const candidates = (await this.#list(some.namespace)).flatMap((name) => {
       const value = this.#options.valueOf(topic, name.table);
       return value === null || this.#taken.has(placeOf(topic, name)) ? [] : [{ name, value }];
     });
@@ -84,6 +91,26 @@ export class TopicRoutes implements Routing {
       found.push(...own.map(({ value }) => ({ route: value, isThere: true })));
     }
     return found;
+  }
+
+  /** A listing that begins now or later, shared by all who ask before it does. */
+  #list(namespace: TableName["namespace"]): Promise<readonly TableName[]> {
+    const key = namespaceText(namespace);
+    const waiting = this.#listings.get(key);
+    if (waiting?.next != null) return waiting.next;
+    const listing = waiting ?? { now: Promise.resolve(), next: null };
+    this.#listings.set(key, listing);
+    const next = listing.now.then(() => {
+      listing.next = null;
+      const now = this.#catalog.list(namespace);
+      listing.now = now.then(
+        () => undefined,
+        () => undefined,
+      );
+      return now;
+    });
+    listing.next = next;
+    return next;
   }
 
   /** Whether a table has offsets of the topic; one whose offsets are hard to read is looked into when it is opened. */

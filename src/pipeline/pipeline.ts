@@ -212,7 +212,11 @@ export class Pipeline {
     this.#routesLookedMs = nowMs;
     const feeds = this.feeds.all().map(({ feed }) => feed);
     const looking = this.#fanOut.find(feeds.map(({ topic }) => topic)).then(
-      (grown) => this.#starts.seekAnew(feeds.filter(({ topic }) => grown.has(topic))),
+      (grown) => {
+        // At the end what is buffered is written, and the next process looks itself.
+        if (this.#phase !== "running") return;
+        this.#starts.seekAnew(feeds.filter(({ topic }) => grown.has(topic)));
+      },
       (error: unknown) => {
         const what = `Tables of routes are looked for again: ${describe(error)}`;
         this.#parts.logger.log("warn", what);

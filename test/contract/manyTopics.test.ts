@@ -12,6 +12,9 @@ import { brokerWith, endAll, LIMITS, newWarehouse, pipelineOf } from "./pipeline
 
 afterEach(endAll);
 
+/** Sixty seconds of the rig's clock are little on a busy machine. */
+const PATIENT = { ...LIMITS, startupTimeoutMs: 0 };
+
 const PATTERN = { topics: [], topicPattern: "t\\..*" };
 
 function addTopic(broker: FakeKafka, name: string): void {
@@ -50,7 +53,7 @@ function listening(): { readonly logger: Logger; readonly errors: string[] } {
 test("topics that appear while it runs get their tables, and one that vanishes stops only its own", async () => {
   const broker = brokerWith("t.a", "t.b", "other");
   const run = pipelineOf(broker, PATTERN);
-  const ended = run.run(LIMITS, false);
+  const ended = run.run(PATIENT, false);
   await until(() => rowsOf(run)["db.t\\.a"] === 3 && rowsOf(run)["db.t\\.b"] === 3);
   addTopic(broker, "t.c");
   await until(() => rowsOf(run)["db.t\\.c"] === 2);
@@ -71,7 +74,7 @@ test("a topic whose name makes no table is not read, the others are, and the end
     return topic;
   };
   const run = pipelineOf(brokerWith("t.a", "t.b"), { ...PATTERN, tableOf, logger });
-  expect(await run.run(LIMITS, true)).toBe(EXIT.usage);
+  expect(await run.run(PATIENT, true)).toBe(EXIT.usage);
   expect(rowsOf(run)).toEqual({ "db.t\\.a": 3 });
   expect(errors).toEqual(["Topic not read: Topic t.b names no table"]);
 }, 30_000);
@@ -81,14 +84,14 @@ test("a pipeline of which no topic feeds a table ends, with the reason", async (
     throw fail("usage", `Topic ${topic} names no table`, { topic });
   };
   const run = pipelineOf(brokerWith("t.a"), { ...PATTERN, tableOf });
-  expect(await run.run(LIMITS, false)).toBe(EXIT.usage);
+  expect(await run.run(PATIENT, false)).toBe(EXIT.usage);
 }, 30_000);
 
 test("tables beyond iceberg.max_tables are not made, by the order of their topics' names", async () => {
   const { logger, errors } = listening();
   const broker = brokerWith("t.c", "t.b", "t.a");
   const run = pipelineOf(broker, { ...PATTERN, tablesMax: 2, logger });
-  expect(await run.run(LIMITS, true)).toBe(EXIT.usage);
+  expect(await run.run(PATIENT, true)).toBe(EXIT.usage);
   expect(rowsOf(run)).toEqual({ "db.t\\.a": 3, "db.t\\.b": 3 });
   expect(errors).toEqual([
     "Topic not read: Topic t.c would bring table db.t\\.c, beyond the 2 of iceberg.max_tables. " +
@@ -102,7 +105,7 @@ test("of two tables whose names differ by case only the first by name is made, a
   for (let times = 0; times < 2; times++) {
     const { logger, errors } = listening();
     const run = pipelineOf(broker, { ...PATTERN, warehouse, logger });
-    expect(await run.run(LIMITS, true)).toBe(EXIT.usage);
+    expect(await run.run(PATIENT, true)).toBe(EXIT.usage);
     expect(rowsOf(run)).toEqual({ "db.t\\.X": times === 0 ? 3 : 0, "db.t\\.x": 0 });
     expect(errors).toEqual([
       "Table db.t\\.x is not made: its name differs from that of db.t\\.X by upper and lower case " +
@@ -115,9 +118,9 @@ test("of two tables whose names differ by case only the first by name is made, a
 test("a table that is there is not displaced by one whose name differs by case only", async () => {
   const warehouse = newWarehouse();
   const first = pipelineOf(brokerWith("t.x"), { ...PATTERN, warehouse });
-  expect(await first.run(LIMITS, true)).toBe(EXIT.ok);
+  expect(await first.run(PATIENT, true)).toBe(EXIT.ok);
   const broker = brokerWith("t.x", "t.X");
   const run = pipelineOf(broker, { ...PATTERN, warehouse, tableOf: (topic) => topic });
-  await run.run(LIMITS, true);
+  await run.run(PATIENT, true);
   expect(stateOf(run, "db.t\\.X")).toBe("stopped");
 }, 30_000);

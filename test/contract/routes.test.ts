@@ -24,6 +24,9 @@ import {
 
 afterEach(endAll);
 
+/** Sixty seconds of the rig's clock are little on a busy machine. */
+const PATIENT = { ...LIMITS, startupTimeoutMs: 0 };
+
 /** Routing by field `t`. */
 function routing(more: Partial<PipelineValues> = {}): NonNullable<PipelineOptions["routing"]> {
   const values = {
@@ -96,7 +99,7 @@ function listening(): { readonly logger: Logger; readonly errors: string[] } {
 test("each value has its table; records without one stay in the topic's own", async () => {
   const warehouse = newWarehouse();
   const broker = brokerWith([["a", "b", null], ["b", "", "a/b", "a"], ["c"]]);
-  expect(await runOf(broker, warehouse).run(LIMITS, true)).toBe(EXIT.ok);
+  expect(await runOf(broker, warehouse).run(PATIENT, true)).toBe(EXIT.ok);
   expect(rowsIn(warehouse)).toEqual({
     "db.e": 2,
     "db.e_": 1,
@@ -110,17 +113,17 @@ test("values that are named in the configuration have these tables, from the sta
   const warehouse = newWarehouse();
   const named = routing({ "iceberg.routes": { a: "letters", b: "letters", z: "later" } });
   const broker = brokerWith([["a", "b", "c"]]);
-  expect(await runOf(broker, warehouse, { routing: named }).run(LIMITS, true)).toBe(EXIT.ok);
+  expect(await runOf(broker, warehouse, { routing: named }).run(PATIENT, true)).toBe(EXIT.ok);
   expect(rowsIn(warehouse)).toEqual({ "db.e": 1, "db.letters": 2, "db.later": 0 });
 }, 30_000);
 
 test("a later process finds the tables in the catalog, and reads on from the least of them", async () => {
   const warehouse = newWarehouse();
   const broker = brokerWith([["a", "b"], ["a"]]);
-  expect(await runOf(broker, warehouse).run(LIMITS, true)).toBe(EXIT.ok);
+  expect(await runOf(broker, warehouse).run(PATIENT, true)).toBe(EXIT.ok);
   brokerWith([["c", "a"], ["b"]], broker);
   const next = runOf(broker, warehouse);
-  expect(await next.run(LIMITS, true)).toBe(EXIT.ok);
+  expect(await next.run(PATIENT, true)).toBe(EXIT.ok);
   expect(rowsIn(warehouse)).toEqual({ "db.e": 0, "db.e_a": 3, "db.e_b": 2, "db.e_c": 1 });
   expect([...(next.pipeline?.tables ?? [])].map(({ name }) => name).sort()).toEqual([
     ...["db.e", "db.e_a", "db.e_b", "db.e_c"],
@@ -136,12 +139,12 @@ test("one table too many stops the topic's own in front of its record; with room
     ["a", null],
   ]);
   const bounded = runOf(broker, warehouse, { tablesMax: 2, logger });
-  expect(await bounded.run(LIMITS, true)).toBe(EXIT.usage);
+  expect(await bounded.run(PATIENT, true)).toBe(EXIT.usage);
   expect(errors[0]).toStartWith(
     "Topic e would bring table db.e_b, beyond the 2 of iceberg.max_tables",
   );
   expect(rowsIn(warehouse)["db.e_a"]).toBe(3);
-  expect(await runOf(broker, warehouse).run(LIMITS, true)).toBe(EXIT.ok);
+  expect(await runOf(broker, warehouse).run(PATIENT, true)).toBe(EXIT.ok);
   expect(rowsIn(warehouse)).toEqual({ "db.e": 3, "db.e_a": 3, "db.e_b": 1 });
 }, 30_000);
 
@@ -155,10 +158,30 @@ test("a table that cannot be made stops the topic's own, so that it begins in fr
     return { ...options, create: { ...options.create, allowed: false } };
   };
   const denied = runOf(broker, warehouse, { routing: { ...open, writer } });
-  expect(await denied.run(LIMITS, true)).toBe(EXIT.usage);
+  expect(await denied.run(PATIENT, true)).toBe(EXIT.usage);
   expect(Object.keys(rowsIn(warehouse))).toEqual(["db.e", "db.e_a"]);
-  expect(await runOf(broker, warehouse).run(LIMITS, true)).toBe(EXIT.ok);
+  expect(await runOf(broker, warehouse).run(PATIENT, true)).toBe(EXIT.ok);
   expect(rowsIn(warehouse)).toEqual({ "db.e": 3, "db.e_a": 2, "db.e_b": 2 });
+}, 30_000);
+
+test("records that are no rows are dead letters of the table that they name, each once, and tables are none of letters", async () => {
+  const warehouse = newWarehouse();
+  const broker = brokerWith([["a", null], ["a"]]);
+  const values = ['{"n":"no","t":"a"}', "{", '{"n":1,"t":"a__dead_letter"}', '{"n":2,"t":"b"}'];
+  const records = values.map((value) => ({ value }));
+  broker.append("e", 0, buildBatch({ baseOffset: 2, records, leaderEpoch: 0 }));
+  const letters = { action: "table" } as const;
+  for (let times = 0; times < 2; times++) {
+    const run = runOf(broker, warehouse, { rejects: letters });
+    expect(await run.run(PATIENT, true)).toBe(EXIT.ok);
+  }
+  expect(rowsIn(warehouse)).toEqual({
+    "db.e": 2,
+    "db.e__dead_letter": 1,
+    "db.e_a": 2,
+    "db.e_a__dead_letter": 1,
+    "db.e_b": 1,
+  });
 }, 30_000);
 
 /** Seeds of processes that end anywhere: `ROUTE_SEEDS=100` for more. */
@@ -180,12 +203,12 @@ test("each record is in exactly one table after processes that ended anywhere", 
         if (--left <= 0) throw fail("state", "the process ended here");
       });
       const run = runOf(broker, warehouse, { txlog });
-      const ended = run.run(LIMITS, false);
+      const ended = run.run(PATIENT, false);
       await Promise.race([ended, Bun.sleep(20 + pick(200))]);
       await run.stop(1);
       await ended;
     }
-    expect(await runOf(broker, warehouse).run(LIMITS, true)).toBe(EXIT.ok);
+    expect(await runOf(broker, warehouse).run(PATIENT, true)).toBe(EXIT.ok);
     expect([seed, rowsIn(warehouse)]).toEqual([seed, expectedRows(broker)]);
   }
 }, 120_000);

@@ -6,6 +6,10 @@ import { BAD_JSON, CHAR, skipSpace, skipString } from "./scan.ts";
 import { Skipper } from "./skip.ts";
 import { keyBytes, textOf } from "./strings.ts";
 
+/** Values that are remembered, and the longest of them. */
+const MET_MAX = 1024;
+const MET_BYTES_MAX = 256;
+
 /** Finds a field by its path. */
 export class FieldText {
   readonly #names: readonly string[];
@@ -13,9 +17,8 @@ export class FieldText {
   readonly #skipper = new Skipper();
   #from = -1;
   #to = -1;
-  /** The value's bytes of the document before, and what they said: records of one kind come together. */
-  #lastBytes = new Uint8Array(0);
-  #lastText = "";
+  /** Values that were met, by a hash of their bytes: no text is made of one that comes again. */
+  readonly #met: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = [];
 
   /** @param path names joined by dots */
   constructor(path: string) {
@@ -86,16 +89,24 @@ export class FieldText {
   }
 
   #text(bytes: Uint8Array): string | null {
-    const { length } = this.#lastBytes;
-    let isSame = this.#to - this.#from === length && length > 0;
-    for (let k = 0; isSame && k < length; k++)
-      isSame = bytes[this.#from + k] === this.#lastBytes[k];
-    if (isSame) return this.#lastText;
+    let hash = 0x811c9dc5;
+    for (let i = this.#from; i < this.#to; i++)
+      hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+    const place = (hash >>> 0) % MET_MAX;
+    const met = this.#met[place];
+    if (met !== undefined && this.#isAt(bytes, met.bytes)) return met.text;
     const text = textIn(bytes, this.#from, this.#to);
-    if (text === null) return null;
-    this.#lastBytes = bytes.slice(this.#from, this.#to);
-    this.#lastText = text;
+    if (text !== null && this.#to - this.#from <= MET_BYTES_MAX) {
+      this.#met[place] = { bytes: bytes.slice(this.#from, this.#to), text };
+    }
     return text;
+  }
+
+  /** Whether the value that was found has these bytes. */
+  #isAt(bytes: Uint8Array, value: Uint8Array): boolean {
+    if (value.length !== this.#to - this.#from) return false;
+    for (let k = 0; k < value.length; k++) if (bytes[this.#from + k] !== value[k]) return false;
+    return true;
   }
 }
 
