@@ -8,7 +8,7 @@ import { keyBytes, textOf } from "./strings.ts";
 
 /** Values that are remembered, and the longest of them. */
 const MET_MAX = 1024;
-const MET_BYTES_MAX = 256;
+const MET_LONGEST = 256;
 
 /** Finds a field by its path. */
 export class FieldText {
@@ -96,7 +96,7 @@ export class FieldText {
     const met = this.#met[place];
     if (met !== undefined && this.#isAt(bytes, met.bytes)) return met.text;
     const text = textIn(bytes, this.#from, this.#to);
-    if (text !== null && this.#to - this.#from <= MET_BYTES_MAX) {
+    if (text !== null && this.#to - this.#from <= MET_LONGEST) {
       this.#met[place] = { bytes: bytes.slice(this.#from, this.#to), text };
     }
     return text;
