@@ -26,6 +26,8 @@ const commit = await gitCommit();
 await mkdir("dist", { recursive: true });
 const flags = [
   "--compile",
+  // Workers are found by their paths below it, whatever else is packed.
+  "--root=src",
   // Parsed when it is built, not at each start: 0.03 s of CPU instead of 0.09 (decision 0370).
   "--bytecode",
   "--format=esm",

@@ -71,7 +71,8 @@ describe("the executable in a folder with a foreign bunfig.toml and .env", () =>
 
   test("`run` executes itself once, as the same process, which a signal ends", async () => {
     const config = join(mkdtempSync(join(tmpdir(), "config-")), "config.toml");
-    const servers = [freePort(), freePort()].map((port) => `"127.0.0.1:${port}"`);
+    const ports = [freePort(), freePort()];
+    const servers = ports.map((port) => `"127.0.0.1:${port}"`);
     writeFileSync(
       config,
       `[kafka]\ntopic = "t"\nbootstrap_servers = "127.0.0.1:1"\n[server]\nhealth_address = ${servers[0]}\nmetrics_address = ${servers[1]}\n`,
@@ -82,6 +83,10 @@ describe("the executable in a folder with a foreign bunfig.toml and .env", () =>
     const started = (): boolean => readFileSync(said, "utf8").includes("127.0.0.1:1");
     await until("it has begun", started, 20_000);
     expect(readFileSync(`/proc/${child.pid}/environ`, "latin1")).toContain("BUN_JSC_threshold");
+    // Its Workers are in the executable: this one answers SQL.
+    const url = `http://127.0.0.1:${ports[0]}/query`;
+    const answer = await fetch(url, { method: "POST", body: '{"sql": "SELECT 6 * 7"}' });
+    expect(await answer.json()).toMatchObject({ rows: [[42]] });
     child.kill("SIGTERM");
     await child.exited;
     expect(child.signalCode).toBeNull();
