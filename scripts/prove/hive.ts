@@ -35,7 +35,7 @@ export async function proveHiveKills(
       bootstrap,
       topic,
       partitions: 3,
-      rate: 300,
+      rate: 150,
       seed: 13,
       ...size,
       config: {

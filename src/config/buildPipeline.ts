@@ -113,7 +113,7 @@ export async function buildPipeline(
       ratioMax: values["dead_letter.max_ratio"],
     },
     storage: storageOptions(values),
-    catalog: catalogOptions(pipeline, false),
+    catalog: catalogOptions(pipeline, false, instanceId),
     metadataCache: {
       snapshotTtlMs: values["iceberg.metadata_cache.snapshot_ttl_ms"],
       manifestTtlMs: values["iceberg.metadata_cache.manifest_ttl_ms"],
@@ -277,10 +277,12 @@ function eventTimeColumn(values: PipelineValues): string | null {
 /**
  * Catalog settings of a pipeline; local paths become absolute.
  * @param readOnly true for inspection: nothing is ever written
+ * @param instanceId the stable id of the state directory; empty: there is none
  */
 export function catalogOptions(
   { values, origins }: Pick<PipelineConfig, "values" | "origins">,
   readOnly: boolean,
+  instanceId: string = "",
 ): CatalogOptions {
   const warehouse = absolute(values["iceberg.warehouse_path"]);
   const asked = origins.has("iceberg.warehouse_path") ? warehouse : null;
@@ -292,7 +294,7 @@ export function catalogOptions(
     case "glue":
       return { type: "glue", ...glueOptions(values, asked) };
     case "hive":
-      return { type: "hive", ...hiveOptions(values, asked) };
+      return { type: "hive", ...hiveOptions(values, asked, instanceId) };
     case "sql": {
       const { "iceberg.sql.uri": uri, "iceberg.sql.name": name } = values;
       const connectionsMax = values["iceberg.catalog_manager.connection_pool_size"];

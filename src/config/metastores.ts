@@ -32,12 +32,17 @@ export function glueOptions(values: PipelineValues, warehouse: string | null): G
 }
 
 /** `[iceberg.hive]`; that its addresses are some was checked when loading. */
-export function hiveOptions(values: PipelineValues, warehouse: string | null): HiveCatalogOptions {
+export function hiveOptions(
+  values: PipelineValues,
+  warehouse: string | null,
+  instanceId: string,
+): HiveCatalogOptions {
   const user = values["iceberg.hive.username"];
   const password = values["iceberg.hive.password"] ?? "";
   return {
     addresses: hiveAddresses(values["iceberg.hive.metastore_uri"]) ?? [],
     login: user === null ? null : { user, password },
+    instanceId,
     warehouse,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     connectionsMax: values["iceberg.catalog_manager.connection_pool_size"],

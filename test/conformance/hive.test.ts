@@ -15,8 +15,7 @@ beforeAll(async () => {
 afterAll(() => broker?.stop());
 
 test("two kills while commits fail in every way: no row is lost or doubled", async () => {
-  const { verdict, outcomes } = await proveHiveKills(broker, "4.0.0", { kills: 2, events: 3000 });
-  expect(outcomes["committed"]).toBeGreaterThan(0);
+  const { verdict } = await proveHiveKills(broker, "4.0.0", { kills: 2, events: 3000 });
   expect(verdict.violations).toEqual([]);
   expect(verdict.judged).toBe(verdict.snapshots);
   expect(verdict.readers.duckdb?.rows).toBe(3000);

@@ -304,6 +304,7 @@ export function hiveOptions(over: Partial<HiveCatalogOptions> = {}): HiveCatalog
   return {
     addresses: [{ host: "hive.invalid", port: 9083 }],
     login: null,
+    instanceId: "",
     warehouse: "/warehouse",
     requestTimeoutMs: 10_000,
     connectionsMax: 5,

@@ -41,6 +41,8 @@ export interface HiveCatalogOptions {
   readonly addresses: readonly MetastoreAddress[];
   /** SASL PLAIN; null: no login is asked for. */
   readonly login: MetastoreLogin | null;
+  /** Of the state directory, which one process at a time has; empty: of none. */
+  readonly instanceId: string;
   /** Where new tables live whose database is not there yet; null: nowhere. */
   readonly warehouse: string | null;
   /** Of one call, its answer included. */
@@ -130,7 +132,8 @@ class HivePointers implements PointerStore<Table> {
       clock,
       log,
       user: this.#user,
-      uuid: () => random.uuid(),
+      instanceId: this.#options.instanceId,
+      uuid: random.uuid(),
     });
     let ended: PointerWrite;
     try {

@@ -2,12 +2,15 @@
  * The metastore's lock on a table, by which Iceberg's writers through Hive take turns (Iceberg's `MetastoreLock`): it
  * is waited for, kept alive in the background, and given back.
  *
+ * A process that was killed leaves its lock behind, which the metastore keeps for 5 minutes. The next process on its
+ * state directory knows it by the directory's id and gives it back: the one that took it is dead.
+ *
  * A lock that the metastore has taken away is lost for good: whoever wrote meanwhile does not know whether somebody
  * else did, too.
  */
 import { hostname } from "node:os";
 import type { Clock } from "#base/clock.ts";
-import { describe, fail } from "#base/errors.ts";
+import { type AppError, describe, fail } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Answer } from "#catalog/answer.ts";
 import type { Metastore } from "./metastore.ts";
@@ -28,8 +31,10 @@ export interface LockParts {
   readonly log: Logger;
   /** Who takes it, for people who look at the metastore's locks. */
   readonly user: string;
+  /** Of the state directory, which one process at a time has; empty: of none. */
+  readonly instanceId: string;
   /** Tells our locks apart: new for each. */
-  readonly uuid: () => string;
+  readonly uuid: string;
 }
 
 const STATE = { acquired: 1, waiting: 2 } as const;
@@ -38,6 +43,10 @@ const EXCL_WRITE = 4;
 const TABLE_LEVEL = 2;
 /** Longest wait for somebody else's, ms. */
 const WAIT_MS_MAX = 60_000;
+/** What a killed process had sent is done by then, ms. */
+const LEFT_BEHIND_MS = 2000;
+/** Tells the processes on one state directory apart. */
+const RUN = Math.round(performance.timeOrigin).toString(36);
 const CHECK_MS = 50;
 const CHECK_MS_MAX = 500;
 /** The metastore takes a lock away that nobody speaks of for 5 minutes (`metastore.txn.timeout`), ms. */
@@ -52,44 +61,75 @@ export async function takeLock(
   parts: LockParts,
 ): Promise<HeldLock> {
   const { metastore, user, clock } = parts;
-  const agentInfo = `kafka-iceberg-${parts.uuid()}`;
+  const agentInfo = `${agentOf(parts.instanceId)}${RUN}-${parts.uuid}`;
   const component = [{ type: EXCL_WRITE, level: TABLE_LEVEL, dbname: database, tablename: table }];
   const asked = await metastore.lock({ component, user, hostname: hostname(), agentInfo });
   if (asked.kind === "refused") throw asked.error;
   if (asked.kind === "lost") {
-    await forgetLock(database, table, agentInfo, metastore);
+    await giveBack(database, table, metastore, (agent) => agent === agentInfo);
     throw asked.error;
   }
   const lockid = asked.value.lockid ?? 0n;
-  let answer: Answer<LockResponse> = asked;
+  const left = (): Promise<void> =>
+    giveBack(database, table, metastore, (agent) => isLeftBehind(agent, parts));
+  const trouble = await waitForLock(asked, { lockid, left, metastore, clock });
+  if (trouble === null) return keepLock(lockid, parts);
+  await metastore.unlock(lockid);
+  if (trouble !== "held") throw trouble;
+  const sentence = `${database}.${table} is locked in the Hive Metastore by another writer`;
+  throw fail("catalog_unreachable", sentence, { lockid });
+}
+
+/**
+ * Null once the lock is ours; why it is not.
+ * @param left gives back what earlier processes have left; called once, when it takes longer
+ */
+async function waitForLock(
+  first: Answer<LockResponse>,
+  parts: Pick<LockParts, "metastore" | "clock"> & {
+    readonly lockid: bigint;
+    readonly left: () => Promise<void>;
+  },
+): Promise<"held" | AppError | null> {
+  const { metastore, clock, lockid, left } = parts;
   const began = clock.monotonicMs();
+  let hasLooked = false;
+  let answer = first;
   for (let waitMs = CHECK_MS; ; waitMs = Math.min(waitMs * 2, CHECK_MS_MAX)) {
-    if (answer.kind === "done" && answer.value.state === STATE.acquired) {
-      return keepLock(lockid, parts);
-    }
-    const isWaiting = answer.kind === "done" && answer.value.state === STATE.waiting;
-    if (!isWaiting || clock.monotonicMs() - began > WAIT_MS_MAX) {
-      await metastore.unlock(lockid);
-      if (answer.kind !== "done") throw answer.error;
-      const sentence = `${database}.${table} is locked in the Hive Metastore by another writer`;
-      throw fail("catalog_unreachable", sentence, { lockid });
+    if (answer.kind !== "done") return answer.error;
+    if (answer.value.state === STATE.acquired) return null;
+    const passedMs = clock.monotonicMs() - began;
+    if (answer.value.state !== STATE.waiting || passedMs > WAIT_MS_MAX) return "held";
+    if (!hasLooked && passedMs > LEFT_BEHIND_MS) {
+      hasLooked = true;
+      await left();
     }
     await clock.sleep(waitMs);
     answer = await metastore.checkLock(lockid);
   }
 }
 
-/** A lock whose answer was lost would be waited for until the metastore takes it away. */
-async function forgetLock(
+function agentOf(instanceId: string): string {
+  return `kafka-iceberg ${instanceId} `;
+}
+
+/** Whether a lock is of an earlier process on our state directory. */
+function isLeftBehind(agent: string, { instanceId }: LockParts): boolean {
+  const own = agentOf(instanceId);
+  return instanceId !== "" && agent.startsWith(own) && !agent.startsWith(`${own}${RUN}-`);
+}
+
+/** Gives locks back that nobody will: they would be waited for until the metastore takes them away. */
+async function giveBack(
   database: string,
   table: string,
-  agentInfo: string,
   metastore: Metastore,
+  isOurs: (agentInfo: string) => boolean,
 ): Promise<void> {
   const shown = await metastore.showLocks(database, table);
   if (shown.kind !== "done") return;
   for (const lock of shown.value.locks ?? []) {
-    if (lock.agentInfo === agentInfo && lock.lockid !== undefined) {
+    if (isOurs(lock.agentInfo ?? "") && lock.lockid !== undefined) {
       await metastore.unlock(lock.lockid);
     }
   }

@@ -177,6 +177,20 @@ describe("the metastore's lock", () => {
     expect(own.count(ALTER)).toBe(0);
   });
 
+  test("that a killed process on our state directory left behind is given back, another's is not", async () => {
+    for (const [instanceId, outcome] of [
+      ["own", "committed"],
+      ["another", "conflict"],
+    ] as const) {
+      const own = await rig({}, { instanceId: "own" }, fastClock());
+      await own.catalog.create({ name: NAME, metadataAt: sampleTable });
+      const agentInfo = `kafka-iceberg ${instanceId} earlier-1`;
+      own.fake.locks.set(1000n, { key: "db.events", agentInfo });
+      expect(await touched(own)).toBe(outcome);
+      expect(own.fake.locks.has(1000n)).toBe(outcome === "conflict");
+    }
+  });
+
   test("whose answer was lost is found by its agent and given back", async () => {
     const own = await withTable();
     own.fake.intercept = async (name, _, apply) => {
