@@ -197,6 +197,12 @@ function checkSchema({ values, isSet, report }: Scope<PipelineValues>): void {
     report(key, `source.format = "${format}" has one column, value; it takes no declared columns`);
   }
   checkProtobuf({ values, report });
+  if (format === "json-schema" && values["schema_registry.url"] === null) {
+    report(
+      "source.format",
+      '"json-schema" needs schema_registry.url; JSON without schemas is "json"',
+    );
+  }
   if (isSet("schema.infer") && !values["schema.infer"] && !declared && format === "json") {
     report("schema.infer", "is false, but neither schema.fields nor schema.file declares columns");
   }

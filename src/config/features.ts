@@ -32,7 +32,7 @@ export const UNBUILT = {
   },
   formats: {
     name: "this format is",
-    instead: "this release reads json, avro, protobuf, string, bytes",
+    instead: "keys are bytes: the metadata column `key`",
   },
   kafka_retries: {
     name: "giving up on a broker is",

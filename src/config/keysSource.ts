@@ -9,10 +9,7 @@ export const SOURCE_KEYS = {
     type: "string",
     default: "json",
     values: ["json", "avro", "protobuf", "json-schema", "string", "bytes"],
-    unbuiltValues: {
-      "json-schema": "formats",
-    },
-    doc: "What a record's value is. `avro`, `protobuf`: in Confluent's wire format with `schema_registry.url`, else bare, all written with `schema.file`. `string` and `bytes` give one column `value`.",
+    doc: "What a record's value is. `json-schema`: JSON in Confluent's wire format, with columns of its schemas' types. `avro`, `protobuf`: in Confluent's wire format with `schema_registry.url`, else bare, all written with `schema.file`. `string` and `bytes` give one column `value`.",
   },
   "source.key_format": {
     type: "string",

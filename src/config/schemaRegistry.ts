@@ -10,7 +10,7 @@ import { readPem } from "./pem.ts";
 const SECOND_MS = 1000;
 
 /** Formats whose values have schemas of a registry. */
-const FORMATS: ReadonlySet<string> = new Set(["avro", "protobuf"]);
+const FORMATS: ReadonlySet<string> = new Set(["avro", "protobuf", "json-schema"]);
 
 /** Reports one problem of a key. */
 type Report = (key: keyof PipelineValues & string, problem: string) => void;

@@ -18,6 +18,7 @@ import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format } from "./format.ts";
 import { jsonFormat } from "./json/format.ts";
 import { leafCount } from "./json/infer.ts";
+import { jsonSchemaFormat } from "./jsonSchema/format.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { metadataFields } from "./metadata.ts";
@@ -47,6 +48,9 @@ export function formatOf(options: DecoderOptions, registry: SchemaRegistry | nul
   switch (options.format) {
     case "json":
       return jsonFormat(options);
+    case "json-schema":
+      // Without a registry nothing is read: who asks wants the columns that are known before.
+      return registry === null ? jsonFormat(options) : jsonSchemaFormat(options, registry);
     case "avro":
       return avroFormat(options, registry);
     case "protobuf":

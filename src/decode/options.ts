@@ -17,7 +17,7 @@ export type TombstonePolicy = "dead_letter" | "skip" | "null_row";
 
 /** Configuration of one table's decoder. */
 export interface DecoderOptions {
-  readonly format: "json" | "avro" | "protobuf" | "string" | "bytes";
+  readonly format: "json" | "json-schema" | "avro" | "protobuf" | "string" | "bytes";
   /** `protobuf`: the type of every value, where that is known; null: it is not. */
   readonly message: ProtoMessage | null;
   /** Declared fields, ids 0; null: none. Not for `string` and `bytes`; of `protobuf` those of the message. */

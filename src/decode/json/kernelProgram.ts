@@ -29,6 +29,29 @@ export function jsonRoot(root: StructNode, ignoreUnknown: boolean): ValueRoot {
   };
 }
 
+/**
+ * The same of documents behind a head in Confluent's wire format.
+ * @param ids of the schemas whose values are read; others are the host's
+ */
+export function framedJsonRoot(json: ValueRoot, ids: readonly number[]): ValueRoot {
+  return {
+    ignoreUnknown: json.ignoreUnknown,
+    write: (program) => {
+      const slot = json.write(program);
+      program.set(slot + SLOT.op, KERNEL_OP.framedJson);
+      program.set(slot + SLOT.parameter, ids.length);
+      // As they stand in a value: big endian.
+      const bytes = new Uint8Array(ids.length * 4 + 4);
+      const view = new DataView(bytes.buffer);
+      for (const [index, id] of ids.entries()) view.setInt32(index * 4, id);
+      const at = program.take(bytes.length);
+      program.copy(at, bytes);
+      program.set(slot + SLOT.element, at);
+      return slot;
+    },
+  };
+}
+
 class NodeWriter {
   private readonly program: ProgramWriter;
   private readonly nodes = new Map<StructNode, number>();

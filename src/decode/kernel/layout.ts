@@ -93,6 +93,7 @@ export const KERNEL_OP = {
   decimal: 18,
   protobuf: 40,
   avro: 41,
+  framedJson: 39,
 } as const;
 
 /** A node's members. */

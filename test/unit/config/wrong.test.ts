@@ -140,9 +140,16 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
   ],
   [
     "a word of a feature that is not built",
+    `${TOPIC}[source]\nmode = "ktable"\n`,
+    [
+      'config.toml:4: source.mode: "ktable": updates and deletes (ktable, cdc) are not built yet (this release appends: source.mode = kstream)',
+    ],
+  ],
+  [
+    "JSON Schema without a registry",
     `${TOPIC}[source]\nformat = "json-schema"\n`,
     [
-      'config.toml:4: source.format: "json-schema": this format is not built yet (this release reads json, avro, protobuf, string, bytes)',
+      'config.toml:4: source.format: "json-schema" needs schema_registry.url; JSON without schemas is "json"',
     ],
   ],
   [

@@ -162,6 +162,8 @@ export namespace Op {
   export const PROTOBUF: u32 = 40;
   /** The whole value: Avro, by the programs (`avroLayout.ts`) that MEMBERS names. */
   export const AVRO: u32 = 41;
+  /** STRUCT, behind a zero byte and one of the PARAMETER ids of four bytes that ELEMENT names. */
+  export const FRAMED_JSON: u32 = 39;
 }
 
 /** Node: an object whose keys are slots. */

@@ -204,11 +204,14 @@ function appendRow(call: usize, row: u32): usize {
       ? readDocument(root, valueStart, valueStart + valueBytes, row)
       : op >= Op.PROTOBUF
         ? readBinary(call, root, op, row)
-        : appendRaw(root, op == Op.RAW_TEXT);
+        : op == Op.FRAMED_JSON
+          ? readFramedDocument(root, row)
+          : appendRaw(root, op == Op.RAW_TEXT);
   if (taken <= NO_ROOM) return taken;
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
-  if (op == Op.STRUCT ? columnsFilled != count : op < Op.PROTOBUF) {
+  const isJson = op == Op.STRUCT || op == Op.FRAMED_JSON;
+  if (isJson ? columnsFilled != count : op < Op.PROTOBUF) {
     for (let index: u32 = 0; index < count; index++) {
       if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
     }
@@ -225,6 +228,19 @@ function readBinary(call: usize, root: usize, op: u32, row: u32): usize {
   const stop = valueStart + valueBytes;
   if (op == Op.AVRO) return readAvro(members, call, valueStart, stop, row);
   return readFramed(members, valueStart, stop, row);
+}
+
+/** A document behind a head whose schema is one of the known ones. */
+function readFramedDocument(root: usize, row: u32): usize {
+  if (valueBytes < 5 || load<u8>(valueStart) != 0) return GIVE_UP;
+  const ids = <usize>load<u32>(root, Slot.ELEMENT);
+  const count = load<u32>(root, Slot.PARAMETER);
+  const id = load<u32>(valueStart, 1);
+  for (let index: u32 = 0; index < count; index++) {
+    if (load<u32>(ids + (<usize>index << 2)) != id) continue;
+    return readDocument(root, valueStart + 5, valueStart + valueBytes, row);
+  }
+  return GIVE_UP;
 }
 
 function appendRaw(root: usize, isText: bool): usize {

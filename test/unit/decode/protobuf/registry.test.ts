@@ -1,48 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import protobuf from "protobufjs";
 import { FileDescriptorSet } from "protobufjs/ext/descriptor.js";
-import { ignoreObservations } from "#base/events.ts";
-import { silentLogger } from "#base/log.ts";
-import { seededRandom } from "#base/random.ts";
-import { createDecoder, formatOf } from "#decode/createDecoder.ts";
-import type { Decoder } from "#decode/decoder.ts";
-import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
-import { SchemaRegistry } from "#decode/registry/registry.ts";
-import { createRegistryFake, type RegistryFake } from "../../../fakes/schemaRegistry.ts";
-import { SimClock } from "../../../sim/simClock.ts";
-import { type Decoded, decodeAll, framed } from "../../../support/avroRows.ts";
-import { recordBatch } from "../../../support/records.ts";
+import { decodeAll, framed } from "../../../support/avroRows.ts";
+import { registryRig } from "../../../support/registryRig.ts";
 
 const HEAD = 'syntax = "proto3"; package t;';
-
-interface Rig {
-  readonly server: RegistryFake;
-  readonly decoder: Decoder;
-  /** Decodes values, after what they need was asked for. */
-  decode(values: readonly Uint8Array[]): Promise<Decoded>;
-}
-
-function rig(more: Partial<DecoderOptions> = {}): Rig {
-  const server = createRegistryFake();
-  const clock = new SimClock(0, () => undefined);
-  const parts = { clock, random: seededRandom(1), log: silentLogger, observe: ignoreObservations };
-  const settings = { urls: ["http://r.test"], auth: { type: "none" }, ca: null } as const;
-  const policy = { cacheTtlMs: 1000, strategy: "topic-name", onMissing: "dead_letter" } as const;
-  const registry = new SchemaRegistry({ ...settings, ...policy }, { ...parts, http: server.http });
-  const options: DecoderOptions = {
-    ...DECODER_DEFAULTS,
-    format: "protobuf",
-    metadataColumns: [],
-    ...more,
-  };
-  const decoder = createDecoder(options, formatOf(options, registry));
-  const decode = async (values: readonly Uint8Array[]): Promise<Decoded> => {
-    const batch = recordBatch(values);
-    for (let next = decoder.prepare?.(batch); next; next = decoder.prepare?.(batch)) await next;
-    return decodeAll(decoder, batch);
-  };
-  return { server, decoder, decode };
-}
 
 /** A value of a file's message, with its head. @param indexes as they are written */
 function value(
@@ -63,7 +25,7 @@ for (const kernel of [false, "always"] as const) {
     const first = `${HEAD} message A { int32 a = 1; message In { string s = 1; } } message B { bool b = 1; }`;
 
     test("the indexes in a value's head say which message of the file it is", async () => {
-      const { server, decode } = rig({ kernel });
+      const { server, decode } = registryRig("protobuf", { kernel });
       const id = server.register("t-value", first, "PROTOBUF");
       const { rows, rejected } = await decode([
         value(id, first, "t.A", [0], { a: 1 }),
@@ -82,7 +44,7 @@ for (const kernel of [false, "always"] as const) {
     });
 
     test("a new version brings its columns, nested ones too, and old versions are still read", async () => {
-      const { server, decode } = rig({ kernel });
+      const { server, decode } = registryRig("protobuf", { kernel });
       const old = `${HEAD} message M { int32 a = 1; In in = 2; message In { int32 x = 1; } }`;
       const next = `${HEAD} message M { int32 a = 1; In in = 2; string b = 3; message In { int32 x = 1; repeated string y = 2; } }`;
       const one = server.register("t-value", old, "PROTOBUF");
@@ -99,7 +61,7 @@ for (const kernel of [false, "always"] as const) {
     });
 
     test("imports are the schema's references, and descriptors in base64 are read as well", async () => {
-      const { server, decode } = rig({ kernel });
+      const { server, decode } = registryRig("protobuf", { kernel });
       const other = `${HEAD} message Other { int32 x = 1; }`;
       const file = `${HEAD} import "other.proto"; import "google/protobuf/timestamp.proto"; message M { Other o = 1; google.protobuf.Timestamp at = 2; }`;
       server.register("other", other, "PROTOBUF");
@@ -129,18 +91,17 @@ for (const kernel of [false, "always"] as const) {
     });
 
     test("a wider type asks the table, and is read as far as the column holds it once that is answered", async () => {
-      const { server, decoder, decode } = rig({ kernel });
+      const { server, decoder, prepared, decode } = registryRig("protobuf", { kernel });
       const old = `${HEAD} message M { int32 a = 1; }`;
       const next = `${HEAD} message M { int64 a = 1; }`;
       const one = server.register("t-value", old, "PROTOBUF");
       await decode([value(one, old, "t.M", [0], { a: 1 })]);
       decoder.adopt([{ id: 1, name: "a", required: false, type: { kind: "int" } }]);
       const two = server.register("t-value", next, "PROTOBUF");
-      const batch = recordBatch([
+      const batch = await prepared([
         value(two, next, "t.M", [0], { a: 5 }),
         value(two, next, "t.M", [0], { a: 2 ** 40 }),
       ]);
-      for (let ask = decoder.prepare?.(batch); ask; ask = decoder.prepare?.(batch)) await ask;
       expect(decoder.builder().tryDecode(batch)).toBeNull();
       const growth = decoder.takeGrowth();
       expect(growth?.differences).toEqual(["column a is int, and long in the schema"]);
@@ -154,7 +115,7 @@ for (const kernel of [false, "always"] as const) {
     });
 
     test("values without a head, of no message, or of a schema that is none are refused by name", async () => {
-      const { server, decode } = rig({ kernel });
+      const { server, decode } = registryRig("protobuf", { kernel });
       const id = server.register("t-value", first, "PROTOBUF");
       const avro = server.register("a-value", '"string"', "AVRO");
       const loop = server.register("l-value", `${HEAD} message L { L l = 1; }`, "PROTOBUF");

@@ -1,0 +1,237 @@
+/**
+ * Format `json-schema`: JSON objects in Confluent's wire format. The registry's schemas give the columns
+ * their types; the values are read as JSON is, by those columns.
+ */
+import { AppError, describe } from "#base/errors.ts";
+import type { ColumnBuilder } from "#columns/builder.ts";
+import { joinPath } from "#columns/paths.ts";
+import { childFields, type Field, type Type } from "#columns/schema.ts";
+import type { Growth } from "#decode/decoder.ts";
+import type { Format, TableSchema } from "#decode/format.ts";
+import { inferFields, type JsonOptions, jsonReader } from "#decode/json/format.ts";
+import { framedJsonRoot } from "#decode/json/kernelProgram.ts";
+import type { JsonReader } from "#decode/json/reader.ts";
+import type { ValueRoot } from "#decode/kernel/image.ts";
+import { asksOf } from "#decode/registry/asks.ts";
+import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
+import { learnColumns } from "#decode/registry/learn.ts";
+import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
+import { HEAD_BYTES, schemaIdOf } from "#decode/registry/wire.ts";
+import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
+import type { SchemaAsks, ValueReader } from "#decode/segment.ts";
+import { jsonSchemaFields } from "./fields.ts";
+
+/** The columns of a schema, or why its values cannot be rows. */
+type Writer =
+  | { readonly kind: "fields"; readonly fields: readonly Field[] }
+  | { readonly kind: "refused"; readonly reason: RejectReason; readonly path: string };
+
+/** The format for one table. */
+export function jsonSchemaFormat(options: JsonOptions, registry: SchemaRegistry): Format {
+  const schemas = new FramedSchemas(registry, (schema) => writerOf(schema, options));
+  const answered = new Set<number>();
+  return {
+    own: [],
+    hasFields: true,
+    prepare: (batch) => schemas.prepare(batch),
+    revision: () => schemas.revision + answered.size,
+    learn: (batches, recordsMax, known) => {
+      const rows = [...schemas.of(batches, recordsMax).values()].flatMap((writer) =>
+        writer.kind === "fields" ? [writer.fields.map((field) => ({ field, aliases: [] }))] : [],
+      );
+      const ignoresCase = options.matchColumns === "ignore-case";
+      const fields = learnColumns(rows, known, { ignoresCase, nameOf: () => null });
+      return inferFields(options, batches, recordsMax, { ...known, fields }, HEAD_BYTES);
+    },
+    reader: (columns, table) => {
+      const json = jsonReader(options, columns, table);
+      const find = (id: number): State => {
+        const writer = schemas.get(id);
+        if (writer === undefined) {
+          return { kind: "refused", reason: "unknown_schema", path: String(id) };
+        }
+        if (writer.kind === "refused") return writer;
+        const { fields } = writer;
+        const isLearnable = options.onUnknownField === "evolve" && lacks(columns, fields, table);
+        const growth = answered.has(id) ? null : growthOf(id, fields, columns, options, answered);
+        return { kind: "known", isLearnable, growth };
+      };
+      return new FramedJsonReader(
+        json,
+        find,
+        [...schemas.entries()].map(([id]) => id),
+      );
+    },
+  };
+}
+
+function writerOf(
+  { id, language, text, references }: RegisteredSchema,
+  { flattenSeparator }: JsonOptions,
+): Writer {
+  const what = `schema id ${id}`;
+  if (language !== "JSON") {
+    return { kind: "refused", reason: "bad_schema", path: `${what} is ${language}, not JSON` };
+  }
+  try {
+    const fields = jsonSchemaFields(text, references);
+    if (flattenSeparator === null) return { kind: "fields", fields };
+    return { kind: "fields", fields: fields.flatMap((field) => flat(field, "", flattenSeparator)) };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { kind: "refused", reason: "bad_schema", path: `${what}: ${describe(error)}` };
+  }
+}
+
+/** Objects in objects as columns of the row. */
+function flat(field: Field, prefix: string, separator: string): Field[] {
+  const name = prefix + field.name;
+  if (field.type.kind !== "struct") return [{ ...field, name }];
+  return field.type.fields.flatMap((inner) => flat(inner, name + separator, separator));
+}
+
+/** True when a field of the schema has no column, and may get one. */
+function lacks(
+  columns: readonly ColumnBuilder[],
+  wanted: readonly Field[],
+  { taken, dropped, isFull }: TableSchema,
+): boolean {
+  if (isFull) return false;
+  const visit = (have: readonly Field[], fields: readonly Field[], parent: string): boolean =>
+    fields.some((field) => {
+      const path = joinPath(parent, field.name);
+      const own = have.find(({ name }) => name === field.name);
+      if (own === undefined) return (taken.find(path) ?? dropped.find(path)) === undefined;
+      return (
+        own.type.kind === field.type.kind &&
+        visit(childFields(own.type), childFields(field.type), path)
+      );
+    });
+  return visit(
+    columns.map(({ field }) => field),
+    wanted,
+    "",
+  );
+}
+
+function growthOf(
+  id: number,
+  fields: readonly Field[],
+  columns: readonly ColumnBuilder[],
+  { eventTimeField }: JsonOptions,
+  answered: Set<number>,
+): Growth | null {
+  const have = columns.map(({ field }) => field);
+  const asks = asksOf(have, fields, (path, column, wanted) => {
+    return path === eventTimeField || isText(column, wanted);
+  });
+  if (asks.differences.length === 0) return null;
+  return { by: `Schema ${id}`, ...asks, settled: () => void answered.add(id) };
+}
+
+/** True when the one is text, and the other has a text form: JSON reads either from a string. */
+function isText(column: Type, wanted: Type): boolean {
+  const forms = [
+    "string",
+    "binary",
+    "date",
+    "time",
+    "timestamp",
+    "timestamp_ns",
+    "uuid",
+    "decimal",
+  ];
+  return forms.includes(column.kind) && forms.includes(wanted.kind);
+}
+
+type State =
+  | { readonly kind: "known"; readonly isLearnable: boolean; readonly growth: Growth | null }
+  | { readonly kind: "refused"; readonly reason: RejectReason; readonly path: string };
+
+/** Reads values behind their heads. */
+class FramedJsonReader implements ValueReader {
+  reason: RejectReason = "no_schema_id";
+  path = "";
+  conflict: TypeConflict = "value";
+  readonly asks: SchemaAsks;
+  private readonly json: JsonReader;
+  private readonly find: (id: number) => State;
+  private readonly states = new Map<number, State>();
+  private readonly plain: readonly number[];
+  private growth: Growth | null = null;
+  private sawUnknown = false;
+
+  /** @param ids of the schemas that are known */
+  constructor(json: JsonReader, find: (id: number) => State, ids: readonly number[]) {
+    this.json = json;
+    this.find = find;
+    this.plain = ids.filter((id) => {
+      const state = this.stateOf(id);
+      return state.kind === "known" && !state.isLearnable && state.growth === null;
+    });
+    this.asks = {
+      isFinal: true,
+      take: () => {
+        const { growth } = this;
+        this.growth = null;
+        return growth;
+      },
+    };
+  }
+
+  get root(): ValueRoot {
+    return framedJsonRoot(this.json.root, this.plain.slice(-KERNEL_SCHEMAS_MAX));
+  }
+
+  get evolving(): boolean {
+    return this.json.evolving;
+  }
+
+  set evolving(evolving: boolean) {
+    this.json.evolving = evolving;
+  }
+
+  takeUnknown(): boolean {
+    const saw = this.json.takeUnknown() || this.sawUnknown;
+    this.sawUnknown = false;
+    return saw;
+  }
+
+  readNull(row: number): boolean {
+    return this.json.readNull(row) || this.refuse(this.json.reason, this.json.path);
+  }
+
+  read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
+    const id = schemaIdOf(bytes, start, end);
+    if (id < 0) return this.refuse("no_schema_id", "");
+    const state = this.stateOf(id);
+    if (state.kind === "refused") return this.refuse(state.reason, state.path);
+    if (state.growth !== null && !this.asks.isFinal) {
+      this.growth = state.growth;
+      return this.refuse("type_conflict", "");
+    }
+    if (!this.json.read(bytes, start + HEAD_BYTES, end, row)) {
+      this.conflict = this.json.conflict;
+      return this.refuse(this.json.reason, this.json.path);
+    }
+    if (state.isLearnable && this.evolving) this.sawUnknown = true;
+    return true;
+  }
+
+  private stateOf(id: number): State {
+    const known = this.states.get(id);
+    if (known !== undefined) return known;
+    const state = this.find(id);
+    this.states.set(id, state);
+    return state;
+  }
+
+  private refuse(reason: RejectReason, path: string): false {
+    this.reason = reason;
+    this.path = path;
+    return false;
+  }
+}
+
+/** Schemas whose values the kernel reads: the last ones that were needed. */
+const KERNEL_SCHEMAS_MAX = 64;

@@ -1,0 +1,166 @@
+import { describe, expect, test } from "bun:test";
+import { typeName } from "#columns/evolve.ts";
+import { jsonSchemaFields } from "#decode/jsonSchema/fields.ts";
+import { decodeAll, framed } from "../../../support/avroRows.ts";
+import { registryRig } from "../../../support/registryRig.ts";
+
+function typeOf(properties: object, more: object = {}): string {
+  const text = JSON.stringify({ type: "object", properties, ...more });
+  return typeName({ kind: "struct", fields: jsonSchemaFields(text, []) });
+}
+
+const json = (id: number, value: unknown): Uint8Array =>
+  framed(id, new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value)));
+
+const schemaOf = (properties: object): string => JSON.stringify({ type: "object", properties });
+
+describe("columns of a JSON Schema", () => {
+  test("types and formats", () => {
+    const string = (more: object): object => ({ type: "string", ...more });
+    const properties = {
+      ...{ s: string({}), d: string({ format: "date" }), t: string({ format: "time" }) },
+      ...{ at: string({ format: "date-time" }), id: string({ format: "uuid" }) },
+      ...{ bin: string({ contentEncoding: "base64" }), mail: string({ format: "email" }) },
+      ...{ i: { type: "integer" }, n: { type: "number" }, b: { type: "boolean" } },
+      ...{ small: { type: "integer", "connect.type": "int32" } },
+    };
+    expect(typeOf(properties)).toBe(
+      "struct<s: string, d: date, t: time, at: timestamptz, id: uuid, bin: binary, mail: string, " +
+        "i: long, n: double, b: boolean, small: int>",
+    );
+  });
+
+  test("null beside a type, enums, objects, maps and arrays", () => {
+    const properties = {
+      a: { type: ["null", "integer"] },
+      b: { oneOf: [{ type: "null" }, { type: "string" }] },
+      c: { enum: ["x", "y"] },
+      d: { type: "object", properties: { e: { type: "number" } }, required: ["e"] },
+      f: { type: "object", additionalProperties: { type: "integer" } },
+      g: { type: "array", items: { type: "object", properties: { h: { type: "boolean" } } } },
+      i: { type: ["string", "integer"] },
+      j: {},
+    };
+    expect(typeOf(properties)).toBe(
+      "struct<a: long, b: string, c: string, d: struct<e: double>, f: map<string, long>, " +
+        "g: list<struct<h: boolean>>>",
+    );
+  });
+
+  test("references within, to other schemas, and allOf", () => {
+    const text = JSON.stringify({
+      allOf: [{ $ref: "#/$defs/Base" }, { $ref: "other.json#/definitions/More" }],
+      properties: { own: { $ref: "other.json" } },
+      $defs: { Base: { type: "object", properties: { a: { type: "integer" } } } },
+    });
+    const other = JSON.stringify({
+      type: "string",
+      definitions: {
+        More: { properties: { b: { $ref: "#/definitions/B" } } },
+        B: { type: "boolean" },
+      },
+    });
+    const fields = jsonSchemaFields(text, [{ name: "other.json", text: other }]);
+    expect(typeName({ kind: "struct", fields })).toBe("struct<a: long, b: boolean, own: string>");
+  });
+
+  test("what contains itself, leads nowhere, or is no object's schema is refused by name", () => {
+    const node = { type: "object", properties: { next: { $ref: "#" } } };
+    expect(() => jsonSchemaFields(JSON.stringify(node), [])).toThrow(
+      "contains itself (property next)",
+    );
+    expect(() => typeOf({ a: { $ref: "#/$defs/A" } })).toThrow("#/$defs/A leads nowhere");
+    expect(() =>
+      typeOf({ a: { $ref: "#/$defs/A" } }, { $defs: { A: { $ref: "#/$defs/A" } } }),
+    ).toThrow("has no end");
+    expect(() => jsonSchemaFields('{"type": "string"}', [])).toThrow("no schema of an object");
+    expect(() => jsonSchemaFields("[", [])).toThrow("it is not JSON");
+  });
+});
+
+for (const kernel of [false, "always"] as const) {
+  describe(`JSON Schema from a registry, kernel ${kernel}`, () => {
+    test("values are read by the types of their schema, and other fields are learned", async () => {
+      const { server, decode } = registryRig("json-schema", { kernel });
+      const schema = schemaOf({
+        at: { type: "string", format: "date-time" },
+        n: { type: "number" },
+        m: { type: "object", additionalProperties: { type: "integer" } },
+      });
+      const id = server.register("t-value", schema, "JSON");
+      const { rows, fields, rejected } = await decode([
+        json(id, { at: "1970-01-01T00:00:01Z", n: 1, m: { a: 1 }, extra: "x" }),
+        json(id, { n: null }),
+        json(id, { at: "yesterday" }),
+      ]);
+      expect(fields.map(({ name, type }) => `${name} ${type.kind}`)).toEqual([
+        ...["at timestamp", "n double", "m map", "extra string"],
+      ]);
+      expect(rows).toEqual([
+        { at: 1_000_000n, n: 1, m: new Map([["a", 1n]]), extra: "x" },
+        { at: null, n: null, m: null, extra: null },
+      ]);
+      expect(rejected.map(({ reason }) => reason)).toEqual(["type_conflict"]);
+    });
+
+    test("a new version brings its columns, also those that no value shows yet", async () => {
+      const { server, decode } = registryRig("json-schema", { kernel });
+      const a = { type: "integer" };
+      const one = server.register(
+        "t-value",
+        schemaOf({ a, in: { type: "object", properties: { x: a } } }),
+        "JSON",
+      );
+      await decode([json(one, { a: 1, in: { x: 1 } })]);
+      const next = {
+        a,
+        in: { type: "object", properties: { x: a, y: { type: "string" } } },
+        b: { type: "string", format: "date" },
+      };
+      const two = server.register("t-value", schemaOf(next), "JSON");
+      const { rows } = await decode([json(one, { a: 1 }), json(two, { a: 2, in: { x: 3 } })]);
+      expect(rows).toEqual([
+        { a: 1n, in: null, b: null },
+        { a: 2n, in: { x: 3n, y: null }, b: null },
+      ]);
+    });
+
+    test("a wider type asks the table", async () => {
+      const { server, decoder, prepared, decode } = registryRig("json-schema", { kernel });
+      const one = server.register(
+        "t-value",
+        schemaOf({ a: { type: "integer", "connect.type": "int32" } }),
+        "JSON",
+      );
+      await decode([json(one, { a: 1 })]);
+      decoder.adopt([{ id: 1, name: "a", required: false, type: { kind: "int" } }]);
+      const two = server.register("t-value", schemaOf({ a: { type: "integer" } }), "JSON");
+      const batch = await prepared([json(two, { a: 2 ** 40 })]);
+      expect(decoder.builder().tryDecode(batch)).toBeNull();
+      expect(decoder.takeGrowth()?.differences).toEqual([
+        "column a is int, and long in the schema",
+      ]);
+      expect(decodeAll(decoder, batch).rejected.map(({ reason }) => reason)).toEqual([
+        "type_conflict",
+      ]);
+    });
+
+    test("values without a head, of an unknown or another language's schema, or no JSON, are refused", async () => {
+      const { server, decode } = registryRig("json-schema", { kernel });
+      const id = server.register("t-value", schemaOf({ a: { type: "integer" } }), "JSON");
+      const avro = server.register("a-value", '"string"', "AVRO");
+      const values = [
+        json(id, { a: 1 }),
+        new TextEncoder().encode('{"a":1}'),
+        json(avro, {}),
+        json(id, "{"),
+        json(id, ""),
+      ];
+      const { rows, rejected } = await decode(values);
+      expect(rows).toEqual([{ a: 1n }]);
+      expect(rejected.map(({ offset, reason }) => `${offset} ${reason}`)).toEqual([
+        ...["1 no_schema_id", "2 bad_schema", "3 bad_json", "4 bad_json"],
+      ]);
+    });
+  });
+}
