@@ -16,7 +16,8 @@ import { Heap } from "#base/heap.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { AppendResult } from "#commit/append.ts";
-import type { CommitRank, Landed, Sink } from "./sink.ts";
+import type { CommitRank } from "./pipelineParts.ts";
+import type { Landed, Sink } from "./sink.ts";
 
 /** What follows a flush. */
 export interface CommitFollowers {

@@ -145,14 +145,15 @@ export class Ingest {
       const own = shareOf(batch, shares, index);
       return own === null ? [] : (this.#offerRest(outlet, own, from) ?? []);
     });
-    return waiting.length === 0 ? undefined : allOf(waiting);
+    return waiting.length === 0 ? undefined : Promise.all(waiting).then(() => undefined);
   }
 
   /** A batch to its table: at once, unless its format or its table's head is to be waited for. */
   #offer(outlet: Outlet, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
     const ready = prepare(outlet, batch);
     if (ready !== null) return this.#giveWhenReady(outlet, batch, from, ready);
-    return this.#give(outlet, batch) ? undefined : this.#giveByHead(outlet, batch);
+    const isFinal = isJudgedByNewest(outlet, batch);
+    return this.#give(outlet, batch, isFinal) ? undefined : this.#giveByHead(outlet, batch);
   }
 
   /**
@@ -383,8 +384,9 @@ function prepare({ source, end }: Outlet, batch: RecordBatch): Promise<void> | n
   return decoder.prepare({ ...batch, payload, topic, partition, wantedOffset: end });
 }
 
-async function allOf(waiting: readonly Promise<void>[]): Promise<void> {
-  await Promise.all(waiting);
+/** True when no newer schema can be asked about a refused record: the batch is decoded once then. */
+function isJudgedByNewest({ sink, source }: Outlet, { arrivedMs }: RecordBatch): boolean {
+  return source.decoder.prepare === null && sink.hasSchemaOf(arrivedMs);
 }
 
 /** One outlet's share of a batch, the whole of it where nobody routes; null: none of its records. */

@@ -52,3 +52,9 @@ export interface CommitPolicy {
   /** A commit that only moves offsets waits this long. */
   readonly emptyIntervalMs: number;
 }
+
+/**
+ * In which order the tables of a feed are committed (SPEC 2.8): a record that was put aside is in its
+ * side table before the main table's offset passes it.
+ */
+export type CommitRank = "dead_letter" | "late" | "main";

@@ -19,7 +19,7 @@ import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { lags, type Outlet, type Side } from "./feeds.ts";
 import { FlushReport } from "./flushReport.ts";
-import type { CommitPolicy } from "./pipelineParts.ts";
+import type { CommitPolicy, CommitRank } from "./pipelineParts.ts";
 import type { Source } from "./source.ts";
 import {
   type FlushEvent,
@@ -31,12 +31,6 @@ import {
   type TableState,
   takesRows,
 } from "./states.ts";
-
-/**
- * In which order the tables of a feed are committed (SPEC 2.8): a record that was put aside is in its
- * side table before the main table's offset passes it.
- */
-export type CommitRank = "dead_letter" | "late" | "main";
 
 /** A flush that landed, and what it committed. */
 export interface Landed {
@@ -200,12 +194,17 @@ export class Sink {
     return this.#writer;
   }
 
+  /** Whether the decoder knows the table's schema as it was at `sinceMs` or later (monotonic). */
+  hasSchemaOf(sinceMs: number): boolean {
+    return this.#schemaReadMs >= sinceMs;
+  }
+
   /**
    * Makes sure that the decoder knows the table's schema as it was at `sinceMs` or later (monotonic):
    * the head is loaded unless one was since then.
    */
   async readSchema(sinceMs: number): Promise<void> {
-    if (this.#writer === null || this.#schemaReadMs >= sinceMs) return;
+    if (this.#writer === null || this.hasSchemaOf(sinceMs)) return;
     const readMs = this.parts.clock.monotonicMs();
     await this.#writer.lookAtHead();
     this.#adoptSchema(readMs);

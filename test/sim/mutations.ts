@@ -12,6 +12,7 @@ import { MAINTENANCE_MUTATIONS } from "./maintenanceMutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
 import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
+import { SIDE_MUTATIONS } from "./sideMutations.ts";
 
 /** The mistakes that the simulation must find. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -198,5 +199,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...COMMIT_MUTATIONS,
   ...PROGRESS_MUTATIONS,
   ...PIPELINE_MUTATIONS,
+  ...SIDE_MUTATIONS,
   ...MAINTENANCE_MUTATIONS,
 ];

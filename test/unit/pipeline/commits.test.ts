@@ -7,7 +7,8 @@ import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { AppendResult } from "#commit/append.ts";
 import { Commits } from "#pipeline/commits.ts";
-import type { CommitRank, Sink } from "#pipeline/sink.ts";
+import type { CommitRank } from "#pipeline/pipelineParts.ts";
+import type { Sink } from "#pipeline/sink.ts";
 
 /** A table as `Commits` sees it; a flush ends when the test says how. */
 class FakeSink {
