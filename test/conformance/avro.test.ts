@@ -130,7 +130,7 @@ test("every type is in the table as it was serialized", async () => {
   expect({ exitCode, log: exitCode === 0 ? "" : product.log() }).toEqual({ exitCode: 0, log: "" });
   const names = types.map((_, index) => `c${index}`);
   expect(await columnsOf(topic, names)).toEqual(types.map(([, wanted]) => wanted));
-}, 180_000);
+}, 600_000);
 
 test("twenty versions of a schema while data flows: fields added, nested, widened, left out; no row is lost", async () => {
   const topic = "avro-versions";
@@ -164,7 +164,7 @@ test("twenty versions of a schema while data flows: fields added, nested, widene
   expect(all).toEqual(Array.from({ length: 20 * perVersion }, (_, each) => each));
   expect((wide ?? []).filter((each) => Number(each) > 2 ** 31)).not.toBeEmpty();
   expect((last ?? []).filter((each) => each !== null)).toHaveLength(150);
-}, 240_000);
+}, 600_000);
 
 /** What a registry in trouble does to requests; null: nothing. */
 type Trouble = (() => Response | Promise<Response>) | null;
@@ -243,7 +243,7 @@ test("a registry that is away, slow, refuses, fails, knows late or has an expire
   const all = (found ?? []).map(Number);
   expect(all).toEqual(Array.from({ length: 70 }, (_, n) => n));
   expect(product.log()).not.toContain("rejected");
-}, 240_000);
+}, 600_000);
 
 /** Waits until so many rows are committed. */
 async function produced(product: Product, rows: number): Promise<void> {
