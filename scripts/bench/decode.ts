@@ -138,7 +138,7 @@ for (let round = 0; round < ROUNDS; round++) {
   const decoder = createDecoder(options, made);
   const [first] = batches;
   if (first !== undefined) await decoder.prepare?.(first);
-  if (first !== undefined) decoder.prepare?.(first);
+  if (first !== undefined) await decoder.prepare?.(first);
   if (decoder.needsSample) decoder.sample(batches.slice(0, 2));
   const started = Bun.nanoseconds();
   const cpu = process.cpuUsage();
@@ -146,7 +146,7 @@ for (let round = 0; round < ROUNDS; round++) {
   let decoded = 0;
   let segment = decoder.builder();
   for (const batch of batches) {
-    decoder.prepare?.(batch);
+    await decoder.prepare?.(batch);
     decoded += segment.decode(batch).rows;
     if (segment.usedBytes < SEGMENT_BYTES) continue;
     const sealed = segment.seal();

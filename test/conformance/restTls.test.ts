@@ -3,7 +3,12 @@
  * certificate, a proxy that TLS passes by a tunnel. Server and proxy are Node's, on loopback.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createServer as createProxy, type IncomingMessage, type Server } from "node:http";
+import {
+  createServer as createProxy,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { text } from "node:stream/consumers";
@@ -33,7 +38,7 @@ beforeAll(async () => {
   const own = await Bun.file(files.serverKeyStore).text();
   const ca = await Bun.file(files.ca).text();
   const asks = { key: own, cert: own, ca, requestCert: true, rejectUnauthorized: true };
-  server = createServer(asks, async (request, response) => {
+  const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method, url } = request;
     const body = await text(request);
     const answer = await fake.http.send({
@@ -43,7 +48,8 @@ beforeAll(async () => {
       body: body === "" ? null : body,
     });
     response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
-  });
+  };
+  server = createServer(asks, (request, response) => void pass(request, response));
   proxy = createProxy().on("connect", ({ url = "" }, socket) => {
     tunnels++;
     const [host = "", port] = url.split(":");

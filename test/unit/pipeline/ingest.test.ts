@@ -187,7 +187,7 @@ test("what a format needs and cannot get stops its table when another try would 
 test("what a format needs and cannot get now has its feed read again from that batch on later; what came before stays", async () => {
   const { format, answer } = registryFormat();
   const { table, offer, run, clock, started } = sampling({ format: "string" }, format);
-  offer(payloadOf("before"));
+  await offer(payloadOf("before"));
   for (let tries = 1; tries < 4; tries++) {
     const late = offer(payloadOf("A"));
     answer(fail("registry_unreachable", "Nobody answers"));
