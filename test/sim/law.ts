@@ -266,7 +266,8 @@ export class Law {
       const topic = this.world.topics.find((each) => each.id === topicId);
       if (topic === undefined) continue;
       for (const [partition, end] of offsets) {
-        const first = this.firstPositions.get(`${topicId}/${partition}`) ?? 0n;
+        const position = this.firstPositions.get(`${topicId}/${partition}`) ?? 0n;
+        const first = what === "mayHold" && this.world.mayHoldBelow ? 0n : position;
         const numbers = between(this.world, topic, partition, first, end, what);
         wanted.set(partition, [...(wanted.get(partition) ?? []), ...numbers]);
       }

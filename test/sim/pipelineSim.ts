@@ -342,12 +342,15 @@ class PipelineSim {
     for (const group of this.groups.values()) group.rebalance();
     await this.#untilComplete();
     await this.#check();
-    if (!this.#readable() || (await this.#complete())) return;
+    if (!this.#readable()) return;
+    const behind = await this.#behind();
+    // What a member has whose table waits for a person, nobody else can read.
     const running = this.processes.filter(
       (each) =>
         each.pipeline !== null &&
         each.groupName === "g" &&
         each.consumer?.topic === world.topic &&
+        !each.consumer.owned.isDisjointFrom(behind) &&
         !isStopped(each),
     );
     if (running.length === 0) return;
@@ -374,14 +377,21 @@ class PipelineSim {
   }
 
   async #complete(): Promise<boolean> {
+    return (await this.#behind()).size === 0;
+  }
+
+  /** Partitions of which a table lacks something. */
+  async #behind(): Promise<Set<number>> {
+    const behind = new Set<number>();
     for (const { world } of this.#mains) {
       const progress = await progressOf(world);
       const source = progress.kind === "readable" ? progress.document.sources.get("c/t") : null;
-      const isBehind = (partition: number): boolean =>
-        source?.offsets.get(partition) !== world.logEnd(partition);
-      if (source == null || world.partitions.some(isBehind)) return false;
+      for (const partition of world.partitions) {
+        const offset = source?.offsets.get(partition);
+        if (source == null || offset !== world.logEnd(partition)) behind.add(partition);
+      }
     }
-    return true;
+    return behind;
   }
 }
 

@@ -54,6 +54,8 @@ function lettersOf(world: World, main: SimTable, index: number): SimTable {
     isRouted(offset, partition, number) && !aside.law.headHolds(partition, number);
   aside.isDue = () => false;
   aside.mayHold = isRouted;
+  // Also from before its own first position: a person may have them read again for its table.
+  aside.mayHoldBelow = true;
   return { world: aside, rank: "dead_letter", beside: main };
 }
 

@@ -90,6 +90,7 @@ export class World {
   isDue: (offset: number, partition: number, number: number) => boolean = () => true;
   /** Whether its table may have a record that its offset has passed. */
   mayHold: World["isDue"] = () => true;
+  mayHoldBelow = false;
   /** Whether the topic has records that no column can hold the time of, where nothing else is. */
   hasOddRecords = true;
   readonly law: Law;
