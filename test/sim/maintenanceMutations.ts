@@ -21,8 +21,8 @@ export const MAINTENANCE_MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "const kept = await manifestsOf(storage, after.snapshots);",
-        replace: "const kept = await manifestsOf(storage, after.snapshots.slice(-1));",
+        find: "const kept = await knownManifests(storage, after.snapshots);",
+        replace: "const kept = await knownManifests(storage, after.snapshots.slice(-1));",
       },
     ],
   },

@@ -16,7 +16,7 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     name: "rows of a feed that is sought anew are kept",
     rule: "2.7",
     sim: "pipeline",
-    edits: [{ find: "source.drop(key);\n        sink.drop(key);", replace: "source.drop(key);" }],
+    edits: [{ find: "          each.drop(key);\n", replace: "" }],
   },
   {
     name: "an older start of a feed takes effect",

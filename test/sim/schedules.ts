@@ -25,7 +25,10 @@ export async function runAll<T extends Ended>(
 ): Promise<T[]> {
   const ended: T[] = [];
   for (let seed = SCHEDULES.first; seed < SCHEDULES.first + count; seed++) {
-    const outcome = await run(seed);
+    const outcome = await run(seed).catch((error: unknown): T => {
+      report(suite, seed, { violations: [`THROWN: ${String(error)}`], trace: [] });
+      throw error;
+    });
     ended.push(outcome);
     if (outcome.violations.length > 0) report(suite, seed, outcome);
     expect({ seed, violations: outcome.violations }).toEqual({ seed, violations: [] });

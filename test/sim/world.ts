@@ -84,7 +84,6 @@ export class World {
   /** Every state of the table there was, for a catalog whose branches can be set to any of them. */
   readonly states: TableMetadata[] = [];
   readonly topics: Topic[];
-  /** Its table. */
   readonly name: TableName;
   /** Whether its table must have a record that its offset has passed. */
   isDue: (offset: number, partition: number, number: number) => boolean = () => true;

@@ -288,6 +288,7 @@ export function hivePlace(
 ): Place {
   const own = `place${accounts++}_`;
   return {
+    hasVagueRaces: true,
     open: async () => {
       const clock = { clock: fixedClock, random: systemRandom, log: silentLogger };
       const catalog = createHiveCatalog(options(), { ...parts, ...clock });
