@@ -115,7 +115,7 @@ export function proveStoreKills(
     bootstrap,
     topic,
     partitions: 3,
-    rate: 600,
+    rate: 200,
     seed: 13,
     ...size,
     config: {

@@ -15,6 +15,9 @@ import { missingRights, requireConditionalWrites } from "#storage/probe.ts";
 import type { Storage } from "#storage/storage.ts";
 import { type OpenPipeline, systemParts } from "./open.ts";
 
+/** Races of a store's conditional writes: a person waits, so that one that fails now and then is found. */
+const RACES = 5;
+
 /** What was found of a store. */
 export interface StoreFindings {
   /** Sentences, each a right that is missing. */
@@ -67,7 +70,7 @@ export function storeCheck(tell: (found: StoreFindings) => void): StoreCheck {
       const found = await rightsIn(storage, folder);
       tell(found);
       if (type === "file" && found.note !== null)
-        await requireConditionalWrites(storage, folder, systemParts.random);
+        await requireConditionalWrites(storage, folder, systemParts.random, RACES);
     },
     table: async ({ storage, metadata: { location } }) => {
       if (isTold || schemeOf(location) === "file") return;

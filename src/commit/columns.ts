@@ -11,6 +11,7 @@ import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { schemaToJson } from "#iceberg/metadata/json.ts";
 import type { PartitionSpec, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import { nameMappingUpdates } from "#iceberg/metadata/nameMapping.ts";
 import type { Drop, MetadataChange, Nothing } from "./change.ts";
 import { ownSchemaUpdates } from "./ownSchemas.ts";
 import type { CommitParts } from "./parts.ts";
@@ -42,17 +43,17 @@ export function columnsChange(
   parts: ColumnsParts,
   resolve: (head: LoadedTable) => WantedColumns | Nothing | Drop,
 ): MetadataChange {
-  let before: LoadedTable | null = null;
+  let table: LoadedTable | null = null;
   return {
     makes: "metadata",
     kind: "columns",
     stage: (head) => {
       const wanted = resolve(head);
       if (wanted.kind !== "columns") return wanted;
-      before = head;
+      table = head;
       const { tableUuid, currentSchemaId, lastColumnId, schemas } = head.metadata;
       const schemaId = Math.max(...schemas.map((schema) => schema.schemaId)) + 1;
-      const { identifierFieldIds } = currentSchema(head.metadata);
+      const { identifierFieldIds, fields: before } = currentSchema(head.metadata);
       const schema = { schemaId, fields: wanted.fields, identifierFieldIds };
       return {
         kind: "staged",
@@ -66,11 +67,12 @@ export function columnsChange(
           { action: "set-current-schema", schemaId: -1 },
           ...ownSchemaUpdates(head.metadata, schema, parts.catalog.traits.removesSchemas),
           ...partitionUpdates(wanted.partitions),
+          ...nameMappingUpdates(head.metadata.properties, before, wanted.fields),
         ],
       };
     },
     landed: async (after) => {
-      if (before !== null) await logEvolution(parts, before, after);
+      if (table !== null) await logEvolution(parts, table, after);
     },
   };
 }

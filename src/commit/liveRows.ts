@@ -10,6 +10,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
 import { decodeSingleValue } from "#iceberg/singleValue.ts";
 import type { Storage } from "#storage/storage.ts";
 import { OffsetSet } from "./offsetSet.ts";
@@ -27,6 +28,8 @@ export interface CoordinateFields {
   readonly topic: number | null;
   readonly partition: number;
   readonly offset: number;
+  /** Names of fields in files without field ids, by the table's name mapping; default: none. */
+  readonly names?: ReadonlyMap<number, readonly string[]>;
 }
 
 /** Coordinates of some rows of a file, row by row; null: the row has none. */
@@ -60,7 +63,8 @@ export function coordinateFields(
     schema?.fields.find((field) => field.name === name)?.id ?? null;
   const [partition, offset] = [idOf(columns?.partition ?? null), idOf(columns?.offset ?? null)];
   if (partition === null || offset === null) return null;
-  return { topic: idOf(columns?.topic ?? null), partition, offset };
+  const names = columnNamesInFiles(metadata.properties);
+  return { topic: idOf(columns?.topic ?? null), partition, offset, names };
 }
 
 /** Offsets of rows by topic and partition. */

@@ -24,7 +24,7 @@ export const UNBUILT = {
   },
   encryption: {
     name: "Parquet encryption is",
-    instead: "encrypt at rest in the store: storage.s3.sse",
+    instead: "docs/decisions/0313 says why; encrypt at rest in the store, e.g. storage.s3.sse",
   },
   file_size: {
     name: "splitting files by size is",

@@ -14,17 +14,22 @@ export interface ParquetBytes {
 /** Values of one column, row by row; null where the column has none. */
 export type ColumnValues = ArrayLike<string | number | bigint | null>;
 
+/** A top-level column: by its Iceberg field id, or by its names in a file without any field ids. */
+export interface WantedColumn {
+  readonly id: number;
+  readonly names: readonly string[];
+}
+
 /**
- * Reads columns by Iceberg field id, each row group as one array per id; null for an id that the file
- * does not have.
+ * Reads columns, each row group as one array per column; null for one that the file does not have.
  * @throws AppError `storage_corrupt` for a file that is no Parquet, or of an unknown compression
  */
 export async function* readColumns(
   file: ParquetBytes,
-  fieldIds: readonly number[],
+  wanted: readonly WantedColumn[],
 ): AsyncGenerator<(ColumnValues | null)[]> {
   const metadata = await guarded(() => parquetMetadataAsync(file));
-  const names = fieldIds.map((id) => columnName(metadata, id));
+  const names = wanted.map((column) => columnName(metadata, column));
   const columns = names.filter((name) => name !== null);
   let rowStart = 0;
   for (const { num_rows: rows } of metadata.row_groups) {
@@ -91,9 +96,26 @@ export async function* readRows(
   }
 }
 
-/** The name of the top-level column with a field id; null when there is none. */
-function columnName({ schema }: FileMetaData, fieldId: number): string | null {
-  return schema.find((element) => element.field_id === fieldId)?.name ?? null;
+/** The name of a column in the file; null when there is none. A file has ids for all columns, or for none. */
+function columnName({ schema }: FileMetaData, { id, names }: WantedColumn): string | null {
+  const columns = topLevel(schema);
+  const hasIds = schema.some((element) => element.field_id !== undefined);
+  const found = columns.find(({ name, field_id: own }) =>
+    hasIds ? own === id : names.includes(name),
+  );
+  return found?.name ?? null;
+}
+
+/** The children of the root: the schema lists each element before its own children. */
+function topLevel(schema: FileMetaData["schema"]): FileMetaData["schema"] {
+  const columns: FileMetaData["schema"] = [];
+  for (let at = 1; at < schema.length; ) {
+    const element = schema[at];
+    if (element === undefined) break;
+    columns.push(element);
+    for (let left = 1; left > 0; left--) left += schema[at++]?.num_children ?? 0;
+  }
+  return columns;
 }
 
 function joined(parts: readonly ColumnValues[]): ColumnValues {

@@ -14,7 +14,8 @@ export async function* readCoordinates(
 ): AsyncGenerator<CoordinateRun> {
   const file = parquetBytes(storage, filePath, Number(fileSizeBytes));
   const ids = [fields.partition, fields.offset, ...(fields.topic === null ? [] : [fields.topic])];
-  for await (const [partitions, offsets, topics] of readColumns(file, ids)) {
+  const columns = ids.map((id) => ({ id, names: fields.names?.get(id) ?? [] }));
+  for await (const [partitions, offsets, topics] of readColumns(file, columns)) {
     if (partitions == null || offsets == null) continue;
     yield {
       topics: (topics ?? null) as ArrayLike<string | null> | null,
