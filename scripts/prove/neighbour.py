@@ -1,6 +1,6 @@
 """A neighbour that writes into our table with PyIceberg: appends and deletes rows of its own, rolls back, evolves schema and partition spec.
 
-Job on standard input: {"catalog": properties of load_catalog, "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts}; answer:
+Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts}; answer:
 how often each was done, how often one lost against another writer, the rows that must be there in the end ("own") and those that are ("found").
 With "until" it goes on until it has lost so often, at most "actions" times.
 """
@@ -24,7 +24,7 @@ OWN_ROWS = "event_id >= 'neighbour-' and event_id < 'neighbour.'"
 class Neighbour:
     def __init__(self, job):
         self.job = job
-        self.catalog = load_catalog("neighbour", **job["catalog"])
+        self.catalog = load_catalog(job.get("name", "neighbour"), **job["catalog"])
         self.random = random.Random(job["seed"])
         self.made = 0
         # The rows of ours at each snapshot of ours: others' snapshots have those of their parents.

@@ -54,7 +54,8 @@ export async function proveNeighbour(proof: NeighbourProof): Promise<NeighbourRe
   await until("a first commit", committed, 30_000);
   let busy = true;
   const catalog = { type: "sql", uri, init_catalog_tables: "false" };
-  const job = { catalog, table: `default.${topic}`, actions, pause: 0.4, seed };
+  const named = { catalog, name: sql.name, table: `default.${topic}` };
+  const job = { ...named, actions, pause: 0.4, seed };
   const neighbour = run([await readersPython(), NEIGHBOUR], { stdin: JSON.stringify(job) });
   const flow = (async () => {
     for (let more = seed + 1; busy; more++) {
