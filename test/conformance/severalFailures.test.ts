@@ -80,7 +80,11 @@ describe("a pipeline that fails", () => {
       const place = await newPlace("failures", {
         bootstrap,
         pipelines: [
-          ...topics.map((topic) => ({ name: topic, kafka: { topic } })),
+          ...topics.map((topic) => ({
+            name: topic,
+            kafka: { topic },
+            dead_letter: { action: "fail" },
+          })),
           {
             name: "catalog",
             kafka: { topic: "healthy", consumer_group: "catalog" },
