@@ -1,0 +1,132 @@
+/**
+ * `dead-letter` before a broker in memory: what a run put aside is listed, shown, and brought in once
+ * after its cause was mended.
+ */
+import { afterEach, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { EXIT } from "#base/errors.ts";
+import { FakeKafka } from "../fakes/kafkaBroker.ts";
+import { buildBatch } from "../fakes/recordBatches.ts";
+import { type Outcome, program, tablesIn, temporaryPlace } from "../support/program.ts";
+
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+/** 40 numbers, every fourth of them too large for an int, and two that are no JSON. */
+const VALUES = [
+  ...Array.from({ length: 40 }, (_, n) => `{"n":${n % 4 === 0 ? 3_000_000_000 + n : n}}`),
+  "{",
+  "\u001b[2J",
+];
+
+interface Place {
+  readonly folder: string;
+  readonly run: (type: string) => Promise<Outcome>;
+  readonly letters: (...words: string[]) => Promise<Outcome>;
+}
+
+function newPlace(): Place {
+  const broker = new FakeKafka();
+  const { folder, remove } = temporaryPlace("letters");
+  ends.push(() => broker.stop(), remove);
+  broker.topic("orders", 1);
+  const records = VALUES.map((value) => ({ value, headers: [{ key: "trace", value: "x" }] }));
+  broker.append("orders", 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
+  const file = join(folder, "config.toml");
+  const write = (type: string): void =>
+    writeFileSync(
+      file,
+      `
+[kafka]
+bootstrap_servers = "${broker.address}"
+topic = "orders"
+[[schema.fields]]
+name = "n"
+type = "${type}"
+[iceberg]
+warehouse_path = "${folder}/wh"
+[iceberg.table_management]
+schema_mismatch_action = "evolve"
+[state]
+dir = "${folder}/state"
+[server]
+health_address = ""
+metrics_address = ""
+[logging]
+level = "error"
+`,
+    );
+  return {
+    folder,
+    run: (type) => {
+      write(type);
+      return program(["run", "--until-end", "--config", file]);
+    },
+    letters: (...words) => program(["dead-letter", ...words, "--config", file]),
+  };
+}
+
+const rows = (folder: string): number | undefined =>
+  tablesIn(join(folder, "wh"))["default.orders"]?.rows;
+
+test("letters are listed by reason and shown with their bytes, which move no terminal", async () => {
+  const { folder, run, letters } = newPlace();
+  expect((await run("int")).code).toBe(EXIT.ok);
+  expect(rows(folder)).toBe(30);
+  const listed = await letters("list", "orders", "--json");
+  expect(JSON.parse(listed.out)).toMatchObject([
+    { reason: "type_conflict", waiting: 10, brought_in: 0 },
+    { reason: "bad_json", waiting: 2, brought_in: 0 },
+  ]);
+  expect((await letters("list", "orders")).out).toContain("type_conflict");
+  const shown = await letters("show", "orders", "--record", "orders:0:41");
+  expect(shown.out).toContain("value:     \\x1b[2J");
+  const first = await letters(
+    "show",
+    "orders",
+    "--reason",
+    "type_conflict",
+    "--limit",
+    "2",
+    "--json",
+  );
+  expect(JSON.parse(first.out)).toMatchObject([
+    { offset: 0, value_base64: btoa('{"n":3000000000}'), brought_in: false },
+    { offset: 4 },
+  ]);
+  expect((await letters("show", "orders", "--record", "orders:0:1")).out).toContain("no such");
+  for (const words of [
+    ["show", "orders", "--record", "orders"],
+    ["show", "orders", "--limit", "0"],
+    ["mend", "orders"],
+  ]) {
+    expect((await letters(...words)).code).toBe(EXIT.usage);
+  }
+}, 60_000);
+
+test("after the column was widened, those that fit are brought in, each once, whatever is asked again", async () => {
+  const { folder, run, letters } = newPlace();
+  expect((await run("int")).code).toBe(EXIT.ok);
+  expect((await letters("retry", "orders")).out).toContain("0 letters are brought into");
+  expect((await run("long")).code).toBe(EXIT.ok);
+  const dry = await letters("retry", "orders", "--dry-run");
+  expect(dry.out).toContain("10 letters would be brought into default.orders");
+  expect(rows(folder)).toBe(30);
+  const some = await letters("retry", "orders", "--limit", "4");
+  expect(some.out).toContain("4 letters are brought into default.orders");
+  const rest = await letters("retry", "orders");
+  expect(rest.out).toContain("6 letters are brought into default.orders");
+  expect(rest.out).toContain("2 do not fit yet: bad_json");
+  expect((await letters("retry", "orders", "--again")).out).toContain(
+    "10 were in the table already",
+  );
+  expect(rows(folder)).toBe(40);
+  const listed = await letters("list", "orders", "--json");
+  expect(JSON.parse(listed.out)).toMatchObject([
+    { reason: "bad_json", waiting: 2 },
+    { reason: "type_conflict", waiting: 0, brought_in: 10 },
+  ]);
+}, 60_000);
