@@ -28,11 +28,12 @@ async function kindThrown(run: Promise<unknown>): Promise<string> {
 /**
  * Declares the suite.
  * @param largeBytes size of the large object: more than one part of a multipart upload
+ * @param hidesUploads the store lists an upload only to who names its whole key (MinIO): none is seen below a folder
  */
 export function storageContract(
   name: string,
   open: () => Promise<StorageUnderTest>,
-  options: { rounds: number; largeBytes: number },
+  options: { rounds: number; largeBytes: number; hidesUploads?: boolean },
 ): void {
   describe(`storage contract: ${name}`, () => {
     let storage: Storage;
@@ -60,7 +61,7 @@ export function storageContract(
       const part = new Uint8Array(options.largeBytes);
       await writer.write(part);
       const id = writer.uploadId ?? "";
-      expect(await idsLeft()).toEqual([id]);
+      expect(await idsLeft()).toEqual(options.hidesUploads === true ? [] : [id]);
       const [left] = await Array.fromAsync(leftUploads(`${root}/left`));
       expect(await Array.fromAsync(leftUploads(`${root}/other`))).toEqual([]);
       if (left !== undefined) await storage.abortUploads([left]);
