@@ -33,8 +33,8 @@ if (only === undefined) outcomes.push(await gate());
 outcomes.push(await prepare("build dist/kafka-iceberg", [process.execPath, "scripts/build.ts"]));
 await readersPython();
 // Schedules of the simulations; the gate runs a few only.
-process.env["SIM_SCHEDULES"] ??= "1000";
-process.env["SIM_PIPELINES"] ??= "400";
+process.env["SIM_SCHEDULES"] ??= "500";
+process.env["SIM_PIPELINES"] ??= "200";
 for (const path of suites()) {
   const command = [process.execPath, "test", `./${path}`, `--timeout=${TEST_TIMEOUT_MS}`];
   const began = performance.now();

@@ -11,7 +11,7 @@ import { MUTATIONS } from "./mutations.ts";
 
 /** Schedules of each test of a simulation; found in fewer by far, most of them. */
 const SCHEDULES = 600;
-const HUNT_MS_MAX = 120_000;
+const HUNT_MS_MAX = 600_000;
 /** Simulations at once: one a core. */
 const AT_ONCE = Math.max(2, availableParallelism());
 const COPIED = ["src", "test/sim", "test/fakes", "test/support", "package.json", "tsconfig.json"];

@@ -167,7 +167,7 @@ export class World {
       this.random.unit() < 0.5
         ? null
         : { branch: "main", keepAllMs: 4000, retentionMs: 60_000, snapshotsMax: 6 };
-    this.orphanAgeMs = this.random.unit() < 0.5 ? null : 30_000;
+    this.orphanAgeMs = this.pick([null, null, 9000, 30_000]);
     this.metadata = newTableMetadata({
       uuid: "11111111-1111-4111-8111-111111111111",
       location: "/wh/db/t",

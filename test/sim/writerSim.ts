@@ -42,6 +42,8 @@ class WriterSim {
   readonly rewriter: Rewriter;
   readonly maintainer: Maintainer;
   readonly violations: string[] = [];
+  /** Share of steps that are the maintainer's: every schedule has its own, lest rare meetings stay rare. */
+  readonly #maintained: number;
   #checkedVersion = 0;
   #arrived: () => void = () => undefined;
   #commits = 0;
@@ -53,6 +55,7 @@ class WriterSim {
     this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
     this.rewriter = new Rewriter(this.world, "R");
     this.maintainer = new Maintainer(this.world);
+    this.#maintained = this.world.pick([0.01, 0.03, 0.15]);
     this.world.onRequest = () => {
       this.#arrived();
       this.maintainer.arrived();
@@ -73,6 +76,7 @@ class WriterSim {
 
   async #step(): Promise<void> {
     const { world } = this;
+    if (world.random.unit() < this.#maintained) return await this.maintainer.act();
     const dice = world.random.unit();
     if (dice < 0.56 && (await this.#goOn(dice))) return;
     // Between two tries everything may change.
@@ -99,7 +103,6 @@ class WriterSim {
     if (dice > 0.89) world.logFault = { kind, calls: world.below(8), lasts: 1 + world.below(3) };
     else if (dice > 0.86) world.fault = { kind, calls: world.below(12) };
     else if (dice > 0.84) world.loadFails = true;
-    else if (world.random.unit() < 0.5) await this.maintainer.act();
     else await this.rewriter.act();
   }
 
