@@ -28,6 +28,7 @@ export const LIMITS: Readonly<
     | "hotQueryBytesMax"
     | "queryBytesMax"
     | "questionBytesMax"
+    | "listedFilesMax"
     | "partitionFolderBytesMax"
     | "logSegmentBytes"
     | "fullOffsetsBytes"
@@ -139,6 +140,8 @@ export const LIMITS: Readonly<
   cachedTablesMax: 100,
   /** A request of `/query`. */
   questionBytesMax: MIB,
+  /** Rows of `$files`: they stand in the statement, at about 300 bytes each. */
+  listedFilesMax: 50_000,
   /** What a statement of `/query` may take, beside ingest. */
   hotQueryBytesMax: 256 * MIB,
   /** What a statement of `query` may take; one that needs more ends with a sentence about it. */

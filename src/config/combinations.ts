@@ -4,6 +4,7 @@
 import { describe } from "#base/errors.ts";
 import { parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
+import { isLoopback } from "#server/access.ts";
 import type { AppConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
@@ -306,6 +307,7 @@ function checkProcess({ values, report }: Scope<ProcessValues>): void {
       report(key, 'must be "host:port" with a port up to 65535');
     }
   }
+  checkReach({ values, report });
   const cert = values["server.tls_cert_file"];
   const key = values["server.tls_key_file"];
   if (cert !== null && key === null) report("server.tls_cert_file", "needs server.tls_key_file");
@@ -313,6 +315,17 @@ function checkProcess({ values, report }: Scope<ProcessValues>): void {
   if (values["server.tls_client_ca_file"] !== null && cert === null) {
     report("server.tls_client_ca_file", "needs server.tls_cert_file");
   }
+}
+
+/** Who can reach the address may ask for every row: nobody opens that by a container's 0.0.0.0 alone. */
+function checkReach({ values, report }: Pick<Scope<ProcessValues>, "values" | "report">): void {
+  const address = parseAddress(values["server.health_address"]);
+  if (address === null || isLoopback(address.host)) return;
+  if (!values["server.query_enabled"] || values["server.query_token"] !== "") return;
+  report(
+    "server.health_address",
+    "is reachable from elsewhere and answers SQL there: set server.query_token, or server.query_enabled = false",
+  );
 }
 
 /** `host:port` in parts; IPv6 hosts stand in brackets. Null when it is none. */

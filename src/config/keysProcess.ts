@@ -129,7 +129,7 @@ export const PROCESS_KEYS = {
     type: "string",
     default: "",
     secret: true,
-    doc: "Shown as `Authorization: Bearer <token>` it opens /status. Without it only programs on this machine are answered, and only while health_address is a loopback address and no proxy stands in between.",
+    doc: "Shown as `Authorization: Bearer <token>` it opens /status and /query. Without it only programs on this machine are answered, and no proxy may stand in between; a health_address that is reachable from elsewhere needs it, unless query_enabled is false.",
   },
   "server.query_timeout_ms": {
     type: "integer",

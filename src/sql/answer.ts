@@ -11,6 +11,7 @@ import { type Admitted, type RelationName, timeTravelName } from "./admit.ts";
 import type { Answer, LentRows, Run, ValueForm, View } from "./database.ts";
 import type { Parameter } from "./duckdb/instance.ts";
 import { rowsByColumns, selectHot, unionFields } from "./hotRows.ts";
+import { type Listing, listingOf, selectListing } from "./listings.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import {
   chooseSnapshot,
@@ -89,8 +90,10 @@ export async function answerQuestion(
       const names = [relation.schema.toLowerCase(), timeTravelName(relation).toLowerCase()];
       const key = JSON.stringify(names);
       if (plans.has(key)) continue;
-      const plan = await useTable(nameOf(relation), (read) =>
-        planRelation(relation, read, question.snapshot),
+      const listed = listingOf(relation.table);
+      const of = listed === null ? relation : { ...relation, table: listed.table };
+      const plan = await useTable(nameOf(of), (read) =>
+        planRelation({ relation, of, listing: listed?.listing ?? null }, read, question.snapshot),
       );
       plans.set(key, plan);
     }
@@ -119,29 +122,49 @@ async function run(
   };
 }
 
+/** A relation as it is named, and the table that it is of. */
+interface Wanted {
+  readonly relation: RelationName;
+  readonly of: RelationName;
+  /** Null: the table itself. */
+  readonly listing: Listing | null;
+}
+
 /** A relation, and where its rows are. */
 interface Plan {
   readonly relation: RelationName;
   readonly snapshotId: SnapshotId | null;
-  readonly fields: readonly Field[];
-  readonly files: SnapshotFiles;
+  readonly rows: TableRows | { readonly kind: "listed"; readonly select: string };
   readonly folders: readonly string[];
   readonly hot: HotPart | null;
 }
 
+interface TableRows {
+  readonly kind: "stored";
+  readonly fields: readonly Field[];
+  readonly files: SnapshotFiles;
+}
+
 async function planRelation(
-  relation: RelationName,
+  { relation, of, listing }: Wanted,
   read: ReadTable | null,
   choice: SnapshotChoice,
 ): Promise<Plan> {
   if (read === null) {
-    const name = nameOf(relation);
-    throw fail("query", `There is no table ${name} (kafka-iceberg tables lists those that are)`);
+    throw fail(
+      "query",
+      `There is no table ${nameOf(of)} (kafka-iceberg tables lists those that are)`,
+    );
   }
   const { table } = read;
   try {
     const wanted = relation.at === null ? choice : choiceOf(relation.at);
     const snapshotId = chooseSnapshot(table, wanted);
+    if (listing !== null) {
+      const select = await selectListing(listing, table, snapshotId);
+      read.hot?.release();
+      return { relation, snapshotId, rows: { kind: "listed", select }, folders: [], hot: null };
+    }
     const fields = columnsOf(table.metadata, snapshotId);
     const none = { data: [], positionDeletes: [], locations: new Map<string, string>() };
     const files = snapshotId === null ? none : await snapshotFiles(table, snapshotId);
@@ -150,7 +173,7 @@ async function planRelation(
     // Another time of the table has nothing of now.
     const hot = wanted.kind === "current" ? read.hot : null;
     if (hot === null) read.hot?.release();
-    return { relation, snapshotId, fields, files, folders, hot };
+    return { relation, snapshotId, rows: { kind: "stored", fields, files }, folders, hot };
   } catch (error) {
     read.hot?.release();
     throw error;
@@ -159,9 +182,22 @@ async function planRelation(
 
 /** The view of a relation; what it shows of memory is added to `hot`. */
 async function viewOf(engine: Engine, plan: Plan, hot: LentRows[]): Promise<View> {
-  const { relation, fields, files } = plan;
-  const nodes = await engine.columnsOfFiles(files.data);
+  const { relation, rows } = plan;
   const isNow = relation.at === null;
+  return {
+    schema: isNow ? relation.schema : "",
+    name: isNow ? relation.table : timeTravelName(relation),
+    select: rows.kind === "listed" ? rows.select : await selectStored(engine, plan, rows, hot),
+  };
+}
+
+async function selectStored(
+  engine: Engine,
+  plan: Plan,
+  { fields, files }: TableRows,
+  hot: LentRows[],
+): Promise<string> {
+  const nodes = await engine.columnsOfFiles(files.data);
   const rows = plan.hot === null ? [] : rowsByColumns(plan.hot.segments);
   const first = hot.push(...rows) - rows.length;
   const columns = unionFields(
@@ -169,11 +205,7 @@ async function viewOf(engine: Engine, plan: Plan, hot: LentRows[]): Promise<View
     rows.map((each) => each.fields),
   );
   const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
-  return {
-    schema: isNow ? relation.schema : "",
-    name: isNow ? relation.table : timeTravelName(relation),
-    select: [selectRows(columns, files, nodes), ...selects].join(" UNION ALL "),
-  };
+  return [selectRows(columns, files, nodes), ...selects].join(" UNION ALL ");
 }
 
 function nameOf({ schema, table }: RelationName): string {

@@ -118,6 +118,34 @@ describe("a table whose columns changed in every way", () => {
     );
   }, 300_000);
 
+  test("lists its snapshots and files as Spark does", async () => {
+    const snapshots =
+      "select cast(snapshot_id as varchar(20)) as id, cast(parent_id as varchar(20)) as parent, operation, " +
+      "manifest_list, element_at(summary, 'total-records') as n";
+    const order = "order by committed_at, snapshot_id";
+    const spoken = snapshots.replace(
+      "element_at(summary, 'total-records')",
+      "summary['total-records']",
+    );
+    expect(await query(`${spoken} from db.t2$snapshots ${order}`)).toEqual(
+      await spark.sql(`${snapshots} from wh.db.t2.snapshots ${order}`),
+    );
+    const files =
+      "select file_path, file_format, spec_id, cast(record_count as int) as n, cast(file_size_in_bytes as int) as bytes, sort_order_id";
+    expect(await query(`${files} from t2$files order by file_path`)).toEqual(
+      await spark.sql(`${files} from wh.db.t2.files order by file_path`),
+    );
+    const [first] = await query(
+      "select snapshot_id as id from t2$snapshots order by committed_at limit 1",
+    );
+    const earlier = await query(
+      "select sum(record_count) as n from t2$files",
+      "--snapshot",
+      String(first?.["id"]),
+    );
+    expect(earlier).toEqual([{ n: 100 }]);
+  }, 300_000);
+
   test("is refused with its reason where it has deletes that are not read yet", async () => {
     await changes("t3", 3);
     await both("select * from db.t3 order by id");

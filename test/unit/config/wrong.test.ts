@@ -201,6 +201,13 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     ['config.toml:4: server.health_address: must be "host:port" with a port up to 65535'],
   ],
   [
+    "SQL for whoever reaches the machine",
+    `${TOPIC}[server]\nhealth_address = "0.0.0.0:8080"\n`,
+    [
+      "config.toml:4: server.health_address: is reachable from elsewhere and answers SQL there: set server.query_token, or server.query_enabled = false",
+    ],
+  ],
+  [
     "two pipelines that write one topic into one table",
     '[[pipelines]]\nname = "a"\nkafka.topic = "t"\n[[pipelines]]\nname = "b"\nkafka.topic = "t"\n',
     [
