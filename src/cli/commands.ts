@@ -108,7 +108,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "asks the tables with SQL",
     about:
       "Answers one SELECT of DuckDB's SQL over the Iceberg tables of the configuration, without a " +
-      "running process. A table is named as TABLE or DATABASE.TABLE; another time of it is " +
+      "running process, or by one (--url), with its rows that are not committed yet. A table is named as TABLE or DATABASE.TABLE; another time of it is " +
       "TABLE AT (VERSION => ID) or TABLE AT (TIMESTAMP => '2026-01-08 12:00:00'). Nothing is " +
       "written, and a statement reaches no file, network or setting.",
     arguments: [
@@ -119,6 +119,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         kind: "value",
         hint: "table|json|csv",
         help: "how the answer is written; default: table",
+      },
+      {
+        name: "url",
+        kind: "value",
+        hint: "URL",
+        help: "ask the process at this address; server.query_token comes from the configuration",
       },
       { name: "snapshot", kind: "value", hint: "ID", help: "of each table: this snapshot" },
       {
@@ -132,6 +138,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       [`query "SELECT count(*) FROM events" ${C}`, "how many rows there are"],
       [`query "FROM events LIMIT 3" ${C} --format json`, "for scripts"],
       [`query "FROM events" ${C} --as-of "2026-01-08 12:00"`, "as the table was then"],
+      [
+        'query "SELECT max(ts) FROM events" --url http://127.0.0.1:8080',
+        "with what the running process has not committed yet",
+      ],
     ],
   },
   {

@@ -1,5 +1,6 @@
 /**
- * `query`: SQL over the tables of the configuration, without a running process (SPEC section 3).
+ * `query`: SQL over the tables of the configuration without a running process, or, with `--url`, by one
+ * (SPEC section 3).
  */
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
@@ -12,6 +13,7 @@ import type { SnapshotChoice } from "#sql/relations.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { type Opened, openConfig, withTable } from "./open.ts";
+import { askProcess } from "./queryUrl.ts";
 
 /** Of `table`: who looks at more asks for another format, or for less. */
 const SHOWN_ROWS_MAX = 40;
@@ -20,6 +22,11 @@ const FORMATS = ["table", "json", "csv"] as const;
 /** Runs `query "<sql>"`. */
 export async function queryCommand(parsed: ParsedArguments, terminal: Terminal): Promise<ExitCode> {
   const format = formatOf(parsed.value("format") ?? "table");
+  const url = parsed.value("url");
+  if (url !== undefined) {
+    terminal.out(await askRunning(parsed, url, format));
+    return EXIT.ok;
+  }
   const opened = await openConfig(parsed, "inspect");
   const library = await locateLibrary(cacheFolder(opened.environment));
   const database = new Database({ library, memoryBytesMax: LIMITS.queryBytesMax });
@@ -37,6 +44,26 @@ export async function queryCommand(parsed: ParsedArguments, terminal: Terminal):
   } finally {
     database.close();
   }
+}
+
+/** The token comes from the configuration, which is needed for nothing else. */
+async function askRunning(
+  parsed: ParsedArguments,
+  url: string,
+  format: (typeof FORMATS)[number],
+): Promise<string> {
+  snapshotOf(parsed);
+  const [snapshot, asOf] = [parsed.value("snapshot"), parsed.value("as-of")];
+  const { config } = await openConfig(parsed, "inspect");
+  return askProcess({
+    ...{ url, format, shownMax: SHOWN_ROWS_MAX },
+    token: config.values["server.query_token"],
+    sql: parsed.value("sql") ?? "",
+    time: {
+      ...(snapshot === undefined ? {} : { snapshot }),
+      ...(asOf === undefined ? {} : { as_of: asOf }),
+    },
+  });
 }
 
 /** The tables of the configuration's catalogs. */

@@ -1,0 +1,96 @@
+/**
+ * `query --url`: the question goes to a running process, whose answer has the rows that are not
+ * committed yet (SPEC section 3).
+ */
+import { systemClock } from "#base/clock.ts";
+import { fail } from "#base/errors.ts";
+import { createHttp, type HttpAnswer, NoAnswer } from "#base/http.ts";
+import { type Json, parseJson } from "#base/json.ts";
+import type { AnswerColumn } from "#sql/database.ts";
+import { writeAnswer } from "#sql/output.ts";
+
+/** A question to a running process. */
+export interface RemoteQuestion {
+  /** `http://127.0.0.1:8080`, as of `server.health_address`. */
+  readonly url: string;
+  /** `server.query_token`; empty: none is shown. */
+  readonly token: string;
+  readonly sql: string;
+  readonly format: "table" | "json" | "csv";
+  /** Of a table; those between the first and the last are left out. */
+  readonly shownMax: number;
+  /** `snapshot` or `as_of`, as `/query` takes them. */
+  readonly time: { readonly [parameter: string]: string };
+}
+
+/** The process has a limit of its own (`server.query_timeout_ms`), and the better sentence for it. */
+const TIMEOUT_MS = 3_660_000;
+
+/**
+ * Asks, and writes the answer.
+ * @throws AppError `query` for what the process refuses, `query_engine` when it cannot answer now
+ */
+export async function askProcess(question: RemoteQuestion): Promise<string> {
+  const { sql, format, shownMax } = question;
+  const { status, body } = await send(question, addressOf(question), JSON.stringify({ sql }));
+  if (status !== 200) throw refusalOf(question.url, status, body);
+  if (format !== "table") return body;
+  const answer = parseJson(body) as unknown as {
+    columns: readonly AnswerColumn[];
+    rows: readonly (readonly Json[])[];
+  };
+  const rows = answer.rows.map((row) => row.map(textOf));
+  return writeAnswer({ columns: answer.columns, rows }, "table", shownMax);
+}
+
+function addressOf({ url, time }: RemoteQuestion): string {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw fail("usage", "--url is the address of a running process: http://127.0.0.1:8080");
+  }
+  const address = new URL("/query", url);
+  for (const [name, value] of Object.entries(time)) address.searchParams.set(name, value);
+  return String(address);
+}
+
+async function send(question: RemoteQuestion, url: string, body: string): Promise<HttpAnswer> {
+  const http = createHttp({ clock: systemClock, timeoutMs: TIMEOUT_MS, connectionsMax: 1 });
+  const shown = question.token === "" ? {} : { authorization: `Bearer ${question.token}` };
+  const accept = question.format === "csv" ? "text/csv" : "application/json";
+  const headers = { ...shown, accept, "content-type": "application/json" };
+  try {
+    return await http.send({ method: "POST", url, headers, body });
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    throw fail(
+      "query_engine",
+      `${new URL(url).origin} does not answer: ${error.message}. Is a process running there (server.health_address)?`,
+    );
+  } finally {
+    http.close();
+  }
+}
+
+function refusalOf(url: string, status: number, body: string): Error {
+  const kind = status >= 500 ? "query_engine" : "query";
+  const sentence = sentenceOf(body);
+  if (sentence !== null) return fail(kind, sentence);
+  return fail(
+    kind,
+    `${new URL(url).origin} answers ${status} to /query: no kafka-iceberg is there`,
+  );
+}
+
+/** Of `{"error": "..."}`; null for what another program says. */
+function sentenceOf(body: string): string | null {
+  try {
+    const { error } = parseJson(body) as { error?: Json };
+    return typeof error === "string" ? error : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Texts as they are, lists and structs as JSON. */
+function textOf(value: Json): string | null {
+  return value === null || typeof value === "string" ? value : JSON.stringify(value);
+}
