@@ -3,11 +3,12 @@
  *
  * Made with `node:http`, which does not send a request again by itself when a kept connection breaks;
  * Bun's `fetch` does (decision 0061), and a commit that was sent twice has no known outcome. Redirects
- * are not followed: they are answers.
+ * are not followed: they are answers. An answer has a largest size, beyond which it is not read.
  */
-import { Agent, request as httpRequest } from "node:http";
+import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, Agent as TlsAgent } from "node:https";
 import type { Clock } from "./clock.ts";
+import { LIMITS } from "./limits.ts";
 
 /** A request. */
 export interface HttpRequest {
@@ -37,9 +38,17 @@ export class NoAnswer extends Error {
   }
 }
 
+/** The answer is larger than what is read; the request was done, and another try ends as this one. */
+export class AnswerTooLarge extends NoAnswer {
+  constructor(bytesMax: number) {
+    super(`the answer is larger than ${bytesMax} bytes, which is more than is read`, true);
+    this.name = "AnswerTooLarge";
+  }
+}
+
 /** Sends requests over connections that are kept. */
 export interface Http {
-  /** Throws {@link NoAnswer}. */
+  /** Throws {@link NoAnswer}, and {@link AnswerTooLarge} beyond `LIMITS.answerTextBytesMax`. */
   send(request: HttpRequest): Promise<HttpAnswer>;
   close(): void;
 }
@@ -63,8 +72,11 @@ export interface ByteAnswer {
 
 /** Sends requests over connections that are kept. */
 export interface Transport {
-  /** Throws {@link NoAnswer}, also when `signal` aborts. */
-  send(request: ByteRequest, signal: AbortSignal): Promise<ByteAnswer>;
+  /**
+   * Throws {@link NoAnswer}, also when `signal` aborts, and {@link AnswerTooLarge}.
+   * @param bytesMax of the answer's body; default `LIMITS.answerBytesMax`
+   */
+  send(request: ByteRequest, signal: AbortSignal, bytesMax?: number): Promise<ByteAnswer>;
   close(): void;
 }
 
@@ -110,7 +122,7 @@ export function createHttp(options: HttpOptions): Http {
     });
     const body = request.body === null ? [] : [Buffer.from(request.body)];
     try {
-      const sent = transport.send({ ...request, body }, late.signal);
+      const sent = transport.send({ ...request, body }, late.signal, LIMITS.answerTextBytesMax);
       const answer = await Promise.race([sent, expired]);
       return { ...answer, body: answer.body.toString("utf8") };
     } finally {
@@ -135,7 +147,13 @@ export function createTransport(connectionsMax: number, route: Route = {}): Tran
   const plain = new Agent(settings);
   const tls = new TlsAgent({ ...settings, ...(ca !== undefined && { ca }), ...client });
   return {
-    send: (request, signal) => once(request, plain, tls, signal),
+    send: (request, signal, bytesMax = LIMITS.answerBytesMax) =>
+      once(
+        request,
+        isTls(request) ? { make: httpsRequest, agent: tls } : { make: httpRequest, agent: plain },
+        signal,
+        bytesMax,
+      ),
     close: () => {
       plain.destroy();
       tls.destroy();
@@ -143,47 +161,72 @@ export function createTransport(connectionsMax: number, route: Route = {}): Tran
   };
 }
 
+/** How a request is made, by the scheme of its address. */
+type Way =
+  | { readonly make: typeof httpRequest; readonly agent: Agent }
+  | { readonly make: typeof httpsRequest; readonly agent: TlsAgent };
+
 function once(
   { method, url, headers, body }: ByteRequest,
-  plain: Agent,
-  tls: TlsAgent,
+  { make, agent }: Way,
   signal: AbortSignal,
+  bytesMax: number,
 ): Promise<ByteAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<ByteAnswer>();
   const lost = (error: unknown): void => {
     const reason = error instanceof Error ? error.message : String(error);
-    reject(new NoAnswer(reason, maybeSent(error), error));
+    const isKnown = error instanceof NoAnswer;
+    reject(isKnown ? error : new NoAnswer(reason, maybeSent(error), error));
   };
   const bytes = body.reduce((sum, piece) => sum + piece.length, 0);
   const mayHaveBody = method !== "GET" && method !== "DELETE";
   const length = mayHaveBody ? { "content-length": String(bytes) } : {};
-  const isTls = url.startsWith("https:");
-  const make = isTls ? httpsRequest : httpRequest;
-  const request = make(
-    url,
-    { method, agent: isTls ? tls : plain, headers: { ...headers, ...length }, signal },
-    (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-      answer.on("error", lost);
-      answer.on("close", () => {
-        if (!answer.complete) lost(new Error("the answer was cut off"));
-      });
-      answer.on("end", () => {
-        const own = Object.entries(answer.headers).map(([name, value]) => [
-          name,
-          Array.isArray(value) ? value.join(", ") : value,
-        ]);
-        resolve({
-          status: answer.statusCode ?? 0,
-          headers: Object.fromEntries(own),
-          body: Buffer.concat(chunks),
-        });
-      });
-    },
-  );
+  const settings = { method, agent, headers: { ...headers, ...length }, signal };
+  const request = make(url, settings, (answer) => {
+    readBody(answer, bytesMax).then(
+      (read) => resolve({ status: answer.statusCode ?? 0, headers: headersOf(answer), body: read }),
+      (error: unknown) => {
+        lost(error);
+        request.destroy();
+      },
+    );
+  });
   request.on("error", lost);
   for (const piece of body.slice(0, -1)) request.write(piece);
   request.end(body.at(-1));
   return promise;
+}
+
+/** Throws {@link AnswerTooLarge} as soon as it is clear, and what ends the connection. */
+function readBody(answer: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  answer.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= bytesMax) {
+      chunks.push(chunk);
+      return;
+    }
+    chunks.length = 0;
+    reject(new AnswerTooLarge(bytesMax));
+  });
+  answer.on("error", reject);
+  answer.on("close", () => {
+    if (!answer.complete) reject(new Error("the answer was cut off"));
+  });
+  answer.on("end", () => resolve(Buffer.concat(chunks)));
+  return promise;
+}
+
+function headersOf(answer: IncomingMessage): ByteAnswer["headers"] {
+  const entries = Object.entries(answer.headers).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.join(", ") : value,
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function isTls({ url }: ByteRequest): boolean {
+  return url.startsWith("https:");
 }

@@ -50,7 +50,9 @@ export const LIMITS: Readonly<
     | "avroBlockBytesMax"
     | "knownFoldersMax"
     | "s3PartsInFlightMax"
-    | "cachedTablesMax",
+    | "cachedTablesMax"
+    | "answerTextBytesMax"
+    | "answerBytesMax",
     number
   >
 > = {
@@ -138,6 +140,10 @@ export const LIMITS: Readonly<
   s3PartsInFlightMax: 3,
   /** Tables of a pipeline whose metadata is kept for readers (a number); those read last stay. */
   cachedTablesMax: 100,
+  /** Answer of a catalog or registry over HTTP: a table's metadata of 500 snapshots is half a megabyte. */
+  answerTextBytesMax: 128 * MIB,
+  /** Answer of a store over HTTP: an object that is read whole, twice the largest data file by default. */
+  answerBytesMax: 1024 * MIB,
   /** A request of `/query`. */
   questionBytesMax: MIB,
   /** Rows of `$files`: they stand in the statement, at about 300 bytes each. */
@@ -163,5 +169,6 @@ export function assertLimits(): void {
     LIMITS.sampleBytesMax >= LIMITS.fetchQueueBytesMax,
     "a sample takes what a queue can hold",
   );
+  assert(LIMITS.answerTextBytesMax > LIMITS.metadataBytesMax, "a table that we keep can be loaded");
   assert(LIMITS.logFrameBytesMax > LIMITS.logSegmentBytes / 8, "a frame is not tiny");
 }

@@ -6,7 +6,14 @@
 import type { AwsCredentials } from "#aws/credentials.ts";
 import type { Clock } from "#base/clock.ts";
 import { type AppError, describe, fail } from "#base/errors.ts";
-import { createHttp, type Http, type HttpAnswer, type HttpRequest, NoAnswer } from "#base/http.ts";
+import {
+  AnswerTooLarge,
+  createHttp,
+  type Http,
+  type HttpAnswer,
+  type HttpRequest,
+  NoAnswer,
+} from "#base/http.ts";
 import { type Json, parseJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
@@ -150,7 +157,10 @@ export class RestSession {
     return `${this.tables(namespace)}/${encodeURIComponent(table)}`;
   }
 
-  /** Asks, again while the server is away. The answer may be a refusal. Throws `catalog_unreachable`. */
+  /**
+   * Asks, again while the server is away. The answer may be a refusal. Throws `catalog_unreachable`;
+   * `catalog_refused` for an answer larger than `LIMITS.answerTextBytesMax`, which stays as large.
+   */
   async read(
     operation: string,
     url: string,
@@ -162,6 +172,7 @@ export class RestSession {
         if (!isAway(answer)) return answer;
         throw this.away(operation, `HTTP ${answer.status} ${messageOf(answer)}`);
       } catch (error) {
+        if (error instanceof AnswerTooLarge) throw this.#tooLarge(operation, error);
         throw error instanceof NoAnswer ? this.away(operation, describe(error), error) : error;
       }
     };
@@ -219,6 +230,13 @@ export class RestSession {
     const hint = isIcebergError(answer) ? "" : "; is its uri right?";
     const sentence = `The catalog ${this.place} ${why} ${operation} (${said})${hint}`;
     return fail("catalog_refused", sentence, { status });
+  }
+
+  /** An error for an answer that no other try makes smaller. */
+  #tooLarge(operation: string, cause: AnswerTooLarge): AppError {
+    const hint = "expire snapshots of the table, or look whether the uri is right";
+    const sentence = `The catalog ${this.place} answered ${operation} with too much: ${cause.message}; ${hint}`;
+    return fail("catalog_refused", sentence, {}, cause);
   }
 
   /** Our own settings under the names of the protocol; the server's overrides are stronger. */

@@ -7,7 +7,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { type AppError, describe, fail } from "#base/errors.ts";
-import { createHttp, type Http, type HttpAnswer, NoAnswer } from "#base/http.ts";
+import { AnswerTooLarge, createHttp, type Http, type HttpAnswer, NoAnswer } from "#base/http.ts";
 import { parseJson } from "#base/json.ts";
 import type { RegistryAuth, RegistryOptions } from "./options.ts";
 
@@ -130,6 +130,10 @@ async function send(
     return await http.send({ method: "GET", url: url + path, headers, body: null });
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
+    if (error instanceof AnswerTooLarge) {
+      const sentence = `The schema registry ${url} answered with too much: ${describe(error)}`;
+      throw fail("registry_refused", sentence, {}, error);
+    }
     const sentence = `The schema registry ${url} does not answer: ${describe(error)}`;
     throw fail("registry_unreachable", sentence, {}, error);
   }

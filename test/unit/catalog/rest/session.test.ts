@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createServer } from "node:http";
 import { systemClock } from "#base/clock.ts";
-import { createHttp, maybeSent, NoAnswer } from "#base/http.ts";
+import { AnswerTooLarge, createHttp, maybeSent, NoAnswer } from "#base/http.ts";
 import { answer, lost, type RestFake, refusal } from "../../../fakes/restServer.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { append, createTable, NAME, restRig } from "../../../support/restRig.ts";
@@ -70,6 +70,21 @@ describe("the server's configuration", () => {
 });
 
 describe("reads", () => {
+  test("whose answer is larger than is read are asked once, and say what to do", async () => {
+    const rig = await restRig();
+    await createTable(rig);
+    let asked = 0;
+    rig.server.intercept = async () => {
+      asked++;
+      throw new AnswerTooLarge(1000);
+    };
+    const error = await rejection(rig.catalog.load(NAME));
+    expect(error).toMatchObject({ kind: "catalog_refused" });
+    expect(error.message).toContain("larger than 1000 bytes");
+    expect(error.message).toContain("expire snapshots");
+    expect(asked).toBe(1);
+  });
+
   test("are asked again while the server is away, and then say so", async () => {
     const rig = await restRig();
     await createTable(rig);
