@@ -16,6 +16,8 @@ import { FieldOp, FieldSlot, Frame, Label, Message, Names } from "./protobufLayo
 import { isUtf8 } from "./strings";
 
 const NANOS: i64 = 1_000_000_000;
+/** A tag of more bytes is none, whatever its number is. */
+const TAG_BYTES: usize = 5;
 /** Microseconds beyond are the host's. */
 const EPOCH_MAX: i64 = 9_000_000_000_000_000;
 
@@ -50,8 +52,9 @@ function readMessage(node: usize, at: usize, stop: usize, row: u32): usize {
     let isUsual = true;
     if (slot != 0 && textMatches(slot, i)) i += load<u32>(slot, FieldSlot.TEXT_BYTES);
     else {
-      i = readVarint(i);
-      if (i == GIVE_UP || varint > 0xffff_ffff) return GIVE_UP;
+      const after = readVarint(i);
+      if (after == GIVE_UP || after - i > TAG_BYTES || varint > 0xffff_ffff) return GIVE_UP;
+      i = after;
       const tag = <u32>varint;
       slot = findSlot(node, tag >>> 3);
       if (slot == 0) {

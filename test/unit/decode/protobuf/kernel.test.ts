@@ -41,3 +41,11 @@ test("what comes twice, and what is rare, is left to the host", async () => {
   const rare = ["0801 0802", "6a0161 7200", "3807", "c20c00"];
   expect(await hostReads(rare.map(hex))).toBe(rare.length);
 });
+
+test("a tag that is written with more than five bytes makes a record none, of a field that is known or not", async () => {
+  const long = ["888080808000 05", "a8868080800001", "08018880808080000a"].map(hex);
+  for (const kernel of [false, "always"] as const) {
+    const { decoder } = await make(FILE, { kernel }, "t.M");
+    expect(decode(decoder, long).reasons).toEqual(long.map((_, at) => `${at} bad_protobuf`));
+  }
+});
