@@ -1,7 +1,8 @@
 /**
  * What is served over HTTP: `/health`, `/ready`, `/status`, `/metrics` (SPEC section 7), made from memory,
- * so that nothing waits for a dependency; and `/tables/NAME`, which may ask the catalog.
+ * so that nothing waits for a dependency; `/tables/NAME`, which may ask the catalog; and the page at `/`.
  */
+import { dashboardRoutes } from "#server/dashboard/dashboard.ts";
 import type { Metrics } from "#server/metrics.ts";
 import { type Route, SMALL } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
@@ -51,5 +52,6 @@ export function routesOf(
         return new Response(text, { headers: { "content-type": metrics.contentType } });
       },
     },
+    ...dashboardRoutes(),
   ];
 }

@@ -233,8 +233,9 @@ describe("/metrics", () => {
 describe("the server", () => {
   test("answers 404 with a hint, and 405 to writes", async () => {
     const { get } = start();
-    expect(await (await get("/")).json()).toEqual({
-      error: "There is nothing at /; there are /health, /ready, /status, /tables/*, /metrics",
+    expect(await (await get("/nothing")).json()).toEqual({
+      error:
+        "There is nothing at /nothing; there are /health, /ready, /status, /tables/*, /metrics, /, /dashboard/*",
     });
     const refused = await get("/health", { method: "POST" });
     expect([refused.status, refused.headers.get("allow")]).toEqual([405, "GET"]);
