@@ -194,13 +194,14 @@ export class Database {
 
   #readColumns(paths: readonly string[]): void {
     const rows = this.#instance.rows(
-      "SELECT file_name, name, num_children::VARCHAR, field_id::VARCHAR " +
+      "SELECT file_name, name, concat_ws(' ', type, logical_type, converted_type), num_children::VARCHAR, field_id::VARCHAR " +
         `FROM parquet_schema([${paths.map(sqlText).join(", ")}])`,
     );
     const byFile = new Map<string, SchemaRow[]>();
-    for (const [file, name, children, fieldId] of rows) {
+    for (const [file, name, type, children, fieldId] of rows) {
       const of = byFile.get(file ?? "") ?? [];
-      of.push([name ?? "", Number(children ?? 0), fieldId === null ? null : Number(fieldId)]);
+      const id = fieldId === null ? null : Number(fieldId);
+      of.push([name ?? "", type ?? "", Number(children ?? 0), id]);
       byFile.set(file ?? "", of);
     }
     for (const [file, of] of byFile) this.#nodes.set(file, nodesOf(of));

@@ -66,8 +66,9 @@ function nodeOf(field: Field, columns: readonly Field[]): ParquetNode {
   const isNested = type.kind === "list" || type.kind === "map";
   return {
     name,
+    type: "",
     fieldId: column?.id ?? null,
-    children: isNested ? [{ name: "entries", fieldId: null, children }] : children,
+    children: isNested ? [{ name: "entries", type: "", fieldId: null, children }] : children,
   };
 }
 

@@ -6,22 +6,29 @@
 /** A field of a file. */
 export interface ParquetNode {
   readonly name: string;
+  /** Physical and logical type as DuckDB writes them; empty for rows in memory. */
+  readonly type: string;
   /** Null in files of writers that know no ids. */
   readonly fieldId: number | null;
   readonly children: readonly ParquetNode[];
 }
 
-/** One row of `parquet_schema()`: name, number of children, field id. */
-export type SchemaRow = readonly [name: string, children: number, fieldId: number | null];
+/** One row of `parquet_schema()`: name, type, number of children, field id. */
+export type SchemaRow = readonly [
+  name: string,
+  type: string,
+  children: number,
+  fieldId: number | null,
+];
 
 /** Columns of a file from the rows of its schema, which begin with its root, depth first. */
 export function nodesOf(rows: readonly SchemaRow[]): readonly ParquetNode[] {
   let at = 0;
   const read = (): ParquetNode => {
-    const [name = "", count = 0, fieldId = null] = rows[at++] ?? [];
+    const [name = "", type = "", count = 0, fieldId = null] = rows[at++] ?? [];
     const children: ParquetNode[] = [];
     for (let child = 0; child < count && at < rows.length; child++) children.push(read());
-    return { name, fieldId, children };
+    return { name, type, fieldId, children };
   };
   return read().children;
 }
@@ -41,9 +48,12 @@ export function entryOf(map: ParquetNode): { key: ParquetNode; value: ParquetNod
   return key === undefined || value === undefined ? null : { key, value };
 }
 
-/** Text that is equal for files whose columns have the same names and ids. */
+/**
+ * Text that is equal for files whose columns have the same names, ids and types. Of files that are read
+ * together, DuckDB gives every column the type that it has in the first: a double would become a float.
+ */
 export function shapeOf(nodes: readonly ParquetNode[]): string {
   return JSON.stringify(
-    nodes.map(({ name, fieldId, children }) => [name, fieldId, shapeOf(children)]),
+    nodes.map(({ name, type, fieldId, children }) => [name, type, fieldId, shapeOf(children)]),
   );
 }

@@ -109,13 +109,15 @@ const POSITION = "file_row_number";
 
 function source(paths: readonly string[], { positionDeletes, locations }: SnapshotFiles): string {
   const list = `[${paths.map(sqlText).join(", ")}]`;
-  if (positionDeletes.length === 0) return `read_parquet(${list})`;
-  const deletes = `read_parquet([${positionDeletes.map(sqlText).join(", ")}])`;
+  // A folder `day=007/` is no column: what DuckDB reads from it would take the place of the file's own.
+  const plain = "hive_partitioning = false";
+  if (positionDeletes.length === 0) return `read_parquet(${list}, ${plain})`;
+  const deletes = `read_parquet([${positionDeletes.map(sqlText).join(", ")}], ${plain})`;
   const pairs = paths.map((path) => `${sqlText(path)}: ${sqlText(locations.get(path) ?? path)}`);
   // Named in full: the files of deletes have a `filename`, too.
   const location = `map_extract_value(MAP {${pairs.join(", ")}}, r.${FILE})`;
   return (
-    `(SELECT * FROM read_parquet(${list}, filename = true, file_row_number = true) r ` +
+    `(SELECT * FROM read_parquet(${list}, ${plain}, filename = true, file_row_number = true) r ` +
     `WHERE NOT EXISTS (SELECT 1 FROM ${deletes} d WHERE d.pos = r.${POSITION} AND d.file_path = ${location}))`
   );
 }

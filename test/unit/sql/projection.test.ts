@@ -3,8 +3,8 @@
  * by a later one.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { childFields, type Field, type Type, withChildFields } from "#columns/schema.ts";
 import type { Database } from "#sql/database.ts";
 import { selectRows } from "#sql/relations.ts";
@@ -48,6 +48,7 @@ async function writeFile(
   rows: readonly (readonly unknown[])[],
 ): Promise<string> {
   const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], OPTIONS)));
   return path;
 }
@@ -153,6 +154,29 @@ test("every type is read as the type that the table has", async () => {
   expect(read(fields, [path], "DESCRIBE t").rows.map(([name]) => JSON.parse(name ?? ""))).toEqual(
     fields.map(({ name }) => name),
   );
+});
+
+test("a column that was widened keeps its name: later values are not squeezed into the type of earlier files", async () => {
+  const narrow = [field(1, "i", int), field(2, "f", { kind: "float" })];
+  const wide = [field(1, "i", long), field(2, "f", { kind: "double" })];
+  const old = await writeFile("narrow.parquet", narrow, [[1, 0.5]]);
+  const young = await writeFile("wide.parquet", wide, [[2n ** 40n, 0.1]]);
+  expect(read(wide, [old, young], "SELECT i::VARCHAR, f FROM t ORDER BY i").rows).toEqual([
+    ['"1"', "0.5"],
+    ['"1099511627776"', "0.1"],
+  ]);
+});
+
+test("the folders of a partition are no columns: its values are those of the files", async () => {
+  const fields = [field(1, "day", text)];
+  const first = await writeFile("day=007/a.parquet", fields, [["007"], ["null"]]);
+  const second = await writeFile("day=null/b.parquet", fields, [["null"], [null]]);
+  expect(read(fields, [first, second], "SELECT day FROM t").rows).toEqual([
+    ['"007"'],
+    ['"null"'],
+    ['"null"'],
+    [null],
+  ]);
 });
 
 test("a table without files has its columns, and no row", () => {
