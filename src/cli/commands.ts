@@ -354,6 +354,16 @@ export const COMMANDS: readonly CommandSpec[] = [
       [`load-test ${C} --rate 50000 --bytes 1000 --seconds 300`, "the load that is expected"],
     ],
   },
+  {
+    name: "import-config",
+    summary: "turns a Kafka Connect Iceberg sink's configuration into ours",
+    about:
+      "Reads the configuration of a sink (Apache's or Tabular's), as JSON or properties, and prints ours. " +
+      "Each key without a counterpart is named in a comment and on standard error. Secrets become " +
+      "references to variables, and are never printed. Connects to nothing.",
+    arguments: [{ name: "file", kind: "positional", help: "connect.json or connect.properties" }],
+    examples: [["import-config connect.json > config.toml", "then: check --config config.toml"]],
+  },
 ];
 
 /** The command of a name; undefined when there is none. */

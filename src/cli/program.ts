@@ -9,6 +9,7 @@ import { type ArgumentSpec, type ParsedArguments, parseArguments } from "./argum
 import { checkCommand } from "./check.ts";
 import { COMMANDS, type CommandSpec, commandOf } from "./commands.ts";
 import { commandHelp, programHelp } from "./help.ts";
+import { importConfigCommand } from "./importConfig.ts";
 import { showFiles, showHistory, showSnapshots, showTables } from "./inspect.ts";
 import { logCommand } from "./log.ts";
 import { maintenanceCommand } from "./maintenance.ts";
@@ -120,6 +121,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   maintenance: (parsed, { terminal, stop }) => maintenanceCommand(parsed, terminal, stop),
   "dead-letter": (parsed, { actions, terminal }) => actions.deadLetter(parsed, { terminal }),
   "load-test": (parsed, { actions, ...parts }) => actions.loadTest(parsed, parts),
+  "import-config": (parsed, { terminal }) => importConfigCommand(parsed, terminal),
 };
 
 function inspection(

@@ -12,6 +12,7 @@ import type { AppConfig, PipelineConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
 import { parseFields } from "#config/fieldType.ts";
 import type { Actions, SuggestedColumn, Terminal, TopicSuggestion } from "./actions.ts";
+import { tomlText } from "./tomlText.ts";
 
 /** Names of columns that probably say when something happened, the likeliest first. */
 const EVENT_TIMES = [
@@ -51,7 +52,7 @@ function textOf(pipeline: PipelineConfig, found: TopicSuggestion, topics: number
     if (type !== null && hasTextForm(name, type)) continue;
     const why =
       type === null ? "the sample does not tell its type" : "a name in it cannot be declared";
-    lines.push(`# ${quoted(name)}: left to be learned from the records, since ${why}.`);
+    lines.push(`# ${tomlText(name)}: left to be learned from the records, since ${why}.`);
   }
   if (declared.length > 0) {
     lines.push(...replaced(pipeline, "schema"), "[schema]", "fields = [", ...declared, "]");
@@ -68,7 +69,7 @@ function lineOf({ name, type, seen, misfits }: SuggestedColumn, records: number)
     misfits > 0 ? `${misfits} values are of another type and would be refused` : "",
   ].filter((note) => note !== "");
   const comment = notes.length === 0 ? "" : `   # ${notes.join("; ")}`;
-  return `  {name = ${quoted(name)}, type = ${quoted(typeName(type))}},${comment}`;
+  return `  {name = ${tomlText(name)}, type = ${tomlText(typeName(type))}},${comment}`;
 }
 
 /** Names inside a nested type may hold what its text form has another meaning for. */
@@ -88,7 +89,7 @@ function partitioningOf(pipeline: PipelineConfig, { columns, records }: TopicSug
   );
   const always = times.filter(({ seen }) => seen === records);
   const best = likeliest(always);
-  if (best !== null) return [...lines, `spec = [${quoted(`day(${best})`)}]`];
+  if (best !== null) return [...lines, `spec = [${tomlText(`day(${best})`)}]`];
   const hasStamp = pipeline.values["source.metadata_columns"].includes("timestamp");
   return [
     ...lines,
@@ -102,8 +103,8 @@ function eventTimeNotes(columns: readonly SuggestedColumn[]): string[] {
     ({ name, epoch }) => epoch !== null && EVENT_TIMES.some((form) => form.test(name)),
   );
   return numbers.flatMap(({ name, epoch }) => [
-    `# ${quoted(name)} holds numbers that look like times. To have it as a timestamptz, and partitions by it,`,
-    `# set in [source]: event_time_field = ${quoted(name)}, event_time_format = "${epoch}"`,
+    `# ${tomlText(name)} holds numbers that look like times. To have it as a timestamptz, and partitions by it,`,
+    `# set in [source]: event_time_field = ${tomlText(name)}, event_time_format = "${epoch}"`,
   ]);
 }
 
@@ -130,9 +131,4 @@ function likeliest(times: readonly { readonly path: string }[]): string | null {
 function replaced({ origins }: PipelineConfig, section: string): string[] {
   const isThere = [...origins.keys()].some((key) => key.startsWith(`${section}.`));
   return isThere ? [`# In place of the [${section}] that is there:`] : [];
-}
-
-/** A text as TOML's basic string; in JSON's form but for one character. */
-function quoted(text: string): string {
-  return JSON.stringify(text.toWellFormed()).replaceAll("\u007f", "\\u007f");
 }
