@@ -4,7 +4,7 @@
  * It lives on one thread and blocks it. Statements are admitted first (`admit.ts`), run in a read-only
  * transaction, and end at their number of rows.
  */
-import { fail } from "#base/errors.ts";
+import { describe, fail } from "#base/errors.ts";
 import { type LentSegment, readRows } from "#buffer/lease.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
@@ -17,6 +17,9 @@ import {
   sqlText,
 } from "./duckdb/instance.ts";
 import { nodesOf, type ParquetNode, type SchemaRow } from "./parquetNodes.ts";
+
+/** Interrupts are 10 ms apart, and a `ROLLBACK` takes a fraction of one. */
+const ROLLBACK_TRIES = 20;
 
 /** A view to be made before a statement runs. */
 export interface View {
@@ -111,11 +114,11 @@ export class Database {
     hot.begin(run.hot.map(({ fields, segments }) => ({ fields, parts: segments.map(readRows) })));
     try {
       this.#define(run.views);
-      this.#instance.execute("BEGIN TRANSACTION READ ONLY");
       try {
+        this.#instance.execute("BEGIN TRANSACTION READ ONLY");
         return run.admitted.explain === "" ? this.#select(run) : this.#explain(run);
       } finally {
-        this.#instance.execute("ROLLBACK");
+        this.#rollBack();
       }
     } finally {
       hot.end();
@@ -124,6 +127,22 @@ export class Database {
 
   close(): void {
     this.#instance.close();
+  }
+
+  /**
+   * Ends the transaction, whatever became of it. Interrupts come until there is an answer, so one may meet
+   * the `ROLLBACK` itself: the transaction would stay, and every later statement would be refused in it.
+   */
+  #rollBack(): void {
+    for (let tries = 1; ; tries++) {
+      try {
+        this.#instance.execute("ROLLBACK");
+        return;
+      } catch (error) {
+        if (describe(error).includes("no transaction is active")) return;
+        if (tries === ROLLBACK_TRIES) throw error;
+      }
+    }
   }
 
   #select({ admitted, parameters, form, rowsMax }: Run): Answer {
@@ -187,8 +206,9 @@ export class Database {
     for (const view of views) {
       const { schema, name, select } = view;
       if (schema !== "") this.#instance.execute(`CREATE SCHEMA IF NOT EXISTS ${sqlName(schema)}`);
-      this.#instance.execute(`CREATE VIEW ${viewName(schema, name)} AS ${select}`);
+      // Known before it is there: an interrupt may come in between.
       this.#views.push(view);
+      this.#instance.execute(`CREATE VIEW ${viewName(schema, name)} AS ${select}`);
     }
   }
 

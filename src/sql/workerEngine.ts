@@ -113,7 +113,10 @@ class Thread implements Engine {
   }
 
   async allow(folders: readonly string[]): Promise<void> {
-    await this.#ask({ type: "allow", folders });
+    await this.#opened;
+    // It may begin again with another connection: none is interrupted until its address is known.
+    this.#connection = 0;
+    await this.#call({ type: "allow", folders });
   }
 
   async columnsOfFiles(

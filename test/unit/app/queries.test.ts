@@ -99,6 +99,16 @@ describe("a statement without an end", () => {
     expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
   });
 
+  test("leaves no transaction behind, also when the interrupt meets its very end", async () => {
+    const queries = queriesOf(50);
+    await post(queries, { sql: "SELECT 1" });
+    const sql = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) SELECT * FROM r";
+    for (let again = 0; again < 10; again++) {
+      expect((await post(queries, { sql })).status).toBe(504);
+      expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
+    }
+  });
+
   test("is ended when its client goes, also while it waits for its turn", async () => {
     const queries = queriesOf();
     await post(queries, { sql: "SELECT 1" });
