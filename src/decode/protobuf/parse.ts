@@ -94,6 +94,11 @@ interface Descriptors {
   readonly FileDescriptorProto: { decode(bytes: Uint8Array): FileDescriptor };
 }
 
+/** What `protobufjs/ext/descriptor.js` adds to a root. */
+interface DescribedRoot {
+  toDescriptor(edition: string): { readonly file: readonly FileDescriptor[] };
+}
+
 function parseFile(
   library: Library,
   name: string,
@@ -125,15 +130,17 @@ function rootOf(
 ): protobufjs.Root {
   try {
     const files = read();
-    const set = { file: files };
+    const known = new Set(files.map((file) => file.name));
+    // All types are looked up when the set is taken in: what comes with Protobuf is part of it.
+    const common = new library.Root();
+    for (const each of new Set(files.flatMap(({ dependency }) => dependency))) {
+      if (!known.has(each)) addCommon(library, common, each);
+    }
+    const { file: ahead } = (common as unknown as DescribedRoot).toDescriptor("proto3");
     const { Root } = library as unknown as {
       Root: { fromDescriptor(set: unknown): protobufjs.Root };
     };
-    const root = Root.fromDescriptor(set);
-    const known = new Set(files.map((file) => file.name));
-    for (const each of new Set(files.flatMap(({ dependency }) => dependency))) {
-      if (!known.has(each)) addCommon(library, root, each);
-    }
+    const root = Root.fromDescriptor({ file: [...ahead, ...files] });
     return root;
   } catch (cause) {
     throw fail("usage", `${name} is no descriptor set: ${describe(cause)}`, {}, cause);

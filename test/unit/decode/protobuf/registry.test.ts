@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import protobuf from "protobufjs";
 import { FileDescriptorSet } from "protobufjs/ext/descriptor.js";
+import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { decodeAll, framed } from "../../../support/avroRows.ts";
 import { registryRig } from "../../../support/registryRig.ts";
 
@@ -137,3 +138,12 @@ for (const kernel of [false, "always"] as const) {
     });
   });
 }
+
+test("a file's descriptor need not bring what comes with Protobuf: Python's serializer leaves that out", async () => {
+  // message All { google.protobuf.Timestamp c0 = 1; Int64Value c1 = 2; Empty c2 = 3; }
+  const file = Uint8Array.fromBase64(
+    "Cglyb3cucHJvdG8SBGFjbWUaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8aHmdvb2dsZS9wcm90b2J1Zi93cmFwcGVycy5wcm90bxobZ29vZ2xlL3Byb3RvYnVmL2VtcHR5LnByb3RvInoKA0FsbBImCgJjMBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoCYzEYAiABKAsyGy5nb29nbGUucHJvdG9idWYuSW50NjRWYWx1ZRIiCgJjMhgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eWIGcHJvdG8z",
+  );
+  const schema = (await loadProtobuf()).descriptor("row.proto", file, []);
+  expect(schema.message("acme.All").fields.map(({ name }) => name)).toEqual(["c0", "c1", "c2"]);
+});
