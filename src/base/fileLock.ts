@@ -8,23 +8,16 @@
  * namespace, which lies in no folder; it accepts nobody. (Containers that share a folder, but no
  * network namespace, have the file's lock only.)
  */
-import { dlopen, FFIType } from "bun:ffi";
+import { FFIType } from "bun:ffi";
 import { close, open } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { promisify } from "node:util";
 import { fail } from "./errors.ts";
+import { openLibc } from "./libc.ts";
 
 /** LOCK_EX | LOCK_NB, the same on Linux and macOS. */
 const EXCLUSIVE_AT_ONCE = 2 | 4;
-
-/** The C library's names: glibc, musl, macOS. */
-const LIBRARIES = [
-  "libc.so.6",
-  "libc.musl-x86_64.so.1",
-  "libc.musl-aarch64.so.1",
-  "libSystem.B.dylib",
-] as const;
 
 type Flock = (descriptor: number, operation: number) => number;
 
@@ -69,15 +62,8 @@ function lockName(path: string): { release(): void } | null {
 }
 
 function loadFlock(): Flock {
-  for (const name of LIBRARIES) {
-    try {
-      const symbols = {
-        flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-      } as const;
-      return dlopen(name, symbols).symbols.flock;
-    } catch {
-      // Not this system's C library: the next name.
-    }
-  }
+  const symbols = { flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } } as const;
+  const flock = openLibc<{ readonly flock: Flock }>(symbols)?.flock;
+  if (flock !== undefined) return flock;
   throw fail("state", "No C library with flock(2) was found, so no state directory can be locked");
 }

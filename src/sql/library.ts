@@ -5,11 +5,10 @@
  * The system can only load a file. The one in the folder is compared with its hash at every start: a
  * process never loads what another user may have put there. Without such a folder it lies in memory.
  */
-import { dlopen } from "bun:ffi";
 import { chmod, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "#base/errors.ts";
-import { C_LIBRARIES } from "./duckdb/symbols.ts";
+import { openLibc } from "#base/libc.ts";
 
 /** SHA-256 of the library inside the executable, set by `scripts/build.ts`. */
 declare const KAFKA_ICEBERG_DUCKDB: string;
@@ -117,16 +116,11 @@ type SystemCalls = {
 };
 
 function systemCalls(): SystemCalls {
-  for (const library of C_LIBRARIES) {
-    try {
-      return dlopen(library, {
-        memfd_create: { args: ["ptr", "u32"], returns: "i32" },
-        write: { args: ["i32", "ptr", "u64"], returns: "i64" },
-      }).symbols as unknown as SystemCalls;
-    } catch {
-      // The next one.
-    }
-  }
+  const calls = openLibc<SystemCalls>({
+    memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+    write: { args: ["i32", "ptr", "u64"], returns: "i64" },
+  });
+  if (calls !== null) return calls;
   throw fail("query_engine", "DuckDB needs a folder of this user: set XDG_CACHE_HOME");
 }
 

@@ -4,13 +4,14 @@
  *
  * Whoever reads them must not outlive what stands behind: `keep` holds every struct and buffer.
  */
-import { dlopen, type Pointer, ptr } from "bun:ffi";
+import { type Pointer, ptr } from "bun:ffi";
 import { assert } from "#base/assert.ts";
+import { openLibc } from "#base/libc.ts";
 import type { Column } from "#columns/batch.ts";
 import { bitmapBytes } from "#columns/bitmap.ts";
 import { valueBytes } from "#columns/builder.ts";
 import { childFields, type Field, type Type } from "#columns/schema.ts";
-import { C_LIBRARIES, cText } from "./symbols.ts";
+import { cText } from "./symbols.ts";
 
 /** A struct, and all that it points to. */
 export interface Struct {
@@ -174,6 +175,10 @@ function formatOf(type: Type): string {
   }
 }
 
+interface Dlsym {
+  readonly dlsym: (library: null, name: Uint8Array) => number | null;
+}
+
 let release = 0n;
 
 /**
@@ -181,14 +186,9 @@ let release = 0n;
  * reference calls it, and JavaScript may not run there.
  */
 function released(): bigint {
-  for (const name of release === 0n ? C_LIBRARIES : []) {
-    try {
-      const { symbols } = dlopen(name, { dlsym: { args: ["ptr", "ptr"], returns: "ptr" } });
-      release = BigInt(symbols.dlsym(null, cText("abs")) ?? 0);
-      break;
-    } catch {
-      // The next one.
-    }
+  if (release === 0n) {
+    const libc = openLibc<Dlsym>({ dlsym: { args: ["ptr", "ptr"], returns: "ptr" } });
+    release = BigInt(libc?.dlsym(null, cText("abs")) ?? 0);
   }
   assert(release !== 0n, "the C library has abs()");
   return release;

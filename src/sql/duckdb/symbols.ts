@@ -191,14 +191,6 @@ export function loadLibrary(path: string): Library {
   }
 }
 
-/** The C library's names: glibc, musl, macOS. */
-export const C_LIBRARIES = [
-  "libc.so.6",
-  "libc.musl-x86_64.so.1",
-  "libc.musl-aarch64.so.1",
-  "libSystem.B.dylib",
-] as const;
-
 /** Ends what a connection of another thread is doing, at the next place where DuckDB looks. */
 export function loadInterrupt(path: string): (connection: Pointer) => void {
   const name = "duckdb_interrupt";
