@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { commitEmpty, createSample, realCatalog } from "../support/realCatalogs.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 
 const FORMS = ["day(ts)", "bucket(4, id)"];
 let root: string;
@@ -25,10 +25,7 @@ beforeAll(async () => {
     readOnly: false,
   });
   spark = await startSparkSql({
-    "spark.sql.catalog.files": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.files.type": "hadoop",
-    "spark.sql.catalog.files.warehouse": join(root, "files"),
-    "spark.sql.catalog.files.cache-enabled": "false",
+    ...hadoopCatalog("files", join(root, "files")),
     "spark.sql.catalog.shared": "org.apache.iceberg.spark.SparkCatalog",
     "spark.sql.catalog.shared.type": "jdbc",
     "spark.sql.catalog.shared.uri": `jdbc:sqlite:${root}/sql/catalog.db`,

@@ -12,7 +12,7 @@ import { expireSnapshots } from "#maintenance/expire.ts";
 import type { RunOptions } from "#maintenance/run.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 
 const OPTIONS: RunOptions = {
   isDry: false,
@@ -29,12 +29,7 @@ let spark: SparkSql;
 beforeAll(async () => {
   root = await temporaryFolder("maintenance");
   files = await realCatalog({ type: "file", warehouse: root, readOnly: false });
-  spark = await startSparkSql({
-    "spark.sql.catalog.files": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.files.type": "hadoop",
-    "spark.sql.catalog.files.warehouse": root,
-    "spark.sql.catalog.files.cache-enabled": "false",
-  });
+  spark = await startSparkSql(hadoopCatalog("files", root));
 }, 600_000);
 
 afterAll(async () => {

@@ -19,7 +19,7 @@ import {
 } from "../support/manifestTables.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
 import { rejection } from "../support/rejection.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 
 const PARTITIONINGS: readonly (readonly string[])[] = [
   [],
@@ -48,12 +48,7 @@ let spark: SparkSql;
 beforeAll(async () => {
   root = await temporaryFolder("manifest");
   files = await realCatalog({ type: "file", warehouse: root, readOnly: false });
-  spark = await startSparkSql({
-    "spark.sql.catalog.files": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.files.type": "hadoop",
-    "spark.sql.catalog.files.warehouse": root,
-    "spark.sql.catalog.files.cache-enabled": "false",
-  });
+  spark = await startSparkSql(hadoopCatalog("files", root));
 }, 600_000);
 
 afterAll(async () => {

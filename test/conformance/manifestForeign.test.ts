@@ -17,7 +17,7 @@ import {
   storage,
 } from "../support/manifestTables.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 
 let root: string;
 let files: Catalog;
@@ -26,12 +26,7 @@ let spark: SparkSql;
 beforeAll(async () => {
   root = await temporaryFolder("manifest");
   files = await realCatalog({ type: "file", warehouse: root, readOnly: false });
-  spark = await startSparkSql({
-    "spark.sql.catalog.files": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.files.type": "hadoop",
-    "spark.sql.catalog.files.warehouse": root,
-    "spark.sql.catalog.files.cache-enabled": "false",
-  });
+  spark = await startSparkSql(hadoopCatalog("files", root));
 }, 600_000);
 
 afterAll(async () => {

@@ -15,7 +15,7 @@ import { TableWriter } from "#writer/tableWriter.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { columns, FIELDS } from "../sim/rows.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { WRITER_OPTIONS } from "../support/writerOptions.ts";
 
 const OPTIONS: WriterOptions = {
@@ -32,12 +32,7 @@ let catalog: Catalog;
 beforeAll(async () => {
   root = await temporaryFolder("overnight");
   catalog = await realCatalog({ type: "file", warehouse: join(root, "files"), readOnly: false });
-  spark = await startSparkSql({
-    "spark.sql.catalog.files": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.files.type": "hadoop",
-    "spark.sql.catalog.files.warehouse": join(root, "files"),
-    "spark.sql.catalog.files.cache-enabled": "false",
-  });
+  spark = await startSparkSql(hadoopCatalog("files", join(root, "files")));
 }, 600_000);
 
 afterAll(async () => {

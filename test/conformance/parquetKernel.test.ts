@@ -8,7 +8,7 @@ import type { Field, Type } from "#columns/schema.ts";
 import type { EncodeOptions, ParquetCodec } from "#parquet/encoder.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { batchOf, encodeWhole, type Row } from "../unit/parquet/rows.ts";
 
 const ROWS = 60_000;
@@ -96,11 +96,7 @@ let spark: SparkSql;
 
 beforeAll(async () => {
   folder = await temporaryFolder("kernel");
-  spark = await startSparkSql({
-    "spark.sql.catalog.f": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.f.type": "hadoop",
-    "spark.sql.catalog.f.warehouse": join(folder, "warehouse"),
-  });
+  spark = await startSparkSql(hadoopCatalog("f", join(folder, "warehouse")));
   // Its first answer takes long; no test's time should hold it.
   await spark.sql("select 1");
 }, 600_000);

@@ -14,7 +14,7 @@ import { run, temporaryFolder } from "../../scripts/services/process.ts";
 import type { Config, Product } from "../../scripts/services/product.ts";
 import { type S3Service, startS3 } from "../../scripts/services/versitygw.ts";
 import { fileTable, runUntilEnd } from "../support/binary.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { readColumns } from "../support/tableReaders.ts";
 
 let broker: KafkaBroker;
@@ -29,10 +29,7 @@ beforeAll(async () => {
     startKafka(),
     startS3(),
     startSparkSql({
-      "spark.sql.catalog.f": "org.apache.iceberg.spark.SparkCatalog",
-      "spark.sql.catalog.f.type": "hadoop",
-      "spark.sql.catalog.f.warehouse": warehouse(),
-      "spark.sql.catalog.f.cache-enabled": "false",
+      ...hadoopCatalog("f", warehouse()),
       "spark.sql.catalog.j": "org.apache.iceberg.spark.SparkCatalog",
       "spark.sql.catalog.j.type": "jdbc",
       "spark.sql.catalog.j.uri": `jdbc:sqlite:${root}/sql/catalog.db`,

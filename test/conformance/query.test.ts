@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryFolder } from "../../scripts/services/process.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { cli } from "../unit/cli/place.ts";
 
 let root: string;
@@ -18,12 +18,7 @@ beforeAll(async () => {
     join(root, "config.toml"),
     `[kafka]\ntopic = "events"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}/wh"\n`,
   );
-  spark = await startSparkSql({
-    "spark.sql.catalog.wh": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.wh.type": "hadoop",
-    "spark.sql.catalog.wh.warehouse": join(root, "wh"),
-    "spark.sql.catalog.wh.cache-enabled": "false",
-  });
+  spark = await startSparkSql(hadoopCatalog("wh", join(root, "wh")));
 }, 600_000);
 
 afterAll(async () => {

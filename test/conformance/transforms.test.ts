@@ -11,7 +11,7 @@ import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import type { Config } from "../../scripts/services/product.ts";
 import { fileTable, runUntilEnd } from "../support/binary.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { readColumns } from "../support/tableReaders.ts";
 
 const TOPIC = "parts";
@@ -93,12 +93,7 @@ beforeAll(async () => {
   root = await temporaryFolder("transforms");
   [broker, spark] = await Promise.all([
     startKafka(),
-    startSparkSql({
-      "spark.sql.catalog.f": "org.apache.iceberg.spark.SparkCatalog",
-      "spark.sql.catalog.f.type": "hadoop",
-      "spark.sql.catalog.f.warehouse": join(root, "warehouse"),
-      "spark.sql.catalog.f.cache-enabled": "false",
-    }),
+    startSparkSql(hadoopCatalog("f", join(root, "warehouse"))),
   ]);
   const { bootstrap } = broker;
   await createTopic(bootstrap, { topic: TOPIC, partitions: 2 });

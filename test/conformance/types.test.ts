@@ -11,7 +11,7 @@ import { temporaryFolder } from "../../scripts/services/process.ts";
 import type { Config } from "../../scripts/services/product.ts";
 import { fileTable, runUntilEnd } from "../support/binary.ts";
 import { rejection } from "../support/rejection.ts";
-import { type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { type ColumnAnswer, readColumns } from "../support/tableReaders.ts";
 
 /** A declared type, two values as JSON texts, and the same values as readers give them. */
@@ -97,12 +97,7 @@ beforeAll(async () => {
   root = await temporaryFolder("types");
   [broker, spark] = await Promise.all([
     startKafka(),
-    startSparkSql({
-      "spark.sql.catalog.f": "org.apache.iceberg.spark.SparkCatalog",
-      "spark.sql.catalog.f.type": "hadoop",
-      "spark.sql.catalog.f.warehouse": join(root, "warehouse"),
-      "spark.sql.catalog.f.cache-enabled": "false",
-    }),
+    startSparkSql(hadoopCatalog("f", join(root, "warehouse"))),
   ]);
   // Its first answer takes long; no test's time should hold it.
   await spark.sql("select 1");

@@ -35,6 +35,17 @@ async function sqliteJdbc(): Promise<string> {
   return jar;
 }
 
+/** Settings of a session: the tables below a folder, which a file catalog of ours shares with Spark's `HadoopCatalog`. */
+export function hadoopCatalog(name: string, warehouse: string): Record<string, string> {
+  const key = `spark.sql.catalog.${name}`;
+  return {
+    [key]: "org.apache.iceberg.spark.SparkCatalog",
+    [`${key}.type`]: "hadoop",
+    [`${key}.warehouse`]: warehouse,
+    [`${key}.cache-enabled`]: "false",
+  };
+}
+
 /** Starts a session (about 10 s). @param settings Spark's settings, e.g. catalogs */
 export async function startSparkSql(settings: Record<string, string>): Promise<SparkSql> {
   const { python, jar } = await spark();
