@@ -59,6 +59,7 @@ export async function proveAway(proof: AwayProof): Promise<AwayReport> {
     bootstrap,
     topic,
     partitions: 3,
+    env: server.env,
     config: merge(server.config, {
       hot_buffer: { max_size_mb: BUFFER_MB },
       "iceberg.commit": { interval_ms: 1000 },
@@ -83,7 +84,7 @@ export async function proveAway(proof: AwayProof): Promise<AwayReport> {
   await product.terminate();
   await runToEnd(course);
   const verdict = await judgeTable({
-    table: server.table(topic),
+    table: await server.table(topic),
     topics: [await readTopic(bootstrap, topic)],
     readers: ["duckdb"],
     ...(server.s3 && { s3: server.s3 }),

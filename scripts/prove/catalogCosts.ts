@@ -167,7 +167,7 @@ export async function proveFlushCosts(
   seconds: number,
 ): Promise<FlushCosts> {
   const config = merge(server.config, { "iceberg.commit": { interval_ms: 500 } });
-  const course = await newCourse({ bootstrap, topic, partitions: 1, config });
+  const course = await newCourse({ bootstrap, topic, partitions: 1, config, env: server.env });
   const product = await start(course);
   await product.ready();
   const flow = produceEvents({ bootstrap, topic, count: seconds * 400, rate: 400 });
@@ -232,7 +232,7 @@ export async function proveIngestCosts(
       const over = kind === "server" ? merge(server.config, own) : own;
       const table = { iceberg: { table_name: `${kind}_${round}` } };
       const config = merge(over, table);
-      const course = await newCourse({ bootstrap, topic, partitions: 0, config });
+      const course = await newCourse({ bootstrap, topic, partitions: 0, config, env: server.env });
       const product = await runToEnd(course);
       found[kind].push(Math.round(rows / product.usage().cpuSeconds));
     }

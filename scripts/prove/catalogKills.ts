@@ -29,12 +29,12 @@ export interface CatalogKillsProof {
   /** The catalog and its store. */
   readonly config: Config;
   /** A function: asked when all is done. */
-  readonly table: TableSource | (() => Promise<TableSource>);
+  readonly table: TableSource | (() => TableSource | Promise<TableSource>);
   readonly s3?: StoreAccess;
   /** The catalog shows the head alone, so that it does not tell where each partition began: at 0. */
   readonly hidesAncestors?: boolean;
   /** Environment of the product. */
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** What no log may show. */
   readonly secrets?: readonly string[];
   /** Who reads the table at the end, default DuckDB. */
@@ -54,8 +54,8 @@ export interface CatalogKillsReport {
 
 /** Runs the proof. */
 export async function proveCatalogKills(proof: CatalogKillsProof): Promise<CatalogKillsReport> {
-  const { bootstrap, topic, partitions, config, events: count, rate } = proof;
-  const course = await newCourse({ bootstrap, topic, partitions, config });
+  const { bootstrap, topic, partitions, config, env, events: count, rate } = proof;
+  const course = await newCourse({ bootstrap, topic, partitions, config, env });
   const random = seededRandom(proof.seed);
   const unit = (): number => random.unit();
   const outcomes: Record<string, number> = {};
@@ -64,7 +64,7 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
     flowing = false;
   });
   for (let kill = 0; kill < proof.kills; kill++) {
-    const product = await start(course, proof.env);
+    const product = await start(course);
     const deadline = Date.now() + FIRST_COMMIT_MS_MAX;
     while (flowing && Date.now() < deadline && total(await commitOutcomes(product)) < COMMITS_MIN) {
       await Bun.sleep(50);
@@ -83,7 +83,7 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
   }
   await flow;
   await proof.calm?.();
-  await runToEnd(course, proof.env);
+  await runToEnd(course);
   const { table, s3, hidesAncestors } = proof;
   const copy = await readTopic(bootstrap, topic);
   const zeros = Object.keys(copy.partitions).map((partition) => [partition, 0]);

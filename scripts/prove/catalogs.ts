@@ -10,7 +10,7 @@
  * seconds (default 30). `ingest`: rows per CPU-second of so many million rows (default 2), beside file on the local disk. `steady`:
  * nothing is done for so many seconds (default 120) but that tokens and keys end.
  */
-import { CATALOG_SERVERS, type CatalogServer } from "../services/catalogServers.ts";
+import { CATALOG_SERVERS, type CatalogServer, topicOf } from "../services/catalogServers.ts";
 import { startKafka } from "../services/kafka.ts";
 import { proveAway } from "./away.ts";
 import { measureOperations, proveFlushCosts, proveIngestCosts } from "./catalogCosts.ts";
@@ -29,8 +29,8 @@ type Proof = (
 const PROOFS: Readonly<Record<string, Proof>> = {
   kills: async (bootstrap, name, server, kills = 10) => {
     const events = kills * 2500;
-    const { troubles, calm, config, s3, hidesAncestors, secrets } = server;
-    const topic = `kills-${name}`;
+    const { troubles, calm, config, env, s3, hidesAncestors, secrets } = server;
+    const topic = topicOf("kills", name);
     const { verdict, outcomes } = await proveCatalogKills({
       bootstrap,
       topic,
@@ -40,8 +40,9 @@ const PROOFS: Readonly<Record<string, Proof>> = {
       kills,
       seed: 7,
       config,
+      env,
       secrets,
-      table: server.table(topic),
+      table: () => server.table(topic),
       ...(s3 && { s3 }),
       ...(hidesAncestors === true && { hidesAncestors }),
       trouble: async (random) => {
@@ -55,19 +56,19 @@ const PROOFS: Readonly<Record<string, Proof>> = {
     return { outcomes, ...verdict, ok };
   },
   outcomes: async (bootstrap, name, server, cases = 200) => {
-    const topic = `outcomes-${name}`;
+    const topic = topicOf("outcomes", name);
     return proveOutcomes({ bootstrap, topic, server, cases, seed: 11, say: console.log });
   },
   conflicts: async (bootstrap, name, server, conflicts = 500) => {
-    const topic = `conflicts-${name}`;
+    const topic = topicOf("conflicts", name);
     return proveConflicts({ bootstrap, topic, server, conflicts, seed: 13 });
   },
   away: async (bootstrap, name, server, seconds = 300) => {
-    const topic = `away-${name}`;
+    const topic = topicOf("away", name);
     return proveAway({ bootstrap, topic, server, awayMs: seconds * 1000, rate: 1000 });
   },
   operations: async (_, __, server, count = 300) => {
-    const table = server.table("");
+    const table = await server.table("");
     if (!("rest" in table)) throw new Error("operations are timed on a REST catalog");
     const times = await measureOperations(count, table.rest.properties["uri"] ?? "");
     const { file, sql, rest } = times;
@@ -77,11 +78,11 @@ const PROOFS: Readonly<Record<string, Proof>> = {
     return { ok, ...times };
   },
   flushes: async (bootstrap, name, server, seconds = 30) => {
-    const costs = await proveFlushCosts(bootstrap, `flushes-${name}`, server, seconds);
+    const costs = await proveFlushCosts(bootstrap, topicOf("flushes", name), server, seconds);
     return { ok: costs.flushes > 0, ...costs };
   },
   steady: async (bootstrap, name, server, seconds = 120) =>
-    proveSteady(bootstrap, `steady-${name}`, server, seconds),
+    proveSteady(bootstrap, topicOf("steady", name), server, seconds),
   ingest: async (bootstrap, _, server, millions = 2) => {
     const costs = await proveIngestCosts(bootstrap, server, { rows: millions * 1e6, rounds: 3 });
     return { ok: costs.ratio >= 0.9, ...costs };

@@ -63,6 +63,7 @@ export async function proveConflicts(proof: ConflictsProof): Promise<ConflictsRe
     bootstrap,
     topic,
     partitions: 2,
+    env: server.env,
     config: {
       ...server.config,
       "iceberg.commit": { interval_ms: 100 },
@@ -74,7 +75,7 @@ export async function proveConflicts(proof: ConflictsProof): Promise<ConflictsRe
   await product.ready();
   await until("a first commit", () => product.log().includes("Flush committed"), 60_000);
   const job = {
-    catalog: propertiesOf(server.table(topic)),
+    catalog: propertiesOf(await server.table(topic)),
     table: `default.${topic}`,
     actions: conflicts * ACTS_EACH,
     until: conflicts,
@@ -99,7 +100,7 @@ export async function proveConflicts(proof: ConflictsProof): Promise<ConflictsRe
   await product.terminate();
   await runToEnd(course);
   const verdict = await judgeTable({
-    table: server.table(topic),
+    table: await server.table(topic),
     topics: [await readTopic(bootstrap, topic)],
     readers: ["duckdb", "pyiceberg"],
     foreignWriters: true,

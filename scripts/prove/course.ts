@@ -26,6 +26,8 @@ export interface CourseOptions {
   readonly partitions: number;
   /** Stronger than the course's own configuration, section by section. */
   readonly config?: Config;
+  /** Environment of the product, added to this process's. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A topic, a table and a configuration. */
@@ -35,6 +37,7 @@ export interface Course {
   /** State, configuration file, and the local warehouse. */
   readonly folder: string;
   readonly config: Config;
+  readonly env: Readonly<Record<string, string>>;
   /** `[[pipelines]]`, default none. */
   readonly pipelines?: readonly PipelineSections[];
   /** Local folder of the table; of an S3 server that keeps objects as files, theirs. */
@@ -61,6 +64,7 @@ export async function newCourse(options: CourseOptions): Promise<Course> {
     topic,
     folder,
     config,
+    env: options.env ?? {},
     tableFolder,
     metadataRoot: join(tableFolder, "metadata"),
   };
@@ -127,7 +131,7 @@ export function start(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Product> {
   const { config, folder, pipelines = [] } = course;
-  return startProduct({ config, folder, pipelines, env });
+  return startProduct({ config, folder, pipelines, env: { ...course.env, ...env } });
 }
 
 /** Runs `run --until-end`; throws unless it ends with 0. */
@@ -137,7 +141,8 @@ export async function runToEnd(
 ): Promise<Product> {
   const { config, folder, pipelines = [] } = course;
   const command = ["run", "--until-end"];
-  const product = await startProduct({ config, folder, pipelines, command, env });
+  const all = { ...course.env, ...env };
+  const product = await startProduct({ config, folder, pipelines, command, env: all });
   const code = await product.exited;
   if (code !== 0) {
     throw new Error(`run --until-end ended with ${code}:\n${product.log().slice(-3000)}`);

@@ -45,6 +45,7 @@ export async function proveOutcomes(proof: OutcomesProof): Promise<OutcomesRepor
     bootstrap,
     topic,
     partitions: 3,
+    env: server.env,
     // What is looked at is the three outcomes: no breaker waits between the cases.
     config: merge(server.config, {
       "iceberg.catalog_manager": { reconnect_backoff_ms: [50], circuit_breaker_failures: 1000 },
@@ -85,7 +86,7 @@ export async function proveOutcomes(proof: OutcomesProof): Promise<OutcomesRepor
   const copy = await readTopic(bootstrap, topic);
   const zeros = Object.keys(copy.partitions).map((partition) => [partition, 0]);
   const verdict = await judgeTable({
-    table: server.table(topic),
+    table: await server.table(topic),
     topics: [copy],
     readers: ["duckdb", "pyiceberg"],
     ...(server.s3 && { s3: server.s3 }),

@@ -42,7 +42,7 @@ export async function proveSteady(
   const copy = await readTopic(bootstrap, topic);
   const zeros = Object.keys(copy.partitions).map((partition) => [partition, 0]);
   const verdict = await judgeTable({
-    table: server.table(topic),
+    table: await server.table(topic),
     topics: [copy],
     readers: ["duckdb"],
     ...(s3 && { s3 }),

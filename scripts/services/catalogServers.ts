@@ -2,16 +2,21 @@
  * Catalog servers as proofs and conformance tests take them: one way to start each, to reach it, to
  * make it fail, and to read a table through it.
  */
-import type { TableSource } from "../judge/judge.ts";
+import { systemClock } from "#base/clock.ts";
+import { createMetastore } from "#catalog/hive/metastore.ts";
+import type { StoreAccess, TableSource } from "../judge/judge.ts";
 import { type ExpiringS3, startExpiringS3 } from "./expiringS3.ts";
 import { type FaultMode, type FaultProxy, startFaultProxy } from "./faultProxy.ts";
+import { startHive } from "./hive.ts";
+import type { HiveVersion } from "./hiveJars.ts";
 import { type RestFault, startIcebergRest } from "./icebergRest.ts";
 import { startKeycloak } from "./keycloak.ts";
+import { startMoto } from "./moto.ts";
 import { startNessie } from "./nessie.ts";
 import { startPostgres } from "./postgres.ts";
 import { temporaryFolder } from "./process.ts";
 import type { Config } from "./product.ts";
-import { type S3Service, startS3 } from "./versitygw.ts";
+import { startS3 } from "./versitygw.ts";
 
 /** One way in which a commit goes wrong on its way, once. */
 export interface Trouble {
@@ -24,10 +29,12 @@ export interface Trouble {
 export interface CatalogServer {
   /** `[iceberg]` and `[storage]` of a configuration that reaches it. */
   readonly config: Config;
-  /** A table of namespace `default`, through the catalog. */
-  table(name: string): TableSource;
+  /** Environment that the product needs besides, default none. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A table of the configuration's namespace, through the catalog as far as PyIceberg can; it exists. */
+  table(name: string): TableSource | Promise<TableSource>;
   /** Where its tables lie, when that is no local disk; with keys that do not end. */
-  readonly s3?: S3Service;
+  readonly s3?: StoreAccess;
   /** The front that only takes lent keys. */
   readonly front?: ExpiringS3;
   /** It shows the head of a table alone. */
@@ -61,7 +68,15 @@ const REST_FAULTS: readonly Pick<RestFault, "mode" | "status">[] = [
 ];
 
 /** Names of the servers. */
-export type CatalogServerName = "rest" | "rest-vended" | "nessie" | "nessie-keycloak" | "postgres";
+export type CatalogServerName =
+  | "rest"
+  | "rest-vended"
+  | "nessie"
+  | "nessie-keycloak"
+  | "postgres"
+  | "glue"
+  | "hive"
+  | "hive-4.0.1";
 
 /** Each by its name. */
 export const CATALOG_SERVERS: Readonly<Record<CatalogServerName, () => Promise<CatalogServer>>> = {
@@ -70,7 +85,15 @@ export const CATALOG_SERVERS: Readonly<Record<CatalogServerName, () => Promise<C
   nessie: () => nessieServer(null),
   "nessie-keycloak": () => nessieServer(5),
   postgres: postgresServer,
+  glue: glueServer,
+  hive: () => hiveServer("4.0.0"),
+  "hive-4.0.1": () => hiveServer("4.0.1"),
 };
+
+/** Topic of a proof on a server: a name that each catalog keeps for the table as it is. */
+export function topicOf(proof: string, name: string): string {
+  return `${proof}_${name.replaceAll(/\W/g, "_")}`;
+}
 
 /** Iceberg's own REST server, its tables on the local disk; nobody signs in. */
 async function restServer(): Promise<CatalogServer> {
@@ -208,6 +231,95 @@ async function postgresServer(): Promise<CatalogServer> {
   };
 }
 
+/** Glue of moto with Glue's optimistic locking, its tables on moto's S3. */
+async function glueServer(): Promise<CatalogServer> {
+  const moto = await startMoto();
+  const proxy = startFaultProxy(`127.0.0.1:${moto.port}`);
+  const { endpoint, region, environment } = moto;
+  // Of the store; for Glue they come from the environment. moto takes any.
+  const s3 = { endpoint, region, accessKey: "key", secretKey: "store-s3cret" };
+  const keys = { access_key_id: s3.accessKey, secret_access_key: s3.secretKey };
+  const properties = {
+    type: "glue",
+    "glue.endpoint": endpoint,
+    "glue.region": region,
+    "glue.access-key-id": s3.accessKey,
+    "glue.secret-access-key": s3.secretKey,
+  };
+  return {
+    config: {
+      iceberg: {
+        catalog_type: "glue",
+        warehouse_path: "s3://warehouse/lake",
+        glue: { endpoint: `http://127.0.0.1:${proxy.port}`, region, ...IMPATIENT },
+      },
+      storage: { s3: { endpoint, region, ...keys } },
+    },
+    env: environment,
+    table: (name) => ({ catalog: { table: `default.${name}`, properties } }),
+    s3,
+    secrets: [s3.secretKey],
+    ...proxyTroubles(proxy, /AWSGlue\.UpdateTable/, HTTP_ANSWERS),
+    stop: async () => {
+      proxy.stop();
+      await moto.stop();
+    },
+  };
+}
+
+/** A Hive Metastore, its tables on the local disk. */
+async function hiveServer(version: HiveVersion): Promise<CatalogServer> {
+  const hive = await startHive({ version });
+  const proxy = startFaultProxy(`127.0.0.1:${hive.port}`);
+  const { uri, warehouse } = hive;
+  // `default` is there already, and lies in the managed warehouse.
+  const database = "lake";
+  const properties = { type: "hive", uri, warehouse };
+  return {
+    config: {
+      iceberg: {
+        catalog_type: "hive",
+        warehouse_path: warehouse,
+        database_name: database,
+        hive: { metastore_uri: `thrift://127.0.0.1:${proxy.port}`, ...IMPATIENT },
+      },
+    },
+    // PyIceberg asks for tables by a call that 4.0.1 has no more.
+    table: async (name) =>
+      version === "4.0.1"
+        ? { metadata: await hiveMetadataLocation(hive.port, database, name) }
+        : { catalog: { table: `${database}.${name}`, properties } },
+    secrets: [],
+    ...proxyTroubles(proxy, /alter_table_with_environment_context/),
+    away: { stop: () => hive.kill(), start: () => hive.restart() },
+    stop: async () => {
+      proxy.stop();
+      await hive.stop();
+    },
+  };
+}
+
+/** Of one table, by our own client. */
+async function hiveMetadataLocation(
+  port: number,
+  database: string,
+  table: string,
+): Promise<string> {
+  const metastore = createMetastore({
+    addresses: [{ host: "127.0.0.1", port }],
+    login: null,
+    connectionsMax: 1,
+    timeoutMs: 10_000,
+    clock: systemClock,
+  });
+  const answer = await metastore.getTable(database, table);
+  metastore.close();
+  if (answer.kind !== "done") throw answer.error;
+  const location = answer.value.parameters?.["metadata_location"];
+  if (location === undefined) throw new Error(`${database}.${table} has no metadata_location`);
+  return location;
+}
+
 /** Hanging answers are given up soon, so that there are many of them in a short time. */
 const IMPATIENT = { request_timeout_seconds: 1 } as const;
 
@@ -223,13 +335,29 @@ function troublesOf(
   };
 }
 
-/** @param commit the bytes of a request that commits begin so */
+/** Answers of an HTTP server that does something else than it says: 5xx before and after, and 200 before. */
+const HTTP_ANSWERS: readonly Pick<HttpAnswer, "status" | "applied">[] = [
+  ...[500, 502, 503, 504].flatMap((status) => [
+    { status, applied: false },
+    { status, applied: true },
+  ]),
+  { status: 200, applied: false },
+];
+type HttpAnswer = Extract<FaultMode, { kind: "answer" }>;
+
+/**
+ * @param commit the bytes of a request that commits begin so
+ * @param answers of a server that speaks HTTP
+ */
 function proxyTroubles(
   proxy: FaultProxy,
   commit: RegExp,
+  answers: typeof HTTP_ANSWERS = [],
 ): Pick<CatalogServer, "troubles" | "calm"> {
-  const happened = (): number =>
-    proxy.counters.swallowed + proxy.counters.stalled + proxy.counters.refused;
+  const happened = (): number => {
+    const { swallowed, stalled, refused, answered } = proxy.counters;
+    return swallowed + stalled + refused + answered;
+  };
   const trouble = (name: string, mode: FaultMode, lastsMs: number): Trouble => ({
     name,
     begin: async () => {
@@ -246,6 +374,13 @@ function proxyTroubles(
       trouble("hangs, then applied", { kind: "stall", match: commit }, 1500),
       trouble("late, but in time", { kind: "stall", ms: 300, match: commit }, 0),
       trouble("connections reset", { kind: "refuse" }, 300),
+      ...answers.map(({ status, applied }) =>
+        trouble(
+          `${status}, ${applied ? "applied" : "not applied"}`,
+          { kind: "answer", status, applied, match: commit, once: true },
+          0,
+        ),
+      ),
     ],
     calm: async () => proxy.set({ kind: "pass" }),
   };

@@ -24,7 +24,20 @@ export type FaultMode =
    * New connections and new requests are closed at once; nothing reaches the target. With `match`, only
    * from a matching request on.
    */
-  | { readonly kind: "refuse"; readonly match?: RegExp; readonly once?: boolean };
+  | { readonly kind: "refuse"; readonly match?: RegExp; readonly once?: boolean }
+  /**
+   * HTTP only: the caller gets an answer of the proxy's instead of the target's. `applied`: once the target
+   * has answered; else the request never reaches it.
+   */
+  | {
+      readonly kind: "answer";
+      readonly status: number;
+      /** JSON, default an empty object. */
+      readonly body?: string;
+      readonly applied: boolean;
+      readonly match?: RegExp;
+      readonly once?: boolean;
+    };
 
 /** A running proxy. */
 export interface FaultProxy {
@@ -43,6 +56,7 @@ export interface FaultCounters {
   swallowed: number;
   stalled: number;
   refused: number;
+  answered: number;
 }
 
 interface Link {
@@ -52,6 +66,8 @@ interface Link {
   readonly held: Buffer[];
   /** A request on this connection matched the present mode. */
   matched: boolean;
+  /** The proxy has answered: whatever else comes, from either side, is dropped until the caller closes. */
+  answered: boolean;
 }
 
 /** A socket and what it could not take yet. */
@@ -71,6 +87,7 @@ export function startFaultProxy(target: string): FaultProxy {
     swallowed: 0,
     stalled: 0,
     refused: 0,
+    answered: 0,
   };
   let mode: FaultMode = { kind: "pass" };
   const close = (link: Link): void => {
@@ -84,14 +101,23 @@ export function startFaultProxy(target: string): FaultProxy {
     links.delete(link);
     if (link.target !== undefined) end(link.target);
   };
+  const isTaken = (link: Link, from: Side): boolean => {
+    if (link.answered) return true;
+    const deed = link.matched ? deedOf(mode, from) : null;
+    if (deed === null) return false;
+    counters[deed]++;
+    if (mode.kind === "answer") {
+      link.answered = true;
+      send(link.caller, httpAnswer(mode));
+    } else {
+      close(link);
+    }
+    if ("once" in mode && mode.once === true) mode = { kind: "pass" };
+    return true;
+  };
   const request = (link: Link, bytes: Buffer): void => {
     link.matched ||= matches(mode, bytes);
-    if (mode.kind === "refuse" && link.matched) {
-      counters.refused++;
-      if (mode.once === true) mode = { kind: "pass" };
-      close(link);
-      return;
-    }
+    if (isTaken(link, "caller")) return;
     link.held.push(Buffer.from(bytes));
     if (mode.kind !== "stall" || !link.matched) {
       release(link, counters);
@@ -101,12 +127,7 @@ export function startFaultProxy(target: string): FaultProxy {
     if (mode.ms !== undefined) setTimeout(() => release(link, counters), mode.ms);
   };
   const answer = (link: Link, bytes: Buffer): void => {
-    if (mode.kind === "swallow" && link.matched) {
-      counters.swallowed++;
-      if (mode.once === true) mode = { kind: "pass" };
-      close(link);
-      return;
-    }
+    if (isTaken(link, "target")) return;
     counters.bytesToCaller += bytes.length;
     send(link.caller, bytes);
   };
@@ -143,6 +164,30 @@ export function startFaultProxy(target: string): FaultProxy {
   };
 }
 
+/** Who sent the bytes that are looked at. */
+type Side = "caller" | "target";
+
+/** What a mode does to matching bytes instead of passing them on; null: they pass, or are held. */
+function deedOf(mode: FaultMode, from: Side): "swallowed" | "refused" | "answered" | null {
+  switch (mode.kind) {
+    case "swallow":
+      return from === "target" ? "swallowed" : null;
+    case "refuse":
+      return from === "caller" ? "refused" : null;
+    case "answer":
+      return from === (mode.applied ? "target" : "caller") ? "answered" : null;
+    case "pass":
+    case "stall":
+      return null;
+  }
+}
+
+/** `close`: the caller asks for no second answer on a connection of which bytes were dropped. */
+function httpAnswer({ status, body = "{}" }: Extract<FaultMode, { kind: "answer" }>): Buffer {
+  const head = `HTTP/1.1 ${status} Fault\r\ncontent-type: application/json\r\nconnection: close`;
+  return Buffer.from(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+}
+
 function matches(mode: FaultMode, request: Buffer): boolean {
   const match = "match" in mode ? mode.match : undefined;
   return match === undefined || match.test(request.toString("latin1", 0, 2048));
@@ -162,7 +207,13 @@ function listen(target: string, events: LinkEvents): TCPSocketListener<Link> {
     port: 0,
     socket: {
       open: (socket) => {
-        const link: Link = { caller: pipe(socket), target: undefined, held: [], matched: false };
+        const link: Link = {
+          caller: pipe(socket),
+          target: undefined,
+          held: [],
+          matched: false,
+          answered: false,
+        };
         socket.data = link;
         if (events.opened(link)) void connect(target, link, events);
       },
@@ -190,7 +241,9 @@ async function connect(target: string, link: Link, events: LinkEvents): Promise<
         drain: () => {
           if (link.target !== undefined) flush(link.target);
         },
-        close: () => end(link.caller),
+        close: () => {
+          if (!link.answered) end(link.caller);
+        },
         error: () => {},
       },
     });

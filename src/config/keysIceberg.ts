@@ -221,6 +221,13 @@ export const CATALOG_KEYS = {
     default: true,
     doc: "Do not keep old table versions in Glue, of which an account has a limited number.",
   },
+  "iceberg.glue.request_timeout_seconds": {
+    type: "integer",
+    default: 30,
+    min: 1,
+    max: 3600,
+    doc: "Longest wait for an answer of Glue.",
+  },
   "iceberg.hive.metastore_uri": {
     type: "string",
     default: "thrift://localhost:9083",
@@ -238,6 +245,13 @@ export const CATALOG_KEYS = {
     example: '"${HIVE_PASSWORD}"',
     secret: true,
     doc: "The password.",
+  },
+  "iceberg.hive.request_timeout_seconds": {
+    type: "integer",
+    default: 30,
+    min: 1,
+    max: 3600,
+    doc: "Longest wait for an answer of the metastore.",
   },
   "iceberg.nessie.uri": {
     type: "string",

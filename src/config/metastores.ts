@@ -7,8 +7,7 @@ import type { HiveCatalogOptions } from "#catalog/hive/hive.ts";
 import { metastoreForm, parseNamespace } from "#catalog/names.ts";
 import type { PipelineValues } from "./keys.ts";
 
-/** Longest wait for an answer of a metastore. */
-const REQUEST_TIMEOUT_MS = 30_000;
+const SECOND_MS = 1000;
 const PORT_MAX = 65_535;
 /** Of reads; the circuit breaker's waits come on top. */
 const RETRY = { retriesMax: 3, baseDelayMs: 200, delayMsMax: 5000 } as const;
@@ -25,7 +24,7 @@ export function glueOptions(values: PipelineValues, warehouse: string | null): G
     roleArn: values["iceberg.glue.role_arn"],
     skipArchive: values["iceberg.glue.skip_archive"],
     warehouse,
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    requestTimeoutMs: values["iceberg.glue.request_timeout_seconds"] * SECOND_MS,
     connectionsMax: values["iceberg.catalog_manager.connection_pool_size"],
     retry: RETRY,
   };
@@ -44,7 +43,7 @@ export function hiveOptions(
     login: user === null ? null : { user, password },
     instanceId,
     warehouse,
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    requestTimeoutMs: values["iceberg.hive.request_timeout_seconds"] * SECOND_MS,
     connectionsMax: values["iceberg.catalog_manager.connection_pool_size"],
     retry: RETRY,
   };

@@ -83,4 +83,18 @@ describe("the fault proxy", () => {
     expect(await put("/a")).toBe("1");
     expect(performance.now() - began).toBeGreaterThanOrEqual(145);
   });
+
+  test("answer gives the proxy's answer in place of the target's, applied or not", async () => {
+    for (const applied of [false, true]) {
+      proxy.set({ kind: "answer", status: 503, applied, match: /^PUT \/metadata/, once: true });
+      expect(await put("/data")).toBe("1");
+      const url = `http://127.0.0.1:${proxy.port}/metadata`;
+      const found = await fetch(url, { method: "PUT", body: "y".repeat(500_000) });
+      expect([found.status, await found.text()]).toEqual([503, "{}"]);
+      expect(await put("/metadata")).toBe("1");
+    }
+    const both = ["PUT /data", "PUT /metadata"];
+    expect(applied).toEqual([...both, "PUT /data", "PUT /metadata", "PUT /metadata"]);
+    expect(proxy.counters.answered).toBe(2);
+  });
 });

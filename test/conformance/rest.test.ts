@@ -80,7 +80,7 @@ catalogSuite("Iceberg's own REST server", "rest", (rig) => {
     }
     await runToEnd(course);
     const verdict = await judgeTable({
-      table: rig.server.table(topic),
+      table: await rig.server.table(topic),
       topics: [await readTopic(bootstrap, topic)],
     });
     expect(verdict.violations).toEqual([]);
@@ -109,7 +109,7 @@ catalogSuite("Iceberg's own REST server", "rest", (rig) => {
       expect(server.front?.tokens.size).toBeGreaterThan(1);
       expect(server.front?.refused).toEqual({ ended: 0, missing: 0 });
       const verdict = await judgeTable({
-        table: server.table(topic),
+        table: await server.table(topic),
         topics: [await readTopic(bootstrap, topic)],
         readers: ["duckdb"],
         ...(server.s3 && { s3: server.s3 }),

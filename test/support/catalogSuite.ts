@@ -9,10 +9,11 @@ import {
   CATALOG_SERVERS,
   type CatalogServer,
   type CatalogServerName,
+  topicOf,
 } from "../../scripts/services/catalogServers.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 
-const EVENTS = 20_000;
+const EVENTS = 10_000;
 
 /** A broker and a catalog's server, while the tests run. */
 export interface CatalogRig {
@@ -41,21 +42,22 @@ export function catalogSuite(
       await Promise.all([rig.broker?.stop(), rig.server?.stop()]);
     });
 
-    test("ten kills while commits fail in every way: no row is lost or doubled", async () => {
+    test("five kills while commits fail in every way: no row is lost or doubled", async () => {
       const { broker, server } = rig;
-      const topic = `kills-${name}`;
-      const { troubles, calm, config, s3, secrets } = server;
+      const topic = topicOf("kills", name);
+      const { troubles, calm, config, env, s3, secrets } = server;
       const { verdict, outcomes } = await proveCatalogKills({
         bootstrap: broker.bootstrap,
         topic,
         partitions: 3,
         events: EVENTS,
         rate: 500,
-        kills: 10,
+        kills: 5,
         seed: 9,
         config,
+        env,
         secrets,
-        table: server.table(topic),
+        table: () => server.table(topic),
         ...(s3 && { s3 }),
         trouble: async (random) => troubles[Math.floor(random() * troubles.length)]?.begin(),
         calm,
@@ -73,7 +75,7 @@ export function catalogSuite(
       const { broker, server } = rig;
       const report = await proveOutcomes({
         bootstrap: broker.bootstrap,
-        topic: `outcomes-${name}`,
+        topic: topicOf("outcomes", name),
         server,
         cases: server.troubles.length,
         seed: 11,
