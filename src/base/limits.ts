@@ -27,6 +27,7 @@ export const LIMITS: Readonly<
     | "partitionPartBytesMax"
     | "hotQueryBytesMax"
     | "queryBytesMax"
+    | "deletedRowsBytesMax"
     | "questionBytesMax"
     | "listedFilesMax"
     | "partitionFolderBytesMax"
@@ -152,6 +153,8 @@ export const LIMITS: Readonly<
   hotQueryBytesMax: 256 * MIB,
   /** What a statement of `query` may take; one that needs more ends with a sentence about it. */
   queryBytesMax: 1024 * MIB,
+  /** Deletion vectors of one table in a statement, as they are stored and again as they are used: 12 bytes for 32 rows. */
+  deletedRowsBytesMax: 64 * MIB,
 };
 
 /** Asserts how the limits must relate; called once at start. */

@@ -8,19 +8,14 @@ import type { Field } from "#columns/schema.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import { type Admitted, type RelationName, timeTravelName } from "./admit.ts";
-import type { Answer, LentRows, Run, ValueForm, View } from "./database.ts";
+import type { Answer, MemoryRows, Run, ValueForm, View } from "./database.ts";
 import type { Parameter } from "./duckdb/instance.ts";
 import { rowsByColumns, selectHot, unionFields } from "./hotRows.ts";
 import { type Listing, listingOf, selectListing } from "./listings.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
-import {
-  chooseSnapshot,
-  columnsOf,
-  type SnapshotChoice,
-  type SnapshotFiles,
-  selectRows,
-  snapshotFiles,
-} from "./relations.ts";
+import { chooseSnapshot, columnsOf, type SnapshotChoice } from "./relations.ts";
+import { selectRows } from "./selectRows.ts";
+import { NO_FILES, type SnapshotFiles, snapshotFiles } from "./snapshotFiles.ts";
 
 /** The engine, on this thread or another. */
 export interface Engine {
@@ -111,7 +106,7 @@ async function run(
 ): Promise<Answered> {
   await engine.allow([...new Set(plans.flatMap(({ folders }) => folders))]);
   const views: View[] = [];
-  const hot: LentRows[] = [];
+  const hot: MemoryRows[] = [];
   for (const plan of plans) views.push(await viewOf(engine, plan, hot));
   const answer = await engine.run({ admitted, views, hot, parameters, form, rowsMax });
   const [only, ...others] = plans;
@@ -166,9 +161,8 @@ async function planRelation(
       return { relation, snapshotId, rows: { kind: "listed", select }, folders: [], hot: null };
     }
     const fields = columnsOf(table.metadata, snapshotId);
-    const none = { data: [], positionDeletes: [], locations: new Map<string, string>() };
-    const files = snapshotId === null ? none : await snapshotFiles(table, snapshotId);
-    const paths = [...files.data, ...files.positionDeletes];
+    const files = snapshotId === null ? NO_FILES : await snapshotFiles(table, snapshotId);
+    const paths = [...pathsOf(files), ...files.positionDeletes];
     const folders = foldersOf(table.metadata.location, paths);
     // Another time of the table has nothing of now.
     const hot = wanted.kind === "current" ? read.hot : null;
@@ -181,7 +175,7 @@ async function planRelation(
 }
 
 /** The view of a relation; what it shows of memory is added to `hot`. */
-async function viewOf(engine: Engine, plan: Plan, hot: LentRows[]): Promise<View> {
+async function viewOf(engine: Engine, plan: Plan, hot: MemoryRows[]): Promise<View> {
   const { relation, rows } = plan;
   const isNow = relation.at === null;
   return {
@@ -195,9 +189,9 @@ async function selectStored(
   engine: Engine,
   plan: Plan,
   { fields, files }: TableRows,
-  hot: LentRows[],
+  hot: MemoryRows[],
 ): Promise<string> {
-  const nodes = await engine.columnsOfFiles(files.data);
+  const nodes = await engine.columnsOfFiles(pathsOf(files));
   const rows = plan.hot === null ? [] : rowsByColumns(plan.hot.segments);
   const first = hot.push(...rows) - rows.length;
   const columns = unionFields(
@@ -205,7 +199,14 @@ async function selectStored(
     rows.map((each) => each.fields),
   );
   const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
-  return [selectRows(columns, files, nodes), ...selects].join(" UNION ALL ");
+  const { vectors } = files;
+  const number = vectors.length === 0 ? -1 : hot.push({ kind: "deleted", vectors }) - 1;
+  return [selectRows(columns, files, nodes, number), ...selects].join(" UNION ALL ");
+}
+
+/** Files whose columns have to be known. */
+function pathsOf({ data, equalityDeletes }: SnapshotFiles): string[] {
+  return [...data, ...equalityDeletes].map(({ path }) => path);
 }
 
 function nameOf({ schema, table }: RelationName): string {

@@ -8,6 +8,8 @@ import { describe, fail } from "#base/errors.ts";
 import { type LentSegment, readRows } from "#buffer/lease.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
+import { type DataVector, deletedRows } from "./deletedRows.ts";
+import type { HotRows } from "./duckdb/hotScan.ts";
 import {
   Instance,
   type InstanceOptions,
@@ -37,7 +39,7 @@ export interface Run {
   readonly admitted: Admitted;
   readonly views: readonly View[];
   /** Rows in memory, which views name by number (`HotScan.select`). */
-  readonly hot: readonly LentRows[];
+  readonly hot: readonly MemoryRows[];
   readonly parameters: readonly Parameter[];
   readonly form: ValueForm;
   /** More rows are refused. */
@@ -46,9 +48,15 @@ export interface Run {
 
 /** Segments of equal columns, lent until the answer is there. */
 export interface LentRows {
+  readonly kind: "lent";
   readonly fields: readonly Field[];
   readonly segments: readonly LentSegment[];
 }
+
+/** Rows in memory that a statement reads: those of a table, or which of a table's are deleted. */
+export type MemoryRows =
+  | LentRows
+  | { readonly kind: "deleted"; readonly vectors: readonly DataVector[] };
 
 /** A column of an answer; its type as DuckDB names it. */
 export interface AnswerColumn {
@@ -111,7 +119,7 @@ export class Database {
   run(run: Run): Answer {
     const { hot } = this.#instance;
     // Looked at once: every scan of the statement sees the same rows.
-    hot.begin(run.hot.map(({ fields, segments }) => ({ fields, parts: segments.map(readRows) })));
+    hot.begin(run.hot.map(rowsOf));
     try {
       this.#define(run.views);
       try {
@@ -226,6 +234,11 @@ export class Database {
     }
     for (const [file, of] of byFile) this.#nodes.set(file, nodesOf(of));
   }
+}
+
+function rowsOf(rows: MemoryRows): HotRows {
+  if (rows.kind === "deleted") return deletedRows(rows.vectors);
+  return { fields: rows.fields, parts: rows.segments.map(readRows) };
 }
 
 function viewName(schema: string, name: string): string {

@@ -11,13 +11,13 @@ import { projectColumns } from "./projection.ts";
 
 /** Segments with equal columns together, each group in their order. */
 export function rowsByColumns(segments: readonly LentSegment[]): LentRows[] {
-  const groups = new Map<string, { fields: readonly Field[]; segments: LentSegment[] }>();
+  const groups = new Map<string, LentRows & { readonly segments: LentSegment[] }>();
   for (const segment of segments) {
     const fields = segment.columns.map(({ field }) => field);
     const key = JSON.stringify(fields, (_, value: unknown) =>
       typeof value === "bigint" ? String(value) : value,
     );
-    const group = groups.get(key) ?? { fields, segments: [] };
+    const group = groups.get(key) ?? { kind: "lent", fields, segments: [] };
     group.segments.push(segment);
     groups.set(key, group);
   }

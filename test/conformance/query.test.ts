@@ -1,13 +1,15 @@
 /**
  * `kafka-iceberg query` on tables that Spark wrote: what Spark answers, through every change of their
- * columns, deletes by position, and time.
+ * columns, every encoding of deletes, and time.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Field } from "#columns/schema.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { cli } from "../unit/cli/place.ts";
+import { batchOf, bytesOf, encodeWhole } from "../unit/parquet/rows.ts";
 
 let root: string;
 let spark: SparkSql;
@@ -141,11 +143,83 @@ describe("a table whose columns changed in every way", () => {
     expect(earlier).toEqual([{ n: 100 }]);
   }, 300_000);
 
-  test("is refused with its reason where it has deletes that are not read yet", async () => {
+  test("hides the rows that deletion vectors hide, one file and one snapshot after the other", async () => {
     await changes("t3", 3);
-    await both("select * from db.t3 order by id");
     await spark.sql("delete from wh.db.t3 where id = 5");
-    expect(await refusal("select 1 from db.t3")).toContain("db.t3 cannot be queried here: it has");
+    await spark.sql("delete from wh.db.t3 where id % 3 = 1");
+    const [{ n } = {}] = await both("select count(*) as n from db.t3");
+    expect(n).toBe(132);
+    await both("select * from db.t3 order by id");
+    await spark.sql("insert into wh.db.t3 (new, id) select 'x', id from range(200, 70000)");
+    await spark.sql("delete from wh.db.t3 where id between 300 and 66000 or id % 7 = 2");
+    await both("select count(*) as n, sum(id) as ids, min(id) as a, max(id) as z from db.t3");
     expect(await refusal("select 1 from db.nothing")).toContain("There is no table db.nothing");
+  }, 300_000);
+
+  test("upgraded from format 2 to 3, it hides what position deletes hid before the vectors came", async () => {
+    await spark.sql("alter table wh.db.t2 set tblproperties ('format-version' = '3')");
+    await spark.sql("delete from wh.db.t2 where id = 7 or id = 177");
+    const [{ n } = {}] = await both("select count(*) as n from db.t2");
+    expect(n).toBe(168);
+    await both("select * from db.t2 order by id");
+  }, 300_000);
+});
+
+/** Commits a file of equality deletes with these rows. */
+async function deleteEqual(
+  name: string,
+  fields: readonly Field[],
+  rows: readonly (readonly unknown[])[],
+  partition = "",
+): Promise<void> {
+  const options = { codec: "snappy", level: null, rowGroupRows: 1000, metadata: {} } as const;
+  const bytes = bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], options));
+  const path = join(root, "wh/db", name, `data/delete-${crypto.randomUUID()}.parquet`);
+  await Bun.write(path, bytes);
+  const ids = fields.map(({ id }) => id);
+  const [table, count, size] = [`wh.db.${name}`, rows.length, bytes.length];
+  await spark.deleteByEquality({ table, path, ids, rows: count, bytes: size, partition });
+}
+
+describe("a table with deletes by equality", () => {
+  const id: Field = { id: 1, name: "id", required: false, type: { kind: "long" } };
+  const text: Field = { id: 2, name: "text", required: false, type: { kind: "string" } };
+
+  test("hides equal rows of older files only, nulls too, by columns of another name or that are gone", async () => {
+    await spark.sql(
+      "create table wh.db.t4 (id bigint, text string, n int) using iceberg tblproperties ('format-version' = '2')",
+    );
+    const insert =
+      "insert into wh.db.t4 values (1, 'a', 1), (2, null, 2), (null, 'b', 3), (4, 'd', 4)";
+    await spark.sql(insert);
+    await deleteEqual("t4", [id], [[1n], [null]]);
+    await both("select * from db.t4 order by n");
+    await spark.sql(insert);
+    await deleteEqual(
+      "t4",
+      [id, text],
+      [
+        [2n, null],
+        [4n, "other"],
+      ],
+    );
+    await both("select * from db.t4 order by n, id");
+    await spark.sql("alter table wh.db.t4 rename column id to key");
+    await spark.sql("alter table wh.db.t4 drop column text");
+    await spark.sql("insert into wh.db.t4 values (4, 40), (2, 20)");
+    await deleteEqual("t4", [{ ...id, name: "key" }], [[4n]]);
+    await spark.sql("insert into wh.db.t4 values (4, 41)");
+    const rows = await both("select * from db.t4 order by n, key");
+    expect(rows.map(({ n }) => n)).toEqual([1, 3, 20, 41]);
+  }, 300_000);
+
+  test("of one partition, hides nothing in the others", async () => {
+    await spark.sql(
+      "create table wh.db.t5 (id bigint, text string, n int) using iceberg partitioned by (text) tblproperties ('format-version' = '2')",
+    );
+    await spark.sql("insert into wh.db.t5 values (1, 'a', 1), (1, '007', 2), (2, 'a', 3)");
+    await deleteEqual("t5", [id], [[1n]], "text=a");
+    const rows = await both("select * from db.t5 order by n");
+    expect(rows.map(({ n }) => n)).toEqual([2, 3]);
   }, 300_000);
 });

@@ -15,7 +15,20 @@ export interface SparkSql {
   sql(text: string): Promise<Record<string, unknown>[]>;
   /** Runs a query; what the scan of its table did, by the scan's metrics (`resultDataFiles`, ...). */
   scan(text: string): Promise<Readonly<Record<string, number>>>;
+  /** Commits a Parquet file of equality deletes, which Spark applies but never writes. */
+  deleteByEquality(deletes: EqualityFile): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** A file of equality deletes: how many rows and bytes, and by which columns it deletes. */
+export interface EqualityFile {
+  readonly table: string;
+  readonly path: string;
+  readonly ids: readonly number[];
+  readonly rows: number;
+  readonly bytes: number;
+  /** Folder of its partition; empty: it deletes in all of an unpartitioned table. */
+  readonly partition: string;
 }
 
 /** SQLite's JDBC driver, for Iceberg's JdbcCatalog. */
@@ -58,8 +71,9 @@ export async function startSparkSql(settings: Record<string, string>): Promise<S
   });
   keep(child);
   const lines = answers(child.stdout);
-  const ask = async (text: string, scan = false): Promise<Record<string, unknown>[]> => {
-    await child.stdin.write(`${JSON.stringify({ sql: text, scan })}\n`);
+  const ask = async (job: object): Promise<Record<string, unknown>[]> => {
+    const text = JSON.stringify(job);
+    await child.stdin.write(`${text}\n`);
     await child.stdin.flush();
     const { value, done } = await lines.next();
     if (done === true) throw new Error(`Spark ended at: ${text}`);
@@ -69,8 +83,9 @@ export async function startSparkSql(settings: Record<string, string>): Promise<S
   };
   return {
     pid: child.pid,
-    sql: (text) => ask(text),
-    scan: async (text) => (await ask(text, true))[0] as Record<string, number>,
+    sql: (text) => ask({ sql: text }),
+    scan: async (text) => (await ask({ sql: text, scan: true }))[0] as Record<string, number>,
+    deleteByEquality: async (equality) => void (await ask({ equality })),
     stop: async () => {
       await child.stdin.end();
       await child.exited;

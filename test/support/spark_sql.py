@@ -1,6 +1,8 @@
 """A Spark session that answers SQL line by line: {"sql": ...} in, {"rows": [...]} or {"error": ...} out.
 
 With "scan": true the answer is what the scan of the query's table did, by metric (e.g. `resultDataFiles`).
+{"equality": {"table", "path", "ids", "rows", "bytes", "partition"}} commits a file of equality deletes, which Spark
+applies but never writes; "partition" is its folder, empty for none.
 
 Arguments: jars (comma separated), settings as JSON.
 """
@@ -39,9 +41,28 @@ def scanned(frame):
     return metrics
 
 
+def commit_equality_deletes(job):
+    jvm = spark._jvm
+    table = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, job["table"])
+    ids = spark.sparkContext._gateway.new_array(jvm.int, len(job["ids"]))
+    for at, field in enumerate(job["ids"]):
+        ids[at] = field
+    spec = table.spec() if job["partition"] else jvm.org.apache.iceberg.PartitionSpec.unpartitioned()
+    builder = jvm.org.apache.iceberg.FileMetadata.deleteFileBuilder(spec).ofEqualityDeletes(ids)
+    builder = builder.withPath(job["path"]).withFormat("PARQUET").withRecordCount(job["rows"])
+    builder = builder.withFileSizeInBytes(job["bytes"])
+    if job["partition"]:
+        builder = builder.withPartitionPath(job["partition"])
+    table.newRowDelta().addDeletes(builder.build()).commit()
+
+
 for line in sys.stdin:
     try:
         job = json.loads(line)
+        if "equality" in job:
+            commit_equality_deletes(job["equality"])
+            print('ANSWER {"rows": []}', flush=True)
+            continue
         frame = spark.sql(job["sql"])
         rows = [row.asDict() for row in frame.collect()]
         answer = {"rows": [scanned(frame)] if job.get("scan") else rows}

@@ -39,7 +39,7 @@ function ask(
 ) {
   const views = [{ schema: "", name: "t", select: `SELECT * FROM ${HotScan.select(0)}` }];
   const admitted = database.admit(sql);
-  const hot = [{ fields, segments: parts.map(lent) }];
+  const hot = [{ kind: "lent" as const, fields, segments: parts.map(lent) }];
   return database.run({ admitted, views, hot, parameters: [], form, rowsMax: 1_000_000 });
 }
 

@@ -7,7 +7,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { childFields, type Field, type Type, withChildFields } from "#columns/schema.ts";
 import type { Database } from "#sql/database.ts";
-import { selectRows } from "#sql/relations.ts";
+import { selectRows } from "#sql/selectRows.ts";
+import { NO_FILES } from "#sql/snapshotFiles.ts";
 import { batchOf, bytesOf, encodeWhole, everyTypeRows } from "../parquet/rows.ts";
 import { newFolder, openDatabase } from "./engine.ts";
 
@@ -54,8 +55,8 @@ async function writeFile(
 }
 
 function read(fields: readonly Field[], paths: readonly string[], sql: string) {
-  const files = { data: paths, positionDeletes: [], locations: new Map<string, string>() };
-  const select = selectRows(fields, files, database.columnsOfFiles(paths));
+  const data = paths.map((path) => ({ path, location: path, sequence: 1n, partition: "" }));
+  const select = selectRows(fields, { ...NO_FILES, data }, database.columnsOfFiles(paths), -1);
   const views = [{ schema: "", name: "t", select }];
   const admitted = database.admit(sql);
   return database.run({ admitted, views, hot: [], parameters: [], form: "json", rowsMax: 1000 });

@@ -1,0 +1,225 @@
+/**
+ * The rows of an Iceberg snapshot as a SELECT: every live data file, read by field id, without the
+ * rows that are deleted by vector, by position or by equality. Pure.
+ *
+ * Files of the same columns and kinds of deletes are read together; those without deletes pay nothing for
+ * the others. What a file's columns are is asked once a file: its name never has other content (SPEC
+ * section 2).
+ */
+import { fail } from "#base/errors.ts";
+import type { Field } from "#columns/schema.ts";
+import { HotScan } from "./duckdb/hotScan.ts";
+import { sqlName, sqlText } from "./duckdb/instance.ts";
+import { type ParquetNode, shapeOf } from "./parquetNodes.ts";
+import { noRows, projectColumns } from "./projection.ts";
+import type { EqualityDeletes, SnapshotFiles } from "./snapshotFiles.ts";
+
+/** Columns of files, by path. */
+export type FileColumns = ReadonlyMap<string, readonly ParquetNode[]>;
+
+/**
+ * A SELECT of a snapshot's rows.
+ * @param nodes of each data file and each file of equality deletes
+ * @param vectors number of the relation that holds `files.vectors` (`deletedRows`)
+ * @throws AppError `query` for a column that hides what the engine says of a row's place
+ */
+export function selectRows(
+  fields: readonly Field[],
+  files: SnapshotFiles,
+  nodes: FileColumns,
+  vectors: number,
+): string {
+  const context = { fields, files, vectors, equality: equalityRelations(files, nodes) };
+  const groups = groupFiles(files, nodes, context.equality);
+  const selects = groups.map((group) => selectGroup(context, group));
+  return selects.length === 0 ? noRows(fields) : selects.join(" UNION ALL ");
+}
+
+/** What is the same for all files of a statement's table. */
+interface Context {
+  readonly fields: readonly Field[];
+  readonly files: SnapshotFiles;
+  readonly vectors: number;
+  readonly equality: readonly EqualityRelation[];
+}
+
+/** Data files that are read alike. */
+interface Group {
+  readonly nodes: readonly ParquetNode[];
+  /** Places in `SnapshotFiles.data`. */
+  readonly places: number[];
+  readonly hasVectors: boolean;
+  readonly hasPositions: boolean;
+  readonly equality: readonly EqualityRelation[];
+}
+
+/** Deletes by the same columns, of all partitions or each of its own. */
+interface EqualityRelation {
+  readonly fields: readonly Field[];
+  readonly isGlobal: boolean;
+  readonly deletes: readonly EqualityDeletes[];
+  /** The greatest sequence number, by partition; a global relation's stands at null. */
+  readonly newest: ReadonlyMap<string | null, bigint>;
+  /** Columns `k0`, `k1`, ...; `p`, the partition; `s`, the greatest sequence number. */
+  readonly select: string;
+}
+
+function groupFiles(
+  { data, positionDeletes, vectors }: SnapshotFiles,
+  nodes: FileColumns,
+  equality: readonly EqualityRelation[],
+): Group[] {
+  const withVector = new Set(vectors.map(({ file }) => file));
+  const groups = new Map<string, Group>();
+  for (const [place, { path, partition, sequence }] of data.entries()) {
+    const columns = nodes.get(path) ?? [];
+    const hasVectors = withVector.has(place);
+    // A vector has all deletes by position of its file in it: others of that file count no more.
+    const hasPositions = !hasVectors && positionDeletes.length > 0;
+    const own = equality.filter(
+      ({ isGlobal, newest }) => (newest.get(isGlobal ? null : partition) ?? -1n) > sequence,
+    );
+    const deletes = [hasVectors, hasPositions, own.map((each) => equality.indexOf(each))];
+    const key = JSON.stringify([shapeOf(columns), deletes]);
+    const group = groups.get(key);
+    if (group !== undefined) group.places.push(place);
+    else
+      groups.set(key, { nodes: columns, places: [place], hasVectors, hasPositions, equality: own });
+  }
+  return [...groups.values()];
+}
+
+function selectGroup(context: Context, group: Group): string {
+  const { fields } = context;
+  const { nodes, hasVectors, hasPositions, equality } = group;
+  const source = readParquet(group.places.map((place) => context.files.data[place]?.path ?? ""));
+  if (!hasVectors && !hasPositions && equality.length === 0) {
+    return `SELECT ${projectColumns(fields, nodes)} FROM ${source}`;
+  }
+  checkPlaceNames(nodes);
+  const columns = fields.map((field, at) => ({ ...field, name: `c${at}` }));
+  const names = fields.map(({ name }, at) => `r.c${at} AS ${sqlName(name)}`);
+  const inner = [
+    ...(columns.length === 0 ? [] : [projectColumns(columns, nodes)]),
+    "file_row_number AS n",
+    ...placeColumns(context, group),
+    ...equality.map((each, at) => projectColumns(keyFields(each.fields, `e${at}_`), nodes)),
+  ];
+  const joins = equality.map((each, at) => antiJoin(each, at));
+  if (hasPositions) {
+    const deletes = readParquet(context.files.positionDeletes);
+    joins.push(
+      `ANTI JOIN (SELECT file_path, pos FROM ${deletes}) d ON d.pos = r.n AND d.file_path = r.l`,
+    );
+  }
+  let where = "";
+  if (hasVectors) {
+    const vectors = HotScan.select(context.vectors);
+    joins.unshift(`LEFT JOIN ${vectors} v ON v.file = r.f AND v.word = r.n >> 5`);
+    where = " WHERE v.bits IS NULL OR (v.bits >> (r.n & 31)::INTEGER) & 1 = 0";
+  }
+  return `SELECT ${names.join(", ")} FROM (SELECT ${inner.join(", ")} FROM ${source}) r ${joins.join(" ")}${where}`;
+}
+
+/** What is known of a row by its file: `f` its place, `l` its location, `s` sequence number, `p` partition. */
+function placeColumns({ files, equality }: Context, group: Group): string[] {
+  const ofFile = (values: readonly string[], name: string): string =>
+    `[${values.join(", ")}][file_index::BIGINT + 1] AS ${name}`;
+  const data = group.places.flatMap((place) => files.data[place] ?? []);
+  const columns: string[] = [];
+  if (group.hasVectors) columns.push(ofFile(group.places.map(String), "f"));
+  if (group.hasPositions) {
+    columns.push(
+      ofFile(
+        data.map(({ location }) => sqlText(location)),
+        "l",
+      ),
+    );
+  }
+  if (group.equality.length > 0) {
+    const numbers = partitionNumbers(equality.flatMap(({ deletes }) => deletes));
+    const sequences = data.map(({ sequence }) => `${sequence}::BIGINT`);
+    const partitions = data.map(({ partition }) => `${numbers.get(partition) ?? -1}`);
+    columns.push(ofFile(sequences, "s"), ofFile(partitions, "p"));
+  }
+  return columns;
+}
+
+function antiJoin({ fields, isGlobal, select }: EqualityRelation, at: number): string {
+  const name = `q${at}`;
+  const isEqual = fields.map((_, key) => `r.e${at}_${key} IS NOT DISTINCT FROM ${name}.k${key}`);
+  const where = isGlobal ? isEqual : [...isEqual, `${name}.p = r.p`];
+  return `ANTI JOIN (${select}) ${name} ON ${where.join(" AND ")} AND ${name}.s > r.s`;
+}
+
+function equalityRelations(
+  { equalityDeletes }: SnapshotFiles,
+  nodes: FileColumns,
+): EqualityRelation[] {
+  const numbers = partitionNumbers(equalityDeletes);
+  const groups = new Map<string, EqualityDeletes[]>();
+  for (const each of equalityDeletes) {
+    const key = JSON.stringify([each.partition === null, each.fields.map(({ id }) => id)]);
+    groups.set(key, [...(groups.get(key) ?? []), each]);
+  }
+  return [...groups.values()].map((deletes) => {
+    const fields = deletes[0]?.fields ?? [];
+    const newest = new Map<string | null, bigint>();
+    for (const { partition, sequence } of deletes) {
+      if (sequence > (newest.get(partition) ?? -1n)) newest.set(partition, sequence);
+    }
+    const isGlobal = deletes[0]?.partition === null;
+    const select = selectDeletes(deletes, fields, nodes, numbers);
+    return { fields, isGlobal, deletes, newest, select };
+  });
+}
+
+/** Each deleted key once, with the sequence number below which it deletes. */
+function selectDeletes(
+  deletes: readonly EqualityDeletes[],
+  fields: readonly Field[],
+  nodes: FileColumns,
+  numbers: ReadonlyMap<string | null, number>,
+): string {
+  const shapes = Map.groupBy(deletes, ({ path }) => shapeOf(nodes.get(path) ?? []));
+  const selects = [...shapes.values()].map((alike) => {
+    const columns = nodes.get(alike[0]?.path ?? "") ?? [];
+    checkPlaceNames(columns);
+    const sequences = alike.map(({ sequence }) => `${sequence}::BIGINT`).join(", ");
+    const partitions = alike.map(({ partition }) => numbers.get(partition) ?? -1).join(", ");
+    return (
+      `SELECT ${projectColumns(keyFields(fields, "k"), columns)}, ` +
+      `[${partitions}][file_index::BIGINT + 1] AS p, [${sequences}][file_index::BIGINT + 1] AS s ` +
+      `FROM ${readParquet(alike.map(({ path }) => path))}`
+    );
+  });
+  const keys = fields.map((_, at) => `k${at}`).join(", ");
+  return `SELECT ${keys}, p, max(s) AS s FROM (${selects.join(" UNION ALL ")}) GROUP BY ${keys}, p`;
+}
+
+/** Partitions that have deletes of their own, numbered. */
+function partitionNumbers(deletes: readonly EqualityDeletes[]): Map<string | null, number> {
+  const partitions = new Set(deletes.map(({ partition }) => partition));
+  return new Map([...partitions].map((partition, number) => [partition, number]));
+}
+
+function keyFields(fields: readonly Field[], prefix: string): Field[] {
+  return fields.map((field, at) => ({ ...field, name: `${prefix}${at}` }));
+}
+
+/** Names that DuckDB gives to a row's place: a file's own column would stand before them. */
+const PLACE_NAMES = new Set(["file_row_number", "file_index"]);
+
+function checkPlaceNames(nodes: readonly ParquetNode[]): void {
+  const taken = nodes.find(({ name }) => PLACE_NAMES.has(name.toLowerCase()));
+  if (taken === undefined) return;
+  throw fail(
+    "query",
+    `A table with deleted rows and a column ${taken.name} cannot be queried here. Ask another engine`,
+  );
+}
+
+function readParquet(paths: readonly string[]): string {
+  // A folder `day=007/` is no column: what DuckDB reads from it would take the place of the file's own.
+  return `read_parquet([${paths.map(sqlText).join(", ")}], hive_partitioning = false)`;
+}

@@ -1,0 +1,173 @@
+/**
+ * What a snapshot's rows are made of: its live data files, and the deletes that apply to each (Iceberg spec,
+ * "Scan Planning").
+ */
+import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
+import type { Field } from "#columns/schema.ts";
+import { type LiveFile, listDataFiles } from "#iceberg/io/scan.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
+import { partitionKey } from "#iceberg/partition/partitionKey.ts";
+import { specById } from "#iceberg/partition/partitionType.ts";
+import { localPath, schemeOf } from "#storage/location.ts";
+import type { DataVector } from "./deletedRows.ts";
+
+/** Live files of a snapshot, with paths that the engine can open. */
+export interface SnapshotFiles {
+  readonly data: readonly StoredFile[];
+  /** Files of position deletes, which name data files by their locations. */
+  readonly positionDeletes: readonly string[];
+  readonly equalityDeletes: readonly EqualityDeletes[];
+  /** Of data files, by their place in `data`: at most one of each. */
+  readonly vectors: readonly DataVector[];
+}
+
+/** A data file. */
+export interface StoredFile {
+  readonly path: string;
+  /** As the metadata, and position deletes, write it. */
+  readonly location: string;
+  readonly sequence: bigint;
+  /** Equal for files of one partition of one spec. */
+  readonly partition: string;
+}
+
+/** A file whose rows delete those of older data files that equal them in some columns. */
+export interface EqualityDeletes {
+  readonly path: string;
+  readonly sequence: bigint;
+  /** Null: of all partitions. */
+  readonly partition: string | null;
+  /** The columns, by id; also those that the table no longer has. */
+  readonly fields: readonly Field[];
+}
+
+/** Files of a table without a snapshot. */
+export const NO_FILES: SnapshotFiles = {
+  data: [],
+  positionDeletes: [],
+  equalityDeletes: [],
+  vectors: [],
+};
+
+/**
+ * Lists the live files of a snapshot, and reads its deletion vectors.
+ * @throws AppError `query` for files that this engine does not read: of another format or store, or
+ *   deletes by a column within a struct
+ */
+export async function snapshotFiles(
+  table: LoadedTable,
+  snapshotId: SnapshotId,
+): Promise<SnapshotFiles> {
+  const data: LiveFile[] = [];
+  const vectors: LiveFile[] = [];
+  const positionDeletes: string[] = [];
+  const equalityDeletes: EqualityDeletes[] = [];
+  for await (const live of listDataFiles(table.storage, table.metadata, snapshotId)) {
+    const { file } = live;
+    if (file.content === "data") data.push(live);
+    else if (file.content === "equality-deletes") equalityDeletes.push(equalityOf(table, live));
+    else if (isVector(file)) vectors.push(live);
+    else positionDeletes.push(readablePath(table, file));
+  }
+  return {
+    data: data.map(({ file, sequenceNumber: sequence }) => ({
+      path: readablePath(table, file),
+      location: file.filePath,
+      sequence,
+      partition: partitionOf(file),
+    })),
+    positionDeletes,
+    equalityDeletes,
+    vectors: await readVectors(table, data, vectors),
+  };
+}
+
+function equalityOf(table: LoadedTable, live: LiveFile): EqualityDeletes {
+  const { file, sequenceNumber: sequence } = live;
+  const { metadata } = table;
+  const { fields: parts } = specById(metadata, file.specId);
+  const isPartitioned = parts.some(({ transform }) => transform !== "void");
+  const ids = [...(file.equalityIds ?? [])].sort((a, b) => a - b);
+  if (ids.length === 0) throw refuse(table, `${file.filePath} deletes by no column`);
+  return {
+    path: readablePath(table, file),
+    sequence,
+    partition: isPartitioned ? partitionOf(file) : null,
+    fields: ids.map((id) => fieldById(table, id)),
+  };
+}
+
+/** A column of the table, or one that it had. */
+function fieldById(table: LoadedTable, id: number): Field {
+  const { schemas, currentSchemaId } = table.metadata;
+  const newest = schemas.toSorted((a, b) => rank(b.schemaId) - rank(a.schemaId));
+  const found = newest.flatMap(({ fields }) => fields).find((field) => field.id === id);
+  if (found !== undefined) return found;
+  throw refuse(table, `it has deletes by column ${id}, which is within another`);
+
+  function rank(schemaId: number): number {
+    return schemaId === currentSchemaId ? Number.POSITIVE_INFINITY : schemaId;
+  }
+}
+
+/** Reads the vectors that apply to data files. One of a file that is no longer there deletes nothing. */
+async function readVectors(
+  table: LoadedTable,
+  data: readonly LiveFile[],
+  vectors: readonly LiveFile[],
+): Promise<DataVector[]> {
+  const places = new Map(data.map(({ file }, place) => [file.filePath, place]));
+  const read = new Map<number, DataVector>();
+  let bytes = 0;
+  for (const { file, sequenceNumber } of vectors) {
+    const place = places.get(file.referencedDataFile ?? "");
+    const of = place === undefined ? undefined : data[place];
+    if (place === undefined || of === undefined || sequenceNumber < of.sequenceNumber) continue;
+    if (read.has(place)) throw refuse(table, `${of.file.filePath} has two deletion vectors`);
+    const { start, length } = rangeOf(table, file);
+    bytes += length;
+    if (bytes > LIMITS.deletedRowsBytesMax) {
+      throw refuse(table, "its deletion vectors do not fit into memory");
+    }
+    const { filePath: puffin } = file;
+    const blob = await table.storage.getRange(puffin, start, length);
+    const rows = Math.min(Number(of.file.recordCount), ROWS_MAX);
+    read.set(place, { file: place, blob, puffin, rows, deleted: Number(file.recordCount) });
+  }
+  return [...read.values()];
+}
+
+/** Where a vector lies in its Puffin file. */
+function rangeOf(table: LoadedTable, file: DataFile): { start: number; length: number } {
+  const start = Number(file.contentOffset ?? -1);
+  const length = Number(file.contentSizeBytes ?? -1);
+  const isWithin = start >= 0 && length >= 0 && start + length <= Number(file.fileSizeBytes);
+  if (isWithin) return { start, length };
+  throw refuse(table, `its manifest does not say where in ${file.filePath} a deletion vector is`);
+}
+
+/** Rows of one file whose numbers / 32 are 32-bit integers. */
+const ROWS_MAX = 2 ** 36;
+
+function isVector(file: DataFile): boolean {
+  return file.fileFormat.toUpperCase() === "PUFFIN";
+}
+
+function partitionOf({ specId, partition }: DataFile): string {
+  return `${specId}:${partitionKey(partition)}`;
+}
+
+function readablePath(table: LoadedTable, { fileFormat, filePath }: DataFile): string {
+  if (fileFormat.toUpperCase() !== "PARQUET") throw refuse(table, `it has ${fileFormat} files`);
+  if (schemeOf(filePath) !== "file") throw refuse(table, "its files are not on this machine");
+  return localPath(filePath);
+}
+
+function refuse({ name }: LoadedTable, what: string): Error {
+  const table = fullName(name);
+  return fail("query", `${table} cannot be queried here: ${what}. Ask another engine`, { table });
+}
