@@ -357,13 +357,16 @@ class WriterSim {
     if (process.held !== null) this.violations.push(`STUCK: ${process.name}'s flush stays held`);
   }
 
-  /** Runs an action (or what is under way) to its end: every request is applied, nobody sleeps. */
+  /** Runs an action (or what is under way) to its end: every request that may still arrive is applied, nobody sleeps. */
   async #alone(process: Process, action: (() => Promise<void>) | null): Promise<void> {
     if (action !== null) await this.#start(process, action);
     for (let turn = 0; turn < 100 && process.busy; turn++) {
       const mine = this.world.pending.find((each) => each.writer === process.name && each.answer);
       if (mine !== undefined) {
-        await this.#untilQuiet(process, () => this.world.apply(mine, "arrives"));
+        const may = this.world.mayArrive(mine);
+        const end = (): void =>
+          may ? this.world.apply(mine, "arrives") : this.world.giveUp(mine, "dropped");
+        await this.#untilQuiet(process, end);
       } else await this.#wake(process);
     }
     if (process.busy) this.violations.push(`STUCK: ${process.name} never ends`);
@@ -389,7 +392,7 @@ class WriterSim {
   }
 }
 
-/** A column that several writers may add at once, of one type or another: as the process's decoder has it: as last seen in the table, else by its own inference. */
+/** A column that several writers may add at once: as last seen in the table, else of a type by its own inference. */
 function randomField(world: World, { name: owner, writer }: Process): Field {
   const index = world.below(3);
   const name = `x${index}`;
