@@ -363,10 +363,10 @@ class WriterSim {
     for (let turn = 0; turn < 100 && process.busy; turn++) {
       const mine = this.world.pending.find((each) => each.writer === process.name && each.answer);
       if (mine !== undefined) {
-        const may = this.world.mayArrive(mine);
-        const end = (): void =>
-          may ? this.world.apply(mine, "arrives") : this.world.giveUp(mine, "dropped");
-        await this.#untilQuiet(process, end);
+        await this.#untilQuiet(process, () => {
+          if (this.world.mayArrive(mine)) this.world.apply(mine, "arrives");
+          else this.world.giveUp(mine, "dropped");
+        });
       } else await this.#wake(process);
     }
     if (process.busy) this.violations.push(`STUCK: ${process.name} never ends`);
