@@ -29,15 +29,18 @@ export interface Admitted {
 /** Table functions that read nothing but their arguments. */
 const TABLE_FUNCTIONS = new Set(["range", "generate_series", "unnest", "json_each", "json_tree"]);
 
-/** They change the engine, wait, or tell of it. */
+/** They change the engine, wait, or tell of it; or double a value with each element of a list, in one call. */
 const FORBIDDEN = new Set([
   "current_setting",
+  "array_reduce",
   "getenv",
   "getvariable",
+  "list_reduce",
   "nextval",
   "pg_sleep",
   "query",
   "query_table",
+  "reduce",
   "setseed",
   "sleep",
   "sleep_ms",
@@ -60,6 +63,20 @@ const SIZED = new Set([
 ]);
 const SIZE_MAX = 1_000_000;
 
+/**
+ * Their work, or what they make, is the product of their arguments' sizes, within one call: a statement
+ * that makes values by {@link SIZED} calls may not have them.
+ */
+const STEEP = new Set([
+  "damerau_levenshtein",
+  "editdist3",
+  "jaro_similarity",
+  "jaro_winkler_similarity",
+  "levenshtein",
+  "regexp_replace",
+  "replace",
+]);
+
 /** Deeper trees are refused: both the walk and DuckDB's own writer recurse. */
 const DEPTH_MAX = 400;
 
@@ -75,6 +92,7 @@ export function admit(instance: Instance, text: string): Admitted {
   const tree = parseTree(instance, rest ?? text);
   const walk = new Walk();
   walk.visit(tree, 0);
+  walk.checkSizes();
   const [row] = instance.rows("SELECT json_deserialize_sql(?::JSON)", [JSON.stringify(tree)]);
   const sql = row?.[0];
   if (sql === undefined || sql === null) throw fail("query", "The statement cannot be read");
@@ -119,12 +137,25 @@ function parseTree(instance: Instance, text: string): Json {
 class Walk {
   readonly #tables: RelationName[] = [];
   readonly #common = new Set<string>();
+  readonly #tableCalls = new Set<Json>();
+  /** Product of the sizes of all values that calls make: one may be the argument of another. */
+  #size = 1;
+  #steep: string | null = null;
 
   /** Relations that are no common table expression of the statement. */
   relations(): RelationName[] {
     return this.#tables.filter(
       ({ schema, table }) => schema !== "" || !this.#common.has(table.toLowerCase()),
     );
+  }
+
+  /** What no single call shows. @throws AppError `query` */
+  checkSizes(): void {
+    if (this.#size > SIZE_MAX) {
+      throw fail("query", `The sizes that calls of a statement name may multiply to ${SIZE_MAX}`);
+    }
+    if (this.#size === 1 || this.#steep === null) return;
+    throw fail("query", `${this.#steep} may not stand beside calls that make large values`);
   }
 
   visit(value: Json, depth: number): void {
@@ -141,14 +172,25 @@ class Walk {
   #node(node: { [key: string]: Json }): void {
     if (node["type"] === "BASE_TABLE") this.#table(node);
     if (node["type"] === "SHOW_REF" && node["query"] === null) this.#show(node);
-    if (node["type"] === "TABLE_FUNCTION") checkTableFunction(node["function"] as Node);
-    if (node["class"] === "FUNCTION") checkFunction(node);
+    if (node["type"] === "RECURSIVE_CTE_NODE") this.#steep = "WITH RECURSIVE";
+    if (node["type"] === "TABLE_FUNCTION") {
+      checkTableFunction(node["function"] as Node);
+      // Its rows come one after the other.
+      this.#tableCalls.add(node["function"] ?? null);
+    }
+    if (node["class"] === "FUNCTION") this.#function(node);
     const common = node["cte_map"];
     if (common === undefined || common === null || typeof common !== "object") return;
     const entries = (common as Node)["map"];
     for (const entry of Array.isArray(entries) ? entries : []) {
       this.#common.add(String((entry as Node)["key"]).toLowerCase());
     }
+  }
+
+  #function(node: Node): void {
+    const name = checkFunction(node);
+    if (STEEP.has(name)) this.#steep = `${name}()`;
+    if (SIZED.has(name) && !this.#tableCalls.has(node)) this.#size *= sizeOf(node);
   }
 
   #table(node: { [key: string]: Json }): void {
@@ -183,14 +225,36 @@ function checkTableFunction(call: Node): void {
   throw fail("query", `${name}() may not be called: table functions of a statement are ${allowed}`);
 }
 
-function checkFunction(call: Node): void {
+/** Its name. */
+function checkFunction(call: Node): string {
   const name = String(call["function_name"]).toLowerCase();
   if (FORBIDDEN.has(name)) throw fail("query", `${name}() may not be called`);
-  if (!SIZED.has(name)) return;
-  const arguments_ = Array.isArray(call["children"]) ? call["children"] : [];
-  const isSmall = arguments_.every((each) => isSmallConstant(each as Node, name));
-  if (isSmall) return;
+  if (name === "format" || name === "printf") checkWidths(call, name);
+  if (!SIZED.has(name)) return name;
+  const isSmall = argumentsOf(call).every((each) => isSmallConstant(each, name));
+  if (isSmall) return name;
   throw fail("query", `${name}() takes numbers up to ${SIZE_MAX} that stand in the statement`);
+}
+
+function argumentsOf(call: Node): readonly Node[] {
+  return Array.isArray(call["children"]) ? (call["children"] as Node[]) : [];
+}
+
+/** The largest number among a call's arguments, at least 1. */
+function sizeOf(call: Node): number {
+  const numbers = argumentsOf(call).map((each) => Number(constantOf(each) ?? 0));
+  return Math.max(1, ...numbers.filter(Number.isFinite).map(Math.abs));
+}
+
+/** A width in a pattern makes a value of that size. */
+function checkWidths(call: Node, name: string): void {
+  const [pattern] = argumentsOf(call);
+  const text = pattern === undefined ? null : constantOf(pattern);
+  if (text !== null && !/\d{4,}|\*|\{[^}]*\{/.test(text)) return;
+  throw fail(
+    "query",
+    `${name}() takes a pattern that stands in the statement, with widths below 1000`,
+  );
 }
 
 /** Texts may be any expression where the number beside them is small. */
