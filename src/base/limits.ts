@@ -18,6 +18,7 @@ export const LIMITS: Readonly<
     | "fetchQueueBytesMax"
     | "manifestsMax"
     | "manifestBytesTarget"
+    | "manifestRewriteBytesMax"
     | "manifestListsBytesMax"
     | "maintenanceNamesMax"
     | "orphansPerRunMax"
@@ -77,6 +78,8 @@ export const LIMITS: Readonly<
   manifestsMax: 100,
   /** Bytes of one manifest after merging (Iceberg's `commit.manifest.target-size-bytes`). */
   manifestBytesTarget: 8 * MIB,
+  /** Bytes of manifests, compressed, that are written anew at once, and so in memory. */
+  manifestRewriteBytesMax: 64 * MIB,
   /** Manifest lists kept in memory, over all tables: a thousand heads of a hundred manifests each. */
   manifestListsBytesMax: 64 * MIB,
   /** Names of files that one maintenance run holds at once (a number): some 60 MB; more take passes. */

@@ -264,14 +264,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "maintenance",
-    summary: "keeps a table small: expire, orphans",
+    summary: "keeps a table small: expire, orphans, manifests",
     about:
       "Does one maintenance run of a table now, also of a table that no topic feeds. `expire` takes " +
       "snapshots out of the table by age and number, as [maintenance] and the table's own settings " +
       "(history.expire.*, those of its branches and tags, gc.enabled) say, and removes the files " +
       "that only they could reach. `orphans` removes files in the table's folder that it cannot reach " +
       "and that are older than maintenance.orphan_retention_days, and what killed writers left of " +
-      "uploads. A run may be stopped and repeated at any time.",
+      "uploads. `manifests` writes manifests anew by partition, where there are more than their bytes " +
+      "need. A run may be stopped and repeated at any time.",
     arguments: [
       { name: "operation", kind: "positional", help: MAINTENANCE_OPERATIONS.join(" | ") },
       TABLE,

@@ -8,6 +8,7 @@ import type { CommitTable } from "#commit/commitTable.ts";
 import { expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
 import type { PipelineValues } from "#config/keys.ts";
 import { type ExpireReport, expireCounts, expireSnapshots } from "#maintenance/expire.ts";
+import { manifestCounts, rewriteManifests } from "#maintenance/manifests.ts";
 import { type OrphanReport, orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import { recordRun } from "#maintenance/record.ts";
 import type { Operation, RunOptions } from "#maintenance/run.ts";
@@ -68,6 +69,15 @@ type Run = (
 ) => Promise<Told>;
 
 const RUNS: Readonly<Record<Operation, Run>> = {
+  manifests: async (table, _values, options) => {
+    const report = await rewriteManifests(table, options);
+    const sentences = (isDry: boolean): string[] => [
+      isDry
+        ? `${table.name}: ${report.replaced} manifests would be replaced`
+        : `${table.name}: ${report.replaced} manifests replaced by ${report.written ?? 0}`,
+    ];
+    return { report, counts: manifestCounts(report), sentences };
+  },
   orphans: async (table, values, options, parsed) => {
     const ageMsMin = olderThanMs(parsed.value("older-than")) ?? orphanAgeMs(values);
     const isForced = parsed.flag("yes");

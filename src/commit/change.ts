@@ -8,7 +8,7 @@
  *
  * Kinds that are here: append (`append.ts`: flushes, first positions, refreshed heads), offsets that
  * a person sets (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`), expiry of
- * snapshots (`expire.ts`). How those to come fit (CHANGE_RULES, SPEC 2.10, 2.13):
+ * snapshots (`expire.ts`), manifests written anew (`manifests.ts`). How those to come fit (CHANGE_RULES, SPEC 2.10, 2.13):
  *
  * - **upsert**: a {@link SnapshotChange} whose `stage` brings its index to the head and computes the
  *   deletes from what its fence left (10c, 10e); only data files live longer than an attempt (10f).
@@ -45,7 +45,8 @@ export type ChangeKind =
   | "columns"
   | "properties"
   | "expire"
-  | "retry";
+  | "retry"
+  | "manifests";
 
 /** A change that adds a snapshot, and with it the offsets of all feeds (SPEC 2.1). */
 export interface SnapshotChange {

@@ -154,7 +154,11 @@ async function attempt(
     commitId: ledger.commitId,
   };
   const staged = await change.stage(context);
-  if (staged.kind === "nothing") return { kind: "committed", table: head, snapshotId: null };
+  if (staged.kind === "nothing") {
+    // An attempt that was refused may have left manifests.
+    await giveUp(table, pending);
+    return { kind: "committed", table: head, snapshotId: null };
+  }
   if (staged.kind === "dropped") return staged;
   return send(table, pending, change, { head, staged, began });
 }

@@ -3,7 +3,7 @@
  * again, the property beside them, and the snapshots that it takes out of the metadata (SPEC 2.1).
  */
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { stageAppend } from "#iceberg/io/stageAppend.ts";
+import { type RewrittenManifests, stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { snapshotsToThin } from "#iceberg/metadata/retention.ts";
@@ -19,12 +19,14 @@ import type { SentAttempt } from "./rules.ts";
  * @param files none: offsets only
  * @param before the head's offsets, so that the summary may hold only what moves; null: it holds all
  * @param document all offsets as they are with this snapshot
+ * @param rewritten manifests that take the place of others, durable and in the ledger; default none
  */
 export async function stageSnapshot(
   { parts, options, head, commitId, kind, number, ledger }: Attempt,
   files: readonly DataFile[],
   before: ProgressDocument | null,
   document: ProgressDocument,
+  rewritten?: RewrittenManifests,
 ): Promise<StagedSnapshot> {
   const staged = await stageAppend({
     storage: head.storage,
@@ -33,7 +35,9 @@ export async function stageSnapshot(
     snapshotId: parts.random.id63(),
     timestampMs: parts.clock.nowMs(),
     files,
+    rewritten,
     summary: {
+      ...(rewritten === undefined ? {} : rewriteCounts(rewritten)),
       [SUMMARY.commitId]: commitId,
       [SUMMARY.kind]: kind,
       ...(before === null
@@ -53,9 +57,23 @@ export async function stageSnapshot(
     property,
     requirements: tableRequirements(head, options.branch),
     updates: [...staged.updates, propertyUpdate(options.branch, property), ...thinned.updates],
-    manifests: staged.writtenFiles,
+    manifests: [
+      ...(rewritten?.written.map(({ location }) => location) ?? []),
+      ...staged.writtenFiles,
+    ],
     files: files.map((file) => file.filePath),
     thinned: thinned.snapshots,
+  };
+}
+
+/** The counters of Java's `RewriteManifests`. */
+function rewriteCounts({ replaced, written }: RewrittenManifests): Record<string, string> {
+  const entries = written.reduce((sum, { encoded }) => sum + encoded.existingFilesCount, 0);
+  return {
+    operation: "replace",
+    "manifests-created": String(written.length),
+    "manifests-replaced": String(replaced.size),
+    "entries-processed": String(entries),
   };
 }
 

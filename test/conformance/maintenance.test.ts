@@ -1,6 +1,6 @@
 /** Maintenance of a table that Spark wrote, judged by Spark: it reads every snapshot and ref that is left, and finds nothing left to do. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync, rmSync, utimesSync } from "node:fs";
+import { readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { ignoreObservations } from "#base/events.ts";
@@ -9,6 +9,8 @@ import { systemRandom } from "#base/random.ts";
 import type { Catalog } from "#catalog/catalog.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { expireSnapshots } from "#maintenance/expire.ts";
+import { rewriteManifests } from "#maintenance/manifests.ts";
+import { removeOrphans } from "#maintenance/orphans.ts";
 import type { RunOptions } from "#maintenance/run.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
@@ -19,6 +21,7 @@ const OPTIONS: RunOptions = {
   onProgress: () => undefined,
   stop: new AbortController().signal,
 };
+const DAY_MS = 86_400_000;
 /** Everything that is no head, branch or tag may go. */
 const NOTHING_KEPT = { keepAllMs: 0, retentionMs: 0, snapshotsMax: 500 };
 
@@ -54,6 +57,11 @@ async function idsOf(table: string): Promise<number[]> {
   return rows.map((row) => Number(row["id"]));
 }
 
+/** v3: which row id each row has. */
+async function rowIdsOf(table: string): Promise<unknown[]> {
+  return spark.sql(`select id, _row_id from files.db.${table} order by id`);
+}
+
 /** A table with appends, deletes, a compaction, a tag and a branch, all by Spark. */
 async function sparkTable(table: string, version: 2 | 3): Promise<void> {
   const at = `files.db.${table}`;
@@ -74,33 +82,51 @@ async function sparkTable(table: string, version: 2 | 3): Promise<void> {
   await spark.sql(`insert into ${at} values (4, 1)`);
 }
 
-/** What Spark's own expiry and orphan removal would still find. */
+/** What Spark's own maintenance would still find. */
 async function sparkFinds(table: string): Promise<unknown[]> {
   const [expired] = await spark.sql(
     `call files.system.expire_snapshots(table => 'db.${table}', older_than => now(), retain_last => 1)`,
   );
-  // Spark looks at no file that is younger than a day: all of them are made old.
-  const old = new Date(Date.now() - 5 * 86_400_000);
+  const [manifests] = await spark.sql(
+    `call files.system.rewrite_manifests(table => 'db.${table}', use_caching => false)`,
+  );
+  const orphans = await spark.sql(
+    `call files.system.remove_orphan_files(table => 'db.${table}', dry_run => true)`,
+  );
+  return [...Object.values(expired ?? {}), ...Object.values(manifests ?? {}), ...orphans];
+}
+
+/** Spark looks at no file that is younger than a day: all of them are made old. */
+function makeOld(table: string): void {
+  const old = new Date(Date.now() - 5 * DAY_MS);
   const folder = join(root, "db", table);
   for (const file of readdirSync(folder, { recursive: true })) {
     utimesSync(join(folder, String(file)), old, old);
   }
-  const orphans = await spark.sql(
-    `call files.system.remove_orphan_files(table => 'db.${table}', dry_run => true)`,
-  );
-  return [...Object.values(expired ?? {}), ...orphans];
 }
 
 for (const version of [2, 3] as const) {
-  test(`v${version}: after our expiry Spark reads head, tag and branch as before, and finds nothing to expire and no orphan`, async () => {
+  test(`v${version}: after our maintenance Spark reads head, tag and branch as before, and its own finds nothing left to do`, async () => {
     const table = `t${version}`;
     await sparkTable(table, version);
     const refs = ["", ".tag_kept", ".branch_audit"];
     const before = await Promise.all(refs.map((ref) => idsOf(table + ref)));
+    const rowIds = version === 3 ? await rowIdsOf(table) : [];
+    const manifests = await rewriteManifests(await open(table), OPTIONS);
+    expect(manifests.replaced).toBeGreaterThan(1);
     const report = await expireSnapshots(await open(table), NOTHING_KEPT, OPTIONS);
     expect(report.snapshots).toBeGreaterThan(2);
     expect(report.files.content).toBeGreaterThan(0);
+    writeFileSync(join(root, "db", table, "data", "lost.parquet"), "lost");
+    makeOld(table);
+    const orphans = await removeOrphans(await open(table), {
+      ...OPTIONS,
+      ageMsMin: 3 * DAY_MS,
+      isForced: false,
+    });
+    expect(orphans.examples.map((path) => path.split("/").at(-1))).toContain("lost.parquet");
     expect(await Promise.all(refs.map((ref) => idsOf(table + ref)))).toEqual(before);
+    if (version === 3) expect(await rowIdsOf(table)).toEqual(rowIds);
     expect((await sparkFinds(table)).filter((each) => each !== "0" && each !== 0)).toEqual([]);
   }, 240_000);
 }

@@ -114,9 +114,13 @@ function mergeSettings(properties: Readonly<Record<string, string>>): MergeSetti
   return {
     enabled: properties["commit.manifest-merge.enabled"]?.toLowerCase() !== "false",
     countMax: positive(properties["commit.manifest.min-count-to-merge"]) ?? LIMITS.manifestsMax,
-    bytesTarget:
-      positive(properties["commit.manifest.target-size-bytes"]) ?? LIMITS.manifestBytesTarget,
+    bytesTarget: manifestBytesTarget(properties),
   };
+}
+
+/** `commit.manifest.target-size-bytes`: how large manifests become. */
+export function manifestBytesTarget(properties: Readonly<Record<string, string>>): number {
+  return positive(properties["commit.manifest.target-size-bytes"]) ?? LIMITS.manifestBytesTarget;
 }
 
 function positive(text: string | undefined): number | null {

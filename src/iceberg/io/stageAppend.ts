@@ -25,9 +25,15 @@ import { chooseMerges, mergeGroup } from "./manifestMerge.ts";
 import { hasLiveFiles, manifestsOf, rememberManifests } from "./scan.ts";
 
 /** A manifest with its place. */
-interface NewManifest {
+export interface NewManifest {
   readonly location: string;
   readonly encoded: EncodedManifest;
+}
+
+/** Manifests of the head that are replaced, with the same live files, by others. */
+export interface RewrittenManifests {
+  readonly replaced: ReadonlySet<string>;
+  readonly written: readonly (NewManifest & { readonly firstRowId: bigint | null })[];
 }
 
 /** What one attempt is to append. */
@@ -40,7 +46,9 @@ export interface StageAppend {
   readonly timestampMs: number;
   /** Empty: an offset-only snapshot. */
   readonly files: readonly DataFile[];
-  /** Added to the snapshot summary (`kafka-iceberg.*`). */
+  /** Manifests that take the place of others of the head; default none. They are durable. */
+  readonly rewritten?: RewrittenManifests | undefined;
+  /** Added to the snapshot summary (`kafka-iceberg.*`); also replaces its `operation`. */
   readonly summary: Readonly<Record<string, string>>;
   /** Makes names of manifests unique: commit id and attempt number. */
   readonly nameSuffix: string;
@@ -70,12 +78,21 @@ export async function stageAppend(request: StageAppend): Promise<StagedSnapshot>
   const parent = headSnapshot(metadata, request.branch);
   const inherited = parent === null ? [] : await manifestsOf(storage, parent);
   const fresh = await encodeNewFiles(request);
-  const merged = await mergeSmall(request, inherited.filter(hasLiveFiles), fresh.length);
+  const { replaced, written } = request.rewritten ?? NOT_REWRITTEN;
+  const live = inherited.filter(
+    (manifest) => hasLiveFiles(manifest) && !replaced.has(manifest.manifestPath),
+  );
+  const merged =
+    written.length === 0
+      ? await mergeSmall(request, live, fresh.length)
+      : { kept: live, written: [] };
 
   const identity = { snapshotId, sequenceNumber };
   const unassigned = [
     ...fresh.map((manifest) => listed(manifest, identity, null)),
-    ...merged.written.map((manifest) => listed(manifest, identity, manifest.firstRowId)),
+    ...[...written, ...merged.written].map((manifest) =>
+      listed(manifest, identity, manifest.firstRowId),
+    ),
     ...merged.kept,
   ];
   const firstRowId = metadata.formatVersion === 3 ? (metadata.nextRowId ?? 0n) : null;
@@ -116,6 +133,8 @@ export async function stageAppend(request: StageAppend): Promise<StagedSnapshot>
   };
   return { snapshot, updates: updatesOf(metadata, request.branch, snapshot), writtenFiles };
 }
+
+const NOT_REWRITTEN: RewrittenManifests = { replaced: new Set(), written: [] };
 
 /** Where a table keeps manifests and metadata (`write.metadata.path`); no slash at the end. */
 export function metadataFolder(metadata: TableMetadata): string {
@@ -172,7 +191,12 @@ async function mergeSmall(
   return { kept: live.filter((manifest) => !replaced.has(manifest)), written };
 }
 
-function manifestLocation(metadata: TableMetadata, nameSuffix: string, index: number): string {
+/** Where a manifest of a commit is written; `nameSuffix` and index make its name. */
+export function manifestLocation(
+  metadata: TableMetadata,
+  nameSuffix: string,
+  index: number,
+): string {
   return `${metadataFolder(metadata)}/${nameSuffix}-m${index}.avro`;
 }
 

@@ -129,6 +129,15 @@ export function copiedEntry(
   };
 }
 
+/** The partition of a live entry; null for one that some snapshot deleted. */
+export function livePartition(
+  head: AvroRecord,
+  types: readonly PartitionFieldType[],
+): PartitionValue[] | null {
+  refuseEncrypted(head);
+  return statusOf(head) === "deleted" ? null : partitionFromAvro(head, types);
+}
+
 function statusOf(record: AvroRecord): EntryStatus {
   const status = STATUSES[Number(fieldOf(record, 0))];
   if (status === undefined) throw malformed("status");

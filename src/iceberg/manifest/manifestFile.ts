@@ -26,7 +26,13 @@ import type {
   PartitionSummary,
   PartitionValue,
 } from "./manifest.ts";
-import { copiedEntry, entryFromAvro, entryToAvro, STATUSES } from "./manifestEntry.ts";
+import {
+  copiedEntry,
+  entryFromAvro,
+  entryToAvro,
+  livePartition,
+  STATUSES,
+} from "./manifestEntry.ts";
 
 /** What kind of manifest to write. */
 export interface ManifestKind {
@@ -60,8 +66,13 @@ export interface ManifestWriter {
   /**
    * Adds the live entries of another manifest as existing ones, with everything inherited made
    * explicit, without decoding their metrics where the layout allows.
+   * @param isWanted which of them, by their partition; default all
    */
-  addExisting(bytes: Uint8Array, manifest: ManifestFile): Promise<void>;
+  addExisting(
+    bytes: Uint8Array,
+    manifest: ManifestFile,
+    isWanted?: (partition: readonly PartitionValue[]) => boolean,
+  ): Promise<void>;
   finish(): Promise<EncodedManifest>;
 }
 
@@ -78,10 +89,16 @@ export function createManifestWriter(kind: ManifestKind): ManifestWriter {
     tally.add(entry.status, entry.file.recordCount, entry.sequenceNumber, entry.file.partition);
     await writer.add(entryToAvro(entry, types));
   };
-  const copy = async (record: SplitRecord, inherit: Inherit): Promise<void> => {
+  const copy = async (
+    record: SplitRecord,
+    inherit: Inherit,
+    isWanted: (partition: readonly PartitionValue[]) => boolean,
+  ): Promise<void> => {
     const { status, recordCount, partition, own } = copiedEntry(record, types);
     if (status === "deleted") return;
+    // Also of entries that stay out: the row ids of those behind them follow.
     const full = inherit(status, recordCount, own);
+    if (!isWanted(partition)) return;
     tally.add("existing", recordCount, full.sequenceNumber, partition);
     const entry = {
       f0: STATUSES.indexOf("existing"),
@@ -97,16 +114,18 @@ export function createManifestWriter(kind: ManifestKind): ManifestWriter {
   };
   return {
     add,
-    addExisting: async (bytes, manifest) => {
+    addExisting: async (bytes, manifest, isWanted = () => true) => {
       const blocks = readSplit(bytes, schema, COPY_FIELDS);
       const inherit = inheritance(manifest);
       if (blocks === null) {
         for (const entry of await readManifest(bytes, manifest, types)) {
-          if (entry.status !== "deleted") await add({ ...entry, status: "existing" });
+          if (entry.status === "deleted" || !isWanted(entry.file.partition)) continue;
+          await add({ ...entry, status: "existing" });
         }
         return;
       }
-      for await (const block of blocks) for (const record of block) await copy(record, inherit);
+      for await (const block of blocks)
+        for (const record of block) await copy(record, inherit, isWanted);
     },
     finish: async () => ({
       bytes: await writer.finish(),
@@ -208,6 +227,19 @@ export async function* readLivePaths(content: Uint8Array): AsyncGenerator<readon
         path: String(fieldOf(entry, 100)),
         bytes: Number(fieldOf(entry, 104) ?? 0),
       }));
+  }
+}
+
+/** The partitions of a manifest's live files, block by block. Throws `storage_corrupt`. */
+export async function* readPartitions(
+  content: Uint8Array,
+  types: readonly PartitionFieldType[],
+): AsyncGenerator<readonly (readonly PartitionValue[])[]> {
+  for await (const block of readPicked(content, [102, 131])) {
+    yield block.flatMap((entry) => {
+      const partition = livePartition(entry, types);
+      return partition === null ? [] : [partition];
+    });
   }
 }
 
