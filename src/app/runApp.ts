@@ -19,7 +19,13 @@ import { createWorkerEncoder } from "#parquet/pool.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import { type AppLogger, createLogger } from "#server/log.ts";
 import { createMetrics } from "#server/metrics.ts";
-import { type Address, type ServerOptions, startServer } from "#server/server.ts";
+import {
+  type Address,
+  type RunningServer,
+  type ServerOptions,
+  startServer,
+} from "#server/server.ts";
+import type { StatusSource } from "#server/status.ts";
 import { type StatusLine, startStatusLine } from "#server/statusLine.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
@@ -30,6 +36,7 @@ import { Queries } from "./queries.ts";
 import { Readers } from "./readers.ts";
 import { routesOf } from "./routes.ts";
 import { statusSource } from "./status.ts";
+import { NO_NOTIFIER, notifyManager } from "./systemd.ts";
 import type { TableReader } from "./tableReport.ts";
 
 /** What the command line adds to the configuration. */
@@ -132,19 +139,14 @@ async function runWith(
     lag: options.lag,
     pipelines,
   });
-  const readers = (): TableReader[] => pipelines.flatMap(({ reader }) => reader ?? []);
-  const queries = queriesOf(options.query, pipelines);
-  const routes = routesOf(status, metrics, readers);
-  if (queries !== null) routes.push(queries.route);
-  const server = startServer(serverOptions(options, run), routes, parts);
+  const { server, queries } = serve(options, run, { status, metrics, pipelines, log: logger });
   const line = run.supervisor
     ? NO_LINE
     : startStatusLine({ status, clock: systemClock, stream: process.stderr });
-  const limits: RunLimits = {
-    startupTimeoutMs: run.untilEnd ? UNTIL_END_STARTUP_MS : options.startupTimeoutMs,
-    shutdownTimeoutMs: Math.max(0, options.shutdownTimeoutMs - SHUTDOWN_RESERVE_MS),
-  };
+  const limits = limitsOf(options, run);
+  let notifier = NO_NOTIFIER;
   const stop = (): void => {
+    notifier.stopping();
     for (const pipeline of pipelines) void pipeline.stop(limits.shutdownTimeoutMs);
   };
   const unlisten = run.supervisor ? () => undefined : onSignals(logger, pipelines, stop);
@@ -152,6 +154,9 @@ async function runWith(
   void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   const { version } = run;
   logger.log("info", "Started", { version, pipelines: pipelines.length, urls: server.urls });
+  const told = { clock: systemClock, isReady: status.ready };
+  const own = { pid: process.pid, ended: ended.signal };
+  if (!run.supervisor) notifier = await notifyManager(environment, told, own);
   const codes = await Promise.all(pipelines.map((each) => each.run(limits, run.untilEnd)));
   ended.abort();
   unlisten();
@@ -164,6 +169,37 @@ async function runWith(
   const worst = worstOf(codes);
   logger.log("info", "Stopped", { exit_code: worst });
   return worst;
+}
+
+function limitsOf(options: ProcessOptions, { untilEnd }: RunOptions): RunLimits {
+  return {
+    startupTimeoutMs: untilEnd ? UNTIL_END_STARTUP_MS : options.startupTimeoutMs,
+    shutdownTimeoutMs: Math.max(0, options.shutdownTimeoutMs - SHUTDOWN_RESERVE_MS),
+  };
+}
+
+/** Begins to answer over HTTP. */
+function serve(
+  options: ProcessOptions,
+  run: RunOptions,
+  {
+    status,
+    metrics,
+    pipelines,
+    log,
+  }: {
+    readonly status: StatusSource;
+    readonly metrics: ReturnType<typeof createMetrics>;
+    readonly pipelines: readonly PipelineRun[];
+    readonly log: AppLogger;
+  },
+): { server: RunningServer; queries: Queries | null } {
+  const readers = (): TableReader[] => pipelines.flatMap(({ reader }) => reader ?? []);
+  const queries = queriesOf(options.query, pipelines);
+  const routes = routesOf(status, metrics, readers);
+  if (queries !== null) routes.push(queries.route);
+  const server = startServer(serverOptions(options, run), routes, { clock: systemClock, log });
+  return { server, queries };
 }
 
 function queriesOf(
