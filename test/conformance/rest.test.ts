@@ -42,7 +42,7 @@ catalogSuite("Iceberg's own REST server", "rest", (rig) => {
         bootstrap,
         topic: "away",
         server,
-        awayMs: 25_000,
+        awayMs: 40_000,
         rate: 1000,
       });
       expect(JSON.parse(report.held.health)).toMatchObject({
