@@ -6,7 +6,6 @@ import { AppError } from "#base/errors.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
 import { expireSnapshots } from "#maintenance/expire.ts";
-import { rewriteManifests } from "#maintenance/manifests.ts";
 import { removeOrphans } from "#maintenance/orphans.ts";
 import type { RunOptions } from "#maintenance/run.ts";
 import { MemoryLog, partsOf, worldClock } from "./process.ts";
@@ -125,16 +124,9 @@ export class Maintainer {
       },
       head,
     );
-    const dice = world.random.unit();
-    if (orphanAgeMs !== null && dice < 0.3) await this.#removeOrphans(table, orphanAgeMs, alive);
-    else if (dice < 0.6) await this.#rewriteManifests(table);
-    else await this.#expire(table, alive);
-  }
-
-  async #rewriteManifests(table: CommitTable): Promise<void> {
-    this.world.say("the maintainer begins to rewrite manifests");
-    const { replaced, written } = await rewriteManifests(table, OPTIONS);
-    this.world.say(`the maintainer has replaced ${replaced} manifests by ${written}`);
+    if (orphanAgeMs !== null && world.random.unit() < 0.4) {
+      await this.#removeOrphans(table, orphanAgeMs, alive);
+    } else await this.#expire(table, alive);
   }
 
   async #removeOrphans(table: CommitTable, ageMsMin: number, alive: () => boolean): Promise<void> {

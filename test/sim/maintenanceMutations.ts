@@ -136,15 +136,4 @@ export const MAINTENANCE_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
-  {
-    name: "manifests that are written anew stand beside those that they replace",
-    rule: "2.3",
-    sim: "writer",
-    edits: [
-      {
-        find: "hasLiveFiles(manifest) && !replaced.has(manifest.manifestPath),",
-        replace: "hasLiveFiles(manifest) && replaced.size >= 0,",
-      },
-    ],
-  },
 ];
