@@ -57,7 +57,6 @@ interface Group {
 interface EqualityRelation {
   readonly fields: readonly Field[];
   readonly isGlobal: boolean;
-  readonly deletes: readonly EqualityDeletes[];
   /** The greatest sequence number, by partition; a global relation's stands at null. */
   readonly newest: ReadonlyMap<string | null, bigint>;
   /** Columns `k0`, `k1`, ...; `p`, the partition; `s`, the greatest sequence number. */
@@ -122,7 +121,7 @@ function selectGroup(context: Context, group: Group): string {
 }
 
 /** What is known of a row by its file: `f` its place, `l` its location, `s` sequence number, `p` partition. */
-function placeColumns({ files, equality }: Context, group: Group): string[] {
+function placeColumns({ files }: Context, group: Group): string[] {
   const ofFile = (values: readonly string[], name: string): string =>
     `[${values.join(", ")}][file_index::BIGINT + 1] AS ${name}`;
   const data = group.places.flatMap((place) => files.data[place] ?? []);
@@ -137,7 +136,7 @@ function placeColumns({ files, equality }: Context, group: Group): string[] {
     );
   }
   if (group.equality.length > 0) {
-    const numbers = partitionNumbers(equality.flatMap(({ deletes }) => deletes));
+    const numbers = partitionNumbers(files.equalityDeletes);
     const sequences = data.map(({ sequence }) => `${sequence}::BIGINT`);
     const partitions = data.map(({ partition }) => `${numbers.get(partition) ?? -1}`);
     columns.push(ofFile(sequences, "s"), ofFile(partitions, "p"));
@@ -170,7 +169,7 @@ function equalityRelations(
     }
     const isGlobal = deletes[0]?.partition === null;
     const select = selectDeletes(deletes, fields, nodes, numbers);
-    return { fields, isGlobal, deletes, newest, select };
+    return { fields, isGlobal, newest, select };
   });
 }
 
@@ -197,7 +196,7 @@ function selectDeletes(
   return `SELECT ${keys}, p, max(s) AS s FROM (${selects.join(" UNION ALL ")}) GROUP BY ${keys}, p`;
 }
 
-/** Partitions that have deletes of their own, numbered. */
+/** Partitions that have deletes of their own, numbered: by all files of equality deletes, so that data and deletes agree. */
 function partitionNumbers(deletes: readonly EqualityDeletes[]): Map<string | null, number> {
   const partitions = new Set(deletes.map(({ partition }) => partition));
   return new Map([...partitions].map((partition, number) => [partition, number]));

@@ -72,6 +72,20 @@ const tables = fc.record({
   ),
 });
 
+type TableCase = typeof tables extends fc.Arbitrary<infer Case> ? Case : never;
+
+/** Deletes of one partition, of all, and of another, in this order. */
+const INTERLEAVED: TableCase = {
+  data: [{ sequence: 1n, partition: "a", rows: [[2, null]] }],
+  vectors: [null, null, null, null],
+  positions: [],
+  equality: [
+    { sequence: 1n, partition: "b", by: "id", keys: [[null, null]] },
+    { sequence: 1n, partition: null, by: "id", keys: [[null, null]] },
+    { sequence: 2n, partition: "a", by: "id", keys: [[2, null]] },
+  ],
+};
+
 test("a row is there unless a vector, a position of a file without one, or a newer equal row deletes it", async () => {
   await fc.assert(
     fc.asyncProperty(tables, async ({ data, vectors, positions, equality }) => {
@@ -137,7 +151,7 @@ test("a row is there unless a vector, a position of a file without one, or a new
       const seen = answer.rows.map((row) => row.map((value) => JSON.parse(value ?? "null")));
       expect(sorted(seen)).toEqual(sorted(expected));
     }),
-    { numRuns: 40 },
+    { numRuns: 100, examples: [[INTERLEAVED]] },
   );
 }, 60_000);
 
