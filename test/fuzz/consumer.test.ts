@@ -185,6 +185,19 @@ describe("the batch walk", () => {
   });
 });
 
+test("a batch that is cut off anywhere is left for the next fetch, whatever its length says", () => {
+  const batch = buildBatch({ baseOffset: 3, records: [{ value: "abc" }] });
+  const far = Buffer.from(batch);
+  far.writeInt32BE(-(2 ** 31), 8);
+  for (const next of [Buffer.from(batch), far]) {
+    for (let cut = 0; cut <= 16; cut++) {
+      const bytes = Buffer.concat([batch, next.subarray(0, cut)]);
+      const { batches, malformed } = walkBatches(bytes, 0n, [], true);
+      expect([cut, batches.length, malformed]).toEqual([cut, 1, null]);
+    }
+  }
+});
+
 describe("the sticky assignment", () => {
   const names = ["t0", "t1", "t2"];
   const cluster = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 3, maxLength: 3 });

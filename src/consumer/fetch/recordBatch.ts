@@ -70,7 +70,8 @@ export function walkBatches(
   const filter = new TransactionFilter(readCommitted ? aborted : []);
   const batches: BatchView[] = [];
   let expected = position;
-  for (let start = 0; start + LENGTH_OVERHEAD < buffer.length; ) {
+  // What is cut off before its format version is not judged: its length may be any four bytes.
+  for (let start = 0; start + AT.magic < buffer.length; ) {
     const end = start + LENGTH_OVERHEAD + buffer.readInt32BE(start + AT.length);
     const reason = malformation(buffer, start, end);
     if (reason !== null) return { batches, malformed: { offset: expected, reason } };
@@ -98,7 +99,6 @@ export function recordBytes(batch: BatchView): Uint8Array {
 }
 
 function malformation(buffer: Buffer, start: number, end: number): string | null {
-  if (start + AT.magic >= buffer.length) return null;
   const magic = buffer.readInt8(start + AT.magic);
   if (magic === 0 || magic === 1) {
     return `it is in message format ${magic}, which Kafka replaced in version 0.11; copy the topic with a current producer`;
