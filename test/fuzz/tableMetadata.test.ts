@@ -1,6 +1,7 @@
 /** Random commits on a table: what every metadata file must hold, after each. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { repeatedPath } from "#columns/paths.ts";
 import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
 import { schemaFromJson, schemaToJson } from "#iceberg/metadata/json.ts";
 import type { SnapshotId, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
@@ -183,9 +184,12 @@ const { fields: FIELDS } = fc.letrec<{ type: Type; fields: Field[] }>((tie) => {
   };
 });
 
+/** Full names are told apart without regard to case; others are refused, which newTable's tests show. */
+const VALID_FIELDS = FIELDS.filter((fields) => repeatedPath(fields) === null);
+
 test("any schema is the same after writing and reading, and its ids are 1 to the last", () => {
   fc.assert(
-    fc.property(FIELDS, (fields) => {
+    fc.property(VALID_FIELDS, (fields) => {
       const schema = freshSchema(fields);
       expect(schemaFromJson(schemaToJson(schema))).toEqual(schema);
       const ids: number[] = [];
