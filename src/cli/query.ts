@@ -13,7 +13,7 @@ import type { SnapshotChoice } from "#sql/relations.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { type Opened, openConfig, withTable } from "./open.ts";
-import { askProcess } from "./queryUrl.ts";
+import { askProcess, type RemoteQuestion } from "./queryUrl.ts";
 
 /** Of `table`: who looks at more asks for another format, or for less. */
 const SHOWN_ROWS_MAX = 40;
@@ -52,18 +52,25 @@ async function askRunning(
   url: string,
   format: (typeof FORMATS)[number],
 ): Promise<string> {
-  snapshotOf(parsed);
-  const [snapshot, asOf] = [parsed.value("snapshot"), parsed.value("as-of")];
+  const time = timeParameters(snapshotOf(parsed));
   const { config } = await openConfig(parsed, "inspect");
   return askProcess({
-    ...{ url, format, shownMax: SHOWN_ROWS_MAX },
+    ...{ url, format, shownMax: SHOWN_ROWS_MAX, time },
     token: config.values["server.query_token"],
     sql: parsed.value("sql") ?? "",
-    time: {
-      ...(snapshot === undefined ? {} : { snapshot }),
-      ...(asOf === undefined ? {} : { as_of: asOf }),
-    },
   });
+}
+
+/** A choice as `/query` takes it. */
+function timeParameters(choice: SnapshotChoice): RemoteQuestion["time"] {
+  switch (choice.kind) {
+    case "current":
+      return {};
+    case "id":
+      return { snapshot: String(choice.id) };
+    case "time":
+      return { as_of: new Date(choice.timeMs).toISOString() };
+  }
 }
 
 /** The tables of the configuration's catalogs. */

@@ -44,7 +44,7 @@ export class RewriteManifests implements SnapshotChange {
   async stage(attempt: Attempt): Promise<StagedSnapshot | Nothing> {
     const { head, progress, options } = attempt;
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
-    const manifests = await listedBy(head, options.branch);
+    const manifests = await listedManifests(head, options.branch);
     const paths = new Set(manifests.map(({ manifestPath }) => manifestPath));
     const isStill = this.#rewritten?.replaced.isSubsetOf(paths) === true;
     if (!isStill) this.#rewritten = await rewrite(attempt, manifests);
@@ -59,7 +59,11 @@ export class RewriteManifests implements SnapshotChange {
   }
 }
 
-async function listedBy(head: LoadedTable, branch: string): Promise<readonly ManifestFile[]> {
+/** The manifests of a branch's head; none without a snapshot. */
+export async function listedManifests(
+  head: LoadedTable,
+  branch: string,
+): Promise<readonly ManifestFile[]> {
   const id = headOf(head.metadata, branch);
   const snapshot = head.metadata.snapshots.find(({ snapshotId }) => snapshotId === id);
   return snapshot === undefined ? [] : manifestsOf(head.storage, snapshot);

@@ -5,10 +5,8 @@
 import { fail } from "#base/errors.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
-import { RewriteManifests } from "#commit/manifests.ts";
-import { headOf } from "#commit/progress.ts";
+import { listedManifests, RewriteManifests } from "#commit/manifests.ts";
 import { manifestGroups } from "#iceberg/io/rewriteManifests.ts";
-import { manifestsOf } from "#iceberg/io/scan.ts";
 import type { RunCounts } from "./record.ts";
 import { type RunOptions, refusePaused } from "./run.ts";
 
@@ -35,9 +33,7 @@ export async function rewriteManifests(
 ): Promise<ManifestReport> {
   const head = await table.load();
   if (isDry) {
-    const id = headOf(head.metadata, table.options.branch);
-    const snapshot = head.metadata.snapshots.find(({ snapshotId }) => snapshotId === id);
-    const manifests = snapshot === undefined ? [] : await manifestsOf(head.storage, snapshot);
+    const manifests = await listedManifests(head, table.options.branch);
     const groups = manifestGroups(head.metadata, manifests);
     return { replaced: groups.reduce((sum, group) => sum + group.length, 0), written: null };
   }
