@@ -13,7 +13,7 @@ import type { ProtoMessage } from "#decode/protobuf/model.ts";
 import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { checkLayout, rowsOf, type Value } from "../support/columnValues.ts";
 import { recordBatch } from "../support/records.ts";
-import { type Expected, JsonValue, protobufOracle, Refusal } from "./protobufOracle.ts";
+import { type Expected, JsonValue, protobufOracle, Refusal, Unjudged } from "./protobufOracle.ts";
 import { Messages } from "./protobufRecords.ts";
 import { protoFile, TOP } from "./protobufSchemas.ts";
 
@@ -79,6 +79,7 @@ function judged(read: (bytes: Uint8Array) => Expected, bytes: Uint8Array): Judge
     return { row: read(bytes) };
   } catch (error) {
     if (error instanceof Refusal) return "refused";
+    if (error instanceof Unjudged) return "unjudged";
     return /missing required|not valid for encoding/.test(String(error)) ? "unjudged" : "broken";
   }
 }

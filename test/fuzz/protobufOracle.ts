@@ -8,6 +8,9 @@ import type { Value } from "../support/columnValues.ts";
 /** A value that no column of its type can hold. */
 export class Refusal extends Error {}
 
+/** protobufjs does not tell what the record means. */
+export class Unjudged extends Error {}
+
 /** JSON text: whatever its form, it must mean this. */
 export class JsonValue {
   readonly value: unknown;
@@ -55,13 +58,15 @@ function memberOf(field: protobuf.Field, message: Members): Expected {
     return ((isThere ? value : []) as unknown[]).map((each) => single(field, each));
   if (isThere) return single(field, value);
   // protobufjs does not look into the message that a map's entry without a value has.
-  if (field.required) throw new Error("missing required");
+  if (field.required) throw new Unjudged();
   const hasDefault = field.options?.["default"] !== undefined && field.partOf === null;
   const isImplicit = !(field.resolvedType instanceof protobuf.Type) && !field.hasPresence;
   return hasDefault || isImplicit ? single(field, field.typeDefault) : null;
 }
 
 function mapOf(field: protobuf.MapField, entries: Members): Map<Value, Expected> {
+  // Of a key 0 and a missing one, which are the same, nothing says which came last.
+  if (Object.hasOwn(entries, "0") && Object.hasOwn(entries, ZERO_HASH)) throw new Unjudged();
   return new Map(
     Object.entries(entries).map(([key, value]) => [
       keyOf(field.keyType, key),
@@ -90,6 +95,8 @@ function keyOf(type: string, key: string): Value {
       return Number(key);
   }
 }
+
+const ZERO_HASH = "\0".repeat(8);
 
 /** protobufjs writes 64-bit keys as eight characters, but for a key that is missing. */
 function fromHash(key: string, unsigned: boolean): bigint {
