@@ -44,7 +44,7 @@ function compare(options: DecoderOptions, batches: readonly RecordBytes[], told:
 
 const TEXTS: readonly (readonly [PrimitiveType, (texts: Texts) => string])[] = [
   [{ kind: "date" }, (texts) => texts.quoted(texts.date())],
-  [{ kind: "time" }, (texts) => texts.quoted(texts.time())],
+  [{ kind: "time" }, (texts) => texts.quoted(`${texts.time()}${texts.zone()}`)],
   [{ kind: "timestamp", zone: true }, (texts) => texts.quoted(texts.timestamp())],
   [{ kind: "timestamp", zone: false }, (texts) => texts.quoted(texts.timestamp())],
   [{ kind: "timestamp_ns", zone: true }, (texts) => texts.quoted(texts.timestamp())],

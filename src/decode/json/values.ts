@@ -6,7 +6,7 @@
  * | --- | --- |
  * | decimal(P,S) | a JSON number or a string of one; digits beyond the scale must be zeros |
  * | date | `2026-01-31` |
- * | time | `23:59:59`, with up to 9 fraction digits |
+ * | time | `23:59:59`, with up to 9 fraction digits; with a zone, as RFC 3339 has it, the time of day in UTC |
  * | timestamp | `2026-01-31T23:59:59`, `T` or a space, seconds optional, no zone |
  * | timestamptz | the same with `Z`, `+01:00`, `+0100` or `+01` |
  * | uuid | 36 characters with hyphens, either case |
@@ -23,12 +23,15 @@ export type TextParser = (text: string, column: ColumnBuilder) => boolean;
 
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/;
 const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$/;
+const ZONED_TIME = /^(.*?)(Z|z|[+-]\d\d(?::?\d\d)?)?$/;
 const ZONED = /^(.{10})[T ](.*?)(Z|z|[+-]\d\d(?::?\d\d)?)?$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const NUMBER = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 const DAY_MS = 86_400_000;
+const DAY_NANOS = 86_400_000_000_000n;
+const MINUTE_NANOS = 60_000_000_000n;
 /** Least and greatest times of a column, by its unit. */
 const NANOS = [-0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn] as const;
 const MICROS = [TIMESTAMP_MICROS_MIN, TIMESTAMP_MICROS_MAX] as const;
@@ -124,7 +127,7 @@ export function instantOf(text: string): { nanos: bigint; zoned: boolean } | nul
   const offsetMinutes = zoneMinutes(match?.[3] ?? "Z");
   if (match === null || days === null || nanos === null || offsetMinutes === null) return null;
   const minutes = BigInt(days) * 1440n - BigInt(offsetMinutes);
-  return { nanos: minutes * 60_000_000_000n + nanos, zoned: match[3] !== undefined };
+  return { nanos: minutes * MINUTE_NANOS + nanos, zoned: match[3] !== undefined };
 }
 
 /** Minutes east of UTC of `Z`, `+01`, `+0100`, `+01:00`; null beyond 18 hours. */
@@ -145,9 +148,12 @@ function appendDate(text: string, column: ColumnBuilder): boolean {
 }
 
 function appendTime(text: string, column: ColumnBuilder): boolean {
-  const nanos = nanosOfDay(text);
-  if (nanos === null) return false;
-  column.appendBigInt(nanos / 1000n);
+  const [, clock = "", zone = "Z"] = ZONED_TIME.exec(text) ?? [];
+  const nanos = nanosOfDay(clock);
+  const east = zoneMinutes(zone);
+  if (nanos === null || east === null) return false;
+  const utc = nanos - BigInt(east) * MINUTE_NANOS + DAY_NANOS;
+  column.appendBigInt((utc % DAY_NANOS) / 1000n);
   return true;
 }
 

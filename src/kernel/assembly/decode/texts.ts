@@ -13,6 +13,8 @@ const MINUTE_MICROS: i64 = 60_000_000;
 let days: i32 = 0;
 /** Nanoseconds since midnight of the time read last. */
 let nanos: i64 = 0;
+/** Minutes east of UTC of the zone read last; 0 where there was none. */
+let minutes: i32 = 0;
 
 /** The two digits at `at` as a number; 100 or more when they are none. */
 // @ts-ignore: decorator
@@ -73,6 +75,20 @@ function time(at: usize): usize {
   return i;
 }
 
+/** Reads `Z` or `+01:00` into `minutes`; the position after it, `at` itself where there is no zone. */
+function zone(at: usize): usize {
+  minutes = 0;
+  const c = load<u8>(at);
+  if (c == 0x5a) return at + 1;
+  if (c != 0x2b && c != 0x2d) return at;
+  const hours = two(at + 1);
+  const rest = two(at + 4);
+  if (load<u8>(at, 3) != 0x3a || hours > 18 || rest > 59) return GIVE_UP;
+  minutes = <i32>(hours * 60 + rest);
+  if (c == 0x2d) minutes = -minutes;
+  return at + 6;
+}
+
 /** Appends a date. */
 export function readDate(column: usize, at: usize): usize {
   if (!date(at) || load<u8>(at, 10) != QUOTE) return GIVE_UP;
@@ -80,12 +96,17 @@ export function readDate(column: usize, at: usize): usize {
   return at + 11;
 }
 
-/** Appends a time of day in microseconds. */
+/** Appends a time of day in microseconds; with a zone, the time of day in UTC. */
 export function readTime(column: usize, at: usize): usize {
-  const after = time(at);
-  if (after == GIVE_UP || load<u8>(after) != QUOTE) return GIVE_UP;
-  append8(column, <u64>(nanos / 1000));
-  return after + 1;
+  let i = time(at);
+  if (i == GIVE_UP) return GIVE_UP;
+  i = zone(i);
+  if (i == GIVE_UP || load<u8>(i) != QUOTE) return GIVE_UP;
+  let micros = nanos / 1000 - <i64>minutes * MINUTE_MICROS;
+  if (micros < 0) micros += DAY_MICROS;
+  else if (micros >= DAY_MICROS) micros -= DAY_MICROS;
+  append8(column, <u64>micros);
+  return i + 1;
 }
 
 /**
@@ -98,18 +119,9 @@ export function readTimestamp(column: usize, at: usize, form: u32): usize {
   const day = <i64>days;
   let i = time(at + 11);
   if (i == GIVE_UP) return GIVE_UP;
-  let minutes: i32 = 0;
-  const c = load<u8>(i);
-  const zoned = c != QUOTE;
-  if (c == 0x5a) i++;
-  else if (c == 0x2b || c == 0x2d) {
-    const hours = two(i + 1);
-    const rest = two(i + 4);
-    if (load<u8>(i, 3) != 0x3a || hours > 18 || rest > 59) return GIVE_UP;
-    minutes = <i32>(hours * 60 + rest);
-    if (c == 0x2d) minutes = -minutes;
-    i += 6;
-  }
+  const zoned = load<u8>(i) != QUOTE;
+  i = zone(i);
+  if (i == GIVE_UP) return GIVE_UP;
   const isFit = zoned == ((form & 1) != 0) || (!zoned && (form & 4) != 0);
   if (load<u8>(i) != QUOTE || !isFit) return GIVE_UP;
   const micros = day * DAY_MICROS - <i64>minutes * MINUTE_MICROS;

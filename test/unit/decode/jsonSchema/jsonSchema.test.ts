@@ -103,6 +103,18 @@ for (const kernel of [false, "always"] as const) {
       expect(rejected.map(({ reason }) => reason)).toEqual(["type_conflict"]);
     });
 
+    test("a time of day comes with its offset, as RFC 3339 wants it, and is kept in UTC", async () => {
+      const { server, decode } = registryRig("json-schema", { kernel });
+      const t = { type: "string", format: "time" };
+      const id = server.register("t-value", schemaOf({ t }), "JSON");
+      const texts = ["00:00:01Z", "00:30:00.5+01:00", "23:59:59-00:01", "00:00:02", "25:00:00Z"];
+      const { rows, rejected } = await decode(texts.map((each) => json(id, { t: each })));
+      expect(rows.map((row) => row["t"])).toEqual([
+        ...[1_000_000n, 84_600_500_000n, 59_000_000n, 2_000_000n],
+      ]);
+      expect(rejected.map(({ reason }) => reason)).toEqual(["type_conflict"]);
+    });
+
     test("a new version brings its columns, also those that no value shows yet", async () => {
       const { server, decode } = registryRig("json-schema", { kernel });
       const a = { type: "integer" };
