@@ -41,6 +41,7 @@ class RawReader implements ValueReader {
   path = "";
   readonly conflict = "value";
   evolving = true;
+  sawUnknown = false;
   readonly asks = null;
   private readonly column: ColumnBuilder;
   private readonly isText: boolean;
@@ -83,10 +84,6 @@ class RawReader implements ValueReader {
       fill(column);
     }
     return true;
-  }
-
-  takeUnknown(): boolean {
-    return false;
   }
 
   private refuse(reason: RejectReason, path: string): false {

@@ -28,6 +28,7 @@ import { KernelRows } from "./kernelRows.ts";
 import type { DecoderOptions, MetadataColumn } from "./options.ts";
 import { type RejectReason, SCHEMA_REASONS, type TypeConflict } from "./rejects.ts";
 import { BatchResult, RowAppender } from "./rows.ts";
+import type { SchemaAsks } from "./schemaAsks.ts";
 
 /** Appends one record's value to data columns. */
 export interface ValueReader {
@@ -38,24 +39,16 @@ export interface ValueReader {
   readonly path: string;
   /** What the last `type_conflict` was. */
   readonly conflict: TypeConflict;
-  /** True: a typed field without a column is reported by `takeUnknown`; false: it is refused. */
+  /** True: a typed field without a column is noted in `sawUnknown`; false: it is refused. */
   evolving: boolean;
+  /** Set when a record showed a typed field without a column, until its owner sets it back. */
+  sawUnknown: boolean;
   /** What records' own schemas ask of columns that are there; null: they have none. */
   readonly asks: SchemaAsks | null;
   /** Appends a value that is not null; false when it is refused. */
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean;
   /** Appends a null value, as one that shows no field; false when it is refused. */
   readNull(row: number): boolean;
-  /** True when a record since the last call showed a typed field without a column. */
-  takeUnknown(): boolean;
-}
-
-/** Of a format whose records come with schemas. */
-export interface SchemaAsks {
-  /** False: a record whose schema asks something of the table is refused, and what it asks is reported. */
-  isFinal: boolean;
-  /** What was asked since the last call; null: nothing. */
-  take(): Growth | null;
 }
 
 /** What a segment asks of its decoder. */
@@ -130,7 +123,7 @@ export class Segment implements SegmentBuilder {
     const before = this.rows.count;
     try {
       let result = this.decodeOnce(batch, true, isFinal);
-      if (this.rows.reader.takeUnknown()) {
+      if (this.rows.reader.sawUnknown) {
         this.rows.truncate(before);
         this.schema.learn(batch);
         result = this.decodeOnce(batch, false, isFinal);
@@ -151,6 +144,7 @@ export class Segment implements SegmentBuilder {
   private decodeOnce(batch: RecordBytes, evolving: boolean, isFinal: boolean): BatchResult {
     if (this.version !== this.schema.version) this.adapt();
     this.rows.reader.evolving = evolving;
+    this.rows.reader.sawUnknown = false;
     this.rows.isFinal = isFinal;
     const { asks } = this.rows.reader;
     if (asks !== null) asks.isFinal = isFinal;

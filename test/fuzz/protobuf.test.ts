@@ -91,7 +91,8 @@ function isRight(ours: string | Record<string, Value>, theirs: Judged, isWhole: 
     case "broken":
       return !isRow;
     case "refused":
-      return isWhole ? ours === "type_conflict" : !isRow;
+      // An empty entry's message may lack a required field beside it.
+      return isWhole ? ours === "type_conflict" || ours === "missing_field" : !isRow;
     case "unjudged":
       // A text in a row that is none has thrown by now.
       return true;

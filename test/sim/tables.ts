@@ -117,7 +117,12 @@ function picky(reader: ValueReader, judge: () => number): ValueReader {
       return !isBad && reader.read(bytes, start, end, row);
     },
     readNull: (row) => reader.readNull(row),
-    takeUnknown: () => reader.takeUnknown(),
+    get sawUnknown() {
+      return reader.sawUnknown;
+    },
+    set sawUnknown(saw: boolean) {
+      reader.sawUnknown = saw;
+    },
     get asks() {
       return reader.asks;
     },

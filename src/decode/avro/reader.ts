@@ -12,7 +12,8 @@ import type { Growth } from "#decode/decoder.ts";
 import type { Filler } from "#decode/json/defaults.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
-import type { SchemaAsks, ValueReader } from "#decode/segment.ts";
+import { SchemaAsks } from "#decode/schemaAsks.ts";
+import type { ValueReader } from "#decode/segment.ts";
 import { AvroBytes } from "./bytes.ts";
 import { appendDecimal } from "./decimals.ts";
 import type { Program } from "./program.ts";
@@ -45,13 +46,12 @@ export class AvroReader implements ValueReader {
   path = "";
   readonly conflict: TypeConflict = "value";
   evolving = true;
-  readonly asks: SchemaAsks;
+  sawUnknown = false;
+  readonly asks: SchemaAsks = new SchemaAsks();
   private readonly programs: Programs;
   /** Columns of a row without a value. */
   private readonly needed: readonly (readonly [ColumnBuilder, Filler | null])[];
   private readonly input = new AvroBytes();
-  private sawUnknown = false;
-  private growth: Growth | null = null;
   private refused = false;
   private skipsUnknown = false;
 
@@ -59,24 +59,10 @@ export class AvroReader implements ValueReader {
   constructor(programs: Programs, needed: readonly (readonly [ColumnBuilder, Filler | null])[]) {
     this.programs = programs;
     this.needed = needed;
-    this.asks = {
-      isFinal: true,
-      take: () => {
-        const { growth } = this;
-        this.growth = null;
-        return growth;
-      },
-    };
   }
 
   get root(): ValueRoot | null {
     return this.programs.root;
-  }
-
-  takeUnknown(): boolean {
-    const saw = this.sawUnknown;
-    this.sawUnknown = false;
-    return saw;
   }
 
   readNull(): boolean {
@@ -91,10 +77,7 @@ export class AvroReader implements ValueReader {
     const found = this.programs.find(bytes, start, end);
     if (found.kind === "refused") return this.refuseNow(found.reason, found.path);
     const { program, head, growth } = found;
-    if (growth !== null && !this.asks.isFinal) {
-      this.growth = growth;
-      return this.refuseNow("type_conflict", "");
-    }
+    if (this.asks.mustWait(growth)) return this.refuseNow("type_conflict", "");
     const { input } = this;
     this.refused = false;
     this.skipsUnknown = program.learnable && this.evolving;

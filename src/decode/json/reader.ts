@@ -54,7 +54,7 @@ export class JsonReader implements ValueReader {
   /** False: under `evolve`, what is unknown now stays unknown, and refuses its record. */
   evolving = true;
   readonly asks = null;
-  private sawUnknown = false;
+  sawUnknown = false;
   /** Unknown typed fields in the present document: they count when it is good as a whole. */
   private unknownHere = false;
   private readonly skipper = new Skipper();
@@ -79,12 +79,6 @@ export class JsonReader implements ValueReader {
   get root(): ValueRoot {
     // A key in another case is unknown to the kernel: it must not be skipped there.
     return jsonRoot(this.node, this.handling.unknown === "ignore" && this.node.byLower === null);
-  }
-
-  takeUnknown(): boolean {
-    const saw = this.sawUnknown;
-    this.sawUnknown = false;
-    return saw;
   }
 
   readNull(row: number): boolean {

@@ -18,7 +18,8 @@ import { learnColumns } from "#decode/registry/learn.ts";
 import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
 import { HEAD_BYTES, schemaIdOf } from "#decode/registry/wire.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
-import type { SchemaAsks, ValueReader } from "#decode/segment.ts";
+import { SchemaAsks } from "#decode/schemaAsks.ts";
+import type { ValueReader } from "#decode/segment.ts";
 import { jsonSchemaFields } from "./fields.ts";
 
 /** The columns of a schema, or why its values cannot be rows. */
@@ -153,13 +154,11 @@ class FramedJsonReader implements ValueReader {
   reason: RejectReason = "no_schema_id";
   path = "";
   conflict: TypeConflict = "value";
-  readonly asks: SchemaAsks;
+  readonly asks = new SchemaAsks();
   private readonly json: JsonReader;
   private readonly find: (id: number) => State;
   private readonly states = new Map<number, State>();
   private readonly plain: readonly number[];
-  private growth: Growth | null = null;
-  private sawUnknown = false;
 
   /** @param ids of the schemas that are known */
   constructor(json: JsonReader, find: (id: number) => State, ids: readonly number[]) {
@@ -169,14 +168,6 @@ class FramedJsonReader implements ValueReader {
       const state = this.stateOf(id);
       return state.kind === "known" && !state.isLearnable && state.growth === null;
     });
-    this.asks = {
-      isFinal: true,
-      take: () => {
-        const { growth } = this;
-        this.growth = null;
-        return growth;
-      },
-    };
   }
 
   get root(): ValueRoot {
@@ -191,10 +182,12 @@ class FramedJsonReader implements ValueReader {
     this.json.evolving = evolving;
   }
 
-  takeUnknown(): boolean {
-    const saw = this.json.takeUnknown() || this.sawUnknown;
-    this.sawUnknown = false;
-    return saw;
+  get sawUnknown(): boolean {
+    return this.json.sawUnknown;
+  }
+
+  set sawUnknown(saw: boolean) {
+    this.json.sawUnknown = saw;
   }
 
   readNull(row: number): boolean {
@@ -206,10 +199,7 @@ class FramedJsonReader implements ValueReader {
     if (id < 0) return this.refuse("no_schema_id", "");
     const state = this.stateOf(id);
     if (state.kind === "refused") return this.refuse(state.reason, state.path);
-    if (state.growth !== null && !this.asks.isFinal) {
-      this.growth = state.growth;
-      return this.refuse("type_conflict", "");
-    }
+    if (this.asks.mustWait(state.growth)) return this.refuse("type_conflict", "");
     if (!this.json.read(bytes, start + HEAD_BYTES, end, row)) {
       this.conflict = this.json.conflict;
       return this.refuse(this.json.reason, this.json.path);

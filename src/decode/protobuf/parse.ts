@@ -136,12 +136,12 @@ function rootOf(
     for (const each of new Set(files.flatMap(({ dependency }) => dependency))) {
       if (!known.has(each)) addCommon(library, common, each);
     }
+    common.resolveAll();
     const { file: ahead } = (common as unknown as DescribedRoot).toDescriptor("proto3");
     const { Root } = library as unknown as {
-      Root: { fromDescriptor(set: unknown): protobufjs.Root };
+      Root: { fromDescriptor(set: unknown, how: { readonly keepCase: true }): protobufjs.Root };
     };
-    const root = Root.fromDescriptor({ file: [...ahead, ...files] });
-    return root;
+    return Root.fromDescriptor({ file: [...ahead, ...files] }, { keepCase: true });
   } catch (cause) {
     throw fail("usage", `${name} is no descriptor set: ${describe(cause)}`, {}, cause);
   }

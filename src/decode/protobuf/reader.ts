@@ -12,11 +12,11 @@
  */
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
-import type { Growth } from "#decode/decoder.ts";
 import { type Filler, fillerOf } from "#decode/json/defaults.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
-import type { SchemaAsks, ValueReader } from "#decode/segment.ts";
+import { SchemaAsks } from "#decode/schemaAsks.ts";
+import type { ValueReader } from "#decode/segment.ts";
 import { hasKey } from "./mapKeys.ts";
 import { mergedRecord } from "./merge.ts";
 import { WIRE } from "./model.ts";
@@ -36,16 +36,15 @@ export class ProtobufReader implements ValueReader {
   path = "";
   conflict: TypeConflict = "value";
   evolving = true;
-  readonly asks: SchemaAsks;
+  sawUnknown = false;
+  readonly asks: SchemaAsks = new SchemaAsks();
   private readonly columns: readonly ColumnBuilder[];
   private readonly fillers: readonly (readonly [ColumnBuilder, Filler | null])[];
   private readonly programs: Programs;
   private node: MessageNode = NO_NODE;
-  private growth: Growth | null = null;
   readonly root: ValueRoot | null;
   private readonly wire = new WireReader();
   private refused = false;
-  private sawUnknown = false;
   private unknownHere = false;
   /** Something that counts once came again: what was read so far is checked, but not what it means. */
   private repeated = false;
@@ -59,21 +58,7 @@ export class ProtobufReader implements ValueReader {
     this.columns = columns;
     this.root = root;
     this.programs = programs;
-    this.asks = {
-      isFinal: true,
-      take: () => {
-        const { growth } = this;
-        this.growth = null;
-        return growth;
-      },
-    };
     this.fillers = columns.map((column) => [column, fillerOf(column.field)]);
-  }
-
-  takeUnknown(): boolean {
-    const saw = this.sawUnknown;
-    this.sawUnknown = false;
-    return saw;
   }
 
   /** A tombstone as a row: its columns' own defaults, else nulls; no message says its fields' ones. */
@@ -92,10 +77,7 @@ export class ProtobufReader implements ValueReader {
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
     const found = this.programs.find(bytes, start, end);
     if (found.kind === "refused") return this.refuseNow(found.reason, found.path);
-    if (found.growth !== null && !this.asks.isFinal) {
-      this.growth = found.growth;
-      return this.refuseNow("type_conflict", "");
-    }
+    if (this.asks.mustWait(found.growth)) return this.refuseNow("type_conflict", "");
     this.node = found.node;
     if (!this.readMessage(bytes, start + found.headBytes, end, row)) return false;
     if (this.unknownHere || (found.node.learnable && this.evolving)) this.sawUnknown = true;

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import protobuf from "protobufjs";
-import { FileDescriptorSet } from "protobufjs/ext/descriptor.js";
+import { FileDescriptorProto, FileDescriptorSet } from "protobufjs/ext/descriptor.js";
+import { typeName } from "#columns/evolve.ts";
+import { columnsOf } from "#decode/protobuf/columns.ts";
 import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { decodeAll, framed } from "../../../support/avroRows.ts";
 import { registryRig } from "../../../support/registryRig.ts";
@@ -140,10 +142,46 @@ for (const kernel of [false, "always"] as const) {
 }
 
 test("a file's descriptor need not bring what comes with Protobuf: Python's serializer leaves that out", async () => {
-  // message All { google.protobuf.Timestamp c0 = 1; Int64Value c1 = 2; Empty c2 = 3; }
+  // What comes with Protobuf, a field each: protoc's descriptor of the file alone.
   const file = Uint8Array.fromBase64(
-    "Cglyb3cucHJvdG8SBGFjbWUaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8aHmdvb2dsZS9wcm90b2J1Zi93cmFwcGVycy5wcm90bxobZ29vZ2xlL3Byb3RvYnVmL2VtcHR5LnByb3RvInoKA0FsbBImCgJjMBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoCYzEYAiABKAsyGy5nb29nbGUucHJvdG9idWYuSW50NjRWYWx1ZRIiCgJjMhgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eWIGcHJvdG8z",
+    [
+      "Cglyb3cucHJvdG8SBGFjbWUaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8aHmdvb2dsZS9wcm90b2J1Zi9kdXJh",
+      "dGlvbi5wcm90bxoeZ29vZ2xlL3Byb3RvYnVmL3dyYXBwZXJzLnByb3RvGhxnb29nbGUvcHJvdG9idWYvc3RydWN0LnByb3Rv",
+      "Ghtnb29nbGUvcHJvdG9idWYvZW1wdHkucHJvdG8aGWdvb2dsZS9wcm90b2J1Zi9hbnkucHJvdG8aIGdvb2dsZS9wcm90b2J1",
+      "Zi9maWVsZF9tYXNrLnByb3RvGhZnb29nbGUvdHlwZS9kYXRlLnByb3RvGhtnb29nbGUvdHlwZS90aW1lb2ZkYXkucHJvdG8i",
+      "3wMKA0FsbBIoCgFhGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIBYRInCgFiGAIgASgLMhkuZ29vZ2xlLnBy",
+      "b3RvYnVmLkR1cmF0aW9uUgFiEikKAWMYAyABKAsyGy5nb29nbGUucHJvdG9idWYuSW50NjRWYWx1ZVIBYxIlCgFkGAQgASgL",
+      "MhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdFIBZBIkCgFlGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlUgFlEigKAWYY",
+      "BiABKAsyGi5nb29nbGUucHJvdG9idWYuTGlzdFZhbHVlUgFmEiQKAWcYByABKAsyFi5nb29nbGUucHJvdG9idWYuRW1wdHlS",
+      "AWcSIgoBaBgIIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnlSAWgSKAoBaRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVs",
+      "ZE1hc2tSAWkSHwoBahgKIAEoCzIRLmdvb2dsZS50eXBlLkRhdGVSAWoSJAoBaxgLIAEoCzIWLmdvb2dsZS50eXBlLlRpbWVP",
+      "ZkRheVIBaxIoCgFsGAwgASgOMhouZ29vZ2xlLnByb3RvYnVmLk51bGxWYWx1ZVIBbGIGcHJvdG8z",
+    ].join(""),
   );
   const schema = (await loadProtobuf()).descriptor("row.proto", file, []);
-  expect(schema.message("acme.All").fields.map(({ name }) => name)).toEqual(["c0", "c1", "c2"]);
+  const fields = columnsOf(schema.message("acme.All"));
+  expect(typeName({ kind: "struct", fields })).toBe(
+    "struct<a: timestamptz, b: decimal(21, 9), c: long, d: string, e: string, f: string, g: boolean, " +
+      "h: struct<type_url: string, value: binary>, i: struct<paths: list<string>>, j: date, k: time, " +
+      "l: string>",
+  );
+});
+
+test("a field is called as its .proto file calls it, whichever way the schema came", async () => {
+  const text = `${HEAD} message M { int32 user_id = 1; In in_one = 2; message In { string A_b = 1; } }`;
+  const parser = await loadProtobuf();
+  const { root } = protobuf.parse(text, { keepCase: true });
+  const { file } = (
+    root as unknown as { toDescriptor(edition: string): { file: object[] } }
+  ).toDescriptor("proto3");
+  const [only = {}] = file;
+  const schemas = [
+    parser.file("m.proto", text, () => null),
+    parser.descriptorSet("m.desc", FileDescriptorSet.encode({ file }).finish()),
+    parser.descriptor("m.proto", FileDescriptorProto.encode(only).finish(), []),
+  ];
+  for (const schema of schemas) {
+    const type = typeName({ kind: "struct", fields: columnsOf(schema.message("t.M")) });
+    expect(type).toBe("struct<user_id: int, in_one: struct<A_b: string>>");
+  }
 });
