@@ -46,7 +46,6 @@ export const LIMITS: Readonly<
     | "workerBytesMax"
     | "unwrittenBytesMax"
     | "workerGarbageBytesMax"
-    | "rowGroupBytesMax"
     | "garbageBytesTarget"
     | "garbageBytesMax"
     | "avroBlockBytesMax"
@@ -130,8 +129,6 @@ export const LIMITS: Readonly<
    * nothing else would do it soon.
    */
   workerGarbageBytesMax: 32 * MIB,
-  /** Columns at which a row group ends before it has its rows: bounds what the encoder keeps. */
-  rowGroupBytesMax: 32 * MIB,
   /** Garbage from which on the collector runs beside the event loop: not for a few records a second. */
   garbageBytesTarget: 48 * MIB,
   /** Garbage from which on it finishes at once, for 20 to 50 ms: memory is worth more than latency. */

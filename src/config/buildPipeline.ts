@@ -29,6 +29,7 @@ import {
 } from "./buildMaintenance.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
+import { unsetFileSettings } from "./fileSettings.ts";
 import type { PipelineValues } from "./keys.ts";
 import { glueOptions, hiveOptions } from "./metastores.ts";
 import { mskRegion } from "./msk.ts";
@@ -321,8 +322,10 @@ function writerOptions({ values, origins }: PipelineConfig, name: TableName): Wr
     commitRetriesMax: values["iceberg.commit.max_retries"],
     codec: values["iceberg.write.compression"],
     codecLevel: values["iceberg.write.compression_level"],
-    isCodecDefault: !origins.has("iceberg.write.compression"),
+    unset: unsetFileSettings(origins),
     rowGroupRows: values["iceberg.write.row_group_rows"],
+    rowGroupBytes: values["iceberg.write.row_group_size_mb"] * MIB,
+    fileBytesTarget: values["iceberg.write.target_file_size_mb"] * MIB,
     openFilesMax: values["iceberg.write.max_open_files"],
     preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],
     filesAgeMsMax: filesAgeMsMax(values),

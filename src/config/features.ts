@@ -26,10 +26,6 @@ export const UNBUILT = {
     name: "Parquet encryption is",
     instead: "docs/decisions/0313 says why; encrypt at rest in the store, e.g. storage.s3.sse",
   },
-  file_size: {
-    name: "splitting files by size is",
-    instead: "a file ends with its flush; iceberg.commit.max_size_mb bounds it",
-  },
   formats: {
     name: "this format is",
     instead: "keys are bytes: the metadata column `key`",
@@ -47,10 +43,6 @@ export const UNBUILT = {
   query: {
     name: "keeping committed rows in memory, and looking up by key, are",
     instead: "rows that are not committed yet are in /query, committed ones in the table",
-  },
-  row_group_size: {
-    name: "row groups by size are",
-    instead: "they end by iceberg.write.row_group_rows",
   },
   sort_order: { name: "sorting within files is", instead: "rows stay in Kafka's order" },
   state_disk: {

@@ -80,8 +80,7 @@ export const WRITE_KEYS = {
     default: 512,
     min: 1,
     max: 10_240,
-    doc: "MiB after which a data file is closed within one flush; Iceberg's own default.",
-    unbuilt: "file_size",
+    doc: "MiB after which a data file is closed within one flush; Iceberg's own default. The table's write.target-file-size-bytes comes first unless this is set.",
   },
   "iceberg.write.compression": {
     type: "string",
@@ -116,8 +115,7 @@ export const WRITE_KEYS = {
     default: 16,
     min: 1,
     max: 1024,
-    doc: "MiB of encoded data after which a row group ends, so that memory is freed while a file is written.",
-    unbuilt: "row_group_size",
+    doc: "MiB of encoded data after which a row group ends before it has its rows, so that memory is freed while a file is written: estimated from the row groups before it. The table's write.parquet.row-group-size-bytes comes first unless this is set.",
   },
   "iceberg.write.max_open_files": {
     type: "integer",

@@ -8,6 +8,9 @@ import type { Field } from "#columns/schema.ts";
 /** Codecs of `iceberg.write.compression`. */
 export type ParquetCodec = "none" | "snappy" | "gzip" | "lz4" | "zstd" | "brotli";
 
+/** Encoded bytes of a row group unless an encoding asks for others. */
+export const ROW_GROUP_BYTES: number = 16 * 1024 * 1024;
+
 /** How to encode. */
 export interface EncodeOptions {
   readonly codec: ParquetCodec;
@@ -15,6 +18,8 @@ export interface EncodeOptions {
   readonly level: number | null;
   /** Rows per row group. */
   readonly rowGroupRows: number;
+  /** About as many encoded bytes end a row group before it has its rows; default 16 MiB. */
+  readonly rowGroupBytes?: number;
   /** Footer key-value metadata: `kafka-iceberg.*` (SPEC 5) and `iceberg.schema`. */
   readonly metadata: Readonly<Record<string, string>>;
   /** False: by `parquet-wasm` also what the encode kernel takes; default true. */

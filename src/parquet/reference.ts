@@ -12,7 +12,13 @@ import type { Field } from "#columns/schema.ts";
 import { arrowSchema, toIpcPieces } from "./arrow.ts";
 import { type BatchData, type BatchSource, emptyBatch } from "./columnData.ts";
 import { columnsWithoutDictionary, SAMPLE_ROWS } from "./dictionary.ts";
-import type { ByteSink, EncodedFile, EncodeOptions, ParquetCodec } from "./encoder.ts";
+import {
+  type ByteSink,
+  type EncodedFile,
+  type EncodeOptions,
+  type ParquetCodec,
+  ROW_GROUP_BYTES,
+} from "./encoder.ts";
 import { FileBytes } from "./fileBytes.ts";
 import { type FloatSummary, summarizeFloats } from "./floats.ts";
 import { annotateUuids, readFooter, splitFooter } from "./footer.ts";
@@ -21,9 +27,6 @@ import { loadParquetWasm } from "./wasm.ts";
 
 /** Values that the writer takes at a time: a tenth faster than its default of 1,024. */
 const WRITE_BATCH_ROWS = 8192;
-
-/** Encoded bytes at which a row group ends before it has its rows: bounds WASM memory for wide rows. */
-const ROW_GROUP_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
  * As `encodeParquet`, at the codec's own level, since `parquet-wasm` has no other; the bytes after the last row are kept until the footer among them is amended.
@@ -93,7 +96,7 @@ function writerProperties(
   let builder = new WriterPropertiesBuilder()
     .setCompression(compressionOf(codec))
     .setMaxRowGroupSize(options.rowGroupRows)
-    .setMaxRowGroupBytes(ROW_GROUP_BYTES_MAX)
+    .setMaxRowGroupBytes(options.rowGroupBytes ?? ROW_GROUP_BYTES)
     .setWriteBatchSize(WRITE_BATCH_ROWS)
     .setKeyValueMetadata(new Map(Object.entries(options.metadata)));
   for (const name of columnsWithoutDictionary(fields, sample)) {

@@ -12,13 +12,20 @@ export interface WriterParts extends CommitParts {
   readonly encoder: ParquetEncoder;
 }
 
+/** A setting of files that a table's properties may make, too. */
+export type FileSetting = "codec" | "row group bytes" | "file bytes";
+
 /** The settings of a writer, one per table of a pipeline. */
 export interface WriterOptions extends CommitOptions {
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
-  /** True: nobody has set a codec, so that one that the table's properties name comes first. */
-  readonly isCodecDefault?: boolean;
+  /** Settings that nobody has made, so that the table's own properties come first. Default: none. */
+  readonly unset?: ReadonlySet<FileSetting>;
   readonly rowGroupRows: number;
+  /** Encoded bytes at which a row group ends before it has its rows. Default 16 MiB. */
+  readonly rowGroupBytes?: number;
+  /** Bytes from which on a data file takes no more rows of its flush. Default: without a limit. */
+  readonly fileBytesTarget?: number;
   /** Data files of a flush that are begun and not yet durable, at most. */
   readonly openFilesMax: number;
   /** A file holds rows of one Kafka partition, and its path says which. */

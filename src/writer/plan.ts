@@ -44,6 +44,9 @@ export interface Plan {
   readonly files: PlannedFile[];
 }
 
+/** Numbers of a run. */
+const RUN = 3;
+
 /** Runs that are planned before the event loop gets a turn: some milliseconds. */
 const TURN_RUNS = 1024;
 
@@ -136,19 +139,57 @@ function fileFor(
   return file;
 }
 
-/** A file's rows; they are copied when the encoder asks for them, not before. */
+/**
+ * A file's rows; they are copied when the encoder asks for them, not before.
+ * @param fileBytes that are wanted of a file: only a batch with more is cut, into eighths of it, since
+ * what is cut is copied
+ * @param isFull asked before each slice: the file takes no more rows
+ */
 export function* slicesOf(
   batches: readonly PlannedBatch[],
-  file: PlannedFile,
+  { runs }: PlannedFile,
+  fileBytes: number,
+  isFull: () => boolean,
 ): Generator<RowSlice> {
-  const { runs } = file;
-  for (let at = 0; at < runs.length; at += 3) {
-    const [index = 0, start, end] = runs.slice(at, at + 3);
+  for (let at = 0; at < runs.length; at += RUN) {
+    const [index = 0, first = 0, last = 0] = runs.slice(at, at + RUN);
     const planned = batches[index];
     assert(planned !== undefined, "a run is of a batch");
     const { batch, order } = planned;
-    yield { batch, rows: order?.subarray(start, end) ?? null };
+    const eighth = Math.floor((fileBytes / 8) * (batch.rowCount / Math.max(1, batch.byteCount)));
+    const step = batch.byteCount > fileBytes ? Math.max(1, eighth) : batch.rowCount;
+    for (let start = first; start < last; start += step) {
+      if (isFull()) return;
+      const end = Math.min(last, start + step);
+      const isWhole = order === null && end - start === batch.rowCount;
+      yield { batch, rows: isWhole ? null : (order?.subarray(start, end) ?? numbers(start, end)) };
+    }
   }
+}
+
+/** Row numbers of a batch without an order. */
+function numbers(start: number, end: number): Int32Array {
+  return Int32Array.from({ length: end - start }, (_, index) => start + index);
+}
+
+/** The rows of a file behind its first `rowCount`, as a file of their own without a name; null: none. */
+export function restOf(file: PlannedFile, rowCount: number): PlannedFile | null {
+  assert(rowCount <= file.rowCount, "a Parquet file holds no row twice");
+  if (rowCount === file.rowCount) return null;
+  const { runs } = file;
+  let skipped = rowCount;
+  let at = 0;
+  while (skipped >= runLength(runs, at)) {
+    skipped -= runLength(runs, at);
+    at += RUN;
+  }
+  const rest = runs.slice(at);
+  rest[1] = (rest[1] ?? 0) + skipped;
+  return { ...file, runs: rest, rowCount: file.rowCount - rowCount };
+}
+
+function runLength(runs: readonly number[], at: number): number {
+  return (runs[at + 2] ?? 0) - (runs[at + 1] ?? 0);
 }
 
 /** `<data>/event_day=2026-01-08/kafka_partition=0/00000-1000-1999-<uuid>.parquet` */

@@ -6,8 +6,8 @@
 import { type AppError, fail } from "#base/errors.ts";
 import { joinPath } from "#columns/paths.ts";
 import { childFields, type Field } from "#columns/schema.ts";
-import type { ParquetCodec } from "#parquet/encoder.ts";
-import type { WriterOptions } from "./parts.ts";
+import { type ParquetCodec, ROW_GROUP_BYTES } from "#parquet/encoder.ts";
+import type { FileSetting, WriterOptions } from "./parts.ts";
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -37,19 +37,33 @@ const BOUNDS_CHARACTERS = 16;
 
 /** `write.parquet.compression-codec` and `-level`, unless the configuration has a codec. */
 export function fileCodec(
-  {
-    codec,
-    codecLevel,
-    isCodecDefault,
-  }: Pick<WriterOptions, "codec" | "codecLevel" | "isCodecDefault">,
+  { codec, codecLevel, unset }: Pick<WriterOptions, "codec" | "codecLevel" | "unset">,
   properties: Properties,
 ): { readonly codec: ParquetCodec; readonly level: number | null } {
   const asked = CODECS[properties["write.parquet.compression-codec"]?.toLowerCase() ?? ""];
-  if (isCodecDefault !== true || asked === undefined) return { codec, level: codecLevel };
+  if (unset?.has("codec") !== true || asked === undefined) return { codec, level: codecLevel };
   const text = properties["write.parquet.compression-level"] ?? "";
   const [least, most] = LEVELS[asked] ?? [1, 0];
   const level = /^\d{1,2}$/.test(text) ? Number(text) : -1;
   return { codec: asked, level: level >= least && level <= most ? level : null };
+}
+
+/** `write.target-file-size-bytes` and `write.parquet.row-group-size-bytes`, unless keys say others. */
+export function fileSizes(
+  options: Pick<WriterOptions, "fileBytesTarget" | "rowGroupBytes" | "unset">,
+  properties: Properties,
+): { readonly fileBytes: number; readonly rowGroupBytes: number } {
+  const bytes = (setting: FileSetting, key: string, own: number): number => {
+    const text = properties[key] ?? "";
+    const asked = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+    return options.unset?.has(setting) === true && asked > 0 ? asked : own;
+  };
+  const { fileBytesTarget = Number.POSITIVE_INFINITY, rowGroupBytes = ROW_GROUP_BYTES } = options;
+  const fileBytes = bytes("file bytes", "write.target-file-size-bytes", fileBytesTarget);
+  const groupKey = "write.parquet.row-group-size-bytes";
+  const groupBytes = bytes("row group bytes", groupKey, rowGroupBytes);
+  // A file can end behind a row group only.
+  return { fileBytes, rowGroupBytes: Math.min(groupBytes, fileBytes) };
 }
 
 /** Columns by field id whose metrics `write.metadata.metrics.*` reduces. */

@@ -18,9 +18,9 @@ import type { ObjectWriter } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
 import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
-import { type PlannedBatch, type PlannedFile, planFiles, slicesOf } from "./plan.ts";
+import { type PlannedBatch, type PlannedFile, planFiles, restOf, slicesOf } from "./plan.ts";
 import { currentFields, defaultSpec } from "./schema.ts";
-import { fileCodec, type ReducedMetrics, reducedMetrics } from "./tableProperties.ts";
+import { fileCodec, fileSizes, type ReducedMetrics, reducedMetrics } from "./tableProperties.ts";
 
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
@@ -54,13 +54,13 @@ export async function writeFiles(
   const reduced = reducedMetrics(currentFields(table), table.metadata.properties);
   const context = { parts, options, table, ledger, batches, reduced };
   const open = new OpenFiles(options.openFilesMax);
-  const stored: DataFile[] = [];
+  const stored: DataFile[][] = [];
   try {
     for (const [index, file] of planned.entries()) {
       await open.begin(async (encoded) => {
         context.parts.observe({ type: "open_files", change: 1 });
         try {
-          stored[index] = await writeFile(context, spec, file, encoded);
+          stored[index] = await writeRows(context, spec, file, encoded);
         } finally {
           context.parts.observe({ type: "open_files", change: -1 });
         }
@@ -73,8 +73,11 @@ export async function writeFiles(
   }
   const units = Map.groupBy(planned.keys(), (index) => planned[index]?.unit ?? 0);
   return [...units].map(([unit, indexes]) => {
-    const files = indexes.flatMap((index) => stored[index] ?? []);
-    assert(files.length === indexes.length, "every planned file of a unit was stored");
+    const files = indexes.flatMap((index) => {
+      const written = stored[index];
+      assert(written !== undefined, "every planned file of a unit was stored");
+      return written;
+    });
     return { feeds: unitFeeds(options, flushes, unit), files };
   });
 }
@@ -86,10 +89,35 @@ function endOffsets(files: readonly PlannedFile[]): Record<string, bigint> {
   return offsets;
 }
 
+/** Writes the rows of a planned file: as one, or as several where one would be larger than wanted. */
+async function writeRows(
+  context: WriteContext,
+  spec: PartitionSpec,
+  planned: PlannedFile,
+  encoded: (bytes: number) => void,
+): Promise<DataFile[]> {
+  const written: DataFile[] = [];
+  for (let rest: PlannedFile | null = planned; rest !== null; ) {
+    const file: DataFile = await writeFile(context, spec, rest, encoded);
+    written.push(file);
+    rest = restOf(rest, Number(file.recordCount));
+    if (rest !== null) await rename(context, rest);
+  }
+  return written;
+}
+
+/** Another name for rows that are written on, or again; it is in the log before its first byte. */
+async function rename({ parts, table, ledger }: WriteContext, file: PlannedFile): Promise<void> {
+  file.path = file.path.replace(/[0-9a-f-]{36}\.parquet$/, `${parts.random.uuid()}.parquet`);
+  ledger.plan([file.path]);
+  await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets([file]));
+}
+
 /**
  * Encodes one file and streams it to the store; altered or short ones are repeated, from the rows,
  * under a new, logged name.
  * @param encoded called with the file's size when the encoder is free for the next one
+ * @returns a file with the first of the rows, or all of them
  */
 async function writeFile(
   context: WriteContext,
@@ -97,7 +125,7 @@ async function writeFile(
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<DataFile> {
-  const { parts, table, ledger } = context;
+  const { parts, ledger } = context;
   const { commitId } = ledger;
   const began = parts.clock.monotonicMs();
   failpoint("write");
@@ -111,9 +139,7 @@ async function writeFile(
       return dataFile(file.path, result, spec.specId, file.partition, context.reduced);
     } catch (error) {
       if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
-      file.path = file.path.replace(/[0-9a-f-]{36}\.parquet$/, `${parts.random.uuid()}.parquet`);
-      ledger.plan([file.path]);
-      await logFlushStarted(parts, table, commitId, ledger.names, endOffsets([file]));
+      await rename(context, file);
     }
   }
 }
@@ -125,24 +151,29 @@ async function stream(
   encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
   const target: { writer: ObjectWriter | null } = { writer: null };
+  let bytes = 0;
   const sink = async (chunk: Uint8Array): Promise<void> => {
+    bytes += chunk.length;
     if (target.writer === null) {
       failpoint("upload");
       target.writer = await table.storage.writer(file.path);
     }
     await target.writer.write(chunk);
   };
+  const sizes = fileSizes(options, table.metadata.properties);
   const encodeOptions = {
     ...fileCodec(options, table.metadata.properties),
     rowGroupRows: options.rowGroupRows,
+    rowGroupBytes: sizes.rowGroupBytes,
     metadata: footer(ledger.commitId, file.ranges),
   };
   const fields = currentFields(table);
-  const slices = slicesOf(batches, file);
+  const slices = slicesOf(batches, file, sizes.fileBytes, () => bytes >= sizes.fileBytes);
   try {
     const result = await parts.encoder.encode(fields, slices, encodeOptions, sink);
     encoded(result.bytes);
-    assert(result.rowCount === file.rowCount, "a Parquet file holds every row of its batches");
+    const isWhole = result.rowCount === file.rowCount;
+    assert(isWhole || result.bytes >= sizes.fileBytes, "a Parquet file holds its rows, or is full");
     assert(target.writer !== null, "a Parquet file has bytes");
     const stored = await target.writer.close();
     assert(stored.bytes === result.bytes, "the store has every byte that was encoded");

@@ -8,6 +8,7 @@ import type { Field } from "#columns/schema.ts";
 import type { CoordinateReader } from "#commit/liveRows.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { EncodedFile, ParquetEncoder } from "#parquet/encoder.ts";
+import { FileBytes } from "#parquet/fileBytes.ts";
 
 /** No batch has the topic's column: it is there for the coordinates alone. */
 export const TOPIC: Field = { id: 0, name: "topic", required: false, type: { kind: "string" } };
@@ -75,10 +76,13 @@ export function columns(
   };
 }
 
-/** An encoder whose files say which records they hold. */
+/** An encoder whose files say which records they hold; each slice is a row group of its own. */
 export const rowEncoder: ParquetEncoder = {
   encode: async (_fields, slices, _options, sink): Promise<EncodedFile> => {
-    const rows: number[][] = [];
+    const file = new FileBytes(sink);
+    const write = (json: string): Promise<void> => file.write(new TextEncoder().encode(json));
+    let rowCount = 0;
+    let text = "[";
     for (const { batch, rows: wanted } of slices) {
       const data = (name: string): ArrayBuffer => {
         const column = batch.columns.findLast((each) => each.field.name.endsWith(name));
@@ -93,20 +97,14 @@ export const rowEncoder: ParquetEncoder = {
         values === undefined
           ? new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8))
           : numbersIn(values);
-      for (const row of wanted ?? Array(batch.rowCount).keys()) {
-        rows.push([ints[row] ?? -1, Number(longs[row] ?? -1n)]);
-      }
+      const numbers = wanted ?? Int32Array.from(Array(batch.rowCount).keys());
+      const rows = [...numbers].map((row) => `[${ints[row] ?? -1},${longs[row] ?? -1n}]`);
+      if (rowCount > 0) await write(text);
+      text = `${rowCount === 0 ? "[" : ","}${rows.join(",")}`;
+      rowCount += rows.length;
     }
-    const bytes = new TextEncoder().encode(JSON.stringify(rows));
-    await sink(bytes);
-    const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-    return {
-      bytes: bytes.length,
-      sha256,
-      rowCount: rows.length,
-      splitOffsets: [4n],
-      metrics: [],
-    };
+    await write(`${text}]`);
+    return { rowCount, splitOffsets: [4n], metrics: [], ...file.finish() };
   },
   close: () => Promise.resolve(),
 };

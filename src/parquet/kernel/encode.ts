@@ -19,7 +19,7 @@ import { type LeafColumn, leafColumns } from "./leaves.ts";
 import { NODES_MAX, PAGE_LIMITS, type PageLimits, Workspace } from "./memory.ts";
 import { Output } from "./output.ts";
 import type { RowRange } from "./pieces.ts";
-import { rowGroups } from "./rowGroups.ts";
+import { RowGroupSize, rowGroups } from "./rowGroups.ts";
 import { schemaElements } from "./schema.ts";
 import { addFloats } from "./statistics.ts";
 import { footerBytes, MAGIC, type RowGroup } from "./thrift.ts";
@@ -94,8 +94,13 @@ class KernelFile {
   async encode(batches: BatchSource, options: EncodeOptions): Promise<EncodedFile> {
     const groups: { readonly footer: RowGroup; readonly metadata: RowGroupMetadata }[] = [];
     await this.#output.write(MAGIC);
-    for await (const ranges of rowGroups(batches, options.rowGroupRows)) {
-      groups.push(await this.#encodeGroup(ranges));
+    const size = new RowGroupSize(options);
+    for await (const ranges of rowGroups(batches, size)) {
+      const group = await this.#encodeGroup(ranges);
+      size.learn(ranges, group.footer.total_compressed_size ?? 0n);
+      groups.push(group);
+      // Whoever wants files of a size counts what has come.
+      await this.#output.flush();
     }
     const rowCount = groups.reduce((sum, group) => sum + group.metadata.rowCount, 0n);
     const keyValues = Object.entries(options.metadata).map(([key, value]) => ({ key, value }));

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { Field } from "#columns/schema.ts";
 import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
 import { dataFile } from "#writer/dataFile.ts";
-import { fileCodec, formatRefusal, reducedMetrics } from "#writer/tableProperties.ts";
+import { fileCodec, fileSizes, formatRefusal, reducedMetrics } from "#writer/tableProperties.ts";
 
 const text = { kind: "string" } as const;
 const FIELDS: readonly Field[] = [
@@ -72,19 +72,42 @@ test("the table's codec and level count where the configuration has none", () =>
     "write.parquet.compression-level": "7",
   };
   const own = { codec: "snappy", codecLevel: null } as const;
-  expect(fileCodec({ ...own, isCodecDefault: true }, table)).toEqual({ codec: "zstd", level: 7 });
-  expect(fileCodec({ ...own, isCodecDefault: false }, table)).toEqual({
+  expect(fileCodec({ ...own, unset: new Set(["codec"] as const) }, table)).toEqual({
+    codec: "zstd",
+    level: 7,
+  });
+  expect(fileCodec({ ...own, unset: new Set<"codec">() }, table)).toEqual({
     codec: "snappy",
     level: null,
   });
   const odd = { ...table, "write.parquet.compression-level": "99" };
-  expect(fileCodec({ ...own, isCodecDefault: true }, odd)).toEqual({ codec: "zstd", level: null });
+  expect(fileCodec({ ...own, unset: new Set(["codec"] as const) }, odd)).toEqual({
+    codec: "zstd",
+    level: null,
+  });
   const unknown = { "write.parquet.compression-codec": "lzo" };
-  expect(fileCodec({ ...own, isCodecDefault: true }, unknown).codec).toBe("snappy");
+  expect(fileCodec({ ...own, unset: new Set(["codec"] as const) }, unknown).codec).toBe("snappy");
 });
 
 test("a table of another file format is refused, Parquet in any case is not", () => {
   expect(formatRefusal("t", { "write.format.default": "orc" })?.kind).toBe("table_unsupported");
   expect(formatRefusal("t", { "write.format.default": "PARQUET" })).toBeNull();
   expect(formatRefusal("t", {})).toBeNull();
+});
+
+test("sizes of files and row groups are the table's where no key says others, and a row group fits its file", () => {
+  const table = {
+    "write.target-file-size-bytes": "1000",
+    "write.parquet.row-group-size-bytes": "300",
+  };
+  const own = { fileBytesTarget: 50_000, rowGroupBytes: 7000 };
+  const unset = new Set(["file bytes", "row group bytes"] as const);
+  expect(fileSizes({ ...own, unset }, table)).toEqual({ fileBytes: 1000, rowGroupBytes: 300 });
+  expect(fileSizes(own, table)).toEqual({ fileBytes: 50_000, rowGroupBytes: 7000 });
+  expect(fileSizes({ ...own, fileBytesTarget: 10 }, {})).toEqual({
+    fileBytes: 10,
+    rowGroupBytes: 10,
+  });
+  const odd = { "write.target-file-size-bytes": "-1", "write.parquet.row-group-size-bytes": "0" };
+  expect(fileSizes({ ...own, unset }, odd)).toEqual({ fileBytes: 50_000, rowGroupBytes: 7000 });
 });

@@ -12,6 +12,9 @@ import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 import { onStore } from "../../fakes/onStore.ts";
 import { AppRig } from "../../support/appRig.ts";
 
+/** Files of one Kafka partition, of row groups of three rows. */
+const APART = { preserveKafkaPartitions: true, rowGroupRows: 3 };
+
 async function opened(
   options: Partial<WriterOptions> = {},
   parts: (rig: AppRig) => Partial<WriterParts> = () => ({}),
@@ -58,6 +61,35 @@ test("a file holds one Kafka partition and says so in its path, or all of them s
   await together.writer.flush(flushOf(together.rig, together.writer));
   expect(await live(together.rig)).toHaveLength(1);
   expect(await together.rig.world.law.violations()).toEqual([]);
+});
+
+test("a file that is full takes no more rows: the flush goes on in the next one, and no row is lost or doubled", async () => {
+  const { rig, writer } = await opened({ ...APART, fileBytesTarget: 30 });
+  await writer.flush(flushOf(rig, writer));
+  const files = (await live(rig)).map((path) => path.replace(/[^/]+$/, ""));
+  expect(files.length).toBeGreaterThan(4);
+  expect(new Set(files).size).toBe(2);
+  expect(await rig.world.law.violations()).toEqual([]);
+  const whole = await opened(APART);
+  await whole.writer.flush(flushOf(whole.rig, whole.writer));
+  expect(await live(whole.rig)).toHaveLength(2);
+});
+
+test("a full file that the store altered is written again from its own first row", async () => {
+  let writers = 0;
+  const { rig, writer } = await opened({ ...APART, fileBytesTarget: 30 }, (each) => ({
+    catalog: onStore(each.parts.catalog, (store) => ({
+      ...store,
+      writer: async (path) => {
+        const real = await store.writer(path);
+        if (!path.endsWith(".parquet") || ++writers !== 2) return real;
+        return { ...real, close: () => Promise.reject(fail("storage_corrupt", "short")) };
+      },
+    })),
+  }));
+  expect((await writer.flush(flushOf(rig, writer, [0]))).kind).toBe("committed");
+  expect(writers).toBeGreaterThan(3);
+  expect(await rig.world.law.violations()).toEqual([]);
 });
 
 test("five commits of one offset range at once: one snapshot holds it", async () => {
