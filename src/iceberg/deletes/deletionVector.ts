@@ -22,16 +22,22 @@ export interface VectorPlace {
 /** Takes the deleted rows `32 * word + n` for each bit `n` of `bits`, which is never 0. */
 export type VisitWord = (word: number, bits: number) => void;
 
-const MAGIC = 0x6439_d3d1;
-const FRAME_BYTES = 12;
-const WITHOUT_RUNS = 12_346;
-const WITH_RUNS = 12_347;
+/** `D1 D3 39 64`, read little endian. */
+export const VECTOR_MAGIC = 0x6439_d3d1;
+/** Length, magic and checksum around a bitmap. */
+export const FRAME_BYTES = 12;
+/** Cookie of a bitmap without containers of runs. */
+export const WITHOUT_RUNS = 12_346;
+/** Cookie of one with some, in its lower half. */
+export const WITH_RUNS = 12_347;
 /** With fewer containers than this, a bitmap that has runs has no offsets. */
-const OFFSETS_FROM = 4;
-const CONTAINER_ROWS = 65_536;
-const CONTAINER_WORDS = CONTAINER_ROWS / 32;
+export const OFFSETS_FROM = 4;
+/** Rows of a container. */
+export const CONTAINER_ROWS = 65_536;
+/** The same in words of 32 rows. */
+export const CONTAINER_WORDS: number = CONTAINER_ROWS / 32;
 /** A container of more values is a plain bitmap. */
-const ARRAY_MAX = 4096;
+export const ARRAY_MAX = 4096;
 
 /**
  * Reads a vector; words come in ascending order.
@@ -64,7 +70,7 @@ class Reader {
     const blob = this.#blob;
     this.#require(blob.length >= FRAME_BYTES + 8, "it is too short");
     this.#require(this.#view.getUint32(0) === blob.length - 8, "its length is wrong");
-    this.#require(this.#view.getUint32(4, true) === MAGIC, "its magic number is wrong");
+    this.#require(this.#view.getUint32(4, true) === VECTOR_MAGIC, "its magic number is wrong");
     const sum = crc32(blob.subarray(4, this.#end));
     this.#require(this.#view.getUint32(this.#end) === sum, "its checksum is wrong");
     const bitmaps = this.#u32();
@@ -179,7 +185,8 @@ function setRange(words: Uint32Array, first: number, last: number): void {
   }
 }
 
-function bitCount(bits: number): number {
+/** Ones of 32 bits. */
+export function bitCount(bits: number): number {
   let sum = bits - ((bits >>> 1) & 0x5555_5555);
   sum = (sum & 0x3333_3333) + ((sum >>> 2) & 0x3333_3333);
   return Math.imul((sum + (sum >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;

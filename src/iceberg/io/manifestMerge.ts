@@ -16,9 +16,10 @@ import type { Storage } from "#storage/storage.ts";
 /** Manifests read at the same time. */
 const READS_MAX = 16;
 
-/** Manifests that are to become one. */
+/** Manifests of one spec and content that are to become one. */
 export interface MergeGroup {
   readonly specId: number;
+  readonly content: ManifestFile["content"];
   readonly manifests: readonly ManifestFile[];
 }
 
@@ -29,7 +30,7 @@ interface MergeSettings {
   readonly bytesTarget: number;
 }
 
-/** Chooses what to merge among the data manifests of a head; at most one group per spec. */
+/** Chooses what to merge among the manifests of a head; at most one group per spec and content. */
 export function chooseMerges(
   metadata: TableMetadata,
   manifests: readonly ManifestFile[],
@@ -38,18 +39,21 @@ export function chooseMerges(
   if (!settings.enabled) return [];
   const candidates = manifests.filter(
     (manifest) =>
-      manifest.content === "data" &&
       Number(manifest.manifestLength) <= settings.bytesTarget / 2 &&
       // Row ids that a v3 table has not assigned yet are assigned first, merged later.
-      (metadata.formatVersion === 2 || manifest.firstRowId !== null),
+      (metadata.formatVersion === 2 ||
+        manifest.content === "deletes" ||
+        manifest.firstRowId !== null),
   );
-  const bySpec = Map.groupBy(candidates, (manifest) => manifest.partitionSpecId);
+  const kinds = Map.groupBy(candidates, (each) => `${each.content} ${each.partitionSpecId}`);
   const groups: MergeGroup[] = [];
-  for (const [specId, members] of bySpec) {
-    const due = members.length >= settings.countMax;
-    if (!due || !hasSources(metadata, specById(metadata, specId))) continue;
+  for (const members of kinds.values()) {
+    const [first] = members;
+    if (first === undefined || members.length < settings.countMax) continue;
+    const { partitionSpecId: specId, content } = first;
+    if (!hasSources(metadata, specById(metadata, specId))) continue;
     const group = smallestGroup(members, settings.bytesTarget);
-    if (group.length > 1) groups.push({ specId, manifests: group });
+    if (group.length > 1) groups.push({ specId, content, manifests: group });
   }
   return groups;
 }
@@ -94,7 +98,7 @@ export async function mergeGroup(
   );
   const spec = specById(metadata, group.specId);
   const types = partitionTypes(metadata, spec);
-  const writer = createManifestWriter({ metadata, spec, types, content: "data" });
+  const writer = createManifestWriter({ metadata, spec, types, content: group.content });
   for (let at = 0; at < oldestFirst.length; at += READS_MAX) {
     const some = oldestFirst.slice(at, at + READS_MAX);
     const contents = await Promise.all(some.map((manifest) => storage.get(manifest.manifestPath)));

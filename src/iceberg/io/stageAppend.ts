@@ -1,17 +1,18 @@
 /**
- * Staging of an append on the head that an attempt is built on: manifests of the new files, those of
- * the head (small ones merged when there are many), manifest list, snapshot, v3 row ids. Nothing here
- * decides about commits, and nothing is removed; `commit/` does both.
+ * Staging of a snapshot on the head that an attempt is built on: manifests of the new files, data and
+ * deletes; those of the head (without the files that leave the table; small ones merged when there are
+ * many); manifest list, snapshot, v3 row ids. Nothing here decides about commits, and nothing is removed
+ * from the store; `commit/` does both.
  *
  * The manifests of new files name neither snapshot nor sequence number: both are inherited (Iceberg
  * spec, "Sequence Number Inheritance").
  */
 import { assert } from "#base/assert.ts";
 import { failpoint } from "#base/failpoint.ts";
-import { appendSummary } from "#iceberg/manifest/appendSummary.ts";
 import type { DataFile, ManifestFile } from "#iceberg/manifest/manifest.ts";
 import { createManifestWriter, type EncodedManifest } from "#iceberg/manifest/manifestFile.ts";
 import { assignRowIds, writeManifestList } from "#iceberg/manifest/manifestList.ts";
+import { snapshotSummary } from "#iceberg/manifest/snapshotSummary.ts";
 import type {
   Snapshot,
   SnapshotId,
@@ -22,6 +23,7 @@ import { METADATA_PATH } from "#iceberg/metadata/properties.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
 import { chooseMerges, mergeGroup } from "./manifestMerge.ts";
+import { withoutFiles } from "./removeFiles.ts";
 import { hasLiveFiles, manifestsOf, rememberManifests } from "./scan.ts";
 
 /** A manifest with its place. */
@@ -36,7 +38,7 @@ export interface RewrittenManifests {
   readonly written: readonly (NewManifest & { readonly firstRowId: bigint | null })[];
 }
 
-/** What one attempt is to append. */
+/** What one attempt is to make of the head. */
 export interface StageAppend {
   readonly storage: Storage;
   /** The head that the attempt is built on. */
@@ -44,8 +46,10 @@ export interface StageAppend {
   readonly branch: string;
   readonly snapshotId: SnapshotId;
   readonly timestampMs: number;
-  /** Empty: an offset-only snapshot. */
+  /** Data and delete files; empty: an offset-only snapshot. */
   readonly files: readonly DataFile[];
+  /** Files of the head that are not in the snapshot; default none. */
+  readonly removed?: readonly DataFile[] | undefined;
   /** Manifests that take the place of others of the head; default none. They are durable. */
   readonly rewritten?: RewrittenManifests | undefined;
   /** Added to the snapshot summary (`kafka-iceberg.*`); also replaces its `operation`. */
@@ -66,8 +70,8 @@ export interface StagedSnapshot {
 }
 
 /**
- * Makes an append snapshot durable on top of the branch's head: new manifests, those of the head
- * (small ones merged when there are many), manifest list.
+ * Makes a snapshot durable on top of the branch's head: new manifests, those of the head without the
+ * files that leave (small ones merged when there are many), manifest list.
  *
  * Sequence number, timestamp and row ids follow the given metadata: they hold for a commit on
  * exactly that head. When a write fails, any of the files may exist: `planned` was told their names.
@@ -82,15 +86,16 @@ export async function stageAppend(request: StageAppend): Promise<StagedSnapshot>
   const live = inherited.filter(
     (manifest) => hasLiveFiles(manifest) && !replaced.has(manifest.manifestPath),
   );
+  const left = await takeOut(request, live, fresh.length);
   const merged =
     written.length === 0
-      ? await mergeSmall(request, live, fresh.length)
-      : { kept: live, written: [] };
+      ? await mergeSmall(request, left.kept, fresh.length + left.written.length)
+      : { kept: left.kept, written: [] };
 
   const identity = { snapshotId, sequenceNumber };
   const unassigned = [
     ...fresh.map((manifest) => listed(manifest, identity, null)),
-    ...[...written, ...merged.written].map((manifest) =>
+    ...[...written, ...left.written, ...merged.written].map((manifest) =>
       listed(manifest, identity, manifest.firstRowId),
     ),
     ...merged.kept,
@@ -112,7 +117,10 @@ export async function stageAppend(request: StageAppend): Promise<StagedSnapshot>
 
   failpoint("manifest");
   const writes = [
-    ...[...fresh, ...merged.written].map(({ location, encoded }) => ({ location, ...encoded })),
+    ...[...fresh, ...left.written, ...merged.written].map(({ location, encoded }) => ({
+      location,
+      ...encoded,
+    })),
     list,
   ];
   const writtenFiles = writes.map(({ location }) => location);
@@ -126,7 +134,13 @@ export async function stageAppend(request: StageAppend): Promise<StagedSnapshot>
     sequenceNumber,
     timestampMs: timestampAfter(metadata, parent, request.timestampMs),
     manifestList: list.location,
-    summary: { ...appendSummary(parent, inherited, request.files), ...request.summary },
+    summary: {
+      ...snapshotSummary(parent, inherited, {
+        added: request.files,
+        removed: request.removed ?? [],
+      }),
+      ...request.summary,
+    },
     schemaId: metadata.currentSchemaId,
     firstRowId,
     addedRows: firstRowId === null ? null : assigned.nextRowId - firstRowId,
@@ -150,19 +164,18 @@ const NEW_ENTRY = {
   fileSequenceNumber: null,
 } as const;
 
-/** One manifest per partition spec of the files. */
+/** One manifest per partition spec and content of the files. */
 async function encodeNewFiles(request: StageAppend): Promise<NewManifest[]> {
   const { metadata, files, nameSuffix } = request;
-  const bySpec = Map.groupBy(files, (file) => file.specId);
+  const kinds = Map.groupBy(files, ({ specId, content }) => `${specId} ${content === "data"}`);
   return Promise.all(
-    [...bySpec].map(async ([specId, members], index) => {
-      const spec = specById(metadata, specId);
-      assert(
-        members.every((file) => file.content === "data"),
-        "an append adds data files only",
-      );
+    [...kinds.values()].map(async (members, index) => {
+      const [first] = members;
+      assert(first !== undefined, "a group has a member");
+      const spec = specById(metadata, first.specId);
       const types = partitionTypes(metadata, spec);
-      const writer = createManifestWriter({ metadata, spec, types, content: "data" });
+      const content = first.content === "data" ? "data" : "deletes";
+      const writer = createManifestWriter({ metadata, spec, types, content });
       for (const file of members) await writer.add({ ...NEW_ENTRY, file });
       const encoded = await writer.finish();
       return { location: manifestLocation(metadata, nameSuffix, index), encoded };
@@ -170,15 +183,33 @@ async function encodeNewFiles(request: StageAppend): Promise<NewManifest[]> {
   );
 }
 
+/** Manifests of the head: those that stay as they are, and what is written in place of others. */
+interface Inherited {
+  readonly kept: readonly ManifestFile[];
+  readonly written: RewrittenManifests["written"];
+}
+
+/** Takes files out of the head's manifests; `first` is the first free number for names. */
+async function takeOut(
+  { storage, metadata, snapshotId, removed = [], nameSuffix }: StageAppend,
+  live: readonly ManifestFile[],
+  first: number,
+): Promise<Inherited> {
+  if (removed.length === 0) return { kept: live, written: [] };
+  const without = await withoutFiles(storage, metadata, live, removed, snapshotId);
+  const written = without.written.map((manifest, index) => ({
+    ...manifest,
+    location: manifestLocation(metadata, nameSuffix, first + index),
+  }));
+  return { kept: live.filter((manifest) => !without.replaced.has(manifest)), written };
+}
+
 /** Merges small manifests of the head; `first` is the first free number for their names. */
 async function mergeSmall(
   request: StageAppend,
   live: readonly ManifestFile[],
   first: number,
-): Promise<{
-  readonly kept: readonly ManifestFile[];
-  readonly written: readonly (NewManifest & { readonly firstRowId: bigint | null })[];
-}> {
+): Promise<Inherited> {
   const { storage, metadata, nameSuffix } = request;
   const groups = chooseMerges(metadata, live);
   const written = await Promise.all(

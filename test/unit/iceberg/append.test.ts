@@ -203,10 +203,8 @@ describe("stageAppend", () => {
     ]);
   });
 
-  test("refuses delete files and unknown specs before it writes anything", async () => {
+  test("refuses unknown specs before it writes anything", async () => {
     const table = setting(tableOf(2));
-    const deletes: DataFile = { ...fileOf("d"), content: "position-deletes" };
-    expect((await rejection(append(table, [deletes]))).message).toContain("data files only");
     expect((await rejection(append(table, [{ ...fileOf("a"), specId: 7 }]))).message).toContain(
       "spec 7",
     );

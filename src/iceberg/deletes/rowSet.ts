@@ -1,0 +1,56 @@
+/**
+ * Some rows of one data file, by their numbers: a bit a row of the file (125 KB for a million rows), so
+ * that joining what several deletes hide is an OR.
+ */
+import { assert } from "#base/assert.ts";
+import { bitCount } from "./deletionVector.ts";
+
+/** Rows of a file of at most 2^32 rows. */
+export class RowSet {
+  /** Row `32 * n + bit` is bit `bit` of word `n`. */
+  readonly words: Uint32Array;
+  readonly #rows: number;
+
+  /** @param rows of the file */
+  constructor(rows: number) {
+    assert(rows <= 2 ** 32, "a data file has at most 2^32 rows");
+    this.#rows = rows;
+    this.words = new Uint32Array(Math.ceil(rows / 32));
+  }
+
+  /** Rows in the set. */
+  get size(): number {
+    let size = 0;
+    for (const word of this.words) size += bitCount(word);
+    return size;
+  }
+
+  /** Throws `internal` for a row that the file does not have. */
+  add(row: number): void {
+    assert(row >= 0 && row < this.#rows, "a deleted row is a row of its file");
+    this.addWord(row >>> 5, 1 << (row & 31));
+  }
+
+  /** Adds the rows `32 * word + bit` of `bits` (`readDeletionVector`). */
+  addWord(word: number, bits: number): void {
+    this.words[word] = (this.words[word] ?? 0) | bits;
+  }
+
+  has(row: number): boolean {
+    return (((this.words[row >>> 5] ?? 0) >>> (row & 31)) & 1) === 1;
+  }
+
+  /** The rows, ascending. */
+  [Symbol.iterator](): Generator<number> {
+    return rowsIn(this.words);
+  }
+}
+
+/** The numbers of the bits that are set, ascending. */
+export function* rowsIn(words: Uint32Array): Generator<number> {
+  for (const [index, word] of words.entries()) {
+    for (let bits = word; bits !== 0; bits &= bits - 1) {
+      yield 32 * index + 31 - Math.clz32(bits & -bits);
+    }
+  }
+}
