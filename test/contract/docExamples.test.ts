@@ -1,10 +1,15 @@
-/** The complete examples of docs/ROUTING.md and docs/SHAPING.md do what the pages say, run as they stand there. */
+/**
+ * The complete examples of docs/ROUTING.md, SHAPING.md, SCHEMAS.md and DEAD_LETTER.md do what the pages
+ * say, run as they stand there.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT } from "#base/errors.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
+import { createRegistryFake, type RegistryFake } from "../fakes/schemaRegistry.ts";
+import { avroBytes, framed } from "../support/avroRows.ts";
 import { placed, program, type TableShape, tablesIn, temporaryPlace } from "../support/program.ts";
 
 const ends: (() => void)[] = [];
@@ -12,14 +17,36 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** Configuration number `index` of a page, on topics of these documents: the tables that it makes. */
+/** Values by topic. */
+type Topics = Readonly<Record<string, readonly (string | Uint8Array)[]>>;
+
+/** Files that the page says are there, and the registry at its address. */
+interface Around {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly registry?: RegistryFake;
+}
+
+/** The tables that configuration number `index` of a page makes, on topics of these values. */
 async function tablesOf(
   page: string,
   index: number,
-  topics: Readonly<Record<string, readonly string[]>>,
+  topics: Topics,
+  around: Around = {},
 ): Promise<Readonly<Record<string, TableShape>>> {
+  const { folder } = await runExample(page, index, topics, around);
+  return tablesIn(join(folder, "wh"));
+}
+
+/** Runs a configuration of a page; the folder where it ran, and the flags that put it there. */
+async function runExample(
+  page: string,
+  index: number,
+  topics: Topics,
+  { files = {}, registry }: Around = {},
+): Promise<{ readonly folder: string; readonly flags: readonly string[] }> {
   const blocks = [...readFileSync(`docs/${page}`, "utf8").matchAll(/```toml\n(.*?)```/gs)];
   const { folder, remove } = temporaryPlace("doc-example");
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const broker = new FakeKafka();
   ends.push(remove, () => broker.stop());
   for (const [name, values] of Object.entries(topics)) {
@@ -31,9 +58,27 @@ async function tablesOf(
   writeFileSync(file, blocks[index]?.[1] ?? "");
   writeFileSync(join(folder, ".env"), "HASH_SALT=pepper\n");
   const flags = ["--config", file, ...placed(folder, broker.address)];
+  for (const name of Object.keys(files)) flags.push(`--set=schema.file=${join(folder, name)}`);
+  if (registry !== undefined) flags.push(`--set=schema_registry.url=${served(registry)}`);
   const { code, err } = await program(["run", "--until-end", ...flags]);
   expect([code, err]).toEqual([EXIT.ok, ""]);
-  return tablesIn(join(folder, "wh"));
+  return { folder, flags };
+}
+
+/** The address of a registry. */
+function served({ http }: RegistryFake): string {
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => {
+      const { status, body } = await http.send({
+        ...{ url: request.url, method: "GET", headers: {}, body: null },
+      });
+      return new Response(body, { status });
+    },
+  });
+  ends.push(() => void server.stop(true));
+  return server.url.href;
 }
 
 test("ROUTING: each topic that the pattern matches has its table", async () => {
@@ -94,4 +139,85 @@ test("SHAPING: the example's columns", async () => {
   const { fields } = columns["user"] as { fields: { name: string; type: unknown }[] };
   const members = Object.fromEntries(fields.map(({ name, type }) => [name, type]));
   expect(members).toEqual({ phone: "string", email: "string" });
+}, 60_000);
+
+const ORDER = {
+  type: "record",
+  name: "Order",
+  fields: [
+    { name: "id", type: "long" },
+    { name: "placed_at", type: { type: "long", logicalType: "timestamp-millis" } },
+  ],
+};
+const ORDER_PROTO =
+  'syntax = "proto3"; package acme.orders; message Order { int64 id = 1; string note = 2; }';
+/** id 7, note "x". */
+const ORDER_MESSAGE = Uint8Array.of(0x08, 7, 0x12, 1, 0x78);
+
+/** The columns of `default.orders` by type, without Kafka's coordinates, and its rows. */
+function orders(tables: Readonly<Record<string, TableShape>>): unknown {
+  const { columns = {}, rows = 0 } = tables["default.orders"] ?? {};
+  const own = Object.entries(columns).filter(([name]) => !name.startsWith("_kafka_"));
+  return { ...Object.fromEntries(own), rows };
+}
+
+test("SCHEMAS: Avro with a registry, and with a file", async () => {
+  const value = avroBytes(ORDER, { id: 7, placed_at: 1 });
+  const wanted = { id: "long", placed_at: "timestamptz", rows: 1 };
+  const registry = createRegistryFake();
+  const id = registry.register("orders-value", JSON.stringify(ORDER));
+  const topics = { orders: [framed(id, value)] };
+  expect(orders(await tablesOf("SCHEMAS.md", 0, topics, { registry }))).toEqual(wanted);
+  const files = { "order.avsc": JSON.stringify(ORDER) };
+  expect(orders(await tablesOf("SCHEMAS.md", 1, { orders: [value] }, { files }))).toEqual(wanted);
+}, 60_000);
+
+test("SCHEMAS: Protobuf with a registry, and with a file", async () => {
+  const wanted = { id: "long", note: "string", rows: 1 };
+  const registry = createRegistryFake();
+  const id = registry.register("orders-value", ORDER_PROTO, "PROTOBUF");
+  const topics = { orders: [framed(id, Uint8Array.of(0, ...ORDER_MESSAGE))] };
+  expect(orders(await tablesOf("SCHEMAS.md", 2, topics, { registry }))).toEqual(wanted);
+  const files = { "orders.proto": ORDER_PROTO };
+  const bare = { orders: [ORDER_MESSAGE] };
+  expect(orders(await tablesOf("SCHEMAS.md", 3, bare, { files }))).toEqual(wanted);
+}, 60_000);
+
+test("SCHEMAS: JSON Schema", async () => {
+  const registry = createRegistryFake();
+  const schema = {
+    type: "object",
+    properties: { id: { type: "integer" }, at: { type: "string", format: "time" } },
+  };
+  const id = registry.register("orders-value", JSON.stringify(schema), "JSON");
+  const value = new TextEncoder().encode('{"id": 7, "at": "10:00:00+02:00"}');
+  const tables = await tablesOf("SCHEMAS.md", 4, { orders: [framed(id, value)] }, { registry });
+  expect(orders(tables)).toEqual({ id: "long", at: "time", rows: 1 });
+}, 60_000);
+
+test("DEAD_LETTER: what cannot be a row is beside the table, and its commands take the letters up", async () => {
+  const values = ['{"n":1,"name":"a"}', "{", '{"n":"x"}', '{"n":2}'];
+  const { folder, flags } = await runExample("DEAD_LETTER.md", 0, { events: values });
+  const tables = tablesIn(join(folder, "wh"));
+  expect(tables["default.events"]?.rows).toBe(2);
+  expect(tables["default.events__dead_letter"]?.rows).toBe(2);
+  const page = readFileSync("docs/DEAD_LETTER.md", "utf8");
+  const [, section = ""] = page.split("## ");
+  const documented = [...section.matchAll(/^\| (`[^|]*`) \|/gm)].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+  );
+  expect(Object.keys(tables["default.events__dead_letter"]?.columns ?? {}).sort()).toEqual(
+    documented.sort() as string[],
+  );
+  const commands = [...page.matchAll(/^kafka-iceberg (dead-letter .*?) --config/gm)];
+  const said: string[] = [];
+  for (const [, words = ""] of commands) {
+    const { code, out } = await program([...words.replace(":17", ":2").split(" "), ...flags]);
+    expect(code).toBe(EXIT.ok);
+    said.push(out);
+  }
+  const [list, show, retry] = said;
+  expect(list).toContain("bad_json");
+  expect(show).toContain('{"n":"x"}');
+  expect(retry).toContain("1 do not fit yet: type_conflict");
 }, 60_000);

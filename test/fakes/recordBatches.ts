@@ -4,10 +4,10 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { crc32c } from "#base/crc32c.ts";
 
-/** A record: text, or null. */
+/** A record: text, bytes, or null. */
 export interface FakeRecord {
   readonly key?: string | Uint8Array | null;
-  readonly value?: string | null;
+  readonly value?: string | Uint8Array | null;
   /** Distance from the batch's base offset; default: the running number. */
   readonly offsetDelta?: number;
 }

@@ -48,22 +48,10 @@ describe("generated documents", () => {
   });
 });
 
-test("every whole configuration of docs/SCHEMAS.md loads and can be run", async () => {
-  const blocks = (await read("docs/SCHEMAS.md")).matchAll(/```toml\n(\[kafka\].*?)```/gs);
-  const folder = mkdtempSync(join(tmpdir(), "schemas-"));
-  let count = 0;
-  for (const [, text = ""] of blocks) {
-    const file = join(folder, `${count++}.toml`);
-    writeFileSync(file, text);
-    const loaded = await loadConfig({ file, envFile: null, flags: {}, purpose: "run" });
-    expect("problems" in loaded ? loaded.problems : requireBuilt(loaded.config)).toEqual([]);
-  }
-  expect(count).toBe(4);
-  rmSync(folder, { recursive: true });
-});
-
-test("every configuration of docs/CATALOGS.md, docs/ROUTING.md and docs/SHAPING.md loads and can be run", async () => {
-  const paths = ["CATALOGS", "ROUTING", "SHAPING"].map((name) => `docs/${name}.md`);
+test("every configuration of the pages about catalogs and records loads and can be run", async () => {
+  const paths = ["CATALOGS", "ROUTING", "SHAPING", "SCHEMAS", "DEAD_LETTER"].map(
+    (name) => `docs/${name}.md`,
+  );
   const pages = (await Promise.all(paths.map(read))).join("\n");
   const blocks = pages.matchAll(/```toml\n(.*?)```/gs);
   const variables = new Proxy<Record<string, string>>({}, { get: () => "id:secret" });
