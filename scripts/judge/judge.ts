@@ -141,7 +141,7 @@ export async function readTopic(bootstrap: string, topic: string): Promise<Topic
 export async function judgeTable(job: JudgeJob): Promise<Verdict> {
   const readers = job.readers ?? ["duckdb", "pyiceberg"];
   const wanted = { readers, snapshots: "all", values: true, format: "json", prefix: "_kafka_" };
-  const sparkRows = readers.includes("spark") ? await sparkCopy(job) : undefined;
+  const [sparkRows] = readers.includes("spark") ? await sparkCopies([job]) : [];
   return (await python("judge.py", { ...wanted, ...job, sparkRows })) as Verdict;
 }
 
@@ -172,12 +172,19 @@ export async function askSpark(job: SparkJob): Promise<string[][][]> {
   return (await sparkRun({ ...job })).sql;
 }
 
-async function sparkCopy(job: JudgeJob): Promise<string> {
-  const located = { table: job.table, s3: job.s3 };
-  const { metadata } = (await python("locate.py", located)) as { metadata: string };
-  const out = join(await temporaryFolder("spark"), "rows");
-  await sparkRun({ metadata, out });
-  return out;
+/** The heads of tables as Parquet, as one session of Spark reads them; folders in the tables' order. */
+export async function sparkCopies(
+  jobs: readonly Pick<JudgeJob, "table" | "s3">[],
+): Promise<readonly string[]> {
+  const folder = await temporaryFolder("spark");
+  const copies = await Promise.all(
+    jobs.map(async ({ table, s3 }, index) => {
+      const { metadata } = (await python("locate.py", { table, s3 })) as { metadata: string };
+      return { metadata, out: join(folder, `rows-${index}`) };
+    }),
+  );
+  await sparkRun({ copies });
+  return copies.map(({ out }) => out);
 }
 
 async function sparkRun(job: Readonly<Record<string, unknown>>): Promise<{ sql: string[][][] }> {

@@ -1,7 +1,7 @@
 """Spark with Iceberg's Java runtime, the reference reader. One JSON job in argv[1], one JSON answer on the last line.
 
-Job: {"jar", "metadata", "out"?: write the head's rows there as Parquet, "sql"?: [statements, table name `t`]}.
-Answer: {"rows", "sql": [[rows]]}.
+Job: {"jar", "copies"?: [{"metadata", "out": write the head's rows there as Parquet}], "metadata"?, "sql"?:
+[statements, table name `t`]}. Answer: {"sql": [[rows]]}.
 """
 
 import json
@@ -25,12 +25,10 @@ def main(job):
     )
     spark.sparkContext.setLogLevel("ERROR")
     answer = {}
+    for copy in job.get("copies", []):
+        spark.read.format("iceberg").load(copy["metadata"]).write.mode("overwrite").parquet(copy["out"])
     if "metadata" in job:
-        rows = spark.read.format("iceberg").load(job["metadata"])
-        rows.createOrReplaceTempView("t")
-        if "out" in job:
-            rows.write.mode("overwrite").parquet(job["out"])
-            answer["rows"] = spark.read.parquet(job["out"]).count()
+        spark.read.format("iceberg").load(job["metadata"]).createOrReplaceTempView("t")
         for name in job.get("metadataTables", []):
             view = spark.read.format("iceberg").load(f"{job['metadata']}#{name}")
             view.createOrReplaceTempView(name)

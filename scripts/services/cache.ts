@@ -25,6 +25,10 @@ const SERIALIZERS = [
   "authlib==1.9.10",
   "attrs==26.1.0",
   "cachetools==8.0.2",
+  "protobuf==7.36.2",
+  "googleapis-common-protos==1.76.0",
+  "grpcio-tools==1.85.1",
+  "jsonschema==4.26.0",
 ];
 const PSYCOPG = "psycopg2-binary==2.9.11";
 const NESSIE_VERSION = "0.99.0";
@@ -188,11 +192,14 @@ export async function postgresDriver(): Promise<string> {
   return folder;
 }
 
-/** Installs what confluent-kafka's serializers need; returns the folder for `PYTHONPATH`. */
+/** Installs what confluent-kafka's serializers need, and protoc; returns the folder for `PYTHONPATH`. */
 export async function serializers(): Promise<string> {
   const python = await readersPython();
   const folder = join(cacheFolder(), "serializers");
-  const imports = "import confluent_kafka.schema_registry.avro";
+  const modules = ["avro", "protobuf", "json_schema"].map(
+    (each) => `confluent_kafka.schema_registry.${each}`,
+  );
+  const imports = `import grpc_tools.protoc, ${modules.join(", ")}`;
   await ensure({
     name: "confluent-kafka's serializers",
     version: SERIALIZERS.join(" "),

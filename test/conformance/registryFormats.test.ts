@@ -1,17 +1,24 @@
 /**
- * Avro end to end: real Kafka, Apicurio's registry behind TLS, records of confluent-kafka's own serializer,
- * tables as PyIceberg and DuckDB read them.
+ * Avro, Protobuf and JSON Schema end to end: real Kafka, Apicurio's registry, records of confluent-kafka's
+ * own serializers, tables as PyIceberg, DuckDB and Spark read them; the registry behind TLS, in trouble.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createTopic } from "../../scripts/events/topics.ts";
+import { sparkCopies, type TableSource } from "../../scripts/judge/judge.ts";
 import { type Apicurio, startApicurio } from "../../scripts/services/apicurio.ts";
 import { readersPython, serializers } from "../../scripts/services/cache.ts";
 import { type Certificates, makeCertificates } from "../../scripts/services/certificates.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { freePort, run, temporaryFolder, until } from "../../scripts/services/process.ts";
-import { type Config, type Product, startProduct } from "../../scripts/services/product.ts";
-import { fileTable, runUntilEnd } from "../support/binary.ts";
+import {
+  type Config,
+  type Product,
+  type ProductOptions,
+  startProduct,
+} from "../../scripts/services/product.ts";
+import { fileTable, runUntilEnd, tableFolder } from "../support/binary.ts";
+import { REGISTRY_FORMATS, type RegistryFormat } from "../support/registryTypes.ts";
 import { type ColumnAnswer, readColumns } from "../support/tableReaders.ts";
 
 let broker: KafkaBroker;
@@ -20,7 +27,7 @@ let certificates: Certificates;
 let root: string;
 
 beforeAll(async () => {
-  root = await temporaryFolder("avro");
+  root = await temporaryFolder("registry");
   certificates = await makeCertificates(root, true);
   [broker, registry] = await Promise.all([startKafka(), startApicurio()]);
 }, 600_000);
@@ -30,22 +37,35 @@ afterAll(async () => {
   await broker?.stop();
 });
 
+/** Tables that were right so far, and what is in their columns: for Spark, which starts once. */
+const forSpark: {
+  readonly topic: string;
+  readonly names: readonly string[];
+  readonly wanted: readonly (readonly (string | null)[])[];
+}[] = [];
+
 interface Batch {
-  readonly schema: object;
+  readonly schema: unknown;
   readonly first: number;
   readonly count: number;
 }
 
-async function produce(topic: string, batches: readonly Batch[]): Promise<void> {
-  const script = join(import.meta.dir, "..", "support", "avro_producer.py");
-  const job = { bootstrap: broker.bootstrap, registry: registry.url, topic, batches };
+type FormatName = RegistryFormat["name"];
+
+async function produce(
+  topic: string,
+  format: FormatName,
+  batches: readonly Batch[],
+): Promise<void> {
+  const script = join(import.meta.dir, "..", "support", "registry_producer.py");
+  const job = { bootstrap: broker.bootstrap, registry: registry.url, topic, format, batches };
   const env = { PYTHONPATH: await serializers() };
   await run([await readersPython(), script], { env, stdin: JSON.stringify(job) });
 }
 
-function configOf(topic: string, more: Config = {}): Config {
+function configOf(topic: string, format: FormatName, more: Config = {}): Config {
   const config = {
-    source: { format: "avro" },
+    source: { format },
     schema_registry: { url: registry.url },
     dead_letter: { action: "fail" },
     "iceberg.commit": { interval_ms: 500 },
@@ -55,13 +75,21 @@ function configOf(topic: string, more: Config = {}): Config {
   return fileTable({ bootstrap: broker.bootstrap, topic, warehouse, config });
 }
 
+async function runToEnd(options: ProductOptions): Promise<void> {
+  const { product, exitCode } = await runUntilEnd(options);
+  expect({ exitCode, log: exitCode === 0 ? "" : product.log() }).toEqual({ exitCode: 0, log: "" });
+}
+
+function tableOf(topic: string): TableSource {
+  return { folder: tableFolder(join(root, "warehouse"), topic) };
+}
+
 /** Columns of a topic's table as both readers find them, who agree. */
 async function columnsOf(
   topic: string,
   names: readonly string[],
 ): Promise<readonly (readonly (string | null)[])[]> {
-  const table = { folder: join(root, "warehouse", "default", topic) };
-  const { readers } = await readColumns({ table, columns: names });
+  const { readers } = await readColumns({ table: tableOf(topic), columns: names });
   const [first, second] = Object.values(readers);
   expect(first).toEqual(second as Record<string, ColumnAnswer>);
   return names.map((name) => {
@@ -71,99 +99,59 @@ async function columnsOf(
   });
 }
 
-const named = (name: string, type: unknown) => ({ name, type });
+const PER_VERSION = 1000;
 
-test("every type is in the table as it was serialized", async () => {
-  const topic = "avro-types";
-  await createTopic(broker.bootstrap, { topic, partitions: 1 });
-  const inner = {
-    type: "record",
-    name: "Inner",
-    fields: [named("a", "int"), named("b", "string")],
-  };
-  const logical = (type: string, logicalType: string, more = {}) => ({
-    type,
-    logicalType,
-    ...more,
-  });
-  const types: readonly (readonly [type: unknown, wanted: readonly (string | null)[]])[] = [
-    ["boolean", ["true", "false", "true"]],
-    ["int", ["-4", "-3", "-2"]],
-    ["long", ["8589934587", "17179869179", "25769803771"]],
-    ["float", ["0.5", "1.0", "1.5"]],
-    ["double", ["0.25", "0.5", "0.75"]],
-    ["string", ["text 1 ä", "text 2 ä", "text 3 ä"]],
-    ["bytes", ["0100", "0200", "0300"]],
-    [{ type: "fixed", name: "F", size: 2 }, ["0101", "0202", "0303"]],
-    [{ type: "enum", name: "E", symbols: ["A", "B"] }, ["B", "A", "B"]],
-    [
-      ["null", "int"],
-      ["-4", "-3", "-2"],
-    ],
-    [logical("bytes", "decimal", { precision: 9, scale: 2 }), ["-4.63", "-4.26", "-3.89"]],
-    [logical("int", "date"), ["1969-12-30", "1969-12-31", "1970-01-01"]],
-    [
-      logical("long", "timestamp-micros"),
-      ["1969-12-31 23:59:59.999998", "1969-12-31 23:59:59.999999", "1970-01-01 00:00:00.000000"],
-    ],
-    [
-      logical("long", "local-timestamp-millis"),
-      ["1969-12-31 23:59:59.998000", "1969-12-31 23:59:59.999000", "1970-01-01 00:00:00.000000"],
-    ],
-    [logical("string", "uuid"), [1, 2, 3].map((n) => `00000000-0000-0000-0000-00000000000${n}`)],
-    [{ type: "array", items: "int" }, ["[-4]", "[-3, -2]", "[]"]],
-    [{ type: "map", values: "int" }, ['{"k0": -4}', '{"k0": -3, "k1": -2}', "[]"]],
-    [inner, [1, 2, 3].map((n) => `{"a": ${n - 5}, "b": "text ${n} ä"}`)],
-    [
-      ["int", "string"],
-      [
-        '{"int": null, "string": "text 1 ä"}',
-        '{"int": -3, "string": null}',
-        '{"int": null, "string": "text 3 ä"}',
-      ],
-    ],
-  ];
-  const fields = types.map(([type], index) => named(`c${index}`, type));
-  const schema = { type: "record", name: "All", fields: [named("n", "int"), ...fields] };
-  await produce(topic, [{ schema, first: 1, count: 3 }]);
-  const { product, exitCode } = await runUntilEnd({ config: configOf(topic) });
-  expect({ exitCode, log: exitCode === 0 ? "" : product.log() }).toEqual({ exitCode: 0, log: "" });
-  const names = types.map((_, index) => `c${index}`);
-  expect(await columnsOf(topic, names)).toEqual(types.map(([, wanted]) => wanted));
-}, 600_000);
+for (const format of REGISTRY_FORMATS) {
+  test(`${format.name}: every type is in the table as it was serialized`, async () => {
+    for (const isTime of [false, true]) {
+      const topic = `${format.name}-${isTime ? "times" : "types"}`;
+      const types = format.types.filter((each) => (each.isTime ?? false) === isTime);
+      await createTopic(broker.bootstrap, { topic, partitions: 1 });
+      await produce(topic, format.name, [{ schema: format.schemaOf(types), first: 1, count: 3 }]);
+      await runToEnd({ config: configOf(topic, format.name) });
+      const names = types.map((_, index) => `c${index}`);
+      const wanted = types.map((each) => each.wanted);
+      expect(await columnsOf(topic, names)).toEqual(wanted);
+      if (!isTime) forSpark.push({ topic, names, wanted });
+    }
+  }, 600_000);
 
-test("twenty versions of a schema while data flows: fields added, nested, widened, left out; no row is lost", async () => {
-  const topic = "avro-versions";
-  await createTopic(broker.bootstrap, { topic, partitions: 1 });
-  const action = { schema_mismatch_action: "evolve" };
-  const config = configOf(topic, { "iceberg.table_management": action });
-  const product = await startProduct({ config });
-  const perVersion = 200;
-  const batches = Array.from({ length: 20 }, (_, version) => {
-    const more = Array.from({ length: version }, (_each, index) => ({
-      ...named(
-        `f${index}`,
-        index % 2 === 0 ? ["null", "string"] : ["null", { type: "array", items: "long" }],
-      ),
-      default: null,
-    }));
-    // The third field is left out later on, and `wide` grows.
-    const kept = version > 15 ? more.filter(({ name }) => name !== "f3") : more;
-    const wide = named("wide", version < 8 ? "int" : "long");
-    const part = { type: "record", name: "Part", fields: [named("x", "int"), ...kept.slice(0, 3)] };
-    const fields = [named("n", "int"), wide, named("part", part), ...kept];
-    const schema = { type: "record", name: "Row", fields };
-    return { schema, first: version * perVersion, count: perVersion };
-  });
-  await produce(topic, batches);
-  await product.terminate();
-  const { exitCode, product: rest } = await runUntilEnd({ config, folder: product.folder });
-  expect({ exitCode, log: exitCode === 0 ? "" : rest.log() }).toEqual({ exitCode: 0, log: "" });
-  const [n, wide, last] = await columnsOf(topic, ["n", "wide", "f18"]);
-  const all = (n ?? []).map(Number).sort((a, b) => a - b);
-  expect(all).toEqual(Array.from({ length: 20 * perVersion }, (_, each) => each));
-  expect((wide ?? []).filter((each) => Number(each) > 2 ** 31)).not.toBeEmpty();
-  expect((last ?? []).filter((each) => each !== null)).toHaveLength(150);
+  test(`${format.name}: twenty versions of a schema while data flows, with fields added, nested, widened, left out; no row is lost`, async () => {
+    const topic = `${format.name}-versions`;
+    await createTopic(broker.bootstrap, { topic, partitions: 1 });
+    const config = configOf(topic, format.name, {
+      "iceberg.table_management": { schema_mismatch_action: "evolve" },
+    });
+    const product = await startProduct({ config });
+    const batches = Array.from({ length: 20 }, (_, version) => {
+      const first = version * PER_VERSION;
+      return { schema: format.version(version), first, count: PER_VERSION };
+    });
+    await produce(topic, format.name, batches);
+    await product.terminate();
+    await runToEnd({ config, folder: product.folder });
+    const names = ["n", "wide", "f18"];
+    const [n = [], wide = [], last = []] = await columnsOf(topic, names);
+    const numbers = Array.from({ length: 20 * PER_VERSION }, (_, each) => each);
+    expect(n.map(Number)).toEqual(numbers);
+    const isWide = (each: number): boolean => each >= 8 * PER_VERSION;
+    expect(wide.map(Number)).toEqual(
+      numbers.map((each) => (isWide(each) ? each * 2 ** 33 - 5 : each - 5)),
+    );
+    const isLast = (each: number): boolean => each >= 19 * PER_VERSION && each % 4 !== 0;
+    expect(last).toEqual(numbers.map((each) => (isLast(each) ? `text ${each} ä` : null)));
+    forSpark.push({ topic, names, wanted: [n, wide, last] });
+  }, 600_000);
+}
+
+test("Spark reads the same of all of them", async () => {
+  const copies = await sparkCopies(forSpark.map(({ topic }) => ({ table: tableOf(topic) })));
+  for (const [index, { topic, names, wanted }] of forSpark.entries()) {
+    const [sparkRows = ""] = copies.slice(index);
+    const job = { table: tableOf(topic), columns: names, readers: ["spark"] as const, sparkRows };
+    const { readers } = await readColumns(job);
+    expect(names.map((name) => readers["spark"]?.[name])).toEqual([...wanted]);
+  }
 }, 600_000);
 
 /** What a registry in trouble does to requests; null: nothing. */
@@ -204,15 +192,16 @@ test("a registry that is away, slow, refuses, fails, knows late or has an expire
   const front = new TroubledRegistry();
   await front.start();
   const json = (status: number, body: object): Response => Response.json(body, { status });
-  const config = configOf(topic, {
+  const config = configOf(topic, "avro", {
     schema_registry: { url: `https://127.0.0.1:${front.port}`, ca_file: certificates.ca },
   });
   const product = await startProduct({ config });
   const schemaOf = (version: number): object => {
-    const more = version === 0 ? [] : [{ ...named(`v${version}`, ["null", "int"]), default: null }];
-    return { type: "record", name: "T", fields: [named("n", "int"), ...more] };
+    const more = { name: `v${version}`, type: ["null", "int"], default: null };
+    const n = { name: "n", type: "int" };
+    return { type: "record", name: "T", fields: version === 0 ? [n] : [n, more] };
   };
-  await produce(topic, [{ schema: schemaOf(0), first: 0, count: 10 }]);
+  await produce(topic, "avro", [{ schema: schemaOf(0), first: 0, count: 10 }]);
   await produced(product, 10);
   const troubles: readonly (readonly [Trouble | "away" | "expired", sentence: string])[] = [
     [() => json(401, { error_code: 401, message: "no" }), "does not know us (HTTP 401 no)"],
@@ -227,7 +216,9 @@ test("a registry that is away, slow, refuses, fails, knows late or has an expire
       await front.stop();
       if (trouble === "expired") await front.start(true);
     } else front.trouble = trouble;
-    await produce(topic, [{ schema: schemaOf(index + 1), first: 10 * (index + 1), count: 10 }]);
+    await produce(topic, "avro", [
+      { schema: schemaOf(index + 1), first: 10 * (index + 1), count: 10 },
+    ]);
     await until(sentence, () => product.log().includes(sentence), 30_000);
     expect(product.ended()).toBe(false);
     if (trouble === "away" || trouble === "expired") {

@@ -1,4 +1,4 @@
-/** What PyIceberg and DuckDB find in a table, column by column, in one form of text for both. */
+/** What PyIceberg, DuckDB and Spark find in a table, column by column, in one form of text for all. */
 import { join } from "node:path";
 import type { StoreAccess, TableSource } from "../../scripts/judge/judge.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
@@ -14,8 +14,10 @@ export interface ReadJob {
   readonly columns: readonly string[];
   /** Column that gives the order, default `_kafka_offset`. */
   readonly order?: string;
-  /** Default both. */
-  readonly readers?: readonly ("pyiceberg" | "duckdb")[];
+  /** Default PyIceberg and DuckDB. */
+  readonly readers?: readonly ("pyiceberg" | "duckdb" | "spark")[];
+  /** What Spark has read: a folder of `sparkCopies`. */
+  readonly sparkRows?: string;
   /** Row filters: how many files does PyIceberg plan for each? */
   readonly planned?: readonly string[];
 }

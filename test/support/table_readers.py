@@ -1,6 +1,7 @@
-"""What PyIceberg and DuckDB find in a table, column by column, in one form of text for both.
+"""What PyIceberg, DuckDB and Spark find in a table, column by column, in one form of text for all.
 
-Job on standard input: {"table": see scripts/judge/tables.py, "s3"?, "readers": ["pyiceberg" | "duckdb"], "columns": [...],
+Job on standard input: {"table": see scripts/judge/tables.py, "s3"?, "readers": ["pyiceberg" | "duckdb" | "spark"], "columns": [...],
+"sparkRows"?: folder of Parquet that Spark has written,
 "order"?: column, default `_kafka_offset`, "planned"?: [filters]}.
 Answers {"readers": {reader: {column: [values] | {"error": sentence}}}, "planned": [files that PyIceberg plans]}.
 """
@@ -14,6 +15,7 @@ import uuid
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import parquet
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "..", "scripts", "judge"))
 from judge import connect  # noqa: E402
@@ -67,7 +69,12 @@ def by_pyiceberg(job, location):
     return read
 
 
-OPEN = {"duckdb": by_duckdb, "pyiceberg": by_pyiceberg}
+def by_spark(job, _location):
+    rows = parquet.read_table(job["sparkRows"])
+    return lambda column, order: rows.sort_by(order).column(column)
+
+
+OPEN = {"spark": by_spark, "duckdb": by_duckdb, "pyiceberg": by_pyiceberg}
 
 
 def answer(read, column, order):
