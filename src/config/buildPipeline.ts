@@ -13,7 +13,6 @@ import { splitServers } from "#consumer/wire/brokerAddress.ts";
 import {
   DECODER_DEFAULTS,
   type DecoderOptions,
-  type MetadataColumn,
   type TombstonePolicy,
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
@@ -27,6 +26,7 @@ import {
   type MaintenanceOptions,
   maintenanceOptions,
 } from "./buildMaintenance.ts";
+import { changeOptions, keyColumnsOf, metadataColumnsOf } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { unsetFileSettings } from "./fileSettings.ts";
@@ -246,12 +246,13 @@ function decoder(
       !isRaw || origins.has("source.on_tombstone")
         ? (values["source.on_tombstone"] as TombstonePolicy)
         : "null_row",
+    changes: changeOptions(values),
     onTypeConflict: values["schema.on_type_conflict"] as DecoderOptions["onTypeConflict"],
     infer: values["schema.infer"] && message === null,
     inferRows: values["schema.infer_rows"],
     inferIntegers: values["schema.infer_integers"],
     maxColumns: values["schema.max_columns"],
-    metadataColumns: values["source.metadata_columns"] as readonly MetadataColumn[],
+    metadataColumns: metadataColumnsOf(values),
     metadataPrefix: values["source.metadata_prefix"],
     flattenSeparator: values["source.flatten"] ? values["source.flatten_separator"] : null,
     eventTimeField: eventTimeColumn(values),
@@ -319,6 +320,7 @@ function writerOptions({ values, origins }: PipelineConfig, name: TableName): Wr
     branch: values["iceberg.branch"],
     group: values["kafka.consumer_group"],
     coordinates: coordinateColumns(values),
+    key: keyColumnsOf(values),
     commitRetriesMax: values["iceberg.commit.max_retries"],
     codec: values["iceberg.write.compression"],
     codecLevel: values["iceberg.write.compression_level"],

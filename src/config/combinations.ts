@@ -5,6 +5,7 @@ import { describe } from "#base/errors.ts";
 import { parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
 import { isLoopback } from "#server/access.ts";
+import { checkChanges } from "./changes.ts";
 import type { AppConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
@@ -68,6 +69,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkNames,
   ({ values, report }) => checkShaping(values, report),
   checkRescue,
+  ({ values, isSet, report }) => checkChanges(values, isSet, report),
   checkWrite,
   checkPartitioning,
   checkStorage,

@@ -10,6 +10,18 @@ export const UNBUILT = {
     instead: "column buffers begin and end at multiples of 64 bytes",
   },
   bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
+  change_log: {
+    name: "a table of all changes is",
+    instead: 'read the topic a second time with source.mode = "kstream"',
+  },
+  change_operations: {
+    name: "operations in a field of the row are",
+    instead: "send Debezium's envelope, without its unwrap transform",
+  },
+  change_order: {
+    name: "an order of changes by a field is",
+    instead: "their order is that of the partition: leave source.order_field out",
+  },
   changes: {
     name: "updates and deletes (ktable, cdc) are",
     instead: "this release appends: source.mode = kstream",

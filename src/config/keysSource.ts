@@ -15,8 +15,13 @@ export const SOURCE_KEYS = {
     type: "string",
     default: "string",
     values: ["json", "avro", "protobuf", "json-schema", "string", "bytes"],
-    doc: "What a record's key is, where columns are made of it. Until then the metadata column `key` holds its bytes.",
-    unbuilt: "formats",
+    unbuiltValues: {
+      avro: "formats",
+      protobuf: "formats",
+      "json-schema": "formats",
+      bytes: "formats",
+    },
+    doc: "ktable and cdc with `key_field`: what the Kafka key is, from which a record without a value takes the columns of the key: `json`, an object with them (or with them in `payload`), or `string`, the text of the one column. By it you also say that the Kafka key holds these columns and no others, so that all changes of a row are in one partition.",
   },
   "source.mode": {
     type: "string",
@@ -29,7 +34,7 @@ export const SOURCE_KEYS = {
     type: "strings",
     default: null,
     example: '["user_id"]',
-    doc: "ktable and cdc: identifier columns; none: the Kafka key.",
+    doc: "ktable and cdc: the columns that say which row a record changes; they become the table's identifier fields where they are declared in `schema.fields`. None: the Kafka key, whose bytes are then kept in the metadata column `key`. A record without a value in one of them is rejected.",
     unbuilt: "changes",
   },
   "source.order_field": {
@@ -37,14 +42,14 @@ export const SOURCE_KEYS = {
     default: null,
     example: '"source.lsn"',
     doc: "ktable and cdc: which change of a key is later; none: (partition, offset).",
-    unbuilt: "changes",
+    unbuilt: "change_order",
   },
   "source.op_field": {
     type: "string",
     default: null,
     example: '"op"',
     doc: "cdc: the field that holds the operation when there is no Debezium envelope.",
-    unbuilt: "changes",
+    unbuilt: "change_operations",
   },
   "source.on_tombstone": {
     type: "string",
@@ -56,14 +61,14 @@ export const SOURCE_KEYS = {
     type: "string",
     default: "delete",
     values: ["delete", "mark", "ignore"],
-    doc: "ktable and cdc: `mark` sets a <prefix>deleted column instead.",
+    doc: "ktable and cdc: `delete` removes the row. `mark` keeps it, with true in the column `<prefix>deleted`: with the last image that the delete has, or, by a record without a value, with its key only. `ignore` passes over deletes.",
     unbuilt: "changes",
   },
   "source.track_changes": {
     type: "boolean",
     default: false,
     doc: "Also append every change, with its operation, to <table>__changes.",
-    unbuilt: "changes",
+    unbuilt: "change_log",
   },
   "source.event_time_field": {
     type: "string",
@@ -97,7 +102,7 @@ export const SOURCE_KEYS = {
       source_lsn: "changes",
       source_table: "changes",
     },
-    doc: "Columns with a record's coordinates; [] for none. The default lets every row be traced to its record.",
+    doc: "Columns with a record's coordinates; [] for none. The default lets every row be traced to its record. cdc: `op`, `source_ts`, `source_lsn` and `source_table` are taken from the envelope.",
   },
   "source.metadata_prefix": {
     type: "string",

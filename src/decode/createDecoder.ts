@@ -13,16 +13,18 @@ import { fieldAt, joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import { avroFormat } from "./avro/format.ts";
+import { controlFields, DELETED, keyColumns, withRequired } from "./changes.ts";
 import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
-import type { Format } from "./format.ts";
+import type { Format, TableSchema } from "./format.ts";
 import { jsonFormat } from "./json/format.ts";
 import { leafCount } from "./json/infer.ts";
 import { jsonSchemaFormat } from "./jsonSchema/format.ts";
+import { type KeyReader, kafkaKeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
-import { metadataFields } from "./metadata.ts";
-import type { DecoderOptions, MetadataColumn } from "./options.ts";
+import { type AppendedColumn, isInEnvelope, metadataFields } from "./metadata.ts";
+import type { DecoderOptions } from "./options.ts";
 import { protobufFormat } from "./protobuf/format.ts";
 import { rawFormat } from "./raw.ts";
 import type { SchemaRegistry } from "./registry/registry.ts";
@@ -76,6 +78,9 @@ class TableDecoder implements Decoder, SegmentSchema {
   needsSample: boolean;
   private lastImage: { readonly version: number; readonly image: Image } | null = null;
   private readonly metadata: readonly Field[];
+  /** Names of the columns that say which row a row is. */
+  private readonly keys: readonly string[];
+  private readonly control: readonly Field[];
   /** Columns that the data may not define: metadata, and the value of `string` and `bytes`. */
   readonly own: readonly Field[];
   readonly declared: readonly Field[];
@@ -86,12 +91,15 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.options = options;
     this.format = format;
     this.shaping = new Shaping(options.shaping ?? undefined);
-    this.metadata = metadataFields(options.metadataColumns, options.metadataPrefix);
+    this.metadata = metadataFields(options);
+    this.keys = keyColumns(options);
+    this.control = controlFields(options.changes);
     this.own = [...format.own, ...this.metadata];
     const declared = (format.hasFields && options.fields) || [];
     const isOpen = options.fields === null || options.onUnknownField === "evolve";
     this.needsSample = format.hasFields && options.infer && isOpen;
-    this.fields = this.withEventTime(this.withCovered([...declared, ...this.own]));
+    const fields = this.withEventTime(this.withCovered([...declared, ...this.own]));
+    this.fields = withRequired(fields, this.keys);
     const isDeclared = new Set(declared.map(({ name }) => name));
     this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
     refuseNames(this.fields);
@@ -149,19 +157,41 @@ class TableDecoder implements Decoder, SegmentSchema {
     return this.lastImage.image;
   }
 
-  metadataOf(name: string): MetadataColumn | null {
-    const { metadataColumns, metadataPrefix } = this.options;
-    return metadataColumns.find((column) => metadataPrefix + column === name) ?? null;
+  metadataOf(name: string): AppendedColumn | null {
+    const { changes, metadataColumns, metadataPrefix } = this.options;
+    if (this.control.some((field) => field.name === name)) return "change";
+    if (changes?.onDelete === "mark" && name === metadataPrefix + DELETED) return "deleted";
+    const found = metadataColumns.find((column) => metadataPrefix + column === name) ?? null;
+    return found === null || isInEnvelope(found) ? null : found;
+  }
+
+  get segmentFields(): readonly Field[] {
+    return [...this.fields, ...this.control];
+  }
+
+  get missingKey(): string | null {
+    return this.keys.find((key) => this.fields.every(({ name }) => name !== key)) ?? null;
   }
 
   reader(columns: readonly ColumnBuilder[]): ValueReader {
-    return this.format.reader(columns, {
+    return this.format.reader(columns, this.tableSchema(columns));
+  }
+
+  keyReader(columns: readonly ColumnBuilder[]): KeyReader | null {
+    const { changes } = this.options;
+    if (changes === null || changes.keyFields.length === 0) return null;
+    const keys = columns.filter(({ field }) => this.keys.includes(field.name));
+    return kafkaKeyReader(changes.keyFormat, this.options, keys, this.tableSchema(columns));
+  }
+
+  private tableSchema(columns: readonly ColumnBuilder[]): TableSchema {
+    return {
       taken: new TakenPaths([...columns.map((column) => column.field), ...this.metadata]),
       dropped: this.dropped,
       isFull: this.room <= 0,
       shaping: this.shaping,
       eventTime: (type) => this.eventTimeOf(type),
-    });
+    };
   }
 
   /** Of the fields, and of what the format knows beside them: both only grow. */
@@ -209,7 +239,8 @@ class TableDecoder implements Decoder, SegmentSchema {
     return missed;
   }
 
-  private setFields(fields: readonly Field[], force = false): void {
+  private setFields(all: readonly Field[], force = false): void {
+    const fields = withRequired(all, this.keys);
     if (!force && sameType(structOf(this.fields), structOf(fields))) return;
     this.fields = fields;
     this.changes++;

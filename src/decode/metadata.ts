@@ -3,9 +3,11 @@
  */
 import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { CHANGE } from "#columns/changes.ts";
 import type { Field, Type } from "#columns/schema.ts";
+import { DELETED, keyColumns } from "./changes.ts";
 import type { RecordBytes } from "./decoder.ts";
-import type { MetadataColumn } from "./options.ts";
+import type { DecoderOptions, EnvelopeColumn, MetadataColumn, RecordColumn } from "./options.ts";
 import type { RecordCursor } from "./records.ts";
 
 const encoder = new TextEncoder();
@@ -15,6 +17,7 @@ export const NO_TIMESTAMP = -1;
 
 const STRING: Type = { kind: "string" };
 const BINARY: Type = { kind: "binary" };
+const BOOLEAN: Type = { kind: "boolean" };
 
 const HEADER: Type = {
   kind: "struct",
@@ -31,27 +34,42 @@ const TYPES: Readonly<Record<MetadataColumn, Type>> = {
   timestamp: { kind: "timestamp", zone: true },
   key: BINARY,
   headers: { kind: "list", element: { id: 0, name: "element", required: false, type: HEADER } },
+  op: STRING,
+  source_ts: { kind: "timestamp", zone: true },
+  source_lsn: { kind: "long" },
+  source_table: STRING,
 };
 
-/** The fields of metadata columns, ids 0. */
-export function metadataFields(columns: readonly MetadataColumn[], prefix: string): Field[] {
-  return columns.map((column) => ({
-    id: 0,
-    name: prefix + column,
-    required: false,
-    type: TYPES[column],
-  }));
+/** A column that is filled beside the value: of the record, or by what it does to the table. */
+export type AppendedColumn = RecordColumn | "change" | "deleted";
+
+/** True for a column that only the envelope of a change has. */
+export function isInEnvelope(column: MetadataColumn): column is EnvelopeColumn {
+  return ["op", "source_ts", "source_lsn", "source_table"].includes(column);
 }
 
-/** Appends a record's coordinates. */
+/** The fields of metadata columns, ids 0. The Kafka key is among them where it is what rows are found by. */
+export function metadataFields(options: DecoderOptions): Field[] {
+  const { changes, metadataColumns, metadataPrefix } = options;
+  const keys = keyColumns(options);
+  const fields = metadataColumns.map((column) => {
+    const name = metadataPrefix + column;
+    return { id: 0, name, required: keys.includes(name), type: TYPES[column] };
+  });
+  if (changes?.onDelete !== "mark") return fields;
+  const deleted = { id: 0, name: metadataPrefix + DELETED, required: false, type: BOOLEAN };
+  return [...fields, deleted];
+}
+
+/** Appends a record's coordinates, and what it does. */
 export class MetadataAppender {
-  private readonly columns: readonly (readonly [MetadataColumn, ColumnBuilder])[];
+  private readonly columns: readonly (readonly [AppendedColumn, ColumnBuilder])[];
   private topic = new Uint8Array(0);
   private baseLow = 0;
   private baseHigh = 0;
   private batch: RecordBytes | null = null;
 
-  constructor(columns: readonly (readonly [MetadataColumn, ColumnBuilder])[]) {
+  constructor(columns: readonly (readonly [AppendedColumn, ColumnBuilder])[]) {
     this.columns = columns;
   }
 
@@ -64,7 +82,7 @@ export class MetadataAppender {
   }
 
   /** The columns, with their kinds. */
-  get kinds(): readonly (readonly [MetadataColumn, ColumnBuilder])[] {
+  get kinds(): readonly (readonly [AppendedColumn, ColumnBuilder])[] {
     return this.columns;
   }
 
@@ -95,7 +113,7 @@ export class MetadataAppender {
   }
 
   /** Appends one value to every metadata column. */
-  append(cursor: RecordCursor, timestampMs: number): void {
+  append(cursor: RecordCursor, timestampMs: number, isDelete: boolean): void {
     for (const [kind, column] of this.columns) {
       switch (kind) {
         case "partition":
@@ -120,6 +138,12 @@ export class MetadataAppender {
           break;
         case "headers":
           appendHeaders(column, cursor);
+          break;
+        case "change":
+          column.appendInt(isDelete ? CHANGE.delete : CHANGE.put);
+          break;
+        case "deleted":
+          column.appendBoolean(isDelete);
           break;
       }
     }

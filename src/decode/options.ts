@@ -6,8 +6,26 @@ import type { Field } from "#columns/schema.ts";
 import type { ProtoMessage } from "./protobuf/model.ts";
 import type { ShapingOptions } from "./shaping.ts";
 
+/** Metadata columns that a record itself has the values of (SPEC `source.metadata_columns`). */
+export type RecordColumn = "topic" | "partition" | "offset" | "timestamp" | "key" | "headers";
+
+/** Metadata columns whose values stand in the envelope of a change. */
+export type EnvelopeColumn = "op" | "source_ts" | "source_lsn" | "source_table";
+
 /** Metadata columns that can be asked for (SPEC `source.metadata_columns`). */
-export type MetadataColumn = "topic" | "partition" | "offset" | "timestamp" | "key" | "headers";
+export type MetadataColumn = RecordColumn | EnvelopeColumn;
+
+/** How records change the rows of their table (SPEC section 6). */
+export interface ChangeOptions {
+  /** A value is the row itself, or Debezium's envelope around it. */
+  readonly mode: "ktable" | "cdc";
+  /** Columns of the row that say which row it is; none: the metadata column `key` does, the Kafka key's bytes. */
+  readonly keyFields: readonly string[];
+  /** What the Kafka key of a record without a value is, where `keyFields` are to be taken from it. */
+  readonly keyFormat: "json" | "string";
+  /** A delete removes the row, sets its column `<prefix>deleted`, or is passed over. */
+  readonly onDelete: "delete" | "mark" | "ignore";
+}
 
 /** What happens to a non-null field that the schema does not have. */
 export type UnknownFieldPolicy = "evolve" | "ignore" | "rescue" | "dead_letter";
@@ -32,6 +50,8 @@ export interface DecoderOptions {
   readonly matchColumns: "exact" | "ignore-case";
   readonly onUnknownField: UnknownFieldPolicy;
   readonly onTombstone: TombstonePolicy;
+  /** How records change rows; null: each appends one. */
+  readonly changes: ChangeOptions | null;
   /**
    * `dead_letter`: the record is rejected; `rescue`: the value is kept in `_rescued`, its column is null;
    * `fail`: `decode` throws a `data` error.
@@ -74,6 +94,7 @@ export const DECODER_DEFAULTS: DecoderOptions = {
   matchColumns: "exact",
   onUnknownField: "evolve",
   onTombstone: "dead_letter",
+  changes: null,
   onTypeConflict: "dead_letter",
   shaping: null,
   inferRows: 10_000,

@@ -40,6 +40,7 @@ class RawReader implements ValueReader {
   reason: RejectReason = "bad_utf8";
   path = "";
   readonly conflict = "value";
+  readonly effect = "put";
   evolving = true;
   sawUnknown = false;
   readonly asks = null;

@@ -17,6 +17,8 @@ export const REASONS = {
   bad_schema: "The schema of the value, {}, cannot be read",
   recursive_type: "Type {} contains itself, which no column can hold",
   null_value: "The record has no value (a tombstone); source.on_tombstone says what becomes of it",
+  null_key: "The record has neither value nor key: nothing says which row it removes",
+  bad_key: "The record has no value, and its key does not have the columns of source.key_field",
   too_deep: "The value is nested too deeply",
   too_large: "The value is over the size limit for one record",
   too_many_values: "The value holds more list elements and members than one record may have",

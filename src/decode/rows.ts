@@ -6,10 +6,11 @@ import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isTimestampMs } from "#columns/times.ts";
+import { appendBlank, type Effect, passesTombstone } from "./changes.ts";
 import type { DecodeResult, RecordBytes, RecordParts, Rejected } from "./decoder.ts";
-import type { ImageSource } from "./kernel/image.ts";
-import { MetadataAppender } from "./metadata.ts";
-import type { MetadataColumn } from "./options.ts";
+import type { KeyReader } from "./kafkaKey.ts";
+import type { ImageSource, Tombstones } from "./kernel/image.ts";
+import { type AppendedColumn, MetadataAppender } from "./metadata.ts";
 import { RecordCursor } from "./records.ts";
 import { type RejectReason, rejectDetail } from "./rejects.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
@@ -35,6 +36,8 @@ export class RowAppender {
   isFinal = true;
   private readonly hasTimestamp: boolean;
   private readonly hasRequired: boolean;
+  /** Reads the columns of the key from the keys of records without a value; null: there are none to read. */
+  private readonly keyReader: KeyReader | null;
   /** Why the record at hand is refused, when that is not its value's fault. */
   private ownReason: RejectReason | null = null;
   /** The metadata column that `ownReason` is about. */
@@ -42,7 +45,7 @@ export class RowAppender {
 
   /** @param count rows that the columns hold already */
   constructor(schema: SegmentSchema, columns: readonly ColumnBuilder[], count: number) {
-    const metadata: (readonly [MetadataColumn, ColumnBuilder])[] = [];
+    const metadata: (readonly [AppendedColumn, ColumnBuilder])[] = [];
     const data: ColumnBuilder[] = [];
     for (const column of columns) {
       const kind = schema.metadataOf(column.field.name);
@@ -57,13 +60,23 @@ export class RowAppender {
     this.hasTimestamp = this.metadata.hasTimestamp;
     this.hasRequired = metadata.some(([, column]) => column.field.required);
     this.reader = schema.reader(data);
+    this.keyReader = schema.keyReader(data);
   }
 
   /** What the kernel's program is made from; null: there is none for these values. */
   get kernelSource(): ImageSource | null {
     const { dataColumns, metadata, reader } = this;
     const { root } = reader;
-    return root === null ? null : { root, columns: dataColumns, metadata: metadata.kinds };
+    if (root === null || this.schema.missingKey !== null) return null;
+    return { root, columns: dataColumns, metadata: metadata.kinds, tombstones: this.tombstones };
+  }
+
+  /** A row that stays when it is deleted, or is passed over, is the host's. */
+  private get tombstones(): Tombstones {
+    const { keyReader } = this;
+    const isHosts = keyReader !== null && keyReader.root === null;
+    if (this.schema.options.changes?.onDelete !== "delete" || isHosts) return { kind: "host" };
+    return { kind: "deletes", keyRoot: keyReader?.root ?? null };
   }
 
   /** Takes back all rows from `count` on, and whatever was begun. */
@@ -87,18 +100,26 @@ export class RowAppender {
   appendNext(batch: RecordBytes, cursor: RecordCursor, result: BatchResult): boolean {
     if (!cursor.next()) return false;
     const isUnwanted = cursor.offsetDelta < Number(batch.wantedOffset - batch.baseOffset);
-    const { onTombstone } = this.schema.options;
-    if (isUnwanted || (cursor.valueStart < 0 && onTombstone === "skip")) {
+    if (isUnwanted || (cursor.valueStart < 0 && this.passesNull)) {
       result.skipped++;
       return true;
     }
     const timestampMs = batch.appendTimestampMs ?? batch.baseTimestampMs + cursor.timestampDelta;
     this.ownReason = this.judgeRecord(batch, cursor, timestampMs);
-    if (this.ownReason === null && this.appendRow(cursor, timestampMs)) {
+    const effect = this.ownReason === null ? this.appendRow(cursor, timestampMs) : null;
+    if (effect === null) result.rejected.push(this.reject(batch, cursor, timestampMs));
+    else if (effect === "none") result.skipped++;
+    else {
       result.rows++;
       if (timestampMs > result.timestampMsMax) result.timestampMsMax = timestampMs;
-    } else result.rejected.push(this.reject(batch, cursor, timestampMs));
+    }
     return true;
+  }
+
+  /** True when records without a value are passed over. */
+  private get passesNull(): boolean {
+    const { changes, onTombstone } = this.schema.options;
+    return changes === null ? onTombstone === "skip" : passesTombstone(changes);
   }
 
   /** Why the record itself, whatever its value is, cannot become a row; null: it can. */
@@ -110,7 +131,8 @@ export class RowAppender {
     const { valueStart, valueEnd } = cursor;
     this.missing = "";
     if (valueStart >= 0 && valueEnd - valueStart > LIMITS.recordBytesMax) return "too_large";
-    if (valueStart < 0 && this.schema.options.onTombstone === "dead_letter") return "null_value";
+    const ofNull = valueStart < 0 ? this.judgeNull(cursor) : null;
+    if (ofNull !== null) return ofNull;
     if (!this.hasTimestamp && !this.hasRequired) return null;
     // Beyond 2^53 neither part is exact, so that their sum is not, however small it is.
     const isExact =
@@ -123,22 +145,60 @@ export class RowAppender {
     return "missing_field";
   }
 
-  private appendRow(cursor: RecordCursor, timestampMs: number): boolean {
-    const row = this.count;
-    if (!this.appendValue(cursor, row)) {
-      for (const column of this.dataColumns) column.truncate(row);
-      return false;
-    }
-    for (const column of this.dataColumns) if (column.length === row) column.appendNull();
-    this.metadata.append(cursor, timestampMs);
-    this.count = row + 1;
-    return true;
+  /** The same of a record without a value. */
+  private judgeNull({ keyStart }: RecordCursor): RejectReason | null {
+    const { changes, onTombstone } = this.schema.options;
+    if (changes !== null) return keyStart < 0 ? "null_key" : null;
+    return onTombstone === "dead_letter" ? "null_value" : null;
   }
 
-  private appendValue(cursor: RecordCursor, row: number): boolean {
-    const { valueStart, valueEnd } = cursor;
-    if (valueStart < 0) return this.reader.readNull(row);
-    return this.reader.read(cursor.bytes, valueStart, valueEnd, row);
+  /** What the record does to the table; null: it is refused. Without a row nothing of it is left. */
+  private appendRow(cursor: RecordCursor, timestampMs: number): Effect | null {
+    const row = this.count;
+    const { changes } = this.schema.options;
+    const effect = this.appendValue(cursor, row);
+    const isIgnored = effect === "delete" && changes?.onDelete === "ignore";
+    if (effect === null || effect === "none" || isIgnored) {
+      for (const column of this.dataColumns) column.truncate(row);
+      return effect === null ? null : "none";
+    }
+    const isGone = effect === "delete" && changes?.onDelete === "delete";
+    for (const column of this.dataColumns) {
+      if (column.length > row) continue;
+      if (isGone) appendBlank(column);
+      else column.appendNull();
+    }
+    this.metadata.append(cursor, timestampMs, effect === "delete");
+    this.count = row + 1;
+    return effect;
+  }
+
+  private appendValue(cursor: RecordCursor, row: number): Effect | null {
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+    const { reader, keyReader } = this;
+    const { missingKey, options } = this.schema;
+    if (valueStart >= 0) {
+      if (!reader.read(bytes, valueStart, valueEnd, row)) return null;
+      return missingKey === null ? reader.effect : this.refuseField(missingKey);
+    }
+    if (options.changes === null) return reader.readNull(row) ? "put" : null;
+    if (missingKey !== null) return this.refuseField(missingKey);
+    if (keyReader !== null && !keyReader.read(bytes, keyStart, keyEnd, row)) {
+      this.ownReason = "bad_key";
+      return null;
+    }
+    if (options.changes.onDelete === "delete") return "delete";
+    // The row stays, so that it must be one that the table can hold.
+    const missing = this.dataColumns.find(
+      (column) => column.length === row && column.field.required,
+    );
+    return missing === undefined ? "delete" : this.refuseField(missing.field.name);
+  }
+
+  private refuseField(name: string): null {
+    this.ownReason = "missing_field";
+    this.missing = name;
+    return null;
   }
 
   private reject(batch: RecordBytes, cursor: RecordCursor, timestampMs: number): Rejected {

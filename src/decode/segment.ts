@@ -21,11 +21,14 @@ import {
 } from "#columns/schema.ts";
 import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
+import type { Effect } from "./changes.ts";
 import type { DecodeResult, Growth, RecordBytes, SegmentBuilder } from "./decoder.ts";
+import type { KeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource, ValueRoot } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { KernelRows } from "./kernelRows.ts";
-import type { DecoderOptions, MetadataColumn } from "./options.ts";
+import type { AppendedColumn } from "./metadata.ts";
+import type { DecoderOptions } from "./options.ts";
 import { type RejectReason, SCHEMA_REASONS, type TypeConflict } from "./rejects.ts";
 import { BatchResult, RowAppender } from "./rows.ts";
 import type { SchemaAsks } from "./schemaAsks.ts";
@@ -39,6 +42,8 @@ export interface ValueReader {
   readonly path: string;
   /** What the last `type_conflict` was. */
   readonly conflict: TypeConflict;
+  /** What the last value does that was not refused; of formats that know no changes always `put`. */
+  readonly effect: Effect;
   /** True: a typed field without a column is noted in `sawUnknown`; false: it is refused. */
   evolving: boolean;
   /** Set when a record showed a typed field without a column, until its owner sets it back. */
@@ -54,11 +59,16 @@ export interface ValueReader {
 /** What a segment asks of its decoder. */
 export interface SegmentSchema {
   readonly options: DecoderOptions;
-  readonly fields: readonly Field[];
-  /** Grows whenever `fields` change. */
+  /** The columns of a segment: those of the table, and the control column. */
+  readonly segmentFields: readonly Field[];
+  /** Grows whenever `segmentFields` change. */
   readonly version: number;
-  /** The metadata column that a field is, if it is one. */
-  metadataOf(name: string): MetadataColumn | null;
+  /** A column of the key that is not there yet, so that no row has it; null: all are. */
+  readonly missingKey: string | null;
+  /** What a column is that is filled beside the value; null: it is the value's. */
+  metadataOf(name: string): AppendedColumn | null;
+  /** Reads columns of the key from Kafka's keys; null: rows are not found by any of them. */
+  keyReader(columns: readonly ColumnBuilder[]): KeyReader | null;
   /** A reader for these data columns, in the decoder's present state. */
   reader(columns: readonly ColumnBuilder[]): ValueReader;
   /** Extends `fields` by everything that the batch holds and that may become a column. */
@@ -81,7 +91,7 @@ export class Segment implements SegmentBuilder {
   constructor(schema: SegmentSchema, expected: readonly ColumnSize[]) {
     this.schema = schema;
     this.version = schema.version;
-    this.columns = schema.fields.map((field) => new ColumnBuilder(field, this.memory));
+    this.columns = schema.segmentFields.map((field) => new ColumnBuilder(field, this.memory));
     const byName = new Map(this.columns.map((column) => [column.field.name, column]));
     for (const size of expected) byName.get(size.name)?.reserve(size);
     this.rows = new RowAppender(schema, this.columns, 0);
@@ -102,9 +112,8 @@ export class Segment implements SegmentBuilder {
 
   get isCurrent(): boolean {
     if (this.version === this.schema.version) return true;
-    const { fields } = this.schema;
     return hasAll(
-      fields,
+      this.schema.segmentFields,
       this.columns.map(({ field }) => field),
     );
   }
@@ -168,7 +177,7 @@ export class Segment implements SegmentBuilder {
 
   private adapt(): void {
     this.version = this.schema.version;
-    extendBuilders(this.columns, this.schema.fields, this.rows.count, this.memory);
+    extendBuilders(this.columns, this.schema.segmentFields, this.rows.count, this.memory);
     this.rows = new RowAppender(this.schema, this.columns, this.rows.count);
     // Its columns keep their order and types: those of a segment begun now may be others.
     this.kernelRows = this.startKernel((source) => decodeKernel().compile(source));

@@ -41,6 +41,7 @@ export async function createTable(
       uuid,
       location,
       fields,
+      identifiers: options.key ?? [],
       spec: (own) => (waits ? UNPARTITIONED : partitionSpecOf(own, create.partitionForms)),
       formatVersion: create.formatVersion,
       properties: { ...create.properties, ...pending },

@@ -17,6 +17,11 @@ export type FileSetting = "codec" | "row group bytes" | "file bytes";
 
 /** The settings of a writer, one per table of a pipeline. */
 export interface WriterOptions extends CommitOptions {
+  /**
+   * Columns that say which row a row is, where records change rows (SPEC section 6): identifier fields of
+   * a new table. Default: none, rows are appended.
+   */
+  readonly key?: readonly string[];
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
   /** Settings that nobody has made, so that the table's own properties come first. Default: none. */

@@ -117,6 +117,9 @@ function picky(reader: ValueReader, judge: () => number): ValueReader {
       return !isBad && reader.read(bytes, start, end, row);
     },
     readNull: (row) => reader.readNull(row),
+    get effect() {
+      return reader.effect;
+    },
     get sawUnknown() {
       return reader.sawUnknown;
     },

@@ -45,6 +45,7 @@ export class AvroReader implements ValueReader {
   reason: RejectReason = "bad_avro";
   path = "";
   readonly conflict: TypeConflict = "value";
+  readonly effect = "put";
   evolving = true;
   sawUnknown = false;
   readonly asks: SchemaAsks = new SchemaAsks();

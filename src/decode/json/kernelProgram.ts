@@ -20,12 +20,26 @@ const COLON = 0x3a;
 export function jsonRoot(root: StructNode, ignoreUnknown: boolean): ValueRoot {
   return {
     ignoreUnknown,
-    write: (program) => {
-      const slot = program.take(SLOT.size);
-      program.set(slot + SLOT.op, OP.struct);
-      program.set(slot + SLOT.members, new NodeWriter(program).node(root));
-      return slot;
-    },
+    write: (program) => rootSlot(program, new NodeWriter(program).node(root)),
+  };
+}
+
+/** The slot of a document whose members are those of a node. */
+function rootSlot(program: ProgramWriter, node: number): number {
+  const slot = program.take(SLOT.size);
+  program.set(slot + SLOT.op, OP.struct);
+  program.set(slot + SLOT.members, node);
+  return slot;
+}
+
+/**
+ * What JSON documents are to the kernel that are Kafka's keys; members without a slot are skipped in them.
+ */
+export function keyRoot(key: StructNode): ValueRoot {
+  const open = new Set([key, ...key.slots.flatMap(({ members }) => members ?? [])]);
+  return {
+    ignoreUnknown: false,
+    write: (program) => rootSlot(program, new NodeWriter(program, open).node(key)),
   };
 }
 
@@ -56,8 +70,12 @@ class NodeWriter {
   private readonly program: ProgramWriter;
   private readonly nodes = new Map<StructNode, number>();
 
-  constructor(program: ProgramWriter) {
+  private readonly open: ReadonlySet<StructNode>;
+
+  /** @param open nodes whose members without a slot are skipped, whatever they hold */
+  constructor(program: ProgramWriter, open: ReadonlySet<StructNode> = new Set()) {
     this.program = program;
+    this.open = open;
   }
 
   node(node: StructNode): number {
@@ -71,6 +89,7 @@ class NodeWriter {
       this.slot(slot, slots + index * SLOT.size);
     });
     program.set(at + NODE.slots, slots);
+    program.set(at + NODE.open, this.open.has(node) ? 1 : 0);
     program.set(at + NODE.slotCount, node.slots.length);
     program.set(at + NODE.follow, program.words([...node.slots.map((_, index) => index + 1), 0]));
     program.set(at + NODE.followBefore, program.take((node.slots.length + 1) * 4));

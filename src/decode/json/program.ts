@@ -125,6 +125,23 @@ export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOp
   return groupNode(flat, "", options, new Map());
 }
 
+/**
+ * Compiles columns that a key alone fills: an object with their fields, or one whose member `payload` has
+ * them (Connect's schemas). Whatever else is in it says nothing.
+ */
+export function compileKey(columns: readonly ColumnBuilder[], options: ProgramOptions): StructNode {
+  const row = { ...compileRow(columns, options), filled: [] };
+  const [first] = columns;
+  if (first === undefined || row.byName.has(PAYLOAD)) return { ...row, required: row.slots };
+  const members = { ...row, required: [] };
+  const slot = { ...bareSlot(first, PAYLOAD, PAYLOAD), op: OP.group, required: false, members };
+  const whole = structNode([...row.slots, { ...slot, fill: null }], "", "", options);
+  return { ...whole, required: row.slots, filled: [] };
+}
+
+/** The member of a document with Connect's schemas that is the document proper. */
+const PAYLOAD = "payload";
+
 /** A column with the flattened path of its field. */
 interface FlatColumn {
   readonly column: ColumnBuilder;

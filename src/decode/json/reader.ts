@@ -48,6 +48,7 @@ export class JsonReader implements ValueReader {
   /** The field that the reason is about, "" when it is about the whole value. */
   path = "";
   conflict: TypeConflict = "value";
+  readonly effect = "put";
   private readonly columns: readonly ColumnBuilder[];
   private readonly node: StructNode;
   private readonly handling: Handling;

@@ -154,6 +154,7 @@ class FramedJsonReader implements ValueReader {
   reason: RejectReason = "no_schema_id";
   path = "";
   conflict: TypeConflict = "value";
+  readonly effect = "put";
   readonly asks = new SchemaAsks();
   private readonly json: JsonReader;
   private readonly find: (id: number) => State;

@@ -9,7 +9,7 @@ import { LIMITS } from "#base/limits.ts";
 import { ColumnBuilder } from "#columns/builder.ts";
 import type { Field, Type } from "#columns/schema.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
-import type { MetadataColumn } from "#decode/options.ts";
+import type { AppendedColumn } from "#decode/metadata.ts";
 import { CALL, COLUMN, KIND, METADATA_KIND } from "./layout.ts";
 
 /** Rows of one call at most. */
@@ -52,8 +52,15 @@ export interface ImageSource {
   readonly root: ValueRoot;
   /** Columns of the value, in the order of the fields. */
   readonly columns: readonly ColumnBuilder[];
-  readonly metadata: readonly (readonly [MetadataColumn, ColumnBuilder])[];
+  readonly metadata: readonly (readonly [AppendedColumn, ColumnBuilder])[];
+  /** What records without a value are. */
+  readonly tombstones: Tombstones;
 }
+
+/** Records without a value: the host's, or deletes of the row that the Kafka key says; `keyRoot`: into these columns. */
+export type Tombstones =
+  | { readonly kind: "host" }
+  | { readonly kind: "deletes"; readonly keyRoot: ValueRoot | null };
 
 /** An image, and where its parts are. */
 export interface Image {
@@ -91,7 +98,7 @@ export function flatColumns({ columns, metadata }: ImageSource): ColumnBuilder[]
 }
 
 /** Headers are lists of structs: the host appends them. */
-function isKernels([kind]: readonly [MetadataColumn, ColumnBuilder]): boolean {
+function isKernels([kind]: readonly [AppendedColumn, ColumnBuilder]): boolean {
   return kind !== "headers";
 }
 
@@ -129,6 +136,12 @@ class ImageWriter implements ProgramWriter {
     this.set(call + CALL.depthMax, LIMITS.jsonDepthMax);
     this.set(call + CALL.ignoreUnknown, root.ignoreUnknown ? 1 : 0);
     this.set(call + CALL.root, root.write(this));
+    const { tombstones } = this.source;
+    if (tombstones.kind === "deletes") {
+      this.set(call + CALL.tombstones, 1);
+      if (tombstones.keyRoot !== null)
+        this.set(call + CALL.keyRoot, tombstones.keyRoot.write(this));
+    }
     const topic = this.take(TOPIC_BYTES);
     this.set(call + CALL.topic, topic);
     return this.layOutValues(call, topic);

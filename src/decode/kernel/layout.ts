@@ -27,6 +27,8 @@ export const CALL = {
   timestampMax: 88,
   powers: 96,
   depthMax: 100,
+  tombstones: 104,
+  keyRoot: 108,
   size: 128,
 } as const;
 
@@ -104,8 +106,17 @@ export const NODE = {
   followBefore: 12,
   table: 16,
   mask: 20,
-  size: 24,
+  open: 24,
+  size: 32,
 } as const;
 
-/** Kinds of metadata columns that the kernel fills. */
-export const METADATA_KIND = { partition: 0, offset: 1, timestamp: 2, topic: 3, key: 4 } as const;
+/** Kinds of columns beside the value that the kernel fills. */
+export const METADATA_KIND = {
+  partition: 0,
+  offset: 1,
+  timestamp: 2,
+  topic: 3,
+  key: 4,
+  change: 5,
+  deleted: 6,
+} as const;

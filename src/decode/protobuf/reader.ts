@@ -35,6 +35,7 @@ export class ProtobufReader implements ValueReader {
   reason: RejectReason = "bad_protobuf";
   path = "";
   conflict: TypeConflict = "value";
+  readonly effect = "put";
   evolving = true;
   sawUnknown = false;
   readonly asks: SchemaAsks = new SchemaAsks();

@@ -24,6 +24,11 @@ export interface NewTable {
   readonly location: string;
   /** Columns; their ids are ignored, see {@link freshSchema}. */
   readonly fields: readonly Field[];
+  /**
+   * Top-level columns that identify a row. Those that are required, and of a type that may, become the
+   * identifier fields, if that is all of them; default none.
+   */
+  readonly identifiers?: readonly string[];
   /** Asked with the columns as numbered: `(fields) => partitionSpecOf(fields, forms)`. */
   readonly spec: (fields: readonly Field[]) => PartitionSpec;
   /** Likewise; default unsorted. */
@@ -39,7 +44,7 @@ export interface NewTable {
  * Throws `table_schema` for columns that the format version cannot hold and for duplicate names.
  */
 export function newTableMetadata(table: NewTable): TableMetadata {
-  const schema = freshSchema(table.fields);
+  const schema = withIdentifiers(freshSchema(table.fields), table.identifiers ?? []);
   checkSchemaFormat(schema, table.formatVersion);
   const spec = { ...table.spec(schema.fields), specId: 0 };
   const sortFields = table.sortOrder?.(schema.fields).fields ?? [];
@@ -95,6 +100,17 @@ export function freshSchema(fields: readonly Field[]): Schema {
     return { kind: "struct", fields: children };
   };
   return { schemaId: 0, fields: numbered(fields), identifierFieldIds: [] };
+}
+
+/** The format allows identifier fields that are required, primitive, and no floating point numbers. */
+function withIdentifiers(schema: Schema, names: readonly string[]): Schema {
+  const found = names.map((name) => schema.fields.find((field) => field.name === name));
+  const ids = found.flatMap((field) => (field !== undefined && mayIdentify(field) ? field.id : []));
+  return ids.length === names.length ? { ...schema, identifierFieldIds: ids } : schema;
+}
+
+function mayIdentify({ required, type }: Field): boolean {
+  return required && isPrimitive(type) && type.kind !== "float" && type.kind !== "double";
 }
 
 function checkNames(fields: readonly Field[]): void {

@@ -153,3 +153,24 @@ describe("newTableMetadata", () => {
     expect(table({ fields: nanos, formatVersion: 3 }).lastColumnId).toBe(2);
   });
 });
+
+describe("identifier fields", () => {
+  const fields = [
+    { ...column("id", { kind: "long" }), required: true },
+    { ...column("price", { kind: "double" }), required: true },
+    column("name", { kind: "string" }),
+  ];
+  const identifiersOf = (...identifiers: string[]): readonly number[] =>
+    table({ fields, identifiers }).schemas[0]?.identifierFieldIds ?? [-1];
+
+  test("the columns that identify a row become them", () => {
+    expect(identifiersOf("id")).toEqual([1]);
+    expect(identifiersOf()).toEqual([]);
+  });
+
+  test("the format allows no optional or floating one, and part of a key identifies nothing", () => {
+    for (const other of ["price", "name", "missing"]) {
+      expect([other, identifiersOf("id", other)]).toEqual([other, []]);
+    }
+  });
+});

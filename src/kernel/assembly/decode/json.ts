@@ -83,7 +83,7 @@ function readObject(node: usize, at: usize, row: u32, depth: i32): usize {
       slot = slots + <usize>(found - 1) * Slot.SIZE;
     }
     if (load<u8>(i) <= 0x20) i = skipSpace(i);
-    if (found == 0) i = skipUnknown(i, depth);
+    if (found == 0) i = skipUnknown(node, i, depth);
     else {
       const op = load<u32>(slot, Slot.OP);
       i = readMember(slot, op, i, row, depth);
@@ -138,10 +138,11 @@ function readMember(slot: usize, op: u32, at: usize, row: u32, depth: i32): usiz
 }
 
 /** A member without a slot; values that have no type yet never matter. */
-function skipUnknown(at: usize, depth: i32): usize {
+function skipUnknown(node: usize, at: usize, depth: i32): usize {
   resetTyped();
   const after = skipValue(at, end, depthMax - depth);
-  return typed && !ignoreUnknown ? GIVE_UP : after;
+  if (!typed || ignoreUnknown || load<u32>(node, Node.OPEN) != 0) return after;
+  return GIVE_UP;
 }
 
 /** Where the key found last ends, behind its quote; GIVE_UP when it is for the host. */

@@ -46,6 +46,10 @@ export namespace Call {
   export const POWERS: usize = 96;
   /** in: nesting at most. */
   export const DEPTH_MAX: usize = 100;
+  /** in: 1 when a record without a value deletes the row of its key, else it is the host's. */
+  export const TOMBSTONES: usize = 104;
+  /** in: root slot of the JSON documents that Kafka's keys are; 0: they stand in a metadata column. */
+  export const KEY_ROOT: usize = 108;
 }
 
 /** Why `decode` stopped. */
@@ -177,16 +181,28 @@ export namespace Node {
   /** u32 hash table of index + 1 by `keyHash`, open addressing; MASK + 1 entries, one is empty. */
   export const TABLE: usize = 16;
   export const MASK: usize = 20;
-  export const SIZE: usize = 24;
+  /** 1 when members without a slot are skipped, whatever they hold. */
+  export const OPEN: usize = 24;
+  export const SIZE: usize = 32;
 }
 
-/** Kinds of metadata columns. */
+/** Kinds of columns that are filled beside the value. */
 export namespace Metadata {
   export const PARTITION: u32 = 0;
   export const OFFSET: u32 = 1;
   export const TIMESTAMP: u32 = 2;
   export const TOPIC: u32 = 3;
   export const KEY: u32 = 4;
+  /** What the record does, a value of Effect. */
+  export const CHANGE: u32 = 5;
+  /** The same as a boolean. */
+  export const DELETED: u32 = 6;
+}
+
+/** What a record does to the table: `CHANGE` of `columns/changes.ts`. */
+export namespace Effect {
+  export const PUT: u32 = 0;
+  export const DELETE: u32 = 1;
 }
 
 /** In place of a position: the host must take the record. */

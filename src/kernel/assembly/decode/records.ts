@@ -1,148 +1,29 @@
 /**
- * The records of a record batch (Kafka protocol, "Record Batch", format v2), one after the other:
- *
- * length varint | attributes int8 | timestampDelta varlong | offsetDelta varint
- * | keyLength varint | key | valueLength varint | value | headerCount varint | headers
- *
- * A record that is not whole, lies about its lengths, has no value, or whose value is given up is
- * left to the host, with nothing of it in the columns.
+ * The records of a record batch, one after the other, each as a row. A record that is not whole, lies
+ * about its lengths, or whose value is given up is left to the host, with nothing of it in the columns;
+ * so is one without a value, unless it deletes the row of its key.
  */
 import { readAvro } from "./avro";
-import { append4, append8, appendBytes, appendNull, truncate } from "./columns";
+import { append4, append8, appendBoolean, appendBytes, appendNull, lengthOf, truncate } from "./columns";
+import {
+  keyBytes,
+  keyStart,
+  moveTo,
+  offsetDelta,
+  position,
+  readRecord,
+  readShort,
+  timestampDelta,
+  valueBytes,
+  valueStart,
+} from "./framing";
 import { columnsFilled, fill, readDocument, startJson } from "./json";
-import { Call, Column, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
+import { Call, Column, Effect, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
 import { readFramed } from "./protobuf";
 import { isUtf8 } from "./strings";
 
 /** Timestamps beyond are for the host: their microseconds are no exact double. */
 const TIMESTAMP_MAX: i64 = 9_000_000_000_000;
-
-let position: usize = 0;
-let timestampDelta: i64 = 0;
-let offsetDelta: i32 = 0;
-let keyStart: usize = 0;
-let keyBytes: i32 = 0;
-let valueStart: usize = 0;
-let valueBytes: i32 = 0;
-
-/** A number of the record at hand has more bytes than are read here. */
-let tooLong: bool = false;
-
-/** Reads a zigzag varint at `position`. */
-// @ts-ignore: decorator
-@inline
-function varint(): i32 {
-  const first = <u32>load<u8>(position);
-  if (first < 0x80) {
-    position++;
-    return <i32>(first >>> 1) ^ -(<i32>first & 1);
-  }
-  return longVarint();
-}
-
-/** The same of up to 5 bytes. */
-function longVarint(): i32 {
-  let value: u32 = 0;
-  for (let shift: u32 = 0; shift < 35; shift += 7) {
-    const byte = <u32>load<u8>(position++);
-    value |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return <i32>(value >>> 1) ^ -(<i32>value & 1);
-  }
-  tooLong = true;
-  return 0;
-}
-
-/** Reads a zigzag varint of up to 9 bytes, so that sums with it do not overflow into sense. */
-function varlong(): i64 {
-  let value: u64 = 0;
-  for (let shift: u64 = 0; shift < 63; shift += 7) {
-    const byte = <u64>load<u8>(position++);
-    value |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return <i64>(value >>> 1) ^ -(<i64>value & 1);
-  }
-  tooLong = true;
-  return 0;
-}
-
-/** Reads the record at `position` and moves behind it; false when it is not whole, or lies. */
-function readRecord(end: usize): bool {
-  tooLong = false;
-  const size = varint();
-  const stop = position + <usize>size;
-  if (size < 0 || <u64>position + <u64>size > end) return false;
-  position++;
-  timestampDelta = varlong();
-  offsetDelta = varint();
-  keyBytes = varint();
-  keyStart = position;
-  if (keyBytes > 0) position += keyBytes;
-  if (position > stop) return false;
-  valueBytes = varint();
-  valueStart = position;
-  if (valueBytes > 0) position += valueBytes;
-  if (position > stop) return false;
-  const headers = varint();
-  if (tooLong || headers < 0 || position > stop) return false;
-  position = stop;
-  return true;
-}
-
-/** Bytes of the varint at `at`; 0 when it has more than two. */
-// @ts-ignore: decorator
-@inline
-function shortBytes(at: usize): usize {
-  if (load<u8>(at) < 0x80) return 1;
-  return load<u8>(at, 1) < 0x80 ? 2 : 0;
-}
-
-/** Its zigzag value, when it has one or two bytes. */
-// @ts-ignore: decorator
-@inline
-function shortValue(at: usize): i32 {
-  const first = <u32>load<u8>(at);
-  const value = first < 0x80 ? first : (first & 0x7f) | (<u32>load<u8>(at, 1) << 7);
-  return <i32>(value >>> 1) ^ -(<i32>value & 1);
-}
-
-/**
- * As `readRecord`, for a record as most are: lengths and deltas of at most two bytes, no headers.
- * False says nothing: then `readRecord` reads it.
- */
-// @ts-ignore: decorator
-@inline
-function readShort(end: usize): bool {
-  let at = position;
-  let bytes = shortBytes(at);
-  const size = shortValue(at);
-  const stop = at + bytes + <usize>size;
-  if (bytes == 0 || size < 0 || stop > end) return false;
-  at += bytes + 1;
-  bytes = shortBytes(at);
-  timestampDelta = shortValue(at);
-  if (bytes == 0) return false;
-  at += bytes;
-  bytes = shortBytes(at);
-  offsetDelta = shortValue(at);
-  if (bytes == 0) return false;
-  at += bytes;
-  bytes = shortBytes(at);
-  const key = shortValue(at);
-  if (bytes == 0) return false;
-  at += bytes;
-  keyStart = at;
-  keyBytes = key;
-  if (key > 0) at += key;
-  bytes = shortBytes(at);
-  const value = shortValue(at);
-  if (bytes == 0 || value < 0) return false;
-  at += bytes;
-  valueStart = at;
-  valueBytes = value;
-  at += value;
-  if (at + 1 != stop || load<u8>(at) != 0) return false;
-  position = stop;
-  return true;
-}
 
 /** Decodes records until none is left or one is not taken, for a reason of `Status`. */
 export function decode(call: usize): u32 {
@@ -154,7 +35,7 @@ export function decode(call: usize): u32 {
   let skipped: u32 = 0;
   let latest: i64 = 0;
   let status = Status.DONE;
-  position = load<u32>(call, Call.POSITION);
+  moveTo(load<u32>(call, Call.POSITION));
   startJson(call);
   startMetadata(call);
   for (; left > 0; left--) {
@@ -174,7 +55,7 @@ export function decode(call: usize): u32 {
       truncateAll(call, rows);
       status = taken == NO_ROOM ? Status.FULL : Status.HOST;
     }
-    position = start;
+    moveTo(start);
     break;
   }
   endMetadata(call, rows);
@@ -188,6 +69,8 @@ export function decode(call: usize): u32 {
 
 /** Milliseconds of the record at hand. */
 let timestamp: i64 = 0;
+/** What it does to the table. */
+let effect: u32 = Effect.PUT;
 
 function appendRow(call: usize, row: u32): usize {
   const appendTimestamp = load<i64>(call, Call.APPEND_TIMESTAMP);
@@ -196,7 +79,9 @@ function appendRow(call: usize, row: u32): usize {
   // A delta as long as that is for the host as well, since its base may not be exact.
   const isFar = timestampDelta > TIMESTAMP_MAX || timestampDelta < -TIMESTAMP_MAX;
   const isBeyond = timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX;
-  if (valueBytes < 0 || isFar || isBeyond) return GIVE_UP;
+  if (isFar || isBeyond) return GIVE_UP;
+  effect = Effect.PUT;
+  if (valueBytes < 0) return appendTombstone(call, row);
   const root = <usize>load<u32>(call, Call.ROOT);
   const op = load<u32>(root, Slot.OP);
   const taken =
@@ -218,6 +103,26 @@ function appendRow(call: usize, row: u32): usize {
   }
   const metadata = isUsual ? storeMetadata(row) : appendMetadata(call);
   return metadata <= NO_ROOM ? metadata : taken;
+}
+
+/** A record without a value as a row of which only the key counts. */
+function appendTombstone(call: usize, row: u32): usize {
+  if (load<u32>(call, Call.TOMBSTONES) == 0 || keyBytes < 0) return GIVE_UP;
+  effect = Effect.DELETE;
+  const root = <usize>load<u32>(call, Call.KEY_ROOT);
+  if (root != 0) {
+    const taken = readDocument(root, keyStart, keyStart + keyBytes, row);
+    if (taken <= NO_ROOM) return taken;
+  }
+  const columns = <usize>load<u32>(call, Call.COLUMNS);
+  const count = load<u32>(call, Call.COLUMN_COUNT);
+  for (let index: u32 = 0; index < count; index++) {
+    const column = <usize>load<u32>(columns + (<usize>index << 2));
+    if (lengthOf(column) > row) continue;
+    if (load<u32>(column, Column.REQUIRED) != 0) return GIVE_UP;
+    appendNull(column);
+  }
+  return isUsual ? storeMetadata(row) : appendMetadata(call);
 }
 
 /** A value of a format that fills the columns of a row itself. */
@@ -256,6 +161,8 @@ function appendRaw(root: usize, isText: bool): usize {
 let partitionColumn: usize = 0;
 let offsetColumn: usize = 0;
 let timestampColumn: usize = 0;
+let changeColumn: usize = 0;
+let changeData: usize = 0;
 let offsetData: usize = 0;
 let timestampData: usize = 0;
 let baseOffset: u64 = 0;
@@ -266,6 +173,7 @@ function startMetadata(call: usize): void {
   partitionColumn = 0;
   offsetColumn = 0;
   timestampColumn = 0;
+  changeColumn = 0;
   isUsual = true;
   baseOffset = load<u64>(call, Call.BASE_OFFSET);
   const list = <usize>load<u32>(call, Call.METADATA);
@@ -283,6 +191,10 @@ function startMetadata(call: usize): void {
       case Metadata.TIMESTAMP:
         timestampColumn = column;
         timestampData = load<u32>(column, Column.DATA);
+        break;
+      case Metadata.CHANGE:
+        changeColumn = column;
+        changeData = load<u32>(column, Column.DATA);
         break;
       default:
         isUsual = false;
@@ -302,6 +214,7 @@ function storeMetadata(row: u32): usize {
     } else store<u64>(timestampData + (<usize>row << 3), <u64>(timestamp * 1000));
   }
   if (offsetColumn != 0) store<u64>(offsetData + (<usize>row << 3), baseOffset + <u64>offsetDelta);
+  if (changeColumn != 0) store<u32>(changeData + (<usize>row << 2), effect);
   return 2;
 }
 
@@ -316,6 +229,7 @@ function endMetadata(call: usize, rows: u32): void {
   }
   if (offsetColumn != 0) store<u32>(offsetColumn, rows, Column.LENGTH);
   if (timestampColumn != 0) store<u32>(timestampColumn, rows, Column.LENGTH);
+  if (changeColumn != 0) store<u32>(changeColumn, rows, Column.LENGTH);
 }
 
 /** One value to every metadata column: 2, NO_ROOM, or GIVE_UP where one is null that may not be. */
@@ -348,6 +262,12 @@ function appendMetadata(call: usize): usize {
           if (load<u32>(column, Column.REQUIRED) != 0) return GIVE_UP;
           appendNull(column);
         } else if (!appendBytes(column, keyStart, keyBytes)) return NO_ROOM;
+        break;
+      case Metadata.CHANGE:
+        append4(column, effect);
+        break;
+      case Metadata.DELETED:
+        appendBoolean(column, effect);
         break;
     }
   }

@@ -1,0 +1,147 @@
+/**
+ * Tables that follow changes (`source.mode` ktable and cdc, SPEC section 6): what their keys mean to a
+ * decoder, and combinations that cannot be right.
+ *
+ * A change takes the place of the row that an earlier one left. So all changes of a row must come in one
+ * order, which is that of their partition: they must lie in one, and go into one table.
+ */
+
+import { keyColumns } from "#decode/changes.ts";
+import { isInEnvelope } from "#decode/metadata.ts";
+import type { ChangeOptions, MetadataColumn } from "#decode/options.ts";
+import type { PipelineValues } from "./keys.ts";
+import { columnOf } from "./shaping.ts";
+import { placeholdersOf } from "./tableNames.ts";
+
+/** How records change rows; null: each appends one. */
+export function changeOptions(values: PipelineValues): ChangeOptions | null {
+  const mode = values["source.mode"];
+  if (mode === "kstream") return null;
+  return {
+    mode,
+    keyFields: values["source.key_field"] ?? [],
+    keyFormat: values["source.key_format"] === "json" ? "json" : "string",
+    onDelete: values["source.on_delete"],
+  };
+}
+
+/** The columns that say which row a row is; none: rows are appended. */
+export function keyColumnsOf(values: PipelineValues): readonly string[] {
+  return keyColumns({
+    changes: changeOptions(values),
+    metadataPrefix: values["source.metadata_prefix"],
+  });
+}
+
+/** The metadata columns of a table: those that are asked for, and the Kafka key where it is what rows are found by. */
+export function metadataColumnsOf(values: PipelineValues): readonly MetadataColumn[] {
+  const columns = values["source.metadata_columns"] as readonly MetadataColumn[];
+  const needsKey = values["source.mode"] !== "kstream" && values["source.key_field"] === null;
+  return needsKey && !columns.includes("key") ? [...columns, "key"] : columns;
+}
+
+type Report = (key: keyof PipelineValues & string, problem: string) => void;
+type IsSet = (key: keyof PipelineValues & string) => boolean;
+
+/** @param report one problem of a key */
+export function checkChanges(values: PipelineValues, isSet: IsSet, report: Report): void {
+  const { "source.mode": mode, "source.metadata_columns": metadata } = values;
+  const ofEnvelope = (metadata as readonly MetadataColumn[]).find(isInEnvelope);
+  if (ofEnvelope !== undefined && mode !== "cdc") {
+    report("source.metadata_columns", `"${ofEnvelope}" needs source.mode = "cdc"`);
+  }
+  if (mode === "kstream") {
+    const keys = ["key_field", "order_field", "op_field"] as const;
+    const set = keys.find((key) => values[`source.${key}`] !== null);
+    const key = values["source.on_delete"] === "delete" ? set : "on_delete";
+    if (key !== undefined) report(`source.${key}`, 'needs source.mode "ktable" or "cdc"');
+    return;
+  }
+  checkKey(values, isSet, report);
+  checkRows(values, report);
+  checkOneOrder(values, report);
+}
+
+function checkKey(values: PipelineValues, isSet: IsSet, report: Report): void {
+  const keys = values["source.key_field"];
+  if (keys === null) {
+    if (values["source.key_format"] !== "string")
+      report("source.key_format", "needs source.key_field");
+    return;
+  }
+  const flat = values["source.flatten"];
+  const inside = keys.find((key) => key === "" || (!flat && key.includes(".")));
+  if (keys.length === 0)
+    report("source.key_field", "must name a column; without it rows are found by the Kafka key");
+  if (inside !== undefined)
+    report("source.key_field", `"${inside}" must be a column of the row, not one inside a struct`);
+  if (new Set(keys).size < keys.length) report("source.key_field", "names a column twice");
+  if (!isSet("source.key_format")) {
+    report(
+      "source.key_field",
+      'needs source.key_format, "json" or "string": it says how the Kafka key holds these columns, which is all ' +
+        "that a record without a value has, and that all changes of a row are in one partition",
+    );
+  } else if (values["source.key_format"] === "string" && keys.length > 1) {
+    report(
+      "source.key_format",
+      '"string" is the text of one column, and source.key_field names several',
+    );
+  }
+  const paths = [...values["source.transform.mask"], ...values["source.transform.exclude"]];
+  const columns = paths.map((path) => columnOf(values, path));
+  const hidden = keys.find((key) => columns.includes(key));
+  if (hidden !== undefined) {
+    report(
+      "source.key_field",
+      `${hidden} is left out or masked by source.transform; hashed it stays a key`,
+    );
+  }
+}
+
+function checkRows(values: PipelineValues, report: Report): void {
+  const mode = `source.mode = "${values["source.mode"]}"`;
+  const format = values["source.format"];
+  if (format !== "json") report("source.format", `${mode} needs "json" in this release`);
+  if (values["source.on_tombstone"] !== "dead_letter") {
+    report(
+      "source.on_tombstone",
+      `${mode}: a record without a value is a delete (source.on_delete)`,
+    );
+  }
+  const keys = values["source.key_field"] ?? [];
+  const required = values["schema.fields"]?.find(
+    ({ name, required: isRequired }) => isRequired === true && !keys.includes(String(name)),
+  );
+  if (values["source.on_delete"] === "mark" && required !== undefined) {
+    report(
+      "source.on_delete",
+      `"mark" keeps rows of which only the key may be known, but column ${String(required["name"])} is required`,
+    );
+  }
+}
+
+function checkOneOrder(values: PipelineValues, report: Report): void {
+  const mode = `source.mode = "${values["source.mode"]}"`;
+  if (values["source.late_table"] !== null) {
+    report(
+      "source.late_table",
+      `${mode}: a late change in another table would leave the older row standing`,
+    );
+  }
+  if (values["iceberg.route_field"] !== null) {
+    report(
+      "iceberg.route_field",
+      `${mode}: a change that names another table would leave the older row standing`,
+    );
+  }
+  const table = values["iceberg.table_name"];
+  const several =
+    values["kafka.topic_pattern"] !== null || (values["kafka.topics"]?.length ?? 1) > 1;
+  if (several && table !== null && !placeholdersOf(table).includes("topic")) {
+    report(
+      "iceberg.table_name",
+      `${mode}: nothing says which change of a row is later when they come by several topics; let each fill a table of its own: {topic}`,
+    );
+  }
+}

@@ -1,0 +1,70 @@
+/** Tables that follow changes: what their keys come to, and what cannot be right. */
+import { expect, test } from "bun:test";
+import { changeOptions, keyColumnsOf, metadataColumnsOf } from "#config/changes.ts";
+import { load, loadRight, values } from "./helpers.ts";
+
+const TOPIC = '[kafka]\ntopic = "t"\n';
+
+test("without key_field rows are found by the Kafka key, whose column is then in the table", async () => {
+  const of = values(await loadRight(`${TOPIC}[source]\nmode = "ktable"\nmetadata_prefix = "k_"\n`));
+  expect(keyColumnsOf(of)).toEqual(["k_key"]);
+  expect(metadataColumnsOf(of)).toEqual(["partition", "offset", "timestamp", "key"]);
+  expect(changeOptions(of)).toEqual({
+    mode: "ktable",
+    keyFields: [],
+    keyFormat: "string",
+    onDelete: "delete",
+  });
+});
+
+test("with key_field its columns are the key, and no other is added", async () => {
+  const text = `${TOPIC}[source]\nmode = "cdc"\nkey_field = ["a", "b"]\nkey_format = "json"\non_delete = "mark"\n`;
+  const of = values(await loadRight(text));
+  expect(keyColumnsOf(of)).toEqual(["a", "b"]);
+  expect(metadataColumnsOf(of)).toEqual(["partition", "offset", "timestamp"]);
+  expect(changeOptions(of)).toMatchObject({ keyFormat: "json", onDelete: "mark" });
+});
+
+test("rows that are appended have no key", async () => {
+  const of = values(await loadRight(TOPIC));
+  expect([changeOptions(of), keyColumnsOf(of)]).toEqual([null, []]);
+});
+
+test("each combination that could lose or double a row is refused, and says why", async () => {
+  const source = (mode: string, more: string): string => `[source]\nmode = "${mode}"\n${more}\n`;
+  const key = 'key_field = ["id"]\nkey_format = "json"\n';
+  const cases: readonly (readonly [string, string])[] = [
+    [TOPIC + source("kstream", 'key_field = ["id"]'), "source.key_field"],
+    [TOPIC + source("kstream", 'on_delete = "mark"'), "source.on_delete"],
+    [TOPIC + source("ktable", 'metadata_columns = ["op"]'), "source.metadata_columns"],
+    [TOPIC + source("ktable", 'key_format = "json"'), "source.key_format"],
+    [TOPIC + source("ktable", 'key_field = ["id"]'), "source.key_format"],
+    [TOPIC + source("ktable", 'key_field = ["a", "b"]\nkey_format = "string"'), "several"],
+    [TOPIC + source("ktable", 'key_field = []\nkey_format = "json"'), "must name a column"],
+    [TOPIC + source("ktable", 'key_field = ["a.b"]\nkey_format = "json"'), "inside a struct"],
+    [TOPIC + source("ktable", 'key_field = ["a", "a"]\nkey_format = "json"'), "twice"],
+    [`${TOPIC}${source("ktable", key)}[source.transform]\nmask = ["id"]\n`, "masked"],
+    [TOPIC + source("ktable", 'format = "string"'), 'needs "json"'],
+    [TOPIC + source("ktable", 'on_tombstone = "skip"'), "is a delete"],
+    [TOPIC + source("ktable", 'late_table = "late"'), "older row standing"],
+    [`${TOPIC}${source("ktable", "")}[iceberg]\nroute_field = "type"\n`, "older row standing"],
+    [
+      `${TOPIC}${source("ktable", `${key}on_delete = "mark"`)}[schema]\nfields = [{name = "n", type = "int", required = true}]\n`,
+      "column n is required",
+    ],
+    [
+      `[kafka]\ntopics = ["a", "b"]\n${source("ktable", "")}[iceberg]\ntable_name = "one"\n`,
+      "which change of a row is later",
+    ],
+  ];
+  for (const [text, words] of cases) {
+    const { problems } = await load(text);
+    expect([text, problems.join("\n")]).toEqual([text, expect.stringContaining(words)]);
+  }
+});
+
+test("several topics may each follow changes in a table of its own", async () => {
+  const several = '[kafka]\ntopics = ["a", "b"]\n[source]\nmode = "ktable"\n';
+  expect((await load(several)).problems).toEqual([]);
+  expect((await load(`${several}[iceberg]\ntable_name = "all_{topic}"\n`)).problems).toEqual([]);
+});
