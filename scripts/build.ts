@@ -11,7 +11,7 @@
 import { mkdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
-const ENTRIES = ["src/main.ts", "src/parquet/worker.ts", "src/sql/worker.ts"];
+const ENTRIES = ["src/main.ts", "src/parquet/worker.ts"];
 
 /** Level 19 would save another 2 MB, and takes a minute. */
 const PACK_LEVEL = 12;

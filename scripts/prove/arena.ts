@@ -7,12 +7,11 @@ import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { describe } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import { systemRandom } from "#base/random.ts";
 import { newTableMetadata, UNPARTITIONED } from "#iceberg/metadata/newTable.ts";
 import type { UseTable } from "#sql/answer.ts";
-import { locateLibrary } from "#sql/library.ts";
-import { jsonText } from "#sql/output.ts";
-import { SqlService } from "#sql/workerEngine.ts";
+import { SqlService } from "#sql/service.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import { temporaryFolder } from "../services/process.ts";
 
@@ -26,7 +25,6 @@ export interface Fate {
 
 const SECRET = "canary-7f3a9c51";
 const ROWS_MAX = 1000;
-const MEMORY_BYTES_MAX = 256 * 1024 ** 2;
 
 /** The engine, and what it must not touch. */
 export class Arena {
@@ -51,7 +49,11 @@ export class Arena {
         return new Response("a\n1\n");
       },
     });
-    this.#service = new SqlService({ clock: systemClock, options });
+    this.#service = new SqlService(systemClock, {
+      cacheFolder: null,
+      memoryBytesMax: LIMITS.hotQueryBytesMax,
+      processBytesMax: LIMITS.queryProcessBytesMax,
+    });
     this.#useTable = emptyTable(join(folder, "table"));
   }
 
@@ -60,7 +62,7 @@ export class Arena {
   }
 
   /** Runs a statement, in which `CANARY`, `TARGET` and `URL` stand for what is here. */
-  async run(sql: string): Promise<Fate> {
+  async run(sql: string, timeoutMs: number = this.#timeoutMs): Promise<Fate> {
     const began = performance.now();
     const left = (): number => performance.now() - began;
     const question = {
@@ -68,12 +70,13 @@ export class Arena {
       parameters: [],
       form: "json",
       rowsMax: ROWS_MAX,
+      bytesMax: LIMITS.queryAnswerBytesMax,
       snapshot: { kind: "current" },
     } as const;
-    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const signal = AbortSignal.timeout(timeoutMs);
     try {
-      const answer = await this.#service.ask(question, this.#useTable, signal);
-      return { kind: "answered", text: jsonText(answer), ms: left() };
+      const { answer } = await this.#service.ask(question, this.#useTable, signal);
+      return { kind: "answered", text: Buffer.from(answer).toString(), ms: left() };
     } catch (error) {
       return { kind: signal.aborted ? "late" : "error", text: describe(error), ms: left() };
     }
@@ -93,9 +96,9 @@ export class Arena {
     return found;
   }
 
-  close(): void {
-    this.#service.close();
-    void this.#server.stop(true);
+  async close(): Promise<void> {
+    await this.#service.close();
+    await this.#server.stop(true);
   }
 
   #placed(sql: string): string {
@@ -105,10 +108,6 @@ export class Arena {
       .replaceAll("TARGET", join(this.#folder, "target"))
       .replaceAll("URL", `http://127.0.0.1:${port}`);
   }
-}
-
-async function options(): Promise<{ library: string; memoryBytesMax: number }> {
-  return { library: await locateLibrary(null), memoryBytesMax: MEMORY_BYTES_MAX };
 }
 
 /** `t` with a column `x`, and without a row; there is no other table. */

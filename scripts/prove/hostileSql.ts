@@ -264,10 +264,10 @@ SELECT len(range(50000000))
 SELECT len(range(0, 50000000, 1))
 SELECT len(generate_series(50000000))
 SELECT len(generate_series(0, 50000000))
-SELECT len(range(x * 50000000)) FROM t
-SELECT (x * 50000000).range().len() FROM t
+SELECT len(range(x * 50000000)) FROM range(9) t(x)
+SELECT (x * 50000000).range().len() FROM range(9) t(x)
 SELECT repeat('x', 2000000000)
-SELECT repeat('x', x * 2000000000) FROM t
+SELECT repeat('x', x * 2000000000) FROM range(9) t(x)
 SELECT 'x'.repeat(2000000000)
 SELECT repeat([1], 2000000000)
 SELECT lpad('x', 2000000000, 'y')
@@ -303,7 +303,6 @@ SELECT jaro_winkler_similarity(repeat('a', 1000000), repeat('b', 1000000))
 SELECT editdist3(repeat('a', 1000000), repeat('b', 1000000))
 SELECT list_sort(range(1000000)) FROM range(1000000)
 SELECT list_reduce(range(1000000), lambda a, b: a + b) FROM range(100000)
-SELECT list_reduce(range(100), lambda a, b: a || a)
 SELECT list_reduce(['x' FOR i IN range(60)], lambda a, b: a || a)
 SELECT list_transform(range(1000000), lambda i: list_sum(range(1000000)))
 SELECT [[i * j FOR j IN range(100000)] FOR i IN range(100000)]
@@ -325,7 +324,7 @@ SELECT hex(repeat('x', 1000000)) FROM range(10000000)
 SELECT list_zip(range(1000000), range(1000000)) FROM range(100000)
 SELECT array_cross_product([1, 2, 3]::INT[3], [1, 2, 3]::INT[3]) FROM range(10000000000)
 SELECT unnest(range(1000000)) FROM range(1000000)
-SELECT * FROM t AS a, t AS b, range(1000000000) c, range(1000000000) d
+SELECT * FROM range(9) AS a, range(9) AS b, range(1000000000) c, range(1000000000) d
 SELECT generate_subscripts(range(1000000), 1) FROM range(1000000)
 SELECT strftime(TIMESTAMP '2000-01-01', repeat('%c', 100000)) FROM range(1000000)
 SELECT date_trunc('day', x) FROM (SELECT unnest(generate_series(TIMESTAMP '1900-01-01', TIMESTAMP '2100-01-01', INTERVAL 1 SECOND)) AS x)
@@ -361,8 +360,26 @@ SELECT * FROM t WHERE x = $1
 SELECT * FROM t) UNION ALL (SELECT 2
 `;
 
+/** What doubles with each of forty levels, in calls that DuckDB neither counts nor interrupts. */
+const DOUBLED = [
+  ["'x'", "s || s"],
+  ["'x'", "concat(s, s)"],
+  ["'x'", "format('{}{}', s, s)"],
+  ["'x'", "replace(s, 'x', 'xx')"],
+  ["'x'", "array_to_string([s, s], s)"],
+  ["[1]", "list_concat(s, s)"],
+  ["[[1]]", "[s, s]"],
+  ["{'a': 1}", "{'a': s, 'b': s}"],
+  ["'1'::JSON", "json_array(s, s)"],
+].map(([seed, double]) => {
+  let sql = `SELECT ${seed} AS s`;
+  for (let level = 0; level < 40; level++) sql = `SELECT ${double} AS s FROM (${sql})`;
+  return `SELECT len(s::VARCHAR) FROM (${sql})`;
+});
+
 /** All statements with their verdicts. */
 export const HOSTILE: readonly (readonly [sql: string, verdict: Verdict])[] = [
+  ...DOUBLED.map((sql) => [sql, "stopped"] as const),
   ...lines(FILES, "refused"),
   ...lines(WRITES, "refused"),
   ...lines(ENGINE, "refused"),

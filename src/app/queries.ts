@@ -14,10 +14,8 @@ import type { Route, RouteRequest } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
 import { type Answered, type Question, timeOf, type UseTable } from "#sql/answer.ts";
 import type { Parameter } from "#sql/duckdb/instance.ts";
-import { locateLibrary } from "#sql/library.ts";
-import { jsonText, writeAnswer } from "#sql/output.ts";
-import type { SnapshotChoice } from "#sql/relations.ts";
-import { SqlService } from "#sql/workerEngine.ts";
+import { SqlService } from "#sql/service.ts";
+import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
 
 /** What queries need of the process. */
 export interface QueryParts {
@@ -40,12 +38,10 @@ export class Queries {
   constructor(parts: QueryParts) {
     this.#parts = parts;
     const { clock, options } = parts;
-    this.#service = new SqlService({
-      clock,
-      options: async () => ({
-        library: await locateLibrary(options.cacheFolder),
-        memoryBytesMax: LIMITS.hotQueryBytesMax,
-      }),
+    this.#service = new SqlService(clock, {
+      cacheFolder: options.cacheFolder,
+      memoryBytesMax: LIMITS.hotQueryBytesMax,
+      processBytesMax: LIMITS.queryProcessBytesMax,
     });
   }
 
@@ -65,8 +61,8 @@ export class Queries {
     };
   }
 
-  close(): void {
-    this.#service.close();
+  async close(): Promise<void> {
+    await this.#service.close();
   }
 
   async #answer(request: RouteRequest): Promise<Response> {
@@ -130,19 +126,21 @@ function formatOf(accept: string): Format | null {
   return /text\/(csv|\*)/.test(accept) ? "csv" : null;
 }
 
-function written(answer: Answered, format: Format, elapsedMs: number): Response {
+function written(answered: Answered<Uint8Array>, format: Format, elapsedMs: number): Response {
   const headers = { "cache-control": "no-store" };
   if (format === "csv") {
     const type = { ...headers, "content-type": "text/csv; charset=utf-8" };
-    return new Response(writeAnswer(answer, "csv", 0), { headers: type });
+    return new Response(new Blob([answered.answer]), { headers: type });
   }
   const about = {
     elapsed_ms: Math.round(elapsedMs * 1000) / 1000,
-    snapshot_id: answer.snapshotId === null ? null : String(answer.snapshotId),
-    hot_partitions: answer.hotPartitions,
+    snapshot_id: answered.snapshotId === null ? null : String(answered.snapshotId),
+    hot_partitions: answered.hotPartitions,
   };
-  const text = `${jsonText(answer).slice(0, -1)}, ${JSON.stringify(about).slice(1)}\n`;
-  return new Response(text, { headers: { ...headers, "content-type": "application/json" } });
+  // The object goes on where the engine's ends.
+  const body = [answered.answer.subarray(0, -1), `, ${JSON.stringify(about).slice(1)}\n`];
+  const type = { ...headers, "content-type": "application/json" };
+  return new Response(new Blob(body), { headers: type });
 }
 
 function refused(code: number, error: string): Response {
@@ -160,7 +158,11 @@ function questionOf({ body, url }: RouteRequest, format: Format, rowsMax: number
     );
   }
   const snapshot = snapshotOf(url.searchParams);
-  return { sql, parameters: params, form: format === "json" ? "json" : "text", rowsMax, snapshot };
+  const form = format === "json" ? "json" : "text";
+  return {
+    ...{ sql, parameters: params, form, rowsMax, snapshot },
+    bytesMax: LIMITS.queryAnswerBytesMax,
+  };
 }
 
 function bodyOf(body: Uint8Array): { [key: string]: Json } {

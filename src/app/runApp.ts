@@ -162,7 +162,7 @@ async function runWith(
   unlisten();
   line.stop();
   await server.stop();
-  queries?.close();
+  await queries?.close();
   await encoder.close();
   await txlog.close();
   await state.close();

@@ -27,6 +27,8 @@ export const LIMITS: Readonly<
     | "logFrameBytesMax"
     | "partitionPartBytesMax"
     | "hotQueryBytesMax"
+    | "queryProcessBytesMax"
+    | "queryAnswerBytesMax"
     | "queryBytesMax"
     | "deletedRowsBytesMax"
     | "questionBytesMax"
@@ -151,6 +153,10 @@ export const LIMITS: Readonly<
   listedFilesMax: 50_000,
   /** What a statement of `/query` may take, beside ingest. */
   hotQueryBytesMax: 256 * MIB,
+  /** What the process of the SQL engine may take beyond its start: a statement, what DuckDB does not count, and the answer. */
+  queryProcessBytesMax: 768 * MIB,
+  /** Values of an answer of `/query`. */
+  queryAnswerBytesMax: 64 * MIB,
   /** What a statement of `query` may take; one that needs more ends with a sentence about it. */
   queryBytesMax: 1024 * MIB,
   /** Deletion vectors of one table in a statement, as they are stored and again as they are used: 12 bytes for 32 rows. */

@@ -9,7 +9,7 @@ import { answerQuestion, type Question, timeOf, type UseTable } from "#sql/answe
 import { Database } from "#sql/database.ts";
 import { locateLibrary } from "#sql/library.ts";
 import { writeAnswer } from "#sql/output.ts";
-import type { SnapshotChoice } from "#sql/relations.ts";
+import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { type Opened, openConfig, withTable } from "./open.ts";
@@ -36,9 +36,10 @@ export async function queryCommand(parsed: ParsedArguments, terminal: Terminal):
       parameters: [],
       form: format === "json" ? "json" : "text",
       rowsMax: Number.POSITIVE_INFINITY,
+      bytesMax: Number.POSITIVE_INFINITY,
       snapshot: snapshotOf(parsed),
     };
-    const answer = await answerQuestion(database, tablesOf(opened), question);
+    const { answer } = await answerQuestion(database, tablesOf(opened), question);
     terminal.out(writeAnswer(answer, format, SHOWN_ROWS_MAX));
     return EXIT.ok;
   } finally {

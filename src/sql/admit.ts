@@ -1,6 +1,7 @@
 /**
  * Which statements may run (SPEC section 7): one SELECT, or the EXPLAIN of one, over relations that
- * are ours, with table functions of a short list. Pure, but for DuckDB's own parser, which it asks.
+ * are ours, with table functions of a short list. Pure, but for DuckDB's own parser, which it asks. How much
+ * time and memory one takes is not judged here: the process that runs it has limits (`engineProcess.ts`).
  *
  * What runs is not the text that came in: DuckDB reads it into a tree, the tree is checked, and the
  * statement is written anew from the tree. So nothing can be in it that was not looked at.
@@ -29,52 +30,19 @@ export interface Admitted {
 /** Table functions that read nothing but their arguments. */
 const TABLE_FUNCTIONS = new Set(["range", "generate_series", "unnest", "json_each", "json_tree"]);
 
-/** They change the engine, wait, or tell of it; or double a value with each element of a list, in one call. */
+/** They change the engine, wait, or tell of it. */
 const FORBIDDEN = new Set([
   "current_setting",
-  "array_reduce",
   "getenv",
   "getvariable",
-  "list_reduce",
   "nextval",
   "pg_sleep",
   "query",
   "query_table",
-  "reduce",
   "setseed",
   "sleep",
   "sleep_ms",
   "write_log",
-]);
-
-/**
- * One call of these makes a value of any size, and DuckDB cannot be interrupted within a call: their
- * numbers have to stand in the statement.
- */
-const SIZED = new Set([
-  "array_resize",
-  "bitstring",
-  "generate_series",
-  "list_resize",
-  "lpad",
-  "range",
-  "repeat",
-  "rpad",
-]);
-const SIZE_MAX = 1_000_000;
-
-/**
- * Their work, or what they make, is the product of their arguments' sizes, within one call: a statement
- * that makes values by {@link SIZED} calls may not have them.
- */
-const STEEP = new Set([
-  "damerau_levenshtein",
-  "editdist3",
-  "jaro_similarity",
-  "jaro_winkler_similarity",
-  "levenshtein",
-  "regexp_replace",
-  "replace",
 ]);
 
 /** Deeper trees are refused: both the walk and DuckDB's own writer recurse. */
@@ -92,7 +60,6 @@ export function admit(instance: Instance, text: string): Admitted {
   const tree = parseTree(instance, rest ?? text);
   const walk = new Walk();
   walk.visit(tree, 0);
-  walk.checkSizes();
   const [row] = instance.rows("SELECT json_deserialize_sql(?::JSON)", [JSON.stringify(tree)]);
   const sql = row?.[0];
   if (sql === undefined || sql === null) throw fail("query", "The statement cannot be read");
@@ -137,25 +104,12 @@ function parseTree(instance: Instance, text: string): Json {
 class Walk {
   readonly #tables: RelationName[] = [];
   readonly #common = new Set<string>();
-  readonly #tableCalls = new Set<Json>();
-  /** Product of the sizes of all values that calls make: one may be the argument of another. */
-  #size = 1;
-  #steep: string | null = null;
 
   /** Relations that are no common table expression of the statement. */
   relations(): RelationName[] {
     return this.#tables.filter(
       ({ schema, table }) => schema !== "" || !this.#common.has(table.toLowerCase()),
     );
-  }
-
-  /** What no single call shows. @throws AppError `query` */
-  checkSizes(): void {
-    if (this.#size > SIZE_MAX) {
-      throw fail("query", `The sizes that calls of a statement name may multiply to ${SIZE_MAX}`);
-    }
-    if (this.#size === 1 || this.#steep === null) return;
-    throw fail("query", `${this.#steep} may not stand beside calls that make large values`);
   }
 
   visit(value: Json, depth: number): void {
@@ -172,25 +126,14 @@ class Walk {
   #node(node: { [key: string]: Json }): void {
     if (node["type"] === "BASE_TABLE") this.#table(node);
     if (node["type"] === "SHOW_REF" && node["query"] === null) this.#show(node);
-    if (node["type"] === "RECURSIVE_CTE_NODE") this.#steep = "WITH RECURSIVE";
-    if (node["type"] === "TABLE_FUNCTION") {
-      checkTableFunction(node["function"] as Node);
-      // Its rows come one after the other.
-      this.#tableCalls.add(node["function"] ?? null);
-    }
-    if (node["class"] === "FUNCTION") this.#function(node);
+    if (node["type"] === "TABLE_FUNCTION") checkTableFunction(node["function"] as Node);
+    if (node["class"] === "FUNCTION") checkFunction(node);
     const common = node["cte_map"];
     if (common === undefined || common === null || typeof common !== "object") return;
     const entries = (common as Node)["map"];
     for (const entry of Array.isArray(entries) ? entries : []) {
       this.#common.add(String((entry as Node)["key"]).toLowerCase());
     }
-  }
-
-  #function(node: Node): void {
-    const name = checkFunction(node);
-    if (STEEP.has(name)) this.#steep = `${name}()`;
-    if (SIZED.has(name) && !this.#tableCalls.has(node)) this.#size *= sizeOf(node);
   }
 
   #table(node: { [key: string]: Json }): void {
@@ -225,46 +168,9 @@ function checkTableFunction(call: Node): void {
   throw fail("query", `${name}() may not be called: table functions of a statement are ${allowed}`);
 }
 
-/** Its name. */
-function checkFunction(call: Node): string {
+function checkFunction(call: Node): void {
   const name = String(call["function_name"]).toLowerCase();
   if (FORBIDDEN.has(name)) throw fail("query", `${name}() may not be called`);
-  if (name === "format" || name === "printf") checkWidths(call, name);
-  if (!SIZED.has(name)) return name;
-  const isSmall = argumentsOf(call).every((each) => isSmallConstant(each, name));
-  if (isSmall) return name;
-  throw fail("query", `${name}() takes numbers up to ${SIZE_MAX} that stand in the statement`);
-}
-
-function argumentsOf(call: Node): readonly Node[] {
-  return Array.isArray(call["children"]) ? (call["children"] as Node[]) : [];
-}
-
-/** The largest number among a call's arguments, at least 1. */
-function sizeOf(call: Node): number {
-  const numbers = argumentsOf(call).map((each) => Number(constantOf(each) ?? 0));
-  return Math.max(1, ...numbers.filter(Number.isFinite).map(Math.abs));
-}
-
-/** A width in a pattern makes a value of that size. */
-function checkWidths(call: Node, name: string): void {
-  const [pattern] = argumentsOf(call);
-  const text = pattern === undefined ? null : constantOf(pattern);
-  if (text !== null && !/\d{4,}|\*|\{[^}]*\{/.test(text)) return;
-  throw fail(
-    "query",
-    `${name}() takes a pattern that stands in the statement, with widths below 1000`,
-  );
-}
-
-/** Texts may be any expression where the number beside them is small. */
-function isSmallConstant(node: Node, name: string): boolean {
-  const isText = name === "repeat" || name === "lpad" || name === "rpad" || name.endsWith("resize");
-  if (node["class"] !== "CONSTANT") return isText && node["class"] === "COLUMN_REF";
-  const constant = node["value"] as Node;
-  const value = constant["value"];
-  if (typeof value === "string") return isText;
-  return typeof value === "number" && Math.abs(value) <= SIZE_MAX;
 }
 
 function timeOf(clause: Json): RelationName["at"] {

@@ -8,17 +8,17 @@ import type { Field } from "#columns/schema.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import { type Admitted, type RelationName, timeTravelName } from "./admit.ts";
-import type { Answer, MemoryRows, Run, ValueForm, View } from "./database.ts";
+import type { MemoryRows, Run, ValueForm, View } from "./database.ts";
 import type { Parameter } from "./duckdb/instance.ts";
 import { rowsByColumns, selectHot, unionFields } from "./hotRows.ts";
 import { type Listing, listingOf, selectListing } from "./listings.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
-import { chooseSnapshot, columnsOf, type SnapshotChoice } from "./relations.ts";
 import { selectRows } from "./selectRows.ts";
+import { chooseSnapshot, columnsOf, type SnapshotChoice } from "./snapshotChoice.ts";
 import { NO_FILES, type SnapshotFiles, snapshotFiles } from "./snapshotFiles.ts";
 
-/** The engine, on this thread or another. */
-export interface Engine {
+/** The engine, in this process or another, and what it answers with. */
+export interface Engine<A> {
   admit(text: string): Admitted | Promise<Admitted>;
   /** Lets the engine read files below these folders, and below no others. */
   allow(folders: readonly string[]): void | Promise<void>;
@@ -27,7 +27,7 @@ export interface Engine {
   ):
     | ReadonlyMap<string, readonly ParquetNode[]>
     | Promise<ReadonlyMap<string, readonly ParquetNode[]>>;
-  run(run: Run): Answer | Promise<Answer>;
+  run(run: Run): A | Promise<A>;
 }
 
 /** What is asked. */
@@ -36,6 +36,7 @@ export interface Question {
   readonly parameters: readonly Parameter[];
   readonly form: ValueForm;
   readonly rowsMax: number;
+  readonly bytesMax: number;
   /** Of every table that the statement names without a time of its own. */
   readonly snapshot: SnapshotChoice;
 }
@@ -63,7 +64,8 @@ export interface ReadTable {
 export type UseTable = <T>(name: string, use: (read: ReadTable | null) => Promise<T>) => Promise<T>;
 
 /** An answer, and what it is of. */
-export interface Answered extends Answer {
+export interface Answered<A> {
+  readonly answer: A;
   /** Of the only table that the statement names; null: none, or several. */
   readonly snapshotId: SnapshotId | null;
   readonly hotPartitions: readonly string[];
@@ -73,11 +75,11 @@ export interface Answered extends Answer {
  * Answers a question.
  * @throws AppError `query` for what the question asks, others for what a catalog or store says
  */
-export async function answerQuestion(
-  engine: Engine,
+export async function answerQuestion<A>(
+  engine: Engine<A>,
   useTable: UseTable,
   question: Question,
-): Promise<Answered> {
+): Promise<Answered<A>> {
   const admitted = await engine.admit(question.sql);
   const plans = new Map<string, Plan>();
   try {
@@ -98,20 +100,20 @@ export async function answerQuestion(
   }
 }
 
-async function run(
-  engine: Engine,
+async function run<A>(
+  engine: Engine<A>,
   admitted: Admitted,
   plans: readonly Plan[],
-  { parameters, form, rowsMax }: Question,
-): Promise<Answered> {
+  { parameters, form, rowsMax, bytesMax }: Question,
+): Promise<Answered<A>> {
   await engine.allow([...new Set(plans.flatMap(({ folders }) => folders))]);
   const views: View[] = [];
   const hot: MemoryRows[] = [];
   for (const plan of plans) views.push(await viewOf(engine, plan, hot));
-  const answer = await engine.run({ admitted, views, hot, parameters, form, rowsMax });
+  const answer = await engine.run({ admitted, views, hot, parameters, form, rowsMax, bytesMax });
   const [only, ...others] = plans;
   return {
-    ...answer,
+    answer,
     snapshotId: only !== undefined && others.length === 0 ? only.snapshotId : null,
     hotPartitions: [...new Set(plans.flatMap((plan) => plan.hot?.partitions ?? []))],
   };
@@ -175,7 +177,7 @@ async function planRelation(
 }
 
 /** The view of a relation; what it shows of memory is added to `hot`. */
-async function viewOf(engine: Engine, plan: Plan, hot: MemoryRows[]): Promise<View> {
+async function viewOf(engine: Engine<unknown>, plan: Plan, hot: MemoryRows[]): Promise<View> {
   const { relation, rows } = plan;
   const isNow = relation.at === null;
   return {
@@ -186,7 +188,7 @@ async function viewOf(engine: Engine, plan: Plan, hot: MemoryRows[]): Promise<Vi
 }
 
 async function selectStored(
-  engine: Engine,
+  engine: Engine<unknown>,
   plan: Plan,
   { fields, files }: TableRows,
   hot: MemoryRows[],

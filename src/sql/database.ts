@@ -4,10 +4,10 @@
  * It lives on one thread and blocks it. Statements are admitted first (`admit.ts`), run in a read-only
  * transaction, and end at their number of rows.
  */
-import { describe, fail } from "#base/errors.ts";
-import { type LentSegment, readRows } from "#buffer/lease.ts";
+import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
+import { borrowPart } from "./borrow.ts";
 import { type DataVector, deletedRows } from "./deletedRows.ts";
 import type { HotRows } from "./duckdb/hotScan.ts";
 import {
@@ -18,10 +18,8 @@ import {
   sqlName,
   sqlText,
 } from "./duckdb/instance.ts";
+import type { PartPlace } from "./lend.ts";
 import { nodesOf, type ParquetNode, type SchemaRow } from "./parquetNodes.ts";
-
-/** Interrupts are 10 ms apart, and a `ROLLBACK` takes a fraction of one. */
-const ROLLBACK_TRIES = 20;
 
 /** A view to be made before a statement runs. */
 export interface View {
@@ -44,13 +42,17 @@ export interface Run {
   readonly form: ValueForm;
   /** More rows are refused. */
   readonly rowsMax: number;
+  /** More text is refused: the sum over all values. */
+  readonly bytesMax: number;
 }
 
 /** Segments of equal columns, lent until the answer is there. */
 export interface LentRows {
   readonly kind: "lent";
   readonly fields: readonly Field[];
-  readonly segments: readonly LentSegment[];
+  /** The process that has them. */
+  readonly pid: number;
+  readonly parts: readonly PartPlace[];
 }
 
 /** Rows in memory that a statement reads: those of a table, or which of a table's are deleted. */
@@ -84,11 +86,6 @@ export class Database {
     this.#instance = new Instance(options, []);
   }
 
-  /** Address of the connection, for an interrupt from another thread. */
-  get connection(): number {
-    return this.#instance.connection;
-  }
-
   /** Checks a statement. @throws AppError `query` */
   admit(text: string): Admitted {
     return admit(this.#instance, text);
@@ -118,15 +115,14 @@ export class Database {
   /** Runs a statement. @throws AppError `query` */
   run(run: Run): Answer {
     const { hot } = this.#instance;
-    // Looked at once: every scan of the statement sees the same rows.
     hot.begin(run.hot.map(rowsOf));
     try {
       this.#define(run.views);
+      this.#instance.execute("BEGIN TRANSACTION READ ONLY");
       try {
-        this.#instance.execute("BEGIN TRANSACTION READ ONLY");
         return run.admitted.explain === "" ? this.#select(run) : this.#explain(run);
       } finally {
-        this.#rollBack();
+        this.#instance.execute("ROLLBACK");
       }
     } finally {
       hot.end();
@@ -137,23 +133,8 @@ export class Database {
     this.#instance.close();
   }
 
-  /**
-   * Ends the transaction, whatever became of it. Interrupts come until there is an answer, so one may meet
-   * the `ROLLBACK` itself: the transaction would stay, and every later statement would be refused in it.
-   */
-  #rollBack(): void {
-    for (let tries = 1; ; tries++) {
-      try {
-        this.#instance.execute("ROLLBACK");
-        return;
-      } catch (error) {
-        if (describe(error).includes("no transaction is active")) return;
-        if (tries === ROLLBACK_TRIES) throw error;
-      }
-    }
-  }
-
-  #select({ admitted, parameters, form, rowsMax }: Run): Answer {
+  #select(run: Run): Answer {
+    const { admitted, parameters, form } = run;
     const isQuery = !/^(?:DESCRIBE|SUMMARIZE|SHOW)\b/.test(admitted.sql);
     const described = isQuery ? admitted.sql : `SELECT * FROM (${admitted.sql})`;
     const columns = this.#instance.rows(
@@ -162,15 +143,16 @@ export class Database {
     );
     const value = form === "json" ? "to_json(COLUMNS(*))" : "COLUMNS(*)";
     const sql = `SELECT ${value}::VARCHAR FROM (${admitted.sql})`;
-    const rows = this.#collect(sql, parameters, "select", rowsMax);
+    const rows = this.#collect(sql, "select", run);
     return {
       columns: columns.map(([name, type]) => ({ name: name ?? "", type: type ?? "" })),
       rows,
     };
   }
 
-  #explain({ admitted, parameters, form, rowsMax }: Run): Answer {
-    const rows = this.#collect(admitted.explain + admitted.sql, parameters, "explain", rowsMax);
+  #explain(run: Run): Answer {
+    const { admitted, form } = run;
+    const rows = this.#collect(admitted.explain + admitted.sql, "explain", run);
     const columns = ["explain_key", "explain_value"].map((name) => ({ name, type: "VARCHAR" }));
     const written = (value: string | null): string | null =>
       form === "json" ? JSON.stringify(value) : value;
@@ -179,15 +161,15 @@ export class Database {
 
   #collect(
     sql: string,
-    parameters: readonly Parameter[],
     type: StatementType,
-    rowsMax: number,
+    { parameters, rowsMax, bytesMax }: Run,
   ): (string | null)[][] {
     const statement = this.#instance.prepare(sql);
     try {
       if (statement.type !== type)
         throw fail("query", "Only a SELECT, or an EXPLAIN of one, may run");
       const rows: (string | null)[][] = [];
+      let bytes = 0;
       for (const chunk of statement.run(parameters)) {
         for (const index of (chunk[0] ?? []).keys()) {
           if (rows.length === rowsMax) {
@@ -196,7 +178,12 @@ export class Database {
               `The answer has more than ${rowsMax} rows (server.query_max_rows): add a LIMIT`,
             );
           }
-          rows.push(chunk.map((column) => column[index] ?? null));
+          const row = chunk.map((column) => column[index] ?? null);
+          bytes += row.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+          if (bytes > bytesMax) {
+            throw fail("query", `The answer has more than ${bytesMax} bytes: ask for less`);
+          }
+          rows.push(row);
         }
       }
       return rows;
@@ -214,9 +201,8 @@ export class Database {
     for (const view of views) {
       const { schema, name, select } = view;
       if (schema !== "") this.#instance.execute(`CREATE SCHEMA IF NOT EXISTS ${sqlName(schema)}`);
-      // Known before it is there: an interrupt may come in between.
-      this.#views.push(view);
       this.#instance.execute(`CREATE VIEW ${viewName(schema, name)} AS ${select}`);
+      this.#views.push(view);
     }
   }
 
@@ -238,7 +224,8 @@ export class Database {
 
 function rowsOf(rows: MemoryRows): HotRows {
   if (rows.kind === "deleted") return deletedRows(rows.vectors);
-  return { fields: rows.fields, parts: rows.segments.map(readRows) };
+  const { fields, pid, parts } = rows;
+  return { fields, parts: parts.map((place) => borrowPart(pid, fields, place)) };
 }
 
 function viewName(schema: string, name: string): string {

@@ -7,7 +7,7 @@ import { LIMITS } from "#base/limits.ts";
 import type { Column } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
 import { readDeletionVector, type VectorPlace } from "#iceberg/deletes/deletionVector.ts";
-import type { HotRows } from "./duckdb/hotScan.ts";
+import type { HotRows, RowPart } from "./duckdb/hotScan.ts";
 
 /** The vector of one data file, as it lies in its Puffin file. */
 export interface DataVector extends VectorPlace {
@@ -40,17 +40,13 @@ export function deletedRows(vectors: readonly DataVector[]): HotRows {
       count++;
     });
   }
-  const batch = {
-    fields: FIELDS,
-    rowCount: count,
-    columns: [
-      columnOf(FILE, files, count),
-      columnOf(WORD, words, count),
-      columnOf(BITS, masks, count),
-    ],
-    byteCount: FIELDS.length * 4 * count,
-  };
-  return { fields: FIELDS, parts: [batch] };
+  const columns = [
+    columnOf(FILE, files, count),
+    columnOf(WORD, words, count),
+    columnOf(BITS, masks, count),
+  ];
+  const read: RowPart["read"] = (wanted) => wanted.flatMap((index) => columns[index] ?? []);
+  return { fields: FIELDS, parts: [{ rowCount: count, read }] };
 }
 
 function grown(column: Int32Array): Int32Array<ArrayBuffer> {

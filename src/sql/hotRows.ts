@@ -6,19 +6,20 @@ import type { LentSegment } from "#buffer/lease.ts";
 import { childFields, type Field, withChildFields } from "#columns/schema.ts";
 import type { LentRows } from "./database.ts";
 import { HotScan } from "./duckdb/hotScan.ts";
+import { type PartPlace, placeOf } from "./lend.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import { projectColumns } from "./projection.ts";
 
-/** Segments with equal columns together, each group in their order. */
+/** Segments with equal columns together, each group in their order; as they are now. */
 export function rowsByColumns(segments: readonly LentSegment[]): LentRows[] {
-  const groups = new Map<string, LentRows & { readonly segments: LentSegment[] }>();
+  const groups = new Map<string, LentRows & { readonly parts: PartPlace[] }>();
   for (const segment of segments) {
     const fields = segment.columns.map(({ field }) => field);
     const key = JSON.stringify(fields, (_, value: unknown) =>
       typeof value === "bigint" ? String(value) : value,
     );
-    const group = groups.get(key) ?? { kind: "lent", fields, segments: [] };
-    group.segments.push(segment);
+    const group = groups.get(key) ?? { kind: "lent", fields, pid: process.pid, parts: [] };
+    group.parts.push(placeOf(segment));
     groups.set(key, group);
   }
   return [...groups.values()];

@@ -1,7 +1,7 @@
 /**
  * Answers as text: a table for people, JSON and CSV for programs. Pure.
  */
-import type { Answer, AnswerColumn } from "./database.ts";
+import type { Answer, AnswerColumn, ValueForm } from "./database.ts";
 
 /** How an answer is written. */
 export type AnswerFormat = "table" | "json" | "csv";
@@ -19,6 +19,11 @@ export function writeAnswer(answer: Answer, format: AnswerFormat, shownMax: numb
     case "json":
       return `${jsonText(answer)}\n`;
   }
+}
+
+/** An answer as it is sent: JSON of values in the form `json`, else CSV. */
+export function writeBytes(answer: Answer, form: ValueForm): Uint8Array {
+  return Buffer.from(form === "json" ? jsonText(answer) : csvText(answer));
 }
 
 /** `{"columns": [...], "rows": [[...]], "row_count": n}`: integers beyond 2^53 are strings (SPEC section 7). */

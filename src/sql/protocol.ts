@@ -1,23 +1,32 @@
 /**
- * Messages between the event loop and the Worker that has the SQL engine. A call is answered by one
- * reply of the same id.
+ * Messages between a process and the child that is its SQL engine. A call is answered by one reply of the
+ * same id.
  */
 import type { ErrorKind } from "#base/errors.ts";
 import type { Run } from "./database.ts";
-import type { InstanceOptions } from "./duckdb/instance.ts";
 
-/** What is asked of the Worker. */
+/** What an engine is made of. */
+export interface EngineOptions {
+  /** Where DuckDB's library may be written; null: nowhere. */
+  readonly cacheFolder: string | null;
+  /** What DuckDB counts of a statement. */
+  readonly memoryBytesMax: number;
+  /** What the child may take beyond what it has at its start, counted or not. */
+  readonly processBytesMax: number;
+}
+
+/** What is asked of the child. */
 export type Call = { readonly id: number } & CallBody;
 
 /** A call without its id. */
 export type CallBody =
-  | { readonly type: "open"; readonly options: InstanceOptions }
+  | { readonly type: "open"; readonly options: EngineOptions }
   | { readonly type: "admit"; readonly text: string }
   | { readonly type: "allow"; readonly folders: readonly string[] }
   | { readonly type: "columns"; readonly paths: readonly string[] }
   | { readonly type: "run"; readonly run: Run };
 
-/** Its answer. `connection`: the engine's, as an address, which another thread may interrupt. */
+/** Its answer. */
 export type Reply =
-  | { readonly id: number; readonly value: unknown; readonly connection: number }
+  | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: { readonly kind: ErrorKind; readonly message: string } };

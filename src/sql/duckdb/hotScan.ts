@@ -1,6 +1,7 @@
 /**
  * `hot_rows(n)`: a table function over columns in memory. DuckDB asks for 2,048 rows at a time; each
- * answer refers to the columns where they lie, those that the statement uses and no others.
+ * answer refers to the columns where they lie, those that the statement uses and no others. They stay there
+ * until the part behind the next one is read: DuckDB keeps nothing of a chunk when it asks for another.
  *
  * With one thread, DuckDB calls back on the very thread that asks it: plain callbacks do. They must
  * not throw: what goes wrong is set as the query's error.
@@ -8,7 +9,7 @@
 import { JSCallback, type Pointer } from "bun:ffi";
 import { assert } from "#base/assert.ts";
 import { describe, fail } from "#base/errors.ts";
-import type { Column, ColumnBatch } from "#columns/batch.ts";
+import type { Column } from "#columns/batch.ts";
 import { childFields, type Field, isPrimitive } from "#columns/schema.ts";
 import { arrowArray, arrowSchema, type Struct } from "./arrow.ts";
 import { cText, type Library, Out } from "./symbols.ts";
@@ -16,8 +17,43 @@ import { cText, type Library, Out } from "./symbols.ts";
 /** Rows of equal columns, in parts. */
 export interface HotRows {
   readonly fields: readonly Field[];
-  readonly parts: readonly ColumnBatch[];
+  readonly parts: readonly RowPart[];
 }
+
+/** Rows whose columns are asked for when they are scanned. */
+export interface RowPart {
+  readonly rowCount: number;
+  /**
+   * Columns by their places, all rows of each.
+   * @param room memory for those that have to be copied
+   */
+  read(columns: readonly number[], room: Room): readonly Column[];
+}
+
+/** Memory of one part after the other: what was taken is good until it is emptied. */
+export class Room {
+  #block = new Uint8Array(0);
+  #used = 0;
+
+  /** Bytes that begin at a multiple of 64 of the block; their content is undefined. */
+  take(bytes: number): Uint8Array<ArrayBuffer> {
+    const size = Math.ceil(bytes / 64) * 64;
+    if (this.#used + size > this.#block.length) {
+      // What was taken of the former block stays with those who have it.
+      this.#block = new Uint8Array(Math.max(2 * this.#block.length, size, ROOM_BYTES_MIN));
+      this.#used = 0;
+    }
+    const at = this.#used;
+    this.#used += size;
+    return this.#block.subarray(at, at + bytes);
+  }
+
+  empty(): void {
+    this.#used = 0;
+  }
+}
+
+const ROOM_BYTES_MIN = 65_536;
 
 const VECTOR_ROWS = 2048;
 const NAME = "hot_rows";
@@ -31,6 +67,17 @@ interface Scan {
   readonly schema: Pointer;
   part: number;
   row: number;
+  /** Of the part that is scanned; null: not read yet. */
+  read: readonly Column[] | null;
+  /** Of this part, and of the one before. */
+  rooms: [Room, Room];
+  chunks: [Chunk[], Chunk[]];
+}
+
+/** A chunk of ours, and what it points to. */
+interface Chunk {
+  readonly chunk: Out;
+  readonly struct: Struct;
 }
 
 /** The table function of one connection. */
@@ -40,12 +87,7 @@ export class HotScan {
   readonly #callbacks: JSCallback[] = [];
   #relations: readonly HotRows[] = [];
   #scans: Scan[] = [];
-  /** What chunks point to, until the statement is over. */
-  #held: {
-    readonly chunk: Out | null;
-    readonly struct: Struct | null;
-    readonly schema: Out | null;
-  }[] = [];
+  #schemas: { readonly struct: Struct; readonly schema: Out }[] = [];
 
   constructor(library: Library, connection: Pointer) {
     this.#library = library;
@@ -66,12 +108,11 @@ export class HotScan {
 
   /** The statement is over: nothing points to the rows any more. */
   end(): void {
-    const api = this.#library;
-    for (const { chunk, schema } of this.#held) {
-      if (chunk !== null) api.duckdb_destroy_data_chunk(chunk.words);
-      if (schema !== null) api.duckdb_destroy_arrow_converted_schema(schema.words);
+    for (const { chunks } of this.#scans) this.#destroy(chunks.flat());
+    for (const { schema } of this.#schemas) {
+      this.#library.duckdb_destroy_arrow_converted_schema(schema.words);
     }
-    this.#held = [];
+    this.#schemas = [];
     this.#scans = [];
     this.#relations = [];
   }
@@ -132,15 +173,15 @@ export class HotScan {
     const number = Number(api.duckdb_get_int64(value.address));
     api.duckdb_destroy_value(value.words);
     const { fields, parts } = this.#relation(number);
-    const schema = this.#schemaOf(fields);
-    const chunk = this.#chunk(schema, columnsOf(parts[0], fields), 0, 0);
+    const typed = this.#chunk(this.#schemaOf(fields), fields.map(emptyColumn), 0, 0);
     for (const [index, { name }] of fields.entries()) {
-      const vector = api.duckdb_data_chunk_get_vector(chunk, BigInt(index));
+      const vector = api.duckdb_data_chunk_get_vector(typed.chunk.address, BigInt(index));
       const type = new Out();
       type.words[0] = BigInt(api.duckdb_vector_get_column_type(vector) ?? 0);
       api.duckdb_bind_add_result_column(info, cText(name), type.address);
       api.duckdb_destroy_logical_type(type.words);
     }
+    this.#destroy([typed]);
     const rows = parts.reduce((sum, { rowCount }) => sum + rowCount, 0);
     api.duckdb_bind_set_cardinality(info, BigInt(rows), true);
     // Its number is its address: nobody follows it.
@@ -156,7 +197,11 @@ export class HotScan {
       return index < rows.fields.length ? index : -1;
     });
     const fields = columns.flatMap((index) => rows.fields[index] ?? []);
-    this.#scans.push({ rows, columns, schema: this.#schemaOf(fields), part: 0, row: 0 });
+    this.#scans.push({
+      ...{ rows, columns, schema: this.#schemaOf(fields), part: 0, row: 0, read: null },
+      rooms: [new Room(), new Room()],
+      chunks: [[], []],
+    });
     api.duckdb_init_set_max_threads(info, 1n);
     api.duckdb_init_set_init_data(info, this.#scans.length as Pointer, null);
   }
@@ -165,10 +210,11 @@ export class HotScan {
     const api = this.#library;
     const scan = this.#scans[Number(api.duckdb_function_get_init_data(info)) - 1];
     assert(scan !== undefined, "the scan is of this statement");
-    const { parts, fields } = scan.rows;
+    const { parts } = scan.rows;
     while (scan.part < parts.length && scan.row >= (parts[scan.part]?.rowCount ?? 0)) {
       scan.part++;
       scan.row = 0;
+      scan.read = null;
     }
     const part = parts[scan.part];
     if (part === undefined) {
@@ -176,19 +222,38 @@ export class HotScan {
       return;
     }
     const count = Math.min(VECTOR_ROWS, part.rowCount - scan.row);
-    const wanted = scan.columns.flatMap((index) => fields[index] ?? []);
-    if (wanted.length > 0) {
-      const chunk = this.#chunk(scan.schema, columnsOf(part, wanted), scan.row, count);
-      let at = 0;
-      for (const [place, index] of scan.columns.entries()) {
-        if (index < 0) continue;
-        const vector = api.duckdb_data_chunk_get_vector(chunk, BigInt(at++));
-        const into = api.duckdb_data_chunk_get_vector(out, BigInt(place));
-        api.duckdb_vector_reference_vector(into, vector);
-      }
-    }
+    if (scan.columns.some((index) => index >= 0)) this.#refer(scan, part, count, out);
     api.duckdb_data_chunk_set_size(out, BigInt(count));
     scan.row += count;
+  }
+
+  /** Lets the chunk that DuckDB gave refer to the next rows of a part. */
+  #refer(scan: Scan, part: RowPart, count: number, out: Pointer): void {
+    const api = this.#library;
+    scan.read ??= this.#readPart(scan, part);
+    const made = this.#chunk(scan.schema, scan.read, scan.row, count);
+    scan.chunks[0].push(made);
+    let at = 0;
+    for (const [place, index] of scan.columns.entries()) {
+      if (index < 0) continue;
+      const vector = api.duckdb_data_chunk_get_vector(made.chunk.address, BigInt(at++));
+      const into = api.duckdb_data_chunk_get_vector(out, BigInt(place));
+      api.duckdb_vector_reference_vector(into, vector);
+    }
+  }
+
+  /** The columns of a part. What was read before the last one is used again. */
+  #readPart(scan: Scan, part: RowPart): readonly Column[] {
+    const [last, room] = scan.rooms;
+    const [chunks, old] = scan.chunks;
+    this.#destroy(old);
+    scan.rooms = [room, last];
+    scan.chunks = [[], chunks];
+    room.empty();
+    return part.read(
+      scan.columns.filter((index) => index >= 0),
+      room,
+    );
   }
 
   #relation(number: number): HotRows {
@@ -206,11 +271,11 @@ export class HotScan {
       converted.words,
     );
     this.#check(error);
-    this.#held.push({ chunk: null, struct, schema: converted });
+    this.#schemas.push({ struct, schema: converted });
     return converted.address;
   }
 
-  #chunk(schema: Pointer, columns: readonly Column[], first: number, rows: number): Pointer {
+  #chunk(schema: Pointer, columns: readonly Column[], first: number, rows: number): Chunk {
     const struct = arrowArray(columns, first, rows);
     const chunk = new Out();
     const error = this.#library.duckdb_data_chunk_from_arrow(
@@ -220,8 +285,11 @@ export class HotScan {
       chunk.words,
     );
     this.#check(error);
-    this.#held.push({ chunk, struct, schema: null });
-    return chunk.address;
+    return { chunk, struct };
+  }
+
+  #destroy(chunks: readonly Chunk[]): void {
+    for (const { chunk } of chunks) this.#library.duckdb_destroy_data_chunk(chunk.words);
   }
 
   #check(error: Pointer | null): void {
@@ -229,13 +297,6 @@ export class HotScan {
     if (error === null || !api.duckdb_error_data_has_error(error)) return;
     throw fail("query_engine", String(api.duckdb_error_data_message(error)));
   }
-}
-
-function columnsOf(part: ColumnBatch | undefined, fields: readonly Field[]): Column[] {
-  return fields.map((field) => {
-    const found = part?.columns.find((column) => column.field.name === field.name);
-    return found ?? emptyColumn(field);
-  });
 }
 
 /** For the types of a relation without rows. */

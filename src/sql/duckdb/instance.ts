@@ -76,11 +76,6 @@ export class Instance {
     this.execute("SET lock_configuration = true");
   }
 
-  /** Address of the connection: another thread may interrupt it. */
-  get connection(): number {
-    return this.#connection.address;
-  }
-
   /** Runs a statement of ours whose answer does not matter. */
   execute(sql: string): void {
     const result = new Uint8Array(STRUCT_BYTES);

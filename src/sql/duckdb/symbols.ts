@@ -2,7 +2,8 @@
  * The only door to DuckDB's C API (`duckdb.h`, 1.5), through `bun:ffi`: no Node-API module, so that one
  * shared library is all that the executable has to carry.
  *
- * Handles are addresses. Every call blocks its thread: use them in a Worker, one thread an instance.
+ * Handles are addresses. Every call blocks its thread, and nothing here interrupts one: a process that has
+ * more to do leaves them to another (`sql/engineProcess.ts`).
  */
 import {
   type CString,
@@ -26,7 +27,6 @@ export interface Library {
   readonly duckdb_close: (a: Address) => void;
   readonly duckdb_connect: (a: Address, b: Address) => number;
   readonly duckdb_disconnect: (a: Address) => void;
-  readonly duckdb_interrupt: (a: Address) => void;
   readonly duckdb_free: (a: Address) => void;
   readonly duckdb_query: (a: Address, b: Address, c: Address) => number;
   readonly duckdb_result_error: (a: Address) => CString | null;
@@ -115,7 +115,6 @@ const SYMBOLS: Readonly<Record<keyof Library, FFIFunction>> = {
   duckdb_close: { args: ["ptr"], returns: "void" },
   duckdb_connect: { args: ["ptr", "ptr"], returns: "i32" },
   duckdb_disconnect: { args: ["ptr"], returns: "void" },
-  duckdb_interrupt: { args: ["ptr"], returns: "void" },
   duckdb_free: { args: ["ptr"], returns: "void" },
   duckdb_query: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   duckdb_result_error: { args: ["ptr"], returns: "cstring" },
@@ -189,13 +188,6 @@ export function loadLibrary(path: string): Library {
   } catch (error) {
     throw fail("query_engine", `DuckDB cannot be loaded from ${path}`, { path }, error);
   }
-}
-
-/** Ends what a connection of another thread is doing, at the next place where DuckDB looks. */
-export function loadInterrupt(path: string): (connection: Pointer) => void {
-  const name = "duckdb_interrupt";
-  const { symbols } = dlopen(path, { [name]: SYMBOLS[name] });
-  return (symbols as unknown as Pick<Library, typeof name>)[name];
 }
 
 /** Text with a final zero, as C wants it; keep it until the call has returned. */

@@ -84,39 +84,7 @@ describe("a statement", () => {
     expect(refusal("SHOW ALL TABLES")).toContain("SHOW is for TABLES");
   });
 
-  test("makes no value of any size in one call, which nothing could interrupt", () => {
-    for (const text of [
-      "SELECT len(range(50000000))",
-      "SELECT len(range(x)) FROM events",
-      "SELECT repeat('x', 2000000000)",
-      "SELECT repeat('x', x * x) FROM events",
-      "SELECT lpad('x', 100000000, 'y')",
-      "SELECT list_resize([1], 1000000000)",
-    ]) {
-      expect(`${text}: ${refusal(text)}`).toContain("numbers up to 1000000");
-    }
-    for (const text of [
-      "SELECT list_transform(range(100000), lambda i: len(range(100000)))",
-      "SELECT repeat(s, 100000) FROM (SELECT repeat('x', 100000) AS s)",
-    ]) {
-      expect(`${text}: ${refusal(text)}`).toContain("may multiply to 1000000");
-    }
-    for (const text of [
-      "SELECT levenshtein(s, s) FROM (SELECT repeat('x', 100000) AS s)",
-      "SELECT replace(s, 'x', s) FROM (SELECT repeat('x', 100000) AS s)",
-      "WITH RECURSIVE r(s) AS (SELECT 'x' UNION ALL SELECT repeat(s, 1000) FROM r) SELECT max(s) FROM r",
-    ]) {
-      expect(`${text}: ${refusal(text)}`).toContain("beside calls that make large values");
-    }
-    for (const text of [
-      "SELECT format('{:2000000000}', 1)",
-      "SELECT printf('%*d', 2000000000, 1)",
-    ]) {
-      expect(`${text}: ${refusal(text)}`).toContain("widths below 1000");
-    }
-    const usual =
-      "SELECT levenshtein(a, b), replace(a, 'x', 'y'), format('{:>10}', a) FROM events, range(1000000)";
-    expect(refusal(usual)).toContain("admitted: ");
+  test("may not be nested without an end: both the walk and DuckDB's own writer recurse", () => {
     expect(refusal(`SELECT 1${"+1".repeat(3000)}`)).toMatch(/nested too deeply|cannot be read/);
   });
 });

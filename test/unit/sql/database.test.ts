@@ -22,6 +22,7 @@ function ask(sql: string, form: ValueForm = "text", rowsMax = 1000): Answer {
     parameters: [],
     form,
     rowsMax,
+    bytesMax: 1e9,
   });
 }
 
@@ -69,7 +70,15 @@ describe("an answer", () => {
   test("takes parameters of every kind, and says how many there have to be", () => {
     const admitted = database.admit("SELECT $1, $2, $3, $4, $5, $6");
     const run = (parameters: readonly (string | number | bigint | boolean | null)[]) =>
-      database.run({ admitted, views: [], hot: [], parameters, form: "text", rowsMax: 1 });
+      database.run({
+        admitted,
+        views: [],
+        hot: [],
+        parameters,
+        form: "text",
+        rowsMax: 1,
+        bytesMax: 1e9,
+      });
     const parameters = ["it's", 5, 2.5, 9007199254740993n, true, null];
     expect(run(parameters).rows).toEqual([["it's", "5", "2.5", "9007199254740993", "true", null]]);
     expect(() => run([1])).toThrow("6 parameters, 1 are given");
@@ -115,6 +124,7 @@ describe("a statement that was admitted by mistake", () => {
       parameters: [],
       form: "text",
       rowsMax: 10,
+      bytesMax: 1e9,
     });
 
   test("reads no file outside the folders, changes no setting, and writes nowhere", () => {
@@ -144,7 +154,15 @@ describe("views", () => {
     ];
     const sql = 'SELECT x FROM "a.b"."q""t" UNION ALL SELECT x FROM plain';
     const admitted = database.admit(sql);
-    const run = { admitted, views, hot: [], parameters: [], form: "text" as const, rowsMax: 10 };
+    const run = {
+      admitted,
+      views,
+      hot: [],
+      parameters: [],
+      form: "text" as const,
+      rowsMax: 10,
+      bytesMax: 1e9,
+    };
     expect(database.run(run).rows).toEqual([["7"], ["8"]]);
     expect(() => database.run({ ...run, views: [] })).toThrow("does not exist");
   });

@@ -44,7 +44,15 @@ function query(files: SnapshotFiles, sql: string) {
   const hot = [{ kind: "deleted" as const, vectors: files.vectors }];
   const admitted = database.admit(sql);
   const parameters: string[] = [];
-  return database.run({ admitted, views, hot, parameters, form: "json", rowsMax: 100_000 });
+  return database.run({
+    admitted,
+    views,
+    hot,
+    parameters,
+    form: "json",
+    rowsMax: 100_000,
+    bytesMax: 1e9,
+  });
 }
 
 const sequence = fc.bigInt({ min: 1n, max: 6n });

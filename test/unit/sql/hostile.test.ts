@@ -7,8 +7,8 @@ import { Arena, type Fate } from "../../../scripts/prove/arena.ts";
 import { HOSTILE, type Verdict } from "../../../scripts/prove/hostileSql.ts";
 
 const TIMEOUT_MS = 500;
-/** A statement is given up, and its thread with it, when it cannot be interrupted for so long. */
-const STUCK_MS = 5000;
+/** What ending its process, and starting the next, may take where others want the machine too. */
+const SLACK_MS = 5000;
 
 let arena: Arena;
 
@@ -41,8 +41,8 @@ async function wrongs(sql: string, verdict: Verdict): Promise<string[]> {
   const fate = await arena.run(sql);
   const found = arena.effects(fate);
   if (!isAllowed(verdict, fate)) found.push(`${fate.kind}: ${fate.text.slice(0, 200)}`);
-  if (fate.ms > TIMEOUT_MS + STUCK_MS - 500) found.push("it cannot be interrupted");
-  const next = await arena.run("SELECT 41 + 1 AS n");
+  if (fate.ms > TIMEOUT_MS + SLACK_MS) found.push("it cannot be ended");
+  const next = await arena.run("SELECT 41 + 1 AS n", 30_000);
   if (!next.text.includes("[[42]]")) found.push(`then nothing goes: ${next.text}`);
   return found.map((each) => `${sql}: ${each}`);
 }

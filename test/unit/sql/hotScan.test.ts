@@ -10,6 +10,7 @@ import type { Field } from "#columns/schema.ts";
 import type { Database, ValueForm } from "#sql/database.ts";
 import { HotScan } from "#sql/duckdb/hotScan.ts";
 import { rowsByColumns, selectHot, unionFields } from "#sql/hotRows.ts";
+import { placeOf } from "#sql/lend.ts";
 import {
   batchOf,
   bytesOf,
@@ -39,8 +40,17 @@ function ask(
 ) {
   const views = [{ schema: "", name: "t", select: `SELECT * FROM ${HotScan.select(0)}` }];
   const admitted = database.admit(sql);
-  const hot = [{ kind: "lent" as const, fields, segments: parts.map(lent) }];
-  return database.run({ admitted, views, hot, parameters: [], form, rowsMax: 1_000_000 });
+  const places = parts.map((part) => placeOf(lent(part)));
+  const hot = [{ kind: "lent" as const, fields, pid: process.pid, parts: places }];
+  return database.run({
+    admitted,
+    views,
+    hot,
+    parameters: [],
+    form,
+    rowsMax: 1_000_000,
+    bytesMax: 1e9,
+  });
 }
 
 /** A batch as a reader gets it that another thread has lent. */
@@ -65,6 +75,7 @@ test("every type is what DuckDB reads from the same rows as Parquet", async () =
     parameters: [],
     form: "json",
     rowsMax: 1000,
+    bytesMax: 1e9,
   });
   expect(ask("SELECT * FROM t", fields, [batch]).rows).toEqual(expected.rows);
 });
@@ -156,6 +167,32 @@ test("joins, several scans and columns in any order refer to the right columns",
   ]);
 });
 
+test("what a statement keeps of a part is still right when the memory of that part is used again", () => {
+  const parts = Array.from({ length: 12 }, (_, part) =>
+    batchOf(
+      FIELDS,
+      Array.from({ length: 3000 }, (_, i) => rowOf(3000 * part + i)),
+    ),
+  );
+  const column = (sql: string, at = 0) =>
+    ask(sql, FIELDS, parts, "text").rows.map((row) => row[at]);
+  const texts = Array.from({ length: 36_000 }, (_, i) => rowOf(i)[1] ?? null);
+  const numbered = "(SELECT *, row_number() OVER () AS r FROM t)";
+  expect(column(`SELECT s FROM ${numbered} ORDER BY r`)).toEqual(texts as string[]);
+  expect(column(`SELECT lag(s) OVER (ORDER BY r) FROM ${numbered} ORDER BY r`).slice(1)).toEqual(
+    texts.slice(0, -1) as string[],
+  );
+  const present = texts.filter((text) => text !== null);
+  expect(column("SELECT unnest(list(s)) FROM t WHERE s IS NOT NULL")).toEqual(present as string[]);
+  expect(column("SELECT count(*) FROM t a JOIN t b ON a.s = b.s AND a.d.y = b.d.y")).toEqual([
+    String(Array.from({ length: 36_000 }, (_, i) => i).filter((i) => i % 5 && i % 17).length),
+  ]);
+  expect(column("SELECT string_agg(s, '|') FROM t")).toEqual([present.join("|")]);
+  expect(column("SELECT max(s) FROM t WHERE s IS NOT NULL GROUP BY s HAVING count(*) > 1")).toEqual(
+    [],
+  );
+});
+
 test("no rows at all are a relation, too", () => {
   expect(ask("SELECT count(*), max(n) FROM t", FIELDS, [], "text").rows).toEqual([["0", null]]);
 });
@@ -186,6 +223,7 @@ test("columns that the table has not named yet are found by name, at every depth
     parameters: [],
     form: "json",
     rowsMax: 10,
+    bytesMax: 1e9,
   });
   expect(rows).toEqual([["5", '{"a":2,"b":1}', '{"x":7,"y":8}']]);
 });

@@ -59,7 +59,15 @@ function read(fields: readonly Field[], paths: readonly string[], sql: string) {
   const select = selectRows(fields, { ...NO_FILES, data }, database.columnsOfFiles(paths), -1);
   const views = [{ schema: "", name: "t", select }];
   const admitted = database.admit(sql);
-  return database.run({ admitted, views, hot: [], parameters: [], form: "json", rowsMax: 1000 });
+  return database.run({
+    admitted,
+    views,
+    hot: [],
+    parameters: [],
+    form: "json",
+    rowsMax: 1000,
+    bytesMax: 1e9,
+  });
 }
 
 test("renamed, reordered, added, dropped and widened: each row has its values, whichever file it is in", async () => {
@@ -150,6 +158,7 @@ test("every type is read as the type that the table has", async () => {
     parameters: [],
     form: "json",
     rowsMax: 1000,
+    bytesMax: 1e9,
   });
   expect(seen.rows).toEqual(asDuckDbReadsIt.rows);
   expect(read(fields, [path], "DESCRIBE t").rows.map(([name]) => JSON.parse(name ?? ""))).toEqual(

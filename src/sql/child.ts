@@ -1,0 +1,56 @@
+/**
+ * The SQL engine as a child of the process that has the tables: one call after the other. What a statement
+ * takes or breaks is this process's alone, and its parent ends it at any moment.
+ */
+import { describe, fail, kindOf } from "#base/errors.ts";
+import { confine } from "./confine.ts";
+import { Database } from "./database.ts";
+import { locateLibrary } from "./library.ts";
+import { writeBytes } from "./output.ts";
+import type { Call, EngineOptions, Reply } from "./protocol.ts";
+
+let database: Database | null = null;
+
+process.on("message", (call: Call) => void take(call));
+process.on("disconnect", () => process.exit(0));
+// Ctrl-C reaches every process of a terminal: the parent decides when this one ends.
+process.on("SIGINT", () => undefined);
+
+async function take(call: Call): Promise<void> {
+  const { id } = call;
+  try {
+    const value = call.type === "open" ? await open(call.options) : answer(call);
+    reply({ id, value });
+  } catch (error) {
+    reply({ id, error: { kind: kindOf(error), message: describe(error) } });
+  }
+}
+
+function reply(message: Reply): void {
+  process.send?.(message);
+}
+
+async function open({
+  cacheFolder,
+  memoryBytesMax,
+  processBytesMax,
+}: EngineOptions): Promise<null> {
+  const library = await locateLibrary(cacheFolder);
+  database = new Database({ library, memoryBytesMax });
+  confine(processBytesMax);
+  return null;
+}
+
+function answer(call: Exclude<Call, { readonly type: "open" }>): unknown {
+  if (database === null) throw fail("query_engine", "The SQL engine is not open");
+  switch (call.type) {
+    case "admit":
+      return database.admit(call.text);
+    case "allow":
+      return database.allow(call.folders);
+    case "columns":
+      return database.columnsOfFiles(call.paths);
+    case "run":
+      return writeBytes(database.run(call.run), call.run.form);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The SQL engine in a child process (`child.ts`), as its parent sees it. Decision 0351.
+ *
+ * DuckDB counts not all of the memory that a statement takes, cannot be interrupted within a call, and
+ * might crash: the child has a limit of its own, and ending it ends whatever it does. It reads lent rows
+ * where they lie in the parent's memory (`borrow.ts`), so they are given back only when it has answered or
+ * is gone.
+ */
+import { join } from "node:path";
+import { fail } from "#base/errors.ts";
+import { openLibc } from "#base/libc.ts";
+import type { Admitted } from "./admit.ts";
+import type { Engine } from "./answer.ts";
+import type { Run } from "./database.ts";
+import type { ParquetNode } from "./parquetNodes.ts";
+import type { Call, CallBody, EngineOptions, Reply } from "./protocol.ts";
+
+/** The word that makes this program the engine of its parent; `main.ts` knows it too. */
+const ENGINE_WORD = "sql-engine";
+/** Yama's: who may read this process's memory beside its parents. */
+const SET_PTRACER = 0x59616d61;
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** One child. */
+export class EngineProcess implements Engine<Uint8Array> {
+  readonly #child: Bun.Subprocess<"ignore", "ignore", "ignore">;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #opened: Promise<unknown>;
+  readonly #bytesMax: number;
+  #calls = 0;
+  #isEnded = false;
+
+  constructor(options: EngineOptions) {
+    this.#bytesMax = options.processBytesMax;
+    this.#child = Bun.spawn(engineCommand(), {
+      cwd: "/",
+      // What the parent's holds is no statement's business; a crash is reported to nobody.
+      env: { BUN_ENABLE_CRASH_REPORTING: "0", DO_NOT_TRACK: "1" },
+      stdio: ["ignore", "ignore", "ignore"],
+      serialization: "advanced",
+      ipc: (reply: Reply) => this.#take(reply),
+      onExit: () => this.#fail(),
+    });
+    letRead(this.#child.pid);
+    this.#opened = this.#call({ type: "open", options });
+    this.#opened.catch(() => undefined);
+  }
+
+  /** True when it answers nothing any more. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  async admit(text: string): Promise<Admitted> {
+    return (await this.#ask({ type: "admit", text })) as Admitted;
+  }
+
+  async allow(folders: readonly string[]): Promise<void> {
+    await this.#ask({ type: "allow", folders });
+  }
+
+  async columnsOfFiles(
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, readonly ParquetNode[]>> {
+    const columns = await this.#ask({ type: "columns", paths });
+    return columns as ReadonlyMap<string, readonly ParquetNode[]>;
+  }
+
+  /** Runs a statement; the answer as it is sent on. */
+  async run(run: Run): Promise<Uint8Array> {
+    return (await this.#ask({ type: "run", run })) as Uint8Array;
+  }
+
+  /** Ends it at once, whatever it does; resolves when it is gone. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
+  }
+
+  async #ask(body: CallBody): Promise<unknown> {
+    await this.#opened;
+    return this.#call(body);
+  }
+
+  #call(body: CallBody): Promise<unknown> {
+    if (this.#isEnded) return Promise.reject(this.#ended());
+    const id = ++this.#calls;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, { resolve, reject });
+    const call: Call = { id, ...body };
+    this.#child.send(call);
+    return promise;
+  }
+
+  #take(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if ("error" in reply) waiting?.reject(fail(reply.error.kind, reply.error.message));
+    else waiting?.resolve(reply.value);
+  }
+
+  #fail(): void {
+    this.#isEnded = true;
+    for (const { reject } of this.#waiting.values()) reject(this.#ended());
+    this.#waiting.clear();
+  }
+
+  #ended(): Error {
+    const megabytes = Math.floor(this.#bytesMax / 1e6);
+    return fail(
+      "query",
+      `The statement ended the SQL engine: it took more than ${megabytes} MB, or what DuckDB cannot do`,
+    );
+  }
+}
+
+function engineCommand(): string[] {
+  const isExecutable = Bun.embeddedFiles.length > 0;
+  return [process.execPath, isExecutable ? ENGINE_WORD : join(import.meta.dir, "child.ts")];
+}
+
+/** Where the system asks for it (Yama), the child is let read this process's memory. */
+function letRead(pid: number): void {
+  const libc = openLibc<{ prctl: (option: number, pid: bigint) => number }>({
+    prctl: { args: ["i32", "u64"], returns: "i32" },
+  });
+  libc?.prctl(SET_PTRACER, BigInt(pid));
+}

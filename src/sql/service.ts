@@ -1,0 +1,79 @@
+/**
+ * SQL for many who ask at once: statements run one after the other in one child process, which the first
+ * question starts. It ends when nobody has asked for a while, and with a statement that is given up.
+ */
+import type { Clock } from "#base/clock.ts";
+import { describe, fail } from "#base/errors.ts";
+import { type Answered, answerQuestion, type Question, type UseTable } from "./answer.ts";
+import { EngineProcess } from "./engineProcess.ts";
+import type { EngineOptions } from "./protocol.ts";
+
+/** Without a question for so long, the engine and its memory go. */
+const REST_MS = 60_000;
+
+/** The queue before the engine. */
+export class SqlService {
+  readonly #clock: Clock;
+  readonly #options: EngineOptions;
+  #engine: EngineProcess | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+  #asked = 0;
+
+  constructor(clock: Clock, options: EngineOptions) {
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /**
+   * Answers a question when those before it are answered; the answer's bytes are as they are sent on.
+   * @param signal gives it up, also while it runs
+   * @throws AppError `query`, `query_engine`
+   */
+  ask(question: Question, useTable: UseTable, signal: AbortSignal): Promise<Answered<Uint8Array>> {
+    const run = this.#tail.then(() => this.#askNow(question, useTable, signal));
+    this.#tail = run.catch(() => undefined);
+    return run;
+  }
+
+  /** Ends the engine. */
+  async close(): Promise<void> {
+    await this.#engine?.end();
+  }
+
+  async #askNow(
+    question: Question,
+    useTable: UseTable,
+    signal: AbortSignal,
+  ): Promise<Answered<Uint8Array>> {
+    if (signal.aborted) throw givenUp();
+    const number = ++this.#asked;
+    if (this.#engine?.isEnded !== false) this.#engine = new EngineProcess(this.#options);
+    const engine = this.#engine;
+    const given = Promise.withResolvers<never>();
+    const onAbort = (): void => void engine.end().then(() => given.reject(givenUp()));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await Promise.race([answerQuestion(engine, useTable, question), given.promise]);
+    } catch (error) {
+      if (signal.aborted) throw givenUp();
+      // What is left of its memory may lie in pieces: the next statement gets a new one.
+      if (/out of memory/i.test(describe(error))) await engine.end();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      void this.#rest(number);
+    }
+  }
+
+  async #rest(number: number): Promise<void> {
+    await this.#clock.sleep(REST_MS);
+    if (this.#asked === number) await this.close();
+  }
+}
+
+function givenUp(): Error {
+  return fail(
+    "query",
+    "The query was given up: its time was over, or nobody waits for it any more",
+  );
+}
