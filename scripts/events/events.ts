@@ -5,7 +5,7 @@
  * what we read was not written by code of ours, and every codec and transactions are covered.
  */
 import { join } from "node:path";
-import { readersPython } from "../services/cache.ts";
+import { readersPython, serializers } from "../services/cache.ts";
 import { run, until } from "../services/process.ts";
 import { alterTopic, createTopic } from "./topics.ts";
 
@@ -32,6 +32,8 @@ export interface EventsJob extends Target {
   readonly first?: number;
   /** Events a second; default 0: as fast as it goes. */
   readonly rate?: number;
+  /** The values as Avro, in Confluent's wire format; default: JSON. */
+  readonly avro?: { readonly schema: object; readonly id: number };
 }
 
 /** What {@link produceEvents} did. */
@@ -186,5 +188,6 @@ export async function countRecords(
 async function produce(job: Readonly<Record<string, unknown>>): Promise<unknown> {
   const script = join(import.meta.dir, "produce.py");
   const stdin = JSON.stringify(job);
-  return JSON.parse(await run([await readersPython(), script, "-"], { stdin }));
+  const env = "avro" in job ? { PYTHONPATH: await serializers() } : {};
+  return JSON.parse(await run([await readersPython(), script, "-"], { stdin, env }));
 }

@@ -63,13 +63,33 @@ def send(producer, topic, key, value, report, partition=None):
             producer.poll(0.01)
 
 
+def avro(schema, id):
+    """JSON values as Avro behind the id of their schema."""
+    import io
+    import struct
+
+    import fastavro
+
+    parsed, head = fastavro.parse_schema(schema), struct.pack(">bI", 0, id)
+
+    def encode(value):
+        out = io.BytesIO(head)
+        out.seek(len(head))
+        fastavro.schemaless_writer(out, parsed, json.loads(value))
+        return out.getvalue()
+
+    return encode
+
+
 def produce_events(job):
     producer, report = client(job), Failures()
+    encode = avro(**job["avro"]) if "avro" in job else lambda value: value
     rate, count = job.get("rate", 0), job["count"]
     # Twenty pieces a second, so that a slow flow comes without bursts.
     piece = max(1, min(1000, rate // 20)) if rate else 1000
     began, sent, size = time.time(), 0, 0
     for key, value in events(job.get("seed", 1), count, job.get("first", 0)):
+        value = encode(value)
         send(producer, job["topic"], key, value, report)
         sent += 1
         size += len(value)

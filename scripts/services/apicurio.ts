@@ -7,6 +7,8 @@ import { startQuarkus } from "./quarkus.ts";
 export interface Apicurio {
   /** Its address of Confluent's API. */
   readonly url: string;
+  /** Its address of Apicurio's own API, version 2. */
+  readonly nativeUrl: string;
   readonly logFile: string;
   stop(): Promise<void>;
 }
@@ -20,5 +22,5 @@ export async function startApicurio(): Promise<Apicurio> {
     jar: join(await apicurioFolder(), "quarkus-run.jar"),
     ready: { path: `${API}/subjects`, status: 200 },
   });
-  return { url: `${base}${API}`, logFile, stop };
+  return { url: `${base}${API}`, nativeUrl: `${base}/apis/registry/v2`, logFile, stop };
 }

@@ -19,10 +19,12 @@ export const PEER_VERSIONS = {
   hadoop: "3.4.2",
   sqliteJdbc: "3.54.1.0",
   log4j: "2.25.4",
+  apicurioConverter: "2.6.13.Final",
 } as const;
 
 const { connect, connectIceberg, flink, flinkKafka, flinkIceberg, hadoop, sqliteJdbc, log4j } =
   PEER_VERSIONS;
+const { apicurioConverter } = PEER_VERSIONS;
 
 const LOGGING = [
   `org.apache.logging.log4j:log4j-slf4j-impl:${log4j}`,
@@ -63,6 +65,15 @@ export async function connectJars(): Promise<ConnectJars> {
     keepOut,
   );
   return { classPath: `${worker}/*`, pluginPath: plugins };
+}
+
+/** Adds Apicurio's Avro converter to Kafka Connect, beside the sink. */
+export async function connectAvroJars(): Promise<ConnectJars> {
+  const worker = await connectJars();
+  const artifact = `io.apicurio:apicurio-registry-utils-converter:${apicurioConverter}`;
+  const keepOut = ["slf4j-api", "connect-api", "connect-json", "kafka-clients"];
+  await mavenFolder("connect-plugins/apicurio", [artifact], keepOut);
+  return worker;
 }
 
 /** Installs Flink with its Kafka source and the Iceberg sink (250 MB); returns the class path. */

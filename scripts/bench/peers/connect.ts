@@ -9,7 +9,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createTopic } from "../../events/topics.ts";
-import { connectJars, PEER_VERSIONS } from "../../services/peers.ts";
+import { connectAvroJars, connectJars, PEER_VERSIONS } from "../../services/peers.ts";
 import { freePort } from "../../services/process.ts";
 import { loggingFile } from "./logging.ts";
 import type { Job, Launch, Side, SideName } from "./side.ts";
@@ -81,7 +81,7 @@ function sideOf(variant: Variant): Side {
 }
 
 async function prepare(job: Job, variant: Variant): Promise<Launch> {
-  const jars = await connectJars();
+  const jars = job.registry === undefined ? await connectJars() : await connectAvroJars();
   const table = await createPeerTable(job, variant.coordinates);
   const name = `sink-${crypto.randomUUID()}`;
   const control = `control-${name}`;
@@ -90,10 +90,10 @@ async function prepare(job: Job, variant: Variant): Promise<Launch> {
     "bootstrap.servers": job.bootstrap,
     listeners: `http://127.0.0.1:${freePort()}`,
     "plugin.path": jars.pluginPath,
-    "plugin.discovery": "service_load",
+    // Apicurio names its converter in no service file.
+    "plugin.discovery": job.registry === undefined ? "service_load" : "hybrid_warn",
     "key.converter": "org.apache.kafka.connect.storage.StringConverter",
-    "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-    "value.converter.schemas.enable": "false",
+    ...converter(job),
     "offset.storage.file.filename": join(job.folder, "offsets"),
     "offset.flush.interval.ms": "1000",
   });
@@ -127,6 +127,22 @@ async function prepare(job: Job, variant: Variant): Promise<Launch> {
     sink,
   ];
   return { command, table: table.source, ends: false };
+}
+
+/** Confluent's own Avro converter is in no public repository: Apicurio's reads the same wire format. */
+function converter({ registry }: Job): Readonly<Record<string, string>> {
+  if (registry === undefined) {
+    return {
+      "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+      "value.converter.schemas.enable": "false",
+    };
+  }
+  return {
+    "value.converter": "io.apicurio.registry.utils.converter.AvroConverter",
+    "value.converter.apicurio.registry.url": registry.nativeUrl,
+    "value.converter.apicurio.registry.as-confluent": "true",
+    "value.converter.apicurio.registry.use-id": "contentId",
+  };
 }
 
 /** Kafka's own transform for a record's coordinates. */

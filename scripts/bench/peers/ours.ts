@@ -29,6 +29,9 @@ async function prepare(job: Job): Promise<Launch> {
       write: { compression: job.codec, ...level },
       commit: { interval_ms: job.intervalMs },
     },
+    ...(job.registry === undefined
+      ? {}
+      : { source: { format: "avro" }, schema_registry: { url: job.registry.url } }),
     server: { health_address: `127.0.0.1:${freePort()}`, metrics_address: metrics },
     ...(job.bufferMb === undefined ? {} : { hot_buffer: { max_size_mb: job.bufferMb } }),
     logging: { format: "json" },

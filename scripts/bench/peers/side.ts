@@ -4,6 +4,7 @@
  * A side only says how its process is started and where its result will be; everything about it is
  * measured in the same way by the same code, from outside.
  */
+import type { Apicurio } from "../../services/apicurio.ts";
 import type { HeadSource } from "./heads.ts";
 
 /** Names on the command line (`--only ours,floor`) and in docs/benchmarks.json. */
@@ -33,6 +34,8 @@ export interface Job {
   readonly untilEnd: boolean;
   /** dist/kafka-iceberg or another executable. */
   readonly executable: string;
+  /** The values are Avro with schemas of this registry, Apicurio's; default: they are JSON. */
+  readonly registry?: Pick<Apicurio, "url" | "nativeUrl">;
   /** Ours: `hot_buffer.max_size_mb`; default: the product's. */
   readonly bufferMb?: number;
 }

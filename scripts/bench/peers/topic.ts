@@ -2,7 +2,7 @@
  * The benchmark's topics: produced once, read by every side.
  */
 import { Kafka, logLevel } from "kafkajs";
-import { type Codec, produceEvents } from "../../events/events.ts";
+import { type Codec, type EventsJob, produceEvents } from "../../events/events.ts";
 import { createTopic } from "../../events/topics.ts";
 import type { TopicRange } from "./tables.ts";
 
@@ -13,16 +13,18 @@ export interface FilledTopic {
   readonly partitions: number;
   readonly count: number;
   readonly codec: Codec;
+  readonly avro?: NonNullable<EventsJob["avro"]>;
 }
 
 /** Creates and fills a topic with two producers, one for each core; returns its offsets. */
 export async function fillTopic(wanted: FilledTopic): Promise<TopicRange> {
-  const { bootstrap, topic, partitions, count, codec } = wanted;
+  const { partitions, count, ...job } = wanted;
+  const { bootstrap, topic } = job;
   await createTopic(bootstrap, { topic, partitions });
   const half = Math.floor(count / 2);
   await Promise.all([
-    produceEvents({ bootstrap, topic, codec, count: half }),
-    produceEvents({ bootstrap, topic, codec, count: count - half, first: half }),
+    produceEvents({ ...job, count: half }),
+    produceEvents({ ...job, count: count - half, first: half }),
   ]);
   return topicRange(bootstrap, topic);
 }
