@@ -53,8 +53,8 @@ export class TopicRoutes implements Routing {
     if (payload === null) return outlets.map(() => null);
     const indexes = new Map(outlets.map(({ sink }, index) => [sink.name, index]));
     const missing = new Set<string>();
-    const numberOf = ({ bytes, valueStart, valueEnd }: RecordCursor): number => {
-      const value = valueStart < 0 ? null : this.#field.of(bytes, valueStart, valueEnd);
+    const numberOf = (cursor: RecordCursor): number => {
+      const value = this.#valueOf(cursor);
       const name = value === null ? null : this.#nameOf(topic, value);
       if (value === null || name === null) return HOME;
       const index = indexes.get(name);
@@ -65,6 +65,13 @@ export class TopicRoutes implements Routing {
     const bytes = { ...batch, payload, topic, partition };
     const shares = splitRecords(bytes, outlets.length, numberOf);
     return missing.size > 0 ? { missing: [...missing] } : shares;
+  }
+
+  /** What a record names; null: nothing. */
+  #valueOf({ bytes, valueStart, valueEnd }: RecordCursor): string | null {
+    const start = valueStart + this.#options.headBytes;
+    if (valueStart < 0 || start > valueEnd) return null;
+    return this.#field.of(bytes, start, valueEnd);
   }
 
   targetOf(topic: string, route: string): Target {

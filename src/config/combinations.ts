@@ -4,6 +4,7 @@
 import { describe } from "#base/errors.ts";
 import { parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
+import { holdsJson } from "#decode/options.ts";
 import { isLoopback } from "#server/access.ts";
 import { checkChanges } from "./changes.ts";
 import type { AppConfig } from "./config.ts";
@@ -222,9 +223,10 @@ function checkSchemas({ values, isSet, report }: Scope<PipelineValues>): void {
 /** Only JSON has values that can be kept as they are beside the columns. */
 function checkRescue({ values, report }: Scope<PipelineValues>): void {
   const format = values["source.format"];
-  if (format === "json") return;
+  if (holdsJson(format)) return;
   for (const key of ["schema.on_unknown_field", "schema.on_type_conflict"] as const) {
-    if (values[key] === "rescue") report(key, `"rescue" needs source.format = "json"`);
+    if (values[key] === "rescue")
+      report(key, '"rescue" needs source.format = "json" or "json-schema"');
   }
 }
 

@@ -3,6 +3,8 @@
  */
 import type { TableName } from "#catalog/catalog.ts";
 import { checkTableName } from "#catalog/names.ts";
+import { holdsJson } from "#decode/options.ts";
+import { HEAD_BYTES } from "#decode/registry/wire.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import type { PipelineValues } from "./keys.ts";
 import { LETTERS_SUFFIX } from "./letterTable.ts";
@@ -72,6 +74,8 @@ function isTableName(name: TableName): boolean {
 export interface RoutingOptions extends Routes {
   /** The field's path. */
   readonly field: string;
+  /** Bytes of a value before its document. */
+  readonly headBytes: number;
   readonly branch: string;
   /** Settings of such a table; null: the value names none. */
   readonly writer: (topic: string, value: string) => WriterOptions | null;
@@ -91,6 +95,7 @@ export function routingOptions(
   return {
     ...routes,
     field,
+    headBytes: values["source.format"] === "json-schema" ? HEAD_BYTES : 0,
     branch: values["iceberg.branch"],
     writer: (topic, value) => {
       const name = routes.tableOf(topic, value);
@@ -113,7 +118,7 @@ export function checkRoutes(
     return;
   }
   const format = values["source.format"];
-  if (format !== "json") {
+  if (!holdsJson(format)) {
     report("iceberg.route_field", `source.format = "${format}": records name tables in JSON only`);
   }
   if (table !== null && routes.length > 0) report("iceberg.route_table", "excludes iceberg.routes");

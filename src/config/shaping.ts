@@ -1,6 +1,7 @@
 /**
  * `[source.transform]`: what its keys mean to a decoder, and combinations of them that mean nothing.
  */
+import { holdsJson } from "#decode/options.ts";
 import { Shaping, type ShapingOptions } from "#decode/shaping.ts";
 import type { PipelineValues } from "./keys.ts";
 
@@ -59,7 +60,7 @@ export function checkShaping(
   const options = shapingOptions(values);
   if (options === null) return;
   const format = values["source.format"];
-  if (format !== "json") {
+  if (!holdsJson(format)) {
     const key = PATHS.find((each) => values[`source.transform.${each}`].length > 0) ?? "rename";
     report(
       `source.transform.${key}`,

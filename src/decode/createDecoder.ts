@@ -252,7 +252,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     if (!shaping.isStrict || !this.format.hasFields) return fields;
     return shaping.covered.reduce<readonly Field[]>((all, path) => {
       const column = shaping.columnPath(path);
-      if (fieldAt(all, column) !== null) return all;
+      if (fieldAt(all, column) !== null || maybeRepeated(column)) return all;
       return withColumn(all, nested(column.split("."), STRING));
     }, fields);
   }
@@ -296,6 +296,11 @@ class TableDecoder implements Decoder, SegmentSchema {
     if (type.kind === "timestamp") return eventTime(this.options.eventTimeFormat, 1000n);
     return type.kind === "timestamp_ns" ? eventTime(this.options.eventTimeFormat, 1n) : null;
   }
+}
+
+/** True for a path that may lead into a list or a map: only a record or a schema can say what is around it. */
+function maybeRepeated(path: string): boolean {
+  return /\.(element|value)(\.|$)/.test(path);
 }
 
 function structOf(fields: readonly Field[]): Type {

@@ -83,6 +83,11 @@ export interface DecoderOptions {
   readonly kernel: boolean | "always";
 }
 
+/** Whether values are JSON documents, be it behind the id of a schema. */
+export function holdsJson(format: DecoderOptions["format"]): boolean {
+  return format === "json" || format === "json-schema";
+}
+
 /** SPEC section 4's defaults. */
 export const DECODER_DEFAULTS: DecoderOptions = {
   format: "json",

@@ -9,6 +9,14 @@
 import { createHmac } from "node:crypto";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { joinPath } from "#columns/paths.ts";
+import {
+  childFields,
+  type Field,
+  isPrimitive,
+  type Type,
+  withChildFields,
+} from "#columns/schema.ts";
 
 /** The settings; paths with dots, or with the flatten separator in their place. */
 export interface ShapingOptions {
@@ -112,6 +120,33 @@ export class Shaping {
       return this.columnName(each, each.slice(this.#lastSeparator(each) + 1));
     });
     return own.join(".");
+  }
+
+  /**
+   * The columns of a schema's fields: without what is left out, by their new names, text where the values
+   * are covered. @param parent path of the field that they are in, "" for the row
+   */
+  columns(fields: readonly Field[], parent = ""): readonly Field[] {
+    if (this.paths.length === 0) return fields;
+    return fields.flatMap((field) => {
+      const path = joinPath(parent, field.name);
+      if (this.ignores(path)) return [];
+      const name = this.columnName(path, field.name);
+      if (this.coverOf(path) !== null) return [{ ...field, name, type: { kind: "string" } }];
+      const type = this.#shaped(field.type, path);
+      return type === null ? [] : [{ ...field, name, type }];
+    });
+  }
+
+  /** Null: nothing of it is left. */
+  #shaped(type: Type, path: string): Type | null {
+    if (isPrimitive(type)) return type;
+    // A map's key is no field of its own: who takes the map takes its keys.
+    const [key] = type.kind === "map" ? [type.key] : [];
+    const inner = childFields(type).filter((each) => each !== key);
+    const columns = this.columns(inner, path);
+    if (columns.length === 0) return null;
+    return withChildFields(type, key === undefined ? columns : [key, ...columns]);
   }
 
   /** What stands for the values of a field; null: they themselves. */

@@ -24,6 +24,8 @@ type Topics = Readonly<Record<string, readonly (string | Uint8Array)[]>>;
 interface Around {
   readonly files?: Readonly<Record<string, string>>;
   readonly registry?: RegistryFake;
+  /** Further flags. */
+  readonly more?: readonly string[];
 }
 
 /** The tables that configuration number `index` of a page makes, on topics of these values. */
@@ -42,7 +44,7 @@ async function runExample(
   page: string,
   index: number,
   topics: Topics,
-  { files = {}, registry }: Around = {},
+  { files = {}, registry, more = [] }: Around = {},
 ): Promise<{ readonly folder: string; readonly flags: readonly string[] }> {
   const blocks = [...readFileSync(`docs/${page}`, "utf8").matchAll(/```toml\n(.*?)```/gs)];
   const { folder, remove } = temporaryPlace("doc-example");
@@ -57,7 +59,7 @@ async function runExample(
   const file = join(folder, "config.toml");
   writeFileSync(file, blocks[index]?.[1] ?? "");
   writeFileSync(join(folder, ".env"), "HASH_SALT=pepper\n");
-  const flags = ["--config", file, ...placed(folder, broker.address)];
+  const flags = ["--config", file, ...placed(folder, broker.address), ...more];
   for (const name of Object.keys(files)) flags.push(`--set=schema.file=${join(folder, name)}`);
   if (registry !== undefined) flags.push(`--set=schema_registry.url=${served(registry)}`);
   const { code, err } = await program(["run", "--until-end", ...flags]);
@@ -121,6 +123,24 @@ test("ROUTING: records name their tables, by a template and by a list", async ()
     "app.events": 1,
     "app.clicks": 2,
     "app.views": 1,
+  });
+}, 60_000);
+
+test("ROUTING: JSON behind schema ids names tables, too", async () => {
+  const registry = createRegistryFake();
+  const schema = { type: "object", properties: { id: { type: "integer" } } };
+  const id = registry.register("events-value", JSON.stringify(schema), "JSON");
+  const events = ['{"id":1,"meta":{"type":"click"}}', '{"id":2}', '{"id":3,"meta":{"type":7}}'].map(
+    (text) => framed(id, new TextEncoder().encode(text)),
+  );
+  const more = ["--set=source.format=json-schema", "--set=dead_letter.action=skip"];
+  const values = [...events, Uint8Array.of(0, 0, 0)];
+  const tables = await tablesOf("ROUTING.md", 2, { events: values }, { registry, more });
+  const rows = Object.entries(tables).map(([name, table]) => [name, table.rows] as const);
+  expect(Object.fromEntries(rows)).toEqual({
+    "app.events": 1,
+    "app.events_click": 1,
+    "app.events_7": 1,
   });
 }, 60_000);
 

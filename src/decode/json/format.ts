@@ -35,7 +35,8 @@ export function jsonFormat(options: JsonOptions): Format {
   };
 }
 
-function rescues({ onUnknownField, onTypeConflict }: JsonOptions): boolean {
+/** Whether rows keep what has no place in other columns. */
+export function rescues({ onUnknownField, onTypeConflict }: JsonOptions): boolean {
   return onUnknownField === "rescue" || onTypeConflict === "rescue";
 }
 

@@ -4,13 +4,14 @@
  */
 import { AppError, describe } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
-import { joinPath } from "#columns/paths.ts";
+import { fieldAt, joinPath } from "#columns/paths.ts";
 import { childFields, type Field, type Type } from "#columns/schema.ts";
 import type { Growth } from "#decode/decoder.ts";
 import type { Format, TableSchema } from "#decode/format.ts";
-import { inferFields, type JsonOptions, jsonReader } from "#decode/json/format.ts";
+import { inferFields, type JsonOptions, jsonReader, rescues } from "#decode/json/format.ts";
 import { framedJsonRoot } from "#decode/json/kernelProgram.ts";
 import type { JsonReader } from "#decode/json/reader.ts";
+import { RESCUED } from "#decode/json/rescue.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import { asksOf } from "#decode/registry/asks.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
@@ -32,17 +33,26 @@ export function jsonSchemaFormat(options: JsonOptions, registry: SchemaRegistry)
   const schemas = new FramedSchemas(registry, (schema) => writerOf(schema, options));
   const answered = new Set<number>();
   return {
-    own: [],
+    own: rescues(options) ? [RESCUED] : [],
     hasFields: true,
     prepare: (batch) => schemas.prepare(batch),
     revision: () => schemas.revision + answered.size,
     learn: (batches, recordsMax, known) => {
-      const rows = [...schemas.of(batches, recordsMax).values()].flatMap((writer) =>
-        writer.kind === "fields" ? [writer.fields.map((field) => ({ field, aliases: [] }))] : [],
+      const writers = [...schemas.of(batches, recordsMax).values()].flatMap((writer) =>
+        writer.kind === "fields" ? [writer.fields] : [],
+      );
+      const rows = writers.map((own) =>
+        known.shaping.columns(own).map((field) => ({ field, aliases: [] })),
       );
       const ignoresCase = options.matchColumns === "ignore-case";
       const fields = learnColumns(rows, known, { ignoresCase, nameOf: () => null });
-      return inferFields(options, batches, recordsMax, { ...known, fields }, HEAD_BYTES);
+      // What a schema has is no slip of the pen, whether a document shows it or not.
+      const misses = (paths: ReadonlySet<string>): void => {
+        const isMissed = (path: string): boolean =>
+          writers.every((own) => fieldAt(own, path) === null);
+        known.misses(new Set([...paths].filter(isMissed)));
+      };
+      return inferFields(options, batches, recordsMax, { ...known, fields, misses }, HEAD_BYTES);
     },
     reader: (columns, table) => {
       const json = jsonReader(options, columns, table);
@@ -52,7 +62,7 @@ export function jsonSchemaFormat(options: JsonOptions, registry: SchemaRegistry)
           return { kind: "refused", reason: "unknown_schema", path: String(id) };
         }
         if (writer.kind === "refused") return writer;
-        const { fields } = writer;
+        const fields = table.shaping.columns(writer.fields);
         const isLearnable = options.onUnknownField === "evolve" && lacks(columns, fields, table);
         const growth = answered.has(id) ? null : growthOf(id, fields, columns, options, answered);
         return { kind: "known", isLearnable, growth };

@@ -77,7 +77,7 @@ test("each combination that means nothing has its sentence", async () => {
     ],
     [
       '[source]\nformat = "bytes"\n[schema]\non_unknown_field = "rescue"\n',
-      'config.toml:6: schema.on_unknown_field: "rescue" needs source.format = "json"',
+      'config.toml:6: schema.on_unknown_field: "rescue" needs source.format = "json" or "json-schema"',
     ],
   ];
   for (const [text, problem] of cases) expect(await problems(text)).toEqual([problem]);

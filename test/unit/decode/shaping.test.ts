@@ -134,6 +134,15 @@ describe("covers", () => {
     expect(fields).toEqual([field("u", { kind: "struct", fields: [field("mail", "string")] })]);
   });
 
+  test("a masked field in a list or of the name value is looked for in the first records, as any", () => {
+    const shape = { mask: ["l.element.p", "m.value"], isStrict: true };
+    const { rows } = shaped(shape, ['{"l":[{"p":1}],"m":{"value":2}}', '{"l":[{"p":null}]}']);
+    expect(rows).toEqual([
+      { l: [{ p: "***" }], m: { value: "***" } },
+      { l: [{ p: null }], m: null },
+    ]);
+  });
+
   test("a column that cannot hold text is refused, declared or of the table", () => {
     const shaping = { ...SHAPE, mask: ["ssn"] };
     const sentence = "Column ssn is long, and source.transform puts text into it";

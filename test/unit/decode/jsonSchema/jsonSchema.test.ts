@@ -103,6 +103,38 @@ for (const kernel of [false, "always"] as const) {
       expect(rejected.map(({ reason }) => reason)).toEqual(["type_conflict"]);
     });
 
+    test("fields are shaped as those of plain JSON, and what has no place is kept in _rescued", async () => {
+      const shaping = {
+        ...{ select: [], exclude: ["debug", "user.password"], rename: { "user.e-mail": "email" } },
+        ...{ mask: ["user.phone", "lines.element.p", "lost"], hash: [], hashSalt: "" },
+        ...{ separator: ".", isStrict: true },
+      };
+      const keeps = { onUnknownField: "rescue", onTypeConflict: "rescue" } as const;
+      const { server, decode } = registryRig("json-schema", { kernel, shaping, ...keeps });
+      const integer = { type: "integer" };
+      const string = { type: "string" };
+      const object = (properties: object): object => ({ type: "object", properties });
+      const schema = schemaOf({
+        ...{ id: integer, debug: object({ x: integer }), lost: integer },
+        user: object({ "e-mail": string, phone: integer, password: string }),
+        lines: { type: "array", items: object({ p: integer }) },
+      });
+      const id = server.register("t-value", schema, "JSON");
+      const user = { "e-mail": "a", phone: 555, password: "p" };
+      const first = { id: 1, debug: { x: 1 }, user, lines: [{ p: 1 }, { p: null }] };
+      const one = await decode([json(id, first), json(id, { id: "two" })]);
+      expect(one.rejected).toEqual([]);
+      expect(one.rows).toEqual([
+        {
+          ...{ id: 1n, lost: null, user: { email: "a", phone: "***" }, _rescued: null },
+          lines: [{ p: "***" }, { p: null }],
+        },
+        { id: null, lost: null, user: null, lines: null, _rescued: '{"id":"two"}' },
+      ]);
+      const two = await decode([json(id, { id: 2, more: [7], user: { password: "p" } })]);
+      expect(two.rows[0]).toMatchObject({ id: 2n, _rescued: '{"more":[7]}' });
+    });
+
     test("a time of day comes with its offset, as RFC 3339 wants it, and is kept in UTC", async () => {
       const { server, decode } = registryRig("json-schema", { kernel });
       const t = { type: "string", format: "time" };
