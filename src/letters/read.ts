@@ -11,8 +11,7 @@ import type { LetterPlace } from "#decode/letters.ts";
 import type { RecordHeader } from "#decode/records.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
-import { type ParquetRow, readRows } from "#parquet/readColumns.ts";
-import { parquetBytes } from "#writer/coordinates.ts";
+import { type ParquetRow, parquetBytes, readRows } from "#parquet/readColumns.ts";
 
 /** A letter with its bytes. */
 export interface Letter extends LetterPlace {

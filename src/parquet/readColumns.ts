@@ -2,13 +2,34 @@
  * Reading a few flat columns back from Parquet files of any engine, a row group at a time, by
  * hyparquet. Not for the data path: it is asked only where other engines have left no other trace.
  */
-import { type FileMetaData, parquetMetadataAsync, parquetRead } from "hyparquet";
+import {
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetRead,
+  type SchemaElement,
+} from "hyparquet";
 import { fail } from "#base/errors.ts";
 
 /** A file whose bytes are fetched by range. */
 export interface ParquetBytes {
   readonly byteLength: number;
   slice(start: number, end?: number): Promise<ArrayBuffer>;
+}
+
+/** What is asked of a store: `Storage.getRange`. */
+export interface RangeReader {
+  getRange(location: string, start: number, length: number): Promise<Uint8Array>;
+}
+
+/** A stored file whose bytes are fetched by range. */
+export function parquetBytes(store: RangeReader, path: string, byteLength: number): ParquetBytes {
+  return {
+    byteLength,
+    slice: async (start: number, end = byteLength): Promise<ArrayBuffer> => {
+      const bytes = await store.getRange(path, start, end - start);
+      return new Uint8Array(bytes).buffer;
+    },
+  };
 }
 
 /** Values of one column, row by row; null where the column has none. */
@@ -30,6 +51,67 @@ export async function* readColumns(
 ): AsyncGenerator<(ColumnValues | null)[]> {
   const metadata = await guarded(() => parquetMetadataAsync(file));
   const names = wanted.map((column) => columnName(metadata, column));
+  yield* readNamed(file, metadata, names, "texts");
+}
+
+/** A value as Parquet stores it; null where the column has none. */
+export type StoredValue = boolean | number | bigint | Uint8Array | null | undefined;
+
+/** One column as Parquet stores it: texts, decimals and identifiers are bytes, times are integers. */
+export interface StoredColumn {
+  readonly values: ArrayLike<StoredValue>;
+  /** Of a timestamp or time of day. */
+  readonly unit: "MILLIS" | "MICROS" | "NANOS" | null;
+  /** 96-bit timestamps are none that a caller could want. */
+  readonly isInt96: boolean;
+}
+
+/**
+ * Reads columns without turning values into what JavaScript has for them, which loses digits; each row
+ * group as one array per column, null for one that the file does not have.
+ * @throws AppError as {@link readColumns}
+ */
+export async function* readStored(
+  file: ParquetBytes,
+  wanted: readonly WantedColumn[],
+): AsyncGenerator<{ readonly rows: number; readonly columns: (StoredColumn | null)[] }> {
+  const metadata = await guarded(() => parquetMetadataAsync(file));
+  const names = wanted.map((column) => columnName(metadata, column));
+  const elements = topLevel(metadata.schema);
+  const schema = metadata.schema.map(({ converted_type, logical_type, ...stored }) => stored);
+  let group = 0;
+  for await (const columns of readNamed(file, { ...metadata, schema }, names, "bytes")) {
+    const rows = Number(metadata.row_groups[group++]?.num_rows ?? 0n);
+    yield { rows, columns: columns.map(storedColumn) };
+  }
+
+  function storedColumn(values: ColumnValues | null, at: number): StoredColumn | null {
+    const element = elements.find(({ name }) => name === names[at]);
+    if (values === null || element === undefined) return null;
+    return {
+      values: values as ArrayLike<StoredValue>,
+      unit: unitOf(element),
+      isInt96: element.type === "INT96",
+    };
+  }
+}
+
+function unitOf({
+  logical_type: logical,
+  converted_type: converted,
+}: SchemaElement): StoredColumn["unit"] {
+  if (logical?.type === "TIMESTAMP" || logical?.type === "TIME") return logical.unit;
+  if (converted === "TIMESTAMP_MILLIS" || converted === "TIME_MILLIS") return "MILLIS";
+  return converted === "TIMESTAMP_MICROS" || converted === "TIME_MICROS" ? "MICROS" : null;
+}
+
+/** Reads columns by their names in the file, with what `metadata` says of them. */
+async function* readNamed(
+  file: ParquetBytes,
+  metadata: FileMetaData,
+  names: readonly (string | null)[],
+  values: "texts" | "bytes",
+): AsyncGenerator<(ColumnValues | null)[]> {
   const columns = names.filter((name) => name !== null);
   let rowStart = 0;
   for (const { num_rows: rows } of metadata.row_groups) {
@@ -54,6 +136,7 @@ export async function* readColumns(
       rowEnd,
       onChunk,
       compressors: COMPRESSORS,
+      utf8: values === "texts",
     };
     if (columns.length > 0) await guarded(() => parquetRead(options));
     yield names.map((name) => (name === null ? null : joined(parts.get(name) ?? [])));

@@ -3,7 +3,7 @@
  */
 import type { CoordinateFields, CoordinateRun } from "#commit/liveRows.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
-import { type ColumnValues, type ParquetBytes, readColumns } from "#parquet/readColumns.ts";
+import { type ColumnValues, parquetBytes, readColumns } from "#parquet/readColumns.ts";
 import type { Storage } from "#storage/storage.ts";
 
 /** Reads coordinates a row group at a time; a file without the columns has none. */
@@ -23,17 +23,6 @@ export async function* readCoordinates(
       offsets: bigints(offsets),
     };
   }
-}
-
-/** A stored file whose bytes are fetched by range. */
-export function parquetBytes(storage: Storage, path: string, byteLength: number): ParquetBytes {
-  return {
-    byteLength,
-    slice: async (start: number, end = byteLength): Promise<ArrayBuffer> => {
-      const bytes = await storage.getRange(path, start, end - start);
-      return new Uint8Array(bytes).buffer;
-    },
-  };
 }
 
 /** Engines may write offsets as 32-bit integers; those are numbers. */

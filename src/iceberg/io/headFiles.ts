@@ -1,0 +1,131 @@
+/**
+ * The live files of a branch's head, with the deletes that apply to each data file (Iceberg spec, "Scan
+ * Planning"). Kept from head to head: manifests that two heads share are read once.
+ *
+ * Metrics of data files are not kept: a table of many thousand files would hold hundreds of megabytes.
+ */
+import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
+import type { DataFile, ManifestFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
+import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import type { Storage } from "#storage/storage.ts";
+import { entriesOf, hasLiveFiles, type LiveFile, manifestsOf } from "./scan.ts";
+
+/** A live data file. */
+export interface LiveData {
+  readonly path: string;
+  /** `PARQUET`, ... */
+  readonly format: string;
+  readonly specId: number;
+  readonly partition: readonly PartitionValue[];
+  /** Rows, deleted ones included. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sequenceNumber: bigint;
+  /** v3; null before it. */
+  readonly firstRowId: bigint | null;
+}
+
+/** What deletes rows of one data file. */
+export interface AppliedDeletes {
+  readonly vector: LiveFile | null;
+  /** Files of position deletes that may name the data file; none where it has a vector, which holds them. */
+  readonly positions: readonly LiveFile[];
+  readonly equality: readonly LiveFile[];
+}
+
+/** The files of one head. */
+export interface HeadFiles {
+  /** Null: the branch has no snapshot. */
+  readonly snapshotId: SnapshotId | null;
+  /** By path. */
+  readonly data: ReadonlyMap<string, LiveData>;
+  /** By {@link deleteId}. */
+  readonly deletes: ReadonlyMap<string, LiveFile>;
+  readonly index: DeleteIndex;
+  /** What each manifest lists, by its path. */
+  readonly manifests: ReadonlyMap<string, ManifestContent>;
+}
+
+/** The live files of one manifest, which never changes. */
+interface ManifestContent {
+  readonly data: readonly LiveData[];
+  readonly deletes: readonly LiveFile[];
+}
+
+/**
+ * Lists the head of a branch.
+ * @param before what was listed last of the same table; manifests in it are not read again
+ * @throws AppError of the store; `storage_missing` when the snapshot was expired meanwhile
+ */
+export async function readHeadFiles(
+  { storage, metadata }: { readonly storage: Storage; readonly metadata: TableMetadata },
+  branch: string,
+  before: HeadFiles | null = null,
+): Promise<HeadFiles> {
+  const head = metadata.refs[branch]?.snapshotId ?? null;
+  const snapshot = metadata.snapshots.find(({ snapshotId }) => snapshotId === head);
+  const manifests = new Map<string, ManifestContent>();
+  const data = new Map<string, LiveData>();
+  const deletes = new Map<string, LiveFile>();
+  const listed = snapshot === undefined ? [] : await manifestsOf(storage, snapshot);
+  for (const manifest of listed) {
+    if (!hasLiveFiles(manifest)) continue;
+    const path = manifest.manifestPath;
+    const content = before?.manifests.get(path) ?? (await readContent(storage, metadata, manifest));
+    manifests.set(path, content);
+    for (const file of content.data) data.set(file.path, file);
+    for (const live of content.deletes) deletes.set(deleteId(live.file), live);
+  }
+  const index = new DeleteIndex(metadata, [...deletes.values()]);
+  return { snapshotId: snapshot?.snapshotId ?? null, data, deletes, index, manifests };
+}
+
+/** What a delete file is known by: several vectors may lie in one Puffin file. */
+export function deleteId({ filePath, contentOffset }: DataFile): string {
+  return contentOffset === null ? filePath : `${filePath} ${contentOffset}`;
+}
+
+/** True for a deletion vector among delete files. */
+export function isVector({ fileFormat }: DataFile): boolean {
+  return fileFormat.toUpperCase() === "PUFFIN";
+}
+
+/** A data file of a commit, as its snapshot lists it. */
+export function liveDataOf(file: DataFile, sequenceNumber: bigint): LiveData {
+  return {
+    path: file.filePath,
+    format: file.fileFormat.toUpperCase(),
+    specId: file.specId,
+    partition: file.partition,
+    rows: Number(file.recordCount),
+    bytes: Number(file.fileSizeBytes),
+    sequenceNumber,
+    firstRowId: file.firstRowId,
+  };
+}
+
+async function readContent(
+  storage: Storage,
+  metadata: TableMetadata,
+  manifest: ManifestFile,
+): Promise<ManifestContent> {
+  const data: LiveData[] = [];
+  const deletes: LiveFile[] = [];
+  for (const { status, file, ...own } of await entriesOf(storage, metadata, manifest)) {
+    if (status === "deleted") continue;
+    const sequenceNumber = own.sequenceNumber ?? manifest.sequenceNumber;
+    const snapshotId = own.snapshotId ?? manifest.addedSnapshotId;
+    if (file.content === "data") data.push(liveDataOf(file, sequenceNumber));
+    else deletes.push({ file, snapshotId, sequenceNumber });
+  }
+  return { data, deletes };
+}
+
+/** The deletes that apply to a data file. */
+export function deletesOf(index: DeleteIndex, data: LiveData): AppliedDeletes {
+  const deletes = index.of(data);
+  const equality = deletes.filter(({ file }) => file.content === "equality-deletes");
+  const byPosition = deletes.filter(({ file }) => file.content !== "equality-deletes");
+  const vector = byPosition.find(({ file }) => isVector(file)) ?? null;
+  return { vector, positions: vector === null ? byPosition : [], equality };
+}

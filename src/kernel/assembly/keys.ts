@@ -1,0 +1,3 @@
+/** Entry of `keys.wasm`: hashes of row keys, and the table from key to row (`src/keyindex/`). */
+export { heapBase } from "./common/memory";
+export { hashBytes, hashPairs, hashWords } from "./keys/hash";

@@ -1,0 +1,77 @@
+/**
+ * The key index as its users see it: which rows of a table's head have these keys (CHANGE_RULES 10a to
+ * 10e; SPEC 2.10).
+ *
+ * For each key *all* its live rows, since another engine may have added a second one. The index is exact for
+ * one snapshot, its label, and for nothing else. Whoever makes deletes calls, on every attempt:
+ *
+ * ```text
+ * bringTo(head) -> locate(keys) -> commit -> landed: apply(change) | refused, unknown, dropped: nothing
+ * ```
+ * One attempt of a table at a time.
+ */
+import type { LoadedTable } from "#catalog/catalog.ts";
+import type { AppliedDeletes, LiveData } from "#iceberg/io/headFiles.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
+
+/** Keys as two 64-bit words each, made by one `KeyHasher` of the same secret. */
+export interface KeySet {
+  readonly count: number;
+  /** Words of key n at 2n and 2n + 1; may be longer than needed. */
+  readonly words: BigUint64Array;
+}
+
+/** Rows of one data file. */
+export interface LocatedRows {
+  readonly file: LiveData;
+  /** What deletes rows of that file in this head. */
+  readonly deletes: AppliedDeletes;
+  /** Positions of live rows, ascending, each once. */
+  readonly rows: Uint32Array;
+}
+
+/** A data file of a commit: row n has key n. */
+export interface PlacedFile {
+  readonly file: DataFile;
+  readonly keys: KeySet;
+}
+
+/** What a commit did to the rows of its keys. */
+export interface IndexChange {
+  /** The head that the attempt which landed was built on; null: the branch had no snapshot. */
+  readonly base: SnapshotId | null;
+  /** Keys whose rows of the base, all of them, are deleted; each once. */
+  readonly keys: KeySet;
+  readonly placed: readonly PlacedFile[];
+  /** Delete files, and vectors, that the commit added, as its manifests name them. */
+  readonly addedDeletes: readonly DataFile[];
+  /** Those that it removed: vectors that others took the place of. */
+  readonly removedDeletes: readonly DataFile[];
+}
+
+/** The snapshot by which a commit landed, found by its commit id. */
+export interface LandedSnapshot {
+  readonly snapshotId: SnapshotId;
+  readonly sequenceNumber: bigint;
+}
+
+/** An index of one table's keys. */
+export interface RowIndex {
+  /**
+   * Makes the index exact for a branch's head, by comparing what it knows with what the head lists (10c).
+   * When it throws, it is exact for no snapshot, and the next call goes on from there.
+   * @throws AppError `storage_unreachable` when a file was removed meanwhile: load the head again;
+   *   `table_unsupported` for files and key columns that it cannot read
+   */
+  bringTo(table: LoadedTable, branch: string): Promise<void>;
+  /** All live rows of these keys in the head that the index was brought to; keys may repeat. */
+  locate(keys: KeySet): Promise<readonly LocatedRows[]>;
+  /**
+   * After an own landing: the rows of `change.keys` are gone, the placed ones are there; the label is the
+   * snapshot that landed, whatever the head is by now (10b). Does nothing when the index is not exact for
+   * the change's base: the next `bringTo` reads what landed like anybody's.
+   */
+  apply(change: IndexChange, landed: LandedSnapshot): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,169 @@
+/**
+ * The keys of a data file's live rows, a row group at a time.
+ */
+import { fail } from "#base/errors.ts";
+import type { Schema } from "#columns/schema.ts";
+import { RowSet } from "#iceberg/deletes/rowSet.ts";
+import type { AppliedDeletes, LiveData } from "#iceberg/io/headFiles.ts";
+import type { LiveFile } from "#iceberg/io/scan.ts";
+import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
+import { specById } from "#iceberg/partition/partitionType.ts";
+import { parquetBytes, readStored, type WantedColumn } from "#parquet/readColumns.ts";
+import { storedKeyColumn } from "./keyColumns.ts";
+import { type KeyColumn, type KeyField, KeyHasher, keyFieldsOf } from "./keyHasher.ts";
+import type { KeySet } from "./port.ts";
+import type { DeleteStore, PositionDeletes } from "./positionDeletes.ts";
+
+/** Where the keys of a table's files are read. */
+export interface KeySource {
+  readonly storage: DeleteStore;
+  readonly metadata: TableMetadata;
+  readonly hasher: KeyHasher;
+  readonly positionDeletes: PositionDeletes;
+}
+
+/** Some live rows of a file and their keys. */
+export interface KeyedRows {
+  readonly keys: KeySet;
+  /** Positions, ascending, one for each key. */
+  readonly rows: Uint32Array;
+}
+
+/**
+ * Reads the keys of the rows that live.
+ * @throws AppError `table_unsupported` for files that are no Parquet and columns that cannot be compared;
+ *   `storage_corrupt`; what the store throws
+ */
+export async function* readLiveKeys(
+  source: KeySource,
+  data: LiveData,
+  deletes: AppliedDeletes,
+): AsyncGenerator<KeyedRows> {
+  const hidden = await hiddenRows(source, data, deletes);
+  const equality = await Promise.all(deletes.equality.map((each) => equalityOf(source, each)));
+  const fields = fieldsToRead(source.hasher.fields, equality);
+  let first = 0;
+  for await (const { rows, columns } of readColumnsOf(source, data, fields)) {
+    const columnsOf = (hasher: KeyHasher): KeyColumn[] =>
+      hasher.fields.flatMap(({ id }) => columns.get(id) ?? []);
+    for (const each of equality) {
+      const { words } = each.hasher.hashAll(columnsOf(each.hasher), rows);
+      for (let row = 0; row < rows; row++) {
+        if (each.keys.has(keyText(words, row))) hidden.add(first + row);
+      }
+    }
+    yield liveOf(source.hasher.hashAll(columnsOf(source.hasher), rows), hidden, first);
+    first += rows;
+  }
+  if (first !== data.rows) {
+    const sentence = `${data.path} has ${first} rows, its manifest says ${data.rows}`;
+    throw fail("storage_corrupt", sentence, { file: data.path });
+  }
+}
+
+/** Rows of a data file that are deleted by position. @throws AppError as {@link readLiveKeys} */
+export async function hiddenRows(
+  { positionDeletes }: Pick<KeySource, "positionDeletes">,
+  data: LiveData,
+  { vector, positions }: Pick<AppliedDeletes, "vector" | "positions">,
+): Promise<RowSet> {
+  const hidden = new RowSet(data.rows);
+  for (const live of vector === null ? positions : [vector]) {
+    await positionDeletes.addTo(hidden, data, live);
+  }
+  return hidden;
+}
+
+function liveOf(keys: KeySet, hidden: RowSet, first: number): KeyedRows {
+  const rows = new Uint32Array(keys.count);
+  let count = 0;
+  for (let row = 0; row < keys.count; row++) {
+    if (hidden.has(first + row)) continue;
+    rows[count] = first + row;
+    if (count !== row) keys.words.copyWithin(2 * count, 2 * row, 2 * row + 2);
+    count++;
+  }
+  return { keys: { count, words: keys.words }, rows: rows.subarray(0, count) };
+}
+
+/** Keys that an equality delete file deletes. */
+interface EqualityKeys {
+  readonly hasher: KeyHasher;
+  readonly keys: ReadonlySet<string>;
+}
+
+/** The columns of an equality delete may be any; the hash of the key index serves for them as well. */
+async function equalityOf(source: KeySource, { file }: LiveFile): Promise<EqualityKeys> {
+  const { metadata } = source;
+  const hasher = new KeyHasher(
+    keyFieldsOf(allFields(metadata), file.equalityIds ?? []),
+    source.hasher.secret,
+  );
+  const data = {
+    path: file.filePath,
+    format: file.fileFormat.toUpperCase(),
+    bytes: Number(file.fileSizeBytes),
+    specId: file.specId,
+  };
+  const keys = new Set<string>();
+  for await (const { rows, columns } of readColumnsOf(source, data, hasher.fields)) {
+    const { words } = hasher.hashAll([...columns.values()], rows);
+    for (let row = 0; row < rows; row++) keys.add(keyText(words, row));
+  }
+  return { hasher, keys };
+}
+
+/** Fields of the current schema, then those that the table once had: each id is found first as it is now. */
+function allFields({ schemas, currentSchemaId }: TableMetadata): Schema["fields"] {
+  const current = schemas.filter(({ schemaId }) => schemaId === currentSchemaId);
+  return [...current, ...schemas].flatMap(({ fields }) => fields);
+}
+
+function keyText(words: BigUint64Array, row: number): string {
+  return `${words[2 * row]} ${words[2 * row + 1]}`;
+}
+
+function fieldsToRead(key: readonly KeyField[], equality: readonly EqualityKeys[]): KeyField[] {
+  const fields = [...key, ...equality.flatMap(({ hasher }) => hasher.fields)];
+  return [...new Map(fields.map((field) => [field.id, field])).values()];
+}
+
+/** Reads columns of a Parquet file by field id. */
+async function* readColumnsOf(
+  { storage, metadata }: KeySource,
+  file: Pick<LiveData, "path" | "format" | "bytes" | "specId">,
+  fields: readonly KeyField[],
+): AsyncGenerator<{ readonly rows: number; readonly columns: ReadonlyMap<number, KeyColumn> }> {
+  const { path } = file;
+  if (file.format !== "PARQUET") {
+    const sentence = `The table has ${file.format} files, whose keys we cannot read: rewrite them as Parquet with another engine`;
+    throw fail("table_unsupported", sentence, { file: path });
+  }
+  const names = columnNamesInFiles(metadata.properties);
+  const wanted = fields.map(({ id }): WantedColumn => ({ id, names: names.get(id) ?? [] }));
+  const bytes = parquetBytes(storage, path, file.bytes);
+  for await (const { rows, columns } of readStored(bytes, wanted)) {
+    const found = fields.map((field, at): [number, KeyColumn] => {
+      const column = columns[at] ?? null;
+      if (column === null) refuseDefaults(metadata, file, field);
+      return [field.id, storedKeyColumn(column, field, rows, path)];
+    });
+    yield { rows, columns: new Map(found) };
+  }
+}
+
+/** A column that a file lacks is null in its rows, unless the table's metadata says what it is. */
+function refuseDefaults(
+  metadata: TableMetadata,
+  { path, specId }: Pick<LiveData, "path" | "specId">,
+  { id, name }: KeyField,
+): void {
+  const field = allFields(metadata).find((each) => each.id === id);
+  const fromPartition = specById(metadata, specId).fields.some(
+    ({ sourceId, transform }) => sourceId === id && transform === "identity",
+  );
+  if ((field?.initialDefault ?? null) === null && !fromPartition) return;
+  const sentence = `Key column ${name} is not in ${path}, and takes its value from the table's metadata: rewrite the file with another engine`;
+  throw fail("table_unsupported", sentence, { column: name, file: path });
+}

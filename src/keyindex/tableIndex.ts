@@ -1,0 +1,315 @@
+/**
+ * The index of one table's keys: what its key table holds, told by comparing with what a head lists, never
+ * by walking through snapshots (CHANGE_RULES 10c), so that rollback, expiry and foreign commits need no
+ * cases of their own.
+ *
+ * ```text
+ * file gone                           its rows go
+ * file new                            the keys of its live rows are read
+ * deletes added                       rows that they hide go
+ * a delete gone, or another vector    hidden rows go; if fewer rows are left than live, all are read again
+ * ```
+ * A comparison that fails half-way leaves the files that it was about in `#torn`: the next one reads them
+ * anew, whatever became of them.
+ */
+import { assert } from "#base/assert.ts";
+import { fail, kindOf } from "#base/errors.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
+import type { RowSet } from "#iceberg/deletes/rowSet.ts";
+import {
+  type AppliedDeletes,
+  deleteId,
+  deletesOf,
+  type HeadFiles,
+  type LiveData,
+  liveDataOf,
+  readHeadFiles,
+} from "#iceberg/io/headFiles.ts";
+import type { LiveFile } from "#iceberg/io/scan.ts";
+import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
+import type { KeyTable, Places } from "./keyTable.ts";
+import type { IndexChange, KeySet, LandedSnapshot, LocatedRows, RowIndex } from "./port.ts";
+import { PositionDeletes } from "./positionDeletes.ts";
+import { hiddenRows, type KeySource, readLiveKeys } from "./readKeys.ts";
+
+/** What an index needs. */
+export interface TableIndexParts {
+  readonly table: KeyTable;
+  readonly secret: KeySecret;
+  /** Names of the key columns. */
+  readonly keyColumns: readonly string[];
+}
+
+/** A file whose rows are in the table. */
+interface IndexedFile {
+  readonly number: number;
+  /** Its rows in the table. */
+  rows: number;
+}
+
+/** Creates an index that knows nothing yet. */
+export function createTableIndex(parts: TableIndexParts): RowIndex {
+  return new TableIndex(parts);
+}
+
+class TableIndex implements RowIndex {
+  readonly #parts: TableIndexParts;
+  readonly #table: KeyTable;
+  readonly #files = new Map<string, IndexedFile>();
+  readonly #paths = new Map<number, string>();
+  #nextNumber = 1;
+  /** What was listed last; with `#torn` it says what the table holds. */
+  #head: HeadFiles | null = null;
+  readonly #torn = new Set<string>();
+  /** The snapshot that the table is exact for; null: it is for none. */
+  #label: { readonly snapshotId: SnapshotId | null } | null = null;
+  /** The table and its key, as text: of another one, nothing that is held counts. */
+  #identity = "";
+  #metadata: TableMetadata | null = null;
+  /** The head of which a file was not found. */
+  #missingIn: SnapshotId | null | undefined;
+
+  constructor(parts: TableIndexParts) {
+    this.#parts = parts;
+    this.#table = parts.table;
+  }
+
+  async bringTo(table: LoadedTable, branch: string): Promise<void> {
+    const { metadata } = table;
+    const source = this.#sourceOf(table);
+    this.#label = null;
+    const wanted = metadata.refs[branch]?.snapshotId ?? null;
+    try {
+      const head = await readHeadFiles(table, branch, this.#head);
+      await this.#compare(source, head);
+      this.#head = head;
+      this.#torn.clear();
+      this.#metadata = metadata;
+      this.#label = { snapshotId: head.snapshotId };
+    } catch (error) {
+      if (kindOf(error) !== "storage_missing" || this.#missingIn === wanted) throw error;
+      // Expiry may have been faster than we. A head that misses its file twice is damaged.
+      this.#missingIn = wanted;
+      const sentence = "A file of the table was removed while its keys were read";
+      throw fail("storage_unreachable", sentence, {}, error);
+    }
+  }
+
+  async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
+    const head = this.#head;
+    assert(this.#label !== null && head !== null, "the index was brought to a head");
+    const located = [...byFile(this.#table.locate(keys))].map(([number, rows]): LocatedRows => {
+      const file = head.data.get(this.#paths.get(number) ?? "");
+      assert(file !== undefined, "a row of the index is in a live file");
+      return { file, deletes: deletesOf(head.index, file), rows };
+    });
+    return Promise.resolve(located);
+  }
+
+  async apply(change: IndexChange, landed: LandedSnapshot): Promise<void> {
+    const isExact = this.#label !== null && this.#label.snapshotId === change.base;
+    this.#label = null;
+    if (!isExact || this.#head === null || this.#metadata === null) return;
+    const { sequenceNumber, snapshotId } = landed;
+    for (const [number, rows] of byFile(this.#table.remove(change.keys))) {
+      this.#take(number, rows.length);
+    }
+    const data = new Map(this.#head.data);
+    for (const { file, keys } of change.placed) {
+      this.#add(file.filePath, keys, firstRows(keys.count));
+      data.set(file.filePath, liveDataOf(file, sequenceNumber));
+    }
+    const deletes = new Map(this.#head.deletes);
+    for (const file of change.removedDeletes) deletes.delete(deleteId(file));
+    for (const file of change.addedDeletes) {
+      deletes.set(deleteId(file), { file, snapshotId, sequenceNumber });
+    }
+    const index = new DeleteIndex(this.#metadata, [...deletes.values()]);
+    this.#head = { ...this.#head, snapshotId, data, deletes, index };
+    this.#label = { snapshotId };
+    await Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.#table.clear();
+    await Promise.resolve();
+  }
+
+  /** Forgets everything that is of another table, or of another key. */
+  #sourceOf({ metadata, storage }: LoadedTable): KeySource {
+    const { schemas, currentSchemaId, tableUuid } = metadata;
+    const fields = schemas.find(({ schemaId }) => schemaId === currentSchemaId)?.fields ?? [];
+    const ids = this.#parts.keyColumns.map((name) => {
+      const id = fields.find((field) => field.name === name)?.id;
+      if (id !== undefined) return id;
+      throw fail("table_schema", `The table has no key column ${name}`, { column: name });
+    });
+    const key = keyFieldsOf(fields, ids);
+    const kinds = key.map(({ id, type: { kind } }) => `${id} ${kind === "int" ? "long" : kind}`);
+    const identity = `${tableUuid}: ${kinds.join(", ")}`;
+    if (identity !== this.#identity) {
+      this.#clear();
+      this.#identity = identity;
+    }
+    const hasher = new KeyHasher(key, this.#parts.secret);
+    return { storage, metadata, hasher, positionDeletes: new PositionDeletes(storage) };
+  }
+
+  #clear(): void {
+    this.#table.clear();
+    this.#files.clear();
+    this.#paths.clear();
+    this.#torn.clear();
+    this.#head = null;
+    this.#label = null;
+  }
+
+  /** Makes the table what the head's files say. */
+  async #compare(source: KeySource, head: HeadFiles): Promise<void> {
+    const { gone, fresh, changed } = this.#difference(source.metadata, head);
+    const anew = [...gone, ...fresh.map((file) => file.path)];
+    for (const path of [...anew, ...changed.map(({ file }) => file.path)]) this.#torn.add(path);
+    this.#drop(anew.map((path) => [path, null]));
+    for (const path of gone) this.#forget(path);
+    const again = await this.#hide(source, changed);
+    this.#drop(again.map((file) => [file.path, null]));
+    for (const file of [...fresh, ...again]) {
+      const deletes = deletesOf(head.index, file);
+      for await (const { keys, rows } of readLiveKeys(source, file, deletes)) {
+        this.#add(file.path, keys, rows);
+      }
+    }
+  }
+
+  /** Removes the rows that deletes hide; answers the files that must be read again. */
+  async #hide(source: KeySource, changed: readonly ChangedFile[]): Promise<LiveData[]> {
+    const again: LiveData[] = [];
+    const hidden = new Map<LiveData, RowSet>();
+    for (const { file, hides } of changed) {
+      if (hides.equality.length > 0 || !this.#files.has(file.path)) again.push(file);
+      else hidden.set(file, await hiddenRows(source, file, hides));
+    }
+    this.#drop([...hidden].map(([file, rows]) => [file.path, rows]));
+    for (const { file, isGrown } of changed) {
+      const rows = hidden.get(file);
+      if (rows === undefined || isGrown) continue;
+      // Rows that live again are not in the table: then it has fewer than live.
+      if (this.#files.get(file.path)?.rows !== file.rows - rows.size) again.push(file);
+    }
+    return again;
+  }
+
+  /** What a head has otherwise than what was listed last. */
+  #difference(metadata: TableMetadata, head: HeadFiles): Difference {
+    const known = this.#head?.data ?? new Map<string, LiveData>();
+    const isTorn = (path: string): boolean => this.#torn.has(path);
+    const isKnown = ({ path, sequenceNumber }: LiveData): boolean =>
+      !isTorn(path) && known.get(path)?.sequenceNumber === sequenceNumber;
+    const gone = [...this.#files.keys()].filter((path) => !head.data.has(path));
+    const fresh = [...head.data.values()].filter((file) => !isKnown(file));
+    const before = this.#head?.deletes ?? new Map<string, LiveFile>();
+    const added = new DeleteIndex(metadata, without(head.deletes, before));
+    const removed = new DeleteIndex(metadata, without(before, head.deletes));
+    const changed: ChangedFile[] = [];
+    if (added.size + removed.size === 0) return { gone, fresh, changed };
+    for (const file of head.data.values()) {
+      if (!isKnown(file)) continue;
+      const lacks = removed.of(file).length > 0;
+      if (!lacks && added.of(file).length === 0) continue;
+      const deletes = deletesOf(head.index, file);
+      // Where there is a vector, position deletes do not count, whether they were there before or came now.
+      const isGrown = !lacks && deletes.vector === null;
+      changed.push({ file, hides: isGrown ? deletesOf(added, file) : deletes, isGrown });
+    }
+    return { gone, fresh, changed };
+  }
+
+  /** Removes rows of files by their paths; null: all rows. */
+  #drop(paths: readonly (readonly [path: string, rows: RowSet | null])[]): void {
+    const drops = new Map<number, RowSet | null>();
+    for (const [path, rows] of paths) {
+      const file = this.#files.get(path);
+      if (file !== undefined && file.rows > 0) drops.set(file.number, rows);
+    }
+    if (drops.size === 0) return;
+    for (const [number, count] of this.#table.drop(drops)) this.#take(number, count);
+  }
+
+  #take(number: number, count: number): void {
+    const file = this.#files.get(this.#paths.get(number) ?? "");
+    assert(file !== undefined && file.rows >= count, "rows are taken from a file that has them");
+    file.rows -= count;
+  }
+
+  #add(path: string, keys: KeySet, rows: Uint32Array): void {
+    let file = this.#files.get(path);
+    if (file === undefined) {
+      file = { number: this.#nextNumber++, rows: 0 };
+      this.#files.set(path, file);
+      this.#paths.set(file.number, path);
+    }
+    this.#table.add(keys, file.number, rows);
+    file.rows += rows.length;
+  }
+
+  #forget(path: string): void {
+    this.#paths.delete(this.#files.get(path)?.number ?? 0);
+    this.#files.delete(path);
+  }
+}
+
+/** Files of a head that are not as they were. */
+interface Difference {
+  /** Paths of indexed files that the head does not have. */
+  readonly gone: readonly string[];
+  /** Files that are not indexed, or of which is not known what is indexed. */
+  readonly fresh: readonly LiveData[];
+  /** Indexed files with other deletes. */
+  readonly changed: readonly ChangedFile[];
+}
+
+interface ChangedFile {
+  readonly file: LiveData;
+  /** The deletes whose rows go; they may have gone before. */
+  readonly hides: AppliedDeletes;
+  /** False: rows may live again. */
+  readonly isGrown: boolean;
+}
+
+function without(
+  deletes: ReadonlyMap<string, LiveFile>,
+  others: ReadonlyMap<string, LiveFile>,
+): LiveFile[] {
+  return [...deletes]
+    .filter(([id, live]) => others.get(id)?.sequenceNumber !== live.sequenceNumber)
+    .map(([, live]) => live);
+}
+
+/** The numbers from 0 on. */
+function firstRows(count: number): Uint32Array {
+  const rows = new Uint32Array(count);
+  for (let row = 0; row < count; row++) rows[row] = row;
+  return rows;
+}
+
+/** Rows of each file, ascending, each once. */
+function byFile({ files, rows }: Places): Map<number, Uint32Array> {
+  const lists = new Map<number, number[]>();
+  for (const [n, file] of files.entries()) {
+    const list = lists.get(file);
+    const row = rows[n] ?? 0;
+    if (list === undefined) lists.set(file, [row]);
+    else list.push(row);
+  }
+  return new Map([...lists].map(([file, list]) => [file, distinct(Uint32Array.from(list).sort())]));
+}
+
+function distinct(sorted: Uint32Array): Uint32Array {
+  let count = 0;
+  for (const [n, row] of sorted.entries()) {
+    if (n === 0 || row !== sorted[n - 1]) sorted[count++] = row;
+  }
+  return sorted.subarray(0, count);
+}

@@ -1,0 +1,76 @@
+/** A key table over a JavaScript map: what the real one is judged by, and slow enough for tests only. */
+import type { RowSet } from "#iceberg/deletes/rowSet.ts";
+import type { KeyTable, Places } from "#keyindex/keyTable.ts";
+import type { KeySet } from "#keyindex/port.ts";
+
+interface Place {
+  readonly file: number;
+  readonly row: number;
+}
+
+/** An empty table. */
+export function createMapKeyTable(): KeyTable {
+  return new MapKeyTable();
+}
+
+class MapKeyTable implements KeyTable {
+  readonly #rows = new Map<string, Place[]>();
+
+  get size(): number {
+    return this.#rows.values().reduce((sum, places) => sum + places.length, 0);
+  }
+
+  add({ words }: KeySet, file: number, rows: Uint32Array): void {
+    for (const [n, row] of rows.entries()) {
+      const key = keyOf(words, n);
+      this.#rows.set(key, [...(this.#rows.get(key) ?? []), { file, row }]);
+    }
+  }
+
+  locate(keys: KeySet): Places {
+    return placesOf(namesOf(keys).flatMap((key) => this.#rows.get(key) ?? []));
+  }
+
+  remove(keys: KeySet): Places {
+    const places = namesOf(keys).flatMap((key) => {
+      const found = this.#rows.get(key) ?? [];
+      this.#rows.delete(key);
+      return found;
+    });
+    return placesOf(places);
+  }
+
+  drop(files: ReadonlyMap<number, RowSet | null>): ReadonlyMap<number, number> {
+    const counts = new Map<number, number>();
+    for (const [key, places] of this.#rows) {
+      const kept = places.filter(({ file, row }) => {
+        const rows = files.get(file);
+        const isKept = rows === undefined || (rows !== null && !rows.has(row));
+        if (!isKept) counts.set(file, (counts.get(file) ?? 0) + 1);
+        return isKept;
+      });
+      if (kept.length === 0) this.#rows.delete(key);
+      else this.#rows.set(key, kept);
+    }
+    return counts;
+  }
+
+  clear(): void {
+    this.#rows.clear();
+  }
+}
+
+function namesOf({ count, words }: KeySet): string[] {
+  return Array.from({ length: count }, (_, n) => keyOf(words, n));
+}
+
+function keyOf(words: BigUint64Array, n: number): string {
+  return `${words[2 * n]} ${words[2 * n + 1]}`;
+}
+
+function placesOf(places: readonly Place[]): Places {
+  return {
+    files: Uint32Array.from(places, ({ file }) => file),
+    rows: Uint32Array.from(places, ({ row }) => row),
+  };
+}

@@ -1,0 +1,92 @@
+/** What is left of a flush: the last change of each key. */
+import { expect, test } from "bun:test";
+import { seededRandom } from "#base/random.ts";
+import { CHANGE } from "#columns/changes.ts";
+import { fold } from "#keyindex/fold.ts";
+import { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { KeySet } from "#keyindex/port.ts";
+import { batchOf, columnOf } from "../../support/columnOf.ts";
+
+const HASHER = new KeyHasher([{ id: 1, name: "c1", type: { kind: "string" } }], { k0: 5n, k1: 6n });
+
+interface Change {
+  readonly key: string;
+  readonly operation: number;
+}
+
+function changesOf(batches: readonly (readonly Change[])[]) {
+  return batches.map((changes) => ({
+    rows: batchOf(
+      columnOf(
+        1,
+        { kind: "string" },
+        changes.map(({ key }) => key),
+      ),
+    ),
+    changes: Int32Array.from(changes, ({ operation }) => operation),
+  }));
+}
+
+function texts({ count, words }: KeySet): string[] {
+  return Array.from({ length: count }, (_, n) => `${words[2 * n]} ${words[2 * n + 1]}`);
+}
+
+function hashOf(key: string): string {
+  const offsets = Int32Array.of(0, Buffer.byteLength(key));
+  const values = { kind: "bytes", offsets, data: new Uint8Array(Buffer.from(key)) } as const;
+  return texts(HASHER.hashAll([{ values, nulls: null }], 1))[0] ?? "";
+}
+
+test("of each key the last change is left, a delete leaves nothing, and every key that was touched is named once", async () => {
+  const random = seededRandom(3);
+  const int = (below: number): number => Math.floor(random.unit() * below);
+  for (let round = 0; round < 300; round++) {
+    const [batchesMax, rowsMax, keysMax] = [1 + int(4), 1 + int(60), 1 + int(40)];
+    const batches = Array.from({ length: batchesMax }, () =>
+      Array.from({ length: int(rowsMax) }, () => ({
+        key: `key ${int(keysMax)}`,
+        operation: int(3) === 0 ? CHANGE.delete : CHANGE.put,
+      })),
+    );
+    const last = new Map<string, string | null>();
+    for (const [n, changes] of batches.entries()) {
+      for (const [row, { key, operation }] of changes.entries()) {
+        last.set(key, operation === CHANGE.put ? `${n}:${row}` : null);
+      }
+    }
+    const changes = changesOf(batches);
+    const { keys, kept } = await fold(changes, HASHER, () => Promise.resolve());
+    expect(texts(keys).sort()).toEqual([...last.keys()].map(hashOf).sort());
+    const places = kept.flatMap(({ batch, rows }) =>
+      Array.from(rows, (row) => `${changes.findIndex((each) => each.rows === batch)}:${row}`),
+    );
+    expect(places).toEqual([...last.values()].filter((place) => place !== null).sort(byPlace));
+    for (const { batch, rows, keys: own } of kept) {
+      const of = batches[changes.findIndex((each) => each.rows === batch)] ?? [];
+      expect(texts(own)).toEqual(Array.from(rows, (row) => hashOf(of[row]?.key ?? "")));
+    }
+  }
+});
+
+function byPlace(a: string, b: string): number {
+  const [x = 0, y = 0] = a.split(":").map(Number);
+  const [u = 0, v = 0] = b.split(":").map(Number);
+  return x - u || y - v;
+}
+
+test("a flush of many keys gives way to others", async () => {
+  const count = 100_000;
+  const batch = batchOf(
+    columnOf(
+      1,
+      { kind: "string" },
+      Array.from({ length: count }, (_, n) => `${n}`),
+    ),
+  );
+  let turns = 0;
+  const folded = await fold([{ rows: batch, changes: null }], HASHER, async () => {
+    turns++;
+  });
+  expect(folded.keys.count).toBe(count);
+  expect(turns).toBeGreaterThan(5);
+});

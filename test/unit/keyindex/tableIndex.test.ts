@@ -1,0 +1,261 @@
+/** The index of a table against a scan of each head, which knows no history. */
+import { expect, test } from "bun:test";
+import { fail } from "#base/errors.ts";
+import { type Random, seededRandom } from "#base/random.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { deleteId } from "#iceberg/io/headFiles.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { KeySet, RowIndex } from "#keyindex/port.ts";
+import { createTableIndex } from "#keyindex/tableIndex.ts";
+import { createMapKeyTable } from "../../fakes/mapKeyTable.ts";
+import { type Key, KeyedTable, type Listed } from "../../support/keyedTable.ts";
+
+const SECRET = { k0: 1n, k1: 2n };
+const HASHER = new KeyHasher([{ id: 1, name: "id", type: { kind: "long" } }], SECRET);
+const DAYS = [20_000, 20_001];
+
+function keySet(keys: readonly Key[]): KeySet {
+  const words = BigInt64Array.from(keys, (key) => key ?? 0n);
+  const nulls = Uint8Array.from(keys, (key) => (key === null ? 1 : 0));
+  return HASHER.hashAll([{ values: { kind: "word", words }, nulls }], keys.length);
+}
+
+function newIndex(): RowIndex {
+  return createTableIndex({ table: createMapKeyTable(), secret: SECRET, keyColumns: ["id"] });
+}
+
+async function places(index: RowIndex, keys: readonly Key[]): Promise<string[]> {
+  const located = await index.locate(keySet(keys));
+  const names = located.flatMap(({ file, rows }) =>
+    Array.from(rows, (row) => `${file.path}:${row}`),
+  );
+  expect(new Set(located.map(({ file }) => file.path)).size).toBe(located.length);
+  return names.sort();
+}
+
+/** A table that people, other engines and we change, and the index that follows it. */
+class Walk {
+  readonly table = new KeyedTable();
+  readonly index = newIndex();
+  readonly #random: Random;
+  listed: Listed[] = [];
+  readonly #past: Listed[][] = [[]];
+  #sequence = 1n;
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+  }
+
+  int(below: number): number {
+    return Math.floor(this.#random.unit() * below);
+  }
+
+  /** One of thirty keys, or none. */
+  key(): Key {
+    return this.int(30) === 0 ? null : BigInt(this.int(30));
+  }
+
+  keys(most: number): Key[] {
+    return Array.from({ length: this.int(most) }, () => this.key());
+  }
+
+  /** What other engines and people do to a head. */
+  async change(): Promise<void> {
+    this.#sequence++;
+    const data = this.listed.filter(({ file }) => file.content === "data");
+    const target = data[this.int(data.length)];
+    switch (this.int(8)) {
+      case 0:
+      case 1:
+        return this.#add(await this.table.dataFile(this.keys(14), this.#day()));
+      case 2:
+        return this.#drop(this.listed[this.int(this.listed.length)]);
+      case 3:
+        return target && this.#add(await this.table.equalityDeletes(this.keys(3), this.#day()));
+      case 4:
+        return target && this.#positions(data);
+      case 5:
+        return target && this.#vector(target, this.int(3) > 0);
+      case 6: {
+        const [key] = this.keys(14);
+        this.listed = this.#past[this.int(this.#past.length)] ?? [];
+        return key === undefined
+          ? undefined
+          : this.#add(await this.table.dataFile([key], this.#day()));
+      }
+      default:
+        return target && this.#compact(target);
+    }
+  }
+
+  /** The snapshot is there: a rollback may come back to it. */
+  remember(): void {
+    this.#past.push(this.listed);
+  }
+
+  /** A commit of ours on the head that the index was brought to. */
+  async upsert(base: LoadedTable, lands: boolean): Promise<void> {
+    const changed = [...new Set(this.keys(6))];
+    const located = await this.index.locate(keySet(changed));
+    const sequenceNumber = ++this.#sequence;
+    const removed: DataFile[] = [];
+    const added: DataFile[] = [];
+    for (const { file, deletes, rows } of located) {
+      const target = this.listed.find((each) => each.file.filePath === file.path);
+      if (target === undefined) throw new Error("a located file is in the head");
+      if (deletes.vector !== null) removed.push(deletes.vector.file);
+      const positions = { ...target, sequenceNumber: target.sequenceNumber };
+      const all = new Set([...this.#byPosition(positions), ...rows]);
+      added.push(await this.table.vector(target.file, [...all]));
+    }
+    const kept = changed.filter(() => this.int(4) > 0);
+    const file = await this.table.dataFile(kept, this.#day());
+    const placed = kept.length === 0 ? [] : [{ file, keys: keySet(kept) }];
+    if (!lands) return;
+    const gone = new Set(removed.map(deleteId));
+    this.listed = this.listed.filter((each) => !gone.has(deleteId(each.file)));
+    for (const each of added) this.listed = [...this.listed, { file: each, sequenceNumber }];
+    for (const each of placed) this.listed = [...this.listed, { file: each.file, sequenceNumber }];
+    const landed = await this.table.head(this.listed);
+    const snapshotId = landed.metadata.refs["main"]?.snapshotId ?? 0n;
+    const change = { keys: keySet(changed), placed, addedDeletes: added, removedDeletes: removed };
+    const baseId = base.metadata.refs["main"]?.snapshotId ?? null;
+    await this.index.apply({ base: baseId, ...change }, { snapshotId, sequenceNumber });
+  }
+
+  #byPosition(target: Listed): Set<number> {
+    const byPosition = this.listed.filter(({ file }) => file.content !== "equality-deletes");
+    return this.table.hidden(byPosition, target);
+  }
+
+  #day(): number {
+    return DAYS[this.int(DAYS.length)] ?? 0;
+  }
+
+  #add(file: DataFile): void {
+    this.listed = [...this.listed, { file, sequenceNumber: this.#sequence }];
+  }
+
+  #drop(one: Listed | undefined): void {
+    this.listed = this.listed.filter((each) => each !== one);
+  }
+
+  /** Position deletes of one partition; files that have a vector ignore them. */
+  async #positions(data: readonly Listed[]): Promise<void> {
+    const day = this.#day();
+    const rows = data
+      .filter(({ file }) => file.partition[0] === day)
+      .map(({ file }): [string, number[]] => [file.filePath, this.#rows(file)]);
+    if (rows.length > 0) this.#add(await this.table.positionDeletes(new Map(rows), day));
+  }
+
+  async #vector(target: Listed, grows: boolean): Promise<void> {
+    const rows = [...(grows ? this.#byPosition(target) : []), ...this.#rows(target.file)];
+    this.listed = this.listed.filter(
+      ({ file }) => file.referencedDataFile !== target.file.filePath,
+    );
+    this.#add(await this.table.vector(target.file, rows));
+  }
+
+  /** The live rows of a file, in a new one. */
+  async #compact(target: Listed): Promise<void> {
+    const path = target.file.filePath;
+    const keys = [...this.table.scan(this.listed)].flatMap(([key, found]) =>
+      found.filter((place) => place.startsWith(`${path}:`)).map(() => key),
+    );
+    this.#drop(target);
+    this.#add(await this.table.dataFile(keys, Number(target.file.partition[0])));
+  }
+
+  #rows(file: DataFile): number[] {
+    const count = Number(file.recordCount);
+    return Array.from({ length: count === 0 ? 0 : this.int(4) }, () => this.int(count));
+  }
+}
+
+async function expectExact(walk: Walk): Promise<void> {
+  const scan = walk.table.scan(walk.listed);
+  const keys: Key[] = [null, ...Array.from({ length: 31 }, (_, n) => BigInt(n))];
+  for (const key of keys) expect(await places(walk.index, [key])).toEqual(scan.get(key) ?? []);
+  expect(await places(walk.index, keys)).toEqual([...scan.values()].flat().sort());
+}
+
+test("for every head the index knows all live rows of each key: appends, all kinds of deletes, compaction, rollback, own commits", async () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const walk = new Walk(seed);
+    for (let step = 0; step < 20; step++) {
+      for (let n = walk.int(3); n >= 0; n--) await walk.change();
+      const head = await walk.table.head(walk.listed);
+      await walk.index.bringTo(head, "main");
+      await expectExact(walk);
+      walk.remember();
+      if (walk.int(2) === 0) continue;
+      await walk.upsert(head, walk.int(5) > 0);
+      walk.remember();
+    }
+  }
+}, 300_000);
+
+test("a comparison that fails half-way is made good by the next one", async () => {
+  for (let seed = 100; seed <= 110; seed++) {
+    const walk = new Walk(seed);
+    for (let step = 0; step < 15; step++) {
+      for (let n = walk.int(4); n >= 0; n--) await walk.change();
+      const head = await walk.table.head(walk.listed);
+      let left = walk.int(12);
+      const getRange: typeof head.storage.getRange = (...range) => {
+        if (left-- === 0) throw fail("storage_unreachable", "the store does not answer");
+        return walk.table.storage.getRange(...range);
+      };
+      const failing = { ...head, storage: { ...walk.table.storage, getRange } };
+      await walk.index.bringTo(failing, "main").catch(() => undefined);
+      if (walk.int(2) === 0) await walk.change();
+      await walk.index.bringTo(await walk.table.head(walk.listed), "main");
+      await expectExact(walk);
+      walk.remember();
+    }
+  }
+}, 300_000);
+
+test("a change is applied only to the snapshot that it was built on", async () => {
+  const table = new KeyedTable();
+  const index = newIndex();
+  const file = await table.dataFile([1n, 2n], 20_000);
+  const listed = [{ file, sequenceNumber: 1n }];
+  await index.bringTo(await table.head(listed), "main");
+  const change = { keys: keySet([1n]), placed: [], addedDeletes: [], removedDeletes: [] };
+  await index.apply({ base: 77n, ...change }, { snapshotId: 78n, sequenceNumber: 2n });
+  await index.bringTo(await table.head(listed), "main");
+  expect(await places(index, [1n])).toEqual([`${file.filePath}:0`]);
+});
+
+test("a file that is gone while it is read asks for another head; a head that lacks it twice is damaged", async () => {
+  const table = new KeyedTable();
+  const index = newIndex();
+  const file = await table.dataFile([1n], 20_000);
+  const head = await table.head([{ file, sequenceNumber: 1n }]);
+  await table.storage.remove([file.filePath]);
+  expect(index.bringTo(head, "main")).rejects.toMatchObject({ kind: "storage_unreachable" });
+  expect(index.bringTo(head, "main")).rejects.toMatchObject({ kind: "storage_missing" });
+  await index.bringTo(await table.head([]), "main");
+  expect(await places(index, [1n])).toEqual([]);
+});
+
+test("manifests that two heads share are read once, and a file that stays is not read again", async () => {
+  const table = new KeyedTable();
+  const index = newIndex();
+  const file = await table.dataFile([1n], 20_000);
+  const first = [{ file, sequenceNumber: 1n }];
+  await index.bringTo(await table.head(first), "main");
+  const later = [...first, { file: await table.dataFile([2n], 20_000), sequenceNumber: 2n }];
+  const head = await table.head(later);
+  const before = { ...table.storage.calls };
+  await index.bringTo(head, "main");
+  // The manifest list and one manifest.
+  expect((table.storage.calls["get"] ?? 0) - (before["get"] ?? 0)).toBe(2);
+  const ranges = (table.storage.calls["getRange"] ?? 0) - (before["getRange"] ?? 0);
+  await newIndex().bringTo(head, "main");
+  const whole = (table.storage.calls["getRange"] ?? 0) - (before["getRange"] ?? 0) - ranges;
+  expect(whole).toBe(2 * ranges);
+});
