@@ -22,6 +22,7 @@ import type { CommitParts } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import { type MovedOffset, withOffsets } from "./progressDocument.ts";
 import { isReplaced } from "./replaced.ts";
+import { type Forgotten, forgotten } from "./retained.ts";
 import { type Advance, admit } from "./rules.ts";
 import { stageSnapshot } from "./snapshot.ts";
 
@@ -84,6 +85,11 @@ export class Append implements SnapshotChange {
   fence(head: LoadedTable, progress: Progress): Drop | null {
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
     const { admitted, fenced } = admit(progress.document, this.#advances);
+    // Below offset 0 there is nothing to lose.
+    const firsts = admitted.filter(({ expect, next }) => expect === null && next > 0n);
+    const feeds = firsts.map(({ feed }) => feed);
+    const lost = forgotten(head.metadata, progress.document, feeds);
+    if (lost.length > 0) throw setBack(head, lost);
     if (fenced.length > 0) this.#exclude(admitted, fenced);
     if (this.#advances.length > 0 || this.#fenced.length === 0) return null;
     return { kind: "dropped", reason: FENCED, by: progress.group };
@@ -152,6 +158,31 @@ export class Append implements SnapshotChange {
   get #offsets(): FeedOffset[] {
     return this.#advances.map(({ feed, next }) => ({ feed, offset: next }));
   }
+}
+
+/** Partitions named in a sentence. */
+const NAMED_MAX = 3;
+
+/** The error of first positions in a table that was set back to before it knew their feeds. */
+function setBack({ name }: LoadedTable, lost: readonly Forgotten[]): Error {
+  const table = fullName(name);
+  const placeOf = ({ feed }: Forgotten): string => `${feed.topic}:${feed.partition}`;
+  const named = lost.slice(0, NAMED_MAX);
+  const more = lost.length > named.length ? ` and ${lost.length - named.length} more` : "";
+  const sets = named.map((each) => `--set ${placeOf(each)}=${each.offset ?? "OFFSET"}`);
+  return fail(
+    "progress",
+    `Table ${table} was set back to before it had ${named.map(placeOf).join(", ")}${more}, which ` +
+      `${snapshotText(lost[0])} has: rows below the position where it would begin now might be ` +
+      "missing. Say where it begins (a number here is the least that its retained snapshots have): " +
+      `kafka-iceberg offsets ${table} ${sets.join(" ")}${more === "" ? "" : " ..."}`,
+    { table },
+  );
+}
+
+function snapshotText(lost: Forgotten | undefined): string {
+  const id = lost?.snapshotId ?? null;
+  return id === null ? "an earlier commit" : `its retained snapshot ${id}`;
 }
 
 /** The error of a table whose progress only a person can restore. */

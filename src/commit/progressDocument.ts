@@ -72,6 +72,8 @@ export interface MovedOffset {
 
 /** What a delta adds. */
 export interface ProgressDelta {
+  /** Of the document that it makes. */
+  readonly branch: string;
   readonly depth: number;
   readonly moved: ReadonlyMap<string, MovedSource>;
 }
@@ -172,7 +174,7 @@ export function deltaBetween(
     if (change === null) return null;
     moved.set(key, change);
   }
-  return { depth, moved };
+  return { branch: next.branch, depth, moved };
 }
 
 function sourceDelta(old: SourceProgress, source: SourceProgress): MovedSource | null {

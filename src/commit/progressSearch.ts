@@ -37,7 +37,8 @@ import {
   visibleChain,
 } from "./progress.ts";
 import type { ProgressDocument, SourceProgress } from "./progressDocument.ts";
-import { parseDocument, summaryDocument } from "./progressText.ts";
+import { parseDocument } from "./progressText.ts";
+import { retainedSources } from "./retained.ts";
 
 /** Earlier metadata files that are read, newest first; a file is kept for 100 commits by default. */
 const METADATA_FILES_MAX = 200;
@@ -196,20 +197,8 @@ function withKnownTopics(
   branch: string,
 ): ProgressDocument {
   const sources = new Map(document.sources);
-  const know = (key: string, topicId: string): void => {
+  for (const { key, topicId } of retainedSources(metadata, branch)) {
     if (!sources.has(key)) sources.set(key, { ...NOTHING_READ, topicId });
-  };
-  for (const text of progressProperties(metadata, branch)) {
-    for (const [key, { topicId }] of parseDocument(text).sources) know(key, topicId);
-  }
-  for (const snapshot of metadata.snapshots) {
-    const found = summaryDocument(snapshot);
-    // A delta moves topics that the snapshot it adds to knows, by their ids as well.
-    if (found?.kind === "full") {
-      for (const [key, { topicId }] of found.document.sources) know(key, topicId);
-    } else if (found !== null) {
-      for (const key of found.delta.moved.keys()) know(key, "");
-    }
   }
   return { ...document, sources };
 }

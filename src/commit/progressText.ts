@@ -58,7 +58,7 @@ export function summaryMembers(
   const full = writeDocument(next);
   const delta = full.length > LIMITS.fullOffsetsBytes ? deltaBetween(before, next) : null;
   if (before.base === null || delta === null) return { [SUMMARY.offsets]: full };
-  const text = writeDelta(next.branch, delta);
+  const text = writeDelta(delta);
   if (text.length >= full.length) return { [SUMMARY.offsets]: full };
   return { [SUMMARY.offsets]: text, [SUMMARY.base]: String(before.base.snapshotId) };
 }
@@ -89,7 +89,7 @@ function parseDelta(text: string): ProgressDelta {
       },
     ];
   });
-  return { depth, moved: new Map(sources) };
+  return { branch: String(root["branch"] ?? "main"), depth, moved: new Map(sources) };
 }
 
 function parseRoot(text: string, versionMax: number): { [key: string]: Json } {
@@ -206,7 +206,7 @@ function numbersJson<T>(numbers: ReadonlyMap<number, T>): Record<string, T> | un
   return Object.fromEntries([...numbers].sort(([a], [b]) => a - b));
 }
 
-function writeDelta(branch: string, { depth, moved }: ProgressDelta): string {
+function writeDelta({ branch, depth, moved }: ProgressDelta): string {
   const sources: Record<string, unknown> = {};
   for (const [key, { advances, rows, leaderEpochs }] of moved) {
     sources[key] = { p: pairs(advances), n: pairs(rows), e: pairs(leaderEpochs) };

@@ -6,7 +6,9 @@
  * is looked at every time.
  */
 import { progressProperty } from "#commit/progress.ts";
+import type { ProgressDocument } from "#commit/progressDocument.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
+import { parseDocument, propertySnapshotId } from "#commit/progressText.ts";
 import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
@@ -52,6 +54,8 @@ export class Law {
   readonly #contents = new Map<SnapshotId, Content>();
   readonly #truths = new Map<SnapshotId, Truth>();
   readonly #judged = new Set<SnapshotId>();
+  /** Who owned which feeds by the commit of a snapshot: the property beside it says it in full. */
+  readonly #owners = new Map<SnapshotId, string>();
 
   constructor(world: World) {
     this.world = world;
@@ -284,6 +288,7 @@ export class Law {
       { columns, read },
       this.world.showsAncestors,
     ).read(head);
+    this.#noteOwners();
     const verdict = this.readable();
     if (progress.kind === "unreadable") {
       return verdict === "yes" ? [`READING: the head is not read: ${progress.reason}`] : [];
@@ -291,6 +296,12 @@ export class Law {
     const id = this.world.metadata.currentSnapshotId;
     const truth = this.truth(id);
     if (verdict === "no") return ["READING: the head is read, although its rows fit no document"];
+    const owners = this.#owners.get(progress.decidedBy?.snapshotId ?? -1n);
+    if (owners !== undefined && owners !== ownersText(progress.document)) {
+      return [
+        `READING: the head's owners are read as ${ownersText(progress.document)}, not ${owners}`,
+      ];
+    }
     const source = progress.document.sources.get("c/t");
     const told = {
       ...truth,
@@ -307,6 +318,12 @@ export class Law {
     return same || asGood
       ? []
       : [`READING: the head's offsets are read as ${seen}, they are ${right}`];
+  }
+
+  #noteOwners(): void {
+    const text = this.world.metadata.properties[progressProperty("main")];
+    const id = text === undefined ? null : propertySnapshotId(text);
+    if (text !== undefined && id !== null) this.#owners.set(id, ownersText(parseDocument(text)));
   }
 
   /** Whether rule 2 must find offsets, by the words of the SPEC; "maybe" where a count is missing. */
@@ -353,6 +370,13 @@ export class Law {
       ? []
       : ["SCHEMA: ids or names are not unique, or lost"];
   }
+}
+
+function ownersText({ sources }: ProgressDocument): string {
+  const owners = [...sources].flatMap(([key, source]) =>
+    [...source.owners].map(([partition, owner]) => `${key}/${partition} ${owner}`),
+  );
+  return owners.sort().join(", ");
 }
 
 /** Offsets with what a delta adds to them. */

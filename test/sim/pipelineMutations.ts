@@ -168,4 +168,11 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
       { find: "knownTopics.has(feed.topic) ? null : known?.[index]", replace: "known?.[index]" },
     ],
   },
+  {
+    name: "a table that was set back to before it had a feed does not ask where it begins",
+    rule: "2.5",
+    sim: "pipeline",
+    shownIn: "stand still.*two tables of a feed",
+    edits: [{ find: "if (lost.length > 0) throw setBack(head, lost);", replace: "" }],
+  },
 ];

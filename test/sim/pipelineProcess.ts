@@ -2,7 +2,9 @@
  * One process of the pipeline simulation: a pipeline as it ships, on ports of the simulated world.
  */
 import type { Clock } from "#base/clock.ts";
+import { fail } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
+import type { Catalog } from "#catalog/catalog.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
@@ -13,6 +15,7 @@ import { SimConsumer, type SimGroup } from "./group.ts";
 import { MemoryLog, optionsOf, partsOf } from "./process.ts";
 import type { SimClock } from "./simClock.ts";
 import { pickyFormat, routeOf, type SimTable } from "./tables.ts";
+import type { World } from "./world.ts";
 
 /** One process with its memory. */
 export class Process {
@@ -29,11 +32,67 @@ export class Process {
   /** Rows were dropped since, because the head did not admit them. */
   fenced = false;
   incarnation = 0;
+  /** What its calls to the catalog come to: `waits`, until the process may go on; `fails`, at once. */
+  stall: "none" | "waits" | "fails" = "none";
+  readonly #waiting: (() => void)[] = [];
 
   constructor(name: string, groupName: string) {
     this.name = name;
     this.groupName = groupName;
   }
+
+  /** Its calls get through again. */
+  goOn(): void {
+    this.stall = "none";
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Resolves when a call to the catalog gets through. */
+  async reach(): Promise<void> {
+    if (this.stall === "fails") throw fail("catalog_unreachable", "the catalog is away");
+    if (this.stall === "waits") await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+/** A catalog as a process reaches it that may stand still, or be cut off from it for a while. */
+function reached(process: Process, catalog: Catalog): Catalog {
+  return {
+    ...catalog,
+    load: async (...args) => {
+      await process.reach();
+      return await catalog.load(...args);
+    },
+    commit: async (...args) => {
+      if (process.stall === "fails") return { kind: "unknown", cause: "the catalog is away" };
+      await process.reach();
+      return await catalog.commit(...args);
+    },
+  };
+}
+
+/**
+ * A process stands still, or loses the catalog alone, often long enough to lose its partitions; one that
+ * does goes on.
+ * @returns the members that their group takes for dead
+ */
+export function stallOrGoOn(
+  process: Process,
+  groups: ReadonlyMap<string, SimGroup>,
+  world: World,
+): SimConsumer[] {
+  const group = groups.get(process.groupName);
+  const { consumer } = process;
+  if (process.stall !== "none") {
+    world.say(`${process.name} goes on`);
+    process.goOn();
+    return [];
+  }
+  process.stall = world.pick(["waits", "fails"]);
+  world.say(`${process.name}: its calls to the catalog: ${process.stall}`);
+  if (consumer === null || group?.members.includes(consumer) !== true) return [];
+  if (world.random.unit() < 0.5) return [];
+  group.expel(consumer);
+  return [consumer];
 }
 
 /** What a process is started with. */
@@ -43,14 +102,19 @@ export interface ProcessStart {
   readonly group: SimGroup;
   readonly clock: Clock;
   readonly alive: () => boolean;
+  /** One record in so many is bad. */
+  readonly badOf: number;
+  /** Whether it may stand still. */
+  readonly mayStall: boolean;
 }
 
 /** A pipeline that fills these tables; the caller runs it. */
-export function startProcess({ process, tables, group, clock, alive }: ProcessStart): {
+export function startProcess(start: ProcessStart): {
   readonly pipeline: Pipeline;
   readonly consumer: SimConsumer;
   readonly sinks: readonly Sink[];
 } {
+  const { process, tables, group, clock, alive, badOf, mayStall } = start;
   const { world } = group;
   process.judged.clear();
   const log = process.log.reopen((count) => world.below(count + 1));
@@ -65,7 +129,9 @@ export function startProcess({ process, tables, group, clock, alive }: ProcessSt
   // Every process judges in its own way, and each changes its mind in time.
   const judge = (): number => process.incarnation + Math.floor(clock.nowMs() / 1500);
   const sinkOf = (table: SimTable, columns: ConstructorParameters<typeof Sink>[2]): Sink => {
-    const parts = { ...partsOf(table.world, process.name, log, alive, clock), logger };
+    const own = partsOf(table.world, process.name, log, alive, clock);
+    const catalog = mayStall ? reached(process, own.catalog) : own.catalog;
+    const parts = { ...own, catalog, logger };
     const options = optionsOf(table.world, process.groupName);
     const partitionForms = table.world.hourly ? ["hour(_kafka_timestamp)"] : [];
     const create = { ...options.create, partitionForms };
@@ -76,7 +142,7 @@ export function startProcess({ process, tables, group, clock, alive }: ProcessSt
     if (table.beside !== null) return [];
     const options = { ...DECODER_DEFAULTS, inferRows: 5, kernel: !hasLetters };
     const decoder = hasLetters
-      ? createDecoder(options, pickyFormat(judge))
+      ? createDecoder(options, pickyFormat(judge, badOf))
       : createDecoder(options);
     const sink = sinkOf(table, decoder);
     sinks.set(table, sink);
@@ -124,4 +190,25 @@ export function aliveClock(clock: SimClock, alive: () => boolean): Clock {
       if (!alive()) await gone;
     },
   };
+}
+
+/** Rows that a process had read of a topic that is gone, and that never came into the table. */
+export function thrownAway({ name, read, fenced }: Process, { law }: World): string[] {
+  if (read === null || fenced) return [];
+  const committed = law.everCommitted(read.topicId);
+  return [...read.positions].flatMap(([partition, position]) =>
+    position > (committed.get(partition) ?? 0n)
+      ? [`THROWN AWAY: ${name} had read p${partition} up to ${position}`]
+      : [],
+  );
+}
+
+/** Whether one of its tables has stopped. */
+export function isStopped({ sinks }: Process): boolean {
+  return sinks.some(({ state }) => state.kind === "stopped");
+}
+
+/** Lets everything that can go on do so. */
+export async function settled(): Promise<void> {
+  for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
 }

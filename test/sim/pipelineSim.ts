@@ -8,12 +8,19 @@ import { readProgress } from "#commit/progress.ts";
 import { isPaused } from "#commit/properties.ts";
 import { type SimConsumer, SimGroup } from "./group.ts";
 import { anybodyActs } from "./neighbours.ts";
-import { acceptAsIs, pause } from "./people.ts";
-import { aliveClock, Process, startProcess } from "./pipelineProcess.ts";
+import { acceptAsIs, adoptOthers, pause } from "./people.ts";
+import {
+  aliveClock,
+  isStopped,
+  Process,
+  settled,
+  stallOrGoOn,
+  startProcess,
+  thrownAway,
+} from "./pipelineProcess.ts";
 import { judgeStop } from "./process.ts";
-import { progressOf } from "./rewriter.ts";
 import { SimClock } from "./simClock.ts";
-import { type Shape, type SimTable, tablesOf, unionViolations } from "./tables.ts";
+import { behindOf, type Shape, type SimTable, tablesOf, unionViolations } from "./tables.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
 
 /** How a schedule ended. */
@@ -30,6 +37,11 @@ export interface PipelineTroubles {
   readonly people: boolean;
   /** The log of one partition is lost and written anew; default false. */
   readonly lostLogs?: boolean;
+  /**
+   * Processes stand still or lose the catalog alone, bad records may be few, and tables may hold feeds of
+   * another topic, so that summaries hold deltas and a rollback may forget the topic; default false.
+   */
+  readonly stalls?: boolean;
   /** Tables that the topic fills. */
   readonly tables: Shape;
 }
@@ -52,6 +64,10 @@ class PipelineSim {
   readonly processes: Process[];
   readonly zombies: SimConsumer[] = [];
   readonly tables: readonly SimTable[];
+  /** Share of steps in which a process stands still or goes on: every schedule has its own; 0: none does. */
+  readonly #stalling: number;
+  /** One record in so many is bad in this schedule. */
+  readonly #badOf: number;
   readonly #checked = new Map<World, number>();
   /** A person has acted: a table may no longer be what its commits made it. */
   #disordered = false;
@@ -62,6 +78,9 @@ class PipelineSim {
     this.groups = new Map(["g", "h"].map((name) => [name, new SimGroup(this.world)]));
     const other = this.world.random.unit() < 0.15 ? "h" : "g";
     this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
+    const { stalls = false } = troubles;
+    this.#stalling = stalls ? this.world.pick([0.02, 0.06, 0.12]) : 0;
+    this.#badOf = stalls ? this.world.pick([3, 3, 9]) : 3;
     this.clock = new SimClock(this.world.nowMs, (nowMs) => {
       this.world.nowMs = Math.max(this.world.nowMs, nowMs);
     });
@@ -70,6 +89,8 @@ class PipelineSim {
   }
 
   async run(): Promise<PipelineOutcome> {
+    if (this.troubles.stalls === true)
+      for (const { world } of this.tables) await adoptOthers(world);
     for (let step = 0; step < this.troubles.steps && this.violations.length === 0; step++) {
       await this.#step();
       await settled();
@@ -96,6 +117,10 @@ class PipelineSim {
 
   async #step(): Promise<void> {
     const { world } = this;
+    if (this.#stalling > 0 && world.random.unit() < this.#stalling) {
+      this.zombies.push(...stallOrGoOn(world.pick(this.processes), this.groups, world));
+      return;
+    }
     const dice = world.random.unit();
     const waiting = this.#pending.filter(({ request }) => request.answer !== null);
     const late = this.#pending.filter(({ request }) => request.answer === null);
@@ -196,6 +221,8 @@ class PipelineSim {
       group,
       clock: aliveClock(clock, alive),
       alive,
+      badOf: this.#badOf,
+      mayStall: this.#stalling > 0,
     });
     Object.assign(process, { pipeline, consumer, sinks, read: null });
     world.say(`${process.name} starts`);
@@ -221,6 +248,7 @@ class PipelineSim {
     }
     const { consumer } = process;
     Object.assign(process, { pipeline: null, consumer: null, sinks: [] });
+    process.goOn();
     void consumer.close();
   }
 
@@ -274,19 +302,8 @@ class PipelineSim {
       this.world.say(`${process.name} stops ${table.world.name.table}: ${state.error}`);
     }
     if (state.kind === "stopped" && kindOf(state.error) === "topic_unreadable") {
-      this.violations.push(...this.#thrownAway(process, table.world));
+      this.violations.push(...thrownAway(process, table.world));
     }
-  }
-
-  /** Rows that a process had read of a topic that is gone, and that never came into the table. */
-  #thrownAway({ name, read, fenced }: Process, { law }: World): string[] {
-    if (read === null || fenced) return [];
-    const committed = law.everCommitted(read.topicId);
-    return [...read.positions].flatMap(([partition, position]) =>
-      position > (committed.get(partition) ?? 0n)
-        ? [`THROWN AWAY: ${name} had read p${partition} up to ${position}`]
-        : [],
-    );
   }
 
   /** Nobody is stuck: in a healthy world those who run bring every record into the table, then a fresh one. */
@@ -326,6 +343,7 @@ class PipelineSim {
 
   async #heal(): Promise<void> {
     this.world.kafkaFails = false;
+    for (const process of this.processes) process.goOn();
     for (const { world } of this.tables) {
       world.fault = null;
       world.logFault = null;
@@ -343,7 +361,7 @@ class PipelineSim {
     await this.#untilComplete();
     await this.#check();
     if (!this.#readable()) return;
-    const behind = await this.#behind();
+    const behind = await behindOf(this.tables);
     // What a member has whose table waits for a person, nobody else can read.
     const running = this.processes.filter(
       (each) =>
@@ -377,29 +395,6 @@ class PipelineSim {
   }
 
   async #complete(): Promise<boolean> {
-    return (await this.#behind()).size === 0;
+    return (await behindOf(this.tables)).size === 0;
   }
-
-  /** Partitions of which a table lacks something. */
-  async #behind(): Promise<Set<number>> {
-    const behind = new Set<number>();
-    for (const { world } of this.#mains) {
-      const progress = await progressOf(world);
-      const source = progress.kind === "readable" ? progress.document.sources.get("c/t") : null;
-      for (const partition of world.partitions) {
-        const offset = source?.offsets.get(partition);
-        if (source == null || offset !== world.logEnd(partition)) behind.add(partition);
-      }
-    }
-    return behind;
-  }
-}
-
-function isStopped({ sinks }: Process): boolean {
-  return sinks.some(({ state }) => state.kind === "stopped");
-}
-
-/** Lets everything that can go on do so. */
-async function settled(): Promise<void> {
-  for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -5,6 +5,8 @@ import type { Mutation } from "./mutation.ts";
 
 const SHOWN = { rule: "2.8", sim: "pipeline", shownIn: "dead letters" } as const;
 
+const STALLED = { ...SHOWN, shownIn: "stand still.*dead letters" } as const;
+
 /** One for each rule. */
 export const SIDE_MUTATIONS: readonly Mutation[] = [
   {
@@ -78,5 +80,50 @@ export const SIDE_MUTATIONS: readonly Mutation[] = [
     ...SHOWN,
     name: "the owner is not written down",
     edits: [{ find: "      o: ownersJson(source.owners),\n", replace: "" }],
+  },
+  {
+    ...STALLED,
+    name: "a commit does not ask who owns its feeds",
+    edits: [
+      {
+        find: "advance.claims !== undefined || ownerOf(document, advance.feed) === advance.owner;",
+        replace: "advance.claims !== undefined || ownerOf(document, advance.feed) !== null;",
+      },
+    ],
+  },
+  {
+    ...STALLED,
+    name: "every start has the same name",
+    edits: [{ find: "feeds, this.#parts.random.uuid());", replace: 'feeds, "me");' }],
+  },
+  {
+    ...STALLED,
+    name: "a start does not read back whether it owns its feeds",
+    edits: [
+      {
+        find: "if (offsets.some((each) => each.owner !== owner)) throw notYet(writer);",
+        replace: "if (owner === undefined) throw notYet(writer);",
+      },
+    ],
+  },
+  {
+    ...STALLED,
+    name: "a new owner is added to the progress as if none had come",
+    edits: [
+      {
+        find: "  if (source.owners.get(partition) !== old.owners.get(partition)) return false;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...STALLED,
+    name: "a start does not look into the side tables of an earlier process",
+    edits: [
+      {
+        find: "if (offsets.some(({ owner }) => owner !== undefined)) this",
+        replace: "if (offsets.some(({ owner }) => owner === null)) this",
+      },
+    ],
   },
 ];

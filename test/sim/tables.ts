@@ -12,6 +12,7 @@ import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { selectRecords } from "#decode/records.ts";
 import type { ValueReader } from "#decode/segment.ts";
 import type { CommitRank, Route } from "#pipeline/pipelineParts.ts";
+import { progressOf } from "./rewriter.ts";
 import { rowNumber } from "./rows.ts";
 import { World } from "./world.ts";
 
@@ -82,13 +83,28 @@ export function routeOf(mains: number): Route {
     });
 }
 
-/** JSON of which every third record is bad: which ones is a matter of `judge`. */
-export function pickyFormat(judge: () => number): Format {
-  const json = jsonFormat(DECODER_DEFAULTS);
-  return { ...json, reader: (...args) => picky(json.reader(...args), judge) };
+/** Partitions of which one of the tables, side tables apart, lacks something. */
+export async function behindOf(tables: readonly SimTable[]): Promise<Set<number>> {
+  const behind = new Set<number>();
+  for (const { world, beside } of tables) {
+    if (beside !== null) continue;
+    const progress = await progressOf(world);
+    const source = progress.kind === "readable" ? progress.document.sources.get("c/t") : null;
+    for (const partition of world.partitions) {
+      const offset = source?.offsets.get(partition);
+      if (source == null || offset !== world.logEnd(partition)) behind.add(partition);
+    }
+  }
+  return behind;
 }
 
-function picky(reader: ValueReader, judge: () => number): ValueReader {
+/** JSON of which one record in `badOf` is bad: which ones is a matter of `judge`. */
+export function pickyFormat(judge: () => number, badOf: number): Format {
+  const json = jsonFormat(DECODER_DEFAULTS);
+  return { ...json, reader: (...args) => picky(json.reader(...args), judge, badOf) };
+}
+
+function picky(reader: ValueReader, judge: () => number, badOf: number): ValueReader {
   let refused: "bad_json" | "missing_field" | null = null;
   return {
     get root() {
@@ -111,7 +127,7 @@ function picky(reader: ValueReader, judge: () => number): ValueReader {
     },
     read: (bytes, start, end, row) => {
       const { n } = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
-      const isBad = (n + judge()) % 3 === 0;
+      const isBad = (n + judge()) % badOf === 0;
       // The second is the schema's to refuse: the table's head is looked at first.
       refused = isBad ? (n % 4 === 0 ? "missing_field" : "bad_json") : null;
       return !isBad && reader.read(bytes, start, end, row);
