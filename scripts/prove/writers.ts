@@ -158,6 +158,7 @@ export function writerOptions(group: string, partitionForms: readonly string[]):
       formatVersion: 2,
       properties: {},
       partitionForms,
+      sortForms: [],
       learnsColumns: true,
     },
   };

@@ -1,5 +1,5 @@
 /**
- * What a run would refuse, found by `check` without touching anything: partitions that cannot be made,
+ * What a run would refuse, found by `check` without touching anything: partitions and sort orders that cannot be made,
  * and offsets of a table that its topic no longer has.
  */
 import { describe } from "#base/errors.ts";
@@ -9,6 +9,7 @@ import type { Field } from "#columns/schema.ts";
 import { readProgress } from "#commit/progress.ts";
 import { offsetOf, sourceKey } from "#commit/progressDocument.ts";
 import { freshSchema } from "#iceberg/metadata/newTable.ts";
+import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import type { TopicDescription } from "./actions.ts";
@@ -23,6 +24,8 @@ export function creationRefusal(
     const missing = missingColumns(fields, create.partitionForms);
     if (missing.length === 0 || !create.learnsColumns)
       partitionSpecOf(fields, create.partitionForms);
+    const unsorted = missingSortColumns(fields, create.sortForms);
+    if (unsorted.length === 0 || !create.learnsColumns) sortOrderOf(fields, create.sortForms);
     return null;
   } catch (error) {
     return describe(error);

@@ -75,3 +75,22 @@ export function fieldAt(fields: readonly Field[], path: string, parent = ""): Fi
   }
   return null;
 }
+
+/** A column by its name, or by dotted path through structs; a name with dots itself goes first. */
+export function findColumn(fields: readonly Field[], path: string): Field | null {
+  for (const field of fields) {
+    if (field.name === path) return field;
+    if (field.type.kind === "struct" && path.startsWith(`${field.name}.`)) {
+      const found = findColumn(field.type.fields, path.slice(field.name.length + 1));
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}
+
+/** `; did you mean X?` for a name that differs from a column's by upper and lower case only; else "". */
+export function similarColumn(columns: readonly Field[], name: string): string {
+  const wanted = name.toLowerCase();
+  const found = columns.find((field) => field.name.toLowerCase() === wanted);
+  return found === undefined ? "" : `; did you mean ${found.name}?`;
+}

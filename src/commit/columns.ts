@@ -10,7 +10,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { schemaToJson } from "#iceberg/metadata/json.ts";
-import type { PartitionSpec, TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import type { TableMetadata, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import { nameMappingUpdates } from "#iceberg/metadata/nameMapping.ts";
 import type { Drop, MetadataChange, Nothing } from "./change.ts";
 import { ownSchemaUpdates } from "./ownSchemas.ts";
@@ -21,8 +21,8 @@ export interface WantedColumns {
   readonly kind: "columns";
   readonly fields: readonly Field[];
   readonly lastColumnId: number;
-  /** A partition spec that becomes the default with them, and the property that goes then. */
-  readonly partitions: { readonly spec: PartitionSpec; readonly property: string } | null;
+  /** What waited for them and comes in the same commit: partitions, a sort order. */
+  readonly awaited: readonly TableUpdate[];
 }
 
 /** The ports of a change of columns. */
@@ -66,7 +66,7 @@ export function columnsChange(
           { action: "add-schema", schema, lastColumnId: wanted.lastColumnId },
           { action: "set-current-schema", schemaId: -1 },
           ...ownSchemaUpdates(head.metadata, schema, parts.catalog.traits.removesSchemas),
-          ...partitionUpdates(wanted.partitions),
+          ...wanted.awaited,
           ...nameMappingUpdates(head.metadata.properties, before, wanted.fields),
         ],
       };
@@ -75,15 +75,6 @@ export function columnsChange(
       if (table !== null) await logEvolution(parts, table, after);
     },
   };
-}
-
-function partitionUpdates(partitions: WantedColumns["partitions"]): TableUpdate[] {
-  if (partitions === null) return [];
-  return [
-    { action: "add-spec", spec: partitions.spec },
-    { action: "set-default-spec", specId: -1 },
-    { action: "remove-properties", keys: [partitions.property] },
-  ];
 }
 
 async function logEvolution(

@@ -341,6 +341,7 @@ function writerOptions({ values, origins }: PipelineConfig, name: TableName): Wr
       formatVersion: values["iceberg.write.format_version"] === 3 ? 3 : 2,
       properties: values["iceberg.write.properties"],
       partitionForms: partitionForms(values),
+      sortForms: values["iceberg.write.sort_order"],
       learnsColumns: learnsColumns(values),
     },
   };

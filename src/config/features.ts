@@ -56,7 +56,6 @@ export const UNBUILT = {
     name: "keeping committed rows in memory, and looking up by key, are",
     instead: "rows that are not committed yet are in /query, committed ones in the table",
   },
-  sort_order: { name: "sorting within files is", instead: "rows stay in Kafka's order" },
   state_disk: {
     name: "a bound on the state directory is",
     instead: "transaction_log.retention_days bounds the log",

@@ -134,8 +134,7 @@ export const WRITE_KEYS = {
   "iceberg.write.sort_order": {
     type: "strings",
     default: [],
-    doc: 'How rows are sorted within files, e.g. ["ts desc", "user_id"].',
-    unbuilt: "sort_order",
+    doc: 'How rows are sorted within files of tables that we create, e.g. ["ts desc", "user_id", "name nulls last"]: the table\'s sort order. Files of any table are sorted by its order where that is of columns alone; rows of a flush are copied once for it.',
   },
   "iceberg.write.bloom_filter_columns": {
     type: "strings",

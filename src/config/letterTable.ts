@@ -26,6 +26,7 @@ export function letterTable(table: WriterOptions): WriterOptions {
     create: {
       ...table.create,
       partitionForms: ["day(rejected_at)"],
+      sortForms: [],
       learnsColumns: false,
     },
   };

@@ -13,6 +13,7 @@ import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder } from "./enc
 import { batchesOf } from "./handover.ts";
 import { encodeWithKernel, kernelTakes } from "./kernel/encode.ts";
 import { encodeReference } from "./reference.ts";
+import { sorted } from "./sort.ts";
 
 /**
  * Encodes the batches as one file, whose bytes go to `sink` while they are made. `fields` carry the
@@ -27,7 +28,8 @@ export function encodeParquet(
 ): Promise<EncodedFile> {
   const { kernel = KERNELS_ON } = options;
   const encode = kernel && kernelTakes(fields, options) ? encodeWithKernel : encodeReference;
-  return encode(fields, batches, options, sink);
+  const { sort = [] } = options;
+  return encode(fields, sort.length > 0 ? sorted(fields, batches, sort) : batches, options, sink);
 }
 
 /** An encoder in the calling thread, for tests and the simulator: it blocks while it encodes. */

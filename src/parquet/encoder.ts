@@ -8,6 +8,14 @@ import type { Field } from "#columns/schema.ts";
 /** Codecs of `iceberg.write.compression`. */
 export type ParquetCodec = "none" | "snappy" | "gzip" | "lz4" | "zstd" | "brotli";
 
+/** A column that rows are sorted by; the first one of several is the most significant. */
+export interface SortKey {
+  /** Number of the column, of the field in that struct, ... */
+  readonly path: readonly number[];
+  readonly isDescending: boolean;
+  readonly hasNullsFirst: boolean;
+}
+
 /** Encoded bytes of a row group unless an encoding asks for others. */
 export const ROW_GROUP_BYTES: number = 16 * 1024 * 1024;
 
@@ -20,6 +28,8 @@ export interface EncodeOptions {
   readonly rowGroupRows: number;
   /** About as many encoded bytes end a row group before it has its rows; default 16 MiB. */
   readonly rowGroupBytes?: number;
+  /** How the file's rows are sorted; default: not. All of them are kept until the last one is there. */
+  readonly sort?: readonly SortKey[];
   /** Footer key-value metadata: `kafka-iceberg.*` (SPEC 5) and `iceberg.schema`. */
   readonly metadata: Readonly<Record<string, string>>;
   /** False: by `parquet-wasm` also what the encode kernel takes; default true. */

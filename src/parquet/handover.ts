@@ -46,7 +46,7 @@ export async function* parcels(
       yield shared(fields, slice.batch);
       continue;
     }
-    for (const { run, bytes } of cut(slice)) {
+    for (const { run, bytes } of cut(slice.batch, slice.rows)) {
       if (runs.length > 0 && waiting + bytes > TURN_BYTES) {
         yield copied();
         await clock.turn();
@@ -63,14 +63,23 @@ export function* batchesOf(
   fields: readonly Field[],
   slices: Iterable<RowSlice>,
 ): Generator<BatchData> {
-  for (const slice of slices) {
-    if (slice.rows === null) yield slice.batch;
-    else for (const { run, bytes } of cut(slice)) yield gather(fields, [run], bytes).batch;
+  for (const { batch, rows } of slices) {
+    if (rows === null) yield batch;
+    else yield* picked(fields, batch, rows);
   }
 }
 
+/** Chosen rows of a batch as batches of about 1 MiB. */
+export function* picked(
+  fields: readonly Field[],
+  batch: BatchData,
+  rows: Int32Array,
+): Generator<BatchData> {
+  for (const { run, bytes } of cut(batch, rows)) yield gather(fields, [run], bytes).batch;
+}
+
 /** Runs of a slice of at most about {@link TURN_BYTES} each. */
-function* cut({ batch, rows }: RowSlice): Generator<{ run: RowRun; bytes: number }> {
+function* cut(batch: BatchData, rows: RowSlice["rows"]): Generator<{ run: RowRun; bytes: number }> {
   const count = rows?.length ?? batch.rowCount;
   const rowBytes = batch.byteCount / Math.max(1, batch.rowCount);
   const step = Math.max(1, Math.floor(TURN_BYTES / Math.max(1, rowBytes)));

@@ -6,10 +6,11 @@ import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
-import { newTableMetadata, UNPARTITIONED } from "#iceberg/metadata/newTable.ts";
+import { newTableMetadata, UNPARTITIONED, UNSORTED } from "#iceberg/metadata/newTable.ts";
+import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
-import { pendingProperties } from "./pendingPartitions.ts";
+import { PENDING_PARTITIONS, PENDING_SORT, pendingProperty } from "./pendingForms.ts";
 
 /**
  * Creates the table, or finds that somebody else just did.
@@ -31,9 +32,14 @@ export async function createTable(
     );
   }
   await refuseTwin(parts, name, create.twins?.() ?? []);
-  // Columns that are still to be learned may be partitioned by when they are there.
-  const waits = create.learnsColumns && missingColumns(fields, create.partitionForms).length > 0;
-  const pending = waits ? pendingProperties(create.partitionForms) : {};
+  // Columns that are still to be learned may be partitioned and sorted by when they are there.
+  const { partitionForms, sortForms } = create;
+  const waits = create.learnsColumns && missingColumns(fields, partitionForms).length > 0;
+  const sortWaits = create.learnsColumns && missingSortColumns(fields, sortForms).length > 0;
+  const pending = {
+    ...(waits ? pendingProperty(PENDING_PARTITIONS, partitionForms) : {}),
+    ...(sortWaits ? pendingProperty(PENDING_SORT, sortForms) : {}),
+  };
   const uuid = parts.random.uuid();
   const timestampMs = parts.clock.nowMs();
   const metadataAt = (location: string): TableMetadata =>
@@ -42,7 +48,8 @@ export async function createTable(
       location,
       fields,
       identifiers: options.key ?? [],
-      spec: (own) => (waits ? UNPARTITIONED : partitionSpecOf(own, create.partitionForms)),
+      spec: (own) => (waits ? UNPARTITIONED : partitionSpecOf(own, partitionForms)),
+      sortOrder: (own) => (sortWaits ? UNSORTED : sortOrderOf(own, sortForms)),
       formatVersion: create.formatVersion,
       properties: { ...create.properties, ...pending },
       timestampMs,

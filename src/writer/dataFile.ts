@@ -9,6 +9,7 @@ import type { ReducedMetrics } from "./tableProperties.ts";
  * Describes a data file for a manifest (Iceberg spec, "Manifests"). Its maps are made when they are
  * asked for: a flush may have 10,000 files, and kept they would take most of its memory.
  * @param reduced columns of which manifests say less: what a person hides must not stand there
+ * @param sortOrderId of the table, by which the file's rows are sorted; default: they are not
  */
 export function dataFile(
   location: string,
@@ -16,6 +17,7 @@ export function dataFile(
   specId: number,
   partition: readonly PartitionValue[],
   reduced: ReadonlyMap<number, ReducedMetrics>,
+  sortOrderId = 0,
 ): DataFile {
   const metric = <T>(pick: (metrics: ColumnMetrics) => T | null): ReadonlyMap<number, T> =>
     metricsOf(encoded, pick, (id) => reduced.get(id) !== "none");
@@ -49,7 +51,7 @@ export function dataFile(
     },
     splitOffsets: encoded.splitOffsets,
     equalityIds: null,
-    sortOrderId: 0,
+    sortOrderId,
     firstRowId: null,
     referencedDataFile: null,
     contentOffset: null,

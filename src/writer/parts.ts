@@ -46,6 +46,8 @@ export interface WriterOptions extends CommitOptions {
     readonly properties: Readonly<Record<string, string>>;
     /** `day(ts)`, `bucket(16, user_id)`, ...; empty: unpartitioned. */
     readonly partitionForms: readonly string[];
+    /** `ts desc`, `user_id`, ...; empty: unsorted. */
+    readonly sortForms: readonly string[];
     /** True when columns may come that are not known at creation; forms may name those. */
     readonly learnsColumns: boolean;
     /** Tables of the pipeline whose names differ from this one's by case only. Default: none. */

@@ -143,24 +143,27 @@ function fileFor(
  * A file's rows; they are copied when the encoder asks for them, not before.
  * @param fileBytes that are wanted of a file: only a batch with more is cut, into eighths of it, since
  * what is cut is copied
- * @param isFull asked before each slice: the file takes no more rows
+ * @param isFull asked before each slice, with the bytes of columns before it: the file takes no more rows
  */
 export function* slicesOf(
   batches: readonly PlannedBatch[],
   { runs }: PlannedFile,
   fileBytes: number,
-  isFull: () => boolean,
+  isFull: (columnBytes: number) => boolean,
 ): Generator<RowSlice> {
+  let handed = 0;
   for (let at = 0; at < runs.length; at += RUN) {
     const [index = 0, first = 0, last = 0] = runs.slice(at, at + RUN);
     const planned = batches[index];
     assert(planned !== undefined, "a run is of a batch");
     const { batch, order } = planned;
-    const eighth = Math.floor((fileBytes / 8) * (batch.rowCount / Math.max(1, batch.byteCount)));
+    const rowBytes = batch.byteCount / Math.max(1, batch.rowCount);
+    const eighth = Math.floor(fileBytes / 8 / Math.max(1, rowBytes));
     const step = batch.byteCount > fileBytes ? Math.max(1, eighth) : batch.rowCount;
     for (let start = first; start < last; start += step) {
-      if (isFull()) return;
+      if (isFull(handed)) return;
       const end = Math.min(last, start + step);
+      handed += (end - start) * rowBytes;
       const isWhole = order === null && end - start === batch.rowCount;
       yield { batch, rows: isWhole ? null : (order?.subarray(start, end) ?? numbers(start, end)) };
     }

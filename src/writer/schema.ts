@@ -10,7 +10,7 @@ import { columnsChange, currentSchema } from "#commit/columns.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import type { WriterParts } from "./parts.ts";
-import { awaitedSpec, PENDING_PARTITIONS } from "./pendingPartitions.ts";
+import { awaitedUpdates } from "./pendingForms.ts";
 
 /** The fields of a table's current schema. */
 export function currentFields(table: LoadedTable): readonly Field[] {
@@ -40,10 +40,9 @@ export function columnsFor(
     const merged = merge(head, wanted, by);
     if ("kind" in merged) return merged;
     const { fields, lastColumnId, changes } = merged;
-    const spec = awaitedSpec(head.metadata, fields);
-    if (changes === 0 && spec === null) return { kind: "nothing" };
-    const partitions = spec === null ? null : { spec, property: PENDING_PARTITIONS };
-    return { kind: "columns", fields, lastColumnId, partitions };
+    const awaited = awaitedUpdates(head.metadata, fields);
+    if (changes === 0 && awaited.length === 0) return { kind: "nothing" };
+    return { kind: "columns", fields, lastColumnId, awaited };
   });
 }
 

@@ -16,6 +16,7 @@ import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import type { EncodedFile } from "#parquet/encoder.ts";
 import type { ObjectWriter } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
+import { type FileOrder, fileOrder } from "./fileOrder.ts";
 import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { type PlannedBatch, type PlannedFile, planFiles, restOf, slicesOf } from "./plan.ts";
@@ -25,6 +26,9 @@ import { fileCodec, fileSizes, type ReducedMetrics, reducedMetrics } from "./tab
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
 
+/** Rows are copied once to be sorted: bytes of columns from which on a file takes no more of them. */
+const SORTED_BYTES_MAX = 512 * 1024 * 1024;
+
 /** What the files of one flush have in common. */
 interface WriteContext {
   readonly parts: WriterParts;
@@ -33,6 +37,7 @@ interface WriteContext {
   readonly ledger: Ledger;
   readonly batches: readonly PlannedBatch[];
   readonly reduced: ReadonlyMap<number, ReducedMetrics>;
+  readonly sort: FileOrder;
 }
 
 /**
@@ -52,7 +57,8 @@ export async function writeFiles(
   ledger.plan(planned.map((file) => file.path));
   await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets(planned));
   const reduced = reducedMetrics(currentFields(table), table.metadata.properties);
-  const context = { parts, options, table, ledger, batches, reduced };
+  const sort = fileOrder(table);
+  const context = { parts, options, table, ledger, batches, reduced, sort };
   const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[][] = [];
   try {
@@ -136,7 +142,8 @@ async function writeFile(
       await logWritten(parts, commitId, file, result);
       const { bytes, rowCount: rows } = result;
       parts.observe({ type: "file", bytes, rows, durationMs: parts.clock.monotonicMs() - began });
-      return dataFile(file.path, result, spec.specId, file.partition, context.reduced);
+      const { reduced, sort } = context;
+      return dataFile(file.path, result, spec.specId, file.partition, reduced, sort.orderId);
     } catch (error) {
       if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
       await rename(context, file);
@@ -146,7 +153,7 @@ async function writeFile(
 
 /** One try: the file's bytes go to the store while its row groups are finished. */
 async function stream(
-  { parts, options, table, ledger, batches }: WriteContext,
+  { parts, options, table, ledger, batches, sort }: WriteContext,
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
@@ -165,15 +172,26 @@ async function stream(
     ...fileCodec(options, table.metadata.properties),
     rowGroupRows: options.rowGroupRows,
     rowGroupBytes: sizes.rowGroupBytes,
+    sort: sort.keys,
     metadata: footer(ledger.commitId, file.ranges),
   };
   const fields = currentFields(table);
-  const slices = slicesOf(batches, file, sizes.fileBytes, () => bytes >= sizes.fileBytes);
+  // Of rows that are sorted no byte comes before the last of them is there.
+  const columnBytesMax = sort.keys.length > 0 ? sortedBytesMax(sizes.fileBytes) : Infinity;
+  const slices = slicesOf(
+    batches,
+    file,
+    sizes.fileBytes,
+    (columnBytes) => bytes >= sizes.fileBytes || columnBytes >= columnBytesMax,
+  );
   try {
     const result = await parts.encoder.encode(fields, slices, encodeOptions, sink);
     encoded(result.bytes);
     const isWhole = result.rowCount === file.rowCount;
-    assert(isWhole || result.bytes >= sizes.fileBytes, "a Parquet file holds its rows, or is full");
+    assert(
+      isWhole || result.rowCount > 0,
+      "a Parquet file holds all of its rows, or some and is full",
+    );
     assert(target.writer !== null, "a Parquet file has bytes");
     const stored = await target.writer.close();
     assert(stored.bytes === result.bytes, "the store has every byte that was encoded");
@@ -182,6 +200,11 @@ async function stream(
     await target.writer?.abort().catch(() => undefined);
     throw error;
   }
+}
+
+/** Columns of a file whose rows are sorted: supposed to shrink to half, and bounded, since all are kept. */
+function sortedBytesMax(fileBytes: number): number {
+  return Math.min(2 * fileBytes, SORTED_BYTES_MAX);
 }
 
 /** Footer keys of SPEC section 5. */

@@ -15,6 +15,7 @@ import { buildBatch } from "../fakes/recordBatches.ts";
 /** What PyIceberg sees. */
 interface Seen {
   readonly columns: string[];
+  readonly order: string;
   readonly rows: Record<string, unknown>[];
 }
 
@@ -37,7 +38,7 @@ class Live {
   readonly ended: Promise<number>;
   offset = 0;
 
-  constructor(folder: string) {
+  constructor(folder: string, sortForms: readonly string[] = []) {
     this.broker.topic("a");
     this.run = pipelineOf(this.broker, {
       topics: ["a"],
@@ -52,6 +53,7 @@ class Live {
       decoder: { fields: null, inferRows: 1 },
       rejects: { action: "skip" },
       intervalMs: 200,
+      sortForms,
     });
     this.ended = this.run.run(LIMITS, false);
   }
@@ -156,3 +158,30 @@ test("names that meet by their path make no table that PyIceberg cannot load", a
   expect(names(seen)).toContain("x.y");
   await live.run.stop(LIMITS.shutdownTimeoutMs);
 }, 60_000);
+
+test("a sort order over columns that come later is set with the last of them, and files are sorted by it from then on", async () => {
+  const folder = join(root, "sorted");
+  await Bun.write(join(folder, "x"), "");
+  const live = new Live(folder, ["name desc", "n"]);
+  await live.send({ n: 3 }, { n: 1 });
+  const early = await pyiceberg(folder);
+  expect([early.order, early.rows.map((row) => row["n"])]).toEqual(["[]", [3, 1]]);
+  await live.send(
+    { n: 5, name: "b" },
+    { n: 4, name: "\u{1f600}" },
+    { n: 7 },
+    { n: 2, name: "b" },
+    { n: 9, name: "\uffff" },
+  );
+  const seen = await pyiceberg(folder);
+  const ids = names(seen).map((name, index) => [name, seen.columns[index]?.split(" ")[0]]);
+  const id = Object.fromEntries(ids) as Record<string, string>;
+  expect(seen.order.replace(/\s+/g, " ")).toBe(
+    `[ ${id["name"]} DESC NULLS LAST ${id["n"]} ASC NULLS FIRST ]`,
+  );
+  // By UTF-8 bytes: by UTF-16 units the face would come behind the last character of its plane.
+  const later = seen.rows.filter((row) => Number(row["_kafka_offset"]) >= 2);
+  expect(later.map((row) => row["n"])).toEqual([4, 9, 2, 5, 7]);
+  await live.run.stop(LIMITS.shutdownTimeoutMs);
+  expect(await live.ended).toBe(0);
+}, 120_000);

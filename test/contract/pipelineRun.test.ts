@@ -7,7 +7,7 @@ import { type ErrorKind, EXIT, fail, POLICY } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { RunState } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
-import { PENDING_PARTITIONS } from "#writer/pendingPartitions.ts";
+import { PENDING_PARTITIONS } from "#writer/pendingForms.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
 import {
   brokerWith,

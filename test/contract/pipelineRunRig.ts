@@ -71,6 +71,8 @@ export interface Wanted {
   readonly decoder?: Partial<DecoderOptions>;
   /** How a table that is created is partitioned. */
   readonly partitionForms?: readonly string[];
+  /** How files of a table that is created are sorted. */
+  readonly sortForms?: readonly string[];
   /** Properties of a table that is created. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -118,6 +120,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
           ...made.create,
           properties: wanted.properties ?? {},
           partitionForms: wanted.partitionForms ?? [],
+          sortForms: wanted.sortForms ?? [],
         },
       };
     },

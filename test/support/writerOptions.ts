@@ -20,6 +20,7 @@ export const WRITER_OPTIONS: WriterOptions = {
     formatVersion: 2,
     properties: {},
     partitionForms: [],
+    sortForms: [],
     learnsColumns: true,
   },
 };

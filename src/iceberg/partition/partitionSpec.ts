@@ -6,6 +6,7 @@
  * spec, "Partitioning"). Nothing is ever answered with an unpartitioned table instead.
  */
 import { type AppError, fail } from "#base/errors.ts";
+import { findColumn, similarColumn } from "#columns/paths.ts";
 import { type Field, isPrimitive, primitiveName } from "#columns/schema.ts";
 import type { PartitionField, PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import { PARTITION_FIELD_ID_NONE } from "#iceberg/metadata/newTable.ts";
@@ -110,7 +111,10 @@ export function partitionSpecOf(
     const term = parseTerm(form);
     const source = findColumn(columns, term.column);
     if (source === null) {
-      throw problem(form, `there is no column ${term.column}${similar(columns, term.column)}`);
+      throw problem(
+        form,
+        `there is no column ${term.column}${similarColumn(columns, term.column)}`,
+      );
     }
     checkType(form, term, source);
     const field = partitionField(term, source, fields.length);
@@ -159,24 +163,6 @@ function bareColumn(form: string): string {
     );
   }
   return form.trim();
-}
-
-/** A column by name, or by dotted path through structs; a name with dots itself goes first. */
-function findColumn(fields: readonly Field[], path: string): Field | null {
-  for (const field of fields) {
-    if (field.name === path) return field;
-    if (field.type.kind === "struct" && path.startsWith(`${field.name}.`)) {
-      const found = findColumn(field.type.fields, path.slice(field.name.length + 1));
-      if (found !== null) return found;
-    }
-  }
-  return null;
-}
-
-function similar(columns: readonly Field[], name: string): string {
-  const wanted = name.toLowerCase();
-  const found = columns.find((field) => field.name.toLowerCase() === wanted);
-  return found === undefined ? "" : `; did you mean ${found.name}?`;
 }
 
 function checkType(form: string, term: Term, source: Field): void {

@@ -74,7 +74,7 @@ const KINDS: readonly {
         if (fields.some(({ name }) => name === "more")) return { kind: "nothing" };
         const id = metadata.lastColumnId + 1;
         const more = { id, name: "more", required: false, type: { kind: "int" } } as const;
-        return { kind: "columns", fields: [...fields, more], lastColumnId: id, partitions: null };
+        return { kind: "columns", fields: [...fields, more], lastColumnId: id, awaited: [] };
       }),
     isThere: ({ world }) =>
       world.metadata.schemas.at(-1)?.fields.filter(({ name }) => name === "more").length === 1,

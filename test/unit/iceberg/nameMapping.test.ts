@@ -94,7 +94,7 @@ describe("the name mapping of a table", () => {
         kind: "columns",
         fields,
         lastColumnId: 99,
-        partitions: null,
+        awaited: [],
       }));
       return JSON.stringify(change.stage(head));
     };
