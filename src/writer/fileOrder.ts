@@ -5,6 +5,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { childFields, type Field } from "#columns/schema.ts";
 import { isByColumns } from "#iceberg/metadata/sortOrder.ts";
 import type { SortKey } from "#parquet/encoder.ts";
+import type { WriterOptions } from "./parts.ts";
 import { currentFields } from "./schema.ts";
 
 /** The order of a file's rows, and its id in the table; without keys: as they come, id 0. */
@@ -15,8 +16,12 @@ export interface FileOrder {
 
 const AS_THEY_COME: FileOrder = { orderId: 0, keys: [] };
 
-/** The order of new files; none for a table whose order has a transform, or a column that is gone. */
-export function fileOrder(table: LoadedTable): FileOrder {
+/**
+ * The order of new files; none for a table whose order has a transform, or a column that is gone. Rows of
+ * a table with a key stay as they come: the key index has to know at which position each one lies.
+ */
+export function fileOrder(table: LoadedTable, { key }: Pick<WriterOptions, "key">): FileOrder {
+  if (key !== undefined) return AS_THEY_COME;
   const { sortOrders, defaultSortOrderId } = table.metadata;
   const order = sortOrders.find(({ orderId }) => orderId === defaultSortOrderId);
   if (order === undefined || !isByColumns(order)) return AS_THEY_COME;

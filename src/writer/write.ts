@@ -57,7 +57,7 @@ export async function writeFiles(
   ledger.plan(planned.map((file) => file.path));
   await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets(planned));
   const reduced = reducedMetrics(currentFields(table), table.metadata.properties);
-  const sort = fileOrder(table);
+  const sort = fileOrder(table, options);
   const context = { parts, options, table, ledger, batches, reduced, sort };
   const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[][] = [];
