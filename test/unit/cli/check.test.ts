@@ -182,7 +182,7 @@ describe("check", () => {
 
   test("tells every problem of a wrong configuration, and connects nowhere", async () => {
     const place = await makePlace(
-      "[kafka]\ntopic = 'e'\n[source]\nmode = 'cdc'\nformat = 'avro'\n",
+      "[kafka]\ntopic = 'e'\n[source]\nmode = 'kstreams'\nformat = 'avro'\n",
     );
     const { code, err, out } = await check(place);
     expect(code).toBe(2);
