@@ -48,6 +48,7 @@ export const LIMITS: Readonly<
     | "workerBytesMax"
     | "unwrittenBytesMax"
     | "workerGarbageBytesMax"
+    | "sortedColumnBytesMax"
     | "garbageBytesTarget"
     | "garbageBytesMax"
     | "avroBlockBytesMax"
@@ -131,6 +132,8 @@ export const LIMITS: Readonly<
    * nothing else would do it soon.
    */
   workerGarbageBytesMax: 32 * MIB,
+  /** Columns at which a file of sorted rows takes no more of them: they are copied once. */
+  sortedColumnBytesMax: 512 * MIB,
   /** Garbage from which on the collector runs beside the event loop: not for a few records a second. */
   garbageBytesTarget: 48 * MIB,
   /** Garbage from which on it finishes at once, for 20 to 50 ms: memory is worth more than latency. */

@@ -6,6 +6,7 @@ import { assert } from "#base/assert.ts";
 import { kindOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { writeJson } from "#base/json.ts";
+import { LIMITS } from "#base/limits.ts";
 import { feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { FileUnit } from "#commit/append.ts";
@@ -25,9 +26,6 @@ import { fileCodec, fileSizes, type ReducedMetrics, reducedMetrics } from "./tab
 
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
-
-/** Rows are copied once to be sorted: bytes of columns from which on a file takes no more of them. */
-const SORTED_BYTES_MAX = 512 * 1024 * 1024;
 
 /** What the files of one flush have in common. */
 interface WriteContext {
@@ -204,7 +202,7 @@ async function stream(
 
 /** Columns of a file whose rows are sorted: supposed to shrink to half, and bounded, since all are kept. */
 function sortedBytesMax(fileBytes: number): number {
-  return Math.min(2 * fileBytes, SORTED_BYTES_MAX);
+  return Math.min(2 * fileBytes, LIMITS.sortedColumnBytesMax);
 }
 
 /** Footer keys of SPEC section 5. */
