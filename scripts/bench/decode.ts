@@ -3,8 +3,9 @@
  * field), 270 bytes in JSON, from record bytes to columns. Prints rows per second of
  * wall clock and of CPU time (all threads of the process, garbage collection included).
  *
- * `bun scripts/bench/decode.ts [rows] [json|avro|protobuf]`, default 300,000 in JSON; best and median of 15
- * rounds.
+ * `bun scripts/bench/decode.ts [rows] [json|ktable|debezium|avro|protobuf]`, default 300,000 in JSON; best and
+ * median of 15 rounds. `ktable`: the same JSON, every tenth record without a value. `debezium`: in envelopes
+ * without schemas, of which a tenth are deletes and a tenth tombstones.
  */
 import avro from "avsc";
 import protobuf from "protobufjs";
@@ -22,7 +23,7 @@ import { columnsOf } from "#decode/protobuf/columns.ts";
 import { loadProtobuf } from "#decode/protobuf/parse.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
 import { createRegistryFake } from "../../test/fakes/schemaRegistry.ts";
-import { recordBatch } from "../../test/support/records.ts";
+import { type RecordInput, recordBatch } from "../../test/support/records.ts";
 
 const TYPES = ["view", "click", "purchase", "add_to_cart", "search", "login", "logout", "signup"];
 const COUNTRIES = ["US", "DE", "FR", "JP", "BR", "IN", "CN", "GB"];
@@ -90,6 +91,17 @@ async function formatOf(name: string): Promise<readonly [Encode, DecoderOptions,
       new Uint8Array([0, 0, 0, 0, id, ...type.toBuffer({ note: null, ...event })]);
     return [encode, options, formatOfOptions(options, registry)];
   }
+  if (name === "ktable" || name === "debezium") {
+    const mode = name === "ktable" ? name : "cdc";
+    const changes = {
+      mode,
+      keyFields: ["user_id"],
+      keyFormat: "json",
+      onDelete: "delete",
+    } as const;
+    const options = { ...DECODER_DEFAULTS, changes };
+    return [name === "ktable" ? JSON.stringify : enveloped, options];
+  }
   if (name !== "protobuf") return [JSON.stringify, DECODER_DEFAULTS];
   const message = (await loadProtobuf()).file("event.proto", FILE, () => null).message(null);
   const type = protobuf.parse(FILE, { keepCase: true }).root.lookupType("Event");
@@ -98,19 +110,36 @@ async function formatOf(name: string): Promise<readonly [Encode, DecoderOptions,
   return [(event) => type.encode(event).finish(), options];
 }
 
-function events(count: number, encode: Encode): RecordBytes[] {
+/** A change of an event as Debezium writes it, every tenth a delete. */
+function enveloped(event: Record<string, unknown>): string {
+  const isDelete = Number(event["user_id"]) % 10 === 1;
+  const names = { version: "3.7.0.Final", connector: "postgresql", name: "shop", db: "shop" };
+  const position = { schema: "public", table: "events", txId: 4711, lsn: 99_887_766, xmin: null };
+  return JSON.stringify({
+    before: isDelete ? event : null,
+    after: isDelete ? null : event,
+    source: { ...names, ts_ms: event["ts"], snapshot: "false", sequence: "[]", ...position },
+    transaction: null,
+    op: isDelete ? "d" : "u",
+    ts_ms: event["ts"],
+  });
+}
+
+function events(count: number, encode: Encode, tombstones: boolean): RecordBytes[] {
   const random = seededRandom(1);
   const below = (bound: number): number => Math.floor(random.unit() * bound);
   let ts = 1_760_000_000_000;
   const batches: RecordBytes[] = [];
   for (let start = 0; start < count; start += BATCH_ROWS) {
-    const values: (string | Uint8Array)[] = [];
+    const values: RecordInput[] = [];
     for (let i = start; i < start + BATCH_ROWS; i++) {
       ts += below(3);
-      values.push(
+      const userId = below(1e6);
+      const hasValue = !tombstones || i % 10 !== 3;
+      const value = () =>
         encode({
           event_id: random.uuid(),
-          user_id: below(1e6),
+          user_id: userId,
           event_type: TYPES[i % TYPES.length],
           ts,
           url: `https://shop.example.com/p/${below(1e5)}?ref=${i % 97}`,
@@ -119,8 +148,11 @@ function events(count: number, encode: Encode): RecordBytes[] {
           device: { os: SYSTEMS[i % 5], version: `${i % 17}.${i % 9}` },
           tags: [`a${i % 5}`, `b${i % 7}`],
           ...(i % 3 === 0 ? { note: `hello world ${i}` } : {}),
-        }),
-      );
+        });
+      values.push({
+        key: tombstones ? JSON.stringify({ user_id: userId }) : null,
+        value: hasValue ? value() : null,
+      });
     }
     batches.push(recordBatch(values, { baseOffset: BigInt(start) }));
   }
@@ -130,7 +162,7 @@ function events(count: number, encode: Encode): RecordBytes[] {
 const rows = Number(process.argv[2] ?? 300_000);
 const format = process.argv[3] ?? "json";
 const [encode, options, made] = await formatOf(format);
-const batches = events(rows, encode);
+const batches = events(rows, encode, options.changes !== null);
 const bytes = batches.reduce((total, batch) => total + batch.payload.length, 0);
 const rates: number[] = [];
 const cpuRates: number[] = [];

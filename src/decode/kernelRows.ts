@@ -25,6 +25,7 @@ export class KernelRows {
   private readonly kernel: DecodeKernel = decodeKernel();
   private readonly stopsMax: number;
   private readonly recordsMin: number;
+  private readonly markers: readonly Buffer[];
   private alone = 0;
 
   /** @param always the kernel is asked for every record, however often it stops */
@@ -34,12 +35,13 @@ export class KernelRows {
     this.host = host;
     this.image = image;
     this.columns = flatColumns(source);
+    this.markers = source.root.hostMarkers ?? [];
   }
 
   /** Decodes every record of a batch. */
   appendAll(batch: RecordBytes, result: BatchResult): void {
     const { host, kernel } = this;
-    if (this.alone > 0 || batch.recordCount < this.recordsMin) {
+    if (this.alone > 0 || batch.recordCount < this.recordsMin || this.isHosts(batch)) {
       if (this.alone > 0) this.alone--;
       host.appendAll(batch, result);
       return;
@@ -62,6 +64,12 @@ export class KernelRows {
       host.appendNext(batch, cursor, result);
       kernel.moveTo(cursor.nextPosition, cursor.left);
     }
+  }
+
+  private isHosts({ payload }: RecordBytes): boolean {
+    if (this.markers.length === 0) return false;
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+    return this.markers.some((marker) => bytes.includes(marker));
   }
 
   /** The rows of the last step; the cursor is where it began. */

@@ -19,6 +19,12 @@ export const REASONS = {
   null_value: "The record has no value (a tombstone); source.on_tombstone says what becomes of it",
   null_key: "The record has neither value nor key: nothing says which row it removes",
   bad_key: "The record has no value, and its key does not have the columns of source.key_field",
+  bad_envelope:
+    "The value is no change in Debezium's envelope: its op, or the row before or after it, is missing",
+  truncate:
+    "The record says that its source table was emptied (truncate), which is not followed here. Empty this table with another engine and go on behind the record (offsets --set), or have Debezium leave truncates out (skipped.operations)",
+  unavailable_value:
+    "The record lacks a value that its change left as it was, and that the source therefore did not log. Set REPLICA IDENTITY FULL for the source table, and have Debezium send a new snapshot of it",
   too_deep: "The value is nested too deeply",
   too_large: "The value is over the size limit for one record",
   too_many_values: "The value holds more list elements and members than one record may have",
@@ -47,6 +53,12 @@ export const SCHEMA_REASONS: ReadonlySet<string> = new Set<RejectReason>([
   "bad_field_name",
   "reserved_field_name",
   "too_many_columns",
+]);
+
+/** Reasons after which the table would not be what its source is: it stops, whatever becomes of dead letters. */
+export const FATAL_REASONS: ReadonlySet<string> = new Set<RejectReason>([
+  "truncate",
+  "unavailable_value",
 ]);
 
 /** What a type conflict is about: any value, or one of which a sentence can say what helps. */

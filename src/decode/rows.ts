@@ -12,7 +12,7 @@ import type { KeyReader } from "./kafkaKey.ts";
 import type { ImageSource, Tombstones } from "./kernel/image.ts";
 import { type AppendedColumn, MetadataAppender } from "./metadata.ts";
 import { RecordCursor } from "./records.ts";
-import { type RejectReason, rejectDetail } from "./rejects.ts";
+import { FATAL_REASONS, type RejectReason, rejectDetail } from "./rejects.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
 
 /** The result of a batch under way. */
@@ -208,11 +208,11 @@ export class RowAppender {
     const path = this.ownReason === null ? this.reader.path : this.missing;
     const conflict = reason === "type_conflict" ? this.reader.conflict : "value";
     const detail = rejectDetail(reason, path, conflict);
-    const ends = this.isFinal && this.schema.options.onTypeConflict === "fail";
-    if (ends && reason === "type_conflict") {
-      const sentence =
-        `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}, and ` +
-        'schema.on_type_conflict is "fail"';
+    const { onTypeConflict } = this.schema.options;
+    const ends = this.isFinal && onTypeConflict === "fail" && reason === "type_conflict";
+    if (ends || FATAL_REASONS.has(reason)) {
+      const why = ends ? ', and schema.on_type_conflict is "fail"' : "";
+      const sentence = `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}${why}`;
       throw fail("data", sentence, { topic, partition, offset, reason });
     }
     const record = partsOf(cursor);

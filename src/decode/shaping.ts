@@ -181,7 +181,8 @@ export class Shaping {
   }
 }
 
-const NO_SHAPING: ShapingOptions = {
+/** Fields are what they are. */
+export const NO_SHAPING: ShapingOptions = {
   select: [],
   exclude: [],
   rename: {},

@@ -7,10 +7,11 @@
 import { expect, test } from "bun:test";
 import type { Field, PrimitiveType } from "#columns/schema.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
-import type { Decoder, RecordBytes, SegmentBuilder } from "#decode/decoder.ts";
+import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { checkLayout, rowsOf } from "../support/columnValues.ts";
 import { type RecordInput, recordBatch, varint } from "../support/records.ts";
+import { compare } from "./kernelOracle.ts";
 import { Texts } from "./texts.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
@@ -22,25 +23,6 @@ const NO_TIMESTAMP_DELTA = -3;
 const optional = (name: string, type: PrimitiveType): Field => {
   return { id: 0, name, required: false, type };
 };
-
-/** Everything that comes of batches in one segment after the other. */
-function outcome(options: DecoderOptions, batches: readonly RecordBytes[]): unknown {
-  const decoder = createDecoder(options);
-  if (decoder.needsSample) decoder.sample(batches.slice(0, 1));
-  const segment = decoder.builder();
-  const results = batches.map((batch) => segment.decode(batch));
-  const sealed = segment.seal();
-  checkLayout(sealed);
-  return { results, rows: rowsOf(sealed), fields: sealed.fields };
-}
-
-/** Fails with the first record that the two ways do not agree about. */
-function compare(options: DecoderOptions, batches: readonly RecordBytes[], told: string): void {
-  const kernel = outcome({ ...options, kernel: "always" }, batches);
-  const host = outcome({ ...options, kernel: false }, batches);
-  if (Bun.deepEquals(kernel, host, true)) return;
-  expect({ told, ...(kernel as object) }).toEqual({ told, ...(host as object) });
-}
 
 const TEXTS: readonly (readonly [PrimitiveType, (texts: Texts) => string])[] = [
   [{ kind: "date" }, (texts) => texts.quoted(texts.date())],

@@ -7,8 +7,11 @@ import type { RecordBytes } from "#decode/decoder.ts";
 import type { Format, KnownSchema, TableSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { RecordCursor } from "#decode/records.ts";
+import type { ValueReader } from "#decode/segment.ts";
+import { envelopeReader, rowColumns } from "./envelope.ts";
+import { EnvelopeParts, type Span } from "./envelopeParts.ts";
 import { Inference } from "./infer.ts";
-import { compileRow } from "./program.ts";
+import { compileRow, type ProgramOptions } from "./program.ts";
 import { JsonReader } from "./reader.ts";
 import { RESCUED, Rescue } from "./rescue.ts";
 
@@ -21,6 +24,8 @@ export type JsonOptions = Pick<
   | "onUnknownField"
   | "onTypeConflict"
   | "inferIntegers"
+  | "changes"
+  | "metadataPrefix"
 >;
 
 /** The format for one table. */
@@ -31,8 +36,25 @@ export function jsonFormat(options: JsonOptions): Format {
     prepare: null,
     revision: null,
     learn: (batches, recordsMax, known) => inferFields(options, batches, recordsMax, known, 0),
-    reader: (columns, schema) => jsonReader(options, columns, schema),
+    reader: (columns, schema) => valueReader(options, columns, schema),
   };
+}
+
+function valueReader(
+  options: JsonOptions,
+  columns: readonly ColumnBuilder[],
+  schema: TableSchema,
+): ValueReader {
+  const { changes, metadataPrefix: prefix } = options;
+  if (changes?.mode !== "cdc") return jsonReader(options, columns, schema);
+  const envelope = { prefix, ...changes };
+  const rows = rowColumns(columns, envelope);
+  return envelopeReader(
+    jsonReader(options, rows, schema),
+    columns,
+    envelope,
+    programOptions(options, schema),
+  );
 }
 
 /** Whether rows keep what has no place in other columns. */
@@ -46,11 +68,10 @@ export function jsonReader(
   columns: readonly ColumnBuilder[],
   schema: TableSchema,
 ): JsonReader {
-  const { flattenSeparator, eventTimeField, onUnknownField } = options;
-  const ignoresCase = options.matchColumns === "ignore-case";
+  const { onUnknownField } = options;
   const column = columns.find(({ field }) => rescues(options) && field.name === RESCUED.name);
   const fields = columns.filter((each) => each !== column);
-  const root = compileRow(fields, { flattenSeparator, eventTimeField, ignoresCase, ...schema });
+  const root = compileRow(fields, programOptions(options, schema));
   const isFull = onUnknownField === "evolve" && schema.isFull;
   const whenFull = column === undefined ? "too_many_columns" : "rescue";
   return new JsonReader(columns, root, {
@@ -60,9 +81,22 @@ export function jsonReader(
   });
 }
 
-/** Learns from the documents themselves. @param headBytes of each value before its document */
+function programOptions(options: JsonOptions, schema: TableSchema): ProgramOptions {
+  const { flattenSeparator, eventTimeField, matchColumns } = options;
+  return {
+    flattenSeparator,
+    eventTimeField,
+    ignoresCase: matchColumns === "ignore-case",
+    ...schema,
+  };
+}
+
+/**
+ * Learns from the documents themselves, of changes from the rows in them.
+ * @param headBytes of each value before its document
+ */
 export function inferFields(
-  { flattenSeparator, inferIntegers, matchColumns }: JsonOptions,
+  { flattenSeparator, inferIntegers, matchColumns, changes }: JsonOptions,
   batches: readonly RecordBytes[],
   recordsMax: number,
   { fields, room, metadata, dropped, shaping, misses }: KnownSchema,
@@ -70,16 +104,29 @@ export function inferFields(
 ): readonly Field[] {
   const ignoresCase = matchColumns === "ignore-case";
   const inference = new Inference(fields, flattenSeparator, inferIntegers, ignoresCase, shaping);
+  const rowIn = rowFinder(changes);
   let left = recordsMax;
   for (const batch of batches) {
     const cursor = new RecordCursor(batch);
     const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
     while (left > 0 && cursor.next()) {
       if (cursor.offsetDelta < wantedDelta || cursor.valueStart < 0) continue;
-      inference.add(cursor.bytes, cursor.valueStart + headBytes, cursor.valueEnd);
+      const { bytes, valueStart, valueEnd } = cursor;
+      const row = rowIn(bytes, valueStart + headBytes, valueEnd);
+      if (row !== null) inference.add(bytes, row.start, row.end);
       left--;
     }
   }
   if (inference.missed !== null) misses(inference.missed);
   return inference.finish(room, metadata, dropped);
+}
+
+/** Finds the row in a value: that is it, or holds it as an envelope; null: it is none. */
+function rowFinder(
+  changes: JsonOptions["changes"],
+): (bytes: Uint8Array, start: number, end: number) => Span | null {
+  if (changes?.mode !== "cdc") return (_bytes, start, end) => ({ start, end });
+  const parts = new EnvelopeParts();
+  return (bytes, start, end) =>
+    parts.find(bytes, start, end) ? (parts.after ?? parts.before) : null;
 }

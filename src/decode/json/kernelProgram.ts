@@ -4,8 +4,8 @@
  */
 import type { PrimitiveType, Type } from "#columns/schema.ts";
 import { type ProgramWriter, SLACK, type ValueRoot } from "#decode/kernel/image.ts";
-import { KERNEL_OP, NODE, SLOT } from "#decode/kernel/layout.ts";
-import { OP, type Slot, type StructNode } from "./program.ts";
+import { COLUMN, KERNEL_OP, NODE, SLOT } from "#decode/kernel/layout.ts";
+import { NO_COLUMN, OP, type Slot, type StructNode } from "./program.ts";
 
 /** A key with its quotes, the byte before it and a colon is compared at once when it is not longer. */
 const TEXT_MAX = 32;
@@ -21,6 +21,40 @@ export function jsonRoot(root: StructNode, ignoreUnknown: boolean): ValueRoot {
   return {
     ignoreUnknown,
     write: (program) => rootSlot(program, new NodeWriter(program).node(root)),
+  };
+}
+
+/** What envelopes of changes are to the kernel. */
+export interface EnvelopeProgram {
+  readonly envelope: StructNode;
+  /** What is read of a deleted row; null: nothing. */
+  readonly image: StructNode | null;
+  /** Nodes whose members without a slot are skipped. */
+  readonly open: readonly StructNode[];
+  /** The same of the members of a row. */
+  readonly ignoreUnknown: boolean;
+  /** True when deletes are rows. */
+  readonly takesDeletes: boolean;
+  readonly hostMarkers: readonly Buffer[];
+}
+
+/** What envelopes of changes are to the kernel. */
+export function envelopeRoot(envelopes: EnvelopeProgram): ValueRoot {
+  const { envelope, image, open, ignoreUnknown, takesDeletes } = envelopes;
+  const inner = envelope.slots.flatMap(({ op, members }) =>
+    op === OP.group ? (members ?? []) : [],
+  );
+  return {
+    ignoreUnknown,
+    hostMarkers: envelopes.hostMarkers,
+    write: (program) => {
+      const nodes = new NodeWriter(program, new Set([envelope, ...inner, ...open]));
+      const slot = rootSlot(program, nodes.node(envelope));
+      program.set(slot + SLOT.op, KERNEL_OP.envelope);
+      program.set(slot + SLOT.parameter, takesDeletes ? 1 : 0);
+      program.set(slot + SLOT.element, image === null ? 0 : nodes.node(image));
+      return slot;
+    },
   };
 }
 
@@ -104,7 +138,9 @@ class NodeWriter {
     const [op, parameter] = kernelOp(slot);
     program.set(at + SLOT.op, op);
     program.set(at + SLOT.parameter, parameter);
-    program.set(at + SLOT.column, program.addressOf(slot.column));
+    const hasColumn = slot.column !== NO_COLUMN;
+    const column = hasColumn ? program.addressOf(slot.column) : program.take(COLUMN.size);
+    program.set(at + SLOT.column, column);
     this.key(slot.key, at);
     if (slot.members !== null) program.set(at + SLOT.members, this.node(slot.members));
     if (slot.element !== null && op === OP.list) {
@@ -151,6 +187,8 @@ function kernelOp(slot: Slot): readonly [op: number, parameter: number] {
     case OP.map:
     case OP.cover:
       return [KERNEL_OP.host, 0];
+    case OP.operation:
+      return [slot.op, slot.column === NO_COLUMN ? 0 : 1];
     default:
       return [slot.op, 0];
   }

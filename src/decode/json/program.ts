@@ -7,7 +7,7 @@
  * With a flatten separator, `a_b` is found as key `a_b` and as key `b` of object `a`: each way of
  * splitting the column's name has its slot in a group, a node whose columns belong to the row.
  */
-import type { ColumnBuilder } from "#columns/builder.ts";
+import { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
@@ -34,7 +34,19 @@ export const OP = {
   group: 11,
   /** Text that stands for a value of any kind. */
   cover: 12,
+  /** Parts of a change's envelope, which only the kernel reads in their places (`envelope.ts`). */
+  row: 24,
+  image: 25,
+  operation: 26,
 } as const;
+
+/** Stands for the column of a slot that has none. */
+export const NO_COLUMN: ColumnBuilder = new ColumnBuilder({
+  id: 0,
+  name: "",
+  required: false,
+  type: { kind: "string" },
+});
 
 /** One place of a value: a key of an object, or a list's or map's element. */
 export interface Slot {
@@ -130,17 +142,55 @@ export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOp
  * them (Connect's schemas). Whatever else is in it says nothing.
  */
 export function compileKey(columns: readonly ColumnBuilder[], options: ProgramOptions): StructNode {
-  const row = { ...compileRow(columns, options), filled: [] };
-  const [first] = columns;
-  if (first === undefined || row.byName.has(PAYLOAD)) return { ...row, required: row.slots };
-  const members = { ...row, required: [] };
-  const slot = { ...bareSlot(first, PAYLOAD, PAYLOAD), op: OP.group, required: false, members };
-  const whole = structNode([...row.slots, { ...slot, fill: null }], "", "", options);
-  return { ...whole, required: row.slots, filled: [] };
+  const row = compileImage(columns, options);
+  if (row.byName.has(PAYLOAD)) return row;
+  const payload = partSlot(PAYLOAD, OP.group, { ...row, required: [] });
+  return { ...structNode([...row.slots, payload], "", "", options), ...ofImage(row) };
+}
+
+/** Compiles columns that all must be in an object: those of the key, in the image of a deleted row. */
+export function compileImage(
+  columns: readonly ColumnBuilder[],
+  options: ProgramOptions,
+): StructNode {
+  const row = compileRow(columns, options);
+  return { ...row, ...ofImage(row) };
+}
+
+/** A key is whole, and nothing is made up for what it lacks. */
+function ofImage({ slots }: StructNode): Pick<StructNode, "required" | "filled"> {
+  return { required: slots.filter(({ op }) => op !== OP.group), filled: [] };
 }
 
 /** The member of a document with Connect's schemas that is the document proper. */
 const PAYLOAD = "payload";
+
+/** What the kernel reads an envelope by. */
+export interface EnvelopeNodes {
+  readonly row: StructNode;
+  readonly source: StructNode | null;
+  /** The column of the operation; null: there is none. */
+  readonly operation: ColumnBuilder | null;
+}
+
+/** Compiles Debezium's envelope, which is the document or, with Connect's schemas, its `payload`. */
+export function compileEnvelope(
+  { row, source, operation }: EnvelopeNodes,
+  options: ProgramOptions,
+): StructNode {
+  const slots = [
+    partSlot("before", OP.image, null),
+    partSlot("after", OP.row, row),
+    ...(source === null ? [] : [partSlot("source", OP.group, source)]),
+    { ...partSlot("op", OP.operation, null), column: operation ?? NO_COLUMN },
+  ];
+  const inner = structNode(slots, "", "", options);
+  return structNode([...slots, partSlot(PAYLOAD, OP.group, inner)], "", "", options);
+}
+
+function partSlot(name: string, op: number, members: StructNode | null): Slot {
+  return { ...bareSlot(NO_COLUMN, name, name), op, members };
+}
 
 /** A column with the flattened path of its field. */
 interface FlatColumn {

@@ -50,7 +50,7 @@ export class JsonReader implements ValueReader {
   conflict: TypeConflict = "value";
   readonly effect = "put";
   private readonly columns: readonly ColumnBuilder[];
-  private readonly node: StructNode;
+  readonly node: StructNode;
   private readonly handling: Handling;
   /** False: under `evolve`, what is unknown now stays unknown, and refuses its record. */
   evolving = true;

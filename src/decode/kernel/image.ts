@@ -43,6 +43,8 @@ export interface ProgramWriter {
 export interface ValueRoot {
   /** True when unknown members are skipped, whatever they hold. */
   readonly ignoreUnknown: boolean;
+  /** A batch that holds one of these is the host's; default: none is. */
+  readonly hostMarkers?: readonly Buffer[];
   /** Writes the program; the address of its root slot. */
   write(program: ProgramWriter): number;
 }

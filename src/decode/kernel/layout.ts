@@ -95,6 +95,7 @@ export const KERNEL_OP = {
   decimal: 18,
   protobuf: 40,
   avro: 41,
+  envelope: 38,
   framedJson: 39,
 } as const;
 

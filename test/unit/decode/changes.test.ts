@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { CHANGE, splitChanges } from "#columns/changes.ts";
-import type { ChangeOptions, DecoderOptions } from "#decode/options.ts";
-import { rowsOf } from "../../support/columnValues.ts";
-import { type RecordInput, recordBatch } from "../../support/records.ts";
+import type { ChangeOptions } from "#decode/options.ts";
+import { recordBatch } from "../../support/records.ts";
+import { effects } from "./changeEffects.ts";
 import { field, makeDecoder } from "./support.ts";
 
 const KERNELS = [false, "always"] as const;
@@ -12,26 +11,6 @@ const KTABLE: ChangeOptions = {
   keyFormat: "string",
   onDelete: "delete",
 };
-
-/** What records do: `+` and a row that is put, `-` and the columns of a deleted row that hold its key. */
-function effects(
-  options: Partial<DecoderOptions>,
-  records: readonly (RecordInput | string | null)[],
-  keys: readonly string[],
-) {
-  const decoder = makeDecoder(options);
-  const batch = recordBatch(records);
-  decoder.sample([batch]);
-  const segment = decoder.builder();
-  const result = segment.decode(batch);
-  const { rows, changes } = splitChanges(segment.seal());
-  const done = rowsOf(rows).map((row, index) => {
-    if ((changes?.[index] ?? CHANGE.put) === CHANGE.put) return ["+", row];
-    return ["-", Object.fromEntries(keys.map((key) => [key, row[key]]))];
-  });
-  const reasons = result.rejected.map((each) => `${each.offset} ${each.reason}`);
-  return { done, reasons, skipped: result.skipped, names: decoder.fields.map(({ name }) => name) };
-}
 
 for (const kernel of KERNELS) {
   describe(`kernel ${kernel}`, () => {

@@ -6,7 +6,7 @@
  * Positions are checked against the document's end where they could run away (strings, skipped
  * values) and once at the end: bytes behind it belong to the next record, and zeros end the last.
  */
-import { appendBoolean, appendFill, appendNull, child, endValue, lengthOf } from "./columns";
+import { appendBoolean, appendBytes, appendFill, appendNull, child, endValue, lengthOf } from "./columns";
 import { Call, Column, GIVE_UP, NO_ROOM, Node, Op, Slot } from "./layout";
 import { readDouble, readEpoch, readFloat, readInt, readLong } from "./numbers";
 import { resetTyped, skipSpace, skipValue, skipWord, typed } from "./skip";
@@ -238,7 +238,67 @@ function readValue(slot: usize, op: u32, column: usize, at: usize, row: u32, dep
       if (c != OPEN) return GIVE_UP;
       return readObject(<usize>load<u32>(slot, Slot.MEMBERS), at + 1, row, depth + 1);
   }
+  if (op >= Op.ROW) return readPart(slot, op, column, at, row, depth);
   return readText(slot, op, column, c, at);
+}
+
+/** True when the envelope read last removes its row. */
+export let isDelete: bool = false;
+/** Parts of the envelope that were there, by bits; of those that are there twice the last one counts. */
+let partsSeen: u32 = 0;
+/** The first byte of what was done, and where the row before it lies; 0: not seen. */
+let operation: u32 = 0;
+let imageAt: usize = 0;
+let hasRow: bool = false;
+let rowFilled: u32 = 0;
+
+/** Appends the row of an envelope, or what is read of the row that it removes. */
+export function readEnvelope(root: usize, at: usize, stop: usize, row: u32): usize {
+  partsSeen = 0;
+  operation = 0;
+  imageAt = 0;
+  hasRow = false;
+  isDelete = false;
+  rowFilled = 0;
+  const taken = readDocument(root, at, stop, row);
+  if (taken <= NO_ROOM) return taken;
+  columnsFilled = rowFilled;
+  if (operation == 0x63 || operation == 0x72 || operation == 0x75) return hasRow ? taken : GIVE_UP;
+  if (operation != 0x64 || hasRow || load<u32>(root, Slot.PARAMETER) == 0) return GIVE_UP;
+  isDelete = true;
+  const image = <usize>load<u32>(root, Slot.ELEMENT);
+  if (image == 0) return taken;
+  if (imageAt == 0) return GIVE_UP;
+  const after = readObject(image, imageAt + 1, row, 2);
+  return after <= NO_ROOM ? after : taken;
+}
+
+function isFirst(part: u32): bool {
+  const bit: u32 = 1 << (part - Op.ROW);
+  const first = (partsSeen & bit) == 0;
+  partsSeen |= bit;
+  return first;
+}
+
+/** One part of an envelope, which is not null. */
+function readPart(slot: usize, op: u32, column: usize, at: usize, row: u32, depth: i32): usize {
+  if (!isFirst(op)) return GIVE_UP;
+  const c = load<u8>(at);
+  if (op == Op.OPERATION) {
+    if (c != QUOTE || load<u8>(at, 2) != QUOTE) return GIVE_UP;
+    operation = load<u8>(at, 1);
+    if (load<u32>(slot, Slot.PARAMETER) == 0) return at + 3;
+    return appendBytes(column, at + 1, 1) ? at + 3 : NO_ROOM;
+  }
+  if (c != OPEN) return GIVE_UP;
+  if (op == Op.IMAGE) {
+    imageAt = at;
+    return skipValue(at, end, depthMax - depth);
+  }
+  hasRow = true;
+  const after = readObject(<usize>load<u32>(slot, Slot.MEMBERS), at + 1, row, depth + 1);
+  rowFilled = columnsFilled;
+  return after;
 }
 
 /** Declared types by their text. */
@@ -262,6 +322,7 @@ function readText(slot: usize, op: u32, column: usize, c: u8, at: usize): usize 
 function readNull(op: u32, column: usize, at: usize): usize {
   const after = skipWord(at);
   if (after == GIVE_UP || op == Op.GROUP) return after;
+  if (op >= Op.ROW) return isFirst(op) ? after : GIVE_UP;
   if (load<u32>(column, Column.REQUIRED) != 0) return GIVE_UP;
   appendNull(column);
   return after;

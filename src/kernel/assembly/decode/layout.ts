@@ -166,6 +166,16 @@ export namespace Op {
   export const PROTOBUF: u32 = 40;
   /** The whole value: Avro, by the programs (`avroLayout.ts`) that MEMBERS names. */
   export const AVRO: u32 = 41;
+  /** Parts of an envelope: the row itself, the row as it was before, what was done. */
+  export const ROW: u32 = 24;
+  export const IMAGE: u32 = 25;
+  /** PARAMETER: 1 when it has a column. */
+  export const OPERATION: u32 = 26;
+  /**
+   * STRUCT, an envelope of those parts. ELEMENT: node of what is read of a deleted row, 0 for nothing;
+   * PARAMETER: 1 when deletes are rows.
+   */
+  export const ENVELOPE: u32 = 38;
   /** STRUCT, behind a zero byte and one of the PARAMETER ids of four bytes that ELEMENT names. */
   export const FRAMED_JSON: u32 = 39;
 }

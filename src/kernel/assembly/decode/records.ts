@@ -17,7 +17,7 @@ import {
   valueBytes,
   valueStart,
 } from "./framing";
-import { columnsFilled, fill, readDocument, startJson } from "./json";
+import { columnsFilled, fill, isDelete, readDocument, readEnvelope, startJson } from "./json";
 import { Call, Column, Effect, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
 import { readFramed } from "./protobuf";
 import { isUtf8 } from "./strings";
@@ -91,11 +91,14 @@ function appendRow(call: usize, row: u32): usize {
         ? readBinary(call, root, op, row)
         : op == Op.FRAMED_JSON
           ? readFramedDocument(root, row)
-          : appendRaw(root, op == Op.RAW_TEXT);
+          : op == Op.ENVELOPE
+            ? readEnvelope(root, valueStart, valueStart + valueBytes, row)
+            : appendRaw(root, op == Op.RAW_TEXT);
   if (taken <= NO_ROOM) return taken;
+  if (op == Op.ENVELOPE && isDelete) return appendDeleted(call, row);
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
-  const isJson = op == Op.STRUCT || op == Op.FRAMED_JSON;
+  const isJson = op == Op.STRUCT || op == Op.ENVELOPE || op == Op.FRAMED_JSON;
   if (isJson ? columnsFilled != count : op < Op.PROTOBUF) {
     for (let index: u32 = 0; index < count; index++) {
       if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
@@ -108,18 +111,23 @@ function appendRow(call: usize, row: u32): usize {
 /** A record without a value as a row of which only the key counts. */
 function appendTombstone(call: usize, row: u32): usize {
   if (load<u32>(call, Call.TOMBSTONES) == 0 || keyBytes < 0) return GIVE_UP;
-  effect = Effect.DELETE;
   const root = <usize>load<u32>(call, Call.KEY_ROOT);
   if (root != 0) {
     const taken = readDocument(root, keyStart, keyStart + keyBytes, row);
     if (taken <= NO_ROOM) return taken;
   }
+  return appendDeleted(call, row);
+}
+
+/** Ends a row that is removed, or marked: what is not known of it is null. */
+function appendDeleted(call: usize, row: u32): usize {
+  effect = Effect.DELETE;
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
   for (let index: u32 = 0; index < count; index++) {
     const column = <usize>load<u32>(columns + (<usize>index << 2));
     if (lengthOf(column) > row) continue;
-    if (load<u32>(column, Column.REQUIRED) != 0) return GIVE_UP;
+    if ((load<u32>(column, Column.REQUIRED) | load<u32>(column, Column.FILL)) != 0) return GIVE_UP;
     appendNull(column);
   }
   return isUsual ? storeMetadata(row) : appendMetadata(call);

@@ -1,0 +1,219 @@
+/** Debezium's envelopes: the kernel and the reader beside it say the same of each. */
+import { describe, expect, test } from "bun:test";
+import type { ChangeOptions, DecoderOptions } from "#decode/options.ts";
+import type { RecordInput } from "../../support/records.ts";
+import { effects } from "./changeEffects.ts";
+import { field } from "./support.ts";
+
+const CDC: ChangeOptions = {
+  mode: "cdc",
+  keyFields: ["id"],
+  keyFormat: "json",
+  onDelete: "delete",
+};
+const SOURCE = {
+  version: "3.7.0.Final",
+  connector: "postgresql",
+  ts_ms: 1_700_000_000_123,
+  lsn: 99,
+};
+
+/** An envelope as Debezium writes it. */
+function envelope(op: string, before: unknown, after: unknown, more: object = {}): string {
+  const source = { ...SOURCE, table: "orders" };
+  return JSON.stringify({ before, after, source, transaction: null, op, ts_ms: 5, ...more });
+}
+
+const withSchema = (text: string): string =>
+  `{"schema":{"type":"struct","fields":[{"field":"op","type":"string"}]},"payload":${text}}`;
+
+const record = (value: string | null, id = 1): RecordInput => ({ key: `{"id":${id}}`, value });
+
+for (const kernel of [false, "always"] as const) {
+  const options: Partial<DecoderOptions> = { kernel, changes: CDC };
+  const run = (records: readonly RecordInput[], more: Partial<DecoderOptions> = {}) =>
+    effects({ ...options, ...more }, records, ["id"]);
+
+  describe(`kernel ${kernel}`, () => {
+    test("inserts, snapshots and updates put the row after them, deletes remove the one before", () => {
+      const records = [
+        record(envelope("r", null, { id: 1, n: 1 })),
+        record(envelope("c", null, { id: 2, n: 2 })),
+        record(envelope("u", { id: 2, n: 2 }, { id: 2, n: 3 })),
+        record(envelope("d", { id: 1, n: null }, null)),
+        record(null, 1),
+      ];
+      const { done, reasons } = run(records);
+      expect(done).toEqual([
+        ["+", { id: 1n, n: 1n }],
+        ["+", { id: 2n, n: 2n }],
+        ["+", { id: 2n, n: 3n }],
+        ["-", { id: 1n }],
+        ["-", { id: 1n }],
+      ]);
+      expect(reasons).toEqual([]);
+    });
+
+    test("an envelope may stand in payload, beside Connect's schemas, and in any order", () => {
+      const records = [
+        record(withSchema(envelope("c", null, { id: 1, n: 1 }))),
+        record('{"op":"c","after":{"n":2,"id":2},"before":null}', 2),
+        record('{"op":"d","after":null,"before":{"id":3}}', 3),
+      ];
+      expect(run(records).done).toEqual([
+        ["+", { id: 1n, n: 1n }],
+        ["+", { n: 2n, id: 2n }],
+        ["-", { id: 3n }],
+      ]);
+    });
+
+    test("of a member that is there twice the last one counts", () => {
+      const twice = '{"op":"d","op":"c","after":{"id":1},"after":{"id":2,"n":1},"before":null}';
+      expect(run([record(twice)]).done).toEqual([["+", { id: 2n, n: 1n }]]);
+      const gone = '{"after":{"id":1},"op":"d","before":{"id":7},"before":{"id":8},"after":null}';
+      expect(run([record(envelope("c", null, { id: 1 })), record(gone)]).done.at(-1)).toEqual([
+        "-",
+        { id: 8n },
+      ]);
+    });
+
+    test("what is no envelope is rejected, and messages are passed over", () => {
+      const records = [
+        record(envelope("c", null, { id: 1 })),
+        record('{"id":1}'),
+        record(envelope("c", null, null)),
+        record(envelope("d", null, null)),
+        record(envelope("x", null, { id: 1 })),
+        record(envelope("m", null, null)),
+        record("[1]"),
+        record('{"op":"c"'),
+        record('{"op":"c","after":[],"before":null}'),
+        record('{"op":1,"after":{"id":1},"before":null}'),
+        record(envelope("c", null, { id: null })),
+      ];
+      const { reasons, skipped } = run(records);
+      expect(reasons).toEqual([
+        "1 bad_envelope",
+        "2 bad_envelope",
+        "3 bad_envelope",
+        "4 bad_envelope",
+        "6 not_an_object",
+        "7 bad_json",
+        "8 bad_envelope",
+        "9 bad_envelope",
+        "10 missing_field",
+      ]);
+      expect(skipped).toBe(1);
+    });
+
+    test("a truncate, and a value that the source did not log, stop the table", () => {
+      const first = record(envelope("c", null, { id: 1, s: "x" }));
+      const unavailable = { id: 1, s: "__debezium_unavailable_value" };
+      const bytes = { id: 1, s: "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==" };
+      expect(() => run([first, record(envelope("t", null, null))])).toThrow("truncate");
+      for (const after of [unavailable, bytes]) {
+        expect(() => run([first, record(envelope("u", null, after))])).toThrow("REPLICA IDENTITY");
+      }
+      expect(run([first, record(envelope("d", unavailable, null))]).done).toHaveLength(2);
+    });
+
+    test("new fields of the row become columns; nothing of the envelope does", () => {
+      const records = [
+        record(envelope("c", null, { id: 1 })),
+        record(envelope("c", null, { id: 2, more: { a: [1] } }, { ts_us: 1, more: { x: 1 } })),
+      ];
+      const { names, done } = run(records);
+      expect(names).toEqual(["id", "more"]);
+      expect(done.at(-1)).toEqual(["+", { id: 2n, more: { a: [1n] } }]);
+    });
+
+    test("operation, time, position and table of the source may be columns", () => {
+      const metadataColumns = ["op", "source_ts", "source_lsn", "source_table"] as const;
+      const records = [
+        record(envelope("c", null, { id: 1 })),
+        record('{"op":"u","after":{"id":2},"before":null}'),
+      ];
+      const { done, names } = run(records, { metadataColumns });
+      expect(names).toEqual([
+        "id",
+        "_kafka_op",
+        "_kafka_source_ts",
+        "_kafka_source_lsn",
+        "_kafka_source_table",
+      ]);
+      expect(done).toEqual([
+        [
+          "+",
+          {
+            id: 1n,
+            _kafka_op: "c",
+            _kafka_source_ts: 1_700_000_000_123_000n,
+            _kafka_source_lsn: 99n,
+            _kafka_source_table: "orders",
+          },
+        ],
+        [
+          "+",
+          {
+            id: 2n,
+            _kafka_op: "u",
+            _kafka_source_ts: null,
+            _kafka_source_lsn: null,
+            _kafka_source_table: null,
+          },
+        ],
+      ]);
+    });
+
+    test("by the Kafka key a delete needs no image", () => {
+      const changes = { ...CDC, keyFields: [], keyFormat: "string" } as const;
+      const records = [
+        record(envelope("c", null, { id: 1, n: 1 })),
+        record(envelope("d", null, null)),
+      ];
+      const { done, reasons } = effects({ kernel, changes, metadataColumns: ["key"] }, records, [
+        "_kafka_key",
+      ]);
+      expect(reasons).toEqual([]);
+      expect(done.map(([sign]) => sign)).toEqual(["+", "-"]);
+    });
+
+    test("a marked row keeps its last image, and the tombstone behind it says nothing more", () => {
+      const changes = { ...CDC, onDelete: "mark" } as const;
+      const records = [
+        record(envelope("c", null, { id: 1, n: 1 })),
+        record(envelope("d", { id: 1, n: 1 }, null)),
+        record(null),
+      ];
+      const { done, skipped } = run(records, { changes });
+      expect(done).toEqual([
+        ["+", { id: 1n, n: 1n, _kafka_deleted: false }],
+        ["+", { id: 1n, n: 1n, _kafka_deleted: true }],
+      ]);
+      expect(skipped).toBe(1);
+      const ignored = run(records, { changes: { ...CDC, onDelete: "ignore" } });
+      expect([ignored.done.length, ignored.skipped]).toEqual([1, 2]);
+    });
+
+    test("a required column that a deleted row does not show does not keep it alive", () => {
+      const fields = [
+        field("id", "long", true),
+        field("n", "int", true),
+        field("s", "string", true),
+      ];
+      const records = [
+        record(envelope("c", null, { id: 1, n: 1, s: "x" })),
+        record(envelope("d", { id: 1, n: null, s: null }, null)),
+      ];
+      const { done, reasons } = run(records, { fields });
+      expect([done.map(([sign]) => sign), reasons]).toEqual([["+", "-"], []]);
+    });
+
+    test("flattened objects of the row stay the row's", () => {
+      const records = [record(envelope("c", null, { id: 1, a: { b: 1, c: "x" } }))];
+      expect(run(records, { flattenSeparator: "_" }).done).toEqual([
+        ["+", { id: 1n, a_b: 1n, a_c: "x" }],
+      ]);
+    });
+  });
+}
