@@ -3,6 +3,7 @@
  */
 import { configPage, exampleToml } from "./docs/configText.ts";
 import { fileMap } from "./docs/fileMap.ts";
+import { manPage } from "./docs/manPage.ts";
 import { metricsPage } from "./docs/metricsText.ts";
 import { testMap } from "./docs/testMap.ts";
 
@@ -11,6 +12,11 @@ await replaceSection("docs/TESTING.md", "test map", await testMap());
 await write("docs/CONFIG.md", configPage());
 await write("docs/METRICS.md", metricsPage());
 await write("config.example.toml", exampleToml());
+await write("deploy/kafka-iceberg.1", manPage(await version()));
+
+async function version(): Promise<string> {
+  return ((await Bun.file("package.json").json()) as { version: string }).version;
+}
 
 /** Writes a page that is generated as a whole. */
 async function write(path: string, content: string): Promise<void> {

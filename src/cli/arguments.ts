@@ -14,6 +14,8 @@ export interface ArgumentSpec {
   readonly help: string;
   /** Shown for the value: `--set KEY=VALUE`. */
   readonly hint?: string;
+  /** All values that there are, for completion. */
+  readonly words?: readonly string[];
 }
 
 /** Parsed words of a command. */

@@ -56,6 +56,9 @@ const DRY_RUN: ArgumentSpec = {
 };
 const C = "--config config.toml";
 
+/** Shells that `completion` knows. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
 /** All commands, in the order of the help. */
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -118,6 +121,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: "format",
         kind: "value",
         hint: "table|json|csv",
+        words: ["table", "json", "csv"],
         help: "how the answer is written; default: table",
       },
       {
@@ -274,7 +278,12 @@ export const COMMANDS: readonly CommandSpec[] = [
       "uploads. `manifests` writes manifests anew by partition, where there are more than their bytes " +
       "need. A run may be stopped and repeated at any time.",
     arguments: [
-      { name: "operation", kind: "positional", help: MAINTENANCE_OPERATIONS.join(" | ") },
+      {
+        name: "operation",
+        kind: "positional",
+        words: MAINTENANCE_OPERATIONS,
+        help: MAINTENANCE_OPERATIONS.join(" | "),
+      },
       TABLE,
       ...CONFIG,
       DRY_RUN,
@@ -307,7 +316,12 @@ export const COMMANDS: readonly CommandSpec[] = [
       "fit yet stay. A letter that was brought in and is missing in the table since (a person rolled it " +
       "back, or deleted the row) needs --again.",
     arguments: [
-      { name: "action", kind: "positional", help: "list, show or retry" },
+      {
+        name: "action",
+        kind: "positional",
+        words: ["list", "show", "retry"],
+        help: "list, show or retry",
+      },
       TABLE,
       ...CONFIG,
       JSON_FLAG,
@@ -364,6 +378,17 @@ export const COMMANDS: readonly CommandSpec[] = [
       "references to variables, and are never printed. Connects to nothing.",
     arguments: [{ name: "file", kind: "positional", help: "connect.json or connect.properties" }],
     examples: [["import-config connect.json > config.toml", "then: check --config config.toml"]],
+  },
+  {
+    name: "completion",
+    summary: "prints what makes a shell complete these commands",
+    about: "Prints a script for bash, zsh or fish that completes commands, flags and their words.",
+    arguments: [{ name: "shell", kind: "positional", words: SHELLS, help: SHELLS.join(" | ") }],
+    examples: [
+      ["completion bash > /etc/bash_completion.d/kafka-iceberg", "for everybody, in bash"],
+      ["completion zsh > ~/.zfunc/_kafka-iceberg", "in a folder of $fpath"],
+      ["completion fish > ~/.config/fish/completions/kafka-iceberg.fish", "in fish"],
+    ],
   },
 ];
 

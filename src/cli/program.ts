@@ -8,6 +8,7 @@ import type { Actions, Build, Terminal } from "./actions.ts";
 import { type ArgumentSpec, type ParsedArguments, parseArguments } from "./arguments.ts";
 import { checkCommand } from "./check.ts";
 import { COMMANDS, type CommandSpec, commandOf } from "./commands.ts";
+import { completionCommand } from "./completion.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { importConfigCommand } from "./importConfig.ts";
 import { showFiles, showHistory, showSnapshots, showTables } from "./inspect.ts";
@@ -122,6 +123,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   "dead-letter": (parsed, { actions, terminal }) => actions.deadLetter(parsed, { terminal }),
   "load-test": (parsed, { actions, ...parts }) => actions.loadTest(parsed, parts),
   "import-config": (parsed, { terminal }) => importConfigCommand(parsed, terminal),
+  completion: (parsed, { terminal }) => completionCommand(parsed, terminal),
 };
 
 function inspection(

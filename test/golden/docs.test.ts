@@ -10,6 +10,7 @@ import { commandHelp, programHelp } from "#cli/help.ts";
 import { requireBuilt } from "#config/built.ts";
 import { loadConfig } from "#config/load.ts";
 import { configPage, exampleToml } from "../../scripts/docs/configText.ts";
+import { manPage } from "../../scripts/docs/manPage.ts";
 import { metricsPage } from "../../scripts/docs/metricsText.ts";
 
 const read = (path: string): Promise<string> => Bun.file(path).text();
@@ -21,6 +22,16 @@ describe("generated documents", () => {
 
   test("docs/METRICS.md is current", async () => {
     expect(await read("docs/METRICS.md")).toBe(metricsPage());
+  });
+
+  test("the manual page is current, and roff takes it", async () => {
+    const { version } = (await Bun.file("package.json").json()) as { version: string };
+    const page = await read("deploy/kafka-iceberg.1");
+    expect(page).toBe(manPage(version));
+    const groff = Bun.which("groff");
+    if (groff === null) return;
+    const checked = Bun.spawnSync([groff, "-man", "-ww", "-z", "deploy/kafka-iceberg.1"]);
+    expect([checked.exitCode, checked.stderr.toString()]).toEqual([0, ""]);
   });
 
   test("config.example.toml is current", async () => {
