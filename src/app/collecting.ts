@@ -8,11 +8,13 @@
 import type { Clock } from "#base/clock.ts";
 import { LIMITS } from "#base/limits.ts";
 import { freeBufferBytes, trimBuffers } from "#columns/buffers.ts";
+import { dropFreeParts, freePartBytes } from "#storage/partMemory.ts";
 
 const EVERY_MS = 250;
 /**
  * So many looks without a record, 7.5 s, and everything is collected once: by then free buffers are no
- * longer kept for reuse (`columns/buffers.ts`), and their memory goes back to the system.
+ * longer kept for reuse (`columns/buffers.ts`), and their memory goes back to the system. Parts of
+ * uploads are not kept from then on.
  */
 const QUIET_LOOKS = 30;
 
@@ -40,8 +42,9 @@ export async function collectWhileFlowing(
     const now = flow.consumed();
     if (now !== before) quiet = 0;
     before = now;
+    if (quiet >= QUIET_LOOKS) dropFreeParts();
     // What is left is garbage, and with it fetched bytes that wait and the memory of the kernels.
-    const others = flow.external() - flow.buffered() - freeBufferBytes();
+    const others = flow.external() - flow.buffered() - freeBufferBytes() - freePartBytes();
     if (quiet === QUIET_LOOKS || others > LIMITS.garbageBytesMax) collect(true);
     else if (quiet === 0 && others > LIMITS.garbageBytesTarget) collect(false);
   }

@@ -54,6 +54,7 @@ export const LIMITS: Readonly<
     | "avroBlockBytesMax"
     | "knownFoldersMax"
     | "s3PartsInFlightMax"
+    | "freePartsMax"
     | "cachedTablesMax"
     | "answerTextBytesMax"
     | "answerBytesMax",
@@ -144,6 +145,8 @@ export const LIMITS: Readonly<
   knownFoldersMax: 10_000,
   /** Parts of one upload that are on their way at once (a number). */
   s3PartsInFlightMax: 3,
+  /** Parts of uploads, 8 MiB each, kept for the next ones while records flow (a number): as many as one upload has. */
+  freePartsMax: 4,
   /** Tables of a pipeline whose metadata is kept for readers (a number); those read last stay. */
   cachedTablesMax: 100,
   /** Answer of a catalog or registry over HTTP: a table's metadata of 500 snapshots is half a megabyte. */

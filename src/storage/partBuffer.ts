@@ -3,23 +3,24 @@
  * since their owner may overwrite them; the event loop has its turn after every piece of a MiB.
  */
 import type { Clock } from "#base/clock.ts";
+import { PART_BYTES, takePart } from "./partMemory.ts";
 
-/** Bytes of a part: S3 allows 10,000 of at least 5 MiB, Azure 50,000, Google asks for multiples of 256 KiB. */
-export const PART_BYTES: number = 8 * 1024 * 1024;
 /** Bytes copied and hashed between two turns of the event loop. */
 const PIECE_BYTES = 1024 * 1024;
+/** An object that begins with fewer bytes most likely has no more: it gets as much memory as it needs. */
+const SMALL_BYTES = 256 * 1024;
 
 /** The part of an object that is being filled. */
 export class PartBuffer {
   readonly #clock: Clock;
   readonly #onPiece: (piece: Uint8Array) => void;
-  /** As large as its first piece, then as a part. */
+  /** As large as its first piece while that is a small one, else as a part. */
   #buffer: Uint8Array = new Uint8Array();
   #filled = 0;
   #bytes = 0;
 
-  /** @param onPiece sees each piece once, in order: for checksums */
-  constructor(clock: Clock, onPiece: (piece: Uint8Array) => void) {
+  /** @param onPiece sees each piece once, in order: for checksums; default: nobody does */
+  constructor(clock: Clock, onPiece: (piece: Uint8Array) => void = () => undefined) {
     this.#clock = clock;
     this.#onPiece = onPiece;
   }
@@ -56,7 +57,7 @@ export class PartBuffer {
   #keep(piece: Uint8Array): void {
     const end = this.#filled + piece.length;
     if (end > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(this.#filled === 0 ? piece.length : PART_BYTES);
+      const larger = end < SMALL_BYTES ? Buffer.allocUnsafeSlow(end) : takePart();
       larger.set(this.#buffer.subarray(0, this.#filled));
       this.#buffer = larger;
     }

@@ -4,6 +4,7 @@
  * The SDK's handler for Bun is `node:http`, which sends a request once; Bun's `fetch` sends a PUT
  * again by itself when a kept connection breaks (measured, decision 0061), so it is not used here.
  */
+import { Readable } from "node:stream";
 import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { type CallOptions, type CallParts, type Calls, createCalls } from "./calls.ts";
 import { credentialConfig, type S3Keys, s3Credentials, type VendedKeys } from "./s3Credentials.ts";
@@ -96,8 +97,11 @@ function createClient(options: S3Options, parts: S3Parts): S3 {
     maxAttempts: 1,
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
+    // The SDK would send `Expect: 100-continue` with larger bodies, each on a connection of its own.
+    expectContinueHeader: false,
   });
   signWithOwnHash(client);
+  sendInSlices(client);
   return client;
 }
 
@@ -123,4 +127,28 @@ function signWithOwnHash(client: S3): void {
     },
     { step: "build", name: "signWithOwnHash" },
   );
+}
+
+/** Bytes that a socket is given at once. */
+const SLICE_BYTES = 256 * 1024;
+
+/**
+ * A large body goes to its socket slice by slice, each when there is room for it: what a socket cannot
+ * take at once the runtime copies, into as much fresh memory as the body has.
+ */
+function sendInSlices(client: S3): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args as { request: { body?: unknown } };
+      const { body } = request;
+      if (body instanceof Uint8Array && body.length > SLICE_BYTES)
+        request.body = Readable.from(slices(body), { highWaterMark: 1 });
+      return next(args);
+    },
+    { step: "deserialize", priority: "low", name: "sendInSlices" },
+  );
+}
+
+function* slices(body: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < body.length; at += SLICE_BYTES) yield body.subarray(at, at + SLICE_BYTES);
 }

@@ -7,13 +7,16 @@
  * conditional write can be repeated and its answer is still definite (decision 0061).
  *
  * Each body goes with its SHA-256, which the store checks; what the store answers is compared with
- * ours, and where it answers none, the stored size is read back. Memory: four parts at most.
+ * ours, and where it answers none, the stored size is read back. Memory: four parts at most, which
+ * serve later uploads as well.
  */
 
+import type { Clock } from "#base/clock.ts";
 import { AppError, fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { s3Address } from "./location.ts";
 import { PartBuffer } from "./partBuffer.ts";
+import { givePart } from "./partMemory.ts";
 import type { S3Calls, S3Parts } from "./s3Client.ts";
 import { s3Status } from "./s3Errors.ts";
 import type { StoredObject } from "./storage.ts";
@@ -21,6 +24,8 @@ import type { Upload } from "./upload.ts";
 
 /** Object metadata that holds the id of the write. */
 const WRITE_ID = "kafka-iceberg-write";
+/** Bytes hashed between two turns of the event loop: about half a millisecond. */
+const HASH_BYTES = 1024 * 1024;
 
 interface Part {
   readonly number: number;
@@ -35,7 +40,7 @@ export class S3Upload implements Upload {
   readonly #bucket: string;
   readonly #key: string;
   readonly #writeId: string;
-  #partHash = new Bun.CryptoHasher("sha256");
+  readonly #clock: Clock;
   readonly #parts: PartBuffer;
   #uploadId: string | null = null;
   #partNumber = 0;
@@ -48,7 +53,8 @@ export class S3Upload implements Upload {
     this.#bucket = bucket;
     this.#key = key;
     this.#calls = calls;
-    this.#parts = new PartBuffer(parts.clock, (piece) => this.#partHash.update(piece));
+    this.#clock = parts.clock;
+    this.#parts = new PartBuffer(parts.clock);
     this.#writeId = parts.random.uuid();
   }
 
@@ -60,9 +66,9 @@ export class S3Upload implements Upload {
     return this.#parts.add(chunk, () => this.#ship());
   }
 
-  async finish(): Promise<StoredObject | null> {
+  async finish(sha256?: string): Promise<StoredObject | null> {
     const isMultipart = this.#uploadId !== null;
-    const won = isMultipart ? await this.#complete() : await this.#putWhole();
+    const won = isMultipart ? await this.#complete() : await this.#putWhole(sha256);
     if (!won) return null;
     return { location: this.#location, bytes: this.#parts.bytes };
   }
@@ -74,18 +80,11 @@ export class S3Upload implements Upload {
     this.#uploadId = null;
   }
 
-  /** Takes the filled part and its hash. */
-  #take(): { body: Uint8Array; sha256: Buffer } {
-    const body = this.#parts.take();
-    const sha256 = this.#partHash.digest();
-    this.#partHash = new Bun.CryptoHasher("sha256");
-    return { body, sha256 };
-  }
-
   /** Sends the filled part; waits for the oldest one when too many are on their way. */
   async #ship(): Promise<void> {
     this.#uploadId ??= await this.#begin();
-    const { body, sha256 } = this.#take();
+    const body = this.#parts.take();
+    const sha256 = await this.#hash(body);
     const part = this.#sendPart(this.#uploadId, ++this.#partNumber, body, sha256);
     part.catch(() => undefined);
     this.#inFlight.push(part);
@@ -123,15 +122,16 @@ export class S3Upload implements Upload {
       ChecksumSHA256: checksum,
       ...this.#calls.customerKey,
     };
-    const answer = await this.#call("UploadPart", (abortSignal) =>
+    const answer = await this.#send("UploadPart", body, (abortSignal) =>
       this.#calls.client.uploadPart(input, { abortSignal }),
     );
     this.#compare("checksum", answer.ChecksumSHA256, checksum);
     return { number, sha256, etag: answer.ETag ?? "" };
   }
 
-  #putWhole(): Promise<boolean> {
-    const { body, sha256 } = this.#take();
+  async #putWhole(known: string | undefined): Promise<boolean> {
+    const body = this.#parts.take();
+    const sha256 = known === undefined ? await this.#hash(body) : Buffer.from(known, "hex");
     const checksum = sha256.toString("base64");
     const input = {
       ...this.#objectFields(),
@@ -139,8 +139,10 @@ export class S3Upload implements Upload {
       ChecksumSHA256: checksum,
       IfNoneMatch: "*",
     };
-    return this.#conditionally("PutObject", checksum, (abortSignal) =>
-      this.#calls.client.putObject(input, { abortSignal }),
+    return this.#conditionally(checksum, () =>
+      this.#send("PutObject", body, (abortSignal) =>
+        this.#calls.client.putObject(input, { abortSignal }),
+      ),
     );
   }
 
@@ -164,19 +166,20 @@ export class S3Upload implements Upload {
       },
     };
     const checksum = `${composite}-${this.#stored.length}`;
-    return this.#conditionally("CompleteMultipartUpload", checksum, (abortSignal) =>
-      this.#calls.client.completeMultipartUpload(input, { abortSignal }),
+    return this.#conditionally(checksum, () =>
+      this.#call("CompleteMultipartUpload", (abortSignal) =>
+        this.#calls.client.completeMultipartUpload(input, { abortSignal }),
+      ),
     );
   }
 
   /** True when our write has the name now, false when another's has. */
   async #conditionally(
-    operation: string,
     checksum: string,
-    send: (signal: AbortSignal) => Promise<{ ChecksumSHA256?: string | undefined }>,
+    send: () => Promise<{ ChecksumSHA256?: string | undefined }>,
   ): Promise<boolean> {
     try {
-      const answer = await this.#call(operation, send);
+      const answer = await send();
       if (answer.ChecksumSHA256 === undefined) await this.#isOurs(checksum);
       else this.#compare("checksum", answer.ChecksumSHA256, checksum);
       return true;
@@ -216,6 +219,33 @@ export class S3Upload implements Upload {
     if (found === undefined || found === wanted) return;
     const sentence = `The ${what} of ${this.#location} in S3 is ${found}, not ${wanted}`;
     throw fail("storage_corrupt", sentence, { location: this.#location });
+  }
+
+  async #hash(body: Uint8Array): Promise<Buffer> {
+    const hash = new Bun.CryptoHasher("sha256");
+    for (let at = 0; at < body.length; at += HASH_BYTES) {
+      if (at > 0) await this.#clock.sleep(0);
+      hash.update(body.subarray(at, at + HASH_BYTES));
+    }
+    return hash.digest();
+  }
+
+  /**
+   * Calls with a body. Its memory serves another upload when the only request for it was answered; an
+   * earlier one that was given up may still be reading it.
+   */
+  async #send<T>(
+    operation: string,
+    body: Uint8Array,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    let requests = 0;
+    const answer = await this.#call(operation, (signal) => {
+      requests++;
+      return run(signal);
+    });
+    if (requests === 1) givePart(body);
+    return answer;
   }
 
   #call<T>(operation: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> {

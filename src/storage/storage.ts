@@ -32,8 +32,12 @@ export interface StoredObject {
  */
 export interface ObjectWriter {
   write(chunk: Uint8Array): Promise<void>;
-  /** Makes the object durable; verifies its size and, where the store knows one, its checksum. */
-  close(): Promise<StoredObject>;
+  /**
+   * Makes the object durable; verifies its size and, where the store knows one, its checksum.
+   * @param sha256 of all bytes as they were made, lower-case hex; default: not known. A store that
+   * checks it (S3, a single PUT) takes it as it is, so that it covers the way from there as well.
+   */
+  close(sha256?: string): Promise<StoredObject>;
   /** Gives up and removes what was written so far (multipart uploads are aborted). */
   abort(): Promise<void>;
   /** What `abortUploads` takes, once a crash would leave something behind; else null. */

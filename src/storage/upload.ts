@@ -10,8 +10,11 @@ export interface Upload {
   /** Names what a crash would leave behind; null while that is nothing. */
   readonly id: string | null;
   write(chunk: Uint8Array): Promise<void>;
-  /** Makes the object durable under its final name; null when that name is taken. */
-  finish(): Promise<StoredObject | null>;
+  /**
+   * Makes the object durable under its final name; null when that name is taken.
+   * @param sha256 of the whole object, where the caller has it ({@link ObjectWriter.close})
+   */
+  finish(sha256?: string): Promise<StoredObject | null>;
   /** Removes what was written so far. */
   discard(): Promise<void>;
 }
@@ -42,7 +45,7 @@ export function writesOf(
           return upload.id;
         },
         write: (chunk) => upload.write(chunk),
-        close: async () => (await upload.finish()) ?? taken(location),
+        close: async (sha256) => (await upload.finish(sha256)) ?? taken(location),
         abort: () => upload.discard(),
       };
     },

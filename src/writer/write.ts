@@ -191,7 +191,7 @@ async function stream(
       "a Parquet file holds all of its rows, or some and is full",
     );
     assert(target.writer !== null, "a Parquet file has bytes");
-    const stored = await target.writer.close();
+    const stored = await target.writer.close(result.sha256);
     assert(stored.bytes === result.bytes, "the store has every byte that was encoded");
     return result;
   } catch (error) {

@@ -226,7 +226,7 @@ export function createS3Fake(options: {
     await Promise.resolve();
     if (fault === "lost_before") throw lost();
     if (typeof fault === "object" && fault !== null) return { response: refusedFor(at, fault) };
-    const body = Buffer.from((request.body ?? "") as Uint8Array);
+    const body = await bodyOf(request);
     if (fault === "altered" && body.length > 0) body[0] = (body[0] ?? 0) ^ 1;
     const response = apply(request, at, body);
     if (fault === "lost_after") throw lost();
@@ -235,6 +235,12 @@ export function createS3Fake(options: {
   };
   const refuseDelete = (id: string): void => void refusedDeletes.add(id);
   return { requestHandler: { handle }, objects, uploads, requests, refuseDelete };
+}
+
+/** Large bodies come as streams. */
+async function bodyOf({ body = "" }: HttpIn): Promise<Buffer> {
+  if (body instanceof Readable) return Buffer.concat(await Array.fromAsync<Uint8Array>(body));
+  return Buffer.from(body as Uint8Array);
 }
 
 /** The answer to HEAD has no body. */

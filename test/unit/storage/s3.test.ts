@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { kindOf } from "#base/errors.ts";
-import { PART_BYTES } from "#storage/partBuffer.ts";
+import { LIMITS } from "#base/limits.ts";
+import { dropFreeParts, freePartBytes, PART_BYTES } from "#storage/partMemory.ts";
 import { s3FakeOptions } from "../../fakes/s3Http.ts";
 import { count, errorOf, open } from "../../support/s3Rig.ts";
 
@@ -95,6 +96,21 @@ describe("S3 multipart uploads that lose", () => {
 });
 
 describe("S3 integrity", () => {
+  test("the SHA-256 that a writer was given goes with the object: bytes altered before the upload are refused", async () => {
+    const { storage, fake } = open();
+    const sha256 = new Bun.CryptoHasher("sha256").update(content).digest("hex");
+    const write = async (location: string, bytes: Uint8Array): Promise<unknown> => {
+      const writer = await storage.writer(location);
+      await writer.write(bytes);
+      return writer.close(sha256);
+    };
+    await write("s3://b/right", content);
+    expect(fake.requests.at(-1)?.headers["x-amz-content-sha256"]).toBe(sha256);
+    const altered = new TextEncoder().encode("contents");
+    expect((await errorOf(write("s3://b/altered", altered))).kind).toBe("storage_corrupt");
+    expect([...fake.objects.keys()]).toEqual(["b/right"]);
+  });
+
   test("a body altered on its way is refused by the store and sent again", async () => {
     const { storage, fake } = open({ PutObject: ["altered"] });
     await storage.put("s3://b/a", content);
@@ -128,6 +144,29 @@ describe("S3 integrity", () => {
     const error = await errorOf(storage.put("s3://b/a", content));
     expect(error.kind).toBe("storage_corrupt");
     expect(error.message).toContain("size");
+  });
+});
+
+describe("memory of S3 uploads", () => {
+  test("a part's memory serves the next uploads, whose objects hold their own bytes alone", async () => {
+    dropFreeParts();
+    const { storage, fake } = open();
+    const sizes = [PART_BYTES, 3 * PART_BYTES - 1, 300_000, PART_BYTES + 1, 1_000_000];
+    for (const [value, size] of sizes.entries())
+      await storage.put(`s3://b/${value}`, new Uint8Array(size).fill(value + 1));
+    expect(freePartBytes()).toBeGreaterThan(0);
+    expect(freePartBytes()).toBeLessThanOrEqual(LIMITS.freePartsMax * PART_BYTES);
+    for (const [value, size] of sizes.entries())
+      expect(fake.objects.get(`b/${value}`)?.body.equals(Buffer.alloc(size, value + 1))).toBe(true);
+  });
+
+  test("memory that a request which was given up may still read serves no other upload", async () => {
+    dropFreeParts();
+    const { storage } = open({ PutObject: ["hangs_after"] }, { s3: { requestTimeoutMs: 20 } });
+    await storage.put("s3://b/first", large.subarray(0, 1_000_000));
+    expect(freePartBytes()).toBe(0);
+    await storage.put("s3://b/second", large.subarray(0, 1_000_000));
+    expect(freePartBytes()).toBe(PART_BYTES);
   });
 });
 
