@@ -15,6 +15,8 @@ export interface Places {
 export interface KeyTable {
   /** Rows in the table. */
   readonly size: number;
+  /** Makes room for so many more rows at once. */
+  reserve(rows: number): void;
   /** Adds rows, none of which is there: key n is of row `rows[n]`. */
   add(keys: KeySet, file: number, rows: Uint32Array): void;
   /** All rows of these keys; of a key that is asked for twice, twice. */

@@ -59,7 +59,8 @@ class TableIndex implements RowIndex {
   readonly #table: KeyTable;
   readonly #files = new Map<string, IndexedFile>();
   readonly #paths = new Map<number, string>();
-  #nextNumber = 1;
+  /** Numbers of files that are gone; the others are 1 and on. */
+  readonly #freeNumbers: number[] = [];
   /** What was listed last; with `#torn` it says what the table holds. */
   #head: HeadFiles | null = null;
   readonly #torn = new Set<string>();
@@ -161,6 +162,7 @@ class TableIndex implements RowIndex {
     this.#table.clear();
     this.#files.clear();
     this.#paths.clear();
+    this.#freeNumbers.length = 0;
     this.#torn.clear();
     this.#head = null;
     this.#label = null;
@@ -175,7 +177,9 @@ class TableIndex implements RowIndex {
     for (const path of gone) this.#forget(path);
     const again = await this.#hide(source, changed);
     this.#drop(again.map((file) => [file.path, null]));
-    for (const file of [...fresh, ...again]) {
+    const unread = [...fresh, ...again];
+    this.#table.reserve(unread.reduce((sum, { rows }) => sum + rows, 0));
+    for (const file of unread) {
       const deletes = deletesOf(head.index, file);
       for await (const { keys, rows } of readLiveKeys(source, file, deletes)) {
         this.#add(file.path, keys, rows);
@@ -246,7 +250,7 @@ class TableIndex implements RowIndex {
   #add(path: string, keys: KeySet, rows: Uint32Array): void {
     let file = this.#files.get(path);
     if (file === undefined) {
-      file = { number: this.#nextNumber++, rows: 0 };
+      file = { number: this.#freeNumbers.pop() ?? this.#files.size + 1, rows: 0 };
       this.#files.set(path, file);
       this.#paths.set(file.number, path);
     }
@@ -255,8 +259,11 @@ class TableIndex implements RowIndex {
   }
 
   #forget(path: string): void {
-    this.#paths.delete(this.#files.get(path)?.number ?? 0);
+    const number = this.#files.get(path)?.number;
+    assert(number !== undefined, "a file that is forgotten was known");
+    this.#paths.delete(number);
     this.#files.delete(path);
+    this.#freeNumbers.push(number);
   }
 }
 

@@ -20,6 +20,10 @@ class MapKeyTable implements KeyTable {
     return this.#rows.values().reduce((sum, places) => sum + places.length, 0);
   }
 
+  reserve(): void {
+    // A map grows by itself.
+  }
+
   add({ words }: KeySet, file: number, rows: Uint32Array): void {
     for (const [n, row] of rows.entries()) {
       const key = keyOf(words, n);

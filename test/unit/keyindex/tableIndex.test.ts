@@ -8,7 +8,7 @@ import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
-import { createMapKeyTable } from "../../fakes/mapKeyTable.ts";
+import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { type Key, KeyedTable, type Listed } from "../../support/keyedTable.ts";
 
 const SECRET = { k0: 1n, k1: 2n };
@@ -22,7 +22,11 @@ function keySet(keys: readonly Key[]): KeySet {
 }
 
 function newIndex(): RowIndex {
-  return createTableIndex({ table: createMapKeyTable(), secret: SECRET, keyColumns: ["id"] });
+  return createTableIndex({
+    table: createWasmKeyTable({ slotsFirst: 8 }),
+    secret: SECRET,
+    keyColumns: ["id"],
+  });
 }
 
 async function places(index: RowIndex, keys: readonly Key[]): Promise<string[]> {

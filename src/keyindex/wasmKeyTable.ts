@@ -1,0 +1,382 @@
+/**
+ * The key table in WebAssembly (`kernel/assembly/keys/table.ts`): 24 bytes a key at a load of at most three
+ * quarters, so 32 to 37 bytes a key, all of it in one memory that grows in place.
+ *
+ * ```text
+ * memory   marks of files | keys of a call | values of a call | table
+ * value    file u32 | row u32; or CHAIN | number of a chain: keys of several rows (`chains.ts`)
+ * ```
+ */
+import { assert } from "#base/assert.ts";
+import { fail } from "#base/errors.ts";
+import type { RowSet } from "#iceberg/deletes/rowSet.ts";
+import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
+import { Chains } from "./chains.ts";
+import type { KeyTable, Places } from "./keyTable.ts";
+import type { KeySet } from "./port.ts";
+
+/** Functions of the kernel; addresses and counts in. */
+interface TableFunctions {
+  readonly begin: (address: number, slots: number) => void;
+  readonly size: () => number;
+  readonly slots: () => number;
+  readonly tableBytes: (slots: number) => number;
+  readonly putMany: (keys: number, values: number, count: number) => number;
+  readonly getMany: (keys: number, values: number, count: number) => void;
+  readonly growBegin: (slots: number) => void;
+  readonly growStep: (entries: number) => number;
+  readonly collect: (
+    from: number,
+    marks: number,
+    files: number,
+    keys: number,
+    values: number,
+    max: number,
+  ) => bigint;
+  readonly isSound: () => number;
+}
+
+/** Keys of one call of the kernel: a millisecond or two. */
+const KEYS_PER_CALL = 16_384;
+/** Numbers of files are below it. */
+const FILES_MAX = 1 << 20;
+/** In place of a file's number: the row is the number of a chain. */
+const CHAIN = 0xffff_ffff;
+/** Slots of an empty table. */
+const SLOTS_FIRST = 4096;
+const SLOTS_MAX = 2 ** 27;
+/** At this load the table begins to grow, to a capacity by this factor. */
+const LOAD_MAX = 0.75;
+const GROWTH = 1.15;
+/** Entries that are moved for one that is added: growth is over long before the old slots are full. */
+const MOVED_PER_KEY = 16;
+
+/** How a table grows, for tests. */
+export interface KeyTableOptions {
+  readonly slotsFirst?: number;
+  readonly growth?: number;
+}
+
+/** A table with what tests ask of it. */
+export interface WasmKeyTable extends KeyTable {
+  /** Memory, in bytes. */
+  readonly bytes: number;
+  /** True when every entry stands where it must. */
+  isSound(): boolean;
+}
+
+/** An empty table. */
+export function createWasmKeyTable(options: KeyTableOptions = {}): WasmKeyTable {
+  return new WasmTable(options.slotsFirst ?? SLOTS_FIRST, options.growth ?? GROWTH);
+}
+
+class WasmTable implements WasmKeyTable {
+  readonly #slotsFirst: number;
+  readonly #growth: number;
+  #kernel: Kernel<TableFunctions>;
+  #chains = new Chains();
+  /** Keys that have a chain. */
+  #chained = 0;
+  #marks = 0;
+  #keys = 0;
+  #values = 0;
+  #table = 0;
+  #slots = 0;
+  /** Slots before a growth under way; 0: none is. */
+  #growsFrom = 0;
+
+  constructor(slotsFirst: number, growth: number) {
+    this.#slotsFirst = slotsFirst;
+    this.#growth = growth;
+    this.#kernel = this.#begin();
+  }
+
+  get size(): number {
+    return this.#kernel.functions.size() - this.#chained + this.#chains.size;
+  }
+
+  get bytes(): number {
+    return this.#kernel.memory.buffer.byteLength + this.#chains.bytes;
+  }
+
+  reserve(rows: number): void {
+    const wanted = Math.ceil((this.#kernel.functions.size() + rows) / LOAD_MAX) + 1;
+    if (wanted <= this.#slots) return;
+    this.#finishGrowth();
+    this.#grow(wanted);
+    this.#finishGrowth();
+  }
+
+  add(keys: KeySet, file: number, rows: Uint32Array): void {
+    assert(file > 0 && file < FILES_MAX, "a file has a number");
+    for (let from = 0; from < keys.count; from += KEYS_PER_CALL) {
+      const count = Math.min(KEYS_PER_CALL, keys.count - from);
+      this.#makeRoom(count);
+      this.#setKeys(keys, from, count);
+      const values = this.#valueHalves(count);
+      for (let n = 0; n < count; n++) {
+        values[2 * n] = rows[from + n] ?? 0;
+        values[2 * n + 1] = file;
+      }
+      this.#put(count);
+      this.#chainRows(keys, from, file, rows.subarray(from, from + count));
+    }
+  }
+
+  locate(keys: KeySet): Places {
+    const places = new PlaceList(keys.count);
+    for (let from = 0; from < keys.count; from += KEYS_PER_CALL) {
+      const count = Math.min(KEYS_PER_CALL, keys.count - from);
+      this.#setKeys(keys, from, count);
+      this.#kernel.functions.getMany(this.#keys, this.#values, count);
+      this.#addPlaces(places, count);
+    }
+    return places.finish();
+  }
+
+  remove(keys: KeySet): Places {
+    const places = new PlaceList(keys.count);
+    for (let from = 0; from < keys.count; from += KEYS_PER_CALL) {
+      const count = Math.min(KEYS_PER_CALL, keys.count - from);
+      this.#setKeys(keys, from, count);
+      this.#valueHalves(count).fill(0);
+      this.#put(count);
+      this.#addPlaces(places, count, (chain) => this.#removeChain(chain));
+    }
+    return places.finish();
+  }
+
+  drop(files: ReadonlyMap<number, RowSet | null>): ReadonlyMap<number, number> {
+    const counts = new Map<number, number>();
+    const isDropped = (file: number, row: number): boolean => {
+      const rows = files.get(file);
+      if (rows === undefined || (rows !== null && !rows.has(row))) return false;
+      counts.set(file, (counts.get(file) ?? 0) + 1);
+      return true;
+    };
+    this.#mark([...files.keys()]);
+    // The end is asked for again: rows of a chain are added anew, which may let the table grow.
+    for (let slot = 0; slot < this.#kernel.functions.slots(); ) {
+      const found = this.#collect(slot);
+      const removed = this.#dropCollected(found.count, isDropped);
+      // What stood behind a removed entry has moved up, by one slot for each.
+      slot = found.next - removed;
+    }
+    return counts;
+  }
+
+  clear(): void {
+    this.#chains = new Chains();
+    this.#chained = 0;
+    this.#kernel = this.#begin();
+  }
+
+  isSound(): boolean {
+    return this.#kernel.functions.isSound() !== 0;
+  }
+
+  #begin(): Kernel<TableFunctions> {
+    const kernel = loadKernel<TableFunctions>("keys");
+    this.#marks = Math.ceil(kernel.heapBase / 16) * 16;
+    this.#keys = this.#marks + FILES_MAX / 8;
+    this.#values = this.#keys + 16 * KEYS_PER_CALL;
+    this.#table = this.#values + 8 * KEYS_PER_CALL;
+    this.#slots = this.#slotsFirst;
+    this.#growsFrom = 0;
+    growMemory(kernel.memory, this.#table + kernel.functions.tableBytes(this.#slots));
+    kernel.functions.begin(this.#table, this.#slots);
+    return kernel;
+  }
+
+  #setKeys({ words }: KeySet, from: number, count: number): void {
+    const keys = words.subarray(2 * from, 2 * (from + count));
+    new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * count).set(keys);
+  }
+
+  /** The values of a call as pairs of row and file. */
+  #valueHalves(count: number): Uint32Array {
+    return new Uint32Array(this.#kernel.memory.buffer, this.#values, 2 * count);
+  }
+
+  #put(count: number): void {
+    const taken = this.#kernel.functions.putMany(this.#keys, this.#values, count);
+    if (taken < count) throw crowded();
+  }
+
+  #addPlaces(
+    places: PlaceList,
+    count: number,
+    chainSeen: (chain: number) => void = () => {},
+  ): void {
+    const values = this.#valueHalves(count);
+    for (let n = 0; n < count; n++) {
+      const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
+      if (file === CHAIN) {
+        for (const place of this.#chains.rows(row)) places.add(place.file, place.row);
+        chainSeen(row);
+      } else if (file !== 0) {
+        places.add(file, row);
+      }
+    }
+  }
+
+  /** Rows that took the place of others become a chain with them: none of them is gone. */
+  #chainRows(keys: KeySet, from: number, file: number, rows: Uint32Array): void {
+    const before = this.#valueHalves(rows.length).slice();
+    for (let n = 0; n < rows.length; n++) {
+      const [oldRow, oldFile] = [before[2 * n] as number, before[2 * n + 1] as number];
+      if (oldFile === 0) continue;
+      const key = { count: 1, words: keys.words.subarray(2 * (from + n), 2 * (from + n + 1)) };
+      const now = this.#get(key);
+      let chain = oldFile === CHAIN ? oldRow : now.row;
+      if (oldFile !== CHAIN && now.file !== CHAIN) {
+        chain = this.#chains.create(oldFile, oldRow);
+        this.#chained++;
+      }
+      this.#chains.add(chain, file, rows[n] as number);
+      this.#set(key, CHAIN, chain);
+    }
+  }
+
+  #removeChain(chain: number): void {
+    this.#chains.remove(chain);
+    this.#chained--;
+  }
+
+  #get(key: KeySet): { readonly file: number; readonly row: number } {
+    this.#setKeys(key, 0, 1);
+    this.#kernel.functions.getMany(this.#keys, this.#values, 1);
+    const [row = 0, file = 0] = this.#valueHalves(1);
+    return { file, row };
+  }
+
+  #set(key: KeySet, file: number, row: number): void {
+    this.#setKeys(key, 0, 1);
+    this.#valueHalves(1).set([row, file]);
+    this.#put(1);
+  }
+
+  /** Marks files; chains are always collected. */
+  #mark(files: readonly number[]): void {
+    const marks = new Uint8Array(this.#kernel.memory.buffer, this.#marks, FILES_MAX / 8).fill(0);
+    for (const file of files) marks[file >> 3] = (marks[file >> 3] ?? 0) | (1 << (file & 7));
+  }
+
+  #collect(from: number): { readonly next: number; readonly count: number } {
+    const { collect } = this.#kernel.functions;
+    const found = collect(from, this.#marks, FILES_MAX, this.#keys, this.#values, KEYS_PER_CALL);
+    return { next: Number(found & 0xffff_ffffn), count: Number(BigInt.asUintN(64, found) >> 32n) };
+  }
+
+  /** Removes those of the collected rows that are dropped; how many entries went. */
+  #dropCollected(count: number, isDropped: (file: number, row: number) => boolean): number {
+    const keys = new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * count).slice();
+    const values = this.#valueHalves(count).slice();
+    let removed = 0;
+    for (let n = 0; n < count; n++) {
+      const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
+      const key = { count: 1, words: keys.subarray(2 * n, 2 * n + 2) };
+      if (file === CHAIN) removed += this.#dropFromChain(key, row, isDropped);
+      else if (isDropped(file, row)) {
+        this.#set(key, 0, 0);
+        removed++;
+      }
+    }
+    return removed;
+  }
+
+  #dropFromChain(
+    key: KeySet,
+    chain: number,
+    isDropped: (file: number, row: number) => boolean,
+  ): number {
+    const all = [...this.#chains.rows(chain)];
+    const kept = all.filter(({ file, row }) => !isDropped(file, row));
+    if (kept.length === all.length) return 0;
+    this.#removeChain(chain);
+    this.#set(key, 0, 0);
+    for (const { file, row } of kept) this.add(key, file, Uint32Array.of(row));
+    return 1;
+  }
+
+  #makeRoom(keys: number): void {
+    const needed = this.#kernel.functions.size() + keys;
+    if (this.#growsFrom === 0) {
+      if (needed <= LOAD_MAX * this.#slots) return;
+      this.#grow(Math.max(Math.ceil(this.#growth * this.#slots), Math.ceil(needed / LOAD_MAX) + 1));
+    }
+    if (this.#step(MOVED_PER_KEY * keys)) return;
+    const isTight =
+      needed > ((1 + LOAD_MAX) / 2) * this.#growsFrom || needed > LOAD_MAX * this.#slots;
+    if (isTight) this.#finishGrowth();
+    if (needed > LOAD_MAX * this.#slots) this.#makeRoom(keys);
+  }
+
+  #grow(slots: number): void {
+    const { memory, functions } = this.#kernel;
+    if (slots > SLOTS_MAX) {
+      const sentence = `The key index holds at most ${Math.floor(LOAD_MAX * SLOTS_MAX)} keys`;
+      throw fail("state", sentence);
+    }
+    try {
+      growMemory(memory, this.#table + functions.tableBytes(slots));
+    } catch (cause) {
+      const sentence = `There is no memory for a key index of ${functions.size()} keys`;
+      throw fail("state", sentence, { keys: functions.size() }, cause);
+    }
+    this.#growsFrom = this.#slots;
+    this.#slots = slots;
+    functions.growBegin(slots);
+  }
+
+  /** Goes on with a growth; true when it is over. */
+  #step(entries: number): boolean {
+    const left = this.#kernel.functions.growStep(entries);
+    if (left === 2) throw crowded();
+    if (left === 0) this.#growsFrom = 0;
+    return left === 0;
+  }
+
+  #finishGrowth(): void {
+    while (this.#growsFrom > 0) this.#step(KEYS_PER_CALL);
+  }
+}
+
+/** Only keys that were made for the purpose, with our secret known, lie so close. */
+function crowded(): Error {
+  return fail("state", "The key index cannot hold these keys: too many have nearly the same hash");
+}
+
+/** Places that are added one by one. */
+class PlaceList {
+  #files: Uint32Array;
+  #rows: Uint32Array;
+  #count = 0;
+
+  constructor(expected: number) {
+    this.#files = new Uint32Array(expected);
+    this.#rows = new Uint32Array(expected);
+  }
+
+  add(file: number, row: number): void {
+    if (this.#count === this.#files.length) {
+      this.#files = doubled(this.#files);
+      this.#rows = doubled(this.#rows);
+    }
+    this.#files[this.#count] = file;
+    this.#rows[this.#count++] = row;
+  }
+
+  finish(): Places {
+    return {
+      files: this.#files.subarray(0, this.#count),
+      rows: this.#rows.subarray(0, this.#count),
+    };
+  }
+}
+
+function doubled(words: Uint32Array): Uint32Array {
+  const larger = new Uint32Array(2 * words.length + 16);
+  larger.set(words);
+  return larger;
+}

@@ -1,0 +1,132 @@
+/** Random operations on a key table beside one over a map, for tests and `scripts/prove/keyindex.ts`. */
+import { expect } from "bun:test";
+import { type Random, seededRandom } from "#base/random.ts";
+import { RowSet } from "#iceberg/deletes/rowSet.ts";
+import type { KeyTable, Places } from "#keyindex/keyTable.ts";
+import type { KeySet } from "#keyindex/port.ts";
+import { createWasmKeyTable, type WasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { createMapKeyTable } from "../fakes/mapKeyTable.ts";
+
+/** How the hashes of keys lie. */
+export type Spread = "even" | "clustered" | "one home";
+
+const ROWS_PER_FILE = 1000;
+
+/** A walk over one table. */
+export class KeyTableWalk {
+  readonly table: WasmKeyTable;
+  readonly #model: KeyTable = createMapKeyTable();
+  readonly #random: Random;
+  readonly #spread: Spread;
+  readonly #keysMax: number;
+  /** Rows that a file has had; each is added once. */
+  readonly #rows = new Map<number, number>();
+  operations = 0;
+
+  constructor(seed: number, spread: Spread) {
+    this.#random = seededRandom(seed);
+    this.#spread = spread;
+    this.#keysMax = 20 + this.#int(3000);
+    this.table = createWasmKeyTable({
+      slotsFirst: 1 + this.#int(200),
+      growth: 1.001 + this.#random.unit(),
+    });
+  }
+
+  /** One call with some keys. */
+  step(): void {
+    const what = this.#int(20);
+    if (what < 11) this.#add();
+    else if (what < 16) this.#remove();
+    else if (what < 19) this.#locate();
+    else this.#drop();
+  }
+
+  /** Compares everything. */
+  compare(): void {
+    expect(this.table.isSound()).toBe(true);
+    expect(this.table.size).toBe(this.#model.size);
+    const all = keySetOf(
+      Array.from({ length: this.#keysMax }, (_, n) => n),
+      this.#spread,
+    );
+    expect(texts(this.table.locate(all))).toEqual(texts(this.#model.locate(all)));
+  }
+
+  #add(): void {
+    const file = 1 + this.#int(40);
+    const from = this.#rows.get(file) ?? 0;
+    const count = Math.min(this.#int(60), ROWS_PER_FILE - from);
+    this.#rows.set(file, from + count);
+    const keys = this.#keys(count);
+    const rows = Uint32Array.from({ length: count }, (_, n) => from + n);
+    this.table.add(keys, file, rows);
+    this.#model.add(keys, file, rows);
+    this.operations += count;
+  }
+
+  #remove(): void {
+    const keys = this.#keys(this.#int(60));
+    expect(texts(this.table.remove(keys))).toEqual(texts(this.#model.remove(keys)));
+    this.operations += keys.count;
+  }
+
+  #locate(): void {
+    const keys = this.#keys(this.#int(60));
+    expect(texts(this.table.locate(keys))).toEqual(texts(this.#model.locate(keys)));
+    this.operations += keys.count;
+  }
+
+  #drop(): void {
+    const drops = new Map<number, RowSet | null>();
+    for (let n = this.#int(3); n >= 0; n--) drops.set(1 + this.#int(40), this.#someRows());
+    const dropped = this.table.drop(drops);
+    expect([...dropped].sort(byNumber)).toEqual([...this.#model.drop(drops)].sort(byNumber));
+    for (const [file, rows] of drops) if (rows === null) this.#rows.delete(file);
+    this.operations += [...dropped.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  #someRows(): RowSet | null {
+    if (this.#int(2) === 0) return null;
+    const rows = new RowSet(ROWS_PER_FILE);
+    for (let n = this.#int(300); n > 0; n--) rows.add(this.#int(ROWS_PER_FILE));
+    return rows;
+  }
+
+  #keys(count: number): KeySet {
+    const numbers = Array.from({ length: count }, () => this.#int(this.#keysMax));
+    return keySetOf(numbers, this.#spread);
+  }
+
+  #int(below: number): number {
+    return Math.floor(this.#random.unit() * below);
+  }
+}
+
+function keySetOf(numbers: readonly number[], spread: Spread): KeySet {
+  const words = new BigUint64Array(2 * numbers.length);
+  for (const [n, number] of numbers.entries()) {
+    words[2 * n] = highWord(number, spread);
+    words[2 * n + 1] = BigInt(number);
+  }
+  return { count: numbers.length, words };
+}
+
+function highWord(number: number, spread: Spread): bigint {
+  switch (spread) {
+    case "even":
+      return (BigInt(Math.imul(number, 0x9e37_79b1) >>> 0) << 32n) | BigInt(number);
+    case "clustered":
+      return BigInt((number % 7) * 600_000_000) << 32n;
+    case "one home":
+      return 0xffff_f000_0000_0000n | (BigInt(number) << 8n);
+  }
+}
+
+function texts({ files, rows }: Places): string[] {
+  return Array.from(files, (file, n) => `${file}:${rows[n]}`).sort();
+}
+
+function byNumber([a]: readonly [number, number], [b]: readonly [number, number]): number {
+  return a - b;
+}
