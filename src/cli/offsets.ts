@@ -227,6 +227,10 @@ async function change(
     const planned = changes.map((each) => plannedChange(each, progress, topics, rowsOf));
     if (isFirst) printRows(terminal, planned.map(changeRow), parsed.flag("json"), "No change");
     isFirst = false;
+    const back = planned.find(goesBack);
+    if (values["source.mode"] !== "kstream" && back !== undefined) {
+      throw fail("usage", `Nothing was changed: ${backwards(back)}`);
+    }
     if (parsed.flag("dry-run")) return null;
     const risks = risksOf(planned);
     if (risks !== "" && !parsed.flag("yes")) {
@@ -252,6 +256,19 @@ function leastOf(changes: readonly OffsetChange[]): bigint {
   let least: bigint | null = null;
   for (const { after } of changes) if (least === null || after < least) least = after;
   return least ?? 0n;
+}
+
+function goesBack({ before, after, isNewTopic }: PlannedChange): boolean {
+  return before !== null && !isNewTopic && after < before;
+}
+
+/** Rows that later changes have left would be taken for earlier ones. */
+function backwards({ feed, before, after }: PlannedChange): string {
+  return (
+    `${feed.topic}/${feed.partition} would go back from ${before} to ${after}, and the table would hold rows ` +
+    "from different times until it has caught up (source.mode ktable, cdc). Roll the table back to a " +
+    "snapshot with another engine instead: its offsets go back with its rows"
+  );
 }
 
 /** A change with what it does. */

@@ -261,8 +261,12 @@ function decoder(
   };
 }
 
-/** Columns that say which record a row is; null: the table has none. */
+/**
+ * Columns that say which record a row is; null: the table has none, or its rows go when they change, so that
+ * they are no witness of what was read.
+ */
 export function coordinateColumns(values: PipelineValues): CoordinateColumns | null {
+  if (values["source.mode"] !== "kstream") return null;
   const columns = values["source.metadata_columns"];
   const prefix = values["source.metadata_prefix"];
   if (!columns.includes("partition") || !columns.includes("offset")) return null;

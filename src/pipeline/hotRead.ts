@@ -24,10 +24,14 @@ export interface HotRead {
 /** A head that changes more often than this while its offsets are looked up is read without hot rows. */
 const ROUNDS_MAX = 20;
 
-/** Reads a table; null while it is not open. */
+/**
+ * Reads a table; null while it is not open. Where records change rows, those in memory are left out: the
+ * rows of the table whose place they take would have to be hidden.
+ */
 export async function readHot(sink: Sink): Promise<HotRead | null> {
   const { writer } = sink;
   if (writer === null) return null;
+  if (writer.hasKey) return withoutHotRows(writer.lastSeen);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const table = writer.lastSeen;
     const offsetOf = await writer.offsetsSeen(table);
@@ -46,7 +50,11 @@ export async function readHot(sink: Sink): Promise<HotRead | null> {
     }
     return { table, segments, partitions, release: lease.release };
   }
-  return { table: writer.lastSeen, segments: [], partitions: [], release: () => undefined };
+  return withoutHotRows(writer.lastSeen);
+}
+
+function withoutHotRows(table: LoadedTable): HotRead {
+  return { table, segments: [], partitions: [], release: () => undefined };
 }
 
 /**

@@ -57,6 +57,8 @@ export async function startOffsets(
     const knownTopics = new Set(
       all.filter((_, index) => known[index] !== null).map((feed) => feed.topic),
     );
+    const added = missing.find(({ topic }) => knownTopics.has(topic));
+    if (added !== undefined && writer.hasKey) throw addedPartition(writer.name, added);
     // A new topic is claimed whole: what is missing from then on appeared later, whoever reads it.
     const newTopics = new Set(missing.map(({ topic }) => topic)).difference(knownTopics);
     const claimed = [...missing, ...others.filter(({ topic }) => newTopics.has(topic))];
@@ -105,6 +107,17 @@ export function tablePaused(table: string): Error {
       table,
     },
   );
+}
+
+/** More partitions move keys: what comes by the new one may be read before what came by the old one. */
+function addedPartition(table: string, { topic, partition }: Feed): Error {
+  const sentence =
+    `Topic ${topic} has partition ${partition}, with which table ${table} did not begin. Its keys may ` +
+    "have come by other partitions before, and in which order their changes are to be followed then nobody " +
+    "can tell. Send all keys again to a new topic and follow that in a new table; or, when the " +
+    "other partitions are read to their ends and no key changes until this one is too: " +
+    `kafka-iceberg offsets ${table} --set ${topic}:${partition}=OFFSET`;
+  return fail("progress", sentence, { table, topic, partition });
 }
 
 /** Partitions of the same topics that other members read. */

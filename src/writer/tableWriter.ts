@@ -102,6 +102,12 @@ export class TableWriter {
     return this.#table.name;
   }
 
+  /** True when records change rows of the table: those of their key. */
+  get hasKey(): boolean {
+    const { key = [] } = this.#options;
+    return key.length > 0;
+  }
+
   /** The newest metadata that this writer has seen; never used for commits or seeks. */
   get lastSeen(): LoadedTable {
     return this.#table.head;

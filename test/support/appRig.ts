@@ -195,9 +195,9 @@ export class AppRig {
     if (outcome.kind !== "committed") throw new Error(`schema change: ${outcome.kind}`);
   }
 
-  /** A writer of the table, apart from the pipeline. */
-  writer(): Promise<TableWriter> {
-    return TableWriter.open(this.parts, this.options, []);
+  /** A writer of the table, apart from the pipeline. @param options over the pipeline's */
+  writer(options: Partial<WriterOptions> = {}): Promise<TableWriter> {
+    return TableWriter.open(this.parts, { ...this.options, ...options }, []);
   }
 
   /** Lets time pass, and everything that is due happen. */

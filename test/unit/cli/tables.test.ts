@@ -121,6 +121,14 @@ describe("offsets", () => {
     expect((await json("offsets events")).map(({ offset }) => offset)).toEqual([100, 200]);
   });
 
+  test("never go back where records change rows, also with --yes; forward they do", async () => {
+    const mode = "--set source.mode=ktable";
+    const back = await on(`offsets events ${mode} --set events:0=50 --yes`);
+    expect([back.code, back.err]).toEqual([2, expect.stringContaining("back from 100 to 50")]);
+    const forward = await on(`offsets events ${mode} --set events:0=150 --dry-run`);
+    expect([forward.code, forward.err]).toEqual([0, ""]);
+  });
+
   test("that the topic's partitions or their logs do not have are refused, also with --yes", async () => {
     for (const [set, problem] of [
       ["events:9=5", "Topic events has no partition 9: it has 3, counted from 0"],

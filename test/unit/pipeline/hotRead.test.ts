@@ -63,6 +63,13 @@ test("rows that the head has are left out, whether or not their flush knows that
   }
 });
 
+test("where records change rows none in memory is shown: it would stand beside the row that it replaces", async () => {
+  const { sink } = sinkOf([0n, 100n], [[head("h"), 0n]]);
+  const writer = Object.defineProperty(sink.writer, "hasKey", { value: true });
+  const read = await readHot({ ...sink, writer } as unknown as Sink);
+  expect([read?.table, read?.segments, read?.partitions]).toEqual([head("h"), [], []]);
+});
+
 test("behind a gap nothing is shown: after a rollback, or when another process has written", async () => {
   for (const committed of [50n, 150n, null]) {
     const { sink } = sinkOf([100n, 200n], [[head("h"), committed]]);

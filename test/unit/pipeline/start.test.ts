@@ -81,6 +81,17 @@ test("a partition that appears later begins at its beginning, whatever the polic
   expect(await begin({ reset: "latest" }, [0, 1, 2])).toEqual([40n, 40n, 0n]);
 });
 
+test("a partition that is added to a topic stops a table whose records change rows, until a person says where", async () => {
+  writer = await rig.writer({ key: ["id"] });
+  expect(await begin({ reset: "earliest" })).toEqual([0n, 0n]);
+  rig.world.topic.records.push([0, 1, 2]);
+  const error = await refusal(begin({}, [0, 1, 2]));
+  expect(error.kind).toBe("progress");
+  expect(error.message).toContain("--set t:2=OFFSET");
+  await writer.claim([{ feed: rig.world.feed(2), offset: 1n }]);
+  expect(await begin({}, [0, 1, 2])).toEqual([0n, 0n, 1n]);
+});
+
 test("a topic that appears later begins at its beginning", async () => {
   rig.consumer.logStart = 3n;
   expect(await begin({ reset: "latest", initialTopics: new Set() })).toEqual([3n, 3n]);
