@@ -12,11 +12,12 @@ import { freshSchema } from "#iceberg/metadata/newTable.ts";
 import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import type { WriterOptions } from "#writer/parts.ts";
+import { missingBloomColumns } from "#writer/tableProperties.ts";
 import type { TopicDescription } from "./actions.ts";
 
 /** Why a new table could not be made with these columns; null: it could. */
 export function creationRefusal(
-  { create }: Pick<WriterOptions, "create">,
+  { create, bloomColumns = [] }: Pick<WriterOptions, "create" | "bloomColumns">,
   columns: readonly Field[],
 ): string | null {
   try {
@@ -26,7 +27,10 @@ export function creationRefusal(
       partitionSpecOf(fields, create.partitionForms);
     const unsorted = missingSortColumns(fields, create.sortForms);
     if (unsorted.length === 0 || !create.learnsColumns) sortOrderOf(fields, create.sortForms);
-    return null;
+    const [column] = create.learnsColumns ? [] : missingBloomColumns(fields, bloomColumns);
+    return column === undefined
+      ? null
+      : `iceberg.write.bloom_filter_columns: there is no column ${column} that holds values`;
   } catch (error) {
     return describe(error);
   }

@@ -20,6 +20,7 @@ import type { RegistryOptions } from "#decode/registry/options.ts";
 import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
+import { bloomProperties } from "#writer/tableProperties.ts";
 import {
   expiryPolicy,
   filesAgeMsMax,
@@ -331,6 +332,7 @@ function writerOptions({ values, origins }: PipelineConfig, name: TableName): Wr
     unset: unsetFileSettings(origins),
     rowGroupRows: values["iceberg.write.row_group_rows"],
     rowGroupBytes: values["iceberg.write.row_group_size_mb"] * MIB,
+    bloomColumns: values["iceberg.write.bloom_filter_columns"],
     fileBytesTarget: values["iceberg.write.target_file_size_mb"] * MIB,
     openFilesMax: values["iceberg.write.max_open_files"],
     preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],
@@ -343,7 +345,10 @@ function writerOptions({ values, origins }: PipelineConfig, name: TableName): Wr
     create: {
       allowed: values["iceberg.table_management.auto_create_if_missing"],
       formatVersion: values["iceberg.write.format_version"] === 3 ? 3 : 2,
-      properties: values["iceberg.write.properties"],
+      properties: {
+        ...bloomProperties(values["iceberg.write.bloom_filter_columns"]),
+        ...values["iceberg.write.properties"],
+      },
       partitionForms: partitionForms(values),
       sortForms: values["iceberg.write.sort_order"],
       learnsColumns: learnsColumns(values),

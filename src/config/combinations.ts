@@ -265,6 +265,14 @@ function checkWrite({ values, report }: Scope<PipelineValues>): void {
   } else if (level === 0 && codec === "zstd") {
     report("iceberg.write.compression_level", "zstd has levels from 1");
   }
+  if (
+    codec === "brotli" &&
+    level === null &&
+    values["iceberg.write.bloom_filter_columns"].length > 0
+  ) {
+    const key = "iceberg.write.bloom_filter_columns";
+    report(key, "with brotli needs iceberg.write.compression_level, e.g. 4");
+  }
 }
 
 function checkPartitioning({ values, isSet, report }: Scope<PipelineValues>): void {

@@ -9,7 +9,6 @@ export const UNBUILT = {
     name: "another alignment is",
     instead: "column buffers begin and end at multiples of 64 bytes",
   },
-  bloom_filters: { name: "bloom filters are", instead: "files carry statistics and page indexes" },
   change_log: {
     name: "a table of all changes is",
     instead: 'read the topic a second time with source.mode = "kstream"',

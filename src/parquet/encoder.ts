@@ -16,6 +16,15 @@ export interface SortKey {
   readonly hasNullsFirst: boolean;
 }
 
+/** A leaf column with a bloom filter in each row group. */
+export interface BloomColumn {
+  readonly fieldId: number;
+  /** Share of values that are not there and are taken for being there, about. */
+  readonly falsePositives: number;
+  /** Of one filter. */
+  readonly bytesMax: number;
+}
+
 /** Encoded bytes of a row group unless an encoding asks for others. */
 export const ROW_GROUP_BYTES: number = 16 * 1024 * 1024;
 
@@ -30,6 +39,8 @@ export interface EncodeOptions {
   readonly rowGroupBytes?: number;
   /** How the file's rows are sorted; default: not. All of them are kept until the last one is there. */
   readonly sort?: readonly SortKey[];
+  /** Default: none. Brotli at its default level has none either. */
+  readonly bloomFilters?: readonly BloomColumn[];
   /** Footer key-value metadata: `kafka-iceberg.*` (SPEC 5) and `iceberg.schema`. */
   readonly metadata: Readonly<Record<string, string>>;
   /** False: by `parquet-wasm` also what the encode kernel takes; default true. */

@@ -31,6 +31,8 @@ export interface WriterOptions extends CommitOptions {
   readonly rowGroupBytes?: number;
   /** Bytes from which on a data file takes no more rows of its flush. Default: without a limit. */
   readonly fileBytesTarget?: number;
+  /** Columns with bloom filters, dotted where nested, beside those that the table's properties name. */
+  readonly bloomColumns?: readonly string[];
   /** Data files of a flush that are begun and not yet durable, at most. */
   readonly openFilesMax: number;
   /** A file holds rows of one Kafka partition, and its path says which. */

@@ -6,7 +6,7 @@
 import { type AppError, fail } from "#base/errors.ts";
 import { joinPath } from "#columns/paths.ts";
 import { childFields, type Field } from "#columns/schema.ts";
-import { type ParquetCodec, ROW_GROUP_BYTES } from "#parquet/encoder.ts";
+import { type BloomColumn, type ParquetCodec, ROW_GROUP_BYTES } from "#parquet/encoder.ts";
 import type { FileSetting, WriterOptions } from "./parts.ts";
 
 type Properties = Readonly<Record<string, string>>;
@@ -64,6 +64,55 @@ export function fileSizes(
   const groupBytes = bytes("row group bytes", groupKey, rowGroupBytes);
   // A file can end behind a row group only.
   return { fileBytes, rowGroupBytes: Math.min(groupBytes, fileBytes) };
+}
+
+/** Iceberg's defaults of `write.parquet.bloom-filter-*`. */
+const BLOOM_BYTES_MAX = 1024 * 1024;
+const BLOOM_FALSE_POSITIVES = 0.01;
+const BLOOM_ENABLED = "write.parquet.bloom-filter-enabled.column.";
+
+/** The properties by which a table says that columns have bloom filters. */
+export function bloomProperties(columns: readonly string[]): Record<string, string> {
+  return Object.fromEntries(columns.map((column) => [BLOOM_ENABLED + column, "true"]));
+}
+
+/** Leaf columns with bloom filters: by `write.parquet.bloom-filter-*`, and our own. */
+export function bloomFilters(
+  fields: readonly Field[],
+  properties: Properties,
+  own: readonly string[] = [],
+): BloomColumn[] {
+  const bytesMax = Number(properties["write.parquet.bloom-filter-max-bytes"]);
+  const found: BloomColumn[] = [];
+  for (const { path, field } of leafPaths(fields)) {
+    const isAsked = properties[BLOOM_ENABLED + path]?.toLowerCase() === "true";
+    if (!isAsked && !own.includes(path)) continue;
+    const share = Number(properties[`write.parquet.bloom-filter-fpp.column.${path}`]);
+    found.push({
+      fieldId: field.id,
+      falsePositives: share > 0 && share < 1 ? share : BLOOM_FALSE_POSITIVES,
+      bytesMax: bytesMax > 0 ? bytesMax : BLOOM_BYTES_MAX,
+    });
+  }
+  return found;
+}
+
+/** Columns of these that could not have a bloom filter, since they are not there, or hold others. */
+export function missingBloomColumns(fields: readonly Field[], own: readonly string[]): string[] {
+  const paths = new Set([...leafPaths(fields)].map(({ path }) => path));
+  return own.filter((column) => !paths.has(column));
+}
+
+function* leafPaths(
+  fields: readonly Field[],
+  parent = "",
+): Generator<{ readonly path: string; readonly field: Field }> {
+  for (const field of fields) {
+    const path = joinPath(parent, field.name);
+    const children = childFields(field.type);
+    if (children.length === 0) yield { path, field };
+    else yield* leafPaths(children, path);
+  }
 }
 
 /** Columns by field id whose metrics `write.metadata.metrics.*` reduces. */

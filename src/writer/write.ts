@@ -14,7 +14,7 @@ import type { Ledger } from "#commit/ledger.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
-import type { EncodedFile } from "#parquet/encoder.ts";
+import type { BloomColumn, EncodedFile } from "#parquet/encoder.ts";
 import type { ObjectWriter } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
 import { type FileOrder, fileOrder } from "./fileOrder.ts";
@@ -22,7 +22,13 @@ import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { type PlannedBatch, type PlannedFile, planFiles, restOf, slicesOf } from "./plan.ts";
 import { currentFields, defaultSpec } from "./schema.ts";
-import { fileCodec, fileSizes, type ReducedMetrics, reducedMetrics } from "./tableProperties.ts";
+import {
+  bloomFilters,
+  fileCodec,
+  fileSizes,
+  type ReducedMetrics,
+  reducedMetrics,
+} from "./tableProperties.ts";
 
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
@@ -36,6 +42,7 @@ interface WriteContext {
   readonly batches: readonly PlannedBatch[];
   readonly reduced: ReadonlyMap<number, ReducedMetrics>;
   readonly sort: FileOrder;
+  readonly blooms: readonly BloomColumn[];
 }
 
 /**
@@ -56,7 +63,9 @@ export async function writeFiles(
   await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets(planned));
   const reduced = reducedMetrics(currentFields(table), table.metadata.properties);
   const sort = fileOrder(table, options);
-  const context = { parts, options, table, ledger, batches, reduced, sort };
+  const { properties } = table.metadata;
+  const blooms = bloomFilters(currentFields(table), properties, options.bloomColumns);
+  const context = { parts, options, table, ledger, batches, reduced, sort, blooms };
   const open = new OpenFiles(options.openFilesMax);
   const stored: DataFile[][] = [];
   try {
@@ -151,7 +160,7 @@ async function writeFile(
 
 /** One try: the file's bytes go to the store while its row groups are finished. */
 async function stream(
-  { parts, options, table, ledger, batches, sort }: WriteContext,
+  { parts, options, table, ledger, batches, sort, blooms }: WriteContext,
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
@@ -171,6 +180,7 @@ async function stream(
     rowGroupRows: options.rowGroupRows,
     rowGroupBytes: sizes.rowGroupBytes,
     sort: sort.keys,
+    bloomFilters: blooms,
     metadata: footer(ledger.commitId, file.ranges),
   };
   const fields = currentFields(table);

@@ -177,3 +177,41 @@ test("Iceberg's own reader in Spark gives the same rows and the same metrics of 
   }
   expect(answers[0]).toEqual(answers[1]);
 }, 300_000);
+
+test("DuckDB's bloom filters: no value that is there is excluded, and nearly every other is", async () => {
+  const probed = COLUMNS.map(([name], index) => ({ name, index, id: fields[index]?.id ?? 0 }));
+  const columns = ["id", "few", "more", "count", "ratio", "day", "at"];
+  const bloomFilters = probed
+    .filter(({ name }) => columns.includes(name))
+    .map(({ id }) => ({ fieldId: id, falsePositives: 0.01, bytesMax: 1 << 20 }));
+  const base = { codec: "snappy", level: null, rowGroupRows: 45_000, metadata: {} } as const;
+  const file = await encodeWhole(fields, batches, { ...base, bloomFilters });
+  const path = join(folder, "bloom", "rows.parquet");
+  await Bun.write(path, Buffer.concat(file.chunks));
+  const present: [string, string][] = [];
+  const absent: [string, string][] = [];
+  // Of the first row group, from which the second one's values differ.
+  for (let row = 1; row < 40_000; row += 997) {
+    present.push(["id", `'id-${(row * 7919) % ROWS}-${row}'`]);
+    present.push(["more", `${row < 10_000 ? row % 50 : row}::bigint`]);
+    if (row % 3 !== 0) present.push(["count", `${((row * 31) % 1000) - 500}::int`]);
+    absent.push(["id", `'id-none-${row}'`]);
+    absent.push(["more", `${10_000_000 + row}::bigint`]);
+    absent.push(["count", `${100_000 + row}::int`]);
+  }
+  present.push(["few", "'value 3'"]);
+  absent.push(["few", "'value 10'"]);
+  const script = join(import.meta.dir, "..", "support", "bloom_probe.py");
+  const ask = async (probes: readonly (readonly [string, string])[]): Promise<number[]> => {
+    const stdin = JSON.stringify({ file: path, probes });
+    return JSON.parse(await run([await readersPython(), script], { stdin })) as number[];
+  };
+  const inFirst = await ask(present);
+  // Two row groups: a value may be missing in the other one.
+  expect(inFirst.filter((excluded) => excluded > 1)).toEqual([]);
+  const excluded = await ask(absent);
+  const all = excluded.filter((groups) => groups === 2).length;
+  expect(all).toBeGreaterThan(0.9 * absent.length);
+  const [plain] = [await encodeWhole(fields, batches, base)];
+  expect(file.metrics).toEqual(plain.metrics);
+}, 120_000);

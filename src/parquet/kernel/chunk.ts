@@ -8,6 +8,8 @@
  *   without; from the page on that finds it full, PLAIN pages (Parquet allows both in one chunk).
  * - No compression of a chunk of PLAIN pages whose first page hardly shrinks.
  */
+import type { BloomColumn } from "#parquet/encoder.ts";
+import { ChunkBloom } from "./bloom.ts";
 import { codecName, compress, type PageCodec, type PageCompression } from "./compress.ts";
 import { ChunkDictionary } from "./dictionary.ts";
 import type { LeafColumn } from "./leaves.ts";
@@ -43,6 +45,8 @@ export interface EncodedChunk {
   readonly nullCount: number;
   /** Where its first page begins. */
   readonly offset: number;
+  /** Its bloom filter, which is to be written behind the chunks. */
+  readonly bloomFilter: Uint8Array | null;
 }
 
 /** What a chunk is made with. */
@@ -51,6 +55,8 @@ export interface ChunkParts {
   readonly leaf: LeafColumn;
   readonly compression: PageCompression;
   readonly output: Output;
+  /** Null: the chunk has no bloom filter. */
+  readonly bloom: BloomColumn | null;
 }
 
 /** Writes the pages of a leaf for these rows. */
@@ -83,6 +89,7 @@ class Chunk {
   /** Of the file; the chunk's is chosen with its first page. */
   readonly #codecAsked: PageCodec;
   readonly #level: number;
+  readonly #bloom: ChunkBloom | null;
   #codec: PageCodec | null = null;
   /** Open as long as the next page may use it; null: there is none, or it is written. */
   #dictionary: ChunkDictionary | null = null;
@@ -103,12 +110,15 @@ class Chunk {
     this.#output = parts.output;
     this.#codecAsked = parts.compression.codec;
     this.#level = parts.compression.level;
+    this.#bloom = parts.bloom === null ? null : new ChunkBloom(parts.bloom);
     if (parts.leaf.physical === "BOOLEAN") return;
     this.#dictionary = new ChunkDictionary(parts.workspace, parts.leaf);
   }
 
   /** Writes a page, or holds it until the dictionary is written. */
   async write(page: Page): Promise<void> {
+    const { bytes: memory, plain } = this.#workspace;
+    this.#bloom?.add(memory.subarray(plain, page.plainEnd), this.#leaf.width);
     const isIndexed = page.present > 0 && this.#dictionary !== null && this.#lookUp(page);
     if (!isIndexed && page.present > 0 && this.#dictionary !== null) await this.#endDictionary();
     this.#entries += page.entries;
@@ -156,7 +166,8 @@ class Chunk {
       encoding_stats: stats.filter(({ count }) => count > 0),
     };
     const nullCount = this.#nullCount;
-    return { metadata, extremes, nullCount, offset: dictionaryOffset ?? dataOffset };
+    const bloomFilter = this.#bloom?.end() ?? null;
+    return { metadata, extremes, nullCount, offset: dictionaryOffset ?? dataOffset, bloomFilter };
   }
 
   #lookUp(page: Page): boolean {

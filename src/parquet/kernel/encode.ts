@@ -8,7 +8,7 @@
 import { assert } from "#base/assert.ts";
 import { childFields, type Field, isPrimitive } from "#columns/schema.ts";
 import type { BatchSource } from "#parquet/columnData.ts";
-import type { ByteSink, EncodedFile, EncodeOptions } from "#parquet/encoder.ts";
+import type { BloomColumn, ByteSink, EncodedFile, EncodeOptions } from "#parquet/encoder.ts";
 import { FileBytes } from "#parquet/fileBytes.ts";
 import type { FloatSummary } from "#parquet/floats.ts";
 import type { ChunkMetadata, RowGroupMetadata } from "#parquet/footer.ts";
@@ -22,7 +22,7 @@ import type { RowRange } from "./pieces.ts";
 import { RowGroupSize, rowGroups } from "./rowGroups.ts";
 import { schemaElements } from "./schema.ts";
 import { addFloats } from "./statistics.ts";
-import { footerBytes, MAGIC, type RowGroup } from "./thrift.ts";
+import { type ColumnMetaData, footerBytes, MAGIC, type RowGroup } from "./thrift.ts";
 
 const CREATED_BY = "kafka-iceberg";
 
@@ -55,7 +55,7 @@ export async function encodeWithKernel(
   const compression = pageCompression(options);
   assert(compression !== null, "the kernel was asked whether it takes the codec");
   const workspace = (limits === PAGE_LIMITS ? idle.pop() : null) ?? new Workspace(limits);
-  const file = new KernelFile(workspace, fields, compression, sink);
+  const file = new KernelFile(workspace, fields, compression, sink, options.bloomFilters ?? []);
   const encoded = await file.encode(batches, options);
   // Only now: after a fault its memory is not used again.
   const isKept = limits === PAGE_LIMITS && workspace.memoryBytes <= KEPT_BYTES_MAX;
@@ -75,6 +75,8 @@ class KernelFile {
   readonly #file: FileBytes;
   readonly #output: Output;
   readonly #leaves: readonly LeafColumn[];
+  /** By leaf. */
+  readonly #blooms: readonly (BloomColumn | null)[];
   readonly #floats = new Map<number, FloatSummary>();
 
   constructor(
@@ -82,6 +84,7 @@ class KernelFile {
     fields: readonly Field[],
     compression: PageCompression,
     sink: ByteSink,
+    blooms: readonly BloomColumn[],
   ) {
     this.#workspace = workspace;
     this.#fields = fields;
@@ -89,6 +92,10 @@ class KernelFile {
     this.#file = new FileBytes(sink);
     this.#output = new Output(this.#file);
     this.#leaves = leafColumns(fields);
+    this.#blooms = leavesOf(fields).map(
+      ({ fieldId, type }) =>
+        blooms.find((each) => each.fieldId === fieldId && type.kind !== "boolean") ?? null,
+    );
   }
 
   async encode(batches: BatchSource, options: EncodeOptions): Promise<EncodedFile> {
@@ -140,18 +147,31 @@ class KernelFile {
       compression: this.#compression,
       output: this.#output,
     };
-    for (const leaf of this.#leaves) chunks.push(await encodeChunk({ ...parts, leaf }, ranges));
+    for (const [index, leaf] of this.#leaves.entries()) {
+      const bloom = this.#blooms[index] ?? null;
+      chunks.push(await encodeChunk({ ...parts, leaf, bloom }, ranges));
+    }
     this.#addFloats(chunks);
+    const columns: ColumnMetaData[] = [];
+    for (const chunk of chunks) columns.push(await this.#withBloomFilter(chunk));
     const total = (part: (chunk: EncodedChunk) => bigint): bigint =>
       chunks.reduce((sum, chunk) => sum + part(chunk), 0n);
     const footer: RowGroup = {
-      columns: chunks.map((chunk) => ({ file_offset: 0n, meta_data: chunk.metadata })),
+      columns: columns.map((meta_data) => ({ file_offset: 0n, meta_data })),
       total_byte_size: total((chunk) => chunk.metadata.total_uncompressed_size),
       num_rows: rows,
       file_offset: offset,
       total_compressed_size: total((chunk) => chunk.metadata.total_compressed_size),
     };
     return { footer, metadata: { offset, rowCount: rows, chunks: chunks.map(metadataOf) } };
+  }
+
+  /** Writes a chunk's bloom filter, and says where. */
+  async #withBloomFilter({ metadata, bloomFilter }: EncodedChunk): Promise<ColumnMetaData> {
+    if (bloomFilter === null) return metadata;
+    const offset = BigInt(this.#output.position);
+    await this.#output.write(bloomFilter);
+    return { ...metadata, bloom_filter_offset: offset, bloom_filter_length: bloomFilter.length };
   }
 
   #addFloats(chunks: readonly EncodedChunk[]): void {

@@ -1,5 +1,5 @@
 /**
- * The only door to hyparquet-writer: page headers and the footer in Thrift's compact protocol
+ * The door to hyparquet-writer, beside `bloom.ts`: page headers and the footer in Thrift's compact protocol
  * (parquet-format `parquet.thrift`).
  */
 import type { ColumnMetaData, FileMetaData, RowGroup, SchemaElement } from "hyparquet";

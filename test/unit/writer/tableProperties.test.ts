@@ -3,7 +3,15 @@ import { expect, test } from "bun:test";
 import type { Field } from "#columns/schema.ts";
 import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
 import { dataFile } from "#writer/dataFile.ts";
-import { fileCodec, fileSizes, formatRefusal, reducedMetrics } from "#writer/tableProperties.ts";
+import {
+  bloomFilters,
+  bloomProperties,
+  fileCodec,
+  fileSizes,
+  formatRefusal,
+  missingBloomColumns,
+  reducedMetrics,
+} from "#writer/tableProperties.ts";
 
 const text = { kind: "string" } as const;
 const FIELDS: readonly Field[] = [
@@ -110,4 +118,34 @@ test("sizes of files and row groups are the table's where no key says others, an
   });
   const odd = { "write.target-file-size-bytes": "-1", "write.parquet.row-group-size-bytes": "0" };
   expect(fileSizes({ ...own, unset }, odd)).toEqual({ fileBytes: 50_000, rowGroupBytes: 7000 });
+});
+
+test("bloom filters: of columns that the table or the configuration names, at any depth, by Iceberg's properties", () => {
+  const leaf = (id: number, name: string): Field => ({
+    id,
+    name,
+    required: false,
+    type: { kind: "string" },
+  });
+  const fields: Field[] = [
+    leaf(1, "a"),
+    {
+      id: 2,
+      name: "s",
+      required: false,
+      type: { kind: "struct", fields: [leaf(3, "b"), leaf(4, "c")] },
+    },
+  ];
+  const properties = {
+    ...bloomProperties(["s.b"]),
+    "write.parquet.bloom-filter-enabled.column.s.c": "false",
+    "write.parquet.bloom-filter-fpp.column.s.b": "0.1",
+    "write.parquet.bloom-filter-max-bytes": "4096",
+  };
+  expect(bloomFilters(fields, properties, ["a", "gone", "s"])).toEqual([
+    { fieldId: 1, falsePositives: 0.01, bytesMax: 4096 },
+    { fieldId: 3, falsePositives: 0.1, bytesMax: 4096 },
+  ]);
+  expect(bloomFilters(fields, {})).toEqual([]);
+  expect(missingBloomColumns(fields, ["a", "gone", "s"])).toEqual(["gone", "s"]);
 });
