@@ -67,7 +67,7 @@ export function fileSizes(
 }
 
 /** Iceberg's defaults of `write.parquet.bloom-filter-*`. */
-const BLOOM_BYTES_MAX = 1024 * 1024;
+const BLOOM_BYTES = 1024 * 1024;
 const BLOOM_FALSE_POSITIVES = 0.01;
 const BLOOM_ENABLED = "write.parquet.bloom-filter-enabled.column.";
 
@@ -91,7 +91,7 @@ export function bloomFilters(
     found.push({
       fieldId: field.id,
       falsePositives: share > 0 && share < 1 ? share : BLOOM_FALSE_POSITIVES,
-      bytesMax: bytesMax > 0 ? bytesMax : BLOOM_BYTES_MAX,
+      bytesMax: bytesMax > 0 ? bytesMax : BLOOM_BYTES,
     });
   }
   return found;
