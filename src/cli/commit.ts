@@ -9,7 +9,7 @@ import type { Change } from "#commit/change.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { filesAgeMsMax } from "#config/buildMaintenance.ts";
-import { coordinateColumns } from "#config/buildPipeline.ts";
+import { coordinateColumns } from "#config/buildWriter.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 import { type FoundTable, systemParts } from "./open.ts";

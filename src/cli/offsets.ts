@@ -13,7 +13,8 @@ import { type OffsetChange, offsetsChange, planOffsets } from "#commit/offsets.t
 import type { Progress } from "#commit/progress.ts";
 import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
-import { buildPipeline, coordinateColumns } from "#config/buildPipeline.ts";
+import { buildPipeline } from "#config/buildPipeline.ts";
+import { coordinateColumns } from "#config/buildWriter.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";

@@ -3,11 +3,9 @@
  */
 
 import { resolve } from "node:path";
-import type { TableName } from "#catalog/catalog.ts";
 import type { GuardOptions } from "#catalog/guard.ts";
 import type { CacheOptions } from "#catalog/metadataCache.ts";
 import type { CatalogOptions } from "#catalog/open.ts";
-import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { KafkaConsumerOptions, SaslOptions, SslOptions } from "#consumer/options.ts";
 import { splitServers } from "#consumer/wire/brokerAddress.ts";
 import {
@@ -17,20 +15,14 @@ import {
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
 import type { RegistryOptions } from "#decode/registry/options.ts";
-import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partitionSpec.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
-import { bloomProperties } from "#writer/tableProperties.ts";
-import {
-  expiryPolicy,
-  filesAgeMsMax,
-  type MaintenanceOptions,
-  maintenanceOptions,
-} from "./buildMaintenance.ts";
-import { changeOptions, keyColumnsOf, metadataColumnsOf } from "./changes.ts";
+import { type MaintenanceOptions, maintenanceOptions } from "./buildMaintenance.ts";
+import { eventTimeColumn, writerOptions } from "./buildWriter.ts";
+import { changeOptions, metadataColumnsOf } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
-import { unsetFileSettings } from "./fileSettings.ts";
+
 import type { PipelineValues } from "./keys.ts";
 import { glueOptions, hiveOptions } from "./metastores.ts";
 import { mskRegion } from "./msk.ts";
@@ -39,7 +31,7 @@ import { nessieOptions, restOptions } from "./restCatalog.ts";
 import { type RoutingOptions, routingOptions } from "./routing.ts";
 import { type DeclaredSchema, declaredSchema } from "./schemaFile.ts";
 import { registryOptions } from "./schemaRegistry.ts";
-import { columnOf, shapingOptions } from "./shaping.ts";
+import { shapingOptions } from "./shaping.ts";
 import { storageOptions } from "./storage.ts";
 import { tableFor } from "./tableNames.ts";
 
@@ -263,25 +255,6 @@ function decoder(
 }
 
 /**
- * Columns that say which record a row is; null: the table has none, or its rows go when they change, so that
- * they are no witness of what was read.
- */
-export function coordinateColumns(values: PipelineValues): CoordinateColumns | null {
-  if (values["source.mode"] !== "kstream") return null;
-  const columns = values["source.metadata_columns"];
-  const prefix = values["source.metadata_prefix"];
-  if (!columns.includes("partition") || !columns.includes("offset")) return null;
-  const topic = columns.includes("topic") ? `${prefix}topic` : null;
-  return { topic, partition: `${prefix}partition`, offset: `${prefix}offset` };
-}
-
-/** The full name of the event time's column; null: none was named. */
-function eventTimeColumn(values: PipelineValues): string | null {
-  const field = values["source.event_time_field"];
-  return field === null ? null : columnOf(values, field);
-}
-
-/**
  * Catalog settings of a pipeline; local paths become absolute.
  * @param readOnly true for inspection: nothing is ever written
  * @param instanceId the stable id of the state directory; empty: there is none
@@ -314,88 +287,4 @@ export function catalogOptions(
 
 function absolute(location: string): string {
   return /^[a-z0-9]+:/.test(location) ? location : resolve(location);
-}
-
-function writerOptions({ values, origins }: PipelineConfig, name: TableName): WriterOptions {
-  const evolves =
-    values["schema.on_unknown_field"] === "evolve" ||
-    values["iceberg.table_management.schema_mismatch_action"] === "evolve";
-  return {
-    name,
-    branch: values["iceberg.branch"],
-    group: values["kafka.consumer_group"],
-    coordinates: coordinateColumns(values),
-    key: keyColumnsOf(values),
-    commitRetriesMax: values["iceberg.commit.max_retries"],
-    codec: values["iceberg.write.compression"],
-    codecLevel: values["iceberg.write.compression_level"],
-    unset: unsetFileSettings(origins),
-    rowGroupRows: values["iceberg.write.row_group_rows"],
-    rowGroupBytes: values["iceberg.write.row_group_size_mb"] * MIB,
-    bloomColumns: values["iceberg.write.bloom_filter_columns"],
-    fileBytesTarget: values["iceberg.write.target_file_size_mb"] * MIB,
-    openFilesMax: values["iceberg.write.max_open_files"],
-    preserveKafkaPartitions: values["partitioning.preserve_kafka_partitions"],
-    filesAgeMsMax: filesAgeMsMax(values),
-    thinning: values["maintenance.snapshot_expiration_enabled"]
-      ? { branch: values["iceberg.branch"], ...expiryPolicy(values) }
-      : null,
-    schemaMismatch: values["iceberg.table_management.schema_mismatch_action"],
-    schemaChanges: evolves ? "evolve" : "refuse",
-    create: {
-      allowed: values["iceberg.table_management.auto_create_if_missing"],
-      formatVersion: values["iceberg.write.format_version"] === 3 ? 3 : 2,
-      properties: {
-        ...bloomProperties(values["iceberg.write.bloom_filter_columns"]),
-        ...values["iceberg.write.properties"],
-      },
-      partitionForms: partitionForms(values),
-      sortForms: values["iceberg.write.sort_order"],
-      learnsColumns: learnsColumns(values),
-    },
-  };
-}
-
-/** Whether records may bring columns that are not declared. */
-function learnsColumns(values: PipelineValues): boolean {
-  const format = values["source.format"];
-  if (format === "string" || format === "bytes") return false;
-  const isDeclared = values["schema.fields"] !== null || values["schema.file"] !== null;
-  return values["schema.on_unknown_field"] === "evolve" || (values["schema.infer"] && !isDeclared);
-}
-
-/** The partition spec in the general form. */
-export function partitionForms(values: PipelineValues): readonly string[] {
-  const spec = values["partitioning.spec"];
-  if (spec !== null) return spec;
-  return strategyForms(strategyOf(values));
-}
-
-function strategyOf(values: PipelineValues): PartitionStrategy {
-  const strategy = values["partitioning.partition_strategy"];
-  switch (strategy) {
-    case "none":
-      return { strategy };
-    case "identity":
-      return { strategy, field: values["partitioning.identity.field"] ?? "" };
-    case "bucket": {
-      const field = values["partitioning.bucket.field"] ?? "";
-      return { strategy, field, buckets: values["partitioning.bucket.num_buckets"] ?? 1 };
-    }
-    case "truncate": {
-      const field = values["partitioning.truncate.field"] ?? "";
-      return { strategy, field, width: values["partitioning.truncate.width"] ?? 1 };
-    }
-    case "hourly":
-    case "daily":
-    case "monthly":
-    case "yearly":
-      return {
-        strategy,
-        field:
-          values["partitioning.time_based.field"] ??
-          eventTimeColumn(values) ??
-          `${values["source.metadata_prefix"]}timestamp`,
-      };
-  }
 }
