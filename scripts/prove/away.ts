@@ -1,7 +1,7 @@
 /**
  * Proof of a catalog that is away for minutes (SPEC section 10): ingest buffers to its limit and pauses,
- * `/health` and metrics say so, the circuit breaker opens and tries again at each reset, and when the
- * catalog is back the lag shrinks faster than events come.
+ * `/health` and metrics say so, the circuit breaker opens and tries again at each reset, readers of the
+ * table are answered from memory, and when the catalog is back the lag shrinks faster than events come.
  */
 import { produceEvents } from "../events/events.ts";
 import { judgeTable, readTopic, type Verdict } from "../judge/judge.ts";
@@ -36,7 +36,10 @@ export interface AwayReport {
     /** Operations that the catalog did not answer: those before the circuit opened, then one a reset. */
     readonly catalogErrors: number;
     readonly openings: number;
+    readonly reads: Reads;
   };
+  /** Before it went, while commits landed. */
+  readonly steady: Reads;
   readonly lagRecords: number;
   /** From the catalog's return to a lag below one second's events, seconds. */
   readonly recoverySeconds: number;
@@ -46,9 +49,19 @@ export interface AwayReport {
   readonly verdict: Verdict;
 }
 
+/** Answers to `GET /tables/NAME`, ten times a second, and one to SQL. */
+interface Reads {
+  /** By status and whether the answer says that it may be old: `200 stale`. */
+  readonly answers: Readonly<Record<string, number>>;
+  /** Share of the cache's answers that came from memory. */
+  readonly hitRate: number;
+  readonly p99Ms: number;
+}
+
 const BUFFER_MB = 8;
 const RESET_MS = 10_000;
 const SAMPLE_MS = 100;
+const STEADY_MS = 5000;
 
 /** Runs the proof. */
 export async function proveAway(proof: AwayProof): Promise<AwayReport> {
@@ -73,8 +86,9 @@ export async function proveAway(proof: AwayProof): Promise<AwayReport> {
   const lag = (): Promise<number> => gauge(product, "commit_lag_records");
   const isCommitting = async (): Promise<boolean> => product.log().includes("Flush committed");
   await until("a first commit", isCommitting, 60_000);
+  const { reads: steady } = await watch(product, topic, Date.now() + STEADY_MS);
   await away.stop();
-  const held = await watch(product, Date.now() + awayMs);
+  const held = await watch(product, topic, Date.now() + awayMs);
   const lagRecords = await lag();
   await away.start();
   const began = Date.now();
@@ -95,23 +109,44 @@ export async function proveAway(proof: AwayProof): Promise<AwayReport> {
     verdict.readers.duckdb?.rows === events &&
     held.pausedPartitions === 3 &&
     held.circuitStates.includes(2) &&
+    isAnswered(steady) &&
+    steady.hitRate >= 0.95 &&
+    isAnswered(held.reads) &&
     shrinksBy >= 2 * rate;
-  return { ok, held, lagRecords, recoverySeconds, shrinksBy, events, verdict };
+  return { ok, held, steady, lagRecords, recoverySeconds, shrinksBy, events, verdict };
 }
+
+const isAnswered = ({ answers }: Reads): boolean =>
+  Object.keys(answers).every((answer) => answer.startsWith("200"));
 
 /** Events come on for so long after the catalog's return. */
 const FLOWS_ON_S = 60;
 
-async function watch(product: Product, untilMs: number): Promise<AwayReport["held"]> {
+async function watch(
+  product: Product,
+  topic: string,
+  untilMs: number,
+): Promise<AwayReport["held"]> {
   const states = new Set<number>();
   let [bufferBytesMax, residentBytesMax] = [0, 0];
+  const answers: Record<string, number> = {};
+  const tookMs: number[] = [];
+  const before = cacheCounts(await product.metrics());
   while (Date.now() < untilMs) {
+    const began = performance.now();
+    const answer = await readTable(product, topic);
+    answers[answer] = (answers[answer] ?? 0) + 1;
+    tookMs.push(performance.now() - began);
     const text = await product.metrics().catch(() => "");
     states.add(sample(text, "circuit_breaker_state"));
     bufferBytesMax = Math.max(bufferBytesMax, sample(text, "hot_buffer_size_bytes") || 0);
     residentBytesMax = Math.max(residentBytesMax, product.usage().peakBytes);
     await Bun.sleep(SAMPLE_MS);
   }
+  answers[await readRows(product, topic)] = 1;
+  const after = cacheCounts(await product.metrics());
+  const [hits, misses] = [after.hits - before.hits, after.misses - before.misses];
+  const p99Ms = tookMs.toSorted((a, b) => a - b)[Math.floor(tookMs.length * 0.99)] ?? 0;
   const health = await fetch(`${product.url}/health`);
   const ready = await fetch(`${product.url}/ready`);
   return {
@@ -124,7 +159,29 @@ async function watch(product: Product, untilMs: number): Promise<AwayReport["hel
     residentBytesMax,
     catalogErrors: await gauge(product, 'catalog_error_total{[^}]*"catalog_unreachable"'),
     openings: product.logLines().filter(({ message }) => message === OPENED).length,
+    reads: { answers, hitRate: hits / (hits + misses), p99Ms: Math.round(p99Ms) },
   };
+}
+
+async function readTable({ url }: Product, table: string): Promise<string> {
+  const answer = await fetch(`${url}/tables/${table}`);
+  const { stale } = (await answer.json()) as { readonly stale?: boolean };
+  return `${answer.status} ${stale === true ? "stale" : "table"}`;
+}
+
+async function readRows({ url }: Product, table: string): Promise<string> {
+  const sql = `SELECT count(*) FROM ${table}`;
+  const answer = await fetch(`${url}/query`, { method: "POST", body: JSON.stringify({ sql }) });
+  await answer.text();
+  return `${answer.status} rows`;
+}
+
+function cacheCounts(text: string): { readonly hits: number; readonly misses: number } {
+  const sum = (name: string): number =>
+    [...text.matchAll(new RegExp(`^\\w*metadata_cache_${name}_total\\{[^}]*\\} (\\S+)$`, "gm"))]
+      .map(([, value]) => Number(value))
+      .reduce((total, value) => total + value, 0);
+  return { hits: sum("hits"), misses: sum("misses") };
 }
 
 const OPENED = "The catalog is left alone for a while: it does not answer";

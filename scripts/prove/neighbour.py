@@ -1,8 +1,8 @@
 """A neighbour that writes into our table with PyIceberg: appends and deletes rows of its own, rolls back, evolves schema and partition spec.
 
-Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts}; answer:
+Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts, "seconds"?: limit}; answer:
 how often each was done, how often one lost against another writer, the rows that must be there in the end ("own") and those that are ("found").
-With "until" it goes on until it has lost so often, at most "actions" times.
+With "until" it goes on until it has lost so often, at most "actions" times and for so many "seconds".
 """
 
 import json
@@ -121,6 +121,7 @@ def main(job):
     neighbour = Neighbour(job)
     acts = job.get("acts", ["appends", "appends", "rollbacks"])
     tally = {name: 0 for name in ACTS} | {"lost": 0, "unanswered": 0}
+    end = time.monotonic() + job.get("seconds", float("inf"))
     for _ in range(job["actions"]):
         act = neighbour.random.choice(acts)
         try:
@@ -130,7 +131,7 @@ def main(job):
             tally["lost"] += 1
         except (ConnectionError, CommitStateUnknownException):
             tally["unanswered"] += 1
-        if "until" in job and tally["lost"] >= job["until"]:
+        if "until" in job and tally["lost"] >= job["until"] or time.monotonic() > end:
             break
         time.sleep(neighbour.random.random() * job["pause"])
     table = neighbour.load()

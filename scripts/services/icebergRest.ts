@@ -67,7 +67,7 @@ export async function startIcebergRest(options: IcebergRestOptions = {}): Promis
       name: "Iceberg's REST catalog",
       command: [
         "java",
-        "-Xmx256m",
+        "-Xmx512m",
         "-XX:TieredStopAtLevel=1",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-cp",

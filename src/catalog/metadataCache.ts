@@ -68,8 +68,11 @@ interface Entry {
   manifests: Kept<readonly ManifestFile[]> | null;
   /** Rises with each commit: what was asked for before it is not kept. */
   commits: number;
-  loading: Promise<LoadedTable | null> | null;
+  loading: Promise<Cached<LoadedTable> | null> | null;
 }
+
+/** Asks for a value where none is kept, or an old one; null: there is no such table. */
+type Read<T> = () => Promise<Cached<T> | null>;
 
 /** Creates an empty cache. */
 export function createMetadataCache(options: CacheOptions, parts: CacheParts): MetadataCache {
@@ -89,12 +92,12 @@ export function createMetadataCache(options: CacheOptions, parts: CacheParts): M
     return entry;
   };
 
-  const load = (name: TableName, entry: Entry): Promise<LoadedTable | null> => {
+  const load = (name: TableName, entry: Entry): NonNullable<Entry["loading"]> => {
     if (entry.loading !== null) return entry.loading;
     const { commits } = entry;
     const loading = parts.catalog.load(name).then((table) => {
       if (entry.commits === commits) keep(entry, table, clock);
-      return table;
+      return table === null ? null : { value: table, ageMs: 0, isStale: false };
     });
     const ended = loading.finally(() => {
       if (entry.loading === ended) entry.loading = null;
@@ -103,54 +106,66 @@ export function createMetadataCache(options: CacheOptions, parts: CacheParts): M
     return ended;
   };
 
-  /** A kept value while it is young; else what `read` says now, or the kept one while the catalog is away. */
-  const answer = async <T>(
-    key: Key,
-    ttlMs: number,
-    kept: Kept<T> | null,
-    read: () => Promise<T | null>,
-  ): Promise<Cached<T> | null> => {
-    const ageMs = kept === null ? 0 : clock.monotonicMs() - kept.atMs;
-    const hit = kept !== null && ageMs < ttlMs;
-    observe({ type: "metadata_cache", key, hit });
-    if (hit) return { value: kept.value, ageMs, isStale: false };
-    try {
-      const value = await read();
-      return value === null ? null : { value, ageMs: 0, isStale: false };
-    } catch (error) {
-      if (kept === null || policyOf(error).action !== "again") throw error;
-      return { value: kept.value, ageMs: clock.monotonicMs() - kept.atMs, isStale: true };
-    }
+  /** As `current`, counted as a hit or a miss. */
+  const answer = <T>(key: Key, kept: Kept<T> | null, ttlMs: number, read: Read<T>) => {
+    observe({ type: "metadata_cache", key, hit: ageMsOf(kept, clock) < ttlMs });
+    return current(kept, ttlMs, read, clock);
   };
 
   return {
     head: (name) => {
       const entry = entryOf(name);
-      return answer("snapshot_id", options.snapshotTtlMs, entry.table, () => load(name, entry));
+      const { table } = entry;
+      return answer("snapshot_id", table, options.snapshotTtlMs, () => load(name, entry));
     },
     schema: (name) => {
       const entry = entryOf(name);
       const { table } = entry;
       const kept = table === null ? null : { ...table, value: schemaOf(table.value) };
-      return answer("schema", options.schemaTtlMs, kept, async () => {
+      return answer("schema", kept, options.schemaTtlMs, async () => {
         const loaded = await load(name, entry);
-        return loaded === null ? null : schemaOf(loaded);
+        return loaded === null ? null : { ...loaded, value: schemaOf(loaded.value) };
       });
     },
     manifests: (name) => {
       const entry = entryOf(name);
-      return answer("manifest", options.manifestTtlMs, entry.manifests, async () => {
-        const { commits } = entry;
-        const table = await load(name, entry);
+      const { manifests, table: kept, commits } = entry;
+      return answer("manifest", manifests, options.manifestTtlMs, async () => {
+        // Of the head that readers are told, so that neither a commit nor an outage asks the catalog.
+        const read = (): ReturnType<typeof load> => load(name, entry);
+        const table = await current(kept, options.snapshotTtlMs, read, clock);
         if (table === null) return null;
-        const value = await manifestsOf(table);
-        if (entry.commits === commits) entry.manifests = { value, atMs: clock.monotonicMs() };
-        return value;
+        const value = await manifestsOf(table.value);
+        const atMs = clock.monotonicMs() - table.ageMs;
+        if (entry.commits === commits) entry.manifests = { value, atMs };
+        return { ...table, value };
       });
     },
     watched: (catalog) =>
       watching(catalog, (name, outcome) => heard(entryOf(name), outcome, clock)),
   };
+}
+
+/** Infinite for what was never read. */
+function ageMsOf<T>(kept: Kept<T> | null, clock: Clock): number {
+  return kept === null ? Number.POSITIVE_INFINITY : clock.monotonicMs() - kept.atMs;
+}
+
+/** A kept value while it is young; else what `read` says now, or the kept one while the catalog is away. */
+async function current<T>(
+  kept: Kept<T> | null,
+  ttlMs: number,
+  read: Read<T>,
+  clock: Clock,
+): Promise<Cached<T> | null> {
+  const ageMs = ageMsOf(kept, clock);
+  if (kept !== null && ageMs < ttlMs) return { value: kept.value, ageMs, isStale: false };
+  try {
+    return await read();
+  } catch (error) {
+    if (kept === null || policyOf(error).action !== "again") throw error;
+    return { value: kept.value, ageMs: ageMsOf(kept, clock), isStale: true };
+  }
 }
 
 function keep(entry: Entry, table: LoadedTable | null, clock: Clock): void {

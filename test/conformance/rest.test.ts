@@ -34,7 +34,7 @@ catalogSuite("Iceberg's own REST server", "rest", (rig) => {
     expect(report.ok).toBe(true);
   }, 300_000);
 
-  test("a catalog that is away: ingest pauses at its limit, the circuit opens, and the lag shrinks afterwards", async () => {
+  test("a catalog that is away: ingest pauses at its limit, the circuit opens, readers are answered, and the lag shrinks afterwards", async () => {
     const { bootstrap } = rig.broker;
     const server = await CATALOG_SERVERS.rest();
     try {
@@ -51,6 +51,9 @@ catalogSuite("Iceberg's own REST server", "rest", (rig) => {
       });
       expect(report.held).toMatchObject({ pausedPartitions: 3, openings: 1 });
       expect(report.held.circuitStates).toContain(2);
+      const { answers } = report.held.reads;
+      expect(Object.keys(answers).filter((answer) => !answer.startsWith("200"))).toEqual([]);
+      expect(answers).toMatchObject({ "200 stale": expect.any(Number), "200 rows": 1 });
       expect(report.verdict.violations).toEqual([]);
       expect(report.verdict.readers.duckdb?.rows).toBe(report.events);
     } finally {

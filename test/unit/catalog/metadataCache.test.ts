@@ -133,7 +133,6 @@ describe("the metadata cache", () => {
     state.isAway = true;
     passMs(5000);
     expect(await cache.head(NAME)).toMatchObject({ ageMs: 5000, isStale: true });
-    expect(await cache.manifests(NAME).catch((error) => error.kind)).toBe("catalog_unreachable");
     const other = { namespace: ["db"], table: "other" };
     expect(await rejection(cache.head(other))).toMatchObject({ kind: "catalog_unreachable" });
     state.isAway = false;
@@ -141,11 +140,33 @@ describe("the metadata cache", () => {
     expect(await cache.head(other)).toBeNull();
   });
 
-  test("manifests are those of the head", async () => {
-    const { cache, loads } = await rig();
+  test("manifests are those of the head that readers are told: a commit of ours asks the catalog for nothing", async () => {
+    const { cache, watched, append, loads, passMs } = await rig();
     expect((await cache.manifests(NAME))?.value).toEqual([]);
+    expect(loads()).toBe(0);
+    passMs(60_000);
     expect((await cache.manifests(NAME))?.value).toEqual([]);
     expect(loads()).toBe(1);
+    await append(watched, 7n);
+    expect(await cache.head(NAME)).toMatchObject({ ageMs: 0 });
+    await rejection(cache.manifests(NAME));
+    expect(loads()).toBe(1);
+  });
+
+  test("a commit that found the catalog away takes no answer from readers, manifests included", async () => {
+    const { cache, catalog, state, passMs } = await rig();
+    const lost = cache.watched({
+      ...catalog,
+      commit: async () => {
+        throw fail("catalog_unreachable", "away");
+      },
+    });
+    await cache.manifests(NAME);
+    await rejection(lost.commit(NAME, [], []));
+    state.isAway = true;
+    passMs(5000);
+    expect(await cache.head(NAME)).toMatchObject({ isStale: true });
+    expect(await cache.manifests(NAME)).toMatchObject({ value: [], ageMs: 5000, isStale: true });
   });
 
   test("of a steady reader 95 of 100 questions are answered from memory", async () => {
