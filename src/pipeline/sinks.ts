@@ -140,11 +140,20 @@ export class Sinks implements Iterable<Sink> {
     }
   }
 
-  /** Takes the side tables of a table into use, for each of its feeds; they begin with the next start. */
-  useSides(main: Sink): void {
+  /**
+   * Takes the side tables of a table into use, for each of its feeds; they begin with the next start, so
+   * that nothing more may be read of a feed before. False: they have been in use.
+   */
+  useSides(main: Sink): boolean {
+    let isNew = false;
     for (const { target } of main.outlets.values()) {
-      for (const table of target.sides ?? []) if (!table.isUsed) this.#useSide(main, table);
+      for (const table of target.sides ?? []) {
+        if (table.isUsed) continue;
+        this.#useSide(main, table);
+        isNew = true;
+      }
     }
+    return isNew;
   }
 
   #useSide(main: Sink, table: SideTable): void {

@@ -141,7 +141,7 @@ export class Starts {
     try {
       const offsets = await this.#offsetsOf(turn, found.positions);
       // An earlier process has used the side tables: what they have counts.
-      if (offsets.some(({ owner }) => owner !== undefined)) this.#sinks.useSides(sink);
+      if (offsets.some(({ owner }) => owner !== undefined)) this.#useSides(turn);
       note(found, sink, await this.#owned(turn, found, offsets));
     } catch (error) {
       if (!this.#isFinal(sink, error)) return false;
@@ -149,6 +149,16 @@ export class Starts {
       for (const run of turn.runs) if (sink.outlets.get(run.key)?.isNew) endHome(run, error);
     }
     return true;
+  }
+
+  /**
+   * Takes the side tables of a table into use. Its other feeds begin anew: they are read without an owner,
+   * and what they put aside from now on would be nobody's.
+   */
+  #useSides({ sink, runs }: Turn): void {
+    if (!this.#sinks.useSides(sink)) return;
+    const others = [...sink.outlets.values()].map(({ feed }) => feed);
+    this.seekAnew(others.filter((run) => !runs.includes(run)).map(({ feed }) => feed));
   }
 
   /**

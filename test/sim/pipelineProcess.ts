@@ -47,19 +47,31 @@ export class Process {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Resolves when a call to the catalog gets through. */
-  async reach(): Promise<void> {
+  /** True while one of its calls waits to get through. */
+  get waits(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /**
+   * Resolves when a call to the catalog gets through.
+   * @param isSlow it waits although others go through meanwhile
+   */
+  async reach(isSlow = false): Promise<void> {
     if (this.stall === "fails") throw fail("catalog_unreachable", "the catalog is away");
-    if (this.stall === "waits") await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (!isSlow && this.stall === "none") return;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 }
 
-/** A catalog as a process reaches it that may stand still, or be cut off from it for a while. */
-function reached(process: Process, catalog: Catalog): Catalog {
+/**
+ * A catalog as a process reaches it that may stand still, or be cut off from it for a while.
+ * @param isSlow whether a load of a table waits
+ */
+function reached(process: Process, catalog: Catalog, isSlow: () => boolean): Catalog {
   return {
     ...catalog,
     load: async (...args) => {
-      await process.reach();
+      await process.reach(isSlow());
       return await catalog.load(...args);
     },
     commit: async (...args) => {
@@ -82,7 +94,7 @@ export function stallOrGoOn(
 ): SimConsumer[] {
   const group = groups.get(process.groupName);
   const { consumer } = process;
-  if (process.stall !== "none") {
+  if (process.stall !== "none" || process.waits) {
     world.say(`${process.name} goes on`);
     process.goOn();
     return [];
@@ -104,8 +116,8 @@ export interface ProcessStart {
   readonly alive: () => boolean;
   /** One record in so many is bad. */
   readonly badOf: number;
-  /** Whether it may stand still. */
-  readonly mayStall: boolean;
+  /** Whether a load of a table waits; null: the process never stands still either. */
+  readonly isSlow: (() => boolean) | null;
 }
 
 /** A pipeline that fills these tables; the caller runs it. */
@@ -114,7 +126,7 @@ export function startProcess(start: ProcessStart): {
   readonly consumer: SimConsumer;
   readonly sinks: readonly Sink[];
 } {
-  const { process, tables, group, clock, alive, badOf, mayStall } = start;
+  const { process, tables, group, clock, alive, badOf, isSlow } = start;
   const { world } = group;
   process.judged.clear();
   const log = process.log.reopen((count) => world.below(count + 1));
@@ -130,7 +142,7 @@ export function startProcess(start: ProcessStart): {
   const judge = (): number => process.incarnation + Math.floor(clock.nowMs() / 1500);
   const sinkOf = (table: SimTable, columns: ConstructorParameters<typeof Sink>[2]): Sink => {
     const own = partsOf(table.world, process.name, log, alive, clock);
-    const catalog = mayStall ? reached(process, own.catalog) : own.catalog;
+    const catalog = isSlow === null ? own.catalog : reached(process, own.catalog, isSlow);
     const parts = { ...own, catalog, logger };
     const options = optionsOf(table.world, process.groupName);
     const partitionForms = table.world.hourly ? ["hour(_kafka_timestamp)"] : [];

@@ -66,6 +66,8 @@ class PipelineSim {
   readonly tables: readonly SimTable[];
   /** Share of steps in which a process stands still or goes on: every schedule has its own; 0: none does. */
   readonly #stalling: number;
+  /** Share of loads of a table that wait, until the troubles end. */
+  #slowLoads: number;
   /** One record in so many is bad in this schedule. */
   readonly #badOf: number;
   readonly #checked = new Map<World, number>();
@@ -80,6 +82,7 @@ class PipelineSim {
     this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
     const { stalls = false } = troubles;
     this.#stalling = stalls ? this.world.pick([0.02, 0.06, 0.12]) : 0;
+    this.#slowLoads = stalls ? this.world.pick([0, 0.02, 0.1]) : 0;
     this.#badOf = stalls ? this.world.pick([3, 3, 9]) : 3;
     this.clock = new SimClock(this.world.nowMs, (nowMs) => {
       this.world.nowMs = Math.max(this.world.nowMs, nowMs);
@@ -222,7 +225,7 @@ class PipelineSim {
       clock: aliveClock(clock, alive),
       alive,
       badOf: this.#badOf,
-      mayStall: this.#stalling > 0,
+      isSlow: this.troubles.stalls === true ? () => world.random.unit() < this.#slowLoads : null,
     });
     Object.assign(process, { pipeline, consumer, sinks, read: null });
     world.say(`${process.name} starts`);
@@ -343,6 +346,7 @@ class PipelineSim {
 
   async #heal(): Promise<void> {
     this.world.kafkaFails = false;
+    this.#slowLoads = 0;
     for (const process of this.processes) process.goOn();
     for (const { world } of this.tables) {
       world.fault = null;

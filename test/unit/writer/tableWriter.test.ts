@@ -4,6 +4,7 @@
 import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
 import { AppError, fail } from "#base/errors.ts";
+import { feedKey } from "#base/offsets.ts";
 import type { Catalog } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
@@ -367,4 +368,22 @@ test("a flush that landed and is given up keeps its files when its snapshot has 
   const batch = rig.world.batch(range.feed, range.start, range.end);
   expect((await writer.flush(writer.newFlush([{ range, batch }]))).kind).toBe("committed");
   expect(await rig.world.law.violations()).toEqual([]);
+});
+
+test("a flush that was held is committed under the owner of when its rows were read, or not at all", async () => {
+  const { rig, writer } = await opened();
+  const feed = rig.world.feed(0);
+  const position = { feed, offset: 0n, isKnown: true };
+  await writer.own([position], "first");
+  const owners = new Map([[feedKey(feed), "first"]]);
+  const range = { feed, start: 0n, end: 20n };
+  const batch = rig.world.batch(feed, 0n, 20n);
+  const held = writer.newFlush([{ range, batch }], owners);
+  rig.world.loadFails = true;
+  expect((await writer.flush(held)).kind).toBe("held");
+  // The feed begins anew: what was put aside meanwhile was judged by another reading of its records.
+  await writer.own([position], "second");
+  owners.set(feedKey(feed), "second");
+  expect((await writer.flush(held)).kind).toBe("dropped");
+  expect(await rig.rows(0)).toEqual([]);
 });
