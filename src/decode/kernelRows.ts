@@ -61,7 +61,7 @@ export class KernelRows {
         host.appendRest(batch, cursor, result);
         return;
       }
-      host.appendNext(batch, cursor, result);
+      if (!host.appendNext(batch, cursor, result)) return;
       kernel.moveTo(cursor.nextPosition, cursor.left);
     }
   }

@@ -12,7 +12,7 @@ import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import { isTimestampMs } from "#columns/times.ts";
 import type { Rejected } from "./decoder.ts";
-import { NO_TIMESTAMP } from "./metadata.ts";
+import { appendMicros, NO_TIMESTAMP } from "./metadata.ts";
 import { headersOf } from "./records.ts";
 
 const STRING: Type = { kind: "string" };
@@ -164,7 +164,7 @@ export class LetterRows {
 
   #time(index: number, timeMs: number | null): void {
     if (timeMs === null) this.#at(index).appendNull();
-    else this.#at(index).appendBigInt(BigInt(timeMs) * 1000n);
+    else appendMicros(this.#at(index), timeMs);
   }
 
   /** Null where they are damaged: no reader could have told where one ends. */

@@ -150,7 +150,8 @@ export class MetadataAppender {
   }
 }
 
-function appendMicros(column: ColumnBuilder, timestampMs: number): void {
+/** Appends a time in ms to a column of timestamps, in their microseconds. */
+export function appendMicros(column: ColumnBuilder, timestampMs: number): void {
   const micros = timestampMs * 1000;
   if (Number.isSafeInteger(micros)) column.appendSafeLong(micros);
   else column.appendBigInt(BigInt(timestampMs) * 1000n);

@@ -12,7 +12,7 @@ import type { KeyReader } from "./kafkaKey.ts";
 import type { ImageSource, Tombstones } from "./kernel/image.ts";
 import { type AppendedColumn, MetadataAppender } from "./metadata.ts";
 import { RecordCursor } from "./records.ts";
-import { FATAL_REASONS, type RejectReason, rejectDetail } from "./rejects.ts";
+import { FATAL_REASONS, type RejectReason, rejectDetail, SCHEMA_REASONS } from "./rejects.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
 
 /** The result of a batch under way. */
@@ -34,6 +34,8 @@ export class RowAppender {
   private readonly dataColumns: readonly ColumnBuilder[];
   /** False: nothing is thrown about a record that another schema might take. */
   isFinal = true;
+  /** Whether a batch ends at the first record that another schema might take; no row of it is kept then. */
+  endsAtRefusal = false;
   private readonly hasTimestamp: boolean;
   private readonly hasRequired: boolean;
   /** Reads the columns of the key from the keys of records without a value; null: there are none to read. */
@@ -96,7 +98,7 @@ export class RowAppender {
     while (this.appendNext(batch, cursor, result));
   }
 
-  /** Decodes the cursor's next record; false when there is none. Throws for a fatal conflict. */
+  /** Decodes the cursor's next record; false when there is none, or the batch ends. Throws for a fatal conflict. */
   appendNext(batch: RecordBytes, cursor: RecordCursor, result: BatchResult): boolean {
     if (!cursor.next()) return false;
     const isUnwanted = cursor.offsetDelta < Number(batch.wantedOffset - batch.baseOffset);
@@ -107,8 +109,12 @@ export class RowAppender {
     const timestampMs = batch.appendTimestampMs ?? batch.baseTimestampMs + cursor.timestampDelta;
     this.ownReason = this.judgeRecord(batch, cursor, timestampMs);
     const effect = this.ownReason === null ? this.appendRow(cursor, timestampMs) : null;
-    if (effect === null) result.rejected.push(this.reject(batch, cursor, timestampMs));
-    else if (effect === "none") result.skipped++;
+    if (effect === null) {
+      const rejected = this.reject(batch, cursor, timestampMs);
+      result.rejected.push(rejected);
+      return !this.endsAtRefusal || !SCHEMA_REASONS.has(rejected.reason);
+    }
+    if (effect === "none") result.skipped++;
     else {
       result.rows++;
       if (timestampMs > result.timestampMsMax) result.timestampMsMax = timestampMs;

@@ -157,6 +157,8 @@ export class Segment implements SegmentBuilder {
     this.rows.isFinal = isFinal;
     const { asks } = this.rows.reader;
     if (asks !== null) asks.isFinal = isFinal;
+    // Where records' own schemas ask for columns, all of them are to be heard.
+    this.rows.endsAtRefusal = !isFinal && asks === null;
     const result = new BatchResult();
     if (this.kernelRows === null) this.rows.appendAll(batch, result);
     else this.kernelRows.appendAll(batch, result);
