@@ -11,6 +11,11 @@ export interface Places {
   readonly rows: Uint32Array;
 }
 
+/** Rows with their keys: key n is of row `rows[n]` of file `files[n]`. */
+export interface Entries extends Places {
+  readonly keys: KeySet;
+}
+
 /** Rows by key. A key may have several rows; a row has one key. Files have numbers from 1 on. */
 export interface KeyTable {
   /** Rows in the table. */
@@ -27,4 +32,25 @@ export interface KeyTable {
   drop(files: ReadonlyMap<number, RowSet | null>): ReadonlyMap<number, number>;
   /** Removes everything. */
   clear(): void;
+}
+
+/** Parts of a table by the highest byte of their keys' first word. */
+export const RANGES = 256;
+
+/** A table that can be written down, and loaded, range by range. */
+export interface RangedKeyTable extends KeyTable {
+  /** The rows of a range. */
+  range(range: number): Entries;
+  /** Adds rows of any files. */
+  addEntries(entries: Entries): void;
+  /** {@link KeyTable.drop} in some ranges. */
+  dropIn(files: ReadonlyMap<number, RowSet | null>, isRange: (range: number) => boolean): void;
+}
+
+/** The range of each key. */
+export function rangesOf({ count, words }: KeySet): Uint8Array {
+  const bytes = new Uint8Array(words.buffer, words.byteOffset, 16 * count);
+  const ranges = new Uint8Array(count);
+  for (let key = 0; key < count; key++) ranges[key] = bytes[16 * key + 7] as number;
+  return ranges;
 }

@@ -29,14 +29,16 @@ import {
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
-import type { KeyTable, Places } from "./keyTable.ts";
+import type { Places } from "./keyTable.ts";
 import type { IndexChange, KeySet, LandedSnapshot, LocatedRows, RowIndex } from "./port.ts";
 import { PositionDeletes } from "./positionDeletes.ts";
 import { hiddenRows, type KeySource, readLiveKeys } from "./readKeys.ts";
+import type { KeyStore, RestoredIndex } from "./store.ts";
 
 /** What an index needs. */
 export interface TableIndexParts {
-  readonly table: KeyTable;
+  /** The table from key to rows, and what was kept of it. */
+  readonly store: KeyStore;
   readonly secret: KeySecret;
   /** Names of the key columns. */
   readonly keyColumns: readonly string[];
@@ -49,14 +51,16 @@ interface IndexedFile {
   rows: number;
 }
 
-/** Creates an index that knows nothing yet. */
+/** Creates an index that knows what its store has kept. */
 export function createTableIndex(parts: TableIndexParts): RowIndex {
   return new TableIndex(parts);
 }
 
 class TableIndex implements RowIndex {
   readonly #parts: TableIndexParts;
-  readonly #table: KeyTable;
+  readonly #store: KeyStore;
+  /** What the store had, until the first head is looked at. */
+  #restored: RestoredIndex | null;
   readonly #files = new Map<string, IndexedFile>();
   readonly #paths = new Map<number, string>();
   /** Numbers of files that are gone; the others are 1 and on. */
@@ -74,7 +78,8 @@ class TableIndex implements RowIndex {
 
   constructor(parts: TableIndexParts) {
     this.#parts = parts;
-    this.#table = parts.table;
+    this.#store = parts.store;
+    this.#restored = parts.store.restored;
   }
 
   async bringTo(table: LoadedTable, branch: string): Promise<void> {
@@ -83,12 +88,13 @@ class TableIndex implements RowIndex {
     this.#label = null;
     const wanted = metadata.refs[branch]?.snapshotId ?? null;
     try {
-      const head = await readHeadFiles(table, branch, this.#head);
+      await this.#restore(table);
+      const head = await readHeadFiles(table, wanted, this.#head);
       await this.#compare(source, head);
       this.#head = head;
       this.#torn.clear();
       this.#metadata = metadata;
-      this.#label = { snapshotId: head.snapshotId };
+      await this.#exactFor(head.snapshotId);
     } catch (error) {
       if (kindOf(error) !== "storage_missing" || this.#missingIn === wanted) throw error;
       // Expiry may have been faster than we. A head that misses its file twice is damaged.
@@ -101,7 +107,7 @@ class TableIndex implements RowIndex {
   async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
     const head = this.#head;
     assert(this.#label !== null && head !== null, "the index was brought to a head");
-    const located = [...byFile(this.#table.locate(keys))].map(([number, rows]): LocatedRows => {
+    const located = [...byFile(this.#store.locate(keys))].map(([number, rows]): LocatedRows => {
       const file = head.data.get(this.#paths.get(number) ?? "");
       assert(file !== undefined, "a row of the index is in a live file");
       return { file, deletes: deletesOf(head.index, file), rows };
@@ -114,7 +120,7 @@ class TableIndex implements RowIndex {
     this.#label = null;
     if (!isExact || this.#head === null || this.#metadata === null) return;
     const { sequenceNumber, snapshotId } = landed;
-    for (const [number, rows] of byFile(this.#table.remove(change.keys))) {
+    for (const [number, rows] of byFile(this.#store.remove(change.keys))) {
       this.#take(number, rows.length);
     }
     const data = new Map(this.#head.data);
@@ -129,13 +135,41 @@ class TableIndex implements RowIndex {
     }
     const index = new DeleteIndex(this.#metadata, [...deletes.values()]);
     this.#head = { ...this.#head, snapshotId, data, deletes, index };
-    this.#label = { snapshotId };
-    await Promise.resolve();
+    await this.#exactFor(snapshotId);
   }
 
-  async close(): Promise<void> {
-    this.#table.clear();
-    await Promise.resolve();
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  async #exactFor(snapshotId: SnapshotId | null): Promise<void> {
+    this.#label = { snapshotId };
+    await this.#store.commit({ identity: this.#identity, snapshotId });
+  }
+
+  /** Takes what the store had, when it is of this table and its snapshot can still be listed. */
+  async #restore(table: LoadedTable): Promise<void> {
+    const restored = this.#restored;
+    if (restored === null) return;
+    const { identity, snapshotId } = restored.label;
+    const isThere =
+      snapshotId === null ||
+      table.metadata.snapshots.some((snapshot) => snapshot.snapshotId === snapshotId);
+    const head = isThere && identity === this.#identity ? await listed(table, snapshotId) : null;
+    this.#restored = null;
+    if (head === null) {
+      this.#clear();
+      return;
+    }
+    this.#head = head;
+    for (const [number, path] of restored.names) {
+      this.#files.set(path, { number, rows: restored.rows.get(number) ?? 0 });
+      this.#paths.set(number, path);
+    }
+    const last = Math.max(0, ...this.#paths.keys());
+    for (let number = 1; number < last; number++) {
+      if (!this.#paths.has(number)) this.#freeNumbers.push(number);
+    }
   }
 
   /** Forgets everything that is of another table, or of another key. */
@@ -149,17 +183,15 @@ class TableIndex implements RowIndex {
     });
     const key = keyFieldsOf(fields, ids);
     const kinds = key.map(({ id, type: { kind } }) => `${id} ${kind === "int" ? "long" : kind}`);
-    const identity = `${tableUuid}: ${kinds.join(", ")}`;
-    if (identity !== this.#identity) {
-      this.#clear();
-      this.#identity = identity;
-    }
     const hasher = new KeyHasher(key, this.#parts.secret);
+    const identity = `${tableUuid}: ${kinds.join(", ")}; secret ${secretCheck(this.#parts.secret)}`;
+    if (this.#identity !== "" && identity !== this.#identity) this.#clear();
+    this.#identity = identity;
     return { storage, metadata, hasher, positionDeletes: new PositionDeletes(storage) };
   }
 
   #clear(): void {
-    this.#table.clear();
+    this.#store.clear();
     this.#files.clear();
     this.#paths.clear();
     this.#freeNumbers.length = 0;
@@ -178,7 +210,7 @@ class TableIndex implements RowIndex {
     const again = await this.#hide(source, changed);
     this.#drop(again.map((file) => [file.path, null]));
     const unread = [...fresh, ...again];
-    this.#table.reserve(unread.reduce((sum, { rows }) => sum + rows, 0));
+    this.#store.reserve(unread.reduce((sum, { rows }) => sum + rows, 0));
     for (const file of unread) {
       const deletes = deletesOf(head.index, file);
       for await (const { keys, rows } of readLiveKeys(source, file, deletes)) {
@@ -238,7 +270,7 @@ class TableIndex implements RowIndex {
       if (file !== undefined && file.rows > 0) drops.set(file.number, rows);
     }
     if (drops.size === 0) return;
-    for (const [number, count] of this.#table.drop(drops)) this.#take(number, count);
+    for (const [number, count] of this.#store.drop(drops)) this.#take(number, count);
   }
 
   #take(number: number, count: number): void {
@@ -253,8 +285,9 @@ class TableIndex implements RowIndex {
       file = { number: this.#freeNumbers.pop() ?? this.#files.size + 1, rows: 0 };
       this.#files.set(path, file);
       this.#paths.set(file.number, path);
+      this.#store.name(file.number, path);
     }
-    this.#table.add(keys, file.number, rows);
+    this.#store.add(keys, file.number, rows);
     file.rows += rows.length;
   }
 
@@ -264,6 +297,7 @@ class TableIndex implements RowIndex {
     this.#paths.delete(number);
     this.#files.delete(path);
     this.#freeNumbers.push(number);
+    this.#store.forget(number);
   }
 }
 
@@ -292,6 +326,28 @@ function without(
   return [...deletes]
     .filter(([id, live]) => others.get(id)?.sequenceNumber !== live.sequenceNumber)
     .map(([, live]) => live);
+}
+
+/** The files of a snapshot; null: some of what lists them is gone. */
+async function listed(
+  table: LoadedTable,
+  snapshotId: SnapshotId | null,
+): Promise<HeadFiles | null> {
+  try {
+    return await readHeadFiles(table, snapshotId);
+  } catch (error) {
+    if (kindOf(error) === "storage_missing") return null;
+    throw error;
+  }
+}
+
+/** Tells one secret from another, and does not give it away. */
+function secretCheck(secret: KeySecret): string {
+  const field = { id: 1, name: "check", type: { kind: "string" } } as const;
+  const text = { kind: "bytes", offsets: Int32Array.of(0, 0), data: new Uint8Array(0) } as const;
+  const hasher = new KeyHasher([field], secret);
+  const { words } = hasher.hashAll([{ values: text, nulls: Uint8Array.of(1) }], 1);
+  return String(words[0]);
 }
 
 /** The numbers from 0 on. */

@@ -12,7 +12,8 @@ import { fail } from "#base/errors.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
 import { Chains } from "./chains.ts";
-import type { KeyTable, Places } from "./keyTable.ts";
+import { type Entries, type Places, RANGES, type RangedKeyTable, rangesOf } from "./keyTable.ts";
+import { EntryList, PlaceList } from "./places.ts";
 import type { KeySet } from "./port.ts";
 
 /** Functions of the kernel; addresses and counts in. */
@@ -33,6 +34,7 @@ interface TableFunctions {
     values: number,
     max: number,
   ) => bigint;
+  readonly slotOf: (hi: bigint) => number;
   readonly isSound: () => number;
 }
 
@@ -58,7 +60,7 @@ export interface KeyTableOptions {
 }
 
 /** A table with what tests ask of it. */
-export interface WasmKeyTable extends KeyTable {
+export interface WasmKeyTable extends RangedKeyTable {
   /** Memory, in bytes. */
   readonly bytes: number;
   /** True when every entry stands where it must. */
@@ -108,19 +110,45 @@ class WasmTable implements WasmKeyTable {
   }
 
   add(keys: KeySet, file: number, rows: Uint32Array): void {
-    assert(file > 0 && file < FILES_MAX, "a file has a number");
+    this.addEntries({ keys, files: new Uint32Array(keys.count).fill(file), rows });
+  }
+
+  addEntries({ keys, files, rows }: Entries): void {
     for (let from = 0; from < keys.count; from += KEYS_PER_CALL) {
       const count = Math.min(KEYS_PER_CALL, keys.count - from);
       this.#makeRoom(count);
       this.#setKeys(keys, from, count);
       const values = this.#valueHalves(count);
       for (let n = 0; n < count; n++) {
-        values[2 * n] = rows[from + n] ?? 0;
+        const file = files[from + n] as number;
+        assert(file > 0 && file < FILES_MAX, "a file has a number");
+        values[2 * n] = rows[from + n] as number;
         values[2 * n + 1] = file;
       }
       this.#put(count);
-      this.#chainRows(keys, from, file, rows.subarray(from, from + count));
+      this.#chainRows(keys, files, rows, from, count);
     }
+  }
+
+  range(range: number): Entries {
+    const entries = new EntryList(Math.ceil(this.size / RANGES));
+    const slots = this.#kernel.functions.slots();
+    let slot = this.#kernel.functions.slotOf(BigInt(range) << 56n);
+    for (let isOver = false; slot < slots && !isOver; ) {
+      const found = this.#collect(slot, 0);
+      slot = found.next;
+      const keys = new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * found.count);
+      const ranges = rangesOf({ count: found.count, words: keys });
+      isOver = (ranges.at(-1) ?? range) > range;
+      const values = this.#valueHalves(found.count);
+      for (let n = 0; n < found.count; n++) {
+        if (ranges[n] !== range) continue;
+        const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
+        const places = file === CHAIN ? this.#chains.rows(row) : [{ file, row }];
+        for (const place of places) entries.add(keys, n, place.file, place.row);
+      }
+    }
+    return entries.finish();
   }
 
   locate(keys: KeySet): Places {
@@ -147,6 +175,13 @@ class WasmTable implements WasmKeyTable {
   }
 
   drop(files: ReadonlyMap<number, RowSet | null>): ReadonlyMap<number, number> {
+    return this.dropIn(files, () => true);
+  }
+
+  dropIn(
+    files: ReadonlyMap<number, RowSet | null>,
+    isRange: (range: number) => boolean,
+  ): ReadonlyMap<number, number> {
     const counts = new Map<number, number>();
     const isDropped = (file: number, row: number): boolean => {
       const rows = files.get(file);
@@ -157,8 +192,8 @@ class WasmTable implements WasmKeyTable {
     this.#mark([...files.keys()]);
     // The end is asked for again: rows of a chain are added anew, which may let the table grow.
     for (let slot = 0; slot < this.#kernel.functions.slots(); ) {
-      const found = this.#collect(slot);
-      const removed = this.#dropCollected(found.count, isDropped);
+      const found = this.#collect(slot, FILES_MAX);
+      const removed = this.#dropCollected(found.count, isRange, isDropped);
       // What stood behind a removed entry has moved up, by one slot for each.
       slot = found.next - removed;
     }
@@ -221,9 +256,15 @@ class WasmTable implements WasmKeyTable {
   }
 
   /** Rows that took the place of others become a chain with them: none of them is gone. */
-  #chainRows(keys: KeySet, from: number, file: number, rows: Uint32Array): void {
-    const before = this.#valueHalves(rows.length).slice();
-    for (let n = 0; n < rows.length; n++) {
+  #chainRows(
+    keys: KeySet,
+    files: Uint32Array,
+    rows: Uint32Array,
+    from: number,
+    count: number,
+  ): void {
+    const before = this.#valueHalves(count).slice();
+    for (let n = 0; n < count; n++) {
       const [oldRow, oldFile] = [before[2 * n] as number, before[2 * n + 1] as number];
       if (oldFile === 0) continue;
       const key = { count: 1, words: keys.words.subarray(2 * (from + n), 2 * (from + n + 1)) };
@@ -233,7 +274,7 @@ class WasmTable implements WasmKeyTable {
         chain = this.#chains.create(oldFile, oldRow);
         this.#chained++;
       }
-      this.#chains.add(chain, file, rows[n] as number);
+      this.#chains.add(chain, files[from + n] as number, rows[from + n] as number);
       this.#set(key, CHAIN, chain);
     }
   }
@@ -262,18 +303,25 @@ class WasmTable implements WasmKeyTable {
     for (const file of files) marks[file >> 3] = (marks[file >> 3] ?? 0) | (1 << (file & 7));
   }
 
-  #collect(from: number): { readonly next: number; readonly count: number } {
+  /** @param files numbers below it are collected only when marked */
+  #collect(from: number, files: number): { readonly next: number; readonly count: number } {
     const { collect } = this.#kernel.functions;
-    const found = collect(from, this.#marks, FILES_MAX, this.#keys, this.#values, KEYS_PER_CALL);
+    const found = collect(from, this.#marks, files, this.#keys, this.#values, KEYS_PER_CALL);
     return { next: Number(found & 0xffff_ffffn), count: Number(BigInt.asUintN(64, found) >> 32n) };
   }
 
   /** Removes those of the collected rows that are dropped; how many entries went. */
-  #dropCollected(count: number, isDropped: (file: number, row: number) => boolean): number {
+  #dropCollected(
+    count: number,
+    isRange: (range: number) => boolean,
+    isDropped: (file: number, row: number) => boolean,
+  ): number {
     const keys = new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * count).slice();
     const values = this.#valueHalves(count).slice();
+    const ranges = rangesOf({ count, words: keys });
     let removed = 0;
     for (let n = 0; n < count; n++) {
+      if (!isRange(ranges[n] as number)) continue;
       const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
       const key = { count: 1, words: keys.subarray(2 * n, 2 * n + 2) };
       if (file === CHAIN) removed += this.#dropFromChain(key, row, isDropped);
@@ -345,38 +393,4 @@ class WasmTable implements WasmKeyTable {
 /** Only keys that were made for the purpose, with our secret known, lie so close. */
 function crowded(): Error {
   return fail("state", "The key index cannot hold these keys: too many have nearly the same hash");
-}
-
-/** Places that are added one by one. */
-class PlaceList {
-  #files: Uint32Array;
-  #rows: Uint32Array;
-  #count = 0;
-
-  constructor(expected: number) {
-    this.#files = new Uint32Array(expected);
-    this.#rows = new Uint32Array(expected);
-  }
-
-  add(file: number, row: number): void {
-    if (this.#count === this.#files.length) {
-      this.#files = doubled(this.#files);
-      this.#rows = doubled(this.#rows);
-    }
-    this.#files[this.#count] = file;
-    this.#rows[this.#count++] = row;
-  }
-
-  finish(): Places {
-    return {
-      files: this.#files.subarray(0, this.#count),
-      rows: this.#rows.subarray(0, this.#count),
-    };
-  }
-}
-
-function doubled(words: Uint32Array): Uint32Array {
-  const larger = new Uint32Array(2 * words.length + 16);
-  larger.set(words);
-  return larger;
 }

@@ -10,7 +10,7 @@ import { deleteId } from "#iceberg/io/headFiles.ts";
 import type { DataFile, ManifestEntry, ManifestFile } from "#iceberg/manifest/manifest.ts";
 import { createManifestWriter } from "#iceberg/manifest/manifestFile.ts";
 import { writeManifestList } from "#iceberg/manifest/manifestList.ts";
-import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
+import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { branchAt } from "#iceberg/metadata/tableMetadataJson.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import { encodeParquet } from "#parquet/encode.ts";
@@ -52,7 +52,7 @@ export class KeyedTable {
   readonly #rows = new Map<string, ReadonlyMap<string, readonly number[]>>();
   readonly #equality = new Map<string, ReadonlySet<Key>>();
   #names = 0;
-  #snapshots = 0n;
+  readonly #snapshots: Snapshot[] = [];
 
   /** A data file, in row groups of five rows. */
   async dataFile(keys: readonly Key[], day: number): Promise<DataFile> {
@@ -108,7 +108,7 @@ export class KeyedTable {
 
   /** A head of these files; a file with its number is in one manifest, whichever head lists it. */
   async head(listed: readonly Listed[]): Promise<LoadedTable> {
-    const snapshotId = ++this.#snapshots;
+    const snapshotId = BigInt(this.#snapshots.length + 1);
     const manifests = await Promise.all(listed.map((each) => this.#manifest(each)));
     const manifestList = `/table/metadata/snap-${snapshotId}.avro`;
     const ids = { snapshotId, parentSnapshotId: null, sequenceNumber: 1000n, firstRowId: 0n };
@@ -120,9 +120,11 @@ export class KeyedTable {
       ...{ ...ids, manifestList, timestampMs: 0, summary: {} },
       ...{ schemaId: this.metadata.currentSchemaId, addedRows: 0n },
     };
+    this.#snapshots.push(snapshot);
+    const snapshots = [...this.#snapshots];
     return {
       name: { namespace: ["db"], table: "t" },
-      metadata: { ...this.metadata, snapshots: [snapshot], refs: { main: branchAt(snapshotId) } },
+      metadata: { ...this.metadata, snapshots, refs: { main: branchAt(snapshotId) } },
       metadataLocation: "",
       storage: this.storage,
     };

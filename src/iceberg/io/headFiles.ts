@@ -53,17 +53,16 @@ interface ManifestContent {
 }
 
 /**
- * Lists the head of a branch.
+ * Lists a snapshot; null: nothing is there.
  * @param before what was listed last of the same table; manifests in it are not read again
  * @throws AppError of the store; `storage_missing` when the snapshot was expired meanwhile
  */
 export async function readHeadFiles(
   { storage, metadata }: { readonly storage: Storage; readonly metadata: TableMetadata },
-  branch: string,
+  wanted: SnapshotId | null,
   before: HeadFiles | null = null,
 ): Promise<HeadFiles> {
-  const head = metadata.refs[branch]?.snapshotId ?? null;
-  const snapshot = metadata.snapshots.find(({ snapshotId }) => snapshotId === head);
+  const snapshot = metadata.snapshots.find(({ snapshotId }) => snapshotId === wanted);
   const manifests = new Map<string, ManifestContent>();
   const data = new Map<string, LiveData>();
   const deletes = new Map<string, LiveFile>();

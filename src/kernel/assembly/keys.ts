@@ -10,6 +10,7 @@ export {
   isSound,
   putMany,
   size,
+  slotOf,
   slots,
   tableBytes,
 } from "./keys/table";

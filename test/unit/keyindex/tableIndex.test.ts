@@ -7,8 +7,10 @@ import { deleteId } from "#iceberg/io/headFiles.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
+import { openKeyStore, volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
-import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { createWasmKeyTable, type WasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { createLossyDisk } from "../../fakes/lossyDisk.ts";
 import { type Key, KeyedTable, type Listed } from "../../support/keyedTable.ts";
 
 const SECRET = { k0: 1n, k1: 2n };
@@ -21,12 +23,12 @@ function keySet(keys: readonly Key[]): KeySet {
   return HASHER.hashAll([{ values: { kind: "word", words }, nulls }], keys.length);
 }
 
-function newIndex(): RowIndex {
-  return createTableIndex({
-    table: createWasmKeyTable({ slotsFirst: 8 }),
-    secret: SECRET,
-    keyColumns: ["id"],
-  });
+function newIndex(store = volatileKeyStore(smallTable())): RowIndex {
+  return createTableIndex({ store, secret: SECRET, keyColumns: ["id"] });
+}
+
+function smallTable(): WasmKeyTable {
+  return createWasmKeyTable({ slotsFirst: 8 });
 }
 
 async function places(index: RowIndex, keys: readonly Key[]): Promise<string[]> {
@@ -41,7 +43,7 @@ async function places(index: RowIndex, keys: readonly Key[]): Promise<string[]> 
 /** A table that people, other engines and we change, and the index that follows it. */
 class Walk {
   readonly table = new KeyedTable();
-  readonly index = newIndex();
+  index = newIndex();
   readonly #random: Random;
   listed: Listed[] = [];
   readonly #past: Listed[][] = [[]];
@@ -220,6 +222,46 @@ test("a comparison that fails half-way is made good by the next one", async () =
       walk.remember();
     }
   }
+}, 300_000);
+
+test("after a loss of power, a full disk and a restart the index is exact again, from what was kept or from the table", async () => {
+  let restored = 0;
+  for (let seed = 200; seed < 205; seed++) {
+    const walk = new Walk(seed);
+    const random = seededRandom(seed);
+    let isFull = false;
+    const disk = createLossyDisk({
+      random,
+      fault: ({ operation }) => (isFull && operation === "write" ? "ENOSPC" : null),
+    });
+    await disk.mount().mkdir("/state");
+    const warnings: unknown[] = [];
+    const start = async (): Promise<void> => {
+      const [folder, table] = ["/state/keys", smallTable()];
+      // A handful of changes fills a log, and all ranges are dumped every few commits.
+      const sizes = { pending: 2000, log: 3000, cycle: 4000 };
+      const warn = (error: unknown): void => void warnings.push(error);
+      const store = await openKeyStore({ disk: disk.mount(), folder, table, warn, sizes });
+      if (store.restored !== null) restored++;
+      walk.index = newIndex(store);
+    };
+    await start();
+    for (let step = 0; step < 20; step++) {
+      for (let n = walk.int(3); n >= 0; n--) await walk.change();
+      isFull = walk.int(5) === 0;
+      const head = await walk.table.head(walk.listed);
+      await walk.index.bringTo(head, "main");
+      await expectExact(walk);
+      walk.remember();
+      await walk.upsert(head, true);
+      if (walk.int(2) === 0) continue;
+      isFull = false;
+      if (walk.int(2) === 0) disk.crash();
+      await start();
+    }
+    expect(warnings.every((error) => error instanceof Error)).toBe(true);
+  }
+  expect(restored).toBeGreaterThan(15);
 }, 300_000);
 
 test("a change is applied only to the snapshot that it was built on", async () => {

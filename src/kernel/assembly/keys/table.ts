@@ -218,6 +218,11 @@ export function collect(from: u32, marks: usize, files: u32, keys: usize, values
   return ((<u64>n) << 32) | <u64>slot;
 }
 
+/** The first slot where entries may stand whose `hi` is at least this. */
+export function slotOf(hi: u64): u32 {
+  return home(hi);
+}
+
 /** The slot behind the last one. */
 export function slots(): u32 {
   return newCapacity + SLACK;

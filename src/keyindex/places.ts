@@ -1,0 +1,61 @@
+/** Lists of places and entries of a key table that grow while they are gathered. */
+import type { Entries, Places } from "./keyTable.ts";
+
+/** Places that are added one by one. */
+export class PlaceList {
+  files: Uint32Array;
+  rows: Uint32Array;
+  count = 0;
+
+  constructor(expected: number) {
+    this.files = new Uint32Array(expected);
+    this.rows = new Uint32Array(expected);
+  }
+
+  add(file: number, row: number): void {
+    if (this.count === this.files.length) {
+      this.files = doubled(this.files);
+      this.rows = doubled(this.rows);
+    }
+    this.files[this.count] = file;
+    this.rows[this.count++] = row;
+  }
+
+  finish(): Places {
+    const { files, rows, count } = this;
+    return { files: files.subarray(0, count), rows: rows.subarray(0, count) };
+  }
+}
+
+/** The same with their keys. */
+export class EntryList {
+  readonly #places: PlaceList;
+  /** Halves of words: 64-bit numbers would be an object each. */
+  #keys: Uint32Array;
+
+  constructor(expected: number) {
+    this.#places = new PlaceList(expected);
+    this.#keys = new Uint32Array(4 * expected);
+  }
+
+  add(keys: BigUint64Array, key: number, file: number, row: number): void {
+    const { count } = this.#places;
+    if (4 * count === this.#keys.length) this.#keys = doubled(this.#keys);
+    this.#keys.set(new Uint32Array(keys.buffer, keys.byteOffset + 16 * key, 4), 4 * count);
+    this.#places.add(file, row);
+  }
+
+  finish(): Entries {
+    const { count } = this.#places;
+    return {
+      keys: { count, words: new BigUint64Array(this.#keys.buffer, 0, 2 * count) },
+      ...this.#places.finish(),
+    };
+  }
+}
+
+function doubled(words: Uint32Array): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(2 * words.length + 64);
+  larger.set(words);
+  return larger;
+}

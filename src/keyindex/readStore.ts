@@ -1,0 +1,220 @@
+/**
+ * Reading what `store.ts` wrote: the newest whole dump of each range, then the commits behind it, up to the
+ * last one that has its label; what follows it is cut off. Anything else that is not as it was written, or
+ * that lacks a part, makes the whole count as nothing.
+ */
+import type { Disk, DiskFile } from "#base/disk.ts";
+import {
+  decodeDrops,
+  decodeEntries,
+  decodeForgotten,
+  decodeFrame,
+  decodeKeys,
+  decodeLabel,
+  decodeNames,
+  FRAME_HEAD_BYTES,
+  type Frame,
+  type IndexLabel,
+  payloadBytes,
+} from "./journal.ts";
+import { type Entries, RANGES, type RangedKeyTable, rangesOf } from "./keyTable.ts";
+import type { KeySet } from "./port.ts";
+import type { KeyStoreParts, RestoredIndex } from "./store.ts";
+
+/** What lies in a folder. */
+export interface FoundStore {
+  readonly restored: RestoredIndex | null;
+  /** The last commit that has its label; 0: there is none. */
+  readonly commit: number;
+  readonly dumped: number[];
+  readonly logs: number[];
+}
+
+/** Loads the table; when there is nothing that counts, the folder is emptied. */
+export async function readStore(parts: KeyStoreParts): Promise<FoundStore> {
+  const reader = new Reader(parts);
+  if (await reader.read()) return reader.found();
+  parts.table.clear();
+  for (const name of await namesIn(parts)) await parts.disk.unlink(`${parts.folder}/${name}`);
+  return { restored: null, commit: 0, dumped: Array(RANGES).fill(0), logs: [] };
+}
+
+async function namesIn({ disk, folder }: KeyStoreParts): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of disk.list(folder)) names.push(name);
+  return names;
+}
+
+class Reader {
+  readonly #parts: KeyStoreParts;
+  readonly #disk: Disk;
+  readonly #table: RangedKeyTable;
+  readonly #dumped: number[] = Array(RANGES).fill(0);
+  readonly #names = new Map<number, string>();
+  #logs: number[] = [];
+  #commit = 0;
+  #label: IndexLabel | null = null;
+
+  constructor(parts: KeyStoreParts) {
+    this.#parts = parts;
+    this.#disk = parts.disk;
+    this.#table = parts.table;
+  }
+
+  /** False: what is there does not count. */
+  async read(): Promise<boolean> {
+    const names = await namesIn(this.#parts);
+    this.#logs = names
+      .flatMap((name) => /^log-(\d+)$/.exec(name)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+    await this.#readRanges(names);
+    const [first] = this.#logs;
+    if (first === undefined || first > Math.min(...this.#dumped) + 1) return false;
+    for (const log of [...this.#logs]) if (!(await this.#readLog(log))) return false;
+    return this.#label !== null && Math.max(...this.#dumped) <= this.#commit;
+  }
+
+  found(): FoundStore {
+    const [label, names] = [this.#label, this.#names];
+    const restored = label === null ? null : { label, names, rows: this.#countRows() };
+    return { restored, commit: this.#commit, dumped: this.#dumped, logs: this.#logs };
+  }
+
+  /** The newest whole dump of each range; older ones, and pieces, go. */
+  async #readRanges(names: readonly string[]): Promise<void> {
+    const dumps = names
+      .flatMap((name) => {
+        const [, range, commit] = /^range-(\d+)-(\d+)$/.exec(name) ?? [];
+        return commit === undefined ? [] : [{ name, range: Number(range), commit: Number(commit) }];
+      })
+      .sort((a, b) => b.commit - a.commit);
+    for (const { name, range, commit } of dumps) {
+      const isOlder = (this.#dumped[range] ?? 0) > 0;
+      const frame = isOlder ? null : await this.#readDump(name);
+      if (frame === null || frame.commit !== commit) {
+        await this.#disk.unlink(`${this.#parts.folder}/${name}`);
+        continue;
+      }
+      this.#dumped[range] = commit;
+      const entries = decodeEntries(frame.payload);
+      // Ranges are of about one size: the first says how many entries come.
+      if (this.#table.size === 0)
+        this.#table.reserve(Math.ceil(1.05 * RANGES * entries.keys.count));
+      this.#table.addEntries(entries);
+    }
+  }
+
+  async #readDump(name: string): Promise<Frame | null> {
+    const file = await this.#disk.open(`${this.#parts.folder}/${name}`, "read");
+    try {
+      const frame = await readFrame(file, 0);
+      return frame?.kind === "range" ? frame : null;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** False: it is damaged where it must not be. */
+  async #readLog(first: number): Promise<boolean> {
+    const file = await this.#disk.open(`${this.#parts.folder}/log-${first}`, "write");
+    try {
+      const size = await file.size();
+      const end = await this.#replay(file);
+      if (end === size) return true;
+      // Only the last file may end in pieces; a part that stayed would look like damage next time.
+      if (first !== this.#logs.at(-1)) return false;
+      await file.truncate(end);
+      await file.sync();
+      if (end > 0) return true;
+      this.#logs.pop();
+      await this.#disk.unlink(`${this.#parts.folder}/log-${first}`);
+      return true;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Applies whole commits; the position behind the last one. */
+  async #replay(file: DiskFile): Promise<number> {
+    let end = 0;
+    let frames: Frame[] = [];
+    for (let at = 0; ; ) {
+      const frame = await readFrame(file, at);
+      if (frame === null || frame.kind === "range") return end;
+      at += FRAME_HEAD_BYTES + frame.payload.length;
+      frames.push(frame);
+      if (frame.kind !== "label") continue;
+      const isNext = this.#commit === 0 || frame.commit === this.#commit + 1;
+      if (!isNext || frames.some(({ commit }) => commit !== frame.commit)) return end;
+      for (const each of frames) this.#apply(each);
+      this.#commit = frame.commit;
+      frames = [];
+      end = at;
+    }
+  }
+
+  #apply({ kind, commit, payload }: Frame): void {
+    const isRange = (range: number): boolean => (this.#dumped[range] ?? 0) < commit;
+    switch (kind) {
+      case "add":
+        this.#table.addEntries(picked(decodeEntries(payload), isRange));
+        break;
+      case "remove":
+        this.#table.remove(pickedKeys(decodeKeys(payload), isRange));
+        break;
+      case "drop":
+        this.#table.dropIn(decodeDrops(payload), isRange);
+        break;
+      case "names":
+        for (const [file, path] of decodeNames(payload)) this.#names.set(file, path);
+        break;
+      case "forgotten":
+        for (const file of decodeForgotten(payload)) this.#names.delete(file);
+        break;
+      case "label":
+        this.#label = decodeLabel(payload);
+        break;
+      case "range":
+        break;
+    }
+  }
+
+  #countRows(): Map<number, number> {
+    const counts = new Map<number, number>();
+    for (let range = 0; range < RANGES; range++) {
+      for (const file of this.#table.range(range).files) {
+        counts.set(file, (counts.get(file) ?? 0) + 1);
+      }
+    }
+    return counts;
+  }
+}
+
+function pickedKeys(keys: KeySet, isRange: (range: number) => boolean): KeySet {
+  const ranges = rangesOf(keys);
+  const wanted = [...ranges.keys()].filter((key) => isRange(ranges[key] as number));
+  const words = new BigUint64Array(2 * wanted.length);
+  for (const [n, key] of wanted.entries()) {
+    words.set(keys.words.subarray(2 * key, 2 * key + 2), 2 * n);
+  }
+  return { count: wanted.length, words };
+}
+
+function picked({ keys, files, rows }: Entries, isRange: (range: number) => boolean): Entries {
+  const ranges = rangesOf(keys);
+  const isWanted = (_: number, key: number): boolean => isRange(ranges[key] as number);
+  return {
+    keys: pickedKeys(keys, isRange),
+    files: files.filter(isWanted),
+    rows: rows.filter(isWanted),
+  };
+}
+
+/** Reads the frame at a position of a file; null: there is none that is whole. */
+async function readFrame(file: DiskFile, position: number): Promise<Frame | null> {
+  const head = await file.read(position, FRAME_HEAD_BYTES);
+  const bytes = payloadBytes(head);
+  if (bytes === null || position + FRAME_HEAD_BYTES + bytes > (await file.size())) return null;
+  return decodeFrame(head, await file.read(position + FRAME_HEAD_BYTES, bytes));
+}
