@@ -190,6 +190,12 @@ export class PipelineRun {
     }
   }
 
+  /** Takes another pace of commits over, from the next one on. @param rowsMax 0: no bound */
+  pace(intervalMs: number, rowsMax: number): void {
+    this.#options.commit.intervalMs = intervalMs;
+    this.#options.commit.rowsMax = rowsMax;
+  }
+
   /** Rows that were read and are in no snapshot yet. */
   get uncommittedRows(): number {
     let rows = 0;

@@ -34,6 +34,7 @@ import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts"
 import { folderSizes, watchFolders } from "./probes.ts";
 import { Queries } from "./queries.ts";
 import { Readers } from "./readers.ts";
+import { Reload } from "./reload.ts";
 import { routesOf } from "./routes.ts";
 import { statusSource } from "./status.ts";
 import { NO_NOTIFIER, notifyManager } from "./systemd.ts";
@@ -44,6 +45,8 @@ export interface RunOptions {
   readonly untilEnd: boolean;
   readonly version: string;
   readonly commit: string;
+  /** Reads the configuration again, for SIGHUP; default: it is not read again. Throws `usage`. */
+  readonly reload?: () => Promise<AppConfig>;
   /** Default: a person, by signals and a terminal. */
   readonly supervisor?: Supervisor;
 }
@@ -149,7 +152,8 @@ async function runWith(
     notifier.stopping();
     for (const pipeline of pipelines) void pipeline.stop(limits.shutdownTimeoutMs);
   };
-  const unlisten = run.supervisor ? () => undefined : onSignals(logger, pipelines, stop);
+  const reload = reloadOf(config, run, pipelines, logger);
+  const unlisten = run.supervisor ? () => undefined : onSignals(logger, pipelines, stop, reload);
   run.supervisor?.started(pipelines);
   void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   const { version } = run;
@@ -256,11 +260,27 @@ function flowOf(pipelines: readonly PipelineRun[]): Flow {
   };
 }
 
-/** The first signal stops in order; the second one exits at once, and nothing is lost by it. */
+/** What SIGHUP does. */
+function reloadOf(
+  config: AppConfig,
+  { reload }: RunOptions,
+  pipelines: readonly PipelineRun[],
+  logger: AppLogger,
+): () => void {
+  if (reload === undefined) return () => undefined;
+  const reloading = new Reload(config, reload, pipelines, logger);
+  return () => void reloading.again();
+}
+
+/**
+ * The first signal stops in order; the second one exits at once, and nothing is lost by it. SIGHUP reads the
+ * configuration again; of a terminal it says that the terminal has gone.
+ */
 function onSignals(
   logger: AppLogger,
   pipelines: readonly PipelineRun[],
   stop: () => void,
+  reload: () => void,
 ): () => void {
   let asked = false;
   const handler = (signal: NodeJS.Signals): void => {
@@ -276,8 +296,11 @@ function onSignals(
   };
   process.on("SIGTERM", handler);
   process.on("SIGINT", handler);
+  const onHangUp = isatty(0) ? handler : reload;
+  process.on("SIGHUP", onHangUp);
   return () => {
     process.off("SIGTERM", handler);
     process.off("SIGINT", handler);
+    process.off("SIGHUP", onHangUp);
   };
 }

@@ -55,7 +55,7 @@ export interface Actions {
   run(
     config: AppConfig,
     environment: Environment,
-    options: { readonly untilEnd: boolean } & Build,
+    options: { readonly untilEnd: boolean; readonly reload: () => Promise<AppConfig> } & Build,
   ): Promise<ExitCode>;
   /**
    * The topics that a pipeline reads, without joining its group.

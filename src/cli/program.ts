@@ -3,6 +3,7 @@
  * sentence on standard error and an exit code (SPEC section 3).
  */
 import { describe, EXIT, type ExitCode, fail, kindOf, policyOf } from "#base/errors.ts";
+import type { AppConfig } from "#config/config.ts";
 import { nearest } from "#config/problems.ts";
 import type { Actions, Build, Terminal } from "./actions.ts";
 import { type ArgumentSpec, type ParsedArguments, parseArguments } from "./arguments.ts";
@@ -107,7 +108,12 @@ type Runner = (parsed: ParsedArguments, parts: ProgramParts) => Promise<ExitCode
 const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   run: async (parsed, { actions, build }) => {
     const { config, environment } = await openConfig(parsed, "run");
-    return actions.run(config, environment, { untilEnd: parsed.flag("until-end"), ...build });
+    const reload = async (): Promise<AppConfig> => (await openConfig(parsed, "run")).config;
+    return actions.run(config, environment, {
+      untilEnd: parsed.flag("until-end"),
+      reload,
+      ...build,
+    });
   },
   check: (parsed, { actions, terminal }) => checkCommand(parsed, actions, terminal),
   query: (parsed, { terminal }) => queryCommand(parsed, terminal),

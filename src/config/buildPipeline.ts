@@ -62,9 +62,10 @@ export interface PipelineOptions {
   readonly metadataCache: CacheOptions;
   readonly catalogCheckMs: number;
   readonly maintenance: MaintenanceOptions;
+  /** What is not read-only may change while the process runs. */
   readonly commit: {
-    readonly intervalMs: number;
-    readonly rowsMax: number;
+    intervalMs: number;
+    rowsMax: number;
     readonly bytesMax: number;
     readonly emptyIntervalMs: number;
   };

@@ -43,11 +43,11 @@ export interface PipelineParts {
 /** One share for each outlet, in their order; null: no record of the batch is for it. */
 export type Route = (batch: RecordBatch, outlets: readonly Outlet[]) => Shares;
 
-/** When a commit is due. */
+/** When a commit is due. What is not read-only may change while tables run: it is read each time. */
 export interface CommitPolicy {
-  readonly intervalMs: number;
+  intervalMs: number;
   /** 0: no bound. */
-  readonly rowsMax: number;
+  rowsMax: number;
   readonly bytesMax: number;
   /** A commit that only moves offsets waits this long. */
   readonly emptyIntervalMs: number;

@@ -26,6 +26,8 @@ export interface LogOptions {
 export interface AppLogger extends Logger {
   /** Writes the counts that are still held back; call before the process ends. */
   flush(): void;
+  /** From now on lines of this level and above are written. */
+  setLevel(level: LogLevel): void;
 }
 
 /** Items of a list or table in a line: a flush of 1,000 partitions would fill 21 KB otherwise. */
@@ -48,7 +50,7 @@ interface Repeat {
 
 /** Creates the process's logger. */
 export function createLogger(options: LogOptions): AppLogger {
-  const levelMin = LEVELS.indexOf(options.level);
+  let levelMin = LEVELS.indexOf(options.level);
   const repeats = new Map<string, Repeat>();
 
   const emit = (level: LogLevel, message: string, fields: LogFields): void => {
@@ -97,6 +99,9 @@ export function createLogger(options: LogOptions): AppLogger {
     ...withFields({}),
     flush: () => {
       for (const [key, repeat] of [...repeats]) emitHeld(key, repeat);
+    },
+    setLevel: (level) => {
+      levelMin = LEVELS.indexOf(level);
     },
   };
 }
