@@ -3,6 +3,7 @@
  */
 import { configPage, exampleToml } from "./docs/configText.ts";
 import { fileMap } from "./docs/fileMap.ts";
+import { dashboardJson } from "./docs/grafana.ts";
 import { manPage } from "./docs/manPage.ts";
 import { metricsPage } from "./docs/metricsText.ts";
 import { testMap } from "./docs/testMap.ts";
@@ -12,6 +13,7 @@ await replaceSection("docs/TESTING.md", "test map", await testMap());
 await write("docs/CONFIG.md", configPage());
 await write("docs/METRICS.md", metricsPage());
 await write("config.example.toml", exampleToml());
+await write("deploy/grafana/kafka-iceberg.json", dashboardJson());
 await write("deploy/kafka-iceberg.1", manPage(await version()));
 
 async function version(): Promise<string> {

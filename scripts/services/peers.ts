@@ -107,16 +107,22 @@ export interface Kcat {
 export async function kcat(): Promise<Kcat> {
   const installed = Bun.which("kcat") ?? Bun.which("kafkacat");
   if (installed !== null) return { binary: installed, env: {} };
-  const folder = join(cacheFolder(), "kcat");
+  const folder = await debianFolder("kcat", ["kcat", "librdkafka1", "libyajl2"]);
   const binary = join(folder, "usr", "bin", "kcat");
-  await once(folder, "kcat librdkafka1 libyajl2", async () => {
-    await run(["apt-get", "download", "kcat", "librdkafka1", "libyajl2"], { cwd: folder });
+  const [library] = [...new Bun.Glob("usr/lib/**/librdkafka.so.1").scanSync(folder)];
+  return { binary, env: { LD_LIBRARY_PATH: join(folder, library ?? "", "..") } };
+}
+
+/** Debian's packages, unpacked into the cache; the folder is their root. */
+export async function debianFolder(name: string, packages: readonly string[]): Promise<string> {
+  const folder = join(cacheFolder(), name);
+  await once(folder, packages.join(" "), async () => {
+    await run(["apt-get", "download", ...packages], { cwd: folder });
     for (const file of new Bun.Glob("*.deb").scanSync(folder)) {
       await run(["dpkg-deb", "-x", join(folder, file), folder]);
     }
   });
-  const [library] = [...new Bun.Glob("usr/lib/**/librdkafka.so.1").scanSync(folder)];
-  return { binary, env: { LD_LIBRARY_PATH: join(folder, library ?? "", "..") } };
+  return folder;
 }
 
 /** Copies artifacts and what they need at run time into one folder of the cache. */

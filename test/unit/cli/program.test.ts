@@ -114,7 +114,7 @@ describe("the command line", () => {
       "iceberg.branch": "dev",
       "kafka.client_id": "c",
     });
-    expect(seen[1]).toEqual({ untilEnd: false, version: "1.2.3", commit: "abc" });
+    expect(seen[1]).toMatchObject({ untilEnd: false, version: "1.2.3", commit: "abc" });
     await cli(["run", "--config", config, "--until-end"], { run });
     expect(seen[3]).toMatchObject({ untilEnd: true });
   });
