@@ -19,7 +19,7 @@ const PATIENCE_MS = 120_000;
 /** The rules with seconds for minutes, and small numbers for large ones. */
 function hurried(rules: string): string {
   return rules
-    .replaceAll(/\[(\d+)m\]/g, (_, minutes) => `[${Math.max(10, Number(minutes))}s]`)
+    .replaceAll(/\[(\d+)m\]/g, (_, minutes) => `[${Math.max(30, Number(minutes))}s]`)
     .replaceAll(/for: (\d+)m/g, "for: 2s")
     .replaceAll("> 300", "> 10")
     .replaceAll("> 100000", "> 1000");
