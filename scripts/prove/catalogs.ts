@@ -1,14 +1,15 @@
 /**
  * Proofs on a catalog's server, each by its name (`scripts/services/catalogServers.ts`):
  *
- * bun scripts/prove/catalogs.ts kills|outcomes|conflicts|away|operations|flushes|ingest|steady NAME [count]
+ * bun scripts/prove/catalogs.ts kills|outcomes|conflicts|away|operations|flushes|ingest|steady|through NAME [count]
  *
  * `kills`: the process is killed again and again while the server fails (default 10). `outcomes`: so many
  * commits meet trouble in turn (default 200). `conflicts`: PyIceberg writes the same table until it has lost so
  * often (default 500). `away`: the server is gone for so many seconds (default 300). `operations`: so many loads
  * and commits are timed (default 300), beside file and SQLite. `flushes`: requests for each flush are counted for so many
  * seconds (default 30). `ingest`: rows per CPU-second of so many million rows (default 2), beside file on the local disk. `steady`:
- * nothing is done for so many seconds (default 120) but that tokens and keys end.
+ * nothing is done for so many seconds (default 120) but that tokens and keys end. `through`: Spark and DuckDB find a table
+ * of so many rows (default 20,000) by its name.
  */
 import { CATALOG_SERVERS, type CatalogServer, topicOf } from "../services/catalogServers.ts";
 import { startKafka } from "../services/kafka.ts";
@@ -18,6 +19,7 @@ import { proveCatalogKills } from "./catalogKills.ts";
 import { proveConflicts } from "./conflicts.ts";
 import { proveOutcomes } from "./outcomes.ts";
 import { proveSteady } from "./steady.ts";
+import { proveThrough } from "./through.ts";
 
 type Proof = (
   bootstrap: string,
@@ -83,6 +85,8 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   },
   steady: async (bootstrap, name, server, seconds = 120) =>
     proveSteady(bootstrap, topicOf("steady", name), server, seconds),
+  through: async (bootstrap, name, server, events = 20_000) =>
+    proveThrough(bootstrap, topicOf("through", name), server, events),
   ingest: async (bootstrap, _, server, millions = 2) => {
     const costs = await proveIngestCosts(bootstrap, server, { rows: millions * 1e6, rounds: 3 });
     return { ok: costs.ratio >= 0.9, ...costs };

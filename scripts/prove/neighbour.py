@@ -2,7 +2,7 @@
 
 Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts, "seconds"?: limit}; answer:
 how often each was done, how often one lost against another writer, the rows that must be there in the end ("own") and those that are ("found").
-With "until" it goes on until it has lost so often, at most "actions" times and for so many "seconds".
+With "until" each conflict counts (PyIceberg does not try again by itself), and it goes on until it has lost so often, at most "actions" times and for so many "seconds".
 """
 
 import json
@@ -13,6 +13,7 @@ import time
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.table import TableProperties
 from pyiceberg.types import LongType
 from requests.exceptions import ConnectionError
 from sqlalchemy.exc import OperationalError
@@ -121,6 +122,8 @@ def main(job):
     neighbour = Neighbour(job)
     acts = job.get("acts", ["appends", "appends", "rollbacks"])
     tally = {name: 0 for name in ACTS} | {"lost": 0, "unanswered": 0}
+    if "until" in job:
+        TableProperties.COMMIT_NUM_RETRIES_DEFAULT = 0
     end = time.monotonic() + job.get("seconds", float("inf"))
     for _ in range(job["actions"]):
         act = neighbour.random.choice(acts)

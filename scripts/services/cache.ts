@@ -265,6 +265,20 @@ export async function spark(): Promise<Spark> {
   return { python, jar };
 }
 
+/** Jars that Spark needs besides: for what is on S3 or in Glue, and for a catalog on PostgreSQL. */
+const SPARK_EXTRAS = {
+  aws: `org.apache.iceberg:iceberg-aws-bundle:${ICEBERG_VERSION}`,
+  postgresql: "org.postgresql:postgresql:42.7.4",
+};
+
+/** Installs one of them (75 MB, 1 MB); returns its path. */
+export async function sparkExtra(name: keyof typeof SPARK_EXTRAS): Promise<string> {
+  const coordinates = SPARK_EXTRAS[name];
+  const jar = join(cacheFolder(), "jars", `${coordinates.split(":").slice(1).join("-")}.jar`);
+  await ensure(mavenJar(coordinates, coordinates, jar));
+  return jar;
+}
+
 /** An S3 server that can be started. */
 export type S3Server =
   | { readonly kind: "versitygw" | "minio"; readonly binary: string }

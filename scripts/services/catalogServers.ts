@@ -73,6 +73,7 @@ export type CatalogServerName =
   | "rest-vended"
   | "nessie"
   | "nessie-keycloak"
+  | "nessie-signing"
   | "postgres"
   | "glue"
   | "hive"
@@ -84,6 +85,7 @@ export const CATALOG_SERVERS: Readonly<Record<CatalogServerName, () => Promise<C
   "rest-vended": () => vendingServer(5000, 10_000),
   nessie: () => nessieServer(null),
   "nessie-keycloak": () => nessieServer(5),
+  "nessie-signing": () => nessieServer(null, true),
   postgres: postgresServer,
   glue: glueServer,
   hive: () => hiveServer("4.0.0"),
@@ -153,8 +155,11 @@ async function vendingServer(tokenMs: number, lendMs: number): Promise<CatalogSe
   };
 }
 
-/** @param tokenSeconds life of Keycloak's tokens; null: nobody signs in, and a branch is filled */
-async function nessieServer(tokenSeconds: number | null): Promise<CatalogServer> {
+/**
+ * @param tokenSeconds life of Keycloak's tokens; null: nobody signs in, and a branch is filled
+ * @param signs whether Nessie keeps the keys of the store, and signs requests
+ */
+async function nessieServer(tokenSeconds: number | null, signs = false): Promise<CatalogServer> {
   const s3 = await startS3();
   const keycloak = tokenSeconds === null ? null : await startKeycloak(tokenSeconds);
   const nessie = await startNessie(s3, "warehouse", keycloak);
@@ -177,10 +182,15 @@ async function nessieServer(tokenSeconds: number | null): Promise<CatalogServer>
     }),
   };
   const { endpoint, accessKey, secretKey } = s3;
+  const keys = { access_key_id: accessKey, secret_access_key: secretKey };
   return {
     config: {
-      iceberg: { catalog_type: "nessie", nessie: { uri, ref }, rest: { ...signIn, ...IMPATIENT } },
-      storage: { s3: { endpoint, access_key_id: accessKey, secret_access_key: secretKey } },
+      iceberg: {
+        catalog_type: "nessie",
+        nessie: { uri, ref },
+        rest: { ...signIn, ...IMPATIENT, remote_signing: signs },
+      },
+      storage: { s3: { endpoint, ...(signs ? {} : keys) } },
     },
     table: (name) => ({ rest: { table: `default.${name}`, properties } }),
     s3,

@@ -84,6 +84,11 @@ export const REST_KEYS = {
     default: true,
     doc: "Use storage credentials that the catalog hands out.",
   },
+  "iceberg.rest.remote_signing": {
+    type: "boolean",
+    default: false,
+    doc: "Let the catalog sign each request to S3, where it hands out no credentials. A request to the catalog for each to the store.",
+  },
   "iceberg.rest.ca_file": {
     type: "string",
     default: null,

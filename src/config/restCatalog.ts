@@ -48,6 +48,7 @@ function sharedOptions(
   | "retry"
   | "connectionsMax"
   | "vendedCredentials"
+  | "remoteSigning"
 > {
   return {
     tls: {
@@ -66,6 +67,7 @@ function sharedOptions(
     },
     connectionsMax: values["iceberg.catalog_manager.connection_pool_size"],
     vendedCredentials: values["iceberg.rest.vended_credentials"],
+    remoteSigning: values["iceberg.rest.remote_signing"],
   };
 }
 

@@ -9,6 +9,7 @@ import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { type CallOptions, type CallParts, type Calls, createCalls } from "./calls.ts";
 import { credentialConfig, type S3Keys, s3Credentials, type VendedKeys } from "./s3Credentials.ts";
 import { isAccessRefusal, type S3Target, s3Error, whereOf } from "./s3Errors.ts";
+import { type RemoteSigner, signerConfig } from "./s3Signer.ts";
 
 /** Settings of S3 (SPEC section 4, `[storage.s3]` and `[storage]`). Null: not set. */
 export interface S3Options extends CallOptions {
@@ -16,8 +17,8 @@ export interface S3Options extends CallOptions {
   readonly endpoint: string | null;
   /** Null: the provider chain's, or `us-east-1` when there is an endpoint. */
   readonly region: string | null;
-  /** Keys of the configuration, keys that a catalog hands out, or null: the AWS provider chain. */
-  readonly credentials: S3Keys | VendedKeys | null;
+  /** Keys of the configuration, keys or signatures of a catalog, or null: the AWS provider chain. */
+  readonly credentials: S3Keys | VendedKeys | RemoteSigner | null;
   /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly pathStyle: boolean;
   readonly sse: S3Encryption | null;
@@ -90,7 +91,7 @@ function createClient(options: S3Options, parts: S3Parts): S3 {
   const client = new S3({
     ...(endpoint === null ? {} : { endpoint }),
     ...(region === null ? {} : { region }),
-    ...(credentials === null ? {} : { credentials: credentialConfig(credentials) }),
+    ...identityConfig(credentials, region ?? "us-east-1"),
     requestHandler: parts.requestHandler ?? connections(options.requestsMax),
     forcePathStyle: options.pathStyle,
     followRegionRedirects: true,
@@ -103,6 +104,17 @@ function createClient(options: S3Options, parts: S3Parts): S3 {
   signWithOwnHash(client);
   sendInSlices(client);
   return client;
+}
+
+/** @param region what a remote signer is told */
+function identityConfig(
+  credentials: S3Options["credentials"],
+  region: string,
+): Pick<S3ClientConfig, "credentials" | "signer"> {
+  if (credentials === null) return {};
+  return "sign" in credentials
+    ? signerConfig(credentials, region)
+    : { credentials: credentialConfig(credentials) };
 }
 
 /** As many connections as requests: the SDK would else let fifty through, and warn on the console. */

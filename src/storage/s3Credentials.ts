@@ -3,6 +3,7 @@
  */
 import type { S3, S3ClientConfig } from "@aws-sdk/client-s3";
 import { AppError, describe, fail } from "#base/errors.ts";
+import type { RemoteSigner } from "./s3Signer.ts";
 
 /** The SDK's names of sources (`$source`), in the words of the people who set them. */
 const SOURCES: readonly (readonly [string, string])[] = [
@@ -72,12 +73,16 @@ export interface S3Credentials {
 }
 
 /** @param given null: the provider chain's */
-export function s3Credentials(client: S3, given: S3Keys | VendedKeys | null): S3Credentials {
+export function s3Credentials(
+  client: S3,
+  given: S3Keys | VendedKeys | RemoteSigner | null,
+): S3Credentials {
   let hasWorked = false;
   let refreshing: Promise<void> | null = null;
   const refresh = async (): Promise<void> => {
     if (given !== null) {
       if ("vended" in given) await given.vended(true);
+      if ("sign" in given) await given.renew();
       return;
     }
     try {
@@ -103,7 +108,8 @@ export function s3Credentials(client: S3, given: S3Keys | VendedKeys | null): S3
   };
 }
 
-async function who(client: S3, given: S3Keys | VendedKeys | null): Promise<string> {
+async function who(client: S3, given: S3Keys | VendedKeys | RemoteSigner | null): Promise<string> {
+  if (given !== null && "sign" in given) return "signatures of the catalog";
   if (given !== null && "vended" in given) return "credentials that the catalog handed out";
   if (given !== null) {
     return `access key ${short(given.accessKeyId)} from storage.s3.access_key_id`;

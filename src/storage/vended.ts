@@ -4,6 +4,7 @@
  */
 import type { StorageOptions } from "./open.ts";
 import type { VendedKeys } from "./s3Credentials.ts";
+import type { RemoteSigner } from "./s3Signer.ts";
 
 /**
  * A token that a catalog hands out for one table; asked for before each request.
@@ -16,7 +17,7 @@ export type VendedToken = (fresh: boolean) => Promise<string>;
 export type VendedStore =
   | {
       readonly family: "s3";
-      readonly keys: VendedKeys | null;
+      readonly keys: VendedKeys | RemoteSigner | null;
       readonly endpoint: string | null;
       readonly region: string | null;
       readonly pathStyle: boolean | null;

@@ -170,6 +170,7 @@ export function restOptions(
     tls: { caFile: null, certFile: null, keyFile: null, keyPassword: null },
     proxy: null,
     vendedCredentials: true,
+    remoteSigning: false,
     nessieRef: null,
     ...over,
   };

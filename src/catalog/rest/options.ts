@@ -52,6 +52,8 @@ export interface RestCatalogOptions {
   readonly proxy: string | null;
   /** Whether the catalog is asked for credentials of the store. */
   readonly vendedCredentials: boolean;
+  /** Whether it is asked to sign requests to S3, where it lends no keys. */
+  readonly remoteSigning: boolean;
   /** The server is Nessie, and this is its branch; null: any other server. */
   readonly nessieRef: string | null;
 }

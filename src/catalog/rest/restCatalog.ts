@@ -39,6 +39,7 @@ import {
   type RestParts,
   RestSession,
 } from "./session.ts";
+import { signatureOf } from "./signature.ts";
 import { TableStorages } from "./tableStorage.ts";
 import { creationUpdates, missingIn, requirementToJson, updateToJson } from "./wire.ts";
 
@@ -81,7 +82,8 @@ class RestCatalog implements Catalog {
     this.#session = new RestSession(options, parts);
     this.#storages = new TableStorages({
       ...parts,
-      usesVended: options.vendedCredentials,
+      uses: options,
+      sign: (signer, request) => signatureOf(this.#session, signer, request),
       reload: (name) => this.#read(name, false),
     });
     const isNessie = options.nessieRef !== null;
@@ -204,8 +206,12 @@ class RestCatalog implements Catalog {
   }
 
   #delegation(): Record<string, string> {
-    const { vendedCredentials } = this.#options;
-    return vendedCredentials ? { "x-iceberg-access-delegation": "vended-credentials" } : {};
+    const { vendedCredentials, remoteSigning } = this.#options;
+    const ways = [
+      ...(vendedCredentials ? ["vended-credentials"] : []),
+      ...(remoteSigning ? ["remote-signing"] : []),
+    ];
+    return ways.length === 0 ? {} : { "x-iceberg-access-delegation": ways.join(",") };
   }
 
   /**

@@ -135,6 +135,11 @@ export class RestSession {
     return endpoints?.has(endpoint) ?? true;
   }
 
+  /** The server's address, as it says itself; without `/v1`. */
+  get base(): string {
+    return this.#use().base;
+  }
+
   /** The address of all namespaces. */
   namespaces(): string {
     const { base, prefix } = this.#use();
@@ -160,15 +165,18 @@ export class RestSession {
   /**
    * Asks, again while the server is away. The answer may be a refusal. Throws `catalog_unreachable`;
    * `catalog_refused` for an answer larger than `LIMITS.answerTextBytesMax`, which stays as large.
+   * @param question of a POST that changes nothing; null: a GET
    */
   async read(
     operation: string,
     url: string,
     headers: Readonly<Record<string, string>> = {},
+    question: string | null = null,
   ): Promise<HttpAnswer> {
+    const method = question === null ? "GET" : "POST";
     const once = async (): Promise<HttpAnswer> => {
       try {
-        const answer = await this.#send("GET", url, headers, null);
+        const answer = await this.#send(method, url, headers, question);
         if (!isAway(answer)) return answer;
         throw this.away(operation, `HTTP ${answer.status} ${messageOf(answer)}`);
       } catch (error) {

@@ -10,9 +10,16 @@ import { fail } from "#base/errors.ts";
 import type { Json } from "#base/json.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
+import type { SignedRequest, UnsignedRequest } from "#storage/s3Signer.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { VendedStore } from "#storage/vended.ts";
-import { type LentCredentials, storeAnswerOf, vendedStoreOf } from "./vendedStore.ts";
+import {
+  type LentCredentials,
+  type SignerAddress,
+  type StoreUses,
+  storeAnswerOf,
+  vendedStoreOf,
+} from "./vendedStore.ts";
 
 /** Credentials with their end, ms since epoch; null: not known. */
 interface Lent {
@@ -37,8 +44,10 @@ export interface TableStorageParts {
   readonly storageWith: (vended: VendedStore) => Storage;
   /** Loads a table, whose answer is given to {@link TableStorages.of}. */
   readonly reload: (name: TableName) => Promise<unknown>;
-  /** False: keys in answers are not used. */
-  readonly usesVended: boolean;
+  /** Asks the catalog for a signature. */
+  readonly sign: (signer: SignerAddress, request: UnsignedRequest) => Promise<SignedRequest>;
+  /** What else is in answers is not used. */
+  readonly uses: StoreUses;
 }
 
 /** Keys are renewed when so much of their life is left, and this long before their end at most. */
@@ -62,7 +71,7 @@ export class TableStorages {
    * loads bring keys, and one to a commit may have the settings of the store without them
    */
   of(name: TableName, location: string, answer: Json): Storage {
-    const said = storeAnswerOf(location, answer, this.#parts.usesVended);
+    const said = storeAnswerOf(location, answer, this.#parts.uses);
     if (said === null) return this.#parts.storage;
     const { lent: lends, ...settings } = said;
     const lent = lends === null ? null : { ...lends, receivedMs: this.#parts.clock.nowMs() };
@@ -71,13 +80,14 @@ export class TableStorages {
     const key = fullName(name);
     const known = this.#entries.get(key);
     if (lent === null && isSilent) return known?.storage ?? this.#parts.storage;
-    const text = JSON.stringify({ ...settings, isLent: lent !== null });
+    const kind = lent === null ? [] : Object.keys(lent.credentials);
+    const text = JSON.stringify({ ...settings, kind });
     if (known?.settings === text) {
       known.lent = lent;
       return known.storage;
     }
     const credentials = (fresh: boolean) => this.#credentials(name, fresh);
-    const vended = vendedStoreOf(said, lent === null ? null : credentials);
+    const vended = vendedStoreOf(said, credentials, this.#parts.sign);
     const storage = this.#parts.storageWith(vended);
     this.#opened.push(storage);
     this.#entries.set(key, { settings: text, storage, lent });

@@ -1,17 +1,33 @@
 /**
  * What a REST catalog's answer about a table says of its store: settings, and credentials that it lends
- * (the keys of Iceberg's `S3FileIO`, `GCSFileIO` and `ADLSFileIO`).
+ * (the keys of Iceberg's `S3FileIO`, `GCSFileIO` and `ADLSFileIO`), or where it signs requests itself.
  */
 import { type AppError, fail } from "#base/errors.ts";
 import type { Json } from "#base/json.ts";
 import { azureAddress, schemeOf } from "#storage/location.ts";
 import { familyOf, isStoreScheme } from "#storage/open.ts";
 import type { S3Keys } from "#storage/s3Credentials.ts";
+import type { SignedRequest, UnsignedRequest } from "#storage/s3Signer.ts";
 import type { VendedStore } from "#storage/vended.ts";
 import { membersOf } from "./session.ts";
 
-/** Lent credentials: the keys of S3, a token of Google, a shared access signature of Azure. */
-export type LentCredentials = { readonly keys: S3Keys } | { readonly token: string };
+/** Where a catalog signs requests to S3: below its own address unless `uri` says another. */
+export interface SignerAddress {
+  readonly uri: string | null;
+  readonly endpoint: string;
+}
+
+/** Lent credentials: the keys of S3, a token of Google, a shared access signature of Azure, or signatures. */
+export type LentCredentials =
+  | { readonly keys: S3Keys }
+  | { readonly token: string }
+  | { readonly signer: SignerAddress };
+
+/** What of an answer is used. */
+export interface StoreUses {
+  readonly vendedCredentials: boolean;
+  readonly remoteSigning: boolean;
+}
 
 /** What an answer says. */
 export interface StoreAnswer {
@@ -31,18 +47,16 @@ type Config = Readonly<Record<string, string>>;
 
 /**
  * What the answer says of the store of `location`; null for a store that no catalog has a word on.
- * @param usesVended false: credentials in the answer are not used
+ * @param uses what the answer offers besides is not used
  */
-export function storeAnswerOf(
-  location: string,
-  answer: Json,
-  usesVended: boolean,
-): StoreAnswer | null {
+export function storeAnswerOf(location: string, answer: Json, uses: StoreUses): StoreAnswer | null {
   if (!isStoreScheme(schemeOf(location))) return null;
   const family = familyOf(location);
   const config = configFor(location, answer);
   const lent = (credentials: LentCredentials | null, end: string | undefined) =>
-    credentials === null || !usesVended ? null : { credentials, expiresMs: endOf(end) };
+    credentials === null ? null : { credentials, expiresMs: endOf(end) };
+  const { vendedCredentials } = uses;
+  const tokenOf = (token: string | undefined) => (vendedCredentials ? tokenIn(token) : null);
   const silent = { endpoint: null, region: null, pathStyle: null };
   switch (family) {
     case "local":
@@ -53,24 +67,25 @@ export function storeAnswerOf(
         endpoint: config["s3.endpoint"] ?? null,
         region: config["client.region"] ?? config["s3.region"] ?? null,
         pathStyle: booleanIn(config["s3.path-style-access"]),
-        lent: lent(
-          s3KeysIn(config),
-          config["s3.session-token-expires-at-ms"] ?? config["expiration-time"],
-        ),
+        lent:
+          lent(
+            vendedCredentials ? s3KeysIn(config) : null,
+            config["s3.session-token-expires-at-ms"] ?? config["expiration-time"],
+          ) ?? lent(uses.remoteSigning ? signerIn(config) : null, undefined),
       };
     case "gcs":
       return {
         ...silent,
         family,
         endpoint: config["gcs.service.host"] ?? null,
-        lent: lent(tokenIn(config["gcs.oauth2.token"]), config["gcs.oauth2.token-expires-at"]),
+        lent: lent(tokenOf(config["gcs.oauth2.token"]), config["gcs.oauth2.token-expires-at"]),
       };
     case "azure":
       return {
         ...silent,
         family,
         lent: lent(
-          tokenIn(ofAccount(config, "adls.sas-token", location)),
+          tokenOf(ofAccount(config, "adls.sas-token", location)),
           ofAccount(config, "adls.sas-token-expires-at-ms", location),
         ),
       };
@@ -79,15 +94,17 @@ export function storeAnswerOf(
 
 /**
  * What a store is opened with.
- * @param credentials asked before each request; null: none are lent
+ * @param credentials asked before each request, where any are lent
+ * @param sign asks a catalog for a signature
  */
 export function vendedStoreOf(
-  { family, endpoint, region, pathStyle }: StoreAnswer,
-  credentials: ((fresh: boolean) => Promise<LentCredentials>) | null,
+  { family, endpoint, region, pathStyle, lent: first }: StoreAnswer,
+  credentials: (fresh: boolean) => Promise<LentCredentials>,
+  sign: (signer: SignerAddress, request: UnsignedRequest) => Promise<SignedRequest>,
 ): VendedStore {
   if (family !== "s3") {
     const token =
-      credentials === null
+      first === null
         ? null
         : async (fresh: boolean): Promise<string> => {
             const lent = await credentials(fresh);
@@ -96,8 +113,17 @@ export function vendedStoreOf(
           };
     return { family, endpoint, token };
   }
+  if (first !== null && "signer" in first.credentials) {
+    const signer = async (request: UnsignedRequest): Promise<SignedRequest> => {
+      const lent = await credentials(false);
+      if ("signer" in lent) return sign(lent.signer, request);
+      throw changed();
+    };
+    const keys = { sign: signer, renew: () => credentials(true) };
+    return { family, endpoint, region, pathStyle, keys };
+  }
   const keys =
-    credentials === null
+    first === null
       ? null
       : {
           vended: async (fresh: boolean): Promise<S3Keys> => {
@@ -133,6 +159,14 @@ function s3KeysIn(config: Config): LentCredentials | null {
   return {
     keys: { accessKeyId, secretAccessKey, sessionToken: config["s3.session-token"] ?? null },
   };
+}
+
+function signerIn(config: Config): LentCredentials | null {
+  const enabled = config["s3.remote-signing-enabled"];
+  if (enabled !== "true") return null;
+  const uri = config["signer.uri"] ?? config["s3.signer.uri"] ?? null;
+  const endpoint = config["signer.endpoint"] ?? config["s3.signer.endpoint"] ?? "v1/aws/s3/sign";
+  return { signer: { uri, endpoint } };
 }
 
 function tokenIn(token: string | undefined): LentCredentials | null {

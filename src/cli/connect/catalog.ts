@@ -139,6 +139,7 @@ function restHeaders(draft: Draft): void {
   const delegation = draft.take(`${P}header.X-Iceberg-Access-Delegation`);
   if (delegation !== null) {
     draft.set("iceberg.rest.vended_credentials", delegation.includes("vended-credentials"));
+    if (delegation.includes("remote-signing")) draft.set("iceberg.rest.remote_signing", true);
   }
   const headers = [...draft.takeAll(`${P}header.`)].map(([name, value]) => {
     const variable = `CATALOG_HEADER_${name.toUpperCase().replace(/[^A-Z0-9]+/g, "_")}`;

@@ -26,6 +26,7 @@ describe("a REST catalog's settings", () => {
       requestTimeoutMs: 30_000,
       connectionsMax: 5,
       vendedCredentials: true,
+      remoteSigning: false,
       nessieRef: null,
     });
   });

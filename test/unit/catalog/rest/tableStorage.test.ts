@@ -44,7 +44,8 @@ async function vending(): Promise<
   await createTable(rig);
   const keys = (fresh = false): Promise<S3Keys> => {
     const opened = rig.opened.at(-1);
-    if (opened?.family !== "s3" || opened.keys === null) throw new Error("no keys were vended");
+    if (opened?.family !== "s3" || opened.keys === null || !("vended" in opened.keys))
+      throw new Error("no keys were vended");
     return opened.keys.vended(fresh);
   };
   const passMs = (ms: number): void => {
