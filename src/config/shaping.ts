@@ -67,11 +67,39 @@ export function checkShaping(
       `source.format = "${format}": fields are shaped in JSON only`,
     );
   }
+  checkRepeated(values, report);
   const shaping = new Shaping({ ...options, exclude: [], select: [] });
   const places = names.map(([path]) => shaping.columnPath(flattened(values, path)));
   const same = places.find((place, index) => places.indexOf(place) !== index);
   if (same !== undefined) report("source.transform.rename", `two fields would be called ${same}`);
   checkEventTime(values, new Shaping(options), report);
+}
+
+/**
+ * Flattened, a path has no dots, so that none would be found that leads into a list or a map: what is
+ * masked there would stay as it came.
+ */
+function checkRepeated(
+  values: PipelineValues,
+  report: (key: keyof PipelineValues & string, problem: string) => void,
+): void {
+  if (!values["source.flatten"]) return;
+  const declared = JSON.stringify(values["schema.fields"]) ?? "";
+  const hasMaps =
+    values["source.format"] !== "json" ||
+    values["schema.file"] !== null ||
+    declared.includes("map<");
+  const inside = hasMaps ? /\.(element|value)(\.|$)/ : /\.element(\.|$)/;
+  for (const key of [...PATHS, "rename"] as const) {
+    const named = values[`source.transform.${key}`];
+    const paths = key === "rename" ? Object.keys(named) : (named as readonly string[]);
+    const path = paths.find((each) => inside.test(each));
+    if (path === undefined) continue;
+    report(
+      `source.transform.${key}`,
+      `${path} leads into a list or a map, which source.flatten has no paths for: name what is around it`,
+    );
+  }
 }
 
 /** The event's time must be a column, and a time. */

@@ -72,6 +72,16 @@ test("each combination that means nothing has its sentence", async () => {
       "config.toml:4: source.event_time_field: a.ts is left out, masked or hashed by source.transform",
     ],
     [
+      `[source]\nflatten = true\n${transform('mask = ["a.l.element.p", "v.value"]')}`,
+      "config.toml:6: source.transform.mask: a.l.element.p leads into a list or a map, which " +
+        "source.flatten has no paths for: name what is around it",
+    ],
+    [
+      `[source]\nflatten = true\n${transform('exclude = ["m.value"]')}[schema]\nfields = [{name = "m", type = "map<string,string>"}]\n`,
+      "config.toml:6: source.transform.exclude: m.value leads into a list or a map, which " +
+        "source.flatten has no paths for: name what is around it",
+    ],
+    [
       '[source]\nformat = "string"\n[source.transform]\nmask = ["a"]\n',
       'config.toml:6: source.transform.mask: source.format = "string": fields are shaped in JSON only',
     ],
