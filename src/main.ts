@@ -16,8 +16,9 @@ const LONG_RUNNING = ["run", "load-test"];
 
 // In the source tree `execPath` is Bun, which has other words before ours.
 if (Bun.main.startsWith("/$bunfs/")) executeAgain(process.argv.slice(2));
-// The SQL engine of a process of ours, which starts it by this word (sql/engineProcess.ts).
+// Engines of a process of ours, which starts them by these words (sql/engineProcess.ts, sql/rewrite/rewriteProcess.ts).
 if (process.argv[2] === "sql-engine") await import("./sql/child.ts");
+else if (process.argv[2] === "rewrite-engine") await import("./sql/rewrite/child.ts");
 else await import("./command.ts");
 
 function executeAgain(words: readonly string[]): void {

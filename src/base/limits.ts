@@ -21,6 +21,8 @@ export const LIMITS: Readonly<
     | "manifestRewriteBytesMax"
     | "manifestListsBytesMax"
     | "maintenanceNamesMax"
+    | "compactionBytesPerCommit"
+    | "rewriteBytesMax"
     | "orphansPerRunMax"
     | "metadataVersionsMax"
     | "metadataBytesMax"
@@ -87,6 +89,10 @@ export const LIMITS: Readonly<
   manifestListsBytesMax: 64 * MIB,
   /** Names of files that one maintenance run holds at once (a number): some 60 MB; more take passes. */
   maintenanceNamesMax: 200_000,
+  /** Bytes of files that one commit of a compaction replaces, at least: what a run that ends early has done in vain. */
+  compactionBytesPerCommit: 2048 * MIB,
+  /** What the engine that rewrites data files may take; more goes to its scratch folder. */
+  rewriteBytesMax: 256 * MIB,
   /** Orphans that a run removes without asking a person (a number): what ten killed flushes leave is a few. */
   orphansPerRunMax: 10_000,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */

@@ -8,13 +8,12 @@
  *
  * Kinds that are here: append (`append.ts`: flushes, first positions, refreshed heads), offsets that
  * a person sets (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`), expiry of
- * snapshots (`expire.ts`), manifests written anew (`manifests.ts`). How those to come fit (CHANGE_RULES, SPEC 2.10, 2.13):
+ * snapshots (`expire.ts`), manifests written anew (`manifests.ts`), data files replaced by others with the same
+ * rows (`rewrite.ts`). How those to come fit (CHANGE_RULES, SPEC 2.10, 2.13):
  *
  * - **upsert**: a {@link SnapshotChange} whose `stage` brings its index to the head and computes the
  *   deletes from what its fence left (10c, 10e); only data files live longer than an attempt (10f).
  *   `landed` is told the snapshot that landed, not the head, which is the label of the index (10b).
- * - **rewrite**: `stage` checks that its inputs live and that what was hidden in them is hidden still
- *   (10h), and answers `dropped` when not; offsets are those of the head, as `fence` was handed them.
  * - **replace-range** and retries: `fence` compares the range with the head's offsets, `stage` reads
  *   the rows of the range in that head (13, 14).
  *
@@ -46,7 +45,8 @@ export type ChangeKind =
   | "properties"
   | "expire"
   | "retry"
-  | "manifests";
+  | "manifests"
+  | "rewrite";
 
 /** A change that adds a snapshot, and with it the offsets of all feeds (SPEC 2.1). */
 export interface SnapshotChange {

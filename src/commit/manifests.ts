@@ -49,7 +49,9 @@ export class RewriteManifests implements SnapshotChange {
     const isStill = this.#rewritten?.replaced.isSubsetOf(paths) === true;
     if (!isStill) this.#rewritten = await rewrite(attempt, manifests);
     if (this.#rewritten === null) return { kind: "nothing" };
-    return stageSnapshot(attempt, [], null, progress.document, this.#rewritten);
+    return stageSnapshot(attempt, [], null, progress.document, {
+      rewritten: this.#rewritten,
+    });
   }
 
   async landed(landing: Landing): Promise<void> {

@@ -19,24 +19,25 @@ import type { SentAttempt } from "./rules.ts";
  * @param files none: offsets only
  * @param before the head's offsets, so that the summary may hold only what moves; null: it holds all
  * @param document all offsets as they are with this snapshot
- * @param rewritten manifests that take the place of others, durable and in the ledger; default none
+ * @param replacing what takes the place of something that the head has; default none
  */
 export async function stageSnapshot(
   { parts, options, head, commitId, kind, number, ledger }: Attempt,
   files: readonly DataFile[],
   before: ProgressDocument | null,
   document: ProgressDocument,
-  rewritten?: RewrittenManifests,
+  replacing: Replacing = {},
 ): Promise<StagedSnapshot> {
+  const { rewritten } = replacing;
   const staged = await stageAppend({
     storage: head.storage,
     metadata: head.metadata,
     branch: options.branch,
     snapshotId: parts.random.id63(),
     timestampMs: parts.clock.nowMs(),
-    files,
-    rewritten,
+    ...{ files, ...replacing },
     summary: {
+      ...(replacing.removed === undefined ? {} : { operation: "replace" }),
       ...(rewritten === undefined ? {} : rewriteCounts(rewritten)),
       [SUMMARY.commitId]: commitId,
       [SUMMARY.kind]: kind,
@@ -64,6 +65,16 @@ export async function stageSnapshot(
     files: files.map((file) => file.filePath),
     thinned: thinned.snapshots,
   };
+}
+
+/** What takes the place of something that the head has: the rows are the same. */
+export interface Replacing {
+  /** Manifests that take the place of others, durable and in the ledger. */
+  readonly rewritten?: RewrittenManifests;
+  /** Files that the snapshot's own stand for. */
+  readonly removed?: readonly DataFile[];
+  /** Data sequence number of the snapshot's files. Default: its own. */
+  readonly dataSequenceNumber?: bigint;
 }
 
 /** The counters of Java's `RewriteManifests`. */

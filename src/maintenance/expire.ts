@@ -91,9 +91,10 @@ async function expire(
   table: CommitTable,
   policy: ExpiryPolicy,
 ): Promise<{ readonly change: Expire; readonly after: LoadedTable }> {
+  // One for all tries: a request without an answer may have been applied before the head became foreign.
+  const change = new Expire(table, policy);
   for (let tries = 0; ; tries++) {
     await makeOurs(table, policy);
-    const change = new Expire(table, policy);
     const result = await commit(table, newCommit(table, change));
     if (result.kind === "committed") return { change, after: result.table };
     const isForeign = result.kind === "dropped" && result.reason === FOREIGN_HEAD;

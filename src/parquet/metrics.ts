@@ -59,8 +59,13 @@ function leafBounds(
   floats: ReadonlyMap<number, FloatSummary>,
 ): Bounds {
   if (leaf.repeated) return NO_BOUNDS;
+  // A writer may leave bounds out, of long texts for example: then nobody knows those of the file.
+  const isUnknown = (chunk: ChunkMetadata): boolean =>
+    (chunk.min === null || chunk.max === null) && chunk.valueCount > chunk.nullCount;
   const { kind } = leaf.type;
-  if (kind !== "float" && kind !== "double") return boundsOf(leaf.type, chunks);
+  if (kind !== "float" && kind !== "double") {
+    return chunks.some(isUnknown) ? NO_BOUNDS : boundsOf(leaf.type, chunks);
+  }
   const summary = floats.get(leaf.fieldId);
   if (summary === undefined || summary.min > summary.max) return NO_BOUNDS;
   return { lower: floatBound(kind, summary.min), upper: floatBound(kind, summary.max) };

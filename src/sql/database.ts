@@ -16,10 +16,9 @@ import {
   type Parameter,
   type StatementType,
   sqlName,
-  sqlText,
 } from "./duckdb/instance.ts";
 import type { PartPlace } from "./lend.ts";
-import { nodesOf, type ParquetNode, type SchemaRow } from "./parquetNodes.ts";
+import { columnsOfFiles, type ParquetNode } from "./parquetNodes.ts";
 
 /** A view to be made before a statement runs. */
 export interface View {
@@ -207,18 +206,8 @@ export class Database {
   }
 
   #readColumns(paths: readonly string[]): void {
-    const rows = this.#instance.rows(
-      "SELECT file_name, name, concat_ws(' ', type, logical_type, converted_type), num_children::VARCHAR, field_id::VARCHAR " +
-        `FROM parquet_schema([${paths.map(sqlText).join(", ")}])`,
-    );
-    const byFile = new Map<string, SchemaRow[]>();
-    for (const [file, name, type, children, fieldId] of rows) {
-      const of = byFile.get(file ?? "") ?? [];
-      const id = fieldId === null ? null : Number(fieldId);
-      of.push([name ?? "", type ?? "", Number(children ?? 0), id]);
-      byFile.set(file ?? "", of);
-    }
-    for (const [file, of] of byFile) this.#nodes.set(file, nodesOf(of));
+    const found = columnsOfFiles((sql) => this.#instance.rows(sql), paths);
+    for (const [file, nodes] of found) this.#nodes.set(file, nodes);
   }
 }
 

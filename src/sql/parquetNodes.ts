@@ -1,7 +1,8 @@
 /**
  * The columns of a Parquet file as DuckDB's `parquet_schema()` lists them: which names its fields have,
- * by Iceberg field id. Pure.
+ * by Iceberg field id.
  */
+import { sqlText } from "./duckdb/instance.ts";
 
 /** A field of a file. */
 export interface ParquetNode {
@@ -14,15 +15,10 @@ export interface ParquetNode {
 }
 
 /** One row of `parquet_schema()`: name, type, number of children, field id. */
-export type SchemaRow = readonly [
-  name: string,
-  type: string,
-  children: number,
-  fieldId: number | null,
-];
+type SchemaRow = readonly [name: string, type: string, children: number, fieldId: number | null];
 
 /** Columns of a file from the rows of its schema, which begin with its root, depth first. */
-export function nodesOf(rows: readonly SchemaRow[]): readonly ParquetNode[] {
+function nodesOf(rows: readonly SchemaRow[]): readonly ParquetNode[] {
   let at = 0;
   const read = (): ParquetNode => {
     const [name = "", type = "", count = 0, fieldId = null] = rows[at++] ?? [];
@@ -31,6 +27,28 @@ export function nodesOf(rows: readonly SchemaRow[]): readonly ParquetNode[] {
     return { name, type, fieldId, children };
   };
   return read().children;
+}
+
+/**
+ * The columns of Parquet files, by path.
+ * @param query runs a statement and answers all its rows
+ */
+export function columnsOfFiles(
+  query: (sql: string) => readonly (readonly (string | null)[])[],
+  paths: readonly string[],
+): Map<string, readonly ParquetNode[]> {
+  const rows = query(
+    "SELECT file_name, name, concat_ws(' ', type, logical_type, converted_type), num_children::VARCHAR, field_id::VARCHAR " +
+      `FROM parquet_schema([${paths.map(sqlText).join(", ")}])`,
+  );
+  const byFile = new Map<string, SchemaRow[]>();
+  for (const [file, name, type, children, fieldId] of rows) {
+    const of = byFile.get(file ?? "") ?? [];
+    const id = fieldId === null || fieldId === undefined ? null : Number(fieldId);
+    of.push([name ?? "", type ?? "", Number(children ?? 0), id]);
+    byFile.set(file ?? "", of);
+  }
+  return new Map([...byFile].map(([file, of]) => [file, nodesOf(of)]));
 }
 
 /** The element of a list: `list (repeated) -> element`, or a repeated field itself, as old writers have it. */

@@ -21,6 +21,7 @@ export type FileColumns = ReadonlyMap<string, readonly ParquetNode[]>;
  * A SELECT of a snapshot's rows.
  * @param nodes of each data file and each file of equality deletes
  * @param vectors number of the relation that holds `files.vectors` (`deletedRows`)
+ * @param lineage true: with the columns of row lineage (Iceberg spec, "Row Lineage") behind the others
  * @throws AppError `query` for a column that hides what the engine says of a row's place
  */
 export function selectRows(
@@ -28,8 +29,10 @@ export function selectRows(
   files: SnapshotFiles,
   nodes: FileColumns,
   vectors: number,
+  lineage = false,
 ): string {
-  const context = { fields, files, vectors, equality: equalityRelations(files, nodes) };
+  const equality = equalityRelations(files, nodes);
+  const context = { fields, files, vectors, equality, lineage };
   const groups = groupFiles(files, nodes, context.equality);
   const selects = groups.map((group) => selectGroup(context, group));
   return selects.length === 0 ? noRows(fields) : selects.join(" UNION ALL ");
@@ -41,7 +44,17 @@ interface Context {
   readonly files: SnapshotFiles;
   readonly vectors: number;
   readonly equality: readonly EqualityRelation[];
+  readonly lineage: boolean;
 }
+
+/** Reserved fields of row lineage (Iceberg spec, "Reserved Field IDs"). */
+export const LINEAGE_FIELDS: readonly [rowId: Field, lastUpdated: Field] = [
+  { id: 2_147_483_540, name: "_row_id", required: false, type: { kind: "long" } },
+  {
+    ...{ id: 2_147_483_539, name: "_last_updated_sequence_number", required: false },
+    type: { kind: "long" },
+  },
+];
 
 /** Data files that are read alike. */
 interface Group {
@@ -89,17 +102,19 @@ function groupFiles(
 }
 
 function selectGroup(context: Context, group: Group): string {
-  const { fields } = context;
+  const { fields, lineage } = context;
   const { nodes, hasVectors, hasPositions, equality } = group;
   const source = readParquet(group.places.map((place) => context.files.data[place]?.path ?? ""));
-  if (!hasVectors && !hasPositions && equality.length === 0) {
+  if (!hasVectors && !hasPositions && equality.length === 0 && !lineage) {
     return `SELECT ${projectColumns(fields, nodes)} FROM ${source}`;
   }
   checkPlaceNames(nodes);
   const columns = fields.map((field, at) => ({ ...field, name: `c${at}` }));
   const names = fields.map(({ name }, at) => `r.c${at} AS ${sqlName(name)}`);
+  if (lineage) names.push(...LINEAGE);
   const inner = [
     ...(columns.length === 0 ? [] : [projectColumns(columns, nodes)]),
+    ...(lineage ? [projectColumns(keyFields(LINEAGE_FIELDS, "w"), nodes)] : []),
     "file_row_number AS n",
     ...placeColumns(context, group),
     ...equality.map((each, at) => projectColumns(keyFields(each.fields, `e${at}_`), nodes)),
@@ -120,8 +135,17 @@ function selectGroup(context: Context, group: Group): string {
   return `SELECT ${names.join(", ")} FROM (SELECT ${inner.join(", ")} FROM ${source}) r ${joins.join(" ")}${where}`;
 }
 
-/** What is known of a row by its file: `f` its place, `l` its location, `s` sequence number, `p` partition. */
-function placeColumns({ files }: Context, group: Group): string[] {
+/** A row's id and sequence number: its own where the file has them, else what the file gives it. */
+const LINEAGE = [
+  'coalesce(r.w0, r.i + r.n) AS "_row_id"',
+  'coalesce(r.w1, CASE WHEN coalesce(r.w0, r.i) IS NOT NULL THEN r.s END) AS "_last_updated_sequence_number"',
+];
+
+/**
+ * What is known of a row by its file: `f` its place, `l` its location, `s` sequence number, `p` partition,
+ * `i` row id of its first row.
+ */
+function placeColumns({ files, lineage }: Context, group: Group): string[] {
   const ofFile = (values: readonly string[], name: string): string =>
     `[${values.join(", ")}][file_index::BIGINT + 1] AS ${name}`;
   const data = group.places.flatMap((place) => files.data[place] ?? []);
@@ -137,9 +161,16 @@ function placeColumns({ files }: Context, group: Group): string[] {
   }
   if (group.equality.length > 0) {
     const numbers = partitionNumbers(files.equalityDeletes);
-    const sequences = data.map(({ sequence }) => `${sequence}::BIGINT`);
     const partitions = data.map(({ partition }) => `${numbers.get(partition) ?? -1}`);
-    columns.push(ofFile(sequences, "s"), ofFile(partitions, "p"));
+    columns.push(ofFile(partitions, "p"));
+  }
+  if (group.equality.length > 0 || lineage) {
+    const sequences = data.map(({ sequence }) => `${sequence}::BIGINT`);
+    columns.push(ofFile(sequences, "s"));
+  }
+  if (lineage) {
+    const firstIds = data.map(({ firstRowId }) => `${firstRowId ?? "NULL"}::BIGINT`);
+    columns.push(ofFile(firstIds, "i"));
   }
   return columns;
 }
@@ -214,7 +245,7 @@ function checkPlaceNames(nodes: readonly ParquetNode[]): void {
   if (taken === undefined) return;
   throw fail(
     "query",
-    `A table with deleted rows and a column ${taken.name} cannot be queried here. Ask another engine`,
+    `A table with deleted rows and a column ${taken.name} cannot be read here. Ask another engine`,
   );
 }
 

@@ -8,7 +8,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { type LiveFile, listDataFiles } from "#iceberg/io/scan.ts";
-import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import { specById } from "#iceberg/partition/partitionType.ts";
@@ -33,6 +33,8 @@ export interface StoredFile {
   readonly sequence: bigint;
   /** Equal for files of one partition of one spec. */
   readonly partition: string;
+  /** v3: row id of its first row. Default: it has none. */
+  readonly firstRowId?: bigint | null;
 }
 
 /** A file whose rows delete those of older data files that equal them in some columns. */
@@ -53,6 +55,21 @@ export const NO_FILES: SnapshotFiles = {
   vectors: [],
 };
 
+/** A data file as manifests list it. */
+export interface FoundFile {
+  readonly path: string;
+  readonly fileFormat: string;
+  readonly specId: number;
+  readonly partition: readonly PartitionValue[];
+  readonly recordCount: bigint;
+  readonly sequenceNumber: bigint;
+  /** v3: row id of its first row; null: it has none. */
+  readonly firstRowId: bigint | null;
+}
+
+/** Where the engine finds a file. @throws AppError `query` when it cannot */
+export type PathOf = (file: { readonly path: string; readonly fileFormat: string }) => string;
+
 /**
  * Lists the live files of a snapshot, and reads its deletion vectors.
  * @throws AppError `query` for files that this engine does not read: of another format or store, or
@@ -62,31 +79,51 @@ export async function snapshotFiles(
   table: LoadedTable,
   snapshotId: SnapshotId,
 ): Promise<SnapshotFiles> {
-  const data: LiveFile[] = [];
-  const vectors: LiveFile[] = [];
-  const positionDeletes: string[] = [];
-  const equalityDeletes: EqualityDeletes[] = [];
+  const data: FoundFile[] = [];
+  const deletes: LiveFile[] = [];
   for await (const live of listDataFiles(table.storage, table.metadata, snapshotId)) {
-    const { file } = live;
-    if (file.content === "data") data.push(live);
-    else if (file.content === "equality-deletes") equalityDeletes.push(equalityOf(table, live));
-    else if (isVector(file)) vectors.push(live);
-    else positionDeletes.push(readablePath(table, file));
+    const { file, sequenceNumber } = live;
+    if (file.content === "data") data.push({ ...file, path: file.filePath, sequenceNumber });
+    else deletes.push(live);
   }
+  return filesOf(table, data, deletes, (file) => readablePath(table, file));
+}
+
+/**
+ * Some data files with the deletes that may apply to them; reads deletion vectors.
+ * @throws as {@link snapshotFiles}
+ */
+export async function filesOf(
+  table: LoadedTable,
+  data: readonly FoundFile[],
+  deletes: readonly LiveFile[],
+  pathOf: PathOf,
+): Promise<SnapshotFiles> {
+  const isEquality = ({ file }: LiveFile): boolean => file.content === "equality-deletes";
+  const path = ({ filePath, fileFormat }: DataFile): string =>
+    pathOf({ path: filePath, fileFormat });
+  const byPosition = deletes.filter((each) => !isEquality(each));
   return {
-    data: data.map(({ file, sequenceNumber: sequence }) => ({
-      path: readablePath(table, file),
-      location: file.filePath,
-      sequence,
+    data: data.map((file) => ({
+      path: pathOf(file),
+      location: file.path,
+      sequence: file.sequenceNumber,
       partition: partitionOf(file),
+      firstRowId: file.firstRowId,
     })),
-    positionDeletes,
-    equalityDeletes,
-    vectors: await readVectors(table, data, vectors),
+    positionDeletes: byPosition.filter(({ file }) => !isVector(file)).map(({ file }) => path(file)),
+    equalityDeletes: deletes
+      .filter(isEquality)
+      .map((each) => equalityOf(table, each, path(each.file))),
+    vectors: await readVectors(
+      table,
+      data,
+      byPosition.filter(({ file }) => isVector(file)),
+    ),
   };
 }
 
-function equalityOf(table: LoadedTable, live: LiveFile): EqualityDeletes {
+function equalityOf(table: LoadedTable, live: LiveFile, path: string): EqualityDeletes {
   const { file, sequenceNumber: sequence } = live;
   const { metadata } = table;
   const { fields: parts } = specById(metadata, file.specId);
@@ -94,7 +131,7 @@ function equalityOf(table: LoadedTable, live: LiveFile): EqualityDeletes {
   const ids = [...(file.equalityIds ?? [])].sort((a, b) => a - b);
   if (ids.length === 0) throw refuse(table, `${file.filePath} deletes by no column`);
   return {
-    path: readablePath(table, file),
+    path,
     sequence,
     partition: isPartitioned ? partitionOf(file) : null,
     fields: ids.map((id) => fieldById(table, id)),
@@ -117,17 +154,17 @@ function fieldById(table: LoadedTable, id: number): Field {
 /** Reads the vectors that apply to data files. One of a file that is no longer there deletes nothing. */
 async function readVectors(
   table: LoadedTable,
-  data: readonly LiveFile[],
+  data: readonly FoundFile[],
   vectors: readonly LiveFile[],
 ): Promise<DataVector[]> {
-  const places = new Map(data.map(({ file }, place) => [file.filePath, place]));
+  const places = new Map(data.map(({ path }, place) => [path, place]));
   const read = new Map<number, DataVector>();
   let bytes = 0;
   for (const { file, sequenceNumber } of vectors) {
     const place = places.get(file.referencedDataFile ?? "");
     const of = place === undefined ? undefined : data[place];
     if (place === undefined || of === undefined || sequenceNumber < of.sequenceNumber) continue;
-    if (read.has(place)) throw refuse(table, `${of.file.filePath} has two deletion vectors`);
+    if (read.has(place)) throw refuse(table, `${of.path} has two deletion vectors`);
     const { start, length } = rangeOf(table, file);
     bytes += length;
     if (bytes > LIMITS.deletedRowsBytesMax) {
@@ -135,7 +172,7 @@ async function readVectors(
     }
     const { filePath: puffin } = file;
     const blob = await table.storage.getRange(puffin, start, length);
-    const rows = Math.min(Number(of.file.recordCount), ROWS_MAX);
+    const rows = Math.min(Number(of.recordCount), ROWS_MAX);
     read.set(place, { file: place, blob, puffin, rows, deleted: Number(file.recordCount) });
   }
   return [...read.values()];
@@ -153,21 +190,22 @@ function rangeOf(table: LoadedTable, file: DataFile): { start: number; length: n
 /** Rows of one file whose numbers / 32 are 32-bit integers. */
 const ROWS_MAX = 2 ** 36;
 
-function isVector(file: DataFile): boolean {
+/** True for a deletion vector. */
+export function isVector(file: DataFile): boolean {
   return file.fileFormat.toUpperCase() === "PUFFIN";
 }
 
-function partitionOf({ specId, partition }: DataFile): string {
+function partitionOf({ specId, partition }: Pick<FoundFile, "specId" | "partition">): string {
   return `${specId}:${partitionKey(partition)}`;
 }
 
-function readablePath(table: LoadedTable, { fileFormat, filePath }: DataFile): string {
+function readablePath(table: LoadedTable, { path, fileFormat }: Parameters<PathOf>[0]): string {
   if (fileFormat.toUpperCase() !== "PARQUET") throw refuse(table, `it has ${fileFormat} files`);
-  if (schemeOf(filePath) !== "file") throw refuse(table, "its files are not on this machine");
-  return localPath(filePath);
+  if (schemeOf(path) !== "file") throw refuse(table, "its files are not on this machine");
+  return localPath(path);
 }
 
 function refuse({ name }: LoadedTable, what: string): Error {
   const table = fullName(name);
-  return fail("query", `${table} cannot be queried here: ${what}. Ask another engine`, { table });
+  return fail("query", `${table} cannot be read here: ${what}. Ask another engine`, { table });
 }

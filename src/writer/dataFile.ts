@@ -5,6 +5,9 @@ import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { ColumnMetrics, EncodedFile } from "#parquet/encoder.ts";
 import type { ReducedMetrics } from "./tableProperties.ts";
 
+/** What a manifest says of a file. */
+export type DescribedFile = Pick<EncodedFile, "bytes" | "rowCount" | "splitOffsets" | "metrics">;
+
 /**
  * Describes a data file for a manifest (Iceberg spec, "Manifests"). Its maps are made when they are
  * asked for: a flush may have 10,000 files, and kept they would take most of its memory.
@@ -13,7 +16,7 @@ import type { ReducedMetrics } from "./tableProperties.ts";
  */
 export function dataFile(
   location: string,
-  encoded: EncodedFile,
+  encoded: DescribedFile,
   specId: number,
   partition: readonly PartitionValue[],
   reduced: ReadonlyMap<number, ReducedMetrics>,
@@ -60,7 +63,7 @@ export function dataFile(
 }
 
 function metricsOf<T>(
-  encoded: EncodedFile,
+  encoded: DescribedFile,
   pick: (metrics: ColumnMetrics) => T | null,
   isShown: (fieldId: number) => boolean,
 ): ReadonlyMap<number, T> {

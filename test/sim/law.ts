@@ -9,27 +9,18 @@ import { progressProperty } from "#commit/progress.ts";
 import type { ProgressDocument } from "#commit/progressDocument.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
 import { parseDocument, propertySnapshotId } from "#commit/progressText.ts";
-import { listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
-import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { nearestDocument } from "./evidence.ts";
 import { ExpiryLaw } from "./expiryLaw.ts";
-import { between, compareRows, rowIdProblems } from "./lawRows.ts";
+import { foreignProblems } from "./foreignRows.ts";
+import { type Content, readContent } from "./lawContent.ts";
+import { between, compareRows } from "./lawRows.ts";
 import { COORDINATES, readCoordinates } from "./rows.ts";
 import { ThinningLaw } from "./thinningLaw.ts";
 import type { World } from "./world.ts";
 
 /** Group that a person's own commits name. */
 export const PERSON = "person";
-
-/** What a snapshot lists. */
-interface Content {
-  readonly paths: ReadonlySet<string>;
-  /** Live data files. */
-  readonly files: readonly string[];
-  readonly rows: ReadonlyMap<number, readonly number[]>;
-  readonly problems: readonly string[];
-}
 
 /** What the ancestors of a snapshot, expired ones included, say about progress. */
 export interface Truth {
@@ -99,40 +90,9 @@ export class Law {
   async content(id: SnapshotId): Promise<Content> {
     const known = this.#contents.get(id);
     if (known !== undefined) return known;
-    const content = await this.#read(id);
+    const content = await readContent(this.world, id);
     this.#contents.set(id, content);
     return content;
-  }
-
-  async #read(id: SnapshotId): Promise<Content> {
-    const { world } = this;
-    // A view of its own: the manifest lists that writers remember are not the store's.
-    const storage = {
-      ...world.storage,
-      get: async (location: string) =>
-        world.storage.removed.get(location) ?? world.storage.get(location),
-    };
-    const snapshot = world.history.get(id);
-    const metadata = { ...world.metadata, snapshots: snapshot === undefined ? [] : [snapshot] };
-    const paths = new Set<string>();
-    const files: string[] = [];
-    const rows = new Map<number, number[]>();
-    const live: DataFile[] = [];
-    if (snapshot !== undefined) {
-      paths.add(snapshot.manifestList);
-      for (const manifest of await manifestsOf(storage, snapshot)) paths.add(manifest.manifestPath);
-    }
-    for await (const { file } of listDataFiles(storage, metadata, id)) {
-      paths.add(file.filePath);
-      files.push(file.filePath);
-      live.push(file);
-      const text = new TextDecoder().decode(await storage.get(file.filePath));
-      for (const [partition, number] of JSON.parse(text) as [number, number][]) {
-        rows.set(partition, [...(rows.get(partition) ?? []), number]);
-      }
-    }
-    const problems = metadata.formatVersion === 3 ? rowIdProblems(id, live) : [];
-    return { paths, files, rows, problems };
   }
 
   /** Whether the head, whose content was read before, has a row. */
@@ -236,6 +196,8 @@ export class Law {
     if (before.picked === "broken" && isOurs && !byPerson) {
       broken.push(`BLIND: ${where} goes on from rows that fit no document`);
     }
+    const foreign = foreignProblems(this.world, snapshot.snapshotId, content.foreignPlaces);
+    broken.push(...foreign.map((verdict) => `${verdict} in ${where}, a row of another engine`));
     if (truth.picked === "broken") return broken;
     return [...broken, ...this.#compareContent(where, truth, content)];
   }

@@ -12,6 +12,7 @@ import { MAINTENANCE_MUTATIONS } from "./maintenanceMutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
 import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
+import { REWRITE_MUTATIONS } from "./rewriteMutations.ts";
 import { SIDE_MUTATIONS } from "./sideMutations.ts";
 
 /** The mistakes that the simulation must find. */
@@ -201,4 +202,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PIPELINE_MUTATIONS,
   ...SIDE_MUTATIONS,
   ...MAINTENANCE_MUTATIONS,
+  ...REWRITE_MUTATIONS,
 ];

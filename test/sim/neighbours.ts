@@ -5,6 +5,7 @@
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { Snapshot } from "#iceberg/metadata/metadata.ts";
+import { FOREIGN, rowBytes, type SimRow } from "./foreignRows.ts";
 import { chainOf, expire, rollback, somebodyActs } from "./people.ts";
 import { stageRewrite } from "./rewriteStage.ts";
 import type { World } from "./world.ts";
@@ -29,11 +30,14 @@ async function neighbourActs(world: World): Promise<void> {
 async function foreignRewrite(world: World): Promise<void> {
   const head = world.metadata.currentSnapshotId;
   if (head === null) return;
-  const { rows } = await world.law.content(head);
-  const pairs = [...rows].flatMap(([partition, all]) => all.map((number) => [partition, number]));
+  const { rows, foreignPlaces } = await world.law.content(head);
+  const pairs: SimRow[] = [...rows].flatMap(([partition, all]) =>
+    all.map((number): SimRow => [partition, number]),
+  );
+  pairs.push(...foreignPlaces.map(({ number }): SimRow => [FOREIGN, number]));
   if (pairs.length === 0) return;
   const output = `/wh/db/t/data/compacted-${world.random.uuid()}.parquet`;
-  await world.storage.put(output, new TextEncoder().encode(JSON.stringify(pairs)));
+  await world.storage.put(output, rowBytes(pairs));
   const { snapshot } = await stageRewrite(world, {
     output,
     rows: BigInt(pairs.length),

@@ -12,6 +12,7 @@ import { progressProperty, visibleChain } from "#commit/progress.ts";
 import { isPaused, pauseChange } from "#commit/properties.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { SnapshotId, TableUpdate } from "#iceberg/metadata/metadata.ts";
+import { FOREIGN, FOREIGN_ADDED, foreignDelete, rowBytes } from "./foreignRows.ts";
 import { PERSON } from "./law.ts";
 import { MemoryLog } from "./process.ts";
 import { foreignFile, holes } from "./rows.ts";
@@ -27,7 +28,9 @@ export async function somebodyActs(world: World): Promise<void> {
   const chain = chainOf(world);
   const dice = world.random.unit();
   if (!world.showsAncestors && dice < 0.62) return await somebodyActsWithoutHistory(world);
-  if (dice < 0.26 || (chain.length < 2 && world.showsAncestors)) return await foreignAppend(world);
+  if (dice < 0.26 || (chain.length < 2 && world.showsAncestors)) {
+    return await foreignChange(world, dice);
+  }
   if (dice < 0.4) return rollback(world, world.pick(chain.slice(1)));
   if (dice < 0.62) return await expire(world, expirable(world, chain), world.random.unit() < 0.7);
   if (dice < 0.72) return await otherBranch(world);
@@ -80,18 +83,26 @@ function isRef(world: World, id: SnapshotId): boolean {
   return Object.values(world.metadata.refs).some((ref) => ref.snapshotId === id);
 }
 
+/** Another engine deletes rows of its own, or appends some. */
+async function foreignChange(world: World, dice: number): Promise<void> {
+  await (dice < 0.08 ? foreignDelete(world) : foreignAppend(world));
+}
+
 /** Another engine appends rows of its own. */
 export async function foreignAppend(world: World, branch = "main"): Promise<void> {
   const path = `/wh/db/t/data/foreign-${world.random.uuid()}.parquet`;
-  await world.storage.put(path, new TextEncoder().encode("[]"));
+  const numbers = [world.foreignRows++, world.foreignRows++];
+  const bytes = rowBytes(numbers.map((number) => [FOREIGN, number]));
+  await world.storage.put(path, bytes);
+  const counts = { recordCount: BigInt(numbers.length), fileSizeBytes: BigInt(bytes.length) };
   const staged = await stageAppend({
     storage: { ...world.storage },
     metadata: world.metadata,
     branch,
     snapshotId: world.random.id63(),
     timestampMs: world.nowMs,
-    files: [foreignFile(path)],
-    summary: {},
+    files: [{ ...foreignFile(path), ...counts }],
+    summary: { [FOREIGN_ADDED]: numbers.join() },
     nameSuffix: world.random.uuid(),
   });
   world.foreign(staged.updates, `foreign append as ${staged.snapshot.snapshotId} on ${branch}`);

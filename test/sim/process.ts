@@ -6,6 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import { AppError, fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
 import type { Feed } from "#base/offsets.ts";
+import type { Field } from "#columns/schema.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
@@ -217,4 +218,13 @@ export function judgeStop(world: World, name: string, error: unknown, groups: nu
 
 function ifNeedless(isNeedless: boolean, name: string, error: unknown): string[] {
   return isNeedless ? [`${name} stopped needlessly: ${error}`] : [];
+}
+
+/** A column that several writers may add at once: as last seen in the table, else of a type by its own inference. */
+export function randomField(world: World, { name: owner, writer }: Process): Field {
+  const index = world.below(3);
+  const name = `x${index}`;
+  const known = writer?.fields.find((field) => field.name === name);
+  const kind = (owner.charCodeAt(0) + index) % 2 === 0 ? "int" : "long";
+  return { id: 0, name, required: false, type: known?.type ?? { kind } };
 }

@@ -1,31 +1,16 @@
 /**
- * A compaction that follows the rules of SPEC 2.3 and 2.4, for as long as the product has none: it
- * replaces all live files by one, requires on every attempt that its inputs are live, and carries
- * the offsets of the head. It stands for rewrites in schedules and in the model's traces.
+ * A process that compacts the table, as `maintenance compact` and `run` do; its engine reads and
+ * writes the files of the simulation.
  */
-import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
-import { Ledger } from "#commit/ledger.ts";
-import { type Progress, progressProperty } from "#commit/progress.ts";
-import { type ProgressDocument, SUMMARY } from "#commit/progressDocument.ts";
+import { CommitTable } from "#commit/commitTable.ts";
+import type { Progress } from "#commit/progress.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
-import { writeDocument, writeProperty } from "#commit/progressText.ts";
-import { removeLeftover } from "#commit/removal.ts";
-import { resolveUnknown, type SentAttempt } from "#commit/rules.ts";
-import type { Snapshot, TableUpdate } from "#iceberg/metadata/metadata.ts";
-import { stageRewrite } from "./rewriteStage.ts";
-import { COORDINATES, readCoordinates } from "./rows.ts";
-import { NAME, type World } from "./world.ts";
-
-interface Rewrite {
-  readonly beganMs: number;
-  readonly commitId: string;
-  readonly inputs: readonly string[];
-  readonly output: string;
-  readonly rows: bigint;
-  readonly written: string[];
-  sent: SentAttempt | null;
-  state: "waits" | "conflict" | "unknown";
-}
+import { compact, type RewriteEngine, type RewriteJob } from "#maintenance/compact.ts";
+import type { WriterParts } from "#writer/parts.ts";
+import { Background } from "./background.ts";
+import { rowBytes, type SimRow, visibleRows } from "./foreignRows.ts";
+import { COORDINATES, foreignFile, readCoordinates } from "./rows.ts";
+import type { World } from "./world.ts";
 
 /** Committed offsets as the writer reads them. */
 export function progressOf(world: World): Promise<Progress> {
@@ -33,173 +18,81 @@ export function progressOf(world: World): Promise<Progress> {
   return new ProgressReader("main", rows, world.showsAncestors).read(world.loaded());
 }
 
-/** Rewrites one table; at most one rewrite is under way. */
-export class Rewriter {
-  readonly world: World;
-  readonly name: string;
-  /** Files of dropped rewrites, which it may remove when the rules allow it. */
-  #duties: Rewrite[] = [];
-  #rewrite: Rewrite | null = null;
+const ENGINE: RewriteEngine = {
+  rewrite: async ({ head: { storage }, group: { inputs }, location }: RewriteJob) => {
+    const rows: SimRow[] = [];
+    for (const { path, deletes } of inputs) {
+      const visible = await visibleRows((at) => storage.get(at), path, deletes);
+      rows.push(...visible.map(({ row }) => row));
+    }
+    if (rows.length === 0) return null;
+    const bytes = rowBytes(rows);
+    await storage.put(location, bytes);
+    const counts = {
+      recordCount: BigInt(rows.length),
+      fileSizeBytes: BigInt(bytes.length),
+    };
+    return { ...foreignFile(location), ...counts };
+  },
+};
 
+/** Rewrites one table. */
+export class Rewriter extends Background {
   constructor(world: World, name: string) {
-    this.world = world;
-    this.name = name;
+    super(world, name, true);
   }
 
-  /** Whatever is next: begin, go on after a conflict or without an answer, or tidy up. */
+  /** Whatever is next: begin, go on with a run that waits, or die. */
   async act(): Promise<void> {
-    const rewrite = this.#rewrite;
-    if (rewrite === null) {
-      await this.discharge();
-      await this.begin();
-    } else if (rewrite.state === "conflict") await this.#attempt(rewrite);
-    else if (rewrite.state === "unknown") await this.resolve();
-    else if (this.world.random.unit() < 0.1) this.crash();
+    const { world } = this;
+    if (this.isBusy && world.random.unit() < 0.1) this.crash();
+    const parts = world.pick([1, 1, 3]);
+    await this.goOn((ports) => this.#run(ports, parts));
   }
 
-  /** Reads the head's files, writes one that holds their rows, sends the first attempt. */
+  /** Goes on with a run that waits; else begins one of all files. False: there is nothing to do. */
   async begin(): Promise<boolean> {
-    const { world } = this;
-    const head = world.metadata.currentSnapshotId;
-    if (head === null || (await progressOf(world)).kind === "unreadable") return false;
-    const { files, rows } = await world.law.content(head);
-    if (files.length < 2) return false;
-    const pairs = [...rows].flatMap(([partition, all]) => all.map((number) => [partition, number]));
-    const output = `/wh/db/t/data/rewrite-${world.random.uuid()}.parquet`;
-    await world.storage.put(output, new TextEncoder().encode(JSON.stringify(pairs)));
-    const commitId = world.random.uuid();
-    this.#rewrite = {
-      beganMs: world.nowMs,
-      commitId,
-      inputs: files,
-      output,
-      rows: BigInt(pairs.length),
-      written: [output],
-      sent: null,
-      state: "conflict",
-    };
-    await this.#attempt(this.#rewrite);
-    return true;
+    await this.goOn((ports) => this.#run(ports, 1));
+    return this.world.pending.some((each) => each.writer === this.name && each.answer !== null);
   }
 
-  async #attempt(rewrite: Rewrite): Promise<void> {
-    const { world } = this;
-    const head = world.metadata.currentSnapshotId;
-    const progress = await progressOf(world);
-    const live = head === null ? [] : (await world.law.content(head)).files;
-    const inputsLive =
-      rewrite.inputs.every((path) => live.includes(path)) && live.length === rewrite.inputs.length;
-    if (head === null || progress.kind === "unreadable" || !inputsLive) return this.#drop(rewrite);
-    if (this.#isTooOld(rewrite)) return this.#drop(rewrite);
-    const snapshot = await this.#stage(rewrite, progress.document);
-    const attempt: SentAttempt = {
-      commitId: rewrite.commitId,
-      snapshot,
-      baseSnapshotId: head,
-      baseSequenceNumber: world.metadata.lastSequenceNumber,
-      property: writeProperty(progress.document, snapshot),
-    };
-    this.#send(rewrite, attempt);
-  }
-
-  #send(rewrite: Rewrite, attempt: SentAttempt): void {
-    const { world } = this;
-    const { snapshot } = attempt;
-    world.say(`${this.name} sends a rewrite of ${rewrite.inputs.length} files`);
-    rewrite.sent = attempt;
-    rewrite.state = "waits";
-    const settle = (outcome: CommitOutcome): void => {
-      if (this.#rewrite !== rewrite) return;
-      if (outcome.kind === "committed") this.#rewrite = null;
-      else rewrite.state = outcome.kind;
-    };
-    const value = {
-      snapshotId: snapshot.snapshotId,
-      type: "branch" as const,
-      minSnapshotsToKeep: null,
-      maxSnapshotAgeMs: null,
-      maxRefAgeMs: null,
-    };
-    const properties = { [progressProperty("main")]: attempt.property };
-    const updates: TableUpdate[] = [
-      { action: "add-snapshot", snapshot },
-      { action: "set-snapshot-ref", ref: "main", value },
-      { action: "set-properties", properties },
-    ];
-    world.pending.push({
-      writer: this.name,
-      requirements: [
-        { type: "assert-ref-snapshot-id", ref: "main", snapshotId: attempt.baseSnapshotId },
-      ],
-      updates,
-      version: world.version,
-      sentMs: world.nowMs,
-      answer: settle,
-    });
-  }
-
-  async #stage(rewrite: Rewrite, document: ProgressDocument): Promise<Snapshot> {
-    const staged = await stageRewrite(this.world, {
-      output: rewrite.output,
-      rows: rewrite.rows,
-      name: `${rewrite.commitId}-${rewrite.written.length}`,
-      summary: {
-        [SUMMARY.commitId]: rewrite.commitId,
-        [SUMMARY.offsets]: writeDocument(document),
-        [SUMMARY.group]: "g",
-      },
-    });
-    rewrite.written.push(...staged.written);
-    return staged.snapshot;
-  }
-
-  /** Rule 4 for the rewrite whose answer is missing. */
-  async resolve(): Promise<void> {
-    const rewrite = this.#rewrite;
-    if (rewrite?.sent == null || rewrite.state !== "unknown") return;
-    const verdict = resolveUnknown(this.world.metadata, "main", rewrite.sent);
-    this.world.say(`${this.name} resolves its rewrite: ${verdict.kind}`);
-    if (verdict.kind === "landed") this.#rewrite = null;
-    else if (verdict.kind === "lost" || this.#isTooOld(rewrite)) this.#drop(rewrite);
-    else this.#send(rewrite, rewrite.sent);
-  }
-
-  /** Rule 10l. */
-  #isTooOld({ beganMs }: Rewrite): boolean {
-    return this.world.nowMs - beganMs > this.world.filesAgeMsMax;
-  }
-
-  #drop(rewrite: Rewrite): void {
-    this.world.say(`${this.name} drops its rewrite`);
-    this.#rewrite = null;
-    this.#duties.push(rewrite);
-  }
-
-  /** Memory is lost, the log is kept. */
-  crash(): void {
-    this.world.say(`${this.name} crashes`);
-    for (const request of this.world.pending) {
-      if (request.writer === this.name) request.answer = null;
-    }
-    if (this.#rewrite !== null) this.#duties.push(this.#rewrite);
-    this.#rewrite = null;
-  }
-
-  /** Removes files of dropped rewrites where rule 4 allows it. */
+  /** A fresh process removes what an earlier one has left, where the rules allow it. */
   async discharge(): Promise<void> {
-    const head: LoadedTable = { ...this.world.loaded(), name: NAME };
-    const still: Rewrite[] = [];
-    for (const duty of this.#duties) {
-      const ledger = new Ledger(duty.commitId);
-      ledger.plan(duty.written);
-      ledger.store(duty.written);
-      if (duty.sent !== null) {
-        const { snapshot, baseSequenceNumber } = duty.sent;
-        ledger.send(snapshot, duty.written, baseSequenceNumber);
-      }
-      const result = await removeLeftover(head, this.world.traits, ledger);
-      if (result.kind === "later") still.push(duty);
-    }
-    this.#duties = still;
+    await this.goOn(async (ports) => {
+      await this.#open(ports);
+    });
+  }
+
+  async #open(parts: WriterParts): Promise<CommitTable | null> {
+    const { world } = this;
+    const head = await parts.catalog.load(world.name);
+    if (head === null) return null;
+    const table = new CommitTable(
+      parts,
+      {
+        ...{ name: world.name, branch: "main", group: "g", coordinates: COORDINATES },
+        ...{ commitRetriesMax: 3, filesAgeMsMax: world.filesAgeMsMax, thinning: world.thinning },
+      },
+      head,
+    );
+    await table.leftovers.inherit(head);
+    return table;
+  }
+
+  /** @param count so many files are to be written, about */
+  async #run(parts: WriterParts, count: number): Promise<void> {
+    const { world } = this;
+    const table = await this.#open(parts);
+    const head = table?.head.metadata.currentSnapshotId ?? null;
+    if (table === null || head === null) return;
+    const { files } = await world.law.content(head);
+    const sizes = files.map((path) => world.storage.objects.get(path)?.content.length ?? 2);
+    const bytes = sizes.reduce((sum, each) => sum + each, 0);
+    world.say(`${this.name} begins to rewrite ${files.length} files`);
+    const { groups, left } = await compact(table, ENGINE, {
+      ...{ isDry: false, onProgress: () => undefined, stop: new AbortController().signal },
+      settings: { smallBytes: 1e9, targetBytes: bytes / count, deleteRatio: 0.1 },
+    });
+    world.say(`${this.name} has rewritten ${groups} groups and left ${left}`);
   }
 }

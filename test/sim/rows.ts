@@ -129,9 +129,10 @@ export const readCoordinates: CoordinateReader = async function* (storage, { fil
     topics: rows.map(([, number]) =>
       fields.topic === 2 ? topicId(Math.floor(number / 1000)) : "t",
     ),
-    partitions: rows.map(([partition]) => partition),
+    // Rows of another engine have no coordinates.
+    partitions: rows.map(([partition]) => (partition < 0 ? null : partition)),
     // Without the number of the topic's life, which no row holds.
-    offsets: rows.map(([, number]) => BigInt(number % 1000)),
+    offsets: rows.map(([partition, number]) => (partition < 0 ? null : BigInt(number % 1000))),
   };
 };
 

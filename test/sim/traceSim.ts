@@ -99,6 +99,9 @@ class TraceSim {
   constructor(world: World) {
     this.world = world;
     this.actors = new Map(["A", "B"].map((name) => [name, new Actor(name, world)]));
+    world.onRequest = () => {
+      for (const { rewriter } of this.actors.values()) rewriter.arrived();
+    };
   }
 
   async run(trace: Trace): Promise<Played> {
@@ -300,7 +303,7 @@ const STEPS: readonly (readonly [RegExp, Handler])[] = [
     async ([, name, commit], sim) => {
       const actor = sim.actor(name);
       if (!actor.rewrites.has(commit ?? "")) return sim.next(actor);
-      await actor.rewriter.act();
+      await actor.rewriter.begin();
       const sent = sim.request(`${name}'s rewriter`, (each) => each.answer !== null);
       if (sent === undefined) sim.depart("the rewrite is dropped");
     },

@@ -5,7 +5,6 @@
  * Determinism: one seed decides everything. Only one writer runs at a time; it runs until its call
  * ends or until it waits for the catalog's answer, which the schedule gives, loses or delays.
  */
-
 import { fail } from "#base/errors.ts";
 import type { Feed } from "#base/offsets.ts";
 import { type Random, seededRandom } from "#base/random.ts";
@@ -106,6 +105,7 @@ export class World {
   /** Feeds of another topic that the table holds from the start: with them summaries hold deltas. */
   readonly others: readonly Feed[];
   metadata: TableMetadata;
+  foreignRows = 0;
   version = 1;
   /** Requests that were sent and neither applied nor lost. */
   pending: Request[] = [];

@@ -2,16 +2,16 @@
  * Random schedules of the writer simulation: who does what next, from one seed.
  */
 
-import type { Field } from "#columns/schema.ts";
 import type { AppendResult } from "#commit/append.ts";
 import { isPaused } from "#commit/properties.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
+import type { Background } from "./background.ts";
 import { Maintainer } from "./maintainer.ts";
 import { anybodyActs } from "./neighbours.ts";
 import { acceptAsIs, adoptOthers, pause } from "./people.ts";
-import { judgeStop, optionsOf, Process, partsOf, worldClock } from "./process.ts";
+import { judgeStop, optionsOf, Process, partsOf, randomField, worldClock } from "./process.ts";
 import { Rewriter } from "./rewriter.ts";
-import { type CompareAndSet, MAINTAINER, type Request, World } from "./world.ts";
+import { type CompareAndSet, type Request, World } from "./world.ts";
 
 /** What a schedule may contain besides writers. */
 export interface Troubles {
@@ -30,9 +30,8 @@ export interface Outcome {
 }
 
 /** Runs one schedule; the law is checked whenever the table has changed. */
-export async function runSchedule(seed: number, troubles: Troubles): Promise<Outcome> {
-  const sim = new WriterSim(seed, troubles);
-  return await sim.run();
+export function runSchedule(seed: number, troubles: Troubles): Promise<Outcome> {
+  return new WriterSim(seed, troubles).run();
 }
 
 class WriterSim {
@@ -41,9 +40,11 @@ class WriterSim {
   readonly processes: Process[];
   readonly rewriter: Rewriter;
   readonly maintainer: Maintainer;
+  readonly #background: readonly Background[];
   readonly violations: string[] = [];
-  /** Share of steps that are the maintainer's: every schedule has its own, lest rare meetings stay rare. */
+  /** Shares of steps that are theirs: every schedule has its own, lest rare meetings stay rare. */
   readonly #maintained: number;
+  readonly #rewritten: number;
   #checkedVersion = 0;
   #arrived: () => void = () => undefined;
   #commits = 0;
@@ -55,10 +56,12 @@ class WriterSim {
     this.processes = [new Process("A", "g"), new Process("B", "g"), new Process("C", other)];
     this.rewriter = new Rewriter(this.world, "R");
     this.maintainer = new Maintainer(this.world);
+    this.#background = [this.rewriter, this.maintainer];
     this.#maintained = this.world.pick([0.01, 0.03, 0.15]);
+    this.#rewritten = this.world.pick([0, 0.02, 0.12]);
     this.world.onRequest = () => {
       this.#arrived();
-      this.maintainer.arrived();
+      for (const each of this.#background) each.arrived();
     };
   }
 
@@ -77,6 +80,7 @@ class WriterSim {
   async #step(): Promise<void> {
     const { world } = this;
     if (world.random.unit() < this.#maintained) return await this.maintainer.act();
+    if (world.random.unit() < this.#rewritten) return await this.rewriter.act();
     const dice = world.random.unit();
     if (dice < 0.56 && (await this.#goOn(dice))) return;
     // Between two tries everything may change.
@@ -132,7 +136,8 @@ class WriterSim {
       else if (dice < 0.85) world.giveUp(request, "dropped");
       else world.giveUp(request, "late");
     };
-    if (request.writer === MAINTAINER) await this.maintainer.untilQuiet(answer);
+    const background = this.#background.find(({ name }) => name === request.writer);
+    if (background !== undefined) await background.untilQuiet(answer);
     else await this.#untilQuiet(process, answer);
   }
 
@@ -309,7 +314,7 @@ class WriterSim {
   }
 
   async #check(): Promise<void> {
-    this.violations.push(...this.maintainer.violations.splice(0));
+    for (const each of this.#background) this.violations.push(...each.violations.splice(0));
     if (this.world.version === this.#checkedVersion) return;
     this.#checkedVersion = this.world.version;
     this.violations.push(...(await this.world.law.violations()));
@@ -321,7 +326,7 @@ class WriterSim {
    */
   async #finish(): Promise<void> {
     const { world } = this;
-    this.maintainer.crash();
+    for (const each of this.#background) each.crash();
     world.fault = null;
     world.logFault = null;
     world.loadFails = false;
@@ -390,13 +395,4 @@ class WriterSim {
     await this.#alone(last, () => this.#open(last));
     return false;
   }
-}
-
-/** A column that several writers may add at once: as last seen in the table, else of a type by its own inference. */
-function randomField(world: World, { name: owner, writer }: Process): Field {
-  const index = world.below(3);
-  const name = `x${index}`;
-  const known = writer?.fields.find((field) => field.name === name);
-  const kind = (owner.charCodeAt(0) + index) % 2 === 0 ? "int" : "long";
-  return { id: 0, name, required: false, type: known?.type ?? { kind } };
 }

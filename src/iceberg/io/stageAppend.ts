@@ -48,6 +48,8 @@ export interface StageAppend {
   readonly timestampMs: number;
   /** Data and delete files; empty: an offset-only snapshot. */
   readonly files: readonly DataFile[];
+  /** Data sequence number of the files. Default: the snapshot's own. */
+  readonly dataSequenceNumber?: bigint | undefined;
   /** Files of the head that are not in the snapshot; default none. */
   readonly removed?: readonly DataFile[] | undefined;
   /** Manifests that take the place of others of the head; default none. They are durable. */
@@ -156,17 +158,12 @@ export function metadataFolder(metadata: TableMetadata): string {
   return folder.replace(/\/+$/, "");
 }
 
-/** Everything but the file is inherited. */
-const NEW_ENTRY = {
-  status: "added",
-  snapshotId: null,
-  sequenceNumber: null,
-  fileSequenceNumber: null,
-} as const;
+/** The snapshot that adds it is inherited. */
+const NEW_ENTRY = { status: "added", snapshotId: null, fileSequenceNumber: null } as const;
 
 /** One manifest per partition spec and content of the files. */
 async function encodeNewFiles(request: StageAppend): Promise<NewManifest[]> {
-  const { metadata, files, nameSuffix } = request;
+  const { metadata, files, nameSuffix, dataSequenceNumber: sequenceNumber = null } = request;
   const kinds = Map.groupBy(files, ({ specId, content }) => `${specId} ${content === "data"}`);
   return Promise.all(
     [...kinds.values()].map(async (members, index) => {
@@ -176,7 +173,7 @@ async function encodeNewFiles(request: StageAppend): Promise<NewManifest[]> {
       const types = partitionTypes(metadata, spec);
       const content = first.content === "data" ? "data" : "deletes";
       const writer = createManifestWriter({ metadata, spec, types, content });
-      for (const file of members) await writer.add({ ...NEW_ENTRY, file });
+      for (const file of members) await writer.add({ ...NEW_ENTRY, sequenceNumber, file });
       const encoded = await writer.finish();
       return { location: manifestLocation(metadata, nameSuffix, index), encoded };
     }),

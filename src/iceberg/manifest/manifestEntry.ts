@@ -107,7 +107,7 @@ export function entryFromAvro(
 
 /** What must be known of an entry to copy it (`avro.ts`, `readSplit`). */
 export function copiedEntry(
-  { head }: SplitRecord,
+  { head }: Pick<SplitRecord, "head">,
   types: readonly PartitionFieldType[],
 ): {
   readonly status: EntryStatus;

@@ -230,6 +230,52 @@ export async function* readLivePaths(content: Uint8Array): AsyncGenerator<readon
   }
 }
 
+/** A live file as a manifest lists it, without its metrics. */
+export interface ListedFile {
+  readonly path: string;
+  /** `PARQUET`, ... */
+  readonly fileFormat: string;
+  readonly specId: number;
+  readonly partition: readonly PartitionValue[];
+  readonly recordCount: bigint;
+  readonly sizeBytes: bigint;
+  /** Data sequence number. */
+  readonly sequenceNumber: bigint;
+  /** v3: row id of its first row; null: it has none yet. */
+  readonly firstRowId: bigint | null;
+}
+
+/**
+ * The live files of a manifest, block by block, with everything inherited filled in and without their
+ * metrics. Throws `storage_corrupt`.
+ */
+export async function* readLiveFiles(
+  content: Uint8Array,
+  manifest: ManifestFile,
+  types: readonly PartitionFieldType[],
+): AsyncGenerator<readonly ListedFile[]> {
+  const inherit = inheritance(manifest);
+  for await (const block of readPicked(content, [100, 101, 102, 103, 104, 131, 142])) {
+    yield block.flatMap((head) => {
+      const { status, recordCount, partition, own } = copiedEntry({ head }, types);
+      if (status === "deleted") return [];
+      const { sequenceNumber, firstRowId } = inherit(status, recordCount, own);
+      return {
+        ...{
+          path: String(fieldOf(head, 100)),
+          specId: manifest.partitionSpecId,
+          partition,
+          recordCount,
+        },
+        fileFormat: String(fieldOf(head, 101)).toUpperCase(),
+        sizeBytes: BigInt(String(fieldOf(head, 104) ?? 0)),
+        sequenceNumber: sequenceNumber ?? manifest.sequenceNumber,
+        firstRowId,
+      };
+    });
+  }
+}
+
 /** The partitions of a manifest's live files, block by block. Throws `storage_corrupt`. */
 export async function* readPartitions(
   content: Uint8Array,

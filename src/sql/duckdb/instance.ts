@@ -1,6 +1,6 @@
 /**
  * One DuckDB in memory, for one thread: no file, network, extension or setting can be reached from a
- * statement, except Parquet files in the folders that it was opened with.
+ * statement, except files in the folders that it was opened with.
  *
  * Values cross as text: DuckDB itself writes them (`sql/output.ts` says how), so that every type, of
  * any version, looks as it does in DuckDB's own shell.
@@ -22,6 +22,8 @@ export interface InstanceOptions {
   /** Path of the shared library. */
   readonly library: string;
   readonly memoryBytesMax: number;
+  /** Folder for what does not fit into memory. Default: a statement that needs more fails. */
+  readonly spillFolder?: string;
 }
 
 /** A statement's answer, chunk by chunk: each column's values as text, null where there is none. */
@@ -45,7 +47,10 @@ export class Instance {
    * @param folders whose files, at any depth, `read_parquet` may read
    * @throws AppError `query_engine`
    */
-  constructor({ library, memoryBytesMax }: InstanceOptions, folders: readonly string[]) {
+  constructor(
+    { library, memoryBytesMax, spillFolder = "" }: InstanceOptions,
+    folders: readonly string[],
+  ) {
     const api = loadLibrary(library);
     this.#library = api;
     const config = new Out();
@@ -67,7 +72,7 @@ export class Instance {
     assert(api.duckdb_connect(this.#database.address, this.#connection.words) === 0, "it connects");
     this.hot = new HotScan(api, this.#connection.address);
     // In this order: without external access no folder can be set any more.
-    this.execute("SET temp_directory = ''");
+    this.execute(`SET temp_directory = ${sqlText(spillFolder)}`);
     this.execute("SET autoinstall_known_extensions = false");
     this.execute("SET autoload_known_extensions = false");
     this.execute("SET TimeZone = 'UTC'");

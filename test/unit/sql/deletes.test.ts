@@ -215,6 +215,6 @@ test("a column that hides the place of a row is refused where rows are deleted, 
   expect(query({ ...NO_FILES, data }, "SELECT id FROM t").rows).toEqual([["1"]]);
   const positionDeletes = [await writePositions([[path, 0]])];
   expect(() => query({ ...NO_FILES, data, positionDeletes }, "SELECT id FROM t")).toThrow(
-    "A table with deleted rows and a column File_Row_Number cannot be queried here",
+    "A table with deleted rows and a column File_Row_Number cannot be read here",
   );
 });

@@ -1,0 +1,285 @@
+/**
+ * Compaction: small files, and files with many deleted rows, become files of the target size (SPEC
+ * section 4, `[maintenance]`; CHANGE_RULES 10h).
+ *
+ * One snapshot is planned and read. Its groups are written one after the other and committed some at a
+ * time, so that a run that ends early loses little; a group whose files others have changed
+ * meanwhile is left for the next run. A commit waits while a commit of this process's own is
+ * undecided, since it would move the head (10i).
+ */
+import { fail, kindOf } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import type { CommitResult } from "#commit/change.ts";
+import { commit, giveUp, newCommit } from "#commit/commit.ts";
+import type { CommitTable } from "#commit/commitTable.ts";
+import { Ledger } from "#commit/ledger.ts";
+import { logFlushStarted } from "#commit/logCommit.ts";
+import { listedManifests } from "#commit/manifests.ts";
+import { hiddenState, Rewrite } from "#commit/rewrite.ts";
+import { liveDataFiles, liveDeletes } from "#iceberg/io/liveFiles.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
+import { hasSources, specById } from "#iceberg/partition/partitionType.ts";
+import { type CompactSettings, type PlannedGroup, planGroups } from "./compactPlan.ts";
+import type { RunCounts } from "./record.ts";
+import { type RunOptions, refusePaused, refuseStopped } from "./run.ts";
+
+/** A group to be written as one file. */
+export interface RewriteJob {
+  readonly head: LoadedTable;
+  readonly group: PlannedGroup;
+  /** Where the file goes. */
+  readonly location: string;
+  readonly commitId: string;
+}
+
+/** What reads files, leaves deleted rows out, and writes the others. */
+export interface RewriteEngine {
+  /**
+   * The file, durable; null: every row is deleted, and nothing was written.
+   * @throws AppError `storage_missing` when an input is gone, and what the store throws
+   */
+  rewrite(job: RewriteJob, stop: AbortSignal): Promise<DataFile | null>;
+}
+
+/** How a compaction is asked for. */
+export interface CompactOptions extends RunOptions {
+  readonly settings: CompactSettings;
+  /** Resolves when no own commit of the table is undecided. Default: there is none. */
+  readonly whenDecided?: () => Promise<void>;
+}
+
+/** What a run replaced, or would replace. */
+export interface CompactReport {
+  readonly groups: number;
+  readonly filesBefore: number;
+  /** Null: a dry run does not tell. */
+  readonly filesAfter: number | null;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number | null;
+  /** Groups that others changed meanwhile: the next run's. */
+  readonly left: number;
+}
+
+/** A report as the record of runs takes it. */
+export function compactCounts(report: CompactReport): RunCounts {
+  const { filesBefore, filesAfter, bytesBefore, bytesAfter, groups, left } = report;
+  return {
+    counts: { groups, files_before: filesBefore, files_after: filesAfter ?? 0, left },
+    bytesReclaimed: Math.max(0, bytesBefore - (bytesAfter ?? bytesBefore)),
+  };
+}
+
+/**
+ * Compacts a table, or says what would be.
+ * @throws AppError `usage` for a paused table, `progress` when its offsets cannot be read, and what
+ * catalog and store throw; what was committed before stands
+ */
+export async function compact(
+  table: CommitTable,
+  engine: RewriteEngine,
+  options: CompactOptions,
+): Promise<CompactReport> {
+  const head = await table.load();
+  const planned = await plan(table, head, options.settings);
+  const run = new Run(planned);
+  if (options.isDry) return run.planned;
+  refusePaused(head);
+  for (const batch of batches(planned)) {
+    refuseStopped(options.stop);
+    await rewriteBatch(table, engine, { head, batch, run, options });
+  }
+  return run.report;
+}
+
+async function plan(
+  { options: { branch } }: CommitTable,
+  head: LoadedTable,
+  settings: CompactSettings,
+): Promise<PlannedGroup[]> {
+  const { storage, metadata } = head;
+  const manifests = await listedManifests(head, branch);
+  const { index } = await liveDeletes(storage, metadata, manifests);
+  const files = await Array.fromAsync(liveDataFiles(storage, metadata, manifests));
+  return planGroups(files, index, settings);
+}
+
+/** Groups that are committed together. */
+function* batches(groups: readonly PlannedGroup[]): Generator<readonly PlannedGroup[]> {
+  let batch: PlannedGroup[] = [];
+  let bytes = 0;
+  for (const group of groups) {
+    batch.push(group);
+    bytes += group.bytes;
+    if (bytes < LIMITS.compactionBytesPerCommit) continue;
+    yield batch;
+    batch = [];
+    bytes = 0;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+interface Batch {
+  readonly head: LoadedTable;
+  readonly batch: readonly PlannedGroup[];
+  readonly run: Run;
+  readonly options: CompactOptions;
+}
+
+/** Writes and commits some groups. */
+async function rewriteBatch(
+  table: CommitTable,
+  engine: RewriteEngine,
+  { head, batch, run, options }: Batch,
+): Promise<void> {
+  const { parts } = table;
+  const sequenceNumber = readSequenceNumber(table, head);
+  const ledger = new Ledger(parts.random.uuid());
+  const change = new Rewrite(parts, sequenceNumber);
+  const pending = newCommit(table, change, ledger);
+  const planned = batch.map((group) => ({ group, location: locationOf(table, head, group) }));
+  ledger.plan(planned.map(({ location }) => location));
+  await logFlushStarted(parts, head, ledger.commitId, ledger.names, {});
+  try {
+    for (const { group, location } of planned) {
+      refuseStopped(options.stop);
+      run.begins(options);
+      const job = { head, group, location, commitId: ledger.commitId };
+      const output = await rewriteGroup(engine, job, options.stop);
+      if (output === "gone") continue;
+      if (output !== null) ledger.store([location]);
+      const inputs = group.inputs.map(({ path, deletes }) => ({
+        path,
+        hidden: hiddenState(deletes),
+      }));
+      change.add({ inputs, outputs: output === null ? [] : [output] });
+    }
+    await options.whenDecided?.();
+  } catch (error) {
+    await table.leftovers.add(table.head, ledger);
+    throw error;
+  }
+  const result = await commit(table, pending);
+  if (result.kind === "held" || result.kind === "paused") await giveUp(table, pending);
+  run.ended(table, result, change, batch);
+}
+
+/** One group; `gone` when others have removed one of its files (10l(4)). */
+async function rewriteGroup(
+  engine: RewriteEngine,
+  job: RewriteJob,
+  stop: AbortSignal,
+): Promise<DataFile | null | "gone"> {
+  try {
+    return await engine.rewrite(job, stop);
+  } catch (error) {
+    if (kindOf(error) === "storage_missing") return "gone";
+    throw error;
+  }
+}
+
+/** The sequence number of the snapshot that is read. */
+function readSequenceNumber(
+  { options: { branch } }: CommitTable,
+  { metadata }: LoadedTable,
+): bigint {
+  const id = metadata.refs[branch]?.snapshotId ?? metadata.currentSnapshotId;
+  const snapshot = metadata.snapshots.find(({ snapshotId }) => snapshotId === id);
+  return snapshot?.sequenceNumber ?? metadata.lastSequenceNumber;
+}
+
+/** `<data>/event_day=2026-01-08/compacted-<uuid>.parquet` */
+function locationOf(
+  { parts }: CommitTable,
+  { metadata }: LoadedTable,
+  { inputs }: PlannedGroup,
+): string {
+  const root = (metadata.properties["write.data.path"] ?? `${metadata.location}/data`).replace(
+    /\/+$/,
+    "",
+  );
+  const [input] = inputs;
+  const spec = specById(metadata, input?.specId ?? metadata.defaultSpecId);
+  const fields = metadata.schemas.find(({ schemaId }) => schemaId === metadata.currentSchemaId);
+  const folder = hasSources(metadata, spec)
+    ? partitionFolder(spec, fields?.fields ?? [], input?.partition ?? [])
+    : "";
+  const name = `compacted-${parts.random.uuid()}.parquet`;
+  return [root, folder, name].filter((part) => part !== "").join("/");
+}
+
+/** Counts what a run does. */
+class Run {
+  readonly #groups: readonly PlannedGroup[];
+  #begun = 0;
+  #report: CompactReport = {
+    ...{ groups: 0, filesBefore: 0, filesAfter: 0, bytesBefore: 0, bytesAfter: 0, left: 0 },
+  };
+
+  constructor(groups: readonly PlannedGroup[]) {
+    this.#groups = groups;
+  }
+
+  get planned(): CompactReport {
+    const groups = this.#groups;
+    const filesBefore = groups.reduce((sum, { inputs }) => sum + inputs.length, 0);
+    const bytesBefore = groups.reduce((sum, { bytes }) => sum + bytes, 0);
+    const counts = { groups: groups.length, filesBefore, bytesBefore, left: 0 };
+    return { ...counts, filesAfter: null, bytesAfter: null };
+  }
+
+  get report(): CompactReport {
+    return this.#report;
+  }
+
+  begins({ onProgress }: RunOptions): void {
+    onProgress({
+      step: "rewriting groups of files",
+      done: this.#begun,
+      total: this.#groups.length,
+    });
+    this.#begun++;
+  }
+
+  /** @throws AppError `catalog_unreachable` when a batch was not decided, `usage` when the table was paused */
+  ended(
+    { name }: CommitTable,
+    result: CommitResult,
+    { groups }: Rewrite,
+    batch: readonly PlannedGroup[],
+  ): void {
+    switch (result.kind) {
+      case "committed":
+        this.#count(groups, batch);
+        return;
+      case "dropped":
+        this.#report = { ...this.#report, left: this.#report.left + batch.length };
+        return;
+      case "paused":
+        throw fail("usage", `Table ${name} is paused`, { table: name });
+      case "held": {
+        const sentence = `Other commits of ${name} came first, or the catalog did not answer; nothing is lost by it`;
+        throw fail("catalog_unreachable", sentence, { table: name }, result.cause);
+      }
+    }
+  }
+
+  #count(groups: Rewrite["groups"], batch: readonly PlannedGroup[]): void {
+    const before = this.#report;
+    const replaced = new Set(groups.flatMap(({ inputs }) => inputs.map(({ path }) => path)));
+    const outputs = groups.flatMap((group) => group.outputs);
+    const inputs = batch.flatMap((group) => group.inputs).filter(({ path }) => replaced.has(path));
+    this.#report = {
+      groups: before.groups + groups.length,
+      filesBefore: before.filesBefore + inputs.length,
+      filesAfter: (before.filesAfter ?? 0) + outputs.length,
+      bytesBefore:
+        before.bytesBefore + inputs.reduce((sum, file) => sum + Number(file.sizeBytes), 0),
+      bytesAfter:
+        (before.bytesAfter ?? 0) +
+        outputs.reduce((sum, file) => sum + Number(file.fileSizeBytes), 0),
+      left: before.left + batch.length - groups.length,
+    };
+  }
+}

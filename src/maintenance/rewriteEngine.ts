@@ -1,0 +1,208 @@
+/**
+ * The engine that rewrites data files: DuckDB in a child process, from the table's files to a file in a scratch
+ * folder, which is then uploaded as any data file is. Files of an object store are fetched first.
+ *
+ * The metrics of the new file are read from its footer by our own code, as for the files of ingest.
+ */
+import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { assert } from "#base/assert.ts";
+import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
+import type { Field } from "#columns/schema.ts";
+import { fileKey } from "#iceberg/io/removeFiles.ts";
+import type { LiveFile } from "#iceberg/io/scan.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { readFooter } from "#parquet/footer.ts";
+import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
+import { unwritable } from "#sql/rewrite/copyStatement.ts";
+import type { RewriteTask, Rewritten } from "#sql/rewrite/protocol.ts";
+import { rewriteInProcess } from "#sql/rewrite/rewriteProcess.ts";
+import { LINEAGE_FIELDS } from "#sql/selectRows.ts";
+import { filesOf, isVector, type PathOf, type SnapshotFiles } from "#sql/snapshotFiles.ts";
+import { localPath, schemeOf } from "#storage/location.ts";
+import { type DescribedFile, dataFile } from "#writer/dataFile.ts";
+import { fileCodec, reducedMetrics } from "#writer/tableProperties.ts";
+import type { RewriteEngine, RewriteJob } from "./compact.ts";
+
+/** What the engine is made of. */
+export interface RewriteEngineParts {
+  /** Path of DuckDB's library; asked at the first group. */
+  library(): Promise<string>;
+  /** Folder for files on their way; made when it is missing. */
+  readonly scratch: string;
+  /** `iceberg.write.compression` and its level. */
+  readonly codec: Parameters<typeof fileCodec>[0];
+}
+
+/** Compressed bytes of a row group: large enough to be read in one go. */
+const ROW_GROUP_BYTES = 72 * 1024 * 1024;
+/** Rows that DuckDB handles at once: row groups are a multiple. */
+const VECTOR_ROWS = 2048;
+/** Bytes that are fetched, or uploaded, at once. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** Rewrites groups, each in a process of its own. */
+export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
+  return {
+    rewrite: async (job, stop) => {
+      const fields = fieldsOf(job.head);
+      refuseColumns(job.head, fields);
+      await mkdir(parts.scratch, { recursive: true });
+      const scratch = await mkdtemp(join(parts.scratch, "rewrite-"));
+      try {
+        const files = await readableFiles(job, scratch);
+        const task = await taskOf(parts, job, { fields, files, scratch });
+        const written = await rewriteInProcess(task, stop);
+        const rowCount = Number(readFooter(written.footer).rowCount);
+        checkRows(job, rowCount);
+        if (rowCount === 0) return null;
+        await upload(job, task.output, written.bytes);
+        return describeFile(job, fields, written);
+      } finally {
+        await rm(scratch, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+function fieldsOf({ metadata }: LoadedTable): readonly Field[] {
+  const schema = metadata.schemas.find(({ schemaId }) => schemaId === metadata.currentSchemaId);
+  assert(schema !== undefined, "the table has its current schema");
+  return schema.fields;
+}
+
+function refuseColumns({ name }: LoadedTable, fields: readonly Field[]): void {
+  const reason = unwritable(fields);
+  if (reason === null) return;
+  const table = fullName(name);
+  const sentence = `${table} cannot be compacted here: ${reason}. Use another engine, e.g. Spark's rewrite_data_files`;
+  throw fail("table_unsupported", sentence, { table });
+}
+
+async function taskOf(
+  { library, codec }: RewriteEngineParts,
+  { head, group, commitId }: RewriteJob,
+  { fields, files, scratch }: { fields: readonly Field[]; files: SnapshotFiles; scratch: string },
+): Promise<RewriteTask> {
+  const rows = group.inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
+  const rowsWanted = (ROW_GROUP_BYTES * Math.max(1, rows)) / Math.max(1, group.bytes);
+  return {
+    library: await library(),
+    memoryBytesMax: LIMITS.rewriteBytesMax,
+    folders: foldersOf(files),
+    scratch: `${scratch}/`,
+    ...{ fields, files, commitId },
+    lineage: head.metadata.formatVersion === 3,
+    output: join(scratch, "output.parquet"),
+    ...fileCodec(codec, head.metadata.properties),
+    rowGroupRows: VECTOR_ROWS * Math.max(1, Math.ceil(rowsWanted / VECTOR_ROWS)),
+  };
+}
+
+function foldersOf({ data, positionDeletes, equalityDeletes }: SnapshotFiles): string[] {
+  const paths = [...data, ...equalityDeletes].map(({ path }) => path).concat(positionDeletes);
+  return [...new Set(paths.map((path) => `${dirname(path)}/`))];
+}
+
+/** The files of a group where the engine can read them. */
+async function readableFiles({ head, group }: RewriteJob, scratch: string): Promise<SnapshotFiles> {
+  const deletes = new Map<string, LiveFile>();
+  for (const input of group.inputs) {
+    for (const each of input.deletes) deletes.set(fileKey(each.file), each);
+  }
+  const all = [...deletes.values()];
+  const read = all.filter(({ file }) => !isVector(file));
+  const sizes = new Map([
+    ...group.inputs.map((each) => [each.path, Number(each.sizeBytes)] as const),
+    ...read.map(({ file }) => [file.filePath, Number(file.fileSizeBytes)] as const),
+  ]);
+  const places = new Map<string, string>();
+  for (const [location, bytes] of sizes) {
+    const isHere = schemeOf(location) === "file";
+    const fetched = join(scratch, `${places.size}.parquet`);
+    places.set(location, isHere ? localPath(location) : fetched);
+    if (!isHere) await fetchFile(head, location, bytes, fetched);
+  }
+  const pathOf: PathOf = ({ path, fileFormat }) => {
+    const place = places.get(path);
+    if (place !== undefined && fileFormat.toUpperCase() === "PARQUET") return place;
+    throw fail("table_unsupported", `${path} is no Parquet file: another engine has to compact it`);
+  };
+  return filesOf(head, group.inputs, all, pathOf);
+}
+
+async function fetchFile(
+  { storage }: LoadedTable,
+  location: string,
+  bytes: number,
+  path: string,
+): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    for (let at = 0; at < bytes; at += CHUNK_BYTES) {
+      await file.write(await storage.getRange(location, at, Math.min(CHUNK_BYTES, bytes - at)));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** No row more or less than the manifests say, where they can tell. */
+function checkRows({ group: { inputs } }: RewriteJob, rowCount: number): void {
+  const before = inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
+  const deletes = inputs.flatMap((input) => input.deletes.map(({ file }) => file));
+  const isTold = deletes.every((file) => isVector(file));
+  const hidden = deletes.reduce((sum, file) => sum + Number(file.recordCount), 0);
+  assert(rowCount <= before, "a rewrite adds no row");
+  assert(!isTold || rowCount === before - hidden, "a rewrite keeps every row that is not deleted");
+}
+
+/** Streams the file to the store. */
+async function upload(
+  { head: { storage }, location }: RewriteJob,
+  path: string,
+  bytes: number,
+): Promise<void> {
+  const file = await open(path, "r");
+  const writer = await storage.writer(location);
+  try {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, bytes));
+    for (let at = 0; at < bytes; ) {
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+      assert(bytesRead > 0, "the file has all its bytes");
+      await writer.write(chunk.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+    const stored = await writer.close();
+    assert(stored.bytes === bytes, "the store has every byte of the file");
+  } catch (error) {
+    await writer.abort().catch(() => undefined);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+function describeFile(
+  { head: { metadata }, group: { inputs }, location }: RewriteJob,
+  fields: readonly Field[],
+  { bytes, footer, floats }: Rewritten,
+): DataFile {
+  const { rowCount, rowGroups } = readFooter(footer);
+  const written = metadata.formatVersion === 3 ? [...fields, ...LINEAGE_FIELDS] : fields;
+  const summaries = new Map(floats.map(({ fieldId, ...values }) => [fieldId, values]));
+  const reserved = new Set(LINEAGE_FIELDS.map(({ id }) => id));
+  const all = columnMetrics(leavesOf(written), { rowCount, rowGroups }, summaries);
+  const described: DescribedFile = {
+    ...{ bytes, rowCount: Number(rowCount) },
+    splitOffsets: rowGroups.map(({ offset }) => offset),
+    metrics: all.filter(({ fieldId }) => !reserved.has(fieldId)),
+  };
+  const [input] = inputs;
+  assert(input !== undefined, "a group has files");
+  const reduced = reducedMetrics(fields, metadata.properties);
+  return dataFile(location, described, input.specId, input.partition, reduced);
+}

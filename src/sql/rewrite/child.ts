@@ -1,0 +1,36 @@
+/**
+ * A child process that rewrites data files once and is ended by its parent (`rewriteProcess.ts`). It
+ * yields to every other process of the machine, so that ingest keeps its latency, and ends with its parent.
+ */
+import { describe, kindOf } from "#base/errors.ts";
+import { openLibc } from "#base/libc.ts";
+import type { RewriteReply, RewriteTask } from "./protocol.ts";
+import { rewriteFiles } from "./rewriteFiles.ts";
+
+/** Of the scheduler: about a ninth of the time of a process that yields to nobody. */
+const NICENESS = 10;
+const PRIO_PROCESS = 0;
+const DIE_WITH_PARENT = 1;
+const SIGKILL = 9n;
+
+process.on("message", (task: RewriteTask) => {
+  try {
+    reply({ type: "done", rewritten: rewriteFiles(task) });
+  } catch (error) {
+    reply({ type: "failed", kind: kindOf(error), message: describe(error) });
+  }
+});
+process.on("disconnect", () => process.exit(0));
+// Ctrl-C reaches every process of a terminal: the parent decides when this one ends.
+process.on("SIGINT", () => undefined);
+openLibc<{ setpriority: (which: number, who: number, value: number) => number }>({
+  setpriority: { args: ["i32", "u32", "i32"], returns: "i32" },
+})?.setpriority(PRIO_PROCESS, 0, NICENESS);
+// While it is inside the engine, nothing tells it that its parent is gone.
+openLibc<{ prctl: (option: number, signal: bigint) => number }>({
+  prctl: { args: ["i32", "u64"], returns: "i32" },
+})?.prctl(DIE_WITH_PARENT, SIGKILL);
+
+function reply(message: RewriteReply): void {
+  process.send?.(message);
+}

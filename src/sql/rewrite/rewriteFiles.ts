@@ -1,0 +1,95 @@
+/**
+ * Rewrites data files as one, in a process of its own (`child.ts`): their live rows by field id, with the columns
+ * of the table as they are now, in the order of the files. The file is not durable: it goes to the
+ * store from here.
+ */
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import type { Field } from "#columns/schema.ts";
+import { deletedRows } from "#sql/deletedRows.ts";
+import { Instance, sqlText } from "#sql/duckdb/instance.ts";
+import { columnsOfFiles } from "#sql/parquetNodes.ts";
+import { LINEAGE_FIELDS, selectRows } from "#sql/selectRows.ts";
+import { copyStatement, floatLeaves } from "./copyStatement.ts";
+import { type FooterKey, mergedKeys } from "./footerKeys.ts";
+import type { FloatValues, RewriteTask, Rewritten } from "./protocol.ts";
+
+/** Does a task. @throws AppError `query`, `query_engine` */
+export function rewriteFiles(task: RewriteTask): Rewritten {
+  const { library, memoryBytesMax, folders, scratch, files } = task;
+  const options = { library, memoryBytesMax, spillFolder: scratch };
+  const instance = new Instance(options, [...folders, scratch]);
+  try {
+    const rows = (sql: string): (string | null)[][] => instance.rows(sql);
+    const data = files.data.map(({ path }) => path);
+    const deletes = files.equalityDeletes.map(({ path }) => path);
+    const nodes = columnsOfFiles(rows, [...data, ...deletes]);
+    const fields: readonly Field[] = task.lineage
+      ? [...task.fields, ...LINEAGE_FIELDS]
+      : task.fields;
+    const select = selectRows(task.fields, files, nodes, 0, task.lineage);
+    const keys = mergedKeys(footerKeys(rows, data), task.commitId);
+    const { output: path, codec, level, rowGroupRows } = task;
+    instance.hot.begin([deletedRows(files.vectors)]);
+    instance.execute(copyStatement(select, fields, { path, codec, level, rowGroupRows, keys }));
+    instance.hot.end();
+    return { ...footerOf(path), floats: floatValues(rows, path, task.fields) };
+  } finally {
+    instance.close();
+  }
+}
+
+function footerKeys(rows: Rows, paths: readonly string[]): FooterKey[] {
+  const list = paths.map(sqlText).join(", ");
+  const found = rows(
+    `SELECT decode(key), decode(value) FROM parquet_kv_metadata([${list}]) WHERE decode(key) LIKE 'kafka-iceberg.%'`,
+  );
+  return found.map(([key, value]) => ({ key: key ?? "", value: value ?? "" }));
+}
+
+type Rows = (sql: string) => (string | null)[][];
+
+/** Bytes after `FileMetaData`: its length and the magic number. */
+const TRAILER_BYTES = 8;
+
+function footerOf(path: string): Pick<Rewritten, "bytes" | "footer"> {
+  const bytes = statSync(path).size;
+  const file = openSync(path, "r");
+  try {
+    const trailer = Buffer.alloc(TRAILER_BYTES);
+    readSync(file, trailer, 0, TRAILER_BYTES, bytes - TRAILER_BYTES);
+    const footer = new Uint8Array(trailer.readUInt32LE(0) + TRAILER_BYTES);
+    readSync(file, footer, 0, footer.length, bytes - footer.length);
+    return { bytes, footer };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Reads the float columns of the new file once more. */
+function floatValues(rows: Rows, path: string, fields: readonly Field[]): FloatValues[] {
+  const leaves = floatLeaves(fields);
+  if (leaves.length === 0) return [];
+  const columns = leaves.flatMap(({ sql }) => [
+    `(count(*) FILTER (isnan(${sql})))::VARCHAR`,
+    `(min(${sql}) FILTER (NOT isnan(${sql})))::VARCHAR`,
+    `(max(${sql}) FILTER (NOT isnan(${sql})))::VARCHAR`,
+  ]);
+  const source = `read_parquet(${sqlText(path)}, hive_partitioning = false)`;
+  const [values = []] = rows(`SELECT ${columns.join(", ")} FROM ${source}`);
+  return leaves.map(({ fieldId }, index) => {
+    const [nanCount, min, max] = values.slice(3 * index, 3 * index + 3);
+    return {
+      fieldId,
+      nanCount: Number(nanCount ?? 0),
+      // DuckDB holds both zeros for equal: the bounds hold both.
+      min: numberOf(min, Number.POSITIVE_INFINITY) || -0,
+      max: numberOf(max, Number.NEGATIVE_INFINITY) || 0,
+    };
+  });
+}
+
+function numberOf(text: string | null | undefined, missing: number): number {
+  if (text === null || text === undefined) return missing;
+  if (text === "inf") return Number.POSITIVE_INFINITY;
+  return text === "-inf" ? Number.NEGATIVE_INFINITY : Number(text);
+}
