@@ -268,9 +268,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "maintenance",
-    summary: "keeps a table small: expire, orphans, manifests",
+    summary: "keeps a table small: compact, expire, orphans, manifests",
     about:
-      "Does one maintenance run of a table now, also of a table that no topic feeds. `expire` takes " +
+      "Does one maintenance run of a table now, also of a table that no topic feeds. `compact` puts small " +
+      "files of a partition together and leaves deleted rows out, by maintenance.compact_*. `expire` takes " +
       "snapshots out of the table by age and number, as [maintenance] and the table's own settings " +
       "(history.expire.*, those of its branches and tags, gc.enabled) say, and removes the files " +
       "that only they could reach. `orphans` removes files in the table's folder that it cannot reach " +
@@ -301,6 +302,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       JSON_FLAG,
     ],
     examples: [
+      [`maintenance compact events ${C} --dry-run`, "which files would be put together"],
       [`maintenance expire events ${C} --dry-run`, "what would go"],
       [`maintenance expire events ${C} --json`, "expire, for scripts"],
       [`maintenance orphans events ${C} --dry-run`, "files that nobody knows"],

@@ -5,18 +5,24 @@ import { EXIT, type ExitCode, fail } from "#base/errors.ts";
 import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
 import { writePortableJson } from "#base/json.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
-import { expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
-import type { PipelineValues } from "#config/keys.ts";
+import { compactOptions, expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
+import { folders } from "#config/buildProcess.ts";
+import { writerOptions } from "#config/buildWriter.ts";
+import type { PipelineConfig } from "#config/config.ts";
+import { cacheFolder } from "#config/environment.ts";
+import { type CompactReport, compact, compactCounts } from "#maintenance/compact.ts";
 import { type ExpireReport, expireCounts, expireSnapshots } from "#maintenance/expire.ts";
 import { manifestCounts, rewriteManifests } from "#maintenance/manifests.ts";
 import { type OrphanReport, orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import { recordRun } from "#maintenance/record.ts";
+import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
 import type { Operation, RunOptions } from "#maintenance/run.ts";
+import { locateLibrary } from "#sql/library.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitTableOf } from "./commit.ts";
 import { parseAgeMs } from "./log.ts";
-import { openConfig, withTable } from "./open.ts";
+import { type Opened, openConfig, withTable } from "./open.ts";
 
 /** Runs the command; `stop` ends it between two steps. */
 export async function maintenanceCommand(
@@ -34,7 +40,8 @@ export async function maintenanceCommand(
         terminal.progress?.(`${step}  ${done}${total === null ? "" : ` of ${total}`}`),
     };
     const table = commitTableOf(found);
-    const run = (): Promise<Told> => RUNS[operation](table, found.pipeline.values, options, parsed);
+    const context = { opened, pipeline: found.pipeline, parsed };
+    const run = (): Promise<Told> => RUNS[operation](table, options, context);
     const told = await (isDry
       ? run()
       : recordRun(table, operation, run, ({ counts }) => counts)
@@ -61,15 +68,28 @@ interface Told {
   sentences(isDry: boolean): string[];
 }
 
-type Run = (
-  table: CommitTable,
-  values: PipelineValues,
-  options: RunOptions,
-  parsed: ParsedArguments,
-) => Promise<Told>;
+/** What a run is asked for with. */
+interface Context {
+  readonly opened: Opened;
+  readonly pipeline: PipelineConfig;
+  readonly parsed: ParsedArguments;
+}
+
+type Run = (table: CommitTable, options: RunOptions, context: Context) => Promise<Told>;
 
 const RUNS: Readonly<Record<Operation, Run>> = {
-  manifests: async (table, _values, options) => {
+  compact: async (table, options, { opened, pipeline }) => {
+    const { jobs, ...settings } = compactOptions(pipeline.values);
+    const engine = createRewriteEngine({
+      library: () => locateLibrary(cacheFolder(opened.environment)),
+      scratch: `${folders(opened.config, opened.environment).stateDir}/scratch`,
+      codec: writerOptions(pipeline, table.options.name),
+    });
+    const report = await compact(table, engine, { ...options, settings, jobs });
+    const sentences = (): string[] => compactSentences(table.name, report);
+    return { report, counts: compactCounts(report), sentences };
+  },
+  manifests: async (table, options) => {
     const report = await rewriteManifests(table, options);
     const sentences = (isDry: boolean): string[] => [
       isDry
@@ -78,19 +98,32 @@ const RUNS: Readonly<Record<Operation, Run>> = {
     ];
     return { report, counts: manifestCounts(report), sentences };
   },
-  orphans: async (table, values, options, parsed) => {
-    const ageMsMin = olderThanMs(parsed.value("older-than")) ?? orphanAgeMs(values);
+  orphans: async (table, options, { pipeline, parsed }) => {
+    const ageMsMin = olderThanMs(parsed.value("older-than")) ?? orphanAgeMs(pipeline.values);
     const isForced = parsed.flag("yes");
     const report = await removeOrphans(table, { ...options, ageMsMin, isForced });
     const sentences = (isDry: boolean): string[] => orphanSentences(table.name, report, isDry);
     return { report, counts: orphanCounts(report), sentences };
   },
-  expire: async (table, values, options) => {
-    const report = await expireSnapshots(table, expiryPolicy(values), options);
+  expire: async (table, options, { pipeline }) => {
+    const report = await expireSnapshots(table, expiryPolicy(pipeline.values), options);
     const sentences = (isDry: boolean): string[] => expireSentences(table.name, report, isDry);
     return { report, counts: expireCounts(report), sentences };
   },
 };
+
+function compactSentences(name: string, report: CompactReport): string[] {
+  const { groups, filesBefore, filesAfter, bytesBefore, bytesAfter, left } = report;
+  if (filesAfter === null || bytesAfter === null) {
+    return [`${name}: ${filesBefore} files, ${bytesBefore} bytes, would become ${groups} or fewer`];
+  }
+  const sentences = [
+    `${name}: ${filesBefore} files replaced by ${filesAfter}`,
+    `bytes: ${bytesBefore} before, ${bytesAfter} after`,
+  ];
+  if (left > 0) sentences.push(`groups that others changed meanwhile, for the next run: ${left}`);
+  return sentences;
+}
 
 function expireSentences(name: string, report: ExpireReport, isDry: boolean): string[] {
   const { snapshots, refs, files, bytes, outside } = report;

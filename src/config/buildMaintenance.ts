@@ -6,6 +6,17 @@ import type { PipelineValues } from "./keys.ts";
 
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
+const MIB = 1024 * 1024;
+
+/** Which files are compacted, and to which size. */
+export interface CompactOptions {
+  readonly smallBytes: number;
+  readonly targetBytes: number;
+  /** 0 to 1. */
+  readonly deleteRatio: number;
+  /** Groups of files that are rewritten at the same time. */
+  readonly jobs: number;
+}
 
 /** Scheduled runs; null: not by us. */
 export interface MaintenanceOptions {
@@ -24,6 +35,16 @@ export function maintenanceOptions(values: PipelineValues): MaintenanceOptions {
     orphans: values["maintenance.orphan_cleanup_enabled"]
       ? { intervalMs: orphansMs, ageMsMin: orphanAgeMs(values) }
       : null,
+  };
+}
+
+/** Which files are compacted. */
+export function compactOptions(values: PipelineValues): CompactOptions {
+  return {
+    smallBytes: values["maintenance.compact_threshold_mb"] * MIB,
+    targetBytes: values["maintenance.compact_target_mb"] * MIB,
+    deleteRatio: values["maintenance.compact_delete_ratio"],
+    jobs: values["maintenance.compact_parallel_jobs"],
   };
 }
 

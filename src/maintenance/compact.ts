@@ -46,6 +46,8 @@ export interface RewriteEngine {
 /** How a compaction is asked for. */
 export interface CompactOptions extends RunOptions {
   readonly settings: CompactSettings;
+  /** Groups that are rewritten at the same time. */
+  readonly jobs: number;
   /** Resolves when no own commit of the table is undecided. Default: there is none. */
   readonly whenDecided?: () => Promise<void>;
 }
@@ -142,19 +144,19 @@ async function rewriteBatch(
   ledger.plan(planned.map(({ location }) => location));
   await logFlushStarted(parts, head, ledger.commitId, ledger.names, {});
   try {
-    for (const { group, location } of planned) {
+    await inParallel(planned, options.jobs, async ({ group, location }) => {
       refuseStopped(options.stop);
       run.begins(options);
       const job = { head, group, location, commitId: ledger.commitId };
       const output = await rewriteGroup(engine, job, options.stop);
-      if (output === "gone") continue;
+      if (output === "gone") return;
       if (output !== null) ledger.store([location]);
       const inputs = group.inputs.map(({ path, deletes }) => ({
         path,
         hidden: hiddenState(deletes),
       }));
       change.add({ inputs, outputs: output === null ? [] : [output] });
-    }
+    });
     await options.whenDecided?.();
   } catch (error) {
     await table.leftovers.add(table.head, ledger);
@@ -163,6 +165,28 @@ async function rewriteBatch(
   const result = await commit(table, pending);
   if (result.kind === "held" || result.kind === "paused") await giveUp(table, pending);
   run.ended(table, result, change, batch);
+}
+
+/** Works on some items at a time; when one fails no other is begun, and those under way end first. */
+async function inParallel<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = items.values();
+  let hasFailed = false;
+  const worker = async (): Promise<void> => {
+    for (const item of left) {
+      if (hasFailed) return;
+      await work(item).catch((error: unknown) => {
+        hasFailed = true;
+        throw error;
+      });
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: Math.max(1, atOnce) }, worker));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 /** One group; `gone` when others have removed one of its files (10l(4)). */

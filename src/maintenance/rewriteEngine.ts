@@ -195,7 +195,8 @@ function describeFile(
   const written = metadata.formatVersion === 3 ? [...fields, ...LINEAGE_FIELDS] : fields;
   const summaries = new Map(floats.map(({ fieldId, ...values }) => [fieldId, values]));
   const reserved = new Set(LINEAGE_FIELDS.map(({ id }) => id));
-  const all = columnMetrics(leavesOf(written), { rowCount, rowGroups }, summaries);
+  const leaves = leavesOf(written);
+  const all = columnMetrics(leaves, { rowCount, rowGroups }, summaries);
   const described: DescribedFile = {
     ...{ bytes, rowCount: Number(rowCount) },
     splitOffsets: rowGroups.map(({ offset }) => offset),
@@ -204,5 +205,9 @@ function describeFile(
   const [input] = inputs;
   assert(input !== undefined, "a group has files");
   const reduced = reducedMetrics(fields, metadata.properties);
-  return dataFile(location, described, input.specId, input.partition, reduced);
+  const file = dataFile(location, described, input.specId, input.partition, reduced);
+  // Of a struct in a list that is null DuckDB counts each leaf twice.
+  const uncounted = new Set(leaves.filter(({ repeated }) => repeated).map((leaf) => leaf.fieldId));
+  const counted = [...file.nullValueCounts].filter(([fieldId]) => !uncounted.has(fieldId));
+  return { ...file, nullValueCounts: new Map(counted) };
 }

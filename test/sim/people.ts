@@ -83,6 +83,15 @@ function isRef(world: World, id: SnapshotId): boolean {
   return Object.values(world.metadata.refs).some((ref) => ref.snapshotId === id);
 }
 
+/** Another engine's rows come and go, also by a person who rolls back. */
+export async function changeForeignRows(world: World): Promise<void> {
+  const dice = world.random.unit();
+  const chain = chainOf(world);
+  if (dice < 0.4) return await foreignAppend(world);
+  if (dice < 0.85 || chain.length < 2 || !world.showsAncestors) return await foreignDelete(world);
+  rollback(world, world.pick(chain.slice(1, 4)));
+}
+
 /** Another engine deletes rows of its own, or appends some. */
 async function foreignChange(world: World, dice: number): Promise<void> {
   await (dice < 0.08 ? foreignDelete(world) : foreignAppend(world));

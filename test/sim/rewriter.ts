@@ -90,7 +90,7 @@ export class Rewriter extends Background {
     const bytes = sizes.reduce((sum, each) => sum + each, 0);
     world.say(`${this.name} begins to rewrite ${files.length} files`);
     const { groups, left } = await compact(table, ENGINE, {
-      ...{ isDry: false, onProgress: () => undefined, stop: new AbortController().signal },
+      ...{ isDry: false, jobs: 1, onProgress: () => undefined, stop: new AbortController().signal },
       settings: { smallBytes: 1e9, targetBytes: bytes / count, deleteRatio: 0.1 },
     });
     world.say(`${this.name} has rewritten ${groups} groups and left ${left}`);

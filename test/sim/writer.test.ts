@@ -25,6 +25,14 @@ for (const world of WORLDS) {
   }, 900_000);
 }
 
+for (const compareAndSet of ["sequence", "pointer"] as const) {
+  test(`no schedule loses, doubles or shows a deleted row while files are rewritten (${compareAndSet})`, async () => {
+    await runAll("writer", SCHEDULES.count, (seed) =>
+      runSchedule(seed, { steps: 50, compareAndSet, people: false, rewrites: true }),
+    );
+  }, 900_000);
+}
+
 test("the same seed gives the same schedule", async () => {
   const troubles = { steps: 100, compareAndSet: "sequence", people: true } as const;
   const once = await runSchedule(7, troubles);

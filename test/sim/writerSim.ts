@@ -8,7 +8,7 @@ import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 import type { Background } from "./background.ts";
 import { Maintainer } from "./maintainer.ts";
 import { anybodyActs } from "./neighbours.ts";
-import { acceptAsIs, adoptOthers, pause } from "./people.ts";
+import { acceptAsIs, adoptOthers, changeForeignRows, pause } from "./people.ts";
 import { judgeStop, optionsOf, Process, partsOf, randomField, worldClock } from "./process.ts";
 import { Rewriter } from "./rewriter.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
@@ -20,6 +20,8 @@ export interface Troubles {
   /** False: a catalog like Nessie. Default true. */
   readonly showsAncestors?: boolean;
   readonly people: boolean;
+  /** True: most of it is compaction, and rows of another engine that come and go. */
+  readonly rewrites?: boolean;
 }
 
 /** How a schedule ended. */
@@ -42,9 +44,8 @@ class WriterSim {
   readonly maintainer: Maintainer;
   readonly #background: readonly Background[];
   readonly violations: string[] = [];
-  /** Shares of steps that are theirs: every schedule has its own, lest rare meetings stay rare. */
+  /** Share of steps that are the maintainer's: every schedule has its own, lest rare meetings stay rare. */
   readonly #maintained: number;
-  readonly #rewritten: number;
   #checkedVersion = 0;
   #arrived: () => void = () => undefined;
   #commits = 0;
@@ -58,7 +59,6 @@ class WriterSim {
     this.maintainer = new Maintainer(this.world);
     this.#background = [this.rewriter, this.maintainer];
     this.#maintained = this.world.pick([0.01, 0.03, 0.15]);
-    this.#rewritten = this.world.pick([0, 0.02, 0.12]);
     this.world.onRequest = () => {
       this.#arrived();
       for (const each of this.#background) each.arrived();
@@ -80,7 +80,9 @@ class WriterSim {
   async #step(): Promise<void> {
     const { world } = this;
     if (world.random.unit() < this.#maintained) return await this.maintainer.act();
-    if (world.random.unit() < this.#rewritten) return await this.rewriter.act();
+    if (this.troubles.rewrites === true && world.random.unit() < 0.6) {
+      return await (world.random.unit() < 0.6 ? this.rewriter.act() : changeForeignRows(world));
+    }
     const dice = world.random.unit();
     if (dice < 0.56 && (await this.#goOn(dice))) return;
     // Between two tries everything may change.

@@ -1,0 +1,141 @@
+/**
+ * Compaction of tables that Spark wrote, with deletes of every encoding, judged by other engines: they read the
+ * same rows before and after, v3's row ids too, and no delete file is left.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryFolder } from "../../scripts/services/process.ts";
+import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
+import { readColumns } from "../support/tableReaders.ts";
+import { cli } from "../unit/cli/place.ts";
+import { batchOf, bytesOf, encodeWhole } from "../unit/parquet/rows.ts";
+
+let root: string;
+let spark: SparkSql;
+
+beforeAll(async () => {
+  root = await temporaryFolder("compact");
+  await Bun.write(
+    join(root, "config.toml"),
+    `[kafka]\ntopic = "events"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}/wh"\n`,
+  );
+  spark = await startSparkSql(hadoopCatalog("wh", join(root, "wh")));
+}, 600_000);
+
+afterAll(async () => {
+  await spark?.stop();
+  rmSync(root, { recursive: true, force: true });
+}, 60_000);
+
+async function compact(table: string): Promise<Record<string, unknown>> {
+  const words = ["maintenance", "compact", `db.${table}`, "--config", join(root, "config.toml")];
+  const { code, out, err } = await cli([...words, "--json"]);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  return JSON.parse(out) as Record<string, unknown>;
+}
+
+/** Columns of every type that Spark has, and their values. */
+const COLUMNS =
+  "id bigint, b boolean, i int, f float, d double, d9 decimal(9,2), d18 decimal(18,3), d38 decimal(38,4), " +
+  "day date, at timestamp, local timestamp_ntz, s string, raw binary, st struct<x: int, `y z`: string>, " +
+  "li array<struct<a: int>>, m map<string, double>, part int";
+const VALUES =
+  "id, id % 3 = 0, cast(id as int), cast(if(id % 7 = 0, 'nan', id) as float), if(id % 5 = 0, null, cast(-id as double)), " +
+  "cast(id / 100 as decimal(9,2)), cast(id / 1000 as decimal(18,3)), cast(id as decimal(38,4)), " +
+  "date_add(date'2026-01-01', cast(id as int)), timestamp_micros(1767225600000000 + id), " +
+  "timestamp_ntz'2026-01-01 00:00:00.123456', if(id % 11 = 0, null, concat('é', repeat('x', cast(id % 40 as int)))), " +
+  "cast(cast(id as string) as binary), if(id % 13 = 0, null, named_struct('x', cast(id as int), 'y z', 'y')), " +
+  "array(named_struct('a', cast(id as int)), null), map('k', cast(id as double)), cast(id % 2 as int)";
+
+async function create(table: string, properties: string, files = 6, rows = 500): Promise<void> {
+  const at = `wh.db.${table}`;
+  await spark.sql(
+    `create table ${at} (${COLUMNS}) using iceberg partitioned by (part) tblproperties (${properties})`,
+  );
+  for (let file = 0; file < files; file++) {
+    await spark.sql(
+      `insert into ${at} select ${VALUES} from range(${file * rows}, ${(file + 1) * rows})`,
+    );
+  }
+}
+
+/** All that Spark reads, as text, and v3's row ids. */
+async function rowsOf(table: string, version: number): Promise<unknown[]> {
+  const lineage = version === 3 ? ", _row_id, _last_updated_sequence_number" : "";
+  return spark.sql(
+    `select to_json(struct(*), map('ignoreNullFields', 'false')) as row${lineage} from wh.db.${table} order by id`,
+  );
+}
+
+async function countOf(what: string): Promise<number> {
+  const [row] = await spark.sql(`select count(*) as n from wh.db.${what}`);
+  return Number(row?.["n"]);
+}
+
+async function metadataOf(table: string): Promise<string> {
+  const hint = join(root, "wh", "db", table, "metadata", "version-hint.text");
+  const version = (await Bun.file(hint).text()).trim();
+  return join(root, "wh", "db", table, "metadata", `v${version}.metadata.json`);
+}
+
+/** What PyIceberg and DuckDB read of some columns; what the former cannot read, e.g. a delete it does not know, it says. */
+async function readersOf(table: string): Promise<unknown> {
+  const columns = ["id", "f", "d38", "at", "local", "s", "raw", "st", "li", "m"];
+  const { readers } = await readColumns({
+    table: { metadata: await metadataOf(table) },
+    columns,
+    order: "id",
+  });
+  return readers;
+}
+
+/** Of every fifth row. */
+const DELETES: Readonly<Record<string, { version: 2 | 3; properties: string }>> = {
+  vectors: { version: 3, properties: "'format-version'='3'" },
+  positions: { version: 2, properties: "'format-version'='2', 'write.delete.granularity'='file'" },
+  mixed_positions: {
+    version: 2,
+    properties: "'format-version'='2', 'write.delete.granularity'='partition'",
+  },
+};
+
+for (const [kind, { version, properties }] of Object.entries(DELETES)) {
+  test(`${kind}: every reader reads the same rows, and no delete file is left`, async () => {
+    await create(kind, `${properties}, 'write.delete.mode'='merge-on-read'`);
+    await spark.sql(`delete from wh.db.${kind} where id % 5 = 1`);
+    const before = await rowsOf(kind, version);
+    expect(await countOf(`${kind}.delete_files`)).toBeGreaterThan(0);
+    expect(await compact(kind)).toMatchObject({
+      groups: 2,
+      filesBefore: 12,
+      filesAfter: 2,
+      left: 0,
+    });
+    expect(await rowsOf(kind, version)).toEqual(before);
+    expect(await countOf(`${kind}.delete_files`)).toBe(0);
+    const [pyiceberg, duckdb] = Object.values((await readersOf(kind)) as object);
+    expect(pyiceberg).toEqual(duckdb);
+    expect(await compact(kind)).toMatchObject({ groups: 0 });
+  }, 240_000);
+}
+
+test("equality deletes: those of one partition, and those of all, are applied and gone", async () => {
+  const table = "equality";
+  await create(table, "'format-version'='2'");
+  const fields = [{ id: 1, name: "id", required: false, type: { kind: "long" } }] as const;
+  const rows = Array.from({ length: 300 }, (_, n) => [BigInt(10 * n)]);
+  const options = { codec: "snappy", level: null, rowGroupRows: 50, metadata: {} } as const;
+  const bytes = bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], options));
+  const path = join(root, "wh", "db", table, "data", "deletes.parquet");
+  await Bun.write(path, bytes);
+  await spark.deleteByEquality({
+    ...{ table: `wh.db.${table}`, path, ids: [1], rows: rows.length, bytes: bytes.length },
+    partition: "part=0",
+  });
+  const before = await rowsOf(table, 2);
+  expect(before.length).toBe(2700);
+  expect(await compact(table)).toMatchObject({ groups: 2, filesAfter: 2 });
+  expect(await rowsOf(table, 2)).toEqual(before);
+  expect(await countOf(`${table}.delete_files`)).toBe(0);
+}, 240_000);

@@ -1,0 +1,219 @@
+/** The engine that rewrites data files, on real files: rows, ids, metrics and footers are what ingest would have written. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type FileMetaData, parquetMetadata } from "hyparquet";
+import { systemClock } from "#base/clock.ts";
+import { systemDisk } from "#base/disk.ts";
+import { ignoreObservations } from "#base/events.ts";
+import { silentLogger } from "#base/log.ts";
+import { systemRandom } from "#base/random.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import type { Field } from "#columns/schema.ts";
+import type { LiveFile } from "#iceberg/io/scan.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import type { PlannedInput } from "#maintenance/compactPlan.ts";
+import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
+import { leavesOf } from "#parquet/metrics.ts";
+import { locateLibrary } from "#sql/library.ts";
+import { openStorage } from "#storage/open.ts";
+import { dataFile } from "#writer/dataFile.ts";
+import { storeOptions } from "../../fakes/storeOptions.ts";
+import { encodeVector } from "../../support/deletionVectors.ts";
+import { fileOf } from "../../support/tableOf.ts";
+import { batchOf, bytesOf, encodeWhole, everyTypeRows, field, type Row } from "../parquet/rows.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "rewrite-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const storage = openStorage(storeOptions, {
+  ...{ clock: systemClock, random: systemRandom, disk: systemDisk },
+  ...{ log: silentLogger, observe: ignoreObservations },
+});
+const engine = createRewriteEngine({
+  library: () => locateLibrary(null),
+  scratch: join(folder, "scratch"),
+  codec: { codec: "zstd", codecLevel: null },
+});
+const stop = new AbortController().signal;
+
+function tableOf(fields: readonly Field[], formatVersion: 2 | 3): LoadedTable {
+  const metadata = newTableMetadata({
+    uuid: "11111111-2222-4333-8444-555555555555",
+    location: folder,
+    fields: [],
+    spec: () => ({ specId: 0, fields: [] }),
+    formatVersion,
+    properties: {},
+    timestampMs: 1000,
+  });
+  const [schema] = metadata.schemas;
+  if (schema === undefined) throw new Error("there is a schema");
+  const withFields = { ...metadata, schemas: [{ ...schema, fields }] };
+  const name = { namespace: ["db"], table: "t" };
+  return { name, metadata: withFields, metadataLocation: `${folder}/v1`, storage };
+}
+
+/** A file as ingest writes it. */
+async function write(
+  fields: readonly Field[],
+  rows: readonly Row[],
+  more: Partial<PlannedInput> = {},
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<PlannedInput> {
+  const path = join(folder, `${systemRandom.uuid()}.parquet`);
+  const options = { codec: "snappy", level: null, rowGroupRows: 50, metadata } as const;
+  const bytes = bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], options));
+  await Bun.write(path, bytes);
+  return {
+    ...{ path, fileFormat: "PARQUET", specId: 0, partition: [], deletes: [] },
+    ...{ recordCount: BigInt(rows.length), sizeBytes: BigInt(bytes.length) },
+    ...{ sequenceNumber: 1n, firstRowId: null },
+    ...more,
+  };
+}
+
+async function rewrite(head: LoadedTable, inputs: readonly PlannedInput[]): Promise<DataFile> {
+  const bytes = inputs.reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), 0);
+  const location = join(folder, `${systemRandom.uuid()}.parquet`);
+  const job = { head, group: { inputs, bytes }, location, commitId: "new" };
+  const file = await engine.rewrite(job, stop);
+  if (file === null) throw new Error("rows are left");
+  return file;
+}
+
+async function footerOf(file: DataFile): Promise<FileMetaData> {
+  return parquetMetadata((await Bun.file(file.filePath).bytes()).buffer as ArrayBuffer);
+}
+
+/** Metrics as the encoder of ingest has them for the same rows. */
+async function metricsOf(fields: readonly Field[], rows: readonly Row[]): Promise<DataFile> {
+  const options = { codec: "zstd", level: null, rowGroupRows: 10_000, metadata: {} } as const;
+  const file = await encodeWhole(fields, [batchOf(fields, rows)], options);
+  return dataFile("", file, 0, [], new Map());
+}
+
+/** Types that DuckDB writes as others. */
+const isKept = ({ type }: Field): boolean =>
+  type.kind !== "fixed" && !(type.kind === "timestamp_ns" && type.zone);
+
+test("columns of every type have the metrics that ingest's own encoder gives them", async () => {
+  const all = everyTypeRows();
+  const kept = all.fields.flatMap((each, at) => (isKept(each) ? [at] : []));
+  const fields = kept.flatMap((at) => all.fields[at] ?? []);
+  const rows = all.rows.map((row) => kept.map((at) => row[at]));
+  const head = tableOf(fields, 2);
+  const file = await rewrite(head, [await write(fields, rows), await write(fields, rows)]);
+  const wanted = await metricsOf(fields, [...rows, ...rows]);
+  expect(file.recordCount).toBe(BigInt(2 * rows.length));
+  expect(file.valueCounts).toEqual(wanted.valueCounts);
+  expect(file.nanValueCounts).toEqual(wanted.nanValueCounts);
+  // Nobody is told of nulls in lists and maps: DuckDB counts them wrong.
+  const repeated = new Set(leavesOf(fields).flatMap((leaf) => (leaf.repeated ? leaf.fieldId : [])));
+  const counted = [...wanted.nullValueCounts].filter(([id]) => !repeated.has(id));
+  expect(file.nullValueCounts).toEqual(new Map(counted));
+  expect(file.lowerBounds).toEqual(wanted.lowerBounds);
+  expect(file.upperBounds).toEqual(wanted.upperBounds);
+});
+
+const ID = field("id", { kind: "long" });
+const NAME = field("name", { kind: "string" });
+
+test("deleted rows are left out; those that stay have their row ids and the sequence numbers of their files", async () => {
+  const fields = [ID];
+  const rows = Array.from({ length: 100 }, (_, n): Row => [BigInt(n)]);
+  const first = await write(fields, rows, { sequenceNumber: 3n, firstRowId: 1000n });
+  const puffin = join(folder, "vectors.puffin");
+  const blob = encodeVector([0, 7, 99], "plain");
+  await Bun.write(puffin, blob);
+  const vector: LiveFile = {
+    file: {
+      ...fileOf("v", []),
+      ...{ content: "position-deletes", fileFormat: "PUFFIN", filePath: puffin },
+      ...{ referencedDataFile: first.path, recordCount: 3n },
+      ...{ contentOffset: 0n, contentSizeBytes: BigInt(blob.length) },
+      fileSizeBytes: BigInt(blob.length),
+    },
+    ...{ snapshotId: 1n, sequenceNumber: 4n },
+  };
+  const second = await write(fields, rows.slice(0, 2), { sequenceNumber: 5n, firstRowId: 50n });
+  const head = tableOf(fields, 3);
+  const file = await rewrite(head, [{ ...first, deletes: [vector] }, second]);
+  expect(file.recordCount).toBe(99n);
+  const footer = await footerOf(file);
+  expect(footer.schema.map(({ name, field_id }) => [name, field_id])).toEqual([
+    ["duckdb_schema", undefined],
+    ["id", ID.id],
+    ["_row_id", 2_147_483_540],
+    ["_last_updated_sequence_number", 2_147_483_539],
+  ]);
+  // Once more: what stands in the file goes before what the file gives.
+  const again = await rewrite(head, [
+    { ...second, path: file.filePath, recordCount: 99n, firstRowId: 7000n, sequenceNumber: 9n },
+  ]);
+  const stats = (await footerOf(again)).row_groups[0]?.columns.map(
+    ({ meta_data }) => meta_data?.statistics,
+  );
+  expect(stats?.slice(1).map((each) => [each?.min_value, each?.max_value])).toEqual([
+    [50n, 1098n],
+    [3n, 5n],
+  ]);
+});
+
+test("the footer names the clusters, topics, partitions and joined offset ranges of all inputs", async () => {
+  const ranges = (start: number, end: number): Record<string, string> => ({
+    "kafka-iceberg.cluster-id": "c",
+    "kafka-iceberg.topic": "t",
+    "kafka-iceberg.partition": "0",
+    "kafka-iceberg.offset-ranges": JSON.stringify([{ topic: "t", partition: 0, start, end }]),
+    "kafka-iceberg.commit-id": `old-${start}`,
+  });
+  const fields = [ID];
+  const inputs = [
+    await write(fields, [[1n]], {}, ranges(10, 20)),
+    await write(fields, [[2n]], {}, ranges(0, 10)),
+    await write(fields, [[3n]], {}, ranges(30, 31)),
+    await write(fields, [[4n]]),
+  ];
+  const footer = await footerOf(await rewrite(tableOf(fields, 2), inputs));
+  const keys = Object.fromEntries(
+    (footer.key_value_metadata ?? []).map(({ key, value }) => [key, value]),
+  );
+  expect(keys).toMatchObject({
+    "kafka-iceberg.cluster-id": "c",
+    "kafka-iceberg.topic": "t",
+    "kafka-iceberg.partition": "0",
+    "kafka-iceberg.commit-id": "new",
+  });
+  expect(JSON.parse(keys["kafka-iceberg.offset-ranges"] ?? "")).toEqual([
+    { topic: "t", partition: 0, start: 0, end: 20 },
+    { topic: "t", partition: 0, start: 30, end: 31 },
+  ]);
+});
+
+test("a group of which every row is deleted leaves no file", async () => {
+  const input = await write([ID], [[1n]]);
+  const deletes = await write([ID], [[1n]]);
+  const equality: LiveFile = {
+    file: {
+      ...fileOf("e", []),
+      ...{ content: "equality-deletes", filePath: deletes.path, equalityIds: [ID.id] },
+    },
+    ...{ snapshotId: 1n, sequenceNumber: 2n },
+  };
+  const group = { inputs: [{ ...input, deletes: [equality] }], bytes: 100 };
+  const location = join(folder, "nothing.parquet");
+  const job = { head: tableOf([ID, NAME], 2), group, location, commitId: "new" };
+  expect(await engine.rewrite(job, stop)).toBeNull();
+  expect(await Bun.file(location).exists()).toBe(false);
+});
+
+test("columns that would become others are refused by name", async () => {
+  const fixed = field("code", { kind: "fixed", length: 4 });
+  const head = tableOf([ID, fixed], 2);
+  expect(rewrite(head, [await write([ID], [[1n]])])).rejects.toThrow(
+    "column code is of type fixed",
+  );
+});
