@@ -46,7 +46,7 @@ export class Rewriter extends Background {
   async act(): Promise<void> {
     const { world } = this;
     if (this.isBusy && world.random.unit() < 0.1) this.crash();
-    const parts = world.pick([1, 1, 3]);
+    const parts = world.pick([1, 2, 4]);
     await this.goOn((ports) => this.#run(ports, parts));
   }
 
