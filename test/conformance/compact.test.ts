@@ -41,7 +41,7 @@ const COLUMNS =
   "day date, at timestamp, local timestamp_ntz, s string, raw binary, st struct<x: int, `y z`: string>, " +
   "li array<struct<a: int>>, m map<string, double>, part int";
 const VALUES =
-  "id, id % 3 = 0, cast(id as int), cast(if(id % 7 = 0, 'nan', id) as float), if(id % 5 = 0, null, cast(-id as double)), " +
+  "id, id % 3 = 0, cast(id as int), if(id % 7 = 0, float('nan'), cast(id as float)), if(id % 5 = 0, null, cast(-id as double)), " +
   "cast(id / 100 as decimal(9,2)), cast(id / 1000 as decimal(18,3)), cast(id as decimal(38,4)), " +
   "date_add(date'2026-01-01', cast(id as int)), timestamp_micros(1767225600000000 + id), " +
   "timestamp_ntz'2026-01-01 00:00:00.123456', if(id % 11 = 0, null, concat('é', repeat('x', cast(id % 40 as int)))), " +
