@@ -302,7 +302,6 @@ export const COMMANDS: readonly CommandSpec[] = [
       JSON_FLAG,
     ],
     examples: [
-      [`maintenance compact events ${C} --dry-run`, "which files would be put together"],
       [`maintenance expire events ${C} --dry-run`, "what would go"],
       [`maintenance expire events ${C} --json`, "expire, for scripts"],
       [`maintenance orphans events ${C} --dry-run`, "files that nobody knows"],
