@@ -6,8 +6,6 @@ import { fail } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
-import type { FileUnit } from "./append.ts";
-import { unreadable } from "./append.ts";
 import type { Attempt, Drop, Landing, SnapshotChange, StagedSnapshot } from "./change.ts";
 import { type CoordinateColumns, type CoordinateReader, offsetsPast } from "./liveRows.ts";
 import { logComplete, logLanded } from "./logCommit.ts";
@@ -20,6 +18,7 @@ import {
   sourceKey,
   withOffsets,
 } from "./progressDocument.ts";
+import { type FileUnit, unreadable } from "./shares.ts";
 import { stageSnapshot } from "./snapshot.ts";
 
 /** Records that are to become rows of a table whose offset has passed them. */

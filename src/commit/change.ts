@@ -6,14 +6,12 @@
  * do when it *landed*. Everything else is the loop's: loading the head, the pause, the log, the three
  * outcomes of a request, the files.
  *
- * Kinds that are here: append (`append.ts`: flushes, first positions, refreshed heads), offsets that
- * a person sets (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`), expiry of
- * snapshots (`expire.ts`), manifests written anew (`manifests.ts`), data files replaced by others with the same
+ * Kinds that are here: append (`append.ts`: flushes, first positions, refreshed heads), upsert
+ * (`upsert.ts`: flushes of changes), rows that move no offset (`addition.ts`), offsets that a person sets
+ * (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`), expiry of snapshots
+ * (`expire.ts`), manifests written anew (`manifests.ts`), data files replaced by others with the same
  * rows (`rewrite.ts`). How those to come fit (CHANGE_RULES, SPEC 2.10, 2.13):
  *
- * - **upsert**: a {@link SnapshotChange} whose `stage` brings its index to the head and computes the
- *   deletes from what its fence left (10c, 10e); only data files live longer than an attempt (10f).
- *   `landed` is told the snapshot that landed, not the head, which is the label of the index (10b).
  * - **replace-range** and retries: `fence` compares the range with the head's offsets, `stage` reads
  *   the rows of the range in that head (13, 14).
  *

@@ -9,10 +9,10 @@
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { type ExpiryPolicy, expiryOf } from "#iceberg/metadata/expiry.ts";
 import type { Snapshot, SnapshotId, TableRequirement } from "#iceberg/metadata/metadata.ts";
-import { unreadable } from "./append.ts";
 import type { Drop, MetadataChange, Nothing, StagedMetadata } from "./change.ts";
 import type { CommitTable } from "./commitTable.ts";
 import { isPaused } from "./properties.ts";
+import { unreadable } from "./shares.ts";
 
 /** Why an expiry waits until an own snapshot is on the head (SPEC 2.2). */
 export const FOREIGN_HEAD = "the head is another engine's";

@@ -9,11 +9,11 @@ import { type ManifestGroup, manifestGroups, rewriteGroup } from "#iceberg/io/re
 import { manifestsOf } from "#iceberg/io/scan.ts";
 import { manifestLocation, type RewrittenManifests } from "#iceberg/io/stageAppend.ts";
 import type { ManifestFile } from "#iceberg/manifest/manifest.ts";
-import { unreadable } from "./append.ts";
 import type { Attempt, Drop, Landing, Nothing, SnapshotChange, StagedSnapshot } from "./change.ts";
 import { logComplete, logLanded } from "./logCommit.ts";
 import type { CommitParts } from "./parts.ts";
 import { headOf, type Progress } from "./progress.ts";
+import { unreadable } from "./shares.ts";
 import { stageSnapshot } from "./snapshot.ts";
 
 /** One rewrite of manifests, over all its heads and attempts. */

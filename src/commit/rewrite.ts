@@ -21,12 +21,12 @@ import { fileKey } from "#iceberg/io/removeFiles.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { DataFile, ManifestFile } from "#iceberg/manifest/manifest.ts";
 import type { ListedFile } from "#iceberg/manifest/manifestFile.ts";
-import { unreadable } from "./append.ts";
 import type { Attempt, Drop, Landing, SnapshotChange, StagedSnapshot } from "./change.ts";
 import { logComplete, logLanded } from "./logCommit.ts";
 import { listedManifests } from "./manifests.ts";
 import type { CommitParts } from "./parts.ts";
 import type { Progress } from "./progress.ts";
+import { unreadable } from "./shares.ts";
 import { stageSnapshot } from "./snapshot.ts";
 
 /** What hid rows of a data file when it was read. */

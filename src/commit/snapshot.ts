@@ -15,8 +15,8 @@ import { summaryMembers, writeDocument, writeProperty } from "./progressText.ts"
 import type { SentAttempt } from "./rules.ts";
 
 /**
- * Stages an append.
- * @param files none: offsets only
+ * Stages a snapshot.
+ * @param files data and delete files; none: offsets only
  * @param before the head's offsets, so that the summary may hold only what moves; null: it holds all
  * @param document all offsets as they are with this snapshot
  * @param replacing what takes the place of something that the head has; default none
@@ -37,7 +37,7 @@ export async function stageSnapshot(
     timestampMs: parts.clock.nowMs(),
     ...{ files, ...replacing },
     summary: {
-      ...(replacing.removed === undefined ? {} : { operation: "replace" }),
+      ...(kind === "rewrite" ? { operation: "replace" } : {}),
       ...(rewritten === undefined ? {} : rewriteCounts(rewritten)),
       [SUMMARY.commitId]: commitId,
       [SUMMARY.kind]: kind,
@@ -67,7 +67,7 @@ export async function stageSnapshot(
   };
 }
 
-/** What takes the place of something that the head has: the rows are the same. */
+/** What takes the place of something that the head has. */
 export interface Replacing {
   /** Manifests that take the place of others, durable and in the ledger. */
   readonly rewritten?: RewrittenManifests;

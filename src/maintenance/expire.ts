@@ -10,12 +10,13 @@
  */
 import { fail } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { Append, unreadable } from "#commit/append.ts";
+import { Append } from "#commit/append.ts";
 import type { CommitResult } from "#commit/change.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { Expire, FOREIGN_HEAD } from "#commit/expire.ts";
 import { removeUnreachable } from "#commit/removal.ts";
+import { unreadable } from "#commit/shares.ts";
 import { listedPaths } from "#iceberg/io/scan.ts";
 import { type FileRole, type Removed, unreachableFiles } from "#iceberg/io/unreachable.ts";
 import type { NamedFile } from "#iceberg/manifest/manifestFile.ts";

@@ -15,7 +15,7 @@ import type { Observe } from "#base/events.ts";
 import { Heap } from "#base/heap.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
-import type { AppendResult } from "#commit/append.ts";
+import type { AppendResult } from "#commit/shares.ts";
 import type { CommitRank } from "./pipelineParts.ts";
 import type { Landed, Sink } from "./sink.ts";
 

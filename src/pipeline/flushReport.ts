@@ -6,7 +6,7 @@ import { type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { SealedRows } from "#buffer/hotBuffer.ts";
 import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName, namespaceText } from "#catalog/names.ts";
-import type { AppendResult } from "#commit/append.ts";
+import type { AppendResult } from "#commit/shares.ts";
 import type { WriterParts } from "#writer/parts.ts";
 import type { SealedFlush } from "./states.ts";
 

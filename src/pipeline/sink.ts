@@ -11,7 +11,7 @@ import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
 import type { GrowingRows } from "#buffer/segment.ts";
 import { fullName } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
-import { type AppendResult, FENCED } from "#commit/append.ts";
+import { type AppendResult, FENCED } from "#commit/shares.ts";
 import type { Decoder, Growth } from "#decode/decoder.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import { hasRows } from "#iceberg/metadata/metadata.ts";

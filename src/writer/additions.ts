@@ -2,11 +2,12 @@
  * Writes rows that move no offset, and commits them: columns first, then files, then the commit, as a
  * flush does (`tableWriter.ts`). Nobody waits for them: what is not decided is given up.
  */
-import type { FileUnit } from "#commit/append.ts";
+
 import type { Change, CommitResult } from "#commit/change.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { Ledger } from "#commit/ledger.ts";
+import type { FileUnit } from "#commit/shares.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { columnsFor } from "./schema.ts";
 import { writeFiles } from "./write.ts";

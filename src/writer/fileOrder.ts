@@ -20,8 +20,8 @@ const AS_THEY_COME: FileOrder = { orderId: 0, keys: [] };
  * The order of new files; none for a table whose order has a transform, or a column that is gone. Rows of
  * a table with a key stay as they come: the key index has to know at which position each one lies.
  */
-export function fileOrder(table: LoadedTable, { key }: Pick<WriterOptions, "key">): FileOrder {
-  if (key !== undefined) return AS_THEY_COME;
+export function fileOrder(table: LoadedTable, { key = [] }: Pick<WriterOptions, "key">): FileOrder {
+  if (key.length > 0) return AS_THEY_COME;
   const { sortOrders, defaultSortOrderId } = table.metadata;
   const order = sortOrders.find(({ orderId }) => orderId === defaultSortOrderId);
   if (order === undefined || !isByColumns(order)) return AS_THEY_COME;

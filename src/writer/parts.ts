@@ -5,11 +5,23 @@ import type { Feed, OffsetRange } from "#base/offsets.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
+import type { KeySecret } from "#keyindex/keyHasher.ts";
+import type { KeySet, RowIndex } from "#keyindex/port.ts";
 import type { ParquetCodec, ParquetEncoder } from "#parquet/encoder.ts";
 
 /** The ports of a writer. */
 export interface WriterParts extends CommitParts {
   readonly encoder: ParquetEncoder;
+  /** Finds rows by their keys; needed by tables whose options name a key. */
+  readonly keys?: KeyParts;
+}
+
+/** How a process knows keys. */
+export interface KeyParts {
+  /** Of the state directory: keys of all its tables are hashed under it. */
+  readonly secret: KeySecret;
+  /** Opens the index of a table, whose rows are told apart by these columns. */
+  readonly openIndex: (table: TableName, keyColumns: readonly string[]) => Promise<RowIndex>;
 }
 
 /** A setting of files that a table's properties may make, too. */
@@ -71,4 +83,14 @@ export interface FeedFlush {
   /** Of the last batch below `end`, where it is known. */
   readonly leaderEpoch: number | undefined;
   readonly batches: readonly ColumnBatch[];
+  /** Which rows of each batch are written; default: all, and nobody asks for their keys. */
+  readonly selected?: readonly SelectedRows[];
+}
+
+/** Rows of a batch that are written, and their keys. */
+export interface SelectedRows {
+  /** Ascending; at least one. */
+  readonly rows: Uint32Array;
+  /** Key n is of row `rows[n]`. */
+  readonly keys: KeySet;
 }

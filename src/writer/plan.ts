@@ -13,8 +13,9 @@ import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import { type PartitionedRows, partitionRows } from "#iceberg/partition/partition.ts";
 import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
 import { partitionKey } from "#iceberg/partition/partitionKey.ts";
+import type { KeySet } from "#keyindex/port.ts";
 import type { RowSlice } from "#parquet/encoder.ts";
-import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
+import type { FeedFlush, SelectedRows, WriterOptions, WriterParts } from "./parts.ts";
 import { currentFields } from "./schema.ts";
 
 /** One file to be written. */
@@ -36,6 +37,8 @@ export interface PlannedFile {
 export interface PlannedBatch {
   readonly batch: ColumnBatch;
   readonly order: Int32Array | null;
+  /** Keys in the same order, two words each; null: nobody asks for them. */
+  readonly keys: BigUint64Array | null;
 }
 
 /** What a flush is split into. */
@@ -68,8 +71,9 @@ export async function planFiles(
   for (const [index, flush] of flushes.entries()) {
     const unit = options.preserveKafkaPartitions ? index : 0;
     const range = { feed: flush.feed, start: flush.start, end: flush.end };
-    for (const batch of flush.batches) {
-      for (const _run of planBatch(planning, batch, unit, range)) {
+    for (const [at, batch] of flush.batches.entries()) {
+      const rows = flush.selected?.[at] ?? null;
+      for (const _run of planBatch(planning, batch, rows, { unit, range })) {
         if (++planning.runs % TURN_RUNS === 0) await parts.clock.turn();
       }
     }
@@ -94,13 +98,15 @@ interface Planning {
 function* planBatch(
   { fields, spec, files, batches }: Planning,
   raw: ColumnBatch,
-  unit: number,
-  range: OffsetRange,
+  selected: SelectedRows | null,
+  { unit, range }: { readonly unit: number; readonly range: OffsetRange },
 ): Generator<void> {
   const batch = conform(raw, fields);
   assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
-  const partitions = partitionRows(spec, fields, batch);
-  const index = batches.push({ batch, order: orderOf(partitions) }) - 1;
+  const all = partitionRows(spec, fields, batch);
+  const { partitions, keys } =
+    selected === null ? { partitions: all, keys: null } : selectRows(all, batch, selected);
+  const index = batches.push({ batch, order: orderOf(partitions), keys }) - 1;
   for (const { partition, rows } of partitions) {
     const file = fileFor(files, unit, partition, () => partitionFolder(spec, fields, partition));
     if (file.ranges.at(-1) !== range) file.ranges.push(range);
@@ -110,6 +116,58 @@ function* planBatch(
     file.rowCount += count;
     yield;
   }
+}
+
+/** The selected rows of each partition, and their keys in the same order. */
+function selectRows(
+  all: readonly PartitionedRows[],
+  { rowCount }: ColumnBatch,
+  { rows: selected, keys }: SelectedRows,
+): { readonly partitions: readonly PartitionedRows[]; readonly keys: BigUint64Array } {
+  // The number of each row's key + 1; 0: the row is not written.
+  const numbers = new Int32Array(rowCount);
+  for (const [n, row] of selected.entries()) numbers[row] = n + 1;
+  const order = new Int32Array(selected.length);
+  const ordered = new BigUint64Array(2 * selected.length);
+  const [from, to] = [halvesOf(keys.words), halvesOf(ordered)];
+  let at = 0;
+  const partitions = all.flatMap(({ partition, rows }) => {
+    const start = at;
+    for (const row of rows ?? selected) {
+      const number = numbers[row] ?? 0;
+      if (number === 0) continue;
+      order[at] = row;
+      for (let half = 0; half < 4; half++) to[4 * at + half] = from[4 * (number - 1) + half] ?? 0;
+      at++;
+    }
+    return at === start ? [] : [{ partition, rows: order.subarray(start, at) }];
+  });
+  assert(at === selected.length, "a row is in one partition");
+  return { partitions, keys: ordered };
+}
+
+/** Four a key: 64-bit numbers would be an object each. */
+function halvesOf({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, 2 * length);
+}
+
+/** The keys of the first `count` rows of a file; null: nobody asks for them. */
+export function keysOf(
+  batches: readonly PlannedBatch[],
+  { runs }: PlannedFile,
+  count: number,
+): KeySet | null {
+  const words = new BigUint64Array(2 * count);
+  let at = 0;
+  for (let run = 0; run < runs.length && at < count; run += RUN) {
+    const keys = batches[runs[run] ?? 0]?.keys ?? null;
+    if (keys === null) return null;
+    const first = runs[run + 1] ?? 0;
+    const length = Math.min(runLength(runs, run), count - at);
+    words.set(keys.subarray(2 * first, 2 * (first + length)), 2 * at);
+    at += length;
+  }
+  return { count, words };
 }
 
 /** The row numbers that all partitions' rows are views of. */

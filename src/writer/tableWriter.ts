@@ -7,10 +7,10 @@
  */
 import { fail, policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
-import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
+import type { Feed, FeedKey, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
-import { Append, type AppendResult, unreadable } from "#commit/append.ts";
+import { Append } from "#commit/append.ts";
 import type { CommitResult } from "#commit/change.ts";
 import { commit, giveUp, newCommit, type PendingCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
@@ -26,13 +26,15 @@ import { logComplete } from "#commit/logCommit.ts";
 import type { Progress } from "#commit/progress.ts";
 import { leaderEpochOf, offsetOf, ownerOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
+import { type AppendResult, unreadable } from "#commit/shares.ts";
 import { readCoordinates } from "./coordinates.ts";
 import { createTable } from "./create.ts";
+import { type FlushChange, type KeyIndex, openKeyIndex, writeFlush } from "./flushChange.ts";
+import { splitFlush } from "./keyedFlush.ts";
 import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
 import { type Mismatch, reconcileSchema, settleMismatch, type WantedSchema } from "./reconcile.ts";
 import { columnsFor, currentFields } from "./schema.ts";
 import { joinSegments } from "./seal.ts";
-import { writeFiles } from "./write.ts";
 
 /** A position that a table is to be owned at. */
 export interface OwnedPosition extends FeedOffset {
@@ -48,7 +50,7 @@ export interface Flush {
   /** Who owned the feeds when their rows were read. */
   readonly owners: Owners;
   /** Null until its files are written. */
-  pending: PendingCommit<Append> | null;
+  pending: PendingCommit<FlushChange> | null;
 }
 
 /** The owners of feeds whose records go to several tables (SPEC 2.8); the others have none. */
@@ -66,6 +68,8 @@ export class TableWriter {
   readonly #parts: WriterParts;
   readonly #options: WriterOptions;
   readonly #table: CommitTable;
+  /** Opened by the first flush; null: rows are appended, or it is not yet. */
+  #index: KeyIndex | null = null;
   #tail: Promise<unknown> = Promise.resolve();
   #fences: number[] = [];
   #misfits = 0;
@@ -255,32 +259,20 @@ export class TableWriter {
   }
 
   /** Steps before the commit: columns, files. Returns an end when there is nothing to commit yet. */
-  async #prepare(flush: Flush): Promise<PendingCommit<Append> | AppendResult> {
+  async #prepare(flush: Flush): Promise<PendingCommit<FlushChange> | AppendResult> {
     try {
       failpoint("seal");
-      const flushes = joinSegments(flush.segments);
+      const flushes = joinSegments(flush.segments).map(splitFlush);
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
       const columns = columnsFor(this.#parts, shapes, "records");
       const ready = await commit(this.#table, newCommit(this.#table, columns));
       if (ready.kind !== "committed") return this.#unprepared(flush, ready);
       this.#misfits = 0;
-      const units = await writeFiles(
-        this.#parts,
-        this.#options,
-        ready.table,
-        flushes,
-        flush.ledger,
-      );
-      const advances = flushes.map(({ feed, start, end, batches, leaderEpoch }) => ({
-        feed,
-        expect: start,
-        next: end,
-        rows: batches.reduce((rows, batch) => rows + BigInt(batch.rowCount), 0n),
-        leaderEpoch,
-        owner: flush.owners.get(feedKey(feed)),
-      }));
-      const append = new Append(this.#parts, "flush", advances, units);
-      return newCommit(this.#table, append, flush.ledger);
+      const { owners, ledger } = flush;
+      this.#index ??= await openKeyIndex(this.#parts, this.#options);
+      const input = { flushes, owners, ledger };
+      const change = await writeFlush(this.#parts, this.#options, ready.table, this.#index, input);
+      return newCommit(this.#table, change, ledger);
     } catch (error) {
       // Nothing was sent: the names are given up, and the next try writes under a new commit id.
       await this.#abandon(flush);
@@ -321,10 +313,15 @@ export class TableWriter {
     return result;
   }
 
-  async #commit(pending: PendingCommit<Append>): Promise<AppendResult> {
+  async #commit(pending: PendingCommit<FlushChange>): Promise<AppendResult> {
     const result = pending.change.resultOf(await commit(this.#table, pending));
     if (result.kind === "dropped") this.#countFence(result.by);
     return result;
+  }
+
+  /** Lets go of what it holds outside of the heap. */
+  close(): Promise<void> {
+    return this.#serial(async () => this.#index?.rows.close());
   }
 
   /** Before its commit has begun: no request was sent. */

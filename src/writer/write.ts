@@ -9,18 +9,26 @@ import { writeJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import { feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import type { FileUnit } from "#commit/append.ts";
 import type { Ledger } from "#commit/ledger.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
+import type { FileUnit } from "#commit/shares.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
+import type { KeySet, PlacedFile } from "#keyindex/port.ts";
 import type { BloomColumn, EncodedFile } from "#parquet/encoder.ts";
 import type { ObjectWriter } from "#storage/storage.ts";
 import { dataFile } from "./dataFile.ts";
 import { type FileOrder, fileOrder } from "./fileOrder.ts";
 import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
-import { type PlannedBatch, type PlannedFile, planFiles, restOf, slicesOf } from "./plan.ts";
+import {
+  keysOf,
+  type PlannedBatch,
+  type PlannedFile,
+  planFiles,
+  restOf,
+  slicesOf,
+} from "./plan.ts";
 import { currentFields, defaultSpec } from "./schema.ts";
 import {
   bloomFilters,
@@ -45,6 +53,14 @@ interface WriteContext {
   readonly blooms: readonly BloomColumn[];
 }
 
+/** Stored files of a unit. */
+export interface WrittenUnit extends FileUnit {
+  /** Feeds that stand or fall together have one number, from 0 on; a unit without rows is left out. */
+  readonly number: number;
+  /** Its files with the keys of their rows, where rows were selected; else none. */
+  readonly placed: readonly PlacedFile[];
+}
+
 /**
  * Encodes and uploads a flush.
  * @param ledger takes every name before its file is begun, so that it names all that may exist after
@@ -56,7 +72,7 @@ export async function writeFiles(
   table: LoadedTable,
   flushes: readonly FeedFlush[],
   ledger: Ledger,
-): Promise<FileUnit[]> {
+): Promise<WrittenUnit[]> {
   const spec = defaultSpec(table);
   const { batches, files: planned } = await planFiles(parts, options, table, spec, flushes);
   ledger.plan(planned.map((file) => file.path));
@@ -67,7 +83,7 @@ export async function writeFiles(
   const blooms = bloomFilters(currentFields(table), properties, options.bloomColumns);
   const context = { parts, options, table, ledger, batches, reduced, sort, blooms };
   const open = new OpenFiles(options.openFilesMax);
-  const stored: DataFile[][] = [];
+  const stored: WrittenFile[][] = [];
   try {
     for (const [index, file] of planned.entries()) {
       await open.begin(async (encoded) => {
@@ -91,7 +107,12 @@ export async function writeFiles(
       assert(written !== undefined, "every planned file of a unit was stored");
       return written;
     });
-    return { feeds: unitFeeds(options, flushes, unit), files };
+    return {
+      number: unit,
+      feeds: unitFeeds(options, flushes, unit),
+      files: files.map(({ file }) => file),
+      placed: files.flatMap(({ file, keys }) => (keys === null ? [] : { file, keys })),
+    };
   });
 }
 
@@ -102,18 +123,25 @@ function endOffsets(files: readonly PlannedFile[]): Record<string, bigint> {
   return offsets;
 }
 
+/** A stored file; keys null: nobody asks for them. */
+interface WrittenFile {
+  readonly file: DataFile;
+  readonly keys: KeySet | null;
+}
+
 /** Writes the rows of a planned file: as one, or as several where one would be larger than wanted. */
 async function writeRows(
   context: WriteContext,
   spec: PartitionSpec,
   planned: PlannedFile,
   encoded: (bytes: number) => void,
-): Promise<DataFile[]> {
-  const written: DataFile[] = [];
+): Promise<WrittenFile[]> {
+  const written: WrittenFile[] = [];
   for (let rest: PlannedFile | null = planned; rest !== null; ) {
     const file: DataFile = await writeFile(context, spec, rest, encoded);
-    written.push(file);
-    rest = restOf(rest, Number(file.recordCount));
+    const rows = Number(file.recordCount);
+    written.push({ file, keys: keysOf(context.batches, rest, rows) });
+    rest = restOf(rest, rows);
     if (rest !== null) await rename(context, rest);
   }
   return written;
@@ -254,8 +282,9 @@ async function logWritten(
   });
 }
 
-function unitFeeds(
-  options: WriterOptions,
+/** The feeds of a unit. */
+export function unitFeeds(
+  options: Pick<WriterOptions, "preserveKafkaPartitions">,
   flushes: readonly FeedFlush[],
   unit: number,
 ): FileUnit["feeds"] {

@@ -102,7 +102,7 @@ async function inTurn<T>(action: () => Promise<T>): Promise<T> {
 }
 
 test.concurrent("an unchanged copy keeps the law", async () => {
-  for (const sim of ["writer", "pipeline"] as const) {
+  for (const sim of ["writer", "pipeline", "upsert"] as const) {
     const place = await copyOf(`unchanged-${sim}`, null);
     expect(await inTurn(() => hunt(place, { sim }, 10))).toBeNull();
   }

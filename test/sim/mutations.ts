@@ -14,6 +14,7 @@ import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
 import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
 import { REWRITE_MUTATIONS } from "./rewriteMutations.ts";
 import { SIDE_MUTATIONS } from "./sideMutations.ts";
+import { UPSERT_MUTATIONS } from "./upsertMutations.ts";
 
 /** The mistakes that the simulation must find. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -203,4 +204,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...SIDE_MUTATIONS,
   ...MAINTENANCE_MUTATIONS,
   ...REWRITE_MUTATIONS,
+  ...UPSERT_MUTATIONS,
 ];

@@ -4,7 +4,7 @@
  * writer decides otherwise at some step, which is noted (`departures`), and the law must hold.
  */
 import type { Feed } from "#base/offsets.ts";
-import type { AppendResult } from "#commit/append.ts";
+import type { AppendResult } from "#commit/shares.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { expire, foreignAppend, otherBranch, rollback } from "./people.ts";

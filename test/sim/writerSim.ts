@@ -2,8 +2,8 @@
  * Random schedules of the writer simulation: who does what next, from one seed.
  */
 
-import type { AppendResult } from "#commit/append.ts";
 import { isPaused } from "#commit/properties.ts";
+import type { AppendResult } from "#commit/shares.ts";
 import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 import type { Background } from "./background.ts";
 import { Maintainer } from "./maintainer.ts";

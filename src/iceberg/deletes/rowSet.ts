@@ -9,12 +9,13 @@ import { bitCount } from "./deletionVector.ts";
 export class RowSet {
   /** Row `32 * n + bit` is bit `bit` of word `n`. */
   readonly words: Uint32Array;
-  readonly #rows: number;
+  /** Rows of the file. */
+  readonly fileRows: number;
 
   /** @param rows of the file */
   constructor(rows: number) {
     assert(rows <= 2 ** 32, "a data file has at most 2^32 rows");
-    this.#rows = rows;
+    this.fileRows = rows;
     this.words = new Uint32Array(Math.ceil(rows / 32));
   }
 
@@ -27,7 +28,7 @@ export class RowSet {
 
   /** Throws `internal` for a row that the file does not have. */
   add(row: number): void {
-    assert(row >= 0 && row < this.#rows, "a deleted row is a row of its file");
+    assert(row >= 0 && row < this.fileRows, "a deleted row is a row of its file");
     this.addWord(row >>> 5, 1 << (row & 31));
   }
 

@@ -1,10 +1,10 @@
 /** CREATE OR REPLACE TABLE by another engine: told apart from rollbacks and expiry, and named. */
 import { expect, test } from "bun:test";
-import { unreadable } from "#commit/append.ts";
 import { progressProperty } from "#commit/progress.ts";
 import { emptyDocument } from "#commit/progressDocument.ts";
 import { writeProperty } from "#commit/progressText.ts";
 import { isReplaced } from "#commit/replaced.ts";
+import { unreadable } from "#commit/shares.ts";
 import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 

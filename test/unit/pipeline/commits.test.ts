@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
-import type { AppendResult } from "#commit/append.ts";
+import type { AppendResult } from "#commit/shares.ts";
 import { Commits } from "#pipeline/commits.ts";
 import type { CommitRank } from "#pipeline/pipelineParts.ts";
 import type { Sink } from "#pipeline/sink.ts";

@@ -40,6 +40,7 @@ test("a file and the rest of it hold the rows of the whole, each once and in ord
         return {
           batch,
           order: ordered ? Int32Array.from({ length: rowCount }, (_, n) => rowCount - 1 - n) : null,
+          keys: null,
         };
       });
       const runs = picks.flatMap(([batch, from, count]) => {

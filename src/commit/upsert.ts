@@ -1,0 +1,127 @@
+/**
+ * Changes of keys: a flush whose rows take the place of the rows that the table has of their keys
+ * (CHANGE_RULES 10a to 10m).
+ *
+ * Only data files live longer than an attempt (10f). Each attempt brings the index to its head, asks it for
+ * all rows of the keys that are left after the fences, and writes the deletes of these anew (10e). The
+ * index changes when a snapshot is known to have landed, and only if that was staged on what the index
+ * says (10b).
+ */
+import type { LoadedTable } from "#catalog/catalog.ts";
+import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
+import type { IndexChange, KeySet, PlacedFile, RowIndex } from "#keyindex/port.ts";
+import type {
+  Attempt,
+  CommitResult,
+  Drop,
+  Landing,
+  SnapshotChange,
+  StagedSnapshot,
+} from "./change.ts";
+import { logLanded } from "./logCommit.ts";
+import type { CommitParts } from "./parts.ts";
+import { type Progress, refOf } from "./progress.ts";
+import { withOffsets } from "./progressDocument.ts";
+import { type WritePositionDeletes, writeDeletes } from "./rowDeletes.ts";
+import type { Advance } from "./rules.ts";
+import { type AppendResult, type FileUnit, Shares, unreadable } from "./shares.ts";
+import { stageSnapshot } from "./snapshot.ts";
+
+/** Files with the keys of their rows, and the keys whose older rows go. */
+export interface KeyedUnit extends FileUnit {
+  /** Of all changes, deletions of keys included; each once, and in no other unit of the commit. */
+  readonly keys: KeySet;
+  /** The same files as `files`. */
+  readonly placed: readonly PlacedFile[];
+}
+
+/** How an upsert finds rows and writes deletes. */
+export interface UpsertPorts {
+  readonly index: RowIndex;
+  readonly writePositionDeletes: WritePositionDeletes;
+}
+
+/** What the last attempt would make of the index. */
+interface StagedChange {
+  readonly snapshotId: SnapshotId;
+  readonly sequenceNumber: bigint;
+  readonly change: IndexChange;
+}
+
+/** One flush of changes, which shrinks when feeds are fenced. */
+export class Upsert implements SnapshotChange {
+  readonly makes = "snapshot";
+  readonly kind = "flush";
+  readonly isHeldByPause = true;
+  readonly #parts: CommitParts;
+  readonly #ports: UpsertPorts;
+  readonly #shares: Shares<KeyedUnit>;
+  #staged: StagedChange | null = null;
+
+  constructor(
+    parts: CommitParts,
+    ports: UpsertPorts,
+    advances: readonly Advance[],
+    units: readonly KeyedUnit[],
+  ) {
+    this.#parts = parts;
+    this.#ports = ports;
+    this.#shares = new Shares(advances, units);
+  }
+
+  /** Rule 3; the keys of a fenced feed leave with its rows. */
+  fence(head: LoadedTable, progress: Progress): Drop | null {
+    return this.#shares.fence(head, progress);
+  }
+
+  async stage(attempt: Attempt): Promise<StagedSnapshot> {
+    const { head, progress, options } = attempt;
+    if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
+    const { index, writePositionDeletes } = this.#ports;
+    const { units, files, moved } = this.#shares;
+    await index.bringTo(head, options.branch);
+    const keys = joined(units.map((unit) => unit.keys));
+    const located = await index.locate(keys);
+    const { added, removed } = await writeDeletes(attempt, located, writePositionDeletes);
+    const { document } = progress;
+    const after = withOffsets(document, moved);
+    const all = [...files, ...added];
+    const staged = await stageSnapshot(attempt, all, document, after, { removed });
+    const { snapshotId, sequenceNumber } = staged.snapshot;
+    const base = refOf(head.metadata, options.branch);
+    const placed = units.flatMap((unit) => unit.placed);
+    const change = { base, keys, placed, addedDeletes: added, removedDeletes: removed };
+    this.#staged = { snapshotId, sequenceNumber, change };
+    return staged;
+  }
+
+  /** The index first: what cannot be written into the log is written again, and it takes a change once. */
+  async landed(landing: Landing): Promise<void> {
+    const { snapshotId } = landing;
+    const staged = this.#staged;
+    if (staged?.snapshotId === snapshotId) {
+      const { change, sequenceNumber } = staged;
+      await this.#ports.index.apply(change, { snapshotId, sequenceNumber });
+    }
+    const paths = this.#shares.files.map((file) => file.filePath);
+    await logLanded(this.#parts, landing, paths, this.#shares.offsets);
+  }
+
+  /** What a commit's end means for the feeds. */
+  resultOf(result: CommitResult): AppendResult {
+    return this.#shares.resultOf(result);
+  }
+}
+
+function joined(sets: readonly KeySet[]): KeySet {
+  const [first] = sets;
+  if (first !== undefined && sets.length === 1) return first;
+  const count = sets.reduce((sum, set) => sum + set.count, 0);
+  const words = new BigUint64Array(2 * count);
+  let at = 0;
+  for (const set of sets) {
+    words.set(set.words.subarray(0, 2 * set.count), at);
+    at += 2 * set.count;
+  }
+  return { count, words };
+}

@@ -1,0 +1,96 @@
+/**
+ * A flush as a change: its files are written, then it is an append, or, where the table has a key, an
+ * upsert.
+ */
+import { assert } from "#base/assert.ts";
+import { feedKey } from "#base/offsets.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import { Append } from "#commit/append.ts";
+import type { Ledger } from "#commit/ledger.ts";
+import type { Advance } from "#commit/rules.ts";
+import { Upsert } from "#commit/upsert.ts";
+import { KeyHasher, keyFieldsOf } from "#keyindex/keyHasher.ts";
+import type { RowIndex } from "#keyindex/port.ts";
+import { foldFlush, keyedUnits, type SplitFlush } from "./keyedFlush.ts";
+import type { FeedFlush, KeyParts, WriterOptions, WriterParts } from "./parts.ts";
+import { positionDeleteWriter } from "./positionDeletes.ts";
+import { currentFields } from "./schema.ts";
+import type { Owners } from "./tableWriter.ts";
+import { writeFiles } from "./write.ts";
+
+/** What a flush commits. */
+export type FlushChange = Append | Upsert;
+
+/** The index of a table's keys; null: its rows are appended. */
+export async function openKeyIndex(
+  parts: WriterParts,
+  { name, key = [] }: WriterOptions,
+): Promise<KeyIndex | null> {
+  if (key.length === 0) return null;
+  const { keys } = parts;
+  assert(keys !== undefined, "a process that changes rows finds them by their keys");
+  return { secret: keys.secret, columns: key, rows: await keys.openIndex(name, key) };
+}
+
+/** How the rows of one table are found. */
+export interface KeyIndex extends Pick<KeyParts, "secret"> {
+  readonly columns: readonly string[];
+  readonly rows: RowIndex;
+}
+
+/** What is being flushed. */
+export interface FlushInput {
+  readonly flushes: readonly SplitFlush[];
+  readonly owners: Owners;
+  readonly ledger: Ledger;
+}
+
+/**
+ * Writes the files of a flush.
+ * @param index null: rows are appended
+ */
+export async function writeFlush(
+  parts: WriterParts,
+  options: WriterOptions,
+  table: LoadedTable,
+  index: KeyIndex | null,
+  { flushes, owners, ledger }: FlushInput,
+): Promise<FlushChange> {
+  if (index === null) {
+    const units = await writeFiles(parts, options, table, flushes, ledger);
+    return new Append(parts, "flush", advancesOf(flushes, owners), units);
+  }
+  const folded = await foldFlush(parts.clock, options, flushes, hasherOf(table, index));
+  const written = await writeFiles(parts, options, table, folded.flushes, ledger);
+  const writePositionDeletes = positionDeleteWriter(parts.encoder);
+  return new Upsert(
+    parts,
+    { index: index.rows, writePositionDeletes },
+    advancesOf(folded.flushes, owners),
+    keyedUnits(options, folded, written),
+  );
+}
+
+/** By the table's columns as they are now: what a type was promoted from hashes alike. */
+function hasherOf(table: LoadedTable, { columns, secret }: KeyIndex): KeyHasher {
+  const fields = currentFields(table);
+  const ids = columns.map((name) => fields.find((field) => field.name === name)?.id ?? 0);
+  return new KeyHasher(keyFieldsOf(fields, ids), secret);
+}
+
+function advancesOf(flushes: readonly FeedFlush[], owners: Owners): Advance[] {
+  return flushes.map((flush) => ({
+    feed: flush.feed,
+    expect: flush.start,
+    next: flush.end,
+    rows: BigInt(rowsOf(flush)),
+    leaderEpoch: flush.leaderEpoch,
+    owner: owners.get(feedKey(flush.feed)),
+  }));
+}
+
+/** Rows that are written. */
+function rowsOf({ batches, selected }: FeedFlush): number {
+  if (selected !== undefined) return selected.reduce((sum, { rows }) => sum + rows.length, 0);
+  return batches.reduce((sum, { rowCount }) => sum + rowCount, 0);
+}

@@ -1,0 +1,82 @@
+/**
+ * A flush of changes (SPEC section 6): of each key the last change counts, so what is written is folded
+ * first, and the rows that the table has of all these keys are deleted by the commit (`commit/upsert.ts`).
+ *
+ * Feeds that stand or fall together are folded together. A key that came by feeds which do not would be
+ * judged by each alone: such tables are refused by `config/`, or their feeds are one unit.
+ */
+import type { Clock } from "#base/clock.ts";
+import { type SplitChanges, splitChanges } from "#columns/changes.ts";
+import type { KeyedUnit } from "#commit/upsert.ts";
+import { fold } from "#keyindex/fold.ts";
+import type { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { KeySet } from "#keyindex/port.ts";
+import type { FeedFlush, SelectedRows, WriterOptions } from "./parts.ts";
+import { unitFeeds, type WrittenUnit } from "./write.ts";
+
+/** A flush whose batches are in order of their records, without control columns. */
+export interface SplitFlush extends FeedFlush {
+  readonly changes: readonly SplitChanges[];
+}
+
+/** What is left of a flush. */
+export interface FoldedFlush {
+  /** The flushes of all feeds, with the rows of them that are written. */
+  readonly flushes: readonly FeedFlush[];
+  /** By number of the unit: the keys that it changes. */
+  readonly keys: readonly KeySet[];
+}
+
+/** The units of a commit: also those of which only deletes are left. */
+export function keyedUnits(
+  options: Pick<WriterOptions, "preserveKafkaPartitions">,
+  { flushes, keys }: FoldedFlush,
+  written: readonly WrittenUnit[],
+): KeyedUnit[] {
+  const byNumber = new Map(written.map((unit) => [unit.number, unit]));
+  return keys.map((changed, number) => {
+    const { files = [], placed = [] } = byNumber.get(number) ?? {};
+    return { feeds: unitFeeds(options, flushes, number), files, placed, keys: changed };
+  });
+}
+
+/** Takes the control columns away: they are no columns of the table. */
+export function splitFlush(flush: FeedFlush): SplitFlush {
+  const changes = flush.batches.map(splitChanges);
+  return { ...flush, batches: changes.map(({ rows }) => rows), changes };
+}
+
+/** Folds a flush, unit by unit. */
+export async function foldFlush(
+  clock: Pick<Clock, "turn">,
+  options: Pick<WriterOptions, "preserveKafkaPartitions">,
+  flushes: readonly SplitFlush[],
+  hasher: KeyHasher,
+): Promise<FoldedFlush> {
+  const units = options.preserveKafkaPartitions ? flushes.map((flush) => [flush]) : [flushes];
+  const keys: KeySet[] = [];
+  const folded: FeedFlush[] = [];
+  for (const unit of units) {
+    const changes = unit.flatMap((flush) => flush.changes);
+    const { keys: changed, kept } = await fold(changes, hasher, () => clock.turn());
+    const selected = new Map(kept.map(({ batch, ...rows }) => [batch, rows]));
+    keys.push(changed);
+    for (const { changes: _, ...flush } of unit) folded.push(selectOf(flush, selected));
+  }
+  return { flushes: folded, keys };
+}
+
+function selectOf(
+  flush: FeedFlush,
+  kept: ReadonlyMap<FeedFlush["batches"][number], SelectedRows>,
+): FeedFlush {
+  const left = flush.batches.flatMap((batch) => {
+    const rows = kept.get(batch);
+    return rows === undefined ? [] : [{ batch, rows }];
+  });
+  return {
+    ...flush,
+    batches: left.map(({ batch }) => batch),
+    selected: left.map(({ rows }) => rows),
+  };
+}

@@ -1,0 +1,23 @@
+/** Thousands of random schedules of upserts keep the law of changes in every snapshot (SPEC 2.10, 6). */
+import { expect, test } from "bun:test";
+import { runAll, SCHEDULES } from "./schedules.ts";
+import { runUpserts } from "./upsertSim.ts";
+
+for (const foreign of [false, true]) {
+  for (const compareAndSet of ["sequence", "pointer"] as const) {
+    const name = `${compareAndSet}, foreign engines: ${foreign}`;
+    test(`no schedule leaves an old row, brings one back or loses one (${name})`, async () => {
+      const ended = await runAll("upsert", SCHEDULES.count, (seed) =>
+        runUpserts(seed, { steps: 120, compareAndSet, foreign }),
+      );
+      const commits = ended.reduce((sum, each) => sum + each.commits, 0);
+      expect(commits).toBeGreaterThan(SCHEDULES.count / 2);
+    }, 900_000);
+  }
+}
+
+test("the same seed gives the same schedule of upserts", async () => {
+  const troubles = { steps: 100, compareAndSet: "sequence", foreign: true } as const;
+  const once = await runUpserts(7, troubles);
+  expect((await runUpserts(7, troubles)).trace).toEqual(once.trace);
+});

@@ -1,0 +1,265 @@
+/**
+ * The law of changes, judged from what the table's files say (SPEC section 6): each snapshot has the rows
+ * of its parent, changed by what it was for. One of ours: by the records between the offsets of the two,
+ * of each key the last; a foreign one: by what that engine did.
+ *
+ * Rows are read here by a reader of its own, which follows the Iceberg spec and knows no index.
+ */
+import { parseDocument } from "#commit/progressText.ts";
+import { readDeletionVector } from "#iceberg/deletes/deletionVector.ts";
+import { type LiveFile, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
+import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
+import { parquetBytes, readRows } from "#parquet/readColumns.ts";
+import { changeOf, type KeyedRow } from "./upsertRows.ts";
+import type { World } from "./world.ts";
+
+/** What a snapshot must have. */
+interface Truth {
+  readonly offsets: ReadonlyMap<number, number>;
+  readonly rows: readonly KeyedRow[];
+}
+
+/** A live row and where it is. */
+export interface PlacedRow extends KeyedRow {
+  readonly file: LiveFile;
+  readonly position: number;
+}
+
+/** What a snapshot lists. */
+interface Listed {
+  readonly files: readonly LiveFile[];
+  /** With the manifest list. */
+  readonly manifests: readonly string[];
+}
+
+const NOTHING: Truth = { offsets: new Map(), rows: [] };
+
+/** The judge of one world. */
+export class UpsertLaw {
+  readonly world: World;
+  /** What foreign snapshots do to the rows; default nothing. */
+  readonly foreign: Map<SnapshotId, (rows: readonly KeyedRow[]) => readonly KeyedRow[]> = new Map();
+  readonly #truths = new Map<SnapshotId, Truth>();
+  readonly #judged = new Set<SnapshotId>();
+  readonly #listed = new Map<SnapshotId, Listed>();
+  readonly #files = new Map<string, readonly KeyedRow[]>();
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** Every way in which the law is broken now. */
+  async violations(): Promise<string[]> {
+    const broken: string[] = [];
+    for (const snapshot of this.world.metadata.snapshots) {
+      const { snapshotId } = snapshot;
+      const missing = await this.#missing(snapshotId);
+      if (missing !== null) broken.push(`DANGLING: snapshot ${snapshotId} lists ${missing}`);
+      if (missing !== null || this.#judged.has(snapshotId)) continue;
+      this.#judged.add(snapshotId);
+      broken.push(...(await this.#judge(snapshot)));
+    }
+    return broken;
+  }
+
+  /** A file of a snapshot that is not there; null: all are. */
+  async #missing(id: SnapshotId): Promise<string | null> {
+    try {
+      const { files, manifests } = await this.listed(id);
+      const paths = [...manifests, ...files.map(({ file }) => file.filePath)];
+      return paths.find((path) => !this.world.storage.objects.has(path)) ?? null;
+    } catch (error) {
+      return String(error);
+    }
+  }
+
+  /** What a snapshot lists, which never changes: read once, from the store itself. */
+  async listed(id: SnapshotId): Promise<Listed> {
+    const known = this.#listed.get(id);
+    if (known !== undefined) return known;
+    const { metadata, history } = this.world;
+    const storage = { ...this.world.storage };
+    const snapshot = history.get(id);
+    const manifests = snapshot === undefined ? [] : await manifestsOf(storage, snapshot);
+    const listed = {
+      files: await Array.fromAsync(listDataFiles(storage, metadata, id)),
+      manifests: [
+        ...(snapshot === undefined ? [] : [snapshot.manifestList]),
+        ...manifests.map(({ manifestPath }) => manifestPath),
+      ],
+    };
+    this.#listed.set(id, listed);
+    return listed;
+  }
+
+  async #judge(snapshot: Snapshot): Promise<string[]> {
+    const { live, problems } = await this.rowsOf(snapshot.snapshotId);
+    const found = texts(live);
+    const wanted = texts(this.truth(snapshot.snapshotId).rows);
+    if (found.join() === wanted.join()) return problems;
+    const gone = without(wanted, found);
+    const more = without(found, wanted);
+    const what = `ROWS: snapshot ${snapshot.snapshotId} lacks [${gone}], has [${more}] too much`;
+    return [...problems, what];
+  }
+
+  /** What a snapshot must have, by its ancestors, expired ones included. */
+  truth(id: SnapshotId | null): Truth {
+    const snapshot = id === null ? undefined : this.world.history.get(id);
+    if (snapshot === undefined) return NOTHING;
+    const known = this.#truths.get(snapshot.snapshotId);
+    if (known !== undefined) return known;
+    const truth = this.#after(this.truth(snapshot.parentSnapshotId), snapshot);
+    this.#truths.set(snapshot.snapshotId, truth);
+    return truth;
+  }
+
+  #after(before: Truth, { snapshotId, summary }: Snapshot): Truth {
+    const text = summary["kafka-iceberg.offsets"];
+    if (text === undefined) {
+      const change = this.foreign.get(snapshotId);
+      return change === undefined ? before : { ...before, rows: change(before.rows) };
+    }
+    const offsets = new Map(before.offsets);
+    let { rows } = before;
+    for (const { offsets: ends } of parseDocument(text).sources.values()) {
+      for (const [partition, end] of ends) {
+        const from = before.offsets.get(partition) ?? 0;
+        offsets.set(partition, Number(end));
+        rows = this.#changed(rows, partition, from, Number(end));
+      }
+    }
+    return { offsets, rows };
+  }
+
+  #changed(
+    rows: readonly KeyedRow[],
+    partition: number,
+    from: number,
+    end: number,
+  ): readonly KeyedRow[] {
+    let changed = rows;
+    for (const offset of this.world.topic.records[partition] ?? []) {
+      if (offset < from || offset >= end) continue;
+      const { isDelete, ...row } = changeOf(partition, offset);
+      changed = changed.filter(({ key }) => key !== row.key);
+      if (!isDelete) changed = [...changed, row];
+    }
+    return changed;
+  }
+
+  /** The rows that a snapshot shows, and what is wrong with its deletes. */
+  async rowsOf(id: SnapshotId): Promise<{ live: PlacedRow[]; problems: string[] }> {
+    const { files: listed } = await this.listed(id);
+    const data = listed.filter(({ file }) => file.content === "data");
+    const deletes = listed.filter(({ file }) => file.content !== "data");
+    const paths = new Set(data.map(({ file }) => file.filePath));
+    const problems = deletes.flatMap(({ file, snapshotId }) =>
+      file.referencedDataFile !== null && !paths.has(file.referencedDataFile)
+        ? [`DEAD: snapshot ${snapshotId} deletes from ${file.referencedDataFile}, which is gone`]
+        : [],
+    );
+    const live: PlacedRow[] = [];
+    for (const file of data) {
+      const { hidden, keys, vectors } = await this.#hidden(file, deletes);
+      if (vectors > 1) problems.push(`VECTORS: ${file.file.filePath} has ${vectors}`);
+      const rows = await this.fileRows(file.file.filePath);
+      for (const [position, row] of rows.entries()) {
+        if (hidden.has(position) || keys.has(row.key)) continue;
+        live.push({ ...row, file, position });
+      }
+    }
+    return { live, problems };
+  }
+
+  async #hidden(
+    data: LiveFile,
+    deletes: readonly LiveFile[],
+  ): Promise<{ hidden: Set<number>; keys: Set<number>; vectors: number }> {
+    const { filePath: path, recordCount } = data.file;
+    const vector = deletes.filter(({ file }) => file.referencedDataFile === path);
+    const hidden = new Set<number>();
+    const keys = new Set<number>();
+    for (const { file } of vector) this.#addVector(hidden, file, Number(recordCount));
+    const equality = deletes.filter(
+      ({ file, sequenceNumber }) =>
+        file.content === "equality-deletes" && sequenceNumber > data.sequenceNumber,
+    );
+    for (const { file } of equality) {
+      for (const row of await this.#stored(file.filePath)) keys.add(Number(row["key"]));
+    }
+    // Where there is a vector, older deletes by position have no effect.
+    const positions = deletes.filter(
+      ({ file, sequenceNumber }) =>
+        vector.length === 0 &&
+        file.content === "position-deletes" &&
+        file.fileFormat !== "PUFFIN" &&
+        sequenceNumber >= data.sequenceNumber,
+    );
+    for (const { file } of positions) {
+      for (const row of await this.#stored(file.filePath)) {
+        if (row["file_path"] === path) hidden.add(Number(row["pos"]));
+      }
+    }
+    return { hidden, keys, vectors: vector.length };
+  }
+
+  #addVector(hidden: Set<number>, file: LiveFile["file"], rows: number): void {
+    const bytes = this.world.storage.objects.get(file.filePath)?.content ?? new Uint8Array();
+    const start = Number(file.contentOffset);
+    const blob = bytes.subarray(start, start + Number(file.contentSizeBytes));
+    const place = { puffin: "", rows, deleted: Number(file.recordCount) };
+    readDeletionVector(blob, place, (word, bits) => {
+      for (let bit = 0; bit < 32; bit++) {
+        if (((bits >>> bit) & 1) === 1) hidden.add(32 * word + bit);
+      }
+    });
+  }
+
+  /** What hides rows of a data file of a snapshot by position. */
+  async hiddenIn(
+    path: string,
+    id: SnapshotId,
+  ): Promise<{ rows: ReadonlySet<number>; vectors: LiveFile["file"][] }> {
+    const { files: listed } = await this.listed(id);
+    const data = listed.find(({ file }) => file.filePath === path);
+    if (data === undefined) return { rows: new Set(), vectors: [] };
+    const deletes = listed.filter(({ file }) => file.content === "position-deletes");
+    const vectors = deletes.flatMap(({ file }) => (file.referencedDataFile === path ? [file] : []));
+    return { rows: (await this.#hidden(data, deletes)).hidden, vectors };
+  }
+
+  /** All rows of a data file; files never change. */
+  async fileRows(path: string): Promise<readonly KeyedRow[]> {
+    const known = this.#files.get(path);
+    if (known !== undefined) return known;
+    const rows = (await this.#stored(path)).map((row) => ({
+      key: Number(row["key"]),
+      n: Number(row["n"]),
+    }));
+    this.#files.set(path, rows);
+    return rows;
+  }
+
+  async #stored(path: string): Promise<Readonly<Record<string, unknown>>[]> {
+    const { storage } = this.world;
+    const bytes = storage.objects.get(path)?.content ?? new Uint8Array();
+    const file = parquetBytes({ ...storage }, path, bytes.length);
+    const groups = await Array.fromAsync(readRows(file, ["key", "n", "file_path", "pos"]));
+    return groups.flat();
+  }
+}
+
+function texts(rows: readonly KeyedRow[]): string[] {
+  return rows.map(({ key, n }) => `${key}:${n}`).sort();
+}
+
+/** What is left of a list when each of another is taken once. */
+function without(list: readonly string[], taken: readonly string[]): string[] {
+  const left = [...list];
+  for (const each of taken) {
+    const at = left.indexOf(each);
+    if (at >= 0) left.splice(at, 1);
+  }
+  return left;
+}

@@ -1,0 +1,235 @@
+/** Deliberate mistakes in the rules of changes (CHANGE_RULES 10a to 10m). */
+import type { Mutation } from "./mutation.ts";
+
+/** The mistakes that the simulation of upserts must find. */
+export const UPSERT_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "deletes of the first attempt are sent again",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "const located = await index.locate(keys);",
+        replace:
+          "const first = this as unknown as { rows?: Awaited<ReturnType<RowIndex['locate']>> };" +
+          "first.rows ??= await index.locate(keys); const located = first.rows;",
+      },
+    ],
+  },
+  {
+    name: "the index is brought to the head of the first attempt only",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "await index.bringTo(head, options.branch);",
+        replace: "if (this.#staged === null) await index.bringTo(head, options.branch);",
+      },
+    ],
+  },
+  {
+    name: "a vector takes the place of the head's without its rows",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "await hiddenRows({ positionDeletes }, file, deletes);",
+        replace:
+          "await hiddenRows({ positionDeletes }, file, { ...deletes, vector: null, positions: [] });",
+      },
+    ],
+  },
+  {
+    name: "a vector is merged with vectors only, not with position deletes of before",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    shownIn: "foreign engines: true",
+    edits: [
+      {
+        find: "await hiddenRows({ positionDeletes }, file, deletes);",
+        replace: "await hiddenRows({ positionDeletes }, file, { ...deletes, positions: [] });",
+      },
+    ],
+  },
+  {
+    name: "the vector that another takes the place of stays",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "return { added, removed: located.flatMap(replacedDeletes) };",
+        replace: "void replacedDeletes; return { added, removed: [] };",
+      },
+    ],
+  },
+  {
+    name: "position deletes leave with the vector of one of the files that they are about",
+    rule: "2.10 (10h)",
+    sim: "upsert",
+    shownIn: "foreign engines: true",
+    edits: [
+      {
+        find: "deletes.positions.filter((live) => deletedFrom(live.file) === file.path)",
+        replace: "(void deletedFrom, deletes.positions)",
+      },
+    ],
+  },
+  {
+    name: "the index changes when the request is staged",
+    rule: "2.10 (10b)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "    this.#staged = { snapshotId, sequenceNumber, change };",
+        replace: "    await index.apply(change, { snapshotId, sequenceNumber });",
+      },
+    ],
+  },
+  {
+    name: "the label of the index is the head, not the snapshot that landed",
+    rule: "2.10 (10b)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "await this.#ports.index.apply(change, { snapshotId, sequenceNumber });",
+        replace:
+          "const seen = landing.table.metadata.currentSnapshotId ?? snapshotId;" +
+          "await this.#ports.index.apply(change, { snapshotId: seen, sequenceNumber });",
+      },
+      {
+        find: "    const source = this.#sourceOf(table);\n",
+        replace:
+          "    const source = this.#sourceOf(table);\n" +
+          "    if (this.#label !== null && this.#label.snapshotId === " +
+          "(metadata.refs[branch]?.snapshotId ?? null)) return;\n",
+      },
+    ],
+  },
+  {
+    name: "keys of a fenced feed are deleted all the same",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "    this.#ports = ports;\n",
+        replace: "    this.#ports = ports;\n    Object.assign(this, { all: units });\n",
+      },
+      {
+        find: "const keys = joined(units.map((unit) => unit.keys));",
+        replace:
+          "const { all } = this as unknown as { all: readonly KeyedUnit[] };" +
+          "const keys = joined(all.map((unit) => unit.keys));",
+      },
+    ],
+  },
+  {
+    name: "keys whose last change is a delete are not looked up",
+    rule: "6",
+    sim: "upsert",
+    edits: [
+      {
+        find: "const keys = joined(units.map((unit) => unit.keys));",
+        replace:
+          "const keys = joined(units.flatMap((unit) => unit.placed.map((each) => each.keys)));",
+      },
+    ],
+  },
+  {
+    name: "delete files are named by the commit alone, not by its attempt",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    edits: [
+      {
+        find: '[commitId, number, name].join("-")',
+        replace: '[commitId, Math.min(number, 1), name].join("-")',
+      },
+    ],
+  },
+  {
+    name: "delete files are no files of the attempt: they are removed when it has landed",
+    rule: "2.4",
+    sim: "upsert",
+    edits: [
+      {
+        find: "    files: files.map((file) => file.filePath),\n    thinned",
+        replace:
+          "    files: files.filter((file) => file.content === 'data').map((file) => file.filePath),\n" +
+          "    thinned",
+      },
+    ],
+  },
+  {
+    name: "a delete carries the number of the snapshot before its own",
+    rule: "2.10 (10g)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "for (const file of members) await writer.add({ ...NEW_ENTRY, sequenceNumber, file });",
+        replace:
+          "const old = metadata.lastSequenceNumber - 1n;" +
+          "const own = content === 'deletes' ? { sequenceNumber: old } : {};" +
+          "for (const file of members) await writer.add({ ...NEW_ENTRY, sequenceNumber, ...own, file });",
+      },
+    ],
+  },
+  {
+    name: "files that are taken out stay live in their manifest",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    edits: [
+      {
+        find: '? { ...entry, status: "deleted", snapshotId }',
+        replace: '? { ...entry, status: snapshotId === 0n ? "deleted" : "existing" }',
+      },
+    ],
+  },
+  {
+    name: "the index does not see that deletes are gone (a person rolled back)",
+    rule: "2.10 (10c)",
+    sim: "upsert",
+    shownIn: "foreign engines: true",
+    edits: [
+      {
+        find: "const removed = new DeleteIndex(metadata, without(before, head.deletes));",
+        replace: "const removed = new DeleteIndex(metadata, without(before, before));",
+      },
+    ],
+  },
+  {
+    name: "an index that is exact for another snapshot than the change's base takes it",
+    rule: "2.10 (10b)",
+    sim: "upsert",
+    edits: [
+      {
+        find: "const isExact = this.#label !== null && this.#label.snapshotId === change.base;",
+        replace: "const isExact = this.#label !== null;",
+      },
+    ],
+  },
+  {
+    name: "foreign files are not read into the index",
+    rule: "2.10 (10c)",
+    sim: "upsert",
+    shownIn: "foreign engines: true",
+    edits: [
+      {
+        find: "const fresh = [...head.data.values()].filter((file) => !isKnown(file));",
+        replace:
+          "const fresh = [...head.data.values()].filter((file) => !isKnown(file) && " +
+          "!file.path.includes('foreign'));",
+      },
+    ],
+  },
+  {
+    name: "equality deletes of others are not seen",
+    rule: "2.10 (10c)",
+    sim: "upsert",
+    shownIn: "foreign engines: true",
+    edits: [
+      {
+        find: "if (each.keys.has(keyText(words, row))) hidden.add(first + row);",
+        replace: "if (each.keys.has(keyText(words, row)) && row < 0) hidden.add(first + row);",
+      },
+    ],
+  },
+];

@@ -1,0 +1,135 @@
+/** A table of changes on the local disk, written by a writer as the product writes it, for foreign readers to judge. */
+import { systemClock } from "#base/clock.ts";
+import { ignoreObservations } from "#base/events.ts";
+import { silentLogger } from "#base/log.ts";
+import type { Feed } from "#base/offsets.ts";
+import { type Random, seededRandom, systemRandom } from "#base/random.ts";
+import type { Catalog } from "#catalog/catalog.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
+import type { Field, PrimitiveType } from "#columns/schema.ts";
+import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
+import { volatileKeyStore } from "#keyindex/store.ts";
+import { createTableIndex } from "#keyindex/tableIndex.ts";
+import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
+import { TableWriter } from "#writer/tableWriter.ts";
+import { MemoryLog } from "../sim/process.ts";
+import { columnOf } from "./columnOf.ts";
+import { WRITER_OPTIONS } from "./writerOptions.ts";
+
+/** Columns of the table. */
+const FIELDS: readonly Field[] = [
+  { id: 1, name: "id", required: false, type: { kind: "string" } },
+  { id: 2, name: "day", required: false, type: { kind: "date" } },
+  { id: 3, name: "n", required: false, type: { kind: "long" } },
+];
+
+/** Kafka partitions; a key lies on one. */
+const PARTITIONS = 2;
+const SECRET = { k0: 3n, k1: 4n };
+
+/** A change of a row; n null: the row goes. */
+interface Change {
+  readonly id: string;
+  readonly day: number;
+  readonly n: number | null;
+}
+
+/** A table of which one process follows random changes. */
+export class ChangedTable {
+  /** What the table must hold: number of the last change by key. */
+  readonly rows: Map<string, number> = new Map();
+  readonly #writer: TableWriter;
+  readonly #random: Random = seededRandom(5);
+  readonly #ends: bigint[] = Array.from({ length: PARTITIONS }, () => 0n);
+  #count = 0;
+
+  private constructor(writer: TableWriter) {
+    this.#writer = writer;
+  }
+
+  /** Creates the table, partitioned by day, with both feeds at 0. */
+  static async create(
+    catalog: Catalog,
+    table: string,
+    formatVersion: 2 | 3,
+  ): Promise<ChangedTable> {
+    const writer = await TableWriter.open(
+      {
+        catalog,
+        encoder: createInlineEncoder(),
+        txlog: new MemoryLog().reopen(() => 0),
+        clock: systemClock,
+        random: systemRandom,
+        logger: silentLogger,
+        observe: ignoreObservations,
+        keys: {
+          secret: SECRET,
+          openIndex: (_, keyColumns) => {
+            const store = volatileKeyStore(createWasmKeyTable());
+            return Promise.resolve(createTableIndex({ store, secret: SECRET, keyColumns }));
+          },
+        },
+      },
+      {
+        ...WRITER_OPTIONS,
+        name: { namespace: ["db"], table },
+        key: ["id"],
+        create: { ...WRITER_OPTIONS.create, formatVersion, partitionForms: ["day"] },
+      },
+      FIELDS,
+    );
+    const feeds = Array.from({ length: PARTITIONS }, (_, partition) => feedOf(partition));
+    await writer.claim(feeds.map((feed) => ({ feed, offset: 0n })));
+    return new ChangedTable(writer);
+  }
+
+  /** One flush: `count` changes of each partition, over `keys` keys of it. */
+  async flush(count: number, keys: number): Promise<void> {
+    const segments = this.#ends.map((start, partition) => {
+      const changes = Array.from({ length: count }, () => this.#change(partition, keys));
+      const end = start + BigInt(count);
+      this.#ends[partition] = end;
+      return { range: { feed: feedOf(partition), start, end }, batch: changeBatch(changes) };
+    });
+    const result = await this.#writer.flush(this.#writer.newFlush(segments));
+    if (result.kind !== "committed") throw new Error(`not committed: ${JSON.stringify(result)}`);
+  }
+
+  /** Rows of the model, as `n` in order. */
+  get numbers(): number[] {
+    return [...this.rows.values()].sort((a, b) => a - b);
+  }
+
+  #change(partition: number, keys: number): Change {
+    const id = `key-${partition}-${Math.floor(this.#random.unit() * keys)}`;
+    // Rows move between the partitions of the table.
+    const day = 20_000 + Math.floor(this.#random.unit() * 3);
+    const isDelete = this.#random.unit() < 0.2;
+    const n = isDelete ? null : this.#count++;
+    if (n === null) this.rows.delete(id);
+    else this.rows.set(id, n);
+    return { id, day, n };
+  }
+}
+
+function feedOf(partition: number): Feed {
+  const topicId = "00000000-0000-4000-8000-000000000001";
+  return { clusterId: "c", topic: "changes", topicId, partition };
+}
+
+function changeBatch(changes: readonly Change[]): ColumnBatch {
+  const valuesOf: Record<string, (change: Change) => PartitionValue> = {
+    id: ({ id }) => id,
+    day: ({ day, n }) => (n === null ? null : day),
+    n: ({ n }) => (n === null ? null : BigInt(n)),
+    [CHANGE_TYPE.name]: ({ n }) => (n === null ? CHANGE.delete : CHANGE.put),
+  };
+  const columns = [...FIELDS, CHANGE_TYPE].map((field) => {
+    const values = changes.map((change) => valuesOf[field.name]?.(change) ?? null);
+    return { ...columnOf(field.id, field.type as PrimitiveType, values), field };
+  });
+  const fields = columns.map(({ field }) => field);
+  return { fields, columns, rowCount: changes.length, byteCount: 40 * changes.length };
+}
