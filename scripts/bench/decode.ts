@@ -98,6 +98,7 @@ async function formatOf(name: string): Promise<readonly [Encode, DecoderOptions,
       keyFields: ["user_id"],
       keyFormat: "json",
       onDelete: "delete",
+      opField: null,
     } as const;
     const options = { ...DECODER_DEFAULTS, changes };
     return [name === "ktable" ? JSON.stringify : enveloped, options];

@@ -34,7 +34,10 @@ export function checkPipelines({ file, pipelines }: AppConfig): Problem[] {
     }
   }
   for (const [index, pipeline] of pipelines.entries()) {
-    for (const other of pipelines.slice(0, index)) checkReaders(other, pipeline, report);
+    for (const other of pipelines.slice(0, index)) {
+      checkReaders(other, pipeline, report);
+      checkOneSource(other, pipeline, report);
+    }
   }
   return problems;
 }
@@ -57,6 +60,25 @@ function checkReaders(
     "kafka.consumer_group",
     `${one.name} and ${two.name} both read ${shared} as group ${group}, so that each would get ` +
       "only a part of it: give each its own group",
+  );
+}
+
+/** Where records change rows, a table has one source: between two nothing says which change is later. */
+function checkOneSource(
+  one: PipelineConfig,
+  two: PipelineConfig,
+  report: (key: string, problem: string) => void,
+): void {
+  const changes = [one, two].find(({ values }) => values["source.mode"] !== "kstream");
+  if (changes === undefined || one.name === two.name) return;
+  const tables = new Set(tablesOf(one));
+  const shared = tablesOf(two).find((table) => tables.has(table));
+  if (shared === undefined) return;
+  const [table] = JSON.parse(shared) as string[];
+  report(
+    "source.mode",
+    `${one.name} and ${two.name} both fill the table ${table}, whose rows change by key ` +
+      `(${changes.values["source.mode"]}): nothing says which of two changes is later`,
   );
 }
 
@@ -103,7 +125,18 @@ function feedsOf(pipeline: PipelineConfig): string[] {
   return topicsOf(values).flatMap((name) => {
     const table = knownTableFor(values, name);
     if (table === null) return [];
-    const place = PLACE_KEYS.map((key) => values[key]).join(" ");
-    return JSON.stringify([brokersOf(pipeline), name, fullName(table), place]);
+    return JSON.stringify([brokersOf(pipeline), name, fullName(table), placeOf(values)]);
   });
+}
+
+/** The tables whose names are known before anything runs. */
+function tablesOf({ values }: PipelineConfig): string[] {
+  return topicsOf(values).flatMap((name) => {
+    const table = knownTableFor(values, name);
+    return table === null ? [] : JSON.stringify([fullName(table), placeOf(values)]);
+  });
+}
+
+function placeOf(values: PipelineValues): string {
+  return PLACE_KEYS.map((key) => values[key]).join(" ");
 }

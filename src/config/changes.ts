@@ -22,6 +22,7 @@ export function changeOptions(values: PipelineValues): ChangeOptions | null {
     keyFields: values["source.key_field"] ?? [],
     keyFormat: values["source.key_format"] === "json" ? "json" : "string",
     onDelete: values["source.on_delete"],
+    opField: values["source.op_field"],
   };
 }
 
@@ -43,6 +44,8 @@ export function metadataColumnsOf(values: PipelineValues): readonly MetadataColu
 type Report = (key: keyof PipelineValues & string, problem: string) => void;
 type IsSet = (key: keyof PipelineValues & string) => boolean;
 
+const NEEDS_MODE = 'needs source.mode "ktable" or "cdc"';
+
 /** @param report one problem of a key */
 export function checkChanges(values: PipelineValues, isSet: IsSet, report: Report): void {
   const { "source.mode": mode, "source.metadata_columns": metadata } = values;
@@ -50,16 +53,45 @@ export function checkChanges(values: PipelineValues, isSet: IsSet, report: Repor
   if (ofEnvelope !== undefined && mode !== "cdc") {
     report("source.metadata_columns", `"${ofEnvelope}" needs source.mode = "cdc"`);
   }
+  const deletes = values["iceberg.write.delete_mode"];
   if (mode === "kstream") {
+    if (deletes !== "auto") report("iceberg.write.delete_mode", NEEDS_MODE);
     const keys = ["key_field", "order_field", "op_field"] as const;
     const set = keys.find((key) => values[`source.${key}`] !== null);
     const key = values["source.on_delete"] === "delete" ? set : "on_delete";
-    if (key !== undefined) report(`source.${key}`, 'needs source.mode "ktable" or "cdc"');
+    if (key !== undefined) report(`source.${key}`, NEEDS_MODE);
     return;
   }
+  const version = { "deletion-vector": 3, position: 2 }[deletes as string];
+  if (version !== undefined && version !== values["iceberg.write.format_version"]) {
+    const problem = `"${deletes}" needs iceberg.write.format_version = ${version}`;
+    report("iceberg.write.delete_mode", problem);
+  }
+  checkOperation(values, report);
   checkKey(values, isSet, report);
   checkRows(values, report);
   checkOneOrder(values, report);
+}
+
+/** A bare row has no envelope whose members could be columns. */
+function checkOperation(values: PipelineValues, report: Report): void {
+  const field = values["source.op_field"];
+  if (field === null) return;
+  if (values["source.mode"] !== "cdc") report("source.op_field", 'needs source.mode = "cdc"');
+  if (field === "" || field.includes(".")) {
+    report("source.op_field", "must be a member of the row, not one inside an object");
+  }
+  if (values["source.key_field"]?.includes(field) === true) {
+    report("source.op_field", "is no column, so that it cannot be part of the key");
+  }
+  const metadata = values["source.metadata_columns"] as readonly MetadataColumn[];
+  const ofSource = metadata.find((column) => isInEnvelope(column) && column !== "op");
+  if (ofSource !== undefined) {
+    report(
+      "source.metadata_columns",
+      `"${ofSource}" is a part of Debezium's envelope, which source.op_field replaces`,
+    );
+  }
 }
 
 function checkKey(values: PipelineValues, isSet: IsSet, report: Report): void {
@@ -110,6 +142,13 @@ function checkRows(values: PipelineValues, report: Report): void {
     );
   }
   const keys = values["source.key_field"] ?? [];
+  const inexact = values["schema.fields"]?.find(
+    ({ name, type }) => keys.includes(String(name)) && (type === "float" || type === "double"),
+  );
+  if (inexact !== undefined) {
+    const problem = `${String(inexact["name"])} is a ${String(inexact["type"])}, which is no key: equal numbers may differ`;
+    report("source.key_field", problem);
+  }
   const required = values["schema.fields"]?.find(
     ({ name, required: isRequired }) => isRequired === true && !keys.includes(String(name)),
   );

@@ -48,8 +48,7 @@ export const SOURCE_KEYS = {
     type: "string",
     default: null,
     example: '"op"',
-    doc: "cdc: the field that holds the operation when there is no Debezium envelope.",
-    unbuilt: "change_operations",
+    doc: "cdc: a member of the row itself that says what was done, in place of Debezium's envelope: `c`, `r`, `u`, `i`, `create`, `read`, `insert`, `update`, `upsert` or `false` put the row, `d`, `delete`, `remove` or `true` delete it, in any case, as text or as a boolean. `__op` and `__deleted` of Debezium's unwrap transform are such members. It is no column; the metadata column `op` holds it.",
   },
   "source.on_tombstone": {
     type: "string",

@@ -20,6 +20,7 @@ export function letterTable(table: WriterOptions): WriterOptions {
   return {
     ...table,
     name: lettersOf(table.name),
+    key: [],
     coordinates: { topic: "topic", partition: "partition", offset: "offset" },
     schemaMismatch: "evolve",
     schemaChanges: "evolve",

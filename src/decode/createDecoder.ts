@@ -29,7 +29,7 @@ import { protobufFormat } from "./protobuf/format.ts";
 import { rawFormat } from "./raw.ts";
 import type { SchemaRegistry } from "./registry/registry.ts";
 import { Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
-import { Shaping } from "./shaping.ts";
+import { NO_SHAPING, Shaping } from "./shaping.ts";
 
 /**
  * A decoder for one table. Throws `usage` for options that contradict each other.
@@ -90,7 +90,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   constructor(options: DecoderOptions, format: Format) {
     this.options = options;
     this.format = format;
-    this.shaping = new Shaping(options.shaping ?? undefined);
+    this.shaping = shapingOf(options);
     this.metadata = metadataFields(options);
     this.keys = keyColumns(options);
     this.control = controlFields(options.changes);
@@ -301,6 +301,14 @@ class TableDecoder implements Decoder, SegmentSchema {
 /** True for a path that may lead into a list or a map: only a record or a schema can say what is around it. */
 function maybeRepeated(path: string): boolean {
   return /\.(element|value)(\.|$)/.test(path);
+}
+
+/** A member that says what was done is no column of the row. */
+function shapingOf({ shaping, changes }: DecoderOptions): Shaping {
+  const given = shaping ?? NO_SHAPING;
+  const opField = changes?.opField ?? null;
+  if (opField === null) return new Shaping(given);
+  return new Shaping({ ...given, exclude: [...given.exclude, opField] });
 }
 
 function structOf(fields: readonly Field[]): Type {

@@ -25,6 +25,11 @@ export interface ChangeOptions {
   readonly keyFormat: "json" | "string";
   /** A delete removes the row, sets its column `<prefix>deleted`, or is passed over. */
   readonly onDelete: "delete" | "mark" | "ignore";
+  /**
+   * `cdc`: the member of a bare row that says what was done, which is no column; null: rows come in Debezium's
+   * envelope.
+   */
+  readonly opField: string | null;
 }
 
 /** What happens to a non-null field that the schema does not have. */

@@ -21,6 +21,7 @@ export const REASONS = {
   bad_key: "The record has no value, and its key does not have the columns of source.key_field",
   bad_envelope:
     "The value is no change in Debezium's envelope: its op, or the row before or after it, is missing",
+  bad_operation: "The value's field {} (source.op_field) does not say what was done",
   truncate:
     "The record says that its source table was emptied (truncate), which is not followed here. Empty this table with another engine and go on behind the record (offsets --set), or have Debezium leave truncates out (skipped.operations)",
   unavailable_value:

@@ -35,6 +35,27 @@ function rowText(texts: Texts): string {
   });
 }
 
+/** A row that says itself what was done. */
+function bareRow(texts: Texts): string {
+  const words = [
+    '"c"',
+    '"u"',
+    '"d"',
+    '"false"',
+    "false",
+    "true",
+    '"fals"',
+    "null",
+    '"INSERT"',
+    '"m"',
+    "7",
+  ];
+  const row = rowText(texts);
+  const member = `"op":${texts.oneOf(['"c"', '"u"', texts.oneOf(words)])}`;
+  if (texts.below(20) === 0) return row;
+  return row === "{}" ? `{${member}}` : `${row.slice(0, -1)},${member}}`;
+}
+
 function envelope(texts: Texts): string {
   const image = (): string => texts.oneOf([rowText(texts), rowText(texts), "null", "7"]);
   const whole = object(texts, {
@@ -78,6 +99,7 @@ for (const mode of ["ktable", "cdc"] as const) {
     const texts = new Texts(SEED);
     for (let done = 0; done < RUNS / 8; done += BATCH) {
       const keyFields = texts.oneOf([[], ["id"], ["id", "k"]]);
+      const isBare = mode === "cdc" && texts.below(3) === 0;
       const ofEnvelope = mode === "cdc" && texts.below(2) === 0;
       const options: DecoderOptions = {
         ...DECODER_DEFAULTS,
@@ -94,10 +116,12 @@ for (const mode of ["ktable", "cdc"] as const) {
           keyFields,
           keyFormat: "json",
           onDelete: texts.oneOf(["delete", "delete", "mark", "ignore"]),
+          opField: isBare ? "op" : null,
         },
       };
       const records = Array.from({ length: BATCH }, (): RecordInput => {
-        const value = mode === "cdc" ? envelope(texts) : rowText(texts);
+        const change = isBare ? bareRow(texts) : envelope(texts);
+        const value = mode === "cdc" ? change : rowText(texts);
         return { key: keyText(texts), value: texts.below(10) === 0 ? null : value };
       });
       const half = recordBatch(records.slice(0, BATCH / 2));

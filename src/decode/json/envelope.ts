@@ -1,6 +1,6 @@
 /**
  * Reads Debezium's envelope: the row after a change straight into the columns, of a delete the row before
- * it (SPEC section 6, `mode = "cdc"`).
+ * it (SPEC section 6, `mode = "cdc"`); and bare rows that say themselves what was done.
  *
  * This is the judge of the envelopes that the kernel does not take: it finds the parts first, and reads
  * them then, by the readers that read such rows without an envelope.
@@ -19,20 +19,31 @@ import { envelopeRoot } from "./kernelProgram.ts";
 import {
   compileEnvelope,
   compileImage,
+  compileOperation,
   compileRow,
   type ProgramOptions,
   type StructNode,
 } from "./program.ts";
 import { JsonReader } from "./reader.ts";
 
-/** What the letters of an envelope do; a truncate, and whatever is not here, is refused. */
-const EFFECTS: ReadonlyMap<string, Effect> = new Map([
-  ["c", "put"],
-  ["r", "put"],
-  ["u", "put"],
+/**
+ * What the words of changes do, in any case: Debezium's letters, those of its unwrap transform (`__op`, or
+ * `__deleted` with true and false), and what others write. Whatever is not here is refused.
+ */
+const EFFECTS: ReadonlyMap<string, Effect | "truncate"> = new Map<string, Effect | "truncate">([
+  ...["c", "r", "u", "i", "create", "read", "update", "insert", "upsert", "false"].map(put),
   ["d", "delete"],
+  ["delete", "delete"],
+  ["remove", "delete"],
+  ["true", "delete"],
+  ["t", "truncate"],
+  ["truncate", "truncate"],
   ["m", "none"],
 ]);
+
+function put(word: string): [string, Effect] {
+  return [word, "put"];
+}
 
 /** The members of `source` that may have a column, by what the column is called behind the prefix. */
 const SOURCE_MEMBERS = { source_ts: "ts_ms", source_lsn: "lsn", source_table: "table" } as const;
@@ -53,6 +64,7 @@ export interface EnvelopeOptions {
   /** Columns of the row that say which row it is; none: the Kafka key does. */
   readonly keyFields: readonly string[];
   readonly onDelete: ChangeOptions["onDelete"];
+  readonly opField: string | null;
 }
 
 /** Splits off the columns that are the envelope's own. */
@@ -75,7 +87,7 @@ export function envelopeReader(
   options: EnvelopeOptions,
   program: ProgramOptions,
 ): ValueReader {
-  const { prefix, keyFields, onDelete } = options;
+  const { prefix, keyFields, onDelete, opField } = options;
   const keys = columns.filter(({ field }) => keyFields.includes(field.name));
   const operation = columns.find(({ field }) => field.name === `${prefix}op`) ?? null;
   const source = sourcePart(columns, prefix);
@@ -84,7 +96,10 @@ export function envelopeReader(
   const image = isKept ? row.node : ofKey;
   const before = isKept ? row : ofKey && new JsonReader(keys, ofKey, IGNORE);
   const nodes = { row: row.node, source: source?.node ?? null, operation };
-  const envelope = compileEnvelope(nodes, program);
+  const envelope =
+    opField === null
+      ? compileEnvelope(nodes, program)
+      : compileOperation(row.node, opField, operation, program);
   const root = envelopeRoot({
     hostMarkers: MARKERS,
     envelope,
@@ -92,8 +107,10 @@ export function envelopeReader(
     open: [source?.node, ofKey].filter((each) => each !== null && each !== undefined),
     ignoreUnknown: row.root.ignoreUnknown,
     takesDeletes: onDelete !== "ignore",
+    isBare: opField !== null,
   });
-  return new EnvelopeReader({ row, before, source: source?.reader ?? null, operation }, root);
+  const readers = { row, before, source: source?.reader ?? null, operation };
+  return new EnvelopeReader(readers, root, opField);
 }
 
 /** Members of `source` into the columns that are made of them; null: none is. */
@@ -137,11 +154,14 @@ class EnvelopeReader implements ValueReader {
   readonly asks = null;
   readonly root: ValueRoot;
   readonly #readers: PartReaders;
-  readonly #parts = new EnvelopeParts();
+  readonly #parts: EnvelopeParts;
+  readonly #opField: string | null;
 
-  constructor(readers: PartReaders, root: ValueRoot) {
+  constructor(readers: PartReaders, root: ValueRoot, opField: string | null) {
     this.#readers = readers;
     this.root = root;
+    this.#opField = opField;
+    this.#parts = new EnvelopeParts(opField);
   }
 
   get evolving(): boolean {
@@ -168,10 +188,13 @@ class EnvelopeReader implements ValueReader {
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
     const { operation, source, row: ofRow, before } = this.#readers;
     const parts = this.#parts;
-    if (!parts.find(bytes, start, end)) return this.#refuse(parts.reason);
-    if (parts.operation === "t") return this.#refuse("truncate");
-    const effect = EFFECTS.get(parts.operation);
-    if (effect === undefined) return this.#refuse("bad_envelope");
+    if (!parts.find(bytes, start, end)) return this.#refuse(parts.reason, this.#opField ?? "");
+    const effect = EFFECTS.get(parts.operation.toLowerCase());
+    if (effect === undefined) {
+      const isBare = this.#opField !== null;
+      return this.#refuse(isBare ? "bad_operation" : "bad_envelope", this.#opField ?? "");
+    }
+    if (effect === "truncate") return this.#refuse("truncate");
     this.effect = effect;
     if (effect === "none") return true;
     const isRead =

@@ -1,6 +1,9 @@
 /**
- * Where the parts of Debezium's envelope lie in a JSON document: what was done, and the row before and
- * after it (Debezium, "Data change events"). Only found here, not read.
+ * Where the parts of a change lie in a JSON document: what was done, and the row before and after it. Only
+ * found here, not read.
+ *
+ * Most come in Debezium's envelope (Debezium, "Data change events"). A bare row says in a member of its own
+ * what was done (`source.op_field`), and is both the row before and the one after.
  *
  * With Connect's schemas the envelope is the member `payload`, beside `schema`. Members of `payload` count
  * as the document's own; of a member that is there twice the last one counts (SPEC section 5).
@@ -8,7 +11,7 @@
 import type { RejectReason } from "#decode/rejects.ts";
 import { BAD_UTF8, CHAR, isSpace, skipSpace, skipString, TOO_DEEP } from "./scan.ts";
 import { Skipper } from "./skip.ts";
-import { textOf } from "./strings.ts";
+import { textOf, valueText } from "./strings.ts";
 
 /** A value in the document; null: it is missing, or no object. */
 export interface Span {
@@ -20,12 +23,18 @@ export interface Span {
 export class EnvelopeParts {
   /** Why the last document is none. */
   reason: RejectReason = "bad_envelope";
-  /** What was done, as the envelope says it: `c`, `r`, `u`, `d`, `t`, `m`; "": it does not say. */
+  /** What was done, as the document says it; "": it does not say. */
   operation = "";
   before: Span | null = null;
   after: Span | null = null;
   source: Span | null = null;
   readonly #skipper = new Skipper();
+  readonly #opField: string | null;
+
+  /** @param opField the member of a bare row that says what was done; null: rows come in envelopes */
+  constructor(opField: string | null) {
+    this.#opField = opField;
+  }
 
   /** Finds the parts of the document in `bytes[start, end)`; false when that is no envelope. */
   find(bytes: Uint8Array, start: number, end: number): boolean {
@@ -34,13 +43,13 @@ export class EnvelopeParts {
     this.after = null;
     this.source = null;
     const at = skipSpace(bytes, start);
-    if (bytes[at] !== CHAR.open)
-      return this.#refuse(this.#whole(bytes, at, end) ?? "not_an_object");
     const broken = this.#whole(bytes, at, end);
     if (broken !== null) return this.#refuse(broken);
     if (bytes[at] !== CHAR.open) return this.#refuse("not_an_object");
     this.#members(bytes, at + 1, end, true);
-    return this.operation !== "" || this.#refuse("bad_envelope");
+    const isBare = this.#opField !== null;
+    if (isBare) this.before = this.after = { start, end };
+    return this.operation !== "" || this.#refuse(isBare ? "bad_operation" : "bad_envelope");
   }
 
   /** Why the document as a whole is no JSON; null: it is. */
@@ -67,6 +76,10 @@ export class EnvelopeParts {
   }
 
   #note(name: string, bytes: Uint8Array, start: number, end: number, isOuter: boolean): void {
+    if (this.#opField !== null) {
+      if (name === this.#opField) this.operation = valueText(bytes, start, end);
+      return;
+    }
     const span = bytes[start] === CHAR.open ? { start, end } : null;
     switch (name) {
       case "before":

@@ -126,7 +126,7 @@ function rowFinder(
   changes: JsonOptions["changes"],
 ): (bytes: Uint8Array, start: number, end: number) => Span | null {
   if (changes?.mode !== "cdc") return (_bytes, start, end) => ({ start, end });
-  const parts = new EnvelopeParts();
+  const parts = new EnvelopeParts(changes.opField);
   return (bytes, start, end) =>
     parts.find(bytes, start, end) ? (parts.after ?? parts.before) : null;
 }

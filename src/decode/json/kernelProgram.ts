@@ -35,12 +35,14 @@ export interface EnvelopeProgram {
   readonly ignoreUnknown: boolean;
   /** True when deletes are rows. */
   readonly takesDeletes: boolean;
+  /** True: what is called the envelope is the row itself. */
+  readonly isBare: boolean;
   readonly hostMarkers: readonly Buffer[];
 }
 
 /** What envelopes of changes are to the kernel. */
 export function envelopeRoot(envelopes: EnvelopeProgram): ValueRoot {
-  const { envelope, image, open, ignoreUnknown, takesDeletes } = envelopes;
+  const { envelope, image, open, ignoreUnknown, takesDeletes, isBare } = envelopes;
   const inner = envelope.slots.flatMap(({ op, members }) =>
     op === OP.group ? (members ?? []) : [],
   );
@@ -48,10 +50,11 @@ export function envelopeRoot(envelopes: EnvelopeProgram): ValueRoot {
     ignoreUnknown,
     hostMarkers: envelopes.hostMarkers,
     write: (program) => {
-      const nodes = new NodeWriter(program, new Set([envelope, ...inner, ...open]));
+      const around = isBare ? [] : [envelope, ...inner];
+      const nodes = new NodeWriter(program, new Set([...around, ...open]));
       const slot = rootSlot(program, nodes.node(envelope));
       program.set(slot + SLOT.op, KERNEL_OP.envelope);
-      program.set(slot + SLOT.parameter, takesDeletes ? 1 : 0);
+      program.set(slot + SLOT.parameter, (takesDeletes ? 1 : 0) + (isBare ? 2 : 0));
       program.set(slot + SLOT.element, image === null ? 0 : nodes.node(image));
       return slot;
     },

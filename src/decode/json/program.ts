@@ -188,6 +188,21 @@ export function compileEnvelope(
   return structNode([...slots, partSlot(PAYLOAD, OP.group, inner)], "", "", options);
 }
 
+/**
+ * Compiles a bare row that says itself what was done. Only the kernel reads it by this: its operation is
+ * one letter there.
+ * @param name of the member that says it
+ */
+export function compileOperation(
+  row: StructNode,
+  name: string,
+  operation: ColumnBuilder | null,
+  options: ProgramOptions,
+): StructNode {
+  const slot = { ...partSlot(name, OP.operation, null), column: operation ?? NO_COLUMN };
+  return { ...structNode([...row.slots, slot], "", "", options), byLower: row.byLower };
+}
+
 function partSlot(name: string, op: number, members: StructNode | null): Slot {
   return { ...bareSlot(NO_COLUMN, name, name), op, members };
 }

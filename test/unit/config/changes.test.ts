@@ -14,6 +14,7 @@ test("without key_field rows are found by the Kafka key, whose column is then in
     keyFields: [],
     keyFormat: "string",
     onDelete: "delete",
+    opField: null,
   });
 });
 
@@ -45,6 +46,25 @@ test("each combination that could lose or double a row is refused, and says why"
     [TOPIC + source("ktable", 'key_field = ["a", "a"]\nkey_format = "json"'), "twice"],
     [`${TOPIC}${source("ktable", key)}[source.transform]\nmask = ["id"]\n`, "masked"],
     [TOPIC + source("ktable", 'format = "string"'), 'needs "json"'],
+    [TOPIC + source("ktable", 'op_field = "op"'), 'needs source.mode = "cdc"'],
+    [TOPIC + source("cdc", 'op_field = "a.op"'), "inside an object"],
+    [
+      TOPIC + source("cdc", 'op_field = "id"\nkey_field = ["id"]\nkey_format = "json"'),
+      "no column",
+    ],
+    [
+      TOPIC + source("cdc", 'op_field = "op"\nmetadata_columns = ["op", "source_lsn"]'),
+      '"source_lsn" is a part of',
+    ],
+    [`${TOPIC}[iceberg.write]\ndelete_mode = "position"\n`, "needs source.mode"],
+    [
+      `${TOPIC}${source("ktable", "")}[iceberg.write]\ndelete_mode = "deletion-vector"\n`,
+      "format_version = 3",
+    ],
+    [
+      `${TOPIC}${source("ktable", key)}[schema]\nfields = [{name = "id", type = "double"}]\n`,
+      "is no key",
+    ],
     [TOPIC + source("ktable", 'on_tombstone = "skip"'), "is a delete"],
     [TOPIC + source("ktable", 'late_table = "late"'), "older row standing"],
     [`${TOPIC}${source("ktable", "")}[iceberg]\nroute_field = "type"\n`, "older row standing"],
@@ -61,6 +81,17 @@ test("each combination that could lose or double a row is refused, and says why"
     const { problems } = await load(text);
     expect([text, problems.join("\n")]).toEqual([text, expect.stringContaining(words)]);
   }
+});
+
+test("two pipelines never fill one table whose rows change by key", async () => {
+  const two = (mode: string, table: string): string =>
+    `[[pipelines]]\nname = "a"\nkafka.topic = "t"\nkafka.consumer_group = "a"\nsource.mode = "${mode}"\n` +
+    `iceberg.table_name = "one"\n[[pipelines]]\nname = "b"\nkafka.topic = "u"\n` +
+    `iceberg.table_name = "${table}"\n`;
+  const { problems } = await load(two("ktable", "one"));
+  expect(problems).toEqual([expect.stringContaining("a and b both fill the table default.one")]);
+  expect((await load(two("kstream", "one"))).problems).toEqual([]);
+  expect((await load(two("ktable", "other"))).problems).toEqual([]);
 });
 
 test("several topics may each follow changes in a table of its own", async () => {

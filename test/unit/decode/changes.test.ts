@@ -10,6 +10,7 @@ const KTABLE: ChangeOptions = {
   keyFields: [],
   keyFormat: "string",
   onDelete: "delete",
+  opField: null,
 };
 
 for (const kernel of KERNELS) {

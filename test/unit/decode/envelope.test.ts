@@ -10,6 +10,7 @@ const CDC: ChangeOptions = {
   keyFields: ["id"],
   keyFormat: "json",
   onDelete: "delete",
+  opField: null,
 };
 const SOURCE = {
   version: "3.7.0.Final",
@@ -214,6 +215,62 @@ for (const kernel of [false, "always"] as const) {
       expect(run(records, { flattenSeparator: "_" }).done).toEqual([
         ["+", { id: 1n, a_b: 1n, a_c: "x" }],
       ]);
+    });
+
+    test("a bare row may say itself what was done, in a member that is no column", () => {
+      const bare = (opField: string) => ({
+        changes: { ...CDC, opField },
+        metadataColumns: ["op"] as const,
+      });
+      const words = [
+        record('{"id":1,"n":1,"__op":"c"}'),
+        record('{"__op":"u","n":2,"id":1}'),
+        record('{"id":2,"n":3,"__op":"INSERT"}', 2),
+        record('{"id":1,"n":null,"__op":"d"}'),
+        record('{"id":2,"n":null,"__op":"Delete"}', 2),
+        record(null, 2),
+        record('{"id":3,"__op":"m"}', 3),
+        record('{"id":3,"__op":"x"}', 3),
+        record('{"id":3}', 3),
+        record('{"id":3,"__op":null}', 3),
+        record('{"id":3,"__op":["c"]}', 3),
+        record("3", 3),
+      ];
+      const { done, names, reasons, skipped } = run(words, bare("__op"));
+      expect(names).toEqual(["id", "n", "_kafka_op"]);
+      expect(done).toEqual([
+        ["+", { id: 1n, n: 1n, _kafka_op: "c" }],
+        ["+", { id: 1n, n: 2n, _kafka_op: "u" }],
+        ["+", { id: 2n, n: 3n, _kafka_op: "INSERT" }],
+        ["-", { id: 1n }],
+        ["-", { id: 2n }],
+        ["-", { id: 2n }],
+      ]);
+      expect(reasons).toEqual([
+        "7 bad_operation",
+        "8 bad_operation",
+        "9 bad_operation",
+        "10 bad_operation",
+        "11 not_an_object",
+      ]);
+      expect(skipped).toBe(1);
+      const flags = [
+        record('{"id":1,"__deleted":"false"}'),
+        record('{"id":2,"__deleted":false}', 2),
+        record('{"id":1,"__deleted":"true"}'),
+        record('{"id":2,"__deleted":true}', 2),
+        record('{"id":3,"__deleted":falsy}', 3),
+      ];
+      const flagged = run(flags, bare("__deleted"));
+      expect(flagged.done).toEqual([
+        ["+", { id: 1n, _kafka_op: "false" }],
+        ["+", { id: 2n, _kafka_op: "false" }],
+        ["-", { id: 1n }],
+        ["-", { id: 2n }],
+      ]);
+      expect(flagged.reasons).toEqual(["4 bad_json"]);
+      const truncate = [record('{"id":1,"__op":"c"}'), record('{"__op":"TRUNCATE"}')];
+      expect(() => run(truncate, bare("__op"))).toThrow("truncate");
     });
   });
 }

@@ -257,14 +257,15 @@ export function readEnvelope(root: usize, at: usize, stop: usize, row: u32): usi
   partsSeen = 0;
   operation = 0;
   imageAt = 0;
-  hasRow = false;
+  const parameter = load<u32>(root, Slot.PARAMETER);
+  hasRow = (parameter & 2) != 0;
   isDelete = false;
   rowFilled = 0;
   const taken = readDocument(root, at, stop, row);
   if (taken <= NO_ROOM) return taken;
   columnsFilled = rowFilled;
   if (operation == 0x63 || operation == 0x72 || operation == 0x75) return hasRow ? taken : GIVE_UP;
-  if (operation != 0x64 || hasRow || load<u32>(root, Slot.PARAMETER) == 0) return GIVE_UP;
+  if (operation != 0x64 || hasRow || (parameter & 1) == 0) return GIVE_UP;
   isDelete = true;
   const image = <usize>load<u32>(root, Slot.ELEMENT);
   if (image == 0) return taken;
@@ -280,16 +281,23 @@ function isFirst(part: u32): bool {
   return first;
 }
 
+/** What was done: one letter in quotes, or `false` (not deleted), in quotes or without. */
+function readOperation(slot: usize, column: usize, at: usize, quoted: bool): usize {
+  // "fals", and the "e" behind it.
+  const isFalse = load<u32>(at) == 0x736c6166 && load<u8>(at, 4) == 0x65;
+  const size: usize = isFalse ? 5 : 1;
+  if (quoted ? load<u8>(at + size) != QUOTE : !isFalse) return GIVE_UP;
+  operation = isFalse ? 0x63 : load<u8>(at);
+  const after = at + size + <usize>quoted;
+  if (load<u32>(slot, Slot.PARAMETER) == 0) return after;
+  return appendBytes(column, at, <u32>size) ? after : NO_ROOM;
+}
+
 /** One part of an envelope, which is not null. */
 function readPart(slot: usize, op: u32, column: usize, at: usize, row: u32, depth: i32): usize {
   if (!isFirst(op)) return GIVE_UP;
   const c = load<u8>(at);
-  if (op == Op.OPERATION) {
-    if (c != QUOTE || load<u8>(at, 2) != QUOTE) return GIVE_UP;
-    operation = load<u8>(at, 1);
-    if (load<u32>(slot, Slot.PARAMETER) == 0) return at + 3;
-    return appendBytes(column, at + 1, 1) ? at + 3 : NO_ROOM;
-  }
+  if (op == Op.OPERATION) return readOperation(slot, column, c == QUOTE ? at + 1 : at, c == QUOTE);
   if (c != OPEN) return GIVE_UP;
   if (op == Op.IMAGE) {
     imageAt = at;

@@ -173,7 +173,7 @@ export namespace Op {
   export const OPERATION: u32 = 26;
   /**
    * STRUCT, an envelope of those parts. ELEMENT: node of what is read of a deleted row, 0 for nothing;
-   * PARAMETER: 1 when deletes are rows.
+   * PARAMETER: 1 when deletes are rows, and 2 when the document is the row itself.
    */
   export const ENVELOPE: u32 = 38;
   /** STRUCT, behind a zero byte and one of the PARAMETER ids of four bytes that ELEMENT names. */
