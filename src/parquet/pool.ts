@@ -12,6 +12,7 @@
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { workerUrl } from "#base/workerUrl.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder, RowSlice } from "./encoder.ts";
 import { parcels } from "./handover.ts";
@@ -56,7 +57,8 @@ class Pool implements WorkerEncoder {
     this.#workersMax = parts.workersMax ?? 1;
     this.#memoryBytesMax = parts.memoryBytesMax ?? LIMITS.workerBytesMax;
     this.#startWorker =
-      parts.startWorker ?? ((): Worker => new Worker(workerUrl(), { smol: true }));
+      parts.startWorker ??
+      ((): Worker => new Worker(workerUrl("parquet/worker.ts"), { smol: true }));
     this.#threads.push(this.#newThread());
   }
 
@@ -139,16 +141,4 @@ class Pool implements WorkerEncoder {
 
 function closedError(): Error {
   return fail("encoder", "The Parquet encoder is closed");
-}
-
-/**
- * Where the Worker's code is: beside this file, or in the executable, where every module has the
- * main file's URL and entry points keep their path below the build's root, `src/`.
- */
-function workerUrl(): URL {
-  const entryPoint = "./parquet/worker.ts";
-  const inExecutable = Bun.embeddedFiles.length > 0;
-  return inExecutable
-    ? new URL(entryPoint, import.meta.url)
-    : new URL("./worker.ts", import.meta.url);
 }

@@ -12,6 +12,7 @@ import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable, type WasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { createLossyDisk } from "../../fakes/lossyDisk.ts";
 import { type Key, KeyedTable, type Listed } from "../../support/keyedTable.ts";
+import { rejection } from "../../support/rejection.ts";
 
 const SECRET = { k0: 1n, k1: 2n };
 const HASHER = new KeyHasher([{ id: 1, name: "id", type: { kind: "long" } }], SECRET);
@@ -282,8 +283,10 @@ test("a file that is gone while it is read asks for another head; a head that la
   const file = await table.dataFile([1n], 20_000);
   const head = await table.head([{ file, sequenceNumber: 1n }]);
   await table.storage.remove([file.filePath]);
-  expect(index.bringTo(head, "main")).rejects.toMatchObject({ kind: "storage_unreachable" });
-  expect(index.bringTo(head, "main")).rejects.toMatchObject({ kind: "storage_missing" });
+  expect(await rejection(index.bringTo(head, "main"))).toMatchObject({
+    kind: "storage_unreachable",
+  });
+  expect(await rejection(index.bringTo(head, "main"))).toMatchObject({ kind: "storage_missing" });
   await index.bringTo(await table.head([]), "main");
   expect(await places(index, [1n])).toEqual([]);
 });

@@ -1,0 +1,156 @@
+/**
+ * The Worker that holds all key indexes of the process, as its owner sees it: each index is a `RowIndex`
+ * whose work is done elsewhere. The Worker starts with the first index.
+ */
+import { describe, fail, kindOf } from "#base/errors.ts";
+import { workerUrl } from "#base/workerUrl.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
+import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
+import type { Storage } from "#storage/storage.ts";
+import type { LocatedRows, RowIndex } from "./port.ts";
+import type { IndexOptions, Question, Reply, Request } from "./protocol.ts";
+
+/** What the thread needs. */
+export interface IndexThreadParts {
+  /** Told in one sentence that an index cannot be kept on disk. */
+  readonly warn: (sentence: string) => void;
+  /** Starts a Worker that speaks `protocol.ts`; default: `worker.ts`. */
+  readonly startWorker?: () => Worker;
+}
+
+/** All key indexes of a process. */
+export interface IndexThread {
+  /** An index that is opened when it is first asked. */
+  open(options: IndexOptions): RowIndex;
+  /** Ends the Worker; what is under way fails. */
+  close(): Promise<void>;
+}
+
+/** A call under way. */
+interface Call {
+  readonly result: PromiseWithResolvers<readonly LocatedRows[]>;
+  /** What it may read from. */
+  readonly storage: Storage | null;
+}
+
+/** Creates the thread; no Worker runs yet. */
+export function createIndexThread(parts: IndexThreadParts): IndexThread {
+  return new Thread(parts);
+}
+
+class Thread implements IndexThread {
+  readonly #parts: IndexThreadParts;
+  #worker: Worker | null = null;
+  readonly #calls = new Map<number, Call>();
+  #callCount = 0;
+  #indexCount = 0;
+
+  constructor(parts: IndexThreadParts) {
+    this.#parts = parts;
+  }
+
+  open(options: IndexOptions): RowIndex {
+    const index = ++this.#indexCount;
+    /** The Worker that knows the index. */
+    let opened: Worker | null = null;
+    const ask = async (
+      question: Question,
+      storage: Storage | null,
+    ): Promise<readonly LocatedRows[]> => {
+      const worker = this.#running();
+      if (opened !== worker) send(worker, { type: "open", index, options });
+      opened = worker;
+      const result = Promise.withResolvers<readonly LocatedRows[]>();
+      const call = ++this.#callCount;
+      this.#calls.set(call, { result, storage });
+      send(worker, { type: "ask", index, call, question });
+      return result.promise;
+    };
+    return {
+      bringTo: async ({ storage, ...table }: LoadedTable, branch) => {
+        const metadata = withoutHistory(table.metadata);
+        await ask({ type: "bringTo", table: { ...table, metadata }, branch }, storage);
+      },
+      locate: (keys) => ask({ type: "locate", keys }, null),
+      apply: async (change, landed) => {
+        await ask({ type: "apply", change, landed }, null);
+      },
+      close: async () => {
+        if (opened !== null && opened === this.#worker) await ask({ type: "close" }, null);
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#end("it was stopped");
+    return Promise.resolve();
+  }
+
+  #running(): Worker {
+    if (this.#worker !== null) return this.#worker;
+    const start =
+      this.#parts.startWorker ?? ((): Worker => new Worker(workerUrl("keyindex/worker.ts")));
+    const worker = start();
+    worker.onmessage = ({ data }: MessageEvent<Reply>): void => this.#receive(worker, data);
+    worker.onerror = ({ message }): void => this.#end(message);
+    worker.addEventListener("close", () => {
+      if (this.#worker === worker) this.#end("it exited");
+    });
+    this.#worker = worker;
+    return worker;
+  }
+
+  /** Indexes go on in a new Worker, from what is on disk. */
+  #end(reason: string): void {
+    const worker = this.#worker;
+    this.#worker = null;
+    worker?.terminate();
+    const error = fail("state", `The Worker of the key indexes ended: ${reason}`);
+    for (const { result } of this.#calls.values()) result.reject(error);
+    this.#calls.clear();
+  }
+
+  #receive(worker: Worker, message: Reply): void {
+    switch (message.type) {
+      case "read":
+        void this.#read(worker, message);
+        break;
+      case "done":
+        this.#calls.get(message.call)?.result.resolve(message.located);
+        this.#calls.delete(message.call);
+        break;
+      case "failed":
+        this.#calls.get(message.call)?.result.reject(fail(message.kind, message.sentence));
+        this.#calls.delete(message.call);
+        break;
+      case "warn":
+        this.#parts.warn(message.sentence);
+        break;
+    }
+  }
+
+  async #read(worker: Worker, message: Extract<Reply, { type: "read" }>): Promise<void> {
+    const { call, read, location, range } = message;
+    const storage = this.#calls.get(call)?.storage ?? null;
+    try {
+      if (storage === null) throw fail("internal", "Only a call that has a storage reads from it");
+      const bytes =
+        range === null
+          ? await storage.get(location)
+          : await storage.getRange(location, range.start, range.length);
+      send(worker, { type: "bytes", read, bytes });
+    } catch (error) {
+      send(worker, { type: "unread", read, kind: kindOf(error), sentence: describe(error) });
+    }
+  }
+}
+
+function send(worker: Worker, message: Request): void {
+  worker.postMessage(message);
+}
+
+/** What an index has no use for: it would be copied for every attempt. */
+function withoutHistory(metadata: TableMetadata): TableMetadata {
+  const snapshots = metadata.snapshots.map((snapshot) => ({ ...snapshot, summary: {} }));
+  return { ...metadata, snapshots, snapshotLog: [], metadataLog: [], unknown: {} };
+}

@@ -1,0 +1,138 @@
+/** Indexes in their Worker: the same answers, with the owner's storage and errors. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemDisk } from "#base/disk.ts";
+import { seededRandom } from "#base/random.ts";
+import { createIndexThread } from "#keyindex/indexThread.ts";
+import { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { KeySet, RowIndex } from "#keyindex/port.ts";
+import { openKeySecret } from "#keyindex/secret.ts";
+import { createLossyDisk } from "../../fakes/lossyDisk.ts";
+import { KeyedTable } from "../../support/keyedTable.ts";
+import { rejection } from "../../support/rejection.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "keyindex-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const SECRET = { k0: 3n, k1: 4n };
+const HASHER = new KeyHasher([{ id: 1, name: "id", type: { kind: "long" } }], SECRET);
+
+function keySet(...keys: bigint[]): KeySet {
+  const words = BigInt64Array.from(keys);
+  return HASHER.hashAll([{ values: { kind: "word", words }, nulls: null }], keys.length);
+}
+
+async function places(index: RowIndex, ...keys: bigint[]): Promise<string[]> {
+  const located = await index.locate(keySet(...keys));
+  return located.flatMap(({ file, rows }) => Array.from(rows, (row) => `${file.path}:${row}`));
+}
+
+test("an index in the Worker reads through the owner's storage, takes changes, and is restored by the next Worker", async () => {
+  const warnings: string[] = [];
+  const warn = (sentence: string): void => void warnings.push(sentence);
+  const options = { folder: join(folder, "a"), secret: SECRET, keyColumns: ["id"] };
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n, 2n], 20_000);
+  const head = await table.head([{ file, sequenceNumber: 1n }]);
+  const thread = createIndexThread({ warn });
+  const index = thread.open(options);
+  await index.bringTo(head, "main");
+  expect(await places(index, 2n)).toEqual([`${file.filePath}:1`]);
+
+  const placed = await table.dataFile([2n], 20_000);
+  const vector = await table.vector(file, [1]);
+  const listed = [file, placed, vector].map((each, n) => ({
+    file: each,
+    sequenceNumber: n === 0 ? 1n : 2n,
+  }));
+  const next = await table.head(listed);
+  const snapshotId = next.metadata.refs["main"]?.snapshotId ?? 0n;
+  const change = {
+    base: head.metadata.refs["main"]?.snapshotId ?? null,
+    ...{ keys: keySet(2n), placed: [{ file: placed, keys: keySet(2n) }] },
+    ...{ addedDeletes: [vector], removedDeletes: [] },
+  };
+  await index.apply(change, { snapshotId, sequenceNumber: 2n });
+  await index.bringTo(next, "main");
+  expect(await places(index, 1n, 2n)).toEqual([`${file.filePath}:0`, `${placed.filePath}:0`]);
+  await index.close();
+  await thread.close();
+
+  const again = createIndexThread({ warn });
+  const restored = again.open(options);
+  const ranges = table.storage.calls["getRange"] ?? 0;
+  await restored.bringTo(next, "main");
+  expect(await places(restored, 1n, 2n)).toEqual([`${file.filePath}:0`, `${placed.filePath}:0`]);
+  // Nothing of a data file or vector was read again.
+  expect(table.storage.calls["getRange"] ?? 0).toBe(ranges);
+  await again.close();
+  expect(warnings).toEqual([]);
+});
+
+test("what the store says comes back with its kind, and a Worker that ended is followed by another", async () => {
+  const workers: Worker[] = [];
+  const startWorker = (): Worker => {
+    const worker = new Worker(new URL("../../../src/keyindex/worker.ts", import.meta.url));
+    workers.push(worker);
+    return worker;
+  };
+  const thread = createIndexThread({ warn: () => undefined, startWorker });
+  const index = thread.open({ folder: join(folder, "b"), secret: SECRET, keyColumns: ["id"] });
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n], 20_000);
+  const head = await table.head([{ file, sequenceNumber: 1n }]);
+  await table.storage.remove([file.filePath]);
+  expect(await rejection(index.bringTo(head, "main"))).toMatchObject({
+    kind: "storage_unreachable",
+  });
+  const keyless = thread.open({ folder: join(folder, "c"), secret: SECRET, keyColumns: ["no"] });
+  expect(await rejection(keyless.bringTo(head, "main"))).toMatchObject({ kind: "table_schema" });
+
+  const other = await table.dataFile([5n], 20_000);
+  const healthy = await table.head([{ file: other, sequenceNumber: 2n }]);
+  await index.bringTo(healthy, "main");
+  const pending = index.locate(keySet(5n));
+  const refused = rejection(pending);
+  workers[0]?.terminate();
+  expect(await refused).toMatchObject({ kind: "state" });
+  await index.bringTo(healthy, "main");
+  expect(await places(index, 5n)).toEqual([`${other.filePath}:0`]);
+  await thread.close();
+});
+
+test("a folder that cannot be used costs a warning, not the index", async () => {
+  const warnings: string[] = [];
+  const thread = createIndexThread({ warn: (sentence) => void warnings.push(sentence) });
+  const index = thread.open({ folder: "/proc/none", secret: SECRET, keyColumns: ["id"] });
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n], 20_000);
+  await index.bringTo(await table.head([{ file, sequenceNumber: 1n }]), "main");
+  expect(await places(index, 1n)).toEqual([`${file.filePath}:0`]);
+  expect(warnings).toHaveLength(1);
+  await thread.close();
+});
+
+test("the secret is made once, is the same after a loss of power at any step, and is nobody else's", async () => {
+  const kept = await openKeySecret(systemDisk, join(folder, "s"), seededRandom(1));
+  expect(await openKeySecret(systemDisk, join(folder, "s"), seededRandom(2))).toEqual(kept);
+  for (let step = 0; step < 25; step++) {
+    const disk = createLossyDisk({ random: seededRandom(step) });
+    disk.crashAt(step);
+    const open = async (seed: number): Promise<string> => {
+      const { k0, k1 } = await openKeySecret(disk.mount(), "/s", seededRandom(seed));
+      return `${k0} ${k1}`;
+    };
+    const first = await open(1).catch(() => null);
+    disk.crashAt(null);
+    disk.crash();
+    const second = await open(2);
+    if (first !== null) expect(second).toBe(first);
+    disk.crash();
+    expect(await open(3)).toBe(second);
+  }
+});
