@@ -33,6 +33,7 @@ const SERIALIZERS = [
 const PSYCOPG = "psycopg2-binary==2.9.11";
 const NESSIE_VERSION = "0.99.0";
 const APICURIO_VERSION = "3.3.3";
+const DEBEZIUM_VERSION = "3.7.0.Final";
 const THRIFT = "thrift==0.22.0";
 const MOTO = ["moto[server]==5.2.5", "boto3==1.44.8"];
 const KEYCLOAK_VERSION = "26.7.3";
@@ -130,6 +131,15 @@ export async function apicurioFolder(): Promise<string> {
   const artifact = `io.apicurio:apicurio-registry-app:${APICURIO_VERSION}:tar.gz:all`;
   await ensure(mavenArchive(`Apicurio Registry ${APICURIO_VERSION}`, artifact, folder, 0));
   return folder;
+}
+
+/** Installs Debezium's connector of PostgreSQL (Maven, 5 MB); returns the folder that holds plug-ins. */
+export async function debeziumPlugins(): Promise<string> {
+  const plugins = join(cacheFolder(), `debezium-${DEBEZIUM_VERSION}`);
+  const artifact = `io.debezium:debezium-connector-postgres:${DEBEZIUM_VERSION}:tar.gz:plugin`;
+  const folder = join(plugins, "postgres");
+  await ensure(mavenArchive(`Debezium ${DEBEZIUM_VERSION}`, artifact, folder, 1));
+  return plugins;
 }
 
 /** Installs Keycloak (Maven, 176 MB); returns its folder. It needs Java 21 or newer. */

@@ -44,14 +44,20 @@ export interface ConnectJars {
   readonly pluginPath: string;
 }
 
-/** Installs Kafka Connect and the Iceberg sink (160 MB). */
-export async function connectJars(): Promise<ConnectJars> {
+/** Installs Kafka Connect (60 MB); returns the Java class path of a worker. */
+export async function connectClassPath(): Promise<string> {
   const worker = await mavenFolder("connect-worker", [
     `org.apache.kafka:connect-runtime:${connect}`,
     `org.apache.kafka:connect-json:${connect}`,
     `org.apache.kafka:connect-transforms:${connect}`,
     ...LOGGING,
   ]);
+  return `${worker}/*`;
+}
+
+/** Installs Kafka Connect and the Iceberg sink (160 MB). */
+export async function connectJars(): Promise<ConnectJars> {
+  const classPath = await connectClassPath();
   const plugins = join(cacheFolder(), "connect-plugins");
   // The worker owns slf4j; a second copy beside the plugin is kept out.
   const keepOut = ["slf4j-api"];
@@ -64,7 +70,7 @@ export async function connectJars(): Promise<ConnectJars> {
     ],
     keepOut,
   );
-  return { classPath: `${worker}/*`, pluginPath: plugins };
+  return { classPath, pluginPath: plugins };
 }
 
 /** Adds Apicurio's Avro converter to Kafka Connect, beside the sink. */

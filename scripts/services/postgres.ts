@@ -42,6 +42,8 @@ export interface PostgresOptions {
   readonly port?: number;
   /** Certificate and key files (PEM) that the server shows; default: no TLS. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Further settings of the server, e.g. `wal_level`. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** Starts a server and waits until it answers (about 2 s). */
@@ -63,6 +65,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     shared_buffers: "16MB",
     max_connections: "300",
     fsync: "off",
+    ...options.settings,
     ...(await tlsSettings(options.tls, folder, as.uid)),
   };
   const logFile = join(folder, "postgres.log");

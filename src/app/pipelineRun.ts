@@ -24,6 +24,7 @@ import type { Sink } from "#pipeline/sink.ts";
 import type { RunState } from "#server/status.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
+import type { KeyParts } from "#writer/parts.ts";
 import { checkCatalog } from "./catalogHealth.ts";
 import { scheduledTables, schedulesOf } from "./maintain.ts";
 import { openServices } from "./openServices.ts";
@@ -44,6 +45,7 @@ export interface SharedParts {
   readonly disk: Disk;
   readonly logger: Logger;
   readonly encoder: ParquetEncoder;
+  readonly keys: KeyParts;
   readonly txlog: TransactionLog;
   readonly observe: (pipeline: string) => Observe;
   readonly readers: Readers;

@@ -30,6 +30,7 @@ import { type StatusLine, startStatusLine } from "#server/statusLine.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
+import { keyParts } from "./keys.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
 import { Queries } from "./queries.ts";
@@ -113,11 +114,10 @@ async function runWith(
   const encoder = createWorkerEncoder({ clock: systemClock });
   if (options.memory.warning !== null) logger.log("warn", options.memory.warning);
   const shared: SharedParts = {
-    clock: systemClock,
-    random: systemRandom,
-    disk: systemDisk,
+    ...parts,
     logger,
     encoder,
+    keys: keyParts(systemRandom),
     txlog,
     readers: new Readers(),
     crash: () => crash(logger),

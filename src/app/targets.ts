@@ -36,8 +36,9 @@ export class Targets {
   constructor(options: TableOptions, parts: WriterParts, registry: SchemaRegistry | null) {
     this.#registry = registry;
     this.#options = options;
-    const { catalog, encoder, txlog, clock, random, logger, observe } = parts;
-    this.#parts = { catalog, encoder, txlog, clock, random, logger, observe };
+    const { catalog, encoder, keys, txlog, clock, random, logger, observe } = parts;
+    const own = { catalog, encoder, txlog, clock, random, logger, observe };
+    this.#parts = keys === undefined ? own : { ...own, keys };
   }
 
   /**

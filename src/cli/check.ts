@@ -23,6 +23,7 @@ import { describeTable, fieldDifferences, partitionDifferences } from "./differe
 import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
 import {
+  deleteNotes,
   type PlannedTable,
   plannedTables,
   routeNotes,
@@ -171,11 +172,15 @@ async function planTable(
   plan: Plan,
   { pipeline, catalog }: OpenPipeline,
   options: PipelineOptions,
-  { name, writer, topics }: PlannedTable,
+  planned: PlannedTable,
   described: readonly TopicDescription[],
   store: StoreCheck,
 ): Promise<void> {
+  const { name, writer, topics } = planned;
   const table = await catalog.load(writer.name);
+  plan.differences.push(
+    ...deleteNotes(planned, table?.metadata.formatVersion ?? writer.create.formatVersion),
+  );
   const own = new Set(topics);
   for (const each of described) {
     if (table === null || !own.has(each.topic)) continue;

@@ -70,6 +70,20 @@ export function twinRefusals(
   });
 }
 
+/** How rows of a table that follows changes are deleted, and who reads that; none where rows are appended. */
+export function deleteNotes(
+  { name, writer: { key = [] } }: PlannedTable,
+  formatVersion: number,
+): string[] {
+  if (key.length === 0) return [];
+  const how =
+    formatVersion >= 3
+      ? "deletion vectors (format v3): Spark, DuckDB and PyIceberg 0.12 read them; Trino 476, chDB 4.4 and " +
+        "Daft 0.7 refuse such a table, and read one of iceberg.write.format_version = 2"
+      : "position deletes (format v2), which every reader that was tried understands";
+  return [`${name}: rows of one key (${key.join(", ")}) replace each other by ${how}`];
+}
+
 /** Tables that nobody knows before a record has named them. */
 export function routeNotes({ routing }: Pick<PipelineOptions, "routing">): string[] {
   if (routing === null) return [];

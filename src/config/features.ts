@@ -17,10 +17,6 @@ export const UNBUILT = {
     name: "an order of changes by a field is",
     instead: "their order is that of the partition: leave source.order_field out",
   },
-  changes: {
-    name: "updates and deletes (ktable, cdc) are",
-    instead: "this release appends: source.mode = kstream",
-  },
   clusters: {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",
@@ -28,6 +24,11 @@ export const UNBUILT = {
   dead_letter_topics: {
     name: "dead-letter topics are",
     instead: 'use dead_letter.action "table", "skip" or "fail"',
+  },
+  delete_modes: {
+    name: "deleting rows in this way is",
+    instead:
+      '"auto" writes deletion vectors (v3) and position deletes (v2), which more readers understand',
   },
   encryption: {
     name: "Parquet encryption is",

@@ -128,8 +128,12 @@ export const WRITE_KEYS = {
     type: "string",
     default: "auto",
     values: ["auto", "deletion-vector", "position", "equality", "copy-on-write", "append-dedupe"],
-    doc: "How rows are deleted by ktable and cdc.",
-    unbuilt: "changes",
+    unbuiltValues: {
+      equality: "delete_modes",
+      "copy-on-write": "delete_modes",
+      "append-dedupe": "delete_modes",
+    },
+    doc: "ktable and cdc: how rows are deleted. `auto`: by deletion vectors in a table of format v3, by position delete files in one of v2, as the table is at each commit.",
   },
   "iceberg.write.sort_order": {
     type: "strings",

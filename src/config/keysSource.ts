@@ -27,7 +27,6 @@ export const SOURCE_KEYS = {
     type: "string",
     default: "kstream",
     values: ["kstream", "ktable", "cdc"],
-    unbuiltValues: { ktable: "changes", cdc: "changes" },
     doc: "`kstream` appends every record; `ktable` upserts by key; `cdc` follows Debezium envelopes.",
   },
   "source.key_field": {
@@ -35,7 +34,6 @@ export const SOURCE_KEYS = {
     default: null,
     example: '["user_id"]',
     doc: "ktable and cdc: the columns that say which row a record changes; they become the table's identifier fields where they are declared in `schema.fields`. None: the Kafka key, whose bytes are then kept in the metadata column `key`. A record without a value in one of them is rejected.",
-    unbuilt: "changes",
   },
   "source.order_field": {
     type: "string",
@@ -61,7 +59,6 @@ export const SOURCE_KEYS = {
     default: "delete",
     values: ["delete", "mark", "ignore"],
     doc: "ktable and cdc: `delete` removes the row. `mark` keeps it, with true in the column `<prefix>deleted`: with the last image that the delete has, or, by a record without a value, with its key only. `ignore` passes over deletes.",
-    unbuilt: "changes",
   },
   "source.track_changes": {
     type: "boolean",
@@ -95,12 +92,6 @@ export const SOURCE_KEYS = {
       "source_lsn",
       "source_table",
     ],
-    unbuiltValues: {
-      op: "changes",
-      source_ts: "changes",
-      source_lsn: "changes",
-      source_table: "changes",
-    },
     doc: "Columns with a record's coordinates; [] for none. The default lets every row be traced to its record. cdc: `op`, `source_ts`, `source_lsn` and `source_table` are taken from the envelope.",
   },
   "source.metadata_prefix": {

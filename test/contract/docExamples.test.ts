@@ -1,6 +1,6 @@
 /**
- * The complete examples of docs/ROUTING.md, SHAPING.md, SCHEMAS.md and DEAD_LETTER.md do what the pages
- * say, run as they stand there.
+ * The complete examples of docs/ROUTING.md, SHAPING.md, SCHEMAS.md, DEAD_LETTER.md and CHANGE_DATA.md do
+ * what the pages say, run as they stand there.
  */
 import { afterEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -17,8 +17,11 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** Values by topic. */
-type Topics = Readonly<Record<string, readonly (string | Uint8Array)[]>>;
+/** A record's key and value; a null value is a tombstone. */
+type Keyed = readonly [key: string, value: string | null];
+
+/** Values by topic, some with keys. */
+type Topics = Readonly<Record<string, readonly (string | Uint8Array | Keyed)[]>>;
 
 /** Files that the page says are there, and the registry at its address. */
 interface Around {
@@ -53,7 +56,10 @@ async function runExample(
   ends.push(remove, () => broker.stop());
   for (const [name, values] of Object.entries(topics)) {
     broker.topic(name);
-    const records = values.map((value) => ({ value }));
+    const records = values.map((value) => {
+      if (typeof value === "string" || value instanceof Uint8Array) return { value };
+      return { key: value[0], value: value[1] };
+    });
     broker.append(name, 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
   }
   const file = join(folder, "config.toml");
@@ -240,4 +246,42 @@ test("DEAD_LETTER: what cannot be a row is beside the table, and its commands ta
   expect(list).toContain("bad_json");
   expect(show).toContain('{"n":"x"}');
   expect(retry).toContain("1 do not fit yet: type_conflict");
+}, 60_000);
+
+test("CHANGE_DATA: Debezium's changes leave the rows that the source has", async () => {
+  const row = (id: number, paid: boolean) => {
+    return { id, customer: "ann", total: "12.50", paid, placed: "2026-01-31T10:00:00.123456Z" };
+  };
+  const source = { version: "3.7.0.Final", ts_ms: 1_700_000_000_000, lsn: 7, table: "orders" };
+  const change = (id: number, op: string, before: object | null, after: object | null): Keyed => {
+    return [`{"id":${id}}`, JSON.stringify({ before, after, source, op })];
+  };
+  const changes = {
+    "shop.public.orders": [
+      change(1, "r", null, row(1, false)),
+      change(2, "c", null, row(2, false)),
+      change(1, "u", row(1, false), row(1, true)),
+      change(2, "d", row(2, false), null),
+      ['{"id":2}', null],
+      change(3, "c", null, { ...row(3, true), note: "a column that came later" }),
+    ] as const,
+  };
+  const tables = await tablesOf("CHANGE_DATA.md", 0, changes);
+  expect(tables).toEqual({
+    "default.orders": {
+      columns: {
+        id: "long",
+        customer: "string",
+        total: "decimal(12, 2)",
+        paid: "boolean",
+        placed: "timestamptz",
+        note: "string",
+        _kafka_op: "string",
+        _kafka_source_ts: "timestamptz",
+        _kafka_source_lsn: "long",
+      },
+      partitions: [],
+      rows: 2,
+    },
+  });
 }, 60_000);

@@ -5,6 +5,7 @@ import { expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keyParts } from "#app/keys.ts";
 import { PipelineRun } from "#app/pipelineRun.ts";
 import { Readers } from "#app/readers.ts";
 import { statusSource } from "#app/status.ts";
@@ -131,6 +132,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     disk: systemDisk,
     logger: wanted.logger ?? silentLogger,
     encoder: createInlineEncoder(),
+    keys: keyParts(systemRandom),
     txlog: wanted.txlog ?? memoryLog(),
     readers: wanted.readers ?? new Readers(),
     crash: wanted.crash ?? (() => undefined),

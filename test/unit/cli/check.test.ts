@@ -56,6 +56,18 @@ describe("check", () => {
     expect((await check(place, [six], ...seldom)).out).not.toContain("data files a day");
   });
 
+  test("says by what rows of a key replace each other, and who reads that", async () => {
+    const place = await makePlace();
+    const key = ['key_field=["id"]', "key_format=json", "mode=ktable"];
+    const set = key.flatMap((each) => ["--set", `source.${each}`]);
+    const old = await check(place, [SAME], ...set);
+    expect(old.out).toContain("rows of one key (id) replace each other by position deletes");
+    const made = [...set, "--kafka-topic", "clicks", "--set", "iceberg.write.format_version=3"];
+    const { out } = await check(place, [six], ...made);
+    expect(out).toContain("replace each other by deletion vectors (format v3)");
+    expect((await check(place, [SAME])).out).not.toContain("replace each other");
+  });
+
   test("shows how declared columns and partitions differ from the table's", async () => {
     const place = await makePlace();
     const set = [

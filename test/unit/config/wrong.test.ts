@@ -140,9 +140,9 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
   ],
   [
     "a word of a feature that is not built",
-    `${TOPIC}[source]\nmode = "ktable"\n`,
+    `${TOPIC}[iceberg.write]\ndelete_mode = "equality"\n[source]\nmode = "ktable"\n`,
     [
-      'config.toml:4: source.mode: "ktable": updates and deletes (ktable, cdc) are not built yet (this release appends: source.mode = kstream)',
+      'config.toml:4: iceberg.write.delete_mode: "equality": deleting rows in this way is not built yet ("auto" writes deletion vectors (v3) and position deletes (v2), which more readers understand)',
     ],
   ],
   [

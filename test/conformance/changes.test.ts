@@ -1,0 +1,131 @@
+/**
+ * Tables that follow changes through the whole product, on a real broker: a KTable and Debezium's envelopes,
+ * over several partitions and restarts, leave the rows that a fold of the topic has, as PyIceberg and
+ * DuckDB read them: by position deletes (v2) and by deletion vectors (v3).
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { seededRandom } from "#base/random.ts";
+import { type ExactRecord, produceValues } from "../../scripts/events/events.ts";
+import { createTopic } from "../../scripts/events/topics.ts";
+import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
+import { temporaryFolder } from "../../scripts/services/process.ts";
+import type { Config } from "../../scripts/services/product.ts";
+import { fileTable, runUntilEnd, tableFolder } from "../support/binary.ts";
+import { readColumns } from "../support/tableReaders.ts";
+
+const PARTITIONS = 3;
+const IDS = 300;
+const CHANGES = 2500;
+
+let broker: KafkaBroker;
+
+beforeAll(async () => {
+  broker = await startKafka();
+}, 600_000);
+
+afterAll(async () => {
+  await broker?.stop();
+});
+
+/** A source of changes, and the rows that it has. */
+class Source {
+  /** Column `n` by id; a row of null has it null. */
+  readonly rows: Map<number, number> = new Map();
+  readonly records: ExactRecord[] = [];
+  readonly #random = seededRandom(13);
+  readonly #isCdc: boolean;
+  #count = 0;
+
+  constructor(mode: "ktable" | "cdc") {
+    this.#isCdc = mode === "cdc";
+  }
+
+  /** Random inserts, updates, deletes and changes of keys. */
+  change(times: number): void {
+    for (let done = 0; done < times; done++) {
+      const id = this.#below(IDS);
+      const kind = this.#below(10);
+      if (kind < 3 && this.rows.has(id)) this.#remove(id);
+      else if (kind === 3 && this.rows.has(id)) {
+        // As a database tells a new key: the row goes, and comes under another one.
+        this.#remove(id);
+        this.#put(this.#below(IDS));
+      } else this.#put(id);
+    }
+  }
+
+  /** Ids and numbers in the order of the ids. */
+  get columns(): { readonly id: string[]; readonly n: string[] } {
+    const sorted = [...this.rows].sort(([a], [b]) => a - b);
+    return { id: sorted.map(([id]) => String(id)), n: sorted.map(([, n]) => String(n)) };
+  }
+
+  #put(id: number): void {
+    const n = this.#count++;
+    const row = { id, n, ...(n > CHANGES ? { late: `column ${n}` } : {}) };
+    const before = this.rows.get(id);
+    const image = before === undefined ? null : { id, n: before };
+    const op = before === undefined ? "c" : "u";
+    this.#send(id, this.#isCdc ? { before: image, after: row, op } : row);
+    this.rows.set(id, n);
+  }
+
+  #remove(id: number): void {
+    const before = { id, n: null };
+    if (this.#isCdc) this.#send(id, { before, after: null, op: "d" });
+    this.#send(id, null);
+    this.rows.delete(id);
+  }
+
+  #send(id: number, value: object | null): void {
+    const schema = { type: "struct", fields: [{ field: "id", type: "int64" }] };
+    const hasSchema = this.#isCdc && this.#below(4) === 0;
+    const whole = (body: object): string =>
+      JSON.stringify(hasSchema ? { schema, payload: body } : body);
+    const source = { ts_ms: 1_700_000_000_000, table: "t", lsn: this.#count };
+    const envelope = this.#isCdc && value !== null ? { ...value, source } : value;
+    this.records.push({
+      partition: id % PARTITIONS,
+      key: whole({ id }),
+      value: envelope === null ? null : whole(envelope),
+    });
+  }
+
+  #below(bound: number): number {
+    return Math.floor(this.#random.unit() * bound);
+  }
+}
+
+for (const [mode, formatVersion] of [
+  ["ktable", 2],
+  ["cdc", 3],
+] as const) {
+  test(`${mode}, format v${formatVersion}: readers see one row for each key, the last one, also after restarts`, async () => {
+    const topic = `changes-${mode}`;
+    await createTopic(broker.bootstrap, { topic, partitions: PARTITIONS });
+    const folder = await temporaryFolder(topic);
+    const warehouse = join(folder, "warehouse");
+    const more: Config = {
+      source: { mode, key_field: ["id"], key_format: "json" },
+      schema: { fields: [{ name: "id", type: "long", required: true }] },
+      "iceberg.write": { format_version: formatVersion },
+      "iceberg.commit": { max_rows: 700 },
+      partitioning: { spec: ["bucket(2, id)"] },
+    };
+    const config = fileTable({ bootstrap: broker.bootstrap, topic, warehouse, config: more });
+    const source = new Source(mode);
+    for (let round = 0; round < 3; round++) {
+      source.change(CHANGES / 2);
+      await produceValues({ bootstrap: broker.bootstrap, topic }, source.records.splice(0));
+      const { product, exitCode } = await runUntilEnd({ folder, config });
+      expect([exitCode, product.log().slice(-2000)]).toEqual([0, expect.any(String)]);
+      const { readers } = await readColumns({
+        table: { folder: tableFolder(warehouse, topic) },
+        columns: ["id", "n"],
+        order: "id",
+      });
+      expect(readers).toEqual({ pyiceberg: source.columns, duckdb: source.columns });
+    }
+  }, 240_000);
+}
