@@ -13,9 +13,18 @@ export type Engine = "spark" | "duckdb";
 
 type S3Access = Extract<StoreAccess, { readonly accessKey: string }>;
 
-/** The engines that can reach a table through its catalog. */
+/** Nessie's address with a branch. */
+const BRANCH = /\/iceberg\/([^/]+)$/;
+
+/**
+ * The engines that can reach a table through its catalog. DuckDB follows no other address that a server
+ * names, so of Nessie it sees the default branch alone.
+ */
 export function enginesOf(source: TableSource): readonly Engine[] {
-  if ("rest" in source) return ["spark", "duckdb"];
+  if ("rest" in source) {
+    const [, branch = "main"] = BRANCH.exec(source.rest.properties["uri"] ?? "") ?? [];
+    return branch === "main" ? ["spark", "duckdb"] : ["spark"];
+  }
   return "sql" in source || "catalog" in source ? ["spark"] : [];
 }
 
@@ -41,6 +50,10 @@ async function askSpark(source: TableSource, sql: string, s3?: S3Access): Promis
     [key]: "org.apache.iceberg.spark.SparkCatalog",
     ...Object.fromEntries(Object.entries(properties).map(([k, value]) => [`${key}.${k}`, value])),
     "spark.jars": (await jarsOf(source, s3)).join(","),
+    // Glue's own client takes its keys from the process alone.
+    ...(s3 && {
+      "spark.driver.extraJavaOptions": `-Daws.accessKeyId=${s3.accessKey} -Daws.secretAccessKey=${s3.secretKey}`,
+    }),
   });
   try {
     const rows = await session.sql(sql.replace("{table}", `${name}.${tableOf(source)}`));
@@ -104,7 +117,7 @@ async function askDuckDb(source: TableSource, sql: string, s3?: S3Access): Promi
   const text = await run([await readersPython(), join(import.meta.dir, "attached.py")], {
     stdin: JSON.stringify({
       ...secret,
-      attach: `ATTACH '' AS lake (TYPE iceberg, ENDPOINT '${uri}', ${how})`,
+      attach: `ATTACH '' AS lake (TYPE iceberg, ENDPOINT '${uri.replace(BRANCH, "/iceberg")}', ${how})`,
       sql: sql.replace("{table}", `lake.${tableOf(source)}`),
       s3,
     }),

@@ -49,7 +49,7 @@ export interface AwayReport {
   readonly verdict: Verdict;
 }
 
-/** Answers to `GET /tables/NAME`, ten times a second, and one to SQL. */
+/** Answers to `GET /tables/NAME`, up to forty a second, and one to SQL. */
 interface Reads {
   /** By status and whether the answer says that it may be old: `200 stale`. */
   readonly answers: Readonly<Record<string, number>>;
@@ -62,6 +62,7 @@ const BUFFER_MB = 8;
 const RESET_MS = 10_000;
 const SAMPLE_MS = 100;
 const STEADY_MS = 5000;
+const READS_A_SAMPLE = 4;
 
 /** Runs the proof. */
 export async function proveAway(proof: AwayProof): Promise<AwayReport> {
@@ -133,10 +134,12 @@ async function watch(
   const tookMs: number[] = [];
   const before = cacheCounts(await product.metrics());
   while (Date.now() < untilMs) {
-    const began = performance.now();
-    const answer = await readTable(product, topic);
-    answers[answer] = (answers[answer] ?? 0) + 1;
-    tookMs.push(performance.now() - began);
+    for (let read = 0; read < READS_A_SAMPLE; read++) {
+      const began = performance.now();
+      const answer = await readTable(product, topic);
+      answers[answer] = (answers[answer] ?? 0) + 1;
+      tookMs.push(performance.now() - began);
+    }
     const text = await product.metrics().catch(() => "");
     states.add(sample(text, "circuit_breaker_state"));
     bufferBytesMax = Math.max(bufferBytesMax, sample(text, "hot_buffer_size_bytes") || 0);

@@ -6,11 +6,13 @@
 import { seededRandom } from "#base/random.ts";
 import { produceEvents } from "../events/events.ts";
 import {
+  type JudgeJob,
   judgeTable,
   type Reader,
   readTopic,
   type StoreAccess,
   type TableSource,
+  type TopicCopy,
   type Verdict,
 } from "../judge/judge.ts";
 import type { Config, Product } from "../services/product.ts";
@@ -86,15 +88,20 @@ export async function proveCatalogKills(proof: CatalogKillsProof): Promise<Catal
   await runToEnd(course);
   const { table, s3, hidesAncestors } = proof;
   const copy = await readTopic(bootstrap, topic);
-  const zeros = Object.keys(copy.partitions).map((partition) => [partition, 0]);
   const verdict = await judgeTable({
     table: typeof table === "function" ? await table() : table,
     topics: [copy],
     readers: proof.readers ?? ["duckdb"],
     ...(s3 && { s3 }),
-    ...(hidesAncestors === true && { first: { [topic]: Object.fromEntries(zeros) } }),
+    ...(hidesAncestors === true && fromTheBeginning(copy)),
   });
   return { verdict, outcomes };
+}
+
+/** First positions of a topic that is read as a whole, for a table that shows its head alone. */
+export function fromTheBeginning({ topic, partitions }: TopicCopy): Pick<JudgeJob, "first"> {
+  const zeros = Object.keys(partitions).map((partition) => [partition, 0] as const);
+  return { first: { [topic]: Object.fromEntries(zeros) } };
 }
 
 const FIRST_COMMIT_MS_MAX = 20_000;

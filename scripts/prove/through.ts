@@ -6,6 +6,7 @@ import { produceEvents } from "../events/events.ts";
 import { judgeTable, readTopic, type Verdict } from "../judge/judge.ts";
 import { askThrough, type Engine, enginesOf } from "../judge/through.ts";
 import type { CatalogServer } from "../services/catalogServers.ts";
+import { fromTheBeginning } from "./catalogKills.ts";
 import { newCourse, runToEnd } from "./course.ts";
 
 /** What was found. */
@@ -34,7 +35,12 @@ export async function proveThrough(
   const copy = await readTopic(bootstrap, topic);
   const source = await server.table(topic);
   const s3 = server.s3 && "accessKey" in server.s3 ? server.s3 : undefined;
-  const verdict = await judgeTable({ table: source, topics: [copy], ...(s3 && { s3 }) });
+  const verdict = await judgeTable({
+    table: source,
+    topics: [copy],
+    ...(s3 && { s3 }),
+    ...(server.hidesAncestors === true && fromTheBeginning(copy)),
+  });
   const sums = Object.values(copy.partitions).map(({ count }) => (count * (count - 1)) / 2);
   const offsets = sums.reduce((sum, each) => sum + each, 0);
   const wanted = [events, events, offsets].map(String);
