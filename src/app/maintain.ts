@@ -4,16 +4,40 @@
  */
 import { CommitTable } from "#commit/commitTable.ts";
 import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
+import { compact, compactCounts } from "#maintenance/compact.ts";
 import { expireCounts, expireSnapshots } from "#maintenance/expire.ts";
 import { orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
-import type { RunOptions } from "#maintenance/run.ts";
+import { createRewriteEngine, type RewriteEngineParts } from "#maintenance/rewriteEngine.ts";
+import { type RunOptions, refuseStopped } from "#maintenance/run.ts";
 import type { Schedule, ScheduledTable } from "#maintenance/schedule.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 
-/** The runs that a configuration asks for. */
-export function schedulesOf({ expire, orphans }: MaintenanceOptions): Schedule[] {
+/** What rewriting takes of the process. */
+export type RewriteParts = Omit<RewriteEngineParts, "codec">;
+
+/**
+ * The runs that a configuration asks for.
+ * @param rewrites what the engine that rewrites data files is made of
+ */
+export function schedulesOf(
+  { compact: compaction, expire, orphans }: MaintenanceOptions,
+  rewrites: RewriteParts,
+): Schedule[] {
   const schedules: Schedule[] = [];
+  if (compaction !== null) {
+    const { jobs, ...settings } = compaction.options;
+    const engine = createRewriteEngine({ ...rewrites, codec: compaction.codec });
+    schedules.push({
+      operation: "compact",
+      intervalMs: compaction.intervalMs,
+      run: async (table, stop, of) => {
+        const whenDecided = (): Promise<void> => untilDecided(table, of, stop);
+        const options = { ...optionsOf(stop), settings, jobs, whenDecided };
+        return compactCounts(await compact(table, engine, options));
+      },
+    });
+  }
   if (expire !== null) {
     const { intervalMs, policy } = expire;
     schedules.push({
@@ -37,6 +61,25 @@ export function schedulesOf({ expire, orphans }: MaintenanceOptions): Schedule[]
   return schedules;
 }
 
+/**
+ * Waits while a commit of this process has no answer: it may be found only while the head does not move
+ * (CHANGE_RULES 10i).
+ * @throws AppError `stopped`
+ */
+export async function untilDecided(
+  { parts: { clock } }: CommitTable,
+  table: ScheduledTable,
+  stop: AbortSignal,
+): Promise<void> {
+  while (table.isUndecided?.() === true) {
+    refuseStopped(stop);
+    await clock.sleep(UNDECIDED_MS, stop);
+  }
+}
+
+/** Between two looks at a commit that has no answer. */
+const UNDECIDED_MS = 250;
+
 function optionsOf(stop: AbortSignal): RunOptions {
   return { isDry: false, onProgress: () => undefined, stop };
 }
@@ -49,6 +92,7 @@ export function* scheduledTables(sinks: Iterable<Sink>): Generator<ScheduledTabl
   for (const sink of sinks) {
     yield {
       name: sink.name,
+      isUndecided: () => sink.isUndecided,
       open: async () => {
         const isOurs = [...sink.outlets.values()].some(({ feed }) => feed.epoch > 0);
         if (sink.state.kind !== "running" || sink.writer === null || !isOurs) return null;

@@ -26,7 +26,7 @@ import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import type { KeyParts } from "#writer/parts.ts";
 import { checkCatalog } from "./catalogHealth.ts";
-import { scheduledTables, schedulesOf } from "./maintain.ts";
+import { type RewriteParts, scheduledTables, schedulesOf } from "./maintain.ts";
 import { openServices } from "./openServices.ts";
 import { Positions } from "./positions.ts";
 import { probeStorage } from "./probes.ts";
@@ -49,6 +49,8 @@ export interface SharedParts {
   readonly txlog: TransactionLog;
   readonly observe: (pipeline: string) => Observe;
   readonly readers: Readers;
+  /** Rewrites data files. */
+  readonly rewrites: RewriteParts;
   /** Ends the process: an error of a kind whose policy is `crash` was met and logged. */
   readonly crash: () => void;
   /** Bytes of hot buffer for this pipeline. */
@@ -95,8 +97,10 @@ export class PipelineRun {
     this.#shared = shared;
     this.#logger = shared.logger.with({ pipeline: options.name });
     this.#services = new Services(shared.clock);
-    this.#maintenance = new Scheduler(shared, schedulesOf(options.maintenance), () =>
-      scheduledTables(this.pipeline?.tables ?? []),
+    this.#maintenance = new Scheduler(
+      shared,
+      schedulesOf(options.maintenance, shared.rewrites),
+      () => scheduledTables(this.pipeline?.tables ?? []),
     );
     const sink = shared.observe(options.name);
     this.#observe = (observation) => {

@@ -12,7 +12,7 @@ import { systemRandom } from "#base/random.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import { buildProcess, type ProcessOptions, type QueryOptions } from "#config/buildProcess.ts";
 import type { AppConfig } from "#config/config.ts";
-import type { Environment } from "#config/environment.ts";
+import { cacheFolder, type Environment } from "#config/environment.ts";
 import { machineMemory } from "#config/memory.ts";
 import { REASONS } from "#decode/rejects.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
@@ -27,10 +27,12 @@ import {
 } from "#server/server.ts";
 import type { StatusSource } from "#server/status.ts";
 import { type StatusLine, startStatusLine } from "#server/statusLine.ts";
+import { locateLibrary } from "#sql/library.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import { keyParts } from "./keys.ts";
+import type { RewriteParts } from "./maintain.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
 import { Queries } from "./queries.ts";
@@ -92,6 +94,14 @@ export async function runApp(
   }
 }
 
+/** What compaction takes of the process. */
+function rewriteParts({ stateDir }: ProcessOptions, environment: Environment): RewriteParts {
+  return {
+    library: () => locateLibrary(cacheFolder(environment)),
+    scratch: `${stateDir}/scratch`,
+  };
+}
+
 async function runWith(
   config: AppConfig,
   environment: Environment,
@@ -115,11 +125,10 @@ async function runWith(
   if (options.memory.warning !== null) logger.log("warn", options.memory.warning);
   const shared: SharedParts = {
     ...parts,
-    logger,
-    encoder,
+    ...{ logger, encoder, txlog },
     keys: keyParts(systemRandom),
-    txlog,
     readers: new Readers(),
+    rewrites: rewriteParts(options, environment),
     crash: () => crash(logger),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),

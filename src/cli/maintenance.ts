@@ -7,7 +7,7 @@ import { writePortableJson } from "#base/json.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { compactOptions, expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
 import { folders } from "#config/buildProcess.ts";
-import { writerOptions } from "#config/buildWriter.ts";
+import { fileCodecOf } from "#config/buildWriter.ts";
 import type { PipelineConfig } from "#config/config.ts";
 import { cacheFolder } from "#config/environment.ts";
 import { type CompactReport, compact, compactCounts } from "#maintenance/compact.ts";
@@ -83,7 +83,7 @@ const RUNS: Readonly<Record<Operation, Run>> = {
     const engine = createRewriteEngine({
       library: () => locateLibrary(cacheFolder(opened.environment)),
       scratch: `${folders(opened.config, opened.environment).stateDir}/scratch`,
-      codec: writerOptions(pipeline, table.options.name),
+      codec: fileCodecOf(pipeline),
     });
     const report = await compact(table, engine, { ...options, settings, jobs });
     const sentences = (): string[] => compactSentences(table.name, report);

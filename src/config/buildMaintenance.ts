@@ -2,6 +2,7 @@
  * Configuration -> options of maintenance (SPEC section 4, `[maintenance]`).
  */
 import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
+import type { WriterOptions } from "#writer/parts.ts";
 import type { PipelineValues } from "./keys.ts";
 
 const SECOND_MS = 1000;
@@ -20,15 +21,35 @@ export interface CompactOptions {
 
 /** Scheduled runs; null: not by us. */
 export interface MaintenanceOptions {
+  readonly compact: {
+    readonly intervalMs: number;
+    readonly options: CompactOptions;
+    readonly codec: Pick<WriterOptions, "codec" | "codecLevel" | "unset">;
+  } | null;
   readonly expire: { readonly intervalMs: number; readonly policy: ExpiryPolicy } | null;
   readonly orphans: { readonly intervalMs: number; readonly ageMsMin: number } | null;
 }
 
-/** The runs that a configuration asks for. */
-export function maintenanceOptions(values: PipelineValues): MaintenanceOptions {
+/**
+ * The runs that a configuration asks for.
+ * @param codec of rewritten files
+ */
+export function maintenanceOptions(
+  values: PipelineValues,
+  codec: Pick<WriterOptions, "codec" | "codecLevel" | "unset">,
+): MaintenanceOptions {
   const expireMs = values["maintenance.snapshot_check_interval_seconds"] * SECOND_MS;
   const orphansMs = values["maintenance.orphan_check_interval_seconds"] * SECOND_MS;
+  const compactMs = values["maintenance.compact_interval_seconds"] * SECOND_MS;
   return {
+    compact: values["maintenance.compact_enabled"]
+      ? {
+          intervalMs: compactMs,
+          // One group at a time: ingest has the machine's other cores.
+          options: { ...compactOptions(values), jobs: 1 },
+          codec,
+        }
+      : null,
     expire: values["maintenance.snapshot_expiration_enabled"]
       ? { intervalMs: expireMs, policy: expiryPolicy(values) }
       : null,

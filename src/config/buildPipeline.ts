@@ -18,7 +18,7 @@ import type { RegistryOptions } from "#decode/registry/options.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { type MaintenanceOptions, maintenanceOptions } from "./buildMaintenance.ts";
-import { eventTimeColumn, writerOptions } from "./buildWriter.ts";
+import { eventTimeColumn, fileCodecOf, writerOptions } from "./buildWriter.ts";
 import { changeOptions, metadataColumnsOf } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
@@ -120,7 +120,7 @@ export async function buildPipeline(
       resetMs: values["iceberg.catalog_manager.circuit_breaker_reset_ms"],
     },
     catalogCheckMs: values["iceberg.catalog_manager.health_check_interval_seconds"] * SECOND_MS,
-    maintenance: maintenanceOptions(values),
+    maintenance: maintenanceOptions(values, fileCodecOf(pipeline)),
     commit: {
       intervalMs: values["iceberg.commit.interval_ms"],
       rowsMax: values["iceberg.commit.max_rows"],

@@ -26,9 +26,7 @@ export function writerOptions({ values, origins }: PipelineConfig, name: TableNa
     coordinates: coordinateColumns(values),
     key: keyColumnsOf(values),
     commitRetriesMax: values["iceberg.commit.max_retries"],
-    codec: values["iceberg.write.compression"],
-    codecLevel: values["iceberg.write.compression_level"],
-    unset: unsetFileSettings(origins),
+    ...fileCodecOf({ values, origins }),
     rowGroupRows: values["iceberg.write.row_group_rows"],
     rowGroupBytes: values["iceberg.write.row_group_size_mb"] * MIB,
     bloomColumns: values["iceberg.write.bloom_filter_columns"],
@@ -116,6 +114,21 @@ export function coordinateColumns(values: PipelineValues): CoordinateColumns | n
 export function eventTimeColumn(values: PipelineValues): string | null {
   const field = values["source.event_time_field"];
   return field === null ? null : columnOf(values, field);
+}
+
+/** How data files are compressed. */
+export function fileCodecOf({
+  values,
+  origins,
+}: Pick<PipelineConfig, "values" | "origins">): Pick<
+  WriterOptions,
+  "codec" | "codecLevel" | "unset"
+> {
+  return {
+    codec: values["iceberg.write.compression"],
+    codecLevel: values["iceberg.write.compression_level"],
+    unset: unsetFileSettings(origins),
+  };
 }
 
 /** Keys of files whose defaults give way to the table's properties. */

@@ -46,7 +46,7 @@ export const UNBUILT = {
   maintenance: {
     name: "this table maintenance is",
     instead:
-      "snapshots are expired and orphans removed; run the rest from another engine, e.g. Spark's procedures",
+      "tables are compacted, snapshots expired and orphans removed; run the rest from another engine, e.g. Spark's procedures",
   },
   query: {
     name: "keeping committed rows in memory, and looking up by key, are",

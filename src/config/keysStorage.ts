@@ -222,9 +222,7 @@ export const MAINTENANCE_KEYS = {
   "maintenance.compact_enabled": {
     type: "boolean",
     default: true,
-    inert: false,
-    doc: "Merge small files.",
-    unbuilt: "maintenance",
+    doc: "`run` compacts its tables at intervals: small files are put together, deleted rows left out.",
   },
   "maintenance.compact_interval_seconds": {
     type: "integer",
@@ -232,7 +230,6 @@ export const MAINTENANCE_KEYS = {
     min: 1,
     max: 31_536_000,
     doc: "Time between compactions.",
-    unbuilt: "maintenance",
   },
   "maintenance.compact_threshold_mb": {
     type: "integer",
@@ -240,7 +237,6 @@ export const MAINTENANCE_KEYS = {
     min: 1,
     max: 10_240,
     doc: "MiB below which a file is small.",
-    unbuilt: "maintenance",
   },
   "maintenance.compact_target_mb": {
     type: "integer",
@@ -248,15 +244,13 @@ export const MAINTENANCE_KEYS = {
     min: 1,
     max: 10_240,
     doc: "MiB of a merged file.",
-    unbuilt: "maintenance",
   },
   "maintenance.compact_parallel_jobs": {
     type: "integer",
     default: 4,
     min: 1,
     max: 256,
-    doc: "Partitions compacted at once.",
-    unbuilt: "maintenance",
+    doc: "Groups of files that `maintenance compact` rewrites at once; `run` takes one after the other.",
   },
   "maintenance.compact_delete_ratio": {
     type: "number",
@@ -264,7 +258,6 @@ export const MAINTENANCE_KEYS = {
     min: 0,
     max: 1,
     doc: "Rewrite a file once this share of it is deleted.",
-    unbuilt: "maintenance",
   },
   "maintenance.snapshot_expiration_enabled": {
     type: "boolean",

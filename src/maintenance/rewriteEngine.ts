@@ -4,7 +4,7 @@
  *
  * The metrics of the new file are read from its footer by our own code, as for the files of ingest.
  */
-import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
@@ -26,6 +26,7 @@ import { localPath, schemeOf } from "#storage/location.ts";
 import { type DescribedFile, dataFile } from "#writer/dataFile.ts";
 import { fileCodec, reducedMetrics } from "#writer/tableProperties.ts";
 import type { RewriteEngine, RewriteJob } from "./compact.ts";
+import { withScratch } from "./scratch.ts";
 
 /** What the engine is made of. */
 export interface RewriteEngineParts {
@@ -47,25 +48,38 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Rewrites groups, each in a process of its own. */
 export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
   return {
-    rewrite: async (job, stop) => {
-      const fields = fieldsOf(job.head);
-      refuseColumns(job.head, fields);
-      await mkdir(parts.scratch, { recursive: true });
-      const scratch = await mkdtemp(join(parts.scratch, "rewrite-"));
-      try {
-        const files = await readableFiles(job, scratch);
-        const task = await taskOf(parts, job, { fields, files, scratch });
-        const written = await rewriteInProcess(task, stop);
-        const rowCount = Number(readFooter(written.footer).rowCount);
-        checkRows(job, rowCount);
-        if (rowCount === 0) return null;
-        await upload(job, task.output, written.bytes);
-        return describeFile(job, fields, written);
-      } finally {
-        await rm(scratch, { recursive: true, force: true });
-      }
+    rewrite: (job, stop) => {
+      refuseColumns(job.head, fieldsOf(job.head));
+      return withScratch(parts.scratch, (scratch) => rewriteIn(parts, job, scratch, stop));
     },
   };
+}
+
+async function rewriteIn(
+  parts: RewriteEngineParts,
+  job: RewriteJob,
+  scratch: string,
+  stop: AbortSignal,
+): Promise<DataFile | null> {
+  const fields = fieldsOf(job.head);
+  const files = await readableFiles(job, scratch);
+  const task = await taskOf(parts, job, { fields, files, scratch });
+  const written = await rewriteInProcess(task, stop).catch(async (error: unknown) => {
+    await refuseMissing(job);
+    throw error;
+  });
+  const rowCount = Number(readFooter(written.footer).rowCount);
+  checkRows(job, rowCount);
+  if (rowCount === 0) return null;
+  await upload(job, task.output, written.bytes);
+  return describeFile(job, fields, written);
+}
+
+/** The engine has no word of its own for a file that others have removed meanwhile. */
+async function refuseMissing({ head: { storage }, group: { inputs } }: RewriteJob): Promise<void> {
+  for (const { path } of inputs) {
+    if ((await storage.head(path)) === null) throw fail("storage_missing", `${path} is gone`);
+  }
 }
 
 function fieldsOf({ metadata }: LoadedTable): readonly Field[] {
@@ -140,14 +154,12 @@ async function fetchFile(
   bytes: number,
   path: string,
 ): Promise<void> {
-  const file = await open(path, "w");
-  try {
-    for (let at = 0; at < bytes; at += CHUNK_BYTES) {
-      await file.write(await storage.getRange(location, at, Math.min(CHUNK_BYTES, bytes - at)));
-    }
-  } finally {
-    await file.close();
+  const sink = Bun.file(path).writer();
+  for (let at = 0; at < bytes; at += CHUNK_BYTES) {
+    sink.write(await storage.getRange(location, at, Math.min(CHUNK_BYTES, bytes - at)));
+    await sink.flush();
   }
+  await sink.end();
 }
 
 /** No row more or less than the manifests say, where they can tell. */

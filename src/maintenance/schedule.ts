@@ -18,7 +18,7 @@ import { takeTurn } from "./turn.ts";
 export interface Schedule {
   readonly operation: Operation;
   readonly intervalMs: number;
-  run(table: CommitTable, stop: AbortSignal): Promise<RunCounts>;
+  run(table: CommitTable, stop: AbortSignal, of: ScheduledTable): Promise<RunCounts>;
 }
 
 /** A table of this process. */
@@ -26,6 +26,8 @@ export interface ScheduledTable {
   readonly name: string;
   /** The table as commits see it; null while this process does not write it. */
   open(): Promise<CommitTable | null>;
+  /** True while a commit of this process's own has no answer. Default: never. */
+  isUndecided?(): boolean;
 }
 
 /** How the last run of a kind ended. */
@@ -111,12 +113,13 @@ export class Scheduler {
   }
 
   /** One job, if it is its turn; when to look again, ms. */
-  async #do({ table: { name, open }, schedule }: Job, stop: AbortSignal): Promise<number> {
+  async #do({ table: of, schedule }: Job, stop: AbortSignal): Promise<number> {
+    const { name } = of;
     const { operation, intervalMs } = schedule;
     const againMs = Math.min(intervalMs, AGAIN_MS);
     let table: CommitTable | null = null;
     try {
-      table = await open();
+      table = await of.open();
       if (table === null) return againMs;
       if (isLeftAlone(await table.load(), table.parts.catalog.traits)) return againMs;
       const leftMs = await takeTurn(table, operation, intervalMs);
@@ -125,7 +128,7 @@ export class Scheduler {
       await recordRun(
         table,
         operation,
-        () => schedule.run(opened, stop),
+        () => schedule.run(opened, stop, of),
         (counts) => counts,
       );
       this.#note(name, { operation, endedMs: this.#parts.clock.nowMs(), error: null });

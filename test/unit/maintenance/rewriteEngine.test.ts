@@ -1,6 +1,6 @@
 /** The engine that rewrites data files, on real files: rows, ids, metrics and footers are what ingest would have written. */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FileMetaData, parquetMetadata } from "hyparquet";
@@ -216,4 +216,16 @@ test("columns that would become others are refused by name", async () => {
   expect(rewrite(head, [await write([ID], [[1n]])])).rejects.toThrow(
     "column code is of type fixed",
   );
+});
+
+test("a file that others have removed meanwhile is missing, and nothing is left in the scratch folder", async () => {
+  const input = await write([ID], [[1n]]);
+  rmSync(input.path);
+  // What a killed process has left goes, too; that of one which runs stays.
+  const [dead, alive] = ["rewrite-4194305-a", `rewrite-${process.ppid}-b`];
+  for (const name of [dead, alive]) mkdirSync(join(folder, "scratch", name), { recursive: true });
+  const job = rewrite(tableOf([ID], 2), [input]);
+  expect(job).rejects.toMatchObject({ kind: "storage_missing" });
+  await job.catch(() => undefined);
+  expect(readdirSync(join(folder, "scratch"))).toEqual([alive]);
 });
