@@ -107,7 +107,7 @@ function command(words: readonly string[]): string[] {
 async function query(): Promise<string> {
   await Bun.write(
     join(root, "config.toml"),
-    `[kafka]\ntopic = "t"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}"\n`,
+    `[kafka]\ntopic = "t"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}"\n[iceberg.write]\ncompression = "zstd"\n`,
   );
   const sql =
     'select count(*) n, sum(id) i, max("at") a, min("user") u, sum(length(kind)) k, count(distinct path) p, ' +

@@ -62,8 +62,8 @@ export function schedulesOf(
 }
 
 /**
- * Waits while a commit of this process has no answer: it may be found only while the head does not move
- * (CHANGE_RULES 10i).
+ * Waits while a flush of the table is under way, or held: a commit whose answer is missing may be found only
+ * while the head does not move (CHANGE_RULES 10i).
  * @throws AppError `stopped`
  */
 export async function untilDecided(
@@ -78,7 +78,7 @@ export async function untilDecided(
 }
 
 /** Between two looks at a commit that has no answer. */
-const UNDECIDED_MS = 250;
+const UNDECIDED_MS = 50;
 
 function optionsOf(stop: AbortSignal): RunOptions {
   return { isDry: false, onProgress: () => undefined, stop };
@@ -92,7 +92,7 @@ export function* scheduledTables(sinks: Iterable<Sink>): Generator<ScheduledTabl
   for (const sink of sinks) {
     yield {
       name: sink.name,
-      isUndecided: () => sink.isUndecided,
+      isUndecided: () => sink.flushing || sink.sealed,
       open: async () => {
         const isOurs = [...sink.outlets.values()].some(({ feed }) => feed.epoch > 0);
         if (sink.state.kind !== "running" || sink.writer === null || !isOurs) return null;

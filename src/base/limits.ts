@@ -92,7 +92,7 @@ export const LIMITS: Readonly<
   /** Bytes of files that one commit of a compaction replaces, at least: what a run that ends early has done in vain. */
   compactionBytesPerCommit: 2048 * MIB,
   /** What the engine that rewrites data files may take; more goes to its scratch folder. */
-  rewriteBytesMax: 256 * MIB,
+  rewriteBytesMax: 224 * MIB,
   /** Orphans that a run removes without asking a person (a number): what ten killed flushes leave is a few. */
   orphansPerRunMax: 10_000,
   /** Metadata files that a commit leaves behind (Iceberg's `write.metadata.previous-versions-max`). */

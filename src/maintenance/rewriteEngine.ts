@@ -39,7 +39,7 @@ export interface RewriteEngineParts {
 }
 
 /** Compressed bytes of a row group: large enough to be read in one go. */
-const ROW_GROUP_BYTES = 72 * 1024 * 1024;
+const ROW_GROUP_BYTES = 66 * 1024 * 1024;
 /** Rows that DuckDB handles at once: row groups are a multiple. */
 const VECTOR_ROWS = 2048;
 /** Bytes that are fetched, or uploaded, at once. */

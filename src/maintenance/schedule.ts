@@ -26,7 +26,7 @@ export interface ScheduledTable {
   readonly name: string;
   /** The table as commits see it; null while this process does not write it. */
   open(): Promise<CommitTable | null>;
-  /** True while a commit of this process's own has no answer. Default: never. */
+  /** True while a commit of this process's own is under way, or has no answer. Default: never. */
   isUndecided?(): boolean;
 }
 

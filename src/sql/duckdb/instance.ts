@@ -32,6 +32,7 @@ export type TextChunk = readonly (readonly (string | null)[])[];
 const STRUCT_BYTES = 64;
 const RESULT_WORDS = 6;
 const INLINE_TEXT_MAX = 12;
+const SHOWN_SQL_MAX = 200;
 const TYPE_SELECT = 1;
 const TYPE_EXPLAIN = 4;
 
@@ -87,7 +88,9 @@ export class Instance {
     const code = this.#library.duckdb_query(this.#connection.address, cText(sql), result);
     const problem = code === 0 ? null : String(this.#library.duckdb_result_error(result));
     this.#library.duckdb_destroy_result(result);
-    if (problem !== null) throw fail("query_engine", `DuckDB refuses ${sql}: ${problem}`);
+    // A statement may name thousands of files.
+    const begin = sql.slice(0, SHOWN_SQL_MAX);
+    if (problem !== null) throw fail("query_engine", `DuckDB refuses ${begin}: ${problem}`);
   }
 
   /** Prepares a text that has to be exactly one statement. @throws AppError `query` */

@@ -4,6 +4,7 @@
  * store from here.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { describe } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import { deletedRows } from "#sql/deletedRows.ts";
 import { Instance, sqlText } from "#sql/duckdb/instance.ts";
@@ -28,13 +29,30 @@ export function rewriteFiles(task: RewriteTask): Rewritten {
       : task.fields;
     const select = selectRows(task.fields, files, nodes, 0, task.lineage);
     const keys = mergedKeys(footerKeys(rows, data), task.commitId);
-    const { output: path, codec, level, rowGroupRows } = task;
-    instance.hot.begin([deletedRows(files.vectors)]);
-    instance.execute(copyStatement(select, fields, { path, codec, level, rowGroupRows, keys }));
-    instance.hot.end();
+    const { output: path, codec, level } = task;
+    writeWithin(task.rowGroupRows, (rowGroupRows) => {
+      instance.hot.begin([deletedRows(files.vectors)]);
+      instance.execute(copyStatement(select, fields, { path, codec, level, rowGroupRows, keys }));
+      instance.hot.end();
+    });
     return { ...footerOf(path), floats: floatValues(rows, path, task.fields) };
   } finally {
     instance.close();
+  }
+}
+
+/** Rows of the smallest row groups that are tried: DuckDB's own default is 122,880. */
+const ROW_GROUP_ROWS_MIN = 16_384;
+
+/** A row group is in memory, unpacked, until it is written: where it does not fit, smaller ones do. */
+function writeWithin(rowGroupRows: number, write: (rowGroupRows: number) => void): void {
+  for (let rows = rowGroupRows; ; rows = Math.max(ROW_GROUP_ROWS_MIN, Math.ceil(rows / 4))) {
+    try {
+      write(rows);
+      return;
+    } catch (error) {
+      if (rows <= ROW_GROUP_ROWS_MIN || !describe(error).includes("Out of Memory")) throw error;
+    }
   }
 }
 
