@@ -19,11 +19,11 @@ export interface Circumstances {
 
 /**
  * Whether a feed is to be read: while there is room, a table takes its rows, what its next records need
- * is not waited for, and no person holds one
- * of its tables, whose rows would otherwise pile up. A table at its end does not stop the others.
+ * is not waited for, and no person holds one of its tables, whose rows would otherwise pile up. A table
+ * at its end does not stop the others. While a feed begins, what comes of it would be thrown away.
  */
 export function wanted(run: FeedRun, { phase, isFull }: Circumstances): boolean {
-  if (phase !== "running" || isFull || run.waits) return false;
+  if (phase !== "running" || isFull || run.waits || run.epoch === 0) return false;
   const isPaused = placesOf(run).some(({ sink }) => sink.state.kind === "paused");
   return !isPaused && run.outlets.some(({ sink }) => takesRows(sink.state));
 }

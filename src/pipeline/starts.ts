@@ -86,6 +86,7 @@ export class Starts {
     for (const run of runs) {
       run.epoch = 0;
       run.starts++;
+      this.#feeds.changed.add(run);
     }
     return runs;
   }

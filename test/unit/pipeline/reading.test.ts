@@ -14,7 +14,7 @@ const OPEN = { phase: "running", isFull: false } as const;
 
 function feed(key: string, ...states: TableState[]): FeedRun & { outlets: { sink: object }[] } {
   const outlets = states.map((state) => ({ sink: { state }, sides: [] }));
-  return { key, held: false, outlets } as never;
+  return { key, held: false, epoch: 1, outlets } as never;
 }
 
 test("a feed is read while there is room, a table takes its rows, and no person holds one of them", () => {
@@ -32,6 +32,10 @@ test("a feed is read while there is room, a table takes its rows, and no person 
     expect([states, wanted(feed("a", ...states), OPEN)]).toEqual([states, is]);
   expect(wanted(feed("a", running), { phase: "running", isFull: true })).toBe(false);
   expect(wanted(feed("a", running), { phase: "ending", isFull: false })).toBe(false);
+});
+
+test("a feed that begins anew is not read until it has begun: what came would be thrown away", () => {
+  expect(wanted({ ...feed("a", running), epoch: 0 }, OPEN)).toBe(false);
 });
 
 test("the consumer is told what differs, once, and only of feeds that something happened to", () => {
@@ -89,7 +93,11 @@ test("a feed that was assigned anew is told, whatever was said of it under an ea
   reading.compare({ phase: "running", isFull: true });
   expect(held.get(key)).toBe(true);
   const [again] = feeds.add([FEED], () => [target]);
-  for (const each of [run, again]) if (each !== undefined) feeds.changed.add(each);
+  for (const each of [run, again]) {
+    if (each === undefined) continue;
+    each.epoch = 1;
+    feeds.changed.add(each);
+  }
   reading.compare(OPEN);
   expect(held.get(key)).toBe(false);
 });
