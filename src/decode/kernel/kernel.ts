@@ -32,6 +32,9 @@ export function decodeKernel(): DecodeKernel {
   return shared;
 }
 
+/** Values up to which a run is copied word by word: a view of them would cost more than they do. */
+const SHORT_RUN = 48;
+
 /** Why a step ended. */
 export type StepEnd =
   /** No record is left. */
@@ -140,6 +143,11 @@ export class DecodeKernel {
     const length = this.get(at + COLUMN.length);
     if (length === 0) return;
     const kind = this.get(at + COLUMN.kind);
+    const nullCount = this.get(at + COLUMN.nullCount);
+    if (length <= SHORT_RUN && nullCount === 0 && kind !== KIND.boolean) {
+      this.appendShort(at, kind, length, column);
+      return;
+    }
     const data = this.get(at + COLUMN.data);
     const bit = column.length & 7;
     const bitBytes = (bit + length + 7) >> 3;
@@ -156,13 +164,39 @@ export class DecodeKernel {
     if (kind === KIND.bytes || kind === KIND.list) {
       ends = new Int32Array(this.bytes.buffer, this.get(at + COLUMN.ends), length);
     }
-    const nullCount = this.get(at + COLUMN.nullCount);
     let nulls: Uint8Array | null = null;
     if (nullCount > 0) {
       this.kernel.functions.nullBits(at, bit, image.bits);
       nulls = this.bytes.subarray(image.bits, image.bits + bitBytes);
     }
     column.appendRun(length, values, ends, nulls, nullCount);
+  }
+
+  /** A run of few values, none of them null. */
+  private appendShort(at: number, kind: number, length: number, column: ColumnBuilder): void {
+    const first = column.length;
+    column.appendRun(length, null, null, null, 0);
+    const data = this.get(at + COLUMN.data);
+    if (kind === KIND.bytes) {
+      const used = this.get(at + COLUMN.used);
+      if (column.dataLength + used > column.data.length) column.growData(used);
+      column.data.set(this.bytes.subarray(data, data + used), column.dataLength);
+      column.dataLength += used;
+    } else if (kind !== KIND.host && column.words.length > 0) {
+      const perValue = column.width >> 2;
+      this.copyWords(data >> 2, column.words, first * perValue, length * perValue);
+    } else if (kind !== KIND.host && column.width > 0) {
+      const bytes = this.bytes.subarray(data, data + length * column.width);
+      column.data.set(bytes, first * column.width);
+    }
+    if (kind === KIND.bytes || kind === KIND.list) {
+      this.copyWords(this.get(at + COLUMN.ends) >> 2, column.offsets, first + 1, length);
+    }
+  }
+
+  private copyWords(from: number, into: Int32Array, at: number, count: number): void {
+    const { words } = this;
+    for (let index = 0; index < count; index++) into[at + index] = words[from + index] as number;
   }
 
   private clearColumns(image: Image, columns: readonly ColumnBuilder[]): void {
