@@ -19,6 +19,7 @@ import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveLatency } from "./latency.ts";
 import { proveFlow, proveTables } from "./memory.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
+import { proveOutlets } from "./outlets.ts";
 import { provePattern } from "./pattern.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 import { proveManyTables } from "./tables.ts";
@@ -56,6 +57,14 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const size = { topic: "both", partitions: 3, events, rate: 2500, kills, seed: 3, say };
     const report = await proveTwoTables({ bootstrap, ...size });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
+  },
+  outlets: async () => {
+    const { bootstrap } = await startKafka();
+    const kills = Number(process.argv[3] ?? 60);
+    const rate = Number(process.argv[4] ?? 400);
+    // A life takes about 3 s.
+    const records = Math.ceil(kills / 2) * 3 * rate;
+    return proveOutlets({ bootstrap, topic: "outlets", records, kills, rate, seed: 1, say });
   },
   compacted: async () => {
     const { bootstrap } = await startKafka();

@@ -164,8 +164,10 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     rule: "2.5",
     sim: "pipeline",
     shownIn: "two tables of a feed",
+    // A retained snapshot that knows the partition would make up for it.
     edits: [
       { find: "knownTopics.has(feed.topic) ? null : known?.[index]", replace: "known?.[index]" },
+      { find: "if (lost.length > 0) throw setBack(head, lost);", replace: "" },
     ],
   },
   {
