@@ -126,14 +126,4 @@ export const SIDE_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
-  {
-    ...STALLED,
-    name: "a feed that is read without side tables goes on when its table's come into use",
-    edits: [
-      {
-        find: "if (!this.#sinks.useSides(sink)) return;",
-        replace: "if (!this.#sinks.useSides(sink) || runs.length > 0) return;",
-      },
-    ],
-  },
 ];
