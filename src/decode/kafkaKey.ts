@@ -10,6 +10,7 @@ import { strictUtf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isPrimitive } from "#columns/schema.ts";
 import type { TableSchema } from "./format.ts";
+import { programOptions } from "./json/format.ts";
 import { keyRoot } from "./json/kernelProgram.ts";
 import { appendNumber } from "./json/numbers.ts";
 import { compileKey } from "./json/program.ts";
@@ -35,18 +36,12 @@ export function kafkaKeyReader(
   schema: TableSchema,
 ): KeyReader {
   if (format === "string") return textKeyReader(columns);
-  const ignoresCase = options.matchColumns === "ignore-case";
-  const { flattenSeparator } = options;
-  const node = compileKey(columns, {
-    flattenSeparator,
-    eventTimeField: null,
-    ignoresCase,
-    ...schema,
-  });
+  const program = programOptions(options, schema);
+  const node = compileKey(columns, program);
   const handling = { unknown: "ignore", rescue: null, rescuesConflicts: false } as const;
   const reader = new JsonReader(columns, node, handling);
   return {
-    root: ignoresCase ? null : keyRoot(node),
+    root: program.ignoresCase ? null : keyRoot(node),
     read: (bytes, start, end, row) => reader.read(bytes, start, end, row),
   };
 }

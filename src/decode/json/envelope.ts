@@ -131,6 +131,7 @@ function sourcePart(
     taken: new TakenPaths([]),
     dropped: new TakenPaths([]),
     ignoresCase: false,
+    dropsZone: false,
     shaping: new Shaping({ ...NO_SHAPING, rename }),
   });
   return { node, reader: new JsonReader(found, node, IGNORE) };

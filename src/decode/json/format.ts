@@ -81,12 +81,14 @@ export function jsonReader(
   });
 }
 
-function programOptions(options: JsonOptions, schema: TableSchema): ProgramOptions {
-  const { flattenSeparator, eventTimeField, matchColumns } = options;
+/** What rows, and keys alone, are compiled by. */
+export function programOptions(options: JsonOptions, schema: TableSchema): ProgramOptions {
+  const { flattenSeparator, eventTimeField, matchColumns, changes } = options;
   return {
     flattenSeparator,
     eventTimeField,
     ignoresCase: matchColumns === "ignore-case",
+    dropsZone: changes?.mode === "cdc",
     ...schema,
   };
 }

@@ -186,7 +186,7 @@ function kernelOp(slot: Slot): readonly [op: number, parameter: number] {
       if (slot.microsPerUnit > 0) return [KERNEL_OP.epoch, slot.microsPerUnit];
       return slot.isIso ? timestampOp(slot.column.field.type, 5) : [KERNEL_OP.host, 0];
     case OP.text:
-      return textOp(slot.column.field.type as PrimitiveType);
+      return textOp(slot.column.field.type as PrimitiveType, slot.dropsZone);
     case OP.map:
     case OP.cover:
       return [KERNEL_OP.host, 0];
@@ -197,10 +197,10 @@ function kernelOp(slot: Slot): readonly [op: number, parameter: number] {
   }
 }
 
-function textOp(type: PrimitiveType): readonly [op: number, parameter: number] {
+function textOp(type: PrimitiveType, dropsZone: boolean): readonly [op: number, parameter: number] {
   switch (type.kind) {
     case "date":
-      return [KERNEL_OP.date, 0];
+      return [KERNEL_OP.date, dropsZone ? 1 : 0];
     case "time":
       return [KERNEL_OP.time, 0];
     case "uuid":
@@ -210,7 +210,7 @@ function textOp(type: PrimitiveType): readonly [op: number, parameter: number] {
       return [KERNEL_OP.decimal, type.precision * 256 + type.scale];
     case "timestamp":
     case "timestamp_ns":
-      return timestampOp(type, type.zone ? 1 : 0);
+      return timestampOp(type, (type.zone ? 1 : 0) + (dropsZone ? 8 : 0));
     default:
       return [KERNEL_OP.host, 0];
   }

@@ -9,7 +9,7 @@
  */
 import { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
-import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
+import { isPrimitive, type PrimitiveType, type Type } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
 import type { Cover, Shaping } from "#decode/shaping.ts";
 import { type Filler, fillerOf } from "./defaults.ts";
@@ -64,6 +64,8 @@ export interface Slot {
   /** Fills its column in a record without it; null: such a column is null, or missing. */
   readonly fill: Filler | null;
   readonly parse: TextParser | null;
+  /** A `Z` behind a date, or behind a time of no zone, is no part of it. */
+  readonly dropsZone: boolean;
   readonly cover: Cover | null;
   /** Something in it is masked or left out: it is never shown as it came. */
   readonly isProtected: boolean;
@@ -120,6 +122,8 @@ export interface ProgramOptions {
   readonly ignoresCase: boolean;
   /** Which fields are what. */
   readonly shaping: Shaping;
+  /** Dates, and times of no zone, may end with a `Z`: so Debezium writes them (`isostring`). */
+  readonly dropsZone: boolean;
 }
 
 /** Compiles the row's data columns (metadata columns left out). */
@@ -247,6 +251,7 @@ function bareSlot(column: ColumnBuilder, name: string, path: string): Slot {
     required: column.field.required,
     fill: fillerOf(column.field),
     parse: null,
+    dropsZone: false,
     cover: null,
     isProtected: false,
     microsPerUnit: 0,
@@ -298,11 +303,23 @@ function valueSlot(
     if (time !== null) return { ...slot, op: OP.eventTime, ...time };
   }
   const parse = isPrimitive(type) ? textParser(type) : null;
-  if (parse !== null) return { ...slot, op: OP.text, parse };
+  if (parse !== null) {
+    const dropsZone = options.dropsZone && hasNoZone(type);
+    return { ...slot, op: OP.text, parse: dropsZone ? withoutZone(parse) : parse, dropsZone };
+  }
   return {
     ...slot,
     op: OP[type.kind as "boolean" | "int" | "long" | "float" | "double" | "string"],
   };
+}
+
+function hasNoZone(type: Type): boolean {
+  if (type.kind === "timestamp" || type.kind === "timestamp_ns") return !type.zone;
+  return type.kind === "date";
+}
+
+function withoutZone(parse: TextParser): TextParser {
+  return (text, column) => parse(text.endsWith("Z") ? text.slice(0, -1) : text, column);
 }
 
 /** Lists below are left out: their elements are counted one by one. */

@@ -272,5 +272,29 @@ for (const kernel of [false, "always"] as const) {
       const truncate = [record('{"id":1,"__op":"c"}'), record('{"__op":"TRUNCATE"}')];
       expect(() => run(truncate, bare("__op"))).toThrow("truncate");
     });
+
+    test("dates and times of no zone may end with Z, as Debezium's isostring writes them; elsewhere not", () => {
+      const fields = [
+        field("id", "long", true),
+        field("day", "date"),
+        field("at", { kind: "timestamp", zone: false }),
+        field("clock", "time"),
+      ];
+      const row = { id: 1, day: "1970-01-03Z", at: "1970-01-01T00:00:01.5Z", clock: "00:00:02Z" };
+      const plain = { id: 1, day: "1970-01-03", at: "1970-01-01T00:00:01.5", clock: "00:00:02" };
+      const east = { ...row, at: "1970-01-01T00:00:01+01:00" };
+      const { done, reasons } = run(
+        [row, plain, east].map((after) => record(envelope("c", null, after))),
+        { fields },
+      );
+      const read = { id: 1n, day: 2, at: 1_500_000n, clock: 2_000_000n };
+      expect(done).toEqual([
+        ["+", read],
+        ["+", read],
+      ]);
+      expect(reasons).toEqual(["2 type_conflict"]);
+      const bare = { changes: { ...CDC, mode: "ktable" } as const, fields };
+      expect(run([record(JSON.stringify(row))], bare).reasons).toEqual(["0 type_conflict"]);
+    });
   });
 }

@@ -318,7 +318,7 @@ function readText(slot: usize, op: u32, column: usize, c: u8, at: usize): usize 
     case Op.TIMESTAMP:
       return readTimestamp(column, at + 1, parameter);
     case Op.DATE:
-      return readDate(column, at + 1);
+      return readDate(column, at + 1, parameter);
     case Op.UUID:
       return readUuid(column, at + 1);
     case Op.TIME:

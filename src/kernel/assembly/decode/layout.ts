@@ -155,8 +155,9 @@ export namespace Op {
   export const RAW: u32 = 12;
   /** The whole value, which must be UTF-8. */
   export const RAW_TEXT: u32 = 13;
+  /** PARAMETER: 1 when a `Z` may stand behind it. */
   export const DATE: u32 = 14;
-  /** PARAMETER: bit 0 zone, bit 1 nanoseconds, bit 2 the zone may be missing (then UTC). */
+  /** PARAMETER: as `readTimestamp` has it. */
   export const TIMESTAMP: u32 = 15;
   export const TIME: u32 = 16;
   export const UUID: u32 = 17;

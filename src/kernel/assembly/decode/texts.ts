@@ -89,11 +89,13 @@ function zone(at: usize): usize {
   return at + 6;
 }
 
-/** Appends a date. */
-export function readDate(column: usize, at: usize): usize {
-  if (!date(at) || load<u8>(at, 10) != QUOTE) return GIVE_UP;
+/** Appends a date. @param form 1: a `Z` may stand behind it */
+export function readDate(column: usize, at: usize, form: u32): usize {
+  if (!date(at)) return GIVE_UP;
+  const i = at + 10 + <usize>(form != 0 && load<u8>(at, 10) == 0x5a);
+  if (load<u8>(i) != QUOTE) return GIVE_UP;
   append4(column, <u32>days);
-  return at + 11;
+  return i + 1;
 }
 
 /** Appends a time of day in microseconds; with a zone, the time of day in UTC. */
@@ -111,7 +113,8 @@ export function readTime(column: usize, at: usize): usize {
 
 /**
  * Appends a timestamp.
- * @param form bit 0: it has a zone; bit 1: nanoseconds; bit 2: without a zone it is UTC
+ * @param form bit 0: it has a zone; bit 1: nanoseconds; bit 2: without a zone it is UTC; bit 3: it has none,
+ * but a `Z` may stand behind it
  */
 export function readTimestamp(column: usize, at: usize, form: u32): usize {
   const separator = load<u8>(at, 10);
@@ -120,9 +123,10 @@ export function readTimestamp(column: usize, at: usize, form: u32): usize {
   let i = time(at + 11);
   if (i == GIVE_UP) return GIVE_UP;
   const zoned = load<u8>(i) != QUOTE;
+  const isDropped = load<u8>(i) == 0x5a && (form & 8) != 0;
   i = zone(i);
   if (i == GIVE_UP) return GIVE_UP;
-  const isFit = zoned == ((form & 1) != 0) || (!zoned && (form & 4) != 0);
+  const isFit = zoned == ((form & 1) != 0) || (!zoned && (form & 4) != 0) || isDropped;
   if (load<u8>(i) != QUOTE || !isFit) return GIVE_UP;
   const micros = day * DAY_MICROS - <i64>minutes * MINUTE_MICROS;
   if ((form & 2) == 0) {
