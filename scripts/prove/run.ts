@@ -8,6 +8,7 @@ import { startKafka } from "../services/kafka.ts";
 import { temporaryFolder } from "../services/process.ts";
 import { type S3Service, startS3 } from "../services/versitygw.ts";
 import { proveBackpressure } from "./backpressure.ts";
+import { proveChanges } from "./changes.ts";
 import { proveManyCommits, proveOneCommit } from "./commits.ts";
 import { proveFailpoints } from "./failpoints.ts";
 import { proveFanOut } from "./fanOut.ts";
@@ -42,6 +43,15 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
       seed: 1,
       say,
     });
+    return { ...report, recoveriesMs: spread(report.recoveriesMs) };
+  },
+  changes: async () => {
+    const { bootstrap } = await startKafka();
+    const changes = Number(process.argv[3] ?? 200_000);
+    const kills = Number(process.argv[4] ?? 60);
+    const formatVersion = process.argv[5] === "2" ? 2 : 3;
+    const size = { topic: "changed", partitions: 3, keys: 20_000, rate: 2000, seed: 9, say };
+    const report = await proveChanges({ bootstrap, ...size, changes, kills, formatVersion });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
   },
   "hot-queries": async () => {

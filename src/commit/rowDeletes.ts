@@ -9,6 +9,7 @@
 import { assert } from "#base/assert.ts";
 import { deletedFrom, placeKey } from "#iceberg/deletes/deleteIndex.ts";
 import { PuffinWriter } from "#iceberg/deletes/puffin.ts";
+import { readAhead } from "#iceberg/io/readAhead.ts";
 import { metadataFolder } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { LocatedRows } from "#keyindex/port.ts";
@@ -51,6 +52,9 @@ export type WrittenDeletes = Pick<
 /** Data files whose vectors are made before the event loop gets a turn: some milliseconds. */
 const TURN_FILES = 16;
 
+/** Files of position deletes that are written at the same time. */
+const WRITES_MAX = 8;
+
 /** Writes the deletes of located rows, all of which are live in the attempt's head. */
 export async function writeDeletes(
   attempt: Attempt,
@@ -70,11 +74,15 @@ async function writeVectors(
   const { storage } = attempt.head;
   const positionDeletes = new PositionDeletes(storage);
   const writer = new PuffinWriter();
-  for (const [index, { file, deletes, rows }] of located.entries()) {
-    const hidden = await hiddenRows({ positionDeletes }, file, deletes);
-    for (const row of rows) hidden.add(row);
-    writer.add(file.path, hidden);
-    if (index % TURN_FILES === TURN_FILES - 1) await attempt.parts.clock.turn();
+  const read = readAhead(located, async (each) => ({
+    each,
+    hidden: await hiddenRows({ positionDeletes }, each.file, each.deletes),
+  }));
+  let count = 0;
+  for await (const { each, hidden } of read) {
+    for (const row of each.rows) hidden.add(row);
+    writer.add(each.file.path, hidden);
+    if (++count % TURN_FILES === 0) await attempt.parts.clock.turn();
   }
   const { bytes, vectors } = writer.finish();
   const location = deleteLocation(attempt, "deletes.puffin");
@@ -107,18 +115,28 @@ async function writePositions(
   located: readonly LocatedRows[],
   writePositionDeletes: WritePositionDeletes,
 ): Promise<RowDeletes> {
-  const { storage } = attempt.head;
-  const added: DataFile[] = [];
-  for (const group of Map.groupBy(located, ({ file }) => placeKey(file)).values()) {
+  const groups = [...Map.groupBy(located, ({ file }) => placeKey(file)).values()];
+  const write = async (group: readonly LocatedRows[], index: number): Promise<DataFile> => {
     const [first] = group;
     assert(first !== undefined, "a group has a member");
-    const location = deleteLocation(attempt, `deletes-${added.length}.parquet`);
+    const location = deleteLocation(attempt, `deletes-${index}.parquet`);
     const deletes = group
       .map(({ file: { path }, rows }) => ({ path, rows }))
       .toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
-    const write = (): Promise<WrittenDeletes> => writePositionDeletes(storage, location, deletes);
-    const written = await stored(attempt, location, write);
-    added.push({ ...deleteFile(location, first.file), ...written });
+    const written = await stored(attempt, location, () =>
+      writePositionDeletes(attempt.head.storage, location, deletes),
+    );
+    return { ...deleteFile(location, first.file), ...written };
+  };
+  const added: DataFile[] = [];
+  for (let at = 0; at < groups.length; at += WRITES_MAX) {
+    const some = groups.slice(at, at + WRITES_MAX);
+    const results = await Promise.allSettled(some.map((group, n) => write(group, at + n)));
+    // Nothing is written any more when a failure is told.
+    for (const result of results) {
+      if (result.status === "rejected") throw result.reason;
+      added.push(result.value);
+    }
   }
   return { added, removed: [] };
 }

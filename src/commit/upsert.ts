@@ -20,7 +20,7 @@ import type {
 } from "./change.ts";
 import { logLanded } from "./logCommit.ts";
 import type { CommitParts } from "./parts.ts";
-import { type Progress, refOf } from "./progress.ts";
+import { headOf, type Progress } from "./progress.ts";
 import { withOffsets } from "./progressDocument.ts";
 import { type WritePositionDeletes, writeDeletes } from "./rowDeletes.ts";
 import type { Advance } from "./rules.ts";
@@ -88,7 +88,7 @@ export class Upsert implements SnapshotChange {
     const all = [...files, ...added];
     const staged = await stageSnapshot(attempt, all, document, after, { removed });
     const { snapshotId, sequenceNumber } = staged.snapshot;
-    const base = refOf(head.metadata, options.branch);
+    const base = headOf(head.metadata, options.branch);
     const placed = units.flatMap((unit) => unit.placed);
     const change = { base, keys, placed, addedDeletes: added, removedDeletes: removed };
     this.#staged = { snapshotId, sequenceNumber, change };

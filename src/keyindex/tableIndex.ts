@@ -86,7 +86,8 @@ class TableIndex implements RowIndex {
     const { metadata } = table;
     const source = this.#sourceOf(table);
     this.#label = null;
-    const wanted = metadata.refs[branch]?.snapshotId ?? null;
+    // A branch that does not exist begins at main's head, and so does a commit to it.
+    const wanted = metadata.refs[branch]?.snapshotId ?? metadata.currentSnapshotId;
     try {
       await this.#restore(table);
       const head = await readHeadFiles(table, wanted, this.#head);
