@@ -4,7 +4,7 @@
  * says which.
  */
 
-import { describe, policyOf } from "#base/errors.ts";
+import { describe, kindOf, policyOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import { addedFilePaths, manifestsOf } from "#iceberg/io/scan.ts";
@@ -87,12 +87,28 @@ export class Leftovers {
     ledger.landAs(listed);
   }
 
-  /** Manifests and lists of a commit, also those written just before a crash: their names hold its id. */
+  /**
+   * Manifests and lists of a commit, also those written just before a crash: their names hold its id.
+   * Where the folder may not be listed the latter are left to the orphan cleaner.
+   */
   async #manifestsOf(head: LoadedTable, attempt: OpenAttempt): Promise<string[]> {
     const found = new Set(attempt.commits.flatMap((each) => each.filePaths));
     const folder = `${metadataFolder(head.metadata)}/`;
-    for await (const { location } of head.storage.list(folder)) {
-      if (location.includes(attempt.commitId)) found.add(location);
+    try {
+      for await (const { location } of head.storage.list(folder)) {
+        if (location.includes(attempt.commitId)) found.add(location);
+      }
+    } catch (error) {
+      // We may write without the right to list; a catalog that signs requests signs no listing.
+      if (kindOf(error) !== "storage_refused") throw error;
+      this.#parts.logger.log(
+        "warn",
+        "Files of an earlier process may stay: no right to list them",
+        {
+          table: this.#name(),
+          error: describe(error),
+        },
+      );
     }
     return [...found];
   }

@@ -1,6 +1,7 @@
 /** What a restart makes of flushes that an earlier process left open (SPEC 2.4). */
 import { expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
+import { fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { createFileCatalog } from "#catalog/file.ts";
@@ -95,6 +96,22 @@ test("files of an attempt that every later snapshot passed over are removed", as
 test("files of an attempt on another table of this name stay: that table may list them", async () => {
   // Renamed away, or a database and a table whose names join to the same text.
   expect(await inherit(() => "another")).toBe(true);
+});
+
+test("without the right to list, what the log names is removed, and the start goes on", async () => {
+  const { storage, all, started } = await world();
+  await storage.put(FILE, new Uint8Array([1]));
+  started("lost", FILE);
+  const list = (): never => {
+    throw fail("storage_refused", "not allowed");
+  };
+  const { catalog } = all;
+  const load: typeof catalog.load = async (name) => {
+    const table = await catalog.load(name);
+    return table && { ...table, storage: { ...table.storage, list } };
+  };
+  await TableWriter.open({ ...all, catalog: { ...catalog, load } }, WRITER_OPTIONS, []);
+  expect(storage.objects.has(FILE)).toBe(false);
 });
 
 test("files that only a snapshot before the head lists stay, although no request is in the log", async () => {
