@@ -41,7 +41,9 @@ const start = (more: Record<string, string | number> = {}): Promise<Product> =>
     folder,
     config: {
       kafka: { bootstrap_servers: bootstrap, topic: TOPIC, consumer_group: "alerts" },
-      iceberg: { warehouse_path: "s3://warehouse/tables" },
+      // A catalog of its own: of a file catalog in the store, the store's trouble is the catalog's.
+      iceberg: { catalog_type: "sql", warehouse_path: "s3://warehouse/tables" },
+      "iceberg.sql": { uri: "sqlite:catalog.db" },
       "iceberg.commit": { interval_ms: 1000 },
       "storage.s3": {
         endpoint: store.endpoint,
@@ -86,8 +88,8 @@ try {
   await cause("the broker is away", ["KafkaIcebergKafkaTrouble"], () => broker.kill());
   await cleared("the broker is back", () => broker.restart());
   await cause(
-    "the store is away, and with it the catalog",
-    ["KafkaIcebergStorageErrors", "KafkaIcebergCatalogUnhealthy", "KafkaIcebergCommitsStalled"],
+    "the store is away",
+    ["KafkaIcebergStorageErrors", "KafkaIcebergCommitsStalled"],
     () => store.kill(),
   );
   await cause(
@@ -130,7 +132,10 @@ async function cause(what: string, wanted: readonly string[], act: () => Promise
   await until(
     `${what}: ${wanted}`,
     async () => {
-      for (const name of await prometheus.firing()) left.delete(name);
+      for (const name of await prometheus.firing()) {
+        left.delete(name);
+        shown.set(name, what);
+      }
       return left.size === 0;
     },
     PATIENCE_MS,
@@ -138,7 +143,6 @@ async function cause(what: string, wanted: readonly string[], act: () => Promise
   ).catch((error: unknown) => {
     throw new Error(`${error}\nnot fired: ${[...left].join(", ")}`);
   });
-  for (const name of wanted) shown.set(name, what);
   say(`${what}: ${wanted.join(", ")}`);
 }
 
