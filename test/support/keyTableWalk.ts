@@ -1,5 +1,4 @@
 /** Random operations on a key table beside one over a map, for tests and `scripts/prove/keyindex.ts`. */
-import { expect } from "bun:test";
 import { type Random, seededRandom } from "#base/random.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { KeyTable, Places } from "#keyindex/keyTable.ts";
@@ -44,13 +43,12 @@ export class KeyTableWalk {
 
   /** Compares everything. */
   compare(): void {
-    expect(this.table.isSound()).toBe(true);
-    expect(this.table.size).toBe(this.#model.size);
+    same([this.table.isSound(), this.table.size], [true, this.#model.size]);
     const all = keySetOf(
       Array.from({ length: this.#keysMax }, (_, n) => n),
       this.#spread,
     );
-    expect(texts(this.table.locate(all))).toEqual(texts(this.#model.locate(all)));
+    same(texts(this.table.locate(all)), texts(this.#model.locate(all)));
   }
 
   #add(): void {
@@ -67,13 +65,13 @@ export class KeyTableWalk {
 
   #remove(): void {
     const keys = this.#keys(this.#int(60));
-    expect(texts(this.table.remove(keys))).toEqual(texts(this.#model.remove(keys)));
+    same(texts(this.table.remove(keys)), texts(this.#model.remove(keys)));
     this.operations += keys.count;
   }
 
   #locate(): void {
     const keys = this.#keys(this.#int(60));
-    expect(texts(this.table.locate(keys))).toEqual(texts(this.#model.locate(keys)));
+    same(texts(this.table.locate(keys)), texts(this.#model.locate(keys)));
     this.operations += keys.count;
   }
 
@@ -81,7 +79,7 @@ export class KeyTableWalk {
     const drops = new Map<number, RowSet | null>();
     for (let n = this.#int(3); n >= 0; n--) drops.set(1 + this.#int(40), this.#someRows());
     const dropped = this.table.drop(drops);
-    expect([...dropped].sort(byNumber)).toEqual([...this.#model.drop(drops)].sort(byNumber));
+    same(pairs(dropped), pairs(this.#model.drop(drops)));
     for (const [file, rows] of drops) if (rows === null) this.#rows.delete(file);
     this.operations += [...dropped.values()].reduce((sum, count) => sum + count, 0);
   }
@@ -127,6 +125,12 @@ function texts({ files, rows }: Places): string[] {
   return Array.from(files, (file, n) => `${file}:${rows[n]}`).sort();
 }
 
-function byNumber([a]: readonly [number, number], [b]: readonly [number, number]): number {
-  return a - b;
+function pairs(counts: ReadonlyMap<number, number>): string[] {
+  return [...counts].map(([file, count]) => `${file} ${count}`).sort();
+}
+
+/** Throws for two lists that differ: this also runs where no test does. */
+function same(found: readonly unknown[], expected: readonly unknown[]): void {
+  const differs = found.length !== expected.length || found.some((each, n) => each !== expected[n]);
+  if (differs) throw new Error(`found ${found.join(" ")}, expected ${expected.join(" ")}`);
 }
