@@ -1,21 +1,50 @@
 /**
  * How this process finds rows by their keys, in tables whose records change rows (SPEC 2.10): an index for
- * each table, in memory, read from the table when it is first needed.
+ * each table, all of them in one Worker, kept in `keyindex/` of the state directory.
  */
+import type { Disk } from "#base/disk.ts";
+import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import { volatileKeyStore } from "#keyindex/store.ts";
-import { createTableIndex } from "#keyindex/tableIndex.ts";
-import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import type { TableName } from "#catalog/catalog.ts";
+import { createIndexThread } from "#keyindex/indexThread.ts";
+import { openKeySecret } from "#keyindex/secret.ts";
 import type { KeyParts } from "#writer/parts.ts";
 
-/** The indexes of a process, under a secret of its own: nobody can make keys that meet in one place. */
-export function keyParts(random: Random): KeyParts {
-  const secret = { k0: random.id63(), k1: random.id63() };
+/** The indexes of a process. */
+export interface ProcessKeys {
+  /** Those of one pipeline: two may have tables of the same name, in two catalogs. */
+  of(pipeline: string): KeyParts;
+  /** Ends the Worker. */
+  close(): Promise<void>;
+}
+
+/** @throws AppError `state` and what the disk throws when there can be no secret */
+export async function openKeys(
+  stateDir: string,
+  { disk, random, log }: { readonly disk: Disk; readonly random: Random; readonly log: Logger },
+): Promise<ProcessKeys> {
+  const folder = `${stateDir}/keyindex`;
+  const secret = await openKeySecret(disk, folder, random);
+  const warn = (cause: string): void =>
+    log.log("warn", "A key index cannot be kept: the next start reads its table", { cause });
+  const thread = createIndexThread({ warn });
   return {
-    secret,
-    openIndex: async (_table, keyColumns) => {
-      const store = volatileKeyStore(createWasmKeyTable());
-      return createTableIndex({ store, secret, keyColumns });
-    },
+    of: (pipeline) => ({
+      secret,
+      openIndex: (table, keyColumns) => {
+        const own = `${folder}/${folderName(pipeline, table)}`;
+        return Promise.resolve(thread.open({ folder: own, secret, keyColumns }));
+      },
+    }),
+    close: () => thread.close(),
   };
+}
+
+/** Names may be longer than a folder's, and hold anything. */
+function folderName(pipeline: string, { namespace, table }: TableName): string {
+  const hash = new Bun.CryptoHasher("sha256");
+  return hash
+    .update(JSON.stringify([pipeline, ...namespace, table]))
+    .digest("hex")
+    .slice(0, 32);
 }

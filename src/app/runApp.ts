@@ -31,7 +31,7 @@ import { locateLibrary } from "#sql/library.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
-import { keyParts } from "./keys.ts";
+import { openKeys } from "./keys.ts";
 import type { RewriteParts } from "./maintain.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
@@ -112,33 +112,30 @@ async function runWith(
   const parts = { clock: systemClock, random: systemRandom, disk: systemDisk, log: logger };
   const state = await openStateDir(options.stateDir, { ...parts, pid: process.pid });
   const txlog = await openTransactionLog(options.txlog, parts);
-  const metrics = createMetrics({
-    version: run.version,
-    commit: run.commit,
-    memoryBudgetBytes: options.memory.limitBytes,
-    topicPartitionMetrics: options.topicPartitionMetrics,
-    rejectReasons: [...Object.keys(REASONS), "batch_corrupt"],
-    stateDiskBytes: () => folderSizes(systemDisk, [options.stateDir, options.txlog.dir]),
-    clock: systemClock,
-  });
+  const metrics = metricsOf(run, options);
   const encoder = createWorkerEncoder({ clock: systemClock });
   if (options.memory.warning !== null) logger.log("warn", options.memory.warning);
-  const shared: SharedParts = {
+  const keys = await openKeys(state.path, parts);
+  const shared: Omit<SharedParts, "keys"> = {
     ...parts,
     ...{ logger, encoder, txlog },
-    keys: keyParts(systemRandom),
     readers: new Readers(),
     rewrites: rewriteParts(options, environment),
     crash: () => crash(logger),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),
   };
-  const pipelines: PipelineRun[] = [];
-  for (const pipeline of config.pipelines) {
-    const built = await buildPipeline(pipeline, environment, state.instanceId);
-    const own = { ...shared, encoder: encoder.lane(pipeline.name) };
-    pipelines.push(new PipelineRun(built, own));
-  }
+  const pipelines = await Promise.all(
+    config.pipelines.map(async (pipeline) => {
+      const built = await buildPipeline(pipeline, environment, state.instanceId);
+      const { name } = pipeline;
+      return new PipelineRun(built, {
+        ...shared,
+        encoder: encoder.lane(name),
+        keys: keys.of(name),
+      });
+    }),
+  );
   const ended = new AbortController();
   const watched = watchFolders({ ...parts, state }, [options.txlog.dir], ended.signal);
   const status = statusSource({
@@ -177,11 +174,25 @@ async function runWith(
   await server.stop();
   await queries?.close();
   await encoder.close();
+  await keys.close();
   await txlog.close();
   await state.close();
   const worst = worstOf(codes);
   logger.log("info", "Stopped", { exit_code: worst });
   return worst;
+}
+
+/** The metrics of the process. */
+function metricsOf(run: RunOptions, options: ProcessOptions): ReturnType<typeof createMetrics> {
+  return createMetrics({
+    version: run.version,
+    commit: run.commit,
+    memoryBudgetBytes: options.memory.limitBytes,
+    topicPartitionMetrics: options.topicPartitionMetrics,
+    rejectReasons: [...Object.keys(REASONS), "batch_corrupt"],
+    stateDiskBytes: () => folderSizes(systemDisk, [options.stateDir, options.txlog.dir]),
+    clock: systemClock,
+  });
 }
 
 function limitsOf(options: ProcessOptions, { untilEnd }: RunOptions): RunLimits {

@@ -17,6 +17,8 @@ import { createWasmKeyTable } from "./wasmKeyTable.ts";
 declare const self: Worker;
 
 const indexes = new Map<number, Promise<RowIndex>>();
+/** Folders that an index writes into, and which. */
+const folders = new Map<string, number>();
 const reads = new Map<number, PromiseWithResolvers<Uint8Array>>();
 let readCount = 0;
 
@@ -24,10 +26,17 @@ function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
   self.postMessage(message, transfer);
 }
 
-async function open({ folder, secret, keyColumns }: IndexOptions): Promise<RowIndex> {
+async function open(
+  index: number,
+  { folder, secret, keyColumns }: IndexOptions,
+): Promise<RowIndex> {
   const warn = (error: unknown): void => reply({ type: "warn", sentence: describe(error) });
   const table = createWasmKeyTable();
   try {
+    // Two that write into one folder would mix what they write.
+    const isTaken = folders.has(folder);
+    if (isTaken) throw fail("state", `The index in ${folder} is still open`, { folder });
+    folders.set(folder, index);
     const store = await openKeyStore({ disk: systemDisk, folder, table, warn });
     return createTableIndex({ store, secret, keyColumns });
   } catch (error) {
@@ -41,11 +50,16 @@ async function open({ folder, secret, keyColumns }: IndexOptions): Promise<RowIn
 async function answer(index: number, call: number, question: Question): Promise<void> {
   try {
     const located = await ask(await indexes.get(index), call, question);
-    if (question.type === "close") indexes.delete(index);
+    if (question.type === "close") forget(index);
     reply({ type: "done", call, located });
   } catch (error) {
     reply({ type: "failed", call, kind: kindOf(error), sentence: describe(error) });
   }
+}
+
+function forget(index: number): void {
+  indexes.delete(index);
+  for (const [folder, owner] of folders) if (owner === index) folders.delete(folder);
 }
 
 async function ask(
@@ -100,7 +114,7 @@ function ownersStorage(call: number): Storage {
 self.onmessage = ({ data }: MessageEvent<Request>): void => {
   switch (data.type) {
     case "open":
-      indexes.set(data.index, open(data.options));
+      indexes.set(data.index, open(data.index, data.options));
       break;
     case "ask":
       void answer(data.index, data.call, data.question);

@@ -5,7 +5,6 @@ import { expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { keyParts } from "#app/keys.ts";
 import { PipelineRun } from "#app/pipelineRun.ts";
 import { Readers } from "#app/readers.ts";
 import { statusSource } from "#app/status.ts";
@@ -22,6 +21,7 @@ import type { WriterOptions } from "#writer/parts.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
 import type { FakeLog } from "../fakes/kafkaLog.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
+import { memoryKeys } from "../support/memoryKeys.ts";
 import { WRITER_OPTIONS } from "../support/writerOptions.ts";
 import { fastClock } from "./consumerRig.ts";
 
@@ -132,7 +132,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     disk: systemDisk,
     logger: wanted.logger ?? silentLogger,
     encoder: createInlineEncoder(),
-    keys: keyParts(systemRandom),
+    keys: memoryKeys(),
     txlog: wanted.txlog ?? memoryLog(),
     readers: wanted.readers ?? new Readers(),
     rewrites: { library: () => Promise.reject(new Error("nothing is rewritten")), scratch: "" },

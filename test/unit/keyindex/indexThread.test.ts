@@ -109,11 +109,24 @@ test("a folder that cannot be used costs a warning, not the index", async () => 
   const warnings: string[] = [];
   const thread = createIndexThread({ warn: (sentence) => void warnings.push(sentence) });
   const index = thread.open({ folder: "/proc/none", secret: SECRET, keyColumns: ["id"] });
+  const open = { folder: join(folder, "d"), secret: SECRET, keyColumns: ["id"] };
   const table = new KeyedTable();
   const file = await table.dataFile([1n], 20_000);
   await index.bringTo(await table.head([{ file, sequenceNumber: 1n }]), "main");
   expect(await places(index, 1n)).toEqual([`${file.filePath}:0`]);
   expect(warnings).toHaveLength(1);
+
+  // Nor may two write into one.
+  const head = await table.head([{ file, sequenceNumber: 1n }]);
+  const [first, second] = [thread.open(open), thread.open(open)];
+  for (const each of [first, second]) {
+    await each.bringTo(head, "main");
+    expect(await places(each, 1n)).toEqual([`${file.filePath}:0`]);
+  }
+  expect(warnings[1]).toContain("is still open");
+  await first.close();
+  await thread.open(open).bringTo(head, "main");
+  expect(warnings).toHaveLength(2);
   await thread.close();
 });
 
