@@ -63,29 +63,6 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "position deletes leave with the vector of one of the files that they are about",
-    rule: "2.10 (10h)",
-    sim: "upsert",
-    shownIn: "foreign engines: true",
-    edits: [
-      {
-        find: "deletes.positions.filter((live) => deletedFrom(live.file) === file.path)",
-        replace: "(void deletedFrom, deletes.positions)",
-      },
-    ],
-  },
-  {
-    name: "the index changes when the request is staged",
-    rule: "2.10 (10b)",
-    sim: "upsert",
-    edits: [
-      {
-        find: "    this.#staged = { snapshotId, sequenceNumber, change };",
-        replace: "    await index.apply(change, { snapshotId, sequenceNumber });",
-      },
-    ],
-  },
-  {
     name: "the label of the index is the head, not the snapshot that landed",
     rule: "2.10 (10b)",
     sim: "upsert",
@@ -131,17 +108,6 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
         find: "const keys = joined(units.map((unit) => unit.keys));",
         replace:
           "const keys = joined(units.flatMap((unit) => unit.placed.map((each) => each.keys)));",
-      },
-    ],
-  },
-  {
-    name: "delete files are named by the commit alone, not by its attempt",
-    rule: "2.10 (10e)",
-    sim: "upsert",
-    edits: [
-      {
-        find: '[commitId, number, name].join("-")',
-        replace: '[commitId, Math.min(number, 1), name].join("-")',
       },
     ],
   },
@@ -196,17 +162,6 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "an index that is exact for another snapshot than the change's base takes it",
-    rule: "2.10 (10b)",
-    sim: "upsert",
-    edits: [
-      {
-        find: "const isExact = this.#label !== null && this.#label.snapshotId === change.base;",
-        replace: "const isExact = this.#label !== null;",
-      },
-    ],
-  },
-  {
     name: "foreign files are not read into the index",
     rule: "2.10 (10c)",
     sim: "upsert",
@@ -217,18 +172,6 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
         replace:
           "const fresh = [...head.data.values()].filter((file) => !isKnown(file) && " +
           "!file.path.includes('foreign'));",
-      },
-    ],
-  },
-  {
-    name: "equality deletes of others are not seen",
-    rule: "2.10 (10c)",
-    sim: "upsert",
-    shownIn: "foreign engines: true",
-    edits: [
-      {
-        find: "if (each.keys.has(keyText(words, row))) hidden.add(first + row);",
-        replace: "if (each.keys.has(keyText(words, row)) && row < 0) hidden.add(first + row);",
       },
     ],
   },
