@@ -33,9 +33,10 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
     sim: "upsert",
     edits: [
       {
-        find: "await hiddenRows({ positionDeletes }, file, deletes);",
+        find: "await hiddenRows({ positionDeletes }, each.file, each.deletes),",
         replace:
-          "await hiddenRows({ positionDeletes }, file, { ...deletes, vector: null, positions: [] });",
+          "await hiddenRows({ positionDeletes }, each.file, " +
+          "{ ...each.deletes, vector: null, positions: [] }),",
       },
     ],
   },
@@ -46,8 +47,9 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
     shownIn: "foreign engines: true",
     edits: [
       {
-        find: "await hiddenRows({ positionDeletes }, file, deletes);",
-        replace: "await hiddenRows({ positionDeletes }, file, { ...deletes, positions: [] });",
+        find: "await hiddenRows({ positionDeletes }, each.file, each.deletes),",
+        replace:
+          "await hiddenRows({ positionDeletes }, each.file, { ...each.deletes, positions: [] }),",
       },
     ],
   },
