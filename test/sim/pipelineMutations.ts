@@ -160,17 +160,6 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     edits: [{ find: "if (!run.noted) for", replace: "if (run.noted) for" }],
   },
   {
-    name: "a partition that a further table has not seen begins where the first table stands",
-    rule: "2.5",
-    sim: "pipeline",
-    shownIn: "two tables of a feed",
-    // A retained snapshot that knows the partition would make up for it.
-    edits: [
-      { find: "knownTopics.has(feed.topic) ? null : known?.[index]", replace: "known?.[index]" },
-      { find: "if (lost.length > 0) throw setBack(head, lost);", replace: "" },
-    ],
-  },
-  {
     name: "a table that was set back to before it had a feed does not ask where it begins",
     rule: "2.5",
     sim: "pipeline",

@@ -110,6 +110,13 @@ test("a partition that appeared after the table was set back is asked about with
   expect(message).toContain("--set t:0=3 --set t:1=4 --set t:2=OFFSET");
 });
 
+test("a partition that a further table has not seen begins at its beginning, not where the first table stands", async () => {
+  await writer.claim([at(0, 3n), at(1, 3n)]);
+  rig.world.topic.records.push([0, 1, 2]);
+  const began = await begin({}, await elderAt(20n, [0, 1, 2]), [0, 1, 2]);
+  expect(began.map(({ offset }) => offset)).toEqual([3n, 3n, 0n]);
+});
+
 test("a position that was on its way when the table was set back asks as well", async () => {
   await writer.claim([{ feed: OTHER, offset: 5n }]);
   const before = rig.world.metadata.currentSnapshotId;
