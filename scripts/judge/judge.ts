@@ -137,6 +137,25 @@ export async function readTopic(bootstrap: string, topic: string): Promise<Topic
   return { topic, file, ...(answer as Pick<TopicCopy, "partitions">) };
 }
 
+/**
+ * Compares sums of computed values, `user_id * device.width` of the offsets of a partition below an end, with
+ * those of a topic that was read; those that are wrong.
+ */
+export async function judgeSums(
+  topic: TopicCopy,
+  answers: readonly (readonly [partition: number, end: number, sum: number])[],
+): Promise<readonly unknown[]> {
+  const found = await python("answers.py", { file: topic.file, answers });
+  return (found as { readonly wrong: readonly unknown[] }).wrong;
+}
+
+/** The columns' types and the rows of an Arrow stream in a file, as pyarrow and DuckDB read it. */
+export async function readArrow(
+  file: string,
+): Promise<{ readonly columns: readonly string[]; readonly rows: readonly object[] }> {
+  return (await python("arrow.py", { file })) as Awaited<ReturnType<typeof readArrow>>;
+}
+
 /** Judges a table against its topics: the law in each snapshot, the values in the head. */
 export async function judgeTable(job: JudgeJob): Promise<Verdict> {
   const readers = job.readers ?? ["duckdb", "pyiceberg"];

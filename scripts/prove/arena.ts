@@ -10,7 +10,7 @@ import { describe } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { systemRandom } from "#base/random.ts";
 import { newTableMetadata, UNPARTITIONED } from "#iceberg/metadata/newTable.ts";
-import type { UseTable } from "#sql/answer.ts";
+import type { Sources } from "#sql/answer.ts";
 import { SqlService } from "#sql/service.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import { temporaryFolder } from "../services/process.ts";
@@ -32,7 +32,7 @@ export class Arena {
   readonly #timeoutMs: number;
   readonly #folder: string;
   readonly #server: Bun.Server<undefined>;
-  readonly #useTable: UseTable;
+  readonly #sources: Sources;
   #asked = 0;
 
   private constructor(folder: string, timeoutMs: number) {
@@ -54,7 +54,7 @@ export class Arena {
       memoryBytesMax: LIMITS.hotQueryBytesMax,
       processBytesMax: LIMITS.queryProcessBytesMax,
     });
-    this.#useTable = emptyTable(join(folder, "table"));
+    this.#sources = emptyTable(join(folder, "table"));
   }
 
   static async open(timeoutMs: number): Promise<Arena> {
@@ -75,7 +75,7 @@ export class Arena {
     } as const;
     const signal = AbortSignal.timeout(timeoutMs);
     try {
-      const { answer } = await this.#service.ask(question, this.#useTable, signal);
+      const { answer } = await this.#service.ask(question, this.#sources, signal);
       return { kind: "answered", text: Buffer.from(answer).toString(), ms: left() };
     } catch (error) {
       return { kind: signal.aborted ? "late" : "error", text: describe(error), ms: left() };
@@ -111,7 +111,7 @@ export class Arena {
 }
 
 /** `t` with a column `x`, and without a row; there is no other table. */
-function emptyTable(folder: string): UseTable {
+function emptyTable(folder: string): Sources {
   const metadata = newTableMetadata({
     uuid: "11111111-2222-4333-8444-555555555555",
     location: folder,
@@ -127,5 +127,10 @@ function emptyTable(folder: string): UseTable {
     metadataLocation: join(folder, "metadata.json"),
     storage: createLocalStorage({ disk: systemDisk, random: systemRandom }),
   };
-  return (name, use) => use(name.toLowerCase() === "t" ? { table, hot: null } : null);
+  return {
+    useTable: (name, _part, use) => use(name.toLowerCase() === "t" ? { table, hot: null } : null),
+    tableNames: () => ["t"],
+    syncPoints: () => Promise.resolve([]),
+    logFolder: join(folder, "log"),
+  };
 }

@@ -20,6 +20,7 @@ import { SchemaRegistry } from "#decode/registry/registry.ts";
 import { type LastRun, Scheduler } from "#maintenance/schedule.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
+import type { CommitPolicy } from "#pipeline/pipelineParts.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import type { RunState } from "#server/status.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -55,6 +56,8 @@ export interface SharedParts {
   readonly crash: () => void;
   /** Bytes of hot buffer for this pipeline. */
   readonly bufferBytesMax: number;
+  /** How long committed rows stay in memory for readers, ms. */
+  readonly keepMs: number;
 }
 
 /** How long services may be away at start; 0: for ever. */
@@ -76,7 +79,7 @@ export class PipelineRun {
   recordsConsumed = 0;
   assigned = false;
   lastError: unknown = null;
-  readonly #options: PipelineOptions;
+  readonly #options: PipelineOptions & { readonly commit: CommitPolicy };
   readonly #shared: SharedParts;
   readonly #observe: Observe;
   readonly #logger: Logger;
@@ -93,7 +96,9 @@ export class PipelineRun {
 
   constructor(options: PipelineOptions, shared: SharedParts) {
     this.name = options.name;
-    this.#options = options;
+    // One object for all tables, whose pace may change (`pace`).
+    const commit: CommitPolicy = { ...options.commit, keepMs: shared.keepMs };
+    this.#options = { ...options, commit };
     this.#shared = shared;
     this.#logger = shared.logger.with({ pipeline: options.name });
     this.#services = new Services(shared.clock);
@@ -117,6 +122,11 @@ export class PipelineRun {
     if (this.#cache === null) return null;
     const tables = [...(this.pipeline?.tables ?? [])].map(({ options }) => options.name);
     return { pipeline: this.name, cache: this.#cache, tables };
+  }
+
+  /** Before the names of metadata columns. */
+  get metadataPrefix(): string {
+    return this.#options.decoder.metadataPrefix;
   }
 
   /** Bytes in the hot buffers of its tables. */

@@ -7,15 +7,17 @@ import { describe, fail, kindOf } from "#base/errors.ts";
 import { type Json, parseJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import { utf8Text } from "#base/text.ts";
+import { type SyncPoint, syncPoints } from "#commit/syncPoints.ts";
 import type { QueryOptions } from "#config/buildProcess.ts";
-import { readHot } from "#pipeline/hotRead.ts";
+import { readHot, readMemory } from "#pipeline/hotRead.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import type { Route, RouteRequest } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
-import { type Answered, type Question, timeOf, type UseTable } from "#sql/answer.ts";
+import { type Answered, type Question, type Sources, timeOf } from "#sql/answer.ts";
 import type { Parameter } from "#sql/duckdb/instance.ts";
 import { SqlService } from "#sql/service.ts";
 import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
+import { findTable } from "./findTable.ts";
 
 /** What queries need of the process. */
 export interface QueryParts {
@@ -23,8 +25,11 @@ export interface QueryParts {
   readonly options: QueryOptions;
   /** The tables of all pipelines, as they are now. */
   tables(): Iterable<Sink>;
+  /** Of the transaction log. */
+  readonly logFolder: string;
 }
 
+const ARROW_TYPE = "application/vnd.apache.arrow.stream";
 /** Each waits for those before it, within its own time. */
 const AT_ONCE_MAX = 32;
 /** The server's own limit stands behind the query's, which has the better sentence. */
@@ -34,10 +39,12 @@ const GRACE_MS = 6000;
 export class Queries {
   readonly #parts: QueryParts;
   readonly #service: SqlService;
+  readonly #sources: Sources;
 
   constructor(parts: QueryParts) {
     this.#parts = parts;
     const { clock, options } = parts;
+    this.#sources = this.#sourcesOf();
     this.#service = new SqlService(clock, {
       cacheFolder: options.cacheFolder,
       memoryBytesMax: LIMITS.hotQueryBytesMax,
@@ -76,10 +83,11 @@ export class Queries {
     );
     try {
       const format = formatOf(request.headers.get("accept") ?? "");
-      if (format === null) return refused(406, "Accept: application/json or text/csv");
+      if (format === null)
+        return refused(406, `Accept: application/json, text/csv or ${ARROW_TYPE}`);
       const question = questionOf(request, format, options.rowsMax);
       const signal = AbortSignal.any([request.signal, late.signal]);
-      const answer = await this.#service.ask(question, this.#useTable, signal);
+      const answer = await this.#service.ask(question, this.#sources, signal);
       return written(answer, format, clock.monotonicMs() - beganMs);
     } catch (error) {
       if (late.signal.aborted) {
@@ -95,39 +103,45 @@ export class Queries {
     }
   }
 
-  readonly #useTable: UseTable = async (name, use) => {
-    const sink = this.#find(name);
-    const read = sink === null ? null : await readHot(sink);
-    if (read === null) return use(null);
-    const { table, ...hot } = read;
-    return use({ table, hot });
-  };
-
-  /** A table by its name, with or without its namespace; upper and lower case as one where that is clear. */
-  #find(name: string): Sink | null {
-    const all = [...this.#parts.tables()];
-    const named = (of: (text: string) => string): Sink[] =>
-      all.filter((sink) => namesOf(sink).some((each) => of(each) === of(name)));
-    const [exact] = named((text) => text);
-    const [folded, ...others] = named((text) => text.toLowerCase());
-    return exact ?? (others.length === 0 ? (folded ?? null) : null);
+  #sourcesOf(): Sources {
+    return {
+      useTable: async (name, part, use) => {
+        const sink = findTable(this.#parts.tables(), name);
+        const read =
+          sink === null ? null : part === "memory" ? readMemory(sink) : await readHot(sink);
+        if (read === null) return use(null);
+        const { table, ...hot } = read;
+        return use({ table, hot });
+      },
+      tableNames: () =>
+        [...this.#parts.tables()].filter(({ rank }) => rank === "main").map(({ name }) => name),
+      syncPoints: async () =>
+        (await Promise.all([...this.#parts.tables()].map(syncPointsOf))).flat(),
+      logFolder: this.#parts.logFolder,
+    };
   }
 }
 
-function namesOf({ options, name }: Sink): string[] {
-  const { namespace, table } = options.name;
-  return [table, name, `${namespace.join(".")}.${table}`];
+async function syncPointsOf({ writer }: Sink): Promise<SyncPoint[]> {
+  if (writer === null) return [];
+  const head = writer.lastSeen;
+  return syncPoints(head, await writer.progressSeen(head));
 }
 
-type Format = "json" | "csv";
+type Format = "json" | "csv" | "arrow";
 
 function formatOf(accept: string): Format | null {
+  if (accept.includes(ARROW_TYPE)) return "arrow";
   if (accept === "" || /\*\/\*|application\/(json|\*)/.test(accept)) return "json";
   return /text\/(csv|\*)/.test(accept) ? "csv" : null;
 }
 
 function written(answered: Answered<Uint8Array>, format: Format, elapsedMs: number): Response {
   const headers = { "cache-control": "no-store" };
+  if (format === "arrow") {
+    const type = { ...headers, "content-type": ARROW_TYPE };
+    return new Response(new Blob([answered.answer]), { headers: type });
+  }
   if (format === "csv") {
     const type = { ...headers, "content-type": "text/csv; charset=utf-8" };
     return new Response(new Blob([answered.answer]), { headers: type });
@@ -158,7 +172,7 @@ function questionOf({ body, url }: RouteRequest, format: Format, rowsMax: number
     );
   }
   const snapshot = snapshotOf(url.searchParams);
-  const form = format === "json" ? "json" : "text";
+  const form = format === "csv" ? "text" : format;
   return {
     ...{ sql, parameters: params, form, rowsMax, snapshot },
     bytesMax: LIMITS.queryAnswerBytesMax,

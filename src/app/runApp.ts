@@ -10,7 +10,7 @@ import { armFailpoint } from "#base/failpoint.ts";
 import { assertLimits } from "#base/limits.ts";
 import { systemRandom } from "#base/random.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
-import { buildProcess, type ProcessOptions, type QueryOptions } from "#config/buildProcess.ts";
+import { buildProcess, type ProcessOptions } from "#config/buildProcess.ts";
 import type { AppConfig } from "#config/config.ts";
 import { cacheFolder, type Environment } from "#config/environment.ts";
 import { machineMemory } from "#config/memory.ts";
@@ -31,7 +31,9 @@ import { locateLibrary } from "#sql/library.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
+import { findTable } from "./findTable.ts";
 import { openKeys } from "./keys.ts";
+import { Lookups } from "./lookup.ts";
 import type { RewriteParts } from "./maintain.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
@@ -124,6 +126,7 @@ async function runWith(
     crash: () => crash(logger),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),
+    keepMs: options.query?.keepMs ?? 0,
   };
   const pipelines = await Promise.all(
     config.pipelines.map(async (pipeline) => {
@@ -219,21 +222,35 @@ function serve(
   },
 ): { server: RunningServer; queries: Queries | null } {
   const readers = (): TableReader[] => pipelines.flatMap(({ reader }) => reader ?? []);
-  const queries = queriesOf(options.query, pipelines);
+  const queries = queriesOf(options, pipelines);
   const routes = routesOf(status, metrics, readers);
   if (queries !== null) routes.push(queries.route);
+  if (options.query?.hasLookup === true) routes.push(lookupsOf(pipelines).route);
   const server = startServer(serverOptions(options, run), routes, { clock: systemClock, log });
   return { server, queries };
 }
 
 function queriesOf(
-  options: QueryOptions | null,
+  { query: options, txlog }: ProcessOptions,
   pipelines: readonly PipelineRun[],
 ): Queries | null {
   if (options === null) return null;
   const tables = (): Iterable<Sink> =>
     pipelines.flatMap(({ pipeline }) => [...(pipeline?.tables ?? [])]);
-  return new Queries({ clock: systemClock, options, tables });
+  return new Queries({ clock: systemClock, options, tables, logFolder: txlog.dir });
+}
+
+function lookupsOf(pipelines: readonly PipelineRun[]): Lookups {
+  return new Lookups({
+    clock: systemClock,
+    find: (name) => {
+      for (const { pipeline, metadataPrefix: prefix } of pipelines) {
+        const sink = findTable(pipeline?.tables ?? [], name);
+        if (sink !== null) return { sink, prefix };
+      }
+      return null;
+    },
+  });
 }
 
 /** A backfill beside a running process needs no port of its own (SPEC section 4, `[server]`). */

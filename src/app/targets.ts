@@ -10,6 +10,7 @@ import { createDecoder, formatOf } from "#decode/createDecoder.ts";
 import type { SchemaRegistry } from "#decode/registry/registry.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
 import type { Target } from "#pipeline/feeds.ts";
+import type { CommitPolicy } from "#pipeline/pipelineParts.ts";
 import type { SideTable } from "#pipeline/sides.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
@@ -17,10 +18,9 @@ import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { Spellings } from "./spellings.ts";
 
 /** What tables are made by. */
-type TableOptions = Pick<
-  PipelineOptions,
-  "writer" | "decoder" | "commit" | "rejects" | "tablesMax"
->;
+type TableOptions = Pick<PipelineOptions, "writer" | "decoder" | "rejects" | "tablesMax"> & {
+  readonly commit: CommitPolicy;
+};
 
 /** All tables that topics have asked for. */
 export class Targets {

@@ -32,6 +32,11 @@ export function writeJson(value: unknown, indent = 0): string {
   return JSON.stringify(value, replacer, indent);
 }
 
+/** A number of more digits than a double has, as both writers write it: `0.10`. */
+export function exactNumber(text: string): unknown {
+  return rawJSON(text);
+}
+
 /**
  * Writes JSON text for other programs, most of which read numbers as doubles: a bigint that a double
  * cannot hold is a string, any other one a number (the rule of all that is printed or served).

@@ -63,6 +63,8 @@ export class HotBuffer<R extends GrowingRows> {
   #growing: HotSegment<R> | null = null;
   /** Open segments that have moved. */
   #movedCount = 0;
+  /** Segments so far. */
+  #begun = 0;
   /** Room that open segments began with. */
   #reserved = 0;
   /** Sealed ones that wait for the next flush. */
@@ -172,7 +174,13 @@ export class HotBuffer<R extends GrowingRows> {
     const last = this.#last.get(key) ?? { sizes: [], bytes: 0 };
     const hasRoom = this.#reserved + last.bytes <= LIMITS.reservedColumnBytesMax;
     const reserved = hasRoom ? last.bytes : 0;
-    const segment = new HotSegment<R>(feed, position, begin(hasRoom ? last.sizes : []), reserved);
+    const segment = new HotSegment<R>(
+      this.#begun++,
+      feed,
+      position,
+      begin(hasRoom ? last.sizes : []),
+      reserved,
+    );
     this.#reserved += reserved;
     this.#open.set(key, segment);
     this.#all.add(segment);
@@ -257,17 +265,20 @@ export class HotBuffer<R extends GrowingRows> {
     }
   }
 
-  /** Lends what is there of some feeds, for readers beside the table's writer. */
-  lease(isWanted: (key: FeedKey) => boolean = () => true): Lease {
+  /**
+   * Lends what is there, for readers beside the table's writer.
+   * @param isWanted looked at for each segment: its feed, and its first offset. Default: all
+   */
+  lease(isWanted: (key: FeedKey, start: bigint) => boolean = () => true): Lease {
     this.#measure();
     const held = [...this.#all].filter(
-      ({ feed, state }) => state.kind !== "evicted" && isWanted(feedKey(feed)),
+      ({ feed, start, state }) => state.kind !== "evicted" && isWanted(feedKey(feed), start),
     );
     for (const { memory } of held) memory.hold();
     return {
       segments: held.map((segment) => {
-        const { feed, start } = segment;
-        return { key: feedKey(feed), start, ...segment.view() };
+        const { id, feed, start } = segment;
+        return { id, key: feedKey(feed), start, ...segment.view() };
       }),
       release: () => {
         this.#measure();

@@ -12,6 +12,8 @@ import { type LiveColumn, rowsUpTo } from "#columns/live.ts";
 
 /** One segment, as a reader gets it. */
 export interface LentSegment {
+  /** Of the segment in its buffer: never another's. */
+  readonly id: number;
   readonly key: FeedKey;
   /** Offset of its first record. */
   readonly start: bigint;

@@ -72,6 +72,7 @@ export interface Amount {
 
 /** A segment. Its members change through its hot buffer only. */
 export class HotSegment<R extends GrowingRows> {
+  readonly id: number;
   readonly feed: Feed;
   readonly start: bigint;
   end: bigint;
@@ -92,7 +93,8 @@ export class HotSegment<R extends GrowingRows> {
   #rows: R | null;
   #batch: ColumnBatch | null = null;
 
-  constructor(feed: Feed, start: bigint, rows: R, reserved: number) {
+  constructor(id: number, feed: Feed, start: bigint, rows: R, reserved: number) {
+    this.id = id;
     this.feed = feed;
     this.start = start;
     this.end = start;

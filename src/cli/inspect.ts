@@ -2,7 +2,7 @@
  * The commands that look at tables: `tables`, `snapshots`, `files`, `history`.
  */
 import { fail } from "#base/errors.ts";
-import type { TableName } from "#catalog/catalog.ts";
+import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName, namespaceText } from "#catalog/names.ts";
 import { topicsOf } from "#config/combinations.ts";
 import type { PipelineConfig } from "#config/config.ts";
@@ -33,16 +33,22 @@ export async function showTables(
   printRows(terminal, [...byLocation.values()], parsed.flag("json"), "There are no tables");
 }
 
-async function tableRows({ pipeline, catalog }: OpenPipeline): Promise<Rows> {
-  const rows: Readonly<Record<string, Cell>>[] = [];
+/** The tables of a pipeline's databases. */
+export async function loadTables({ pipeline, catalog }: OpenPipeline): Promise<LoadedTable[]> {
   const names: TableName[] = [];
   for (const namespace of namespacesOf(pipeline)) names.push(...(await catalog.list(namespace)));
+  const tables: LoadedTable[] = [];
   for (const name of names) {
     const table = await catalog.load(name);
-    if (table === null) continue;
-    const { metadata } = table;
+    if (table !== null) tables.push(table);
+  }
+  return tables;
+}
+
+async function tableRows(open: OpenPipeline): Promise<Rows> {
+  return (await loadTables(open)).map(({ name, metadata }) => {
     const current = currentSnapshot(metadata);
-    rows.push({
+    return {
       table: fullName(name),
       format: metadata.formatVersion,
       rows: counter(current, "total-records"),
@@ -50,9 +56,8 @@ async function tableRows({ pipeline, catalog }: OpenPipeline): Promise<Rows> {
       snapshots: metadata.snapshots.length,
       last_commit: timeText(current?.timestampMs),
       location: metadata.location,
-    });
-  }
-  return rows;
+    };
+  });
 }
 
 /** The databases that the pipeline writes, as far as the configuration names them. */

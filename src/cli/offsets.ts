@@ -73,7 +73,7 @@ function requireOnce(wanted: readonly string[]): void {
 }
 
 /** Reads offsets as a start does: where the head does not tell, earlier metadata files and the rows do. */
-function searchProgress({ table, pipeline, catalog }: FoundTable): Promise<Progress> {
+export function searchProgress({ table, pipeline, catalog }: FoundTable): Promise<Progress> {
   const { values } = pipeline;
   const columns = coordinateColumns(values);
   const witness = columns === null ? null : { columns, read: readCoordinates };

@@ -4,15 +4,25 @@
  */
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { type SyncPoint, syncPoints } from "#commit/syncPoints.ts";
+import { folders } from "#config/buildProcess.ts";
 import { cacheFolder } from "#config/environment.ts";
-import { answerQuestion, type Question, timeOf, type UseTable } from "#sql/answer.ts";
+import {
+  answerQuestion,
+  nothingInMemory,
+  type Question,
+  type Sources,
+  timeOf,
+} from "#sql/answer.ts";
 import { Database } from "#sql/database.ts";
 import { locateLibrary } from "#sql/library.ts";
 import { writeAnswer } from "#sql/output.ts";
 import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
-import { type Opened, openConfig, withTable } from "./open.ts";
+import { loadTables } from "./inspect.ts";
+import { searchProgress } from "./offsets.ts";
+import { type Opened, openConfig, withPipeline, withTable } from "./open.ts";
 import { askProcess, type RemoteQuestion } from "./queryUrl.ts";
 
 /** Of `table`: who looks at more asks for another format, or for less. */
@@ -39,7 +49,7 @@ export async function queryCommand(parsed: ParsedArguments, terminal: Terminal):
       bytesMax: Number.POSITIVE_INFINITY,
       snapshot: snapshotOf(parsed),
     };
-    const { answer } = await answerQuestion(database, tablesOf(opened), question);
+    const { answer } = await answerQuestion(database, sourcesOf(opened), question);
     terminal.out(writeAnswer(answer, format, SHOWN_ROWS_MAX));
     return EXIT.ok;
   } finally {
@@ -74,19 +84,38 @@ function timeParameters(choice: SnapshotChoice): RemoteQuestion["time"] {
   }
 }
 
-/** The tables of the configuration's catalogs. */
-function tablesOf(opened: Opened): UseTable {
-  return async (name, use) => {
-    let answer: { readonly value: Awaited<ReturnType<typeof use>> } | null = null;
-    try {
-      await withTable(opened, name, true, async ({ table }) => {
-        answer = { value: await use({ table, hot: null }) };
-      });
-    } catch (error) {
-      if (answer !== null || kindOf(error) !== "table_missing") throw error;
-    }
-    return (answer ?? { value: await use(null) }).value;
+/** The tables of the configuration's catalogs, and its log. */
+function sourcesOf(opened: Opened): Sources {
+  return {
+    useTable: async (name, part, use) => {
+      if (part === "memory") throw nothingInMemory();
+      let answer: { readonly value: Awaited<ReturnType<typeof use>> } | null = null;
+      try {
+        await withTable(opened, name, true, async ({ table }) => {
+          answer = { value: await use({ table, hot: null }) };
+        });
+      } catch (error) {
+        if (answer !== null || kindOf(error) !== "table_missing") throw error;
+      }
+      return (answer ?? { value: await use(null) }).value;
+    },
+    tableNames: () => [],
+    syncPoints: () => syncPointsOf(opened),
+    logFolder: folders(opened.config, opened.environment).txlog.dir,
   };
+}
+
+/** Offsets of every table of the pipelines' databases. */
+async function syncPointsOf({ config }: Opened): Promise<SyncPoint[]> {
+  const points: SyncPoint[] = [];
+  for (const pipeline of config.pipelines) {
+    await withPipeline(pipeline, true, async (open) => {
+      for (const table of await loadTables(open)) {
+        points.push(...syncPoints(table, await searchProgress({ ...open, table })));
+      }
+    });
+  }
+  return points;
 }
 
 function formatOf(word: string): (typeof FORMATS)[number] {

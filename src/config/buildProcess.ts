@@ -21,6 +21,10 @@ export interface QueryOptions {
   readonly timeoutMs: number;
   /** Larger answers are refused. */
   readonly rowsMax: number;
+  /** How long committed rows stay in memory. */
+  readonly keepMs: number;
+  /** Whether rows in memory are looked up by key. */
+  readonly hasLookup: boolean;
   /** For the engine's library; null: there is none. */
   readonly cacheFolder: string | null;
 }
@@ -78,6 +82,8 @@ export async function buildProcess(
       ? {
           timeoutMs: values["server.query_timeout_ms"],
           rowsMax: values["server.query_max_rows"],
+          hasLookup: values["hot_buffer.hash_index_enabled"],
+          keepMs: values["hot_buffer.ttl_seconds"] * SECOND_MS,
           cacheFolder: cacheFolder(environment),
         }
       : null,

@@ -48,10 +48,6 @@ export const UNBUILT = {
     instead:
       "tables are compacted, snapshots expired and orphans removed; run the rest from another engine, e.g. Spark's procedures",
   },
-  query: {
-    name: "keeping committed rows in memory, and looking up by key, are",
-    instead: "rows that are not committed yet are in /query, committed ones in the table",
-  },
   state_disk: {
     name: "a bound on the state directory is",
     instead: "transaction_log.retention_days bounds the log",

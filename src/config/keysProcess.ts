@@ -10,8 +10,7 @@ export const PROCESS_KEYS = {
     default: 60,
     min: 0,
     max: 86_400,
-    doc: "Committed rows stay queryable this long.",
-    unbuilt: "query",
+    doc: "Committed rows stay in memory this long for hot_buffer and /lookup, where the room is not needed for others: at half of the buffer the oldest go first. None stay while server.query_enabled is false.",
   },
   "hot_buffer.max_size_mb": {
     type: "integer",
@@ -23,9 +22,7 @@ export const PROCESS_KEYS = {
   "hot_buffer.hash_index_enabled": {
     type: "boolean",
     default: true,
-    inert: false,
-    doc: "Look-up by key in constant time.",
-    unbuilt: "query",
+    doc: "Serve GET /lookup/TABLE/KEY: the latest row of a key in memory, in constant time. The index is made by the first look-up of a table, and goes when nobody has looked for a minute.",
   },
   "hot_buffer.memory_alignment_bytes": {
     type: "integer",

@@ -18,6 +18,8 @@ import type { Sinks } from "./sinks.ts";
 const RESUME_SHARE = 0.8;
 /** Share of the limit from which tables are flushed ahead of time: one half is written, one fills. */
 const FLUSH_SHARE = 0.5;
+/** How often it is looked for committed rows whose time is over. */
+const EXPIRE_EVERY_MS = 250;
 
 /** The budget of one pipeline. */
 export class Backpressure {
@@ -32,6 +34,7 @@ export class Backpressure {
   #bytes = 0;
   #rows = 0;
   #sinceMs: number | null = null;
+  #expiredMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     parts: { readonly clock: Clock; readonly observe: Observe },
@@ -69,6 +72,7 @@ export class Backpressure {
   /** Compares what is held with the limit. */
   judge(): void {
     const limit = this.#limit();
+    this.#expire();
     // Rows that the table has go first, before anything is flushed early or held back for them.
     for (const sink of this.#keeping) {
       if (this.#bytes < limit * FLUSH_SHARE) break;
@@ -82,6 +86,17 @@ export class Backpressure {
       const durationMs = this.#parts.clock.monotonicMs() - this.#sinceMs;
       this.#sinceMs = null;
       this.#parts.observe({ type: "backpressure", durationMs });
+    }
+  }
+
+  /** Lets committed rows go whose time is over. */
+  #expire(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - this.#expiredMs < EXPIRE_EVERY_MS) return;
+    this.#expiredMs = nowMs;
+    for (const sink of this.#keeping) {
+      sink.buffer.expire(nowMs);
+      this.measure(sink);
     }
   }
 

@@ -5,7 +5,7 @@
  * Which rows those are, the offsets of that very head say, not how far a flush is: a snapshot may be
  * visible before its flush knows that it landed.
  */
-import { feedKey } from "#base/offsets.ts";
+import type { FeedKey } from "#base/offsets.ts";
 import type { LentSegment } from "#buffer/lease.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Sink } from "./sink.ts";
@@ -37,18 +37,20 @@ export async function readHot(sink: Sink): Promise<HotRead | null> {
     const offsetOf = await writer.offsetsSeen(table);
     // From here on nothing waits: head, offsets and rows are of one instant.
     if (writer.lastSeen !== table) continue;
-    const lease = sink.buffer.lease();
-    const segments: LentSegment[] = [];
-    const partitions: string[] = [];
-    for (const { feed } of sink.outlets.values()) {
+    const from = new Map<FeedKey, bigint>();
+    for (const [key, { feed }] of sink.outlets) {
       const committed = offsetOf(feed.feed);
-      const rows = lease.segments.filter(({ key }) => key === feedKey(feed.feed));
-      const above = committed === null ? null : continuing(rows, committed);
-      if (above === null) continue;
-      segments.push(...above);
-      partitions.push(`${feed.feed.topic}/${feed.feed.partition}`);
+      if (committed !== null) from.set(key, committed);
     }
-    return { table, segments, partitions, release: lease.release };
+    const lease = sink.buffer.lease((key, start) => start >= (from.get(key) ?? start + 1n));
+    const rows = Map.groupBy(lease.segments, ({ key }) => key);
+    const whole = [...from].filter(([key, committed]) => continues(rows.get(key), committed));
+    return {
+      table,
+      segments: whole.flatMap(([key]) => rows.get(key) ?? []),
+      partitions: whole.map(([key]) => partitionName(sink, key)),
+      release: lease.release,
+    };
   }
   return withoutHotRows(writer.lastSeen);
 }
@@ -58,11 +60,28 @@ function withoutHotRows(table: LoadedTable): HotRead {
 }
 
 /**
- * The segments from an offset on. Null when there is a gap between (the head was rolled back, or another
+ * Everything that is in memory of a table, also what is committed already; null while it is not open. Rows
+ * of a feed may have gaps here: it is no part of a table. Of a table that records change nothing is shown,
+ * as in `readHot`.
+ */
+export function readMemory(sink: Sink): HotRead | null {
+  if (sink.writer === null) return null;
+  if (sink.writer.hasKey) return withoutHotRows(sink.writer.lastSeen);
+  const { segments, release } = sink.buffer.lease((key) => sink.outlets.has(key));
+  const partitions = [...sink.outlets.keys()].map((key) => partitionName(sink, key));
+  return { table: sink.writer.lastSeen, segments, partitions, release };
+}
+
+function partitionName(sink: Sink, key: FeedKey): string {
+  const feed = sink.outlets.get(key)?.feed.feed;
+  return feed === undefined ? key : `${feed.topic}/${feed.partition}`;
+}
+
+/**
+ * Whether rows go on at an offset. If not there is a gap between (the head was rolled back, or another
  * process has written): rows behind a gap are not shown before those in it.
  */
-function continuing(segments: readonly LentSegment[], committed: bigint): LentSegment[] | null {
-  const above = segments.filter(({ start }) => start >= committed);
-  const [first] = above;
-  return first === undefined || first.start === committed ? above : null;
+function continues(segments: readonly LentSegment[] | undefined, committed: bigint): boolean {
+  const [first] = segments ?? [];
+  return first === undefined || first.start === committed;
 }

@@ -43,7 +43,10 @@ export interface PipelineParts {
 /** One share for each outlet, in their order; null: no record of the batch is for it. */
 export type Route = (batch: RecordBatch, outlets: readonly Outlet[]) => Shares;
 
-/** When a commit is due. What is not read-only may change while tables run: it is read each time. */
+/**
+ * When a commit is due, and what becomes of its rows. What is not read-only may change while tables run: it is
+ * read each time.
+ */
 export interface CommitPolicy {
   intervalMs: number;
   /** 0: no bound. */
@@ -51,6 +54,8 @@ export interface CommitPolicy {
   readonly bytesMax: number;
   /** A commit that only moves offsets waits this long. */
   readonly emptyIntervalMs: number;
+  /** How long committed rows stay in memory for readers, where the room is not needed. Default 0: not at all. */
+  readonly keepMs?: number;
 }
 
 /**

@@ -51,7 +51,7 @@ export class Sink {
   readonly parts: WriterParts;
   readonly policy: CommitPolicy;
   readonly rank: CommitRank;
-  readonly buffer: HotBuffer<GrowingRows> = new HotBuffer();
+  readonly buffer: HotBuffer<GrowingRows>;
   /** Its outlets, one for each assigned feed; `feeds.ts` keeps them. */
   readonly outlets: Map<FeedKey, Outlet> = new Map();
   /** Where it is beside an outlet: a side table has no outlets of its own; `feeds.ts` keeps them. */
@@ -95,6 +95,7 @@ export class Sink {
     this.#columns = columns;
     this.policy = policy;
     this.rank = rank;
+    this.buffer = new HotBuffer(policy.keepMs ?? 0);
     this.#report = new FlushReport(options.name, parts);
     this.#dueFromMs = parts.clock.monotonicMs() + Math.min(policy.intervalMs, FIRST_COMMIT_MS);
   }

@@ -13,6 +13,7 @@ import type { Parameter } from "./duckdb/instance.ts";
 import { rowsByColumns, selectHot, unionFields } from "./hotRows.ts";
 import { type Listing, listingOf, selectListing } from "./listings.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
+import { type SyncPointRow, selectSyncPoints } from "./processRelations.ts";
 import { selectRows } from "./selectRows.ts";
 import { chooseSnapshot, columnsOf, type SnapshotChoice } from "./snapshotChoice.ts";
 import { NO_FILES, type SnapshotFiles, snapshotFiles } from "./snapshotFiles.ts";
@@ -27,6 +28,8 @@ export interface Engine<A> {
   ):
     | ReadonlyMap<string, readonly ParquetNode[]>
     | Promise<ReadonlyMap<string, readonly ParquetNode[]>>;
+  /** A SELECT of the entries of a transaction log. */
+  selectLog(folder: string): Promise<string>;
   run(run: Run): A | Promise<A>;
 }
 
@@ -56,12 +59,25 @@ export interface ReadTable {
   readonly hot: HotPart | null;
 }
 
-/**
- * Hands a table that a statement names to `use`, for as long as its catalog and store can be asked; null
- * when there is none. What is lent is given back by the one who asked.
- * @param name as it stands in the statement: `events`, `raw.events`
- */
-export type UseTable = <T>(name: string, use: (read: ReadTable | null) => Promise<T>) => Promise<T>;
+/** Where what a statement names is found. */
+export interface Sources {
+  /**
+   * Hands a table that a statement names to `use`, for as long as its catalog and store can be asked; null
+   * when there is none. What is lent is given back by the one who asked.
+   * @param name as it stands in the statement: `events`, `raw.events`
+   * @param part the table, or everything that is in memory of it
+   */
+  useTable<T>(
+    name: string,
+    part: "table" | "memory",
+    use: (read: ReadTable | null) => Promise<T>,
+  ): Promise<T>;
+  /** Names of all tables that are kept here, as `useTable` takes them. */
+  tableNames(): readonly string[];
+  syncPoints(): Promise<readonly SyncPointRow[]>;
+  /** Of the transaction log. */
+  readonly logFolder: string;
+}
 
 /** An answer, and what it is of. */
 export interface Answered<A> {
@@ -77,7 +93,7 @@ export interface Answered<A> {
  */
 export async function answerQuestion<A>(
   engine: Engine<A>,
-  useTable: UseTable,
+  sources: Sources,
   question: Question,
 ): Promise<Answered<A>> {
   const admitted = await engine.admit(question.sql);
@@ -87,12 +103,7 @@ export async function answerQuestion<A>(
       const names = [relation.schema.toLowerCase(), timeTravelName(relation).toLowerCase()];
       const key = JSON.stringify(names);
       if (plans.has(key)) continue;
-      const listed = listingOf(relation.table);
-      const of = listed === null ? relation : { ...relation, table: listed.table };
-      const plan = await useTable(nameOf(of), (read) =>
-        planRelation({ relation, of, listing: listed?.listing ?? null }, read, question.snapshot),
-      );
-      plans.set(key, plan);
+      plans.set(key, await planOf(sources, relation, question.snapshot));
     }
     return await run(engine, admitted, [...plans.values()], question);
   } finally {
@@ -119,6 +130,63 @@ async function run<A>(
   };
 }
 
+/** A table of a name, else what a process has beside its tables. */
+async function planOf(
+  sources: Sources,
+  relation: RelationName,
+  choice: SnapshotChoice,
+): Promise<Plan> {
+  const listed = listingOf(relation.table);
+  const listing = listed?.listing ?? null;
+  const of = listed === null ? relation : { ...relation, table: listed.table };
+  const plan = await planTable(sources, { relation, of, listing }, choice);
+  if (plan !== null) return plan;
+  const beside = relation.schema === "" ? relation.table.toLowerCase() : "";
+  const ofProcess = { relation, snapshotId: null, folders: [], hot: null };
+  if (beside === "sync_points") {
+    const select = selectSyncPoints(await sources.syncPoints());
+    return { ...ofProcess, rows: { kind: "listed", select } };
+  }
+  if (beside === "transaction_log") {
+    return { ...ofProcess, rows: { kind: "log", folder: sources.logFolder } };
+  }
+  if (beside === "hot_buffer") return planOnlyBuffer(sources, relation, choice);
+  throw noTable(nameOf(of));
+}
+
+/** The hot buffer of the only table. */
+async function planOnlyBuffer(
+  sources: Sources,
+  relation: RelationName,
+  choice: SnapshotChoice,
+): Promise<Plan> {
+  const [only, ...others] = sources.tableNames();
+  if (only === undefined) throw nothingInMemory();
+  if (others.length > 0) {
+    throw fail("query", `There are several tables: ask for one, e.g. "${only}$hot_buffer"`);
+  }
+  const of = { schema: "", table: only, at: null };
+  const plan = await planTable(sources, { relation, of, listing: "hot_buffer" }, choice);
+  if (plan === null) throw nothingInMemory();
+  return plan;
+}
+
+/** For those who ask for rows in memory where there are none. */
+export function nothingInMemory(): Error {
+  return fail("query", "Rows in memory are those of a running process: ask it with --url");
+}
+
+function planTable(sources: Sources, wanted: Wanted, choice: SnapshotChoice): Promise<Plan | null> {
+  const part = wanted.listing === "hot_buffer" ? "memory" : "table";
+  return sources.useTable(nameOf(wanted.of), part, async (read) =>
+    read === null ? null : planRelation(wanted, read, choice),
+  );
+}
+
+function noTable(name: string): Error {
+  return fail("query", `There is no table ${name} (kafka-iceberg tables lists those that are)`);
+}
+
 /** A relation as it is named, and the table that it is of. */
 interface Wanted {
   readonly relation: RelationName;
@@ -131,7 +199,10 @@ interface Wanted {
 interface Plan {
   readonly relation: RelationName;
   readonly snapshotId: SnapshotId | null;
-  readonly rows: TableRows | { readonly kind: "listed"; readonly select: string };
+  readonly rows:
+    | TableRows
+    | { readonly kind: "listed"; readonly select: string }
+    | { readonly kind: "log"; readonly folder: string };
   readonly folders: readonly string[];
   readonly hot: HotPart | null;
 }
@@ -143,20 +214,22 @@ interface TableRows {
 }
 
 async function planRelation(
-  { relation, of, listing }: Wanted,
-  read: ReadTable | null,
+  { relation, listing }: Wanted,
+  read: ReadTable,
   choice: SnapshotChoice,
 ): Promise<Plan> {
-  if (read === null) {
-    throw fail(
-      "query",
-      `There is no table ${nameOf(of)} (kafka-iceberg tables lists those that are)`,
-    );
-  }
   const { table } = read;
   try {
     const wanted = relation.at === null ? choice : choiceOf(relation.at);
     const snapshotId = chooseSnapshot(table, wanted);
+    if (listing === "hot_buffer") {
+      if (wanted.kind !== "current") {
+        throw fail("query", "Rows in memory are those of now: leave the other time out");
+      }
+      const fields = columnsOf(table.metadata, snapshotId);
+      const rows = { kind: "stored", fields, files: NO_FILES } as const;
+      return { relation, snapshotId, rows, folders: [], hot: read.hot };
+    }
     if (listing !== null) {
       const select = await selectListing(listing, table, snapshotId);
       read.hot?.release();
@@ -178,13 +251,25 @@ async function planRelation(
 
 /** The view of a relation; what it shows of memory is added to `hot`. */
 async function viewOf(engine: Engine<unknown>, plan: Plan, hot: MemoryRows[]): Promise<View> {
-  const { relation, rows } = plan;
+  const { relation } = plan;
   const isNow = relation.at === null;
   return {
     schema: isNow ? relation.schema : "",
     name: isNow ? relation.table : timeTravelName(relation),
-    select: rows.kind === "listed" ? rows.select : await selectStored(engine, plan, rows, hot),
+    select: await selectOf(engine, plan, hot),
   };
+}
+
+async function selectOf(engine: Engine<unknown>, plan: Plan, hot: MemoryRows[]): Promise<string> {
+  const { rows } = plan;
+  switch (rows.kind) {
+    case "listed":
+      return rows.select;
+    case "log":
+      return engine.selectLog(rows.folder);
+    case "stored":
+      return selectStored(engine, plan, rows, hot);
+  }
 }
 
 async function selectStored(

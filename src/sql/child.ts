@@ -19,7 +19,7 @@ process.on("SIGINT", () => undefined);
 async function take(call: Call): Promise<void> {
   const { id } = call;
   try {
-    const value = call.type === "open" ? await open(call.options) : answer(call);
+    const value = call.type === "open" ? await open(call.options) : await answer(call);
     reply({ id, value });
   } catch (error) {
     reply({ id, error: { kind: kindOf(error), message: describe(error) } });
@@ -50,7 +50,11 @@ function answer(call: Exclude<Call, { readonly type: "open" }>): unknown {
       return database.allow(call.folders);
     case "columns":
       return database.columnsOfFiles(call.paths);
+    case "log":
+      return database.selectLog(call.folder);
     case "run":
-      return writeBytes(database.run(call.run), call.run.form);
+      return call.run.form === "arrow"
+        ? database.runArrow(call.run)
+        : writeBytes(database.run(call.run), call.run.form);
   }
 }

@@ -4,11 +4,14 @@
  * It lives on one thread and blocks it. Statements are admitted first (`admit.ts`), run in a read-only
  * transaction, and end at their number of rows.
  */
+import { systemClock } from "#base/clock.ts";
+import { systemDisk } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
 import { borrowPart } from "./borrow.ts";
 import { type DataVector, deletedRows } from "./deletedRows.ts";
+import type { ArrowBatches } from "./duckdb/arrowBatches.ts";
 import type { HotRows } from "./duckdb/hotScan.ts";
 import {
   Instance,
@@ -19,6 +22,7 @@ import {
 } from "./duckdb/instance.ts";
 import type { PartPlace } from "./lend.ts";
 import { columnsOfFiles, type ParquetNode } from "./parquetNodes.ts";
+import { selectLog } from "./processRelations.ts";
 
 /** A view to be made before a statement runs. */
 export interface View {
@@ -28,8 +32,8 @@ export interface View {
   readonly select: string;
 }
 
-/** How values are written. `text`: as DuckDB's shell does. `json`: each value is JSON text. */
-export type ValueForm = "text" | "json";
+/** How values are written. `text`: as DuckDB's shell does. `json`: each value is JSON text. `arrow`: as they are. */
+export type ValueForm = "text" | "json" | "arrow";
 
 /** A statement that was admitted, and how to answer it. */
 export interface Run {
@@ -111,15 +115,35 @@ export class Database {
     return new Map(paths.map((path) => [path, this.#nodes.get(path) ?? []]));
   }
 
+  /** A SELECT of the entries of a transaction log, which are read on this thread. */
+  selectLog(folder: string): Promise<string> {
+    return selectLog(folder, { disk: systemDisk, clock: systemClock });
+  }
+
   /** Runs a statement. @throws AppError `query` */
   run(run: Run): Answer {
+    return this.#readOnly(run, () =>
+      run.admitted.explain === "" ? this.#select(run) : this.#explain(run),
+    );
+  }
+
+  /** Runs a statement whose answer is an Arrow stream. @throws AppError `query` */
+  runArrow(run: Run): Uint8Array {
+    if (run.admitted.explain !== "") {
+      throw fail("query", "EXPLAIN answers a text: ask for JSON or CSV");
+    }
+    return this.#readOnly(run, () => this.#selectArrow(run));
+  }
+
+  /** Does something in a transaction that reads what a statement names. */
+  #readOnly<T>(run: Run, action: () => T): T {
     const { hot } = this.#instance;
     hot.begin(run.hot.map(rowsOf));
     try {
       this.#define(run.views);
       this.#instance.execute("BEGIN TRANSACTION READ ONLY");
       try {
-        return run.admitted.explain === "" ? this.#select(run) : this.#explain(run);
+        return action();
       } finally {
         this.#instance.execute("ROLLBACK");
       }
@@ -132,21 +156,47 @@ export class Database {
     this.#instance.close();
   }
 
-  #select(run: Run): Answer {
-    const { admitted, parameters, form } = run;
+  /** Names and types of an answer's columns. */
+  #describe({ admitted, parameters }: Run): AnswerColumn[] {
     const isQuery = !/^(?:DESCRIBE|SUMMARIZE|SHOW)\b/.test(admitted.sql);
     const described = isQuery ? admitted.sql : `SELECT * FROM (${admitted.sql})`;
     const columns = this.#instance.rows(
       `SELECT column_name, column_type FROM (DESCRIBE ${described})`,
       parameters,
     );
+    return columns.map(([name, type]) => ({ name: name ?? "", type: type ?? "" }));
+  }
+
+  #selectArrow(run: Run): Uint8Array {
+    const { admitted, parameters, rowsMax, bytesMax } = run;
+    const columns = this.#describe(run);
+    const names = columns.map((_, at) => `c${at}`);
+    const values = columns.map(({ type }, at) =>
+      AS_TEXT.test(type) ? `c${at}::VARCHAR AS c${at}` : `c${at}`,
+    );
+    const sql = `SELECT ${values.join(", ")} FROM (${admitted.sql}) t(${names.join(", ")})`;
+    const statement = this.#instance.prepare(sql);
+    try {
+      requireType(statement.type, "select");
+      let last: ArrowBatches | null = null;
+      for (const batches of statement.runArrow(parameters, uniqueNames(columns))) {
+        if (batches.rows > rowsMax) throw tooManyRows(rowsMax);
+        if (batches.bytes > bytesMax) throw tooManyBytes(bytesMax);
+        last = batches;
+      }
+      return last?.toBytes() ?? new Uint8Array(0);
+    } finally {
+      statement.close();
+    }
+  }
+
+  #select(run: Run): Answer {
+    const { admitted, form } = run;
+    const columns = this.#describe(run);
     const value = form === "json" ? "to_json(COLUMNS(*))" : "COLUMNS(*)";
     const sql = `SELECT ${value}::VARCHAR FROM (${admitted.sql})`;
     const rows = this.#collect(sql, "select", run);
-    return {
-      columns: columns.map(([name, type]) => ({ name: name ?? "", type: type ?? "" })),
-      rows,
-    };
+    return { columns, rows };
   }
 
   #explain(run: Run): Answer {
@@ -165,23 +215,15 @@ export class Database {
   ): (string | null)[][] {
     const statement = this.#instance.prepare(sql);
     try {
-      if (statement.type !== type)
-        throw fail("query", "Only a SELECT, or an EXPLAIN of one, may run");
+      requireType(statement.type, type);
       const rows: (string | null)[][] = [];
       let bytes = 0;
       for (const chunk of statement.run(parameters)) {
         for (const index of (chunk[0] ?? []).keys()) {
-          if (rows.length === rowsMax) {
-            throw fail(
-              "query",
-              `The answer has more than ${rowsMax} rows (server.query_max_rows): add a LIMIT`,
-            );
-          }
+          if (rows.length === rowsMax) throw tooManyRows(rowsMax);
           const row = chunk.map((column) => column[index] ?? null);
           bytes += row.reduce((sum, value) => sum + (value?.length ?? 0), 0);
-          if (bytes > bytesMax) {
-            throw fail("query", `The answer has more than ${bytesMax} bytes: ask for less`);
-          }
+          if (bytes > bytesMax) throw tooManyBytes(bytesMax);
           rows.push(row);
         }
       }
@@ -209,6 +251,33 @@ export class Database {
     const found = columnsOfFiles((sql) => this.#instance.rows(sql), paths);
     for (const [file, nodes] of found) this.#nodes.set(file, nodes);
   }
+}
+
+/** Types that few readers of Arrow know, or none: these travel as texts. */
+const AS_TEXT = /\b(?:ENUM|INTERVAL|UNION|BIT|BIGNUM|VARIANT|TIME WITH TIME ZONE|TIMETZ|TIME_NS)\b/;
+
+/** Columns of one name are `x`, `x_1`, ...: readers of Arrow find columns by their names. */
+function uniqueNames(columns: readonly AnswerColumn[]): string[] {
+  const taken = new Set<string>();
+  return columns.map(({ name }) => {
+    let unique = name;
+    for (let number = 1; taken.has(unique); number++) unique = `${name}_${number}`;
+    taken.add(unique);
+    return unique;
+  });
+}
+
+function requireType(type: StatementType, wanted: StatementType): void {
+  if (type !== wanted) throw fail("query", "Only a SELECT, or an EXPLAIN of one, may run");
+}
+
+function tooManyRows(rowsMax: number): Error {
+  const sentence = `The answer has more than ${rowsMax} rows (server.query_max_rows): add a LIMIT`;
+  return fail("query", sentence);
+}
+
+function tooManyBytes(bytesMax: number): Error {
+  return fail("query", `The answer has more than ${bytesMax} bytes: ask for less`);
 }
 
 function rowsOf(rows: MemoryRows): HotRows {

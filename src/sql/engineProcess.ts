@@ -29,7 +29,8 @@ interface Waiting {
 export class EngineProcess implements Engine<Uint8Array> {
   readonly #child: Bun.Subprocess<"ignore", "ignore", "ignore">;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #opened: Promise<unknown>;
+  /** It is ready for questions. */
+  readonly opened: Promise<unknown>;
   readonly #bytesMax: number;
   #calls = 0;
   #isEnded = false;
@@ -46,8 +47,8 @@ export class EngineProcess implements Engine<Uint8Array> {
       onExit: () => this.#fail(),
     });
     letRead(this.#child.pid);
-    this.#opened = this.#call({ type: "open", options });
-    this.#opened.catch(() => undefined);
+    this.opened = this.#call({ type: "open", options });
+    this.opened.catch(() => undefined);
   }
 
   /** True when it answers nothing any more. */
@@ -70,6 +71,10 @@ export class EngineProcess implements Engine<Uint8Array> {
     return columns as ReadonlyMap<string, readonly ParquetNode[]>;
   }
 
+  async selectLog(folder: string): Promise<string> {
+    return (await this.#ask({ type: "log", folder })) as string;
+  }
+
   /** Runs a statement; the answer as it is sent on. */
   async run(run: Run): Promise<Uint8Array> {
     return (await this.#ask({ type: "run", run })) as Uint8Array;
@@ -83,7 +88,7 @@ export class EngineProcess implements Engine<Uint8Array> {
   }
 
   async #ask(body: CallBody): Promise<unknown> {
-    await this.#opened;
+    await this.opened;
     return this.#call(body);
   }
 

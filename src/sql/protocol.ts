@@ -24,6 +24,7 @@ export type CallBody =
   | { readonly type: "admit"; readonly text: string }
   | { readonly type: "allow"; readonly folders: readonly string[] }
   | { readonly type: "columns"; readonly paths: readonly string[] }
+  | { readonly type: "log"; readonly folder: string }
   | { readonly type: "run"; readonly run: Run };
 
 /** Its answer. */

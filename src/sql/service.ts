@@ -4,7 +4,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
-import { type Answered, answerQuestion, type Question, type UseTable } from "./answer.ts";
+import { type Answered, answerQuestion, type Question, type Sources } from "./answer.ts";
 import { EngineProcess } from "./engineProcess.ts";
 import type { EngineOptions } from "./protocol.ts";
 
@@ -29,8 +29,8 @@ export class SqlService {
    * @param signal gives it up, also while it runs
    * @throws AppError `query`, `query_engine`
    */
-  ask(question: Question, useTable: UseTable, signal: AbortSignal): Promise<Answered<Uint8Array>> {
-    const run = this.#tail.then(() => this.#askNow(question, useTable, signal));
+  ask(question: Question, sources: Sources, signal: AbortSignal): Promise<Answered<Uint8Array>> {
+    const run = this.#tail.then(() => this.#askNow(question, sources, signal));
     this.#tail = run.catch(() => undefined);
     return run;
   }
@@ -42,7 +42,7 @@ export class SqlService {
 
   async #askNow(
     question: Question,
-    useTable: UseTable,
+    sources: Sources,
     signal: AbortSignal,
   ): Promise<Answered<Uint8Array>> {
     if (signal.aborted) throw givenUp();
@@ -50,17 +50,27 @@ export class SqlService {
     if (this.#engine?.isEnded !== false) this.#engine = new EngineProcess(this.#options);
     const engine = this.#engine;
     const given = Promise.withResolvers<never>();
-    const onAbort = (): void => void engine.end().then(() => given.reject(givenUp()));
-    signal.addEventListener("abort", onAbort, { once: true });
+    given.promise.catch(() => undefined);
+    let isAsked = false;
+    let isOver = false;
+    const onAbort = async (): Promise<void> => {
+      // One that only begins is the next question's.
+      if (isOver) return;
+      if (isAsked) await engine.end();
+      given.reject(givenUp());
+    };
+    signal.addEventListener("abort", () => void onAbort(), { once: true });
     try {
-      return await Promise.race([answerQuestion(engine, useTable, question), given.promise]);
+      await Promise.race([engine.opened, given.promise]);
+      isAsked = true;
+      return await Promise.race([answerQuestion(engine, sources, question), given.promise]);
     } catch (error) {
       if (signal.aborted) throw givenUp();
       // What is left of its memory may lie in pieces: the next statement gets a new one.
       if (/out of memory/i.test(describe(error))) await engine.end();
       throw error;
     } finally {
-      signal.removeEventListener("abort", onAbort);
+      isOver = true;
       void this.#rest(number);
     }
   }

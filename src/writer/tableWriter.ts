@@ -122,8 +122,13 @@ export class TableWriter {
    * nothing is decided on it.
    */
   async offsetsSeen(head: LoadedTable): Promise<(feed: Feed) => bigint | null> {
-    const progress = await this.#table.progressOf(head);
+    const progress = await this.progressSeen(head);
     return (feed) => (progress.kind === "readable" ? offsetOf(progress.document, feed) : null);
+  }
+
+  /** What a head that was seen says about progress. For readers. */
+  progressSeen(head: LoadedTable): Promise<Progress> {
+    return this.#table.progressOf(head);
   }
 
   /** Columns of the newest schema seen. */

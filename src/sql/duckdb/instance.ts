@@ -5,9 +5,15 @@
  * Values cross as text: DuckDB itself writes them (`sql/output.ts` says how), so that every type, of
  * any version, looks as it does in DuckDB's own shell.
  */
-import { CString, type Pointer, toArrayBuffer } from "bun:ffi";
+import { CString, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
+import {
+  ARROW_ARRAY_BYTES,
+  ARROW_SCHEMA_BYTES,
+  ArrowBatches,
+  releaseArrow,
+} from "./arrowBatches.ts";
 import { HotScan } from "./hotScan.ts";
 import { cText, type Library, loadLibrary, Out } from "./symbols.ts";
 
@@ -142,6 +148,14 @@ export class Instance {
   }
 }
 
+/** A chunk of a running answer. */
+interface Chunk {
+  readonly result: Uint8Array;
+  /** Null: it only runs. */
+  readonly chunk: Pointer | null;
+  readonly columns: number;
+}
+
 /** A prepared statement; to be closed. */
 export class Statement {
   readonly #library: Library;
@@ -163,6 +177,71 @@ export class Statement {
    * @throws AppError `query` with DuckDB's own sentence
    */
   *run(parameters: readonly Parameter[]): Generator<TextChunk> {
+    for (const { chunk, columns } of this.#chunks(parameters)) {
+      if (chunk === null) continue;
+      yield Array.from({ length: columns }, (_, column) => this.#texts(chunk, column));
+    }
+  }
+
+  /**
+   * Runs it; after each chunk what has come so far.
+   * @param names of the columns
+   * @throws AppError as `run`
+   */
+  *runArrow(parameters: readonly Parameter[], names: readonly string[]): Generator<ArrowBatches> {
+    const api = this.#library;
+    let batches: ArrowBatches | null = null;
+    const options = new Out();
+    try {
+      for (const { result, chunk } of this.#chunks(parameters)) {
+        if (batches === null) {
+          options.words[0] = BigInt(api.duckdb_result_get_arrow_options(result) ?? 0);
+          batches = this.#arrowSchema(result, options.address, names);
+        }
+        if (chunk !== null) this.#addArrow(batches, options.address, chunk);
+        yield batches;
+      }
+    } finally {
+      if (batches !== null) api.duckdb_destroy_arrow_options(options.words);
+    }
+  }
+
+  #arrowSchema(result: Uint8Array, options: Pointer, names: readonly string[]): ArrowBatches {
+    const api = this.#library;
+    const types = BigUint64Array.from(names, (_, at) =>
+      BigInt(api.duckdb_column_logical_type(result, BigInt(at)) ?? 0),
+    );
+    const texts = names.map(cText);
+    const pointers = BigUint64Array.from(texts, (text) => BigInt(ptr(text)));
+    const schema = new Uint8Array(ARROW_SCHEMA_BYTES);
+    const count = BigInt(names.length);
+    this.#check(api.duckdb_to_arrow_schema(options, types, pointers, count, schema));
+    for (const type of types) api.duckdb_destroy_logical_type(new BigUint64Array([type]));
+    try {
+      return new ArrowBatches(ptr(schema));
+    } finally {
+      releaseArrow(ptr(schema), "schema");
+    }
+  }
+
+  #addArrow(batches: ArrowBatches, options: Pointer, chunk: Pointer): void {
+    const array = new Uint8Array(ARROW_ARRAY_BYTES);
+    this.#check(this.#library.duckdb_data_chunk_to_arrow(options, chunk, array));
+    try {
+      batches.add(ptr(array));
+    } finally {
+      releaseArrow(ptr(array), "array");
+    }
+  }
+
+  #check(error: Pointer | null): void {
+    const api = this.#library;
+    if (error === null || !api.duckdb_error_data_has_error(error)) return;
+    throw fail("query", oneLine(String(api.duckdb_error_data_message(error))));
+  }
+
+  /** First that it runs, then the chunks of the answer, each gone when the next is asked for. */
+  *#chunks(parameters: readonly Parameter[]): Generator<Chunk> {
     const api = this.#library;
     this.#bind(parameters);
     const words = new BigUint64Array(STRUCT_BYTES / 8);
@@ -172,13 +251,14 @@ export class Statement {
       if (api.duckdb_execute_prepared_streaming(prepared, result) !== 0)
         throw this.#failure(result);
       const columns = Number(api.duckdb_column_count(result));
+      yield { result, chunk: null, columns };
       for (;;) {
         const chunk = this.#fetch(words, result);
         if (chunk === null) break;
         const held = new Out();
         held.words[0] = BigInt(chunk);
         try {
-          yield Array.from({ length: columns }, (_, column) => this.#texts(chunk, column));
+          yield { result, chunk, columns };
         } finally {
           api.duckdb_destroy_data_chunk(held.words);
         }

@@ -58,6 +58,17 @@ export interface Library {
   readonly duckdb_bind_int64: (a: Address, b: bigint, c: bigint) => number;
   readonly duckdb_bind_varchar_length: (a: Address, b: bigint, c: Address, d: bigint) => number;
   readonly duckdb_execute_prepared_streaming: (a: Address, b: Address) => number;
+  readonly duckdb_result_get_arrow_options: (a: Address) => Pointer | null;
+  readonly duckdb_destroy_arrow_options: (a: Address) => void;
+  readonly duckdb_column_logical_type: (a: Address, b: bigint) => Pointer | null;
+  readonly duckdb_to_arrow_schema: (
+    a: Address,
+    b: Address,
+    c: Address,
+    d: bigint,
+    e: Address,
+  ) => Pointer | null;
+  readonly duckdb_data_chunk_to_arrow: (a: Address, b: Address, c: Address) => Pointer | null;
   readonly duckdb_schema_from_arrow: (a: Address, b: Address, c: Address) => Pointer | null;
   readonly duckdb_data_chunk_from_arrow: (
     a: Address,
@@ -141,6 +152,11 @@ const SYMBOLS: Readonly<Record<keyof Library, FFIFunction>> = {
   duckdb_bind_int64: { args: ["ptr", "u64", "i64"], returns: "i32" },
   duckdb_bind_varchar_length: { args: ["ptr", "u64", "ptr", "u64"], returns: "i32" },
   duckdb_execute_prepared_streaming: { args: ["ptr", "ptr"], returns: "i32" },
+  duckdb_result_get_arrow_options: { args: ["ptr"], returns: "ptr" },
+  duckdb_destroy_arrow_options: { args: ["ptr"], returns: "void" },
+  duckdb_column_logical_type: { args: ["ptr", "u64"], returns: "ptr" },
+  duckdb_to_arrow_schema: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "ptr" },
+  duckdb_data_chunk_to_arrow: { args: ["ptr", "ptr", "ptr"], returns: "ptr" },
   duckdb_schema_from_arrow: { args: ["ptr", "ptr", "ptr"], returns: "ptr" },
   duckdb_data_chunk_from_arrow: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "ptr" },
   duckdb_destroy_arrow_converted_schema: { args: ["ptr"], returns: "void" },

@@ -17,8 +17,8 @@ let queries: Queries;
 let config: string;
 
 beforeAll(() => {
-  const options = { timeoutMs: 20_000, rowsMax: 3, cacheFolder: null };
-  queries = new Queries({ clock: systemClock, options, tables: () => [] });
+  const options = { timeoutMs: 20_000, rowsMax: 3, keepMs: 0, hasLookup: false, cacheFolder: null };
+  queries = new Queries({ clock: systemClock, options, tables: () => [], logFolder: "/nowhere" });
   const health = { host: "127.0.0.1", port: 0, isRequired: true };
   server = startServer({ health, metrics: null, token: TOKEN, tls: null }, [queries.route], {
     clock: systemClock,

@@ -14,6 +14,7 @@ interface Table {
     waitingBytes: number;
     committedBytes: number;
     makeRoom(bytes: number): number;
+    expire(nowMs: number): void;
   };
 }
 
@@ -33,6 +34,7 @@ function make(count: number, retrying = 0) {
           table.heldBytes -= freed;
           return freed;
         },
+        expire: (nowMs) => void (nowMs >= 1000 && table.buffer.makeRoom(Number.MAX_VALUE)),
       },
     };
     return table;
@@ -40,7 +42,8 @@ function make(count: number, retrying = 0) {
   const observed: Observation[] = [];
   const observe = (each: Observation): void => void observed.push(each);
   const sinks = { size: count, retrying, flushBytes: count * LIMIT_BYTES };
-  const parts = { clock: { monotonicMs: () => 0 }, observe };
+  const clock = { nowMs: 0, monotonicMs: () => clock.nowMs };
+  const parts = { clock, observe };
   const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES);
   const hold = (index: number, bytes: number, ready = true, committed = 0): void => {
     const table = tables[index] as Table;
@@ -57,8 +60,18 @@ function make(count: number, retrying = 0) {
     }
     return taken;
   };
-  return { pressure, hold, takeAll, observed };
+  return { pressure, hold, takeAll, observed, clock };
 }
+
+test("committed rows go when their time is over, though nothing else happens to their table", () => {
+  const { pressure, hold, clock } = make(2);
+  hold(0, 20, true, 20);
+  hold(1, 20, true, 0);
+  for (clock.nowMs = 0; clock.nowMs < 1000; clock.nowMs += 50) pressure.judge();
+  expect(pressure.bytes).toBe(40);
+  for (; clock.nowMs < 1300; clock.nowMs += 50) pressure.judge();
+  expect(pressure.bytes).toBe(20);
+});
 
 test("half of the buffer is flushed before a commit is due, so that it never fills and waits", () => {
   const { pressure, hold, takeAll } = make(1);

@@ -56,7 +56,7 @@ function ask(
 /** A batch as a reader gets it that another thread has lent. */
 function lent({ columns, rowCount }: ColumnBatch): LentSegment {
   const watermark = new Int32Array(new SharedArrayBuffer(4)).fill(rowCount);
-  return { key: "k" as FeedKey, start: 0n, columns, watermark };
+  return { id: 0, key: "k" as FeedKey, start: 0n, columns, watermark };
 }
 
 test("every type is what DuckDB reads from the same rows as Parquet", async () => {

@@ -1,0 +1,93 @@
+/**
+ * `GET /lookup/TABLE/KEY`: what is found by which columns, and what is said where nothing can be.
+ */
+import { expect, test } from "bun:test";
+import { type LookedInto, Lookups } from "#app/lookup.ts";
+import { systemClock } from "#base/clock.ts";
+import type { FeedKey } from "#base/offsets.ts";
+import type { Field } from "#columns/schema.ts";
+import { batchOf, field } from "../parquet/rows.ts";
+
+const TABLE = "default.events";
+const FIELDS = [
+  field("user_id", { kind: "long" }),
+  field("name", { kind: "string" }),
+  field("_kafka_key", { kind: "binary" }),
+  field("_kafka_timestamp", { kind: "timestamp", zone: true }),
+];
+const FEEDS = ["c/t/0", "c/t/1"] as FeedKey[];
+
+let lent = 0;
+
+/** A table with two feeds, each of one segment. */
+function tableOf(identifiers: readonly number[], fields: readonly Field[] = FIELDS): LookedInto {
+  const segments = [
+    [
+      [1n, "old", "k1", 1000n],
+      [1n, "new", "k1", 2000n],
+      [2n, "two", "k/2", 2000n],
+    ],
+    [[1n, "of another partition", "k1", 1500n]],
+  ].map((rows, at) => {
+    const batch = batchOf(FIELDS, rows);
+    const watermark = new Int32Array(new SharedArrayBuffer(4)).fill(batch.rowCount);
+    return { id: at, key: FEEDS[at] as FeedKey, start: 0n, columns: batch.columns, watermark };
+  });
+  const schema = {
+    schemaId: 0,
+    fields: fields.map((each, at) => ({ ...each, id: at + 1 })),
+    identifierFieldIds: identifiers,
+  };
+  const sink = {
+    name: TABLE,
+    writer: { lastSeen: { metadata: { currentSchemaId: 0, schemas: [schema] } } },
+    outlets: new Map(
+      FEEDS.map((key, partition) => [key, { feed: { feed: { topic: "t", partition } } }]),
+    ),
+    buffer: {
+      lease: () => {
+        lent++;
+        return { segments, release: () => lent-- };
+      },
+    },
+  };
+  return { sink: sink as never, prefix: "_kafka_" };
+}
+
+async function get(path: string, table: LookedInto | null) {
+  const { route } = new Lookups({ clock: systemClock, find: () => table });
+  const response = await route.answer({
+    url: new URL(`http://localhost/lookup/${path}`),
+    headers: new Headers(),
+    body: new Uint8Array(0),
+    signal: new AbortController().signal,
+  });
+  const body = (await response.json()) as { row?: { name?: string }; error?: string };
+  expect(lent).toBe(0);
+  return [response.status, body.row?.name ?? body.error];
+}
+
+test("the latest row of a key is that of the greatest Kafka timestamp, in whichever partition", async () => {
+  expect(await get("events/1", tableOf([1]))).toEqual([200, "new"]);
+  expect(await get("events/2", tableOf([1]))).toEqual([200, "two"]);
+});
+
+test("the key is the table's identifier fields, else the Kafka key, or the columns that are asked by", async () => {
+  expect(await get("events/k%2F2", tableOf([]))).toEqual([200, "two"]);
+  expect(await get("events/old?by=name", tableOf([1]))).toEqual([200, "old"]);
+  expect(await get("events/1/new?by=user_id,name", tableOf([]))).toEqual([200, "new"]);
+  expect(await get("events/2/two", tableOf([1, 2]))).toEqual([200, "two"]);
+});
+
+test("what cannot be found is said", async () => {
+  expect(await get("events/3", tableOf([1]))).toEqual([404, expect.stringContaining("No row")]);
+  expect(await get("other/3", null)).toEqual([404, expect.stringContaining("no table other")]);
+  expect(await get("events/x", tableOf([1]))).toEqual([400, expect.stringContaining("no long")]);
+  expect(await get("events/1/2", tableOf([1]))).toEqual([
+    400,
+    expect.stringContaining("/lookup/events/VALUE"),
+  ]);
+  expect(await get("events/%", tableOf([1]))).toEqual([400, expect.stringContaining("%25")]);
+  const withoutKey = tableOf([], FIELDS.slice(0, 2));
+  expect(await get("events/1", withoutKey)).toEqual([400, expect.stringContaining("?by=")]);
+});
