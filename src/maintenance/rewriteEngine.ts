@@ -156,7 +156,7 @@ async function fetchFile(
 ): Promise<void> {
   const sink = Bun.file(path).writer();
   for (let at = 0; at < bytes; at += CHUNK_BYTES) {
-    sink.write(await storage.getRange(location, at, Math.min(CHUNK_BYTES, bytes - at)));
+    await sink.write(await storage.getRange(location, at, Math.min(CHUNK_BYTES, bytes - at)));
     await sink.flush();
   }
   await sink.end();

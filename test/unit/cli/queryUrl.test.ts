@@ -29,7 +29,7 @@ beforeAll(() => {
 });
 
 afterAll(async () => {
-  queries.close();
+  await queries.close();
   await server.stop();
 });
 
