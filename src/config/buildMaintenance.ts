@@ -3,10 +3,12 @@
  */
 import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
 import type { WriterOptions } from "#writer/parts.ts";
+import type { PipelineConfig } from "./config.ts";
 import type { PipelineValues } from "./keys.ts";
 
 const SECOND_MS = 1000;
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const MIB = 1024 * 1024;
 
 /** Which files are compacted, and to which size. */
@@ -35,10 +37,10 @@ export interface MaintenanceOptions {
  * @param codec of rewritten files
  */
 export function maintenanceOptions(
-  values: PipelineValues,
+  pipeline: PipelineConfig,
   codec: Pick<WriterOptions, "codec" | "codecLevel" | "unset">,
 ): MaintenanceOptions {
-  const expireMs = values["maintenance.snapshot_check_interval_seconds"] * SECOND_MS;
+  const { values } = pipeline;
   const orphansMs = values["maintenance.orphan_check_interval_seconds"] * SECOND_MS;
   const compactMs = values["maintenance.compact_interval_seconds"] * SECOND_MS;
   return {
@@ -51,12 +53,23 @@ export function maintenanceOptions(
         }
       : null,
     expire: values["maintenance.snapshot_expiration_enabled"]
-      ? { intervalMs: expireMs, policy: expiryPolicy(values) }
+      ? { intervalMs: expireIntervalMs(pipeline), policy: expiryPolicy(values) }
       : null,
     orphans: values["maintenance.orphan_cleanup_enabled"]
       ? { intervalMs: orphansMs, ageMsMin: orphanAgeMs(values) }
       : null,
   };
+}
+
+/**
+ * Snapshots that delete rows are not thinned by the commits that follow: their files may be needed by
+ * nobody else. At a commit every five seconds a day of them would be 17,280.
+ */
+function expireIntervalMs({ values, origins }: PipelineConfig): number {
+  const key = "maintenance.snapshot_check_interval_seconds";
+  const intervalMs = values[key] * SECOND_MS;
+  if (values["source.mode"] === "kstream" || origins.has(key)) return intervalMs;
+  return Math.min(intervalMs, HOUR_MS);
 }
 
 /** Which files are compacted. */

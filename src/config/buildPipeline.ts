@@ -120,7 +120,7 @@ export async function buildPipeline(
       resetMs: values["iceberg.catalog_manager.circuit_breaker_reset_ms"],
     },
     catalogCheckMs: values["iceberg.catalog_manager.health_check_interval_seconds"] * SECOND_MS,
-    maintenance: maintenanceOptions(values, fileCodecOf(pipeline)),
+    maintenance: maintenanceOptions(pipeline, fileCodecOf(pipeline)),
     commit: {
       intervalMs: values["iceberg.commit.interval_ms"],
       rowsMax: values["iceberg.commit.max_rows"],

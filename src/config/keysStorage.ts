@@ -290,7 +290,7 @@ export const MAINTENANCE_KEYS = {
     default: 86_400,
     min: 1,
     max: 31_536_000,
-    doc: "Time between runs of `maintenance expire` for each table, over all processes that write it.",
+    doc: "Time between runs of `maintenance expire` for each table, over all processes that write it. Unless this is set, an hour where records change rows (source.mode): snapshots that delete rows are expired only, never thinned within commits.",
   },
   "maintenance.orphan_cleanup_enabled": {
     type: "boolean",

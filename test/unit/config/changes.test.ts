@@ -1,5 +1,6 @@
 /** Tables that follow changes: what their keys come to, and what cannot be right. */
 import { expect, test } from "bun:test";
+import { maintenanceOptions } from "#config/buildMaintenance.ts";
 import { changeOptions, keyColumnsOf, metadataColumnsOf } from "#config/changes.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
@@ -24,6 +25,21 @@ test("with key_field its columns are the key, and no other is added", async () =
   expect(keyColumnsOf(of)).toEqual(["a", "b"]);
   expect(metadataColumnsOf(of)).toEqual(["partition", "offset", "timestamp"]);
   expect(changeOptions(of)).toMatchObject({ keyFormat: "json", onDelete: "mark" });
+});
+
+test("snapshots that delete rows are expired every hour, unless somebody says how often", async () => {
+  const intervalMs = async (more: string): Promise<number | undefined> => {
+    const pipeline = (await loadRight(TOPIC + more)).pipelines[0];
+    if (pipeline === undefined) throw new Error("there is a pipeline");
+    return maintenanceOptions(pipeline, { codec: "zstd", codecLevel: null }).expire?.intervalMs;
+  };
+  const table = '[source]\nmode = "ktable"\n';
+  expect(await intervalMs("")).toBe(86_400_000);
+  expect(await intervalMs(table)).toBe(3_600_000);
+  const often = "[maintenance]\nsnapshot_check_interval_seconds = 60\n";
+  expect(await intervalMs(table + often)).toBe(60_000);
+  const seldom = "[maintenance]\nsnapshot_check_interval_seconds = 7200\n";
+  expect(await intervalMs(table + seldom)).toBe(7_200_000);
 });
 
 test("rows that are appended have no key", async () => {
