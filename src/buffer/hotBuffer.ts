@@ -111,9 +111,14 @@ export class HotBuffer<R extends GrowingRows> {
     return this.waitingRows + this.#totals.flushing.rows;
   }
 
-  /** Bytes of rows that the table has, kept for readers while there is room. */
-  get committedBytes(): number {
-    return this.#totals.committed.bytes;
+  /** True while it holds memory that time or a reader gives back, not a flush. */
+  get isKeeping(): boolean {
+    return this.#committed.length > 0 || this.lentBytes > 0;
+  }
+
+  /** Bytes of rows that are gone but for those who read them. */
+  get lentBytes(): number {
+    return this.#totals.evicted.bytes;
   }
 
   /** True when there is something to seal: rows, or a position that moved. */
@@ -219,7 +224,10 @@ export class HotBuffer<R extends GrowingRows> {
         segment.memory.release();
         segment.state = nextState(segment.state, { type: "commit", untilMs });
       });
-      if (segment.state.kind === "committed") this.#committed.push(segment);
+      if (segment.state.kind !== "committed") continue;
+      if (segment.batch !== null) this.#committed.push(segment);
+      // A position that moved is nothing to read.
+      else this.#change(segment, () => segment.evict());
     }
     this.expire(nowMs);
   }
@@ -242,12 +250,16 @@ export class HotBuffer<R extends GrowingRows> {
     this.#evictCommitted(first < 0 ? this.#committed.length : first);
   }
 
-  /** Evicts committed rows, the oldest first, until `bytes` are free or none is left; bytes that are. */
+  /**
+   * Evicts committed rows, the oldest first, until `bytes` are free or none is left; bytes that are, or
+   * will be when those who read them end.
+   */
   makeRoom(bytes: number): number {
     if (this.#committed.length === 0) return 0;
-    const before = this.bytes;
-    while (this.#committed.length > 0 && before - this.bytes < bytes) this.#evictCommitted(1);
-    return before - this.bytes;
+    const before = this.bytes - this.lentBytes;
+    const freed = (): number => before - (this.bytes - this.lentBytes);
+    while (this.#committed.length > 0 && freed() < bytes) this.#evictCommitted(1);
+    return freed();
   }
 
   /** Forgets all rows of a feed that is sought anew or taken away. */

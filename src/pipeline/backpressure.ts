@@ -21,17 +21,26 @@ const FLUSH_SHARE = 0.5;
 /** How often it is looked for committed rows whose time is over. */
 const EXPIRE_EVERY_MS = 250;
 
+/** What a table held when it was looked at last. */
+interface Held {
+  readonly bytes: number;
+  readonly lent: number;
+  readonly rows: number;
+}
+
 /** The budget of one pipeline. */
 export class Backpressure {
   readonly #parts: { readonly clock: Clock; readonly observe: Observe };
   readonly #sinks: Pick<Sinks, "size" | "retrying" | "flushBytes">;
   readonly #bytesMax: number;
-  readonly #known = new Map<Sink, { readonly bytes: number; readonly rows: number }>();
+  readonly #known = new Map<Sink, Held>();
   /** Tables that could be flushed now, by their bytes, the fullest first. */
   readonly #fullest = new Heap<Sink>();
-  /** Tables that keep rows which are committed: these go first when room is needed. */
+  /** Tables that keep rows which are committed, which go first when room is needed, or lend some. */
   readonly #keeping = new Set<Sink>();
   #bytes = 0;
+  /** Of the bytes, what only readers hold: no flush and no eviction frees it. */
+  #lent = 0;
   #rows = 0;
   #sinceMs: number | null = null;
   #expiredMs = Number.NEGATIVE_INFINITY;
@@ -58,14 +67,16 @@ export class Backpressure {
 
   /** Takes in what a table holds now. */
   measure(sink: Sink): void {
-    const before = this.#known.get(sink) ?? { bytes: 0, rows: 0 };
-    const now = { bytes: sink.heldBytes, rows: sink.buffer.rows };
+    const { buffer } = sink;
+    const before = this.#known.get(sink) ?? { bytes: 0, lent: 0, rows: 0 };
+    const now = { bytes: sink.heldBytes, lent: buffer.lentBytes, rows: buffer.rows };
     this.#known.set(sink, now);
     this.#bytes += now.bytes - before.bytes;
+    this.#lent += now.lent - before.lent;
     this.#rows += now.rows - before.rows;
-    if (sink.buffer.committedBytes > 0) this.#keeping.add(sink);
+    if (buffer.isKeeping) this.#keeping.add(sink);
     else this.#keeping.delete(sink);
-    if (sink.ready && sink.buffer.waitingBytes > 0) this.#fullest.set(sink, -now.bytes);
+    if (sink.ready && buffer.waitingBytes > 0) this.#fullest.set(sink, now.lent - now.bytes);
     else this.#fullest.delete(sink);
   }
 
@@ -75,8 +86,9 @@ export class Backpressure {
     this.#expire();
     // Rows that the table has go first, before anything is flushed early or held back for them.
     for (const sink of this.#keeping) {
-      if (this.#bytes < limit * FLUSH_SHARE) break;
-      sink.buffer.makeRoom(this.#bytes - limit * FLUSH_SHARE);
+      const excess = this.#bytes - this.#lent - limit * FLUSH_SHARE;
+      if (excess < 0) break;
+      sink.buffer.makeRoom(excess);
       this.measure(sink);
     }
     this.#parts.observe({ type: "buffer", bytes: this.#bytes, records: this.#rows });
@@ -89,7 +101,7 @@ export class Backpressure {
     }
   }
 
-  /** Lets committed rows go whose time is over. */
+  /** Lets committed rows go whose time is over, and takes in what readers have given back. */
   #expire(): void {
     const nowMs = this.#parts.clock.monotonicMs();
     if (nowMs - this.#expiredMs < EXPIRE_EVERY_MS) return;
@@ -107,8 +119,8 @@ export class Backpressure {
   takeFullest(): Sink | null {
     const share = this.#limit() * FLUSH_SHARE;
     const top = this.#fullest.peek();
-    if (this.#bytes < share || top === undefined || -top.key < share / this.#sinks.size)
-      return null;
+    const bytes = this.#bytes - this.#lent;
+    if (bytes < share || top === undefined || -top.key < share / this.#sinks.size) return null;
     this.#fullest.delete(top.item);
     return top.item;
   }

@@ -137,3 +137,21 @@ test("without a time to stay, committed rows are gone at once", () => {
   expect([buffer.bytes, buffer.makeRoom(1)]).toEqual([0, 0]);
   expect(buffer.lease().segments).toEqual([]);
 });
+
+test("a position that moved without a row is not kept: nothing is there to read", () => {
+  const { buffer } = filled(0, 1000);
+  buffer.recycle(buffer.seal(), 0);
+  expect([buffer.isKeeping, buffer.bytes, buffer.lease().segments.length]).toEqual([false, 0, 0]);
+});
+
+test("what is evicted while it is lent counts as lent until its reader ends, and as room that was made", () => {
+  const { buffer } = filled(5000, 1000);
+  buffer.recycle(buffer.seal(), 0);
+  const lease = buffer.lease();
+  expect([buffer.isKeeping, buffer.lentBytes]).toEqual([true, 0]);
+  expect(buffer.makeRoom(1)).toBeGreaterThan(5000 * 50);
+  expect(buffer.isKeeping).toBe(true);
+  expect(buffer.lentBytes).toBeGreaterThan(5000 * 50);
+  lease.release();
+  expect([buffer.isKeeping, buffer.lentBytes, buffer.bytes]).toEqual([false, 0, 0]);
+});

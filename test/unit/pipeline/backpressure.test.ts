@@ -13,6 +13,8 @@ interface Table {
     readonly rows: number;
     waitingBytes: number;
     committedBytes: number;
+    lentBytes: number;
+    readonly isKeeping: boolean;
     makeRoom(bytes: number): number;
     expire(nowMs: number): void;
   };
@@ -28,6 +30,10 @@ function make(count: number, retrying = 0) {
         rows: 1,
         waitingBytes: 0,
         committedBytes: 0,
+        lentBytes: 0,
+        get isKeeping() {
+          return table.buffer.committedBytes > 0 || table.buffer.lentBytes > 0;
+        },
         makeRoom: (bytes) => {
           const freed = Math.min(bytes, table.buffer.committedBytes);
           table.buffer.committedBytes -= freed;
@@ -60,7 +66,7 @@ function make(count: number, retrying = 0) {
     }
     return taken;
   };
-  return { pressure, hold, takeAll, observed, clock };
+  return { pressure, hold, takeAll, observed, clock, tables };
 }
 
 test("committed rows go when their time is over, though nothing else happens to their table", () => {
@@ -71,6 +77,22 @@ test("committed rows go when their time is over, though nothing else happens to 
   expect(pressure.bytes).toBe(40);
   for (; clock.nowMs < 1300; clock.nowMs += 50) pressure.judge();
   expect(pressure.bytes).toBe(20);
+});
+
+test("memory that only a reader holds pauses reading, but is not flushed for, and is seen to come back", () => {
+  const { pressure, hold, takeAll, clock, tables } = make(2);
+  const [table] = tables;
+  if (table === undefined) throw new Error("there is a table");
+  table.buffer.lentBytes = 100;
+  hold(0, 100);
+  hold(1, 30);
+  expect([pressure.active, takeAll()]).toEqual([true, []]);
+  // The reader ends: nothing else happens to the table.
+  table.buffer.lentBytes = 0;
+  table.heldBytes = 0;
+  clock.nowMs += 300;
+  pressure.judge();
+  expect([pressure.active, pressure.bytes]).toEqual([false, 30]);
 });
 
 test("half of the buffer is flushed before a commit is due, so that it never fills and waits", () => {
