@@ -43,6 +43,7 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
   paused: "tables",
   stopped: "tables",
   encoder: "tables",
+  key_index: "tables",
   query: "tables",
   query_engine: "tables",
   internal: "tables",

@@ -56,6 +56,7 @@ export type ErrorKind =
   | "stopped"
   | "state"
   | "encoder"
+  | "key_index"
   | "query"
   | "query_engine"
   | "internal";
@@ -107,6 +108,8 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   state: { action: "stop", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** The encoder's Worker ended; a new one takes the rows, which nobody has lost. */
   encoder: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
+  /** The Worker of the key indexes ended; a new one begins with what is on disk. */
+  key_index: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** A query that cannot be answered: what it says, asks for or may take is not allowed. */
   query: { action: "stop", exitCode: EXIT.usage, metric: "data" },
   /** The SQL engine cannot be had or has failed; ingest goes on without it. */

@@ -53,6 +53,8 @@ class Thread implements IndexThread {
     const index = ++this.#indexCount;
     /** The Worker that knows the index. */
     let opened: Worker | null = null;
+    /** The one that was brought to a head. */
+    let brought: Worker | null = null;
     const ask = async (
       question: Question,
       storage: Storage | null,
@@ -70,8 +72,14 @@ class Thread implements IndexThread {
       bringTo: async ({ storage, ...table }: LoadedTable, branch) => {
         const metadata = withoutHistory(table.metadata);
         await ask({ type: "bringTo", table: { ...table, metadata }, branch }, storage);
+        brought = this.#worker;
       },
-      locate: (keys) => ask({ type: "locate", keys }, null),
+      locate: async (keys) => {
+        if (brought === null || brought !== this.#worker) {
+          throw fail("key_index", "The Worker of the key indexes ended before rows were located");
+        }
+        return await ask({ type: "locate", keys }, null);
+      },
       apply: async (change, landed) => {
         await ask({ type: "apply", change, landed }, null);
       },
@@ -92,10 +100,11 @@ class Thread implements IndexThread {
       this.#parts.startWorker ?? ((): Worker => new Worker(workerUrl("keyindex/worker.ts")));
     const worker = start();
     worker.onmessage = ({ data }: MessageEvent<Reply>): void => this.#receive(worker, data);
-    worker.onerror = ({ message }): void => this.#end(message);
-    worker.addEventListener("close", () => {
-      if (this.#worker === worker) this.#end("it exited");
-    });
+    const ended = (reason: string): void => {
+      if (this.#worker === worker) this.#end(reason);
+    };
+    worker.onerror = ({ message }): void => ended(message);
+    worker.addEventListener("close", () => ended("it exited"));
     this.#worker = worker;
     return worker;
   }
@@ -105,7 +114,7 @@ class Thread implements IndexThread {
     const worker = this.#worker;
     this.#worker = null;
     worker?.terminate();
-    const error = fail("state", `The Worker of the key indexes ended: ${reason}`);
+    const error = fail("key_index", `The Worker of the key indexes ended: ${reason}`);
     for (const { result } of this.#calls.values()) result.reject(error);
     this.#calls.clear();
   }

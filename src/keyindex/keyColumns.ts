@@ -10,15 +10,19 @@ import type { PrimitiveType } from "#columns/schema.ts";
 import type { StoredColumn, StoredValue } from "#parquet/readColumns.ts";
 import { type KeyColumn, type KeyField, type KeyValues, keyKindOf } from "./keyHasher.ts";
 
-/** The key columns of a batch; a key column that it does not have is null in all rows. */
+/**
+ * The key columns of a batch: by id, or by name where the table's column was dropped and made again since
+ * the batch was begun.
+ * @throws AppError `table_schema` when it lacks one: every row that is changed says its key
+ */
 export function keyColumnsOf(batch: ColumnBatch, fields: readonly KeyField[]): KeyColumn[] {
   return fields.map((field) => {
     const column =
       batch.columns.find((each) => each.field.id === field.id) ??
-      batch.columns.find((each) => each.field.id === 0 && each.field.name === field.name);
-    return column === undefined
-      ? nullColumn(field, batch.rowCount)
-      : { values: valuesOf(column), nulls: nullsOf(column) };
+      batch.columns.find((each) => each.field.name === field.name);
+    if (column !== undefined) return { values: valuesOf(column), nulls: nullsOf(column) };
+    const sentence = `Rows of the table have no column ${field.name}, by which they are to be found`;
+    throw fail("table_schema", sentence, { column: field.name });
   });
 }
 

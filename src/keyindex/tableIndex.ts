@@ -120,23 +120,38 @@ class TableIndex implements RowIndex {
     const isExact = this.#label !== null && this.#label.snapshotId === change.base;
     this.#label = null;
     if (!isExact || this.#head === null || this.#metadata === null) return;
-    const { sequenceNumber, snapshotId } = landed;
+    try {
+      this.#head = this.#applied(this.#head, this.#metadata, change, landed);
+    } catch (error) {
+      // Half of it is in the table: nothing says which head that would be.
+      this.#clear();
+      throw error;
+    }
+    await this.#exactFor(landed.snapshotId);
+  }
+
+  /** Makes the change in the table; what is listed with it. */
+  #applied(
+    head: HeadFiles,
+    metadata: TableMetadata,
+    change: IndexChange,
+    { sequenceNumber, snapshotId }: LandedSnapshot,
+  ): HeadFiles {
     for (const [number, rows] of byFile(this.#store.remove(change.keys))) {
       this.#take(number, rows.length);
     }
-    const data = new Map(this.#head.data);
+    const data = new Map(head.data);
     for (const { file, keys } of change.placed) {
       this.#add(file.filePath, keys, firstRows(keys.count));
       data.set(file.filePath, liveDataOf(file, sequenceNumber));
     }
-    const deletes = new Map(this.#head.deletes);
+    const deletes = new Map(head.deletes);
     for (const file of change.removedDeletes) deletes.delete(deleteId(file));
     for (const file of change.addedDeletes) {
       deletes.set(deleteId(file), { file, snapshotId, sequenceNumber });
     }
-    const index = new DeleteIndex(this.#metadata, [...deletes.values()]);
-    this.#head = { ...this.#head, snapshotId, data, deletes, index };
-    await this.#exactFor(snapshotId);
+    const index = new DeleteIndex(metadata, [...deletes.values()]);
+    return { ...head, snapshotId, data, deletes, index };
   }
 
   close(): Promise<void> {

@@ -6,6 +6,7 @@ import { fold } from "#keyindex/fold.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import { batchOf, columnOf } from "../../support/columnOf.ts";
+import { rejection } from "../../support/rejection.ts";
 
 const HASHER = new KeyHasher([{ id: 1, name: "c1", type: { kind: "string" } }], { k0: 5n, k1: 6n });
 
@@ -89,4 +90,20 @@ test("a flush of many keys gives way to others", async () => {
   });
   expect(folded.keys.count).toBe(count);
   expect(turns).toBeGreaterThan(5);
+});
+
+test("a key column that was dropped and made again is found by its name; rows without it are no rows with null keys", async () => {
+  const again = new KeyHasher([{ id: 12, name: "c1", type: { kind: "string" } }], {
+    k0: 5n,
+    k1: 6n,
+  });
+  const changes = changesOf([["a", "b", "c"].map((key) => ({ key, operation: CHANGE.put }))]);
+  const { keys, kept } = await fold(changes, again, () => Promise.resolve());
+  expect([keys.count, kept[0]?.rows.length]).toEqual([3, 3]);
+  const other = new KeyHasher([{ id: 12, name: "c2", type: { kind: "string" } }], {
+    k0: 5n,
+    k1: 6n,
+  });
+  const lost = await rejection(fold(changes, other, () => Promise.resolve()));
+  expect(lost).toMatchObject({ kind: "table_schema" });
 });
