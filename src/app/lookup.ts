@@ -4,7 +4,10 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe, fail, kindOf } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import { Recent } from "#base/recent.ts";
 import { type FoundRow, KeyLookup } from "#buffer/keyLookup.ts";
+import type { LentSegment } from "#buffer/lease.ts";
 import { rowJson, timestampAt } from "#columns/valueJson.ts";
 import { readMemory } from "#pipeline/hotRead.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -25,9 +28,10 @@ export interface LookedInto {
   readonly prefix: string;
 }
 
-/** The indexes of a table for a key's columns. */
+/** The indexes of a table's rows in memory. */
 interface Known {
-  readonly lookup: KeyLookup;
+  /** By the names of the columns that make the key. */
+  readonly lookups: Recent<string, KeyLookup>;
   usedMs: number;
   /** Ends when those before have their answers: an index has no rows that a look-up was not lent. */
   tail: Promise<unknown>;
@@ -40,8 +44,7 @@ const REST_MS = 60_000;
 /** The route, and the indexes behind it. */
 export class Lookups {
   readonly #parts: LookupParts;
-  /** By the table's name and the key's columns. */
-  readonly #lookups = new Map<string, Known>();
+  readonly #known = new Map<Sink, Known>();
   #isResting = false;
 
   constructor(parts: LookupParts) {
@@ -64,6 +67,7 @@ export class Lookups {
       const [name = "", ...key] = url.pathname.slice(PATH.length).split("/").map(decoded);
       const table = this.#parts.find(name);
       if (table === null) return jsonAnswer(404, { error: `There is no table ${name} here` });
+      requireRows(table.sink);
       const names = url.searchParams.get("by")?.split(",") ?? keyOf(table);
       if (names.length !== key.length) {
         const columns = names.join(", ");
@@ -72,8 +76,8 @@ export class Lookups {
           `The key of ${name} is ${columns}: ${PATH}${name}/${names.map(() => "VALUE").join("/")}`,
         );
       }
-      const known = this.#knownOf(table.sink, names);
-      const answer = known.tail.then(() => this.#find(table, known.lookup, key));
+      const known = this.#knownOf(table.sink);
+      const answer = known.tail.then(() => this.#find(table, known, { names, key }));
       known.tail = answer.catch(() => undefined);
       return await answer;
     } catch (error) {
@@ -83,14 +87,16 @@ export class Lookups {
 
   async #find(
     { sink, prefix }: LookedInto,
-    lookup: KeyLookup,
-    key: readonly string[],
+    known: Known,
+    { names, key }: { readonly names: readonly string[]; readonly key: readonly string[] },
   ): Promise<Response> {
     const read = readMemory(sink);
     if (read === null) return jsonAnswer(503, { error: `${sink.name} is not open yet` });
     try {
+      requireColumns(sink, names, read.segments);
+      const lookup = lookupOf(known, names);
       const found = await lookup.find(read.segments, key, () => this.#parts.clock.turn());
-      lookup.forget(read.segments);
+      for (const each of known.lookups.values()) each.forget(read.segments);
       const latest = latestOf(found, `${prefix}timestamp`);
       if (latest === null) {
         return jsonAnswer(404, { error: `No row in memory of ${sink.name} has this key` });
@@ -104,28 +110,55 @@ export class Lookups {
     }
   }
 
-  #knownOf(sink: Sink, names: readonly string[]): Known {
-    const id = JSON.stringify([sink.name, names]);
+  #knownOf(sink: Sink): Known {
     const usedMs = this.#parts.clock.monotonicMs();
-    const tail = Promise.resolve();
-    const known = this.#lookups.get(id) ?? { lookup: new KeyLookup(names), usedMs, tail };
+    const lookups = new Recent<string, KeyLookup>(LIMITS.keyIndexesMax);
+    const known = this.#known.get(sink) ?? { lookups, usedMs, tail: Promise.resolve() };
     known.usedMs = usedMs;
-    this.#lookups.set(id, known);
+    this.#known.set(sink, known);
     if (!this.#isResting) void this.#rest();
     return known;
   }
 
   async #rest(): Promise<void> {
     this.#isResting = true;
-    while (this.#lookups.size > 0) {
+    while (this.#known.size > 0) {
       await this.#parts.clock.sleep(REST_MS);
       const beforeMs = this.#parts.clock.monotonicMs() - REST_MS;
-      for (const [id, { usedMs }] of this.#lookups) {
-        if (usedMs <= beforeMs) this.#lookups.delete(id);
+      for (const [sink, { usedMs }] of this.#known) {
+        if (usedMs <= beforeMs) this.#known.delete(sink);
       }
     }
     this.#isResting = false;
   }
+}
+
+function lookupOf({ lookups }: Known, names: readonly string[]): KeyLookup {
+  const id = JSON.stringify(names);
+  const lookup = lookups.get(id) ?? new KeyLookup(names);
+  lookups.set(id, lookup);
+  return lookup;
+}
+
+/** Of a table that records change no row in memory is shown (`pipeline/hotRead.ts`). */
+function requireRows({ name, writer }: Sink): void {
+  if (writer?.hasKey !== true) return;
+  throw fail(
+    "query",
+    `${name} follows changes: rows in memory of such a table are not shown. Ask /query for the committed ones`,
+  );
+}
+
+/** An index is made of columns only that the table has, or its rows in memory. */
+function requireColumns(
+  { name, writer }: Sink,
+  names: readonly string[],
+  segments: readonly LentSegment[],
+): void {
+  const columns = new Set(writer?.fields.map((field) => field.name));
+  for (const segment of segments) for (const { field } of segment.columns) columns.add(field.name);
+  const unknown = names.find((each) => !columns.has(each));
+  if (unknown !== undefined) throw fail("query", `${name} has no column ${unknown} (?by=)`);
 }
 
 /** The identifier fields of the table; else the Kafka key, where the table keeps it. */

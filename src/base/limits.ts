@@ -35,6 +35,9 @@ export const LIMITS: Readonly<
     | "deletedRowsBytesMax"
     | "questionBytesMax"
     | "listedFilesMax"
+    | "knownFootersMax"
+    | "keyIndexesMax"
+    | "bloomFilterBytesMax"
     | "partitionFolderBytesMax"
     | "logSegmentBytes"
     | "fullOffsetsBytes"
@@ -163,6 +166,12 @@ export const LIMITS: Readonly<
   questionBytesMax: MIB,
   /** Rows of `$files`: they stand in the statement, at about 300 bytes each. */
   listedFilesMax: 50_000,
+  /** Parquet files whose columns the SQL engine remembers (a number), some 5 KB each; those read last stay. */
+  knownFootersMax: 20_000,
+  /** Key indexes of one table's rows in memory (a number): one for each list of columns that look-ups are by. */
+  keyIndexesMax: 4,
+  /** One bloom filter, whatever a table's properties ask for: a Worker has one for each column in a row group. */
+  bloomFilterBytesMax: 8 * MIB,
   /** What a statement of `/query` may take, beside ingest. */
   hotQueryBytesMax: 256 * MIB,
   /** What the process of the SQL engine may take beyond its start: a statement, what DuckDB does not count, and the answer. */

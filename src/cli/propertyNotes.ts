@@ -6,11 +6,15 @@ import type { PipelineConfig } from "#config/config.ts";
 /** Iceberg's properties that are not heeded, and what counts instead. */
 const UNHEEDED: Readonly<Record<string, string>> = {
   "write.object-storage.enabled": "paths are made of partitions",
-  "write.target-file-size-bytes": "a file ends with its flush",
-  "write.parquet.row-group-size-bytes": "iceberg.write.row_group_rows counts",
   "write.parquet.row-group-limit": "iceberg.write.row_group_rows counts",
   "write.distribution-mode": "rows are not distributed",
 };
+
+/** Sizes in bytes that are heeded unless our key, in MiB, is set. */
+const SIZES = {
+  "write.target-file-size-bytes": "iceberg.write.target_file_size_mb",
+  "write.parquet.row-group-size-bytes": "iceberg.write.row_group_size_mb",
+} as const;
 
 const CODEC = "write.parquet.compression-codec";
 
@@ -25,6 +29,12 @@ export function propertyNotes(
       ? []
       : [`table property ${name} = ${value} is not heeded: ${instead}`];
   });
+  for (const [name, key] of Object.entries(SIZES)) {
+    const value = properties[name];
+    const own = values[key];
+    if (value === undefined || !origins.has(key) || Number(value) === own * 1024 * 1024) continue;
+    notes.push(`${key} = ${own} wins over table property ${name} = ${value}`);
+  }
   const codec = properties[CODEC];
   if (codec !== undefined && origins.has("iceberg.write.compression")) {
     const own = values["iceberg.write.compression"];

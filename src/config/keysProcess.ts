@@ -10,7 +10,7 @@ export const PROCESS_KEYS = {
     default: 60,
     min: 0,
     max: 86_400,
-    doc: "Committed rows stay in memory this long for hot_buffer and /lookup, where the room is not needed for others: at half of the buffer the oldest go first. None stay while server.query_enabled is false.",
+    doc: "Committed rows stay in memory this long for hot_buffer and /lookup, where the room is not needed for others: at half of the buffer in use the oldest go first (decision 0352 says how much that is). None stay while server.query_enabled is false.",
   },
   "hot_buffer.max_size_mb": {
     type: "integer",
@@ -126,7 +126,7 @@ export const PROCESS_KEYS = {
     type: "string",
     default: "",
     secret: true,
-    doc: "Shown as `Authorization: Bearer <token>` it opens /status and /query. Without it only programs on this machine are answered, and no proxy may stand in between; a health_address that is reachable from elsewhere needs it, unless query_enabled is false.",
+    doc: "Shown as `Authorization: Bearer <token>` it opens /status, /query, /lookup and /tables. Without it only programs on this machine are answered, and no proxy may stand in between; a health_address that is reachable from elsewhere needs it, unless query_enabled is false.",
   },
   "server.query_timeout_ms": {
     type: "integer",

@@ -7,6 +7,7 @@
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
 import { borrowPart } from "./borrow.ts";
@@ -21,7 +22,7 @@ import {
   sqlName,
 } from "./duckdb/instance.ts";
 import type { PartPlace } from "./lend.ts";
-import { columnsOfFiles, type ParquetNode } from "./parquetNodes.ts";
+import { KnownColumns, type ParquetNode } from "./parquetNodes.ts";
 import { selectLog } from "./processRelations.ts";
 
 /** A view to be made before a statement runs. */
@@ -80,7 +81,7 @@ export class Database {
   readonly #options: InstanceOptions;
   #instance: Instance;
   #folders: readonly string[] = [];
-  readonly #nodes = new Map<string, readonly ParquetNode[]>();
+  readonly #known = new KnownColumns(LIMITS.knownFootersMax);
   #views: View[] = [];
 
   /** @throws AppError `query_engine` */
@@ -110,9 +111,7 @@ export class Database {
 
   /** The columns of Parquet files, by path. @throws AppError `query` */
   columnsOfFiles(paths: readonly string[]): ReadonlyMap<string, readonly ParquetNode[]> {
-    const unknown = paths.filter((path) => !this.#nodes.has(path));
-    if (unknown.length > 0) this.#readColumns(unknown);
-    return new Map(paths.map((path) => [path, this.#nodes.get(path) ?? []]));
+    return this.#known.of(paths, (sql) => this.#instance.rows(sql));
   }
 
   /** A SELECT of the entries of a transaction log, which are read on this thread. */
@@ -245,11 +244,6 @@ export class Database {
       this.#instance.execute(`CREATE VIEW ${viewName(schema, name)} AS ${select}`);
       this.#views.push(view);
     }
-  }
-
-  #readColumns(paths: readonly string[]): void {
-    const found = columnsOfFiles((sql) => this.#instance.rows(sql), paths);
-    for (const [file, nodes] of found) this.#nodes.set(file, nodes);
   }
 }
 

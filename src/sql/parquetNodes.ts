@@ -2,6 +2,7 @@
  * The columns of a Parquet file as DuckDB's `parquet_schema()` lists them: which names its fields have,
  * by Iceberg field id.
  */
+import { Recent } from "#base/recent.ts";
 import { sqlText } from "./duckdb/instance.ts";
 
 /** A field of a file. */
@@ -29,12 +30,39 @@ function nodesOf(rows: readonly SchemaRow[]): readonly ParquetNode[] {
   return read().children;
 }
 
-/**
- * The columns of Parquet files, by path.
- * @param query runs a statement and answers all its rows
- */
+/** Runs a statement and answers all its rows. */
+type Query = (sql: string) => readonly (readonly (string | null)[])[];
+
+/** The columns of the Parquet files that were asked for last: a file never changes. */
+export class KnownColumns {
+  readonly #known: Recent<string, readonly ParquetNode[]>;
+
+  /** @param filesMax that are remembered */
+  constructor(filesMax: number) {
+    this.#known = new Recent(filesMax);
+  }
+
+  /** By path; what is not known is read. Throws as `query`. */
+  of(paths: readonly string[], query: Query): ReadonlyMap<string, readonly ParquetNode[]> {
+    const found = new Map<string, readonly ParquetNode[]>();
+    const unknown: string[] = [];
+    for (const path of paths) {
+      const nodes = this.#known.get(path);
+      if (nodes === undefined) unknown.push(path);
+      else found.set(path, nodes);
+    }
+    if (unknown.length === 0) return found;
+    for (const [path, nodes] of columnsOfFiles(query, unknown)) {
+      this.#known.set(path, nodes);
+      found.set(path, nodes);
+    }
+    return found;
+  }
+}
+
+/** The columns of Parquet files, by path: they are read each time. */
 export function columnsOfFiles(
-  query: (sql: string) => readonly (readonly (string | null)[])[],
+  query: Query,
   paths: readonly string[],
 ): Map<string, readonly ParquetNode[]> {
   const rows = query(

@@ -4,6 +4,7 @@
  * in Java.
  */
 import { type AppError, fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import { joinPath } from "#columns/paths.ts";
 import { childFields, type Field } from "#columns/schema.ts";
 import { type BloomColumn, type ParquetCodec, ROW_GROUP_BYTES } from "#parquet/encoder.ts";
@@ -82,7 +83,8 @@ export function bloomFilters(
   properties: Properties,
   own: readonly string[] = [],
 ): BloomColumn[] {
-  const bytesMax = Number(properties["write.parquet.bloom-filter-max-bytes"]);
+  const asked = Number(properties["write.parquet.bloom-filter-max-bytes"]);
+  const bytesMax = Math.min(asked > 0 ? asked : BLOOM_BYTES, LIMITS.bloomFilterBytesMax);
   const found: BloomColumn[] = [];
   for (const { path, field } of leafPaths(fields)) {
     const isAsked = properties[BLOOM_ENABLED + path]?.toLowerCase() === "true";
@@ -91,7 +93,7 @@ export function bloomFilters(
     found.push({
       fieldId: field.id,
       falsePositives: share > 0 && share < 1 ? share : BLOOM_FALSE_POSITIVES,
-      bytesMax: bytesMax > 0 ? bytesMax : BLOOM_BYTES,
+      bytesMax,
     });
   }
   return found;

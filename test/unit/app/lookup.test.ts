@@ -19,16 +19,29 @@ const FEEDS = ["c/t/0", "c/t/1"] as FeedKey[];
 
 let lent = 0;
 
+type Row = readonly [bigint, string, string, bigint];
+
+interface TableShape {
+  readonly hasKey?: boolean;
+  readonly rowsByFeed?: readonly (readonly Row[])[];
+}
+
+const ROWS: readonly (readonly Row[])[] = [
+  [
+    [1n, "old", "k1", 1000n],
+    [1n, "new", "k1", 2000n],
+    [2n, "two", "k/2", 2000n],
+  ],
+  [[1n, "of another partition", "k1", 1500n]],
+];
+
 /** A table with two feeds, each of one segment. */
-function tableOf(identifiers: readonly number[], fields: readonly Field[] = FIELDS): LookedInto {
-  const segments = [
-    [
-      [1n, "old", "k1", 1000n],
-      [1n, "new", "k1", 2000n],
-      [2n, "two", "k/2", 2000n],
-    ],
-    [[1n, "of another partition", "k1", 1500n]],
-  ].map((rows, at) => {
+function tableOf(
+  identifiers: readonly number[],
+  fields: readonly Field[] = FIELDS,
+  { hasKey = false, rowsByFeed = ROWS }: TableShape = {},
+): LookedInto {
+  const segments = rowsByFeed.map((rows, at) => {
     const batch = batchOf(FIELDS, rows);
     const watermark = new Int32Array(new SharedArrayBuffer(4)).fill(batch.rowCount);
     return { id: at, key: FEEDS[at] as FeedKey, start: 0n, columns: batch.columns, watermark };
@@ -40,7 +53,11 @@ function tableOf(identifiers: readonly number[], fields: readonly Field[] = FIEL
   };
   const sink = {
     name: TABLE,
-    writer: { lastSeen: { metadata: { currentSchemaId: 0, schemas: [schema] } } },
+    writer: {
+      lastSeen: { metadata: { currentSchemaId: 0, schemas: [schema] } },
+      fields,
+      hasKey,
+    },
     outlets: new Map(
       FEEDS.map((key, partition) => [key, { feed: { feed: { topic: "t", partition } } }]),
     ),
@@ -54,8 +71,11 @@ function tableOf(identifiers: readonly number[], fields: readonly Field[] = FIEL
   return { sink: sink as never, prefix: "_kafka_" };
 }
 
-async function get(path: string, table: LookedInto | null) {
-  const { route } = new Lookups({ clock: systemClock, find: () => table });
+function get(path: string, table: LookedInto | null) {
+  return ask(new Lookups({ clock: systemClock, find: () => table }), path);
+}
+
+async function ask({ route }: Lookups, path: string) {
   const response = await route.answer({
     url: new URL(`http://localhost/lookup/${path}`),
     headers: new Headers(),
@@ -90,4 +110,40 @@ test("what cannot be found is said", async () => {
   expect(await get("events/%", tableOf([1]))).toEqual([400, expect.stringContaining("%25")]);
   const withoutKey = tableOf([], FIELDS.slice(0, 2));
   expect(await get("events/1", withoutKey)).toEqual([400, expect.stringContaining("?by=")]);
+});
+
+test("a column that is not there, and a table whose rows in memory are not shown, are said", async () => {
+  expect(await get("events/1?by=nope", tableOf([1]))).toEqual([
+    400,
+    expect.stringContaining("no column nope"),
+  ]);
+  expect(await get("events/1", tableOf([1], FIELDS, { hasKey: true }))).toEqual([
+    400,
+    expect.stringContaining("follows changes"),
+  ]);
+});
+
+test("four indexes of a table stay: a fifth list of columns ends the one that was used the longest ago", async () => {
+  let turns = 0;
+  const clock = {
+    ...systemClock,
+    turn: async () => {
+      turns++;
+    },
+  };
+  const rows = Array.from({ length: 20_000 }, (_, at): Row => [BigInt(at), `n${at}`, "k", 1n]);
+  const table = tableOf([1], FIELDS, { rowsByFeed: [rows] });
+  const lookups = new Lookups({ clock, find: () => table });
+  const askBy = async (path: string): Promise<number> => {
+    turns = 0;
+    expect(await ask(lookups, path)).toEqual([200, expect.any(String)]);
+    return turns;
+  };
+  const four = ["7?by=user_id", "n7?by=name", "7/n7?by=user_id,name", "n7/7?by=name,user_id"];
+  // Each turn stands for 20,000 rows that are taken into an index.
+  for (const path of four) expect(await askBy(`events/${path}`)).toBe(1);
+  for (const path of four) expect(await askBy(`events/${path}`)).toBe(0);
+  expect(await askBy("events/k?by=_kafka_key")).toBe(1);
+  expect(await askBy(`events/${four[0]}`)).toBe(1);
+  expect(await askBy(`events/${four[3]}`)).toBe(0);
 });

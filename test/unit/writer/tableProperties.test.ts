@@ -147,5 +147,7 @@ test("bloom filters: of columns that the table or the configuration names, at an
     { fieldId: 3, falsePositives: 0.1, bytesMax: 4096 },
   ]);
   expect(bloomFilters(fields, {})).toEqual([]);
+  const huge = { ...properties, "write.parquet.bloom-filter-max-bytes": "1e12" };
+  expect(bloomFilters(fields, huge).map(({ bytesMax }) => bytesMax)).toEqual([8_388_608]);
   expect(missingBloomColumns(fields, ["a", "gone", "s"])).toEqual(["gone", "s"]);
 });
