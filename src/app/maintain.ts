@@ -32,7 +32,7 @@ export function schedulesOf(
       operation: "compact",
       intervalMs: compaction.intervalMs,
       run: async (table, stop, of) => {
-        const whenDecided = (): Promise<void> => untilDecided(table, of, stop);
+        const whenDecided = (): ReturnType<typeof untilDecided> => untilDecided(table, of, stop);
         const options = { ...optionsOf(stop), settings, jobs, whenDecided };
         return compactCounts(await compact(table, engine, options));
       },
@@ -63,22 +63,28 @@ export function schedulesOf(
 
 /**
  * Waits while a flush of the table is under way, or held: a commit whose answer is missing may be found only
- * while the head does not move (CHANGE_RULES 10i).
+ * while the head does not move (CHANGE_RULES 10i). Not for ever: the runs of all tables wait behind it.
+ * @returns `undecided` when the table no longer runs, or after five minutes
  * @throws AppError `stopped`
  */
 export async function untilDecided(
   { parts: { clock } }: CommitTable,
   table: ScheduledTable,
   stop: AbortSignal,
-): Promise<void> {
+): Promise<"decided" | "undecided"> {
+  const endMs = clock.monotonicMs() + UNDECIDED_MS_MAX;
   while (table.isUndecided?.() === true) {
     refuseStopped(stop);
+    if (table.isRunning?.() === false || clock.monotonicMs() >= endMs) return "undecided";
     await clock.sleep(UNDECIDED_MS, stop);
   }
+  return "decided";
 }
 
 /** Between two looks at a commit that has no answer. */
 const UNDECIDED_MS = 50;
+/** A catalog that is back has answered by then. */
+const UNDECIDED_MS_MAX = 300_000;
 
 function optionsOf(stop: AbortSignal): RunOptions {
   return { isDry: false, onProgress: () => undefined, stop };
@@ -93,6 +99,7 @@ export function* scheduledTables(sinks: Iterable<Sink>): Generator<ScheduledTabl
     yield {
       name: sink.name,
       isUndecided: () => sink.flushing || sink.sealed,
+      isRunning: () => sink.state.kind === "running" || sink.state.kind === "retrying",
       open: async () => {
         const isOurs = [...sink.outlets.values()].some(({ feed }) => feed.epoch > 0);
         if (sink.state.kind !== "running" || sink.writer === null || !isOurs) return null;

@@ -48,8 +48,8 @@ export interface CompactOptions extends RunOptions {
   readonly settings: CompactSettings;
   /** Groups that are rewritten at the same time. */
   readonly jobs: number;
-  /** Resolves when no own commit of the table is undecided. Default: there is none. */
-  readonly whenDecided?: () => Promise<void>;
+  /** Resolves when no own commit of the table is undecided, or when that does not end. Default: there is none. */
+  readonly whenDecided?: () => Promise<"decided" | "undecided">;
 }
 
 /** What a run replaced, or would replace. */
@@ -60,7 +60,7 @@ export interface CompactReport {
   readonly filesAfter: number | null;
   readonly bytesBefore: number;
   readonly bytesAfter: number | null;
-  /** Groups that others changed meanwhile: the next run's. */
+  /** Groups that others changed meanwhile, or that waited in vain for a commit of this process: the next run's. */
   readonly left: number;
 }
 
@@ -90,7 +90,8 @@ export async function compact(
   refusePaused(head);
   for (const batch of batches(planned)) {
     refuseStopped(options.stop);
-    await rewriteBatch(table, engine, { head, batch, run, options });
+    const end = await rewriteBatch(table, engine, { head, batch, run, options });
+    if (end === "undecided") return run.leavesRest(table);
   }
   return run.report;
 }
@@ -129,12 +130,12 @@ interface Batch {
   readonly options: CompactOptions;
 }
 
-/** Writes and commits some groups. */
+/** Writes and commits some groups; `undecided`: they could not be committed, and no others can. */
 async function rewriteBatch(
   table: CommitTable,
   engine: RewriteEngine,
   { head, batch, run, options }: Batch,
-): Promise<void> {
+): Promise<"done" | "undecided"> {
   const { parts } = table;
   const sequenceNumber = readSequenceNumber(table, head);
   const ledger = new Ledger(parts.random.uuid());
@@ -157,14 +158,16 @@ async function rewriteBatch(
       }));
       change.add({ inputs, outputs: output === null ? [] : [output] });
     });
-    await options.whenDecided?.();
+    if ((await options.whenDecided?.()) === "undecided") {
+      await giveUp(table, pending);
+      return "undecided";
+    }
+    run.ended(table, await commit(table, pending), change, batch);
+    return "done";
   } catch (error) {
-    await table.leftovers.add(table.head, ledger);
+    await giveUp(table, pending);
     throw error;
   }
-  const result = await commit(table, pending);
-  if (result.kind === "held" || result.kind === "paused") await giveUp(table, pending);
-  run.ended(table, result, change, batch);
 }
 
 /** Works on some items at a time; when one fails no other is begun, and those under way end first. */
@@ -233,6 +236,10 @@ function locationOf(
   return [root, folder, name].filter((part) => part !== "").join("/");
 }
 
+/** Told of a run that gives up. */
+const LEFT =
+  "A compaction was given up: a commit of this process has had no answer for long, or its table no longer runs; the next run takes the rest";
+
 /** Counts what a run does. */
 class Run {
   readonly #groups: readonly PlannedGroup[];
@@ -264,6 +271,15 @@ class Run {
       total: this.#groups.length,
     });
     this.#begun++;
+  }
+
+  /** The report of a run that ends before its time, which a person is told of. */
+  leavesRest({ name, parts: { logger } }: CommitTable): CompactReport {
+    const { groups, left } = this.#report;
+    const rest = this.#groups.length - groups;
+    this.#report = { ...this.#report, left: rest };
+    logger.log("warn", LEFT, { table: name, groups: rest - left });
+    return this.#report;
   }
 
   /** @throws AppError `catalog_unreachable` when a batch was not decided, `usage` when the table was paused */

@@ -28,6 +28,8 @@ export interface ScheduledTable {
   open(): Promise<CommitTable | null>;
   /** True while a commit of this process's own is under way, or has no answer. Default: never. */
   isUndecided?(): boolean;
+  /** False while the table is paused, or has stopped: what is undecided stays so. Default: it runs. */
+  isRunning?(): boolean;
 }
 
 /** How the last run of a kind ended. */

@@ -34,7 +34,7 @@ export function confine(bytesMax: number): void {
   const limit = (resource: number, value: number): boolean =>
     libc?.setrlimit(resource, new BigUint64Array(2).fill(BigInt(value))) === 0;
   try {
-    writeFileSync("/proc/self/oom_score_adj", OOM_POINTS);
+    offerFirst();
     assert(libc?.prctl(DIE_WITH_PARENT, SIGKILL, 0n, 0n, 0n) === 0, "it ends with its parent");
     assert(limit(ADDRESS_SPACE, addressSpaceBytes() + bytesMax), "its memory is bound");
     assert(limit(CORE, 0) && limit(FILE_SIZE, 0), "it writes no file");
@@ -43,6 +43,14 @@ export function confine(bytesMax: number): void {
       "The system does not let the SQL engine bind itself (prctl, setrlimit, oom_score_adj): set server.query_enabled = false";
     throw fail("query_engine", sentence, {}, error);
   }
+}
+
+/**
+ * Makes this process the first that the system ends when memory runs out.
+ * @throws what the file system throws when the system does not do so
+ */
+export function offerFirst(): void {
+  writeFileSync("/proc/self/oom_score_adj", OOM_POINTS);
 }
 
 function addressSpaceBytes(): number {

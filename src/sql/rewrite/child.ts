@@ -1,9 +1,11 @@
 /**
  * A child process that rewrites data files once and is ended by its parent (`rewriteProcess.ts`). It
- * yields to every other process of the machine, so that ingest keeps its latency, and ends with its parent.
+ * yields to every other process of the machine, so that ingest keeps its latency, is what the system ends
+ * first when memory runs out, and ends with its parent.
  */
 import { describe, kindOf } from "#base/errors.ts";
 import { openLibc } from "#base/libc.ts";
+import { offerFirst } from "#sql/confine.ts";
 import type { RewriteReply, RewriteTask } from "./protocol.ts";
 import { rewriteFiles } from "./rewriteFiles.ts";
 
@@ -26,6 +28,11 @@ process.on("SIGINT", () => undefined);
 openLibc<{ setpriority: (which: number, who: number, value: number) => number }>({
   setpriority: { args: ["i32", "u32", "i32"], returns: "i32" },
 })?.setpriority(PRIO_PROCESS, 0, NICENESS);
+try {
+  offerFirst();
+} catch {
+  // Where the system has no such order, it chooses by itself.
+}
 // While it is inside the engine, nothing tells it that its parent is gone.
 openLibc<{ prctl: (option: number, signal: bigint) => number }>({
   prctl: { args: ["i32", "u64"], returns: "i32" },

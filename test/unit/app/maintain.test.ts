@@ -1,6 +1,9 @@
 /** The runs of a configuration are those of the commands. */
 import { expect, test } from "bun:test";
 import { schedulesOf, untilDecided } from "#app/maintain.ts";
+import { fail } from "#base/errors.ts";
+import { silentLogger } from "#base/log.ts";
+import { CommitTable } from "#commit/commitTable.ts";
 import { compact, type RewriteEngine } from "#maintenance/compact.ts";
 import { DAY, MaintainedTable } from "../../support/maintainedTable.ts";
 import { fileOf } from "../../support/tableOf.ts";
@@ -44,6 +47,17 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
   expect(schedulesOf({ compact: null, expire: null, orphans: null }, REWRITES)).toEqual([]);
 });
 
+/** Writes files without looking into them. */
+function engineOf(table: MaintainedTable): RewriteEngine {
+  return {
+    rewrite: async ({ group: { inputs }, location }) => {
+      const recordCount = inputs.reduce((sum, each) => sum + each.recordCount, 0n);
+      await table.storage.put(location, new Uint8Array(3));
+      return { ...fileOf("x"), filePath: location, recordCount, fileSizeBytes: 3n };
+    },
+  };
+}
+
 test("a compaction is committed only when no commit of the process is undecided", async () => {
   const table = new MaintainedTable();
   await table.create();
@@ -56,15 +70,8 @@ test("a compaction is committed only when no commit of the process is undecided"
   const of = { name: "t", open: () => table.open(), isUndecided };
   const stop = new AbortController().signal;
   const opened = await table.open();
-  const engine: RewriteEngine = {
-    rewrite: async ({ group: { inputs }, location }) => {
-      const recordCount = inputs.reduce((sum, each) => sum + each.recordCount, 0n);
-      await table.storage.put(location, new Uint8Array(3));
-      return { ...fileOf("x"), filePath: location, recordCount, fileSizeBytes: 3n };
-    },
-  };
-  const whenDecided = (): Promise<void> => untilDecided(opened, of, stop);
-  const report = await compact(opened, engine, { ...options, whenDecided });
+  const whenDecided = (): ReturnType<typeof untilDecided> => untilDecided(opened, of, stop);
+  const report = await compact(opened, engineOf(table), { ...options, whenDecided });
   expect({ looks, ...report }).toMatchObject({
     looks: 4,
     groups: 1,
@@ -74,3 +81,67 @@ test("a compaction is committed only when no commit of the process is undecided"
   const after = await table.head();
   expect(after.metadata.snapshots.length).toBe(before.metadata.snapshots.length + 1);
 });
+
+for (const [why, isRunning, atMost] of [
+  ["is paused or has stopped", false, 1],
+  ["has had no answer for five minutes", true, 6001],
+] as const) {
+  test(`a compaction whose table ${why} is given up, and removes what it has written`, async () => {
+    const table = new MaintainedTable();
+    await table.create();
+    await table.append();
+    await table.append();
+    const before = await table.head();
+    const warnings: string[] = [];
+    const sleep = async (ms: number): Promise<void> => {
+      table.nowMs += ms;
+    };
+    const opened = new CommitTable(
+      {
+        ...table.parts,
+        clock: { ...table.clock, sleep },
+        logger: { ...silentLogger, log: (_, sentence) => void warnings.push(sentence) },
+      },
+      table.options,
+      before,
+    );
+    let looks = 0;
+    const isUndecided = (): boolean => ++looks < 10_000;
+    const of = { name: "t", open: () => table.open(), isUndecided, isRunning: () => isRunning };
+    const whenDecided = (): ReturnType<typeof untilDecided> =>
+      untilDecided(opened, of, OPTIONS.stop);
+    const options = { ...OPTIONS, settings: SETTINGS, jobs: 1, whenDecided };
+    expect(await compact(opened, engineOf(table), options)).toMatchObject({ groups: 0, left: 1 });
+    expect(looks).toBe(atMost);
+    expect(warnings).toEqual([expect.stringContaining("A compaction was given up")]);
+    expect((await table.head()).metadataLocation).toBe(before.metadataLocation);
+    expect(compacted(table)).toEqual([]);
+  });
+}
+
+test("what a compaction has written goes when its commit fails for good", async () => {
+  const table = new MaintainedTable();
+  await table.create();
+  await table.append();
+  await table.append();
+  let isFull = false;
+  const append = async (): Promise<void> => {
+    if (isFull) throw fail("state", "the log cannot be written");
+  };
+  const parts = { ...table.parts, txlog: { ...table.parts.txlog, append } };
+  const opened = new CommitTable(parts, table.options, await table.head());
+  const whenDecided = async (): Promise<"decided"> => {
+    isFull = true;
+    return "decided";
+  };
+  const options = { ...OPTIONS, settings: SETTINGS, jobs: 1, whenDecided };
+  const run = compact(opened, engineOf(table), options);
+  expect(run).rejects.toMatchObject({ kind: "state" });
+  await run.catch(() => undefined);
+  expect(compacted(table)).toEqual([]);
+});
+
+/** What compactions have written and nobody has removed. */
+function compacted({ storage }: MaintainedTable): string[] {
+  return [...storage.objects.keys()].filter((path) => path.includes("compacted-"));
+}
