@@ -10,6 +10,7 @@ import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import { HotScan } from "./duckdb/hotScan.ts";
 import { sqlName, sqlText } from "./duckdb/instance.ts";
+import { checkColumns } from "./fileColumns.ts";
 import { type ParquetNode, shapeOf } from "./parquetNodes.ts";
 import { noRows, projectColumns } from "./projection.ts";
 import type { EqualityDeletes, SnapshotFiles } from "./snapshotFiles.ts";
@@ -22,7 +23,8 @@ export type FileColumns = ReadonlyMap<string, readonly ParquetNode[]>;
  * @param nodes of each data file and each file of equality deletes
  * @param vectors number of the relation that holds `files.vectors` (`deletedRows`)
  * @param lineage true: with the columns of row lineage (Iceberg spec, "Row Lineage") behind the others
- * @throws AppError `query` for a column that hides what the engine says of a row's place
+ * @throws AppError `query` for a column that hides what the engine says of a row's place, and as
+ * `checkColumns`
  */
 export function selectRows(
   fields: readonly Field[],
@@ -33,7 +35,8 @@ export function selectRows(
 ): string {
   const equality = equalityRelations(files, nodes);
   const context = { fields, files, vectors, equality, lineage };
-  const groups = groupFiles(files, nodes, context.equality);
+  const wanted = fields.map(({ id }) => id);
+  const groups = groupFiles(files, nodes, context.equality, wanted);
   const selects = groups.map((group) => selectGroup(context, group));
   return selects.length === 0 ? noRows(fields) : selects.join(" UNION ALL ");
 }
@@ -80,11 +83,14 @@ function groupFiles(
   { data, positionDeletes, vectors }: SnapshotFiles,
   nodes: FileColumns,
   equality: readonly EqualityRelation[],
+  wanted: readonly number[],
 ): Group[] {
   const withVector = new Set(vectors.map(({ file }) => file));
   const groups = new Map<string, Group>();
-  for (const [place, { path, partition, sequence }] of data.entries()) {
+  for (const [place, file] of data.entries()) {
+    const { path, partition, sequence } = file;
     const columns = nodes.get(path) ?? [];
+    checkColumns(file, columns, wanted);
     const hasVectors = withVector.has(place);
     // A vector has all deletes by position of its file in it: others of that file count no more.
     const hasPositions = !hasVectors && positionDeletes.length > 0;

@@ -35,6 +35,8 @@ export interface StoredFile {
   readonly partition: string;
   /** v3: row id of its first row. Default: it has none. */
   readonly firstRowId?: bigint | null;
+  /** Ids of columns that its partition holds the value of, null left out. Default: none. */
+  readonly partitionColumns?: readonly number[];
 }
 
 /** A file whose rows delete those of older data files that equal them in some columns. */
@@ -110,6 +112,7 @@ export async function filesOf(
       sequence: file.sequenceNumber,
       partition: partitionOf(file),
       firstRowId: file.firstRowId,
+      partitionColumns: partitionColumnsOf(table, file),
     })),
     positionDeletes: byPosition.filter(({ file }) => !isVector(file)).map(({ file }) => path(file)),
     equalityDeletes: deletes
@@ -193,6 +196,16 @@ const ROWS_MAX = 2 ** 36;
 /** True for a deletion vector. */
 export function isVector(file: DataFile): boolean {
   return file.fileFormat.toUpperCase() === "PUFFIN";
+}
+
+/** Columns whose value the partition is: writers of Hive's layout leave them out of the file. */
+function partitionColumnsOf(
+  { metadata }: LoadedTable,
+  { specId, partition }: Pick<FoundFile, "specId" | "partition">,
+): number[] {
+  return specById(metadata, specId).fields.flatMap(({ sourceId, transform }, index) =>
+    transform === "identity" && (partition[index] ?? null) !== null ? [sourceId] : [],
+  );
 }
 
 function partitionOf({ specId, partition }: Pick<FoundFile, "specId" | "partition">): string {
