@@ -2,7 +2,7 @@
  * The SQL engine as a child of the process that has the tables: one call after the other. What a statement
  * takes or breaks is this process's alone, and its parent ends it at any moment.
  */
-import { describe, fail, kindOf } from "#base/errors.ts";
+import { describe, EXIT, fail, kindOf } from "#base/errors.ts";
 import { confine } from "./confine.ts";
 import { Database } from "./database.ts";
 import { locateLibrary } from "./library.ts";
@@ -20,14 +20,17 @@ async function take(call: Call): Promise<void> {
   const { id } = call;
   try {
     const value = call.type === "open" ? await open(call.options) : await answer(call);
-    reply({ id, value });
+    await reply({ id, value });
   } catch (error) {
-    reply({ id, error: { kind: kindOf(error), message: describe(error) } });
+    await reply({ id, error: { kind: kindOf(error), message: describe(error) } });
+    // It may not be bound.
+    if (call.type === "open") process.exit(EXIT.failed);
   }
 }
 
-function reply(message: Reply): void {
-  process.send?.(message);
+/** Resolves when the parent can read it. */
+function reply(message: Reply): Promise<void> {
+  return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
 }
 
 async function open({
@@ -36,8 +39,9 @@ async function open({
   processBytesMax,
 }: EngineOptions): Promise<null> {
   const library = await locateLibrary(cacheFolder);
-  database = new Database({ library, memoryBytesMax });
+  const opened = new Database({ library, memoryBytesMax });
   confine(processBytesMax);
+  database = opened;
   return null;
 }
 

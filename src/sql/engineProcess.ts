@@ -48,7 +48,8 @@ export class EngineProcess implements Engine<Uint8Array> {
     });
     letRead(this.#child.pid);
     this.opened = this.#call({ type: "open", options });
-    this.opened.catch(() => undefined);
+    // One that could not open answers nobody: the next question gets another.
+    this.opened.catch(() => void this.end());
   }
 
   /** True when it answers nothing any more. */

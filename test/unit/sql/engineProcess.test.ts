@@ -1,0 +1,58 @@
+/** What becomes of an SQL engine that could not be opened. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import type { Question } from "#sql/answer.ts";
+import { EngineProcess } from "#sql/engineProcess.ts";
+import type { EngineOptions } from "#sql/protocol.ts";
+import { SqlService } from "#sql/service.ts";
+
+const SOURCES = {
+  useTable: () => Promise.reject(new Error("unasked")),
+  tableNames: () => [],
+  syncPoints: async () => [],
+  logFolder: "/nowhere",
+};
+const QUESTION: Question = {
+  ...{ sql: "SELECT 1", parameters: [], rowsMax: 10, bytesMax: 1000 },
+  ...{ form: "text", snapshot: { kind: "current" } },
+};
+
+/** No limit of a process is half a byte: the child cannot bind itself. */
+function optionsOf(): EngineOptions & { processBytesMax: number } {
+  return { cacheFolder: null, memoryBytesMax: 64e6, processBytesMax: 0.5 };
+}
+
+test("a child that cannot bind itself says so, and ends", async () => {
+  const replies: unknown[] = [];
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../../src/sql/child.ts")], {
+    stdio: ["ignore", "ignore", "ignore"],
+    serialization: "advanced",
+    ipc: (reply) => replies.push(reply),
+  });
+  child.send({ id: 1, type: "open", options: optionsOf() });
+  expect(await child.exited).toBe(1);
+  expect(replies).toEqual([
+    {
+      id: 1,
+      error: { kind: "query_engine", message: expect.stringContaining("bind itself") },
+    },
+  ]);
+});
+
+test("an engine that cannot be opened is ended with the child's reason", async () => {
+  const engine = new EngineProcess(optionsOf());
+  expect(await engine.opened.catch(String)).toContain("bind itself");
+  expect(engine.isEnded).toBe(true);
+});
+
+test("the question after one whose engine could not be opened gets another engine", async () => {
+  const options = optionsOf();
+  const service = new SqlService(systemClock, options);
+  const { signal } = new AbortController();
+  const ask = () => service.ask(QUESTION, SOURCES, signal).then(({ answer }) => answer, String);
+  expect(await ask()).toContain("bind itself");
+  options.processBytesMax = 768e6;
+  expect(await ask()).toBeInstanceOf(Uint8Array);
+  await service.close();
+});
