@@ -28,13 +28,21 @@ export function schedulesOf(
   if (compaction !== null) {
     const { jobs, ...settings } = compaction.options;
     const engine = createRewriteEngine({ ...rewrites, codec: compaction.codec });
+    const refusals = new Refusals();
     schedules.push({
       operation: "compact",
       intervalMs: compaction.intervalMs,
       run: async (table, stop, of) => {
         const whenDecided = (): ReturnType<typeof untilDecided> => untilDecided(table, of, stop);
         const options = { ...optionsOf(stop), settings, jobs, whenDecided };
-        return compactCounts(await compact(table, engine, options));
+        const refusal = engine.refusal(await table.load());
+        if (refusal !== null) {
+          refusals.tell(table, refusal);
+          return { counts: {}, bytesReclaimed: 0 };
+        }
+        const report = await compact(table, engine, options);
+        if (report.refusal !== null) refusals.tell(table, report.refusal);
+        return compactCounts(report);
       },
     });
   }
@@ -59,6 +67,17 @@ export function schedulesOf(
     });
   }
   return schedules;
+}
+
+/** What cannot be compacted stays so: each table's is told once, not at every run. */
+class Refusals {
+  readonly #told = new Map<string, string>();
+
+  tell({ name, parts: { logger } }: CommitTable, reason: string): void {
+    if (this.#told.get(name) === reason) return;
+    this.#told.set(name, reason);
+    logger.log("warn", "Some files of a table cannot be compacted here", { table: name, reason });
+  }
 }
 
 /**

@@ -113,7 +113,7 @@ const RUNS: Readonly<Record<Operation, Run>> = {
 };
 
 function compactSentences(name: string, report: CompactReport): string[] {
-  const { groups, filesBefore, filesAfter, bytesBefore, bytesAfter, left } = report;
+  const { groups, filesBefore, filesAfter, bytesBefore, bytesAfter, left, refused } = report;
   if (filesAfter === null || bytesAfter === null) {
     return [`${name}: ${filesBefore} files, ${bytesBefore} bytes, would become ${groups} or fewer`];
   }
@@ -122,6 +122,11 @@ function compactSentences(name: string, report: CompactReport): string[] {
     `bytes: ${bytesBefore} before, ${bytesAfter} after`,
   ];
   if (left > 0) sentences.push(`groups that others changed meanwhile, for the next run: ${left}`);
+  if (refused > 0) {
+    sentences.push(
+      `groups that cannot be written here: ${refused}, for example: ${report.refusal}`,
+    );
+  }
   return sentences;
 }
 

@@ -4,10 +4,10 @@
  *
  * One snapshot is planned and read. Its groups are written one after the other and committed some at a
  * time, so that a run that ends early loses little; a group whose files others have changed
- * meanwhile is left for the next run. A commit waits while a commit of this process's own is
+ * meanwhile is left for the next run, and one that the engine cannot write keeps no other back. A commit waits while a commit of this process's own is
  * undecided, since it would move the head (10i).
  */
-import { fail, kindOf } from "#base/errors.ts";
+import { describe, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { CommitResult } from "#commit/change.ts";
@@ -36,9 +36,14 @@ export interface RewriteJob {
 
 /** What reads files, leaves deleted rows out, and writes the others. */
 export interface RewriteEngine {
+  /** Why it can write no file of this table; null: it can. */
+  refusal(head: LoadedTable): string | null;
+  /** Asked before the first group. @throws AppError when there is no engine */
+  ready(): Promise<void>;
   /**
    * The file, durable; null: every row is deleted, and nothing was written.
-   * @throws AppError `storage_missing` when an input is gone, and what the store throws
+   * @throws AppError `storage_missing` when an input or one of its delete files is gone, `table_unsupported`, `query`
+   * and `query_engine` when it cannot write this group, and what the store throws
    */
   rewrite(job: RewriteJob, stop: AbortSignal): Promise<DataFile | null>;
 }
@@ -62,39 +67,58 @@ export interface CompactReport {
   readonly bytesAfter: number | null;
   /** Groups that others changed meanwhile, or that waited in vain for a commit of this process: the next run's. */
   readonly left: number;
+  /** Groups that the engine cannot write. */
+  readonly refused: number;
+  /** Why the first of them was refused; null: none was. */
+  readonly refusal: string | null;
 }
 
 /** A report as the record of runs takes it. */
 export function compactCounts(report: CompactReport): RunCounts {
-  const { filesBefore, filesAfter, bytesBefore, bytesAfter, groups, left } = report;
+  const { filesBefore, filesAfter, bytesBefore, bytesAfter, groups, left, refused } = report;
   return {
-    counts: { groups, files_before: filesBefore, files_after: filesAfter ?? 0, left },
+    counts: { groups, files_before: filesBefore, files_after: filesAfter ?? 0, left, refused },
     bytesReclaimed: Math.max(0, bytesBefore - (bytesAfter ?? bytesBefore)),
   };
 }
 
+/** A run ends at the second plan that others overtake: what it reads and writes would be in vain again. */
+const PLANS_MAX = 2;
+
 /**
  * Compacts a table, or says what would be.
- * @throws AppError `usage` for a paused table, `progress` when its offsets cannot be read, and what
- * catalog and store throw; what was committed before stands
+ * @throws AppError `usage` for a paused table, `table_unsupported` when the engine can write no file of it,
+ * `progress` when its offsets cannot be read, and what catalog and store throw; what was committed before stands
  */
 export async function compact(
   table: CommitTable,
   engine: RewriteEngine,
   options: CompactOptions,
 ): Promise<CompactReport> {
-  const head = await table.load();
-  const planned = await plan(table, head, options.settings);
-  const run = new Run(planned);
-  if (options.isDry) return run.planned;
-  refusePaused(head);
-  for (const batch of batches(planned)) {
-    refuseStopped(options.stop);
-    const end = await rewriteBatch(table, engine, { head, batch, run, options });
-    if (end === "undecided") return run.leavesRest(table);
+  const run = new Run();
+  for (let plans = 1; plans <= PLANS_MAX; plans++) {
+    const head = await table.load();
+    const refusal = engine.refusal(head);
+    if (refusal !== null) throw fail("table_unsupported", refusal, { table: table.name });
+    const planned = await plan(table, head, options.settings);
+    run.plans(planned);
+    if (options.isDry) return run.planned;
+    refusePaused(head);
+    if (planned.length > 0) await engine.ready();
+    const end = await rewriteAll(table, engine, { head, planned, run, options });
+    if (end === "done") break;
+    if (end === "undecided") {
+      table.parts.logger.log("warn", UNDECIDED, { table: table.name });
+      break;
+    }
   }
+  run.leavesRest();
   return run.report;
 }
+
+/** Told of a run that gives up. */
+const UNDECIDED =
+  "A compaction was given up: a commit of this process has had no answer for long, or its table no longer runs; the next run takes the rest";
 
 async function plan(
   { options: { branch } }: CommitTable,
@@ -123,34 +147,53 @@ function* batches(groups: readonly PlannedGroup[]): Generator<readonly PlannedGr
   if (batch.length > 0) yield batch;
 }
 
-interface Batch {
+/**
+ * How some groups ended. `overtaken`: others changed all of them, so that the others of the plan are hardly
+ * better; `undecided`: they could not be committed, and no others can.
+ */
+type End = "done" | "overtaken" | "undecided";
+
+interface Plan {
   readonly head: LoadedTable;
-  readonly batch: readonly PlannedGroup[];
+  readonly planned: readonly PlannedGroup[];
   readonly run: Run;
   readonly options: CompactOptions;
 }
 
-/** Writes and commits some groups; `undecided`: they could not be committed, and no others can. */
+async function rewriteAll(table: CommitTable, engine: RewriteEngine, plan: Plan): Promise<End> {
+  for (const batch of batches(plan.planned)) {
+    refuseStopped(plan.options.stop);
+    const end = await rewriteBatch(table, engine, { ...plan, batch });
+    if (end !== "done") return end;
+  }
+  return "done";
+}
+
+interface Batch extends Plan {
+  readonly batch: readonly PlannedGroup[];
+}
+
+/** Writes and commits some groups. */
 async function rewriteBatch(
   table: CommitTable,
   engine: RewriteEngine,
   { head, batch, run, options }: Batch,
-): Promise<"done" | "undecided"> {
+): Promise<End> {
   const { parts } = table;
   const sequenceNumber = readSequenceNumber(table, head);
   const ledger = new Ledger(parts.random.uuid());
   const change = new Rewrite(parts, sequenceNumber);
   const pending = newCommit(table, change, ledger);
-  const planned = batch.map((group) => ({ group, location: locationOf(table, head, group) }));
-  ledger.plan(planned.map(({ location }) => location));
+  const jobs = batch.map((group) => ({ group, location: locationOf(table, head, group) }));
+  ledger.plan(jobs.map(({ location }) => location));
   await logFlushStarted(parts, head, ledger.commitId, ledger.names, {});
   try {
-    await inParallel(planned, options.jobs, async ({ group, location }) => {
+    await inParallel(jobs, options.jobs, async ({ group, location }) => {
       refuseStopped(options.stop);
       run.begins(options);
       const job = { head, group, location, commitId: ledger.commitId };
-      const output = await rewriteGroup(engine, job, options.stop);
-      if (output === "gone") return;
+      const output = await rewriteGroup(engine, job, run, options.stop);
+      if (output === "gone" || output === "refused") return;
       if (output !== null) ledger.store([location]);
       const inputs = group.inputs.map(({ path, deletes }) => ({
         path,
@@ -158,12 +201,15 @@ async function rewriteBatch(
       }));
       change.add({ inputs, outputs: output === null ? [] : [output] });
     });
+    if (batch.every((group) => run.isRefused(group))) {
+      await giveUp(table, pending);
+      return "done";
+    }
     if ((await options.whenDecided?.()) === "undecided") {
       await giveUp(table, pending);
       return "undecided";
     }
-    run.ended(table, await commit(table, pending), change, batch);
-    return "done";
+    return run.ended(table, await commit(table, pending), change, batch);
   } catch (error) {
     await giveUp(table, pending);
     throw error;
@@ -196,13 +242,24 @@ async function inParallel<T>(
 async function rewriteGroup(
   engine: RewriteEngine,
   job: RewriteJob,
+  run: Run,
   stop: AbortSignal,
-): Promise<DataFile | null | "gone"> {
+): Promise<DataFile | null | "gone" | "refused"> {
   try {
     return await engine.rewrite(job, stop);
   } catch (error) {
-    if (kindOf(error) === "storage_missing") return "gone";
-    throw error;
+    switch (kindOf(error)) {
+      case "storage_missing":
+        return "gone";
+      case "table_unsupported":
+      case "query":
+      case "query_engine":
+        // It will be so at every run, which must not keep the others from being written.
+        run.refuses(job.group, describe(error));
+        return "refused";
+      default:
+        throw error;
+    }
   }
 }
 
@@ -236,20 +293,25 @@ function locationOf(
   return [root, folder, name].filter((part) => part !== "").join("/");
 }
 
-/** Told of a run that gives up. */
-const LEFT =
-  "A compaction was given up: a commit of this process has had no answer for long, or its table no longer runs; the next run takes the rest";
+/** A group, by its oldest file. */
+function nameOf({ inputs: [first] }: PlannedGroup): string {
+  return first?.path ?? "";
+}
 
 /** Counts what a run does. */
 class Run {
-  readonly #groups: readonly PlannedGroup[];
+  #groups: readonly PlannedGroup[] = [];
+  readonly #ended = new Set<PlannedGroup>();
   #begun = 0;
-  #report: CompactReport = {
+  readonly #refused = new Map<string, string>();
+  #report = {
     ...{ groups: 0, filesBefore: 0, filesAfter: 0, bytesBefore: 0, bytesAfter: 0, left: 0 },
   };
 
-  constructor(groups: readonly PlannedGroup[]) {
+  /** Takes a plan in the place of what is left of an earlier one. */
+  plans(groups: readonly PlannedGroup[]): void {
     this.#groups = groups;
+    this.#begun = 0;
   }
 
   get planned(): CompactReport {
@@ -257,11 +319,27 @@ class Run {
     const filesBefore = groups.reduce((sum, { inputs }) => sum + inputs.length, 0);
     const bytesBefore = groups.reduce((sum, { bytes }) => sum + bytes, 0);
     const counts = { groups: groups.length, filesBefore, bytesBefore, left: 0 };
-    return { ...counts, filesAfter: null, bytesAfter: null };
+    return { ...counts, filesAfter: null, bytesAfter: null, refused: 0, refusal: null };
   }
 
   get report(): CompactReport {
-    return this.#report;
+    const [refusal = null] = this.#refused.values();
+    return { ...this.#report, refused: this.#refused.size, refusal };
+  }
+
+  refuses(group: PlannedGroup, reason: string): void {
+    this.#refused.set(nameOf(group), reason);
+  }
+
+  isRefused(group: PlannedGroup): boolean {
+    return this.#refused.has(nameOf(group));
+  }
+
+  /** What has not ended is for the next run. */
+  leavesRest(): void {
+    const isLeft = (group: PlannedGroup): boolean =>
+      !(this.#ended.has(group) || this.isRefused(group));
+    this.#report.left += this.#groups.filter(isLeft).length;
   }
 
   begins({ onProgress }: RunOptions): void {
@@ -273,29 +351,19 @@ class Run {
     this.#begun++;
   }
 
-  /** The report of a run that ends before its time, which a person is told of. */
-  leavesRest({ name, parts: { logger } }: CommitTable): CompactReport {
-    const { groups, left } = this.#report;
-    const rest = this.#groups.length - groups;
-    this.#report = { ...this.#report, left: rest };
-    logger.log("warn", LEFT, { table: name, groups: rest - left });
-    return this.#report;
-  }
-
   /** @throws AppError `catalog_unreachable` when a batch was not decided, `usage` when the table was paused */
   ended(
     { name }: CommitTable,
     result: CommitResult,
     { groups }: Rewrite,
     batch: readonly PlannedGroup[],
-  ): void {
+  ): End {
     switch (result.kind) {
       case "committed":
         this.#count(groups, batch);
-        return;
+        return "done";
       case "dropped":
-        this.#report = { ...this.#report, left: this.#report.left + batch.length };
-        return;
+        return "overtaken";
       case "paused":
         throw fail("usage", `Table ${name} is paused`, { table: name });
       case "held": {
@@ -306,20 +374,16 @@ class Run {
   }
 
   #count(groups: Rewrite["groups"], batch: readonly PlannedGroup[]): void {
-    const before = this.#report;
+    const report = this.#report;
     const replaced = new Set(groups.flatMap(({ inputs }) => inputs.map(({ path }) => path)));
     const outputs = groups.flatMap((group) => group.outputs);
     const inputs = batch.flatMap((group) => group.inputs).filter(({ path }) => replaced.has(path));
-    this.#report = {
-      groups: before.groups + groups.length,
-      filesBefore: before.filesBefore + inputs.length,
-      filesAfter: (before.filesAfter ?? 0) + outputs.length,
-      bytesBefore:
-        before.bytesBefore + inputs.reduce((sum, file) => sum + Number(file.sizeBytes), 0),
-      bytesAfter:
-        (before.bytesAfter ?? 0) +
-        outputs.reduce((sum, file) => sum + Number(file.fileSizeBytes), 0),
-      left: before.left + batch.length - groups.length,
-    };
+    for (const group of batch) this.#ended.add(group);
+    report.groups += groups.length;
+    report.filesBefore += inputs.length;
+    report.filesAfter += outputs.length;
+    report.bytesBefore += inputs.reduce((sum, file) => sum + Number(file.sizeBytes), 0);
+    report.bytesAfter += outputs.reduce((sum, file) => sum + Number(file.fileSizeBytes), 0);
+    report.left += batch.filter((group) => !this.isRefused(group)).length - groups.length;
   }
 }

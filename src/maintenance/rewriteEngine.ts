@@ -48,10 +48,12 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Rewrites groups, each in a process of its own. */
 export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
   return {
-    rewrite: (job, stop) => {
-      refuseColumns(job.head, fieldsOf(job.head));
-      return withScratch(parts.scratch, (scratch) => rewriteIn(parts, job, scratch, stop));
+    refusal,
+    ready: async () => {
+      await parts.library();
     },
+    rewrite: (job, stop) =>
+      withScratch(parts.scratch, (scratch) => rewriteIn(parts, job, scratch, stop)),
   };
 }
 
@@ -77,7 +79,8 @@ async function rewriteIn(
 
 /** The engine has no word of its own for a file that others have removed meanwhile. */
 async function refuseMissing({ head: { storage }, group: { inputs } }: RewriteJob): Promise<void> {
-  for (const { path } of inputs) {
+  const deletes = inputs.flatMap((input) => input.deletes.map(({ file }) => file.filePath));
+  for (const path of new Set([...inputs.map((input) => input.path), ...deletes])) {
     if ((await storage.head(path)) === null) throw fail("storage_missing", `${path} is gone`);
   }
 }
@@ -88,12 +91,10 @@ function fieldsOf({ metadata }: LoadedTable): readonly Field[] {
   return schema.fields;
 }
 
-function refuseColumns({ name }: LoadedTable, fields: readonly Field[]): void {
-  const reason = unwritable(fields);
-  if (reason === null) return;
-  const table = fullName(name);
-  const sentence = `${table} cannot be compacted here: ${reason}. Use another engine, e.g. Spark's rewrite_data_files`;
-  throw fail("table_unsupported", sentence, { table });
+function refusal(head: LoadedTable): string | null {
+  const reason = unwritable(fieldsOf(head));
+  if (reason === null) return null;
+  return `${fullName(head.name)} cannot be compacted here: ${reason}. Use another engine, e.g. Spark's rewrite_data_files`;
 }
 
 async function taskOf(

@@ -19,6 +19,8 @@ export function progressOf(world: World): Promise<Progress> {
 }
 
 const ENGINE: RewriteEngine = {
+  refusal: () => null,
+  ready: async () => undefined,
   rewrite: async ({ head: { storage }, group: { inputs }, location }: RewriteJob) => {
     const rows: SimRow[] = [];
     for (const { path, deletes } of inputs) {

@@ -2,11 +2,11 @@
 import { expect, test } from "bun:test";
 import { schedulesOf, untilDecided } from "#app/maintain.ts";
 import { fail } from "#base/errors.ts";
-import { silentLogger } from "#base/log.ts";
+import { type Logger, silentLogger } from "#base/log.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { compact, type RewriteEngine } from "#maintenance/compact.ts";
 import { DAY, MaintainedTable } from "../../support/maintainedTable.ts";
-import { fileOf } from "../../support/tableOf.ts";
+import { fileOf, tableOf } from "../../support/tableOf.ts";
 
 const POLICY = { keepAllMs: 3_600_000, retentionMs: 7 * DAY, snapshotsMax: 500 };
 
@@ -50,6 +50,8 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
 /** Writes files without looking into them. */
 function engineOf(table: MaintainedTable): RewriteEngine {
   return {
+    refusal: () => null,
+    ready: async () => undefined,
     rewrite: async ({ group: { inputs }, location }) => {
       const recordCount = inputs.reduce((sum, each) => sum + each.recordCount, 0n);
       await table.storage.put(location, new Uint8Array(3));
@@ -57,6 +59,37 @@ function engineOf(table: MaintainedTable): RewriteEngine {
     },
   };
 }
+
+test("that a table's columns cannot be compacted is told once, not at every run", async () => {
+  const table = new MaintainedTable();
+  const code = {
+    id: 1,
+    name: "code",
+    required: false,
+    type: { kind: "fixed", length: 4 },
+  } as const;
+  await table.parts.catalog.create({
+    name: table.options.name,
+    metadataAt: (location) => {
+      const metadata = tableOf(2);
+      const schemas = metadata.schemas.map((schema) => ({ ...schema, fields: [code] }));
+      return { ...metadata, location, schemas };
+    },
+  });
+  const reasons: unknown[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    log: (_, __, context) => void reasons.push(context?.["reason"]),
+  };
+  const opened = new CommitTable({ ...table.parts, logger }, table.options, await table.head());
+  const options = { ...SETTINGS, jobs: 1 };
+  const codec = { codec: "zstd", codecLevel: null } as const;
+  const compaction = { intervalMs: 1000, options, codec };
+  const [schedule] = schedulesOf({ compact: compaction, expire: null, orphans: null }, REWRITES);
+  const of = { name: "t", open: () => table.open() };
+  for (let runs = 0; runs < 3; runs++) await schedule?.run(opened, OPTIONS.stop, of);
+  expect(reasons).toEqual([expect.stringContaining("column code is of type fixed")]);
+});
 
 test("a compaction is committed only when no commit of the process is undecided", async () => {
   const table = new MaintainedTable();

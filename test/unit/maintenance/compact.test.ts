@@ -1,0 +1,117 @@
+/** Runs of a compaction whose groups cannot be written, or are overtaken by others. */
+import { expect, test } from "bun:test";
+import { fail } from "#base/errors.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import {
+  type CompactReport,
+  compact,
+  compactCounts,
+  type RewriteJob,
+} from "#maintenance/compact.ts";
+import { MaintainedTable } from "../../support/maintainedTable.ts";
+import { fileOf } from "../../support/tableOf.ts";
+
+const DAYS = [1, 2, 3];
+/** With two of them a group fills a commit. */
+const BYTES = 1_500_000_000n;
+const SETTINGS = { smallBytes: 1e10, targetBytes: 3e9, deleteRatio: 0.1 };
+
+/** Two files for each day, in commits of their own when they are compacted. */
+async function filled(): Promise<MaintainedTable> {
+  const table = new MaintainedTable();
+  await table.create();
+  await table.append(9);
+  await table.foreignRewrite(() => false, await pairs(table, DAYS));
+  return table;
+}
+
+async function pairs(table: MaintainedTable, days: readonly number[]): Promise<DataFile[]> {
+  const files: DataFile[] = [];
+  for (const day of days.flatMap((each) => [each, each])) {
+    files.push({ ...(await table.file(day)), fileSizeBytes: BYTES });
+  }
+  return files;
+}
+
+function dayOf({ group: { inputs } }: RewriteJob): number {
+  return Number(inputs[0]?.partition[0]);
+}
+
+/** @param before what happens before a group is written */
+async function run(
+  table: MaintainedTable,
+  before: (day: number) => Promise<void>,
+  refusal: string | null = null,
+): Promise<CompactReport> {
+  const rewrite = async (job: RewriteJob): Promise<DataFile> => {
+    await before(dayOf(job));
+    await table.storage.put(job.location, new Uint8Array(3));
+    const file = { ...fileOf("x", [dayOf(job)]), filePath: job.location };
+    return { ...file, recordCount: 10n, fileSizeBytes: 3n };
+  };
+  const engine = { refusal: () => refusal, ready: async () => undefined, rewrite };
+  return compact(await table.open(), engine, {
+    ...{ isDry: false, settings: SETTINGS, jobs: 1 },
+    ...{ onProgress: () => undefined, stop: new AbortController().signal },
+  });
+}
+
+for (const kind of ["table_unsupported", "query", "query_engine"] as const) {
+  test(`a group that cannot be written (${kind}) is refused with its reason, and the others are written`, async () => {
+    const table = await filled();
+    const report = await run(table, async (day) => {
+      if (day < 3) throw fail(kind, `not day ${day}`);
+    });
+    expect(report).toMatchObject({ groups: 1, filesBefore: 2, left: 0, refused: 2 });
+    expect(report.refusal).toBe("not day 1");
+    expect(compactCounts(report).counts).toMatchObject({ groups: 1, refused: 2, left: 0 });
+  });
+}
+
+test("a fault of the store ends the run", async () => {
+  const job = run(await filled(), () => Promise.reject(fail("storage_full", "no room")));
+  expect(job).rejects.toMatchObject({ kind: "storage_full" });
+  await job.catch(() => undefined);
+});
+
+test("of a table that cannot be written at all nothing is planned", async () => {
+  const table = await filled();
+  // Whoever plans reads the manifests.
+  for (const path of table.storage.objects.keys()) {
+    if (path.endsWith(".avro")) table.storage.objects.delete(path);
+  }
+  const job = run(table, async () => undefined, "columns of another world");
+  expect(job).rejects.toMatchObject({
+    kind: "table_unsupported",
+    message: "columns of another world",
+  });
+  await job.catch(() => undefined);
+});
+
+test("when others overtake a batch the rest is planned anew, on what they made", async () => {
+  const table = await filled();
+  const days: number[] = [];
+  const report = await run(table, async (day) => {
+    days.push(day);
+    if (days.length === 1) await replaceDay(table, day);
+  });
+  expect(days.length).toBe(4);
+  expect(new Set(days).size).toBe(3);
+  expect(report).toMatchObject({ groups: 3, filesBefore: 6, filesAfter: 3, left: 0 });
+});
+
+test("when others overtake it twice the run ends, and the rest is left for the next", async () => {
+  const table = await filled();
+  let written = 0;
+  const report = await run(table, async (day) => {
+    written++;
+    await replaceDay(table, day);
+  });
+  expect({ written, ...report }).toMatchObject({ written: 2, groups: 0, left: 3 });
+});
+
+/** Another engine writes the files of a day anew. */
+async function replaceDay(table: MaintainedTable, day: number): Promise<void> {
+  const isOfDay = ({ partition }: DataFile): boolean => Number(partition[0]) === day;
+  await table.foreignRewrite(isOfDay, await pairs(table, [day]));
+}
