@@ -7,9 +7,12 @@
  * index changes when a snapshot is known to have landed, and only if that was staged on what the index
  * says (10b).
  */
+import { fail, kindOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
-import type { IndexChange, KeySet, PlacedFile, RowIndex } from "#keyindex/port.ts";
+import { LastRows } from "#keyindex/lastRows.ts";
+import type { IndexChange, KeySet, LocatedRows, PlacedFile, RowIndex } from "#keyindex/port.ts";
 import type {
   Attempt,
   CommitResult,
@@ -22,7 +25,7 @@ import { logLanded } from "./logCommit.ts";
 import type { CommitParts } from "./parts.ts";
 import { headOf, type Progress } from "./progress.ts";
 import { withOffsets } from "./progressDocument.ts";
-import { type WritePositionDeletes, writeDeletes } from "./rowDeletes.ts";
+import { type RowDeletes, type WritePositionDeletes, writeDeletes } from "./rowDeletes.ts";
 import type { Advance } from "./rules.ts";
 import { type AppendResult, type FileUnit, Shares, unreadable } from "./shares.ts";
 import { stageSnapshot } from "./snapshot.ts";
@@ -48,6 +51,9 @@ interface StagedChange {
   readonly change: IndexChange;
 }
 
+/** Keys between two turns of the event loop: about 2 ms. */
+const KEYS_PER_TURN = 16_384;
+
 /** One flush of changes, which shrinks when feeds are fenced. */
 export class Upsert implements SnapshotChange {
   readonly makes = "snapshot";
@@ -57,6 +63,8 @@ export class Upsert implements SnapshotChange {
   readonly #ports: UpsertPorts;
   readonly #shares: Shares<KeyedUnit>;
   #staged: StagedChange | null = null;
+  /** The head of which a file of deletes was not found. */
+  #missingIn: SnapshotId | null | undefined;
 
   constructor(
     parts: CommitParts,
@@ -77,12 +85,13 @@ export class Upsert implements SnapshotChange {
   async stage(attempt: Attempt): Promise<StagedSnapshot> {
     const { head, progress, options } = attempt;
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
-    const { index, writePositionDeletes } = this.#ports;
+    const { index } = this.#ports;
     const { units, files, moved } = this.#shares;
     await index.bringTo(head, options.branch);
     const keys = joined(units.map((unit) => unit.keys));
+    if (units.length > 1) await requireDistinct(keys, attempt);
     const located = await index.locate(keys);
-    const { added, removed } = await writeDeletes(attempt, located, writePositionDeletes);
+    const { added, removed } = await this.#delete(attempt, located);
     const { document } = progress;
     const after = withOffsets(document, moved);
     const all = [...files, ...added];
@@ -93,6 +102,20 @@ export class Upsert implements SnapshotChange {
     const change = { base, keys, placed, addedDeletes: added, removedDeletes: removed };
     this.#staged = { snapshotId, sequenceNumber, change };
     return staged;
+  }
+
+  /** Hides rows. @throws AppError `storage_unreachable` when what hid rows before was removed meanwhile */
+  async #delete(attempt: Attempt, located: readonly LocatedRows[]): Promise<RowDeletes> {
+    try {
+      return await writeDeletes(attempt, located, this.#ports.writePositionDeletes);
+    } catch (error) {
+      const wanted = headOf(attempt.head.metadata, attempt.options.branch);
+      if (kindOf(error) !== "storage_missing" || this.#missingIn === wanted) throw error;
+      // Expiry may have been faster than we. A head that misses its file twice is damaged.
+      this.#missingIn = wanted;
+      const sentence = "A file of the table was removed while its deletes were merged";
+      throw fail("storage_unreachable", sentence, {}, error);
+    }
   }
 
   /** The index first: what cannot be written into the log is written again, and it takes a change once. */
@@ -124,4 +147,21 @@ function joined(sets: readonly KeySet[]): KeySet {
     at += 2 * set.count;
   }
   return { count, words };
+}
+
+/** Two partitions have no order: which of a key's changes came last is not known, and both rows would stand. */
+async function requireDistinct(keys: KeySet, { parts, head }: Attempt): Promise<void> {
+  const last = new LastRows(keys.words, keys.count);
+  for (let from = 0; from < keys.count; from += KEYS_PER_TURN) {
+    if (from > 0) await parts.clock.turn();
+    last.add(from, Math.min(keys.count, from + KEYS_PER_TURN));
+  }
+  if (last.count === keys.count) return;
+  throw fail(
+    "data",
+    `Changes of one key of table ${fullName(head.name)} came by two partitions of its topic, so that ` +
+      "their order is not known; nothing of them was committed. Have the producer key the topic's " +
+      "records by what source.key_field names, in a new topic and table",
+    { table: fullName(head.name) },
+  );
 }

@@ -20,7 +20,7 @@ export interface Entries extends Places {
 export interface KeyTable {
   /** Rows in the table. */
   readonly size: number;
-  /** Makes room for so many more rows at once. */
+  /** Makes room for so many more rows at once, as far as there may be room: fewer may come. */
   reserve(rows: number): void;
   /** Adds rows, none of which is there: key n is of row `rows[n]`. */
   add(keys: KeySet, file: number, rows: Uint32Array): void;

@@ -1,4 +1,4 @@
-/** Lists of places and entries of a key table that grow while they are gathered. */
+/** Lists of places and entries of a key table that grow while they are gathered, and places file by file. */
 import type { Entries, Places } from "./keyTable.ts";
 
 /** Places that are added one by one. */
@@ -58,4 +58,24 @@ function doubled(words: Uint32Array): Uint32Array<ArrayBuffer> {
   const larger = new Uint32Array(2 * words.length + 64);
   larger.set(words);
   return larger;
+}
+
+/** Rows of each file, ascending, each once. */
+export function rowsByFile({ files, rows }: Places): Map<number, Uint32Array> {
+  const lists = new Map<number, number[]>();
+  for (const [n, file] of files.entries()) {
+    const list = lists.get(file);
+    const row = rows[n] ?? 0;
+    if (list === undefined) lists.set(file, [row]);
+    else list.push(row);
+  }
+  return new Map([...lists].map(([file, list]) => [file, distinct(Uint32Array.from(list).sort())]));
+}
+
+function distinct(sorted: Uint32Array): Uint32Array {
+  let count = 0;
+  for (const [n, row] of sorted.entries()) {
+    if (n === 0 || row !== sorted[n - 1]) sorted[count++] = row;
+  }
+  return sorted.subarray(0, count);
 }

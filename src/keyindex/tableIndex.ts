@@ -15,7 +15,7 @@
 import { assert } from "#base/assert.ts";
 import { fail, kindOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
+import { DeleteIndex, deletedFrom } from "#iceberg/deletes/deleteIndex.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import {
   type AppliedDeletes,
@@ -29,7 +29,7 @@ import {
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
-import type { Places } from "./keyTable.ts";
+import { rowsByFile } from "./places.ts";
 import type { IndexChange, KeySet, LandedSnapshot, LocatedRows, RowIndex } from "./port.ts";
 import { PositionDeletes } from "./positionDeletes.ts";
 import { hiddenRows, type KeySource, readLiveKeys } from "./readKeys.ts";
@@ -108,7 +108,7 @@ class TableIndex implements RowIndex {
   async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
     const head = this.#head;
     assert(this.#label !== null && head !== null, "the index was brought to a head");
-    const located = [...byFile(this.#store.locate(keys))].map(([number, rows]): LocatedRows => {
+    const located = [...rowsByFile(this.#store.locate(keys))].map(([number, rows]): LocatedRows => {
       const file = head.data.get(this.#paths.get(number) ?? "");
       assert(file !== undefined, "a row of the index is in a live file");
       return { file, deletes: deletesOf(head.index, file), rows };
@@ -137,7 +137,7 @@ class TableIndex implements RowIndex {
     change: IndexChange,
     { sequenceNumber, snapshotId }: LandedSnapshot,
   ): HeadFiles {
-    for (const [number, rows] of byFile(this.#store.remove(change.keys))) {
+    for (const [number, rows] of rowsByFile(this.#store.remove(change.keys))) {
       this.#take(number, rows.length);
     }
     const data = new Map(head.data);
@@ -182,7 +182,8 @@ class TableIndex implements RowIndex {
       this.#files.set(path, { number, rows: restored.rows.get(number) ?? 0 });
       this.#paths.set(number, path);
     }
-    const last = Math.max(0, ...this.#paths.keys());
+    let last = 0;
+    for (const number of this.#paths.keys()) last = Math.max(last, number);
     for (let number = 1; number < last; number++) {
       if (!this.#paths.has(number)) this.#freeNumbers.push(number);
     }
@@ -226,7 +227,7 @@ class TableIndex implements RowIndex {
     const again = await this.#hide(source, changed);
     this.#drop(again.map((file) => [file.path, null]));
     const unread = [...fresh, ...again];
-    this.#store.reserve(unread.reduce((sum, { rows }) => sum + rows, 0));
+    this.#store.reserve(unread.reduce((sum, file) => sum + rowsLeft(head, file), 0));
     for (const file of unread) {
       const deletes = deletesOf(head.index, file);
       for await (const { keys, rows } of readLiveKeys(source, file, deletes)) {
@@ -317,6 +318,15 @@ class TableIndex implements RowIndex {
   }
 }
 
+/** Rows of a file that are live at most, roughly: what is known of its deletes without reading them. */
+function rowsLeft({ index }: HeadFiles, file: LiveData): number {
+  const { vector, positions } = deletesOf(index, file);
+  const own = positions.filter((live) => deletedFrom(live.file) === file.path);
+  const deletes = vector === null ? own : [vector];
+  const deleted = deletes.reduce((sum, live) => sum + Number(live.file.recordCount), 0);
+  return Math.max(0, file.rows - deleted);
+}
+
 /** Files of a head that are not as they were. */
 interface Difference {
   /** Paths of indexed files that the head does not have. */
@@ -371,24 +381,4 @@ function firstRows(count: number): Uint32Array {
   const rows = new Uint32Array(count);
   for (let row = 0; row < count; row++) rows[row] = row;
   return rows;
-}
-
-/** Rows of each file, ascending, each once. */
-function byFile({ files, rows }: Places): Map<number, Uint32Array> {
-  const lists = new Map<number, number[]>();
-  for (const [n, file] of files.entries()) {
-    const list = lists.get(file);
-    const row = rows[n] ?? 0;
-    if (list === undefined) lists.set(file, [row]);
-    else list.push(row);
-  }
-  return new Map([...lists].map(([file, list]) => [file, distinct(Uint32Array.from(list).sort())]));
-}
-
-function distinct(sorted: Uint32Array): Uint32Array {
-  let count = 0;
-  for (const [n, row] of sorted.entries()) {
-    if (n === 0 || row !== sorted[n - 1]) sorted[count++] = row;
-  }
-  return sorted.subarray(0, count);
 }

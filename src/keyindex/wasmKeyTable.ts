@@ -42,20 +42,20 @@ interface TableFunctions {
 const KEYS_PER_CALL = 16_384;
 /** Numbers of files are below it. */
 const FILES_MAX = 1 << 20;
+const TOO_MANY_FILES = `The key index holds rows of at most ${FILES_MAX - 1} data files: compact the table`;
 /** In place of a file's number: the row is the number of a chain. */
 const CHAIN = 0xffff_ffff;
-/** Slots of an empty table. */
-const SLOTS_FIRST = 4096;
-const SLOTS_MAX = 2 ** 27;
-/** At this load the table begins to grow, to a capacity by this factor. */
+/** At this load the table begins to grow. */
 const LOAD_MAX = 0.75;
-const GROWTH = 1.15;
+/** Slots of an empty table, and at most; a table grows by this factor. */
+const DEFAULTS = { slotsFirst: 4096, slotsMax: 2 ** 27, growth: 1.15 };
 /** Entries that are moved for one that is added: growth is over long before the old slots are full. */
 const MOVED_PER_KEY = 16;
 
 /** How a table grows, for tests. */
 export interface KeyTableOptions {
   readonly slotsFirst?: number;
+  readonly slotsMax?: number;
   readonly growth?: number;
 }
 
@@ -69,12 +69,11 @@ export interface WasmKeyTable extends RangedKeyTable {
 
 /** An empty table. */
 export function createWasmKeyTable(options: KeyTableOptions = {}): WasmKeyTable {
-  return new WasmTable(options.slotsFirst ?? SLOTS_FIRST, options.growth ?? GROWTH);
+  return new WasmTable({ ...DEFAULTS, ...options });
 }
 
 class WasmTable implements WasmKeyTable {
-  readonly #slotsFirst: number;
-  readonly #growth: number;
+  readonly #options: Required<KeyTableOptions>;
   #kernel: Kernel<TableFunctions>;
   #chains = new Chains();
   /** Keys that have a chain. */
@@ -87,9 +86,8 @@ class WasmTable implements WasmKeyTable {
   /** Slots before a growth under way; 0: none is. */
   #growsFrom = 0;
 
-  constructor(slotsFirst: number, growth: number) {
-    this.#slotsFirst = slotsFirst;
-    this.#growth = growth;
+  constructor(options: Required<KeyTableOptions>) {
+    this.#options = options;
     this.#kernel = this.#begin();
   }
 
@@ -102,7 +100,8 @@ class WasmTable implements WasmKeyTable {
   }
 
   reserve(rows: number): void {
-    const wanted = Math.ceil((this.#kernel.functions.size() + rows) / LOAD_MAX) + 1;
+    const all = this.#kernel.functions.size() + rows;
+    const wanted = Math.min(Math.ceil(all / LOAD_MAX) + 1, this.#options.slotsMax);
     if (wanted <= this.#slots) return;
     this.#finishGrowth();
     this.#grow(wanted);
@@ -121,7 +120,8 @@ class WasmTable implements WasmKeyTable {
       const values = this.#valueHalves(count);
       for (let n = 0; n < count; n++) {
         const file = files[from + n] as number;
-        assert(file > 0 && file < FILES_MAX, "a file has a number");
+        assert(file > 0, "a file has a number");
+        if (file >= FILES_MAX) throw fail("state", TOO_MANY_FILES);
         values[2 * n] = rows[from + n] as number;
         values[2 * n + 1] = file;
       }
@@ -216,7 +216,7 @@ class WasmTable implements WasmKeyTable {
     this.#keys = this.#marks + FILES_MAX / 8;
     this.#values = this.#keys + 16 * KEYS_PER_CALL;
     this.#table = this.#values + 8 * KEYS_PER_CALL;
-    this.#slots = this.#slotsFirst;
+    this.#slots = this.#options.slotsFirst;
     this.#growsFrom = 0;
     growMemory(kernel.memory, this.#table + kernel.functions.tableBytes(this.#slots));
     kernel.functions.begin(this.#table, this.#slots);
@@ -351,7 +351,8 @@ class WasmTable implements WasmKeyTable {
     const needed = this.#kernel.functions.size() + keys;
     if (this.#growsFrom === 0) {
       if (needed <= LOAD_MAX * this.#slots) return;
-      this.#grow(Math.max(Math.ceil(this.#growth * this.#slots), Math.ceil(needed / LOAD_MAX) + 1));
+      const ahead = Math.min(Math.ceil(this.#options.growth * this.#slots), this.#options.slotsMax);
+      this.#grow(Math.max(ahead, Math.ceil(needed / LOAD_MAX)));
     }
     if (this.#step(MOVED_PER_KEY * keys)) return;
     const isTight =
@@ -362,9 +363,9 @@ class WasmTable implements WasmKeyTable {
 
   #grow(slots: number): void {
     const { memory, functions } = this.#kernel;
-    if (slots > SLOTS_MAX) {
-      const sentence = `The key index holds at most ${Math.floor(LOAD_MAX * SLOTS_MAX)} keys`;
-      throw fail("state", sentence);
+    if (slots > this.#options.slotsMax) {
+      const keys = Math.floor(LOAD_MAX * this.#options.slotsMax);
+      throw fail("state", `The key index holds at most ${keys} keys`);
     }
     try {
       growMemory(memory, this.#table + functions.tableBytes(slots));

@@ -175,6 +175,7 @@ async function retry(
   try {
     const { topics } = options.consumer;
     const own = { ...options.writer(topics?.[0] ?? "retry"), name: found.table.name };
+    if ((own.key ?? []).length > 0) throw fail("usage", keyedSentence(fullName(own.name)));
     const place = {
       parts: {
         ...systemParts,
@@ -213,6 +214,15 @@ async function retry(
   } finally {
     await encoder.close();
   }
+}
+
+/** Why letters of a table that follows changes stay where they are. */
+function keyedSentence(table: string): string {
+  return (
+    `Letters of ${table} are not brought in: it follows changes, and what came after a letter may be in ` +
+    "it already. Mend the cause and have the source send these rows again (an update of each, or a new " +
+    "snapshot); dead-letter show says which they are"
+  );
 }
 
 const NO_LOG: TransactionLog = {

@@ -6,6 +6,7 @@ import { assert } from "#base/assert.ts";
 import type { OffsetRange } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
+import { CHANGE_TYPE } from "#columns/changes.ts";
 import { conform } from "#columns/conform.ts";
 import type { Field } from "#columns/schema.ts";
 import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
@@ -72,6 +73,7 @@ export async function planFiles(
     const unit = options.preserveKafkaPartitions ? index : 0;
     const range = { feed: flush.feed, start: flush.start, end: flush.end };
     for (const [at, batch] of flush.batches.entries()) {
+      assert(!batch.fields.some(isControl), "whoever folds changes takes the control column away");
       const rows = flush.selected?.[at] ?? null;
       for (const _run of planBatch(planning, batch, rows, { unit, range })) {
         if (++planning.runs % TURN_RUNS === 0) await parts.clock.turn();
@@ -83,6 +85,11 @@ export async function planFiles(
     file.path = filePath(parts, options, table, file.path, file.ranges, index);
   }
   return { batches: planning.batches, files };
+}
+
+/** A table that others made may have a column of that name: it has an id. */
+function isControl({ name, id }: Field): boolean {
+  return name === CHANGE_TYPE.name && id === CHANGE_TYPE.id;
 }
 
 /** What is known while a flush is split. */

@@ -24,7 +24,7 @@ const VALUES = [
 
 interface Place {
   readonly folder: string;
-  readonly run: (type: string) => Promise<Outcome>;
+  readonly run: (type: string, source?: string) => Promise<Outcome>;
   readonly letters: (...words: string[]) => Promise<Outcome>;
 }
 
@@ -36,13 +36,14 @@ function newPlace(): Place {
   const records = VALUES.map((value) => ({ value, headers: [{ key: "trace", value: "x" }] }));
   broker.append("orders", 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
   const file = join(folder, "config.toml");
-  const write = (type: string): void =>
+  const write = (type: string, source: string): void =>
     writeFileSync(
       file,
       `
 [kafka]
 bootstrap_servers = "${broker.address}"
 topic = "orders"
+${source}
 [[schema.fields]]
 name = "n"
 type = "${type}"
@@ -61,8 +62,8 @@ level = "error"
     );
   return {
     folder,
-    run: (type) => {
-      write(type);
+    run: (type, source = "") => {
+      write(type, source);
       return program(["run", "--until-end", "--config", file]);
     },
     letters: (...words) => program(["dead-letter", ...words, "--config", file]),
@@ -105,6 +106,20 @@ test("letters are listed by reason and shown with their bytes, which move no ter
   ]) {
     expect((await letters(...words)).code).toBe(EXIT.usage);
   }
+}, 60_000);
+
+test("letters of a table that follows changes are not brought in, and are told how to come otherwise", async () => {
+  const { folder, run, letters } = newPlace();
+  const ktable = '[source]\nmode = "ktable"\nkey_field = ["n"]\nkey_format = "json"';
+  expect((await run("long", ktable)).code).toBe(EXIT.ok);
+  const before = rows(folder);
+  for (const words of [[], ["--dry-run"], ["--again"]]) {
+    const refused = await letters("retry", "orders", ...words);
+    expect(refused.code).toBe(EXIT.usage);
+    expect(refused.err).toContain("it follows changes");
+  }
+  expect(rows(folder)).toBe(before ?? -1);
+  expect((await letters("list", "orders")).out).toContain("bad_json");
 }, 60_000);
 
 test("after the column was widened, those that fit are brought in, each once, whatever is asked again", async () => {

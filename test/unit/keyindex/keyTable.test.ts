@@ -67,3 +67,33 @@ test("keys that were made to fill one place are refused in words, and those befo
   );
   expect(table.isSound()).toBe(true);
 });
+
+test("room that is asked for is a hint: what is over the bound is refused when it comes, and up to it all fits", () => {
+  const table = createWasmKeyTable({ slotsFirst: 50, slotsMax: 64 });
+  table.reserve(1000);
+  table.reserve(1000);
+  const slow = createWasmKeyTable({ slotsFirst: 60, slotsMax: 64, growth: 2 });
+  for (const each of [table, slow]) {
+    for (let n = 0; n < 48; n++) each.add(keysFrom(n, 1), 1, rowsFrom(n, 1));
+    expect(each.isSound()).toBe(true);
+    expect(() => each.add(keysFrom(48, 1), 1, rowsFrom(48, 1))).toThrow("at most 48 keys");
+    expect(each.locate(keysFrom(0, 48)).rows).toEqual(rowsFrom(0, 48));
+  }
+});
+
+test("more data files than have numbers stop the table in words, not the process", () => {
+  const table = createWasmKeyTable();
+  table.add(keysFrom(0, 1), 2 ** 20 - 1, rowsFrom(0, 1));
+  const error = thrownBy(() => table.add(keysFrom(1, 1), 2 ** 20, rowsFrom(1, 1)));
+  expect(error).toMatchObject({ kind: "state" });
+  expect(String(error)).toContain("1048575 data files");
+});
+
+function thrownBy(run: () => void): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return null;
+}

@@ -308,3 +308,39 @@ test("manifests that two heads share are read once, and a file that stays is not
   const whole = (table.storage.calls["getRange"] ?? 0) - (before["getRange"] ?? 0) - ranges;
   expect(whole).toBe(2 * ranges);
 });
+
+test("room is asked for live rows only, as far as the deletes say how many are gone", async () => {
+  const reserved: number[] = [];
+  const store = volatileKeyStore(smallTable());
+  const index = newIndex({ ...store, reserve: (rows) => void reserved.push(rows) });
+  const table = new KeyedTable();
+  const [one, two] = [
+    await table.dataFile([1n, 2n, 3n, 4n], 20_000),
+    await table.dataFile([5n], 20_000),
+  ];
+  const vector = await table.vector(one, [0, 1, 2]);
+  const listed = [one, two, vector].map((file) => ({ file, sequenceNumber: 1n }));
+  await index.bringTo(await table.head(listed), "main");
+  expect(reserved).toEqual([2]);
+});
+
+test("an index of a million files is taken up again", async () => {
+  const table = new KeyedTable();
+  const head = await table.head([]);
+  let identity = "";
+  const first = newIndex({
+    ...volatileKeyStore(smallTable()),
+    commit: (label) => {
+      identity = label.identity;
+      return Promise.resolve();
+    },
+  });
+  await first.bringTo(head, "main");
+  const names = new Map(Array.from({ length: 1_000_000 }, (_, n) => [n + 1, `/${n}`] as const));
+  const snapshotId = head.metadata.refs["main"]?.snapshotId ?? null;
+  const restored = { label: { identity, snapshotId }, names, rows: new Map() };
+  let forgotten = 0;
+  const store = { ...volatileKeyStore(smallTable()), restored, forget: () => void forgotten++ };
+  await newIndex(store).bringTo(head, "main");
+  expect(forgotten).toBe(1_000_000);
+}, 60_000);

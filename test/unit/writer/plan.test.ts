@@ -4,7 +4,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ColumnBatch } from "#columns/batch.ts";
-import { type PlannedBatch, type PlannedFile, restOf, slicesOf } from "#writer/plan.ts";
+import { CHANGE_TYPE } from "#columns/changes.ts";
+import { type PlannedBatch, type PlannedFile, planFiles, restOf, slicesOf } from "#writer/plan.ts";
+import { defaultSpec } from "#writer/schema.ts";
+import { AppRig } from "../../support/appRig.ts";
+import { rejection } from "../../support/rejection.ts";
 
 /** `batch:row` of all rows, in order; the file is full after so many slices. */
 function taken(
@@ -67,4 +71,15 @@ test("a file and the rest of it hold the rows of the whole, each once and in ord
     },
   );
   fc.assert(property, { numRuns: 300 });
+});
+
+test("a batch that still says what its rows do is never written", async () => {
+  const { parts, world } = new AppRig();
+  const table = world.loaded();
+  const batch: ColumnBatch = { fields: [CHANGE_TYPE], columns: [], rowCount: 0, byteCount: 0 };
+  const feed = world.feed(0);
+  const flush = { feed, start: 0n, end: 1n, leaderEpoch: undefined, batches: [batch] };
+  const options = { preserveKafkaPartitions: false };
+  const planned = planFiles(parts, options, table, defaultSpec(table), [flush]);
+  expect(String(await rejection(planned))).toContain("control column");
 });

@@ -1,0 +1,86 @@
+/**
+ * The last row of each key among rows that have their keys: a hash table with linear probing over rows,
+ * half full at most.
+ */
+import type { KeySet } from "./port.ts";
+
+/** Told the rows of a flush one after the other. */
+export class LastRows {
+  readonly #words: BigUint64Array;
+  /** Four a key: 64-bit numbers would be an object each. */
+  readonly #halves: Uint32Array;
+  /** The last row of a key + 1; 0: free. */
+  readonly #slots: Int32Array;
+  readonly #mask: number;
+  /** Different keys so far. */
+  count = 0;
+
+  /** @param words of the keys of so many rows, two each */
+  constructor(words: BigUint64Array, rows: number) {
+    const slots = 2 ** Math.ceil(Math.log2(Math.max(2 * rows, 2)));
+    this.#words = words;
+    this.#halves = halves(words);
+    this.#slots = new Int32Array(slots);
+    this.#mask = slots - 1;
+  }
+
+  /** Takes rows, whose keys are there. */
+  add(from: number, to: number): void {
+    for (let row = from; row < to; row++) {
+      const slot = this.#slotOf(row);
+      if (this.#slots[slot] === 0) this.count++;
+      this.#slots[slot] = row + 1;
+    }
+  }
+
+  /** True for the last row of its key. */
+  has(row: number): boolean {
+    return this.#slots[this.#slotOf(row)] === row + 1;
+  }
+
+  /** Every key once. */
+  keys(): KeySet {
+    const rows = new Uint32Array(this.#slots.length >> 1);
+    let count = 0;
+    for (const row of this.#slots) if (row > 0) rows[count++] = row - 1;
+    return pickedKeys(this.#words, rows, count);
+  }
+
+  /** The slot of the row's key, or the free one where it belongs. */
+  #slotOf(row: number): number {
+    const halves = this.#halves;
+    const mask = this.#mask;
+    // The upper half of the first word: it is as good as random for every kind of key.
+    let slot = (halves[4 * row + 1] as number) & mask;
+    for (;;) {
+      const other = (this.#slots[slot] as number) - 1;
+      if (other < 0 || isSameKey(halves, row, other)) return slot;
+      slot = (slot + 1) & mask;
+    }
+  }
+}
+
+/** The keys of the first `count` of these rows. */
+export function pickedKeys(words: BigUint64Array, rows: Uint32Array, count: number): KeySet {
+  const keys = new BigUint64Array(2 * count);
+  const [from, to] = [halves(words), halves(keys)];
+  for (let n = 0; n < count; n++) copyKey(from, rows[n] ?? 0, to, n);
+  return { count, words: keys };
+}
+
+function halves({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, 2 * length);
+}
+
+function isSameKey(halves: Uint32Array, a: number, b: number): boolean {
+  return (
+    halves[4 * a] === halves[4 * b] &&
+    halves[4 * a + 1] === halves[4 * b + 1] &&
+    halves[4 * a + 2] === halves[4 * b + 2] &&
+    halves[4 * a + 3] === halves[4 * b + 3]
+  );
+}
+
+function copyKey(from: Uint32Array, key: number, to: Uint32Array, at: number): void {
+  for (let half = 0; half < 4; half++) to[4 * at + half] = from[4 * key + half] as number;
+}
