@@ -22,6 +22,8 @@ export const LIMITS: Readonly<
     | "manifestListsBytesMax"
     | "maintenanceNamesMax"
     | "compactionBytesPerCommit"
+    | "compactionInputsMax"
+    | "compactionPairsMax"
     | "rewriteBytesMax"
     | "orphansPerRunMax"
     | "metadataVersionsMax"
@@ -94,6 +96,13 @@ export const LIMITS: Readonly<
   maintenanceNamesMax: 200_000,
   /** Bytes of files that one commit of a compaction replaces, at least: what a run that ends early has done in vain. */
   compactionBytesPerCommit: 2048 * MIB,
+  /** Files that become one (a number): they are named in one statement, and fetched together. */
+  compactionInputsMax: 1000,
+  /**
+   * Data files times the delete files that apply to each (a number), which a plan of a compaction holds and
+   * looks at: some 200 MB. More come only of thousands of delete files that apply to whole partitions.
+   */
+  compactionPairsMax: 2_000_000,
   /** What the engine that rewrites data files may take; more goes to its scratch folder. */
   rewriteBytesMax: 224 * MIB,
   /** Orphans that a run removes without asking a person (a number): what ten killed flushes leave is a few. */

@@ -121,7 +121,7 @@ const UNDECIDED =
   "A compaction was given up: a commit of this process has had no answer for long, or its table no longer runs; the next run takes the rest";
 
 async function plan(
-  { options: { branch } }: CommitTable,
+  { options: { branch }, parts: { clock } }: CommitTable,
   head: LoadedTable,
   settings: CompactSettings,
 ): Promise<PlannedGroup[]> {
@@ -129,7 +129,7 @@ async function plan(
   const manifests = await listedManifests(head, branch);
   const { index } = await liveDeletes(storage, metadata, manifests);
   const files = await Array.fromAsync(liveDataFiles(storage, metadata, manifests));
-  return planGroups(files, index, settings);
+  return planGroups(files, index, settings, () => clock.turn());
 }
 
 /** Groups that are committed together. */

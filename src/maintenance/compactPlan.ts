@@ -1,11 +1,13 @@
 /**
  * Which data files a compaction puts together: per partition of a spec, those that are small, and
- * those of which many rows are deleted. Pure.
+ * those of which many rows are deleted. Pure; it lets others run between blocks of files.
  *
  * Files are taken in order of age, so that what was written together stays together. Every row is
  * written again a bounded number of times: a file joins younger ones only when they hold as much as it
  * does, so that its rows end in a file twice as large, until that is no longer small.
  */
+import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
 import { placeKey } from "#iceberg/deletes/deleteIndex.ts";
 import { fileKey } from "#iceberg/io/removeFiles.ts";
@@ -40,15 +42,29 @@ const TARGET_SLACK = 1.1;
 /** From this share of the target on a group is worth writing, whatever is in it. */
 const TARGET_SHARE = 0.9;
 
-/** The groups of a snapshot, partition by partition. */
-export function planGroups(
+/** Pairs of a data file and a delete file that are looked at before others run: some milliseconds. */
+const BLOCK_PAIRS = 4096;
+
+/**
+ * The groups of a snapshot, partition by partition.
+ * @param turn resolves when others have run
+ * @throws AppError `table_unsupported` when too many delete files apply to too many data files
+ */
+export async function planGroups(
   files: readonly ListedFile[],
   deletes: DeleteIndex,
   settings: CompactSettings,
-): PlannedGroup[] {
+  turn: () => Promise<void>,
+): Promise<PlannedGroup[]> {
   const parquet = once(files).filter(({ fileFormat }) => fileFormat === "PARQUET");
-  const inputs = parquet.map((file) => ({ ...file, deletes: deletes.of(file) }));
-  const shares = deletedShares(inputs);
+  await refusePairs(parquet, deletes, turn);
+  const inputs: PlannedInput[] = [];
+  await inBlocks(parquet, turn, (file) => {
+    const input = { ...file, deletes: deletes.of(file) };
+    inputs.push(input);
+    return input.deletes.length;
+  });
+  const shares = await deletedShares(inputs, turn);
   const isDeleted = (input: PlannedInput): boolean => {
     const share = shares.get(input.path) ?? 0;
     return share > 0 && share >= settings.deleteRatio;
@@ -63,6 +79,41 @@ export function planGroups(
   );
 }
 
+/** Before any pair is made: all of them at once would take the memory, and the time, of ingest. */
+async function refusePairs(
+  files: readonly ListedFile[],
+  deletes: DeleteIndex,
+  turn: () => Promise<void>,
+): Promise<void> {
+  let pairs = 0;
+  await inBlocks(files, turn, (file) => {
+    pairs += deletes.countOf(file);
+    return 0;
+  });
+  if (pairs <= LIMITS.compactionPairsMax) return;
+  throw fail(
+    "table_unsupported",
+    `Too many delete files apply to whole partitions: ${deletes.size}, which are to be held against ${files.length} ` +
+      `data files (${pairs} pairs, at most ${LIMITS.compactionPairsMax}). Rewrite them with another engine, e.g. ` +
+      "Spark's rewrite_position_delete_files, or use format_version = 3",
+  );
+}
+
+/** @param work does one, and says how many pairs it took */
+async function inBlocks<T>(
+  items: readonly T[],
+  turn: () => Promise<void>,
+  work: (item: T) => number,
+): Promise<void> {
+  let done = 0;
+  for (const item of items) {
+    done += 1 + work(item);
+    if (done < BLOCK_PAIRS) continue;
+    done = 0;
+    await turn();
+  }
+}
+
 /** A file that is listed twice, by a person's cherry-pick, shows its rows twice: it is left alone. */
 function once(files: readonly ListedFile[]): ListedFile[] {
   const counts = new Map<string, number>();
@@ -71,23 +122,28 @@ function once(files: readonly ListedFile[]): ListedFile[] {
 }
 
 /** The share of each file's rows that is deleted, by path; of deletes that cover several files an even part. */
-function deletedShares(inputs: readonly PlannedInput[]): Map<string, number> {
+async function deletedShares(
+  inputs: readonly PlannedInput[],
+  turn: () => Promise<void>,
+): Promise<Map<string, number>> {
   const covered = new Map<string, number>();
-  for (const { recordCount, deletes } of inputs) {
+  await inBlocks(inputs, turn, ({ recordCount, deletes }) => {
     for (const { file } of deletes) {
       const key = fileKey(file);
       covered.set(key, (covered.get(key) ?? 0) + Number(recordCount));
     }
-  }
-  return new Map(
-    inputs.map(({ path, deletes }) => [
-      path,
-      deletes.reduce(
-        (sum, { file }) => sum + Number(file.recordCount) / (covered.get(fileKey(file)) || 1),
-        0,
-      ),
-    ]),
-  );
+    return deletes.length;
+  });
+  const shares = new Map<string, number>();
+  await inBlocks(inputs, turn, ({ path, deletes }) => {
+    const share = deletes.reduce(
+      (sum, { file }) => sum + Number(file.recordCount) / (covered.get(fileKey(file)) || 1),
+      0,
+    );
+    shares.set(path, share);
+    return deletes.length;
+  });
+  return shares;
 }
 
 /** Into groups of about the target size, oldest first. */
@@ -102,7 +158,8 @@ function cut(members: readonly PlannedInput[], targetBytes: number): PlannedGrou
   };
   for (const input of members.toSorted(byAge)) {
     const size = Number(input.sizeBytes);
-    if (bytes + size > targetBytes * TARGET_SLACK) close();
+    const isFull = inputs.length === LIMITS.compactionInputsMax;
+    if (isFull || bytes + size > targetBytes * TARGET_SLACK) close();
     inputs.push(input);
     bytes += size;
   }
@@ -118,6 +175,8 @@ function byAge(a: PlannedInput, b: PlannedInput): number {
 
 function isWorthIt({ inputs, bytes }: PlannedGroup, targetBytes: number): boolean {
   if (inputs.length < 2) return false;
+  // No more of them can ever come to it.
+  if (inputs.length === LIMITS.compactionInputsMax) return true;
   const largest = Math.max(...inputs.map(({ sizeBytes }) => Number(sizeBytes)));
   return bytes >= targetBytes * TARGET_SHARE || 2 * largest <= bytes;
 }

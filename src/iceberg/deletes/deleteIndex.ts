@@ -45,20 +45,53 @@ export class DeleteIndex {
       else if (scope.kind === "path") push(this.#byPath, scope.path, each);
       else push(this.#byPartition, scope.key, each);
     }
+    for (const list of [...this.#byPath.values(), ...this.#byPartition.values(), this.#global]) {
+      list.sort(byAge);
+    }
   }
 
   /** The deletes that may hide rows of a data file. */
   of(data: DataPlace): LiveFile[] {
-    return [
-      ...(this.#byPath.get(data.path) ?? []),
-      ...(this.#byPartition.get(placeKey(data)) ?? []),
-      ...this.#global,
-    ].filter(({ file, sequenceNumber }) =>
-      file.content === "equality-deletes"
-        ? sequenceNumber > data.sequenceNumber
-        : sequenceNumber >= data.sequenceNumber,
+    return this.#lists(data)
+      .flatMap((list) => list.slice(firstSince(list, data.sequenceNumber)))
+      .filter(
+        ({ file, sequenceNumber }) =>
+          file.content !== "equality-deletes" || sequenceNumber > data.sequenceNumber,
+      );
+  }
+
+  /** How many there are at most, without looking at each of them. */
+  countOf(data: DataPlace): number {
+    return this.#lists(data).reduce(
+      (sum, list) => sum + list.length - firstSince(list, data.sequenceNumber),
+      0,
     );
   }
+
+  #lists(data: DataPlace): (readonly LiveFile[])[] {
+    return [
+      this.#byPath.get(data.path) ?? [],
+      this.#byPartition.get(placeKey(data)) ?? [],
+      this.#global,
+    ];
+  }
+}
+
+function byAge(a: LiveFile, b: LiveFile): number {
+  if (a.sequenceNumber === b.sequenceNumber) return 0;
+  return a.sequenceNumber < b.sequenceNumber ? -1 : 1;
+}
+
+/** Where deletes begin that are not older, in a list by age. */
+function firstSince(list: readonly LiveFile[], sequenceNumber: bigint): number {
+  let [from, to] = [0, list.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const each = list[middle];
+    if (each !== undefined && each.sequenceNumber < sequenceNumber) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** Equal for files of one partition of one spec. */

@@ -28,15 +28,37 @@ function vector(path: string, deleted: number): LiveFile {
   };
 }
 
-function plan(files: readonly ListedFile[], deletes: readonly LiveFile[] = []): string[][] {
-  return pathsOf(planGroups(files, new DeleteIndex(METADATA, deletes), SETTINGS));
+async function plan(
+  files: readonly ListedFile[],
+  deletes: readonly LiveFile[] = [],
+  { settings = SETTINGS, turn = async (): Promise<void> => undefined } = {},
+): Promise<string[][]> {
+  return pathsOf(await groupsOf(files, deletes, settings, turn));
+}
+
+function groupsOf(
+  files: readonly ListedFile[],
+  deletes: readonly LiveFile[] = [],
+  settings = SETTINGS,
+  turn = async (): Promise<void> => undefined,
+): Promise<PlannedGroup[]> {
+  return planGroups(files, new DeleteIndex(METADATA, deletes), settings, turn);
+}
+
+/** A file of position deletes that applies to a whole partition. */
+function wide(name: string, recordCount: bigint, sequenceNumber = 2n): LiveFile {
+  const file = fileOf(name, [1]);
+  return {
+    file: { ...file, content: "position-deletes", recordCount },
+    ...{ snapshotId: 1n, sequenceNumber },
+  };
 }
 
 function pathsOf(groups: readonly PlannedGroup[]): string[][] {
   return groups.map(({ inputs }) => inputs.map(({ path }) => path));
 }
 
-test("small files of one partition become one, oldest first; large ones, and those of other partitions and specs, stay apart", () => {
+test("small files of one partition become one, oldest first; large ones, and those of other partitions and specs, stay apart", async () => {
   const files = [
     data("c", 50, { sequenceNumber: 3n }),
     data("a", 50, { sequenceNumber: 1n }),
@@ -46,50 +68,45 @@ test("small files of one partition become one, oldest first; large ones, and tho
     data("z", 10, { specId: 1 }),
     data("null", 10, { partition: [null] }),
   ];
-  expect(plan(files)).toEqual([
+  expect(await plan(files)).toEqual([
     ["a", "c"],
     ["x", "y"],
   ]);
 });
 
-test("a file joins younger ones only when they hold as much as it does", () => {
+test("a file joins younger ones only when they hold as much as it does", async () => {
   const old = data("old", 90);
   const young = ["a", "b", "c"].map((path) => data(path, 29, { sequenceNumber: 2n }));
-  expect(plan([old, ...young])).toEqual([]);
-  expect(plan([old, ...young, data("d", 3, { sequenceNumber: 2n })])).toEqual([
+  expect(await plan([old, ...young])).toEqual([]);
+  expect(await plan([old, ...young, data("d", 3, { sequenceNumber: 2n })])).toEqual([
     ["old", "a", "b", "c", "d"],
   ]);
 });
 
-test("a file with many deleted rows is written anew, whatever its size, alone if need be", () => {
+test("a file with many deleted rows is written anew, whatever its size, alone if need be", async () => {
   const files = [data("large", 900), data("other", 900)];
-  expect(plan(files, [vector("large", 9), vector("other", 10)])).toEqual([["other"]]);
-  expect(plan(files, [vector("gone", 99)])).toEqual([]);
+  expect(await plan(files, [vector("large", 9), vector("other", 10)])).toEqual([["other"]]);
+  expect(await plan(files, [vector("gone", 99)])).toEqual([]);
 });
 
-test("a delete file that covers a partition counts evenly for its files, and not for younger ones", () => {
+test("a delete file that covers a partition counts evenly for its files, and not for younger ones", async () => {
   const files = [data("a", 900), data("b", 900), data("young", 900, { sequenceNumber: 9n })];
-  const file = fileOf("deletes", [1]);
-  const of = (recordCount: bigint): LiveFile => ({
-    file: { ...file, content: "position-deletes", recordCount },
-    ...{ snapshotId: 1n, sequenceNumber: 2n },
-  });
-  expect(plan(files, [of(19n)])).toEqual([]);
-  expect(plan(files, [of(20n)])).toEqual([["a"], ["b"]]);
+  expect(await plan(files, [wide("deletes", 19n)])).toEqual([]);
+  expect(await plan(files, [wide("deletes", 20n)])).toEqual([["a"], ["b"]]);
 });
 
-test("a file that is listed twice, or is no Parquet, is left alone", () => {
+test("a file that is listed twice, or is no Parquet, is left alone", async () => {
   const files = [data("a", 10), data("b", 10), data("twice", 10), data("twice", 10)];
   files.push(data("orc", 10, { fileFormat: "ORC" }));
-  expect(plan(files)).toEqual([["a", "b"]]);
+  expect(await plan(files)).toEqual([["a", "b"]]);
 });
 
-test("groups of small files are within a tenth of the target, but for the last of a partition", () => {
+test("groups of small files are within a tenth of the target, but for the last of a partition", async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 99 }), { minLength: 1, maxLength: 200 });
-  fc.assert(
-    fc.property(sizes, (all) => {
+  await fc.assert(
+    fc.asyncProperty(sizes, async (all) => {
       const files = all.map((size, at) => data(`f${at}`, size, { sequenceNumber: BigInt(at) }));
-      const groups = planGroups(files, new DeleteIndex(METADATA, []), SETTINGS);
+      const groups = await groupsOf(files);
       const planned = pathsOf(groups).flat();
       // In order, each once: nothing is read twice, and nothing is reordered.
       expect(planned).toEqual(files.map(({ path }) => path).slice(0, planned.length));
@@ -101,19 +118,15 @@ test("groups of small files are within a tenth of the target, but for the last o
   );
 });
 
-test("every row is written again at most as often as files double on their way to the threshold", () => {
+test("every row is written again at most as often as files double on their way to the threshold", async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 99 }), { minLength: 1, maxLength: 300 });
-  fc.assert(
-    fc.property(sizes, (flushes) => {
+  await fc.assert(
+    fc.asyncProperty(sizes, async (flushes) => {
       let files: ListedFile[] = [];
       const writes = new Map<string, number>();
       for (const [at, size] of flushes.entries()) {
         files.push(data(`f${at}`, size, { sequenceNumber: BigInt(at) }));
-        for (const { inputs, bytes } of planGroups(
-          files,
-          new DeleteIndex(METADATA, []),
-          SETTINGS,
-        )) {
+        for (const { inputs, bytes } of await groupsOf(files)) {
           const path = `c${at}`;
           writes.set(path, 1 + Math.max(...inputs.map((each) => writes.get(each.path) ?? 0)));
           files = files.filter((each) => !inputs.some((input) => input.path === each.path));
@@ -123,4 +136,38 @@ test("every row is written again at most as often as files double on their way t
       expect(Math.max(0, ...writes.values())).toBeLessThanOrEqual(8);
     }),
   );
+});
+
+test("a group has a thousand files at most, and such a one is always worth writing", async () => {
+  const settings = { smallBytes: 1e6, targetBytes: 5e6, deleteRatio: 0.1 };
+  const files = [data("old", 900_000, { sequenceNumber: 0n })];
+  for (let at = 0; at < 1200; at++) files.push(data(`f${at}`, 1));
+  const groups = await plan(files, [], { settings });
+  expect(groups.map(({ length }) => length)).toEqual([1000, 201]);
+  expect(groups[0]?.[0]).toBe("old");
+});
+
+test("more pairs of data files and delete files than memory allows are refused before any is made", async () => {
+  const many = (count: number): LiveFile[] =>
+    Array.from({ length: count }, (_, at) => wide(`d${at}`, 1n));
+  const files = many(1500).map((_, at) => data(`f${at}`, 50));
+  const refused = plan(files, many(1500));
+  expect(refused).rejects.toMatchObject({
+    kind: "table_unsupported",
+    message: expect.stringContaining("rewrite_position_delete_files"),
+  });
+  await refused.catch(() => undefined);
+  // Those that are older than every file apply to none.
+  const old = many(1500).map((each) => ({ ...each, sequenceNumber: 0n }));
+  expect((await plan(files, old)).flat().length).toBe(1500);
+});
+
+test("a large plan lets others run between blocks of files", async () => {
+  let turns = 0;
+  const turn = async (): Promise<void> => void turns++;
+  const deletes = Array.from({ length: 100 }, (_, at) => wide(`d${at}`, 1n));
+  const files = Array.from({ length: 1000 }, (_, at) => data(`f${at}`, 50));
+  await plan(files, deletes, { turn });
+  // A hundred thousand pairs, three times, by some four thousand.
+  expect(turns).toBeGreaterThan(60);
 });
