@@ -17,18 +17,30 @@ import { jsonAnswer } from "#server/server.ts";
 /** What look-ups need of the process. */
 export interface LookupParts {
   readonly clock: Clock;
-  /** A table by its name as people write it; null: there is none. */
-  find(name: string): LookedInto | null;
+  /** A table by its name as people write it, once for each sink that fills it; none: there is no table. */
+  find(name: string): readonly LookedInto[];
 }
 
-/** A table that is looked into. */
+/** A sink of a table that is looked into. */
 export interface LookedInto {
   readonly sink: Sink;
   /** `source.metadata_prefix`. */
   readonly prefix: string;
 }
 
-/** The indexes of a table's rows in memory. */
+/** The key that is asked for. */
+interface Asked {
+  readonly names: readonly string[];
+  /** A text for each column. */
+  readonly key: readonly string[];
+}
+
+/** What one sink has of it: its row as JSON, and the row's Kafka timestamp where that is kept. */
+type Found =
+  | { readonly kind: "row"; readonly row: ReturnType<typeof rowJson>; readonly time: bigint }
+  | { readonly kind: "no row" | "no column" | "not open" };
+
+/** The indexes of a sink's rows in memory. */
 interface Known {
   /** By the names of the columns that make the key. */
   readonly lookups: Recent<string, KeyLookup>;
@@ -65,8 +77,9 @@ export class Lookups {
   async #answer({ url }: RouteRequest): Promise<Response> {
     try {
       const [name = "", ...key] = url.pathname.slice(PATH.length).split("/").map(decoded);
-      const table = this.#parts.find(name);
-      if (table === null) return jsonAnswer(404, { error: `There is no table ${name} here` });
+      const tables = this.#parts.find(name);
+      const [table] = tables;
+      if (table === undefined) return jsonAnswer(404, { error: `There is no table ${name} here` });
       requireRows(table.sink);
       const names = url.searchParams.get("by")?.split(",") ?? keyOf(table);
       if (names.length !== key.length) {
@@ -76,35 +89,30 @@ export class Lookups {
           `The key of ${name} is ${columns}: ${PATH}${name}/${names.map(() => "VALUE").join("/")}`,
         );
       }
-      const known = this.#knownOf(table.sink);
-      const answer = known.tail.then(() => this.#find(table, known, { names, key }));
-      known.tail = answer.catch(() => undefined);
-      return await answer;
+      const found = await Promise.all(tables.map((each) => this.#ask(each, { names, key })));
+      return answerOf(table.sink, names, found);
     } catch (error) {
       return jsonAnswer(kindOf(error) === "query" ? 400 : 503, { error: describe(error) });
     }
   }
 
-  async #find(
-    { sink, prefix }: LookedInto,
-    known: Known,
-    { names, key }: { readonly names: readonly string[]; readonly key: readonly string[] },
-  ): Promise<Response> {
-    const read = readMemory(sink);
-    if (read === null) return jsonAnswer(503, { error: `${sink.name} is not open yet` });
+  #ask(table: LookedInto, asked: Asked): Promise<Found> {
+    const known = this.#knownOf(table.sink);
+    const found = known.tail.then(() => this.#find(table, known, asked));
+    known.tail = found.catch(() => undefined);
+    return found;
+  }
+
+  async #find({ sink, prefix }: LookedInto, known: Known, asked: Asked): Promise<Found> {
+    const read = readMemory([sink]);
+    if (read === null) return { kind: "not open" };
     try {
-      requireColumns(sink, names, read.segments);
-      const lookup = lookupOf(known, names);
-      const found = await lookup.find(read.segments, key, () => this.#parts.clock.turn());
-      for (const each of known.lookups.values()) each.forget(read.segments);
-      const latest = latestOf(found, `${prefix}timestamp`);
-      if (latest === null) {
-        return jsonAnswer(404, { error: `No row in memory of ${sink.name} has this key` });
-      }
-      return jsonAnswer(200, {
-        table: sink.name,
-        row: rowJson(latest.segment.columns, latest.row),
-      });
+      const { segments } = read;
+      if (!hasColumns(sink, asked.names, segments)) return { kind: "no column" };
+      const lookup = lookupOf(known, asked.names);
+      const found = await lookup.find(segments, asked.key, () => this.#parts.clock.turn());
+      for (const each of known.lookups.values()) each.forget(segments);
+      return latestOf(found, `${prefix}timestamp`);
     } finally {
       read.release();
     }
@@ -150,15 +158,31 @@ function requireRows({ name, writer }: Sink): void {
 }
 
 /** An index is made of columns only that the table has, or its rows in memory. */
-function requireColumns(
-  { name, writer }: Sink,
+function hasColumns(
+  { writer }: Sink,
   names: readonly string[],
   segments: readonly LentSegment[],
-): void {
-  const columns = new Set(writer?.fields.map((field) => field.name));
+): boolean {
+  const columns = new Set(writer?.fields.map(({ name }) => name));
   for (const segment of segments) for (const { field } of segment.columns) columns.add(field.name);
-  const unknown = names.find((each) => !columns.has(each));
-  if (unknown !== undefined) throw fail("query", `${name} has no column ${unknown} (?by=)`);
+  return names.every((each) => columns.has(each));
+}
+
+/** The latest of the rows that the sinks of a table have; otherwise why there is none. */
+function answerOf({ name }: Sink, names: readonly string[], found: readonly Found[]): Response {
+  const rows = found.flatMap((each) => (each.kind === "row" ? [each] : []));
+  const [first] = rows;
+  if (first !== undefined) {
+    const { row } = rows.reduce((latest, each) => (each.time > latest.time ? each : latest), first);
+    return jsonAnswer(200, { table: name, row });
+  }
+  if (found.some(({ kind }) => kind === "no row")) {
+    return jsonAnswer(404, { error: `No row in memory of ${name} has this key` });
+  }
+  if (found.some(({ kind }) => kind === "no column")) {
+    throw fail("query", `${name} has not all of these columns: ${names.join(", ")} (?by=)`);
+  }
+  return jsonAnswer(503, { error: `${name} is not open yet` });
 }
 
 /** The identifier fields of the table; else the Kafka key, where the table keeps it. */
@@ -179,14 +203,17 @@ function keyOf({ sink, prefix }: LookedInto): readonly string[] {
 }
 
 /** A key that several feeds have: the row with the greatest Kafka timestamp, where that is kept. */
-function latestOf(found: readonly FoundRow[], timestamp: string): FoundRow | null {
-  const [first] = found;
-  if (first === undefined) return null;
-  return found.reduce((latest, each) => (timeOf(each) > timeOf(latest) ? each : latest), first);
-
-  function timeOf({ segment, row }: FoundRow): bigint {
-    return timestampAt(segment.columns, timestamp, row);
+function latestOf(found: readonly FoundRow[], timestamp: string): Found {
+  let latest: FoundRow | null = null;
+  let time = -1n;
+  for (const each of found) {
+    const own = timestampAt(each.segment.columns, timestamp, each.row);
+    if (latest !== null && own <= time) continue;
+    latest = each;
+    time = own;
   }
+  if (latest === null) return { kind: "no row" };
+  return { kind: "row", row: rowJson(latest.segment.columns, latest.row), time };
 }
 
 function decoded(part: string): string {

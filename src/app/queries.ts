@@ -9,7 +9,7 @@ import { LIMITS } from "#base/limits.ts";
 import { utf8Text } from "#base/text.ts";
 import { type SyncPoint, syncPoints } from "#commit/syncPoints.ts";
 import type { QueryOptions } from "#config/buildProcess.ts";
-import { readHot, readMemory } from "#pipeline/hotRead.ts";
+import { newestWriter, readHot, readMemory } from "#pipeline/hotRead.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import type { Route, RouteRequest } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
@@ -17,7 +17,7 @@ import { type Answered, type Question, type Sources, timeOf } from "#sql/answer.
 import type { Parameter } from "#sql/duckdb/instance.ts";
 import { SqlService } from "#sql/service.ts";
 import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
-import { findTable } from "./findTable.ts";
+import { findTable, sinksByTable } from "./findTable.ts";
 
 /** What queries need of the process. */
 export interface QueryParts {
@@ -106,23 +106,25 @@ export class Queries {
   #sourcesOf(): Sources {
     return {
       useTable: async (name, part, use) => {
-        const sink = findTable(this.#parts.tables(), name);
-        const read =
-          sink === null ? null : part === "memory" ? readMemory(sink) : await readHot(sink);
+        const sinks = findTable(this.#parts.tables(), name);
+        const read = part === "memory" ? readMemory(sinks) : await readHot(sinks);
         if (read === null) return use(null);
         const { table, ...hot } = read;
         return use({ table, hot });
       },
-      tableNames: () =>
-        [...this.#parts.tables()].filter(({ rank }) => rank === "main").map(({ name }) => name),
+      tableNames: () => {
+        const main = [...this.#parts.tables()].filter(({ rank }) => rank === "main");
+        return [...new Set(main.map(({ name }) => name))];
+      },
       syncPoints: async () =>
-        (await Promise.all([...this.#parts.tables()].map(syncPointsOf))).flat(),
+        (await Promise.all(sinksByTable(this.#parts.tables()).map(syncPointsOf))).flat(),
       logFolder: this.#parts.logFolder,
     };
   }
 }
 
-async function syncPointsOf({ writer }: Sink): Promise<SyncPoint[]> {
+async function syncPointsOf(sinks: readonly Sink[]): Promise<SyncPoint[]> {
+  const writer = newestWriter(sinks);
   if (writer === null) return [];
   const head = writer.lastSeen;
   return syncPoints(head, await writer.progressSeen(head));

@@ -244,11 +244,12 @@ function lookupsOf(pipelines: readonly PipelineRun[]): Lookups {
   return new Lookups({
     clock: systemClock,
     find: (name) => {
-      for (const { pipeline, metadataPrefix: prefix } of pipelines) {
-        const sink = findTable(pipeline?.tables ?? [], name);
-        if (sink !== null) return { sink, prefix };
+      const prefixes = new Map<Sink, string>();
+      for (const { pipeline, metadataPrefix } of pipelines) {
+        for (const sink of pipeline?.tables ?? []) prefixes.set(sink, metadataPrefix);
       }
-      return null;
+      const found = findTable(prefixes.keys(), name);
+      return found.map((sink) => ({ sink, prefix: prefixes.get(sink) ?? "" }));
     },
   });
 }

@@ -1,19 +1,20 @@
 /**
- * A table as a reader sees it at one instant: the newest head that its writer has seen, and the rows in
+ * A table as a reader sees it at one instant: the newest head that a writer of it has seen, and the rows in
  * memory that this head does not have. Each row is in one of the two (SPEC section 7).
  *
  * Which rows those are, the offsets of that very head say, not how far a flush is: a snapshot may be
  * visible before its flush knows that it landed.
  */
-import type { FeedKey } from "#base/offsets.ts";
+import type { Feed, FeedKey } from "#base/offsets.ts";
 import type { LentSegment } from "#buffer/lease.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import type { TableWriter } from "#writer/tableWriter.ts";
 import type { Sink } from "./sink.ts";
 
 /** What is read. */
 export interface HotRead {
   readonly table: LoadedTable;
-  /** In the order of their offsets, feed by feed. */
+  /** In the order of their offsets, feed by feed, sink by sink. */
   readonly segments: readonly LentSegment[];
   /** Feeds whose rows are all there, up to what this process has read. */
   readonly partitions: readonly string[];
@@ -25,34 +26,80 @@ export interface HotRead {
 const ROUNDS_MAX = 20;
 
 /**
- * Reads a table; null while it is not open. Where records change rows, those in memory are left out: the
- * rows of the table whose place they take would have to be hidden.
+ * Reads a table, by all sinks that fill it; null while none is open. Where records change rows, those in
+ * memory are left out: the rows of the table whose place they take would have to be hidden.
  */
-export async function readHot(sink: Sink): Promise<HotRead | null> {
-  const { writer } = sink;
-  if (writer === null) return null;
-  if (writer.hasKey) return withoutHotRows(writer.lastSeen);
+export async function readHot(sinks: readonly Sink[]): Promise<HotRead | null> {
   for (let round = 0; round < ROUNDS_MAX; round++) {
+    const writer = newestWriter(sinks);
+    if (writer === null) return null;
     const table = writer.lastSeen;
+    if (writer.hasKey) return withoutHotRows(table);
     const offsetOf = await writer.offsetsSeen(table);
     // From here on nothing waits: head, offsets and rows are of one instant.
-    if (writer.lastSeen !== table) continue;
-    const from = new Map<FeedKey, bigint>();
-    for (const [key, { feed }] of sink.outlets) {
-      const committed = offsetOf(feed.feed);
-      if (committed !== null) from.set(key, committed);
-    }
-    const lease = sink.buffer.lease((key, start) => start >= (from.get(key) ?? start + 1n));
-    const rows = Map.groupBy(lease.segments, ({ key }) => key);
-    const whole = [...from].filter(([key, committed]) => continues(rows.get(key), committed));
-    return {
+    if (newestWriter(sinks)?.lastSeen !== table) continue;
+    const taken = new Set<FeedKey>();
+    return union(
       table,
-      segments: whole.flatMap(([key]) => rows.get(key) ?? []),
-      partitions: whole.map(([key]) => partitionName(sink, key)),
-      release: lease.release,
-    };
+      sinks.map((sink) => rowsBehind(sink, table, offsetOf, taken)),
+    );
   }
-  return withoutHotRows(writer.lastSeen);
+  const writer = newestWriter(sinks);
+  return writer === null ? null : withoutHotRows(writer.lastSeen);
+}
+
+/**
+ * Of writers into one table the one that has seen the newest head; null while none is open. The sequence
+ * number of a table's heads never falls, and their time tells those apart that changed no rows.
+ */
+export function newestWriter(sinks: readonly Sink[]): TableWriter | null {
+  let newest: TableWriter | null = null;
+  for (const { writer } of sinks) {
+    if (writer === null) continue;
+    if (newest === null || isNewer(writer.lastSeen, newest.lastSeen)) newest = writer;
+  }
+  return newest;
+}
+
+function isNewer({ metadata: one }: LoadedTable, { metadata: two }: LoadedTable): boolean {
+  const sequence = one.lastSequenceNumber - two.lastSequenceNumber;
+  return sequence > 0n || (sequence === 0n && one.lastUpdatedMs > two.lastUpdatedMs);
+}
+
+/** The rows of one sink behind these offsets, but for feeds whose rows another one has given. */
+function rowsBehind(
+  sink: Sink,
+  table: LoadedTable,
+  offsetOf: (feed: Feed) => bigint | null,
+  taken: Set<FeedKey>,
+): HotRead {
+  const from = new Map<FeedKey, bigint>();
+  for (const [key, { feed }] of sink.outlets) {
+    const committed = offsetOf(feed.feed);
+    if (committed !== null && !taken.has(key)) from.set(key, committed);
+  }
+  const lease = sink.buffer.lease((key, start) => start >= (from.get(key) ?? start + 1n));
+  const rows = Map.groupBy(lease.segments, ({ key }) => key);
+  const whole = [...from].filter(([key, committed]) => continues(rows.get(key), committed));
+  for (const [key] of whole) taken.add(key);
+  return {
+    table,
+    segments: whole.flatMap(([key]) => rows.get(key) ?? []),
+    partitions: whole.map(([key]) => partitionName(sink, key)),
+    release: lease.release,
+  };
+}
+
+/** What several sinks have of one table. */
+function union(table: LoadedTable, reads: readonly HotRead[]): HotRead {
+  return {
+    table,
+    segments: reads.flatMap(({ segments }) => segments),
+    partitions: reads.flatMap(({ partitions }) => partitions),
+    release: () => {
+      for (const { release } of reads) release();
+    },
+  };
 }
 
 function withoutHotRows(table: LoadedTable): HotRead {
@@ -60,16 +107,26 @@ function withoutHotRows(table: LoadedTable): HotRead {
 }
 
 /**
- * Everything that is in memory of a table, also what is committed already; null while it is not open. Rows
- * of a feed may have gaps here: it is no part of a table. Of a table that records change nothing is shown,
- * as in `readHot`.
+ * Everything that is in memory of a table, also what is committed already, by all sinks that fill it; null
+ * while none is open. Rows of a feed may have gaps here: it is no part of a table. Of a table that records
+ * change nothing is shown, as in `readHot`.
  */
-export function readMemory(sink: Sink): HotRead | null {
-  if (sink.writer === null) return null;
-  if (sink.writer.hasKey) return withoutHotRows(sink.writer.lastSeen);
+export function readMemory(sinks: readonly Sink[]): HotRead | null {
+  const writer = newestWriter(sinks);
+  if (writer === null) return null;
+  const table = writer.lastSeen;
+  return writer.hasKey
+    ? withoutHotRows(table)
+    : union(
+        table,
+        sinks.map((sink) => rowsOf(sink, table)),
+      );
+}
+
+function rowsOf(sink: Sink, table: LoadedTable): HotRead {
   const { segments, release } = sink.buffer.lease((key) => sink.outlets.has(key));
   const partitions = [...sink.outlets.keys()].map((key) => partitionName(sink, key));
-  return { table: sink.writer.lastSeen, segments, partitions, release };
+  return { table, segments, partitions, release };
 }
 
 function partitionName(sink: Sink, key: FeedKey): string {

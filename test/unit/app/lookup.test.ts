@@ -72,7 +72,10 @@ function tableOf(
 }
 
 function get(path: string, table: LookedInto | null) {
-  return ask(new Lookups({ clock: systemClock, find: () => table }), path);
+  return ask(
+    new Lookups({ clock: systemClock, find: () => (table === null ? [] : [table]) }),
+    path,
+  );
 }
 
 async function ask({ route }: Lookups, path: string) {
@@ -115,7 +118,7 @@ test("what cannot be found is said", async () => {
 test("a column that is not there, and a table whose rows in memory are not shown, are said", async () => {
   expect(await get("events/1?by=nope", tableOf([1]))).toEqual([
     400,
-    expect.stringContaining("no column nope"),
+    expect.stringContaining("columns: nope"),
   ]);
   expect(await get("events/1", tableOf([1], FIELDS, { hasKey: true }))).toEqual([
     400,
@@ -133,7 +136,7 @@ test("four indexes of a table stay: a fifth list of columns ends the one that wa
   };
   const rows = Array.from({ length: 20_000 }, (_, at): Row => [BigInt(at), `n${at}`, "k", 1n]);
   const table = tableOf([1], FIELDS, { rowsByFeed: [rows] });
-  const lookups = new Lookups({ clock, find: () => table });
+  const lookups = new Lookups({ clock, find: () => [table] });
   const askBy = async (path: string): Promise<number> => {
     turns = 0;
     expect(await ask(lookups, path)).toEqual([200, expect.any(String)]);
@@ -146,4 +149,23 @@ test("four indexes of a table stay: a fifth list of columns ends the one that wa
   expect(await askBy("events/k?by=_kafka_key")).toBe(1);
   expect(await askBy(`events/${four[0]}`)).toBe(1);
   expect(await askBy(`events/${four[3]}`)).toBe(0);
+});
+
+test("of a table that two pipelines fill, the row of either is found, and the latest of a key of both", async () => {
+  const one = tableOf([1], FIELDS, { rowsByFeed: [[[1n, "one", "k", 1000n]]] });
+  // Segments of another buffer have the same numbers.
+  const rows: Row[] = [
+    [1n, "later", "k", 2000n],
+    [2n, "two", "k", 1n],
+  ];
+  const two = tableOf([1], FIELDS, { rowsByFeed: [rows] });
+  for (const tables of [
+    [one, two],
+    [two, one],
+  ]) {
+    const lookups = new Lookups({ clock: systemClock, find: () => tables });
+    expect(await ask(lookups, "events/1")).toEqual([200, "later"]);
+    expect(await ask(lookups, "events/2")).toEqual([200, "two"]);
+    expect(await ask(lookups, "events/3")).toEqual([404, expect.stringContaining("No row")]);
+  }
 });

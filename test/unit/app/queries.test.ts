@@ -5,16 +5,17 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { tableFromIPC } from "apache-arrow";
 import { Queries } from "#app/queries.ts";
 import { systemClock } from "#base/clock.ts";
+import type { Sink } from "#pipeline/sink.ts";
 
 const opened: Queries[] = [];
 afterAll(() => Promise.all(opened.map((queries) => queries.close())));
 
-function queriesOf(timeoutMs = 20_000, rowsMax = 1000): Queries {
+function queriesOf(timeoutMs = 20_000, rowsMax = 1000, tables: readonly Sink[] = []): Queries {
   const options = { timeoutMs, rowsMax, keepMs: 0, hasLookup: false, cacheFolder: null };
   const queries = new Queries({
     clock: systemClock,
     options,
-    tables: () => [],
+    tables: () => tables,
     logFolder: "/nowhere",
   });
   opened.push(queries);
@@ -72,6 +73,24 @@ describe("an answer", () => {
     });
     const csv = await post(queries, { sql: "SELECT 1 AS a, 'x,y' AS b" }, { accept: "text/csv" });
     expect(csv).toEqual({ status: 200, text: 'a,b\n1,"x,y"\n' });
+  });
+
+  test("about how far a table has come is of its newest head, once, however many pipelines fill it", async () => {
+    const sinkOf = (sequence: bigint): Sink => {
+      const metadata = {
+        ...{ tableUuid: "a", lastSequenceNumber: sequence, lastUpdatedMs: 1 },
+        ...{ currentSnapshotId: 1n, snapshots: [{ snapshotId: 1n, timestampMs: 0 }] },
+      };
+      const name = { namespace: ["db"], table: "events" };
+      const document = { sources: new Map([["c/t", { offsets: new Map([[0, sequence]]) }]]) };
+      const progressSeen = async () => ({ kind: "readable", document });
+      const writer = { lastSeen: { name, metadata }, progressSeen };
+      return { name: "db.events", options: { name }, writer, rank: "main" } as unknown as Sink;
+    };
+    const queries = queriesOf(20_000, 1000, [sinkOf(5n), sinkOf(7n), sinkOf(6n)]);
+    const sql = "SELECT table_name, source_name, sync_key, sync_value FROM sync_points";
+    const { text } = await post(queries, { sql }, { accept: "text/csv" });
+    expect(text).toBe("table_name,source_name,sync_key,sync_value\ndb.events,t,partition:0,7\n");
   });
 
   test("is an Arrow stream for those who accept one", async () => {

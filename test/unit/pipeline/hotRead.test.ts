@@ -7,7 +7,7 @@ import { HotBuffer } from "#buffer/hotBuffer.ts";
 import type { GrowingRows } from "#buffer/segment.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { SegmentMemory } from "#columns/segmentMemory.ts";
-import { readHot } from "#pipeline/hotRead.ts";
+import { readHot, readMemory } from "#pipeline/hotRead.ts";
 import type { Sink } from "#pipeline/sink.ts";
 
 const FEED = { clusterId: "c", topic: "t", topicId: "id", partition: 0 };
@@ -49,7 +49,7 @@ function sinkOf(
 }
 
 const startsOf = async (sink: Sink): Promise<readonly bigint[] | undefined> =>
-  (await readHot(sink))?.segments.map(({ start }) => start);
+  (await readHot([sink]))?.segments.map(({ start }) => start);
 
 test("rows that the head has are left out, whether or not their flush knows that it landed", async () => {
   for (const [committed, expected] of [
@@ -66,14 +66,14 @@ test("rows that the head has are left out, whether or not their flush knows that
 test("where records change rows none in memory is shown: it would stand beside the row that it replaces", async () => {
   const { sink } = sinkOf([0n, 100n], [[head("h"), 0n]]);
   const writer = Object.defineProperty(sink.writer, "hasKey", { value: true });
-  const read = await readHot({ ...sink, writer } as unknown as Sink);
+  const read = await readHot([{ ...sink, writer } as unknown as Sink]);
   expect([read?.table, read?.segments, read?.partitions]).toEqual([head("h"), [], []]);
 });
 
 test("behind a gap nothing is shown: after a rollback, or when another process has written", async () => {
   for (const committed of [50n, 150n, null]) {
     const { sink } = sinkOf([100n, 200n], [[head("h"), committed]]);
-    const read = await readHot(sink);
+    const read = await readHot([sink]);
     expect([read?.segments, read?.partitions]).toEqual([[], []]);
   }
 });
@@ -88,7 +88,7 @@ test("head, offsets and rows are of one instant: a head that changes meanwhile i
       [c, 100n],
     ],
   );
-  const read = await readHot(sink);
+  const read = await readHot([sink]);
   expect(asked).toEqual([a, b, c]);
   expect(read?.table).toBe(c);
   expect(read?.segments.map(({ start }) => start)).toEqual([100n]);
@@ -97,5 +97,36 @@ test("head, offsets and rows are of one instant: a head that changes meanwhile i
 
 test("a table that is not open is none", async () => {
   const { sink } = sinkOf([], [[head("h"), 0n]]);
-  expect(await readHot({ ...sink, writer: null } as unknown as Sink)).toBeNull();
+  expect(await readHot([{ ...sink, writer: null } as unknown as Sink])).toBeNull();
+});
+
+/** A sink of a table that several fill: its rows of a topic from offset 100 on, and the head that it has seen. */
+function sharingSink(topic: string, sequence: bigint, lastUpdatedMs: number): Sink {
+  const feed = { ...FEED, topic };
+  const key = `c/${topic}/0`;
+  const buffer = new HotBuffer<GrowingRows>();
+  buffer.advance(buffer.segment(feed, 100n, rows), 200n, NO_LEADER_EPOCH);
+  buffer.closeOpen(key as never);
+  const metadata = { lastSequenceNumber: sequence, lastUpdatedMs };
+  const lastSeen = { name: topic, metadata };
+  const writer = { lastSeen, offsetsSeen: async () => () => 100n };
+  return { writer, buffer, outlets: new Map([[key, { feed: { feed } }]]) } as unknown as Sink;
+}
+
+test("of a table that several pipelines fill: the newest head that any has seen, and the rows in memory of all", async () => {
+  for (const [one, two, newest] of [
+    [sharingSink("t", 7n, 5), sharingSink("u", 8n, 4), "u"],
+    [sharingSink("t", 8n, 5), sharingSink("u", 8n, 4), "t"],
+  ] as const) {
+    const read = await readHot([one, two]);
+    expect(String(read?.table.name)).toBe(newest);
+    expect(read?.partitions).toEqual(["t/0", "u/0"]);
+    expect(read?.segments.map(({ key }) => String(key))).toEqual(["c/t/0", "c/u/0"]);
+    const memory = readMemory([one, two]);
+    expect(memory?.partitions).toEqual(["t/0", "u/0"]);
+    expect(memory?.segments.length).toBe(2);
+  }
+  // A feed of both is there once.
+  const twice = await readHot([sharingSink("t", 7n, 5), sharingSink("t", 7n, 5)]);
+  expect([twice?.partitions, twice?.segments.length]).toEqual([["t/0"], 1]);
 });
