@@ -138,12 +138,12 @@ export const WRITE_KEYS = {
   "iceberg.write.sort_order": {
     type: "strings",
     default: [],
-    doc: 'How rows are sorted within files of tables that we create, e.g. ["ts desc", "user_id", "name nulls last"]: the table\'s sort order. Files of any table are sorted by its order where that is of columns alone; rows of a flush are copied once for it.',
+    doc: 'How rows are sorted within files of tables that we create, e.g. ["ts desc", "user_id", "name nulls last"]: the table\'s sort order. Files of any table are sorted by its order where that is of columns alone; rows of a flush are copied once for it. Files that a compaction writes are not sorted.',
   },
   "iceberg.write.bloom_filter_columns": {
     type: "strings",
     default: [],
-    doc: 'Columns with a bloom filter in each row group, e.g. ["user_id", "device.id"], so that readers skip files that lack a value: 1.2 bytes for each distinct value, at most 1 MiB. Tables that we create say so in write.parquet.bloom-filter-enabled.column.*; files of any table have those that it names, too, of up to write.parquet.bloom-filter-max-bytes, at most 8 MiB.',
+    doc: 'Columns with a bloom filter in each row group, e.g. ["user_id", "device.id"], so that readers skip files that lack a value: 1.2 bytes for each distinct value, at most 1 MiB. Tables that we create say so in write.parquet.bloom-filter-enabled.column.*; files of any table have those that it names, too, of up to write.parquet.bloom-filter-max-bytes, at most 8 MiB. Files that a compaction writes lack them.',
   },
   "iceberg.write.properties": {
     type: "map",

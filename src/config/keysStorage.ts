@@ -243,7 +243,7 @@ export const MAINTENANCE_KEYS = {
     default: 512,
     min: 1,
     max: 10_240,
-    doc: "MiB of a merged file.",
+    doc: "MiB of a merged file. The scratch folder of `state.dir` takes as much for each group at work, and its inputs as well where they are in an object store.",
   },
   "maintenance.compact_parallel_jobs": {
     type: "integer",
