@@ -17,7 +17,8 @@ export const REASONS = {
   bad_schema: "The schema of the value, {}, cannot be read",
   recursive_type: "Type {} contains itself, which no column can hold",
   null_value: "The record has no value (a tombstone); source.on_tombstone says what becomes of it",
-  null_key: "The record has neither value nor key: nothing says which row it removes",
+  null_key:
+    "The record has no key: without a value nothing says which row it removes, and with one nothing says that it came behind the earlier changes of its row",
   bad_key: "The record has no value, and its key does not have the columns of source.key_field",
   bad_envelope:
     "The value is no change in Debezium's envelope: its op, or the row before or after it, is missing",

@@ -70,7 +70,16 @@ export class RowAppender {
     const { dataColumns, metadata, reader } = this;
     const { root } = reader;
     if (root === null || this.schema.missingKey !== null) return null;
-    return { root, columns: dataColumns, metadata: metadata.kinds, tombstones: this.tombstones };
+    const { needsKey, tombstones } = this;
+    return { root, columns: dataColumns, metadata: metadata.kinds, tombstones, needsKey };
+  }
+
+  /**
+   * Without a key a producer spreads the changes of a row over partitions, and the older one may win.
+   * Where the key is a column it is required as one.
+   */
+  private get needsKey(): boolean {
+    return (this.schema.options.changes?.keyFields.length ?? 0) > 0;
   }
 
   /** A row that stays when it is deleted, or is passed over, is the host's. */
@@ -180,13 +189,10 @@ export class RowAppender {
   }
 
   private appendValue(cursor: RecordCursor, row: number): Effect | null {
-    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+    const { bytes, keyStart, keyEnd, valueStart } = cursor;
     const { reader, keyReader } = this;
     const { missingKey, options } = this.schema;
-    if (valueStart >= 0) {
-      if (!reader.read(bytes, valueStart, valueEnd, row)) return null;
-      return missingKey === null ? reader.effect : this.refuseField(missingKey);
-    }
+    if (valueStart >= 0) return this.appendPresent(cursor, row);
     if (options.changes === null) return reader.readNull(row) ? "put" : null;
     if (missingKey !== null) return this.refuseField(missingKey);
     if (keyReader !== null && !keyReader.read(bytes, keyStart, keyEnd, row)) {
@@ -199,6 +205,18 @@ export class RowAppender {
       (column) => column.length === row && column.field.required,
     );
     return missing === undefined ? "delete" : this.refuseField(missing.field.name);
+  }
+
+  /** The same of a record with a value. */
+  private appendPresent(cursor: RecordCursor, row: number): Effect | null {
+    const { bytes, keyStart, valueStart, valueEnd } = cursor;
+    const { reader } = this;
+    const { missingKey } = this.schema;
+    if (!reader.read(bytes, valueStart, valueEnd, row)) return null;
+    if (missingKey !== null) return this.refuseField(missingKey);
+    if (keyStart >= 0 || reader.effect === "none" || !this.needsKey) return reader.effect;
+    this.ownReason = "null_key";
+    return null;
   }
 
   private refuseField(name: string): null {

@@ -57,6 +57,8 @@ export interface ImageSource {
   readonly metadata: readonly (readonly [AppendedColumn, ColumnBuilder])[];
   /** What records without a value are. */
   readonly tombstones: Tombstones;
+  /** A record without a key is the host's. */
+  readonly needsKey: boolean;
 }
 
 /** Records without a value: the host's, or deletes of the row that the Kafka key says; `keyRoot`: into these columns. */
@@ -138,7 +140,8 @@ class ImageWriter implements ProgramWriter {
     this.set(call + CALL.depthMax, LIMITS.jsonDepthMax);
     this.set(call + CALL.ignoreUnknown, root.ignoreUnknown ? 1 : 0);
     this.set(call + CALL.root, root.write(this));
-    const { tombstones } = this.source;
+    const { needsKey, tombstones } = this.source;
+    this.set(call + CALL.needsKey, needsKey ? 1 : 0);
     if (tombstones.kind === "deletes") {
       this.set(call + CALL.tombstones, 1);
       if (tombstones.keyRoot !== null)

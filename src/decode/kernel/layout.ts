@@ -29,6 +29,7 @@ export const CALL = {
   depthMax: 100,
   tombstones: 104,
   keyRoot: 108,
+  needsKey: 112,
   size: 128,
 } as const;
 

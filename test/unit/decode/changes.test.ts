@@ -75,6 +75,23 @@ for (const kernel of KERNELS) {
       ]);
     });
 
+    test("a change without a Kafka key is refused, whatever deletes do: nothing orders it behind earlier ones", () => {
+      const records = [
+        { key: '{"id":1}', value: '{"id":1}' },
+        { value: '{"id":1}' },
+        { key: "", value: '{"id":2}' },
+        { value: '{"id":1,"id":' },
+        ...Array.from({ length: 40 }, () => ({ key: '{"id":3}', value: '{"id":3}' })),
+        { value: '{"id":4}' },
+      ];
+      for (const onDelete of ["delete", "mark", "ignore"] as const) {
+        const changes = { ...byFields.changes, onDelete };
+        const { done, reasons } = effects({ kernel, changes }, records, ["id"]);
+        expect(done).toHaveLength(42);
+        expect(reasons).toEqual(["1 null_key", "3 bad_json", "44 null_key"]);
+      }
+    });
+
     test("a text is a key of one column, by the column's type", () => {
       const of = (type: "string" | "long" | "uuid") => {
         const uuid = "5b0b7a5e-0c1d-4c3b-9a63-4a5a1b0f9f11";

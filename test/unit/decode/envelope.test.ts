@@ -118,6 +118,20 @@ for (const kernel of [false, "always"] as const) {
       expect(run([first, record(envelope("d", unavailable, null))]).done).toHaveLength(2);
     });
 
+    test("changes without a Kafka key are refused, but a truncate, which never has one, stops the table", () => {
+      const first = record(envelope("c", null, { id: 1 }));
+      const records = [
+        first,
+        { value: envelope("u", null, { id: 1 }) },
+        { value: envelope("d", { id: 1 }, null) },
+        { value: envelope("m", null, null) },
+      ];
+      const { done, reasons, skipped } = run(records);
+      expect([done.length, skipped]).toEqual([1, 1]);
+      expect(reasons).toEqual(["1 null_key", "2 null_key"]);
+      expect(() => run([first, { value: envelope("t", null, null) }])).toThrow("truncate");
+    });
+
     test("new fields of the row become columns; nothing of the envelope does", () => {
       const records = [
         record(envelope("c", null, { id: 1 })),

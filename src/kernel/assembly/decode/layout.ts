@@ -50,6 +50,8 @@ export namespace Call {
   export const TOMBSTONES: usize = 104;
   /** in: root slot of the JSON documents that Kafka's keys are; 0: they stand in a metadata column. */
   export const KEY_ROOT: usize = 108;
+  /** in: 1 when a record without a key is the host's. */
+  export const NEEDS_KEY: usize = 112;
 }
 
 /** Why `decode` stopped. */

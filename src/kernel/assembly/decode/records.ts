@@ -80,6 +80,7 @@ function appendRow(call: usize, row: u32): usize {
   const isFar = timestampDelta > TIMESTAMP_MAX || timestampDelta < -TIMESTAMP_MAX;
   const isBeyond = timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX;
   if (isFar || isBeyond) return GIVE_UP;
+  if (keyBytes < 0 && load<u32>(call, Call.NEEDS_KEY) != 0) return GIVE_UP;
   effect = Effect.PUT;
   if (valueBytes < 0) return appendTombstone(call, row);
   const root = <usize>load<u32>(call, Call.ROOT);
