@@ -25,6 +25,7 @@ import {
   type StructNode,
 } from "./program.ts";
 import { JsonReader } from "./reader.ts";
+import { lacksValue, UNAVAILABLE_MARKERS } from "./unavailable.ts";
 
 /**
  * What the words of changes do, in any case: Debezium's letters, those of its unwrap transform (`__op`, or
@@ -47,13 +48,6 @@ function put(word: string): [string, Effect] {
 
 /** The members of `source` that may have a column, by what the column is called behind the prefix. */
 const SOURCE_MEMBERS = { source_ts: "ts_ms", source_lsn: "lsn", source_table: "table" } as const;
-
-/**
- * What stands for a value that the source did not log (PostgreSQL's TOAST), as text and as bytes in base64:
- * Debezium's `unavailable.value.placeholder`.
- */
-const UNAVAILABLE = ["__debezium_unavailable_value", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="];
-const MARKERS: readonly Buffer[] = UNAVAILABLE.map((text) => Buffer.from(`"${text}"`));
 
 const encoder = new TextEncoder();
 const IGNORE = { unknown: "ignore", rescue: null, rescuesConflicts: false } as const;
@@ -101,7 +95,7 @@ export function envelopeReader(
       ? compileEnvelope(nodes, program)
       : compileOperation(row.node, opField, operation, program);
   const root = envelopeRoot({
-    hostMarkers: MARKERS,
+    hostMarkers: UNAVAILABLE_MARKERS,
     envelope,
     image,
     open: [source?.node, ofKey].filter((each) => each !== null && each !== undefined),
@@ -216,9 +210,7 @@ class EnvelopeReader implements ValueReader {
     const { start, end } = span;
     const part = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
     const isRow = reader === this.#readers.row;
-    if (isRow && MARKERS.some((marker) => part.includes(marker))) {
-      return this.#refuse("unavailable_value");
-    }
+    if (isRow && lacksValue(part)) return this.#refuse("unavailable_value");
     if (reader.read(bytes, start, end, row)) return true;
     this.conflict = reader.conflict;
     return this.#refuse(reader.reason, reader.path);

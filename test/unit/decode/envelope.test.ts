@@ -1,5 +1,6 @@
 /** Debezium's envelopes: the kernel and the reader beside it say the same of each. */
 import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import type { ChangeOptions, DecoderOptions } from "#decode/options.ts";
 import type { RecordInput } from "../../support/records.ts";
 import { effects } from "./changeEffects.ts";
@@ -18,6 +19,23 @@ const SOURCE = {
   ts_ms: 1_700_000_000_123,
   lsn: 99,
 };
+
+const PLACEHOLDER = "__debezium_unavailable_value";
+
+/** As Java's `UUID.nameUUIDFromBytes` makes it. */
+function uuidOfName(name: string): string {
+  const bytes = createHash("md5").update(name).digest();
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x30;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** Another value of the same type. */
+function other(value: unknown): unknown {
+  if (typeof value === "string") return "x";
+  if (!Array.isArray(value)) return { x: "x" };
+  return typeof value[0] === "number" ? [1] : ["x"];
+}
 
 /** An envelope as Debezium writes it. */
 function envelope(op: string, before: unknown, after: unknown, more: object = {}): string {
@@ -109,13 +127,42 @@ for (const kernel of [false, "always"] as const) {
 
     test("a truncate, and a value that the source did not log, stop the table", () => {
       const first = record(envelope("c", null, { id: 1, s: "x" }));
-      const unavailable = { id: 1, s: "__debezium_unavailable_value" };
-      const bytes = { id: 1, s: "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==" };
+      const unavailable = { id: 1, s: PLACEHOLDER };
       expect(() => run([first, record(envelope("t", null, null))])).toThrow("truncate");
-      for (const after of [unavailable, bytes]) {
-        expect(() => run([first, record(envelope("u", null, after))])).toThrow("REPLICA IDENTITY");
-      }
+      expect(() => run([first, record(envelope("u", null, unavailable))])).toThrow(
+        "REPLICA IDENTITY",
+      );
       expect(run([first, record(envelope("d", unavailable, null))]).done).toHaveLength(2);
+    });
+
+    test("a value that the source did not log is known in the form of each type, and what only mentions it is a value", () => {
+      const pretty = (after: object) =>
+        envelope("u", null, after).replaceAll(/(?<=\d),(?=\d)/g, ", ");
+      const numbers = [...Buffer.from(PLACEHOLDER)];
+      const forms = {
+        text: PLACEHOLDER,
+        "text[]": [PLACEHOLDER],
+        bytea: Buffer.from(PLACEHOLDER).toString("base64"),
+        "hstore as a text": JSON.stringify({ [PLACEHOLDER]: PLACEHOLDER }),
+        "a text in a text": JSON.stringify({ a: JSON.stringify({ b: PLACEHOLDER }) }),
+        hstore: { [PLACEHOLDER]: PLACEHOLDER },
+        "int[]": numbers,
+        "uuid[]": [uuidOfName(PLACEHOLDER)],
+      };
+      const first = record(envelope("c", null, { id: 1 }));
+      for (const s of Object.values(forms)) {
+        for (const value of [envelope("u", null, { id: 1, s }), pretty({ id: 1, s })]) {
+          // Whether the column is there, or would be learned.
+          for (const known of [first, record(envelope("c", null, { id: 1, s: other(s) }))]) {
+            expect(() => run([known, record(value)])).toThrow("REPLICA IDENTITY");
+          }
+        }
+      }
+      const mentions = [`see ${PLACEHOLDER}`, `${PLACEHOLDER}s`, `"${PLACEHOLDER} "`];
+      const lists = [numbers.slice(1), [...numbers, 1], [1, ...numbers]];
+      for (const s of [...mentions, ...lists]) {
+        expect(run([first, record(envelope("u", null, { id: 1, s }))]).done).toHaveLength(2);
+      }
     });
 
     test("changes without a Kafka key are refused, but a truncate, which never has one, stops the table", () => {
