@@ -19,13 +19,13 @@ import { DeleteIndex, deletedFrom } from "#iceberg/deletes/deleteIndex.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import {
   type AppliedDeletes,
-  deleteId,
   deletesOf,
   type HeadFiles,
   type LiveData,
   liveDataOf,
   readHeadFiles,
 } from "#iceberg/io/headFiles.ts";
+import { fileKey } from "#iceberg/io/removeFiles.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
@@ -146,9 +146,9 @@ class TableIndex implements RowIndex {
       data.set(file.filePath, liveDataOf(file, sequenceNumber));
     }
     const deletes = new Map(head.deletes);
-    for (const file of change.removedDeletes) deletes.delete(deleteId(file));
+    for (const file of change.removedDeletes) deletes.delete(fileKey(file));
     for (const file of change.addedDeletes) {
-      deletes.set(deleteId(file), { file, snapshotId, sequenceNumber });
+      deletes.set(fileKey(file), { file, snapshotId, sequenceNumber });
     }
     const index = new DeleteIndex(metadata, [...deletes.values()]);
     return { ...head, snapshotId, data, deletes, index };

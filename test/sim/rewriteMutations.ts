@@ -77,18 +77,6 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "a rewrite removes deletes by equality that came meanwhile",
-    rule: "10h(3)",
-    sim: "writer",
-    shownIn: "while files are rewritten",
-    edits: [
-      {
-        find: "use(used, deletes.index.of(placeOf(output, sequenceNumber)).filter(isByEquality));",
-        replace: "placeOf(output, sequenceNumber);",
-      },
-    ],
-  },
-  {
     name: "the files of a rewrite leave the table without a word about their rows' new place",
     rule: "10h",
     sim: "writer",

@@ -6,7 +6,7 @@
 
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
-import { deleteId } from "#iceberg/io/headFiles.ts";
+import { fileKey } from "#iceberg/io/removeFiles.ts";
 import type { DataFile, ManifestEntry, ManifestFile } from "#iceberg/manifest/manifest.ts";
 import { createManifestWriter } from "#iceberg/manifest/manifestFile.ts";
 import { writeManifestList } from "#iceberg/manifest/manifestList.ts";
@@ -78,7 +78,7 @@ export class KeyedTable {
       contentOffset: 4n,
       contentSizeBytes: BigInt(blob.length),
     };
-    this.#rows.set(deleteId(file), new Map([[of.filePath, rows]]));
+    this.#rows.set(fileKey(file), new Map([[of.filePath, rows]]));
     return file;
   }
 
@@ -152,7 +152,7 @@ export class KeyedTable {
         (file.content === "equality-deletes" ? own > sequenceNumber : own >= sequenceNumber),
     );
     const byPosition = applied.flatMap(({ file }) => {
-      const rows = this.#rows.get(deleteId(file))?.get(data.filePath);
+      const rows = this.#rows.get(fileKey(file))?.get(data.filePath);
       return rows === undefined ? [] : [{ file, rows }];
     });
     const vectors = byPosition.filter(({ file }) => file.fileFormat === "PUFFIN");
@@ -190,7 +190,7 @@ export class KeyedTable {
     const entry: ManifestEntry = { status: "existing", ...numbers, file };
     await writer.add(entry);
     const { bytes, minSequenceNumber, ...counts } = await writer.finish();
-    const name = deleteId(file).replaceAll(/\W/g, "-");
+    const name = fileKey(file).replaceAll(/\W/g, "-");
     const manifestPath = `/table/metadata/${name}-${sequenceNumber}.avro`;
     await this.storage.putIfAbsent(manifestPath, bytes);
     return {

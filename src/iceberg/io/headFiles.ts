@@ -8,6 +8,7 @@ import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
 import type { DataFile, ManifestFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
+import { fileKey } from "./removeFiles.ts";
 import { entriesOf, hasLiveFiles, type LiveFile, manifestsOf } from "./scan.ts";
 
 /** A live data file. */
@@ -39,7 +40,7 @@ export interface HeadFiles {
   readonly snapshotId: SnapshotId | null;
   /** By path. */
   readonly data: ReadonlyMap<string, LiveData>;
-  /** By {@link deleteId}. */
+  /** By {@link fileKey}. */
   readonly deletes: ReadonlyMap<string, LiveFile>;
   readonly index: DeleteIndex;
   /** What each manifest lists, by its path. */
@@ -73,15 +74,10 @@ export async function readHeadFiles(
     const content = before?.manifests.get(path) ?? (await readContent(storage, metadata, manifest));
     manifests.set(path, content);
     for (const file of content.data) data.set(file.path, file);
-    for (const live of content.deletes) deletes.set(deleteId(live.file), live);
+    for (const live of content.deletes) deletes.set(fileKey(live.file), live);
   }
   const index = new DeleteIndex(metadata, [...deletes.values()]);
   return { snapshotId: snapshot?.snapshotId ?? null, data, deletes, index, manifests };
-}
-
-/** What a delete file is known by: several vectors may lie in one Puffin file. */
-export function deleteId({ filePath, contentOffset }: DataFile): string {
-  return contentOffset === null ? filePath : `${filePath} ${contentOffset}`;
 }
 
 /** True for a deletion vector among delete files. */

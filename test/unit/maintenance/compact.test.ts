@@ -1,6 +1,7 @@
 /** Runs of a compaction whose groups cannot be written, or are overtaken by others. */
 import { expect, test } from "bun:test";
 import { fail } from "#base/errors.ts";
+import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import {
   type CompactReport,
@@ -108,6 +109,28 @@ test("when others overtake it twice the run ends, and the rest is left for the n
     await replaceDay(table, day);
   });
   expect({ written, ...report }).toMatchObject({ written: 2, groups: 0, left: 3 });
+});
+
+test("deletes by equality that came while a group was written stay, and go on hiding rows of its file", async () => {
+  const table = await filled();
+  const late: DataFile = {
+    ...(await table.file(2)),
+    ...{ content: "equality-deletes", equalityIds: [1], recordCount: 1n },
+  };
+  const report = await run(table, async (day) => {
+    if (day === 2) await table.foreignRewrite(() => false, [late]);
+  });
+  expect(report).toMatchObject({ groups: 3, filesAfter: 3, left: 0 });
+  const { storage, metadata } = await table.head();
+  const head = metadata.currentSnapshotId ?? 0n;
+  const listed = await Array.fromAsync(listDataFiles(storage, metadata, head));
+  const deletes = listed.filter(({ file }) => file.content === "equality-deletes");
+  expect(deletes.map(({ file }) => file.filePath)).toEqual([late.filePath]);
+  const ofDay = listed.filter(
+    ({ file }) => file.content === "data" && Number(file.partition[0]) === 2,
+  );
+  const number = deletes[0]?.sequenceNumber ?? 0n;
+  expect(ofDay.map(({ sequenceNumber }) => sequenceNumber < number)).toEqual([true]);
 });
 
 /** Another engine writes the files of a day anew. */
