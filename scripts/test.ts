@@ -35,6 +35,7 @@ await readersPython();
 // Schedules of the simulations; the gate runs a few only.
 process.env["SIM_SCHEDULES"] ??= "500";
 process.env["SIM_PIPELINES"] ??= "200";
+process.env["SIM_UPSERTS"] ??= "100";
 for (const path of suites()) {
   const command = [process.execPath, "test", `./${path}`, `--timeout=${TEST_TIMEOUT_MS}`];
   const began = performance.now();

@@ -31,6 +31,7 @@ async function run(suite: string): Promise<number> {
         SIM_SEED: String(first + done),
         SIM_SCHEDULES: String(count),
         SIM_PIPELINES: String(count),
+        SIM_UPSERTS: String(count),
       },
       stdout: "pipe",
       stderr: "pipe",

@@ -96,8 +96,8 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
       {
         find: "const keys = joined(units.map((unit) => unit.keys));",
         replace:
-          "const { all } = this as unknown as { all: readonly KeyedUnit[] };" +
-          "const keys = joined(all.map((unit) => unit.keys));",
+          "const whole = this as unknown as { all: readonly KeyedUnit[] };" +
+          "const keys = joined(whole.all.map((unit) => unit.keys));",
       },
     ],
   },
