@@ -122,3 +122,36 @@ test("tidy: every file of src/ has tests, and docs/TESTING.md names them (bun ru
   expect(map.split("\n").filter((row) => /\| +\|$/.test(row))).toEqual([]);
   expect(await Bun.file("docs/TESTING.md").text()).toContain(map);
 });
+
+test("tidy: the layers of docs/ARCHITECTURE.md stand once each, and may import what biome.json lets them", async () => {
+  const rules = await Bun.file("biome.json").text();
+  const allowed = new Map(
+    [...rules.matchAll(/"message": "(\w+)\/ may import only: ([^;]*);/g)].map(
+      ([, folder = "", names = ""]) => [
+        folder,
+        names.split(", ").filter((name) => name !== folder),
+      ],
+    ),
+  );
+  const page = await Bun.file("docs/ARCHITECTURE.md").text();
+  const rows = [
+    ...page.matchAll(
+      /^\| (?:words|edges|table|flows|app) \| `(\w+)\/` \| .* \|([^|]*)\|[^|]*\|$/gm,
+    ),
+  ];
+  const folders = new Set(
+    [...new Bun.Glob("*/**/*.ts").scanSync("src")].map((path) => path.split("/")[0]),
+  );
+  expect(rows.map(([, folder = ""]) => folder).sort()).toEqual([...folders].sort() as string[]);
+  const told = rows.filter(([, , names = ""]) => !/all of the above|anything/.test(names));
+  for (const [, folder = "", names = ""] of told) {
+    const list = names
+      .trim()
+      .split(", ")
+      .filter((name) => name !== "");
+    expect({ folder, list: list.sort() }).toEqual({
+      folder,
+      list: (allowed.get(folder) ?? []).sort(),
+    });
+  }
+});

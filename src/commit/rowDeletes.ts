@@ -11,7 +11,7 @@ import { deletedFrom, placeKey } from "#iceberg/deletes/deleteIndex.ts";
 import { PuffinWriter } from "#iceberg/deletes/puffin.ts";
 import { readAhead } from "#iceberg/io/readAhead.ts";
 import { metadataFolder } from "#iceberg/io/stageAppend.ts";
-import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { type DataFile, UNDESCRIBED } from "#iceberg/manifest/manifest.ts";
 import type { LocatedRows } from "#keyindex/port.ts";
 import { PositionDeletes } from "#keyindex/positionDeletes.ts";
 import { hiddenRows } from "#keyindex/readKeys.ts";
@@ -162,8 +162,8 @@ function deleteFile(
   filePath: string,
   { specId, partition }: Pick<DataFile, "specId" | "partition">,
 ): DataFile {
-  const none = new Map<number, never>();
   return {
+    ...UNDESCRIBED,
     content: "position-deletes",
     filePath,
     fileFormat: "PARQUET",
@@ -171,18 +171,5 @@ function deleteFile(
     partition,
     recordCount: 0n,
     fileSizeBytes: 0n,
-    columnSizes: none,
-    valueCounts: none,
-    nullValueCounts: none,
-    nanValueCounts: none,
-    lowerBounds: none,
-    upperBounds: none,
-    splitOffsets: [],
-    equalityIds: null,
-    sortOrderId: null,
-    firstRowId: null,
-    referencedDataFile: null,
-    contentOffset: null,
-    contentSizeBytes: null,
   };
 }

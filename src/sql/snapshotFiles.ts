@@ -7,6 +7,7 @@ import { LIMITS } from "#base/limits.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
+import { isVector } from "#iceberg/deletes/deleteIndex.ts";
 import { type LiveFile, listDataFiles } from "#iceberg/io/scan.ts";
 import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
@@ -192,11 +193,6 @@ function rangeOf(table: LoadedTable, file: DataFile): { start: number; length: n
 
 /** Rows of one file whose numbers / 32 are 32-bit integers. */
 const ROWS_MAX = 2 ** 36;
-
-/** True for a deletion vector. */
-export function isVector(file: DataFile): boolean {
-  return file.fileFormat.toUpperCase() === "PUFFIN";
-}
 
 /** Columns whose value the partition is: writers of Hive's layout leave them out of the file. */
 function partitionColumnsOf(

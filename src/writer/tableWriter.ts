@@ -324,11 +324,6 @@ export class TableWriter {
     return result;
   }
 
-  /** Lets go of what it holds outside of the heap. */
-  close(): Promise<void> {
-    return this.#serial(async () => this.#index?.rows.close());
-  }
-
   /** Before its commit has begun: no request was sent. */
   async #abandon({ ledger }: Flush): Promise<void> {
     await this.#table.leftovers.add(this.#table.head, ledger);

@@ -99,6 +99,11 @@ export function placeKey({ specId, partition }: Pick<DataPlace, "specId" | "part
   return `${specId} ${partitionKey(partition)}`;
 }
 
+/** True for a deletion vector among delete files. */
+export function isVector({ fileFormat }: Pick<DataFile, "fileFormat">): boolean {
+  return fileFormat.toUpperCase() === "PUFFIN";
+}
+
 /** The one data file that a delete file names in its manifest; null: it does not say. */
 export function deletedFrom({
   content,

@@ -4,7 +4,7 @@
  *
  * Metrics of data files are not kept: a table of many thousand files would hold hundreds of megabytes.
  */
-import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
+import { DeleteIndex, isVector } from "#iceberg/deletes/deleteIndex.ts";
 import type { DataFile, ManifestFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -78,11 +78,6 @@ export async function readHeadFiles(
   }
   const index = new DeleteIndex(metadata, [...deletes.values()]);
   return { snapshotId: snapshot?.snapshotId ?? null, data, deletes, index, manifests };
-}
-
-/** True for a deletion vector among delete files. */
-export function isVector({ fileFormat }: DataFile): boolean {
-  return fileFormat.toUpperCase() === "PUFFIN";
 }
 
 /** A data file of a commit, as its snapshot lists it. */

@@ -4,7 +4,7 @@
  * delete files.
  */
 import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
-import type { DataFile, ManifestFile } from "#iceberg/manifest/manifest.ts";
+import { type DataFile, type ManifestFile, UNDESCRIBED } from "#iceberg/manifest/manifest.ts";
 import { type ListedFile, readLiveFiles } from "#iceberg/manifest/manifestFile.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
@@ -53,14 +53,10 @@ export async function liveDeletes(
 
 /** A listed file as one that leaves the table: nobody asks for its metrics any more. */
 export function withoutMetrics(listed: ListedFile): DataFile {
-  const none = new Map<number, never>();
   return {
+    ...UNDESCRIBED,
     ...{ content: "data", filePath: listed.path, fileFormat: listed.fileFormat },
     ...{ specId: listed.specId, partition: listed.partition, recordCount: listed.recordCount },
     ...{ fileSizeBytes: listed.sizeBytes, firstRowId: listed.firstRowId },
-    ...{ columnSizes: none, valueCounts: none, nullValueCounts: none, nanValueCounts: none },
-    ...{ lowerBounds: none, upperBounds: none, splitOffsets: [], equalityIds: null },
-    ...{ sortOrderId: null, referencedDataFile: null, contentOffset: null },
-    contentSizeBytes: null,
   };
 }

@@ -37,6 +37,28 @@ export interface DataFile {
   readonly contentSizeBytes: bigint | null;
 }
 
+const NONE: ReadonlyMap<number, never> = new Map<number, never>();
+
+/** What a manifest says beside place and size of a file that it does not describe: nothing. */
+export const UNDESCRIBED: Omit<
+  DataFile,
+  "content" | "filePath" | "fileFormat" | "specId" | "partition" | "recordCount" | "fileSizeBytes"
+> = {
+  columnSizes: NONE,
+  valueCounts: NONE,
+  nullValueCounts: NONE,
+  nanValueCounts: NONE,
+  lowerBounds: NONE,
+  upperBounds: NONE,
+  splitOffsets: [],
+  equalityIds: null,
+  sortOrderId: null,
+  firstRowId: null,
+  referencedDataFile: null,
+  contentOffset: null,
+  contentSizeBytes: null,
+};
+
 /** Status of a manifest entry. */
 export type EntryStatus = "existing" | "added" | "deleted";
 
