@@ -25,7 +25,8 @@ from tables import Snapshots, local, metadata_location  # noqa: E402
 def plain(value):
     if isinstance(value, (list, tuple)):
         pairs = value and all(isinstance(each, tuple) for each in value)
-        return {plain(k): plain(v) for k, v in value} if pairs else [plain(each) for each in value]
+        # A map's entries have no order: Protobuf's own serializers write them in another one in each process.
+        return {plain(k): plain(v) for k, v in sorted(value)} if pairs else [plain(each) for each in value]
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, datetime.datetime):

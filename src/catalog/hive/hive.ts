@@ -79,6 +79,8 @@ class HivePointers implements PointerStore<Table> {
   readonly #user: string;
   /** Whether the metastore was seen to compare; null: nobody has asked. */
   #compares: boolean | null = null;
+  /** Agents of locks that were not given back for certain. */
+  readonly #unreturned = new Set<string>();
 
   constructor(options: HiveCatalogOptions, parts: HiveCatalogParts) {
     this.#options = options;
@@ -134,6 +136,7 @@ class HivePointers implements PointerStore<Table> {
       user: this.#user,
       instanceId: this.#options.instanceId,
       uuid: random.uuid(),
+      unreturned: this.#unreturned,
     });
     let ended: PointerWrite;
     try {

@@ -202,6 +202,31 @@ describe("the metastore's lock", () => {
     expect(own.fake.locks.size).toBe(0);
   });
 
+  for (const [what, call, outcome] of [
+    ["taken, and its answer was lost", "lock", "conflict"],
+    ["taken, and nobody could say that it is ours", "check_lock", "conflict"],
+    ["given back, and the request was lost", "unlock", "committed"],
+  ] as const) {
+    test(`that was ${what} while the metastore went away is given back by the next commit`, async () => {
+      const own = await withTable({}, {}, fastClock());
+      let isAway = false;
+      own.fake.locks.set(1000n, { key: "db.events", agentInfo: "another" });
+      own.fake.intercept = async (name, _, apply) => {
+        if (name === "lock" && call !== "check_lock") own.fake.locks.delete(1000n);
+        isAway ||= name === call;
+        if (!isAway) return null;
+        if (name === "lock") apply();
+        throw new NoAnswer("the connection was closed", true);
+      };
+      expect(await touched(own)).toBe(outcome);
+      expect(own.fake.locks.size).toBeGreaterThan(0);
+      own.fake.locks.delete(1000n);
+      own.fake.intercept = () => Promise.resolve(null);
+      expect(await touched(own)).toBe("committed");
+      expect(own.fake.locks.size).toBe(0);
+    });
+  }
+
   test("that was taken away during the commit makes its outcome unknown", async () => {
     const own = await withTable();
     own.fake.intercept = async (name) => {
