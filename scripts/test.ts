@@ -4,8 +4,9 @@
  * Installs what they need (services/cache.ts). The last line is always `N passed, N failed`; the exit
  * code is 1 when something failed. A name as argument runs only the suites whose path contains it.
  *
- * A suite with real services that failed is run once more, because machines are noisy; never when rows
- * were lost or doubled. Both tries are told at the end, with what went wrong.
+ * Two suites run side by side, since most of a suite's time is waiting for services; a suite's output is printed
+ * when it ends. A suite with real services that failed is run once more, alone, because machines are noisy; never
+ * when rows were lost or doubled. Both tries are told at the end, with what went wrong.
  */
 import { readersPython } from "./services/cache.ts";
 import { keep } from "./services/process.ts";
@@ -13,6 +14,12 @@ import { keep } from "./services/process.ts";
 interface Outcome {
   readonly passed: number;
   readonly failed: number;
+}
+
+/** What a command wrote, both streams, and its exit code. */
+interface Ran {
+  readonly code: number;
+  readonly output: string;
 }
 
 /** A suite may not hang: a broker start, a million events and kills fit well into this. */
@@ -25,7 +32,12 @@ const LAW = /\b(?:breaks the law|LOST|DOUBLED|AHEAD|DANGLING|BROKEN HISTORY)\b/;
 /** Lines of output before a failed test that usually hold its error. */
 const FAILURE_LINES = 30;
 
+/** Suites at a time: a suite has one or two heavy services, and keeps about one core busy. */
+const LANES = 2;
+
 const outcomes: Outcome[] = [];
+/** Suites that get a second try. */
+const again: string[] = [];
 const slow: string[] = [];
 const troubles: string[] = [];
 
@@ -36,30 +48,64 @@ await readersPython();
 process.env["SIM_SCHEDULES"] ??= "500";
 process.env["SIM_PIPELINES"] ??= "200";
 process.env["SIM_UPSERTS"] ??= "100";
-for (const path of suites()) {
-  const command = [process.execPath, "test", `./${path}`, `--timeout=${TEST_TIMEOUT_MS}`];
-  const began = performance.now();
-  outcomes.push(await suite(path, command));
-  slow.push(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${path}`);
-}
+const all = suites();
+// The hunt for deliberate mistakes takes every core by itself.
+await sideBySide(1, all.filter(isHunt), first);
+await sideBySide(
+  LANES,
+  all.filter((path) => !isHunt(path)),
+  first,
+);
+await sideBySide(1, again, second);
 console.log(`\nSuites with real services, and simulations:\n${slow.join("\n")}\n`);
 for (const trouble of troubles) console.log(trouble);
 const total = (what: keyof Outcome): number => outcomes.reduce((sum, one) => sum + one[what], 0);
 console.log(`${total("passed")} passed, ${total("failed")} failed`);
 process.exit(total("failed") === 0 ? 0 : 1);
 
-/** Runs a suite, and once more where that is allowed. */
-async function suite(path: string, command: readonly string[]): Promise<Outcome> {
-  const first = await teed(command);
-  const outcome = counted(first);
-  if (outcome.failed === 0) return outcome;
-  troubles.push(`First try of ${path}:\n${failures(first.output)}\n`);
-  if (!path.includes("conformance/") || LAW.test(first.output)) return outcome;
-  const second = await teed(command);
-  const again = counted(second);
-  if (again.failed > 0) troubles.push(`Second try of ${path}:\n${failures(second.output)}\n`);
+/** Runs a suite; it is left for a second try where that is allowed. */
+async function first(path: string): Promise<void> {
+  const ran = await suite(path);
+  const outcome = counted(ran);
+  const mayTryAgain = path.includes("conformance/") && !LAW.test(ran.output);
+  if (outcome.failed > 0) troubles.push(`First try of ${path}:\n${failures(ran.output)}\n`);
+  if (outcome.failed > 0 && mayTryAgain) again.push(path);
+  else outcomes.push(outcome);
+}
+
+async function second(path: string): Promise<void> {
+  const ran = await suite(path);
+  const outcome = counted(ran);
+  if (outcome.failed > 0) troubles.push(`Second try of ${path}:\n${failures(ran.output)}\n`);
   else troubles.push(`${path} passed at the second try\n`);
-  return again;
+  outcomes.push(outcome);
+}
+
+async function suite(path: string): Promise<Ran> {
+  const command = [process.execPath, "test", `./${path}`, `--timeout=${TEST_TIMEOUT_MS}`];
+  const began = performance.now();
+  console.log(`running ${path}`);
+  const ran = await held(command);
+  process.stdout.write(`\n${ran.output}`);
+  slow.push(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${path}`);
+  return ran;
+}
+
+/** Takes each path in turn, as many at a time as there are lanes. */
+async function sideBySide(
+  lanes: number,
+  paths: readonly string[],
+  take: (path: string) => Promise<void>,
+): Promise<void> {
+  const waiting = [...paths];
+  const lane = async (): Promise<void> => {
+    for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) await take(path);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+function isHunt(path: string): boolean {
+  return path.endsWith("/mutations.test.ts");
 }
 
 /** Each failed test with the lines before it; the end of the output when no test says so. */
@@ -102,7 +148,7 @@ async function prepare(name: string, command: readonly string[]): Promise<Outcom
 }
 
 /** Counts from bun's summary; a crash, or a suite without a summary, is one failure. */
-function counted({ code, output }: { code: number; output: string }): Outcome {
+function counted({ code, output }: Ran): Outcome {
   const sum = (word: string): number =>
     [...output.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))]
       .map((match) => Number(match[1]))
@@ -111,7 +157,20 @@ function counted({ code, output }: { code: number; output: string }): Outcome {
   return { passed: sum("pass"), failed: code !== 0 && failed === 0 ? 1 : failed };
 }
 
-async function teed(command: readonly string[]): Promise<{ code: number; output: string }> {
+/** Runs a command whose output is shown as it comes. */
+function teed(command: readonly string[]): Promise<Ran> {
+  return spawned(command, (chunk) => process.stdout.write(chunk));
+}
+
+/** Runs a command whose output is kept. */
+function held(command: readonly string[]): Promise<Ran> {
+  return spawned(command, () => undefined);
+}
+
+async function spawned(
+  command: readonly string[],
+  show: (chunk: Uint8Array) => void,
+): Promise<Ran> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   keep(child);
   const timer = setTimeout(() => child.kill("SIGKILL"), SUITE_TIMEOUT_MS);
@@ -119,7 +178,7 @@ async function teed(command: readonly string[]): Promise<{ code: number; output:
   const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
-      process.stdout.write(chunk);
+      show(chunk);
       output += decoder.decode(chunk, { stream: true });
     }
   };
