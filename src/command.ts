@@ -11,6 +11,7 @@ import { BUILD } from "#cli/version.ts";
 import { deadLetterCommand } from "#letters/command.ts";
 import { linesOf, PRODUCER_WORD, runProducer } from "#loadtest/child.ts";
 import { loadTestCommand } from "#loadtest/command.ts";
+import { replayCommand } from "#replay/command.ts";
 
 const stop = new AbortController();
 const words = process.argv.slice(2);
@@ -33,6 +34,7 @@ const exitCode = await runProgram(words, {
     suggest,
     loadTest: loadTestCommand,
     deadLetter: deadLetterCommand,
+    replay: replayCommand,
   },
   terminal: {
     out: (text) => void process.stdout.write(text),

@@ -2,7 +2,8 @@
  * deploy/kafka-iceberg.1, the manual page in the `man` macros, from the commands of the program.
  */
 import type { ArgumentSpec } from "../../src/cli/arguments.ts";
-import { COMMANDS, type CommandSpec } from "../../src/cli/commands.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import type { CommandSpec } from "../../src/cli/flags.ts";
 import { programHelp } from "../../src/cli/help.ts";
 
 /** The page; of this version of the program. */

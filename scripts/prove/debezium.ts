@@ -169,7 +169,7 @@ async function prove(postgres: PostgresService, debezium: DebeziumService, boots
   await postgres.createDatabase(DATABASE);
   const sql = (statement: string): Promise<string[]> => postgres.sql(statement, DATABASE);
   const changes = Number(flags.changes);
-  const chunk = Math.max(500, Math.ceil(changes / 40));
+  const chunk = Math.max(500, Math.ceil(changes / 80));
   await createSource(sql);
   await sql(`SELECT setseed(0.5), churn(${chunk}, ${changes})`);
   await debezium.connect("shop", {

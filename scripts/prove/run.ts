@@ -22,6 +22,7 @@ import { proveFlow, proveTables } from "./memory.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
 import { proveOutlets } from "./outlets.ts";
 import { provePattern } from "./pattern.ts";
+import { proveReplay } from "./replay.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 import { proveManyTables } from "./tables.ts";
 
@@ -75,6 +76,20 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     // A life takes about 3 s.
     const records = Math.ceil(kills / 2) * 3 * rate;
     return proveOutlets({ bootstrap, topic: "outlets", records, kills, rate, seed: 1, say });
+  },
+  replay: async () => {
+    const { bootstrap } = await startKafka();
+    const ranges = Number(process.argv[3] ?? 50);
+    const formatVersion = process.argv[4] === "3" ? 3 : 2;
+    return proveReplay({
+      bootstrap,
+      topic: "replayed",
+      formatVersion,
+      ranges,
+      rate: 200,
+      seed: 1,
+      say,
+    });
   },
   compacted: async () => {
     const { bootstrap } = await startKafka();

@@ -69,6 +69,8 @@ export interface Actions {
   suggest(options: PipelineOptions): Promise<readonly TopicSuggestion[]>;
   /** Runs `dead-letter` (`letters/command.ts`). */
   deadLetter(parsed: ParsedArguments, parts: { readonly terminal: Terminal }): Promise<ExitCode>;
+  /** Runs `replay` (`replay/command.ts`). */
+  replay(parsed: ParsedArguments, parts: { readonly terminal: Terminal }): Promise<ExitCode>;
   /** Runs `load-test` (`loadtest/command.ts`). */
   loadTest(
     parsed: ParsedArguments,

@@ -2,59 +2,8 @@
  * The command line: every command with its flags, help and examples (SPEC section 3).
  */
 import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
-import type { ArgumentSpec } from "./arguments.ts";
-
-/** One command, as its help shows it. */
-export interface CommandSpec {
-  readonly name: string;
-  readonly summary: string;
-  /** What it does, in a few sentences. */
-  readonly about: string;
-  readonly arguments: readonly ArgumentSpec[];
-  /** Command lines without the program's name, each with what it is for. */
-  readonly examples: readonly (readonly [words: string, what: string])[];
-}
-
-const CONFIG: readonly ArgumentSpec[] = [
-  { name: "config", kind: "value", hint: "FILE", help: "the configuration file (TOML)" },
-  {
-    name: "env-file",
-    kind: "value",
-    hint: "FILE",
-    help: "variables for ${NAME} besides the environment and .env beside the configuration",
-  },
-  {
-    name: "set",
-    kind: "list",
-    hint: "SECTION.KEY=VALUE",
-    help: "overrides a key; may be repeated; pipelines.NAME.SECTION.KEY for one pipeline",
-  },
-  {
-    name: "kafka-bootstrap-servers",
-    kind: "value",
-    hint: "HOST:PORT,...",
-    help: "overrides kafka.bootstrap_servers",
-  },
-  { name: "kafka-topic", kind: "value", hint: "TOPIC", help: "overrides kafka.topic" },
-  {
-    name: "warehouse-path",
-    kind: "value",
-    hint: "PATH",
-    help: "overrides iceberg.warehouse_path",
-  },
-];
-const TABLE: ArgumentSpec = {
-  name: "table",
-  kind: "positional",
-  help: "TABLE or DATABASE.TABLE",
-};
-const JSON_FLAG: ArgumentSpec = { name: "json", kind: "flag", help: "print JSON" };
-const DRY_RUN: ArgumentSpec = {
-  name: "dry-run",
-  kind: "flag",
-  help: "show what would change, and change nothing",
-};
-const C = "--config config.toml";
+import { C, CONFIG, type CommandSpec, DRY_RUN, JSON_FLAG, TABLE } from "./flags.ts";
+import { REPAIRS } from "./repairs.ts";
 
 /** Shells that `completion` knows. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -307,42 +256,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       [`maintenance orphans events ${C} --dry-run`, "files that nobody knows"],
     ],
   },
-  {
-    name: "dead-letter",
-    summary: "shows dead letters, and brings them in after their cause was mended",
-    about:
-      "list counts the dead letters of a table by their reason; show prints one with its bytes, escaped; " +
-      "retry decodes them by the configuration and the table's schema as they are now, and adds those " +
-      "that fit: each once, whatever is killed meanwhile, and while the process runs. Those that do not " +
-      "fit yet stay. A letter that was brought in and is missing in the table since (a person rolled it " +
-      "back, or deleted the row) needs --again.",
-    arguments: [
-      {
-        name: "action",
-        kind: "positional",
-        words: ["list", "show", "retry"],
-        help: "list, show or retry",
-      },
-      TABLE,
-      ...CONFIG,
-      JSON_FLAG,
-      { name: "reason", kind: "value", hint: "REASON", help: "only letters of this reason" },
-      {
-        name: "record",
-        kind: "value",
-        hint: "TOPIC:PARTITION:OFFSET",
-        help: "only the letter of this record",
-      },
-      { name: "limit", kind: "value", hint: "N", help: "so many at most; show: 1 unless given" },
-      { name: "again", kind: "flag", help: "retry: also letters that were brought in before" },
-      DRY_RUN,
-    ],
-    examples: [
-      [`dead-letter list events ${C}`, "how many there are of each reason"],
-      [`dead-letter show events --record events:0:17 ${C}`, "what is wrong with this one?"],
-      [`dead-letter retry events --reason type_conflict ${C}`, "the column is wider now"],
-    ],
-  },
+  ...REPAIRS,
   {
     name: "load-test",
     summary: "measures what holds here: produces into a scratch topic and ingests it",

@@ -5,7 +5,8 @@
 import { EXIT, type ExitCode, fail } from "#base/errors.ts";
 import type { Terminal } from "./actions.ts";
 import type { ArgumentSpec, ParsedArguments } from "./arguments.ts";
-import { COMMANDS, type CommandSpec, SHELLS } from "./commands.ts";
+import { COMMANDS, SHELLS } from "./commands.ts";
+import type { CommandSpec } from "./flags.ts";
 
 const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], () => string>> = { bash, zsh, fish };
 

@@ -1,7 +1,8 @@
 /**
  * The text of `--help`, for the program and for each command.
  */
-import { COMMANDS, type CommandSpec } from "./commands.ts";
+import { COMMANDS } from "./commands.ts";
+import type { CommandSpec } from "./flags.ts";
 
 const PROGRAM = "kafka-iceberg";
 const WIDTH = 96;

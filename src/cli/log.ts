@@ -76,17 +76,18 @@ function filterOf(parsed: ParsedArguments): ReadLogOptions {
   }
   const since = parsed.value("since");
   return {
-    sinceMs: since === undefined ? 0 : sinceTime(since),
+    sinceMs: since === undefined ? 0 : parseTime("since", since),
     ...(types.length === 0 ? {} : { types: new Set(types as LogEntry["type"][]) }),
   };
 }
 
-function sinceTime(text: string): number {
+/** A flag's time or age as ms since epoch. @throws AppError `usage` */
+export function parseTime(flag: string, text: string): number {
   const ageMs = parseAgeMs(text);
   if (ageMs !== null) return systemParts.clock.nowMs() - ageMs;
   const time = Date.parse(text);
   if (!Number.isNaN(time)) return time;
-  throw fail("usage", `--since ${text}: must be a time (2026-01-08T00:00:00Z) or an age (15m)`);
+  throw fail("usage", `--${flag} ${text}: must be a time (2026-01-08T00:00:00Z) or an age (15m)`);
 }
 
 /** An age such as `90s`, `15m`, `2h`, `7d` in ms; null for other text. */

@@ -8,8 +8,9 @@ import { nearest } from "#config/problems.ts";
 import type { Actions, Build, Terminal } from "./actions.ts";
 import { type ArgumentSpec, type ParsedArguments, parseArguments } from "./arguments.ts";
 import { checkCommand } from "./check.ts";
-import { COMMANDS, type CommandSpec, commandOf } from "./commands.ts";
+import { COMMANDS, commandOf } from "./commands.ts";
 import { completionCommand } from "./completion.ts";
+import type { CommandSpec } from "./flags.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { importConfigCommand } from "./importConfig.ts";
 import { showFiles, showHistory, showSnapshots, showTables } from "./inspect.ts";
@@ -127,6 +128,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   log: (parsed, { terminal, stop }) => logCommand(parsed, terminal, stop),
   maintenance: (parsed, { terminal, stop }) => maintenanceCommand(parsed, terminal, stop),
   "dead-letter": (parsed, { actions, terminal }) => actions.deadLetter(parsed, { terminal }),
+  replay: (parsed, { actions, terminal }) => actions.replay(parsed, { terminal }),
   "load-test": (parsed, { actions, ...parts }) => actions.loadTest(parsed, parts),
   "import-config": (parsed, { terminal }) => importConfigCommand(parsed, terminal),
   completion: (parsed, { terminal }) => completionCommand(parsed, terminal),

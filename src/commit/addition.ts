@@ -11,13 +11,7 @@ import { type CoordinateColumns, type CoordinateReader, offsetsPast } from "./li
 import { logComplete, logLanded } from "./logCommit.ts";
 import type { CommitParts } from "./parts.ts";
 import type { Progress } from "./progress.ts";
-import {
-  leaderEpochOf,
-  offsetOf,
-  type ProgressDocument,
-  sourceKey,
-  withOffsets,
-} from "./progressDocument.ts";
+import { endOf, leaderEpochOf, type ProgressDocument, withOffsets } from "./progressDocument.ts";
 import { type FileUnit, unreadable } from "./shares.ts";
 import { stageSnapshot } from "./snapshot.ts";
 
@@ -130,13 +124,6 @@ export async function recordsIn(
 /** A record in a set. */
 export function recordKey(feed: Feed, offset: bigint): string {
   return `${feedKey(feed)}/${offset}`;
-}
-
-/** The offset of a feed of the very topic; 0 where the document knows none. */
-function endOf(document: ProgressDocument, feed: Feed): bigint {
-  const source = document.sources.get(sourceKey(feed));
-  if (source !== undefined && source.topicId !== feed.topicId) return 0n;
-  return offsetOf(document, feed) ?? 0n;
 }
 
 /**

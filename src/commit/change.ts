@@ -10,10 +10,7 @@
  * (`upsert.ts`: flushes of changes), rows that move no offset (`addition.ts`), offsets that a person sets
  * (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`), expiry of snapshots
  * (`expire.ts`), manifests written anew (`manifests.ts`), data files replaced by others with the same
- * rows (`rewrite.ts`). How those to come fit (CHANGE_RULES, SPEC 2.10, 2.13):
- *
- * - **replace-range** and retries: `fence` compares the range with the head's offsets, `stage` reads
- *   the rows of the range in that head (13, 14).
+ * rows (`rewrite.ts`), the rows of a range of records replaced by what the records are now (`replaceRange.ts`).
  *
  * Nothing is sent whose files an orphan cleaner may have taken (10l(2)): the loop drops a commit that
  * began too long ago.
@@ -43,6 +40,7 @@ export type ChangeKind =
   | "properties"
   | "expire"
   | "retry"
+  | "replay"
   | "manifests"
   | "rewrite";
 

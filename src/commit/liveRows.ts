@@ -199,7 +199,7 @@ function firstPast(
 }
 
 /** False when the manifest shows that no row of the file has an offset. */
-function mayHaveRows(file: DataFile, { offset }: CoordinateFields): boolean {
+export function mayHaveRows(file: DataFile, { offset }: CoordinateFields): boolean {
   return file.recordCount > 0n && file.nullValueCounts.get(offset) !== file.recordCount;
 }
 
@@ -221,7 +221,7 @@ function isBelow(file: DataFile, fields: CoordinateFields, ends: RowEnds): boole
 }
 
 /** False when the bounds show that no row of the file is between the ends of one of these partitions. */
-function mayReach(
+export function mayReach(
   file: DataFile,
   fields: CoordinateFields,
   ends: RowEnds,

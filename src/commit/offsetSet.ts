@@ -102,6 +102,19 @@ export class OffsetSet {
     return next === undefined ? BigInt(Number.MAX_SAFE_INTEGER) : BigInt(next * CHUNK_OFFSETS);
   }
 
+  /** All of them, ascending. */
+  *offsets(): Generator<bigint> {
+    for (const index of [...this.#chunks.keys()].sort((a, b) => a - b)) {
+      const bits = this.#chunks.get(index)?.bits ?? null;
+      const first = index * CHUNK_OFFSETS;
+      for (let at = 0; at < CHUNK_OFFSETS; at++) {
+        const byte = bits === null ? 255 : (bits[at >> 3] ?? 0);
+        if (byte === 0) at |= 7;
+        else if ((byte & (1 << (at & 7))) !== 0) yield BigInt(first + at);
+      }
+    }
+  }
+
   /** Adds the offsets of another set. */
   addAll(other: OffsetSet): void {
     for (const [index, { bits }] of other.#chunks) {

@@ -100,6 +100,12 @@ export function offsetOf(document: ProgressDocument, feed: Feed): bigint | null 
   return document.sources.get(sourceKey(feed))?.offsets.get(feed.partition) ?? null;
 }
 
+/** The committed offset of a feed of the very topic; 0 where the document knows another one, or none. */
+export function endOf({ sources }: ProgressDocument, feed: Feed): bigint {
+  const source = sources.get(sourceKey(feed));
+  return source?.topicId === feed.topicId ? (source.offsets.get(feed.partition) ?? 0n) : 0n;
+}
+
 /** The leader epoch that was committed with a feed's offset; undefined when none was. */
 export function leaderEpochOf(document: ProgressDocument, feed: Feed): number | undefined {
   return document.sources.get(sourceKey(feed))?.leaderEpochs.get(feed.partition);

@@ -17,7 +17,7 @@ import { buildPipeline } from "#config/buildPipeline.ts";
 import { lettersOf, letterTable } from "#config/letterTable.ts";
 import type { LetterPlace } from "#decode/letters.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
-import type { TransactionLog } from "#txlog/log.ts";
+import { noLog } from "#txlog/log.ts";
 import {
   type Letter,
   type LetterFilter,
@@ -181,7 +181,7 @@ async function retry(
         ...systemParts,
         catalog: found.catalog,
         encoder,
-        txlog: NO_LOG,
+        txlog: noLog,
         logger: silentLogger,
         observe: ignoreObservations,
       },
@@ -224,12 +224,6 @@ function keyedSentence(table: string): string {
     "snapshot); dead-letter show says which they are"
   );
 }
-
-const NO_LOG: TransactionLog = {
-  recovered: [],
-  append: () => Promise.resolve(),
-  close: () => Promise.resolve(),
-};
 
 function* chunksOf(letters: readonly Letter[]): Generator<Letter[]> {
   let chunk: Letter[] = [];

@@ -17,7 +17,6 @@ import {
   recordKey,
   recordsIn,
 } from "#commit/addition.ts";
-import type { CommitResult } from "#commit/change.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { ProgressDocument } from "#commit/progressDocument.ts";
@@ -29,7 +28,7 @@ import { NO_TIMESTAMP } from "#decode/metadata.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import { hasRows } from "#iceberg/metadata/metadata.ts";
-import { addRows } from "#writer/additions.ts";
+import { addRows, isDone } from "#writer/additions.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "#writer/parts.ts";
 import { currentFields } from "#writer/schema.ts";
@@ -323,21 +322,4 @@ function bytesOf({ topic, partition }: Feed, letters: readonly Letter[]): Record
     headers: headers ?? [],
   }));
   return encodeRecords(topic, partition, records);
-}
-
-/** False: it is to be made anew. @throws AppError of what holds it */
-function isDone(result: CommitResult, table: string): boolean {
-  switch (result.kind) {
-    case "committed":
-      return true;
-    case "dropped":
-      return false;
-    case "paused":
-      throw fail(
-        "paused",
-        `Table ${table} is paused. To let it go on: kafka-iceberg resume ${table}`,
-      );
-    case "held":
-      throw result.cause;
-  }
 }

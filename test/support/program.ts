@@ -8,6 +8,7 @@ import { suggest } from "#app/suggest.ts";
 import type { ExitCode } from "#base/errors.ts";
 import { runProgram } from "#cli/program.ts";
 import { deadLetterCommand } from "#letters/command.ts";
+import { replayCommand } from "#replay/command.ts";
 
 /** What a command did. */
 export interface Outcome {
@@ -26,6 +27,7 @@ export async function program(words: readonly string[]): Promise<Outcome> {
       describeTopics,
       suggest,
       deadLetter: deadLetterCommand,
+      replay: replayCommand,
       loadTest: () => Promise.reject(new TypeError("not here")),
     },
     terminal: {

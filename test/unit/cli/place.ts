@@ -186,6 +186,7 @@ export async function cli(
       loadTest: () => Promise.reject(new TypeError("not here")),
       suggest: () => Promise.reject(new TypeError("not here")),
       deadLetter: () => Promise.reject(new TypeError("not here")),
+      replay: () => Promise.reject(new TypeError("not here")),
       describeTopics: async () => [SAME],
       ...actions,
     },
