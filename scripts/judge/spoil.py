@@ -10,7 +10,7 @@ import time
 
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import CommitFailedException, ValidationException
 
 KIND = "kafka-iceberg.kind"
 TRIES = 20
@@ -37,7 +37,7 @@ def main(job):
         try:
             act(table, job)
             break
-        except CommitFailedException:
+        except (CommitFailedException, ValidationException):
             if tries == TRIES - 1:
                 raise
             time.sleep(0.2)

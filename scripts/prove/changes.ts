@@ -10,7 +10,7 @@ import { readTopic } from "../judge/judge.ts";
 import { readersPython } from "../services/cache.ts";
 import { run } from "../services/process.ts";
 import { type Course, newCourse, runToEnd, type Say } from "./course.ts";
-import { type KillReport, killRepeatedly } from "./killRun.ts";
+import { type KillReport, killWhile } from "./killRun.ts";
 
 /** Size of the proof. */
 export interface ChangesProof {
@@ -61,19 +61,7 @@ export async function proveChanges(proof: ChangesProof): Promise<ChangesReport> 
       "iceberg.write": { format_version: proof.formatVersion },
     },
   });
-  const random = seededRandom(proof.seed);
-  let flowing = true;
-  const flow = produceChanges(proof).finally(() => {
-    flowing = false;
-  });
-  const report = await killRepeatedly({
-    course,
-    kills: proof.kills,
-    flowing: () => flowing,
-    random: () => random.unit(),
-    say,
-  });
-  await flow;
+  const { report } = await killWhile({ ...proof, course }, () => produceChanges(proof));
   say("to the end");
   await runToEnd(course);
   const verdict = await judgeChanges(course);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { FAILPOINTS } from "#base/failpoint.ts";
+import { seededRandom } from "#base/random.ts";
 import { readTransactionLog } from "#txlog/read.ts";
 import type { Product } from "../services/product.ts";
 import { type Course, type Head, progressPast, readHead, type Say, start } from "./course.ts";
@@ -54,6 +55,29 @@ export async function killRepeatedly(run: KillRun): Promise<KillReport> {
     run.say(`kill ${kill} of ${run.kills}: ${life.phase}, recovery ${life.recoveryMs ?? "-"} ms`);
   }
   return { phases, recoveriesMs, withoutRecovery, whileFlowing };
+}
+
+/** Size of {@link killWhile}. */
+export interface KillsWhile {
+  readonly course: Course;
+  readonly kills: number;
+  readonly seed: number;
+  readonly say: Say;
+}
+
+/** The same while `produce` makes events, and until it has ended. */
+export async function killWhile<T>(
+  { course, kills, seed, say }: KillsWhile,
+  produce: () => Promise<T>,
+): Promise<{ readonly report: KillReport; readonly produced: T }> {
+  const random = seededRandom(seed);
+  let flows = true;
+  const flow = produce().finally(() => {
+    flows = false;
+  });
+  const flowing = (): boolean => flows;
+  const report = await killRepeatedly({ course, kills, flowing, random: () => random.unit(), say });
+  return { report, produced: await flow };
 }
 
 interface Life {

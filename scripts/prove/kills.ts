@@ -15,7 +15,7 @@ import {
 import type { JudgeJob, Verdict } from "../judge/judge.ts";
 import { judge, newCourse, runToEnd, type Say } from "./course.ts";
 import { type FileReport, reportFiles } from "./files.ts";
-import { type KillReport, killRepeatedly } from "./killRun.ts";
+import { type KillReport, killRepeatedly, killWhile } from "./killRun.ts";
 
 /** Size of the proof. */
 export interface KillsProof {
@@ -44,19 +44,7 @@ const CODECS: readonly Codec[] = ["none", "gzip", "snappy", "lz4", "zstd"];
 export async function proveKills(proof: KillsProof): Promise<KillsReport> {
   const { bootstrap, topic, partitions, say } = proof;
   const course = await newCourse({ bootstrap, topic, partitions });
-  const random = seededRandom(proof.seed);
-  let flowing = true;
-  const flow = produce(proof).finally(() => {
-    flowing = false;
-  });
-  const report = await killRepeatedly({
-    course,
-    kills: proof.kills,
-    flowing: () => flowing,
-    random: () => random.unit(),
-    say,
-  });
-  const openIds = await flow;
+  const { report, produced: openIds } = await killWhile({ ...proof, course }, () => produce(proof));
   say("to the end");
   await runToEnd(course);
   const verdict = await judge(
@@ -100,22 +88,13 @@ export async function proveCompactedKills(proof: Omit<KillsProof, "rate">): Prom
 export async function proveTwoTables(
   proof: KillsProof,
 ): Promise<KillReport & { readonly verdicts: readonly Verdict[] }> {
-  const { bootstrap, topic, partitions, say } = proof;
+  const { bootstrap, topic, partitions } = proof;
   const course = { ...(await newCourse({ bootstrap, topic, partitions })), pipelines: TWO_TABLES };
   const tables = ["one", "two"].map((name) => join(course.tableFolder, "..", name));
-  const random = seededRandom(proof.seed);
-  let flowing = true;
-  const flow = produce(proof).finally(() => {
-    flowing = false;
-  });
-  const report = await killRepeatedly({
-    course: { ...course, tableFolder: tables[0] ?? "" },
-    kills: proof.kills,
-    flowing: () => flowing,
-    random: () => random.unit(),
-    say,
-  });
-  const openIds = await flow;
+  const killed = { ...course, tableFolder: tables[0] ?? "" };
+  const { report, produced: openIds } = await killWhile({ ...proof, course: killed }, () =>
+    produce(proof),
+  );
   await runToEnd(course);
   const verdicts: Verdict[] = [];
   for (const folder of tables) verdicts.push(await judge(course, { table: { folder } }));
