@@ -1,6 +1,7 @@
 /**
- * `bun scripts/sbom.ts [--target bun-linux-arm64]`: what the executable is made of, as CycloneDX 1.6 in
- * dist/sbom.cdx.json, and the licences of all parts in dist/LICENSES.txt.
+ * What an executable is made of: its bill of materials as CycloneDX 1.6, and the licences of all parts.
+ * `bun scripts/sbom.ts [--target linux-arm64]` writes dist/sbom.cdx.json and dist/LICENSES.txt; `release.ts`
+ * does so for each platform.
  *
  * The list is what the bundler has put in, not what package.json asks for. The same sources give the same bytes.
  */
@@ -9,6 +10,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ENTRIES } from "./entries.ts";
+import { ownTarget, type Target, targetNamed } from "./release/targets.ts";
+
+/** What packages of the runtime do not say themselves. */
+const RUNTIME_NOTICE = "scripts/release/runtimeNotice.txt";
 
 /** One part of the executable. */
 export interface Part {
@@ -26,21 +31,33 @@ export interface Part {
 
 interface Lock {
   readonly packages: Readonly<
-    Record<string, { readonly version: string; readonly integrity?: string }>
+    Record<
+      string,
+      { readonly version: string; readonly integrity?: string; readonly license?: string }
+    >
   >;
 }
 
-/** All parts for a platform, by name: packages in the bundle, the runtime, DuckDB. */
-export async function partsOf(target: string): Promise<readonly Part[]> {
+/**
+ * All parts for a platform, by name: packages in the bundle, the runtime, DuckDB.
+ * @param bundled of {@link bundledFolders} @param folderOf where the natives' packages are, whose licences are
+ *   wanted; default: what `npm ci` installed
+ */
+export async function partsOf(
+  { runtime, duckdb }: Target,
+  bundled: readonly string[],
+  folderOf: (name: string) => Promise<string> = async (name) => `node_modules/${name}`,
+): Promise<readonly Part[]> {
   const lock = JSON.parse(readFileSync("package-lock.json", "utf8")) as Lock;
-  const folders = await bundledFolders();
-  const duckdb = `node_modules/@duckdb/node-bindings-${target.replace(/^bun-/, "")}`;
-  const packages = [...folders, duckdb, "node_modules/bun"].map((folder) => partIn(folder, lock));
+  const packages = bundled.map((folder) => partIn(folder, folder, lock));
+  for (const name of [runtime, duckdb]) {
+    packages.push(partIn(`node_modules/${name}`, await folderOf(name), lock));
+  }
   return packages.toSorted((a, b) => (a.url < b.url ? -1 : 1));
 }
 
 /** Folders of the packages that the bundler takes files of. */
-async function bundledFolders(): Promise<readonly string[]> {
+export async function bundledFolders(): Promise<readonly string[]> {
   const out = mkdtempSync(join(tmpdir(), "bundle-"));
   const meta = join(out, "meta.json");
   const words = [
@@ -64,29 +81,24 @@ async function bundledFolders(): Promise<readonly string[]> {
   return [...new Set(folders)];
 }
 
-function partIn(folder: string, { packages }: Lock): Part {
-  const locked = packages[folder];
-  if (locked === undefined) throw new Error(`${folder} is not in package-lock.json`);
-  const manifest = `${folder}/package.json`;
-  const { name = folder.replace(/^.*node_modules\//, ""), license = "" } = existsSync(manifest)
-    ? (JSON.parse(readFileSync(manifest, "utf8")) as {
-        readonly name?: string;
-        readonly license?: string;
-      })
-    : {};
+/** @param place its name in the lock file @param folder where its files are */
+function partIn(place: string, folder: string, { packages }: Lock): Part {
+  const locked = packages[place];
+  if (locked === undefined) throw new Error(`${place} is not in package-lock.json`);
+  const name = place.replace(/^.*node_modules\//, "");
   const sha512 = /^sha512-(.*)$/.exec(locked.integrity ?? "")?.[1];
   return {
     name,
     version: locked.version,
-    licence: license === "" && name.startsWith("@duckdb/") ? "MIT" : license,
+    licence: locked.license ?? "",
     url: `pkg:npm/${name.replace("@", "%40")}@${locked.version}`,
     sha512: sha512 === undefined ? null : Uint8Array.fromBase64(sha512).toHex(),
-    folder: existsSync(manifest) ? folder : null,
+    folder: existsSync(folder) ? folder : null,
   };
 }
 
-/** The bill of materials. */
-export function sbomText(version: string, parts: readonly Part[]): string {
+/** The bill of materials. @param sha256 of the executable, hexadecimal; null: it is not known */
+export function sbomText(version: string, parts: readonly Part[], sha256: string | null): string {
   const components = parts.map((part) => ({
     type: "library",
     "bom-ref": part.url,
@@ -99,12 +111,13 @@ export function sbomText(version: string, parts: readonly Part[]): string {
     purl: part.url,
   }));
   const own = { type: "application", "bom-ref": "kafka-iceberg", name: "kafka-iceberg", version };
+  const hashes = sha256 === null ? {} : { hashes: [{ alg: "SHA-256", content: sha256 }] };
   const bom = {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
     bomFormat: "CycloneDX",
     specVersion: "1.6",
     version: 1,
-    metadata: { component: { ...own, licenses: [{ license: { id: "Apache-2.0" } }] } },
+    metadata: { component: { ...own, ...hashes, licenses: [{ license: { id: "Apache-2.0" } }] } },
     components,
   };
   return `${JSON.stringify(bom, null, 2)}\n`;
@@ -112,27 +125,27 @@ export function sbomText(version: string, parts: readonly Part[]): string {
 
 /** The licences of all parts, one after the other. */
 export function licencesText(parts: readonly Part[]): string {
-  return parts
-    .map((part) => {
-      const { folder } = part;
-      const files =
-        folder === null
-          ? []
-          : readdirSync(folder).filter((each) => /^(licen[cs]e|notice)/i.test(each));
-      const texts = files
-        .toSorted()
-        .map((each) => readFileSync(join(folder ?? "", each), "utf8").trim());
-      return [`${part.name} ${part.version} (${part.licence})`, ...texts].join("\n\n");
-    })
-    .join(`\n\n${"-".repeat(80)}\n\n`);
+  const sections = parts.map((part) => {
+    return [`${part.name} ${part.version} (${part.licence})`, ...licenceTexts(part)].join("\n\n");
+  });
+  return `${sections.join(`\n\n${"-".repeat(80)}\n\n`)}\n`;
+}
+
+function licenceTexts({ name, folder }: Part): readonly string[] {
+  const notice = name.startsWith("@oven/") ? [RUNTIME_NOTICE] : [];
+  const files = folder === null ? [] : readdirSync(folder);
+  const own = files.filter((each) => /^(licen[cs]e|notice)/i.test(each)).toSorted();
+  const paths = [...notice, ...own.map((each) => join(folder ?? "", each))];
+  return paths.map((path) => readFileSync(path, "utf8").trim());
 }
 
 if (import.meta.main) {
   const { values } = parseArgs({ options: { target: { type: "string" } } });
-  const parts = await partsOf(values.target ?? `bun-${process.platform}-${process.arch}`);
+  const target = values.target === undefined ? ownTarget() : targetNamed(values.target);
+  const parts = await partsOf(target, await bundledFolders());
   const { version } = (await Bun.file("package.json").json()) as { readonly version: string };
   mkdirSync("dist", { recursive: true });
-  await Bun.write("dist/sbom.cdx.json", sbomText(version, parts));
-  await Bun.write("dist/LICENSES.txt", `${licencesText(parts)}\n`);
+  await Bun.write("dist/sbom.cdx.json", sbomText(version, parts, null));
+  await Bun.write("dist/LICENSES.txt", licencesText(parts));
   console.log(`dist/sbom.cdx.json, dist/LICENSES.txt: ${parts.length} parts`);
 }
