@@ -1,5 +1,5 @@
 /**
- * The gate, `bun run check`: Biome -> oxlint (type-aware) -> tsc -> knip -> fast tests with coverage,
+ * The gate, `bun run check`: Biome -> oxlint (type-aware) -> tsc -> knip -> audit -> fast tests with coverage,
  * and once more without the kernels.
  *
  * Stops at the first step that fails. `--fix` lets Biome write what it can repair.
@@ -20,6 +20,7 @@ await step("format, lint, layers", [
 await step("promises, exhaustiveness", [bin("oxlint"), "--type-aware", "src", "test", "scripts"]);
 await step("types", [bin("tsc"), "-p", "."]);
 await step("dead code", [bin("knip-bun")]);
+await step("dependencies", [process.execPath, "scripts/audit.ts"]);
 await tests("fast tests", "fast", await existing(FAST_TESTS));
 // The same results without WebAssembly, where it is used.
 const KERNEL_TESTS = ["consumer", "decode", "parquet", "columns", "pipeline"].map(

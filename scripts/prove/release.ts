@@ -1,8 +1,8 @@
 /**
  * What `bun run release` has made, run on what of its platforms is to be had here: `bun scripts/prove/release.ts`.
  *
- * Each executable alone in an empty read-only root, not as root: x64; x64 on an emulated processor without AVX2;
- * arm64 emulated. Each takes a topic into a table, of which foreign readers say whether each row is there once, and
+ * Each executable alone in an empty read-only root, not as root: x64; x64 on emulated processors without AVX2 and
+ * without AVX; arm64 emulated. Each takes a topic into a table, of which foreign readers say whether each row is there once, and
  * asks with SQL. The x64 one compacts as well. `--twice` builds all of it again in a clone elsewhere, and compares.
  *
  * From Debian: bubblewrap, qemu-user-static, libc6-arm64-cross, libstdc++6-arm64-cross.
@@ -44,17 +44,8 @@ const PLACES: readonly Place[] = [
     box: { readable: GLIBC },
     compacts: true,
   },
-  {
-    name: "linux-x64 without AVX (qemu, Nehalem)",
-    target: "linux-x64",
-    events: 5000,
-    box: {
-      readable: [...GLIBC, `${QEMU}x86_64-static`],
-      before: [`${QEMU}x86_64-static`, "-cpu", "Nehalem"],
-      variables: EMULATED,
-    },
-    compacts: false,
-  },
+  older("without AVX2", "SandyBridge"),
+  older("without AVX", "Nehalem"),
   {
     name: "linux-arm64 (qemu)",
     target: "linux-arm64",
@@ -68,6 +59,9 @@ const PLACES: readonly Place[] = [
   },
 ];
 
+/** Where executables were unpacked, by target. */
+const folders = new Map<string, string>();
+
 await sameRuntime();
 await starts();
 const { bootstrap, stop } = await startKafka();
@@ -78,6 +72,22 @@ try {
 }
 if (process.argv.includes("--twice")) await twice();
 process.exit(0);
+
+/** x64 of an older kind. */
+function older(without: string, processor: string): Place {
+  const emulator = `${QEMU}x86_64-static`;
+  return {
+    name: `linux-x64 ${without} (qemu, ${processor})`,
+    target: "linux-x64",
+    events: 5000,
+    box: {
+      readable: [...GLIBC, emulator],
+      before: [emulator, "-cpu", processor],
+      variables: EMULATED,
+    },
+    compacts: false,
+  };
+}
 
 /** Bun's package for processors without AVX2 is the one that is released. */
 async function sameRuntime(): Promise<void> {
@@ -144,8 +154,6 @@ async function prove({ name, target, events, box, compacts }: Place): Promise<vo
   const rows = JSON.stringify(verdict.readers);
   say(`${name}: ${version}; ${events} events, SQL${compacts ? ", compacted" : ""}; ${rows}`);
 }
-
-const folders = new Map<string, string>();
 
 /** The executable of a target, alone in a folder. */
 async function unpacked(target: string): Promise<string> {

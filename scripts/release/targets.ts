@@ -2,7 +2,7 @@
  * The platforms that executables are made for, and where the natives of each come from.
  *
  * There is one executable for all x64 processors: since 1.4 Bun's package for processors without AVX2 is the
- * same file, byte by byte (`scripts/prove/release.ts` compares them, and runs ours on such a processor).
+ * same file, byte by byte (`scripts/prove/release.ts` compares them, and runs ours on such processors).
  */
 
 /** A platform. */

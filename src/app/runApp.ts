@@ -7,6 +7,7 @@ import { systemDisk } from "#base/disk.ts";
 import { describe, EXIT, type ExitCode, kindOf, POLICY, policyOf } from "#base/errors.ts";
 import type { Observation, Observe } from "#base/events.ts";
 import { armFailpoint } from "#base/failpoint.ts";
+import { VECTORS } from "#base/kernelSwitch.ts";
 import { assertLimits } from "#base/limits.ts";
 import { systemRandom } from "#base/random.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
@@ -70,6 +71,9 @@ export interface Supervisor {
 const UNTIL_END_STARTUP_MS = 60_000;
 /** Part of the shutdown time that is kept for leaving the group and closing. */
 const SHUTDOWN_RESERVE_MS = 1000;
+
+const WITHOUT_VECTORS =
+  "This processor has no AVX, which the fast readers need: records are read and written several times slower";
 
 /** Runs every pipeline until a signal, their end, or (`untilEnd`) until all is committed. */
 export async function runApp(
@@ -167,6 +171,7 @@ async function runWith(
   void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   const { version } = run;
   logger.log("info", "Started", { version, pipelines: pipelines.length, urls: server.urls });
+  if (!VECTORS) logger.log("warn", WITHOUT_VECTORS);
   const told = { clock: systemClock, isReady: status.ready };
   const own = { pid: process.pid, ended: ended.signal };
   if (!run.supervisor) notifier = await notifyManager(environment, told, own);

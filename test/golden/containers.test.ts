@@ -56,7 +56,8 @@ test("nothing in it is root, writes outside of its volumes, or may become more t
     capabilities: { drop: ["ALL"] },
   });
   const file = read("deploy/container/Dockerfile");
-  expect(file).toContain("FROM gcr.io/distroless/cc-debian12:nonroot\n");
+  expect(file).toContain("ARG BASE=gcr.io/distroless/cc-debian12:nonroot\n");
+  expect(file).toContain("\nUSER 65532:65532\n");
   expect(read("scripts/build.ts")).toContain(`"${/COPY (\S+)/.exec(file)?.[1]}"`);
   const state = /ENV STATE_DIRECTORY=(\S+)/.exec(file)?.[1];
   const mounts = at(set, `${CONTAINER}.volumeMounts`) as readonly {
