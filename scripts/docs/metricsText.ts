@@ -1,7 +1,8 @@
 /**
  * docs/METRICS.md from the metric table.
  */
-import { METRICS, type MetricSpec } from "#server/metricTable.ts";
+import type { MetricSpec } from "#server/metricSpec.ts";
+import { METRICS } from "#server/metricTable.ts";
 
 /** Metrics of features that are not built yet: nothing feeds them, so they are not served. */
 const LATER: readonly (readonly [names: string, feature: string])[] = [

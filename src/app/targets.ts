@@ -7,9 +7,11 @@ import { fullName } from "#catalog/names.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { letterTable } from "#config/letterTable.ts";
 import { createDecoder, formatOf } from "#decode/createDecoder.ts";
+import type { Decoder } from "#decode/decoder.ts";
 import type { SchemaRegistry } from "#decode/registry/registry.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
 import type { Target } from "#pipeline/feeds.ts";
+import { lateColumns, lateTable } from "#pipeline/lateRows.ts";
 import type { CommitPolicy } from "#pipeline/pipelineParts.ts";
 import type { SideTable } from "#pipeline/sides.ts";
 import { Sink } from "#pipeline/sink.ts";
@@ -18,7 +20,10 @@ import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { Spellings } from "./spellings.ts";
 
 /** What tables are made by. */
-type TableOptions = Pick<PipelineOptions, "writer" | "decoder" | "rejects" | "tablesMax"> & {
+type TableOptions = Pick<
+  PipelineOptions,
+  "writer" | "decoder" | "rejects" | "late" | "tablesMax"
+> & {
   readonly commit: CommitPolicy;
 };
 
@@ -68,19 +73,36 @@ export class Targets {
     const decoder = createDecoder(decoding, formatOf(decoding, this.#registry));
     const create = { ...options.create, twins: this.#spellings.add(options.name) };
     const sink = new Sink({ ...options, create }, this.#parts, decoder, commit);
-    const target = { sink, source: new Source(decoder), sides: this.#sidesOf(topic, options) };
+    const source = new Source(decoder, this.#options.late?.lateness ?? null);
+    const target = { sink, source, sides: this.#sidesOf(topic, options, decoder) };
     this.#tables.set(name, target);
     return target;
   }
 
-  #sidesOf(topic: string, options: WriterOptions): SideTable[] {
-    if (this.#options.rejects.action !== "table") return [];
-    const letters = letterTable(options);
-    const name = fullName(letters.name);
-    if (this.#tables.has(name)) throw nameTaken(topic, name);
+  /** In the order in which they are owned and committed. */
+  #sidesOf(topic: string, options: WriterOptions, decoder: Decoder): SideTable[] {
+    const { commit, rejects, late } = this.#options;
+    const sides: SideTable[] = [];
+    if (rejects.action === "table") {
+      const letters = letterTable(options);
+      this.#takeSideName(topic, letters, options);
+      const sink = new Sink(letters, this.#parts, LETTER_COLUMNS, commit, "dead_letter");
+      sides.push(deadLetters(sink));
+    }
+    if (late?.tableOf != null) {
+      const own = late.tableOf(topic, options);
+      this.#takeSideName(topic, own, options);
+      const columns = lateColumns(decoder, late.topicId);
+      sides.push(lateTable(new Sink(own, this.#parts, columns, commit, "late"), late.topicId));
+    }
+    return sides;
+  }
+
+  #takeSideName(topic: string, side: WriterOptions, main: WriterOptions): void {
+    const name = fullName(side.name);
+    const isTaken = this.#tables.has(name) || this.#sides.has(name);
+    if (isTaken || name === fullName(main.name)) throw nameTaken(topic, name);
     this.#sides.add(name);
-    const { commit } = this.#options;
-    return [deadLetters(new Sink(letters, this.#parts, LETTER_COLUMNS, commit, "dead_letter"))];
   }
 
   #refuseSideName(topic: string, name: string): void {
@@ -90,7 +112,7 @@ export class Targets {
 
 function nameTaken(topic: string, name: string): Error {
   const sentence =
-    `Topic ${topic} and the dead letters of another topic would share table ${name}. Give one of them ` +
-    "another name with iceberg.table_name";
+    `Topic ${topic} and the dead letters or late rows of a topic would share table ${name}. Give one of ` +
+    "them another name with iceberg.table_name or source.late_table";
   return fail("usage", sentence, { topic, table: name });
 }

@@ -40,6 +40,10 @@ export type Observation =
   | { type: "backpressure"; durationMs: number }
   | { type: "buffer"; bytes: number; records: number }
   | { type: "rejected"; reason: string; records: number }
+  /** Rows whose event time lies further behind their partition's than `late_threshold_seconds`. */
+  | { type: "late"; records: number }
+  /** The greatest event time of a partition so far, UTC ms. */
+  | { type: "watermark"; topic: string; partition: number; eventMs: number }
   | { type: "flush"; durationMs: number; rows: number }
   | { type: "file"; bytes: number; rows: number; durationMs: number }
   /** Data files that are being written: so many more, or fewer. */

@@ -24,6 +24,7 @@ import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 
 import type { PipelineValues } from "./keys.ts";
+import { type LateOptions, lateOptions } from "./lateRows.ts";
 import { glueOptions, hiveOptions } from "./metastores.ts";
 import { mskRegion } from "./msk.ts";
 import { readPem } from "./pem.ts";
@@ -53,6 +54,8 @@ export interface PipelineOptions {
   /** Writing the group's offsets for lag tools. */
   readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
   readonly decoder: DecoderOptions;
+  /** How late rows are told, and where they go; null: no field is an event time. */
+  readonly late: LateOptions | null;
   /** Where schemas of values are; null: nowhere. */
   readonly registry: RegistryOptions | null;
   readonly rejects: { readonly action: "table" | "skip" | "fail"; readonly ratioMax?: number };
@@ -102,6 +105,7 @@ export async function buildPipeline(
       intervalMs: values["kafka.auto_commit_interval_ms"],
     },
     decoder: decoder(pipeline, await declaredSchema(values, environment)),
+    late: lateOptions(values),
     registry: await registryOptions(values, environment),
     rejects: {
       action: values["dead_letter.action"] as "table" | "skip" | "fail",

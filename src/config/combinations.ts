@@ -10,6 +10,7 @@ import { checkChanges } from "./changes.ts";
 import type { AppConfig } from "./config.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues, ProcessValues } from "./keys.ts";
+import { checkLateRows } from "./lateRows.ts";
 import { checkMetastore } from "./metastores.ts";
 import { checkMsk } from "./msk.ts";
 import type { Problem } from "./problems.ts";
@@ -369,6 +370,7 @@ function checkNames({ values, report }: Scope<PipelineValues>): void {
     report(key, `{${unknown}} stands for nothing; there are ${known.join(", ")}`);
   }
   checkRoutes(values, report);
+  checkLateRows(values, isFilled ? topicsOf(values) : [], report);
   for (const topic of isFilled ? topicsOf(values) : []) {
     try {
       tableFor(values, topic);

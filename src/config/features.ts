@@ -42,7 +42,6 @@ export const UNBUILT = {
     name: "giving up on a broker is",
     instead: "this release keeps trying; server.startup_timeout_ms bounds the start",
   },
-  late_rows: { name: "late tables are", instead: "late rows go into their historic partition" },
   maintenance: {
     name: "this table maintenance is",
     instead:

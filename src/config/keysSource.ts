@@ -110,6 +110,19 @@ export const SOURCE_KEYS = {
     default: "_",
     doc: "What joins the names when `flatten` is on.",
   },
+  "source.late_threshold_seconds": {
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: 31_536_000,
+    doc: "A row is late when its event time (`event_time_field`) is further behind the greatest one that was read of its partition than this; 0: none is. Late rows are counted, and go into `late_table` (docs/LATE_ROWS.md).",
+  },
+  "source.late_table": {
+    type: "string",
+    default: null,
+    example: '"events_late"',
+    doc: "Late rows go into this table of the same database, which has the columns of theirs and is created with the first of them; `{topic}`, `{schema}` and `{table}` stand for what they do in `iceberg.table_name`. None: late rows go into their historic partition.",
+  },
   "source.transform.select": {
     type: "strings",
     default: [],
@@ -141,21 +154,6 @@ export const SOURCE_KEYS = {
     example: '"${HASH_SALT}"',
     secret: true,
     doc: "The key of `hash`. Another key makes other hashes.",
-  },
-  "source.late_threshold_seconds": {
-    type: "integer",
-    default: 0,
-    min: 0,
-    max: 31_536_000,
-    doc: "Rows whose event time is further behind are late; 0: off.",
-    unbuilt: "late_rows",
-  },
-  "source.late_table": {
-    type: "string",
-    default: null,
-    example: '"events_late"',
-    doc: "Late rows go here; none: into their historic partition.",
-    unbuilt: "late_rows",
   },
 } as const;
 

@@ -3,6 +3,7 @@
  * per record; this is the only per-record loop of the program.
  */
 import type { ColumnBatch } from "#columns/batch.ts";
+import type { ColumnBuilder } from "#columns/builder.ts";
 import type { LiveColumn } from "#columns/live.ts";
 import type { Field } from "#columns/schema.ts";
 import type { SegmentMemory } from "#columns/segmentMemory.ts";
@@ -68,6 +69,8 @@ export interface SegmentBuilder {
   tryDecode(batch: RecordBytes): DecodeResult | null;
   /** Where its memory goes. */
   readonly memory: SegmentMemory;
+  /** The column at a path of names through structs, as it is now; null: there is none. */
+  column(path: string): ColumnBuilder | null;
   /** Its columns as another thread may read them, until `memory.layout` changes. */
   live(): readonly LiveColumn[];
   /** Takes back the rows behind the first `rowCount`: those of a batch that is not to count. */

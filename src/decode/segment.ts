@@ -165,6 +165,10 @@ export class Segment implements SegmentBuilder {
     return result;
   }
 
+  column(path: string): ColumnBuilder | null {
+    return columnAt(this.columns, path);
+  }
+
   live(): readonly LiveColumn[] {
     return liveColumns(this.columns);
   }
@@ -191,6 +195,17 @@ export class Segment implements SegmentBuilder {
     if (kernel === false || source === null) return null;
     return new KernelRows(this.rows, source, imageOf(source), kernel === "always");
   }
+}
+
+function columnAt(columns: readonly ColumnBuilder[], path: string): ColumnBuilder | null {
+  for (const column of columns) {
+    const { name, type } = column.field;
+    if (name === path) return column;
+    if (type.kind !== "struct" || !path.startsWith(`${name}.`)) continue;
+    const found = columnAt(column.children, path.slice(name.length + 1));
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 /** True when a field can go on with the columns of an earlier one: the same, or with more inside. */

@@ -12,6 +12,7 @@
  */
 import { type Feed, type FeedKey, feedKey, NO_LEADER_EPOCH } from "#base/offsets.ts";
 import type { OffsetSet } from "#commit/offsetSet.ts";
+import { Watermark } from "#decode/watermark.ts";
 import type { SideTable } from "./sides.ts";
 import type { Sink } from "./sink.ts";
 import type { Source } from "./source.ts";
@@ -43,6 +44,8 @@ export interface Outlet extends Place {
   readonly sides: Side[];
   /** Records from here on that a side table has, and their end: they are for nobody else. Null: none are. */
   taken: { readonly offsets: OffsetSet; readonly end: bigint } | null;
+  /** How far its event times have come since its feed was started; null: nobody asks. */
+  readonly watermark: Watermark | null;
   /** True while a batch for it waits for the table's head. */
   waits: boolean;
   /** A record has named it, and it has no first position yet (`routes.ts`). */
@@ -139,7 +142,9 @@ export class Feeds {
    */
   addOutlet(run: FeedRun, target: Target, isNew: boolean): void {
     const { sink, source } = target;
-    const more = { sides: [], taken: null, waits: false, isNew };
+    const { lateness } = source;
+    const watermark = lateness === null ? null : new Watermark(lateness.thresholdMs);
+    const more = { sides: [], taken: null, watermark, waits: false, isNew };
     const outlet: Outlet = { target, sink, source, ...nowhere(run), ...more };
     run.outlets.push(outlet);
     sink.outlets.set(run.key, outlet);

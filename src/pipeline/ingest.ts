@@ -9,7 +9,7 @@
  * is flushed, then the table stops.
  */
 import { assert } from "#base/assert.ts";
-import { AppError, describe, kindOf, policyOf } from "#base/errors.ts";
+import { describe, kindOf, policyOf } from "#base/errors.ts";
 import { type Feed, NO_LEADER_EPOCH } from "#base/offsets.ts";
 import { backoffMs } from "#base/retry.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
@@ -17,6 +17,7 @@ import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { Growth, SegmentBuilder } from "#decode/decoder.ts";
 import { selectRecords } from "#decode/records.ts";
+import { Decoding } from "./decoding.ts";
 import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { Rejects } from "./rejects.ts";
@@ -39,6 +40,7 @@ export class Ingest {
   readonly #sinks: Sinks;
   readonly #readAgain: (feeds: readonly Feed[]) => void;
   readonly #rejects: Rejects;
+  readonly #decoding: Decoding;
   readonly #fanOut: FanOut;
   /** Sources with a sample, the oldest first. */
   readonly #sampling = new Set<Source>();
@@ -59,6 +61,7 @@ export class Ingest {
     this.#sinks = sinks;
     this.#readAgain = readAgain;
     this.#rejects = new Rejects(parts, options.rejects, sinks, readAgain);
+    this.#decoding = new Decoding(parts, this.#rejects, sinks);
   }
 
   /**
@@ -288,7 +291,7 @@ export class Ingest {
     const outcome =
       batch.payload === null
         ? "done"
-        : this.#decode(outlet, segment, batch, batch.payload, isFinal);
+        : this.#decoding.take(outlet, segment, batch, batch.payload, isFinal);
     if (outcome === "done") this.#move(outlet, segment, batch.nextOffset, batch.leaderEpoch);
     return outcome !== "refused";
   }
@@ -313,48 +316,6 @@ export class Ingest {
     outlet.sink.buffer.advance(segment, end, leaderEpoch);
     outlet.end = end;
     this.#sinks.touched.add(outlet.sink);
-  }
-
-  /**
-   * `last`: its records were the last that their table takes. `refused`: the schema refuses one, and
-   * that is not final. None of its rows is kept then.
-   */
-  #decode(
-    outlet: Outlet,
-    segment: OpenSegment<SegmentBuilder>,
-    batch: RecordBatch,
-    payload: Uint8Array,
-    isFinal: boolean,
-  ): "done" | "refused" | "last" {
-    const { sink, end } = outlet;
-    const { topic, partition } = batch.feed;
-    const before = segment.rows.rowCount;
-    const bytes = { ...batch, payload, topic, partition, wantedOffset: end };
-    try {
-      const result = isFinal ? segment.rows.decode(bytes) : segment.rows.tryDecode(bytes);
-      if (result === null) return "refused";
-      if (result.rejected.length > 0) {
-        const takeBack = (): void => segment.rows.truncate(before);
-        if (!this.#rejects.take(outlet, batch, result, takeBack)) return "last";
-      } else this.#rejects.noteRows(result.rows);
-      if (result.rows > 0) this.#observeAge(segment, batch);
-      return "done";
-    } catch (error) {
-      if (!(error instanceof AppError) || error.kind !== "batch_corrupt") {
-        sink.apply({ kind: "unreadable", error });
-        return "last";
-      }
-      // Its checksum is right, and yet its records lie about their lengths.
-      const corrupt = { ...batch, position: end, error };
-      return this.#rejects.takeCorrupt(outlet, corrupt) === "taken" ? "done" : "last";
-    }
-  }
-
-  #observeAge(segment: OpenSegment<SegmentBuilder>, batch: RecordBatch): void {
-    const stampMs = batch.appendTimestampMs ?? batch.baseTimestampMs;
-    segment.oldestMs = Math.min(segment.oldestMs, stampMs);
-    const ageMs = this.#parts.clock.nowMs() - stampMs;
-    this.#parts.observe({ type: "freshness", stage: "queryable", ageMs });
   }
 
   /** Learns the columns of a source's sample, then decodes it. */

@@ -68,7 +68,7 @@ export class Rejects {
       const side = letterSide(outlet);
       if (side === null) {
         takeBack();
-        this.#beginSides(outlet);
+        this.beginSides(outlet);
         return false;
       }
       this.#putAside(outlet, side, batch, result.rejected);
@@ -107,7 +107,7 @@ export class Rejects {
     }
     const side = letterSide(outlet);
     if (side === null) {
-      this.#beginSides(outlet);
+      this.beginSides(outlet);
       return "later";
     }
     if (outlet.taken?.offsets.has(position)) return "taken";
@@ -166,7 +166,7 @@ export class Rejects {
   }
 
   /** The first record for a side table: the feeds of its table begin anew, and own both. */
-  #beginSides({ sink }: Outlet): void {
+  beginSides({ sink }: Outlet): void {
     this.#sinks.useSides(sink);
     this.#readAgain([...sink.outlets.values()].map(({ feed }) => feed.feed));
   }

@@ -6,6 +6,7 @@
  * not passed. Until then it does not exist, and its table is committed as if there were none.
  */
 import type { Feed } from "#base/offsets.ts";
+import type { Field } from "#columns/schema.ts";
 import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { Sink } from "./sink.ts";
 
@@ -13,6 +14,8 @@ import type { Sink } from "./sink.ts";
 export interface SideTable {
   readonly kind: "dead_letter" | "late";
   readonly sink: Sink;
+  /** Of a late table: the column that its rows have beside those of its table. */
+  readonly topicId?: Field;
   /** Columns by which its rows name their records. */
   readonly coordinates: CoordinateColumns;
   /** What the column of the topic holds for a feed; "" without that column. */

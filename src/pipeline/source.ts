@@ -9,6 +9,7 @@ import type { FeedKey } from "#base/offsets.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
 import type { Decoder } from "#decode/decoder.ts";
 import type { Outlet } from "./feeds.ts";
+import type { Lateness } from "./lateRows.ts";
 
 /** A batch that waits, with the table that it is for. */
 export interface Sampled {
@@ -27,10 +28,13 @@ interface Sample {
 /** One decoder with its sample. */
 export class Source {
   readonly decoder: Decoder;
+  /** How late rows are told; null: nobody asks for event times. */
+  readonly lateness: Lateness | null;
   #sample: Sample | null = null;
 
-  constructor(decoder: Decoder) {
+  constructor(decoder: Decoder, lateness: Lateness | null = null) {
     this.decoder = decoder;
+    this.lateness = lateness;
   }
 
   /** When the sample was begun (monotonic ms); null: nothing waits. */

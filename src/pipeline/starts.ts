@@ -260,6 +260,7 @@ function placeOutlets(run: FeedRun, { positions, taken }: Found): FeedOffset | n
     const offsets = taken.get(sink)?.get(run.key);
     outlet.taken = offsets === undefined ? null : { offsets, end: offsets.end };
     outlet.isNew = false;
+    outlet.watermark?.reset();
     for (const place of [outlet, ...sides]) stand(place, positions.get(place.sink)?.get(run.key));
     if (least === null || at.offset < least.offset) least = at;
   }

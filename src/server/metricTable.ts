@@ -11,26 +11,7 @@ import {
   MAINTENANCE_OPERATIONS,
   MAINTENANCE_OUTCOMES,
 } from "#base/events.ts";
-
-/** One metric. Every metric carries the label `pipeline` besides those named, unless `process`. */
-export interface MetricSpec {
-  readonly name: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  readonly labels: readonly string[];
-  /** The question it answers. */
-  readonly help: string;
-  /**
-   * The values that labels of a counter can have: each of them is served from the start, at 0, so
-   * that the first error is an increase. `database` and `table` are those of the pipeline's tables.
-   */
-  readonly values?: Readonly<Record<string, readonly string[]>>;
-  /** Upper bounds of a histogram. */
-  readonly buckets?: readonly number[];
-  /** Served under these names as well, from the requirement documents. */
-  readonly aliases?: readonly string[];
-  /** True: of the process as a whole, without `pipeline`. */
-  readonly process?: true;
-}
+import type { MetricSpec } from "./metricSpec.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const MAINTENANCE_SECONDS = [0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400];
@@ -95,6 +76,18 @@ export const METRICS: readonly MetricSpec[] = [
     type: "gauge",
     labels: FEED,
     help: "Which Kafka timestamp (seconds since 1970) has been reached?",
+  },
+  {
+    name: "kafka_iceberg_event_time_watermark_seconds",
+    type: "gauge",
+    labels: FEED,
+    help: "Which event time (source.event_time_field, seconds since 1970) has been reached?",
+  },
+  {
+    name: "kafka_iceberg_late_rows_total",
+    type: "counter",
+    labels: [],
+    help: "How many rows were further behind the event time that was reached than source.late_threshold_seconds?",
   },
   {
     name: "hot_buffer_size_bytes",

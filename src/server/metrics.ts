@@ -6,7 +6,8 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "#base/clock.ts";
 import { POLICY } from "#base/errors.ts";
 import type { Observation, Observe } from "#base/events.ts";
-import { METRICS, type MetricSpec } from "./metricTable.ts";
+import type { MetricSpec } from "./metricSpec.ts";
+import { METRICS } from "./metricTable.ts";
 import type { CircuitState, StatusReport } from "./status.ts";
 
 /** What is known of the process at its start. */
@@ -225,6 +226,13 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
   },
   rejected: ({ pipeline, series }, { reason, records }) =>
     series("dead_letter_records_total").add({ pipeline, reason }, records),
+  late: ({ pipeline, series }, { records }) =>
+    series("kafka_iceberg_late_rows_total").add({ pipeline }, records),
+  watermark: ({ pipeline, series, perPartition }, { topic, partition, eventMs }) => {
+    if (!perPartition) return;
+    const labels = { pipeline, topic, partition };
+    series("kafka_iceberg_event_time_watermark_seconds").set(labels, eventMs / 1000);
+  },
   flush: ({ pipeline, series }, { durationMs }) =>
     series("flush_duration_seconds").add({ pipeline }, durationMs / 1000),
   file: ({ pipeline, series }, { bytes, rows, durationMs }) => {
@@ -285,6 +293,7 @@ const FEED_GAUGES = [
   "kafka_stable_lag",
   "kafka_lag_seconds",
   "kafka_watermark_seconds",
+  "kafka_iceberg_event_time_watermark_seconds",
 ];
 
 function record(context: Context, observation: Observation): void {

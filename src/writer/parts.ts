@@ -4,6 +4,7 @@
 import type { Feed, OffsetRange } from "#base/offsets.ts";
 import type { TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
+import type { GrowsBy } from "#columns/evolve.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
 import type { KeySecret } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
@@ -53,6 +54,11 @@ export interface WriterOptions extends CommitOptions {
   readonly schemaMismatch: "fail" | "evolve" | "warn";
   /** `refuse`: a table that is there and lacks our own columns (metadata columns) is refused. */
   readonly schemaChanges: "evolve" | "refuse";
+  /**
+   * By whose word columns grow with rows: `declaration` widens columns that are there, and brings back those
+   * that were dropped, for tables whose columns are another table's. Default: `records`.
+   */
+  readonly columnsBy?: GrowsBy;
   readonly create: {
     /** False: a missing table is an error. */
     readonly allowed: boolean;

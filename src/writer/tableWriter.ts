@@ -269,7 +269,7 @@ export class TableWriter {
       failpoint("seal");
       const flushes = joinSegments(flush.segments).map(splitFlush);
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
-      const columns = columnsFor(this.#parts, shapes, "records");
+      const columns = columnsFor(this.#parts, shapes, this.#options.columnsBy ?? "records");
       const ready = await commit(this.#table, newCommit(this.#table, columns));
       if (ready.kind !== "committed") return this.#unprepared(flush, ready);
       this.#misfits = 0;

@@ -178,3 +178,41 @@ test("killed between any two commits, and judging otherwise the second time, eve
   expect(new Set(all).size).toBe(all.length);
   expect(all.length).toBe(at);
 }, 300_000);
+
+test("killed between any two commits, every record is a row, a late row or a letter, as its partition's times say", async () => {
+  const { bootstrap } = broker;
+  const topic = "late-rows";
+  await createTopic(bootstrap, { topic, partitions: 2 });
+  const folder = await temporaryFolder("late-rows");
+  const began = Date.UTC(2026, 0, 31);
+  const isLate = (at: number): boolean => at % 10 === 4 || at % 10 === 5;
+  const record = (at: number): ExactRecord => {
+    const ts = began + 1000 * (isLate(at) ? at - 100 : at);
+    return { partition: at % 2, value: at % 10 === 7 ? "{" : `{"n":${at},"ts":${ts}}` };
+  };
+  const late = { late_threshold_seconds: 60, late_table: "{topic}-aside" };
+  const config = configOf(topic, folder, {
+    source: { event_time_field: "ts", ...late },
+    schema: { fields: [{ name: "n", type: "long" }] },
+  });
+  // Each cut commits dead letters, late rows and rows, in this order; the first start claims three tables before.
+  const points = ["commit_after=crash@4", "commit_after=crash@5", "commit_before=crash@6"];
+  let at = 0;
+  for (const point of [...points, null]) {
+    const records = Array.from({ length: 40 }, () => record(at++));
+    await produceValues({ bootstrap, topic, batchBytes: 512 }, records);
+    const env: Record<string, string> = point === null ? {} : { KAFKA_ICEBERG_FAILPOINT: point };
+    const { exitCode } = await runUntilEnd({ folder, config, env });
+    expect(exitCode === 0).toBe(point === null);
+  }
+  const numbersOf = async (table: string): Promise<number[]> =>
+    ((await columnsOf(folder, table, ["n"], "n"))["n"] ?? []).map(Number).sort((a, b) => a - b);
+  const [rows, aside] = [await numbersOf(topic), await numbersOf(`${topic}-aside`)];
+  const letters = await columnsOf(folder, `${topic}__dead_letter`, ["offset"], "offset");
+  const wanted = [...Array(at).keys()].filter((number) => number % 10 !== 7);
+  expect([...rows, ...aside].sort((a, b) => a - b)).toEqual(wanted);
+  expect(letters["offset"]).toHaveLength(at / 10);
+  // Reading began anew with each kill: a late row that was the first of it is a row.
+  expect(aside.every(isLate)).toBe(true);
+  expect(aside.length).toBeGreaterThan(at / 10);
+}, 300_000);

@@ -1,6 +1,6 @@
 /**
- * The complete examples of docs/ROUTING.md, SHAPING.md, SCHEMAS.md, DEAD_LETTER.md and CHANGE_DATA.md do
- * what the pages say, run as they stand there.
+ * The complete examples of docs/ROUTING.md, SHAPING.md, SCHEMAS.md, DEAD_LETTER.md, LATE_ROWS.md and
+ * CHANGE_DATA.md do what the pages say, run as they stand there.
  */
 import { afterEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -246,6 +246,23 @@ test("DEAD_LETTER: what cannot be a row is beside the table, and its commands ta
   expect(list).toContain("bad_json");
   expect(show).toContain('{"n":"x"}');
   expect(retry).toContain("1 do not fit yet: type_conflict");
+}, 60_000);
+
+test("LATE_ROWS: rows that are too far behind are in the late table, with the columns of the others", async () => {
+  const hour = 3_600_000;
+  const now = Date.UTC(2026, 0, 31, 12);
+  const at = (id: number, ts: number | null): string => JSON.stringify({ id, ts });
+  const values = [at(1, now - hour), at(2, now), at(3, now - hour), at(4, now - hour - 1)];
+  // The last is not late: nobody's clock has been there, so that it moves no watermark.
+  const events = [...values, at(5, null), at(6, 32_503_680_000_000), at(7, now - 5)];
+  const tables = await tablesOf("LATE_ROWS.md", 0, { events });
+  const { columns, partitions, rows } = tables["default.events"] as TableShape;
+  expect([rows, partitions]).toEqual([6, ["ts_day"]]);
+  expect(tables["default.events_late"]).toEqual({
+    columns: { ...columns, _kafka_topic_id: "string" },
+    partitions,
+    rows: 1,
+  });
 }, 60_000);
 
 test("CHANGE_DATA: Debezium's changes leave the rows that the source has", async () => {

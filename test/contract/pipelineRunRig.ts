@@ -112,6 +112,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
       emptyIntervalMs: 1000,
     },
     routing: wanted.routing ?? null,
+    late: null,
     tablesMax: wanted.tablesMax ?? Number.POSITIVE_INFINITY,
     writer: (topic) => {
       const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));

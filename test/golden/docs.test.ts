@@ -60,7 +60,7 @@ describe("generated documents", () => {
 });
 
 test("every configuration of the pages about catalogs and records loads and can be run", async () => {
-  const paths = ["CATALOGS", "ROUTING", "SHAPING", "SCHEMAS", "DEAD_LETTER"].map(
+  const paths = ["CATALOGS", "ROUTING", "SHAPING", "SCHEMAS", "DEAD_LETTER", "LATE_ROWS"].map(
     (name) => `docs/${name}.md`,
   );
   const pages = (await Promise.all(paths.map(read))).join("\n");

@@ -17,6 +17,7 @@ import type { Consumer, ConsumerEvent, LogBounds, RecordBatch } from "#consumer/
 import { recordBatch } from "../support/records.ts";
 import { ServedLog } from "./logs.ts";
 import type { Topic } from "./rows.ts";
+import { eventTimeMs } from "./tables.ts";
 import type { World } from "./world.ts";
 
 /** Times of some records, ms: before 1970, far ahead, at the ends of what columns hold; else now. */
@@ -198,7 +199,7 @@ export class SimConsumer implements Consumer {
       baseOffset,
       nextOffset,
       leaderEpoch: log.epochBelow(nextOffset),
-      ...payloadOf(log, place, this.group.world.hasOddRecords),
+      ...payloadOf(log, place, this.group.world.has),
       baseTimestampMs,
       appendTimestampMs: null,
       arrivedMs: this.group.world.nowMs,
@@ -313,20 +314,23 @@ export class SimConsumer implements Consumer {
 function payloadOf(
   log: ServedLog,
   batch: Pick<RecordBatch, "baseOffset" | "nextOffset" | "baseTimestampMs">,
-  hasOddRecords: boolean,
+  { oddRecords, eventTimes }: World["has"],
 ): Pick<RecordBatch, "payload" | "recordCount"> {
   const { baseOffset, nextOffset, baseTimestampMs } = batch;
   const offsets = log.offsets.filter(
     (offset) => BigInt(offset) >= baseOffset && BigInt(offset) < nextOffset,
   );
   const records = offsets.map((offset) => ({
-    value: JSON.stringify(recordValue(log.numberAt(offset), offset)),
+    value: JSON.stringify({
+      ...recordValue(log.numberAt(offset), offset),
+      ...(eventTimes ? { at: eventTimeMs(offset) } : {}),
+    }),
     offsetDelta: offset - Number(baseOffset),
     timestampDelta: (ODD_TIMES_MS[offset % 16] ?? baseTimestampMs) - baseTimestampMs,
   }));
   // No column holds its time: it is no row, and nothing else comes of it.
   const refused = Number(nextOffset) - 1;
-  if (hasOddRecords && refused % 4 === 1 && !offsets.includes(refused)) {
+  if (oddRecords && refused % 4 === 1 && !offsets.includes(refused)) {
     const timestampDelta = REFUSED_TIME_MS - baseTimestampMs;
     const offsetDelta = refused - Number(baseOffset);
     records.push({ value: '{"n":-1}', offsetDelta, timestampDelta });

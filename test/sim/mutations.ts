@@ -8,6 +8,7 @@
  */
 
 import { COMMIT_MUTATIONS } from "./commitMutations.ts";
+import { LATE_MUTATIONS } from "./lateMutations.ts";
 import { MAINTENANCE_MUTATIONS } from "./maintenanceMutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
@@ -202,6 +203,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PROGRESS_MUTATIONS,
   ...PIPELINE_MUTATIONS,
   ...SIDE_MUTATIONS,
+  ...LATE_MUTATIONS,
   ...MAINTENANCE_MUTATIONS,
   ...REWRITE_MUTATIONS,
   ...UPSERT_MUTATIONS,

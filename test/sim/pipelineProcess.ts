@@ -8,13 +8,14 @@ import type { Catalog } from "#catalog/catalog.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
+import { lateColumns, lateTable } from "#pipeline/lateRows.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
 import { SimConsumer, type SimGroup } from "./group.ts";
 import { MemoryLog, optionsOf, partsOf } from "./process.ts";
 import type { SimClock } from "./simClock.ts";
-import { pickyFormat, routeOf, type SimTable } from "./tables.ts";
+import { LATENESS, pickyFormat, routeOf, type SimTable, TOPIC_ID } from "./tables.ts";
 import type { World } from "./world.ts";
 
 /** One process with its memory. */
@@ -137,9 +138,11 @@ export function startProcess(start: ProcessStart): {
     with: () => logger,
   };
   const policy = { intervalMs: 200, rowsMax: 0, bytesMax: 1 << 20, emptyIntervalMs: 400 };
-  const hasLetters = tables.some(({ beside }) => beside !== null);
+  const hasLetters = tables.some(({ rank }) => rank === "dead_letter");
   // Every process judges in its own way, and each changes its mind in time.
   const judge = (): number => process.incarnation + Math.floor(clock.nowMs() / 1500);
+  const hasLate = tables.some(({ rank }) => rank === "late");
+  const eventTimeField = hasLate ? LATENESS.timeColumn : null;
   const sinkOf = (table: SimTable, columns: ConstructorParameters<typeof Sink>[2]): Sink => {
     const own = partsOf(table.world, process.name, log, alive, clock);
     const catalog = isSlow === null ? own.catalog : reached(process, own.catalog, isSlow);
@@ -147,24 +150,26 @@ export function startProcess(start: ProcessStart): {
     const options = optionsOf(table.world, process.groupName);
     const partitionForms = table.world.hourly ? ["hour(_kafka_timestamp)"] : [];
     const create = { ...options.create, partitionForms };
-    return new Sink({ ...options, create }, parts, columns, policy, table.rank);
+    const columnsBy = table.rank === "late" ? "declaration" : "records";
+    return new Sink({ ...options, create, columnsBy }, parts, columns, policy, table.rank);
   };
   const sinks = new Map<SimTable, Sink>();
   const targets = tables.flatMap((table) => {
     if (table.beside !== null) return [];
-    const options = { ...DECODER_DEFAULTS, inferRows: 5, kernel: !hasLetters };
+    const options = { ...DECODER_DEFAULTS, inferRows: 5, kernel: !hasLetters, eventTimeField };
     const decoder = hasLetters
-      ? createDecoder(options, pickyFormat(judge, badOf))
+      ? createDecoder(options, pickyFormat(judge, badOf, eventTimeField))
       : createDecoder(options);
     const sink = sinkOf(table, decoder);
     sinks.set(table, sink);
     const sides = tables.flatMap((side) => {
       if (side.beside !== table) return [];
-      const own = sinkOf(side, LETTER_COLUMNS);
+      const isLate = side.rank === "late";
+      const own = sinkOf(side, isLate ? lateColumns(decoder, TOPIC_ID) : LETTER_COLUMNS);
       sinks.set(side, own);
-      return [deadLetters(own)];
+      return [isLate ? lateTable(own, TOPIC_ID) : deadLetters(own)];
     });
-    return [{ sink, source: new Source(decoder), sides }];
+    return [{ sink, source: new Source(decoder, hasLate ? LATENESS : null), sides }];
   });
   const consumer = new SimConsumer(process.name, group);
   const parts = {

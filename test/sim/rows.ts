@@ -85,7 +85,7 @@ export const rowEncoder: ParquetEncoder = {
     let text = "[";
     for (const { batch, rows: wanted } of slices) {
       const data = (name: string): ArrayBuffer => {
-        const column = batch.columns.findLast((each) => each.field.name.endsWith(name));
+        const column = batch.columns.findLast(({ field }) => `_${field.name}`.endsWith(`_${name}`));
         const bytes = column?.data ?? new Uint8Array(0);
         return bytes.slice().buffer as ArrayBuffer;
       };

@@ -5,16 +5,35 @@
  * Whether a record is a row or a dead letter is judged anew by each process, and by the same one some
  * time later: what one puts aside is a row for the other.
  */
+import type { Field } from "#columns/schema.ts";
 import type { Format } from "#decode/format.ts";
 import { jsonFormat } from "#decode/json/format.ts";
+import { topicIdField } from "#decode/lateRows.ts";
 import { LETTER_FIELDS } from "#decode/letters.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { selectRecords } from "#decode/records.ts";
 import type { ValueReader } from "#decode/segment.ts";
+import type { Lateness } from "#pipeline/lateRows.ts";
 import type { CommitRank, Route } from "#pipeline/pipelineParts.ts";
 import { progressOf } from "./rewriter.ts";
-import { rowNumber } from "./rows.ts";
+import { FIELDS, rowNumber, TOPIC } from "./rows.ts";
 import { World } from "./world.ts";
+
+/** The column of the topic's id in late tables; the second column, as in dead letters. */
+export const TOPIC_ID: Field = topicIdField("topic_id");
+const LATE_FIELDS: readonly Field[] = [TOPIC, TOPIC_ID, ...FIELDS];
+
+/** How late rows are told: which records they are depends on where a process has begun to read. */
+export const LATENESS: Lateness = {
+  thresholdMs: 5000,
+  timeColumn: "at",
+  offsetColumn: "_kafka_offset",
+};
+
+/** When the event of a record happened, UTC ms: one in four is ten seconds behind its neighbours. */
+export function eventTimeMs(offset: number): number {
+  return 1_600_000_000_000 + 1000 * (offset % 4 === 3 ? offset - 10 : offset);
+}
 
 /** Which tables the topic fills. */
 export interface Shape {
@@ -22,6 +41,8 @@ export interface Shape {
   readonly mains: 1 | 2;
   /** Each has a dead-letter table. */
   readonly letters: boolean;
+  /** Each has a late table; default false. */
+  readonly late?: boolean;
 }
 
 /** One table of the topic. */
@@ -33,36 +54,39 @@ export interface SimTable {
 }
 
 /** The tables of a world's topic; the world's own is the first, side tables follow theirs. */
-export function tablesOf(world: World, { mains, letters }: Shape): SimTable[] {
+export function tablesOf(world: World, { mains, letters, late = false }: Shape): SimTable[] {
   const tables: SimTable[] = [];
+  world.has.eventTimes = late;
   for (let index = 0; index < mains; index++) {
     const own = index === 0 ? world : sibling(world, index);
     own.isDue = (offset) => tableOf(offset, mains) === index;
     own.mayHold = own.isDue;
     const main: SimTable = { world: own, rank: "main", beside: null };
     tables.push(main);
-    if (letters) tables.push(lettersOf(world, main, index));
+    if (letters) {
+      world.has.oddRecords = false;
+      tables.push(sideOf(main, "dead_letter", sibling(world, 10 + index, LETTER_FIELDS)));
+    }
+    if (late) tables.push(sideOf(main, "late", sibling(world, 20 + index, LATE_FIELDS)));
   }
   return tables;
 }
 
-function lettersOf(world: World, main: SimTable, index: number): SimTable {
+/** What it holds is not its table's. */
+function sideOf(main: SimTable, rank: CommitRank, aside: World): SimTable {
   const { world: own } = main;
-  world.hasOddRecords = false;
-  const aside = sibling(world, 10 + index, true);
-  const isRouted = own.isDue;
+  const isLeft = own.isDue;
   own.isDue = (offset, partition, number) =>
-    isRouted(offset, partition, number) && !aside.law.headHolds(partition, number);
+    isLeft(offset, partition, number) && !aside.law.headHolds(partition, number);
   aside.isDue = () => false;
-  aside.mayHold = isRouted;
+  aside.mayHold = own.mayHold;
   // Also from before its own first position: a person may have them read again for its table.
   aside.mayHoldBelow = true;
-  return { world: aside, rank: "dead_letter", beside: main };
+  return { world: aside, rank, beside: main };
 }
 
-function sibling(world: World, number: number, isLetters = false): World {
+function sibling(world: World, number: number, fields?: readonly Field[]): World {
   const { compareAndSet, showsAncestors } = world;
-  const fields = isLetters ? LETTER_FIELDS : undefined;
   return new World(number, compareAndSet, 0, showsAncestors, world, fields);
 }
 
@@ -99,8 +123,12 @@ export async function behindOf(tables: readonly SimTable[]): Promise<Set<number>
 }
 
 /** JSON of which one record in `badOf` is bad: which ones is a matter of `judge`. */
-export function pickyFormat(judge: () => number, badOf: number): Format {
-  const json = jsonFormat(DECODER_DEFAULTS);
+export function pickyFormat(
+  judge: () => number,
+  badOf: number,
+  eventTimeField: string | null = null,
+): Format {
+  const json = jsonFormat({ ...DECODER_DEFAULTS, eventTimeField });
   return { ...json, reader: (...args) => picky(json.reader(...args), judge, badOf) };
 }
 

@@ -89,8 +89,8 @@ export class World {
   /** Whether its table may have a record that its offset has passed. */
   mayHold: World["isDue"] = () => true;
   mayHoldBelow = false;
-  /** Whether the topic has records that no column can hold the time of, where nothing else is. */
-  hasOddRecords = true;
+  /** Whether its topic has records whose Kafka timestamp no column holds, and records with event times. */
+  readonly has = { oddRecords: true, eventTimes: false };
   readonly law: Law;
   /** Every snapshot that ever was. */
   readonly history: Map<SnapshotId, Snapshot> = new Map();

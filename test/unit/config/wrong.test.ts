@@ -133,9 +133,25 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
   ],
   [
     "a feature that is not built",
-    `${TOPIC}[source]\nlate_threshold_seconds = 5\n`,
+    `${TOPIC}[source]\ntrack_changes = true\n`,
     [
-      "config.toml:4: source.late_threshold_seconds: late tables are not built yet (late rows go into their historic partition)",
+      'config.toml:4: source.track_changes: a table of all changes is not built yet (read the topic a second time with source.mode = "kstream")',
+    ],
+  ],
+  [
+    "late rows without an event time, and a late table that is the table",
+    `${TOPIC}[source]\nlate_threshold_seconds = 5\nlate_table = "{topic}"\nmetadata_columns = ["timestamp"]\n`,
+    [
+      "config.toml:4: source.late_threshold_seconds: needs source.event_time_field",
+      'config.toml:5: source.late_table: needs "partition" and "offset" among source.metadata_columns: by them a later process knows which records are late rows',
+      "config.toml:5: source.late_table: default.events is the name of another table",
+    ],
+  ],
+  [
+    "a late table that two tables would share",
+    '[kafka]\ntopics = ["a", "b"]\n[source]\nevent_time_field = "ts"\nlate_threshold_seconds = 5\nlate_table = "late"\n',
+    [
+      "config.toml:6: source.late_table: default.a and default.b would share it: put {topic} into its name",
     ],
   ],
   [

@@ -84,7 +84,7 @@ test("a feed that was assigned anew is told, whatever was said of it under an ea
   const feeds = new Feeds();
   const target = {
     sink: { state: running, outlets: new Map(), sides: new Map() },
-    source: {},
+    source: { lateness: null },
   } as unknown as Target;
   const [run] = feeds.add([FEED], () => [target]);
   const reading = new Reading(consumer, feeds);

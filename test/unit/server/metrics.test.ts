@@ -49,6 +49,8 @@ const ALL: readonly Observation[] = [
   { type: "backpressure", durationMs: 1500 },
   { type: "buffer", bytes: 4096, records: 9 },
   { type: "rejected", reason: "bad_json", records: 3 },
+  { type: "late", records: 2 },
+  { type: "watermark", topic: "e", partition: 1, eventMs: 65_000 },
   { type: "flush", durationMs: 800, rows: 10 },
   { type: "file", bytes: 50_000, rows: 10, durationMs: 90 },
   { type: "open_files", change: 4 },
