@@ -1,6 +1,6 @@
 /**
  * What a running pipeline asks of its services' side: the stores, the catalog behind its circuit breaker,
- * and a cache of the catalog for those who only read.
+ * a cache of the catalog for those who only read, and the topic of its dead letters.
  */
 import type { Clock } from "#base/clock.ts";
 import type { Disk } from "#base/disk.ts";
@@ -11,6 +11,8 @@ import { type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
 import { createMetadataCache, type MetadataCache } from "#catalog/metadataCache.ts";
 import { openCatalog } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
+import { TopicProducer } from "#consumer/produce/topicProducer.ts";
+import { LetterTopic } from "#pipeline/letterTopic.ts";
 import { createGate } from "#storage/gate.ts";
 import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -51,4 +53,13 @@ export function openServices(
   const cache = createMetadataCache(metadataCache, { ...parts, catalog: { load } });
   const catalog = guardedCatalog(cache.watched(opened), catalogGuard, parts);
   return { storage, catalog, cache };
+}
+
+/** The dead-letter topic of a pipeline; null: its letters go elsewhere. */
+export function letterTopicOf(
+  { letterTopic, consumer }: Pick<PipelineOptions, "letterTopic" | "consumer">,
+  parts: ServiceParts,
+): LetterTopic | null {
+  if (letterTopic === null) return null;
+  return new LetterTopic(new TopicProducer(consumer, letterTopic, parts));
 }

@@ -19,21 +19,21 @@ import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
 import { type LastRun, Scheduler } from "#maintenance/schedule.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
+import type { LetterTopic } from "#pipeline/letterTopic.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
 import type { CommitPolicy } from "#pipeline/pipelineParts.ts";
-import type { Sink } from "#pipeline/sink.ts";
 import type { RunState } from "#server/status.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import type { KeyParts } from "#writer/parts.ts";
 import { checkCatalog } from "./catalogHealth.ts";
 import { type RewriteParts, scheduledTables, schedulesOf } from "./maintain.ts";
-import { openServices } from "./openServices.ts";
+import { letterTopicOf, openServices } from "./openServices.ts";
 import { Positions } from "./positions.ts";
 import { probeStorage } from "./probes.ts";
 import type { Readers } from "./readers.ts";
 import { Services } from "./services.ts";
-import { stateOf } from "./status.ts";
+import { stateOf, uncommittedOf } from "./status.ts";
 import type { TableReader } from "./tableReport.ts";
 import { Targets } from "./targets.ts";
 import { TopicRoutes } from "./topicRoutes.ts";
@@ -267,8 +267,10 @@ export class PipelineRun {
     const pipeline = await this.#patiently(limits, async () => {
       const consumer = createKafkaConsumer(this.#options.consumer, parts);
       this.#consumer = consumer;
-      const made = this.#makePipeline(consumer, catalog);
+      const letters = letterTopicOf(this.#options, parts);
+      const made = this.#makePipeline(consumer, catalog, letters);
       try {
+        await letters?.open();
         await made.open();
         const { groupId, topicPattern } = this.#options.consumer;
         this.#shared.readers.add({
@@ -278,6 +280,7 @@ export class PipelineRun {
           feeds: consumer.feeds(),
         });
       } catch (error) {
+        letters?.close();
         await consumer.close().catch(() => undefined);
         throw error;
       }
@@ -318,7 +321,7 @@ export class PipelineRun {
     return retry({ clock, random }, START_RETRY, action, note, giveUp.signal);
   }
 
-  #makePipeline(consumer: Consumer, catalog: Catalog): Pipeline {
+  #makePipeline(consumer: Consumer, catalog: Catalog, letters: LetterTopic | null): Pipeline {
     const { clock, random } = this.#shared;
     const options = this.#options;
     const observe = this.#observe;
@@ -340,6 +343,7 @@ export class PipelineRun {
         logger: this.#logger,
         observe,
         targetsOf: (topic) => targets.of(topic),
+        ...(letters === null ? {} : { letterTopic: letters }),
         ...(options.routing === null
           ? {}
           : { routing: new TopicRoutes(options.routing, catalog, targets) }),
@@ -391,8 +395,4 @@ export class PipelineRun {
     this.#registry?.close();
     await this.#storage?.close().catch(() => undefined);
   }
-}
-
-function uncommittedOf({ buffer, sources }: Sink): number {
-  return [...sources].reduce((sum, { records }) => sum + records, buffer.rows);
 }

@@ -158,3 +158,8 @@ export function stateOf(tables: Iterable<Sink>): RunState {
   if (kinds.some((kind) => kind === "retrying")) return "retrying";
   return "running";
 }
+
+/** Rows that were read and are in no snapshot of a table. */
+export function uncommittedOf({ buffer, sources }: Sink): number {
+  return [...sources].reduce((sum, { records }) => sum + records, buffer.rows);
+}

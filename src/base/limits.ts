@@ -16,6 +16,8 @@ export const LIMITS: Readonly<
     | "columnNameLengthMax"
     | "columnBytesMax"
     | "fetchQueueBytesMax"
+    | "produceBytesMax"
+    | "lettersBytesMax"
     | "manifestsMax"
     | "manifestBytesTarget"
     | "manifestRewriteBytesMax"
@@ -82,6 +84,10 @@ export const LIMITS: Readonly<
   columnNameLengthMax: 255,
   /** Bytes of one string column in one segment: Arrow offsets are 32 bit. */
   columnBytesMax: 1024 * MIB,
+  /** Records of a dead-letter topic in one request, unless one record is larger: half of what topics take by default. */
+  produceBytesMax: MIB / 2,
+  /** Letters on their way into a dead-letter topic from which on nothing more is read. */
+  lettersBytesMax: 16 * MIB,
   /** Fetched but not yet decoded batches, per pipeline: backpressure starts above it. */
   fetchQueueBytesMax: 16 * MIB,
   /** Manifests of a snapshot are merged when a commit would leave more than this. */

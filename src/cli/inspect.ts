@@ -4,9 +4,9 @@
 import { fail } from "#base/errors.ts";
 import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName, namespaceText } from "#catalog/names.ts";
-import { topicsOf } from "#config/combinations.ts";
 import type { PipelineConfig } from "#config/config.ts";
 import { isNamespaceByTopic, namespaceOf, tableFor } from "#config/tableNames.ts";
+import { topicsOf } from "#config/topics.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { Snapshot, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionPath } from "#iceberg/partition/partition.ts";

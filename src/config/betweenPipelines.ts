@@ -3,11 +3,11 @@
  * would share the partitions of a topic. `combinations.ts` looks at each alone.
  */
 import { fullName } from "#catalog/names.ts";
-import { topicsOf } from "./combinations.ts";
 import type { AppConfig, PipelineConfig } from "./config.ts";
 import type { PipelineValues } from "./keys.ts";
 import type { Problem } from "./problems.ts";
 import { knownTableFor } from "./tableNames.ts";
+import { matches, topicsOf } from "./topics.ts";
 
 /** Two pipelines of one name, or with one source topic and one table (SPEC 2.1). */
 export function checkPipelines({ file, pipelines }: AppConfig): Problem[] {
@@ -93,16 +93,6 @@ function sharedTopic(one: PipelineValues, two: PipelineValues): string | null {
     topicsOf(one).find((each) => isRead(two, each)) ??
     topicsOf(two).find((each) => isRead(one, each));
   return topic === undefined ? null : `the topic ${topic}`;
-}
-
-/** Whether a `topic_pattern` takes a topic; one that is no expression is reported elsewhere. */
-function matches(pattern: string | null, topic: string): boolean {
-  if (pattern === null) return false;
-  try {
-    return new RegExp(`^(?:${pattern})$`).test(topic);
-  } catch {
-    return false;
-  }
 }
 
 function brokersOf({ values }: PipelineConfig): string {

@@ -15,6 +15,7 @@ import {
   type UnknownFieldPolicy,
 } from "#decode/options.ts";
 import type { RegistryOptions } from "#decode/registry/options.ts";
+import type { RejectOptions } from "#pipeline/rejects.ts";
 import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { type MaintenanceOptions, maintenanceOptions } from "./buildMaintenance.ts";
@@ -58,7 +59,9 @@ export interface PipelineOptions {
   readonly late: LateOptions | null;
   /** Where schemas of values are; null: nowhere. */
   readonly registry: RegistryOptions | null;
-  readonly rejects: { readonly action: "table" | "skip" | "fail"; readonly ratioMax?: number };
+  readonly rejects: RejectOptions;
+  /** The topic of `dead_letter.action = "topic"`; null: letters go elsewhere. */
+  readonly letterTopic: string | null;
   readonly storage: StorageOptions;
   readonly catalog: CatalogOptions;
   readonly catalogGuard: GuardOptions;
@@ -108,9 +111,10 @@ export async function buildPipeline(
     late: lateOptions(values),
     registry: await registryOptions(values, environment),
     rejects: {
-      action: values["dead_letter.action"] as "table" | "skip" | "fail",
+      action: values["dead_letter.action"],
       ratioMax: values["dead_letter.max_ratio"],
     },
+    letterTopic: values["dead_letter.action"] === "topic" ? values["dead_letter.topic"] : null,
     storage: storageOptions(values),
     catalog: catalogOptions(pipeline, false, instanceId),
     metadataCache: {

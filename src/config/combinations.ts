@@ -20,6 +20,7 @@ import { checkRegistry } from "./schemaRegistry.ts";
 import { checkShaping } from "./shaping.ts";
 import { checkStorage } from "./storage.ts";
 import { PLACEHOLDERS, placeholdersOf, tableFor } from "./tableNames.ts";
+import { checkLetterTopic, isTopicName, topicsOf } from "./topics.ts";
 
 /** Collects problems of one scope (the process or one pipeline). */
 interface Scope<Values> {
@@ -69,6 +70,7 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkSchema,
   checkSchemas,
   checkNames,
+  ({ values, report }) => checkLetterTopic(values, report),
   ({ values, report }) => checkShaping(values, report),
   checkRescue,
   ({ values, isSet, report }) => checkChanges(values, isSet, report),
@@ -107,11 +109,6 @@ function checkTopics({ values, isSet, report }: Scope<PipelineValues>): void {
   } catch {
     report("kafka.topic_pattern", "is not a regular expression");
   }
-}
-
-/** Kafka's own rule (`org.apache.kafka.common.internals.Topic`). */
-function isTopicName(name: string): boolean {
-  return /^[A-Za-z0-9._-]{1,249}$/.test(name) && name !== "." && name !== "..";
 }
 
 function checkStart({ values, report }: Scope<PipelineValues>): void {
@@ -347,12 +344,6 @@ export function parseAddress(address: string): { host: string; port: number } | 
   const port = Number(match?.[3] ?? -1);
   const host = match?.[1] ?? match?.[2];
   return host === undefined || port < 0 || port > 65_535 ? null : { host, port };
-}
-
-/** The topics that are named; none when they come by a pattern. */
-export function topicsOf(values: PipelineValues): readonly string[] {
-  const topic = values["kafka.topic"];
-  return values["kafka.topics"] ?? (topic === null ? [] : [topic]);
 }
 
 /** Names of tables, and those of the topics that are known already. */

@@ -21,10 +21,6 @@ export const UNBUILT = {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",
   },
-  dead_letter_topics: {
-    name: "dead-letter topics are",
-    instead: 'use dead_letter.action "table", "skip" or "fail"',
-  },
   delete_modes: {
     name: "deleting rows in this way is",
     instead:

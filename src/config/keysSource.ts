@@ -277,15 +277,13 @@ export const DEAD_LETTER_KEYS = {
     type: "string",
     default: "table",
     values: ["table", "topic", "skip", "fail"],
-    unbuiltValues: { topic: "dead_letter_topics" },
-    doc: "What happens to a record that cannot become a row. `table` puts it into `<table>__dead_letter`, which is created with the first one (docs/DEAD_LETTER.md); `fail` stops its table (exit 4); `skip` counts and logs it.",
+    doc: "What happens to a record that cannot become a row. `table` puts it into `<table>__dead_letter`, which is created with the first one (docs/DEAD_LETTER.md); `topic` produces it to `dead_letter.topic`, at least once; `fail` stops its table (exit 4); `skip` counts and logs it.",
   },
   "dead_letter.topic": {
     type: "string",
     default: null,
     example: '"events.dlq"',
-    doc: 'The topic for `action = "topic"`.',
-    unbuilt: "dead_letter_topics",
+    doc: 'The topic for `action = "topic"`, in the same cluster; it must exist.',
   },
   "dead_letter.max_ratio": {
     type: "number",

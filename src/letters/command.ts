@@ -55,6 +55,13 @@ export async function deadLetterCommand(
   const name = parsed.value("table") ?? "";
   const readOnly = parsed.value("action") !== "retry" || parsed.flag("dry-run");
   return withTable(opened, name, readOnly, async (found) => {
+    const topic = found.pipeline.values["dead_letter.topic"];
+    if (topic !== null) {
+      throw fail(
+        "usage",
+        `The dead letters of ${fullName(found.table.name)} are records of the Kafka topic ${topic} (docs/DEAD_LETTER.md)`,
+      );
+    }
     const letters = await found.catalog.load(lettersOf(found.table.name));
     if (letters === null) {
       terminal.out(`${fullName(found.table.name)} has no dead letters\n`);

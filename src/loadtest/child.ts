@@ -15,9 +15,9 @@ import type { Random } from "#base/random.ts";
 import { utf8Stream } from "#base/text.ts";
 import { Scratch } from "#consumer/codec/blocks.ts";
 import type { KafkaConsumerOptions } from "#consumer/options.ts";
+import { produceRequest } from "#consumer/produce/produceRequest.ts";
 import { BatchPool, rowsPerBatch } from "./batches.ts";
 import { type Produced, type Progress, produce } from "./producer.ts";
-import { produceRequest } from "./requests.ts";
 import { openCluster, topicLeaders } from "./scratchTopic.ts";
 
 /** The word on the command line that makes a process this one; in no help. */

@@ -7,7 +7,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
-import type { PartitionBatch, ProduceAnswer } from "./requests.ts";
+import type { PartitionBatch, ProduceAnswer } from "#consumer/produce/produceRequest.ts";
 
 /** What to produce. */
 export interface ProduceJob {

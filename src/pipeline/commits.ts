@@ -10,13 +10,12 @@
  * When commits take more than half of what the slots can do, intervals stretch, up to a limit: tables
  * then share fewer, larger commits instead of waiting for each other.
  */
-import type { Clock } from "#base/clock.ts";
-import type { Observe } from "#base/events.ts";
+import { policyOf } from "#base/errors.ts";
 import { Heap } from "#base/heap.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { AppendResult } from "#commit/shares.ts";
-import type { CommitRank } from "./pipelineParts.ts";
+import type { CommitRank, PipelineParts } from "./pipelineParts.ts";
 import type { Landed, Sink } from "./sink.ts";
 
 /** What follows a flush. */
@@ -43,7 +42,7 @@ const JUDGE_MS = 5000;
 
 /** Begins flushes, a bounded number at once. */
 export class Commits {
-  readonly #parts: { readonly clock: Clock; readonly observe: Observe };
+  readonly #parts: Pick<PipelineParts, "clock" | "observe" | "letterTopic">;
   readonly #follow: CommitFollowers;
   readonly #due = new Heap<Sink>();
   readonly #cuts = new Map<readonly Sink[], Promise<CutEnd>>();
@@ -57,7 +56,7 @@ export class Commits {
   #judgedMs: number;
 
   constructor(
-    parts: { readonly clock: Clock; readonly observe: Observe },
+    parts: Pick<PipelineParts, "clock" | "observe" | "letterTopic">,
     follow: CommitFollowers,
   ) {
     this.#parts = parts;
@@ -131,6 +130,7 @@ export class Commits {
 
   async #cut(kin: readonly Sink[], taking: readonly Sink[]): Promise<CutEnd> {
     if (!isCut(kin, taking)) return "waits";
+    if (!(await this.#lettersDelivered(kin))) return "waits";
     const fenced: Feed[] = [];
     let end: CutEnd = "through";
     for (const rank of RANKS) {
@@ -145,6 +145,18 @@ export class Commits {
     if (end === "waits") for (const sink of kin) sink.postpone(this.#intervalMs(sink));
     if (fenced.length > 0) this.#follow.seekAnew(fenced);
     return end;
+  }
+
+  /** Whether what was rejected of the rows that were cut off is where it belongs (SPEC 2.8); else they wait. */
+  async #lettersDelivered(kin: readonly Sink[]): Promise<boolean> {
+    try {
+      await this.#parts.letterTopic?.delivered(kin);
+      return true;
+    } catch (error) {
+      if (policyOf(error).action !== "again")
+        for (const sink of kin) sink.apply({ kind: "failed", error });
+      return false;
+    }
   }
 
   async #flush(sink: Sink, fenced: Feed[]): Promise<CutEnd> {

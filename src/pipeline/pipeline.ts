@@ -148,6 +148,7 @@ export class Pipeline {
     await this.#within(timeoutMs, this.#flushAndAcknowledge());
     this.#look();
     this.#stop.abort();
+    this.#parts.letterTopic?.close();
     await this.#within(LAST_WORDS_MS, this.#starts.ended(), new AbortController().signal);
     await this.#parts.consumer.close();
   }
@@ -171,7 +172,10 @@ export class Pipeline {
     switch (event.type) {
       case "batch":
         // What was not yet buffered when the end was asked for is the next process's.
-        return this.#phase === "running" ? this.#ingest.take(event.batch) : undefined;
+        if (this.#phase !== "running") return;
+        await this.#ingest.take(event.batch);
+        await this.#parts.letterTopic?.room();
+        return;
       case "assigned":
         return this.#assigned(event.feeds);
       case "revoked":
@@ -298,6 +302,7 @@ export class Pipeline {
   /** A pipeline whose tables have all stopped ends. */
   #endWithTheLast(): void {
     if (this.tables.running > 0) return;
+    this.#parts.letterTopic?.close();
     this.#stop.abort(fail("internal", "every table has stopped"));
     void this.#parts.consumer.close();
   }

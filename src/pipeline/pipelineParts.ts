@@ -7,6 +7,7 @@ import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Consumer, RecordBatch } from "#consumer/consumer.ts";
 import type { Outlet, Target } from "./feeds.ts";
+import type { LetterTopic } from "./letterTopic.ts";
 import type { RejectOptions } from "./rejects.ts";
 import type { Routing, Shares } from "./routes.ts";
 import type { StartPolicy } from "./start.ts";
@@ -38,6 +39,8 @@ export interface PipelineParts {
   readonly route?: Route;
   /** In place of `route`: tables that records name. */
   readonly routing?: Routing;
+  /** Where rejected records go by `dead_letter.action = "topic"`; the pipeline closes it. */
+  readonly letterTopic?: LetterTopic;
 }
 
 /** One share for each outlet, in their order; null: no record of the batch is for it. */

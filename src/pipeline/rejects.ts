@@ -1,6 +1,7 @@
 /**
  * Records that did not become rows, by `dead_letter.action` (SPEC section 4). Good rows are unaffected.
  */
+import { assert } from "#base/assert.ts";
 import { describe, fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
@@ -12,12 +13,16 @@ import { letterSide, putAside } from "./deadLetters.ts";
 import type { Outlet, Side } from "./feeds.ts";
 import type { PipelineParts } from "./pipelineParts.ts";
 import { RejectRatio } from "./rejectRatio.ts";
+import type { Sink } from "./sink.ts";
 import type { Sinks } from "./sinks.ts";
 
 /** What to do about rejected records. */
 export interface RejectOptions {
-  /** `table`: into the dead-letter table beside theirs (`deadLetters.ts`). */
-  readonly action: "table" | "skip" | "fail";
+  /**
+   * `table`: into the dead-letter table beside theirs (`deadLetters.ts`); `topic`: into a Kafka topic
+   * (`letterTopic.ts`).
+   */
+  readonly action: "table" | "topic" | "skip" | "fail";
   /** Share of the last records that may be rejected; default 1: no bound. */
   readonly ratioMax?: number;
 }
@@ -30,7 +35,7 @@ export type CorruptBatch = Pick<
 
 /** Takes the rejected records of batches. */
 export class Rejects {
-  readonly #parts: Pick<PipelineParts, "clock" | "observe" | "logger">;
+  readonly #parts: Pick<PipelineParts, "clock" | "observe" | "logger" | "letterTopic">;
   readonly #options: RejectOptions;
   readonly #sinks: Sinks;
   readonly #readAgain: (feeds: readonly Feed[]) => void;
@@ -41,7 +46,7 @@ export class Rejects {
 
   /** @param readAgain feeds are to be read again from their tables' offsets */
   constructor(
-    parts: Pick<PipelineParts, "clock" | "observe" | "logger">,
+    parts: Pick<PipelineParts, "clock" | "observe" | "logger" | "letterTopic">,
     options: RejectOptions,
     sinks: Sinks,
     readAgain: (feeds: readonly Feed[]) => void,
@@ -72,6 +77,10 @@ export class Rejects {
         return false;
       }
       this.#putAside(outlet, side, batch, result.rejected);
+      return true;
+    }
+    if (this.#options.action === "topic") {
+      this.#putIntoTopic(outlet, batch.feed, result.rejected);
       return true;
     }
     const error = judgeRejects(this.#parts, this.#options, sink.name, result);
@@ -105,8 +114,9 @@ export class Rejects {
       this.#parts.logger.log("warn", `Record batch skipped: ${describe(error)}`, about);
       return "taken";
     }
+    const isForTopic = this.#options.action === "topic";
     const side = letterSide(outlet);
-    if (side === null) {
+    if (side === null && !isForTopic) {
       this.beginSides(outlet);
       return "later";
     }
@@ -120,7 +130,8 @@ export class Rejects {
       detail: `The record batch of offsets ${position} to ${nextOffset - 1n}: ${describe(error)}`,
       record: { key: null, value: null, headers: new Uint8Array(0) },
     };
-    this.#putAside(outlet, side, { feed, nextOffset, leaderEpoch: NO_LEADER_EPOCH }, [letter]);
+    if (side === null) this.#putIntoTopic(outlet, feed, [letter]);
+    else this.#putAside(outlet, side, { feed, nextOffset, leaderEpoch: NO_LEADER_EPOCH }, [letter]);
     return "taken";
   }
 
@@ -133,12 +144,25 @@ export class Rejects {
     countRejects(this.#parts.observe, rejected);
     putAside(side, batch, rejected, this.#parts.clock.nowMs());
     this.#sinks.touched.add(side.sink);
+    this.#tell(sink, side.sink.name, rejected);
+  }
+
+  #putIntoTopic({ sink }: Outlet, feed: Feed, rejected: readonly Rejected[]): void {
+    const { letterTopic, observe } = this.#parts;
+    assert(letterTopic !== undefined, "a pipeline with a dead-letter topic has one");
+    countRejects(observe, rejected);
+    letterTopic.put(sink, feed, rejected);
+    this.#tell(sink, `topic ${letterTopic.name}`, rejected);
+  }
+
+  /** One line for each table and reason. */
+  #tell(sink: Sink, place: string, rejected: readonly Rejected[]): void {
     for (const { reason, topic, partition, offset, detail } of rejected) {
       const key = `${sink.name} ${reason}`;
       if (this.#told.has(key)) continue;
       this.#told.add(key);
       const where = `${topic}/${partition} offset ${offset}`;
-      const sentence = `Records go to ${side.sink.name} (${reason}), the first at ${where}: ${detail}`;
+      const sentence = `Records go to ${place} (${reason}), the first at ${where}: ${detail}`;
       this.#parts.logger.log("warn", sentence, { table: sink.name, topic, partition, reason });
     }
   }

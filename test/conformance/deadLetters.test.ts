@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { type IHeaders, Kafka, logLevel } from "kafkajs";
 import { type ExactRecord, produceValues, type RecordBytes } from "../../scripts/events/events.ts";
 import { createTopic } from "../../scripts/events/topics.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
@@ -215,4 +216,53 @@ test("killed between any two commits, every record is a row, a late row or a let
   // Reading began anew with each kill: a late row that was the first of it is a row.
   expect(aside.every(isLate)).toBe(true);
   expect(aside.length).toBeGreaterThan(at / 10);
+}, 300_000);
+
+/** Where the letters of a topic are from, as their headers say. */
+async function letterPlaces(topic: string, wanted: number): Promise<string[]> {
+  const kafka = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
+  const consumer = kafka.consumer({ groupId: `readers-of-${topic}` });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  const places: string[] = [];
+  const all = Promise.withResolvers<void>();
+  const header = (headers: IHeaders | undefined, name: string) =>
+    headers?.[`kafka-iceberg.${name}`];
+  await consumer.run({
+    eachMessage: ({ message: { value, headers } }) => {
+      const [partition, offset] = ["partition", "offset"].map((name) => header(headers, name));
+      places.push(`${partition}/${offset} ${header(headers, "reason")} ${value}`);
+      if (new Set(places).size >= wanted) all.resolve();
+      return Promise.resolve();
+    },
+  });
+  await all.promise;
+  await consumer.disconnect();
+  return places;
+}
+
+test("killed behind the letters and before the commit, the dead-letter topic has every bad record at least once", async () => {
+  const { bootstrap } = broker;
+  const [topic, letters] = ["topic-letters", "topic-letters.dlq"];
+  await createTopic(bootstrap, { topic, partitions: 2 });
+  const folder = await temporaryFolder("topic-letters");
+  const config = configOf(topic, folder, { dead_letter: { action: "topic", topic: letters } });
+  expect((await runUntilEnd({ folder, config })).exitCode).toBe(1);
+  await createTopic(bootstrap, { topic: letters, partitions: 3 });
+  const isBad = (at: number): boolean => at % 10 === 7;
+  let at = 0;
+  for (const point of ["commit_before=crash@2", "commit_after=crash@2", null]) {
+    const records = Array.from({ length: 40 }, (): ExactRecord => {
+      const number = at++;
+      return { partition: number % 2, value: isBad(number) ? `{${number}` : `{"n":${number}}` };
+    });
+    await produceValues({ bootstrap, topic }, records);
+    const env: Record<string, string> = point === null ? {} : { KAFKA_ICEBERG_FAILPOINT: point };
+    expect((await runUntilEnd({ folder, config, env })).exitCode === 0).toBe(point === null);
+  }
+  const bad = [...Array(at).keys()].filter(isBad);
+  const places = new Set(await letterPlaces(letters, bad.length));
+  const wanted = bad.map((number) => `${number % 2}/${Math.floor(number / 2)} bad_json {${number}`);
+  expect([...places].sort()).toEqual(wanted.sort());
+  expect((await columnsOf(folder, topic, ["n"], "n"))["n"]).toHaveLength(at - bad.length);
 }, 300_000);

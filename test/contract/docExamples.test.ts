@@ -48,7 +48,11 @@ async function runExample(
   index: number,
   topics: Topics,
   { files = {}, registry, more = [] }: Around = {},
-): Promise<{ readonly folder: string; readonly flags: readonly string[] }> {
+): Promise<{
+  readonly folder: string;
+  readonly flags: readonly string[];
+  readonly broker: FakeKafka;
+}> {
   const blocks = [...readFileSync(`docs/${page}`, "utf8").matchAll(/```toml\n(.*?)```/gs)];
   const { folder, remove } = temporaryPlace("doc-example");
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
@@ -60,6 +64,7 @@ async function runExample(
       if (typeof value === "string" || value instanceof Uint8Array) return { value };
       return { key: value[0], value: value[1] };
     });
+    if (records.length === 0) continue;
     broker.append(name, 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
   }
   const file = join(folder, "config.toml");
@@ -70,7 +75,7 @@ async function runExample(
   if (registry !== undefined) flags.push(`--set=schema_registry.url=${served(registry)}`);
   const { code, err } = await program(["run", "--until-end", ...flags]);
   expect([code, err]).toEqual([EXIT.ok, ""]);
-  return { folder, flags };
+  return { folder, flags, broker };
 }
 
 /** The address of a registry. */
@@ -246,6 +251,23 @@ test("DEAD_LETTER: what cannot be a row is beside the table, and its commands ta
   expect(list).toContain("bad_json");
   expect(show).toContain('{"n":"x"}');
   expect(retry).toContain("1 do not fit yet: type_conflict");
+}, 60_000);
+
+test("DEAD_LETTER: with a topic the bad records are there, the good ones in the table, and no second table", async () => {
+  const values = ['{"n":1,"name":"a"}', "{", '{"n":"x"}', '{"n":2}'];
+  const topics = { events: values, "events.dlq": [] };
+  const { folder, flags, broker } = await runExample("DEAD_LETTER.md", 1, topics);
+  const tables = tablesIn(join(folder, "wh"));
+  expect(Object.entries(tables).map(([name, { rows }]) => [name, rows])).toEqual([
+    ["default.events", 2],
+  ]);
+  const [log] = broker.topics.get("events.dlq")?.partitions ?? [];
+  expect(log?.end).toBe(2n);
+  const { code, err } = await program(["dead-letter", "list", "events", ...flags]);
+  expect([code, err]).toEqual([
+    EXIT.usage,
+    expect.stringContaining("are records of the Kafka topic events.dlq"),
+  ]);
 }, 60_000);
 
 test("LATE_ROWS: rows that are too far behind are in the late table, with the columns of the others", async () => {

@@ -113,6 +113,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     },
     routing: wanted.routing ?? null,
     late: null,
+    letterTopic: null,
     tablesMax: wanted.tablesMax ?? Number.POSITIVE_INFINITY,
     writer: (topic) => {
       const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));

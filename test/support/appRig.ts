@@ -12,7 +12,7 @@ import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { lastFieldId } from "#iceberg/metadata/newTable.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
-import type { PipelineOptions } from "#pipeline/pipelineParts.ts";
+import type { PipelineOptions, PipelineParts } from "#pipeline/pipelineParts.ts";
 import { Sink } from "#pipeline/sink.ts";
 import { Source } from "#pipeline/source.ts";
 import type { TransactionLog } from "#txlog/log.ts";
@@ -106,6 +106,7 @@ export class AppRig {
     writer: Partial<WriterOptions> = {},
     parts: Partial<WriterParts> = {},
     decoding: Partial<DecoderOptions> = {},
+    ports: Pick<PipelineParts, "letterTopic"> = {},
   ) {
     this.world = new World(1, "sequence", 2);
     this.heal();
@@ -137,6 +138,7 @@ export class AppRig {
         logger,
         observe,
         targetsOf: () => [target],
+        ...ports,
       },
       {
         name: "p",

@@ -26,8 +26,8 @@ export const API = {
 export type ApiName = keyof typeof API;
 
 /**
- * Requests that only a load test sends. They are not looked for when a connection opens: a broker that
- * is only read from need not offer them.
+ * Requests that a load test sends, and of which dead-letter topics need Produce. They are not looked for
+ * when a connection opens: a broker that is only read from need not offer them.
  */
 const SCRATCH_API = {
   Produce: { key: 0, version: 7, flexible: false },

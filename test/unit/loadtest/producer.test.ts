@@ -4,8 +4,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
+import type { PartitionBatch, ProduceAnswer } from "#consumer/produce/produceRequest.ts";
 import { type ProduceJob, type Progress, produce } from "#loadtest/producer.ts";
-import type { PartitionBatch, ProduceAnswer } from "#loadtest/requests.ts";
 import { rejection } from "../../support/rejection.ts";
 
 const START_MS = 1_767_225_600_000;

@@ -1,0 +1,121 @@
+/**
+ * Records into a topic of a broker in memory, whatever it answers.
+ */
+import { afterEach, expect, test } from "bun:test";
+import { systemClock } from "#base/clock.ts";
+import { kindOf } from "#base/errors.ts";
+import { silentLogger } from "#base/log.ts";
+import { seededRandom } from "#base/random.ts";
+import type { ProducedRecord } from "#consumer/produce/recordBatch.ts";
+import { TopicProducer } from "#consumer/produce/topicProducer.ts";
+import { headersOf, RecordCursor } from "#decode/records.ts";
+import { FakeKafka } from "../../fakes/kafkaBroker.ts";
+
+const HEADER_BYTES = 61;
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+function producer(partitions = 1) {
+  const broker = new FakeKafka();
+  const log = broker.topic("letters", partitions).partitions;
+  const made = new TopicProducer({ bootstrapServers: [broker.address], groupId: "g" }, "letters", {
+    clock: systemClock,
+    random: seededRandom(1),
+    log: silentLogger,
+  });
+  ends.push(
+    () => made.close(),
+    () => broker.stop(),
+  );
+  /** Values of a partition, in order. */
+  const values = (partition: number): (string | null)[] =>
+    (log[partition]?.batches ?? []).flatMap((batch) => recordsOf(batch).map(({ value }) => value));
+  return { broker, made, values, batches: () => log[0]?.batches ?? [] };
+}
+
+function recordsOf(batch: Buffer) {
+  const payload = batch.subarray(HEADER_BYTES);
+  const recordCount = batch.readInt32BE(57);
+  const place = { topic: "letters", partition: 0, wantedOffset: 0n, baseOffset: 0n };
+  const times = { baseTimestampMs: 0, appendTimestampMs: null };
+  const cursor = new RecordCursor({ ...place, ...times, recordCount, payload });
+  const records: { key: string | null; value: string | null; headers: unknown }[] = [];
+  const text = (from: number, to: number): string | null =>
+    from < 0 ? null : Buffer.from(payload.subarray(from, to)).toString();
+  while (cursor.next()) {
+    const headers = headersOf(payload.subarray(cursor.headersStart, cursor.nextPosition)) ?? [];
+    records.push({
+      key: text(cursor.keyStart, cursor.keyEnd),
+      value: text(cursor.valueStart, cursor.valueEnd),
+      headers: headers.map(({ key, value }) => [
+        Buffer.from(key).toString(),
+        value === null ? null : Buffer.from(value).toString(),
+      ]),
+    });
+  }
+  return records;
+}
+
+function record(value: string | null, key: string | null = null): ProducedRecord {
+  const bytes = (text: string | null) => (text === null ? null : Buffer.from(text));
+  const headers = [{ key: Buffer.from("why"), value: Buffer.from("bad") }];
+  return { key: bytes(key), value: bytes(value), headers };
+}
+
+test("records are in the topic with key, value and headers, those of a number in one partition in their order", async () => {
+  const { made, values, batches } = producer(2);
+  await made.open();
+  for (let at = 0; at < 5; at++) made.put(at % 2, record(`v${at}`, "k"), null);
+  await made.delivered(made.put(0, record(null), null));
+  expect([values(0), values(1), made.waitingBytes]).toEqual([
+    ["v0", "v2", "v4", null],
+    ["v1", "v3"],
+    0,
+  ]);
+  const [first] = recordsOf(batches()[0] as Buffer);
+  expect(first).toEqual({ key: "k", value: "v0", headers: [["why", "bad"]] });
+});
+
+test("what the leader does not take now is sent again, once", async () => {
+  const { broker, made, values } = producer();
+  await made.open();
+  broker.failNext("Produce", 6, 19);
+  await made.delivered(made.put(0, record("a"), null));
+  expect(values(0)).toEqual(["a"]);
+});
+
+test("records that are too large together go one by one, and one that is too large by itself in its smaller form", async () => {
+  const { broker, made, values } = producer();
+  await made.open();
+  const big = "b".repeat(150_000);
+  broker.failNext("Produce", 10, 10);
+  const tickets = [big, "c", "d"].map((value) => made.put(0, record(value), record("small")));
+  await made.delivered(Math.max(...tickets));
+  expect(values(0)).toEqual(["small", "c", "d"]);
+});
+
+test("a topic that does not exist, or is not for us, is told at once and never waited for", async () => {
+  const { broker, made } = producer();
+  await made.open();
+  broker.failNext("Produce", 29);
+  const ticket = made.put(0, record("a"), null);
+  const error = await made.delivered(ticket).catch((thrown: unknown) => thrown);
+  expect([kindOf(error), String(error)]).toEqual([
+    "kafka_refused",
+    expect.stringContaining("Kafka refuses records for topic letters (TOPIC_AUTHORIZATION_FAILED)"),
+  ]);
+  broker.topics.delete("letters");
+  const missing = await made.open().catch((thrown: unknown) => thrown);
+  expect(String(missing)).toContain("create it, or name another one with dead_letter.topic");
+});
+
+test("who waits is told when it is closed", async () => {
+  const { broker, made } = producer();
+  await made.open();
+  broker.silent.add("Produce");
+  const waiting = made.delivered(made.put(0, record("a"), null)).catch(kindOf);
+  made.close();
+  expect(await waiting).toBe("kafka_unreachable");
+});
