@@ -40,6 +40,13 @@ export class TakenPaths {
     return true;
   }
 
+  /** These paths and one more. */
+  with(path: string): TakenPaths {
+    const all = new TakenPaths([]);
+    for (const each of [...this.paths(), path]) all.add(each);
+    return all;
+  }
+
   private addAll(fields: readonly Field[], parent: string): void {
     for (const { name, type } of fields) {
       const path = joinPath(parent, name);

@@ -133,8 +133,7 @@ function checkKey(values: PipelineValues, isSet: IsSet, report: Report): void {
 
 function checkRows(values: PipelineValues, report: Report): void {
   const mode = `source.mode = "${values["source.mode"]}"`;
-  const format = values["source.format"];
-  if (format !== "json") report("source.format", `${mode} needs "json" in this release`);
+  checkFormat(values, mode, report);
   if (values["source.on_tombstone"] !== "dead_letter") {
     report(
       "source.on_tombstone",
@@ -158,6 +157,19 @@ function checkRows(values: PipelineValues, report: Report): void {
       `"mark" keeps rows of which only the key may be known, but column ${String(required["name"])} is required`,
     );
   }
+}
+
+/** One column has no key in it, and an envelope's schema comes from a registry. */
+function checkFormat(values: PipelineValues, mode: string, report: Report): void {
+  const format = values["source.format"];
+  if (format === "string" || format === "bytes") {
+    report("source.format", `${mode} needs rows: "json", "avro", "protobuf" or "json-schema"`);
+    return;
+  }
+  const isBinary = format === "avro" || format === "protobuf";
+  if (values["source.mode"] !== "cdc" || !isBinary || values["schema_registry.url"] !== null)
+    return;
+  report("source.format", `${mode}: changes in ${format} need schema_registry.url`);
 }
 
 function checkOneOrder(values: PipelineValues, report: Report): void {

@@ -13,6 +13,30 @@ import type { ChangeOptions, DecoderOptions } from "./options.ts";
 /** What a record does to the table: a row is put, or deleted, or nothing happens. */
 export type Effect = "put" | "delete" | "none";
 
+/**
+ * What the words of changes do: Debezium's letters, those of its unwrap transform (`__op`, or `__deleted`
+ * with true and false), and what others write.
+ */
+const EFFECTS: ReadonlyMap<string, Effect | "truncate"> = new Map<string, Effect | "truncate">([
+  ...["c", "r", "u", "i", "create", "read", "update", "insert", "upsert", "false"].map(put),
+  ["d", "delete"],
+  ["delete", "delete"],
+  ["remove", "delete"],
+  ["true", "delete"],
+  ["t", "truncate"],
+  ["truncate", "truncate"],
+  ["m", "none"],
+]);
+
+function put(word: string): [string, Effect] {
+  return [word, "put"];
+}
+
+/** What a word of a change does, in any case; null: it is no such word, and its record is refused. */
+export function effectOf(word: string): Effect | "truncate" | null {
+  return EFFECTS.get(word.toLowerCase()) ?? null;
+}
+
 /** The column that says that a row was deleted (`on_delete = "mark"`), behind the prefix. */
 export const DELETED = "deleted";
 

@@ -5,7 +5,7 @@
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
-import { textParser } from "#decode/json/values.ts";
+import { zonedParser } from "#decode/json/values.ts";
 import type { AvroEnum, AvroFixed, AvroPrimitive, Logical } from "./schema.ts";
 import { STEP, type Step, step } from "./steps.ts";
 
@@ -19,13 +19,14 @@ export interface Conversion {
 
 /**
  * The step of a type without members; null: no value of it fits.
- * @param eventTime how the column's times are read, where it is the event time's
+ * @param time how the column's times are read, where it is the event time's
+ * @param dropsZone texts of times of no zone may end with a `Z`
  */
 export function convert(
   type: AvroPrimitive | AvroFixed | AvroEnum,
   column: ColumnBuilder,
   path: string,
-  eventTime: EventTime | null,
+  { time: eventTime, dropsZone }: { readonly time: EventTime | null; readonly dropsZone: boolean },
 ): Conversion | null {
   const target = column.field.type;
   if (!isPrimitive(target)) return null;
@@ -44,7 +45,7 @@ export function convert(
     const size = type.kind === "fixed" ? type.size : sizeOf(target);
     return isFixed ? null : { step: step(op, { ...base, size }), narrows: op === STEP.longToInt };
   }
-  const parse = type.kind === "string" ? textParser(target) : null;
+  const parse = type.kind === "string" ? zonedParser(target, dropsZone) : null;
   return parse === null ? null : whole(STEP.parse, { ...base, parse });
 }
 

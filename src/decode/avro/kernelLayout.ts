@@ -13,7 +13,9 @@ export const PROGRAMS = {
   steps: 4,
   stepCount: 8,
   whole: 12,
-  size: 16,
+  deleteSteps: 16,
+  deleteCount: 20,
+  size: 24,
 } as const;
 
 /** A step's members. */
@@ -60,4 +62,9 @@ export const AVRO_OP = {
   skipFixed: 28,
   uuid: 29,
   intToLong: 30,
+  operation: 31,
+  skipInt: 32,
+  skipBoolean: 33,
+  skipEnum: 34,
+  skipBlocks: 35,
 } as const;

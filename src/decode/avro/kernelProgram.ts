@@ -5,37 +5,54 @@
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { type ProgramWriter, SLACK, type ValueRoot } from "#decode/kernel/image.ts";
 import { KERNEL_OP, SLOT } from "#decode/kernel/layout.ts";
+import { innerTypes, recursiveType } from "./fields.ts";
 import { AVRO_OP, KERNEL_STEP, PROGRAMS } from "./kernelLayout.ts";
-import type { Program } from "./program.ts";
 import type { AvroType } from "./schema.ts";
-import { STEP, type Step, step } from "./steps.ts";
+import { STEP, type Step, skipStep, step } from "./steps.ts";
 
+/** Types of one value that the kernel passes over at most. */
+const SKIPPED_TYPES_MAX = 2000;
 /** Digits that a number of 64 bits holds, whatever they are. */
 const DIGITS_MAX = 18;
 
+/** What values of one schema are to the kernel. */
+export interface KernelProgram {
+  /** Of the schema; anything where values are bare. */
+  readonly id: number;
+  readonly steps: readonly Step[];
+  /** The same of a change that removes its row; null: there is none, or it is the host's. */
+  readonly deletes: readonly Step[] | null;
+}
+
 /**
  * What values are to the kernel; null: all are the host's.
- * @param programs by schema id; one alone where values are bare
+ * @param programs by schema; one alone where values are bare
  * @param columnCount of a row
+ * @param hostMarkers as `ValueRoot` has them
  */
 export function avroRoot(
-  programs: readonly (readonly [id: number, program: Program])[],
+  programs: readonly KernelProgram[],
   isFramed: boolean,
   columnCount: number,
+  hostMarkers: readonly Buffer[] = [],
 ): ValueRoot | null {
   if (programs.length === 0) return null;
   return {
     ignoreUnknown: false,
+    hostMarkers,
     write: (writer) => {
       const root = writer.take(PROGRAMS.first + programs.length * PROGRAMS.size);
       writer.set(root + PROGRAMS.count, programs.length);
       writer.set(root + PROGRAMS.framed, isFramed ? 1 : 0);
-      for (const [index, [id, program]] of programs.entries()) {
+      for (const [index, { id, steps, deletes }] of programs.entries()) {
         const at = root + PROGRAMS.first + index * PROGRAMS.size;
         writer.copy(at + PROGRAMS.id, Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id));
-        writer.set(at + PROGRAMS.steps, writeSteps(writer, program.steps));
-        writer.set(at + PROGRAMS.stepCount, program.steps.length);
-        writer.set(at + PROGRAMS.whole, isWhole(program, columnCount) ? 1 : 0);
+        writer.set(at + PROGRAMS.steps, writeSteps(writer, steps));
+        writer.set(at + PROGRAMS.stepCount, steps.length);
+        writer.set(at + PROGRAMS.whole, isWhole(steps, columnCount) ? 1 : 0);
+        if (deletes === null) continue;
+        writer.set(at + PROGRAMS.deleteSteps, writeSteps(writer, deletes));
+        writer.set(at + PROGRAMS.deleteCount, deletes.length);
       }
       const slot = writer.take(SLOT.size);
       writer.set(slot + SLOT.op, KERNEL_OP.avro);
@@ -46,7 +63,7 @@ export function avroRoot(
 }
 
 /** True when each record gives every column a value. */
-function isWhole({ steps }: Program, columnCount: number): boolean {
+function isWhole(steps: readonly Step[], columnCount: number): boolean {
   const filled = new Set(steps.flatMap((each) => columnOf(each) ?? []));
   return filled.size === columnCount;
 }
@@ -82,10 +99,16 @@ function writeStep(writer: ProgramWriter, each: Step, at: number): void {
     writer.set(at + KERNEL_STEP.count, each.words.length);
     return;
   }
-  const inner = op === AVRO_OP.record ? withNulls(each) : each.steps;
+  const inner = innerSteps(each, op);
   if (inner.length === 0) return;
   writer.set(at + KERNEL_STEP.steps, writeSteps(writer, inner));
   writer.set(at + KERNEL_STEP.count, inner.length);
+}
+
+/** The steps inside a step. */
+function innerSteps(each: Step, op: number): readonly Step[] {
+  if (op === AVRO_OP.record) return withNulls(each);
+  return each.op === STEP.skip ? innerTypes(each.type).map(skipStep) : each.steps;
 }
 
 /** The steps of a struct, with a null for each member that they leave out. */
@@ -102,8 +125,8 @@ function kernelOp(each: Step): readonly [op: number, size: number] {
     case STEP.skip:
       return skipOp(type);
     case STEP.text:
-      // Bytes that are no text are a conflict, not a broken value.
-      return [type.kind === "string" ? AVRO_OP.text : AVRO_OP.host, 0];
+    case STEP.operation:
+      return textOp(each);
     case STEP.bytes:
       // A string is text wherever it goes.
       return [type.kind === "bytes" ? AVRO_OP.bytes : AVRO_OP.host, 0];
@@ -144,6 +167,12 @@ const OPS: ReadonlyMap<number, number> = new Map([
   [STEP.fill, AVRO_OP.fill],
 ]);
 
+function textOp({ op, type, size }: Step): readonly [op: number, size: number] {
+  // Bytes that are no text are a conflict, not a broken value.
+  if (type.kind !== "string") return [AVRO_OP.host, 0];
+  return op === STEP.text ? [AVRO_OP.text, 0] : [AVRO_OP.operation, size];
+}
+
 function fixedOp({ size, column }: Step): readonly [op: number, size: number] {
   const { kind } = column.field.type;
   if (kind === "uuid") return [AVRO_OP.fixed16, size];
@@ -172,7 +201,27 @@ function skipOp(type: AvroType): readonly [op: number, size: number] {
       return [AVRO_OP.skipFixed, 8];
     case "fixed":
       return [AVRO_OP.skipFixed, type.size];
+    case "int":
+      return [AVRO_OP.skipInt, 0];
+    case "boolean":
+      return [AVRO_OP.skipBoolean, 0];
+    case "enum":
+      return [AVRO_OP.skipEnum, type.symbols.length];
     default:
-      return [AVRO_OP.host, 0];
+      // Steps in steps without end, and those that multiply, are the host's.
+      if (recursiveType(type) !== null || isLarge(type)) return [AVRO_OP.host, 0];
+      return [skipOuterOp(type), type.kind === "map" ? 1 : 0];
   }
+}
+
+function skipOuterOp({ kind }: AvroType): number {
+  if (kind === "record") return AVRO_OP.group;
+  return kind === "union" ? AVRO_OP.union : AVRO_OP.skipBlocks;
+}
+
+/** True for a type that is made of more types than the kernel's memory is for. */
+function isLarge(type: AvroType): boolean {
+  let left = SKIPPED_TYPES_MAX;
+  const fits = (each: AvroType): boolean => --left >= 0 && innerTypes(each).every(fits);
+  return !fits(type);
 }

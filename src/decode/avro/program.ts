@@ -29,7 +29,11 @@ export interface ProgramOptions {
   readonly ignoresCase: boolean;
   readonly eventTimeField: string | null;
   readonly onUnknownField: UnknownFieldPolicy;
-  readonly reader: ReaderSchema | null;
+  /** Texts of times of no zone may end with a `Z`, as Debezium's do (`isostring`). */
+  readonly dropsZone: boolean;
+  /** Columns by which rows are found: none of them ever takes a null, whatever a schema allows. */
+  readonly keys: readonly string[];
+  readonly reader: Pick<ReaderSchema, "nameOf" | "fallbackOf"> | null;
 }
 
 /** A compiled schema. */
@@ -196,6 +200,7 @@ class Compiler {
   private nullStep(column: ColumnBuilder, path: string): Step {
     const { field } = column;
     if (!field.required) return step(STEP.null, { column, path });
+    if (this.options.keys.includes(path)) return step(STEP.missing, { column, path });
     this.differences.push(`column ${path} is required, and may be null in the schema`);
     this.wanted.set(column, { ...this.wanted.get(column), required: false });
     return step(STEP.missing, { column, path });
@@ -227,7 +232,7 @@ class Compiler {
       default: {
         const isEventTime = path === this.options.eventTimeField && isPrimitive(target);
         const time = isEventTime ? this.table.eventTime(target) : null;
-        const found = convert(type, column, path, time);
+        const found = convert(type, column, path, { time, dropsZone: this.options.dropsZone });
         if (found?.narrows === true) this.misfit(type, column, path);
         if (found !== null) return found.step;
       }
@@ -321,7 +326,7 @@ class Compiler {
     const path = joinPath(parent, column.field.name);
     const fallback = this.options.reader?.fallbackOf(path) ?? null;
     const isFilled = fallback !== null || fillerOf(column.field) !== null;
-    if (!column.field.required || isFilled) return;
+    if (!column.field.required || isFilled || this.options.keys.includes(path)) return;
     this.differences.push(`column ${path} is required, and not in the schema`);
     this.wanted.set(column, { ...this.wanted.get(column), required: false });
   }

@@ -215,9 +215,21 @@ function listOf(json: unknown): readonly string[] {
   return Array.isArray(json) ? json.map(String) : [];
 }
 
+/** What Debezium says of a type by Connect's name for it, in Avro's words. */
+const CONNECT_NAMES: ReadonlyMap<unknown, string> = new Map([
+  ["io.debezium.data.Uuid", "uuid"],
+  ["io.debezium.time.Date", "date"],
+  ["io.debezium.time.Time", "time-millis"],
+  ["io.debezium.time.MicroTime", "time-micros"],
+  ["io.debezium.time.Timestamp", "local-timestamp-millis"],
+  ["io.debezium.time.MicroTimestamp", "local-timestamp-micros"],
+  ["io.debezium.time.NanoTimestamp", "local-timestamp-nanos"],
+]);
+
 /** @param size of a fixed type; null: another one */
 function logicalOf(json: Members, size: number | null): Logical | null {
-  const { type, logicalType } = json;
+  const { type } = json;
+  const logicalType = json["logicalType"] ?? CONNECT_NAMES.get(json["connect.name"]);
   switch (`${String(logicalType)} ${size === null ? String(type) : "fixed"}`) {
     case "decimal bytes":
     case "decimal fixed":

@@ -67,6 +67,8 @@ export const STEP = {
   constant: 31,
   /** No bytes: the column has no null. */
   missing: 32,
+  /** The kernel's: what a change does, as text, which puts its row (`size` 0) or removes it (1). */
+  operation: 33,
 } as const;
 
 /** One step. All of one shape, for the loop's sake. */

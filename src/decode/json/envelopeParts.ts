@@ -8,21 +8,17 @@
  * With Connect's schemas the envelope is the member `payload`, beside `schema`. Members of `payload` count
  * as the document's own; of a member that is there twice the last one counts (SPEC section 5).
  */
+import type { ChangeParts, Span } from "#decode/envelope.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { BAD_UTF8, CHAR, isSpace, skipSpace, skipString, TOO_DEEP } from "./scan.ts";
 import { Skipper } from "./skip.ts";
 import { textOf, valueText } from "./strings.ts";
 
-/** A value in the document; null: it is missing, or no object. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
 /** The envelope of one document after the other. */
-export class EnvelopeParts {
+export class EnvelopeParts implements ChangeParts {
   /** Why the last document is none. */
   reason: RejectReason = "bad_envelope";
+  readonly path: string;
   /** What was done, as the document says it; "": it does not say. */
   operation = "";
   before: Span | null = null;
@@ -34,6 +30,7 @@ export class EnvelopeParts {
   /** @param opField the member of a bare row that says what was done; null: rows come in envelopes */
   constructor(opField: string | null) {
     this.#opField = opField;
+    this.path = opField ?? "";
   }
 
   /** Finds the parts of the document in `bytes[start, end)`; false when that is no envelope. */

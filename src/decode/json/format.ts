@@ -4,12 +4,12 @@
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { Field } from "#columns/schema.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
+import { changeColumns, type EnvelopeReader, type Span } from "#decode/envelope.ts";
 import type { Format, KnownSchema, TableSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { RecordCursor } from "#decode/records.ts";
-import type { ValueReader } from "#decode/segment.ts";
-import { envelopeReader, rowColumns } from "./envelope.ts";
-import { EnvelopeParts, type Span } from "./envelopeParts.ts";
+import { envelopeReader } from "./envelope.ts";
+import { EnvelopeParts } from "./envelopeParts.ts";
 import { Inference } from "./infer.ts";
 import { compileRow, type ProgramOptions } from "./program.ts";
 import { JsonReader } from "./reader.ts";
@@ -40,21 +40,17 @@ export function jsonFormat(options: JsonOptions): Format {
   };
 }
 
-function valueReader(
+/** The reader of rows, or of changes of rows, into these columns. */
+export function valueReader(
   options: JsonOptions,
   columns: readonly ColumnBuilder[],
   schema: TableSchema,
-): ValueReader {
+): JsonReader | EnvelopeReader {
   const { changes, metadataPrefix: prefix } = options;
   if (changes?.mode !== "cdc") return jsonReader(options, columns, schema);
   const envelope = { prefix, ...changes };
-  const rows = rowColumns(columns, envelope);
-  return envelopeReader(
-    jsonReader(options, rows, schema),
-    columns,
-    envelope,
-    programOptions(options, schema),
-  );
+  const rows = jsonReader(options, changeColumns(columns, envelope).row, schema);
+  return envelopeReader(rows, columns, envelope, programOptions(options, schema));
 }
 
 /** Whether rows keep what has no place in other columns. */

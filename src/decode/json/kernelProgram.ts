@@ -86,9 +86,10 @@ export function keyRoot(key: StructNode): ValueRoot {
  */
 export function framedJsonRoot(json: ValueRoot, ids: readonly number[]): ValueRoot {
   return {
-    ignoreUnknown: json.ignoreUnknown,
+    ...json,
     write: (program) => {
-      const slot = json.write(program);
+      const slot = program.take(SLOT.size);
+      program.set(slot + SLOT.members, json.write(program));
       program.set(slot + SLOT.op, KERNEL_OP.framedJson);
       program.set(slot + SLOT.parameter, ids.length);
       // As they stand in a value: big endian.

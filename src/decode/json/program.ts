@@ -9,12 +9,12 @@
  */
 import { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
-import { isPrimitive, type PrimitiveType, type Type } from "#columns/schema.ts";
+import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
 import type { Cover, Shaping } from "#decode/shaping.ts";
 import { type Filler, fillerOf } from "./defaults.ts";
 import { keyBytes } from "./strings.ts";
-import { type TextParser, textParser } from "./values.ts";
+import { hasNoZone, type TextParser, zonedParser } from "./values.ts";
 
 /** What to do with a value. */
 export const OP = {
@@ -302,24 +302,14 @@ function valueSlot(
     const time = options.eventTime(type);
     if (time !== null) return { ...slot, op: OP.eventTime, ...time };
   }
-  const parse = isPrimitive(type) ? textParser(type) : null;
-  if (parse !== null) {
-    const dropsZone = options.dropsZone && hasNoZone(type);
-    return { ...slot, op: OP.text, parse: dropsZone ? withoutZone(parse) : parse, dropsZone };
+  const parse = isPrimitive(type) ? zonedParser(type, options.dropsZone) : null;
+  if (parse !== null && isPrimitive(type)) {
+    return { ...slot, op: OP.text, parse, dropsZone: options.dropsZone && hasNoZone(type) };
   }
   return {
     ...slot,
     op: OP[type.kind as "boolean" | "int" | "long" | "float" | "double" | "string"],
   };
-}
-
-function hasNoZone(type: Type): boolean {
-  if (type.kind === "timestamp" || type.kind === "timestamp_ns") return !type.zone;
-  return type.kind === "date";
-}
-
-function withoutZone(parse: TextParser): TextParser {
-  return (text, column) => parse(text.endsWith("Z") ? text.slice(0, -1) : text, column);
 }
 
 /** Lists below are left out: their elements are counted one by one. */

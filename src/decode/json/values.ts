@@ -60,6 +60,23 @@ export function textParser(type: PrimitiveType): TextParser | null {
   }
 }
 
+/**
+ * The same of a text behind which a `Z` may stand that is no part of it: Debezium writes so dates, and times
+ * of no zone (`time.precision.mode = isostring`).
+ * @param dropsZone false: as `textParser`
+ */
+export function zonedParser(type: PrimitiveType, dropsZone: boolean): TextParser | null {
+  const parse = textParser(type);
+  if (parse === null || !dropsZone || !hasNoZone(type)) return parse;
+  return (text, column) => parse(text.endsWith("Z") ? text.slice(0, -1) : text, column);
+}
+
+/** True for a type of times whose values are in no zone. */
+export function hasNoZone(type: PrimitiveType): boolean {
+  if (type.kind === "timestamp" || type.kind === "timestamp_ns") return !type.zone;
+  return type.kind === "date";
+}
+
 function appendDecimal(
   text: string,
   precision: number,

@@ -6,11 +6,11 @@ import { AppError, describe } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { fieldAt, joinPath } from "#columns/paths.ts";
 import { childFields, type Field, type Type } from "#columns/schema.ts";
+import type { Effect } from "#decode/changes.ts";
 import type { Growth } from "#decode/decoder.ts";
 import type { Format, TableSchema } from "#decode/format.ts";
-import { inferFields, type JsonOptions, jsonReader, rescues } from "#decode/json/format.ts";
+import { inferFields, type JsonOptions, rescues, valueReader } from "#decode/json/format.ts";
 import { framedJsonRoot } from "#decode/json/kernelProgram.ts";
-import type { JsonReader } from "#decode/json/reader.ts";
 import { RESCUED } from "#decode/json/rescue.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import { asksOf } from "#decode/registry/asks.ts";
@@ -55,7 +55,7 @@ export function jsonSchemaFormat(options: JsonOptions, registry: SchemaRegistry)
       return inferFields(options, batches, recordsMax, { ...known, fields, misses }, HEAD_BYTES);
     },
     reader: (columns, table) => {
-      const json = jsonReader(options, columns, table);
+      const json = valueReader(options, columns, table);
       const find = (id: number): State => {
         const writer = schemas.get(id);
         if (writer === undefined) {
@@ -78,20 +78,34 @@ export function jsonSchemaFormat(options: JsonOptions, registry: SchemaRegistry)
 
 function writerOf(
   { id, language, text, references }: RegisteredSchema,
-  { flattenSeparator }: JsonOptions,
+  { flattenSeparator, changes }: JsonOptions,
 ): Writer {
   const what = `schema id ${id}`;
   if (language !== "JSON") {
     return { kind: "refused", reason: "bad_schema", path: `${what} is ${language}, not JSON` };
   }
   try {
-    const fields = jsonSchemaFields(text, references);
+    const own = jsonSchemaFields(text, references);
+    const fields = changes?.mode === "cdc" && changes.opField === null ? rowFields(own) : own;
+    if (fields === null)
+      return { kind: "refused", reason: "bad_schema", path: `${what}: ${NO_ROW}` };
     if (flattenSeparator === null) return { kind: "fields", fields };
     return { kind: "fields", fields: fields.flatMap((field) => flat(field, "", flattenSeparator)) };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { kind: "refused", reason: "bad_schema", path: `${what}: ${describe(error)}` };
   }
+}
+
+const NO_ROW = "it has no row in `after` or `before`, as Debezium's envelope has";
+
+/** The columns of the row in an envelope; null: it is none. */
+function rowFields(envelope: readonly Field[]): readonly Field[] | null {
+  for (const part of ["after", "before"]) {
+    const type = envelope.find(({ name }) => name === part)?.type;
+    if (type?.kind === "struct") return type.fields;
+  }
+  return null;
 }
 
 /** Objects in objects as columns of the row. */
@@ -159,20 +173,21 @@ type State =
   | { readonly kind: "known"; readonly isLearnable: boolean; readonly growth: Growth | null }
   | { readonly kind: "refused"; readonly reason: RejectReason; readonly path: string };
 
+type RowOrChangeReader = ReturnType<typeof valueReader>;
+
 /** Reads values behind their heads. */
 class FramedJsonReader implements ValueReader {
   reason: RejectReason = "no_schema_id";
   path = "";
   conflict: TypeConflict = "value";
-  readonly effect = "put";
   readonly asks = new SchemaAsks();
-  private readonly json: JsonReader;
+  private readonly json: RowOrChangeReader;
   private readonly find: (id: number) => State;
   private readonly states = new Map<number, State>();
   private readonly plain: readonly number[];
 
   /** @param ids of the schemas that are known */
-  constructor(json: JsonReader, find: (id: number) => State, ids: readonly number[]) {
+  constructor(json: RowOrChangeReader, find: (id: number) => State, ids: readonly number[]) {
     this.json = json;
     this.find = find;
     this.plain = ids.filter((id) => {
@@ -181,8 +196,13 @@ class FramedJsonReader implements ValueReader {
     });
   }
 
-  get root(): ValueRoot {
-    return framedJsonRoot(this.json.root, this.plain.slice(-KERNEL_SCHEMAS_MAX));
+  get root(): ValueRoot | null {
+    const { root } = this.json;
+    return root === null ? null : framedJsonRoot(root, this.plain.slice(-KERNEL_SCHEMAS_MAX));
+  }
+
+  get effect(): Effect {
+    return this.json.effect;
   }
 
   get evolving(): boolean {

@@ -5,7 +5,9 @@
 import { assert } from "#base/assert.ts";
 import { AppError, describe } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import type { TakenPaths } from "#columns/paths.ts";
 import type { Growth, RecordBytes } from "#decode/decoder.ts";
+import type { EnvelopeOptions } from "#decode/envelope.ts";
 import type { Format, TableSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { RecordCursor } from "#decode/records.ts";
@@ -13,6 +15,8 @@ import { asksOf } from "#decode/registry/asks.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
 import { learnColumns } from "#decode/registry/learn.ts";
 import type { SchemaRegistry } from "#decode/registry/registry.ts";
+import { type ChangeFound, changeMessage } from "./change.ts";
+import { type ChangeContext, changeReader } from "./changeReader.ts";
 import { columnsOf } from "./columns.ts";
 import { headOf, startsWith } from "./head.ts";
 import { type Frame, protobufRoot } from "./kernelProgram.ts";
@@ -25,7 +29,13 @@ import { type Registered, registeredOf } from "./registered.ts";
 
 type ProtobufOptions = Pick<
   DecoderOptions,
-  "message" | "flattenSeparator" | "eventTimeField" | "matchColumns" | "onUnknownField"
+  | "message"
+  | "flattenSeparator"
+  | "eventTimeField"
+  | "matchColumns"
+  | "onUnknownField"
+  | "changes"
+  | "metadataPrefix"
 >;
 
 const NO_HEAD = new Uint8Array(0);
@@ -63,6 +73,7 @@ function settingsOf(
     flattenSeparator,
     eventTimeField,
     ignoresCase: matchColumns === "ignore-case",
+    dropsZone: options.changes?.mode === "cdc",
     unknown: onUnknownField === "ignore" ? null : unknown,
     taken,
     dropped,
@@ -94,6 +105,8 @@ interface ValueType {
   readonly message: ProtoMessage;
 }
 
+type Refusal = Extract<Found, { readonly kind: "refused" }>;
+
 /** Values of a registry's types. */
 class FramedFormat implements Format {
   readonly own: Format["own"] = [];
@@ -108,8 +121,13 @@ class FramedFormat implements Format {
   /** Types that were found so far. */
   private found = 0;
 
+  /** How rows come in changes; null: values are rows. */
+  private readonly envelope: EnvelopeOptions | null;
+
   constructor(options: ProtobufOptions, registry: SchemaRegistry) {
+    const { changes, metadataPrefix: prefix } = options;
     this.options = options;
+    this.envelope = changes?.mode === "cdc" ? { prefix, ...changes } : null;
     this.schemas = new FramedSchemas(registry, (schema) => {
       assert(this.parser !== null, "the parser is loaded before schemas are asked for");
       return registeredOf(this.parser, schema);
@@ -126,17 +144,21 @@ class FramedFormat implements Format {
   readonly revision = (): number => this.schemas.revision + this.answered.size + this.found;
 
   readonly learn: Format["learn"] = (batches, recordsMax, known) => {
-    const rows = this.typesOf(batches, recordsMax).map(({ message }) => {
+    const rows = this.typesOf(batches, recordsMax).map((message) => {
       return columnsOf(message, this.options.flattenSeparator).map((field) => ({
         field: { ...field, required: false },
         aliases: [],
       }));
     });
     const ignoresCase = this.options.matchColumns === "ignore-case";
-    return learnColumns(rows, known, { ignoresCase, nameOf: () => null });
+    const dropped = this.dropped(known.dropped);
+    return learnColumns(rows, { ...known, dropped }, { ignoresCase, nameOf: () => null });
   };
 
-  readonly reader: Format["reader"] = (columns, table) => {
+  readonly reader: Format["reader"] = (columns, given) => {
+    const table = { ...given, dropped: this.dropped(given.dropped) };
+    if (this.envelope !== null)
+      return changeReader(columns, this.changeContext(table), this.envelope);
     const programs = new TablePrograms(this, columns, table);
     const types = [...this.types.values()].slice(-TYPES_MAX);
     const frames = types.flatMap(({ head, message }): Frame[] => {
@@ -148,7 +170,7 @@ class FramedFormat implements Format {
   };
 
   /** The type of a value; its program is in the kernel from the next batch on. */
-  typeOf(bytes: Uint8Array, start: number, end: number): ValueType | Found {
+  typeOf(bytes: Uint8Array, start: number, end: number): ValueType | Refusal {
     const head = headOf(bytes, start, end);
     if (head === null) return { kind: "refused", reason: "no_schema_id", path: "" };
     const { id, indexes, size } = head;
@@ -173,18 +195,65 @@ class FramedFormat implements Format {
     return type;
   }
 
-  private typesOf(batches: readonly RecordBytes[], recordsMax: number): readonly ValueType[] {
-    const types = new Set<ValueType>();
+  /** What changes are read by. */
+  private changeContext(table: TableSchema): ChangeContext {
+    const byType = new Map<ValueType, ChangeFound>();
+    const changeOf = (type: ValueType): ChangeFound => {
+      const known = byType.get(type);
+      if (known !== undefined) return known;
+      const { head, message } = type;
+      const change = changeMessage(message, this.envelope?.opField ?? null);
+      const found: ChangeFound =
+        change === null
+          ? { kind: "refused", reason: "bad_envelope", path: "" }
+          : { kind: "change", change, key: head.toHex(), headBytes: head.length };
+      byType.set(type, found);
+      return found;
+    };
+    return {
+      table,
+      settings: settingsOf(this.options, table, "unknown_field"),
+      find: (bytes, start, end) => {
+        const type = this.typeOf(bytes, start, end);
+        return "message" in type ? changeOf(type) : type;
+      },
+      rowOf: ({ key, change }, columns) => {
+        const found = this.compile(Uint8Array.fromHex(key), change.after, columns, table);
+        return found.kind === "program" ? { ...found, headBytes: 0 } : found;
+      },
+      known: [...this.types.values()].slice(-TYPES_MAX).flatMap((type) => {
+        const found = changeOf(type);
+        return found.kind === "change" ? [[type.head, found] as const] : [];
+      }),
+    };
+  }
+
+  /** What says what was done is no column. */
+  private dropped(paths: TakenPaths): TakenPaths {
+    const opField = this.envelope?.opField ?? null;
+    return opField === null ? paths : paths.with(opField);
+  }
+
+  /** The types of rows. */
+  private typesOf(batches: readonly RecordBytes[], recordsMax: number): readonly ProtoMessage[] {
+    const types = new Set<ProtoMessage>();
     let left = recordsMax;
     for (const batch of batches) {
       const cursor = new RecordCursor(batch);
       for (; left > 0 && cursor.next(); left--) {
         if (cursor.valueStart < 0) continue;
         const type = this.typeOf(cursor.bytes, cursor.valueStart, cursor.valueEnd);
-        if ("message" in type && columnsProblem(type.message) === null) types.add(type);
+        const row = "message" in type ? this.rowIn(type.message) : null;
+        if (row !== null && columnsProblem(row) === null) types.add(row);
       }
     }
     return [...types];
+  }
+
+  /** The type of the row in a value of a type; null: there is none. */
+  private rowIn(message: ProtoMessage): ProtoMessage | null {
+    if (this.envelope === null) return message;
+    return changeMessage(message, this.envelope.opField)?.after ?? null;
   }
 
   /** What a value of a type is read by. */

@@ -11,7 +11,21 @@ export const FRAME = {
   head: 0,
   headBytes: 4,
   node: 8,
+  change: 12,
   size: 16,
+} as const;
+
+/** What makes a value a change. */
+export const CHANGE = {
+  before: 0,
+  after: 4,
+  source: 8,
+  operation: 12,
+  imageNode: 16,
+  sourceNode: 20,
+  column: 24,
+  flags: 28,
+  size: 32,
 } as const;
 
 /** A message's members. */

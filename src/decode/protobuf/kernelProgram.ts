@@ -7,14 +7,29 @@ import { ColumnBuilder } from "#columns/builder.ts";
 import type { Type } from "#columns/schema.ts";
 import { kindOf, type ProgramWriter, SLACK, type ValueRoot } from "#decode/kernel/image.ts";
 import { KERNEL_OP, KIND, SLOT } from "#decode/kernel/layout.ts";
-import { FIELD, FIELD_OP, FRAME, LABEL, MESSAGE } from "./kernelLayout.ts";
-import { type ProtoEnum, type Scalar, scalarWire, WIRE } from "./model.ts";
+import type { ChangeMessage } from "./change.ts";
+import { CHANGE, FIELD, FIELD_OP, FRAME, LABEL, MESSAGE } from "./kernelLayout.ts";
+import { type ProtoEnum, type ProtoField, type Scalar, scalarWire, WIRE } from "./model.ts";
 import type { MessageNode, Slot } from "./program.ts";
 
-/** Values that begin with `head`, and are then messages of `node`. */
+/** Values that begin with `head`, and are then messages of `node`, or changes of rows that are. */
 export interface Frame {
   readonly head: Uint8Array;
   readonly node: MessageNode;
+  /** Default: they are no changes. */
+  readonly change?: ChangeFrame;
+}
+
+/** What the parts of a change become. */
+export interface ChangeFrame {
+  readonly change: ChangeMessage;
+  /** What is read of a deleted row, and of the source; null: nothing. */
+  readonly image: MessageNode | null;
+  readonly source: MessageNode | null;
+  /** The column of what was done; null: there is none. */
+  readonly column: ColumnBuilder | null;
+  /** False: deletes are the host's. */
+  readonly takesDeletes: boolean;
 }
 
 /** Numbers of an enum that the kernel knows the names of, from 0 on. */
@@ -22,11 +37,18 @@ const NAMES_MAX = 1024;
 /** Bytes of a tag that the kernel compares at once. */
 const TEXT_BYTES = 4;
 
-/** What values of these frames are to the kernel; null: all are the host's. */
-export function protobufRoot(frames: readonly Frame[]): ValueRoot | null {
+/**
+ * What values of these frames are to the kernel; null: all are the host's.
+ * @param hostMarkers as `ValueRoot` has them
+ */
+export function protobufRoot(
+  frames: readonly Frame[],
+  hostMarkers: readonly Buffer[] = [],
+): ValueRoot | null {
   if (frames.length === 0) return null;
   return {
     ignoreUnknown: false,
+    hostMarkers,
     write: (program) => {
       const slot = program.take(SLOT.size);
       program.set(slot + SLOT.op, KERNEL_OP.protobuf);
@@ -40,14 +62,33 @@ function writeFrames(program: ProgramWriter, frames: readonly Frame[]): number {
   const at = program.take(FRAME.first + frames.length * FRAME.size);
   program.set(at + FRAME.count, frames.length);
   const writer = new MessageWriter(program);
-  for (const [index, { head, node }] of frames.entries()) {
+  for (const [index, { head, node, change }] of frames.entries()) {
     const frame = at + FRAME.first + index * FRAME.size;
     const bytes = program.take(head.length + SLACK);
     program.copy(bytes, head);
     program.set(frame + FRAME.head, bytes);
     program.set(frame + FRAME.headBytes, head.length);
     program.set(frame + FRAME.node, writer.message(node));
+    if (change !== undefined)
+      program.set(frame + FRAME.change, writeChange(program, writer, change));
   }
+  return at;
+}
+
+function writeChange(program: ProgramWriter, writer: MessageWriter, parts: ChangeFrame): number {
+  const { change, image, source, column, takesDeletes } = parts;
+  const { fields, operation } = change;
+  const at = program.take(CHANGE.size);
+  const tag = (field: ProtoField | null): number =>
+    field === null ? 0 : field.number * 8 + WIRE.bytes;
+  program.set(at + CHANGE.before, tag(fields.before));
+  program.set(at + CHANGE.after, tag(fields.after));
+  program.set(at + CHANGE.source, tag(fields.source));
+  program.set(at + CHANGE.operation, tag(operation));
+  if (image !== null) program.set(at + CHANGE.imageNode, writer.message(image));
+  if (source !== null) program.set(at + CHANGE.sourceNode, writer.message(source));
+  if (column !== null) program.set(at + CHANGE.column, program.addressOf(column));
+  program.set(at + CHANGE.flags, (takesDeletes ? 1 : 0) + (fields.after === null ? 2 : 0));
   return at;
 }
 

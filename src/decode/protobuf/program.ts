@@ -8,7 +8,7 @@ import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
 import { type Filler, fillerOf } from "#decode/json/defaults.ts";
-import { type TextParser, textParser } from "#decode/json/values.ts";
+import { type TextParser, zonedParser } from "#decode/json/values.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { isFlattened } from "./columns.ts";
 import { defaultFiller } from "./defaults.ts";
@@ -96,6 +96,8 @@ export interface ProgramOptions {
   readonly eventTimeField: string | null;
   readonly eventTime: (type: PrimitiveType) => EventTime | null;
   readonly ignoresCase: boolean;
+  /** Texts of times of no zone may end with a `Z`, as Debezium's do (`isostring`). */
+  readonly dropsZone: boolean;
   /** Full paths of all columns. */
   readonly taken: TakenPaths;
   /** Full paths of columns that the table's owner dropped. */
@@ -252,7 +254,7 @@ class Compiler {
         return { value: { kind: "parsed", scalar, parse: time.parse }, microsPerUnit };
       }
     }
-    return { value: scalarKind(scalar, to), microsPerUnit: 0 };
+    return { value: scalarKind(scalar, to, this.options.dropsZone), microsPerUnit: 0 };
   }
 
   private message(message: ProtoMessage, column: ColumnBuilder, path: string): SlotKind {
@@ -265,7 +267,7 @@ class Compiler {
     }
     const fits =
       special.kind === "wrapper"
-        ? isPrimitive(to) && scalarKind(special.scalar, to).kind === "scalar"
+        ? isPrimitive(to) && scalarKind(special.scalar, to, false).kind === "scalar"
         : holds(special, to);
     return fits ? { kind: "wellKnown", type: special } : { kind: "conflict" };
   }
@@ -348,11 +350,11 @@ function holdsWhole(scalar: Scalar): boolean {
 }
 
 /** How a scalar goes into a column of another type than its own, too: where no value is lost. */
-function scalarKind(scalar: Scalar, to: PrimitiveType): SlotKind {
+function scalarKind(scalar: Scalar, to: PrimitiveType, dropsZone: boolean): SlotKind {
   const fits = (yes: boolean): SlotKind =>
     yes ? { kind: "scalar", scalar } : { kind: "conflict" };
   if (scalar === "string") {
-    const parse = textParser(to);
+    const parse = zonedParser(to, dropsZone);
     if (parse !== null) return { kind: "parsed", scalar, parse };
     return fits(to.kind === "string");
   }

@@ -61,7 +61,8 @@ test("each combination that could lose or double a row is refused, and says why"
     [TOPIC + source("ktable", 'key_field = ["a.b"]\nkey_format = "json"'), "inside a struct"],
     [TOPIC + source("ktable", 'key_field = ["a", "a"]\nkey_format = "json"'), "twice"],
     [`${TOPIC}${source("ktable", key)}[source.transform]\nmask = ["id"]\n`, "masked"],
-    [TOPIC + source("ktable", 'format = "string"'), 'needs "json"'],
+    [TOPIC + source("ktable", 'format = "string"'), "needs rows"],
+    [TOPIC + source("cdc", 'format = "avro"'), "need schema_registry.url"],
     [TOPIC + source("ktable", 'op_field = "op"'), 'needs source.mode = "cdc"'],
     [TOPIC + source("cdc", 'op_field = "a.op"'), "inside an object"],
     [

@@ -18,10 +18,12 @@ import {
   child,
   endValue,
   lengthOf,
+  truncate,
 } from "./columns";
 import { fill } from "./json";
 import { Call, Column, GIVE_UP, NO_ROOM } from "./layout";
 import { hasKey } from "./mapKeys";
+import { length, readLength, readOperation, skip, skipBlocks, startSkipping } from "./avroSkip";
 import { isUtf8 } from "./strings";
 import { hexDigit } from "./texts";
 
@@ -31,9 +33,14 @@ const DAYS_MAX: i64 = 89_478_485;
 const MICROS_MAX: i64 = 7_700_000_000_000_000_000;
 const HEAD_BYTES: usize = 5;
 
+/** True when the value read last is a change that removes its row. */
+export let isAvroDelete: bool = false;
+
 /** Appends the value `[at, stop)` as row `row`; 2 when it is taken, else GIVE_UP or NO_ROOM. */
 export function readAvro(root: usize, call: usize, at: usize, stop: usize, row: u32): usize {
   let i = at;
+  isAvroDelete = false;
+  startSkipping();
   let program = root + Programs.FIRST;
   if (load<u32>(root, Programs.FRAMED) != 0) {
     if (at + HEAD_BYTES > stop || load<u8>(at) != 0) return GIVE_UP;
@@ -41,15 +48,32 @@ export function readAvro(root: usize, call: usize, at: usize, stop: usize, row: 
     if (program == 0) return GIVE_UP;
     i += HEAD_BYTES;
   }
-  i = runAll(<usize>load<u32>(program, Programs.STEPS), load<u32>(program, Programs.STEP_COUNT), i, stop);
-  if (i <= NO_ROOM) return i;
-  if (i != stop) return GIVE_UP;
+  const after = runAll(<usize>load<u32>(program, Programs.STEPS), load<u32>(program, Programs.STEP_COUNT), i, stop);
+  if (after == NO_ROOM) return NO_ROOM;
+  if (after != stop) return readDelete(program, call, i, stop, row);
   if (load<u32>(program, Programs.WHOLE) != 0) return 2;
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
   for (let index: u32 = 0; index < count; index++) {
     if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
   }
+  return 2;
+}
+
+/** Reads again, as a change that removes its row, what is none that puts it. */
+function readDelete(program: usize, call: usize, at: usize, stop: usize, row: u32): usize {
+  const steps = <usize>load<u32>(program, Programs.DELETE_STEPS);
+  if (steps == 0) return GIVE_UP;
+  const columns = <usize>load<u32>(call, Call.COLUMNS);
+  const count = load<u32>(call, Call.COLUMN_COUNT);
+  for (let index: u32 = 0; index < count; index++) {
+    truncate(<usize>load<u32>(columns + (<usize>index << 2)), row);
+  }
+  startSkipping();
+  const i = runAll(steps, load<u32>(program, Programs.DELETE_COUNT), at, stop);
+  if (i <= NO_ROOM) return i;
+  if (i != stop) return GIVE_UP;
+  isAvroDelete = true;
   return 2;
 }
 
@@ -127,7 +151,7 @@ function run(step: usize, at: usize, stop: usize): usize {
 }
 
 /** The same as a call of its own: steps stand in steps. */
-function runInner(step: usize, at: usize, stop: usize): usize {
+export function runInner(step: usize, at: usize, stop: usize): usize {
   return run(step, at, stop);
 }
 
@@ -184,39 +208,12 @@ function runRare(step: usize, op: u32, column: usize, at: usize, stop: usize): u
     case AvroOp.LIST:
     case AvroOp.MAP:
       return readBlocks(step, op == AvroOp.MAP, column, at, stop);
+    case AvroOp.SKIP_BLOCKS:
+      return skipBlocks(step, size != 0, at, stop);
+    case AvroOp.OPERATION:
+      return readOperation(column, size, at, stop);
   }
   return skip(op, size, at, stop);
-}
-
-/** Passes over a value without members. */
-function skip(op: u32, size: u32, at: usize, stop: usize): usize {
-  switch (op) {
-    case AvroOp.SKIP_NUMBER:
-      return readVarint(at);
-    case AvroOp.SKIP_TEXT:
-    case AvroOp.SKIP_BYTES: {
-      const i = readLength(at, stop);
-      if (i == 0) return GIVE_UP;
-      return op == AvroOp.SKIP_BYTES || isUtf8(i, i + length) ? i + length : GIVE_UP;
-    }
-    case AvroOp.SKIP_FIXED:
-      return <usize>size > stop - at ? GIVE_UP : at + size;
-  }
-  return GIVE_UP;
-}
-
-/** The length that was read last. */
-let length: usize = 0;
-
-/** Reads a length, behind which so many bytes are before `stop`; the position behind it, or GIVE_UP. */
-// @ts-ignore: decorator
-@inline
-function readLength(at: usize, stop: usize): usize {
-  const i = readVarint(at);
-  // Lengths are not negative: they are even as they are written.
-  if (i == 0 || i > stop || (varint & 1) != 0 || varint >>> 1 > <u64>(stop - i)) return GIVE_UP;
-  length = <usize>(varint >>> 1);
-  return i;
 }
 
 function readText(column: usize, at: usize, stop: usize): usize {

@@ -18,7 +18,10 @@ export namespace Programs {
   export const STEP_COUNT: usize = 8;
   /** 1 when they give every column a value. */
   export const WHOLE: usize = 12;
-  export const SIZE: usize = 16;
+  /** The steps of a change that removes its row, tried when those of one that puts it do not fit; 0: none. */
+  export const DELETE_STEPS: usize = 16;
+  export const DELETE_COUNT: usize = 20;
+  export const SIZE: usize = 24;
 }
 
 /** Step: what the bytes that come next become. */
@@ -72,4 +75,12 @@ export namespace AvroOp {
   export const SKIP_FIXED: u32 = 28;
   export const UUID: u32 = 29;
   export const INT_TO_LONG: u32 = 30;
+  /** What a change does, as text: it puts its row (SIZE_OF 0), or removes it (1); another word does not fit. */
+  export const OPERATION: u32 = 31;
+  export const SKIP_INT: u32 = 32;
+  export const SKIP_BOOLEAN: u32 = 33;
+  /** An index below SIZE_OF. */
+  export const SKIP_ENUM: u32 = 34;
+  /** The blocks of a list, or of a map (SIZE_OF 1); STEPS: what passes over one value. */
+  export const SKIP_BLOCKS: u32 = 35;
 }

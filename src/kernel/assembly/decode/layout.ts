@@ -179,7 +179,7 @@ export namespace Op {
    * PARAMETER: 1 when deletes are rows, and 2 when the document is the row itself.
    */
   export const ENVELOPE: u32 = 38;
-  /** STRUCT, behind a zero byte and one of the PARAMETER ids of four bytes that ELEMENT names. */
+  /** The slot that MEMBERS names, behind a zero byte and one of the PARAMETER ids of four bytes that ELEMENT names. */
   export const FRAMED_JSON: u32 = 39;
 }
 

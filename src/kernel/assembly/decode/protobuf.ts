@@ -12,7 +12,7 @@ import { append16, append4, append8, appendBoolean, appendBytes,
 import { fill } from "./json";
 import { Column, GIVE_UP, Kind, NO_ROOM } from "./layout";
 import { hasKey } from "./mapKeys";
-import { FieldOp, FieldSlot, Frame, Label, Message, Names } from "./protobufLayout";
+import { FieldOp, FieldSlot, Label, Message, Names } from "./protobufLayout";
 import { isUtf8 } from "./strings";
 
 const NANOS: i64 = 1_000_000_000;
@@ -23,26 +23,8 @@ const EPOCH_MAX: i64 = 9_000_000_000_000_000;
 
 /** Messages so far: the number of the present one, never 0 in practice. */
 let messages: u32 = 0;
-/** Appends the value `[at, stop)` as row `row`; 2 when it is taken, else GIVE_UP or NO_ROOM. */
-export function readFramed(frames: usize, at: usize, stop: usize, row: u32): usize {
-  const count = load<u32>(frames, Frame.COUNT);
-  let index = load<u32>(frames, Frame.LAST);
-  for (let tried: u32 = 0; tried < count; tried++) {
-    const frame = frames + Frame.FIRST + <usize>index * Frame.SIZE;
-    const size = load<u32>(frame, Frame.HEAD_BYTES);
-    const head = <usize>load<u32>(frame, Frame.HEAD);
-    if (at + size <= stop && (size == 0 || memory.compare(at, head, size) == 0)) {
-      store<u32>(frames, index, Frame.LAST);
-      const after = readMessage(<usize>load<u32>(frame, Frame.NODE), at + size, stop, row);
-      return after > NO_ROOM ? 2 : after;
-    }
-    index = index + 1 == count ? 0 : index + 1;
-  }
-  return GIVE_UP;
-}
-
 /** Reads the fields of a message; the position of its end, GIVE_UP or NO_ROOM. */
-function readMessage(node: usize, at: usize, stop: usize, row: u32): usize {
+export function readMessage(node: usize, at: usize, stop: usize, row: u32): usize {
   const id = ++messages;
   let link = node + Message.FIRST;
   let slot = <usize>load<u32>(link);

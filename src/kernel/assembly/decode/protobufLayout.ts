@@ -13,7 +13,26 @@ export namespace Frame {
   export const HEAD: usize = 0;
   export const HEAD_BYTES: usize = 4;
   export const NODE: usize = 8;
+  /** What makes a value a change of the row that NODE reads; 0: it is the row. */
+  export const CHANGE: usize = 12;
   export const SIZE: usize = 16;
+}
+
+/** Change: Debezium's envelope, or a row that says itself what was done. */
+export namespace Change {
+  /** Tags of its parts, all of bytes with their length; 0: there is no such part. */
+  export const BEFORE: usize = 0;
+  export const AFTER: usize = 4;
+  export const SOURCE: usize = 8;
+  export const OPERATION: usize = 12;
+  /** What is read of a deleted row, and of the source; 0: nothing. */
+  export const IMAGE_NODE: usize = 16;
+  export const SOURCE_NODE: usize = 20;
+  /** The column of what was done; 0: there is none. */
+  export const COLUMN: usize = 24;
+  /** 1 when deletes are rows; and 2 when the value is the row itself. */
+  export const FLAGS: usize = 28;
+  export const SIZE: usize = 32;
 }
 
 /** Message: fields that have columns. */

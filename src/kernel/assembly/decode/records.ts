@@ -3,7 +3,7 @@
  * about its lengths, or whose value is given up is left to the host, with nothing of it in the columns;
  * so is one without a value, unless it deletes the row of its key.
  */
-import { readAvro } from "./avro";
+import { isAvroDelete, readAvro } from "./avro";
 import { append4, append8, appendBoolean, appendBytes, appendNull, lengthOf, truncate } from "./columns";
 import {
   keyBytes,
@@ -19,7 +19,7 @@ import {
 } from "./framing";
 import { columnsFilled, fill, isDelete, readDocument, readEnvelope, startJson } from "./json";
 import { Call, Column, Effect, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
-import { readFramed } from "./protobuf";
+import { isProtobufDelete, readFramed } from "./protobufFrames";
 import { isUtf8 } from "./strings";
 
 /** Timestamps beyond are for the host: their microseconds are no exact double. */
@@ -83,23 +83,30 @@ function appendRow(call: usize, row: u32): usize {
   if (keyBytes < 0 && load<u32>(call, Call.NEEDS_KEY) != 0) return GIVE_UP;
   effect = Effect.PUT;
   if (valueBytes < 0) return appendTombstone(call, row);
-  const root = <usize>load<u32>(call, Call.ROOT);
-  const op = load<u32>(root, Slot.OP);
+  let root = <usize>load<u32>(call, Call.ROOT);
+  let op = load<u32>(root, Slot.OP);
+  let at = valueStart;
+  if (op == Op.FRAMED_JSON) {
+    if (!hasKnownHead(root)) return GIVE_UP;
+    root = load<u32>(root, Slot.MEMBERS);
+    op = load<u32>(root, Slot.OP);
+    at += HEAD_BYTES;
+  }
   const taken =
     op == Op.STRUCT
-      ? readDocument(root, valueStart, valueStart + valueBytes, row)
+      ? readDocument(root, at, valueStart + valueBytes, row)
       : op >= Op.PROTOBUF
         ? readBinary(call, root, op, row)
-        : op == Op.FRAMED_JSON
-          ? readFramedDocument(root, row)
-          : op == Op.ENVELOPE
-            ? readEnvelope(root, valueStart, valueStart + valueBytes, row)
-            : appendRaw(root, op == Op.RAW_TEXT);
+        : op == Op.ENVELOPE
+          ? readEnvelope(root, at, valueStart + valueBytes, row)
+          : appendRaw(root, op == Op.RAW_TEXT);
   if (taken <= NO_ROOM) return taken;
-  if (op == Op.ENVELOPE && isDelete) return appendDeleted(call, row);
+  if (op == Op.ENVELOPE ? isDelete : op == Op.AVRO ? isAvroDelete : op == Op.PROTOBUF && isProtobufDelete) {
+    return appendDeleted(call, row);
+  }
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
-  const isJson = op == Op.STRUCT || op == Op.ENVELOPE || op == Op.FRAMED_JSON;
+  const isJson = op == Op.STRUCT || op == Op.ENVELOPE;
   if (isJson ? columnsFilled != count : op < Op.PROTOBUF) {
     for (let index: u32 = 0; index < count; index++) {
       if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
@@ -141,20 +148,22 @@ function readBinary(call: usize, root: usize, op: u32, row: u32): usize {
   const members = <usize>load<u32>(root, Slot.MEMBERS);
   const stop = valueStart + valueBytes;
   if (op == Op.AVRO) return readAvro(members, call, valueStart, stop, row);
-  return readFramed(members, valueStart, stop, row);
+  return readFramed(members, call, valueStart, stop, row);
 }
 
-/** A document behind a head whose schema is one of the known ones. */
-function readFramedDocument(root: usize, row: u32): usize {
-  if (valueBytes < 5 || load<u8>(valueStart) != 0) return GIVE_UP;
+/** Bytes of a head in Confluent's wire format. */
+const HEAD_BYTES: usize = 5;
+
+/** True when the value begins with the head of one of the known schemas. */
+function hasKnownHead(root: usize): bool {
+  if (valueBytes < <i32>HEAD_BYTES || load<u8>(valueStart) != 0) return false;
   const ids = <usize>load<u32>(root, Slot.ELEMENT);
   const count = load<u32>(root, Slot.PARAMETER);
   const id = load<u32>(valueStart, 1);
   for (let index: u32 = 0; index < count; index++) {
-    if (load<u32>(ids + (<usize>index << 2)) != id) continue;
-    return readDocument(root, valueStart + 5, valueStart + valueBytes, row);
+    if (load<u32>(ids + (<usize>index << 2)) == id) return true;
   }
-  return GIVE_UP;
+  return false;
 }
 
 function appendRaw(root: usize, isText: bool): usize {

@@ -237,3 +237,25 @@ describe("bytes that are no value", () => {
     );
   });
 });
+
+test("Debezium's names of types stand for Avro's logical types", () => {
+  const named = (type: string, name: string): object => ({ type, "connect.name": name });
+  const fields = [
+    { name: "day", type: named("int", "io.debezium.time.Date") },
+    { name: "time", type: named("long", "io.debezium.time.MicroTime") },
+    { name: "at", type: named("long", "io.debezium.time.MicroTimestamp") },
+    { name: "id", type: named("string", "io.debezium.data.Uuid") },
+    { name: "n", type: named("long", "io.debezium.time.MicroDuration") },
+  ];
+  const uuid = "00000000-0000-0000-0000-000000000001";
+  const value = { day: 1, time: 2, at: 3, id: uuid, n: 4 };
+  const decoded = decodeBare({ type: "record", name: "T", fields }, [value]);
+  expect(decoded.fields.map(({ type }) => typeName(type))).toEqual([
+    "date",
+    "time",
+    "timestamp",
+    "uuid",
+    "long",
+  ]);
+  expect(decoded.rows).toHaveLength(1);
+});
