@@ -2,13 +2,18 @@
  * Each alert of deploy/prometheus/alerts.yml fires when its cause is there, and clears when it has gone; each
  * query of the dashboard has data: a real Prometheus over a real run, `bun scripts/prove/alerts.ts`.
  *
- * Minutes of the rules are seconds here, so that an hour of outages takes four minutes.
+ * The broker, the catalog, the store, the disk of the state directory (a small one in memory, which wants root), and
+ * the process itself go away and come back. Minutes of the rules are seconds here, so that an hour of outages takes
+ * five minutes.
  */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { dashboardQueries } from "../docs/grafana.ts";
 import { produceEvents, produceValues } from "../events/events.ts";
 import { createTopic } from "../events/topics.ts";
 import { startKafka } from "../services/kafka.ts";
-import { freePort, temporaryFolder, until } from "../services/process.ts";
+import { startPostgres } from "../services/postgres.ts";
+import { freePort, run, temporaryFolder, until } from "../services/process.ts";
 import { type Product, startProduct } from "../services/product.ts";
 import { type Prometheus, startPrometheus } from "../services/prometheus.ts";
 import { startS3 } from "../services/versitygw.ts";
@@ -29,11 +34,17 @@ const say = (line: string): void => console.log(`${new Date().toISOString()} ${l
 
 const rules = hurried(await Bun.file("deploy/prometheus/alerts.yml").text());
 const names = [...rules.matchAll(/alert: (\w+)/g)].map(([, name = ""]) => name);
-const [broker, store, folder] = await Promise.all([
+const [broker, store, catalog, folder] = await Promise.all([
   startKafka(),
   startS3(),
+  startPostgres(),
   temporaryFolder("alerts"),
 ]);
+await catalog.createDatabase("catalog");
+/** A disk of its own. */
+const state = join(folder, "state");
+mkdirSync(state);
+await run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", state]);
 const { bootstrap } = broker;
 await createTopic(bootstrap, { topic: TOPIC, partitions: 2 });
 const start = (more: Record<string, string | number> = {}): Promise<Product> =>
@@ -43,7 +54,7 @@ const start = (more: Record<string, string | number> = {}): Promise<Product> =>
       kafka: { bootstrap_servers: bootstrap, topic: TOPIC, consumer_group: "alerts" },
       // A catalog of its own: of a file catalog in the store, the store's trouble is the catalog's.
       iceberg: { catalog_type: "sql", warehouse_path: "s3://warehouse/tables" },
-      "iceberg.sql": { uri: "sqlite:catalog.db" },
+      "iceberg.sql": { uri: catalog.uri("catalog") },
       "iceberg.commit": { interval_ms: 1000 },
       "storage.s3": {
         endpoint: store.endpoint,
@@ -51,6 +62,8 @@ const start = (more: Record<string, string | number> = {}): Promise<Product> =>
         access_key_id: store.accessKey,
         secret_access_key: store.secretKey,
       },
+      state: { dir: state },
+      "iceberg.catalog_manager": { health_check_interval_seconds: 2 },
       hot_buffer: { max_size_mb: 16 },
       server: { health_address: address },
       ...more,
@@ -61,6 +74,7 @@ let product = await start();
 const prometheus: Prometheus = await startPrometheus(rules, address);
 const flow = new AbortController();
 const flowing = produceUntil(flow.signal);
+const ballast = join(state, "ballast");
 const shown = new Map<string, string>();
 
 try {
@@ -100,6 +114,10 @@ try {
     },
   );
   await cleared("the store is back", () => store.restart());
+  await cause("the catalog is away", ["KafkaIcebergCatalogUnhealthy"], () => catalog.kill());
+  await cleared("the catalog is back", () => catalog.restart());
+  await cause("the disk is full", ["KafkaIcebergStorageErrors"], fill);
+  await cleared("the disk has room", async () => rmSync(ballast));
   await cause("the process is gone", ["KafkaIcebergAbsent"], () => product.kill());
   await cleared("it is started again", async () => {
     product = await start();
@@ -113,9 +131,22 @@ try {
   await prometheus.stop();
   await product.terminate();
   await store.stop();
+  await catalog.stop();
   await broker.stop();
+  await run(["umount", state]);
 }
 process.exit(0);
+
+/** Takes all the room that there is. */
+async function fill(): Promise<void> {
+  for (const bytes of [2 ** 20, 2 ** 12, 1]) {
+    try {
+      for (;;) writeFileSync(ballast, new Uint8Array(bytes), { flag: "a" });
+    } catch {
+      // No room for so much: what is left is filled in smaller pieces.
+    }
+  }
+}
 
 /** A hundred records a second; a broker that is away is tried again. */
 async function produceUntil(signal: AbortSignal): Promise<void> {

@@ -2,21 +2,24 @@
 # Starts systemd as process 1 of namespaces of its own, over a copy-on-write view of this machine's root: it sees
 # its programs, changes nothing of them, and has the loopback network in common with everybody.
 #
-#   systemd.sh FOLDER NAME      FOLDER/files is laid over the root; NAME: of its control groups
+#   systemd.sh FOLDER NAME SHARED
+#
+# FOLDER/files is laid over the root; NAME: of its control groups; what is in the folder SHARED is everybody's.
 #
 # Wants root, and version 1 of control groups, as on the machines that this project is tested on.
 set -euo pipefail
 
-if [ $# = 2 ]; then
+if [ $# = 3 ]; then
   for controller in memory pids cpu cpuacct systemd; do
     group=/sys/fs/cgroup/$controller/$2
     mkdir -p "$group"
     echo $$ >"$group/cgroup.procs"
   done
-  exec unshare --mount --pid --cgroup --ipc --uts --fork --kill-child bash "$0" "$1"
+  exec unshare --mount --pid --cgroup --ipc --uts --fork --kill-child bash "$0" "$1" "$3"
 fi
 
 folder=$1
+shared=$2
 root=$folder/root
 mount --make-rprivate /
 # On the disk: what lies in memory would count against the limits of services.
@@ -34,6 +37,7 @@ mkdir "$root/sys/fs/cgroup/systemd"
 mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount --bind "$folder/tmp" "$root/tmp"
+mount --bind "$shared" "$root$shared"
 mount --rbind /dev "$root/dev"
 : >"$root/etc/machine-id"
 cp -r "$folder/files/." "$root/"

@@ -22,8 +22,8 @@ export interface SystemdFiles {
 const SCRIPT = join(import.meta.dir, "systemd.sh");
 const CONTROLLERS = ["memory", "pids", "cpu", "cpuacct", "systemd"];
 
-/** Starts it. @param files laid over this machine's own, for it alone */
-export async function startSystemd(files: SystemdFiles): Promise<Systemd> {
+/** Starts it. @param files laid over this machine's own, for it alone @param shared a folder that is everybody's */
+export async function startSystemd(files: SystemdFiles, shared: string): Promise<Systemd> {
   const folder = await temporaryFolder("systemd");
   for (const [path, content] of Object.entries(files)) {
     const place = join(folder, "files", path);
@@ -33,7 +33,7 @@ export async function startSystemd(files: SystemdFiles): Promise<Systemd> {
   const group = `kafka-iceberg-${process.pid}`;
   const service = await startService({
     name: "systemd",
-    command: ["bash", SCRIPT, folder, group],
+    command: ["bash", SCRIPT, folder, group, shared],
     logFile: join(folder, "systemd.log"),
     ready: () => true,
   });

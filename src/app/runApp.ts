@@ -38,6 +38,7 @@ import { Lookups } from "./lookup.ts";
 import type { RewriteParts } from "./maintain.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
+import { profileRoute } from "./profile.ts";
 import { Queries } from "./queries.ts";
 import { Readers } from "./readers.ts";
 import { Reload } from "./reload.ts";
@@ -231,6 +232,7 @@ function serve(
   const routes = routesOf(status, metrics, readers);
   if (queries !== null) routes.push(queries.route);
   if (options.query?.hasLookup === true) routes.push(lookupsOf(pipelines).route);
+  routes.push(profileRoute(systemClock, options.hasProfile));
   const server = startServer(serverOptions(options, run), routes, { clock: systemClock, log });
   return { server, queries };
 }

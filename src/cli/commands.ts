@@ -285,6 +285,25 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   {
+    name: "profile",
+    summary: "says where a running process spends its CPU time",
+    about:
+      "Prints a CPU profile of the process's event loop for a bug report, in the form that Chrome's " +
+      "developer tools and speedscope open. The process needs server.profile_enabled = true; it is a few " +
+      "percent slower meanwhile. A profile names functions of this program, and no values.",
+    arguments: [
+      ...CONFIG,
+      {
+        name: "url",
+        kind: "value",
+        hint: "URL",
+        help: "of the process; default: http://127.0.0.1:8080. server.query_token comes from the configuration",
+      },
+      { name: "seconds", kind: "value", hint: "N", help: "how long, 1 to 60 (default 10)" },
+    ],
+    examples: [[`profile ${C} --seconds 30 > busy.cpuprofile`, "while it is slow"]],
+  },
+  {
     name: "import-config",
     summary: "turns a Kafka Connect Iceberg sink's configuration into ours",
     about:

@@ -19,6 +19,7 @@ import { maintenanceCommand } from "./maintenance.ts";
 import { offsetsCommand } from "./offsets.ts";
 import { openConfig } from "./open.ts";
 import { pauseCommand } from "./pause.ts";
+import { profileCommand } from "./profile.ts";
 import { queryCommand } from "./query.ts";
 
 /** What the program is given. */
@@ -130,6 +131,7 @@ const RUNNERS: Readonly<Record<CommandSpec["name"], Runner>> = {
   "dead-letter": (parsed, { actions, terminal }) => actions.deadLetter(parsed, { terminal }),
   replay: (parsed, { actions, terminal }) => actions.replay(parsed, { terminal }),
   "load-test": (parsed, { actions, ...parts }) => actions.loadTest(parsed, parts),
+  profile: (parsed, { terminal }) => profileCommand(parsed, terminal),
   "import-config": (parsed, { terminal }) => importConfigCommand(parsed, terminal),
   completion: (parsed, { terminal }) => completionCommand(parsed, terminal),
 };

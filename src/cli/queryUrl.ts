@@ -1,6 +1,6 @@
 /**
- * `query --url`: the question goes to a running process, whose answer has the rows that are not
- * committed yet (SPEC section 3).
+ * Commands that ask a running process: `query --url`, whose answer has the rows that are not committed yet
+ * (SPEC section 3), and `profile`.
  */
 import { systemClock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
@@ -31,34 +31,42 @@ const TIMEOUT_MS = 3_660_000;
  * @throws AppError `query` for what the process refuses, `query_engine` when it cannot answer now
  */
 export async function askProcess(question: RemoteQuestion): Promise<string> {
-  const { sql, format, shownMax } = question;
-  const { status, body } = await send(question, addressOf(question), JSON.stringify({ sql }));
-  if (status !== 200) throw refusalOf(question.url, status, body);
-  if (format !== "table") return body;
-  const answer = parseJson(body) as unknown as {
+  const { url, token, sql, format, shownMax, time } = question;
+  const accept = format === "csv" ? "text/csv" : "application/json";
+  const body = JSON.stringify({ sql });
+  const answer = await askRoute(url, token, { path: "/query", parameters: time, accept, body });
+  if (format !== "table") return answer;
+  const { columns, rows } = parseJson(answer) as unknown as {
     columns: readonly AnswerColumn[];
     rows: readonly (readonly Json[])[];
   };
-  const rows = answer.rows.map((row) => row.map(textOf));
-  return writeAnswer({ columns: answer.columns, rows }, "table", shownMax);
+  return writeAnswer({ columns, rows: rows.map((row) => row.map(textOf)) }, "table", shownMax);
 }
 
-function addressOf({ url, time }: RemoteQuestion): string {
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
-    throw fail("usage", "--url is the address of a running process: http://127.0.0.1:8080");
-  }
-  const address = new URL("/query", url);
-  for (const [name, value] of Object.entries(time)) address.searchParams.set(name, value);
-  return String(address);
+/** What is asked of a route. */
+interface RouteQuestion {
+  readonly path: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly accept: string;
+  /** null: GET. */
+  readonly body: string | null;
 }
 
-async function send(question: RemoteQuestion, url: string, body: string): Promise<HttpAnswer> {
+/**
+ * The body of a running process's answer.
+ * @param url its address @param token `server.query_token`; empty: none is shown
+ * @throws AppError `usage`; `query` for what the process refuses, `query_engine` when it cannot answer now
+ */
+export async function askRoute(url: string, token: string, asked: RouteQuestion): Promise<string> {
   const http = createHttp({ clock: systemClock, timeoutMs: TIMEOUT_MS, connectionsMax: 1 });
-  const shown = question.token === "" ? {} : { authorization: `Bearer ${question.token}` };
-  const accept = question.format === "csv" ? "text/csv" : "application/json";
+  const shown = token === "" ? {} : { authorization: `Bearer ${token}` };
+  const { accept, body } = asked;
   const headers = { ...shown, accept, "content-type": "application/json" };
+  const method = body === null ? "GET" : "POST";
   try {
-    return await http.send({ method: "POST", url, headers, body });
+    const answer = await http.send({ method, url: addressOf(url, asked), headers, body });
+    if (answer.status === 200) return answer.body;
+    throw refusalOf(url, asked.path, answer);
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
     throw fail(
@@ -70,13 +78,22 @@ async function send(question: RemoteQuestion, url: string, body: string): Promis
   }
 }
 
-function refusalOf(url: string, status: number, body: string): Error {
+function addressOf(url: string, { path, parameters }: RouteQuestion): string {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw fail("usage", "--url is the address of a running process: http://127.0.0.1:8080");
+  }
+  const address = new URL(path, url);
+  for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value);
+  return String(address);
+}
+
+function refusalOf(url: string, path: string, { status, body }: HttpAnswer): Error {
   const kind = status >= 500 ? "query_engine" : "query";
   const sentence = sentenceOf(body);
   if (sentence !== null) return fail(kind, sentence);
   return fail(
     kind,
-    `${new URL(url).origin} answers ${status} to /query: no kafka-iceberg is there`,
+    `${new URL(url).origin} answers ${status} to ${path}: no kafka-iceberg is there`,
   );
 }
 

@@ -46,6 +46,8 @@ export interface ProcessOptions {
   readonly lag: { readonly msMax: number; readonly recordsMax: number };
   /** Null: nothing is asked with SQL here. */
   readonly query: QueryOptions | null;
+  /** Whether it is asked for CPU profiles. */
+  readonly hasProfile: boolean;
   readonly shutdownTimeoutMs: number;
   /** 0: for ever. */
   readonly startupTimeoutMs: number;
@@ -87,6 +89,7 @@ export async function buildProcess(
           cacheFolder: cacheFolder(environment),
         }
       : null,
+    hasProfile: values["server.profile_enabled"],
     shutdownTimeoutMs: values["server.shutdown_timeout_ms"],
     startupTimeoutMs: values["server.startup_timeout_ms"],
     topicPartitionMetrics: values["server.topic_partition_metrics"],

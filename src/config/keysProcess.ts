@@ -128,6 +128,11 @@ export const PROCESS_KEYS = {
     secret: true,
     doc: "Shown as `Authorization: Bearer <token>` it opens /status, /query, /lookup and /tables. Without it only programs on this machine are answered, and no proxy may stand in between; a health_address that is reachable from elsewhere needs it, unless query_enabled is false.",
   },
+  "server.profile_enabled": {
+    type: "boolean",
+    default: false,
+    doc: "Serve GET /profile: where the event loop's CPU time goes, for `kafka-iceberg profile`. It shows functions of this program, no values.",
+  },
   "server.query_timeout_ms": {
     type: "integer",
     default: 10_000,
