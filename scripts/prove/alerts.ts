@@ -63,6 +63,8 @@ const start = (more: Record<string, string | number> = {}): Promise<Product> =>
         secret_access_key: store.secretKey,
       },
       state: { dir: state },
+      // By default the first error of a store that is away is told after a minute and a half.
+      storage: { max_retries: 2 },
       "iceberg.catalog_manager": { health_check_interval_seconds: 2 },
       hot_buffer: { max_size_mb: 16 },
       server: { health_address: address },
