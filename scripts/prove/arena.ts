@@ -49,11 +49,12 @@ export class Arena {
         return new Response("a\n1\n");
       },
     });
-    this.#service = new SqlService(systemClock, {
+    const engine = {
       cacheFolder: null,
       memoryBytesMax: LIMITS.hotQueryBytesMax,
       processBytesMax: LIMITS.queryProcessBytesMax,
-    });
+    };
+    this.#service = new SqlService(systemClock, engine, { root: folder, bytesMax: 0 });
     this.#sources = emptyTable(join(folder, "table"));
   }
 

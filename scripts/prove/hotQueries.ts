@@ -6,7 +6,8 @@ import { produceEvents } from "../events/events.ts";
 import { judgeSums, readTopic } from "../judge/judge.ts";
 import { until } from "../services/process.ts";
 import { startProduct } from "../services/product.ts";
-import { newCourse, type Say } from "./course.ts";
+import type { S3Service } from "../services/versitygw.ts";
+import { type Course, newCourse, newS3Course, type Say } from "./course.ts";
 
 /** How long, and how much. */
 export interface HotQueriesProof {
@@ -14,6 +15,8 @@ export interface HotQueriesProof {
   readonly topic: string;
   readonly rate: number;
   readonly seconds: number;
+  /** Where the table lies; default: on this machine. */
+  readonly s3?: S3Service | undefined;
   readonly say: Say;
 }
 
@@ -56,12 +59,7 @@ interface Body {
 /** Ingests at a rate, commits every second, and asks without a pause. */
 export async function proveHotQueries(proof: HotQueriesProof): Promise<HotQueriesReport> {
   const { bootstrap, topic, rate, seconds, say } = proof;
-  const course = await newCourse({
-    bootstrap,
-    topic,
-    partitions: PARTITIONS,
-    config: { "iceberg.commit": { interval_ms: 1000 } },
-  });
+  const course = await courseOf(proof);
   const product = await startProduct({ config: course.config, folder: course.folder });
   const count = rate * seconds;
   const judge = new Judge();
@@ -103,6 +101,12 @@ export async function proveHotQueries(proof: HotQueriesProof): Promise<HotQuerie
   } finally {
     await product.terminate();
   }
+}
+
+function courseOf({ bootstrap, topic, s3 }: HotQueriesProof): Promise<Course> {
+  const config = { "iceberg.commit": { interval_ms: 1000 } };
+  const options = { bootstrap, topic, partitions: PARTITIONS, config };
+  return s3 === undefined ? newCourse(options) : newS3Course(options, s3, "", s3.port);
 }
 
 class Judge {

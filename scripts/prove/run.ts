@@ -59,7 +59,8 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { bootstrap } = await startKafka();
     const seconds = Number(process.argv[3] ?? 600);
     const rate = Number(process.argv[4] ?? 20_000);
-    return proveHotQueries({ bootstrap, topic: "asked", rate, seconds, say });
+    const s3 = process.argv[5] === "s3" ? await startS3() : undefined;
+    return proveHotQueries({ bootstrap, topic: "asked", rate, seconds, s3, say });
   },
   tables: async () => {
     const { bootstrap } = await startKafka();

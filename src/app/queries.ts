@@ -45,11 +45,12 @@ export class Queries {
     this.#parts = parts;
     const { clock, options } = parts;
     this.#sources = this.#sourcesOf();
-    this.#service = new SqlService(clock, {
+    const engine = {
       cacheFolder: options.cacheFolder,
       memoryBytesMax: LIMITS.hotQueryBytesMax,
       processBytesMax: LIMITS.queryProcessBytesMax,
-    });
+    };
+    this.#service = new SqlService(clock, engine, options.copies);
   }
 
   get route(): Route {

@@ -5,7 +5,7 @@
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { type SyncPoint, syncPoints } from "#commit/syncPoints.ts";
-import { folders } from "#config/buildProcess.ts";
+import { folders, queryCopies } from "#config/buildProcess.ts";
 import { cacheFolder } from "#config/environment.ts";
 import {
   answerQuestion,
@@ -15,6 +15,7 @@ import {
   timeOf,
 } from "#sql/answer.ts";
 import { Database } from "#sql/database.ts";
+import { FileCopies } from "#sql/fileCopies.ts";
 import { locateLibrary } from "#sql/library.ts";
 import { writeAnswer } from "#sql/output.ts";
 import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
@@ -40,6 +41,7 @@ export async function queryCommand(parsed: ParsedArguments, terminal: Terminal):
   const opened = await openConfig(parsed, "inspect");
   const library = await locateLibrary(cacheFolder(opened.environment));
   const database = new Database({ library, memoryBytesMax: LIMITS.queryBytesMax });
+  const copies = new FileCopies(queryCopies(opened.config, opened.environment));
   try {
     const question: Question = {
       sql: parsed.value("sql") ?? "",
@@ -49,11 +51,12 @@ export async function queryCommand(parsed: ParsedArguments, terminal: Terminal):
       bytesMax: Number.POSITIVE_INFINITY,
       snapshot: snapshotOf(parsed),
     };
-    const { answer } = await answerQuestion(database, sourcesOf(opened), question);
+    const { answer } = await answerQuestion(database, sourcesOf(opened), question, copies.begin());
     terminal.out(writeAnswer(answer, format, SHOWN_ROWS_MAX));
     return EXIT.ok;
   } finally {
     database.close();
+    await copies.close();
   }
 }
 

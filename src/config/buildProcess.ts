@@ -27,6 +27,8 @@ export interface QueryOptions {
   readonly hasLookup: boolean;
   /** For the engine's library; null: there is none. */
   readonly cacheFolder: string | null;
+  /** Of files in stores: `root` their folder. */
+  readonly copies: { readonly root: string; readonly bytesMax: number };
 }
 
 /** Options of the process, all pipelines together. */
@@ -87,6 +89,7 @@ export async function buildProcess(
           hasLookup: values["hot_buffer.hash_index_enabled"],
           keepMs: values["hot_buffer.ttl_seconds"] * SECOND_MS,
           cacheFolder: cacheFolder(environment),
+          copies: queryCopies(config, environment),
         }
       : null,
     hasProfile: values["server.profile_enabled"],
@@ -115,6 +118,12 @@ export function folders(
       bytesMax: values["transaction_log.max_size_mb"] * MIB,
     },
   };
+}
+
+/** Where SQL has its copies of files in stores, and how many bytes of them. */
+export function queryCopies(config: AppConfig, environment: Environment): QueryOptions["copies"] {
+  const { stateDir } = folders(config, environment);
+  return { root: `${stateDir}/scratch`, bytesMax: config.values["server.query_cache_mb"] * MIB };
 }
 
 async function server(config: AppConfig, environment: Environment): Promise<ServerOptions> {

@@ -140,6 +140,13 @@ export const PROCESS_KEYS = {
     max: 3_600_000,
     doc: "Longest query, with the time that it waits for those before it.",
   },
+  "server.query_cache_mb": {
+    type: "integer",
+    default: 1024,
+    min: 16,
+    max: 1_048_576,
+    doc: "Disk for what /query and `query` read of tables in a store: footers and the columns that statements name, in the state directory. The longest unused files go first; a statement that needs more is refused.",
+  },
   "server.query_max_rows": {
     type: "integer",
     default: 100_000,

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { withScratch } from "#base/scratch.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
@@ -27,7 +28,6 @@ import { localPath, schemeOf } from "#storage/location.ts";
 import { type DescribedFile, dataFile } from "#writer/dataFile.ts";
 import { fileCodec, reducedMetrics } from "#writer/tableProperties.ts";
 import type { RewriteEngine, RewriteJob } from "./compact.ts";
-import { withScratch } from "./scratch.ts";
 
 /** What the engine is made of. */
 export interface RewriteEngineParts {
@@ -54,7 +54,7 @@ export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
       await parts.library();
     },
     rewrite: (job, stop) =>
-      withScratch(parts.scratch, (scratch) => rewriteIn(parts, job, scratch, stop)),
+      withScratch(parts.scratch, "rewrite", (scratch) => rewriteIn(parts, job, scratch, stop)),
   };
 }
 

@@ -8,7 +8,9 @@
  */
 import { fail } from "#base/errors.ts";
 import type { Json } from "#base/json.ts";
+import { type ColumnLimits, type Constant, columnLimits } from "./columnLimits.ts";
 import type { Instance } from "./duckdb/instance.ts";
+import { type NamedColumns, namedColumns } from "./namedColumns.ts";
 
 /** A relation that a statement names. */
 export interface RelationName {
@@ -25,6 +27,8 @@ export interface Admitted {
   readonly sql: string;
   readonly explain: "" | "EXPLAIN " | "EXPLAIN ANALYZE ";
   readonly relations: readonly RelationName[];
+  readonly columns: NamedColumns;
+  readonly limits: ColumnLimits;
 }
 
 /** Table functions that read nothing but their arguments. */
@@ -60,11 +64,45 @@ export function admit(instance: Instance, text: string): Admitted {
   const tree = parseTree(instance, rest ?? text);
   const walk = new Walk();
   walk.visit(tree, 0);
+  const limits = columnLimits(tree, (node) => constantOfTree(instance, node));
   const [row] = instance.rows("SELECT json_deserialize_sql(?::JSON)", [JSON.stringify(tree)]);
   const sql = row?.[0];
   if (sql === undefined || sql === null) throw fail("query", "The statement cannot be read");
-  return { sql, explain, relations: walk.relations() };
+  return { sql, explain, relations: walk.relations(), columns: namedColumns(tree), limits };
 }
+
+/** The value of an expression without columns; null when it has none. */
+function constantOfTree(instance: Instance, expression: Json): Constant | null {
+  const tree = { ...EMPTY_SELECT, select_list: [expression] };
+  const json = JSON.stringify({ error: false, statements: [{ node: tree, named_param_map: [] }] });
+  try {
+    const [written] = instance.rows("SELECT json_deserialize_sql(?::JSON)", [json]);
+    const value = `(${written?.[0] ?? "NULL"})`;
+    const [row] = instance.rows(
+      `SELECT typeof(v), v::VARCHAR, epoch_us(TRY_CAST(v AS TIMESTAMPTZ))::VARCHAR FROM (SELECT ${value} AS v)`,
+    );
+    const [type, text, micros = null] = row ?? [];
+    return typeof type === "string" && typeof text === "string" ? { type, text, micros } : null;
+  } catch {
+    // The statement itself will tell.
+    return null;
+  }
+}
+
+/** A SELECT of nothing, as DuckDB's trees have it. */
+const EMPTY_SELECT = {
+  type: "SELECT_NODE",
+  modifiers: [],
+  cte_map: { map: [] },
+  from_table: { type: "EMPTY", alias: "", sample: null },
+  where_clause: null,
+  group_expressions: [],
+  group_sets: [],
+  aggregate_handling: "STANDARD_HANDLING",
+  having: null,
+  sample: null,
+  qualify: null,
+};
 
 /** The view that stands for a relation at another time. */
 export function timeTravelName({ schema, table, at }: RelationName): string {

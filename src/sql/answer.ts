@@ -5,18 +5,22 @@ import { fail } from "#base/errors.ts";
 import type { LentSegment } from "#buffer/lease.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import { type Admitted, type RelationName, timeTravelName } from "./admit.ts";
+import { type ColumnLimits, mayHold, relationKey } from "./columnLimits.ts";
 import type { MemoryRows, Run, ValueForm, View } from "./database.ts";
 import type { Parameter } from "./duckdb/instance.ts";
+import type { Fetch } from "./fileCopies.ts";
 import { rowsByColumns, selectHot, unionFields } from "./hotRows.ts";
 import { type Listing, listingOf, selectListing } from "./listings.ts";
+import { fieldsNamed, type NamedColumns } from "./namedColumns.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import { type SyncPointRow, selectSyncPoints } from "./processRelations.ts";
 import { selectRows } from "./selectRows.ts";
 import { chooseSnapshot, columnsOf, type SnapshotChoice } from "./snapshotChoice.ts";
-import { NO_FILES, type SnapshotFiles, snapshotFiles } from "./snapshotFiles.ts";
+import { isRemote, NO_FILES, type SnapshotFiles, snapshotFiles } from "./snapshotFiles.ts";
 
 /** The engine, in this process or another, and what it answers with. */
 export interface Engine<A> {
@@ -89,21 +93,25 @@ export interface Answered<A> {
 
 /**
  * Answers a question.
+ * @param fetch gets files of stores to where the engine can read them, for this question
  * @throws AppError `query` for what the question asks, others for what a catalog or store says
  */
 export async function answerQuestion<A>(
   engine: Engine<A>,
   sources: Sources,
   question: Question,
+  fetch: Fetch,
 ): Promise<Answered<A>> {
   const admitted = await engine.admit(question.sql);
+  const { columns: named, limits } = admitted;
+  const reading: Reading = { choice: question.snapshot, named, limits, fetch };
   const plans = new Map<string, Plan>();
   try {
     for (const relation of admitted.relations) {
       const names = [relation.schema.toLowerCase(), timeTravelName(relation).toLowerCase()];
       const key = JSON.stringify(names);
       if (plans.has(key)) continue;
-      plans.set(key, await planOf(sources, relation, question.snapshot));
+      plans.set(key, await planOf(sources, relation, reading));
     }
     return await run(engine, admitted, [...plans.values()], question);
   } finally {
@@ -131,15 +139,11 @@ async function run<A>(
 }
 
 /** A table of a name, else what a process has beside its tables. */
-async function planOf(
-  sources: Sources,
-  relation: RelationName,
-  choice: SnapshotChoice,
-): Promise<Plan> {
+async function planOf(sources: Sources, relation: RelationName, reading: Reading): Promise<Plan> {
   const listed = listingOf(relation.table);
   const listing = listed?.listing ?? null;
   const of = listed === null ? relation : { ...relation, table: listed.table };
-  const plan = await planTable(sources, { relation, of, listing }, choice);
+  const plan = await planTable(sources, { relation, of, listing }, reading);
   if (plan !== null) return plan;
   const beside = relation.schema === "" ? relation.table.toLowerCase() : "";
   const ofProcess = { relation, snapshotId: null, folders: [], hot: null };
@@ -150,7 +154,7 @@ async function planOf(
   if (beside === "transaction_log") {
     return { ...ofProcess, rows: { kind: "log", folder: sources.logFolder } };
   }
-  if (beside === "hot_buffer") return planOnlyBuffer(sources, relation, choice);
+  if (beside === "hot_buffer") return planOnlyBuffer(sources, relation, reading);
   throw noTable(nameOf(of));
 }
 
@@ -158,7 +162,7 @@ async function planOf(
 async function planOnlyBuffer(
   sources: Sources,
   relation: RelationName,
-  choice: SnapshotChoice,
+  reading: Reading,
 ): Promise<Plan> {
   const [only, ...others] = sources.tableNames();
   if (only === undefined) throw nothingInMemory();
@@ -166,7 +170,7 @@ async function planOnlyBuffer(
     throw fail("query", `There are several tables: ask for one, e.g. "${only}$hot_buffer"`);
   }
   const of = { schema: "", table: only, at: null };
-  const plan = await planTable(sources, { relation, of, listing: "hot_buffer" }, choice);
+  const plan = await planTable(sources, { relation, of, listing: "hot_buffer" }, reading);
   if (plan === null) throw nothingInMemory();
   return plan;
 }
@@ -176,15 +180,23 @@ export function nothingInMemory(): Error {
   return fail("query", "Rows in memory are those of a running process: ask it with --url");
 }
 
-function planTable(sources: Sources, wanted: Wanted, choice: SnapshotChoice): Promise<Plan | null> {
+function planTable(sources: Sources, wanted: Wanted, reading: Reading): Promise<Plan | null> {
   const part = wanted.listing === "hot_buffer" ? "memory" : "table";
   return sources.useTable(nameOf(wanted.of), part, async (read) =>
-    read === null ? null : planRelation(wanted, read, choice),
+    read === null ? null : planRelation(wanted, read, reading),
   );
 }
 
 function noTable(name: string): Error {
   return fail("query", `There is no table ${name} (kafka-iceberg tables lists those that are)`);
+}
+
+/** What is the same for all relations of a question. */
+interface Reading {
+  readonly choice: SnapshotChoice;
+  readonly named: NamedColumns;
+  readonly limits: ColumnLimits;
+  readonly fetch: Fetch;
 }
 
 /** A relation as it is named, and the table that it is of. */
@@ -211,12 +223,14 @@ interface TableRows {
   readonly kind: "stored";
   readonly fields: readonly Field[];
   readonly files: SnapshotFiles;
+  /** The columns that are there of a table in a store: a view has no others. */
+  readonly named: NamedColumns;
 }
 
 async function planRelation(
   { relation, listing }: Wanted,
   read: ReadTable,
-  choice: SnapshotChoice,
+  { choice, named, limits, fetch }: Reading,
 ): Promise<Plan> {
   const { table } = read;
   try {
@@ -227,7 +241,7 @@ async function planRelation(
         throw fail("query", "Rows in memory are those of now: leave the other time out");
       }
       const fields = columnsOf(table.metadata, snapshotId);
-      const rows = { kind: "stored", fields, files: NO_FILES } as const;
+      const rows = { kind: "stored", fields, files: NO_FILES, named: null } as const;
       return { relation, snapshotId, rows, folders: [], hot: read.hot };
     }
     if (listing !== null) {
@@ -236,13 +250,28 @@ async function planRelation(
       return { relation, snapshotId, rows: { kind: "listed", select }, folders: [], hot: null };
     }
     const fields = columnsOf(table.metadata, snapshotId);
-    const files = snapshotId === null ? NO_FILES : await snapshotFiles(table, snapshotId);
+    const ofStore = isRemote(table.metadata.location) ? named : null;
+    const ids = new Set(fieldsNamed(fields, ofStore).map(({ id }) => id));
+    const own =
+      relation.at === null ? limits.get(relationKey(relation.schema, relation.table)) : [];
+    const how = {
+      fetch,
+      columns: ofStore === null ? null : ids,
+      mayHold: (file: DataFile) => mayHold(file, fields, own ?? []),
+    };
+    const files = snapshotId === null ? NO_FILES : await snapshotFiles(table, snapshotId, how);
     const paths = [...pathsOf(files), ...files.positionDeletes];
     const folders = foldersOf(table.metadata.location, paths);
     // Another time of the table has nothing of now.
     const hot = wanted.kind === "current" ? read.hot : null;
     if (hot === null) read.hot?.release();
-    return { relation, snapshotId, rows: { kind: "stored", fields, files }, folders, hot };
+    return {
+      relation,
+      snapshotId,
+      rows: { kind: "stored", fields, files, named: ofStore },
+      folders,
+      hot,
+    };
   } catch (error) {
     read.hot?.release();
     throw error;
@@ -275,16 +304,14 @@ async function selectOf(engine: Engine<unknown>, plan: Plan, hot: MemoryRows[]):
 async function selectStored(
   engine: Engine<unknown>,
   plan: Plan,
-  { fields, files }: TableRows,
+  { fields, files, named }: TableRows,
   hot: MemoryRows[],
 ): Promise<string> {
   const nodes = await engine.columnsOfFiles(pathsOf(files));
   const rows = plan.hot === null ? [] : rowsByColumns(plan.hot.segments);
   const first = hot.push(...rows) - rows.length;
-  const columns = unionFields(
-    fields,
-    rows.map((each) => each.fields),
-  );
+  const ofRows = rows.map((each) => each.fields);
+  const columns = fieldsNamed(unionFields(fields, ofRows), named);
   const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
   const { vectors } = files;
   const number = vectors.length === 0 ? -1 : hot.push({ kind: "deleted", vectors }) - 1;

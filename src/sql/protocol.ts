@@ -5,7 +5,7 @@
 import type { ErrorKind } from "#base/errors.ts";
 import type { Run } from "./database.ts";
 
-/** What an engine is made of. */
+/** What the engine in a child process is made of. */
 export interface EngineOptions {
   /** Where DuckDB's library may be written; null: nowhere. */
   readonly cacheFolder: string | null;

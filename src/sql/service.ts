@@ -6,6 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
 import { type Answered, answerQuestion, type Question, type Sources } from "./answer.ts";
 import { EngineProcess } from "./engineProcess.ts";
+import { FileCopies, type FileCopiesOptions } from "./fileCopies.ts";
 import type { EngineOptions } from "./protocol.ts";
 
 /** Without a question for so long, the engine and its memory go. */
@@ -15,13 +16,15 @@ const REST_MS = 60_000;
 export class SqlService {
   readonly #clock: Clock;
   readonly #options: EngineOptions;
+  readonly #copies: FileCopies;
   #engine: EngineProcess | null = null;
   #tail: Promise<unknown> = Promise.resolve();
   #asked = 0;
 
-  constructor(clock: Clock, options: EngineOptions) {
+  constructor(clock: Clock, options: EngineOptions, copies: FileCopiesOptions) {
     this.#clock = clock;
     this.#options = options;
+    this.#copies = new FileCopies(copies);
   }
 
   /**
@@ -35,9 +38,10 @@ export class SqlService {
     return run;
   }
 
-  /** Ends the engine. */
+  /** Ends the engine, and removes what was fetched for it. */
   async close(): Promise<void> {
     await this.#engine?.end();
+    await this.#copies.close();
   }
 
   async #askNow(
@@ -63,7 +67,8 @@ export class SqlService {
     try {
       await Promise.race([engine.opened, given.promise]);
       isAsked = true;
-      return await Promise.race([answerQuestion(engine, sources, question), given.promise]);
+      const fetch = this.#copies.begin(signal);
+      return await Promise.race([answerQuestion(engine, sources, question, fetch), given.promise]);
     } catch (error) {
       if (signal.aborted) throw givenUp();
       // What is left of its memory may lie in pieces: the next statement gets a new one.
@@ -77,7 +82,7 @@ export class SqlService {
 
   async #rest(number: number): Promise<void> {
     await this.#clock.sleep(REST_MS);
-    if (this.#asked === number) await this.close();
+    if (this.#asked === number) await this.#engine?.end();
   }
 }
 

@@ -15,6 +15,7 @@ import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import { specById } from "#iceberg/partition/partitionType.ts";
 import { localPath, schemeOf } from "#storage/location.ts";
 import type { DataVector } from "./deletedRows.ts";
+import type { Fetch, WantedFile } from "./fileCopies.ts";
 
 /** Live files of a snapshot, with paths that the engine can open. */
 export interface SnapshotFiles {
@@ -73,23 +74,56 @@ export interface FoundFile {
 /** Where the engine finds a file. @throws AppError `query` when it cannot */
 export type PathOf = (file: { readonly path: string; readonly fileFormat: string }) => string;
 
+/** How files of a store get where the engine can read them. */
+export interface FetchPlan {
+  readonly fetch: Fetch;
+  /** Ids of the columns that are read; null: all. Those that rows are deleted by are read as well. */
+  readonly columns: ReadonlySet<number> | null;
+  /** Whether a data file may have a row that is needed. */
+  mayHold(file: DataFile): boolean;
+}
+
 /**
- * Lists the live files of a snapshot, and reads its deletion vectors.
- * @throws AppError `query` for files that this engine does not read: of another format or store, or
- *   deletes by a column within a struct
+ * Lists the live files of a snapshot, reads its deletion vectors, and fetches what is in a store.
+ * @throws AppError `query` for files that this engine does not read: of another format, or deletes by a
+ *   column within a struct; as {@link Fetch}
  */
 export async function snapshotFiles(
   table: LoadedTable,
   snapshotId: SnapshotId,
+  plan: FetchPlan,
 ): Promise<SnapshotFiles> {
-  const data: FoundFile[] = [];
+  const data: (FoundFile & { readonly fileSizeBytes: bigint })[] = [];
   const deletes: LiveFile[] = [];
   for await (const live of listDataFiles(table.storage, table.metadata, snapshotId)) {
     const { file, sequenceNumber } = live;
-    if (file.content === "data") data.push({ ...file, path: file.filePath, sequenceNumber });
-    else deletes.push(live);
+    if (file.content !== "data") deletes.push(live);
+    else if (plan.mayHold(file)) data.push({ ...file, path: file.filePath, sequenceNumber });
   }
-  return filesOf(table, data, deletes, (file) => readablePath(table, file));
+  const equalityIds = deletes.flatMap(({ file }) => file.equalityIds ?? []);
+  const columns = plan.columns === null ? null : plan.columns.union(new Set(equalityIds));
+  const read = deletes.map(({ file }) => file).filter((file) => !isVector(file));
+  const wanted = [
+    ...data.map(({ path, fileSizeBytes }) => wantedFile(path, fileSizeBytes, columns)),
+    ...read.map(({ filePath, fileSizeBytes }) => wantedFile(filePath, fileSizeBytes, null)),
+  ];
+  for (const file of [...data, ...read]) requireParquet(table, file);
+  const remote = wanted.filter(({ location }) => isRemote(location));
+  const copies = await plan.fetch(table.storage, remote);
+  return filesOf(table, data, deletes, ({ path }) => copies.get(path) ?? localPath(path));
+}
+
+function wantedFile(
+  location: string,
+  bytes: bigint,
+  columns: ReadonlySet<number> | null,
+): WantedFile {
+  return { location, bytes: Number(bytes), columns };
+}
+
+/** Whether a table's files are in a store: of these, columns that no statement names are not fetched. */
+export function isRemote(location: string): boolean {
+  return schemeOf(location) !== "file";
 }
 
 /**
@@ -208,10 +242,8 @@ function partitionOf({ specId, partition }: Pick<FoundFile, "specId" | "partitio
   return `${specId}:${partitionKey(partition)}`;
 }
 
-function readablePath(table: LoadedTable, { path, fileFormat }: Parameters<PathOf>[0]): string {
+function requireParquet(table: LoadedTable, { fileFormat }: { readonly fileFormat: string }): void {
   if (fileFormat.toUpperCase() !== "PARQUET") throw refuse(table, `it has ${fileFormat} files`);
-  if (schemeOf(path) !== "file") throw refuse(table, "its files are not on this machine");
-  return localPath(path);
 }
 
 function refuse({ name }: LoadedTable, what: string): Error {

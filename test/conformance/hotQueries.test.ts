@@ -5,32 +5,40 @@ import { readArrow } from "../../scripts/judge/judge.ts";
 import { proveHotQueries } from "../../scripts/prove/hotQueries.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
+import { type S3Service, startS3 } from "../../scripts/services/versitygw.ts";
 import { openDatabase } from "../unit/sql/engine.ts";
 
 let broker: KafkaBroker;
 
-beforeAll(async () => {
-  broker = await startKafka();
-}, 600_000);
-afterAll(() => broker?.stop());
+let s3: S3Service;
 
-test("each answer has every row of the topic up to an offset once, while rows are committed under it", async () => {
-  const { bootstrap } = broker;
-  const report = await proveHotQueries({
-    bootstrap,
-    topic: "asked",
-    rate: 2000,
-    seconds: 10,
-    say: () => undefined,
-  });
-  expect(report).toMatchObject({ rows: 20_000, synced: 20_000, violations: [] });
-  // All of them are younger than hot_buffer.ttl_seconds.
-  expect(report.inMemory).toBe(20_000);
-  expect(report.sumAnswers).toBeGreaterThan(10);
-  expect(report.answers).toBeGreaterThan(20);
-  expect(report.snapshots).toBeGreaterThan(2);
-  expect(report.hotAnswers).toBeGreaterThan(10);
-}, 180_000);
+beforeAll(async () => {
+  [broker, s3] = await Promise.all([startKafka(), startS3()]);
+}, 600_000);
+afterAll(() => Promise.all([broker?.stop(), s3?.stop()]));
+
+test.each(["on this machine", "in S3"])(
+  "each answer of a table %s has every row of the topic up to an offset once, while rows are committed under it",
+  async (place) => {
+    const isStored = place === "in S3";
+    const report = await proveHotQueries({
+      bootstrap: broker.bootstrap,
+      topic: isStored ? "stored" : "asked",
+      rate: 2000,
+      seconds: 10,
+      s3: isStored ? s3 : undefined,
+      say: () => undefined,
+    });
+    expect(report).toMatchObject({ rows: 20_000, synced: 20_000, violations: [] });
+    // All of them are younger than hot_buffer.ttl_seconds.
+    expect(report.inMemory).toBe(20_000);
+    expect(report.sumAnswers).toBeGreaterThan(10);
+    expect(report.answers).toBeGreaterThan(20);
+    expect(report.snapshots).toBeGreaterThan(2);
+    expect(report.hotAnswers).toBeGreaterThan(10);
+  },
+  180_000,
+);
 
 test("an Arrow stream is read by pyarrow and DuckDB, every value as SQL has it", async () => {
   const database = await openDatabase();

@@ -83,6 +83,8 @@ export class Instance {
     this.execute("SET autoinstall_known_extensions = false");
     this.execute("SET autoload_known_extensions = false");
     this.execute("SET TimeZone = 'UTC'");
+    // It keeps bytes of files by their names: a sparse copy gets more columns later (fileCopies.ts).
+    this.execute("SET enable_external_file_cache = false");
     this.execute(`SET allowed_directories = [${folders.map(sqlText).join(", ")}]`);
     this.execute("SET enable_external_access = false");
     this.execute("SET lock_configuration = true");

@@ -11,7 +11,14 @@ const opened: Queries[] = [];
 afterAll(() => Promise.all(opened.map((queries) => queries.close())));
 
 function queriesOf(timeoutMs = 20_000, rowsMax = 1000, tables: readonly Sink[] = []): Queries {
-  const options = { timeoutMs, rowsMax, keepMs: 0, hasLookup: false, cacheFolder: null };
+  const options = {
+    timeoutMs,
+    rowsMax,
+    keepMs: 0,
+    hasLookup: false,
+    cacheFolder: null,
+    copies: { root: "/nowhere", bytesMax: 0 },
+  };
   const queries = new Queries({
     clock: systemClock,
     options,

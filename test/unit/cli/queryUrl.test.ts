@@ -17,7 +17,14 @@ let queries: Queries;
 let config: string;
 
 beforeAll(() => {
-  const options = { timeoutMs: 20_000, rowsMax: 3, keepMs: 0, hasLookup: false, cacheFolder: null };
+  const options = {
+    timeoutMs: 20_000,
+    rowsMax: 3,
+    keepMs: 0,
+    hasLookup: false,
+    cacheFolder: null,
+    copies: { root: "/nowhere", bytesMax: 0 },
+  };
   queries = new Queries({ clock: systemClock, options, tables: () => [], logFolder: "/nowhere" });
   const health = { host: "127.0.0.1", port: 0, isRequired: true };
   server = startServer({ health, metrics: null, token: TOKEN, tls: null }, [queries.route], {

@@ -118,7 +118,7 @@ describe("an answer", () => {
 describe("a statement that was admitted by mistake", () => {
   const run = (sql: string) =>
     database.run({
-      admitted: { sql, explain: "", relations: [] },
+      admitted: { sql, explain: "", relations: [], columns: null, limits: new Map() },
       views: [],
       hot: [],
       parameters: [],

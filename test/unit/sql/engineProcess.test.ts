@@ -48,7 +48,7 @@ test("an engine that cannot be opened is ended with the child's reason", async (
 
 test("the question after one whose engine could not be opened gets another engine", async () => {
   const options = optionsOf();
-  const service = new SqlService(systemClock, options);
+  const service = new SqlService(systemClock, options, { root: "/nowhere", bytesMax: 0 });
   const { signal } = new AbortController();
   const ask = () => service.ask(QUESTION, SOURCES, signal).then(({ answer }) => answer, String);
   expect(await ask()).toContain("bind itself");

@@ -69,7 +69,13 @@ test("every type is what DuckDB reads from the same rows as Parquet", async () =
   const options = { codec: "snappy", level: null, rowGroupRows: 1000, metadata: {} } as const;
   writeFileSync(path, bytesOf(await encodeWhole(fields, [batch], options)));
   const expected = database.run({
-    admitted: { sql: `SELECT * FROM read_parquet('${path}')`, explain: "", relations: [] },
+    admitted: {
+      sql: `SELECT * FROM read_parquet('${path}')`,
+      explain: "",
+      relations: [],
+      columns: null,
+      limits: new Map(),
+    },
     views: [],
     hot: [],
     parameters: [],

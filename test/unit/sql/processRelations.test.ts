@@ -88,10 +88,12 @@ function sourcesOf(names: readonly string[], logFolder = newFolder()): Sources {
 }
 
 async function ask(sql: string, sources: Sources) {
-  const { answer } = await answerQuestion(database, sources, {
-    ...{ sql, parameters: [], form: "text", rowsMax: 100, bytesMax: 1e6 },
-    snapshot: { kind: "current" },
-  });
+  const question = {
+    ...({ sql, parameters: [], form: "text", rowsMax: 100, bytesMax: 1e6 } as const),
+    snapshot: { kind: "current" } as const,
+  };
+  const noStore = () => Promise.resolve(new Map<string, string>());
+  const { answer } = await answerQuestion(database, sources, question, noStore);
   return answer.rows;
 }
 

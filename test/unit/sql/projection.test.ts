@@ -152,7 +152,13 @@ test("every type is read as the type that the table has", async () => {
   const path = await writeFile("types.parquet", fields, rows);
   const seen = read(fields, [path], "SELECT * FROM t");
   const asDuckDbReadsIt = database.run({
-    admitted: { sql: `SELECT * FROM read_parquet('${path}')`, explain: "", relations: [] },
+    admitted: {
+      sql: `SELECT * FROM read_parquet('${path}')`,
+      explain: "",
+      relations: [],
+      columns: null,
+      limits: new Map(),
+    },
     views: [],
     hot: [],
     parameters: [],
