@@ -4,7 +4,7 @@
  */
 import type { OffsetRange } from "#base/offsets.ts";
 import type { Catalog } from "#catalog/catalog.ts";
-import { type CoordinateReader, offsetsPast, type RowEnds } from "#commit/liveRows.ts";
+import { offsetsPast, type RowEnds } from "#commit/liveRows.ts";
 import { OffsetSet } from "#commit/offsetSet.ts";
 import { letterTable } from "#config/letterTable.ts";
 import { LETTER_COORDINATES } from "#decode/letters.ts";
@@ -16,7 +16,6 @@ export async function readAside(
   catalog: Pick<Catalog, "load">,
   table: WriterOptions,
   { feed, start, end }: OffsetRange,
-  read: CoordinateReader = readCoordinates,
 ): Promise<OffsetSet> {
   const { name, branch } = letterTable(table);
   const letters = await catalog.load(name);
@@ -25,7 +24,14 @@ export async function readAside(
   const place = (offset: bigint): RowEnds =>
     new Map([[feed.topicId, new Map([[feed.partition, offset]])]]);
   const columns = LETTER_COORDINATES;
-  const live = await offsetsPast(letters, branch, place(start), columns, read, place(end - 1n));
+  const live = await offsetsPast(
+    letters,
+    branch,
+    place(start),
+    columns,
+    readCoordinates,
+    place(end - 1n),
+  );
   for (const offset of live.get(feed.topicId)?.get(feed.partition)?.offsets() ?? []) {
     if (offset < end) found.add(offset);
   }

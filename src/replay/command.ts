@@ -22,6 +22,7 @@ import { createDecoder, formatOf } from "#decode/createDecoder.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { noLog } from "#txlog/log.ts";
+import { readAside } from "./aside.ts";
 import { type ReplayPlace, type ReplayReport, replay } from "./replay.ts";
 
 /** Where the command's words go. */
@@ -52,6 +53,7 @@ export async function replayCommand(
       ...{ parts, options: writer, isDry, isVouchedFor: parsed.flag("yes") },
       newDecoder: () => decoderOf(options),
       newConsumer: () => openConsumer(options, topic),
+      aside: (asked) => readAside(found.catalog, writer, asked),
       progress: (line) => terminal.progress?.(line),
     };
     try {

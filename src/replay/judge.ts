@@ -7,16 +7,17 @@ import type { OffsetRange } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import { checkedCoordinates } from "#commit/addition.ts";
+import type { CoordinateReader } from "#commit/liveRows.ts";
 import type { Progress } from "#commit/progress.ts";
 import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
 import { hasBegunBy, type RowWitness } from "#commit/rangeRows.ts";
 import { unreadable } from "#commit/shares.ts";
-import { readCoordinates } from "#writer/coordinates.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 
 /**
  * How the rows of a table are told apart, if a range of it can be replayed.
  * @param isVouchedFor a person says that all rows of the partition are of the topic as it is
+ * @param read the coordinates of a file
  * @throws AppError `usage`, `progress`, `table_unsupported`
  */
 export async function judgeRange(
@@ -25,6 +26,7 @@ export async function judgeRange(
   { branch, coordinates }: WriterOptions,
   range: OffsetRange,
   isVouchedFor: boolean,
+  read: CoordinateReader,
 ): Promise<RowWitness> {
   const table = fullName(head.name);
   if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
@@ -36,7 +38,7 @@ export async function judgeRange(
   const columns = checkedCoordinates(table, coordinates ?? null, document);
   requireFeed(table, document, range);
   requireOneLife(table, document, range, isVouchedFor);
-  const witness = { columns, read: readCoordinates };
+  const witness = { columns, read };
   if (!(await hasBegunBy(head, branch, range, witness))) throw beforeTheFirst(table, range);
   return witness;
 }

@@ -24,7 +24,6 @@ import { readCoordinates } from "#writer/coordinates.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
 import { positionDeleteWriter } from "#writer/positionDeletes.ts";
 import { currentFields } from "#writer/schema.ts";
-import { readAside } from "./aside.ts";
 import { judgeRange } from "./judge.ts";
 import { type RangeConsumer, readRange } from "./readRange.ts";
 
@@ -42,6 +41,8 @@ export interface ReplayPlace {
   readonly newDecoder: () => Decoder;
   /** The same: a consumer that reads from the range's start. */
   readonly newConsumer: () => Promise<RangeConsumer & { close(): Promise<void> }>;
+  /** The records of a range that side tables have now. */
+  readonly aside: (range: OffsetRange) => Promise<OffsetSet>;
   /** A person says that all rows of the partition are of the topic as it is. */
   readonly isVouchedFor: boolean;
   /** Nothing is written. */
@@ -112,9 +113,10 @@ class ReplayTry {
     const head = await this.#table.load();
     const progress = await this.#table.progressOf(head);
     const range = this.#range;
-    const witness = await judgeRange(head, progress, options, range, isVouchedFor);
+    const read = this.#table.parts.readCoordinates ?? readCoordinates;
+    const witness = await judgeRange(head, progress, options, range, isVouchedFor, read);
     const there = await rowsOfRange(head, options.branch, range, witness);
-    const aside = await this.#aside();
+    const aside = await this.#place.aside(range);
     this.#adopt(head);
     try {
       await this.#read(there, aside);
@@ -125,11 +127,6 @@ class ReplayTry {
       await this.#files.giveUp();
       throw error;
     }
-  }
-
-  #aside(): Promise<OffsetSet> {
-    const { parts, options } = this.#place;
-    return readAside(parts.catalog, options, this.#range);
   }
 
   #adopt(head: LoadedTable): void {
@@ -242,11 +239,11 @@ class ReplayTry {
     aside: OffsetSet,
     witness: RowWitness,
   ): Promise<ReplayReport | null> {
-    const { parts } = this.#place;
+    const { parts, aside: asideOf } = this.#place;
     if (there.count === 0 && this.#rows === 0) return this.#report(there, aside, null);
     const tools = {
       witness,
-      aside: () => this.#aside(),
+      aside: () => asideOf(this.#range),
       writePositionDeletes: positionDeleteWriter(parts.encoder),
     };
     const files = this.#files.units.flatMap((unit) => unit.files);

@@ -19,10 +19,16 @@ export async function* readCoordinates(
     if (partitions == null || offsets == null) continue;
     yield {
       topics: (topics ?? null) as ArrayLike<string | null> | null,
-      partitions: partitions as ArrayLike<number | null>,
+      partitions: numbers(partitions),
       offsets: bigints(offsets),
     };
   }
+}
+
+/** A person may have made the partition's column a long. */
+function numbers(values: ColumnValues): ArrayLike<number | null> {
+  if (values instanceof Int32Array) return values;
+  return Array.from(values, (value) => (value === null ? null : Number(value)));
 }
 
 /** Engines may write offsets as 32-bit integers; those are numbers. */

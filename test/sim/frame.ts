@@ -52,7 +52,7 @@ export abstract class WriterFrame {
   protected abstract open(process: Process): Promise<void>;
   /** What one step is. */
   protected abstract step(): Promise<void>;
-  /** What an idle process does next, after a flush that is held. */
+  /** What a process buffers of a range. */
   protected abstract segment(range: SealedSegment["range"], process: Process): SealedSegment;
   /** How the law is broken now. */
   protected abstract law(): Promise<string[]>;
@@ -62,6 +62,11 @@ export abstract class WriterFrame {
   /** Before the first step. */
   protected begin(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Where a table that does not know a partition begins with it. */
+  protected first(_partition: number): bigint {
+    return 0n;
   }
 
   /** What else is lost with a process. */
@@ -148,7 +153,7 @@ export abstract class WriterFrame {
     this.lose(process);
   }
 
-  /** A clock's sleeper, or a request, of a process under way. */
+  /** Takes what wakes a process that sleeps. */
   protected asleepAs(process: Process): (wake: () => void) => void {
     return (wake) => {
       process.wake = wake;
@@ -156,16 +161,17 @@ export abstract class WriterFrame {
     };
   }
 
-  /** An idle process reads on: seeks a partition that it has not, or buffers more of it. False: it does neither. */
+  /** Finds where a partition is to be read from. */
   protected async seek(process: Process, partition: number): Promise<void> {
     const { writer } = process;
     if (writer === null) return;
     const feed = this.world.feed(partition);
     const [position] = await writer.positions([feed]);
     if (position === null || position === undefined) {
-      const result = await writer.claim([{ feed, offset: 0n }]);
+      const offset = this.first(partition);
+      const result = await writer.claim([{ feed, offset }]);
       if (result.kind === "committed")
-        process.buffered.set(partition, { feed, start: 0n, end: 0n });
+        process.buffered.set(partition, { feed, start: offset, end: offset });
       return;
     }
     this.world.say(`${process.name} seeks p${partition} to ${position}`);

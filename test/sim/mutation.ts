@@ -6,7 +6,7 @@ export interface Mutation {
   readonly name: string;
   /** Rule of SPEC section 2, or section 10 of it. */
   readonly rule: string;
-  readonly sim: "writer" | "pipeline" | "upsert";
+  readonly sim: "writer" | "pipeline" | "upsert" | "replay";
   /** Part of the names of the simulation's tests in which it shows; all of them by default. */
   readonly shownIn?: string;
   /** Texts that `src/` holds exactly once; two where one line would make up for the other. */

@@ -9,8 +9,8 @@ import { join, resolve } from "node:path";
 import type { Mutation } from "./mutation.ts";
 import { MUTATIONS } from "./mutations.ts";
 
-/** Schedules of each kind of world, by simulation: one of upserts takes as long as ten of the others. */
-const SCHEDULES = { writer: 600, pipeline: 600, upsert: 150 } as const;
+/** Schedules of each kind of world, by simulation: one with real files takes as long as ten of the others. */
+const SCHEDULES = { writer: 600, pipeline: 600, upsert: 150, replay: 150 } as const;
 const HUNT_MS_MAX = 600_000;
 /** Simulations at once: one a core. */
 const AT_ONCE = Math.max(2, availableParallelism());
@@ -67,6 +67,7 @@ async function hunt(
       SIM_SCHEDULES: String(count),
       SIM_PIPELINES: String(count),
       SIM_UPSERTS: String(count),
+      SIM_REPLAYS: String(count),
       SIM_SEED: "1",
     },
     timeout: HUNT_MS_MAX,
@@ -103,7 +104,7 @@ async function inTurn<T>(action: () => Promise<T>): Promise<T> {
 }
 
 test.concurrent("an unchanged copy keeps the law", async () => {
-  for (const sim of ["writer", "pipeline", "upsert"] as const) {
+  for (const sim of ["writer", "pipeline", "upsert", "replay"] as const) {
     const place = await copyOf(`unchanged-${sim}`, null);
     expect(await inTurn(() => hunt(place, { sim }, 10))).toBeNull();
   }

@@ -13,6 +13,7 @@ import { MAINTENANCE_MUTATIONS } from "./maintenanceMutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
 import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
+import { REPLAY_MUTATIONS } from "./replayMutations.ts";
 import { REWRITE_MUTATIONS } from "./rewriteMutations.ts";
 import { SIDE_MUTATIONS } from "./sideMutations.ts";
 import { UPSERT_MUTATIONS } from "./upsertMutations.ts";
@@ -207,4 +208,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...MAINTENANCE_MUTATIONS,
   ...REWRITE_MUTATIONS,
   ...UPSERT_MUTATIONS,
+  ...REPLAY_MUTATIONS,
 ];

@@ -28,11 +28,14 @@ interface ForeignChange {
 export class Foreigners {
   readonly #world: World;
   readonly #law: UpsertLaw;
+  readonly #isOfRecords: boolean;
   #rows = 0;
 
-  constructor(world: World, law: UpsertLaw) {
+  /** @param isOfRecords rows are records: those that are added are there twice, and none is deleted by its key */
+  constructor(world: World, law: UpsertLaw, isOfRecords = false) {
     this.#world = world;
     this.#law = law;
+    this.#isOfRecords = isOfRecords;
   }
 
   /** One random act. */
@@ -80,8 +83,10 @@ export class Foreigners {
 
   async #appended(live: readonly PlacedRow[]): Promise<ForeignChange> {
     const world = this.#world;
+    if (this.#isOfRecords && live.length === 0) return { what: "appends nothing", files: [] };
     const key = live.length > 0 ? world.pick(live).key : 7;
-    const row = { key, n: 90_000 + this.#rows++ };
+    const [twice] = this.#isOfRecords ? live.filter((each) => each.key === key) : [];
+    const row = { key, n: twice?.n ?? 90_000 + this.#rows++ };
     const file = await storeRows(world.storage, this.#path("foreign"), [row]);
     return {
       what: `appends ${row.key}:${row.n}`,
@@ -140,9 +145,12 @@ export class Foreigners {
     return { files: added, removed: hidden.vectors };
   }
 
-  async #byKey({ key }: PlacedRow): Promise<ForeignChange> {
+  async #byKey(row: PlacedRow): Promise<ForeignChange> {
+    if (this.#isOfRecords) return await this.#deleted(row);
+    const { key } = row;
     const file = await storeKeyDelete(this.#world.storage, this.#path("equality"), key);
-    const change = (rows: readonly KeyedRow[]): KeyedRow[] => rows.filter((row) => row.key !== key);
+    const change = (rows: readonly KeyedRow[]): KeyedRow[] =>
+      rows.filter((each) => each.key !== key);
     return { what: `deletes key ${key}`, files: [file], change };
   }
 

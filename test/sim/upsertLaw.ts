@@ -14,7 +14,7 @@ import { changeOf, type KeyedRow } from "./upsertRows.ts";
 import type { World } from "./world.ts";
 
 /** What a snapshot must have. */
-interface Truth {
+export interface Truth {
   readonly offsets: ReadonlyMap<number, number>;
   readonly rows: readonly KeyedRow[];
 }
@@ -32,20 +32,49 @@ interface Listed {
   readonly manifests: readonly string[];
 }
 
+/** What a commit makes of its parent's rows. */
+type ChangeRows = (rows: readonly KeyedRow[]) => readonly KeyedRow[];
+
+/** The same, where it matters how far the parent has come. */
+export type ChangeTruth = (before: Truth) => readonly KeyedRow[];
+
+/** What records of a partition, by their offsets, make of rows. */
+export type Fold = (
+  rows: readonly KeyedRow[],
+  partition: number,
+  offsets: readonly number[],
+) => readonly KeyedRow[];
+
+/** Of each key the last. */
+const changed: Fold = (rows, partition, offsets) => {
+  let left = rows;
+  for (const offset of offsets) {
+    const { isDelete, ...row } = changeOf(partition, offset);
+    left = left.filter(({ key }) => key !== row.key);
+    if (!isDelete) left = [...left, row];
+  }
+  return left;
+};
+
 const NOTHING: Truth = { offsets: new Map(), rows: [] };
 
 /** The judge of one world. */
 export class UpsertLaw {
   readonly world: World;
   /** What foreign snapshots do to the rows; default nothing. */
-  readonly foreign: Map<SnapshotId, (rows: readonly KeyedRow[]) => readonly KeyedRow[]> = new Map();
+  readonly foreign: Map<SnapshotId, ChangeRows> = new Map();
+  /** What our own commits do to them that move no offset, by commit id; default nothing. */
+  readonly own: Map<string, ChangeTruth> = new Map();
+  readonly #fold: Fold;
   readonly #truths = new Map<SnapshotId, Truth>();
   readonly #judged = new Set<SnapshotId>();
   readonly #listed = new Map<SnapshotId, Listed>();
   readonly #files = new Map<string, readonly KeyedRow[]>();
 
-  constructor(world: World) {
+  /** @param fold what records do to the rows; default: as changes of their keys */
+  constructor(world: World, fold: Fold = changed) {
     this.world = world;
+    this.#fold = fold;
   }
 
   /** Every way in which the law is broken now. */
@@ -94,8 +123,10 @@ export class UpsertLaw {
 
   async #judge(snapshot: Snapshot): Promise<string[]> {
     const { live, problems } = await this.rowsOf(snapshot.snapshotId);
+    const truth = this.truth(snapshot.snapshotId);
+    problems.push(...offsetProblems(snapshot, truth.offsets));
     const found = texts(live);
-    const wanted = texts(this.truth(snapshot.snapshotId).rows);
+    const wanted = texts(truth.rows);
     if (found.join() === wanted.join()) return problems;
     const gone = without(wanted, found);
     const more = without(found, wanted);
@@ -120,32 +151,21 @@ export class UpsertLaw {
       const change = this.foreign.get(snapshotId);
       return change === undefined ? before : { ...before, rows: change(before.rows) };
     }
+    const own = this.own.get(summary["kafka-iceberg.commit-id"] ?? "");
+    if (own !== undefined) return { offsets: before.offsets, rows: own(before) };
     const offsets = new Map(before.offsets);
     let { rows } = before;
     for (const { offsets: ends } of parseDocument(text).sources.values()) {
       for (const [partition, end] of ends) {
-        const from = before.offsets.get(partition) ?? 0;
+        const from = before.offsets.get(partition) ?? Number(end);
         offsets.set(partition, Number(end));
-        rows = this.#changed(rows, partition, from, Number(end));
+        const records = (this.world.topic.records[partition] ?? []).filter(
+          (offset) => offset >= from && offset < end,
+        );
+        rows = this.#fold(rows, partition, records);
       }
     }
     return { offsets, rows };
-  }
-
-  #changed(
-    rows: readonly KeyedRow[],
-    partition: number,
-    from: number,
-    end: number,
-  ): readonly KeyedRow[] {
-    let changed = rows;
-    for (const offset of this.world.topic.records[partition] ?? []) {
-      if (offset < from || offset >= end) continue;
-      const { isDelete, ...row } = changeOf(partition, offset);
-      changed = changed.filter(({ key }) => key !== row.key);
-      if (!isDelete) changed = [...changed, row];
-    }
-    return changed;
   }
 
   /** The rows that a snapshot shows, and what is wrong with its deletes. */
@@ -248,6 +268,22 @@ export class UpsertLaw {
     const groups = await Array.fromAsync(readRows(file, ["key", "n", "file_path", "pos"]));
     return groups.flat();
   }
+}
+
+/** A commit that moves no offset has those of its parent. */
+function offsetProblems(
+  { snapshotId, summary }: Snapshot,
+  wanted: ReadonlyMap<number, number>,
+): string[] {
+  const text = summary["kafka-iceberg.offsets"];
+  const sources = text === undefined ? [] : [...parseDocument(text).sources.values()];
+  return sources.flatMap(({ offsets }) =>
+    [...offsets].flatMap(([partition, offset]) =>
+      wanted.get(partition) === Number(offset)
+        ? []
+        : [`OFFSETS: snapshot ${snapshotId} moves p${partition} to ${offset}`],
+    ),
+  );
 }
 
 function texts(rows: readonly KeyedRow[]): string[] {

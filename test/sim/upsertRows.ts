@@ -45,7 +45,11 @@ export function changeBatch(partition: number, offsets: readonly number[]): Colu
   };
 }
 
-function batchOf(rows: readonly KeyedRow[], fields: readonly Field[]): ColumnBatch {
+/** Rows as a batch. */
+export function batchOf(
+  rows: readonly KeyedRow[],
+  fields: readonly Field[] = KEY_FIELDS,
+): ColumnBatch {
   const longs = (values: number[]): Uint8Array =>
     new Uint8Array(new BigInt64Array(values.map(BigInt)).buffer);
   const [keys, numbers] = [rows.map(({ key }) => key), rows.map(({ n }) => n)];

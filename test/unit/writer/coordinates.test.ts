@@ -41,3 +41,21 @@ test("without a mapping, or with one that does not name them, it has none", asyn
   const swapped = new Map([[9, ["p", "o"]]]);
   expect(await offsetsIn({ ...FIELDS, names: swapped })).toEqual([]);
 });
+
+test("a partition that is stored as a long is the number that an int would be", async () => {
+  const storage = createMemoryStorage();
+  const content = parquetWriteBuffer({
+    columnData: [
+      { name: "o", data: [7n, 8n], type: "INT64" },
+      { name: "p", data: [3n, 4n], type: "INT64" },
+    ],
+  });
+  await storage.put("/a", new Uint8Array(content));
+  const file = { filePath: "/a", fileSizeBytes: BigInt(content.byteLength) } as DataFile;
+  const names = new Map([
+    [1, ["p"]],
+    [2, ["o"]],
+  ]);
+  const runs = await Array.fromAsync(readCoordinates(storage, file, { ...FIELDS, names }));
+  expect(runs.map(({ partitions }) => Array.from(partitions))).toEqual([[3, 4]]);
+});
