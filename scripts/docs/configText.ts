@@ -133,10 +133,9 @@ function typeText({ type, values, min, max }: KeySpec): string {
   return `${type.replaceAll("_", " ")}${bounds}`;
 }
 
-function defaultText({ default: value, example, inert }: KeySpec): string {
+function defaultText({ default: value, example }: KeySpec): string {
   if (value === null) return example === undefined ? "" : `none; e.g. \`${example}\``;
-  const now = inert === undefined ? "" : ` (now \`${tomlText(inert)}\`)`;
-  return `\`${tomlText(value)}\`${now}`;
+  return `\`${tomlText(value)}\``;
 }
 
 function docText(spec: KeySpec): string {

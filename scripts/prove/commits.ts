@@ -6,6 +6,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { TableWriter } from "#writer/tableWriter.ts";
 import { temporaryFolder } from "../services/process.ts";
+import { type PlanningReport, planningOf } from "./planning.ts";
 import { FEED, numbers, openWriters } from "./writers.ts";
 
 /** What {@link proveOneCommit} found. */
@@ -65,6 +66,8 @@ export interface ManyCommitsReport {
   readonly p99Ratio: number;
   /** Largest metadata file over 1 MB: to be at most 1. */
   readonly metadataRatio: number;
+  /** Of the old table by PyIceberg. Null: not asked for. */
+  readonly planning: PlanningReport | null;
 }
 
 interface Spread {
@@ -82,11 +85,13 @@ const METADATA_BYTES_MAX = 1_000_000;
  * 100 commits and this one are committed to in turn, so that both are measured on the same machine at
  * the same time.
  * @param measured commits of each that are measured
+ * @param isPlanned true: PyIceberg plans a scan of it
  */
 export async function proveManyCommits(
   commits: number,
   measured: number = 400,
   intervalMs: number = INTERVAL_MS,
+  isPlanned: boolean = false,
 ): Promise<ManyCommitsReport> {
   const began = performance.now();
   const old = await openTable(intervalMs);
@@ -101,6 +106,7 @@ export async function proveManyCommits(
   }
   const { metadata, metadataLocation } = old.writer.lastSeen;
   const metadataBytes = statSync(metadataLocation).size;
+  const planning = isPlanned ? await planningOf(old.writer.lastSeen) : null;
   await young.close();
   await old.close();
   const spreads = { young: spread(durations.young), old: spread(durations.old) };
@@ -113,6 +119,7 @@ export async function proveManyCommits(
     ...spreads,
     p99Ratio: rounded(spreads.old.p99 / spreads.young.p99),
     metadataRatio: rounded(old.metadataBytesMax() / METADATA_BYTES_MAX),
+    planning,
   };
 }
 

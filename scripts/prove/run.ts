@@ -142,7 +142,7 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   commits: async () => ({
     oneOfFive: await proveOneCommit(5),
-    many: await proveManyCommits(Number(process.argv[3] ?? 10_000)),
+    many: await proveManyCommits(Number(process.argv[3] ?? 10_000), 400, 5000, true),
   }),
   shutdown: async () => {
     const [{ bootstrap }, { s3, objects }] = await Promise.all([startKafka(), store()]);

@@ -10,6 +10,8 @@ import { orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import { createRewriteEngine, type RewriteEngineParts } from "#maintenance/rewriteEngine.ts";
 import { type RunOptions, refuseStopped } from "#maintenance/run.ts";
 import type { Schedule, ScheduledTable } from "#maintenance/schedule.ts";
+import { createSketchEngine } from "#maintenance/sketchEngine.ts";
+import { statisticsCounts, updateStatistics } from "#maintenance/statistics.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 
@@ -21,7 +23,7 @@ export type RewriteParts = Omit<RewriteEngineParts, "codec">;
  * @param rewrites what the engine that rewrites data files is made of
  */
 export function schedulesOf(
-  { compact: compaction, expire, orphans }: MaintenanceOptions,
+  { compact: compaction, expire, orphans, statistics }: MaintenanceOptions,
   rewrites: RewriteParts,
 ): Schedule[] {
   const schedules: Schedule[] = [];
@@ -64,6 +66,15 @@ export function schedulesOf(
         const options = { ...optionsOf(stop), ageMsMin, isForced: false };
         return orphanCounts(await removeOrphans(table, options));
       },
+    });
+  }
+  if (statistics !== null) {
+    const count = createSketchEngine(rewrites);
+    schedules.push({
+      operation: "statistics",
+      intervalMs: statistics.intervalMs,
+      run: async (table, stop) =>
+        statisticsCounts(await updateStatistics(table, count, optionsOf(stop))),
     });
   }
   return schedules;

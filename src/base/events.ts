@@ -11,7 +11,13 @@ import type { ErrorKind } from "./errors.ts";
 export const COMMIT_OUTCOMES = ["committed", "conflict", "unknown", "fenced", "failed"] as const;
 
 /** Kinds of maintenance runs, by their names on the command line, in metrics and in the log. */
-export const MAINTENANCE_OPERATIONS = ["compact", "expire", "orphans", "manifests"] as const;
+export const MAINTENANCE_OPERATIONS = [
+  "compact",
+  "expire",
+  "orphans",
+  "manifests",
+  "statistics",
+] as const;
 
 /** How a maintenance run ends: `failed` is tried again at the next interval. */
 export const MAINTENANCE_OUTCOMES = ["done", "failed"] as const;

@@ -27,6 +27,7 @@ export const LIMITS: Readonly<
     | "compactionInputsMax"
     | "compactionPairsMax"
     | "rewriteBytesMax"
+    | "statisticsBytesAtOnce"
     | "orphansPerRunMax"
     | "metadataVersionsMax"
     | "metadataBytesMax"
@@ -109,6 +110,8 @@ export const LIMITS: Readonly<
    * looks at: some 200 MB. More come only of thousands of delete files that apply to whole partitions.
    */
   compactionPairsMax: 2_000_000,
+  /** Bytes of files that are fetched from an object store at once, to count their values. */
+  statisticsBytesAtOnce: 512 * MIB,
   /** What the engine that rewrites data files may take; more goes to its scratch folder. */
   rewriteBytesMax: 224 * MIB,
   /** Orphans that a run removes without asking a person (a number): what ten killed flushes leave is a few. */

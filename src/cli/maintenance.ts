@@ -15,8 +15,14 @@ import { type ExpireReport, expireCounts, expireSnapshots } from "#maintenance/e
 import { manifestCounts, rewriteManifests } from "#maintenance/manifests.ts";
 import { type OrphanReport, orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import { recordRun } from "#maintenance/record.ts";
-import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
+import { createRewriteEngine, type RewriteEngineParts } from "#maintenance/rewriteEngine.ts";
 import type { Operation, RunOptions } from "#maintenance/run.ts";
+import { createSketchEngine } from "#maintenance/sketchEngine.ts";
+import {
+  type StatisticsReport,
+  statisticsCounts,
+  updateStatistics,
+} from "#maintenance/statistics.ts";
 import { locateLibrary } from "#sql/library.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
@@ -80,11 +86,7 @@ type Run = (table: CommitTable, options: RunOptions, context: Context) => Promis
 const RUNS: Readonly<Record<Operation, Run>> = {
   compact: async (table, options, { opened, pipeline }) => {
     const { jobs, ...settings } = compactOptions(pipeline.values);
-    const engine = createRewriteEngine({
-      library: () => locateLibrary(cacheFolder(opened.environment)),
-      scratch: `${folders(opened.config, opened.environment).stateDir}/scratch`,
-      codec: fileCodecOf(pipeline),
-    });
+    const engine = createRewriteEngine({ ...engineParts(opened), codec: fileCodecOf(pipeline) });
     const report = await compact(table, engine, { ...options, settings, jobs });
     const sentences = (): string[] => compactSentences(table.name, report);
     return { report, counts: compactCounts(report), sentences };
@@ -97,6 +99,12 @@ const RUNS: Readonly<Record<Operation, Run>> = {
         : `${table.name}: ${report.replaced} manifests replaced by ${report.written ?? 0}`,
     ];
     return { report, counts: manifestCounts(report), sentences };
+  },
+  statistics: async (table, options, { opened }) => {
+    const count = createSketchEngine(engineParts(opened));
+    const report = await updateStatistics(table, count, options);
+    const sentences = (isDry: boolean): string[] => statisticsSentences(table.name, report, isDry);
+    return { report, counts: statisticsCounts(report), sentences };
   },
   orphans: async (table, options, { pipeline, parsed }) => {
     const ageMsMin = olderThanMs(parsed.value("older-than")) ?? orphanAgeMs(pipeline.values);
@@ -111,6 +119,29 @@ const RUNS: Readonly<Record<Operation, Run>> = {
     return { report, counts: expireCounts(report), sentences };
   },
 };
+
+/** What engines in a child process are made of. */
+function engineParts({ config, environment }: Opened): Omit<RewriteEngineParts, "codec"> {
+  return {
+    library: () => locateLibrary(cacheFolder(environment)),
+    scratch: `${folders(config, environment).stateDir}/scratch`,
+  };
+}
+
+function statisticsSentences(
+  name: string,
+  { files, rows, partitions, distinct }: StatisticsReport,
+  isDry: boolean,
+): string[] {
+  if (isDry) return [`${name}: ${files} files with ${rows} rows would be read`];
+  const columns = Object.entries(distinct);
+  if (columns.length === 0 && partitions === null) return [`${name}: nothing new to count`];
+  return [
+    `${name}: ${files} files with ${rows} rows read`,
+    ...(partitions === null ? [] : [`partitions: ${partitions}`]),
+    ...columns.map(([column, count]) => `  ${column}: about ${count} different values`),
+  ];
+}
 
 function compactSentences(name: string, report: CompactReport): string[] {
   const { groups, filesBefore, filesAfter, bytesBefore, bytesAfter, left, refused } = report;

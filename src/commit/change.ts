@@ -10,7 +10,8 @@
  * (`upsert.ts`: flushes of changes), rows that move no offset (`addition.ts`), offsets that a person sets
  * (`offsets.ts`), columns (`columns.ts`), properties (`properties.ts`), expiry of snapshots
  * (`expire.ts`), manifests written anew (`manifests.ts`), data files replaced by others with the same
- * rows (`rewrite.ts`), the rows of a range of records replaced by what the records are now (`replaceRange.ts`).
+ * rows (`rewrite.ts`), the rows of a range of records replaced by what the records are now (`replaceRange.ts`),
+ * statistics of a snapshot (`statistics.ts`).
  *
  * Nothing is sent whose files an orphan cleaner may have taken (10l(2)): the loop drops a commit that
  * began too long ago.
@@ -42,7 +43,8 @@ export type ChangeKind =
   | "retry"
   | "replay"
   | "manifests"
-  | "rewrite";
+  | "rewrite"
+  | "statistics";
 
 /** A change that adds a snapshot, and with it the offsets of all feeds (SPEC 2.1). */
 export interface SnapshotChange {

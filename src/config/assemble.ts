@@ -9,7 +9,6 @@ import type { Document, Entry } from "./entries.ts";
 import type { FlagEntry } from "./flags.ts";
 import {
   ALIASES,
-  defaultOf,
   PIPELINE_TABLE,
   type PipelineValues,
   PROCESS_TABLE,
@@ -105,7 +104,7 @@ function fill(
   const origins = new Map<string, string>();
   for (const [key, spec] of Object.entries(table)) {
     const entry = entries.get(key);
-    values[key] = defaultOf(spec);
+    values[key] = spec.default;
     if (entry === undefined) continue;
     const checked = checkValue(spec, entry.value, entry.foreign);
     if ("problem" in checked) {

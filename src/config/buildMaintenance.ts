@@ -30,6 +30,7 @@ export interface MaintenanceOptions {
   } | null;
   readonly expire: { readonly intervalMs: number; readonly policy: ExpiryPolicy } | null;
   readonly orphans: { readonly intervalMs: number; readonly ageMsMin: number } | null;
+  readonly statistics: { readonly intervalMs: number } | null;
 }
 
 /**
@@ -57,6 +58,9 @@ export function maintenanceOptions(
       : null,
     orphans: values["maintenance.orphan_cleanup_enabled"]
       ? { intervalMs: orphansMs, ageMsMin: orphanAgeMs(values) }
+      : null,
+    statistics: values["maintenance.statistics_enabled"]
+      ? { intervalMs: values["maintenance.statistics_update_interval_seconds"] * SECOND_MS }
       : null,
   };
 }

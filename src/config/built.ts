@@ -5,7 +5,7 @@
  */
 import type { AppConfig, Origins } from "./config.ts";
 import { type Feature, UNBUILT } from "./features.ts";
-import { defaultOf, PIPELINE_TABLE, PROCESS_TABLE } from "./keys.ts";
+import { PIPELINE_TABLE, PROCESS_TABLE } from "./keys.ts";
 import type { Problem } from "./problems.ts";
 import type { ConfigValue, KeySpec, KeyTable } from "./spec.ts";
 
@@ -44,8 +44,8 @@ function unbuiltKeys(
 
 function unbuiltProblem(spec: KeySpec, value: ConfigValue): string | null {
   if (spec.unbuilt !== undefined) {
-    const inert = JSON.stringify(value) === JSON.stringify(defaultOf(spec));
-    return inert ? null : notBuilt(spec.unbuilt);
+    const asksForNothing = JSON.stringify(value) === JSON.stringify(spec.default);
+    return asksForNothing ? null : notBuilt(spec.unbuilt);
   }
   for (const word of Array.isArray(value) ? value : [value]) {
     const feature = typeof word === "string" ? spec.unbuiltValues?.[word] : undefined;

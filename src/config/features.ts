@@ -38,11 +38,6 @@ export const UNBUILT = {
     name: "giving up on a broker is",
     instead: "this release keeps trying; server.startup_timeout_ms bounds the start",
   },
-  maintenance: {
-    name: "this table maintenance is",
-    instead:
-      "tables are compacted, snapshots expired and orphans removed; run the rest from another engine, e.g. Spark's procedures",
-  },
   state_disk: {
     name: "a bound on the state directory is",
     instead: "transaction_log.retention_days bounds the log",

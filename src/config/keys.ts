@@ -10,7 +10,7 @@ import { PROCESS_KEYS } from "./keysProcess.ts";
 import { REST_KEYS } from "./keysRest.ts";
 import { DEAD_LETTER_KEYS, REGISTRY_KEYS, SCHEMA_KEYS, SOURCE_KEYS } from "./keysSource.ts";
 import { MAINTENANCE_KEYS, PARTITIONING_KEYS, STORAGE_KEYS } from "./keysStorage.ts";
-import type { ConfigValue, KeySpec, KeyTable, ValuesOf } from "./spec.ts";
+import type { KeyTable, ValuesOf } from "./spec.ts";
 
 /** Keys that a pipeline has of its own. */
 export type PipelineValues = ValuesOf<
@@ -66,11 +66,6 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "iceberg.rest.s3_endpoint": "storage.s3.endpoint",
   "iceberg.table_management.partition_strategy": "partitioning.partition_strategy",
 };
-
-/** The value in force when a key is not set. */
-export function defaultOf(spec: KeySpec): ConfigValue | null {
-  return spec.inert ?? spec.default;
-}
 
 /** True when the value is shown to nobody. */
 export function isSecret(path: string): boolean {

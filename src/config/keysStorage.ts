@@ -314,16 +314,13 @@ export const MAINTENANCE_KEYS = {
   "maintenance.statistics_enabled": {
     type: "boolean",
     default: true,
-    inert: false,
-    doc: "Write Puffin statistics.",
-    unbuilt: "maintenance",
+    doc: "`run` counts different values and partitions of its tables at intervals, for the planners of query engines: `maintenance statistics`.",
   },
   "maintenance.statistics_update_interval_seconds": {
     type: "integer",
     default: 3600,
     min: 1,
     max: 31_536_000,
-    doc: "Time between updates.",
-    unbuilt: "maintenance",
+    doc: "Time between runs of `maintenance statistics` for each table, over all processes that write it.",
   },
 } as const;

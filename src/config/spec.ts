@@ -46,8 +46,6 @@ export interface KeySpec {
   readonly secret?: true;
   /** Set: the key belongs to a feature that is not built yet. */
   readonly unbuilt?: Feature;
-  /** The value that asks for nothing: in force, and accepted, while `unbuilt`. Default: `default`. */
-  readonly inert?: ConfigValue;
   /** Words among `values` that ask for a feature which is not built yet. */
   readonly unbuiltValues?: Readonly<Record<string, Feature>>;
 }

@@ -10,15 +10,17 @@ import decodePath from "./decode.wasm" with { type: "file" };
 import decompressPath from "./decompress.wasm" with { type: "file" };
 import encodePath from "./encode.wasm" with { type: "file" };
 import keysPath from "./keys.wasm" with { type: "file" };
+import sketchPath from "./sketch.wasm" with { type: "file" };
 
 /** The kernels, by the name of their file. */
-export type KernelName = "decode" | "decompress" | "encode" | "keys";
+export type KernelName = "decode" | "decompress" | "encode" | "keys" | "sketch";
 
 const PATHS: Readonly<Record<KernelName, string>> = {
   decode: decodePath,
   decompress: decompressPath,
   encode: encodePath,
   keys: keysPath,
+  sketch: sketchPath,
 };
 
 /** A kernel of its own memory. `functions`: its exports by name; numbers in, numbers out. */

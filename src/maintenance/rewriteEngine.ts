@@ -5,7 +5,7 @@
  * The metrics of the new file are read from its footer by our own code, as for the files of ingest.
  */
 import { open } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
@@ -14,8 +14,6 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { isVector } from "#iceberg/deletes/deleteIndex.ts";
-import { fileKey } from "#iceberg/io/removeFiles.ts";
-import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { readFooter } from "#parquet/footer.ts";
 import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
@@ -23,11 +21,11 @@ import { unwritable } from "#sql/rewrite/copyStatement.ts";
 import type { RewriteTask, Rewritten } from "#sql/rewrite/protocol.ts";
 import { rewriteInProcess } from "#sql/rewrite/rewriteProcess.ts";
 import { LINEAGE_FIELDS } from "#sql/selectRows.ts";
-import { filesOf, type PathOf, type SnapshotFiles } from "#sql/snapshotFiles.ts";
-import { localPath, schemeOf } from "#storage/location.ts";
+import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 import { type DescribedFile, dataFile } from "#writer/dataFile.ts";
 import { fileCodec, reducedMetrics } from "#writer/tableProperties.ts";
 import type { RewriteEngine, RewriteJob } from "./compact.ts";
+import { CHUNK_BYTES, foldersOf, readableFiles } from "./readableFiles.ts";
 
 /** What the engine is made of. */
 export interface RewriteEngineParts {
@@ -43,8 +41,6 @@ export interface RewriteEngineParts {
 const ROW_GROUP_BYTES = 66 * 1024 * 1024;
 /** Rows that DuckDB handles at once: row groups are a multiple. */
 const VECTOR_ROWS = 2048;
-/** Bytes that are fetched, or uploaded, at once. */
-const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** Rewrites groups, each in a process of its own. */
 export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
@@ -65,7 +61,7 @@ async function rewriteIn(
   stop: AbortSignal,
 ): Promise<DataFile | null> {
   const fields = fieldsOf(job.head);
-  const files = await readableFiles(job, scratch);
+  const files = await readableFiles(job.head, job.group.inputs, scratch);
   const task = await taskOf(parts, job, { fields, files, scratch });
   const written = await rewriteInProcess(task, stop).catch(async (error: unknown) => {
     await refuseMissing(job);
@@ -116,52 +112,6 @@ async function taskOf(
     ...fileCodec(codec, head.metadata.properties),
     rowGroupRows: VECTOR_ROWS * Math.max(1, Math.ceil(rowsWanted / VECTOR_ROWS)),
   };
-}
-
-function foldersOf({ data, positionDeletes, equalityDeletes }: SnapshotFiles): string[] {
-  const paths = [...data, ...equalityDeletes].map(({ path }) => path).concat(positionDeletes);
-  return [...new Set(paths.map((path) => `${dirname(path)}/`))];
-}
-
-/** The files of a group where the engine can read them. */
-async function readableFiles({ head, group }: RewriteJob, scratch: string): Promise<SnapshotFiles> {
-  const deletes = new Map<string, LiveFile>();
-  for (const input of group.inputs) {
-    for (const each of input.deletes) deletes.set(fileKey(each.file), each);
-  }
-  const all = [...deletes.values()];
-  const read = all.filter(({ file }) => !isVector(file));
-  const sizes = new Map([
-    ...group.inputs.map((each) => [each.path, Number(each.sizeBytes)] as const),
-    ...read.map(({ file }) => [file.filePath, Number(file.fileSizeBytes)] as const),
-  ]);
-  const places = new Map<string, string>();
-  for (const [location, bytes] of sizes) {
-    const isHere = schemeOf(location) === "file";
-    const fetched = join(scratch, `${places.size}.parquet`);
-    places.set(location, isHere ? localPath(location) : fetched);
-    if (!isHere) await fetchFile(head, location, bytes, fetched);
-  }
-  const pathOf: PathOf = ({ path, fileFormat }) => {
-    const place = places.get(path);
-    if (place !== undefined && fileFormat.toUpperCase() === "PARQUET") return place;
-    throw fail("table_unsupported", `${path} is no Parquet file: another engine has to compact it`);
-  };
-  return filesOf(head, group.inputs, all, pathOf);
-}
-
-async function fetchFile(
-  { storage }: LoadedTable,
-  location: string,
-  bytes: number,
-  path: string,
-): Promise<void> {
-  const sink = Bun.file(path).writer();
-  for (let at = 0; at < bytes; at += CHUNK_BYTES) {
-    await sink.write(await storage.getRange(location, at, Math.min(CHUNK_BYTES, bytes - at)));
-    await sink.flush();
-  }
-  await sink.end();
 }
 
 /** No row more or less than the manifests say, where they can tell. */

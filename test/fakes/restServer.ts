@@ -273,6 +273,9 @@ function updateOf(json: JsonObject): TableUpdate {
     }
     case "remove-snapshot-ref":
       return { action, ref: String(json["ref-name"]) };
+    case "set-statistics":
+    case "set-partition-statistics":
+      throw new Error("this server keeps no statistics");
     case "set-location":
       return { action, location: String(json["location"]) };
     case "set-properties":

@@ -17,6 +17,8 @@ export interface SparkSql {
   scan(text: string): Promise<Readonly<Record<string, number>>>;
   /** Commits a Parquet file of equality deletes, which Spark applies but never writes. */
   deleteByEquality(deletes: EqualityFile): Promise<void>;
+  /** Statistics of a table's snapshot as Iceberg's and DataSketches' own classes read them: columns, then partitions. */
+  statistics(table: string): Promise<Record<string, unknown>[]>;
   stop(): Promise<void>;
 }
 
@@ -85,6 +87,7 @@ export async function startSparkSql(settings: Record<string, string>): Promise<S
     pid: child.pid,
     sql: (text) => ask({ sql: text }),
     scan: async (text) => (await ask({ sql: text, scan: true }))[0] as Record<string, number>,
+    statistics: (table) => ask({ statistics: table }),
     deleteByEquality: async (equality) => void (await ask({ equality })),
     stop: async () => {
       await child.stdin.end();

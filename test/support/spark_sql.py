@@ -4,6 +4,9 @@ With "scan": true the answer is what the scan of the query's table did, by metri
 {"equality": {"table", "path", "ids", "rows", "bytes", "partition"}} commits a file of equality deletes, which Spark
 applies but never writes; "partition" is its folder, empty for none.
 
+{"statistics": table} reads the statistics of the table's snapshot by Iceberg's and DataSketches' own classes: a row for each
+column ("field", "ndv", "estimate") and each partition ("partition", "rows", "files", "deleted", "vectors").
+
 Arguments: jars (comma separated), settings as JSON.
 """
 
@@ -56,12 +59,46 @@ def commit_equality_deletes(job):
     table.newRowDelta().addDeletes(builder.build()).commit()
 
 
+def statistics_of(name):
+    jvm = spark._jvm
+    iceberg = jvm.org.apache.iceberg
+    table = iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, name)
+    snapshot = table.currentSnapshot().snapshotId()
+    rows = []
+    for file in table.statisticsFiles():
+        if file.snapshotId() != snapshot:
+            continue
+        reader = iceberg.puffin.Puffin.read(table.io().newInputFile(file.path()))
+        reader = reader.withFileSize(file.fileSizeInBytes()).withFooterSize(file.fileFooterSizeInBytes()).build()
+        pairs = reader.readAll(reader.fileMetadata().blobs()).iterator()
+        while pairs.hasNext():
+            pair = pairs.next()
+            memory = jvm.org.apache.iceberg.shaded.org.apache.datasketches.memory.Memory.wrap(pair.second())
+            sketch = jvm.org.apache.iceberg.shaded.org.apache.datasketches.theta.CompactSketch.heapify(memory)
+            ndv = pair.first().properties().get("ndv")
+            rows.append({"field": pair.first().inputFields()[0], "ndv": ndv, "estimate": sketch.getEstimate()})
+    for file in table.partitionStatisticsFiles():
+        if file.snapshotId() != snapshot:
+            continue
+        schema = iceberg.PartitionStatsHandler.schema(iceberg.Partitioning.partitionType(table), table.ops().current().formatVersion())
+        input_file = table.io().newInputFile(file.path())
+        stats = iceberg.PartitionStatsHandler.readPartitionStatsFile(schema, input_file).iterator()
+        while stats.hasNext():
+            each = stats.next()
+            row = {"partition": str(each.partition()), "rows": each.dataRecordCount(), "files": each.dataFileCount()}
+            rows.append({**row, "deleted": each.positionDeleteRecordCount(), "vectors": each.dvCount()})
+    return rows
+
+
 for line in sys.stdin:
     try:
         job = json.loads(line)
         if "equality" in job:
             commit_equality_deletes(job["equality"])
             print('ANSWER {"rows": []}', flush=True)
+            continue
+        if "statistics" in job:
+            print("ANSWER " + json.dumps({"rows": statistics_of(job["statistics"])}), flush=True)
             continue
         frame = spark.sql(job["sql"])
         rows = [row.asDict() for row in frame.collect()]

@@ -16,6 +16,7 @@ import type {
   TableRequirement,
   TableUpdate,
 } from "#iceberg/metadata/metadata.ts";
+import { partitionStatisticsToJson, statisticsToJson } from "#iceberg/metadata/statistics.ts";
 
 /** A requirement as JSON. */
 export function requirementToJson(requirement: TableRequirement): JsonObject {
@@ -77,6 +78,12 @@ export function updateToJson(update: TableUpdate, schemaIdNext: number): JsonObj
       return { action, "snapshot-ids": [...update.snapshotIds] };
     case "remove-snapshot-ref":
       return { action, "ref-name": update.ref };
+    case "set-statistics": {
+      const statistics = statisticsToJson(update.file);
+      return { action, "snapshot-id": update.file.snapshotId, statistics };
+    }
+    case "set-partition-statistics":
+      return { action, "partition-statistics": partitionStatisticsToJson(update.file) };
     case "set-location":
       return { action, location: update.location };
     case "set-properties":

@@ -1,7 +1,6 @@
-/**
- * Puffin files of deletion vectors (Iceberg Puffin spec): `PFA1 | blobs | PFA1 | footer JSON | its length:
- * i32 little endian | flags: u32, 0 | PFA1`. Blobs and footer are not compressed.
- */
+/** Puffin files of deletion vectors (Iceberg Puffin spec, `deletion-vector-v1`). */
+import { assert } from "#base/assert.ts";
+import { encodePuffin } from "#iceberg/puffin.ts";
 import type { RowSet } from "./rowSet.ts";
 import { type EncodedVector, encodeDeletionVector } from "./vectorWriter.ts";
 
@@ -21,12 +20,11 @@ export interface PuffinFile {
   readonly vectors: readonly WrittenVector[];
 }
 
-const MAGIC = Buffer.from("PFA1");
 /** Field id of a row's position: what a vector holds. */
 const ROW_POSITION = 2_147_483_645;
 
-/** Bytes of nothing between two blobs. */
-const GAP = new Uint8Array(1);
+/** Bytes of nothing between two vectors. */
+const GAP = 1;
 
 /**
  * Writes one Puffin file, a vector at a time: only their bytes are kept.
@@ -45,33 +43,19 @@ export class PuffinWriter {
 
   /** The file, with its vectors as they lie in it. */
   finish(): PuffinFile {
-    const chunks: Uint8Array[] = [MAGIC];
-    let at = MAGIC.length;
     const bySize = this.#vectors.toSorted((a, b) => a.blob.length - b.blob.length);
-    const vectors = bySize.map(({ dataFile, blob, deleted }): WrittenVector => {
-      const { length } = blob;
-      const offset = at;
-      chunks.push(blob, GAP);
-      at += length + GAP.length;
-      return { dataFile, offset, length, deleted };
+    const blobs = bySize.map(({ dataFile, blob: bytes, deleted }) => ({
+      ...{ type: "deletion-vector-v1", fields: [ROW_POSITION], bytes },
+      // Both are inherited by the manifest entry; the spec wants -1.
+      ...{ snapshotId: -1n, sequenceNumber: -1n },
+      properties: { "referenced-data-file": dataFile, cardinality: String(deleted) },
+    }));
+    const { bytes, places } = encodePuffin(blobs, GAP);
+    const vectors = bySize.map(({ dataFile, deleted }, index): WrittenVector => {
+      const place = places[index];
+      assert(place !== undefined, "every blob has its place");
+      return { dataFile, deleted, ...place };
     });
-    const properties = { "created-by": "kafka-iceberg" };
-    const footer = Buffer.from(JSON.stringify({ blobs: vectors.map(footerBlob), properties }));
-    const tail = Buffer.alloc(8);
-    tail.writeInt32LE(footer.length);
-    return { bytes: Buffer.concat([...chunks, MAGIC, footer, tail, MAGIC]), vectors };
+    return { bytes, vectors };
   }
-}
-
-function footerBlob({ dataFile, offset, length, deleted }: WrittenVector): object {
-  return {
-    type: "deletion-vector-v1",
-    fields: [ROW_POSITION],
-    // Both are inherited by the manifest entry; the spec wants -1.
-    "snapshot-id": -1,
-    "sequence-number": -1,
-    offset,
-    length,
-    properties: { "referenced-data-file": dataFile, cardinality: String(deleted) },
-  };
 }

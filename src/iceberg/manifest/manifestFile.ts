@@ -243,6 +243,8 @@ export interface ListedFile {
   readonly sequenceNumber: bigint;
   /** v3: row id of its first row; null: it has none yet. */
   readonly firstRowId: bigint | null;
+  /** The snapshot that added it; null: nobody says. */
+  readonly snapshotId: bigint | null;
 }
 
 /**
@@ -259,7 +261,7 @@ export async function* readLiveFiles(
     yield block.flatMap((head) => {
       const { status, recordCount, partition, own } = copiedEntry({ head }, types);
       if (status === "deleted") return [];
-      const { sequenceNumber, firstRowId } = inherit(status, recordCount, own);
+      const { sequenceNumber, firstRowId, snapshotId } = inherit(status, recordCount, own);
       return {
         ...{
           path: String(fieldOf(head, 100)),
@@ -271,6 +273,7 @@ export async function* readLiveFiles(
         sizeBytes: BigInt(String(fieldOf(head, 104) ?? 0)),
         sequenceNumber: sequenceNumber ?? manifest.sequenceNumber,
         firstRowId,
+        snapshotId,
       };
     });
   }

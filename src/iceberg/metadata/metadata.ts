@@ -3,6 +3,7 @@
  * reading and writing JSON is in `json.ts`, changing it in `updates.ts`.
  */
 import type { Schema } from "#columns/schema.ts";
+import type { PartitionStatistics, TableStatistics } from "./statistics.ts";
 
 /** A snapshot id: a positive 63-bit integer; the domain is the table. */
 export type SnapshotId = bigint;
@@ -132,6 +133,8 @@ export type TableUpdate =
   | { readonly action: "set-snapshot-ref"; readonly ref: string; readonly value: SnapshotRef }
   | { readonly action: "remove-snapshots"; readonly snapshotIds: readonly SnapshotId[] }
   | { readonly action: "remove-snapshot-ref"; readonly ref: string }
+  | { readonly action: "set-statistics"; readonly file: TableStatistics }
+  | { readonly action: "set-partition-statistics"; readonly file: PartitionStatistics }
   | { readonly action: "set-location"; readonly location: string }
   | { readonly action: "set-properties"; readonly properties: Readonly<Record<string, string>> }
   | { readonly action: "remove-properties"; readonly keys: readonly string[] };

@@ -13,6 +13,7 @@
  * `history.expire.*`, and those of its refs.
  */
 import type { Snapshot, SnapshotId, TableMetadata } from "./metadata.ts";
+import { filesOf } from "./statistics.ts";
 
 /** What is kept. Durations in ms. */
 export interface RetentionPolicy {
@@ -135,7 +136,17 @@ function neededSnapshots(
     need(line.filter(({ timestampMs }) => nowMs - timestampMs <= ageMs));
   }
   for (const id of lines.leftToExpiry(chain)) needed.add(id);
+  for (const id of newestStatistics(chain, metadata)) needed.add(id);
   return needed;
+}
+
+/** Statistics go with their snapshot: readers take those of the nearest ancestor of the head. */
+function newestStatistics(chain: readonly Snapshot[], metadata: TableMetadata): SnapshotId[] {
+  return (["statistics", "partition-statistics"] as const).flatMap((key) => {
+    const described = new Set(filesOf(metadata, key).map(({ snapshotId }) => snapshotId));
+    const newest = chain.find(({ snapshotId }) => described.has(snapshotId));
+    return newest === undefined ? [] : [newest.snapshotId];
+  });
 }
 
 /** `history.expire.min-snapshots-to-keep`, or what the ref says; default 1. */

@@ -23,6 +23,12 @@ import type {
   TableUpdate,
 } from "./metadata.ts";
 import { metadataVersionsMax } from "./properties.ts";
+import {
+  partitionStatisticsToJson,
+  statisticsToJson,
+  withoutStatistics,
+  withStatistics,
+} from "./statistics.ts";
 import { MAIN_BRANCH } from "./tableMetadataJson.ts";
 
 /** When and on top of which file a change is made. */
@@ -189,6 +195,9 @@ const APPLY: {
   "set-snapshot-ref": (state, { ref, value }) => setRef(state, ref, value),
   "remove-snapshots": (state, { snapshotIds }) => removeSnapshots(state, snapshotIds),
   "remove-snapshot-ref": (state, { ref }) => removeRef(state, ref),
+  "set-statistics": (state, { file }) => setStatistics(state, "statistics", statisticsToJson(file)),
+  "set-partition-statistics": (state, { file }) =>
+    setStatistics(state, "partition-statistics", partitionStatisticsToJson(file)),
   "set-location": (state, { location }) => change(state, { location }),
   "set-properties": (state, { properties }) =>
     change(state, { properties: { ...state.metadata.properties, ...properties } }),
@@ -367,19 +376,15 @@ function removeSnapshots(state: State, snapshotIds: readonly SnapshotId[]): Step
   });
 }
 
-/** Statistics belong to a snapshot and go with it (Iceberg spec, "Table Statistics"). */
-function withoutStatistics(
-  unknown: TableMetadata["unknown"],
-  gone: ReadonlySet<SnapshotId>,
-): TableMetadata["unknown"] {
-  const next: Record<string, unknown> = { ...unknown };
-  for (const key of ["statistics", "partition-statistics"]) {
-    const files = next[key];
-    if (!Array.isArray(files)) continue;
-    next[key] = (files as JsonObject[]).filter((file) => {
-      const id = file["snapshot-id"];
-      return typeof id !== "bigint" && typeof id !== "number" ? true : !gone.has(BigInt(id));
-    });
+function setStatistics(
+  state: State,
+  key: "statistics" | "partition-statistics",
+  file: JsonObject,
+): Step {
+  const { metadata } = state;
+  const id = file["snapshot-id"];
+  if (!metadata.snapshots.some(({ snapshotId }) => snapshotId === id)) {
+    return `there is no snapshot ${String(id)} for statistics`;
   }
-  return next;
+  return change(state, { unknown: withStatistics(metadata.unknown, key, file) });
 }

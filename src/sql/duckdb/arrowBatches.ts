@@ -90,9 +90,41 @@ export class ArrowBatches {
 export function releaseArrow(struct: Pointer, kind: "schema" | "array"): void {
   const release = read.ptr(struct, kind === "schema" ? SCHEMA.release : ARRAY.release);
   if (release === 0) return;
-  const call = CFunction({ ptr: release as Pointer, args: ["ptr"], returns: "void" });
+  const known = releases.get(release);
+  const call = known ?? CFunction({ ptr: release as Pointer, args: ["ptr"], returns: "void" });
+  releases.set(release, call);
   call(struct);
-  call.close();
+}
+
+/** Functions of DuckDB's that give structs back: a few, each asked for every chunk of an answer. */
+const releases = new Map<number, ReturnType<typeof CFunction>>();
+
+/** The memory of a column, where it lies. */
+export interface ColumnMemory {
+  readonly length: number;
+  /** Null: every value is there. */
+  readonly validity: Uint8Array | null;
+  /** Of texts and bytes only; `length + 1` numbers of 32 bits. */
+  readonly offsets: Uint8Array | null;
+  readonly values: Uint8Array;
+}
+
+/**
+ * A column of an `ArrowArray`, void once that is released.
+ * @param width bytes of a value; null: texts or bytes
+ */
+export function columnMemory(array: Pointer, column: number, width: number | null): ColumnMemory {
+  const child = childAt(array, column);
+  const length = wordAt(child, ARRAY.length);
+  assert(wordAt(child, ARRAY.offset) === 0, "an array of DuckDB begins at its first value");
+  const validity = viewAt(bufferAt(child, 0), Math.ceil(length / 8));
+  if (width !== null) {
+    const values = viewAt(bufferAt(child, 1), width * length) ?? EMPTY;
+    return { length, validity, offsets: null, values };
+  }
+  const offsets = viewAt(bufferAt(child, 1), 4 * (length + 1)) ?? new Uint8Array(4 * (length + 1));
+  const bytes = new DataView(offsets.buffer, offsets.byteOffset).getInt32(4 * length, true);
+  return { length, validity, offsets, values: viewAt(bufferAt(child, 2), bytes) ?? EMPTY };
 }
 
 function fieldOf(schema: Pointer): Field {
@@ -209,8 +241,12 @@ function offsetsAt(array: Pointer, length: number): Int32Array {
 
 /** A copy; null: there is no such buffer. */
 function bytesAt(address: number, length: number): Uint8Array<ArrayBuffer> | null {
+  return viewAt(address, length)?.slice() ?? null;
+}
+
+function viewAt(address: number, length: number): Uint8Array<ArrayBuffer> | null {
   if (address === 0 || length === 0) return null;
-  return new Uint8Array(toArrayBuffer(address as Pointer, 0, length).slice(0));
+  return new Uint8Array(toArrayBuffer(address as Pointer, 0, length));
 }
 
 function bufferAt(array: Pointer, at: number): number {

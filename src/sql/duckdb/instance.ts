@@ -208,6 +208,28 @@ export class Statement {
     }
   }
 
+  /** Runs it: each chunk of the answer as an `ArrowArray`, gone when the next is asked for. Throws as `run`. */
+  *runArrays(): Generator<Pointer> {
+    const api = this.#library;
+    const options = new Out();
+    try {
+      for (const { result, chunk } of this.#chunks([])) {
+        if (chunk === null) {
+          options.words[0] = BigInt(api.duckdb_result_get_arrow_options(result) ?? 0);
+          continue;
+        }
+        const array = this.#arrowArray(options.address, chunk);
+        try {
+          yield ptr(array);
+        } finally {
+          releaseArrow(ptr(array), "array");
+        }
+      }
+    } finally {
+      if (options.words[0] !== 0n) api.duckdb_destroy_arrow_options(options.words);
+    }
+  }
+
   #arrowSchema(result: Uint8Array, options: Pointer, names: readonly string[]): ArrowBatches {
     const api = this.#library;
     const types = BigUint64Array.from(names, (_, at) =>
@@ -227,13 +249,18 @@ export class Statement {
   }
 
   #addArrow(batches: ArrowBatches, options: Pointer, chunk: Pointer): void {
-    const array = new Uint8Array(ARROW_ARRAY_BYTES);
-    this.#check(this.#library.duckdb_data_chunk_to_arrow(options, chunk, array));
+    const array = this.#arrowArray(options, chunk);
     try {
       batches.add(ptr(array));
     } finally {
       releaseArrow(ptr(array), "array");
     }
+  }
+
+  #arrowArray(options: Pointer, chunk: Pointer): Uint8Array {
+    const array = new Uint8Array(ARROW_ARRAY_BYTES);
+    this.#check(this.#library.duckdb_data_chunk_to_arrow(options, chunk, array));
+    return array;
   }
 
   #check(error: Pointer | null): void {

@@ -1,12 +1,13 @@
 /**
- * A child process that rewrites data files once and is ended by its parent (`rewriteProcess.ts`). It
+ * A child process that reads data files once, to rewrite them or to count values, and is ended by its parent (`rewriteProcess.ts`). It
  * yields to every other process of the machine, so that ingest keeps its latency, is what the system ends
  * first when memory runs out, and ends with its parent.
  */
 import { describe, kindOf } from "#base/errors.ts";
 import { openLibc } from "#base/libc.ts";
 import { offerFirst } from "#sql/confine.ts";
-import type { RewriteReply, RewriteTask } from "./protocol.ts";
+import { sketchFiles } from "#sql/sketch/sketchFiles.ts";
+import type { ChildReply, ChildTask } from "./protocol.ts";
 import { rewriteFiles } from "./rewriteFiles.ts";
 
 /** Of the scheduler: about a ninth of the time of a process that yields to nobody. */
@@ -15,9 +16,13 @@ const PRIO_PROCESS = 0;
 const DIE_WITH_PARENT = 1;
 const SIGKILL = 9n;
 
-process.on("message", (task: RewriteTask) => {
+process.on("message", (task: ChildTask) => {
   try {
-    reply({ type: "done", rewritten: rewriteFiles(task) });
+    reply(
+      task.kind === "rewrite"
+        ? { type: "rewritten", result: rewriteFiles(task) }
+        : { type: "sketched", result: sketchFiles(task) },
+    );
   } catch (error) {
     reply({ type: "failed", kind: kindOf(error), message: describe(error) });
   }
@@ -38,6 +43,6 @@ openLibc<{ prctl: (option: number, signal: bigint) => number }>({
   prctl: { args: ["i32", "u64"], returns: "i32" },
 })?.prctl(DIE_WITH_PARENT, SIGKILL);
 
-function reply(message: RewriteReply): void {
+function reply(message: ChildReply): void {
   process.send?.(message);
 }

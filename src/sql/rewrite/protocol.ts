@@ -1,6 +1,7 @@
-/** Messages between a process and the child that rewrites data files for it. */
+/** Messages between a process and the child that reads data files for its maintenance: what is done with their rows. */
 import type { ErrorKind } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
+import type { ThetaSketch } from "#iceberg/statistics/thetaSketch.ts";
 import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 
 /** Files to be written as one. */
@@ -43,7 +44,32 @@ export interface Rewritten {
   readonly floats: readonly FloatValues[];
 }
 
+/** Files whose values are to be counted. */
+export interface SketchTask {
+  /** Path of DuckDB's library. */
+  readonly library: string;
+  readonly memoryBytesMax: number;
+  /** Folders of the files that are read. */
+  readonly folders: readonly string[];
+  /** Folder for what does not fit into memory. */
+  readonly scratch: string;
+  readonly files: SnapshotFiles;
+  readonly columns: readonly SketchedColumn[];
+}
+
+/** A column, and what is known of its values: before and after. */
+export interface SketchedColumn {
+  readonly field: Field;
+  readonly sketch: ThetaSketch;
+}
+
+/** What a child does. */
+export type ChildTask =
+  | ({ readonly kind: "rewrite" } & RewriteTask)
+  | ({ readonly kind: "sketch" } & SketchTask);
+
 /** How a task ended. */
-export type RewriteReply =
-  | { readonly type: "done"; readonly rewritten: Rewritten }
+export type ChildReply =
+  | { readonly type: "rewritten"; readonly result: Rewritten }
+  | { readonly type: "sketched"; readonly result: readonly SketchedColumn[] }
   | { readonly type: "failed"; readonly kind: ErrorKind; readonly message: string };

@@ -1,31 +1,60 @@
 /**
- * Data files are rewritten in a child process, one for each task: its memory goes with it, it is ended
+ * Data files are rewritten, and their values counted, in a child process, one for each task: its memory goes with it, it is ended
  * at any moment, and what it breaks is its own (decision 0351 says the same of statements).
  */
 import { join } from "node:path";
+import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
-import type { RewriteReply, RewriteTask, Rewritten } from "./protocol.ts";
+import type {
+  ChildReply,
+  ChildTask,
+  RewriteTask,
+  Rewritten,
+  SketchedColumn,
+  SketchTask,
+} from "./protocol.ts";
 
 /** The word that makes this program the child; `main.ts` knows it too. */
 const CHILD_WORD = "rewrite-engine";
 
 /**
- * Does a task.
+ * Rewrites data files.
  * @throws AppError `query`, `query_engine`; `stopped` when `stop` ended it
  */
 export async function rewriteInProcess(task: RewriteTask, stop: AbortSignal): Promise<Rewritten> {
-  const { promise, resolve, reject } = Promise.withResolvers<Rewritten>();
+  const reply = await inProcess({ kind: "rewrite", ...task }, stop);
+  assert(reply.type === "rewritten", "the child does what it was asked for");
+  return reply.result;
+}
+
+/** Counts values. Throws as {@link rewriteInProcess}. */
+export async function sketchInProcess(
+  task: SketchTask,
+  stop: AbortSignal,
+): Promise<readonly SketchedColumn[]> {
+  const reply = await inProcess({ kind: "sketch", ...task }, stop);
+  assert(reply.type === "sketched", "the child does what it was asked for");
+  return reply.result;
+}
+
+async function inProcess(
+  task: ChildTask,
+  stop: AbortSignal,
+): Promise<Exclude<ChildReply, { type: "failed" }>> {
+  const { promise, resolve, reject } =
+    Promise.withResolvers<Exclude<ChildReply, { type: "failed" }>>();
   const child = Bun.spawn(childCommand(), {
     cwd: "/",
     // What the parent's holds is no business of the engine; a crash is reported to nobody.
     env: { BUN_ENABLE_CRASH_REPORTING: "0", DO_NOT_TRACK: "1" },
     stdio: ["ignore", "ignore", "ignore"],
     serialization: "advanced",
-    ipc: (reply: RewriteReply) => {
-      if (reply.type === "done") resolve(reply.rewritten);
-      else reject(fail(reply.kind, reply.message));
+    ipc: (reply: ChildReply) => {
+      if (reply.type === "failed") reject(fail(reply.kind, reply.message));
+      else resolve(reply);
     },
-    onExit: () => reject(fail("query_engine", "The engine that rewrites data files has crashed")),
+    onExit: () =>
+      reject(fail("query_engine", "The engine that reads data files for maintenance has crashed")),
   });
   const end = (): void => child.kill("SIGKILL");
   stop.addEventListener("abort", end, { once: true });

@@ -30,6 +30,7 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
       compact: { intervalMs: 1000, options: sizes, codec: { codec: "zstd", codecLevel: null } },
       expire: { intervalMs: 1000, policy: POLICY },
       orphans: { intervalMs: 2000, ageMsMin: 3 * DAY },
+      statistics: null,
     },
     REWRITES,
   );
@@ -44,7 +45,9 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
     ["expire", { counts: { snapshots: 3 } }],
     ["orphans", { counts: { files: 1, uploads: 0 }, bytesReclaimed: 7 }],
   ]);
-  expect(schedulesOf({ compact: null, expire: null, orphans: null }, REWRITES)).toEqual([]);
+  expect(
+    schedulesOf({ compact: null, expire: null, orphans: null, statistics: null }, REWRITES),
+  ).toEqual([]);
 });
 
 /** Writes files without looking into them. */
@@ -85,7 +88,10 @@ test("that a table's columns cannot be compacted is told once, not at every run"
   const options = { ...SETTINGS, jobs: 1 };
   const codec = { codec: "zstd", codecLevel: null } as const;
   const compaction = { intervalMs: 1000, options, codec };
-  const [schedule] = schedulesOf({ compact: compaction, expire: null, orphans: null }, REWRITES);
+  const [schedule] = schedulesOf(
+    { compact: compaction, expire: null, orphans: null, statistics: null },
+    REWRITES,
+  );
   const of = { name: "t", open: () => table.open() };
   for (let runs = 0; runs < 3; runs++) await schedule?.run(opened, OPTIONS.stop, of);
   expect(reasons).toEqual([expect.stringContaining("column code is of type fixed")]);

@@ -21,20 +21,6 @@ describe("defaults", () => {
     expect(config.values["server.health_address"]).toBe("127.0.0.1:8080");
   });
 
-  test("features that are not built are off although their default is on", async () => {
-    const config = await loadRight(TOPIC);
-    expect(values(config)["maintenance.statistics_enabled"]).toBe(false);
-    expect(config.values["server.query_enabled"]).toBe(true);
-    expect(values(config)["dead_letter.action"]).toBe("table");
-  });
-
-  test("turning such a feature off is accepted, turning it on is refused", async () => {
-    const off = await loadRight(`${TOPIC}[maintenance]\nstatistics_enabled = false\n`);
-    expect(requireBuilt(off)).toEqual([]);
-    const on = await loadRight(`${TOPIC}[maintenance]\nstatistics_enabled = true\n`);
-    expect(requireBuilt(on).map(({ key }) => key)).toEqual(["maintenance.statistics_enabled"]);
-  });
-
   test("every key with a default accepts it", async () => {
     for (const [path, spec] of Object.entries(ALL_KEYS)) {
       if (spec.default === null) continue;

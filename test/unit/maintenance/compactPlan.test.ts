@@ -13,7 +13,7 @@ const METADATA = tableOf(3);
 function data(path: string, sizeBytes: number, more: Partial<ListedFile> = {}): ListedFile {
   return {
     ...{ path, fileFormat: "PARQUET", specId: 0, partition: [1], recordCount: 100n },
-    ...{ sizeBytes: BigInt(sizeBytes), sequenceNumber: 1n, firstRowId: null },
+    ...{ sizeBytes: BigInt(sizeBytes), sequenceNumber: 1n, snapshotId: null, firstRowId: null },
     ...more,
   };
 }

@@ -70,7 +70,7 @@ async function write(
   return {
     ...{ path, fileFormat: "PARQUET", specId: 0, partition: [], deletes: [] },
     ...{ recordCount: BigInt(rows.length), sizeBytes: BigInt(bytes.length) },
-    ...{ sequenceNumber: 1n, firstRowId: null },
+    ...{ sequenceNumber: 1n, snapshotId: null, firstRowId: null },
     ...more,
   };
 }

@@ -1,0 +1,43 @@
+/**
+ * Counts the different values of columns of data files, in a process of its own (`rewrite/child.ts`): live rows by
+ * field id, one column after the other, so that memory does not grow with their number.
+ */
+import { assert } from "#base/assert.ts";
+import { deletedRows } from "#sql/deletedRows.ts";
+import { columnMemory } from "#sql/duckdb/arrowBatches.ts";
+import { Instance } from "#sql/duckdb/instance.ts";
+import { columnsOfFiles } from "#sql/parquetNodes.ts";
+import type { SketchedColumn, SketchTask } from "#sql/rewrite/protocol.ts";
+import { selectRows } from "#sql/selectRows.ts";
+import { countedForm, Sketcher } from "./sketcher.ts";
+
+/** Does a task; the columns as they were asked for. @throws AppError `query`, `query_engine` */
+export function sketchFiles(task: SketchTask): SketchedColumn[] {
+  const { library, memoryBytesMax, folders, scratch, files } = task;
+  const options = { library, memoryBytesMax, spillFolder: scratch };
+  const instance = new Instance(options, [...folders, scratch]);
+  const sketcher = new Sketcher();
+  try {
+    const paths = [...files.data, ...files.equalityDeletes].map(({ path }) => path);
+    const nodes = columnsOfFiles((sql) => instance.rows(sql), paths);
+    return task.columns.map(({ field, sketch }) => {
+      const form = countedForm(field);
+      assert(form !== null, "only columns that can be counted are asked for");
+      const rows = selectRows([{ ...field, name: "c" }], files, nodes, 0);
+      instance.hot.begin([deletedRows(files.vectors)]);
+      const statement = instance.prepare(`SELECT ${form.sql} FROM (${rows})`);
+      sketcher.begin(sketch);
+      try {
+        for (const array of statement.runArrays()) {
+          sketcher.add(form, columnMemory(array, 0, form.width));
+        }
+      } finally {
+        statement.close();
+        instance.hot.end();
+      }
+      return { field, sketch: sketcher.finish() };
+    });
+  } finally {
+    instance.close();
+  }
+}
