@@ -4,11 +4,6 @@
 import type { MetricSpec } from "#server/metricSpec.ts";
 import { METRICS } from "#server/metricTable.ts";
 
-/** Metrics of features that are not built yet: nothing feeds them, so they are not served. */
-const LATER: readonly (readonly [names: string, feature: string])[] = [
-  ["iceberg_compaction_files_merged_total, iceberg_compaction_duration_seconds", "compaction"],
-];
-
 /** docs/METRICS.md. */
 export function metricsPage(): string {
   return `${[
@@ -23,10 +18,6 @@ export function metricsPage(): string {
     "",
     "With `server.topic_partition_metrics = false` counters per partition are summed (empty labels), and gauges per",
     "partition are left out.",
-    "",
-    "Later, with the features that feed them:",
-    "",
-    ...LATER.map(([names, feature]) => `- ${names.replaceAll(/\w+/g, "`$&`")}: ${feature}`),
   ].join("\n")}\n`;
 }
 

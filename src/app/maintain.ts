@@ -4,7 +4,9 @@
  */
 import { CommitTable } from "#commit/commitTable.ts";
 import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
+import type { ClosedSpan } from "#maintenance/closedPartitions.ts";
 import { compact, compactCounts } from "#maintenance/compact.ts";
+import { CompactTrigger } from "#maintenance/compactTrigger.ts";
 import { expireCounts, expireSnapshots } from "#maintenance/expire.ts";
 import { orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import { createRewriteEngine, type RewriteEngineParts } from "#maintenance/rewriteEngine.ts";
@@ -14,6 +16,7 @@ import { createSketchEngine } from "#maintenance/sketchEngine.ts";
 import { statisticsCounts, updateStatistics } from "#maintenance/statistics.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
+import type { Positions } from "./positions.ts";
 
 /** What rewriting takes of the process. */
 export type RewriteParts = Omit<RewriteEngineParts, "codec">;
@@ -29,14 +32,21 @@ export function schedulesOf(
   const schedules: Schedule[] = [];
   if (compaction !== null) {
     const { jobs, ...settings } = compaction.options;
+    const { closedAfterMs } = compaction.trigger;
     const engine = createRewriteEngine({ ...rewrites, codec: compaction.codec });
     const refusals = new Refusals();
     schedules.push({
       operation: "compact",
       intervalMs: compaction.intervalMs,
+      trigger: new CompactTrigger({ ...compaction.trigger, deleteRatio: settings.deleteRatio }),
       run: async (table, stop, of) => {
+        const watermarkMs = of.watermarkMs?.() ?? null;
+        const closed = closedSpan(watermarkMs, closedAfterMs, compaction.intervalMs);
         const whenDecided = (): ReturnType<typeof untilDecided> => untilDecided(table, of, stop);
-        const options = { ...optionsOf(stop), settings, jobs, whenDecided };
+        const options = {
+          ...{ ...optionsOf(stop), jobs, whenDecided },
+          settings: { ...settings, closed },
+        };
         const refusal = engine.refusal(await table.load());
         if (refusal !== null) {
           refusals.tell(table, refusal);
@@ -79,6 +89,23 @@ export function schedulesOf(
   }
   return schedules;
 }
+
+/**
+ * The time in which partitions ended that have not been put together yet. Of older ones only what comes late is
+ * left, which waits for more of it, so that no row is written anew at every run.
+ */
+function closedSpan(
+  watermarkMs: number | null,
+  closedAfterMs: number,
+  intervalMs: number,
+): ClosedSpan | undefined {
+  if (watermarkMs === null || closedAfterMs === 0) return undefined;
+  const to = watermarkMs - closedAfterMs;
+  return { from: to - RUNS_AFTER_CLOSE * intervalMs, to };
+}
+
+/** Runs of which the first may have been in the way of a flush, or have failed. */
+const RUNS_AFTER_CLOSE = 3;
 
 /** What cannot be compacted stays so: each table's is told once, not at every run. */
 class Refusals {
@@ -124,10 +151,16 @@ function optionsOf(stop: AbortSignal): RunOptions {
  * The tables of a pipeline. A run has a view of its own of the table, so that it never stands in the
  * way of a flush: what both of them change, the catalog decides.
  */
-export function* scheduledTables(sinks: Iterable<Sink>): Generator<ScheduledTable> {
+export function* scheduledTables(
+  sinks: Iterable<Sink>,
+  positions: Pick<Positions, "of">,
+): Generator<ScheduledTable> {
   for (const sink of sinks) {
     yield {
       name: sink.name,
+      branch: sink.options.branch,
+      seen: () => sink.writer?.lastSeen ?? null,
+      watermarkMs: () => watermarkOf(sink, positions),
       isUndecided: () => sink.flushing || sink.sealed,
       isRunning: () => sink.state.kind === "running" || sink.state.kind === "retrying",
       open: async () => {
@@ -138,4 +171,20 @@ export function* scheduledTables(sinks: Iterable<Sink>): Generator<ScheduledTabl
       },
     };
   }
+}
+
+/**
+ * The Kafka timestamp that every partition of a table has reached: a partition that is read to its end has
+ * reached now. Null: one of them has not been read yet.
+ */
+function watermarkOf(sink: Sink, positions: Pick<Positions, "of">): number | null {
+  let watermarkMs = sink.parts.clock.nowMs();
+  for (const { feed } of sink.outlets.values()) {
+    const { topic, partition } = feed.feed;
+    const known = positions.of(topic, partition);
+    if (known === undefined) return null;
+    const isAtEnd = feed.position >= known.lastStableOffset;
+    if (!isAtEnd) watermarkMs = Math.min(watermarkMs, known.timestampMs);
+  }
+  return sink.outlets.size === 0 ? null : watermarkMs;
 }

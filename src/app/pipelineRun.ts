@@ -105,7 +105,8 @@ export class PipelineRun {
     this.#maintenance = new Scheduler(
       shared,
       schedulesOf(options.maintenance, shared.rewrites),
-      () => scheduledTables(this.pipeline?.tables ?? []),
+      () => scheduledTables(this.pipeline?.tables ?? [], this.positions),
+      options.maintenance.windows,
     );
     const sink = shared.observe(options.name);
     this.#observe = (observation) => {

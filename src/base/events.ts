@@ -71,6 +71,8 @@ export type Observation =
       outcome: (typeof MAINTENANCE_OUTCOMES)[number];
       durationMs: number;
       bytesReclaimed: number;
+      /** Files that it replaced by others; 0 for operations that replace none. */
+      filesMerged: number;
     }
   | { type: "idempotent_retry"; reason: string }
   | { type: "freshness"; stage: "queryable" | "committed"; ageMs: number }

@@ -2,6 +2,8 @@
  * Configuration -> options of maintenance (SPEC section 4, `[maintenance]`).
  */
 import type { ExpiryPolicy } from "#iceberg/metadata/expiry.ts";
+import type { TriggerSettings } from "#maintenance/compactTrigger.ts";
+import { type DailyWindow, parseWindow } from "#maintenance/windows.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { PipelineValues } from "./keys.ts";
@@ -27,10 +29,13 @@ export interface MaintenanceOptions {
     readonly intervalMs: number;
     readonly options: CompactOptions;
     readonly codec: Pick<WriterOptions, "codec" | "codecLevel" | "unset">;
+    readonly trigger: Omit<TriggerSettings, "deleteRatio">;
   } | null;
   readonly expire: { readonly intervalMs: number; readonly policy: ExpiryPolicy } | null;
   readonly orphans: { readonly intervalMs: number; readonly ageMsMin: number } | null;
   readonly statistics: { readonly intervalMs: number } | null;
+  /** Times of day at which runs may begin; none: always. */
+  readonly windows: readonly DailyWindow[];
 }
 
 /**
@@ -51,6 +56,10 @@ export function maintenanceOptions(
           // One group at a time: ingest has the machine's other cores.
           options: { ...compactOptions(values), jobs: 1 },
           codec,
+          trigger: {
+            files: values["maintenance.compact_trigger_files"],
+            closedAfterMs: values["maintenance.compact_closed_after_seconds"] * SECOND_MS,
+          },
         }
       : null,
     expire: values["maintenance.snapshot_expiration_enabled"]
@@ -62,6 +71,7 @@ export function maintenanceOptions(
     statistics: values["maintenance.statistics_enabled"]
       ? { intervalMs: values["maintenance.statistics_update_interval_seconds"] * SECOND_MS }
       : null,
+    windows: values["maintenance.windows"].flatMap((text) => parseWindow(text) ?? []),
   };
 }
 

@@ -5,6 +5,7 @@ import { describe } from "#base/errors.ts";
 import { parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
 import { holdsJson } from "#decode/options.ts";
+import { parseWindow } from "#maintenance/windows.ts";
 import { isLoopback } from "#server/access.ts";
 import { checkChanges } from "./changes.ts";
 import type { AppConfig } from "./config.ts";
@@ -77,9 +78,16 @@ const PIPELINE_CHECKS: readonly ((scope: Scope<PipelineValues>) => void)[] = [
   checkWrite,
   checkPartitioning,
   checkStorage,
+  checkWindows,
   checkRest,
   checkMetastore,
 ];
+
+function checkWindows({ values, report }: Scope<PipelineValues>): void {
+  const wrong = values["maintenance.windows"].find((text) => parseWindow(text) === null);
+  if (wrong === undefined) return;
+  report("maintenance.windows", `${JSON.stringify(wrong)} is no time of day such as "22:00-06:00"`);
+}
 
 /** Brokers are counted, not quoted: their list may have come from outside the file. */
 function checkBrokers({ values, report }: Scope<PipelineValues>): void {

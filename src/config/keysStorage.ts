@@ -259,6 +259,25 @@ export const MAINTENANCE_KEYS = {
     max: 1,
     doc: "Rewrite a file once this share of it is deleted.",
   },
+  "maintenance.compact_trigger_files": {
+    type: "integer",
+    default: 1000,
+    min: 0,
+    max: 1_000_000,
+    doc: "So many new data files make a compaction begin before its interval is over, 5 minutes after the last one at the earliest; 0: never. As many deleted rows as `compact_delete_ratio` says do so, too.",
+  },
+  "maintenance.compact_closed_after_seconds": {
+    type: "integer",
+    default: 600,
+    min: 0,
+    max: 31_536_000,
+    doc: "A past hour, day, month or year of a partitioned table is closed so long after its end, by the Kafka timestamps that every partition has reached: it is compacted then, whatever its small files hold; 0: never for that reason.",
+  },
+  "maintenance.windows": {
+    type: "strings",
+    default: [],
+    doc: 'Times of day, UTC, at which `run` may begin maintenance, e.g. `["22:00-06:00"]`; none: at any time. What has begun goes on beyond them.',
+  },
   "maintenance.snapshot_expiration_enabled": {
     type: "boolean",
     default: true,

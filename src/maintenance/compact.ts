@@ -21,6 +21,7 @@ import { liveDataFiles, liveDeletes } from "#iceberg/io/liveFiles.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
 import { hasSources, specById } from "#iceberg/partition/partitionType.ts";
+import { endsIn } from "./closedPartitions.ts";
 import { type CompactSettings, type PlannedGroup, planGroups } from "./compactPlan.ts";
 import type { RunCounts } from "./record.ts";
 import { type RunOptions, refusePaused, refuseStopped } from "./run.ts";
@@ -129,7 +130,8 @@ async function plan(
   const manifests = await listedManifests(head, branch);
   const { index } = await liveDeletes(storage, metadata, manifests);
   const files = await Array.fromAsync(liveDataFiles(storage, metadata, manifests));
-  return planGroups(files, index, settings, () => clock.turn());
+  const { closed = { from: 0, to: 0 } } = settings;
+  return planGroups(files, index, settings, () => clock.turn(), endsIn(metadata, closed));
 }
 
 /** Groups that are committed together. */

@@ -9,10 +9,11 @@
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
-import { placeKey } from "#iceberg/deletes/deleteIndex.ts";
+import { type DataPlace, placeKey } from "#iceberg/deletes/deleteIndex.ts";
 import { fileKey } from "#iceberg/io/removeFiles.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { ListedFile } from "#iceberg/manifest/manifestFile.ts";
+import type { ClosedSpan } from "./closedPartitions.ts";
 
 /** When a file is rewritten, and how large it becomes. */
 export interface CompactSettings {
@@ -22,6 +23,8 @@ export interface CompactSettings {
   readonly targetBytes: number;
   /** A file is rewritten when so large a share of its rows is deleted, 0 to 1. */
   readonly deleteRatio: number;
+  /** Partitions that ended in this span of time are put together whatever their files hold. Default: none. */
+  readonly closed?: ClosedSpan | undefined;
 }
 
 /** A file that is to be read. */
@@ -48,6 +51,7 @@ const BLOCK_PAIRS = 4096;
 /**
  * The groups of a snapshot, partition by partition.
  * @param turn resolves when others have run
+ * @param isClosed of files: their partition has just ended, and is put together whatever it holds
  * @throws AppError `table_unsupported` when too many delete files apply to too many data files
  */
 export async function planGroups(
@@ -55,6 +59,7 @@ export async function planGroups(
   deletes: DeleteIndex,
   settings: CompactSettings,
   turn: () => Promise<void>,
+  isClosed: (place: DataPlace) => boolean = () => false,
 ): Promise<PlannedGroup[]> {
   const parquet = once(files).filter(({ fileFormat }) => fileFormat === "PARQUET");
   await refusePairs(parquet, deletes, turn);
@@ -74,7 +79,10 @@ export async function planGroups(
   );
   return [...Map.groupBy(wanted, placeKey).values()].flatMap((members) =>
     cut(members, settings.targetBytes).filter(
-      (group) => group.inputs.some(isDeleted) || isWorthIt(group, settings.targetBytes),
+      (group) =>
+        group.inputs.some(isDeleted) ||
+        isWorthIt(group, settings.targetBytes) ||
+        (group.inputs.length > 1 && group.inputs.some(isClosed)),
     ),
   );
 }

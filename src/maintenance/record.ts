@@ -44,7 +44,8 @@ async function tell(
 ): Promise<void> {
   const outcome = error === null ? "done" : "failed";
   const text = error === null ? "" : describe(error);
-  observe({ type: "maintenance", operation, outcome, durationMs, bytesReclaimed });
+  const filesMerged = operation === "compact" ? (counts["files_before"] ?? 0) : 0;
+  observe({ type: "maintenance", operation, outcome, durationMs, bytesReclaimed, filesMerged });
   logger.log(error === null ? "info" : "warn", `Maintenance run ${outcome}`, {
     ...{ table: name, operation, duration_ms: Math.round(durationMs) },
     ...(error === null ? { ...counts, bytes_reclaimed: bytesReclaimed } : { error: text }),

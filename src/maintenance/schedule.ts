@@ -9,21 +9,39 @@ import type { Clock } from "#base/clock.ts";
 import { describe, kindOf } from "#base/errors.ts";
 import { Heap } from "#base/heap.ts";
 import type { Random } from "#base/random.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { type RunCounts, recordRun } from "./record.ts";
 import { isLeftAlone, type Operation } from "./run.ts";
 import { takeTurn } from "./turn.ts";
+import { type DailyWindow, msUntilWindow } from "./windows.ts";
 
 /** One kind of run at its interval. */
 export interface Schedule {
   readonly operation: Operation;
   readonly intervalMs: number;
+  /** What makes a run begin before its interval is over. Default: nothing. */
+  readonly trigger?: Trigger;
   run(table: CommitTable, stop: AbortSignal, of: ScheduledTable): Promise<RunCounts>;
+}
+
+/** Asks for runs between two intervals; looked at once a minute, so it asks nobody. */
+export interface Trigger {
+  /** Why a run of the table is wanted; null: none is. */
+  wanted(table: ScheduledTable): string | null;
+  /** A run of the table has ended, well or not. */
+  ended(table: ScheduledTable): void;
 }
 
 /** A table of this process. */
 export interface ScheduledTable {
   readonly name: string;
+  /** That commits go to. Default: main. */
+  readonly branch?: string;
+  /** The newest head that this process has seen; null: none. Default: none. */
+  seen?(): LoadedTable | null;
+  /** How far its rows are, by their Kafka timestamps, ms since epoch; null: nobody knows. Default: so. */
+  watermarkMs?(): number | null;
   /** The table as commits see it; null while this process does not write it. */
   open(): Promise<CommitTable | null>;
   /** True while a commit of this process's own is under way, or has no answer. Default: never. */
@@ -43,6 +61,10 @@ export interface LastRun {
 interface Job {
   readonly table: ScheduledTable;
   readonly schedule: Schedule;
+  /** When its last run here began (monotonic); null: none has. */
+  beganMs: number | null;
+  /** Why a trigger has asked for it; null: none has. */
+  early: string | null;
 }
 
 /** New tables are looked for so often; what is due is never late by more. */
@@ -54,25 +76,35 @@ const JITTER_SHARE = 0.1;
 const JITTER_MS_MAX = 300_000;
 /** When a table whose turn could not be asked for is asked again. */
 const AGAIN_MS = 600_000;
+/** Between two runs of one kind, whatever triggers ask for. */
+const EARLY_MS = 300_000;
 
 /** The runs of a pipeline's tables. */
 export class Scheduler {
   readonly #parts: { readonly clock: Clock; readonly random: Random };
   readonly #schedules: readonly Schedule[];
   readonly #tables: () => Iterable<ScheduledTable>;
+  readonly #windows: readonly DailyWindow[];
   readonly #due = new Heap<Job>();
-  readonly #known = new Set<string>();
+  readonly #known = new Map<string, readonly Job[]>();
+  /** When triggers were looked at last (monotonic). */
+  #lookedMs = Number.NEGATIVE_INFINITY;
   readonly #lastRuns = new Map<string, Map<Operation, LastRun>>();
 
-  /** @param tables those of this process now, each under its name once */
+  /**
+   * @param tables those of this process now, each under its name once
+   * @param windows times of day at which runs may begin; none: always
+   */
   constructor(
     parts: { readonly clock: Clock; readonly random: Random },
     schedules: readonly Schedule[],
     tables: () => Iterable<ScheduledTable>,
+    windows: readonly DailyWindow[] = [],
   ) {
     this.#parts = parts;
     this.#schedules = schedules;
     this.#tables = tables;
+    this.#windows = windows;
   }
 
   /** The last runs of a table in this process, by kind. */
@@ -86,28 +118,48 @@ export class Scheduler {
     if (this.#schedules.length === 0) return;
     while (!stop.aborted) {
       this.#takeIn();
+      const closedMs = msUntilWindow(this.#windows, clock.nowMs());
       const next = this.#due.peek();
       const waitMs = (next?.key ?? Number.POSITIVE_INFINITY) - clock.monotonicMs();
-      if (next === undefined || waitMs > 0) {
-        await clock.sleep(Math.min(waitMs, LOOK_MS), stop);
+      if (next === undefined || waitMs > 0 || closedMs > 0) {
+        await clock.sleep(Math.min(Math.max(waitMs, closedMs), LOOK_MS), stop);
         continue;
       }
       const job = next.item;
       const afterMs = await this.#do(job, stop);
+      job.early = null;
       this.#due.set(job, clock.monotonicMs() + afterMs);
     }
   }
 
   #takeIn(): void {
     const { clock } = this.#parts;
+    const isLook = clock.monotonicMs() - this.#lookedMs >= LOOK_MS;
+    if (isLook) this.#lookedMs = clock.monotonicMs();
     for (const table of this.#tables()) {
-      if (this.#known.has(table.name)) continue;
-      this.#known.add(table.name);
-      for (const schedule of this.#schedules) {
-        const beginMs = clock.monotonicMs() + FIRST_MS + this.#jitterMs(schedule);
-        this.#due.set({ table, schedule }, beginMs);
+      const known = this.#known.get(table.name);
+      if (known !== undefined) {
+        if (isLook) for (const job of known) this.#hasten(job);
+        continue;
+      }
+      const jobs = this.#schedules.map(
+        (schedule): Job => ({ table, schedule, beganMs: null, early: null }),
+      );
+      this.#known.set(table.name, jobs);
+      for (const job of jobs) {
+        const beginMs = clock.monotonicMs() + FIRST_MS + this.#jitterMs(job.schedule);
+        this.#due.set(job, beginMs);
       }
     }
+  }
+
+  /** Makes a job due whose trigger asks for it. Before its first run there is nothing to hasten. */
+  #hasten(job: Job): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const { beganMs, early, table, schedule } = job;
+    if (beganMs === null || early !== null || nowMs - beganMs < EARLY_MS) return;
+    job.early = schedule.trigger?.wanted(table) ?? null;
+    if (job.early !== null) this.#due.set(job, nowMs);
   }
 
   #jitterMs({ intervalMs }: Schedule): number {
@@ -115,7 +167,8 @@ export class Scheduler {
   }
 
   /** One job, if it is its turn; when to look again, ms. */
-  async #do({ table: of, schedule }: Job, stop: AbortSignal): Promise<number> {
+  async #do(job: Job, stop: AbortSignal): Promise<number> {
+    const { table: of, schedule, early } = job;
     const { name } = of;
     const { operation, intervalMs } = schedule;
     const againMs = Math.min(intervalMs, AGAIN_MS);
@@ -124,13 +177,19 @@ export class Scheduler {
       table = await of.open();
       if (table === null) return againMs;
       if (isLeftAlone(await table.load(), table.parts.catalog.traits)) return againMs;
-      const leftMs = await takeTurn(table, operation, intervalMs);
+      const sinceMs = early === null ? intervalMs : Math.min(intervalMs, EARLY_MS);
+      job.beganMs = this.#parts.clock.monotonicMs();
+      const leftMs = await takeTurn(table, operation, sinceMs);
       if (leftMs > 0) return leftMs + this.#jitterMs(schedule);
+      if (early !== null) {
+        const context = { table: name, operation, reason: early };
+        table.parts.logger.log("info", "Maintenance begins before its interval", context);
+      }
       const opened = table;
       await recordRun(
         table,
         operation,
-        () => schedule.run(opened, stop, of),
+        () => schedule.run(opened, stop, of).finally(() => schedule.trigger?.ended(of)),
         (counts) => counts,
       );
       this.#note(name, { operation, endedMs: this.#parts.clock.nowMs(), error: null });

@@ -43,6 +43,15 @@ export async function takeTurn(
   return isOurs(await table.load(), property, token) ? 0 : intervalMs;
 }
 
+/** When a kind of run began last, whoever did it, ms since epoch; null: never. */
+export function lastBegan({ metadata }: LoadedTable, operation: Operation): number | null {
+  const [, began] = BEGAN.exec(metadata.properties[`${PROPERTY}${operation}`] ?? "") ?? [];
+  return began === undefined ? null : Number(began);
+}
+
+/** When, and which run. */
+const BEGAN = /^(\d{1,15}) (\S+)$/;
+
 function msLeft(
   { metadata }: LoadedTable,
   property: string,
@@ -50,7 +59,7 @@ function msLeft(
   intervalMs: number,
   nowMs: number,
 ): number {
-  const [, began, by] = /^(\d{1,15}) (\S+)$/.exec(metadata.properties[property] ?? "") ?? [];
+  const [, began, by] = BEGAN.exec(metadata.properties[property] ?? "") ?? [];
   if (began === undefined || by === token) return 0;
   // Clocks of several machines differ: nothing has begun in the future.
   const agoMs = Math.max(0, nowMs - Number(began));

@@ -5,16 +5,11 @@
  */
 
 import { POLICY } from "#base/errors.ts";
-import {
-  CACHE_KEYS,
-  COMMIT_OUTCOMES,
-  MAINTENANCE_OPERATIONS,
-  MAINTENANCE_OUTCOMES,
-} from "#base/events.ts";
+import { CACHE_KEYS, COMMIT_OUTCOMES } from "#base/events.ts";
+import { MAINTENANCE_METRICS } from "./maintenanceMetrics.ts";
 import type { MetricSpec } from "./metricSpec.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-const MAINTENANCE_SECONDS = [0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400];
 const RECORDS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
 const BYTES = [1e4, 1e5, 1e6, 1e7, 1e8, 5e8, 1e9];
 const FEED = ["topic", "partition"];
@@ -244,27 +239,7 @@ export const METRICS: readonly MetricSpec[] = [
     labels: TABLE,
     help: "How large is the table's metadata file?",
   },
-  {
-    name: "maintenance_runs_total",
-    type: "counter",
-    labels: ["operation", "outcome"],
-    values: { operation: MAINTENANCE_OPERATIONS, outcome: MAINTENANCE_OUTCOMES },
-    help: "How many maintenance runs ended, and how?",
-  },
-  {
-    name: "maintenance_duration_seconds",
-    type: "histogram",
-    labels: ["operation"],
-    buckets: MAINTENANCE_SECONDS,
-    help: "How long do maintenance runs take?",
-  },
-  {
-    name: "maintenance_bytes_reclaimed_total",
-    type: "counter",
-    labels: ["operation"],
-    values: { operation: MAINTENANCE_OPERATIONS },
-    help: "How many bytes did maintenance remove from the store?",
-  },
+  ...MAINTENANCE_METRICS,
   {
     name: "dead_letter_records_total",
     type: "counter",

@@ -246,12 +246,7 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
   pending_commits: ({ pipeline, series }, { count }) =>
     series("iceberg_pending_commits").set({ pipeline }, count),
   commit: recordCommit,
-  maintenance: ({ pipeline, series }, { operation, outcome, durationMs, bytesReclaimed }) => {
-    const labels = { pipeline, operation };
-    series("maintenance_runs_total").add({ ...labels, outcome }, 1);
-    series("maintenance_duration_seconds").add(labels, durationMs / 1000);
-    series("maintenance_bytes_reclaimed_total").add(labels, bytesReclaimed);
-  },
+  maintenance: recordMaintenance,
   idempotent_retry: ({ pipeline, series }, { reason }) =>
     series("iceberg_idempotent_retries_total").add({ pipeline, reason }, 1),
   freshness: ({ pipeline, series }, { stage, ageMs }) =>
@@ -299,6 +294,20 @@ const FEED_GAUGES = [
 function record(context: Context, observation: Observation): void {
   const recorder = RECORDERS[observation.type] as (c: Context, o: Observation) => void;
   recorder(context, observation);
+}
+
+function recordMaintenance(
+  { pipeline, series }: Context,
+  run: Extract<Observation, { type: "maintenance" }>,
+): void {
+  const { operation, outcome, durationMs, bytesReclaimed, filesMerged } = run;
+  const labels = { pipeline, operation };
+  series("maintenance_runs_total").add({ ...labels, outcome }, 1);
+  series("maintenance_duration_seconds").add(labels, durationMs / 1000);
+  series("maintenance_bytes_reclaimed_total").add(labels, bytesReclaimed);
+  if (filesMerged === 0) return;
+  series("iceberg_compaction_files_merged_total").add({ pipeline }, filesMerged);
+  series("iceberg_compaction_duration_seconds").add({ pipeline }, durationMs / 1000);
 }
 
 function recordCommit(

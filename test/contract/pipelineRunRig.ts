@@ -102,7 +102,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     metadataCache: { snapshotTtlMs: 1000, manifestTtlMs: 60_000, schemaTtlMs: 300_000 },
     catalogGuard: { backoffMs: [1], failuresMax: 5, resetMs: 1000 },
     catalogCheckMs: 60_000,
-    maintenance: { compact: null, expire: null, orphans: null, statistics: null },
+    maintenance: { compact: null, expire: null, orphans: null, statistics: null, windows: [] },
     storage: { requestsMax: 8 } as PipelineOptions["storage"],
     catalog: wanted.catalog ?? { type: "file", warehouse, readOnly: false },
     commit: {

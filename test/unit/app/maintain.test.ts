@@ -10,6 +10,7 @@ import { fileOf, tableOf } from "../../support/tableOf.ts";
 
 const POLICY = { keepAllMs: 3_600_000, retentionMs: 7 * DAY, snapshotsMax: 500 };
 
+const NO_TRIGGER = { files: 0, closedAfterMs: 0 };
 const SETTINGS = { smallBytes: 1e9, targetBytes: 1e9, deleteRatio: 0.1 };
 const OPTIONS = { isDry: false, onProgress: () => undefined, stop: new AbortController().signal };
 const REWRITES = {
@@ -27,10 +28,11 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
   const sizes = { smallBytes: 1, targetBytes: 10, deleteRatio: 0.1, jobs: 1 };
   const schedules = schedulesOf(
     {
-      compact: { intervalMs: 1000, options: sizes, codec: { codec: "zstd", codecLevel: null } },
+      compact: { intervalMs: 1000, options: sizes, codec: { codec: "zstd", codecLevel: null }, trigger: NO_TRIGGER },
       expire: { intervalMs: 1000, policy: POLICY },
       orphans: { intervalMs: 2000, ageMsMin: 3 * DAY },
       statistics: null,
+      windows: [],
     },
     REWRITES,
   );
@@ -46,7 +48,7 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
     ["orphans", { counts: { files: 1, uploads: 0 }, bytesReclaimed: 7 }],
   ]);
   expect(
-    schedulesOf({ compact: null, expire: null, orphans: null, statistics: null }, REWRITES),
+    schedulesOf({ compact: null, expire: null, orphans: null, statistics: null, windows: [] }, REWRITES),
   ).toEqual([]);
 });
 
@@ -87,9 +89,9 @@ test("that a table's columns cannot be compacted is told once, not at every run"
   const opened = new CommitTable({ ...table.parts, logger }, table.options, await table.head());
   const options = { ...SETTINGS, jobs: 1 };
   const codec = { codec: "zstd", codecLevel: null } as const;
-  const compaction = { intervalMs: 1000, options, codec };
+  const compaction = { intervalMs: 1000, options, codec, trigger: NO_TRIGGER };
   const [schedule] = schedulesOf(
-    { compact: compaction, expire: null, orphans: null, statistics: null },
+    { compact: compaction, expire: null, orphans: null, statistics: null, windows: [] },
     REWRITES,
   );
   const of = { name: "t", open: () => table.open() };

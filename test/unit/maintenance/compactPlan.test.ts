@@ -171,3 +171,13 @@ test("a large plan lets others run between blocks of files", async () => {
   // A hundred thousand pairs, three times, by some four thousand.
   expect(turns).toBeGreaterThan(60);
 });
+
+test("files of a partition that has just ended become one, whatever they hold", async () => {
+  const files = [data("old", 90), data("young", 5, { sequenceNumber: 2n })];
+  expect(await plan(files)).toEqual([]);
+  const turn = async (): Promise<void> => undefined;
+  const index = new DeleteIndex(METADATA, []);
+  const closed = await planGroups(files, index, SETTINGS, turn, () => true);
+  expect(pathsOf(closed)).toEqual([["old", "young"]]);
+  expect(await planGroups([data("only", 5)], index, SETTINGS, turn, () => true)).toEqual([]);
+});

@@ -5,7 +5,8 @@ import type { Observation } from "#base/events.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { pauseChange } from "#commit/properties.ts";
-import { type Schedule, Scheduler } from "#maintenance/schedule.ts";
+import { type Schedule, Scheduler, type Trigger } from "#maintenance/schedule.ts";
+import { type DailyWindow, parseWindow } from "#maintenance/windows.ts";
 import type { LogEntry } from "#txlog/log.ts";
 import { MaintainedTable } from "../../support/maintainedTable.ts";
 
@@ -19,10 +20,15 @@ class Rig {
   readonly observed: Observation[] = [];
   failures = 0;
 
+  /** What asks for runs before their interval. */
+  trigger: Trigger = { wanted: () => null, ended: () => undefined };
+  windows: readonly DailyWindow[] = [];
+
   schedule(process: string): Schedule {
     return {
       operation: "expire",
       intervalMs: HOUR,
+      trigger: this.trigger,
       run: async () => {
         this.runs.push({ process, atMs: this.table.nowMs });
         if (this.failures-- > 0) throw fail("storage_unreachable", "the store is away");
@@ -64,9 +70,12 @@ class Rig {
     const open = async () => new CommitTable(parts, table.options, await table.head());
     const all = processes.map(
       (name) =>
-        new Scheduler({ clock, random: table.parts.random }, [this.schedule(name)], () => [
-          { name: "db.t", open },
-        ]),
+        new Scheduler(
+          { clock, random: table.parts.random },
+          [this.schedule(name)],
+          () => [{ name: "db.t", open }],
+          this.windows,
+        ),
     );
     await Promise.all(all.map((each) => each.run(stop.signal)));
     return all;
@@ -129,4 +138,39 @@ test("tables that are paused or forbid removal are left alone without a word", a
     await rig.passes(5 * HOUR, "a");
     expect([rig.runs, rig.observed]).toEqual([[], []]);
   }
+});
+
+test("a trigger makes a run begin before its interval, of one process, and five minutes apart", async () => {
+  const rig = await rigOf();
+  let wanted = 0;
+  rig.trigger = {
+    wanted: () => (wanted > 0 ? "many files came" : null),
+    ended: () => void wanted--,
+  };
+  await rig.passes(HOUR / 2, "a", "b");
+  expect(rig.runs).toHaveLength(1);
+  const before = rig.table.nowMs;
+  wanted = 1;
+  await rig.passes(HOUR / 2, "a", "b");
+  const early = rig.runs.slice(1).map(({ atMs }) => atMs);
+  expect(early.length).toBeGreaterThan(0);
+  // The first look of a process takes its tables in, and runs nothing early.
+  expect((early[0] ?? 0) - before).toBeLessThan(HOUR / 2);
+  wanted = 1_000_000;
+  const since = rig.runs.length;
+  await rig.passes(2 * HOUR, "a", "b");
+  const gaps = rig.runs.slice(since + 1).map(({ atMs }, at) => atMs - (rig.runs[since + at]?.atMs ?? 0));
+  expect(gaps.length).toBeGreaterThan(5);
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(300_000);
+});
+
+test("runs begin within their windows only", async () => {
+  const rig = await rigOf();
+  const window = parseWindow("22:00-02:00");
+  if (window === null) throw new Error("it is a window");
+  rig.windows = [window];
+  await rig.passes(72 * HOUR, "a");
+  const hours = new Set(rig.runs.map(({ atMs }) => new Date(atMs).getUTCHours()));
+  expect(rig.runs.length).toBeGreaterThan(8);
+  expect([...hours].sort((a, b) => a - b)).toEqual([0, 1, 22, 23]);
 });

@@ -62,10 +62,11 @@ const ALL: readonly Observation[] = [
   { type: "idempotent_retry", reason: "found" },
   {
     type: "maintenance",
-    operation: "expire",
+    operation: "compact",
     outcome: "done",
     durationMs: 1,
     bytesReclaimed: 1,
+    filesMerged: 7,
   },
   { type: "freshness", stage: "committed", ageMs: 5000 },
   { type: "catalog", operation: "load", catalogType: "file", durationMs: 3, error: null },
