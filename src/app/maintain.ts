@@ -2,6 +2,7 @@
  * Scheduled maintenance of a running pipeline: its tables, as `maintenance/schedule.ts` asks for them,
  * and the runs that the configuration wants.
  */
+import { LIMITS } from "#base/limits.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
 import type { ClosedSpan } from "#maintenance/closedPartitions.ts";
@@ -16,10 +17,14 @@ import { createSketchEngine } from "#maintenance/sketchEngine.ts";
 import { statisticsCounts, updateStatistics } from "#maintenance/statistics.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
+import type { DiskRoom } from "./diskBudget.ts";
 import type { Positions } from "./positions.ts";
 
 /** What rewriting takes of the process. */
-export type RewriteParts = Omit<RewriteEngineParts, "codec">;
+export interface RewriteParts extends Omit<RewriteEngineParts, "codec"> {
+  /** Where scratch files go. */
+  readonly room: DiskRoom;
+}
 
 /**
  * The runs that a configuration asks for.
@@ -47,7 +52,8 @@ export function schedulesOf(
           ...{ ...optionsOf(stop), jobs, whenDecided },
           settings: { ...settings, closed },
         };
-        const refusal = engine.refusal(await table.load());
+        const noRoom = rewrites.room.hasRoom(SCRATCH_SHARE * settings.targetBytes) ? null : NO_ROOM;
+        const refusal = noRoom ?? engine.refusal(await table.load());
         if (refusal !== null) {
           refusals.tell(table, refusal);
           return { counts: {}, bytesReclaimed: 0 };
@@ -80,11 +86,17 @@ export function schedulesOf(
   }
   if (statistics !== null) {
     const count = createSketchEngine(rewrites);
+    const refusals = new Refusals();
     schedules.push({
       operation: "statistics",
       intervalMs: statistics.intervalMs,
-      run: async (table, stop) =>
-        statisticsCounts(await updateStatistics(table, count, optionsOf(stop))),
+      run: async (table, stop) => {
+        if (rewrites.room.hasRoom(LIMITS.statisticsBytesAtOnce)) {
+          return statisticsCounts(await updateStatistics(table, count, optionsOf(stop)));
+        }
+        refusals.tell(table, NO_ROOM);
+        return { counts: {}, bytesReclaimed: 0 };
+      },
     });
   }
   return schedules;
@@ -107,14 +119,19 @@ function closedSpan(
 /** Runs of which the first may have been in the way of a flush, or have failed. */
 const RUNS_AFTER_CLOSE = 3;
 
+/** Scratch files of a group, by the size of the file that it becomes: its inputs, and itself. */
+const SCRATCH_SHARE = 2.2;
+const NO_ROOM = "its scratch files would not be within state.max_disk_mb";
+
 /** What cannot be compacted stays so: each table's is told once, not at every run. */
 class Refusals {
   readonly #told = new Map<string, string>();
 
+  /** Tells it, unless it was told last. */
   tell({ name, parts: { logger } }: CommitTable, reason: string): void {
     if (this.#told.get(name) === reason) return;
     this.#told.set(name, reason);
-    logger.log("warn", "Some files of a table cannot be compacted here", { table: name, reason });
+    logger.log("warn", "Maintenance of a table leaves files out", { table: name, reason });
   }
 }
 

@@ -343,6 +343,7 @@ export class PipelineRun {
         random,
         logger: this.#logger,
         observe,
+        isHeld: () => this.#shared.rewrites.room.isFull,
         targetsOf: (topic) => targets.of(topic),
         ...(letters === null ? {} : { letterTopic: letters }),
         ...(options.routing === null

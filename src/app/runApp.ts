@@ -32,6 +32,7 @@ import { locateLibrary } from "#sql/library.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
+import { BOUNDLESS, DiskBudget, type DiskRoom } from "./diskBudget.ts";
 import { findTable } from "./findTable.ts";
 import { openKeys } from "./keys.ts";
 import { Lookups } from "./lookup.ts";
@@ -102,11 +103,28 @@ export async function runApp(
 }
 
 /** What compaction takes of the process. */
-function rewriteParts({ stateDir }: ProcessOptions, environment: Environment): RewriteParts {
+function rewriteParts(
+  { stateDir }: ProcessOptions,
+  environment: Environment,
+  room: DiskRoom,
+): RewriteParts {
   return {
+    room,
     library: () => locateLibrary(cacheFolder(environment)),
     scratch: `${stateDir}/scratch`,
   };
+}
+
+/** Null: there is no bound. */
+async function diskBudget(
+  { stateDir, txlog, stateBytesMax }: ProcessOptions,
+  logger: AppLogger,
+): Promise<DiskBudget | null> {
+  if (stateBytesMax === null) return null;
+  const parts = { clock: systemClock, disk: systemDisk, logger };
+  const budget = new DiskBudget(parts, [stateDir, txlog.dir], stateBytesMax);
+  await budget.look();
+  return budget;
 }
 
 async function runWith(
@@ -118,6 +136,7 @@ async function runWith(
 ): Promise<ExitCode> {
   const parts = { clock: systemClock, random: systemRandom, disk: systemDisk, log: logger };
   const state = await openStateDir(options.stateDir, { ...parts, pid: process.pid });
+  const budget = await diskBudget(options, logger);
   const txlog = await openTransactionLog(options.txlog, parts);
   const metrics = metricsOf(run, options);
   const encoder = createWorkerEncoder({ clock: systemClock });
@@ -127,7 +146,7 @@ async function runWith(
     ...parts,
     ...{ logger, encoder, txlog },
     readers: new Readers(),
-    rewrites: rewriteParts(options, environment),
+    rewrites: rewriteParts(options, environment, budget ?? BOUNDLESS),
     crash: () => crash(logger),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),
@@ -146,8 +165,9 @@ async function runWith(
   );
   const ended = new AbortController();
   const watched = watchFolders({ ...parts, state }, [options.txlog.dir], ended.signal);
+  void budget?.watch(ended.signal);
   const status = statusSource({
-    stateTrouble: () => watched.trouble,
+    stateTrouble: () => watched.trouble ?? budget?.trouble ?? null,
     stateFolders: [state.path, options.txlog.dir],
     clock: systemClock,
     version: run.version,

@@ -35,6 +35,8 @@ export interface QueryOptions {
 export interface ProcessOptions {
   /** Absolute path. */
   readonly stateDir: string;
+  /** What state directory and log may take; null: no bound. */
+  readonly stateBytesMax: number | null;
   readonly txlog: TransactionLogOptions;
   readonly memory: MemoryBudget;
   readonly server: ServerOptions;
@@ -103,19 +105,23 @@ export async function buildProcess(
 export function folders(
   { values, origins }: AppConfig,
   environment: Environment,
-): Pick<ProcessOptions, "stateDir" | "txlog"> {
+): Pick<ProcessOptions, "stateDir" | "stateBytesMax" | "txlog"> {
   const given = values["state.dir"] || environment.variable("STATE_DIRECTORY") || "";
   const stateDir = resolve(given || "state");
+  const stateBytesMax = values["state.max_disk_mb"] * MIB || null;
   const isLogBelow = given !== "" && !origins.has("transaction_log.log_dir");
   return {
-    stateDir,
+    ...{ stateDir, stateBytesMax },
     txlog: {
       dir: isLogBelow ? `${stateDir}/transaction_logs` : resolve(values["transaction_log.log_dir"]),
       sync: values["transaction_log.fsync"],
       checkpointIntervalEntries: values["transaction_log.checkpoint_interval_entries"],
       checkpointIntervalMs: values["transaction_log.checkpoint_interval_seconds"] * SECOND_MS,
       retentionMs: values["transaction_log.retention_days"] * DAY_MS,
-      bytesMax: values["transaction_log.max_size_mb"] * MIB,
+      bytesMax: Math.min(
+        values["transaction_log.max_size_mb"] * MIB,
+        (stateBytesMax ?? Number.POSITIVE_INFINITY) / 2,
+      ),
     },
   };
 }

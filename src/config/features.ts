@@ -38,10 +38,6 @@ export const UNBUILT = {
     name: "giving up on a broker is",
     instead: "this release keeps trying; server.startup_timeout_ms bounds the start",
   },
-  state_disk: {
-    name: "a bound on the state directory is",
-    instead: "transaction_log.retention_days bounds the log",
-  },
 } as const;
 
 /** The id of an unbuilt feature. */

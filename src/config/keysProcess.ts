@@ -42,8 +42,7 @@ export const PROCESS_KEYS = {
     default: 0,
     min: 0,
     max: 1_073_741_824,
-    doc: "MiB that the state directory may take; 0: no bound.",
-    unbuilt: "state_disk",
+    doc: "MiB that the state directory and the transaction log may take, the log half of it at most; 0: no bound. Looked at every 10 s: at the bound nothing is read until there is room, `/health` says so, and no compaction is begun whose scratch files would be beyond it.",
   },
   "memory.limit_mb": {
     type: "auto_or_integer",

@@ -67,7 +67,8 @@ export class CompactTrigger implements Trigger {
     const span = spec === undefined ? null : spanOf(spec);
     const watermarkMs = table.watermarkMs?.() ?? null;
     const beganMs = lastBegan(head, "compact");
-    if (closedAfterMs === 0 || span === null || watermarkMs === null || beganMs === null) return null;
+    if (closedAfterMs === 0 || span === null || watermarkMs === null || beganMs === null)
+      return null;
     const endMs = lastEnd(span, watermarkMs - closedAfterMs);
     if (endMs === null || beganMs >= endMs + closedAfterMs) return null;
     return `the ${span} until ${new Date(endMs).toISOString()} has closed`;

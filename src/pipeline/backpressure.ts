@@ -33,6 +33,7 @@ export class Backpressure {
   readonly #parts: { readonly clock: Clock; readonly observe: Observe };
   readonly #sinks: Pick<Sinks, "size" | "retrying" | "flushBytes">;
   readonly #bytesMax: number;
+  readonly #isHeld: () => boolean;
   readonly #known = new Map<Sink, Held>();
   /** Tables that could be flushed now, by their bytes, the fullest first. */
   readonly #fullest = new Heap<Sink>();
@@ -45,14 +46,17 @@ export class Backpressure {
   #sinceMs: number | null = null;
   #expiredMs = Number.NEGATIVE_INFINITY;
 
+  /** @param isHeld true: nothing is read, whatever is held; default never */
   constructor(
     parts: { readonly clock: Clock; readonly observe: Observe },
     sinks: Pick<Sinks, "size" | "retrying" | "flushBytes">,
     bytesMax: number,
+    isHeld: () => boolean = () => false,
   ) {
     this.#parts = parts;
     this.#sinks = sinks;
     this.#bytesMax = bytesMax;
+    this.#isHeld = isHeld;
   }
 
   /** True while no partition may be read. */
@@ -92,9 +96,10 @@ export class Backpressure {
       this.measure(sink);
     }
     this.#parts.observe({ type: "buffer", bytes: this.#bytes, records: this.#rows });
-    if (this.#sinceMs === null && this.#bytes >= limit) {
+    const isHeld = this.#isHeld();
+    if (this.#sinceMs === null && (isHeld || this.#bytes >= limit)) {
       this.#sinceMs = this.#parts.clock.monotonicMs();
-    } else if (this.#sinceMs !== null && this.#bytes < limit * RESUME_SHARE) {
+    } else if (this.#sinceMs !== null && !isHeld && this.#bytes < limit * RESUME_SHARE) {
       const durationMs = this.#parts.clock.monotonicMs() - this.#sinceMs;
       this.#sinceMs = null;
       this.#parts.observe({ type: "backpressure", durationMs });

@@ -70,7 +70,7 @@ export class Pipeline {
         parts.logger.log("error", `Topic not read: ${describe(error)}`, { topic });
       },
     );
-    this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax);
+    this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax, parts.isHeld);
     this.#reading = new Reading(parts.consumer, this.feeds);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
     const { feeds, tables } = this;

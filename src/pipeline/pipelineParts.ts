@@ -41,6 +41,8 @@ export interface PipelineParts {
   readonly routing?: Routing;
   /** Where rejected records go by `dead_letter.action = "topic"`; the pipeline closes it. */
   readonly letterTopic?: LetterTopic;
+  /** True while nothing may be read, since the process has no room on disk. Default: never. */
+  readonly isHeld?: () => boolean;
 }
 
 /** One share for each outlet, in their order; null: no record of the batch is for it. */

@@ -5,6 +5,7 @@ import { expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BOUNDLESS } from "#app/diskBudget.ts";
 import { PipelineRun } from "#app/pipelineRun.ts";
 import { Readers } from "#app/readers.ts";
 import { statusSource } from "#app/status.ts";
@@ -137,7 +138,10 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     keys: memoryKeys(),
     txlog: wanted.txlog ?? memoryLog(),
     readers: wanted.readers ?? new Readers(),
-    rewrites: { library: () => Promise.reject(new Error("nothing is rewritten")), scratch: "" },
+    rewrites: {
+      library: () => Promise.reject(new Error("nothing is rewritten")),
+      ...{ scratch: "", room: BOUNDLESS },
+    },
     crash: wanted.crash ?? (() => undefined),
     observe: () => () => undefined,
     bufferBytesMax: 64 * MIB,

@@ -73,7 +73,9 @@ def statistics_of(name):
         pairs = reader.readAll(reader.fileMetadata().blobs()).iterator()
         while pairs.hasNext():
             pair = pairs.next()
-            memory = jvm.org.apache.iceberg.shaded.org.apache.datasketches.memory.Memory.wrap(pair.second())
+            memory = jvm.org.apache.iceberg.shaded.org.apache.datasketches.memory.Memory.wrap(
+                pair.second(), jvm.java.nio.ByteOrder.LITTLE_ENDIAN
+            )
             sketch = jvm.org.apache.iceberg.shaded.org.apache.datasketches.theta.CompactSketch.heapify(memory)
             ndv = pair.first().properties().get("ndv")
             rows.append({"field": pair.first().inputFields()[0], "ndv": ndv, "estimate": sketch.getEstimate()})

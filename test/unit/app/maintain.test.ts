@@ -1,5 +1,6 @@
 /** The runs of a configuration are those of the commands. */
 import { expect, test } from "bun:test";
+import { BOUNDLESS } from "#app/diskBudget.ts";
 import { schedulesOf, untilDecided } from "#app/maintain.ts";
 import { fail } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
@@ -16,6 +17,7 @@ const OPTIONS = { isDry: false, onProgress: () => undefined, stop: new AbortCont
 const REWRITES = {
   library: () => Promise.reject(new Error("there is nothing to rewrite")),
   scratch: "",
+  room: BOUNDLESS,
 };
 
 test("a scheduled run compacts, expires, and removes orphans, as its command does", async () => {
@@ -28,7 +30,12 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
   const sizes = { smallBytes: 1, targetBytes: 10, deleteRatio: 0.1, jobs: 1 };
   const schedules = schedulesOf(
     {
-      compact: { intervalMs: 1000, options: sizes, codec: { codec: "zstd", codecLevel: null }, trigger: NO_TRIGGER },
+      compact: {
+        intervalMs: 1000,
+        options: sizes,
+        codec: { codec: "zstd", codecLevel: null },
+        trigger: NO_TRIGGER,
+      },
       expire: { intervalMs: 1000, policy: POLICY },
       orphans: { intervalMs: 2000, ageMsMin: 3 * DAY },
       statistics: null,
@@ -48,7 +55,10 @@ test("a scheduled run compacts, expires, and removes orphans, as its command doe
     ["orphans", { counts: { files: 1, uploads: 0 }, bytesReclaimed: 7 }],
   ]);
   expect(
-    schedulesOf({ compact: null, expire: null, orphans: null, statistics: null, windows: [] }, REWRITES),
+    schedulesOf(
+      { compact: null, expire: null, orphans: null, statistics: null, windows: [] },
+      REWRITES,
+    ),
   ).toEqual([]);
 });
 

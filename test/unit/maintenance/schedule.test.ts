@@ -159,7 +159,9 @@ test("a trigger makes a run begin before its interval, of one process, and five 
   wanted = 1_000_000;
   const since = rig.runs.length;
   await rig.passes(2 * HOUR, "a", "b");
-  const gaps = rig.runs.slice(since + 1).map(({ atMs }, at) => atMs - (rig.runs[since + at]?.atMs ?? 0));
+  const gaps = rig.runs
+    .slice(since + 1)
+    .map(({ atMs }, at) => atMs - (rig.runs[since + at]?.atMs ?? 0));
   expect(gaps.length).toBeGreaterThan(5);
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(300_000);
 });

@@ -137,3 +137,19 @@ test("while there is no table nothing is held back", () => {
   pressure.judge();
   expect([pressure.active, pressure.takeFullest()]).toEqual([false, null]);
 });
+
+test("while the process has no room on disk nothing is read, whatever is held", () => {
+  const observed: Observation[] = [];
+  const clock = { nowMs: 0, monotonicMs: () => clock.nowMs };
+  const parts = { clock, observe: (each: Observation) => void observed.push(each) };
+  let isFull = true;
+  const sinks = { size: 1, retrying: 0, flushBytes: LIMIT_BYTES };
+  const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES, () => isFull);
+  pressure.judge();
+  expect(pressure.active).toBe(true);
+  isFull = false;
+  clock.nowMs = 70;
+  pressure.judge();
+  expect(pressure.active).toBe(false);
+  expect(observed).toContainEqual({ type: "backpressure", durationMs: 70 });
+});
