@@ -1,8 +1,8 @@
 /**
  * The command line: every command with its flags, help and examples (SPEC section 3).
  */
-import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
 import { C, CONFIG, type CommandSpec, DRY_RUN, JSON_FLAG, TABLE } from "./flags.ts";
+import { MAINTENANCE } from "./maintenanceSpec.ts";
 import { REPAIRS } from "./repairs.ts";
 
 /** Shells that `completion` knows. */
@@ -215,47 +215,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       [`log ${C} --verify`, "is the log whole?"],
     ],
   },
-  {
-    name: "maintenance",
-    summary: "keeps a table small: compact, expire, orphans, manifests",
-    about:
-      "Does one maintenance run of a table now, also of a table that no topic feeds. `compact` puts small " +
-      "files of a partition together and leaves deleted rows out, by maintenance.compact_*. `expire` takes " +
-      "snapshots out of the table by age and number, as [maintenance] and the table's own settings " +
-      "(history.expire.*, those of its branches and tags, gc.enabled) say, and removes the files " +
-      "that only they could reach. `orphans` removes files in the table's folder that it cannot reach " +
-      "and that are older than maintenance.orphan_retention_days, and what killed writers left of " +
-      "uploads. `manifests` writes manifests anew by partition, where there are more than their bytes " +
-      "need. A run may be stopped and repeated at any time.",
-    arguments: [
-      {
-        name: "operation",
-        kind: "positional",
-        words: MAINTENANCE_OPERATIONS,
-        help: MAINTENANCE_OPERATIONS.join(" | "),
-      },
-      TABLE,
-      ...CONFIG,
-      DRY_RUN,
-      {
-        name: "older-than",
-        kind: "value",
-        hint: "AGE",
-        help: "orphans: files of this age (36h, 7d) instead of maintenance.orphan_retention_days",
-      },
-      {
-        name: "yes",
-        kind: "flag",
-        help: "orphans: also files of the last 24 hours, also more than 10,000 or half of all files",
-      },
-      JSON_FLAG,
-    ],
-    examples: [
-      [`maintenance expire events ${C} --dry-run`, "what would go"],
-      [`maintenance expire events ${C} --json`, "expire, for scripts"],
-      [`maintenance orphans events ${C} --dry-run`, "files that nobody knows"],
-    ],
-  },
+  MAINTENANCE,
   ...REPAIRS,
   {
     name: "load-test",

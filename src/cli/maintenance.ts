@@ -28,6 +28,7 @@ import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitTableOf } from "./commit.ts";
 import { parseAgeMs } from "./log.ts";
+import { maintainElsewhere, otherEngine, zOrderOf } from "./maintenanceEngine.ts";
 import { type Opened, openConfig, withTable } from "./open.ts";
 
 /** Runs the command; `stop` ends it between two steps. */
@@ -37,6 +38,7 @@ export async function maintenanceCommand(
   stop: AbortSignal,
 ): Promise<ExitCode> {
   const operation = operationOf(parsed.value("operation") ?? "");
+  const engine = otherEngine(parsed);
   const opened = await openConfig(parsed, "inspect");
   const isDry = parsed.flag("dry-run");
   return withTable(opened, parsed.value("table") ?? "", isDry, async (found) => {
@@ -46,6 +48,16 @@ export async function maintenanceCommand(
         terminal.progress?.(`${step}  ${done}${total === null ? "" : ` of ${total}`}`),
     };
     const table = commitTableOf(found);
+    if (engine !== null) {
+      const { values } = found.pipeline;
+      return maintainElsewhere(table, { engine, operation, values, parsed }, terminal, stop);
+    }
+    if (zOrderOf(parsed) !== null) {
+      throw fail(
+        "usage",
+        "The engine inside writes files as they are, in no z-order: use --engine spark",
+      );
+    }
     const context = { opened, pipeline: found.pipeline, parsed };
     const run = (): Promise<Told> => RUNS[operation](table, options, context);
     const told = await (isDry

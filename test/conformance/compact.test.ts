@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { spark as installSpark } from "../../scripts/services/cache.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { hadoopCatalog, type SparkSql, startSparkSql } from "../support/sparkSql.ts";
 import { readColumns } from "../support/tableReaders.ts";
@@ -28,13 +29,33 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 }, 60_000);
 
+/** The words of a run by the user's own Spark, which is a process of its own. */
+async function bySpark(): Promise<string[]> {
+  const { python, jar } = await installSpark();
+  const settings = {
+    ...hadoopCatalog("lake", join(root, "wh")),
+    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+    ...{ "spark.ui.enabled": "false", "spark.driver.memory": "1g" },
+    ...{ "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1" },
+    "spark.pyspark.python": python,
+  };
+  const conf = Object.entries(settings).flatMap(([key, value]) => ["--conf", `${key}=${value}`]);
+  const command = [join(dirname(python), "spark-submit"), "--master", "local[1]", "--jars", jar];
+  const words = ["nice", ...command, ...conf].join(" ");
+  return ["--engine", "spark", "--engine-catalog", "lake", "--engine-command", words];
+}
+
 async function compact(table: string): Promise<Record<string, unknown>> {
   return maintain("compact", table);
 }
 
-async function maintain(operation: string, table: string): Promise<Record<string, unknown>> {
+async function maintain(
+  operation: string,
+  table: string,
+  more: readonly string[] = [],
+): Promise<Record<string, unknown>> {
   const words = ["maintenance", operation, `db.${table}`, "--config", join(root, "config.toml")];
-  const { code, out, err } = await cli([...words, "--json"]);
+  const { code, out, err } = await cli([...words, ...more, "--json"]);
   expect({ code, err }).toEqual({ code: 0, err: "" });
   return JSON.parse(out) as Record<string, unknown>;
 }
@@ -183,3 +204,37 @@ test("statistics are read by Iceberg's own classes: sketches fit what Spark coun
     expect(sketches.find((row) => row["field"] === field)?.["ndv"]).toBe(ndv);
   }
 }, 240_000);
+
+test("a table that the user's own Spark compacts by our plan is equal to the one that we compact, and it counts its statistics", async () => {
+  const rows: unknown[] = [];
+  const files: unknown[] = [];
+  for (const [table, engine] of [
+    ["by_us", []],
+    ["by_spark", await bySpark()],
+  ] as const) {
+    await create(table, "'format-version'='3', 'write.delete.mode'='merge-on-read'");
+    await spark.sql(`delete from wh.db.${table} where id % 5 = 1`);
+    const report = await maintain("compact", table, engine);
+    if (engine.length > 0) {
+      expect(report).toMatchObject([
+        { answer: [{ rewritten_data_files_count: 6, added_data_files_count: 2 }] },
+        { answer: [{ added_delete_files_count: 0 }] },
+      ]);
+    }
+    rows.push(await rowsOf(table, 3));
+    files.push(
+      await spark.sql(
+        `select partition.part as part, content, sum(record_count) as rows, count(*) as files from wh.db.${table}.files group by all order by part, content`,
+      ),
+    );
+  }
+  const withoutSequence = (each: unknown): unknown[] =>
+    (each as Record<string, unknown>[]).map(({ row, _row_id }) => ({ row, _row_id }));
+  expect(withoutSequence(rows[1])).toEqual(withoutSequence(rows[0]));
+  expect(files[1]).toEqual(files[0]);
+  const [counted] = (await maintain("statistics", "by_spark", await bySpark())) as unknown as {
+    answer: unknown[];
+  }[];
+  expect(counted?.answer).toHaveLength(1);
+  expect((await spark.statistics("wh.db.by_spark")).length).toBeGreaterThan(10);
+}, 300_000);

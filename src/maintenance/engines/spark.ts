@@ -1,0 +1,83 @@
+/**
+ * Statements in the user's own Spark: a small program, handed to `spark-submit` or whatever the user says, which
+ * has the session that its own configuration makes (catalogs, a cluster, or Spark Connect by `--remote`).
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fail } from "#base/errors.ts";
+
+/** Rows of an answer, as Spark's own names and values, which are numbers or texts. */
+export type EngineRow = Readonly<Record<string, unknown>>;
+
+const PROGRAM = `import json, sys
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.appName("kafka-iceberg maintenance").getOrCreate()
+for statement in json.loads(sys.argv[1]):
+    rows = [row.asDict(recursive=True) for row in spark.sql(statement).collect()]
+    print("KAFKA-ICEBERG " + json.dumps(rows, default=str), flush=True)
+spark.stop()
+`;
+const ANSWER = "KAFKA-ICEBERG ";
+/** Of what Spark says of a failure. */
+const SHOWN_LINES = 12;
+
+/**
+ * Runs statements one after the other.
+ * @param command words that run a Python program in Spark, e.g. `spark-submit --remote sc://host:15002`
+ * @returns the answer of each
+ * @throws AppError `query_engine` with the end of what Spark said, `usage` when the command is not there, `stopped`
+ */
+export async function runInSpark(
+  command: readonly string[],
+  statements: readonly string[],
+  stop: AbortSignal,
+): Promise<readonly (readonly EngineRow[])[]> {
+  const folder = await mkdtemp(join(tmpdir(), "kafka-iceberg-spark-"));
+  try {
+    const program = join(folder, "maintenance.py");
+    await Bun.write(program, PROGRAM);
+    return await submit([...command, program, JSON.stringify(statements)], statements.length, stop);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function submit(
+  command: readonly string[],
+  count: number,
+  stop: AbortSignal,
+): Promise<readonly (readonly EngineRow[])[]> {
+  const child = spawn(command);
+  const end = (): void => child.kill("SIGTERM");
+  stop.addEventListener("abort", end, { once: true });
+  try {
+    const [out, err, code] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    if (stop.aborted) throw fail("stopped", "Stopped on request; Spark may have done some of it");
+    const lines = out.split("\n").filter((line) => line.startsWith(ANSWER));
+    if (code === 0 && lines.length === count) {
+      return lines.map((line) => JSON.parse(line.slice(ANSWER.length)) as EngineRow[]);
+    }
+    const said = err.trim().split("\n").slice(-SHOWN_LINES).join("\n");
+    throw fail(
+      "query_engine",
+      `Spark ended with code ${code}, ${lines.length} of ${count} statements done:\n${said}`,
+    );
+  } finally {
+    stop.removeEventListener("abort", end);
+  }
+}
+
+function spawn(command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  try {
+    return Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  } catch (cause) {
+    const sentence = `${command[0]} cannot be run: name your Spark by --engine-command "spark-submit ..."`;
+    throw fail("usage", sentence, {}, cause);
+  }
+}
