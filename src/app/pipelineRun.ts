@@ -50,7 +50,6 @@ export interface SharedParts {
   readonly txlog: TransactionLog;
   readonly observe: (pipeline: string) => Observe;
   readonly readers: Readers;
-  /** Rewrites data files. */
   readonly rewrites: RewriteParts;
   /** Ends the process: an error of a kind whose policy is `crash` was met and logged. */
   readonly crash: () => void;
