@@ -28,7 +28,7 @@ import type { DecoderOptions } from "./options.ts";
 import { protobufFormat } from "./protobuf/format.ts";
 import { rawFormat } from "./raw.ts";
 import type { SchemaRegistry } from "./registry/registry.ts";
-import { Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
+import { readerTiming, Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
 import { NO_SHAPING, Shaping } from "./shaping.ts";
 
 /**
@@ -152,7 +152,8 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   image(source: ImageSource): Image {
     if (this.lastImage?.version !== this.version) {
-      this.lastImage = { version: this.version, image: decodeKernel().compile(source) };
+      const image = decodeKernel().compile(source, readerTiming(this.options));
+      this.lastImage = { version: this.version, image };
     }
     return this.lastImage.image;
   }

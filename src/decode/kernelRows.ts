@@ -2,11 +2,15 @@
  * Rows by the kernel, batch by batch, with the host's rows in between: the kernel stops in front of
  * each record that it does not take, `RowAppender` judges that one, and the kernel goes on behind it.
  * The order of rows and every result are those of `RowAppender` alone.
+ *
+ * The rows of a batch may wait in the kernel for those of the next ones, since copying them out costs
+ * by the time as much as by the row: they are counted, but not in the columns before `flush`. Whatever
+ * looks at the columns flushes first; so do a row of the host's and a batch of another segment.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { RecordBytes } from "./decoder.ts";
 import { flatColumns, type Image, type ImageSource } from "./kernel/image.ts";
-import { type DecodeKernel, decodeKernel } from "./kernel/kernel.ts";
+import { type DecodeKernel, decodeKernel, type RowsOwner } from "./kernel/kernel.ts";
 import { RecordCursor } from "./records.ts";
 import type { BatchResult, RowAppender } from "./rows.ts";
 
@@ -16,9 +20,13 @@ const STOPS_MAX = 16;
 const RECORDS_MIN = 24;
 /** Batches that the host does alone after one that the kernel could not do. */
 const BATCHES_ALONE = 16;
+/** Bytes of records whose rows may wait: what a segment is said to hold lags by no more. */
+const ENOUGH_BYTES = 256 * 1024;
 
 /** Appends batches to the columns of a segment. */
-export class KernelRows {
+export class KernelRows implements RowsOwner {
+  /** False: the rows of a batch are in the columns when it ends, since somebody reads them. */
+  mayWait = true;
   private readonly host: RowAppender;
   private readonly image: Image;
   private readonly columns: readonly ColumnBuilder[];
@@ -27,6 +35,7 @@ export class KernelRows {
   private readonly recordsMin: number;
   private readonly markers: readonly Buffer[];
   private alone = 0;
+  private waitingBytes = 0;
 
   /** @param always the kernel is asked for every record, however often it stops */
   constructor(host: RowAppender, source: ImageSource, image: Image, always: boolean) {
@@ -36,24 +45,34 @@ export class KernelRows {
     this.image = image;
     this.columns = flatColumns(source);
     this.markers = source.root.hostMarkers ?? [];
+    // The host appends headers at once, whose columns would be longer than the others.
+    this.mayWait = !host.metadata.hasHeaders;
   }
 
   /** Decodes every record of a batch. */
   appendAll(batch: RecordBytes, result: BatchResult): void {
-    const { host, kernel } = this;
     if (this.alone > 0 || batch.recordCount < this.recordsMin || this.isHosts(batch)) {
       if (this.alone > 0) this.alone--;
-      host.appendAll(batch, result);
+      this.flush();
+      this.host.appendAll(batch, result);
       return;
     }
+    this.appendByKernel(batch, result);
+    if (!this.mayWait || this.waitingBytes >= ENOUGH_BYTES) this.flush();
+  }
+
+  private appendByKernel(batch: RecordBytes, result: BatchResult): void {
+    const { host, kernel } = this;
     const cursor = new RecordCursor(batch);
     host.metadata.start(batch);
     const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
-    kernel.begin(this.image, batch, wantedDelta);
+    kernel.begin(this, this.image, batch, wantedDelta);
+    this.waitingBytes += batch.payload.length;
     for (let stops = 0; ; ) {
       const end = kernel.step(this.columns);
       this.takeRows(cursor, wantedDelta, result);
       if (end === "done") return;
+      this.flush();
       cursor.seek(kernel.position, kernel.left);
       if (end === "again") continue;
       if (++stops > this.stopsMax && stops > result.rows >> 3) {
@@ -64,6 +83,22 @@ export class KernelRows {
       if (!host.appendNext(batch, cursor, result)) return;
       kernel.moveTo(cursor.nextPosition, cursor.left);
     }
+  }
+
+  /** Brings rows that wait in the kernel behind those of the columns. When that fails they wait on. */
+  flush(): void {
+    const { host, kernel } = this;
+    if (kernel.owner !== this || kernel.waiting === 0) return;
+    const { count } = host;
+    const { waiting } = kernel;
+    try {
+      kernel.appendTo(this.columns);
+    } catch (error) {
+      host.truncate(count - waiting);
+      host.count = count;
+      throw error;
+    }
+    this.waitingBytes = 0;
   }
 
   private isHosts({ payload }: RecordBytes): boolean {
@@ -77,7 +112,6 @@ export class KernelRows {
     const { host, kernel } = this;
     result.skipped += kernel.skipped;
     if (kernel.rows === 0) return;
-    kernel.appendTo(this.columns);
     if (host.metadata.hasHeaders) this.takeHeaders(cursor, wantedDelta);
     host.count += kernel.rows;
     result.rows += kernel.rows;

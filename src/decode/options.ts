@@ -82,10 +82,11 @@ export interface DecoderOptions {
   /** `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos`, `iso8601`, or a pattern. */
   readonly eventTimeFormat: string;
   /**
-   * Decode with the WebAssembly kernel what it takes; false: all in TypeScript; "always": ask the
-   * kernel for every record, even where it gives most of them up (for tests).
+   * Decode with the WebAssembly kernel what it takes; false: all in TypeScript. For tests: "always": ask
+   * the kernel for every record, even where it gives most of them up; "straight": the same with a
+   * straight reader from the first record on.
    */
-  readonly kernel: boolean | "always";
+  readonly kernel: boolean | "always" | "straight";
 }
 
 /** Whether values are JSON documents, be it behind the id of a schema. */

@@ -26,6 +26,7 @@ import type { DecodeResult, Growth, RecordBytes, SegmentBuilder } from "./decode
 import type { KeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource, ValueRoot } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
+import type { ReaderTiming } from "./kernel/straightReader.ts";
 import { KernelRows } from "./kernelRows.ts";
 import type { AppendedColumn } from "./metadata.ts";
 import type { DecoderOptions } from "./options.ts";
@@ -87,6 +88,8 @@ export class Segment implements SegmentBuilder {
   private rows: RowAppender;
   private kernelRows: KernelRows | null;
   private version: number;
+  /** Somebody was given its columns, and is told of further rows as soon as they are counted. */
+  private isRead = false;
 
   constructor(schema: SegmentSchema, expected: readonly ColumnSize[]) {
     this.schema = schema;
@@ -133,19 +136,19 @@ export class Segment implements SegmentBuilder {
     try {
       let result = this.decodeOnce(batch, true, isFinal);
       if (this.rows.reader.sawUnknown) {
-        this.rows.truncate(before);
+        this.truncate(before);
         this.schema.learn(batch);
         result = this.decodeOnce(batch, false, isFinal);
       }
       if (isFinal || result.rejected.every(({ reason }) => !SCHEMA_REASONS.has(reason))) {
         return result;
       }
-      this.rows.truncate(before);
+      this.truncate(before);
       const growth = this.rows.reader.asks?.take() ?? null;
       if (growth !== null) this.schema.ask(growth);
       return null;
     } catch (error) {
-      this.rows.truncate(before);
+      this.truncate(before);
       throw error;
     }
   }
@@ -166,34 +169,44 @@ export class Segment implements SegmentBuilder {
   }
 
   column(path: string): ColumnBuilder | null {
+    this.kernelRows?.flush();
     return columnAt(this.columns, path);
   }
 
   live(): readonly LiveColumn[] {
+    this.isRead = true;
+    if (this.kernelRows !== null) this.kernelRows.mayWait = false;
+    this.kernelRows?.flush();
     return liveColumns(this.columns);
   }
 
   truncate(rowCount: number): void {
+    this.kernelRows?.flush();
     this.rows.truncate(rowCount);
   }
 
   seal(): ColumnBatch {
+    this.kernelRows?.flush();
     return sealColumns(this.columns, this.rows.count);
   }
 
   private adapt(): void {
+    this.kernelRows?.flush();
     this.version = this.schema.version;
     extendBuilders(this.columns, this.schema.segmentFields, this.rows.count, this.memory);
     this.rows = new RowAppender(this.schema, this.columns, this.rows.count);
     // Its columns keep their order and types: those of a segment begun now may be others.
-    this.kernelRows = this.startKernel((source) => decodeKernel().compile(source));
+    const timing = readerTiming(this.schema.options);
+    this.kernelRows = this.startKernel((source) => decodeKernel().compile(source, timing));
   }
 
   private startKernel(imageOf: (source: ImageSource) => Image): KernelRows | null {
     const { kernel } = this.schema.options;
     const source = this.rows.kernelSource;
     if (kernel === false || source === null) return null;
-    return new KernelRows(this.rows, source, imageOf(source), kernel === "always");
+    const rows = new KernelRows(this.rows, source, imageOf(source), kernel !== true);
+    if (this.isRead) rows.mayWait = false;
+    return rows;
   }
 }
 
@@ -206,6 +219,12 @@ function columnAt(columns: readonly ColumnBuilder[], path: string): ColumnBuilde
     if (found !== null) return found;
   }
   return null;
+}
+
+/** When programs for these options get a straight reader. */
+export function readerTiming({ kernel }: DecoderOptions): ReaderTiming {
+  if (kernel === "straight") return "at once";
+  return kernel === true ? "when it pays" : "never";
 }
 
 /** True when a field can go on with the columns of an earlier one: the same, or with more inside. */

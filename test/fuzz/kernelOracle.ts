@@ -1,4 +1,4 @@
-/** The decode kernel against the TypeScript reader: both make the same of every batch. */
+/** The decode kernel, with a straight reader and without, against the TypeScript reader: all make the same of every batch. */
 import { expect } from "bun:test";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
@@ -16,14 +16,16 @@ function outcome(options: DecoderOptions, batches: readonly RecordBytes[]): unkn
   return { results, rows: rowsOf(sealed), fields: sealed.fields };
 }
 
-/** Fails with the first record that the two ways do not agree about. */
+/** Fails with the first batches that the three ways do not agree about. */
 export function compare(
   options: DecoderOptions,
   batches: readonly RecordBytes[],
   told: string,
 ): void {
-  const kernel = outcome({ ...options, kernel: "always" }, batches);
   const host = outcome({ ...options, kernel: false }, batches);
-  if (Bun.deepEquals(kernel, host, true)) return;
-  expect({ told, ...(kernel as object) }).toEqual({ told, ...(host as object) });
+  for (const kernel of ["always", "straight"] as const) {
+    const made = outcome({ ...options, kernel }, batches);
+    if (Bun.deepEquals(made, host, true)) continue;
+    expect({ told, kernel, ...(made as object) }).toEqual({ told, kernel, ...(host as object) });
+  }
 }

@@ -183,7 +183,7 @@ function merged(first: readonly Field[], more: readonly Field[]): Field[] {
 function play(
   tables: readonly Table[],
   steps: readonly Step[],
-  kernel: boolean | "always",
+  kernel: DecoderOptions["kernel"],
 ): unknown {
   const decoders = tables.map(({ options }) => createDecoder({ ...options, kernel }));
   const segments = new Map<string, SegmentBuilder>();
@@ -209,7 +209,7 @@ test(`tables take turns, change and break as they do without the kernel (seed ${
     const tables = Array.from({ length: TABLES }, (_, index) => scripts.table(index));
     const steps = Array.from({ length: STEPS }, () => scripts.step(tables));
     const host = outcome(() => play(tables, steps, false));
-    for (const kernel of ["always", true] as const) {
+    for (const kernel of ["always", "straight", true] as const) {
       const played = outcome(() => play(tables, steps, kernel));
       if (Bun.deepEquals(played, host, true)) continue;
       expect({ round, kernel, played }).toEqual({ round, kernel, played: host });

@@ -11,6 +11,7 @@ import type { Field, Type } from "#columns/schema.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
 import type { AppendedColumn } from "#decode/metadata.ts";
 import { CALL, COLUMN, KIND, METADATA_KIND } from "./layout.ts";
+import type { StraightReader } from "./straightReader.ts";
 
 /** Rows of one call at most. */
 const ROWS_MAX = 1024;
@@ -78,6 +79,8 @@ export interface Image {
   /** Room for the topic's name. */
   readonly topic: number;
   readonly input: number;
+  /** Reads documents of the usual form, once it is made. */
+  readonly straight: StraightReader;
   /** First address behind everything. */
   readonly end: number;
 }
@@ -90,8 +93,13 @@ const TOPIC_BYTES = 256;
  * @param address where it will lie, a multiple of 64
  * @param powers where the powers of five lie
  */
-export function createImage(source: ImageSource, address: number, powers: number): Image {
-  return new ImageWriter(source, address).finish(powers);
+export function createImage(
+  source: ImageSource,
+  address: number,
+  powers: number,
+  straight: StraightReader,
+): Image {
+  return { ...new ImageWriter(source, address).finish(powers), straight };
 }
 
 /** Columns with their children, in the order of an image's columns. */
@@ -121,7 +129,7 @@ class ImageWriter implements ProgramWriter {
     this.address = address;
   }
 
-  finish(powers: number): Image {
+  finish(powers: number): Omit<Image, "straight"> {
     const { root, columns, metadata } = this.source;
     const call = this.take(CALL.size);
     const kernels = metadata.filter(isKernels);
@@ -175,7 +183,7 @@ class ImageWriter implements ProgramWriter {
   }
 
   /** Gives every column its room, behind the image. */
-  private layOutValues(call: number, topic: number): Image {
+  private layOutValues(call: number, topic: number): Omit<Image, "straight"> {
     const all = [...this.columns.keys()];
     const rowBytes = all.reduce((sum, column) => sum + this.valueBytes(column), 1);
     const rows = Math.max(16, Math.min(ROWS_MAX, Math.floor(VALUES_BYTES / rowBytes)));

@@ -1,6 +1,7 @@
 /**
  * The decode kernel's host: copies records in, lets the kernel walk them, copies columns out. One for
- * the whole process; between two calls it holds nothing but the last program.
+ * the whole process; between two batches it holds the last program, and the last rows of one segment
+ * until that takes them (decision 0410).
  */
 
 import type { ColumnBuilder } from "#columns/builder.ts";
@@ -9,11 +10,16 @@ import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
 import { createImage, type Image, type ImageSource, INPUT_BYTES } from "./image.ts";
 import { CALL, COLUMN, KIND, STATUS } from "./layout.ts";
 import { powersOfFive } from "./powers.ts";
+import { type ReaderParts, type ReaderTiming, StraightReader } from "./straightReader.ts";
 
 interface Functions {
   decode(call: number): number;
   nullBits(column: number, start: number, out: number): void;
   boolBits(column: number, start: number, out: number): void;
+  readSlot(slot: number, at: number, depth: number): number;
+  tens(): number;
+  wholeTens(): number;
+  readonly table: WebAssembly.Table;
 }
 
 /** In place of the timestamp of all records when each has its own. */
@@ -44,8 +50,17 @@ export type StepEnd =
   /** The next record is for the host. */
   | "host";
 
+/** A segment whose rows may wait in the kernel. */
+export interface RowsOwner {
+  /** Takes them out. */
+  flush(): void;
+}
+
 /** Decodes the records of one batch after the other, in steps. */
 export class DecodeKernel {
+  /** Rows that wait in the kernel's columns, and whose they are: of the one whose batch came last. */
+  waiting = 0;
+  owner: RowsOwner | null = null;
   /** Of the last step. */
   rows = 0;
   skipped = 0;
@@ -57,6 +72,8 @@ export class DecodeKernel {
   private readonly kernel: Kernel<Functions>;
   private readonly powers: number;
   private readonly firstImage: number;
+  /** Where the kernel finds the straight reader of the program at hand. */
+  private readonly readerPlace: number;
   private image: Image | null = null;
   private topic = "";
   private payload: Uint8Array = ZEROS;
@@ -76,17 +93,24 @@ export class DecodeKernel {
     this.words = new Uint32Array(this.kernel.memory.buffer);
     this.view = new DataView(this.kernel.memory.buffer);
     this.bytes.set(table, this.powers);
+    this.readerPlace = this.kernel.functions.table.grow(1);
   }
 
   /** The program of a schema. */
-  compile(source: ImageSource): Image {
-    return createImage(source, this.firstImage, this.powers);
+  compile(source: ImageSource, timing: ReaderTiming): Image {
+    return createImage(source, this.firstImage, this.powers, new StraightReader(timing));
   }
 
-  /** Begins with a batch; `wantedDelta`: the first offset delta that is wanted. */
-  begin(image: Image, batch: RecordBytes, wantedDelta: number): void {
+  /**
+   * Begins with a batch; rows of another owner than this one are taken out first.
+   * @param wantedDelta the first offset delta that is wanted
+   */
+  begin(owner: RowsOwner, image: Image, batch: RecordBytes, wantedDelta: number): void {
+    if (this.owner !== owner) this.owner?.flush();
+    this.owner = owner;
     if (this.image !== image) this.activate(image);
     const call = image.address;
+    this.noteDocuments(image, batch.recordCount);
     if (this.topic !== batch.topic) this.setTopic(image, batch.topic);
     this.set(call + CALL.wanted, Math.max(-0x8000_0000, Math.min(wantedDelta, 0x7fff_ffff)));
     this.set(call + CALL.partition, batch.partition);
@@ -105,25 +129,28 @@ export class DecodeKernel {
     this.left = left;
   }
 
-  /** Decodes records into the kernel's own columns, which go behind those of `columns`. */
+  /** Decodes records into the kernel's own columns, behind rows that wait there; they go behind those of `columns`. */
   step(columns: readonly ColumnBuilder[]): StepEnd {
     const image = this.image as Image;
     const call = image.address;
     if (this.position < this.sliceStart || this.position >= this.sliceEnd) {
       this.loadSlice(image, this.position);
     }
-    this.clearColumns(image, columns);
+    if (this.waiting === 0) this.clearColumns(image, columns);
+    this.set(call + CALL.rows, this.waiting);
     this.set(call + CALL.position, image.input + this.position - this.sliceStart);
     this.set(call + CALL.end, image.input + this.sliceEnd - this.sliceStart);
     this.set(call + CALL.left, this.left);
     const status = this.kernel.functions.decode(call);
-    this.rows = this.get(call + CALL.rows);
+    const rows = this.get(call + CALL.rows);
+    this.rows = rows - this.waiting;
+    this.waiting = rows;
     this.skipped = this.get(call + CALL.skipped);
     this.timestampMsMax = Number(this.view.getBigInt64(call + CALL.timestampMax, true));
     this.left = this.get(call + CALL.left);
     this.position = this.sliceStart + this.get(call + CALL.position) - image.input;
     if (status === STATUS.done) return "done";
-    if (status === STATUS.full) return this.rows > 0 ? "again" : "host";
+    if (status === STATUS.full) return rows > 0 ? "again" : "host";
     const goesOn = status === STATUS.cut && this.sliceEnd < this.payload.length;
     if (!goesOn || this.position === this.sliceStart) return "host";
     // It is looked at again at the beginning of a slice.
@@ -131,12 +158,13 @@ export class DecodeKernel {
     return "again";
   }
 
-  /** Appends the last step's rows to the columns that the image was made for, in its order. */
+  /** Appends the rows that wait to the columns that the image was made for, in its order; none waits then. */
   appendTo(columns: readonly ColumnBuilder[]): void {
     const image = this.image as Image;
     for (const [index, column] of columns.entries()) {
       this.appendColumn(image, image.columns[index] as number, column);
     }
+    this.waiting = 0;
   }
 
   private appendColumn(image: Image, at: number, column: ColumnBuilder): void {
@@ -226,6 +254,34 @@ export class DecodeKernel {
     this.bytes.set(image.bytes, image.address);
     this.image = image;
     this.topic = "";
+    this.setReader(image);
+  }
+
+  /** A straight reader may be there now, or no longer. */
+  private noteDocuments(image: Image, count: number): void {
+    const { address, straight } = image;
+    const left = this.get(address + CALL.leftStraight);
+    const isOther = straight.note(count, left, () => this.readerParts(), address);
+    if (isOther || (straight.read !== null) !== (this.get(address + CALL.straight) !== 0)) {
+      this.setReader(image);
+    }
+  }
+
+  private setReader({ address, straight }: Image): void {
+    if (straight.read !== null) this.kernel.functions.table.set(this.readerPlace, straight.read);
+    this.set(address + CALL.straight, straight.read === null ? 0 : this.readerPlace);
+  }
+
+  private readerParts(): ReaderParts {
+    const { functions, memory } = this.kernel;
+    const tables = { tens: functions.tens(), wholeTens: functions.wholeTens() };
+    return {
+      ...tables,
+      words: this.words,
+      bytes: this.bytes,
+      memory,
+      readSlot: functions.readSlot,
+    };
   }
 
   private setTopic(image: Image, topic: string): void {

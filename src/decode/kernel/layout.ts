@@ -30,6 +30,8 @@ export const CALL = {
   tombstones: 104,
   keyRoot: 108,
   needsKey: 112,
+  straight: 116,
+  leftStraight: 120,
   size: 128,
 } as const;
 

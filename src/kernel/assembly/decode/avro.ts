@@ -17,10 +17,10 @@ import {
   appendNull,
   child,
   endValue,
+  fill,
   lengthOf,
   truncate,
 } from "./columns";
-import { fill } from "./json";
 import { Call, Column, GIVE_UP, NO_ROOM } from "./layout";
 import { hasKey } from "./mapKeys";
 import { length, readLength, readOperation, skip, skipBlocks, startSkipping } from "./avroSkip";

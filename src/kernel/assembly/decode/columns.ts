@@ -1,5 +1,5 @@
 /** Appending to columns, taking back, and their bits for the host. */
-import { Column, Kind } from "./layout";
+import { Call, Column, Kind } from "./layout";
 
 /** Values of a column so far. */
 // @ts-ignore: decorator
@@ -89,6 +89,17 @@ export function appendDefault(column: usize, from: usize, size: u32): bool {
   return false;
 }
 
+/** Gives a column without a value in `row` its default, or null; false when the host must. */
+// @ts-ignore: decorator
+@inline
+export function fill(column: usize, row: u32): bool {
+  if (lengthOf(column) > row) return true;
+  if (load<u32>(column, Column.FILL) != 0) return appendFill(column);
+  if (load<u32>(column, Column.REQUIRED) != 0) return false;
+  appendNull(column);
+  return true;
+}
+
 /** Appends a null, to the children of a struct as well. */
 export function appendNull(column: usize): void {
   const row = load<u32>(column, Column.LENGTH);
@@ -146,6 +157,15 @@ export function truncate(column: usize, length: u32): void {
   }
   const children = load<u32>(column, Column.CHILD_COUNT);
   for (let index: u32 = 0; index < children; index++) truncate(child(column, index), end);
+}
+
+/** The same of all columns of the value. */
+export function truncateValue(call: usize, length: u32): void {
+  const columns = <usize>load<u32>(call, Call.COLUMNS);
+  const count = load<u32>(call, Call.COLUMN_COUNT);
+  for (let index: u32 = 0; index < count; index++) {
+    truncate(<usize>load<u32>(columns + (<usize>index << 2)), length);
+  }
 }
 
 /**

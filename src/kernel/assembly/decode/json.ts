@@ -6,7 +6,7 @@
  * Positions are checked against the document's end where they could run away (strings, skipped
  * values) and once at the end: bytes behind it belong to the next record, and zeros end the last.
  */
-import { appendBoolean, appendBytes, appendFill, appendNull, child, endValue, lengthOf } from "./columns";
+import { appendBoolean, appendBytes, appendNull, child, endValue, fill, lengthOf } from "./columns";
 import { Call, Column, GIVE_UP, NO_ROOM, Node, Op, Slot } from "./layout";
 import { readDouble, readEpoch, readFloat, readInt, readLong } from "./numbers";
 import { resetTyped, skipSpace, skipValue, skipWord, typed } from "./skip";
@@ -355,19 +355,13 @@ function readStruct(slot: usize, column: usize, at: usize, depth: i32): usize {
   return after;
 }
 
-/** Gives a column without a value in `row` its default, or null; false when the host must. */
-// @ts-ignore: decorator
-@inline
-export function fill(column: usize, row: u32): bool {
-  if (lengthOf(column) > row) return true;
-  if (load<u32>(column, Column.FILL) != 0) return appendFill(column);
-  if (load<u32>(column, Column.REQUIRED) != 0) return false;
-  appendNull(column);
-  return true;
+/** Says where the document ends whose members `readElement` is to read. */
+export function startDocument(stop: usize): void {
+  end = stop;
 }
 
 /** The same as a call of its own: a value may hold a list, whose elements are values. */
-function readElement(slot: usize, op: u32, column: usize, at: usize, depth: i32): usize {
+export function readElement(slot: usize, op: u32, column: usize, at: usize, depth: i32): usize {
   return readValue(slot, op, column, at, lengthOf(column), depth);
 }
 

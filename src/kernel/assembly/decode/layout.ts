@@ -13,7 +13,7 @@ export namespace Call {
   export const LEFT: usize = 8;
   /** in: rows at most. */
   export const ROWS_MAX: usize = 12;
-  /** out: rows appended. */
+  /** in/out: rows in the columns. */
   export const ROWS: usize = 16;
   /** out: records below WANTED. */
   export const SKIPPED: usize = 20;
@@ -52,6 +52,10 @@ export namespace Call {
   export const KEY_ROOT: usize = 108;
   /** in: 1 when a record without a key is the host's. */
   export const NEEDS_KEY: usize = 112;
+  /** in: place in the table of the root's straight reader (`straight.ts`); 0: it has none. */
+  export const STRAIGHT: usize = 116;
+  /** in/out: documents that it left. */
+  export const LEFT_STRAIGHT: usize = 120;
 }
 
 /** Why `decode` stopped. */

@@ -10,8 +10,19 @@ const TENS = memory.data<f64>([
   1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
   1e18, 1e19, 1e20, 1e21, 1e22,
 ]);
+/** Where they lie. */
+export function tens(): usize {
+  return TENS;
+}
+
 const TENS_MAX: i32 = 22;
 const SMALL_TENS = memory.data<u64>([1, 10, 100, 1000, 10000, 100000, 1000000, 10000000]);
+
+/** Where powers of ten up to 10^7 lie as integers. */
+export function wholeTens(): usize {
+  return SMALL_TENS;
+}
+
 const DOUBLE_EXACT: u64 = 1 << 53;
 
 /** The digits read last: their value (of up to 19 digits). */

@@ -8,8 +8,7 @@
  */
 import { readLength, readVarint, skipField, varint, zigzag } from "../common/varint";
 import { append16, append4, append8, appendBoolean, appendBytes,
-  appendDefault, endValue, lengthOf } from "./columns";
-import { fill } from "./json";
+  appendDefault, endValue, fill, lengthOf } from "./columns";
 import { Column, GIVE_UP, Kind, NO_ROOM } from "./layout";
 import { hasKey } from "./mapKeys";
 import { FieldOp, FieldSlot, Label, Message, Names } from "./protobufLayout";

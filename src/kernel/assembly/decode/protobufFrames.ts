@@ -3,8 +3,7 @@
  * is rare or wrong is given up as a whole record, as in `protobuf.ts`.
  */
 import { readLength, readVarint, skipField, varint } from "../common/varint";
-import { appendBytes } from "./columns";
-import { fill } from "./json";
+import { appendBytes, fill } from "./columns";
 import { Call, GIVE_UP, NO_ROOM } from "./layout";
 import { readMessage } from "./protobuf";
 import { Change, Frame } from "./protobufLayout";

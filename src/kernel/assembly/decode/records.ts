@@ -4,7 +4,17 @@
  * so is one without a value, unless it deletes the row of its key.
  */
 import { isAvroDelete, readAvro } from "./avro";
-import { append4, append8, appendBoolean, appendBytes, appendNull, lengthOf, truncate } from "./columns";
+import {
+  append4,
+  append8,
+  appendBoolean,
+  appendBytes,
+  appendNull,
+  fill,
+  lengthOf,
+  truncate,
+  truncateValue,
+} from "./columns";
 import {
   keyBytes,
   keyStart,
@@ -17,9 +27,10 @@ import {
   valueBytes,
   valueStart,
 } from "./framing";
-import { columnsFilled, fill, isDelete, readDocument, readEnvelope, startJson } from "./json";
+import { columnsFilled, isDelete, readDocument, readEnvelope, startJson } from "./json";
 import { Call, Column, Effect, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
 import { isProtobufDelete, readFramed } from "./protobufFrames";
+import { isWhole, readStraight } from "./straight";
 import { isUtf8 } from "./strings";
 
 /** Timestamps beyond are for the host: their microseconds are no exact double. */
@@ -31,7 +42,8 @@ export function decode(call: usize): u32 {
   const rowsMax = load<u32>(call, Call.ROWS_MAX);
   const wanted = load<i32>(call, Call.WANTED);
   let left = load<u32>(call, Call.LEFT);
-  let rows: u32 = 0;
+  const first = load<u32>(call, Call.ROWS);
+  let rows = first;
   let skipped: u32 = 0;
   let latest: i64 = 0;
   let status = Status.DONE;
@@ -58,7 +70,7 @@ export function decode(call: usize): u32 {
     moveTo(start);
     break;
   }
-  endMetadata(call, rows);
+  endMetadata(call, first, rows);
   store<u32>(call, <u32>position, Call.POSITION);
   store<u32>(call, left, Call.LEFT);
   store<u32>(call, rows, Call.ROWS);
@@ -94,7 +106,7 @@ function appendRow(call: usize, row: u32): usize {
   }
   const taken =
     op == Op.STRUCT
-      ? readDocument(root, at, valueStart + valueBytes, row)
+      ? readStraight(call, root, at, valueStart + valueBytes, row)
       : op >= Op.PROTOBUF
         ? readBinary(call, root, op, row)
         : op == Op.ENVELOPE
@@ -107,7 +119,8 @@ function appendRow(call: usize, row: u32): usize {
   const columns = <usize>load<u32>(call, Call.COLUMNS);
   const count = load<u32>(call, Call.COLUMN_COUNT);
   const isJson = op == Op.STRUCT || op == Op.ENVELOPE;
-  if (isJson ? columnsFilled != count : op < Op.PROTOBUF) {
+  const isFilled = op == Op.STRUCT && isWhole;
+  if (!isFilled && (isJson ? columnsFilled != count : op < Op.PROTOBUF)) {
     for (let index: u32 = 0; index < count; index++) {
       if (!fill(<usize>load<u32>(columns + (<usize>index << 2)), row)) return GIVE_UP;
     }
@@ -236,13 +249,13 @@ function storeMetadata(row: u32): usize {
   return 2;
 }
 
-/** What `storeMetadata` left. */
-function endMetadata(call: usize, rows: u32): void {
+/** What `storeMetadata` left, from row `first` on. */
+function endMetadata(call: usize, first: u32, rows: u32): void {
   if (!isUsual) return;
   if (partitionColumn != 0) {
     const partition = load<u32>(call, Call.PARTITION);
     const data = <usize>load<u32>(partitionColumn, Column.DATA);
-    for (let row: u32 = 0; row < rows; row++) store<u32>(data + (<usize>row << 2), partition);
+    for (let row = first; row < rows; row++) store<u32>(data + (<usize>row << 2), partition);
     store<u32>(partitionColumn, rows, Column.LENGTH);
   }
   if (offsetColumn != 0) store<u32>(offsetColumn, rows, Column.LENGTH);
@@ -294,11 +307,7 @@ function appendMetadata(call: usize): usize {
 
 /** Takes a row back that was begun. */
 function truncateAll(call: usize, rows: u32): void {
-  const columns = <usize>load<u32>(call, Call.COLUMNS);
-  const count = load<u32>(call, Call.COLUMN_COUNT);
-  for (let index: u32 = 0; index < count; index++) {
-    truncate(<usize>load<u32>(columns + (<usize>index << 2)), rows);
-  }
+  truncateValue(call, rows);
   const list = <usize>load<u32>(call, Call.METADATA);
   const metadata = load<u32>(call, Call.METADATA_COUNT);
   for (let index: u32 = 0; index < metadata; index++) {

@@ -1,0 +1,69 @@
+/** Rows that wait in the kernel are in the columns for whoever looks at them. */
+import { expect, test } from "bun:test";
+import { rowsUpTo } from "#columns/live.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
+import type { Decoder } from "#decode/decoder.ts";
+import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { rowsOf } from "../../support/columnValues.ts";
+import { recordBatch } from "../../support/records.ts";
+
+const FIELDS = [{ id: 0, name: "a", required: false, type: { kind: "string" } }] as const;
+const OPTIONS = { ...DECODER_DEFAULTS, fields: FIELDS, infer: false, metadataColumns: [] };
+
+const decoder = (): Decoder => createDecoder({ ...OPTIONS, kernel: "always" });
+const batchOf = (...values: readonly string[]) =>
+  recordBatch(values.map((value) => `{"a":"${value}"}`));
+const values = (batch: Parameters<typeof rowsOf>[0]) => rowsOf(batch).map((row) => row["a"]);
+
+test("segments that take turns each keep their rows, in order", () => {
+  const of = decoder();
+  const [one, other] = [of.builder(), of.builder()];
+  for (const [index, segment] of [one, one, other, one, other, other].entries()) {
+    segment.decode(batchOf(`${index}`));
+  }
+  expect([one.rowCount, other.rowCount]).toEqual([3, 3]);
+  expect(values(one.seal())).toEqual(["0", "1", "3"]);
+  expect(values(other.seal())).toEqual(["2", "4", "5"]);
+});
+
+test("a reader of an open segment finds every row that was counted, those of later batches too", () => {
+  const segment = decoder().builder();
+  segment.decode(batchOf("first"));
+  const columns = segment.live();
+  expect(values(rowsUpTo(columns, segment.rowCount))).toEqual(["first"]);
+  segment.decode(batchOf("next"));
+  // The columns that it was given, not those of now: they have not moved.
+  expect(values(rowsUpTo(columns, segment.rowCount))).toEqual(["first", "next"]);
+});
+
+test("a column that is asked for has the rows that were counted", () => {
+  const segment = decoder().builder();
+  segment.decode(batchOf("a", "b"));
+  expect(segment.column("a")?.length).toBe(2);
+  segment.decode(batchOf("c"));
+  expect(segment.column("a")?.length).toBe(3);
+});
+
+test("rows are taken back from among those that wait", () => {
+  const segment = decoder().builder();
+  segment.decode(batchOf("a", "b"));
+  segment.decode(batchOf("c", "d"));
+  segment.truncate(3);
+  segment.decode(batchOf("e"));
+  expect(values(segment.seal())).toEqual(["a", "b", "c", "e"]);
+});
+
+test("a record that the kernel leaves comes behind the rows that wait", () => {
+  const segment = decoder().builder();
+  segment.decode(batchOf("a"));
+  // Of a key that is there twice the last one counts, says the host.
+  segment.decode(recordBatch(['{"a":"b"}', '{"a":"x","a":"c"}', '{"a":"d"}']));
+  expect(values(segment.seal())).toEqual(["a", "b", "c", "d"]);
+});
+
+test("rows of more than 256 KiB of records do not all wait", () => {
+  const segment = decoder().builder();
+  const long = batchOf(...Array.from({ length: 30 }, () => "x".repeat(10_000)));
+  segment.decode(long);
+  expect(segment.usedBytes).toBeGreaterThan(250_000);
+});
