@@ -5,8 +5,10 @@
  *
  * `bun scripts/bench/avro.ts [records] [runs]`, default 2,000,000 and 2.
  */
+
 import { join } from "node:path";
-import { type Apicurio, startApicurio } from "../services/apicurio.ts";
+import { eventSchema, registerSchema } from "../events/avroEvents.ts";
+import { startApicurio } from "../services/apicurio.ts";
 import { startKafka } from "../services/kafka.ts";
 import { run } from "../services/process.ts";
 import { connectStock, connectTuned } from "./peers/connect.ts";
@@ -18,30 +20,6 @@ import { fillTopic } from "./peers/topic.ts";
 const SIDES = [ours, connectTuned, connectStock];
 const TOPIC = "events";
 
-const field = (name: string, type: unknown): object => ({ name, type });
-const DEVICE = {
-  type: "record",
-  name: "Device",
-  fields: [field("os", "string"), field("version", "string"), field("width", "long")],
-};
-/** The events of scripts/events/generate.py. */
-const EVENT = {
-  type: "record",
-  name: "Event",
-  fields: [
-    field("event_id", "string"),
-    field("user_id", "long"),
-    field("event_type", "string"),
-    field("ts", "long"),
-    field("url", "string"),
-    field("amount", "double"),
-    field("country", "string"),
-    field("device", DEVICE),
-    field("tags", { type: "array", items: "string" }),
-    { ...field("referrer", ["null", "string"]), default: null },
-  ],
-};
-
 const count = Number(process.argv[2] ?? 2_000_000);
 const runs = Number(process.argv[3] ?? 2);
 await withFolder("avro", measure);
@@ -52,7 +30,8 @@ async function measure(folder: string): Promise<void> {
   const [broker, registry] = await Promise.all([startKafka(), startApicurio()]);
   try {
     const { bootstrap } = broker;
-    const avro = { schema: EVENT, id: await register(registry) };
+    const schema = eventSchema();
+    const avro = { schema, id: await registerSchema(registry.url, TOPIC, schema) };
     const filled = { bootstrap, topic: TOPIC, partitions: 6, count, codec: "lz4", avro } as const;
     const partitions = await fillTopic(filled);
     const job = { bootstrap, topic: TOPIC, codec: "snappy", intervalMs: 5000 } as const;
@@ -77,14 +56,4 @@ async function measure(folder: string): Promise<void> {
     await registry.stop();
     await broker.stop();
   }
-}
-
-/** The schema's id. */
-async function register({ url }: Apicurio): Promise<number> {
-  const response = await fetch(`${url}/subjects/${TOPIC}-value/versions`, {
-    method: "POST",
-    headers: { "content-type": "application/vnd.schemaregistry.v1+json" },
-    body: JSON.stringify({ schema: JSON.stringify(EVENT) }),
-  });
-  return ((await response.json()) as { id: number }).id;
 }

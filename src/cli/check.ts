@@ -116,7 +116,7 @@ async function planPipeline(
     knownColumns(options);
   });
   let topics: readonly TopicDescription[] = [];
-  await attempt("Kafka", async () => {
+  await attempt(kafkaOrItsAddress, async () => {
     topics = await actions.describeTopics(options.consumer);
     plan.topics.push(...topics.map(topicRow));
   });
@@ -147,6 +147,12 @@ async function planPipeline(
   );
   warnAboutFiles(plan, pipeline);
   return plan;
+}
+
+function kafkaOrItsAddress(error: unknown): string {
+  return kindOf(error) === "kafka_unreachable"
+    ? "Kafka (does it listen at kafka.bootstrap_servers?)"
+    : "Kafka";
 }
 
 function topicRow({ topic, partitions }: TopicDescription): Plan["topics"][number] {

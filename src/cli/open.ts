@@ -146,7 +146,8 @@ export async function withTable<T>(
   const databases = [
     ...new Set(config.pipelines.map((each) => each.values["iceberg.database_name"])),
   ];
-  throw fail("table_missing", `There is no table ${name} (database ${databases.join(", ")})`);
+  const sentence = `There is no table ${name} (database ${databases.join(", ")})`;
+  throw fail("table_missing", `${sentence}; kafka-iceberg tables lists those that are`);
 }
 
 /** A table's dots need no backslash where the pipeline's own namespace is meant. */

@@ -96,7 +96,9 @@ async function read<T>(path: string, as: (file: Bun.BunFile) => Promise<T>): Pro
     return await as(Bun.file(path));
   } catch (cause) {
     // The code says it all; the cause would repeat the path.
-    throw fail("usage", `cannot read ${path} (${errorCode(cause)})`);
+    const code = errorCode(cause);
+    if (code === "ENOENT") throw fail("usage", `there is no file ${path}`);
+    throw fail("usage", `cannot read ${path} (${code})`);
   }
 }
 

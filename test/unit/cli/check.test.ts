@@ -157,7 +157,7 @@ describe("check", () => {
     const describeTopics = () => Promise.reject(fail("kafka_unreachable", "No broker answers"));
     const { code, out } = await cli(["check", "--config", place.config], { describeTopics });
     expect(code).toBe(3);
-    expect(out).toContain("Kafka: No broker answers");
+    expect(out).toContain("No broker answers");
     expect(out).toContain("default.events");
   });
 

@@ -87,7 +87,9 @@ describe("snapshots, history, files", () => {
 
   test("of a table that is not there exit 2 and name the database", async () => {
     const { code, err } = await on("snapshots nope");
-    expect({ code, err }).toEqual({ code: 2, err: "There is no table nope (database default)\n" });
+    const sentence = "There is no table nope (database default)";
+    const told = `${sentence}; kafka-iceberg tables lists those that are\n`;
+    expect({ code, err }).toEqual({ code: 2, err: told });
   });
 });
 

@@ -109,7 +109,7 @@ describe("options of the consumer", () => {
     const { consumer } = await pipelineOf(`${TOPIC}[kafka.ssl]\nca_file = "${folder}/ca.pem"\n`);
     expect(consumer.ssl).toEqual({ enabled: true, ca: CERTIFICATE });
     expect(pipelineOf(`${TOPIC}[kafka.ssl]\nca_file = "${folder}/no"\n`)).rejects.toThrow(
-      `cannot read ${folder}/no (ENOENT)`,
+      `there is no file ${folder}/no`,
     );
   });
 });

@@ -68,7 +68,7 @@ describe("references", () => {
     const { problems } = await load(text);
     expect(problems).toEqual([
       "config.toml:2: kafka.topics: the variable A is not set",
-      "config.toml:2: kafka.topics: cannot read /nope (ENOENT)",
+      "config.toml:2: kafka.topics: there is no file /nope",
       "config.toml:2: kafka.topics: ${credential:x} needs systemd's $CREDENTIALS_DIRECTORY",
       "config.toml:2: kafka.topics: ${1x} is not a reference",
       "config.toml:2: kafka.topics: ${credential:x} needs systemd's $CREDENTIALS_DIRECTORY",
@@ -86,7 +86,7 @@ describe("references", () => {
 
   test("an --env-file that is not there is a problem", async () => {
     const { problems } = await load(TOPIC, { envFile: "/nope.env" });
-    expect(problems).toEqual(["config.toml: cannot read /nope.env (ENOENT)"]);
+    expect(problems).toEqual(["config.toml: there is no file /nope.env"]);
   });
 
   test(".env lines may be exported, quoted and commented", () => {
