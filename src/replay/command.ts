@@ -22,7 +22,7 @@ import { createDecoder, formatOf } from "#decode/createDecoder.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { noLog } from "#txlog/log.ts";
-import { readAside } from "./aside.ts";
+import { asideTables, readAside } from "./aside.ts";
 import { type ReplayPlace, type ReplayReport, replay } from "./replay.ts";
 
 /** Where the command's words go. */
@@ -44,6 +44,7 @@ export async function replayCommand(
     const topic = topicOf(parsed, options);
     const writer = writerOf(found, options, topic);
     const range = await rangeOf(parsed, found, options, topic);
+    const sides = asideTables(options, topic, writer);
     const encoder = createWorkerEncoder({ clock: systemParts.clock });
     const parts = {
       ...{ ...systemParts, catalog: found.catalog, encoder, txlog: noLog },
@@ -53,7 +54,7 @@ export async function replayCommand(
       ...{ parts, options: writer, isDry, isVouchedFor: parsed.flag("yes") },
       newDecoder: () => decoderOf(options),
       newConsumer: () => openConsumer(options, topic),
-      aside: (asked) => readAside(found.catalog, writer, asked),
+      aside: (asked) => readAside(found.catalog, sides, asked),
       progress: (line) => terminal.progress?.(line),
     };
     try {
@@ -195,7 +196,7 @@ async function committedOf(found: FoundTable, feed: Feed): Promise<bigint> {
 function jsonOf(report: ReplayReport, { feed, start, end }: OffsetRange): string {
   const value = {
     ...{ topic: feed.topic, partition: feed.partition, from: start, to: end },
-    ...{ rows_before: report.before, rows_after: report.after, dead_letters: report.aside },
+    ...{ rows_before: report.before, rows_after: report.after, aside: report.aside },
     refused: Object.fromEntries(report.refused),
     snapshot_id: report.snapshotId,
   };
@@ -209,7 +210,7 @@ function textOf(report: ReplayReport, { feed, start, end }: OffsetRange, isDry: 
     `${before} rows of ${where} ${isDry ? "would be" : "are"} replaced by ${after}` +
       (snapshotId === null ? "" : ` (snapshot ${snapshotId})`),
   ];
-  if (aside > 0) lines.push(`${aside} records are dead letters, and stay there`);
+  if (aside > 0) lines.push(`${aside} records are dead letters or late rows, and stay there`);
   for (const [reason, count] of refused) {
     lines.push(`${count} records do not fit and are in no table: ${reason}`);
   }

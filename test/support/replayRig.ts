@@ -26,7 +26,7 @@ import { PositionDeletes } from "#keyindex/positionDeletes.ts";
 import { hiddenRows } from "#keyindex/readKeys.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import { parquetBytes, readRows } from "#parquet/readColumns.ts";
-import { readAside } from "#replay/aside.ts";
+import { asideTables, readAside } from "#replay/aside.ts";
 import { type ReplayPlace, type ReplayReport, replay } from "#replay/replay.ts";
 import { noLog } from "#txlog/log.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
@@ -210,7 +210,8 @@ export class ReplayRig {
       ...{ parts: this.parts, options: this.options, isDry: false, isVouchedFor: false },
       newDecoder: () => createDecoder({ ...DECODER_DEFAULTS, ...this.decoding }),
       newConsumer: () => Promise.resolve(this.#consumer()),
-      aside: (asked) => readAside(this.parts.catalog, this.options, asked),
+      aside: (asked) =>
+        readAside(this.parts.catalog, asideTables({ late: null }, "t", this.options), asked),
       progress: () => undefined,
       ...more,
     };

@@ -4,6 +4,8 @@
  */
 import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
+import type { LateOptions } from "#config/lateRows.ts";
+import { asideTables } from "#replay/aside.ts";
 import { rejection } from "../../support/rejection.ts";
 import { ReplayRig } from "../../support/replayRig.ts";
 
@@ -66,6 +68,29 @@ test("dead letters stay dead letters, but a record that is a row is the table's"
   await rig.letters([2n, 6n, 99n]);
   expect(await rig.replay(0n, 10n)).toMatchObject({ before: 5, after: 9, aside: 1 });
   expect(await rig.rows()).toEqual(ROWS.filter((_, n) => n !== 6));
+});
+
+test("the late table is a side table, by the topic's id that its rows have", () => {
+  const { options } = new ReplayRig();
+  const topicId = {
+    id: 0,
+    name: "_kafka_topic_id",
+    required: true,
+    type: { kind: "string" },
+  } as const;
+  const late: LateOptions = {
+    lateness: { thresholdMs: 1, timeColumn: "ts", offsetColumn: "_kafka_offset" },
+    topicId,
+    tableOf: (topic, main) => ({ ...main, name: { namespace: ["db"], table: `${topic}-late` } }),
+  };
+  const names = asideTables({ late }, "t", options).map(({ name, columns }) => [
+    name.table,
+    columns.topic,
+  ]);
+  expect(names).toEqual([
+    ["t__dead_letter", "topic_id"],
+    ["t-late", "_kafka_topic_id"],
+  ]);
 });
 
 test("a row whose record is gone, is passed over or fits no more stays, with all others, and is named", async () => {
