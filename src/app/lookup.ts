@@ -8,6 +8,7 @@ import { LIMITS } from "#base/limits.ts";
 import { Recent } from "#base/recent.ts";
 import { type FoundRow, KeyLookup } from "#buffer/keyLookup.ts";
 import type { LentSegment } from "#buffer/lease.ts";
+import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
 import { rowJson, timestampAt } from "#columns/valueJson.ts";
 import { readMemory } from "#pipeline/hotRead.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -35,9 +36,9 @@ interface Asked {
   readonly key: readonly string[];
 }
 
-/** What one sink has of it: its row as JSON, and the row's Kafka timestamp where that is kept. */
+/** What one sink has of it: its row as JSON (null: it was deleted), and the row's Kafka timestamp where that is kept. */
 type Found =
-  | { readonly kind: "row"; readonly row: ReturnType<typeof rowJson>; readonly time: bigint }
+  | { readonly kind: "row"; readonly row: ReturnType<typeof rowJson> | null; readonly time: bigint }
   | { readonly kind: "no row" | "no column" | "not open" };
 
 /** The indexes of a sink's rows in memory. */
@@ -80,7 +81,6 @@ export class Lookups {
       const tables = this.#parts.find(name);
       const [table] = tables;
       if (table === undefined) return jsonAnswer(404, { error: `There is no table ${name} here` });
-      requireRows(table.sink);
       const names = url.searchParams.get("by")?.split(",") ?? keyOf(table);
       if (names.length !== key.length) {
         const columns = names.join(", ");
@@ -148,15 +148,6 @@ function lookupOf({ lookups }: Known, names: readonly string[]): KeyLookup {
   return lookup;
 }
 
-/** Of a table that records change no row in memory is shown (`pipeline/hotRead.ts`). */
-function requireRows({ name, writer }: Sink): void {
-  if (writer?.hasKey !== true) return;
-  throw fail(
-    "query",
-    `${name} follows changes: rows in memory of such a table are not shown. Ask /query for the committed ones`,
-  );
-}
-
 /** An index is made of columns only that the table has, or its rows in memory. */
 function hasColumns(
   { writer }: Sink,
@@ -174,7 +165,8 @@ function answerOf({ name }: Sink, names: readonly string[], found: readonly Foun
   const [first] = rows;
   if (first !== undefined) {
     const { row } = rows.reduce((latest, each) => (each.time > latest.time ? each : latest), first);
-    return jsonAnswer(200, { table: name, row });
+    if (row !== null) return jsonAnswer(200, { table: name, row });
+    return jsonAnswer(404, { error: `The row of ${name} with this key was deleted` });
   }
   if (found.some(({ kind }) => kind === "no row")) {
     return jsonAnswer(404, { error: `No row in memory of ${name} has this key` });
@@ -213,7 +205,13 @@ function latestOf(found: readonly FoundRow[], timestamp: string): Found {
     time = own;
   }
   if (latest === null) return { kind: "no row" };
-  return { kind: "row", row: rowJson(latest.segment.columns, latest.row), time };
+  return { kind: "row", row: rowAt(latest), time };
+}
+
+/** Null: the change that was found deletes its row. */
+function rowAt({ segment: { columns }, row }: FoundRow): ReturnType<typeof rowJson> | null {
+  const { [CHANGE_TYPE.name]: change, ...own } = rowJson(columns, row);
+  return Number(change ?? CHANGE.put) === CHANGE.delete ? null : own;
 }
 
 function decoded(part: string): string {

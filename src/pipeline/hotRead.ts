@@ -18,6 +18,8 @@ export interface HotRead {
   readonly segments: readonly LentSegment[];
   /** Feeds whose rows are all there, up to what this process has read. */
   readonly partitions: readonly string[];
+  /** Columns by which the rows are changes of rows of the table; none: they are rows beside its own. */
+  readonly key: readonly string[];
   /** Gives the segments back. */
   release(): void;
 }
@@ -26,15 +28,14 @@ export interface HotRead {
 const ROUNDS_MAX = 20;
 
 /**
- * Reads a table, by all sinks that fill it; null while none is open. Where records change rows, those in
- * memory are left out: the rows of the table whose place they take would have to be hidden.
+ * Reads a table, by all sinks that fill it; null while none is open. Where records change rows, the segments
+ * are changes: the latest of each key takes the place of the table's row (`sql/hotChanges.ts`).
  */
 export async function readHot(sinks: readonly Sink[]): Promise<HotRead | null> {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const writer = newestWriter(sinks);
     if (writer === null) return null;
     const table = writer.lastSeen;
-    if (writer.hasKey) return withoutHotRows(table);
     const offsetOf = await writer.offsetsSeen(table);
     // From here on nothing waits: head, offsets and rows are of one instant.
     if (newestWriter(sinks)?.lastSeen !== table) continue;
@@ -86,6 +87,7 @@ function rowsBehind(
     table,
     segments: whole.flatMap(([key]) => rows.get(key) ?? []),
     partitions: whole.map(([key]) => partitionName(sink, key)),
+    key: sink.writer?.key ?? [],
     release: lease.release,
   };
 }
@@ -96,6 +98,7 @@ function union(table: LoadedTable, reads: readonly HotRead[]): HotRead {
     table,
     segments: reads.flatMap(({ segments }) => segments),
     partitions: reads.flatMap(({ partitions }) => partitions),
+    key: reads[0]?.key ?? [],
     release: () => {
       for (const { release } of reads) release();
     },
@@ -103,30 +106,27 @@ function union(table: LoadedTable, reads: readonly HotRead[]): HotRead {
 }
 
 function withoutHotRows(table: LoadedTable): HotRead {
-  return { table, segments: [], partitions: [], release: () => undefined };
+  return { table, segments: [], partitions: [], key: [], release: () => undefined };
 }
 
 /**
  * Everything that is in memory of a table, also what is committed already, by all sinks that fill it; null
- * while none is open. Rows of a feed may have gaps here: it is no part of a table. Of a table that records
- * change nothing is shown, as in `readHot`.
+ * while none is open. Rows of a feed may have gaps here: it is no part of a table.
  */
 export function readMemory(sinks: readonly Sink[]): HotRead | null {
   const writer = newestWriter(sinks);
   if (writer === null) return null;
   const table = writer.lastSeen;
-  return writer.hasKey
-    ? withoutHotRows(table)
-    : union(
-        table,
-        sinks.map((sink) => rowsOf(sink, table)),
-      );
+  return union(
+    table,
+    sinks.map((sink) => rowsOf(sink, table)),
+  );
 }
 
 function rowsOf(sink: Sink, table: LoadedTable): HotRead {
   const { segments, release } = sink.buffer.lease((key) => sink.outlets.has(key));
   const partitions = [...sink.outlets.keys()].map((key) => partitionName(sink, key));
-  return { table, segments, partitions, release };
+  return { table, segments, partitions, key: sink.writer?.key ?? [], release };
 }
 
 function partitionName(sink: Sink, key: FeedKey): string {

@@ -4,6 +4,7 @@
 import { fail } from "#base/errors.ts";
 import type { LentSegment } from "#buffer/lease.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { CHANGE_TYPE } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
@@ -13,9 +14,10 @@ import { type ColumnLimits, mayHold, relationKey } from "./columnLimits.ts";
 import type { MemoryRows, Run, ValueForm, View } from "./database.ts";
 import type { Parameter } from "./duckdb/instance.ts";
 import type { Fetch } from "./fileCopies.ts";
-import { rowsByColumns, selectHot, unionFields } from "./hotRows.ts";
+import { selectChanged } from "./hotChanges.ts";
+import { rowsByColumns, rowsBySegment, selectHot, unionFields } from "./hotRows.ts";
 import { type Listing, listingOf, selectListing } from "./listings.ts";
-import { fieldsNamed, type NamedColumns } from "./namedColumns.ts";
+import { fieldsNamed, type NamedColumns, withNames } from "./namedColumns.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import { type SyncPointRow, selectSyncPoints } from "./processRelations.ts";
 import { selectRows } from "./selectRows.ts";
@@ -53,6 +55,8 @@ export interface HotPart {
   readonly segments: readonly LentSegment[];
   /** Partitions that they are of, as `TOPIC/NUMBER`: the answer is complete for these. */
   readonly partitions: readonly string[];
+  /** Columns by which they are changes of the table's rows; none: they are rows beside those. */
+  readonly key: readonly string[];
   release(): void;
 }
 
@@ -250,7 +254,7 @@ async function planRelation(
       return { relation, snapshotId, rows: { kind: "listed", select }, folders: [], hot: null };
     }
     const fields = columnsOf(table.metadata, snapshotId);
-    const ofStore = isRemote(table.metadata.location) ? named : null;
+    const ofStore = isRemote(table.metadata.location) ? withNames(named, read.hot?.key) : null;
     const ids = new Set(fieldsNamed(fields, ofStore).map(({ id }) => id));
     const own =
       relation.at === null ? limits.get(relationKey(relation.schema, relation.table)) : [];
@@ -308,14 +312,18 @@ async function selectStored(
   hot: MemoryRows[],
 ): Promise<string> {
   const nodes = await engine.columnsOfFiles(pathsOf(files));
-  const rows = plan.hot === null ? [] : rowsByColumns(plan.hot.segments);
+  const { segments, key } = plan.hot ?? { segments: [], key: [] };
+  const changes = key.length > 0;
+  const rows = changes ? rowsBySegment(segments) : rowsByColumns(segments);
   const first = hot.push(...rows) - rows.length;
-  const ofRows = rows.map((each) => each.fields);
+  const ofRows = rows.map((each) => each.fields.filter(({ name }) => name !== CHANGE_TYPE.name));
   const columns = fieldsNamed(unionFields(fields, ofRows), named);
-  const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
   const { vectors } = files;
   const number = vectors.length === 0 ? -1 : hot.push({ kind: "deleted", vectors }) - 1;
-  return [selectRows(columns, files, nodes, number), ...selects].join(" UNION ALL ");
+  const stored = selectRows(columns, files, nodes, number);
+  if (changes) return selectChanged(stored, { columns, key, rows, first });
+  const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
+  return [stored, ...selects].join(" UNION ALL ");
 }
 
 /** Files whose columns have to be known. */

@@ -25,6 +25,16 @@ export function rowsByColumns(segments: readonly LentSegment[]): LentRows[] {
   return [...groups.values()];
 }
 
+/** Each segment by itself, where the order of their rows counts. */
+export function rowsBySegment(segments: readonly LentSegment[]): LentRows[] {
+  return segments.map((segment) => ({
+    kind: "lent",
+    fields: segment.columns.map(({ field }) => field),
+    pid: process.pid,
+    parts: [placeOf(segment)],
+  }));
+}
+
 /** The table's columns, and behind them those that only rows in memory have so far. */
 export function unionFields(
   fields: readonly Field[],

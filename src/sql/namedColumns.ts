@@ -22,6 +22,11 @@ export function namedColumns(tree: Json): NamedColumns {
   return names.readsUnnamed ? null : names.texts;
 }
 
+/** The names, and others that are read beside them. */
+export function withNames(named: NamedColumns, others: readonly string[] = []): NamedColumns {
+  return named?.union(new Set(others.map((each) => each.toLowerCase()))) ?? null;
+}
+
 /** Those of some fields that a statement may read; at least one: DuckDB counts rows by a column. */
 export function fieldsNamed(fields: readonly Field[], named: NamedColumns): readonly Field[] {
   if (named === null) return fields;

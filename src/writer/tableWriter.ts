@@ -108,8 +108,12 @@ export class TableWriter {
 
   /** True when records change rows of the table: those of their key. */
   get hasKey(): boolean {
-    const { key = [] } = this.#options;
-    return key.length > 0;
+    return this.key.length > 0;
+  }
+
+  /** Columns by which records change rows of the table; none: rows are appended. */
+  get key(): readonly string[] {
+    return this.#options.key ?? [];
   }
 
   /** The newest metadata that this writer has seen; never used for commits or seeks. */

@@ -9,8 +9,8 @@ import { seededRandom } from "#base/random.ts";
 import { type ExactRecord, produceValues } from "../../scripts/events/events.ts";
 import { createTopic } from "../../scripts/events/topics.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
-import { temporaryFolder } from "../../scripts/services/process.ts";
-import type { Config } from "../../scripts/services/product.ts";
+import { temporaryFolder, until } from "../../scripts/services/process.ts";
+import { type Config, startProduct } from "../../scripts/services/product.ts";
 import { fileTable, runUntilEnd, tableFolder } from "../support/binary.ts";
 import { readColumns } from "../support/tableReaders.ts";
 
@@ -97,6 +97,43 @@ class Source {
   }
 }
 
+/** Before anything of a round is committed, `/query` and `/lookup` have its rows, once each. */
+async function askWhileInMemory(folder: string, config: Config, source: Source): Promise<void> {
+  const commit = { interval_ms: 600_000, max_rows: 1_000_000 };
+  const product = await startProduct({
+    folder,
+    config: { ...config, "iceberg.commit": commit, logging: { format: "json" } },
+  });
+  try {
+    await product.ready();
+    const sql = `SELECT id::VARCHAR, n::VARCHAR FROM "${config["kafka"]?.["topic"]}" ORDER BY id`;
+    const wanted = source.columns.id.map((id, at) => [id, source.columns.n[at]]);
+    let snapshots: unknown;
+    await until(
+      "every change is seen",
+      async () => {
+        const body = JSON.stringify({ sql });
+        const answer = await fetch(`${product.url}/query`, { method: "POST", body });
+        const { rows, snapshot_id } = (await answer.json()) as {
+          rows: unknown;
+          snapshot_id: unknown;
+        };
+        snapshots ??= snapshot_id;
+        return snapshots === snapshot_id && Bun.deepEquals(rows, wanted);
+      },
+      30_000,
+    );
+    for (const id of [...source.rows.keys()].slice(0, 20)) {
+      const answer = await fetch(`${product.url}/lookup/${config["kafka"]?.["topic"]}/${id}`);
+      if (answer.status === 404) continue;
+      const { row } = (await answer.json()) as { row: { n: number } };
+      expect([id, row.n]).toEqual([id, source.rows.get(id) ?? -1]);
+    }
+  } finally {
+    await product.kill();
+  }
+}
+
 for (const [mode, formatVersion] of [
   ["ktable", 2],
   ["cdc", 3],
@@ -118,6 +155,7 @@ for (const [mode, formatVersion] of [
     for (let round = 0; round < 3; round++) {
       source.change(CHANGES / 2);
       await produceValues({ bootstrap: broker.bootstrap, topic }, source.records.splice(0));
+      if (round === 1) await askWhileInMemory(folder, config, source);
       const { product, exitCode } = await runUntilEnd({ folder, config });
       expect([exitCode, product.log().slice(-2000)]).toEqual([0, expect.any(String)]);
       const { readers } = await readColumns({

@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 import { type LookedInto, Lookups } from "#app/lookup.ts";
 import { systemClock } from "#base/clock.ts";
 import type { FeedKey } from "#base/offsets.ts";
+import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
 import { batchOf, field } from "../parquet/rows.ts";
 
@@ -22,7 +23,8 @@ let lent = 0;
 type Row = readonly [bigint, string, string, bigint];
 
 interface TableShape {
-  readonly hasKey?: boolean;
+  /** What each row does, of tables that follow changes. */
+  readonly changes?: readonly number[];
   readonly rowsByFeed?: readonly (readonly Row[])[];
 }
 
@@ -39,10 +41,12 @@ const ROWS: readonly (readonly Row[])[] = [
 function tableOf(
   identifiers: readonly number[],
   fields: readonly Field[] = FIELDS,
-  { hasKey = false, rowsByFeed = ROWS }: TableShape = {},
+  { rowsByFeed = ROWS, changes }: TableShape = {},
 ): LookedInto {
   const segments = rowsByFeed.map((rows, at) => {
-    const batch = batchOf(FIELDS, rows);
+    const all = changes === undefined ? FIELDS : [...FIELDS, CHANGE_TYPE];
+    const cells = rows.map((row, n) => (changes === undefined ? row : [...row, changes[n]]));
+    const batch = batchOf(all, cells);
     const watermark = new Int32Array(new SharedArrayBuffer(4)).fill(batch.rowCount);
     return { id: at, key: FEEDS[at] as FeedKey, start: 0n, columns: batch.columns, watermark };
   });
@@ -56,7 +60,7 @@ function tableOf(
     writer: {
       lastSeen: { metadata: { currentSchemaId: 0, schemas: [schema] } },
       fields,
-      hasKey,
+      key: changes === undefined ? [] : ["id"],
     },
     outlets: new Map(
       FEEDS.map((key, partition) => [key, { feed: { feed: { topic: "t", partition } } }]),
@@ -115,15 +119,19 @@ test("what cannot be found is said", async () => {
   expect(await get("events/1", withoutKey)).toEqual([400, expect.stringContaining("?by=")]);
 });
 
-test("a column that is not there, and a table whose rows in memory are not shown, are said", async () => {
+test("a column that is not there is said", async () => {
   expect(await get("events/1?by=nope", tableOf([1]))).toEqual([
     400,
     expect.stringContaining("columns: nope"),
   ]);
-  expect(await get("events/1", tableOf([1], FIELDS, { hasKey: true }))).toEqual([
-    400,
-    expect.stringContaining("follows changes"),
-  ]);
+});
+
+test("of a table that follows changes the latest change of a key is its row, or says that it was deleted", async () => {
+  const changes = [CHANGE.put, CHANGE.delete, CHANGE.put];
+  const rowsByFeed = [ROWS[0] ?? []];
+  const table = tableOf([1], FIELDS, { rowsByFeed, changes });
+  expect(await get("events/1", table)).toEqual([404, expect.stringContaining("was deleted")]);
+  expect(await get("events/2", table)).toEqual([200, "two"]);
 });
 
 test("four indexes of a table stay: a fifth list of columns ends the one that was used the longest ago", async () => {

@@ -63,11 +63,11 @@ test("rows that the head has are left out, whether or not their flush knows that
   }
 });
 
-test("where records change rows none in memory is shown: it would stand beside the row that it replaces", async () => {
+test("where records change rows they come with the key by which they do", async () => {
   const { sink } = sinkOf([0n, 100n], [[head("h"), 0n]]);
-  const writer = Object.defineProperty(sink.writer, "hasKey", { value: true });
+  const writer = Object.defineProperty(sink.writer, "key", { value: ["id"] });
   const read = await readHot([{ ...sink, writer } as unknown as Sink]);
-  expect([read?.table, read?.segments, read?.partitions]).toEqual([head("h"), [], []]);
+  expect([read?.key, read?.segments.length, read?.partitions]).toEqual([["id"], 2, ["t/0"]]);
 });
 
 test("behind a gap nothing is shown: after a rollback, or when another process has written", async () => {

@@ -63,7 +63,10 @@ function sourcesOf(names: readonly string[], logFolder = newFolder()): Sources {
       const all = [lent(0n, [1n, 2n]), lent(2n, [3n])];
       const segments = part === "memory" ? all : all.slice(1);
       const release = (): void => void released++;
-      return use({ table: tableNamed(plain), hot: { segments, partitions: ["t/0"], release } });
+      return use({
+        table: tableNamed(plain),
+        hot: { segments, partitions: ["t/0"], key: [], release },
+      });
     },
     tableNames: () => names.map((name) => `default.${name}`),
     syncPoints: () =>

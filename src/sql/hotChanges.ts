@@ -1,0 +1,58 @@
+/**
+ * Rows in memory that are changes of a table's rows (SPEC section 7: in ktable and cdc hot keys hide table
+ * rows): the latest change of each key takes the place of its row. Pure.
+ */
+import { fail } from "#base/errors.ts";
+import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
+import type { Field } from "#columns/schema.ts";
+import type { LentRows } from "./database.ts";
+import { sqlName } from "./duckdb/instance.ts";
+import { selectHot } from "./hotRows.ts";
+
+/** Changes, and where the engine has them. */
+export interface HotChanges {
+  /** Of the table, and those that only changes have so far. */
+  readonly columns: readonly Field[];
+  /** Names of the columns of the key. */
+  readonly key: readonly string[];
+  /** In the order of the changes. */
+  readonly rows: readonly LentRows[];
+  /** The number of the first of them (`HotScan.select`). */
+  readonly first: number;
+}
+
+/**
+ * A SELECT of a table's rows with the changes done.
+ * @param stored a SELECT of the columns from what is committed
+ * @throws AppError `query` for a table without a column of the key
+ */
+export function selectChanged(stored: string, changes: HotChanges): string {
+  const { columns, key, rows, first } = changes;
+  if (rows.length === 0) return stored;
+  // Whatever columns are called, these names are free.
+  const cells = columns.map((_, at) => `c${at}`);
+  const names = cells.join(", ");
+  const keys = key.map((name) => cells[placeOf(columns, name)] ?? "");
+  const all = [...columns, CHANGE_TYPE];
+  const selects = rows.map(({ fields }, at) => {
+    const select = selectHot(all, fields, first + at);
+    return `SELECT ${names}, t, ${at} AS s, row_number() OVER () AS n FROM (${select}) r(${names}, t)`;
+  });
+  const latest =
+    `SELECT ${names}, t FROM (${selects.join(" UNION ALL ")}) ` +
+    `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ORDER BY s DESC, n DESC) = 1`;
+  const isSame = keys.map((cell) => `o.${cell} = l.${cell}`).join(" AND ");
+  const shown = columns.map(({ name }, at) => `c${at} AS ${sqlName(name)}`).join(", ");
+  return (
+    `WITH l AS MATERIALIZED (${latest}) ` +
+    `SELECT ${shown} FROM (${stored}) o(${names}) ANTI JOIN l ON ${isSame} ` +
+    `UNION ALL SELECT ${shown} FROM l WHERE coalesce(t, ${CHANGE.put}) <> ${CHANGE.delete}`
+  );
+}
+
+function placeOf(columns: readonly Field[], name: string): number {
+  const place = columns.findIndex((each) => each.name === name);
+  if (place >= 0) return place;
+  const sentence = `The table has no column ${name}, which is of the key of its changes`;
+  throw fail("query", `${sentence}: rows in memory cannot be shown`);
+}
