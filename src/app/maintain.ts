@@ -2,6 +2,7 @@
  * Scheduled maintenance of a running pipeline: its tables, as `maintenance/schedule.ts` asks for them,
  * and the runs that the configuration wants.
  */
+import { describe, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
@@ -91,10 +92,16 @@ export function schedulesOf(
       operation: "statistics",
       intervalMs: statistics.intervalMs,
       run: async (table, stop) => {
-        if (rewrites.room.hasRoom(LIMITS.statisticsBytesAtOnce)) {
-          return statisticsCounts(await updateStatistics(table, count, optionsOf(stop)));
+        try {
+          if (rewrites.room.hasRoom(LIMITS.statisticsBytesAtOnce)) {
+            return statisticsCounts(await updateStatistics(table, count, optionsOf(stop)));
+          }
+          refusals.tell(table, NO_ROOM);
+        } catch (error) {
+          // It will be so at every run: another try within the interval would read the table in vain.
+          if (!UNREADABLE.has(kindOf(error))) throw error;
+          refusals.tell(table, describe(error));
         }
-        refusals.tell(table, NO_ROOM);
         return { counts: {}, bytesReclaimed: 0 };
       },
     });
@@ -121,6 +128,8 @@ const RUNS_AFTER_CLOSE = 3;
 
 /** Scratch files of a group, by the size of the file that it becomes: its inputs, and itself. */
 const SCRATCH_SHARE = 2.2;
+/** What the engine says of files that it cannot read. */
+const UNREADABLE: ReadonlySet<string> = new Set(["table_unsupported", "query", "query_engine"]);
 const NO_ROOM = "its scratch files would not be within state.max_disk_mb";
 
 /** What cannot be compacted stays so: each table's is told once, not at every run. */

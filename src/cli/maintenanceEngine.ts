@@ -7,6 +7,7 @@ import { createHttp } from "#base/http.ts";
 import { writePortableJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
+import { unreadable } from "#commit/shares.ts";
 import { compactOptions, expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
 import type { PipelineValues } from "#config/keys.ts";
 import { expiryOf } from "#iceberg/metadata/expiry.ts";
@@ -84,13 +85,24 @@ async function planOf(
   }
   const { jobs, ...compact } = compactOptions(values);
   const nowMs = clock.nowMs();
-  const expired = expiryOf(head.metadata, expiryPolicy(values), nowMs).snapshots;
+  if (operation === "expire") await refuseForeignHead(table, head);
+  const { snapshots, refs } = expiryOf(head.metadata, expiryPolicy(values), nowMs);
   const ageMs = orphanAgeMs(values);
   return {
     ...{ operation, name: table.options.name, catalog: catalogOf(parsed), compact, jobs },
-    expired: expired.map(({ snapshotId }) => snapshotId),
+    expired: snapshots.map(({ snapshotId }) => snapshotId),
+    expiredRefs: refs.map((name) => ({ name, type: head.metadata.refs[name]?.type ?? "branch" })),
     ...{ orphansBeforeMs: nowMs - ageMs, orphanAgeMs: ageMs, sort: sortOf(head, parsed) },
   };
+}
+
+/** Ours first puts a snapshot with all offsets on such a head (SPEC 2.2); another engine cannot. */
+async function refuseForeignHead(table: CommitTable, head: LoadedTable): Promise<void> {
+  const progress = await table.progressOf(head);
+  if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
+  if (progress.headIsOurs || progress.document.sources.size === 0) return;
+  const sentence = `The newest snapshot of ${table.name} is another engine's: expire it here, or let ingest commit first`;
+  throw fail("usage", sentence, { table: table.name });
 }
 
 /** Files that are sorted stay so, as far as the engine sorts. */

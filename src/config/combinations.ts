@@ -318,12 +318,19 @@ function checkPartitioning({ values, isSet, report }: Scope<PipelineValues>): vo
   }
 }
 
+/** Segments of the log have 8 MiB; half of the bound holds some of them. */
+const DISK_MB_MIN = 64;
+
 function checkProcess({ values, report }: Scope<ProcessValues>): void {
   for (const key of ["server.health_address", "server.metrics_address"] as const) {
     const address = values[key];
     if (address !== "" && parseAddress(address) === null) {
       report(key, 'must be "host:port" with a port up to 65535');
     }
+  }
+  const diskMb = values["state.max_disk_mb"];
+  if (diskMb > 0 && diskMb < DISK_MB_MIN) {
+    report("state.max_disk_mb", `must be 0 or at least ${DISK_MB_MIN}: half of it is for the log`);
   }
   checkReach({ values, report });
   const cert = values["server.tls_cert_file"];

@@ -22,8 +22,9 @@ export interface EnginePlan {
   readonly jobs: number;
   /** How rows are sorted; null: they are not. */
   readonly sort: EngineSort | null;
-  /** Snapshots that go. */
+  /** Snapshots that go, and before them branches and tags. */
   readonly expired: readonly SnapshotId[];
+  readonly expiredRefs: readonly { readonly name: string; readonly type: "branch" | "tag" }[];
   /** Files older than this are orphans, ms since epoch, and as an age in ms. */
   readonly orphansBeforeMs: number;
   readonly orphanAgeMs: number;
@@ -52,10 +53,15 @@ export function sparkStatements(plan: EnginePlan): string[] {
         call("rewrite_position_delete_files"),
       ];
     case "expire": {
-      if (plan.expired.length === 0) return [];
+      const dropped = plan.expiredRefs.map(
+        (ref) =>
+          `ALTER TABLE ${sparkName(catalog)}.${identifier} DROP ${ref.type.toUpperCase()} ${sparkName(ref.name)}`,
+      );
+      if (plan.expired.length === 0) return dropped;
       const ids = plan.expired.map((id) => `${id}L`).join(", ");
       // Older than nothing: else Spark adds those older than five days.
       return [
+        ...dropped,
         call(
           "expire_snapshots",
           "older_than => TIMESTAMP '1970-01-02 00:00:00'",

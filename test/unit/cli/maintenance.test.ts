@@ -24,3 +24,24 @@ test("an unknown operation and a table that forbids it end with exit 2 and say w
   const forbidden = await on("maintenance expire events", place);
   expect([forbidden.code, forbidden.err]).toEqual([2, expect.stringContaining("gc.enabled")]);
 });
+
+test("another engine is told the same plan: a dry run prints its statements", async () => {
+  const place = await makePlace();
+  const spark = "--engine spark --engine-catalog lake --dry-run";
+  const compact = await on(`maintenance compact events ${spark}`, place);
+  expect([compact.code, compact.out]).toEqual([
+    0,
+    expect.stringContaining("CALL `lake`.system.rewrite_data_files(table => '`default`.`events`'"),
+  ]);
+  const nothing = await on(`maintenance expire events ${spark}`, place);
+  expect([nothing.code, nothing.out]).toEqual([0, "Nothing to do\n"]);
+  for (const [words, why] of [
+    ["--engine flink", "There is no engine flink"],
+    ["--engine spark", "--engine-catalog"],
+    ["--engine trino --engine-catalog lake", "--engine-url"],
+    ["--z-order a,b", "--engine spark"],
+  ] as const) {
+    const refused = await on(`maintenance compact events ${words}`, place);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(why)]);
+  }
+});

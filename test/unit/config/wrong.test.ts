@@ -44,6 +44,16 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     ],
   ],
   [
+    "room on disk in which the log has none",
+    `${TOPIC}[state]\nmax_disk_mb = 63\n`,
+    ["config.toml:4: state.max_disk_mb: must be 0 or at least 64: half of it is for the log"],
+  ],
+  [
+    "a time of day that is none",
+    `${TOPIC}[maintenance]\nwindows = ["22:00-06:00", "9-10"]\n`,
+    ['config.toml:4: maintenance.windows: "9-10" is no time of day such as "22:00-06:00"'],
+  ],
+  [
     "a number below its bound",
     `${TOPIC}[iceberg.commit]\ninterval_ms = 5\n`,
     ["config.toml:4: iceberg.commit.interval_ms: must be at least 100, is 5"],

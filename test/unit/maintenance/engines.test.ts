@@ -23,6 +23,7 @@ const PLAN: EnginePlan = {
   jobs: 3,
   sort: null,
   expired: [7n, 8_000_000_000_000_000_001n],
+  expiredRefs: [],
   orphansBeforeMs: Date.UTC(2026, 0, 2, 3, 4, 5, 6),
   orphanAgeMs: 3.5 * 86_400_000,
 };
@@ -45,7 +46,11 @@ test("Spark is told the settings, and which snapshots go", () => {
   expect(of("expire")).toEqual([
     `CALL \`lake\`.system.expire_snapshots(${table}, older_than => TIMESTAMP '1970-01-02 00:00:00', snapshot_ids => array(7L, 8000000000000000001L))`,
   ]);
-  expect(sparkStatements({ ...PLAN, operation: "expire", expired: [] })).toEqual([]);
+  const none = { ...PLAN, operation: "expire", expired: [] } as const;
+  expect(sparkStatements(none)).toEqual([]);
+  expect(sparkStatements({ ...none, expiredRefs: [{ name: "a`b", type: "tag" }] })).toEqual([
+    "ALTER TABLE `lake`.`d``b`.`it's` DROP TAG `a``b`",
+  ]);
   expect(of("orphans")).toEqual([
     `CALL \`lake\`.system.remove_orphan_files(${table}, older_than => TIMESTAMP '2026-01-02 03:04:05.006 UTC')`,
   ]);
