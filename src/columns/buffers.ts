@@ -32,6 +32,9 @@ const free = new Map<number, { readonly buffer: SharedArrayBuffer; readonly trim
 let freeBytes = 0;
 let trims = 0;
 
+/** `copyInto.call(from, to, at, start, end)`: part of any bytes, in a third of the time that `set` takes with a view. */
+export const copyInto: typeof Buffer.prototype.copy = Buffer.prototype.copy;
+
 /** A copy of `bytes` with room for at least `needed` bytes; `bytes` is not given back. */
 export function grown(bytes: Uint8Array, needed: number): Uint8Array<SharedArrayBuffer> {
   const current = bytes.length;

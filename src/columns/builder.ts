@@ -21,7 +21,7 @@ import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Column, ColumnBatch } from "./batch.ts";
 import { bitmapBytes, clearBit, clearBits, countBits, joinBits, setBit } from "./bitmap.ts";
-import { bytesOf } from "./buffers.ts";
+import { bytesOf, copyInto } from "./buffers.ts";
 import { childFields, type Field, type Type, withChildFields } from "./schema.ts";
 import { SegmentMemory } from "./segmentMemory.ts";
 import type { ColumnSize } from "./size.ts";
@@ -196,12 +196,12 @@ export class ColumnBuilder {
     const size = end - start;
     if (this.width > 0) {
       if (this.length === this.capacity) this.growRows(this.length + 1);
-      this.data.set(bytes.subarray(start, end), this.length * this.width);
+      copyInto.call(bytes, this.data, this.length * this.width, start, end);
       this.length++;
       return;
     }
     if (this.dataLength + size > this.data.length) this.growData(size);
-    this.data.set(bytes.subarray(start, end), this.dataLength);
+    copyInto.call(bytes, this.data, this.dataLength, start, end);
     this.endBytes(this.dataLength + size);
   }
 

@@ -17,6 +17,8 @@ export function withoutDuplicates(
   start: number,
   end: number,
 ): Uint8Array | null {
+  keyCount = 0;
+  if (distinctAfter(bytes, skipSpace(bytes, start)) !== MAYBE) return null;
   const cuts: Cut[] = [];
   skipDistinct(bytes, skipSpace(bytes, start), cuts);
   if (cuts.length === 0) return null;
@@ -86,4 +88,74 @@ function skipList(bytes: Uint8Array, at: number, cuts: Cut[]): number {
     if (bytes[i] === CHAR.comma) i = skipSpace(bytes, i + 1);
   }
   return i + 1;
+}
+
+/** An object may have a key twice. */
+const MAYBE = -1;
+/** Keys of one object that are compared with each other; in a larger one they are looked up by name. */
+const COMPARED_KEYS_MAX = 32;
+/** Hashes of the keys of the objects around one place, the outermost first. */
+const keyHashes = new Int32Array(COMPARED_KEYS_MAX * (LIMITS.jsonDepthMax + 1));
+let keyCount = 0;
+
+/**
+ * The position after the value at `at`, or `MAYBE`: as `skipDistinct`, without a text for each key. Nearly
+ * every refused record ends here.
+ */
+function distinctAfter(bytes: Uint8Array, at: number): number {
+  switch (bytes[at] as number) {
+    case CHAR.open:
+      return distinctObject(bytes, at + 1);
+    case CHAR.openList:
+      return distinctList(bytes, at + 1);
+    case CHAR.quote:
+      return skipString(bytes, at + 1, bytes.length);
+    case CHAR.n:
+    case CHAR.t:
+    case CHAR.f:
+      return skipWord(bytes, at);
+    default:
+      return skipNumber(bytes, at);
+  }
+}
+
+function distinctObject(bytes: Uint8Array, at: number): number {
+  const first = keyCount;
+  let i = skipSpace(bytes, at);
+  while (bytes[i] === CHAR.quote) {
+    const afterKey = skipString(bytes, i + 1, bytes.length);
+    if (!addKey(bytes, i + 1, afterKey - 1, first)) return MAYBE;
+    i = skipSpace(bytes, skipSpace(bytes, afterKey) + 1);
+    i = distinctAfter(bytes, i);
+    if (i === MAYBE) return MAYBE;
+    i = skipSpace(bytes, i);
+    if (bytes[i] === CHAR.comma) i = skipSpace(bytes, i + 1);
+  }
+  keyCount = first;
+  return i + 1;
+}
+
+function distinctList(bytes: Uint8Array, at: number): number {
+  let i = skipSpace(bytes, at);
+  while (bytes[i] !== CHAR.closeList) {
+    i = distinctAfter(bytes, i);
+    if (i === MAYBE) return MAYBE;
+    i = skipSpace(bytes, i);
+    if (bytes[i] === CHAR.comma) i = skipSpace(bytes, i + 1);
+  }
+  return i + 1;
+}
+
+/** False when another key since `first` may be the same, or is written in a way of its own. */
+function addKey(bytes: Uint8Array, start: number, end: number, first: number): boolean {
+  if (keyCount - first >= COMPARED_KEYS_MAX) return false;
+  let hash = end - start;
+  for (let i = start; i < end; i++) {
+    const c = bytes[i] as number;
+    if (c === CHAR.backslash) return false;
+    hash = (Math.imul(hash, 31) + c) | 0;
+  }
+  for (let index = first; index < keyCount; index++) if (keyHashes[index] === hash) return false;
+  keyHashes[keyCount++] = hash;
+  return true;
 }

@@ -103,11 +103,26 @@ function writePoint(point: number, data: Uint8Array, o: number): number {
   return 4;
 }
 
+/** Longer text is decoded through a view, which costs more than a short text itself. */
+const SHORT_TEXT = 64;
+const latin1 = Buffer.prototype.latin1Slice;
+
 /** The text of the JSON string whose content begins at `at` and whose end is known to be good. */
 export function textOf(bytes: Uint8Array, at: number, afterQuote: number): string {
+  if (isShortAscii(bytes, at, afterQuote - 1)) return latin1.call(bytes, at, afterQuote - 1);
   const content = bytes.subarray(at, afterQuote - 1);
   if (!content.includes(CHAR.backslash)) return strictUtf8Text(content);
   return JSON.parse(strictUtf8Text(bytes.subarray(at - 1, afterQuote))) as string;
+}
+
+/** True for short text that stands for itself, byte by byte. */
+function isShortAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > SHORT_TEXT) return false;
+  for (let i = start; i < end; i++) {
+    const c = bytes[i] as number;
+    if (c >= 0x80 || c === CHAR.backslash) return false;
+  }
+  return true;
 }
 
 /** The text of the value in `bytes[at, after)`: of a string what it says, of any other how it is written. */
