@@ -251,7 +251,8 @@ test("killed behind the letters and before the commit, the dead-letter topic has
   await createTopic(bootstrap, { topic: letters, partitions: 3 });
   const isBad = (at: number): boolean => at % 10 === 7;
   let at = 0;
-  for (const point of ["commit_before=crash@2", "commit_after=crash@2", null]) {
+  // The first start commits first positions before its rows.
+  for (const point of ["commit_before=crash@2", "commit_before=crash@1", null]) {
     const records = Array.from({ length: 40 }, (): ExactRecord => {
       const number = at++;
       return { partition: number % 2, value: isBad(number) ? `{${number}` : `{"n":${number}}` };
