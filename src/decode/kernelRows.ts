@@ -58,7 +58,9 @@ export class KernelRows implements RowsOwner {
       return;
     }
     this.appendByKernel(batch, result);
-    if (!this.mayWait || this.waitingBytes >= ENOUGH_BYTES) this.flush();
+    // Another batch like this one would not fit.
+    const next = this.waitingBytes + batch.payload.length;
+    if (!this.mayWait || next > ENOUGH_BYTES) this.flush();
   }
 
   private appendByKernel(batch: RecordBytes, result: BatchResult): void {

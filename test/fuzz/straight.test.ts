@@ -203,7 +203,7 @@ function outcome(options: DecoderOptions, batches: readonly RecordBytes[]): unkn
 function leftDocuments(): number | null {
   const { image, words } = decodeKernel() as unknown as { image: Image; words: Uint32Array };
   if (image.straight.read === null) return null;
-  return words[(image.address + CALL.leftStraight) >> 2] as number;
+  return image.straight.left + (words[(image.address + CALL.leftStraight) >> 2] as number);
 }
 
 test(`usual documents and those beside them become the same bytes (seed ${SEED})`, () => {

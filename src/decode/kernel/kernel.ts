@@ -76,6 +76,8 @@ export class DecodeKernel {
   private readonly readerPlace: number;
   private image: Image | null = null;
   private topic = "";
+  /** Of the batch that was begun last, and not yet noted. */
+  private documents = 0;
   private payload: Uint8Array = ZEROS;
   private sliceStart = 0;
   private sliceEnd = 0;
@@ -106,11 +108,15 @@ export class DecodeKernel {
    * @param wantedDelta the first offset delta that is wanted
    */
   begin(owner: RowsOwner, image: Image, batch: RecordBytes, wantedDelta: number): void {
+    this.noteDocuments();
     if (this.owner !== owner) this.owner?.flush();
     this.owner = owner;
     if (this.image !== image) this.activate(image);
     const call = image.address;
-    this.noteDocuments(image, batch.recordCount);
+    // Made meanwhile, or given up.
+    const isRead = this.get(call + CALL.straight) !== 0;
+    if ((image.straight.read !== null) !== isRead) this.setReader(image);
+    this.documents = batch.recordCount;
     if (this.topic !== batch.topic) this.setTopic(image, batch.topic);
     this.set(call + CALL.wanted, Math.max(-0x8000_0000, Math.min(wantedDelta, 0x7fff_ffff)));
     this.set(call + CALL.partition, batch.partition);
@@ -254,17 +260,19 @@ export class DecodeKernel {
     this.bytes.set(image.bytes, image.address);
     this.image = image;
     this.topic = "";
+    image.straight.begin(() => this.readerParts(), image.address);
     this.setReader(image);
   }
 
-  /** A straight reader may be there now, or no longer. */
-  private noteDocuments(image: Image, count: number): void {
+  /** Tells the program at hand what it has read. */
+  private noteDocuments(): void {
+    const { image, documents } = this;
+    if (image === null) return;
     const { address, straight } = image;
     const left = this.get(address + CALL.leftStraight);
-    const isOther = straight.note(count, left, () => this.readerParts(), address);
-    if (isOther || (straight.read !== null) !== (this.get(address + CALL.straight) !== 0)) {
-      this.setReader(image);
-    }
+    straight.note(documents, left, () => this.readerParts(), address);
+    this.set(address + CALL.leftStraight, 0);
+    this.documents = 0;
   }
 
   private setReader({ address, straight }: Image): void {

@@ -33,58 +33,50 @@ let readers: WeakRef<StraightReader>[] = [];
 export class StraightReader {
   /** Null: the kernel reads all. */
   read: ReadDocument | null = null;
+  /** Documents that were left to the kernel since it was judged. */
+  left = 0;
   private readonly timing: ReaderTiming;
   private state: "counting" | "making" | "made" | "none";
   private documents = 0;
-  private left = 0;
 
   constructor(timing: ReaderTiming) {
     this.timing = timing;
     this.state = timing === "never" ? "none" : "counting";
   }
 
-  /**
-   * Notes documents that the program is about to read. True when `read` has changed.
-   * @param left documents that were left since the program was activated
-   * @param address of the program's call
-   */
-  note(documents: number, left: number, parts: () => ReaderParts, address: number): boolean {
-    switch (this.state) {
-      case "none":
-      case "making":
-        return false;
-      case "counting":
-        return this.count(documents, parts, address);
-      case "made":
-        return this.judge(documents, left);
-    }
-  }
-
-  private count(documents: number, parts: () => ReaderParts, address: number): boolean {
-    this.documents += documents;
-    if (this.timing !== "at once" && this.documents < DOCUMENTS_MIN) return false;
-    this.documents = 0;
-    if (this.timing === "at once") return this.makeAtOnce(parts(), address);
-    readers = readers.filter((reader) => reader.deref() !== undefined);
-    if (readers.length >= READERS_MAX) return false;
+  /** Makes one that is to be there at once. `address`: of the call of its program, which is in the memory. */
+  begin(parts: () => ReaderParts, address: number): void {
+    if (this.state !== "counting" || this.timing !== "at once") return;
     const made = parts();
-    const module = straightModule(made, address);
-    this.state = module === null ? "none" : "making";
-    if (module !== null) {
-      readers.push(new WeakRef(this));
-      void this.make(module, made);
-    }
-    return false;
-  }
-
-  private makeAtOnce(parts: ReaderParts, address: number): boolean {
-    const bytes = straightModule(parts, address);
-    if (bytes !== null) this.read = readerOf(new WebAssembly.Module(bytes), parts);
+    const bytes = straightModule(made, address);
+    if (bytes !== null) this.read = readerOf(new WebAssembly.Module(bytes), made);
     this.state = bytes === null ? "none" : "made";
-    return bytes !== null;
   }
 
-  /** It is there from the program's next activation or batch on. */
+  /**
+   * Notes documents that the program has read, while it is still in the kernel's memory.
+   * @param left of them to the kernel
+   */
+  note(documents: number, left: number, parts: () => ReaderParts, address: number): void {
+    if (this.state === "none" || this.state === "making") return;
+    this.documents += documents;
+    this.left += left;
+    if (this.state === "made") this.judge();
+    else if (this.documents >= DOCUMENTS_MIN) this.start(parts(), address);
+  }
+
+  private start(parts: ReaderParts, address: number): void {
+    this.documents = 0;
+    readers = readers.filter((reader) => reader.deref() !== undefined);
+    if (readers.length >= READERS_MAX) return;
+    const module = straightModule(parts, address);
+    this.state = module === null ? "none" : "making";
+    if (module === null) return;
+    readers.push(new WeakRef(this));
+    void this.make(module, parts);
+  }
+
+  /** It is there from the program's next batch on. */
   private async make(bytes: Uint8Array<ArrayBuffer>, parts: ReaderParts): Promise<void> {
     try {
       this.read = readerOf(await WebAssembly.compile(bytes), parts);
@@ -95,20 +87,15 @@ export class StraightReader {
     }
   }
 
-  private judge(documents: number, left: number): boolean {
-    this.documents += documents;
-    // Activated anew: what was left before is not counted any more.
-    if (left < this.left) this.left = left;
-    if (this.documents < WINDOW || this.timing === "at once") return false;
-    const share = (left - this.left) * LEFT_SHARE;
-    const isGood = share <= this.documents;
+  private judge(): void {
+    if (this.documents < WINDOW || this.timing === "at once") return;
+    const isGood = this.left * LEFT_SHARE <= this.documents;
     this.documents = 0;
-    this.left = left;
-    if (isGood) return false;
+    this.left = 0;
+    if (isGood) return;
     this.read = null;
     this.state = "none";
     readers = readers.filter((reader) => reader.deref() !== this);
-    return true;
   }
 }
 

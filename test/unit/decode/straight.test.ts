@@ -16,7 +16,8 @@ const BATCHES = 40;
 /** The program at hand, and how many documents its reader has left. */
 function program(): { readonly image: Image; readonly left: number } {
   const { image, words } = decodeKernel() as unknown as { image: Image; words: Uint32Array };
-  return { image, left: words[(image.address + CALL.leftStraight) >> 2] as number };
+  const left = words[(image.address + CALL.leftStraight) >> 2] as number;
+  return { image, left: image.straight.left + left };
 }
 
 function rows(kernel: DecoderOptions["kernel"], batches: readonly RecordBytes[]): unknown {
@@ -96,6 +97,30 @@ test("a program that has read 32,768 documents gets a reader, and loses it when 
   for (let batch = 0; batch < BATCHES; batch++) segment.decode(other);
   expect(straight.read).toBeNull();
   expect(segment.seal().rowCount).toBe(2 * BATCHES * RECORDS);
+});
+
+test("programs that take turns are judged each by its own documents", async () => {
+  const orders = [(n: number) => `{"a":${n},"b":"x"}`, (n: number) => `{"c":"x","d":${n}}`];
+  const tables = orders.map((order) => {
+    const decoder = createDecoder({ ...DECODER_DEFAULTS, kernel: true });
+    decoder.sample([batchOf(order)]);
+    return { segment: decoder.builder(), usual: batchOf(order), image: null as Image | null };
+  });
+  for (let batch = 0; batch < BATCHES; batch++) {
+    for (const table of tables) {
+      table.segment.decode(table.usual);
+      table.image = program().image;
+    }
+  }
+  const [first, second] = tables.map(({ image }) => image?.straight);
+  while (first?.read === null || second?.read === null) await Bun.sleep(1);
+  const turned = batchOf((n) => `{"b":"y","a":${n}}`);
+  for (let batch = 0; batch < BATCHES; batch++) {
+    tables[0]?.segment.decode(turned);
+    tables[1]?.segment.decode(tables[1].usual);
+  }
+  expect(first?.read).toBeNull();
+  expect(second?.read).not.toBeNull();
 });
 
 test("a program of more than 80 members, or with a long key, is the kernel's alone", () => {
