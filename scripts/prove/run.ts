@@ -10,6 +10,7 @@ import { type S3Service, startS3 } from "../services/versitygw.ts";
 import { proveBackpressure } from "./backpressure.ts";
 import { proveChanges } from "./changes.ts";
 import { proveManyCommits, proveOneCommit } from "./commits.ts";
+import { proveCycles } from "./cycles.ts";
 import { proveFailpoints } from "./failpoints.ts";
 import { proveFanOut } from "./fanOut.ts";
 import { proveFaults } from "./faults.ts";
@@ -54,6 +55,14 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const size = { topic: "changed", partitions: 3, keys: 20_000, rate: 2000, seed: 9, say };
     const report = await proveChanges({ bootstrap, ...size, changes, kills, formatVersion });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
+  },
+  cycles: async () => {
+    const { bootstrap } = await startKafka();
+    const cycles = Number(process.argv[3] ?? 300);
+    const formatVersion = process.argv[4] === "2" ? 2 : 3;
+    const minutes = Number(process.argv[5] ?? 600);
+    const size = { topic: "cycles", events: 300, formatVersion, seed: 1, say } as const;
+    return proveCycles({ bootstrap, ...size, cycles, minutes });
   },
   "hot-queries": async () => {
     const { bootstrap } = await startKafka();

@@ -16,6 +16,7 @@ import type { AppConfig } from "#config/config.ts";
 import { cacheFolder, type Environment } from "#config/environment.ts";
 import { machineMemory } from "#config/memory.ts";
 import { REASONS } from "#decode/rejects.ts";
+import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import { type AppLogger, createLogger } from "#server/log.ts";
@@ -106,10 +107,11 @@ export async function runApp(
 function rewriteParts(
   { stateDir }: ProcessOptions,
   environment: Environment,
+  encoder: ParquetEncoder,
   room: DiskRoom,
 ): RewriteParts {
   return {
-    room,
+    ...{ encoder, room },
     library: () => locateLibrary(cacheFolder(environment)),
     scratch: `${stateDir}/scratch`,
   };
@@ -146,7 +148,7 @@ async function runWith(
     ...parts,
     ...{ logger, encoder, txlog },
     readers: new Readers(),
-    rewrites: rewriteParts(options, environment, budget ?? BOUNDLESS),
+    rewrites: rewriteParts(options, environment, encoder, budget ?? BOUNDLESS),
     crash: () => crash(logger),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
     bufferBytesMax: Math.floor(options.memory.bufferBytes / config.pipelines.length),

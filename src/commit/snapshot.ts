@@ -73,7 +73,7 @@ export interface Replacing {
   readonly rewritten?: RewrittenManifests;
   /** Files that the snapshot's own stand for. */
   readonly removed?: readonly DataFile[];
-  /** Data sequence number of the snapshot's files. Default: its own. */
+  /** Data sequence number of the snapshot's data files. Default: its own. */
   readonly dataSequenceNumber?: bigint;
 }
 

@@ -35,7 +35,11 @@ export class PositionDeletes {
    * Adds the rows of a data file that a vector or a file of position deletes names.
    * @throws AppError `storage_corrupt` for damage, `table_unsupported` for files that are no Parquet
    */
-  async addTo(rows: RowSet, data: LiveData, { file }: LiveFile): Promise<void> {
+  async addTo(
+    rows: RowSet,
+    data: Pick<LiveData, "path" | "rows">,
+    { file }: LiveFile,
+  ): Promise<void> {
     if (file.fileFormat.toUpperCase() === "PUFFIN") {
       await addVector(rows, this.#storage, data, file);
       return;
@@ -51,7 +55,7 @@ export class PositionDeletes {
 async function addVector(
   rows: RowSet,
   storage: DeleteStore,
-  data: LiveData,
+  data: Pick<LiveData, "path" | "rows">,
   file: DataFile,
 ): Promise<void> {
   const { filePath: puffin, contentOffset, contentSizeBytes } = file;

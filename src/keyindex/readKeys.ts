@@ -65,7 +65,7 @@ export async function* readLiveKeys(
 /** Rows of a data file that are deleted by position. @throws AppError as {@link readLiveKeys} */
 export async function hiddenRows(
   { positionDeletes }: Pick<KeySource, "positionDeletes">,
-  data: LiveData,
+  data: Pick<LiveData, "path" | "rows">,
   { vector, positions }: Pick<AppliedDeletes, "vector" | "positions">,
 ): Promise<RowSet> {
   const hidden = new RowSet(data.rows);

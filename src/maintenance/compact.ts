@@ -3,9 +3,9 @@
  * section 4, `[maintenance]`; CHANGE_RULES 10h).
  *
  * One snapshot is planned and read. Its groups are written one after the other and committed some at a
- * time, so that a run that ends early loses little; a group whose files others have changed
- * meanwhile is left for the next run, and one that the engine cannot write keeps no other back. A commit waits while a commit of this process's own is
- * undecided, since it would move the head (10i).
+ * time, so that a run that ends early loses little. Rows that others delete meanwhile are deleted in the new files as
+ * well; a group whose files others have replaced is left for the next run, and one that the engine cannot write keeps no
+ * other back. A commit waits while a commit of this process's own is undecided, since it would move the head (10i).
  */
 import { describe, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
@@ -16,38 +16,15 @@ import type { CommitTable } from "#commit/commitTable.ts";
 import { Ledger } from "#commit/ledger.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
 import { listedManifests } from "#commit/manifests.ts";
-import { hiddenState, Rewrite } from "#commit/rewrite.ts";
+import { Rewrite } from "#commit/rewrite.ts";
 import { liveDataFiles, liveDeletes } from "#iceberg/io/liveFiles.ts";
-import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
 import { hasSources, specById } from "#iceberg/partition/partitionType.ts";
 import { endsIn } from "./closedPartitions.ts";
 import { type CompactSettings, type PlannedGroup, planGroups } from "./compactPlan.ts";
+import type { RewriteEngine, RewriteJob, RewrittenGroup } from "./engine.ts";
 import type { RunCounts } from "./record.ts";
 import { type RunOptions, refusePaused, refuseStopped } from "./run.ts";
-
-/** A group to be written as one file. */
-export interface RewriteJob {
-  readonly head: LoadedTable;
-  readonly group: PlannedGroup;
-  /** Where the file goes. */
-  readonly location: string;
-  readonly commitId: string;
-}
-
-/** What reads files, leaves deleted rows out, and writes the others. */
-export interface RewriteEngine {
-  /** Why it can write no file of this table; null: it can. */
-  refusal(head: LoadedTable): string | null;
-  /** Asked before the first group. @throws AppError when there is no engine */
-  ready(): Promise<void>;
-  /**
-   * The file, durable; null: every row is deleted, and nothing was written.
-   * @throws AppError `storage_missing` when an input or one of its delete files is gone, `table_unsupported`, `query`
-   * and `query_engine` when it cannot write this group, and what the store throws
-   */
-  rewrite(job: RewriteJob, stop: AbortSignal): Promise<DataFile | null>;
-}
 
 /** How a compaction is asked for. */
 export interface CompactOptions extends RunOptions {
@@ -184,7 +161,7 @@ async function rewriteBatch(
   const { parts } = table;
   const sequenceNumber = readSequenceNumber(table, head);
   const ledger = new Ledger(parts.random.uuid());
-  const change = new Rewrite(parts, sequenceNumber);
+  const change = new Rewrite(parts, sequenceNumber, engine.writePositionDeletes);
   const pending = newCommit(table, change, ledger);
   const jobs = batch.map((group) => ({ group, location: locationOf(table, head, group) }));
   ledger.plan(jobs.map(({ location }) => location));
@@ -194,14 +171,16 @@ async function rewriteBatch(
       refuseStopped(options.stop);
       run.begins(options);
       const job = { head, group, location, commitId: ledger.commitId };
-      const output = await rewriteGroup(engine, job, run, options.stop);
-      if (output === "gone" || output === "refused") return;
+      const rewritten = await rewriteGroup(engine, job, run, options.stop);
+      if (rewritten === "gone" || rewritten === "refused") return;
+      const { output, moved } = rewritten;
       if (output !== null) ledger.store([location]);
-      const inputs = group.inputs.map(({ path, deletes }) => ({
+      const inputs = group.inputs.map(({ path, deletes }, at) => ({
         path,
-        hidden: hiddenState(deletes),
+        deletes,
+        moved: moved?.[at] ?? null,
       }));
-      change.add({ inputs, outputs: output === null ? [] : [output] });
+      change.add({ inputs, output });
     });
     if (batch.every((group) => run.isRefused(group))) {
       await giveUp(table, pending);
@@ -246,7 +225,7 @@ async function rewriteGroup(
   job: RewriteJob,
   run: Run,
   stop: AbortSignal,
-): Promise<DataFile | null | "gone" | "refused"> {
+): Promise<RewrittenGroup | "gone" | "refused"> {
   try {
     return await engine.rewrite(job, stop);
   } catch (error) {
@@ -378,7 +357,7 @@ class Run {
   #count(groups: Rewrite["groups"], batch: readonly PlannedGroup[]): void {
     const report = this.#report;
     const replaced = new Set(groups.flatMap(({ inputs }) => inputs.map(({ path }) => path)));
-    const outputs = groups.flatMap((group) => group.outputs);
+    const outputs = groups.flatMap(({ output }) => output ?? []);
     const inputs = batch.flatMap((group) => group.inputs).filter(({ path }) => replaced.has(path));
     for (const group of batch) this.#ended.add(group);
     report.groups += groups.length;

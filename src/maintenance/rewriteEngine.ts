@@ -14,7 +14,10 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { isVector } from "#iceberg/deletes/deleteIndex.ts";
+import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
+import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { readFooter } from "#parquet/footer.ts";
 import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
 import { unwritable } from "#sql/rewrite/copyStatement.ts";
@@ -23,8 +26,9 @@ import { rewriteInProcess } from "#sql/rewrite/rewriteProcess.ts";
 import { LINEAGE_FIELDS } from "#sql/selectRows.ts";
 import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 import { type DescribedFile, dataFile } from "#writer/dataFile.ts";
+import { positionDeleteWriter } from "#writer/positionDeletes.ts";
 import { fileCodec, reducedMetrics } from "#writer/tableProperties.ts";
-import type { RewriteEngine, RewriteJob } from "./compact.ts";
+import type { RewriteEngine, RewriteJob, RewrittenGroup } from "./engine.ts";
 import { CHUNK_BYTES, foldersOf, readableFiles } from "./readableFiles.ts";
 
 /** What the engine is made of. */
@@ -35,6 +39,8 @@ export interface RewriteEngineParts {
   readonly scratch: string;
   /** `iceberg.write.compression` and its level. */
   readonly codec: Parameters<typeof fileCodec>[0];
+  /** Encodes files of position deletes. Default: in the calling thread, for a process that does nothing else. */
+  readonly encoder?: ParquetEncoder;
 }
 
 /** Compressed bytes of a row group: large enough to be read in one go. */
@@ -49,6 +55,7 @@ export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
     ready: async () => {
       await parts.library();
     },
+    writePositionDeletes: positionDeleteWriter(parts.encoder ?? createInlineEncoder()),
     rewrite: (job, stop) =>
       withScratch(parts.scratch, "rewrite", (scratch) => rewriteIn(parts, job, scratch, stop)),
   };
@@ -59,7 +66,7 @@ async function rewriteIn(
   job: RewriteJob,
   scratch: string,
   stop: AbortSignal,
-): Promise<DataFile | null> {
+): Promise<RewrittenGroup> {
   const fields = fieldsOf(job.head);
   const files = await readableFiles(job.head, job.group.inputs, scratch);
   const task = await taskOf(parts, job, { fields, files, scratch });
@@ -69,9 +76,21 @@ async function rewriteIn(
   });
   const rowCount = Number(readFooter(written.footer).rowCount);
   checkRows(job, rowCount);
-  if (rowCount === 0) return null;
-  await upload(job, task.output, written.bytes);
-  return describeFile(job, fields, written);
+  const moved = written.moved?.map(({ first, hidden }, at) => ({
+    first,
+    hidden: rowSetOf(task.rows[at] ?? 0, hidden),
+  }));
+  if (rowCount > 0) await upload(job, task.output, written);
+  return {
+    output: rowCount === 0 ? null : describeFile(job, fields, written),
+    moved: moved ?? null,
+  };
+}
+
+function rowSetOf(rows: number, words: Uint32Array): RowSet {
+  const set = new RowSet(rows);
+  set.words.set(words);
+  return set;
 }
 
 /** The engine has no word of its own for a file that others have removed meanwhile. */
@@ -99,14 +118,15 @@ async function taskOf(
   { head, group, commitId }: RewriteJob,
   { fields, files, scratch }: { fields: readonly Field[]; files: SnapshotFiles; scratch: string },
 ): Promise<RewriteTask> {
-  const rows = group.inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
+  const counts = group.inputs.map(({ recordCount }) => Number(recordCount));
+  const rows = counts.reduce((sum, count) => sum + count, 0);
   const rowsWanted = (ROW_GROUP_BYTES * Math.max(1, rows)) / Math.max(1, group.bytes);
   return {
     library: await library(),
     memoryBytesMax: LIMITS.rewriteBytesMax,
     folders: foldersOf(files),
     scratch: `${scratch}/`,
-    ...{ fields, files, commitId },
+    ...{ fields, files, commitId, rows: counts },
     lineage: head.metadata.formatVersion === 3,
     output: join(scratch, "output.parquet"),
     ...fileCodec(codec, head.metadata.properties),
@@ -124,22 +144,25 @@ function checkRows({ group: { inputs } }: RewriteJob, rowCount: number): void {
   assert(!isTold || rowCount === before - hidden, "a rewrite keeps every row that is not deleted");
 }
 
-/** Streams the file to the store. */
+/** Streams the file to the store, without what it needs no more. */
 async function upload(
   { head: { storage }, location }: RewriteJob,
   path: string,
-  bytes: number,
+  { kept, footer, bytes }: Rewritten,
 ): Promise<void> {
   const file = await open(path, "r");
   const writer = await storage.writer(location);
   try {
     const chunk = new Uint8Array(Math.min(CHUNK_BYTES, bytes));
-    for (let at = 0; at < bytes; ) {
-      const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
-      assert(bytesRead > 0, "the file has all its bytes");
-      await writer.write(chunk.subarray(0, bytesRead));
-      at += bytesRead;
+    for (const { start, end } of kept) {
+      for (let at = start; at < end; ) {
+        const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, end - at), at);
+        assert(bytesRead > 0, "the file has all its bytes");
+        await writer.write(chunk.subarray(0, bytesRead));
+        at += bytesRead;
+      }
     }
+    await writer.write(footer);
     const stored = await writer.close();
     assert(stored.bytes === bytes, "the store has every byte of the file");
   } catch (error) {

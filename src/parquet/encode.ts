@@ -32,7 +32,7 @@ export function encodeParquet(
   return encode(fields, sort.length > 0 ? sorted(fields, batches, sort) : batches, options, sink);
 }
 
-/** An encoder in the calling thread, for tests and the simulator: it blocks while it encodes. */
+/** An encoder in the calling thread, for tests and for processes that do nothing else: it blocks while it encodes. */
 export function createInlineEncoder(): ParquetEncoder {
   return {
     encode: (fields, slices, options, sink) =>

@@ -22,7 +22,6 @@ export type FileColumns = ReadonlyMap<string, readonly ParquetNode[]>;
  * A SELECT of a snapshot's rows.
  * @param nodes of each data file and each file of equality deletes
  * @param vectors number of the relation that holds `files.vectors` (`deletedRows`)
- * @param lineage true: with the columns of row lineage (Iceberg spec, "Row Lineage") behind the others
  * @throws AppError `query` for a column that hides what the engine says of a row's place, and as
  * `checkColumns`
  */
@@ -31,23 +30,37 @@ export function selectRows(
   files: SnapshotFiles,
   nodes: FileColumns,
   vectors: number,
-  lineage = false,
+  more: MoreColumns = {},
 ): string {
   const equality = equalityRelations(files, nodes);
-  const context = { fields, files, vectors, equality, lineage };
+  const context = {
+    ...{ lineage: false, firstPositions: null },
+    ...more,
+    fields,
+    files,
+    vectors,
+    equality,
+  };
   const wanted = fields.map(({ id }) => id);
   const groups = groupFiles(files, nodes, context.equality, wanted);
   const selects = groups.map((group) => selectGroup(context, group));
   return selects.length === 0 ? noRows(fields) : selects.join(" UNION ALL ");
 }
 
+/** Columns behind those of the table. */
+export interface MoreColumns {
+  /** True: those of row lineage (Iceberg spec, "Row Lineage"). */
+  readonly lineage?: boolean;
+  /** Of each data file, the number of its first row: with {@link POSITION_FIELD}. */
+  readonly firstPositions?: readonly number[] | null;
+}
+
 /** What is the same for all files of a statement's table. */
-interface Context {
+interface Context extends Required<MoreColumns> {
   readonly fields: readonly Field[];
   readonly files: SnapshotFiles;
   readonly vectors: number;
   readonly equality: readonly EqualityRelation[];
-  readonly lineage: boolean;
 }
 
 /** Reserved fields of row lineage (Iceberg spec, "Reserved Field IDs"). */
@@ -58,6 +71,12 @@ export const LINEAGE_FIELDS: readonly [rowId: Field, lastUpdated: Field] = [
     type: { kind: "long" },
   },
 ];
+
+/** The number of a row among those of all data files, deleted ones included (Iceberg spec, "Reserved Field IDs"). */
+export const POSITION_FIELD: Field = {
+  ...{ id: 2_147_483_645, name: "_pos", required: true },
+  type: { kind: "int" },
+};
 
 /** Data files that are read alike. */
 interface Group {
@@ -108,16 +127,23 @@ function groupFiles(
 }
 
 function selectGroup(context: Context, group: Group): string {
-  const { fields, lineage } = context;
+  const { fields, lineage, firstPositions } = context;
   const { nodes, hasVectors, hasPositions, equality } = group;
   const source = readParquet(group.places.map((place) => context.files.data[place]?.path ?? ""));
-  if (!hasVectors && !hasPositions && equality.length === 0 && !lineage) {
+  if (
+    !hasVectors &&
+    !hasPositions &&
+    equality.length === 0 &&
+    !lineage &&
+    firstPositions === null
+  ) {
     return `SELECT ${projectColumns(fields, nodes)} FROM ${source}`;
   }
   checkPlaceNames(nodes);
   const columns = fields.map((field, at) => ({ ...field, name: `c${at}` }));
   const names = fields.map(({ name }, at) => `r.c${at} AS ${sqlName(name)}`);
   if (lineage) names.push(...LINEAGE);
+  if (firstPositions !== null) names.push(`(r.b + r.n)::INTEGER AS "${POSITION_FIELD.name}"`);
   const inner = [
     ...(columns.length === 0 ? [] : [projectColumns(columns, nodes)]),
     ...(lineage ? [projectColumns(keyFields(LINEAGE_FIELDS, "w"), nodes)] : []),
@@ -149,9 +175,9 @@ const LINEAGE = [
 
 /**
  * What is known of a row by its file: `f` its place, `l` its location, `s` sequence number, `p` partition,
- * `i` row id of its first row.
+ * `i` row id of its first row, `b` number of its first row among those of all files.
  */
-function placeColumns({ files, lineage }: Context, group: Group): string[] {
+function placeColumns({ files, lineage, firstPositions }: Context, group: Group): string[] {
   const ofFile = (values: readonly string[], name: string): string =>
     `[${values.join(", ")}][file_index::BIGINT + 1] AS ${name}`;
   const data = group.places.flatMap((place) => files.data[place] ?? []);
@@ -177,6 +203,10 @@ function placeColumns({ files, lineage }: Context, group: Group): string[] {
   if (lineage) {
     const firstIds = data.map(({ firstRowId }) => `${firstRowId ?? "NULL"}::BIGINT`);
     columns.push(ofFile(firstIds, "i"));
+  }
+  if (firstPositions !== null) {
+    const positions = group.places.map((place) => `${firstPositions[place] ?? 0}::BIGINT`);
+    columns.push(ofFile(positions, "b"));
   }
   return columns;
 }

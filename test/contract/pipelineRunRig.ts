@@ -140,7 +140,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     readers: wanted.readers ?? new Readers(),
     rewrites: {
       library: () => Promise.reject(new Error("nothing is rewritten")),
-      ...{ scratch: "", room: BOUNDLESS },
+      ...{ scratch: "", encoder: createInlineEncoder(), room: BOUNDLESS },
     },
     crash: wanted.crash ?? (() => undefined),
     observe: () => () => undefined,

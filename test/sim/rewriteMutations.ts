@@ -10,8 +10,8 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     shownIn: "while files are rewritten",
     edits: [
       {
-        find: "if (place === undefined || more.length > 0) return false;",
-        replace: "if (place === undefined) return true;",
+        find: "if (place === undefined || more.length > 0) return null;",
+        replace: "if (place === undefined) continue;",
       },
     ],
   },
@@ -22,10 +22,10 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     shownIn: "while files are rewritten",
     edits: [
       {
-        find: "byPosition.symmetricDifference(still.byPosition).size === 0 &&",
-        replace: "still.byPosition.isSupersetOf(new Set()) &&",
+        find: "positionsThen.symmetricDifference(keysOf(now, false)).size === 0",
+        replace: "positionsThen.size >= 0",
       },
-      { find: "byEquality.isSubsetOf(still.byEquality) &&", replace: "" },
+      { find: "if (!equalityThen.isSubsetOf(equalityNow)) return null;", replace: "" },
     ],
   },
   {
@@ -35,8 +35,8 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     shownIn: "while files are rewritten",
     edits: [
       {
-        find: "byPosition.symmetricDifference(still.byPosition).size === 0 &&",
-        replace: "byPosition.isSubsetOf(still.byPosition) &&",
+        find: "positionsThen.symmetricDifference(keysOf(now, false)).size === 0",
+        replace: "positionsThen.isSubsetOf(keysOf(now, false))",
       },
     ],
   },
@@ -45,7 +45,7 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     rule: "10h(2)",
     sim: "writer",
     shownIn: "while files are rewritten",
-    edits: [{ find: "byEquality.isSubsetOf(still.byEquality) &&", replace: "" }],
+    edits: [{ find: "if (!equalityThen.isSubsetOf(equalityNow)) return null;", replace: "" }],
   },
   {
     name: "rewritten files are newer than deletes by equality that came meanwhile",
@@ -60,7 +60,10 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     shownIn: "while files are rewritten",
     edits: [
-      { find: "if (places === undefined) use(used, deletes.index.of(file));", replace: "" },
+      {
+        find: "if (places === undefined) pairs += use(used, deletes.index.of(file));",
+        replace: "",
+      },
       { find: "else places.push(file);", replace: "places?.push(file);" },
     ],
   },
@@ -71,8 +74,8 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     shownIn: "while files are rewritten",
     edits: [
       {
-        find: "} else for (const { path } of group.inputs) useAll(used, deletes.index, found.get(path));",
-        replace: "}",
+        find: "for (const { path } of group.inputs) useAll(used, deletes.index, found.get(path));",
+        replace: "",
       },
     ],
   },
@@ -83,8 +86,8 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     shownIn: "while files are rewritten",
     edits: [
       {
-        find: "const files = standing.flatMap(({ outputs }) => outputs);",
-        replace: "const files = standing.slice(0, 1).flatMap(({ outputs }) => outputs);",
+        find: "const outputs = this.#groups.flatMap(({ output }) => output ?? []);",
+        replace: "const outputs = this.#groups.slice(0, 1).flatMap(({ output }) => output ?? []);",
       },
     ],
   },
@@ -111,6 +114,79 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
       {
         find: "return { standing, removed: [...removed, ...dangling(deletes.all, used)] };",
         replace: "return { standing, removed: dangling(deletes.all, used) };",
+      },
+    ],
+  },
+  {
+    name: "rows that were deleted while their files were rewritten live in the new file",
+    rule: "10h(3)",
+    sim: "upsert",
+    shownIn: "while files are rewritten",
+    edits: [
+      {
+        find: "const located = standing.flatMap((each) => this.#located(each));",
+        replace: "const located = standing.slice(0, 0).flatMap((each) => this.#located(each));",
+      },
+    ],
+  },
+  {
+    name: "a rewrite carries over only what was deleted until its first attempt",
+    rule: "10h(3)",
+    sim: "upsert",
+    shownIn: "while files are rewritten",
+    edits: [
+      {
+        find: "const located = standing.flatMap((each) => this.#located(each));",
+        replace:
+          "const first = this as { first?: LocatedRows[] }; " +
+          "first.first ??= standing.flatMap((each) => this.#located(each)); const located = first.first;",
+      },
+    ],
+  },
+  {
+    name: "a rewrite does not ask whether rows that were hidden have come back",
+    rule: "10h(2)",
+    sim: "upsert",
+    shownIn: "while files are rewritten",
+    edits: [
+      {
+        find: "return then !== null && isWithin(then, hiddenNow) ?",
+        replace: "return then !== null && isWithin(new RowSet(0), hiddenNow) ?",
+      },
+      {
+        find: 'import type { RowSet } from "#iceberg/deletes/rowSet.ts";\nimport { appliedDeletes',
+        replace: 'import { RowSet } from "#iceberg/deletes/rowSet.ts";\nimport { appliedDeletes',
+      },
+    ],
+  },
+  {
+    name: "rows of one word are sought in the new file as if none of it had been left out",
+    rule: "10h, position map",
+    sim: "upsert",
+    shownIn: "while files are rewritten",
+    edits: [
+      {
+        find: "moved.push(next + bitCount(~gone & (lowest - 1)));",
+        replace: "moved.push(next + bitCount(lowest - 1));",
+      },
+    ],
+  },
+  {
+    name: "the rows of every file are sought at the begin of the new one",
+    rule: "10h, position map",
+    sim: "upsert",
+    shownIn: "while files are rewritten",
+    edits: [{ find: "let next = first;", replace: "let next = first * 0;" }],
+  },
+  {
+    name: "rows that were hidden when they were read are deleted in the new file",
+    rule: "10h(3)",
+    sim: "upsert",
+    shownIn: "while files are rewritten",
+    edits: [
+      {
+        find: "for (let bits = (rows.words[index] ?? 0) & ~gone; bits",
+        replace: "for (let bits = rows.words[index] ?? 0; bits",
       },
     ],
   },

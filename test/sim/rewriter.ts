@@ -5,7 +5,8 @@
 import { CommitTable } from "#commit/commitTable.ts";
 import type { Progress } from "#commit/progress.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
-import { compact, type RewriteEngine, type RewriteJob } from "#maintenance/compact.ts";
+import { compact } from "#maintenance/compact.ts";
+import type { RewriteEngine, RewriteJob } from "#maintenance/engine.ts";
 import type { WriterParts } from "#writer/parts.ts";
 import { Background } from "./background.ts";
 import { rowBytes, type SimRow, visibleRows } from "./foreignRows.ts";
@@ -21,20 +22,21 @@ export function progressOf(world: World): Promise<Progress> {
 const ENGINE: RewriteEngine = {
   refusal: () => null,
   ready: async () => undefined,
+  writePositionDeletes: () => Promise.reject(new Error("nothing is carried over here")),
   rewrite: async ({ head: { storage }, group: { inputs }, location }: RewriteJob) => {
     const rows: SimRow[] = [];
     for (const { path, deletes } of inputs) {
       const visible = await visibleRows((at) => storage.get(at), path, deletes);
       rows.push(...visible.map(({ row }) => row));
     }
-    if (rows.length === 0) return null;
+    if (rows.length === 0) return { output: null, moved: null };
     const bytes = rowBytes(rows);
     await storage.put(location, bytes);
     const counts = {
       recordCount: BigInt(rows.length),
       fileSizeBytes: BigInt(bytes.length),
     };
-    return { ...foreignFile(location), ...counts };
+    return { output: { ...foreignFile(location), ...counts }, moved: null };
   },
 };
 

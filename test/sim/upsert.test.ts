@@ -19,6 +19,16 @@ for (const foreign of [false, true]) {
   }
 }
 
+for (const foreign of [false, true]) {
+  for (const compareAndSet of ["sequence", "pointer"] as const) {
+    const name = `${compareAndSet}, foreign engines: ${foreign}`;
+    test(`no schedule leaves an old row, or loses one, while files are rewritten (${name})`, async () => {
+      const troubles = { steps: 150, compareAndSet, foreign, rewrites: true };
+      await runAll("upsert", COUNT, (seed) => runUpserts(seed, troubles));
+    }, 900_000);
+  }
+}
+
 test("the same seed gives the same schedule of upserts", async () => {
   const troubles = { steps: 100, compareAndSet: "sequence", foreign: true } as const;
   const once = await runUpserts(7, troubles);

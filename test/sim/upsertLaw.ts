@@ -181,21 +181,28 @@ export class UpsertLaw {
     );
     const live: PlacedRow[] = [];
     for (const file of data) {
-      const { hidden, keys, vectors } = await this.#hidden(file, deletes);
-      if (vectors > 1) problems.push(`VECTORS: ${file.file.filePath} has ${vectors}`);
-      const rows = await this.fileRows(file.file.filePath);
-      for (const [position, row] of rows.entries()) {
-        if (hidden.has(position) || keys.has(row.key)) continue;
-        live.push({ ...row, file, position });
-      }
+      const { filePath } = file.file;
+      const vectors = deletes.filter((each) => each.file.referencedDataFile === filePath).length;
+      if (vectors > 1) problems.push(`VECTORS: ${filePath} has ${vectors}`);
+      live.push(...(await this.liveIn(file, deletes)));
     }
     return { live, problems };
+  }
+
+  /** The rows of a data file that some deletes leave. */
+  async liveIn(file: LiveFile, deletes: readonly LiveFile[]): Promise<PlacedRow[]> {
+    const { hidden, keys } = await this.#hidden(file, deletes);
+    const rows = (await this.fileRows(file.file.filePath)).map((row, position) => ({
+      ...row,
+      ...{ file, position },
+    }));
+    return rows.filter(({ key, position }) => !hidden.has(position) && !keys.has(key));
   }
 
   async #hidden(
     data: LiveFile,
     deletes: readonly LiveFile[],
-  ): Promise<{ hidden: Set<number>; keys: Set<number>; vectors: number }> {
+  ): Promise<{ hidden: Set<number>; keys: Set<number> }> {
     const { filePath: path, recordCount } = data.file;
     const vector = deletes.filter(({ file }) => file.referencedDataFile === path);
     const hidden = new Set<number>();
@@ -221,7 +228,7 @@ export class UpsertLaw {
         if (row["file_path"] === path) hidden.add(Number(row["pos"]));
       }
     }
-    return { hidden, keys, vectors: vector.length };
+    return { hidden, keys };
   }
 
   #addVector(hidden: Set<number>, file: LiveFile["file"], rows: number): void {

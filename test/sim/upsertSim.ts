@@ -15,6 +15,7 @@ import { type Outcome, WriterFrame } from "./frame.ts";
 import { optionsOf, Process, partsOf, worldClock } from "./process.ts";
 import { Foreigners } from "./upsertForeign.ts";
 import { UpsertLaw } from "./upsertLaw.ts";
+import { UpsertRewriter } from "./upsertRewriter.ts";
 import { changeBatch, KEY_FIELDS } from "./upsertRows.ts";
 import { type CompareAndSet, World } from "./world.ts";
 
@@ -24,6 +25,8 @@ export interface UpsertTroubles {
   readonly compareAndSet: CompareAndSet;
   /** False: nobody but our own processes. */
   readonly foreign: boolean;
+  /** True: one of our own compacts the table again and again. Default false. */
+  readonly rewrites?: boolean;
 }
 
 /** Runs one schedule; the law is checked whenever the table has changed. */
@@ -37,13 +40,17 @@ class UpsertSim extends WriterFrame {
   readonly troubles: UpsertTroubles;
   readonly #law: UpsertLaw;
   readonly foreigners: Foreigners;
+  readonly rewriter: UpsertRewriter;
   readonly #disks = new Map<string, LossyDisk>();
 
   constructor(seed: number, troubles: UpsertTroubles) {
     const world = new World(seed, troubles.compareAndSet, 2, true, undefined, KEY_FIELDS);
-    super(world, [new Process("A", "g"), new Process("B", "g")], [0.6, 0.8, 0.88]);
+    const law = new UpsertLaw(world);
+    const rewriter = new UpsertRewriter(world, law, troubles.foreign);
+    super(world, [new Process("A", "g"), new Process("B", "g")], [0.6, 0.8, 0.88], [rewriter]);
     this.troubles = troubles;
-    this.#law = new UpsertLaw(world);
+    this.#law = law;
+    this.rewriter = rewriter;
     this.foreigners = new Foreigners(world, this.#law);
     for (const { name } of this.processes) {
       const { random } = world;
@@ -53,6 +60,9 @@ class UpsertSim extends WriterFrame {
 
   protected async step(): Promise<void> {
     const { world } = this;
+    if (this.troubles.rewrites === true && world.random.unit() < 0.3) {
+      return await this.rewriter.act();
+    }
     const dice = world.random.unit();
     if (dice < 0.5 && (await this.#goOn())) return;
     if (dice > 0.86 && dice < 0.95 && this.troubles.foreign) return await this.foreigners.act();

@@ -113,7 +113,11 @@ async function readContent(
 
 /** The deletes that apply to a data file. */
 export function deletesOf(index: DeleteIndex, data: LiveData): AppliedDeletes {
-  const deletes = index.of(data);
+  return appliedDeletes(index.of(data));
+}
+
+/** What deletes rows of one data file, of those that may. */
+export function appliedDeletes(deletes: readonly LiveFile[]): AppliedDeletes {
   const equality = deletes.filter(({ file }) => file.content === "equality-deletes");
   const byPosition = deletes.filter(({ file }) => file.content !== "equality-deletes");
   const vector = byPosition.find(({ file }) => isVector(file)) ?? null;

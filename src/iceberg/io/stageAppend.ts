@@ -48,7 +48,7 @@ export interface StageAppend {
   readonly timestampMs: number;
   /** Data and delete files; empty: an offset-only snapshot. */
   readonly files: readonly DataFile[];
-  /** Data sequence number of the files. Default: the snapshot's own. */
+  /** Data sequence number of the data files; delete files have the snapshot's own. Default: its own as well. */
   readonly dataSequenceNumber?: bigint | undefined;
   /** Files of the head that are not in the snapshot; default none. */
   readonly removed?: readonly DataFile[] | undefined;
@@ -163,7 +163,7 @@ const NEW_ENTRY = { status: "added", snapshotId: null, fileSequenceNumber: null 
 
 /** One manifest per partition spec and content of the files. */
 async function encodeNewFiles(request: StageAppend): Promise<NewManifest[]> {
-  const { metadata, files, nameSuffix, dataSequenceNumber: sequenceNumber = null } = request;
+  const { metadata, files, nameSuffix, dataSequenceNumber = null } = request;
   const kinds = Map.groupBy(files, ({ specId, content }) => `${specId} ${content === "data"}`);
   return Promise.all(
     [...kinds.values()].map(async (members, index) => {
@@ -173,6 +173,7 @@ async function encodeNewFiles(request: StageAppend): Promise<NewManifest[]> {
       const types = partitionTypes(metadata, spec);
       const content = first.content === "data" ? "data" : "deletes";
       const writer = createManifestWriter({ metadata, spec, types, content });
+      const sequenceNumber = content === "data" ? dataSequenceNumber : null;
       for (const file of members) await writer.add({ ...NEW_ENTRY, sequenceNumber, file });
       const encoded = await writer.finish();
       return { location: manifestLocation(metadata, nameSuffix, index), encoded };

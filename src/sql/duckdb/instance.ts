@@ -30,6 +30,8 @@ export interface InstanceOptions {
   readonly memoryBytesMax: number;
   /** Folder for what does not fit into memory. Default: a statement that needs more fails. */
   readonly spillFolder?: string;
+  /** True: a join goes through its left side row by row, so that these keep their order. Default: as the engine likes. */
+  readonly keepsOrder?: boolean;
 }
 
 /** A statement's answer, chunk by chunk: each column's values as text, null where there is none. */
@@ -55,7 +57,7 @@ export class Instance {
    * @throws AppError `query_engine`
    */
   constructor(
-    { library, memoryBytesMax, spillFolder = "" }: InstanceOptions,
+    { library, memoryBytesMax, spillFolder = "", keepsOrder = false }: InstanceOptions,
     folders: readonly string[],
   ) {
     const api = loadLibrary(library);
@@ -85,6 +87,9 @@ export class Instance {
     this.execute("SET TimeZone = 'UTC'");
     // It keeps bytes of files by their names: a sparse copy gets more columns later (fileCopies.ts).
     this.execute("SET enable_external_file_cache = false");
+    if (keepsOrder) {
+      this.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'");
+    }
     this.execute(`SET allowed_directories = [${folders.map(sqlText).join(", ")}]`);
     this.execute("SET enable_external_access = false");
     this.execute("SET lock_configuration = true");

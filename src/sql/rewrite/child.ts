@@ -17,15 +17,9 @@ const DIE_WITH_PARENT = 1;
 const SIGKILL = 9n;
 
 process.on("message", (task: ChildTask) => {
-  try {
-    reply(
-      task.kind === "rewrite"
-        ? { type: "rewritten", result: rewriteFiles(task) }
-        : { type: "sketched", result: sketchFiles(task) },
-    );
-  } catch (error) {
-    reply({ type: "failed", kind: kindOf(error), message: describe(error) });
-  }
+  done(task).then(reply, (error: unknown) =>
+    reply({ type: "failed", kind: kindOf(error), message: describe(error) }),
+  );
 });
 process.on("disconnect", () => process.exit(0));
 // Ctrl-C reaches every process of a terminal: the parent decides when this one ends.
@@ -42,6 +36,12 @@ try {
 openLibc<{ prctl: (option: number, signal: bigint) => number }>({
   prctl: { args: ["i32", "u64"], returns: "i32" },
 })?.prctl(DIE_WITH_PARENT, SIGKILL);
+
+async function done(task: ChildTask): Promise<ChildReply> {
+  return task.kind === "rewrite"
+    ? { type: "rewritten", result: await rewriteFiles(task) }
+    : { type: "sketched", result: sketchFiles(task) };
+}
 
 function reply(message: ChildReply): void {
   process.send?.(message);

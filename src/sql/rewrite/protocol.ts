@@ -2,6 +2,7 @@
 import type { ErrorKind } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ThetaSketch } from "#iceberg/statistics/thetaSketch.ts";
+import type { Shortened } from "#parquet/lastColumn.ts";
 import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 
 /** Files to be written as one. */
@@ -17,6 +18,8 @@ export interface RewriteTask {
   readonly fields: readonly Field[];
   /** True: row ids and sequence numbers are written as columns (format v3). */
   readonly lineage: boolean;
+  /** Rows of each data file, deleted ones included. */
+  readonly rows: readonly number[];
   readonly files: SnapshotFiles;
   /** Path of the output, in `scratch`. */
   readonly output: string;
@@ -36,12 +39,19 @@ export interface FloatValues {
   readonly max: number;
 }
 
-/** A file that was written. */
-export interface Rewritten {
-  readonly bytes: number;
-  /** `FileMetaData` and trailer. */
-  readonly footer: Uint8Array;
+/** Where the rows of an input are in the output. */
+export interface MovedRows {
+  /** Row of the output that its first row which is left became. */
+  readonly first: number;
+  /** Its rows that are not in the output, a bit each (`RowSet`). */
+  readonly hidden: Uint32Array;
+}
+
+/** A file that was written: some bytes of a file in `scratch`, and a footer. */
+export interface Rewritten extends Shortened {
   readonly floats: readonly FloatValues[];
+  /** Of each data file; null: its rows do not follow each other in the output. */
+  readonly moved: readonly MovedRows[] | null;
 }
 
 /** Files whose values are to be counted. */

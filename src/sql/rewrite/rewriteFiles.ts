@@ -2,32 +2,41 @@
  * Rewrites data files as one, in a process of its own (`child.ts`): their live rows by field id, with the columns
  * of the table as they are now, in the order of the files. The file is not durable: it goes to the
  * store from here.
+ *
+ * Each row takes along the place that it came from, as the last column of the file. From that is read where
+ * the rows of each input are (`movedRows.ts`); the file is then used without it.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { describe } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
+import { withoutLastColumn } from "#parquet/lastColumn.ts";
 import { deletedRows } from "#sql/deletedRows.ts";
 import { Instance, sqlText } from "#sql/duckdb/instance.ts";
 import { columnsOfFiles } from "#sql/parquetNodes.ts";
-import { LINEAGE_FIELDS, selectRows } from "#sql/selectRows.ts";
+import { LINEAGE_FIELDS, POSITION_FIELD, selectRows } from "#sql/selectRows.ts";
 import { copyStatement, floatLeaves } from "./copyStatement.ts";
 import { type FooterKey, mergedKeys } from "./footerKeys.ts";
+import { firstPositionsOf, movedRows } from "./movedRows.ts";
 import type { FloatValues, RewriteTask, Rewritten } from "./protocol.ts";
 
 /** Does a task. @throws AppError `query`, `query_engine` */
-export function rewriteFiles(task: RewriteTask): Rewritten {
+export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
   const { library, memoryBytesMax, folders, scratch, files } = task;
-  const options = { library, memoryBytesMax, spillFolder: scratch };
+  const options = { library, memoryBytesMax, spillFolder: scratch, keepsOrder: true };
   const instance = new Instance(options, [...folders, scratch]);
   try {
     const rows = (sql: string): (string | null)[][] => instance.rows(sql);
     const data = files.data.map(({ path }) => path);
     const deletes = files.equalityDeletes.map(({ path }) => path);
     const nodes = columnsOfFiles(rows, [...data, ...deletes]);
-    const fields: readonly Field[] = task.lineage
-      ? [...task.fields, ...LINEAGE_FIELDS]
-      : task.fields;
-    const select = selectRows(task.fields, files, nodes, 0, task.lineage);
+    const { lineage } = task;
+    const fields: readonly Field[] = [
+      ...task.fields,
+      ...(lineage ? LINEAGE_FIELDS : []),
+      POSITION_FIELD,
+    ];
+    const firstPositions = firstPositionsOf(task.rows);
+    const select = selectRows(task.fields, files, nodes, 0, { lineage, firstPositions });
     const keys = mergedKeys(footerKeys(rows, data), task.commitId);
     const { output: path, codec, level } = task;
     writeWithin(task.rowGroupRows, (rowGroupRows) => {
@@ -35,7 +44,12 @@ export function rewriteFiles(task: RewriteTask): Rewritten {
       instance.execute(copyStatement(select, fields, { path, codec, level, rowGroupRows, keys }));
       instance.hot.end();
     });
-    return { ...footerOf(path), floats: floatValues(rows, path, task.fields) };
+    const { bytes, footer } = footerOf(path);
+    return {
+      ...withoutLastColumn(footer, bytes),
+      floats: floatValues(rows, path, task.fields),
+      moved: await movedRows(path, bytes, task.rows),
+    };
   } finally {
     instance.close();
   }
@@ -69,7 +83,7 @@ type Rows = (sql: string) => (string | null)[][];
 /** Bytes after `FileMetaData`: its length and the magic number. */
 const TRAILER_BYTES = 8;
 
-function footerOf(path: string): Pick<Rewritten, "bytes" | "footer"> {
+function footerOf(path: string): { readonly bytes: number; readonly footer: Uint8Array } {
   const bytes = statSync(path).size;
   const file = openSync(path, "r");
   try {

@@ -5,7 +5,9 @@ import { schedulesOf, untilDecided } from "#app/maintain.ts";
 import { fail } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
 import { CommitTable } from "#commit/commitTable.ts";
-import { compact, type RewriteEngine } from "#maintenance/compact.ts";
+import { compact } from "#maintenance/compact.ts";
+import type { RewriteEngine } from "#maintenance/engine.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
 import { DAY, MaintainedTable } from "../../support/maintainedTable.ts";
 import { fileOf, tableOf } from "../../support/tableOf.ts";
 
@@ -15,6 +17,7 @@ const NO_TRIGGER = { files: 0, closedAfterMs: 0 };
 const SETTINGS = { smallBytes: 1e9, targetBytes: 1e9, deleteRatio: 0.1 };
 const OPTIONS = { isDry: false, onProgress: () => undefined, stop: new AbortController().signal };
 const REWRITES = {
+  encoder: createInlineEncoder(),
   library: () => Promise.reject(new Error("there is nothing to rewrite")),
   scratch: "",
   room: BOUNDLESS,
@@ -67,10 +70,12 @@ function engineOf(table: MaintainedTable): RewriteEngine {
   return {
     refusal: () => null,
     ready: async () => undefined,
+    writePositionDeletes: () => Promise.reject(new Error("nothing is carried over here")),
     rewrite: async ({ group: { inputs }, location }) => {
       const recordCount = inputs.reduce((sum, each) => sum + each.recordCount, 0n);
       await table.storage.put(location, new Uint8Array(3));
-      return { ...fileOf("x"), filePath: location, recordCount, fileSizeBytes: 3n };
+      const output = { ...fileOf("x"), filePath: location, recordCount, fileSizeBytes: 3n };
+      return { output, moved: null };
     },
   };
 }

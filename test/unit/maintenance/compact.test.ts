@@ -3,12 +3,10 @@ import { expect, test } from "bun:test";
 import { fail } from "#base/errors.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
-import {
-  type CompactReport,
-  compact,
-  compactCounts,
-  type RewriteJob,
-} from "#maintenance/compact.ts";
+import { type CompactReport, compact, compactCounts } from "#maintenance/compact.ts";
+import type { RewriteJob, RewrittenGroup } from "#maintenance/engine.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
+import { positionDeleteWriter } from "#writer/positionDeletes.ts";
 import { MaintainedTable } from "../../support/maintainedTable.ts";
 import { fileOf } from "../../support/tableOf.ts";
 
@@ -44,13 +42,15 @@ async function run(
   before: (day: number) => Promise<void>,
   refusal: string | null = null,
 ): Promise<CompactReport> {
-  const rewrite = async (job: RewriteJob): Promise<DataFile> => {
+  const rewrite = async (job: RewriteJob): Promise<RewrittenGroup> => {
     await before(dayOf(job));
     await table.storage.put(job.location, new Uint8Array(3));
     const file = { ...fileOf("x", [dayOf(job)]), filePath: job.location };
-    return { ...file, recordCount: 10n, fileSizeBytes: 3n };
+    return { output: { ...file, recordCount: 10n, fileSizeBytes: 3n }, moved: null };
   };
-  const engine = { refusal: () => refusal, ready: async () => undefined, rewrite };
+  const writePositionDeletes = positionDeleteWriter(createInlineEncoder());
+  const ready = async (): Promise<void> => undefined;
+  const engine = { refusal: () => refusal, ready, rewrite, writePositionDeletes };
   return compact(await table.open(), engine, {
     ...{ isDry: false, settings: SETTINGS, jobs: 1 },
     ...{ onProgress: () => undefined, stop: new AbortController().signal },

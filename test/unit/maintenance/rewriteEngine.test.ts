@@ -4,84 +4,29 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FileMetaData, parquetMetadata } from "hyparquet";
-import { systemClock } from "#base/clock.ts";
-import { systemDisk } from "#base/disk.ts";
-import { ignoreObservations } from "#base/events.ts";
-import { silentLogger } from "#base/log.ts";
-import { systemRandom } from "#base/random.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
-import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import type { PlannedInput } from "#maintenance/compactPlan.ts";
-import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
 import { leavesOf } from "#parquet/metrics.ts";
-import { locateLibrary } from "#sql/library.ts";
-import { openStorage } from "#storage/open.ts";
 import { dataFile } from "#writer/dataFile.ts";
-import { storeOptions } from "../../fakes/storeOptions.ts";
-import { encodeVector } from "../../support/deletionVectors.ts";
+import { RewriteRig } from "../../support/rewriteRig.ts";
 import { fileOf } from "../../support/tableOf.ts";
-import { batchOf, bytesOf, encodeWhole, everyTypeRows, field, type Row } from "../parquet/rows.ts";
+import { batchOf, encodeWhole, everyTypeRows, field, type Row } from "../parquet/rows.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "rewrite-"));
+const rig = new RewriteRig(folder);
+const { engine, stop } = rig;
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const storage = openStorage(storeOptions, {
-  ...{ clock: systemClock, random: systemRandom, disk: systemDisk },
-  ...{ log: silentLogger, observe: ignoreObservations },
-});
-const engine = createRewriteEngine({
-  library: () => locateLibrary(null),
-  scratch: join(folder, "scratch"),
-  codec: { codec: "zstd", codecLevel: null },
-});
-const stop = new AbortController().signal;
-
-function tableOf(fields: readonly Field[], formatVersion: 2 | 3): LoadedTable {
-  const metadata = newTableMetadata({
-    uuid: "11111111-2222-4333-8444-555555555555",
-    location: folder,
-    fields: [],
-    spec: () => ({ specId: 0, fields: [] }),
-    formatVersion,
-    properties: {},
-    timestampMs: 1000,
-  });
-  const [schema] = metadata.schemas;
-  if (schema === undefined) throw new Error("there is a schema");
-  const withFields = { ...metadata, schemas: [{ ...schema, fields }] };
-  const name = { namespace: ["db"], table: "t" };
-  return { name, metadata: withFields, metadataLocation: `${folder}/v1`, storage };
-}
-
-/** A file as ingest writes it. */
-async function write(
-  fields: readonly Field[],
-  rows: readonly Row[],
-  more: Partial<PlannedInput> = {},
-  metadata: Readonly<Record<string, string>> = {},
-): Promise<PlannedInput> {
-  const path = join(folder, `${systemRandom.uuid()}.parquet`);
-  const options = { codec: "snappy", level: null, rowGroupRows: 50, metadata } as const;
-  const bytes = bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], options));
-  await Bun.write(path, bytes);
-  return {
-    ...{ path, fileFormat: "PARQUET", specId: 0, partition: [], deletes: [] },
-    ...{ recordCount: BigInt(rows.length), sizeBytes: BigInt(bytes.length) },
-    ...{ sequenceNumber: 1n, snapshotId: null, firstRowId: null },
-    ...more,
-  };
-}
+const tableOf = rig.tableOf.bind(rig);
+const write = rig.write.bind(rig);
 
 async function rewrite(head: LoadedTable, inputs: readonly PlannedInput[]): Promise<DataFile> {
-  const bytes = inputs.reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), 0);
-  const location = join(folder, `${systemRandom.uuid()}.parquet`);
-  const job = { head, group: { inputs, bytes }, location, commitId: "new" };
-  const file = await engine.rewrite(job, stop);
-  if (file === null) throw new Error("rows are left");
-  return file;
+  const { output } = await rig.rewrite(head, inputs);
+  if (output === null) throw new Error("rows are left");
+  return output;
 }
 
 async function footerOf(file: DataFile): Promise<FileMetaData> {
@@ -125,19 +70,7 @@ test("deleted rows are left out; those that stay have their row ids and the sequ
   const fields = [ID];
   const rows = Array.from({ length: 100 }, (_, n): Row => [BigInt(n)]);
   const first = await write(fields, rows, { sequenceNumber: 3n, firstRowId: 1000n });
-  const puffin = join(folder, "vectors.puffin");
-  const blob = encodeVector([0, 7, 99], "plain");
-  await Bun.write(puffin, blob);
-  const vector: LiveFile = {
-    file: {
-      ...fileOf("v", []),
-      ...{ content: "position-deletes", fileFormat: "PUFFIN", filePath: puffin },
-      ...{ referencedDataFile: first.path, recordCount: 3n },
-      ...{ contentOffset: 0n, contentSizeBytes: BigInt(blob.length) },
-      fileSizeBytes: BigInt(blob.length),
-    },
-    ...{ snapshotId: 1n, sequenceNumber: 4n },
-  };
+  const vector = await rig.vector(first.path, [0, 7, 99]);
   const second = await write(fields, rows.slice(0, 2), { sequenceNumber: 5n, firstRowId: 50n });
   const head = tableOf(fields, 3);
   const file = await rewrite(head, [{ ...first, deletes: [vector] }, second]);
@@ -206,7 +139,9 @@ test("a group of which every row is deleted leaves no file", async () => {
   const group = { inputs: [{ ...input, deletes: [equality] }], bytes: 100 };
   const location = join(folder, "nothing.parquet");
   const job = { head: tableOf([ID, NAME], 2), group, location, commitId: "new" };
-  expect(await engine.rewrite(job, stop)).toBeNull();
+  const { output, moved } = await engine.rewrite(job, stop);
+  expect(output).toBeNull();
+  expect(moved?.map(({ hidden }) => [...hidden])).toEqual([[0]]);
   expect(await Bun.file(location).exists()).toBe(false);
 });
 

@@ -1,0 +1,355 @@
+/**
+ * Proof: a table that is written, deleted from by others, compacted, expired, cleaned and has its manifests
+ * rewritten, cycle after cycle, with `kill -9` at any moment of each of them (issue 12, must show 3).
+ *
+ * A cycle: events flow into the topic, `run` ingests them, Spark deletes by position or PyIceberg by rewriting, or it
+ * appends, while `maintenance compact`, `manifests` and `expire` run beside them; each of our processes is killed at
+ * random. Then, alone, with all files aged by four days, `maintenance orphans`, killed and run again. PyIceberg judges
+ * every snapshot that it has not seen, and which files the table has: nothing that is listed is missing, nothing else
+ * is left.
+ */
+import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { type Random, seededRandom } from "#base/random.ts";
+import { produceEvents } from "../events/events.ts";
+import { keep } from "../services/process.ts";
+import { startProduct } from "../services/product.ts";
+import { type Course, newCourse, runToEnd, type Say } from "./course.ts";
+import { CATALOG, Others } from "./cyclesOthers.ts";
+
+/** Size of {@link proveCycles}. */
+export interface CyclesProof {
+  readonly bootstrap: string;
+  readonly topic: string;
+  readonly cycles: number;
+  /** Events of each cycle. */
+  readonly events: number;
+  readonly formatVersion: 2 | 3;
+  readonly seed: number;
+  /** The proof begins no cycle after so long. Default: without a limit. */
+  readonly minutes?: number;
+  readonly say: Say;
+}
+
+/** What was found. */
+export interface CyclesReport {
+  readonly cycles: number;
+  /** Processes that were killed, by what they did. */
+  readonly kills: Readonly<Record<string, number>>;
+  /** Runs of maintenance that came to their end, and what they did in all. */
+  readonly done: Readonly<Record<string, number>>;
+  readonly foreign: Readonly<Record<string, number>>;
+  /** Snapshots whose rows PyIceberg read. */
+  readonly snapshots: number;
+  readonly rows: number;
+  /** Rows of the head and of all that is retained, by Spark, at the end. */
+  readonly spark: readonly number[];
+  readonly violations: readonly string[];
+}
+
+const PARTITIONS = 2;
+const AGED_MS = 4 * 86_400_000;
+const OPERATIONS = ["compact", "manifests", "expire"] as const;
+
+/** Runs the proof: the executable, an SQL catalog on SQLite, PyIceberg, Spark. */
+export async function proveCycles(proof: CyclesProof): Promise<CyclesReport> {
+  const { bootstrap, topic, formatVersion } = proof;
+  const config = {
+    iceberg: {
+      catalog_type: "sql",
+      warehouse_path: "warehouse",
+      sql: { uri: "sqlite:catalog.db", name: CATALOG },
+    },
+    "iceberg.write": { format_version: formatVersion },
+    partitioning: { partition_strategy: "none" },
+    maintenance: {
+      ...{ compact_enabled: false, orphan_cleanup_enabled: false },
+      ...{ snapshot_keep_all_seconds: 5 },
+    },
+  };
+  const course = await newCourse({ bootstrap, topic, partitions: PARTITIONS, config });
+  return await new Cycles(course, proof).run();
+}
+
+/** `<partition>/<offset>` of a range. */
+function places(partition: number, from: number, to: number): string[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, n) => `${partition}/${from + n}`);
+}
+
+/** What PyIceberg says of a snapshot. */
+interface SnapshotRows {
+  readonly partitions: Readonly<Record<string, readonly (readonly [number, number])[]>>;
+  readonly doubled: number;
+  readonly foreign: readonly string[];
+}
+
+/** What PyIceberg says of the table. */
+interface TableSeen {
+  readonly head: string;
+  readonly snapshots: readonly string[];
+  readonly files: readonly string[];
+  readonly deletes: number;
+  readonly rows: Readonly<Record<string, SnapshotRows>>;
+}
+
+class Cycles {
+  readonly #course: Course;
+  readonly #proof: CyclesProof;
+  readonly #random: Random;
+  readonly #kills: Record<string, number> = {};
+  readonly #done: Record<string, number> = {};
+  readonly #foreign: Record<string, number> = {};
+  readonly #violations: string[] = [];
+  /** Rows whose deletion was answered, and those of which somebody tried it. */
+  readonly #deleted = new Set<string>();
+  readonly #tried = new Set<string>();
+  readonly #appended = new Set<string>();
+  readonly #judged = new Set<string>();
+  #ends: number[] = [];
+  #cycle = 0;
+  #rows = 0;
+
+  constructor(course: Course, proof: CyclesProof) {
+    this.#course = course;
+    this.#proof = proof;
+    this.#random = seededRandom(proof.seed);
+  }
+
+  async run(): Promise<CyclesReport> {
+    const { cycles, minutes = Number.POSITIVE_INFINITY, say } = this.#proof;
+    const endMs = performance.now() + minutes * 60_000;
+    await this.#produce();
+    await runToEnd(this.#course);
+    const others = await Others.open(this.#course);
+    try {
+      await others.set(EXPIRY);
+      await this.#judge(others);
+      while (this.#cycle < cycles && performance.now() < endMs) {
+        this.#cycle++;
+        await this.#live(others);
+        await this.#clean();
+        const { snapshots, deletes } = await this.#judge(others);
+        say(
+          `cycle ${this.#cycle}: ${snapshots.length} snapshots, ${this.#rows} rows, ${deletes} delete files, ` +
+            `kills ${JSON.stringify(this.#kills)}, done ${JSON.stringify(this.#done)}, ${this.#violations.length} violations`,
+        );
+        if (this.#violations.length > 0) break;
+      }
+      await runToEnd(this.#course);
+      const { head, snapshots } = await this.#judge(others);
+      const read = this.#ends.reduce((sum, end) => sum + end, 0);
+      const produced = this.#proof.events * (this.#cycle + 1);
+      // The newest rows may be deleted ones.
+      if (read > produced || read < produced - 80) {
+        this.#violations.push(`${produced} events were produced, the table ends at ${read}`);
+      }
+      const spark: number[] = [];
+      for (const id of snapshots) spark.push(await others.countBySpark(id === head ? null : id));
+      return this.#report(spark);
+    } finally {
+      await others.close();
+    }
+  }
+
+  #report(spark: readonly number[]): CyclesReport {
+    return {
+      ...{ cycles: this.#cycle, kills: this.#kills, done: this.#done, foreign: this.#foreign },
+      ...{ snapshots: this.#judged.size, rows: this.#rows, spark, violations: this.#violations },
+    };
+  }
+
+  /** Everybody at once; ingest is dead at the end. */
+  async #live(others: Others): Promise<void> {
+    const { config, folder, env } = this.#course;
+    const product = await startProduct({ config, folder, env });
+    const flow = this.#produce();
+    const upkeep = (async () => {
+      for (const operation of OPERATIONS) {
+        if (this.#chance(0.8)) await this.#maintain(operation, 0.4);
+      }
+    })();
+    await this.#act(others);
+    if (this.#chance(0.5)) await this.#act(others);
+    await flow;
+    await upkeep;
+    await Bun.sleep(800 * this.#random.unit());
+    if (this.#chance(0.8)) {
+      await product.kill();
+      this.#count(this.#kills, "run");
+    } else await product.terminate();
+  }
+
+  /** Alone with the table: whatever is not listed is old, and goes. */
+  async #clean(): Promise<void> {
+    const past = new Date(Date.now() - AGED_MS);
+    for (const file of filesIn(this.#folder)) utimesSync(file, past, past);
+    if (this.#chance(0.3)) await this.#maintain("orphans", 1);
+    await this.#maintain("orphans", 0);
+  }
+
+  async #produce(): Promise<void> {
+    const { bootstrap, topic } = this.#course;
+    await produceEvents({ bootstrap, topic, count: this.#proof.events, seed: this.#cycle + 1 });
+  }
+
+  /** One run of maintenance, killed by chance. */
+  async #maintain(operation: string, kills: number): Promise<void> {
+    const { folder, topic } = this.#course;
+    const config = join(folder, "config.toml");
+    const executable = "dist/kafka-iceberg";
+    const program = existsSync(executable)
+      ? [join(process.cwd(), executable)]
+      : [process.execPath, join(process.cwd(), "src/main.ts")];
+    const words = ["maintenance", operation, `default.${topic}`, "--json", "--yes"];
+    const child = Bun.spawn([...program, ...words, "--config", config], {
+      ...{ cwd: folder, stdout: "pipe", stderr: "pipe" },
+    });
+    keep(child);
+    const isKilled = this.#chance(kills);
+    if (isKilled) {
+      await Bun.sleep(150 + 1200 * this.#random.unit());
+      child.kill("SIGKILL");
+    }
+    const [out, err] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
+    const code = await child.exited;
+    if (isKilled && child.signalCode === "SIGKILL") return this.#count(this.#kills, operation);
+    if (code !== 0) {
+      this.#count(this.#done, `${operation} failed`);
+      this.#proof.say(`${operation}: ${err.slice(0, 300)}`);
+      // Others come first, a catalog on a file is locked: that is told, and the next run does it.
+      if (!/came first|locked|did not answer/.test(err)) {
+        this.#violations.push(`${operation} failed: ${err.slice(0, 300)}`);
+      }
+      return;
+    }
+    this.#count(this.#done, operation);
+    const report = JSON.parse(out) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(report)) {
+      if (typeof value === "number") this.#count(this.#done, `${operation} ${name}`, value);
+    }
+  }
+
+  /** Somebody else writes to the table. */
+  async #act(others: Others): Promise<void> {
+    const dice = this.#random.unit();
+    if (dice < 0.3) {
+      const id = `foreign-${this.#cycle}-${this.#appended.size}`;
+      this.#appended.add(id);
+      const isDone = await others.append(id, this.#writesByPython);
+      return this.#count(this.#foreign, isDone ? "append" : "append refused");
+    }
+    const partition = Math.floor(this.#random.unit() * PARTITIONS);
+    const end = this.#ends[partition] ?? 0;
+    const from = Math.floor(this.#random.unit() * end);
+    const to = Math.min(end, from + 1 + Math.floor(40 * this.#random.unit()));
+    if (to <= from) return;
+    const range = places(partition, from, to);
+    for (const place of range) this.#tried.add(place);
+    const isByPython = dice < 0.5 && this.#writesByPython;
+    const name = isByPython ? "PyIceberg deletes" : "Spark deletes";
+    const isDone = isByPython
+      ? (await others.ask({ do: "delete", partition, from, to })) !== null
+      : await others.deleteBySpark(partition, from, to);
+    if (isDone) for (const place of range) this.#deleted.add(place);
+    this.#count(this.#foreign, isDone ? name : `${name}: refused`);
+  }
+
+  async #judge(others: Others): Promise<TableSeen> {
+    const seen = (await others.ask({
+      do: "judge",
+      known: [...this.#judged],
+    })) as TableSeen | null;
+    if (seen === null) throw new Error("PyIceberg does not judge");
+    for (const [id, rows] of Object.entries(seen.rows)) {
+      this.#judged.add(id);
+      this.#judgeRows(id, rows, id === seen.head);
+    }
+    this.#judgeFiles(seen.files);
+    return seen;
+  }
+
+  #judgeRows(id: string, { partitions, doubled, foreign }: SnapshotRows, isHead: boolean): void {
+    const tell = (what: string): void => void this.#violations.push(`snapshot ${id}: ${what}`);
+    if (doubled > 0) tell(`${doubled} rows twice`);
+    if (new Set(foreign).size !== foreign.length) tell("a foreign row twice");
+    for (const each of foreign) if (!this.#appended.has(each)) tell(`${each} was never written`);
+    if (isHead) this.#rows = foreign.length;
+    for (const [name, ranges] of Object.entries(partitions)) {
+      const partition = Number(name);
+      const ends = ranges.map(([, to]) => to);
+      const gaps = ranges.map(([from], at) => this.#untried(partition, ends[at - 1] ?? 0, from));
+      for (const lost of gaps.flat()) tell(`${lost} is lost`);
+      if (isHead) for (const what of this.#headProblems(partition, ranges)) tell(what);
+    }
+  }
+
+  /** Takes the head's rows of a partition; what nobody deleted from one head to the next is still there. */
+  #headProblems(
+    partition: number,
+    ranges: readonly (readonly [number, number])[],
+  ): readonly string[] {
+    this.#rows += ranges.reduce((sum, [from, to]) => sum + to - from, 0);
+    const [before, end] = [this.#ends[partition] ?? 0, ranges.at(-1)?.[1] ?? 0];
+    this.#ends[partition] = Math.max(before, end);
+    const back = ranges.flatMap(([from, to]) => this.#deletedOf(partition, from, to));
+    return [
+      ...this.#untried(partition, end, before).map((row) => `${row} is lost at the end`),
+      ...back.map((row) => `${row} is back`),
+    ];
+  }
+
+  /** Rows that nobody has tried to delete. */
+  #untried(partition: number, from: number, to: number): string[] {
+    return places(partition, from, to).filter((place) => !this.#tried.has(place));
+  }
+
+  #deletedOf(partition: number, from: number, to: number): string[] {
+    return places(partition, from, to).filter((place) => this.#deleted.has(place));
+  }
+
+  /** All that is listed is there, and, of what is old, nothing else. */
+  #judgeFiles(listed: readonly string[]): void {
+    const wanted = new Set(listed.map((file) => file.replace(/^file:(\/\/)?/, "")));
+    for (const file of wanted) {
+      if (!existsSync(file)) this.#violations.push(`${file} is listed and not there`);
+    }
+    if (this.#cycle === 0) return;
+    const old = Date.now() - AGED_MS / 2;
+    for (const file of filesIn(this.#folder)) {
+      if (wanted.has(file) || statSync(file).mtimeMs > old) continue;
+      this.#violations.push(`${file} is old, and in no snapshot`);
+    }
+  }
+
+  /** PyIceberg reads format v3, and does not write it. */
+  get #writesByPython(): boolean {
+    return this.#proof.formatVersion === 2;
+  }
+
+  get #folder(): string {
+    return join(this.#course.folder, "warehouse", "default", this.#course.topic);
+  }
+
+  #chance(share: number): boolean {
+    return this.#random.unit() < share;
+  }
+
+  #count(counts: Record<string, number>, name: string, by = 1): void {
+    counts[name] = (counts[name] ?? 0) + by;
+  }
+}
+
+/** Snapshots expire within a cycle or two. */
+const EXPIRY = {
+  "history.expire.max-snapshot-age-ms": "8000",
+  "history.expire.min-snapshots-to-keep": "2",
+  "write.delete.mode": "merge-on-read",
+};
+
+function filesIn(folder: string): string[] {
+  const all = readdirSync(join(folder), { recursive: true, withFileTypes: true });
+  return all.flatMap((each) => (each.isFile() ? [join(each.parentPath, each.name)] : []));
+}

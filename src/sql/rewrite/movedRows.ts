@@ -1,0 +1,109 @@
+/**
+ * Where the rows of several files are in the file that was made of them, by the place that each row took along
+ * (CHANGE_RULES 10h, position map). As a rule each input's rows follow each other in their order, those that
+ * were deleted left out: then the number of its first row and a bit for each of its rows say it all.
+ */
+import { open } from "node:fs/promises";
+import { RowSet } from "#iceberg/deletes/rowSet.ts";
+import { type ParquetBytes, readStored } from "#parquet/readColumns.ts";
+import { POSITION_FIELD } from "#sql/selectRows.ts";
+import type { MovedRows } from "./protocol.ts";
+
+/** Of each file, the number of its first row among those of all. @param rows of each file */
+export function firstPositionsOf(rows: readonly number[]): number[] {
+  let next = 0;
+  return rows.map((count) => {
+    const first = next;
+    next += count;
+    return first;
+  });
+}
+
+/**
+ * Reads the places of a file's rows.
+ * @param rows of each input, deleted ones included
+ * @returns for each input; null when the rows of one do not follow each other
+ * @throws AppError `storage_corrupt`
+ */
+export async function movedRows(
+  path: string,
+  bytes: number,
+  rows: readonly number[],
+): Promise<MovedRows[] | null> {
+  const file = await open(path, "r");
+  try {
+    const source: ParquetBytes = {
+      byteLength: bytes,
+      slice: async (start, end = bytes) => {
+        const { buffer } = await file.read(new Uint8Array(end - start), 0, end - start, start);
+        return buffer.buffer;
+      },
+    };
+    const places = new Places(rows);
+    for await (const { columns } of readStored(source, [{ id: POSITION_FIELD.id, names: [] }])) {
+      if (!places.take(columns[0]?.values ?? [])) return null;
+    }
+    return places.moved;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Rows of a file that come one after the other. */
+class Places {
+  readonly #firsts: readonly number[];
+  readonly #files: readonly { first: number; readonly live: RowSet }[];
+  /** The file whose rows are coming, and the numbers of its rows among all: `[from, to)`. */
+  #file = -1;
+  #from = 0;
+  #to = 0;
+  #last = -1;
+  #row = 0;
+
+  constructor(rows: readonly number[]) {
+    this.#firsts = firstPositionsOf(rows);
+    this.#files = rows.map((count) => ({ first: -1, live: new RowSet(count) }));
+  }
+
+  /** @returns false when the rows of a file do not follow each other in order */
+  take(positions: ArrayLike<unknown>): boolean {
+    for (let at = 0; at < positions.length; at++) {
+      const position = Number(positions[at]);
+      if (position < this.#from || position >= this.#to) {
+        if (!this.#begin(position)) return false;
+      } else if (position <= this.#last) return false;
+      this.#files[this.#file]?.live.add(position - this.#from);
+      this.#last = position;
+      this.#row++;
+    }
+    return true;
+  }
+
+  get moved(): MovedRows[] {
+    return this.#files.map(({ first, live }) => ({
+      first: Math.max(0, first),
+      hidden: complement(live),
+    }));
+  }
+
+  /** The rows of another file begin: false when they have begun before. */
+  #begin(position: number): boolean {
+    const file = this.#firsts.findLastIndex((first) => first <= position);
+    const begun = this.#files[file];
+    if (begun === undefined || begun.first >= 0) return false;
+    begun.first = this.#row;
+    this.#file = file;
+    this.#from = this.#firsts[file] ?? 0;
+    this.#to = this.#from + begun.live.fileRows;
+    return position < this.#to;
+  }
+}
+
+/** Bits past the last row stay 0. */
+function complement({ words, fileRows }: RowSet): Uint32Array {
+  const hidden = words.map((word) => ~word);
+  const rest = fileRows & 31;
+  const last = hidden.length - 1;
+  if (rest > 0) hidden[last] = (hidden[last] ?? 0) & ((1 << rest) - 1);
+  return hidden;
+}
