@@ -6,7 +6,7 @@ import { fail } from "#base/errors.ts";
 import { fullName } from "#catalog/names.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { letterTable } from "#config/letterTable.ts";
-import { createDecoder, formatOf } from "#decode/createDecoder.ts";
+import { createDecoder, formatOf, keyFormatOf } from "#decode/createDecoder.ts";
 import type { Decoder } from "#decode/decoder.ts";
 import type { SchemaRegistry } from "#decode/registry/registry.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
@@ -70,7 +70,9 @@ export class Targets {
       throw fail("usage", sentence, { topic, table: name });
     }
     this.#refuseSideName(topic, name);
-    const decoder = createDecoder(decoding, formatOf(decoding, this.#registry));
+    const registry = this.#registry;
+    const keys = keyFormatOf(decoding, registry);
+    const decoder = createDecoder(decoding, formatOf(decoding, registry), keys);
     const create = { ...options.create, twins: this.#spellings.add(options.name) };
     const sink = new Sink({ ...options, create }, this.#parts, decoder, commit);
     const source = new Source(decoder, this.#options.late?.lateness ?? null);

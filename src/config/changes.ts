@@ -10,7 +10,7 @@ import { keyColumns } from "#decode/changes.ts";
 import { isInEnvelope } from "#decode/metadata.ts";
 import type { ChangeOptions, MetadataColumn } from "#decode/options.ts";
 import type { PipelineValues } from "./keys.ts";
-import { columnOf } from "./shaping.ts";
+import { columnOf, shapingOptions } from "./shaping.ts";
 import { placeholdersOf } from "./tableNames.ts";
 
 /** How records change rows; null: each appends one. */
@@ -20,7 +20,7 @@ export function changeOptions(values: PipelineValues): ChangeOptions | null {
   return {
     mode,
     keyFields: values["source.key_field"] ?? [],
-    keyFormat: values["source.key_format"] === "json" ? "json" : "string",
+    keyFormat: values["source.key_format"],
     onDelete: values["source.on_delete"],
     opField: values["source.op_field"],
   };
@@ -98,7 +98,10 @@ function checkKey(values: PipelineValues, isSet: IsSet, report: Report): void {
   const keys = values["source.key_field"];
   if (keys === null) {
     if (values["source.key_format"] !== "string")
-      report("source.key_format", "needs source.key_field");
+      report(
+        "source.key_format",
+        'needs source.key_field; in the metadata column "key" keys are bytes',
+      );
     return;
   }
   const flat = values["source.flatten"];
@@ -111,15 +114,11 @@ function checkKey(values: PipelineValues, isSet: IsSet, report: Report): void {
   if (!isSet("source.key_format")) {
     report(
       "source.key_field",
-      'needs source.key_format, "json" or "string": it says how the Kafka key holds these columns, which is all ' +
+      "needs source.key_format: it says how the Kafka key holds these columns, which is all " +
         "that a record without a value has, and that all changes of a row are in one partition",
     );
-  } else if (values["source.key_format"] === "string" && keys.length > 1) {
-    report(
-      "source.key_format",
-      '"string" is the text of one column, and source.key_field names several',
-    );
   }
+  checkKeyFormat(values, keys, report);
   const paths = [...values["source.transform.mask"], ...values["source.transform.exclude"]];
   const columns = paths.map((path) => columnOf(values, path));
   const hidden = keys.find((key) => columns.includes(key));
@@ -128,6 +127,26 @@ function checkKey(values: PipelineValues, isSet: IsSet, report: Report): void {
       "source.key_field",
       `${hidden} is left out or masked by source.transform; hashed it stays a key`,
     );
+  }
+}
+
+/** Formats of keys that are one column, and those that need a registry. */
+const SINGLE: ReadonlySet<string> = new Set(["string", "bytes", "long", "int"]);
+const OF_REGISTRY: ReadonlySet<string> = new Set(["avro", "protobuf", "json-schema"]);
+
+function checkKeyFormat(values: PipelineValues, keys: readonly string[], report: Report): void {
+  const format = values["source.key_format"];
+  const key = "source.key_format";
+  if (SINGLE.has(format) && keys.length > 1) {
+    report(key, `"${format}" is the value of one column, and source.key_field names several`);
+  }
+  if (!OF_REGISTRY.has(format)) return;
+  if (values["schema_registry.url"] === null) {
+    report(key, `"${format}" needs schema_registry.url: keys name their schema by its id`);
+  }
+  const isShaped = shapingOptions(values) !== null;
+  if (isShaped && format !== "json-schema") {
+    report(key, `"${format}": source.transform would shape the values and not the keys`);
   }
 }
 

@@ -30,10 +30,6 @@ export const UNBUILT = {
     name: "Parquet encryption is",
     instead: "docs/decisions/0313 says why; encrypt at rest in the store, e.g. storage.s3.sse",
   },
-  formats: {
-    name: "this format is",
-    instead: "keys are bytes: the metadata column `key`",
-  },
   kafka_retries: {
     name: "giving up on a broker is",
     instead: "this release keeps trying; server.startup_timeout_ms bounds the start",

@@ -14,14 +14,8 @@ export const SOURCE_KEYS = {
   "source.key_format": {
     type: "string",
     default: "string",
-    values: ["json", "avro", "protobuf", "json-schema", "string", "bytes"],
-    unbuiltValues: {
-      avro: "formats",
-      protobuf: "formats",
-      "json-schema": "formats",
-      bytes: "formats",
-    },
-    doc: "ktable and cdc with `key_field`: what the Kafka key is, from which a record without a value takes the columns of the key: `json`, an object with them (or with them in `payload`), or `string`, the text of the one column. By it you also say that the Kafka key holds these columns and no others, so that all changes of a row are in one partition.",
+    values: ["json", "avro", "protobuf", "json-schema", "string", "bytes", "long", "int"],
+    doc: "ktable and cdc with `key_field`: what the Kafka key is, from which a record without a value takes the columns of the key: `json`, an object with them (or with them in `payload`); `avro`, `protobuf` and `json-schema`, the same in Confluent's wire format, by `schema_registry` (a key in Avro that is no record is the one column); `string`, the text of the one column; `bytes`, its bytes; `long` and `int`, as Kafka's own serializers write them. By it you also say that the Kafka key holds these columns and no others, so that all changes of a row are in one partition.",
   },
   "source.mode": {
     type: "string",

@@ -61,7 +61,7 @@ export function checkRegistry(
     if (set !== undefined) report(set, "needs schema_registry.url");
   } else {
     checkUrls(url, report);
-    if (!FORMATS.has(format)) {
+    if (!FORMATS.has(format) && !FORMATS.has(values["source.key_format"])) {
       report("schema_registry.url", `source.format = "${format}" has no schemas of a registry`);
     }
   }

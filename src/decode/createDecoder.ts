@@ -20,7 +20,7 @@ import type { Format, TableSchema } from "./format.ts";
 import { jsonFormat } from "./json/format.ts";
 import { leafCount } from "./json/infer.ts";
 import { jsonSchemaFormat } from "./jsonSchema/format.ts";
-import { type KeyReader, kafkaKeyReader } from "./kafkaKey.ts";
+import { type KeyReader, kafkaKeyReader, schemaKeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { type AppendedColumn, isInEnvelope, metadataFields } from "./metadata.ts";
@@ -34,12 +34,42 @@ import { NO_SHAPING, Shaping } from "./shaping.ts";
 /**
  * A decoder for one table. Throws `usage` for options that contradict each other.
  * @param format of the values; default: the one that the options name
+ * @param keys of Kafka's keys, where they have schemas of a registry; default: they have none
  */
 export function createDecoder(
   options: DecoderOptions,
   format: Format = formatOf(options),
+  keys: Format | null = null,
 ): Decoder {
-  return new TableDecoder(options, format);
+  return new TableDecoder(options, format, keys);
+}
+
+/** The format of Kafka's keys, where columns are to be taken from them by a registry's schemas; else null. */
+export function keyFormatOf(
+  options: DecoderOptions,
+  registry: SchemaRegistry | null,
+): Format | null {
+  const { changes } = options;
+  if (changes === null || registry === null || changes.keyFields.length === 0) return null;
+  // A key is no envelope, and what it has beside the columns of the key says nothing.
+  const own: DecoderOptions = {
+    ...options,
+    changes: null,
+    schemaText: null,
+    message: null,
+    onUnknownField: "ignore",
+    onTypeConflict: "dead_letter",
+  };
+  switch (changes.keyFormat) {
+    case "avro":
+      return avroFormat(own, registry, changes.keyFields);
+    case "protobuf":
+      return protobufFormat(own, registry, "key");
+    case "json-schema":
+      return jsonSchemaFormat(own, registry, "key");
+    default:
+      return null;
+  }
 }
 
 /**
@@ -71,6 +101,7 @@ const STRING: Type = { kind: "string" };
 class TableDecoder implements Decoder, SegmentSchema {
   readonly options: DecoderOptions;
   private readonly format: Format;
+  private readonly keyFormat: Format | null;
   private readonly shaping: Shaping;
   fields: readonly Field[];
   private changes = 0;
@@ -87,9 +118,10 @@ class TableDecoder implements Decoder, SegmentSchema {
   /** Paths of columns that the table's owner dropped: their fields are ignored. */
   private dropped: TakenPaths = new TakenPaths([]);
 
-  constructor(options: DecoderOptions, format: Format) {
+  constructor(options: DecoderOptions, format: Format, keyFormat: Format | null) {
     this.options = options;
     this.format = format;
+    this.keyFormat = keyFormat;
     this.shaping = shapingOf(options);
     this.metadata = metadataFields(options);
     this.keys = keyColumns(options);
@@ -182,7 +214,9 @@ class TableDecoder implements Decoder, SegmentSchema {
     const { changes } = this.options;
     if (changes === null || changes.keyFields.length === 0) return null;
     const keys = columns.filter(({ field }) => this.keys.includes(field.name));
-    return kafkaKeyReader(changes.keyFormat, this.options, keys, this.tableSchema(columns));
+    const schema = this.tableSchema(columns);
+    if (this.keyFormat !== null) return schemaKeyReader(this.keyFormat.reader(keys, schema));
+    return kafkaKeyReader(changes.keyFormat, this.options, keys, schema);
   }
 
   private tableSchema(columns: readonly ColumnBuilder[]): TableSchema {
@@ -197,11 +231,14 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   /** Of the fields, and of what the format knows beside them: both only grow. */
   get version(): number {
-    return this.changes + (this.format.revision?.() ?? 0);
+    const ofKeys = this.keyFormat?.revision?.() ?? 0;
+    return this.changes + (this.format.revision?.() ?? 0) + ofKeys;
   }
 
   get prepare(): Decoder["prepare"] {
-    return this.format.prepare;
+    const { format, keyFormat } = this;
+    if (keyFormat === null) return format.prepare;
+    return (batch) => format.prepare?.(batch) ?? keyFormat.prepare?.(batch) ?? null;
   }
 
   learn(batch: RecordBytes): void {

@@ -2,13 +2,14 @@
  * Columns of the key from Kafka's key: all that a record without a value says about its row (SPEC section
  * 6, `source.key_field` and `source.key_format`).
  *
- * A JSON key is an object with the key's fields, or, with Connect's schemas, has them in `payload`. A text
- * is the one column of the key.
+ * A JSON key is an object with the key's fields, or, with Connect's schemas, has them in `payload`. A text,
+ * bytes, or a number as Kafka's own serializers write it are the one column of the key. Keys with schemas of
+ * a registry are read as values are.
  */
 import { assert } from "#base/assert.ts";
 import { strictUtf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
-import { isPrimitive } from "#columns/schema.ts";
+import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import type { TableSchema } from "./format.ts";
 import { programOptions } from "./json/format.ts";
 import { keyRoot } from "./json/kernelProgram.ts";
@@ -18,7 +19,8 @@ import { JsonReader } from "./json/reader.ts";
 import { isUtf8 } from "./json/strings.ts";
 import { textParser } from "./json/values.ts";
 import type { ValueRoot } from "./kernel/image.ts";
-import type { DecoderOptions } from "./options.ts";
+import type { DecoderOptions, KeyFormat } from "./options.ts";
+import type { ValueReader } from "./segment.ts";
 
 /** Reads the columns of the key from Kafka's keys. */
 export interface KeyReader {
@@ -30,12 +32,13 @@ export interface KeyReader {
 
 /** The reader of keys into `columns`, which are those of the key. */
 export function kafkaKeyReader(
-  format: "json" | "string",
+  format: KeyFormat,
   options: DecoderOptions,
   columns: readonly ColumnBuilder[],
   schema: TableSchema,
 ): KeyReader {
-  if (format === "string") return textKeyReader(columns);
+  const single = SINGLE[format];
+  if (single !== undefined) return singleKeyReader(columns, single);
   const program = programOptions(options, schema);
   const node = compileKey(columns, program);
   const handling = { unknown: "ignore", rescue: null, rescuesConflicts: false } as const;
@@ -46,9 +49,56 @@ export function kafkaKeyReader(
   };
 }
 
-function textKeyReader([column, ...others]: readonly ColumnBuilder[]): KeyReader {
-  assert(column !== undefined && others.length === 0, "a text is a key of one column");
-  return { root: null, read: (bytes, start, end) => appendText(column, bytes, start, end) };
+/** The reader of keys with schemas of a registry, by the reader of such values. */
+export function schemaKeyReader(reader: ValueReader): KeyReader {
+  // What a key's schema asks of the table, the values' schema asks as well.
+  if (reader.asks !== null) reader.asks.isFinal = true;
+  return { root: null, read: (bytes, start, end, row) => reader.read(bytes, start, end, row) };
+}
+
+/** Appends a key of one column; false when the column cannot hold it. */
+type AppendKey = (column: ColumnBuilder, bytes: Uint8Array, start: number, end: number) => boolean;
+
+const SINGLE: Readonly<Partial<Record<KeyFormat, AppendKey>>> = {
+  string: appendText,
+  bytes: appendBytes,
+  long: (column, bytes, start, end) => appendNumeric(column, bytes, start, end, 8),
+  int: (column, bytes, start, end) => appendNumeric(column, bytes, start, end, 4),
+};
+
+function singleKeyReader(
+  [column, ...others]: readonly ColumnBuilder[],
+  append: AppendKey,
+): KeyReader {
+  assert(column !== undefined && others.length === 0, "it is a key of one column");
+  return { root: null, read: (bytes, start, end) => append(column, bytes, start, end) };
+}
+
+/** Kafka's serializers write numbers in network order. */
+function appendNumeric(
+  column: ColumnBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  size: 4 | 8,
+): boolean {
+  const { type } = column.field;
+  if (end - start !== size || !isPrimitive(type)) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + start, size);
+  const number = size === 8 ? view.getBigInt64(0) : BigInt(view.getInt32(0));
+  return appendTyped(column, type, String(number));
+}
+
+function appendBytes(
+  column: ColumnBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  const { kind } = column.field.type;
+  const isWhole = kind === "binary" || (kind === "fixed" && end - start === column.width);
+  if (isWhole) column.appendBytes(bytes, start, end);
+  return isWhole;
 }
 
 function appendText(column: ColumnBuilder, bytes: Uint8Array, start: number, end: number): boolean {
@@ -59,7 +109,15 @@ function appendText(column: ColumnBuilder, bytes: Uint8Array, start: number, end
     return true;
   }
   if (!isPrimitive(type)) return false;
-  const text = strictUtf8Text(bytes.subarray(start, end));
+  return appendTyped(column, type, strictUtf8Text(bytes.subarray(start, end)));
+}
+
+function appendTyped(column: ColumnBuilder, type: PrimitiveType, text: string): boolean {
+  if (type.kind === "string") {
+    const digits = Buffer.from(text);
+    column.appendBytes(digits, 0, digits.length);
+    return true;
+  }
   const parse = textParser(type);
   return parse === null ? appendNumber(text, column) : parse(text, column);
 }

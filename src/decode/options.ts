@@ -15,6 +15,17 @@ export type EnvelopeColumn = "op" | "source_ts" | "source_lsn" | "source_table";
 /** Metadata columns that can be asked for (SPEC `source.metadata_columns`). */
 export type MetadataColumn = RecordColumn | EnvelopeColumn;
 
+/** What Kafka's keys may be; `avro`, `protobuf` and `json-schema` in Confluent's wire format. */
+export type KeyFormat =
+  | "json"
+  | "avro"
+  | "protobuf"
+  | "json-schema"
+  | "string"
+  | "bytes"
+  | "long"
+  | "int";
+
 /** How records change the rows of their table (SPEC section 6). */
 export interface ChangeOptions {
   /** A value is the row itself, or Debezium's envelope around it. */
@@ -22,7 +33,7 @@ export interface ChangeOptions {
   /** Columns of the row that say which row it is; none: the metadata column `key` does, the Kafka key's bytes. */
   readonly keyFields: readonly string[];
   /** What the Kafka key of a record without a value is, where `keyFields` are to be taken from it. */
-  readonly keyFormat: "json" | "string";
+  readonly keyFormat: KeyFormat;
   /** A delete removes the row, sets its column `<prefix>deleted`, or is passed over. */
   readonly onDelete: "delete" | "mark" | "ignore";
   /**

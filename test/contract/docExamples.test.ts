@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 /** A record's key and value; a null value is a tombstone. */
-type Keyed = readonly [key: string, value: string | null];
+type Keyed = readonly [key: string | Uint8Array, value: string | Uint8Array | null];
 
 /** Values by topic, some with keys. */
 type Topics = Readonly<Record<string, readonly (string | Uint8Array | Keyed)[]>>;
@@ -283,6 +283,30 @@ test("LATE_ROWS: rows that are too far behind are in the late table, with the co
   expect(tables["default.events_late"]).toEqual({
     columns: { ...columns, _kafka_topic_id: "string" },
     partitions,
+    rows: 1,
+  });
+}, 60_000);
+
+test("CHANGE_DATA: a tombstone deletes the row that its key in Avro names, by whatever version of the schema", async () => {
+  const registry = createRegistryFake();
+  const versions = [1, 2].map((version) => {
+    const more = version === 1 ? [] : [{ name: "region", type: "string" }];
+    return { type: "record", name: "Key", fields: [{ name: "id", type: "long" }, ...more] };
+  });
+  const ids = versions.map((schema) => registry.register("customers-key", JSON.stringify(schema)));
+  const fields = [...(versions[0]?.fields ?? []), { name: "name", type: "string" }];
+  const rows = { type: "record", name: "Row", fields };
+  const rowId = registry.register("customers-value", JSON.stringify(rows));
+  const key = (version: 0 | 1, id: number) =>
+    framed(ids[version] ?? 0, avroBytes(versions[version] ?? {}, { id, region: "eu" }));
+  const put = (id: number, name: string): Keyed => [
+    key(0, id),
+    framed(rowId, avroBytes(rows, { id, name })),
+  ];
+  const customers: Keyed[] = [put(1, "ann"), put(2, "bob"), put(1, "eve"), [key(1, 2), null]];
+  const tables = await tablesOf("CHANGE_DATA.md", 2, { customers }, { registry });
+  expect(tables["default.customers"]).toMatchObject({
+    columns: { id: "long", name: "string" },
     rows: 1,
   });
 }, 60_000);

@@ -6,7 +6,7 @@ import type { RecordBytes } from "#decode/decoder.ts";
 /** One record to build. */
 export interface RecordInput {
   readonly value: string | Uint8Array | null;
-  readonly key?: string | null;
+  readonly key?: string | Uint8Array | null;
   readonly headers?: readonly (readonly [key: string, value: string | null])[];
   readonly timestampDelta?: number;
   readonly offsetDelta?: number;

@@ -2,7 +2,7 @@
 import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
-import { createDecoder, formatOf } from "#decode/createDecoder.ts";
+import { createDecoder, formatOf, keyFormatOf } from "#decode/createDecoder.ts";
 import type { Decoder, RecordBytes } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
@@ -33,7 +33,11 @@ export function registryRig(
   const policy = { cacheTtlMs: 1000, strategy: "topic-name", onMissing: "dead_letter" } as const;
   const registry = new SchemaRegistry({ ...settings, ...policy }, { ...parts, http: server.http });
   const options: DecoderOptions = { ...DECODER_DEFAULTS, format, metadataColumns: [], ...more };
-  const decoder = createDecoder(options, formatOf(options, registry));
+  const decoder = createDecoder(
+    options,
+    formatOf(options, registry),
+    keyFormatOf(options, registry),
+  );
   const prepared = async (values: readonly Uint8Array[]): Promise<RecordBytes> => {
     const batch = recordBatch(values);
     for (let next = decoder.prepare?.(batch); next; next = decoder.prepare?.(batch)) await next;

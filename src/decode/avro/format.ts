@@ -36,11 +36,24 @@ type AvroOptions = Pick<
 /**
  * The format for one table.
  * @param registry null: values are bare, and all written with `options.schemaText`
+ * @param keyColumns read are Kafka's keys, into these columns; a key that is no record is the only one's
+ * value. Default: values
  * @throws AppError `usage` when there is neither, or the text is no record's schema
  */
-export function avroFormat(options: AvroOptions, registry: SchemaRegistry | null): Format {
+export function avroFormat(
+  options: AvroOptions,
+  registry: SchemaRegistry | null,
+  keyColumns: readonly string[] | null = null,
+): Format {
   const own = options.schemaText === null ? null : recordOf(parseAvro(options.schemaText));
-  const schemas = registry === null ? null : new FramedSchemas(registry, writerOf);
+  const schemas =
+    registry === null
+      ? null
+      : new FramedSchemas(
+          registry,
+          (schema) => writerOf(schema, keyColumns),
+          keyColumns === null ? "value" : "key",
+        );
   const settings: ProgramOptions = {
     rules: { required: false, nanos: options.hasNanos },
     flattenSeparator: options.flattenSeparator,
@@ -96,19 +109,30 @@ export function avroFormat(options: AvroOptions, registry: SchemaRegistry | null
   };
 }
 
-function writerOf({ id, language, text, references }: RegisteredSchema): Writer {
+function writerOf(
+  { id, language, text, references }: RegisteredSchema,
+  keyColumns: readonly string[] | null,
+): Writer {
   const what = `schema id ${id}`;
   if (language !== "AVRO") {
     return { kind: "refused", reason: "bad_schema", path: `${what} is ${language}, not AVRO` };
   }
   try {
-    const record = recordOf(parseAvro(text, references));
+    const type = parseAvro(text, references);
+    const record = recordOf(type) ?? keyRecord(type, keyColumns ?? []);
     if (record !== null) return { kind: "record", id, record };
     return { kind: "refused", reason: "not_a_record", path: what };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { kind: "refused", reason: "bad_schema", path: `${what}: ${describe(error)}` };
   }
+}
+
+/** A key of one column as a record, which Avro writes in the same bytes; null: there are several. */
+function keyRecord(type: AvroType, [name, ...others]: readonly string[]): AvroRecord | null {
+  if (name === undefined || others.length > 0) return null;
+  const field = { name, aliases: [], type, fallback: undefined, doc: null };
+  return { kind: "record", name, fields: [field] };
 }
 
 /** The record of a schema; null: it is none. */

@@ -17,6 +17,7 @@ import { asksOf } from "#decode/registry/asks.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
 import { learnColumns } from "#decode/registry/learn.ts";
 import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
+import type { RecordPart } from "#decode/registry/subjects.ts";
 import { HEAD_BYTES, schemaIdOf } from "#decode/registry/wire.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
 import { SchemaAsks } from "#decode/schemaAsks.ts";
@@ -28,9 +29,16 @@ type Writer =
   | { readonly kind: "fields"; readonly fields: readonly Field[] }
   | { readonly kind: "refused"; readonly reason: RejectReason; readonly path: string };
 
-/** The format for one table. */
-export function jsonSchemaFormat(options: JsonOptions, registry: SchemaRegistry): Format {
-  const schemas = new FramedSchemas(registry, (schema) => writerOf(schema, options));
+/**
+ * The format for one table.
+ * @param part read are values, or Kafka's keys
+ */
+export function jsonSchemaFormat(
+  options: JsonOptions,
+  registry: SchemaRegistry,
+  part: RecordPart = "value",
+): Format {
+  const schemas = new FramedSchemas(registry, (schema) => writerOf(schema, options), part);
   const answered = new Set<number>();
   return {
     own: rescues(options) ? [RESCUED] : [],

@@ -14,7 +14,8 @@ import { RecordCursor } from "#decode/records.ts";
 import { asksOf } from "#decode/registry/asks.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
 import { learnColumns } from "#decode/registry/learn.ts";
-import type { SchemaRegistry } from "#decode/registry/registry.ts";
+import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
+import type { RecordPart } from "#decode/registry/subjects.ts";
 import { type ChangeFound, changeMessage } from "./change.ts";
 import { type ChangeContext, changeReader } from "./changeReader.ts";
 import { columnsOf } from "./columns.ts";
@@ -43,9 +44,14 @@ const NO_HEAD = new Uint8Array(0);
 /**
  * The format for one table.
  * @param registry null: values are bare, and all of `options.message`
+ * @param part read are values, or Kafka's keys
  */
-export function protobufFormat(options: ProtobufOptions, registry: SchemaRegistry | null): Format {
-  if (registry !== null) return new FramedFormat(options, registry);
+export function protobufFormat(
+  options: ProtobufOptions,
+  registry: SchemaRegistry | null,
+  part: RecordPart = "value",
+): Format {
+  if (registry !== null) return new FramedFormat(options, registry, part);
   // Without either nothing is read: who asks wants the columns that are known before.
   const message = options.message ?? { name: "", fields: [] };
   return {
@@ -124,14 +130,15 @@ class FramedFormat implements Format {
   /** How rows come in changes; null: values are rows. */
   private readonly envelope: EnvelopeOptions | null;
 
-  constructor(options: ProtobufOptions, registry: SchemaRegistry) {
+  constructor(options: ProtobufOptions, registry: SchemaRegistry, part: RecordPart) {
     const { changes, metadataPrefix: prefix } = options;
     this.options = options;
     this.envelope = changes?.mode === "cdc" ? { prefix, ...changes } : null;
-    this.schemas = new FramedSchemas(registry, (schema) => {
+    const parse = (schema: RegisteredSchema): Registered => {
       assert(this.parser !== null, "the parser is loaded before schemas are asked for");
       return registeredOf(this.parser, schema);
-    });
+    };
+    this.schemas = new FramedSchemas(registry, parse, part);
   }
 
   readonly prepare = (batch: RecordBytes): Promise<void> | null => {

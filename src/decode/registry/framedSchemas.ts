@@ -6,19 +6,26 @@ import { AppError, fail } from "#base/errors.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
 import { RecordCursor } from "#decode/records.ts";
 import type { RegisteredSchema, SchemaRegistry } from "./registry.ts";
-import { subjectOf } from "./subjects.ts";
+import { type RecordPart, subjectOf } from "./subjects.ts";
 import { schemaIdOf } from "./wire.ts";
 
 /** Schemas by id, parsed by `parse`, which never throws. */
 export class FramedSchemas<S> {
   readonly #registry: SchemaRegistry;
   readonly #parse: (schema: RegisteredSchema) => S;
+  readonly #part: RecordPart;
   readonly #byId = new Map<number, S>();
   #revision = 0;
 
-  constructor(registry: SchemaRegistry, parse: (schema: RegisteredSchema) => S) {
+  /** @param part whose schemas: of keys only those of records without a value are asked for */
+  constructor(
+    registry: SchemaRegistry,
+    parse: (schema: RegisteredSchema) => S,
+    part: RecordPart = "value",
+  ) {
     this.#registry = registry;
     this.#parse = parse;
+    this.#part = part;
   }
 
   /** Grows with every schema. */
@@ -41,7 +48,7 @@ export class FramedSchemas<S> {
     const found = new Map<number, S>();
     let left = recordsMax;
     for (const batch of batches) {
-      for (const id of idsOf(batch, left)) {
+      for (const id of idsOf(batch, left, this.#part)) {
         const schema = this.#byId.get(id);
         if (schema !== undefined) found.set(id, schema);
       }
@@ -54,7 +61,7 @@ export class FramedSchemas<S> {
   /** `Format.prepare`. The promise rejects with `data` where a missing schema is to end its table. */
   prepare(batch: RecordBytes): Promise<void> | null {
     const unknown = new Set<number>();
-    for (const id of readableIds(batch)) {
+    for (const id of readableIds(batch, this.#part)) {
       if (this.#byId.has(id)) continue;
       const state = this.#registry.known(id);
       if (state === undefined) unknown.add(id);
@@ -76,7 +83,7 @@ export class FramedSchemas<S> {
   #answerMissing(id: number, { topic, partition }: RecordBytes): Promise<void> | null {
     const { onMissing, strategy, urls } = this.#registry.options;
     if (onMissing === "dead_letter") return null;
-    const subject = subjectOf(strategy, topic, "value", null);
+    const subject = subjectOf(strategy, topic, this.#part, null);
     if (onMissing === "fail" || subject === null) {
       const sentence =
         `A record of ${topic}/${partition} has schema id ${id}, which the schema registry ` +
@@ -92,21 +99,26 @@ export class FramedSchemas<S> {
 }
 
 /** The ids of a batch as far as it can be read: who reads it tells where it is damaged. */
-function* readableIds(batch: RecordBytes): Generator<number> {
+function* readableIds(batch: RecordBytes, part: RecordPart): Generator<number> {
   try {
-    yield* idsOf(batch, batch.recordCount);
+    yield* idsOf(batch, batch.recordCount, part);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
   }
 }
 
-/** The schema ids of a batch's values, without those that have none; runs of one id give it once. */
-function* idsOf(batch: RecordBytes, recordsMax: number): Generator<number> {
+/** The schema ids of a batch's values or keys, without those that have none; runs of one id give it once. */
+function* idsOf(batch: RecordBytes, recordsMax: number, part: RecordPart): Generator<number> {
   const cursor = new RecordCursor(batch);
   let last = -1;
   for (let left = recordsMax; left > 0 && cursor.next(); left--) {
-    if (cursor.valueStart < 0) continue;
-    const id = schemaIdOf(cursor.bytes, cursor.valueStart, cursor.valueEnd);
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+    const isKey = part === "key";
+    // A key says something only where there is no value.
+    if (isKey ? valueStart >= 0 || keyStart < 0 : valueStart < 0) continue;
+    const id = isKey
+      ? schemaIdOf(bytes, keyStart, keyEnd)
+      : schemaIdOf(bytes, valueStart, valueEnd);
     if (id === last || id < 0) continue;
     last = id;
     yield id;

@@ -4,6 +4,9 @@
  */
 import type { SubjectStrategy } from "./options.ts";
 
+/** What of a record has a schema. */
+export type RecordPart = "key" | "value";
+
 /**
  * The subject of a topic's keys or values.
  * @param record full name of the record's type, which two of the strategies need; null: not known
@@ -12,7 +15,7 @@ import type { SubjectStrategy } from "./options.ts";
 export function subjectOf(
   strategy: SubjectStrategy,
   topic: string,
-  part: "key" | "value",
+  part: RecordPart,
   record: string | null,
 ): string | null {
   switch (strategy) {

@@ -61,6 +61,13 @@ test("each combination that could lose or double a row is refused, and says why"
     [TOPIC + source("ktable", 'key_field = ["a.b"]\nkey_format = "json"'), "inside a struct"],
     [TOPIC + source("ktable", 'key_field = ["a", "a"]\nkey_format = "json"'), "twice"],
     [`${TOPIC}${source("ktable", key)}[source.transform]\nmask = ["id"]\n`, "masked"],
+    [TOPIC + source("ktable", 'key_field = ["a"]\nkey_format = "avro"'), "schema_registry.url"],
+    [TOPIC + source("ktable", 'key_field = ["a", "b"]\nkey_format = "long"'), "names several"],
+    [TOPIC + source("ktable", 'key_format = "protobuf"'), "needs source.key_field"],
+    [
+      `${TOPIC}${source("ktable", 'key_field = ["a"]\nkey_format = "avro"')}[source.transform]\nhash = ["a"]\nhash_salt = "x"\n[schema_registry]\nurl = "http://r"\n`,
+      "would shape the values and not the keys",
+    ],
     [TOPIC + source("ktable", 'format = "string"'), "needs rows"],
     [TOPIC + source("cdc", 'format = "avro"'), "need schema_registry.url"],
     [TOPIC + source("ktable", 'op_field = "op"'), 'needs source.mode = "cdc"'],
