@@ -112,8 +112,7 @@ export class PipelineRun {
       this.#note(observation);
       sink(observation);
     };
-    const { clock, random } = shared;
-    const parts = { clock, random, log: this.#logger, observe: this.#observe };
+    const parts = { ...shared, log: this.#logger, observe: this.#observe };
     this.#registry = options.registry === null ? null : new SchemaRegistry(options.registry, parts);
   }
 
@@ -208,24 +207,25 @@ export class PipelineRun {
 
   /** Takes another pace of commits over, from the next one on. @param rowsMax 0: no bound */
   pace(intervalMs: number, rowsMax: number): void {
-    this.#options.commit.intervalMs = intervalMs;
-    this.#options.commit.rowsMax = rowsMax;
+    Object.assign(this.#options.commit, { intervalMs, rowsMax });
+  }
+
+  /** Takes other intervals and limits of maintenance over, within a minute. */
+  maintain(options: PipelineOptions["maintenance"]): void {
+    this.#maintenance.change(schedulesOf(options, this.#shared.rewrites), options.windows);
   }
 
   /** Rows that were read and are in no snapshot yet. */
   get uncommittedRows(): number {
-    let rows = 0;
-    for (const table of this.pipeline?.tables ?? []) rows += uncommittedOf(table);
-    return rows;
+    return [...(this.pipeline?.tables ?? [])].reduce((sum, each) => sum + uncommittedOf(each), 0);
   }
 
   /** Logs at the end what was read and is not in the tables: nobody shall look for it there. */
   sayUncommitted(): void {
     for (const table of this.pipeline?.tables ?? []) {
       const rows = uncommittedOf(table);
-      if (rows === 0) continue;
       const sentence = `${rows} rows were read and not committed; the next start reads them again`;
-      this.#logger.log("warn", sentence, { table: table.name, rows });
+      if (rows > 0) this.#logger.log("warn", sentence, { table: table.name, rows });
     }
   }
 

@@ -6,15 +6,40 @@
  */
 import { describe } from "#base/errors.ts";
 import type { LogLevel } from "#base/log.ts";
-import type { AppConfig } from "#config/config.ts";
+import { type MaintenanceOptions, maintenanceOptions } from "#config/buildMaintenance.ts";
+import { fileCodecOf } from "#config/buildWriter.ts";
+import type { AppConfig, PipelineConfig } from "#config/config.ts";
 import type { PipelineValues, ProcessValues } from "#config/keys.ts";
 import type { AppLogger } from "#server/log.ts";
+
+/**
+ * What maintenance does, and how often. Not how long orphans are kept: commits under way rely on it
+ * (`filesAgeMsMax`).
+ */
+const MAINTENANCE = [
+  "maintenance.compact_enabled",
+  "maintenance.compact_interval_seconds",
+  "maintenance.compact_threshold_mb",
+  "maintenance.compact_target_mb",
+  "maintenance.compact_delete_ratio",
+  "maintenance.compact_trigger_files",
+  "maintenance.compact_closed_after_seconds",
+  "maintenance.windows",
+  "maintenance.snapshot_expiration_enabled",
+  "maintenance.snapshot_check_interval_seconds",
+  "maintenance.snapshot_retention_days",
+  "maintenance.orphan_cleanup_enabled",
+  "maintenance.orphan_check_interval_seconds",
+  "maintenance.statistics_enabled",
+  "maintenance.statistics_update_interval_seconds",
+] as const satisfies (keyof PipelineValues)[];
 
 /** Keys of `[logging]` and of pipelines that a running process takes over. */
 const LIVE: ReadonlySet<string> = new Set([
   "logging.level",
   "iceberg.commit.interval_ms",
   "iceberg.commit.max_rows",
+  ...MAINTENANCE,
 ] satisfies (keyof ProcessValues | keyof PipelineValues)[]);
 
 /** A pipeline that takes new settings over. */
@@ -22,6 +47,8 @@ interface LivePipeline {
   readonly name: string;
   /** When commits are due, from the next one on. */
   pace(intervalMs: number, rowsMax: number): void;
+  /** What is maintained, and how often. */
+  maintain(options: MaintenanceOptions): void;
 }
 
 /** Reads the configuration again when it is asked to. */
@@ -65,18 +92,26 @@ export class Reload {
     const live = changed.filter(({ key }) => LIVE.has(key)).map(({ name }) => name);
     const later = changed.filter(({ key }) => !LIVE.has(key)).map(({ name }) => name);
     this.#logger.setLevel(next.values["logging.level"] as LogLevel);
-    for (const pipeline of this.#pipelines) {
-      const values = valuesOf(next, pipeline.name);
-      if (values === undefined) continue;
-      pipeline.pace(values["iceberg.commit.interval_ms"], values["iceberg.commit.max_rows"]);
-    }
-    this.#config = merged(this.#config, next);
+    const old = this.#config;
+    this.#config = merged(old, next);
+    for (const pipeline of this.#pipelines) this.#apply(pipeline, old);
     this.#logger.log("info", "Configuration read again", { changed: live });
     if (later.length === 0) return;
     this.#logger.log(
       "warn",
       `These keys have changed, and count from the next start on: ${later.join(", ")}`,
     );
+  }
+
+  /** Maintenance begins anew where something of it has changed, and only there: its waits begin anew as well. */
+  #apply(pipeline: LivePipeline, before: AppConfig): void {
+    const named = ({ name }: PipelineConfig): boolean => name === pipeline.name;
+    const [old, now] = [before.pipelines.find(named), this.#config.pipelines.find(named)];
+    if (old === undefined || now === undefined) return;
+    const { values } = now;
+    pipeline.pace(values["iceberg.commit.interval_ms"], values["iceberg.commit.max_rows"]);
+    if (MAINTENANCE.every((key) => Bun.deepEquals(old.values[key], values[key]))) return;
+    pipeline.maintain(maintenanceOptions(now, fileCodecOf(now)));
   }
 }
 
@@ -118,8 +153,12 @@ function valuesOf(config: AppConfig, name: string): PipelineValues | undefined {
 /** The old one with the keys of the new one that count now. */
 function merged(old: AppConfig, next: AppConfig): AppConfig {
   const pipelines = old.pipelines.map((pipeline) => {
-    const values = valuesOf(next, pipeline.name) ?? pipeline.values;
-    return { ...pipeline, values: withLive(pipeline.values, values) };
+    const own = next.pipelines.find(({ name }) => name === pipeline.name) ?? pipeline;
+    const origins = new Map([
+      ...[...pipeline.origins].filter(([key]) => !LIVE.has(key)),
+      ...[...own.origins].filter(([key]) => LIVE.has(key)),
+    ]);
+    return { ...pipeline, origins, values: withLive(pipeline.values, own.values) };
   });
   return { ...old, values: withLive(old.values, next.values), pipelines };
 }

@@ -82,10 +82,10 @@ const EARLY_MS = 300_000;
 /** The runs of a pipeline's tables. */
 export class Scheduler {
   readonly #parts: { readonly clock: Clock; readonly random: Random };
-  readonly #schedules: readonly Schedule[];
+  #schedules: readonly Schedule[];
   readonly #tables: () => Iterable<ScheduledTable>;
-  readonly #windows: readonly DailyWindow[];
-  readonly #due = new Heap<Job>();
+  #windows: readonly DailyWindow[];
+  #due = new Heap<Job>();
   readonly #known = new Map<string, readonly Job[]>();
   /** When triggers were looked at last (monotonic). */
   #lookedMs = Number.NEGATIVE_INFINITY;
@@ -107,6 +107,14 @@ export class Scheduler {
     this.#windows = windows;
   }
 
+  /** Takes other schedules and windows over within a minute; a run that is under way goes on. */
+  change(schedules: readonly Schedule[], windows: readonly DailyWindow[]): void {
+    this.#schedules = schedules;
+    this.#windows = windows;
+    this.#due = new Heap<Job>();
+    this.#known.clear();
+  }
+
   /** The last runs of a table in this process, by kind. */
   lastRuns(table: string): readonly LastRun[] {
     return [...(this.#lastRuns.get(table)?.values() ?? [])];
@@ -115,7 +123,6 @@ export class Scheduler {
   /** Runs what is due until `stop`; never fails. */
   async run(stop: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
-    if (this.#schedules.length === 0) return;
     while (!stop.aborted) {
       this.#takeIn();
       const closedMs = msUntilWindow(this.#windows, clock.nowMs());
@@ -128,6 +135,8 @@ export class Scheduler {
       const job = next.item;
       const afterMs = await this.#do(job, stop);
       job.early = null;
+      // Its schedule may have gone meanwhile.
+      if (!this.#schedules.includes(job.schedule)) continue;
       this.#due.set(job, clock.monotonicMs() + afterMs);
     }
   }

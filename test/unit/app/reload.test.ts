@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Reload } from "#app/reload.ts";
 import { fail } from "#base/errors.ts";
 import type { LogFields, LogLevel } from "#base/log.ts";
+import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { PipelineValues, ProcessValues } from "#config/keys.ts";
 import type { AppLogger } from "#server/log.ts";
@@ -43,6 +44,8 @@ async function reloads(
     name,
     pace: (intervalMs: number, rowsMax: number) =>
       void said.push(`${name} ${intervalMs} ${rowsMax}`),
+    maintain: ({ compact }: MaintenanceOptions) =>
+      void said.push(`${name} compacts ${compact === null ? "never" : compact.intervalMs}`),
   }));
   const files = [...next];
   const load = async (): Promise<AppConfig> => {
@@ -85,5 +88,31 @@ test("a configuration that is wrong changes nothing, and the next one counts", a
     "error The configuration is wrong, and nothing of it was taken over: config.toml:3: kafka.topic: must be a string {}",
     ...["level info", "a 100 0"],
     'info Configuration read again {"changed":["iceberg.commit.interval_ms"]}',
+  ]);
+});
+
+test("maintenance is taken over where it has changed, but for how long orphans are kept", async () => {
+  const keys = {
+    "maintenance.compact_enabled": true,
+    "maintenance.compact_interval_seconds": 3600,
+    "maintenance.orphan_retention_days": 3,
+    "maintenance.windows": [],
+  };
+  const first = configOf({}, { a: keys, b: keys });
+  const often = { ...keys, "maintenance.compact_interval_seconds": 60 };
+  const never = { ...keys, "maintenance.compact_enabled": false };
+  const shorter = { ...never, "maintenance.orphan_retention_days": 1 };
+  const said = await reloads(
+    first,
+    configOf({}, { a: often, b: keys }),
+    configOf({}, { a: never, b: keys }),
+    configOf({}, { a: shorter, b: keys }),
+  );
+  expect(said.filter((line) => line.includes("compacts"))).toEqual([
+    "a compacts 60000",
+    "a compacts never",
+  ]);
+  expect(said.filter((line) => line.startsWith("warn"))).toEqual([
+    "warn These keys have changed, and count from the next start on: pipelines.a.maintenance.orphan_retention_days {}",
   ]);
 });

@@ -99,6 +99,40 @@ test("a table has one run in each interval, whichever process does it, and none 
   expect(gaps.every((gapMs) => gapMs >= HOUR && gapMs < 1.2 * HOUR)).toBe(true);
 });
 
+test("other schedules are taken over while it runs, also by a run that is under way", async () => {
+  const rig = await rigOf();
+  const { table } = rig;
+  const stop = new AbortController();
+  const ran: string[] = [];
+  const schedule = (name: string, then: () => void): Schedule => ({
+    operation: name === "expire" ? "expire" : "orphans",
+    intervalMs: HOUR,
+    run: async () => {
+      ran.push(name);
+      then();
+      return { counts: {}, bytesReclaimed: 0 };
+    },
+  });
+  const endMs = table.nowMs + 4 * HOUR;
+  const clock = {
+    ...table.clock,
+    sleep: async (ms: number) => {
+      table.nowMs += Math.ceil(ms);
+      if (table.nowMs > endMs) stop.abort();
+    },
+  };
+  const open = async () => new CommitTable(table.parts, table.options, await table.head());
+  const others = [schedule("orphans", () => undefined)];
+  const first = schedule("expire", () => scheduler.change(others, []));
+  const scheduler: Scheduler = new Scheduler({ clock, random: table.parts.random }, [first], () => [
+    { name: "db.t", open },
+  ]);
+  await scheduler.run(stop.signal);
+  expect(ran[0]).toBe("expire");
+  expect(ran.slice(1).length).toBeGreaterThan(1);
+  expect(new Set(ran.slice(1))).toEqual(new Set(["orphans"]));
+});
+
 test("a restart waits for what is left of the interval", async () => {
   const rig = await rigOf();
   await rig.passes(HOUR / 4, "a");
