@@ -37,11 +37,19 @@ async function bySpark(): Promise<string[]> {
     "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
     ...{ "spark.ui.enabled": "false", "spark.driver.memory": "1g" },
     ...{ "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1" },
-    "spark.pyspark.python": python,
   };
   const conf = Object.entries(settings).flatMap(([key, value]) => ["--conf", `${key}=${value}`]);
-  const command = [join(dirname(python), "spark-submit"), "--master", "local[1]", "--jars", jar];
-  const words = ["nice", ...command, ...conf].join(" ");
+  const [home] = new Bun.Glob("lib/python3*/site-packages/pyspark").scanSync({
+    ...{ cwd: dirname(dirname(python)), absolute: true, onlyFiles: false },
+  });
+  const program = [
+    "env",
+    `SPARK_HOME=${home}`,
+    `PYSPARK_PYTHON=${python}`,
+    "nice",
+    `${home}/bin/spark-submit`,
+  ];
+  const words = [...program, "--master", "local[1]", "--jars", jar, ...conf].join(" ");
   return ["--engine", "spark", "--engine-catalog", "lake", "--engine-command", words];
 }
 

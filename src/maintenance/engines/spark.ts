@@ -61,7 +61,9 @@ async function submit(
     if (stop.aborted) throw fail("stopped", "Stopped on request; Spark may have done some of it");
     const lines = out.split("\n").filter((line) => line.startsWith(ANSWER));
     if (code === 0 && lines.length === count) {
-      return lines.map((line) => JSON.parse(line.slice(ANSWER.length)) as EngineRow[]);
+      const answers = lines.map((line) => JSON.parse(line.slice(ANSWER.length)) as EngineRow[]);
+      refuseFailed(answers);
+      return answers;
     }
     const said = err.trim().split("\n").slice(-SHOWN_LINES).join("\n");
     throw fail(
@@ -72,6 +74,15 @@ async function submit(
     stop.removeEventListener("abort", end);
   }
 }
+
+/** With partial progress a rewrite of which every part failed ends well. */
+function refuseFailed(answers: readonly (readonly EngineRow[])[]): void {
+  const failed = answers.flat().reduce((sum, row) => sum + Number(row[FAILED_FILES] ?? 0), 0);
+  if (failed === 0) return;
+  throw fail("query_engine", `Spark could not rewrite ${failed} files; its own log says why`);
+}
+
+const FAILED_FILES = "failed_data_files_count";
 
 function spawn(command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
   try {

@@ -94,6 +94,8 @@ test("a failure of Spark is told with the end of what it said, and with what was
   const error = describe(await rejection(runInSpark(command, ["a", "b"], STOP)));
   expect(error).toContain("code 1, 1 of 2 statements done");
   expect(error).toContain("no such procedure");
+  const partly = submitter('echo "KAFKA-ICEBERG [{\\"failed_data_files_count\\": 20}]"');
+  expect(describe(await rejection(runInSpark(partly, ["a"], STOP)))).toContain("20 files");
   const missing = await rejection(runInSpark(["/not/there"], ["a"], STOP));
   expect(describe(missing)).toContain("--engine-command");
 });
