@@ -32,14 +32,13 @@ def act(table, job):
 
 def main(job):
     catalog = SqlCatalog(job["name"], init_catalog_tables="false", **job["catalog"])
-    for tries in range(TRIES):
+    for _ in range(TRIES):
         table = catalog.load_table(job["table"])
         try:
             act(table, job)
             break
         except (CommitFailedException, ValidationException):
-            if tries == TRIES - 1:
-                raise
+            # Who loses again and again gives up, as people do.
             time.sleep(0.2)
     table = catalog.load_table(job["table"])
     snapshots = sorted(table.metadata.snapshots, key=lambda each: each.sequence_number)

@@ -71,7 +71,7 @@ async function sqlCourse(proof: ReplayProof): Promise<Course> {
   const sql = { uri: "sqlite:catalog.db", name: CATALOG };
   const config = {
     iceberg: { catalog_type: "sql", warehouse_path: "warehouse", sql },
-    "iceberg.commit": { interval_ms: 500 },
+    "iceberg.commit": { interval_ms: 2000 },
     "iceberg.write": { format_version: formatVersion },
     // PyIceberg computes partition values only with a package of its own that the readers lack.
     partitioning: { partition_strategy: "none" },
