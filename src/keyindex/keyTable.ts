@@ -41,6 +41,8 @@ export const RANGES = 256;
 export interface RangedKeyTable extends KeyTable {
   /** The rows of a range. */
   range(range: number): Entries;
+  /** How many rows each file has. */
+  countRows(): ReadonlyMap<number, number>;
   /** Adds rows of any files. */
   addEntries(entries: Entries): void;
   /** {@link KeyTable.drop} in some ranges. */

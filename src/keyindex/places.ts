@@ -30,7 +30,6 @@ export class PlaceList {
 /** The same with their keys. */
 export class EntryList {
   readonly #places: PlaceList;
-  /** Halves of words: 64-bit numbers would be an object each. */
   #keys: Uint32Array;
 
   constructor(expected: number) {
@@ -38,10 +37,11 @@ export class EntryList {
     this.#keys = new Uint32Array(4 * expected);
   }
 
-  add(keys: BigUint64Array, key: number, file: number, row: number): void {
-    const { count } = this.#places;
-    if (4 * count === this.#keys.length) this.#keys = doubled(this.#keys);
-    this.#keys.set(new Uint32Array(keys.buffer, keys.byteOffset + 16 * key, 4), 4 * count);
+  /** @param keys as halves of words: 64-bit numbers, or a view for each key, would be an object each */
+  add(keys: Uint32Array, key: number, file: number, row: number): void {
+    const to = 4 * this.#places.count;
+    if (to === this.#keys.length) this.#keys = doubled(this.#keys);
+    for (let half = 0; half < 4; half++) this.#keys[to + half] = keys[4 * key + half] as number;
     this.#places.add(file, row);
   }
 

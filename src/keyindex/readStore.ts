@@ -77,7 +77,7 @@ class Reader {
 
   found(): FoundStore {
     const [label, names] = [this.#label, this.#names];
-    const restored = label === null ? null : { label, names, rows: this.#countRows() };
+    const restored = label === null ? null : { label, names, rows: this.#table.countRows() };
     return { restored, commit: this.#commit, dumped: this.#dumped, logs: this.#logs };
   }
 
@@ -178,16 +178,6 @@ class Reader {
       case "range":
         break;
     }
-  }
-
-  #countRows(): Map<number, number> {
-    const counts = new Map<number, number>();
-    for (let range = 0; range < RANGES; range++) {
-      for (const file of this.#table.range(range).files) {
-        counts.set(file, (counts.get(file) ?? 0) + 1);
-      }
-    }
-    return counts;
   }
 }
 

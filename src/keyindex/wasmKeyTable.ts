@@ -12,31 +12,10 @@ import { fail } from "#base/errors.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
 import { Chains } from "./chains.ts";
+import type { TableFunctions } from "./keyKernel.ts";
 import { type Entries, type Places, RANGES, type RangedKeyTable, rangesOf } from "./keyTable.ts";
 import { EntryList, PlaceList } from "./places.ts";
 import type { KeySet } from "./port.ts";
-
-/** Functions of the kernel; addresses and counts in. */
-interface TableFunctions {
-  readonly begin: (address: number, slots: number) => void;
-  readonly size: () => number;
-  readonly slots: () => number;
-  readonly tableBytes: (slots: number) => number;
-  readonly putMany: (keys: number, values: number, count: number) => number;
-  readonly getMany: (keys: number, values: number, count: number) => void;
-  readonly growBegin: (slots: number) => void;
-  readonly growStep: (entries: number) => number;
-  readonly collect: (
-    from: number,
-    marks: number,
-    files: number,
-    keys: number,
-    values: number,
-    max: number,
-  ) => bigint;
-  readonly slotOf: (hi: bigint) => number;
-  readonly isSound: () => number;
-}
 
 /** Keys of one call of the kernel: a millisecond or two. */
 const KEYS_PER_CALL = 16_384;
@@ -137,18 +116,33 @@ class WasmTable implements WasmKeyTable {
     for (let isOver = false; slot < slots && !isOver; ) {
       const found = this.#collect(slot, 0);
       slot = found.next;
-      const keys = new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * found.count);
-      const ranges = rangesOf({ count: found.count, words: keys });
+      const { buffer } = this.#kernel.memory;
+      const words = new BigUint64Array(buffer, this.#keys, 2 * found.count);
+      const halves = new Uint32Array(buffer, this.#keys, 4 * found.count);
+      const ranges = rangesOf({ count: found.count, words });
       isOver = (ranges.at(-1) ?? range) > range;
       const values = this.#valueHalves(found.count);
       for (let n = 0; n < found.count; n++) {
-        if (ranges[n] !== range) continue;
-        const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
-        const places = file === CHAIN ? this.#chains.rows(row) : [{ file, row }];
-        for (const place of places) entries.add(keys, n, place.file, place.row);
+        if (ranges[n] === range)
+          this.#visit(values, n, (file, row) => entries.add(halves, n, file, row));
       }
     }
     return entries.finish();
+  }
+
+  countRows(): ReadonlyMap<number, number> {
+    const counts = new Uint32Array(FILES_MAX);
+    const count = (file: number): void => {
+      counts[file] = (counts[file] as number) + 1;
+    };
+    const slots = this.#kernel.functions.slots();
+    for (let slot = 0; slot < slots; ) {
+      const found = this.#collect(slot, 0);
+      slot = found.next;
+      const values = this.#valueHalves(found.count);
+      for (let n = 0; n < found.count; n++) this.#visit(values, n, count);
+    }
+    return new Map([...counts.entries()].filter(([, rows]) => rows > 0));
   }
 
   locate(keys: KeySet): Places {
@@ -253,6 +247,14 @@ class WasmTable implements WasmKeyTable {
         places.add(file, row);
       }
     }
+  }
+
+  /** The places of a collected entry. */
+  #visit(values: Uint32Array, n: number, visit: (file: number, row: number) => void): void {
+    const row = values[2 * n] as number;
+    const file = values[2 * n + 1] as number;
+    if (file !== CHAIN) visit(file, row);
+    else for (const place of this.#chains.rows(row)) visit(place.file, place.row);
   }
 
   /** Rows that took the place of others become a chain with them: none of them is gone. */

@@ -1,5 +1,6 @@
 /** The key table in WebAssembly beside a map. */
 import { expect, test } from "bun:test";
+import { RANGES } from "#keyindex/keyTable.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { KeyTableWalk, type Spread } from "../../support/keyTableWalk.ts";
@@ -97,3 +98,27 @@ function thrownBy(run: () => void): unknown {
   }
   return null;
 }
+
+test("the ranges together have each row with its key, and rows are counted by file, those of one key included", () => {
+  const table = createWasmKeyTable({ slotsFirst: 64 });
+  table.add(keysFrom(0, 1000), 1, rowsFrom(0, 1000));
+  table.add(keysFrom(900, 200), 2, rowsFrom(5000, 200));
+  table.add(keysFrom(950, 10), 3, rowsFrom(0, 10));
+  const found: string[] = [];
+  for (let range = 0; range < RANGES; range++) {
+    const { keys, files, rows } = table.range(range);
+    for (let n = 0; n < files.length; n++)
+      found.push(`${keys.words[2 * n + 1]}/${files[n]}/${rows[n]}`);
+  }
+  const wanted = [
+    ...Array.from({ length: 1000 }, (_, n) => `${n}/1/${n}`),
+    ...Array.from({ length: 200 }, (_, n) => `${900 + n}/2/${5000 + n}`),
+    ...Array.from({ length: 10 }, (_, n) => `${950 + n}/3/${n}`),
+  ];
+  expect(found.sort()).toEqual(wanted.sort());
+  expect([...table.countRows()]).toEqual([
+    [1, 1000],
+    [2, 200],
+    [3, 10],
+  ]);
+});
