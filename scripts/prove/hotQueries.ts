@@ -2,6 +2,7 @@
  * Every answer over hot rows and the table together is what the topic held up to one offset of each
  * partition: nothing is missing, nothing is there twice, and no answer goes back behind an earlier one.
  */
+import { tableFromIPC } from "apache-arrow";
 import { produceEvents } from "../events/events.ts";
 import { judgeSums, readTopic } from "../judge/judge.ts";
 import { until } from "../services/process.ts";
@@ -33,6 +34,8 @@ export interface HotQueriesReport {
   /** At the end, all rows committed: the sum of `sync_points`, and the rows of `hot_buffer`. */
   readonly synced: number;
   readonly inMemory: number;
+  /** Of the table, as an Arrow stream. */
+  readonly arrowRows: number;
   readonly medianMs: number;
   readonly p99Ms: number;
 }
@@ -94,13 +97,23 @@ export async function proveHotQueries(proof: HotQueriesProof): Promise<HotQuerie
     const synced = (): Promise<number> => number(SYNCED.replaceAll("TOPIC", topic));
     await until("every row is committed", async () => (await synced()) === count, 60_000);
     const inMemory = await number(`SELECT count(*) FROM "${topic}$hot_buffer"`);
-    const report = { ...judge.report(), synced: await synced(), inMemory };
+    const arrowRows = await arrowCount(product.url, topic);
+    const report = { ...judge.report(), synced: await synced(), inMemory, arrowRows };
     const wrong = await judgeSums(await readTopic(bootstrap, topic), judge.sums);
     const sentences = wrong.map((each) => `not what the topic held: ${JSON.stringify(each)}`);
     return { ...report, violations: [...report.violations, ...sentences] };
   } finally {
     await product.terminate();
   }
+}
+
+async function arrowCount(url: string, topic: string): Promise<number> {
+  const response = await fetch(`${url}/query`, {
+    method: "POST",
+    headers: { accept: "application/vnd.apache.arrow.stream" },
+    body: JSON.stringify({ sql: `SELECT _kafka_offset FROM ${topic} LIMIT 100000` }),
+  });
+  return tableFromIPC(await response.arrayBuffer()).numRows;
 }
 
 function courseOf({ bootstrap, topic, s3 }: HotQueriesProof): Promise<Course> {
@@ -167,7 +180,7 @@ class Judge {
     return true;
   }
 
-  report(): Omit<HotQueriesReport, "synced" | "inMemory"> {
+  report(): Omit<HotQueriesReport, "synced" | "inMemory" | "arrowRows"> {
     const times = this.#times.toSorted((a, b) => a - b);
     return {
       rows: this.rows,

@@ -80,8 +80,8 @@ export interface Actions {
 
 /** Where a command's words go. */
 export interface Terminal {
-  /** Standard output: results. */
-  out(text: string): void;
+  /** Standard output: results; bytes for programs. */
+  out(text: string | Uint8Array): void;
   /** Standard error: problems, one sentence each. */
   err(text: string): void;
   /** A line that the next one replaces, and an empty one takes away. Absent off a terminal. */

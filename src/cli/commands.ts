@@ -69,9 +69,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         name: "format",
         kind: "value",
-        hint: "table|json|csv",
-        words: ["table", "json", "csv"],
-        help: "how the answer is written; default: table",
+        hint: "table|json|csv|arrow",
+        words: ["table", "json", "csv", "arrow"],
+        help: "how the answer is written; arrow: an IPC stream; default: table",
       },
       {
         name: "url",

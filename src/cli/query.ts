@@ -8,13 +8,14 @@ import { type SyncPoint, syncPoints } from "#commit/syncPoints.ts";
 import { folders, queryCopies } from "#config/buildProcess.ts";
 import { cacheFolder } from "#config/environment.ts";
 import {
+  type Answered,
   answerQuestion,
+  type Engine,
   nothingInMemory,
-  type Question,
   type Sources,
   timeOf,
 } from "#sql/answer.ts";
-import { Database } from "#sql/database.ts";
+import { Database, type ValueForm } from "#sql/database.ts";
 import { FileCopies } from "#sql/fileCopies.ts";
 import { locateLibrary } from "#sql/library.ts";
 import { writeAnswer } from "#sql/output.ts";
@@ -28,7 +29,7 @@ import { askProcess, type RemoteQuestion } from "./queryUrl.ts";
 
 /** Of `table`: who looks at more asks for another format, or for less. */
 const SHOWN_ROWS_MAX = 40;
-const FORMATS = ["table", "json", "csv"] as const;
+const FORMATS = ["table", "json", "csv", "arrow"] as const;
 
 /** Runs `query "<sql>"`. */
 export async function queryCommand(parsed: ParsedArguments, terminal: Terminal): Promise<ExitCode> {
@@ -43,16 +44,21 @@ export async function queryCommand(parsed: ParsedArguments, terminal: Terminal):
   const database = new Database({ library, memoryBytesMax: LIMITS.queryBytesMax });
   const copies = new FileCopies(queryCopies(opened.config, opened.environment));
   try {
-    const question: Question = {
+    const question = {
       sql: parsed.value("sql") ?? "",
       parameters: [],
-      form: format === "json" ? "json" : "text",
       rowsMax: Number.POSITIVE_INFINITY,
       bytesMax: Number.POSITIVE_INFINITY,
       snapshot: snapshotOf(parsed),
     };
-    const { answer } = await answerQuestion(database, sourcesOf(opened), question, copies.begin());
-    terminal.out(writeAnswer(answer, format, SHOWN_ROWS_MAX));
+    const ask = <A>(engine: Engine<A>, form: ValueForm): Promise<Answered<A>> =>
+      answerQuestion(engine, sourcesOf(opened), { ...question, form }, copies.begin());
+    if (format === "arrow") {
+      terminal.out((await ask(database.arrow, "arrow")).answer);
+    } else {
+      const { answer } = await ask(database, format === "json" ? "json" : "text");
+      terminal.out(writeAnswer(answer, format, SHOWN_ROWS_MAX));
+    }
     return EXIT.ok;
   } finally {
     database.close();
@@ -65,7 +71,7 @@ async function askRunning(
   parsed: ParsedArguments,
   url: string,
   format: (typeof FORMATS)[number],
-): Promise<string> {
+): Promise<string | Uint8Array> {
   const time = timeParameters(snapshotOf(parsed));
   const { config } = await openConfig(parsed, "inspect");
   return askProcess({

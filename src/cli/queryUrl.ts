@@ -2,10 +2,11 @@
  * Commands that ask a running process: `query --url`, whose answer has the rows that are not committed yet
  * (SPEC section 3), and `profile`.
  */
-import { systemClock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
-import { createHttp, type HttpAnswer, NoAnswer } from "#base/http.ts";
+import { type ByteAnswer, createTransport, NoAnswer } from "#base/http.ts";
 import { type Json, parseJson } from "#base/json.ts";
+import { LIMITS } from "#base/limits.ts";
+import { utf8Text } from "#base/text.ts";
 import type { AnswerColumn } from "#sql/database.ts";
 import { writeAnswer } from "#sql/output.ts";
 
@@ -16,7 +17,7 @@ export interface RemoteQuestion {
   /** `server.query_token`; empty: none is shown. */
   readonly token: string;
   readonly sql: string;
-  readonly format: "table" | "json" | "csv";
+  readonly format: "table" | "json" | "csv" | "arrow";
   /** Of a table; those between the first and the last are left out. */
   readonly shownMax: number;
   /** `snapshot` or `as_of`, as `/query` takes them. */
@@ -30,18 +31,25 @@ const TIMEOUT_MS = 3_660_000;
  * Asks, and writes the answer.
  * @throws AppError `query` for what the process refuses, `query_engine` when it cannot answer now
  */
-export async function askProcess(question: RemoteQuestion): Promise<string> {
+export async function askProcess(question: RemoteQuestion): Promise<string | Uint8Array> {
   const { url, token, sql, format, shownMax, time } = question;
-  const accept = format === "csv" ? "text/csv" : "application/json";
+  const accept = format === "table" ? ACCEPT.json : ACCEPT[format];
   const body = JSON.stringify({ sql });
   const answer = await askRoute(url, token, { path: "/query", parameters: time, accept, body });
   if (format !== "table") return answer;
-  const { columns, rows } = parseJson(answer) as unknown as {
+  const { columns, rows } = parseJson(utf8Text(answer)) as unknown as {
     columns: readonly AnswerColumn[];
     rows: readonly (readonly Json[])[];
   };
   return writeAnswer({ columns, rows: rows.map((row) => row.map(textOf)) }, "table", shownMax);
 }
+
+/** Media types that `/query` answers in. */
+const ACCEPT = {
+  json: "application/json",
+  csv: "text/csv",
+  arrow: "application/vnd.apache.arrow.stream",
+};
 
 /** What is asked of a route. */
 interface RouteQuestion {
@@ -57,14 +65,24 @@ interface RouteQuestion {
  * @param url its address @param token `server.query_token`; empty: none is shown
  * @throws AppError `usage`; `query` for what the process refuses, `query_engine` when it cannot answer now
  */
-export async function askRoute(url: string, token: string, asked: RouteQuestion): Promise<string> {
-  const http = createHttp({ clock: systemClock, timeoutMs: TIMEOUT_MS, connectionsMax: 1 });
+export async function askRoute(
+  url: string,
+  token: string,
+  asked: RouteQuestion,
+): Promise<Uint8Array> {
+  const http = createTransport(1);
   const shown = token === "" ? {} : { authorization: `Bearer ${token}` };
   const { accept, body } = asked;
   const headers = { ...shown, accept, "content-type": "application/json" };
   const method = body === null ? "GET" : "POST";
   try {
-    const answer = await http.send({ method, url: addressOf(url, asked), headers, body });
+    const sent = body === null ? [] : [Buffer.from(body)];
+    const request = { method, url: addressOf(url, asked), headers, body: sent };
+    const answer = await http.send(
+      request,
+      AbortSignal.timeout(TIMEOUT_MS),
+      LIMITS.answerTextBytesMax,
+    );
     if (answer.status === 200) return answer.body;
     throw refusalOf(url, asked.path, answer);
   } catch (error) {
@@ -87,9 +105,9 @@ function addressOf(url: string, { path, parameters }: RouteQuestion): string {
   return String(address);
 }
 
-function refusalOf(url: string, path: string, { status, body }: HttpAnswer): Error {
+function refusalOf(url: string, path: string, { status, body }: ByteAnswer): Error {
   const kind = status >= 500 ? "query_engine" : "query";
-  const sentence = sentenceOf(body);
+  const sentence = sentenceOf(utf8Text(body));
   if (sentence !== null) return fail(kind, sentence);
   return fail(
     kind,

@@ -10,6 +10,7 @@ import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
+import type { Engine } from "./answer.ts";
 import { borrowPart } from "./borrow.ts";
 import { type DataVector, deletedRows } from "./deletedRows.ts";
 import type { ArrowBatches } from "./duckdb/arrowBatches.ts";
@@ -124,6 +125,17 @@ export class Database {
     return this.#readOnly(run, () =>
       run.admitted.explain === "" ? this.#select(run) : this.#explain(run),
     );
+  }
+
+  /** The same engine, whose answers are Arrow streams. */
+  get arrow(): Engine<Uint8Array> {
+    return {
+      admit: (text) => this.admit(text),
+      allow: (folders) => this.allow(folders),
+      columnsOfFiles: (paths) => this.columnsOfFiles(paths),
+      selectLog: (folder) => this.selectLog(folder),
+      run: (run) => this.runArrow(run),
+    };
   }
 
   /** Runs a statement whose answer is an Arrow stream. @throws AppError `query` */

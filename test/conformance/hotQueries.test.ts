@@ -29,7 +29,12 @@ test.each(["on this machine", "in S3"])(
       s3: isStored ? s3 : undefined,
       say: () => undefined,
     });
-    expect(report).toMatchObject({ rows: 20_000, synced: 20_000, violations: [] });
+    expect(report).toMatchObject({
+      rows: 20_000,
+      synced: 20_000,
+      arrowRows: 20_000,
+      violations: [],
+    });
     // All of them are younger than hot_buffer.ttl_seconds.
     expect(report.inMemory).toBe(20_000);
     expect(report.sumAnswers).toBeGreaterThan(10);

@@ -192,7 +192,7 @@ export async function cli(
     },
     terminal: {
       out: (text) => {
-        out += text;
+        out += typeof text === "string" ? text : Buffer.from(text).toString("latin1");
         if (until(out)) stop.abort();
       },
       err: (text) => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { tableFromIPC } from "apache-arrow";
 import { Queries } from "#app/queries.ts";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
@@ -57,6 +58,19 @@ test("is the process's JSON and CSV, word for word", async () => {
   const { out } = await ask("SELECT 1 AS a", "--format", "json");
   expect(JSON.parse(out)).toMatchObject({ rows: [[1]], row_count: 1, hot_partitions: [] });
   expect((await ask("SELECT 1 AS a, 'x,y' AS b", "--format", "csv")).out).toBe('a,b\n1,"x,y"\n');
+});
+
+test("is the process's Arrow stream, byte for byte that of the command itself", async () => {
+  const sql = "SELECT i, 'text ' || i AS s FROM range(3) r(i)";
+  const [asked, own] = [
+    await ask(sql, "--format", "arrow"),
+    await cli(["query", sql, "--config", config, "--format", "arrow"]),
+  ];
+  expect([asked.code, own.code, asked.out === own.out]).toEqual([0, 0, true]);
+  const table = tableFromIPC(Buffer.from(own.out, "latin1"));
+  expect(table.toArray().map((row) => row.toJSON())).toEqual(
+    [0n, 1n, 2n].map((i) => ({ i, s: `text ${i}` })),
+  );
 });
 
 test("refusals are the process's own sentences; what is no process of ours is said", async () => {
