@@ -41,20 +41,20 @@ function place(thresholdMs = LATENESS.thresholdMs) {
   const feeds = new Feeds();
   const [run] = feeds.add([world.feed(0)], () => [{ sink, source, sides: [side] }]);
   const outlet = run?.outlets[0] as Outlet;
-  const decode = (values: readonly string[], wantedOffset = 0n) => {
+  const decode = (values: readonly string[], baseOffset = 0n) => {
     const records = values.map((value, offsetDelta) => ({ value, offsetDelta }));
-    const { payload } = recordBatch(records, { baseOffset: 0n });
+    const { payload } = recordBatch(records, { baseOffset });
     const bytes = {
       topic: "t",
       partition: 0,
-      wantedOffset,
-      baseOffset: 0n,
+      wantedOffset: baseOffset,
+      baseOffset,
       recordCount: records.length,
       payload: payload as Uint8Array,
       baseTimestampMs: 0,
       appendTimestampMs: null,
     };
-    const segment = sink.buffer.segment(run?.feed as RecordBatch["feed"], outlet.end, () =>
+    const segment = sink.buffer.segment(run?.feed as RecordBatch["feed"], 0n, () =>
       decoder.builder(),
     );
     const first = segment.rows.rowCount;
@@ -85,6 +85,32 @@ test("late rows are in the late table with the id of their topic, the others in 
   expect([sealed?.range.end, sealed?.batch?.rowCount]).toEqual([5n, 2]);
   const topicId = outlet.feed.feed.topicId;
   expect(Buffer.from(ids?.data ?? []).toString()).toBe(topicId.repeat(2));
+});
+
+test("rows that the kernel has made are judged batch by batch, whether they are copied out or not", () => {
+  const { outlet, late, decode, nowMs } = place();
+  const side = lateSide(outlet);
+  if (side === null) throw fail("internal", "the late table is in use");
+  const found: number[] = [];
+  for (let batch = 0; batch < 6; batch++) {
+    const values = Array.from({ length: 40 }, (_, at) => {
+      const n = batch * 40 + at;
+      return event(n, n % 8 === 5 ? n - 60 : n);
+    });
+    const decoded = decode(values, BigInt(batch * 40));
+    const numbers = lateRowsOf(outlet, decoded.segment.rows, decoded.first, nowMs);
+    found.push(numbers.length);
+    if (numbers.length > 0) {
+      partLateRows(outlet, side, decoded, numbers).keep(0, BigInt(batch * 40 + 40));
+    }
+  }
+  expect(found).toEqual([5, 5, 5, 5, 5, 5]);
+  const values = late.buffer.seal().flatMap(({ batch }) => {
+    const names = batch?.fields.map(({ name }) => name) ?? [];
+    const offsets = batch?.columns[names.indexOf("_kafka_offset")]?.data ?? new Uint8Array(0);
+    return [...new BigInt64Array(offsets.slice().buffer)].map(Number);
+  });
+  expect(values).toEqual([...Array(240).keys()].filter((n) => n % 8 === 5));
 });
 
 test("what is taken back leaves nothing, in neither table", () => {
