@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { seededRandom } from "#base/random.ts";
 import { readColumns } from "../../test/support/tableReaders.ts";
+import { judgeUnion } from "../judge/everySnapshot.ts";
 import { type Course, newCourse, runToEnd, type Say } from "./course.ts";
 import { type KillReport, killRepeatedly } from "./killRun.ts";
 
@@ -35,6 +36,9 @@ export interface OutletsReport {
   readonly missing: number;
   readonly doubled: number;
   readonly misplaced: number;
+  /** Snapshots of the tables in which the same was judged, and what was wrong there: to be none. */
+  readonly snapshots: number;
+  readonly problems: readonly string[];
 }
 
 const PARTITIONS = 3;
@@ -69,6 +73,7 @@ export async function proveOutlets(proof: OutletsProof): Promise<OutletsReport> 
     records: produced.length,
     phases: phasesOf(reports),
     ...(await judge(strict, produced)),
+    ...(await judgeSnapshots(strict, produced)),
   };
 }
 
@@ -183,6 +188,25 @@ async function judge(
       ({ place, table }) => found.get(place)?.some((each) => each !== table) === true,
     ).length,
   };
+}
+
+/** Every snapshot of each table, with the dead letters of its time. */
+async function judgeSnapshots(
+  { topic, tableFolder }: Course,
+  produced: readonly Produced[],
+): Promise<Pick<OutletsReport, "snapshots" | "problems">> {
+  const tableOf = new Map(produced.map(({ place, table }) => [place, table]));
+  let snapshots = 0;
+  const problems: string[] = [];
+  for (const table of [topic, "clicks", "views"]) {
+    const folder = join(tableFolder, "..", table);
+    const rows = { folder, partition: "_kafka_partition", offset: "_kafka_offset" };
+    const letters = { folder: `${folder}__dead_letter`, partition: "partition", offset: "offset" };
+    const found = await judgeUnion(rows, [letters], (place) => tableOf.get(place) === table);
+    snapshots += found.snapshots;
+    problems.push(...found.problems.map((problem) => `${table}: ${problem}`));
+  }
+  return { snapshots, problems };
 }
 
 /** Partition and offset of each row, which both readers read alike. */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type IHeaders, Kafka, logLevel } from "kafkajs";
 import { type ExactRecord, produceValues, type RecordBytes } from "../../scripts/events/events.ts";
 import { createTopic } from "../../scripts/events/topics.ts";
+import { type JudgedTable, judgeUnion } from "../../scripts/judge/everySnapshot.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { type Config, startProduct } from "../../scripts/services/product.ts";
@@ -55,6 +56,25 @@ async function letters(folder: string, topic: string): Promise<unknown[]> {
   const columns = ["topic", "partition", "offset", "reason", "value"];
   const read = await columnsOf(folder, `${topic}__dead_letter`, columns, "offset");
   return (read["offset"] ?? []).map((_, row) => columns.map((name) => read[name]?.[row] ?? null));
+}
+
+/** In every snapshot of a topic's table each record is in exactly one of it and the tables beside it. */
+async function judgeSnapshots(
+  folder: string,
+  topic: string,
+  beside: readonly (readonly [table: string, prefix: string])[],
+): Promise<void> {
+  const judged = ([table, prefix]: readonly [string, string]): JudgedTable => ({
+    folder: tableFolder(join(folder, "warehouse"), table),
+    partition: `${prefix}partition`,
+    offset: `${prefix}offset`,
+  });
+  const rows = judged([topic, "_kafka_"]);
+  const { problems, snapshots } = await judgeUnion(rows, beside.map(judged));
+  expect(problems).toEqual([]);
+  // By itself the table lacks what is beside it.
+  expect((await judgeUnion(rows, [])).problems).not.toEqual([]);
+  expect(snapshots).toBeGreaterThan(beside.length + 2);
 }
 
 test("good records are rows, bad ones letters with their coordinates and bytes, and no partition stands", async () => {
@@ -178,6 +198,7 @@ test("killed between any two commits, and judging otherwise the second time, eve
   ];
   expect(new Set(all).size).toBe(all.length);
   expect(all.length).toBe(at);
+  await judgeSnapshots(folder, topic, [[`${topic}__dead_letter`, ""]]);
 }, 300_000);
 
 test("killed between any two commits, every record is a row, a late row or a letter, as its partition's times say", async () => {
@@ -216,6 +237,11 @@ test("killed between any two commits, every record is a row, a late row or a let
   // Reading began anew with each kill: a late row that was the first of it is a row.
   expect(aside.every(isLate)).toBe(true);
   expect(aside.length).toBeGreaterThan(at / 10);
+  const beside = [
+    [`${topic}__dead_letter`, ""],
+    [`${topic}-aside`, "_kafka_"],
+  ] as const;
+  await judgeSnapshots(folder, topic, beside);
 }, 300_000);
 
 /** Where the letters of a topic are from, as their headers say. */
