@@ -103,6 +103,15 @@ export class KernelRows implements RowsOwner {
     this.waitingBytes = 0;
   }
 
+  /** Takes back all rows from `count` on. Needs no memory, so that it cannot fail. */
+  truncate(count: number): void {
+    const { host, kernel } = this;
+    if (kernel.owner === this && kernel.waiting > 0) {
+      kernel.takeBack(Math.max(0, kernel.waiting - (host.count - count)));
+    }
+    host.truncate(count);
+  }
+
   private isHosts({ payload }: RecordBytes): boolean {
     if (this.markers.length === 0) return false;
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);

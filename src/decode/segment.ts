@@ -181,8 +181,8 @@ export class Segment implements SegmentBuilder {
   }
 
   truncate(rowCount: number): void {
-    this.kernelRows?.flush();
-    this.rows.truncate(rowCount);
+    if (this.kernelRows === null) this.rows.truncate(rowCount);
+    else this.kernelRows.truncate(rowCount);
   }
 
   seal(): ColumnBatch {

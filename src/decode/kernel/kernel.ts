@@ -16,6 +16,7 @@ interface Functions {
   decode(call: number): number;
   nullBits(column: number, start: number, out: number): void;
   boolBits(column: number, start: number, out: number): void;
+  truncateAll(call: number, rows: number): void;
   readSlot(slot: number, at: number, depth: number): number;
   tens(): number;
   wholeTens(): number;
@@ -171,6 +172,12 @@ export class DecodeKernel {
       this.appendColumn(image, image.columns[index] as number, column);
     }
     this.waiting = 0;
+  }
+
+  /** Takes back all but the first `count` of the rows that wait. */
+  takeBack(count: number): void {
+    this.kernel.functions.truncateAll((this.image as Image).address, count);
+    this.waiting = count;
   }
 
   private appendColumn(image: Image, at: number, column: ColumnBuilder): void {

@@ -2,5 +2,5 @@
 export { heapBase } from "./common/memory";
 export { boolBits, nullBits } from "./decode/columns";
 export { tens, wholeTens } from "./decode/numbers";
-export { decode } from "./decode/records";
+export { decode, truncateAll } from "./decode/records";
 export { readSlot } from "./decode/straight";

@@ -67,3 +67,13 @@ test("rows of more than 256 KiB of records do not all wait", () => {
   segment.decode(long);
   expect(segment.usedBytes).toBeGreaterThan(250_000);
 });
+
+test("rows before those that wait are taken back with them", () => {
+  const segment = decoder().builder();
+  segment.decode(batchOf("a", "b"));
+  segment.column("a");
+  segment.decode(batchOf("c"));
+  segment.truncate(1);
+  segment.decode(batchOf("d"));
+  expect(values(segment.seal())).toEqual(["a", "d"]);
+});

@@ -305,8 +305,8 @@ function appendMetadata(call: usize): usize {
   return 2;
 }
 
-/** Takes a row back that was begun. */
-function truncateAll(call: usize, rows: u32): void {
+/** Takes back all rows behind the first `rows`, and one that was begun. */
+export function truncateAll(call: usize, rows: u32): void {
   truncateValue(call, rows);
   const list = <usize>load<u32>(call, Call.METADATA);
   const metadata = load<u32>(call, Call.METADATA_COUNT);
