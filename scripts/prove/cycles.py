@@ -41,7 +41,11 @@ def delete(table, job):
 
 def rows_of(table, snapshot_id):
     """Offsets by partition as ranges, how many rows are there more than once, and the ids of foreign rows."""
-    rows = table.scan(snapshot_id=snapshot_id, selected_fields=PLACE).to_arrow()
+    scan = table.scan(snapshot_id=snapshot_id)
+    # Before the first rows a snapshot's schema has no columns of the records.
+    if not set(PLACE) <= {field.name for field in scan.projection().fields}:
+        return {"partitions": {}, "doubled": 0, "foreign": ["?"] * scan.to_arrow().num_rows}
+    rows = scan.select(*PLACE).to_arrow()
     foreign = rows.filter(pc.is_null(rows["_kafka_offset"]))["event_id"].to_pylist()
     ours = rows.filter(pc.is_valid(rows["_kafka_offset"]))
     partitions, doubled = {}, 0
