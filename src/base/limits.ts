@@ -25,6 +25,7 @@ export const LIMITS: Readonly<
     | "maintenanceNamesMax"
     | "compactionBytesPerCommit"
     | "compactionInputsMax"
+    | "compactionRowsMax"
     | "compactionPairsMax"
     | "rewriteBytesMax"
     | "statisticsBytesAtOnce"
@@ -105,6 +106,8 @@ export const LIMITS: Readonly<
   compactionBytesPerCommit: 2048 * MIB,
   /** Files that become one (a number): they are named in one statement, and fetched together. */
   compactionInputsMax: 1000,
+  /** Rows that become one file (a number), where one file does not have more: a bit each until the commit, and numbered by 32 bits. */
+  compactionRowsMax: 2 ** 28,
   /**
    * Data files times the delete files that apply to each (a number), which a plan of a compaction holds and
    * looks at: some 200 MB. More come only of thousands of delete files that apply to whole partitions.

@@ -158,18 +158,20 @@ async function deletedShares(
 function cut(members: readonly PlannedInput[], targetBytes: number): PlannedGroup[] {
   const groups: PlannedGroup[] = [];
   let inputs: PlannedInput[] = [];
-  let bytes = 0;
+  let [bytes, rows] = [0, 0];
   const close = (): void => {
     if (inputs.length > 0) groups.push({ inputs, bytes });
     inputs = [];
-    bytes = 0;
+    [bytes, rows] = [0, 0];
   };
   for (const input of members.toSorted(byAge)) {
-    const size = Number(input.sizeBytes);
-    const isFull = inputs.length === LIMITS.compactionInputsMax;
+    const [size, count] = [Number(input.sizeBytes), Number(input.recordCount)];
+    const isFull =
+      inputs.length === LIMITS.compactionInputsMax || rows + count > LIMITS.compactionRowsMax;
     if (isFull || bytes + size > targetBytes * TARGET_SLACK) close();
     inputs.push(input);
     bytes += size;
+    rows += count;
   }
   close();
   return groups;

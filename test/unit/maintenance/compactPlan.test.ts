@@ -1,6 +1,7 @@
 /** Which files a compaction puts together. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { LIMITS } from "#base/limits.ts";
 import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { ListedFile } from "#iceberg/manifest/manifestFile.ts";
@@ -180,4 +181,13 @@ test("files of a partition that has just ended become one, whatever they hold", 
   const closed = await planGroups(files, index, SETTINGS, turn, () => true);
   expect(pathsOf(closed)).toEqual([["old", "young"]]);
   expect(await planGroups([data("only", 5)], index, SETTINGS, turn, () => true)).toEqual([]);
+});
+
+test("no more rows become one file than can be numbered", async () => {
+  const recordCount = BigInt(LIMITS.compactionRowsMax / 2);
+  const files = ["a", "b", "c", "d"].map((path) => data(path, 50, { recordCount }));
+  expect(await plan(files)).toEqual([
+    ["a", "b"],
+    ["c", "d"],
+  ]);
 });

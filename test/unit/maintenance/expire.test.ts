@@ -47,6 +47,22 @@ test("after expiry the store holds what the remaining snapshots reach, and nothi
   expect(table.stored()).toEqual(await table.reachable());
 });
 
+test("snapshots of 6.9 days stay, those of 7.1 days go", async () => {
+  const table = new MaintainedTable();
+  await table.create();
+  await table.append();
+  table.nowMs += 0.2 * DAY;
+  await table.append();
+  const young = (await table.metadata()).currentSnapshotId;
+  table.nowMs += 6.9 * DAY;
+  await table.append();
+  const head = (await table.metadata()).currentSnapshotId;
+  const report = await expireSnapshots(await table.open(), POLICY, OPTIONS);
+  expect(report.snapshots).toBe(1);
+  const left = (await table.metadata()).snapshots.map(({ snapshotId }) => snapshotId);
+  expect(left).toEqual([young ?? 0n, head ?? 0n]);
+});
+
 test("offsets are read after expiry to one snapshot, whoever wrote the head", async () => {
   const table = await rewritten();
   await table.foreignAppend();
