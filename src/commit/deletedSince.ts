@@ -8,7 +8,7 @@
  * they are newer than what was read.
  */
 import type { Clock } from "#base/clock.ts";
-import { kindOf } from "#base/errors.ts";
+import { type ErrorKind, kindOf } from "#base/errors.ts";
 import type { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import { appliedDeletes } from "#iceberg/io/headFiles.ts";
@@ -72,27 +72,28 @@ export class DeletedSince {
     const { moved } = input;
     if (moved === null) return null;
     if (++this.#read % TURN_FILES === 0) await this.#clock.turn();
-    const hiddenNow = await this.#hidden(place, now);
+    const hiddenNow = await this.#hidden(place, now).catch(orNull("table_unsupported"));
     // Where there were no others, those by position hid all that is not in the output.
     const then =
-      equalityThen.size === 0 ? moved.hidden : await this.#hiddenThen(place, input.deletes);
-    return then !== null && isWithin(then, hiddenNow) ? rowsMoved(moved, hiddenNow) : null;
-  }
-
-  /** Null: files of then are gone. */
-  async #hiddenThen(place: ListedFile, deletes: readonly LiveFile[]): Promise<RowSet | null> {
-    try {
-      return await this.#hidden(place, deletes);
-    } catch (error) {
-      if (kindOf(error) === "storage_missing") return null;
-      throw error;
-    }
+      equalityThen.size === 0
+        ? moved.hidden
+        : await this.#hidden(place, input.deletes).catch(orNull("storage_missing"));
+    if (then === null || hiddenNow === null) return null;
+    return isWithin(then, hiddenNow) ? rowsMoved(moved, hiddenNow) : null;
   }
 
   #hidden({ path, recordCount }: ListedFile, deletes: readonly LiveFile[]): Promise<RowSet> {
     const data = { path, rows: Number(recordCount) };
     return hiddenRows({ positionDeletes: this.#positionDeletes }, data, appliedDeletes(deletes));
   }
+}
+
+/** What cannot be told is told by null: files that we cannot read, or that are gone by now. */
+function orNull(expected: ErrorKind): (error: unknown) => null {
+  return (error) => {
+    if (kindOf(error) === expected) return null;
+    throw error;
+  };
 }
 
 /** Keys of deletes by equality, or of those by position. */

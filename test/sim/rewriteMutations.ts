@@ -150,8 +150,8 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     shownIn: "while files are rewritten",
     edits: [
       {
-        find: "return then !== null && isWithin(then, hiddenNow) ?",
-        replace: "return then !== null && isWithin(new RowSet(0), hiddenNow) ?",
+        find: "return isWithin(then, hiddenNow) ?",
+        replace: "return isWithin(new RowSet(0), hiddenNow) ?",
       },
       {
         find: 'import type { RowSet } from "#iceberg/deletes/rowSet.ts";\nimport { appliedDeletes',

@@ -4,6 +4,7 @@
  * were deleted left out: then the number of its first row and a bit for each of its rows say it all.
  */
 import { open } from "node:fs/promises";
+import { assert } from "#base/assert.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import { type ParquetBytes, readStored } from "#parquet/readColumns.ts";
 import { POSITION_FIELD } from "#sql/selectRows.ts";
@@ -40,8 +41,11 @@ export async function movedRows(
       },
     };
     const places = new Places(rows);
-    for await (const { columns } of readStored(source, [{ id: POSITION_FIELD.id, names: [] }])) {
-      if (!places.take(columns[0]?.values ?? [])) return null;
+    const wanted = [{ id: POSITION_FIELD.id, names: [] }];
+    for await (const { rows: count, columns } of readStored(source, wanted)) {
+      const positions = columns[0]?.values ?? [];
+      assert(positions.length === count, "each row has taken its place along");
+      if (!places.take(positions)) return null;
     }
     return places.moved;
   } finally {
