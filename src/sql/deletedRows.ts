@@ -25,20 +25,31 @@ const FIELDS = [FILE, WORD, BITS];
 
 /**
  * Reads vectors, on the thread that runs the statement.
+ * @param isWhole true: with a row for each 32 rows of a file that has a vector, also where none of them is deleted, so that
+ *   a join with it keeps the order of the file's rows (it would put those without a match behind the others)
  * @throws AppError `storage_corrupt` for a damaged one, `query` when they take too much memory
  */
-export function deletedRows(vectors: readonly DataVector[]): HotRows {
+export function deletedRows(vectors: readonly DataVector[], isWhole = false): HotRows {
   let [files, words, masks] = [new Int32Array(1024), new Int32Array(1024), new Int32Array(1024)];
   let count = 0;
+  const add = (file: number, word: number, bits: number): void => {
+    if (count === files.length) [files, words, masks] = [grown(files), grown(words), grown(masks)];
+    files[count] = file;
+    words[count] = word;
+    masks[count] = bits;
+    count++;
+  };
   for (const { file, blob, ...place } of vectors) {
+    let next = 0;
+    const fill = (end: number): void => {
+      while (isWhole && next < end) add(file, next++, 0);
+    };
     readDeletionVector(blob, place, (word, bits) => {
-      if (count === files.length)
-        [files, words, masks] = [grown(files), grown(words), grown(masks)];
-      files[count] = file;
-      words[count] = word;
-      masks[count] = bits;
-      count++;
+      fill(word);
+      add(file, word, bits);
+      next = word + 1;
     });
+    fill(Math.ceil(place.rows / 32));
   }
   const columns = [
     columnOf(FILE, files, count),

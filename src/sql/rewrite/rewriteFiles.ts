@@ -39,8 +39,10 @@ export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
     const select = selectRows(task.fields, files, nodes, 0, { lineage, firstPositions });
     const keys = mergedKeys(footerKeys(rows, data), task.commitId);
     const { output: path, codec, level } = task;
+    const vectorRows = files.vectors.reduce((sum, each) => sum + each.rows, 0);
+    const isWhole = vectorRows <= WHOLE_ROWS_MAX;
     writeWithin(task.rowGroupRows, (rowGroupRows) => {
-      instance.hot.begin([deletedRows(files.vectors)]);
+      instance.hot.begin([deletedRows(files.vectors, isWhole)]);
       instance.execute(copyStatement(select, fields, { path, codec, level, rowGroupRows, keys }));
       instance.hot.end();
     });
@@ -54,6 +56,9 @@ export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
     instance.close();
   }
 }
+
+/** Rows of files with vectors up to which the order of rows is kept: 24 MB for the vectors. */
+const WHOLE_ROWS_MAX = 2 ** 26;
 
 /** Rows of the smallest row groups that are tried: DuckDB's own default is 122,880. */
 const ROW_GROUP_ROWS_MIN = 16_384;
