@@ -84,7 +84,13 @@ class Thread implements IndexThread {
         await ask({ type: "apply", change, landed }, null);
       },
       close: async () => {
-        if (opened !== null && opened === this.#worker) await ask({ type: "close" }, null);
+        const isOpen = opened !== null && opened === this.#worker;
+        brought = null;
+        if (!isOpen) return;
+        const closed = ask({ type: "close" }, null);
+        // Who asks again opens it again, behind the end of this one.
+        opened = null;
+        await closed;
       },
     };
   }

@@ -73,5 +73,6 @@ export interface RowIndex {
    * the change's base: the next `bringTo` reads what landed like anybody's.
    */
   apply(change: IndexChange, landed: LandedSnapshot): Promise<void>;
+  /** Lets its memory go. It may be asked again, when this has ended, and begins with what is kept then. */
   close(): Promise<void>;
 }

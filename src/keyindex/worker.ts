@@ -60,6 +60,8 @@ async function answer(index: number, call: number, question: Question): Promise<
 function forget(index: number): void {
   indexes.delete(index);
   for (const [folder, owner] of folders) if (owner === index) folders.delete(folder);
+  // An idle thread collects nothing, and the table may be hundreds of megabytes.
+  Bun.gc(true);
 }
 
 async function ask(

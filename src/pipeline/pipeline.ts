@@ -280,8 +280,13 @@ export class Pipeline {
       await this.#within(this.#options.revokeFlushMs, this.#commits.flushAll([...sinks]));
     }
     this.tables.drop(runs);
+    const places = runs.flatMap(placesOf);
     this.feeds.remove(feeds);
     this.#parts.consumer.released(feeds);
+    for (const sink of new Set(places.map((place) => place.sink))) {
+      // An index that cannot be closed is one that nobody has.
+      if (sink.outlets.size === 0) sink.writer?.rest().catch(() => undefined);
+    }
   }
 
   /** What is buffered into the tables, and everything that follows a commit to its end. */

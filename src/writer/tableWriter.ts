@@ -260,6 +260,13 @@ export class TableWriter {
     await logComplete(this.#parts, this.name, flush.ledger.commitId, snapshotId, offsets);
   }
 
+  /** Nothing is flushed for a while: what is kept in memory for it, the index of keys, goes until then. */
+  rest(): Promise<void> {
+    return this.#serial(async () => {
+      await this.#index?.rows.close();
+    });
+  }
+
   /** Gives a flush up that was not decided (revoked, shutdown): its files are removed by the rules. */
   giveUp(flush: Flush): Promise<void> {
     return this.#serial(() =>

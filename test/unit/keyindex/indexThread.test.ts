@@ -58,6 +58,10 @@ test("an index in the Worker reads through the owner's storage, takes changes, a
     ...{ addedDeletes: [vector], removedDeletes: [] },
   };
   await index.apply(change, { snapshotId, sequenceNumber: 2n });
+  // One that was let go of goes on from what is kept.
+  await index.close();
+  await index.bringTo(next, "main");
+  expect(await places(index, 2n)).toEqual([`${placed.filePath}:0`]);
   await index.bringTo(next, "main");
   expect(await places(index, 1n, 2n)).toEqual([`${file.filePath}:0`, `${placed.filePath}:0`]);
   await index.close();

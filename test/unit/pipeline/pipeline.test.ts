@@ -5,6 +5,7 @@ import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
 import { AppError, fail } from "#base/errors.ts";
 import { feedKey } from "#base/offsets.ts";
+import type { RowIndex } from "#keyindex/port.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import { foreignAppend, pause } from "../../sim/people.ts";
 import { AppRig } from "../../support/appRig.ts";
@@ -214,6 +215,32 @@ test("a revocation flushes first; rows of lost partitions are dropped", async ()
   rig.consumer.push({ type: "revoked", feeds, lost: true });
   await rig.pass(400);
   expect([await rig.committed(0), rig.table.buffer.rows]).toEqual([1n, 0]);
+});
+
+test("a process that has lost all partitions of a table lets the table's key index go, and asks it again when one is back", async () => {
+  const asked: string[] = [];
+  const rows: RowIndex = {
+    bringTo: async () => void asked.push("brought"),
+    locate: async () => [],
+    apply: async () => undefined,
+    close: async () => void asked.push("closed"),
+  };
+  const keys = { secret: { k0: 1n, k1: 2n }, openIndex: () => Promise.resolve(rows) };
+  const rig = await new AppRig({}, { key: ["offset"], coordinates: null }, { keys }).start();
+  const flush = async (offset: bigint): Promise<void> => {
+    rig.consumer.give(0, offset, [`{"partition":0,"offset":${offset}}`]);
+    await rig.pass(400);
+  };
+  await flush(0n);
+  rig.consumer.push({ type: "revoked", feeds: [rig.world.feed(1)], lost: false });
+  await rig.pass(100);
+  expect(asked).toEqual(["brought"]);
+  rig.consumer.push({ type: "revoked", feeds: [rig.world.feed(0)], lost: false });
+  await rig.pass(100);
+  rig.consumer.assign([0]);
+  await rig.pass(100);
+  await flush(1n);
+  expect([await rig.committed(0), asked]).toEqual([2n, ["brought", "closed", "brought"]]);
 });
 
 test("files that are being written are counted up and down; a commit that fails for good is told", async () => {
