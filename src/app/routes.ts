@@ -4,6 +4,7 @@
  */
 import { dashboardRoutes } from "#server/dashboard/dashboard.ts";
 import type { Metrics } from "#server/metrics.ts";
+import { openapiRoute } from "#server/openapi.ts";
 import { type Route, SMALL } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
 import type { StatusSource } from "#server/status.ts";
@@ -42,6 +43,7 @@ export function routesOf(
       answer: () => jsonAnswer(200, status.status()),
     },
     tableRoute(readers),
+    openapiRoute(() => status.status().version),
     {
       ...onHealth,
       path: "/metrics",

@@ -235,7 +235,7 @@ describe("the server", () => {
     const { get } = start();
     expect(await (await get("/nothing")).json()).toEqual({
       error:
-        "There is nothing at /nothing; there are /health, /ready, /status, /tables/*, /metrics, /, /dashboard/*",
+        "There is nothing at /nothing; there are /health, /ready, /status, /tables/*, /openapi.json, /metrics, /, /dashboard/*",
     });
     const refused = await get("/health", { method: "POST" });
     expect([refused.status, refused.headers.get("allow")]).toEqual([405, "GET"]);
