@@ -30,17 +30,6 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
   },
   {
     ...SHOWN,
-    name: "a start owns the dead letters and the rows, not the late rows",
-    edits: [
-      {
-        find: "    await claim(writer, first, owner);\n    writers.set(table, writer);",
-        replace:
-          '    if (table.kind === "late") continue;\n    await claim(writer, first, owner);\n    writers.set(table, writer);',
-      },
-    ],
-  },
-  {
-    ...SHOWN,
     name: "late rows are moved without their table's buffer having passed them",
     edits: [{ find: "side.sink.buffer.advance(lateSegment, side.end, leaderEpoch);", replace: "" }],
   },
