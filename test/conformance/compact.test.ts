@@ -213,7 +213,7 @@ test("statistics are read by Iceberg's own classes: sketches fit what Spark coun
   }
 }, 240_000);
 
-test("a table that the user's own Spark compacts by our plan is equal to the one that we compact, and it counts its statistics", async () => {
+test("a table that the user's own Spark compacts by our plan is equal to the one that we compact", async () => {
   const rows: unknown[] = [];
   const files: unknown[] = [];
   for (const [table, engine] of [
@@ -240,9 +240,4 @@ test("a table that the user's own Spark compacts by our plan is equal to the one
     (each as Record<string, unknown>[]).map(({ row, _row_id }) => ({ row, _row_id }));
   expect(withoutSequence(rows[1])).toEqual(withoutSequence(rows[0]));
   expect(files[1]).toEqual(files[0]);
-  const [counted] = (await maintain("statistics", "by_spark", await bySpark())) as unknown as {
-    answer: unknown[];
-  }[];
-  expect(counted?.answer).toHaveLength(1);
-  expect((await spark.statistics("wh.db.by_spark")).length).toBeGreaterThan(10);
 }, 300_000);

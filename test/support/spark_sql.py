@@ -82,7 +82,7 @@ def statistics_of(name):
     for file in table.partitionStatisticsFiles():
         if file.snapshotId() != snapshot:
             continue
-        schema = iceberg.PartitionStatsHandler.schema(iceberg.Partitioning.partitionType(table), table.ops().current().formatVersion())
+        schema = iceberg.PartitionStatsHandler.schema(iceberg.Partitioning.partitionType(table), iceberg.TableUtil.formatVersion(table))
         input_file = table.io().newInputFile(file.path())
         stats = iceberg.PartitionStatsHandler.readPartitionStatsFile(schema, input_file).iterator()
         while stats.hasNext():
