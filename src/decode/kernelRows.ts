@@ -20,7 +20,7 @@ const STOPS_MAX = 16;
 const RECORDS_MIN = 24;
 /** Batches that the host does alone after one that the kernel could not do. */
 const BATCHES_ALONE = 16;
-/** Bytes of records whose rows may wait: what a segment is said to hold lags by no more. */
+/** Bytes of records whose rows may wait. */
 const ENOUGH_BYTES = 256 * 1024;
 
 /** Appends batches to the columns of a segment. */
@@ -35,7 +35,8 @@ export class KernelRows implements RowsOwner {
   private readonly recordsMin: number;
   private readonly markers: readonly Buffer[];
   private alone = 0;
-  private waitingBytes = 0;
+  /** Bytes of records whose rows were not taken out yet. */
+  private recordBytes = 0;
 
   /** @param always the kernel is asked for every record, however often it stops */
   constructor(host: RowAppender, source: ImageSource, image: Image, always: boolean) {
@@ -69,12 +70,13 @@ export class KernelRows implements RowsOwner {
     host.metadata.start(batch);
     const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
     kernel.begin(this, this.image, batch, wantedDelta);
-    this.waitingBytes += batch.payload.length;
+    this.recordBytes = this.waitingBytes + batch.payload.length;
     for (let stops = 0; ; ) {
       const end = kernel.step(this.columns);
       this.takeRows(cursor, wantedDelta, result);
       if (end === "done") return;
       this.flush();
+      this.recordBytes = batch.payload.length - kernel.position;
       cursor.seek(kernel.position, kernel.left);
       if (end === "again") continue;
       if (++stops > this.stopsMax && stops > result.rows >> 3) {
@@ -100,7 +102,16 @@ export class KernelRows implements RowsOwner {
       host.count = count;
       throw error;
     }
-    this.waitingBytes = 0;
+    this.recordBytes = 0;
+  }
+
+  /**
+   * Bytes of the records whose rows wait: more than these will take. A segment counts them, since it is
+   * not measured again when another one's batch brings them into its columns.
+   */
+  get waitingBytes(): number {
+    const { owner, waiting } = this.kernel;
+    return owner === this && waiting > 0 ? this.recordBytes : 0;
   }
 
   /** Takes back all rows from `count` on. Needs no memory, so that it cannot fail. */

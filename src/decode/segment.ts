@@ -106,11 +106,15 @@ export class Segment implements SegmentBuilder {
   }
 
   get byteCount(): number {
-    return this.columns.reduce((total, column) => total + column.byteCount, 0);
+    return this.columns.reduce((total, column) => total + column.byteCount, this.waitingBytes);
   }
 
   get usedBytes(): number {
-    return this.columns.reduce((total, column) => total + column.usedBytes, 0);
+    return this.columns.reduce((total, column) => total + column.usedBytes, this.waitingBytes);
+  }
+
+  private get waitingBytes(): number {
+    return this.kernelRows?.waitingBytes ?? 0;
   }
 
   get isCurrent(): boolean {

@@ -77,12 +77,19 @@ const NO_VALUE = 0x40;
 
 /** A constant of 32 bits. */
 export function i32(value: number): Expr {
-  return [0x41, ...signed(BigInt(value | 0))];
+  return [0x41, ...signed(value | 0)];
 }
+
+/** Constants of 64 bits: few, and slow to write. */
+const longs = new Map<bigint, Expr>();
 
 /** A constant of 64 bits. */
 export function i64(value: bigint): Expr {
-  return [0x42, ...signed(BigInt.asIntN(64, value))];
+  const known = longs.get(value);
+  if (known !== undefined) return known;
+  const made = [0x42, ...signedLong(BigInt.asIntN(64, value))];
+  longs.set(value, made);
+  return made;
 }
 
 /** A constant of sixteen bytes. */
@@ -223,7 +230,17 @@ function unsigned(value: number): number[] {
   return [...bytes, rest];
 }
 
-function signed(value: bigint): number[] {
+function signed(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>= 7) {
+    const low = rest & 0x7f;
+    const isLast = rest >> 6 === 0 || rest >> 6 === -1;
+    bytes.push(isLast ? low : low | 0x80);
+    if (isLast) return bytes;
+  }
+}
+
+function signedLong(value: bigint): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest >>= 7n) {
     const low = Number(rest & 0x7fn);

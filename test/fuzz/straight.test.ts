@@ -78,7 +78,7 @@ class Documents extends Texts {
       [", ", ": "],
     ] as const);
     const members = fields.flatMap(({ name, required, type }) => {
-      if (!required && this.below(6) === 0) return [];
+      if (this.below(required ? 60 : 6) === 0) return [];
       return [`"${name}"${colon}${this.value(type)}`];
     });
     return `{${members.join(comma)}}`;

@@ -1,6 +1,7 @@
 /**
  * Numbers and booleans of a straight reader: what `readLong`, `readDouble` and `readBoolean` of the
- * kernel (`assembly/decode/numbers.ts`) take in one or two words of eight digits. All others are left.
+ * kernel (`assembly/decode/numbers.ts`) take in one or two words of eight digits. All others are the
+ * kernel's. What stands behind an integer is looked at by whoever reads on: only a comma or an end may.
  */
 import {
   type Body,
@@ -50,7 +51,6 @@ export class NumberCode {
       body.block((isLong) => {
         body.branchIf(isLong, unary("i64.eqz", get(LOCAL.value)));
         this.bits(LOCAL.bits, other);
-        this.leaveFraction(LOCAL.word, LOCAL.bits, other);
         this.leaveLeadingZero(other);
         this.eight(LOCAL.value, digitsOf(LOCAL.word, LOCAL.bits));
         body.set(LOCAL.from, behind(get(LOCAL.at), LOCAL.bits));
@@ -59,7 +59,6 @@ export class NumberCode {
       body.set(LOCAL.rest, load("i64", get(LOCAL.at), 8));
       body.set(LOCAL.value, noDigits(LOCAL.rest));
       this.bits(LOCAL.bits, other);
-      this.leaveFraction(LOCAL.rest, LOCAL.bits, other);
       body.branchIf(other, binary("i32.eq", load("u8", get(LOCAL.at)), i32(0x30)));
       this.eight(LOCAL.more, binary("i64.xor", get(LOCAL.word), i64(ZEROS)));
       this.eight(LOCAL.value, digitsOf(LOCAL.rest, LOCAL.bits));
@@ -80,7 +79,6 @@ export class NumberCode {
   int(at: number, data: number, other: Label): void {
     const { body } = this;
     this.word(other);
-    this.leaveFraction(LOCAL.word, LOCAL.bits, other);
     this.eight(LOCAL.value, digitsOf(LOCAL.word, LOCAL.bits));
     body.store("i32", get(at), data, unary("i32.wrap_i64", get(LOCAL.value)));
     body.set(LOCAL.at, behind(get(LOCAL.at), LOCAL.bits));
@@ -150,12 +148,6 @@ export class NumberCode {
     body.branchIf(other, unary("i64.eqz", get(LOCAL.value)));
     body.set(into, binary("i64.and", unary("i64.ctz", get(LOCAL.value)), i64(~7n)));
     body.branchIf(other, unary("i64.eqz", get(into)));
-  }
-
-  private leaveFraction(word: number, bits: number, other: Label): void {
-    this.body.set(LOCAL.found, byteBehind(word, bits));
-    this.body.branchIf(other, binary("i32.eq", get(LOCAL.found), i32(0x2e)));
-    this.body.branchIf(other, isExponent(get(LOCAL.found)));
   }
 
   private leaveLeadingZero(other: Label): void {

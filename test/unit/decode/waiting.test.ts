@@ -44,6 +44,17 @@ test("a column that is asked for has the rows that were counted", () => {
   expect(segment.column("a")?.length).toBe(3);
 });
 
+test("what a segment is said to hold has room for the rows that wait, when they come later too", () => {
+  const of = decoder();
+  const [one, other] = [of.builder(), of.builder()];
+  one.decode(batchOf(...Array.from({ length: 100 }, () => "x".repeat(500))));
+  const { byteCount, usedBytes } = one;
+  other.decode(batchOf("y"));
+  expect(byteCount).toBeGreaterThan(50_000);
+  expect(one.usedBytes).toBeGreaterThan(50_000);
+  expect(usedBytes).toBeGreaterThanOrEqual(one.usedBytes);
+});
+
 test("rows are taken back from among those that wait", () => {
   const segment = decoder().builder();
   segment.decode(batchOf("a", "b"));
