@@ -9,7 +9,7 @@
  * is left.
  */
 import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Random, seededRandom } from "#base/random.ts";
 import { produceEvents } from "../events/events.ts";
 import { keep } from "../services/process.ts";
@@ -319,7 +319,9 @@ class Cycles {
     if (this.#cycle === 0) return;
     const old = Date.now() - AGED_MS / 2;
     for (const file of filesIn(this.#folder)) {
-      if (wanted.has(file) || statSync(file).mtimeMs > old) continue;
+      // Hidden files are other programs' (Hadoop's checksums): orphans leaves them.
+      const isHidden = basename(file).startsWith(".");
+      if (isHidden || wanted.has(file) || statSync(file).mtimeMs > old) continue;
       this.#violations.push(`${file} is old, and in no snapshot`);
     }
   }
