@@ -8,6 +8,7 @@ import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
 import { createFileCatalog } from "#catalog/file.ts";
+import type { Field } from "#columns/schema.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { CommitParts } from "#commit/parts.ts";
 import { deletesOf, readHeadFiles } from "#iceberg/io/headFiles.ts";
@@ -24,12 +25,12 @@ import { parquetBytes, readColumns } from "#parquet/readColumns.ts";
 import { positionDeleteWriter } from "#writer/positionDeletes.ts";
 import { RewriteRig } from "../../support/rewriteRig.ts";
 import { fileOf } from "../../support/tableOf.ts";
-import { field } from "../parquet/rows.ts";
 
 const rig = new RewriteRig(mkdtempSync(join(tmpdir(), "carried-")));
 afterAll(() => rmSync(rig.folder, { recursive: true }));
 
-const ID = field("id", { kind: "long" });
+/** With the id that a new table gives its first column. */
+const ID: Field = { id: 1, name: "id", required: false, type: { kind: "long" } };
 const NAME = { namespace: ["db"], table: "t" };
 
 /** A table of the ids 0 to 299, 1000 to 1039 and 2000, in files of their own. */
