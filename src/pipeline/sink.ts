@@ -377,6 +377,7 @@ export class Sink {
       case "held":
         this.#become({ kind: "hold" });
         logger.log("warn", `Commit held: ${describe(result.cause)}`, { table: this.name });
+        this.parts.observe({ type: "error", kind: kindOf(result.cause) });
         this.apply({ kind: "held", cause: result.cause });
         break;
       case "paused":

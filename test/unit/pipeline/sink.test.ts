@@ -38,6 +38,19 @@ test("a table is opened once, whoever asks for it meanwhile", async () => {
   expect(loads()).toBe(1);
 });
 
+test("a commit that a service holds up counts as an error of that service, so that alerts see it", async () => {
+  const rig = await new AppRig().start();
+  const { catalog } = rig.parts;
+  const away = (): Promise<never> => Promise.reject(fail("catalog_unreachable", "away"));
+  const { load } = catalog;
+  Object.assign(catalog, { load: away });
+  rig.consumer.give(0, 0n, ['{"n":1}']);
+  await rig.pass(1000);
+  const kinds = rig.observations.flatMap((each) => (each.type === "error" ? [each.kind] : []));
+  expect(new Set(kinds)).toEqual(new Set(["catalog_unreachable"]));
+  Object.assign(catalog, { load });
+});
+
 test("a table that could not be opened is opened by the next who asks", async () => {
   const { catalog, failNext } = counted(new AppRig().parts.catalog);
   const { table } = new AppRig({}, {}, { catalog });
