@@ -293,7 +293,7 @@ function warnAboutFiles(plan: Plan, { values }: PipelineConfig): void {
   if (files <= FILES_PER_DAY_MAX) return;
   plan.warnings.push(
     `up to ${files} data files a day (${perCommit} a commit, ${Math.round(commits)} commits); ` +
-      "raise iceberg.commit.interval_ms, or compact them with another engine",
+      "raise iceberg.commit.interval_ms, unless [maintenance] compacts them",
   );
 }
 
