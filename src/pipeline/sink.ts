@@ -213,8 +213,7 @@ export class Sink {
 
   /** Answers what schemas of records ask of its columns. Throws as `TableWriter.settle`. */
   async answerGrowth({ by, settled, ...mismatch }: Growth): Promise<void> {
-    const sentence = `${by} does not fit table ${this.name}`;
-    await this.#writer?.settle({ sentence, ...mismatch });
+    await this.#writer?.settle({ sentence: `${by} does not fit table ${this.name}`, ...mismatch });
     this.#adoptSchema();
     settled();
   }
