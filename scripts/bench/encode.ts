@@ -15,33 +15,17 @@ import { DECODER_DEFAULTS } from "#decode/options.ts";
 import type { EncodeOptions, ParquetCodec, ParquetEncoder } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { recordBatch } from "../../test/support/records.ts";
+import { event } from "./events.ts";
 
-const TYPES = ["view", "click", "purchase", "add_to_cart", "search", "login", "logout", "signup"];
-const COUNTRIES = ["US", "DE", "FR", "JP", "BR", "IN", "CN", "GB"];
-const SYSTEMS = ["ios", "android", "windows", "macos", "linux"];
 const RECORDS_PER_BATCH = 1000;
 const ROUNDS = 7;
 const MB = 1e6;
 
 function segment(rows: number): ColumnBatch {
   const random = seededRandom(1);
-  const below = (bound: number): number => Math.floor(random.unit() * bound);
-  const event = (i: number): string =>
-    JSON.stringify({
-      event_id: random.uuid(),
-      user_id: below(1e6),
-      event_type: TYPES[below(TYPES.length)],
-      ts: 1_760_000_000_000 + 3 * i + below(3),
-      url: `https://shop.example.com/p/${below(1e5)}?ref=${below(97)}`,
-      amount: below(1e5) / 100,
-      country: COUNTRIES[below(COUNTRIES.length)],
-      device: { os: SYSTEMS[below(5)], version: `${below(17)}.${below(9)}` },
-      tags: [`a${below(5)}`, `b${below(7)}`],
-      ...(i % 3 === 0 ? { note: `hello world ${i}` } : {}),
-    });
   const batches = Array.from({ length: rows / RECORDS_PER_BATCH }, (_, index) => {
     const base = index * RECORDS_PER_BATCH;
-    const values = Array.from({ length: RECORDS_PER_BATCH }, (_each, i) => event(base + i));
+    const values = Array.from({ length: RECORDS_PER_BATCH }, (_each, i) => event(random, base + i));
     return recordBatch(values, { baseOffset: BigInt(base) });
   });
   const decoder = createDecoder(DECODER_DEFAULTS);

@@ -56,6 +56,8 @@ export const LIMITS: Readonly<
     | "reservedColumnBytesMax"
     | "sampleBytesMax"
     | "closingFileBytesMax"
+    | "openFilesMax"
+    | "aheadColumnBytes"
     | "workerBytesMax"
     | "unwrittenBytesMax"
     | "workerGarbageBytesMax"
@@ -154,6 +156,10 @@ export const LIMITS: Readonly<
   sampleBytesMax: 16 * MIB,
   /** Data files of a flush that are encoded and not yet durable; a larger one is alone. */
   closingFileBytesMax: 16 * MIB,
+  /** Data files that are written ahead of their commit, in a process: a store may hold a part of each. */
+  openFilesMax: 12,
+  /** Bytes of columns of one file from which on they are written ahead of their commit. */
+  aheadColumnBytes: 8 * MIB,
   /** WASM memory of a Worker, which never shrinks: above it the Worker is replaced after its jobs. */
   workerBytesMax: 96 * MIB,
   /** Encoded bytes that a Worker has handed over and nobody has written yet; a larger chunk is alone. */

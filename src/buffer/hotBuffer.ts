@@ -14,8 +14,8 @@
 
 import { assert } from "#base/assert.ts";
 import { LIMITS } from "#base/limits.ts";
-import { type Feed, type FeedKey, feedKey, type OffsetRange } from "#base/offsets.ts";
-import type { Column, ColumnBatch } from "#columns/batch.ts";
+import { type Feed, type FeedKey, feedKey } from "#base/offsets.ts";
+import type { Column } from "#columns/batch.ts";
 import { type ColumnSize, sizesOf } from "#columns/size.ts";
 import type { Lease } from "./lease.ts";
 import {
@@ -23,6 +23,7 @@ import {
   type GrowingRows,
   HotSegment,
   nextState,
+  type SealedRows,
   type SegmentState,
 } from "./segment.ts";
 
@@ -35,12 +36,10 @@ export interface OpenSegment<R extends GrowingRows> {
   readonly rows: R;
 }
 
-/** A closed segment; null batch: only the position moved. */
-export interface SealedRows {
-  readonly range: OffsetRange;
-  readonly batch: ColumnBatch | null;
-  /** Kafka timestamp of its oldest record, ms; Infinity when it has none. */
-  readonly oldestMs: number;
+/** A closed segment whose rows nobody may overwrite until it is released; a second time does nothing. */
+export interface HeldRows {
+  readonly segment: SealedRows;
+  readonly release: () => void;
 }
 
 /** Objects of a column beside its values, measured: most of what a segment of a few rows takes. */
@@ -55,6 +54,8 @@ type Totals = Record<SegmentState["kind"], Amount>;
 export class HotBuffer<R extends GrowingRows> {
   /** Committed rows stay so long, ms, where the room is not needed. */
   readonly #keepMs: number;
+  /** Values from which on a segment is followed by another one. */
+  readonly #segmentBytes: number;
   readonly #open = new Map<FeedKey, HotSegment<R>>();
   /** Every segment that holds memory, in the order in which they began. */
   readonly #all = new Set<HotSegment<R>>();
@@ -69,6 +70,8 @@ export class HotBuffer<R extends GrowingRows> {
   #reserved = 0;
   /** Sealed ones that wait for the next flush. */
   #full: HotSegment<R>[] = [];
+  /** The first of them that {@link takeFull} has not handed out. */
+  #fullTaken = 0;
   /** What each flush was given; its rows stay as they are when their feed is dropped meanwhile. */
   readonly #flushing = new Map<SealedRows, HotSegment<R>>();
   /** Committed ones, the oldest first. */
@@ -78,9 +81,13 @@ export class HotBuffer<R extends GrowingRows> {
   /** Sizes and bytes of each feed's last segment. */
   readonly #last = new Map<FeedKey, { sizes: readonly ColumnSize[]; bytes: number }>();
 
-  /** @param keepMs how long committed rows stay readable; default 0: they go at once */
-  constructor(keepMs = 0) {
+  /**
+   * @param keepMs how long committed rows stay readable; default 0: they go at once
+   * @param segmentBytes what is closed at once, at most; default 2 MiB
+   */
+  constructor(keepMs = 0, segmentBytes: number = SEGMENT_BYTES) {
     this.#keepMs = keepMs;
+    this.#segmentBytes = Math.min(segmentBytes, SEGMENT_BYTES);
     const none = (): Amount => ({ bytes: 0, used: 0, rows: 0 });
     const [open, sealed, flushing] = [none(), none(), none()];
     this.#totals = { open, sealed, flushing, committed: none(), evicted: none() };
@@ -140,7 +147,7 @@ export class HotBuffer<R extends GrowingRows> {
     const found = this.#open.get(key);
     if (found !== undefined) {
       assert(found.end === position, "a segment continues where it ended");
-      if (found.amount.used < SEGMENT_BYTES || !found.moved) {
+      if (found.amount.used < this.#segmentBytes || !found.moved) {
         this.#growing = found;
         return found as unknown as OpenSegment<B>;
       }
@@ -193,16 +200,36 @@ export class HotBuffer<R extends GrowingRows> {
     return segment;
   }
 
+  /** True when there are segments for {@link takeFull}. */
+  get hasFull(): boolean {
+    return this.#fullTaken < this.#full.length;
+  }
+
+  /** The segments that were closed since the last call and wait for the next seal, held, in order. */
+  takeFull(): HeldRows[] {
+    const taken = this.#full.slice(this.#fullTaken);
+    this.#fullTaken = this.#full.length;
+    return taken.map((segment) => {
+      segment.memory.hold();
+      let isHeld = true;
+      const release = (): void => {
+        if (isHeld) this.#change(segment, () => segment.memory.release());
+        isHeld = false;
+      };
+      return { segment: segment.sealedRows, release };
+    });
+  }
+
   /** Closes every segment that moved and hands all that waits to a flush, each feed's in order. */
   seal(): SealedRows[] {
     const sealed = this.#full;
     this.#full = [];
+    this.#fullTaken = 0;
     for (const [key, segment] of this.#open) {
       if (segment.moved) sealed.push(this.#close(key, segment));
     }
     return sealed.map((segment) => {
-      const { range, batch, oldestMs } = segment;
-      const rows = { range, batch, oldestMs };
+      const rows = segment.sealedRows;
       this.#flushing.set(rows, segment);
       segment.memory.hold();
       this.#change(segment, () => {
@@ -268,7 +295,9 @@ export class HotBuffer<R extends GrowingRows> {
     const open = this.#open.get(key);
     if (open !== undefined) this.#forgetOpen(key, open);
     this.#last.delete(key);
-    this.#full = this.#full.filter((segment) => !isGone(segment));
+    const isLeft = (segment: HotSegment<R>): boolean => !isGone(segment);
+    this.#fullTaken = this.#full.slice(0, this.#fullTaken).filter(isLeft).length;
+    this.#full = this.#full.filter(isLeft);
     this.#committed = this.#committed.filter((segment) => !isGone(segment));
     for (const segment of this.#all) {
       if (isGone(segment) && segment.state.kind !== "evicted") {

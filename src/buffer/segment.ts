@@ -61,6 +61,14 @@ export function nextState(state: SegmentState, event: SegmentEvent): SegmentStat
   }
 }
 
+/** A closed segment; null batch: only the position moved. */
+export interface SealedRows {
+  readonly range: OffsetRange;
+  readonly batch: ColumnBatch | null;
+  /** Kafka timestamp of its oldest record, ms; Infinity when it has none. */
+  readonly oldestMs: number;
+}
+
 /** What some rows take. */
 export interface Amount {
   /** Memory. */
@@ -92,6 +100,7 @@ export class HotSegment<R extends GrowingRows> {
   #watermark: { readonly layout: number; readonly rows: Int32Array } | null = null;
   #rows: R | null;
   #batch: ColumnBatch | null = null;
+  #sealedRows: SealedRows | null = null;
 
   constructor(id: number, feed: Feed, start: bigint, rows: R, reserved: number) {
     this.id = id;
@@ -117,6 +126,13 @@ export class HotSegment<R extends GrowingRows> {
   /** Its rows once it is sealed; null: only the position moved, or it is evicted. */
   get batch(): ColumnBatch | null {
     return this.#batch;
+  }
+
+  /** What it gives to a flush: one object, whoever asks, from its seal on. */
+  get sealedRows(): SealedRows {
+    const { range, oldestMs } = this;
+    this.#sealedRows ??= { range, batch: this.#batch, oldestMs };
+    return this.#sealedRows;
   }
 
   /** Notes what it takes now: an evicted one what its holders keep. */
@@ -151,6 +167,7 @@ export class HotSegment<R extends GrowingRows> {
     this.state = nextState(this.state, { type: "evict" });
     this.#rows = null;
     this.#batch = null;
+    this.#sealedRows = null;
     if (batch !== null) releaseBatch(batch, this.memory);
   }
 

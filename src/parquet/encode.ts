@@ -9,9 +9,15 @@
 import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import type { Field } from "#columns/schema.ts";
 import type { BatchSource } from "./columnData.ts";
-import type { ByteSink, EncodedFile, EncodeOptions, ParquetEncoder } from "./encoder.ts";
+import type {
+  ByteSink,
+  EncodedFile,
+  EncodeOptions,
+  OpenFileOptions,
+  ParquetEncoder,
+} from "./encoder.ts";
 import { batchesOf } from "./handover.ts";
-import { encodeWithKernel, kernelTakes } from "./kernel/encode.ts";
+import { encodeWithKernel, KernelFile, kernelTakes } from "./kernel/encode.ts";
 import { encodeReference } from "./reference.ts";
 import { sorted } from "./sort.ts";
 
@@ -32,11 +38,29 @@ export function encodeParquet(
   return encode(fields, sort.length > 0 ? sorted(fields, batches, sort) : batches, options, sink);
 }
 
+/** True for files that may be encoded by and by: those that the kernel writes. */
+export function canStayOpen(fields: readonly Field[], options: OpenFileOptions): boolean {
+  const { kernel = KERNELS_ON } = options;
+  return kernel && kernelTakes(fields, options);
+}
+
 /** An encoder in the calling thread, for tests and for processes that do nothing else: it blocks while it encodes. */
 export function createInlineEncoder(): ParquetEncoder {
   return {
     encode: (fields, slices, options, sink) =>
       encodeParquet(fields, batchesOf(fields, slices), options, sink),
+    open: (fields, options) => {
+      if (!canStayOpen(fields, options)) return null;
+      const file = new KernelFile(fields, options);
+      return {
+        append: (slices, sink) => file.append(batchesOf(fields, slices), sink),
+        finish: async (slices, metadata, sink) => {
+          await file.append(batchesOf(fields, slices), sink);
+          return await file.finish(metadata, sink);
+        },
+        discard: () => undefined,
+      };
+    },
     close: () => Promise.resolve(),
   };
 }

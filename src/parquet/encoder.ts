@@ -84,6 +84,26 @@ export interface RowSlice {
  */
 export type ByteSink = (chunk: Uint8Array) => Promise<void>;
 
+/**
+ * A Parquet file whose rows come by and by: those that are there are encoded before the others are. One
+ * call at a time; after one that failed there is only {@link OpenFile.discard}.
+ */
+export interface OpenFile {
+  /** Encodes rows as row groups of their own. As {@link ParquetEncoder.encode}. */
+  append(slices: Iterable<RowSlice>, sink: ByteSink): Promise<void>;
+  /** Encodes the last rows and ends the file, with these keys in its footer. */
+  finish(
+    slices: Iterable<RowSlice>,
+    metadata: EncodeOptions["metadata"],
+    sink: ByteSink,
+  ): Promise<EncodedFile>;
+  /** Nobody wants it any more; to call while no other call is under way. After `finish` it does nothing. */
+  discard(): void;
+}
+
+/** How an open file is encoded: its rows are not sorted, and its footer's keys come last. */
+export type OpenFileOptions = Omit<EncodeOptions, "metadata" | "sort">;
+
 /** Encodes rows as one Parquet file. `fields` carry the table's ids and must match the batches'. */
 export interface ParquetEncoder {
   /**
@@ -97,5 +117,7 @@ export interface ParquetEncoder {
     options: EncodeOptions,
     sink: ByteSink,
   ): Promise<EncodedFile>;
+  /** Null: such files are encoded in one go only, or too many are open (`LIMITS.openFilesMax`). */
+  open(fields: readonly Field[], options: OpenFileOptions): OpenFile | null;
   close(): Promise<void>;
 }

@@ -11,6 +11,7 @@
  *   | <------ chunk ----------- |   bytes of the file, in order
  *   | ------- written --------> |   the sink has taken a chunk; its memory comes back
  *   | ------- cancel ---------> |   nobody wants the rest; the job ends as failed
+ *   | ------- forget ---------> |   an open file is wanted no more; it has no job under way
  *   | <------ done | failed --- |
  * ```
  * Rows are pulled, and chunks wait until those before them are written, so that only a few megabytes
@@ -22,15 +23,21 @@ import type { Field } from "#columns/schema.ts";
 import type { BatchData } from "./columnData.ts";
 import type { EncodedFile, EncodeOptions } from "./encoder.ts";
 
-/** What a job does. */
-export interface Task {
-  readonly kind: "encode";
+/**
+ * What a job does. `encode`: a whole file. Of a file that stays open between its jobs, `append` encodes rows
+ * and `finish` the last ones and the footer; the thread has it by its number.
+ */
+export type Task = {
   readonly fields: readonly Field[];
   readonly options: EncodeOptions;
-}
+} & ({ readonly kind: "encode" } | { readonly kind: "append" | "finish"; readonly file: number });
 
-/** Which kinds go first: lower ones. What brings rows into a table comes before what keeps it tidy. */
-export const TASK_RANK: Readonly<Record<Task["kind"], number>> = { encode: 0 };
+/** Which kinds go first: lower ones. What a commit waits for comes before what is written ahead of it. */
+export const TASK_RANK: Readonly<Record<Task["kind"], number>> = {
+  encode: 0,
+  finish: 0,
+  append: 1,
+};
 
 /** Owner to Worker. */
 export type Request =
@@ -43,7 +50,8 @@ export type Request =
       readonly bytes: number;
       readonly memory: ArrayBuffer;
     }
-  | { readonly type: "cancel"; readonly job: number };
+  | { readonly type: "cancel"; readonly job: number }
+  | { readonly type: "forget"; readonly file: number };
 
 /** Worker to owner. `memoryBytes`: of the Worker's WASM memory, which never shrinks. */
 export type Reply =
@@ -53,7 +61,8 @@ export type Reply =
   | {
       readonly type: "done";
       readonly job: number;
-      readonly file: EncodedFile;
+      /** Null: the file stays open. */
+      readonly file: EncodedFile | null;
       readonly memoryBytes: number;
     }
   | {

@@ -104,6 +104,11 @@ export class WorkerThread {
     }
   }
 
+  /** Drops an open file that has no job here. */
+  forget(file: number): void {
+    if (this.#ended === null) this.#send({ type: "forget", file });
+  }
+
   /** Ends when its jobs have ended. */
   retire(): void {
     this.#retiring = true;

@@ -8,12 +8,12 @@
 import { systemClock } from "#base/clock.ts";
 import { describe, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { BatchData } from "./columnData.ts";
+import type { BatchData, BatchSource } from "./columnData.ts";
 import { encodeParquet } from "./encode.ts";
-import type { EncodedFile } from "./encoder.ts";
-import { kernelBytes } from "./kernel/encode.ts";
+import type { ByteSink, EncodedFile } from "./encoder.ts";
+import { KernelFile, kernelBytes } from "./kernel/encode.ts";
 import { givePiece, isPiece } from "./pieces.ts";
-import type { Reply, Request } from "./protocol.ts";
+import type { Reply, Request, Task } from "./protocol.ts";
 import { parquetWasmBytes } from "./wasm.ts";
 
 declare const self: Worker;
@@ -42,6 +42,9 @@ interface Running {
 }
 
 const running = new Map<number, Running>();
+
+/** Files between two of their jobs. */
+const open = new Map<number, KernelFile>();
 
 /** Waits for the owner's next message to a job. */
 async function message(job: Running): Promise<void> {
@@ -105,14 +108,31 @@ function packed(file: EncodedFile): EncodedFile {
   return { ...file, metrics };
 }
 
+/** Null: the file stays open. */
+async function perform(
+  task: Task,
+  batches: BatchSource,
+  sink: ByteSink,
+): Promise<EncodedFile | null> {
+  const { fields, options } = task;
+  if (task.kind === "encode") return await encodeParquet(fields, batches, options, sink);
+  const file = open.get(task.file) ?? new KernelFile(fields, options);
+  // Until its rows are in: one that failed is not gone on with.
+  open.delete(task.file);
+  await file.append(batches, sink);
+  if (task.kind === "finish") return await file.finish(options.metadata, sink);
+  open.set(task.file, file);
+  return null;
+}
+
 async function run({ job: id, task }: Extract<Request, { type: "start" }>): Promise<void> {
   const job: Running = { id, arrived: [], unwritten: 0, isCancelled: false, wake: () => undefined };
   running.set(id, job);
   try {
     const sink = (chunk: Uint8Array): Promise<void> => emit(job, chunk);
-    const file = await encodeParquet(task.fields, pulled(job), task.options, sink);
+    const file = await perform(task, pulled(job), sink);
     const memoryBytes = parquetWasmBytes() + kernelBytes();
-    reply({ type: "done", job: id, file: packed(file), memoryBytes });
+    reply({ type: "done", job: id, file: file === null ? null : packed(file), memoryBytes });
   } catch (error) {
     reply({ type: "failed", job: id, kind: kindOf(error), sentence: describe(error) });
   }
@@ -140,6 +160,10 @@ async function rest(job: number): Promise<void> {
 self.onmessage = ({ data }: MessageEvent<Request>): void => {
   if (data.type === "start") {
     void run(data);
+    return;
+  }
+  if (data.type === "forget") {
+    open.delete(data.file);
     return;
   }
   if (data.type === "written") givePiece(data.memory);

@@ -3,9 +3,10 @@
  * metadata has become, and the figures that `/status` shows.
  */
 import { type FeedOffset, feedKey } from "#base/offsets.ts";
-import type { SealedRows } from "#buffer/hotBuffer.ts";
+import type { SealedRows } from "#buffer/segment.ts";
 import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName, namespaceText } from "#catalog/names.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
 import type { AppendResult } from "#commit/shares.ts";
 import type { WriterParts } from "#writer/parts.ts";
 import type { SealedFlush } from "./states.ts";
@@ -28,6 +29,17 @@ export class FlushReport {
     this.#name = name;
     this.#where = { database: namespaceText(name.namespace), table: name.table };
     this.#parts = parts;
+  }
+
+  /** Notes in the log what a flush begins with. */
+  async sealed(segments: readonly SealedRows[]): Promise<void> {
+    const sum = (of: (batch: ColumnBatch) => number): number =>
+      segments.reduce((total, { batch }) => total + (batch === null ? 0 : of(batch)), 0);
+    await this.#parts.txlog.append({
+      type: "BufferSnapshot",
+      record_count: sum((batch) => batch.rowCount),
+      size_bytes: sum((batch) => batch.byteCount),
+    });
   }
 
   /** Takes a commit; its segments must not have been recycled yet. */

@@ -235,6 +235,7 @@ export class Pipeline {
     for (const sink of touched) {
       touched.delete(sink);
       if (sink.state.kind === "draining" && !sink.pending) sink.apply({ kind: "drained" });
+      sink.writeAhead();
       this.#pressure.measure(sink);
       this.#commits.schedule(sink);
     }

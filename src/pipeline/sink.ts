@@ -7,16 +7,15 @@
  */
 import { describe, kindOf, policyOf, traceOf } from "#base/errors.ts";
 import { type FeedKey, feedKey } from "#base/offsets.ts";
-import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
-import type { GrowingRows } from "#buffer/segment.ts";
+import { HotBuffer } from "#buffer/hotBuffer.ts";
+import type { GrowingRows, SealedRows } from "#buffer/segment.ts";
 import { fullName } from "#catalog/names.ts";
-import type { ColumnBatch } from "#columns/batch.ts";
 import { type AppendResult, FENCED } from "#commit/shares.ts";
 import type { Decoder, Growth } from "#decode/decoder.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import { hasRows } from "#iceberg/metadata/metadata.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
-import { TableWriter } from "#writer/tableWriter.ts";
+import { type Flush, TableWriter } from "#writer/tableWriter.ts";
 import { lags, type Outlet, type Side } from "./feeds.ts";
 import { FlushReport } from "./flushReport.ts";
 import type { CommitPolicy, CommitRank } from "./pipelineParts.ts";
@@ -95,7 +94,7 @@ export class Sink {
     this.#columns = columns;
     this.policy = policy;
     this.rank = rank;
-    this.buffer = new HotBuffer(policy.keepMs ?? 0);
+    this.buffer = new HotBuffer(policy.keepMs ?? 0, options.aheadBytes);
     this.#report = new FlushReport(options.name, parts);
     this.#dueFromMs = parts.clock.monotonicMs() + Math.min(policy.intervalMs, FIRST_COMMIT_MS);
   }
@@ -132,9 +131,7 @@ export class Sink {
 
   /** Bytes of memory that its rows and its samples hold. */
   get heldBytes(): number {
-    let bytes = this.buffer.bytes;
-    for (const source of this.sources) bytes += source.bytes;
-    return bytes;
+    return this.sources.values().reduce((sum, { bytes }) => sum + bytes, this.buffer.bytes);
   }
 
   /** True while a flush is being written. */
@@ -233,6 +230,12 @@ export class Sink {
     this.changed(before);
   }
 
+  /** Hands what was closed to the writer, to be written before it is due; not while a commit is held. */
+  writeAhead(): void {
+    if (this.#writer === null || this.#flush.kind === "held" || !this.buffer.hasFull) return;
+    void this.#writer.ahead.add(this.buffer.takeFull());
+  }
+
   /** Cuts what is buffered off: rows that come later belong to the next flush. False: nothing is there. */
   seal(): boolean {
     if (this.#flush.kind !== "idle" || this.#writer === null || !this.#isOpen()) return false;
@@ -245,8 +248,7 @@ export class Sink {
 
   /**
    * Writes what is sealed, or goes on with the flush that was held. A stop error becomes the state.
-   * @param intervalMs from its beginning to that of the next flush
-   * @returns null: nothing is sealed, or the table has stopped
+   * @returns null: nothing is sealed, or the table has stopped; `intervalMs`: to the next one's beginning
    */
   async flush(intervalMs: number): Promise<{ result: AppendResult; landed: Landed | null } | null> {
     const state = this.#flush;
@@ -254,13 +256,14 @@ export class Sink {
     const { work } = state;
     if (this.#state.kind === "stopped") {
       this.#become({ kind: "end" });
+      this.#forget(work.flush);
       this.buffer.release(work.segments);
       return null;
     }
     const beganMs = this.parts.clock.monotonicMs();
     this.#become({ kind: "begin" });
     try {
-      if (state.kind === "sealed") await this.#logBuffer(work.segments);
+      if (state.kind === "sealed") await this.#report.sealed(work.segments);
       const result = await this.#writer.flush(work.flush);
       const landed = result.kind === "committed" ? { work, result } : null;
       this.#settle(work, result, this.parts.clock.monotonicMs() - beganMs);
@@ -298,17 +301,24 @@ export class Sink {
   /** Drops every row of a feed that is not being written: the head decides about those that are. */
   drop(key: FeedKey): void {
     this.buffer.drop(key);
+    void this.#writer?.ahead.drop(key);
     if (this.#flush.kind !== "sealed" || this.#writer === null) return;
-    const { segments } = this.#flush.work;
+    const { segments, flush } = this.#flush.work;
     const kept = segments.filter(({ range }) => feedKey(range.feed) !== key);
     if (kept.length === segments.length) return;
     this.buffer.release(segments.filter((segment) => !kept.includes(segment)));
-    if (kept.length === 0) this.#become({ kind: "end" });
-    else this.#become({ kind: "seal", work: this.#workOf(this.#writer, kept) });
+    const left = kept.length > 0 ? this.#workOf(this.#writer, kept, flush) : null;
+    if (left === null) this.#forget(flush);
+    this.#become(left === null ? { kind: "end" } : { kind: "seal", work: left });
   }
 
-  #workOf(writer: TableWriter, segments: readonly SealedRows[]): SealedFlush {
-    return { segments, flush: writer.newFlush(segments, this.owners) };
+  /** A flush that nobody will write; where its log cannot be written, the next start knows. */
+  #forget(flush: Flush): void {
+    void this.#writer?.forget(flush).catch(() => undefined);
+  }
+
+  #workOf(writer: TableWriter, segments: readonly SealedRows[], before?: Flush): SealedFlush {
+    return { segments, flush: writer.newFlush(segments, this.owners, before) };
   }
 
   #isOpen(): boolean {
@@ -337,16 +347,6 @@ export class Sink {
       this.buffer.advance(segment, feed.position, feed.leaderEpoch);
       outlet.end = feed.position;
     }
-  }
-
-  async #logBuffer(segments: readonly SealedRows[]): Promise<void> {
-    const sum = (of: (batch: ColumnBatch) => number): number =>
-      segments.reduce((total, { batch }) => total + (batch === null ? 0 : of(batch)), 0);
-    await this.parts.txlog.append({
-      type: "BufferSnapshot",
-      record_count: sum((batch) => batch.rowCount),
-      size_bytes: sum((batch) => batch.byteCount),
-    });
   }
 
   #settle(work: SealedFlush, result: AppendResult, durationMs: number): void {

@@ -7,7 +7,7 @@
  * and changed by `sink.ts` alone.
  */
 import { fail } from "#base/errors.ts";
-import type { SealedRows } from "#buffer/hotBuffer.ts";
+import type { SealedRows } from "#buffer/segment.ts";
 import type { Flush } from "#writer/tableWriter.ts";
 
 /** What a table does now. */

@@ -11,6 +11,7 @@ import type { Advance } from "#commit/rules.ts";
 import { Upsert } from "#commit/upsert.ts";
 import { KeyHasher, keyFieldsOf } from "#keyindex/keyHasher.ts";
 import type { RowIndex } from "#keyindex/port.ts";
+import type { Begun } from "./ahead.ts";
 import { foldFlush, keyedUnits, type SplitFlush } from "./keyedFlush.ts";
 import type { FeedFlush, KeyParts, WriterOptions, WriterParts } from "./parts.ts";
 import { positionDeleteWriter } from "./positionDeletes.ts";
@@ -43,6 +44,8 @@ export interface FlushInput {
   readonly flushes: readonly SplitFlush[];
   readonly owners: Owners;
   readonly ledger: Ledger;
+  /** What was written ahead of it. */
+  readonly begun: Begun;
 }
 
 /**
@@ -54,10 +57,10 @@ export async function writeFlush(
   options: WriterOptions,
   table: LoadedTable,
   index: KeyIndex | null,
-  { flushes, owners, ledger }: FlushInput,
+  { flushes, owners, ledger, begun }: FlushInput,
 ): Promise<FlushChange> {
   if (index === null) {
-    const units = await writeFiles(parts, options, table, flushes, ledger);
+    const units = await writeFiles(parts, options, table, flushes, ledger, begun);
     return new Append(parts, "flush", advancesOf(flushes, owners), units);
   }
   const folded = await foldFlush(parts.clock, options, flushes, hasherOf(table, index));

@@ -48,6 +48,11 @@ export interface WriterOptions extends CommitOptions {
   readonly bloomColumns?: readonly string[];
   /** Data files of a flush that are begun and not yet durable, at most. */
   readonly openFilesMax: number;
+  /**
+   * Bytes of columns of a file from which on they are written ahead of their flush; infinite: none are.
+   * Default `LIMITS.aheadColumnBytes`.
+   */
+  readonly aheadBytes?: number;
   /** A file holds rows of one Kafka partition, and its path says which. */
   readonly preserveKafkaPartitions: boolean;
   /** `schema_mismatch_action`: what to do when declared columns are not the table's. */

@@ -1,6 +1,7 @@
 /**
  * Which rows of a flush go into which file: one file for each unit (feed, or all feeds together) and
- * Iceberg partition. Rows are named by number here; they are copied when their file is encoded.
+ * Iceberg partition. Rows are named by number here; they are copied when their file is encoded. The plan
+ * of a feed may have begun before the flush (`ahead.ts`).
  */
 import { assert } from "#base/assert.ts";
 import type { OffsetRange } from "#base/offsets.ts";
@@ -17,15 +18,20 @@ import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import type { RowSlice } from "#parquet/encoder.ts";
 import type { FeedFlush, SelectedRows, WriterOptions, WriterParts } from "./parts.ts";
-import { currentFields } from "./schema.ts";
+import { currentFields, defaultSpec } from "./schema.ts";
 
 /** One file to be written. */
 export interface PlannedFile {
-  /** Its location; another one when it is repeated. */
+  /** Of its partition, below the table's data. */
+  readonly folder: string;
+  /** Its location, empty until it has a name; another one when it is repeated. */
   path: string;
-  readonly unit: number;
+  /** Files of one unit stand or fall together: the number of its feed among those of the flush, or 0. */
+  unit: number;
   readonly partition: readonly PartitionValue[];
   readonly ranges: OffsetRange[];
+  /** Of its plan: what its runs are of. */
+  readonly batches: readonly PlannedBatch[];
   /**
    * Which rows: number of a batch, first and end of its rows in that batch's order, again and again.
    * Numbers, since a flush into 10,000 partitions has nearly as many runs as rows.
@@ -42,87 +48,151 @@ export interface PlannedBatch {
   readonly keys: BigUint64Array | null;
 }
 
-/** What a flush is split into. */
-export interface Plan {
-  readonly batches: PlannedBatch[];
-  readonly files: PlannedFile[];
-}
-
 /** Numbers of a run. */
 const RUN = 3;
 
 /** Runs that are planned before the event loop gets a turn: some milliseconds. */
 const TURN_RUNS = 1024;
 
-/** Splits a flush into files. The event loop has its turn in between. */
+/** Rows of one feed, or of several whose files they share, as files without names. */
+export class FilePlan {
+  readonly #fields: readonly Field[];
+  readonly #spec: PartitionSpec;
+  readonly #files = new Map<string, PlannedFile>();
+  readonly #batches: PlannedBatch[] = [];
+  #runs = 0;
+
+  constructor(table: LoadedTable) {
+    this.#fields = currentFields(table);
+    this.#spec = defaultSpec(table);
+  }
+
+  /** In the order of their first rows. */
+  get files(): readonly PlannedFile[] {
+    return [...this.#files.values()];
+  }
+
+  /**
+   * Adds rows of a feed behind those before. The event loop has its turn in between.
+   * @param range of the whole flush; the same object for all batches of a feed
+   * @param selected which rows; null: all
+   */
+  async add(
+    clock: Pick<WriterParts["clock"], "turn">,
+    batch: ColumnBatch,
+    selected: SelectedRows | null,
+    place: { readonly unit: number; readonly range: OffsetRange },
+  ): Promise<void> {
+    assert(!batch.fields.some(isControl), "whoever folds changes takes the control column away");
+    for (const _run of this.#addRuns(batch, selected, place)) {
+      if (++this.#runs % TURN_RUNS === 0) await clock.turn();
+    }
+  }
+
+  /** Adds the runs of a batch to their files, and stops after each. */
+  *#addRuns(
+    raw: ColumnBatch,
+    selected: SelectedRows | null,
+    { unit, range }: { readonly unit: number; readonly range: OffsetRange },
+  ): Generator<void> {
+    const [fields, spec] = [this.#fields, this.#spec];
+    const batch = conform(raw, fields);
+    assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
+    const all = partitionRows(spec, fields, batch);
+    const { partitions, keys } =
+      selected === null ? { partitions: all, keys: null } : selectRows(all, batch, selected);
+    const index = this.#batches.push({ batch, order: orderOf(partitions), keys }) - 1;
+    for (const { partition, rows } of partitions) {
+      const file = this.#file(unit, partition);
+      if (file.ranges.at(-1) !== range) file.ranges.push(range);
+      const first = (rows?.byteOffset ?? 0) / Int32Array.BYTES_PER_ELEMENT;
+      const count = rows?.length ?? batch.rowCount;
+      file.runs.push(index, first, first + count);
+      file.rowCount += count;
+      yield;
+    }
+  }
+
+  /** The planned file of a unit and a partition. */
+  #file(unit: number, partition: readonly PartitionValue[]): PlannedFile {
+    // Not by folder: a null and the text "null" share one.
+    const key = `${unit} ${partitionKey(partition)}`;
+    const found = this.#files.get(key);
+    if (found !== undefined) return found;
+    const file: PlannedFile = {
+      folder: partitionFolder(this.#spec, this.#fields, partition),
+      path: "",
+      unit,
+      partition,
+      ranges: [],
+      batches: this.#batches,
+      runs: [],
+      rowCount: 0,
+    };
+    this.#files.set(key, file);
+    return file;
+  }
+}
+
+/** In a plan of one feed, until it is part of a flush. */
+export const OWN_UNIT = 0;
+
+/** The part of a feed's flush whose files were begun before it. */
+export interface BegunPlan {
+  readonly plan: FilePlan;
+  /** Its first batches that are in the plan. */
+  readonly batches: number;
+  /** What its files name; it ends where the flush does. */
+  readonly range: OffsetRange;
+}
+
+/**
+ * Splits a flush into files. The event loop has its turn in between.
+ * @param begun by number of the flush; its files come first, and those that have names keep them
+ */
 export async function planFiles(
   parts: Pick<WriterParts, "clock" | "random">,
   options: Pick<WriterOptions, "preserveKafkaPartitions">,
   table: LoadedTable,
-  spec: PartitionSpec,
   flushes: readonly FeedFlush[],
-): Promise<Plan> {
-  const planning: Planning = {
-    fields: currentFields(table),
-    spec,
-    files: new Map(),
-    batches: [],
-    runs: 0,
-  };
+  begun: ReadonlyMap<number, BegunPlan> = new Map(),
+): Promise<PlannedFile[]> {
+  const shared = new FilePlan(table);
   for (const [index, flush] of flushes.entries()) {
     const unit = options.preserveKafkaPartitions ? index : 0;
-    const range = { feed: flush.feed, start: flush.start, end: flush.end };
-    for (const [at, batch] of flush.batches.entries()) {
-      assert(!batch.fields.some(isControl), "whoever folds changes takes the control column away");
-      const rows = flush.selected?.[at] ?? null;
-      for (const _run of planBatch(planning, batch, rows, { unit, range })) {
-        if (++planning.runs % TURN_RUNS === 0) await parts.clock.turn();
-      }
+    const own = begun.get(index);
+    if (own === undefined) {
+      const range = { feed: flush.feed, start: flush.start, end: flush.end };
+      await addBatches(parts.clock, shared, flush, 0, { unit, range });
+      continue;
     }
+    const { plan, batches, range } = own;
+    await addBatches(parts.clock, plan, flush, batches, { unit: OWN_UNIT, range });
+    for (const file of plan.files) file.unit = unit;
   }
-  const files = [...planning.files.values()];
+  const files = [...begun.values().flatMap(({ plan }) => plan.files), ...shared.files];
   for (const [index, file] of files.entries()) {
-    file.path = filePath(parts, options, table, file.path, file.ranges, index);
+    if (file.path === "") nameFile(parts, options, table, file, index);
   }
-  return { batches: planning.batches, files };
+  return files;
+}
+
+/** Adds the batches of a flush from one of them on. */
+async function addBatches(
+  clock: WriterParts["clock"],
+  plan: FilePlan,
+  { batches, selected }: FeedFlush,
+  first: number,
+  place: { readonly unit: number; readonly range: OffsetRange },
+): Promise<void> {
+  for (const [at, batch] of batches.entries()) {
+    if (at >= first) await plan.add(clock, batch, selected?.[at] ?? null, place);
+  }
 }
 
 /** A table that others made may have a column of that name: it has an id. */
 function isControl({ name, id }: Field): boolean {
   return name === CHANGE_TYPE.name && id === CHANGE_TYPE.id;
-}
-
-/** What is known while a flush is split. */
-interface Planning {
-  readonly fields: readonly Field[];
-  readonly spec: PartitionSpec;
-  readonly files: Map<string, PlannedFile>;
-  readonly batches: PlannedBatch[];
-  runs: number;
-}
-
-/** Adds the runs of a batch to their files, and stops after each. */
-function* planBatch(
-  { fields, spec, files, batches }: Planning,
-  raw: ColumnBatch,
-  selected: SelectedRows | null,
-  { unit, range }: { readonly unit: number; readonly range: OffsetRange },
-): Generator<void> {
-  const batch = conform(raw, fields);
-  assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
-  const all = partitionRows(spec, fields, batch);
-  const { partitions, keys } =
-    selected === null ? { partitions: all, keys: null } : selectRows(all, batch, selected);
-  const index = batches.push({ batch, order: orderOf(partitions), keys }) - 1;
-  for (const { partition, rows } of partitions) {
-    const file = fileFor(files, unit, partition, () => partitionFolder(spec, fields, partition));
-    if (file.ranges.at(-1) !== range) file.ranges.push(range);
-    const first = (rows?.byteOffset ?? 0) / Int32Array.BYTES_PER_ELEMENT;
-    const count = rows?.length ?? batch.rowCount;
-    file.runs.push(index, first, first + count);
-    file.rowCount += count;
-    yield;
-  }
 }
 
 /** The selected rows of each partition, and their keys in the same order. */
@@ -159,11 +229,7 @@ function halvesOf({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
 }
 
 /** The keys of the first `count` rows of a file; null: nobody asks for them. */
-export function keysOf(
-  batches: readonly PlannedBatch[],
-  { runs }: PlannedFile,
-  count: number,
-): KeySet | null {
+export function keysOf({ batches, runs }: PlannedFile, count: number): KeySet | null {
   const words = new BigUint64Array(2 * count);
   let at = 0;
   for (let run = 0; run < runs.length && at < count; run += RUN) {
@@ -188,22 +254,6 @@ function orderOf(partitions: readonly PartitionedRows[]): Int32Array | null {
   return new Int32Array(rows.buffer);
 }
 
-/** The planned file of a unit and a partition. */
-function fileFor(
-  planned: Map<string, PlannedFile>,
-  unit: number,
-  partition: readonly PartitionValue[],
-  folder: () => string,
-): PlannedFile {
-  // Not by folder: a null and the text "null" share one.
-  const key = `${unit} ${partitionKey(partition)}`;
-  const found = planned.get(key);
-  if (found !== undefined) return found;
-  const file = { path: folder(), unit, partition, ranges: [], runs: [], rowCount: 0 };
-  planned.set(key, file);
-  return file;
-}
-
 /**
  * A file's rows; they are copied when the encoder asks for them, not before.
  * @param fileBytes that are wanted of a file: only a batch with more is cut, into eighths of it, since
@@ -211,8 +261,7 @@ function fileFor(
  * @param isFull asked before each slice, with the bytes of columns before it: the file takes no more rows
  */
 export function* slicesOf(
-  batches: readonly PlannedBatch[],
-  { runs }: PlannedFile,
+  { batches, runs }: PlannedFile,
   fileBytes: number,
   isFull: (columnBytes: number) => boolean,
 ): Generator<RowSlice> {
@@ -260,22 +309,28 @@ function runLength(runs: readonly number[], at: number): number {
   return (runs[at + 2] ?? 0) - (runs[at + 1] ?? 0);
 }
 
-/** `<data>/event_day=2026-01-08/kafka_partition=0/00000-1000-1999-<uuid>.parquet` */
-function filePath(
+/**
+ * Names a file: `<data>/event_day=2026-01-08/kafka_partition=0/00000-1000-1999-<uuid>.parquet`. One that is
+ * begun before its last offset is known is named without that.
+ * @param number of the file in its flush
+ */
+export function nameFile(
   parts: Pick<WriterParts, "random">,
   options: Pick<WriterOptions, "preserveKafkaPartitions">,
-  table: LoadedTable,
-  folder: string,
-  ranges: readonly OffsetRange[],
-  index: number,
-): string {
-  const { location, properties } = table.metadata;
+  { metadata: { location, properties } }: LoadedTable,
+  file: PlannedFile,
+  number: number,
+  hasEnd = true,
+): void {
   const root = properties["write.data.path"] ?? `${location}/data`;
-  const first = ranges[0];
+  const first = file.ranges[0];
   assert(first !== undefined, "a file has an offset range");
-  const number = index.toString().padStart(5, "0");
   const kafka = options.preserveKafkaPartitions ? `kafka_partition=${first.feed.partition}` : "";
-  const offsets = options.preserveKafkaPartitions ? `-${first.start}-${first.end - 1n}` : "";
-  const name = `${number}${offsets}-${parts.random.uuid()}.parquet`;
-  return [root.replace(/\/+$/, ""), folder, kafka, name].filter((part) => part !== "").join("/");
+  const end = hasEnd ? `-${first.end - 1n}` : "";
+  const offsets = options.preserveKafkaPartitions ? `-${first.start}${end}` : "";
+  const digits = number.toString().padStart(5, "0");
+  const name = `${digits}${offsets}-${parts.random.uuid()}.parquet`;
+  file.path = [root.replace(/\/+$/, ""), file.folder, kafka, name]
+    .filter((part) => part !== "")
+    .join("/");
 }

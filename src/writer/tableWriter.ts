@@ -27,6 +27,7 @@ import type { Progress } from "#commit/progress.ts";
 import { leaderEpochOf, offsetOf, ownerOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
 import { type AppendResult, unreadable } from "#commit/shares.ts";
+import { AheadOfFlushes, type FlushAhead } from "./aheadOfFlushes.ts";
 import { readCoordinates } from "./coordinates.ts";
 import { createTable } from "./create.ts";
 import { type FlushChange, type KeyIndex, openKeyIndex, writeFlush } from "./flushChange.ts";
@@ -35,6 +36,7 @@ import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
 import { type Mismatch, reconcileSchema, settleMismatch, type WantedSchema } from "./reconcile.ts";
 import { columnsFor, currentFields } from "./schema.ts";
 import { joinSegments } from "./seal.ts";
+import { checkTopic } from "./topicIdentity.ts";
 
 /** A position that a table is to be owned at. */
 export interface OwnedPosition extends FeedOffset {
@@ -43,10 +45,9 @@ export interface OwnedPosition extends FeedOffset {
 }
 
 /** A flush until its outcome is known; the caller keeps the rows until then. */
-export interface Flush {
+export interface Flush extends FlushAhead {
   /** Its files; another one when it begins again. */
   ledger: Ledger;
-  readonly segments: readonly SealedSegment[];
   /** Who owned the feeds when their rows were read. */
   readonly owners: Owners;
   /** Null until its files are written. */
@@ -56,7 +57,6 @@ export interface Flush {
 /** The owners of feeds whose records go to several tables (SPEC 2.8); the others have none. */
 export type Owners = ReadonlyMap<FeedKey, string>;
 
-const NO_OWNERS: Owners = new Map();
 /** Fences by another group within this time are counted together. */
 const FENCE_WINDOW_MS = 60_000;
 const FENCES_MAX = 3;
@@ -68,6 +68,8 @@ export class TableWriter {
   readonly #parts: WriterParts;
   readonly #options: WriterOptions;
   readonly #table: CommitTable;
+  /** Rows may be written before they are flushed. */
+  readonly ahead: AheadOfFlushes;
   /** Opened by the first flush; null: rows are appended, or it is not yet. */
   #index: KeyIndex | null = null;
   #tail: Promise<unknown> = Promise.resolve();
@@ -78,6 +80,10 @@ export class TableWriter {
     this.#parts = parts;
     this.#options = options;
     this.#table = table;
+    this.ahead = new AheadOfFlushes(parts, options, {
+      head: () => table.head,
+      leave: (ledger) => table.leftovers.add(table.head, ledger),
+    });
   }
 
   /**
@@ -141,10 +147,8 @@ export class TableWriter {
   }
 
   /** Loads the head, whose schema is then the newest seen. */
-  lookAtHead(): Promise<void> {
-    return this.#serial(async () => {
-      await this.#table.load();
-    });
+  async lookAtHead(): Promise<void> {
+    await this.#serial(() => this.#table.load());
   }
 
   /** Answers columns that do not go together with the table's. Throws as `settleMismatch`. */
@@ -164,7 +168,7 @@ export class TableWriter {
   /** As {@link positions}, with the leader epochs that were committed with them, and the owners. */
   async committed(feeds: readonly Feed[]): Promise<(FeedOffset | null)[]> {
     const { document } = await this.#readable();
-    for (const feed of feeds) this.#checkTopic(document, feed);
+    for (const feed of feeds) checkTopic(this.name, document, feed);
     return feeds.map((feed) => {
       const offset = offsetOf(document, feed);
       if (offset === null) return null;
@@ -232,9 +236,11 @@ export class TableWriter {
   /**
    * A new flush of sealed segments, contiguous per feed.
    * @param owners of the feeds; default: they have none
+   * @param before a flush of more segments that this one takes the place of
    */
-  newFlush(segments: readonly SealedSegment[], owners: Owners = NO_OWNERS): Flush {
-    return { ledger: this.#newLedger(), segments, owners: new Map(owners), pending: null };
+  newFlush(segments: readonly SealedSegment[], owners?: Owners, before?: Flush): Flush {
+    const ahead = before === undefined ? this.ahead.take() : before.ahead;
+    return { ledger: this.#newLedger(), segments, owners: new Map(owners), pending: null, ahead };
   }
 
   /**
@@ -269,9 +275,15 @@ export class TableWriter {
 
   /** Gives a flush up that was not decided (revoked, shutdown): its files are removed by the rules. */
   giveUp(flush: Flush): Promise<void> {
-    return this.#serial(() =>
-      flush.pending === null ? this.#abandon(flush) : giveUp(this.#table, flush.pending),
-    );
+    return this.#serial(async () => {
+      await this.ahead.leave(flush);
+      await (flush.pending === null ? this.#abandon(flush) : giveUp(this.#table, flush.pending));
+    });
+  }
+
+  /** Gives a flush up that has not begun: nobody has its rows any more. */
+  forget(flush: Flush): Promise<void> {
+    return this.#serial(() => this.ahead.leave(flush));
   }
 
   /** Steps before the commit: columns, files. Returns an end when there is nothing to commit yet. */
@@ -282,15 +294,18 @@ export class TableWriter {
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
       const columns = columnsFor(this.#parts, shapes, this.#options.columnsBy ?? "records");
       const ready = await commit(this.#table, newCommit(this.#table, columns));
-      if (ready.kind !== "committed") return this.#unprepared(flush, ready);
+      if (ready.kind !== "committed") return await this.#unprepared(flush, ready);
       this.#misfits = 0;
-      const { owners, ledger } = flush;
       this.#index ??= await openKeyIndex(this.#parts, this.#options);
-      const input = { flushes, owners, ledger };
+      const begun = await this.ahead.join(flush, ready.table, flushes);
+      const { owners, ledger } = flush;
+      const input = { flushes, owners, ledger, begun };
       const change = await writeFlush(this.#parts, this.#options, ready.table, this.#index, input);
+      await this.ahead.leave(flush);
       return newCommit(this.#table, change, ledger);
     } catch (error) {
       // Nothing was sent: the names are given up, and the next try writes under a new commit id.
+      await this.ahead.leave(flush);
       await this.#abandon(flush);
       flush.ledger = this.#newLedger();
       if (policyOf(error).action !== "again") throw error;
@@ -299,11 +314,12 @@ export class TableWriter {
   }
 
   /** Dropped: the table's schema is another by now; the rows are read again, decoded by that one. */
-  #unprepared(
+  async #unprepared(
     flush: Flush,
     result: Exclude<CommitResult, { readonly kind: "committed" }>,
-  ): AppendResult {
+  ): Promise<AppendResult> {
     if (result.kind !== "dropped") return result;
+    await this.ahead.leave(flush);
     const reason = `table ${this.name} has another schema by now: ${result.reason}`;
     // Rows that were decoded by the head's own schema fit it: more in a row cannot be a coincidence.
     if (++this.#misfits >= MISFITS_MAX) {
@@ -349,18 +365,6 @@ export class TableWriter {
     const progress = await this.#table.progressOf(head);
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
     return progress;
-  }
-
-  #checkTopic(document: (Progress & { kind: "readable" })["document"], feed: Feed): void {
-    const source = document.sources.get(`${feed.clusterId}/${feed.topic}`);
-    if (source === undefined || source.topicId === feed.topicId) return;
-    throw fail(
-      "progress",
-      `Topic ${feed.topic} was re-created: ${this.name} holds offsets of topic id ` +
-        `${source.topicId}, Kafka has ${feed.topicId}. To read the new topic from its beginning: ` +
-        `kafka-iceberg offsets ${this.name} --accept-topic ${feed.topic}`,
-      { table: this.name, topic: feed.topic },
-    );
   }
 
   #countFence(by: string): void {

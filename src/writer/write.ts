@@ -15,28 +15,19 @@ import type { FileUnit } from "#commit/shares.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import type { KeySet, PlacedFile } from "#keyindex/port.ts";
-import type { BloomColumn, EncodedFile } from "#parquet/encoder.ts";
-import type { ObjectWriter } from "#storage/storage.ts";
+import type { EncodedFile, EncodeOptions, RowSlice } from "#parquet/encoder.ts";
+import type { Begun, BegunFile } from "./ahead.ts";
 import { dataFile } from "./dataFile.ts";
-import { type FileOrder, fileOrder } from "./fileOrder.ts";
+import { DataSink } from "./dataSink.ts";
+import { type FileForm, fileForm } from "./fileForm.ts";
 import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
-import {
-  keysOf,
-  type PlannedBatch,
-  type PlannedFile,
-  planFiles,
-  restOf,
-  slicesOf,
-} from "./plan.ts";
+import { keysOf, type PlannedFile, planFiles, restOf, slicesOf } from "./plan.ts";
 import { currentFields, defaultSpec } from "./schema.ts";
-import {
-  bloomFilters,
-  fileCodec,
-  fileSizes,
-  type ReducedMetrics,
-  reducedMetrics,
-} from "./tableProperties.ts";
+import { type ReducedMetrics, reducedMetrics } from "./tableProperties.ts";
+
+/** Files of one flush, from its first row. */
+export const NOTHING_BEGUN: Begun = { plans: new Map(), files: new Map() };
 
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
@@ -44,13 +35,12 @@ const CORRUPT_RETRIES_MAX = 3;
 /** What the files of one flush have in common. */
 interface WriteContext {
   readonly parts: WriterParts;
-  readonly options: WriterOptions;
   readonly table: LoadedTable;
   readonly ledger: Ledger;
-  readonly batches: readonly PlannedBatch[];
   readonly reduced: ReadonlyMap<number, ReducedMetrics>;
-  readonly sort: FileOrder;
-  readonly blooms: readonly BloomColumn[];
+  readonly form: FileForm;
+  /** Files that were begun ahead of the flush and are not yet gone on with. */
+  readonly begun: Map<PlannedFile, BegunFile>;
 }
 
 /** Stored files of a unit. */
@@ -65,6 +55,7 @@ export interface WrittenUnit extends FileUnit {
  * Encodes and uploads a flush.
  * @param ledger takes every name before its file is begun, so that it names all that may exist after
  * an error, too
+ * @param begun what was written ahead; to be ended by the caller, whatever comes of this
  */
 export async function writeFiles(
   parts: WriterParts,
@@ -72,16 +63,15 @@ export async function writeFiles(
   table: LoadedTable,
   flushes: readonly FeedFlush[],
   ledger: Ledger,
+  begun: Begun = NOTHING_BEGUN,
 ): Promise<WrittenUnit[]> {
   const spec = defaultSpec(table);
-  const { batches, files: planned } = await planFiles(parts, options, table, spec, flushes);
+  const planned = await planFiles(parts, options, table, flushes, begun.plans);
   ledger.plan(planned.map((file) => file.path));
   await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets(planned));
   const reduced = reducedMetrics(currentFields(table), table.metadata.properties);
-  const sort = fileOrder(table, options);
-  const { properties } = table.metadata;
-  const blooms = bloomFilters(currentFields(table), properties, options.bloomColumns);
-  const context = { parts, options, table, ledger, batches, reduced, sort, blooms };
+  const form = fileForm(options, table);
+  const context = { parts, table, ledger, reduced, form, begun: new Map(begun.files) };
   const open = new OpenFiles(options.openFilesMax);
   const stored: WrittenFile[][] = [];
   try {
@@ -140,7 +130,7 @@ async function writeRows(
   for (let rest: PlannedFile | null = planned; rest !== null; ) {
     const file: DataFile = await writeFile(context, spec, rest, encoded);
     const rows = Number(file.recordCount);
-    written.push({ file, keys: keysOf(context.batches, rest, rows) });
+    written.push({ file, keys: keysOf(rest, rows) });
     rest = restOf(rest, rows);
     if (rest !== null) await rename(context, rest);
   }
@@ -177,8 +167,8 @@ async function writeFile(
       await logWritten(parts, commitId, file, result);
       const { bytes, rowCount: rows } = result;
       parts.observe({ type: "file", bytes, rows, durationMs: parts.clock.monotonicMs() - began });
-      const { reduced, sort } = context;
-      return dataFile(file.path, result, spec.specId, file.partition, reduced, sort.orderId);
+      const { reduced, form } = context;
+      return dataFile(file.path, result, spec.specId, file.partition, reduced, form.sort.orderId);
     } catch (error) {
       if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
       await rename(context, file);
@@ -188,54 +178,58 @@ async function writeFile(
 
 /** One try: the file's bytes go to the store while its row groups are finished. */
 async function stream(
-  { parts, options, table, ledger, batches, sort, blooms }: WriteContext,
+  { parts, table, ledger, form, begun }: WriteContext,
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
-  const target: { writer: ObjectWriter | null } = { writer: null };
-  let bytes = 0;
-  const sink = async (chunk: Uint8Array): Promise<void> => {
-    bytes += chunk.length;
-    if (target.writer === null) {
-      failpoint("upload");
-      target.writer = await table.storage.writer(file.path);
-    }
-    await target.writer.write(chunk);
-  };
-  const sizes = fileSizes(options, table.metadata.properties);
-  const encodeOptions = {
-    ...fileCodec(options, table.metadata.properties),
-    rowGroupRows: options.rowGroupRows,
-    rowGroupBytes: sizes.rowGroupBytes,
-    sort: sort.keys,
-    bloomFilters: blooms,
-    metadata: footer(ledger.commitId, file.ranges),
-  };
-  const fields = currentFields(table);
-  // Of rows that are sorted no byte comes before the last of them is there.
-  const columnBytesMax = sort.keys.length > 0 ? sortedBytesMax(sizes.fileBytes) : Infinity;
-  const slices = slicesOf(
-    batches,
-    file,
-    sizes.fileBytes,
-    (columnBytes) => bytes >= sizes.fileBytes || columnBytes >= columnBytesMax,
-  );
+  const ahead = begun.get(file);
+  // One that fails is written again from its rows.
+  begun.delete(file);
+  const sink = ahead?.sink ?? new DataSink(table.storage, file.path);
+  const bytesBefore = sink.bytes;
+  const metadata = footer(ledger.commitId, file.ranges);
+  const rest = restOf(file, ahead?.rows ?? 0);
+  const slices = rest === null ? [] : slicesOf(rest, form.fileBytes, isFull(form, sink));
   try {
-    const result = await parts.encoder.encode(fields, slices, encodeOptions, sink);
-    encoded(result.bytes);
+    const result =
+      ahead === undefined
+        ? await encodeWhole(parts, table, form, slices, metadata, sink)
+        : await ahead.open.finish(slices, metadata, sink.write);
+    encoded(result.bytes - bytesBefore);
     const isWhole = result.rowCount === file.rowCount;
     assert(
       isWhole || result.rowCount > 0,
       "a Parquet file holds all of its rows, or some and is full",
     );
-    assert(target.writer !== null, "a Parquet file has bytes");
-    const stored = await target.writer.close(result.sha256);
-    assert(stored.bytes === result.bytes, "the store has every byte that was encoded");
+    assert(sink.bytes === result.bytes, "the store has every byte that was encoded");
+    await sink.close(result.sha256);
     return result;
   } catch (error) {
-    await target.writer?.abort().catch(() => undefined);
+    ahead?.open.discard();
+    await sink.abort();
     throw error;
   }
+}
+
+function encodeWhole(
+  { encoder }: WriterParts,
+  table: LoadedTable,
+  { sort, encode }: FileForm,
+  slices: Iterable<RowSlice>,
+  metadata: EncodeOptions["metadata"],
+  sink: DataSink,
+): Promise<EncodedFile> {
+  const options = { ...encode, sort: sort.keys, metadata };
+  return encoder.encode(currentFields(table), slices, options, sink.write);
+}
+
+/** Of rows that are sorted no byte comes before the last of them is there. */
+function isFull(
+  { sort, fileBytes }: FileForm,
+  sink: Pick<DataSink, "bytes">,
+): (columnBytes: number) => boolean {
+  const columnBytesMax = sort.keys.length > 0 ? sortedBytesMax(fileBytes) : Infinity;
+  return (columnBytes) => sink.bytes >= fileBytes || columnBytes >= columnBytesMax;
 }
 
 /** Columns of a file whose rows are sorted: supposed to shrink to half, and bounded, since all are kept. */

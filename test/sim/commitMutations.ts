@@ -1,4 +1,4 @@
-/** Deliberate mistakes in the commit loop, and in what is concluded from a catalog's traits (`mutations.ts`). */
+/** Deliberate mistakes in the commit loop, in what is written ahead of it, and in what is concluded from a catalog's traits (`mutations.ts`). */
 import type { Mutation } from "./mutation.ts";
 
 /** The mistakes of the loop and the traits. */
@@ -63,6 +63,26 @@ export const COMMIT_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         find: 'if (mayComeLate(sent, traits)) return { kind: "never", reason: "the request may come late" };',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a flush goes on with what was written ahead of it, whatever has become of the feed meanwhile",
+    rule: "2.3",
+    sim: "pipeline",
+    shownIn: "rows are written before their commit is due",
+    edits: [
+      {
+        find: "const isFirst = feed.held.every(({ segment }, at) => segment === theirs[at]);",
+        replace: "const isFirst = theirs.length > 0;",
+      },
+      {
+        find: 'if (this.#next !== null && this.#next !== "off") await this.#next.drop(key);',
+        replace: "void key;",
+      },
+      {
+        find: 'assert(feed.range.start === flush.start, "what came ahead begins where its flush begins");',
         replace: "",
       },
     ],

@@ -8,6 +8,7 @@ import type { SealedSegment } from "#writer/parts.ts";
 import type { Flush } from "#writer/tableWriter.ts";
 import type { Background } from "./background.ts";
 import { judgeStop, Process } from "./process.ts";
+import { ClosedSegment } from "./segments.ts";
 import type { Request, World } from "./world.ts";
 
 /** How a schedule ended. */
@@ -147,6 +148,7 @@ export abstract class WriterFrame {
     process.busy = false;
     process.held = null;
     process.buffered.clear();
+    process.closed = [];
     for (const request of this.world.pending) {
       if (request.writer === process.name) request.answer = null;
     }
@@ -190,13 +192,31 @@ export abstract class WriterFrame {
   protected newFlush(process: Process): Flush | null {
     const { writer } = process;
     if (writer === null) return null;
-    const segments: SealedSegment[] = [];
-    for (const [partition, { feed, start, end }] of process.buffered) {
-      if (end === start) continue;
-      segments.push(this.segment({ feed, start, end }, process));
-      process.buffered.set(partition, { feed, start: end, end });
+    const segments = process.closed.splice(0).map(({ segment }) => segment);
+    for (const partition of process.buffered.keys()) {
+      segments.push(...this.#close(process, partition));
     }
     return segments.length === 0 ? null : writer.newFlush(segments);
+  }
+
+  /** A segment of a partition is full, and written before its commit is due. */
+  protected async writeAhead(process: Process, partition: number): Promise<void> {
+    const closed = this.#close(process, partition).map((segment) => new ClosedSegment(segment));
+    for (const { segment } of closed) {
+      const { start, end } = segment.range;
+      this.world.say(`${process.name} writes p${partition}[${start},${end}) ahead`);
+    }
+    process.closed.push(...closed);
+    if (closed.length > 0) await process.writer?.ahead.add(closed);
+  }
+
+  /** Ends what is buffered of a partition. */
+  #close(process: Process, partition: number): SealedSegment[] {
+    const range = process.buffered.get(partition);
+    if (range === undefined || range.end === range.start) return [];
+    const { feed, start, end } = range;
+    process.buffered.set(partition, { feed, start: end, end });
+    return [this.segment({ feed, start, end }, process)];
   }
 
   protected async flush(process: Process, flush: Flush | null): Promise<void> {
@@ -220,7 +240,10 @@ export abstract class WriterFrame {
       if (this.completes()) await process.writer?.complete(flush, result);
     }
     // Fenced feeds are sought anew: what was buffered of them is dropped.
-    for (const feed of result.fenced) process.buffered.delete(feed.partition);
+    for (const feed of result.fenced) {
+      process.buffered.delete(feed.partition);
+      process.dropClosed(feed.partition);
+    }
   }
 
   protected async start(process: Process, action: () => Promise<void>): Promise<void> {

@@ -40,6 +40,17 @@ for (const [what, tables] of SHAPES) {
   }, 900_000);
 }
 
+for (const [what, tables] of SHAPES) {
+  test(`no schedule in which rows are written before their commit is due does (${what})`, async () => {
+    await runAll("pipeline", Math.ceil(COUNT / 2), (seed) => {
+      const compareAndSet = seed % 2 === 0 ? "sequence" : "pointer";
+      const people = seed % 4 === 0;
+      const shape = { ...tables, ahead: true };
+      return runPipelineSchedule(seed, { steps: 250, compareAndSet, people, tables: shape });
+    });
+  }, 900_000);
+}
+
 test("a log that was lost and has grown again is never read on from", async () => {
   const count = Math.ceil(COUNT / 4);
   await runAll("pipeline", count, (seed) =>

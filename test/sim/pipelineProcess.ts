@@ -147,7 +147,7 @@ export function startProcess(start: ProcessStart): {
     const own = partsOf(table.world, process.name, log, alive, clock);
     const catalog = isSlow === null ? own.catalog : reached(process, own.catalog, isSlow);
     const parts = { ...own, catalog, logger };
-    const options = optionsOf(table.world, process.groupName);
+    const options = optionsOf(table.world, process.groupName, table.writesAhead);
     const partitionForms = table.world.hourly ? ["hour(_kafka_timestamp)"] : [];
     const create = { ...options.create, partitionForms };
     const columnsBy = table.rank === "late" ? "declaration" : "records";

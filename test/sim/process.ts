@@ -5,7 +5,7 @@
 import type { Clock } from "#base/clock.ts";
 import { AppError, fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
-import type { Feed } from "#base/offsets.ts";
+import { type Feed, feedKey } from "#base/offsets.ts";
 import type { Field } from "#columns/schema.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { LogEntry, LoggedEntry, TransactionLog } from "#txlog/log.ts";
@@ -14,6 +14,7 @@ import type { Flush, TableWriter } from "#writer/tableWriter.ts";
 import { WRITER_OPTIONS } from "../support/writerOptions.ts";
 import { PERSON } from "./law.ts";
 import { COORDINATES, readCoordinates, rowEncoder } from "./rows.ts";
+import type { ClosedSegment } from "./segments.ts";
 import type { World } from "./world.ts";
 
 /** A transaction log in memory that survives its process; what was not synced may be lost. */
@@ -62,6 +63,8 @@ export class Process {
   writer: TableWriter | null = null;
   /** By partition: the feed, where it is read from, and up to where it is buffered. */
   readonly buffered: Map<number, { feed: Feed; start: bigint; end: bigint }> = new Map();
+  /** Segments that are closed and in no flush yet: they may be written ahead of it. */
+  closed: ClosedSegment[] = [];
   held: Flush | null = null;
   busy = false;
   /** Wakes it while it waits before another try. */
@@ -71,6 +74,17 @@ export class Process {
   constructor(name: string, group: string) {
     this.name = name;
     this.group = group;
+  }
+
+  /** Drops what is closed of a partition; default: of all. */
+  dropClosed(partition?: number): void {
+    const isGone = ({ segment }: ClosedSegment): boolean =>
+      partition === undefined || segment.range.feed.partition === partition;
+    for (const each of this.closed.filter(isGone)) {
+      void this.writer?.ahead.drop(feedKey(each.segment.range.feed));
+      each.drop();
+    }
+    this.closed = this.closed.filter((each) => !isGone(each));
   }
 }
 
@@ -170,8 +184,11 @@ function faultyStorage(world: World, alive: () => boolean): Storage {
   };
 }
 
-/** Options of every writer of a world. */
-export function optionsOf(world: World, group: string): WriterOptions {
+/**
+ * Options of every writer of a world.
+ * @param ahead rows are written before their commit is due
+ */
+export function optionsOf(world: World, group: string, ahead = false): WriterOptions {
   return {
     ...WRITER_OPTIONS,
     name: world.name,
@@ -180,6 +197,7 @@ export function optionsOf(world: World, group: string): WriterOptions {
     commitRetriesMax: 3,
     filesAgeMsMax: world.filesAgeMsMax,
     preserveKafkaPartitions: world.random.unit() < 0.7,
+    aheadBytes: ahead ? 1 : Number.POSITIVE_INFINITY,
     thinning: world.thinning,
   };
 }

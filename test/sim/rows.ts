@@ -7,7 +7,14 @@ import type { Column, ColumnBatch } from "#columns/batch.ts";
 import type { Field } from "#columns/schema.ts";
 import type { CoordinateReader } from "#commit/liveRows.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
-import type { EncodedFile, ParquetEncoder } from "#parquet/encoder.ts";
+import type {
+  ByteSink,
+  EncodedFile,
+  EncodeOptions,
+  OpenFile,
+  ParquetEncoder,
+  RowSlice,
+} from "#parquet/encoder.ts";
 import { FileBytes } from "#parquet/fileBytes.ts";
 
 /** No batch has the topic's column: it is there for the coordinates alone. */
@@ -78,36 +85,72 @@ export function columns(
 
 /** An encoder whose files say which records they hold; each slice is a row group of its own. */
 export const rowEncoder: ParquetEncoder = {
-  encode: async (_fields, slices, _options, sink): Promise<EncodedFile> => {
-    const file = new FileBytes(sink);
-    const write = (json: string): Promise<void> => file.write(new TextEncoder().encode(json));
-    let rowCount = 0;
-    let text = "[";
-    for (const { batch, rows: wanted } of slices) {
-      const data = (name: string): ArrayBuffer => {
-        const column = batch.columns.findLast(({ field }) => `_${field.name}`.endsWith(`_${name}`));
-        const bytes = column?.data ?? new Uint8Array(0);
-        return bytes.slice().buffer as ArrayBuffer;
-      };
-      const ints = new Int32Array(data("partition"));
-      // Records of the pipeline simulation say their number themselves, in dead letters as they came.
-      const bytes = data(batch.fields.some((field) => field.name === "n") ? "n" : "offset");
-      const values = batch.columns.find((each) => each.field.name === "value");
-      const longs =
-        values === undefined
-          ? new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8))
-          : numbersIn(values);
-      const numbers = wanted ?? Int32Array.from(Array(batch.rowCount).keys());
-      const rows = [...numbers].map((row) => `[${ints[row] ?? -1},${longs[row] ?? -1n}]`);
-      if (rowCount > 0) await write(text);
-      text = `${rowCount === 0 ? "[" : ","}${rows.join(",")}`;
-      rowCount += rows.length;
-    }
-    await write(`${text}]`);
-    return { rowCount, splitOffsets: [4n], metrics: [], ...file.finish() };
-  },
+  encode: (_fields, slices, _options, sink) => new RowFile().finish(slices, {}, sink),
+  open: () => new RowFile(),
   close: () => Promise.resolve(),
 };
+
+/** A file of {@link rowEncoder}: `[[partition,number],..]`. */
+class RowFile implements OpenFile {
+  #sink: ByteSink = () => Promise.resolve();
+  readonly #file = new FileBytes((chunk) => this.#sink(chunk));
+  #rowCount = 0;
+  #text = "[";
+
+  async append(slices: Iterable<RowSlice>, sink: ByteSink): Promise<void> {
+    await this.#take(slices, sink);
+    if (this.#rowCount > 0) await this.#write(this.#text);
+    this.#text = "";
+  }
+
+  async #take(slices: Iterable<RowSlice>, sink: ByteSink): Promise<void> {
+    this.#sink = sink;
+    for (const slice of slices) {
+      const rows = recordsOf(slice);
+      if (this.#text.length > 1) await this.#write(this.#text);
+      this.#text = `${this.#rowCount === 0 ? "[" : ","}${rows.join(",")}`;
+      this.#rowCount += rows.length;
+    }
+  }
+
+  async finish(
+    slices: Iterable<RowSlice>,
+    _metadata: EncodeOptions["metadata"],
+    sink: ByteSink,
+  ): Promise<EncodedFile> {
+    await this.#take(slices, sink);
+    await this.#write(`${this.#rowCount === 0 ? "[" : this.#text}]`);
+    const rowCount = this.#rowCount;
+    return { rowCount, splitOffsets: [4n], metrics: [], ...this.#file.finish() };
+  }
+
+  discard(): void {
+    this.#sink = () => Promise.reject(new Error("a file that nobody wants is not written on"));
+  }
+
+  async #write(json: string): Promise<void> {
+    await this.#file.write(new TextEncoder().encode(json));
+  }
+}
+
+/** The records of a slice as `[partition,number]`. */
+function recordsOf({ batch, rows: wanted }: RowSlice): string[] {
+  const data = (name: string): ArrayBuffer => {
+    const column = batch.columns.findLast(({ field }) => `_${field.name}`.endsWith(`_${name}`));
+    const bytes = column?.data ?? new Uint8Array(0);
+    return bytes.slice().buffer as ArrayBuffer;
+  };
+  const ints = new Int32Array(data("partition"));
+  // Records of the pipeline simulation say their number themselves, in dead letters as they came.
+  const bytes = data(batch.fields.some((field) => field.name === "n") ? "n" : "offset");
+  const values = batch.columns.find((each) => each.field.name === "value");
+  const longs =
+    values === undefined
+      ? new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8))
+      : numbersIn(values);
+  const numbers = wanted ?? Int32Array.from(Array(batch.rowCount).keys());
+  return [...numbers].map((row) => `[${ints[row] ?? -1},${longs[row] ?? -1n}]`);
+}
 
 /** The numbers in a column of records. */
 function numbersIn({ length, offsets, data }: Column): bigint[] {

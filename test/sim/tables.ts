@@ -43,6 +43,8 @@ export interface Shape {
   readonly letters: boolean;
   /** Each has a late table; default false. */
   readonly late?: boolean;
+  /** Rows are written before their commit is due; default false. */
+  readonly ahead?: boolean;
 }
 
 /** One table of the topic. */
@@ -51,17 +53,21 @@ export interface SimTable {
   readonly rank: CommitRank;
   /** The table that it is beside; null: it is no side table. */
   readonly beside: SimTable | null;
+  readonly writesAhead: boolean;
 }
 
 /** The tables of a world's topic; the world's own is the first, side tables follow theirs. */
-export function tablesOf(world: World, { mains, letters, late = false }: Shape): SimTable[] {
+export function tablesOf(
+  world: World,
+  { mains, letters, late = false, ahead: writesAhead = false }: Shape,
+): SimTable[] {
   const tables: SimTable[] = [];
   world.has.eventTimes = late;
   for (let index = 0; index < mains; index++) {
     const own = index === 0 ? world : sibling(world, index);
     own.isDue = (offset) => tableOf(offset, mains) === index;
     own.mayHold = own.isDue;
-    const main: SimTable = { world: own, rank: "main", beside: null };
+    const main: SimTable = { world: own, rank: "main", beside: null, writesAhead };
     tables.push(main);
     if (letters) {
       world.has.oddRecords = false;
@@ -82,7 +88,8 @@ function sideOf(main: SimTable, rank: CommitRank, aside: World): SimTable {
   aside.mayHold = own.mayHold;
   // Also from before its own first position: a person may have them read again for its table.
   aside.mayHoldBelow = true;
-  return { world: aside, rank, beside: main };
+  const { writesAhead } = main;
+  return { world: aside, rank, beside: main, writesAhead };
 }
 
 function sibling(world: World, number: number, fields?: readonly Field[]): World {

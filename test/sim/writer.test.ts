@@ -25,6 +25,14 @@ for (const world of WORLDS) {
   }, 900_000);
 }
 
+for (const compareAndSet of ["sequence", "nothing"] as const) {
+  test(`no schedule loses or doubles a row that is written before its commit is due (${compareAndSet})`, async () => {
+    await runAll("writer", SCHEDULES.count, (seed) =>
+      runSchedule(seed, { steps: 100, compareAndSet, people: seed % 2 === 0, ahead: true }),
+    );
+  }, 900_000);
+}
+
 for (const compareAndSet of ["sequence", "pointer"] as const) {
   test(`no schedule loses, doubles or shows a deleted row while files are rewritten (${compareAndSet})`, async () => {
     await runAll("writer", SCHEDULES.count, (seed) =>

@@ -20,6 +20,8 @@ export interface Troubles {
   /** False: a catalog like Nessie. Default true. */
   readonly showsAncestors?: boolean;
   readonly people: boolean;
+  /** Rows may be written before they are flushed; default false. */
+  readonly ahead?: boolean;
   /** True: most of it is compaction, and rows of another engine that come and go. */
   readonly rewrites?: boolean;
 }
@@ -127,7 +129,10 @@ class WriterSim extends WriterFrame {
     const partition = world.below(world.partitions.length);
     const range = process.buffered.get(partition);
     if (range === undefined) return await this.start(process, () => this.seek(process, partition));
-    if (world.random.unit() < 0.5) return this.readOn(range);
+    const next = world.random.unit();
+    if (this.troubles.ahead === true && next > 0.8)
+      return await this.start(process, () => this.writeAhead(process, partition));
+    if (next < 0.5) return this.readOn(range);
     await this.start(process, () => this.flush(process, this.newFlush(process)));
   }
 
@@ -138,7 +143,8 @@ class WriterSim extends WriterFrame {
     const log = process.log.reopen((count) => world.below(count + 1));
     const clock = worldClock(world, alive, this.asleepAs(process));
     const parts = partsOf(world, process.name, log, alive, clock);
-    const writer = await TableWriter.open(parts, optionsOf(world, process.group), []);
+    const options = optionsOf(world, process.group, this.troubles.ahead);
+    const writer = await TableWriter.open(parts, options, []);
     if (alive()) process.writer = writer;
     world.say(`${process.name} opens`);
   }
@@ -148,6 +154,7 @@ class WriterSim extends WriterFrame {
     const { held, writer } = process;
     process.held = null;
     process.buffered.clear();
+    process.dropClosed();
     this.world.say(`${process.name} gives its held flush up`);
     if (held !== null) await writer?.giveUp(held);
   }

@@ -24,7 +24,7 @@ const INTRODUCTION = `# Benchmarks
 
 \`bun run bench\` measures all of this, and writes this page, its figures (benchmarks.json) and the plot. Each line says when it was measured.
 \`bun run bench -- --only ours,floor --runs 3\` measures some sides again and keeps the others' figures; all flags are in \`scripts/bench/bench.ts\`.
-Parts alone: \`bun scripts/bench/micro.ts\`, \`bun scripts/bench/decode.ts\`, \`bun scripts/bench/encode.ts\`, \`bun scripts/bench/stageAppend.ts\`.
+Parts alone: \`bun scripts/bench/micro.ts\`, \`bun scripts/bench/decode.ts\`, \`bun scripts/bench/encode.ts\`, \`bun scripts/bench/flush.ts\`, \`bun scripts/bench/stageAppend.ts\`.
 
 ![Rows per CPU-second](benchmarks.svg)`;
 

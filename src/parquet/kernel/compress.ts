@@ -33,7 +33,10 @@ const LEVELS: Readonly<Record<Exclude<ParquetCodec, "brotli">, number>> = {
  * How the pages of these options are compressed here; null: brotli at its default level, which
  * `parquet-wasm` writes faster.
  */
-export function pageCompression({ codec, level }: EncodeOptions): PageCompression | null {
+export function pageCompression({
+  codec,
+  level,
+}: Pick<EncodeOptions, "codec" | "level">): PageCompression | null {
   if (codec === "brotli") return level === null ? null : { codec, level };
   return { codec, level: level ?? LEVELS[codec] };
 }

@@ -8,7 +8,13 @@
 import { assert } from "#base/assert.ts";
 import { childFields, type Field, isPrimitive } from "#columns/schema.ts";
 import type { BatchSource } from "#parquet/columnData.ts";
-import type { BloomColumn, ByteSink, EncodedFile, EncodeOptions } from "#parquet/encoder.ts";
+import type {
+  BloomColumn,
+  ByteSink,
+  EncodedFile,
+  EncodeOptions,
+  OpenFileOptions,
+} from "#parquet/encoder.ts";
 import { FileBytes } from "#parquet/fileBytes.ts";
 import type { FloatSummary } from "#parquet/floats.ts";
 import type { ChunkMetadata, RowGroupMetadata } from "#parquet/footer.ts";
@@ -33,7 +39,7 @@ const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 const idle: Workspace[] = [];
 
 /** True when the kernel can write a file of these fields with these options. */
-export function kernelTakes(fields: readonly Field[], options: EncodeOptions): boolean {
+export function kernelTakes(fields: readonly Field[], options: OpenFileOptions): boolean {
   return pageCompression(options) !== null && fields.every((field) => isTaken(field, 1));
 }
 
@@ -52,15 +58,9 @@ export async function encodeWithKernel(
   sink: ByteSink,
   limits: PageLimits = PAGE_LIMITS,
 ): Promise<EncodedFile> {
-  const compression = pageCompression(options);
-  assert(compression !== null, "the kernel was asked whether it takes the codec");
-  const workspace = (limits === PAGE_LIMITS ? idle.pop() : null) ?? new Workspace(limits);
-  const file = new KernelFile(workspace, fields, compression, sink, options.bloomFilters ?? []);
-  const encoded = await file.encode(batches, options);
-  // Only now: after a fault its memory is not used again.
-  const isKept = limits === PAGE_LIMITS && workspace.memoryBytes <= KEPT_BYTES_MAX;
-  if (isKept) idle.push(workspace);
-  return encoded;
+  const file = new KernelFile(fields, options, limits);
+  await file.append(batches, sink);
+  return await file.finish(options.metadata, sink);
 }
 
 /** Bytes of this thread's WASM memory that wait for the next file. */
@@ -68,61 +68,86 @@ export function kernelBytes(): number {
   return idle.reduce((sum, workspace) => sum + workspace.memoryBytes, 0);
 }
 
-class KernelFile {
-  readonly #workspace: Workspace;
+/** A group, as the footer and as the manifests have it. */
+interface EncodedGroup {
+  readonly footer: RowGroup;
+  readonly metadata: RowGroupMetadata;
+}
+
+/**
+ * One file, from its first bytes to its footer, in as many calls as its rows take; memory of the kernel is
+ * its only while it encodes.
+ */
+export class KernelFile {
   readonly #fields: readonly Field[];
   readonly #compression: PageCompression;
+  readonly #limits: PageLimits;
   readonly #file: FileBytes;
   readonly #output: Output;
   readonly #leaves: readonly LeafColumn[];
   /** By leaf. */
   readonly #blooms: readonly (BloomColumn | null)[];
   readonly #floats = new Map<number, FloatSummary>();
+  readonly #size: RowGroupSize;
+  readonly #groups: EncodedGroup[] = [];
+  #sink: ByteSink = () => Promise.resolve();
 
+  /** For fields and options that {@link kernelTakes}. */
   constructor(
-    workspace: Workspace,
     fields: readonly Field[],
-    compression: PageCompression,
-    sink: ByteSink,
-    blooms: readonly BloomColumn[],
+    options: OpenFileOptions,
+    limits: PageLimits = PAGE_LIMITS,
   ) {
-    this.#workspace = workspace;
+    const compression = pageCompression(options);
+    assert(compression !== null, "the kernel was asked whether it takes the codec");
+    const { bloomFilters = [] } = options;
     this.#fields = fields;
     this.#compression = compression;
-    this.#file = new FileBytes(sink);
+    this.#limits = limits;
+    this.#size = new RowGroupSize(options);
+    this.#file = new FileBytes((chunk) => this.#sink(chunk));
     this.#output = new Output(this.#file);
     this.#leaves = leafColumns(fields);
     this.#blooms = leavesOf(fields).map(
       ({ fieldId, type }) =>
-        blooms.find((each) => each.fieldId === fieldId && type.kind !== "boolean") ?? null,
+        bloomFilters.find((each) => each.fieldId === fieldId && type.kind !== "boolean") ?? null,
     );
   }
 
-  async encode(batches: BatchSource, options: EncodeOptions): Promise<EncodedFile> {
-    const groups: { readonly footer: RowGroup; readonly metadata: RowGroupMetadata }[] = [];
-    await this.#output.write(MAGIC);
-    const size = new RowGroupSize(options);
-    for await (const ranges of rowGroups(batches, size)) {
-      const group = await this.#encodeGroup(ranges);
-      size.learn(ranges, group.footer.total_compressed_size ?? 0n);
-      groups.push(group);
+  /** Encodes rows as row groups of their own; their bytes have gone to the sink when it resolves. */
+  async append(batches: BatchSource, sink: ByteSink): Promise<void> {
+    this.#sink = sink;
+    if (this.#output.position === 0) await this.#output.write(MAGIC);
+    const isUsual = this.#limits === PAGE_LIMITS;
+    const workspace = (isUsual ? idle.pop() : null) ?? new Workspace(this.#limits);
+    for await (const ranges of rowGroups(batches, this.#size)) {
+      const group = await this.#encodeGroup(workspace, ranges);
+      this.#size.learn(ranges, group.footer.total_compressed_size ?? 0n);
+      this.#groups.push(group);
       // Whoever wants files of a size counts what has come.
       await this.#output.flush();
     }
-    const rowCount = groups.reduce((sum, group) => sum + group.metadata.rowCount, 0n);
-    const keyValues = Object.entries(options.metadata).map(([key, value]) => ({ key, value }));
+    // Only now: after a fault its memory is not used again.
+    if (isUsual && workspace.memoryBytes <= KEPT_BYTES_MAX) idle.push(workspace);
+  }
+
+  /** Ends the file. */
+  async finish(metadata: EncodeOptions["metadata"], sink: ByteSink): Promise<EncodedFile> {
+    this.#sink = sink;
+    const rowGroupsOf = this.#groups.map((group) => group.metadata);
+    const rowCount = rowGroupsOf.reduce((sum, group) => sum + group.rowCount, 0n);
+    const keyValues = Object.entries(metadata).map(([key, value]) => ({ key, value }));
     const footer = footerBytes({
       version: 1,
       schema: schemaElements(this.#fields),
       num_rows: rowCount,
-      row_groups: groups.map((group) => group.footer),
+      row_groups: this.#groups.map((group) => group.footer),
       ...(keyValues.length > 0 ? { key_value_metadata: keyValues } : {}),
       created_by: CREATED_BY,
       metadata_length: 0,
     });
     await this.#output.write(footer);
     await this.#output.flush();
-    const rowGroupsOf = groups.map((group) => group.metadata);
     return {
       rowCount: Number(rowCount),
       splitOffsets: rowGroupsOf.map((group) => group.offset),
@@ -135,18 +160,11 @@ class KernelFile {
     };
   }
 
-  async #encodeGroup(ranges: readonly RowRange[]): Promise<{
-    readonly footer: RowGroup;
-    readonly metadata: RowGroupMetadata;
-  }> {
+  async #encodeGroup(workspace: Workspace, ranges: readonly RowRange[]): Promise<EncodedGroup> {
     const rows = BigInt(ranges.reduce((sum, range) => sum + range.end - range.start, 0));
     const offset = BigInt(this.#output.position);
     const chunks: EncodedChunk[] = [];
-    const parts = {
-      workspace: this.#workspace,
-      compression: this.#compression,
-      output: this.#output,
-    };
+    const parts = { workspace, compression: this.#compression, output: this.#output };
     for (const [index, leaf] of this.#leaves.entries()) {
       const bloom = this.#blooms[index] ?? null;
       chunks.push(await encodeChunk({ ...parts, leaf, bloom }, ranges));

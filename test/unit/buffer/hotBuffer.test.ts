@@ -3,7 +3,8 @@
  */
 import { expect, test } from "bun:test";
 import { feedKey } from "#base/offsets.ts";
-import { HotBuffer, type OpenSegment, type SealedRows } from "#buffer/hotBuffer.ts";
+import { HotBuffer, type OpenSegment } from "#buffer/hotBuffer.ts";
+import type { SealedRows } from "#buffer/segment.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { SegmentMemory } from "#columns/segmentMemory.ts";
 import { columns } from "../../sim/rows.ts";
@@ -196,4 +197,50 @@ test("of a thousand feeds with large last segments few get their room ahead of t
   // Room is free again once those segments are sealed.
   buffer.release(buffer.seal());
   expect(begin(999, 2n)).toBeGreaterThan(0);
+});
+
+test("closed segments are handed out once before they are sealed, and are the very ones that a flush gets", () => {
+  const filler = new Filler();
+  const { buffer } = filler;
+  const large = 3 * 1024 * 1024;
+  filler.add(0, 1, large);
+  filler.add(0, 1, large);
+  filler.add(1, 1, large);
+  filler.add(1, 1, 10);
+  const first = buffer.takeFull();
+  expect(rangesOf(first.map(({ segment }) => segment))).toEqual([
+    [0, 0n, 1n, 1],
+    [1, 0n, 1n, 1],
+  ]);
+  expect([buffer.hasFull, buffer.takeFull()]).toEqual([false, []]);
+  filler.add(0, 1, 10);
+  const second = buffer.takeFull();
+  expect(rangesOf(second.map(({ segment }) => segment))).toEqual([[0, 1n, 2n, 1]]);
+  expect([buffer.waitingRows, buffer.rows]).toEqual([5, 5]);
+  const sealed = buffer.seal();
+  for (const { segment } of [...first, ...second]) expect(sealed).toContain(segment);
+  for (const { release } of [...first, ...second]) release();
+  buffer.recycle(sealed, 0);
+  expect(buffer.bytes).toBe(0);
+});
+
+test("a closed segment that was handed out keeps its memory when its feed is dropped, until it is released", () => {
+  const filler = new Filler();
+  const { buffer } = filler;
+  filler.add(0, 1, 3 * 1024 * 1024);
+  filler.add(0, 1, 10);
+  filler.add(1, 1, 3 * 1024 * 1024);
+  filler.add(1, 1, 10);
+  const [gone, other] = buffer.takeFull();
+  buffer.drop(feedKey(feed(0)));
+  expect(buffer.lentBytes).toBeGreaterThan(0);
+  // What comes anew is not taken for what was handed out.
+  filler.positions.set(0, 0n);
+  filler.add(0, 1, 3 * 1024 * 1024);
+  filler.add(0, 1, 10);
+  expect(rangesOf(buffer.takeFull().map(({ segment }) => segment))).toEqual([[0, 0n, 1n, 1]]);
+  gone?.release();
+  gone?.release();
+  expect(buffer.lentBytes).toBe(0);
+  other?.release();
 });

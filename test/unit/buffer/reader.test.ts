@@ -5,8 +5,9 @@
  */
 import { expect, test } from "bun:test";
 import { type Feed, feedKey } from "#base/offsets.ts";
-import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import { HotBuffer } from "#buffer/hotBuffer.ts";
 import type { Lease } from "#buffer/lease.ts";
+import type { SealedRows } from "#buffer/segment.ts";
 import { freeBufferBytes, giveBack, sharedBytes, trimBuffers } from "#columns/buffers.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { SegmentBuilder } from "#decode/decoder.ts";

@@ -4,7 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import { NO_LEADER_EPOCH } from "#base/offsets.ts";
-import { HotBuffer, type SealedRows } from "#buffer/hotBuffer.ts";
+import { HotBuffer } from "#buffer/hotBuffer.ts";
+import type { SealedRows } from "#buffer/segment.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";

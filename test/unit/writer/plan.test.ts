@@ -6,21 +6,15 @@ import fc from "fast-check";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { CHANGE_TYPE } from "#columns/changes.ts";
 import { type PlannedBatch, type PlannedFile, planFiles, restOf, slicesOf } from "#writer/plan.ts";
-import { defaultSpec } from "#writer/schema.ts";
 import { AppRig } from "../../support/appRig.ts";
 import { rejection } from "../../support/rejection.ts";
 
 /** `batch:row` of all rows, in order; the file is full after so many slices. */
-function taken(
-  batches: readonly PlannedBatch[],
-  file: PlannedFile,
-  fileBytes: number,
-  slices = Number.POSITIVE_INFINITY,
-): string[] {
+function taken(file: PlannedFile, fileBytes: number, slices = Number.POSITIVE_INFINITY): string[] {
   const rows: string[] = [];
   let count = 0;
-  for (const slice of slicesOf(batches, file, fileBytes, () => count++ >= slices)) {
-    const index = batches.findIndex(({ batch }) => batch === slice.batch);
+  for (const slice of slicesOf(file, fileBytes, () => count++ >= slices)) {
+    const index = file.batches.findIndex(({ batch }) => batch === slice.batch);
     const numbers = slice.rows ?? Array.from({ length: slice.batch.rowCount }, (_, row) => row);
     for (const row of numbers) rows.push(`${index}:${row}`);
   }
@@ -57,12 +51,21 @@ test("a file and the rest of it hold the rows of the whole, each once and in ord
         (sum, value, at) => sum + (at % 3 === 2 ? value : at % 3 === 1 ? -value : 0),
         0,
       );
-      const file: PlannedFile = { path: "p", unit: 0, partition: [], ranges: [], runs, rowCount };
-      const whole = taken(planned, file, Number.MAX_SAFE_INTEGER);
+      const file: PlannedFile = {
+        folder: "",
+        path: "p",
+        unit: 0,
+        partition: [],
+        ranges: [],
+        batches: planned,
+        runs,
+        rowCount,
+      };
+      const whole = taken(file, Number.MAX_SAFE_INTEGER);
       expect(whole).toHaveLength(rowCount);
       const pieces: string[] = [];
       for (let rest: PlannedFile | null = file; rest !== null; ) {
-        const rows = taken(planned, rest, fileBytes, slices);
+        const rows = taken(rest, fileBytes, slices);
         expect(rows.length).toBeGreaterThan(0);
         pieces.push(...rows);
         rest = restOf(rest, rows.length);
@@ -80,6 +83,6 @@ test("a batch that still says what its rows do is never written", async () => {
   const feed = world.feed(0);
   const flush = { feed, start: 0n, end: 1n, leaderEpoch: undefined, batches: [batch] };
   const options = { preserveKafkaPartitions: false };
-  const planned = planFiles(parts, options, table, defaultSpec(table), [flush]);
+  const planned = planFiles(parts, options, table, [flush]);
   expect(String(await rejection(planned))).toContain("control column");
 });
