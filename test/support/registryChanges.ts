@@ -4,6 +4,7 @@
  */
 import type avro from "avsc";
 import protobuf from "protobufjs";
+import { type Random, seededRandom } from "#base/random.ts";
 import { avroBytes, framed } from "./avroRows.ts";
 import type { RegistryRig } from "./registryRig.ts";
 
@@ -208,4 +209,76 @@ export function registered(
 ): (value: object) => Uint8Array {
   const id = server.register("t-value", schema, format.language);
   return (value) => format.write(id, schema, value);
+}
+
+/** A source of random changes, and the rows that it has. */
+export class ChangingSource {
+  readonly #rows = new Map<number, { readonly n: number; readonly later: string | null }>();
+  readonly #random: Random = seededRandom(3);
+  readonly #name: ChangeFormat["name"];
+  readonly #partitions: number;
+
+  constructor(name: ChangeFormat["name"], partitions: number) {
+    this.#name = name;
+    this.#partitions = partitions;
+  }
+
+  /** Columns `id`, `n` and `later`, in the order of the ids. */
+  get columns(): (string | null)[][] {
+    const sorted = [...this.#rows].sort(([a], [b]) => a - b);
+    return [
+      sorted.map(([id]) => String(id)),
+      sorted.map(([, { n }]) => String(n)),
+      sorted.map(([, { later }]) => later),
+    ];
+  }
+
+  /** Records of so many inserts, updates and deletes, for `registry_producer.py`. */
+  change(version: 1 | 2, times: number): object[] {
+    const rows = this.#rows;
+    const records: object[] = [];
+    const send = (id: number, change: SourceChange | null): void => {
+      const value = change === null ? null : debeziumValue(this.#name, version, change);
+      records.push({ partition: id % this.#partitions, key: JSON.stringify({ id }), value });
+    };
+    for (let n = 0; n < times; n++) {
+      const id = this.#below(200);
+      const known = rows.get(id);
+      const before = known === undefined ? null : { id, n: known.n };
+      if (known !== undefined && this.#below(4) === 0) {
+        send(id, { op: "d", before, after: null });
+        send(id, null);
+        rows.delete(id);
+        continue;
+      }
+      const after = { id, n, later: version === 2 ? `text ${n}` : null };
+      send(id, { op: known === undefined ? "c" : "u", before, after });
+      rows.set(id, after);
+    }
+    return records;
+  }
+
+  #below(bound: number): number {
+    return Math.floor(this.#random.unit() * bound);
+  }
+}
+
+/** A change as the serializers of a format take it: a dictionary with all that its schema has. */
+function debeziumValue(
+  name: ChangeFormat["name"],
+  version: 1 | 2,
+  { op, before, after }: SourceChange,
+): object {
+  const part = (row: SourceRow | null): object | null => {
+    if (row === null) return null;
+    const { id, n = null, s = null, tags = null, later = null } = row;
+    const whole = { id, n, s, tags, ...(version === 2 ? { later } : {}) };
+    return name === "protobuf" ? present(whole) : whole;
+  };
+  const source = { version: "3", ts_ms: 5, table: "t" };
+  if (name === "protobuf") return present({ op, before: part(before), after: part(after), source });
+  const change = { op, before: part(before), after: part(after) };
+  if (name === "json-schema") return { ...change, source: { ts_ms: 5 } };
+  const more = { lsn: null, snapshot: null, more: {} };
+  return { ...change, source: { ...source, ...more }, transaction: null, ts_ms: null };
 }

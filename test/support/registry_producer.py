@@ -1,5 +1,6 @@
 """Produces records with confluent-kafka's own serializers, from a job on standard input:
-{bootstrap, registry, topic, format, batches: [{schema, count, first}]}; prints a line for each batch.
+{bootstrap, registry, topic, format, batches: [{schema, count, first} or {schema, records: [{key, value,
+partition}]}]}; prints a line for each batch.
 
 A schema is Avro or JSON Schema as JSON, or the text of a `.proto` whose first message is meant. A value is
 made for each field by its type and the record's number `n`, so that the reader of the table can make it
@@ -41,6 +42,9 @@ class Avro:
 
         self.schema = schema
         self.serialize = AvroSerializer(client, json.dumps(schema))
+
+    def given(self, value):
+        return value
 
     def record(self, n):
         return {f["name"]: n if f["name"] == "n" else self.value(f["type"], n) for f in self.schema["fields"]}
@@ -101,6 +105,11 @@ class Protobuf:
         message = next(iter(pool.FindFileByName("row.proto").message_types_by_name.values()))
         self.make = message_factory.GetMessageClass(message)
         self.serialize = ProtobufSerializer(self.make, client)
+
+    def given(self, value):
+        from google.protobuf import json_format
+
+        return json_format.ParseDict(value, self.make())
 
     def record(self, n):
         message = self.make()
@@ -191,6 +200,9 @@ class JsonSchema:
         self.schema = schema
         self.serialize = JSONSerializer(json.dumps(schema), client)
 
+    def given(self, value):
+        return value
+
     def record(self, n):
         return {name: n if name == "n" else self.value(each, n) for name, each in self.schema["properties"].items()}
 
@@ -235,11 +247,17 @@ def main():
     context = SerializationContext(job["topic"], MessageField.VALUE)
     for batch in job["batches"]:
         form = FORMATS[job["format"]](client, batch["schema"])
-        for n in range(batch["first"], batch["first"] + batch["count"]):
+        for each in batch.get("records", []):
+            value = each["value"]
+            whole = None if value is None else form.serialize(form.given(value), context)
+            producer.produce(job["topic"], whole, key=each["key"], partition=each["partition"])
+            producer.poll(0)
+        first = batch.get("first", 0)
+        for n in range(first, first + batch.get("count", 0)):
             producer.produce(job["topic"], form.serialize(form.record(n), context))
             producer.poll(0)
         producer.flush()
-        print(batch["first"], flush=True)
+        print(first, flush=True)
 
 
 main()
