@@ -31,9 +31,9 @@ export async function openKeys(
   return {
     of: (pipeline) => ({
       secret,
-      openIndex: (table, keyColumns) => {
+      openIndex: (table, keyColumns, orderColumn = null) => {
         const own = `${folder}/${folderName(pipeline, table)}`;
-        return Promise.resolve(thread.open({ folder: own, secret, keyColumns }));
+        return Promise.resolve(thread.open({ folder: own, secret, keyColumns, orderColumn }));
       },
     }),
     close: () => thread.close(),

@@ -104,6 +104,7 @@ export class Lookups {
   }
 
   async #find({ sink, prefix }: LookedInto, known: Known, asked: Asked): Promise<Found> {
+    if (sink.writer?.hasOrder === true) throw ordered(sink.name);
     const read = readMemory([sink]);
     if (read === null) return { kind: "not open" };
     try {
@@ -192,6 +193,12 @@ function keyOf({ sink, prefix }: LookedInto): readonly string[] {
     "query",
     `${sink.name} has neither identifier fields nor ${kafkaKey} (source.metadata_columns): name the column, ?by=user_id`,
   );
+}
+
+/** What is in memory may be older than the table's row (`source.order_field`). */
+function ordered(table: string): Error {
+  const sentence = `${table} orders its changes by a column: its rows are told by POST /query`;
+  return fail("query", sentence, { table });
 }
 
 /** A key that several feeds have: the row with the greatest Kafka timestamp, where that is kept. */

@@ -22,6 +22,7 @@ import type {
   StagedSnapshot,
 } from "./change.ts";
 import { logLanded } from "./logCommit.ts";
+import { type JudgedChanges, judgeOrder } from "./orderedKeys.ts";
 import type { CommitParts } from "./parts.ts";
 import { headOf, type Progress } from "./progress.ts";
 import { withOffsets } from "./progressDocument.ts";
@@ -32,7 +33,7 @@ import { stageSnapshot } from "./snapshot.ts";
 
 /** Files with the keys of their rows, and the keys whose older rows go. */
 export interface KeyedUnit extends FileUnit {
-  /** Of all changes, deletions of keys included; each once, and in no other unit of the commit. */
+  /** Of all changes, deletions of keys included; each once, and, without orders, in no other unit of the commit. */
   readonly keys: KeySet;
   /** The same files as `files`. */
   readonly placed: readonly PlacedFile[];
@@ -88,20 +89,29 @@ export class Upsert implements SnapshotChange {
     const { index } = this.#ports;
     const { units, files, moved } = this.#shares;
     await index.bringTo(head, options.branch);
-    const keys = joined(units.map((unit) => unit.keys));
-    if (units.length > 1) await requireDistinct(keys, attempt);
+    const { keys, placed, dead } = await this.#judge(attempt, units);
     const located = await index.locate(keys);
-    const { added, removed } = await this.#delete(attempt, located);
+    const { added, removed } = await this.#delete(attempt, [...located, ...dead]);
     const { document } = progress;
     const after = withOffsets(document, moved);
     const all = [...files, ...added];
     const staged = await stageSnapshot(attempt, all, document, after, { removed });
     const { snapshotId, sequenceNumber } = staged.snapshot;
     const base = headOf(head.metadata, options.branch);
-    const placed = units.flatMap((unit) => unit.placed);
     const change = { base, keys, placed, addedDeletes: added, removedDeletes: removed };
     this.#staged = { snapshotId, sequenceNumber, change };
     return staged;
+  }
+
+  /** Which changes count in the attempt's head. */
+  async #judge(attempt: Attempt, units: readonly KeyedUnit[]): Promise<JudgedChanges> {
+    const keys = joined(units.map((unit) => unit.keys));
+    if (keys.orders !== null && keys.orders !== undefined) {
+      const { storage } = attempt.head;
+      return await judgeOrder(units, keys, this.#ports.index, storage, attempt.parts.clock);
+    }
+    if (units.length > 1) await requireDistinct(keys, attempt);
+    return { keys, placed: units.flatMap((unit) => unit.placed), dead: [] };
   }
 
   /** Hides rows. @throws AppError `storage_unreachable` when what hid rows before was removed meanwhile */
@@ -141,12 +151,17 @@ function joined(sets: readonly KeySet[]): KeySet {
   if (first !== undefined && sets.length === 1) return first;
   const count = sets.reduce((sum, set) => sum + set.count, 0);
   const words = new BigUint64Array(2 * count);
+  const isOrdered = sets.some(({ orders }) => orders !== null && orders !== undefined);
+  const orders = isOrdered ? new BigInt64Array(count) : null;
   let at = 0;
   for (const set of sets) {
-    words.set(set.words.subarray(0, 2 * set.count), at);
-    at += 2 * set.count;
+    words.set(set.words.subarray(0, 2 * set.count), 2 * at);
+    if (set.orders !== null && set.orders !== undefined) {
+      orders?.set(set.orders.subarray(0, set.count), at);
+    }
+    at += set.count;
   }
-  return { count, words };
+  return { count, words, orders };
 }
 
 /** Two partitions have no order: which of a key's changes came last is not known, and both rows would stand. */

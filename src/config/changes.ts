@@ -20,6 +20,7 @@ export function changeOptions(values: PipelineValues): ChangeOptions | null {
   return {
     mode,
     keyFields: values["source.key_field"] ?? [],
+    orderColumn: orderColumnOf(values),
     keyFormat: values["source.key_format"],
     onDelete: values["source.on_delete"],
     opField: values["source.op_field"],
@@ -34,11 +35,39 @@ export function keyColumnsOf(values: PipelineValues): readonly string[] {
   });
 }
 
-/** The metadata columns of a table: those that are asked for, and the Kafka key where it is what rows are found by. */
+/** Members of the envelope's source that changes may be ordered by, and their metadata columns. */
+const SOURCE_ORDERS: ReadonlyMap<string, MetadataColumn> = new Map([
+  ["source.lsn", "source_lsn"],
+  ["source.ts_ms", "source_ts"],
+]);
+
+/** The column that says which change of a key is later; null: they come in their order. */
+export function orderColumnOf(values: PipelineValues): string | null {
+  const field = values["source.order_field"];
+  if (field === null) return null;
+  const ofSource = isInSource(values) ? SOURCE_ORDERS.get(field) : undefined;
+  return ofSource === undefined
+    ? columnOf(values, field)
+    : values["source.metadata_prefix"] + ofSource;
+}
+
+/** True where `source.x` is a member of the envelope, not of the row. */
+function isInSource(values: PipelineValues): boolean {
+  return values["source.mode"] === "cdc" && values["source.op_field"] === null;
+}
+
+/** The metadata columns of a table: those that are asked for, the Kafka key where it is what rows are found by, and the source's order. */
 export function metadataColumnsOf(values: PipelineValues): readonly MetadataColumn[] {
   const columns = values["source.metadata_columns"] as readonly MetadataColumn[];
   const needsKey = values["source.mode"] !== "kstream" && values["source.key_field"] === null;
-  return needsKey && !columns.includes("key") ? [...columns, "key"] : columns;
+  const order = isInSource(values)
+    ? SOURCE_ORDERS.get(values["source.order_field"] ?? "")
+    : undefined;
+  const needed: readonly MetadataColumn[] = [
+    ...(needsKey ? ["key" as const] : []),
+    ...(order === undefined ? [] : [order]),
+  ];
+  return [...columns, ...needed.filter((column) => !columns.includes(column))];
 }
 
 type Report = (key: keyof PipelineValues & string, problem: string) => void;
@@ -70,6 +99,7 @@ export function checkChanges(values: PipelineValues, isSet: IsSet, report: Repor
   checkOperation(values, report);
   checkKey(values, isSet, report);
   checkRows(values, report);
+  checkOrder(values, report);
   checkOneOrder(values, report);
 }
 
@@ -126,6 +156,37 @@ function checkKey(values: PipelineValues, isSet: IsSet, report: Report): void {
     report(
       "source.key_field",
       `${hidden} is left out or masked by source.transform; hashed it stays a key`,
+    );
+  }
+}
+
+/** Types of columns that order changes. */
+const ORDERED = /^(int|long|date|time|timestamp|timestamptz|timestamp_ns|timestamptz_ns)$/;
+
+/** The order of a deleted row must be in the table, in the row that is marked (CHANGE_RULES 10k). */
+function checkOrder(values: PipelineValues, report: Report): void {
+  const field = values["source.order_field"];
+  const column = orderColumnOf(values);
+  if (field === null || column === null) return;
+  if (values["source.on_delete"] === "delete") {
+    report(
+      "source.order_field",
+      'needs source.on_delete = "mark" (or "ignore"): an older change that comes behind a delete would bring ' +
+        "the row back, unless the table keeps the order of the delete",
+    );
+  }
+  const ofSource = isInSource(values) && SOURCE_ORDERS.has(field);
+  if (!ofSource && !values["source.flatten"] && field.includes(".")) {
+    report(
+      "source.order_field",
+      `"${field}" must be a column of the row, "source.lsn" or "source.ts_ms"`,
+    );
+  }
+  const declared = values["schema.fields"]?.find(({ name }) => name === column)?.["type"];
+  if (declared !== undefined && !ORDERED.test(String(declared))) {
+    report(
+      "source.order_field",
+      `${column} is ${String(declared)}: an order is a whole number or a time`,
     );
   }
 }

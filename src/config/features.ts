@@ -13,10 +13,6 @@ export const UNBUILT = {
     name: "a table of all changes is",
     instead: 'read the topic a second time with source.mode = "kstream"',
   },
-  change_order: {
-    name: "an order of changes by a field is",
-    instead: "their order is that of the partition: leave source.order_field out",
-  },
   clusters: {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",

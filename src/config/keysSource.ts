@@ -33,8 +33,7 @@ export const SOURCE_KEYS = {
     type: "string",
     default: null,
     example: '"source.lsn"',
-    doc: "ktable and cdc: which change of a key is later; none: (partition, offset).",
-    unbuilt: "change_order",
+    doc: "ktable and cdc: the column that says which change of a key is later, a whole number or a time; in `cdc` also `source.lsn` and `source.ts_ms` of Debezium's envelope, which are then kept in `source_lsn` and `source_ts`. An older change that comes later is dropped, whatever partition and commit it comes by; of equal ones the later arrival counts; a record without it is rejected. Needs `on_delete` `mark` or `ignore`: the order of a delete is kept in its row. None: changes come in the order of their partition.",
   },
   "source.op_field": {
     type: "string",

@@ -2,8 +2,8 @@
  * What a table's decoder knows of changes (SPEC section 6): which columns its rows have for them, and
  * which of them are the key.
  *
- * A row without its key can never be found again, so that a column of the key is required in every batch,
- * whatever it is in the table. Of a delete only the key counts: its other columns hold nothing.
+ * A row without its key can never be found again, and one without its order never be judged, so that these
+ * columns are required in every batch, whatever they are in the table. Of a delete only the key counts: its other columns hold nothing.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { CHANGE_TYPE } from "#columns/changes.ts";
@@ -47,6 +47,14 @@ export function keyColumns({
 }: Pick<DecoderOptions, "changes" | "metadataPrefix">): readonly string[] {
   if (changes === null) return [];
   return changes.keyFields.length > 0 ? changes.keyFields : [`${metadataPrefix}key`];
+}
+
+/** Names of the columns that no row may lack: those of its key, and of its order. */
+export function neededColumns(
+  options: Pick<DecoderOptions, "changes" | "metadataPrefix">,
+): readonly string[] {
+  const order = options.changes?.orderColumn ?? null;
+  return order === null ? keyColumns(options) : [...keyColumns(options), order];
 }
 
 /** Fields whose columns of the key have a value in every row. */

@@ -13,7 +13,7 @@ import { fieldAt, joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import { avroFormat } from "./avro/format.ts";
-import { controlFields, DELETED, keyColumns, withRequired } from "./changes.ts";
+import { controlFields, DELETED, keyColumns, neededColumns, withRequired } from "./changes.ts";
 import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format, TableSchema } from "./format.ts";
@@ -111,6 +111,8 @@ class TableDecoder implements Decoder, SegmentSchema {
   private readonly metadata: readonly Field[];
   /** Names of the columns that say which row a row is. */
   private readonly keys: readonly string[];
+  /** Names of those, and of the one that says which change is later. */
+  private readonly needed: readonly string[];
   private readonly control: readonly Field[];
   /** Columns that the data may not define: metadata, and the value of `string` and `bytes`. */
   readonly own: readonly Field[];
@@ -125,13 +127,14 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.shaping = shapingOf(options);
     this.metadata = metadataFields(options);
     this.keys = keyColumns(options);
+    this.needed = neededColumns(options);
     this.control = controlFields(options.changes);
     this.own = [...format.own, ...this.metadata];
     const declared = (format.hasFields && options.fields) || [];
     const isOpen = options.fields === null || options.onUnknownField === "evolve";
     this.needsSample = format.hasFields && options.infer && isOpen;
     const fields = this.withEventTime(this.withCovered([...declared, ...this.own]));
-    this.fields = withRequired(fields, this.keys);
+    this.fields = withRequired(fields, this.needed);
     const isDeclared = new Set(declared.map(({ name }) => name));
     this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
     refuseNames(this.fields);
@@ -203,7 +206,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 
   get missingKey(): string | null {
-    return this.keys.find((key) => this.fields.every(({ name }) => name !== key)) ?? null;
+    return this.needed.find((key) => this.fields.every(({ name }) => name !== key)) ?? null;
   }
 
   reader(columns: readonly ColumnBuilder[]): ValueReader {
@@ -278,7 +281,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 
   private setFields(all: readonly Field[], force = false): void {
-    const fields = withRequired(all, this.keys);
+    const fields = withRequired(all, this.needed);
     if (!force && sameType(structOf(this.fields), structOf(fields))) return;
     this.fields = fields;
     this.changes++;

@@ -5,7 +5,7 @@ import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { CHANGE } from "#columns/changes.ts";
 import type { Field, Type } from "#columns/schema.ts";
-import { DELETED, keyColumns } from "./changes.ts";
+import { DELETED, neededColumns } from "./changes.ts";
 import type { RecordBytes } from "./decoder.ts";
 import type { DecoderOptions, EnvelopeColumn, MetadataColumn, RecordColumn } from "./options.ts";
 import type { RecordCursor } from "./records.ts";
@@ -51,10 +51,10 @@ export function isInEnvelope(column: MetadataColumn): column is EnvelopeColumn {
 /** The fields of metadata columns, ids 0. The Kafka key is among them where it is what rows are found by. */
 export function metadataFields(options: DecoderOptions): Field[] {
   const { changes, metadataColumns, metadataPrefix } = options;
-  const keys = keyColumns(options);
+  const needed = neededColumns(options);
   const fields = metadataColumns.map((column) => {
     const name = metadataPrefix + column;
-    return { id: 0, name, required: keys.includes(name), type: TYPES[column] };
+    return { id: 0, name, required: needed.includes(name), type: TYPES[column] };
   });
   if (changes?.onDelete !== "mark") return fields;
   const deleted = { id: 0, name: metadataPrefix + DELETED, required: false, type: BOOLEAN };

@@ -32,6 +32,8 @@ export interface ChangeOptions {
   readonly mode: "ktable" | "cdc";
   /** Columns of the row that say which row it is; none: the metadata column `key` does, the Kafka key's bytes. */
   readonly keyFields: readonly string[];
+  /** The column that says which change of a key is later. Default: null, they come in their order. */
+  readonly orderColumn?: string | null;
   /** What the Kafka key of a record without a value is, where `keyFields` are to be taken from it. */
   readonly keyFormat: KeyFormat;
   /** A delete removes the row, sets its column `<prefix>deleted`, or is passed over. */

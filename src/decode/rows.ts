@@ -5,6 +5,7 @@
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { needsValue } from "#columns/schema.ts";
 import { isTimestampMs } from "#columns/times.ts";
 import { appendBlank, type Effect, passesTombstone } from "./changes.ts";
 import type { DecodeResult, RecordBytes, RecordParts, Rejected } from "./decoder.ts";
@@ -178,14 +179,30 @@ export class RowAppender {
       return effect === null ? null : "none";
     }
     const isGone = effect === "delete" && changes?.onDelete === "delete";
+    const lacking = isGone ? undefined : this.lackingAt(row);
+    if (lacking !== undefined) {
+      this.truncate(row);
+      return this.refuseField(lacking.field.name);
+    }
+    this.fillRow(row, isGone);
+    this.metadata.append(cursor, timestampMs, effect === "delete");
+    this.count = row + 1;
+    return effect;
+  }
+
+  /** Ends a row: what nothing was appended to is null, or blank. */
+  private fillRow(row: number, isGone: boolean): void {
     for (const column of this.dataColumns) {
       if (column.length > row) continue;
       if (isGone) appendBlank(column);
       else column.appendNull();
     }
-    this.metadata.append(cursor, timestampMs, effect === "delete");
-    this.count = row + 1;
-    return effect;
+  }
+
+  /** A required column that nothing was appended to, such as one of the envelope's source. */
+  private lackingAt(row: number): ColumnBuilder | undefined {
+    if (this.schema.options.changes?.mode !== "cdc") return undefined;
+    return this.dataColumns.find((column) => column.length === row && needsValue(column.field));
   }
 
   private appendValue(cursor: RecordCursor, row: number): Effect | null {

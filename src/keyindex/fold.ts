@@ -6,8 +6,9 @@ import { assert } from "#base/assert.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { CHANGE, type SplitChanges } from "#columns/changes.ts";
 import { keyColumnsOf } from "./keyColumns.ts";
-import type { KeyHasher } from "./keyHasher.ts";
+import type { KeyField, KeyHasher } from "./keyHasher.ts";
 import { LastRows, pickedKeys } from "./lastRows.ts";
+import { ordersOf } from "./orders.ts";
 import type { KeySet } from "./port.ts";
 
 /** Rows of a batch that are written. */
@@ -31,17 +32,20 @@ export interface FoldedChanges {
 const ROWS_PER_TURN = 16_384;
 
 /**
- * Folds the changes of a flush, given in the order of their records. Changes of one key must be in their order: in one feed they are.
+ * Folds the changes of a flush, given in the order of their records.
+ * @param order the column of their orders; default: changes of one key are in order, as in one feed they are
  * @param turn lets others run
  */
 export async function fold(
   flush: readonly SplitChanges[],
   hasher: KeyHasher,
   turn: () => Promise<void>,
+  order: KeyField | null = null,
 ): Promise<FoldedChanges> {
   const total = flush.reduce((sum, { rows }) => sum + rows.rowCount, 0);
   const words = new BigUint64Array(2 * total);
-  const last = new LastRows(words, total);
+  const orders = order === null ? null : flushOrders(flush, order, total);
+  const last = new LastRows(words, total, orders);
   let first = 0;
   for (const { rows: batch } of flush) {
     const columns = keyColumnsOf(batch, hasher.fields);
@@ -54,6 +58,22 @@ export async function fold(
     first += batch.rowCount;
   }
   return { keys: last.keys(), kept: keptRows(flush, words, last) };
+}
+
+function flushOrders(
+  flush: readonly SplitChanges[],
+  order: KeyField,
+  total: number,
+): BigInt64Array {
+  const orders = new BigInt64Array(total);
+  let first = 0;
+  for (const { rows: batch } of flush) {
+    for (const column of keyColumnsOf(batch, [order])) {
+      orders.set(ordersOf(column).subarray(0, batch.rowCount), first);
+    }
+    first += batch.rowCount;
+  }
+  return orders;
 }
 
 function keptRows(
@@ -73,7 +93,8 @@ function keptRows(
     }
     if (count > 0) {
       const own = words.subarray(2 * first, 2 * (first + batch.rowCount));
-      kept.push({ batch, rows: rows.subarray(0, count), keys: pickedKeys(own, rows, count) });
+      const keys = pickedKeys({ words: own, orders: null }, rows, count);
+      kept.push({ batch, rows: rows.subarray(0, count), keys });
     }
     first += batch.rowCount;
   }

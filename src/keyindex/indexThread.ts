@@ -7,8 +7,8 @@ import { workerUrl } from "#base/workerUrl.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
-import type { LocatedRows, RowIndex } from "./port.ts";
-import type { IndexOptions, Question, Reply, Request } from "./protocol.ts";
+import type { RowIndex } from "./port.ts";
+import type { Answer, IndexOptions, Question, Reply, Request } from "./protocol.ts";
 
 /** What the thread needs. */
 export interface IndexThreadParts {
@@ -28,7 +28,7 @@ export interface IndexThread {
 
 /** A call under way. */
 interface Call {
-  readonly result: PromiseWithResolvers<readonly LocatedRows[]>;
+  readonly result: PromiseWithResolvers<Answer>;
   /** What it may read from. */
   readonly storage: Storage | null;
 }
@@ -55,18 +55,19 @@ class Thread implements IndexThread {
     let opened: Worker | null = null;
     /** The one that was brought to a head. */
     let brought: Worker | null = null;
-    const ask = async (
-      question: Question,
-      storage: Storage | null,
-    ): Promise<readonly LocatedRows[]> => {
+    const ask = async (question: Question, storage: Storage | null): Promise<Answer> => {
       const worker = this.#running();
       if (opened !== worker) send(worker, { type: "open", index, options });
       opened = worker;
-      const result = Promise.withResolvers<readonly LocatedRows[]>();
+      const result = Promise.withResolvers<Answer>();
       const call = ++this.#callCount;
       this.#calls.set(call, { result, storage });
       send(worker, { type: "ask", index, call, question });
       return result.promise;
+    };
+    const requireBrought = (): void => {
+      if (brought !== null && brought === this.#worker) return;
+      throw fail("key_index", "The Worker of the key indexes ended before rows were located");
     };
     return {
       bringTo: async ({ storage, ...table }: LoadedTable, branch) => {
@@ -74,11 +75,13 @@ class Thread implements IndexThread {
         await ask({ type: "bringTo", table: { ...table, metadata }, branch }, storage);
         brought = this.#worker;
       },
+      newer: async (storage, keys) => {
+        requireBrought();
+        return (await ask({ type: "newer", keys }, storage)).newer ?? new Uint32Array(0);
+      },
       locate: async (keys) => {
-        if (brought === null || brought !== this.#worker) {
-          throw fail("key_index", "The Worker of the key indexes ended before rows were located");
-        }
-        return await ask({ type: "locate", keys }, null);
+        requireBrought();
+        return (await ask({ type: "locate", keys }, null)).located ?? [];
       },
       apply: async (change, landed) => {
         await ask({ type: "apply", change, landed }, null);
@@ -131,7 +134,7 @@ class Thread implements IndexThread {
         void this.#read(worker, message);
         break;
       case "done":
-        this.#calls.get(message.call)?.result.resolve(message.located);
+        this.#calls.get(message.call)?.result.resolve(message.answer);
         this.#calls.delete(message.call);
         break;
       case "failed":

@@ -1,6 +1,7 @@
 /**
  * The last row of each key among rows that have their keys: a hash table with linear probing over rows,
- * half full at most.
+ * half full at most. The last one is that which came last, or, where rows have orders, the one with the
+ * largest, the last of equal ones.
  */
 import type { KeySet } from "./port.ts";
 
@@ -12,25 +13,42 @@ export class LastRows {
   /** The last row of a key + 1; 0: free. */
   readonly #slots: Int32Array;
   readonly #mask: number;
+  readonly #orders: BigInt64Array | null;
   /** Different keys so far. */
   count = 0;
 
-  /** @param words of the keys of so many rows, two each */
-  constructor(words: BigUint64Array, rows: number) {
+  /**
+   * @param words of the keys of so many rows, two each
+   * @param orders of the rows; default: they are in order
+   */
+  constructor(words: BigUint64Array, rows: number, orders: BigInt64Array | null = null) {
     const slots = 2 ** Math.ceil(Math.log2(Math.max(2 * rows, 2)));
     this.#words = words;
     this.#halves = halves(words);
     this.#slots = new Int32Array(slots);
     this.#mask = slots - 1;
+    this.#orders = orders;
   }
 
   /** Takes rows, whose keys are there. */
   add(from: number, to: number): void {
     for (let row = from; row < to; row++) {
       const slot = this.#slotOf(row);
-      if (this.#slots[slot] === 0) this.count++;
+      const other = (this.#slots[slot] as number) - 1;
+      if (other < 0) this.count++;
+      else if (this.#isEarlier(row, other)) continue;
       this.#slots[slot] = row + 1;
     }
+  }
+
+  /** True for a row whose key a row has that was added. */
+  hasKeyOf(row: number): boolean {
+    return this.#slots[this.#slotOf(row)] !== 0;
+  }
+
+  /** The row that was added last of the row's key; -1: none was. */
+  lastOf(row: number): number {
+    return (this.#slots[this.#slotOf(row)] as number) - 1;
   }
 
   /** True for the last row of its key. */
@@ -43,7 +61,12 @@ export class LastRows {
     const rows = new Uint32Array(this.#slots.length >> 1);
     let count = 0;
     for (const row of this.#slots) if (row > 0) rows[count++] = row - 1;
-    return pickedKeys(this.#words, rows, count);
+    return pickedKeys({ words: this.#words, orders: this.#orders }, rows, count);
+  }
+
+  #isEarlier(row: number, other: number): boolean {
+    const orders = this.#orders;
+    return orders !== null && (orders[row] as bigint) < (orders[other] as bigint);
   }
 
   /** The slot of the row's key, or the free one where it belongs. */
@@ -60,12 +83,19 @@ export class LastRows {
   }
 }
 
-/** The keys of the first `count` of these rows. */
-export function pickedKeys(words: BigUint64Array, rows: Uint32Array, count: number): KeySet {
+/** The keys of the first `count` of these rows, with their orders where there are any. */
+export function pickedKeys(
+  { words, orders = null }: Pick<KeySet, "words" | "orders">,
+  rows: Uint32Array,
+  count: number,
+): KeySet {
   const keys = new BigUint64Array(2 * count);
   const [from, to] = [halves(words), halves(keys)];
   for (let n = 0; n < count; n++) copyKey(from, rows[n] ?? 0, to, n);
-  return { count, words: keys };
+  if (orders === null) return { count, words: keys, orders };
+  const picked = new BigInt64Array(count);
+  for (let n = 0; n < count; n++) picked[n] = orders[rows[n] ?? 0] as bigint;
+  return { count, words: keys, orders: picked };
 }
 
 function halves({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {

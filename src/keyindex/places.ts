@@ -79,3 +79,10 @@ function distinct(sorted: Uint32Array): Uint32Array {
   }
   return sorted.subarray(0, count);
 }
+
+/** The numbers from 0 on. */
+export function firstRows(count: number): Uint32Array {
+  const rows = new Uint32Array(count);
+  for (let row = 0; row < count; row++) rows[row] = row;
+  return rows;
+}

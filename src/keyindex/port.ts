@@ -14,12 +14,15 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import type { AppliedDeletes, LiveData } from "#iceberg/io/headFiles.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
+import type { Storage } from "#storage/storage.ts";
 
 /** Keys as two 64-bit words each, made by one `KeyHasher` of the same secret. */
 export interface KeySet {
   readonly count: number;
   /** Words of key n at 2n and 2n + 1; may be longer than needed. */
   readonly words: BigUint64Array;
+  /** The order of the change of each key (`orders.ts`). Default: null, changes come in their order. */
+  readonly orders?: BigInt64Array | null;
 }
 
 /** Rows of one data file. */
@@ -31,10 +34,12 @@ export interface LocatedRows {
   readonly rows: Uint32Array;
 }
 
-/** A data file of a commit: row n has key n. */
+/** Rows of a data file of a commit. */
 export interface PlacedFile {
   readonly file: DataFile;
   readonly keys: KeySet;
+  /** Ascending: row `rows[n]` has key n. Default: row n has it, and there are no others. */
+  readonly rows?: Uint32Array;
 }
 
 /** What a commit did to the rows of its keys. */
@@ -56,6 +61,14 @@ export interface LandedSnapshot {
   readonly sequenceNumber: bigint;
 }
 
+/** Names of the columns that an index knows. */
+export interface IndexColumns {
+  /** Those that say which row a row is. */
+  readonly keyColumns: readonly string[];
+  /** That which says which change of a key is later. Default: null, they come in their order. */
+  readonly orderColumn?: string | null;
+}
+
 /** An index of one table's keys. */
 export interface RowIndex {
   /**
@@ -65,6 +78,12 @@ export interface RowIndex {
    *   `table_unsupported` for files and key columns that it cannot read
    */
   bringTo(table: LoadedTable, branch: string): Promise<void>;
+  /**
+   * Numbers of those of the keys that have a live row of a larger order in the head that the index was
+   * brought to, ascending. Only for tables whose changes have orders.
+   * @throws AppError as `bringTo`: what bounds do not decide is read
+   */
+  newer(storage: Storage, keys: KeySet): Promise<Uint32Array>;
   /** All live rows of these keys in the head that the index was brought to; keys may repeat. */
   locate(keys: KeySet): Promise<readonly LocatedRows[]>;
   /**

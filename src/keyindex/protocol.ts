@@ -5,7 +5,7 @@
  * ```text
  * owner                               worker
  *   | ------- open ------------------> |   an index of a number
- *   | ------- bringTo | locate | apply | close -> |
+ *   | ------- bringTo | newer | locate | apply | close -> |
  *   | <------ read ------------------- |   bytes of an object, for a call
  *   | ------- bytes | unread --------> |
  *   | <------ done | failed ---------- |
@@ -15,15 +15,13 @@
 import type { ErrorKind } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { KeySecret } from "./keyHasher.ts";
-import type { IndexChange, KeySet, LandedSnapshot, LocatedRows } from "./port.ts";
+import type { IndexChange, IndexColumns, KeySet, LandedSnapshot, LocatedRows } from "./port.ts";
 
 /** An index to be opened. */
-export interface IndexOptions {
+export interface IndexOptions extends IndexColumns {
   /** Where it is kept, and nothing else is. */
   readonly folder: string;
   readonly secret: KeySecret;
-  /** Names of the key columns. */
-  readonly keyColumns: readonly string[];
 }
 
 /** What is asked of an index. */
@@ -33,9 +31,16 @@ export type Question =
       readonly table: Omit<LoadedTable, "storage">;
       readonly branch: string;
     }
+  | { readonly type: "newer"; readonly keys: KeySet }
   | { readonly type: "locate"; readonly keys: KeySet }
   | { readonly type: "apply"; readonly change: IndexChange; readonly landed: LandedSnapshot }
   | { readonly type: "close" };
+
+/** What an index answers; what says only that it is done, answers with neither. */
+export interface Answer {
+  readonly located?: readonly LocatedRows[];
+  readonly newer?: Uint32Array;
+}
 
 /** Owner to Worker. */
 export type Request =
@@ -59,7 +64,7 @@ export type ReadRange = { readonly start: number; readonly length: number } | nu
 
 /** Worker to owner. */
 export type Reply =
-  | { readonly type: "done"; readonly call: number; readonly located: readonly LocatedRows[] }
+  | { readonly type: "done"; readonly call: number; readonly answer: Answer }
   | {
       readonly type: "failed";
       readonly call: number;

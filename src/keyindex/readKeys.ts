@@ -3,8 +3,14 @@
  */
 import { fail } from "#base/errors.ts";
 import type { Schema } from "#columns/schema.ts";
+import { deletedFrom } from "#iceberg/deletes/deleteIndex.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
-import type { AppliedDeletes, LiveData } from "#iceberg/io/headFiles.ts";
+import {
+  type AppliedDeletes,
+  deletesOf,
+  type HeadFiles,
+  type LiveData,
+} from "#iceberg/io/headFiles.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
@@ -12,6 +18,7 @@ import { specById } from "#iceberg/partition/partitionType.ts";
 import { parquetBytes, readStored, type WantedColumn } from "#parquet/readColumns.ts";
 import { storedKeyColumn } from "./keyColumns.ts";
 import { type KeyColumn, type KeyField, KeyHasher, keyFieldsOf } from "./keyHasher.ts";
+import { ordersOf } from "./orders.ts";
 import type { KeySet } from "./port.ts";
 import type { DeleteStore, PositionDeletes } from "./positionDeletes.ts";
 
@@ -25,6 +32,7 @@ export interface KeySource {
 
 /** Some live rows of a file and their keys. */
 export interface KeyedRows {
+  /** With orders where their column was asked for. */
   readonly keys: KeySet;
   /** Positions, ascending, one for each key. */
   readonly rows: Uint32Array;
@@ -32,6 +40,7 @@ export interface KeyedRows {
 
 /**
  * Reads the keys of the rows that live.
+ * @param order the column of their orders; default: nobody asks for them
  * @throws AppError `table_unsupported` for files that are no Parquet and columns that cannot be compared;
  *   `storage_corrupt`; what the store throws
  */
@@ -39,10 +48,11 @@ export async function* readLiveKeys(
   source: KeySource,
   data: LiveData,
   deletes: AppliedDeletes,
+  order: KeyField | null = null,
 ): AsyncGenerator<KeyedRows> {
   const hidden = await hiddenRows(source, data, deletes);
   const equality = await Promise.all(deletes.equality.map((each) => equalityOf(source, each)));
-  const fields = fieldsToRead(source.hasher.fields, equality);
+  const fields = fieldsToRead([...source.hasher.fields, order], equality);
   let first = 0;
   for await (const { rows, columns } of readColumnsOf(source, data, fields)) {
     const columnsOf = (hasher: KeyHasher): KeyColumn[] =>
@@ -53,13 +63,22 @@ export async function* readLiveKeys(
         if (each.keys.has(keyText(words, row))) hidden.add(first + row);
       }
     }
-    yield liveOf(source.hasher.hashAll(columnsOf(source.hasher), rows), hidden, first);
+    const keys = source.hasher.hashAll(columnsOf(source.hasher), rows);
+    yield liveOf({ ...keys, orders: ordersIn(columns, order) }, hidden, first);
     first += rows;
   }
   if (first !== data.rows) {
     const sentence = `${data.path} has ${first} rows, its manifest says ${data.rows}`;
     throw fail("storage_corrupt", sentence, { file: data.path });
   }
+}
+
+function ordersIn(
+  columns: ReadonlyMap<number, KeyColumn>,
+  order: KeyField | null,
+): BigInt64Array | null {
+  const column = order === null ? undefined : columns.get(order.id);
+  return column === undefined ? null : ordersOf(column);
 }
 
 /** Rows of a data file that are deleted by position. @throws AppError as {@link readLiveKeys} */
@@ -75,16 +94,29 @@ export async function hiddenRows(
   return hidden;
 }
 
+/** Rows of a file that are live at most, roughly: what is known of its deletes without reading them. */
+export function rowsLeft({ index }: HeadFiles, file: LiveData): number {
+  const { vector, positions } = deletesOf(index, file);
+  const own = positions.filter((live) => deletedFrom(live.file) === file.path);
+  const deletes = vector === null ? own : [vector];
+  const deleted = deletes.reduce((sum, live) => sum + Number(live.file.recordCount), 0);
+  return Math.max(0, file.rows - deleted);
+}
+
 function liveOf(keys: KeySet, hidden: RowSet, first: number): KeyedRows {
   const rows = new Uint32Array(keys.count);
   let count = 0;
   for (let row = 0; row < keys.count; row++) {
     if (hidden.has(first + row)) continue;
     rows[count] = first + row;
-    if (count !== row) keys.words.copyWithin(2 * count, 2 * row, 2 * row + 2);
+    if (count !== row) {
+      keys.words.copyWithin(2 * count, 2 * row, 2 * row + 2);
+      keys.orders?.copyWithin(count, row, row + 1);
+    }
     count++;
   }
-  return { keys: { count, words: keys.words }, rows: rows.subarray(0, count) };
+  const live = { ...keys, count };
+  return { keys: live, rows: rows.subarray(0, count) };
 }
 
 /** Keys that an equality delete file deletes. */
@@ -124,8 +156,12 @@ function keyText(words: BigUint64Array, row: number): string {
   return `${words[2 * row]} ${words[2 * row + 1]}`;
 }
 
-function fieldsToRead(key: readonly KeyField[], equality: readonly EqualityKeys[]): KeyField[] {
-  const fields = [...key, ...equality.flatMap(({ hasher }) => hasher.fields)];
+function fieldsToRead(
+  key: readonly (KeyField | null)[],
+  equality: readonly EqualityKeys[],
+): KeyField[] {
+  const wanted = key.filter((field) => field !== null);
+  const fields = [...wanted, ...equality.flatMap(({ hasher }) => hasher.fields)];
   return [...new Map(fields.map((field) => [field.id, field])).values()];
 }
 

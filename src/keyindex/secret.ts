@@ -7,7 +7,7 @@ import { fail } from "#base/errors.ts";
 import { createFolders } from "#base/folders.ts";
 import type { Random } from "#base/random.ts";
 import { utf8Text } from "#base/text.ts";
-import type { KeySecret } from "./keyHasher.ts";
+import { KeyHasher, type KeySecret } from "./keyHasher.ts";
 
 const NAME = "secret";
 const DIGITS = 32;
@@ -56,4 +56,13 @@ async function closing<T>(file: DiskFile, run: () => Promise<T>): Promise<T> {
   } finally {
     await file.close();
   }
+}
+
+/** Tells one secret from another, and does not give it away. */
+export function secretCheck(secret: KeySecret): string {
+  const field = { id: 1, name: "check", type: { kind: "string" } } as const;
+  const text = { kind: "bytes", offsets: Int32Array.of(0, 0), data: new Uint8Array(0) } as const;
+  const hasher = new KeyHasher([field], secret);
+  const { words } = hasher.hashAll([{ values: text, nulls: Uint8Array.of(1) }], 1);
+  return String(words[0]);
 }

@@ -15,7 +15,7 @@
 import { assert } from "#base/assert.ts";
 import { fail, kindOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { DeleteIndex, deletedFrom } from "#iceberg/deletes/deleteIndex.ts";
+import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import {
   type AppliedDeletes,
@@ -28,21 +28,33 @@ import {
 import { fileKey } from "#iceberg/io/removeFiles.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
-import { KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
-import { rowsByFile } from "./places.ts";
-import type { IndexChange, KeySet, LandedSnapshot, LocatedRows, RowIndex } from "./port.ts";
+import type { Storage } from "#storage/storage.ts";
+import { type KeyField, KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
+import { newerKeys } from "./newerKeys.ts";
+import { orderFieldOf } from "./orders.ts";
+import { firstRows, rowsByFile } from "./places.ts";
+import type {
+  IndexChange,
+  IndexColumns,
+  KeySet,
+  LandedSnapshot,
+  LocatedRows,
+  RowIndex,
+} from "./port.ts";
 import { PositionDeletes } from "./positionDeletes.ts";
-import { hiddenRows, type KeySource, readLiveKeys } from "./readKeys.ts";
+import { hiddenRows, type KeySource, readLiveKeys, rowsLeft } from "./readKeys.ts";
+import { secretCheck } from "./secret.ts";
 import type { KeyStore, RestoredIndex } from "./store.ts";
 
 /** What an index needs. */
-export interface TableIndexParts {
+export interface TableIndexParts extends IndexColumns {
   /** The table from key to rows, and what was kept of it. */
   readonly store: KeyStore;
   readonly secret: KeySecret;
-  /** Names of the key columns. */
-  readonly keyColumns: readonly string[];
 }
+
+/** The columns that an index knows; order null: changes have none. */
+type IndexKey = Pick<KeySource, "hasher"> & { readonly order: KeyField | null };
 
 /** A file whose rows are in the table. */
 interface IndexedFile {
@@ -59,7 +71,7 @@ export function createTableIndex(parts: TableIndexParts): RowIndex {
 class TableIndex implements RowIndex {
   readonly #parts: TableIndexParts;
   readonly #store: KeyStore;
-  /** What the store had, until the first head is looked at. */
+  /** What the store had, until a head is looked at. */
   #restored: RestoredIndex | null;
   readonly #files = new Map<string, IndexedFile>();
   readonly #paths = new Map<number, string>();
@@ -72,6 +84,8 @@ class TableIndex implements RowIndex {
   #label: { readonly snapshotId: SnapshotId | null } | null = null;
   /** The table and its key, as text: of another one, nothing that is held counts. */
   #identity = "";
+  /** The column of orders; null: changes have none. */
+  #order: KeyField | null = null;
   #metadata: TableMetadata | null = null;
   /** The head of which a file was not found. */
   #missingIn: SnapshotId | null | undefined;
@@ -86,11 +100,11 @@ class TableIndex implements RowIndex {
     const { metadata } = table;
     const source = this.#sourceOf(table);
     this.#label = null;
-    // A branch that does not exist begins at main's head, and so does a commit to it.
+    // A branch that does not exist begins at main's head.
     const wanted = metadata.refs[branch]?.snapshotId ?? metadata.currentSnapshotId;
     try {
       await this.#restore(table);
-      const head = await readHeadFiles(table, wanted, this.#head);
+      const head = await readHeadFiles(table, wanted, this.#head, this.#order?.id);
       await this.#compare(source, head);
       this.#head = head;
       this.#torn.clear();
@@ -103,6 +117,17 @@ class TableIndex implements RowIndex {
       const sentence = "A file of the table was removed while its keys were read";
       throw fail("storage_unreachable", sentence, {}, error);
     }
+  }
+
+  async newer(storage: Storage, keys: KeySet): Promise<Uint32Array> {
+    const [head, metadata, order] = [this.#head, this.#metadata, this.#order];
+    assert(this.#label !== null && head !== null && metadata !== null, "it was brought to a head");
+    assert(order !== null, "changes have orders");
+    const source = this.#sourceOf({ metadata, storage });
+    return await newerKeys(keys, [...head.data.values()], {
+      locate: (some) => this.locate(some),
+      read: (file) => readLiveKeys(source, file, deletesOf(head.index, file), order),
+    });
   }
 
   async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
@@ -141,9 +166,9 @@ class TableIndex implements RowIndex {
       this.#take(number, rows.length);
     }
     const data = new Map(head.data);
-    for (const { file, keys } of change.placed) {
-      this.#add(file.filePath, keys, firstRows(keys.count));
-      data.set(file.filePath, liveDataOf(file, sequenceNumber));
+    for (const { file, keys, rows } of change.placed) {
+      this.#add(file.filePath, keys, rows ?? firstRows(keys.count));
+      data.set(file.filePath, liveDataOf(file, sequenceNumber, this.#order?.id ?? null));
     }
     const deletes = new Map(head.deletes);
     for (const file of change.removedDeletes) deletes.delete(fileKey(file));
@@ -171,7 +196,8 @@ class TableIndex implements RowIndex {
     const isThere =
       snapshotId === null ||
       table.metadata.snapshots.some((snapshot) => snapshot.snapshotId === snapshotId);
-    const head = isThere && identity === this.#identity ? await listed(table, snapshotId) : null;
+    const head =
+      isThere && identity === this.#identity ? await this.#listed(table, snapshotId) : null;
     this.#restored = null;
     if (head === null) {
       this.#clear();
@@ -189,22 +215,42 @@ class TableIndex implements RowIndex {
     }
   }
 
-  /** Forgets everything that is of another table, or of another key. */
-  #sourceOf({ metadata, storage }: LoadedTable): KeySource {
-    const { schemas, currentSchemaId, tableUuid } = metadata;
+  /** The columns that the index knows, as a table has them. */
+  #keyOf({ schemas, currentSchemaId }: TableMetadata): IndexKey {
     const fields = schemas.find(({ schemaId }) => schemaId === currentSchemaId)?.fields ?? [];
     const ids = this.#parts.keyColumns.map((name) => {
       const id = fields.find((field) => field.name === name)?.id;
       if (id !== undefined) return id;
       throw fail("table_schema", `The table has no key column ${name}`, { column: name });
     });
-    const key = keyFieldsOf(fields, ids);
-    const kinds = key.map(({ id, type: { kind } }) => `${id} ${kind === "int" ? "long" : kind}`);
-    const hasher = new KeyHasher(key, this.#parts.secret);
-    const identity = `${tableUuid}: ${kinds.join(", ")}; secret ${secretCheck(this.#parts.secret)}`;
+    const hasher = new KeyHasher(keyFieldsOf(fields, ids), this.#parts.secret);
+    const { orderColumn = null } = this.#parts;
+    return { hasher, order: orderColumn === null ? null : orderFieldOf(fields, orderColumn) };
+  }
+
+  /** Forgets everything that is of another table, or of another key or order. */
+  #sourceOf({ metadata, storage }: Pick<LoadedTable, "metadata" | "storage">): KeySource {
+    const { hasher, order } = this.#keyOf(metadata);
+    // The bounds that were kept are another column's.
+    if (this.#order?.id !== order?.id) this.#head = null;
+    this.#order = order;
+    const kinds = hasher.fields.map(
+      ({ id, type: { kind } }) => `${id} ${kind === "int" ? "long" : kind}`,
+    );
+    const identity = `${metadata.tableUuid}: ${kinds.join(", ")}; secret ${secretCheck(this.#parts.secret)}`;
     if (this.#identity !== "" && identity !== this.#identity) this.#clear();
     this.#identity = identity;
     return { storage, metadata, hasher, positionDeletes: new PositionDeletes(storage) };
+  }
+
+  /** The files of a snapshot; null: some of what lists them is gone. */
+  async #listed(table: LoadedTable, snapshotId: SnapshotId | null): Promise<HeadFiles | null> {
+    try {
+      return await readHeadFiles(table, snapshotId, null, this.#order?.id);
+    } catch (error) {
+      if (kindOf(error) === "storage_missing") return null;
+      throw error;
+    }
   }
 
   #clear(): void {
@@ -318,15 +364,6 @@ class TableIndex implements RowIndex {
   }
 }
 
-/** Rows of a file that are live at most, roughly: what is known of its deletes without reading them. */
-function rowsLeft({ index }: HeadFiles, file: LiveData): number {
-  const { vector, positions } = deletesOf(index, file);
-  const own = positions.filter((live) => deletedFrom(live.file) === file.path);
-  const deletes = vector === null ? own : [vector];
-  const deleted = deletes.reduce((sum, live) => sum + Number(live.file.recordCount), 0);
-  return Math.max(0, file.rows - deleted);
-}
-
 /** Files of a head that are not as they were. */
 interface Difference {
   /** Paths of indexed files that the head does not have. */
@@ -352,33 +389,4 @@ function without(
   return [...deletes]
     .filter(([id, live]) => others.get(id)?.sequenceNumber !== live.sequenceNumber)
     .map(([, live]) => live);
-}
-
-/** The files of a snapshot; null: some of what lists them is gone. */
-async function listed(
-  table: LoadedTable,
-  snapshotId: SnapshotId | null,
-): Promise<HeadFiles | null> {
-  try {
-    return await readHeadFiles(table, snapshotId);
-  } catch (error) {
-    if (kindOf(error) === "storage_missing") return null;
-    throw error;
-  }
-}
-
-/** Tells one secret from another, and does not give it away. */
-function secretCheck(secret: KeySecret): string {
-  const field = { id: 1, name: "check", type: { kind: "string" } } as const;
-  const text = { kind: "bytes", offsets: Int32Array.of(0, 0), data: new Uint8Array(0) } as const;
-  const hasher = new KeyHasher([field], secret);
-  const { words } = hasher.hashAll([{ values: text, nulls: Uint8Array.of(1) }], 1);
-  return String(words[0]);
-}
-
-/** The numbers from 0 on. */
-function firstRows(count: number): Uint32Array {
-  const rows = new Uint32Array(count);
-  for (let row = 0; row < count; row++) rows[row] = row;
-  return rows;
 }

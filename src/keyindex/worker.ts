@@ -8,8 +8,8 @@ import { assert } from "#base/assert.ts";
 import { systemDisk } from "#base/disk.ts";
 import { describe, fail, kindOf } from "#base/errors.ts";
 import type { Storage } from "#storage/storage.ts";
-import type { LocatedRows, RowIndex } from "./port.ts";
-import type { IndexOptions, Question, ReadRange, Reply, Request } from "./protocol.ts";
+import type { RowIndex } from "./port.ts";
+import type { Answer, IndexOptions, Question, ReadRange, Reply, Request } from "./protocol.ts";
 import { openKeyStore, volatileKeyStore } from "./store.ts";
 import { createTableIndex } from "./tableIndex.ts";
 import { createWasmKeyTable } from "./wasmKeyTable.ts";
@@ -28,7 +28,7 @@ function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
 
 async function open(
   index: number,
-  { folder, secret, keyColumns }: IndexOptions,
+  { folder, secret, ...columns }: IndexOptions,
 ): Promise<RowIndex> {
   const warn = (error: unknown): void => reply({ type: "warn", sentence: describe(error) });
   const table = createWasmKeyTable();
@@ -38,20 +38,20 @@ async function open(
     if (isTaken) throw fail("state", `The index in ${folder} is still open`, { folder });
     folders.set(folder, index);
     const store = await openKeyStore({ disk: systemDisk, folder, table, warn });
-    return createTableIndex({ store, secret, keyColumns });
+    return createTableIndex({ store, secret, ...columns });
   } catch (error) {
     // Without its folder an index is read from the table at every start, and as right.
     warn(error);
     const store = volatileKeyStore(createWasmKeyTable());
-    return createTableIndex({ store, secret, keyColumns });
+    return createTableIndex({ store, secret, ...columns });
   }
 }
 
-async function answer(index: number, call: number, question: Question): Promise<void> {
+async function respond(index: number, call: number, question: Question): Promise<void> {
   try {
-    const located = await ask(await indexes.get(index), call, question);
+    const answer = await ask(await indexes.get(index), call, question);
     if (question.type === "close") forget(index);
-    reply({ type: "done", call, located });
+    reply({ type: "done", call, answer });
   } catch (error) {
     reply({ type: "failed", call, kind: kindOf(error), sentence: describe(error) });
   }
@@ -64,26 +64,24 @@ function forget(index: number): void {
   Bun.gc(true);
 }
 
-async function ask(
-  index: RowIndex | undefined,
-  call: number,
-  question: Question,
-): Promise<readonly LocatedRows[]> {
+async function ask(index: RowIndex | undefined, call: number, question: Question): Promise<Answer> {
   assert(index !== undefined, "an index is opened before it is asked");
   switch (question.type) {
     case "bringTo": {
       const storage = ownersStorage(call);
       await index.bringTo({ ...question.table, storage }, question.branch);
-      return [];
+      return {};
     }
+    case "newer":
+      return { newer: await index.newer(ownersStorage(call), question.keys) };
     case "locate":
-      return index.locate(question.keys);
+      return { located: await index.locate(question.keys) };
     case "apply":
       await index.apply(question.change, question.landed);
-      return [];
+      return {};
     case "close":
       await index.close();
-      return [];
+      return {};
   }
 }
 
@@ -119,7 +117,7 @@ self.onmessage = ({ data }: MessageEvent<Request>): void => {
       indexes.set(data.index, open(data.index, data.options));
       break;
     case "ask":
-      void answer(data.index, data.call, data.question);
+      void respond(data.index, data.call, data.question);
       break;
     case "bytes":
       reads.get(data.read)?.resolve(data.bytes);

@@ -36,6 +36,8 @@ export async function readHot(sinks: readonly Sink[]): Promise<HotRead | null> {
     const writer = newestWriter(sinks);
     if (writer === null) return null;
     const table = writer.lastSeen;
+    // A change in memory may be older than the table's row.
+    if (writer.hasOrder) return withoutHotRows(table);
     const offsetOf = await writer.offsetsSeen(table);
     // From here on nothing waits: head, offsets and rows are of one instant.
     if (newestWriter(sinks)?.lastSeen !== table) continue;

@@ -10,9 +10,10 @@ import type { Ledger } from "#commit/ledger.ts";
 import type { Advance } from "#commit/rules.ts";
 import { Upsert } from "#commit/upsert.ts";
 import { KeyHasher, keyFieldsOf } from "#keyindex/keyHasher.ts";
+import { orderFieldOf } from "#keyindex/orders.ts";
 import type { RowIndex } from "#keyindex/port.ts";
 import type { Begun } from "./ahead.ts";
-import { foldFlush, keyedUnits, type SplitFlush } from "./keyedFlush.ts";
+import { type FoldKey, foldFlush, keyedUnits, type SplitFlush } from "./keyedFlush.ts";
 import type { FeedFlush, KeyParts, WriterOptions, WriterParts } from "./parts.ts";
 import { positionDeleteWriter } from "./positionDeletes.ts";
 import { currentFields } from "./schema.ts";
@@ -25,17 +26,20 @@ export type FlushChange = Append | Upsert;
 /** The index of a table's keys; null: its rows are appended. */
 export async function openKeyIndex(
   parts: WriterParts,
-  { name, key = [] }: WriterOptions,
+  { name, key = [], order = null }: WriterOptions,
 ): Promise<KeyIndex | null> {
   if (key.length === 0) return null;
   const { keys } = parts;
   assert(keys !== undefined, "a process that changes rows finds them by their keys");
-  return { secret: keys.secret, columns: key, rows: await keys.openIndex(name, key) };
+  const rows = await keys.openIndex(name, key, order);
+  return { secret: keys.secret, columns: key, order, rows };
 }
 
 /** How the rows of one table are found. */
 export interface KeyIndex extends Pick<KeyParts, "secret"> {
   readonly columns: readonly string[];
+  /** The column that says which change is later; null: they are in order. */
+  readonly order: string | null;
   readonly rows: RowIndex;
 }
 
@@ -63,7 +67,7 @@ export async function writeFlush(
     const units = await writeFiles(parts, options, table, flushes, ledger, begun);
     return new Append(parts, "flush", advancesOf(flushes, owners), units);
   }
-  const folded = await foldFlush(parts.clock, options, flushes, hasherOf(table, index));
+  const folded = await foldFlush(parts.clock, options, flushes, foldKeyOf(table, index));
   const written = await writeFiles(parts, options, table, folded.flushes, ledger);
   const writePositionDeletes = positionDeleteWriter(parts.encoder);
   return new Upsert(
@@ -75,10 +79,11 @@ export async function writeFlush(
 }
 
 /** By the table's columns as they are now: what a type was promoted from hashes alike. */
-function hasherOf(table: LoadedTable, { columns, secret }: KeyIndex): KeyHasher {
+function foldKeyOf(table: LoadedTable, { columns, order, secret }: KeyIndex): FoldKey {
   const fields = currentFields(table);
   const ids = columns.map((name) => fields.find((field) => field.name === name)?.id ?? 0);
-  return new KeyHasher(keyFieldsOf(fields, ids), secret);
+  const hasher = new KeyHasher(keyFieldsOf(fields, ids), secret);
+  return { hasher, order: order === null ? null : orderFieldOf(fields, order) };
 }
 
 function advancesOf(flushes: readonly FeedFlush[], owners: Owners): Advance[] {

@@ -2,14 +2,14 @@
  * A flush of changes (SPEC section 6): of each key the last change counts, so what is written is folded
  * first, and the rows that the table has of all these keys are deleted by the commit (`commit/upsert.ts`).
  *
- * Feeds that stand or fall together are folded together. A key that came by feeds which do not would be
- * judged by each alone: such tables are refused by `config/`, or their feeds are one unit.
+ * Feeds that stand or fall together are folded together. A key that came by feeds which do not is judged by
+ * each alone; where changes have orders, the commit judges between them (`commit/orderedKeys.ts`).
  */
 import type { Clock } from "#base/clock.ts";
 import { type SplitChanges, splitChanges } from "#columns/changes.ts";
 import type { KeyedUnit } from "#commit/upsert.ts";
 import { fold } from "#keyindex/fold.ts";
-import type { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { KeyField, KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import type { FeedFlush, SelectedRows, WriterOptions } from "./parts.ts";
 import { unitFeeds, type WrittenUnit } from "./write.ts";
@@ -17,6 +17,13 @@ import { unitFeeds, type WrittenUnit } from "./write.ts";
 /** A flush whose batches are in order of their records, without control columns. */
 export interface SplitFlush extends FeedFlush {
   readonly changes: readonly SplitChanges[];
+}
+
+/** How changes are told apart, and which of two is later. */
+export interface FoldKey {
+  readonly hasher: KeyHasher;
+  /** The column of their orders; null: they come in their order. */
+  readonly order: KeyField | null;
 }
 
 /** What is left of a flush. */
@@ -51,14 +58,14 @@ export async function foldFlush(
   clock: Pick<Clock, "turn">,
   options: Pick<WriterOptions, "preserveKafkaPartitions">,
   flushes: readonly SplitFlush[],
-  hasher: KeyHasher,
+  { hasher, order }: FoldKey,
 ): Promise<FoldedFlush> {
   const units = options.preserveKafkaPartitions ? flushes.map((flush) => [flush]) : [flushes];
   const keys: KeySet[] = [];
   const folded: FeedFlush[] = [];
   for (const unit of units) {
     const changes = unit.flatMap((flush) => flush.changes);
-    const { keys: changed, kept } = await fold(changes, hasher, () => clock.turn());
+    const { keys: changed, kept } = await fold(changes, hasher, () => clock.turn(), order);
     const selected = new Map(kept.map(({ batch, ...rows }) => [batch, rows]));
     keys.push(changed);
     for (const { changes: _, ...flush } of unit) folded.push(selectOf(flush, selected));

@@ -21,8 +21,15 @@ export interface WriterParts extends CommitParts {
 export interface KeyParts {
   /** Of the state directory: keys of all its tables are hashed under it. */
   readonly secret: KeySecret;
-  /** Opens the index of a table, whose rows are told apart by these columns. */
-  readonly openIndex: (table: TableName, keyColumns: readonly string[]) => Promise<RowIndex>;
+  /**
+   * Opens the index of a table, whose rows are told apart by these columns.
+   * @param orderColumn says which change of a key is later; null: they come in their order
+   */
+  readonly openIndex: (
+    table: TableName,
+    keyColumns: readonly string[],
+    orderColumn?: string | null,
+  ) => Promise<RowIndex>;
 }
 
 /** A setting of files that a table's properties may make, too. */
@@ -35,6 +42,8 @@ export interface WriterOptions extends CommitOptions {
    * a new table. Default: none, rows are appended.
    */
   readonly key?: readonly string[];
+  /** The column that says which change of a key is later. Default: none, they come in their order. */
+  readonly order?: string | null;
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
   /** Settings that nobody has made, so that the table's own properties come first. Default: none. */

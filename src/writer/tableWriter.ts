@@ -122,6 +122,11 @@ export class TableWriter {
     return this.#options.key ?? [];
   }
 
+  /** True when rows say themselves which change is later. */
+  get hasOrder(): boolean {
+    return (this.#options.order ?? null) !== null;
+  }
+
   /** The newest metadata that this writer has seen; never used for commits or seeks. */
   get lastSeen(): LoadedTable {
     return this.#table.head;

@@ -71,6 +71,8 @@ export interface Wanted {
   readonly intervalMs?: number;
   /** Over a decoder of one declared column, `n`. */
   readonly decoder?: Partial<DecoderOptions>;
+  /** Columns by which rows are found, and changes ordered. Default: rows are appended. */
+  readonly key?: Pick<WriterOptions, "key" | "order">;
   /** How a table that is created is partitioned. */
   readonly partitionForms?: readonly string[];
   /** How files of a table that is created are sorted. */
@@ -120,6 +122,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
       const made = writerOptions((wanted.tableOf ?? ((name) => name))(topic));
       return {
         ...made,
+        ...wanted.key,
         create: {
           ...made.create,
           properties: wanted.properties ?? {},

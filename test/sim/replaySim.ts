@@ -76,7 +76,7 @@ class ReplaySim extends WriterFrame {
       ...rows,
       ...offsets.filter((n) => !isLetter(key, n)).map((n) => ({ key, n })),
     ]);
-    this.#foreigners = new Foreigners(world, this.#law, true);
+    this.#foreigners = new Foreigners(world, this.#law, "records");
     this.#replayer = replayer;
     this.#retrier = retrier;
     this.#first = troubles.foreign ? 0n : BigInt(world.pick([0, 9]));

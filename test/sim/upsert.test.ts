@@ -27,6 +27,13 @@ for (const foreign of [false, true]) {
       await runAll("upsert", Math.ceil(COUNT / 2), (seed) => runUpserts(seed, troubles));
     }, 900_000);
   }
+
+  test(`no schedule lets an older change win, by any partition or commit (foreign engines: ${foreign})`, async () => {
+    const troubles = { steps: 120, compareAndSet: "sequence", foreign, ordered: true } as const;
+    const ended = await runAll("upsert", COUNT, (seed) => runUpserts(seed, troubles));
+    const commits = ended.reduce((sum, each) => sum + each.commits, 0);
+    expect(commits).toBeGreaterThan(COUNT / 2);
+  }, 900_000);
 }
 
 test("the same seed gives the same schedule of upserts", async () => {

@@ -12,7 +12,7 @@ import { positionDeleteWriter } from "#writer/positionDeletes.ts";
 import { chainOf, rollback } from "./people.ts";
 import { foreignFile } from "./rows.ts";
 import type { PlacedRow, UpsertLaw } from "./upsertLaw.ts";
-import { type KeyedRow, storeKeyDelete, storeRows } from "./upsertRows.ts";
+import { type KeyedRow, orderOf, storeKeyDelete, storeRows } from "./upsertRows.ts";
 import type { World } from "./world.ts";
 
 /** What a foreign commit does. */
@@ -24,18 +24,23 @@ interface ForeignChange {
   readonly change?: (rows: readonly KeyedRow[]) => readonly KeyedRow[];
 }
 
+/**
+ * What the rows of a table are. `records`: those that are added are there twice, and none is deleted by its
+ * key; `ordered`: those that are added have orders among those of the records.
+ */
+export type ForeignRows = "changes" | "records" | "ordered";
+
 /** Somebody else, in one world. */
 export class Foreigners {
   readonly #world: World;
   readonly #law: UpsertLaw;
-  readonly #isOfRecords: boolean;
+  readonly #kind: ForeignRows;
   #rows = 0;
 
-  /** @param isOfRecords rows are records: those that are added are there twice, and none is deleted by its key */
-  constructor(world: World, law: UpsertLaw, isOfRecords = false) {
+  constructor(world: World, law: UpsertLaw, kind: ForeignRows = "changes") {
     this.#world = world;
     this.#law = law;
-    this.#isOfRecords = isOfRecords;
+    this.#kind = kind;
   }
 
   /** One random act. */
@@ -83,10 +88,13 @@ export class Foreigners {
 
   async #appended(live: readonly PlacedRow[]): Promise<ForeignChange> {
     const world = this.#world;
-    if (this.#isOfRecords && live.length === 0) return { what: "appends nothing", files: [] };
+    if (this.#kind === "records" && live.length === 0)
+      return { what: "appends nothing", files: [] };
     const key = live.length > 0 ? world.pick(live).key : 7;
-    const [twice] = this.#isOfRecords ? live.filter((each) => each.key === key) : [];
-    const row = { key, n: twice?.n ?? 90_000 + this.#rows++ };
+    const [twice] = this.#kind === "records" ? live.filter((each) => each.key === key) : [];
+    const number = twice === undefined ? this.#rows++ : 0;
+    const fresh = this.#kind === "ordered" ? orderOf(2, number) : 90_000 + number;
+    const row = { key, n: twice?.n ?? fresh };
     const file = await storeRows(world.storage, this.#path("foreign"), [row]);
     return {
       what: `appends ${row.key}:${row.n}`,
@@ -146,7 +154,7 @@ export class Foreigners {
   }
 
   async #byKey(row: PlacedRow): Promise<ForeignChange> {
-    if (this.#isOfRecords) return await this.#deleted(row);
+    if (this.#kind === "records") return await this.#deleted(row);
     const { key } = row;
     const file = await storeKeyDelete(this.#world.storage, this.#path("equality"), key);
     const change = (rows: readonly KeyedRow[]): KeyedRow[] =>

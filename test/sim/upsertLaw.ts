@@ -1,7 +1,7 @@
 /**
  * The law of changes, judged from what the table's files say (SPEC section 6): each snapshot has the rows
  * of its parent, changed by what it was for. One of ours: by the records between the offsets of the two,
- * of each key the last; a foreign one: by what that engine did.
+ * of each key the last, by its place or by its order; a foreign one: by what that engine did.
  *
  * Rows are read here by a reader of its own, which follows the Iceberg spec and knows no index.
  */
@@ -49,7 +49,7 @@ export type Fold = (
 const changed: Fold = (rows, partition, offsets) => {
   let left = rows;
   for (const offset of offsets) {
-    const { isDelete, ...row } = changeOf(partition, offset);
+    const { isDelete, ...row } = changeOf(partition, offset, false);
     left = left.filter(({ key }) => key !== row.key);
     if (!isDelete) left = [...left, row];
   }
@@ -57,6 +57,17 @@ const changed: Fold = (rows, partition, offsets) => {
 };
 
 const NOTHING: Truth = { offsets: new Map(), rows: [] };
+
+/** Of each key the one with the largest `n`, also across commits. */
+export const byOrder: Fold = (rows, partition, offsets) => {
+  let left = rows;
+  for (const offset of offsets) {
+    const { isDelete: _, ...row } = changeOf(partition, offset, true);
+    if (left.some(({ key, n }) => key === row.key && n > row.n)) continue;
+    left = [...left.filter(({ key }) => key !== row.key), row];
+  }
+  return left;
+};
 
 /** The judge of one world. */
 export class UpsertLaw {

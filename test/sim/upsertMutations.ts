@@ -177,4 +177,63 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "an older change takes the place of a newer row",
+    rule: "6 (10k)",
+    sim: "upsert",
+    shownIn: "older change",
+    edits: [
+      {
+        find: "const newer = await index.newer(storage, newest);",
+        replace: "const newer = (await index.newer(storage, newest)).subarray(0, 0);",
+      },
+    ],
+  },
+  {
+    name: "which changes are overtaken is judged on the first head only",
+    rule: "2.10 (10f)",
+    sim: "upsert",
+    shownIn: "older change",
+    edits: [
+      {
+        find: "const { keys, placed, dead } = await this.#judge(attempt, units);",
+        replace:
+          "const first = this as unknown as { judged?: JudgedChanges };" +
+          "first.judged ??= await this.#judge(attempt, units);" +
+          "const { keys, placed, dead } = first.judged;",
+      },
+    ],
+  },
+  {
+    name: "the rows of overtaken changes are not hidden",
+    rule: "2.10 (10f)",
+    sim: "upsert",
+    shownIn: "older change",
+    edits: [{ find: "[...located, ...dead]", replace: "[...located, ...dead.slice(0, 0)]" }],
+  },
+  {
+    name: "within a flush the change that comes last wins, whatever its order",
+    rule: "2.10 (10f)",
+    sim: "upsert",
+    shownIn: "older change",
+    edits: [
+      {
+        find: "const orders = order === null ? null : flushOrders(flush, order, total);\n  const last = new LastRows(words, total, orders);",
+        replace:
+          "const orders = order === null ? null : flushOrders(flush, order, total);\n  const last = new LastRows(words, total);",
+      },
+    ],
+  },
+  {
+    name: "files of which bounds say nothing have no newer rows",
+    rule: "6 (10k)",
+    sim: "upsert",
+    shownIn: "older change win.*engines: true",
+    edits: [
+      {
+        find: "if (bound === null) return null;\n    if (bound > most)",
+        replace: "if (bound === null) continue;\n    if (bound > most)",
+      },
+    ],
+  },
 ];

@@ -25,15 +25,34 @@ export const KEY_FIELDS: readonly Field[] = [
 /** Keys of one partition. */
 const KEYS = 5;
 
-/** The change that a record makes; a key lies on one partition. */
-export function changeOf(partition: number, offset: number): KeyedRow & { isDelete: boolean } {
+/** Orders of changes, each once: of the records of a partition, and of foreign rows (`share` 2). */
+export function orderOf(share: number, number: number): number {
+  return 4 * ((number * 613) % 997) + share;
+}
+
+/**
+ * The change that a record makes; a key lies on one partition.
+ * @param isOrdered keys lie on all partitions, and column `n` says which change is later
+ */
+export function changeOf(
+  partition: number,
+  offset: number,
+  isOrdered: boolean,
+): KeyedRow & { isDelete: boolean } {
+  if (isOrdered) {
+    return { key: (offset * 7) % KEYS, n: orderOf(partition, offset), isDelete: false };
+  }
   const key = partition * 100 + ((offset * 7) % KEYS);
   return { key, n: partition * 1000 + offset, isDelete: (offset * 11) % 4 === 0 };
 }
 
 /** Changes as a batch with its control column. */
-export function changeBatch(partition: number, offsets: readonly number[]): ColumnBatch {
-  const changes = offsets.map((offset) => changeOf(partition, offset));
+export function changeBatch(
+  partition: number,
+  offsets: readonly number[],
+  isOrdered: boolean,
+): ColumnBatch {
+  const changes = offsets.map((offset) => changeOf(partition, offset, isOrdered));
   const kinds = changes.map(({ isDelete }) => (isDelete ? CHANGE.delete : CHANGE.put));
   const rows = batchOf(changes, KEY_FIELDS);
   const data = new Uint8Array(new Int32Array(kinds).buffer);

@@ -14,7 +14,7 @@ import { createLossyDisk, type LossyDisk } from "../fakes/lossyDisk.ts";
 import { type Outcome, WriterFrame } from "./frame.ts";
 import { optionsOf, Process, partsOf, worldClock } from "./process.ts";
 import { Foreigners } from "./upsertForeign.ts";
-import { UpsertLaw } from "./upsertLaw.ts";
+import { byOrder, UpsertLaw } from "./upsertLaw.ts";
 import { UpsertRewriter } from "./upsertRewriter.ts";
 import { changeBatch, KEY_FIELDS } from "./upsertRows.ts";
 import { type CompareAndSet, World } from "./world.ts";
@@ -27,6 +27,8 @@ export interface UpsertTroubles {
   readonly foreign: boolean;
   /** True: one of our own compacts the table again and again. Default false. */
   readonly rewrites?: boolean;
+  /** Changes have an order, and those of a key come by all partitions; default: they are in order. */
+  readonly ordered?: boolean;
 }
 
 /** Runs one schedule; the law is checked whenever the table has changed. */
@@ -45,13 +47,14 @@ class UpsertSim extends WriterFrame {
 
   constructor(seed: number, troubles: UpsertTroubles) {
     const world = new World(seed, troubles.compareAndSet, 2, true, undefined, KEY_FIELDS);
-    const law = new UpsertLaw(world);
+    const isOrdered = troubles.ordered === true;
+    const law = new UpsertLaw(world, isOrdered ? byOrder : undefined);
     const rewriter = new UpsertRewriter(world, law, troubles.foreign);
     super(world, [new Process("A", "g"), new Process("B", "g")], [0.6, 0.8, 0.88], [rewriter]);
     this.troubles = troubles;
     this.#law = law;
     this.rewriter = rewriter;
-    this.foreigners = new Foreigners(world, this.#law);
+    this.foreigners = new Foreigners(world, this.#law, isOrdered ? "ordered" : "changes");
     for (const { name } of this.processes) {
       const { random } = world;
       if (random.unit() < 0.7) this.#disks.set(name, createLossyDisk({ random }));
@@ -120,19 +123,27 @@ class UpsertSim extends WriterFrame {
     const alive = (): boolean => process.incarnation === mine;
     const log = process.log.reopen((count) => world.below(count + 1));
     const clock = worldClock(world, alive, this.asleepAs(process));
-    const openIndex = async (_: unknown, keyColumns: readonly string[]): Promise<RowIndex> => {
+    const openIndex = async (
+      _: unknown,
+      keyColumns: readonly string[],
+      orderColumn: string | null = null,
+    ): Promise<RowIndex> => {
       const store = await this.#openStore(process);
-      return createTableIndex({ store, secret: SECRET, keyColumns });
+      return createTableIndex({ store, secret: SECRET, keyColumns, orderColumn });
     };
     const parts: WriterParts = {
       ...partsOf(world, process.name, log, alive, clock),
       encoder: createInlineEncoder(),
       keys: { secret: SECRET, openIndex },
     };
-    const options = { ...optionsOf(world, process.group), coordinates: null, key: ["key"] };
+    const options = { ...optionsOf(world, process.group), coordinates: null, ...this.#key };
     const writer = await TableWriter.open(parts, options, []);
     if (alive()) process.writer = writer;
     world.say(`${process.name} opens`);
+  }
+
+  get #key(): { readonly key: readonly string[]; readonly order: string | null } {
+    return { key: ["key"], order: this.troubles.ordered === true ? "n" : null };
   }
 
   /** What a process keeps of its index outlives it; some keep nothing. */
@@ -154,7 +165,9 @@ class UpsertSim extends WriterFrame {
     const offsets = (this.world.topic.records[feed.partition] ?? []).filter(
       (offset) => offset >= start && offset < end,
     );
-    return { range, batch: offsets.length === 0 ? null : changeBatch(feed.partition, offsets) };
+    const isOrdered = this.troubles.ordered === true;
+    const batch = offsets.length === 0 ? null : changeBatch(feed.partition, offsets, isOrdered);
+    return { range, batch };
   }
 
   protected law(): Promise<string[]> {

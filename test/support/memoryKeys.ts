@@ -9,9 +9,9 @@ export function memoryKeys(): KeyParts {
   const secret = { k0: 11n, k1: 12n };
   return {
     secret,
-    openIndex: (_table, keyColumns) => {
+    openIndex: (_table, keyColumns, orderColumn = null) => {
       const store = volatileKeyStore(createWasmKeyTable());
-      return Promise.resolve(createTableIndex({ store, secret, keyColumns }));
+      return Promise.resolve(createTableIndex({ store, secret, keyColumns, orderColumn }));
     },
   };
 }

@@ -5,6 +5,7 @@
 import { AppError, describe } from "#base/errors.ts";
 import type { TakenPaths } from "#columns/paths.ts";
 import { needsValue } from "#columns/schema.ts";
+import { neededColumns } from "#decode/changes.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
 import type { Format, KnownSchema } from "#decode/format.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
@@ -61,7 +62,7 @@ export function avroFormat(
     eventTimeField: options.eventTimeField,
     onUnknownField: options.onUnknownField,
     dropsZone: options.changes?.mode === "cdc",
-    keys: options.changes?.keyFields ?? [],
+    needed: neededColumns(options),
     reader: own === null ? null : new ReaderSchema(own, options.flattenSeparator),
   };
   const bare: Writer =

@@ -31,8 +31,8 @@ export interface ProgramOptions {
   readonly onUnknownField: UnknownFieldPolicy;
   /** Texts of times of no zone may end with a `Z`, as Debezium's do (`isostring`). */
   readonly dropsZone: boolean;
-  /** Columns by which rows are found: none of them ever takes a null, whatever a schema allows. */
-  readonly keys: readonly string[];
+  /** Columns by which rows are found and judged: none ever takes a null, whatever a schema allows. */
+  readonly needed: readonly string[];
   readonly reader: Pick<ReaderSchema, "nameOf" | "fallbackOf"> | null;
 }
 
@@ -200,7 +200,7 @@ class Compiler {
   private nullStep(column: ColumnBuilder, path: string): Step {
     const { field } = column;
     if (!field.required) return step(STEP.null, { column, path });
-    if (this.options.keys.includes(path)) return step(STEP.missing, { column, path });
+    if (this.options.needed.includes(path)) return step(STEP.missing, { column, path });
     this.differences.push(`column ${path} is required, and may be null in the schema`);
     this.wanted.set(column, { ...this.wanted.get(column), required: false });
     return step(STEP.missing, { column, path });
@@ -326,7 +326,7 @@ class Compiler {
     const path = joinPath(parent, column.field.name);
     const fallback = this.options.reader?.fallbackOf(path) ?? null;
     const isFilled = fallback !== null || fillerOf(column.field) !== null;
-    if (!column.field.required || isFilled || this.options.keys.includes(path)) return;
+    if (!column.field.required || isFilled || this.options.needed.includes(path)) return;
     this.differences.push(`column ${path} is required, and not in the schema`);
     this.wanted.set(column, { ...this.wanted.get(column), required: false });
   }

@@ -2,7 +2,8 @@
  * The live files of a branch's head, with the deletes that apply to each data file (Iceberg spec, "Scan
  * Planning"). Kept from head to head: manifests that two heads share are read once.
  *
- * Metrics of data files are not kept: a table of many thousand files would hold hundreds of megabytes.
+ * Metrics of data files are not kept, but for the upper bound of one column where that is asked for: a table
+ * of many thousand files would hold hundreds of megabytes.
  */
 import { DeleteIndex, isVector } from "#iceberg/deletes/deleteIndex.ts";
 import type { DataFile, ManifestFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
@@ -24,6 +25,8 @@ export interface LiveData {
   readonly sequenceNumber: bigint;
   /** v3; null before it. */
   readonly firstRowId: bigint | null;
+  /** Of the column that was asked for. Default: null, none was, or it is not known. */
+  readonly upperBound?: Uint8Array | null;
 }
 
 /** What deletes rows of one data file. */
@@ -56,12 +59,14 @@ interface ManifestContent {
 /**
  * Lists a snapshot; null: nothing is there.
  * @param before what was listed last of the same table; manifests in it are not read again
+ * @param boundOf id of the column whose upper bounds are kept: of a table always the same
  * @throws AppError of the store; `storage_missing` when the snapshot was expired meanwhile
  */
 export async function readHeadFiles(
   { storage, metadata }: { readonly storage: Storage; readonly metadata: TableMetadata },
   wanted: SnapshotId | null,
   before: HeadFiles | null = null,
+  boundOf: number | null = null,
 ): Promise<HeadFiles> {
   const snapshot = metadata.snapshots.find(({ snapshotId }) => snapshotId === wanted);
   const manifests = new Map<string, ManifestContent>();
@@ -71,7 +76,8 @@ export async function readHeadFiles(
   for (const manifest of listed) {
     if (!hasLiveFiles(manifest)) continue;
     const path = manifest.manifestPath;
-    const content = before?.manifests.get(path) ?? (await readContent(storage, metadata, manifest));
+    const content =
+      before?.manifests.get(path) ?? (await readContent(storage, metadata, manifest, boundOf));
     manifests.set(path, content);
     for (const file of content.data) data.set(file.path, file);
     for (const live of content.deletes) deletes.set(fileKey(live.file), live);
@@ -81,7 +87,11 @@ export async function readHeadFiles(
 }
 
 /** A data file of a commit, as its snapshot lists it. */
-export function liveDataOf(file: DataFile, sequenceNumber: bigint): LiveData {
+export function liveDataOf(
+  file: DataFile,
+  sequenceNumber: bigint,
+  boundOf: number | null = null,
+): LiveData {
   return {
     path: file.filePath,
     format: file.fileFormat.toUpperCase(),
@@ -91,6 +101,7 @@ export function liveDataOf(file: DataFile, sequenceNumber: bigint): LiveData {
     bytes: Number(file.fileSizeBytes),
     sequenceNumber,
     firstRowId: file.firstRowId,
+    upperBound: boundOf === null ? null : (file.upperBounds.get(boundOf)?.slice() ?? null),
   };
 }
 
@@ -98,6 +109,7 @@ async function readContent(
   storage: Storage,
   metadata: TableMetadata,
   manifest: ManifestFile,
+  boundOf: number | null,
 ): Promise<ManifestContent> {
   const data: LiveData[] = [];
   const deletes: LiveFile[] = [];
@@ -105,7 +117,7 @@ async function readContent(
     if (status === "deleted") continue;
     const sequenceNumber = own.sequenceNumber ?? manifest.sequenceNumber;
     const snapshotId = own.snapshotId ?? manifest.addedSnapshotId;
-    if (file.content === "data") data.push(liveDataOf(file, sequenceNumber));
+    if (file.content === "data") data.push(liveDataOf(file, sequenceNumber, boundOf));
     else deletes.push({ file, snapshotId, sequenceNumber });
   }
   return { data, deletes };

@@ -1,7 +1,7 @@
 /** Tables that follow changes: what their keys come to, and what cannot be right. */
 import { expect, test } from "bun:test";
 import { maintenanceOptions } from "#config/buildMaintenance.ts";
-import { changeOptions, keyColumnsOf, metadataColumnsOf } from "#config/changes.ts";
+import { changeOptions, keyColumnsOf, metadataColumnsOf, orderColumnOf } from "#config/changes.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
 const TOPIC = '[kafka]\ntopic = "t"\n';
@@ -16,7 +16,30 @@ test("without key_field rows are found by the Kafka key, whose column is then in
     keyFormat: "string",
     onDelete: "delete",
     opField: null,
+    orderColumn: null,
   });
+});
+
+test("the order of changes is a column, of the row or of the envelope's source, which the table then has", async () => {
+  const of = async (more: string): Promise<[string | null, readonly string[]]> => {
+    const text = `${TOPIC}[source]\non_delete = "mark"\nmetadata_columns = ["timestamp"]\n${more}\n`;
+    const found = values(await loadRight(text));
+    return [orderColumnOf(found), metadataColumnsOf(found)];
+  };
+  const cdc = 'mode = "cdc"\nkey_field = ["id"]\nkey_format = "json"\n';
+  const time = "timestamp";
+  expect(await of(`${cdc}order_field = "source.lsn"`)).toEqual([
+    "_kafka_source_lsn",
+    [time, "source_lsn"],
+  ]);
+  expect(await of(`${cdc}order_field = "source.ts_ms"`)).toEqual([
+    "_kafka_source_ts",
+    [time, "source_ts"],
+  ]);
+  expect(await of(`${cdc}order_field = "version"`)).toEqual(["version", [time]]);
+  expect(await of(`${cdc}op_field = "op"\norder_field = "source.lsn"\n`).catch(String)).toContain(
+    "must be a column of the row",
+  );
 });
 
 test("with key_field its columns are the key, and no other is added", async () => {
@@ -88,6 +111,11 @@ test("each combination that could lose or double a row is refused, and says why"
     [
       `${TOPIC}${source("ktable", key)}[schema]\nfields = [{name = "id", type = "double"}]\n`,
       "is no key",
+    ],
+    [TOPIC + source("ktable", `${key}order_field = "v"`), 'on_delete = "mark"'],
+    [
+      `${TOPIC}${source("ktable", `${key}on_delete = "mark"\norder_field = "v"`)}[schema]\nfields = [{name = "v", type = "string"}]\n`,
+      "a whole number or a time",
     ],
     [TOPIC + source("ktable", 'on_tombstone = "skip"'), "is a delete"],
     [TOPIC + source("ktable", 'late_table = "late"'), "older row standing"],

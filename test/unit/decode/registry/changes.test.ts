@@ -83,6 +83,23 @@ for (const format of CHANGE_FORMATS) {
         ]);
       });
 
+      test("a change without the order by which it would be judged is rejected", async () => {
+        const ordered = { ...CDC, onDelete: "mark", orderColumn: "_kafka_source_lsn" } as const;
+        const rig = rigOf(ordered, { metadataColumns: ["source_lsn"] });
+        const write = registered(rig, format);
+        const without = { ...change("c", null, { id: 2 }), source: { ...SOURCE, lsn: null } };
+        const { done, reasons } = await effects(rig, [
+          write(change("c", null, { id: 1 })),
+          write(without),
+          write(change("d", { id: 3, n: 5 }, null)),
+        ]);
+        expect(done.map(([, row]) => row)).toMatchObject([
+          { id: 1n, _kafka_source_lsn: 99n, _kafka_deleted: false },
+          { id: 3n, n: 5, _kafka_source_lsn: 99n, _kafka_deleted: true },
+        ]);
+        expect(reasons).toEqual(["1 missing_field"]);
+      });
+
       test("what is no change is rejected, and a truncate and a value that was not logged stop the table", async () => {
         const rig = rigOf(CDC);
         const write = registered(rig, format);
