@@ -131,6 +131,12 @@ export class LetterRows {
     this.rowCount++;
   }
 
+  /** Takes back the letters behind the first `rowCount`, and what was begun of one. */
+  truncate(rowCount: number): void {
+    for (const column of this.#columns) column.truncate(rowCount);
+    this.rowCount = rowCount;
+  }
+
   live(): readonly LiveColumn[] {
     return liveColumns(this.#columns);
   }

@@ -37,7 +37,7 @@ export function letterSide({ sides }: Outlet): Side | null {
   return sides.find(({ table }) => table.kind === "dead_letter") ?? null;
 }
 
-/** Appends the rejected records of a batch, whose place may lie below where the table stands. */
+/** Appends the rejected records of a batch, all or none, whose place may lie below where the table stands. */
 export function putAside(
   side: Side,
   { feed, nextOffset, leaderEpoch }: Pick<RecordBatch, "feed" | "nextOffset" | "leaderEpoch">,
@@ -52,7 +52,13 @@ export function putAside(
     side.end,
     (expected) => new LetterRows(expected, known),
   );
-  for (const each of rejected) segment.rows.append(each, feed.topicId, nowMs);
+  const before = segment.rows.rowCount;
+  try {
+    for (const each of rejected) segment.rows.append(each, feed.topicId, nowMs);
+  } catch (error) {
+    segment.rows.truncate(before);
+    throw error;
+  }
   side.end = nextOffset > side.end ? nextOffset : side.end;
   sink.buffer.advance(segment, side.end, leaderEpoch);
 }

@@ -60,6 +60,8 @@ export class Decoding {
       if (result === null) return "refused";
       return this.#sort(outlet, batch, { segment, first, bytes, result });
     } catch (error) {
+      // Its rows may be there already: they would be committed, and read again from the offset in front of it.
+      rows.truncate(first);
       if (!(error instanceof AppError) || error.kind !== "batch_corrupt") {
         sink.apply({ kind: "unreadable", error });
         return "last";
@@ -76,11 +78,16 @@ export class Decoding {
     const late = lateRowsOf(outlet, segment.rows, first, this.#parts.clock.nowMs());
     const parted = this.#part(outlet, decoded, late);
     if (parted === "later") return "last";
-    if (result.rejected.length > 0) {
-      const takeBack = parted?.takeBack ?? ((): void => segment.rows.truncate(first));
-      if (!this.#rejects.take(outlet, batch, result, takeBack)) return "last";
-    } else this.#rejects.noteRows(result.rows);
-    if (parted !== null) this.#keepLate(outlet, batch, parted);
+    const takeBack = parted?.takeBack ?? ((): void => segment.rows.truncate(first));
+    try {
+      if (result.rejected.length > 0) {
+        if (!this.#rejects.take(outlet, batch, result, takeBack)) return "last";
+      } else this.#rejects.noteRows(result.rows);
+      if (parted !== null) this.#keepLate(outlet, batch, parted);
+    } catch (error) {
+      takeBack();
+      throw error;
+    }
     if (result.rows > 0) this.#observeRows(outlet, segment, batch, late.length);
     return "done";
   }
