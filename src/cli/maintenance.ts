@@ -5,7 +5,7 @@ import { EXIT, type ExitCode, fail } from "#base/errors.ts";
 import { MAINTENANCE_OPERATIONS } from "#base/events.ts";
 import { writePortableJson } from "#base/json.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
-import { compactOptions, expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
+import { compactOptions, expiryPolicy } from "#config/buildMaintenance.ts";
 import { folders } from "#config/buildProcess.ts";
 import { fileCodecOf } from "#config/buildWriter.ts";
 import type { PipelineConfig } from "#config/config.ts";
@@ -27,8 +27,8 @@ import { locateLibrary } from "#sql/library.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitTableOf } from "./commit.ts";
-import { parseAgeMs } from "./log.ts";
-import { maintainElsewhere, otherEngine, zOrderOf } from "./maintenanceEngine.ts";
+import { maintainElsewhere } from "./maintenanceEngine.ts";
+import { engineOf, orphanAgeOf, refuseUnheeded } from "./maintenanceOptions.ts";
 import { type Opened, openConfig, withTable } from "./open.ts";
 
 /** Runs the command; `stop` ends it between two steps. */
@@ -38,7 +38,8 @@ export async function maintenanceCommand(
   stop: AbortSignal,
 ): Promise<ExitCode> {
   const operation = operationOf(parsed.value("operation") ?? "");
-  const engine = otherEngine(parsed);
+  const engine = engineOf(parsed);
+  refuseUnheeded(parsed, operation, engine);
   const opened = await openConfig(parsed, "inspect");
   const isDry = parsed.flag("dry-run");
   return withTable(opened, parsed.value("table") ?? "", isDry, async (found) => {
@@ -48,15 +49,9 @@ export async function maintenanceCommand(
         terminal.progress?.(`${step}  ${done}${total === null ? "" : ` of ${total}`}`),
     };
     const table = commitTableOf(found);
-    if (engine !== null) {
+    if (engine !== "embedded") {
       const { values } = found.pipeline;
       return maintainElsewhere(table, { engine, operation, values, parsed }, terminal, stop);
-    }
-    if (zOrderOf(parsed) !== null) {
-      throw fail(
-        "usage",
-        "The engine inside writes files as they are, in no z-order: use --engine spark",
-      );
     }
     const context = { opened, pipeline: found.pipeline, parsed };
     const run = (): Promise<Told> => RUNS[operation](table, options, context);
@@ -119,7 +114,7 @@ const RUNS: Readonly<Record<Operation, Run>> = {
     return { report, counts: statisticsCounts(report), sentences };
   },
   orphans: async (table, options, { pipeline, parsed }) => {
-    const ageMsMin = olderThanMs(parsed.value("older-than")) ?? orphanAgeMs(pipeline.values);
+    const ageMsMin = orphanAgeOf(parsed, pipeline.values);
     const isForced = parsed.flag("yes");
     const report = await removeOrphans(table, { ...options, ageMsMin, isForced });
     const sentences = (isDry: boolean): string[] => orphanSentences(table.name, report, isDry);
@@ -190,13 +185,6 @@ function expireSentences(name: string, report: ExpireReport, isDry: boolean): st
     );
   }
   return sentences;
-}
-
-function olderThanMs(text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const ageMs = parseAgeMs(text);
-  if (ageMs !== null) return ageMs;
-  throw fail("usage", `--older-than ${text} is not an age such as 36h or 7d`);
 }
 
 function orphanSentences(name: string, report: OrphanReport, isDry: boolean): string[] {

@@ -8,7 +8,7 @@ import { writePortableJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { unreadable } from "#commit/shares.ts";
-import { compactOptions, expiryPolicy, orphanAgeMs } from "#config/buildMaintenance.ts";
+import { compactOptions, expiryPolicy } from "#config/buildMaintenance.ts";
 import type { PipelineValues } from "#config/keys.ts";
 import { expiryOf } from "#iceberg/metadata/expiry.ts";
 import { type EngineRow, runInSpark } from "#maintenance/engines/spark.ts";
@@ -18,27 +18,17 @@ import {
   trinoStatements,
 } from "#maintenance/engines/statements.ts";
 import { runInTrino } from "#maintenance/engines/trino.ts";
+import { ORPHAN_AGE_MS_SAFE } from "#maintenance/orphans.ts";
 import { recordRun } from "#maintenance/record.ts";
 import { type Operation, refusePaused, refuseRemoval } from "#maintenance/run.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
+import { type EngineName, orphanAgeOf } from "./maintenanceOptions.ts";
 import { systemParts } from "./open.ts";
-
-/** Engines besides the one inside. */
-const ENGINES = ["spark", "trino"] as const;
-type EngineName = (typeof ENGINES)[number];
-
-/** The engine that the words ask for; null: the one inside. @throws AppError `usage` for others */
-export function otherEngine(parsed: ParsedArguments): EngineName | null {
-  const word = parsed.value("engine") ?? "embedded";
-  const engine = ENGINES.find((each) => each === word) ?? null;
-  if (engine !== null || word === "embedded") return engine;
-  throw fail("usage", `There is no engine ${word}; there are: embedded, ${ENGINES.join(", ")}`);
-}
 
 /** What is to be done, and where. */
 interface Elsewhere {
-  readonly engine: EngineName;
+  readonly engine: Exclude<EngineName, "embedded">;
   readonly operation: Operation;
   readonly values: PipelineValues;
   readonly parsed: ParsedArguments;
@@ -87,13 +77,23 @@ async function planOf(
   const nowMs = clock.nowMs();
   if (operation === "expire") await refuseForeignHead(table, head);
   const { snapshots, refs } = expiryOf(head.metadata, expiryPolicy(values), nowMs);
-  const ageMs = orphanAgeMs(values);
+  const ageMs = operation === "orphans" ? safeAgeOf(parsed, values) : orphanAgeOf(parsed, values);
   return {
     ...{ operation, name: table.options.name, catalog: catalogOf(parsed), compact, jobs },
     expired: snapshots.map(({ snapshotId }) => snapshotId),
     expiredRefs: refs.map((name) => ({ name, type: head.metadata.refs[name]?.type ?? "branch" })),
     ...{ orphansBeforeMs: nowMs - ageMs, orphanAgeMs: ageMs, sort: sortOf(head, parsed) },
   };
+}
+
+/** Other engines are told an age alone: nobody looks at what they would remove, as ours does after `--yes`. */
+function safeAgeOf(parsed: ParsedArguments, values: PipelineValues): number {
+  const ageMs = orphanAgeOf(parsed, values);
+  if (ageMs >= ORPHAN_AGE_MS_SAFE) return ageMs;
+  throw fail(
+    "usage",
+    "Files of the last 24 hours may belong to a commit that is on its way, of any writer: only the engine inside removes them, by --yes",
+  );
 }
 
 /** Ours first puts a snapshot with all offsets on such a head (SPEC 2.2); another engine cannot. */
@@ -114,7 +114,7 @@ function sortOf({ metadata }: LoadedTable, parsed: ParsedArguments): EnginePlan[
 }
 
 /** Columns of `--z-order a,b`; null: it is not asked for. */
-export function zOrderOf(parsed: ParsedArguments): readonly string[] | null {
+function zOrderOf(parsed: ParsedArguments): readonly string[] | null {
   const columns = parsed
     .value("z-order")
     ?.split(",")
@@ -130,7 +130,7 @@ function catalogOf(parsed: ParsedArguments): string {
 }
 
 async function ask(
-  engine: EngineName,
+  engine: Elsewhere["engine"],
   statements: readonly string[],
   parsed: ParsedArguments,
   stop: AbortSignal,

@@ -35,7 +35,7 @@ export const MAINTENANCE: CommandSpec = {
     {
       name: "yes",
       kind: "flag",
-      help: "orphans: also files of the last 24 hours, also more than 10,000 or half of all files",
+      help: "orphans by the engine inside: also files of the last 24 hours, also more than 10,000 or half of all files",
     },
     {
       name: "engine",

@@ -51,7 +51,8 @@ export function orphanCounts({ files, uploads, listed, bytes }: OrphanReport): R
   return { counts: { files, uploads, listed }, bytesReclaimed: bytes };
 }
 
-const DAY_MS = 86_400_000;
+/** Younger files may belong to a commit that is on its way, of any writer: only a person has them removed. */
+export const ORPHAN_AGE_MS_SAFE = 86_400_000;
 
 /** Of so many files it is looked at which share of the table goes. */
 const SHARE_FROM_FILES = 100;
@@ -68,7 +69,7 @@ export async function removeOrphans(
   options: OrphanOptions,
 ): Promise<OrphanReport> {
   const { isDry, isForced, ageMsMin } = options;
-  if (ageMsMin < DAY_MS && !isForced) {
+  if (ageMsMin < ORPHAN_AGE_MS_SAFE && !isForced) {
     throw fail(
       "usage",
       "Files of the last 24 hours may belong to a commit that is on its way, of any writer: to remove them say --yes",

@@ -45,3 +45,43 @@ test("another engine is told the same plan: a dry run prints its statements", as
     expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(why)]);
   }
 });
+
+test("orphans by another engine are those of the age that was asked for, and never young ones", async () => {
+  const place = await makePlace();
+  const orphans = "maintenance orphans events --engine-catalog lake --dry-run";
+  const trino = await on(`${orphans} --engine trino --older-than 35d`, place);
+  expect([trino.code, trino.out]).toEqual([
+    0,
+    expect.stringContaining("retention_threshold => '35.00d'"),
+  ]);
+  const spark = await on(`${orphans} --engine spark --older-than 35d`, place);
+  const [, time = ""] = /older_than => TIMESTAMP '([^']+) UTC'/.exec(spark.out) ?? [];
+  const ageDays = (Date.now() - Date.parse(`${time.replace(" ", "T")}Z`)) / 86_400_000;
+  expect(Math.round(ageDays)).toBe(35);
+  for (const engine of ["spark", "trino"]) {
+    const young = await on(`${orphans} --engine ${engine} --older-than 23h`, place);
+    expect([young.code, young.err]).toEqual([2, expect.stringContaining("last 24 hours")]);
+    const wrong = await on(`${orphans} --engine ${engine} --older-than soon`, place);
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("--older-than soon")]);
+  }
+});
+
+test("an option that a run would not heed is refused by its name, whatever engine does it", async () => {
+  const place = await makePlace();
+  for (const [words, option] of [
+    ["orphans events --engine spark --engine-catalog lake --older-than 7d --yes", "--yes"],
+    ["compact events --engine spark --engine-catalog lake --older-than 7d", "--older-than"],
+    ["expire events --older-than 7d", "--older-than"],
+    ["orphans events --engine spark --engine-catalog lake --z-order a", "--z-order"],
+    ["compact events --engine trino --engine-catalog lake --z-order a", "--z-order"],
+    ["compact events --engine spark --engine-catalog lake --engine-url http://t", "--engine-url"],
+    ["compact events --engine trino --engine-catalog lake --engine-command x", "--engine-command"],
+    ["compact events --engine-catalog lake", "--engine-catalog"],
+  ] as const) {
+    const refused = await on(`maintenance ${words} --dry-run`, place);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringContaining(`${option} counts only for`),
+    ]);
+  }
+});
