@@ -10,15 +10,22 @@ import { fail } from "#base/errors.ts";
 /** Rows of an answer, as Spark's own names and values, which are numbers or texts. */
 export type EngineRow = Readonly<Record<string, unknown>>;
 
-const PROGRAM = `import json, sys
+/**
+ * With its statements inside: Linux takes 128 KiB as one argument, which 6,000 snapshots to expire are beyond, and a
+ * file beside it would not be where a cluster runs the program. A JSON text of a JSON text is a text in Python too.
+ */
+function programOf(statements: readonly string[]): string {
+  return `import json
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.appName("kafka-iceberg maintenance").getOrCreate()
-for statement in json.loads(sys.argv[1]):
+for statement in json.loads(${JSON.stringify(JSON.stringify(statements))}):
     rows = [row.asDict(recursive=True) for row in spark.sql(statement).collect()]
     print("KAFKA-ICEBERG " + json.dumps(rows, default=str), flush=True)
 spark.stop()
 `;
+}
+
 const ANSWER = "KAFKA-ICEBERG ";
 /** Of what Spark says of a failure. */
 const SHOWN_LINES = 12;
@@ -37,8 +44,8 @@ export async function runInSpark(
   const folder = await mkdtemp(join(tmpdir(), "kafka-iceberg-spark-"));
   try {
     const program = join(folder, "maintenance.py");
-    await Bun.write(program, PROGRAM);
-    return await submit([...command, program, JSON.stringify(statements)], statements.length, stop);
+    await Bun.write(program, programOf(statements));
+    return await submit([...command, program], statements.length, stop);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

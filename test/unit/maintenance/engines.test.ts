@@ -1,6 +1,6 @@
 /** Runs as statements of Spark and Trino, and how they are sent: names are quoted, answers and failures are read. */
 import { expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
@@ -87,6 +87,17 @@ test("Spark's answers are read from among what else it says", async () => {
     'echo "log line"; test "$1 $2" = "--master local" && test -s "$3" && echo "KAFKA-ICEBERG [{\\"n\\": 1}]"; echo "KAFKA-ICEBERG []"',
   );
   expect(await runInSpark(command, ["a", "b"], STOP)).toEqual([[{ n: 1 }], []]);
+});
+
+test("statements reach Spark whatever their length and letters: 100,000 snapshots, quotes, backslashes, line ends", async () => {
+  const expired = Array.from({ length: 100_000 }, (_, n) => 8_000_000_000_000_000_000n + BigInt(n));
+  const name = { namespace: ["d`b"], table: 'it\'s \\ "größer" \n \u2028 😀 \\u0041' };
+  const statements = sparkStatements({ ...PLAN, name, operation: "expire", expired });
+  const kept = join(mkdtempSync(join(tmpdir(), "submit-")), "program.py");
+  const command = submitter(`cp "$3" ${kept}; echo "KAFKA-ICEBERG []"`);
+  expect(await runInSpark(command, statements, STOP)).toEqual([[]]);
+  const [, literal = ""] = /json\.loads\(([^\n]*)\):\n/.exec(readFileSync(kept, "utf8")) ?? [];
+  expect(JSON.parse(JSON.parse(literal))).toEqual(statements);
 });
 
 test("a failure of Spark is told with the end of what it said, and with what was done", async () => {
