@@ -61,7 +61,10 @@ export class Targets {
   for(topic: string, options: WriterOptions): Target {
     const name = fullName(options.name);
     const found = this.#tables.get(name);
-    if (found !== undefined) return found;
+    if (found !== undefined) {
+      this.#refuseOtherLate(topic, options, found);
+      return found;
+    }
     const { tablesMax, decoder: decoding, commit } = this.#options;
     if (this.#tables.size >= tablesMax) {
       const sentence =
@@ -98,6 +101,17 @@ export class Targets {
       sides.push(lateTable(new Sink(own, this.#parts, columns, commit, "late"), late.topicId));
     }
     return sides;
+  }
+
+  /** Late rows of a table are in one place, whichever of its topics came first: there a start and `replay` look for them. */
+  #refuseOtherLate(topic: string, main: WriterOptions, { sides = [] }: Target): void {
+    const known = sides.find(({ kind }) => kind === "late")?.sink.name;
+    const own = this.#options.late?.tableOf?.(topic, main).name;
+    if (known === undefined || own === undefined || known === fullName(own)) return;
+    const sentence =
+      `Late rows of topic ${topic} would go into table ${fullName(own)}, and those of its table's other ` +
+      `topics go into ${known}. Give them one place with source.late_table, or the topics tables of their own`;
+    throw fail("usage", sentence, { topic, table: fullName(main.name) });
   }
 
   #takeSideName(topic: string, side: WriterOptions, main: WriterOptions): void {

@@ -69,6 +69,15 @@ function lateName(
   return name;
 }
 
+/** A placeholder of a late table's name that topics of one table may differ in; undefined: none. */
+function looseOf(values: PipelineValues, template: string): string | undefined {
+  const table = values["iceberg.table_name"] ?? "{topic}";
+  const parts = placeholdersOf(`${values["iceberg.database_name"]} ${table}`);
+  // A table with the whole name of its topic is of that topic alone.
+  if (parts.includes("topic")) return undefined;
+  return placeholdersOf(template).find((name) => !parts.includes(name));
+}
+
 type Report = (key: keyof PipelineValues & string, problem: string) => void;
 
 /** @param topics those that are known; @param report one problem of a key */
@@ -113,14 +122,32 @@ function checkNames(
     report("source.late_table", `{${unknown}} stands for nothing; there are ${known.join(", ")}`);
     return;
   }
+  const loose = looseOf(values, template);
+  if (values["kafka.topic_pattern"] !== null && loose !== undefined) {
+    report(
+      "source.late_table",
+      `topics that differ in {${loose}} may fill one table, and would give it several late tables: put {${loose}} into iceberg.table_name too, or leave it out here`,
+    );
+    return;
+  }
   const mains = new Map<string, string>();
   const lates = new Map<string, string>();
+  const lateOf = new Map<string, string>();
   for (const topic of topics) {
     const main = knownTableFor(values, topic);
     if (main === null) continue;
     mains.set(fullName(main).toLowerCase(), fullName(main));
     try {
       const late = fullName(lateName(values, template, topic, main));
+      const before = lateOf.get(fullName(main)) ?? late;
+      lateOf.set(fullName(main), late);
+      if (before !== late) {
+        report(
+          "source.late_table",
+          `${fullName(main)} is filled by several topics, and would have two, ${before} and ${late}: give it one name`,
+        );
+        return;
+      }
       const other = lates.get(late) ?? fullName(main);
       lates.set(late, fullName(main));
       if (other !== fullName(main)) {

@@ -165,6 +165,20 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     ],
   ],
   [
+    "late tables of topics that share one table",
+    '[kafka]\ntopics = ["a", "b"]\n[iceberg]\ntable_name = "one"\n[source]\nevent_time_field = "ts"\nlate_threshold_seconds = 5\nlate_table = "{topic}_late"\n',
+    [
+      "config.toml:8: source.late_table: default.one is filled by several topics, and would have two, default.a_late and default.b_late: give it one name",
+    ],
+  ],
+  [
+    "late tables of topics that share one table, of which nobody knows yet",
+    '[kafka]\ntopic_pattern = "c.*"\n[iceberg]\ntable_name = "{table}"\n[source]\nevent_time_field = "ts"\nlate_threshold_seconds = 5\nlate_table = "{table}_{schema}_late"\n',
+    [
+      "config.toml:8: source.late_table: topics that differ in {schema} may fill one table, and would give it several late tables: put {schema} into iceberg.table_name too, or leave it out here",
+    ],
+  ],
+  [
     "a word of a feature that is not built",
     `${TOPIC}[iceberg.write]\ndelete_mode = "equality"\n[source]\nmode = "ktable"\n`,
     [

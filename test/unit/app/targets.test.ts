@@ -1,0 +1,47 @@
+/** Tables that topics ask for, and those beside them. */
+import { expect, test } from "bun:test";
+import { Targets } from "#app/targets.ts";
+import { buildPipeline } from "#config/buildPipeline.ts";
+import { openEnvironment } from "#config/environment.ts";
+import { MemoryLog, partsOf } from "../../sim/process.ts";
+import { SimClock } from "../../sim/simClock.ts";
+import { World } from "../../sim/world.ts";
+import { loadRight } from "../config/helpers.ts";
+
+const TEXT = `[kafka]
+topic_pattern = ".*"
+[source]
+event_time_field = "ts"
+late_threshold_seconds = 5
+late_table = "{schema}_{table}_late"
+[iceberg]
+table_name = "{schema}{table}"
+`;
+
+async function targets(): Promise<Targets> {
+  const [pipeline] = (await loadRight(TEXT)).pipelines;
+  if (pipeline === undefined) throw new Error("no pipeline");
+  const options = await buildPipeline(pipeline, await openEnvironment(null, null, {}), "instance");
+  const world = new World(1, "sequence", 1);
+  const clock = new SimClock(world.nowMs, () => undefined);
+  const log = new MemoryLog().reopen(() => 0);
+  return new Targets(
+    options,
+    partsOf(world, "A", log, () => true, clock),
+    null,
+  );
+}
+
+test("topics whose names meet in one table have one late table, or are refused", async () => {
+  const made = await targets();
+  const [first] = made.of("ab.c");
+  expect(first?.sides?.map(({ sink }) => sink.name)).toEqual([
+    "default.abc__dead_letter",
+    "default.ab_c_late",
+  ]);
+  expect(made.of("ab.c")[0]).toBe(first as never);
+  expect(made.of("x.ab.c")[0]).toBe(first as never);
+  expect(() => made.of("a.bc")).toThrow(
+    "Late rows of topic a.bc would go into table default.a_bc_late, and those of its table's other topics go into default.ab_c_late",
+  );
+});
