@@ -65,6 +65,8 @@ interface Job {
   beganMs: number | null;
   /** Why a trigger has asked for it; null: none has. */
   early: string | null;
+  /** Names the turn that it is about to take (`turn.ts`); null: the next one has no name yet. */
+  turn: string | null;
 }
 
 /** New tables are looked for so often; what is due is never late by more. */
@@ -74,7 +76,7 @@ const FIRST_MS = 60_000;
 /** Tables of one start, and processes of one group, are spread over so much of an interval. */
 const JITTER_SHARE = 0.1;
 const JITTER_MS_MAX = 300_000;
-/** When a table whose turn could not be asked for is asked again. */
+/** When a table whose turn could not be asked for, or whose run has failed, is looked at again. */
 const AGAIN_MS = 600_000;
 /** Between two runs of one kind, whatever triggers ask for. */
 const EARLY_MS = 300_000;
@@ -152,7 +154,7 @@ export class Scheduler {
         continue;
       }
       const jobs = this.#schedules.map(
-        (schedule): Job => ({ table, schedule, beganMs: null, early: null }),
+        (schedule): Job => ({ table, schedule, beganMs: null, early: null, turn: null }),
       );
       this.#known.set(table.name, jobs);
       for (const job of jobs) {
@@ -188,7 +190,9 @@ export class Scheduler {
       if (isLeftAlone(await table.load(), table.parts.catalog.traits)) return againMs;
       const sinceMs = early === null ? intervalMs : Math.min(intervalMs, EARLY_MS);
       job.beganMs = this.#parts.clock.monotonicMs();
-      const leftMs = await takeTurn(table, operation, sinceMs);
+      job.turn ??= this.#parts.random.uuid();
+      const leftMs = await takeTurn(table, operation, sinceMs, job.turn);
+      job.turn = null;
       if (leftMs > 0) return leftMs + this.#jitterMs(schedule);
       if (early !== null) {
         const context = { table: name, operation, reason: early };

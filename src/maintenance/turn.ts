@@ -3,6 +3,7 @@
  * that of all processes that keep a table one runs it in each interval, also across restarts. Two that
  * ask at the same moment may both run, which is safe, only needless.
  */
+import { fail } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
@@ -14,17 +15,18 @@ const PROPERTY = "kafka-iceberg.maintenance.";
 
 /**
  * Takes the turn, if it is anybody's by now.
+ * @param token names this turn: the same one again after an error, since the turn may have been taken by then
  * @returns 0: it is ours; else ms until it is somebody's again
- * @throws what the catalog throws
+ * @throws AppError `catalog_unreachable` when nobody can say whose it is, and what the catalog throws
  */
 export async function takeTurn(
   table: CommitTable,
   operation: Operation,
   intervalMs: number,
+  token: string,
 ): Promise<number> {
-  const { clock, random } = table.parts;
+  const { clock } = table.parts;
   const property = `${PROPERTY}${operation}`;
-  const token = random.uuid();
   let leftMs = 0;
   const change = propertiesChange((head) => {
     leftMs = msLeft(head, property, token, intervalMs, clock.nowMs());
@@ -36,7 +38,9 @@ export async function takeTurn(
   const result = await commit(table, pending);
   if (result.kind !== "committed") {
     await giveUp(table, pending);
-    return intervalMs;
+    const sentence = `Whose turn it is to maintain ${table.name}, the catalog did not say`;
+    const cause = result.kind === "held" ? result.cause : null;
+    throw fail("catalog_unreachable", sentence, { table: table.name }, cause);
   }
   if (leftMs > 0) return leftMs;
   // Where a catalog merges two requests, the later one has the turn.

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { fail } from "#base/errors.ts";
 import type { Observation } from "#base/events.ts";
+import type { Catalog } from "#catalog/catalog.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { pauseChange } from "#commit/properties.ts";
@@ -14,7 +15,10 @@ const HOUR = 3_600_000;
 
 /** A table, and processes that maintain it; sleeping is what lets time pass. */
 class Rig {
-  readonly table = new MaintainedTable();
+  /** What the catalog does to the requests that it still has trouble with, the next one first. */
+  readonly troubles: ("request is lost" | "answer is lost" | "head is lost afterwards")[] = [];
+  #isAway = false;
+  readonly table = new MaintainedTable((catalog) => this.#troubled(catalog));
   readonly runs: { readonly process: string; readonly atMs: number }[] = [];
   readonly logged: LogEntry[] = [];
   readonly observed: Observation[] = [];
@@ -33,6 +37,27 @@ class Rig {
         this.runs.push({ process, atMs: this.table.nowMs });
         if (this.failures-- > 0) throw fail("storage_unreachable", "the store is away");
         return { counts: { snapshots: 3 }, bytesReclaimed: 10 };
+      },
+    };
+  }
+
+  #troubled(catalog: Catalog): Catalog {
+    const away = fail("catalog_unreachable", "the catalog is away");
+    return {
+      ...{ traits: catalog.traits, open: () => catalog.open(), close: () => catalog.close() },
+      ...{ locationOf: (name) => catalog.locationOf(name), list: (name) => catalog.list(name) },
+      create: (request) => catalog.create(request),
+      load: async (name) => {
+        if (!this.#isAway) return catalog.load(name);
+        this.#isAway = false;
+        throw away;
+      },
+      commit: async (name, requirements, updates) => {
+        const trouble = this.troubles.shift();
+        this.#isAway = trouble !== undefined;
+        if (trouble === "request is lost") return { kind: "unknown", cause: away };
+        const outcome = await catalog.commit(name, requirements, updates);
+        return trouble === "answer is lost" ? { kind: "unknown", cause: away } : outcome;
       },
     };
   }
@@ -210,3 +235,17 @@ test("runs begin within their windows only", async () => {
   expect(rig.runs.length).toBeGreaterThan(8);
   expect([...hours].sort((a, b) => a - b)).toEqual([0, 1, 22, 23]);
 });
+
+for (const trouble of ["request is lost", "answer is lost", "head is lost afterwards"] as const) {
+  test(`a turn whose ${trouble} costs ten minutes and is told of, not a whole interval`, async () => {
+    const rig = await rigOf();
+    rig.troubles.push(trouble);
+    const untilMs = rig.table.nowMs + HOUR / 2;
+    await rig.passes(HOUR, "a");
+    expect(rig.observed).toContainEqual({ type: "error", kind: "catalog_unreachable" });
+    const [first] = rig.runs;
+    expect(first?.atMs).toBeLessThan(untilMs);
+    // What one turn has begun, no other one of the interval does.
+    expect(rig.runs).toHaveLength(1);
+  });
+}
