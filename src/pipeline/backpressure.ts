@@ -43,7 +43,8 @@ export class Backpressure {
   /** Of the bytes, what only readers hold: no flush and no eviction frees it. */
   #lent = 0;
   #rows = 0;
-  #sinceMs: number | null = null;
+  /** Null: nothing is held back. What was before is told. */
+  #untoldSinceMs: number | null = null;
   #expiredMs = Number.NEGATIVE_INFINITY;
 
   /** @param isHeld true: nothing is read, whatever is held; default never */
@@ -61,7 +62,7 @@ export class Backpressure {
 
   /** True while no partition may be read. */
   get active(): boolean {
-    return this.#sinceMs !== null;
+    return this.#untoldSinceMs !== null;
   }
 
   /** Bytes that all tables held when they were looked at last. */
@@ -96,14 +97,16 @@ export class Backpressure {
       this.measure(sink);
     }
     this.#parts.observe({ type: "buffer", bytes: this.#bytes, records: this.#rows });
-    const isHeld = this.#isHeld();
-    if (this.#sinceMs === null && (isHeld || this.#bytes >= limit)) {
-      this.#sinceMs = this.#parts.clock.monotonicMs();
-    } else if (this.#sinceMs !== null && !isHeld && this.#bytes < limit * RESUME_SHARE) {
-      const durationMs = this.#parts.clock.monotonicMs() - this.#sinceMs;
-      this.#sinceMs = null;
-      this.#parts.observe({ type: "backpressure", durationMs });
-    }
+    const share = this.active ? RESUME_SHARE : 1;
+    this.#hold(this.#isHeld() || this.#bytes >= limit * share);
+  }
+
+  /** Holds reading back, or lets it go on. The time is told while it goes on: one that does not end is to be seen. */
+  #hold(isHeld: boolean): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const durationMs = nowMs - (this.#untoldSinceMs ?? nowMs);
+    if (durationMs > 0) this.#parts.observe({ type: "backpressure", durationMs });
+    this.#untoldSinceMs = isHeld ? nowMs : null;
   }
 
   /** Lets committed rows go whose time is over, and takes in what readers have given back. */

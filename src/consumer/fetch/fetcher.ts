@@ -131,19 +131,15 @@ export class Fetcher {
     }
   }
 
-  /** Takes room for an answer, and observes how long there was none. */
+  /** Takes room for an answer, and tells how long there was none, also while there still is none. */
   private reserve(bytesMax: number): boolean {
     const { queue, clock, observe } = this.parts;
     const nowMs = clock.monotonicMs();
-    if (!queue.reserve(bytesMax)) {
-      this.fullSinceMs ??= nowMs;
-      return false;
-    }
-    if (this.fullSinceMs !== null) {
-      observe({ type: "backpressure", durationMs: nowMs - this.fullSinceMs });
-    }
-    this.fullSinceMs = null;
-    return true;
+    const durationMs = nowMs - (this.fullSinceMs ?? nowMs);
+    if (durationMs > 0) observe({ type: "backpressure", durationMs });
+    const isReserved = queue.reserve(bytesMax);
+    this.fullSinceMs = isReserved ? null : nowMs;
+    return isReserved;
   }
 
   /** Before the next fetch: a back-off, or a moment for a few batches to gather at the broker. */
