@@ -16,9 +16,14 @@ import { lockFile } from "./fileLock.ts";
 export interface DiskStat {
   readonly kind: "file" | "folder" | "other";
   readonly bytes: number;
+  /** What of a file is on the disk: less than its bytes where it has holes. */
+  readonly takenBytes: number;
   /** Last modification, ms since epoch. */
   readonly modifiedMs: number;
 }
+
+/** Unit of `stat`'s blocks, whatever the file system's own is (POSIX). */
+const BLOCK_BYTES = 512;
 
 /** An open file. */
 export interface DiskFile {
@@ -153,7 +158,12 @@ export const systemDisk: Disk = {
     try {
       const found = await stat(path);
       const kind = found.isFile() ? "file" : found.isDirectory() ? "folder" : "other";
-      return { kind, bytes: found.size, modifiedMs: found.mtimeMs };
+      return {
+        kind,
+        bytes: found.size,
+        takenBytes: Math.min(found.size, found.blocks * BLOCK_BYTES),
+        modifiedMs: found.mtimeMs,
+      };
     } catch (error) {
       if (systemErrorCode(error) === "ENOENT") return null;
       throw error;

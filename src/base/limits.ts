@@ -38,6 +38,7 @@ export const LIMITS: Readonly<
     | "queryProcessBytesMax"
     | "queryAnswerBytesMax"
     | "queryBytesMax"
+    | "layoutBytesMax"
     | "deletedRowsBytesMax"
     | "questionBytesMax"
     | "listedFilesMax"
@@ -203,6 +204,8 @@ export const LIMITS: Readonly<
   hotQueryBytesMax: 256 * MIB,
   /** What the process of the SQL engine may take beyond its start: a statement, what DuckDB does not count, and the answer. */
   queryProcessBytesMax: 768 * MIB,
+  /** A Parquet footer that is taken apart on the event loop: some 20 ms. */
+  layoutBytesMax: 512 * 1024,
   /** Values of an answer of `/query`. */
   queryAnswerBytesMax: 64 * MIB,
   /** What a statement of `query` may take; one that needs more ends with a sentence about it. */

@@ -42,7 +42,7 @@ export async function queryCommand(parsed: ParsedArguments, terminal: Terminal):
   const opened = await openConfig(parsed, "inspect");
   const library = await locateLibrary(cacheFolder(opened.environment));
   const database = new Database({ library, memoryBytesMax: LIMITS.queryBytesMax });
-  const copies = new FileCopies(queryCopies(opened.config, opened.environment));
+  const copies = new FileCopies({ ...queryCopies(opened.config, opened.environment), name: "ask" });
   try {
     const question = {
       sql: parsed.value("sql") ?? "",

@@ -129,7 +129,10 @@ export function folders(
 /** Where SQL has its copies of files in stores, and how many bytes of them. */
 export function queryCopies(config: AppConfig, environment: Environment): QueryOptions["copies"] {
   const { stateDir } = folders(config, environment);
-  return { root: `${stateDir}/scratch`, bytesMax: config.values["server.query_cache_mb"] * MIB };
+  const { "server.query_cache_mb": asked, "state.max_disk_mb": diskMb } = config.values;
+  // The log has half of the disk that the process may take; compaction needs some, too.
+  const megabytes = diskMb > 0 ? Math.min(asked, diskMb / 4) : asked;
+  return { root: `${stateDir}/scratch`, bytesMax: megabytes * MIB };
 }
 
 async function server(config: AppConfig, environment: Environment): Promise<ServerOptions> {

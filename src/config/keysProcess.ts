@@ -144,7 +144,7 @@ export const PROCESS_KEYS = {
     default: 1024,
     min: 16,
     max: 1_048_576,
-    doc: "Disk for what /query and `query` read of tables in a store: footers and the columns that statements name, in the state directory. The longest unused files go first; a statement that needs more is refused.",
+    doc: "Disk for what /query and `query` read of tables in a store: footers and the columns that statements name, in the state directory. The longest unused files go first; a statement that needs more is refused. At most a quarter of `state.max_disk_mb` where that is set.",
   },
   "server.query_max_rows": {
     type: "integer",

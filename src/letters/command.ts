@@ -16,6 +16,7 @@ import { printRows, timeText } from "#cli/output.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import { lettersOf, letterTable } from "#config/letterTable.ts";
 import type { LetterPlace } from "#decode/letters.ts";
+import { createLoneDecoder } from "#decode/loneDecoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { noLog } from "#txlog/log.ts";
 import {
@@ -194,7 +195,11 @@ async function retry(
       },
       options: own,
       letterOptions: letterTable(own),
-      decoder: options.decoder,
+      decoder: createLoneDecoder(options.decoder, options.registry, {
+        ...systemParts,
+        log: silentLogger,
+        observe: ignoreObservations,
+      }),
       isDry,
     };
     const work = new Retry(place, found.table, letters);

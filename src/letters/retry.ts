@@ -6,7 +6,7 @@
  *
  * A running process goes on meanwhile: both tables' offsets are copied from each head.
  */
-import { fail } from "#base/errors.ts";
+import { fail, kindOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
@@ -20,12 +20,10 @@ import {
 import { CommitTable } from "#commit/commitTable.ts";
 import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { ProgressDocument } from "#commit/progressDocument.ts";
-import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, RecordBytes } from "#decode/decoder.ts";
 import { encodeRecords } from "#decode/encodeRecords.ts";
 import { LetterRows } from "#decode/letters.ts";
 import { NO_TIMESTAMP } from "#decode/metadata.ts";
-import type { DecoderOptions } from "#decode/options.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import { hasRows } from "#iceberg/metadata/metadata.ts";
 import { addRows, isDone } from "#writer/additions.ts";
@@ -34,6 +32,9 @@ import type { FeedFlush, WriterOptions, WriterParts } from "#writer/parts.ts";
 import { currentFields } from "#writer/schema.ts";
 import type { Letter } from "./read.ts";
 
+/** Between two questions for a schema, and until it is given up, ms: a registry is believed after 30 s. */
+const REGISTRY_MS = 1000;
+const REGISTRY_MS_MAX = 60_000;
 /** Tries of one chunk while other commits come first. */
 const TRIES_MAX = 20;
 
@@ -56,7 +57,8 @@ export interface RetryPlace {
   readonly parts: WriterParts;
   readonly options: WriterOptions;
   readonly letterOptions: WriterOptions;
-  readonly decoder: DecoderOptions;
+  /** Of letters, by the configuration of now. */
+  readonly decoder: Decoder;
   /** Nothing is committed. */
   readonly isDry: boolean;
 }
@@ -88,7 +90,7 @@ export class Retry {
     this.#place = place;
     this.#table = new CommitTable(parts, place.options, table);
     this.#letters = new CommitTable(parts, place.letterOptions, letters);
-    this.#decoder = createDecoder(place.decoder);
+    this.#decoder = place.decoder;
   }
 
   /**
@@ -219,10 +221,7 @@ export class Retry {
     if (first === undefined) return null;
     const letters = passed.map(({ letter }) => letter);
     const bytes = bytesOf(first.feed, letters);
-    for (let next = decoder.prepare?.(bytes) ?? null; next !== null; ) {
-      await next;
-      next = decoder.prepare?.(bytes) ?? null;
-    }
+    await this.#prepare(bytes);
     if (decoder.needsSample) decoder.sample([bytes]);
     const builder = decoder.builder();
     const result = builder.decode(bytes);
@@ -232,6 +231,23 @@ export class Retry {
     // A tombstone that is skipped now stays a letter.
     if (result.rows !== rows.length) throw fail("usage", SKIPPED);
     return rows.length === 0 ? null : { feed: first.feed, letters: rows, batch: builder.seal() };
+  }
+
+  /** Waits for schemas, which a registry may hear of late: it says itself when it knows them no more. */
+  async #prepare(bytes: RecordBytes): Promise<void> {
+    const { clock } = this.#place.parts;
+    const beganMs = clock.monotonicMs();
+    for (;;) {
+      const next = this.#decoder.prepare?.(bytes) ?? null;
+      if (next === null) return;
+      try {
+        await next;
+      } catch (error) {
+        const isLate = clock.monotonicMs() - beganMs > REGISTRY_MS_MAX;
+        if (isLate || !kindOf(error).startsWith("registry_")) throw error;
+        await clock.sleep(REGISTRY_MS);
+      }
+    }
   }
 
   #count(

@@ -18,8 +18,7 @@ import { offsetOf } from "#commit/progressDocument.ts";
 import { buildPipeline, type PipelineOptions } from "#config/buildPipeline.ts";
 import type { FreeConsumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
-import { createDecoder, formatOf } from "#decode/createDecoder.ts";
-import { SchemaRegistry } from "#decode/registry/registry.ts";
+import { createLoneDecoder } from "#decode/loneDecoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { noLog } from "#txlog/log.ts";
 import { asideTables, readAside } from "./aside.ts";
@@ -111,8 +110,7 @@ function writerOf({ table }: FoundTable, options: PipelineOptions, topic: string
 function decoderOf({ decoder, registry }: PipelineOptions) {
   const { clock, random } = systemParts;
   const parts = { clock, random, log: silentLogger, observe: ignoreObservations };
-  const schemas = registry === null ? null : new SchemaRegistry(registry, parts);
-  return createDecoder(decoder, formatOf(decoder, schemas));
+  return createLoneDecoder(decoder, registry, parts);
 }
 
 /** A consumer of one topic that is no member of any group. */

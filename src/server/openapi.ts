@@ -68,7 +68,7 @@ const ANSWER = object({
   },
   hot_partitions: {
     ...list(TEXT),
-    description: "TABLE/NUMBER whose rows in memory are in the answer.",
+    description: "TOPIC/NUMBER whose rows in memory are in the answer.",
   },
 });
 

@@ -246,7 +246,9 @@ async function planRelation(
       }
       const fields = columnsOf(table.metadata, snapshotId);
       const rows = { kind: "stored", fields, files: NO_FILES, named: null } as const;
-      return { relation, snapshotId, rows, folders: [], hot: read.hot };
+      // Changes as they came, with what each does (`_change_type`): they are no rows of a table here.
+      const hot = read.hot === null ? null : { ...read.hot, key: [] };
+      return { relation, snapshotId, rows, folders: [], hot };
     }
     if (listing !== null) {
       const select = await selectListing(listing, table, snapshotId);
@@ -316,7 +318,7 @@ async function selectStored(
   const changes = key.length > 0;
   const rows = changes ? rowsBySegment(segments) : rowsByColumns(segments);
   const first = hot.push(...rows) - rows.length;
-  const ofRows = rows.map((each) => each.fields.filter(({ name }) => name !== CHANGE_TYPE.name));
+  const ofRows = rows.map((each) => each.fields.filter((field) => !changes || !isControl(field)));
   const columns = fieldsNamed(unionFields(fields, ofRows), named);
   const { vectors } = files;
   const number = vectors.length === 0 ? -1 : hot.push({ kind: "deleted", vectors }) - 1;
@@ -324,6 +326,10 @@ async function selectStored(
   if (changes) return selectChanged(stored, { columns, key, rows, first });
   const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
   return [stored, ...selects].join(" UNION ALL ");
+}
+
+function isControl({ name }: Field): boolean {
+  return name === CHANGE_TYPE.name;
 }
 
 /** Files whose columns have to be known. */

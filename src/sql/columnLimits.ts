@@ -83,8 +83,11 @@ function filteredTable(node: Node): Node | null {
   const from = node["from_table"];
   if (node["type"] !== "SELECT_NODE" || from === null || typeof from !== "object") return null;
   const table = from as Node;
+  // `FROM t AS r(a, b)` gives columns other names; a sample is taken before WHERE.
+  const isRenamed = (table["column_name_alias"] as readonly Json[] | undefined)?.length !== 0;
+  const isSampled = table["sample"] !== null || node["sample"] !== null;
   const isPlain = table["type"] === "BASE_TABLE" && table["at_clause"] === null;
-  return isPlain && table["sample"] === null ? table : null;
+  return isPlain && !isRenamed && !isSampled ? table : null;
 }
 
 function keyOf(table: Node): string {
@@ -104,11 +107,10 @@ function limitsOf(
       ? children.flatMap((each) => limitsOf(each, table, evaluate))
       : [];
   }
-  const names = [String(table["alias"]), String(table["table_name"])].map((each) =>
-    each.toLowerCase(),
-  );
+  // With an alias, the table's own name is another relation's.
+  const name = String(table["alias"] || table["table_name"]).toLowerCase();
   return comparisonsOf(node).flatMap(({ column, operator, value }) => {
-    const found = columnOf(column, names);
+    const found = columnOf(column, name);
     const isLater = mentionsClock(value) && operator !== ">" && operator !== ">=";
     if (found === null || isLater || !isConstant(value)) return [];
     const constant = evaluate(value);
@@ -139,16 +141,13 @@ function comparisonsOf(node: Node): Comparison[] {
   ];
 }
 
-function columnOf(
-  value: Json,
-  names: readonly string[],
-): Pick<ColumnLimit, "of" | "column"> | null {
+function columnOf(value: Json, name: string): Pick<ColumnLimit, "of" | "column"> | null {
   const node = value as Node | null;
   const parts = node?.["class"] === "COLUMN_REF" ? node["column_names"] : null;
   if (!Array.isArray(parts)) return null;
   const [first = "", second = "", ...others] = parts.map((each) => String(each).toLowerCase());
   if (parts.length === 1) return { of: "", column: first };
-  return others.length === 0 && names.includes(first) ? { of: first, column: second } : null;
+  return others.length === 0 && first === name ? { of: first, column: second } : null;
 }
 
 function isConstant(value: Json): boolean {
@@ -199,7 +198,9 @@ function isWithin(
   const value = comparable(type, constant);
   if (value === null || !isPrimitive(type)) return true;
   const order = (bytes: Uint8Array | undefined, unknown: number): number =>
-    bytes === undefined ? unknown : compareValues(type, decodeSingleValue(type, bytes), value);
+    bytes === undefined || isOfDate(type, bytes)
+      ? unknown
+      : compareValues(type, decodeSingleValue(type, bytes), value);
   const least = order(lowerBounds.get(id), -1);
   const greatest = order(upperBounds.get(id), 1);
   switch (operator) {
@@ -214,6 +215,11 @@ function isWithin(
     case ">=":
       return greatest >= 0;
   }
+}
+
+/** A bound of a column that was a date when the file was written: days. */
+function isOfDate(type: Type, bytes: Uint8Array): boolean {
+  return type.kind === "timestamp" && bytes.length === 4;
 }
 
 const INTEGERS = /^U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/;

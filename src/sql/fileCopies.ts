@@ -5,9 +5,11 @@
  * A file never has other content, so a copy is good for ever. The longest unused ones go when there is no
  * room; those of the statement under way stay.
  */
+import { existsSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import { makeScratch, type Scratch } from "#base/scratch.ts";
 import {
   type ByteRange,
@@ -30,9 +32,13 @@ export interface WantedFile {
 export interface FileCopiesOptions {
   /** Folder for the folder of this process. */
   readonly root: string;
+  /** Of that folder, letters only; default: `query`. */
+  readonly name?: string;
   readonly bytesMax: number;
   /** Fewer bytes are not worth a request of their own. Default: 64 KiB. */
   readonly nearBytes?: number;
+  /** Larger footers are not taken apart. Default: `LIMITS.layoutBytesMax`. */
+  readonly layoutBytesMax?: number;
 }
 
 interface Copy {
@@ -70,7 +76,7 @@ export class FileCopies {
   readonly #options: FileCopiesOptions;
   /** By location; those that were used last are at the end. */
   readonly #copies = new Map<string, Copy>();
-  #scratch: Promise<Scratch> | null = null;
+  #scratch: Scratch | null = null;
   #bytes = 0;
   #files = 0;
   #statements = 0;
@@ -100,18 +106,30 @@ export class FileCopies {
   /** Removes all copies. */
   async close(): Promise<void> {
     await this.#tail;
-    const scratch = await this.#scratch;
+    const scratch = this.#scratch;
+    this.#forget();
+    await scratch?.remove();
+  }
+
+  #forget(): void {
     this.#scratch = null;
     this.#copies.clear();
     this.#bytes = 0;
-    await scratch?.remove();
+  }
+
+  /** The folder of the copies; a new one when somebody has removed it. */
+  async #folder(): Promise<string> {
+    if (this.#scratch !== null && !existsSync(this.#scratch.folder)) this.#forget();
+    const { root, name = "query" } = this.#options;
+    this.#scratch ??= await makeScratch(root, name);
+    return this.#scratch.folder;
   }
 
   async #fetch(asked: Asked, wanted: readonly WantedFile[]): Promise<Map<string, string>> {
     const paths = new Map<string, string>();
     if (wanted.length === 0) return paths;
-    this.#scratch ??= makeScratch(this.#options.root, "query");
-    const { folder } = await this.#scratch;
+    requireWaiting(asked);
+    const folder = await this.#folder();
     const waiting = [...wanted];
     const lane = async (): Promise<void> => {
       for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
@@ -124,6 +142,7 @@ export class FileCopies {
   }
 
   async #fetchOne(asked: Asked, file: WantedFile, folder: string): Promise<string> {
+    requireWaiting(asked);
     const { location } = file;
     const copy = this.#copies.get(location) ?? this.#newCopy(folder);
     this.#copies.delete(location);
@@ -167,12 +186,14 @@ export class FileCopies {
     const handle = await open(copy.path, "w");
     try {
       await handle.truncate(bytes);
-      await handle.write(tail, 0, tail.length, range.start);
+      await writeWhole(handle, tail, range.start);
     } finally {
       await handle.close();
     }
     copy.ranges = [range];
-    return readLayout(tail.subarray(0, -TRAILER_BYTES));
+    // To take a large footer apart would hold the event loop up: such a file is fetched whole.
+    const { layoutBytesMax = LIMITS.layoutBytesMax } = this.#options;
+    return tail.length > layoutBytesMax ? [] : readLayout(tail.subarray(0, -TRAILER_BYTES));
   }
 
   /** Takes room for a copy, for which others go that the statement has not asked for. */
@@ -261,16 +282,30 @@ async function readTail(
 }
 
 async function fill(
-  { storage, signal }: Asked,
+  asked: Asked,
   location: string,
   { start, end }: ByteRange,
   handle: FileHandle,
 ): Promise<void> {
   for (let at = start; at < end; at += REQUEST_BYTES) {
-    if (signal?.aborted === true) throw fail("query", "The query was given up");
-    const part = await storage.getRange(location, at, Math.min(REQUEST_BYTES, end - at));
-    await handle.write(part, 0, part.length, at);
+    requireWaiting(asked);
+    const part = await asked.storage.getRange(location, at, Math.min(REQUEST_BYTES, end - at));
+    await writeWhole(handle, part, at);
   }
+}
+
+/** A write may end early without an error, e.g. when the disk is full: the rest would be zeros. */
+async function writeWhole(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const rest = bytes.length - done;
+    const { bytesWritten } = await handle.write(bytes, done, rest, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** A statement that nobody waits for touches nothing of those after it. */
+function requireWaiting({ signal }: Asked): void {
+  if (signal?.aborted === true) throw fail("query", "The query was given up");
 }
 
 function sizeOf(ranges: readonly ByteRange[]): number {

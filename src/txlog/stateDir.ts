@@ -123,7 +123,7 @@ export async function folderBytes(disk: Disk, folder: string): Promise<number> {
       const path = `${folder}/${name}`;
       const found = await disk.stat(path);
       if (found?.kind === "folder") bytes += await folderBytes(disk, path);
-      else bytes += found?.bytes ?? 0;
+      else bytes += found?.takenBytes ?? 0;
     }
   });
   return bytes;

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { EXIT } from "#base/errors.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
+import { avroBytes, framed } from "../support/avroRows.ts";
 import { type Outcome, program, tablesIn, temporaryPlace } from "../support/program.ts";
 
 const ends: (() => void)[] = [];
@@ -28,12 +29,12 @@ interface Place {
   readonly letters: (...words: string[]) => Promise<Outcome>;
 }
 
-function newPlace(): Place {
+function newPlace(values: readonly (string | Uint8Array)[] = VALUES): Place {
   const broker = new FakeKafka();
   const { folder, remove } = temporaryPlace("letters");
   ends.push(() => broker.stop(), remove);
   broker.topic("orders", 1);
-  const records = VALUES.map((value) => ({ value, headers: [{ key: "trace", value: "x" }] }));
+  const records = values.map((value) => ({ value, headers: [{ key: "trace", value: "x" }] }));
   broker.append("orders", 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
   const file = join(folder, "config.toml");
   const write = (type: string, source: string): void =>
@@ -120,6 +121,27 @@ test("letters of a table that follows changes are not brought in, and are told h
   }
   expect(rows(folder)).toBe(before ?? -1);
   expect((await letters("list", "orders")).out).toContain("bad_json");
+}, 60_000);
+
+test("letters in Avro are decoded by the registry's schemas", async () => {
+  const fields = ["n", "more"].map((name) => ({ name, type: "long" }));
+  const schema = { type: "record", name: "Order", fields };
+  const registry = Bun.serve({
+    port: 0,
+    fetch: () => Response.json({ schema: JSON.stringify(schema) }),
+  });
+  ends.push(() => void registry.stop(true));
+  const values = [1, 2, 3].map((n) => framed(7, avroBytes(schema, { n, more: n })));
+  const { folder, run, letters } = newPlace(values);
+  const source = (unknown: string): string =>
+    `[source]\nformat = "avro"\n[schema_registry]\nurl = "${registry.url}"\n[schema]\non_unknown_field = "${unknown}"`;
+  expect(await run("long", source("dead_letter"))).toMatchObject({ code: EXIT.ok });
+
+  expect(rows(folder) ?? 0).toBe(0);
+  expect((await letters("retry", "orders")).out).toContain("0 letters are brought into");
+  expect((await run("long", source("ignore"))).code).toBe(EXIT.ok);
+  expect((await letters("retry", "orders")).out).toContain("3 letters are brought into");
+  expect(rows(folder)).toBe(3);
 }, 60_000);
 
 test("after the column was widened, those that fit are brought in, each once, whatever is asked again", async () => {

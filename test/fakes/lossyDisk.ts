@@ -190,7 +190,7 @@ export function createLossyDisk(options: LossyDiskOptions): LossyDisk {
           const node = find(path);
           if (node === null) return null;
           const bytes = node.kind === "file" ? node.now.length : 0;
-          return { kind: node.kind, bytes, modifiedMs: node.modifiedMs };
+          return { kind: node.kind, bytes, takenBytes: bytes, modifiedMs: node.modifiedMs };
         }),
       map: (path) => fileAt(path).now.slice(),
       lock: (path) =>

@@ -29,7 +29,9 @@ describe("bash", () => {
   test("offers a command's own words and flags, also behind other flags", async () => {
     expect(await offered(["maintenance", "ex"])).toEqual(["expire"]);
     expect(await offered(["run", "--unt"])).toEqual(["--until-end"]);
-    expect(await offered(["query", "--format", ""])).toEqual(["table", "json", "csv"]);
+    expect(await offered(["query", "--format", ""])).toEqual([
+      ...["table", "json", "csv", "arrow"],
+    ]);
     expect(await offered(["run", "--config", "c.toml", "--unt"])).toEqual(["--until-end"]);
   });
 

@@ -138,6 +138,13 @@ test("a file that is left out has no row of the answer", () => {
 
 const ONE: Rows = [{ i: 3, l: 3, s: 3, t: 3 }];
 
+test("bounds of a column that was a date say nothing of times", () => {
+  const { limits } = database.admit("SELECT t FROM t WHERE t > '2026-01-02'");
+  const bound = encodeSingleValue({ kind: "date" }, 20_000);
+  const file = { lowerBounds: new Map([[4, bound]]), upperBounds: new Map([[4, bound]]) };
+  expect(mayHold(file, FIELDS, limits.get(relationKey("", "t")) ?? [])).toBe(true);
+});
+
 test("a file without a row within the limits is left out", () => {
   const statements = [
     "SELECT i FROM t WHERE i > 3",
@@ -163,6 +170,9 @@ test("a file is kept where the condition is of something else", () => {
     "SELECT count(*) FILTER (i > 3) FROM t",
     "SELECT i FROM t QUALIFY row_number() OVER () > 3",
     "SELECT l AS i FROM t WHERE i >= 3",
+    "SELECT * FROM t AS r(l, i, s, t) WHERE i > 3",
+    "SELECT (SELECT count(*) FROM t AS r WHERE t.i > 3) FROM range(3) AS t(i)",
+    "SELECT count(*) FROM t WHERE i > 3 USING SAMPLE 1 ROWS",
   ];
   for (const sql of statements) {
     expect([sql, isKept(sql, ONE)]).toEqual([sql, true]);

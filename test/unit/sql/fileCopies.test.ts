@@ -1,6 +1,6 @@
 /** Sparse copies of files in a store: what they hold, what they cost, and what goes when there is no room. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import fc from "fast-check";
 import { kindOf } from "#base/errors.ts";
@@ -227,4 +227,40 @@ test("what is no Parquet file, or has another size than its manifest says, is an
       .catch((each: unknown) => each);
     expect([bytes, kindOf(error)]).toEqual([bytes, "storage_corrupt"]);
   }
+});
+
+test("a statement that was given up touches no copy of those after it", async () => {
+  const store = await storeOf(ROWS);
+  const copies = copiesOf();
+  const over = new AbortController();
+  const early = copies.begin(over.signal);
+  const wanted = [{ location: LOCATION, bytes: store.bytes, columns: new Set([1]) }];
+  const paths = await copies.begin()(store.storage, wanted);
+  over.abort();
+  const more = [{ ...wanted[0], location: LOCATION, bytes: store.bytes, columns: null }];
+  expect(kindOf(await early(store.storage, more).catch((error: unknown) => error))).toBe("query");
+  expect(existsSync(paths.get(LOCATION) ?? "")).toBe(true);
+});
+
+test("a folder that somebody has removed, or that could not be made, is made anew", async () => {
+  const store = await storeOf(ROWS);
+  const blocked = `${root}blocked`;
+  writeFileSync(blocked, "");
+  const copies = copiesOf({ root: blocked });
+  const sql = "SELECT sum(a) FROM t";
+  expect(await ask(copies, store, sql).then(String, () => "failed")).toBe("failed");
+  rmSync(blocked);
+  expect((await ask(copies, store, sql)).rows).toEqual([["19900"]]);
+  rmSync(blocked, { recursive: true });
+  expect((await ask(copies, store, sql)).rows).toEqual([["19900"]]);
+  await copies.close();
+  rmSync(blocked, { recursive: true });
+});
+
+test("a file with a large footer is fetched whole", async () => {
+  const store = await storeOf(ROWS);
+  const copies = copiesOf({ layoutBytesMax: 100 });
+  const { rows, fetched } = await ask(copies, store, "SELECT sum(a) FROM t");
+  expect(rows).toEqual([["19900"]]);
+  expect(fetched).toBeGreaterThanOrEqual(store.bytes);
 });
