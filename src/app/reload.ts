@@ -13,8 +13,8 @@ import type { PipelineValues, ProcessValues } from "#config/keys.ts";
 import type { AppLogger } from "#server/log.ts";
 
 /**
- * What maintenance does, and how often. Not how long orphans are kept: commits under way rely on it
- * (`filesAgeMsMax`).
+ * What maintenance does, and how often. Not what commits do as well, whose options stay as their tables were made
+ * with: how long orphans are kept (`filesAgeMsMax`), and which snapshots (`thinning`).
  */
 const MAINTENANCE = [
   "maintenance.compact_enabled",
@@ -25,9 +25,7 @@ const MAINTENANCE = [
   "maintenance.compact_trigger_files",
   "maintenance.compact_closed_after_seconds",
   "maintenance.windows",
-  "maintenance.snapshot_expiration_enabled",
   "maintenance.snapshot_check_interval_seconds",
-  "maintenance.snapshot_retention_days",
   "maintenance.orphan_cleanup_enabled",
   "maintenance.orphan_check_interval_seconds",
   "maintenance.statistics_enabled",

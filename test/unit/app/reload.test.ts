@@ -3,9 +3,11 @@ import { Reload } from "#app/reload.ts";
 import { fail } from "#base/errors.ts";
 import type { LogFields, LogLevel } from "#base/log.ts";
 import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
+import { writerOptions } from "#config/buildWriter.ts";
 import type { AppConfig } from "#config/config.ts";
 import type { PipelineValues, ProcessValues } from "#config/keys.ts";
 import type { AppLogger } from "#server/log.ts";
+import { loadRight } from "../config/helpers.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -115,4 +117,31 @@ test("maintenance is taken over where it has changed, but for how long orphans a
   expect(said.filter((line) => line.startsWith("warn"))).toEqual([
     "warn These keys have changed, and count from the next start on: pipelines.a.maintenance.orphan_retention_days {}",
   ]);
+});
+
+/** Another value of the same sort; null: there is none of it. */
+function otherThan(value: unknown): unknown {
+  if (typeof value === "boolean") return !value;
+  return typeof value === "number" ? value + 1 : null;
+}
+
+test("a key is taken over only when no table was made with it", async () => {
+  const first = await loadRight('[kafka]\ntopic = "e"\n');
+  const [pipeline] = first.pipelines;
+  if (pipeline === undefined) throw new Error("there is a pipeline");
+  const name = { namespace: ["db"], table: "e" };
+  const made: string[] = [];
+  const later: string[] = [];
+  for (const [key, value] of Object.entries(pipeline.values)) {
+    const other = otherThan(value);
+    if (other === null) continue;
+    const changed = { ...pipeline, values: { ...pipeline.values, [key]: other } };
+    if (!Bun.deepEquals(writerOptions(pipeline, name), writerOptions(changed, name)))
+      made.push(key);
+    const said = await reloads(first, { ...first, pipelines: [changed] });
+    if (said.some((line) => line.startsWith("warn") && line.includes(key))) later.push(key);
+  }
+  expect(made).toContain("maintenance.snapshot_retention_days");
+  expect(made).toContain("maintenance.snapshot_expiration_enabled");
+  expect(made.filter((key) => !later.includes(key))).toEqual([]);
 });
