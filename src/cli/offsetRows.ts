@@ -9,9 +9,9 @@ import { AppError } from "#base/errors.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import {
-  allHaveCoordinates,
   type CoordinateColumns,
   coordinateFields,
+  fileWithoutCoordinates,
   liveOffsets,
 } from "#commit/liveRows.ts";
 import { OffsetSet } from "#commit/offsetSet.ts";
@@ -47,7 +47,9 @@ export async function findRows(
   if (fields === null) return unknownRows("the table has no columns of Kafka's coordinates");
   const snapshotId = headOf(head.metadata, document.branch);
   try {
-    if (snapshotId !== null && !(await allHaveCoordinates(head, snapshotId, fields))) {
+    const without =
+      snapshotId === null ? null : await fileWithoutCoordinates(head, snapshotId, fields, null);
+    if (without !== null) {
       return unknownRows("some of the table's rows have no coordinates of Kafka");
     }
     const live =

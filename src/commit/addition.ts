@@ -139,14 +139,15 @@ export function checkedCoordinates(
     throw fail(
       "usage",
       `The rows of ${table} do not say which records they are, so none can be brought in once for ` +
-        'certain: source.metadata_columns must hold "partition" and "offset"',
+        'certain: source.metadata_columns must hold "partition" and "offset". It helps only rows that are written ' +
+        "from then on",
     );
   }
   if (columns.topic === null && document.sources.size > 1) {
     throw fail(
       "usage",
       `Several topics fill ${table}, and its rows do not say which one they are of: ` +
-        'source.metadata_columns must hold "topic" as well',
+        'source.metadata_columns must hold "topic" as well. It helps only rows that are written from then on',
     );
   }
   return columns;

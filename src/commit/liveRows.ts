@@ -94,18 +94,48 @@ export async function liveOffsets(
   return sets;
 }
 
-/** True when the manifests show that every row of a snapshot has its partition and its offset. */
-export async function allHaveCoordinates(
+/**
+ * A data file of a snapshot with a row that lacks one of these coordinates; null: there is none.
+ * @param read how files are read whose manifests do not tell; null: they are not, and count as such a file
+ */
+export async function fileWithoutCoordinates(
   { storage, metadata }: LoadedTable,
   snapshotId: SnapshotId,
-  { partition, offset }: CoordinateFields,
-): Promise<boolean> {
+  fields: CoordinateFields,
+  read: CoordinateReader | null,
+): Promise<string | null> {
+  const ids = [fields.partition, fields.offset, ...(fields.topic === null ? [] : [fields.topic])];
   for await (const { file } of listDataFiles(storage, metadata, snapshotId)) {
     if (file.content !== "data" || file.recordCount === 0n) continue;
-    const { nullValueCounts } = file;
-    if (nullValueCounts.get(partition) !== 0n || nullValueCounts.get(offset) !== 0n) return false;
+    const counts = ids.map((id) => file.nullValueCounts.get(id));
+    if (counts.every((count) => count === 0n)) continue;
+    const isTold = counts.some((count) => count !== undefined && count > 0n);
+    if (isTold || read === null) return file.filePath;
+    if (!(await hasAll(read(storage, file, fields), file, fields))) return file.filePath;
   }
-  return true;
+  return null;
+}
+
+/** True when every row of a file has its coordinates. */
+async function hasAll(
+  runs: AsyncIterable<CoordinateRun>,
+  { recordCount }: DataFile,
+  fields: CoordinateFields,
+): Promise<boolean> {
+  let rows = 0;
+  for await (const { topics, partitions, offsets } of runs) {
+    const columns: (ArrayLike<unknown> | null)[] = [
+      partitions,
+      offsets,
+      ...(fields.topic === null ? [] : [topics]),
+    ];
+    const isWhole = columns.every(
+      (column) => column !== null && !Array.from(column).includes(null),
+    );
+    if (!isWhole) return false;
+    rows += offsets.length;
+  }
+  return BigInt(rows) === recordCount;
 }
 
 /** A row by its coordinates; topic empty without its column. */

@@ -16,19 +16,21 @@ import { type LiveFile, listDataFiles } from "#iceberg/io/scan.ts";
 import type { LocatedRows } from "#keyindex/port.ts";
 import { PositionDeletes } from "#keyindex/positionDeletes.ts";
 import { hiddenRows } from "#keyindex/readKeys.ts";
+import { checkedCoordinates } from "./addition.ts";
 import {
   type CoordinateColumns,
   type CoordinateFields,
   type CoordinateReader,
   type CoordinateRun,
   coordinateFields,
+  fileWithoutCoordinates,
   mayHaveRows,
   mayReach,
   type RowEnds,
 } from "./liveRows.ts";
 import { OffsetSet } from "./offsetSet.ts";
 import { refOf } from "./progress.ts";
-import { sourceKey } from "./progressDocument.ts";
+import { type ProgressDocument, sourceKey } from "./progressDocument.ts";
 import { summaryDocument } from "./progressText.ts";
 
 /** How the rows of a table say which records they are. */
@@ -47,7 +49,39 @@ export interface RangeRows {
 }
 
 /**
- * Finds the rows of a range in a branch's head.
+ * Refuses a head with rows that do not say which record of which topic they are: a replay would write the
+ * record of such a row once more, or take it for another topic's and hide it. Rows without a topic are no danger where
+ * the offsets know one topic only; they never forget one.
+ * @throws AppError `usage`
+ */
+export async function requireCoordinates(
+  head: LoadedTable,
+  branch: string,
+  document: ProgressDocument,
+  { columns, read }: RowWitness,
+): Promise<void> {
+  const table = fullName(head.name);
+  checkedCoordinates(table, columns, document);
+  const snapshotId = refOf(head.metadata, branch);
+  if (snapshotId === null) return;
+  const fields = fieldsOf(head, columns);
+  const asked = document.sources.size > 1 ? fields : { ...fields, topic: null };
+  const path = await fileWithoutCoordinates(head, snapshotId, asked, read);
+  if (path === null) return;
+  const { topic, partition, offset } = columns;
+  const names = [asked.topic === null ? null : topic, partition, offset];
+  throw fail(
+    "usage",
+    `Rows of table ${table} do not say which records they are: in ${path} not every row has ` +
+      `${names.filter((name) => name !== null).join(", ")}, for it is older than these columns or another engine ` +
+      "wrote it. They may be records of the range, or of another topic. Fill the columns in with an engine " +
+      "that writes the file anew, or have a new table read the topic",
+    { file: path },
+  );
+}
+
+/**
+ * Finds the rows of a range in a branch's head, where {@link requireCoordinates} lets it pass.
  * @throws AppError `table_unsupported` where rows of a file of the range are deleted by the values of
  *   columns: which of them live cannot be told; `usage` without coordinates; `storage_corrupt`; what the
  *   store throws
@@ -161,7 +195,9 @@ async function rowsIn(
     for (let row = 0; row < offsets.length; row++) {
       const offset = offsets[row] ?? -1n;
       if (offset < start || offset >= end || partitions[row] !== feed.partition) continue;
-      if (topics !== null && topics[row] !== feed.topic) continue;
+      // A row without a topic is of the only one that there ever was: `requireCoordinates`.
+      const topic = topics?.[row] ?? null;
+      if (topic !== null && topic !== feed.topic) continue;
       found.rows.push(first + row);
       found.offsets.push(offset);
     }

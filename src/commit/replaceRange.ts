@@ -3,7 +3,7 @@
  * snapshot deletes the rows that its head has of the range and adds those that were read again; it moves
  * no offset.
  *
- * Everything is looked at on the head of each attempt: the range lies below its offset and above its beginning; the
+ * Everything is looked at on the head of each attempt: every row says which record it is; the range lies below the offset and above the beginning; the
  * side tables are read after the head; *no row goes whose record is not written again*, and none is
  * written of a record that only a side table has. Where another head says otherwise the change is
  * dropped, for its maker to begin anew; replacing twice is replacing once, so that an unknown outcome may be, too.
@@ -18,7 +18,7 @@ import type { OffsetSet } from "./offsetSet.ts";
 import type { CommitParts } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import { endOf, leaderEpochOf, withOffsets } from "./progressDocument.ts";
-import { hasBegunBy, type RowWitness, rowsOfRange } from "./rangeRows.ts";
+import { hasBegunBy, type RowWitness, requireCoordinates, rowsOfRange } from "./rangeRows.ts";
 import { type WritePositionDeletes, writeDeletes } from "./rowDeletes.ts";
 import { unreadable } from "./shares.ts";
 import { stageSnapshot } from "./snapshot.ts";
@@ -72,6 +72,7 @@ export class RangeReplacement implements SnapshotChange {
     const { document } = progress;
     const { witness, writePositionDeletes } = this.#tools;
     const range = this.#range;
+    await requireCoordinates(head, options.branch, document, witness);
     const there = await rowsOfRange(head, options.branch, range, witness);
     const aside = await this.#tools.aside();
     const stands =

@@ -10,7 +10,7 @@ import { checkedCoordinates } from "#commit/addition.ts";
 import type { CoordinateReader } from "#commit/liveRows.ts";
 import type { Progress } from "#commit/progress.ts";
 import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
-import { hasBegunBy, type RowWitness } from "#commit/rangeRows.ts";
+import { hasBegunBy, type RowWitness, requireCoordinates } from "#commit/rangeRows.ts";
 import { unreadable } from "#commit/shares.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 
@@ -39,6 +39,7 @@ export async function judgeRange(
   requireFeed(table, document, range);
   requireOneLife(table, document, range, isVouchedFor);
   const witness = { columns, read };
+  await requireCoordinates(head, branch, document, witness);
   if (!(await hasBegunBy(head, branch, range, witness))) throw beforeTheFirst(table, range);
   return witness;
 }

@@ -46,7 +46,7 @@ const BATCH = 4;
 export class ReplayRig {
   readonly storage: MemoryStorage = createMemoryStorage();
   readonly parts: WriterParts;
-  readonly options: WriterOptions;
+  options: WriterOptions;
   /** Values by offset; a missing one is a hole. */
   readonly topic: Map<number, string | null> = new Map();
   logStart = 0n;
@@ -85,18 +85,23 @@ export class ReplayRig {
   }
 
   /** Puts values behind the topic's end, and commits them as one flush from `start` on. */
-  async ingest(values: readonly (string | null)[], start: bigint): Promise<void> {
-    for (const [at, value] of values.entries()) this.topic.set(Number(start) + at, value);
+  async ingest(
+    values: readonly (string | null)[],
+    start: bigint,
+    feed: Feed = FEED,
+  ): Promise<void> {
+    const own = feed === FEED ? this.topic : new Map<number, string | null>();
+    for (const [at, value] of values.entries()) own.set(Number(start) + at, value);
     const decoder = createDecoder({ ...DECODER_DEFAULTS, inferRows: 1, ...this.decoding });
     const writer = await TableWriter.open(this.parts, this.options, decoder.own);
     decoder.adopt(writer.fields);
-    const bytes = recordBatch(values, { topic: "t", partition: 0, baseOffset: start });
+    const bytes = recordBatch(values, { topic: feed.topic, partition: 0, baseOffset: start });
     if (decoder.needsSample) decoder.sample([bytes]);
     const builder = decoder.builder();
     builder.decode(bytes);
-    const [at] = await writer.positions([FEED]);
-    if (at == null) await writer.claim([{ feed: FEED, offset: start }]);
-    const range = { feed: FEED, start, end: start + BigInt(values.length) };
+    const [at] = await writer.positions([feed]);
+    if (at == null) await writer.claim([{ feed, offset: start }]);
+    const range = { feed, start, end: start + BigInt(values.length) };
     const flushed = await writer.flush(writer.newFlush([{ range, batch: builder.seal() }]));
     if (flushed.kind !== "committed") throw new Error(`not ingested: ${flushed.kind}`);
   }

@@ -4,10 +4,13 @@
  */
 import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import type { LateOptions } from "#config/lateRows.ts";
+import type { RecordColumn } from "#decode/options.ts";
 import { asideTables } from "#replay/aside.ts";
+import { currentFields } from "#writer/schema.ts";
 import { rejection } from "../../support/rejection.ts";
-import { ReplayRig } from "../../support/replayRig.ts";
+import { FEED, ReplayRig } from "../../support/replayRig.ts";
 
 const value = (n: number): string => `{"n":${n}}`;
 const TEN = [...Array(10).keys()].map(value);
@@ -92,6 +95,92 @@ test("the late table is a side table, by the topic's id that its rows have", () 
     ["t-late", "_kafka_topic_id"],
   ]);
 });
+
+/** Rows are given coordinates from now on, by which a replay knows them. */
+function withCoordinates(rig: ReplayRig, metadataColumns: readonly RecordColumn[]): void {
+  rig.decoding = { metadataColumns };
+  const topic = metadataColumns.includes("topic") ? "_kafka_topic" : null;
+  const coordinates = { topic, partition: "_kafka_partition", offset: "_kafka_offset" };
+  rig.options = { ...rig.options, coordinates };
+}
+
+const OTHER = { ...FEED, topic: "u", topicId: "2" };
+
+test("rows of another topic that are older than the topic's column are not taken for the range's", async () => {
+  const rig = await tableOfTen();
+  await rig.ingest(TEN.slice(0, 5), 0n, OTHER);
+  withCoordinates(rig, ["partition", "offset", "topic"]);
+  await rig.ingest([value(10)], 10n);
+  const before = await rig.rows();
+  const error = await rejection(rig.replay(0n, 11n));
+  expect(error).toMatchObject({ kind: "usage" });
+  expect(String(error)).toContain("_kafka_topic");
+  expect(await rig.rows()).toEqual(before);
+});
+
+test("where there was one topic only, rows that are older than its column are its own", async () => {
+  const rig = await tableOfTen();
+  withCoordinates(rig, ["partition", "offset", "topic"]);
+  await rig.ingest([value(10)], 10n);
+  mended(rig);
+  expect(await rig.replay(0n, 11n)).toMatchObject({ before: 11, after: 11 });
+  expect(await rig.rows()).toEqual([...Array(11).keys()].map((n) => `${n}=${100 + n}`));
+});
+
+test("rows that are older than the columns of coordinates are not written a second time", async () => {
+  const rig = new ReplayRig();
+  withCoordinates(rig, []);
+  await rig.ingest(TEN.slice(0, 5), 0n);
+  withCoordinates(rig, ["partition", "offset"]);
+  await rig.ingest(TEN.slice(5), 5n);
+  const before = await rig.rows();
+  expect(await rejection(rig.replay(5n, 10n))).toMatchObject({ kind: "usage" });
+  expect(await rig.rows()).toEqual(before);
+});
+
+for (const told of [true, false]) {
+  test(`rows that a compaction gave no coordinates are not written a second time (${told ? "manifests say so" : "manifests do not tell"})`, async () => {
+    const rig = await tableOfTen();
+    const [first, second] = await rig.dataFiles();
+    if (first === undefined || second === undefined) throw new Error("two flushes make two files");
+    const fields = currentFields(await rig.head());
+    const idOf = (name: string): number => fields.find((field) => field.name === name)?.id ?? 0;
+    const { filePath, nullValueCounts } = first;
+    const content = parquetWriteBuffer({
+      columnData: [
+        { name: "_kafka_partition", data: [0, 0, null, 0, 0] },
+        { name: "_kafka_offset", data: [0n, 1n, null, 3n, 4n] },
+      ],
+      schema: [
+        { name: "root", num_children: 2 },
+        column("_kafka_partition", "INT32", idOf("_kafka_partition")),
+        column("_kafka_offset", "INT64", idOf("_kafka_offset")),
+      ],
+    });
+    await rig.storage.put(`${filePath}.new`, new Uint8Array(content));
+    const counts = new Map(nullValueCounts);
+    for (const name of ["_kafka_partition", "_kafka_offset"]) {
+      if (told) counts.set(idOf(name), 1n);
+      else counts.delete(idOf(name));
+    }
+    const file = {
+      ...{ ...first, filePath: `${filePath}.new`, nullValueCounts: counts },
+      fileSizeBytes: BigInt(content.byteLength),
+    };
+    await rig.foreign({ files: [file], removed: [first] });
+    const before = await rig.rows();
+    expect(await rejection(rig.replay(5n, 10n))).toMatchObject({ kind: "usage" });
+    // Also where it comes between the first look and the commit.
+    await rig.foreign({ files: [first], removed: [file] });
+    rig.beforeCommit = () => rig.foreign({ files: [file], removed: [first] });
+    expect(await rejection(rig.replay(0n, 10n))).toMatchObject({ kind: "usage" });
+    expect(await rig.rows()).toEqual(before);
+  });
+}
+
+function column(name: string, type: "INT32" | "INT64", id: number) {
+  return { name, type, repetition_type: "OPTIONAL", field_id: id } as const;
+}
 
 test("a row whose record is gone, is passed over or fits no more stays, with all others, and is named", async () => {
   const rig = await tableOfTen();
