@@ -15,12 +15,15 @@ import { folderSizes } from "./probes.ts";
 export interface DiskRoom {
   /** True from the bound on, until there is some room again. */
   readonly isFull: boolean;
-  /** True when so many bytes more are within the bound. */
-  hasRoom(bytes: number): boolean;
+  /**
+   * Sets room aside for files that are about to be written.
+   * @returns gives it back, called once when they are gone; null: so many bytes more are not within the bound
+   */
+  reserve(bytes: number): (() => void) | null;
 }
 
 /** Room without a bound. */
-export const BOUNDLESS: DiskRoom = { isFull: false, hasRoom: () => true };
+export const BOUNDLESS: DiskRoom = { isFull: false, reserve: () => () => undefined };
 
 const EVERY_MS = 10_000;
 /** Share of the bound below which the disk is no longer full. */
@@ -33,6 +36,8 @@ export class DiskBudget implements DiskRoom {
   readonly #folders: readonly string[];
   readonly #bytesMax: number;
   #bytes = 0;
+  /** Set aside: what of it is written already counts twice, which errs on the side of room. */
+  #reserved = 0;
   #isFull = false;
 
   /** @param bytesMax of all folders together */
@@ -61,8 +66,12 @@ export class DiskBudget implements DiskRoom {
     );
   }
 
-  hasRoom(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#bytesMax;
+  reserve(bytes: number): (() => void) | null {
+    if (this.#bytes + this.#reserved + bytes > this.#bytesMax) return null;
+    this.#reserved += bytes;
+    return () => {
+      this.#reserved -= bytes;
+    };
   }
 
   /** Looks once. */

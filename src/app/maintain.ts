@@ -11,6 +11,7 @@ import { compact, compactCounts } from "#maintenance/compact.ts";
 import { CompactTrigger } from "#maintenance/compactTrigger.ts";
 import { expireCounts, expireSnapshots } from "#maintenance/expire.ts";
 import { orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
+import type { RunCounts } from "#maintenance/record.ts";
 import { createRewriteEngine, type RewriteEngineParts } from "#maintenance/rewriteEngine.ts";
 import { type RunOptions, refuseStopped } from "#maintenance/run.ts";
 import type { Schedule, ScheduledTable } from "#maintenance/schedule.ts";
@@ -53,15 +54,17 @@ export function schedulesOf(
           ...{ ...optionsOf(stop), jobs, whenDecided },
           settings: { ...settings, closed },
         };
-        const noRoom = rewrites.room.hasRoom(SCRATCH_SHARE * settings.targetBytes) ? null : NO_ROOM;
-        const refusal = noRoom ?? engine.refusal(await table.load());
-        if (refusal !== null) {
-          refusals.tell(table, refusal);
-          return { counts: {}, bytesReclaimed: 0 };
-        }
-        const report = await compact(table, engine, options);
-        if (report.refusal !== null) refusals.tell(table, report.refusal);
-        return compactCounts(report);
+        const bytes = SCRATCH_SHARE * settings.targetBytes;
+        return withRoom(rewrites.room, bytes, { table, refusals }, async () => {
+          const refusal = engine.refusal(await table.load());
+          if (refusal !== null) {
+            refusals.tell(table, refusal);
+            return NOTHING;
+          }
+          const report = await compact(table, engine, options);
+          if (report.refusal !== null) refusals.tell(table, report.refusal);
+          return compactCounts(report);
+        });
       },
     });
   }
@@ -93,16 +96,16 @@ export function schedulesOf(
       intervalMs: statistics.intervalMs,
       run: async (table, stop) => {
         try {
-          if (rewrites.room.hasRoom(LIMITS.statisticsBytesAtOnce)) {
-            return statisticsCounts(await updateStatistics(table, count, optionsOf(stop)));
-          }
-          refusals.tell(table, NO_ROOM);
+          const bytes = LIMITS.statisticsBytesAtOnce;
+          return await withRoom(rewrites.room, bytes, { table, refusals }, async () =>
+            statisticsCounts(await updateStatistics(table, count, optionsOf(stop))),
+          );
         } catch (error) {
           // It will be so at every run: another try within the interval would read the table in vain.
           if (!UNREADABLE.has(kindOf(error))) throw error;
           refusals.tell(table, describe(error));
+          return NOTHING;
         }
-        return { counts: {}, bytesReclaimed: 0 };
       },
     });
   }
@@ -130,7 +133,27 @@ const RUNS_AFTER_CLOSE = 3;
 const SCRATCH_SHARE = 2.2;
 /** What the engine says of files that it cannot read. */
 const UNREADABLE: ReadonlySet<string> = new Set(["table_unsupported", "query", "query_engine"]);
+const NOTHING: RunCounts = { counts: {}, bytesReclaimed: 0 };
 const NO_ROOM = "its scratch files would not be within state.max_disk_mb";
+
+/** A run whose scratch files have room set aside while it lasts; without room it is left out, and told of. */
+async function withRoom(
+  room: DiskRoom,
+  bytes: number,
+  { table, refusals }: { readonly table: CommitTable; readonly refusals: Refusals },
+  run: () => Promise<RunCounts>,
+): Promise<RunCounts> {
+  const release = room.reserve(bytes);
+  if (release === null) {
+    refusals.tell(table, NO_ROOM);
+    return NOTHING;
+  }
+  try {
+    return await run();
+  } finally {
+    release();
+  }
+}
 
 /** What cannot be compacted stays so: each table's is told once, not at every run. */
 class Refusals {

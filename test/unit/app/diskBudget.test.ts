@@ -27,7 +27,8 @@ test("folders at their bound are full until they are below it by a twentieth, an
     return budget.isFull;
   };
   expect(await holds(400, 599)).toBe(false);
-  expect([budget.hasRoom(1), budget.hasRoom(2), budget.trouble]).toEqual([true, false, null]);
+  expect([budget.reserve(2), budget.trouble]).toEqual([null, null]);
+  budget.reserve(1)?.();
   expect(await holds(400, 600)).toBe(true);
   expect(describe(budget.trouble)).toContain("state.max_disk_mb");
   expect(await holds(400, 550)).toBe(true);
@@ -36,4 +37,19 @@ test("folders at their bound are full until they are below it by a twentieth, an
     "The state directory has reached its bound",
     "The state directory has room again",
   ]);
+});
+
+test("room that was set aside is nobody else's until it is given back", async () => {
+  const parts = { clock: systemClock, disk: systemDisk, logger: silentLogger };
+  const budget = new DiskBudget(parts, [join(folder, "gone")], 1000);
+  await budget.look();
+  const first = budget.reserve(600);
+  expect(budget.reserve(401)).toBe(null);
+  const second = budget.reserve(400);
+  expect(budget.reserve(1)).toBe(null);
+  first?.();
+  expect(budget.reserve(601)).toBe(null);
+  second?.();
+  expect(budget.reserve(1000)).not.toBe(null);
+  expect(budget.isFull).toBe(false);
 });

@@ -1,7 +1,9 @@
 /** The runs of a configuration are those of the commands. */
 import { expect, test } from "bun:test";
-import { BOUNDLESS } from "#app/diskBudget.ts";
+import { BOUNDLESS, DiskBudget } from "#app/diskBudget.ts";
 import { schedulesOf, untilDecided } from "#app/maintain.ts";
+import { systemClock } from "#base/clock.ts";
+import { systemDisk } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
 import { type Logger, silentLogger } from "#base/log.ts";
 import { CommitTable } from "#commit/commitTable.ts";
@@ -112,6 +114,45 @@ test("that a table's columns cannot be compacted is told once, not at every run"
   const of = { name: "t", open: () => table.open() };
   for (let runs = 0; runs < 3; runs++) await schedule?.run(opened, OPTIONS.stop, of);
   expect(reasons).toEqual([expect.stringContaining("column code is of type fixed")]);
+});
+
+test("of pipelines that compact at the same time only those begin whose scratch files fit together, also after a failure", async () => {
+  const parts = { clock: systemClock, disk: systemDisk, logger: silentLogger };
+  const budget = new DiskBudget(parts, [], 3e9);
+  const options = { ...SETTINGS, jobs: 1 };
+  const codec = { codec: "zstd", codecLevel: null } as const;
+  const compaction = { intervalMs: 1000, options, codec, trigger: NO_TRIGGER };
+  const maintained = { compact: compaction, expire: null, orphans: null, windows: [] };
+  const reasons: unknown[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    log: (_, __, context) => void reasons.push(context?.["reason"]),
+  };
+  /** A pipeline with a table of its own, which waits for `gate` in the middle of a run. */
+  const pipeline = async (gate: Promise<void>): Promise<() => Promise<unknown>> => {
+    const table = new MaintainedTable();
+    await table.create();
+    const [compacts, counts] = schedulesOf(
+      { ...maintained, statistics: { intervalMs: 1000 } },
+      { ...REWRITES, room: budget },
+    );
+    const opened = new CommitTable({ ...table.parts, logger }, table.options, await table.head());
+    const load = opened.load.bind(opened);
+    opened.load = () => gate.then(load);
+    const of = { name: "t", open: () => table.open() };
+    return async () => {
+      await compacts?.run(opened, OPTIONS.stop, of);
+      await counts?.run(opened, OPTIONS.stop, of);
+    };
+  };
+  const gate = Promise.withResolvers<void>();
+  const first = (await pipeline(gate.promise))();
+  await (await pipeline(Promise.resolve()))();
+  expect(reasons).toEqual([expect.stringContaining("state.max_disk_mb")]);
+  gate.reject(fail("catalog_unreachable", "the catalog is away"));
+  await first.catch(() => undefined);
+  await (await pipeline(Promise.resolve()))();
+  expect(reasons).toHaveLength(1);
 });
 
 test("a compaction is committed only when no commit of the process is undecided", async () => {
