@@ -28,6 +28,9 @@ const HEADER: Field = field("element", {
   fields: [field("key", STRING), field("value", BINARY)],
 });
 
+/** Column that is set in marks, and in no letter. */
+export const LETTER_MARK = "retried_at";
+
 /**
  * Columns of a dead-letter table. A row whose `retried_at` is set is no letter: it marks the letter of
  * the same coordinates as brought in, by the commit that it names.
@@ -44,7 +47,7 @@ export const LETTER_FIELDS: readonly Field[] = [
   field("reason", STRING, true),
   field("detail", STRING),
   field("rejected_at", TIMESTAMPTZ, true),
-  field("retried_at", TIMESTAMPTZ, false, "Set in rows that mark a letter as brought in"),
+  field(LETTER_MARK, TIMESTAMPTZ, false, "Set in rows that mark a letter as brought in"),
   field("retry_commit_id", STRING),
 ];
 

@@ -6,7 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
 import { type Feed, feedKey, type OffsetRange } from "#base/offsets.ts";
 import { seededRandom } from "#base/random.ts";
-import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
+import type { Catalog, LoadedTable, TableName } from "#catalog/catalog.ts";
 import { createFileCatalog } from "#catalog/file.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
@@ -106,8 +106,8 @@ export class ReplayRig {
     if (flushed.kind !== "committed") throw new Error(`not ingested: ${flushed.kind}`);
   }
 
-  /** Puts records of these offsets into the dead-letter table. */
-  async letters(offsets: readonly bigint[]): Promise<void> {
+  /** Puts records of these offsets into the dead-letter table; `brought` ones were brought in since. */
+  async letters(offsets: readonly bigint[], brought: readonly bigint[] = []): Promise<void> {
     const options = letterTable(this.options);
     const writer = await TableWriter.open(this.parts, options, LETTER_FIELDS);
     const record = { key: null, value: new Uint8Array(0), headers: new Uint8Array(0) };
@@ -123,37 +123,43 @@ export class ReplayRig {
       },
     }));
     const rows = new LetterRows([], new Map());
+    const marked = { topic: "t", topicId: FEED.topicId, partition: 0 };
     for (const each of rejected) rows.append(each, FEED.topicId, 0);
+    for (const offset of brought)
+      rows.appendMark({ ...marked, offset, reason: "bad_json", rejectedMs: 0 }, 1, null);
     await writer.claim([{ feed: FEED, offset: 0n }]);
     const range = { feed: FEED, start: 0n, end: 1000n };
     await writer.flush(writer.newFlush([{ range, batch: rows.seal() }]));
   }
 
-  async head(): Promise<LoadedTable> {
-    const head = await this.parts.catalog.load(this.options.name);
+  async head(name: TableName = this.options.name): Promise<LoadedTable> {
+    const head = await this.parts.catalog.load(name);
     if (head === null) throw new Error("there is no table");
     return head;
   }
 
   /** Another engine adds or removes data files. */
-  async foreign(change: {
-    readonly files?: readonly DataFile[];
-    readonly removed?: readonly DataFile[];
-  }): Promise<void> {
-    const { storage, metadata } = await this.head();
+  async foreign(
+    change: {
+      readonly files?: readonly DataFile[];
+      readonly removed?: readonly DataFile[];
+    },
+    name: TableName = this.options.name,
+  ): Promise<void> {
+    const { storage, metadata } = await this.head(name);
     const staged = await stageAppend({
       ...{ storage, metadata, branch: "main", summary: {}, files: [], ...change },
       snapshotId: this.parts.random.id63(),
       timestampMs: this.parts.clock.nowMs(),
       nameSuffix: this.parts.random.uuid(),
     });
-    const outcome = await this.parts.catalog.commit(this.options.name, [], staged.updates);
+    const outcome = await this.parts.catalog.commit(name, [], staged.updates);
     if (outcome.kind !== "committed") throw new Error(`not committed: ${outcome.kind}`);
   }
 
   /** The head's data files, oldest first. */
-  async dataFiles(): Promise<DataFile[]> {
-    const { storage, metadata } = await this.head();
+  async dataFiles(name: TableName = this.options.name): Promise<DataFile[]> {
+    const { storage, metadata } = await this.head(name);
     const files: { readonly file: DataFile; readonly sequenceNumber: bigint }[] = [];
     for await (const live of listDataFiles(storage, metadata, refOf(metadata, "main") ?? 0n)) {
       if (live.file.content === "data") files.push(live);

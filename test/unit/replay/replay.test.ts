@@ -6,6 +6,7 @@ import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import type { LateOptions } from "#config/lateRows.ts";
+import { letterTable } from "#config/letterTable.ts";
 import type { RecordColumn } from "#decode/options.ts";
 import { asideTables } from "#replay/aside.ts";
 import { currentFields } from "#writer/schema.ts";
@@ -71,6 +72,52 @@ test("dead letters stay dead letters, but a record that is a row is the table's"
   await rig.letters([2n, 6n, 99n]);
   expect(await rig.replay(0n, 10n)).toMatchObject({ before: 5, after: 9, aside: 1 });
   expect(await rig.rows()).toEqual(ROWS.filter((_, n) => n !== 6));
+});
+
+test("a letter that was brought in keeps no record out: the row that was deleted since then comes back", async () => {
+  const rig = await tableOfTen();
+  const [, second] = await rig.dataFiles();
+  await rig.foreign({ removed: second === undefined ? [] : [second] });
+  await rig.letters([6n, 7n], [7n]);
+  expect(await rig.replay(0n, 10n)).toMatchObject({ before: 5, after: 9, aside: 1 });
+  expect(await rig.rows()).toEqual(ROWS.filter((_, n) => n !== 6));
+});
+
+test("letters, and marks of letters, that a delete hides are not there", async () => {
+  const rig = await tableOfTen();
+  const [, second] = await rig.dataFiles();
+  await rig.foreign({ removed: second === undefined ? [] : [second] });
+  await rig.letters([5n, 6n, 7n], [7n]);
+  const { name } = letterTable(rig.options);
+  const [letters] = await rig.dataFiles(name);
+  if (letters === undefined) throw new Error("letters make a file");
+  const content = parquetWriteBuffer({
+    columnData: [
+      { name: "file_path", data: [letters.filePath, letters.filePath] },
+      { name: "pos", data: [1n, 3n] },
+    ],
+    schema: [
+      { name: "root", num_children: 2 },
+      { ...column("file_path", "BYTE_ARRAY", 2_147_483_546), converted_type: "UTF8" },
+      column("pos", "INT64", 2_147_483_545),
+    ],
+  });
+  const filePath = `${letters.filePath}.deletes`;
+  await rig.storage.put(filePath, new Uint8Array(content));
+  const own = { filePath, fileSizeBytes: BigInt(content.byteLength), recordCount: 2n };
+  const bounds = { lowerBounds: new Map(), upperBounds: new Map() };
+  await rig.foreign(
+    { files: [{ ...letters, ...own, ...bounds, content: "position-deletes" }] },
+    name,
+  );
+  expect(await rig.replay(0n, 10n)).toMatchObject({ before: 5, after: 8, aside: 2 });
+  expect(await rig.rows()).toEqual(ROWS.filter((_, n) => n !== 5 && n !== 7));
+  // Which letters are deleted by values is not known.
+  await rig.foreign(
+    { files: [{ ...letters, content: "equality-deletes", equalityIds: [4] }] },
+    name,
+  );
+  expect(await rejection(rig.replay(0n, 10n))).toMatchObject({ kind: "table_unsupported" });
 });
 
 test("the late table is a side table, by the topic's id that its rows have", () => {
@@ -178,7 +225,7 @@ for (const told of [true, false]) {
   });
 }
 
-function column(name: string, type: "INT32" | "INT64", id: number) {
+function column(name: string, type: "INT32" | "INT64" | "BYTE_ARRAY", id: number) {
   return { name, type, repetition_type: "OPTIONAL", field_id: id } as const;
 }
 
