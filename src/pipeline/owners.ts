@@ -6,15 +6,22 @@
  * aside, whatever this process would make of them. All others are judged anew, and what is put aside
  * now may lie below a side table's offset.
  *
+ * The owner names the side tables that its records go to. A start whose configuration has one of them no more
+ * (another action, another name) owns that one too, and refuses where it is ahead of the table: its records
+ * would come into the table as well.
+ *
  * Side tables come first and the table last, always: two starts at a time end with one that owns all,
  * or with two that find out when they read back.
  */
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
+import type { TableName } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import type { OffsetSet } from "#commit/offsetSet.ts";
-import type { TableWriter } from "#writer/tableWriter.ts";
+import { TableWriter } from "#writer/tableWriter.ts";
 import type { SideTable } from "./sides.ts";
+import type { Sink } from "./sink.ts";
 import { tablePaused } from "./start.ts";
 
 /** Tries until an owner is in one table. */
@@ -30,18 +37,33 @@ export interface Owned {
   readonly taken: ReadonlyMap<FeedKey, OffsetSet>;
 }
 
+/** What `own` owns beside its feeds. */
+interface Tables {
+  readonly main: TableWriter;
+  readonly sides: readonly SideTable[];
+  /** Side tables of earlier owners that are none any more. */
+  readonly former: readonly TableWriter[];
+}
+
 /**
  * Owns feeds that a table has offsets of. Side tables that are missing are created; where one does not
  * know a feed it begins at the table's offset.
- * @throws AppError `catalog_unreachable` when another start was in between, `paused`, `progress`
+ * @param id of this start
+ * @throws AppError `catalog_unreachable` when another start was in between, `paused`, `progress`, also
+ * where a former side table is ahead of the table
  */
 export async function own(
-  main: TableWriter,
-  tables: readonly SideTable[],
+  { main, sides: tables, former }: Tables,
   feeds: readonly Feed[],
-  owner: string,
+  id: string,
 ): Promise<Owned> {
+  const owner = ownerOf(id, tables);
   const first = await known(main, feeds);
+  for (const writer of former) {
+    await claim(writer, first, owner);
+    // What an earlier process has on its way into it is fenced: this is the last word.
+    refuseAhead(main, await known(main, feeds), writer, await readBack(writer, feeds, owner));
+  }
   const writers = new Map<SideTable, TableWriter>();
   for (const table of tables) {
     const writer = await table.sink.open();
@@ -57,6 +79,60 @@ export async function own(
     await addTaken(taken, writer, table, offsets, sides.get(table) ?? []);
   }
   return { offsets, sides, taken };
+}
+
+/** The side tables of earlier owners that a table has no more, where they are there still. */
+export async function formerSides(
+  { parts, options }: Sink,
+  offsets: readonly FeedOffset[],
+  tables: readonly SideTable[],
+): Promise<TableWriter[]> {
+  const now = new Set(tables.map(({ sink }) => sink.name));
+  const named = new Map<string, TableName>();
+  for (const owner of new Set(offsets.map((each) => each.owner ?? ""))) {
+    for (const name of sidesOf(owner)) named.set(fullName(name), name);
+  }
+  const writers: TableWriter[] = [];
+  for (const [text, name] of named) {
+    if (now.has(text) || (await parts.catalog.load(name)) === null) continue;
+    writers.push(await TableWriter.open(parts, { ...options, name, key: [] }, []));
+  }
+  return writers;
+}
+
+/** An owner as tables keep it: its id, and the names of its side tables, level by level. */
+function ownerOf(id: string, tables: readonly SideTable[]): string {
+  const names = tables.map(({ sink }) => sink.options.name);
+  const levels = names.map(({ namespace, table }) => [...namespace, table]);
+  return levels.length === 0 ? id : `${id} ${JSON.stringify(levels)}`;
+}
+
+/** The side tables that an owner names. */
+function sidesOf(owner: string): TableName[] {
+  const [, text = "[]"] = /^\S+ (.*)$/s.exec(owner) ?? [];
+  const names = JSON.parse(text) as readonly (readonly string[])[];
+  return names.map((levels) => ({
+    namespace: levels.slice(0, -1),
+    table: levels.at(-1) ?? "",
+  }));
+}
+
+function refuseAhead(
+  main: TableWriter,
+  offsets: readonly FeedOffset[],
+  former: TableWriter,
+  side: readonly FeedOffset[],
+): void {
+  const ahead = side.findIndex(({ offset }, index) => offset > (offsets[index]?.offset ?? 0n));
+  const at = offsets[ahead];
+  if (at === undefined) return;
+  const { topic, partition } = at.feed;
+  const sentence =
+    `Table ${former.name} took dead letters or late rows of ${main.name}, and the configuration names it no more. It ` +
+    `may have records of ${topic}/${partition} from offset ${at.offset} on, at which ${main.name} stands, and they would come ` +
+    "into that one too. Run once with dead_letter.action and source.late_table as they were, until it has " +
+    "committed, and change them then";
+  throw fail("progress", sentence, { table: main.name, topic, partition });
 }
 
 /** Names the owner in one table, where it stands by its newest head. */

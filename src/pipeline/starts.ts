@@ -17,7 +17,7 @@ import { backoffMs } from "#base/retry.ts";
 import type { OffsetSet } from "#commit/offsetSet.ts";
 import type { TableWriter } from "#writer/tableWriter.ts";
 import type { FeedRun, Feeds, Place } from "./feeds.ts";
-import { own } from "./owners.ts";
+import { formerSides, own } from "./owners.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { endHome, type FanOut } from "./routes.ts";
 import type { Sink } from "./sink.ts";
@@ -191,7 +191,7 @@ export class Starts {
     return await startOffsets(consumer, writer, policy, feeds, elder);
   }
 
-  /** The same offsets, owned by this start where side tables are in use. */
+  /** The same offsets, owned by this start where side tables are in use, or were. */
   async #owned(
     { sink, runs }: Turn,
     found: Found,
@@ -200,10 +200,12 @@ export class Starts {
     const tables = new Set(
       runs.flatMap(({ key }) => sink.outlets.get(key)?.sides ?? []).map(({ table }) => table),
     );
-    const { writer } = sink;
-    if (tables.size === 0 || writer === null) return offsets;
+    const { writer: main } = sink;
+    const sides = [...tables];
+    const former = await formerSides(sink, offsets, sides);
+    if ((sides.length === 0 && former.length === 0) || main === null) return offsets;
     const feeds = offsets.map(({ feed }) => feed);
-    const owned = await own(writer, [...tables], feeds, this.#parts.random.uuid());
+    const owned = await own({ main, sides, former }, feeds, this.#parts.random.uuid());
     for (const [table, places] of owned.sides) note(found, table.sink, places);
     found.taken.set(sink, owned.taken);
     return owned.offsets;

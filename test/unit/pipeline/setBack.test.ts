@@ -170,6 +170,8 @@ test("a dead-letter table that was set back is asked about, too", async () => {
   await mainWriter.claim([at(0, 7n)]);
   await setBack([at(0, 3n)]);
   const side = deadLetters(rig.table);
-  const message = await question(own(mainWriter, [side], [rig.world.feed(0)], "me"));
+  const message = await question(
+    own({ main: mainWriter, sides: [side], former: [] }, [rig.world.feed(0)], "me"),
+  );
   expect(message).toContain("kafka-iceberg offsets db.t --set t:0=3");
 });
