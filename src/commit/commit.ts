@@ -44,7 +44,7 @@ export type CommitPhase =
 export interface PendingCommit<C extends Change = Change> {
   readonly change: C;
   readonly ledger: Ledger;
-  /** When it began, ms since epoch: its files are hardly older. */
+  /** When the first of its files was begun, or itself, ms since epoch: none of its files is older. */
   readonly beganMs: number;
   phase: CommitPhase;
   attemptCount: number;
@@ -59,16 +59,18 @@ export interface PendingCommit<C extends Change = Change> {
 /**
  * A commit of `change` that has not begun.
  * @param ledger of files that were written for it and named in the log; none: it begins with nothing
+ * @param beganMs when the first of those files was begun, ms since epoch; default: now
  */
 export function newCommit<C extends Change>(
   table: CommitTable,
   change: C,
   ledger: Ledger | null = null,
+  beganMs: number = table.parts.clock.nowMs(),
 ): PendingCommit<C> {
   return {
     change,
     ledger: ledger ?? new Ledger(table.parts.random.uuid()),
-    beganMs: table.parts.clock.nowMs(),
+    beganMs,
     phase: { kind: "open" },
     attemptCount: 0,
     mayHaveLanded: false,

@@ -67,7 +67,7 @@ export class AddedFiles {
   /** Commits the change that adds the files; what is not decided is given up. */
   async commit(change: Change): Promise<CommitResult> {
     const table = this.#table;
-    const pending = { ...newCommit(table, change, this.#ledger), beganMs: this.#beganMs };
+    const pending = newCommit(table, change, this.#ledger, this.#beganMs);
     try {
       this.#isOver = true;
       const result = await commit(table, pending);

@@ -43,6 +43,7 @@ export interface HeldSegment {
 export interface BegunFile {
   readonly open: OpenFile;
   readonly sink: DataSink;
+  readonly beganMs: number;
   /** Its first rows, which are encoded. */
   rows: number;
 }
@@ -52,6 +53,8 @@ export interface Begun {
   /** By number of the feed in the flush. */
   readonly plans: ReadonlyMap<number, BegunPlan>;
   readonly files: ReadonlyMap<PlannedFile, BegunFile>;
+  /** Of the first file, ms since epoch: a store dates an upload by its first byte, and the commit is as old. */
+  readonly beganMs: number;
 }
 
 /** The rows of one feed that came ahead. */
@@ -142,7 +145,7 @@ export class Ahead {
       const isFirst = feed.held.every(({ segment }, at) => segment === theirs[at]);
       const index = flushes.findIndex((flush) => feedKey(flush.feed) === key);
       const flush = flushes[index];
-      if (!isOfForm || !isFirst || flush === undefined) {
+      if (!isOfForm || !isFirst || flush === undefined || this.#isOld(feed)) {
         await this.#dropFeed(key);
         continue;
       }
@@ -151,7 +154,15 @@ export class Ahead {
       plans.set(index, feed);
       for (const [planned, file] of feed.files) files.set(planned, file);
     }
-    return { plans, files };
+    const beganMs = Math.min(...files.values().map((file) => file.beganMs));
+    return { plans, files, beganMs };
+  }
+
+  /** A commit with a file of so early a beginning would soon be dropped for its age (rule 10l). */
+  #isOld({ files }: FeedAhead): boolean {
+    const { filesAgeMsMax = Number.POSITIVE_INFINITY } = this.#options;
+    const since = this.#parts.clock.nowMs() - filesAgeMsMax / 2;
+    return files.values().some(({ beganMs }) => beganMs < since);
   }
 
   /** Gives up every file that is not durable, and lets all segments go. Never rejects. */
@@ -233,7 +244,8 @@ export class Ahead {
     const open = this.#parts.encoder.open(currentFields(this.#table), this.#form.encode);
     if (open === null) return null;
     nameFile(this.#parts, this.#options, this.#table, planned, this.ledger.names.length, false);
-    const file = { open, sink: new DataSink(storage, planned.path), rows: 0 };
+    const sink = new DataSink(storage, planned.path);
+    const file = { open, sink, beganMs: this.#parts.clock.nowMs(), rows: 0 };
     feed.files.set(planned, file);
     this.ledger.plan([planned.path]);
     const { commitId, names } = this.ledger;

@@ -303,11 +303,11 @@ export class TableWriter {
       this.#misfits = 0;
       this.#index ??= await openKeyIndex(this.#parts, this.#options);
       const begun = await this.ahead.join(flush, ready.table, flushes);
-      const { owners, ledger } = flush;
-      const input = { flushes, owners, ledger, begun };
+      const input = { ...flush, flushes, begun };
+      const beganMs = Math.min(begun.beganMs, this.#parts.clock.nowMs());
       const change = await writeFlush(this.#parts, this.#options, ready.table, this.#index, input);
       await this.ahead.leave(flush);
-      return newCommit(this.#table, change, ledger);
+      return newCommit(this.#table, change, flush.ledger, beganMs);
     } catch (error) {
       // Nothing was sent: the names are given up, and the next try writes under a new commit id.
       await this.ahead.leave(flush);

@@ -27,7 +27,11 @@ import { currentFields, defaultSpec } from "./schema.ts";
 import { type ReducedMetrics, reducedMetrics } from "./tableProperties.ts";
 
 /** Files of one flush, from its first row. */
-export const NOTHING_BEGUN: Begun = { plans: new Map(), files: new Map() };
+export const NOTHING_BEGUN: Begun = {
+  plans: new Map(),
+  files: new Map(),
+  beganMs: Number.POSITIVE_INFINITY,
+};
 
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;

@@ -205,6 +205,31 @@ test("a begun file that the store altered is written again from its first row, u
   await ahead.judge();
 });
 
+test("a commit is as old as the first of its begun files: one that had to wait since then is dropped", async () => {
+  const ahead = await new Ahead({ filesAgeMsMax: 1000 }).open();
+  const { world } = ahead.rig;
+  const first = ahead.segment(0, 2n, 10n);
+  await ahead.comes(first);
+  await ahead.rig.pass(400);
+  const properties = { "kafka-iceberg.paused": "true" };
+  world.foreign([{ action: "set-properties", properties }], "paused");
+  const flush = ahead.writer.newFlush([first]);
+  expect((await ahead.writer.flush(flush)).kind).toBe("paused");
+  world.foreign([{ action: "remove-properties", keys: Object.keys(properties) }], "resumed");
+  await ahead.rig.pass(700);
+  expect(await ahead.writer.flush(flush)).toMatchObject({ kind: "dropped" });
+});
+
+test("begun files older than half of what a commit may be are written again, from memory", async () => {
+  const ahead = await new Ahead({ filesAgeMsMax: 1000 }).open();
+  const first = ahead.segment(0, 2n, 10n);
+  await ahead.comes(first);
+  await ahead.rig.pass(600);
+  expect(await ahead.flush(first, ahead.segment(0, 10n, 20n))).toBe("committed");
+  expect(await ahead.live()).toContain(`${DATA}/kafka_partition=0/00000-2-19-UUID`);
+  await ahead.judge();
+});
+
 test("a flush that is given up, or forgotten, before it began takes along what was begun for it", async () => {
   for (const end of ["giveUp", "forget"] as const) {
     const ahead = await new Ahead().open();
