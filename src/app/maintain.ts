@@ -6,7 +6,7 @@ import { describe, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
-import type { ClosedSpan } from "#maintenance/closedPartitions.ts";
+import { closedSpan, markClosed } from "#maintenance/closedPartitions.ts";
 import { compact, compactCounts } from "#maintenance/compact.ts";
 import { CompactTrigger } from "#maintenance/compactTrigger.ts";
 import { expireCounts, expireSnapshots } from "#maintenance/expire.ts";
@@ -46,22 +46,27 @@ export function schedulesOf(
       operation: "compact",
       intervalMs: compaction.intervalMs,
       trigger: new CompactTrigger({ ...compaction.trigger, deleteRatio: settings.deleteRatio }),
-      run: async (table, stop, of) => {
+      marks: (of) => (head) => {
         const watermarkMs = of.watermarkMs?.() ?? null;
-        const closed = closedSpan(watermarkMs, closedAfterMs, compaction.intervalMs);
+        if (watermarkMs === null || closedAfterMs === 0) return {};
+        return markClosed(head.metadata, watermarkMs - closedAfterMs);
+      },
+      run: async (table, stop, of) => {
         const whenDecided = (): ReturnType<typeof untilDecided> => untilDecided(table, of, stop);
-        const options = {
-          ...{ ...optionsOf(stop), jobs, whenDecided },
-          settings: { ...settings, closed },
-        };
         const bytes = SCRATCH_SHARE * settings.targetBytes;
         return withRoom(rewrites.room, bytes, { table, refusals }, async () => {
-          const refusal = engine.refusal(await table.load());
+          const head = await table.load();
+          const refusal = engine.refusal(head);
           if (refusal !== null) {
             refusals.tell(table, refusal);
             return NOTHING;
           }
-          const report = await compact(table, engine, options);
+          const backMs = INTERVALS_AFTER_CLOSE * compaction.intervalMs;
+          const closed = closedAfterMs === 0 ? undefined : closedSpan(head.metadata, backMs);
+          const report = await compact(table, engine, {
+            ...{ ...optionsOf(stop), jobs, whenDecided },
+            settings: { ...settings, closed },
+          });
           if (report.refusal !== null) refusals.tell(table, report.refusal);
           return compactCounts(report);
         });
@@ -112,22 +117,8 @@ export function schedulesOf(
   return schedules;
 }
 
-/**
- * The time in which partitions ended that have not been put together yet. Of older ones only what comes late is
- * left, which waits for more of it, so that no row is written anew at every run.
- */
-function closedSpan(
-  watermarkMs: number | null,
-  closedAfterMs: number,
-  intervalMs: number,
-): ClosedSpan | undefined {
-  if (watermarkMs === null || closedAfterMs === 0) return undefined;
-  const to = watermarkMs - closedAfterMs;
-  return { from: to - RUNS_AFTER_CLOSE * intervalMs, to };
-}
-
-/** Runs of which the first may have been in the way of a flush, or have failed. */
-const RUNS_AFTER_CLOSE = 3;
+/** Intervals in which a closed partition is put together, also when runs follow each other sooner. */
+const INTERVALS_AFTER_CLOSE = 3;
 
 /** Scratch files of a group, by the size of the file that it becomes: its inputs, and itself. */
 const SCRATCH_SHARE = 2.2;

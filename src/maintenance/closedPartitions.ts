@@ -38,6 +38,48 @@ export function lastEnd(span: string, untilMs: number): number | null {
   return value === undefined ? null : end(value - 1);
 }
 
+/** Up to when partitions were over at the last runs of the table, ms since epoch, oldest first. */
+const PROPERTY = "kafka-iceberg.maintenance.compact.closed";
+/** A partition is put together by the run that follows its end and by two more: one may have been in the way of a flush. */
+const RUNS = 3;
+/** How long ago it may have ended, ms. */
+const ENDED_MS_MAX = 31 * 86_400_000;
+
+/**
+ * The property by which a run that begins says up to when partitions are over.
+ * @param untilMs by the time of the rows, ms since epoch
+ */
+export function markClosed(
+  { properties, partitionSpecs }: Pick<TableMetadata, "properties" | "partitionSpecs">,
+  untilMs: number,
+): Readonly<Record<string, string>> {
+  if (partitionSpecs.every((spec) => spanOf(spec) === null)) return {};
+  const marks = [...marksOf(properties), Math.floor(untilMs)].slice(-RUNS - 1);
+  return { [PROPERTY]: marks.join(" ") };
+}
+
+/**
+ * The time in which partitions ended that the run puts together whole, whoever ran before, and however long ago. Of
+ * older ones only what comes late is left, which waits for more of it, so that no row is written anew at every run.
+ * @param backMs goes back so far at least
+ * @returns undefined while no run has said up to when partitions are over
+ */
+export function closedSpan(
+  { properties }: Pick<TableMetadata, "properties">,
+  backMs: number,
+): ClosedSpan | undefined {
+  const marks = marksOf(properties);
+  const to = marks.at(-1);
+  if (to === undefined) return undefined;
+  const settled = marks.length > RUNS ? Math.min(...marks) : Number.NEGATIVE_INFINITY;
+  return { from: Math.min(to - backMs, Math.max(settled, to - ENDED_MS_MAX)), to };
+}
+
+function marksOf(properties: Readonly<Record<string, string>>): number[] {
+  const text = properties[PROPERTY] ?? "";
+  return /^-?\d{1,15}(?: -?\d{1,15})*$/.test(text) ? text.split(" ").map(Number) : [];
+}
+
 /** Says whether a partition ended in a span of time. */
 export function endsIn(
   { partitionSpecs }: Pick<TableMetadata, "partitionSpecs">,

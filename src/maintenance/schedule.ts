@@ -13,7 +13,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { type RunCounts, recordRun } from "./record.ts";
 import { isLeftAlone, type Operation } from "./run.ts";
-import { takeTurn } from "./turn.ts";
+import { type Marks, takeTurn } from "./turn.ts";
 import { type DailyWindow, msUntilWindow } from "./windows.ts";
 
 /** One kind of run at its interval. */
@@ -22,6 +22,8 @@ export interface Schedule {
   readonly intervalMs: number;
   /** What makes a run begin before its interval is over. Default: nothing. */
   readonly trigger?: Trigger;
+  /** Of a run that begins. Default: none. */
+  marks?(table: ScheduledTable): Marks;
   run(table: CommitTable, stop: AbortSignal, of: ScheduledTable): Promise<RunCounts>;
 }
 
@@ -191,7 +193,8 @@ export class Scheduler {
       const sinceMs = early === null ? intervalMs : Math.min(intervalMs, EARLY_MS);
       job.beganMs = this.#parts.clock.monotonicMs();
       job.turn ??= this.#parts.random.uuid();
-      const leftMs = await takeTurn(table, operation, sinceMs, job.turn);
+      const wanted = { intervalMs: sinceMs, token: job.turn, marks: schedule.marks?.(of) };
+      const leftMs = await takeTurn(table, operation, wanted);
       job.turn = null;
       if (leftMs > 0) return leftMs + this.#jitterMs(schedule);
       if (early !== null) {

@@ -13,17 +13,28 @@ import type { Operation } from "./run.ts";
 /** Begins the names of the properties; the operation follows. */
 const PROPERTY = "kafka-iceberg.maintenance.";
 
+/** Properties that are set with the turn. */
+export type Marks = (head: LoadedTable) => Readonly<Record<string, string>>;
+
+/** A turn that somebody wants. */
+export interface WantedTurn {
+  /** Since the last one, ms. */
+  readonly intervalMs: number;
+  /** Its name: the same one again after an error, since the turn may have been taken by then. */
+  readonly token: string;
+  /** Default: none. */
+  readonly marks?: Marks | undefined;
+}
+
 /**
  * Takes the turn, if it is anybody's by now.
- * @param token names this turn: the same one again after an error, since the turn may have been taken by then
  * @returns 0: it is ours; else ms until it is somebody's again
  * @throws AppError `catalog_unreachable` when nobody can say whose it is, and what the catalog throws
  */
 export async function takeTurn(
   table: CommitTable,
   operation: Operation,
-  intervalMs: number,
-  token: string,
+  { intervalMs, token, marks }: WantedTurn,
 ): Promise<number> {
   const { clock } = table.parts;
   const property = `${PROPERTY}${operation}`;
@@ -32,7 +43,7 @@ export async function takeTurn(
     leftMs = msLeft(head, property, token, intervalMs, clock.nowMs());
     if (leftMs > 0 || isOurs(head, property, token)) return null;
     const value = `${clock.nowMs()} ${token}`;
-    return { action: "set-properties", properties: { [property]: value } };
+    return { action: "set-properties", properties: { ...marks?.(head), [property]: value } };
   });
   const pending = newCommit(table, change);
   const result = await commit(table, pending);

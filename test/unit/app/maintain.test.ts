@@ -9,8 +9,10 @@ import { type Logger, silentLogger } from "#base/log.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { compact } from "#maintenance/compact.ts";
 import type { RewriteEngine } from "#maintenance/engine.ts";
+import { takeTurn } from "#maintenance/turn.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import { DAY, MaintainedTable } from "../../support/maintainedTable.ts";
+import { rejection } from "../../support/rejection.ts";
 import { fileOf, tableOf } from "../../support/tableOf.ts";
 
 const POLICY = { keepAllMs: 3_600_000, retentionMs: 7 * DAY, snapshotsMax: 500 };
@@ -153,6 +155,43 @@ test("of pipelines that compact at the same time only those begin whose scratch 
   await first.catch(() => undefined);
   await (await pipeline(Promise.resolve()))();
   expect(reasons).toHaveLength(1);
+});
+
+test("a day that closed while nobody ran is put together by the next run", async () => {
+  const table = new MaintainedTable();
+  const field = { sourceId: 2, fieldId: 1000, name: "day", transform: "day" };
+  await table.parts.catalog.create({
+    name: table.options.name,
+    metadataAt: (location) => ({ ...tableOf(2, {}, { specId: 0, fields: [field] }), location }),
+  });
+  const started = Math.floor(table.nowMs / DAY);
+  const options = { smallBytes: 1e5, targetBytes: 1e6, deleteRatio: 0.1, jobs: 1 };
+  const codec = { codec: "zstd", codecLevel: null } as const;
+  const trigger = { files: 0, closedAfterMs: 600_000 };
+  const compaction = { intervalMs: 3_600_000, options, codec, trigger };
+  /** A run of a process that begins then. */
+  const run = async (): Promise<unknown> => {
+    const [schedule] = schedulesOf(
+      { compact: compaction, expire: null, orphans: null, statistics: null, windows: [] },
+      REWRITES,
+    );
+    const of = { name: "t", open: () => table.open(), watermarkMs: () => table.nowMs };
+    const opened = await table.open();
+    const turn = { intervalMs: 60_000, token: `${table.nowMs}`, marks: schedule?.marks?.(of) };
+    expect(await takeTurn(opened, "compact", turn)).toBe(0);
+    return schedule?.run(opened, OPTIONS.stop, of);
+  };
+  await table.append(started);
+  // One is too large to be written anew for the other's sake, as long as more may come.
+  const large = { ...(await table.file(started)), fileSizeBytes: 90_000n };
+  await table.foreignRewrite(() => false, [large]);
+  for (let runs = 0; runs < 5; runs++) {
+    expect(await run()).toMatchObject({ counts: { groups: 0 } });
+    table.nowMs += 600_000;
+  }
+  table.nowMs += 10 * DAY;
+  // The day's two files are to become one, by an engine that is not there.
+  expect(String(await rejection(run()))).toContain("there is nothing to rewrite");
 });
 
 test("a compaction is committed only when no commit of the process is undecided", async () => {

@@ -1,8 +1,9 @@
 /** What makes compactions begin early: files, deleted rows, hours that close; and windows of the day. */
 import { expect, test } from "bun:test";
+import { seededRandom } from "#base/random.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Snapshot } from "#iceberg/metadata/metadata.ts";
-import { endsIn, lastEnd, spanOf } from "#maintenance/closedPartitions.ts";
+import { closedSpan, endsIn, lastEnd, markClosed, spanOf } from "#maintenance/closedPartitions.ts";
 import { CompactTrigger } from "#maintenance/compactTrigger.ts";
 import { msUntilWindow, parseWindow } from "#maintenance/windows.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
@@ -111,6 +112,55 @@ test("the last end of a span of time, and the partitions that ended in another",
   expect(isClosed).toEqual([false, true, true, false]);
   expect(closed({ specId: 3, partition: [0, null] })).toBe(false);
   expect(closed({ specId: 4, partition: [day(13)] })).toBe(false);
+});
+
+/** Up to when the rows are at 40 runs: of an interval, the first one of a night, or the first one after a stop of days. */
+function untilsOf(seed: number): number[] {
+  const random = seededRandom(seed);
+  let [nowMs, lagMs, seenMs] = [500_000 * HOUR, 0, 0];
+  return Array.from({ length: 40 }, () => {
+    const hours = [1, 16, 24 * 9 * random.unit()][Math.floor(random.unit() * 3)] ?? 1;
+    nowMs += Math.floor(hours * HOUR);
+    // What has fallen behind comes up, or falls behind further.
+    lagMs = random.unit() < 0.5 ? 0 : Math.min(lagMs + hours * HOUR, 10 * 24 * HOUR);
+    seenMs = Math.max(seenMs, Math.floor(nowMs - lagMs));
+    return seenMs;
+  });
+}
+
+test("whatever windows, stops and lags there are, what ends is put together by the next run and two more, and by few after them", () => {
+  const field = { sourceId: 2, fieldId: 1000, name: "p", transform: "hour" };
+  const partitionSpecs = [{ specId: 0, fields: [field] }];
+  for (let seed = 1; seed <= 100; seed++) {
+    const untils = untilsOf(seed);
+    let properties: Readonly<Record<string, string>> = {};
+    const spans = untils.map((untilMs) => {
+      properties = { ...properties, ...markClosed({ properties, partitionSpecs }, untilMs) };
+      return closedSpan({ properties }, 3 * HOUR) ?? { from: 0, to: 0 };
+    });
+    for (const [run, { from, to }] of spans.entries()) {
+      const [until = 0, threeBefore] = [untils[run], untils[run - 3]];
+      const first = threeBefore ?? until - 31 * 24 * HOUR;
+      expect({ from, to }).toEqual({ from: Math.min(until - 3 * HOUR, first), to: until });
+    }
+    expect(untils).toEqual([...untils].sort((a, b) => a - b));
+  }
+});
+
+test("the first runs of a table look back a month, also where its property is not ours, and tables without times are not marked", () => {
+  const by = (transform: string) => {
+    const field = { sourceId: 2, fieldId: 1000, name: "p", transform };
+    return [{ specId: 0, fields: [field] }];
+  };
+  const at = 500_000 * HOUR;
+  for (const text of ["", "x", "1 2 ", "1e9"]) {
+    const properties = { "kafka-iceberg.maintenance.compact.closed": text };
+    expect(closedSpan({ properties }, HOUR)).toBe(undefined);
+    const marked = markClosed({ properties, partitionSpecs: by("day") }, at);
+    const span = closedSpan({ properties: marked }, HOUR);
+    expect(span).toEqual({ from: at - 31 * 24 * HOUR, to: at });
+  }
+  expect(markClosed({ properties: {}, partitionSpecs: by("identity") }, at)).toEqual({});
 });
 
 test("windows of the day, also over midnight", () => {
