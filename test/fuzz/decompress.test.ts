@@ -4,8 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { lz4Block } from "#consumer/codec/lz4Block.ts";
-import { FAULT } from "#consumer/codec/output.ts";
+import { FAULT } from "#base/blockOutput.ts";
+import { lz4Block } from "#base/lz4Block.ts";
 import { snappyBlock } from "#consumer/codec/snappyBlock.ts";
 import { growMemory, loadKernel } from "#kernel/load.ts";
 

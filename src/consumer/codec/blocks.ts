@@ -5,8 +5,8 @@
  */
 import { crc32c } from "#base/crc32c.ts";
 import { KERNELS_ON } from "#base/kernelSwitch.ts";
+import { lz4Block } from "#base/lz4Block.ts";
 import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
-import { lz4Block } from "./lz4Block.ts";
 import { snappyBlock } from "./snappyBlock.ts";
 
 /** One input and the room for its output. Positions count from the beginning of each. */

@@ -2,8 +2,10 @@
  * LZ4 decompression: the frame format, with independent or linked blocks.
  * Content checksums are not looked at: the record batch's CRC covers the compressed bytes.
  */
+
+import { FAULT } from "#base/blockOutput.ts";
 import type { Scratch } from "./blocks.ts";
-import { damaged, FAULT, tooLarge } from "./output.ts";
+import { damaged, tooLarge } from "./output.ts";
 
 const MAGIC = 0x184d_2204;
 const FLAG = { blockChecksum: 0x10, contentSize: 0x08, contentChecksum: 0x04, dictionary: 0x01 };

@@ -2,7 +2,7 @@
  * The elements of one Snappy block in TypeScript (snappy `format_description.txt`): the reference of
  * the kernel's, and for outputs that are too large for it.
  */
-import { type Cursor, copyLiterals, copyMatch, FAULT } from "./output.ts";
+import { type Cursor, copyLiterals, copyMatch, FAULT } from "#base/blockOutput.ts";
 
 /** Bytes of a copy's offset by the type of the element. */
 const OFFSET_BYTES = [0, 1, 2, 4] as const;

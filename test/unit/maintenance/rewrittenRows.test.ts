@@ -120,3 +120,14 @@ test("the place that a row took along is not in the file", async () => {
   }
   expect(await rig.rowsByDuckDb(output?.filePath ?? "")).toEqual(["1000", "0", "1099", "13"]);
 });
+
+for (const codec of ["uncompressed", "snappy", "gzip", "lz4", "zstd", "brotli"]) {
+  test(`a table whose codec is ${codec} is compacted as any other`, async () => {
+    const table = rig.tableOf(FIELDS, 2);
+    const properties = { "write.parquet.compression-codec": codec };
+    const head = { ...table, metadata: { ...table.metadata, properties } };
+    const group = await rig.rewrite(head, [await input(0, 300, []), await input(1000, 33, [])]);
+    expect(await idsIn(group)).toHaveLength(333);
+    expect(group.moved).not.toBeNull();
+  });
+}

@@ -2,7 +2,7 @@
  * One LZ4 block in TypeScript (lz4 `doc/lz4_Block_format.md`): the reference of the kernel's, and for
  * outputs that are too large for it.
  */
-import { type Cursor, copyLiterals, copyMatch, FAULT } from "./output.ts";
+import { type Cursor, copyLiterals, copyMatch, FAULT } from "./blockOutput.ts";
 
 /**
  * Decodes `source` to `output` from `to` on; the bytes made, or a {@link FAULT}.
