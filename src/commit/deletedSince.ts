@@ -72,7 +72,9 @@ export class DeletedSince {
     const { moved } = input;
     if (moved === null) return null;
     if (++this.#read % TURN_FILES === 0) await this.#clock.turn();
-    const hiddenNow = await this.#hidden(place, now).catch(orNull("table_unsupported"));
+    const hiddenNow = await this.#hidden(place, now).catch(
+      orNull("table_unsupported", "storage_missing"),
+    );
     // Where there were no others, those by position hid all that is not in the output.
     const then =
       equalityThen.size === 0
@@ -89,9 +91,9 @@ export class DeletedSince {
 }
 
 /** What cannot be told is told by null: files that we cannot read, or that are gone by now. */
-function orNull(expected: ErrorKind): (error: unknown) => null {
+function orNull(...expected: readonly ErrorKind[]): (error: unknown) => null {
   return (error) => {
-    if (kindOf(error) === expected) return null;
+    if (expected.includes(kindOf(error))) return null;
     throw error;
   };
 }

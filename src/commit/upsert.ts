@@ -64,7 +64,7 @@ export class Upsert implements SnapshotChange {
   readonly #ports: UpsertPorts;
   readonly #shares: Shares<KeyedUnit>;
   #staged: StagedChange | null = null;
-  /** The head of which a file of deletes was not found. */
+  /** The head of which a file was not found. */
   #missingIn: SnapshotId | null | undefined;
 
   constructor(
@@ -108,22 +108,32 @@ export class Upsert implements SnapshotChange {
     const keys = joined(units.map((unit) => unit.keys));
     if (keys.orders !== null && keys.orders !== undefined) {
       const { storage } = attempt.head;
-      return await judgeOrder(units, keys, this.#ports.index, storage, attempt.parts.clock);
+      const { clock } = attempt.parts;
+      return await this.#reading(attempt, () =>
+        judgeOrder(units, keys, this.#ports.index, storage, clock),
+      );
     }
     if (units.length > 1) await requireDistinct(keys, attempt);
     return { keys, placed: units.flatMap((unit) => unit.placed), dead: [] };
   }
 
-  /** Hides rows. @throws AppError `storage_unreachable` when what hid rows before was removed meanwhile */
-  async #delete(attempt: Attempt, located: readonly LocatedRows[]): Promise<RowDeletes> {
+  /** Hides rows. */
+  #delete(attempt: Attempt, located: readonly LocatedRows[]): Promise<RowDeletes> {
+    return this.#reading(attempt, () =>
+      writeDeletes(attempt, located, this.#ports.writePositionDeletes),
+    );
+  }
+
+  /** Reads files of the head. @throws AppError `storage_unreachable` when one of them was removed meanwhile */
+  async #reading<T>(attempt: Attempt, read: () => Promise<T>): Promise<T> {
     try {
-      return await writeDeletes(attempt, located, this.#ports.writePositionDeletes);
+      return await read();
     } catch (error) {
       const wanted = headOf(attempt.head.metadata, attempt.options.branch);
       if (kindOf(error) !== "storage_missing" || this.#missingIn === wanted) throw error;
       // Expiry may have been faster than we. A head that misses its file twice is damaged.
       this.#missingIn = wanted;
-      const sentence = "A file of the table was removed while its deletes were merged";
+      const sentence = "A file of the table was removed while its rows were looked up";
       throw fail("storage_unreachable", sentence, {}, error);
     }
   }

@@ -61,6 +61,26 @@ test("a key that came by two partitions stops the table before anything is writt
   expect(staged.kind).toBe("staged");
 });
 
+test("a file that is gone while orders are compared asks for another head; a head that lacks it twice is damaged", async () => {
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n, 2n, 3n], 20_000);
+  const head = await table.head([{ file, sequenceNumber: 1n }]);
+  const store = volatileKeyStore(createWasmKeyTable({ slotsFirst: 8 }));
+  const index = createTableIndex({ store, secret: SECRET, keyColumns: ["id"], orderColumn: "id" });
+  await index.bringTo(head, "main");
+  await table.storage.remove([file.filePath]);
+  const unit = { feeds: [FEED], files: [], placed: [] };
+  const keys = { ...keySet([2n]), orders: BigInt64Array.of(-5n) };
+  const writePositionDeletes = () => Promise.reject(new Error("a table of format v3"));
+  const upsert = new Upsert(parts, { index, writePositionDeletes }, [], [{ ...unit, keys }]);
+  const kinds: unknown[] = [];
+  for (const number of [1, 2]) {
+    kinds.push(await rejection(upsert.stage(attemptOn(head, number))));
+  }
+  expect(kinds).toMatchObject([{ kind: "storage_unreachable" }, { kind: "storage_missing" }]);
+  expect((await upsert.stage(attemptOn(await table.head([]), 3))).kind).toBe("staged");
+});
+
 test("a vector that is gone while it is merged asks for another head; a head that lacks it twice is damaged", async () => {
   const table = new KeyedTable();
   const file = await table.dataFile([1n, 2n, 3n], 20_000);

@@ -166,18 +166,47 @@ for (const formatVersion of [2, 3] as const) {
         return rewritten;
       },
     };
-    const opened = new CommitTable(
-      table.parts,
-      { name: NAME, branch: "main", group: "g", commitRetriesMax: 3, thinning: null },
-      await table.head(),
-    );
-    const report = await compact(opened, engine, {
-      ...{ isDry: false, jobs: 1, onProgress: () => undefined, stop: rig.stop },
-      settings: { smallBytes: 1e9, targetBytes: table.bytes, deleteRatio: 0.1 },
-    });
+    const report = await compacted(table, engine);
     expect(report).toMatchObject({ groups: 1, filesBefore: 3, filesAfter: 1, left: 0 });
     const { ids, data, deletes } = await table.read();
     expect(ids).toEqual(idsWithout([3, 31, 32, 64, 299, 1000, 1001, 1039]));
     expect({ data, deletes }).toEqual({ data: 1, deletes: 1 });
+  });
+
+  test(`a file of deletes that is gone by then leaves the rows where they are (format v${formatVersion})`, async () => {
+    const table = new Table(join(rig.folder, `gone${formatVersion}`));
+    await table.create(formatVersion);
+    const engine: RewriteEngine = {
+      ...rig.engine,
+      rewrite: async (job, stop) => {
+        const rewritten = await rig.engine.rewrite(job, stop);
+        await table.delete([3], [0]);
+        const files = await readHeadFiles(
+          await table.head(),
+          (await table.head()).metadata.currentSnapshotId,
+        );
+        await rig.storage.remove([...files.deletes.values()].map(({ file }) => file.filePath));
+        return rewritten;
+      },
+    };
+    await compacted(table, engine);
+    const head = await table.head();
+    expect((await readHeadFiles(head, head.metadata.currentSnapshotId)).data.size).toBe(3);
+  });
+}
+
+/** Compacts all files of a table. */
+async function compacted(
+  table: Table,
+  engine: RewriteEngine,
+): Promise<Awaited<ReturnType<typeof compact>>> {
+  const opened = new CommitTable(
+    table.parts,
+    { name: NAME, branch: "main", group: "g", commitRetriesMax: 3, thinning: null },
+    await table.head(),
+  );
+  return await compact(opened, engine, {
+    ...{ isDry: false, jobs: 1, onProgress: () => undefined, stop: rig.stop },
+    settings: { smallBytes: 1e9, targetBytes: table.bytes, deleteRatio: 0.1 },
   });
 }
