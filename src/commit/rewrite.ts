@@ -3,7 +3,7 @@
  * offset and shows no row that was hidden; what it read may have changed meanwhile, so on every head
  * each group of files must stand, or is left out for good:
  *
- * 1. every input is live, once;
+ * 1. every input is live, once, in a table of the format that was read;
  * 2. what was hidden in it is hidden still (`deletedSince.ts`);
  * 3. rows that were deleted by position meanwhile are deleted in the output, in the same commit. The outputs carry the
  *    sequence number of the snapshot that was read, so that further deletes by equality go on hiding
@@ -56,17 +56,22 @@ export class Rewrite implements SnapshotChange {
   readonly isHeldByPause = true;
   readonly #parts: CommitParts;
   readonly #sequenceNumber: bigint;
+  readonly #formatVersion: number;
   readonly #writePositionDeletes: WritePositionDeletes;
   #groups: readonly RewriteGroup[] = [];
 
-  /** @param sequenceNumber of the snapshot that the inputs are read in */
+  /**
+   * @param sequenceNumber of the snapshot that the inputs are read in
+   * @param formatVersion of the table then
+   */
   constructor(
     parts: CommitParts,
-    sequenceNumber: bigint,
+    { sequenceNumber, formatVersion }: { sequenceNumber: bigint; formatVersion: number },
     writePositionDeletes: WritePositionDeletes,
   ) {
     this.#parts = parts;
     this.#sequenceNumber = sequenceNumber;
+    this.#formatVersion = formatVersion;
     this.#writePositionDeletes = writePositionDeletes;
   }
 
@@ -109,6 +114,14 @@ export class Rewrite implements SnapshotChange {
     await logComplete(this.#parts, fullName(table.name), commitId, snapshotId, []);
   }
 
+  /**
+   * True where outputs may stand at all. Where a catalog takes numbers back, they would be newer than their own
+   * snapshot; files of format v2 have no columns for the ids that rows have in a table that is v3 by now.
+   */
+  #isAlike({ lastSequenceNumber, formatVersion }: LoadedTable["metadata"]): boolean {
+    return lastSequenceNumber >= this.#sequenceNumber && formatVersion === this.#formatVersion;
+  }
+
   /** Rows of an output that are to be deleted: nothing hides any of them yet. */
   #located({ group: { output }, deleted }: StandingGroup): LocatedRows[] {
     if (output === null || deleted.length === 0) return [];
@@ -136,11 +149,10 @@ export class Rewrite implements SnapshotChange {
       await clock.turn();
     }
     const since = new DeletedSince(storage, deletes.index, this.#sequenceNumber, clock);
-    // Where a catalog takes numbers back, the outputs would be newer than their own snapshot.
-    const isReached = metadata.lastSequenceNumber >= this.#sequenceNumber;
+    const isAlike = this.#isAlike(metadata);
     const standing: StandingGroup[] = [];
     for (const group of this.#groups) {
-      const deleted = isReached ? await deletedOf(group, found, since) : null;
+      const deleted = isAlike ? await deletedOf(group, found, since) : null;
       if (deleted === null) {
         for (const { path } of group.inputs) useAll(used, deletes.index, found.get(path));
         continue;

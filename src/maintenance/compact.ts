@@ -161,7 +161,9 @@ async function rewriteBatch(
   const { parts } = table;
   const sequenceNumber = readSequenceNumber(table, head);
   const ledger = new Ledger(parts.random.uuid());
-  const change = new Rewrite(parts, sequenceNumber, engine.writePositionDeletes);
+  const { formatVersion } = head.metadata;
+  const read = { sequenceNumber, formatVersion };
+  const change = new Rewrite(parts, read, engine.writePositionDeletes);
   const pending = newCommit(table, change, ledger);
   const jobs = batch.map((group) => ({ group, location: locationOf(table, head, group) }));
   ledger.plan(jobs.map(({ location }) => location));

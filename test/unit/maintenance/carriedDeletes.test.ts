@@ -195,6 +195,28 @@ for (const formatVersion of [2, 3] as const) {
   });
 }
 
+test("files that were read in format v2 take nobody's place in a table that is v3 by then", async () => {
+  const table = new Table(join(rig.folder, "upgraded"));
+  await table.create(2);
+  const formats: number[] = [];
+  const rewrite: RewriteEngine["rewrite"] = async (job, stop) => {
+    const rewritten = await rig.engine.rewrite(job, stop);
+    formats.push(job.head.metadata.formatVersion);
+    if (formats.length > 1) return rewritten;
+    const { kind } = await table.catalog.commit(
+      NAME,
+      [],
+      [{ action: "upgrade-format-version", formatVersion: 3 }],
+    );
+    expect(kind).toBe("committed");
+    return rewritten;
+  };
+  await compacted(table, { ...rig.engine, rewrite });
+  // All of it is read once more, as the table is now.
+  expect(formats).toEqual([2, 3]);
+  expect(await table.read()).toMatchObject({ ids: idsWithout([]), data: 1 });
+});
+
 /** Compacts all files of a table. */
 async function compacted(
   table: Table,
