@@ -21,7 +21,8 @@ export interface LetterProducer {
   open(): Promise<void>;
   put(number: number, record: ProducedRecord, smaller: ProducedRecord | null): number;
   delivered(ticket: number): Promise<void>;
-  room(bytesMax: number): Promise<void>;
+  /** Called with why records wait, at each try that failed. */
+  troubled: (error: unknown) => void;
   close(): void;
 }
 
@@ -36,8 +37,12 @@ export class LetterTopic {
   /** The last ticket of each table with letters on their way. */
   readonly #tickets = new Map<Sink, number>();
 
+  /** Cuts that wait for their letters. */
+  readonly #waiting = new Set<readonly Sink[]>();
+
   constructor(producer: LetterProducer) {
     this.#producer = producer;
+    producer.troubled = (error) => this.#hold(error);
   }
 
   get name(): string {
@@ -65,18 +70,28 @@ export class LetterTopic {
     const own = sinks.flatMap((sink) => this.#tickets.get(sink) ?? []);
     if (own.length === 0) return null;
     const last = Math.max(...own);
-    return this.#producer.delivered(last).then(() => {
+    this.#waiting.add(sinks);
+    const delivered = this.#producer.delivered(last).then(() => {
       for (const sink of sinks) {
         if ((this.#tickets.get(sink) ?? 0) <= last) this.#tickets.delete(sink);
       }
     });
+    return delivered.finally(() => this.#waiting.delete(sinks));
   }
 
-  /** Null while there is room for more letters, else what to wait for. Never throws. */
-  room(): Promise<void> | null {
-    if (this.#producer.waitingBytes <= LIMITS.lettersBytesMax) return null;
-    // What stops them stops their tables, at their next commit.
-    return this.#producer.room(LIMITS.lettersBytesMax).catch(() => undefined);
+  /** True while so many letters are on their way that nothing more may be read. */
+  get isFull(): boolean {
+    return this.#producer.waitingBytes > LIMITS.lettersBytesMax;
+  }
+
+  /** Tables whose commits wait say why, until their flush has gone through. */
+  #hold(cause: unknown): void {
+    for (const sinks of this.#waiting) {
+      for (const sink of sinks) {
+        const { kind } = sink.state;
+        if (sink.sealed && kind !== "paused") sink.apply({ kind: "held", cause });
+      }
+    }
   }
 
   close(): void {

@@ -70,7 +70,8 @@ export class Pipeline {
         parts.logger.log("error", `Topic not read: ${describe(error)}`, { topic });
       },
     );
-    this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax, parts.isHeld);
+    const isHeld = (): boolean => parts.isHeld?.() === true || parts.letterTopic?.isFull === true;
+    this.#pressure = new Backpressure(parts, this.tables, options.bufferBytesMax, isHeld);
     this.#reading = new Reading(parts.consumer, this.feeds);
     this.#acknowledger = new Acknowledger(parts, options.acknowledge);
     const { feeds, tables } = this;
@@ -174,7 +175,8 @@ export class Pipeline {
         // What was not yet buffered when the end was asked for is the next process's.
         if (this.#phase !== "running") return;
         await this.#ingest.take(event.batch);
-        await this.#parts.letterTopic?.room();
+        // Told at once, not at the next look: each batch may bring more letters.
+        if (this.#parts.letterTopic?.isFull === true) this.#look();
         return;
       case "assigned":
         return this.#assigned(event.feeds);

@@ -32,6 +32,8 @@ export function scratchHandlers(
   };
 }
 
+const UNKNOWN_TOPIC_OR_PARTITION = 3;
+
 /** Gives every batch its offsets. */
 function produce(broker: FakeKafka, r: Reader, w: Writer, code: number): void {
   r.string();
@@ -43,10 +45,12 @@ function produce(broker: FakeKafka, r: Reader, w: Writer, code: number): void {
   }));
   w.array(topics, ({ name, partitions }) => {
     w.string(name).array(partitions, ({ partition, batch }) => {
-      const base = broker.topics.get(name)?.partitions[partition]?.end ?? 0n;
+      const log = broker.topics.get(name)?.partitions[partition];
+      const base = log?.end ?? 0n;
       batch.writeBigInt64BE(base, 0);
-      if (code === 0) broker.append(name, partition, batch);
-      w.int32(partition).int16(code).int64(base).int64(-1n).int64(0n);
+      const answer = log === undefined ? UNKNOWN_TOPIC_OR_PARTITION : code;
+      if (answer === 0) broker.append(name, partition, batch);
+      w.int32(partition).int16(answer).int64(base).int64(-1n).int64(0n);
     });
   });
   w.int32(0);

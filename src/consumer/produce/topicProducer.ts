@@ -5,7 +5,8 @@
  * A request whose answer is lost is sent again, and its records may be there twice.
  */
 import type { Clock } from "#base/clock.ts";
-import { AppError, describe, fail, policyOf } from "#base/errors.ts";
+import { AppError, describe, fail, kindOf, policyOf } from "#base/errors.ts";
+import type { Observe } from "#base/events.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
@@ -37,11 +38,24 @@ const AGAIN: ReadonlySet<number> = new Set([3, 5, 6, 7, 13, 19, 20, 56]);
 /** MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE. */
 const TOO_LARGE: ReadonlySet<number> = new Set([10, 18]);
 
+/** A topic that is refused for so long is not waited for: one that was created a moment ago is not everywhere yet. */
+const REFUSED_MS_MAX = 60_000;
+
+/** What a producer is made of. */
+interface ProducerParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly observe: Observe;
+}
+
 /** Records into a topic. */
 export class TopicProducer {
   readonly topic: string;
+  /** Called with why records wait, at each try that failed. Default: nobody. */
+  troubled: (error: unknown) => void = () => undefined;
   readonly #cluster: Cluster;
-  readonly #parts: { readonly clock: Clock; readonly random: Random; readonly log: Logger };
+  readonly #parts: ProducerParts;
   readonly #closed: AbortController = new AbortController();
   /** In the order in which they came. */
   #queue: Waiting[] = [];
@@ -53,14 +67,12 @@ export class TopicProducer {
   #delivered = 0;
   #bytes = 0;
   #error: AppError | null = null;
+  /** The topic is not there, or not for us, since then (monotonic). */
+  #refusal: { readonly error: AppError; readonly sinceMs: number } | null = null;
   #moved: PromiseWithResolvers<void> = Promise.withResolvers();
 
   /** Nothing is connected before `open` or the first record. */
-  constructor(
-    options: KafkaConsumerOptions,
-    topic: string,
-    parts: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
-  ) {
+  constructor(options: KafkaConsumerOptions, topic: string, parts: ProducerParts) {
     checkKafkajs();
     const buffers = new AnswerBuffers(ANSWER_BYTES, ANSWER_BYTES);
     this.topic = topic;
@@ -93,6 +105,8 @@ export class TopicProducer {
    * @param smaller sent in its place where the topic takes no record of its size
    */
   put(number: number, record: ProducedRecord, smaller: ProducedRecord | null): number {
+    // Who asks for it is told why it never will be there.
+    if (this.#error !== null) return ++this.#taken;
     const headers = record.headers.reduce(
       (sum, { key, value }) => sum + key.length + sizeOf(value),
       0,
@@ -106,16 +120,12 @@ export class TopicProducer {
 
   /**
    * Resolves when the record of a ticket and all before it are in the topic; waits for as long as the
-   * topic cannot be reached, or until `close`. Throws `kafka_refused` when they never will be.
+   * topic cannot be reached, or until `close`. Throws `kafka_refused` when they never will be: also after a
+   * minute in which the topic was not there.
    */
   async delivered(ticket: number): Promise<void> {
     await this.#until(() => this.#delivered >= ticket);
     if (this.#delivered < ticket) throw fail("kafka_unreachable", "The producer is closed");
-  }
-
-  /** Resolves when no more than so many bytes wait. Throws as `delivered`. */
-  room(bytesMax: number): Promise<void> {
-    return this.#until(() => this.#bytes <= bytesMax);
   }
 
   /** Ends; what is not delivered is not waited for. */
@@ -138,29 +148,60 @@ export class TopicProducer {
   }
 
   async #run(): Promise<void> {
-    const { clock, random, log } = this.#parts;
     const { signal } = this.#closed;
     this.#isSending = true;
     for (let failures = 0; this.#queue.length > 0 && !signal.aborted; ) {
       try {
         await this.#send(this.#next());
         failures = 0;
+        this.#refusal = null;
       } catch (error) {
         if (signal.aborted) break;
-        if (policyOf(error).action !== "again") {
-          const isOurs = error instanceof AppError;
-          this.#error = isOurs ? error : fail("internal", "Letters cannot be sent", {}, error);
-          break;
-        }
-        const what = `Dead letters wait for topic ${this.topic}: ${describe(error)}`;
-        log.log("warn", what, { topic: this.topic });
-        await clock.sleep(backoffMs(BACKOFF, failures++, random), signal);
-        await this.open().catch(() => undefined);
+        await this.#failed(error, failures++);
       }
       this.#settle();
     }
     this.#isSending = false;
     this.#tell();
+  }
+
+  /** Gives up, or waits for the next try. */
+  async #failed(error: unknown, failures: number): Promise<void> {
+    if (policyOf(error).action === "again") {
+      await this.#waitFor(this.#refusal?.error ?? error, failures);
+      return;
+    }
+    const isOurs = error instanceof AppError;
+    this.#giveUp(isOurs ? error : fail("internal", "Letters cannot be sent", {}, error));
+  }
+
+  /** Tells why records wait, and after a while looks whether the topic is there for us. */
+  async #waitFor(error: unknown, failures: number): Promise<void> {
+    const { clock, random, log, observe } = this.#parts;
+    const { signal } = this.#closed;
+    observe({ type: "error", kind: kindOf(error) });
+    const what = `Dead letters wait for topic ${this.topic}: ${describe(error)}`;
+    log.log("warn", what, { topic: this.topic });
+    this.troubled(error);
+    await clock.sleep(backoffMs(BACKOFF, failures, random), signal);
+    try {
+      await this.open();
+      this.#refusal = null;
+    } catch (refusal) {
+      if (signal.aborted || !(refusal instanceof AppError)) return;
+      if (policyOf(refusal).action === "again") return;
+      const nowMs = clock.monotonicMs();
+      const sinceMs = this.#refusal?.sinceMs ?? nowMs;
+      this.#refusal = { error: refusal, sinceMs };
+      if (nowMs - sinceMs >= REFUSED_MS_MAX) this.#giveUp(refusal);
+    }
+  }
+
+  /** What waits will never be there: who asks for it is told, and it holds nobody up. */
+  #giveUp(error: AppError): void {
+    this.#error = error;
+    this.#queue = [];
+    this.#bytes = 0;
   }
 
   /** What goes into the next request: at least one record. */

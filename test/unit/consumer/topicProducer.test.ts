@@ -2,8 +2,9 @@
  * Records into a topic of a broker in memory, whatever it answers.
  */
 import { afterEach, expect, test } from "bun:test";
-import { systemClock } from "#base/clock.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { kindOf } from "#base/errors.ts";
+import type { Observation } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import type { ProducedRecord } from "#consumer/produce/recordBatch.ts";
@@ -17,13 +18,15 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-function producer(partitions = 1) {
+function producer(partitions = 1, clock = systemClock) {
+  const observations: Observation[] = [];
   const broker = new FakeKafka();
   const log = broker.topic("letters", partitions).partitions;
   const made = new TopicProducer({ bootstrapServers: [broker.address], groupId: "g" }, "letters", {
-    clock: systemClock,
+    clock,
     random: seededRandom(1),
     log: silentLogger,
+    observe: (observation) => observations.push(observation),
   });
   ends.push(
     () => made.close(),
@@ -32,7 +35,7 @@ function producer(partitions = 1) {
   /** Values of a partition, in order. */
   const values = (partition: number): (string | null)[] =>
     (log[partition]?.batches ?? []).flatMap((batch) => recordsOf(batch).map(({ value }) => value));
-  return { broker, made, values, batches: () => log[0]?.batches ?? [] };
+  return { broker, made, observations, values, batches: () => log[0]?.batches ?? [] };
 }
 
 function recordsOf(batch: Buffer) {
@@ -118,4 +121,60 @@ test("who waits is told when it is closed", async () => {
   const waiting = made.delivered(made.put(0, record("a"), null)).catch(kindOf);
   made.close();
   expect(await waiting).toBe("kafka_unreachable");
+});
+
+/** Waits between tries take a moment, and by its own time as long as was asked for; no request runs out of time. */
+function hurried(): Clock {
+  let slept = 0;
+  return {
+    ...systemClock,
+    monotonicMs: () => slept,
+    sleep: (ms, signal) => {
+      if (ms > 5000) return systemClock.sleep(ms, signal);
+      slept += ms;
+      return systemClock.turn();
+    },
+  };
+}
+
+test("each try that failed is counted and told, with the reason", async () => {
+  const { broker, made, observations } = producer();
+  const told: string[] = [];
+  made.troubled = (error) => told.push(String(error));
+  await made.open();
+  broker.failNext("Produce", 6, 19, 7);
+  await made.delivered(made.put(0, record("a"), null));
+  const again = { type: "error" as const, kind: "kafka_unreachable" as const };
+  expect(observations).toEqual([again, again, again]);
+  expect(told.map((each) => /\(.*\)/.exec(each)?.[0])).toEqual([
+    "(NOT_LEADER_OR_FOLLOWER)",
+    "(NOT_ENOUGH_REPLICAS)",
+    "(REQUEST_TIMED_OUT)",
+  ]);
+});
+
+test("a topic that is gone is waited for as long as it may come back, and is an error then, which holds no memory", async () => {
+  const { broker, made } = producer(1, hurried());
+  const told: string[] = [];
+  made.troubled = (error) => told.push(kindOf(error));
+  await made.open();
+  broker.topics.delete("letters");
+  const ticket = made.put(0, record("a"), null);
+  const error = await made.delivered(ticket).catch((thrown: unknown) => thrown);
+  expect(String(error)).toContain("create it, or name another one with dead_letter.topic");
+  expect(told.slice(0, 2)).toEqual(["kafka_unreachable", "kafka_refused"]);
+  expect(told.length).toBeGreaterThan(10);
+  const later = made.delivered(made.put(0, record("b"), null));
+  expect([await later.catch(kindOf), made.waitingBytes]).toEqual(["kafka_refused", 0]);
+});
+
+test("a topic that is made again in time takes what waited", async () => {
+  const { broker, made, observations } = producer(1, hurried());
+  await made.open();
+  broker.topics.delete("letters");
+  made.troubled = () => {
+    if (observations.length === 5) broker.topic("letters");
+  };
+  await made.delivered(made.put(0, record("a"), null));
+  expect(observations.length).toBe(5);
 });

@@ -4,6 +4,7 @@
 import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
 import { fail } from "#base/errors.ts";
+import { feedKey } from "#base/offsets.ts";
 import type { ProducedRecord } from "#consumer/produce/recordBatch.ts";
 import { type LetterProducer, LetterTopic } from "#pipeline/letterTopic.ts";
 import { AppRig } from "../../support/appRig.ts";
@@ -31,9 +32,7 @@ class SlowTopic implements LetterProducer {
     return this.#arrived.promise;
   }
 
-  room(): Promise<void> {
-    return this.#arrived.promise;
-  }
+  troubled: (error: unknown) => void = () => undefined;
 
   close(): void {
     this.closed = true;
@@ -98,14 +97,35 @@ test("a topic that takes no letters stops the table, whose offset stays in front
   expect(await rig.committed(0)).toBe(0n);
 });
 
-test("nothing more is read while too many letters are on their way", async () => {
+test("while too many letters are on their way nothing is read, and what is no record goes on", async () => {
   const topic = new SlowTopic();
   const rig = await rigOn(topic);
   rig.consumer.give(0, 0n, [row(0), `{${" ".repeat(17 * 1024 * 1024)}`]);
-  rig.consumer.give(0, 2n, [row(2), "{"]);
-  await rig.pass(300);
-  expect(topic.records.length).toBe(1);
+  await rig.settle();
+  expect([topic.records.length, rig.consumer.paused.size]).toEqual([1, 2]);
+  const feed = rig.consumer.feed(1);
+  rig.consumer.push({ type: "revoked", feeds: [feed], lost: true });
+  await rig.settle();
+  expect(rig.pipeline.feeds.all().map(({ feed: { partition } }) => partition)).toEqual([0]);
   topic.arrive();
   await rig.pass(300);
-  expect(topic.records.length).toBe(2);
+  const isPaused = rig.consumer.paused.has(feedKey(rig.consumer.feed(0)));
+  expect([isPaused, await rig.rows(0)]).toEqual([false, [0]]);
+});
+
+test("a table whose commit waits for its letters says why, until it has gone through", async () => {
+  const topic = new SlowTopic();
+  const rig = await rigOn(topic);
+  rig.consumer.give(0, 0n, [row(0), "{", row(2)]);
+  topic.troubled(fail("kafka_unreachable", "no commit waits yet"));
+  expect(rig.table.state.kind).toBe("running");
+  await rig.pass(400);
+  topic.troubled(fail("kafka_unreachable", "Kafka does not take records for topic letters now"));
+  expect(rig.table.state).toMatchObject({
+    kind: "retrying",
+    cause: { kind: "kafka_unreachable" },
+  });
+  topic.arrive();
+  await rig.pass(400);
+  expect([rig.table.state.kind, await rig.rows(0)]).toEqual(["running", [0, 2]]);
 });
