@@ -149,8 +149,8 @@ async function rename({ parts, table, ledger }: WriteContext, file: PlannedFile)
 }
 
 /**
- * Encodes one file and streams it to the store; altered or short ones are repeated, from the rows,
- * under a new, logged name.
+ * Encodes one file and streams it to the store; altered or short ones, and a begun one that cannot be
+ * ended, are repeated, from the rows, under a new, logged name.
  * @param encoded called with the file's size when the encoder is free for the next one
  * @returns a file with the first of the rows, or all of them
  */
@@ -165,6 +165,7 @@ async function writeFile(
   const began = parts.clock.monotonicMs();
   failpoint("write");
   for (let tries = 0; ; tries++) {
+    const wasBegun = context.begun.has(file);
     try {
       const result = await stream(context, file, encoded);
       ledger.store([file.path]);
@@ -174,7 +175,9 @@ async function writeFile(
       const { reduced, form } = context;
       return dataFile(file.path, result, spec.specId, file.partition, reduced, form.sort.orderId);
     } catch (error) {
-      if (kindOf(error) !== "storage_corrupt" || tries >= CORRUPT_RETRIES_MAX) throw error;
+      // A begun file may be lost with its upload or its Worker, for reasons that are not this flush's.
+      const isAltered = kindOf(error) === "storage_corrupt" && tries < CORRUPT_RETRIES_MAX;
+      if (!wasBegun && !isAltered) throw error;
       await rename(context, file);
     }
   }

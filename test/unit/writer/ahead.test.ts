@@ -4,7 +4,7 @@
  */
 import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
-import { fail } from "#base/errors.ts";
+import { type ErrorKind, fail } from "#base/errors.ts";
 import { feedKey } from "#base/offsets.ts";
 import type { Field } from "#columns/schema.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -21,7 +21,8 @@ class Ahead {
   /** Bytes that came before the flush. */
   bytes = 0;
   held = 0;
-  closeFails = false;
+  closeFails: ErrorKind | null = null;
+  writeFails: ErrorKind | null = null;
   #writer: TableWriter | null = null;
 
   constructor(options: Partial<WriterOptions> = {}) {
@@ -53,14 +54,16 @@ class Ahead {
       return {
         ...real,
         write: (chunk) => {
+          const kind = this.writeFails;
+          this.writeFails = null;
+          if (kind !== null) return Promise.reject(fail(kind, "the part is gone"));
           this.bytes += chunk.length;
           return real.write(chunk);
         },
         close: (sha) => {
-          if (this.closeFails) {
-            this.closeFails = false;
-            return Promise.reject(fail("storage_corrupt", "short"));
-          }
+          const kind = this.closeFails;
+          this.closeFails = null;
+          if (kind !== null) return Promise.reject(fail(kind, "the upload is gone"));
           this.uploads.delete(path);
           return real.close(sha);
         },
@@ -196,14 +199,18 @@ test("a store that is away while rows are written ahead costs nothing but that",
   await ahead.judge();
 });
 
-test("a begun file that the store altered is written again from its first row, under another name", async () => {
-  const ahead = await new Ahead().open();
-  const first = ahead.segment(0, 2n, 10n);
-  await ahead.comes(first);
-  ahead.closeFails = true;
-  expect(await ahead.flush(first, ahead.segment(0, 10n, 20n))).toBe("committed");
-  await ahead.judge();
-});
+for (const kind of ["storage_corrupt", "storage_missing", "storage_refused", "encoder"] as const) {
+  for (const fault of ["closeFails", "writeFails"] as const) {
+    test(`a begun file that cannot be ended (${kind}, ${fault}) is written again from its first row, under another name`, async () => {
+      const ahead = await new Ahead().open();
+      const first = ahead.segment(0, 2n, 10n);
+      await ahead.comes(first);
+      ahead[fault] = kind;
+      expect(await ahead.flush(first, ahead.segment(0, 10n, 20n))).toBe("committed");
+      await ahead.judge();
+    });
+  }
+}
 
 test("a commit is as old as the first of its begun files: one that had to wait since then is dropped", async () => {
   const ahead = await new Ahead({ filesAgeMsMax: 1000 }).open();
