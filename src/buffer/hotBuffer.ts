@@ -8,8 +8,8 @@
  *
  * Bytes are those of real memory, so that they can be held against a budget; memory that is only kept
  * for a reader counts too. They are asked for many times a second, over thousands of segments:
- * each state has a total that is kept up to date, and only the segment that was handed out last can
- * have grown since, so it alone is measured again.
+ * each state has a total that is kept up to date, and only what can have grown since is measured again: the
+ * segment that was handed out last, and the one in the process whose rows wait in the kernel (decision 0410).
  */
 
 import { assert } from "#base/assert.ts";
@@ -60,8 +60,8 @@ export class HotBuffer<R extends GrowingRows> {
   /** Every segment that holds memory, in the order in which they began. */
   readonly #all = new Set<HotSegment<R>>();
   readonly #totals: Totals;
-  /** May have grown since it was measured. */
-  #growing: HotSegment<R> | null = null;
+  /** May have grown since they were measured: by records, or for a reader's view. */
+  readonly #growing = new Set<HotSegment<R>>();
   /** Open segments that have moved. */
   #movedCount = 0;
   /** Segments so far. */
@@ -148,7 +148,7 @@ export class HotBuffer<R extends GrowingRows> {
     if (found !== undefined) {
       assert(found.end === position, "a segment continues where it ended");
       if (found.amount.used < this.#segmentBytes || !found.moved) {
-        this.#growing = found;
+        this.#growing.add(found);
         return found as unknown as OpenSegment<B>;
       }
       this.#full.push(this.#close(key, found));
@@ -196,7 +196,7 @@ export class HotBuffer<R extends GrowingRows> {
     this.#reserved += reserved;
     this.#open.set(key, segment);
     this.#all.add(segment);
-    this.#growing = segment;
+    this.#growing.add(segment);
     return segment;
   }
 
@@ -315,17 +315,23 @@ export class HotBuffer<R extends GrowingRows> {
     const held = [...this.#all].filter(
       ({ feed, start, state }) => state.kind !== "evicted" && isWanted(feedKey(feed), start),
     );
-    for (const { memory } of held) memory.hold();
-    return {
-      segments: held.map((segment) => {
-        const { id, feed, start } = segment;
-        return { id, key: feedKey(feed), start, ...segment.view() };
-      }),
-      release: () => {
-        this.#measure();
-        for (const segment of held) this.#change(segment, () => segment.memory.release());
-      },
+    for (const segment of held) {
+      segment.memory.hold();
+      this.#growing.add(segment);
+    }
+    const release = (): void => {
+      this.#measure();
+      for (const segment of held) this.#change(segment, () => segment.memory.release());
     };
+    try {
+      const segments = held.map((each) => {
+        return { id: each.id, key: feedKey(each.feed), start: each.start, ...each.view() };
+      });
+      return { segments, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   #endFlush(rows: readonly SealedRows[]): HotSegment<R>[] {
@@ -365,12 +371,11 @@ export class HotBuffer<R extends GrowingRows> {
 
   /** Brings the totals up to date. */
   #measure(): void {
-    const growing = this.#growing;
-    if (growing === null) return;
-    this.#growing = null;
-    add(this.#totals.open, growing.amount, -1);
-    growing.measure();
-    add(this.#totals.open, growing.amount, 1);
+    for (const segment of this.#growing) {
+      this.#change(segment, () => undefined);
+      // The next batch, of any table's segment, brings them into their columns.
+      if (!segment.hasWaiting) this.#growing.delete(segment);
+    }
   }
 
   /** Does something to a segment, and moves what it takes to the total of its state. */

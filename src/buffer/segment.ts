@@ -23,6 +23,8 @@ export interface GrowingRows {
   readonly byteCount: number;
   /** Bytes of values. */
   readonly usedBytes: number;
+  /** True while rows are not in the columns yet: bytes are about what they will be. Default: never. */
+  readonly hasWaiting?: boolean;
   readonly memory: SegmentMemory;
   live(): readonly LiveColumn[];
   seal(): ColumnBatch;
@@ -135,6 +137,11 @@ export class HotSegment<R extends GrowingRows> {
     return this.#sealedRows;
   }
 
+  /** True while what it takes changes without a call. */
+  get hasWaiting(): boolean {
+    return this.#rows?.hasWaiting ?? false;
+  }
+
   /** Notes what it takes now: an evicted one what its holders keep. */
   measure(): void {
     const { amount, memory } = this;
@@ -173,12 +180,13 @@ export class HotSegment<R extends GrowingRows> {
 
   /** Its columns for a reader, and how many rows of them are finished: a count that another thread may load. */
   view(): { readonly columns: readonly LiveColumn[]; readonly watermark: Int32Array } {
+    // Rows that wait are brought in before: their columns may move for it, which is another layout.
+    const columns = this.#rows?.live() ?? this.#batch?.columns ?? [];
     const { layout } = this.memory;
     if (this.#watermark === null || this.#watermark.layout !== layout) {
       this.#watermark = { layout, rows: new Int32Array(new SharedArrayBuffer(4)) };
       this.#publish();
     }
-    const columns = this.#rows?.live() ?? this.#batch?.columns ?? [];
     return { columns, watermark: this.#watermark.rows };
   }
 

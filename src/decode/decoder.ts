@@ -61,6 +61,8 @@ export interface SegmentBuilder {
   readonly byteCount: number;
   /** Bytes of its values so far. */
   readonly usedBytes: number;
+  /** True while rows wait for those of the next batch: until then their bytes are about those of their records. */
+  readonly hasWaiting: boolean;
   /** False when columns that it has are others by now: its rows end here, a new segment goes on. */
   readonly isCurrent: boolean;
   /** Decodes all visible records of a batch and appends them. All or nothing on a thrown error. */

@@ -106,8 +106,8 @@ export class KernelRows implements RowsOwner {
   }
 
   /**
-   * Bytes of the records whose rows wait: more than these will take. A segment counts them, since it is
-   * not measured again when another one's batch brings them into its columns.
+   * Bytes of the records whose rows wait: about what these will take, less where columns are many and
+   * records short. A segment counts them, and is measured again until they are in its columns.
    */
   get waitingBytes(): number {
     const { owner, waiting } = this.kernel;

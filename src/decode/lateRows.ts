@@ -54,6 +54,11 @@ export class LateRows {
   }
 
   /** As of every segment. */
+  get hasWaiting(): boolean {
+    return this.#rows.hasWaiting;
+  }
+
+  /** As of every segment. */
   get isCurrent(): boolean {
     return this.#rows.isCurrent;
   }

@@ -113,6 +113,10 @@ export class Segment implements SegmentBuilder {
     return this.columns.reduce((total, column) => total + column.usedBytes, this.waitingBytes);
   }
 
+  get hasWaiting(): boolean {
+    return this.waitingBytes > 0;
+  }
+
   private get waitingBytes(): number {
     return this.kernelRows?.waitingBytes ?? 0;
   }

@@ -331,7 +331,14 @@ function rowDecoder(): Decoder {
         get rowCount() {
           return rows.length;
         },
-        ...{ byteCount: 0, usedBytes: 0, isCurrent: true, decode, tryDecode: decode },
+        ...{
+          byteCount: 0,
+          usedBytes: 0,
+          hasWaiting: false,
+          isCurrent: true,
+          decode,
+          tryDecode: decode,
+        },
         column: () => null,
         ...{ live: () => [], truncate: () => undefined, seal: () => batchOf(rows) },
         memory: undefined as unknown as SegmentBuilder["memory"],

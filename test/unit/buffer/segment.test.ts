@@ -83,6 +83,29 @@ describe("a lease", () => {
     expect(again === undefined ? [] : numbers(rowsOf(readRows(again)))).toEqual(upTo(5005));
   });
 
+  test("of rows that still wait in the kernel shows those that come later, too", () => {
+    const { buffer, add } = filled(100);
+    const [segment] = buffer.lease().segments;
+    if (segment === undefined) throw new Error("nothing was lent");
+    add(2);
+    expect(numbers(rowsOf(readRows(segment)))).toEqual(upTo(102));
+  });
+
+  test("that fails keeps nothing", () => {
+    const { buffer } = filled(30);
+    const { rows } = buffer.segment(FEED, 30n, (): SegmentBuilder => {
+      throw new Error("it is there");
+    });
+    const { live } = rows;
+    rows.live = () => {
+      throw new Error("no memory");
+    };
+    expect(() => buffer.lease()).toThrow("no memory");
+    rows.live = live;
+    buffer.drop(feedKey(FEED));
+    expect(buffer.bytes).toBe(0);
+  });
+
   test("keeps its rows as they are when their feed is dropped, and counts their memory", () => {
     for (let trims = 0; trims < 30; trims++) trimBuffers();
     const { buffer } = filled(5000);
@@ -97,6 +120,26 @@ describe("a lease", () => {
     expect(buffer.bytes).toBe(0);
     expect(freeBufferBytes()).toBeGreaterThan(before + 5000 * 50);
   });
+});
+
+test("what many partitions with wide rows take is known, also when another one's batch brings their rows in", () => {
+  const decoder = createDecoder({ ...DECODER_DEFAULTS, metadataColumns: [] });
+  const names = Array.from({ length: 200 }, (_, n) => [`c${n}`, 1]);
+  decoder.sample([recordBatch([JSON.stringify(Object.fromEntries(names))])]);
+  const [one, other] = [new HotBuffer<SegmentBuilder>(), new HotBuffer<SegmentBuilder>()];
+  const builders: SegmentBuilder[][] = [[], []];
+  for (let partition = 0; partition < 30; partition++) {
+    for (const [at, buffer] of [one, other].entries()) {
+      const open = buffer.segment({ ...FEED, partition }, 0n, (sizes) => decoder.builder(sizes));
+      open.rows.decode(recordBatch(Array.from({ length: 50 }, () => '{"c1":1}')));
+      buffer.advance(open, 50n, 0);
+      builders[at]?.push(open.rows);
+      // All but the rows that wait now are counted as they are.
+      expect([one, other].map(({ bytes }) => bytes)).toEqual(
+        builders.map((all) => all.reduce((sum, { byteCount }) => sum + byteCount, 0)),
+      );
+    }
+  }
 });
 
 test("a flush keeps the rows that it was given when their feed is dropped under it", () => {
