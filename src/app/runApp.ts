@@ -141,7 +141,7 @@ async function runWith(
   const budget = await diskBudget(options, logger);
   const txlog = await openTransactionLog(options.txlog, parts);
   const metrics = metricsOf(run, options);
-  const encoder = createWorkerEncoder({ clock: systemClock });
+  const encoder = createWorkerEncoder({ clock: systemClock, ...options.memory });
   if (options.memory.warning !== null) logger.log("warn", options.memory.warning);
   const keys = await openKeys(state.path, parts);
   const shared: Omit<SharedParts, "keys"> = {

@@ -58,6 +58,7 @@ export const LIMITS: Readonly<
     | "sampleBytesMax"
     | "closingFileBytesMax"
     | "openFilesMax"
+    | "uploadPartBytes"
     | "aheadColumnBytes"
     | "workerBytesMax"
     | "unwrittenBytesMax"
@@ -157,8 +158,10 @@ export const LIMITS: Readonly<
   sampleBytesMax: 16 * MIB,
   /** Data files of a flush that are encoded and not yet durable; a larger one is alone. */
   closingFileBytesMax: 16 * MIB,
-  /** Data files that are written ahead of their commit, in a process: a store may hold a part of each. */
+  /** Data files that are written ahead of their commit, in a process, where memory allows: a store may hold a part of each. */
   openFilesMax: 12,
+  /** A part of an upload: S3 allows 10,000 of at least 5 MiB, Azure 50,000, Google asks for multiples of 256 KiB. */
+  uploadPartBytes: 8 * MIB,
   /** Bytes of columns of one file from which on they are written ahead of their commit. */
   aheadColumnBytes: 8 * MIB,
   /** WASM memory of a Worker, which never shrinks: above it the Worker is replaced after its jobs. */

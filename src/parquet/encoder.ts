@@ -117,7 +117,7 @@ export interface ParquetEncoder {
     options: EncodeOptions,
     sink: ByteSink,
   ): Promise<EncodedFile>;
-  /** Null: such files are encoded in one go only, or too many are open (`LIMITS.openFilesMax`). */
+  /** Null: such files are encoded in one go only, or too many are open. */
   open(fields: readonly Field[], options: OpenFileOptions): OpenFile | null;
   close(): Promise<void>;
 }

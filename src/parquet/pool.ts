@@ -38,6 +38,8 @@ export interface WorkerEncoderParts {
   readonly clock: Clock;
   /** Workers at most; default 1: encoding takes less of a core than decoding does. */
   readonly workersMax?: number;
+  /** Files that are open between their jobs at most; default `LIMITS.openFilesMax`. */
+  readonly openFilesMax?: number;
   /** WASM memory, in bytes, above which a Worker is replaced after its jobs; default 96 MiB. */
   readonly memoryBytesMax?: number;
   /** Starts a Worker that speaks `protocol.ts`; default: `worker.ts`. */
@@ -72,6 +74,7 @@ interface Opened {
 class Pool implements WorkerEncoder {
   readonly #clock: Clock;
   readonly #workersMax: number;
+  readonly #openFilesMax: number;
   readonly #memoryBytesMax: number;
   readonly #startWorker: () => Worker;
   readonly #waiting = new Lanes<PoolJob>();
@@ -84,6 +87,7 @@ class Pool implements WorkerEncoder {
   constructor(parts: WorkerEncoderParts) {
     this.#clock = parts.clock;
     this.#workersMax = parts.workersMax ?? 1;
+    this.#openFilesMax = parts.openFilesMax ?? LIMITS.openFilesMax;
     this.#memoryBytesMax = parts.memoryBytesMax ?? LIMITS.workerBytesMax;
     this.#startWorker =
       parts.startWorker ??
@@ -118,7 +122,7 @@ class Pool implements WorkerEncoder {
   }
 
   #openFile(lane: string, fields: readonly Field[], asked: OpenFileOptions): OpenFile | null {
-    if (this.#open.size >= LIMITS.openFilesMax || !canStayOpen(fields, asked)) return null;
+    if (this.#open.size >= this.#openFilesMax || !canStayOpen(fields, asked)) return null;
     const opened: Opened = { number: this.#opened++, thread: null };
     const file = opened.number;
     this.#open.add(opened);

@@ -6,8 +6,8 @@
  */
 import { LIMITS } from "#base/limits.ts";
 
-/** Bytes of a part: S3 allows 10,000 of at least 5 MiB, Azure 50,000, Google asks for multiples of 256 KiB. */
-export const PART_BYTES: number = 8 * 1024 * 1024;
+/** Bytes of a part. */
+export const PART_BYTES: number = LIMITS.uploadPartBytes;
 
 const free: ArrayBufferLike[] = [];
 

@@ -10,7 +10,6 @@ import { buildProcess } from "#config/buildProcess.ts";
 import { partitionForms } from "#config/buildWriter.ts";
 import { openEnvironment } from "#config/environment.ts";
 import { parseFields } from "#config/fieldType.ts";
-import { memoryBudget } from "#config/memory.ts";
 import { storageOptions } from "#config/storage.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { loadRight, values } from "./helpers.ts";
@@ -377,21 +376,5 @@ describe("options of the process", () => {
       token: "",
       tls: { cert: CERTIFICATE, key: KEY, clientCa: CERTIFICATE },
     });
-  });
-});
-
-describe("the memory budget", () => {
-  test("is 70 % of the machine; beside what the process needs anyway it bounds the buffer", () => {
-    expect(memoryBudget("auto", 500, 8192 * MIB)).toEqual({
-      limitBytes: Math.floor(8192 * MIB * 0.7),
-      bufferBytes: 500 * MIB,
-      warning: null,
-    });
-    const small = memoryBudget(1024, 500, 8192 * MIB);
-    expect(small.bufferBytes).toBe(Math.floor(832 * 0.6 * MIB));
-    expect(small.warning).toBe(
-      "hot_buffer.max_size_mb is lowered from 500 to 499: what fits into the memory budget of 1024 MiB (memory.limit_mb)",
-    );
-    expect(memoryBudget(100, 500, 8192 * MIB).bufferBytes).toBe(MIB);
   });
 });

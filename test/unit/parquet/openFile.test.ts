@@ -106,6 +106,15 @@ test("so many files are open at once, and one that ended or is discarded makes r
   for (const file of files.map(() => opened(worker))) file.discard();
 });
 
+test("where memory is little fewer files are open at once, or none", async () => {
+  for (const openFilesMax of [0, 2]) {
+    const small = createWorkerEncoder({ clock: systemClock, openFilesMax });
+    for (let file = 0; file < openFilesMax; file++) opened(small);
+    expect(small.open(FIELDS, OPTIONS)).toBeNull();
+    await small.close();
+  }
+});
+
 test("a file whose sink fails is lost, the Worker and other open files are not", async () => {
   const [failing, other] = [opened(worker), opened(worker)];
   const sink = () => Promise.reject(new Error("the store is away"));

@@ -1,0 +1,36 @@
+/**
+ * What the process and its buffers may hold, by what the machine has.
+ */
+import { describe, expect, test } from "bun:test";
+import { LIMITS } from "#base/limits.ts";
+import { memoryBudget } from "#config/memory.ts";
+
+const MIB = 1024 * 1024;
+
+describe("the memory budget", () => {
+  test("is 70 % of the machine; beside what the process needs anyway it bounds the buffer", () => {
+    expect(memoryBudget("auto", 500, 8192 * MIB)).toEqual({
+      limitBytes: Math.floor(8192 * MIB * 0.7),
+      bufferBytes: 500 * MIB,
+      openFilesMax: 12,
+      warning: null,
+    });
+    const small = memoryBudget(1024, 500, 8192 * MIB);
+    expect(small.bufferBytes).toBe(Math.floor((832 - 96) * 0.6 * MIB));
+    expect(small.warning).toBe(
+      "hot_buffer.max_size_mb is lowered from 500 to 441: what fits into the memory budget of 1024 MiB (memory.limit_mb)",
+    );
+    expect(memoryBudget(100, 500, 8192 * MIB).bufferBytes).toBe(MIB);
+  });
+
+  test("has room for a part of each file that is written ahead, whatever its size: fewer files where it is small", () => {
+    const files = [100, 256, 320, 512, 1024].map((limitMb) => {
+      const { limitBytes, bufferBytes, openFilesMax } = memoryBudget(limitMb, 5000, 8192 * MIB);
+      const parts = openFilesMax * LIMITS.uploadPartBytes;
+      const needed = LIMITS.processBytes + bufferBytes / 0.6 + parts;
+      if (limitMb > 192) expect(needed).toBeLessThanOrEqual(limitBytes + 1);
+      return openFilesMax;
+    });
+    expect(files).toEqual([0, 1, 2, 5, 12]);
+  });
+});
