@@ -271,12 +271,12 @@ export class Sink {
       return { result, landed };
     } catch (error) {
       if (policyOf(error).action === "again") {
-        const result: AppendResult = { kind: "held", cause: error };
-        this.#settle(work, result, 0);
+        this.#settle(work, { kind: "held", cause: error }, 0);
         this.#dueFromMs = this.parts.clock.monotonicMs() + intervalMs;
-        return { result, landed: null };
+        return { result: { kind: "held", cause: error }, landed: null };
       }
       this.#become({ kind: "end" });
+      this.#forget(work.flush);
       this.#report.ended("failed", this.parts.clock.monotonicMs() - beganMs);
       this.buffer.release(work.segments);
       this.apply({ kind: "failed", error });

@@ -59,3 +59,21 @@ test("a table that could not be opened is opened by the next who asks", async ()
   expect(first.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
   expect(await table.open()).toBe(table.writer as never);
 });
+
+test("a flush that ends before its writer has it lets go of what was written ahead of it", async () => {
+  const options = { preserveKafkaPartitions: true, aheadBytes: 1 };
+  const rig = await new AppRig({}, options).start();
+  rig.consumer.give(0, 0n, ['{"n":1}']);
+  await rig.pass(1000);
+  const { append } = rig.txlog;
+  rig.txlog.append = (entry) =>
+    entry.type === "BufferSnapshot"
+      ? Promise.reject(fail("internal", "not known"))
+      : append.call(rig.txlog, entry);
+  for (let n = 1n; n < 4n; n++) rig.consumer.give(0, n, ['{"n":1}']);
+  await rig.settle();
+  const { buffer, state } = rig.table;
+  expect([buffer.rows, state.kind]).toEqual([3, "running"]);
+  await rig.pass(1000);
+  expect([rig.table.state.kind, buffer.rows, buffer.lentBytes]).toEqual(["stopped", 0, 0]);
+});
