@@ -140,10 +140,12 @@ export class Ahead {
     const plans = new Map<number, BegunPlan>();
     const files = new Map<PlannedFile, BegunFile>();
     const isOfForm = fileForm(this.#options, table).id === this.#form.id;
+    const segmentsOf = Map.groupBy(segments, ({ range }) => feedKey(range.feed));
+    const indexOf = new Map(flushes.map((flush, index) => [feedKey(flush.feed), index]));
     for (const [key, feed] of this.#feeds) {
-      const theirs = segments.filter(({ range }) => feedKey(range.feed) === key);
+      const theirs = segmentsOf.get(key) ?? [];
       const isFirst = feed.held.every(({ segment }, at) => segment === theirs[at]);
-      const index = flushes.findIndex((flush) => feedKey(flush.feed) === key);
+      const index = indexOf.get(key) ?? -1;
       const flush = flushes[index];
       if (!isOfForm || !isFirst || flush === undefined || this.#isOld(feed)) {
         await this.#dropFeed(key);
