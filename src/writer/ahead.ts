@@ -84,7 +84,7 @@ export class Ahead {
   readonly #form: FileForm;
   readonly #feeds = new Map<FeedKey, FeedAhead>();
   #work: Promise<void> = Promise.resolve();
-  /** It was ended, or has failed: what comes now is the flush's alone. */
+  /** A flush waits for it, it was ended, or has failed: what comes now is the flush's alone. */
   #isOver = false;
 
   private constructor(
@@ -120,6 +120,11 @@ export class Ahead {
     return this.#then(async () => {
       for (const each of held) await this.#take(each);
     }, held);
+  }
+
+  /** A flush has it, and waits for what is under way: what still waits its turn is written by the flush. */
+  close(): void {
+    this.#isOver = true;
   }
 
   /** Gives up what came of a feed that is sought anew or taken away. */
@@ -202,7 +207,7 @@ export class Ahead {
     feed.batches++;
     feed.rows += batch.rowCount;
     feed.bytes += batch.byteCount;
-    for (const file of feed.plan.files) await this.#write(feed, file);
+    for (const file of feed.plan.files) if (!this.#isOver) await this.#write(feed, file);
   }
 
   #feedOf({ feed, start }: OffsetRange): FeedAhead {

@@ -60,7 +60,9 @@ export class AheadOfFlushes {
   take(): Ahead | null {
     const ahead = this.#next;
     this.#next = null;
-    return ahead === "off" ? null : ahead;
+    if (ahead === null || ahead === "off") return null;
+    ahead.close();
+    return ahead;
   }
 
   /** What a flush goes on with, under the commit id that its names are logged with. */

@@ -159,6 +159,22 @@ test("what a feed had ahead is given up at once when it is dropped; the other's 
   await ahead.judge();
 });
 
+test("a flush does not wait for rows ahead of it that nobody has begun to write", async () => {
+  const ahead = await new Ahead().open();
+  const [first, second] = [ahead.segment(0, 2n, 10n), ahead.segment(1, 2n, 10n)];
+  await ahead.comes(first);
+  const later = ahead.comes(second);
+  expect(await ahead.flush(first, second)).toBe("committed");
+  await later;
+  expect(await ahead.live()).toEqual([
+    `${DATA}/kafka_partition=0/00000-0-1-UUID`,
+    `${DATA}/kafka_partition=0/00000-2-UUID`,
+    `${DATA}/kafka_partition=1/00001-0-1-UUID`,
+    `${DATA}/kafka_partition=1/00001-2-9-UUID`,
+  ]);
+  await ahead.judge();
+});
+
 test("segments of which a flush has others, or none, are written from its own rows", async () => {
   const ahead = await new Ahead().open();
   await ahead.comes(ahead.segment(0, 2n, 10n), ahead.segment(1, 2n, 10n));
