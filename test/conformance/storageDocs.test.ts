@@ -59,7 +59,7 @@ async function check(
   const [plan] = pipelines;
   return {
     notes: plan?.differences ?? [],
-    errors: (plan?.errors ?? []).filter((each) => !each.startsWith("Kafka:")),
+    errors: (plan?.errors ?? []).filter((each) => !each.startsWith("Kafka")),
   };
 }
 
