@@ -2,8 +2,8 @@
 import { EXIT, type ExitCode } from "#base/errors.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
+import { askRoute } from "./askProcess.ts";
 import { openConfig } from "./open.ts";
-import { askRoute } from "./queryUrl.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:8080";
 

@@ -22,10 +22,10 @@ import { writeAnswer } from "#sql/output.ts";
 import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
+import { askProcess, type RemoteQuestion } from "./askProcess.ts";
 import { loadTables } from "./inspect.ts";
 import { searchProgress } from "./offsets.ts";
 import { type Opened, openConfig, withPipeline, withTable } from "./open.ts";
-import { askProcess, type RemoteQuestion } from "./queryUrl.ts";
 
 /** Of `table`: who looks at more asks for another format, or for less. */
 const SHOWN_ROWS_MAX = 40;

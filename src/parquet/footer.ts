@@ -9,7 +9,7 @@
 
 import { deserializeTCompactProtocol, readVarInt, readZigZag } from "hyparquet/src/thrift.js";
 import { assert } from "#base/assert.ts";
-import { utf8Text } from "#base/text.ts";
+import { metadataLength, TRAILER_BYTES } from "./layout.ts";
 
 /** One column chunk; values as Parquet's PLAIN encoding stores them. */
 export interface ChunkMetadata {
@@ -37,9 +37,6 @@ export interface Footer {
   readonly rowGroups: readonly RowGroupMetadata[];
 }
 
-/** Bytes after `FileMetaData`: its length and the magic number. */
-const TRAILER_BYTES = 8;
-
 /** `logicalType: LogicalType{UUID: UUIDType{}}`, as the field after `field_id` of SchemaElement. */
 const UUID_ANNOTATION = new Uint8Array([0x1c, 0xec, 0x00, 0x00]);
 
@@ -52,10 +49,9 @@ export function splitFooter(chunks: readonly Uint8Array[]): {
   readonly body: readonly Uint8Array[];
   readonly footer: Uint8Array;
 } {
-  const trailer = takeTail(chunks, TRAILER_BYTES);
-  const metadataBytes = viewOf(trailer.tail).getUint32(0, true);
+  const metadataBytes = metadataLength(takeTail(chunks, TRAILER_BYTES).tail);
+  assert(metadataBytes !== null, "the encoder wrote a Parquet file");
   const { body, tail } = takeTail(chunks, metadataBytes + TRAILER_BYTES);
-  assert(utf8Text(tail.subarray(-4)) === "PAR1", "the encoder wrote a Parquet file");
   return { body, footer: tail };
 }
 

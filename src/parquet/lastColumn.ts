@@ -3,6 +3,7 @@
  * copied as they are; the footer's offsets move up (parquet-format, `FileMetaData`).
  */
 import { assert } from "#base/assert.ts";
+import { type ByteRange, TRAILER_BYTES } from "./layout.ts";
 import {
   decodeStruct,
   encodeStruct,
@@ -10,12 +11,6 @@ import {
   type ThriftNode,
   type ThriftStruct,
 } from "./thriftTree.ts";
-
-/** Bytes of a file, the end excluded. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
 
 /** What is left of a file. */
 export interface Shortened {
@@ -26,9 +21,6 @@ export interface Shortened {
   /** Of the whole file, footer included. */
   readonly bytes: number;
 }
-
-/** Bytes after `FileMetaData`: its length and the magic number. */
-const TRAILER_BYTES = 8;
 
 /** Field ids of parquet.thrift. */
 const FILE = { schema: 2, rowGroups: 4, columnOrders: 7 } as const;

@@ -6,8 +6,9 @@
  * room; those of the statement under way stay.
  */
 import { existsSync } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type DiskFile, systemDisk } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { makeScratch, type Scratch } from "#base/scratch.ts";
@@ -168,11 +169,11 @@ export class FileCopies {
     const missing = missingRanges(copy.ranges, neededRanges(copy.columns, file), asked.nearBytes);
     if (missing.length === 0) return;
     await this.#makeRoom(asked, copy, sizeOf(missing));
-    const handle = await open(copy.path, "r+");
+    const local = await systemDisk.open(copy.path, "write");
     try {
-      for (const range of missing) await fill(asked, file.location, range, handle);
+      for (const range of missing) await fill(asked, file.location, range, local);
     } finally {
-      await handle.close();
+      await local.close();
     }
     copy.ranges = [...copy.ranges, ...missing];
   }
@@ -183,12 +184,12 @@ export class FileCopies {
     const tail = await readTail(asked, location, bytes);
     const range = { start: bytes - tail.length, end: bytes };
     await this.#makeRoom(asked, copy, tail.length);
-    const handle = await open(copy.path, "w");
+    const local = await systemDisk.create(copy.path);
     try {
-      await handle.truncate(bytes);
-      await writeWhole(handle, tail, range.start);
+      await local.truncate(bytes);
+      await local.write(tail, range.start);
     } finally {
-      await handle.close();
+      await local.close();
     }
     copy.ranges = [range];
     // To take a large footer apart would hold the event loop up: such a file is fetched whole.
@@ -285,21 +286,12 @@ async function fill(
   asked: Asked,
   location: string,
   { start, end }: ByteRange,
-  handle: FileHandle,
+  file: DiskFile,
 ): Promise<void> {
   for (let at = start; at < end; at += REQUEST_BYTES) {
     requireWaiting(asked);
     const part = await asked.storage.getRange(location, at, Math.min(REQUEST_BYTES, end - at));
-    await writeWhole(handle, part, at);
-  }
-}
-
-/** A write may end early without an error, e.g. when the disk is full: the rest would be zeros. */
-async function writeWhole(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const rest = bytes.length - done;
-    const { bytesWritten } = await handle.write(bytes, done, rest, position + done);
-    done += bytesWritten;
+    await file.write(part, at);
   }
 }
 

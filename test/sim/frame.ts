@@ -132,6 +132,25 @@ export abstract class WriterFrame {
     else await this.#untilQuiet(process, answer);
   }
 
+  /** Something that was begun goes on: a request is answered or arrives late, a sleeper wakes; false: nothing was. */
+  protected async goOn([answered, arrived]: readonly [number, number]): Promise<boolean> {
+    const { world, waiting, late, asleep } = this;
+    const dice = world.random.unit();
+    if (waiting.length > 0 && dice < answered) await this.answer(world.pick(waiting));
+    else if (late.length > 0 && dice < arrived) world.apply(world.pick(late), "lost");
+    else if (asleep.length > 0) await this.wake(world.pick(asleep));
+    else return false;
+    return true;
+  }
+
+  /** A call of the store, up to so many from now, fails, or the next load of the table does. */
+  protected trouble(callsMax: number): void {
+    const { world } = this;
+    const kind = world.random.unit() < 0.5 ? "before" : "after";
+    if (world.random.unit() < 0.5) world.fault = { kind, calls: world.below(callsMax) };
+    else world.loadFails = true;
+  }
+
   protected async wake(process: Process): Promise<void> {
     await this.#untilQuiet(process, () => {
       const { wake } = process;

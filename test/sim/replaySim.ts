@@ -89,32 +89,15 @@ class ReplaySim extends WriterFrame {
   protected async step(): Promise<void> {
     const { world } = this;
     const dice = world.random.unit();
-    if (dice < 0.4 && (await this.#goOn())) return;
+    if (dice < 0.4 && (await this.goOn([0.6, 0.7]))) return;
     if (dice < 0.55) return await this.#replayer.goOn((parts) => this.#replay(parts));
     if (dice < 0.62) return await this.#retrier.goOn((parts) => this.#retry(parts));
     if (dice < 0.74 && this.#troubles.foreign) return await this.#foreigners.act();
-    if (dice < 0.78) return this.#trouble();
+    if (dice < 0.78) return this.trouble(20);
     if (dice < 0.8) return this.crash(world.pick(this.processes));
     if (dice < 0.83) return world.pick([this.#replayer, this.#replayer, this.#retrier]).crash();
     const idle = this.processes.filter((process) => !process.busy);
     if (idle.length > 0) await this.#act(world.pick(idle));
-  }
-
-  #trouble(): void {
-    const { world } = this;
-    const kind = world.random.unit() < 0.5 ? "before" : "after";
-    if (world.random.unit() < 0.5) world.fault = { kind, calls: world.below(20) };
-    else world.loadFails = true;
-  }
-
-  async #goOn(): Promise<boolean> {
-    const { world, waiting, late, asleep } = this;
-    const dice = world.random.unit();
-    if (waiting.length > 0 && dice < 0.6) await this.answer(world.pick(waiting));
-    else if (late.length > 0 && dice < 0.7) world.apply(world.pick(late), "lost");
-    else if (asleep.length > 0) await this.wake(world.pick(asleep));
-    else return false;
-    return true;
   }
 
   async #act(process: Process): Promise<void> {

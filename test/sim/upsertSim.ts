@@ -67,30 +67,12 @@ class UpsertSim extends WriterFrame {
       return await this.rewriter.act();
     }
     const dice = world.random.unit();
-    if (dice < 0.5 && (await this.#goOn())) return;
+    if (dice < 0.5 && (await this.goOn([0.7, 0.8]))) return;
     if (dice > 0.86 && dice < 0.95 && this.troubles.foreign) return await this.foreigners.act();
     if (dice > 0.95) return this.crash(world.pick(this.processes));
-    if (dice > 0.83) return this.#trouble();
+    if (dice > 0.83) return this.trouble(12);
     const idle = this.processes.filter((process) => !process.busy);
     if (idle.length > 0) await this.#act(world.pick(idle));
-  }
-
-  #trouble(): void {
-    const { world } = this;
-    const kind = world.random.unit() < 0.5 ? "before" : "after";
-    if (world.random.unit() < 0.5) world.fault = { kind, calls: world.below(12) };
-    else world.loadFails = true;
-  }
-
-  /** A request is answered or arrives late, a sleeper wakes. */
-  async #goOn(): Promise<boolean> {
-    const { world, waiting, late, asleep } = this;
-    const dice = world.random.unit();
-    if (waiting.length > 0 && dice < 0.7) await this.answer(world.pick(waiting));
-    else if (late.length > 0 && dice < 0.8) world.apply(world.pick(late), "lost");
-    else if (asleep.length > 0) await this.wake(world.pick(asleep));
-    else return false;
-    return true;
   }
 
   /** With the power: what was not synced of its index is there by chance. */

@@ -2,30 +2,15 @@
  * Walks the record batches of one fetched partition by their headers, and decides by header which
  * are visible (SPEC 2.6): the pure half of reading, without I/O and without looking at a record.
  *
- * Record batch v2: baseOffset i64 | length i32 | leaderEpoch i32 | magic i8 | crc u32 |
- * attributes i16 | lastOffsetDelta i32 | baseTimestamp i64 | maxTimestamp i64 | producerId i64 |
- * producerEpoch i16 | baseSequence i32 | recordCount i32 | records.
- * The CRC-32C covers everything from the attributes on; nothing of a batch may be trusted before
- * {@link crcMatches}, and a batch that fails takes all batches after it along.
+ * Nothing of a batch may be trusted before {@link crcMatches}, and a batch that fails takes all batches
+ * after it along.
  */
 import type { Scratch } from "#consumer/codec/blocks.ts";
+import { BATCH_AT, BATCH_HEADER_BYTES } from "#consumer/wire/batchHeader.ts";
 import type { AbortedTransaction } from "./fetchRequest.ts";
 
-const HEADER_BYTES = 61;
 /** Bytes before `length` starts to count. */
 const LENGTH_OVERHEAD = 12;
-const AT = {
-  length: 8,
-  leaderEpoch: 12,
-  magic: 16,
-  crc: 17,
-  attributes: 21,
-  lastOffsetDelta: 23,
-  baseTimestamp: 27,
-  maxTimestamp: 35,
-  producerId: 43,
-  recordCount: 57,
-} as const;
 const ATTRIBUTE = { codec: 7, logAppendTime: 8, transactional: 16, control: 32 } as const;
 const ABORT_MARKER = 0;
 
@@ -71,8 +56,8 @@ export function walkBatches(
   const batches: BatchView[] = [];
   let expected = position;
   // What is cut off before its format version is not judged: its length may be any four bytes.
-  for (let start = 0; start + AT.magic < buffer.length; ) {
-    const end = start + LENGTH_OVERHEAD + buffer.readInt32BE(start + AT.length);
+  for (let start = 0; start + BATCH_AT.magic < buffer.length; ) {
+    const end = start + LENGTH_OVERHEAD + buffer.readInt32BE(start + BATCH_AT.length);
     const reason = malformation(buffer, start, end);
     if (reason !== null) return { batches, malformed: { offset: expected, reason } };
     if (end > buffer.length) break;
@@ -90,40 +75,40 @@ export function walkBatches(
 
 /** Whether the batch's CRC-32C is what its header says; `scratch` computes it. */
 export function crcMatches(batch: Buffer, scratch: Scratch): boolean {
-  return scratch.crc32c(batch, AT.attributes) === batch.readUInt32BE(AT.crc);
+  return scratch.crc32c(batch, BATCH_AT.attributes) === batch.readUInt32BE(BATCH_AT.crc);
 }
 
 /** The records of a batch, still compressed. */
 export function recordBytes(batch: BatchView): Uint8Array {
-  return batch.bytes.subarray(HEADER_BYTES);
+  return batch.bytes.subarray(BATCH_HEADER_BYTES);
 }
 
 function malformation(buffer: Buffer, start: number, end: number): string | null {
-  const magic = buffer.readInt8(start + AT.magic);
+  const magic = buffer.readInt8(start + BATCH_AT.magic);
   if (magic === 0 || magic === 1) {
     return `it is in message format ${magic}, which Kafka replaced in version 0.11; copy the topic with a current producer`;
   }
   if (magic !== 2) return `its format version ${magic} is unknown`;
-  if (end - start < HEADER_BYTES) return "its length is shorter than its header";
+  if (end - start < BATCH_HEADER_BYTES) return "its length is shorter than its header";
   return null;
 }
 
 function viewBatch(bytes: Buffer, filter: TransactionFilter): BatchView {
   const baseOffset = bytes.readBigInt64BE(0);
-  const lastOffset = baseOffset + BigInt(bytes.readInt32BE(AT.lastOffsetDelta));
-  const attributes = bytes.readInt16BE(AT.attributes);
-  const recordCount = bytes.readInt32BE(AT.recordCount);
+  const lastOffset = baseOffset + BigInt(bytes.readInt32BE(BATCH_AT.lastOffsetDelta));
+  const attributes = bytes.readInt16BE(BATCH_AT.attributes);
+  const recordCount = bytes.readInt32BE(BATCH_AT.recordCount);
   const hidden = filter.hides(bytes, attributes, lastOffset);
   return {
     bytes,
     baseOffset,
     nextOffset: lastOffset + 1n,
-    leaderEpoch: bytes.readInt32BE(AT.leaderEpoch),
+    leaderEpoch: bytes.readInt32BE(BATCH_AT.leaderEpoch),
     recordCount,
     visible: !hidden && recordCount > 0,
     codec: attributes & ATTRIBUTE.codec,
-    baseTimestampMs: Number(bytes.readBigInt64BE(AT.baseTimestamp)),
-    maxTimestampMs: Number(bytes.readBigInt64BE(AT.maxTimestamp)),
+    baseTimestampMs: Number(bytes.readBigInt64BE(BATCH_AT.baseTimestamp)),
+    maxTimestampMs: Number(bytes.readBigInt64BE(BATCH_AT.maxTimestamp)),
     logAppendTime: (attributes & ATTRIBUTE.logAppendTime) !== 0,
   };
 }
@@ -149,7 +134,7 @@ class TransactionFilter {
       this.waiting.pop();
       next = this.waiting.at(-1);
     }
-    const producerId = batch.readBigInt64BE(AT.producerId);
+    const producerId = batch.readBigInt64BE(BATCH_AT.producerId);
     if ((attributes & ATTRIBUTE.control) !== 0) {
       if (controlType(batch) === ABORT_MARKER) this.active.delete(producerId);
       return true;
@@ -160,7 +145,7 @@ class TransactionFilter {
 
 /** The type in a control record's key (`version i16 | type i16`); -1 when there is no such key. */
 function controlType(batch: Buffer): number {
-  let at = HEADER_BYTES;
+  let at = BATCH_HEADER_BYTES;
   const skipVarint = (): number => {
     let value = 0;
     for (let shift = 0; at < batch.length; shift += 7) {

@@ -4,6 +4,7 @@
  */
 import { crc32c } from "#base/crc32c.ts";
 import { type FramedHeader, frameRecord } from "#base/recordFrames.ts";
+import { BATCH_AT, BATCH_HEADER_BYTES } from "#consumer/wire/batchHeader.ts";
 
 /** A record to be produced. */
 export interface ProducedRecord {
@@ -12,38 +13,22 @@ export interface ProducedRecord {
   readonly headers: readonly FramedHeader[];
 }
 
-const HEADER_BYTES = 61;
-const AT = {
-  length: 8,
-  leaderEpoch: 12,
-  magic: 16,
-  crc: 17,
-  attributes: 21,
-  lastOffsetDelta: 23,
-  baseTimestamp: 27,
-  maxTimestamp: 35,
-  producerId: 43,
-  producerEpoch: 51,
-  sequence: 53,
-  records: 57,
-} as const;
-
 /** The bytes of a batch, all of its records of one time. */
 export function encodeBatch(records: readonly ProducedRecord[], timestampMs: number): Uint8Array {
   const framed = records.map((record, index) =>
     frameRecord({ ...record, offsetDelta: BigInt(index), timestampDelta: 0n }),
   );
-  const bytes = Buffer.concat([Buffer.alloc(HEADER_BYTES), ...framed]);
-  bytes.writeInt32BE(bytes.length - AT.leaderEpoch, AT.length);
-  bytes.writeInt32BE(-1, AT.leaderEpoch);
-  bytes.writeInt8(2, AT.magic);
-  bytes.writeInt32BE(records.length - 1, AT.lastOffsetDelta);
-  bytes.writeBigInt64BE(BigInt(timestampMs), AT.baseTimestamp);
-  bytes.writeBigInt64BE(BigInt(timestampMs), AT.maxTimestamp);
-  bytes.writeBigInt64BE(-1n, AT.producerId);
-  bytes.writeInt16BE(-1, AT.producerEpoch);
-  bytes.writeInt32BE(-1, AT.sequence);
-  bytes.writeInt32BE(records.length, AT.records);
-  bytes.writeUInt32BE(crc32c(bytes, AT.attributes), AT.crc);
+  const bytes = Buffer.concat([Buffer.alloc(BATCH_HEADER_BYTES), ...framed]);
+  bytes.writeInt32BE(bytes.length - BATCH_AT.leaderEpoch, BATCH_AT.length);
+  bytes.writeInt32BE(-1, BATCH_AT.leaderEpoch);
+  bytes.writeInt8(2, BATCH_AT.magic);
+  bytes.writeInt32BE(records.length - 1, BATCH_AT.lastOffsetDelta);
+  bytes.writeBigInt64BE(BigInt(timestampMs), BATCH_AT.baseTimestamp);
+  bytes.writeBigInt64BE(BigInt(timestampMs), BATCH_AT.maxTimestamp);
+  bytes.writeBigInt64BE(-1n, BATCH_AT.producerId);
+  bytes.writeInt16BE(-1, BATCH_AT.producerEpoch);
+  bytes.writeInt32BE(-1, BATCH_AT.baseSequence);
+  bytes.writeInt32BE(records.length, BATCH_AT.recordCount);
+  bytes.writeUInt32BE(crc32c(bytes, BATCH_AT.attributes), BATCH_AT.crc);
   return bytes;
 }

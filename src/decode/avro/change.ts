@@ -4,7 +4,7 @@
  * Confluent's converter writes it.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
-import type { ChangeParts, Span } from "#decode/envelope.ts";
+import { FoundParts } from "#decode/registry/foundParts.ts";
 import { HEAD_BYTES } from "#decode/registry/wire.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { AvroBytes } from "./bytes.ts";
@@ -57,13 +57,7 @@ export type ChangeFound =
   | { readonly kind: "refused"; readonly reason: RejectReason; readonly path: string };
 
 /** The parts of one change after the other. */
-export class AvroChangeParts implements ChangeParts {
-  reason: RejectReason = "bad_envelope";
-  path = "";
-  operation = "";
-  before: Span | null = null;
-  after: Span | null = null;
-  source: Span | null = null;
+export class AvroChangeParts extends FoundParts {
   /** The schema of the change found last. */
   schema: ChangeSchema | null = null;
   readonly #find: (bytes: Uint8Array, start: number, end: number) => ChangeFound;
@@ -71,29 +65,25 @@ export class AvroChangeParts implements ChangeParts {
 
   /** @param find the schema of a value */
   constructor(find: (bytes: Uint8Array, start: number, end: number) => ChangeFound) {
+    super();
     this.#find = find;
   }
 
   find(bytes: Uint8Array, start: number, end: number): boolean {
     const found = this.#find(bytes, start, end);
-    if (found.kind === "refused") return this.#refuse(found.reason, found.path);
+    if (found.kind === "refused") return this.refuse(found.reason, found.path);
     const { schema } = found;
     this.schema = schema;
-    this.operation = "";
-    this.before = null;
-    this.after = null;
-    this.source = null;
+    this.begin("");
     const input = this.#input;
     const from = start + HEAD_BYTES;
     input.start(bytes, from, end);
     for (const { name, type } of schema.record.fields) {
-      if (!this.#member(name, type, schema)) return this.#refuse(input.failed ?? "bad_avro");
+      if (!this.#member(name, type, schema)) return this.refuse(input.failed ?? "bad_avro");
     }
-    if (input.at !== end) return this.#refuse("bad_avro");
+    if (input.at !== end) return this.refuse("bad_avro");
     const isBare = schema.after === schema.record;
-    if (isBare) this.before = this.after = { start: from, end };
-    if (this.operation !== "") return true;
-    return isBare ? this.#refuse("bad_operation", schema.operation) : this.#refuse("bad_envelope");
+    return this.end(isBare ? { start: from, end } : null, schema.operation);
   }
 
   /** Passes over a member, and notes it where it is a part. */
@@ -110,12 +100,6 @@ export class AvroChangeParts implements ChangeParts {
     else if (type.kind === "record" && (name === "before" || name === "after" || name === "source"))
       this[name] = { start: from, end: input.at };
     return true;
-  }
-
-  #refuse(reason: RejectReason, path = ""): false {
-    this.reason = reason;
-    this.path = path;
-    return false;
   }
 }
 

@@ -11,7 +11,7 @@ const DOCUMENTS_MIN = 32 * 1024;
 const WINDOW = 4096;
 /** Of which it may leave one in so many. */
 const LEFT_SHARE = 8;
-/** Readers of a process at most: each takes about 100 KB, so that further programs do without. */
+/** Readers of a process at most: each takes memory for its code, so that further programs do without. */
 const READERS_MAX = 64;
 
 /** A document's bytes into a row; 0: it is left. */

@@ -3,7 +3,7 @@
  * a message with the rows as its fields `before` and `after`, as Confluent's converter writes it.
  */
 import { utf8Text } from "#base/text.ts";
-import type { ChangeParts, Span } from "#decode/envelope.ts";
+import { FoundParts } from "#decode/registry/foundParts.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { type ProtoField, type ProtoMessage, WIRE } from "./model.ts";
 import { WireReader } from "./wire.ts";
@@ -63,48 +63,36 @@ export type ChangeFound =
   | { readonly kind: "refused"; readonly reason: RejectReason; readonly path: string };
 
 /** The parts of one change after the other. */
-export class ProtobufChangeParts implements ChangeParts {
-  reason: RejectReason = "bad_envelope";
-  path = "";
-  operation = "";
-  before: Span | null = null;
-  after: Span | null = null;
-  source: Span | null = null;
+export class ProtobufChangeParts extends FoundParts {
   /** What was found last. */
   found: FoundChange | null = null;
   readonly #find: (bytes: Uint8Array, start: number, end: number) => ChangeFound;
   readonly #wire = new WireReader();
 
   constructor(find: (bytes: Uint8Array, start: number, end: number) => ChangeFound) {
+    super();
     this.#find = find;
   }
 
   find(bytes: Uint8Array, start: number, end: number): boolean {
     const found = this.#find(bytes, start, end);
-    if (found.kind === "refused") return this.#refuse(found.reason, found.path);
+    if (found.kind === "refused") return this.refuse(found.reason, found.path);
     const { change, headBytes } = found;
     this.found = found;
-    this.before = null;
-    this.after = null;
-    this.source = null;
-    this.operation = defaultWord(change.operation);
+    this.begin(defaultWord(change.operation));
     const from = start + headBytes;
     this.#wire.start(bytes, from, end);
     while (this.#wire.at < end) if (!this.#field(change)) return false;
     const isBare = change.fields.after === null;
-    if (isBare) this.before = this.after = { start: from, end };
-    if (this.operation !== "") return true;
-    return isBare
-      ? this.#refuse("bad_operation", change.operation.name)
-      : this.#refuse("bad_envelope");
+    return this.end(isBare ? { start: from, end } : null, change.operation.name);
   }
 
   /** Passes over a field, and notes it where it is a part. */
   #field({ fields, operation }: ChangeMessage): boolean {
     const wire = this.#wire;
-    if (!wire.tag() || wire.wire === WIRE.groupEnd) return this.#refuse(wire.fault);
+    if (!wire.tag() || wire.wire === WIRE.groupEnd) return this.refuse(wire.fault);
     const { number, wire: kind } = wire;
-    if (!wire.skip(0)) return this.#refuse(wire.fault);
+    if (!wire.skip(0)) return this.refuse(wire.fault);
     if (number === operation.number) {
       this.operation = this.#word(kind);
       return true;
@@ -112,7 +100,7 @@ export class ProtobufChangeParts implements ChangeParts {
     for (const part of ["before", "after", "source"] as const) {
       if (fields[part]?.number !== number) continue;
       // Parts that come twice would be merged: no producer writes changes so.
-      if (kind !== WIRE.bytes || this[part] !== null) return this.#refuse("bad_envelope");
+      if (kind !== WIRE.bytes || this[part] !== null) return this.refuse("bad_envelope");
       this[part] = { start: wire.at - wire.size, end: wire.at };
     }
     return true;
@@ -123,12 +111,6 @@ export class ProtobufChangeParts implements ChangeParts {
     const { bytes, at, size, low } = this.#wire;
     if (kind === WIRE.bytes) return utf8Text(bytes.subarray(at - size, at));
     return kind === WIRE.varint ? String(low !== 0) : "";
-  }
-
-  #refuse(reason: RejectReason, path = ""): false {
-    this.reason = reason;
-    this.path = path;
-    return false;
   }
 }
 

@@ -7,9 +7,11 @@
  * the rows of each input are (`movedRows.ts`); the file is then used without it.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { assert } from "#base/assert.ts";
 import { describe } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import { withoutLastColumn } from "#parquet/lastColumn.ts";
+import { metadataLength, TRAILER_BYTES } from "#parquet/layout.ts";
 import { deletedRows } from "#sql/deletedRows.ts";
 import { Instance, sqlText } from "#sql/duckdb/instance.ts";
 import { columnsOfFiles } from "#sql/parquetNodes.ts";
@@ -85,16 +87,15 @@ function footerKeys(rows: Rows, paths: readonly string[]): FooterKey[] {
 
 type Rows = (sql: string) => (string | null)[][];
 
-/** Bytes after `FileMetaData`: its length and the magic number. */
-const TRAILER_BYTES = 8;
-
 function footerOf(path: string): { readonly bytes: number; readonly footer: Uint8Array } {
   const bytes = statSync(path).size;
   const file = openSync(path, "r");
   try {
     const trailer = Buffer.alloc(TRAILER_BYTES);
     readSync(file, trailer, 0, TRAILER_BYTES, bytes - TRAILER_BYTES);
-    const footer = new Uint8Array(trailer.readUInt32LE(0) + TRAILER_BYTES);
+    const metadataBytes = metadataLength(trailer);
+    assert(metadataBytes !== null, "DuckDB wrote a Parquet file");
+    const footer = new Uint8Array(metadataBytes + TRAILER_BYTES);
     readSync(file, footer, 0, footer.length, bytes - footer.length);
     return { bytes, footer };
   } finally {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { kindOf } from "#base/errors.ts";
 import type { Answer, Database, ValueForm } from "#sql/database.ts";
-import { newFolder, openDatabase } from "./engine.ts";
+import { newFolder, openDatabase, ownStatement } from "./engine.ts";
 
 let database: Database;
 
@@ -118,7 +118,7 @@ describe("an answer", () => {
 describe("a statement that was admitted by mistake", () => {
   const run = (sql: string) =>
     database.run({
-      admitted: { sql, explain: "", relations: [], columns: null, limits: new Map() },
+      admitted: ownStatement(sql),
       views: [],
       hot: [],
       parameters: [],

@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import fc from "fast-check";
 import { kindOf } from "#base/errors.ts";
 import type { Field, Type } from "#columns/schema.ts";
+import type { Admitted } from "#sql/admit.ts";
 import type { Database } from "#sql/database.ts";
 import { FileCopies, type FileCopiesOptions } from "#sql/fileCopies.ts";
 import { fieldsNamed } from "#sql/namedColumns.ts";
@@ -13,7 +14,7 @@ import { NO_FILES } from "#sql/snapshotFiles.ts";
 import type { Storage } from "#storage/storage.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 import { batchOf, bytesOf, encodeWhole } from "../parquet/rows.ts";
-import { newFolder, openDatabase } from "./engine.ts";
+import { newFolder, openDatabase, WHOLE_ANSWER } from "./engine.ts";
 
 const root = newFolder();
 const opened: FileCopies[] = [];
@@ -74,27 +75,23 @@ function copiesOf(options: Partial<FileCopiesOptions> = {}): FileCopies {
   return copies;
 }
 
-/** The answer of a statement over `t`, and the bytes that it fetched. */
+/** The answer of an admitted statement over `t`, a copy with these columns. */
+function answer(admitted: Admitted, fields: readonly Field[], path: string, location: string) {
+  const data = [{ path, location, sequence: 1n, partition: "" }];
+  const select = selectRows(fields, { ...NO_FILES, data }, database.columnsOfFiles([path]), 0);
+  const views = [{ schema: "", name: "t", select }];
+  return database.run({ ...WHOLE_ANSWER, admitted, views }).rows;
+}
+
+/** The answer of a statement, and the bytes that it fetched. */
 async function ask(copies: FileCopies, store: Store, sql: string, location = LOCATION) {
   const admitted = database.admit(sql);
   const fields = fieldsNamed(FIELDS, admitted.columns);
   const columns = admitted.columns === null ? null : new Set(fields.map(({ id }) => id));
   const before = store.read;
   const paths = await copies.begin()(store.storage, [{ location, bytes: store.bytes, columns }]);
-  const path = paths.get(location) ?? "";
-  const data = [{ path, location, sequence: 1n, partition: "" }];
-  const select = selectRows(fields, { ...NO_FILES, data }, database.columnsOfFiles([path]), 0);
-  const views = [{ schema: "", name: "t", select }];
-  const run = {
-    admitted,
-    views,
-    hot: [],
-    parameters: [],
-    form: "json",
-    rowsMax: 1e6,
-    bytesMax: 1e9,
-  } as const;
-  return { rows: database.run(run).rows, fetched: store.read - before };
+  const rows = answer(admitted, fields, paths.get(location) ?? "", location);
+  return { rows, fetched: store.read - before };
 }
 
 const ROWS = Array.from({ length: 200 }, (_, n) => [
@@ -134,22 +131,7 @@ describe("a sparse copy", () => {
       const paths = await all.begin()(store.storage, [
         { location: LOCATION, bytes: store.bytes, columns: null },
       ]);
-      const path = paths.get(LOCATION) ?? "";
-      const data = [{ path, location: LOCATION, sequence: 1n, partition: "" }];
-      const select = selectRows(FIELDS, { ...NO_FILES, data }, database.columnsOfFiles([path]), 0);
-      const views = [{ schema: "", name: "t", select }];
-      wanted.set(
-        sql,
-        database.run({
-          admitted,
-          views,
-          hot: [],
-          parameters: [],
-          form: "json",
-          rowsMax: 1e6,
-          bytesMax: 1e9,
-        }).rows,
-      );
+      wanted.set(sql, answer(admitted, FIELDS, paths.get(LOCATION) ?? "", LOCATION));
     }
     const order = fc.shuffledSubarray(STATEMENTS, { minLength: 3 });
     const property = fc.asyncProperty(order, async (statements) => {

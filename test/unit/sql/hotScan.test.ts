@@ -21,7 +21,7 @@ import {
   mapOf,
   structOf,
 } from "../parquet/rows.ts";
-import { newFolder, openDatabase } from "./engine.ts";
+import { newFolder, openDatabase, ownStatement, WHOLE_ANSWER } from "./engine.ts";
 
 let database: Database;
 const folder = newFolder();
@@ -69,19 +69,9 @@ test("every type is what DuckDB reads from the same rows as Parquet", async () =
   const options = { codec: "snappy", level: null, rowGroupRows: 1000, metadata: {} } as const;
   writeFileSync(path, bytesOf(await encodeWhole(fields, [batch], options)));
   const expected = database.run({
-    admitted: {
-      sql: `SELECT * FROM read_parquet('${path}')`,
-      explain: "",
-      relations: [],
-      columns: null,
-      limits: new Map(),
-    },
+    ...WHOLE_ANSWER,
+    admitted: ownStatement(`SELECT * FROM read_parquet('${path}')`),
     views: [],
-    hot: [],
-    parameters: [],
-    form: "json",
-    rowsMax: 1000,
-    bytesMax: 1e9,
   });
   expect(ask("SELECT * FROM t", fields, [batch]).rows).toEqual(expected.rows);
 });

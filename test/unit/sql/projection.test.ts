@@ -10,7 +10,7 @@ import type { Database } from "#sql/database.ts";
 import { selectRows } from "#sql/selectRows.ts";
 import { NO_FILES } from "#sql/snapshotFiles.ts";
 import { batchOf, bytesOf, encodeWhole, everyTypeRows } from "../parquet/rows.ts";
-import { newFolder, openDatabase } from "./engine.ts";
+import { newFolder, openDatabase, ownStatement, WHOLE_ANSWER } from "./engine.ts";
 
 const OPTIONS = { codec: "snappy", level: null, rowGroupRows: 1000, metadata: {} } as const;
 const folder = newFolder();
@@ -152,19 +152,9 @@ test("every type is read as the type that the table has", async () => {
   const path = await writeFile("types.parquet", fields, rows);
   const seen = read(fields, [path], "SELECT * FROM t");
   const asDuckDbReadsIt = database.run({
-    admitted: {
-      sql: `SELECT * FROM read_parquet('${path}')`,
-      explain: "",
-      relations: [],
-      columns: null,
-      limits: new Map(),
-    },
+    ...WHOLE_ANSWER,
+    admitted: ownStatement(`SELECT * FROM read_parquet('${path}')`),
     views: [],
-    hot: [],
-    parameters: [],
-    form: "json",
-    rowsMax: 1000,
-    bytesMax: 1e9,
   });
   expect(seen.rows).toEqual(asDuckDbReadsIt.rows);
   expect(read(fields, [path], "DESCRIBE t").rows.map(([name]) => JSON.parse(name ?? ""))).toEqual(
