@@ -22,6 +22,7 @@ export const LIMITS: Readonly<
     | "manifestBytesTarget"
     | "manifestRewriteBytesMax"
     | "manifestListsBytesMax"
+    | "knownManifestsBytesMax"
     | "maintenanceNamesMax"
     | "compactionBytesPerCommit"
     | "compactionInputsMax"
@@ -104,6 +105,8 @@ export const LIMITS: Readonly<
   manifestRewriteBytesMax: 64 * MIB,
   /** Manifest lists kept in memory, over all tables: a thousand heads of a hundred manifests each. */
   manifestListsBytesMax: 64 * MIB,
+  /** Entries of manifests kept in memory, over all tables: some 10,000 files of 20 columns. */
+  knownManifestsBytesMax: 32 * MIB,
   /** Names of files that one maintenance run holds at once (a number): some 60 MB; more take passes. */
   maintenanceNamesMax: 200_000,
   /** Bytes of files that one commit of a compaction replaces, at least: what a run that ends early has done in vain. */

@@ -7,7 +7,6 @@
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
-import { LIMITS } from "#base/limits.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
 import type { Engine } from "./answer.ts";
@@ -23,7 +22,7 @@ import {
   sqlName,
 } from "./duckdb/instance.ts";
 import type { PartPlace } from "./lend.ts";
-import { KnownColumns, type ParquetNode } from "./parquetNodes.ts";
+import { columnsOfFiles, type ParquetNode } from "./parquetNodes.ts";
 import { selectLog } from "./processRelations.ts";
 
 /** A view to be made before a statement runs. */
@@ -82,7 +81,6 @@ export class Database {
   readonly #options: InstanceOptions;
   #instance: Instance;
   #folders: readonly string[] = [];
-  readonly #known = new KnownColumns(LIMITS.knownFootersMax);
   #views: View[] = [];
 
   /** @throws AppError `query_engine` */
@@ -110,9 +108,9 @@ export class Database {
     this.#instance = new Instance(this.#options, folders);
   }
 
-  /** The columns of Parquet files, by path. @throws AppError `query` */
+  /** The columns of Parquet files, by path: read each time. @throws AppError `query` */
   columnsOfFiles(paths: readonly string[]): ReadonlyMap<string, readonly ParquetNode[]> {
-    return this.#known.of(paths, (sql) => this.#instance.rows(sql));
+    return columnsOfFiles((sql) => this.#instance.rows(sql), paths);
   }
 
   /** A SELECT of the entries of a transaction log, which are read on this thread. */

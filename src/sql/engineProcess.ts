@@ -12,7 +12,7 @@ import { openLibc } from "#base/libc.ts";
 import type { Admitted } from "./admit.ts";
 import type { Engine } from "./answer.ts";
 import type { Run } from "./database.ts";
-import type { ParquetNode } from "./parquetNodes.ts";
+import type { KnownColumns, ParquetNode } from "./parquetNodes.ts";
 import type { Call, CallBody, EngineOptions, Reply } from "./protocol.ts";
 
 /** The word that makes this program the engine of its parent; `main.ts` knows it too. */
@@ -31,11 +31,14 @@ export class EngineProcess implements Engine<Uint8Array> {
   readonly #waiting = new Map<number, Waiting>();
   /** It is ready for questions. */
   readonly opened: Promise<unknown>;
+  readonly #known: KnownColumns;
   readonly #bytesMax: number;
   #calls = 0;
   #isEnded = false;
 
-  constructor(options: EngineOptions) {
+  /** @param known columns of files that engines before it were asked for */
+  constructor(options: EngineOptions, known: KnownColumns) {
+    this.#known = known;
     this.#bytesMax = options.processBytesMax;
     this.#child = Bun.spawn(engineCommand(), {
       cwd: "/",
@@ -65,11 +68,11 @@ export class EngineProcess implements Engine<Uint8Array> {
     await this.#ask({ type: "allow", folders });
   }
 
-  async columnsOfFiles(
-    paths: readonly string[],
-  ): Promise<ReadonlyMap<string, readonly ParquetNode[]>> {
-    const columns = await this.#ask({ type: "columns", paths });
-    return columns as ReadonlyMap<string, readonly ParquetNode[]>;
+  columnsOfFiles(paths: readonly string[]): Promise<ReadonlyMap<string, readonly ParquetNode[]>> {
+    return this.#known.of(paths, async (unknown) => {
+      const columns = await this.#ask({ type: "columns", paths: unknown });
+      return columns as ReadonlyMap<string, readonly ParquetNode[]>;
+    });
   }
 
   async selectLog(folder: string): Promise<string> {

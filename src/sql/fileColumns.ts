@@ -16,13 +16,8 @@ export function checkColumns(
   nodes: readonly ParquetNode[],
   wanted: readonly number[],
 ): void {
-  if (!nodes.some(hasIds)) {
-    throw refusal(file, "its columns have no field ids, only names that the table maps");
-  }
-  const twin = twinOf(nodes);
-  if (twin !== null) {
-    throw refusal(file, `two of its columns are named ${twin}, but for upper and lower case`);
-  }
+  const fault = faultOf(nodes);
+  if (fault !== null) throw refusal(file, fault);
   const { partitionColumns = [] } = file;
   const missing = partitionColumns.find(
     (id) => wanted.includes(id) && !nodes.some((node) => has(node, id)),
@@ -31,6 +26,22 @@ export function checkColumns(
     throw refusal(file, `column ${missing} is not in it, only in its partition`);
   }
 }
+
+/** Why no file of these columns can be read; most files of a table have the same, which are looked at once. */
+function faultOf(nodes: readonly ParquetNode[]): string | null {
+  const known = faults.get(nodes);
+  if (known !== undefined) return known;
+  const twin = twinOf(nodes);
+  const ofTwin =
+    twin === null ? null : `two of its columns are named ${twin}, but for upper and lower case`;
+  const fault = nodes.some(hasIds)
+    ? ofTwin
+    : "its columns have no field ids, only names that the table maps";
+  faults.set(nodes, fault);
+  return fault;
+}
+
+const faults = new WeakMap<readonly ParquetNode[], string | null>();
 
 function hasIds({ fieldId, children }: ParquetNode): boolean {
   return fieldId !== null || children.some(hasIds);

@@ -18,6 +18,9 @@ export interface ParquetNode {
 /** One row of `parquet_schema()`: name, type, number of children, field id. */
 type SchemaRow = readonly [name: string, type: string, children: number, fieldId: number | null];
 
+/** Shapes that one object each is kept of. */
+const SHAPES_MAX = 1000;
+
 /** Columns of a file from the rows of its schema, which begin with its root, depth first. */
 function nodesOf(rows: readonly SchemaRow[]): readonly ParquetNode[] {
   let at = 0;
@@ -33,17 +36,26 @@ function nodesOf(rows: readonly SchemaRow[]): readonly ParquetNode[] {
 /** Runs a statement and answers all its rows. */
 type Query = (sql: string) => readonly (readonly (string | null)[])[];
 
+/** Reads the columns of files, by path. */
+type ReadColumns = (
+  paths: readonly string[],
+) => Promise<ReadonlyMap<string, readonly ParquetNode[]>>;
+
 /** The columns of the Parquet files that were asked for last: a file never changes. */
 export class KnownColumns {
   readonly #known: Recent<string, readonly ParquetNode[]>;
+  readonly #one = oneOfEachShape();
 
   /** @param filesMax that are remembered */
   constructor(filesMax: number) {
     this.#known = new Recent(filesMax);
   }
 
-  /** By path; what is not known is read. Throws as `query`. */
-  of(paths: readonly string[], query: Query): ReadonlyMap<string, readonly ParquetNode[]> {
+  /** By path; what is not known is read, and throws as `read` does. */
+  async of(
+    paths: readonly string[],
+    read: ReadColumns,
+  ): Promise<ReadonlyMap<string, readonly ParquetNode[]>> {
     const found = new Map<string, readonly ParquetNode[]>();
     const unknown: string[] = [];
     for (const path of paths) {
@@ -52,7 +64,8 @@ export class KnownColumns {
       else found.set(path, nodes);
     }
     if (unknown.length === 0) return found;
-    for (const [path, nodes] of columnsOfFiles(query, unknown)) {
+    for (const [path, columns] of await read(unknown)) {
+      const nodes = this.#one(columns);
       this.#known.set(path, nodes);
       found.set(path, nodes);
     }
@@ -65,6 +78,7 @@ export function columnsOfFiles(
   query: Query,
   paths: readonly string[],
 ): Map<string, readonly ParquetNode[]> {
+  if (paths.length === 0) return new Map();
   const rows = query(
     "SELECT file_name, name, concat_ws(' ', type, logical_type, converted_type), num_children::VARCHAR, field_id::VARCHAR " +
       `FROM parquet_schema([${paths.map(sqlText).join(", ")}])`,
@@ -76,7 +90,19 @@ export function columnsOfFiles(
     of.push([name ?? "", type ?? "", Number(children ?? 0), id]);
     byFile.set(file ?? "", of);
   }
-  return new Map([...byFile].map(([file, of]) => [file, nodesOf(of)]));
+  const one = oneOfEachShape();
+  return new Map([...byFile].map(([file, of]) => [file, one(nodesOf(of))]));
+}
+
+/** Files of a table have few shapes: columns that are alike become one object, which is held and sent once. */
+function oneOfEachShape(): (nodes: readonly ParquetNode[]) => readonly ParquetNode[] {
+  const seen = new Recent<string, readonly ParquetNode[]>(SHAPES_MAX);
+  return (nodes) => {
+    const shape = shapeOf(nodes);
+    const first = seen.get(shape);
+    if (first === undefined) seen.set(shape, nodes);
+    return first ?? nodes;
+  };
 }
 
 /** The element of a list: `list (repeated) -> element`, or a repeated field itself, as old writers have it. */
@@ -99,7 +125,13 @@ export function entryOf(map: ParquetNode): { key: ParquetNode; value: ParquetNod
  * together, DuckDB gives every column the type that it has in the first: a double would become a float.
  */
 export function shapeOf(nodes: readonly ParquetNode[]): string {
-  return JSON.stringify(
+  const known = shapes.get(nodes);
+  if (known !== undefined) return known;
+  const shape = JSON.stringify(
     nodes.map(({ name, type, fieldId, children }) => [name, type, fieldId, shapeOf(children)]),
   );
+  shapes.set(nodes, shape);
+  return shape;
 }
+
+const shapes = new WeakMap<readonly ParquetNode[], string>();

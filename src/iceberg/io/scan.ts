@@ -9,9 +9,11 @@ import { readManifestList } from "#iceberg/manifest/manifestList.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
+import { createKnownManifests } from "./knownManifests.ts";
 import { createManifestLists } from "./manifestLists.ts";
 
 const lists = createManifestLists(LIMITS.manifestListsBytesMax);
+const known = createKnownManifests(LIMITS.knownManifestsBytesMax);
 
 /** A file that is live in a snapshot. */
 export interface LiveFile {
@@ -56,9 +58,17 @@ export async function entriesOf(
   storage: Storage,
   metadata: TableMetadata,
   manifest: ManifestFile,
-): Promise<ManifestEntry[]> {
+): Promise<readonly ManifestEntry[]> {
   const types = partitionTypes(metadata, specById(metadata, manifest.partitionSpecId));
-  return readManifest(await storage.get(manifest.manifestPath), manifest, types);
+  // What entries inherit is the list's, and a column's type may have been widened since.
+  const { manifestPath, sequenceNumber, addedSnapshotId, firstRowId } = manifest;
+  const inherited = [sequenceNumber, addedSnapshotId, firstRowId].join(" ");
+  const key = `${manifestPath} ${inherited} ${JSON.stringify(types)}`;
+  const found = known.get(storage, key);
+  if (found !== null) return found;
+  const entries = await readManifest(await storage.get(manifestPath), manifest, types);
+  known.set(storage, key, entries);
+  return entries;
 }
 
 /** The live data and delete files of a snapshot, manifest by manifest; none for an unknown id. */

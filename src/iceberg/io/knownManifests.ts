@@ -1,0 +1,76 @@
+/**
+ * The entries of the manifests that were read last, kept in memory: a manifest never changes, and a query or a
+ * compaction reads those of a head of which its last one read all but the newest.
+ *
+ * Bounded by bytes over all tables of the process; what was used the longest ago goes first.
+ */
+import type { ManifestEntry } from "#iceberg/manifest/manifest.ts";
+import type { Storage } from "#storage/storage.ts";
+
+/** Memory of an entry without its metrics and its path, bytes; of one metric of a column. */
+const ENTRY_BYTES = 800;
+const METRIC_BYTES = 64;
+
+/** Entries of manifests, by store and by a key that names a manifest and how it was read. */
+export interface KnownManifests {
+  get(storage: Storage, key: string): readonly ManifestEntry[] | null;
+  set(storage: Storage, key: string, entries: readonly ManifestEntry[]): void;
+}
+
+/** @param bytesMax memory of all entries together, as estimated */
+export function createKnownManifests(bytesMax: number): KnownManifests {
+  const stores = new WeakMap<Storage, number>();
+  /** Least recently used first. */
+  const known = new Map<
+    string,
+    { readonly entries: readonly ManifestEntry[]; readonly bytes: number }
+  >();
+  let storeCount = 0;
+  let bytes = 0;
+  const nameOf = (storage: Storage, key: string): string => {
+    const id = stores.get(storage) ?? storeCount++;
+    stores.set(storage, id);
+    return `${id} ${key}`;
+  };
+  const drop = (name: string): void => {
+    bytes -= known.get(name)?.bytes ?? 0;
+    known.delete(name);
+  };
+  return {
+    get: (storage, key) => {
+      const name = nameOf(storage, key);
+      const found = known.get(name);
+      if (found === undefined) return null;
+      known.delete(name);
+      known.set(name, found);
+      return found.entries;
+    },
+    set: (storage, key, entries) => {
+      const own = { entries, bytes: bytesOf(entries) };
+      if (own.bytes > bytesMax) return;
+      const name = nameOf(storage, key);
+      drop(name);
+      known.set(name, own);
+      bytes += own.bytes;
+      for (const oldest of known.keys()) {
+        if (bytes <= bytesMax) break;
+        drop(oldest);
+      }
+    },
+  };
+}
+
+function bytesOf(entries: readonly ManifestEntry[]): number {
+  let bytes = 0;
+  for (const { file } of entries) {
+    const { columnSizes, valueCounts, nullValueCounts, nanValueCounts, lowerBounds, upperBounds } =
+      file;
+    const counts = [columnSizes, valueCounts, nullValueCounts, nanValueCounts];
+    bytes += ENTRY_BYTES + file.filePath.length;
+    for (const { size } of [...counts, lowerBounds, upperBounds]) bytes += size * METRIC_BYTES;
+    for (const bounds of [lowerBounds, upperBounds]) {
+      for (const bound of bounds.values()) bytes += bound.length;
+    }
+  }
+  return bytes;
+}
