@@ -8,7 +8,9 @@ import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { letterTable } from "#config/letterTable.ts";
 import { createDecoder, formatOf, keyFormatOf } from "#decode/createDecoder.ts";
 import type { Decoder } from "#decode/decoder.ts";
+import type { DecoderOptions } from "#decode/options.ts";
 import type { SchemaRegistry } from "#decode/registry/registry.ts";
+import { changeLogColumns } from "#pipeline/changeLog.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
 import type { Target } from "#pipeline/feeds.ts";
 import { lateColumns, lateTable } from "#pipeline/lateRows.ts";
@@ -22,7 +24,7 @@ import { Spellings } from "./spellings.ts";
 /** What tables are made by. */
 type TableOptions = Pick<
   PipelineOptions,
-  "writer" | "decoder" | "rejects" | "late" | "tablesMax"
+  "writer" | "decoder" | "changeLog" | "rejects" | "late" | "tablesMax"
 > & {
   readonly commit: CommitPolicy;
 };
@@ -33,6 +35,8 @@ export class Targets {
   readonly #parts: WriterParts;
   readonly #registry: SchemaRegistry | null;
   readonly #tables = new Map<string, Target>();
+  /** Logs of changes by the table that they are of. */
+  readonly #logs = new Map<Target, Target>();
   /** Names of side tables: no table of a topic may have one. */
   readonly #sides = new Set<string>();
   readonly #spellings = new Spellings();
@@ -51,7 +55,10 @@ export class Targets {
    * @throws AppError `usage` beyond `iceberg.max_tables`, or where two tables would have one name
    */
   of(topic: string): readonly Target[] {
-    return [this.for(topic, this.#options.writer(topic))];
+    const options = this.#options.writer(topic);
+    const main = this.for(topic, options);
+    const log = this.#logOf(topic, main, options);
+    return log === null ? [main] : [main, log];
   }
 
   /**
@@ -73,15 +80,34 @@ export class Targets {
       throw fail("usage", sentence, { topic, table: name });
     }
     this.#refuseSideName(topic, name);
-    const registry = this.#registry;
-    const keys = keyFormatOf(decoding, registry);
-    const decoder = createDecoder(decoding, formatOf(decoding, registry), keys);
+    const decoder = this.#decoder(decoding);
     const create = { ...options.create, twins: this.#spellings.add(options.name) };
     const sink = new Sink({ ...options, create }, this.#parts, decoder, commit);
     const source = new Source(decoder, this.#options.late?.lateness ?? null);
     const target = { sink, source, sides: this.#sidesOf(topic, options, decoder) };
     this.#tables.set(name, target);
     return target;
+  }
+
+  /** The log of a table's changes; null: nobody asks for it. */
+  #logOf(topic: string, main: Target, options: WriterOptions): Target | null {
+    const { changeLog, commit } = this.#options;
+    if (changeLog === null) return null;
+    const known = this.#logs.get(main);
+    if (known !== undefined) return known;
+    const own = changeLog.tableOf(options);
+    this.#takeSideName(topic, own, options);
+    const decoder = this.#decoder(changeLog.decoder);
+    const sink = new Sink(own, this.#parts, changeLogColumns(decoder), commit, "changes");
+    const log = { sink, source: new Source(decoder), sides: this.#sidesOf(topic, own, decoder) };
+    this.#logs.set(main, log);
+    return log;
+  }
+
+  #decoder(options: DecoderOptions): Decoder {
+    const registry = this.#registry;
+    const keys = keyFormatOf(options, registry);
+    return createDecoder(options, formatOf(options, registry), keys);
   }
 
   /** In the order in which they are owned and committed. */
@@ -128,7 +154,7 @@ export class Targets {
 
 function nameTaken(topic: string, name: string): Error {
   const sentence =
-    `Topic ${topic} and the dead letters or late rows of a topic would share table ${name}. Give one of ` +
+    `Topic ${topic} and the dead letters, late rows or changes of a topic would share table ${name}. Give one of ` +
     "them another name with iceberg.table_name or source.late_table";
   return fail("usage", sentence, { topic, table: name });
 }

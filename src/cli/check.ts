@@ -23,6 +23,7 @@ import { describeTable, fieldDifferences, partitionDifferences } from "./differe
 import { type OpenPipeline, openConfig, withPipeline } from "./open.ts";
 import { type Cell, tableText } from "./output.ts";
 import {
+  changeLogNotes,
   deleteNotes,
   type PlannedTable,
   plannedTables,
@@ -185,6 +186,7 @@ async function planTable(
   const { name, writer, topics } = planned;
   const table = await catalog.load(writer.name);
   plan.differences.push(
+    ...changeLogNotes(planned, options),
     ...deleteNotes(planned, table?.metadata.formatVersion ?? writer.create.formatVersion),
   );
   const own = new Set(topics);

@@ -84,6 +84,16 @@ export function deleteNotes(
   return [`${name}: rows of one key (${key.join(", ")}) replace each other by ${how}`];
 }
 
+/** The table that all changes of a table go into; none where nobody asks for it. */
+export function changeLogNotes(
+  { name, writer }: PlannedTable,
+  { changeLog }: Pick<PipelineOptions, "changeLog">,
+): string[] {
+  if (changeLog === null) return [];
+  const log = changeLog.tableOf(writer).name;
+  return [`${name}: every change is also a row of ${fullName(log)}, committed before it`];
+}
+
 /** Tables that nobody knows before a record has named them. */
 export function routeNotes({ routing }: Pick<PipelineOptions, "routing">): string[] {
   if (routing === null) return [];

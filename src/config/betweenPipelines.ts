@@ -3,10 +3,10 @@
  * would share the partitions of a topic. `combinations.ts` looks at each alone.
  */
 import { fullName } from "#catalog/names.ts";
+import { knownTablesFor } from "./changeLog.ts";
 import type { AppConfig, PipelineConfig } from "./config.ts";
 import type { PipelineValues } from "./keys.ts";
 import type { Problem } from "./problems.ts";
-import { knownTableFor } from "./tableNames.ts";
 import { matches, topicsOf } from "./topics.ts";
 
 /** Two pipelines of one name, or with one source topic and one table (SPEC 2.1). */
@@ -113,17 +113,18 @@ const PLACE_KEYS = [
 function feedsOf(pipeline: PipelineConfig): string[] {
   const { values } = pipeline;
   return topicsOf(values).flatMap((name) => {
-    const table = knownTableFor(values, name);
-    if (table === null) return [];
-    return JSON.stringify([brokersOf(pipeline), name, fullName(table), placeOf(values)]);
+    return knownTablesFor(values, name).map((table) =>
+      JSON.stringify([brokersOf(pipeline), name, fullName(table), placeOf(values)]),
+    );
   });
 }
 
 /** The tables whose names are known before anything runs. */
 function tablesOf({ values }: PipelineConfig): string[] {
   return topicsOf(values).flatMap((name) => {
-    const table = knownTableFor(values, name);
-    return table === null ? [] : JSON.stringify([fullName(table), placeOf(values)]);
+    return knownTablesFor(values, name).map((table) =>
+      JSON.stringify([fullName(table), placeOf(values)]),
+    );
   });
 }
 

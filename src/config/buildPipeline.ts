@@ -20,6 +20,7 @@ import type { StorageOptions } from "#storage/open.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { type MaintenanceOptions, maintenanceOptions } from "./buildMaintenance.ts";
 import { eventTimeColumn, fileCodecOf, writerOptions } from "./buildWriter.ts";
+import { type ChangeLogOptions, changeLogOptions } from "./changeLog.ts";
 import { changeOptions, metadataColumnsOf } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
@@ -55,6 +56,8 @@ export interface PipelineOptions {
   /** Writing the group's offsets for lag tools. */
   readonly acknowledge: { readonly enabled: boolean; readonly intervalMs: number };
   readonly decoder: DecoderOptions;
+  /** The tables of all changes; null: there are none. */
+  readonly changeLog: ChangeLogOptions | null;
   /** How late rows are told, and where they go; null: no field is an event time. */
   readonly late: LateOptions | null;
   /** Where schemas of values are; null: nowhere. */
@@ -95,6 +98,7 @@ export async function buildPipeline(
 ): Promise<PipelineOptions> {
   const { values } = pipeline;
   const timestamp = values["kafka.start_timestamp"];
+  const decoding = decoder(pipeline, await declaredSchema(values, environment));
   return {
     name: pipeline.name,
     consumer: await consumer(pipeline, environment, instanceId),
@@ -107,7 +111,8 @@ export async function buildPipeline(
       enabled: values["kafka.enable_auto_commit"],
       intervalMs: values["kafka.auto_commit_interval_ms"],
     },
-    decoder: decoder(pipeline, await declaredSchema(values, environment)),
+    decoder: decoding,
+    changeLog: changeLogOptions(values, decoding),
     late: lateOptions(values),
     registry: await registryOptions(values, environment),
     rejects: {

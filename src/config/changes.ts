@@ -6,12 +6,16 @@
  * order, which is that of their partition: they must lie in one, and go into one table.
  */
 
+import type { TableName } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import { keyColumns } from "#decode/changes.ts";
 import { isInEnvelope } from "#decode/metadata.ts";
 import type { ChangeOptions, MetadataColumn } from "#decode/options.ts";
+import { knownTablesFor } from "./changeLog.ts";
 import type { PipelineValues } from "./keys.ts";
 import { columnOf, shapingOptions } from "./shaping.ts";
 import { placeholdersOf } from "./tableNames.ts";
+import { topicsOf } from "./topics.ts";
 
 /** How records change rows; null: each appends one. */
 export function changeOptions(values: PipelineValues): ChangeOptions | null {
@@ -87,7 +91,8 @@ export function checkChanges(values: PipelineValues, isSet: IsSet, report: Repor
     if (deletes !== "auto") report("iceberg.write.delete_mode", NEEDS_MODE);
     const keys = ["key_field", "order_field", "op_field"] as const;
     const set = keys.find((key) => values[`source.${key}`] !== null);
-    const key = values["source.on_delete"] === "delete" ? set : "on_delete";
+    const tracks = values["source.track_changes"] ? "track_changes" : set;
+    const key = values["source.on_delete"] === "delete" ? tracks : "on_delete";
     if (key !== undefined) report(`source.${key}`, NEEDS_MODE);
     return;
   }
@@ -266,6 +271,9 @@ function checkOneOrder(values: PipelineValues, report: Report): void {
       `${mode}: a change that names another table would leave the older row standing`,
     );
   }
+  const taken = values["source.track_changes"] ? takenLogName(values) : undefined;
+  if (taken !== undefined)
+    report("source.track_changes", `${fullName(taken)} is the name of another table`);
   const table = values["iceberg.table_name"];
   const several =
     values["kafka.topic_pattern"] !== null || (values["kafka.topics"]?.length ?? 1) > 1;
@@ -275,4 +283,11 @@ function checkOneOrder(values: PipelineValues, report: Report): void {
       `${mode}: nothing says which change of a row is later when they come by several topics; let each fill a table of its own: {topic}`,
     );
   }
+}
+
+/** The name of a change log that another topic's table has; undefined: none. */
+function takenLogName(values: PipelineValues): TableName | undefined {
+  const all = topicsOf(values).map((topic) => knownTablesFor(values, topic));
+  const mains = new Set(all.flatMap(([main]) => (main === undefined ? [] : fullName(main))));
+  return all.flatMap(([, log]) => log ?? []).find((log) => mains.has(fullName(log)));
 }

@@ -9,10 +9,6 @@ export const UNBUILT = {
     name: "another alignment is",
     instead: "column buffers begin and end at multiples of 64 bytes",
   },
-  change_log: {
-    name: "a table of all changes is",
-    instead: 'read the topic a second time with source.mode = "kstream"',
-  },
   clusters: {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",

@@ -56,8 +56,7 @@ export const SOURCE_KEYS = {
   "source.track_changes": {
     type: "boolean",
     default: false,
-    doc: "Also append every change, with its operation, to <table>__changes.",
-    unbuilt: "change_log",
+    doc: "ktable and cdc: also append every change to `<table>__changes`, which is committed before the table: the row after the change, of a delete what is known of the row before it, with `op` (cdc) and true in `<prefix>deleted` for deletes, and the coordinates of its record (docs/CHANGE_DATA.md).",
   },
   "source.event_time_field": {
     type: "string",

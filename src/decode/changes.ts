@@ -37,8 +37,13 @@ export function effectOf(word: string): Effect | "truncate" | null {
   return EFFECTS.get(word.toLowerCase()) ?? null;
 }
 
-/** The column that says that a row was deleted (`on_delete = "mark"`), behind the prefix. */
+/** The column that says that a row was deleted, where deleted rows stay ({@link keepsDeleted}), behind the prefix. */
 export const DELETED = "deleted";
+
+/** Whether a delete is a row, with the last image that it has. */
+export function keepsDeleted(changes: Pick<ChangeOptions, "onDelete"> | null): boolean {
+  return changes?.onDelete === "mark" || changes?.onDelete === "log";
+}
 
 /** The names of the columns that say which row a row is; none: rows are appended. */
 export function keyColumns({

@@ -13,7 +13,14 @@ import { fieldAt, joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import { avroFormat } from "./avro/format.ts";
-import { controlFields, DELETED, keyColumns, neededColumns, withRequired } from "./changes.ts";
+import {
+  controlFields,
+  DELETED,
+  keepsDeleted,
+  keyColumns,
+  neededColumns,
+  withRequired,
+} from "./changes.ts";
 import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format, TableSchema } from "./format.ts";
@@ -196,7 +203,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   metadataOf(name: string): AppendedColumn | null {
     const { changes, metadataColumns, metadataPrefix } = this.options;
     if (this.control.some((field) => field.name === name)) return "change";
-    if (changes?.onDelete === "mark" && name === metadataPrefix + DELETED) return "deleted";
+    if (keepsDeleted(changes) && name === metadataPrefix + DELETED) return "deleted";
     const found = metadataColumns.find((column) => metadataPrefix + column === name) ?? null;
     return found === null || isInEnvelope(found) ? null : found;
   }

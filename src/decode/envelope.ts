@@ -7,7 +7,7 @@
  * (`ChangeParts`); they are read then by the readers that read such rows without an envelope.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
-import { type Effect, effectOf } from "./changes.ts";
+import { type Effect, effectOf, keepsDeleted } from "./changes.ts";
 import type { ValueRoot } from "./kernel/image.ts";
 import type { ChangeOptions } from "./options.ts";
 import type { RejectReason, TypeConflict } from "./rejects.ts";
@@ -109,18 +109,21 @@ export class EnvelopeReader implements ValueReader {
   readonly #opField: string | null;
 
   readonly #isKept: boolean;
+  /** Of a deleted row nothing needs to be there. */
+  readonly #isFoundByKey: boolean;
 
   constructor(
     parts: ChangeParts,
     readers: PartReaders,
-    { opField, onDelete }: EnvelopeOptions,
+    { opField, onDelete, keyFields }: EnvelopeOptions,
     root: ValueRoot | null,
   ) {
     this.#parts = parts;
     this.#readers = readers;
     this.root = root;
     this.#opField = opField;
-    this.#isKept = onDelete === "mark";
+    this.#isKept = keepsDeleted({ onDelete });
+    this.#isFoundByKey = onDelete === "log" && keyFields.length === 0;
   }
 
   get asks(): SchemaAsks | null {
@@ -165,7 +168,7 @@ export class EnvelopeReader implements ValueReader {
     const isRead =
       effect === "put"
         ? this.#part(ofRow, parts.after, bytes, row, true)
-        : before === null || this.#part(before, parts.before, bytes, row, this.#isKept);
+        : this.#image(before, bytes, row);
     if (!isRead) return false;
     const isWhole = source === null || parts.source === null;
     if (!isWhole && !this.#part(source, parts.source, bytes, row, false)) return false;
@@ -173,6 +176,13 @@ export class EnvelopeReader implements ValueReader {
     const text = encoder.encode(parts.operation);
     operation.appendBytes(text, 0, text.length);
     return true;
+  }
+
+  /** What is kept of a deleted row. */
+  #image(reader: PartReader | null, bytes: Uint8Array, row: number): boolean {
+    const { before } = this.#parts;
+    if (reader === null || (before === null && this.#isFoundByKey)) return true;
+    return this.#part(reader, before, bytes, row, this.#isKept);
   }
 
   /** @param isWhole the part is a row of the table, all of whose values count */

@@ -5,7 +5,7 @@ import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { CHANGE } from "#columns/changes.ts";
 import type { Field, Type } from "#columns/schema.ts";
-import { DELETED, neededColumns } from "./changes.ts";
+import { DELETED, keepsDeleted, neededColumns } from "./changes.ts";
 import type { RecordBytes } from "./decoder.ts";
 import type { DecoderOptions, EnvelopeColumn, MetadataColumn, RecordColumn } from "./options.ts";
 import type { RecordCursor } from "./records.ts";
@@ -56,7 +56,7 @@ export function metadataFields(options: DecoderOptions): Field[] {
     const name = metadataPrefix + column;
     return { id: 0, name, required: needed.includes(name), type: TYPES[column] };
   });
-  if (changes?.onDelete !== "mark") return fields;
+  if (!keepsDeleted(changes)) return fields;
   const deleted = { id: 0, name: metadataPrefix + DELETED, required: false, type: BOOLEAN };
   return [...fields, deleted];
 }

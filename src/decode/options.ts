@@ -36,8 +36,11 @@ export interface ChangeOptions {
   readonly orderColumn?: string | null;
   /** What the Kafka key of a record without a value is, where `keyFields` are to be taken from it. */
   readonly keyFormat: KeyFormat;
-  /** A delete removes the row, sets its column `<prefix>deleted`, or is passed over. */
-  readonly onDelete: "delete" | "mark" | "ignore";
+  /**
+   * A delete removes the row, sets its column `<prefix>deleted`, or is passed over. `log`: every change is a row,
+   * of a delete with true in that column, for the table of all changes (`source.track_changes`).
+   */
+  readonly onDelete: "delete" | "mark" | "ignore" | "log";
   /**
    * `cdc`: the member of a bare row that says what was done, which is no column; null: rows come in Debezium's
    * envelope.

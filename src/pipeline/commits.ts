@@ -3,7 +3,7 @@
  * written at once, the longest due first.
  *
  * Tables that have a feed in common (kin) are cut at one point of it and committed in a stated order:
- * dead letters, late rows, the others (SPEC 2.8). A next cut comes when all of the last one has ended,
+ * dead letters, late rows, logs of changes, the others (SPEC 2.8). A next cut comes when all of the last one has ended,
  * so that no table is ever two cuts behind its kin. Feeds that were fenced in one table are dropped
  * at once in all of them, and sought anew when the cut has ended.
  *
@@ -34,7 +34,7 @@ export interface CommitFollowers {
 type CutEnd = "through" | "waits";
 
 /** The order of commits, first first. */
-const RANKS: readonly CommitRank[] = ["dead_letter", "late", "main"];
+const RANKS: readonly CommitRank[] = ["dead_letter", "late", "changes", "main"];
 /** Share of the slots' time that commits may take before intervals stretch. */
 const BUSY_SHARE = 0.5;
 /** How often the stretching is judged. */

@@ -65,6 +65,6 @@ export interface CommitPolicy {
 
 /**
  * In which order the tables of a feed are committed (SPEC 2.8): a record that was put aside is in its
- * side table before the main table's offset passes it.
+ * side table before the main table's offset passes it, and a change in the log of changes.
  */
-export type CommitRank = "dead_letter" | "late" | "main";
+export type CommitRank = "dead_letter" | "late" | "changes" | "main";

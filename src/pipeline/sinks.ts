@@ -20,6 +20,8 @@ export class Sinks implements Iterable<Sink> {
   readonly #topics = new Map<string, Target[]>();
   /** The table that each side table is beside. */
   readonly #mains = new Map<Sink, Sink>();
+  /** The log of a table's changes by the table, and the table by its log. */
+  readonly #twins = new Map<Sink, Sink>();
   readonly #targetsOf: (topic: string) => readonly Target[];
   readonly #feeds: Feeds;
   readonly #stopped: (sink: Sink) => void;
@@ -98,9 +100,17 @@ export class Sinks implements Iterable<Sink> {
       this.#add(sink);
     }
     this.#relate(all.map(({ sink }) => sink));
+    this.#pair(all);
     for (const { sink, sides = [] } of more) {
       for (const side of sides) if (side.isUsed) this.#useSide(sink, side);
     }
+  }
+
+  /** A log of changes is of the first table of its topic. */
+  #pair([first, ...others]: readonly Target[]): void {
+    const log = others.find(({ sink }) => sink.rank === "changes");
+    if (first === undefined || log === undefined) return;
+    this.#twins.set(first.sink, log.sink).set(log.sink, first.sink);
   }
 
   /** A topic whose table cannot be never stops the others. */
@@ -186,11 +196,21 @@ export class Sinks implements Iterable<Sink> {
     this.touched.add(sink);
     const places = [...sink.outlets.values(), ...sink.sides.values()];
     for (const { feed } of places) this.#feeds.changed.add(feed);
+    this.#endTwin(sink);
     if (sink.state.kind !== "stopped") return;
     for (const { feed } of places) sink.drop(feed.key);
     // What it lost may not be passed: its records are read again when it can be written again.
     this.#mains.get(sink)?.apply({ kind: "failed", error: sink.state.error });
     this.#stopped(sink);
+  }
+
+  /** A table and the log of its changes end together: neither goes on where the other cannot. */
+  #endTwin(sink: Sink): void {
+    const { state } = sink;
+    const twin = this.#twins.get(sink);
+    if (twin === undefined || !takesRows(twin.state)) return;
+    if (state.kind === "draining") twin.apply({ kind: "unreadable", error: state.error });
+    if (state.kind === "stopped") twin.apply({ kind: "failed", error: state.error });
   }
 
   #count({ rank }: Sink, { kind }: TableState, sign: 1 | -1): void {

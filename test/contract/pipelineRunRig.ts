@@ -73,6 +73,8 @@ export interface Wanted {
   readonly decoder?: Partial<DecoderOptions>;
   /** Columns by which rows are found, and changes ordered. Default: rows are appended. */
   readonly key?: Pick<WriterOptions, "key" | "order">;
+  /** Default: changes are not logged. */
+  readonly changeLog?: PipelineOptions["changeLog"];
   /** How a table that is created is partitioned. */
   readonly partitionForms?: readonly string[];
   /** How files of a table that is created are sorted. */
@@ -116,6 +118,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     },
     routing: wanted.routing ?? null,
     late: null,
+    changeLog: wanted.changeLog ?? null,
     letterTopic: null,
     tablesMax: wanted.tablesMax ?? Number.POSITIVE_INFINITY,
     writer: (topic) => {

@@ -115,7 +115,7 @@ for (const mode of ["ktable", "cdc"] as const) {
           mode,
           keyFields,
           keyFormat: "json",
-          onDelete: texts.oneOf(["delete", "delete", "mark", "ignore"]),
+          onDelete: texts.oneOf(["delete", "delete", "mark", "ignore", "log"]),
           opField: isBare ? "op" : null,
         },
       };

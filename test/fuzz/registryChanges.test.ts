@@ -88,7 +88,7 @@ for (const format of CHANGE_FORMATS) {
         mode: "cdc",
         keyFields,
         keyFormat: "json",
-        onDelete: texts.oneOf(["delete", "delete", "mark", "ignore"]),
+        onDelete: texts.oneOf(["delete", "delete", "mark", "ignore", "log"]),
         opField: isBare ? "__op" : null,
       };
       const ofEnvelope = !isBare && texts.below(2) === 0;

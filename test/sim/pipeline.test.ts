@@ -14,6 +14,7 @@ const SHAPES = [
   ["two tables of a feed", { mains: 2, letters: false }],
   ["dead letters", { mains: 1, letters: true }],
   ["two tables with dead letters", { mains: 2, letters: true }],
+  ["a log of changes with dead letters", { mains: 1, letters: true, log: true }],
   ["late rows beside letters", { mains: 1, letters: true, late: true }],
 ] as const;
 

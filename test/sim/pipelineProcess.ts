@@ -15,7 +15,7 @@ import { Source } from "#pipeline/source.ts";
 import { SimConsumer, type SimGroup } from "./group.ts";
 import { MemoryLog, optionsOf, partsOf } from "./process.ts";
 import type { SimClock } from "./simClock.ts";
-import { LATENESS, pickyFormat, routeOf, type SimTable, TOPIC_ID } from "./tables.ts";
+import { LATENESS, pickyFormat, routeBetween, type SimTable, TOPIC_ID } from "./tables.ts";
 import type { World } from "./world.ts";
 
 /** One process with its memory. */
@@ -172,6 +172,7 @@ export function startProcess(start: ProcessStart): {
     return [{ sink, source: new Source(decoder, hasLate ? LATENESS : null), sides }];
   });
   const consumer = new SimConsumer(process.name, group);
+  const route = routeBetween(tables);
   const parts = {
     consumer,
     clock,
@@ -179,7 +180,7 @@ export function startProcess(start: ProcessStart): {
     logger: silentLogger,
     observe: () => undefined,
     targetsOf: () => targets,
-    route: routeOf(targets.length),
+    ...(route === undefined ? {} : { route }),
   };
   const pipeline = new Pipeline(parts, {
     name: "p",

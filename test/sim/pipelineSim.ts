@@ -18,9 +18,15 @@ import {
   startProcess,
   thrownAway,
 } from "./pipelineProcess.ts";
-import { judgeStop } from "./process.ts";
 import { SimClock } from "./simClock.ts";
-import { behindOf, type Shape, type SimTable, tablesOf, unionViolations } from "./tables.ts";
+import {
+  behindOf,
+  judgeEnd,
+  type Shape,
+  type SimTable,
+  tablesOf,
+  togetherViolations,
+} from "./tables.ts";
 import { type CompareAndSet, type Request, World } from "./world.ts";
 
 /** How a schedule ended. */
@@ -110,10 +116,6 @@ class PipelineSim {
     return this.tables.flatMap(({ world }) => world.pending.map((request) => ({ world, request })));
   }
 
-  get #mains(): SimTable[] {
-    return this.tables.filter(({ beside }) => beside === null);
-  }
-
   get #anyWorld(): World {
     return this.tables.length === 1 ? this.world : this.world.pick(this.tables).world;
   }
@@ -141,7 +143,8 @@ class PipelineSim {
     if (world.mayLoseLogs && dice > 0.98) this.#loseLog();
     if (!this.troubles.people || dice <= 0.97) return;
     this.#disordered = true;
-    await anybodyActs(this.world.pick(this.#mains).world);
+    const mains = this.tables.filter(({ beside }) => beside === null);
+    await anybodyActs(world.pick(mains).world);
   }
 
   /** Of a partition of which the table has rows: one that nobody has read of loses nothing. */
@@ -291,7 +294,7 @@ class PipelineSim {
       this.violations.push(...(await world.law.violations()));
       changed = true;
     }
-    if (changed) this.violations.push(...(await unionViolations(this.tables, this.#disordered)));
+    if (changed) this.violations.push(...(await togetherViolations(this.tables, this.#disordered)));
   }
 
   /** A table's end is judged when it begins, by the world as it is then; what it threw away at its stop. */
@@ -301,7 +304,7 @@ class PipelineSim {
     if (process.judged.get(index) !== state.error) {
       process.judged.set(index, state.error);
       const groups = new Set(this.processes.map((each) => each.groupName)).size;
-      this.violations.push(...judgeStop(table.world, process.name, state.error, groups));
+      this.violations.push(...judgeEnd(this.tables, table, process.name, state.error, groups));
       this.world.say(`${process.name} stops ${table.world.name.table}: ${state.error}`);
     }
     if (state.kind === "stopped" && kindOf(state.error) === "topic_unreadable") {

@@ -15,6 +15,7 @@ import { selectRecords } from "#decode/records.ts";
 import type { ValueReader } from "#decode/segment.ts";
 import type { Lateness } from "#pipeline/lateRows.ts";
 import type { CommitRank, Route } from "#pipeline/pipelineParts.ts";
+import { judgeStop } from "./process.ts";
 import { progressOf } from "./rewriter.ts";
 import { FIELDS, rowNumber, TOPIC } from "./rows.ts";
 import { World } from "./world.ts";
@@ -43,6 +44,8 @@ export interface Shape {
   readonly letters: boolean;
   /** Each has a late table; default false. */
   readonly late?: boolean;
+  /** Beside the one table there is the log of its changes, which has every record as well; default false. */
+  readonly log?: boolean;
   /** Rows are written before their commit is due; default false. */
   readonly ahead?: boolean;
 }
@@ -53,13 +56,15 @@ export interface SimTable {
   readonly rank: CommitRank;
   /** The table that it is beside; null: it is no side table. */
   readonly beside: SimTable | null;
+  /** Of a log of changes the table that it is of, and committed before; null: it is none. */
+  readonly logs: SimTable | null;
   readonly writesAhead: boolean;
 }
 
 /** The tables of a world's topic; the world's own is the first, side tables follow theirs. */
 export function tablesOf(
   world: World,
-  { mains, letters, late = false, ahead: writesAhead = false }: Shape,
+  { mains, letters, late = false, log = false, ahead: writesAhead = false }: Shape,
 ): SimTable[] {
   const tables: SimTable[] = [];
   world.has.eventTimes = late;
@@ -67,15 +72,22 @@ export function tablesOf(
     const own = index === 0 ? world : sibling(world, index);
     own.isDue = (offset) => tableOf(offset, mains) === index;
     own.mayHold = own.isDue;
-    const main: SimTable = { world: own, rank: "main", beside: null, writesAhead };
+    const main: SimTable = { world: own, rank: "main", beside: null, logs: null, writesAhead };
     tables.push(main);
-    if (letters) {
-      world.has.oddRecords = false;
-      tables.push(sideOf(main, "dead_letter", sibling(world, 10 + index, LETTER_FIELDS)));
-    }
+    if (letters) tables.push(lettersOf(main, world, 10 + index));
     if (late) tables.push(sideOf(main, "late", sibling(world, 20 + index, LATE_FIELDS)));
+    if (log) {
+      const logging: SimTable = { ...main, world: sibling(world, 30), rank: "changes", logs: main };
+      tables.push(logging);
+      if (letters) tables.push(lettersOf(logging, world, 31));
+    }
   }
   return tables;
+}
+
+function lettersOf(of: SimTable, world: World, number: number): SimTable {
+  world.has.oddRecords = false;
+  return sideOf(of, "dead_letter", sibling(world, number, LETTER_FIELDS));
 }
 
 /** What it holds is not its table's. */
@@ -89,7 +101,7 @@ function sideOf(main: SimTable, rank: CommitRank, aside: World): SimTable {
   // Also from before its own first position: a person may have them read again for its table.
   aside.mayHoldBelow = true;
   const { writesAhead } = main;
-  return { world: aside, rank, beside: main, writesAhead };
+  return { world: aside, rank, beside: main, logs: null, writesAhead };
 }
 
 function sibling(world: World, number: number, fields?: readonly Field[]): World {
@@ -102,6 +114,12 @@ function tableOf(offset: number, mains: number): number {
   return mains > 1 && offset % 5 === 0 ? 1 : 0;
 }
 
+/** The same of these tables; undefined: each gets every record. */
+export function routeBetween(tables: readonly SimTable[]): Route | undefined {
+  if (tables.some(({ logs }) => logs !== null)) return undefined;
+  return routeOf(tables.filter(({ beside }) => beside === null).length);
+}
+
 /** Splits each batch by {@link tableOf}. */
 export function routeOf(mains: number): Route {
   return (batch, outlets) =>
@@ -112,6 +130,17 @@ export function routeOf(mains: number): Route {
       const isOwn = (offset: bigint): boolean => tableOf(Number(offset), mains) === index;
       return selectRecords({ ...batch, payload, topic, partition, wantedOffset }, isOwn);
     });
+}
+
+/** Judges why a table stopped: with the log of its changes it ends together, for the reason of one of them. */
+export function judgeEnd(
+  tables: readonly SimTable[],
+  table: SimTable,
+  ...[name, error, groups]: [name: string, error: unknown, groups: number]
+): readonly string[] {
+  const twin = table.logs ?? tables.find(({ logs }) => logs === table) ?? table;
+  const own = judgeStop(table.world, name, error, groups);
+  return own.length === 0 ? own : judgeStop(twin.world, name, error, groups);
 }
 
 /** Partitions of which one of the tables, side tables apart, lacks something. */
@@ -181,6 +210,35 @@ function picky(reader: ValueReader, judge: () => number, badOf: number): ValueRe
       return reader.asks;
     },
   };
+}
+
+/** What holds of several tables together: {@link unionViolations}, of a log and its side tables apart; {@link logViolations}. */
+export async function togetherViolations(
+  tables: readonly SimTable[],
+  isDisordered: boolean,
+): Promise<string[]> {
+  const isOfLog = ({ logs, beside }: SimTable): boolean => (beside?.logs ?? logs) !== null;
+  const [own, ofLog] = [tables.filter((each) => !isOfLog(each)), tables.filter(isOfLog)];
+  return [
+    ...(await unionViolations(own, isDisordered)),
+    ...(await unionViolations(ofLog, isDisordered)),
+    ...(isDisordered ? [] : ofLog.flatMap(logViolations)),
+  ];
+}
+
+/** A log is committed before its table: where that stands, the log has been. */
+function logViolations({ world, logs }: SimTable): string[] {
+  if (logs === null) return [];
+  const [ofLog, ofTable] = [world, logs.world].map((each) =>
+    each.law.truth(each.metadata.currentSnapshotId),
+  );
+  if (ofLog?.topicId !== ofTable?.topicId) return [];
+  return world.partitions.flatMap((partition) => {
+    const [log, table] = [ofLog, ofTable].map((truth) => truth?.offsets.get(partition));
+    // A first position is the table's first.
+    if (log === undefined || table === undefined || log >= table) return [];
+    return [`ORDER: p${partition}: the log of changes stands at ${log}, its table at ${table}`];
+  });
 }
 
 /**

@@ -6,6 +6,7 @@ import { assert } from "#base/assert.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { TakenPaths } from "#columns/paths.ts";
 import { needsValue } from "#columns/schema.ts";
+import { keepsDeleted } from "#decode/changes.ts";
 import { changeColumns, type EnvelopeOptions, EnvelopeReader } from "#decode/envelope.ts";
 import { eventTime } from "#decode/eventTime.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
@@ -44,7 +45,7 @@ export function changeReader(
 ): EnvelopeReader {
   const schemas = new ChangeSchemas(context, options.opField);
   const { row, keys, operation, source: members } = changeColumns(columns, options);
-  const isKept = options.onDelete === "mark";
+  const isKept = keepsDeleted(options);
   const ofPart = (part: (schema: ChangeSchema) => AvroRecord | null): ProgramContext["find"] => {
     return (id) => {
       const found = schemas.ofId(id);

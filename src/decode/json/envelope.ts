@@ -3,6 +3,7 @@
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { TakenPaths } from "#columns/paths.ts";
+import { keepsDeleted } from "#decode/changes.ts";
 import { changeColumns, type EnvelopeOptions, EnvelopeReader } from "#decode/envelope.ts";
 import { eventTime } from "#decode/eventTime.ts";
 import { NO_SHAPING, Shaping } from "#decode/shaping.ts";
@@ -35,7 +36,7 @@ export function envelopeReader(
   const { prefix, onDelete, opField } = options;
   const { keys, operation, source: members } = changeColumns(columns, options);
   const source = sourcePart(members, prefix);
-  const isKept = onDelete === "mark";
+  const isKept = keepsDeleted(options);
   const ofKey = isKept || keys.length === 0 ? null : compileImage(keys, program);
   const image = isKept ? row.node : ofKey;
   const before = isKept ? row : ofKey && new JsonReader(keys, ofKey, IGNORE);

@@ -5,6 +5,7 @@
 import { assert } from "#base/assert.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { TakenPaths } from "#columns/paths.ts";
+import { keepsDeleted } from "#decode/changes.ts";
 import { changeColumns, type EnvelopeOptions, EnvelopeReader } from "#decode/envelope.ts";
 import { eventTime } from "#decode/eventTime.ts";
 import type { TableSchema } from "#decode/format.ts";
@@ -39,7 +40,7 @@ export function changeReader(
 ): EnvelopeReader {
   const { table, settings } = context;
   const { row, keys, operation, source: members } = changeColumns(columns, options);
-  const isKept = options.onDelete === "mark";
+  const isKept = keepsDeleted(options);
   const readsImage = isKept || keys.length > 0;
   const parts = new ProtobufChangeParts(context.find);
   const ignored = { ...settings, unknown: null };

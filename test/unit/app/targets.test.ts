@@ -18,8 +18,8 @@ late_table = "{schema}_{table}_late"
 table_name = "{schema}{table}"
 `;
 
-async function targets(): Promise<Targets> {
-  const [pipeline] = (await loadRight(TEXT)).pipelines;
+async function targets(text = TEXT): Promise<Targets> {
+  const [pipeline] = (await loadRight(text)).pipelines;
   if (pipeline === undefined) throw new Error("no pipeline");
   const options = await buildPipeline(pipeline, await openEnvironment(null, null, {}), "instance");
   const world = new World(1, "sequence", 1);
@@ -44,4 +44,36 @@ test("topics whose names meet in one table have one late table, or are refused",
   expect(() => made.of("a.bc")).toThrow(
     "Late rows of topic a.bc would go into table default.a_bc_late, and those of its table's other topics go into default.ab_c_late",
   );
+});
+
+test("the log of a table's changes is the second table of its topic, with dead letters of its own", async () => {
+  const text = `[kafka]
+topic_pattern = ".*"
+[source]
+mode = "cdc"
+track_changes = true
+key_field = ["id"]
+key_format = "json"
+[schema]
+fields = [{name = "id", type = "long", required = true}, {name = "n", type = "int", required = true}]
+`;
+  const made = await targets(text);
+  const [main, log] = made.of("a");
+  expect([main, log].map((each) => each?.sink.name)).toEqual(["default.a", "default.a__changes"]);
+  expect(made.of("a")[1]).toBe(log as never);
+  expect(log?.sides?.map(({ sink }) => sink.name)).toEqual(["default.a__changes__dead_letter"]);
+  expect([main?.sink.rank, log?.sink.rank]).toEqual(["main", "changes"]);
+  const { key, create, coordinates } = log?.sink.options ?? {};
+  expect([key, create?.partitionForms]).toEqual([[], ["day(_kafka_timestamp)"]]);
+  expect(coordinates).toMatchObject({ partition: "_kafka_partition", offset: "_kafka_offset" });
+  const names = log?.source.decoder.fields.map(({ name }) => name);
+  expect(names).toEqual([
+    "id",
+    "n",
+    ...["partition", "offset", "timestamp", "op", "source_ts", "source_lsn", "source_table"].map(
+      (name) => `_kafka_${name}`,
+    ),
+    "_kafka_deleted",
+  ]);
+  expect(() => made.of("a__changes")).toThrow("would share table default.a__changes");
 });

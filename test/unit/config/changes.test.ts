@@ -76,6 +76,11 @@ test("each combination that could lose or double a row is refused, and says why"
   const cases: readonly (readonly [string, string])[] = [
     [TOPIC + source("kstream", 'key_field = ["id"]'), "source.key_field"],
     [TOPIC + source("kstream", 'on_delete = "mark"'), "source.on_delete"],
+    [TOPIC + source("kstream", "track_changes = true"), "source.track_changes"],
+    [
+      `[kafka]\ntopics = ["a", "a__changes"]\n${source("ktable", `${key}track_changes = true`)}`,
+      "default.a__changes is the name of another table",
+    ],
     [TOPIC + source("ktable", 'metadata_columns = ["op"]'), "source.metadata_columns"],
     [TOPIC + source("ktable", 'key_format = "json"'), "source.key_format"],
     [TOPIC + source("ktable", 'key_field = ["id"]'), "source.key_format"],

@@ -143,9 +143,9 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
   ],
   [
     "a feature that is not built",
-    `${TOPIC}[source]\ntrack_changes = true\n`,
+    `${TOPIC}[hot_buffer]\nmemory_alignment_bytes = 128\n`,
     [
-      'config.toml:4: source.track_changes: a table of all changes is not built yet (read the topic a second time with source.mode = "kstream")',
+      "config.toml:4: hot_buffer.memory_alignment_bytes: another alignment is not built yet (column buffers begin and end at multiples of 64 bytes)",
     ],
   ],
   [

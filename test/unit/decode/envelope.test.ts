@@ -257,6 +257,34 @@ for (const kernel of [false, "always"] as const) {
       expect([ignored.done.length, ignored.skipped]).toEqual([1, 2]);
     });
 
+    test("in a log of changes each change is a row, and so is a tombstone, with what is known of it", () => {
+      const changes = { ...CDC, onDelete: "log" } as const;
+      const metadataColumns = ["op", "source_lsn"] as const;
+      const records = [
+        record(envelope("c", null, { id: 1, n: 1 })),
+        record(envelope("u", { id: 1, n: 1 }, { id: 1, n: 2 })),
+        record(envelope("d", { id: 1, n: 2 }, null)),
+        record(null),
+        record(envelope("m", null, null)),
+      ];
+      const { done, reasons, skipped } = run(records, { changes, metadataColumns });
+      const of = (n: bigint | null, op: string | null, deleted = false) => [
+        "+",
+        { id: 1n, n, _kafka_op: op, _kafka_source_lsn: op && 99n, _kafka_deleted: deleted },
+      ];
+      expect(done as unknown).toEqual([
+        of(1n, "c"),
+        of(2n, "u"),
+        of(2n, "d", true),
+        of(null, null, true),
+      ]);
+      expect([reasons, skipped]).toEqual([[], 1]);
+      const byKey = { ...changes, keyFields: [], keyFormat: "string" } as const;
+      const gone = [records[0] as RecordInput, record(envelope("d", null, null))];
+      const keyed = run(gone, { changes: byKey, metadataColumns: ["key", "op"] });
+      expect([keyed.done.length, keyed.reasons]).toEqual([2, []]);
+    });
+
     test("a required column that a deleted row does not show does not keep it alive", () => {
       const fields = [
         field("id", "long", true),

@@ -162,6 +162,23 @@ for (const format of CHANGE_FORMATS) {
         expect(ignored).toEqual([]);
       });
 
+      test("in a log of changes each change is a row, and so is a tombstone", async () => {
+        const logging = rigOf({ ...CDC, onDelete: "log" }, { metadataColumns: ["op"] });
+        const write = registered(logging, format);
+        const { done, reasons } = await effects(logging, [
+          write(change("c", null, { id: 1, n: 1 })),
+          write(change("d", { id: 1, n: 2, tags: ["x"] }, null)),
+          null,
+        ]);
+        const row = { ...none, id: 1n, _kafka_op: "c", _kafka_deleted: false };
+        expect(reasons).toEqual([]);
+        expect(done).toEqual([
+          ["+", { ...row, n: 1 }],
+          ["+", { ...row, n: 2, tags: ["x"], _kafka_op: "d", _kafka_deleted: true }],
+          ["+", { ...row, tags: null, id: 7n, n: null, _kafka_op: null, _kafka_deleted: true }],
+        ]);
+      });
+
       test("rows are found by the Kafka key where no column is the key", async () => {
         const rig = rigOf({ ...CDC, keyFields: [] }, { metadataColumns: ["key"] });
         const write = registered(rig, format);
