@@ -1,0 +1,69 @@
+/**
+ * Whatever statement comes, nothing outside is touched, it ends at its limit, and the table is as it was
+ * (SPEC section 7). `FUZZ_SECONDS` of statements (default 8) from `FUZZ_SEED` (default: of today).
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { seededRandom } from "#base/random.ts";
+import { Instance } from "#sql/duckdb/instance.ts";
+import { locateLibrary } from "#sql/library.ts";
+import { Arena } from "../../scripts/prove/arena.ts";
+import { type Functions, type Signature, Statements } from "../../scripts/prove/statements.ts";
+
+const SECONDS = Number(process.env["FUZZ_SECONDS"] ?? 8);
+const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Date.now() / 86_400_000));
+const TIMEOUT_MS = 300;
+/** What ending its process, and starting the next, may take where others want the machine too. */
+const SLACK_MS = 15_000;
+
+let arena: Arena;
+
+beforeAll(async () => {
+  arena = await Arena.open(TIMEOUT_MS);
+  await arena.run("SELECT 1", 30_000);
+});
+afterAll(() => arena.close());
+
+async function functionsOfEngine(): Promise<Functions> {
+  const instance = new Instance({ library: await locateLibrary(null), memoryBytesMax: 1e8 }, []);
+  const rows = instance.rows(
+    "SELECT DISTINCT function_name, function_type, to_json(coalesce(parameter_types, []))::VARCHAR FROM duckdb_functions() ORDER BY ALL",
+  );
+  instance.close();
+  const of = (...types: string[]): Signature[] =>
+    rows.flatMap(([name, type, parameters]) => {
+      if (name == null || !types.includes(type ?? "")) return [];
+      return [{ name, parameters: JSON.parse(parameters ?? "[]").map(String) }];
+    });
+  return {
+    scalar: of("scalar", "macro"),
+    aggregate: of("aggregate", "window"),
+    table: of("table", "table_macro", "pragma"),
+  };
+}
+
+test(
+  `no statement has an effect outside, and each ends (seed ${SEED})`,
+  async () => {
+    const statements = new Statements(seededRandom(SEED), await functionsOfEngine());
+    const ends = performance.now() + SECONDS * 1000;
+    const fates = { answered: 0, error: 0, late: 0 };
+    const wrong: string[] = [];
+    while (performance.now() < ends && wrong.length === 0) {
+      const sql = statements.next();
+      const fate = await arena.run(sql);
+      fates[fate.kind]++;
+      for (const effect of arena.effects(fate)) wrong.push(`${effect}: ${sql}`);
+      if (fate.ms > TIMEOUT_MS + SLACK_MS) wrong.push(`it cannot be ended: ${sql}`);
+      if (/INTERNAL Error/i.test(fate.text)) wrong.push(`${fate.text}: ${sql}`);
+      const { text } = await arena.run("SELECT 41 + 1 AS n, count(*) AS rows FROM t", 30_000);
+      if (!text.includes("[[42, 0]]") && !text.includes("[[42,0]]")) {
+        wrong.push(`then nothing goes (${text}): ${sql}`);
+      }
+    }
+    console.log(`statements: ${JSON.stringify(fates)}`);
+    expect(wrong).toEqual([]);
+    expect(fates.answered).toBeGreaterThan(0);
+    expect(fates.error).toBeGreaterThan(0);
+  },
+  SECONDS * 1000 + 60_000,
+);
