@@ -1,7 +1,9 @@
 """A table that follows changes, judged in its retained snapshots: of each key the last record below the committed offsets.
 
 Job on standard input: {"table": see tables.py, "file": copy of the topic (reader.py), "topic", "column": number that every
-value has, "judged": about so many snapshots are read}. Answers {"judged", "rows", "violations": [sentence], "equalityDeletes", "vectors"}.
+value has, "judged": about so many snapshots are read, "readers": ["pyiceberg", "duckdb", "spark"], "sparkValues": what Spark has read
+(spark.py, "values")}. Answers {"judged", "rows", "violations": [sentence], "equalityDeletes", "vectors"}; or, with "list",
+{"metadata", "snapshots": [id]}: what Spark is to read.
 """
 
 import json
@@ -60,6 +62,15 @@ def by_duckdb(job, snapshots):
     return read
 
 
+def by_spark(job, snapshots):
+    with open(job["sparkValues"]) as file:
+        values = json.load(file)
+    return lambda snapshot: values[str(snapshot.snapshot_id)]
+
+
+READERS = {"pyiceberg": by_pyiceberg, "duckdb": by_duckdb, "spark": by_spark}
+
+
 def has_column(job, snapshots, snapshot):
     """False before the first record: columns are learned from records."""
     return job["column"] in {field.name for field in snapshots.table.schemas()[snapshot.schema_id].fields}
@@ -67,11 +78,14 @@ def has_column(job, snapshots, snapshot):
 
 def main(job):
     snapshots = Snapshots(metadata_location(job["table"], job.get("s3")), job.get("s3"))
-    fold = Fold(job["file"], job["column"])
-    readers = {"pyiceberg": by_pyiceberg(job, snapshots), "duckdb": by_duckdb(job, snapshots)}
     ordered = [s for s in snapshots.in_order() if s.summary.additional_properties.get("kafka-iceberg.offsets")]
     every = max(1, len(ordered) // job["judged"])
     wanted = [s for i, s in enumerate(ordered) if i % every == 0 or s is ordered[-1]]
+    if job.get("list"):
+        ids = [str(s.snapshot_id) for s in wanted if has_column(job, snapshots, s)]
+        return {"metadata": snapshots.location, "snapshots": ids}
+    fold = Fold(job["file"], job["column"])
+    readers = {name: READERS[name](job, snapshots) for name in job["readers"]}
     violations = []
     expected = []
     for snapshot in wanted:

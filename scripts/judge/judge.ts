@@ -206,6 +206,22 @@ export async function sparkCopies(
   return copies.map(({ out }) => out);
 }
 
+/** Values of a column, as Spark reads them. */
+export interface SparkValues {
+  /** A metadata file. */
+  readonly metadata: string;
+  readonly column: string;
+  /** Ids as text. */
+  readonly snapshots: readonly string[];
+}
+
+/** Reads a column in several snapshots, all in one session; a JSON file of the values by snapshot. */
+export async function sparkValues(values: SparkValues): Promise<string> {
+  const out = join(await temporaryFolder("spark"), "values.json");
+  await sparkRun({ values: { ...values, out } });
+  return out;
+}
+
 async function sparkRun(job: Readonly<Record<string, unknown>>): Promise<{ sql: string[][][] }> {
   const { python: interpreter, jar } = await spark();
   const stdin = JSON.stringify({ ...job, jar });

@@ -1,13 +1,24 @@
 """Spark with Iceberg's Java runtime, the reference reader. One JSON job in argv[1], one JSON answer on the last line.
 
 Job: {"jar", "copies"?: [{"metadata", "out": write the head's rows there as Parquet}], "metadata"?, "sql"?:
-[statements, table name `t`]}. Answer: {"sql": [[rows]]}.
+[statements, table name `t`], "values"?: {"metadata", "column", "snapshots": [ids], "out": a JSON file of the column's values by
+snapshot, for those that have the column}}. Answer: {"sql": [[rows]]}.
 """
 
 import json
 import sys
 
 from pyspark.sql import SparkSession
+
+
+def write_values(spark, metadata, column, snapshots, out):
+    found = {}
+    for snapshot in snapshots:
+        rows = spark.read.format("iceberg").option("snapshot-id", snapshot).load(metadata)
+        if column in rows.columns:
+            found[snapshot] = [row[0] for row in rows.select(column).collect()]
+    with open(out, "w") as file:
+        json.dump(found, file)
 
 
 def main(job):
@@ -27,6 +38,8 @@ def main(job):
     answer = {}
     for copy in job.get("copies", []):
         spark.read.format("iceberg").load(copy["metadata"]).write.mode("overwrite").parquet(copy["out"])
+    if "values" in job:
+        write_values(spark, **job["values"])
     if "metadata" in job:
         spark.read.format("iceberg").load(job["metadata"]).createOrReplaceTempView("t")
         for name in job.get("metadataTables", []):

@@ -1,16 +1,30 @@
 /**
  * Proof: random changes of keys flow into a topic while the process is killed with SIGKILL in every phase
- * and started again at once. PyIceberg and DuckDB then find in every retained snapshot the rows that a fold
+ * and started again at once. Foreign readers then find in every retained snapshot the rows that a fold
  * of the topic has below the snapshot's offsets: of each key the last.
  */
 import { join } from "node:path";
 import { seededRandom } from "#base/random.ts";
 import { type ExactRecord, produceValues } from "../events/events.ts";
-import { readTopic } from "../judge/judge.ts";
+import { type Reader, readTopic, type SparkValues, sparkValues } from "../judge/judge.ts";
 import { readersPython } from "../services/cache.ts";
 import { run } from "../services/process.ts";
 import { type Course, newCourse, runToEnd, type Say } from "./course.ts";
 import { type KillReport, killWhile } from "./killRun.ts";
+
+/** `iceberg.write.delete_mode`. */
+export type DeleteMode = keyof typeof READERS;
+
+/** Who judges rows that are deleted so: PyIceberg reads no deletes by equality. */
+const READERS = {
+  auto: ["pyiceberg", "duckdb"],
+  equality: ["duckdb", "spark"],
+} as const;
+
+/** True for one that can be proven. */
+export function isDeleteMode(word: string | undefined): word is DeleteMode {
+  return word !== undefined && word in READERS;
+}
 
 /** Size of the proof. */
 export interface ChangesProof {
@@ -18,6 +32,7 @@ export interface ChangesProof {
   readonly topic: string;
   readonly partitions: number;
   readonly formatVersion: 2 | 3;
+  readonly deleteMode: DeleteMode;
   readonly changes: number;
   /** Different keys. */
   readonly keys: number;
@@ -58,18 +73,18 @@ export async function proveChanges(proof: ChangesProof): Promise<ChangesReport> 
     partitions,
     config: {
       source: { mode: "ktable" },
-      "iceberg.write": { format_version: proof.formatVersion },
+      "iceberg.write": { format_version: proof.formatVersion, delete_mode: proof.deleteMode },
     },
   });
   const { report } = await killWhile({ ...proof, course }, () => produceChanges(proof));
   say("to the end");
   await runToEnd(course);
-  const verdict = await judgeChanges(course);
+  const verdict = await judgeChanges(course, READERS[proof.deleteMode]);
   return { ...report, verdict };
 }
 
 /** Judges a course's table in about {@link JUDGED} of its snapshots, and in the head. */
-async function judgeChanges(course: Course): Promise<ChangesVerdict> {
+async function judgeChanges(course: Course, readers: readonly Reader[]): Promise<ChangesVerdict> {
   const { file } = await readTopic(course.bootstrap, course.topic);
   const job = {
     table: { folder: course.tableFolder },
@@ -77,10 +92,20 @@ async function judgeChanges(course: Course): Promise<ChangesVerdict> {
     topic: course.topic,
     column: "n",
     judged: JUDGED,
+    readers,
   };
+  const read = readers.includes("spark")
+    ? await sparkValues({
+        ...((await ask({ ...job, list: true })) as SparkValues),
+        column: job.column,
+      })
+    : null;
+  return (await ask({ ...job, sparkValues: read })) as ChangesVerdict;
+}
+
+async function ask(job: object): Promise<unknown> {
   const script = join(import.meta.dir, "..", "judge", "changes.py");
-  const stdin = JSON.stringify(job);
-  return JSON.parse(await run([await readersPython(), script], { stdin })) as ChangesVerdict;
+  return JSON.parse(await run([await readersPython(), script], { stdin: JSON.stringify(job) }));
 }
 
 /** A fifth of the changes are deletes; every value has a number of its own. */

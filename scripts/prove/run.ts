@@ -8,7 +8,7 @@ import { startKafka } from "../services/kafka.ts";
 import { temporaryFolder } from "../services/process.ts";
 import { type S3Service, startS3 } from "../services/versitygw.ts";
 import { proveBackpressure } from "./backpressure.ts";
-import { proveChanges } from "./changes.ts";
+import { isDeleteMode, proveChanges } from "./changes.ts";
 import { proveManyCommits, proveOneCommit } from "./commits.ts";
 import { proveCycles } from "./cycles.ts";
 import { proveFailpoints } from "./failpoints.ts";
@@ -52,8 +52,10 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const changes = Number(process.argv[3] ?? 200_000);
     const kills = Number(process.argv[4] ?? 60);
     const formatVersion = process.argv[5] === "2" ? 2 : 3;
+    const deleteMode = isDeleteMode(process.argv[6]) ? process.argv[6] : "auto";
     const size = { topic: "changed", partitions: 3, keys: 20_000, rate: 2000, seed: 9, say };
-    const report = await proveChanges({ bootstrap, ...size, changes, kills, formatVersion });
+    const run = { ...size, changes, kills, formatVersion, deleteMode } as const;
+    const report = await proveChanges({ bootstrap, ...run });
     return { ...report, recoveriesMs: spread(report.recoveriesMs) };
   },
   cycles: async () => {

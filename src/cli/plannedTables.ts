@@ -72,15 +72,11 @@ export function twinRefusals(
 
 /** How rows of a table that follows changes are deleted, and who reads that; none where rows are appended. */
 export function deleteNotes(
-  { name, writer: { key = [] } }: PlannedTable,
+  { name, writer: { key = [], deletes = "position" } }: PlannedTable,
   formatVersion: number,
 ): string[] {
   if (key.length === 0) return [];
-  const how =
-    formatVersion >= 3
-      ? "deletion vectors (format v3): Spark, DuckDB and PyIceberg 0.12 read them; Trino 476, chDB 4.4 and " +
-        "Daft 0.7 refuse such a table, and read one of iceberg.write.format_version = 2"
-      : "position deletes (format v2), which every reader that was tried understands";
+  const how = deletes === "equality" ? BY_EQUALITY : byPosition(formatVersion);
   return [`${name}: rows of one key (${key.join(", ")}) replace each other by ${how}`];
 }
 
@@ -92,6 +88,17 @@ export function changeLogNotes(
   if (changeLog === null) return [];
   const log = changeLog.tableOf(writer).name;
   return [`${name}: every change is also a row of ${fullName(log)}, committed before it`];
+}
+
+const BY_EQUALITY =
+  "equality deletes: Spark and DuckDB read them; PyIceberg 0.12 refuses such a table, and every reader compares all " +
+  "rows with the deleted keys until compaction has taken them away";
+
+function byPosition(formatVersion: number): string {
+  return formatVersion >= 3
+    ? "deletion vectors (format v3): Spark, DuckDB and PyIceberg 0.12 read them; Trino 476, chDB 4.4 and " +
+        "Daft 0.7 refuse such a table, and read one of iceberg.write.format_version = 2"
+    : "position deletes (format v2), which every reader that was tried understands";
 }
 
 /** Tables that nobody knows before a record has named them. */

@@ -105,7 +105,8 @@ export class Shares<U extends FileUnit = FileUnit> {
     if (result.kind !== "committed") return result;
     const { table, snapshotId } = result;
     if (snapshotId === null) throw fail("internal", "An append makes a snapshot");
-    const counts = { fileCount: this.files.length, fenced: this.#fenced };
+    const fileCount = this.files.filter(({ content }) => content === "data").length;
+    const counts = { fileCount, fenced: this.#fenced };
     return { kind: "committed", snapshotId, table, offsets: this.offsets, ...counts };
   }
 

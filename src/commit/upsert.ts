@@ -9,9 +9,7 @@
  */
 import { fail, kindOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import { fullName } from "#catalog/names.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
-import { LastRows } from "#keyindex/lastRows.ts";
 import type { IndexChange, KeySet, LocatedRows, PlacedFile, RowIndex } from "#keyindex/port.ts";
 import type {
   Attempt,
@@ -21,6 +19,7 @@ import type {
   SnapshotChange,
   StagedSnapshot,
 } from "./change.ts";
+import { joinedKeys, requireDistinct } from "./keySets.ts";
 import { logLanded } from "./logCommit.ts";
 import { type JudgedChanges, judgeOrder } from "./orderedKeys.ts";
 import type { CommitParts } from "./parts.ts";
@@ -51,9 +50,6 @@ interface StagedChange {
   readonly sequenceNumber: bigint;
   readonly change: IndexChange;
 }
-
-/** Keys between two turns of the event loop: about 2 ms. */
-const KEYS_PER_TURN = 16_384;
 
 /** One flush of changes, which shrinks when feeds are fenced. */
 export class Upsert implements SnapshotChange {
@@ -105,7 +101,7 @@ export class Upsert implements SnapshotChange {
 
   /** Which changes count in the attempt's head. */
   async #judge(attempt: Attempt, units: readonly KeyedUnit[]): Promise<JudgedChanges> {
-    const keys = joined(units.map((unit) => unit.keys));
+    const keys = joinedKeys(units.map((unit) => unit.keys));
     if (keys.orders !== null && keys.orders !== undefined) {
       const { storage } = attempt.head;
       const { clock } = attempt.parts;
@@ -154,39 +150,4 @@ export class Upsert implements SnapshotChange {
   resultOf(result: CommitResult): AppendResult {
     return this.#shares.resultOf(result);
   }
-}
-
-function joined(sets: readonly KeySet[]): KeySet {
-  const [first] = sets;
-  if (first !== undefined && sets.length === 1) return first;
-  const count = sets.reduce((sum, set) => sum + set.count, 0);
-  const words = new BigUint64Array(2 * count);
-  const isOrdered = sets.some(({ orders }) => orders !== null && orders !== undefined);
-  const orders = isOrdered ? new BigInt64Array(count) : null;
-  let at = 0;
-  for (const set of sets) {
-    words.set(set.words.subarray(0, 2 * set.count), 2 * at);
-    if (set.orders !== null && set.orders !== undefined) {
-      orders?.set(set.orders.subarray(0, set.count), at);
-    }
-    at += set.count;
-  }
-  return { count, words, orders };
-}
-
-/** Two partitions have no order: which of a key's changes came last is not known, and both rows would stand. */
-async function requireDistinct(keys: KeySet, { parts, head }: Attempt): Promise<void> {
-  const last = new LastRows(keys.words, keys.count);
-  for (let from = 0; from < keys.count; from += KEYS_PER_TURN) {
-    if (from > 0) await parts.clock.turn();
-    last.add(from, Math.min(keys.count, from + KEYS_PER_TURN));
-  }
-  if (last.count === keys.count) return;
-  throw fail(
-    "data",
-    `Changes of one key of table ${fullName(head.name)} came by two partitions of its topic, so that ` +
-      "their order is not known; nothing of them was committed. Have the producer key the topic's " +
-      "records by what source.key_field names, in a new topic and table",
-    { table: fullName(head.name) },
-  );
 }

@@ -11,6 +11,7 @@ import { fullName } from "#catalog/names.ts";
 import { keyColumns } from "#decode/changes.ts";
 import { isInEnvelope } from "#decode/metadata.ts";
 import type { ChangeOptions, MetadataColumn } from "#decode/options.ts";
+import type { DeleteMode } from "#writer/parts.ts";
 import { knownTablesFor } from "./changeLog.ts";
 import type { PipelineValues } from "./keys.ts";
 import { columnOf, shapingOptions } from "./shaping.ts";
@@ -96,16 +97,40 @@ export function checkChanges(values: PipelineValues, isSet: IsSet, report: Repor
     if (key !== undefined) report(`source.${key}`, NEEDS_MODE);
     return;
   }
-  const version = { "deletion-vector": 3, position: 2 }[deletes as string];
-  if (version !== undefined && version !== values["iceberg.write.format_version"]) {
-    const problem = `"${deletes}" needs iceberg.write.format_version = ${version}`;
-    report("iceberg.write.delete_mode", problem);
-  }
+  checkDeleteMode(values, report);
   checkOperation(values, report);
   checkKey(values, isSet, report);
   checkRows(values, report);
   checkOrder(values, report);
   checkOneOrder(values, report);
+}
+
+/** Formats that the ways to delete are of. */
+const DELETE_VERSIONS: Readonly<Record<string, number>> = {
+  "deletion-vector": 3,
+  position: 2,
+  equality: 2,
+};
+
+function checkDeleteMode(values: PipelineValues, report: Report): void {
+  const deletes = values["iceberg.write.delete_mode"];
+  const key = "iceberg.write.delete_mode";
+  const version = DELETE_VERSIONS[deletes];
+  if (version !== undefined && version !== values["iceberg.write.format_version"]) {
+    report(key, `"${deletes}" needs iceberg.write.format_version = ${version}`);
+  }
+  if (deletes === "equality" && values["source.order_field"] !== null) {
+    report(
+      key,
+      '"equality" hides every older row of a key, also one whose source.order_field is larger: only with an index ' +
+        'of the keys ("auto") are they compared',
+    );
+  }
+}
+
+/** How the rows of older changes are deleted. */
+export function deleteModeOf(values: PipelineValues): DeleteMode {
+  return values["iceberg.write.delete_mode"] === "equality" ? "equality" : "position";
 }
 
 /** A bare row has no envelope whose members could be columns. */

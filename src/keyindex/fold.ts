@@ -11,11 +11,15 @@ import { LastRows, pickedKeys } from "./lastRows.ts";
 import { ordersOf } from "./orders.ts";
 import type { KeySet } from "./port.ts";
 
-/** Rows of a batch that are written. */
-export interface KeptRows {
+/** Some rows of a batch. */
+export interface RowsOfBatch {
   readonly batch: ColumnBatch;
-  /** Ascending. */
+  /** Ascending; at least one. */
   readonly rows: Uint32Array;
+}
+
+/** Rows of a batch that are written. */
+export interface KeptRows extends RowsOfBatch {
   /** Key n is of row `rows[n]`. */
   readonly keys: KeySet;
 }
@@ -26,6 +30,8 @@ export interface FoldedChanges {
   readonly keys: KeySet;
   /** Batches of which rows are left, in order. */
   readonly kept: readonly KeptRows[];
+  /** The last change of each key, deletes included. */
+  readonly changed: readonly RowsOfBatch[];
 }
 
 /** Rows between two turns of the event loop: about 2 ms. */
@@ -57,7 +63,7 @@ export async function fold(
     }
     first += batch.rowCount;
   }
-  return { keys: last.keys(), kept: keptRows(flush, words, last) };
+  return { keys: last.keys(), ...lastChanges(flush, words, last) };
 }
 
 function flushOrders(
@@ -76,27 +82,33 @@ function flushOrders(
   return orders;
 }
 
-function keptRows(
+function lastChanges(
   flush: readonly SplitChanges[],
   words: BigUint64Array,
   last: LastRows,
-): KeptRows[] {
+): Pick<FoldedChanges, "kept" | "changed"> {
   const kept: KeptRows[] = [];
+  const changed: RowsOfBatch[] = [];
   let first = 0;
   for (const { rows: batch, changes } of flush) {
     assert(changes === null || changes.length >= batch.rowCount, "each row says what it does");
-    const rows = new Uint32Array(batch.rowCount);
-    let count = 0;
-    for (let row = 0; row < batch.rowCount; row++) {
-      if (!last.has(first + row) || changes?.[row] === CHANGE.delete) continue;
-      rows[count++] = row;
-    }
-    if (count > 0) {
+    const lasts = picked(batch.rowCount, (row) => last.has(first + row));
+    if (lasts.length > 0) changed.push({ batch, rows: lasts });
+    const isPut = (row: number): boolean => changes?.[row] !== CHANGE.delete;
+    const rows = changes === null ? lasts : lasts.filter(isPut);
+    if (rows.length > 0) {
       const own = words.subarray(2 * first, 2 * (first + batch.rowCount));
-      const keys = pickedKeys({ words: own, orders: null }, rows, count);
-      kept.push({ batch, rows: rows.subarray(0, count), keys });
+      kept.push({ batch, rows, keys: pickedKeys({ words: own, orders: null }, rows, rows.length) });
     }
     first += batch.rowCount;
   }
-  return kept;
+  return { kept, changed };
+}
+
+/** The rows of so many that are wanted. */
+function picked(count: number, isWanted: (row: number) => boolean): Uint32Array {
+  const rows = new Uint32Array(count);
+  let at = 0;
+  for (let row = 0; row < count; row++) if (isWanted(row)) rows[at++] = row;
+  return rows.subarray(0, at);
 }

@@ -8,6 +8,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { isVector } from "#iceberg/deletes/deleteIndex.ts";
+import { isPartitioned } from "#iceberg/deletes/equalityScope.ts";
 import { type LiveFile, listDataFiles } from "#iceberg/io/scan.ts";
 import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
@@ -164,14 +165,12 @@ export async function filesOf(
 function equalityOf(table: LoadedTable, live: LiveFile, path: string): EqualityDeletes {
   const { file, sequenceNumber: sequence } = live;
   const { metadata } = table;
-  const { fields: parts } = specById(metadata, file.specId);
-  const isPartitioned = parts.some(({ transform }) => transform !== "void");
   const ids = [...(file.equalityIds ?? [])].sort((a, b) => a - b);
   if (ids.length === 0) throw refuse(table, `${file.filePath} deletes by no column`);
   return {
     path,
     sequence,
-    partition: isPartitioned ? partitionOf(file) : null,
+    partition: isPartitioned(specById(metadata, file.specId)) ? partitionOf(file) : null,
     fields: ids.map((id) => fieldById(table, id)),
   };
 }

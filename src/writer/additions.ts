@@ -50,7 +50,7 @@ export class AddedFiles {
     const table = this.#table;
     const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
     try {
-      const ready = await commit(table, newCommit(table, columnsFor(parts, shapes, "records")));
+      const ready = await commit(table, newCommit(table, columnsFor(parts, shapes, {})));
       if (ready.kind !== "committed") {
         await this.giveUp();
         return ready;

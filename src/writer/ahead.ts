@@ -31,7 +31,7 @@ import {
   restOf,
   slicesOf,
 } from "./plan.ts";
-import { currentFields } from "./schema.ts";
+import { currentFields, rowShape } from "./schema.ts";
 
 /** A closed segment whose memory stays as it is until it is released; a second time does nothing. */
 export interface HeldSegment {
@@ -215,7 +215,7 @@ export class Ahead {
     const known = this.#feeds.get(key);
     if (known !== undefined) return known;
     const added = {
-      plan: new FilePlan(this.#table),
+      plan: new FilePlan(rowShape(this.#table)),
       range: { feed, start, end: start },
       held: [],
       files: new Map<PlannedFile, BegunFile>(),

@@ -6,6 +6,7 @@ import { assert } from "#base/assert.ts";
 import { feedKey } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { Append } from "#commit/append.ts";
+import { EqualityUpsert } from "#commit/equalityUpsert.ts";
 import type { Ledger } from "#commit/ledger.ts";
 import type { Advance } from "#commit/rules.ts";
 import { Upsert } from "#commit/upsert.ts";
@@ -13,7 +14,14 @@ import { KeyHasher, keyFieldsOf } from "#keyindex/keyHasher.ts";
 import { orderFieldOf } from "#keyindex/orders.ts";
 import type { RowIndex } from "#keyindex/port.ts";
 import type { Begun } from "./ahead.ts";
-import { type FoldKey, foldFlush, keyedUnits, type SplitFlush } from "./keyedFlush.ts";
+import { writeEqualityDeletes } from "./equalityDeletes.ts";
+import {
+  equalityUnits,
+  type FoldKey,
+  foldFlush,
+  keyedUnits,
+  type SplitFlush,
+} from "./keyedFlush.ts";
 import type { FeedFlush, KeyParts, WriterOptions, WriterParts } from "./parts.ts";
 import { positionDeleteWriter } from "./positionDeletes.ts";
 import { currentFields } from "./schema.ts";
@@ -21,17 +29,17 @@ import type { Owners } from "./tableWriter.ts";
 import { writeFiles } from "./write.ts";
 
 /** What a flush commits. */
-export type FlushChange = Append | Upsert;
+export type FlushChange = Append | Upsert | EqualityUpsert;
 
 /** The index of a table's keys; null: its rows are appended. */
 export async function openKeyIndex(
   parts: WriterParts,
-  { name, key = [], order = null }: WriterOptions,
+  { name, key = [], order = null, deletes }: WriterOptions,
 ): Promise<KeyIndex | null> {
   if (key.length === 0) return null;
   const { keys } = parts;
   assert(keys !== undefined, "a process that changes rows finds them by their keys");
-  const rows = await keys.openIndex(name, key, order);
+  const rows = deletes === "equality" ? null : await keys.openIndex(name, key, order);
   return { secret: keys.secret, columns: key, order, rows };
 }
 
@@ -40,7 +48,8 @@ export interface KeyIndex extends Pick<KeyParts, "secret"> {
   readonly columns: readonly string[];
   /** The column that says which change is later; null: they are in order. */
   readonly order: string | null;
-  readonly rows: RowIndex;
+  /** Null: rows are deleted by their key, wherever they are. */
+  readonly rows: RowIndex | null;
 }
 
 /** What is being flushed. */
@@ -68,12 +77,25 @@ export async function writeFlush(
     return new Append(parts, "flush", advancesOf(flushes, owners), units);
   }
   const folded = await foldFlush(parts.clock, options, flushes, foldKeyOf(table, index));
+  const advances = advancesOf(folded.flushes, owners);
   const written = await writeFiles(parts, options, table, folded.flushes, ledger);
+  if (index.rows === null) {
+    const { changed } = folded;
+    const deletes = await writeEqualityDeletes(
+      parts,
+      options,
+      table,
+      changed,
+      index.columns,
+      ledger,
+    );
+    return new EqualityUpsert(parts, advances, equalityUnits(options, folded, written, deletes));
+  }
   const writePositionDeletes = positionDeleteWriter(parts.encoder);
   return new Upsert(
     parts,
     { index: index.rows, writePositionDeletes },
-    advancesOf(folded.flushes, owners),
+    advances,
     keyedUnits(options, folded, written),
   );
 }

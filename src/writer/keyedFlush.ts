@@ -7,8 +7,9 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { type SplitChanges, splitChanges } from "#columns/changes.ts";
+import type { EqualityUnit } from "#commit/equalityUpsert.ts";
 import type { KeyedUnit } from "#commit/upsert.ts";
-import { fold } from "#keyindex/fold.ts";
+import { fold, type RowsOfBatch } from "#keyindex/fold.ts";
 import type { KeyField, KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import type { FeedFlush, SelectedRows, WriterOptions } from "./parts.ts";
@@ -30,6 +31,8 @@ export interface FoldKey {
 export interface FoldedFlush {
   /** The flushes of all feeds, with the rows of them that are written. */
   readonly flushes: readonly FeedFlush[];
+  /** The same flushes with the last change of each key, deletes included. */
+  readonly changed: readonly FeedFlush[];
   /** By number of the unit: the keys that it changes. */
   readonly keys: readonly KeySet[];
 }
@@ -44,6 +47,20 @@ export function keyedUnits(
   return keys.map((changed, number) => {
     const { files = [], placed = [] } = byNumber.get(number) ?? {};
     return { feeds: unitFeeds(options, flushes, number), files, placed, keys: changed };
+  });
+}
+
+/** The same, with the files of the keys that go. */
+export function equalityUnits(
+  options: Pick<WriterOptions, "preserveKafkaPartitions">,
+  folded: FoldedFlush,
+  written: readonly WrittenUnit[],
+  deletes: readonly WrittenUnit[],
+): EqualityUnit[] {
+  const byNumber = new Map(deletes.map((unit) => [unit.number, unit]));
+  return keyedUnits(options, folded, written).map(({ feeds, files, keys }, number) => {
+    const { files: gone = [] } = byNumber.get(number) ?? {};
+    return { feeds, files: [...files, ...gone], keys };
   });
 }
 
@@ -63,14 +80,25 @@ export async function foldFlush(
   const units = options.preserveKafkaPartitions ? flushes.map((flush) => [flush]) : [flushes];
   const keys: KeySet[] = [];
   const folded: FeedFlush[] = [];
+  const lasts: FeedFlush[] = [];
   for (const unit of units) {
     const changes = unit.flatMap((flush) => flush.changes);
-    const { keys: changed, kept } = await fold(changes, hasher, () => clock.turn(), order);
-    const selected = new Map(kept.map(({ batch, ...rows }) => [batch, rows]));
-    keys.push(changed);
-    for (const { changes: _, ...flush } of unit) folded.push(selectOf(flush, selected));
+    const result = await fold(changes, hasher, () => clock.turn(), order);
+    keys.push(result.keys);
+    const kept = byBatch(result.kept);
+    const changed = byBatch(result.changed.map((rows) => ({ ...rows, keys: null })));
+    for (const { changes: _, ...flush } of unit) {
+      folded.push(selectOf(flush, kept));
+      lasts.push(selectOf(flush, changed));
+    }
   }
-  return { flushes: folded, keys };
+  return { flushes: folded, changed: lasts, keys };
+}
+
+function byBatch(
+  all: readonly (RowsOfBatch & SelectedRows)[],
+): Map<RowsOfBatch["batch"], SelectedRows> {
+  return new Map(all.map(({ batch, ...rows }) => [batch, rows]));
 }
 
 function selectOf(

@@ -32,6 +32,12 @@ export interface KeyParts {
   ) => Promise<RowIndex>;
 }
 
+/**
+ * How rows are deleted. `position`: by vectors (format v3) or files of positions (v2), which an index of the keys finds;
+ * `equality`: by the values of their key, whatever rows have it.
+ */
+export type DeleteMode = "position" | "equality";
+
 /** A setting of files that a table's properties may make, too. */
 export type FileSetting = "codec" | "row group bytes" | "file bytes";
 
@@ -44,6 +50,8 @@ export interface WriterOptions extends CommitOptions {
   readonly key?: readonly string[];
   /** The column that says which change of a key is later. Default: none, they come in their order. */
   readonly order?: string | null;
+  /** How the rows go whose key is changed. Default: by position. */
+  readonly deletes?: DeleteMode;
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
   /** Settings that nobody has made, so that the table's own properties come first. Default: none. */
@@ -111,6 +119,6 @@ export interface FeedFlush {
 export interface SelectedRows {
   /** Ascending; at least one. */
   readonly rows: Uint32Array;
-  /** Key n is of row `rows[n]`. */
-  readonly keys: KeySet;
+  /** Key n is of row `rows[n]`; null: nobody asks for them. */
+  readonly keys: KeySet | null;
 }

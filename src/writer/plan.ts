@@ -11,14 +11,13 @@ import { CHANGE_TYPE } from "#columns/changes.ts";
 import { conform } from "#columns/conform.ts";
 import type { Field } from "#columns/schema.ts";
 import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
-import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import { type PartitionedRows, partitionRows } from "#iceberg/partition/partition.ts";
 import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
 import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import type { RowSlice } from "#parquet/encoder.ts";
 import type { FeedFlush, SelectedRows, WriterOptions, WriterParts } from "./parts.ts";
-import { currentFields, defaultSpec } from "./schema.ts";
+import { type FileShape, rowShape } from "./schema.ts";
 
 /** One file to be written. */
 export interface PlannedFile {
@@ -56,15 +55,13 @@ const TURN_RUNS = 1024;
 
 /** Rows of one feed, or of several whose files they share, as files without names. */
 export class FilePlan {
-  readonly #fields: readonly Field[];
-  readonly #spec: PartitionSpec;
+  readonly #shape: FileShape;
   readonly #files = new Map<string, PlannedFile>();
   readonly #batches: PlannedBatch[] = [];
   #runs = 0;
 
-  constructor(table: LoadedTable) {
-    this.#fields = currentFields(table);
-    this.#spec = defaultSpec(table);
+  constructor(shape: FileShape) {
+    this.#shape = shape;
   }
 
   /** In the order of their first rows. */
@@ -95,7 +92,7 @@ export class FilePlan {
     selected: SelectedRows | null,
     { unit, range }: { readonly unit: number; readonly range: OffsetRange },
   ): Generator<void> {
-    const [fields, spec] = [this.#fields, this.#spec];
+    const { fields, spec } = this.#shape;
     const batch = conform(raw, fields);
     assert(batch.rowCount === raw.rowCount, "conforming keeps every row");
     const all = partitionRows(spec, fields, batch);
@@ -119,8 +116,9 @@ export class FilePlan {
     const key = `${unit} ${partitionKey(partition)}`;
     const found = this.#files.get(key);
     if (found !== undefined) return found;
+    const { fields, spec } = this.#shape;
     const file: PlannedFile = {
-      folder: partitionFolder(this.#spec, this.#fields, partition),
+      folder: partitionFolder(spec, fields, partition),
       path: "",
       unit,
       partition,
@@ -149,6 +147,7 @@ export interface BegunPlan {
 /**
  * Splits a flush into files. The event loop has its turn in between.
  * @param begun by number of the flush; its files come first, and those that have names keep them
+ * @param shape of the files; default: that of the table's rows
  */
 export async function planFiles(
   parts: Pick<WriterParts, "clock" | "random">,
@@ -156,8 +155,9 @@ export async function planFiles(
   table: LoadedTable,
   flushes: readonly FeedFlush[],
   begun: ReadonlyMap<number, BegunPlan> = new Map(),
+  shape: FileShape = rowShape(table),
 ): Promise<PlannedFile[]> {
-  const shared = new FilePlan(table);
+  const shared = new FilePlan(shape);
   for (const [index, flush] of flushes.entries()) {
     const unit = options.preserveKafkaPartitions ? index : 0;
     const own = begun.get(index);
@@ -200,13 +200,13 @@ function selectRows(
   all: readonly PartitionedRows[],
   { rowCount }: ColumnBatch,
   { rows: selected, keys }: SelectedRows,
-): { readonly partitions: readonly PartitionedRows[]; readonly keys: BigUint64Array } {
+): { readonly partitions: readonly PartitionedRows[]; readonly keys: BigUint64Array | null } {
   // The number of each row's key + 1; 0: the row is not written.
   const numbers = new Int32Array(rowCount);
   for (const [n, row] of selected.entries()) numbers[row] = n + 1;
   const order = new Int32Array(selected.length);
-  const ordered = new BigUint64Array(2 * selected.length);
-  const [from, to] = [halvesOf(keys.words), halvesOf(ordered)];
+  const ordered = keys === null ? null : new BigUint64Array(2 * selected.length);
+  const copyKey = keyCopier(keys, ordered);
   let at = 0;
   const partitions = all.flatMap(({ partition, rows }) => {
     const start = at;
@@ -214,13 +214,25 @@ function selectRows(
       const number = numbers[row] ?? 0;
       if (number === 0) continue;
       order[at] = row;
-      for (let half = 0; half < 4; half++) to[4 * at + half] = from[4 * (number - 1) + half] ?? 0;
+      copyKey(number - 1, at);
       at++;
     }
     return at === start ? [] : [{ partition, rows: order.subarray(start, at) }];
   });
   assert(at === selected.length, "a row is in one partition");
   return { partitions, keys: ordered };
+}
+
+/** Copies a key from one set to a place in the other, where there are any. */
+function keyCopier(
+  keys: KeySet | null,
+  ordered: BigUint64Array | null,
+): (key: number, place: number) => void {
+  if (keys === null || ordered === null) return () => undefined;
+  const [from, to] = [halvesOf(keys.words), halvesOf(ordered)];
+  return (key, place) => {
+    for (let half = 0; half < 4; half++) to[4 * place + half] = from[4 * key + half] ?? 0;
+  };
 }
 
 /** Four a key: 64-bit numbers would be an object each. */

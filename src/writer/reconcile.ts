@@ -84,7 +84,7 @@ async function grow(
   fields: readonly Field[],
   sentence: string,
 ): Promise<void> {
-  const change = columnsFor(parts, [fields], "declaration");
+  const change = columnsFor(parts, [fields], { columnsBy: "declaration" });
   const result = await commit(table, newCommit(table, change));
   if (result.kind === "held") throw result.cause;
   if (result.kind === "committed" || result.kind === "paused") return;

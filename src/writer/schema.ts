@@ -9,7 +9,8 @@ import type { Drop, MetadataChange } from "#commit/change.ts";
 import { columnsChange, currentSchema } from "#commit/columns.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
-import type { WriterParts } from "./parts.ts";
+import { equalityUpdates } from "./equalityScope.ts";
+import type { WriterOptions, WriterParts } from "./parts.ts";
 import { awaitedUpdates } from "./pendingForms.ts";
 
 /** The fields of a table's current schema. */
@@ -25,26 +26,44 @@ export function defaultSpec(table: LoadedTable): PartitionSpec {
   return spec;
 }
 
+/** What rows become: the columns of their files, and the spec that says into which file each goes. */
+export interface FileShape {
+  readonly fields: readonly Field[];
+  readonly spec: PartitionSpec;
+}
+
+/** What the rows of a table become. */
+export function rowShape(table: LoadedTable): FileShape {
+  return { fields: currentFields(table), spec: defaultSpec(table) };
+}
+
 /**
  * The change that brings a table's columns to where every field of `wanted` has one.
  *
  * It is dropped when the fields do not fit the head's: rows are then to be decoded again with those.
- * @param by `records`: columns that are there are never changed; `declaration`: they may grow
+ * @param options by whose word columns grow, and how rows are deleted: the table may need a spec for that
  */
 export function columnsFor(
   parts: Pick<WriterParts, "catalog" | "txlog" | "logger">,
   wanted: readonly (readonly Field[])[],
-  by: GrowsBy,
+  options: ColumnOptions,
 ): MetadataChange {
+  const { columnsBy: by = "records" } = options;
   return columnsChange(parts, (head) => {
     const merged = merge(head, wanted, by);
     if ("kind" in merged) return merged;
     const { fields, lastColumnId, changes } = merged;
-    const awaited = awaitedUpdates(head.metadata, fields);
+    const awaited = [
+      ...awaitedUpdates(head.metadata, fields),
+      ...equalityUpdates(head.metadata, fields, options),
+    ];
     if (changes === 0 && awaited.length === 0) return { kind: "nothing" };
     return { kind: "columns", fields, lastColumnId, awaited };
   });
 }
+
+/** What a writer's settings say of a table's columns. */
+type ColumnOptions = Pick<WriterOptions, "columnsBy" | "key" | "deletes">;
 
 interface Merged {
   readonly fields: readonly Field[];

@@ -274,7 +274,7 @@ export class TableWriter {
   /** Nothing is flushed for a while: what is kept in memory for it, the index of keys, goes until then. */
   rest(): Promise<void> {
     return this.#serial(async () => {
-      await this.#index?.rows.close();
+      await this.#index?.rows?.close();
     });
   }
 
@@ -297,7 +297,7 @@ export class TableWriter {
       failpoint("seal");
       const flushes = joinSegments(flush.segments).map(splitFlush);
       const shapes = flushes.flatMap((each) => each.batches.map((batch) => batch.fields));
-      const columns = columnsFor(this.#parts, shapes, this.#options.columnsBy ?? "records");
+      const columns = columnsFor(this.#parts, shapes, this.#options);
       const ready = await commit(this.#table, newCommit(this.#table, columns));
       if (ready.kind !== "committed") return await this.#unprepared(flush, ready);
       this.#misfits = 0;

@@ -13,7 +13,6 @@ import type { Ledger } from "#commit/ledger.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
 import type { FileUnit } from "#commit/shares.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
-import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
 import type { KeySet, PlacedFile } from "#keyindex/port.ts";
 import type { EncodedFile, EncodeOptions, RowSlice } from "#parquet/encoder.ts";
 import type { Begun, BegunFile } from "./ahead.ts";
@@ -23,8 +22,8 @@ import { type FileForm, fileForm } from "./fileForm.ts";
 import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { keysOf, type PlannedFile, planFiles, restOf, slicesOf } from "./plan.ts";
-import { currentFields, defaultSpec } from "./schema.ts";
-import { type ReducedMetrics, reducedMetrics } from "./tableProperties.ts";
+import { type FileShape, rowShape } from "./schema.ts";
+import { reducedMetrics } from "./tableProperties.ts";
 
 /** Files of one flush, from its first row. */
 export const NOTHING_BEGUN: Begun = {
@@ -36,13 +35,30 @@ export const NOTHING_BEGUN: Begun = {
 /** Files of a unit are uploaded again under a new name this often when the store altered them. */
 const CORRUPT_RETRIES_MAX = 3;
 
+/** What files hold, and what a manifest says of them. */
+export interface FileContent {
+  readonly shape: FileShape;
+  readonly form: FileForm;
+  readonly describe: (file: PlannedFile, stored: EncodedFile) => DataFile;
+}
+
+/** The rows of a table. */
+function rowContent(options: WriterOptions, table: LoadedTable): FileContent {
+  const shape = rowShape(table);
+  const form = fileForm(options, table);
+  const reduced = reducedMetrics(shape.fields, table.metadata.properties);
+  const { specId } = shape.spec;
+  const describe: FileContent["describe"] = ({ path, partition }, stored) =>
+    dataFile(path, stored, specId, partition, reduced, form.sort.orderId);
+  return { shape, form, describe };
+}
+
 /** What the files of one flush have in common. */
 interface WriteContext {
   readonly parts: WriterParts;
   readonly table: LoadedTable;
   readonly ledger: Ledger;
-  readonly reduced: ReadonlyMap<number, ReducedMetrics>;
-  readonly form: FileForm;
+  readonly content: FileContent;
   /** Files that were begun ahead of the flush and are not yet gone on with. */
   readonly begun: Map<PlannedFile, BegunFile>;
 }
@@ -60,6 +76,7 @@ export interface WrittenUnit extends FileUnit {
  * @param ledger takes every name before its file is begun, so that it names all that may exist after
  * an error, too
  * @param begun what was written ahead; to be ended by the caller, whatever comes of this
+ * @param content of the files; default: the table's rows
  */
 export async function writeFiles(
   parts: WriterParts,
@@ -68,14 +85,12 @@ export async function writeFiles(
   flushes: readonly FeedFlush[],
   ledger: Ledger,
   begun: Begun = NOTHING_BEGUN,
+  content: FileContent = rowContent(options, table),
 ): Promise<WrittenUnit[]> {
-  const spec = defaultSpec(table);
-  const planned = await planFiles(parts, options, table, flushes, begun.plans);
+  const planned = await planFiles(parts, options, table, flushes, begun.plans, content.shape);
   ledger.plan(planned.map((file) => file.path));
   await logFlushStarted(parts, table, ledger.commitId, ledger.names, endOffsets(planned));
-  const reduced = reducedMetrics(currentFields(table), table.metadata.properties);
-  const form = fileForm(options, table);
-  const context = { parts, table, ledger, reduced, form, begun: new Map(begun.files) };
+  const context = { parts, table, ledger, content, begun: new Map(begun.files) };
   const open = new OpenFiles(options.openFilesMax);
   const stored: WrittenFile[][] = [];
   try {
@@ -83,7 +98,7 @@ export async function writeFiles(
       await open.begin(async (encoded) => {
         context.parts.observe({ type: "open_files", change: 1 });
         try {
-          stored[index] = await writeRows(context, spec, file, encoded);
+          stored[index] = await writeRows(context, file, encoded);
         } finally {
           context.parts.observe({ type: "open_files", change: -1 });
         }
@@ -126,13 +141,12 @@ interface WrittenFile {
 /** Writes the rows of a planned file: as one, or as several where one would be larger than wanted. */
 async function writeRows(
   context: WriteContext,
-  spec: PartitionSpec,
   planned: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   for (let rest: PlannedFile | null = planned; rest !== null; ) {
-    const file: DataFile = await writeFile(context, spec, rest, encoded);
+    const file: DataFile = await writeFile(context, rest, encoded);
     const rows = Number(file.recordCount);
     written.push({ file, keys: keysOf(rest, rows) });
     rest = restOf(rest, rows);
@@ -156,11 +170,10 @@ async function rename({ parts, table, ledger }: WriteContext, file: PlannedFile)
  */
 async function writeFile(
   context: WriteContext,
-  spec: PartitionSpec,
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<DataFile> {
-  const { parts, ledger } = context;
+  const { parts, ledger, content } = context;
   const { commitId } = ledger;
   const began = parts.clock.monotonicMs();
   failpoint("write");
@@ -170,10 +183,11 @@ async function writeFile(
       const result = await stream(context, file, encoded);
       ledger.store([file.path]);
       await logWritten(parts, commitId, file, result);
+      const described = content.describe(file, result);
       const { bytes, rowCount: rows } = result;
-      parts.observe({ type: "file", bytes, rows, durationMs: parts.clock.monotonicMs() - began });
-      const { reduced, form } = context;
-      return dataFile(file.path, result, spec.specId, file.partition, reduced, form.sort.orderId);
+      const durationMs = parts.clock.monotonicMs() - began;
+      if (described.content === "data") parts.observe({ type: "file", bytes, rows, durationMs });
+      return described;
     } catch (error) {
       // A begun file may be lost with its upload or its Worker, for reasons that are not this flush's.
       const isAltered = kindOf(error) === "storage_corrupt" && tries < CORRUPT_RETRIES_MAX;
@@ -185,7 +199,7 @@ async function writeFile(
 
 /** One try: the file's bytes go to the store while its row groups are finished. */
 async function stream(
-  { parts, table, ledger, form, begun }: WriteContext,
+  { parts, table, ledger, content: { shape, form }, begun }: WriteContext,
   file: PlannedFile,
   encoded: (bytes: number) => void,
 ): Promise<EncodedFile> {
@@ -200,7 +214,7 @@ async function stream(
   try {
     const result =
       ahead === undefined
-        ? await encodeWhole(parts, table, form, slices, metadata, sink)
+        ? await encodeWhole(parts, shape, form, slices, metadata, sink)
         : await ahead.open.finish(slices, metadata, sink.write);
     encoded(result.bytes - bytesBefore);
     const isWhole = result.rowCount === file.rowCount;
@@ -220,14 +234,14 @@ async function stream(
 
 function encodeWhole(
   { encoder }: WriterParts,
-  table: LoadedTable,
+  { fields }: FileShape,
   { sort, encode }: FileForm,
   slices: Iterable<RowSlice>,
   metadata: EncodeOptions["metadata"],
   sink: DataSink,
 ): Promise<EncodedFile> {
   const options = { ...encode, sort: sort.keys, metadata };
-  return encoder.encode(currentFields(table), slices, options, sink.write);
+  return encoder.encode(fields, slices, options, sink.write);
 }
 
 /** Of rows that are sorted no byte comes before the last of them is there. */

@@ -1,7 +1,7 @@
 /**
  * Tables that follow changes through the whole product, on a real broker: a KTable and Debezium's envelopes,
  * over several partitions and restarts, leave the rows that a fold of the topic has, as PyIceberg and
- * DuckDB read them: by position deletes (v2) and by deletion vectors (v3).
+ * DuckDB read them: by position deletes (v2), by deletion vectors (v3), and for DuckDB by equality deletes.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
@@ -134,19 +134,20 @@ async function askWhileInMemory(folder: string, config: Config, source: Source):
   }
 }
 
-for (const [mode, formatVersion] of [
-  ["ktable", 2],
-  ["cdc", 3],
+for (const [mode, formatVersion, deleteMode, names] of [
+  ["ktable", 2, "auto", ["pyiceberg", "duckdb"]],
+  ["cdc", 3, "auto", ["pyiceberg", "duckdb"]],
+  ["cdc", 2, "equality", ["duckdb"]],
 ] as const) {
-  test(`${mode}, format v${formatVersion}: readers see one row for each key, the last one, also after restarts`, async () => {
-    const topic = `changes-${mode}`;
+  test(`${mode}, format v${formatVersion}, deletes ${deleteMode}: readers see one row for each key, the last one, also after restarts`, async () => {
+    const topic = `changes-${mode}-${deleteMode}`;
     await createTopic(broker.bootstrap, { topic, partitions: PARTITIONS });
     const folder = await temporaryFolder(topic);
     const warehouse = join(folder, "warehouse");
     const more: Config = {
       source: { mode, key_field: ["id"], key_format: "json" },
       schema: { fields: [{ name: "id", type: "long", required: true }] },
-      "iceberg.write": { format_version: formatVersion },
+      "iceberg.write": { format_version: formatVersion, delete_mode: deleteMode },
       "iceberg.commit": { max_rows: 700 },
       partitioning: { spec: ["bucket(2, id)"] },
     };
@@ -162,8 +163,9 @@ for (const [mode, formatVersion] of [
         table: { folder: tableFolder(warehouse, topic) },
         columns: ["id", "n"],
         order: "id",
+        readers: names,
       });
-      expect(readers).toEqual({ pyiceberg: source.columns, duckdb: source.columns });
+      expect(readers).toEqual(Object.fromEntries(names.map((name) => [name, source.columns])));
     }
   }, 240_000);
 }

@@ -24,7 +24,7 @@ afterAll(async () => {
 for (const formatVersion of [2, 3] as const) {
   test(`v${formatVersion}: random changes of keys leave the rows of the model, for every reader`, async () => {
     const table = `changes${formatVersion}`;
-    const changed = await ChangedTable.create(catalog, table, formatVersion);
+    const changed = await ChangedTable.create(catalog, table, { formatVersion });
     for (let flush = 0; flush < 12; flush++) await changed.flush(1500, 400);
     await changed.flush(80_000, 70_000);
     await changed.flush(80_000, 70_000);
@@ -43,5 +43,29 @@ for (const formatVersion of [2, 3] as const) {
       expect(Array.isArray(found) ? found.length : found).toBe(expected.length);
       expect(found).toEqual(expected);
     }
+  }, 120_000);
+}
+
+for (const [what, partitionForms] of [
+  ["of all partitions, where rows move between them", ["day"]],
+  ["of one partition, where the key says which", ["bucket(4, id)"]],
+  ["of a table without partitions", []],
+] as const) {
+  test(`deletes by equality ${what}, leave the rows of the model for DuckDB; PyIceberg says that it cannot read them`, async () => {
+    const table = `equality${partitionForms.length}${partitionForms[0]?.length ?? ""}`;
+    const options = { formatVersion: 2, deletes: "equality", partitionForms } as const;
+    const changed = await ChangedTable.create(catalog, table, options);
+    for (let flush = 0; flush < 8; flush++) await changed.flush(1500, 400);
+    const head = await catalog.load({ namespace: ["db"], table });
+    const summary = head?.metadata.snapshots.at(-1)?.summary ?? {};
+    expect(Number(summary["total-equality-deletes"])).toBeGreaterThan(2000);
+    expect(summary["total-position-deletes"]).toBe("0");
+    const { readers } = await readColumns({
+      table: { folder: join(root, "db", table) },
+      columns: ["n"],
+      order: "n",
+    });
+    expect(readers["duckdb"]?.["n"]).toEqual(changed.numbers.map(String));
+    expect(JSON.stringify(readers["pyiceberg"])).toContain("quality delete");
   }, 120_000);
 }

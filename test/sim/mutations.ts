@@ -8,6 +8,7 @@
  */
 
 import { COMMIT_MUTATIONS } from "./commitMutations.ts";
+import { EQUALITY_MUTATIONS } from "./equalityMutations.ts";
 import { LATE_MUTATIONS } from "./lateMutations.ts";
 import { MAINTENANCE_MUTATIONS } from "./maintenanceMutations.ts";
 import type { Mutation } from "./mutation.ts";
@@ -208,5 +209,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...MAINTENANCE_MUTATIONS,
   ...REWRITE_MUTATIONS,
   ...UPSERT_MUTATIONS,
+  ...EQUALITY_MUTATIONS,
   ...REPLAY_MUTATIONS,
 ];

@@ -36,6 +36,20 @@ for (const foreign of [false, true]) {
   }, 900_000);
 }
 
+for (const foreign of [false, true]) {
+  for (const compareAndSet of ["sequence", "pointer"] as const) {
+    const name = `${compareAndSet}, foreign engines: ${foreign}`;
+    test(`no schedule of deletes by equality leaves an old row, or loses one, while files are rewritten (${name})`, async () => {
+      const troubles = { steps: 150, compareAndSet, foreign, rewrites: true } as const;
+      const ended = await runAll("upsert", Math.ceil(COUNT / 2), (seed) =>
+        runUpserts(seed, { ...troubles, deletes: "equality" }),
+      );
+      const commits = ended.reduce((sum, each) => sum + each.commits, 0);
+      expect(commits).toBeGreaterThan(COUNT / 4);
+    }, 900_000);
+  }
+}
+
 test("the same seed gives the same schedule of upserts", async () => {
   const troubles = { steps: 100, compareAndSet: "sequence", foreign: true } as const;
   const once = await runUpserts(7, troubles);

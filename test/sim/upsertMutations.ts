@@ -94,10 +94,10 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
         replace: "    this.#ports = ports;\n    Object.assign(this, { all: units });\n",
       },
       {
-        find: "const keys = joined(units.map((unit) => unit.keys));",
+        find: "const keys = joinedKeys(units.map((unit) => unit.keys));",
         replace:
           "const whole = this as unknown as { all: readonly KeyedUnit[] };" +
-          "const keys = joined(whole.all.map((unit) => unit.keys));",
+          "const keys = joinedKeys(whole.all.map((unit) => unit.keys));",
       },
     ],
   },
@@ -107,9 +107,9 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
     sim: "upsert",
     edits: [
       {
-        find: "const keys = joined(units.map((unit) => unit.keys));",
+        find: "const keys = joinedKeys(units.map((unit) => unit.keys));",
         replace:
-          "const keys = joined(units.flatMap((unit) => unit.placed.map((each) => each.keys)));",
+          "const keys = joinedKeys(units.flatMap((unit) => unit.placed.map((each) => each.keys)));",
       },
     ],
   },

@@ -8,7 +8,7 @@ import { type KeyStore, openKeyStore, volatileKeyStore } from "#keyindex/store.t
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
-import type { SealedSegment, WriterParts } from "#writer/parts.ts";
+import type { DeleteMode, SealedSegment, WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { createLossyDisk, type LossyDisk } from "../fakes/lossyDisk.ts";
 import { type Outcome, WriterFrame } from "./frame.ts";
@@ -29,6 +29,8 @@ export interface UpsertTroubles {
   readonly rewrites?: boolean;
   /** Changes have an order, and those of a key come by all partitions; default: they are in order. */
   readonly ordered?: boolean;
+  /** How our processes delete rows. Default: by position. */
+  readonly deletes?: DeleteMode;
 }
 
 /** Runs one schedule; the law is checked whenever the table has changed. */
@@ -124,8 +126,9 @@ class UpsertSim extends WriterFrame {
     world.say(`${process.name} opens`);
   }
 
-  get #key(): { readonly key: readonly string[]; readonly order: string | null } {
-    return { key: ["key"], order: this.troubles.ordered === true ? "n" : null };
+  get #key(): Pick<WriterOptions, "key" | "order" | "deletes"> {
+    const { ordered = false, deletes = "position" } = this.troubles;
+    return { key: ["key"], order: ordered ? "n" : null, deletes };
   }
 
   /** What a process keeps of its index outlives it; some keep nothing. */

@@ -13,6 +13,7 @@ import { volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
+import type { DeleteMode } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { MemoryLog } from "../sim/process.ts";
 import { columnOf } from "./columnOf.ts";
@@ -36,6 +37,13 @@ interface Change {
   readonly n: number | null;
 }
 
+/** How a table is made and written. */
+export interface ChangedTableOptions {
+  readonly formatVersion: 2 | 3;
+  readonly deletes?: DeleteMode;
+  readonly partitionForms?: readonly string[];
+}
+
 /** A table of which one process follows random changes. */
 export class ChangedTable {
   /** What the table must hold: number of the last change by key. */
@@ -49,11 +57,11 @@ export class ChangedTable {
     this.#writer = writer;
   }
 
-  /** Creates the table, partitioned by day, with both feeds at 0. */
+  /** Creates the table, with both feeds at 0; by default it is partitioned by day, which changes with the row. */
   static async create(
     catalog: Catalog,
     table: string,
-    formatVersion: 2 | 3,
+    { formatVersion, deletes = "position", partitionForms = ["day"] }: ChangedTableOptions,
   ): Promise<ChangedTable> {
     const writer = await TableWriter.open(
       {
@@ -76,7 +84,8 @@ export class ChangedTable {
         ...WRITER_OPTIONS,
         name: { namespace: ["db"], table },
         key: ["id"],
-        create: { ...WRITER_OPTIONS.create, formatVersion, partitionForms: ["day"] },
+        deletes,
+        create: { ...WRITER_OPTIONS.create, formatVersion, partitionForms },
       },
       FIELDS,
     );

@@ -11,6 +11,7 @@ import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import { specById } from "#iceberg/partition/partitionType.ts";
+import { isPartitioned } from "./equalityScope.ts";
 
 /** What decides about a data file's deletes. */
 export interface DataPlace {
@@ -121,10 +122,7 @@ export function deletedFrom({
 function scopeOf(metadata: TableMetadata, file: DataFile): Scope {
   const path = deletedFrom(file);
   if (path !== null) return { kind: "path", path };
-  const isPartitioned = specById(metadata, file.specId).fields.some(
-    ({ transform }) => transform !== "void",
-  );
-  return file.content === "equality-deletes" && !isPartitioned
+  return file.content === "equality-deletes" && !isPartitioned(specById(metadata, file.specId))
     ? { kind: "table" }
     : { kind: "partition", key: placeKey(file) };
 }

@@ -114,6 +114,14 @@ test("each combination that could lose or double a row is refused, and says why"
       "format_version = 3",
     ],
     [
+      `${TOPIC}${source("ktable", "")}[iceberg.write]\ndelete_mode = "equality"\nformat_version = 3\n`,
+      "format_version = 2",
+    ],
+    [
+      `${TOPIC}${source("ktable", `${key}on_delete = "mark"\norder_field = "v"`)}[iceberg.write]\ndelete_mode = "equality"\n`,
+      "only with an index",
+    ],
+    [
       `${TOPIC}${source("ktable", key)}[schema]\nfields = [{name = "id", type = "double"}]\n`,
       "is no key",
     ],
