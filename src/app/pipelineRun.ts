@@ -17,7 +17,7 @@ import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
-import { type LastRun, Scheduler } from "#maintenance/schedule.ts";
+import { type RunTimes, Scheduler } from "#maintenance/schedule.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
 import type { LetterTopic } from "#pipeline/letterTopic.ts";
 import { Pipeline } from "#pipeline/pipeline.ts";
@@ -164,9 +164,9 @@ export class PipelineRun {
     return this.#catalog?.circuit ?? "closed";
   }
 
-  /** How the last maintenance runs of a table ended, in this process. */
-  lastRuns(table: string): readonly LastRun[] {
-    return this.#maintenance.lastRuns(table);
+  /** The maintenance runs of a table, of this process: how the last ones ended, and when the next ones are due. */
+  maintenanceOf(table: string): readonly RunTimes[] {
+    return this.#maintenance.runsOf(table);
   }
 
   /** True when Kafka is being asked for the records of a partition. */

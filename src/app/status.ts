@@ -37,7 +37,10 @@ export interface ProcessState {
 
 /** What of a pipeline its reports are made from. */
 export type ReportedPipeline = WatchedPipeline &
-  Pick<PipelineRun, "name" | "positions" | "assigned" | "recordsConsumed" | "circuit" | "lastRuns">;
+  Pick<
+    PipelineRun,
+    "name" | "positions" | "assigned" | "recordsConsumed" | "circuit" | "maintenanceOf"
+  >;
 
 /** The status of a running process. */
 export function statusSource(state: ProcessState): StatusSource {
@@ -102,7 +105,7 @@ function tableStatus(table: Sink, run: ReportedPipeline): TableStatus {
     rowsCommitted: table.rowsCommitted,
     circuit: run.circuit,
     lastError: errorOf(table),
-    maintenance: run.lastRuns(table.name),
+    maintenance: run.maintenanceOf(table.name),
   };
 }
 

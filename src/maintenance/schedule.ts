@@ -52,13 +52,22 @@ export interface ScheduledTable {
   isRunning?(): boolean;
 }
 
-/** How the last run of a kind ended. */
-export interface LastRun {
+/** When a kind of run ended last in this process, and when the next one is due. */
+export interface RunTimes {
   readonly operation: Operation;
-  readonly endedMs: number;
-  /** Null: well. */
+  /** Ms since epoch; null: none has ended yet. */
+  readonly endedMs: number | null;
+  /** What it failed with; null: it went well. */
   readonly error: string | null;
+  /**
+   * Ms since epoch: it begins then, when no other run of this process is under way and no other process has had the
+   * turn. Null while it is under way, and when it is not wanted any more.
+   */
+  readonly nextMs: number | null;
 }
+
+/** How a run ended. */
+type Ended = Pick<RunTimes, "endedMs" | "error">;
 
 interface Job {
   readonly table: ScheduledTable;
@@ -93,7 +102,8 @@ export class Scheduler {
   readonly #known = new Map<string, readonly Job[]>();
   /** When triggers were looked at last (monotonic). */
   #lookedMs = Number.NEGATIVE_INFINITY;
-  readonly #lastRuns = new Map<string, Map<Operation, LastRun>>();
+  /** By table and kind, the last ones. */
+  readonly #ended = new Map<string, Map<Operation, Ended>>();
 
   /**
    * @param tables those of this process now, each under its name once
@@ -119,9 +129,24 @@ export class Scheduler {
     this.#known.clear();
   }
 
-  /** The last runs of a table in this process, by kind. */
-  lastRuns(table: string): readonly LastRun[] {
-    return [...(this.#lastRuns.get(table)?.values() ?? [])];
+  /** The runs of a table by kind: those that have ended, and those to come. */
+  runsOf(table: string): readonly RunTimes[] {
+    const ended = this.#ended.get(table) ?? new Map<Operation, Ended>();
+    const jobs = this.#known.get(table) ?? [];
+    const next = new Map(jobs.map((job) => [job.schedule.operation, this.#nextMs(job)]));
+    return [...new Set([...next.keys(), ...ended.keys()])].map((operation) => ({
+      ...{ operation, endedMs: null, error: null },
+      ...ended.get(operation),
+      nextMs: next.get(operation) ?? null,
+    }));
+  }
+
+  #nextMs(job: Job): number | null {
+    const dueMs = this.#due.keyOf(job);
+    if (dueMs === undefined) return null;
+    const { clock } = this.#parts;
+    const beginMs = Math.round(clock.nowMs() + Math.max(0, dueMs - clock.monotonicMs()));
+    return beginMs + msUntilWindow(this.#windows, beginMs);
   }
 
   /** Runs what is due until `stop`; never fails. */
@@ -137,6 +162,7 @@ export class Scheduler {
         continue;
       }
       const job = next.item;
+      this.#due.delete(job);
       const afterMs = await this.#do(job, stop);
       job.early = null;
       // Its schedule may have gone meanwhile.
@@ -208,20 +234,19 @@ export class Scheduler {
         () => schedule.run(opened, stop, of).finally(() => schedule.trigger?.ended(of)),
         (counts) => counts,
       );
-      this.#note(name, { operation, endedMs: this.#parts.clock.nowMs(), error: null });
+      this.#note(job, null);
       return intervalMs + this.#jitterMs(schedule);
     } catch (error) {
       if (stop.aborted) return againMs;
       table?.parts.observe({ type: "error", kind: kindOf(error) });
-      const endedMs = this.#parts.clock.nowMs();
-      this.#note(name, { operation, endedMs, error: describe(error) });
+      this.#note(job, describe(error));
       return againMs;
     }
   }
 
-  #note(table: string, last: LastRun): void {
-    const runs = this.#lastRuns.get(table) ?? new Map<Operation, LastRun>();
-    runs.set(last.operation, last);
-    this.#lastRuns.set(table, runs);
+  #note({ table: { name }, schedule: { operation } }: Job, error: string | null): void {
+    const runs = this.#ended.get(name) ?? new Map<Operation, Ended>();
+    runs.set(operation, { endedMs: this.#parts.clock.nowMs(), error });
+    this.#ended.set(name, runs);
   }
 }

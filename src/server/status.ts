@@ -73,12 +73,15 @@ export interface TableStatus {
   readonly circuit: CircuitState;
   /** One sentence, or null. */
   readonly lastError: string | null;
-  /** The last maintenance run of each kind in this process. */
+  /** Each kind of maintenance run in this process. */
   readonly maintenance: readonly {
     readonly operation: string;
-    readonly endedMs: number;
+    /** When the last one ended; null: none has yet. */
+    readonly endedMs: number | null;
     /** One sentence; null: it ended well. */
     readonly error: string | null;
+    /** When the next one is due; null while one is under way, and when none is wanted any more. */
+    readonly nextMs: number | null;
   }[];
 }
 

@@ -36,7 +36,7 @@ export const table: TableStatus = {
   rowsCommitted: 1_234_567,
   circuit: "half_open",
   lastError: null,
-  maintenance: [{ operation: "expire", endedMs: 1, error: null }],
+  maintenance: [{ operation: "expire", endedMs: 1, error: null, nextMs: null }],
 };
 
 /** A pipeline with that table. */

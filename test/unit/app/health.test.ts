@@ -101,7 +101,7 @@ describe("the reports of a running pipeline", () => {
     assigned: true,
     recordsConsumed: 0,
     circuit: "closed",
-    lastRuns: () => [],
+    maintenanceOf: () => [],
     ...more,
   });
   const sourceOf = (rig: AppRig, run: ReportedPipeline, recordsMax = 0) =>

@@ -28,13 +28,17 @@ class Rig {
   trigger: Trigger = { wanted: () => null, ended: () => undefined };
   windows: readonly DailyWindow[] = [];
 
-  schedule(process: string): Schedule {
+  /** What status said, while each run was under way, of when the next one is due. */
+  readonly seenInRuns: (number | null | undefined)[] = [];
+
+  schedule(process: string, scheduler: () => Scheduler | undefined): Schedule {
     return {
       operation: "expire",
       intervalMs: HOUR,
       trigger: this.trigger,
       run: async () => {
         this.runs.push({ process, atMs: this.table.nowMs });
+        this.seenInRuns.push(scheduler()?.runsOf("db.t")[0]?.nextMs);
         if (this.failures-- > 0) throw fail("storage_unreachable", "the store is away");
         return { counts: { snapshots: 3 }, bytesReclaimed: 10 };
       },
@@ -93,11 +97,11 @@ class Rig {
       observe: (observation: Observation) => void this.observed.push(observation),
     };
     const open = async () => new CommitTable(parts, table.options, await table.head());
-    const all = processes.map(
-      (name) =>
+    const all: Scheduler[] = processes.map(
+      (name, at) =>
         new Scheduler(
           { clock, random: table.parts.random },
-          [this.schedule(name)],
+          [this.schedule(name, () => all[at])],
           () => [{ name: "db.t", open }],
           this.windows,
         ),
@@ -171,11 +175,11 @@ test("a run is told of: log entry, metrics, status; one that fails as well, and 
   const rig = await rigOf();
   rig.failures = 1;
   const [failed] = await rig.passes(HOUR / 2, "a");
-  expect(failed?.lastRuns("db.t")).toMatchObject([
+  expect(failed?.runsOf("db.t")).toMatchObject([
     { operation: "expire", error: "the store is away" },
   ]);
   const [scheduler] = await rig.passes(2 * HOUR, "a");
-  expect(scheduler?.lastRuns("db.t")).toMatchObject([{ operation: "expire", error: null }]);
+  expect(scheduler?.runsOf("db.t")).toMatchObject([{ operation: "expire", error: null }]);
   const entries = rig.logged.filter(({ type }) => type === "MaintenanceRun");
   expect(entries[0]).toMatchObject({ outcome: "failed", error: "the store is away" });
   expect(entries[1]).toMatchObject({
@@ -186,6 +190,22 @@ test("a run is told of: log entry, metrics, status; one that fails as well, and 
     each.type === "maintenance" ? [each.outcome] : [],
   );
   expect(outcomes.slice(0, 2)).toEqual(["failed", "done"]);
+});
+
+test("status says when the next run is due, from the first look on; while one is under way, none is", async () => {
+  const rig = await rigOf();
+  const [idle] = await rig.passes(30_000, "a");
+  const [before] = idle?.runsOf("db.t") ?? [];
+  expect(before).toMatchObject({ operation: "expire", endedMs: null, error: null });
+  expect(before?.nextMs ?? 0).toBeGreaterThan(rig.table.nowMs);
+  const [scheduler] = await rig.passes(HOUR / 2, "a");
+  const [after] = scheduler?.runsOf("db.t") ?? [];
+  const endedMs = after?.endedMs ?? 0;
+  expect(rig.runs.map(({ atMs }) => atMs)).toEqual([endedMs]);
+  expect((after?.nextMs ?? 0) - endedMs).toBeGreaterThanOrEqual(HOUR);
+  expect((after?.nextMs ?? 0) - endedMs).toBeLessThan(1.2 * HOUR);
+  expect(rig.seenInRuns).toEqual([null]);
+  expect(scheduler?.runsOf("db.other")).toEqual([]);
 });
 
 test("tables that are paused or forbid removal are left alone without a word", async () => {
@@ -234,6 +254,10 @@ test("runs begin within their windows only", async () => {
   const hours = new Set(rig.runs.map(({ atMs }) => new Date(atMs).getUTCHours()));
   expect(rig.runs.length).toBeGreaterThan(8);
   expect([...hours].sort((a, b) => a - b)).toEqual([0, 1, 22, 23]);
+  const noon = 12 * HOUR - (rig.table.nowMs % (24 * HOUR));
+  const [scheduler] = await rig.passes(noon > 0 ? noon : noon + 24 * HOUR, "a");
+  const [next] = scheduler?.runsOf("db.t") ?? [];
+  expect(new Date(next?.nextMs ?? 0).getUTCHours()).toBe(22);
 });
 
 for (const trouble of ["request is lost", "answer is lost", "head is lost afterwards"] as const) {
