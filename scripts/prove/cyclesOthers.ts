@@ -8,21 +8,26 @@ import type { Course } from "./course.ts";
 /** Name of the catalog that all share. */
 export const CATALOG = "shared";
 
+const DAY_MS = 86_400_000;
+
 /** The engines of others. */
 export class Others {
   readonly #python: Bun.Subprocess<"pipe", "pipe", "inherit">;
   readonly #spark: SparkSql;
+  /** In the catalog, and as Spark's statements have it. */
+  readonly #name: string;
   readonly #table: string;
   readonly #answers: string[] = [];
 
   private constructor(
     python: Bun.Subprocess<"pipe", "pipe", "inherit">,
     spark: SparkSql,
-    table: string,
+    topic: string,
   ) {
     this.#python = python;
     this.#spark = spark;
-    this.#table = table;
+    this.#name = `default.${topic}`;
+    this.#table = `${CATALOG}.default.\`${topic}\``;
     void this.#listen();
   }
 
@@ -46,7 +51,7 @@ export class Others {
       [`${name}.warehouse`]: join(folder, "warehouse"),
       [`${name}.cache-enabled`]: "false",
     });
-    return new Others(python, spark, `${CATALOG}.default.\`${topic}\``);
+    return new Others(python, spark, topic);
   }
 
   async #listen(): Promise<void> {
@@ -102,11 +107,36 @@ export class Others {
     }
   }
 
-  /** Rows of a snapshot; null: of the head. */
-  async countBySpark(snapshot: string | null): Promise<number> {
-    const of = snapshot === null ? "" : ` version as of ${snapshot}`;
-    const [row] = await this.#spark.sql(`select count(*) n from ${this.#table}${of}`);
-    return Number(row?.["n"]);
+  /** Rows of each of these snapshots, as Spark counts them, in one question. */
+  async countsBySpark(snapshots: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const of = (id: string): string =>
+      `select '${id}' id, count(*) n from ${this.#table} version as of ${id}`;
+    if (snapshots.length === 0) return new Map();
+    const rows = await this.#spark.sql(snapshots.map(of).join(" union all "));
+    return new Map(rows.map(({ id, n }) => [String(id), Number(n)]));
+  }
+
+  /**
+   * What Spark's own maintenance still finds to do, by procedure; nothing: an empty list.
+   * @param olderThanMs snapshots older than this go by our policy, whose `history.expire.*` the table has
+   */
+  async leftForSpark(olderThanMs: number): Promise<readonly string[]> {
+    const call = async (name: string, rest: string): Promise<Record<string, unknown>[]> =>
+      await this.#spark.sql(`call ${CATALOG}.system.${name}(table => '${this.#name}'${rest})`);
+    const time = (ms: number): string =>
+      `, older_than => timestamp '${new Date(ms).toISOString().replace("T", " ").replace("Z", "")}'`;
+    const orphans = await call(
+      "remove_orphan_files",
+      `${time(Date.now() - DAY_MS)}, dry_run => true`,
+    );
+    const counts = [
+      ...(await call("expire_snapshots", time(olderThanMs))),
+      ...(await call("rewrite_manifests", "")),
+    ].flatMap((row) => Object.entries(row).filter(([, count]) => Number(count) > 0));
+    return [
+      ...orphans.map((row) => `orphan ${String(Object.values(row)[0])}`),
+      ...counts.map(([name, count]) => `${name} ${String(count)}`),
+    ];
   }
 
   /** Ends them. */

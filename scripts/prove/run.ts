@@ -63,7 +63,8 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const cycles = Number(process.argv[3] ?? 300);
     const formatVersion = process.argv[4] === "2" ? 2 : 3;
     const minutes = Number(process.argv[5] ?? 600);
-    const size = { topic: "cycles", events: 300, formatVersion, seed: 1, say } as const;
+    const seed = Number(process.argv[6] ?? 1);
+    const size = { topic: "cycles", events: 300, formatVersion, seed, say } as const;
     return proveCycles({ bootstrap, ...size, cycles, minutes });
   },
   "hot-queries": async () => {
