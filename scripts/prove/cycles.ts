@@ -8,14 +8,11 @@
  * every snapshot that it has not seen, in which Spark counts as many rows, and which files the table has: nothing that
  * is listed is missing, nothing else is left. In the end Spark's own maintenance finds nothing to do behind ours.
  */
-import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
-import { basename, join } from "node:path";
 import { type Random, seededRandom } from "#base/random.ts";
 import { produceEvents } from "../events/events.ts";
-import { keep } from "../services/process.ts";
-import { startProduct } from "../services/product.ts";
-import { type Course, newCourse, runToEnd, type Say } from "./course.ts";
-import { CATALOG, Others } from "./cyclesOthers.ts";
+import { type Course, runToEnd, type Say, start } from "./course.ts";
+import { newSharedCourse, Others } from "./others.ts";
+import { AGE_MS, EXPIRY, NO_MAINTENANCE, OPERATIONS, Tally, Upkeep } from "./upkeep.ts";
 
 /** Size of {@link proveCycles}. */
 export interface CyclesProof {
@@ -49,26 +46,15 @@ export interface CyclesReport {
 }
 
 const PARTITIONS = 2;
-const AGED_MS = 4 * 86_400_000;
-const OPERATIONS = ["compact", "manifests", "expire"] as const;
 
 /** Runs the proof: the executable, an SQL catalog on SQLite, PyIceberg, Spark. */
 export async function proveCycles(proof: CyclesProof): Promise<CyclesReport> {
   const { bootstrap, topic, formatVersion } = proof;
   const config = {
-    iceberg: {
-      catalog_type: "sql",
-      warehouse_path: "warehouse",
-      sql: { uri: "sqlite:catalog.db", name: CATALOG },
-    },
     "iceberg.write": { format_version: formatVersion },
-    partitioning: { partition_strategy: "none" },
-    maintenance: {
-      ...{ compact_enabled: false, orphan_cleanup_enabled: false },
-      ...{ snapshot_keep_all_seconds: 5 },
-    },
+    maintenance: NO_MAINTENANCE,
   };
-  const course = await newCourse({ bootstrap, topic, partitions: PARTITIONS, config });
+  const course = await newSharedCourse({ bootstrap, topic, partitions: PARTITIONS, config });
   return await new Cycles(course, proof).run();
 }
 
@@ -97,17 +83,14 @@ class Cycles {
   readonly #course: Course;
   readonly #proof: CyclesProof;
   readonly #random: Random;
-  readonly #kills: Record<string, number> = {};
-  readonly #done: Record<string, number> = {};
-  readonly #foreign: Record<string, number> = {};
-  readonly #violations: string[] = [];
+  readonly #upkeep: Upkeep;
+  readonly #foreign = new Tally();
+  readonly #violations: string[];
   /** Rows whose deletion was answered, and those of which somebody tried it. */
   readonly #deleted = new Set<string>();
   readonly #tried = new Set<string>();
   readonly #appended = new Set<string>();
   readonly #judged = new Set<string>();
-  /** How long the last whole run of an operation took: a kill falls within it. */
-  readonly #tookMs = new Map<string, number>();
   #ends: number[] = [];
   #cycle = 0;
   #rows = 0;
@@ -116,6 +99,8 @@ class Cycles {
     this.#course = course;
     this.#proof = proof;
     this.#random = seededRandom(proof.seed);
+    this.#upkeep = new Upkeep(course, this.#random, proof.say);
+    this.#violations = this.#upkeep.violations;
   }
 
   async run(): Promise<CyclesReport> {
@@ -125,16 +110,16 @@ class Cycles {
     await runToEnd(this.#course);
     const others = await Others.open(this.#course);
     try {
-      await others.set(EXPIRY);
+      await others.pyiceberg.write({ do: "set", properties: EXPIRY });
       await this.#judge(others);
       while (this.#cycle < cycles && performance.now() < endMs) {
         this.#cycle++;
         await this.#live(others);
-        await this.#clean();
+        await this.#upkeep.clean();
         const { snapshots, deletes } = await this.#judge(others);
         say(
           `cycle ${this.#cycle}: ${snapshots.length} snapshots, ${this.#rows} rows, ${deletes} delete files, ` +
-            `kills ${JSON.stringify(this.#kills)}, done ${JSON.stringify(this.#done)}, ${this.#violations.length} violations`,
+            `kills ${JSON.stringify(this.#upkeep.kills.counts)}, ${this.#violations.length} violations`,
         );
         if (this.#violations.length > 0) break;
       }
@@ -154,8 +139,8 @@ class Cycles {
 
   #report(left: readonly string[]): CyclesReport {
     return {
-      ...{ cycles: this.#cycle, kills: this.#kills, done: this.#done, foreign: this.#foreign },
-      ...{ snapshots: this.#judged.size, rows: this.#rows, left },
+      ...{ cycles: this.#cycle, kills: this.#upkeep.kills.counts, done: this.#upkeep.done.counts },
+      ...{ foreign: this.#foreign.counts, snapshots: this.#judged.size, rows: this.#rows, left },
       ok: this.#violations.length === 0 && left.length === 0,
       violations: this.#violations,
     };
@@ -165,22 +150,17 @@ class Cycles {
   async #leftForSpark(others: Others): Promise<readonly string[]> {
     await Bun.sleep(AGE_MS);
     const olderThanMs = Date.now() - AGE_MS;
-    for (const operation of OPERATIONS) await this.#maintain(operation, 0);
-    await this.#clean();
+    for (const operation of OPERATIONS) await this.#upkeep.run(operation, 0);
+    await this.#upkeep.clean();
     await this.#judge(others);
     return await others.leftForSpark(olderThanMs);
   }
 
   /** Everybody at once; ingest is dead at the end. */
   async #live(others: Others): Promise<void> {
-    const { config, folder, env } = this.#course;
-    const product = await startProduct({ config, folder, env });
+    const product = await start(this.#course);
     const flow = this.#produce();
-    const upkeep = (async () => {
-      for (const operation of OPERATIONS) {
-        if (this.#chance(0.8)) await this.#maintain(operation, 0.4);
-      }
-    })();
+    const upkeep = this.#upkeep.beside();
     await this.#act(others);
     if (this.#chance(0.5)) await this.#act(others);
     await flow;
@@ -188,63 +168,13 @@ class Cycles {
     await Bun.sleep(800 * this.#random.unit());
     if (this.#chance(0.8)) {
       await product.kill();
-      this.#count(this.#kills, "run");
+      this.#upkeep.kills.add("run");
     } else await product.terminate();
-  }
-
-  /** Alone with the table: whatever is not listed is old, and goes. */
-  async #clean(): Promise<void> {
-    const past = new Date(Date.now() - AGED_MS);
-    for (const file of filesIn(this.#folder)) utimesSync(file, past, past);
-    if (this.#chance(0.3)) await this.#maintain("orphans", 1);
-    await this.#maintain("orphans", 0);
   }
 
   async #produce(): Promise<void> {
     const { bootstrap, topic } = this.#course;
     await produceEvents({ bootstrap, topic, count: this.#proof.events, seed: this.#cycle + 1 });
-  }
-
-  /** One run of maintenance, killed by chance. */
-  async #maintain(operation: string, kills: number): Promise<void> {
-    const { folder, topic } = this.#course;
-    const config = join(folder, "config.toml");
-    const executable = "dist/kafka-iceberg";
-    const program = existsSync(executable)
-      ? [join(process.cwd(), executable)]
-      : [process.execPath, join(process.cwd(), "src/main.ts")];
-    const words = ["maintenance", operation, `default.${topic}`, "--json", "--yes"];
-    const child = Bun.spawn([...program, ...words, "--config", config], {
-      ...{ cwd: folder, stdout: "pipe", stderr: "pipe" },
-    });
-    keep(child);
-    const began = performance.now();
-    const isKilled = this.#chance(kills);
-    if (isKilled) {
-      await Bun.sleep((this.#tookMs.get(operation) ?? 1500) * this.#random.unit());
-      child.kill("SIGKILL");
-    }
-    const [out, err] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-    ]);
-    const code = await child.exited;
-    if (isKilled && child.signalCode === "SIGKILL") return this.#count(this.#kills, operation);
-    if (code !== 0) {
-      this.#count(this.#done, `${operation} failed`);
-      this.#proof.say(`${operation}: ${err.slice(0, 300)}`);
-      // Others come first, a catalog on a file is locked: that is told, and the next run does it.
-      if (!/came first|locked|did not answer/.test(err)) {
-        this.#violations.push(`${operation} failed: ${err.slice(0, 300)}`);
-      }
-      return;
-    }
-    this.#tookMs.set(operation, performance.now() - began);
-    this.#count(this.#done, operation);
-    const report = JSON.parse(out) as Record<string, unknown>;
-    for (const [name, value] of Object.entries(report)) {
-      if (typeof value === "number") this.#count(this.#done, `${operation} ${name}`, value);
-    }
   }
 
   /** Somebody else writes to the table. */
@@ -253,8 +183,10 @@ class Cycles {
     if (dice < 0.3) {
       const id = `foreign-${this.#cycle}-${this.#appended.size}`;
       this.#appended.add(id);
-      const isDone = await others.append(id, this.#writesByPython);
-      return this.#count(this.#foreign, isDone ? "append" : "append refused");
+      const isDone = this.#writesByPython
+        ? await others.pyiceberg.write({ do: "append", ids: [id] })
+        : await others.bySpark(`insert into T (event_id) values ('${id}')`);
+      return this.#foreign.add(isDone ? "append" : "append: refused");
     }
     const partition = Math.floor(this.#random.unit() * PARTITIONS);
     const end = this.#ends[partition] ?? 0;
@@ -265,19 +197,16 @@ class Cycles {
     for (const place of range) this.#tried.add(place);
     const isByPython = dice < 0.5 && this.#writesByPython;
     const name = isByPython ? "PyIceberg deletes" : "Spark deletes";
+    const where = `_kafka_partition = ${partition} and _kafka_offset >= ${from} and _kafka_offset < ${to}`;
     const isDone = isByPython
-      ? (await others.ask({ do: "delete", partition, from, to })) !== null
-      : await others.deleteBySpark(partition, from, to);
+      ? await others.pyiceberg.write({ do: "delete", partition, from, to })
+      : await others.bySpark(`delete from T where ${where}`);
     if (isDone) for (const place of range) this.#deleted.add(place);
-    this.#count(this.#foreign, isDone ? name : `${name}: refused`);
+    this.#foreign.add(isDone ? name : `${name}: refused`);
   }
 
   async #judge(others: Others): Promise<TableSeen> {
-    const seen = (await others.ask({
-      do: "judge",
-      known: [...this.#judged],
-    })) as TableSeen | null;
-    if (seen === null) throw new Error("PyIceberg does not judge");
+    const seen = await others.pyiceberg.see<TableSeen>({ do: "judge", known: [...this.#judged] });
     const counts = await others.countsBySpark(Object.keys(seen.rows));
     for (const [id, rows] of Object.entries(seen.rows)) {
       this.#judged.add(id);
@@ -289,7 +218,7 @@ class Cycles {
         );
       }
     }
-    this.#judgeFiles(seen.files);
+    this.#upkeep.judgeFiles(seen.files);
     return seen;
   }
 
@@ -332,54 +261,17 @@ class Cycles {
     return places(partition, from, to).filter((place) => this.#deleted.has(place));
   }
 
-  /** All that is listed is there, and, of what is old, nothing else. */
-  #judgeFiles(listed: readonly string[]): void {
-    const wanted = new Set(listed.map((file) => file.replace(/^file:(\/\/)?/, "")));
-    for (const file of wanted) {
-      if (!existsSync(file)) this.#violations.push(`${file} is listed and not there`);
-    }
-    if (this.#cycle === 0) return;
-    const old = Date.now() - AGED_MS / 2;
-    for (const file of filesIn(this.#folder)) {
-      // Hidden files are other programs' (Hadoop's checksums): orphans leaves them.
-      const isHidden = basename(file).startsWith(".");
-      if (isHidden || wanted.has(file) || statSync(file).mtimeMs > old) continue;
-      this.#violations.push(`${file} is old, and in no snapshot`);
-    }
-  }
-
   /** PyIceberg reads format v3, and does not write it. */
   get #writesByPython(): boolean {
     return this.#proof.formatVersion === 2;
   }
 
-  get #folder(): string {
-    return join(this.#course.folder, "warehouse", "default", this.#course.topic);
-  }
-
   #chance(share: number): boolean {
     return this.#random.unit() < share;
-  }
-
-  #count(counts: Record<string, number>, name: string, by = 1): void {
-    counts[name] = (counts[name] ?? 0) + by;
   }
 }
 
 function countOf({ partitions, doubled, foreign }: SnapshotRows): number {
   const ranges = Object.values(partitions).flat();
   return ranges.reduce((sum, [from, to]) => sum + to - from, doubled + foreign.length);
-}
-
-/** Snapshots expire within a cycle or two. */
-const AGE_MS = 8000;
-const EXPIRY = {
-  "history.expire.max-snapshot-age-ms": String(AGE_MS),
-  "history.expire.min-snapshots-to-keep": "2",
-  "write.delete.mode": "merge-on-read",
-};
-
-function filesIn(folder: string): string[] {
-  const all = readdirSync(join(folder), { recursive: true, withFileTypes: true });
-  return all.flatMap((each) => (each.isFile() ? [join(each.parentPath, each.name)] : []));
 }

@@ -1,27 +1,44 @@
 /**
- * `bun scripts/prove/month.ts [commits]`: a month of commits every five seconds (518,400) in metadata alone: the commit loop,
- * manifests, manifest lists and thinning as they are, over a store in memory and a catalog that keeps the newest
- * metadata; no data file is written, and none is compacted away.
+ * `bun scripts/prove/month.ts [commits] [folder] [minutes]`: a month of commits every five seconds (518,400) in metadata
+ * alone: the commit loop, manifests, manifest lists and thinning as they are, over a store in memory and a catalog that
+ * keeps the newest metadata; no data file is written, and none is compacted away. In the end PyIceberg plans a scan of
+ * it, and of a table that lists the same files and was written in one commit.
+ *
+ * After so many minutes it stops, and goes on when it is called with the same folder again.
  */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { systemDisk } from "#base/disk.ts";
+import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import type { Feed } from "#base/offsets.ts";
-import { seededRandom } from "#base/random.ts";
+import { seededRandom, systemRandom } from "#base/random.ts";
 import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
 import { Append } from "#commit/append.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { Ledger } from "#commit/ledger.ts";
 import { manifestsOf } from "#iceberg/io/scan.ts";
-import { writeTableMetadata } from "#iceberg/metadata/tableMetadataJson.ts";
+import { readTableMetadata, writeTableMetadata } from "#iceberg/metadata/tableMetadataJson.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
+import { openStorage } from "#storage/open.ts";
 import { createMemoryStorage } from "../../test/fakes/memoryStorage.ts";
+import { storeOptions } from "../../test/fakes/storeOptions.ts";
 import { fileOf, tableOf } from "../../test/support/tableOf.ts";
+import { temporaryFolder } from "../services/process.ts";
+import { planningOf } from "./planning.ts";
 
 const FEED: Feed = { clusterId: "c", topic: "t", topicId: "1", partition: 0 };
 const INTERVAL_MS = 5000;
 const DAY_MS = 86_400_000;
 const LOOKS = 30;
 
+const commits = Number(process.argv[2] ?? 518_400);
+const folder = process.argv[3] ?? (await temporaryFolder("month"));
+const endMs = performance.now() + 60_000 * Number(process.argv[4] ?? 600);
+const home = join(folder, "table");
+const metadataFile = join(home, "metadata", "head.metadata.json");
 let nowMs = Date.UTC(2026, 0, 1);
 const clock = {
   nowMs: (): number => nowMs,
@@ -33,8 +50,13 @@ const storage = createMemoryStorage({ nowMs: clock.nowMs });
 // What is removed is kept for judges of the past, which a month has none of.
 storage.removed.set = () => storage.removed;
 const name = { namespace: ["db"], table: "t" };
-let head: LoadedTable = { name, metadata: tableOf(2), metadataLocation: "/table/v1", storage };
-let version = 1;
+let head: LoadedTable = {
+  ...{ name, storage, metadataLocation: `${home}/metadata/v0` },
+  metadata: { ...tableOf(2), location: home },
+};
+/** Commits that have been made. */
+let done = 0;
+if (existsSync(metadataFile)) await goOn();
 const catalog = {
   traits: { type: "file", showsAncestors: true, endsLateRequests: "all", removesSchemas: true },
   load: async () => head,
@@ -42,14 +64,15 @@ const catalog = {
     const options = { timestampMs: nowMs, previousLocation: head.metadataLocation };
     const planned = planCommit(head.metadata, requirements, updates, options);
     if (planned.kind === "conflict") return { kind: "conflict", cause: planned.reason };
-    head = { ...head, metadata: planned.metadata, metadataLocation: `/table/v${++version}` };
+    head = { ...head, metadata: planned.metadata, metadataLocation: `${home}/metadata/v${done}` };
     return { kind: "committed", table: head };
   },
 } as Pick<Catalog, "traits" | "load" | "commit"> as Catalog;
 const txlog = { recovered: [], append: async () => undefined, close: async () => undefined };
 const table = new CommitTable(
   {
-    ...{ catalog, txlog, clock, random: seededRandom(1), logger: silentLogger },
+    // Names must not come twice, also where it goes on.
+    ...{ catalog, txlog, clock, random: seededRandom(1 + done), logger: silentLogger },
     observe: () => undefined,
   },
   {
@@ -61,55 +84,84 @@ const table = new CommitTable(
   head,
 );
 
-async function append(n: number): Promise<void> {
+async function append(): Promise<void> {
   const random = table.parts.random.uuid();
   const day = Math.floor(nowMs / DAY_MS);
-  const file = { ...fileOf(random, [day]), filePath: `/table/data/${random}.parquet` };
+  const file = { ...fileOf(random, [day]), filePath: `${home}/data/${random}.parquet` };
   const ledger = new Ledger(table.parts.random.uuid());
   ledger.plan([file.filePath]);
   ledger.store([file.filePath]);
-  const expect = n === 0 ? null : BigInt(10 * n);
-  const advance = { feed: FEED, expect, next: BigInt(10 * (n + 1)), rows: 10n };
+  const expect = done === 0 ? null : BigInt(10 * done);
+  const advance = { feed: FEED, expect, next: BigInt(10 * (done + 1)), rows: 10n };
   const units = [{ feeds: [FEED], files: [file] }];
   const change = new Append(table.parts, "flush", [advance], units);
   const result = await commit(table, newCommit(table, change, ledger));
-  if (result.kind !== "committed") throw new Error(`commit ${n}: ${result.kind}`);
+  if (result.kind !== "committed") throw new Error(`commit ${done}: ${result.kind}`);
+  done++;
 }
 
-const commits = Number(process.argv[2] ?? 518_400);
-const every = Math.max(1, Math.floor(commits / LOOKS));
-const began = performance.now();
-let [metadataMax, listMax, manifestsMax, snapshotsMax] = [0, 0, 0, 0];
-const perCommit: number[] = [];
-let since = performance.now();
-for (let n = 0; n < commits; n++) {
-  nowMs += INTERVAL_MS;
-  await append(n);
-  if ((n + 1) % every !== 0) continue;
-  const took = (performance.now() - since) / every;
+/** What a stop has left. */
+async function goOn(): Promise<void> {
+  const metadata = readTableMetadata(readFileSync(metadataFile, "utf8"));
+  for (const name of readdirSync(dirname(metadataFile))) {
+    const path = join(dirname(metadataFile), name);
+    await storage.put(path, readFileSync(path));
+  }
+  done = Number(metadata.lastSequenceNumber);
+  nowMs = metadata.lastUpdatedMs;
+  head = { ...head, metadata, metadataLocation: `${home}/metadata/v${done}` };
+}
+
+/** Everything as files, for foreign readers, and for the next start. */
+function save(): void {
+  mkdirSync(dirname(metadataFile), { recursive: true });
+  for (const [path, { content }] of storage.objects) writeFileSync(path, content);
+  writeFileSync(metadataFile, writeTableMetadata(head.metadata));
+}
+
+/** How large the table's metadata is now. */
+async function look(): Promise<Record<string, number>> {
   const { metadata } = head;
   const snapshot = metadata.snapshots.find(
     (each) => each.snapshotId === metadata.currentSnapshotId,
   );
-  const bytes = Buffer.byteLength(writeTableMetadata(metadata));
-  const list = snapshot === undefined ? 0 : (await storage.get(snapshot.manifestList)).length;
-  const manifests = snapshot === undefined ? 0 : (await manifestsOf(storage, snapshot)).length;
-  metadataMax = Math.max(metadataMax, bytes);
-  listMax = Math.max(listMax, list);
-  manifestsMax = Math.max(manifestsMax, manifests);
-  snapshotsMax = Math.max(snapshotsMax, metadata.snapshots.length);
-  perCommit.push(took);
-  const day = ((n + 1) * INTERVAL_MS) / DAY_MS;
-  console.log(
-    `day ${day.toFixed(1)}: ${metadata.snapshots.length} snapshots, metadata ${bytes} bytes, manifest list ${list} bytes, ${manifests} manifests, ${took.toFixed(2)} ms a commit, ${storage.objects.size} objects`,
-  );
-  since = performance.now();
+  if (snapshot === undefined) throw new Error("the table has a snapshot");
+  return {
+    ...{ snapshots: metadata.snapshots.length, bytes: writeTableMetadata(metadata).length },
+    listBytes: (await storage.get(snapshot.manifestList)).length,
+    manifests: (await manifestsOf(storage, snapshot)).length,
+  };
 }
-console.log(
-  JSON.stringify({
-    ...{ commits, metadataMax, listMax, manifestsMax, snapshotsMax },
-    firstMs: perCommit[0]?.toFixed(2),
-    lastMs: perCommit.at(-1)?.toFixed(2),
-    seconds: Math.round((performance.now() - began) / 1000),
-  }),
-);
+
+const every = Math.max(1, Math.floor(commits / LOOKS));
+const most: Record<string, number> = {};
+let since = { ms: performance.now(), cpu: process.cpuUsage(), done };
+while (done < commits && performance.now() < endMs) {
+  nowMs += INTERVAL_MS;
+  await append();
+  if (done % every !== 0) continue;
+  const found = await look();
+  for (const [what, value] of Object.entries(found)) most[what] = Math.max(most[what] ?? 0, value);
+  const { user, system } = process.cpuUsage(since.cpu);
+  const each = (ms: number): string => (ms / (done - since.done)).toFixed(2);
+  const took = `${each(performance.now() - since.ms)} ms a commit, ${each((user + system) / 1000)} of CPU`;
+  console.log(
+    `day ${((done * INTERVAL_MS) / DAY_MS).toFixed(1)}: ${JSON.stringify(found)}, ${took}`,
+  );
+  since = { ms: performance.now(), cpu: process.cpuUsage(), done };
+}
+save();
+console.log(JSON.stringify({ done, most, folder }));
+if (done === commits) {
+  const local = openStorage(storeOptions, {
+    clock: systemClock,
+    random: systemRandom,
+    disk: systemDisk,
+    log: silentLogger,
+    observe: ignoreObservations,
+  });
+  console.log(
+    JSON.stringify(await planningOf({ ...head, storage: local, metadataLocation: metadataFile })),
+  );
+}
+process.exit(0);

@@ -26,6 +26,7 @@ import { provePattern } from "./pattern.ts";
 import { proveReplay } from "./replay.ts";
 import { proveHangingShutdown, proveShutdown } from "./shutdown.ts";
 import { proveManyTables } from "./tables.ts";
+import { proveUpsertCycles } from "./upsertCycles.ts";
 
 const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 
@@ -66,6 +67,15 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const seed = Number(process.argv[6] ?? 1);
     const size = { topic: "cycles", events: 300, formatVersion, seed, say } as const;
     return proveCycles({ bootstrap, ...size, cycles, minutes });
+  },
+  upsertCycles: async () => {
+    const { bootstrap } = await startKafka();
+    const cycles = Number(process.argv[3] ?? 100);
+    const formatVersion = process.argv[4] === "2" ? 2 : 3;
+    const minutes = Number(process.argv[5] ?? 600);
+    const seed = Number(process.argv[6] ?? 1);
+    const size = { topic: "upserts", changes: 300, keys: 400, formatVersion, seed, say } as const;
+    return proveUpsertCycles({ bootstrap, ...size, cycles, minutes });
   },
   "hot-queries": async () => {
     const { bootstrap } = await startKafka();

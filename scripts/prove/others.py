@@ -1,11 +1,15 @@
-"""PyIceberg beside the cycles of `cycles.ts`: it writes to the table, and judges it.
+"""PyIceberg beside a proof (`others.ts`): it writes to the table, and judges it.
 
 First line on standard input: {"uri", "warehouse", "table"}; then a job a line, each answered by a line:
 {"do": "append", "ids": [...]}, {"do": "delete", "partition", "from", "to"},
-{"do": "judge", "known": [snapshot ids that were judged before]}.
+{"do": "overwrite", "from", "to", "mark"}: rows of these ids again, `mark` behind their text; without "from": all rows as they are,
+{"do": "rollback", "back": to so old an ancestor of the head}, {"do": "set", "properties": {...}},
+{"do": "judge", "known": [snapshot ids that were judged before]}: files, and where each row is from,
+{"do": "changes", "known", "topic"}: the same of a table that follows changes: offsets and rows of each snapshot.
 """
 
 import json
+import os
 import sys
 
 import pyarrow as pa
@@ -13,6 +17,10 @@ import pyarrow.compute as pc
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, LessThan
+from pyiceberg.table import TableProperties
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "judge"))
+from tables import Snapshots  # noqa: E402
 
 PLACE = ("_kafka_partition", "_kafka_offset", "event_id")
 # What each manifest lists, which never changes.
@@ -36,6 +44,33 @@ def delete(table, job):
             And(GreaterThanOrEqual("_kafka_offset", job["from"]), LessThan("_kafka_offset", job["to"])),
         )
     )
+    return {}
+
+
+def overwrite(table, job):
+    if "from" not in job:
+        table.overwrite(table.scan().to_arrow())
+        return {}
+    these = And(GreaterThanOrEqual("id", job["from"]), LessThan("id", job["to"]))
+    rows = table.scan(these).to_arrow()
+    at = rows.schema.get_field_index("text")
+    texts = pc.binary_join_element_wise(rows["text"], pa.scalar(job["mark"], rows.schema.field(at).type), "")
+    table.overwrite(rows.set_column(at, rows.schema.field(at), texts), these)
+    return {"rows": rows.num_rows}
+
+
+def rollback(table, job):
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
+    snapshot = table.current_snapshot()
+    for _ in range(job["back"]):
+        snapshot = by_id.get(snapshot.parent_snapshot_id, snapshot)
+    table.manage_snapshots().rollback_to_snapshot(snapshot.snapshot_id).commit()
+    return {}
+
+
+def set_properties(table, job):
+    with table.transaction() as transaction:
+        transaction.set_properties(job["properties"])
     return {}
 
 
@@ -70,8 +105,8 @@ def listed(table, manifest):
     return LISTED[manifest.manifest_path]
 
 
-def judge(table, job):
-    known = set(job["known"])
+def look(table):
+    """The table's head, snapshots, and all files that they list."""
     metadata = table.metadata
     files = {table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
     deletes = 0
@@ -84,18 +119,43 @@ def judge(table, job):
                 deletes += len(listed(table, manifest))
     return {
         "head": str(metadata.current_snapshot_id),
+        "metadata": table.metadata_location,
         "snapshots": [str(snapshot.snapshot_id) for snapshot in metadata.snapshots],
         "files": sorted(files),
         "deletes": deletes,
-        "rows": {
-            str(snapshot.snapshot_id): rows_of(table, snapshot.snapshot_id)
-            for snapshot in metadata.snapshots
-            if str(snapshot.snapshot_id) not in known
-        },
     }
 
 
-JOBS = {"append": append, "delete": delete, "judge": judge}
+def judge(table, job):
+    seen = look(table)
+    new = [id for id in seen["snapshots"] if id not in set(job["known"])]
+    return {**seen, "rows": {id: rows_of(table, int(id)) for id in new}}
+
+
+def changes(table, job):
+    seen = look(table)
+    snapshots = Snapshots(table.metadata_location, None)
+    new = [id for id in seen["snapshots"] if id not in set(job["known"])]
+    return {**seen, "rows": {id: folded(snapshots, snapshots.by_id[int(id)], job["topic"]) for id in new}}
+
+
+def folded(snapshots, snapshot, topic):
+    """Next offset by partition, null where no ancestor is left that says it, and the rows: id, number, text."""
+    try:
+        offsets = (snapshots.offsets(snapshot) or {}).get(topic)
+    except SystemExit:
+        offsets = None
+    scan = snapshots.table.scan(snapshot_id=snapshot.snapshot_id)
+    if "id" not in {field.name for field in scan.projection().fields}:
+        return {"offsets": offsets, "rows": []}
+    rows = scan.select("id", "n", "text").to_arrow()
+    return {"offsets": offsets, "rows": list(zip(*(rows[name].to_pylist() for name in ("id", "n", "text"))))}
+
+
+JOBS = {
+    **{"append": append, "delete": delete, "overwrite": overwrite, "rollback": rollback, "set": set_properties},
+    **{"judge": judge, "changes": changes},
+}
 
 
 def main():
@@ -103,6 +163,8 @@ def main():
     catalog = SqlCatalog("shared", uri=place["uri"], warehouse=place["warehouse"])
     for line in sys.stdin:
         job = json.loads(line)
+        # What was read may be older than a head that has moved: PyIceberg would put it there all the same.
+        TableProperties.COMMIT_NUM_RETRIES_DEFAULT = 0 if job["do"] == "overwrite" else 4
         try:
             answer = JOBS[job["do"]](catalog.load_table(place["table"]), job)
         except CommitFailedException as error:
