@@ -21,6 +21,7 @@ import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveLatency } from "./latency.ts";
 import { proveFlow, proveTables } from "./memory.ts";
 import { proveNeighbour, proveTopics } from "./neighbours.ts";
+import { proveOffsetsSurvive } from "./offsetsSurvive.ts";
 import { proveOutlets } from "./outlets.ts";
 import { provePattern } from "./pattern.ts";
 import { proveReplay } from "./replay.ts";
@@ -76,6 +77,11 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const seed = Number(process.argv[6] ?? 1);
     const size = { topic: "upserts", changes: 300, keys: 400, formatVersion, seed, say } as const;
     return proveUpsertCycles({ bootstrap, ...size, cycles, minutes });
+  },
+  offsets: async () => {
+    const { bootstrap } = await startKafka();
+    const events = Number(process.argv[3] ?? 1000);
+    return proveOffsetsSurvive({ bootstrap, topic: "offsets", events, say });
   },
   "hot-queries": async () => {
     const { bootstrap } = await startKafka();

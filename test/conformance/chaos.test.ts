@@ -14,6 +14,7 @@ import {
   proveTwoTables,
 } from "../../scripts/prove/kills.ts";
 import { proveNeighbour, proveTopics } from "../../scripts/prove/neighbours.ts";
+import { ACTS, proveOffsetsSurvive } from "../../scripts/prove/offsetsSurvive.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { temporaryFolder } from "../../scripts/services/process.ts";
 import { startS3 } from "../../scripts/services/versitygw.ts";
@@ -93,6 +94,13 @@ describe("others", () => {
     expect(report.verdict.violations).toEqual([]);
     expect(report.appends).toBeGreaterThan(0);
     expect(report.rollbacks).toBeGreaterThan(0);
+  }, 300_000);
+
+  test("a table that is expired to one snapshot, compacted, rolled back or overwritten loses and doubles nothing at a restart", async () => {
+    const size = { events: 200, acts: ACTS.slice(-2) };
+    const report = await proveOffsetsSurvive({ bootstrap, topic: "offsets", ...size, say });
+    expect(report.violations).toEqual([]);
+    expect(Object.values(report.acts)).toEqual([800, 1200]);
   }, 300_000);
 
   test("a deleted and a re-created topic stop their tables alone, and the command is named", async () => {

@@ -14,6 +14,7 @@ import {
   type TopicCopy,
   type Verdict,
 } from "../../scripts/judge/judge.ts";
+import { UpsertModel } from "../../scripts/prove/upsertModel.ts";
 import { readersPython } from "../../scripts/services/cache.ts";
 import { type KafkaBroker, startKafka } from "../../scripts/services/kafka.ts";
 import { run, temporaryFolder } from "../../scripts/services/process.ts";
@@ -145,4 +146,45 @@ describe("the judge", () => {
     expect(verdict.violations.map((v) => v.kind)).toContain("lost rows");
     expect(new Set(verdict.violations.map((v) => v.snapshot)).size).toBe(1);
   }, 120_000);
+});
+
+test("the model of a table that follows changes beside other engines takes what they may do, and names what nobody did", () => {
+  const model = new UpsertModel(2);
+  const put = (id: number): number => JSON.parse(String(model.change(id, false).value)).n;
+  const row = (id: number, n: number, marks = ""): [number, number, string] => [
+    ...([id, n] as const),
+    `change ${n} of ${id}${marks}`,
+  ];
+  put(0);
+  const [first, second, other] = [put(1), put(0), put(2)];
+  const offsets = { "0": 3, "1": 1 };
+  const right = [row(0, second), row(1, first), row(2, other)];
+  expect(model.judge({ offsets: { "0": 1, "1": 0 }, rows: [row(0, 0)] }, false)).toEqual([]);
+  expect(model.judge({ offsets, rows: right }, true)).toEqual([]);
+  const faults: readonly (readonly [string, (typeof right)[number][]])[] = [
+    ["key 1 is lost", right.filter(([id]) => id !== 1)],
+    ["1 keys twice", [...right, row(1, first)]],
+    ["key 0 is change 0", [row(0, 0), ...right.slice(1)]],
+    ["key 0 says change 2 of 0+m", [row(0, second, "+m"), ...right.slice(1)]],
+    ["key 9 has not come yet", [...right, row(9, 7)]],
+  ];
+  for (const [sentence, rows] of faults) {
+    expect(model.judge({ offsets, rows }, false).join()).toContain(sentence);
+  }
+  expect(model.judge({ offsets: { ...offsets, "1": 0 }, rows: right }, true).join()).toContain(
+    "offsets 3,0 instead of 3,1",
+  );
+  model.begin(1);
+  model.touch(0, 2);
+  model.tryDelete(1, 2);
+  const changed = [row(0, second, "+m"), row(2, other)];
+  expect(model.judge({ offsets, rows: changed }, true)).toEqual([]);
+  model.begin(2);
+  expect(model.judge({ offsets, rows: right }, true).join()).toContain("key 1 was gone");
+  model.begin(3);
+  model.rolledBack();
+  expect(model.judge({ offsets, rows: changed }, true)).toEqual([]);
+  model.change(2, true);
+  const deleted = { offsets: { ...offsets, "0": 4 }, rows: changed };
+  expect(model.judge(deleted, true).join()).toContain("key 2 is there, deleted by change");
 });

@@ -33,10 +33,17 @@ for (const compareAndSet of ["sequence", "nothing"] as const) {
   }, 900_000);
 }
 
-for (const compareAndSet of ["sequence", "pointer"] as const) {
-  test(`no schedule loses, doubles or shows a deleted row while files are rewritten (${compareAndSet})`, async () => {
+for (const { compareAndSet, showsAncestors } of WORLDS.filter(({ people }) => !people)) {
+  const name = `${compareAndSet}, ancestors: ${showsAncestors}`;
+  test(`no schedule loses, doubles or shows a deleted row while files are rewritten (${name})`, async () => {
     await runAll("writer", SCHEDULES.count, (seed) =>
-      runSchedule(seed, { steps: 50, compareAndSet, people: false, rewrites: true }),
+      runSchedule(seed, {
+        steps: 50,
+        compareAndSet,
+        showsAncestors,
+        people: false,
+        rewrites: true,
+      }),
     );
   }, 900_000);
 }
