@@ -236,7 +236,7 @@ function checkKeyFormat(values: PipelineValues, keys: readonly string[], report:
     report(key, `"${format}" needs schema_registry.url: keys name their schema by its id`);
   }
   const isShaped = shapingOptions(values) !== null;
-  if (isShaped && format !== "json-schema") {
+  if (isShaped && format === "protobuf") {
     report(key, `"${format}": source.transform would shape the values and not the keys`);
   }
 }

@@ -4,7 +4,6 @@
 import { describe } from "#base/errors.ts";
 import { parseNamespace } from "#catalog/names.ts";
 import { parseBrokerAddress, splitServers } from "#consumer/wire/brokerAddress.ts";
-import { holdsJson } from "#decode/options.ts";
 import { parseWindow } from "#maintenance/windows.ts";
 import { isLoopback } from "#server/access.ts";
 import { checkChanges } from "./changes.ts";
@@ -226,13 +225,13 @@ function checkSchemas({ values, isSet, report }: Scope<PipelineValues>): void {
   checkRegistry(values, isSet, report);
 }
 
-/** Only JSON has values that can be kept as they are beside the columns. */
+/** A value that is one column has nothing that could be kept beside it. */
 function checkRescue({ values, report }: Scope<PipelineValues>): void {
   const format = values["source.format"];
-  if (holdsJson(format)) return;
+  if (format !== "protobuf" && format !== "string" && format !== "bytes") return;
   for (const key of ["schema.on_unknown_field", "schema.on_type_conflict"] as const) {
     if (values[key] === "rescue")
-      report(key, '"rescue" needs source.format = "json" or "json-schema"');
+      report(key, `"rescue" keeps fields, which values of source.format = "${format}" do not have`);
   }
 }
 

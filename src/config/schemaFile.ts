@@ -12,9 +12,11 @@ import { parseAvro } from "#decode/avro/schema.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
 import type { ProtoMessage } from "#decode/protobuf/model.ts";
 import { loadProtobuf, type ProtoSchema } from "#decode/protobuf/parse.ts";
+import { Shaping } from "#decode/shaping.ts";
 import type { Environment } from "./environment.ts";
 import { parseFields } from "./fieldType.ts";
 import type { PipelineValues } from "./keys.ts";
+import { shapingOptions } from "./shaping.ts";
 import type { ConfigValue } from "./spec.ts";
 
 /** Declared columns, ids 0; null: none. */
@@ -40,9 +42,7 @@ export async function declaredSchema(
   }
   if (path?.endsWith(".avsc")) {
     const text = await environment.file(path);
-    const separator = values["source.flatten"] ? values["source.flatten_separator"] : null;
-    const nanos = values["iceberg.write.format_version"] === 3;
-    return { fields: avscFields(path, text, separator, nanos), message: null, schemaText: text };
+    return { fields: avscFields(path, text, values), message: null, schemaText: text };
   }
   const declared = path === null ? values["schema.fields"] : await icebergFile(path, environment);
   const rest = { message: null, schemaText: null };
@@ -82,22 +82,18 @@ async function icebergFile(
 
 /**
  * The columns that an `.avsc` file declares: a value that cannot be null makes a required one.
- * @param flattenSeparator null: records become structs
  * Throws `usage` for a text that is no record's schema, or whose type contains itself.
  */
-function avscFields(
-  path: string,
-  text: string,
-  flattenSeparator: string | null,
-  nanos: boolean,
-): readonly Field[] {
+function avscFields(path: string, text: string, values: PipelineValues): readonly Field[] {
   try {
     const schema = parseAvro(text);
     if (schema.kind !== "record") throw fail("data", "it is no record");
     const recursive = recursiveType(schema);
     if (recursive !== null) throw fail("data", `type ${recursive} contains itself`);
-    const rules = { required: true, nanos };
-    return rowFields(schema, { rules, flattenSeparator }).map(({ field }) => field);
+    const rules = { required: true, nanos: values["iceberg.write.format_version"] === 3 };
+    const flattenSeparator = values["source.flatten"] ? values["source.flatten_separator"] : null;
+    const shaping = new Shaping(shapingOptions(values) ?? undefined);
+    return rowFields(schema, { rules, flattenSeparator }, shaping).map(({ field }) => field);
   } catch (cause) {
     throw fail("usage", `${path} declares no columns: ${describe(cause)}`, {}, cause);
   }

@@ -1,7 +1,6 @@
 /**
  * `[source.transform]`: what its keys mean to a decoder, and combinations of them that mean nothing.
  */
-import { holdsJson } from "#decode/options.ts";
 import { Shaping, type ShapingOptions } from "#decode/shaping.ts";
 import type { PipelineValues } from "./keys.ts";
 
@@ -60,11 +59,11 @@ export function checkShaping(
   const options = shapingOptions(values);
   if (options === null) return;
   const format = values["source.format"];
-  if (!holdsJson(format)) {
+  if (format === "protobuf" || format === "string" || format === "bytes") {
     const key = PATHS.find((each) => values[`source.transform.${each}`].length > 0) ?? "rename";
     report(
       `source.transform.${key}`,
-      `source.format = "${format}": fields are shaped in JSON only`,
+      `source.format = "${format}": its values have no fields that could be shaped`,
     );
   }
   checkRepeated(values, report);

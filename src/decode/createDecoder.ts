@@ -58,6 +58,8 @@ export function keyFormatOf(
 ): Format | null {
   const { changes } = options;
   if (changes === null || registry === null || changes.keyFields.length === 0) return null;
+  const shaping = shapingOf(options);
+  const fieldOfColumn = (name: string): string => shaping.fieldPath(name);
   // A key is no envelope, and what it has beside the columns of the key says nothing.
   const own: DecoderOptions = {
     ...options,
@@ -69,7 +71,7 @@ export function keyFormatOf(
   };
   switch (changes.keyFormat) {
     case "avro":
-      return avroFormat(own, registry, changes.keyFields);
+      return avroFormat(own, registry, changes.keyFields.map(fieldOfColumn));
     case "protobuf":
       return protobufFormat(own, registry, "key");
     case "json-schema":

@@ -10,6 +10,7 @@ import { assert } from "#base/assert.ts";
 import { strictUtf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
+import { Aside } from "./aside.ts";
 import type { TableSchema } from "./format.ts";
 import { programOptions } from "./json/format.ts";
 import { keyRoot } from "./json/kernelProgram.ts";
@@ -21,6 +22,7 @@ import { textParser } from "./json/values.ts";
 import type { ValueRoot } from "./kernel/image.ts";
 import type { DecoderOptions, KeyFormat } from "./options.ts";
 import type { ValueReader } from "./segment.ts";
+import type { Shaping } from "./shaping.ts";
 
 /** Reads the columns of the key from Kafka's keys. */
 export interface KeyReader {
@@ -38,7 +40,7 @@ export function kafkaKeyReader(
   schema: TableSchema,
 ): KeyReader {
   const single = SINGLE[format];
-  if (single !== undefined) return singleKeyReader(columns, single);
+  if (single !== undefined) return singleKeyReader(columns, single, schema.shaping);
   const program = programOptions(options, schema);
   const node = compileKey(columns, program);
   const handling = { unknown: "ignore", rescue: null, rescuesConflicts: false } as const;
@@ -59,19 +61,45 @@ export function schemaKeyReader(reader: ValueReader): KeyReader {
 /** Appends a key of one column; false when the column cannot hold it. */
 type AppendKey = (column: ColumnBuilder, bytes: Uint8Array, start: number, end: number) => boolean;
 
-const SINGLE: Readonly<Partial<Record<KeyFormat, AppendKey>>> = {
-  string: appendText,
-  bytes: appendBytes,
-  long: (column, bytes, start, end) => appendNumeric(column, bytes, start, end, 8),
-  int: (column, bytes, start, end) => appendNumeric(column, bytes, start, end, 4),
+/** A key of one column: what it is, and how it is appended. */
+interface SingleKey {
+  readonly type: PrimitiveType;
+  readonly append: AppendKey;
+}
+
+const SINGLE: Readonly<Partial<Record<KeyFormat, SingleKey>>> = {
+  string: { type: { kind: "string" }, append: appendText },
+  bytes: { type: { kind: "binary" }, append: appendBytes },
+  long: {
+    type: { kind: "long" },
+    append: (column, bytes, start, end) => appendNumeric(column, bytes, start, end, 8),
+  },
+  int: {
+    type: { kind: "int" },
+    append: (column, bytes, start, end) => appendNumeric(column, bytes, start, end, 4),
+  },
 };
 
 function singleKeyReader(
   [column, ...others]: readonly ColumnBuilder[],
-  append: AppendKey,
+  { type, append }: SingleKey,
+  shaping: Shaping,
 ): KeyReader {
   assert(column !== undefined && others.length === 0, "it is a key of one column");
-  return { root: null, read: (bytes, start, end) => append(column, bytes, start, end) };
+  const cover = shaping.coverOf(shaping.fieldPath(column.field.name));
+  if (cover === null) {
+    return { root: null, read: (bytes, start, end) => append(column, bytes, start, end) };
+  }
+  // Hashed as the field of the value is, so that the same row is found.
+  const aside = new Aside(type);
+  return {
+    root: null,
+    read: (bytes, start, end) => {
+      const isKey = append(aside.column, bytes, start, end);
+      if (isKey) cover.append(aside.takeText() ?? "", column);
+      return isKey;
+    },
+  };
 }
 
 /** Kafka's serializers write numbers in network order. */

@@ -35,8 +35,13 @@ export interface ShapingOptions {
   readonly isStrict: boolean;
 }
 
-/** Appends what stands for a value, given its text. */
-export type Cover = (text: string, column: ColumnBuilder) => void;
+/** What stands for a value. */
+export interface Cover {
+  /** False: it is the same whatever the value is. */
+  readonly needsText: boolean;
+  /** Appends it, given the value's text. */
+  append(text: string, column: ColumnBuilder): void;
+}
 
 /** What stands for a masked value. */
 const MASK = "***";
@@ -72,7 +77,7 @@ export class Shaping {
     this.#sources = new Map(sources);
     const hashing = hashCover(options.hashSalt);
     this.#covers = new Map<string, Cover>([
-      ...options.mask.map((path) => [path, mask] as const),
+      ...options.mask.map((path) => [path, MASKING] as const),
       ...options.hash.map((path) => [path, hashing] as const),
     ]);
     this.covered = [...this.#covers.keys()];
@@ -100,6 +105,32 @@ export class Shaping {
   /** The own name of the field that fills a column below the field at `parent`, "" for the row. */
   fieldName(parent: string, column: string): string {
     return this.#sources.get(placeOf(parent, column)) ?? column;
+  }
+
+  /**
+   * The name by which a field of several is spoken of: the first that a path of the settings has, or leads
+   * to or from; else its own, the first of all. @param parent path of the field that it is in, "" for the row
+   */
+  nameAmong(parent: string, names: readonly [string, ...string[]]): string {
+    if (this.paths.length === 0) return names[0];
+    return names.find((name) => this.#mentions(joinPath(parent, name))) ?? names[0];
+  }
+
+  #mentions(path: string): boolean {
+    const { separator } = this.#options;
+    return this.paths.some(
+      ([, each]) =>
+        each === path || each.startsWith(path + separator) || path.startsWith(each + separator),
+    );
+  }
+
+  /** The path of the field that fills a column. */
+  fieldPath(column: string): string {
+    if (this.#sources.size === 0) return column;
+    if (this.#options.separator !== ".") return this.fieldName("", column);
+    return column
+      .split(".")
+      .reduce((parent, name) => joinPath(parent, this.fieldName(parent, name)), "");
   }
 
   /** True when this field, or one inside or around it, is left out or covered: it is never shown as it came. */
@@ -198,14 +229,17 @@ function placeOf(parent: string, name: string): string {
   return `${parent}\u0000${name}`;
 }
 
-function mask(_text: string, column: ColumnBuilder): void {
-  appendText(MASK, column);
-}
+const MASKING: Cover = {
+  needsText: false,
+  append: (_text, column) => appendText(MASK, column),
+};
 
 /** HMAC-SHA-256 of a value's UTF-8 text, as hexadecimal digits. */
 function hashCover(salt: string): Cover {
-  return (text, column) => {
-    appendText(createHmac("sha256", salt).update(text, "utf8").digest("hex"), column);
+  return {
+    needsText: true,
+    append: (text, column) =>
+      appendText(createHmac("sha256", salt).update(text, "utf8").digest("hex"), column),
   };
 }
 

@@ -5,13 +5,13 @@
 import { assert } from "#base/assert.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { TakenPaths } from "#columns/paths.ts";
-import { needsValue } from "#columns/schema.ts";
 import { keepsDeleted } from "#decode/changes.ts";
 import { changeColumns, type EnvelopeOptions, EnvelopeReader } from "#decode/envelope.ts";
 import { eventTime } from "#decode/eventTime.ts";
-import { fillerOf } from "#decode/json/defaults.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import { schemaIdOf } from "#decode/registry/wire.ts";
+import { type Rescue, withRescue } from "#decode/rescue.ts";
+import { Shaping } from "#decode/shaping.ts";
 import { binaryMarkers, unavailableIn } from "#decode/unavailable.ts";
 import {
   AvroChangeParts,
@@ -46,6 +46,7 @@ export function changeReader(
   const schemas = new ChangeSchemas(context, options.opField);
   const { row, keys, operation, source: members } = changeColumns(columns, options);
   const isKept = keepsDeleted(options);
+  const { hasRescue } = context.settings;
   const ofPart = (part: (schema: ChangeSchema) => AvroRecord | null): ProgramContext["find"] => {
     return (id) => {
       const found = schemas.ofId(id);
@@ -66,16 +67,16 @@ export function changeReader(
   );
   const readsImage = isKept || keys.length > 0;
   const parts = new AvroChangeParts((bytes, start, end) => schemas.find(bytes, start, end));
-  const reader = (programs: TablePrograms, own: readonly ColumnBuilder[]): AvroReader => {
+  const reader = (
+    programs: TablePrograms,
+    own: readonly ColumnBuilder[],
+    rescue: Rescue | null = null,
+  ): AvroReader => {
     const find = (): ReturnType<TablePrograms["ofId"]> => {
       assert(parts.schema !== null, "a part is read when it was found");
       return programs.ofId(parts.schema.id);
     };
-    const needed = own.filter(({ field }) => needsValue(field));
-    return new AvroReader(
-      { find, root: null },
-      needed.map((column) => [column, fillerOf(column.field)]),
-    );
+    return new AvroReader({ find, root: null }, own, rescue);
   };
   const programOf = (id: number): KernelProgram | null => {
     const found = schemas.ofId(id);
@@ -92,8 +93,8 @@ export function changeReader(
     return avroRoot(programs, true, columns.length, MARKERS);
   };
   const readers = {
-    row: reader(rows, row),
-    before: readsImage ? reader(images, isKept ? row : keys) : null,
+    row: reader(rows, ...withRescue(row, hasRescue)),
+    before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,
     lacksValue: unavailableIn(row, MARKERS),
@@ -154,6 +155,7 @@ function sourceContext(
     table: {
       ...table,
       dropped: new TakenPaths([]),
+      shaping: new Shaping(),
       eventTime: () => eventTime("epoch_millis", 1000n),
     },
     settings: {

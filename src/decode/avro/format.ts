@@ -3,23 +3,21 @@
  * written with the schema in `schema.file`.
  */
 import { AppError, describe } from "#base/errors.ts";
-import type { TakenPaths } from "#columns/paths.ts";
-import { needsValue } from "#columns/schema.ts";
 import { neededColumns } from "#decode/changes.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
 import type { Format, KnownSchema } from "#decode/format.ts";
-import { fillerOf } from "#decode/json/defaults.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
 import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
+import { RESCUED, rescues, withRescue } from "#decode/rescue.ts";
 import { changeSchema } from "./change.ts";
 import { changeReader } from "./changeReader.ts";
 import { learnFields } from "./learn.ts";
-import type { ProgramOptions } from "./program.ts";
 import { AvroReader } from "./reader.ts";
 import { ReaderSchema } from "./readerSchema.ts";
 import { type AvroRecord, type AvroType, parseAvro } from "./schema.ts";
 import { TablePrograms, type Writer } from "./tablePrograms.ts";
+import type { ProgramOptions } from "./unplaced.ts";
 
 /** The settings that count for Avro. */
 type AvroOptions = Pick<
@@ -28,6 +26,7 @@ type AvroOptions = Pick<
   | "eventTimeField"
   | "matchColumns"
   | "onUnknownField"
+  | "onTypeConflict"
   | "hasNanos"
   | "schemaText"
   | "changes"
@@ -37,14 +36,14 @@ type AvroOptions = Pick<
 /**
  * The format for one table.
  * @param registry null: values are bare, and all written with `options.schemaText`
- * @param keyColumns read are Kafka's keys, into these columns; a key that is no record is the only one's
+ * @param keyFields read are Kafka's keys, which have these fields; a key that is no record is the only one's
  * value. Default: values
  * @throws AppError `usage` when there is neither, or the text is no record's schema
  */
 export function avroFormat(
   options: AvroOptions,
   registry: SchemaRegistry | null,
-  keyColumns: readonly string[] | null = null,
+  keyFields: readonly string[] | null = null,
 ): Format {
   const own = options.schemaText === null ? null : recordOf(parseAvro(options.schemaText));
   const schemas =
@@ -52,8 +51,8 @@ export function avroFormat(
       ? null
       : new FramedSchemas(
           registry,
-          (schema) => writerOf(schema, keyColumns),
-          keyColumns === null ? "value" : "key",
+          (schema) => writerOf(schema, keyFields),
+          keyFields === null ? "value" : "key",
         );
   const settings: ProgramOptions = {
     rules: { required: false, nanos: options.hasNanos },
@@ -61,6 +60,8 @@ export function avroFormat(
     ignoresCase: options.matchColumns === "ignore-case",
     eventTimeField: options.eventTimeField,
     onUnknownField: options.onUnknownField,
+    hasRescue: rescues(options),
+    rescuesConflicts: options.onTypeConflict === "rescue",
     dropsZone: options.changes?.mode === "cdc",
     needed: neededColumns(options),
     reader: own === null ? null : new ReaderSchema(own, options.flattenSeparator),
@@ -78,11 +79,8 @@ export function avroFormat(
   const opField = envelope?.opField ?? null;
   const rowOf = ({ id, record }: Writer & { readonly kind: "record" }): AvroRecord | null =>
     envelope === null ? record : (changeSchema(id, record, opField)?.after ?? null);
-  // What says what was done is no column.
-  const withOpField = (dropped: TakenPaths): TakenPaths =>
-    opField === null ? dropped : dropped.with(opField);
   return {
-    own: [],
+    own: rescues(options) ? [RESCUED] : [],
     hasFields: true,
     prepare: schemas === null ? null : (batch) => schemas.prepare(batch),
     revision: schemas === null ? null : () => schemas.revision + answered.size,
@@ -90,10 +88,9 @@ export function avroFormat(
       const records = writers(batches, recordsMax).flatMap((each) =>
         each.kind === "record" ? (rowOf(each) ?? []) : [],
       );
-      return learnFields(records, { ...known, dropped: withOpField(known.dropped) }, settings);
+      return learnFields(records, known, settings);
     },
-    reader: (columns, given) => {
-      const table = { ...given, dropped: withOpField(given.dropped) };
+    reader: (columns, table) => {
       const find = schemas === null ? () => bare : (id: number) => schemas.get(id);
       const ids = schemas === null ? [-1] : [...schemas.entries()].map(([id]) => id);
       const isFramed = schemas !== null;
@@ -101,18 +98,15 @@ export function avroFormat(
       if (envelope !== null) return changeReader(columns, context, envelope, ids);
       const programs = new TablePrograms(columns, context);
       programs.compileAll(ids);
-      const needed = columns.filter(({ field }) => needsValue(field));
-      return new AvroReader(
-        programs,
-        needed.map((column) => [column, fillerOf(column.field)]),
-      );
+      const [own, rescue] = withRescue(columns, settings.hasRescue);
+      return new AvroReader(programs, own, rescue);
     },
   };
 }
 
 function writerOf(
   { id, language, text, references }: RegisteredSchema,
-  keyColumns: readonly string[] | null,
+  keyFields: readonly string[] | null,
 ): Writer {
   const what = `schema id ${id}`;
   if (language !== "AVRO") {
@@ -120,7 +114,7 @@ function writerOf(
   }
   try {
     const type = parseAvro(text, references);
-    const record = recordOf(type) ?? keyRecord(type, keyColumns ?? []);
+    const record = recordOf(type) ?? keyRecord(type, keyFields ?? []);
     if (record !== null) return { kind: "record", id, record };
     return { kind: "refused", reason: "not_a_record", path: what };
   } catch (error) {

@@ -83,7 +83,9 @@ function writeSteps(writer: ProgramWriter, steps: readonly Step[]): number {
   return first;
 }
 
-function writeStep(writer: ProgramWriter, each: Step, at: number): void {
+function writeStep(writer: ProgramWriter, given: Step, at: number): void {
+  // What does not fit a column is the host's in any case.
+  const each = given.op === STEP.orRescue ? (given.steps[0] as Step) : given;
   const [op, size] = kernelOp(each);
   writer.set(at + KERNEL_STEP.op, op);
   writer.set(at + KERNEL_STEP.sizeOf, size);

@@ -4,37 +4,26 @@
  *
  * Fields find columns by name, else by an alias: one of the reader's schema, or one of their own, which
  * is what a renamed field was called when its column was made. What has no column is passed over, asks
- * for one, or refuses its record, by `schema.on_unknown_field`. A member without a field gets the
- * reader's default, else the column's, else it is null.
+ * for one, is kept beside the columns, or refuses its record, by `schema.on_unknown_field`. A member
+ * without a field gets the reader's default, else the column's, else it is null.
+ *
+ * What `[source.transform]` says of a field counts by any of its names, its aliases' and its column's
+ * included: a field that is renamed in a new version is left out or covered on.
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
-import { typeName } from "#columns/evolve.ts";
-import { isReservedName, isUnusableName } from "#columns/names.ts";
-import { joinPath } from "#columns/paths.ts";
-import { type Field, isPrimitive, needsValue, withChildFields } from "#columns/schema.ts";
+import { joinPath, TakenPaths } from "#columns/paths.ts";
+import { type Field, isPrimitive, needsValue } from "#columns/schema.ts";
 import type { TableSchema } from "#decode/format.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
-import type { UnknownFieldPolicy } from "#decode/options.ts";
-import type { RejectReason } from "#decode/rejects.ts";
+import { RESCUED } from "#decode/rescue.ts";
+import { Shaping } from "#decode/shaping.ts";
 import { convert } from "./convert.ts";
-import { type ColumnRules, fieldOf, memberName, recursiveType, valueBranches } from "./fields.ts";
-import type { ReaderSchema } from "./readerSchema.ts";
+import { Differences } from "./differences.ts";
+import { memberName, valueBranches } from "./fields.ts";
+import type { Fallback } from "./readerSchema.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
-import { STEP, type Step, skipStep, step } from "./steps.ts";
-
-/** What programs of one table are compiled by. */
-export interface ProgramOptions {
-  readonly rules: ColumnRules;
-  readonly flattenSeparator: string | null;
-  readonly ignoresCase: boolean;
-  readonly eventTimeField: string | null;
-  readonly onUnknownField: UnknownFieldPolicy;
-  /** Texts of times of no zone may end with a `Z`, as Debezium's do (`isostring`). */
-  readonly dropsZone: boolean;
-  /** Columns by which rows are found and judged: none ever takes a null, whatever a schema allows. */
-  readonly needed: readonly string[];
-  readonly reader: Pick<ReaderSchema, "nameOf" | "fallbackOf"> | null;
-}
+import { mayConflict, STEP, type Step, skipStep, step } from "./steps.ts";
+import { type Place, type ProgramOptions, refusal, Unplaced } from "./unplaced.ts";
 
 /** A compiled schema. */
 export interface Program {
@@ -50,10 +39,8 @@ export interface Program {
 }
 
 /** Columns that fields of one record go into. */
-interface Scope {
+interface Scope extends Place {
   readonly columns: readonly ColumnBuilder[];
-  /** Full path of the struct that they are in; "" for the row. */
-  readonly path: string;
   /** What names of columns begin with, where records are flattened. */
   readonly prefix: string;
   readonly taken: Set<ColumnBuilder>;
@@ -66,7 +53,10 @@ export function compileProgram(
   table: TableSchema,
   options: ProgramOptions,
 ): Program {
-  return new Compiler(columns, table, options).compile(writer);
+  const own = columns.filter(({ field }) => !options.hasRescue || field.name !== RESCUED.name);
+  const hasRescue = own.length < columns.length;
+  const rescuesConflicts = hasRescue && options.rescuesConflicts;
+  return new Compiler(own, table, { ...options, hasRescue, rescuesConflicts }).compile(writer);
 }
 
 class Compiler {
@@ -74,20 +64,22 @@ class Compiler {
   private readonly table: TableSchema;
   private readonly options: ProgramOptions;
   private readonly inside = new Set<AvroType>();
-  private learnable = false;
-  private readonly differences: string[] = [];
-  /** Columns that do not fit, and what they would have to be. */
-  private readonly wanted = new Map<ColumnBuilder, Partial<Field>>();
+  private readonly differences: Differences;
+  private readonly unplaced: Unplaced;
 
   constructor(columns: readonly ColumnBuilder[], table: TableSchema, options: ProgramOptions) {
     this.columns = columns;
     this.table = table;
     this.options = options;
+    this.differences = new Differences(options.rules);
+    this.unplaced = new Unplaced(table, options, (type, column, path) =>
+      besideCompiler(table, options).value(type, column, { path, source: path }),
+    );
   }
 
   compile(writer: AvroRecord): Program {
     const { columns, differences } = this;
-    const scope = { columns, path: "", prefix: "", taken: new Set<ColumnBuilder>() };
+    const scope = { columns, path: "", source: "", prefix: "", taken: new Set<ColumnBuilder>() };
     this.inside.add(writer);
     const steps = this.members(writer, scope);
     const ends = columns.flatMap((column) => {
@@ -95,8 +87,14 @@ class Compiler {
       if (!isTaken) this.noteAbsent(column, "");
       return (isTaken ? this.end : this.absent).call(this, column, column.field.name) ?? [];
     });
-    const fitting = columns.map((column) => this.fittingField(column));
-    return { steps, ends, learnable: this.learnable, differences, fitting };
+    const fitting = columns.map((column) => differences.fitting(column));
+    return {
+      steps,
+      ends,
+      learnable: this.unplaced.learnable,
+      differences: differences.clauses,
+      fitting,
+    };
   }
 
   /** Steps of a record's fields, in the order of their bytes. */
@@ -106,30 +104,44 @@ class Compiler {
 
   private member(field: AvroField, scope: Scope): Step {
     const { type } = field;
+    const { shaping } = this.table;
+    const name = scope.prefix + field.name;
     const column = this.find(field, scope);
-    const path = joinPath(scope.path, scope.prefix + field.name);
-    if (column === null)
-      return this.flattened(field, scope) ?? this.unknown(type, path, field.name);
+    const aliases = field.aliases.map((alias) => scope.prefix + alias);
+    const own = column === null ? [] : [shaping.fieldName(scope.source, column.field.name)];
+    const known = shaping.nameAmong(scope.source, [name, ...aliases, ...own]);
+    const source = joinPath(scope.source, known);
+    if (shaping.ignores(source)) return skipStep(type);
+    if (column === null) {
+      const made = shaping.columnName(source, name);
+      const place = { path: joinPath(scope.path, made), source };
+      return this.flattened(field, scope) ?? this.unplaced.unknown(type, place, made, this.inside);
+    }
+    const path = joinPath(scope.path, column.field.name);
     if (scope.taken.has(column)) return refusal(type, "colliding_field", path);
     scope.taken.add(column);
-    return this.value(type, column, joinPath(scope.path, column.field.name));
+    return this.value(type, column, { path, source });
   }
 
   /** The column of a field: by its name, by the reader's aliases, by its own. */
   private find(
     { name, aliases }: AvroField,
-    { columns, path, prefix }: Scope,
+    { columns, path, source, prefix }: Scope,
   ): ColumnBuilder | null {
-    const renamed = this.options.reader?.nameOf(joinPath(path, prefix + name)) ?? null;
-    const names = [name, ...(renamed === null ? [] : [renamed]), ...aliases];
-    for (const each of names) {
-      const wanted = prefix + each;
-      const found =
-        columns.find(({ field }) => field.name === wanted) ??
-        (this.options.ignoresCase
-          ? columns.find(({ field }) => field.name.toLowerCase() === wanted.toLowerCase())
-          : undefined);
-      if (found !== undefined) return found;
+    const { shaping } = this.table;
+    const { reader, ignoresCase } = this.options;
+    const renamed = reader?.nameOf(joinPath(shaping.fieldPath(path), prefix + name)) ?? null;
+    const others = aliases.map((alias) => prefix + alias);
+    const names = [prefix + name, ...(renamed === null ? [] : [renamed]), ...others];
+    const fieldOfColumn = ({ field }: ColumnBuilder): string =>
+      shaping.fieldName(source, field.name);
+    for (const wanted of names) {
+      const exact = columns.find((column) => fieldOfColumn(column) === wanted);
+      if (exact !== undefined) return exact;
+      if (!ignoresCase) continue;
+      const lower = wanted.toLowerCase();
+      const similar = columns.find((column) => fieldOfColumn(column).toLowerCase() === lower);
+      if (similar !== undefined) return similar;
     }
     return null;
   }
@@ -162,68 +174,43 @@ class Compiler {
     return step(STEP.union, { steps, path: prefix, type });
   }
 
-  /** What a field without a column does. */
-  private unknown(type: AvroType, path: string, name: string): Step {
-    if (valueBranches(type).length === 0) return skipStep(type);
-    if (this.table.dropped.find(path) !== undefined) return skipStep(type);
-    const { onUnknownField } = this.options;
-    if (onUnknownField === "ignore") return skipStep(type);
-    if (onUnknownField === "dead_letter") return refusal(type, "unknown_field", path);
-    const isEmpty = fieldOf(name, type, this.options.rules) === null;
-    const recursive = recursiveType(type);
-    if (recursive !== null && (isEmpty || this.isInside(type))) {
-      return refusal(type, "recursive_type", recursive);
-    }
-    if (isEmpty) return skipStep(type);
-    if (isUnusableName(name)) return refusal(type, "bad_field_name", path);
-    if (isReservedName(path)) return refusal(type, "reserved_field_name", path);
-    if (this.table.taken.find(path) !== undefined) return refusal(type, "ambiguous_field", path);
-    if (this.table.isFull) return refusal(type, "too_many_columns", path);
-    this.learnable = true;
-    return refusal(type, "bad_field_name", path);
-  }
-
-  private isInside(type: AvroType): boolean {
-    return valueBranches(type).some((branch) => this.inside.has(branch));
-  }
-
   /** The step of a value that goes into a column. */
-  private value(type: AvroType, column: ColumnBuilder, path: string): Step {
-    if (type.kind === "null") return this.nullStep(column, path);
-    if (type.kind === "union") return this.union(type.branches, column, path);
-    const made = this.plain(type, column, path);
-    if (made !== null) return made;
-    this.misfit(type, column, path);
-    return refusal(type, "type_conflict", path);
+  value(type: AvroType, column: ColumnBuilder, at: Place): Step {
+    const cover = this.table.shaping.coverOf(at.source);
+    if (cover !== null) {
+      const ofNull = (): Step => this.nullStep(column, at.path);
+      return this.unplaced.covered(type, column, at.path, cover, ofNull);
+    }
+    if (type.kind === "null") return this.nullStep(column, at.path);
+    if (type.kind === "union") return this.union(type.branches, column, at);
+    return this.plain(type, column, at) ?? this.misfit(type, type, column, at);
   }
 
   private nullStep(column: ColumnBuilder, path: string): Step {
     const { field } = column;
     if (!field.required) return step(STEP.null, { column, path });
-    if (this.options.needed.includes(path)) return step(STEP.missing, { column, path });
-    this.differences.push(`column ${path} is required, and may be null in the schema`);
-    this.wanted.set(column, { ...this.wanted.get(column), required: false });
+    if (!this.options.needed.includes(path)) this.differences.nullable(column, path);
     return step(STEP.missing, { column, path });
   }
 
   /** A value that is neither null nor a union; null: none of its values fits the column. */
-  private plain(type: AvroType, column: ColumnBuilder, path: string): Step | null {
+  private plain(type: AvroType, column: ColumnBuilder, at: Place): Step | null {
+    const { path } = at;
     const target = column.field.type;
     switch (type.kind) {
       case "record":
-        return this.record(type, column, path) ?? this.unionMember(type, [type], column, path);
+        return this.record(type, column, at) ?? this.unionMember(type, [type], column, at);
       case "array": {
         const [element] = column.children;
         if (target.kind !== "list" || element === undefined) break;
-        const at = joinPath(path, "element");
-        const steps = [this.value(type.items, element, at)];
+        const steps = [this.value(type.items, element, below(at, "element"))];
         return step(STEP.list, { column, path, steps, type, weight: weightOf(element) });
       }
       case "map": {
         const [key, value] = column.children;
         const isText = key?.field.type.kind === "string";
         if (target.kind !== "map" || !isText || value === undefined) break;
-        const steps = [this.value(type.values, value, joinPath(path, "value"))];
+        const steps = [this.value(type.values, value, below(at, "value"))];
         return step(STEP.map, { column, path, steps, type, weight: 1 + weightOf(value) });
       }
       case "null":
@@ -233,21 +220,44 @@ class Compiler {
         const isEventTime = path === this.options.eventTimeField && isPrimitive(target);
         const time = isEventTime ? this.table.eventTime(target) : null;
         const found = convert(type, column, path, { time, dropsZone: this.options.dropsZone });
-        if (found?.narrows === true) this.misfit(type, column, path);
-        if (found !== null) return found.step;
+        if (found?.narrows === true) this.differences.misfit(type, column, path);
+        if (found !== null) return this.orKept(found.step, column, at);
       }
     }
-    return this.unionMember(type, [type], column, path);
+    return this.unionMember(type, [type], column, at);
   }
 
-  private record(type: AvroRecord, column: ColumnBuilder, path: string): Step | null {
+  /** A step, or where its value does not fit the column, one that keeps it beside a null. */
+  private orKept(found: Step, column: ColumnBuilder, at: Place): Step {
+    if (!mayConflict(found) || !this.keepsConflicts(column, at)) return found;
+    const { type, path } = found;
+    const steps = [found, this.unplaced.kept(type, path, column)];
+    return step(STEP.orRescue, { column, path, type, steps });
+  }
+
+  private keepsConflicts({ field }: ColumnBuilder, { source }: Place): boolean {
+    const { rescuesConflicts } = this.options;
+    return rescuesConflicts && !field.required && !this.table.shaping.protects(source);
+  }
+
+  /** A value that its column cannot hold. @param whole the type of all values of the column */
+  private misfit(type: AvroType, whole: AvroType, column: ColumnBuilder, at: Place): Step {
+    this.differences.misfit(whole, column, at.path);
+    const isKept = this.keepsConflicts(column, at);
+    return isKept
+      ? this.unplaced.kept(type, at.path, column)
+      : refusal(type, "type_conflict", at.path);
+  }
+
+  private record(type: AvroRecord, column: ColumnBuilder, at: Place): Step | null {
     const { kind } = column.field.type;
     if (kind !== "struct" || this.inside.has(type)) return null;
-    const scope = { columns: column.children, path, prefix: "", taken: new Set<ColumnBuilder>() };
+    const scope = { ...at, columns: column.children, prefix: "", taken: new Set<ColumnBuilder>() };
     const isMeant =
       type.fields.some((field) => this.find(field, scope) !== null) ||
       column.children.every(({ field }) => field.name !== memberName(type, [type]));
     if (!isMeant) return null;
+    const { path } = at;
     return this.within(type, () => {
       const steps = this.members(type, scope);
       const missing = column.children.filter((child) => !scope.taken.has(child));
@@ -267,20 +277,18 @@ class Compiler {
   }
 
   /** One of several types: into the member of a struct that is called by it, or into the column itself. */
-  private union(branches: readonly AvroType[], column: ColumnBuilder, path: string): Step {
+  private union(branches: readonly AvroType[], column: ColumnBuilder, at: Place): Step {
+    const { path } = at;
+    const type: AvroType = { kind: "union", branches };
     const values = branches.filter(({ kind }) => kind !== "null");
     const [only] = values;
     const steps = branches.map((branch) => {
       if (branch.kind === "null") return this.nullStep(column, path);
-      if (values.length === 1 && only !== undefined) return this.value(only, column, path);
-      const member = this.unionMember(branch, values, column, path);
-      if (member !== null) return member;
-      const direct = this.plain(branch, column, path);
-      if (direct !== null) return direct;
-      this.misfit({ kind: "union", branches }, column, path);
-      return refusal(branch, "type_conflict", path);
+      if (values.length === 1 && only !== undefined) return this.value(only, column, at);
+      const member = this.unionMember(branch, values, column, at);
+      return member ?? this.plain(branch, column, at) ?? this.misfit(branch, type, column, at);
     });
-    return step(STEP.union, { column, path, steps, type: { kind: "union", branches } });
+    return step(STEP.union, { column, path, steps, type });
   }
 
   /** Into the member of a union's struct; null: the column is none, or has no such member. */
@@ -288,26 +296,35 @@ class Compiler {
     branch: AvroType,
     branches: readonly AvroType[],
     column: ColumnBuilder,
-    path: string,
+    at: Place,
   ): Step | null {
     if (column.field.type.kind !== "struct") return null;
+    const { path } = at;
+    const { shaping } = this.table;
     const name = memberName(branch, branches);
-    const member = column.children.find(({ field }) => field.name === name);
-    const at = joinPath(path, name);
+    const source = joinPath(at.source, name);
+    const member = column.children.find(
+      ({ field }) => shaping.fieldName(at.source, field.name) === name,
+    );
+    const into = (inner: Step): Step => step(STEP.member, { column, path, steps: [inner] });
+    if (shaping.ignores(source)) return branches.length === 1 ? null : into(skipStep(branch));
     if (member === undefined) {
       if (branches.length === 1) return null;
-      return step(STEP.member, { column, path, steps: [this.unknown(branch, at, name)] });
+      const made = shaping.columnName(source, name);
+      return into(
+        this.unplaced.unknown(branch, { path: joinPath(path, made), source }, made, this.inside),
+      );
     }
     if (isUnsuited(branch, member)) return null;
-    return step(STEP.member, { column, path, steps: [this.value(branch, member, at)] });
+    return into(this.value(branch, member, { path: joinPath(path, member.field.name), source }));
   }
 
   /** What a column gets in a record without its field; null: it is null. */
   private absent(column: ColumnBuilder, path: string): Step | null {
-    const fallback = this.options.reader?.fallbackOf(path) ?? null;
+    const fallback = this.fallbackOf(path);
     if (fallback !== null) {
       const { type, bytes } = fallback;
-      const inner = this.value(type, column, path);
+      const inner = this.value(type, column, { path, source: this.table.shaping.fieldPath(path) });
       return step(STEP.constant, { column, path, type, words: [bytes], steps: [inner] });
     }
     return this.end(column, path);
@@ -324,36 +341,39 @@ class Compiler {
   /** A required column that the schema does not have. */
   private noteAbsent(column: ColumnBuilder, parent: string): void {
     const path = joinPath(parent, column.field.name);
-    const fallback = this.options.reader?.fallbackOf(path) ?? null;
-    const isFilled = fallback !== null || fillerOf(column.field) !== null;
+    const isFilled = this.fallbackOf(path) !== null || fillerOf(column.field) !== null;
     if (!column.field.required || isFilled || this.options.needed.includes(path)) return;
-    this.differences.push(`column ${path} is required, and not in the schema`);
-    this.wanted.set(column, { ...this.wanted.get(column), required: false });
+    this.differences.absent(column, path);
   }
 
-  /** Notes that values of a type do not fit a column. */
-  private misfit(type: AvroType, column: ColumnBuilder, path: string): void {
-    const field = fieldOf(column.field.name, type, this.options.rules);
-    if (field === null) return;
-    const difference = `column ${path} is ${typeName(column.field.type)}, and ${typeName(field.type)} in the schema`;
-    if (this.differences.includes(difference)) return;
-    this.differences.push(difference);
-    this.wanted.set(column, { ...this.wanted.get(column), type: field.type });
-  }
-
-  private fittingField(column: ColumnBuilder): Field {
-    const { field, children } = column;
-    const inner = children.map((child) => this.fittingField(child));
-    return { ...field, type: withChildFields(field.type, inner), ...this.wanted.get(column) };
+  /** What the reader's schema has for a column without a field; null: nothing. */
+  private fallbackOf(path: string): Fallback | null {
+    const { shaping } = this.table;
+    const source = shaping.fieldPath(path);
+    return shaping.ignores(source) ? null : (this.options.reader?.fallbackOf(source) ?? null);
   }
 }
 
-/** Passes over a value and refuses its record, but for a null. */
-function refusal(type: AvroType, reason: RejectReason, path: string): Step {
-  if (type.kind === "null") return skipStep(type);
-  if (type.kind !== "union") return step(STEP.refuse, { type, reason, path });
-  const steps = type.branches.map((branch) => refusal(branch, reason, path));
-  return step(STEP.union, { type, steps, path });
+/** Of values that go into no column of the table: nothing is asked of it, and they are what they are. */
+function besideCompiler(table: TableSchema, options: ProgramOptions): Compiler {
+  return new Compiler(
+    [],
+    { ...table, shaping: new Shaping(), dropped: new TakenPaths([]) },
+    {
+      ...options,
+      reader: null,
+      flattenSeparator: null,
+      eventTimeField: null,
+      onUnknownField: "evolve",
+      hasRescue: false,
+      rescuesConflicts: false,
+    },
+  );
+}
+
+/** The place of what is in a list or a map. */
+function below({ path, source }: Place, name: string): Place {
+  return { path: joinPath(path, name), source: joinPath(source, name) };
 }
 
 /** True where a record's own column has a member of the name of one of the record's types, by chance. */

@@ -8,12 +8,15 @@
 import { assert } from "#base/assert.ts";
 import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { needsValue } from "#columns/schema.ts";
 import type { Growth } from "#decode/decoder.ts";
-import type { Filler } from "#decode/json/defaults.ts";
+import { type Filler, fillerOf } from "#decode/json/defaults.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
+import type { Rescue } from "#decode/rescue.ts";
 import { SchemaAsks } from "#decode/schemaAsks.ts";
 import type { ValueReader } from "#decode/segment.ts";
+import { runBeside, type StepRunner } from "./beside.ts";
 import { AvroBytes } from "./bytes.ts";
 import { appendDecimal } from "./decimals.ts";
 import type { Program } from "./program.ts";
@@ -41,7 +44,7 @@ export interface Programs {
 }
 
 /** Reads the values of one segment. */
-export class AvroReader implements ValueReader {
+export class AvroReader implements ValueReader, StepRunner {
   reason: RejectReason = "bad_avro";
   path = "";
   readonly conflict: TypeConflict = "value";
@@ -50,16 +53,23 @@ export class AvroReader implements ValueReader {
   sawUnknown = false;
   readonly asks: SchemaAsks = new SchemaAsks();
   private readonly programs: Programs;
-  /** Columns of a row without a value. */
+  /** Columns that no row may leave out without a thought, and what they get then. */
   private readonly needed: readonly (readonly [ColumnBuilder, Filler | null])[];
-  private readonly input = new AvroBytes();
-  private refused = false;
+  readonly rescue: Rescue | null;
+  readonly input: AvroBytes = new AvroBytes();
+  refused = false;
   private skipsUnknown = false;
 
-  /** @param needed columns that no row may leave out without a thought, and what they get then */
-  constructor(programs: Programs, needed: readonly (readonly [ColumnBuilder, Filler | null])[]) {
+  /**
+   * @param columns of a row
+   * @param rescue keeps what has no place in them; null: nothing is kept
+   */
+  constructor(programs: Programs, columns: readonly ColumnBuilder[], rescue: Rescue | null) {
     this.programs = programs;
-    this.needed = needed;
+    this.rescue = rescue;
+    this.needed = columns
+      .filter(({ field }) => needsValue(field))
+      .map((column) => [column, fillerOf(column.field)]);
   }
 
   get root(): ValueRoot | null {
@@ -81,6 +91,7 @@ export class AvroReader implements ValueReader {
     if (this.asks.mustWait(growth)) return this.refuseNow("type_conflict", "");
     const { input } = this;
     this.refused = false;
+    this.rescue?.clear();
     this.skipsUnknown = program.learnable && this.evolving;
     input.start(bytes, start + head, end);
     if (!this.all(program.steps) || input.at !== end) {
@@ -88,6 +99,7 @@ export class AvroReader implements ValueReader {
     }
     for (const each of program.ends) if (each.column.length <= row) this.run(each);
     if (this.refused) return false;
+    this.rescue?.append();
     if (this.skipsUnknown) this.sawUnknown = true;
     return true;
   }
@@ -113,7 +125,7 @@ export class AvroReader implements ValueReader {
   }
 
   /** Takes one step; false when the bytes are no value. */
-  private run(each: Step): boolean {
+  run(each: Step): boolean {
     const { input } = this;
     switch (each.op) {
       case STEP.long:
@@ -212,6 +224,10 @@ export class AvroReader implements ValueReader {
         return true;
       case STEP.constant:
         return this.constant(each);
+      case STEP.cover:
+      case STEP.rescue:
+      case STEP.orRescue:
+        return runBeside(this, each);
       default:
         assert(each.op === STEP.missing, "every step is known");
         return this.refuse("missing_field", each.path);
@@ -309,6 +325,7 @@ export class AvroReader implements ValueReader {
     const [keys] = column.children as [ColumnBuilder];
     const begin = keys.length;
     const places = new Map<string, number>();
+    const kept = this.rescue?.count ?? 0;
     let entries = 0;
     let count = input.block(-1);
     while (count > 0) {
@@ -318,7 +335,10 @@ export class AvroReader implements ValueReader {
       count = input.block(blockEnd);
     }
     if (this.refused || count < 0) return count === 0;
-    if (places.size < entries) this.lastEntries(column, steps[0] as Step, begin, places.values());
+    if (places.size < entries) {
+      this.rescue?.cut(kept);
+      this.lastEntries(column, steps[0] as Step, begin, places.values());
+    }
     column.endList();
     return true;
   }

@@ -40,7 +40,7 @@ export class ReaderSchema {
     this.inside.add(record);
     for (const { name, aliases, type, fallback } of record.fields) {
       const at = joinPath(path, prefix + name);
-      for (const alias of aliases) this.names.set(joinPath(path, prefix + alias), name);
+      for (const alias of aliases) this.names.set(joinPath(path, prefix + alias), prefix + name);
       const bytes =
         fallback === undefined || fallback === null ? null : encodeDefault(type, fallback);
       if (bytes !== null) this.fallbacks.set(at, { type, bytes });

@@ -2,9 +2,11 @@
  * What a program of steps is made of: how the bytes of one Avro type become values of one column.
  */
 import { ColumnBuilder } from "#columns/builder.ts";
+import type { Aside } from "#decode/aside.ts";
 import type { Filler } from "#decode/json/defaults.ts";
 import type { TextParser } from "#decode/json/values.ts";
 import type { RejectReason } from "#decode/rejects.ts";
+import type { Cover } from "#decode/shaping.ts";
 import type { AvroType } from "./schema.ts";
 
 /** What to do with the bytes that come next. */
@@ -69,6 +71,12 @@ export const STEP = {
   missing: 32,
   /** The kernel's: what a change does, as text, which puts its row (`size` 0) or removes it (1). */
   operation: 33,
+  /** `steps[0]`, then what stands for its value. */
+  cover: 34,
+  /** `steps[0]`, whose value is kept beside the columns; the column is null. */
+  rescue: 35,
+  /** `steps[0]`, or where its value does not fit the column, `steps[1]`. */
+  orRescue: 36,
 } as const;
 
 /** One step. All of one shape, for the loop's sake. */
@@ -86,6 +94,9 @@ export interface Step {
   readonly parse: TextParser | null;
   readonly fill: Filler | null;
   readonly words: readonly Uint8Array[];
+  /** Where a value is read that becomes text; null: it becomes none. */
+  readonly aside: Aside | null;
+  readonly cover: Cover | null;
   /** Columns that one value of a list's element or a map's entry fills at least. */
   readonly weight: number;
 }
@@ -112,6 +123,8 @@ export function step(op: number, more: Partial<Omit<Step, "op">> = {}): Step {
     parse: more.parse ?? null,
     fill: more.fill ?? null,
     words: more.words ?? [],
+    aside: more.aside ?? null,
+    cover: more.cover ?? null,
     weight: more.weight ?? 1,
   };
 }
@@ -119,4 +132,30 @@ export function step(op: number, more: Partial<Omit<Step, "op">> = {}): Step {
 /** Passes over a value. */
 export function skipStep(type: AvroType): Step {
   return step(STEP.skip, { type });
+}
+
+/** Steps some of whose values their columns cannot hold. */
+const CONFLICTING: ReadonlySet<number> = new Set([
+  STEP.toFloat,
+  STEP.longToInt,
+  STEP.text,
+  STEP.bytesToFixed,
+  STEP.parse,
+  STEP.decimal,
+  STEP.fixedDecimal,
+  STEP.date,
+  STEP.timeMillis,
+  STEP.timeMicros,
+  STEP.timestamp,
+  STEP.eventTime,
+]);
+
+/** True for a step whose column may not be able to hold a value that is whole. */
+export function mayConflict({ op, type }: Step): boolean {
+  return CONFLICTING.has(op) && !(op === STEP.text && type.kind === "string");
+}
+
+/** True for a step with a column of its own. */
+export function hasColumn({ column }: Step): boolean {
+  return column !== NO_COLUMN;
 }

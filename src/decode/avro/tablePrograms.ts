@@ -9,10 +9,11 @@ import type { ValueRoot } from "#decode/kernel/image.ts";
 import { HEAD_BYTES, schemaIdOf } from "#decode/registry/wire.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { avroRoot } from "./kernelProgram.ts";
-import { compileProgram, type Program, type ProgramOptions } from "./program.ts";
+import { compileProgram, type Program } from "./program.ts";
 import type { Found, Programs } from "./reader.ts";
 import type { AvroRecord } from "./schema.ts";
 import { STEP } from "./steps.ts";
+import type { ProgramOptions } from "./unplaced.ts";
 
 /** A writer's schema, or why its values cannot be rows. */
 export type Writer =

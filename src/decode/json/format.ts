@@ -8,12 +8,12 @@ import { changeColumns, type EnvelopeReader, type Span } from "#decode/envelope.
 import type { Format, KnownSchema, TableSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { RecordCursor } from "#decode/records.ts";
+import { RESCUED, rescues, withRescue } from "#decode/rescue.ts";
 import { envelopeReader } from "./envelope.ts";
 import { EnvelopeParts } from "./envelopeParts.ts";
 import { Inference } from "./infer.ts";
 import { compileRow, type ProgramOptions } from "./program.ts";
 import { JsonReader } from "./reader.ts";
-import { RESCUED, Rescue } from "./rescue.ts";
 
 /** The settings that count for JSON. */
 export type JsonOptions = Pick<
@@ -53,11 +53,6 @@ export function valueReader(
   return envelopeReader(rows, columns, envelope, programOptions(options, schema));
 }
 
-/** Whether rows keep what has no place in other columns. */
-export function rescues({ onUnknownField, onTypeConflict }: JsonOptions): boolean {
-  return onUnknownField === "rescue" || onTypeConflict === "rescue";
-}
-
 /** The reader of documents into these columns. */
 export function jsonReader(
   options: JsonOptions,
@@ -65,14 +60,13 @@ export function jsonReader(
   schema: TableSchema,
 ): JsonReader {
   const { onUnknownField } = options;
-  const column = columns.find(({ field }) => rescues(options) && field.name === RESCUED.name);
-  const fields = columns.filter((each) => each !== column);
+  const [fields, rescue] = withRescue(columns, rescues(options));
   const root = compileRow(fields, programOptions(options, schema));
   const isFull = onUnknownField === "evolve" && schema.isFull;
-  const whenFull = column === undefined ? "too_many_columns" : "rescue";
+  const whenFull = rescue === null ? "too_many_columns" : "rescue";
   return new JsonReader(columns, root, {
     unknown: isFull ? whenFull : onUnknownField,
-    rescue: column === undefined ? null : new Rescue(column),
+    rescue,
     rescuesConflicts: options.onTypeConflict === "rescue",
   });
 }

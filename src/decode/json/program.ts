@@ -69,6 +69,8 @@ export interface Slot {
   readonly cover: Cover | null;
   /** Something in it is masked or left out: it is never shown as it came. */
   readonly isProtected: boolean;
+  /** Its field is left out, though there is a column for it. */
+  readonly isIgnored: boolean;
   readonly microsPerUnit: number;
   /** eventTime: text in ISO 8601. */
   readonly isIso: boolean;
@@ -86,6 +88,8 @@ export interface Slot {
 export interface StructNode {
   readonly slots: readonly Slot[];
   readonly byName: ReadonlyMap<string, number>;
+  /** Keys that are left out, though there are columns for them. */
+  readonly ignored: ReadonlySet<string>;
   /** The same by the names in lower case; null: case counts. */
   readonly byLower: ReadonlyMap<string, number> | null;
   /** What a key's column is called: this, then the key's column; "" for the row. */
@@ -218,14 +222,16 @@ interface FlatColumn {
 }
 
 function structNode(
-  slots: readonly Slot[],
+  all: readonly Slot[],
   prefix: string,
   source: string,
   { taken, dropped, ignoresCase, shaping }: ProgramOptions,
 ): StructNode {
+  const slots = all.filter(({ isIgnored }) => !isIgnored);
   return {
     slots,
     byName: new Map(slots.map((slot, index) => [slot.name, index])),
+    ignored: new Set(all.filter(({ isIgnored }) => isIgnored).map(({ name }) => name)),
     byLower: ignoresCase
       ? new Map(slots.map((slot, index) => [slot.name.toLowerCase(), index]))
       : null,
@@ -234,8 +240,8 @@ function structNode(
     shaping,
     taken,
     dropped,
-    required: slots.filter((slot) => slot.required && slot.fill === null),
-    filled: slots.filter((slot) => slot.fill !== null),
+    required: all.filter((slot) => slot.required && slot.fill === null),
+    filled: all.filter((slot) => slot.fill !== null),
     follow: new Int32Array(slots.length + 1).fill(-1),
     followBefore: new Int32Array(slots.length + 1).fill(-1),
   };
@@ -254,6 +260,7 @@ function bareSlot(column: ColumnBuilder, name: string, path: string): Slot {
     dropsZone: false,
     cover: null,
     isProtected: false,
+    isIgnored: false,
     microsPerUnit: 0,
     isIso: false,
     members: null,
@@ -280,7 +287,9 @@ function valueSlot(
 ): Slot {
   const { shaping } = options;
   const { type } = column.field;
-  const slot = { ...bareSlot(column, name, path), isProtected: shaping.protects(source) };
+  const isIgnored = shaping.ignores(source);
+  const isProtected = shaping.protects(source);
+  const slot = { ...bareSlot(column, name, path), isProtected, isIgnored };
   const last = column.children.at(-1);
   const cover = shaping.coverOf(source);
   if (cover !== null && type.kind === "string") return { ...slot, op: OP.cover, cover };
@@ -296,7 +305,8 @@ function valueSlot(
   }
   if (last !== undefined) {
     const op = type.kind === "list" ? OP.list : OP.map;
-    return { ...slot, op, element: below(last) };
+    const element = below(last);
+    return { ...slot, op, element, isIgnored: isIgnored || element.isIgnored };
   }
   if (path === options.eventTimeField && isPrimitive(type)) {
     const time = options.eventTime(type);

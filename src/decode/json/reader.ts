@@ -304,7 +304,7 @@ export class JsonReader implements ValueReader {
         return slot.parse?.(text, slot.column) ?? false;
       }
       case OP.cover:
-        slot.cover?.(valueText(this.bytes, at, after), slot.column);
+        slot.cover?.append(valueText(this.bytes, at, after), slot.column);
         return true;
       default:
         return false;

@@ -4,8 +4,8 @@
 import { isReservedName, isUnusableName } from "#columns/names.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason } from "#decode/rejects.ts";
+import type { Rescue } from "#decode/rescue.ts";
 import type { StructNode } from "./program.ts";
-import type { Rescue } from "./rescue.ts";
 
 /** What to do with unknown fields; `too_many_columns`: evolving, but full. */
 export type UnknownPolicy = UnknownFieldPolicy | "too_many_columns";
@@ -35,7 +35,7 @@ export function judgeUnknown(
   if (policy === "ignore") return "ignore";
   const { shaping } = node;
   const source = node.source + name;
-  if (shaping.ignores(source)) return "ignore";
+  if (shaping.ignores(source) || node.ignored.has(name)) return "ignore";
   const own = shaping.columnName(source, name);
   const path = node.prefix + own;
   if (node.dropped.find(path) !== undefined) return "ignore";

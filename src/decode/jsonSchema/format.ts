@@ -9,9 +9,8 @@ import { childFields, type Field, type Type } from "#columns/schema.ts";
 import type { Effect } from "#decode/changes.ts";
 import type { Growth } from "#decode/decoder.ts";
 import type { Format, TableSchema } from "#decode/format.ts";
-import { inferFields, type JsonOptions, rescues, valueReader } from "#decode/json/format.ts";
+import { inferFields, type JsonOptions, valueReader } from "#decode/json/format.ts";
 import { framedJsonRoot } from "#decode/json/kernelProgram.ts";
-import { RESCUED } from "#decode/json/rescue.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import { asksOf } from "#decode/registry/asks.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
@@ -20,6 +19,7 @@ import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry
 import type { RecordPart } from "#decode/registry/subjects.ts";
 import { HEAD_BYTES, schemaIdOf } from "#decode/registry/wire.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
+import { RESCUED, rescues } from "#decode/rescue.ts";
 import { SchemaAsks } from "#decode/schemaAsks.ts";
 import type { ValueReader } from "#decode/segment.ts";
 import { jsonSchemaFields } from "./fields.ts";

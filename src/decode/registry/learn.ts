@@ -4,7 +4,7 @@
  */
 import { canPromote } from "#columns/evolve.ts";
 import { isReservedName, isUnusableName } from "#columns/names.ts";
-import { joinPath, TakenPaths } from "#columns/paths.ts";
+import { fieldAt, joinPath, TakenPaths } from "#columns/paths.ts";
 import {
   childFields,
   type Field,
@@ -13,6 +13,7 @@ import {
   withChildFields,
 } from "#columns/schema.ts";
 import type { KnownSchema } from "#decode/format.ts";
+import type { Shaping } from "#decode/shaping.ts";
 
 /** A field with the names under which it may have a column already. */
 export interface Named {
@@ -39,6 +40,22 @@ export function learnColumns(
     (fields, row) => learner.extend(fields, row, ""),
     known.fields,
   );
+}
+
+/**
+ * Paths of the settings that no schema has.
+ * @param own fields of schemas, as these have them
+ * @param separator what joins the names of flattened ones; null: they are not flattened
+ */
+export function missedPaths(
+  shaping: Shaping,
+  own: readonly Field[],
+  separator: string | null,
+): ReadonlySet<string> {
+  const isKnown = (path: string): boolean =>
+    fieldAt(own, path) !== null ||
+    (separator !== null && own.some(({ name }) => name.startsWith(path + separator)));
+  return new Set(shaping.paths.map(([, path]) => path).filter((path) => !isKnown(path)));
 }
 
 class Learner {

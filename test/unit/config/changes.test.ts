@@ -93,7 +93,7 @@ test("each combination that could lose or double a row is refused, and says why"
     [TOPIC + source("ktable", 'key_field = ["a", "b"]\nkey_format = "long"'), "names several"],
     [TOPIC + source("ktable", 'key_format = "protobuf"'), "needs source.key_field"],
     [
-      `${TOPIC}${source("ktable", 'key_field = ["a"]\nkey_format = "avro"')}[source.transform]\nhash = ["a"]\nhash_salt = "x"\n[schema_registry]\nurl = "http://r"\n`,
+      `${TOPIC}${source("ktable", 'key_field = ["a"]\nkey_format = "protobuf"')}[source.transform]\nhash = ["a"]\nhash_salt = "x"\n[schema_registry]\nurl = "http://r"\n`,
       "would shape the values and not the keys",
     ],
     [TOPIC + source("ktable", 'format = "string"'), "needs rows"],

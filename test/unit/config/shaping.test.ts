@@ -83,11 +83,11 @@ test("each combination that means nothing has its sentence", async () => {
     ],
     [
       '[source]\nformat = "string"\n[source.transform]\nmask = ["a"]\n',
-      'config.toml:6: source.transform.mask: source.format = "string": fields are shaped in JSON only',
+      'config.toml:6: source.transform.mask: source.format = "string": its values have no fields that could be shaped',
     ],
     [
       '[source]\nformat = "bytes"\n[schema]\non_unknown_field = "rescue"\n',
-      'config.toml:6: schema.on_unknown_field: "rescue" needs source.format = "json" or "json-schema"',
+      'config.toml:6: schema.on_unknown_field: "rescue" keeps fields, which values of source.format = "bytes" do not have',
     ],
   ];
   for (const [text, problem] of cases) expect(await problems(text)).toEqual([problem]);

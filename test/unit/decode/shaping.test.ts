@@ -87,6 +87,25 @@ describe("columns", () => {
     ]);
   });
 
+  test("what is excluded fills no column, though the table has one", () => {
+    const struct = field("s", { kind: "struct", fields: [field("t", "long"), field("u", "long")] });
+    const list = field("l", { kind: "list", element: field("element", "long") });
+    const table = ["a", "b", "s_t"].map((name) => field(name, "long"));
+    const columns = [...table, struct, list].map((each, index) => ({ ...each, id: index + 1 }));
+    for (const flattenSeparator of [null, "_"]) {
+      for (const kernel of [false, "always"] as const) {
+        const exclude = flattenSeparator === null ? ["b", "s.t", "l.element"] : ["b", "s", "l"];
+        const shaping = { ...SHAPE, separator: flattenSeparator ?? ".", exclude };
+        const decoder = makeDecoder({ kernel, shaping, flattenSeparator });
+        decoder.adopt(columns, { dropped: [], hasRows: true });
+        const { rows, reasons } = decode(decoder, ['{"a":1,"b":2,"s":{"t":3,"u":4},"l":[5]}']);
+        expect(reasons).toEqual([]);
+        const s = flattenSeparator === null ? { t: null, u: 4n } : null;
+        expect(rows[0]).toMatchObject({ a: 1n, b: null, s_t: null, s, l: null });
+      }
+    }
+  });
+
   test("fields that come later are shaped as those of the sample", () => {
     for (const kernel of [false, "always"] as const) {
       const shaping = { ...SHAPE, exclude: ["x.q"], rename: { "x.y": "why" }, mask: ["x.z"] };

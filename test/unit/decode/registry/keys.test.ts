@@ -1,9 +1,11 @@
 /** Kafka's keys with schemas of a registry, and as Kafka's own serializers write them: what a record without a value deletes. */
 import { describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
 import protobuf from "protobufjs";
 import { CHANGE, splitChanges } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ChangeOptions, DecoderOptions, KeyFormat } from "#decode/options.ts";
+import { NO_SHAPING } from "#decode/shaping.ts";
 import { avroBytes, framed } from "../../../support/avroRows.ts";
 import { rowsOf } from "../../../support/columnValues.ts";
 import { type RecordInput, recordBatch } from "../../../support/records.ts";
@@ -105,6 +107,38 @@ test("a key in Avro that is no record is the value of the one column", async () 
   const bytes = framed(id, avroBytes({ type: "string" }, uuid));
   const { done, reasons } = await effects(rig, [{ key: bytes, value: null }], ["id"]);
   expect([done, reasons]).toEqual([[["-", uuid.replaceAll("-", "")]], []]);
+});
+
+test("a hashed column of the key is hashed in keys as in values, whatever they are written in", async () => {
+  const shaping = { ...NO_SHAPING, hash: ["user"], rename: { user: "id" }, hashSalt: "s" };
+  const hash = createHmac("sha256", "s").update("17").digest("hex");
+  const seventeen = Buffer.from("0000000000000011", "hex");
+  const schema = { type: "record", name: "Key", fields: [{ name: "user", type: "long" }] };
+  const head = (bytes: Uint8Array) => framed(1, bytes);
+  const keys: readonly (readonly [KeyFormat, Uint8Array | string, object?])[] = [
+    ["string", "17"],
+    ["long", seventeen],
+    ["json", '{"user":17}'],
+    ["avro", head(avroBytes(schema, { user: 17 })), schema],
+    ["avro", head(avroBytes({ type: "long" }, 17)), { type: "long" }],
+  ];
+  for (const [keyFormat, key, registered] of keys) {
+    const rig = registryRig("json", { changes: ktable(keyFormat), shaping });
+    if (registered !== undefined) rig.server.register("t-key", JSON.stringify(registered));
+    const records = [
+      { key, value: '{"user":17}' },
+      { key, value: null },
+    ];
+    const { done, reasons } = await effects(rig, records, ["id"]);
+    expect([keyFormat, done, reasons]).toEqual([
+      keyFormat,
+      [
+        ["+", hash],
+        ["-", hash],
+      ],
+      [],
+    ]);
+  }
 });
 
 test("the schemas of keys are asked for where a record without a value needs them, and nowhere else", async () => {

@@ -6,6 +6,7 @@
 import { strictUtf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { Field } from "#columns/schema.ts";
+import type { DecoderOptions } from "./options.ts";
 
 /** The column. */
 export const RESCUED: Field = {
@@ -17,10 +18,33 @@ export const RESCUED: Field = {
 
 const encoder = new TextEncoder();
 
+/** Whether rows keep what has no place in other columns. */
+export function rescues({
+  onUnknownField,
+  onTypeConflict,
+}: Pick<DecoderOptions, "onUnknownField" | "onTypeConflict">): boolean {
+  return onUnknownField === "rescue" || onTypeConflict === "rescue";
+}
+
+/**
+ * The columns that a record's own fields fill, and what keeps the rest of it; null: nothing does.
+ * @param isKept what `rescues` says
+ */
+export function withRescue(
+  columns: readonly ColumnBuilder[],
+  isKept: boolean,
+): readonly [own: readonly ColumnBuilder[], rescue: Rescue | null] {
+  const column = columns.find(({ field }) => isKept && field.name === RESCUED.name);
+  if (column === undefined) return [columns, null];
+  return [columns.filter((each) => each !== column), new Rescue(column)];
+}
+
 /** What is kept of the record at hand. */
 export class Rescue {
   readonly #column: ColumnBuilder;
   readonly #kept = new Map<string, string[]>();
+  /** Paths in the order in which values were kept. */
+  readonly #order: string[] = [];
 
   constructor(column: ColumnBuilder) {
     this.#column = column;
@@ -28,15 +52,34 @@ export class Rescue {
 
   /** Forgets what is kept: a record begins, or begins anew. */
   clear(): void {
-    if (this.#kept.size > 0) this.#kept.clear();
+    if (this.#order.length > 0) this.cut(0);
+  }
+
+  /** Values that are kept. */
+  get count(): number {
+    return this.#order.length;
+  }
+
+  /** Forgets what was kept behind the first `count` values. */
+  cut(count: number): void {
+    for (const path of this.#order.splice(count).reverse()) {
+      const values = this.#kept.get(path);
+      values?.pop();
+      if (values?.length === 0) this.#kept.delete(path);
+    }
   }
 
   /** Keeps the JSON value in `bytes[start, end)`, which is known to be well formed. */
   keep(path: string, bytes: Uint8Array, start: number, end: number): void {
-    const text = strictUtf8Text(bytes.subarray(start, end));
+    this.keepText(path, strictUtf8Text(bytes.subarray(start, end)));
+  }
+
+  /** Keeps a value, given as JSON. */
+  keepText(path: string, text: string): void {
     const values = this.#kept.get(path);
     if (values === undefined) this.#kept.set(path, [text]);
     else values.push(text);
+    this.#order.push(path);
   }
 
   /** Appends what is kept as the value of a row; nothing when the record had nothing to keep. */
