@@ -12,7 +12,6 @@ import { isReservedName } from "#columns/names.ts";
 import { fieldAt, joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
-import { avroFormat } from "./avro/format.ts";
 import {
   controlFields,
   DELETED,
@@ -24,19 +23,15 @@ import {
 import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format, TableSchema } from "./format.ts";
-import { jsonFormat } from "./json/format.ts";
+import { formatOf, shapingOf } from "./formatOf.ts";
 import { leafCount } from "./json/infer.ts";
-import { jsonSchemaFormat } from "./jsonSchema/format.ts";
 import { type KeyReader, kafkaKeyReader, schemaKeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
 import { type AppendedColumn, isInEnvelope, metadataFields } from "./metadata.ts";
 import type { DecoderOptions } from "./options.ts";
-import { protobufFormat } from "./protobuf/format.ts";
-import { rawFormat } from "./raw.ts";
-import type { SchemaRegistry } from "./registry/registry.ts";
 import { readerTiming, Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
-import { NO_SHAPING, Shaping } from "./shaping.ts";
+import type { Shaping } from "./shaping.ts";
 
 /**
  * A decoder for one table. Throws `usage` for options that contradict each other.
@@ -49,57 +44,6 @@ export function createDecoder(
   keys: Format | null = null,
 ): Decoder {
   return new TableDecoder(options, format, keys);
-}
-
-/** The format of Kafka's keys, where columns are to be taken from them by a registry's schemas; else null. */
-export function keyFormatOf(
-  options: DecoderOptions,
-  registry: SchemaRegistry | null,
-): Format | null {
-  const { changes } = options;
-  if (changes === null || registry === null || changes.keyFields.length === 0) return null;
-  const shaping = shapingOf(options);
-  const fieldOfColumn = (name: string): string => shaping.fieldPath(name);
-  // A key is no envelope, and what it has beside the columns of the key says nothing.
-  const own: DecoderOptions = {
-    ...options,
-    changes: null,
-    schemaText: null,
-    message: null,
-    onUnknownField: "ignore",
-    onTypeConflict: "dead_letter",
-  };
-  switch (changes.keyFormat) {
-    case "avro":
-      return avroFormat(own, registry, changes.keyFields.map(fieldOfColumn));
-    case "protobuf":
-      return protobufFormat(own, registry, "key");
-    case "json-schema":
-      return jsonSchemaFormat(own, registry, "key");
-    default:
-      return null;
-  }
-}
-
-/**
- * The format that `source.format` names.
- * @param registry where values come with the ids of their schemas; default: they do not
- */
-export function formatOf(options: DecoderOptions, registry: SchemaRegistry | null = null): Format {
-  switch (options.format) {
-    case "json":
-      return jsonFormat(options);
-    case "json-schema":
-      // Without a registry nothing is read: who asks wants the columns that are known before.
-      return registry === null ? jsonFormat(options) : jsonSchemaFormat(options, registry);
-    case "avro":
-      return avroFormat(options, registry);
-    case "protobuf":
-      return protobufFormat(options, registry);
-    case "string":
-    case "bytes":
-      return rawFormat(options.format);
-  }
 }
 
 const NO_HISTORY: SchemaHistory = { dropped: [], hasRows: false };
@@ -351,14 +295,6 @@ class TableDecoder implements Decoder, SegmentSchema {
 /** True for a path that may lead into a list or a map: only a record or a schema can say what is around it. */
 function maybeRepeated(path: string): boolean {
   return /\.(element|value)(\.|$)/.test(path);
-}
-
-/** A member that says what was done is no column of the row. */
-function shapingOf({ shaping, changes }: DecoderOptions): Shaping {
-  const given = shaping ?? NO_SHAPING;
-  const opField = changes?.opField ?? null;
-  if (opField === null) return new Shaping(given);
-  return new Shaping({ ...given, exclude: [...given.exclude, opField] });
 }
 
 function structOf(fields: readonly Field[]): Type {

@@ -1,6 +1,7 @@
 /** Decoders of commands, which have no pipeline beside them whose registry they could ask. */
-import { createDecoder, formatOf } from "./createDecoder.ts";
+import { createDecoder } from "./createDecoder.ts";
 import type { Decoder } from "./decoder.ts";
+import { formatOf } from "./formatOf.ts";
 import type { DecoderOptions } from "./options.ts";
 import { SchemaRegistry } from "./registry/registry.ts";
 

@@ -2,8 +2,9 @@
 import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
-import { createDecoder, formatOf, keyFormatOf } from "#decode/createDecoder.ts";
+import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, RecordBytes } from "#decode/decoder.ts";
+import { formatOf, keyFormatOf } from "#decode/formatOf.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
 import { createRegistryFake, type RegistryFake } from "../fakes/schemaRegistry.ts";
