@@ -27,6 +27,8 @@ export const LIMITS: Readonly<
     | "compactionBytesPerCommit"
     | "compactionInputsMax"
     | "compactionRowsMax"
+    | "copiedPageBytesMax"
+    | "unrolledPageBytesMax"
     | "compactionPairsMax"
     | "rewriteBytesMax"
     | "statisticsBytesAtOnce"
@@ -115,6 +117,10 @@ export const LIMITS: Readonly<
   compactionInputsMax: 1000,
   /** Rows that become one file (a number), where one file does not have more: a bit each until the commit, and numbered by 32 bits. */
   compactionRowsMax: 2 ** 28,
+  /** A page of a Parquet file that is copied, and so in memory: one that claims to be larger is none. */
+  copiedPageBytesMax: 512 * MIB,
+  /** Values that take the place of a copied page's indexes, where a dictionary is full. */
+  unrolledPageBytesMax: 16 * MIB,
   /**
    * Data files times the delete files that apply to each (a number), which a plan of a compaction holds and
    * looks at: some 200 MB. More come only of thousands of delete files that apply to whole partitions.

@@ -142,7 +142,7 @@ export const WRITE_KEYS = {
   "iceberg.write.bloom_filter_columns": {
     type: "strings",
     default: [],
-    doc: 'Columns with a bloom filter in each row group, e.g. ["user_id", "device.id"], so that readers skip files that lack a value: 1.2 bytes for each distinct value, at most 1 MiB. Tables that we create say so in write.parquet.bloom-filter-enabled.column.*; files of any table have those that it names, too, of up to write.parquet.bloom-filter-max-bytes, at most 8 MiB. Files that a compaction writes lack them.',
+    doc: 'Columns with a bloom filter in each row group, e.g. ["user_id", "device.id"], so that readers skip files that lack a value: 1.2 bytes for each distinct value, at most 1 MiB. Tables that we create say so in write.parquet.bloom-filter-enabled.column.*; files of any table have those that it names, too, of up to write.parquet.bloom-filter-max-bytes, at most 8 MiB. Files that a compaction writes have those that properties of the table name where it copies pages, else none.',
   },
   "iceberg.write.properties": {
     type: "map",

@@ -10,7 +10,6 @@
 import { describe, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
-import type { CommitResult } from "#commit/change.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { Ledger } from "#commit/ledger.ts";
@@ -22,8 +21,8 @@ import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
 import { hasSources, specById } from "#iceberg/partition/partitionType.ts";
 import { endsIn } from "./closedPartitions.ts";
 import { type CompactSettings, type PlannedGroup, planGroups } from "./compactPlan.ts";
+import { type CompactReport, CompactRun, type End } from "./compactRun.ts";
 import type { RewriteEngine, RewriteJob, RewrittenGroup } from "./engine.ts";
-import type { RunCounts } from "./record.ts";
 import { type RunOptions, refusePaused, refuseStopped } from "./run.ts";
 
 /** How a compaction is asked for. */
@@ -33,31 +32,6 @@ export interface CompactOptions extends RunOptions {
   readonly jobs: number;
   /** Resolves when no own commit of the table is undecided, or when that does not end. Default: there is none. */
   readonly whenDecided?: () => Promise<"decided" | "undecided">;
-}
-
-/** What a run replaced, or would replace. */
-export interface CompactReport {
-  readonly groups: number;
-  readonly filesBefore: number;
-  /** Null: a dry run does not tell. */
-  readonly filesAfter: number | null;
-  readonly bytesBefore: number;
-  readonly bytesAfter: number | null;
-  /** Groups that others changed meanwhile, or that waited in vain for a commit of this process: the next run's. */
-  readonly left: number;
-  /** Groups that the engine cannot write. */
-  readonly refused: number;
-  /** Why the first of them was refused; null: none was. */
-  readonly refusal: string | null;
-}
-
-/** A report as the record of runs takes it. */
-export function compactCounts(report: CompactReport): RunCounts {
-  const { filesBefore, filesAfter, bytesBefore, bytesAfter, groups, left, refused } = report;
-  return {
-    counts: { groups, files_before: filesBefore, files_after: filesAfter ?? 0, left, refused },
-    bytesReclaimed: Math.max(0, bytesBefore - (bytesAfter ?? bytesBefore)),
-  };
 }
 
 /** A run ends at the second plan that others overtake: what it reads and writes would be in vain again. */
@@ -73,7 +47,7 @@ export async function compact(
   engine: RewriteEngine,
   options: CompactOptions,
 ): Promise<CompactReport> {
-  const run = new Run();
+  const run = new CompactRun();
   for (let plans = 1; plans <= PLANS_MAX; plans++) {
     const head = await table.load();
     const refusal = engine.refusal(head);
@@ -126,16 +100,10 @@ function* batches(groups: readonly PlannedGroup[]): Generator<readonly PlannedGr
   if (batch.length > 0) yield batch;
 }
 
-/**
- * How some groups ended. `overtaken`: others changed all of them, so that the others of the plan are hardly
- * better; `undecided`: they could not be committed, and no others can.
- */
-type End = "done" | "overtaken" | "undecided";
-
 interface Plan {
   readonly head: LoadedTable;
   readonly planned: readonly PlannedGroup[];
-  readonly run: Run;
+  readonly run: CompactRun;
   readonly options: CompactOptions;
 }
 
@@ -175,7 +143,8 @@ async function rewriteBatch(
       const job = { head, group, location, commitId: ledger.commitId };
       const rewritten = await rewriteGroup(engine, job, run, options.stop);
       if (rewritten === "gone" || rewritten === "refused") return;
-      const { output, moved } = rewritten;
+      const { output, moved, isCopied = false } = rewritten;
+      if (isCopied) run.copies(location);
       if (output !== null) ledger.store([location]);
       const inputs = group.inputs.map(({ path, deletes }, at) => ({
         path,
@@ -225,7 +194,7 @@ async function inParallel<T>(
 async function rewriteGroup(
   engine: RewriteEngine,
   job: RewriteJob,
-  run: Run,
+  run: CompactRun,
   stop: AbortSignal,
 ): Promise<RewrittenGroup | "gone" | "refused"> {
   try {
@@ -274,99 +243,4 @@ function locationOf(
     : "";
   const name = `compacted-${parts.random.uuid()}.parquet`;
   return [root, folder, name].filter((part) => part !== "").join("/");
-}
-
-/** A group, by its oldest file. */
-function nameOf({ inputs: [first] }: PlannedGroup): string {
-  return first?.path ?? "";
-}
-
-/** Counts what a run does. */
-class Run {
-  #groups: readonly PlannedGroup[] = [];
-  readonly #ended = new Set<PlannedGroup>();
-  #begun = 0;
-  readonly #refused = new Map<string, string>();
-  #report = {
-    ...{ groups: 0, filesBefore: 0, filesAfter: 0, bytesBefore: 0, bytesAfter: 0, left: 0 },
-  };
-
-  /** Takes a plan in the place of what is left of an earlier one. */
-  plans(groups: readonly PlannedGroup[]): void {
-    this.#groups = groups;
-    this.#begun = 0;
-  }
-
-  get planned(): CompactReport {
-    const groups = this.#groups;
-    const filesBefore = groups.reduce((sum, { inputs }) => sum + inputs.length, 0);
-    const bytesBefore = groups.reduce((sum, { bytes }) => sum + bytes, 0);
-    const counts = { groups: groups.length, filesBefore, bytesBefore, left: 0 };
-    return { ...counts, filesAfter: null, bytesAfter: null, refused: 0, refusal: null };
-  }
-
-  get report(): CompactReport {
-    const [refusal = null] = this.#refused.values();
-    return { ...this.#report, refused: this.#refused.size, refusal };
-  }
-
-  refuses(group: PlannedGroup, reason: string): void {
-    this.#refused.set(nameOf(group), reason);
-  }
-
-  isRefused(group: PlannedGroup): boolean {
-    return this.#refused.has(nameOf(group));
-  }
-
-  /** What has not ended is for the next run. */
-  leavesRest(): void {
-    const isLeft = (group: PlannedGroup): boolean =>
-      !(this.#ended.has(group) || this.isRefused(group));
-    this.#report.left += this.#groups.filter(isLeft).length;
-  }
-
-  begins({ onProgress }: RunOptions): void {
-    onProgress({
-      step: "rewriting groups of files",
-      done: this.#begun,
-      total: this.#groups.length,
-    });
-    this.#begun++;
-  }
-
-  /** @throws AppError `catalog_unreachable` when a batch was not decided, `usage` when the table was paused */
-  ended(
-    { name }: CommitTable,
-    result: CommitResult,
-    { groups }: Rewrite,
-    batch: readonly PlannedGroup[],
-  ): End {
-    switch (result.kind) {
-      case "committed":
-        this.#count(groups, batch);
-        return "done";
-      case "dropped":
-        return "overtaken";
-      case "paused":
-        throw fail("usage", `Table ${name} is paused`, { table: name });
-      case "held": {
-        const sentence = `Other commits of ${name} came first, or the catalog did not answer; nothing is lost by it`;
-        throw fail("catalog_unreachable", sentence, { table: name }, result.cause);
-      }
-    }
-  }
-
-  #count(groups: Rewrite["groups"], batch: readonly PlannedGroup[]): void {
-    const report = this.#report;
-    const replaced = new Set(groups.flatMap(({ inputs }) => inputs.map(({ path }) => path)));
-    const outputs = groups.flatMap(({ output }) => output ?? []);
-    const inputs = batch.flatMap((group) => group.inputs).filter(({ path }) => replaced.has(path));
-    for (const group of batch) this.#ended.add(group);
-    report.groups += groups.length;
-    report.filesBefore += inputs.length;
-    report.filesAfter += outputs.length;
-    report.bytesBefore += inputs.reduce((sum, file) => sum + Number(file.sizeBytes), 0);
-    report.bytesAfter += outputs.reduce((sum, file) => sum + Number(file.fileSizeBytes), 0);
-    report.left += batch.filter((group) => !this.isRefused(group)).length - groups.length;
-  }
 }

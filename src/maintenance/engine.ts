@@ -34,6 +34,8 @@ export interface RewriteEngine {
 export interface RewrittenGroup {
   /** Null: every row is deleted, and nothing was written. */
   readonly output: DataFile | null;
+  /** Its pages are those of the inputs, no row was decoded. Default: false. */
+  readonly isCopied?: boolean;
   /** Where the rows of each input are in the output; null: it is not known. */
   readonly moved: readonly MovedRows[] | null;
 }

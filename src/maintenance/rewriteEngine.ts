@@ -27,7 +27,7 @@ import { LINEAGE_FIELDS } from "#sql/selectRows.ts";
 import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 import { type DescribedFile, dataFile } from "#writer/dataFile.ts";
 import { positionDeleteWriter } from "#writer/positionDeletes.ts";
-import { fileCodec, reducedMetrics } from "#writer/tableProperties.ts";
+import { bloomFilters, fileCodec, reducedMetrics } from "#writer/tableProperties.ts";
 import type { RewriteEngine, RewriteJob, RewrittenGroup } from "./engine.ts";
 import { CHUNK_BYTES, foldersOf, readableFiles } from "./readableFiles.ts";
 
@@ -84,6 +84,7 @@ async function rewriteIn(
   return {
     output: rowCount === 0 ? null : describeFile(job, fields, written),
     moved: moved ?? null,
+    isCopied: written.isCopied,
   };
 }
 
@@ -130,6 +131,7 @@ async function taskOf(
     lineage: head.metadata.formatVersion === 3,
     output: join(scratch, "output.parquet"),
     ...fileCodec(codec, head.metadata.properties),
+    bloomFilters: bloomFilters(fields, head.metadata.properties),
     rowGroupRows: VECTOR_ROWS * Math.max(1, Math.ceil(rowsWanted / VECTOR_ROWS)),
   };
 }

@@ -70,7 +70,7 @@ function extreme(
 }
 
 /** Orders two PLAIN values: numbers by value, everything else by unsigned bytes. */
-function compareValues(type: PrimitiveType, a: Uint8Array, b: Uint8Array): number {
+export function compareValues(type: PrimitiveType, a: Uint8Array, b: Uint8Array): number {
   if (BYTES_KINDS.has(type.kind)) return Buffer.compare(a, b);
   const left = integerOf(type, a);
   const right = integerOf(type, b);

@@ -2,7 +2,6 @@
  * Reading a few flat columns back from Parquet files of any engine, a row group at a time, by
  * hyparquet. Not for the data path: it is asked only where other engines have left no other trace.
  */
-import { brotliDecompressSync } from "node:zlib";
 import {
   type FileMetaData,
   parquetMetadataAsync,
@@ -10,7 +9,7 @@ import {
   type SchemaElement,
 } from "hyparquet";
 import { fail } from "#base/errors.ts";
-import { lz4Block } from "#base/lz4Block.ts";
+import { DECOMPRESSORS } from "./decompress.ts";
 
 /** A file whose bytes are fetched by range. */
 export interface ParquetBytes {
@@ -137,7 +136,7 @@ async function* readNamed(
       rowStart,
       rowEnd,
       onChunk,
-      compressors: COMPRESSORS,
+      compressors: DECOMPRESSORS,
       utf8: values === "texts",
     };
     if (columns.length > 0) await guarded(() => parquetRead(options));
@@ -164,7 +163,14 @@ export async function* readRows(
   let rowStart = 0;
   for (const { num_rows: count } of metadata.row_groups) {
     const rowEnd = rowStart + Number(count);
-    const options = { file, metadata, columns: known, rowStart, rowEnd, compressors: COMPRESSORS };
+    const options = {
+      file,
+      metadata,
+      columns: known,
+      rowStart,
+      rowEnd,
+      compressors: DECOMPRESSORS,
+    };
     const rows: ParquetRow[] = [];
     await guarded(() =>
       parquetRead({
@@ -209,18 +215,6 @@ function joined(parts: readonly ColumnValues[]): ColumnValues {
     ? first
     : parts.flatMap((part) => Array.from(part));
 }
-
-/** Codecs beside hyparquet's own (none, Snappy): all others that we write, and DuckDB for us. */
-const COMPRESSORS = {
-  ZSTD: (bytes: Uint8Array): Uint8Array => Bun.zstdDecompressSync(new Uint8Array(bytes)),
-  GZIP: (bytes: Uint8Array): Uint8Array => Bun.gunzipSync(new Uint8Array(bytes)),
-  BROTLI: (bytes: Uint8Array): Uint8Array => brotliDecompressSync(bytes),
-  LZ4_RAW: (bytes: Uint8Array, length: number): Uint8Array => {
-    const output = new Uint8Array(length);
-    // Of a damaged block hyparquet sees that it has not this length.
-    return output.subarray(0, Math.max(0, lz4Block(bytes, output, 0, 0)));
-  },
-};
 
 async function guarded<T>(action: () => Promise<T>): Promise<T> {
   try {

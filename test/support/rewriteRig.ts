@@ -70,9 +70,10 @@ export class RewriteRig {
     rows: readonly Row[],
     more: Partial<PlannedInput> = {},
     metadata: Readonly<Record<string, string>> = {},
+    rowGroupRows = 50,
   ): Promise<PlannedInput> {
     const path = join(this.folder, `${systemRandom.uuid()}.parquet`);
-    const options = { codec: "snappy", level: null, rowGroupRows: 50, metadata } as const;
+    const options = { codec: "snappy", level: null, rowGroupRows, metadata } as const;
     const bytes = bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], options));
     await Bun.write(path, bytes);
     return {

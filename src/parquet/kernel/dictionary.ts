@@ -73,6 +73,17 @@ export class ChunkDictionary {
     return indexed < page.plainBytes;
   }
 
+  /**
+   * Looks up the entries of another dictionary.
+   * @param end of `count` PLAIN values that begin at the workspace's `plain`
+   * @returns false: full, and of no use for further values
+   */
+  merge(count: number, end: number): boolean {
+    const { dictionary, plain, indexes } = this.#workspace;
+    this.#workspace.set(dictionary, DICTIONARY.position, plain);
+    return this.#add(end, count, indexes) || (this.#growTable() && this.#add(end, count, indexes));
+  }
+
   #lookUp(page: Page, first: number, count: number): boolean {
     const to = this.#workspace.indexes + 4 * first;
     return (

@@ -126,7 +126,7 @@ function isFloat(leaf: LeafColumn): boolean {
 type Value = NonNullable<ColumnMetaData["statistics"]>["min_value"];
 
 /** A PLAIN value in the form that hyparquet-writer takes. */
-function plainValue(leaf: LeafColumn, bytes: Uint8Array): NonNullable<Value> {
+export function plainValue(leaf: LeafColumn, bytes: Uint8Array): NonNullable<Value> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (leaf.physical) {
     case "BOOLEAN":

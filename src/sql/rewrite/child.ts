@@ -7,6 +7,7 @@ import { describe, kindOf } from "#base/errors.ts";
 import { openLibc } from "#base/libc.ts";
 import { offerFirst } from "#sql/confine.ts";
 import { sketchFiles } from "#sql/sketch/sketchFiles.ts";
+import { copyPages } from "./copyPages.ts";
 import type { ChildReply, ChildTask } from "./protocol.ts";
 import { rewriteFiles } from "./rewriteFiles.ts";
 
@@ -39,7 +40,7 @@ openLibc<{ prctl: (option: number, signal: bigint) => number }>({
 
 async function done(task: ChildTask): Promise<ChildReply> {
   return task.kind === "rewrite"
-    ? { type: "rewritten", result: await rewriteFiles(task) }
+    ? { type: "rewritten", result: copyPages(task) ?? (await rewriteFiles(task)) }
     : { type: "sketched", result: sketchFiles(task) };
 }
 

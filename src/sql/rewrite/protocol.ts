@@ -2,6 +2,7 @@
 import type { ErrorKind } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ThetaSketch } from "#iceberg/statistics/thetaSketch.ts";
+import type { BloomColumn } from "#parquet/encoder.ts";
 import type { Shortened } from "#parquet/lastColumn.ts";
 import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 
@@ -26,6 +27,8 @@ export interface RewriteTask {
   readonly codec: string;
   readonly level: number | null;
   readonly rowGroupRows: number;
+  /** As the table asks for them; files whose rows are decoded lack them. */
+  readonly bloomFilters: readonly BloomColumn[];
   /** Goes into the footer. */
   readonly commitId: string;
 }
@@ -49,6 +52,8 @@ export interface MovedRows {
 
 /** A file that was written: some bytes of a file in `scratch`, and a footer. */
 export interface Rewritten extends Shortened {
+  /** Its pages are those of the data files: no row was decoded. */
+  readonly isCopied: boolean;
   readonly floats: readonly FloatValues[];
   /** Of each data file; null: its rows do not follow each other in the output. */
   readonly moved: readonly MovedRows[] | null;

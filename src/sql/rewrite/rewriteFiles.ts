@@ -51,6 +51,7 @@ export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
     const { bytes, footer } = footerOf(path);
     return {
       ...withoutLastColumn(footer, bytes),
+      isCopied: false,
       floats: floatValues(rows, path, task.fields),
       moved: await movedRows(path, bytes, task.rows),
     };

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
+import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import type {
   ChildReply,
   ChildTask,
@@ -13,6 +14,9 @@ import type {
   SketchedColumn,
   SketchTask,
 } from "./protocol.ts";
+
+/** It uses kernels when its parent does. */
+const KERNEL: Readonly<Record<string, string>> = KERNELS_ON ? {} : { KAFKA_ICEBERG_KERNEL: "off" };
 
 /** The word that makes this program the child; `main.ts` knows it too. */
 const CHILD_WORD = "rewrite-engine";
@@ -46,7 +50,7 @@ async function inProcess(
   const child = Bun.spawn(childCommand(), {
     cwd: "/",
     // What the parent's holds is no business of the engine; a crash is reported to nobody.
-    env: { BUN_ENABLE_CRASH_REPORTING: "0", DO_NOT_TRACK: "1" },
+    env: { BUN_ENABLE_CRASH_REPORTING: "0", DO_NOT_TRACK: "1", ...KERNEL },
     stdio: ["ignore", "ignore", "ignore"],
     serialization: "advanced",
     ipc: (reply: ChildReply) => {

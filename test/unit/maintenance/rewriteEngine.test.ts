@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FileMetaData, parquetMetadata } from "hyparquet";
+import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
@@ -91,6 +92,40 @@ test("deleted rows are left out; those that stay have their row ids and the sequ
   );
   expect(stats?.slice(1).map((each) => [each?.min_value, each?.max_value])).toEqual([
     [50n, 1098n],
+    [3n, 5n],
+  ]);
+});
+
+test("files of many rows are put together without being decoded: rows, ids and metrics are the same", async () => {
+  const fields = [ID, NAME, field("score", { kind: "double" })];
+  const rowsOf = (from: number): Row[] =>
+    Array.from({ length: 1500 }, (_, n): Row => {
+      const score = n % 100 === 0 ? Number.NaN : n / 2;
+      return [BigInt(from + n), n % 9 === 0 ? null : `name ${n % (from + 3)}`, score];
+    });
+  const [first, second] = [rowsOf(0), rowsOf(40)];
+  const inputs = [
+    await write(fields, first, { sequenceNumber: 3n, firstRowId: 1000n }, {}, 2000),
+    await write(fields, second, { sequenceNumber: 5n, firstRowId: 0n }, {}, 2000),
+  ];
+  const { output, moved, isCopied } = await rig.rewrite(tableOf(fields, 3), inputs);
+  expect(isCopied).toBe(KERNELS_ON);
+  if (output === null) throw new Error("rows are left");
+  const { columnSizes, ...wanted } = await metricsOf(fields, [...first, ...second]);
+  expect({ ...output, columnSizes }).toMatchObject({
+    ...{ recordCount: 3000n, valueCounts: wanted.valueCounts },
+    ...{ nullValueCounts: wanted.nullValueCounts, nanValueCounts: wanted.nanValueCounts },
+    ...{ lowerBounds: wanted.lowerBounds, upperBounds: wanted.upperBounds },
+  });
+  expect(moved?.map(({ first: row, hidden }) => [row, hidden.size])).toEqual([
+    [0, 0],
+    [1500, 0],
+  ]);
+  expect(await rig.rowsByDuckDb(output.filePath)).toEqual(["3000", "0", "1539", "43"]);
+  const [group] = (await footerOf(output)).row_groups;
+  const bounds = group?.columns.map(({ meta_data }) => meta_data?.statistics).slice(-2);
+  expect(bounds?.map((each) => [each?.min_value, each?.max_value])).toEqual([
+    [0n, 2499n],
     [3n, 5n],
   ]);
 });

@@ -1,0 +1,255 @@
+/**
+ * One column chunk put together from parts: pages go over as they are stored, byte for byte, where they can. Indexes are
+ * written anew where the part's dictionary has other places in that of the chunk; a page is compressed anew where
+ * its codec is another than the chunk's.
+ *
+ * Memory holds one page, and where the entries of each part's dictionary are.
+ */
+import type { BloomColumn } from "#parquet/encoder.ts";
+import type { PageCompression } from "#parquet/kernel/compress.ts";
+import type { LeafColumn } from "#parquet/kernel/leaves.ts";
+import type { Workspace } from "#parquet/kernel/memory.ts";
+import type { Extremes } from "#parquet/kernel/statistics.ts";
+import type { ColumnMetaData } from "#parquet/kernel/thrift.ts";
+import { ChunkOutput, type CopyOutput } from "./chunkOutput.ts";
+import { chosenCompression, decompressed } from "./codecs.ts";
+import { dictionaryBody, type Mapping, mergeDictionaries } from "./dictionaries.ts";
+import { readHybrid } from "./hybrid.ts";
+import { isIndexed, type PageBody, pageBody, type StoredPage, storedPages } from "./pages.ts";
+import { type ChunkPart, entriesOf, nullsOf, plainLong, type StoredPart } from "./parts.ts";
+import { unfit } from "./source.ts";
+import { concat, countedLongs, fullLevels, nullLevels, runOf, unrolled } from "./synthesis.ts";
+import { ChunkWatch } from "./watch.ts";
+
+/** A finished chunk. */
+export interface CopiedChunk {
+  readonly metadata: ColumnMetaData;
+  readonly extremes: Extremes;
+  /** To be written behind the chunks; null: the chunk has none. */
+  readonly bloomFilter: Uint8Array | null;
+}
+
+/** What a chunk is written with. */
+export interface CopyParts {
+  readonly workspace: Workspace;
+  readonly leaf: LeafColumn;
+  /** Of pages that are written anew, where parts do not say otherwise. */
+  readonly compression: PageCompression;
+  readonly bloom: BloomColumn | null;
+  readonly output: CopyOutput;
+}
+
+/**
+ * Writes a chunk.
+ * @throws AppError `table_unsupported` when a part has pages of another kind
+ */
+export function copyChunk(copy: CopyParts, parts: readonly ChunkPart[]): CopiedChunk {
+  return new Chunk(copy, parts).write();
+}
+
+const NOTHING = new Uint8Array(0);
+const SAME: Mapping = { kind: "same" };
+/** Rows of a page of which no value is read. */
+const PAGE_ROWS = 32_768;
+
+/** The dictionary of a part. */
+interface OwnDictionary {
+  /** Where it is needed. */
+  readonly plain: Uint8Array;
+  /** Entries that are NaN, where rows are looked at; null: none. */
+  readonly nans: ReadonlySet<number> | null;
+}
+
+class Chunk {
+  readonly #workspace: Workspace;
+  readonly #leaf: LeafColumn;
+  readonly #parts: readonly ChunkPart[];
+  readonly #watch: ChunkWatch;
+  readonly #output: ChunkOutput;
+  /** Bits of an index in the dictionary of all parts. */
+  #indexBits = 0;
+
+  constructor(copy: CopyParts, parts: readonly ChunkPart[]) {
+    const { workspace, leaf } = copy;
+    this.#workspace = workspace;
+    this.#leaf = leaf;
+    this.#parts = parts;
+    this.#watch = new ChunkWatch(workspace, leaf, copy.bloom);
+    const compression = chosenCompression(parts, copy.compression);
+    this.#output = new ChunkOutput(workspace, compression, copy.output);
+  }
+
+  write(): CopiedChunk {
+    const [first, ...others] = this.#parts;
+    // A part that is alone keeps its dictionary, whatever its size.
+    if (others.length === 0 && first?.kind === "stored") this.#writeStored(first, SAME, true);
+    else {
+      const mappings = this.#mergeDictionaries();
+      for (const [at, part] of this.#parts.entries()) this.#write(part, mappings[at] ?? SAME);
+    }
+    const [entries, nulls] = [sum(this.#parts, entriesOf), sum(this.#parts, nullsOf)];
+    return {
+      metadata: {
+        type: this.#leaf.physical,
+        path_in_schema: [...this.#leaf.path],
+        num_values: BigInt(entries),
+        statistics: this.#watch.statistics(nulls),
+        ...this.#output.pages,
+      },
+      extremes: this.#watch.floats,
+      bloomFilter: this.#watch.endBloom(),
+    };
+  }
+
+  #mergeDictionaries(): readonly Mapping[] {
+    const merged = mergeDictionaries(this.#workspace, this.#leaf, this.#parts);
+    this.#indexBits = merged.indexBits;
+    // Also an empty one: pages of nulls alone may be pages of indexes.
+    const isUsed = merged.mappings.some(({ kind }) => kind === "same" || kind === "moved");
+    if (isUsed) this.#output.dictionary(merged.count, merged.bytes);
+    return merged.mappings;
+  }
+
+  #write(part: ChunkPart, mapping: Mapping): void {
+    switch (part.kind) {
+      case "stored":
+        this.#writeStored(part, mapping, false);
+        return;
+      case "nulls":
+        this.#watch.begin(part);
+        for (const { rows } of pagesOf(part.rows)) {
+          this.#output.body(nullLevels(rows, this.#leaf), rows, 0);
+        }
+        return;
+      case "counter":
+        this.#writeCounter(part.first, part.rows, this.#watch.begin(part));
+        return;
+      case "constant":
+        if (this.#watch.begin(part)) this.#watch.see(plainLong(part.value), 1);
+        this.#writeConstant(part.rows, mapping);
+    }
+  }
+
+  #writeCounter(first: bigint, count: number, isSeen: boolean): void {
+    for (const { start, rows } of pagesOf(count)) {
+      const longs = countedLongs(first + BigInt(start), rows);
+      if (isSeen) this.#watch.see(longs, rows);
+      this.#output.body(concat([fullLevels(rows, this.#leaf), longs]), rows, 0);
+    }
+  }
+
+  #writeConstant(count: number, mapping: Mapping): void {
+    const index = mapping.kind === "moved" ? mapping.to[0] : 0;
+    if (mapping.kind === "unrolled" || index === undefined) throw unfit("a dictionary is full");
+    const bits = Uint8Array.of(this.#indexBits);
+    for (const { rows } of pagesOf(count)) {
+      const run = runOf(rows, index, this.#indexBits);
+      this.#output.body(concat([fullLevels(rows, this.#leaf), bits, run]), rows, 8);
+    }
+  }
+
+  /** @param isAlone its dictionary is the chunk's */
+  #writeStored(part: StoredPart, mapping: Mapping, isAlone: boolean): void {
+    const isSeen = this.#watch.begin(part);
+    const { codec, entries: wanted } = part.chunk;
+    let entries = 0;
+    let own: OwnDictionary | null = null;
+    for (const page of storedPages(part.source, part.chunk)) {
+      if (page.isDictionary) {
+        own = this.#takeDictionary(page, codec, isSeen, isSeen || mapping.kind === "unrolled");
+        if (isAlone) this.#output.page(page, codec);
+        continue;
+      }
+      entries += page.entries;
+      if (!isIndexed(page)) this.#writePlain(page, codec, isSeen);
+      else if (own === null) throw unfit("a page of indexes has no dictionary");
+      else this.#writeIndexed(page, codec, mapping, own);
+    }
+    if (entries !== wanted) throw unfit("a chunk has other values than it says");
+  }
+
+  #takeDictionary(
+    page: StoredPage,
+    codec: number,
+    isSeen: boolean,
+    isRead: boolean,
+  ): OwnDictionary {
+    const plain = isRead ? dictionaryBody(page, codec, this.#leaf.width) : NOTHING;
+    return { plain, nans: isSeen ? this.#watch.seeDictionary(plain, page.entries) : null };
+  }
+
+  #writePlain(page: StoredPage, codec: number, isSeen: boolean): void {
+    if (isSeen) {
+      const { bytes, valuesAt, present } = pageBody(page, decompressed(codec, page), this.#leaf);
+      const { physical, width } = this.#leaf;
+      const isOpen = width === 0 || physical === "BOOLEAN";
+      const end = isOpen ? bytes.length : valuesAt + present * width;
+      if (end > bytes.length) throw unfit("a page ends within its values");
+      this.#watch.see(bytes.subarray(valuesAt, end), present);
+    }
+    this.#output.page(page, codec);
+  }
+
+  #writeIndexed(page: StoredPage, codec: number, mapping: Mapping, own: OwnDictionary): void {
+    if (mapping.kind === "none") throw unfit("a page of indexes has no dictionary");
+    if (mapping.kind === "same" && own.nans === null) {
+      this.#output.page(page, codec);
+      return;
+    }
+    const body = pageBody(page, decompressed(codec, page), this.#leaf);
+    const indexes = this.#readIndexes(body);
+    if (own.nans !== null) this.#watch.addNans(countIn(indexes, own.nans));
+    switch (mapping.kind) {
+      case "same":
+        this.#output.page(page, codec);
+        return;
+      case "moved":
+        move(indexes, mapping.to);
+        this.#output.indexes(body, page.entries, this.#indexBits);
+        return;
+      case "unrolled": {
+        const values = unrolled(own.plain, this.#leaf.width, indexes);
+        const levels = body.bytes.subarray(0, body.valuesAt);
+        this.#output.body(concat([levels, values]), page.entries, 0);
+      }
+    }
+  }
+
+  /** Reads the indexes of a page to the workspace's `indexes`. */
+  #readIndexes({ bytes, valuesAt, present }: PageBody): Int32Array {
+    const workspace = this.#workspace;
+    workspace.reserve(present, 0);
+    const first = workspace.indexes >> 2;
+    const indexes = workspace.words.subarray(first, first + present);
+    const bits = bytes[valuesAt] ?? 0;
+    if (bits > 31) throw unfit("an index has too many bits");
+    readHybrid(bytes, valuesAt + 1, bytes.length, bits, indexes);
+    return indexes;
+  }
+}
+
+/** Rows in pages of a bounded size. */
+function* pagesOf(count: number): Generator<{ readonly start: number; readonly rows: number }> {
+  for (let start = 0; start < count; start += PAGE_ROWS) {
+    yield { start, rows: Math.min(PAGE_ROWS, count - start) };
+  }
+}
+
+/** Indexes as the dictionary of the chunk has them. */
+function move(indexes: Int32Array, to: Uint16Array): void {
+  for (let at = 0; at < indexes.length; at++) {
+    const index = to[indexes[at] as number];
+    if (index === undefined) throw unfit("an index is beyond its dictionary");
+    indexes[at] = index;
+  }
+}
+
+function countIn(indexes: Int32Array, wanted: ReadonlySet<number>): number {
+  let count = 0;
+  for (const index of indexes) if (wanted.has(index)) count++;
+  return count;
+}
+
+function sum(parts: readonly ChunkPart[], of: (part: ChunkPart) => number): number {
+  return parts.reduce((total, part) => total + of(part), 0);
+}

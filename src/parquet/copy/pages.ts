@@ -1,0 +1,161 @@
+/**
+ * The pages of a column chunk, one after the other, as they are stored; and what is in a data page of version 1
+ * (Parquet format, "Data Pages"): levels, then values.
+ */
+import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
+import { LIMITS } from "#base/limits.ts";
+import type { LeafColumn } from "#parquet/kernel/leaves.ts";
+import { ENCODING } from "#parquet/kernel/thrift.ts";
+import { countHybrid } from "./hybrid.ts";
+import { type SourceBytes, type SourceChunk, unfit } from "./source.ts";
+
+/** A page. */
+export interface StoredPage {
+  readonly isDictionary: boolean;
+  /** Number of Parquet's `Encoding`. */
+  readonly encoding: number;
+  /** Values and nulls; of a dictionary: its values. */
+  readonly entries: number;
+  /** Of repetition levels, and of definition levels. */
+  readonly levelEncodings: readonly [number, number];
+  /** Uncompressed, header left out. */
+  readonly bodyBytes: number;
+  /** Header and payload; void at the next page. */
+  readonly stored: Uint8Array;
+  /** As compressed; void at the next page. */
+  readonly payload: Uint8Array;
+}
+
+/** Encodings of indexes of a dictionary, by the old name and the new. */
+const PLAIN_DICTIONARY = 2;
+
+/** True for pages of indexes. */
+export function isIndexed({ encoding }: Pick<StoredPage, "encoding">): boolean {
+  return encoding === PLAIN_DICTIONARY || encoding === ENCODING.RLE_DICTIONARY;
+}
+
+/** Bytes that are read at once, and those that no header is longer than. */
+const WINDOW_BYTES = 1024 * 1024;
+const HEADER_BYTES = 64 * 1024;
+
+/**
+ * Reads a chunk's pages.
+ * @throws AppError `table_unsupported` for pages of version 2, and of other encodings than plain values and indexes
+ */
+export function* storedPages(
+  source: SourceBytes,
+  { start, end, hasDictionary }: SourceChunk,
+): Generator<StoredPage> {
+  if (start < 0 || end > source.bytes) throw unfit("a column chunk lies outside its file");
+  let [from, window] = [start, source.read(start, Math.min(end, start + WINDOW_BYTES))];
+  /** Makes the window begin at `at` and have so many bytes, where the chunk has them. */
+  const reach = (at: number, bytes: number): void => {
+    const until = Math.min(end, at + bytes);
+    if (until <= from + window.length) return;
+    window = source.read(at, Math.min(end, Math.max(until, at + WINDOW_BYTES)));
+    from = at;
+  };
+  for (let at = start; at < end; ) {
+    reach(at, HEADER_BYTES);
+    const header = readHeader(window, at - from);
+    // A dictionary comes first, and where the footer says so: else it has been overlooked.
+    if (header.page.isDictionary !== (hasDictionary && at === start)) {
+      throw unfit("a chunk has no dictionary where it should be, or one elsewhere");
+    }
+    const bytes = header.bytes + header.compressed;
+    if (header.compressed < 0 || bytes > LIMITS.copiedPageBytesMax || at + bytes > end) {
+      throw unfit("a page lies outside its chunk");
+    }
+    reach(at, bytes);
+    const stored = window.subarray(at - from, at - from + bytes);
+    yield { ...header.page, stored, payload: stored.subarray(header.bytes) };
+    at += bytes;
+  }
+}
+
+interface PageHeader {
+  readonly bytes: number;
+  readonly compressed: number;
+  readonly page: Omit<StoredPage, "stored" | "payload">;
+}
+
+function readHeader(window: Uint8Array, at: number): PageHeader {
+  const view = new DataView(window.buffer, window.byteOffset, window.byteLength);
+  const reader = { view, offset: at };
+  let raw: RawPageHeader;
+  try {
+    raw = deserializeTCompactProtocol(reader) as unknown as RawPageHeader;
+  } catch (error) {
+    throw unfit(`a page header cannot be read: ${String(error)}`);
+  }
+  const isDictionary = raw.field_1 === 2;
+  const inner = isDictionary ? raw.field_7 : raw.field_5;
+  if (inner === undefined) throw unfit("a page is of version 2");
+  const {
+    field_1: entries,
+    field_2: encoding,
+    field_3: definitions = 0,
+    field_4: repetitions = 0,
+  } = inner;
+  const levelEncodings = [repetitions, definitions] as const;
+  const page = { isDictionary, encoding, entries, levelEncodings, bodyBytes: raw.field_2 };
+  if (encoding !== ENCODING.PLAIN && !isIndexed(page)) {
+    throw unfit(`a page has encoding ${encoding}`);
+  }
+  if (entries < 0 || page.bodyBytes < 0 || page.bodyBytes > LIMITS.copiedPageBytesMax) {
+    throw unfit("a page header is damaged");
+  }
+  return { bytes: reader.offset - at, compressed: raw.field_3, page };
+}
+
+/** `PageHeader`: type, both sizes, the headers of a data page and a dictionary page. */
+interface RawPageHeader {
+  readonly field_1: number;
+  readonly field_2: number;
+  readonly field_3: number;
+  readonly field_5?: RawInnerHeader;
+  readonly field_7?: RawInnerHeader;
+}
+
+/** Values, encoding; of a data page: encodings of definition and repetition levels. */
+interface RawInnerHeader {
+  readonly field_1: number;
+  readonly field_2: number;
+  readonly field_3?: number;
+  readonly field_4?: number;
+}
+
+/** The uncompressed bytes of a data page. */
+export interface PageBody {
+  readonly bytes: Uint8Array;
+  /** Where the values begin: behind the levels. */
+  readonly valuesAt: number;
+  /** Values that are not null. */
+  readonly present: number;
+}
+
+/**
+ * Finds the values of a data page.
+ * @param bytes uncompressed
+ * @throws AppError `table_unsupported` when it is not what it says
+ */
+export function pageBody(
+  { entries, levelEncodings: [repetitions, definitions] }: StoredPage,
+  bytes: Uint8Array,
+  { repetitionMax, definitionMax }: Pick<LeafColumn, "repetitionMax" | "definitionMax">,
+): PageBody {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const behindLevels = (at: number, encoding: number): number => {
+    if (encoding !== ENCODING.RLE) throw unfit(`levels have encoding ${encoding}`);
+    const end = at + 4 <= bytes.length ? at + 4 + view.getUint32(at, true) : bytes.length + 1;
+    if (end > bytes.length) throw unfit("a page ends within its levels");
+    return end;
+  };
+  const definitionsAt = repetitionMax === 0 ? 0 : behindLevels(0, repetitions);
+  if (definitionMax === 0) return { bytes, valuesAt: definitionsAt, present: entries };
+  const valuesAt = behindLevels(definitionsAt, definitions);
+  const width = 32 - Math.clz32(definitionMax);
+  const levels = { width, count: entries, wanted: definitionMax };
+  const present = countHybrid(bytes, definitionsAt + 4, valuesAt, levels);
+  return { bytes, valuesAt, present };
+}

@@ -1,0 +1,71 @@
+/** Whether pages of data files are copied, or left to the engine that decodes them. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parquetReadObjects } from "hyparquet";
+import { KERNELS_ON } from "#base/kernelSwitch.ts";
+import { DECOMPRESSORS } from "#parquet/decompress.ts";
+import { copyPages } from "#sql/rewrite/copyPages.ts";
+import type { RewriteTask } from "#sql/rewrite/protocol.ts";
+import { NO_FILES, type SnapshotFiles } from "#sql/snapshotFiles.ts";
+import { batchOf, bytesOf, encodeWhole, field, type Row } from "../parquet/rows.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "copy-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const ID = field("id", { kind: "long" });
+const ROWS = 1200;
+
+async function write(name: string, from: number): Promise<SnapshotFiles["data"][number]> {
+  const rows = Array.from({ length: ROWS }, (_, at): Row => [BigInt(from + at)]);
+  const range = { topic: "t", partition: 0, start: from, end: from + ROWS };
+  const metadata = { "kafka-iceberg.offset-ranges": JSON.stringify([range]), other: "x" };
+  const options = { codec: "zstd", level: null, rowGroupRows: 5000, metadata } as const;
+  const path = join(folder, name);
+  await Bun.write(path, bytesOf(await encodeWhole([ID], [batchOf([ID], rows)], options)));
+  return { path, location: path, sequence: 1n, partition: "" };
+}
+
+async function taskOf(more: Partial<SnapshotFiles> = {}): Promise<RewriteTask> {
+  const data = [await write("a.parquet", 0), await write("b.parquet", ROWS)];
+  return {
+    ...{ library: "", memoryBytesMax: 0, folders: [], scratch: folder, lineage: false },
+    ...{ fields: [ID], rows: data.map(() => ROWS), files: { ...NO_FILES, data, ...more } },
+    ...{ output: join(folder, "out.parquet"), codec: "zstd", level: null, rowGroupRows: 2048 },
+    ...{ bloomFilters: [], commitId: "new" },
+  };
+}
+
+test("pages of files without deletes are copied: the rows of all, their offsets as one range, and where each row went", async () => {
+  const task = await taskOf();
+  const copied = copyPages(task);
+  if (!KERNELS_ON) return expect(copied).toBeNull();
+  const { buffer } = await Bun.file(task.output).bytes();
+  const rows = await parquetReadObjects({
+    file: buffer as ArrayBuffer,
+    compressors: DECOMPRESSORS,
+  });
+  expect(rows.map((row) => row["id"])).toEqual(
+    Array.from({ length: 2 * ROWS }, (_, n) => BigInt(n)),
+  );
+  expect(copied?.bytes).toBe(buffer.byteLength);
+  expect(copied?.moved?.map(({ first }) => first)).toEqual([0, ROWS]);
+  expect(copied?.moved?.every(({ hidden }) => hidden.every((word) => word === 0))).toBeTrue();
+  const keys = Buffer.from(copied?.footer ?? []).toString("latin1");
+  expect(keys).toContain('"start":0,"end":2400');
+  expect(keys).not.toContain("other");
+});
+
+test("files of which rows are deleted, or that have other rows than the table says, are left to the engine", async () => {
+  const task = await taskOf();
+  expect(copyPages({ ...task, rows: [ROWS, ROWS - 1] })).toBeNull();
+  expect(copyPages(await taskOf({ positionDeletes: ["d.parquet"] }))).toBeNull();
+  expect(copyPages(await taskOf({ data: [] }))).toBeNull();
+});
+
+test("a file that is gone is left to the engine, which says so", async () => {
+  const task = await taskOf();
+  rmSync(join(folder, "b.parquet"));
+  expect(copyPages(task)).toBeNull();
+});
