@@ -20,7 +20,7 @@ let arena: Arena;
 beforeAll(async () => {
   arena = await Arena.open(TIMEOUT_MS);
   await arena.run("SELECT 1", 30_000);
-});
+}, 60_000);
 afterAll(() => arena.close());
 
 async function functionsOfEngine(): Promise<Functions> {

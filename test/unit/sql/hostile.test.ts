@@ -15,7 +15,7 @@ let arena: Arena;
 beforeAll(async () => {
   arena = await Arena.open(TIMEOUT_MS);
   await arena.run("SELECT 1");
-});
+}, 60_000);
 afterAll(() => arena.close());
 
 /** True when a fate is one of those that a verdict allows. */
