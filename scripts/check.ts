@@ -5,6 +5,7 @@
  * Stops at the first step that fails. `--fix` lets Biome write what it can repair.
  */
 import { folderCoverage } from "./coverage.ts";
+import { withScratch } from "./scratch.ts";
 
 const COVERAGE_MIN = 0.8;
 const bin = (name: string): string => `node_modules/.bin/${name}`;
@@ -54,12 +55,14 @@ async function step(
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const began = performance.now();
-  const child = Bun.spawn(command, {
-    stdout: "inherit",
-    stderr: "inherit",
-    env: { ...process.env, ...env },
+  const code = await withScratch((scratch) => {
+    const child = Bun.spawn(command, {
+      stdout: "inherit",
+      stderr: "inherit",
+      env: { ...process.env, ...env, ...scratch },
+    });
+    return child.exited;
   });
-  const code = await child.exited;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`${code === 0 ? "ok  " : "FAIL"} ${name} (${seconds} s)`);
   if (code !== 0) process.exit(1);

@@ -8,6 +8,7 @@
  * when it ends. A suite with real services that failed is run once more, alone, because machines are noisy; never
  * when rows were lost or doubled. Both tries are told at the end, with what went wrong.
  */
+import { withScratch } from "./scratch.ts";
 import { readersPython } from "./services/cache.ts";
 import { keep } from "./services/process.ts";
 
@@ -167,11 +168,21 @@ function held(command: readonly string[]): Promise<Ran> {
   return spawned(command, () => undefined);
 }
 
-async function spawned(
+function spawned(command: readonly string[], show: (chunk: Uint8Array) => void): Promise<Ran> {
+  return withScratch((env) => spawnedIn(env, command, show));
+}
+
+async function spawnedIn(
+  env: Readonly<Record<string, string>>,
   command: readonly string[],
   show: (chunk: Uint8Array) => void,
 ): Promise<Ran> {
-  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([...command], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, ...env },
+  });
   keep(child);
   const timer = setTimeout(() => child.kill("SIGKILL"), SUITE_TIMEOUT_MS);
   let output = "";
