@@ -67,6 +67,27 @@ export async function produceValues(
   await produce({ do: "values", ...target, records });
 }
 
+/** A job of {@link produceUpserts}. */
+export interface UpsertsJob extends Target {
+  /** Different keys; each comes once, then changes of keys chosen evenly. */
+  readonly keys: number;
+  readonly changes: number;
+  readonly seed?: number;
+}
+
+/** What a fold of the records has. */
+export interface Upserts {
+  readonly count: number;
+  readonly rows: number;
+  /** Of the column `n`. */
+  readonly sum: number;
+}
+
+/** Produces `{"id", "n", "name", "amount", "at"}`, keyed by id, of which the last of each id counts. */
+export async function produceUpserts(job: UpsertsJob): Promise<Upserts> {
+  return (await produce({ do: "upserts", ...job })) as Upserts;
+}
+
 /** A job of {@link produceTransactions}. */
 export interface TransactionsJob extends Target {
   readonly partitions: number;

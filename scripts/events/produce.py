@@ -104,6 +104,23 @@ def produce_events(job):
     return {"count": sent, "bytes": size, "seconds": time.time() - began}
 
 
+def produce_upserts(job):
+    """Every key once, in order, then changes of keys chosen evenly; answers what a fold of them has."""
+    producer, report, rnd = client(job), Failures(), random.Random(job.get("seed", 1))
+    keys, count = job["keys"], job["keys"] + job["changes"]
+    last = list(range(keys))
+    for n in range(count):
+        key = n if n < keys else rnd.randrange(keys)
+        last[key] = n
+        value = f'{{"id":{key},"n":{n},"name":"customer {key} of change {n}","amount":{n % 9973 / 8},"at":{1767225600000 + n}}}'
+        send(producer, job["topic"], f'{{"id":{key}}}', value, report)
+        if n % 1000 == 0:
+            producer.poll(0)
+    producer.flush()
+    report.check()
+    return {"count": count, "rows": keys, "sum": sum(last)}
+
+
 def produce_values(job):
     """Exact records: [{partition?, key?, value?}], strings as UTF-8, {"hex": "..."} as bytes."""
 
@@ -201,7 +218,13 @@ def abort_open(job):
     return {"aborted": len(job["ids"])}
 
 
-DO = {"events": produce_events, "values": produce_values, "transactions": produce_transactions, "abort": abort_open}
+DO = {
+    "events": produce_events,
+    "values": produce_values,
+    "upserts": produce_upserts,
+    "transactions": produce_transactions,
+    "abort": abort_open,
+}
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1] if sys.argv[1] != "-" else sys.stdin.read())

@@ -55,12 +55,18 @@ const OPENED = [
 ];
 
 async function prepare(job: Job): Promise<Launch> {
+  const table = await createPeerTable(job);
+  const command = await flinkCommand(job, statements(job, table));
+  return { command, table: table.source, ends: false };
+}
+
+/** Starts a JVM that runs statements one after the other and waits for the last. */
+export async function flinkCommand(job: Job, sql: readonly string[]): Promise<string[]> {
   const classPath = await flinkClassPath();
   const classes = await compiled(classPath);
-  const table = await createPeerTable(job);
-  const sql = join(job.folder, "job.sql");
-  await Bun.write(sql, statements(job, table).join(";\n"));
-  const command = [
+  const file = join(job.folder, "job.sql");
+  await Bun.write(file, sql.join(";\n"));
+  return [
     "java",
     ...OPENED.map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`),
     "-Xms2G",
@@ -70,14 +76,22 @@ async function prepare(job: Job): Promise<Launch> {
     "-cp",
     `${classes}:${classPath}`,
     "SqlJob",
-    sql,
+    file,
     String(PARALLELISM),
     String(job.intervalMs),
   ];
-  return { command, table: table.source, ends: false };
 }
 
 function statements(job: Job, { source, warehouse, jdbcUri }: PeerTable): string[] {
+  return [
+    createFlinkCatalog(warehouse, jdbcUri),
+    createFlinkTopic(job, [...EVENT, ...COORDINATES]),
+    `INSERT INTO bench.${source.namespace}.${source.name} SELECT * FROM topic`,
+  ];
+}
+
+/** `CREATE CATALOG bench`, a JDBC catalog. */
+export function createFlinkCatalog(warehouse: string, jdbcUri: string): string {
   const catalog = {
     type: "iceberg",
     "catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
@@ -85,21 +99,21 @@ function statements(job: Job, { source, warehouse, jdbcUri }: PeerTable): string
     "jdbc.schema-version": "V1",
     warehouse,
   };
+  return `CREATE CATALOG bench WITH (${options(catalog)})`;
+}
+
+/** `CREATE TEMPORARY TABLE topic`: the job's topic, JSON, from its begin; to its end where the job ends there. */
+export function createFlinkTopic(job: Job, columns: readonly string[]): string {
   const topic = {
     connector: "kafka",
     topic: job.topic,
     "properties.bootstrap.servers": job.bootstrap,
     "properties.group.id": "flink",
     "scan.startup.mode": "earliest-offset",
+    ...(job.untilEnd ? { "scan.bounded.mode": "latest-offset" } : {}),
     format: "json",
   };
-  const columns = [...EVENT, ...COORDINATES].join(", ");
-  const target = `bench.${source.namespace}.${source.name}`;
-  return [
-    `CREATE CATALOG bench WITH (${options(catalog)})`,
-    `CREATE TEMPORARY TABLE topic (${columns}) WITH (${options(topic)})`,
-    `INSERT INTO ${target} SELECT * FROM topic`,
-  ];
+  return `CREATE TEMPORARY TABLE topic (${columns.join(", ")}) WITH (${options(topic)})`;
 }
 
 function options(values: Readonly<Record<string, string>>): string {

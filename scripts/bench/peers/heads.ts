@@ -88,8 +88,9 @@ function sqliteHead(source: Extract<HeadSource, { sqlite: string }>): () => stri
       const location = (row as { location: string } | null)?.location ?? null;
       return location?.replace(/^file:(\/\/)?/, "") ?? null;
     } catch (error) {
-      // A writer holds the database's lock: looked at again in 20 ms.
+      // A writer holds the database's lock, or has not made the catalog yet: looked at again in 20 ms.
       if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") return null;
+      if (error instanceof Error && error.message.includes("no such table")) return null;
       throw error;
     }
   };
