@@ -1,11 +1,12 @@
 """A neighbour that writes into our table with PyIceberg: appends and deletes rows of its own, rolls back, evolves schema and partition spec.
 
-Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts, "seconds"?: limit}; answer:
+Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts, "seconds"?: limit, "end"?: a file that ends it}; answer:
 how often each was done, how often one lost against another writer, the rows that must be there in the end ("own") and those that are ("found").
 With "until" each conflict counts (PyIceberg does not try again by itself), and it goes on until it has lost so often, at most "actions" times and for so many "seconds".
 """
 
 import json
+import os
 import random
 import sys
 import time
@@ -135,6 +136,8 @@ def main(job):
         except (ConnectionError, CommitStateUnknownException):
             tally["unanswered"] += 1
         if "until" in job and tally["lost"] >= job["until"] or time.monotonic() > end:
+            break
+        if os.path.exists(job.get("end", "")):
             break
         time.sleep(neighbour.random.random() * job["pause"])
     table = neighbour.load()

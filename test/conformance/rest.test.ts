@@ -29,7 +29,8 @@ catalogSuite("Iceberg's own REST server", "rest", (rig) => {
       conflicts: 4,
       seed: 13,
     });
-    expect(report.neighbour).toMatchObject({ lost: 4, same: true });
+    expect(report.neighbour.same).toBe(true);
+    expect(report.requests?.["POST 409"]).toBeGreaterThanOrEqual(4);
     expect(report.verdict.violations).toEqual([]);
     expect(report.ok).toBe(true);
   }, 300_000);
