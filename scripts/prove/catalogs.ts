@@ -1,11 +1,11 @@
 /**
  * Proofs on a catalog's server, each by its name (`scripts/services/catalogServers.ts`):
  *
- * bun scripts/prove/catalogs.ts kills|outcomes|conflicts|away|operations|flushes|ingest|steady|through NAME [count]
+ * bun scripts/prove/catalogs.ts kills|outcomes|together|conflicts|away|operations|flushes|ingest|steady|through NAME [count]
  *
  * `kills`: the process is killed again and again while the server fails (default 10). `outcomes`: so many
- * commits meet trouble in turn (default 200). `conflicts`: PyIceberg writes the same table until it has lost so
- * often (default 500). `away`: the server is gone for so many seconds (default 300). `operations`: so many loads
+ * commits meet trouble in turn (default 200). `together`: the same of commits of eight tables in one request (default 60).
+ * `conflicts`: PyIceberg writes the same table until so many commits of both were refused (default 500). `away`: the server is gone for so many seconds (default 300). `operations`: so many loads
  * and commits are timed (default 300), beside file and SQLite. `flushes`: requests for each flush are counted for so many
  * seconds (default 30). `ingest`: rows per CPU-second of so many million rows (default 2), beside file on the local disk. `steady`:
  * nothing is done for so many seconds (default 120) but that tokens and keys end. `through`: Spark and DuckDB find a table
@@ -20,6 +20,7 @@ import { proveConflicts } from "./conflicts.ts";
 import { proveOutcomes } from "./outcomes.ts";
 import { proveSteady } from "./steady.ts";
 import { proveThrough } from "./through.ts";
+import { proveTogether } from "./together.ts";
 
 type Proof = (
   bootstrap: string,
@@ -60,6 +61,10 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   outcomes: async (bootstrap, name, server, cases = 200) => {
     const topic = topicOf("outcomes", name);
     return proveOutcomes({ bootstrap, topic, server, cases, seed: 11, say: console.log });
+  },
+  together: async (bootstrap, name, server, cases = 60) => {
+    const topic = topicOf("together", name);
+    return proveTogether({ bootstrap, topic, server, cases, seed: 17, say: console.log });
   },
   conflicts: async (bootstrap, name, server, conflicts = 500) => {
     const topic = topicOf("conflicts", name);

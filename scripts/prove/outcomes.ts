@@ -4,11 +4,12 @@
  * after, hanging, reset, success without applying. At the end every snapshot keeps the law, every live
  * file is there, and foreign readers find each row once.
  */
-import { seededRandom } from "#base/random.ts";
+import { type Random, seededRandom } from "#base/random.ts";
 import { produceEvents } from "../events/events.ts";
 import { judgeTable, readTopic, type Verdict } from "../judge/judge.ts";
 import type { CatalogServer } from "../services/catalogServers.ts";
 import { until } from "../services/process.ts";
+import type { Product } from "../services/product.ts";
 import { commitOutcomes } from "./catalogKills.ts";
 import { merge, newCourse, runToEnd, type Say, start } from "./course.ts";
 
@@ -21,6 +22,9 @@ export interface OutcomesProof {
   readonly seed: number;
   readonly say: Say;
 }
+
+/** What commits are to meet. */
+type Troubles = Pick<OutcomesProof, "server" | "cases" | "say"> & { readonly random: Random };
 
 /** What was found. */
 export interface OutcomesReport {
@@ -40,7 +44,7 @@ const CASE_MS_MAX = 30_000;
 
 /** Runs the proof. */
 export async function proveOutcomes(proof: OutcomesProof): Promise<OutcomesReport> {
-  const { bootstrap, topic, server, say } = proof;
+  const { bootstrap, topic, server } = proof;
   const course = await newCourse({
     bootstrap,
     topic,
@@ -55,28 +59,8 @@ export async function proveOutcomes(proof: OutcomesProof): Promise<OutcomesRepor
   const product = await start(course);
   const stop = new AbortController();
   const flow = flowing(bootstrap, topic, stop.signal);
-  const cases: Record<string, number> = {};
   await product.ready();
-  for (let index = 0; index < proof.cases; index++) {
-    const { troubles } = server;
-    // Each in turn, begun at a random moment of the commit before it.
-    const trouble = troubles[index % troubles.length];
-    if (trouble === undefined) throw new Error("there is no trouble");
-    const before = sum(await commitOutcomes(product));
-    const { committed = 0 } = Object.fromEntries(await commitOutcomes(product));
-    await Bun.sleep(random.unit() * 150);
-    await trouble.begin();
-    await until(
-      `a commit after "${trouble.name}"`,
-      async () => {
-        const now = await commitOutcomes(product);
-        return (Object.fromEntries(now)["committed"] ?? 0) > committed && sum(now) > before + 1;
-      },
-      CASE_MS_MAX,
-    );
-    cases[trouble.name] = (cases[trouble.name] ?? 0) + 1;
-    if (index % 20 === 19) say(`${index + 1} of ${proof.cases} cases`);
-  }
+  const cases = await meetTroubles(product, { ...proof, random });
   await server.calm();
   const outcomes = Object.fromEntries(await commitOutcomes(product));
   stop.abort();
@@ -97,12 +81,44 @@ export async function proveOutcomes(proof: OutcomesProof): Promise<OutcomesRepor
   return { ok, cases, outcomes, events, verdict };
 }
 
+/** Lets commit after commit meet trouble, each in turn, begun at a random moment of the commit before it. */
+export async function meetTroubles(
+  product: Product,
+  { server, cases: wanted, random, say }: Troubles,
+): Promise<Readonly<Record<string, number>>> {
+  const cases: Record<string, number> = {};
+  for (let index = 0; index < wanted; index++) {
+    const { troubles } = server;
+    const trouble = troubles[index % troubles.length];
+    if (trouble === undefined) throw new Error("there is no trouble");
+    const before = sum(await commitOutcomes(product));
+    const { committed = 0 } = Object.fromEntries(await commitOutcomes(product));
+    await Bun.sleep(random.unit() * 150);
+    await trouble.begin();
+    await until(
+      `a commit after "${trouble.name}"`,
+      async () => {
+        const now = await commitOutcomes(product);
+        return (Object.fromEntries(now)["committed"] ?? 0) > committed && sum(now) > before + 1;
+      },
+      CASE_MS_MAX,
+    );
+    cases[trouble.name] = (cases[trouble.name] ?? 0) + 1;
+    if (index % 20 === 19) say(`${index + 1} of ${wanted} cases`);
+  }
+  return cases;
+}
+
 function sum(outcomes: readonly (readonly [string, number])[]): number {
   return outcomes.reduce((total, [, times]) => total + times, 0);
 }
 
 /** Events, until the signal; how many. */
-async function flowing(bootstrap: string, topic: string, signal: AbortSignal): Promise<number> {
+export async function flowing(
+  bootstrap: string,
+  topic: string,
+  signal: AbortSignal,
+): Promise<number> {
   let events = 0;
   while (!signal.aborted) {
     await produceEvents({ bootstrap, topic, count: CHUNK, rate: RATE, first: events });

@@ -51,7 +51,7 @@ export interface CatalogServer {
   stop(): Promise<void>;
 }
 
-const COMMITS = "^POST .*/tables/[^/]+$";
+const COMMITS = "^POST .*/(tables/[^/]+|transactions/commit)$";
 const REST_FAULTS: readonly Pick<RestFault, "mode" | "status">[] = [
   { mode: "drop-after" },
   { mode: "before", status: 500 },

@@ -53,6 +53,7 @@ export const LIMITS: Readonly<
     | "fullOffsetsBytes"
     | "offsetDeltasMax"
     | "flushesInFlightMax"
+    | "tablesTogetherMax"
     | "commitIntervalMsMax"
     | "headLooksPerSecond"
     | "processBytes"
@@ -150,6 +151,8 @@ export const LIMITS: Readonly<
   offsetDeltasMax: 50,
   /** Tables of one pipeline that are written at once: more only wait for the same disk and catalog. */
   flushesInFlightMax: 16,
+  /** Tables that are committed in one request (`iceberg.commit.together`). */
+  tablesTogetherMax: 64,
   /** A commit interval stretches to this under load, ms (a longer one of the configuration stays). */
   commitIntervalMsMax: 30_000,
   /** Quiet tables of one pipeline whose heads are looked at in a second (SPEC 2.2). */

@@ -57,6 +57,13 @@ export interface CatalogTraits {
   readonly removesSchemas: boolean;
 }
 
+/** One table's part of a commit of several: what `Catalog.commit` takes. */
+export interface TableChange {
+  readonly name: TableName;
+  readonly requirements: readonly TableRequirement[];
+  readonly updates: readonly TableUpdate[];
+}
+
 /** What a new table needs. */
 export interface CreateTable {
   readonly name: TableName;
@@ -99,6 +106,14 @@ export interface Catalog {
     requirements: readonly TableRequirement[],
     updates: readonly TableUpdate[],
   ): Promise<CommitOutcome>;
+  /**
+   * Commits the changes of several tables in one request, each with an outcome of its own, in their
+   * order: servers promise all or nothing, and Iceberg's own keeps that only while nobody else commits.
+   * A conflict of one is a conflict of all. Never throws: what forbids the change of one table, its own
+   * `commit` will say. Null: the server does not offer it, and nothing was sent; without
+   * changes that alone is answered. Absent where there is no such request.
+   */
+  commitTogether?(changes: readonly TableChange[]): Promise<readonly CommitOutcome[] | null>;
   /**
    * What the login lacks to create and commit these tables, as the catalog names it; empty: nothing
    * that shows without writing. Absent where only writing tells. For `check`, after `open`.

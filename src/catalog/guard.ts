@@ -10,7 +10,7 @@
 import type { Clock } from "#base/clock.ts";
 import { describe, type ErrorKind, fail, kindOf } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import type { Catalog, CommitOutcome } from "./catalog.ts";
+import type { Catalog, CommitOutcome, TableChange } from "./catalog.ts";
 import { notSent } from "./outcomes.ts";
 
 /** Settings of a guard. */
@@ -55,7 +55,24 @@ export function guardedCatalog(
     }
     return breaker.settle(run, failureOf);
   };
+  const { commitTogether } = catalog;
+  const writeAll = async (
+    changes: readonly TableChange[],
+    run: () => Promise<readonly CommitOutcome[] | null>,
+  ): Promise<readonly CommitOutcome[] | null> => {
+    try {
+      await breaker.admit();
+    } catch (cause) {
+      return changes.map(() => notSent(cause));
+    }
+    const failureIn = (outcomes: readonly CommitOutcome[] | null): unknown =>
+      outcomes?.map(failureOf).find((failure) => failure !== null) ?? null;
+    return breaker.settle(run, failureIn);
+  };
   return {
+    ...(commitTogether && {
+      commitTogether: (changes) => writeAll(changes, () => commitTogether.call(catalog, changes)),
+    }),
     get circuit(): CircuitState {
       return breaker.state;
     },

@@ -197,8 +197,16 @@ function watching(
       hear(name, outcome);
     }
   };
+  const { commitTogether } = catalog;
   return {
     ...catalog,
+    ...(commitTogether && {
+      commitTogether: async (changes) => {
+        const outcomes = await commitTogether(changes);
+        for (const [index, { name }] of changes.entries()) hear(name, outcomes?.[index] ?? null);
+        return outcomes;
+      },
+    }),
     create: (request) => told(request.name, () => catalog.create(request)),
     commit: (...request) => told(request[0], () => catalog.commit(...request)),
   };

@@ -108,7 +108,16 @@ export function observedCatalog(
   const none = (): null => null;
   const outcomeError = (outcome: CommitOutcome): string | null =>
     outcome.kind === "committed" ? null : outcome.kind;
+  const { commitTogether } = catalog;
   return {
+    ...(commitTogether && {
+      commitTogether: (changes) =>
+        timed(
+          "commit_together",
+          () => commitTogether.call(catalog, changes),
+          (outcomes) => outcomes?.map(outcomeError).find((error) => error !== null) ?? null,
+        ),
+    }),
     traits: catalog.traits,
     open: () => timed("open", () => catalog.open(), none),
     load: (name) => timed("load", () => catalog.load(name), none),

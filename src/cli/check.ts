@@ -5,7 +5,7 @@
  */
 import { describe, EXIT, type ExitCode, kindOf, policyOf } from "#base/errors.ts";
 import { writePortableJson } from "#base/json.ts";
-import type { LoadedTable } from "#catalog/catalog.ts";
+import type { Catalog, LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import { warehouseOf } from "#catalog/open.ts";
 import type { Field } from "#columns/schema.ts";
@@ -141,6 +141,7 @@ async function planPipeline(
         );
       }
       plan.differences.push(...sharedTables(tables), ...routeNotes(options));
+      plan.differences.push(...(await togetherNotes(open.catalog, options)));
       const missing = plan.tables.filter((row) => row["action"] === "create");
       const names = new Set(missing.map((row) => String(row["table"])));
       for (const refusal of twinRefusals(tables, names)) refuse(plan, refusal, EXIT.usage);
@@ -148,6 +149,15 @@ async function planPipeline(
   );
   warnAboutFiles(plan, pipeline);
   return plan;
+}
+
+/** Where several tables are to be committed in one request, and the catalog has none. Nothing is sent. */
+async function togetherNotes(catalog: Catalog, { commit }: PipelineOptions): Promise<string[]> {
+  if (commit.together !== true) return [];
+  if (((await catalog.commitTogether?.([])) ?? null) !== null) return [];
+  return [
+    "iceberg.commit.together: the catalog offers no commit of several tables; each is committed by itself",
+  ];
 }
 
 function kafkaOrItsAddress(error: unknown): string {

@@ -10,7 +10,7 @@
 import { policyOf } from "#base/errors.ts";
 import { failpoint } from "#base/failpoint.ts";
 import { backoffMs } from "#base/retry.ts";
-import type { CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
+import type { Catalog, CommitOutcome, LoadedTable } from "#catalog/catalog.ts";
 import type {
   Snapshot,
   SnapshotId,
@@ -54,7 +54,12 @@ export interface PendingCommit<C extends Change = Change> {
   isLogged: boolean;
   /** Snapshots that leave the metadata when the attempt under way lands. */
   thinned: readonly Snapshot[];
+  /** Where its requests go: to the catalog, or to where they wait for those of other tables. */
+  via: CommitVia;
 }
+
+/** Takes the requests of a commit to the catalog. */
+export type CommitVia = Pick<Catalog, "commit">;
 
 /**
  * A commit of `change` that has not begun.
@@ -76,6 +81,7 @@ export function newCommit<C extends Change>(
     mayHaveLanded: false,
     isLogged: ledger !== null,
     thinned: [],
+    via: table.parts.catalog,
   };
 }
 
@@ -297,8 +303,7 @@ async function request(
 ): Promise<CommitOutcome> {
   const before = pending.mayHaveLanded;
   pending.mayHaveLanded = true;
-  const { parts, options } = table;
-  const outcome = await parts.catalog.commit(options.name, requirements, updates);
+  const outcome = await pending.via.commit(table.options.name, requirements, updates);
   if (outcome.kind === "conflict") pending.mayHaveLanded = before;
   return outcome;
 }

@@ -77,6 +77,7 @@ export interface PipelineOptions {
     rowsMax: number;
     readonly bytesMax: number;
     readonly emptyIntervalMs: number;
+    readonly together?: boolean;
   };
   /** Settings of the table that a topic feeds. Throws `usage` for a topic whose name makes none. */
   readonly writer: (topic: string) => WriterOptions;
@@ -139,6 +140,7 @@ export async function buildPipeline(
       rowsMax: values["iceberg.commit.max_rows"],
       bytesMax: values["iceberg.commit.max_size_mb"] * MIB,
       emptyIntervalMs: EMPTY_COMMIT_MS,
+      together: values["iceberg.commit.together"],
     },
     writer: (topic) => writerOptions(pipeline, tableFor(values, topic)),
     routing: routingOptions(values, (name) => writerOptions(pipeline, name)),

@@ -170,6 +170,11 @@ export const WRITE_KEYS = {
     max: 65_536,
     doc: "A commit is also due at this many MiB of buffered columns.",
   },
+  "iceberg.commit.together": {
+    type: "boolean",
+    default: false,
+    doc: "Commit tables that are filled by the same topics in one request, where the catalog offers it (REST, Nessie): readers see the commits of all of them or of none. Each then waits for the slowest; dead letters and late rows come before, as ever.",
+  },
   "iceberg.commit.max_retries": {
     type: "integer",
     default: 5,

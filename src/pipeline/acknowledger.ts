@@ -10,7 +10,8 @@ import type { Logger } from "#base/log.ts";
 import { type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { Consumer } from "#consumer/consumer.ts";
 import { committedOf } from "./feeds.ts";
-import type { Landed, Sink } from "./sink.ts";
+import type { Sink } from "./sink.ts";
+import type { Landed } from "./states.ts";
 
 /** The ports of an acknowledger. */
 interface AcknowledgerParts {

@@ -15,8 +15,10 @@ import { Heap } from "#base/heap.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { AppendResult } from "#commit/shares.ts";
+import { hasTogether, Together } from "#commit/together.ts";
 import type { CommitRank, PipelineParts } from "./pipelineParts.ts";
-import type { Landed, Sink } from "./sink.ts";
+import type { Sink } from "./sink.ts";
+import type { Landed } from "./states.ts";
 
 /** What follows a flush. */
 export interface CommitFollowers {
@@ -30,6 +32,8 @@ export interface CommitFollowers {
   readonly touched: (sink: Sink) => void;
 }
 
+type CommitsParts = Pick<PipelineParts, "clock" | "logger" | "observe" | "letterTopic">;
+
 /** How a cut ended. `waits`: something was held, and goes on when it is due again. */
 type CutEnd = "through" | "waits";
 
@@ -42,7 +46,7 @@ const JUDGE_MS = 5000;
 
 /** Begins flushes, a bounded number at once. */
 export class Commits {
-  readonly #parts: Pick<PipelineParts, "clock" | "observe" | "letterTopic">;
+  readonly #parts: CommitsParts;
   readonly #follow: CommitFollowers;
   readonly #due = new Heap<Sink>();
   readonly #cuts = new Map<readonly Sink[], Promise<CutEnd>>();
@@ -52,13 +56,11 @@ export class Commits {
   readonly #queue: (() => void)[] = [];
   #free: number = LIMITS.flushesInFlightMax;
   #stretch = 1;
+  #isTogether = true;
   #busyMs = 0;
   #judgedMs: number;
 
-  constructor(
-    parts: Pick<PipelineParts, "clock" | "observe" | "letterTopic">,
-    follow: CommitFollowers,
-  ) {
+  constructor(parts: CommitsParts, follow: CommitFollowers) {
     this.#parts = parts;
     this.#follow = follow;
     this.#judgedMs = parts.clock.monotonicMs();
@@ -136,7 +138,9 @@ export class Commits {
     for (const rank of RANKS) {
       const turn = kin.filter((sink) => sink.rank === rank && sink.sealed);
       if (turn.length === 0) continue;
-      const results = await Promise.all(turn.map((sink) => this.#flush(sink, fenced)));
+      const groups = rank === "main" ? this.#groupsOf(turn) : NO_GROUPS;
+      const flushes = turn.map((sink) => this.#flush(sink, fenced, groups.get(sink)));
+      const results = await Promise.all(flushes);
       // What comes later in the order waits with it.
       if (results.includes("waits")) end = "waits";
       if (end === "waits") break;
@@ -159,12 +163,40 @@ export class Commits {
     }
   }
 
-  async #flush(sink: Sink, fenced: Feed[]): Promise<CutEnd> {
+  /**
+   * Tables whose commits go in one request; the others go by themselves. Side tables are never among them: they
+   * are to be committed before their table whatever the server promises of several (decision 0490).
+   */
+  #groupsOf(turn: readonly Sink[]): ReadonlyMap<Sink, Together> {
+    const catalog = turn[0]?.parts.catalog;
+    const isWanted = this.#isTogether && turn.every(({ policy }) => policy.together === true);
+    if (!isWanted || turn.length < 2 || !hasTogether(catalog)) return NO_GROUPS;
+    const groups = new Map<Sink, Together>();
+    const max = LIMITS.tablesTogetherMax;
+    for (let begin = 0; begin < turn.length; begin += max) {
+      const members = turn.slice(begin, begin + max);
+      const group = new Together(catalog, members.length, () => this.#endTogether());
+      for (const sink of members) groups.set(sink, group);
+    }
+    return groups;
+  }
+
+  async #flush(sink: Sink, fenced: Feed[], group: Together | undefined): Promise<CutEnd> {
     await this.#slot();
     const { clock } = this.#parts;
     const beganMs = clock.monotonicMs();
+    let hasSlot = true;
+    // Who waits for others needs none, and they may wait for one.
+    const giveSlot = (): void => {
+      if (!hasSlot) return;
+      hasSlot = false;
+      this.#busyMs += clock.monotonicMs() - beganMs;
+      this.#give();
+      this.#observe();
+    };
+    const member = group?.member(giveSlot);
     try {
-      const flushed = sink.flush(this.#intervalMs(sink));
+      const flushed = sink.flush(this.#intervalMs(sink), member);
       this.#observe();
       this.#follow.touched(sink);
       const ended = await flushed;
@@ -173,10 +205,16 @@ export class Commits {
       this.#fence(ended.result, fenced);
       return ended.result.kind === "held" || ended.result.kind === "paused" ? "waits" : "through";
     } finally {
-      this.#busyMs += clock.monotonicMs() - beganMs;
-      this.#give();
-      this.#observe();
+      member?.left();
+      giveSlot();
     }
+  }
+
+  /** The catalog has no request for several tables: nobody waits for others from now on. */
+  #endTogether(): void {
+    this.#isTogether = false;
+    const message = "The catalog offers no commit of several tables: each is committed by itself";
+    this.#parts.logger.log("warn", message);
   }
 
   #fence(result: AppendResult, fenced: Feed[]): void {
@@ -239,6 +277,8 @@ function isCut(kin: readonly Sink[], taking: readonly Sink[]): boolean {
 function isQuiet({ buffer, dueMs }: Sink, nowMs: number): boolean {
   return buffer.waitingRows === 0 && (dueMs === null || dueMs > nowMs);
 }
+
+const NO_GROUPS: ReadonlyMap<Sink, Together> = new Map();
 
 /** From 0.1 s, the least interval, to the longest. */
 const STRETCH_MAX = 512;

@@ -59,6 +59,8 @@ export interface CommitPolicy {
   readonly bytesMax: number;
   /** A commit that only moves offsets waits this long. */
   readonly emptyIntervalMs: number;
+  /** Tables with a feed in common are committed in one request, where the catalog offers it. Default false. */
+  readonly together?: boolean;
   /** How long committed rows stay in memory for readers, where the room is not needed. Default 0: not at all. */
   readonly keepMs?: number;
 }

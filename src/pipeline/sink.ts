@@ -10,6 +10,7 @@ import { type FeedKey, feedKey } from "#base/offsets.ts";
 import { HotBuffer } from "#buffer/hotBuffer.ts";
 import type { GrowingRows, SealedRows } from "#buffer/segment.ts";
 import { fullName } from "#catalog/names.ts";
+import type { CommitVia } from "#commit/commit.ts";
 import { type AppendResult, FENCED } from "#commit/shares.ts";
 import type { Decoder, Growth } from "#decode/decoder.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
@@ -22,7 +23,9 @@ import type { CommitPolicy, CommitRank } from "./pipelineParts.ts";
 import type { Source } from "./source.ts";
 import {
   type FlushEvent,
+  type Flushed,
   type FlushState,
+  type Landed,
   nextFlush,
   nextState,
   type SealedFlush,
@@ -30,12 +33,6 @@ import {
   type TableState,
   takesRows,
 } from "./states.ts";
-
-/** A flush that landed, and what it committed. */
-export interface Landed {
-  readonly work: SealedFlush;
-  readonly result: AppendResult & { readonly kind: "committed" };
-}
 
 /** The part of a decoder that a table has to do with. */
 type Columns = Pick<Decoder, "fields" | "declared" | "own" | "adopt">;
@@ -248,9 +245,10 @@ export class Sink {
 
   /**
    * Writes what is sealed, or goes on with the flush that was held. A stop error becomes the state.
-   * @returns null: nothing is sealed, or the table has stopped; `intervalMs`: to the next one's beginning
+   * @param intervalMs to the next one's beginning @param via where its requests go; default: to the catalog
+   * @returns null: nothing is sealed, or the table has stopped
    */
-  async flush(intervalMs: number): Promise<{ result: AppendResult; landed: Landed | null } | null> {
+  async flush(intervalMs: number, via?: CommitVia): Promise<Flushed | null> {
     const state = this.#flush;
     if (this.#writer === null || (state.kind !== "sealed" && state.kind !== "held")) return null;
     const { work } = state;
@@ -264,7 +262,7 @@ export class Sink {
     this.#become({ kind: "begin" });
     try {
       if (state.kind === "sealed") await this.#report.sealed(work.segments);
-      const result = await this.#writer.flush(work.flush);
+      const result = await this.#writer.flush(work.flush, via);
       const landed = result.kind === "committed" ? { work, result } : null;
       this.#settle(work, result, this.parts.clock.monotonicMs() - beganMs);
       this.#dueFromMs = (this.sealed ? this.parts.clock.monotonicMs() : beganMs) + intervalMs;

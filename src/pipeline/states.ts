@@ -8,6 +8,7 @@
  */
 import { fail } from "#base/errors.ts";
 import type { SealedRows } from "#buffer/segment.ts";
+import type { AppendResult } from "#commit/shares.ts";
 import type { Flush } from "#writer/tableWriter.ts";
 
 /** What a table does now. */
@@ -64,6 +65,18 @@ export function takesRows(state: TableState): boolean {
 export interface SealedFlush {
   readonly flush: Flush;
   readonly segments: readonly SealedRows[];
+}
+
+/** A flush that landed, and what it committed. */
+export interface Landed {
+  readonly work: SealedFlush;
+  readonly result: AppendResult & { readonly kind: "committed" };
+}
+
+/** How a flush ended. */
+export interface Flushed {
+  readonly result: AppendResult;
+  readonly landed: Landed | null;
 }
 
 /** Where the sealed rows of a table are. */

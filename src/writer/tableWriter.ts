@@ -12,7 +12,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Field } from "#columns/schema.ts";
 import { Append } from "#commit/append.ts";
 import type { CommitResult } from "#commit/change.ts";
-import { commit, giveUp, newCommit, type PendingCommit } from "#commit/commit.ts";
+import { type CommitVia, commit, giveUp, newCommit, type PendingCommit } from "#commit/commit.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import { type KeptStop, keepStopChange, keptLogEnd } from "#commit/keptStops.ts";
 import { Ledger } from "#commit/ledger.ts";
@@ -250,14 +250,15 @@ export class TableWriter {
 
   /**
    * Takes a flush as far as it goes. After `held` or `paused`, call again with the same flush.
+   * @param via where the flush's requests go; default: to the catalog
    * @throws AppError whose policy is `stop`: the table stops, its offsets stay where they are
    */
-  flush(flush: Flush): Promise<AppendResult> {
+  flush(flush: Flush, via: CommitVia = this.#parts.catalog): Promise<AppendResult> {
     return this.#serial(async () => {
       const began = this.#parts.clock.monotonicMs();
       const pending = flush.pending ?? (await this.#prepare(flush));
       if (!("change" in pending)) return pending;
-      flush.pending = pending;
+      flush.pending = Object.assign(pending, { via });
       const result = await this.#commit(pending);
       if (result.kind === "committed") this.#observeFlush(flush, began);
       return result;

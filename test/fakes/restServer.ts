@@ -158,9 +158,26 @@ export function createRestFake(storage: Storage): RestFake {
     return namespaces.has(looked) ? answer(200, {}) : refusal(404, "NoSuchNamespaceException");
   };
 
+  /** All or nothing. */
+  const transaction = async (body: JsonObject): Promise<HttpAnswer> => {
+    const changes = (body["table-changes"] as JsonObject[]).map((change) => {
+      const { namespace, name } = change["identifier"] as JsonObject;
+      return { key: `${(namespace as string[]).join("%1F")}/${String(name)}`, change };
+    });
+    const before = new Map(tables);
+    for (const { key, change } of changes) {
+      const answered = await commit(key, change);
+      if (answered.status === 200) continue;
+      for (const [name, row] of before) tables.set(name, row);
+      return answered;
+    }
+    return answer(204, null);
+  };
+
   const apply = async (request: HttpRequest): Promise<HttpAnswer> => {
     const url = new URL(request.url);
     const body = request.body === null ? {} : (parseJson(request.body) as JsonObject);
+    if (url.pathname === "/v1/transactions/commit") return transaction(body);
     const other = general(url, body);
     if (other !== null) return other;
     const found = /^\/v1\/namespaces\/([^/]+)\/tables(?:\/([^/]+))?$/.exec(url.pathname);

@@ -52,6 +52,25 @@ for (const [what, tables] of SHAPES) {
   }, 900_000);
 }
 
+for (const [what, tables] of SHAPES) {
+  if (tables.mains === 1) continue;
+  test(`no schedule in which tables are committed in one request does (${what})`, async () => {
+    await runAll("pipeline", Math.ceil(COUNT / 2), (seed) => {
+      const compareAndSet = seed % 2 === 0 ? "sequence" : "pointer";
+      const people = seed % 3 !== 0 && !tables.letters;
+      const shape = { ...tables, together: true };
+      const stalls = seed % 4 === 1;
+      return runPipelineSchedule(seed, {
+        steps: 250,
+        compareAndSet,
+        people,
+        stalls,
+        tables: shape,
+      });
+    });
+  }, 900_000);
+}
+
 test("a log that was lost and has grown again is never read on from", async () => {
   const count = Math.ceil(COUNT / 4);
   await runAll("pipeline", count, (seed) =>

@@ -181,6 +181,15 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     edits: [{ find: 'if (end === "waits") break;', replace: "" }],
   },
   {
+    name: "of tables that were committed in one request each is told what became of the first",
+    rule: "2.4",
+    sim: "pipeline",
+    shownIn: "committed in one request",
+    edits: [
+      { find: "const outcome = outcomes?.[index];", replace: "const outcome = outcomes?.[0];" },
+    ],
+  },
+  {
     name: "a table is not moved behind batches without a row for it",
     rule: "2.8",
     sim: "pipeline",

@@ -16,6 +16,7 @@ import { SimConsumer, type SimGroup } from "./group.ts";
 import { MemoryLog, optionsOf, partsOf } from "./process.ts";
 import type { SimClock } from "./simClock.ts";
 import { LATENESS, pickyFormat, routeBetween, type SimTable, TOPIC_ID } from "./tables.ts";
+import { togetherIn } from "./together.ts";
 import type { World } from "./world.ts";
 
 /** One process with its memory. */
@@ -143,15 +144,20 @@ export function startProcess(start: ProcessStart): {
   const judge = (): number => process.incarnation + Math.floor(clock.nowMs() / 1500);
   const hasLate = tables.some(({ rank }) => rank === "late");
   const eventTimeField = hasLate ? LATENESS.timeColumn : null;
+  const catalogs = new Map<string, Catalog>();
+  const commitTogether = togetherIn(world, catalogs);
   const sinkOf = (table: SimTable, columns: ConstructorParameters<typeof Sink>[2]): Sink => {
     const own = partsOf(table.world, process.name, log, alive, clock);
-    const catalog = isSlow === null ? own.catalog : reached(process, own.catalog, isSlow);
+    const ownCatalog = isSlow === null ? own.catalog : reached(process, own.catalog, isSlow);
+    catalogs.set(table.world.name.table, ownCatalog);
+    const catalog = table.together ? { ...ownCatalog, commitTogether } : ownCatalog;
     const parts = { ...own, catalog, logger };
     const options = optionsOf(table.world, process.groupName, table.writesAhead);
     const partitionForms = table.world.hourly ? ["hour(_kafka_timestamp)"] : [];
     const create = { ...options.create, partitionForms };
     const columnsBy = table.rank === "late" ? "declaration" : "records";
-    return new Sink({ ...options, create, columnsBy }, parts, columns, policy, table.rank);
+    const commit = { ...policy, together: table.together };
+    return new Sink({ ...options, create, columnsBy }, parts, columns, commit, table.rank);
   };
   const sinks = new Map<SimTable, Sink>();
   const targets = tables.flatMap((table) => {

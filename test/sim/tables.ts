@@ -48,6 +48,8 @@ export interface Shape {
   readonly log?: boolean;
   /** Rows are written before their commit is due; default false. */
   readonly ahead?: boolean;
+  /** The tables that share the records are committed in one request; default false. */
+  readonly together?: boolean;
 }
 
 /** One table of the topic. */
@@ -59,20 +61,24 @@ export interface SimTable {
   /** Of a log of changes the table that it is of, and committed before; null: it is none. */
   readonly logs: SimTable | null;
   readonly writesAhead: boolean;
+  /** It is committed in one request with others of its topic. */
+  readonly together: boolean;
 }
 
 /** The tables of a world's topic; the world's own is the first, side tables follow theirs. */
 export function tablesOf(
   world: World,
-  { mains, letters, late = false, log = false, ahead: writesAhead = false }: Shape,
+  shape: Shape,
 ): SimTable[] {
+  const { mains, letters, late = false, log = false, ahead = false, together = false } = shape;
+  const how = { writesAhead: ahead, together };
   const tables: SimTable[] = [];
   world.has.eventTimes = late;
   for (let index = 0; index < mains; index++) {
     const own = index === 0 ? world : sibling(world, index);
     own.isDue = (offset) => tableOf(offset, mains) === index;
     own.mayHold = own.isDue;
-    const main: SimTable = { world: own, rank: "main", beside: null, logs: null, writesAhead };
+    const main: SimTable = { world: own, rank: "main", beside: null, logs: null, ...how };
     tables.push(main);
     if (letters) tables.push(lettersOf(main, world, 10 + index));
     if (late) tables.push(sideOf(main, "late", sibling(world, 20 + index, LATE_FIELDS)));
@@ -100,8 +106,8 @@ function sideOf(main: SimTable, rank: CommitRank, aside: World): SimTable {
   aside.mayHold = own.mayHold;
   // Also from before its own first position: a person may have them read again for its table.
   aside.mayHoldBelow = true;
-  const { writesAhead } = main;
-  return { world: aside, rank, beside: main, logs: null, writesAhead };
+  const { writesAhead, together } = main;
+  return { world: aside, rank, beside: main, logs: null, writesAhead, together };
 }
 
 function sibling(world: World, number: number, fields?: readonly Field[]): World {

@@ -18,6 +18,7 @@ import type {
   CommitOutcome,
   CreateTable,
   LoadedTable,
+  TableChange,
   TableName,
 } from "#catalog/catalog.ts";
 import { checkNamespace, checkTableName, fullName } from "#catalog/names.ts";
@@ -41,7 +42,8 @@ import {
 } from "./session.ts";
 import { signatureOf } from "./signature.ts";
 import { TableStorages } from "./tableStorage.ts";
-import { creationUpdates, missingIn, requirementToJson, updateToJson } from "./wire.ts";
+import { commitTransaction } from "./transaction.ts";
+import { changeToJson, creationUpdates, missingIn } from "./wire.ts";
 
 /** What a REST catalog is built from. */
 export interface RestCatalogParts extends RestParts {
@@ -167,13 +169,30 @@ class RestCatalog implements Catalog {
     checkTableName(name);
     let before: LoadedTable | null;
     try {
-      before = this.#heads.get(fullName(name))?.table ?? (await this.load(name));
+      before = await this.#known(name);
       const refused = this.#unfit(before, requirements, updates);
       if (refused !== null) return { kind: "conflict", cause: refused };
     } catch (cause) {
       return notSent(cause);
     }
     return this.#commit(name, before?.metadata ?? null, requirements, updates);
+  }
+
+  commitTogether(changes: readonly TableChange[]): Promise<readonly CommitOutcome[] | null> {
+    return commitTransaction(
+      {
+        session: this.#session,
+        known: (name) => this.#known(name),
+        load: (name) => this.load(name),
+        forget: (name) => void this.#heads.delete(fullName(name)),
+        unfit: (head, { requirements, updates }) => this.#unfit(head, requirements, updates),
+      },
+      changes,
+    );
+  }
+
+  async #known(name: TableName): Promise<LoadedTable | null> {
+    return this.#heads.get(fullName(name))?.table ?? (await this.load(name));
   }
 
   /** Why a head cannot take a commit; null when it can. Throws `table_schema`. */
@@ -310,13 +329,8 @@ class RestCatalog implements Catalog {
     updates: readonly TableUpdate[],
   ): Promise<CommitOutcome> {
     const what = `a commit to ${fullName(name)}`;
-    const schemaIdNext = 1 + Math.max(-1, ...(before?.schemas ?? []).map((each) => each.schemaId));
-    const body = writeJson({
-      identifier: { namespace: name.namespace, name: name.table },
-      requirements: requirements.map(requirementToJson),
-      updates: updates.map((update) => updateToJson(update, schemaIdNext)),
-    });
-    const headers = { "idempotency-key": this.#uuid7(), ...this.#delegation() };
+    const body = writeJson(changeToJson({ name, requirements, updates }, before));
+    const headers = { "idempotency-key": this.#session.idempotencyKey(), ...this.#delegation() };
     try {
       const sent = await this.#session.write(what, this.#session.table(name), body, headers);
       if (sent.kind === "lost") return this.#unknown(name, sent.cause);
@@ -378,12 +392,5 @@ class RestCatalog implements Catalog {
 
   #away(what: string, answer: HttpAnswer): AppError {
     return this.#session.away(what, `HTTP ${answer.status} ${messageOf(answer)}`);
-  }
-
-  /** A key by which a server or proxy knows a request again: UUID version 7. */
-  #uuid7(): string {
-    const time = this.#parts.clock.nowMs().toString(16).padStart(12, "0");
-    const random = this.#parts.random.uuid().slice(15);
-    return `${time.slice(0, 8)}-${time.slice(8)}-7${random}`;
   }
 }

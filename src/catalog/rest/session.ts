@@ -58,6 +58,7 @@ export const ENDPOINTS = {
   commit: "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
   create: "POST /v1/{prefix}/namespaces/{namespace}/tables",
   createNamespace: "POST /v1/{prefix}/namespaces",
+  transaction: "POST /v1/{prefix}/transactions/commit",
 } as const;
 
 /** Longest text of a server in a sentence of ours. */
@@ -135,6 +136,11 @@ export class RestSession {
     return endpoints?.has(endpoint) ?? true;
   }
 
+  /** Whether the server lists an endpoint of {@link ENDPOINTS}: not all that the protocol knows are a must. */
+  names(endpoint: string): boolean {
+    return this.#use().endpoints?.has(endpoint) === true;
+  }
+
   /** The server's address, as it says itself; without `/v1`. */
   get base(): string {
     return this.#use().base;
@@ -142,8 +148,17 @@ export class RestSession {
 
   /** The address of all namespaces. */
   namespaces(): string {
+    return `${this.#root()}/namespaces`;
+  }
+
+  /** The address of commits of several tables. */
+  transaction(): string {
+    return `${this.#root()}/transactions/commit`;
+  }
+
+  #root(): string {
     const { base, prefix } = this.#use();
-    return `${base}/v1${prefix === "" ? "" : `/${encodePrefix(prefix)}`}/namespaces`;
+    return `${base}/v1${prefix === "" ? "" : `/${encodePrefix(prefix)}`}`;
   }
 
   /** The address of a namespace. */
@@ -208,6 +223,13 @@ export class RestSession {
       if (!error.maybeSent) throw cause;
       return { kind: "lost", cause };
     }
+  }
+
+  /** A key by which a server or proxy knows a request again: UUID version 7. */
+  idempotencyKey(): string {
+    const time = this.#parts.clock.nowMs().toString(16).padStart(12, "0");
+    const random = this.#parts.random.uuid().slice(15);
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${random}`;
   }
 
   /** Parses an answer's body. Throws `catalog_unreachable`: a proxy may have answered. */

@@ -2,6 +2,7 @@
  * Requirements and updates as the REST protocol writes them (REST catalog spec, `TableRequirement`,
  * `TableUpdate`), and what an answer must show of an update that it says was made.
  */
+import type { TableChange } from "#catalog/catalog.ts";
 import {
   type JsonObject,
   refToJson,
@@ -39,6 +40,19 @@ export function requirementToJson(requirement: TableRequirement): JsonObject {
     case "assert-default-sort-order-id":
       return { type, "default-sort-order-id": requirement.id };
   }
+}
+
+/** A commit of one table as JSON, against the head that it was made for; null: there is none yet. */
+export function changeToJson(
+  { name, requirements, updates }: TableChange,
+  before: TableMetadata | null,
+): JsonObject {
+  const schemaIdNext = 1 + Math.max(-1, ...(before?.schemas ?? []).map((each) => each.schemaId));
+  return {
+    identifier: { namespace: [...name.namespace], name: name.table },
+    requirements: requirements.map(requirementToJson),
+    updates: updates.map((update) => updateToJson(update, schemaIdNext)),
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** A catalog that is away is asked less and less, then left alone, then tried by one call. */
 import { describe, expect, test } from "bun:test";
+import type { Clock } from "#base/clock.ts";
 import { AppError, fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
 import type { Catalog, CommitOutcome } from "#catalog/catalog.ts";
@@ -11,6 +12,7 @@ const AWAY = fail("catalog_unreachable", "connection refused");
 
 interface Bench {
   readonly guard: GuardedCatalog;
+  readonly clock: Clock;
   /** Calls that reached the catalog, at which time. */
   readonly sent: number[];
   /** What the catalog does next. */
@@ -24,7 +26,22 @@ function bench(): Bench {
     sent.push(made.nowMs);
     return made.answer() as Promise<T>;
   };
-  const catalog: Catalog = {
+  const catalog = bareCatalog(ask);
+  const clock = {
+    nowMs: () => made.nowMs,
+    monotonicMs: () => made.nowMs,
+    sleep: async (ms: number) => {
+      made.nowMs += ms;
+    },
+    turn: () => Promise.resolve(),
+  };
+  const guard = guardedCatalog(catalog, OPTIONS, { clock, log: silentLogger });
+  const made: Bench = { guard, clock, sent, answer: () => Promise.reject(AWAY), nowMs: 0 };
+  return made;
+}
+
+function bareCatalog(ask: <T>() => Promise<T>): Catalog {
+  return {
     traits: {
       type: "fake",
       showsAncestors: true,
@@ -39,17 +56,6 @@ function bench(): Bench {
     locationOf: () => Promise.resolve(null),
     close: () => Promise.resolve(),
   };
-  const clock = {
-    nowMs: () => made.nowMs,
-    monotonicMs: () => made.nowMs,
-    sleep: async (ms: number) => {
-      made.nowMs += ms;
-    },
-    turn: () => Promise.resolve(),
-  };
-  const guard = guardedCatalog(catalog, OPTIONS, { clock, log: silentLogger });
-  const made: Bench = { guard, sent, answer: () => Promise.reject(AWAY), nowMs: 0 };
-  return made;
 }
 
 async function errorOf(run: Promise<unknown>): Promise<AppError> {
@@ -97,6 +103,31 @@ test("after the reset one call tries, and all others still fail", async () => {
   expect(b.guard.circuit).toBe("closed");
   b.answer = () => Promise.resolve(null);
   expect(await b.guard.load(NAME)).toBeNull();
+});
+
+test("a commit of several tables counts as one call, and is a conflict of each while the circuit is open", async () => {
+  const b = bench();
+  const change = { name: NAME, requirements: [], updates: [] };
+  const unknown: CommitOutcome = { kind: "unknown", cause: AWAY };
+  const said: (CommitOutcome["kind"] | null)[] = [];
+  const guard = guardedCatalog(
+    {
+      ...bareCatalog(<T>() => Promise.resolve(null as T)),
+      commitTogether: async (changes) => {
+        b.sent.push(b.nowMs);
+        return changes.map(() => unknown);
+      },
+    },
+    { ...OPTIONS, failuresMax: 0 },
+    { clock: b.clock, log: silentLogger },
+  );
+  for (let n = 0; n < 2; n++) {
+    const outcomes = (await guard.commitTogether?.([change, change])) ?? [];
+    said.push(...outcomes.map(({ kind }) => kind));
+  }
+  expect(said).toEqual(["unknown", "unknown", "conflict", "conflict"]);
+  expect([b.sent.length, guard.circuit]).toEqual([1, "open"]);
+  expect(b.guard.commitTogether).toBeUndefined();
 });
 
 test("a trial that fails opens the circuit for as long again", async () => {

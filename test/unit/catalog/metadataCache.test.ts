@@ -107,6 +107,25 @@ describe("the metadata cache", () => {
     expect(loads()).toBe(0);
   });
 
+  test("of a commit of several tables each replaces what is known of it", async () => {
+    const { cache, catalog, head, loads } = await rig();
+    const watched = cache.watched({
+      ...catalog,
+      commitTogether: (changes) =>
+        Promise.all(
+          changes.map(({ name, requirements, updates }) =>
+            catalog.commit(name, requirements, updates),
+          ),
+        ),
+    });
+    const table = await catalog.load(NAME);
+    const updates = table === null ? [] : appendOf(nextSnapshot(table.metadata, 7n));
+    await watched.commitTogether?.([{ name: NAME, requirements: [], updates }]);
+    expect(await head()).toBe(7n);
+    expect(loads()).toBe(0);
+    expect(cache.watched(catalog).commitTogether).toBeUndefined();
+  });
+
   test("a commit whose outcome is not known leaves nothing to be trusted for long, and a load from before it is not kept", async () => {
     const { watched, state, append, loads, passMs, head } = await rig();
     passMs(1000);

@@ -56,6 +56,14 @@ describe("check", () => {
     expect((await check(place, [six], ...seldom)).out).not.toContain("data files a day");
   });
 
+  test("says that a catalog has no commit of several tables, where that is asked for", async () => {
+    const place = await makePlace();
+    const note = "the catalog offers no commit of several tables; each is committed by itself";
+    const { out } = await check(place, [SAME], "--set", "iceberg.commit.together=true");
+    expect(out).toContain(note);
+    expect((await check(place)).out).not.toContain(note);
+  });
+
   test("says by what rows of a key replace each other, and who reads that", async () => {
     const place = await makePlace();
     const key = ['key_field=["id"]', "key_format=json", "mode=ktable"];

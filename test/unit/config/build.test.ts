@@ -123,6 +123,7 @@ describe("options of decoder, writer and catalog", () => {
       rowsMax: 0,
       bytesMax: 128 * MIB,
       emptyIntervalMs: 60_000,
+      together: false,
     });
     expect(catalog).toEqual({ type: "file", warehouse: resolve("warehouse"), readOnly: false });
     expect(writer("orders.v1")).toMatchObject({

@@ -4,7 +4,10 @@
  */
 import { expect, test } from "bun:test";
 import { LIMITS } from "#base/limits.ts";
+import { silentLogger } from "#base/log.ts";
 import type { Feed } from "#base/offsets.ts";
+import type { Catalog } from "#catalog/catalog.ts";
+import type { CommitVia } from "#commit/commit.ts";
 import type { AppendResult } from "#commit/shares.ts";
 import { Commits } from "#pipeline/commits.ts";
 import type { CommitRank } from "#pipeline/pipelineParts.ts";
@@ -14,7 +17,7 @@ import type { Sink } from "#pipeline/sink.ts";
 class FakeSink {
   readonly name: string;
   readonly rank: CommitRank;
-  readonly policy = { intervalMs: 1000 };
+  policy: { intervalMs: number; together?: boolean } = { intervalMs: 1000 };
   readonly buffer = { waitingRows: 1 };
   kin: readonly FakeSink[] = [this];
   moved = true;
@@ -23,6 +26,9 @@ class FakeSink {
   waits = false;
   wantedMs: number;
   intervalMs = 0;
+  /** Where its requests go, when not straight to the catalog. */
+  via: CommitVia | null = null;
+  readonly parts: { readonly catalog: Partial<Catalog> } = { catalog: {} };
   #end: ((result: AppendResult) => void) | null = null;
   readonly #said: string[];
 
@@ -53,8 +59,12 @@ class FakeSink {
     return true;
   }
 
-  async flush(intervalMs: number): Promise<{ result: AppendResult; landed: null }> {
+  async flush(
+    intervalMs: number,
+    via?: CommitVia,
+  ): Promise<{ result: AppendResult; landed: null }> {
     this.#said.push(`flush ${this.name}`);
+    this.via = via ?? null;
     this.intervalMs = intervalMs;
     this.sealed = false;
     this.flushing = true;
@@ -82,7 +92,7 @@ function make() {
   const clock = { monotonicMs: () => nowMs } as never;
   const name = (feeds: readonly Feed[]): string => feeds.map(({ topic }) => topic).join();
   const commits = new Commits(
-    { clock, observe: () => undefined },
+    { clock, observe: () => undefined, logger: silentLogger },
     {
       landed: async () => undefined,
       fenced: (feeds) => void said.push(`fenced ${name(feeds)}`),
@@ -222,4 +232,85 @@ test("intervals stretch while commits take more than half of the slots, up to th
   sinks[0] = add("later", 0);
   await begin();
   expect(sinks[0].intervalMs).toBe(1000);
+});
+
+/** Tables that are to be committed in one request, over a catalog that writes down what it is asked. */
+function together(bench: ReturnType<typeof make>, count: number, offered = true) {
+  const requests: string[] = [];
+  const commit: Catalog["commit"] = async ({ table }) => {
+    requests.push(table);
+    return { kind: "conflict", cause: "asked" };
+  };
+  const commitTogether: Catalog["commitTogether"] = async (changes) => {
+    requests.push(changes.map(({ name }) => name.table).join("+"));
+    return offered ? changes.map(() => ({ kind: "conflict", cause: "asked" })) : null;
+  };
+  const add = (name: string, rank?: CommitRank): FakeSink => {
+    const sink = bench.add(name, 0, rank);
+    sink.policy = { intervalMs: 1000, together: true };
+    Object.assign(sink.parts.catalog, { commit, commitTogether });
+    return sink;
+  };
+  const mains = Array.from({ length: count }, (_, index) => add(`m${index}`));
+  const send = async (sink: FakeSink): Promise<void> => {
+    void sink.via?.commit({ namespace: ["db"], table: sink.name }, [], []);
+    await settled();
+  };
+  return { requests, add, mains, send };
+}
+
+test("tables of one cut send one request, and no side table is in it", async () => {
+  const bench = make();
+  const { requests, add, mains, send } = together(bench, 3);
+  const dead = add("dead", "dead_letter");
+  bench.related(...mains, dead);
+  await bench.begin();
+  expect(dead.via).toBeNull();
+  await dead.end({ kind: "committed" });
+  const [a, b, c] = mains as [FakeSink, FakeSink, FakeSink];
+  await send(a);
+  await b.end({ kind: "held" });
+  expect(requests).toEqual([]);
+  await send(c);
+  expect(requests).toEqual(["m0+m2"]);
+});
+
+test("who waits for the others needs no slot: more tables than slots go in one request", async () => {
+  const bench = make();
+  const count = LIMITS.flushesInFlightMax + 3;
+  const { requests, mains, send } = together(bench, count);
+  bench.related(...mains);
+  await bench.begin();
+  for (const sink of mains) await send(sink);
+  expect(requests).toEqual([mains.map(({ name }) => name).join("+")]);
+  // Slots that were given back are not given back again at the end.
+  for (const sink of mains) await sink.end({ kind: "committed" });
+  const others = Array.from({ length: count }, (_, index) => bench.add(`x${index}`, 0));
+  bench.said.length = 0;
+  await bench.begin();
+  const begun = bench.said.filter((line) => line.startsWith("flush x"));
+  expect(begun.length).toBe(LIMITS.flushesInFlightMax);
+  expect(others.length).toBe(count);
+});
+
+test("a request holds so many tables at most", async () => {
+  const bench = make();
+  const { requests, mains, send } = together(bench, LIMITS.tablesTogetherMax + 2);
+  bench.related(...mains);
+  await bench.begin();
+  for (const sink of mains) await send(sink);
+  expect(requests.map((names) => names.split("+").length)).toEqual([LIMITS.tablesTogetherMax, 2]);
+});
+
+test("where the catalog has no such request each goes alone, and nobody waits from then on", async () => {
+  const bench = make();
+  const { requests, mains, send } = together(bench, 2, false);
+  bench.related(...mains);
+  await bench.begin();
+  for (const sink of mains) await send(sink);
+  expect(requests).toEqual(["m0+m1", "m0", "m1"]);
+  for (const sink of mains) await sink.end({ kind: "committed" });
+  for (const sink of mains) sink.moved = true;
+  await bench.begin();
+  expect(mains.map(({ via }) => via)).toEqual([null, null]);
 });

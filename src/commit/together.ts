@@ -1,0 +1,94 @@
+/**
+ * Commits of several tables in one request, where the catalog offers it (decision 0490): each table goes through
+ * the commit loop by itself, and where its first request would leave, it waits until every table of the
+ * group has come so far or has ended. Then one request goes for those that came, and each loop gets its table's
+ * outcome.
+ *
+ * Whatever comes after that, each table does by itself: a table that others write to holds nobody up for longer
+ * than one request, and no rule of SPEC section 2 depends on what the server promises of all of them.
+ */
+import type { Catalog, CommitOutcome, TableChange } from "#catalog/catalog.ts";
+import type { CommitVia } from "./commit.ts";
+
+/** The part of a catalog that a group has to do with. */
+export type TogetherCatalog = Pick<Catalog, "commit"> & Required<Pick<Catalog, "commitTogether">>;
+
+/** Whether a catalog has such a request at all. */
+export function hasTogether(catalog: Catalog | undefined): catalog is Catalog & TogetherCatalog {
+  return catalog?.commitTogether !== undefined;
+}
+
+/** One table of a group. */
+export interface Member extends CommitVia {
+  /** It sends no more: the others do not wait for it. */
+  left(): void;
+}
+
+interface Waiting {
+  readonly change: TableChange;
+  readonly resolve: (outcome: CommitOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Tables whose first requests go together. */
+export class Together {
+  readonly #catalog: TogetherCatalog;
+  readonly #notOffered: () => void;
+  /** Members that have neither come nor left. */
+  #awaited: number;
+  #waiting: Waiting[] = [];
+
+  /**
+   * @param size how many members there will be
+   * @param notOffered called when the server offers no such request; each then goes by itself
+   */
+  constructor(catalog: TogetherCatalog, size: number, notOffered: () => void) {
+    this.#catalog = catalog;
+    this.#awaited = size;
+    this.#notOffered = notOffered;
+  }
+
+  /** The next member; `waits` is called when it begins to wait for the others. */
+  member(waits: () => void): Member {
+    let isAwaited = true;
+    const comes = (): boolean => {
+      const was = isAwaited;
+      isAwaited = false;
+      if (was) this.#awaited--;
+      return was;
+    };
+    return {
+      commit: (name, requirements, updates) => {
+        if (!comes()) return this.#catalog.commit(name, requirements, updates);
+        waits();
+        return new Promise((resolve, reject) => {
+          this.#waiting.push({ change: { name, requirements, updates }, resolve, reject });
+          this.#sendWhenAllCame();
+        });
+      },
+      left: () => {
+        if (comes()) this.#sendWhenAllCame();
+      },
+    };
+  }
+
+  #sendWhenAllCame(): void {
+    if (this.#awaited > 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    void this.#send(waiting);
+  }
+
+  async #send(waiting: readonly Waiting[]): Promise<void> {
+    if (waiting.length === 0) return;
+    const changes = waiting.map(({ change }) => change);
+    const outcomes = changes.length < 2 ? null : await this.#catalog.commitTogether(changes);
+    if (outcomes === null && changes.length > 1) this.#notOffered();
+    for (const [index, { change, resolve, reject }] of waiting.entries()) {
+      const { name, requirements, updates } = change;
+      const outcome = outcomes?.[index];
+      if (outcome !== undefined) resolve(outcome);
+      else this.#catalog.commit(name, requirements, updates).then(resolve, reject);
+    }
+  }
+}
