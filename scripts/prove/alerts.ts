@@ -3,7 +3,7 @@
  * query of the dashboard has data: a real Prometheus over a real run, `bun scripts/prove/alerts.ts`.
  *
  * The broker, the catalog, the store, the disk of the state directory (a small one in memory, which wants root), and
- * the process itself go away and come back. Minutes of the rules are seconds here, so that an hour of outages takes
+ * the process itself go away and come back, a table is dropped, and memory is short. Minutes of the rules are seconds here, so that an hour of outages takes
  * five minutes.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
@@ -14,11 +14,15 @@ import { createTopic } from "../events/topics.ts";
 import { startKafka } from "../services/kafka.ts";
 import { startPostgres } from "../services/postgres.ts";
 import { freePort, run, temporaryFolder, until } from "../services/process.ts";
-import { type Product, startProduct } from "../services/product.ts";
+import { type Config, type Product, startProduct } from "../services/product.ts";
 import { type Prometheus, startPrometheus } from "../services/prometheus.ts";
 import { startS3 } from "../services/versitygw.ts";
 
 const TOPIC = "events";
+/** Of a table that is dropped, so that the other one goes on. */
+const DOOMED = "doomed";
+/** Less than the process takes. */
+const LITTLE_MEMORY_MB = 128;
 const PATIENCE_MS = 120_000;
 
 /** The rules with seconds for minutes, and small numbers for large ones. */
@@ -47,11 +51,16 @@ mkdirSync(state);
 await run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", state]);
 const { bootstrap } = broker;
 await createTopic(bootstrap, { topic: TOPIC, partitions: 2 });
-const start = (more: Record<string, string | number> = {}): Promise<Product> =>
+await createTopic(bootstrap, { topic: DOOMED, partitions: 1 });
+const start = (more: Config = {}): Promise<Product> =>
   startProduct({
     folder,
     config: {
-      kafka: { bootstrap_servers: bootstrap, topic: TOPIC, consumer_group: "alerts" },
+      kafka: {
+        bootstrap_servers: bootstrap,
+        topics: [TOPIC, DOOMED],
+        consumer_group: "alerts",
+      },
       // A catalog of its own: of a file catalog in the store, the store's trouble is the catalog's.
       iceberg: { catalog_type: "sql", warehouse_path: "s3://warehouse/tables" },
       "iceberg.sql": { uri: catalog.uri("catalog") },
@@ -120,10 +129,19 @@ try {
   await cleared("the catalog is back", () => catalog.restart());
   await cause("the disk is full", ["KafkaIcebergStorageErrors"], fill);
   await cleared("the disk has room", async () => rmSync(ballast));
+  await cause("a table is dropped", ["KafkaIcebergCommitFailed"], async () => {
+    await catalog.sql(`DELETE FROM iceberg_tables WHERE table_name = '${DOOMED}'`, "catalog");
+    await produceEvents({ bootstrap, topic: DOOMED, count: 100, seed: 8 });
+  });
   await cause("the process is gone", ["KafkaIcebergAbsent"], () => product.kill());
-  await cleared("it is started again", async () => {
-    product = await start();
-    await product.ready(60_000);
+  await cleared("it is started again", () => restart());
+  await cause("memory is short", ["KafkaIcebergMemory"], async () => {
+    await product.kill();
+    await restart({ memory: { limit_mb: LITTLE_MEMORY_MB } });
+  });
+  await cleared("memory is not short", async () => {
+    await product.kill();
+    await restart();
   });
   const missing = names.filter((name) => !shown.has(name));
   say(`fired and cleared: ${[...shown.keys()].join(", ")}; not caused here: ${missing.join(", ")}`);
@@ -138,6 +156,11 @@ try {
   await run(["umount", state]);
 }
 process.exit(0);
+
+async function restart(more: Config = {}): Promise<void> {
+  product = await start(more);
+  await product.ready(60_000);
+}
 
 /** Takes all the room that there is. */
 async function fill(): Promise<void> {
