@@ -41,8 +41,6 @@ export interface TogetherReport {
 /** As `events/generate.py` gives them to its events. */
 const COUNTRIES = ["US", "DE", "FR", "JP", "BR", "IN", "CN", "GB"];
 
-const READY_MS = 120_000;
-
 /** Runs the proof. */
 export async function proveTogether(proof: TogetherProof): Promise<TogetherReport> {
   const { bootstrap, topic, server, say } = proof;
@@ -61,8 +59,7 @@ export async function proveTogether(proof: TogetherProof): Promise<TogetherRepor
   const product = await start(course);
   const stop = new AbortController();
   const flow = flowing(bootstrap, topic, stop.signal);
-  // Each of the eight tables is made, and the feeds begin anew with it.
-  await product.ready(READY_MS);
+  await product.ready();
   const cases = await meetTroubles(product, { ...proof, random: seededRandom(proof.seed) });
   await server.calm();
   const outcomes = Object.fromEntries(await commitOutcomes(product));

@@ -136,7 +136,7 @@ function productOf(
     startedMs: Date.now(),
     exited: child.exited,
     ended: () => child.exitCode !== null || child.signalCode !== null,
-    ready: (timeoutMs = 30_000) =>
+    ready: (timeoutMs = 120_000) =>
       until(
         "/ready",
         async () => {
