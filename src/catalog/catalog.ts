@@ -110,8 +110,8 @@ export interface Catalog {
    * Commits the changes of several tables in one request, each with an outcome of its own, in their
    * order: servers promise all or nothing, and Iceberg's own keeps that only while nobody else commits.
    * A conflict of one is a conflict of all. Never throws: what forbids the change of one table, its own
-   * `commit` will say. Null: the server does not offer it, and nothing was sent; without
-   * changes that alone is answered. Absent where there is no such request.
+   * `commit` will say. Null: the server does not offer it, and nothing was done; without
+   * changes that alone is answered, as far as the server has said it. Absent where there is no such request.
    */
   commitTogether?(changes: readonly TableChange[]): Promise<readonly CommitOutcome[] | null>;
   /**

@@ -80,15 +80,25 @@ export class Together {
   }
 
   async #send(waiting: readonly Waiting[]): Promise<void> {
-    if (waiting.length === 0) return;
-    const changes = waiting.map(({ change }) => change);
-    const outcomes = changes.length < 2 ? null : await this.#catalog.commitTogether(changes);
-    if (outcomes === null && changes.length > 1) this.#notOffered();
+    const outcomes = await this.#ask(waiting.map(({ change }) => change));
     for (const [index, { change, resolve, reject }] of waiting.entries()) {
       const { name, requirements, updates } = change;
       const outcome = outcomes?.[index];
       if (outcome !== undefined) resolve(outcome);
       else this.#catalog.commit(name, requirements, updates).then(resolve, reject);
+    }
+  }
+
+  /** Null: each goes by itself. */
+  async #ask(changes: readonly TableChange[]): Promise<readonly CommitOutcome[] | null> {
+    if (changes.length < 2) return null;
+    try {
+      const outcomes = await this.#catalog.commitTogether(changes);
+      if (outcomes === null) this.#notOffered();
+      return outcomes;
+    } catch (cause) {
+      // It must not throw; should it, nobody may wait for ever, and what was sent is not known.
+      return changes.map(() => ({ kind: "unknown", cause }));
     }
   }
 }

@@ -136,11 +136,6 @@ export class RestSession {
     return endpoints?.has(endpoint) ?? true;
   }
 
-  /** Whether the server lists an endpoint of {@link ENDPOINTS}: not all that the protocol knows are a must. */
-  names(endpoint: string): boolean {
-    return this.#use().endpoints?.has(endpoint) === true;
-  }
-
   /** The server's address, as it says itself; without `/v1`. */
   get base(): string {
     return this.#use().base;

@@ -12,7 +12,14 @@ import type { HttpAnswer } from "#base/http.ts";
 import { writeJson } from "#base/json.ts";
 import type { CommitOutcome, LoadedTable, TableChange, TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
-import { ENDPOINTS, isAway, isSuccess, messageOf, type RestSession } from "./session.ts";
+import {
+  ENDPOINTS,
+  isAway,
+  isIcebergError,
+  isSuccess,
+  messageOf,
+  type RestSession,
+} from "./session.ts";
 import { changeToJson, missingIn } from "./wire.ts";
 
 /** The part of a catalog that such a commit has to do with. */
@@ -28,13 +35,13 @@ export interface TransactionParts {
   readonly unfit: (head: LoadedTable | null, change: TableChange) => string | null;
 }
 
-/** Commits all of them, or says of each that it was not. Null: not offered, nothing was sent. Never throws. */
+/** Commits all of them, or says of each that it was not. Null: not offered, nothing was done. Never throws. */
 export async function commitTransaction(
   parts: TransactionParts,
   changes: readonly TableChange[],
 ): Promise<readonly CommitOutcome[] | null> {
   const { session } = parts;
-  if (!session.names(ENDPOINTS.transaction)) return null;
+  if (!session.offers(ENDPOINTS.transaction)) return null;
   if (changes.length === 0) return [];
   const all = (outcome: CommitOutcome): CommitOutcome[] => changes.map(() => outcome);
   try {
@@ -55,6 +62,7 @@ export async function commitTransaction(
         changes.map((change, index) => outcomeOf(parts, change, heads[index] ?? null)),
       );
     }
+    if (sent.kind === "answer" && isUnknown(sent.answer)) return null;
     for (const { name } of changes) parts.forget(name);
     if (sent.kind === "lost") return all({ kind: "unknown", cause: sent.cause });
     return all(refusalOf(session, what, sent.answer));
@@ -83,6 +91,14 @@ async function outcomeOf(
     return { kind: "unknown", cause };
   }
 }
+
+/** Whether the server does not know the request, or says that it has it not: one that lists no endpoints may. */
+function isUnknown(answer: HttpAnswer): boolean {
+  return UNKNOWN.has(answer.status) || (answer.status === 404 && !isIcebergError(answer));
+}
+
+/** Method not allowed, not supported (REST catalog spec, 406), not implemented. */
+const UNKNOWN: ReadonlySet<number> = new Set([405, 406, 501]);
 
 function refusalOf(session: RestSession, what: string, answer: HttpAnswer): CommitOutcome {
   const said = `HTTP ${answer.status} ${messageOf(answer)}`;

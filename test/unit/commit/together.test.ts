@@ -91,6 +91,21 @@ test("what forbids the commit of one table is that table's alone", async () => {
   expect(b).toMatchObject({ status: "fulfilled", value: conflict("b alone") });
 });
 
+test("should the request throw, nobody waits for ever, and what became of it is not known", async () => {
+  const group = new Together(
+    {
+      commit: () => Promise.reject(new Error("not asked")),
+      commitTogether: () => Promise.reject(new Error("broken")),
+    },
+    2,
+    () => undefined,
+  );
+  const ends = ["a", "b"].map((table) =>
+    group.member(() => undefined).commit(nameOf(table), [], []),
+  );
+  expect((await Promise.all(ends)).map(({ kind }) => kind)).toEqual(["unknown", "unknown"]);
+});
+
 test("a catalog without such a request is told apart", () => {
   expect(hasTogether({} as Catalog)).toBe(false);
   expect(hasTogether(undefined)).toBe(false);

@@ -156,8 +156,23 @@ test("a success whose table cannot be loaded is unknown of that table", async ()
   expect(kinds(await append(rig, 7n))).toEqual(["committed", "unknown"]);
 });
 
+test("a server that lists nothing is asked, and may say that it has no such request", async () => {
+  const refusals = [
+    refusal(405, null),
+    refusal(406, "UnsupportedOperationException"),
+    refusal(501, null),
+    { status: 404, headers: {}, body: "<html>" },
+  ];
+  for (const refused of refusals) {
+    const rig = await ready([]);
+    rig.server.intercept = async (request) => (isTogether(request) ? refused : null);
+    expect(await append(rig, 7n)).toBeNull();
+  }
+  expect(kinds(await append(await ready([]), 7n))).toEqual(["committed", "committed"]);
+});
+
 test("whatever else a server refuses is a conflict: each table's own commit will say why", async () => {
-  for (const status of [400, 403, 404, 406, 409, 429]) {
+  for (const status of [400, 403, 404, 409, 429]) {
     const rig = await ready();
     rig.server.intercept = async (request) => (isTogether(request) ? refusal(status, "No") : null);
     expect(kinds(await append(rig, 7n))).toEqual(["conflict", "conflict"]);
