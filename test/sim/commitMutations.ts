@@ -9,9 +9,10 @@ export const COMMIT_MUTATIONS: readonly Mutation[] = [
     sim: "writer",
     edits: [
       {
-        find: "const { head, progress } = attempt;",
+        find: "stage(attempt: Attempt): Promise<StagedSnapshot> {\n    const { head, progress } = attempt;",
         replace:
-          "const { head } = attempt; const first = this as { first?: Progress };" +
+          "stage(attempt: Attempt): Promise<StagedSnapshot> {\n" +
+          "    const { head } = attempt; const first = this as { first?: Progress };" +
           "const progress = (first.first ??= attempt.progress);",
       },
     ],

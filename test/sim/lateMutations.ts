@@ -12,8 +12,8 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
     name: "late rows are committed behind the table that they are not in",
     edits: [
       {
-        find: 'readonly CommitRank[] = ["dead_letter", "late", "main"];',
-        replace: 'readonly CommitRank[] = ["dead_letter", "main", "late"];',
+        find: 'readonly CommitRank[] = ["dead_letter", "late", "changes", "main"];',
+        replace: 'readonly CommitRank[] = ["dead_letter", "changes", "main", "late"];',
       },
     ],
   },

@@ -168,8 +168,8 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     shownIn: "dead letters",
     edits: [
       {
-        find: '["dead_letter", "late", "main"];',
-        replace: '["main", "late", "dead_letter"];',
+        find: '["dead_letter", "late", "changes", "main"];',
+        replace: '["main", "changes", "late", "dead_letter"];',
       },
     ],
   },

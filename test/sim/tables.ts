@@ -66,10 +66,7 @@ export interface SimTable {
 }
 
 /** The tables of a world's topic; the world's own is the first, side tables follow theirs. */
-export function tablesOf(
-  world: World,
-  shape: Shape,
-): SimTable[] {
+export function tablesOf(world: World, shape: Shape): SimTable[] {
   const { mains, letters, late = false, log = false, ahead = false, together = false } = shape;
   const how = { writesAhead: ahead, together };
   const tables: SimTable[] = [];
