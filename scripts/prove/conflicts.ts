@@ -59,7 +59,7 @@ const CHUNK = 10 * RATE;
 const ACTS_EACH = 10;
 const SECONDS_EACH = 3;
 const SECONDS_MIN = 120;
-const SECONDS_MAX = 1080;
+const SECONDS_MAX = 600;
 const LOOK_MS = 500;
 /** Longer than an act of PyIceberg takes. */
 const KEEP_ALL_SECONDS = 60;
