@@ -69,6 +69,8 @@ export interface Wanted {
   readonly rejects?: PipelineOptions["rejects"];
   /** Default: a second. */
   readonly intervalMs?: number;
+  /** Tables of one topic are committed in one request. Default: each by itself. */
+  readonly together?: boolean;
   /** Over a decoder of one declared column, `n`. */
   readonly decoder?: Partial<DecoderOptions>;
   /** Columns by which rows are found, and changes ordered. Default: rows are appended. */
@@ -115,6 +117,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
       rowsMax: 0,
       bytesMax: 64 * MIB,
       emptyIntervalMs: 1000,
+      together: wanted.together ?? false,
     },
     routing: wanted.routing ?? null,
     late: null,
