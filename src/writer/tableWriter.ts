@@ -249,8 +249,7 @@ export class TableWriter {
   }
 
   /**
-   * Takes a flush as far as it goes. After `held` or `paused`, call again with the same flush.
-   * @param via where the flush's requests go; default: to the catalog
+   * Takes a flush as far as it goes, its requests by `via`. After `held` or `paused`, call again with it.
    * @throws AppError whose policy is `stop`: the table stops, its offsets stay where they are
    */
   flush(flush: Flush, via: CommitVia = this.#parts.catalog): Promise<AppendResult> {
