@@ -50,7 +50,8 @@ export async function commitTransaction(
       const cause = parts.unfit(heads[index] ?? null, change);
       if (cause !== null) return all({ kind: "conflict", cause });
     }
-    const what = `a commit to ${changes.map(({ name }) => fullName(name)).join(", ")}`;
+    const [first] = changes.map(({ name }) => fullName(name));
+    const what = `a commit to ${first} and ${changes.length - 1} more tables`;
     const tables = changes.map((change, index) =>
       changeToJson(change, heads[index]?.metadata ?? null),
     );
