@@ -110,7 +110,7 @@ class Cycles {
     await runToEnd(this.#course);
     const others = await Others.open(this.#course);
     try {
-      await others.pyiceberg.write({ do: "set", properties: EXPIRY });
+      await others.set(EXPIRY);
       await this.#judge(others);
       while (this.#cycle < cycles && performance.now() < endMs) {
         this.#cycle++;

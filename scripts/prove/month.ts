@@ -1,10 +1,9 @@
 /**
  * `bun scripts/prove/month.ts [commits] [folder] [minutes]`: a month of commits every five seconds (518,400) in metadata
  * alone: the commit loop, manifests, manifest lists and thinning as they are, over a store in memory and a catalog that
- * keeps the newest metadata; no data file is written, and none is compacted away. In the end PyIceberg plans a scan of
- * it, and of a table that lists the same files and was written in one commit.
- *
- * After so many minutes it stops, and goes on when it is called with the same folder again.
+ * keeps the newest metadata; no data file is written, and none is compacted away. At its end, or after so many minutes,
+ * PyIceberg plans a scan of it, and of a table that lists the same files and was written in one commit. Called with the
+ * same folder again it goes on.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -152,16 +151,8 @@ while (done < commits && performance.now() < endMs) {
 }
 save();
 console.log(JSON.stringify({ done, most, folder }));
-if (done === commits) {
-  const local = openStorage(storeOptions, {
-    clock: systemClock,
-    random: systemRandom,
-    disk: systemDisk,
-    log: silentLogger,
-    observe: ignoreObservations,
-  });
-  console.log(
-    JSON.stringify(await planningOf({ ...head, storage: local, metadataLocation: metadataFile })),
-  );
-}
+const parts = { clock: systemClock, random: systemRandom, disk: systemDisk, log: silentLogger };
+const local = openStorage(storeOptions, { ...parts, observe: ignoreObservations });
+const grown = { ...head, storage: local, metadataLocation: metadataFile };
+console.log(JSON.stringify(await planningOf(grown)));
 process.exit(0);

@@ -142,6 +142,22 @@ export class Others {
     }
   }
 
+  /** Sets properties of the table: PyIceberg writes nothing to tables of format v3. */
+  async set(properties: Readonly<Record<string, string>>): Promise<void> {
+    const texts = Object.entries(properties).map(([name, value]) => `'${name}' = '${value}'`);
+    await this.#spark.sql(`alter table ${this.#table} set tblproperties (${texts.join(", ")})`);
+  }
+
+  /** Rolls the table back to so old an ancestor of its head, by Spark. False: as {@link bySpark}. */
+  async rollBack(back: number): Promise<boolean> {
+    const ancestors = await this.#spark.sql(
+      `select cast(snapshot_id as string) id from ${this.#table}.history where is_current_ancestor ` +
+        `order by made_current_at desc limit ${back + 1}`,
+    );
+    const id = String(ancestors.at(-1)?.["id"]);
+    return await this.bySpark(`call C.system.rollback_to_snapshot(N, ${id})`);
+  }
+
   /** Rows of each of these snapshots, as Spark counts them, in one question. */
   async countsBySpark(snapshots: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const of = (id: string): string =>

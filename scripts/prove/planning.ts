@@ -19,7 +19,7 @@ export interface PlanningReport {
   readonly files: number;
   readonly manifests: number;
   readonly manifestListBytes: number;
-  /** Best of seven, ms. */
+  /** Best of seven, or of as many as a minute holds, ms. */
   readonly grownMs: number;
   readonly freshMs: number;
   /** Grown over fresh: to be at most 1.5. */

@@ -97,7 +97,7 @@ class UpsertCycles {
     await this.#toEnd();
     const others = await Others.open(this.#course);
     try {
-      await others.pyiceberg.write({ do: "set", properties: EXPIRY });
+      await others.set(EXPIRY);
       await this.#judge(others);
       while (this.#cycle < cycles && performance.now() < endMs && violations.length === 0) {
         this.#model.begin(++this.#cycle);
@@ -176,7 +176,7 @@ class UpsertCycles {
       ["Spark merges", () => this.#merge(others, from, to)],
       ["Spark rewrites", () => others.bySpark(REWRITE)],
       ["Spark expires", () => others.bySpark(expiry(Date.now() - 3000))],
-      ["PyIceberg rolls back", () => this.#rollBack(others)],
+      ["Spark rolls back", () => this.#rollBack(others)],
     ];
     // PyIceberg reads format v3, and does not write it.
     if (this.#proof.formatVersion === 2) {
@@ -206,7 +206,7 @@ class UpsertCycles {
   async #rollBack(others: Others): Promise<boolean> {
     this.#model.rolledBack();
     const back = 1 + Math.floor(3 * this.#random.unit());
-    return await others.pyiceberg.write({ do: "rollback", back });
+    return await others.rollBack(back);
   }
 
   async #judge(others: Others): Promise<TableSeen> {
