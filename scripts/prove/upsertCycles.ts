@@ -198,7 +198,7 @@ class UpsertCycles {
   }
 
   async #overwrite(others: Others, from: number, to: number): Promise<boolean> {
-    this.#model.touch(from, to);
+    this.#model.overwrite(from, to);
     return await others.pyiceberg.write({ do: "overwrite", from, to, mark: "+p" });
   }
 

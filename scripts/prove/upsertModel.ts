@@ -35,6 +35,8 @@ export class UpsertModel {
   /** In which cycle others were at a key last, and in which one they may have deleted its row. */
   readonly #touched = new Map<number, number>();
   readonly #deleteTried = new Map<number, number>();
+  /** In which cycle a row may have been away for one snapshot, whose child has it again. */
+  readonly #halfway = new Map<number, number>();
   #rolledBackIn = -1;
   /** The head at the end of the last cycle, by key. */
   #before: ReadonlyMap<number, Row> | null = null;
@@ -74,14 +76,23 @@ export class UpsertModel {
     for (let id = from; id < to; id++) this.#touched.set(id, this.#cycle);
   }
 
+  /** Somebody writes rows of these keys again, in two snapshots of one commit: PyIceberg deletes, then appends. */
+  overwrite(from: number, to: number): void {
+    this.touch(from, to);
+    for (let id = from; id < to; id++) this.#halfway.set(id, this.#cycle);
+  }
+
   /** Somebody deletes rows of these keys, or tries to. */
   tryDelete(from: number, to: number): void {
     for (let id = from; id < to; id++) this.#deleteTried.set(id, this.#cycle);
   }
 
-  /** Somebody rolls the table back, or tries to. */
+  /** Somebody rolls the table back, or tries to; to half of a commit as well. */
   rolledBack(): void {
     this.#rolledBackIn = this.#cycle;
+    for (const [id, cycle] of this.#halfway) {
+      this.#deleteTried.set(id, Math.max(cycle, this.#deleteTried.get(id) ?? -1));
+    }
   }
 
   /** What is wrong with a snapshot. @param isHead nobody writes, and everything is committed */
@@ -96,7 +107,7 @@ export class UpsertModel {
     }
     if (offsets !== null) {
       this.#folded++;
-      found.push(...this.#problems(this.#fold(offsets), byId));
+      found.push(...this.#problems(this.#fold(offsets), byId, isHead));
     }
     if (isHead) {
       found.push(...this.#unchanged(byId));
@@ -115,8 +126,16 @@ export class UpsertModel {
     return last;
   }
 
-  #problems(fold: ReadonlyMap<number, Change>, rows: ReadonlyMap<number, Row>): string[] {
-    const wrong = [...fold.values()].map((change) => this.#problem(change, rows.get(change.id)));
+  #problems(
+    fold: ReadonlyMap<number, Change>,
+    rows: ReadonlyMap<number, Row>,
+    isHead: boolean,
+  ): string[] {
+    const wrong = [...fold.values()].map((change) => {
+      const isHalf = !isHead && (this.#halfway.get(change.id) ?? -1) >= change.cycle;
+      const row = rows.get(change.id);
+      return row === undefined && isHalf ? null : this.#problem(change, row);
+    });
     const early = [...rows.keys()].filter((id) => !fold.has(id));
     return [
       ...wrong.filter((what) => what !== null),

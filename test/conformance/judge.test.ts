@@ -181,8 +181,13 @@ test("the model of a table that follows changes beside other engines takes what 
   expect(model.judge({ offsets, rows: changed }, true)).toEqual([]);
   model.begin(2);
   expect(model.judge({ offsets, rows: right }, true).join()).toContain("key 1 was gone");
+  model.overwrite(0, 1);
+  const half = { offsets, rows: [row(2, other)] };
+  expect(model.judge(half, false)).toEqual([]);
+  expect(model.judge(half, true).join()).toContain("key 0 is lost");
   model.begin(3);
   model.rolledBack();
+  expect(model.judge(half, true)).toEqual([]);
   expect(model.judge({ offsets, rows: changed }, true)).toEqual([]);
   model.change(2, true);
   const deleted = { offsets: { ...offsets, "0": 4 }, rows: changed };
