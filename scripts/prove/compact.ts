@@ -1,6 +1,8 @@
 /**
  * Compaction of many small files, in one process of the program: time, CPU, memory, size, and the same rows before
- * and after. `bun scripts/prove/compact.ts [--files 2000] [--rows 5000]`: the executable in dist/ when it is there.
+ * and after. `bun scripts/prove/compact.ts [--files 2000] [--rows 5000] [--target 512] [--jobs 4]`: the executable in
+ * dist/ when it is there. Against one raw file of pyarrow's, and with `--ingest 50000` beside a load test of that rate; with
+ * `--spark` against Spark's `rewrite_data_files` of the same files.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -12,20 +14,33 @@ import { silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import { createFileCatalog } from "#catalog/file.ts";
 import type { Field } from "#columns/schema.ts";
+import { listDataFiles } from "#iceberg/io/scan.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import { readFooter } from "#parquet/footer.ts";
+import { localPath } from "#storage/location.ts";
 import { openStorage } from "#storage/open.ts";
 import { dataFile } from "#writer/dataFile.ts";
 import { storeOptions } from "../../test/fakes/storeOptions.ts";
+import { hadoopCatalog, startSparkSql } from "../../test/support/sparkSql.ts";
 import { batchOf, bytesOf, encodeWhole } from "../../test/unit/parquet/rows.ts";
+import { readersPython } from "../services/cache.ts";
+import { startKafka } from "../services/kafka.ts";
 import { temporaryFolder } from "../services/process.ts";
 
 const { values } = parseArgs({
-  options: { files: { type: "string" }, rows: { type: "string" } },
+  options: {
+    files: { type: "string", default: "2000" },
+    rows: { type: "string", default: "5000" },
+    target: { type: "string", default: "512" },
+    jobs: { type: "string", default: "4" },
+    ingest: { type: "string", default: "0" },
+    spark: { type: "boolean", default: false },
+  },
 });
-const FILES = Number(values.files ?? 2000);
-const ROWS = Number(values.rows ?? 5000);
+const INGEST = Number(values.ingest);
+const [FILES, ROWS] = [Number(values.files), Number(values.rows)];
 /** Files that differ; the others are copies of them, in number enough for the figures. */
 const DISTINCT = 20;
 const CODEC = { codec: "zstd", level: null, rowGroupRows: 100_000, metadata: {} } as const;
@@ -44,20 +59,31 @@ const root = await temporaryFolder("prove-compact");
 const parts = { clock: systemClock, random: systemRandom, disk: systemDisk, log: silentLogger };
 const storage = openStorage(storeOptions, { ...parts, observe: ignoreObservations });
 const catalog = createFileCatalog({ warehouse: root, readOnly: false }, { storage, ...parts });
-const name = { namespace: ["db"], table: "t" };
+const python = await readersPython();
 
 try {
-  await makeTable();
+  const location = await makeTable("t");
+  const files = dataFilesOf(location);
   const before = await query();
-  const run = await compact();
+  const alone = INGEST === 0 ? null : await ingest();
+  const [run, beside] = await Promise.all([compact(), INGEST === 0 ? null : ingest()]);
   const after = await query();
   if (before !== after) throw new Error(`rows differ: ${before} before, ${after} after`);
-  console.log(JSON.stringify({ files: FILES, rows: FILES * ROWS, ...run }));
+  const ours = compactedOf(location);
+  console.log(JSON.stringify({ files: FILES, rows: FILES * ROWS, ...run, ...shapeOf(ours) }));
+  if (alone !== null) console.log(JSON.stringify({ ingest_alone: alone, ingest_beside: beside }));
+  const raw = await ask("raw", { files, out: join(root, "raw.parquet") });
+  const overhead = Number(run["bytesAfter"]) / Number(raw["bytes"]) - 1;
+  const scan = await ask("scan", { files: ours });
+  console.log(JSON.stringify({ raw_bytes: raw["bytes"], overhead, scan_seconds: scan["seconds"] }));
+  if (values.spark) console.log(JSON.stringify(await bySpark(Number(run["rows_per_cpu_second"]))));
 } finally {
   rmSync(root, { recursive: true, force: true });
 }
 
-async function makeTable(): Promise<void> {
+/** Makes a table of small files; its folder. */
+async function makeTable(table: string): Promise<string> {
+  const name = { namespace: ["db"], table };
   const created = await catalog.create({
     name,
     metadataAt: (location) =>
@@ -84,6 +110,7 @@ async function makeTable(): Promise<void> {
   });
   const committed = await catalog.commit(name, [], staged.updates);
   if (committed.kind !== "committed") throw new Error(committed.kind);
+  return metadata.location;
 }
 
 function rowsOf(file: number): unknown[][] {
@@ -96,18 +123,21 @@ function rowsOf(file: number): unknown[][] {
   });
 }
 
-function command(words: readonly string[]): string[] {
+function command(
+  words: readonly string[],
+  config: string | null = join(root, "config.toml"),
+): string[] {
   const executable = resolve("dist/kafka-iceberg");
   const program = existsSync(executable)
     ? [executable]
     : [process.execPath, resolve("src/main.ts")];
-  return [...program, ...words, "--config", join(root, "config.toml")];
+  return [...program, ...words, ...(config === null ? [] : ["--config", config])];
 }
 
 async function query(): Promise<string> {
   await Bun.write(
     join(root, "config.toml"),
-    `[kafka]\ntopic = "t"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}"\n[iceberg.write]\ncompression = "zstd"\n`,
+    `[kafka]\ntopic = "t"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}"\n[iceberg.write]\ncompression = "zstd"\n[maintenance]\ncompact_target_mb = ${values.target}\ncompact_threshold_mb = ${Math.floor(Number(values.target) * 0.8)}\ncompact_parallel_jobs = ${values.jobs}\n`,
   );
   const sql =
     'select count(*) n, sum(id) i, max("at") a, min("user") u, sum(length(kind)) k, count(distinct path) p, ' +
@@ -123,16 +153,138 @@ async function compact(): Promise<Record<string, unknown>> {
   const child = Bun.spawn(command(["maintenance", "compact", "db.t", "--json"]), {
     stderr: "inherit",
   });
-  let [own, engine] = [0, 0];
+  let [own, engines, all, atOnce] = [0, 0, 0, 0];
   const look = setInterval(() => {
-    own = Math.max(own, residentMb(child.pid));
-    for (const pid of childrenOf(child.pid)) engine = Math.max(engine, residentMb(pid));
-  }, 100);
+    const [process, ...others] = [child.pid, ...childrenOf(child.pid)].map(residentMb);
+    const sum = others.reduce((total, each) => total + each, 0);
+    own = Math.max(own, process ?? 0);
+    engines = Math.max(engines, sum);
+    all = Math.max(all, (process ?? 0) + sum);
+    atOnce = Math.max(atOnce, others.length);
+  }, 50);
   const report = JSON.parse(await new Response(child.stdout).text());
   clearInterval(look);
   await child.exited;
   const seconds = (performance.now() - began) / 1000;
-  return { seconds: Number(seconds.toFixed(1)), own_mb: own, engine_mb: engine, ...report };
+  // Children that it has waited for are counted in.
+  const cpu = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6;
+  return {
+    ...{ seconds: Number(seconds.toFixed(1)), cpu_seconds: Number(cpu.toFixed(1)) },
+    ...{ rows_per_cpu_second: Math.round((FILES * ROWS) / cpu) },
+    ...{ own_mb: own, engines_mb: engines, all_mb: all, engines_at_once: atOnce, ...report },
+  };
+}
+
+function dataFilesOf(location: string): string[] {
+  const glob = new Bun.Glob("data/*.parquet");
+  return [...glob.scanSync({ cwd: location, absolute: true })];
+}
+
+function compactedOf(location: string): string[] {
+  return dataFilesOf(location).filter((path) => path.includes("/compacted-"));
+}
+
+/** Sizes of files and row groups, in MB. */
+function shapeOf(files: readonly string[]): Record<string, unknown> {
+  const sizes = files.map((path) => {
+    const bytes = new Uint8Array(readFileSync(path));
+    const length = new DataView(bytes.buffer).getUint32(bytes.length - 8, true);
+    const { rowGroups } = readFooter(bytes.subarray(bytes.length - 8 - length));
+    const sizeOf = ({ chunks }: (typeof rowGroups)[number]): number =>
+      chunks.reduce((sum, { compressedBytes }) => sum + Number(compressedBytes), 0);
+    return {
+      file: megabytes(bytes.length),
+      groups: rowGroups.map((each) => megabytes(sizeOf(each))),
+    };
+  });
+  return { sizes_mb: sizes };
+}
+
+function megabytes(bytes: number): number {
+  return Number((bytes / 2 ** 20).toFixed(1));
+}
+
+/** A steady load of its own topic and table, by a process of its own: ages of rows when they are committed. */
+async function ingest(): Promise<Record<string, unknown>> {
+  const kafka = await startKafka();
+  const config = join(root, "ingest.toml");
+  await Bun.write(
+    config,
+    `[kafka]\nbootstrap_servers = "${kafka.bootstrap}"\ntopic = "t"\n[state]\ndir = "${root}/ingest"\n[iceberg]\nwarehouse_path = "${root}/ingest-wh"\n`,
+  );
+  const words = [
+    "load-test",
+    "--rate",
+    `${INGEST}`,
+    "--seconds",
+    "30",
+    "--json",
+    "--config",
+    config,
+  ];
+  const child = Bun.spawn(command(words, null), { stderr: "ignore" });
+  try {
+    const { rate, committed_ms, queryable_ms } = JSON.parse(
+      await new Response(child.stdout).text(),
+    );
+    return { rate, committed_ms, queryable_ms };
+  } finally {
+    await kafka.stop();
+  }
+}
+
+async function ask(word: string, job: object): Promise<Record<string, unknown>> {
+  const child = Bun.spawn([python, join(import.meta.dir, "compact.py"), word], {
+    ...{ stdin: new Blob([JSON.stringify(job)]), stderr: "inherit" },
+  });
+  return JSON.parse(await new Response(child.stdout).text());
+}
+
+/** The same files by Spark's own procedure, on one core; the start of the JVM is not counted. */
+async function bySpark(ours: number): Promise<Record<string, unknown>> {
+  const location = await makeTable("s");
+  const spark = await startSparkSql({
+    ...hadoopCatalog("wh", root),
+    "spark.driver.memory": "3g",
+  });
+  try {
+    await spark.sql("select count(*) as n from wh.db.s where id < 0");
+    const before = cpuSeconds(spark.pid);
+    const bytes = Number(values.target) * 2 ** 20;
+    const options = `map('target-file-size-bytes','${bytes}','min-input-files','2')`;
+    const [answer = {}] = await spark.sql(
+      `call wh.system.rewrite_data_files(table => 'db.s', options => ${options})`,
+    );
+    const cpu = cpuSeconds(spark.pid) - before;
+    const loaded = await catalog.load({ namespace: ["db"], table: "s" });
+    const head = loaded?.metadata.currentSnapshotId ?? null;
+    if (loaded === null || head === null) throw new Error("Spark has a snapshot");
+    const { metadata } = loaded;
+    const files: string[] = [];
+    for await (const { file } of listDataFiles(storage, metadata, head))
+      files.push(localPath(file.filePath));
+    const scan = await ask("scan", { files });
+    const rate = Math.round((FILES * ROWS) / cpu);
+    return {
+      ...{
+        spark: answer,
+        spark_cpu_seconds: Number(cpu.toFixed(1)),
+        spark_rows_per_cpu_second: rate,
+      },
+      ...{ times: Number((ours / rate).toFixed(1)), spark_scan_seconds: scan["seconds"] },
+      ...{ spark_files: files.length, location },
+    };
+  } finally {
+    await spark.stop();
+  }
+}
+
+/** Of a process and all below it. */
+function cpuSeconds(pid: number): number {
+  const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
+  const fields = rest.split(" ").map(Number);
+  const own = ((fields[11] ?? 0) + (fields[12] ?? 0)) / 100;
+  return childrenOf(pid).reduce((sum, child) => sum + cpuSeconds(child), own);
 }
 
 function residentMb(pid: number): number {

@@ -105,13 +105,13 @@ export async function runApp(
 
 /** What compaction takes of the process. */
 function rewriteParts(
-  { stateDir }: ProcessOptions,
+  { stateDir, memory }: ProcessOptions,
   environment: Environment,
   encoder: ParquetEncoder,
   room: DiskRoom,
 ): RewriteParts {
   return {
-    ...{ encoder, room },
+    ...{ encoder, room, memoryBytesMax: memory.rewriteBytes },
     library: () => locateLibrary(cacheFolder(environment)),
     scratch: `${stateDir}/scratch`,
   };

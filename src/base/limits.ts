@@ -23,6 +23,7 @@ export const LIMITS: Readonly<
     | "manifestRewriteBytesMax"
     | "manifestListsBytesMax"
     | "knownManifestsBytesMax"
+    | "listedManifestsBytesMax"
     | "maintenanceNamesMax"
     | "compactionBytesPerCommit"
     | "compactionInputsMax"
@@ -110,6 +111,8 @@ export const LIMITS: Readonly<
   manifestListsBytesMax: 64 * MIB,
   /** Entries of manifests kept in memory, over all tables: some 10,000 files of 20 columns. */
   knownManifestsBytesMax: 32 * MIB,
+  /** Files of manifests without their metrics kept in memory, over all tables: some 30,000 files. */
+  listedManifestsBytesMax: 16 * MIB,
   /** Names of files that one maintenance run holds at once (a number): some 60 MB; more take passes. */
   maintenanceNamesMax: 200_000,
   /** Bytes of files that one commit of a compaction replaces, at least: what a run that ends early has done in vain. */

@@ -73,7 +73,12 @@ export async function buildProcess(
   const isFormatSet = origins.has("logging.format");
   return {
     ...folders(config, environment),
-    memory: memoryBudget(values["memory.limit_mb"], values["hot_buffer.max_size_mb"], machineBytes),
+    memory: memoryBudget(
+      values["memory.limit_mb"],
+      values["hot_buffer.max_size_mb"],
+      machineBytes,
+      config.pipelines.filter(hasChild).length,
+    ),
     server: await server(config, environment),
     log: {
       level: values["logging.level"],
@@ -99,6 +104,11 @@ export async function buildProcess(
     startupTimeoutMs: values["server.startup_timeout_ms"],
     topicPartitionMetrics: values["server.topic_partition_metrics"],
   };
+}
+
+/** True for a pipeline whose maintenance reads data files, in a child process. */
+function hasChild({ values }: AppConfig["pipelines"][number]): boolean {
+  return values["maintenance.compact_enabled"] || values["maintenance.statistics_enabled"];
 }
 
 /** The state directory and the transaction log in it, or where they were put. */

@@ -3,8 +3,9 @@
  *
  * The budget is 70 % of what the machine or the cgroup allows. The process itself needs 192 MiB of
  * it before a row is buffered. Files that are written ahead of their commit may hold a part of an upload
- * each, 8 MiB: an eighth of the rest at most. Buffers may fill 60 % of what is left then: the remaining
- * 40 % is for memory that was given back and is not yet in use again.
+ * each, 8 MiB: an eighth of the rest at most. Children that rewrite data files, or count their values, take another
+ * part: of each pipeline that has them 448 MiB, a quarter of the rest at most. Buffers may fill 60 % of what is left
+ * then: the remaining 40 % is for memory that was given back and is not yet in use again.
  */
 
 import { totalmem } from "node:os";
@@ -16,6 +17,11 @@ const MIB = 1024 * 1024;
 const BUDGET_SHARE = 0.7;
 /** Of what the process itself leaves of the budget: for parts of files that are written ahead. */
 const PARTS_SHARE = 1 / 8;
+/** Of what the process itself leaves of the budget: for children that rewrite data files. */
+const CHILDREN_SHARE = 1 / 4;
+/** A child takes about as much beside its engine as the engine may take; below this the engine writes no wide row. */
+const CHILD_ENGINES = 2;
+const ENGINE_BYTES_MIN = 96 * MIB;
 /** Of what is left then. */
 const BUFFER_SHARE = 0.6;
 
@@ -25,6 +31,8 @@ export interface MemoryBudget {
   readonly bufferBytes: number;
   /** Files that may be written ahead of their commit at once. */
   readonly openFilesMax: number;
+  /** What the engine of a child that rewrites data files may take. */
+  readonly rewriteBytes: number;
   /** A sentence when the configured buffer was too large; else null. */
   readonly warning: string | null;
 }
@@ -32,17 +40,20 @@ export interface MemoryBudget {
 /**
  * The budget for configured sizes in MiB.
  * @param machineBytes what the process may use at most, from {@link machineMemory}
+ * @param children that may rewrite data files at once: pipelines with compaction or statistics
  */
 export function memoryBudget(
   limitMb: number | "auto",
   bufferMb: number,
   machineBytes: number,
+  children = 0,
 ): MemoryBudget {
   const limitBytes = limitMb === "auto" ? Math.floor(machineBytes * BUDGET_SHARE) : limitMb * MIB;
   const room = Math.max(0, limitBytes - LIMITS.processBytes);
   const parts = Math.floor((room * PARTS_SHARE) / LIMITS.uploadPartBytes);
   const openFilesMax = Math.min(LIMITS.openFilesMax, parts);
-  const left = room - openFilesMax * LIMITS.uploadPartBytes;
+  const { childrenBytes, rewriteBytes } = childrenBudget(room, children);
+  const left = room - openFilesMax * LIMITS.uploadPartBytes - childrenBytes;
   const most = Math.max(MIB, Math.floor(left * BUFFER_SHARE));
   const bufferBytes = Math.min(bufferMb * MIB, most);
   const lowered = bufferBytes < bufferMb * MIB;
@@ -50,7 +61,19 @@ export function memoryBudget(
     ? `hot_buffer.max_size_mb is lowered from ${bufferMb} to ${Math.floor(bufferBytes / MIB)}: ` +
       `what fits into the memory budget of ${Math.floor(limitBytes / MIB)} MiB (memory.limit_mb)`
     : null;
-  return { limitBytes, bufferBytes, openFilesMax, warning };
+  return { limitBytes, bufferBytes, openFilesMax, rewriteBytes, warning };
+}
+
+/** What children take of `room`, all together, and what the engine of each may take. */
+function childrenBudget(
+  room: number,
+  children: number,
+): { readonly childrenBytes: number; readonly rewriteBytes: number } {
+  if (children === 0) return { childrenBytes: 0, rewriteBytes: LIMITS.rewriteBytesMax };
+  const wanted = children * CHILD_ENGINES * LIMITS.rewriteBytesMax;
+  const childrenBytes = Math.min(wanted, Math.floor(room * CHILDREN_SHARE));
+  const share = Math.floor(childrenBytes / CHILD_ENGINES / children);
+  return { childrenBytes, rewriteBytes: Math.max(ENGINE_BYTES_MIN, share) };
 }
 
 /** Bytes that this process may use: the smallest limit of its cgroups, at most the machine's memory. */

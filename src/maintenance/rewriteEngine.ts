@@ -37,6 +37,8 @@ export interface RewriteEngineParts {
   library(): Promise<string>;
   /** Folder for files on their way; made when it is missing. */
   readonly scratch: string;
+  /** What the engine may take for a group; more goes to its scratch folder. Default: 224 MiB. */
+  readonly memoryBytesMax?: number;
   /** `iceberg.write.compression` and its level. */
   readonly codec: Parameters<typeof fileCodec>[0];
   /** Encodes files of position deletes. Default: in the calling thread, for a process that does nothing else. */
@@ -115,7 +117,7 @@ function refusal(head: LoadedTable): string | null {
 }
 
 async function taskOf(
-  { library, codec }: RewriteEngineParts,
+  { library, codec, memoryBytesMax = LIMITS.rewriteBytesMax }: RewriteEngineParts,
   { head, group, commitId }: RewriteJob,
   { fields, files, scratch }: { fields: readonly Field[]; files: SnapshotFiles; scratch: string },
 ): Promise<RewriteTask> {
@@ -124,7 +126,7 @@ async function taskOf(
   const rowsWanted = (ROW_GROUP_BYTES * Math.max(1, rows)) / Math.max(1, group.bytes);
   return {
     library: await library(),
-    memoryBytesMax: LIMITS.rewriteBytesMax,
+    memoryBytesMax,
     folders: foldersOf(files),
     scratch: `${scratch}/`,
     ...{ fields, files, commitId, rows: counts },

@@ -10,12 +10,13 @@ import type { CountValues } from "./statistics.ts";
 export function createSketchEngine({
   library,
   scratch: root,
+  memoryBytesMax = LIMITS.rewriteBytesMax,
 }: Omit<RewriteEngineParts, "codec">): CountValues {
   return ({ head, inputs, columns }, stop) =>
     withScratch(root, "rewrite", async (scratch) => {
       const files = await readableFiles(head, inputs, scratch);
       const task = {
-        ...{ library: await library(), memoryBytesMax: LIMITS.rewriteBytesMax },
+        ...{ library: await library(), memoryBytesMax },
         ...{ folders: foldersOf(files), scratch: `${scratch}/`, files, columns },
       };
       return sketchInProcess(task, stop);

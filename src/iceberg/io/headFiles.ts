@@ -10,7 +10,7 @@ import type { DataFile, ManifestFile, PartitionValue } from "#iceberg/manifest/m
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
 import { fileKey } from "./removeFiles.ts";
-import { entriesOf, hasLiveFiles, type LiveFile, manifestsOf } from "./scan.ts";
+import { hasLiveFiles, type LiveFile, liveIn, manifestsOf } from "./scan.ts";
 
 /** A live data file. */
 export interface LiveData {
@@ -111,16 +111,10 @@ async function readContent(
   manifest: ManifestFile,
   boundOf: number | null,
 ): Promise<ManifestContent> {
-  const data: LiveData[] = [];
-  const deletes: LiveFile[] = [];
-  for (const { status, file, ...own } of await entriesOf(storage, metadata, manifest)) {
-    if (status === "deleted") continue;
-    const sequenceNumber = own.sequenceNumber ?? manifest.sequenceNumber;
-    const snapshotId = own.snapshotId ?? manifest.addedSnapshotId;
-    if (file.content === "data") data.push(liveDataOf(file, sequenceNumber, boundOf));
-    else deletes.push({ file, snapshotId, sequenceNumber });
-  }
-  return { data, deletes };
+  const live = await liveIn(storage, metadata, manifest);
+  if (manifest.content === "deletes") return { data: [], deletes: live };
+  const data = live.map(({ file, sequenceNumber }) => liveDataOf(file, sequenceNumber, boundOf));
+  return { data, deletes: [] };
 }
 
 /** The deletes that apply to a data file. */

@@ -1,30 +1,34 @@
 /**
- * The entries of the manifests that were read last, kept in memory: a manifest never changes, and a query or a
- * compaction reads those of a head of which its last one read all but the newest.
+ * What the manifests that were read last list, kept in memory: a manifest never changes, and a query, a compaction or
+ * the next attempt of a commit reads those of a head of which the one before read all but the newest.
  *
  * Bounded by bytes over all tables of the process; what was used the longest ago goes first.
  */
-import type { ManifestEntry } from "#iceberg/manifest/manifest.ts";
+import type { PartitionFieldType } from "#iceberg/manifest/avroSchemas.ts";
+import type { ManifestEntry, ManifestFile } from "#iceberg/manifest/manifest.ts";
 import type { Storage } from "#storage/storage.ts";
 
 /** Memory of an entry without its metrics and its path, bytes; of one metric of a column. */
 const ENTRY_BYTES = 800;
 const METRIC_BYTES = 64;
 
-/** Entries of manifests, by store and by a key that names a manifest and how it was read. */
-export interface KnownManifests {
-  get(storage: Storage, key: string): readonly ManifestEntry[] | null;
-  set(storage: Storage, key: string, entries: readonly ManifestEntry[]): void;
+/** Entries of manifests, by store and by a key that names a manifest and how it was read ({@link manifestKey}). */
+export interface KnownManifests<Entry> {
+  get(storage: Storage, key: string): readonly Entry[] | null;
+  set(storage: Storage, key: string, entries: readonly Entry[]): void;
 }
 
-/** @param bytesMax memory of all entries together, as estimated */
-export function createKnownManifests(bytesMax: number): KnownManifests {
+/**
+ * @param bytesMax memory of all entries together
+ * @param bytesOf an estimate of some entries' memory
+ */
+export function createKnownManifests<Entry>(
+  bytesMax: number,
+  bytesOf: (entries: readonly Entry[]) => number,
+): KnownManifests<Entry> {
   const stores = new WeakMap<Storage, number>();
   /** Least recently used first. */
-  const known = new Map<
-    string,
-    { readonly entries: readonly ManifestEntry[]; readonly bytes: number }
-  >();
+  const known = new Map<string, { readonly entries: readonly Entry[]; readonly bytes: number }>();
   let storeCount = 0;
   let bytes = 0;
   const nameOf = (storage: Storage, key: string): string => {
@@ -60,7 +64,17 @@ export function createKnownManifests(bytesMax: number): KnownManifests {
   };
 }
 
-function bytesOf(entries: readonly ManifestEntry[]): number {
+/** A manifest as its list has it: what its entries inherit, and a column's type may have been widened since. */
+export function manifestKey(
+  { manifestPath, sequenceNumber, addedSnapshotId, firstRowId }: ManifestFile,
+  types: readonly PartitionFieldType[],
+): string {
+  const inherited = [sequenceNumber, addedSnapshotId, firstRowId].join(" ");
+  return `${manifestPath} ${inherited} ${JSON.stringify(types)}`;
+}
+
+/** Memory of entries with their metrics, about. */
+export function entryBytes(entries: readonly ManifestEntry[]): number {
   let bytes = 0;
   for (const { file } of entries) {
     const { columnSizes, valueCounts, nullValueCounts, nanValueCounts, lowerBounds, upperBounds } =

@@ -9,11 +9,11 @@ import { readManifestList } from "#iceberg/manifest/manifestList.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
-import { createKnownManifests } from "./knownManifests.ts";
+import { createKnownManifests, entryBytes, manifestKey } from "./knownManifests.ts";
 import { createManifestLists } from "./manifestLists.ts";
 
 const lists = createManifestLists(LIMITS.manifestListsBytesMax);
-const known = createKnownManifests(LIMITS.knownManifestsBytesMax);
+const known = createKnownManifests(LIMITS.knownManifestsBytesMax, entryBytes);
 
 /** A file that is live in a snapshot. */
 export interface LiveFile {
@@ -60,13 +60,10 @@ export async function entriesOf(
   manifest: ManifestFile,
 ): Promise<readonly ManifestEntry[]> {
   const types = partitionTypes(metadata, specById(metadata, manifest.partitionSpecId));
-  // What entries inherit is the list's, and a column's type may have been widened since.
-  const { manifestPath, sequenceNumber, addedSnapshotId, firstRowId } = manifest;
-  const inherited = [sequenceNumber, addedSnapshotId, firstRowId].join(" ");
-  const key = `${manifestPath} ${inherited} ${JSON.stringify(types)}`;
+  const key = manifestKey(manifest, types);
   const found = known.get(storage, key);
   if (found !== null) return found;
-  const entries = await readManifest(await storage.get(manifestPath), manifest, types);
+  const entries = await readManifest(await storage.get(manifest.manifestPath), manifest, types);
   known.set(storage, key, entries);
   return entries;
 }
@@ -81,15 +78,22 @@ export async function* listDataFiles(
   if (snapshot === undefined) return;
   for (const manifest of await manifestsOf(storage, snapshot)) {
     if (!hasLiveFiles(manifest)) continue;
-    for (const entry of await entriesOf(storage, metadata, manifest)) {
-      if (entry.status === "deleted") continue;
-      yield {
-        file: entry.file,
-        snapshotId: entry.snapshotId ?? manifest.addedSnapshotId,
-        sequenceNumber: entry.sequenceNumber ?? manifest.sequenceNumber,
-      };
-    }
+    yield* await liveIn(storage, metadata, manifest);
   }
+}
+
+/** The live files of one manifest, with everything inherited filled in. */
+export async function liveIn(
+  storage: Storage,
+  metadata: TableMetadata,
+  manifest: ManifestFile,
+): Promise<LiveFile[]> {
+  const entries = await entriesOf(storage, metadata, manifest);
+  return entries.flatMap(({ status, file, ...own }) => {
+    if (status === "deleted") return [];
+    const snapshotId = own.snapshotId ?? manifest.addedSnapshotId;
+    return [{ file, snapshotId, sequenceNumber: own.sequenceNumber ?? manifest.sequenceNumber }];
+  });
 }
 
 /**

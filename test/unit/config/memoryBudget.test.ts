@@ -13,6 +13,7 @@ describe("the memory budget", () => {
       limitBytes: Math.floor(8192 * MIB * 0.7),
       bufferBytes: 500 * MIB,
       openFilesMax: 12,
+      rewriteBytes: 224 * MIB,
       warning: null,
     });
     const small = memoryBudget(1024, 500, 8192 * MIB);
@@ -21,6 +22,18 @@ describe("the memory budget", () => {
       "hot_buffer.max_size_mb is lowered from 500 to 441: what fits into the memory budget of 1024 MiB (memory.limit_mb)",
     );
     expect(memoryBudget(100, 500, 8192 * MIB).bufferBytes).toBe(MIB);
+  });
+
+  test("has room for children that rewrite files: a quarter of what the process leaves, less where less is enough", () => {
+    const large = memoryBudget(8192, 5000, 8192 * MIB, 1);
+    expect(large.rewriteBytes).toBe(224 * MIB);
+    expect(large.bufferBytes).toBe(Math.floor((8000 - 96 - 448) * 0.6 * MIB));
+    // Of three pipelines each has its share, and none so little that it could write nothing.
+    expect(memoryBudget(2240, 5000, 8192 * MIB, 1).rewriteBytes).toBe(224 * MIB);
+    expect(memoryBudget(2240, 5000, 8192 * MIB, 2).rewriteBytes).toBe(128 * MIB);
+    expect(memoryBudget(2240, 5000, 8192 * MIB, 3).rewriteBytes).toBe(96 * MIB);
+    const small = memoryBudget(592, 5000, 8192 * MIB, 1);
+    expect(small.bufferBytes).toBe(Math.floor((400 - 48 - 100) * 0.6 * MIB));
   });
 
   test("has room for a part of each file that is written ahead, whatever its size: fewer files where it is small", () => {

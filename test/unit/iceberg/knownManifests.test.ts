@@ -1,6 +1,7 @@
 /** Which manifests' entries stay in memory, and that they are bounded. */
 import { expect, test } from "bun:test";
-import { createKnownManifests } from "#iceberg/io/knownManifests.ts";
+import { createKnownManifests, entryBytes } from "#iceberg/io/knownManifests.ts";
+import { liveDataFiles } from "#iceberg/io/liveFiles.ts";
 import { entriesOf, manifestsOf } from "#iceberg/io/scan.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import { type DataFile, type ManifestEntry, UNDESCRIBED } from "#iceberg/manifest/manifest.ts";
@@ -35,15 +36,31 @@ test("a manifest that was read once is not read again, unless its rows would com
   expect(storage.calls["get"]).toBe(2);
 });
 
+test("whoever replaces files lists a manifest once, however many attempts his commit takes", async () => {
+  const storage = createMemoryStorage();
+  const metadata = sampleTable("/wh/db/listed");
+  const append = { storage, metadata, branch: "main", timestampMs: 5_000, summary: {} };
+  const staged = await stageAppend({ ...append, snapshotId: 1n, files: [FILE], nameSuffix: "c" });
+  const manifests = await manifestsOf(storage, staged.snapshot);
+  const paths = async (): Promise<string[]> => {
+    const files = await Array.fromAsync(liveDataFiles(storage, metadata, manifests));
+    return files.map(({ path }) => path);
+  };
+  expect(await paths()).toEqual([FILE.filePath]);
+  const reads = storage.calls["get"];
+  expect(await paths()).toEqual([FILE.filePath]);
+  expect(storage.calls["get"]).toBe(reads);
+});
+
 test("two stores with the same paths do not share entries", () => {
-  const known = createKnownManifests(1 << 20);
+  const known = createKnownManifests(1 << 20, entryBytes);
   known.set(createMemoryStorage(), "/wh/a/m0.avro", [ENTRY]);
   expect(known.get(createMemoryStorage(), "/wh/a/m0.avro")).toBeNull();
 });
 
 test("the bytes are bounded: what was used longest ago gives way, and what is larger than all of it is not kept", () => {
   const storage = createMemoryStorage();
-  const known = createKnownManifests(5_000);
+  const known = createKnownManifests(5_000, entryBytes);
   for (let n = 0; n < 50; n++) {
     known.set(storage, `${n}`, [ENTRY]);
     known.get(storage, "0");
