@@ -27,6 +27,7 @@ import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import type { KeyParts } from "#writer/parts.ts";
 import { checkCatalog } from "./catalogHealth.ts";
+import { copiesOf } from "./copies.ts";
 import { type RewriteParts, scheduledTables, schedulesOf } from "./maintain.ts";
 import { letterTopicOf, openServices } from "./openServices.ts";
 import { Positions } from "./positions.ts";
@@ -328,10 +329,8 @@ export class PipelineRun {
     const targets = new Targets(
       options,
       {
-        ...this.#shared,
-        catalog,
-        logger: this.#logger,
-        observe,
+        ...{ ...this.#shared, catalog, logger: this.#logger, observe },
+        copyOnWrite: copiesOf(this.#shared.rewrites, this.#closed.signal),
       },
       this.#registry,
     );

@@ -46,9 +46,12 @@ export class Targets {
   constructor(options: TableOptions, parts: WriterParts, registry: SchemaRegistry | null) {
     this.#registry = registry;
     this.#options = options;
-    const { catalog, encoder, keys, txlog, clock, random, logger, observe } = parts;
-    const own = { catalog, encoder, txlog, clock, random, logger, observe };
-    this.#parts = keys === undefined ? own : { ...own, keys };
+    const { catalog, encoder, keys, copyOnWrite, txlog, clock, random, logger, observe } = parts;
+    this.#parts = {
+      ...{ catalog, encoder, txlog, clock, random, logger, observe },
+      ...(keys === undefined ? {} : { keys }),
+      ...(copyOnWrite === undefined ? {} : { copyOnWrite }),
+    };
   }
 
   /**

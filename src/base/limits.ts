@@ -32,6 +32,7 @@ export const LIMITS: Readonly<
     | "unrolledPageBytesMax"
     | "compactionPairsMax"
     | "rewriteBytesMax"
+    | "copiesAtOnce"
     | "statisticsBytesAtOnce"
     | "orphansPerRunMax"
     | "metadataVersionsMax"
@@ -125,6 +126,8 @@ export const LIMITS: Readonly<
   copiedPageBytesMax: 512 * MIB,
   /** Values that take the place of a copied page's indexes, where a dictionary is full. */
   unrolledPageBytesMax: 16 * MIB,
+  /** Files of one commit that are written anew at the same time (a number): each in a process of `rewriteBytesMax`. */
+  copiesAtOnce: 2,
   /**
    * Data files times the delete files that apply to each (a number), which a plan of a compaction holds and
    * looks at: some 200 MB. More come only of thousands of delete files that apply to whole partitions.

@@ -5,7 +5,7 @@
 import { describe } from "#base/errors.ts";
 import { fullName } from "#catalog/names.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
-import type { WriterOptions } from "#writer/parts.ts";
+import type { DeleteMode, WriterOptions } from "#writer/parts.ts";
 
 /** A table with the topics that feed it. */
 export interface PlannedTable {
@@ -76,7 +76,7 @@ export function deleteNotes(
   formatVersion: number,
 ): string[] {
   if (key.length === 0) return [];
-  const how = deletes === "equality" ? BY_EQUALITY : byPosition(formatVersion);
+  const how = HOW[deletes](formatVersion);
   return [`${name}: rows of one key (${key.join(", ")}) replace each other by ${how}`];
 }
 
@@ -89,6 +89,16 @@ export function changeLogNotes(
   const log = changeLog.tableOf(writer).name;
   return [`${name}: every change is also a row of ${fullName(log)}, committed before it`];
 }
+
+const HOW: Readonly<Record<DeleteMode, (formatVersion: number) => string>> = {
+  position: byPosition,
+  equality: () => BY_EQUALITY,
+  "copy-on-write": () => BY_COPY,
+};
+
+const BY_COPY =
+  "files that are written anew without the older ones, which every reader understands; a commit writes each file again " +
+  "that holds one of them";
 
 const BY_EQUALITY =
   "equality deletes: Spark and DuckDB read them; PyIceberg 0.12 refuses such a table, and every reader compares all " +

@@ -18,12 +18,15 @@ import { hiddenRows } from "#keyindex/readKeys.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { Attempt } from "./change.ts";
 
-/** What an attempt does to the delete files of its head. */
+/** What an attempt adds to its head, and takes away, so that rows are gone: delete files, or data files. */
 export interface RowDeletes {
   /** Durable, and in the ledger. */
   readonly added: readonly DataFile[];
   readonly removed: readonly DataFile[];
 }
+
+/** A way to delete located rows, all of which are live in the attempt's head. */
+export type DeleteRows = (attempt: Attempt, located: readonly LocatedRows[]) => Promise<RowDeletes>;
 
 /** Deleted rows of one data file. */
 export interface DeletedRows {
@@ -104,8 +107,8 @@ async function writeVectors(
   return { added, removed: located.flatMap(replacedDeletes) };
 }
 
-/** What a new vector takes the place of. Position deletes of other data files, too, stay for those. */
-function replacedDeletes({ file, deletes }: LocatedRows): DataFile[] {
+/** What goes with the rows that it hides of one file. Position deletes of other data files, too, stay for those. */
+export function replacedDeletes({ file, deletes }: LocatedRows): DataFile[] {
   const own = deletes.positions.filter((live) => deletedFrom(live.file) === file.path);
   return [...(deletes.vector === null ? [] : [deletes.vector]), ...own].map((live) => live.file);
 }

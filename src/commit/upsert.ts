@@ -25,7 +25,7 @@ import { type JudgedChanges, judgeOrder } from "./orderedKeys.ts";
 import type { CommitParts } from "./parts.ts";
 import { headOf, type Progress } from "./progress.ts";
 import { withOffsets } from "./progressDocument.ts";
-import { type RowDeletes, type WritePositionDeletes, writeDeletes } from "./rowDeletes.ts";
+import type { DeleteRows, RowDeletes } from "./rowDeletes.ts";
 import type { Advance } from "./rules.ts";
 import { type AppendResult, type FileUnit, Shares, unreadable } from "./shares.ts";
 import { stageSnapshot } from "./snapshot.ts";
@@ -41,7 +41,7 @@ export interface KeyedUnit extends FileUnit {
 /** How an upsert finds rows and writes deletes. */
 export interface UpsertPorts {
   readonly index: RowIndex;
-  readonly writePositionDeletes: WritePositionDeletes;
+  readonly deleteRows: DeleteRows;
 }
 
 /** What the last attempt would make of the index. */
@@ -95,7 +95,9 @@ export class Upsert implements SnapshotChange {
     const { snapshotId, sequenceNumber } = staged.snapshot;
     const base = headOf(head.metadata, options.branch);
     const change = { base, keys, placed, addedDeletes: added, removedDeletes: removed };
-    this.#staged = { snapshotId, sequenceNumber, change };
+    // Rows that moved into other files are read there when the index is brought to the next head.
+    const isMoved = removed.some(({ content }) => content === "data");
+    this.#staged = isMoved ? null : { snapshotId, sequenceNumber, change };
     return staged;
   }
 
@@ -115,9 +117,7 @@ export class Upsert implements SnapshotChange {
 
   /** Hides rows. */
   #delete(attempt: Attempt, located: readonly LocatedRows[]): Promise<RowDeletes> {
-    return this.#reading(attempt, () =>
-      writeDeletes(attempt, located, this.#ports.writePositionDeletes),
-    );
+    return this.#reading(attempt, () => this.#ports.deleteRows(attempt, located));
   }
 
   /** Reads files of the head. @throws AppError `storage_unreachable` when one of them was removed meanwhile */

@@ -119,18 +119,25 @@ function checkDeleteMode(values: PipelineValues, report: Report): void {
   if (version !== undefined && version !== values["iceberg.write.format_version"]) {
     report(key, `"${deletes}" needs iceberg.write.format_version = ${version}`);
   }
-  if (deletes === "equality" && values["source.order_field"] !== null) {
+  if (values["source.order_field"] === null) return;
+  if (deletes === "equality") {
     report(
       key,
       '"equality" hides every older row of a key, also one whose source.order_field is larger: only with an index ' +
         'of the keys ("auto") are they compared',
+    );
+  } else if (deletes === "copy-on-write") {
+    report(
+      key,
+      '"copy-on-write" cannot leave out a row that source.order_field overtakes in its own commit: "auto" hides it',
     );
   }
 }
 
 /** How the rows of older changes are deleted. */
 export function deleteModeOf(values: PipelineValues): DeleteMode {
-  return values["iceberg.write.delete_mode"] === "equality" ? "equality" : "position";
+  const mode = values["iceberg.write.delete_mode"];
+  return mode === "equality" || mode === "copy-on-write" ? mode : "position";
 }
 
 /** A bare row has no envelope whose members could be columns. */

@@ -17,12 +17,11 @@ import { logFlushStarted } from "#commit/logCommit.ts";
 import { listedManifests } from "#commit/manifests.ts";
 import { Rewrite } from "#commit/rewrite.ts";
 import { liveDataFiles, liveDeletes } from "#iceberg/io/liveFiles.ts";
-import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
-import { hasSources, specById } from "#iceberg/partition/partitionType.ts";
 import { endsIn } from "./closedPartitions.ts";
 import { type CompactSettings, type PlannedGroup, planGroups } from "./compactPlan.ts";
 import { type CompactReport, CompactRun, type End } from "./compactRun.ts";
 import type { RewriteEngine, RewriteJob, RewrittenGroup } from "./engine.ts";
+import { rewrittenLocation } from "./location.ts";
 import { type RunOptions, refusePaused, refuseStopped } from "./run.ts";
 
 /** How a compaction is asked for. */
@@ -133,7 +132,7 @@ async function rewriteBatch(
   const read = { sequenceNumber, formatVersion };
   const change = new Rewrite(parts, read, engine.writePositionDeletes);
   const pending = newCommit(table, change, ledger);
-  const jobs = batch.map((group) => ({ group, location: locationOf(table, head, group) }));
+  const jobs = batch.map((group) => ({ group, location: rewrittenLocation(parts, head, group) }));
   ledger.plan(jobs.map(({ location }) => location));
   await logFlushStarted(parts, head, ledger.commitId, ledger.names, {});
   try {
@@ -223,24 +222,4 @@ function readSequenceNumber(
   const id = metadata.refs[branch]?.snapshotId ?? metadata.currentSnapshotId;
   const snapshot = metadata.snapshots.find(({ snapshotId }) => snapshotId === id);
   return snapshot?.sequenceNumber ?? metadata.lastSequenceNumber;
-}
-
-/** `<data>/event_day=2026-01-08/compacted-<uuid>.parquet` */
-function locationOf(
-  { parts }: CommitTable,
-  { metadata }: LoadedTable,
-  { inputs }: PlannedGroup,
-): string {
-  const root = (metadata.properties["write.data.path"] ?? `${metadata.location}/data`).replace(
-    /\/+$/,
-    "",
-  );
-  const [input] = inputs;
-  const spec = specById(metadata, input?.specId ?? metadata.defaultSpecId);
-  const fields = metadata.schemas.find(({ schemaId }) => schemaId === metadata.currentSchemaId);
-  const folder = hasSources(metadata, spec)
-    ? partitionFolder(spec, fields?.fields ?? [], input?.partition ?? [])
-    : "";
-  const name = `compacted-${parts.random.uuid()}.parquet`;
-  return [root, folder, name].filter((part) => part !== "").join("/");
 }

@@ -78,7 +78,7 @@ export async function planGroups(
     (input) => Number(input.sizeBytes) < settings.smallBytes || isDeleted(input),
   );
   return [...Map.groupBy(wanted, placeKey).values()].flatMap((members) =>
-    cut(members, settings.targetBytes).filter(
+    cutGroups(members, settings.targetBytes).filter(
       (group) =>
         group.inputs.some(isDeleted) ||
         isWorthIt(group, settings.targetBytes) ||
@@ -155,7 +155,7 @@ async function deletedShares(
 }
 
 /** Into groups of about the target size, oldest first. */
-function cut(members: readonly PlannedInput[], targetBytes: number): PlannedGroup[] {
+export function cutGroups(members: readonly PlannedInput[], targetBytes: number): PlannedGroup[] {
   const groups: PlannedGroup[] = [];
   let inputs: PlannedInput[] = [];
   let [bytes, rows] = [0, 0];

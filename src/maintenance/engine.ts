@@ -2,6 +2,7 @@
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { MovedRows } from "#commit/movedRows.ts";
 import type { WritePositionDeletes } from "#commit/rowDeletes.ts";
+import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { PlannedGroup } from "./compactPlan.ts";
 
@@ -9,6 +10,11 @@ import type { PlannedGroup } from "./compactPlan.ts";
 export interface RewriteJob {
   readonly head: LoadedTable;
   readonly group: PlannedGroup;
+  /**
+   * Of each input the rows that are left out; then none of its deletes is by position. Default: those that its deletes
+   * hide.
+   */
+  readonly hidden?: readonly RowSet[];
   /** Where the file goes. */
   readonly location: string;
   readonly commitId: string;

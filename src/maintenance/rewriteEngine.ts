@@ -15,11 +15,13 @@ import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { isVector } from "#iceberg/deletes/deleteIndex.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
+import { encodeDeletionVector } from "#iceberg/deletes/vectorWriter.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { readFooter } from "#parquet/footer.ts";
 import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
+import type { DataVector } from "#sql/deletedRows.ts";
 import { unwritable } from "#sql/rewrite/copyStatement.ts";
 import type { RewriteTask, Rewritten } from "#sql/rewrite/protocol.ts";
 import { rewriteInProcess } from "#sql/rewrite/rewriteProcess.ts";
@@ -70,7 +72,8 @@ async function rewriteIn(
   stop: AbortSignal,
 ): Promise<RewrittenGroup> {
   const fields = fieldsOf(job.head);
-  const files = await readableFiles(job.head, job.group.inputs, scratch);
+  const readable = await readableFiles(job.head, job.group.inputs, scratch);
+  const files = { ...readable, vectors: [...readable.vectors, ...hiddenVectors(job)] };
   const task = await taskOf(parts, job, { fields, files, scratch });
   const written = await rewriteInProcess(task, stop).catch(async (error: unknown) => {
     await refuseMissing(job);
@@ -88,6 +91,14 @@ async function rewriteIn(
     moved: moved ?? null,
     isCopied: written.isCopied,
   };
+}
+
+/** As the engine takes rows that are left out. */
+function hiddenVectors({ hidden = [] }: RewriteJob): DataVector[] {
+  return hidden.flatMap((rows, file) => {
+    const { blob, deleted } = encodeDeletionVector(rows);
+    return deleted === 0 ? [] : [{ file, blob, puffin: "", rows: rows.fileRows, deleted }];
+  });
 }
 
 function rowSetOf(rows: number, words: Uint32Array): RowSet {
@@ -139,13 +150,14 @@ async function taskOf(
 }
 
 /** No row more or less than the manifests say, where they can tell. */
-function checkRows({ group: { inputs } }: RewriteJob, rowCount: number): void {
+function checkRows({ group: { inputs }, hidden = [] }: RewriteJob, rowCount: number): void {
   const before = inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
   const deletes = inputs.flatMap((input) => input.deletes.map(({ file }) => file));
   const isTold = deletes.every((file) => isVector(file));
-  const hidden = deletes.reduce((sum, file) => sum + Number(file.recordCount), 0);
+  const vectors = deletes.reduce((sum, file) => sum + Number(file.recordCount), 0);
+  const gone = hidden.reduce((sum, rows) => sum + rows.size, vectors);
   assert(rowCount <= before, "a rewrite adds no row");
-  assert(!isTold || rowCount === before - hidden, "a rewrite keeps every row that is not deleted");
+  assert(!isTold || rowCount === before - gone, "a rewrite keeps every row that is not deleted");
 }
 
 /** Streams the file to the store, without what it needs no more. */

@@ -63,7 +63,7 @@ export class OpenFlushes {
         for (const open of entry.open) this.apply(open);
         break;
       case "FlushStarted":
-        this.byCommitId.set(entry.commit_id, [entry]);
+        this.byCommitId.set(entry.commit_id, begun(entry, this.byCommitId.get(entry.commit_id)));
         break;
       case "ParquetWritten":
       case "CommitAttempt":
@@ -87,6 +87,15 @@ export class OpenFlushes {
         unreachable(entry);
     }
   }
+}
+
+/** A flush that names more files has begun when it began, and what it has sent stays sent. */
+function begun(
+  entry: Extract<LogEntry, { type: "FlushStarted" }>,
+  [first, ...later]: readonly LogEntry[] = [],
+): LogEntry[] {
+  if (first?.type !== "FlushStarted") return [entry];
+  return [{ ...entry, base_sequence_number: first.base_sequence_number }, ...later];
 }
 
 function attemptOf(entries: readonly LogEntry[]): OpenAttempt[] {

@@ -8,6 +8,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { Append } from "#commit/append.ts";
 import { EqualityUpsert } from "#commit/equalityUpsert.ts";
 import type { Ledger } from "#commit/ledger.ts";
+import { type DeleteRows, writeDeletes } from "#commit/rowDeletes.ts";
 import type { Advance } from "#commit/rules.ts";
 import { Upsert } from "#commit/upsert.ts";
 import { KeyHasher, keyFieldsOf } from "#keyindex/keyHasher.ts";
@@ -91,13 +92,23 @@ export async function writeFlush(
     );
     return new EqualityUpsert(parts, advances, equalityUnits(options, folded, written, deletes));
   }
-  const writePositionDeletes = positionDeleteWriter(parts.encoder);
+  const deleteRows = deleterOf(parts, options);
   return new Upsert(
     parts,
-    { index: index.rows, writePositionDeletes },
+    { index: index.rows, deleteRows },
     advances,
     keyedUnits(options, folded, written),
   );
+}
+
+/** How the rows go that the index finds. */
+function deleterOf(parts: WriterParts, options: WriterOptions): DeleteRows {
+  if (options.deletes === "copy-on-write") {
+    assert(parts.copyOnWrite !== undefined, "a process that rewrites files has an engine");
+    return parts.copyOnWrite(options);
+  }
+  const writePositionDeletes = positionDeleteWriter(parts.encoder);
+  return (attempt, located) => writeDeletes(attempt, located, writePositionDeletes);
 }
 
 /** By the table's columns as they are now: what a type was promoted from hashes alike. */

@@ -6,6 +6,7 @@ import type { TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { GrowsBy } from "#columns/evolve.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
+import type { DeleteRows } from "#commit/rowDeletes.ts";
 import type { KeySecret } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
 import type { ParquetCodec, ParquetEncoder } from "#parquet/encoder.ts";
@@ -15,6 +16,8 @@ export interface WriterParts extends CommitParts {
   readonly encoder: ParquetEncoder;
   /** Finds rows by their keys; needed by tables whose options name a key. */
   readonly keys?: KeyParts;
+  /** For one flush: rewrites files without some of their rows; needed by tables whose options say so. */
+  readonly copyOnWrite?: (options: WriterOptions) => DeleteRows;
 }
 
 /** How a process knows keys. */
@@ -34,9 +37,10 @@ export interface KeyParts {
 
 /**
  * How rows are deleted. `position`: by vectors (format v3) or files of positions (v2), which an index of the keys finds;
- * `equality`: by the values of their key, whatever rows have it.
+ * `equality`: by the values of their key, whatever rows have it; `copy-on-write`: the files that hold them, found by the
+ * index, are written anew without them.
  */
-export type DeleteMode = "position" | "equality";
+export type DeleteMode = "position" | "equality" | "copy-on-write";
 
 /** A setting of files that a table's properties may make, too. */
 export type FileSetting = "codec" | "row group bytes" | "file bytes";

@@ -2,22 +2,14 @@
  * A process that compacts a table of changes by the product's own code, while others upsert into it, delete from it,
  * and roll it back. Its engine takes time, and says where the rows of each file went.
  */
-import { fail } from "#base/errors.ts";
 import type { Catalog } from "#catalog/catalog.ts";
 import { CommitTable } from "#commit/commitTable.ts";
-import type { MovedRows } from "#commit/movedRows.ts";
-import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import { compact } from "#maintenance/compact.ts";
-import type { PlannedInput } from "#maintenance/compactPlan.ts";
-import type { RewriteEngine } from "#maintenance/engine.ts";
-import { createInlineEncoder } from "#parquet/encode.ts";
 import type { WriterParts } from "#writer/parts.ts";
-import { positionDeleteWriter } from "#writer/positionDeletes.ts";
 import { Background } from "./background.ts";
 import { optionsOf } from "./process.ts";
-import { foreignFile } from "./rows.ts";
-import type { PlacedRow, UpsertLaw } from "./upsertLaw.ts";
-import { type KeyedRow, storeRows } from "./upsertRows.ts";
+import { simulatedEngine } from "./simulatedEngine.ts";
+import type { UpsertLaw } from "./upsertLaw.ts";
 import type { World } from "./world.ts";
 
 /** Rewrites one table. */
@@ -51,7 +43,7 @@ export class UpsertRewriter extends Background {
     await table.leftovers.inherit(head);
     const { files } = await this.#law.listed(head.metadata.currentSnapshotId);
     const bytes = files.reduce((sum, { file }) => sum + Number(file.fileSizeBytes), 0);
-    const { groups, left } = await compact(table, this.#engine(parts), {
+    const { groups, left } = await compact(table, simulatedEngine(world, this.#law, parts), {
       ...{ isDry: false, jobs: 1, onProgress: () => undefined, stop: new AbortController().signal },
       settings: { smallBytes: 1e9, targetBytes: bytes / count, deleteRatio: 0.1 },
     });
@@ -59,43 +51,6 @@ export class UpsertRewriter extends Background {
     // Upserts and compaction never keep each other from the table (10i); answers that are lost do.
     if (left > 0 && !this.#hasOthers && answers.unknown === 0)
       this.violations.push(`STARVED: R left ${left} groups`);
-  }
-
-  #engine({ clock }: WriterParts): RewriteEngine {
-    const { world } = this;
-    return {
-      refusal: () => null,
-      ready: async () => undefined,
-      writePositionDeletes: positionDeleteWriter(createInlineEncoder()),
-      rewrite: async ({ head: { storage }, group: { inputs }, location }) => {
-        const rows: KeyedRow[] = [];
-        const moved: MovedRows[] = [];
-        for (const input of inputs) {
-          const live = await this.#liveIn(input);
-          const hidden = new RowSet(Number(input.recordCount));
-          const left = new Set(live.map(({ position }) => position));
-          for (let row = 0; row < hidden.fileRows; row++) if (!left.has(row)) hidden.add(row);
-          moved.push({ first: rows.length, hidden });
-          rows.push(...live);
-        }
-        if (world.random.unit() < 0.7) await clock.sleep(1);
-        if (rows.length === 0) return { output: null, moved };
-        return { output: await storeRows(storage, location, rows), moved };
-      },
-    };
-  }
-
-  async #liveIn({
-    path,
-    recordCount,
-    sequenceNumber,
-    deletes,
-  }: PlannedInput): Promise<PlacedRow[]> {
-    const files = [path, ...deletes.map(({ file }) => file.filePath)];
-    const gone = files.find((each) => !this.world.storage.objects.has(each));
-    if (gone !== undefined) throw fail("storage_missing", `${gone} is gone`);
-    const file = { ...foreignFile(path), recordCount };
-    return await this.#law.liveIn({ file, snapshotId: 0n, sequenceNumber }, deletes);
   }
 }
 

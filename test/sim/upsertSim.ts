@@ -7,12 +7,14 @@ import type { RowIndex } from "#keyindex/port.ts";
 import { type KeyStore, openKeyStore, volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { copyOnWrite } from "#maintenance/copyOnWrite.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { DeleteMode, SealedSegment, WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { createLossyDisk, type LossyDisk } from "../fakes/lossyDisk.ts";
 import { type Outcome, WriterFrame } from "./frame.ts";
 import { optionsOf, Process, partsOf, worldClock } from "./process.ts";
+import { simulatedEngine } from "./simulatedEngine.ts";
 import { Foreigners } from "./upsertForeign.ts";
 import { byOrder, UpsertLaw } from "./upsertLaw.ts";
 import { UpsertRewriter } from "./upsertRewriter.ts";
@@ -37,6 +39,9 @@ export interface UpsertTroubles {
 export async function runUpserts(seed: number, troubles: UpsertTroubles): Promise<Outcome> {
   return await new UpsertSim(seed, troubles).run(troubles.steps);
 }
+
+/** Of about three small files. */
+const FILE_BYTES = 2000;
 
 const SECRET = { k0: 1n, k1: 2n };
 
@@ -115,10 +120,13 @@ class UpsertSim extends WriterFrame {
       const store = await this.#openStore(process);
       return createTableIndex({ store, secret: SECRET, keyColumns, orderColumn });
     };
+    const engine = simulatedEngine(world, this.#law, { clock });
+    const copies = { engine, reserve: () => () => undefined, stop: new AbortController().signal };
     const parts: WriterParts = {
       ...partsOf(world, process.name, log, alive, clock),
       encoder: createInlineEncoder(),
       keys: { secret: SECRET, openIndex },
+      copyOnWrite: () => copyOnWrite(copies, FILE_BYTES),
     };
     const options = { ...optionsOf(world, process.group), coordinates: null, ...this.#key };
     const writer = await TableWriter.open(parts, options, []);

@@ -4,6 +4,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Attempt } from "#commit/change.ts";
 import { Ledger } from "#commit/ledger.ts";
 import { emptyDocument } from "#commit/progressDocument.ts";
+import { type DeleteRows, writeDeletes } from "#commit/rowDeletes.ts";
 import { Upsert } from "#commit/upsert.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
@@ -31,8 +32,9 @@ function upsertOf(keys: readonly (readonly bigint[])[], index = newIndex()): Ups
     placed: [],
     keys: keySet(each),
   }));
-  const writePositionDeletes = () => Promise.reject(new Error("a table of format v3"));
-  return new Upsert(parts, { index, writePositionDeletes }, [], units);
+  const deleteRows: DeleteRows = (attempt, located) =>
+    writeDeletes(attempt, located, () => Promise.reject(new Error("a table of format v3")));
+  return new Upsert(parts, { index, deleteRows }, [], units);
 }
 
 function newIndex(): RowIndex {
@@ -71,8 +73,9 @@ test("a file that is gone while orders are compared asks for another head; a hea
   await table.storage.remove([file.filePath]);
   const unit = { feeds: [FEED], files: [], placed: [] };
   const keys = { ...keySet([2n]), orders: BigInt64Array.of(-5n) };
-  const writePositionDeletes = () => Promise.reject(new Error("a table of format v3"));
-  const upsert = new Upsert(parts, { index, writePositionDeletes }, [], [{ ...unit, keys }]);
+  const deleteRows: DeleteRows = (attempt, located) =>
+    writeDeletes(attempt, located, () => Promise.reject(new Error("a table of format v3")));
+  const upsert = new Upsert(parts, { index, deleteRows }, [], [{ ...unit, keys }]);
   const kinds: unknown[] = [];
   for (const number of [1, 2]) {
     kinds.push(await rejection(upsert.stage(attemptOn(head, number))));

@@ -180,9 +180,9 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
   ],
   [
     "a word of a feature that is not built",
-    `${TOPIC}[iceberg.write]\ndelete_mode = "copy-on-write"\n[source]\nmode = "ktable"\n`,
+    `${TOPIC}[iceberg.write]\ndelete_mode = "append-dedupe"\n[source]\nmode = "ktable"\n`,
     [
-      'config.toml:4: iceberg.write.delete_mode: "copy-on-write": deleting rows in this way is not built yet ("auto" writes deletion vectors (v3) and position deletes (v2), which more readers understand)',
+      'config.toml:4: iceberg.write.delete_mode: "append-dedupe": deleting rows in this way is not built yet ("auto" writes deletion vectors (v3) and position deletes (v2), which more readers understand)',
     ],
   ],
   [

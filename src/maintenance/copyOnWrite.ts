@@ -1,0 +1,153 @@
+/**
+ * Deleting by writing anew (`delete_mode = "copy-on-write"`): files that hold deleted rows become files without them,
+ * in the commit that deletes, so that readers need to know of no deletes at all.
+ *
+ * All is done on the head of one attempt. A file that was written for an earlier attempt is used again only
+ * where the same rows of the same inputs go, and nothing else hides any of theirs (CHANGE_RULES section 3).
+ */
+import { assert } from "#base/assert.ts";
+import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Attempt } from "#commit/change.ts";
+import { logFlushStarted } from "#commit/logCommit.ts";
+import { type DeleteRows, type RowDeletes, replacedDeletes } from "#commit/rowDeletes.ts";
+import { placeKey } from "#iceberg/deletes/deleteIndex.ts";
+import type { RowSet } from "#iceberg/deletes/rowSet.ts";
+import type { LiveData } from "#iceberg/io/headFiles.ts";
+import { withoutMetrics } from "#iceberg/io/liveFiles.ts";
+import { fileKey } from "#iceberg/io/removeFiles.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import type { LocatedRows } from "#keyindex/port.ts";
+import { PositionDeletes } from "#keyindex/positionDeletes.ts";
+import { hiddenRows } from "#keyindex/readKeys.ts";
+import { cutGroups, type PlannedGroup, type PlannedInput } from "./compactPlan.ts";
+import type { RewriteEngine } from "./engine.ts";
+import { rewrittenLocation } from "./location.ts";
+
+/** What files are written anew with. */
+export interface CopyOnWriteParts {
+  readonly engine: Pick<RewriteEngine, "refusal" | "ready" | "rewrite">;
+  /** Sets room aside for files on their way; null: there is none now. */
+  readonly reserve: (bytes: number) => (() => void) | null;
+  /** Aborted when the process ends. */
+  readonly stop: AbortSignal;
+}
+
+/** A group of one attempt: files of one partition that become one. */
+interface CopiedGroup {
+  readonly group: PlannedGroup;
+  /** Rows of each input that are not in the output. */
+  readonly hidden: readonly RowSet[];
+  /** Equal where the output would be the same. */
+  readonly key: string;
+}
+
+/** Files whose rows are told before the event loop gets a turn: some milliseconds. */
+const TURN_FILES = 16;
+/** Scratch files of a group, by its bytes: fetched inputs, and the output. */
+const SCRATCH_SHARE = 2.2;
+
+/**
+ * Deletes the rows of one flush.
+ * @param targetBytes of the files that are written, about
+ */
+export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): DeleteRows {
+  const written = new Map<string, DataFile | null>();
+  return async (attempt, located) => {
+    if (located.length === 0) return { added: [], removed: [] };
+    const refusal = parts.engine.refusal(attempt.head);
+    if (refusal !== null) throw fail("table_unsupported", refusal);
+    await parts.engine.ready();
+    const groups = await groupsOf(attempt, located, targetBytes);
+    await writeGroups(parts, attempt, groups, written);
+    return deletesOf(
+      located,
+      groups.flatMap(({ key }) => written.get(key) ?? []),
+    );
+  };
+}
+
+async function groupsOf(
+  { parts: { clock }, head: { storage, metadata } }: Attempt,
+  located: readonly LocatedRows[],
+  targetBytes: number,
+): Promise<CopiedGroup[]> {
+  const positionDeletes = new PositionDeletes(storage);
+  const byPath = new Map(located.map((each) => [each.file.path, each]));
+  const inputs = located.map(({ file, deletes }) => inputOf(file, deletes.equality));
+  const groups = [...Map.groupBy(inputs, placeKey).values()].flatMap((members) =>
+    cutGroups(members, targetBytes),
+  );
+  const copied: CopiedGroup[] = [];
+  let count = 0;
+  for (const group of groups) {
+    const hidden: RowSet[] = [];
+    const hash = new Bun.CryptoHasher("sha256");
+    hash.update(`${metadata.formatVersion} ${metadata.currentSchemaId}`);
+    for (const { path, deletes } of group.inputs) {
+      const each = byPath.get(path);
+      assert(each !== undefined, "an input is a located file");
+      const rows = await hiddenRows({ positionDeletes }, each.file, each.deletes);
+      for (const row of each.rows) rows.add(row);
+      hidden.push(rows);
+      hash.update(JSON.stringify([path, deletes.map(({ file }) => fileKey(file))]));
+      hash.update(rows.words);
+      if (++count % TURN_FILES === 0) await clock.turn();
+    }
+    copied.push({ group, hidden, key: hash.digest("hex") });
+  }
+  return copied;
+}
+
+/** A file as the engine reads it: what is deleted of it by position is said beside it. */
+function inputOf(file: LiveData, equality: PlannedInput["deletes"]): PlannedInput {
+  const { path, format: fileFormat, specId, partition, sequenceNumber, firstRowId } = file;
+  return {
+    ...{ path, fileFormat, specId, partition, sequenceNumber, firstRowId, snapshotId: null },
+    recordCount: BigInt(file.rows),
+    sizeBytes: BigInt(file.bytes),
+    deletes: equality,
+  };
+}
+
+/** Writes what no attempt has written; the names are in the log before the first byte. */
+async function writeGroups(
+  { engine, reserve, stop }: CopyOnWriteParts,
+  { parts, head, ledger, commitId }: Attempt,
+  groups: readonly CopiedGroup[],
+  written: Map<string, DataFile | null>,
+): Promise<void> {
+  const jobs = groups
+    .filter(({ key }) => !written.has(key))
+    .map((each) => ({ ...each, location: rewrittenLocation(parts, head, each.group) }));
+  if (jobs.length === 0) return;
+  ledger.plan(jobs.map(({ location }) => location));
+  await logFlushStarted(parts, head, commitId, ledger.names, {});
+  const left = jobs.values();
+  const work = async (): Promise<void> => {
+    for (const { group, hidden, key, location } of left) {
+      const release = reserve(SCRATCH_SHARE * group.bytes);
+      if (release === null) throw fail("storage_full", NO_ROOM);
+      try {
+        const { output } = await engine.rewrite({ head, group, hidden, location, commitId }, stop);
+        if (output !== null) ledger.store([location]);
+        written.set(key, output);
+      } finally {
+        release();
+      }
+    }
+  };
+  // Nothing is written any more when a failure is told.
+  const ends = await Promise.allSettled(Array.from({ length: LIMITS.copiesAtOnce }, work));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+const NO_ROOM =
+  "Files cannot be written anew: those on their way would not be within state.max_disk_mb";
+
+/** The files that go, and the deletes that were about them alone. */
+function deletesOf(located: readonly LocatedRows[], added: readonly DataFile[]): RowDeletes {
+  const data = located.map(({ file, deletes }) => withoutMetrics(inputOf(file, deletes.equality)));
+  return { added, removed: [...data, ...located.flatMap(replacedDeletes)] };
+}
