@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 def write_values(spark, metadata, column, snapshots, out):
     found = {}
     for snapshot in snapshots:
-        rows = spark.read.format("iceberg").option("snapshot-id", snapshot).load(metadata)
+        rows = spark.read.format("iceberg").option("versionAsOf", snapshot).load(metadata)
         if column in rows.columns:
             found[snapshot] = [row[0] for row in rows.select(column).collect()]
     with open(out, "w") as file:

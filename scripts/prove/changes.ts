@@ -19,6 +19,7 @@ export type DeleteMode = keyof typeof READERS;
 const READERS = {
   auto: ["pyiceberg", "duckdb"],
   equality: ["duckdb", "spark"],
+  "copy-on-write": ["pyiceberg", "duckdb", "spark"],
 } as const;
 
 /** True for one that can be proven. */

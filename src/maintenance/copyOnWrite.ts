@@ -7,6 +7,7 @@
  */
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
+import { writeJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Attempt } from "#commit/change.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
@@ -84,13 +85,14 @@ async function groupsOf(
     const hidden: RowSet[] = [];
     const hash = new Bun.CryptoHasher("sha256");
     hash.update(`${metadata.formatVersion} ${metadata.currentSchemaId}`);
-    for (const { path, deletes } of group.inputs) {
+    for (const { path, deletes, sequenceNumber, firstRowId } of group.inputs) {
       const each = byPath.get(path);
       assert(each !== undefined, "an input is a located file");
       const rows = await hiddenRows({ positionDeletes }, each.file, each.deletes);
       for (const row of each.rows) rows.add(row);
       hidden.push(rows);
-      hash.update(JSON.stringify([path, deletes.map(({ file }) => fileKey(file))]));
+      const equality = deletes.map(({ file }) => fileKey(file));
+      hash.update(writeJson({ path, sequenceNumber, firstRowId, equality }));
       hash.update(rows.words);
       if (++count % TURN_FILES === 0) await clock.turn();
     }

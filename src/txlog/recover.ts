@@ -95,7 +95,8 @@ function begun(
   [first, ...later]: readonly LogEntry[] = [],
 ): LogEntry[] {
   if (first?.type !== "FlushStarted") return [entry];
-  return [{ ...entry, base_sequence_number: first.base_sequence_number }, ...later];
+  const { base_sequence_number, offsets } = first;
+  return [{ ...entry, base_sequence_number, offsets: { ...offsets, ...entry.offsets } }, ...later];
 }
 
 function attemptOf(entries: readonly LogEntry[]): OpenAttempt[] {

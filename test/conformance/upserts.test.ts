@@ -69,3 +69,42 @@ for (const [what, partitionForms] of [
     expect(JSON.stringify(readers["pyiceberg"])).toContain("quality delete");
   }, 120_000);
 }
+
+for (const formatVersion of [2, 3] as const) {
+  test(`v${formatVersion}: files that are written anew leave the rows of the model and no delete, and rows keep their ids`, async () => {
+    const table = `copied${formatVersion}`;
+    const options = { formatVersion, deletes: "copy-on-write" } as const;
+    const changed = await ChangedTable.create(catalog, table, options);
+    const read = async () => {
+      const { readers } = await readColumns({
+        table: { folder: join(root, "db", table) },
+        columns: formatVersion === 3 ? ["n", "_row_id"] : ["n"],
+        order: "n",
+      });
+      return readers;
+    };
+    for (let flush = 0; flush < 5; flush++) await changed.flush(1500, 4000);
+    const before = (await read())["duckdb"];
+    await changed.flush(1500, 4000);
+    const after = await read();
+    const expected = changed.numbers.map(String);
+    expect(after["duckdb"]?.["n"]).toEqual(expected);
+    expect(after["pyiceberg"]?.["n"]).toEqual(expected);
+    const head = await catalog.load({ namespace: ["db"], table });
+    const summary = head?.metadata.snapshots.at(-1)?.summary ?? {};
+    expect(summary["total-delete-files"]).toBe("0");
+    expect(summary["total-records"]).toBe(`${expected.length}`);
+    if (formatVersion === 2) return;
+    const idsOf = (answer: typeof before) => {
+      const [n, ids] = [answer?.["n"], answer?.["_row_id"]];
+      return new Map(
+        Array.isArray(n) && Array.isArray(ids) ? n.map((each, at) => [each, ids[at]]) : [],
+      );
+    };
+    const [first, last] = [idsOf(before), idsOf(after["duckdb"])];
+    expect(new Set(last.values()).size).toBe(expected.length);
+    const same = [...first].filter(([n]) => last.has(n));
+    expect(same.length).toBeGreaterThan(1000);
+    for (const [n, id] of same) expect([n, last.get(n)]).toEqual([n, id]);
+  }, 240_000);
+}

@@ -8,9 +8,9 @@
  */
 
 import { COMMIT_MUTATIONS } from "./commitMutations.ts";
-import { EQUALITY_MUTATIONS } from "./equalityMutations.ts";
 import { LATE_MUTATIONS } from "./lateMutations.ts";
 import { MAINTENANCE_MUTATIONS } from "./maintenanceMutations.ts";
+import { MODE_MUTATIONS } from "./modeMutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PIPELINE_MUTATIONS } from "./pipelineMutations.ts";
 import { PROGRESS_MUTATIONS } from "./progressMutations.ts";
@@ -209,6 +209,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ...MAINTENANCE_MUTATIONS,
   ...REWRITE_MUTATIONS,
   ...UPSERT_MUTATIONS,
-  ...EQUALITY_MUTATIONS,
+  ...MODE_MUTATIONS,
   ...REPLAY_MUTATIONS,
 ];

@@ -1,4 +1,6 @@
 /** A table of changes on the local disk, written by a writer as the product writes it, for foreign readers to judge. */
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
@@ -12,7 +14,10 @@ import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
 import { volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { type CopyOnWriteParts, copyOnWrite } from "#maintenance/copyOnWrite.ts";
+import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
+import { locateLibrary } from "#sql/library.ts";
 import type { DeleteMode } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { MemoryLog } from "../sim/process.ts";
@@ -29,6 +34,17 @@ const FIELDS: readonly Field[] = [
 /** Kafka partitions; a key lies on one. */
 const PARTITIONS = 2;
 const SECRET = { k0: 3n, k1: 4n };
+
+const COPIES: CopyOnWriteParts = {
+  engine: createRewriteEngine({
+    library: () => locateLibrary(null),
+    scratch: join(tmpdir(), `copies-${process.pid}`),
+    codec: WRITER_OPTIONS,
+    encoder: createInlineEncoder(),
+  }),
+  reserve: () => () => undefined,
+  stop: new AbortController().signal,
+};
 
 /** A change of a row; n null: the row goes. */
 interface Change {
@@ -72,6 +88,7 @@ export class ChangedTable {
         random: systemRandom,
         logger: silentLogger,
         observe: ignoreObservations,
+        copyOnWrite: () => copyOnWrite(COPIES, 512 * 1024 * 1024),
         keys: {
           secret: SECRET,
           openIndex: (_, keyColumns) => {

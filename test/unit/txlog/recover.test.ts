@@ -111,3 +111,20 @@ test("a checkpoint replaces what stood before it", () => {
 test("entries of a flush whose start was lost are left out", () => {
   expect(openAttempts(log(written("x", "/w/x"), attempted("x", 1n), complete("x")))).toEqual([]);
 });
+
+test("a flush that names more files later has begun when it began, and what it has sent stays sent", () => {
+  const more: LogEntry = {
+    type: "FlushStarted",
+    table: "db.t",
+    commit_id: "a",
+    base_sequence_number: 9n,
+    file_paths: ["/w/a-1", "/w/a-2"],
+    upload_ids: {},
+    offsets: {},
+  };
+  const [open] = openAttempts(log(started("a"), attempted("a", 7n), more));
+  expect(open?.filePaths).toEqual(["/w/a-1", "/w/a-2"]);
+  expect(open?.commits.map(({ snapshotId }) => snapshotId)).toEqual([7n]);
+  expect(open?.baseSequenceNumber).toBe(0n);
+  expect(open?.offsets).toEqual({ "c/t/0": 10n });
+});

@@ -1,0 +1,106 @@
+/** Files that are written anew without deleted rows: when they are used again, and what keeps them from being written. */
+import { expect, test } from "bun:test";
+import type { Attempt } from "#commit/change.ts";
+import { Ledger } from "#commit/ledger.ts";
+import { emptyDocument } from "#commit/progressDocument.ts";
+import { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { KeySet } from "#keyindex/port.ts";
+import { volatileKeyStore } from "#keyindex/store.ts";
+import { createTableIndex } from "#keyindex/tableIndex.ts";
+import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { type CopyOnWriteParts, copyOnWrite } from "#maintenance/copyOnWrite.ts";
+import type { RewriteJob } from "#maintenance/engine.ts";
+import { KeyedTable, type Listed } from "../../support/keyedTable.ts";
+import { MaintainedTable } from "../../support/maintainedTable.ts";
+import { rejection } from "../../support/rejection.ts";
+import { fileOf } from "../../support/tableOf.ts";
+
+const SECRET = { k0: 1n, k1: 2n };
+const HASHER = new KeyHasher([{ id: 1, name: "id", type: { kind: "long" } }], SECRET);
+const { parts, options } = new MaintainedTable();
+
+function keySet(keys: readonly bigint[]): KeySet {
+  const values = { kind: "word", words: BigInt64Array.from(keys) } as const;
+  return HASHER.hashAll([{ values, nulls: new Uint8Array(keys.length) }], keys.length);
+}
+
+/** An engine that writes nothing, and what it was asked for. */
+function engineOf(more: Partial<CopyOnWriteParts> = {}) {
+  const jobs: RewriteJob[] = [];
+  const copies: CopyOnWriteParts = {
+    engine: {
+      refusal: () => null,
+      ready: async () => undefined,
+      rewrite: async (job) => {
+        jobs.push(job);
+        return { output: { ...fileOf("copy", [20_000]), filePath: job.location }, moved: null };
+      },
+    },
+    reserve: () => () => undefined,
+    stop: new AbortController().signal,
+    ...more,
+  };
+  return { jobs, deleteRows: copyOnWrite(copies, 1e9) };
+}
+
+/** An attempt on a head of these files, and the rows that it has of some keys. */
+async function attemptOn(table: KeyedTable, files: readonly Listed[], keys: readonly bigint[]) {
+  const head = await table.head(files);
+  const store = volatileKeyStore(createWasmKeyTable({ slotsFirst: 8 }));
+  const index = createTableIndex({ store, secret: SECRET, keyColumns: ["id"] });
+  await index.bringTo(head, "main");
+  const located = await index.locate(keySet(keys));
+  const document = emptyDocument("main");
+  const progress = { kind: "readable", document, headIsOurs: false, group: "", decidedBy: null };
+  const ledger = new Ledger(parts.random.uuid());
+  const commit = { kind: "flush", number: 1, ledger, commitId: ledger.commitId };
+  return { attempt: { parts, options, head, progress, ...commit } as Attempt, located };
+}
+
+test("a copy is used again by the next attempt as long as the same rows of its inputs are gone, and only so long", async () => {
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n, 2n, 3n, 4n], 20_000);
+  const data = { file, sequenceNumber: 1n };
+  const { jobs, deleteRows } = engineOf();
+  const first = await attemptOn(table, [data], [2n]);
+  const once = await deleteRows(first.attempt, first.located);
+  expect(once.removed.map(({ filePath }) => filePath)).toEqual([file.filePath]);
+  const again = await attemptOn(table, [data], [2n]);
+  expect(await deleteRows(again.attempt, again.located)).toEqual(once);
+  expect(jobs).toHaveLength(1);
+  // Somebody else hides another row of it meanwhile: by a vector, which goes with the file, ...
+  const vector = await table.vector(file, [0]);
+  const hidden = await attemptOn(table, [data, { file: vector, sequenceNumber: 2n }], [2n]);
+  const { removed } = await deleteRows(hidden.attempt, hidden.located);
+  expect(removed.map(({ filePath }) => filePath)).toEqual([file.filePath, vector.filePath]);
+  expect(jobs.map((job) => [...(job.hidden?.[0] ?? [])])).toEqual([[1], [0, 1]]);
+  // ... or by its key, which the engine applies.
+  const byKey = await table.equalityDeletes([4n], 20_000);
+  const changed = await attemptOn(table, [data, { file: byKey, sequenceNumber: 2n }], [2n]);
+  await deleteRows(changed.attempt, changed.located);
+  expect(jobs).toHaveLength(3);
+  expect(jobs[2]?.group.inputs[0]?.deletes.map((each) => each.file.filePath)).toEqual([
+    byKey.filePath,
+  ]);
+});
+
+test("without room for files on their way nothing is written, and the flush waits; a table that cannot be written is refused", async () => {
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n, 2n], 20_000);
+  const { attempt, located } = await attemptOn(table, [{ file, sequenceNumber: 1n }], [2n]);
+  const full = engineOf({ reserve: () => null });
+  expect(await rejection(full.deleteRows(attempt, located))).toMatchObject({
+    kind: "storage_full",
+  });
+  expect(full.jobs).toEqual([]);
+  const unwritable = engineOf({
+    engine: {
+      refusal: () => "it has a column that cannot be written",
+      ready: () => Promise.reject(new Error("not asked")),
+      rewrite: () => Promise.reject(new Error("not asked")),
+    },
+  });
+  const error = await rejection(unwritable.deleteRows(attempt, located));
+  expect(error).toMatchObject({ kind: "table_unsupported" });
+  expect(await full.deleteRows(attempt, [])).toEqual({ added: [], removed: [] });
+});
