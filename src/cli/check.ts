@@ -16,7 +16,6 @@ import { knownColumns } from "#config/knownColumns.ts";
 import { redact } from "#config/redact.ts";
 import { historyWindowMs, type RetentionPolicy } from "#iceberg/metadata/retention.ts";
 import type { WriterOptions } from "#writer/parts.ts";
-import { formatRefusal } from "#writer/tableProperties.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { describeTable, fieldDifferences, partitionDifferences } from "./differences.ts";
@@ -32,7 +31,7 @@ import {
   twinRefusals,
 } from "./plannedTables.ts";
 import { propertyNotes } from "./propertyNotes.ts";
-import { creationRefusal, offsetRefusals } from "./refusals.ts";
+import { creationRefusal, offsetRefusals, tableRefusals } from "./refusals.ts";
 import { requireWritable, type StoreCheck, type StoreFindings, storeCheck } from "./storeRights.ts";
 import { suggestCommand } from "./suggest.ts";
 
@@ -233,8 +232,7 @@ async function planTable(
   plan.differences.push(...partitionNotes(table, forms, pipeline));
   const { properties } = table.metadata;
   plan.differences.push(...propertyNotes(properties, pipeline).map((text) => `${name}: ${text}`));
-  const refusal = formatRefusal(name, properties);
-  if (refusal !== null) refuse(plan, refusal.message, EXIT.usage);
+  for (const refusal of tableRefusals(planned, table.metadata)) refuse(plan, refusal, EXIT.usage);
 }
 
 /** How long another engine may take to commit what it began: so long all snapshots are kept. */

@@ -8,12 +8,15 @@ import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { readProgress } from "#commit/progress.ts";
 import { offsetOf, sourceKey } from "#commit/progressDocument.ts";
+import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { freshSchema } from "#iceberg/metadata/newTable.ts";
 import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
+import { deleteModeRefusal } from "#writer/deleteMode.ts";
 import type { WriterOptions } from "#writer/parts.ts";
-import { missingBloomColumns } from "#writer/tableProperties.ts";
+import { formatRefusal, missingBloomColumns } from "#writer/tableProperties.ts";
 import type { TopicDescription } from "./actions.ts";
+import type { PlannedTable } from "./plannedTables.ts";
 
 /** Why a new table could not be made with these columns; null: it could. */
 export function creationRefusal(
@@ -34,6 +37,18 @@ export function creationRefusal(
   } catch (error) {
     return describe(error);
   }
+}
+
+/** Why a run could not write into a table that is there; none: it could. */
+export function tableRefusals(
+  { name, writer }: PlannedTable,
+  { properties, formatVersion }: TableMetadata,
+): string[] {
+  const refusals = [
+    formatRefusal(name, properties),
+    deleteModeRefusal(name, formatVersion, writer),
+  ];
+  return refusals.flatMap((refusal) => (refusal === null ? [] : [refusal.message]));
 }
 
 /** Why a run could not go on reading a topic where its table stands; none: it could. */

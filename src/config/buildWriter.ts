@@ -7,7 +7,7 @@ import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partit
 import type { FileSetting, WriterOptions } from "#writer/parts.ts";
 import { bloomProperties } from "#writer/tableProperties.ts";
 import { expiryPolicy, filesAgeMsMax } from "./buildMaintenance.ts";
-import { deleteModeOf, keyColumnsOf, orderColumnOf } from "./changes.ts";
+import { deleteModeOf, deletesAsOf, keyColumnsOf, orderColumnOf } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { PipelineValues } from "./keys.ts";
 import { columnOf } from "./shaping.ts";
@@ -27,6 +27,7 @@ export function writerOptions({ values, origins }: PipelineConfig, name: TableNa
     key: keyColumnsOf(values),
     order: orderColumnOf(values),
     deletes: deleteModeOf(values),
+    deletesAs: deletesAsOf(values),
     commitRetriesMax: values["iceberg.commit.max_retries"],
     ...fileCodecOf({ values, origins }),
     rowGroupRows: values["iceberg.write.row_group_rows"],

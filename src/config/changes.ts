@@ -11,7 +11,7 @@ import { fullName } from "#catalog/names.ts";
 import { keyColumns } from "#decode/changes.ts";
 import { isInEnvelope } from "#decode/metadata.ts";
 import type { ChangeOptions, MetadataColumn } from "#decode/options.ts";
-import type { DeleteMode } from "#writer/parts.ts";
+import type { DeleteMode, WriterOptions } from "#writer/parts.ts";
 import { knownTablesFor } from "./changeLog.ts";
 import type { PipelineValues } from "./keys.ts";
 import { columnOf, shapingOptions } from "./shaping.ts";
@@ -106,7 +106,7 @@ export function checkChanges(values: PipelineValues, isSet: IsSet, report: Repor
 }
 
 /** Formats that the ways to delete are of. */
-const DELETE_VERSIONS: Readonly<Record<string, number>> = {
+const DELETE_VERSIONS: Readonly<Record<string, 2 | 3>> = {
   "deletion-vector": 3,
   position: 2,
   equality: 2,
@@ -132,6 +132,15 @@ function checkDeleteMode(values: PipelineValues, report: Report): void {
       '"copy-on-write" cannot leave out a row that source.order_field overtakes in its own commit: "auto" hides it',
     );
   }
+}
+
+/** The format that a table must be of, where a way to delete is asked for by its name. */
+export function deletesAsOf(
+  values: PipelineValues,
+): Exclude<WriterOptions["deletesAs"], undefined> {
+  const mode = values["iceberg.write.delete_mode"];
+  const formatVersion = DELETE_VERSIONS[mode];
+  return formatVersion === undefined ? null : { mode, formatVersion };
 }
 
 /** How the rows of older changes are deleted. */

@@ -56,6 +56,8 @@ export interface WriterOptions extends CommitOptions {
   readonly order?: string | null;
   /** How the rows go whose key is changed. Default: by position. */
   readonly deletes?: DeleteMode;
+  /** A way that was asked for by its name, and the format that a table must be of. Default: null, any. */
+  readonly deletesAs?: { readonly mode: string; readonly formatVersion: 2 | 3 } | null;
   readonly codec: ParquetCodec;
   readonly codecLevel: number | null;
   /** Settings that nobody has made, so that the table's own properties come first. Default: none. */

@@ -8,6 +8,7 @@ import type { Field } from "#columns/schema.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
+import { deleteModeRefusal } from "./deleteMode.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { columnsFor, currentFields } from "./schema.ts";
 import { formatRefusal } from "./tableProperties.ts";
@@ -25,15 +26,17 @@ export interface WantedSchema {
  * lacks of our own is added with the first rows. What others dropped of it is brought back here:
  * rows alone never bring a dropped column back, and every row has ours (`source.metadata_columns`).
  * @throws AppError `table_schema` when they do not go together, `table_unsupported` when it wants other
- * files than Parquet; what a commit throws
+ * files than Parquet, or is of another format than the way to delete that was asked for; what a commit throws
  */
 export async function reconcileSchema(
   parts: WriterParts,
-  options: Pick<WriterOptions, "schemaChanges" | "schemaMismatch">,
+  options: Pick<WriterOptions, "schemaChanges" | "schemaMismatch" | "deletesAs">,
   table: CommitTable,
   { declared, own }: WantedSchema,
 ): Promise<void> {
-  const refusal = formatRefusal(table.name, table.head.metadata.properties);
+  const { properties, formatVersion } = table.head.metadata;
+  const refusal =
+    formatRefusal(table.name, properties) ?? deleteModeRefusal(table.name, formatVersion, options);
   if (refusal !== null) throw refusal;
   checkOwn(options, table, own);
   const dropped = new Set(droppedPaths(table.head.metadata));

@@ -74,6 +74,23 @@ describe("check", () => {
     const { out } = await check(place, [six], ...made);
     expect(out).toContain("replace each other by deletion vectors (format v3)");
     expect((await check(place, [SAME])).out).not.toContain("replace each other");
+    const copied = [...set, "--set", "iceberg.write.delete_mode=copy-on-write"];
+    expect((await check(place, [SAME], ...copied)).out).toContain("written anew");
+    const equality = [...set, "--set", "iceberg.write.delete_mode=equality"];
+    expect((await check(place, [SAME], ...equality)).out).toContain("PyIceberg 0.12 refuses");
+  });
+
+  test("refuses a way to delete that is for another format than the table's", async () => {
+    const place = await makePlace();
+    const sets = ['source.key_field=["id"]', "source.key_format=json", "source.mode=ktable"];
+    const vectors = ["iceberg.write.format_version=3", "iceberg.write.delete_mode=deletion-vector"];
+    const asked = await check(
+      place,
+      [SAME],
+      ...[...sets, ...vectors].flatMap((each) => ["--set", each]),
+    );
+    expect(asked.code).toBe(2);
+    expect(asked.out).toContain('delete_mode = "deletion-vector" is for v3');
   });
 
   test("shows how declared columns and partitions differ from the table's", async () => {
