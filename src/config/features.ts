@@ -14,9 +14,9 @@ export const UNBUILT = {
     instead: "use one [[pipelines]] per cluster; they may share a table",
   },
   delete_modes: {
-    name: "deleting rows in this way is",
+    name: "leaving older rows to the readers is",
     instead:
-      '"auto" writes deletion vectors (v3) and position deletes (v2), which more readers understand',
+      '"auto" hides them by deletion vectors (v3) and position deletes (v2); every change is kept beside the table by source.track_changes',
   },
   encryption: {
     name: "Parquet encryption is",

@@ -57,7 +57,10 @@ export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): Delet
   return async (attempt, located) => {
     if (located.length === 0) return { added: [], removed: [] };
     const refusal = parts.engine.refusal(attempt.head);
-    if (refusal !== null) throw fail("table_unsupported", refusal);
+    if (refusal !== null) {
+      const sentence = `Rows cannot be deleted by iceberg.write.delete_mode = "copy-on-write": ${refusal}`;
+      throw fail("table_unsupported", sentence);
+    }
     await parts.engine.ready();
     const groups = await groupsOf(attempt, located, targetBytes);
     await writeGroups(parts, attempt, groups, written);

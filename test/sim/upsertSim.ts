@@ -56,7 +56,9 @@ class UpsertSim extends WriterFrame {
     const world = new World(seed, troubles.compareAndSet, 2, true, undefined, KEY_FIELDS);
     const isOrdered = troubles.ordered === true;
     const law = new UpsertLaw(world, isOrdered ? byOrder : undefined);
-    const rewriter = new UpsertRewriter(world, law, troubles.foreign);
+    // Copies take the place of what is being compacted.
+    const hasOthers = troubles.foreign || troubles.deletes === "copy-on-write";
+    const rewriter = new UpsertRewriter(world, law, hasOthers);
     super(world, [new Process("A", "g"), new Process("B", "g")], [0.6, 0.8, 0.88], [rewriter]);
     this.troubles = troubles;
     this.#law = law;
