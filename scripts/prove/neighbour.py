@@ -29,12 +29,14 @@ class Neighbour:
         self.catalog = load_catalog(job.get("name", "neighbour"), **job["catalog"])
         self.random = random.Random(job["seed"])
         self.made = 0
-        # The rows of ours at each snapshot of ours: others' snapshots have those of their parents.
+        # The rows of ours at each snapshot of ours, and at each head that was seen: others' snapshots have those of
+        # their parents, but the parents leave the metadata after a while.
         self.at = {None: frozenset()}
 
     def table(self):
         """The table, and a moment later it may have moved on."""
         table = self.load()
+        self.own(table, table.current_snapshot())
         time.sleep(self.random.random() * self.job["pause"])
         return table
 
@@ -48,13 +50,17 @@ class Neighbour:
 
     def own(self, table, snapshot):
         by_id = {s.snapshot_id: s for s in table.metadata.snapshots}
-        while snapshot is not None and snapshot.snapshot_id not in self.at:
-            if "kafka-iceberg.commit-id" not in snapshot.summary.additional_properties:
+        seen = at = None if snapshot is None else snapshot.snapshot_id
+        while at not in self.at:
+            if at not in by_id:
+                raise RuntimeError(f"snapshot {at} left the metadata before it was seen: snapshots are kept too short a time")
+            if "kafka-iceberg.commit-id" not in by_id[at].summary.additional_properties:
                 # A commit of ours whose answer was lost: the snapshot tells what became of it.
-                self.at[snapshot.snapshot_id] = frozenset(rows_of(table, snapshot.snapshot_id))
+                self.at[at] = frozenset(rows_of(table, at))
                 break
-            snapshot = by_id.get(snapshot.parent_snapshot_id)
-        return self.at[None if snapshot is None else snapshot.snapshot_id]
+            at = by_id[at].parent_snapshot_id
+        self.at[seen] = self.at[at]
+        return self.at[seen]
 
     def remember(self, table, change):
         """After a commit: PyIceberg may have put it on a newer head than it was made for."""
