@@ -27,10 +27,9 @@ import { formatOf, shapingOf } from "./formatOf.ts";
 import { leafCount } from "./json/infer.ts";
 import { type KeyReader, kafkaKeyReader, schemaKeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
-import { decodeKernel } from "./kernel/kernel.ts";
 import { type AppendedColumn, isInEnvelope, metadataFields } from "./metadata.ts";
 import type { DecoderOptions } from "./options.ts";
-import { readerTiming, Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
+import { compileImage, Segment, type SegmentSchema, type ValueReader } from "./segment.ts";
 import type { Shaping } from "./shaping.ts";
 
 /**
@@ -60,7 +59,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   private changes = 0;
   private growth: Growth | null = null;
   needsSample: boolean;
-  private lastImage: { readonly version: number; readonly image: Image } | null = null;
+  private lastImage: { readonly version: number; readonly image: Image | null } | null = null;
   private readonly metadata: readonly Field[];
   /** Names of the columns that say which row a row is. */
   private readonly keys: readonly string[];
@@ -138,10 +137,9 @@ class TableDecoder implements Decoder, SegmentSchema {
     return new Segment(this, expected);
   }
 
-  image(source: ImageSource): Image {
+  image(sourceOf: () => ImageSource | null): Image | null {
     if (this.lastImage?.version !== this.version) {
-      const image = decodeKernel().compile(source, readerTiming(this.options));
-      this.lastImage = { version: this.version, image };
+      this.lastImage = { version: this.version, image: compileImage(this, sourceOf()) };
     }
     return this.lastImage.image;
   }

@@ -9,7 +9,7 @@
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { RecordBytes } from "./decoder.ts";
-import { flatColumns, type Image, type ImageSource } from "./kernel/image.ts";
+import { flatColumns, type Image } from "./kernel/image.ts";
 import { type DecodeKernel, decodeKernel, type RowsOwner } from "./kernel/kernel.ts";
 import { RecordCursor } from "./records.ts";
 import type { BatchResult, RowAppender } from "./rows.ts";
@@ -39,13 +39,13 @@ export class KernelRows implements RowsOwner {
   private recordBytes = 0;
 
   /** @param always the kernel is asked for every record, however often it stops */
-  constructor(host: RowAppender, source: ImageSource, image: Image, always: boolean) {
+  constructor(host: RowAppender, image: Image, always: boolean) {
     this.stopsMax = always ? Number.POSITIVE_INFINITY : STOPS_MAX;
     this.recordsMin = always ? 0 : RECORDS_MIN;
     this.host = host;
     this.image = image;
-    this.columns = flatColumns(source);
-    this.markers = source.root.hostMarkers ?? [];
+    this.columns = flatColumns(host.kernelColumns);
+    this.markers = image.hostMarkers;
     // The host appends headers at once, whose columns would be longer than the others.
     this.mayWait = !host.metadata.hasHeaders;
   }

@@ -8,9 +8,9 @@ import type { ColumnBuilder } from "#columns/builder.ts";
 import { needsValue } from "#columns/schema.ts";
 import { isTimestampMs } from "#columns/times.ts";
 import { appendBlank, type Effect, passesTombstone } from "./changes.ts";
-import type { DecodeResult, RecordBytes, RecordParts, Rejected } from "./decoder.ts";
+import type { DecodeResult, Growth, RecordBytes, RecordParts, Rejected } from "./decoder.ts";
 import type { KeyReader } from "./kafkaKey.ts";
-import type { ImageSource, Tombstones } from "./kernel/image.ts";
+import type { ImageSource, KernelColumns, Tombstones } from "./kernel/image.ts";
 import { type AppendedColumn, MetadataAppender } from "./metadata.ts";
 import { RecordCursor } from "./records.ts";
 import { FATAL_REASONS, type RejectReason, rejectDetail, SCHEMA_REASONS } from "./rejects.ts";
@@ -28,15 +28,16 @@ export class BatchResult implements DecodeResult {
 export class RowAppender {
   /** Rows in the columns. */
   count: number;
-  readonly reader: ValueReader;
   readonly metadata: MetadataAppender;
   private readonly schema: SegmentSchema;
   private readonly columns: readonly ColumnBuilder[];
   private readonly dataColumns: readonly ColumnBuilder[];
+  /** Made when it is first needed: the rows of most segments are all the kernel's. */
+  private madeReader: ValueReader | null = null;
+  /** False: what is unknown stays so. */
+  private isEvolving = true;
   /** False: nothing is thrown about a record that another schema might take. */
-  isFinal = true;
-  /** Whether a batch ends at the first record that another schema might take; no row of it is kept then. */
-  endsAtRefusal = false;
+  private isFinal = true;
   private readonly hasTimestamp: boolean;
   private readonly hasRequired: boolean;
   /** Reads the columns of the key from the keys of records without a value; null: there are none to read. */
@@ -62,17 +63,63 @@ export class RowAppender {
     this.metadata = new MetadataAppender(metadata);
     this.hasTimestamp = this.metadata.hasTimestamp;
     this.hasRequired = metadata.some(([, column]) => column.field.required);
-    this.reader = schema.reader(data);
     this.keyReader = schema.keyReader(data);
   }
 
+  /** Begins with a batch, the first or the second time. */
+  begin(isEvolving: boolean, isFinal: boolean): void {
+    this.isEvolving = isEvolving;
+    this.isFinal = isFinal;
+    if (this.madeReader !== null) this.prepare(this.madeReader);
+  }
+
+  /** True when a record of the batch showed a typed field without a column. */
+  get sawUnknown(): boolean {
+    return this.madeReader?.sawUnknown ?? false;
+  }
+
+  /** What the records of the batch ask of their table. */
+  takeGrowth(): Growth | null {
+    return this.madeReader?.asks?.take() ?? null;
+  }
+
   /** What the kernel's program is made from; null: there is none for these values. */
-  get kernelSource(): ImageSource | null {
-    const { dataColumns, metadata, reader } = this;
-    const { root } = reader;
+  kernelSource(): ImageSource | null {
+    const { root } = this.reader;
     if (root === null || this.schema.missingKey !== null) return null;
     const { needsKey, tombstones } = this;
-    return { root, columns: dataColumns, metadata: metadata.kinds, tombstones, needsKey };
+    return { root, ...this.kernelColumns, tombstones, needsKey };
+  }
+
+  /** The columns that the kernel fills. */
+  get kernelColumns(): KernelColumns {
+    return { columns: this.dataColumns, metadata: this.metadata.kinds };
+  }
+
+  /** Makes the reader of values. Throws what is wrong with the schema. */
+  makeReader(): ValueReader {
+    const reader = this.schema.reader(this.dataColumns);
+    this.madeReader = reader;
+    this.prepare(reader);
+    return reader;
+  }
+
+  private get reader(): ValueReader {
+    return this.madeReader ?? this.makeReader();
+  }
+
+  private prepare(reader: ValueReader): void {
+    reader.evolving = this.isEvolving;
+    reader.sawUnknown = false;
+    if (reader.asks !== null) reader.asks.isFinal = this.isFinal;
+  }
+
+  /**
+   * Whether a batch ends at the first record that another schema might take; no row of it is kept then.
+   * Where records' own schemas ask for columns, all of them are to be heard.
+   */
+  private get endsAtRefusal(): boolean {
+    return !this.isFinal && this.reader.asks === null;
   }
 
   /**

@@ -76,8 +76,11 @@ export interface SegmentSchema {
   learn(batch: RecordBytes): void;
   /** Notes what records ask of the table, for who can change it. */
   ask(growth: Growth): void;
-  /** The kernel's program for segments begun at the present version; `source` is one of them. */
-  image(source: ImageSource): Image;
+  /**
+   * The kernel's program for segments begun at the present version, null when there is none for them.
+   * @param sourceOf of one of them: asked once for each version
+   */
+  image(sourceOf: () => ImageSource | null): Image | null;
 }
 
 /** The rows of one table and feed, until sealed. */
@@ -98,7 +101,7 @@ export class Segment implements SegmentBuilder {
     const byName = new Map(this.columns.map((column) => [column.field.name, column]));
     for (const size of expected) byName.get(size.name)?.reserve(size);
     this.rows = new RowAppender(schema, this.columns, 0);
-    this.kernelRows = this.startKernel((source) => schema.image(source));
+    this.kernelRows = this.startKernel(this.rows, (sourceOf) => schema.image(sourceOf));
   }
 
   get rowCount(): number {
@@ -143,7 +146,7 @@ export class Segment implements SegmentBuilder {
     const before = this.rows.count;
     try {
       let result = this.decodeOnce(batch, true, isFinal);
-      if (this.rows.reader.sawUnknown) {
+      if (this.rows.sawUnknown) {
         this.truncate(before);
         this.schema.learn(batch);
         result = this.decodeOnce(batch, false, isFinal);
@@ -152,7 +155,7 @@ export class Segment implements SegmentBuilder {
         return result;
       }
       this.truncate(before);
-      const growth = this.rows.reader.asks?.take() ?? null;
+      const growth = this.rows.takeGrowth();
       if (growth !== null) this.schema.ask(growth);
       return null;
     } catch (error) {
@@ -163,13 +166,7 @@ export class Segment implements SegmentBuilder {
 
   private decodeOnce(batch: RecordBytes, evolving: boolean, isFinal: boolean): BatchResult {
     if (this.version !== this.schema.version) this.adapt();
-    this.rows.reader.evolving = evolving;
-    this.rows.reader.sawUnknown = false;
-    this.rows.isFinal = isFinal;
-    const { asks } = this.rows.reader;
-    if (asks !== null) asks.isFinal = isFinal;
-    // Where records' own schemas ask for columns, all of them are to be heard.
-    this.rows.endsAtRefusal = !isFinal && asks === null;
+    this.rows.begin(evolving, isFinal);
     const result = new BatchResult();
     if (this.kernelRows === null) this.rows.appendAll(batch, result);
     else this.kernelRows.appendAll(batch, result);
@@ -200,21 +197,28 @@ export class Segment implements SegmentBuilder {
 
   private adapt(): void {
     this.kernelRows?.flush();
-    this.version = this.schema.version;
-    extendBuilders(this.columns, this.schema.segmentFields, this.rows.count, this.memory);
-    this.rows = new RowAppender(this.schema, this.columns, this.rows.count);
+    const { schema, columns } = this;
+    const { version } = schema;
+    extendBuilders(columns, schema.segmentFields, this.rows.count, this.memory);
+    const rows = new RowAppender(schema, columns, this.rows.count);
     // Its columns keep their order and types: those of a segment begun now may be others.
-    const timing = readerTiming(this.schema.options);
-    this.kernelRows = this.startKernel((source) => decodeKernel().compile(source, timing));
+    this.kernelRows = this.startKernel(rows, (sourceOf) => compileImage(schema, sourceOf()));
+    this.rows = rows;
+    this.version = version;
   }
 
-  private startKernel(imageOf: (source: ImageSource) => Image): KernelRows | null {
+  /** Throws for a schema that no reader can be made for, with a kernel and without. */
+  private startKernel(
+    rows: RowAppender,
+    imageOf: (sourceOf: () => ImageSource | null) => Image | null,
+  ): KernelRows | null {
     const { kernel } = this.schema.options;
-    const source = this.rows.kernelSource;
-    if (kernel === false || source === null) return null;
-    const rows = new KernelRows(this.rows, source, imageOf(source), kernel !== true);
-    if (this.isRead) rows.mayWait = false;
-    return rows;
+    if (kernel === false) rows.makeReader();
+    const image = kernel === false ? null : imageOf(() => rows.kernelSource());
+    if (image === null) return null;
+    const kernelRows = new KernelRows(rows, image, kernel !== true);
+    if (this.isRead) kernelRows.mayWait = false;
+    return kernelRows;
   }
 }
 
@@ -229,8 +233,16 @@ function columnAt(columns: readonly ColumnBuilder[], path: string): ColumnBuilde
   return null;
 }
 
+/** The kernel's program of a segment. */
+export function compileImage(
+  { options }: Pick<SegmentSchema, "options">,
+  source: ImageSource | null,
+): Image | null {
+  return source === null ? null : decodeKernel().compile(source, readerTiming(options));
+}
+
 /** When programs for these options get a straight reader. */
-export function readerTiming({ kernel }: DecoderOptions): ReaderTiming {
+function readerTiming({ kernel }: DecoderOptions): ReaderTiming {
   if (kernel === "straight") return "at once";
   return kernel === true ? "when it pays" : "never";
 }

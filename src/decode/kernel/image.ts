@@ -50,12 +50,16 @@ export interface ValueRoot {
   write(program: ProgramWriter): number;
 }
 
-/** What an image is made from. */
-export interface ImageSource {
-  readonly root: ValueRoot;
+/** The columns of a segment that the kernel fills. */
+export interface KernelColumns {
   /** Columns of the value, in the order of the fields. */
   readonly columns: readonly ColumnBuilder[];
   readonly metadata: readonly (readonly [AppendedColumn, ColumnBuilder])[];
+}
+
+/** What an image is made from. */
+export interface ImageSource extends KernelColumns {
+  readonly root: ValueRoot;
   /** What records without a value are. */
   readonly tombstones: Tombstones;
   /** A record without a key is the host's. */
@@ -79,6 +83,8 @@ export interface Image {
   /** Room for the topic's name. */
   readonly topic: number;
   readonly input: number;
+  /** A batch that holds one of these is the host's. */
+  readonly hostMarkers: readonly Buffer[];
   /** Reads documents of the usual form, once it is made. */
   readonly straight: StraightReader;
   /** First address behind everything. */
@@ -99,11 +105,12 @@ export function createImage(
   powers: number,
   straight: StraightReader,
 ): Image {
-  return { ...new ImageWriter(source, address).finish(powers), straight };
+  const { hostMarkers = [] } = source.root;
+  return { ...new ImageWriter(source, address).finish(powers), hostMarkers, straight };
 }
 
 /** Columns with their children, in the order of an image's columns. */
-export function flatColumns({ columns, metadata }: ImageSource): ColumnBuilder[] {
+export function flatColumns({ columns, metadata }: KernelColumns): ColumnBuilder[] {
   const all = (list: readonly ColumnBuilder[]): ColumnBuilder[] =>
     list.flatMap((column) => [column, ...all(column.children)]);
   return [...all(columns), ...metadata.filter(isKernels).map(([, column]) => column)];
@@ -129,7 +136,7 @@ class ImageWriter implements ProgramWriter {
     this.address = address;
   }
 
-  finish(powers: number): Omit<Image, "straight"> {
+  finish(powers: number): Omit<Image, "hostMarkers" | "straight"> {
     const { root, columns, metadata } = this.source;
     const call = this.take(CALL.size);
     const kernels = metadata.filter(isKernels);
@@ -183,7 +190,7 @@ class ImageWriter implements ProgramWriter {
   }
 
   /** Gives every column its room, behind the image. */
-  private layOutValues(call: number, topic: number): Omit<Image, "straight"> {
+  private layOutValues(call: number, topic: number): Omit<Image, "hostMarkers" | "straight"> {
     const all = [...this.columns.keys()];
     const rowBytes = all.reduce((sum, column) => sum + this.valueBytes(column), 1);
     const rows = Math.max(16, Math.min(ROWS_MAX, Math.floor(VALUES_BYTES / rowBytes)));
