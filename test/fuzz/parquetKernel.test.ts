@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { parquetMetadata, parquetReadObjects } from "hyparquet";
 import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { snappyUncompress } from "hyparquet/src/snappy.js";
+import { seededRandom } from "#base/random.ts";
 import type { ColumnMetrics, EncodeOptions, ParquetCodec } from "#parquet/encoder.ts";
 import { encodeWithKernel } from "#parquet/kernel/encode.ts";
 import { leafColumns } from "#parquet/kernel/leaves.ts";
@@ -196,5 +197,51 @@ test("what Snappy and LZ4 compress, independent decompressors make whole again",
       expect(Buffer.compare(output, raw)).toBe(0);
     }),
     { numRuns: 400 },
+  );
+}, 120_000);
+
+/** Numbers as columns have them: counters, times, ids, some that come again, some that are like none. */
+const numbers = fc
+  .record({
+    count: fc.oneof(fc.nat(600), fc.nat(20_000)),
+    first: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    step: fc.constantFrom(0, 1, 12, 37_000),
+    spread: fc.constantFrom(0, 1, 100, 100_000, 2 ** 40, 2 ** 52),
+    odd: fc.constantFrom(0, 0.001, 0.3),
+    seed: fc.nat(),
+    head: fc.oneof(fc.constant(0), fc.nat(9), fc.nat(70_000)),
+  })
+  .map(({ count, first, step, spread, odd, seed, head }) => {
+    const random = seededRandom(seed);
+    const bytes = new Uint8Array(head + 8 * count);
+    const view = new DataView(bytes.buffer);
+    for (let at = 0; at < head; at++) bytes[at] = random.unit() < 0.9 ? 3 : at;
+    for (let index = 0; index < count; index++) {
+      const near = first + BigInt(index * step) + BigInt(Math.floor(random.unit() * spread));
+      const far = BigInt(Math.floor(random.unit() * 2 ** 53)) * 2047n;
+      view.setBigInt64(head + 8 * index, random.unit() < odd ? far : near, true);
+    }
+    return { bytes, head };
+  });
+
+test("what Snappy makes of values of eight bytes, an independent decompressor makes whole again", () => {
+  const workspace = new Workspace();
+  fc.assert(
+    fc.property(numbers, ({ bytes, head }) => {
+      const from = workspace.staging;
+      const to = from + bytes.length + 64;
+      const room = compressedBytesMax(bytes.length);
+      workspace.reach(to, room);
+      workspace.bytes.set(bytes, from);
+      workspace.bytes.fill(0xa5, to, to + room);
+      const { kernel, codecTable } = workspace;
+      const size = kernel.snappyWords(from, bytes.length, to, room, codecTable, head);
+      const output = new Uint8Array(bytes.length);
+      snappyUncompress(workspace.bytes.slice(to, to + size), output);
+      expect(Buffer.compare(output, bytes)).toBe(0);
+      const searched = kernel.snappy(from, bytes.length, to, room, codecTable);
+      expect(size).toBeLessThanOrEqual(Math.max(searched + 200, (0.75 * bytes.length) | 0));
+    }),
+    { numRuns: 600 },
   );
 }, 120_000);

@@ -14,4 +14,4 @@ export { hybridBytes, hybridWords, packBits } from "./encode/hybrid";
 export { levels } from "./encode/levels";
 export { lz4 } from "./encode/lz4";
 export { plainBits, plainBytes, plainDecimals, plainFixed } from "./encode/plain";
-export { snappy } from "./encode/snappy";
+export { snappy, snappyWords } from "./encode/snappy";

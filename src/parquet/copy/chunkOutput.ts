@@ -135,6 +135,6 @@ export class ChunkOutput {
   }
 
   #compress(from: number, bytes: number): Uint8Array {
-    return compress(this.#workspace, this.#compression, from, bytes);
+    return compress(this.#workspace, this.#compression, { from, bytes, head: null });
   }
 }

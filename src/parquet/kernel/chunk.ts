@@ -10,7 +10,13 @@
  */
 import type { BloomColumn } from "#parquet/encoder.ts";
 import { ChunkBloom } from "./bloom.ts";
-import { codecName, compress, type PageCodec, type PageCompression } from "./compress.ts";
+import {
+  codecName,
+  compress,
+  type PageBytes,
+  type PageCodec,
+  type PageCompression,
+} from "./compress.ts";
 import { ChunkDictionary } from "./dictionary.ts";
 import type { LeafColumn } from "./leaves.ts";
 import type { Workspace } from "./memory.ts";
@@ -35,6 +41,9 @@ const TRIAL_BYTES = 64 * 1024;
  */
 const SAVING_MIN = 0.125;
 
+/** Values of so many bytes have a way of their own in Snappy. */
+const WORD_BYTES = 8;
+
 /** A first page below this decides nothing. */
 const TRIAL_BYTES_MIN = 4096;
 
@@ -45,6 +54,8 @@ export interface EncodedChunk {
   readonly nullCount: number;
   /** Where its first page begins. */
   readonly offset: number;
+  /** What a trial has chosen, here or earlier; null: none was needed. */
+  readonly chosen: PageCodec | null;
   /** Its bloom filter, which is to be written behind the chunks. */
   readonly bloomFilter: Uint8Array | null;
 }
@@ -54,6 +65,8 @@ export interface ChunkParts {
   readonly workspace: Workspace;
   readonly leaf: LeafColumn;
   readonly compression: PageCompression;
+  /** What a trial in an earlier chunk of the leaf has chosen; null: it is tried again. */
+  readonly chosen: PageCodec | null;
   readonly output: Output;
   /** Null: the chunk has no bloom filter. */
   readonly bloom: BloomColumn | null;
@@ -91,6 +104,7 @@ class Chunk {
   readonly #level: number;
   readonly #bloom: ChunkBloom | null;
   #codec: PageCodec | null = null;
+  #chosen: PageCodec | null;
   /** Open as long as the next page may use it; null: there is none, or it is written. */
   #dictionary: ChunkDictionary | null = null;
   /** Headers and pages that wait for the dictionary. */
@@ -110,6 +124,7 @@ class Chunk {
     this.#output = parts.output;
     this.#codecAsked = parts.compression.codec;
     this.#level = parts.compression.level;
+    this.#chosen = parts.chosen;
     this.#bloom = parts.bloom === null ? null : new ChunkBloom(parts.bloom);
     if (parts.leaf.physical === "BOOLEAN") return;
     this.#dictionary = new ChunkDictionary(parts.workspace, parts.leaf);
@@ -130,7 +145,7 @@ class Chunk {
     }
     const body = isIndexed ? this.#indexBody(page) : this.#plainBody(page);
     this.#codec ??= this.#chooseCodec(body);
-    const payload = this.#compress(this.#codec, body.from, body.bytes);
+    const payload = this.#compress(this.#codec, body);
     const size = { uncompressed: body.bytes, compressed: payload.length };
     const header = dataPageHeader(size, page.entries, isIndexed ? "RLE_DICTIONARY" : "PLAIN");
     this.#uncompressed += header.length + body.bytes;
@@ -167,7 +182,8 @@ class Chunk {
     };
     const nullCount = this.#nullCount;
     const bloomFilter = this.#bloom?.end() ?? null;
-    return { metadata, extremes, nullCount, offset: dictionaryOffset ?? dataOffset, bloomFilter };
+    const [offset, chosen] = [dictionaryOffset ?? dataOffset, this.#chosen];
+    return { metadata, extremes, nullCount, offset, chosen, bloomFilter };
   }
 
   #lookUp(page: Page): boolean {
@@ -187,7 +203,8 @@ class Chunk {
       const end = dictionaryPlain + bytes;
       if (!isFloat) addExtremes(this.#workspace, this.#leaf, dictionaryPlain, end, count);
       const codec = this.#codec ?? this.#codecAsked;
-      const payload = this.#compress(codec, dictionaryPlain, bytes);
+      const head = this.#leaf.width === WORD_BYTES ? 0 : null;
+      const payload = this.#compress(codec, { from: dictionaryPlain, bytes, head });
       const size = { uncompressed: bytes, compressed: payload.length };
       const header = dictionaryPageHeader(size, count);
       this.#uncompressed += header.length + bytes;
@@ -207,7 +224,7 @@ class Chunk {
   }
 
   /** Levels, the bits of an index, the indexes. */
-  #indexBody(page: Page): { readonly from: number; readonly bytes: number } {
+  #indexBody(page: Page): PageBytes {
     const { kernel, encodedLevels, body, bodyBytesMax, indexes } = this.#workspace;
     const levels = page.encodeLevels();
     const bits = this.#dictionary?.indexBits ?? 0;
@@ -217,34 +234,37 @@ class Chunk {
     const before = levels + 1;
     const room = bodyBytesMax - before;
     const size = checked(kernel.hybridWords(indexes, page.present, bits, body + before, room));
-    return { from: body, bytes: before + size };
+    return { from: body, bytes: before + size, head: null };
   }
 
   /** Levels and PLAIN values. */
-  #plainBody(page: Page): { readonly from: number; readonly bytes: number } {
+  #plainBody(page: Page): PageBytes {
     const { kernel, bytes, encodedLevels, plain, body, bodyBytesMax } = this.#workspace;
     const levels = page.encodeLevels();
     if (this.#leaf.physical === "BOOLEAN") {
       bytes.copyWithin(body, encodedLevels, encodedLevels + levels);
       const room = bodyBytesMax - levels;
       const size = checked(kernel.packBits(plain, page.present, body + levels, room));
-      return { from: body, bytes: levels + size };
+      return { from: body, bytes: levels + size, head: null };
     }
     const from = plain - levels;
     bytes.copyWithin(from, encodedLevels, encodedLevels + levels);
-    return { from, bytes: levels + page.plainBytes };
+    const head = this.#leaf.width === WORD_BYTES ? levels : null;
+    return { from, bytes: levels + page.plainBytes, head };
   }
 
-  #compress(codec: PageCodec, from: number, bytes: number): Uint8Array {
-    return compress(this.#workspace, { codec, level: this.#level }, from, bytes);
+  #compress(codec: PageCodec, page: PageBytes): Uint8Array {
+    return compress(this.#workspace, { codec, level: this.#level }, page);
   }
 
   /** The file's codec, unless the page is PLAIN, of some size, and hardly shrinks. */
-  #chooseCodec(body: { readonly from: number; readonly bytes: number }): PageCodec {
+  #chooseCodec(body: PageBytes): PageCodec {
     const codec = this.#codecAsked;
     if (codec === "none" || this.#dictionary !== null || body.bytes < TRIAL_BYTES_MIN) return codec;
+    if (this.#chosen !== null) return this.#chosen;
     const tried = Math.min(body.bytes, TRIAL_BYTES);
-    const { length } = this.#compress(codec, body.from, tried);
-    return length > (1 - SAVING_MIN) * tried ? "none" : codec;
+    const { length } = this.#compress(codec, { ...body, bytes: tried });
+    this.#chosen = length > (1 - SAVING_MIN) * tried ? "none" : codec;
+    return this.#chosen;
   }
 }

@@ -61,15 +61,19 @@ export function codecName(codec: PageCodec): ColumnMetaData["codec"] {
   }
 }
 
-/**
- * Compresses bytes of the workspace's memory. The result may lie in that memory: it is void at the
- * next call.
- */
+/** Bytes of the workspace's memory that are compressed together. */
+export interface PageBytes {
+  readonly from: number;
+  readonly bytes: number;
+  /** Bytes before values of eight bytes each; null: there are none such. */
+  readonly head: number | null;
+}
+
+/** Compresses a page. The result may lie in the workspace's memory: it is void at the next call. */
 export function compress(
   workspace: Workspace,
   { codec, level }: PageCompression,
-  from: number,
-  count: number,
+  { from, bytes: count, head }: PageBytes,
 ): Uint8Array<ArrayBufferLike> {
   const { kernel, compressed, codecTable } = workspace;
   const raw = workspace.bytes.subarray(from, from + count);
@@ -85,8 +89,11 @@ export function compress(
     case "snappy":
     case "lz4": {
       const room = compressedBytesMax(count);
-      const size = checked(kernel[codec](from, count, compressed, room, codecTable));
-      return workspace.bytes.subarray(compressed, compressed + size);
+      const size =
+        codec === "snappy" && head !== null
+          ? kernel.snappyWords(from, count, compressed, room, codecTable, head)
+          : kernel[codec](from, count, compressed, room, codecTable);
+      return workspace.bytes.subarray(compressed, compressed + checked(size));
     }
     default:
       return unreachable(codec);

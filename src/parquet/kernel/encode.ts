@@ -20,7 +20,7 @@ import type { FloatSummary } from "#parquet/floats.ts";
 import type { ChunkMetadata, RowGroupMetadata } from "#parquet/footer.ts";
 import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
 import { type EncodedChunk, encodeChunk } from "./chunk.ts";
-import { type PageCompression, pageCompression } from "./compress.ts";
+import { type PageCodec, type PageCompression, pageCompression } from "./compress.ts";
 import { type LeafColumn, leafColumns } from "./leaves.ts";
 import { NODES_MAX, PAGE_LIMITS, type PageLimits, Workspace } from "./memory.ts";
 import { Output } from "./output.ts";
@@ -31,6 +31,9 @@ import { addFloats } from "./statistics.ts";
 import { type ColumnMetaData, footerBytes, MAGIC, type RowGroup } from "./thrift.ts";
 
 const CREATED_BY = "kafka-iceberg";
+
+/** So many row groups of a file after which it is tried again which columns are worth compressing. */
+const TRIAL_GROUPS = 4;
 
 /** Memory of a workspace that is worth keeping for the next file. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
@@ -87,6 +90,8 @@ export class KernelFile {
   readonly #leaves: readonly LeafColumn[];
   /** By leaf. */
   readonly #blooms: readonly (BloomColumn | null)[];
+  /** By leaf: what the last trial has chosen. */
+  readonly #chosen: (PageCodec | null)[] = [];
   readonly #floats = new Map<number, FloatSummary>();
   readonly #size: RowGroupSize;
   readonly #groups: EncodedGroup[] = [];
@@ -165,9 +170,13 @@ export class KernelFile {
     const offset = BigInt(this.#output.position);
     const chunks: EncodedChunk[] = [];
     const parts = { workspace, compression: this.#compression, output: this.#output };
+    if (this.#groups.length % TRIAL_GROUPS === 0) this.#chosen.length = 0;
     for (const [index, leaf] of this.#leaves.entries()) {
       const bloom = this.#blooms[index] ?? null;
-      chunks.push(await encodeChunk({ ...parts, leaf, bloom }, ranges));
+      const chosen = this.#chosen[index] ?? null;
+      const chunk = await encodeChunk({ ...parts, leaf, bloom, chosen }, ranges);
+      this.#chosen[index] = chunk.chosen;
+      chunks.push(chunk);
     }
     this.#addFloats(chunks);
     const columns: ColumnMetaData[] = [];

@@ -105,6 +105,8 @@ export interface EncodeFunctions {
     signed: number,
   ) => number;
   readonly snappy: CompressFunction;
+  /** `head`: bytes before values of eight bytes each. */
+  readonly snappyWords: (...call: [...Parameters<CompressFunction>, head: number]) => number;
   readonly lz4: CompressFunction;
 }
 

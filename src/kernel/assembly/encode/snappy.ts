@@ -4,6 +4,7 @@
  */
 import { Fault } from "./layout";
 import { matchBytes } from "./match";
+import { compressWords } from "./snappyWords";
 
 const BLOCK_BYTES: usize = 65536;
 
@@ -19,6 +20,18 @@ const MARGIN: usize = 15;
  * @param room at least `32 + count + count / 6`
  */
 export function snappy(from: usize, count: u32, to: usize, room: u32, table: usize): i32 {
+  return snappyWords(from, count, to, room, table, count);
+}
+
+/** The same where values of eight bytes lie behind the first `head` bytes. */
+export function snappyWords(
+  from: usize,
+  count: u32,
+  to: usize,
+  room: u32,
+  table: usize,
+  head: u32,
+): i32 {
   if (32 + <u64>count + <u64>count / 6 > room) return Fault.NO_ROOM;
   let at = to;
   let rest = count;
@@ -28,8 +41,14 @@ export function snappy(from: usize, count: u32, to: usize, room: u32, table: usi
   }
   store<u8>(at++, <u8>rest);
   const end = from + count;
-  for (let block = from; block < end; block += BLOCK_BYTES) {
-    at = compressBlock(block, min(block + BLOCK_BYTES, end), at, table);
+  const words = from + min(head, count);
+  for (let block = from; block < words; block += BLOCK_BYTES) {
+    at = compressBlock(block, min(block + BLOCK_BYTES, words), at, table);
+  }
+  for (let block = words; block < end; block += BLOCK_BYTES) {
+    const stop = min(block + BLOCK_BYTES, end);
+    const behind = compressWords(block, stop, at, table);
+    at = behind != 0 ? behind : compressBlock(block, stop, at, table);
   }
   return <i32>(at - to);
 }

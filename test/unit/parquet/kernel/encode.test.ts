@@ -186,6 +186,38 @@ test("a column that Snappy hardly shrinks is not compressed; zstd shrinks it", a
   expect(await codecs("zstd")).toEqual(["ZSTD", "ZSTD"]);
 });
 
+test("which columns are worth compressing is tried again in the course of a file", async () => {
+  const fields = [field("id", { kind: "string" })];
+  const random = batchOf(
+    fields,
+    uuids(1000).map((uuid) => [uuid]),
+  );
+  const alike = batchOf(
+    fields,
+    uuids(1000).map((_, i) => [`https://example.com/page/${i}`]),
+  );
+  const batches = [random, random, alike, alike, alike, alike];
+  const chunks = chunksOf(await encode(fields, batches, { rowGroupRows: 1000 }));
+  const [before, after] = [Array(4).fill("UNCOMPRESSED"), Array(2).fill("SNAPPY")];
+  expect(chunks.map((chunk) => chunk.codec as string)).toEqual([...before, ...after]);
+});
+
+test("times, offsets and ids take about half of their bytes in Snappy, with nulls between them too", async () => {
+  const fields = [field("ts", { kind: "timestamp", zone: true }), field("id", { kind: "long" })];
+  const rows = Array.from({ length: 20_000 }, (_, i) => {
+    const isNull = i % 100 === 7;
+    return [1_760_000_000_000_000n + BigInt(i * 37), isNull ? null : BigInt((i * 7919) % 65_521)];
+  });
+  const file = await encode(fields, [batchOf(fields, rows)]);
+  for (const chunk of chunksOf(file)) {
+    expect(chunk.codec).toBe("SNAPPY");
+    expect(Number(chunk.total_compressed_size)).toBeLessThan(0.65 * 8 * rows.length);
+  }
+  expect((await read(file)).map((row) => row["id"] ?? null)).toEqual(
+    rows.map(([, id]) => id ?? null),
+  );
+});
+
 test("many small batches are one row group and share pages", async () => {
   const fields = [field("n", { kind: "int" }), field("tags", listOf({ kind: "string" }))];
   const rows = Array.from({ length: 900 }, (_, i) => [i, i % 3 === 0 ? null : [`t${i}`, "x"]]);
