@@ -25,6 +25,7 @@ import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format, TableSchema } from "./format.ts";
 import { formatOf, shapingOf } from "./formatOf.ts";
 import { leafCount } from "./json/infer.ts";
+import { RecordJudge } from "./judge.ts";
 import { type KeyReader, kafkaKeyReader, schemaKeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { type AppendedColumn, isInEnvelope, metadataFields } from "./metadata.ts";
@@ -60,6 +61,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   private growth: Growth | null = null;
   needsSample: boolean;
   private lastImage: { readonly version: number; readonly image: Image | null } | null = null;
+  readonly judge: RecordJudge = new RecordJudge(this);
   private readonly metadata: readonly Field[];
   /** Names of the columns that say which row a row is. */
   private readonly keys: readonly string[];

@@ -9,6 +9,7 @@
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { RecordBytes } from "./decoder.ts";
+import type { RecordJudge } from "./judge.ts";
 import { flatColumns, type Image } from "./kernel/image.ts";
 import { type DecodeKernel, decodeKernel, type RowsOwner } from "./kernel/kernel.ts";
 import { RecordCursor } from "./records.ts";
@@ -34,12 +35,19 @@ export class KernelRows implements RowsOwner {
   private readonly stopsMax: number;
   private readonly recordsMin: number;
   private readonly markers: readonly Buffer[];
+  private readonly judge: RecordJudge | null;
+  /** The last record that the kernel has left was refused: the next one probably is as well. */
+  private isJudged = true;
   private alone = 0;
   /** Bytes of records whose rows were not taken out yet. */
   private recordBytes = 0;
 
-  /** @param always the kernel is asked for every record, however often it stops */
-  constructor(host: RowAppender, image: Image, always: boolean) {
+  /**
+   * @param judge of segments of these columns; null: there is none
+   * @param always the kernel is asked for every record, however often it stops
+   */
+  constructor(host: RowAppender, image: Image, judge: RecordJudge | null, always: boolean) {
+    this.judge = judge;
     this.stopsMax = always ? Number.POSITIVE_INFINITY : STOPS_MAX;
     this.recordsMin = always ? 0 : RECORDS_MIN;
     this.host = host;
@@ -75,18 +83,41 @@ export class KernelRows implements RowsOwner {
       const end = kernel.step(this.columns);
       this.takeRows(cursor, wantedDelta, result);
       if (end === "done") return;
-      this.flush();
-      this.recordBytes = batch.payload.length - kernel.position;
-      cursor.seek(kernel.position, kernel.left);
-      if (end === "again") continue;
+      if (end === "again") {
+        this.takeOut(batch, cursor);
+        continue;
+      }
       if (++stops > this.stopsMax && stops > result.rows >> 3) {
         this.alone = BATCHES_ALONE;
+        this.takeOut(batch, cursor);
         host.appendRest(batch, cursor, result);
         return;
       }
-      if (!host.appendNext(batch, cursor, result)) return;
-      kernel.moveTo(cursor.nextPosition, cursor.left);
+      if (!this.appendHosts(batch, cursor, result)) return;
     }
+  }
+
+  /** The record that the kernel has left; false when the batch ends with it. */
+  private appendHosts(batch: RecordBytes, cursor: RecordCursor, result: BatchResult): boolean {
+    const { host, kernel, judge, isJudged } = this;
+    cursor.seek(kernel.position, kernel.left);
+    const verdict = judge !== null && isJudged ? judge.judge(batch, host, cursor, result) : "row";
+    if (verdict === "row") {
+      this.takeOut(batch, cursor);
+      const { length } = result.rejected;
+      if (!host.appendNext(batch, cursor, result)) return false;
+      this.isJudged = result.rejected.length > length;
+    }
+    kernel.moveTo(cursor.nextPosition, cursor.left);
+    return verdict !== "last";
+  }
+
+  /** Takes the rows out before the host goes on in the columns, at the record that the kernel stands at. */
+  private takeOut(batch: RecordBytes, cursor: RecordCursor): void {
+    const { kernel } = this;
+    this.flush();
+    this.recordBytes = batch.payload.length - kernel.position;
+    cursor.seek(kernel.position, kernel.left);
   }
 
   /** Brings rows that wait in the kernel behind those of the columns. When that fails they wait on. */

@@ -35,9 +35,9 @@ export class RowAppender {
   /** Made when it is first needed: the rows of most segments are all the kernel's. */
   private madeReader: ValueReader | null = null;
   /** False: what is unknown stays so. */
-  private isEvolving = true;
+  isEvolving = true;
   /** False: nothing is thrown about a record that another schema might take. */
-  private isFinal = true;
+  isFinal = true;
   private readonly hasTimestamp: boolean;
   private readonly hasRequired: boolean;
   /** Reads the columns of the key from the keys of records without a value; null: there are none to read. */
@@ -83,6 +83,11 @@ export class RowAppender {
     return this.madeReader?.asks?.take() ?? null;
   }
 
+  /** True when records' own schemas ask for columns. */
+  get hearsAsks(): boolean {
+    return this.reader.asks !== null;
+  }
+
   /** What the kernel's program is made from; null: there is none for these values. */
   kernelSource(): ImageSource | null {
     const { root } = this.reader;
@@ -119,7 +124,7 @@ export class RowAppender {
    * Where records' own schemas ask for columns, all of them are to be heard.
    */
   private get endsAtRefusal(): boolean {
-    return !this.isFinal && this.reader.asks === null;
+    return !this.isFinal && !this.hearsAsks;
   }
 
   /**

@@ -23,6 +23,7 @@ import { SegmentMemory } from "#columns/segmentMemory.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import type { Effect } from "./changes.ts";
 import type { DecodeResult, Growth, RecordBytes, SegmentBuilder } from "./decoder.ts";
+import type { RecordJudge } from "./judge.ts";
 import type { KeyReader } from "./kafkaKey.ts";
 import type { Image, ImageSource, ValueRoot } from "./kernel/image.ts";
 import { decodeKernel } from "./kernel/kernel.ts";
@@ -70,6 +71,8 @@ export interface SegmentSchema {
   metadataOf(name: string): AppendedColumn | null;
   /** Reads columns of the key from Kafka's keys; null: rows are not found by any of them. */
   keyReader(columns: readonly ColumnBuilder[]): KeyReader | null;
+  /** Of segments begun at the present version. */
+  readonly judge: RecordJudge;
   /** A reader for these data columns, in the decoder's present state. */
   reader(columns: readonly ColumnBuilder[]): ValueReader;
   /** Extends `fields` by everything that the batch holds and that may become a column. */
@@ -101,7 +104,8 @@ export class Segment implements SegmentBuilder {
     const byName = new Map(this.columns.map((column) => [column.field.name, column]));
     for (const size of expected) byName.get(size.name)?.reserve(size);
     this.rows = new RowAppender(schema, this.columns, 0);
-    this.kernelRows = this.startKernel(this.rows, (sourceOf) => schema.image(sourceOf));
+    const imageOf = schema.image.bind(schema);
+    this.kernelRows = this.startKernel(this.rows, imageOf, schema.judge);
   }
 
   get rowCount(): number {
@@ -202,7 +206,9 @@ export class Segment implements SegmentBuilder {
     extendBuilders(columns, schema.segmentFields, this.rows.count, this.memory);
     const rows = new RowAppender(schema, columns, this.rows.count);
     // Its columns keep their order and types: those of a segment begun now may be others.
-    this.kernelRows = this.startKernel(rows, (sourceOf) => compileImage(schema, sourceOf()));
+    const imageOf = (sourceOf: () => ImageSource | null): Image | null =>
+      compileImage(schema, sourceOf());
+    this.kernelRows = this.startKernel(rows, imageOf, null);
     this.rows = rows;
     this.version = version;
   }
@@ -211,12 +217,13 @@ export class Segment implements SegmentBuilder {
   private startKernel(
     rows: RowAppender,
     imageOf: (sourceOf: () => ImageSource | null) => Image | null,
+    judge: RecordJudge | null,
   ): KernelRows | null {
     const { kernel } = this.schema.options;
     if (kernel === false) rows.makeReader();
     const image = kernel === false ? null : imageOf(() => rows.kernelSource());
     if (image === null) return null;
-    const kernelRows = new KernelRows(rows, image, kernel !== true);
+    const kernelRows = new KernelRows(rows, image, judge, kernel !== true);
     if (this.isRead) kernelRows.mayWait = false;
     return kernelRows;
   }

@@ -72,6 +72,27 @@ test("a record that the kernel leaves comes behind the rows that wait", () => {
   expect(values(segment.seal())).toEqual(["a", "b", "c", "d"]);
 });
 
+test("a record that is refused leaves the rows that wait where they are, and its refusal is the host's", () => {
+  const records = ['{"a":"b"}', "{", '{"a":1}', '["a"]', '{"a":"\\ud800"}', '{"a":"c"}'];
+  const segment = decoder().builder();
+  segment.decode(batchOf("a"));
+  const { rejected, rows } = segment.decode(recordBatch(records));
+  expect(rows).toBe(2);
+  expect(segment.hasWaiting).toBeTrue();
+  const host = createDecoder({ ...OPTIONS, kernel: false }).builder();
+  expect(rejected).toEqual(host.decode(recordBatch(records)).rejected as never);
+  expect(rejected.length).toBeGreaterThan(2);
+  expect(values(segment.seal())).toEqual(["a", "b", "c"]);
+});
+
+test("a record that the host takes after one that it has refused is a row once, and the next ones too", () => {
+  const segment = decoder().builder();
+  const records = ["{", '{"a":"x","a":"b"}', '{"a":"y","a":"c"}', "{", '{"a":"z","a":"d"}'];
+  const { rows, rejected } = segment.decode(recordBatch(records));
+  expect([rows, rejected.length]).toEqual([3, 2]);
+  expect(values(segment.seal())).toEqual(["b", "c", "d"]);
+});
+
 test("rows of more than 256 KiB of records do not all wait", () => {
   const segment = decoder().builder();
   const long = batchOf(...Array.from({ length: 30 }, () => "x".repeat(10_000)));

@@ -1,0 +1,75 @@
+/**
+ * Judges records that the kernel has left, on columns of its own: one that is refused costs neither its
+ * segment's columns nor the rows that wait in the kernel anything. Without it, one bad record in twenty
+ * made the kernel copy its rows out twenty at a time.
+ *
+ * A record that turns out to be a row is read again by the segment's own `RowAppender`: the judge's
+ * columns are never looked at, and empty again after each record.
+ */
+import { ColumnBuilder } from "#columns/builder.ts";
+import type { RecordBytes } from "./decoder.ts";
+import type { RecordCursor } from "./records.ts";
+import { type BatchResult, RowAppender } from "./rows.ts";
+import type { SegmentSchema } from "./segment.ts";
+
+/** Memory of its columns that is kept from one batch to the next. */
+const KEPT_BYTES = 1024 * 1024;
+
+/** A schema's judge, for segments that were begun at its present version. */
+export class RecordJudge {
+  readonly #schema: SegmentSchema;
+  #columns: readonly ColumnBuilder[] = [];
+  #rows: RowAppender | null = null;
+  #version = -1;
+  /** What `rows` were told of. */
+  #batch: RecordBytes | null = null;
+
+  constructor(schema: SegmentSchema) {
+    this.#schema = schema;
+  }
+
+  /**
+   * Judges the next record of `host`, at the cursor. `row`: nothing is noted, and it is to be read again;
+   * `last`: it is noted, and its batch ends with it. Throws as `RowAppender` does.
+   *
+   * Not where records' own schemas ask for columns as they are read, nor where headers stand in the
+   * columns before the rows that wait: those are the host's alone.
+   */
+  judge(
+    batch: RecordBytes,
+    host: RowAppender,
+    cursor: RecordCursor,
+    result: BatchResult,
+  ): "row" | "noted" | "last" {
+    if (host.metadata.hasHeaders) return "row";
+    const rows = this.#current();
+    rows.begin(host.isEvolving, host.isFinal);
+    if (rows.hearsAsks) return "row";
+    if (this.#batch !== batch) rows.metadata.start(batch);
+    this.#batch = batch;
+    const { timestampMsMax } = result;
+    let goesOn: boolean;
+    try {
+      goesOn = rows.appendNext(batch, cursor, result);
+    } catch (error) {
+      rows.truncate(0);
+      throw error;
+    }
+    if (rows.count === 0) return goesOn ? "noted" : "last";
+    rows.truncate(0);
+    result.rows--;
+    result.timestampMsMax = timestampMsMax;
+    return "row";
+  }
+
+  #current(): RowAppender {
+    const bytes = this.#columns.reduce((sum, column) => sum + column.byteCount, 0);
+    const { version, segmentFields } = this.#schema;
+    if (this.#rows !== null && this.#version === version && bytes <= KEPT_BYTES) return this.#rows;
+    this.#columns = segmentFields.map((field) => new ColumnBuilder(field));
+    this.#rows = new RowAppender(this.#schema, this.#columns, 0);
+    this.#version = version;
+    this.#batch = null;
+    return this.#rows;
+  }
+}
