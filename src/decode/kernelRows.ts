@@ -15,7 +15,7 @@ import { type DecodeKernel, decodeKernel, type RowsOwner } from "./kernel/kernel
 import { RecordCursor } from "./records.ts";
 import type { BatchResult, RowAppender } from "./rows.ts";
 
-/** Stops in a batch after which the host does the rest of it: each costs some microseconds. */
+/** Rows of the host's in a batch after which it does the rest of it: each costs some microseconds. */
 const STOPS_MAX = 16;
 /** Records of a batch below which the host is faster: the kernel costs some microseconds a batch. */
 const RECORDS_MIN = 24;
@@ -87,29 +87,34 @@ export class KernelRows implements RowsOwner {
         this.takeOut(batch, cursor);
         continue;
       }
+      const verdict = this.judgeNext(batch, cursor, result);
+      if (verdict === "last") return;
+      if (verdict === "noted") continue;
+      this.takeOut(batch, cursor);
       if (++stops > this.stopsMax && stops > result.rows >> 3) {
         this.alone = BATCHES_ALONE;
-        this.takeOut(batch, cursor);
         host.appendRest(batch, cursor, result);
         return;
       }
-      if (!this.appendHosts(batch, cursor, result)) return;
+      const { length } = result.rejected;
+      if (!host.appendNext(batch, cursor, result)) return;
+      this.isJudged = result.rejected.length > length;
+      kernel.moveTo(cursor.nextPosition, cursor.left);
     }
   }
 
-  /** The record that the kernel has left; false when the batch ends with it. */
-  private appendHosts(batch: RecordBytes, cursor: RecordCursor, result: BatchResult): boolean {
-    const { host, kernel, judge, isJudged } = this;
+  /** Judges the record that the kernel has left. `row`: it is for the host, in the columns. */
+  private judgeNext(
+    batch: RecordBytes,
+    cursor: RecordCursor,
+    result: BatchResult,
+  ): "row" | "noted" | "last" {
+    const { host, kernel, judge } = this;
+    if (judge === null || !this.isJudged) return "row";
     cursor.seek(kernel.position, kernel.left);
-    const verdict = judge !== null && isJudged ? judge.judge(batch, host, cursor, result) : "row";
-    if (verdict === "row") {
-      this.takeOut(batch, cursor);
-      const { length } = result.rejected;
-      if (!host.appendNext(batch, cursor, result)) return false;
-      this.isJudged = result.rejected.length > length;
-    }
-    kernel.moveTo(cursor.nextPosition, cursor.left);
-    return verdict !== "last";
+    const verdict = judge.judge(batch, host, cursor, result);
+    if (verdict === "noted") kernel.moveTo(cursor.nextPosition, cursor.left);
+    return verdict;
   }
 
   /** Takes the rows out before the host goes on in the columns, at the record that the kernel stands at. */

@@ -93,6 +93,16 @@ test("a record that the host takes after one that it has refused is a row once, 
   expect(values(segment.seal())).toEqual(["b", "c", "d"]);
 });
 
+test("however many records are refused, the others of their batch are the kernel's, and wait", () => {
+  const segment = createDecoder({ ...OPTIONS, kernel: true }).builder();
+  const records = Array.from({ length: 300 }, (_, i) => (i % 2 === 0 ? "{" : `{"a":"${i}"}`));
+  expect(segment.decode(recordBatch(records)).rejected.length).toBe(150);
+  expect(segment.hasWaiting).toBeTrue();
+  segment.decode(recordBatch(records));
+  expect(segment.hasWaiting).toBeTrue();
+  expect(segment.rowCount).toBe(300);
+});
+
 test("rows of more than 256 KiB of records do not all wait", () => {
   const segment = decoder().builder();
   const long = batchOf(...Array.from({ length: 30 }, () => "x".repeat(10_000)));
