@@ -29,13 +29,6 @@ export const MODE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "a copy of an earlier attempt is used again, whatever is deleted by now",
-    rule: "2.10 (10f)",
-    sim: "upsert",
-    shownIn: "by copies.*engines: true",
-    edits: [{ find: "      hash.update(rows.words);\n", replace: "" }],
-  },
-  {
     name: "a copy brings rows back that others deleted by equality",
     rule: "2.10 (10h)",
     sim: "upsert",
@@ -51,18 +44,6 @@ export const MODE_MUTATIONS: readonly Mutation[] = [
       {
         find: "this.#staged = isMoved ? null : {",
         replace: "void isMoved; this.#staged = {",
-      },
-    ],
-  },
-  {
-    name: "a flush that names more files in the log has sent nothing",
-    rule: "2.4",
-    sim: "upsert",
-    shownIn: "by copies",
-    edits: [
-      {
-        find: "offsets: { ...offsets, ...entry.offsets } }, ...later];",
-        replace: "offsets: { ...offsets, ...entry.offsets } }, ...later.slice(0, 0)];",
       },
     ],
   },
