@@ -11,6 +11,7 @@ import type { Decoder } from "#decode/decoder.ts";
 import { formatOf, keyFormatOf } from "#decode/formatOf.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import type { SchemaRegistry } from "#decode/registry/registry.ts";
+import { type RouteField, routeField } from "#decode/routeField.ts";
 import { changeLogColumns } from "#pipeline/changeLog.ts";
 import { deadLetters, LETTER_COLUMNS } from "#pipeline/deadLetters.ts";
 import type { Target } from "#pipeline/feeds.ts";
@@ -52,6 +53,11 @@ export class Targets {
       ...(keys === undefined ? {} : { keys }),
       ...(copyOnWrite === undefined ? {} : { copyOnWrite }),
     };
+  }
+
+  /** Finds the field by which records name their tables. */
+  routeField(path: string): RouteField {
+    return routeField(path, this.#options.decoder, this.#registry);
   }
 
   /**

@@ -8,8 +8,8 @@ import { fullName, namespaceText } from "#catalog/names.ts";
 import { readProgress } from "#commit/progress.ts";
 import type { RoutingOptions } from "#config/routing.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
-import { FieldText } from "#decode/json/fieldText.ts";
 import { type RecordCursor, splitRecords } from "#decode/records.ts";
+import type { RouteField } from "#decode/routeField.ts";
 import type { Outlet, Target } from "#pipeline/feeds.ts";
 import type { FoundRoute, MissingRoutes, Routing, Shares } from "#pipeline/routes.ts";
 import type { Targets } from "./targets.ts";
@@ -32,7 +32,7 @@ export class TopicRoutes implements Routing {
   readonly #options: RoutingOptions;
   readonly #catalog: Catalog;
   readonly #targets: Targets;
-  readonly #field: FieldText;
+  readonly #field: RouteField;
   /** Tables that are taken in, by topic. */
   readonly #taken = new Set<string>();
   /** Listings by namespace: when the one under way has ended, and the one that waits for it. */
@@ -44,7 +44,14 @@ export class TopicRoutes implements Routing {
     this.#options = options;
     this.#catalog = catalog;
     this.#targets = targets;
-    this.#field = new FieldText(options.field);
+    this.#field = targets.routeField(options.field);
+  }
+
+  prepare({ feed, ...batch }: RecordBatch): Promise<void> | null {
+    const { payload } = batch;
+    const { topic, partition } = feed;
+    if (payload === null) return null;
+    return this.#field.prepare?.({ ...batch, payload, topic, partition }) ?? null;
   }
 
   split(batch: RecordBatch, outlets: readonly Outlet[], isClosed: boolean): Shares | MissingRoutes {
@@ -69,9 +76,7 @@ export class TopicRoutes implements Routing {
 
   /** What a record names; null: nothing. */
   #valueOf({ bytes, valueStart, valueEnd }: RecordCursor): string | null {
-    const start = valueStart + this.#options.headBytes;
-    if (valueStart < 0 || start > valueEnd) return null;
-    return this.#field.of(bytes, start, valueEnd);
+    return valueStart < 0 ? null : this.#field.of(bytes, valueStart, valueEnd);
   }
 
   targetOf(topic: string, route: string): Target {

@@ -21,7 +21,7 @@ import type { WriterOptions } from "#writer/parts.ts";
 import { type MaintenanceOptions, maintenanceOptions } from "./buildMaintenance.ts";
 import { eventTimeColumn, fileCodecOf, writerOptions } from "./buildWriter.ts";
 import { type ChangeLogOptions, changeLogOptions } from "./changeLog.ts";
-import { changeOptions, metadataColumnsOf } from "./changes.ts";
+import { changeOptions, metadataColumnsOf, rowKeyOptions } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 
@@ -256,6 +256,7 @@ function decoder(
         ? (values["source.on_tombstone"] as TombstonePolicy)
         : "null_row",
     changes: changeOptions(values),
+    rowKey: rowKeyOptions(values),
     onTypeConflict: values["schema.on_type_conflict"] as DecoderOptions["onTypeConflict"],
     infer: values["schema.infer"] && message === null,
     inferRows: values["schema.infer_rows"],

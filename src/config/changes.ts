@@ -10,11 +10,11 @@ import type { TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import { keyColumns } from "#decode/changes.ts";
 import { isInEnvelope } from "#decode/metadata.ts";
-import type { ChangeOptions, MetadataColumn } from "#decode/options.ts";
+import type { ChangeOptions, MetadataColumn, RowKeyOptions } from "#decode/options.ts";
 import type { DeleteMode, WriterOptions } from "#writer/parts.ts";
 import { knownTablesFor } from "./changeLog.ts";
 import type { PipelineValues } from "./keys.ts";
-import { columnOf, shapingOptions } from "./shaping.ts";
+import { columnOf } from "./shaping.ts";
 import { placeholdersOf } from "./tableNames.ts";
 import { topicsOf } from "./topics.ts";
 
@@ -30,6 +30,13 @@ export function changeOptions(values: PipelineValues): ChangeOptions | null {
     onDelete: values["source.on_delete"],
     opField: values["source.op_field"],
   };
+}
+
+/** Columns of appended rows that Kafka's key fills; null: none. */
+export function rowKeyOptions(values: PipelineValues): RowKeyOptions | null {
+  const columns = values["source.key_field"];
+  if (values["source.mode"] !== "kstream" || columns === null) return null;
+  return { columns, format: values["source.key_format"] };
 }
 
 /** The columns that say which row a row is; none: rows are appended. */
@@ -90,7 +97,8 @@ export function checkChanges(values: PipelineValues, isSet: IsSet, report: Repor
   const deletes = values["iceberg.write.delete_mode"];
   if (mode === "kstream") {
     if (deletes !== "auto") report("iceberg.write.delete_mode", NEEDS_MODE);
-    const keys = ["key_field", "order_field", "op_field"] as const;
+    if (values["source.key_field"] !== null) checkKey(values, isSet, report);
+    const keys = ["order_field", "op_field"] as const;
     const set = keys.find((key) => values[`source.${key}`] !== null);
     const tracks = values["source.track_changes"] ? "track_changes" : set;
     const key = values["source.on_delete"] === "delete" ? tracks : "on_delete";
@@ -250,10 +258,6 @@ function checkKeyFormat(values: PipelineValues, keys: readonly string[], report:
   if (!OF_REGISTRY.has(format)) return;
   if (values["schema_registry.url"] === null) {
     report(key, `"${format}" needs schema_registry.url: keys name their schema by its id`);
-  }
-  const isShaped = shapingOptions(values) !== null;
-  if (isShaped && format === "protobuf") {
-    report(key, `"${format}": source.transform would shape the values and not the keys`);
   }
 }
 

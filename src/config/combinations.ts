@@ -228,7 +228,7 @@ function checkSchemas({ values, isSet, report }: Scope<PipelineValues>): void {
 /** A value that is one column has nothing that could be kept beside it. */
 function checkRescue({ values, report }: Scope<PipelineValues>): void {
   const format = values["source.format"];
-  if (format !== "protobuf" && format !== "string" && format !== "bytes") return;
+  if (format !== "string" && format !== "bytes") return;
   for (const key of ["schema.on_unknown_field", "schema.on_type_conflict"] as const) {
     if (values[key] === "rescue")
       report(key, `"rescue" keeps fields, which values of source.format = "${format}" do not have`);

@@ -42,7 +42,7 @@ export const ICEBERG_KEYS = {
     type: "string",
     default: null,
     example: '"type"',
-    doc: "Fans each topic out into a table per value of this field, a path with dots. Text, whole numbers, `true` and `false` name tables; records without such a value stay in the topic's own table (`table_name`).",
+    doc: "Fans each topic out into a table per value of this field, a path with dots. Text, whole numbers, enums, `true` and `false` name tables; records without such a value stay in the topic's own table (`table_name`).",
   },
   "iceberg.route_table": {
     type: "string",

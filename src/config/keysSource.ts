@@ -15,7 +15,7 @@ export const SOURCE_KEYS = {
     type: "string",
     default: "string",
     values: ["json", "avro", "protobuf", "json-schema", "string", "bytes", "long", "int"],
-    doc: "ktable and cdc with `key_field`: what the Kafka key is, from which a record without a value takes the columns of the key: `json`, an object with them (or with them in `payload`); `avro`, `protobuf` and `json-schema`, the same in Confluent's wire format, by `schema_registry` (a key in Avro that is no record is the one column); `string`, the text of the one column; `bytes`, its bytes; `long` and `int`, as Kafka's own serializers write them. By it you also say that the Kafka key holds these columns and no others, so that all changes of a row are in one partition.",
+    doc: "With `key_field`: what the Kafka key is, from which every record (kstream), or one without a value (ktable, cdc), takes these columns: `json`, an object with them (or with them in `payload`); `avro`, `protobuf` and `json-schema`, the same in Confluent's wire format, by `schema_registry` (a key in Avro that is no record is the one column); `string`, the text of the one column; `bytes`, its bytes; `long` and `int`, as Kafka's own serializers write them. In ktable and cdc you also say by it that the Kafka key holds these columns and no others, so that all changes of a row are in one partition.",
   },
   "source.mode": {
     type: "string",
@@ -27,7 +27,7 @@ export const SOURCE_KEYS = {
     type: "strings",
     default: null,
     example: '["user_id"]',
-    doc: "ktable and cdc: the columns that say which row a record changes; they become the table's identifier fields where they are declared in `schema.fields`. None: the Kafka key, whose bytes are then kept in the metadata column `key`. A record without a value in one of them is rejected.",
+    doc: "kstream: columns that the Kafka key fills, by `key_format`, whatever the value has under these names. ktable and cdc: the columns that say which row a record changes; they become the table's identifier fields where they are declared in `schema.fields`. None: the Kafka key, whose bytes are then kept in the metadata column `key`. A record without a value in one of them is rejected.",
   },
   "source.order_field": {
     type: "string",

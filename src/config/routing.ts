@@ -3,8 +3,6 @@
  */
 import type { TableName } from "#catalog/catalog.ts";
 import { checkTableName } from "#catalog/names.ts";
-import { holdsJson } from "#decode/options.ts";
-import { HEAD_BYTES } from "#decode/registry/wire.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import type { PipelineValues } from "./keys.ts";
 import { LETTERS_SUFFIX } from "./letterTable.ts";
@@ -74,8 +72,6 @@ function isTableName(name: TableName): boolean {
 export interface RoutingOptions extends Routes {
   /** The field's path. */
   readonly field: string;
-  /** Bytes of a value before its document. */
-  readonly headBytes: number;
   readonly branch: string;
   /** Settings of such a table; null: the value names none. */
   readonly writer: (topic: string, value: string) => WriterOptions | null;
@@ -95,7 +91,6 @@ export function routingOptions(
   return {
     ...routes,
     field,
-    headBytes: values["source.format"] === "json-schema" ? HEAD_BYTES : 0,
     branch: values["iceberg.branch"],
     writer: (topic, value) => {
       const name = routes.tableOf(topic, value);
@@ -118,8 +113,8 @@ export function checkRoutes(
     return;
   }
   const format = values["source.format"];
-  if (!holdsJson(format)) {
-    report("iceberg.route_field", `source.format = "${format}": records name tables in JSON only`);
+  if (format === "string" || format === "bytes") {
+    report("iceberg.route_field", `source.format = "${format}": its values have no fields`);
   }
   if (table !== null && routes.length > 0) report("iceberg.route_table", "excludes iceberg.routes");
   const holds = (text: string, more: readonly string[]): boolean =>

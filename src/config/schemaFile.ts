@@ -12,6 +12,7 @@ import { parseAvro } from "#decode/avro/schema.ts";
 import { columnsOf } from "#decode/protobuf/columns.ts";
 import type { ProtoMessage } from "#decode/protobuf/model.ts";
 import { loadProtobuf, type ProtoSchema } from "#decode/protobuf/parse.ts";
+import { missedPaths } from "#decode/registry/learn.ts";
 import { Shaping } from "#decode/shaping.ts";
 import type { Environment } from "./environment.ts";
 import { parseFields } from "./fieldType.ts";
@@ -37,8 +38,13 @@ export async function declaredSchema(
   if (path !== null && values["source.format"] === "protobuf") {
     const schema = await protobufFile(path, environment);
     const message = schema.message(values["schema.message"]);
-    const separator = values["source.flatten"] ? values["source.flatten_separator"] : null;
-    return { fields: columnsOf(message, separator), message, schemaText: null };
+    const separator = separatorOf(values);
+    const shaping = shapingOf(values);
+    const [missed] = missedPaths(shaping, columnsOf(message, separator), separator);
+    if (missed !== undefined) {
+      throw fail("usage", `source.transform names ${missed}, which ${message.name} does not have`);
+    }
+    return { fields: columnsOf(message, separator, shaping), message, schemaText: null };
   }
   if (path?.endsWith(".avsc")) {
     const text = await environment.file(path);
@@ -91,10 +97,17 @@ function avscFields(path: string, text: string, values: PipelineValues): readonl
     const recursive = recursiveType(schema);
     if (recursive !== null) throw fail("data", `type ${recursive} contains itself`);
     const rules = { required: true, nanos: values["iceberg.write.format_version"] === 3 };
-    const flattenSeparator = values["source.flatten"] ? values["source.flatten_separator"] : null;
-    const shaping = new Shaping(shapingOptions(values) ?? undefined);
-    return rowFields(schema, { rules, flattenSeparator }, shaping).map(({ field }) => field);
+    const options = { rules, flattenSeparator: separatorOf(values) };
+    return rowFields(schema, options, shapingOf(values)).map(({ field }) => field);
   } catch (cause) {
     throw fail("usage", `${path} declares no columns: ${describe(cause)}`, {}, cause);
   }
+}
+
+function separatorOf(values: PipelineValues): string | null {
+  return values["source.flatten"] ? values["source.flatten_separator"] : null;
+}
+
+function shapingOf(values: PipelineValues): Shaping {
+  return new Shaping(shapingOptions(values) ?? undefined);
 }

@@ -59,7 +59,7 @@ export function checkShaping(
   const options = shapingOptions(values);
   if (options === null) return;
   const format = values["source.format"];
-  if (format === "protobuf" || format === "string" || format === "bytes") {
+  if (format === "string" || format === "bytes") {
     const key = PATHS.find((each) => values[`source.transform.${each}`].length > 0) ?? "rename";
     report(
       `source.transform.${key}`,

@@ -26,7 +26,7 @@ import type { Format, TableSchema } from "./format.ts";
 import { formatOf, shapingOf } from "./formatOf.ts";
 import { leafCount } from "./json/infer.ts";
 import { RecordJudge } from "./judge.ts";
-import { type KeyReader, kafkaKeyReader, schemaKeyReader } from "./kafkaKey.ts";
+import { type KeyReader, kafkaKeyReader, schemaKeyReader, singleKeyType } from "./kafkaKey.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { type AppendedColumn, isInEnvelope, metadataFields } from "./metadata.ts";
 import type { DecoderOptions } from "./options.ts";
@@ -56,10 +56,13 @@ class TableDecoder implements Decoder, SegmentSchema {
   private readonly format: Format;
   private readonly keyFormat: Format | null;
   private readonly shaping: Shaping;
+  /** The same of values, whose fields do not fill what the key fills. */
+  private readonly valueShaping: Shaping;
   fields: readonly Field[];
   private changes = 0;
   private growth: Growth | null = null;
   needsSample: boolean;
+  private readonly learnsValues: boolean;
   private lastImage: { readonly version: number; readonly image: Image | null } | null = null;
   readonly judge: RecordJudge = new RecordJudge(this);
   private readonly metadata: readonly Field[];
@@ -79,31 +82,56 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.format = format;
     this.keyFormat = keyFormat;
     this.shaping = shapingOf(options);
+    const ofKey = (options.rowKey?.columns ?? []).map((name) => this.shaping.fieldPath(name));
+    this.valueShaping = ofKey.length === 0 ? this.shaping : shapingOf(options, ofKey);
     this.metadata = metadataFields(options);
     this.keys = keyColumns(options);
     this.needed = neededColumns(options);
     this.control = controlFields(options.changes);
     this.own = [...format.own, ...this.metadata];
-    const declared = (format.hasFields && options.fields) || [];
+    const declared = withKey((format.hasFields && options.fields) || [], options.rowKey);
     const isOpen = options.fields === null || options.onUnknownField === "evolve";
-    this.needsSample = format.hasFields && options.infer && isOpen;
+    this.learnsValues = format.hasFields && options.infer && isOpen;
     const fields = this.withEventTime(this.withCovered([...declared, ...this.own]));
     this.fields = withRequired(fields, this.needed);
     const isDeclared = new Set(declared.map(({ name }) => name));
     this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
+    const ofKeys = options.rowKey?.columns.length ?? 0;
+    this.needsSample = this.learnsValues || (options.infer && this.keyFields.length < ofKeys);
     refuseNames(this.fields);
     this.checkCovered(this.fields, true);
     if (options.eventTimeField !== null) eventTime(options.eventTimeFormat, 1000n);
   }
 
   sample(batches: readonly RecordBytes[]): void {
-    if (this.needsSample) {
+    if (this.needsSample) this.learnKeys(batches);
+    if (this.needsSample && this.learnsValues) {
       const missed = this.infer(batches, this.options.inferRows);
-      const isDeclared = (path: string): boolean =>
-        fieldAt(this.declared, this.shaping.columnPath(path)) !== null;
-      this.shaping.checkPaths((path) => !missed.has(path) || isDeclared(path));
+      // What the key fills is no field of values.
+      const known = [...this.declared, ...this.keyFields];
+      const isKnown = (path: string): boolean =>
+        fieldAt(known, this.shaping.columnPath(path)) !== null;
+      this.shaping.checkPaths((path) => !missed.has(path) || isKnown(path));
     }
+    this.checkKey();
     this.needsSample = false;
+  }
+
+  private get keyFields(): readonly Field[] {
+    const { rowKey } = this.options;
+    return this.fields.filter(({ name }) => rowKey?.columns.includes(name) === true);
+  }
+
+  /** @throws AppError `usage` for a column of the key of which nothing says what it is */
+  private checkKey(): void {
+    const missing = this.options.rowKey?.columns.find(
+      (name) => !this.keyFields.some((field) => field.name === name),
+    );
+    if (missing === undefined) return;
+    const sentence =
+      `source.key_field names ${missing}, which no key of the first records has. Correct it, or ` +
+      "declare its column in schema.fields";
+    throw fail("usage", sentence);
   }
 
   adopt(fields: readonly Field[], history: SchemaHistory = NO_HISTORY): void {
@@ -118,6 +146,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     if (history.hasRows || fields.some((field) => !known.has(field.name))) this.needsSample = false;
     const isDropped = this.heedDropped(fields, history.dropped);
     this.setFields(overlayFields(table, this.fields), isDropped);
+    if (!this.needsSample && history.hasRows) this.checkKey();
   }
 
   /**
@@ -163,24 +192,30 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 
   reader(columns: readonly ColumnBuilder[]): ValueReader {
-    return this.format.reader(columns, this.tableSchema(columns));
+    const { rowKey } = this.options;
+    const own = columns.filter(({ field }) => rowKey?.columns.includes(field.name) !== true);
+    return this.format.reader(own, this.tableSchema(columns, this.valueShaping));
   }
 
   keyReader(columns: readonly ColumnBuilder[]): KeyReader | null {
-    const { changes } = this.options;
-    if (changes === null || changes.keyFields.length === 0) return null;
-    const keys = columns.filter(({ field }) => this.keys.includes(field.name));
-    const schema = this.tableSchema(columns);
-    if (this.keyFormat !== null) return schemaKeyReader(this.keyFormat.reader(keys, schema));
-    return kafkaKeyReader(changes.keyFormat, this.options, keys, schema);
+    const { changes, rowKey } = this.options;
+    const names = rowKey?.columns ?? (changes?.keyFields.length === 0 ? [] : this.keys);
+    const keys = columns.filter(({ field }) => names.includes(field.name));
+    if (keys.length === 0) return null;
+    const schema = this.tableSchema(columns, this.shaping);
+    const format = rowKey?.format ?? changes?.keyFormat ?? "string";
+    if (this.keyFormat !== null && format !== "json") {
+      return schemaKeyReader(this.keyFormat.reader(keys, schema));
+    }
+    return kafkaKeyReader(format, this.options, keys, schema, rowKey === null);
   }
 
-  private tableSchema(columns: readonly ColumnBuilder[]): TableSchema {
+  private tableSchema(columns: readonly ColumnBuilder[], shaping: Shaping): TableSchema {
     return {
       taken: new TakenPaths([...columns.map((column) => column.field), ...this.metadata]),
       dropped: this.dropped,
       isFull: this.room <= 0,
-      shaping: this.shaping,
+      shaping,
       eventTime: (type) => this.eventTimeOf(type),
     };
   }
@@ -219,7 +254,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   private infer(batches: readonly RecordBytes[], recordsMax: number): ReadonlySet<string> {
     const own = new Set(this.own.map(({ name }) => name));
     const data = this.fields.filter(({ name }) => !own.has(name));
-    const { room, dropped, format, shaping } = this;
+    const { room, dropped, format, valueShaping: shaping } = this;
     let missed: ReadonlySet<string> = new Set();
     const known = { fields: data, metadata: this.own, room, dropped, shaping };
     const learned = format.learn(batches, recordsMax, {
@@ -231,6 +266,19 @@ class TableDecoder implements Decoder, SegmentSchema {
     const isFirst = data.length === 0 && this.fields.every((field) => field.id === 0);
     this.setFields(isFirst ? [...learned, ...this.own] : overlayFields(this.fields, learned));
     return missed;
+  }
+
+  /** Learns columns of the key that are not there yet from the first records' keys. */
+  private learnKeys(batches: readonly RecordBytes[]): void {
+    const { keyFormat, room, dropped, shaping } = this;
+    const names = this.options.rowKey?.columns ?? [];
+    if (keyFormat === null || this.keyFields.length === names.length) return;
+    const none = { fields: [], metadata: this.own, room, dropped, shaping };
+    const known = { ...none, misses: () => undefined };
+    const learned = keyFormat.learn(batches, this.options.inferRows, known);
+    const isNew = ({ name }: Field): boolean =>
+      names.includes(name) && this.fields.every((field) => field.name !== name);
+    this.setFields([...learned.filter(isNew), ...this.fields]);
   }
 
   private setFields(all: readonly Field[], force = false): void {
@@ -295,6 +343,15 @@ class TableDecoder implements Decoder, SegmentSchema {
 /** True for a path that may lead into a list or a map: only a record or a schema can say what is around it. */
 function maybeRepeated(path: string): boolean {
   return /\.(element|value)(\.|$)/.test(path);
+}
+
+/** With the column of a key that is one value, whose type its format says. */
+function withKey(fields: readonly Field[], rowKey: DecoderOptions["rowKey"]): readonly Field[] {
+  const [name] = rowKey?.columns ?? [];
+  const type = rowKey === null ? null : singleKeyType(rowKey.format);
+  if (name === undefined || type === null) return fields;
+  if (fields.some((field) => field.name === name)) return fields;
+  return [{ id: 0, name, required: false, type }, ...fields];
 }
 
 function structOf(fields: readonly Field[]): Type {

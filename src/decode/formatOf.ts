@@ -5,23 +5,54 @@ import { avroFormat } from "./avro/format.ts";
 import type { Format } from "./format.ts";
 import { jsonFormat } from "./json/format.ts";
 import { jsonSchemaFormat } from "./jsonSchema/format.ts";
-import type { DecoderOptions } from "./options.ts";
+import type { DecoderOptions, KeyFormat } from "./options.ts";
 import { protobufFormat } from "./protobuf/format.ts";
 import { rawFormat } from "./raw.ts";
 import type { SchemaRegistry } from "./registry/registry.ts";
+import type { RecordPart } from "./registry/subjects.ts";
 import { NO_SHAPING, Shaping } from "./shaping.ts";
 
-/** The format of Kafka's keys, where columns are to be taken from them by a registry's schemas; else null. */
+/** The format of Kafka's keys, where columns are to be taken from them by schemas or documents; else null. */
 export function keyFormatOf(
   options: DecoderOptions,
   registry: SchemaRegistry | null,
 ): Format | null {
-  const { changes } = options;
-  if (changes === null || registry === null || changes.keyFields.length === 0) return null;
+  const { changes, rowKey } = options;
+  if (rowKey !== null) {
+    if (rowKey.format === "json") return jsonFormat(ofKeys(options), "row_key");
+    return framedKeyFormat(options, registry, rowKey.format, rowKey.columns, "row_key");
+  }
+  if (changes === null || changes.keyFields.length === 0) return null;
+  return framedKeyFormat(options, registry, changes.keyFormat, changes.keyFields, "key");
+}
+
+function framedKeyFormat(
+  options: DecoderOptions,
+  registry: SchemaRegistry | null,
+  format: KeyFormat,
+  columns: readonly string[],
+  part: RecordPart,
+): Format | null {
+  if (registry === null) return null;
   const shaping = shapingOf(options);
-  const fieldOfColumn = (name: string): string => shaping.fieldPath(name);
-  // A key is no envelope, and what it has beside the columns of the key says nothing.
-  const own: DecoderOptions = {
+  const own = ofKeys(options);
+  switch (format) {
+    case "avro": {
+      const fields = columns.map((name) => shaping.fieldPath(name));
+      return avroFormat(own, registry, fields, part);
+    }
+    case "protobuf":
+      return protobufFormat(own, registry, part);
+    case "json-schema":
+      return jsonSchemaFormat(own, registry, part);
+    default:
+      return null;
+  }
+}
+
+/** A key is no envelope, and what it has beside the columns of the key says nothing. */
+function ofKeys(options: DecoderOptions): DecoderOptions {
+  return {
     ...options,
     changes: null,
     schemaText: null,
@@ -29,16 +60,6 @@ export function keyFormatOf(
     onUnknownField: "ignore",
     onTypeConflict: "dead_letter",
   };
-  switch (changes.keyFormat) {
-    case "avro":
-      return avroFormat(own, registry, changes.keyFields.map(fieldOfColumn));
-    case "protobuf":
-      return protobufFormat(own, registry, "key");
-    case "json-schema":
-      return jsonSchemaFormat(own, registry, "key");
-    default:
-      return null;
-  }
 }
 
 /**
@@ -62,10 +83,15 @@ export function formatOf(options: DecoderOptions, registry: SchemaRegistry | nul
   }
 }
 
-/** Which fields are columns; a member that says what was done is none. */
-export function shapingOf({ shaping, changes }: DecoderOptions): Shaping {
+/**
+ * Which fields are columns; a member that says what was done is none.
+ * @param hidden further fields that are none
+ */
+export function shapingOf(
+  { shaping, changes }: DecoderOptions,
+  hidden: readonly string[] = [],
+): Shaping {
   const given = shaping ?? NO_SHAPING;
   const opField = changes?.opField ?? null;
-  if (opField === null) return new Shaping(given);
-  return new Shaping({ ...given, exclude: [...given.exclude, opField] });
+  return new Shaping(given, opField === null ? hidden : [...hidden, opField]);
 }

@@ -32,17 +32,26 @@ export interface KeyReader {
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean;
 }
 
-/** The reader of keys into `columns`, which are those of the key. */
+/** The type of a key of one column; null: a key of this format has members. */
+export function singleKeyType(format: KeyFormat): PrimitiveType | null {
+  return SINGLE[format]?.type ?? null;
+}
+
+/**
+ * The reader of keys into `columns`, which are those of the key.
+ * @param isWhole a key must have them all
+ */
 export function kafkaKeyReader(
   format: KeyFormat,
   options: DecoderOptions,
   columns: readonly ColumnBuilder[],
   schema: TableSchema,
+  isWhole: boolean,
 ): KeyReader {
   const single = SINGLE[format];
   if (single !== undefined) return singleKeyReader(columns, single, schema.shaping);
   const program = programOptions(options, schema);
-  const node = compileKey(columns, program);
+  const node = compileKey(columns, program, isWhole);
   const handling = { unknown: "ignore", rescue: null, rescuesConflicts: false } as const;
   const reader = new JsonReader(columns, node, handling);
   return {

@@ -1,7 +1,7 @@
 /** Decoders of commands, which have no pipeline beside them whose registry they could ask. */
 import { createDecoder } from "./createDecoder.ts";
 import type { Decoder } from "./decoder.ts";
-import { formatOf } from "./formatOf.ts";
+import { formatOf, keyFormatOf } from "./formatOf.ts";
 import type { DecoderOptions } from "./options.ts";
 import { SchemaRegistry } from "./registry/registry.ts";
 
@@ -19,5 +19,5 @@ export function createLoneDecoder(
   parts: RegistryParts[1],
 ): Decoder {
   const schemas = registry === null ? null : new SchemaRegistry(registry, parts);
-  return createDecoder(options, formatOf(options, schemas));
+  return createDecoder(options, formatOf(options, schemas), keyFormatOf(options, schemas));
 }

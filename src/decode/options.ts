@@ -48,6 +48,12 @@ export interface ChangeOptions {
   readonly opField: string | null;
 }
 
+/** Columns of appended rows that Kafka's key fills. */
+export interface RowKeyOptions {
+  readonly columns: readonly string[];
+  readonly format: KeyFormat;
+}
+
 /** What happens to a non-null field that the schema does not have. */
 export type UnknownFieldPolicy = "evolve" | "ignore" | "rescue" | "dead_letter";
 
@@ -73,6 +79,8 @@ export interface DecoderOptions {
   readonly onTombstone: TombstonePolicy;
   /** How records change rows; null: each appends one. */
   readonly changes: ChangeOptions | null;
+  /** Columns that Kafka's key fills where rows are appended; null: none. */
+  readonly rowKey: RowKeyOptions | null;
   /**
    * `dead_letter`: the record is rejected; `rescue`: the value is kept in `_rescued`, its column is null;
    * `fail`: `decode` throws a `data` error.
@@ -105,11 +113,6 @@ export interface DecoderOptions {
   readonly kernel: boolean | "always" | "straight";
 }
 
-/** Whether values are JSON documents, be it behind the id of a schema. */
-export function holdsJson(format: DecoderOptions["format"]): boolean {
-  return format === "json" || format === "json-schema";
-}
-
 /** SPEC section 4's defaults. */
 export const DECODER_DEFAULTS: DecoderOptions = {
   format: "json",
@@ -122,6 +125,7 @@ export const DECODER_DEFAULTS: DecoderOptions = {
   onUnknownField: "evolve",
   onTombstone: "dead_letter",
   changes: null,
+  rowKey: null,
   onTypeConflict: "dead_letter",
   shaping: null,
   inferRows: 10_000,

@@ -19,7 +19,8 @@ export const REASONS = {
   null_value: "The record has no value (a tombstone); source.on_tombstone says what becomes of it",
   null_key:
     "The record has no key: without a value nothing says which row it removes, and with one nothing says that it came behind the earlier changes of its row",
-  bad_key: "The record has no value, and its key does not have the columns of source.key_field",
+  bad_key:
+    "The record's key does not have the columns of source.key_field, or not with such values",
   bad_envelope:
     "The value is no change in Debezium's envelope: its op, or the row before or after it, is missing",
   bad_operation: "The value's field {} (source.op_field) does not say what was done",

@@ -91,7 +91,8 @@ export class RowAppender {
   /** What the kernel's program is made from; null: there is none for these values. */
   kernelSource(): ImageSource | null {
     const { root } = this.reader;
-    if (root === null || this.schema.missingKey !== null) return null;
+    const isKeyed = this.schema.options.rowKey !== null;
+    if (root === null || isKeyed || this.schema.missingKey !== null) return null;
     const { needsKey, tombstones } = this;
     return { root, ...this.kernelColumns, tombstones, needsKey };
   }
@@ -258,6 +259,29 @@ export class RowAppender {
   }
 
   private appendValue(cursor: RecordCursor, row: number): Effect | null {
+    const effect = this.appendOwn(cursor, row);
+    return effect === "put" && !this.fillsKey(cursor, row) ? null : effect;
+  }
+
+  /** Fills the columns of an appended row that its key fills; false when the record is refused. */
+  private fillsKey({ bytes, keyStart, keyEnd }: RecordCursor, row: number): boolean {
+    const { keyReader } = this;
+    const { rowKey } = this.schema.options;
+    if (rowKey === null || keyReader === null) return true;
+    if (keyStart >= 0 && !keyReader.read(bytes, keyStart, keyEnd, row)) {
+      this.ownReason = "bad_key";
+      return false;
+    }
+    const lacking = this.dataColumns.find(
+      ({ field, length }) =>
+        length === row && needsValue(field) && rowKey.columns.includes(field.name),
+    );
+    if (lacking !== undefined) this.refuseField(lacking.field.name);
+    return lacking === undefined;
+  }
+
+  /** The same, without what the key fills. */
+  private appendOwn(cursor: RecordCursor, row: number): Effect | null {
     const { bytes, keyStart, keyEnd, valueStart } = cursor;
     const { reader, keyReader } = this;
     const { missingKey, options } = this.schema;

@@ -63,10 +63,11 @@ export class Shaping {
   readonly #sources: ReadonlyMap<string, string>;
   readonly #covers: ReadonlyMap<string, Cover>;
 
-  constructor(options: ShapingOptions = NO_SHAPING) {
+  /** @param hidden further fields that make no column, whether records have them or not */
+  constructor(options: ShapingOptions = NO_SHAPING, hidden: readonly string[] = []) {
     this.#options = options;
     this.isStrict = options.isStrict;
-    this.#excluded = new Set(options.exclude);
+    this.#excluded = new Set([...options.exclude, ...hidden]);
     this.#selected = new Set(options.select);
     this.#parents = new Set(options.select.flatMap((path) => this.#above(path)));
     const sources = Object.entries(options.rename).map(([path, name]) => {
@@ -112,16 +113,20 @@ export class Shaping {
    * to or from; else its own, the first of all. @param parent path of the field that it is in, "" for the row
    */
   nameAmong(parent: string, names: readonly [string, ...string[]]): string {
-    if (this.paths.length === 0) return names[0];
+    if (this.#isPlain) return names[0];
     return names.find((name) => this.#mentions(joinPath(parent, name))) ?? names[0];
+  }
+
+  /** True: no field is anything but what it is. */
+  get #isPlain(): boolean {
+    return this.paths.length === 0 && this.#excluded.size === 0;
   }
 
   #mentions(path: string): boolean {
     const { separator } = this.#options;
-    return this.paths.some(
-      ([, each]) =>
-        each === path || each.startsWith(path + separator) || path.startsWith(each + separator),
-    );
+    const leads = (each: string): boolean =>
+      each === path || each.startsWith(path + separator) || path.startsWith(each + separator);
+    return this.#excluded.has(path) || this.paths.some(([, each]) => leads(each));
   }
 
   /** The path of the field that fills a column. */
@@ -158,7 +163,7 @@ export class Shaping {
    * are covered. @param parent path of the field that they are in, "" for the row
    */
   columns(fields: readonly Field[], parent = ""): readonly Field[] {
-    if (this.paths.length === 0) return fields;
+    if (this.#isPlain) return fields;
     return fields.flatMap((field) => {
       const path = joinPath(parent, field.name);
       if (this.ignores(path)) return [];

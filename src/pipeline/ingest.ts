@@ -133,8 +133,41 @@ export class Ingest {
     run.epoch = this.#parts.consumer.epoch(run.key);
   }
 
-  /** Each outlet's share of a batch; those without a record in it only learn that the feed has moved. */
+  /** A batch to all outlets of its feed, at once, unless its records need something to say where they go. */
   #route(run: FeedRun, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
+    const ready = this.#fanOut.prepare(batch);
+    return ready === null
+      ? this.#share(run, batch, from)
+      : this.#shareWhenReady(run, batch, from, ready);
+  }
+
+  /** The same after what it needs is there. Any outlet may get a record of it: none may be taken for one without. */
+  async #shareWhenReady(
+    run: FeedRun,
+    batch: RecordBatch,
+    from: BatchStart,
+    ready: Promise<void>,
+  ): Promise<void> {
+    const outlets = [...run.outlets];
+    for (const outlet of outlets) outlet.waits = true;
+    try {
+      for (
+        let next: Promise<void> | null = ready;
+        next !== null;
+        next = this.#fanOut.prepare(batch)
+      ) {
+        const putOff = (): void => this.#putOff(run, from);
+        if (!(await this.#waited(outlets, batch, next, putOff, "unreadable"))) return;
+      }
+      run.waitedTimes = 0;
+    } finally {
+      for (const outlet of outlets) outlet.waits = false;
+    }
+    await this.#share(run, batch, from);
+  }
+
+  /** Each outlet's share of a batch; those without a record in it only learn that the feed has moved. */
+  #share(run: FeedRun, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
     const { outlets } = run;
     const shares = this.#fanOut.split(batch, outlets);
     if (shares !== null && "missing" in shares) {
@@ -174,7 +207,7 @@ export class Ingest {
     try {
       for (let next: Promise<void> | null = ready; next !== null; next = prepare(outlet, batch)) {
         const putOff = (): void => this.#putOff(feed, from);
-        const isThere = await this.#waited(outlet, batch, next, putOff, "unreadable");
+        const isThere = await this.#waited([outlet], batch, next, putOff, "unreadable");
         if (!isThere) return;
       }
       feed.waitedTimes = 0;
@@ -190,12 +223,12 @@ export class Ingest {
     try {
       const head = outlet.sink.readSchema(batch.arrivedMs);
       const readAgain = (): void => this.#readAgain([outlet.feed.feed]);
-      if (!(await this.#waited(outlet, batch, head, readAgain))) return;
+      if (!(await this.#waited([outlet], batch, head, readAgain))) return;
       const growth = this.#growth(outlet, batch);
       if (growth === "given") return;
       if (growth !== null) {
         const settled = outlet.sink.answerGrowth(growth);
-        if (!(await this.#waited(outlet, batch, settled, readAgain, "unreadable"))) return;
+        if (!(await this.#waited([outlet], batch, settled, readAgain, "unreadable"))) return;
       }
       this.#give(outlet, batch, true);
     } finally {
@@ -219,27 +252,28 @@ export class Ingest {
    * @param stop what else it is to the table; `unreadable`: what it has is written first
    */
   async #waited(
-    outlet: Outlet,
+    outlets: readonly Outlet[],
     batch: RecordBatch,
     until: Promise<unknown>,
     again: () => void,
     stop: "failed" | "unreadable" = "failed",
   ): Promise<boolean> {
-    const { sink, feed } = outlet;
-    const isWanted = (): boolean =>
-      this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
+    const isWanted = (): boolean => {
+      const feed = this.#feeds.get(batch.key);
+      return feed !== undefined && feed === outlets[0]?.feed && feed.epoch === batch.epoch;
+    };
     try {
       await until;
     } catch (error) {
       if (!isWanted()) return false;
       if (policyOf(error).action !== "again") {
-        sink.apply({ kind: stop, error });
+        for (const { sink } of outlets) sink.apply({ kind: stop, error });
         return false;
       }
       // A registry tells of its trouble itself, once for all feeds that wait for it.
       const level = kindOf(error).startsWith("registry_") ? "debug" : "warn";
       const what = `Records wait for their table: ${describe(error)}`;
-      this.#parts.logger.log(level, what, { table: sink.name });
+      this.#parts.logger.log(level, what, { table: outlets[0]?.sink.name ?? "" });
       again();
       return false;
     }

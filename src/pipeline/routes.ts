@@ -28,6 +28,11 @@ export interface MissingRoutes {
 /** Fans the records of topics out. */
 export interface Routing {
   /**
+   * As `Decoder.prepare`: what records need before they can say where they go, such as a schema of a
+   * registry; null: nothing.
+   */
+  prepare(batch: RecordBatch): Promise<void> | null;
+  /**
    * One share for each outlet, in their order, or what is missing. Throws `batch_corrupt`.
    * @param isClosed the feed takes no further table: records that name one are for nobody
    */
@@ -71,6 +76,11 @@ export class FanOut {
   /** Whether records name tables at all. */
   get isOn(): boolean {
     return this.#parts.routing !== undefined;
+  }
+
+  /** What a batch needs before it is split; null: nothing. */
+  prepare(batch: RecordBatch): Promise<void> | null {
+    return this.#parts.routing?.prepare(batch) ?? null;
   }
 
   /** What each outlet gets of a batch; null where nobody routes. One that cannot be taken apart ends its tables. */

@@ -41,7 +41,6 @@ function routing(more: Partial<PipelineValues> = {}): NonNullable<PipelineOption
   return {
     ...routes,
     field: "t",
-    headBytes: 0,
     branch: "main",
     writer: (topic, value) => {
       const name = routes.tableOf(topic, value);

@@ -64,7 +64,6 @@ function routing(): NonNullable<PipelineOptions["routing"]> {
   return {
     ...routes,
     field: "t",
-    headBytes: 0,
     branch: "main",
     writer: (topic, value) => {
       const name = routes.tableOf(topic, value);

@@ -9,6 +9,7 @@ import type { Format, KnownSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
 import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
+import type { RecordPart } from "#decode/registry/subjects.ts";
 import { RESCUED, rescues, withRescue } from "#decode/rescue.ts";
 import { changeSchema } from "./change.ts";
 import { changeReader } from "./changeReader.ts";
@@ -36,24 +37,22 @@ type AvroOptions = Pick<
 /**
  * The format for one table.
  * @param registry null: values are bare, and all written with `options.schemaText`
- * @param keyFields read are Kafka's keys, which have these fields; a key that is no record is the only one's
- * value. Default: values
+ * @param keyFields of Kafka's keys, where these are read: one that is no record is the only field's value.
+ * Default: null, values are read
+ * @param part what is read
  * @throws AppError `usage` when there is neither, or the text is no record's schema
  */
 export function avroFormat(
   options: AvroOptions,
   registry: SchemaRegistry | null,
   keyFields: readonly string[] | null = null,
+  part: RecordPart = keyFields === null ? "value" : "key",
 ): Format {
   const own = options.schemaText === null ? null : recordOf(parseAvro(options.schemaText));
   const schemas =
     registry === null
       ? null
-      : new FramedSchemas(
-          registry,
-          (schema) => writerOf(schema, keyFields),
-          keyFields === null ? "value" : "key",
-        );
+      : new FramedSchemas(registry, (schema) => writerOf(schema, keyFields), part);
   const settings: ProgramOptions = {
     rules: { required: false, nanos: options.hasNanos },
     flattenSeparator: options.flattenSeparator,

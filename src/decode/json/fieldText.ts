@@ -2,13 +2,10 @@
  * The text of one field of a JSON document, found without making an object of it: what a record is
  * routed by (SPEC section 4, `iceberg.route_field`).
  */
+import { MetTexts } from "#decode/metTexts.ts";
 import { BAD_JSON, CHAR, skipSpace, skipString } from "./scan.ts";
 import { Skipper } from "./skip.ts";
 import { keyBytes, textOf } from "./strings.ts";
-
-/** Values that are remembered, and the longest of them. */
-const MET_MAX = 1024;
-const MET_LONGEST = 256;
 
 /** Finds a field by its path. */
 export class FieldText {
@@ -17,8 +14,7 @@ export class FieldText {
   readonly #skipper = new Skipper();
   #from = -1;
   #to = -1;
-  /** Values that were met, by a hash of their bytes: no text is made of one that comes again. */
-  readonly #met: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = [];
+  readonly #met = new MetTexts();
 
   /** @param path names joined by dots */
   constructor(path: string) {
@@ -37,7 +33,8 @@ export class FieldText {
     if (bytes[at] !== CHAR.open) return null;
     const after = this.#object(bytes, at + 1, end, 0);
     const isWhole = after >= 0 && after <= end && skipSpace(bytes, after) >= end;
-    return isWhole && this.#from >= 0 ? this.#text(bytes) : null;
+    if (!isWhole || this.#from < 0) return null;
+    return this.#met.of(bytes, this.#from, this.#to, textIn);
   }
 
   /** Reads an object to its end; the position behind it, or a negative code. */
@@ -86,27 +83,6 @@ export class FieldText {
     for (let k = 0; isSame && k < key.length; k++) isSame = bytes[from + k] === key[k];
     if (isSame || !bytes.subarray(from, to).includes(CHAR.backslash)) return isSame;
     return textOf(bytes, from + 1, to) === this.#names[level];
-  }
-
-  #text(bytes: Uint8Array): string | null {
-    let hash = 0x811c9dc5;
-    for (let i = this.#from; i < this.#to; i++)
-      hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
-    const place = (hash >>> 0) % MET_MAX;
-    const met = this.#met[place];
-    if (met !== undefined && this.#isAt(bytes, met.bytes)) return met.text;
-    const text = textIn(bytes, this.#from, this.#to);
-    if (text !== null && this.#to - this.#from <= MET_LONGEST) {
-      this.#met[place] = { bytes: bytes.slice(this.#from, this.#to), text };
-    }
-    return text;
-  }
-
-  /** Whether the value that was found has these bytes. */
-  #isAt(bytes: Uint8Array, value: Uint8Array): boolean {
-    if (value.length !== this.#to - this.#from) return false;
-    for (let k = 0; k < value.length; k++) if (bytes[this.#from + k] !== value[k]) return false;
-    return true;
   }
 }
 

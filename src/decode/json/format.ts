@@ -8,6 +8,7 @@ import { changeColumns, type EnvelopeReader, type Span } from "#decode/envelope.
 import type { Format, KnownSchema, TableSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { RecordCursor } from "#decode/records.ts";
+import type { RecordPart } from "#decode/registry/subjects.ts";
 import { RESCUED, rescues, withRescue } from "#decode/rescue.ts";
 import { envelopeReader } from "./envelope.ts";
 import { EnvelopeParts } from "./envelopeParts.ts";
@@ -28,14 +29,15 @@ export type JsonOptions = Pick<
   | "metadataPrefix"
 >;
 
-/** The format for one table. */
-export function jsonFormat(options: JsonOptions): Format {
+/** The format for one table. @param part whether values are read, or Kafka's keys */
+export function jsonFormat(options: JsonOptions, part: RecordPart = "value"): Format {
   return {
     own: rescues(options) ? [RESCUED] : [],
     hasFields: true,
     prepare: null,
     revision: null,
-    learn: (batches, recordsMax, known) => inferFields(options, batches, recordsMax, known, 0),
+    learn: (batches, recordsMax, known) =>
+      inferFields(options, batches, recordsMax, known, 0, part),
     reader: (columns, schema) => valueReader(options, columns, schema),
   };
 }
@@ -86,6 +88,7 @@ export function programOptions(options: JsonOptions, schema: TableSchema): Progr
 /**
  * Learns from the documents themselves, of changes from the rows in them.
  * @param headBytes of each value before its document
+ * @param part where the documents are
  */
 export function inferFields(
   { flattenSeparator, inferIntegers, matchColumns, changes }: JsonOptions,
@@ -93,6 +96,7 @@ export function inferFields(
   recordsMax: number,
   { fields, room, metadata, dropped, shaping, misses }: KnownSchema,
   headBytes: number,
+  part: RecordPart = "value",
 ): readonly Field[] {
   const ignoresCase = matchColumns === "ignore-case";
   const inference = new Inference(fields, flattenSeparator, inferIntegers, ignoresCase, shaping);
@@ -102,9 +106,10 @@ export function inferFields(
     const cursor = new RecordCursor(batch);
     const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
     while (left > 0 && cursor.next()) {
-      if (cursor.offsetDelta < wantedDelta || cursor.valueStart < 0) continue;
-      const { bytes, valueStart, valueEnd } = cursor;
-      const row = rowIn(bytes, valueStart + headBytes, valueEnd);
+      const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+      const [start, end] = part === "value" ? [valueStart, valueEnd] : [keyStart, keyEnd];
+      if (cursor.offsetDelta < wantedDelta || start < 0) continue;
+      const row = rowIn(bytes, start + headBytes, end);
       if (row !== null) inference.add(bytes, row.start, row.end);
       left--;
     }

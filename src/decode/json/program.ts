@@ -148,12 +148,18 @@ export function compileRow(columns: readonly ColumnBuilder[], options: ProgramOp
 /**
  * Compiles columns that a key alone fills: an object with their fields, or one whose member `payload` has
  * them (Connect's schemas). Whatever else is in it says nothing.
+ * @param isWhole it must have them all
  */
-export function compileKey(columns: readonly ColumnBuilder[], options: ProgramOptions): StructNode {
-  const row = compileImage(columns, options);
-  if (row.byName.has(PAYLOAD)) return row;
-  const payload = partSlot(PAYLOAD, OP.group, { ...row, required: [] });
-  return { ...structNode([...row.slots, payload], "", "", options), ...ofImage(row) };
+export function compileKey(
+  columns: readonly ColumnBuilder[],
+  options: ProgramOptions,
+  isWhole: boolean,
+): StructNode {
+  const row = compileRow(columns, options);
+  const required = isWhole ? ofImage(row) : { required: [], filled: [] };
+  if (row.byName.has(PAYLOAD)) return { ...row, ...required };
+  const payload = partSlot(PAYLOAD, OP.group, { ...row, required: [], filled: [] });
+  return { ...structNode([...row.slots, payload], "", "", options), ...required };
 }
 
 /** Compiles columns that all must be in an object: those of the key, in the image of a deleted row. */

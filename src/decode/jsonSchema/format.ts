@@ -54,6 +54,7 @@ export function jsonSchemaFormat(
       );
       const ignoresCase = options.matchColumns === "ignore-case";
       const fields = learnColumns(rows, known, { ignoresCase, nameOf: () => null });
+      if (part !== "value") return fields;
       // What a schema has is no slip of the pen, whether a document shows it or not.
       const misses = (paths: ReadonlySet<string>): void => {
         const isMissed = (path: string): boolean =>

@@ -9,13 +9,16 @@ import { keepsDeleted } from "#decode/changes.ts";
 import { changeColumns, type EnvelopeOptions, EnvelopeReader } from "#decode/envelope.ts";
 import { eventTime } from "#decode/eventTime.ts";
 import type { TableSchema } from "#decode/format.ts";
+import { type Rescue, withRescue } from "#decode/rescue.ts";
+import { Shaping } from "#decode/shaping.ts";
 import { binaryMarkers, unavailableIn } from "#decode/unavailable.ts";
 import { type ChangeFound, type FoundChange, ProtobufChangeParts } from "./change.ts";
 import { type Frame, protobufRoot } from "./kernelProgram.ts";
 import type { ProtoMessage } from "./model.ts";
-import { compileMessage, type MessageNode, type ProgramOptions } from "./program.ts";
+import { compileMessage, type ProgramOptions } from "./program.ts";
 import type { Found } from "./programs.ts";
 import { ProtobufReader } from "./reader.ts";
+import type { MessageNode } from "./slots.ts";
 
 /** Of int32 and int64. */
 const MARKERS = binaryMarkers((value) => value);
@@ -44,6 +47,7 @@ export function changeReader(
   const readsImage = isKept || keys.length > 0;
   const parts = new ProtobufChangeParts(context.find);
   const ignored = { ...settings, unknown: null };
+  const { hasRescue } = settings;
   const rows = new ByType((found) => context.rowOf(found, row));
   const images = new ByType(({ change: { before } }) =>
     plain(compileMessage(before, isKept ? row : keys, ignored)),
@@ -54,12 +58,16 @@ export function changeReader(
       compileMessage(renamed(source, members), own, sourceSettings(ignored, table, options)),
     );
   });
-  const reader = (programs: ByType, own: readonly ColumnBuilder[]): ProtobufReader => {
+  const reader = (
+    programs: ByType,
+    own: readonly ColumnBuilder[],
+    rescue: Rescue | null = null,
+  ): ProtobufReader => {
     const find = (): Found => {
       assert(parts.found !== null, "a part is read when it was found");
       return programs.of(parts.found);
     };
-    return new ProtobufReader(own, { find }, null);
+    return new ProtobufReader(own, { find }, null, rescue);
   };
   const frameOf = ([head, found]: readonly [Uint8Array, FoundChange]): readonly Frame[] => {
     const ofRow = rows.of(found);
@@ -77,8 +85,8 @@ export function changeReader(
   // Flattened members are null, not their defaults, in a record without their message.
   const frames = settings.flattenSeparator === null ? context.known.flatMap(frameOf) : [];
   const readers = {
-    row: reader(rows, row),
-    before: readsImage ? reader(images, isKept ? row : keys) : null,
+    row: reader(rows, ...withRescue(row, hasRescue)),
+    before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,
     lacksValue: unavailableIn(row, MARKERS),
@@ -135,6 +143,7 @@ function sourceSettings(
   return {
     ...settings,
     dropped: new TakenPaths([]),
+    shaping: new Shaping(),
     taken: table.taken,
     eventTimeField: `${prefix}source_ts`,
     eventTime: () => eventTime("epoch_millis", 1000n),

@@ -24,20 +24,27 @@
 import { fail } from "#base/errors.ts";
 import { joinPath } from "#columns/paths.ts";
 import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
+import { Shaping } from "#decode/shaping.ts";
 import type { ProtoField, ProtoMessage, ProtoType, Scalar } from "./model.ts";
 import { wellKnown } from "./wellKnown.ts";
 
 /**
  * The columns of a message, ids 0.
  * @param separator messages in it become columns named by their path; null: they become structs
+ * @param shaping which of them, and what they are called; default: all, as they are
  * @throws AppError `usage` for a type that contains itself, or one without fields
  */
-export function columnsOf(message: ProtoMessage, separator: string | null = null): Field[] {
+export function columnsOf(
+  message: ProtoMessage,
+  separator: string | null = null,
+  shaping: Shaping = new Shaping(),
+): readonly Field[] {
   if (message.fields.length === 0) {
     throw fail("usage", `Message ${message.name} has no fields: a table needs a column`);
   }
   const fields = membersOf(message, "", []);
-  return separator === null ? fields : flatColumns(message, fields, "", separator);
+  if (separator === null) return shaping.columns(fields);
+  return flatColumns(message, fields, "", { separator, shaping });
 }
 
 /** Members of messages as columns of the row; the message may be missing, and so may they. */
@@ -45,16 +52,18 @@ function flatColumns(
   message: ProtoMessage,
   fields: readonly Field[],
   prefix: string,
-  separator: string,
-): Field[] {
+  rules: { readonly separator: string; readonly shaping: Shaping },
+): readonly Field[] {
+  const { separator, shaping } = rules;
   return message.fields.flatMap((field, index) => {
     const column = fields[index] as Field;
     const name = prefix + column.name;
     const { type } = field;
-    if (!isFlattened(field) || type.kind !== "message" || column.type.kind !== "struct") {
-      return [{ ...column, name, required: column.required && prefix === "" }];
+    const isWhole = shaping.ignores(name) || shaping.coverOf(name) !== null || !isFlattened(field);
+    if (isWhole || type.kind !== "message" || column.type.kind !== "struct") {
+      return shaping.columns([{ ...column, name, required: column.required && prefix === "" }]);
     }
-    return flatColumns(type.type, column.type.fields, name + separator, separator);
+    return flatColumns(type.type, column.type.fields, name + separator, rules);
   });
 }
 

@@ -5,8 +5,8 @@
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { Filler } from "#decode/json/defaults.ts";
 import type { ProtoDefault, ProtoField } from "./model.ts";
-import type { SlotKind } from "./program.ts";
 import { appendBigInteger } from "./scalars.ts";
+import type { SlotKind } from "./slots.ts";
 
 const encoder = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);

@@ -5,17 +5,17 @@
 import { assert } from "#base/assert.ts";
 import { AppError, describe } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
-import type { TakenPaths } from "#columns/paths.ts";
 import type { Growth, RecordBytes } from "#decode/decoder.ts";
 import type { EnvelopeOptions } from "#decode/envelope.ts";
-import type { Format, TableSchema } from "#decode/format.ts";
+import type { Format, KnownSchema, TableSchema } from "#decode/format.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { RecordCursor } from "#decode/records.ts";
 import { asksOf } from "#decode/registry/asks.ts";
 import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
-import { learnColumns } from "#decode/registry/learn.ts";
+import { learnColumns, missedPaths } from "#decode/registry/learn.ts";
 import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
 import type { RecordPart } from "#decode/registry/subjects.ts";
+import { RESCUED, rescues, withRescue } from "#decode/rescue.ts";
 import { type ChangeFound, changeMessage } from "./change.ts";
 import { type ChangeContext, changeReader } from "./changeReader.ts";
 import { columnsOf } from "./columns.ts";
@@ -23,7 +23,7 @@ import { headOf, startsWith } from "./head.ts";
 import { type Frame, protobufRoot } from "./kernelProgram.ts";
 import type { ProtoMessage } from "./model.ts";
 import { loadProtobuf, type ProtobufParser } from "./parse.ts";
-import { compileMessage } from "./program.ts";
+import { compileMessage, type ProgramOptions } from "./program.ts";
 import type { Found, Programs } from "./programs.ts";
 import { ProtobufReader } from "./reader.ts";
 import { type Registered, registeredOf } from "./registered.ts";
@@ -35,6 +35,7 @@ type ProtobufOptions = Pick<
   | "eventTimeField"
   | "matchColumns"
   | "onUnknownField"
+  | "onTypeConflict"
   | "changes"
   | "metadataPrefix"
 >;
@@ -55,10 +56,13 @@ export function protobufFormat(
   // Without either nothing is read: who asks wants the columns that are known before.
   const message = options.message ?? { name: "", fields: [] };
   return {
-    own: [],
+    own: ownOf(options),
     hasFields: true,
     prepare: null,
-    learn: (_batches, _recordsMax, known) => known.fields,
+    learn: (_batches, _recordsMax, known) => {
+      if (options.message !== null) tellMissed(options, known, [message]);
+      return known.fields;
+    },
     revision: null,
     reader: (columns, schema) => {
       const node = compileMessage(message, columns, settingsOf(options, schema, "unknown_field"));
@@ -68,19 +72,44 @@ export function protobufFormat(
   };
 }
 
+function ownOf(options: ProtobufOptions): Format["own"] {
+  return rescues(options) ? [RESCUED] : [];
+}
+
+/** Tells which paths of the settings no message has. */
+function tellMissed(
+  { flattenSeparator }: ProtobufOptions,
+  { shaping, misses }: KnownSchema,
+  messages: readonly ProtoMessage[],
+): void {
+  if (shaping.paths.length === 0 || messages.length === 0) return;
+  const own = messages.flatMap((message) => columnsOf(message, flattenSeparator));
+  misses(missedPaths(shaping, own, flattenSeparator));
+}
+
+/** @param evolved what a field without a column does under `evolve` */
 function settingsOf(
   options: ProtobufOptions,
   schema: TableSchema,
-  unknown: "unknown_field" | "evolve" | "too_many_columns",
-): Parameters<typeof compileMessage>[2] {
+  evolved: "unknown_field" | "evolve" | "rescue" | "too_many_columns",
+): ProgramOptions {
   const { flattenSeparator, eventTimeField, matchColumns, onUnknownField } = options;
-  const { taken, dropped, eventTime } = schema;
+  const { taken, dropped, eventTime, shaping } = schema;
+  const unknown = {
+    evolve: evolved,
+    ignore: null,
+    rescue: "rescue",
+    dead_letter: "unknown_field",
+  } as const;
   return {
     flattenSeparator,
     eventTimeField,
     ignoresCase: matchColumns === "ignore-case",
     dropsZone: options.changes?.mode === "cdc",
-    unknown: onUnknownField === "ignore" ? null : unknown,
+    shaping,
+    unknown: unknown[onUnknownField],
+    hasRescue: rescues(options),
+    rescuesConflicts: options.onTypeConflict === "rescue",
     taken,
     dropped,
     eventTime: (type) => eventTime(type),
@@ -88,14 +117,15 @@ function settingsOf(
 }
 
 function readerOf(
-  { flattenSeparator }: ProtobufOptions,
+  options: ProtobufOptions,
   columns: readonly ColumnBuilder[],
   programs: Programs,
   frames: readonly Frame[],
 ): ProtobufReader {
   // Flattened members are null, not their defaults, in a record without their message.
-  const root = protobufRoot(flattenSeparator === null ? frames : []);
-  return new ProtobufReader(columns, programs, root);
+  const root = protobufRoot(options.flattenSeparator === null ? frames : []);
+  const [own, rescue] = withRescue(columns, rescues(options));
+  return new ProtobufReader(own, programs, root, rescue);
 }
 
 /** Types that values were of: this many have programs in the kernel, and are remembered. */
@@ -115,9 +145,10 @@ type Refusal = Extract<Found, { readonly kind: "refused" }>;
 
 /** Values of a registry's types. */
 class FramedFormat implements Format {
-  readonly own: Format["own"] = [];
+  readonly own: Format["own"];
   readonly hasFields = true;
   private readonly options: ProtobufOptions;
+  private readonly part: RecordPart;
   private readonly schemas: FramedSchemas<Registered>;
   private parser: ProtobufParser | null = null;
   /** By the bytes of their heads, the last ones last. */
@@ -133,6 +164,8 @@ class FramedFormat implements Format {
   constructor(options: ProtobufOptions, registry: SchemaRegistry, part: RecordPart) {
     const { changes, metadataPrefix: prefix } = options;
     this.options = options;
+    this.own = ownOf(options);
+    this.part = part;
     this.envelope = changes?.mode === "cdc" ? { prefix, ...changes } : null;
     const parse = (schema: RegisteredSchema): Registered => {
       assert(this.parser !== null, "the parser is loaded before schemas are asked for");
@@ -151,19 +184,19 @@ class FramedFormat implements Format {
   readonly revision = (): number => this.schemas.revision + this.answered.size + this.found;
 
   readonly learn: Format["learn"] = (batches, recordsMax, known) => {
-    const rows = this.typesOf(batches, recordsMax).map((message) => {
-      return columnsOf(message, this.options.flattenSeparator).map((field) => ({
+    const messages = this.typesOf(batches, recordsMax);
+    tellMissed(this.options, known, messages);
+    const rows = messages.map((message) => {
+      return columnsOf(message, this.options.flattenSeparator, known.shaping).map((field) => ({
         field: { ...field, required: false },
         aliases: [],
       }));
     });
     const ignoresCase = this.options.matchColumns === "ignore-case";
-    const dropped = this.dropped(known.dropped);
-    return learnColumns(rows, { ...known, dropped }, { ignoresCase, nameOf: () => null });
+    return learnColumns(rows, known, { ignoresCase, nameOf: () => null });
   };
 
-  readonly reader: Format["reader"] = (columns, given) => {
-    const table = { ...given, dropped: this.dropped(given.dropped) };
+  readonly reader: Format["reader"] = (columns, table) => {
     if (this.envelope !== null)
       return changeReader(columns, this.changeContext(table), this.envelope);
     const programs = new TablePrograms(this, columns, table);
@@ -235,24 +268,13 @@ class FramedFormat implements Format {
     };
   }
 
-  /** What says what was done is no column. */
-  private dropped(paths: TakenPaths): TakenPaths {
-    const opField = this.envelope?.opField ?? null;
-    return opField === null ? paths : paths.with(opField);
-  }
-
   /** The types of rows. */
   private typesOf(batches: readonly RecordBytes[], recordsMax: number): readonly ProtoMessage[] {
     const types = new Set<ProtoMessage>();
-    let left = recordsMax;
-    for (const batch of batches) {
-      const cursor = new RecordCursor(batch);
-      for (; left > 0 && cursor.next(); left--) {
-        if (cursor.valueStart < 0) continue;
-        const type = this.typeOf(cursor.bytes, cursor.valueStart, cursor.valueEnd);
-        const row = "message" in type ? this.rowIn(type.message) : null;
-        if (row !== null && columnsProblem(row) === null) types.add(row);
-      }
+    for (const [bytes, start, end] of partsOf(batches, recordsMax, this.part)) {
+      const type = this.typeOf(bytes, start, end);
+      const row = "message" in type ? this.rowIn(type.message) : null;
+      if (row !== null && columnsProblem(row) === null) types.add(row);
     }
     return [...types];
   }
@@ -272,14 +294,14 @@ class FramedFormat implements Format {
   ): Found {
     const problem = columnsProblem(message);
     if (problem !== null) return { kind: "refused", reason: "bad_schema", path: problem };
-    const unknown = table.isFull ? "too_many_columns" : "evolve";
-    const learns = this.options.onUnknownField === "evolve" ? unknown : "unknown_field";
-    const node = compileMessage(message, columns, settingsOf(this.options, table, learns));
+    const whenFull = rescues(this.options) ? "rescue" : "too_many_columns";
+    const settings = settingsOf(this.options, table, table.isFull ? whenFull : "evolve");
+    const node = compileMessage(message, columns, settings);
     return {
       kind: "program",
       node,
       headBytes: head.length,
-      growth: this.growthOf(head, message, columns),
+      growth: this.growthOf(head, message, columns, table),
     };
   }
 
@@ -287,6 +309,7 @@ class FramedFormat implements Format {
     head: Uint8Array,
     message: ProtoMessage,
     columns: readonly ColumnBuilder[],
+    { shaping }: TableSchema,
   ): Growth | null {
     const key = head.toHex();
     if (this.answered.has(key)) return null;
@@ -294,13 +317,30 @@ class FramedFormat implements Format {
     const have = columns.map(({ field }) => field);
     const { fields, differences } = asksOf(
       have,
-      columnsOf(message, flattenSeparator),
+      columnsOf(message, flattenSeparator, shaping),
       (path, column, wanted) =>
         path === eventTimeField || (wanted.kind === "string" && hasTextForm(column.kind)),
     );
     if (differences.length === 0) return null;
     const settled = (): void => void this.answered.add(key);
     return { by: `Message ${message.name}`, fields, differences, settled };
+  }
+}
+
+/** The values, or keys, of the first records. */
+function* partsOf(
+  batches: readonly RecordBytes[],
+  recordsMax: number,
+  part: RecordPart,
+): Generator<readonly [bytes: Uint8Array, start: number, end: number]> {
+  let left = recordsMax;
+  for (const batch of batches) {
+    const cursor = new RecordCursor(batch);
+    for (; left > 0 && cursor.next(); left--) {
+      const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
+      const [start, end] = part === "value" ? [valueStart, valueEnd] : [keyStart, keyEnd];
+      if (start >= 0) yield [bytes, start, end];
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { KERNEL_OP, KIND, SLOT } from "#decode/kernel/layout.ts";
 import type { ChangeMessage } from "./change.ts";
 import { CHANGE, FIELD, FIELD_OP, FRAME, LABEL, MESSAGE } from "./kernelLayout.ts";
 import { type ProtoEnum, type ProtoField, type Scalar, scalarWire, WIRE } from "./model.ts";
-import type { MessageNode, Slot } from "./program.ts";
+import type { MessageNode, Slot } from "./slots.ts";
 
 /** Values that begin with `head`, and are then messages of `node`, or changes of rows that are. */
 export interface Frame {

@@ -8,8 +8,8 @@
  */
 import { assert } from "#base/assert.ts";
 import { type Scalar, WIRE } from "./model.ts";
-import type { MessageNode, Slot } from "./program.ts";
 import { integerOf, isUnnamed, isUnsigned, settle } from "./scalars.ts";
+import type { MessageNode, Slot } from "./slots.ts";
 import { WireReader } from "./wire.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
@@ -69,18 +69,29 @@ function bodyOf({ bytes, bodyAt, size }: WireReader): Uint8Array {
 class Merge {
   /** Fields that come as often as they like, and those of a wrong wire type, as they stand. */
   private readonly repeated: Uint8Array[] = [];
-  /** Of a message the bodies of all its pieces, of others the last field. */
+  /** Of a message the bodies of all its pieces, of what is read by itself all fields, of others the last field. */
   private readonly single = new Map<Slot, Uint8Array[]>();
   /** By field number and key. */
   private readonly entries = new Map<string, Uint8Array>();
 
   add(slot: Slot, wire: WireReader): void {
     const isMessage = slot.field.type.kind === "message";
-    if (slot.wire !== wire.wire) this.repeated.push(fieldOf(wire));
+    if (slot.value.kind === "beside") this.addBeside(slot, wire);
+    else if (slot.wire !== wire.wire) this.repeated.push(fieldOf(wire));
     else if (slot.field.label === "map") this.addEntry(slot, bodyOf(wire));
     else if (slot.field.label === "repeated") {
       this.repeated.push(isMessage ? messageField(slot, [bodyOf(wire)]) : fieldOf(wire));
     } else if (!isUnnamed(slot, wire)) this.addSingle(slot, wire, isMessage);
+  }
+
+  /** A field that is read by itself, and merged there. */
+  private addBeside(slot: Slot, wire: WireReader): void {
+    if (slot.field.label !== "single") {
+      this.repeated.push(fieldOf(wire));
+      return;
+    }
+    for (const rival of slot.rivals) this.single.delete(rival);
+    this.single.set(slot, [...(this.single.get(slot) ?? []), fieldOf(wire)]);
   }
 
   private addSingle(slot: Slot, wire: WireReader, isMessage: boolean): void {
@@ -119,9 +130,10 @@ class Merge {
   }
 
   finish(): Uint8Array {
-    const singles = [...this.single].map(([slot, pieces]) =>
-      slot.field.type.kind === "message" ? messageField(slot, pieces) : joined(pieces),
-    );
+    const singles = [...this.single].map(([slot, pieces]) => {
+      const isBody = slot.field.type.kind === "message" && slot.value.kind !== "beside";
+      return isBody ? messageField(slot, pieces) : joined(pieces);
+    });
     return joined([...this.repeated, ...this.entries.values(), ...singles]);
   }
 }

@@ -2,93 +2,31 @@
  * What the Protobuf reader does with each field: a message type compiled to slots over column
  * builders. Fields are found by number, in the order in which they came last.
  */
+import { assert } from "#base/assert.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isReservedName, isUnusableName } from "#columns/names.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
+import { Aside } from "#decode/aside.ts";
 import type { EventTime } from "#decode/eventTime.ts";
 import { type Filler, fillerOf } from "#decode/json/defaults.ts";
-import { type TextParser, zonedParser } from "#decode/json/values.ts";
 import type { RejectReason } from "#decode/rejects.ts";
-import { isFlattened } from "./columns.ts";
+import { RESCUED } from "#decode/rescue.ts";
+import { type Cover, Shaping } from "#decode/shaping.ts";
+import { columnsOf, isFlattened } from "./columns.ts";
 import { defaultFiller } from "./defaults.ts";
+import type { ProtoField, ProtoMessage, ProtoType } from "./model.ts";
+import { enumKind, holds, holdsWhole, scalarKind } from "./slotKinds.ts";
 import {
-  type ProtoEnum,
-  type ProtoField,
-  type ProtoMessage,
-  type ProtoType,
-  type Scalar,
-  scalarWire,
-  WIRE,
-} from "./model.ts";
-import { type WellKnown, wellKnown } from "./wellKnown.ts";
-
-/** What a value is, and what is done with it. */
-export type SlotKind =
-  | { readonly kind: "scalar"; readonly scalar: Scalar }
-  | {
-      readonly kind: "enum";
-      readonly type: ProtoEnum;
-      readonly names: ReadonlyMap<number, Uint8Array>;
-    }
-  /** `flat`: its members are columns of the message around it. */
-  | { readonly kind: "message"; readonly node: MessageNode; readonly flat: boolean }
-  | { readonly kind: "wellKnown"; readonly type: WellKnown }
-  /** Text or a number that its column holds in another form. */
-  | { readonly kind: "parsed"; readonly scalar: Scalar; readonly parse: TextParser }
-  /** Its column cannot hold it. */
-  | { readonly kind: "conflict" }
-  /** No column is its own; null: it is passed over; `evolve`: one may come. */
-  | { readonly kind: "unknown"; readonly reason: RejectReason | "evolve" | null };
-
-/** One field of a message, or the key or value of a map's entries. */
-export interface Slot {
-  readonly field: ProtoField;
-  /** Full path of its column. */
-  readonly path: string;
-  readonly value: SlotKind;
-  /** The wire type of one value. */
-  readonly wire: number;
-  /** Several values may stand in one field of bytes. */
-  readonly packable: boolean;
-  /** The field's column; null: `unknown`, or flat. */
-  readonly column: ColumnBuilder | null;
-  /** Where one value goes: the column, or a list's elements. */
-  readonly values: ColumnBuilder | null;
-  /** map: the keys. */
-  readonly key: Slot | null;
-  /** map: the values. */
-  readonly entry: Slot | null;
-  /** Fills the column where the field is missing; null: it is null there, or an empty list. */
-  readonly fill: Filler | null;
-  /** A message without it is refused. */
-  readonly required: boolean;
-  /** The slots of its oneof, its own left out. */
-  readonly rivals: Slot[];
-  /** Columns that one more element of a list or entry of a map fills at least. */
-  readonly weight: number;
-  /** Microseconds of one unit, where it is an event time in a whole number; 0: it is not. */
-  readonly microsPerUnit: number;
-  /** flat: number of the reader's record that showed it last; it has no column that tells. */
-  seenIn: number;
-}
-
-/** A message whose fields are columns. */
-export interface MessageNode {
-  readonly message: ProtoMessage;
-  readonly slots: readonly Slot[];
-  readonly byNumber: ReadonlyMap<number, Slot>;
-  /** All columns that a value of it fills. */
-  readonly columns: readonly ColumnBuilder[];
-  /** Columns of lists and maps: they end with the message. */
-  readonly lists: readonly Slot[];
-  /** Columns that hold something where their field is missing, or must not be missing. */
-  readonly filled: readonly Slot[];
-  /** A field of it, or of a message in it, has no column, and one may come. */
-  readonly learnable: boolean;
-  /** Columns here that no field of the message is for, and that a null does not do for. */
-  readonly others: readonly (readonly [path: string, ColumnBuilder, Filler | null])[];
-}
+  type Beside,
+  bareSlot,
+  entryFields,
+  linkRivals,
+  type MessageNode,
+  type Slot,
+  type SlotKind,
+} from "./slots.ts";
+import { wellKnown } from "./wellKnown.ts";
 
 /** What a program is compiled from, beside the message and its columns. */
 export interface ProgramOptions {
@@ -102,9 +40,22 @@ export interface ProgramOptions {
   readonly taken: TakenPaths;
   /** Full paths of columns that the table's owner dropped. */
   readonly dropped: TakenPaths;
-  /** Why a field without a column refuses its record. */
-  readonly unknown: RejectReason | "evolve" | null;
+  readonly shaping: Shaping;
+  /** What a field without a column does: it may get one, is kept in `_rescued`, or refuses its record; null: nothing. */
+  readonly unknown: RejectReason | "evolve" | "rescue" | null;
+  /** Rows keep what has no place in other columns in `_rescued`. */
+  readonly hasRescue: boolean;
+  /** Values that their columns cannot hold are kept there. */
+  readonly rescuesConflicts: boolean;
 }
+
+/** Where a field is: the full path of its column, and its own, as the settings name it. */
+interface Place {
+  readonly path: string;
+  readonly source: string;
+}
+
+const ROW: Place = { path: "", source: "" };
 
 /** Compiles a message into the data columns of a row. */
 export function compileMessage(
@@ -112,7 +63,11 @@ export function compileMessage(
   columns: readonly ColumnBuilder[],
   options: ProgramOptions,
 ): MessageNode {
-  return new Compiler(options).node(message, columns, "", "");
+  const own = columns.filter(({ field }) => !options.hasRescue || field.name !== RESCUED.name);
+  const hasRescue = own.length < columns.length;
+  const rescuesConflicts = hasRescue && options.rescuesConflicts;
+  const compiler = new Compiler({ ...options, hasRescue, rescuesConflicts });
+  return { ...compiler.node(message, own, "", ROW), columns };
 }
 
 class Compiler {
@@ -124,15 +79,15 @@ class Compiler {
 
   /**
    * @param prefix of the names of its columns, where it is flat
-   * @param path of the struct that its columns are in, "" for the row
+   * @param at the struct that its columns are in
    */
   node(
     message: ProtoMessage,
     columns: readonly ColumnBuilder[],
     prefix: string,
-    path: string,
+    at: Place,
   ): MessageNode {
-    const slots = message.fields.map((field) => this.slot(field, columns, prefix, path));
+    const slots = message.fields.map((field) => this.slot(field, columns, prefix, at));
     linkRivals(slots);
     const own = new Set(slots.flatMap((slot) => this.columnsOf(slot)));
     const others = prefix === "" ? columns.filter((column) => !own.has(column)) : [];
@@ -146,9 +101,11 @@ class Compiler {
         return field.label !== "single" && (values !== null || key !== null);
       }),
       filled: slots.filter(({ fill, required }) => fill !== null || required),
+      beside: slots.filter(({ value }) => value.kind === "beside"),
       others: others
         .map(
-          (column) => [joinPath(path, column.field.name), column, fillerOf(column.field)] as const,
+          (column) =>
+            [joinPath(at.path, column.field.name), column, fillerOf(column.field)] as const,
         )
         .filter(([, column, fill]) => fill !== null || column.field.required),
     };
@@ -165,18 +122,32 @@ class Compiler {
     field: ProtoField,
     columns: readonly ColumnBuilder[],
     prefix: string,
-    parent: string,
+    parent: Place,
   ): Slot {
+    const { flattenSeparator, shaping } = this.options;
     const name = prefix + field.name;
-    const path = joinPath(parent, name);
-    const { flattenSeparator } = this.options;
-    if (flattenSeparator !== null && parent === "" && isFlattened(field)) {
+    const column = this.find(columns, name, parent);
+    const own = column === null ? [] : [shaping.fieldName(parent.source, column.field.name)];
+    const source = joinPath(parent.source, shaping.nameAmong(parent.source, [name, ...own]));
+    const path = joinPath(parent.path, column?.field.name ?? shaping.columnName(source, name));
+    if (shaping.ignores(source)) return bareSlot(field, path, { kind: "unknown", reason: null });
+    const at = { path, source };
+    const cover = shaping.coverOf(source);
+    const isFlat = flattenSeparator !== null && parent.path === "" && isFlattened(field);
+    if (isFlat && cover === null) {
       return this.flatSlot(field, columns, `${name}${flattenSeparator}`, path);
     }
-    const column = this.find(columns, name);
-    if (column === null)
-      return bareSlot(field, path, { kind: "unknown", reason: this.unknown(path) });
-    const slot = this.columnSlot(field, column, path);
+    if (column === null) return this.unplaced(field, at);
+    if (cover !== null) return this.covered(field, column, path, cover);
+    const slot = this.placed(field, column, at);
+    return isConflict(slot) && this.keepsConflicts(column, source)
+      ? this.kept(field, path, column)
+      : slot;
+  }
+
+  /** A field with a column. */
+  private placed(field: ProtoField, column: ColumnBuilder, at: Place): Slot {
+    const slot = this.columnSlot(field, column, at);
     const last = column.children.at(-1);
     if (field.label === "single") return slot;
     if (last === undefined || (field.label === "map") !== (column.field.type.kind === "map")) {
@@ -184,23 +155,27 @@ class Compiler {
     }
     const [keys] = column.children;
     if (field.key === null || keys === undefined) {
-      return { ...slot, ...this.value(field.type, last, path), column, values: last };
+      const inside = below(at, "element");
+      const keepsConflicts = this.keepsConflicts(last, inside.source);
+      const value = this.value(field.type, last, inside);
+      return { ...slot, ...value, keepsConflicts, column, values: last };
     }
     const [keyField, valueField] = entryFields(field, field.key);
-    const entry = this.columnSlot(valueField, last, joinPath(path, "value"));
-    const key = this.columnSlot(keyField, keys, joinPath(path, "key"));
+    const entry = this.columnSlot(valueField, last, below(at, "value"));
+    const key = this.columnSlot(keyField, keys, below(at, "key"));
     return { ...slot, value: entry.value, column, key, entry };
   }
 
-  private columnSlot(field: ProtoField, column: ColumnBuilder, path: string): Slot {
+  private columnSlot(field: ProtoField, column: ColumnBuilder, at: Place): Slot {
     const isSingle = field.label === "single";
-    const value = this.value(field.type, column, path);
-    const slot = bareSlot(field, path, value.value);
+    const value = this.value(field.type, column, at);
+    const slot = bareSlot(field, at.path, value.value);
     const weight = 1 + weightOf(column);
     if (!isSingle) return { ...slot, ...value, column, weight };
     const fill = defaultFiller(field, column, value.value) ?? fillerOf(column.field);
     const required = fill === null && (column.field.required || field.presence === "required");
-    return { ...slot, ...value, column, values: column, fill, required, weight };
+    const keepsConflicts = this.keepsConflicts(column, at.source);
+    return { ...slot, ...value, column, values: column, fill, required, weight, keepsConflicts };
   }
 
   private flatSlot(
@@ -210,21 +185,82 @@ class Compiler {
     path: string,
   ): Slot {
     const { type } = field.type as Extract<ProtoType, { kind: "message" }>;
-    const node = this.node(type, columns, prefix, "");
+    const node = this.node(type, columns, prefix, ROW);
     const slot = bareSlot(field, path, { kind: "message", node, flat: true });
     return { ...slot, required: field.presence === "required" };
   }
 
-  private find(columns: readonly ColumnBuilder[], name: string): ColumnBuilder | null {
-    const exact = columns.find((column) => column.field.name === name);
-    if (exact !== undefined || !this.options.ignoresCase) return exact ?? null;
-    const lower = name.toLowerCase();
-    return columns.find((column) => column.field.name.toLowerCase() === lower) ?? null;
+  private keepsConflicts({ field }: ColumnBuilder, source: string): boolean {
+    const { rescuesConflicts, shaping } = this.options;
+    return rescuesConflicts && !field.required && !shaping.protects(source);
   }
 
-  private unknown(path: string): RejectReason | "evolve" | null {
-    const { dropped, taken, unknown } = this.options;
+  /** A field in whose column something else stands. */
+  private covered(field: ProtoField, column: ColumnBuilder, path: string, cover: Cover): Slot {
+    const slot = bareSlot(field, path, { kind: "conflict" });
+    if (column.field.type.kind !== "string") return { ...slot, column };
+    const beside = this.beside(field, cover);
+    // A field that is missing may mean its default, which is a value like any other.
+    beside.node.slots[0]?.fill?.(beside.aside.column);
+    const missing = beside.aside.takeText();
+    const ofMissing: Filler | null = missing === null ? null : (to) => cover.append(missing, to);
+    const fill = ofMissing ?? fillerOf(column.field);
+    const required = fill === null && (column.field.required || field.presence === "required");
+    return { ...slot, value: { kind: "beside", value: beside }, column, fill, required };
+  }
+
+  /** A field that is kept in `_rescued`, under `path`. @param column that cannot hold it; null: it has none */
+  private kept(field: ProtoField, path: string, column: ColumnBuilder | null): Slot {
+    const value = { kind: "beside", value: this.beside(field, null) } as const;
+    const fill = column === null ? null : fillerOf(column.field);
+    return { ...bareSlot(field, path, value), column, fill };
+  }
+
+  /** A field alone, into a column of its type. */
+  private beside(field: ProtoField, cover: Cover | null): Beside {
+    const [made] = columnsOf({ name: field.name, fields: [field] });
+    assert(made !== undefined, "a field makes a column");
+    const aside = new Aside(made.type);
+    const alone = { ...field, name: aside.column.field.name, oneof: null };
+    const message = { name: field.name, fields: [alone] };
+    const compiler = new Compiler({
+      ...this.options,
+      flattenSeparator: null,
+      eventTimeField: null,
+      shaping: new Shaping(),
+      unknown: null,
+      hasRescue: false,
+      rescuesConflicts: false,
+    });
+    const node = compiler.node(message, [aside.column], "", ROW);
+    return { node, aside, cover, pieces: [] };
+  }
+
+  private find(
+    columns: readonly ColumnBuilder[],
+    name: string,
+    { source }: Place,
+  ): ColumnBuilder | null {
+    const { shaping, ignoresCase } = this.options;
+    const fieldOf = ({ field }: ColumnBuilder): string => shaping.fieldName(source, field.name);
+    const exact = columns.find((column) => fieldOf(column) === name);
+    if (exact !== undefined || !ignoresCase) return exact ?? null;
+    const lower = name.toLowerCase();
+    return columns.find((column) => fieldOf(column).toLowerCase() === lower) ?? null;
+  }
+
+  /** A field without a column. */
+  private unplaced(field: ProtoField, at: Place): Slot {
+    const reason = this.unknown(at);
+    if (reason === "rescue") return this.kept(field, at.source, null);
+    return bareSlot(field, at.path, { kind: "unknown", reason });
+  }
+
+  private unknown({ path, source }: Place): RejectReason | "evolve" | "rescue" | null {
+    const { dropped, taken, unknown, shaping } = this.options;
     if (unknown === null || dropped.find(path) !== undefined) return null;
+    // What is masked somewhere inside is never shown as it came.
+    if (unknown === "rescue") return shaping.protects(source) ? "unknown_field" : "rescue";
     if (taken.find(path) !== undefined) return "ambiguous_field";
     const name = path.slice(path.lastIndexOf(".") + 1);
     const isUsable = !isUnusableName(name) && !isReservedName(path);
@@ -235,18 +271,18 @@ class Compiler {
   private value(
     type: ProtoType,
     column: ColumnBuilder,
-    path: string,
+    at: Place,
   ): { readonly value: SlotKind; readonly microsPerUnit: number } {
     const to = column.field.type;
     if (type.kind === "message")
-      return { value: this.message(type.type, column, path), microsPerUnit: 0 };
+      return { value: this.message(type.type, column, at), microsPerUnit: 0 };
     if (type.kind === "enum") {
       const fits = to.kind === "string" || to.kind === "int" || to.kind === "long";
       return { value: fits ? enumKind(type.type) : { kind: "conflict" }, microsPerUnit: 0 };
     }
     const { scalar } = type;
     if (!isPrimitive(to)) return { value: { kind: "conflict" }, microsPerUnit: 0 };
-    if (path === this.options.eventTimeField) {
+    if (at.path === this.options.eventTimeField) {
       const time = this.options.eventTime(to);
       if (time !== null) {
         const isWhole = scalar !== "string" && holdsWhole(scalar);
@@ -257,12 +293,12 @@ class Compiler {
     return { value: scalarKind(scalar, to, this.options.dropsZone), microsPerUnit: 0 };
   }
 
-  private message(message: ProtoMessage, column: ColumnBuilder, path: string): SlotKind {
+  private message(message: ProtoMessage, column: ColumnBuilder, at: Place): SlotKind {
     const to = column.field.type;
     const special = wellKnown(message);
     if (special === null) {
       if (to.kind !== "struct") return { kind: "conflict" };
-      const node = this.node(message, column.children, "", path);
+      const node = this.node(message, column.children, "", at);
       return { kind: "message", node, flat: false };
     }
     const fits =
@@ -273,105 +309,20 @@ class Compiler {
   }
 }
 
+/** The place of what is in a list or a map. */
+function below({ path, source }: Place, name: string): Place {
+  return { path: joinPath(path, name), source: joinPath(source, name) };
+}
+
+/** True where the type of a field, or of what is in it, does not fit its column. */
+function isConflict({ value, key, entry }: Slot): boolean {
+  return [value, key?.value, entry?.value].some((each) => each?.kind === "conflict");
+}
+
 function isLearnable({ value, entry }: Slot): boolean {
   if (entry !== null) return isLearnable(entry);
   if (value.kind === "message") return value.node.learnable;
   return value.kind === "unknown" && value.reason === "evolve";
-}
-
-/** The members of a map's entry as fields. */
-function entryFields(
-  field: ProtoField,
-  key: Scalar,
-): readonly [key: ProtoField, value: ProtoField] {
-  const single = {
-    ...field,
-    label: "single",
-    key: null,
-    oneof: null,
-    doc: null,
-    defaultValue: null,
-  } as const;
-  return [
-    {
-      ...single,
-      name: "key",
-      number: 1,
-      presence: "implicit",
-      type: { kind: "scalar", scalar: key },
-    },
-    { ...single, name: "value", number: 2, presence: "implicit" },
-  ];
-}
-
-function linkRivals(slots: readonly Slot[]): void {
-  for (const slot of slots) {
-    const { oneof } = slot.field;
-    if (oneof === null) continue;
-    slot.rivals.push(...slots.filter((each) => each !== slot && each.field.oneof === oneof));
-  }
-}
-
-function bareSlot(field: ProtoField, path: string, value: SlotKind): Slot {
-  const wire = wireOf(field.type);
-  return {
-    field,
-    path,
-    value,
-    wire: field.label === "map" ? WIRE.bytes : wire,
-    packable: field.label === "repeated" && wire !== WIRE.bytes && wire !== WIRE.group,
-    column: null,
-    values: null,
-    key: null,
-    entry: null,
-    fill: null,
-    required: false,
-    rivals: [],
-    weight: 1,
-    microsPerUnit: 0,
-    seenIn: 0,
-  };
-}
-
-function wireOf(type: ProtoType): number {
-  if (type.kind === "message") return type.group ? WIRE.group : WIRE.bytes;
-  return type.kind === "enum" ? WIRE.varint : scalarWire(type.scalar);
-}
-
-function enumKind(type: ProtoEnum): SlotKind {
-  const encoder = new TextEncoder();
-  const names = new Map([...type.names].map(([number, name]) => [number, encoder.encode(name)]));
-  return { kind: "enum", type, names };
-}
-
-/** True for a scalar that is a whole number. */
-function holdsWhole(scalar: Scalar): boolean {
-  return !["float", "double", "bool", "string", "bytes"].includes(scalar);
-}
-
-/** How a scalar goes into a column of another type than its own, too: where no value is lost. */
-function scalarKind(scalar: Scalar, to: PrimitiveType, dropsZone: boolean): SlotKind {
-  const fits = (yes: boolean): SlotKind =>
-    yes ? { kind: "scalar", scalar } : { kind: "conflict" };
-  if (scalar === "string") {
-    const parse = zonedParser(to, dropsZone);
-    if (parse !== null) return { kind: "parsed", scalar, parse };
-    return fits(to.kind === "string");
-  }
-  if (scalar === "bytes") return fits(["binary", "fixed", "uuid"].includes(to.kind));
-  if (scalar === "bool") return fits(to.kind === "boolean");
-  if (scalar === "double") return fits(to.kind === "double");
-  if (scalar === "float") return fits(to.kind === "float" || to.kind === "double");
-  return fits(["int", "long", "decimal", "double"].includes(to.kind));
-}
-
-function holds(
-  special: Exclude<WellKnown, { kind: "wrapper" }>,
-  to: ColumnBuilder["field"]["type"],
-): boolean {
-  if (special.kind === "timestamp") return to.kind === "timestamp" || to.kind === "timestamp_ns";
-  if (special.kind === "duration") return to.kind === "decimal" && to.scale === 9;
-  return to.kind === special.type.kind;
 }
 
 /** Lists below are left out: their elements are counted one by one. */

@@ -3,7 +3,7 @@
  */
 import type { Growth } from "#decode/decoder.ts";
 import type { RejectReason } from "#decode/rejects.ts";
-import type { MessageNode } from "./program.ts";
+import type { MessageNode } from "./slots.ts";
 
 /** What a value is read by, or why it cannot be. */
 export type Found =
@@ -31,6 +31,7 @@ export const NO_NODE: MessageNode = {
   columns: [],
   lists: [],
   filled: [],
+  beside: [],
   others: [],
   learnable: false,
 };

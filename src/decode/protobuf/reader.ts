@@ -15,14 +15,17 @@ import type { ColumnBuilder } from "#columns/builder.ts";
 import { type Filler, fillerOf } from "#decode/json/defaults.ts";
 import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
+import type { Rescue } from "#decode/rescue.ts";
 import { SchemaAsks } from "#decode/schemaAsks.ts";
 import type { ValueReader } from "#decode/segment.ts";
+import { BesideFields, clearPieces } from "./beside.ts";
 import { hasKey } from "./mapKeys.ts";
 import { mergedRecord } from "./merge.ts";
 import { WIRE } from "./model.ts";
-import type { MessageNode, Slot, SlotKind } from "./program.ts";
+import { type PlainHost, readPlain } from "./plain.ts";
 import { NO_NODE, type Programs } from "./programs.ts";
-import { appendEnum, appendScalar, isUnnamed, readScalar, scalarText } from "./scalars.ts";
+import { isUnnamed } from "./scalars.ts";
+import type { MessageNode, Slot, SlotKind } from "./slots.ts";
 import type { WellKnown } from "./wellKnown.ts";
 import { appendWellKnown } from "./wellKnownValues.ts";
 import { WireReader } from "./wire.ts";
@@ -31,7 +34,7 @@ import { WireReader } from "./wire.ts";
 const KEYS_MAX = 32;
 
 /** Reads messages into the columns of their programs. */
-export class ProtobufReader implements ValueReader {
+export class ProtobufReader implements ValueReader, PlainHost {
   reason: RejectReason = "bad_protobuf";
   path = "";
   conflict: TypeConflict = "value";
@@ -39,13 +42,15 @@ export class ProtobufReader implements ValueReader {
   evolving = true;
   sawUnknown = false;
   readonly asks: SchemaAsks = new SchemaAsks();
-  private readonly columns: readonly ColumnBuilder[];
+  readonly beside: BesideFields;
+  /** Reads fields by themselves. */
+  private alone: ProtobufReader | null = null;
   private readonly fillers: readonly (readonly [ColumnBuilder, Filler | null])[];
   private readonly programs: Programs;
   private node: MessageNode = NO_NODE;
   readonly root: ValueRoot | null;
-  private readonly wire = new WireReader();
-  private refused = false;
+  readonly wire: WireReader = new WireReader();
+  refused = false;
   private unknownHere = false;
   /** Something that counts once came again: what was read so far is checked, but not what it means. */
   private repeated = false;
@@ -55,8 +60,14 @@ export class ProtobufReader implements ValueReader {
   /** Elements of lists and maps of the present record so far, times their columns. */
   private values = 0;
 
-  constructor(columns: readonly ColumnBuilder[], programs: Programs, root: ValueRoot | null) {
-    this.columns = columns;
+  /** @param rescue keeps what has no place in the columns; null: nothing is kept */
+  constructor(
+    columns: readonly ColumnBuilder[],
+    programs: Programs,
+    root: ValueRoot | null,
+    rescue: Rescue | null,
+  ) {
+    this.beside = new BesideFields(rescue, (node, bytes) => this.readAlone(node, bytes));
     this.root = root;
     this.programs = programs;
     this.fillers = columns.map((column) => [column, fillerOf(column.field)]);
@@ -81,8 +92,15 @@ export class ProtobufReader implements ValueReader {
     if (this.asks.mustWait(found.growth)) return this.refuseNow("type_conflict", "");
     this.node = found.node;
     if (!this.readMessage(bytes, start + found.headBytes, end, row)) return false;
+    this.beside.rescue?.append();
     if (this.unknownHere || (found.node.learnable && this.evolving)) this.sawUnknown = true;
     return true;
+  }
+
+  private readAlone(node: MessageNode, bytes: Uint8Array): RejectReason | null {
+    this.alone ??= new ProtobufReader([], this.programs, null, null);
+    this.alone.node = node;
+    return this.alone.readMessage(bytes, 0, bytes.length, 0) ? null : this.alone.reason;
   }
 
   private refuseNow(reason: RejectReason, path: string): false {
@@ -97,7 +115,7 @@ export class ProtobufReader implements ValueReader {
     if (this.repeated || (this.refused && this.reason !== "bad_utf8")) {
       // What is refused may be a value that a later one replaces.
       const merged = mergedRecord(bytes, start, end, this.node);
-      for (const column of this.columns) column.truncate(row);
+      for (const column of this.node.columns) column.truncate(row);
       this.isMerged = true;
       if (!this.readOnce(merged, 0, merged.length, row)) return this.breakOff();
     }
@@ -116,12 +134,14 @@ export class ProtobufReader implements ValueReader {
     this.conflict = "value";
     this.unknownHere = false;
     this.values = 0;
+    this.beside.rescue?.clear();
     this.records++;
     this.wire.start(bytes, start, end);
     return this.message(this.node, row, 1);
   }
 
-  private refuse(reason: RejectReason, path: string): void {
+  /** Refuses the record, which is read on. */
+  refuse(reason: RejectReason, path: string): void {
     if (this.refused) return;
     this.refused = true;
     this.reason = reason;
@@ -131,6 +151,7 @@ export class ProtobufReader implements ValueReader {
   /** Reads the fields of the message in `[at, end)` of the wire, and what is missing in it. */
   private message(node: MessageNode, row: number, depth: number): boolean {
     const { wire } = this;
+    if (node.beside.length > 0) clearPieces(node);
     while (wire.at < wire.end) {
       if (!wire.tag()) return false;
       const slot = node.byNumber.get(wire.number);
@@ -147,7 +168,11 @@ export class ProtobufReader implements ValueReader {
 
   /** Lists end, and what is missing gets its default. */
   private endMessage(node: MessageNode, row: number): void {
-    for (const { column } of node.lists) if (column?.length === row) column.endList();
+    endLists(node, row);
+    for (const slot of node.beside) {
+      const refusal = this.beside.end(slot);
+      if (refusal !== null) this.refuse(refusal, slot.path);
+    }
     for (const slot of node.filled) {
       if (this.isSet(slot, row)) continue;
       if (slot.required) this.refuse("missing_field", slot.path);
@@ -159,7 +184,8 @@ export class ProtobufReader implements ValueReader {
     }
   }
 
-  private isSet({ column, seenIn }: Slot, row: number): boolean {
+  private isSet({ column, seenIn, value }: Slot, row: number): boolean {
+    if (value.kind === "beside" && value.value.pieces.length > 0) return true;
     return column === null ? seenIn === this.records : column.length > row;
   }
 
@@ -167,6 +193,7 @@ export class ProtobufReader implements ValueReader {
     const { wire } = this;
     const { label } = slot.field;
     if (slot.value.kind === "unknown") return this.unknown(slot, depth);
+    if (slot.value.kind === "beside") return this.piece(slot, slot.value.value.pieces, row, depth);
     if (slot.packable && wire.wire === WIRE.bytes) return this.packed(slot);
     if (wire.wire !== slot.wire || slot.value.kind === "conflict") {
       this.refuse("type_conflict", slot.path);
@@ -175,6 +202,16 @@ export class ProtobufReader implements ValueReader {
     if (label === "map") return this.entry(slot, row, depth);
     if (label === "single") return this.single(slot, row, depth);
     return this.count(slot) && this.value(slot, slot.value, slot.values as ColumnBuilder, depth);
+  }
+
+  /** Passes over a field that is read by itself when its message ends. */
+  private piece(slot: Slot, pieces: Uint8Array[], row: number, depth: number): boolean {
+    const { wire } = this;
+    const { tagAt } = wire;
+    for (const rival of slot.rivals) if (this.isSet(rival, row)) this.repeated = true;
+    if (!this.skip(depth)) return false;
+    pieces.push(wire.bytes.subarray(tagAt, wire.at));
+    return true;
   }
 
   private single(slot: Slot, row: number, depth: number): boolean {
@@ -232,44 +269,19 @@ export class ProtobufReader implements ValueReader {
 
   /** Reads one value into a column. */
   private value(slot: Slot, value: SlotKind, column: ColumnBuilder, depth: number): boolean {
-    const { wire } = this;
     switch (value.kind) {
-      case "scalar": {
-        if (!readScalar(wire, value.scalar)) return false;
-        const refusal = appendScalar(wire, value.scalar, column);
-        if (refusal !== null) this.refuse(refusal, slot.path);
-        return true;
-      }
+      case "scalar":
       case "parsed":
-        return this.parsed(slot, value, column);
       case "enum":
-        if (!wire.varint()) return false;
-        if (!appendEnum(wire, value, column)) this.refuse("type_conflict", slot.path);
-        return true;
+        return readPlain(this, slot, value, column);
       case "message":
       case "wellKnown":
         return this.body(slot, value, column, depth);
       case "conflict":
+      case "beside":
       case "unknown":
         return this.skip(depth);
     }
-  }
-
-  private parsed(
-    slot: Slot,
-    { scalar, parse }: Extract<SlotKind, { kind: "parsed" }>,
-    column: ColumnBuilder,
-  ): boolean {
-    const { wire } = this;
-    if (!readScalar(wire, scalar)) return false;
-    const text = scalarText(wire, scalar);
-    if (text !== null && parse(text, column)) return true;
-    const isFirst = !this.refused;
-    this.refuse("type_conflict", slot.path);
-    if (isFirst && column.field.type.kind.startsWith("timestamp") && scalar !== "string") {
-      this.conflict = "event_time";
-    }
-    return true;
   }
 
   /** Reads a message with a column. */
@@ -378,4 +390,8 @@ export class ProtobufReader implements ValueReader {
     entry.fill?.(column);
     return true;
   }
+}
+
+function endLists({ lists }: MessageNode, row: number): void {
+  for (const { column } of lists) if (column?.length === row) column.endList();
 }

@@ -7,10 +7,11 @@
 
 import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { Aside } from "#decode/aside.ts";
 import { isUtf8 } from "#decode/json/strings.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { type Scalar, WIRE } from "./model.ts";
-import type { Slot, SlotKind } from "./program.ts";
+import type { Slot, SlotKind } from "./slots.ts";
 import type { WireReader } from "./wire.ts";
 
 const encoder = new TextEncoder();
@@ -161,6 +162,30 @@ export function scalarText(wire: WireReader, scalar: Scalar): string | null {
       return null;
     default:
       return settle(wire, scalar) ? String(integerOf(wire, isUnsigned(scalar))) : null;
+  }
+}
+
+/** The scalar that was read last, not settled, as JSON in the words of `/query`'s answers. */
+export function scalarJson(wire: WireReader, scalar: Scalar): string {
+  switch (scalar) {
+    case "bool":
+      return String((wire.low | wire.high) !== 0);
+    case "bytes": {
+      const aside = new Aside({ kind: "binary" });
+      aside.column.appendBytes(wire.bytes, wire.at - wire.size, wire.at);
+      return aside.takeJson() ?? "";
+    }
+    case "string":
+      return JSON.stringify(scalarText(wire, scalar));
+    case "float":
+    case "double": {
+      const number = floating(wire, scalar);
+      return Number.isFinite(number) ? String(number) : JSON.stringify(String(number));
+    }
+    default: {
+      const raw = integerOf(wire, false);
+      return scalarText(wire, scalar) ?? String(raw);
+    }
   }
 }
 

@@ -113,9 +113,10 @@ function* idsOf(batch: RecordBytes, recordsMax: number, part: RecordPart): Gener
   let last = -1;
   for (let left = recordsMax; left > 0 && cursor.next(); left--) {
     const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
-    const isKey = part === "key";
-    // A key says something only where there is no value.
-    if (isKey ? valueStart >= 0 || keyStart < 0 : valueStart < 0) continue;
+    const isKey = part !== "value";
+    if ((isKey ? keyStart : valueStart) < 0) continue;
+    // The key of a record with a value says nothing, unless it fills columns of its row.
+    if (part === "key" && valueStart >= 0) continue;
     const id = isKey
       ? schemaIdOf(bytes, keyStart, keyEnd)
       : schemaIdOf(bytes, valueStart, valueEnd);

@@ -4,8 +4,8 @@
  */
 import type { SubjectStrategy } from "./options.ts";
 
-/** What of a record has a schema. */
-export type RecordPart = "key" | "value";
+/** What of a record has a schema: `row_key` is a key that is read with its value, `key` one without. */
+export type RecordPart = "key" | "row_key" | "value";
 
 /**
  * The subject of a topic's keys or values.
@@ -20,7 +20,7 @@ export function subjectOf(
 ): string | null {
   switch (strategy) {
     case "topic-name":
-      return `${topic}-${part}`;
+      return `${topic}-${part === "value" ? "value" : "key"}`;
     case "record-name":
       return record;
     case "topic-record-name":

@@ -1,7 +1,13 @@
 /** Tables that follow changes: what their keys come to, and what cannot be right. */
 import { expect, test } from "bun:test";
 import { maintenanceOptions } from "#config/buildMaintenance.ts";
-import { changeOptions, keyColumnsOf, metadataColumnsOf, orderColumnOf } from "#config/changes.ts";
+import {
+  changeOptions,
+  keyColumnsOf,
+  metadataColumnsOf,
+  orderColumnOf,
+  rowKeyOptions,
+} from "#config/changes.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
 const TOPIC = '[kafka]\ntopic = "t"\n';
@@ -40,6 +46,14 @@ test("the order of changes is a column, of the row or of the envelope's source, 
   expect(await of(`${cdc}op_field = "op"\norder_field = "source.lsn"\n`).catch(String)).toContain(
     "must be a column of the row",
   );
+});
+
+test("where rows are appended key_field names columns that the key fills, which identify nothing", async () => {
+  const text = `${TOPIC}[source]\nkey_field = ["a", "b"]\nkey_format = "json"\n`;
+  const config = values(await loadRight(text));
+  expect(rowKeyOptions(config)).toEqual({ columns: ["a", "b"], format: "json" });
+  expect([changeOptions(config), keyColumnsOf(config)]).toEqual([null, []]);
+  expect(rowKeyOptions(values(await loadRight(TOPIC)))).toBeNull();
 });
 
 test("with key_field its columns are the key, and no other is added", async () => {
@@ -92,10 +106,6 @@ test("each combination that could lose or double a row is refused, and says why"
     [TOPIC + source("ktable", 'key_field = ["a"]\nkey_format = "avro"'), "schema_registry.url"],
     [TOPIC + source("ktable", 'key_field = ["a", "b"]\nkey_format = "long"'), "names several"],
     [TOPIC + source("ktable", 'key_format = "protobuf"'), "needs source.key_field"],
-    [
-      `${TOPIC}${source("ktable", 'key_field = ["a"]\nkey_format = "protobuf"')}[source.transform]\nhash = ["a"]\nhash_salt = "x"\n[schema_registry]\nurl = "http://r"\n`,
-      "would shape the values and not the keys",
-    ],
     [TOPIC + source("ktable", 'format = "string"'), "needs rows"],
     [TOPIC + source("cdc", 'format = "avro"'), "need schema_registry.url"],
     [TOPIC + source("ktable", 'op_field = "op"'), 'needs source.mode = "cdc"'],

@@ -63,7 +63,7 @@ test("each combination that means nothing has its sentence", async () => {
     ],
     [
       `${topic}route_field = "t"\n[source]\nformat = "string"\n`,
-      'config.toml:4: iceberg.route_field: source.format = "string": records name tables in JSON only',
+      'config.toml:4: iceberg.route_field: source.format = "string": its values have no fields',
     ],
   ];
   for (const [text, problem] of cases) expect((await load(text)).problems).toEqual([problem]);
