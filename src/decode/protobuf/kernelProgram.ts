@@ -212,6 +212,7 @@ class MessageWriter {
         program.set(at + FIELD.op, FIELD_OP.epoch);
         program.set(at + FIELD.parameter, slot.microsPerUnit);
         return;
+      case "beside":
       case "conflict":
       case "unknown":
     }
