@@ -2,8 +2,9 @@
  * Proof: a real PostgreSQL changes at random, Debezium tells it, the product follows, and the table equals
  * PostgreSQL's, row by row and column by column, as PyIceberg and DuckDB read it.
  *
- * `bun scripts/prove/debezium.ts [--changes 20000] [--partitions 1] [--format 3] [--kills 0] [--schemas]`
- * prints what it found, and exits 1 when a row differs.
+ * `bun scripts/prove/debezium.ts [--changes 20000] [--partitions 1] [--format 3] [--kills 0] [--schemas] [--truncates] [--log]`
+ * prints what it found, and exits 1 when a row differs. `--truncates`: the table is emptied now and then, and Debezium
+ * tells it; `--log`: the log of all changes is kept as well, and, folded, is the same rows.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -73,6 +74,8 @@ const COLUMNS: readonly Column[] = [
   },
 ];
 const ADDED: Column = plain("added", "text", "string", "'added ' || random()::text");
+/** One change in so many is a truncate. */
+const TRUNCATES = 0.0005;
 const DATABASE = "shop";
 const TOPIC = "shop.public.things";
 
@@ -83,6 +86,8 @@ const { values: flags } = parseArgs({
     format: { type: "string", default: "3" },
     kills: { type: "string", default: "0" },
     schemas: { type: "boolean", default: false },
+    truncates: { type: "boolean", default: false },
+    log: { type: "boolean", default: false },
   },
 });
 
@@ -102,7 +107,8 @@ async function createSource(sql: (statement: string) => Promise<string[]>): Prom
     BEGIN
       FOR i IN 1 .. times LOOP
         k := floor(random() * ids); other := floor(random() * ids); r := random();
-        IF r < 0.15 THEN DELETE FROM things WHERE id = k;
+        IF r < ${flags.truncates ? TRUNCATES : 0} THEN TRUNCATE things;
+        ELSIF r < 0.15 THEN DELETE FROM things WHERE id = k;
         ELSIF r < 0.25 THEN
           UPDATE things SET id = other WHERE id = k AND NOT EXISTS (SELECT 1 FROM things WHERE id = other);
         ELSIF r < 0.5 THEN UPDATE things SET small = (random() * 30000)::int, words = NULL WHERE id = k;
@@ -121,7 +127,7 @@ function configOf(bootstrap: string, warehouse: string): Config {
     topic: TOPIC,
     warehouse,
     config: {
-      source: { mode: "cdc", key_field: ["id"], key_format: "json" },
+      source: { mode: "cdc", key_field: ["id"], key_format: "json", track_changes: flags.log },
       schema: { fields: [{ name: "id", type: "long", required: true }, ...fields] },
       iceberg: { table_name: "things" },
       "iceberg.write": { format_version: Number(flags.format) },
@@ -175,6 +181,7 @@ async function prove(postgres: PostgresService, debezium: DebeziumService, boots
   await debezium.connect("shop", {
     ...databaseSettings(postgres, DATABASE),
     "topic.prefix": "shop",
+    ...(flags.truncates ? { "skipped.operations": "none" } : {}),
     "topic.creation.default.partitions": flags.partitions,
   });
   const folder = await temporaryFolder("debezium-proof");
@@ -207,7 +214,42 @@ async function prove(postgres: PostgresService, debezium: DebeziumService, boots
     columns: ["id", ...columns.map(({ name }) => name)],
     order: "id",
   });
-  return { wanted, readers };
+  const log = flags.log ? await foldedLog(join(folder, "warehouse"), wanted) : 0;
+  return { wanted, readers, log };
+}
+
+/** How many rows of the source the folded log lacks, has too many, or has otherwise, as each reader reads it. */
+async function foldedLog(
+  warehouse: string,
+  wanted: Readonly<Record<string, readonly (string | null)[]>>,
+): Promise<number> {
+  const names = ["id", "words", "small"];
+  const { readers } = await readColumns({
+    table: { folder: tableFolder(warehouse, "things__changes") },
+    columns: [...names, "_kafka_op", "_kafka_deleted"],
+  });
+  const textOf = (columns: Readonly<Record<string, unknown>>, row: number): string =>
+    JSON.stringify(names.map((name) => (columns[name] as (string | null)[])[row]));
+  const all = (wanted["id"] ?? []).map((_, row) => textOf(wanted, row));
+  let wrong = 0;
+  for (const [reader, columns] of Object.entries(readers)) {
+    const left = new Map<string, string>();
+    const ids = columns["id"] as (string | null)[];
+    for (const [row, id] of ids.entries()) {
+      const isDeleted = String((columns["_kafka_deleted"] as (string | null)[])[row]);
+      if ((columns["_kafka_op"] as (string | null)[])[row] === "t") left.clear();
+      else if (isDeleted.toLowerCase() === "true") left.delete(id ?? "");
+      else left.set(id ?? "", textOf(columns, row));
+    }
+    const differing = new Set(all).symmetricDifference(new Set(left.values())).size;
+    const ops = Map.groupBy(columns["_kafka_op"] as (string | null)[], (op) => op);
+    const counts = [...ops].map(([op, rows]) => `${op} ${rows.length}`).join(", ");
+    say(
+      `${reader}: log of ${ids.length} changes (${counts}), folded ${left.size} rows, ${differing} differ`,
+    );
+    wrong += differing;
+  }
+  return wrong;
 }
 
 const broker = await startKafka();
@@ -215,7 +257,7 @@ const postgres = await startPostgres({ settings: LOGICAL });
 const debezium = await startDebezium({ bootstrap: broker.bootstrap, schemas: flags.schemas });
 let wrong = 0;
 try {
-  const { wanted, readers } = await prove(postgres, debezium, broker.bootstrap);
+  const { wanted, readers, log } = await prove(postgres, debezium, broker.bootstrap);
   const rows = wanted["id"]?.length ?? 0;
   for (const [reader, found] of Object.entries(readers)) {
     for (const [name, texts] of Object.entries(wanted)) {
@@ -227,6 +269,7 @@ try {
       say(`${reader}: column ${name} differs at row ${at}: ${shown}, PostgreSQL has ${texts[at]}`);
     }
   }
+  wrong += log;
   say(`${rows} rows, ${Object.keys(wanted).length} columns, ${wrong} columns wrong`);
 } finally {
   await debezium.stop();

@@ -215,10 +215,10 @@ function latestOf(found: readonly FoundRow[], timestamp: string): Found {
   return { kind: "row", row: rowAt(latest), time };
 }
 
-/** Null: the change that was found deletes its row. */
+/** Null: the change that was found deletes its row, or every row. */
 function rowAt({ segment: { columns }, row }: FoundRow): ReturnType<typeof rowJson> | null {
   const { [CHANGE_TYPE.name]: change, ...own } = rowJson(columns, row);
-  return Number(change ?? CHANGE.put) === CHANGE.delete ? null : own;
+  return Number(change ?? CHANGE.put) === CHANGE.put ? own : null;
 }
 
 function decoded(part: string): string {

@@ -4,6 +4,7 @@
  */
 import { fail } from "#base/errors.ts";
 import type { FeedKey } from "#base/offsets.ts";
+import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
 import type { LiveColumn } from "#columns/live.ts";
 import type { Field } from "#columns/schema.ts";
 import type { LentSegment } from "./lease.ts";
@@ -22,6 +23,8 @@ const ROWS_AT_ONCE = 20_000;
 export class KeyLookup {
   readonly #names: readonly string[];
   readonly #indexes = new Map<number, RowIndex>();
+  /** By segment: so many rows were looked at, of which this one is the last that empties the table; -1: none. */
+  readonly #emptying = new Map<number, { readonly rows: number; readonly last: number }>();
 
   /** @param names of the columns that make a key */
   constructor(names: readonly string[]) {
@@ -29,7 +32,7 @@ export class KeyLookup {
   }
 
   /**
-   * The latest row of a key in each feed that has it.
+   * The latest row of a key in each feed that has it, or the one behind it that empties the table.
    * @param segments each feed's in order; lent after those of the look-up before, so that no index has rows
    *   which these do not
    * @param key a text for each column
@@ -59,7 +62,7 @@ export class KeyLookup {
         taken = 0;
         await turn();
       }
-      const row = index.find(columns, wanted);
+      const row = Math.max(index.find(columns, wanted), this.#lastEmptying(segment, rows));
       if (row >= 0) found.set(segment.key, { segment, row });
     }
     return [...found.values()];
@@ -69,6 +72,23 @@ export class KeyLookup {
   forget(segments: readonly LentSegment[]): void {
     const there = new Set(segments.map(({ id }) => id));
     for (const id of this.#indexes.keys()) if (!there.has(id)) this.#indexes.delete(id);
+    for (const id of this.#emptying.keys()) if (!there.has(id)) this.#emptying.delete(id);
+  }
+
+  /** The last of the first rows of a segment that empties the table (truncate); -1: none. */
+  #lastEmptying({ id, columns }: LentSegment, rows: number): number {
+    const data = columns.find(({ field }) => field.name === CHANGE_TYPE.name)?.data ?? null;
+    const before = this.#emptying.get(id) ?? { rows: 0, last: -1 };
+    if (data === null || before.rows >= rows) return before.last;
+    const changes = new Int32Array(
+      data.buffer,
+      data.byteOffset + 4 * before.rows,
+      rows - before.rows,
+    );
+    const at = changes.lastIndexOf(CHANGE.truncate);
+    const last = at < 0 ? before.last : before.rows + at;
+    this.#emptying.set(id, { rows, last });
+    return last;
   }
 
   #columnsOf({ columns }: LentSegment): LiveColumn[] | null {

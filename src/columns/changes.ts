@@ -18,13 +18,16 @@ export const CHANGE_TYPE: Field = {
   type: { kind: "int" },
 };
 
-/** What a row does: it takes the place of every row of its key, or it removes them. */
-export const CHANGE = { put: 0, delete: 1 } as const;
+/**
+ * What a row does: it takes the place of every row of its key, or it removes them. A `truncate` removes every row
+ * of the table that was there before it, whatever its key; nothing stands in its other columns.
+ */
+export const CHANGE = { put: 0, delete: 1, truncate: 3 } as const;
 
 /** A batch without its control column. */
 export interface SplitChanges {
   readonly rows: ColumnBatch;
-  /** For each row a value of {@link CHANGE}; null: every row is a `put`. Of a `delete` only the key counts. */
+  /** For each row a value of {@link CHANGE}; null: every row is a `put`. Of a `delete` only the key counts, of a `truncate` nothing. */
   readonly changes: Int32Array | null;
 }
 

@@ -18,6 +18,7 @@ import type {
   SnapshotChange,
   StagedSnapshot,
 } from "./change.ts";
+import { stageEmptied } from "./emptied.ts";
 import { joinedKeys, requireDistinct } from "./keySets.ts";
 import { logLanded } from "./logCommit.ts";
 import type { CommitParts } from "./parts.ts";
@@ -31,6 +32,8 @@ import { stageSnapshot } from "./snapshot.ts";
 export interface EqualityUnit extends FileUnit {
   /** Of all changes, deletions of keys included; each once, and in no other unit of the commit. */
   readonly keys: KeySet;
+  /** Before its changes every row of the table goes. */
+  readonly empties: boolean;
 }
 
 /** One flush of changes, which shrinks when feeds are fenced. */
@@ -55,6 +58,7 @@ export class EqualityUpsert implements SnapshotChange {
     const { head, progress } = attempt;
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
     const { units, files, moved } = this.#shares;
+    if (units.some(({ empties }) => empties)) return await stageEmptied(attempt, this.#shares);
     const deletes = files.filter(({ content }) => content === "equality-deletes");
     if (!deletes.every(({ specId }) => reachesAll(head.metadata, specId))) {
       return { kind: "dropped", reason: OTHER_SPEC, by: "" };

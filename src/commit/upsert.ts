@@ -19,6 +19,7 @@ import type {
   SnapshotChange,
   StagedSnapshot,
 } from "./change.ts";
+import { stageEmptied } from "./emptied.ts";
 import { joinedKeys, requireDistinct } from "./keySets.ts";
 import { logLanded } from "./logCommit.ts";
 import { type JudgedChanges, judgeOrder } from "./orderedKeys.ts";
@@ -36,6 +37,8 @@ export interface KeyedUnit extends FileUnit {
   readonly keys: KeySet;
   /** The same files as `files`. */
   readonly placed: readonly PlacedFile[];
+  /** Before its changes every row of the table goes. */
+  readonly empties: boolean;
 }
 
 /** How an upsert finds rows and writes deletes. */
@@ -84,6 +87,7 @@ export class Upsert implements SnapshotChange {
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
     const { index } = this.#ports;
     const { units, files, moved } = this.#shares;
+    if (units.some(({ empties }) => empties)) return await this.#stageEmptied(attempt);
     await index.bringTo(head, options.branch);
     const { keys, placed, dead } = await this.#judge(attempt, units);
     const located = await index.locate(keys);
@@ -99,6 +103,12 @@ export class Upsert implements SnapshotChange {
     const isMoved = removed.some(({ content }) => content === "data");
     this.#staged = isMoved ? null : { snapshotId, sequenceNumber, change };
     return staged;
+  }
+
+  /** The source was emptied. The index reads what landed as it reads anybody's commit. */
+  async #stageEmptied(attempt: Attempt): Promise<StagedSnapshot> {
+    this.#staged = null;
+    return await this.#reading(attempt, () => stageEmptied(attempt, this.#shares));
   }
 
   /** Which changes count in the attempt's head. */

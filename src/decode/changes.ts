@@ -10,14 +10,14 @@ import { CHANGE_TYPE } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ChangeOptions, DecoderOptions } from "./options.ts";
 
-/** What a record does to the table: a row is put, or deleted, or nothing happens. */
-export type Effect = "put" | "delete" | "none";
+/** What a record does to the table: a row is put, or deleted, or all that were there are, or nothing happens. */
+export type Effect = "put" | "delete" | "truncate" | "none";
 
 /**
  * What the words of changes do: Debezium's letters, those of its unwrap transform (`__op`, or `__deleted`
  * with true and false), and what others write.
  */
-const EFFECTS: ReadonlyMap<string, Effect | "truncate"> = new Map<string, Effect | "truncate">([
+const EFFECTS: ReadonlyMap<string, Effect> = new Map<string, Effect>([
   ...["c", "r", "u", "i", "create", "read", "update", "insert", "upsert", "false"].map(put),
   ["d", "delete"],
   ["delete", "delete"],
@@ -33,7 +33,7 @@ function put(word: string): [string, Effect] {
 }
 
 /** What a word of a change does, in any case; null: it is no such word, and its record is refused. */
-export function effectOf(word: string): Effect | "truncate" | null {
+export function effectOf(word: string): Effect | null {
   return EFFECTS.get(word.toLowerCase()) ?? null;
 }
 

@@ -109,6 +109,7 @@ export class EnvelopeReader implements ValueReader {
   readonly #opField: string | null;
 
   readonly #isKept: boolean;
+  readonly #marks: boolean;
   /** Of a deleted row nothing needs to be there. */
   readonly #isFoundByKey: boolean;
 
@@ -123,6 +124,7 @@ export class EnvelopeReader implements ValueReader {
     this.root = root;
     this.#opField = opField;
     this.#isKept = keepsDeleted({ onDelete });
+    this.#marks = onDelete === "mark";
     this.#isFoundByKey = onDelete === "log" && keyFields.length === 0;
   }
 
@@ -152,7 +154,7 @@ export class EnvelopeReader implements ValueReader {
   }
 
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean {
-    const { operation, source, row: ofRow, before } = this.#readers;
+    const { operation, source } = this.#readers;
     const parts = this.#parts;
     if (!parts.find(bytes, start, end)) return this.#refuse(parts.reason, parts.path);
     const effect = effectOf(parts.operation);
@@ -162,20 +164,24 @@ export class EnvelopeReader implements ValueReader {
         this.#opField ?? "",
       );
     }
-    if (effect === "truncate") return this.#refuse("truncate");
+    // A row that is marked stays, and there is no saying which ones there are.
+    if (effect === "truncate" && this.#marks) return this.#refuse("truncate");
     this.effect = effect;
     if (effect === "none") return true;
-    const isRead =
-      effect === "put"
-        ? this.#part(ofRow, parts.after, bytes, row, true)
-        : this.#image(before, bytes, row);
-    if (!isRead) return false;
+    if (!this.#row(effect, bytes, row)) return false;
     const isWhole = source === null || parts.source === null;
     if (!isWhole && !this.#part(source, parts.source, bytes, row, false)) return false;
     if (operation === null) return true;
     const text = encoder.encode(parts.operation);
     operation.appendBytes(text, 0, text.length);
     return true;
+  }
+
+  /** The row of a change; a truncate tells of none. */
+  #row(effect: Effect, bytes: Uint8Array, row: number): boolean {
+    const { row: reader, before } = this.#readers;
+    if (effect === "put") return this.#part(reader, this.#parts.after, bytes, row, true);
+    return effect !== "delete" || this.#image(before, bytes, row);
   }
 
   /** What is kept of a deleted row. */

@@ -5,7 +5,7 @@ import { utf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { CHANGE } from "#columns/changes.ts";
 import type { Field, Type } from "#columns/schema.ts";
-import { DELETED, keepsDeleted, neededColumns } from "./changes.ts";
+import { appendBlank, DELETED, type Effect, keepsDeleted, neededColumns } from "./changes.ts";
 import type { RecordBytes } from "./decoder.ts";
 import type { DecoderOptions, EnvelopeColumn, MetadataColumn, RecordColumn } from "./options.ts";
 import type { RecordCursor } from "./records.ts";
@@ -101,6 +101,12 @@ export class MetadataAppender {
     return null;
   }
 
+  /** The name of the column of Kafka's key, where no row may be without one; else null. */
+  get neededKey(): string | null {
+    const found = this.columns.find(([kind, { field }]) => kind === "key" && field.required);
+    return found?.[1].field.name ?? null;
+  }
+
   /** True when there is a column of timestamps. */
   get hasTimestamp(): boolean {
     return this.columns.some(([kind]) => kind === "timestamp");
@@ -112,8 +118,15 @@ export class MetadataAppender {
       if (kind === "headers") appendHeaders(column, cursor);
   }
 
+  /** What empties a table has no key, where rows may not be without one: nobody reads it, unless rows stay. */
+  private appendNoKey(column: ColumnBuilder): void {
+    const isRead = !column.field.required || this.columns.some(([kind]) => kind === "deleted");
+    if (isRead) column.appendNull();
+    else appendBlank(column);
+  }
+
   /** Appends one value to every metadata column. */
-  append(cursor: RecordCursor, timestampMs: number, isDelete: boolean): void {
+  append(cursor: RecordCursor, timestampMs: number, effect: Exclude<Effect, "none">): void {
     for (const [kind, column] of this.columns) {
       switch (kind) {
         case "partition":
@@ -133,17 +146,17 @@ export class MetadataAppender {
           column.appendBytes(this.topic, 0, this.topic.length);
           break;
         case "key":
-          if (cursor.keyStart < 0) column.appendNull();
+          if (cursor.keyStart < 0) this.appendNoKey(column);
           else column.appendBytes(cursor.bytes, cursor.keyStart, cursor.keyEnd);
           break;
         case "headers":
           appendHeaders(column, cursor);
           break;
         case "change":
-          column.appendInt(isDelete ? CHANGE.delete : CHANGE.put);
+          column.appendInt(CHANGE[effect]);
           break;
         case "deleted":
-          column.appendBoolean(isDelete);
+          column.appendBoolean(effect === "delete" || effect === "truncate");
           break;
       }
     }

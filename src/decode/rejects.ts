@@ -25,7 +25,7 @@ export const REASONS = {
     "The value is no change in Debezium's envelope: its op, or the row before or after it, is missing",
   bad_operation: "The value's field {} (source.op_field) does not say what was done",
   truncate:
-    "The record says that its source table was emptied (truncate), which is not followed here. Empty this table with another engine and go on behind the record (offsets --set), or have Debezium leave truncates out (skipped.operations)",
+    'The record says that its source table was emptied (truncate), which source.on_delete = "mark" cannot follow: every row would have to be marked. Empty this table with another engine and go on behind the record (offsets --set), or have Debezium leave truncates out (skipped.operations)',
   unavailable_value:
     "The record lacks a value that its change left as it was, and that the source therefore did not log. Set REPLICA IDENTITY FULL for the source table, and have Debezium send a new snapshot of it",
   too_deep: "The value is nested too deeply",

@@ -136,6 +136,11 @@ export class RowAppender {
     return (this.schema.options.changes?.keyFields.length ?? 0) > 0;
   }
 
+  /** Rows are changes of others. */
+  private get isChanged(): boolean {
+    return this.schema.options.changes?.onDelete === "delete";
+  }
+
   /** A row that stays when it is deleted, or is passed over, is the host's. */
   private get tombstones(): Tombstones {
     const { keyReader } = this;
@@ -209,7 +214,9 @@ export class RowAppender {
       (Number.isSafeInteger(batch.baseTimestampMs) && Number.isSafeInteger(cursor.timestampDelta));
     if (this.hasTimestamp && !(isExact && isTimestampMs(timestampMs))) return "bad_timestamp";
     const missing = this.metadata.missing(cursor, timestampMs);
-    if (missing === null) return null;
+    // What has no key may be no row: its value says so.
+    const isLater = valueStart >= 0 && missing === this.metadata.neededKey;
+    if (missing === null || isLater) return null;
     this.missing = missing;
     return "missing_field";
   }
@@ -226,19 +233,20 @@ export class RowAppender {
     const row = this.count;
     const { changes } = this.schema.options;
     const effect = this.appendValue(cursor, row);
-    const isIgnored = effect === "delete" && changes?.onDelete === "ignore";
+    const removes = effect === "delete" || effect === "truncate";
+    const isIgnored = removes && changes?.onDelete === "ignore";
     if (effect === null || effect === "none" || isIgnored) {
       for (const column of this.dataColumns) column.truncate(row);
       return effect === null ? null : "none";
     }
-    const isGone = effect === "delete" && changes?.onDelete === "delete";
-    const lacking = isGone ? undefined : this.lackingAt(row);
+    const isGone = removes && changes?.onDelete === "delete";
+    const lacking = isGone || effect === "truncate" ? undefined : this.lackingAt(row);
     if (lacking !== undefined) {
       this.truncate(row);
       return this.refuseField(lacking.field.name);
     }
     this.fillRow(row, isGone);
-    this.metadata.append(cursor, timestampMs, effect === "delete");
+    this.metadata.append(cursor, timestampMs, effect);
     this.count = row + 1;
     return effect;
   }
@@ -306,8 +314,14 @@ export class RowAppender {
     const { reader } = this;
     const { missingKey } = this.schema;
     if (!reader.read(bytes, valueStart, valueEnd, row)) return null;
+    const { effect } = reader;
+    // A table without columns of the key has no row that could go.
+    if (effect === "truncate") return missingKey === null || !this.isChanged ? effect : "none";
     if (missingKey !== null) return this.refuseField(missingKey);
-    if (keyStart >= 0 || reader.effect === "none" || !this.needsKey) return reader.effect;
+    if (keyStart >= 0 || effect === "none") return effect;
+    const { neededKey } = this.metadata;
+    if (neededKey !== null) return this.refuseField(neededKey);
+    if (!this.needsKey) return effect;
     this.ownReason = "null_key";
     return null;
   }

@@ -32,6 +32,8 @@ export interface FoldedChanges {
   readonly kept: readonly KeptRows[];
   /** The last change of each key, deletes included. */
   readonly changed: readonly RowsOfBatch[];
+  /** A change empties the table of all rows; those that came before it in the flush are neither in `keys` nor in `kept`. */
+  readonly empties: boolean;
 }
 
 /** Rows between two turns of the event loop: about 2 ms. */
@@ -52,10 +54,12 @@ export async function fold(
   const words = new BigUint64Array(2 * total);
   const orders = order === null ? null : flushOrders(flush, order, total);
   const last = new LastRows(words, total, orders);
+  const cleared = clearedBy(flush);
   let first = 0;
   for (const { rows: batch } of flush) {
     const columns = keyColumnsOf(batch, hasher.fields);
-    for (let from = 0; from < batch.rowCount; from += ROWS_PER_TURN) {
+    const left = Math.max(0, cleared - first);
+    for (let from = left; from < batch.rowCount; from += ROWS_PER_TURN) {
       const to = Math.min(batch.rowCount, from + ROWS_PER_TURN);
       hasher.hash(columns, from, to, words, first + from);
       last.add(first + from, first + to);
@@ -63,7 +67,18 @@ export async function fold(
     }
     first += batch.rowCount;
   }
-  return { keys: last.keys(), ...lastChanges(flush, words, last) };
+  return { keys: last.keys(), ...lastChanges(flush, words, last), empties: cleared > 0 };
+}
+
+/** How many rows of a flush the last truncate of it ends, itself included; 0: there is none. */
+function clearedBy(flush: readonly SplitChanges[]): number {
+  let [cleared, first] = [0, 0];
+  for (const { rows, changes } of flush) {
+    const at = changes?.lastIndexOf(CHANGE.truncate, rows.rowCount - 1) ?? -1;
+    if (at >= 0) cleared = first + at + 1;
+    first += rows.rowCount;
+  }
+  return cleared;
 }
 
 function flushOrders(

@@ -9,6 +9,9 @@ import type { LentRows } from "./database.ts";
 import { sqlName } from "./duckdb/instance.ts";
 import { selectHot } from "./hotRows.ts";
 
+/** Places of one segment: more rows than one ever has. */
+const SEGMENT_PLACES = 2 ** 40;
+
 /** Changes, and where the engine has them. */
 export interface HotChanges {
   /** Of the table, and those that only changes have so far. */
@@ -36,17 +39,22 @@ export function selectChanged(stored: string, changes: HotChanges): string {
   const all = [...columns, CHANGE_TYPE];
   const selects = rows.map(({ fields }, at) => {
     const select = selectHot(all, fields, first + at);
-    return `SELECT ${names}, t, ${at} AS s, row_number() OVER () AS n FROM (${select}) r(${names}, t)`;
+    const change = `coalesce(t, ${CHANGE.put}) AS t`;
+    const place = `${at} * ${SEGMENT_PLACES} + row_number() OVER () AS p`;
+    return `SELECT ${names}, ${change}, ${place} FROM (${select}) r(${names}, t)`;
   });
+  // What empties the table has no key: nothing that it holds is of any.
+  const isEmptying = `t = ${CHANGE.truncate}`;
   const latest =
-    `SELECT ${names}, t FROM (${selects.join(" UNION ALL ")}) ` +
-    `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ORDER BY s DESC, n DESC) = 1`;
+    `SELECT ${names}, t, p FROM (${selects.join(" UNION ALL ")}) ` +
+    `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")}, ${isEmptying} ORDER BY p DESC) = 1`;
+  const emptied = `SELECT coalesce(max(p) FILTER (${isEmptying}), -1) AS p FROM l`;
   const isSame = keys.map((cell) => `o.${cell} = l.${cell}`).join(" AND ");
   const shown = columns.map(({ name }, at) => `c${at} AS ${sqlName(name)}`).join(", ");
   return (
-    `WITH l AS MATERIALIZED (${latest}) ` +
-    `SELECT ${shown} FROM (${stored}) o(${names}) ANTI JOIN l ON ${isSame} ` +
-    `UNION ALL SELECT ${shown} FROM l WHERE coalesce(t, ${CHANGE.put}) <> ${CHANGE.delete}`
+    `WITH l AS MATERIALIZED (${latest}), e AS MATERIALIZED (${emptied}) ` +
+    `SELECT ${shown} FROM (${stored}) o(${names}) ANTI JOIN l ON ${isSame} WHERE (SELECT p FROM e) < 0 ` +
+    `UNION ALL SELECT ${shown} FROM l WHERE t = ${CHANGE.put} AND p > (SELECT p FROM e)`
   );
 }
 

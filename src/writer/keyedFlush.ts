@@ -35,18 +35,21 @@ export interface FoldedFlush {
   readonly changed: readonly FeedFlush[];
   /** By number of the unit: the keys that it changes. */
   readonly keys: readonly KeySet[];
+  /** Numbers of the units that empty the table first. */
+  readonly emptying: ReadonlySet<number>;
 }
 
 /** The units of a commit: also those of which only deletes are left. */
 export function keyedUnits(
   options: Pick<WriterOptions, "preserveKafkaPartitions">,
-  { flushes, keys }: FoldedFlush,
+  { flushes, keys, emptying }: FoldedFlush,
   written: readonly WrittenUnit[],
 ): KeyedUnit[] {
   const byNumber = new Map(written.map((unit) => [unit.number, unit]));
   return keys.map((changed, number) => {
     const { files = [], placed = [] } = byNumber.get(number) ?? {};
-    return { feeds: unitFeeds(options, flushes, number), files, placed, keys: changed };
+    const feeds = unitFeeds(options, flushes, number);
+    return { feeds, files, placed, keys: changed, empties: emptying.has(number) };
   });
 }
 
@@ -58,9 +61,9 @@ export function equalityUnits(
   deletes: readonly WrittenUnit[],
 ): EqualityUnit[] {
   const byNumber = new Map(deletes.map((unit) => [unit.number, unit]));
-  return keyedUnits(options, folded, written).map(({ feeds, files, keys }, number) => {
+  return keyedUnits(options, folded, written).map(({ feeds, files, keys, empties }, number) => {
     const { files: gone = [] } = byNumber.get(number) ?? {};
-    return { feeds, files: [...files, ...gone], keys };
+    return { feeds, files: [...files, ...gone], keys, empties };
   });
 }
 
@@ -81,18 +84,23 @@ export async function foldFlush(
   const keys: KeySet[] = [];
   const folded: FeedFlush[] = [];
   const lasts: FeedFlush[] = [];
-  for (const unit of units) {
+  const emptying = new Set<number>();
+  for (const [number, unit] of units.entries()) {
     const changes = unit.flatMap((flush) => flush.changes);
     const result = await fold(changes, hasher, () => clock.turn(), order);
     keys.push(result.keys);
+    if (result.empties) emptying.add(number);
     const kept = byBatch(result.kept);
-    const changed = byBatch(result.changed.map((rows) => ({ ...rows, keys: null })));
+    // Where nothing stays, nothing is to be deleted by its key.
+    const changed = byBatch(
+      result.empties ? [] : result.changed.map((rows) => ({ ...rows, keys: null })),
+    );
     for (const { changes: _, ...flush } of unit) {
       folded.push(selectOf(flush, kept));
       lasts.push(selectOf(flush, changed));
     }
   }
-  return { flushes: folded, changed: lasts, keys };
+  return { flushes: folded, changed: lasts, keys, emptying };
 }
 
 function byBatch(

@@ -28,17 +28,29 @@ afterAll(async () => {
   await broker?.stop();
 });
 
+/** An envelope; of a bare row nothing is logged. */
+interface Change {
+  readonly op?: string;
+  readonly after?: { readonly n: number | null } | null;
+  readonly before?: { readonly n: number | null } | null;
+}
+
 /** A source of changes, and the rows that it has. */
 class Source {
   /** Column `n` by id; a row of null has it null. */
   readonly rows: Map<number, number> = new Map();
   readonly records: ExactRecord[] = [];
   readonly #random = seededRandom(13);
+  /** What a log of the changes has of each record, where there is one partition: id, `n` and operation. */
+  readonly log: [id: string | null, n: string | null, op: string | null][] = [];
   readonly #isCdc: boolean;
+  readonly #partitions: number;
   #count = 0;
 
-  constructor(mode: "ktable" | "cdc") {
+  /** @param partitions with one, the source is emptied now and then (truncate) */
+  constructor(mode: "ktable" | "cdc", partitions: number) {
     this.#isCdc = mode === "cdc";
+    this.#partitions = partitions;
   }
 
   /** Random inserts, updates, deletes and changes of keys. */
@@ -46,7 +58,8 @@ class Source {
     for (let done = 0; done < times; done++) {
       const id = this.#below(IDS);
       const kind = this.#below(10);
-      if (kind < 3 && this.rows.has(id)) this.#remove(id);
+      if (this.#partitions === 1 && this.#below(300) === 0) this.#empty();
+      else if (kind < 3 && this.rows.has(id)) this.#remove(id);
       else if (kind === 3 && this.rows.has(id)) {
         // As a database tells a new key: the row goes, and comes under another one.
         this.#remove(id);
@@ -78,6 +91,13 @@ class Source {
     this.rows.delete(id);
   }
 
+  #empty(): void {
+    this.rows.clear();
+    const value = JSON.stringify({ op: "t", before: null, after: null, source: { lsn: 1 } });
+    this.records.push({ partition: 0, key: null, value });
+    this.log.push([null, null, "t"]);
+  }
+
   #send(id: number, value: object | null): void {
     const schema = { type: "struct", fields: [{ field: "id", type: "int64" }] };
     const hasSchema = this.#isCdc && this.#below(4) === 0;
@@ -86,10 +106,13 @@ class Source {
     const source = { ts_ms: 1_700_000_000_000, table: "t", lsn: this.#count };
     const envelope = this.#isCdc && value !== null ? { ...value, source } : value;
     this.records.push({
-      partition: id % PARTITIONS,
+      partition: id % this.#partitions,
       key: whole({ id }),
       value: envelope === null ? null : whole(envelope),
     });
+    const { op = null, before = null, after = before } = (value ?? {}) as Change;
+    const n = (after ?? before)?.n ?? null;
+    this.log.push([String(id), n === null ? null : String(n), op]);
   }
 
   #below(bound: number): number {
@@ -134,25 +157,30 @@ async function askWhileInMemory(folder: string, config: Config, source: Source):
   }
 }
 
-for (const [mode, formatVersion, deleteMode, names] of [
-  ["ktable", 2, "auto", ["pyiceberg", "duckdb"]],
-  ["cdc", 3, "auto", ["pyiceberg", "duckdb"]],
-  ["cdc", 2, "equality", ["duckdb"]],
+for (const [mode, formatVersion, deleteMode, partitions, names] of [
+  ["ktable", 2, "auto", PARTITIONS, ["pyiceberg", "duckdb"]],
+  ["cdc", 3, "auto", PARTITIONS, ["pyiceberg", "duckdb"]],
+  ["cdc", 2, "equality", PARTITIONS, ["duckdb"]],
+  ["cdc", 2, "auto", 1, ["pyiceberg", "duckdb"]],
 ] as const) {
-  test(`${mode}, format v${formatVersion}, deletes ${deleteMode}: readers see one row for each key, the last one, also after restarts`, async () => {
-    const topic = `changes-${mode}-${deleteMode}`;
-    await createTopic(broker.bootstrap, { topic, partitions: PARTITIONS });
+  const what = partitions === 1 ? ", with a log, of a source that is emptied" : "";
+  test(`${mode}, format v${formatVersion}, deletes ${deleteMode}${what}: readers see one row for each key, the last one, also after restarts`, async () => {
+    const topic = `changes-${mode}-${deleteMode}-${partitions}`;
+    await createTopic(broker.bootstrap, { topic, partitions });
     const folder = await temporaryFolder(topic);
     const warehouse = join(folder, "warehouse");
     const more: Config = {
-      source: { mode, key_field: ["id"], key_format: "json" },
+      source: {
+        ...{ mode, key_field: ["id"], key_format: "json" },
+        ...{ track_changes: partitions === 1 },
+      },
       schema: { fields: [{ name: "id", type: "long", required: true }] },
       "iceberg.write": { format_version: formatVersion, delete_mode: deleteMode },
       "iceberg.commit": { max_rows: 700 },
       partitioning: { spec: ["bucket(2, id)"] },
     };
     const config = fileTable({ bootstrap: broker.bootstrap, topic, warehouse, config: more });
-    const source = new Source(mode);
+    const source = new Source(mode, partitions);
     for (let round = 0; round < 3; round++) {
       source.change(CHANGES / 2);
       await produceValues({ bootstrap: broker.bootstrap, topic }, source.records.splice(0));
@@ -167,5 +195,15 @@ for (const [mode, formatVersion, deleteMode, names] of [
       });
       expect(readers).toEqual(Object.fromEntries(names.map((name) => [name, source.columns])));
     }
+    if (partitions > 1) return;
+    const columns = ["id", "n", "_kafka_op"];
+    const { readers } = await readColumns({
+      table: { folder: tableFolder(warehouse, `${topic}__changes`) },
+      columns,
+    });
+    const logged = Object.fromEntries(
+      columns.map((name, at) => [name, source.log.map((row) => row[at] ?? null)]),
+    );
+    expect(readers).toEqual({ pyiceberg: logged, duckdb: logged });
   }, 240_000);
 }

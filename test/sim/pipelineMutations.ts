@@ -31,22 +31,6 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "a table goes on without the log of its changes, which has stopped",
-    rule: "2.8",
-    sim: "pipeline",
-    shownIn: "a log of changes",
-    edits: [
-      {
-        find: 'if (state.kind === "stopped") twin.apply({ kind: "failed", error: state.error });',
-        replace: "",
-      },
-      {
-        find: 'if (state.kind === "draining") twin.apply({ kind: "unreadable", error: state.error });',
-        replace: "",
-      },
-    ],
-  },
-  {
     name: "an older start of a feed takes effect",
     rule: "2.7",
     sim: "pipeline",

@@ -55,6 +55,21 @@ for (const [deletes, how] of [
   }
 }
 
+test("no schedule keeps a row that was there before its source was emptied, or loses a later one", async () => {
+  await runAll("upsert", COUNT, (seed) => {
+    const compareAndSet = seed % 2 === 0 ? "sequence" : "pointer";
+    const ways = ["position", "position", "equality", "copy-on-write"] as const;
+    const deletes = ways[seed % 4];
+    const troubles = {
+      foreign: seed % 3 !== 0,
+      rewrites: seed % 5 === 1,
+      empties: true,
+      ...(deletes === undefined ? {} : { deletes }),
+    };
+    return runUpserts(seed, { steps: 120, compareAndSet, ...troubles });
+  });
+}, 900_000);
+
 test("the same seed gives the same schedule of upserts", async () => {
   const troubles = { steps: 100, compareAndSet: "sequence", foreign: true } as const;
   const once = await runUpserts(7, troubles);

@@ -10,7 +10,7 @@ import { readDeletionVector } from "#iceberg/deletes/deletionVector.ts";
 import { type LiveFile, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { parquetBytes, readRows } from "#parquet/readColumns.ts";
-import { changeOf, type KeyedRow } from "./upsertRows.ts";
+import { changeOf, emptyingChangeOf, type KeyedRow } from "./upsertRows.ts";
 import type { World } from "./world.ts";
 
 /** What a snapshot must have. */
@@ -49,20 +49,31 @@ export type Fold = (
 const changed: Fold = (rows, partition, offsets) => {
   let left = rows;
   for (const offset of offsets) {
-    const { isDelete, ...row } = changeOf(partition, offset, false);
+    const { does, ...row } = changeOf(partition, offset, false);
     left = left.filter(({ key }) => key !== row.key);
-    if (!isDelete) left = [...left, row];
+    if (does === "put") left = [...left, row];
   }
   return left;
 };
 
 const NOTHING: Truth = { offsets: new Map(), rows: [] };
 
+/** Of each key the last one behind the last truncate. */
+export const emptying: Fold = (rows, _, offsets) => {
+  let left = rows;
+  for (const offset of offsets) {
+    const { does, ...row } = emptyingChangeOf(offset);
+    left = does === "truncate" ? [] : left.filter(({ key }) => key !== row.key);
+    if (does === "put") left = [...left, row];
+  }
+  return left;
+};
+
 /** Of each key the one with the largest `n`, also across commits. */
 export const byOrder: Fold = (rows, partition, offsets) => {
   let left = rows;
   for (const offset of offsets) {
-    const { isDelete: _, ...row } = changeOf(partition, offset, true);
+    const { does: _, ...row } = changeOf(partition, offset, true);
     if (left.some(({ key, n }) => key === row.key && n > row.n)) continue;
     left = [...left.filter(({ key }) => key !== row.key), row];
   }

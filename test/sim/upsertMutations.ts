@@ -4,6 +4,49 @@ import type { Mutation } from "./mutation.ts";
 /** The mistakes that the simulation of upserts must find. */
 export const UPSERT_MUTATIONS: readonly Mutation[] = [
   {
+    name: "of a source that was emptied only the rows of the keys that came behind go",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "source was emptied",
+    edits: [
+      { find: "if (units.some(({ empties }) => empties)) return", replace: "if (false) return" },
+    ],
+  },
+  {
+    name: "rows that came before a truncate of their flush are written",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "source was emptied",
+    edits: [{ find: "const left = Math.max(0, cleared - first);", replace: "const left = 0;" }],
+  },
+  {
+    name: "rows of other partitions of the table stay where its source was emptied",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "source was emptied",
+    edits: [
+      {
+        find: "  for await (const listed of liveDataFiles(storage, metadata, manifests)) {\n    if (files",
+        replace:
+          "  for await (const listed of liveDataFiles(storage, metadata, manifests.slice(-1))) {\n    if (files",
+      },
+    ],
+  },
+  {
+    name: "what goes with a truncate is what the head of the first attempt had",
+    rule: "2.10 (10e)",
+    sim: "upsert",
+    shownIn: "source was emptied",
+    edits: [
+      {
+        find: "const removed = await everyFile(attempt);",
+        replace:
+          "const first = attempt.ledger as unknown as { gone?: DataFile[] };" +
+          "first.gone ??= await everyFile(attempt); const removed = first.gone;",
+      },
+    ],
+  },
+  {
     name: "deletes of the first attempt are sent again",
     rule: "2.10 (10e)",
     sim: "upsert",

@@ -38,22 +38,32 @@ export function changeOf(
   partition: number,
   offset: number,
   isOrdered: boolean,
-): KeyedRow & { isDelete: boolean } {
+): KeyedRow & { readonly does: keyof typeof CHANGE } {
   if (isOrdered) {
-    return { key: (offset * 7) % KEYS, n: orderOf(partition, offset), isDelete: false };
+    return { key: (offset * 7) % KEYS, n: orderOf(partition, offset), does: "put" };
   }
   const key = partition * 100 + ((offset * 7) % KEYS);
-  return { key, n: partition * 1000 + offset, isDelete: (offset * 11) % 4 === 0 };
+  return { key, n: partition * 1000 + offset, does: (offset * 11) % 4 === 0 ? "delete" : "put" };
+}
+
+/** The same where there is one partition, whose source is emptied now and then. */
+export function emptyingChangeOf(offset: number): ReturnType<typeof changeOf> {
+  const change = changeOf(0, offset, false);
+  return offset % 6 === 4 ? { ...change, key: 0, does: "truncate" } : change;
 }
 
 /** Changes as a batch with its control column. */
 export function changeBatch(
   partition: number,
   offsets: readonly number[],
-  isOrdered: boolean,
+  form: "changes" | "ordered" | "emptying",
 ): ColumnBatch {
-  const changes = offsets.map((offset) => changeOf(partition, offset, isOrdered));
-  const kinds = changes.map(({ isDelete }) => (isDelete ? CHANGE.delete : CHANGE.put));
+  const changes = offsets.map((offset) =>
+    form === "emptying"
+      ? emptyingChangeOf(offset)
+      : changeOf(partition, offset, form === "ordered"),
+  );
+  const kinds = changes.map(({ does }) => CHANGE[does]);
   const rows = batchOf(changes, KEY_FIELDS);
   const data = new Uint8Array(new Int32Array(kinds).buffer);
   const control = { ...columnOf(CHANGE_TYPE, kinds.length), data };

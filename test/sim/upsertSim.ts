@@ -16,7 +16,7 @@ import { type Outcome, WriterFrame } from "./frame.ts";
 import { optionsOf, Process, partsOf, worldClock } from "./process.ts";
 import { simulatedEngine } from "./simulatedEngine.ts";
 import { Foreigners } from "./upsertForeign.ts";
-import { byOrder, UpsertLaw } from "./upsertLaw.ts";
+import { byOrder, emptying, UpsertLaw } from "./upsertLaw.ts";
 import { UpsertRewriter } from "./upsertRewriter.ts";
 import { changeBatch, KEY_FIELDS } from "./upsertRows.ts";
 import { type CompareAndSet, World } from "./world.ts";
@@ -33,6 +33,8 @@ export interface UpsertTroubles {
   readonly ordered?: boolean;
   /** How our processes delete rows. Default: by position. */
   readonly deletes?: DeleteMode;
+  /** There is one partition, and its source is emptied now and then (truncate); default: it is not. */
+  readonly empties?: boolean;
 }
 
 /** Runs one schedule; the law is checked whenever the table has changed. */
@@ -53,11 +55,12 @@ class UpsertSim extends WriterFrame {
   readonly #disks = new Map<string, LossyDisk>();
 
   constructor(seed: number, troubles: UpsertTroubles) {
-    const world = new World(seed, troubles.compareAndSet, 2, true, undefined, KEY_FIELDS);
-    const isOrdered = troubles.ordered === true;
-    const law = new UpsertLaw(world, isOrdered ? byOrder : undefined);
-    // Copies take the place of what is being compacted.
-    const hasOthers = troubles.foreign || troubles.deletes === "copy-on-write";
+    const { empties = false, ordered: isOrdered = false } = troubles;
+    const partitions = empties ? 1 : 2;
+    const world = new World(seed, troubles.compareAndSet, partitions, true, undefined, KEY_FIELDS);
+    const law = new UpsertLaw(world, empties ? emptying : isOrdered ? byOrder : undefined);
+    // Copies take the place of what is being compacted, and a truncate takes it away.
+    const hasOthers = troubles.foreign || empties || troubles.deletes === "copy-on-write";
     const rewriter = new UpsertRewriter(world, law, hasOthers);
     super(world, [new Process("A", "g"), new Process("B", "g")], [0.6, 0.8, 0.88], [rewriter]);
     this.troubles = troubles;
@@ -160,8 +163,9 @@ class UpsertSim extends WriterFrame {
     const offsets = (this.world.topic.records[feed.partition] ?? []).filter(
       (offset) => offset >= start && offset < end,
     );
-    const isOrdered = this.troubles.ordered === true;
-    const batch = offsets.length === 0 ? null : changeBatch(feed.partition, offsets, isOrdered);
+    const { ordered = false, empties = false } = this.troubles;
+    const form = empties ? "emptying" : ordered ? "ordered" : "changes";
+    const batch = offsets.length === 0 ? null : changeBatch(feed.partition, offsets, form);
     return { range, batch };
   }
 

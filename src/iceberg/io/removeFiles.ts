@@ -36,7 +36,9 @@ export async function withoutFiles(
 ): Promise<ManifestsWithout> {
   const replaced = new Set<ManifestFile>();
   const written: ManifestsWithout["written"][number][] = [];
-  const missing = new Set(removed.map(fileKey));
+  // Another engine may have listed a file twice.
+  const missing = new Map<string, number>();
+  for (const key of removed.map(fileKey)) missing.set(key, (missing.get(key) ?? 0) + 1);
   const contents = new Set(removed.map(({ content }) => (content === "data" ? "data" : "deletes")));
   const candidates = live
     .filter(({ content }) => contents.has(content))
@@ -47,7 +49,7 @@ export async function withoutFiles(
   }));
   for await (const { manifest, entries } of read) {
     const gone = entries.filter(
-      ({ status, file }) => status !== "deleted" && missing.delete(fileKey(file)),
+      ({ status, file }) => status !== "deleted" && taken(missing, fileKey(file)),
     );
     if (gone.length > 0) {
       replaced.add(manifest);
@@ -58,6 +60,14 @@ export async function withoutFiles(
   }
   assert(missing.size === 0, "a file that is removed is listed in the head");
   return { replaced, written };
+}
+
+/** Takes one of so many from a count; false: there was none. */
+function taken(counts: Map<string, number>, key: string): boolean {
+  const count = counts.get(key) ?? 0;
+  if (count > 1) counts.set(key, count - 1);
+  else counts.delete(key);
+  return count > 0;
 }
 
 /** What tells a file of a table from all others: of vectors, several lie in one Puffin file. */

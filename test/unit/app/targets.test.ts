@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { Targets } from "#app/targets.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import { openEnvironment } from "#config/environment.ts";
+import { Feeds } from "#pipeline/feeds.ts";
+import { Sinks } from "#pipeline/sinks.ts";
 import { MemoryLog, partsOf } from "../../sim/process.ts";
 import { SimClock } from "../../sim/simClock.ts";
 import { World } from "../../sim/world.ts";
@@ -76,4 +78,30 @@ fields = [{name = "id", type = "long", required = true}, {name = "n", type = "in
     "_kafka_deleted",
   ]);
   expect(() => made.of("a__changes")).toThrow("would share table default.a__changes");
+});
+
+test("a table and the log of its changes end together, for one reason", async () => {
+  const text = '[kafka]\ntopic = "a"\n[source]\nmode = "ktable"\ntrack_changes = true\n';
+  for (const [kind, state] of [
+    ["unreadable", "draining"],
+    ["failed", "stopped"],
+  ] as const) {
+    for (const which of [0, 1]) {
+      const made = await targets(text);
+      const sinks = new Sinks(
+        (topic) => made.of(topic),
+        new Feeds(),
+        () => undefined,
+        () => undefined,
+      );
+      const error = new Error("why");
+      const tables = sinks.of("a").map(({ sink }) => sink);
+      tables[which]?.apply({ kind, error });
+      expect(tables.map((each) => each.state)).toEqual([
+        { kind: state, error },
+        { kind: state, error },
+      ]);
+      expect(sinks.running).toBe(state === "stopped" ? 0 : 1);
+    }
+  }
 });

@@ -8,6 +8,7 @@ import type { FeedKey } from "#base/offsets.ts";
 import { KeyLookup } from "#buffer/keyLookup.ts";
 import type { LentSegment } from "#buffer/lease.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
+import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
 import { batchOf, field } from "../parquet/rows.ts";
 
 const FIELDS = [
@@ -104,4 +105,29 @@ test("a key that a column cannot have is an error, and so is a column of no keys
   expect(await refusal("x", "1.5")).toContain("double cannot be looked up");
   expect(await find("nothing", "1")).toEqual([]);
   expect((await find("i", "1")).length).toBe(1);
+});
+
+test("behind what empties the table a key has no row, until it comes again", async () => {
+  const fields = [field("n", { kind: "long" }), CHANGE_TYPE];
+  const rows = [
+    [1n, CHANGE.put],
+    [0n, CHANGE.truncate],
+    [2n, CHANGE.put],
+  ];
+  const [first, second] = [batchOf(fields, rows.slice(0, 1)), batchOf(fields, rows)];
+  const lookup = new KeyLookup(["n"]);
+  const places = async (segments: readonly LentSegment[]): Promise<unknown[]> => {
+    const found = await Promise.all(["1", "2"].map((key) => lookup.find(segments, [key], turn)));
+    return found.map(([one]) => one && [one.segment.id, one.row]);
+  };
+  expect(await places([lent(0, first, 1)])).toEqual([[0, 0], undefined]);
+  expect(await places([lent(0, first, 1), lent(1, second, 1)])).toEqual([[1, 0], undefined]);
+  expect(await places([lent(0, first, 1), lent(1, second, 2)])).toEqual([
+    [1, 1],
+    [1, 1],
+  ]);
+  expect(await places([lent(0, first, 1), lent(1, second, 3)])).toEqual([
+    [1, 1],
+    [1, 2],
+  ]);
 });

@@ -19,7 +19,7 @@ async function upsertOf(table: KeyedTable, keys: readonly (readonly bigint[])[])
       const file = await table.equalityDeletes(each, 20_000);
       const words = BigUint64Array.from(each.flatMap((key) => [key, key]));
       const changed = { count: each.length, words };
-      return { feeds: [{ ...FEED, partition }], files: [file], keys: changed };
+      return { feeds: [{ ...FEED, partition }], files: [file], keys: changed, empties: false };
     }),
   );
   return new EqualityUpsert(parts, [], units);

@@ -30,6 +30,7 @@ function upsertOf(keys: readonly (readonly bigint[])[], index = newIndex()): Ups
     feeds: [{ ...FEED, partition }],
     files: [],
     placed: [],
+    empties: false,
     keys: keySet(each),
   }));
   const deleteRows: DeleteRows = (attempt, located) =>
@@ -63,6 +64,36 @@ test("a key that came by two partitions stops the table before anything is writt
   expect(staged.kind).toBe("staged");
 });
 
+test("a source that was emptied takes every file of the head with it, but only where one partition says so", async () => {
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n, 2n], 20_000);
+  const vector = await table.vector(file, [0]);
+  const data = { file, sequenceNumber: 1n };
+  const head = await table.head([data, { file: vector, sequenceNumber: 2n }]);
+  const deleteRows = () => Promise.reject(new Error("no row is deleted by itself"));
+  const unit = { feeds: [FEED], files: [], placed: [], keys: keySet([7n]), empties: true };
+  const upsert = new Upsert(parts, { index: newIndex(), deleteRows }, [], [unit]);
+  for (const number of [1, 2]) {
+    const staged = await upsert.stage(attemptOn(head, number));
+    const { summary } = staged.snapshot;
+    expect(summary).toMatchObject({
+      operation: "delete",
+      "deleted-data-files": "1",
+      "deleted-records": "2",
+      "removed-dvs": "1",
+      "total-records": "0",
+    });
+  }
+  const attempt = attemptOn(head, 3);
+  const source = { topicId: "id", offsets: new Map([0, 1].map((each) => [each, 5n])) };
+  const { document } = attempt.progress as Extract<Attempt["progress"], { kind: "readable" }>;
+  const sources = new Map([["c/t", source]]) as unknown as typeof document.sources;
+  const progress = { ...attempt.progress, document: { ...document, sources } };
+  const error = await rejection(upsert.stage({ ...attempt, progress } as Attempt));
+  expect(error).toMatchObject({ kind: "data" });
+  expect(String(error)).toContain("2 partitions");
+});
+
 test("a file that is gone while orders are compared asks for another head; a head that lacks it twice is damaged", async () => {
   const table = new KeyedTable();
   const file = await table.dataFile([1n, 2n, 3n], 20_000);
@@ -71,7 +102,7 @@ test("a file that is gone while orders are compared asks for another head; a hea
   const index = createTableIndex({ store, secret: SECRET, keyColumns: ["id"], orderColumn: "id" });
   await index.bringTo(head, "main");
   await table.storage.remove([file.filePath]);
-  const unit = { feeds: [FEED], files: [], placed: [] };
+  const unit = { feeds: [FEED], files: [], placed: [], empties: false };
   const keys = { ...keySet([2n]), orders: BigInt64Array.of(-5n) };
   const deleteRows: DeleteRows = (attempt, located) =>
     writeDeletes(attempt, located, () => Promise.reject(new Error("a table of format v3")));

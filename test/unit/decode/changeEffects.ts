@@ -11,6 +11,8 @@ export interface Effects {
   readonly done: readonly (readonly ["+" | "-", { readonly [name: string]: Value }])[];
   readonly reasons: readonly string[];
   readonly skipped: number;
+  /** The control column; empty without one. */
+  readonly control: readonly number[];
   /** Names of the table's columns afterwards. */
   readonly names: readonly string[];
 }
@@ -32,5 +34,12 @@ export function effects(
     return ["-", Object.fromEntries(keys.map((key) => [key, row[key] ?? null]))];
   });
   const reasons = result.rejected.map((each) => `${each.offset} ${each.reason}`);
-  return { done, reasons, skipped: result.skipped, names: decoder.fields.map(({ name }) => name) };
+  const control = [...(changes ?? [])];
+  return {
+    done,
+    reasons,
+    control,
+    skipped: result.skipped,
+    names: decoder.fields.map(({ name }) => name),
+  };
 }

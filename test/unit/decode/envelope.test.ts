@@ -1,24 +1,12 @@
 /** Debezium's envelopes: the kernel and the reader beside it say the same of each. */
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import type { ChangeOptions, DecoderOptions } from "#decode/options.ts";
+import { CHANGE } from "#columns/changes.ts";
+import type { DecoderOptions } from "#decode/options.ts";
 import type { RecordInput } from "../../support/records.ts";
 import { effects } from "./changeEffects.ts";
+import { CDC, envelope, record } from "./envelopes.ts";
 import { field } from "./support.ts";
-
-const CDC: ChangeOptions = {
-  mode: "cdc",
-  keyFields: ["id"],
-  keyFormat: "json",
-  onDelete: "delete",
-  opField: null,
-};
-const SOURCE = {
-  version: "3.7.0.Final",
-  connector: "postgresql",
-  ts_ms: 1_700_000_000_123,
-  lsn: 99,
-};
 
 const PLACEHOLDER = "__debezium_unavailable_value";
 
@@ -37,16 +25,8 @@ function other(value: unknown): unknown {
   return typeof value[0] === "number" ? [1] : ["x"];
 }
 
-/** An envelope as Debezium writes it. */
-function envelope(op: string, before: unknown, after: unknown, more: object = {}): string {
-  const source = { ...SOURCE, table: "orders" };
-  return JSON.stringify({ before, after, source, transaction: null, op, ts_ms: 5, ...more });
-}
-
 const withSchema = (text: string): string =>
   `{"schema":{"type":"struct","fields":[{"field":"op","type":"string"}]},"payload":${text}}`;
-
-const record = (value: string | null, id = 1): RecordInput => ({ key: `{"id":${id}}`, value });
 
 for (const kernel of [false, "always"] as const) {
   const options: Partial<DecoderOptions> = { kernel, changes: CDC };
@@ -125,10 +105,11 @@ for (const kernel of [false, "always"] as const) {
       expect(skipped).toBe(1);
     });
 
-    test("a truncate, and a value that the source did not log, stop the table", () => {
+    test("a truncate where rows are marked, and a value that the source did not log, stop the table", () => {
       const first = record(envelope("c", null, { id: 1, s: "x" }));
       const unavailable = { id: 1, s: PLACEHOLDER };
-      expect(() => run([first, record(envelope("t", null, null))])).toThrow("truncate");
+      const marking = { changes: { ...CDC, onDelete: "mark" } } as const;
+      expect(() => run([first, { value: envelope("t", null, null) }], marking)).toThrow("truncate");
       expect(() => run([first, record(envelope("u", null, unavailable))])).toThrow(
         "REPLICA IDENTITY",
       );
@@ -165,7 +146,7 @@ for (const kernel of [false, "always"] as const) {
       }
     });
 
-    test("changes without a Kafka key are refused, but a truncate, which never has one, stops the table", () => {
+    test("changes without a Kafka key are refused, but a truncate, which never has one", () => {
       const first = record(envelope("c", null, { id: 1 }));
       const records = [
         first,
@@ -176,7 +157,7 @@ for (const kernel of [false, "always"] as const) {
       const { done, reasons, skipped } = run(records);
       expect([done.length, skipped]).toEqual([1, 1]);
       expect(reasons).toEqual(["1 null_key", "2 null_key"]);
-      expect(() => run([first, { value: envelope("t", null, null) }])).toThrow("truncate");
+      expect(run([first, { value: envelope("t", null, null) }]).done).toHaveLength(2);
     });
 
     test("new fields of the row become columns; nothing of the envelope does", () => {
@@ -257,34 +238,6 @@ for (const kernel of [false, "always"] as const) {
       expect([ignored.done.length, ignored.skipped]).toEqual([1, 2]);
     });
 
-    test("in a log of changes each change is a row, and so is a tombstone, with what is known of it", () => {
-      const changes = { ...CDC, onDelete: "log" } as const;
-      const metadataColumns = ["op", "source_lsn"] as const;
-      const records = [
-        record(envelope("c", null, { id: 1, n: 1 })),
-        record(envelope("u", { id: 1, n: 1 }, { id: 1, n: 2 })),
-        record(envelope("d", { id: 1, n: 2 }, null)),
-        record(null),
-        record(envelope("m", null, null)),
-      ];
-      const { done, reasons, skipped } = run(records, { changes, metadataColumns });
-      const of = (n: bigint | null, op: string | null, deleted = false) => [
-        "+",
-        { id: 1n, n, _kafka_op: op, _kafka_source_lsn: op && 99n, _kafka_deleted: deleted },
-      ];
-      expect(done as unknown).toEqual([
-        of(1n, "c"),
-        of(2n, "u"),
-        of(2n, "d", true),
-        of(null, null, true),
-      ]);
-      expect([reasons, skipped]).toEqual([[], 1]);
-      const byKey = { ...changes, keyFields: [], keyFormat: "string" } as const;
-      const gone = [records[0] as RecordInput, record(envelope("d", null, null))];
-      const keyed = run(gone, { changes: byKey, metadataColumns: ["key", "op"] });
-      expect([keyed.done.length, keyed.reasons]).toEqual([2, []]);
-    });
-
     test("a required column that a deleted row does not show does not keep it alive", () => {
       const fields = [
         field("id", "long", true),
@@ -359,7 +312,7 @@ for (const kernel of [false, "always"] as const) {
       ]);
       expect(flagged.reasons).toEqual(["4 bad_json"]);
       const truncate = [record('{"id":1,"__op":"c"}'), record('{"__op":"TRUNCATE"}')];
-      expect(() => run(truncate, bare("__op"))).toThrow("truncate");
+      expect(run(truncate, bare("__op")).control).toEqual([CHANGE.put, CHANGE.truncate]);
     });
 
     test("dates and times of no zone may end with Z, as Debezium's isostring writes them; elsewhere not", () => {

@@ -38,7 +38,19 @@ function hashOf(key: string): string {
   return texts(HASHER.hashAll([{ values, nulls: null }], 1))[0] ?? "";
 }
 
-test("of each key the last change is left, a delete leaves nothing, and every key that was touched is named once", async () => {
+/** By key: the place of the row that is left; null: it was deleted. */
+function lastOf(batches: readonly (readonly Change[])[]): Map<string, string | null> {
+  const last = new Map<string, string | null>();
+  for (const [n, changes] of batches.entries()) {
+    for (const [row, { key, operation }] of changes.entries()) {
+      if (operation === CHANGE.truncate) last.clear();
+      else last.set(key, operation === CHANGE.put ? `${n}:${row}` : null);
+    }
+  }
+  return last;
+}
+
+test("of each key the last change is left, a delete leaves nothing, a truncate nothing of what was before it, and every key that was touched is named once", async () => {
   const random = seededRandom(3);
   const int = (below: number): number => Math.floor(random.unit() * below);
   for (let round = 0; round < 300; round++) {
@@ -46,17 +58,13 @@ test("of each key the last change is left, a delete leaves nothing, and every ke
     const batches = Array.from({ length: batchesMax }, () =>
       Array.from({ length: int(rowsMax) }, () => ({
         key: `key ${int(keysMax)}`,
-        operation: int(3) === 0 ? CHANGE.delete : CHANGE.put,
+        operation: operationOf(int(60)),
       })),
     );
-    const last = new Map<string, string | null>();
-    for (const [n, changes] of batches.entries()) {
-      for (const [row, { key, operation }] of changes.entries()) {
-        last.set(key, operation === CHANGE.put ? `${n}:${row}` : null);
-      }
-    }
+    const last = lastOf(batches);
     const changes = changesOf(batches);
-    const { keys, kept } = await fold(changes, HASHER, () => Promise.resolve());
+    const { keys, kept, empties } = await fold(changes, HASHER, () => Promise.resolve());
+    expect(empties).toBe(batches.flat().some(({ operation }) => operation === CHANGE.truncate));
     expect(texts(keys).sort()).toEqual([...last.keys()].map(hashOf).sort());
     const places = kept.flatMap(({ batch, rows }) =>
       Array.from(rows, (row) => `${changes.findIndex((each) => each.rows === batch)}:${row}`),
@@ -68,6 +76,12 @@ test("of each key the last change is left, a delete leaves nothing, and every ke
     }
   }
 });
+
+/** One change in three deletes, one in sixty empties the table. */
+function operationOf(dice: number): number {
+  if (dice === 0) return CHANGE.truncate;
+  return dice % 3 === 0 ? CHANGE.delete : CHANGE.put;
+}
 
 function byPlace(a: string, b: string): number {
   const [x = 0, y = 0] = a.split(":").map(Number);

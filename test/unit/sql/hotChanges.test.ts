@@ -30,8 +30,9 @@ const NEW = { ...field("new", { kind: "string" }), id: 0 };
 const COLUMNS = [KEY, PART, VALUE];
 
 type Row = readonly [k: string, part: number, v: bigint | null];
-/** One change; a value of null deletes. */
+/** One change; a value of null deletes, one of -98 empties the table. */
 type Change = readonly [k: string, part: number, v: bigint | null];
+const EMPTIES = -98n;
 
 let files = 0;
 
@@ -51,11 +52,16 @@ function segmentOf(changes: readonly Change[], form: "old" | "new" | "marked"): 
   const cells = changes.map(([k, part, v]) => [
     ...[k, part, v],
     ...(form === "new" ? [v === null ? null : `new ${v}`] : []),
-    ...(form === "marked" ? [] : [v === null ? CHANGE.delete : CHANGE.put]),
+    ...(form === "marked" ? [] : [changeOf(v)]),
   ]);
   const { columns, rowCount } = batchOf(fields, cells);
   const watermark = new Int32Array(new SharedArrayBuffer(4)).fill(rowCount);
   return { id: 0, key: "f" as FeedKey, start: 0n, columns, watermark };
+}
+
+function changeOf(v: bigint | null): number {
+  if (v === EMPTIES) return CHANGE.truncate;
+  return v === null ? CHANGE.delete : CHANGE.put;
 }
 
 function rowsOf(path: string, segments: readonly LentSegment[], sql: string) {
@@ -71,23 +77,41 @@ function rowsOf(path: string, segments: readonly LentSegment[], sql: string) {
 
 const key = fc.constantFrom("a", "b", "c", "d", "é", "");
 const part = fc.nat(1);
-const value = fc.option(fc.bigInt({ min: 0n, max: 99n }));
+const value = fc.option(
+  fc.oneof(
+    { weight: 15, arbitrary: fc.bigInt({ min: 0n, max: 99n }) },
+    { weight: 1, arbitrary: fc.constant(EMPTIES) },
+  ),
+);
 const table = fc.uniqueArray(fc.tuple(key, part, value), { selector: ([k, p]) => `${p}${k}` });
 const changes = fc.array(fc.tuple(key, part, value), { maxLength: 12 });
 const form = fc.constantFrom("old" as const, "new" as const);
 
-test("the latest change of each key takes the place of its row, and a deleted row is gone", async () => {
+type Shown = readonly [k: string, part: string, v: string | null, added: string | null];
+
+const textOf = (v: bigint | null): string | null => (v === null ? null : `${v}`);
+
+/** What a reader sees, by key. */
+function modelOf(
+  stored: readonly Row[],
+  flow: readonly (readonly [readonly Change[], "old" | "new"])[],
+): Map<string, Shown> {
+  const model = new Map<string, Shown>();
+  for (const [k, p, v] of stored) model.set(`${k}/${p}`, [k, `${p}`, textOf(v), null]);
+  for (const [batch, kind] of flow) {
+    for (const [k, p, v] of batch) {
+      if (v === EMPTIES) model.clear();
+      else if (v === null) model.delete(`${k}/${p}`);
+      else model.set(`${k}/${p}`, [k, `${p}`, `${v}`, kind === "new" ? `new ${v}` : null]);
+    }
+  }
+  return model;
+}
+
+test("the latest change of each key takes the place of its row, a deleted row is gone, and all that were there when the table was emptied", async () => {
   const segments = fc.array(fc.tuple(changes, form), { maxLength: 4 });
   const property = fc.asyncProperty(table, segments, async (stored, flow) => {
-    const model = new Map(
-      stored.map(([k, p, v]) => [`${k}/${p}`, [k, `${p}`, v === null ? null : `${v}`, null]]),
-    );
-    for (const [batch, kind] of flow) {
-      for (const [k, p, v] of batch) {
-        if (v === null) model.delete(`${k}/${p}`);
-        else model.set(`${k}/${p}`, [k, `${p}`, `${v}`, kind === "new" ? `new ${v}` : null]);
-      }
-    }
+    const model = modelOf(stored, flow);
     const path = await writeTable(stored);
     const lent = flow.map(([batch, kind]) => segmentOf(batch, kind));
     const found = rowsOf(path, lent, "SELECT k, part, v, new FROM t");

@@ -36,7 +36,13 @@ async function effects(rig: RegistryRig, values: readonly (Uint8Array | null)[])
   const done = rowsOf(rows).map((row, index) =>
     changes?.[index] === CHANGE.delete ? ["-", row["id"]] : ["+", row],
   );
-  return { done, skipped, reasons: rejected.map((each) => `${each.offset} ${each.reason}`) };
+  const control = [...(changes ?? [])];
+  return {
+    done,
+    skipped,
+    control,
+    reasons: rejected.map((each) => `${each.offset} ${each.reason}`),
+  };
 }
 
 for (const format of CHANGE_FORMATS) {
@@ -100,7 +106,7 @@ for (const format of CHANGE_FORMATS) {
         expect(reasons).toEqual(["1 missing_field"]);
       });
 
-      test("what is no change is rejected, and a truncate and a value that was not logged stop the table", async () => {
+      test("what is no change is rejected, and a truncate where rows are marked and a value that was not logged stop the table", async () => {
         const rig = rigOf(CDC);
         const write = registered(rig, format);
         const first = write(change("c", null, { id: 1 }));
@@ -118,8 +124,13 @@ for (const format of CHANGE_FORMATS) {
           "3 bad_envelope",
           "4 missing_field",
         ]);
-        const truncate = effects(rig, [first, write(change("t", null, null))]);
-        expect(String(await rejection(truncate))).toContain("truncate");
+        const truncate = write(change("t", null, null));
+        const marking = rigOf({ ...CDC, onDelete: "mark" });
+        const marked = effects(marking, [registered(marking, format)(change("t", null, null))]);
+        expect(String(await rejection(marked))).toContain("truncate");
+        const emptied = await effects(rig, [first, truncate, first]);
+        expect([emptied.done.length, emptied.reasons]).toEqual([3, []]);
+        expect(emptied.control).toEqual([CHANGE.put, CHANGE.truncate, CHANGE.put]);
         for (const lacking of [{ s: PLACEHOLDER }, { tags: ["a", PLACEHOLDER] }]) {
           const update = write(change("u", { id: 1 }, { id: 1, ...lacking }));
           const error = await rejection(effects(rig, [first, update]));
