@@ -47,7 +47,15 @@ const forSpark: {
 }[] = [];
 
 type Batch =
-  | { readonly schema: unknown; readonly first: number; readonly count: number }
+  | {
+      readonly schema: unknown;
+      readonly first: number;
+      readonly count: number;
+      /** Default: records have no keys. */
+      readonly key_schema?: unknown;
+      /** Records have keys only. */
+      readonly tombstones?: boolean;
+    }
   | { readonly schema: unknown; readonly records: readonly object[] };
 
 type FormatName = RegistryFormat["name"];
@@ -145,6 +153,33 @@ for (const format of REGISTRY_FORMATS) {
     const isLast = (each: number): boolean => each >= 19 * PER_VERSION && each % 4 !== 0;
     expect(last).toEqual(numbers.map((each) => (isLast(each) ? `text ${each} ä` : null)));
     forSpark.push({ topic, names, wanted: [n, wide, last] });
+  }, 600_000);
+}
+
+for (const format of REGISTRY_FORMATS) {
+  test(`${format.name}: keys of every type fill columns of appended rows, and delete the rows that have them`, async () => {
+    const schema = format.version(0);
+    const types = format.types.filter(({ isTime = false }) => !isTime);
+    const names = types.map((_, index) => `c${index}`);
+    const appended = `${format.name}-keys`;
+    await createTopic(broker.bootstrap, { topic: appended, partitions: 1 });
+    await produce(appended, format.name, [
+      { schema, key_schema: format.schemaOf(types), first: 1, count: 3 },
+    ]);
+    const keys = { format: format.name, key_format: format.name, key_field: names };
+    await runToEnd({ config: configOf(appended, format.name, { source: keys }) });
+    const wanted = [...types.map((each) => each.wanted), ["1", "2", "3"]];
+    expect(await columnsOf(appended, [...names, "n"])).toEqual(wanted);
+    forSpark.push({ topic: appended, names: [...names, "n"], wanted });
+    const changed = `${format.name}-key-deletes`;
+    await createTopic(broker.bootstrap, { topic: changed, partitions: 1 });
+    await produce(changed, format.name, [
+      { schema, key_schema: schema, first: 1, count: 3 },
+      { schema, key_schema: schema, first: 2, count: 1, tombstones: true },
+    ]);
+    const key = { format: format.name, mode: "ktable", key_format: format.name, key_field: ["n"] };
+    await runToEnd({ config: configOf(changed, format.name, { source: key }) });
+    expect(await columnsOf(changed, ["n"])).toEqual([["1", "3"]]);
   }, 600_000);
 }
 

@@ -4,7 +4,8 @@ partition}]}]}; prints a line for each batch.
 
 A schema is Avro or JSON Schema as JSON, or the text of a `.proto` whose first message is meant. A value is
 made for each field by its type and the record's number `n`, so that the reader of the table can make it
-again; a field called `n` is that number.
+again; a field called `n` is that number. With `key_schema` a batch has keys that are made in the same way,
+and with `tombstones` no values.
 """
 import json
 import sys
@@ -245,8 +246,10 @@ def main():
     client = SchemaRegistryClient({"url": job["registry"], "timeout": 20})
     producer = Producer({"bootstrap.servers": job["bootstrap"], "linger.ms": 5})
     context = SerializationContext(job["topic"], MessageField.VALUE)
+    of_key = SerializationContext(job["topic"], MessageField.KEY)
     for batch in job["batches"]:
         form = FORMATS[job["format"]](client, batch["schema"])
+        keys = FORMATS[job["format"]](client, batch["key_schema"]) if "key_schema" in batch else None
         for each in batch.get("records", []):
             value = each["value"]
             whole = None if value is None else form.serialize(form.given(value), context)
@@ -254,7 +257,9 @@ def main():
             producer.poll(0)
         first = batch.get("first", 0)
         for n in range(first, first + batch.get("count", 0)):
-            producer.produce(job["topic"], form.serialize(form.record(n), context))
+            key = None if keys is None else keys.serialize(keys.record(n), of_key)
+            whole = None if batch.get("tombstones", False) else form.serialize(form.record(n), context)
+            producer.produce(job["topic"], whole, key=key)
             producer.poll(0)
         producer.flush()
         print(first, flush=True)
