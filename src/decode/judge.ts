@@ -12,8 +12,8 @@ import type { RecordCursor } from "./records.ts";
 import { type BatchResult, RowAppender } from "./rows.ts";
 import type { SegmentSchema } from "./segment.ts";
 
-/** Memory of its columns that is kept from one batch to the next. */
-const KEPT_BYTES = 1024 * 1024;
+/** Memory of its columns that is kept from one record to the next: each table may have a judge, and nobody counts it. */
+const KEPT_BYTES = 64 * 1024;
 
 /** A schema's judge, for segments that were begun at its present version. */
 export class RecordJudge {
@@ -48,24 +48,27 @@ export class RecordJudge {
     if (this.#batch !== batch) rows.metadata.start(batch);
     this.#batch = batch;
     const { timestampMsMax } = result;
-    let goesOn: boolean;
     try {
-      goesOn = rows.appendNext(batch, cursor, result);
-    } catch (error) {
+      const goesOn = rows.appendNext(batch, cursor, result);
+      if (rows.count === 0) return goesOn ? "noted" : "last";
+      result.rows--;
+      result.timestampMsMax = timestampMsMax;
+      return "row";
+    } finally {
       rows.truncate(0);
-      throw error;
+      const bytes = this.#columns.reduce((sum, column) => sum + column.byteCount, 0);
+      if (bytes > KEPT_BYTES) this.#forget();
     }
-    if (rows.count === 0) return goesOn ? "noted" : "last";
-    rows.truncate(0);
-    result.rows--;
-    result.timestampMsMax = timestampMsMax;
-    return "row";
+  }
+
+  #forget(): void {
+    this.#rows = null;
+    this.#columns = [];
   }
 
   #current(): RowAppender {
-    const bytes = this.#columns.reduce((sum, column) => sum + column.byteCount, 0);
     const { version, segmentFields } = this.#schema;
-    if (this.#rows !== null && this.#version === version && bytes <= KEPT_BYTES) return this.#rows;
+    if (this.#rows !== null && this.#version === version) return this.#rows;
     this.#columns = segmentFields.map((field) => new ColumnBuilder(field));
     this.#rows = new RowAppender(this.#schema, this.#columns, 0);
     this.#version = version;
