@@ -1,6 +1,6 @@
 /** The complete examples of docs/ROUTING.md, SHAPING.md and SCHEMAS.md do what the pages say, run as they stand there. */
 import { afterEach, expect, test } from "bun:test";
-import { createRegistryFake } from "../fakes/schemaRegistry.ts";
+import { createRegistryFake, registryAnswer } from "../fakes/schemaRegistry.ts";
 import { avroBytes, framed } from "../support/avroRows.ts";
 import { endExamples, tablesOf } from "../support/docExamples.ts";
 import type { TableShape } from "../support/program.ts";
@@ -68,7 +68,7 @@ test("ROUTING: JSON behind schema ids names tables, too", async () => {
   });
 }, 60_000);
 
-test("ROUTING: Avro and Protobuf name tables", async () => {
+test("ROUTING: Avro and Protobuf name tables, also when the registry cannot answer at first", async () => {
   const meta = { type: "record", name: "Meta", fields: [{ name: "type", type: "string" }] };
   const fields = [
     { name: "id", type: "long" },
@@ -100,6 +100,8 @@ test("ROUTING: Avro and Protobuf name tables", async () => {
     ["protobuf", [...protobuf, last, last.slice(0, -2)].map(ofProto)],
   ] as const) {
     const flags = [`--set=source.format=${format}`];
+    let troubles = 3;
+    registry.intercept = () => (troubles-- > 0 ? registryAnswer(503, { message: "busy" }) : null);
     const tables = await tablesOf("ROUTING.md", 4, { events: values }, { registry, more: flags });
     const rows = Object.entries(tables).map(([name, table]) => [name, table.rows] as const);
     expect([format, Object.fromEntries(rows)]).toEqual([
