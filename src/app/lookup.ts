@@ -7,8 +7,9 @@ import { describe, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { Recent } from "#base/recent.ts";
 import { type FoundRow, KeyLookup } from "#buffer/keyLookup.ts";
-import type { LentSegment } from "#buffer/lease.ts";
+import { type LentSegment, readRows } from "#buffer/lease.ts";
 import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
+import { isUnavailable } from "#columns/unavailable.ts";
 import { rowJson, timestampAt } from "#columns/valueJson.ts";
 import { readMemory } from "#pipeline/hotRead.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -215,10 +216,15 @@ function latestOf(found: readonly FoundRow[], timestamp: string): Found {
   return { kind: "row", row: rowAt(latest), time };
 }
 
-/** Null: the change that was found deletes its row, or every row. */
-function rowAt({ segment: { columns }, row }: FoundRow): ReturnType<typeof rowJson> | null {
-  const { [CHANGE_TYPE.name]: change, ...own } = rowJson(columns, row);
-  return Number(change ?? CHANGE.put) === CHANGE.put ? own : null;
+/** Null: the change that was found deletes its row, or every row. What it leaves as it was is not in memory, and left out. */
+function rowAt({ segment, row }: FoundRow): ReturnType<typeof rowJson> | null {
+  const { [CHANGE_TYPE.name]: change, ...own } = rowJson(segment.columns, row);
+  const kind = Number(change ?? CHANGE.put);
+  if (kind === CHANGE.delete || kind === CHANGE.truncate) return null;
+  if (kind !== CHANGE.partial) return own;
+  const held = readRows(segment).columns.filter((column) => isUnavailable(column, row));
+  const names = new Set(held.map(({ field }) => field.name));
+  return Object.fromEntries(Object.entries(own).filter(([name]) => !names.has(name)));
 }
 
 function decoded(part: string): string {

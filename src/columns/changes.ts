@@ -19,10 +19,12 @@ export const CHANGE_TYPE: Field = {
 };
 
 /**
- * What a row does: it takes the place of every row of its key, or it removes them. A `truncate` removes every row
- * of the table that was there before it, whatever its key; nothing stands in its other columns.
+ * What a row does: it takes the place of every row of its key, or it removes them. A `partial` one takes
+ * their place, too, and where a placeholder stands in it (`unavailable.ts`), the value of the row that it
+ * replaces stays. A `truncate` removes every row of the table that was there before it, whatever its key;
+ * nothing stands in its other columns.
  */
-export const CHANGE = { put: 0, delete: 1, truncate: 3 } as const;
+export const CHANGE = { put: 0, delete: 1, partial: 2, truncate: 3 } as const;
 
 /** A batch without its control column. */
 export interface SplitChanges {

@@ -39,6 +39,11 @@ export interface KeyedUnit extends FileUnit {
   readonly placed: readonly PlacedFile[];
   /** Before its changes every row of the table goes. */
   readonly empties: boolean;
+  /**
+   * Writes rows that take values from the rows which they replace: anew for each attempt, whose head says
+   * which those are (10f). Null: there are none.
+   */
+  readonly complete: ((attempt: Attempt) => Promise<readonly PlacedFile[]>) | null;
 }
 
 /** How an upsert finds rows and writes deletes. */
@@ -63,6 +68,8 @@ export class Upsert implements SnapshotChange {
   readonly #ports: UpsertPorts;
   readonly #shares: Shares<KeyedUnit>;
   #staged: StagedChange | null = null;
+  /** Data files with the rows of the last attempt. */
+  #paths: readonly string[] = [];
   /** The head of which a file was not found. */
   #missingIn: SnapshotId | null | undefined;
 
@@ -86,14 +93,17 @@ export class Upsert implements SnapshotChange {
     const { head, progress, options } = attempt;
     if (progress.kind === "unreadable") throw unreadable(head, progress.reason);
     const { index } = this.#ports;
-    const { units, files, moved } = this.#shares;
-    if (units.some(({ empties }) => empties)) return await this.#stageEmptied(attempt);
+    const { moved } = this.#shares;
+    const isEmptied = this.#shares.units.some(({ empties }) => empties);
+    if (isEmptied) return await this.#stageEmptied(attempt);
     await index.bringTo(head, options.branch);
+    const units = await this.#completed(attempt);
     const { keys, placed, dead } = await this.#judge(attempt, units);
     const located = await index.locate(keys);
     const { added, removed } = await this.#delete(attempt, [...located, ...dead]);
     const { document } = progress;
     const after = withOffsets(document, moved);
+    const files = units.flatMap((unit) => unit.files);
     const all = [...files, ...added];
     const staged = await stageSnapshot(attempt, all, document, after, { removed });
     const { snapshotId, sequenceNumber } = staged.snapshot;
@@ -102,13 +112,30 @@ export class Upsert implements SnapshotChange {
     // Rows that moved into other files are read there when the index is brought to the next head.
     const isMoved = removed.some(({ content }) => content === "data");
     this.#staged = isMoved ? null : { snapshotId, sequenceNumber, change };
+    this.#paths = files.map((file) => file.filePath);
     return staged;
   }
 
   /** The source was emptied. The index reads what landed as it reads anybody's commit. */
   async #stageEmptied(attempt: Attempt): Promise<StagedSnapshot> {
     this.#staged = null;
-    return await this.#reading(attempt, () => stageEmptied(attempt, this.#shares));
+    const units = await this.#completed(attempt);
+    const files = units.flatMap((unit) => unit.files);
+    this.#paths = files.map((file) => file.filePath);
+    const { moved } = this.#shares;
+    return await this.#reading(attempt, () => stageEmptied(attempt, { files, moved }));
+  }
+
+  /** The units with all their rows. */
+  async #completed(attempt: Attempt): Promise<KeyedUnit[]> {
+    const units: KeyedUnit[] = [];
+    for (const unit of this.#shares.units) {
+      const { complete } = unit;
+      const more = complete === null ? [] : await this.#reading(attempt, () => complete(attempt));
+      const files = [...unit.files, ...more.map(({ file }) => file)];
+      units.push({ ...unit, files, placed: [...unit.placed, ...more] });
+    }
+    return units;
   }
 
   /** Which changes count in the attempt's head. */
@@ -152,12 +179,12 @@ export class Upsert implements SnapshotChange {
       const { change, sequenceNumber } = staged;
       await this.#ports.index.apply(change, { snapshotId, sequenceNumber });
     }
-    const paths = this.#shares.files.map((file) => file.filePath);
-    await logLanded(this.#parts, landing, paths, this.#shares.offsets);
+    await logLanded(this.#parts, landing, this.#paths, this.#shares.offsets);
   }
 
   /** What a commit's end means for the feeds. */
   resultOf(result: CommitResult): AppendResult {
-    return this.#shares.resultOf(result);
+    const ended = this.#shares.resultOf(result);
+    return ended.kind === "committed" ? { ...ended, fileCount: this.#paths.length } : ended;
   }
 }

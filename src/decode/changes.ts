@@ -10,8 +10,11 @@ import { CHANGE_TYPE } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ChangeOptions, DecoderOptions } from "./options.ts";
 
-/** What a record does to the table: a row is put, or deleted, or all that were there are, or nothing happens. */
-export type Effect = "put" | "delete" | "truncate" | "none";
+/**
+ * What a record does to the table: a row is put, or deleted, or all that were there are, or nothing happens;
+ * `partial`: a row is put that has some of its values from the row that it replaces (`columns/unavailable.ts`).
+ */
+export type Effect = "put" | "partial" | "delete" | "truncate" | "none";
 
 /**
  * What the words of changes do: Debezium's letters, those of its unwrap transform (`__op`, or `__deleted`

@@ -13,6 +13,7 @@ import type { ChangeOptions } from "./options.ts";
 import type { RejectReason, TypeConflict } from "./rejects.ts";
 import type { SchemaAsks } from "./schemaAsks.ts";
 import type { ValueReader } from "./segment.ts";
+import type { Wholeness } from "./unavailable.ts";
 
 /** Where a part lies in its value. */
 export interface Span {
@@ -48,10 +49,10 @@ export interface PartReaders {
   /** The column of what was done; null: there is none. */
   readonly operation: ColumnBuilder | null;
   /**
-   * True for a row, just read, in place of one of whose values its source says that it did not log it.
+   * Whether a row, just read, has all its values, or its source says of some that it did not log them.
    * @param isConflict the row was refused, since its column cannot hold a value
    */
-  lacksValue(part: Buffer, row: number, isConflict: boolean): boolean;
+  wholeness(part: Buffer, row: number, isConflict: boolean): Wholeness;
 }
 
 /** What an envelope reader is told of its table. */
@@ -108,10 +109,13 @@ export class EnvelopeReader implements ValueReader {
   readonly #readers: PartReaders;
   readonly #opField: string | null;
 
+  /** A deleted row is kept. */
   readonly #isKept: boolean;
   readonly #marks: boolean;
   /** Of a deleted row nothing needs to be there. */
   readonly #isFoundByKey: boolean;
+  /** There is a column that says of a row that it is partial (`controlFields`). */
+  readonly #takesPartial: boolean;
 
   constructor(
     parts: ChangeParts,
@@ -126,6 +130,7 @@ export class EnvelopeReader implements ValueReader {
     this.#isKept = keepsDeleted({ onDelete });
     this.#marks = onDelete === "mark";
     this.#isFoundByKey = onDelete === "log" && keyFields.length === 0;
+    this.#takesPartial = onDelete === "delete";
   }
 
   get asks(): SchemaAsks | null {
@@ -205,7 +210,11 @@ export class EnvelopeReader implements ValueReader {
     if (isWhole) {
       const part = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
       const isConflict = !isRead && reader.reason === "type_conflict" && reader.path !== "";
-      if (this.#readers.lacksValue(part, row, isConflict)) return this.#refuse("unavailable_value");
+      const wholeness = this.#readers.wholeness(part, row, isConflict);
+      if (wholeness === "lost" || (wholeness === "partial" && !this.#takesPartial)) {
+        return this.#refuse("unavailable_value");
+      }
+      if (wholeness === "partial") this.effect = "partial";
     }
     if (isRead) return true;
     this.conflict = reader.conflict;

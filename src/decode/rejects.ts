@@ -27,7 +27,7 @@ export const REASONS = {
   truncate:
     'The record says that its source table was emptied (truncate), which source.on_delete = "mark" cannot follow: every row would have to be marked. Empty this table with another engine and go on behind the record (offsets --set), or have Debezium leave truncates out (skipped.operations)',
   unavailable_value:
-    "The record lacks a value that its change left as it was, and that the source therefore did not log. Set REPLICA IDENTITY FULL for the source table, and have Debezium send a new snapshot of it",
+    "The record lacks a value that its change left as it was, and that the source therefore did not log, and it cannot be taken from the row before (docs/CHANGE_DATA.md). Set REPLICA IDENTITY FULL for the source table, and have Debezium send a new snapshot of it",
   too_deep: "The value is nested too deeply",
   too_large: "The value is over the size limit for one record",
   too_many_values: "The value holds more list elements and members than one record may have",

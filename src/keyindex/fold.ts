@@ -9,6 +9,7 @@ import { keyColumnsOf } from "./keyColumns.ts";
 import type { KeyField, KeyHasher } from "./keyHasher.ts";
 import { LastRows, pickedKeys } from "./lastRows.ts";
 import { ordersOf } from "./orders.ts";
+import { PartialChain, type PartialRows } from "./partialRows.ts";
 import type { KeySet } from "./port.ts";
 
 /** Some rows of a batch. */
@@ -34,6 +35,8 @@ export interface FoldedChanges {
   readonly changed: readonly RowsOfBatch[];
   /** A change empties the table of all rows; those that came before it in the flush are neither in `keys` nor in `kept`. */
   readonly empties: boolean;
+  /** By batch: rows that are left as well, but lack values. */
+  readonly partial: ReadonlyMap<ColumnBatch, PartialRows>;
 }
 
 /** Rows between two turns of the event loop: about 2 ms. */
@@ -55,19 +58,22 @@ export async function fold(
   const orders = order === null ? null : flushOrders(flush, order, total);
   const last = new LastRows(words, total, orders);
   const cleared = clearedBy(flush);
+  const chain = new PartialChain(flush, cleared > 0);
   let first = 0;
-  for (const { rows: batch } of flush) {
+  for (const split of flush) {
+    const { rows: batch } = split;
     const columns = keyColumnsOf(batch, hasher.fields);
     const left = Math.max(0, cleared - first);
     for (let from = left; from < batch.rowCount; from += ROWS_PER_TURN) {
       const to = Math.min(batch.rowCount, from + ROWS_PER_TURN);
       hasher.hash(columns, from, to, words, first + from);
-      last.add(first + from, first + to);
+      chain.add(last, split, first, from, to);
       await turn();
     }
     first += batch.rowCount;
   }
-  return { keys: last.keys(), ...lastChanges(flush, words, last), empties: cleared > 0 };
+  const partial = partialRows(flush, words, last, chain);
+  return { keys: last.keys(), ...lastChanges(flush, words, last), partial, empties: cleared > 0 };
 }
 
 /** How many rows of a flush the last truncate of it ends, itself included; 0: there is none. */
@@ -79,6 +85,22 @@ function clearedBy(flush: readonly SplitChanges[]): number {
     first += rows.rowCount;
   }
   return cleared;
+}
+
+function partialRows(
+  flush: readonly SplitChanges[],
+  words: BigUint64Array,
+  last: LastRows,
+  chain: PartialChain,
+): ReadonlyMap<ColumnBatch, PartialRows> {
+  const partial = new Map<ColumnBatch, PartialRows>();
+  let first = 0;
+  for (const split of flush) {
+    const found = chain.rowsOf(split, first, last, words.subarray(2 * first));
+    if (found !== null) partial.set(split.rows, found);
+    first += split.rows.rowCount;
+  }
+  return partial;
 }
 
 function flushOrders(
@@ -109,7 +131,8 @@ function lastChanges(
     assert(changes === null || changes.length >= batch.rowCount, "each row says what it does");
     const lasts = picked(batch.rowCount, (row) => last.has(first + row));
     if (lasts.length > 0) changed.push({ batch, rows: lasts });
-    const isPut = (row: number): boolean => changes?.[row] !== CHANGE.delete;
+    // Of a delete no row is left; a partial one is not whole yet.
+    const isPut = (row: number): boolean => changes?.[row] === CHANGE.put;
     const rows = changes === null ? lasts : lasts.filter(isPut);
     if (rows.length > 0) {
       const own = words.subarray(2 * first, 2 * (first + batch.rowCount));

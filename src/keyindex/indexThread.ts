@@ -2,6 +2,7 @@
  * The Worker that holds all key indexes of the process, as its owner sees it: each index is a `RowIndex`
  * whose work is done elsewhere. The Worker starts with the first index.
  */
+import { assert } from "#base/assert.ts";
 import { describe, fail, kindOf } from "#base/errors.ts";
 import { workerUrl } from "#base/workerUrl.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
@@ -82,6 +83,12 @@ class Thread implements IndexThread {
       locate: async (keys) => {
         requireBrought();
         return (await ask({ type: "locate", keys }, null)).located ?? [];
+      },
+      values: async (storage, keys, columns) => {
+        requireBrought();
+        const { values } = await ask({ type: "values", keys, columns }, storage);
+        assert(values !== undefined, "values are answered by values");
+        return values;
       },
       apply: async (change, landed) => {
         await ask({ type: "apply", change, landed }, null);

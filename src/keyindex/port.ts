@@ -11,6 +11,8 @@
  * One attempt of a table at a time.
  */
 import type { LoadedTable } from "#catalog/catalog.ts";
+import type { ColumnBatch } from "#columns/batch.ts";
+import type { Field } from "#columns/schema.ts";
 import type { AppliedDeletes, LiveData } from "#iceberg/io/headFiles.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
@@ -32,6 +34,15 @@ export interface LocatedRows {
   readonly deletes: AppliedDeletes;
   /** Positions of live rows, ascending, each once. */
   readonly rows: Uint32Array;
+}
+
+/** Values of rows that stand, of some of the keys that were asked for. */
+export interface StandingValues {
+  /** Numbers of the keys, in the order of the rows in `batch`. */
+  readonly keys: Uint32Array;
+  /** Numbers of keys that have no live row. */
+  readonly missing: Uint32Array;
+  readonly batch: ColumnBatch;
 }
 
 /** Rows of a data file of a commit. */
@@ -84,6 +95,13 @@ export interface RowIndex {
    * @throws AppError as `bringTo`: what bounds do not decide is read
    */
   newer(storage: Storage, keys: KeySet): Promise<Uint32Array>;
+  /**
+   * Columns of the live rows of these keys in the head that the index was brought to, until there are
+   * 16 MiB of them: ask again for the keys that the answer does not name. Where a key has several rows,
+   * those of the newest file.
+   * @throws AppError as `bringTo`
+   */
+  values(storage: Storage, keys: KeySet, columns: readonly Field[]): Promise<StandingValues>;
   /** All live rows of these keys in the head that the index was brought to; keys may repeat. */
   locate(keys: KeySet): Promise<readonly LocatedRows[]>;
   /**

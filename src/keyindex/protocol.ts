@@ -5,7 +5,7 @@
  * ```text
  * owner                               worker
  *   | ------- open ------------------> |   an index of a number
- *   | ------- bringTo | newer | locate | apply | close -> |
+ *   | ------- bringTo | newer | locate | values | apply | close -> |
  *   | <------ read ------------------- |   bytes of an object, for a call
  *   | ------- bytes | unread --------> |
  *   | <------ done | failed ---------- |
@@ -14,8 +14,16 @@
  */
 import type { ErrorKind } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import type { Field } from "#columns/schema.ts";
 import type { KeySecret } from "./keyHasher.ts";
-import type { IndexChange, IndexColumns, KeySet, LandedSnapshot, LocatedRows } from "./port.ts";
+import type {
+  IndexChange,
+  IndexColumns,
+  KeySet,
+  LandedSnapshot,
+  LocatedRows,
+  StandingValues,
+} from "./port.ts";
 
 /** An index to be opened. */
 export interface IndexOptions extends IndexColumns {
@@ -33,6 +41,7 @@ export type Question =
     }
   | { readonly type: "newer"; readonly keys: KeySet }
   | { readonly type: "locate"; readonly keys: KeySet }
+  | { readonly type: "values"; readonly keys: KeySet; readonly columns: readonly Field[] }
   | { readonly type: "apply"; readonly change: IndexChange; readonly landed: LandedSnapshot }
   | { readonly type: "close" };
 
@@ -40,6 +49,7 @@ export type Question =
 export interface Answer {
   readonly located?: readonly LocatedRows[];
   readonly newer?: Uint32Array;
+  readonly values?: StandingValues;
 }
 
 /** Owner to Worker. */

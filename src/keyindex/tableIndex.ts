@@ -15,10 +15,10 @@
 import { assert } from "#base/assert.ts";
 import { fail, kindOf } from "#base/errors.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import type { Field } from "#columns/schema.ts";
 import { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import {
-  type AppliedDeletes,
   deletesOf,
   type HeadFiles,
   type LiveData,
@@ -26,10 +26,11 @@ import {
   readHeadFiles,
 } from "#iceberg/io/headFiles.ts";
 import { fileKey } from "#iceberg/io/removeFiles.ts";
-import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
+import { type ChangedFile, headDifference } from "./headDifference.ts";
 import { type KeyField, KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
+import type { Places } from "./keyTable.ts";
 import { newerKeys } from "./newerKeys.ts";
 import { orderFieldOf } from "./orders.ts";
 import { firstRows, rowsByFile } from "./places.ts";
@@ -40,10 +41,12 @@ import type {
   LandedSnapshot,
   LocatedRows,
   RowIndex,
+  StandingValues,
 } from "./port.ts";
 import { PositionDeletes } from "./positionDeletes.ts";
 import { hiddenRows, type KeySource, readLiveKeys, rowsLeft } from "./readKeys.ts";
 import { secretCheck } from "./secret.ts";
+import { standingValues } from "./standingValues.ts";
 import type { KeyStore, RestoredIndex } from "./store.ts";
 
 /** What an index needs. */
@@ -130,15 +133,28 @@ class TableIndex implements RowIndex {
     });
   }
 
+  async values(storage: Storage, keys: KeySet, columns: readonly Field[]): Promise<StandingValues> {
+    const [head, metadata] = [this.#head, this.#metadata];
+    assert(this.#label !== null && head !== null && metadata !== null, "it was brought to a head");
+    const locate = (some: KeySet): Places => this.#store.locate(some);
+    const fileOf = (number: number): LiveData => this.#fileOf(head, number);
+    return await standingValues({ storage, metadata, locate, fileOf }, keys, columns);
+  }
+
   async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
     const head = this.#head;
     assert(this.#label !== null && head !== null, "the index was brought to a head");
     const located = [...rowsByFile(this.#store.locate(keys))].map(([number, rows]): LocatedRows => {
-      const file = head.data.get(this.#paths.get(number) ?? "");
-      assert(file !== undefined, "a row of the index is in a live file");
+      const file = this.#fileOf(head, number);
       return { file, deletes: deletesOf(head.index, file), rows };
     });
     return Promise.resolve(located);
+  }
+
+  #fileOf({ data }: HeadFiles, number: number): LiveData {
+    const file = data.get(this.#paths.get(number) ?? "");
+    assert(file !== undefined, "a row of the index is in a live file");
+    return file;
   }
 
   async apply(change: IndexChange, landed: LandedSnapshot): Promise<void> {
@@ -265,7 +281,8 @@ class TableIndex implements RowIndex {
 
   /** Makes the table what the head's files say. */
   async #compare(source: KeySource, head: HeadFiles): Promise<void> {
-    const { gone, fresh, changed } = this.#difference(source.metadata, head);
+    const indexed = { paths: [...this.#files.keys()], head: this.#head, torn: this.#torn };
+    const { gone, fresh, changed } = headDifference(source.metadata, indexed, head);
     const anew = [...gone, ...fresh.map((file) => file.path)];
     for (const path of [...anew, ...changed.map(({ file }) => file.path)]) this.#torn.add(path);
     this.#drop(anew.map((path) => [path, null]));
@@ -298,31 +315,6 @@ class TableIndex implements RowIndex {
       if (this.#files.get(file.path)?.rows !== file.rows - rows.size) again.push(file);
     }
     return again;
-  }
-
-  /** What a head has otherwise than what was listed last. */
-  #difference(metadata: TableMetadata, head: HeadFiles): Difference {
-    const known = this.#head?.data ?? new Map<string, LiveData>();
-    const isTorn = (path: string): boolean => this.#torn.has(path);
-    const isKnown = ({ path, sequenceNumber }: LiveData): boolean =>
-      !isTorn(path) && known.get(path)?.sequenceNumber === sequenceNumber;
-    const gone = [...this.#files.keys()].filter((path) => !head.data.has(path));
-    const fresh = [...head.data.values()].filter((file) => !isKnown(file));
-    const before = this.#head?.deletes ?? new Map<string, LiveFile>();
-    const added = new DeleteIndex(metadata, without(head.deletes, before));
-    const removed = new DeleteIndex(metadata, without(before, head.deletes));
-    const changed: ChangedFile[] = [];
-    if (added.size + removed.size === 0) return { gone, fresh, changed };
-    for (const file of head.data.values()) {
-      if (!isKnown(file)) continue;
-      const lacks = removed.of(file).length > 0;
-      if (!lacks && added.of(file).length === 0) continue;
-      const deletes = deletesOf(head.index, file);
-      // Where there is a vector, position deletes do not count, whether they were there before or came now.
-      const isGrown = !lacks && deletes.vector === null;
-      changed.push({ file, hides: isGrown ? deletesOf(added, file) : deletes, isGrown });
-    }
-    return { gone, fresh, changed };
   }
 
   /** Removes rows of files by their paths; null: all rows. */
@@ -362,31 +354,4 @@ class TableIndex implements RowIndex {
     this.#freeNumbers.push(number);
     this.#store.forget(number);
   }
-}
-
-/** Files of a head that are not as they were. */
-interface Difference {
-  /** Paths of indexed files that the head does not have. */
-  readonly gone: readonly string[];
-  /** Files that are not indexed, or of which is not known what is indexed. */
-  readonly fresh: readonly LiveData[];
-  /** Indexed files with other deletes. */
-  readonly changed: readonly ChangedFile[];
-}
-
-interface ChangedFile {
-  readonly file: LiveData;
-  /** The deletes whose rows go; they may have gone before. */
-  readonly hides: AppliedDeletes;
-  /** False: rows may live again. */
-  readonly isGrown: boolean;
-}
-
-function without(
-  deletes: ReadonlyMap<string, LiveFile>,
-  others: ReadonlyMap<string, LiveFile>,
-): LiveFile[] {
-  return [...deletes]
-    .filter(([id, live]) => others.get(id)?.sequenceNumber !== live.sequenceNumber)
-    .map(([, live]) => live);
 }

@@ -76,6 +76,10 @@ async function ask(index: RowIndex | undefined, call: number, question: Question
       return { newer: await index.newer(ownersStorage(call), question.keys) };
     case "locate":
       return { located: await index.locate(question.keys) };
+    case "values": {
+      const { keys, columns } = question;
+      return { values: await index.values(ownersStorage(call), keys, columns) };
+    }
     case "apply":
       await index.apply(question.change, question.landed);
       return {};

@@ -97,7 +97,8 @@ export async function* readStored(
   }
 }
 
-function unitOf({
+/** The unit of a timestamp or time of day; null: it is none, or has another one. */
+export function unitOf({
   logical_type: logical,
   converted_type: converted,
 }: SchemaElement): StoredColumn["unit"] {
@@ -216,7 +217,8 @@ function joined(parts: readonly ColumnValues[]): ColumnValues {
     : parts.flatMap((part) => Array.from(part));
 }
 
-async function guarded<T>(action: () => Promise<T>): Promise<T> {
+/** What `action` does; an error of hyparquet becomes `storage_corrupt`. */
+export async function guarded<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (cause) {

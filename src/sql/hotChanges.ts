@@ -45,8 +45,9 @@ export function selectChanged(stored: string, changes: HotChanges): string {
   });
   // What empties the table has no key: nothing that it holds is of any.
   const isEmptying = `t = ${CHANGE.truncate}`;
+  // A partial row has its values when it is committed (decision 0465).
   const latest =
-    `SELECT ${names}, t, p FROM (${selects.join(" UNION ALL ")}) ` +
+    `SELECT ${names}, t, p FROM (${selects.join(" UNION ALL ")}) WHERE t <> ${CHANGE.partial} ` +
     `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")}, ${isEmptying} ORDER BY p DESC) = 1`;
   const emptied = `SELECT coalesce(max(p) FILTER (${isEmptying}), -1) AS p FROM l`;
   const isSame = keys.map((cell) => `o.${cell} = l.${cell}`).join(" AND ");

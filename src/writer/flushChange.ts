@@ -10,7 +10,7 @@ import { EqualityUpsert } from "#commit/equalityUpsert.ts";
 import type { Ledger } from "#commit/ledger.ts";
 import { type DeleteRows, writeDeletes } from "#commit/rowDeletes.ts";
 import type { Advance } from "#commit/rules.ts";
-import { Upsert } from "#commit/upsert.ts";
+import { type KeyedUnit, Upsert } from "#commit/upsert.ts";
 import { KeyHasher, keyFieldsOf } from "#keyindex/keyHasher.ts";
 import { orderFieldOf } from "#keyindex/orders.ts";
 import type { RowIndex } from "#keyindex/port.ts";
@@ -23,6 +23,7 @@ import {
   keyedUnits,
   type SplitFlush,
 } from "./keyedFlush.ts";
+import { type PartialContext, refusePartial, writePartial } from "./partialRows.ts";
 import type { FeedFlush, KeyParts, WriterOptions, WriterParts } from "./parts.ts";
 import { positionDeleteWriter } from "./positionDeletes.ts";
 import { currentFields } from "./schema.ts";
@@ -79,6 +80,7 @@ export async function writeFlush(
   }
   const folded = await foldFlush(parts.clock, options, flushes, foldKeyOf(table, index));
   const advances = advancesOf(folded.flushes, owners);
+  if (index.rows === null) refusePartial(table, folded.flushes);
   const written = await writeFiles(parts, options, table, folded.flushes, ledger);
   if (index.rows === null) {
     const { changed } = folded;
@@ -93,11 +95,12 @@ export async function writeFlush(
     return new EqualityUpsert(parts, advances, equalityUnits(options, folded, written, deletes));
   }
   const deleteRows = deleterOf(parts, options);
+  const context = { parts, options, table, index: index.rows, flushes: folded.flushes };
   return new Upsert(
     parts,
     { index: index.rows, deleteRows },
     advances,
-    keyedUnits(options, folded, written),
+    keyedUnits(options, folded, written, (unit) => completing(context, unit)),
   );
 }
 
@@ -109,6 +112,14 @@ function deleterOf(parts: WriterParts, options: WriterOptions): DeleteRows {
   }
   const writePositionDeletes = positionDeleteWriter(parts.encoder);
   return (attempt, located) => writeDeletes(attempt, located, writePositionDeletes);
+}
+
+/** What writes the rows of a unit that lack values; null: it has none. */
+function completing(context: PartialContext, unit: number): KeyedUnit["complete"] {
+  const { options, flushes } = context;
+  const numbers = options.preserveKafkaPartitions ? [unit] : [...flushes.keys()];
+  const has = numbers.some((number) => flushes[number]?.partial !== undefined);
+  return has ? (attempt) => writePartial(context, numbers, attempt) : null;
 }
 
 /** By the table's columns as they are now: what a type was promoted from hashes alike. */
@@ -131,7 +142,8 @@ function advancesOf(flushes: readonly FeedFlush[], owners: Owners): Advance[] {
 }
 
 /** Rows that are written. */
-function rowsOf({ batches, selected }: FeedFlush): number {
-  if (selected !== undefined) return selected.reduce((sum, { rows }) => sum + rows.length, 0);
+function rowsOf({ batches, selected, partial = [] }: FeedFlush): number {
+  const held = partial.reduce((sum, { rows }) => sum + rows.length, 0);
+  if (selected !== undefined) return selected.reduce((sum, { rows }) => sum + rows.length, held);
   return batches.reduce((sum, { rowCount }) => sum + rowCount, 0);
 }

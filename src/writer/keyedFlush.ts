@@ -39,17 +39,22 @@ export interface FoldedFlush {
   readonly emptying: ReadonlySet<number>;
 }
 
-/** The units of a commit: also those of which only deletes are left. */
+/**
+ * The units of a commit: also those of which only deletes are left.
+ * @param complete what writes the rows of a unit that lack values; default: it has none
+ */
 export function keyedUnits(
   options: Pick<WriterOptions, "preserveKafkaPartitions">,
   { flushes, keys, emptying }: FoldedFlush,
   written: readonly WrittenUnit[],
+  complete: (unit: number) => KeyedUnit["complete"] = () => null,
 ): KeyedUnit[] {
   const byNumber = new Map(written.map((unit) => [unit.number, unit]));
   return keys.map((changed, number) => {
     const { files = [], placed = [] } = byNumber.get(number) ?? {};
     const feeds = unitFeeds(options, flushes, number);
-    return { feeds, files, placed, keys: changed, empties: emptying.has(number) };
+    const empties = emptying.has(number);
+    return { feeds, files, placed, keys: changed, empties, complete: complete(number) };
   });
 }
 
@@ -96,7 +101,9 @@ export async function foldFlush(
       result.empties ? [] : result.changed.map((rows) => ({ ...rows, keys: null })),
     );
     for (const { changes: _, ...flush } of unit) {
-      folded.push(selectOf(flush, kept));
+      const partial = flush.batches.flatMap((batch) => result.partial.get(batch) ?? []);
+      const own = selectOf(flush, kept);
+      folded.push(partial.length === 0 ? own : { ...own, partial });
       lasts.push(selectOf(flush, changed));
     }
   }

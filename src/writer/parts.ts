@@ -8,6 +8,7 @@ import type { GrowsBy } from "#columns/evolve.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
 import type { DeleteRows } from "#commit/rowDeletes.ts";
 import type { KeySecret } from "#keyindex/keyHasher.ts";
+import type { PartialRows } from "#keyindex/partialRows.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
 import type { ParquetCodec, ParquetEncoder } from "#parquet/encoder.ts";
 
@@ -119,6 +120,8 @@ export interface FeedFlush {
   readonly batches: readonly ColumnBatch[];
   /** Which rows of each batch are written; default: all, and nobody asks for their keys. */
   readonly selected?: readonly SelectedRows[];
+  /** Rows that are written beside them, by each attempt, since they lack values. Default: none. */
+  readonly partial?: readonly PartialRows[];
 }
 
 /** Rows of a batch that are written, and their keys. */

@@ -1,19 +1,11 @@
 /** Changes with an order of their own, from a broker in memory to the rows of the table. */
 import { afterEach, expect, test } from "bun:test";
-import { systemClock } from "#base/clock.ts";
-import { systemDisk } from "#base/disk.ts";
 import { EXIT } from "#base/errors.ts";
-import { silentLogger } from "#base/log.ts";
-import { seededRandom, systemRandom } from "#base/random.ts";
-import { createFileCatalog } from "#catalog/file.ts";
+import { seededRandom } from "#base/random.ts";
 import type { ChangeOptions } from "#decode/options.ts";
-import { deletesOf, readHeadFiles } from "#iceberg/io/headFiles.ts";
-import { PositionDeletes } from "#keyindex/positionDeletes.ts";
-import { hiddenRows } from "#keyindex/readKeys.ts";
-import { parquetBytes, readRows } from "#parquet/readColumns.ts";
-import { createLocalStorage } from "#storage/local.ts";
 import { FakeKafka } from "../fakes/kafkaBroker.ts";
 import { buildBatch } from "../fakes/recordBatches.ts";
+import { liveRows } from "./liveRows.ts";
 import { endAll, LIMITS, newWarehouse, pipelineOf } from "./pipelineRunRig.ts";
 
 afterEach(endAll);
@@ -23,23 +15,10 @@ const FIELDS = ["id", "v"].map((name) => ({ id: 0, name, ...LONG }));
 
 /** Live rows of the table: column `v` by `id`; of an id that has several rows all of them. */
 async function rowsIn(warehouse: string): Promise<Map<number, number[]>> {
-  const local = createLocalStorage({ disk: systemDisk, random: systemRandom });
-  const parts = { storage: local, clock: systemClock, log: silentLogger };
-  const catalog = createFileCatalog({ warehouse, readOnly: true }, parts);
-  const table = await catalog.load({ namespace: ["db"], table: "t" });
-  if (table === null) throw new Error("the table is there");
-  const { storage, metadata } = table;
-  const head = await readHeadFiles(table, metadata.currentSnapshotId);
   const found = new Map<number, number[]>();
-  for (const file of head.data.values()) {
-    const positionDeletes = new PositionDeletes(storage);
-    const hidden = await hiddenRows({ positionDeletes }, file, deletesOf(head.index, file));
-    const bytes = parquetBytes(storage, file.path, file.bytes);
-    const rows = (await Array.fromAsync(readRows(bytes, ["id", "v"]))).flat();
-    for (const [position, row] of rows.entries()) {
-      const id = Number(row["id"]);
-      if (!hidden.has(position)) found.set(id, [...(found.get(id) ?? []), Number(row["v"])]);
-    }
+  for (const row of await liveRows(warehouse, ["id", "v"])) {
+    const id = Number(row["id"]);
+    found.set(id, [...(found.get(id) ?? []), Number(row["v"])]);
   }
   return found;
 }

@@ -70,6 +70,15 @@ test("no schedule keeps a row that was there before its source was emptied, or l
   });
 }, 900_000);
 
+for (const foreign of [false, true]) {
+  test(`no schedule gives a row a value that the row before it did not have (foreign engines: ${foreign})`, async () => {
+    const troubles = { steps: 120, compareAndSet: "sequence", foreign, partial: true } as const;
+    const half = Math.ceil(COUNT / 2);
+    await runAll("upsert", half, (seed) => runUpserts(seed, troubles));
+    await runAll("upsert", half, (seed) => runUpserts(seed, { ...troubles, rewrites: true }));
+  }, 900_000);
+}
+
 test("the same seed gives the same schedule of upserts", async () => {
   const troubles = { steps: 100, compareAndSet: "sequence", foreign: true } as const;
   const once = await runUpserts(7, troubles);

@@ -26,9 +26,10 @@ interface ForeignChange {
 
 /**
  * What the rows of a table are. `records`: those that are added are there twice, and none is deleted by its
- * key; `ordered`: those that are added have orders among those of the records.
+ * key; `ordered`: those that are added have orders among those of the records; `texts`: none is added or
+ * deleted, since changes need what stands before them, but other texts are set.
  */
-export type ForeignRows = "changes" | "records" | "ordered";
+export type ForeignRows = "changes" | "records" | "ordered" | "texts";
 
 /** Somebody else, in one world. */
 export class Foreigners {
@@ -50,6 +51,13 @@ export class Foreigners {
     if (head === null) return;
     const { live } = await this.#law.rowsOf(head);
     const dice = world.random.unit();
+    // The other half of the acts adds and deletes no rows.
+    if (this.#kind === "texts" && dice < 0.52) return await this.#setText(live);
+    await this.#chosen(dice, live);
+  }
+
+  async #chosen(dice: number, live: readonly PlacedRow[]): Promise<void> {
+    const world = this.#world;
     const chain = chainOf(world);
     if (dice < 0.2) return await this.#commit(await this.#appended(live));
     if (dice < 0.32 && live.length > 0)
@@ -62,6 +70,11 @@ export class Foreigners {
     if (dice < 0.75 && world.metadata.formatVersion === 2) return this.#upgrade();
     if (dice < 0.9 && chain.length > 1) return rollback(world, world.pick(chain.slice(1, 5)));
     if (chain.length > 2) await this.#expire(chain.slice(1 + world.below(chain.length - 1)));
+  }
+
+  async #setText(live: readonly PlacedRow[]): Promise<void> {
+    if (live.length === 0) return;
+    await this.#commit(await this.#rewritten(this.#world.pick(live), true));
   }
 
   /** All live rows in one file; the deletes go with what they were about. */
@@ -162,21 +175,24 @@ export class Foreigners {
     return { what: `deletes key ${key}`, files: [file], change };
   }
 
-  /** Copy on write: the row's file without it. */
-  async #rewritten(row: PlacedRow): Promise<ForeignChange> {
+  /** Copy on write: the row's file without it, or with another text in it. */
+  async #rewritten(row: PlacedRow, isKept = false): Promise<ForeignChange> {
     const world = this.#world;
     const head = world.metadata.currentSnapshotId ?? 0n;
     const { live } = await this.#law.rowsOf(head);
     const { file } = row.file;
     const others = live.filter((each) => each.file.file.filePath === file.filePath && each !== row);
-    const left = others.filter(({ position }) => position !== row.position);
+    const left: KeyedRow[] = others.filter(({ position }) => position !== row.position);
+    const { key, n } = row;
+    const update = isKept ? [{ key, n, t: `foreign ${this.#rows++}` }] : [];
+    left.push(...update);
     const output = await storeRows(world.storage, this.#path("rewritten"), left);
     const { vectors } = await this.#law.hiddenIn(file.filePath, head);
     return {
-      what: `rewrites a file without ${row.key}:${row.n}`,
+      what: isKept ? `sets a text of ${key}:${n}` : `rewrites a file without ${key}:${n}`,
       files: left.length === 0 ? [] : [output],
       removed: [file, ...vectors],
-      change: lacking(row),
+      change: (rows) => [...lacking(row)(rows), ...update],
     };
   }
 

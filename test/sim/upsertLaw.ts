@@ -10,7 +10,7 @@ import { readDeletionVector } from "#iceberg/deletes/deletionVector.ts";
 import { type LiveFile, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { parquetBytes, readRows } from "#parquet/readColumns.ts";
-import { changeOf, emptyingChangeOf, type KeyedRow } from "./upsertRows.ts";
+import { changeOf, emptyingChangeOf, type KeyedRow, type TextOf } from "./upsertRows.ts";
 import type { World } from "./world.ts";
 
 /** What a snapshot must have. */
@@ -55,6 +55,21 @@ const changed: Fold = (rows, partition, offsets) => {
   }
   return left;
 };
+
+/** The same where changes may leave a text as it was. */
+export function changedTexts(textOf: TextOf): Fold {
+  return (rows, partition, offsets) => {
+    let left = rows;
+    for (const offset of offsets) {
+      const { does, ...row } = changeOf(partition, offset, false);
+      const before = left.find(({ key }) => key === row.key)?.t;
+      left = left.filter(({ key }) => key !== row.key);
+      const t = textOf(partition, offset) ?? before;
+      if (does === "put") left = [...left, t === undefined ? row : { ...row, t }];
+    }
+    return left;
+  };
+}
 
 const NOTHING: Truth = { offsets: new Map(), rows: [] };
 
@@ -285,6 +300,7 @@ export class UpsertLaw {
     const rows = (await this.#stored(path)).map((row) => ({
       key: Number(row["key"]),
       n: Number(row["n"]),
+      ...(typeof row["t"] === "string" ? { t: row["t"] } : {}),
     }));
     this.#files.set(path, rows);
     return rows;
@@ -294,7 +310,7 @@ export class UpsertLaw {
     const { storage } = this.world;
     const bytes = storage.objects.get(path)?.content ?? new Uint8Array();
     const file = parquetBytes({ ...storage }, path, bytes.length);
-    const groups = await Array.fromAsync(readRows(file, ["key", "n", "file_path", "pos"]));
+    const groups = await Array.fromAsync(readRows(file, ["key", "n", "t", "file_path", "pos"]));
     return groups.flat();
   }
 }
@@ -316,7 +332,7 @@ function offsetProblems(
 }
 
 function texts(rows: readonly KeyedRow[]): string[] {
-  return rows.map(({ key, n }) => `${key}:${n}`).sort();
+  return rows.map(({ key, n, t = "" }) => `${key}:${n}${t && ` ${t}`}`).sort();
 }
 
 /** What is left of a list when each of another is taken once. */

@@ -279,4 +279,37 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "values that a change leaves as they were are those of the first attempt's head",
+    rule: "2.10 (10f)",
+    sim: "upsert",
+    shownIn: "did not have .foreign engines: true",
+    edits: [
+      {
+        find: "complete === null ? [] : await this.#reading(attempt, () => complete(attempt));",
+        replace:
+          "complete === null ? [] : await ((complete as unknown as { first?: ReturnType<typeof complete> })" +
+          ".first ??= this.#reading(attempt, () => complete(attempt)));",
+      },
+    ],
+  },
+  {
+    name: "values that a change leaves as they were are the table's, whatever the flush has changed before",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "did not have",
+    edits: [
+      {
+        find: "this.#before.set(first + row, last.lastOf(first + row));",
+        replace: "this.#before.set(first + row, -1);",
+      },
+    ],
+  },
+  {
+    name: "values that were read file by file are given to the keys in the order that these were asked for",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "did not have",
+    edits: [{ find: "read.push(key);", replace: "read.push(read.length);" }],
+  },
 ];

@@ -5,6 +5,7 @@
 import type { Column, ColumnBatch } from "#columns/batch.ts";
 import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
+import { PLACEHOLDER } from "#columns/unavailable.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { Storage } from "#storage/storage.ts";
@@ -14,12 +15,20 @@ import { foreignFile } from "./rows.ts";
 export interface KeyedRow {
   readonly key: number;
   readonly n: number;
+  /** A text that changes may leave as it was; in worlds without such changes rows have none. */
+  readonly t?: string;
 }
 
 /** Columns of the table; ids 1 and 2. */
 export const KEY_FIELDS: readonly Field[] = [
   { id: 0, name: "key", required: false, type: { kind: "long" } },
   { id: 0, name: "n", required: false, type: { kind: "long" } },
+];
+
+/** The same with a text. */
+export const TEXT_FIELDS: readonly Field[] = [
+  ...KEY_FIELDS,
+  { id: 0, name: "t", required: false, type: { kind: "string" } },
 ];
 
 /** Keys of one partition. */
@@ -52,24 +61,53 @@ export function emptyingChangeOf(offset: number): ReturnType<typeof changeOf> {
   return offset % 6 === 4 ? { ...change, key: 0, does: "truncate" } : change;
 }
 
-/** Changes as a batch with its control column. */
+/** The text that the change of a record sets; null: it leaves it as it was. */
+export type TextOf = (partition: number, offset: number) => string | null;
+
+/**
+ * Texts of changes of which every third leaves it as it was, where there is something.
+ * @param recordsOf offsets of the records of a partition that the table was ever given
+ */
+export function textOf(recordsOf: (partition: number) => readonly number[]): TextOf {
+  return (partition, offset) => {
+    const { key, n } = changeOf(partition, offset, false);
+    const before = recordsOf(partition)
+      .filter((each) => each < offset)
+      .map((each) => changeOf(partition, each, false))
+      .findLast((each) => each.key === key);
+    const isHeld = offset % 3 > 0 && before?.does === "put";
+    return isHeld ? null : `text ${n}`;
+  };
+}
+
+/**
+ * Changes as a batch with its control column.
+ * @param texts default: rows have none
+ */
 export function changeBatch(
   partition: number,
   offsets: readonly number[],
   form: "changes" | "ordered" | "emptying",
+  texts: TextOf | null = null,
 ): ColumnBatch {
-  const changes = offsets.map((offset) =>
-    form === "emptying"
-      ? emptyingChangeOf(offset)
-      : changeOf(partition, offset, form === "ordered"),
-  );
+  const changes = offsets.map((offset) => {
+    const change =
+      form === "emptying"
+        ? emptyingChangeOf(offset)
+        : changeOf(partition, offset, form === "ordered");
+    if (texts === null) return change;
+    const text = change.does === "put" ? texts(partition, offset) : "";
+    const does = text === null ? ("partial" as const) : change.does;
+    return { ...change, does, t: text ?? PLACEHOLDER.toString() };
+  });
   const kinds = changes.map(({ does }) => CHANGE[does]);
-  const rows = batchOf(changes, KEY_FIELDS);
+  const fields = texts === null ? KEY_FIELDS : TEXT_FIELDS;
+  const rows = batchOf(changes, fields);
   const data = new Uint8Array(new Int32Array(kinds).buffer);
   const control = { ...columnOf(CHANGE_TYPE, kinds.length), data };
   return {
     ...rows,
-    fields: [...KEY_FIELDS, CHANGE_TYPE],
+    fields: [...fields, CHANGE_TYPE],
     columns: [...rows.columns, control],
   };
 }
@@ -82,11 +120,20 @@ export function batchOf(
   const longs = (values: number[]): Uint8Array =>
     new Uint8Array(new BigInt64Array(values.map(BigInt)).buffer);
   const [keys, numbers] = [rows.map(({ key }) => key), rows.map(({ n }) => n)];
-  const columns = [longs(keys), longs(numbers)].flatMap((data, index) => {
+  const columns = [longs(keys), longs(numbers)].flatMap((data, index): Column[] => {
     const field = fields[index];
-    return field === undefined ? [] : { ...columnOf(field, rows.length), data };
+    return field === undefined ? [] : [{ ...columnOf(field, rows.length), data }];
   });
+  const [, , text] = fields;
+  if (text !== undefined) columns.push(textColumn(text, rows));
   return { fields, rowCount: rows.length, columns, byteCount: 16 * rows.length };
+}
+
+function textColumn(field: Field, rows: readonly KeyedRow[]): Column {
+  const texts = rows.map(({ t = "" }) => Buffer.from(t));
+  const offsets = new Int32Array(rows.length + 1);
+  for (const [row, text] of texts.entries()) offsets[row + 1] = (offsets[row] ?? 0) + text.length;
+  return { ...columnOf(field, rows.length), offsets, data: Buffer.concat(texts) };
 }
 
 function columnOf(field: Field, length: number): Column {
@@ -99,7 +146,8 @@ export async function storeRows(
   path: string,
   rows: readonly KeyedRow[],
 ): Promise<DataFile> {
-  const fields = KEY_FIELDS.map((field, index) => ({ ...field, id: index + 1 }));
+  const own = rows.some(({ t }) => t !== undefined) ? TEXT_FIELDS : KEY_FIELDS;
+  const fields = own.map((field, index) => ({ ...field, id: index + 1 }));
   const bytes = await encode(fields, batchOf(rows, fields));
   await storage.put(path, bytes);
   const size = BigInt(bytes.length);

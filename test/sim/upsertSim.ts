@@ -16,9 +16,9 @@ import { type Outcome, WriterFrame } from "./frame.ts";
 import { optionsOf, Process, partsOf, worldClock } from "./process.ts";
 import { simulatedEngine } from "./simulatedEngine.ts";
 import { Foreigners } from "./upsertForeign.ts";
-import { byOrder, emptying, UpsertLaw } from "./upsertLaw.ts";
+import { byOrder, changedTexts, emptying, UpsertLaw } from "./upsertLaw.ts";
 import { UpsertRewriter } from "./upsertRewriter.ts";
-import { changeBatch, KEY_FIELDS } from "./upsertRows.ts";
+import { changeBatch, KEY_FIELDS, TEXT_FIELDS, type TextOf, textOf } from "./upsertRows.ts";
 import { type CompareAndSet, World } from "./world.ts";
 
 /** What a schedule may contain. */
@@ -35,6 +35,8 @@ export interface UpsertTroubles {
   readonly deletes?: DeleteMode;
   /** There is one partition, and its source is emptied now and then (truncate); default: it is not. */
   readonly empties?: boolean;
+  /** Changes may leave a value as it was; default: they have all values. */
+  readonly partial?: boolean;
 }
 
 /** Runs one schedule; the law is checked whenever the table has changed. */
@@ -50,23 +52,33 @@ const SECRET = { k0: 1n, k1: 2n };
 class UpsertSim extends WriterFrame {
   readonly troubles: UpsertTroubles;
   readonly #law: UpsertLaw;
+  readonly #texts: TextOf | null;
   readonly foreigners: Foreigners;
   readonly rewriter: UpsertRewriter;
   readonly #disks = new Map<string, LossyDisk>();
 
   constructor(seed: number, troubles: UpsertTroubles) {
-    const { empties = false, ordered: isOrdered = false } = troubles;
+    const { empties = false, ordered: isOrdered = false, partial: isPartial = false } = troubles;
     const partitions = empties ? 1 : 2;
-    const world = new World(seed, troubles.compareAndSet, partitions, true, undefined, KEY_FIELDS);
-    const law = new UpsertLaw(world, empties ? emptying : isOrdered ? byOrder : undefined);
-    // Copies take the place of what is being compacted, and a truncate takes it away.
-    const hasOthers = troubles.foreign || empties || troubles.deletes === "copy-on-write";
+    const fields = isPartial ? TEXT_FIELDS : KEY_FIELDS;
+    const world = new World(seed, troubles.compareAndSet, partitions, true, undefined, fields);
+    const given = (partition: number): readonly number[] =>
+      (world.topic.records[partition] ?? []).filter((offset) => offset >= this.first(partition));
+    const texts = isPartial ? textOf(given) : null;
+    const fold = texts === null ? undefined : changedTexts(texts);
+    const law = new UpsertLaw(world, empties ? emptying : isOrdered ? byOrder : fold);
+    // Copies take the place of what is being compacted, and a truncate takes it away; a rewrite whose request got no
+    // answer is left when others have moved on: in long runs one is.
+    const isTaken = empties || troubles.deletes === "copy-on-write";
+    const hasOthers = troubles.foreign || isPartial || isTaken;
     const rewriter = new UpsertRewriter(world, law, hasOthers);
     super(world, [new Process("A", "g"), new Process("B", "g")], [0.6, 0.8, 0.88], [rewriter]);
     this.troubles = troubles;
+    this.#texts = texts;
     this.#law = law;
     this.rewriter = rewriter;
-    this.foreigners = new Foreigners(world, this.#law, isOrdered ? "ordered" : "changes");
+    const kind = isPartial ? "texts" : "changes";
+    this.foreigners = new Foreigners(world, this.#law, isOrdered ? "ordered" : kind);
     for (const { name } of this.processes) {
       const { random } = world;
       if (random.unit() < 0.7) this.#disks.set(name, createLossyDisk({ random }));
@@ -165,8 +177,8 @@ class UpsertSim extends WriterFrame {
     );
     const { ordered = false, empties = false } = this.troubles;
     const form = empties ? "emptying" : ordered ? "ordered" : "changes";
-    const batch = offsets.length === 0 ? null : changeBatch(feed.partition, offsets, form);
-    return { range, batch };
+    if (offsets.length === 0) return { range, batch: null };
+    return { range, batch: changeBatch(feed.partition, offsets, form, this.#texts) };
   }
 
   protected law(): Promise<string[]> {

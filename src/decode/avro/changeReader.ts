@@ -12,7 +12,7 @@ import type { ValueRoot } from "#decode/kernel/image.ts";
 import { schemaIdOf } from "#decode/registry/wire.ts";
 import { type Rescue, withRescue } from "#decode/rescue.ts";
 import { Shaping } from "#decode/shaping.ts";
-import { binaryMarkers, unavailableIn } from "#decode/unavailable.ts";
+import { binaryMarkers, wholenessIn } from "#decode/unavailable.ts";
 import {
   AvroChangeParts,
   type ChangeFound,
@@ -47,6 +47,7 @@ export function changeReader(
   const { row, keys, operation, source: members } = changeColumns(columns, options);
   const isKept = keepsDeleted(options);
   const { hasRescue } = context.settings;
+  const isPlain = !hasRescue && context.table.shaping.covered.length === 0;
   const ofPart = (part: (schema: ChangeSchema) => AvroRecord | null): ProgramContext["find"] => {
     return (id) => {
       const found = schemas.ofId(id);
@@ -97,7 +98,7 @@ export function changeReader(
     before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,
-    lacksValue: unavailableIn(row, MARKERS),
+    wholeness: wholenessIn({ columns: row, keys, markers: MARKERS, isPlain }),
   };
   return new EnvelopeReader(parts, readers, options, root());
 }

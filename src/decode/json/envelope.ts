@@ -18,7 +18,7 @@ import {
   type StructNode,
 } from "./program.ts";
 import { JsonReader } from "./reader.ts";
-import { lacksValue, UNAVAILABLE_MARKERS } from "./unavailable.ts";
+import { jsonWholeness, UNAVAILABLE_MARKERS } from "./unavailable.ts";
 
 const IGNORE = { unknown: "ignore", rescue: null, rescuesConflicts: false } as const;
 
@@ -34,7 +34,7 @@ export function envelopeReader(
   program: ProgramOptions,
 ): EnvelopeReader {
   const { prefix, onDelete, opField } = options;
-  const { keys, operation, source: members } = changeColumns(columns, options);
+  const { row: ofRow, keys, operation, source: members } = changeColumns(columns, options);
   const source = sourcePart(members, prefix);
   const isKept = keepsDeleted(options);
   const ofKey = isKept || keys.length === 0 ? null : compileImage(keys, program);
@@ -54,7 +54,13 @@ export function envelopeReader(
     takesDeletes: onDelete !== "ignore",
     isBare: opField !== null,
   });
-  const readers = { row, before, source: source?.reader ?? null, operation, lacksValue };
+  const wholeness = jsonWholeness({
+    columns: ofRow,
+    keys,
+    isPlain: program.shaping.covered.length === 0 && !row.rescues,
+    sawUnknown: () => row.sawUnknown,
+  });
+  const readers = { row, before, source: source?.reader ?? null, operation, wholeness };
   return new EnvelopeReader(new EnvelopeParts(opField), readers, options, root);
 }
 

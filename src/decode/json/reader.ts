@@ -82,6 +82,11 @@ export class JsonReader implements ValueReader {
     return jsonRoot(this.node, this.handling.unknown === "ignore" && this.node.byLower === null);
   }
 
+  /** True when what has no place in its own column is kept in another one. */
+  get rescues(): boolean {
+    return this.handling.rescue !== null;
+  }
+
   readNull(row: number): boolean {
     const [required] = this.node.required;
     if (required === undefined) return this.endObject(this.node, 0, row) === 0;

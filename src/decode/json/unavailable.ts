@@ -1,18 +1,14 @@
 /**
- * What stands in a change for a value that its source did not log (PostgreSQL's TOAST): Debezium's
- * `unavailable.value.placeholder` as it is by default, in the form that the column's type gives it.
+ * Rows in JSON in which a placeholder stands for a value that their source did not log, in the form that
+ * the value's type gives it (`columns/unavailable.ts`).
  *
- * ```text
- * text, and text in hstore and JSON texts     "__debezium_unavailable_value", \"__debezium_unavailable_value\"
- * bytea                                       the same bytes in base64
- * smallint[], int[], bigint[], date[], ...    a number for each of the bytes
- * uuid[]                                      the UUID of the bytes, by name (version 3)
- * ```
  * Batches are searched for a part of each form. Parts begin with a letter that is rare where they can: that
  * makes the search fast. Only what has a part is looked at closely.
  */
+import type { ColumnBuilder } from "#columns/builder.ts";
+import { PLACEHOLDER_UUID as UUID } from "#columns/unavailable.ts";
+import { unavailableColumns, type Wholeness } from "#decode/unavailable.ts";
 
-const UUID = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
 const NUMBERS = [95, 95, 100, 101, 98, 101, 122, 105, 117, 109];
 
 /** What has none of these has no placeholder. */
@@ -34,10 +30,53 @@ const PLACEHOLDER = new RegExp(
   ].join("|"),
 );
 
-/** True for a row, JSON as bytes, that lacks a value. */
-export function lacksValue(row: Buffer): boolean {
-  return (
-    UNAVAILABLE_MARKERS.some((marker) => row.includes(marker)) &&
-    PLACEHOLDER.test(row.toString("latin1"))
-  );
+/** The same as the name of a member. */
+const AS_NAME = /"__debezium_unavailable_value"\s*:/;
+
+/** What judges rows in JSON. */
+export interface JsonRowParts {
+  readonly columns: readonly ColumnBuilder[];
+  /** Those of the columns that say which row it is. */
+  readonly keys: readonly ColumnBuilder[];
+  /** Columns hold values as they came: nothing is masked, and nothing moved into another column. */
+  readonly isPlain: boolean;
+  /** The row that was read last showed a field that may become a column, and is read again then. */
+  readonly sawUnknown: () => boolean;
+}
+
+/** Tells what the row is that was appended last (`PartReaders.wholeness`). */
+export function jsonWholeness({
+  columns,
+  keys,
+  isPlain,
+  sawUnknown,
+}: JsonRowParts): (part: Buffer, row: number, isConflict: boolean) => Wholeness {
+  return (part, row, isConflict) => {
+    const lacking = lackingMembers(part);
+    if (lacking === 0) return "whole";
+    if (isConflict || !isPlain) return "lost";
+    const found = unavailableColumns(columns, row);
+    if (found.some((column) => keys.includes(column))) return "lost";
+    // What is called like the placeholder would become a column, but for a map, whose keys are values.
+    if (AS_NAME.test(part.toString("latin1")) && !found.some(isMap)) return "lost";
+    if (sawUnknown()) return "partial";
+    return found.length === lacking ? "partial" : "lost";
+  };
+}
+
+function isMap({ field }: ColumnBuilder): boolean {
+  return field.type.kind === "map";
+}
+
+/** How many members of a row, JSON as bytes, lack a value. */
+function lackingMembers(row: Buffer): number {
+  if (!UNAVAILABLE_MARKERS.some((marker) => row.includes(marker))) return 0;
+  if (!PLACEHOLDER.test(row.toString("latin1"))) return 0;
+  try {
+    const members = Object.values(JSON.parse(row.toString()) as object);
+    return members.filter((value) => PLACEHOLDER.test(JSON.stringify(value))).length;
+  } catch {
+    // Not JSON to the last letter: then nothing says how many.
+    return Number.POSITIVE_INFINITY;
+  }
 }

@@ -11,7 +11,7 @@ import { eventTime } from "#decode/eventTime.ts";
 import type { TableSchema } from "#decode/format.ts";
 import { type Rescue, withRescue } from "#decode/rescue.ts";
 import { Shaping } from "#decode/shaping.ts";
-import { binaryMarkers, unavailableIn } from "#decode/unavailable.ts";
+import { binaryMarkers, wholenessIn } from "#decode/unavailable.ts";
 import { type ChangeFound, type FoundChange, ProtobufChangeParts } from "./change.ts";
 import { type Frame, protobufRoot } from "./kernelProgram.ts";
 import type { ProtoMessage } from "./model.ts";
@@ -48,6 +48,7 @@ export function changeReader(
   const parts = new ProtobufChangeParts(context.find);
   const ignored = { ...settings, unknown: null };
   const { hasRescue } = settings;
+  const isPlain = !hasRescue && settings.shaping.covered.length === 0;
   const rows = new ByType((found) => context.rowOf(found, row));
   const images = new ByType(({ change: { before } }) =>
     plain(compileMessage(before, isKept ? row : keys, ignored)),
@@ -89,7 +90,7 @@ export function changeReader(
     before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,
-    lacksValue: unavailableIn(row, MARKERS),
+    wholeness: wholenessIn({ columns: row, keys, markers: MARKERS, isPlain }),
   };
   return new EnvelopeReader(parts, readers, options, protobufRoot(frames, MARKERS));
 }

@@ -31,6 +31,7 @@ function upsertOf(keys: readonly (readonly bigint[])[], index = newIndex()): Ups
     files: [],
     placed: [],
     empties: false,
+    complete: null,
     keys: keySet(each),
   }));
   const deleteRows: DeleteRows = (attempt, located) =>
@@ -71,7 +72,8 @@ test("a source that was emptied takes every file of the head with it, but only w
   const data = { file, sequenceNumber: 1n };
   const head = await table.head([data, { file: vector, sequenceNumber: 2n }]);
   const deleteRows = () => Promise.reject(new Error("no row is deleted by itself"));
-  const unit = { feeds: [FEED], files: [], placed: [], keys: keySet([7n]), empties: true };
+  const none = { files: [], placed: [], complete: null };
+  const unit = { ...none, feeds: [FEED], keys: keySet([7n]), empties: true };
   const upsert = new Upsert(parts, { index: newIndex(), deleteRows }, [], [unit]);
   for (const number of [1, 2]) {
     const staged = await upsert.stage(attemptOn(head, number));
@@ -102,7 +104,7 @@ test("a file that is gone while orders are compared asks for another head; a hea
   const index = createTableIndex({ store, secret: SECRET, keyColumns: ["id"], orderColumn: "id" });
   await index.bringTo(head, "main");
   await table.storage.remove([file.filePath]);
-  const unit = { feeds: [FEED], files: [], placed: [], empties: false };
+  const unit = { feeds: [FEED], files: [], complete: null, placed: [], empties: false };
   const keys = { ...keySet([2n]), orders: BigInt64Array.of(-5n) };
   const deleteRows: DeleteRows = (attempt, located) =>
     writeDeletes(attempt, located, () => Promise.reject(new Error("a table of format v3")));

@@ -7,8 +7,8 @@ import { makeDecoder } from "./support.ts";
 
 /** What came of records. */
 export interface Effects {
-  /** `+` and a row that is put; `-` and the columns of a deleted row that hold its key. */
-  readonly done: readonly (readonly ["+" | "-", { readonly [name: string]: Value }])[];
+  /** `+` and a row that is put, `~` one that lacks values; `-` and the columns of a deleted row that hold its key. */
+  readonly done: readonly (readonly ["+" | "~" | "-", { readonly [name: string]: Value }])[];
   readonly reasons: readonly string[];
   readonly skipped: number;
   /** The control column; empty without one. */
@@ -30,7 +30,8 @@ export function effects(
   const result = segment.decode(batch);
   const { rows, changes } = splitChanges(segment.seal());
   const done = rowsOf(rows).map((row, index): Effects["done"][number] => {
-    if ((changes?.[index] ?? CHANGE.put) === CHANGE.put) return ["+", row];
+    const change = changes?.[index] ?? CHANGE.put;
+    if (change !== CHANGE.delete) return [change === CHANGE.partial ? "~" : "+", row];
     return ["-", Object.fromEntries(keys.map((key) => [key, row[key] ?? null]))];
   });
   const reasons = result.rejected.map((each) => `${each.offset} ${each.reason}`);

@@ -105,14 +105,21 @@ for (const kernel of [false, "always"] as const) {
       expect(skipped).toBe(1);
     });
 
-    test("a truncate where rows are marked, and a value that the source did not log, stop the table", () => {
+    test("a truncate where rows are marked stops the table; a value that the source did not log makes its row a partial one", () => {
       const first = record(envelope("c", null, { id: 1, s: "x" }));
       const unavailable = { id: 1, s: PLACEHOLDER };
       const marking = { changes: { ...CDC, onDelete: "mark" } } as const;
       expect(() => run([first, { value: envelope("t", null, null) }], marking)).toThrow("truncate");
-      expect(() => run([first, record(envelope("u", null, unavailable))])).toThrow(
-        "REPLICA IDENTITY",
-      );
+      const update = record(envelope("u", null, unavailable));
+      expect(run([first, update]).done).toEqual([
+        ["+", { id: 1n, s: "x" }],
+        ["~", { id: 1n, s: PLACEHOLDER }],
+      ]);
+      // Where rows stay when they are deleted, no column says that a row is partial.
+      for (const onDelete of ["mark", "ignore"] as const) {
+        const changes = { ...CDC, onDelete };
+        expect(() => run([first, update], { changes })).toThrow("REPLICA IDENTITY");
+      }
       expect(run([first, record(envelope("d", unavailable, null))]).done).toHaveLength(2);
     });
 
@@ -126,19 +133,22 @@ for (const kernel of [false, "always"] as const) {
         bytea: Buffer.from(PLACEHOLDER).toString("base64"),
         "hstore as a text": JSON.stringify({ [PLACEHOLDER]: PLACEHOLDER }),
         "a text in a text": JSON.stringify({ a: JSON.stringify({ b: PLACEHOLDER }) }),
-        hstore: { [PLACEHOLDER]: PLACEHOLDER },
         "int[]": numbers,
         "uuid[]": [uuidOfName(PLACEHOLDER)],
       };
       const first = record(envelope("c", null, { id: 1 }));
       for (const s of Object.values(forms)) {
+        const known = record(envelope("c", null, { id: 1, s: other(s) }));
         for (const value of [envelope("u", null, { id: 1, s }), pretty({ id: 1, s })]) {
-          // Whether the column is there, or would be learned.
-          for (const known of [first, record(envelope("c", null, { id: 1, s: other(s) }))]) {
-            expect(() => run([known, record(value)])).toThrow("REPLICA IDENTITY");
+          // Whether the column is there, or is learned.
+          for (const each of [first, known]) {
+            expect(run([each, record(value)]).done[1]?.[0]).toBe("~");
           }
         }
       }
+      // A member that is called like the placeholder would become a column.
+      const hstore = record(envelope("u", null, { id: 1, s: { [PLACEHOLDER]: PLACEHOLDER } }));
+      expect(() => run([first, hstore])).toThrow("REPLICA IDENTITY");
       const mentions = [`see ${PLACEHOLDER}`, `${PLACEHOLDER}s`, `"${PLACEHOLDER} "`];
       const lists = [numbers.slice(1), [...numbers, 1], [1, ...numbers]];
       for (const s of [...mentions, ...lists]) {

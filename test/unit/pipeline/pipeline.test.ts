@@ -222,6 +222,7 @@ test("a process that has lost all partitions of a table lets the table's key ind
   const rows: RowIndex = {
     bringTo: async () => void asked.push("brought"),
     newer: async () => new Uint32Array(0),
+    values: () => Promise.reject(new Error("no row lacks values")),
     locate: async () => [],
     apply: async () => undefined,
     close: async () => void asked.push("closed"),

@@ -1,0 +1,93 @@
+/**
+ * Changes that lack values, which stay as they were (`columns/unavailable.ts`), among the changes of one
+ * flush: where their values may stand, in changes of the same key before them, or in the table.
+ */
+import type { ColumnBatch } from "#columns/batch.ts";
+import { CHANGE, type SplitChanges } from "#columns/changes.ts";
+import { type LastRows, pickedKeys } from "./lastRows.ts";
+import type { KeySet } from "./port.ts";
+
+/** One change of a key. */
+export interface RowVersion {
+  readonly batch: ColumnBatch;
+  readonly row: number;
+}
+
+/** The last change of a key, which lacks values. */
+export interface PartialRow {
+  /** It, and what came before it, the newest first. */
+  readonly versions: readonly RowVersion[];
+  /** `flush`: the last version has all values; `table`: the table's row is older still; `nothing`: a delete or truncate is. */
+  readonly base: "flush" | "table" | "nothing";
+}
+
+/** Partial rows of a batch that are written. */
+export interface PartialRows {
+  /** Key n is of row n. */
+  readonly keys: KeySet;
+  readonly rows: readonly PartialRow[];
+}
+
+/** Notes what stands before the partial rows of a flush, whose rows have numbers from batch to batch. */
+export class PartialChain {
+  readonly #flush: readonly SplitChanges[];
+  /** Of a partial row the row of its key before it; -1: the flush has none. */
+  readonly #before = new Map<number, number>();
+  /** What stands before the first change of a key. */
+  readonly #oldest: PartialRow["base"];
+
+  /** @param isEmptied the table is emptied before those of the changes that count */
+  constructor(flush: readonly SplitChanges[], isEmptied = false) {
+    this.#flush = flush;
+    this.#oldest = isEmptied ? "nothing" : "table";
+  }
+
+  /** Adds rows `[from, to)` of a batch to the last ones; `first` is the number of the batch's first row. */
+  add(last: LastRows, { changes }: SplitChanges, first: number, from: number, to: number): void {
+    let start = from;
+    let row = changes?.indexOf(CHANGE.partial, from) ?? -1;
+    for (; row >= 0 && row < to; row = changes?.indexOf(CHANGE.partial, row + 1) ?? -1) {
+      last.add(first + start, first + row);
+      this.#before.set(first + row, last.lastOf(first + row));
+      start = row;
+    }
+    last.add(first + start, first + to);
+  }
+
+  /** The partial rows of a batch that are the last of their keys. @param words of the keys of its rows */
+  rowsOf(
+    { rows: { rowCount }, changes }: SplitChanges,
+    first: number,
+    last: LastRows,
+    words: BigUint64Array,
+  ): PartialRows | null {
+    const found: number[] = [];
+    let row = changes?.indexOf(CHANGE.partial) ?? -1;
+    for (; row >= 0 && row < rowCount; row = changes?.indexOf(CHANGE.partial, row + 1) ?? -1) {
+      if (last.has(first + row)) found.push(row);
+    }
+    if (found.length === 0) return null;
+    const keys = pickedKeys({ words, orders: null }, Uint32Array.from(found), found.length);
+    return { keys, rows: found.map((each) => this.#rowOf(first + each)) };
+  }
+
+  #rowOf(number: number): PartialRow {
+    const versions: RowVersion[] = [];
+    for (let at = number; at >= 0; at = this.#before.get(at) ?? -1) {
+      const { batch, row, change } = this.#versionOf(at);
+      if (change === CHANGE.delete) return { versions, base: "nothing" };
+      versions.push({ batch, row });
+      if (change !== CHANGE.partial) return { versions, base: "flush" };
+    }
+    return { versions, base: this.#oldest };
+  }
+
+  #versionOf(number: number): RowVersion & { readonly change: number } {
+    let row = number;
+    for (const { rows: batch, changes } of this.#flush) {
+      if (row < batch.rowCount) return { batch, row, change: changes?.[row] ?? CHANGE.put };
+      row -= batch.rowCount;
+    }
+    throw new RangeError("a row has a number of the flush");
+  }
+}

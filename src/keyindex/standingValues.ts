@@ -1,0 +1,134 @@
+/**
+ * Values of the rows that changes replace, read from the files of the head (SPEC section 6: what a source
+ * did not log stays as it was).
+ *
+ * Keys are read file by file, so that each part of a file is read once, and until there are enough bytes:
+ * whoever wants more asks for the rest.
+ */
+import { assert } from "#base/assert.ts";
+import { fail } from "#base/errors.ts";
+import { ColumnBuilder, sealColumns } from "#columns/builder.ts";
+import type { Field } from "#columns/schema.ts";
+import type { LiveData } from "#iceberg/io/headFiles.ts";
+import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
+import { type CellSink, readCells } from "#parquet/readCells.ts";
+import { parquetBytes } from "#parquet/readColumns.ts";
+import type { Places } from "./keyTable.ts";
+import type { KeySet, StandingValues } from "./port.ts";
+import type { DeleteStore } from "./positionDeletes.ts";
+
+/** Bytes of values from which on no more are read. */
+const BYTES_MAX = 16 * 1024 * 1024;
+
+/** Where rows that stand are found, and read. */
+export interface ValueSource {
+  readonly storage: DeleteStore;
+  readonly metadata: TableMetadata;
+  readonly locate: (keys: KeySet) => Places;
+  readonly fileOf: (number: number) => LiveData;
+}
+
+/** A row and the number of its key. */
+interface StandingRow {
+  readonly key: number;
+  readonly row: number;
+}
+
+/** Reads columns of the rows of keys. @throws AppError as `RowIndex.values` */
+export async function standingValues(
+  source: ValueSource,
+  keys: KeySet,
+  columns: readonly Field[],
+): Promise<StandingValues> {
+  const { byFile, missing } = rowsOfKeys(source, keys);
+  const names = columnNamesInFiles(source.metadata.properties);
+  const sinks = columns.map((field) => ({
+    id: field.id,
+    names: names.get(field.id) ?? [],
+    builder: new ColumnBuilder(field),
+  }));
+  const builders = sinks.map(({ builder }) => builder);
+  const isFull = (): boolean =>
+    builders.reduce((sum, { usedBytes }) => sum + usedBytes, 0) >= BYTES_MAX;
+  const read: number[] = [];
+  for (const [file, rows] of byFile) {
+    for await (const key of readRows(source, file, sinks, rows)) {
+      read.push(key);
+      if (isFull()) break;
+    }
+    if (isFull()) break;
+  }
+  const batch = sealColumns(builders, read.length);
+  return { keys: Uint32Array.from(read), missing, batch };
+}
+
+/** Reads rows of a file, and stops after each with its key. @param standing ascending, each once */
+async function* readRows(
+  { storage }: ValueSource,
+  file: LiveData,
+  sinks: readonly CellSink[],
+  standing: readonly StandingRow[],
+): AsyncGenerator<number> {
+  if (file.format !== "PARQUET") throw unreadable(file);
+  const rows = Uint32Array.from(standing, ({ row }) => row);
+  let at = 0;
+  for await (const row of readCells(parquetBytes(storage, file.path, file.bytes), sinks, rows)) {
+    const found = standing[at++];
+    assert(found?.row === row, "rows come in the order that they were asked for");
+    yield found.key;
+  }
+  if (at < standing.length) throw tooShort(file);
+}
+
+/** By files, each with its rows ascending. */
+function rowsOfKeys(
+  { locate, fileOf }: ValueSource,
+  { count, words }: KeySet,
+): {
+  readonly byFile: ReadonlyMap<LiveData, readonly StandingRow[]>;
+  readonly missing: Uint32Array;
+} {
+  const byFile = new Map<LiveData, StandingRow[]>();
+  const missing: number[] = [];
+  for (let key = 0; key < count; key++) {
+    const one = { count: 1, words: words.subarray(2 * key, 2 * key + 2) };
+    const newest = newestOf(locate(one), fileOf);
+    if (newest === null) missing.push(key);
+    else {
+      const rows = byFile.get(newest.file) ?? [];
+      byFile.set(newest.file, rows);
+      rows.push({ key, row: newest.row });
+    }
+  }
+  for (const rows of byFile.values()) rows.sort((a, b) => a.row - b.row);
+  return { byFile, missing: Uint32Array.from(missing) };
+}
+
+/** Another engine may have written a second row of a key: the one that came last counts. */
+function newestOf(
+  { files, rows }: Places,
+  fileOf: (number: number) => LiveData,
+): { readonly file: LiveData; readonly row: number } | null {
+  let newest: { readonly file: LiveData; readonly row: number } | null = null;
+  for (const [n, number] of files.entries()) {
+    const [file, row] = [fileOf(number), rows[n] ?? 0];
+    const isNewer =
+      newest === null ||
+      file.sequenceNumber > newest.file.sequenceNumber ||
+      (file.sequenceNumber === newest.file.sequenceNumber &&
+        (file.path > newest.file.path || (file.path === newest.file.path && row > newest.row)));
+    if (isNewer) newest = { file, row };
+  }
+  return newest;
+}
+
+function unreadable({ format, path }: LiveData): Error {
+  const sentence = `The table has ${format} files, whose values we cannot read: rewrite them as Parquet with another engine`;
+  return fail("table_unsupported", sentence, { file: path });
+}
+
+function tooShort({ path, rows }: LiveData): Error {
+  const sentence = `${path} has fewer rows than its manifest says (${rows})`;
+  return fail("storage_corrupt", sentence, { file: path });
+}
