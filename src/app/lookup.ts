@@ -105,7 +105,7 @@ export class Lookups {
   }
 
   async #find({ sink, prefix }: LookedInto, known: Known, asked: Asked): Promise<Found> {
-    if (sink.writer?.hasOrder === true) throw ordered(sink.name);
+    if ((sink.writer?.order ?? null) !== null) throw ordered(sink.name);
     const read = readMemory([sink]);
     if (read === null) return { kind: "not open" };
     try {

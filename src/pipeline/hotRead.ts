@@ -20,6 +20,8 @@ export interface HotRead {
   readonly partitions: readonly string[];
   /** Columns by which the rows are changes of rows of the table; none: they are rows beside its own. */
   readonly key: readonly string[];
+  /** The column that says which of two changes is later; null: they are in order. */
+  readonly order: string | null;
   /** Gives the segments back. */
   release(): void;
 }
@@ -29,15 +31,14 @@ const ROUNDS_MAX = 20;
 
 /**
  * Reads a table, by all sinks that fill it; null while none is open. Where records change rows, the segments
- * are changes: the latest of each key takes the place of the table's row (`sql/hotChanges.ts`).
+ * are changes: the latest of each key takes the place of the table's row, unless that is newer by its order
+ * (`sql/hotChanges.ts`).
  */
 export async function readHot(sinks: readonly Sink[]): Promise<HotRead | null> {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const writer = newestWriter(sinks);
     if (writer === null) return null;
     const table = writer.lastSeen;
-    // A change in memory may be older than the table's row.
-    if (writer.hasOrder) return withoutHotRows(table);
     const offsetOf = await writer.offsetsSeen(table);
     // From here on nothing waits: head, offsets and rows are of one instant.
     if (newestWriter(sinks)?.lastSeen !== table) continue;
@@ -90,6 +91,7 @@ function rowsBehind(
     segments: whole.flatMap(([key]) => rows.get(key) ?? []),
     partitions: whole.map(([key]) => partitionName(sink, key)),
     key: sink.writer?.key ?? [],
+    order: sink.writer?.order ?? null,
     release: lease.release,
   };
 }
@@ -101,6 +103,7 @@ function union(table: LoadedTable, reads: readonly HotRead[]): HotRead {
     segments: reads.flatMap(({ segments }) => segments),
     partitions: reads.flatMap(({ partitions }) => partitions),
     key: reads[0]?.key ?? [],
+    order: reads[0]?.order ?? null,
     release: () => {
       for (const { release } of reads) release();
     },
@@ -108,7 +111,7 @@ function union(table: LoadedTable, reads: readonly HotRead[]): HotRead {
 }
 
 function withoutHotRows(table: LoadedTable): HotRead {
-  return { table, segments: [], partitions: [], key: [], release: () => undefined };
+  return { table, segments: [], partitions: [], key: [], order: null, release: () => undefined };
 }
 
 /**
@@ -128,7 +131,8 @@ export function readMemory(sinks: readonly Sink[]): HotRead | null {
 function rowsOf(sink: Sink, table: LoadedTable): HotRead {
   const { segments, release } = sink.buffer.lease((key) => sink.outlets.has(key));
   const partitions = [...sink.outlets.keys()].map((key) => partitionName(sink, key));
-  return { table, segments, partitions, key: sink.writer?.key ?? [], release };
+  const { key = [], order = null } = sink.writer ?? {};
+  return { table, segments, partitions, key, order, release };
 }
 
 function partitionName(sink: Sink, key: FeedKey): string {

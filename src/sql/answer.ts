@@ -57,6 +57,8 @@ export interface HotPart {
   readonly partitions: readonly string[];
   /** Columns by which they are changes of the table's rows; none: they are rows beside those. */
   readonly key: readonly string[];
+  /** The column that says which of two changes is later; null: they are in order. */
+  readonly order: string | null;
   release(): void;
 }
 
@@ -256,14 +258,15 @@ async function planRelation(
       return { relation, snapshotId, rows: { kind: "listed", select }, folders: [], hot: null };
     }
     const fields = columnsOf(table.metadata, snapshotId);
-    const ofStore = isRemote(table.metadata.location) ? withNames(named, read.hot?.key) : null;
+    const ofStore = isRemote(table.metadata.location)
+      ? withNames(named, columnsOfChanges(read.hot))
+      : null;
     const ids = new Set(fieldsNamed(fields, ofStore).map(({ id }) => id));
-    const own =
-      relation.at === null ? limits.get(relationKey(relation.schema, relation.table)) : [];
+    const own = limitsOf(relation, limits, read.hot);
     const how = {
       fetch,
       columns: ofStore === null ? null : ids,
-      mayHold: (file: DataFile) => mayHold(file, fields, own ?? []),
+      mayHold: (file: DataFile) => mayHold(file, fields, own),
     };
     const files = snapshotId === null ? NO_FILES : await snapshotFiles(table, snapshotId, how);
     const paths = [...pathsOf(files), ...files.positionDeletes];
@@ -314,7 +317,7 @@ async function selectStored(
   hot: MemoryRows[],
 ): Promise<string> {
   const nodes = await engine.columnsOfFiles(pathsOf(files));
-  const { segments, key } = plan.hot ?? { segments: [], key: [] };
+  const { segments, key, order } = plan.hot ?? { segments: [], key: [], order: null };
   const changes = key.length > 0;
   const rows = changes ? rowsBySegment(segments) : rowsByColumns(segments);
   const first = hot.push(...rows) - rows.length;
@@ -323,9 +326,26 @@ async function selectStored(
   const { vectors } = files;
   const number = vectors.length === 0 ? -1 : hot.push({ kind: "deleted", vectors }) - 1;
   const stored = selectRows(columns, files, nodes, number);
-  if (changes) return selectChanged(stored, { columns, key, rows, first });
+  if (changes) return selectChanged(stored, { columns, key, order, rows, first });
   const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
   return [stored, ...selects].join(" UNION ALL ");
+}
+
+/** What the statement says of the rows that it wants of a table. */
+function limitsOf(
+  { schema, table, at }: RelationName,
+  limits: ColumnLimits,
+  hot: HotPart | null,
+): Parameters<typeof mayHold>[2] {
+  // A row that is not wanted itself may be newer than a change.
+  const isJudge = hot !== null && hot.order !== null;
+  return (at === null && !isJudge ? limits.get(relationKey(schema, table)) : undefined) ?? [];
+}
+
+/** Columns without which nothing says which rows changes replace. */
+function columnsOfChanges(hot: HotPart | null): readonly string[] | undefined {
+  if (hot === null) return undefined;
+  return hot.order === null ? hot.key : [...hot.key, hot.order];
 }
 
 function isControl({ name }: Field): boolean {

@@ -122,9 +122,9 @@ export class TableWriter {
     return this.#options.key ?? [];
   }
 
-  /** True when rows say themselves which change is later. */
-  get hasOrder(): boolean {
-    return (this.#options.order ?? null) !== null;
+  /** The column that says which of two changes of a row is later; null: they come in their order. */
+  get order(): string | null {
+    return this.#options.order ?? null;
   }
 
   /** The newest metadata that this writer has seen; never used for commits or seeks. */

@@ -63,11 +63,15 @@ test("rows that the head has are left out, whether or not their flush knows that
   }
 });
 
-test("where records change rows they come with the key by which they do", async () => {
-  const { sink } = sinkOf([0n, 100n], [[head("h"), 0n]]);
-  const writer = Object.defineProperty(sink.writer, "key", { value: ["id"] });
-  const read = await readHot([{ ...sink, writer } as unknown as Sink]);
-  expect([read?.key, read?.segments.length, read?.partitions]).toEqual([["id"], 2, ["t/0"]]);
+test("where records change rows they come with the key by which they do, and with the column of their order", async () => {
+  for (const order of [null, "n"]) {
+    const { sink } = sinkOf([0n, 100n], [[head("h"), 0n]]);
+    const named = { key: { value: ["id"] }, order: { value: order } };
+    const writer = Object.defineProperties(sink.writer, named);
+    const read = await readHot([{ ...sink, writer } as unknown as Sink]);
+    expect([read?.key, read?.order, read?.segments.length]).toEqual([["id"], order, 2]);
+    expect(read?.partitions).toEqual(["t/0"]);
+  }
 });
 
 test("behind a gap nothing is shown: after a rollback, or when another process has written", async () => {

@@ -43,7 +43,10 @@ async function writeTable(rows: readonly Row[]): Promise<string> {
   return path;
 }
 
-function segmentOf(changes: readonly Change[], form: "old" | "new" | "marked"): LentSegment {
+function segmentOf(
+  changes: readonly Change[],
+  form: "old" | "new" | "marked" | "partial",
+): LentSegment {
   const fields = [
     ...COLUMNS,
     ...(form === "new" ? [NEW] : []),
@@ -52,7 +55,7 @@ function segmentOf(changes: readonly Change[], form: "old" | "new" | "marked"): 
   const cells = changes.map(([k, part, v]) => [
     ...[k, part, v],
     ...(form === "new" ? [v === null ? null : `new ${v}`] : []),
-    ...(form === "marked" ? [] : [changeOf(v)]),
+    ...(form === "marked" ? [] : [form === "partial" ? CHANGE.partial : changeOf(v)]),
   ]);
   const { columns, rowCount } = batchOf(fields, cells);
   const watermark = new Int32Array(new SharedArrayBuffer(4)).fill(rowCount);
@@ -64,12 +67,17 @@ function changeOf(v: bigint | null): number {
   return v === null ? CHANGE.delete : CHANGE.put;
 }
 
-function rowsOf(path: string, segments: readonly LentSegment[], sql: string) {
+function rowsOf(
+  path: string,
+  segments: readonly LentSegment[],
+  sql: string,
+  order: string | null = null,
+) {
   const rows = rowsBySegment(segments);
   const data = [{ path, location: path, sequence: 1n, partition: "" }];
   const columns = [...COLUMNS, NEW];
   const stored = selectRows(columns, { ...NO_FILES, data }, database.columnsOfFiles([path]), 0);
-  const select = selectChanged(stored, { columns, key: ["k", "part"], rows, first: 0 });
+  const select = selectChanged(stored, { columns, key: ["k", "part"], order, rows, first: 0 });
   const views = [{ schema: "", name: "t", select }];
   const run = { admitted: database.admit(sql), views, hot: rows, parameters: [] };
   return database.run({ ...run, form: "text", rowsMax: 1e6, bytesMax: 1e9 }).rows;
@@ -122,6 +130,30 @@ test("the latest change of each key takes the place of its row, a deleted row is
   await fc.assert(property, { numRuns: 60 });
 });
 
+test("the change or row with the largest order is left of each key, whatever came first; of equal ones the change", async () => {
+  const ordered = fc.array(fc.tuple(key, part, fc.bigInt({ min: 0n, max: 9n })), { maxLength: 12 });
+  const segments = fc.array(ordered, { maxLength: 4 });
+  const property = fc.asyncProperty(table, segments, async (stored, flow) => {
+    const model = new Map(
+      stored.map(([k, p, v]): [string, (string | null)[]] => {
+        return [`${k}/${p}`, [k, `${p}`, v === null ? null : `${v}`, "stored"]];
+      }),
+    );
+    for (const [k, p, v] of flow.flat()) {
+      const before = BigInt(model.get(`${k}/${p}`)?.[2] ?? -1n);
+      if (v >= before) model.set(`${k}/${p}`, [k, `${p}`, `${v}`, "changed"]);
+    }
+    const path = await writeTable(stored);
+    const lent = flow.map((batch) => segmentOf(batch, "new"));
+    const sql = "SELECT k, part, v, CASE WHEN new IS NULL THEN 'stored' ELSE 'changed' END FROM t";
+    const found = rowsOf(path, lent, sql, "v");
+    const sorted = (rows: readonly unknown[]): string[] =>
+      rows.map((row) => JSON.stringify(row)).sort();
+    expect(sorted(found)).toEqual(sorted([...model.values()]));
+  });
+  await fc.assert(property, { numRuns: 60 });
+});
+
 test("rows without the control column are all put", async () => {
   const path = await writeTable([["a", 0, 1n]]);
   const rows = rowsOf(
@@ -153,4 +185,24 @@ test("over many vectors the last change counts", async () => {
   const found = rowsOf(path, [segmentOf(many, "old")], "SELECT v FROM t ORDER BY v");
   const last = Array.from({ length: 7 }, (_, n) => [`${count - 7 + n}`]);
   expect(found).toEqual([["-2"], ...last]);
+});
+
+test("a change that lacks values shows when it is committed: until then the row is as it was before", async () => {
+  const path = await writeTable([
+    ["a", 0, 1n],
+    ["b", 0, 2n],
+  ]);
+  const put = segmentOf([["b", 0, 3n]], "old");
+  const partial = segmentOf(
+    [
+      ["a", 0, 9n],
+      ["b", 0, 9n],
+      ["c", 0, 9n],
+    ],
+    "partial",
+  );
+  expect(rowsOf(path, [put, partial], "SELECT k, v FROM t ORDER BY k")).toEqual([
+    ["a", "1"],
+    ["b", "3"],
+  ]);
 });

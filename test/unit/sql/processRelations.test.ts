@@ -65,7 +65,7 @@ function sourcesOf(names: readonly string[], logFolder = newFolder()): Sources {
       const release = (): void => void released++;
       return use({
         table: tableNamed(plain),
-        hot: { segments, partitions: ["t/0"], key: [], release },
+        hot: { segments, partitions: ["t/0"], key: [], order: null, release },
       });
     },
     tableNames: () => names.map((name) => `default.${name}`),
