@@ -4,6 +4,7 @@
  * ```text
  * operations [MILLIONS]   random operations against a map: small tables that grow by any factor, and a large one
  * kills [COUNT]           kill -9 of a process that writes a store; what is restored is what its label says
+ * hostile [THOUSANDS]     sets of keys that are alike, or were sought out: each is found, none crowds the table
  * rebuild [MILLIONS]      a table of so many keys: read, restarted from the store, flushes of 500,000 changes
  * ```
  */
@@ -25,6 +26,7 @@ import type { KeySet, RowIndex } from "#keyindex/port.ts";
 import { type KeyStore, openKeyStore } from "#keyindex/store.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { createLocalStorage } from "#storage/local.ts";
+import { crowding, hashed, hostileKeys, troubles } from "../../test/support/hostileKeys.ts";
 import { KeyTableWalk, type Spread } from "../../test/support/keyTableWalk.ts";
 import { fileOf } from "../../test/support/tableOf.ts";
 import { FEED, openWriters } from "./writers.ts";
@@ -37,6 +39,9 @@ const [what = "", amount = "", folder = ""] = Bun.argv.slice(2);
 switch (what) {
   case "operations":
     proveOperations(Number(amount || 10));
+    break;
+  case "hostile":
+    proveHostile(Number(amount || 2000));
     break;
   case "kills":
     await proveKills(Number(amount || 200));
@@ -51,8 +56,21 @@ switch (what) {
     await measureIndex(Number(amount), folder);
     break;
   default:
-    console.error("operations, kills or rebuild");
+    console.error("operations, hostile, kills or rebuild");
     process.exitCode = 2;
+}
+
+/** Under two secrets; the time of a set is that of the others, about. */
+function proveHostile(thousands: number): void {
+  for (const set of hostileKeys(1000 * thousands)) {
+    const began = performance.now();
+    const wrong = [SECRET, { k0: SECRET.k1, k1: SECRET.k0 }].flatMap((each) => troubles(set, each));
+    const perKey = ((performance.now() - began) * 1e6) / (2 * set.count);
+    const fullest = crowding(hashed(set, SECRET), 16).toFixed(3);
+    const what = `${set.what}: ${set.count} keys, ${perKey.toFixed(0)} ns each, fullest part ${fullest}`;
+    console.log(wrong.length === 0 ? what : wrong.join("\n"));
+    if (wrong.length > 0) process.exitCode = 1;
+  }
 }
 
 /** Half of them in small tables of all spreads, half in one of two million keys. */
