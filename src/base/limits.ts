@@ -69,6 +69,7 @@ export const LIMITS: Readonly<
     | "workerBytesMax"
     | "unwrittenBytesMax"
     | "workerGarbageBytesMax"
+    | "heldValueBytes"
     | "sortedColumnBytesMax"
     | "garbageBytesTarget"
     | "garbageBytesMax"
@@ -191,6 +192,8 @@ export const LIMITS: Readonly<
    * nothing else would do it soon.
    */
   workerGarbageBytesMax: 32 * MIB,
+  /** Values of rows that are replaced, read at once, and completed rows that are written at once, about. */
+  heldValueBytes: 16 * MIB,
   /** Columns at which a file of sorted rows takes no more of them: they are copied once. */
   sortedColumnBytesMax: 512 * MIB,
   /** Garbage from which on the collector runs beside the event loop: not for a few records a second. */

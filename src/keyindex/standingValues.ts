@@ -7,6 +7,7 @@
  */
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import { ColumnBuilder, sealColumns } from "#columns/builder.ts";
 import type { Field } from "#columns/schema.ts";
 import type { LiveData } from "#iceberg/io/headFiles.ts";
@@ -17,9 +18,6 @@ import { parquetBytes } from "#parquet/readColumns.ts";
 import type { Places } from "./keyTable.ts";
 import type { KeySet, StandingValues } from "./port.ts";
 import type { DeleteStore } from "./positionDeletes.ts";
-
-/** Bytes of values from which on no more are read. */
-const BYTES_MAX = 16 * 1024 * 1024;
 
 /** Where rows that stand are found, and read. */
 export interface ValueSource {
@@ -50,7 +48,7 @@ export async function standingValues(
   }));
   const builders = sinks.map(({ builder }) => builder);
   const isFull = (): boolean =>
-    builders.reduce((sum, { usedBytes }) => sum + usedBytes, 0) >= BYTES_MAX;
+    builders.reduce((sum, { usedBytes }) => sum + usedBytes, 0) >= LIMITS.heldValueBytes;
   const read: number[] = [];
   for (const [file, rows] of byFile) {
     for await (const key of readRows(source, file, sinks, rows)) {

@@ -6,6 +6,7 @@
  */
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import { appendCell } from "#columns/appendCell.ts";
@@ -23,8 +24,6 @@ import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
 import { currentFields } from "./schema.ts";
 import { writeFiles } from "./write.ts";
 
-/** Bytes of completed rows that are written as files of their own. */
-const BYTES_MAX = 16 * 1024 * 1024;
 /** Rows whose values are asked for at once. */
 const ROWS_PER_READ = 16_384;
 /** Rows between two turns of the event loop. */
@@ -168,7 +167,9 @@ class Filling {
   }
 
   get isFull(): boolean {
-    return this.#builders.reduce((sum, { usedBytes }) => sum + usedBytes, 0) >= BYTES_MAX;
+    return (
+      this.#builders.reduce((sum, { usedBytes }) => sum + usedBytes, 0) >= LIMITS.heldValueBytes
+    );
   }
 
   /** The columns of which no change of the flush has the value. */
