@@ -72,7 +72,7 @@ export async function fold(
     }
     first += batch.rowCount;
   }
-  const partial = partialRows(flush, words, last, chain);
+  const partial = await partialRows(flush, words, last, chain, turn);
   return { keys: last.keys(), ...lastChanges(flush, words, last), partial, empties: cleared > 0 };
 }
 
@@ -87,17 +87,21 @@ function clearedBy(flush: readonly SplitChanges[]): number {
   return cleared;
 }
 
-function partialRows(
+async function partialRows(
   flush: readonly SplitChanges[],
   words: BigUint64Array,
   last: LastRows,
   chain: PartialChain,
-): ReadonlyMap<ColumnBatch, PartialRows> {
+  turn: () => Promise<void>,
+): Promise<ReadonlyMap<ColumnBatch, PartialRows>> {
   const partial = new Map<ColumnBatch, PartialRows>();
   let first = 0;
   for (const split of flush) {
     const found = chain.rowsOf(split, first, last, words.subarray(2 * first));
-    if (found !== null) partial.set(split.rows, found);
+    if (found !== null) {
+      partial.set(split.rows, found);
+      await turn();
+    }
     first += split.rows.rowCount;
   }
   return partial;

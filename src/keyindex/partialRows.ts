@@ -2,6 +2,7 @@
  * Changes that lack values, which stay as they were (`columns/unavailable.ts`), among the changes of one
  * flush: where their values may stand, in changes of the same key before them, or in the table.
  */
+import { assert } from "#base/assert.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { CHANGE, type SplitChanges } from "#columns/changes.ts";
 import { type LastRows, pickedKeys } from "./lastRows.ts";
@@ -31,6 +32,8 @@ export interface PartialRows {
 /** Notes what stands before the partial rows of a flush, whose rows have numbers from batch to batch. */
 export class PartialChain {
   readonly #flush: readonly SplitChanges[];
+  /** Number of the first row of each batch. */
+  readonly #firsts: readonly number[];
   /** Of a partial row the row of its key before it; -1: the flush has none. */
   readonly #before = new Map<number, number>();
   /** What stands before the first change of a key. */
@@ -40,6 +43,11 @@ export class PartialChain {
   constructor(flush: readonly SplitChanges[], isEmptied = false) {
     this.#flush = flush;
     this.#oldest = isEmptied ? "nothing" : "table";
+    let first = 0;
+    this.#firsts = flush.map(({ rows: { rowCount } }) => {
+      first += rowCount;
+      return first - rowCount;
+    });
   }
 
   /** Adds rows `[from, to)` of a batch to the last ones; `first` is the number of the batch's first row. */
@@ -83,11 +91,15 @@ export class PartialChain {
   }
 
   #versionOf(number: number): RowVersion & { readonly change: number } {
-    let row = number;
-    for (const { rows: batch, changes } of this.#flush) {
-      if (row < batch.rowCount) return { batch, row, change: changes?.[row] ?? CHANGE.put };
-      row -= batch.rowCount;
+    let [low, high] = [0, this.#firsts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#firsts[middle] ?? 0) <= number) low = middle;
+      else high = middle - 1;
     }
-    throw new RangeError("a row has a number of the flush");
+    const split = this.#flush[low];
+    assert(split !== undefined, "a row is of a batch");
+    const row = number - (this.#firsts[low] ?? 0);
+    return { batch: split.rows, row, change: split.changes?.[row] ?? CHANGE.put };
   }
 }

@@ -121,3 +121,51 @@ test("a key column that was dropped and made again is found by its name; rows wi
   const lost = await rejection(fold(changes, other, () => Promise.resolve()));
   expect(lost).toMatchObject({ kind: "table_schema" });
 });
+
+interface PlacedChange {
+  readonly place: string;
+  readonly operation: number;
+}
+
+/** What is told of the changes of a key, the newest first: their places, and what stands before them. */
+function partialOf(all: readonly PlacedChange[]): string[] {
+  if (all[0]?.operation !== CHANGE.partial) return [];
+  const end = all.findIndex(({ operation }) => operation !== CHANGE.partial);
+  const places = all.map(({ place }) => place);
+  if (end < 0) return [`${places.join(" ")} table`];
+  const isWhole = all[end]?.operation === CHANGE.put;
+  return [`${places.slice(0, isWhole ? end + 1 : end).join(" ")} ${isWhole ? "flush" : "nothing"}`];
+}
+
+test("a change that lacks values names the changes of its key before it, back to the first whole one, or to a delete", async () => {
+  const random = seededRandom(8);
+  const int = (below: number): number => Math.floor(random.unit() * below);
+  const kinds = [CHANGE.put, CHANGE.partial, CHANGE.partial, CHANGE.delete];
+  for (let round = 0; round < 200; round++) {
+    const batches = Array.from({ length: 1 + int(4) }, () =>
+      Array.from({ length: int(30) }, () => ({
+        key: `key ${int(6)}`,
+        operation: kinds[int(4)] ?? CHANGE.put,
+      })),
+    );
+    const history = new Map<string, PlacedChange[]>();
+    for (const [n, changes] of batches.entries()) {
+      for (const [row, { key, operation }] of changes.entries()) {
+        history.set(key, [{ place: `${n}:${row}`, operation }, ...(history.get(key) ?? [])]);
+      }
+    }
+    const wanted = [...history.values()].flatMap(partialOf);
+    const changes = changesOf(batches);
+    const { partial, kept } = await fold(changes, HASHER, () => Promise.resolve());
+    const numberOf = new Map(changes.map(({ rows }, n) => [rows, n]));
+    const found = [...partial.values()].flatMap(({ rows }) =>
+      rows.map(({ versions, base }) => {
+        const places = versions.map(({ batch, row }) => `${numberOf.get(batch)}:${row}`);
+        return `${places.join(" ")} ${base}`;
+      }),
+    );
+    expect(found.sort()).toEqual(wanted.sort());
+    const whole = [...history.values()].filter((all) => all[0]?.operation === CHANGE.put);
+    expect(kept.reduce((sum, { rows }) => sum + rows.length, 0)).toBe(whole.length);
+  }
+});
