@@ -13,7 +13,7 @@ import type { ChangeOptions } from "./options.ts";
 import type { RejectReason, TypeConflict } from "./rejects.ts";
 import type { SchemaAsks } from "./schemaAsks.ts";
 import type { ValueReader } from "./segment.ts";
-import type { Wholeness } from "./unavailable.ts";
+import { unavailableColumns, type Wholeness } from "./unavailable.ts";
 
 /** Where a part lies in its value. */
 export interface Span {
@@ -43,6 +43,8 @@ export type PartReader = Pick<ValueReader, "reason" | "path" | "conflict" | "rea
 export interface PartReaders {
   /** The row after a change. */
   readonly row: PartReader & Pick<ValueReader, "evolving" | "sawUnknown" | "asks">;
+  /** The columns of a row. */
+  readonly columns: readonly ColumnBuilder[];
   /** What is kept of a deleted row; null: nothing, it is found by the Kafka key. */
   readonly before: PartReader | null;
   readonly source: PartReader | null;
@@ -111,11 +113,9 @@ export class EnvelopeReader implements ValueReader {
 
   /** A deleted row is kept. */
   readonly #isKept: boolean;
-  readonly #marks: boolean;
   /** Of a deleted row nothing needs to be there. */
   readonly #isFoundByKey: boolean;
-  /** There is a column that says of a row that it is partial (`controlFields`). */
-  readonly #takesPartial: boolean;
+  readonly #onDelete: EnvelopeOptions["onDelete"];
 
   constructor(
     parts: ChangeParts,
@@ -128,9 +128,8 @@ export class EnvelopeReader implements ValueReader {
     this.root = root;
     this.#opField = opField;
     this.#isKept = keepsDeleted({ onDelete });
-    this.#marks = onDelete === "mark";
     this.#isFoundByKey = onDelete === "log" && keyFields.length === 0;
-    this.#takesPartial = onDelete === "delete";
+    this.#onDelete = onDelete;
   }
 
   get asks(): SchemaAsks | null {
@@ -170,7 +169,7 @@ export class EnvelopeReader implements ValueReader {
       );
     }
     // A row that is marked stays, and there is no saying which ones there are.
-    if (effect === "truncate" && this.#marks) return this.#refuse("truncate");
+    if (effect === "truncate" && this.#onDelete === "mark") return this.#refuse("truncate");
     this.effect = effect;
     if (effect === "none") return true;
     if (!this.#row(effect, bytes, row)) return false;
@@ -196,6 +195,25 @@ export class EnvelopeReader implements ValueReader {
     return this.#part(reader, before, bytes, row, this.#isKept);
   }
 
+  /** What becomes of a row that lacks values; false: nothing can say that it does. */
+  #takesPartial(row: number): boolean {
+    switch (this.#onDelete) {
+      case "delete":
+        // There is a column for it (`controlFields`).
+        this.effect = "partial";
+        return true;
+      case "log":
+        // What the change does not tell is null there.
+        for (const column of unavailableColumns(this.#readers.columns, row)) {
+          column.truncate(row);
+          column.appendNull();
+        }
+        return true;
+      default:
+        return false;
+    }
+  }
+
   /** @param isWhole the part is a row of the table, all of whose values count */
   #part(
     reader: PartReader,
@@ -211,10 +229,9 @@ export class EnvelopeReader implements ValueReader {
       const part = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
       const isConflict = !isRead && reader.reason === "type_conflict" && reader.path !== "";
       const wholeness = this.#readers.wholeness(part, row, isConflict);
-      if (wholeness === "lost" || (wholeness === "partial" && !this.#takesPartial)) {
+      if (wholeness === "lost" || (wholeness === "partial" && !this.#takesPartial(row))) {
         return this.#refuse("unavailable_value");
       }
-      if (wholeness === "partial") this.effect = "partial";
     }
     if (isRead) return true;
     this.conflict = reader.conflict;

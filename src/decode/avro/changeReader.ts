@@ -95,6 +95,7 @@ export function changeReader(
   };
   const readers = {
     row: reader(rows, ...withRescue(row, hasRescue)),
+    columns: row,
     before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,

@@ -60,7 +60,14 @@ export function envelopeReader(
     isPlain: program.shaping.covered.length === 0 && !row.rescues,
     sawUnknown: () => row.sawUnknown,
   });
-  const readers = { row, before, source: source?.reader ?? null, operation, wholeness };
+  const readers = {
+    row,
+    columns: ofRow,
+    before,
+    source: source?.reader ?? null,
+    operation,
+    wholeness,
+  };
   return new EnvelopeReader(new EnvelopeParts(opField), readers, options, root);
 }
 

@@ -87,6 +87,7 @@ export function changeReader(
   const frames = settings.flattenSeparator === null ? context.known.flatMap(frameOf) : [];
   const readers = {
     row: reader(rows, ...withRescue(row, hasRescue)),
+    columns: row,
     before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,

@@ -39,6 +39,16 @@ for (const kernel of [false, "always"] as const) {
       expect([keyed.done.length, keyed.reasons]).toEqual([2, []]);
     });
 
+    test("a value that the source did not log is null in the log, and stops nothing", () => {
+      const s = "__debezium_unavailable_value";
+      const records = [
+        record(envelope("c", null, { id: 1, s: "x" })),
+        record(envelope("u", null, { id: 1, s })),
+      ];
+      const { done, reasons } = run(records, { changes: { ...CDC, onDelete: "log" } });
+      expect([done[1]?.[1], reasons]).toEqual([{ id: 1n, s: null, _kafka_deleted: false }, []]);
+    });
+
     test("a truncate empties the table of what came before it, is passed over, or is a row of the log", () => {
       const metadataColumns = ["op", "source_lsn"] as const;
       const records = [
