@@ -53,7 +53,8 @@ async function measure(side: Side, round: number): Promise<void> {
     const stdin = JSON.stringify({ metadata });
     const answer = await run([await readersPython(), peerFile("upserts.py")], { stdin });
     const { rows, sum, ...read } = JSON.parse(answer);
-    if (rows !== expected.rows || sum !== expected.sum) {
+    const isUnread = rows === null && side !== upsertsOfOurs;
+    if (!isUnread && (rows !== expected.rows || sum !== expected.sum)) {
       throw new Error(
         `${side.name} has ${rows} rows, sum ${sum}; wanted ${JSON.stringify(expected)}`,
       );
