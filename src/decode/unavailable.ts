@@ -13,17 +13,37 @@ import { isUnavailable, PLACEHOLDER, PLACEHOLDER_UUID } from "#columns/unavailab
  */
 export type Wholeness = "whole" | "partial" | "lost";
 
+/** The placeholder, as a binary format writes it. */
+export interface BinaryForms {
+  /** What has none of these has no placeholder. */
+  readonly markers: readonly Buffer[];
+  /** Whole values: a text that only mentions the placeholder is none. */
+  readonly whole: readonly Buffer[];
+}
+
 /**
- * What has none of these has no placeholder.
- * @param wordOf the number as the format writes it, before it becomes a varint
+ * The forms in a format that writes texts behind their lengths.
+ * @param lengthOf what a text of so many bytes stands behind, as a number
+ * @param lists lists of numbers, where they are not the bytes of the text themselves
  */
-export function binaryMarkers(wordOf: (value: number) => number): readonly Buffer[] {
-  const bytes = [...PLACEHOLDER.subarray(0, 10)].flatMap((value) => {
-    const word = wordOf(value);
-    return word < 0x80 ? [word] : [(word & 0x7f) | 0x80, word >>> 7];
-  });
-  const text = PLACEHOLDER.subarray(-"zium_unavailable_value".length);
-  return [text, Buffer.from(PLACEHOLDER_UUID), Buffer.from(bytes)];
+export function binaryForms(
+  lengthOf: (bytes: number) => number,
+  lists: readonly Buffer[] = [],
+): BinaryForms {
+  const text = PLACEHOLDER.toString();
+  const texts = [text, PLACEHOLDER_UUID].map(
+    (each) => String.fromCharCode(lengthOf(each.length)) + each,
+  );
+  // In JSON texts that a column holds; inside of those, in turn, quotes are escaped.
+  const quoted = [`"${text}"`, `"${text}\\"`];
+  return {
+    markers: [
+      PLACEHOLDER.subarray(-"zium_unavailable_value".length),
+      Buffer.from(PLACEHOLDER_UUID),
+      ...lists,
+    ],
+    whole: [...[...texts, ...quoted].map((each) => Buffer.from(each)), ...lists],
+  };
 }
 
 /** The columns of a row that hold the placeholder. */
@@ -39,7 +59,7 @@ export interface RowJudge {
   readonly columns: readonly ColumnBuilder[];
   /** Those of the columns that say which row it is. */
   readonly keys: readonly ColumnBuilder[];
-  readonly markers: readonly Buffer[];
+  readonly forms: BinaryForms;
   /** Columns hold values as they came: nothing is masked, and nothing moved into another column. */
   readonly isPlain: boolean;
 }
@@ -48,13 +68,14 @@ export interface RowJudge {
 export function wholenessIn({
   columns,
   keys,
-  markers,
+  forms,
   isPlain,
 }: RowJudge): (part: Buffer, row: number, isConflict: boolean) => Wholeness {
   return (part, row, isConflict) => {
-    if (!markers.some((marker) => part.includes(marker))) return "whole";
+    const holds = (form: Buffer): boolean => part.includes(form);
+    if (!forms.markers.some(holds)) return "whole";
     // A column of another type than the source's has no place for it.
-    if (isConflict || !isPlain) return "lost";
+    if (isConflict || !isPlain) return forms.whole.some(holds) ? "lost" : "whole";
     const found = unavailableColumns(columns, row);
     if (found.length === 0) return "whole";
     return found.some((column) => keys.includes(column)) ? "lost" : "partial";

@@ -5,6 +5,7 @@
 import { assert } from "#base/assert.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { TakenPaths } from "#columns/paths.ts";
+import { PLACEHOLDER } from "#columns/unavailable.ts";
 import { keepsDeleted } from "#decode/changes.ts";
 import { changeColumns, type EnvelopeOptions, EnvelopeReader } from "#decode/envelope.ts";
 import { eventTime } from "#decode/eventTime.ts";
@@ -12,7 +13,7 @@ import type { ValueRoot } from "#decode/kernel/image.ts";
 import { schemaIdOf } from "#decode/registry/wire.ts";
 import { type Rescue, withRescue } from "#decode/rescue.ts";
 import { Shaping } from "#decode/shaping.ts";
-import { binaryMarkers, wholenessIn } from "#decode/unavailable.ts";
+import { binaryForms, wholenessIn } from "#decode/unavailable.ts";
 import {
   AvroChangeParts,
   type ChangeFound,
@@ -30,8 +31,16 @@ import {
   TablePrograms,
 } from "./tablePrograms.ts";
 
-/** Of int and long: the sign is the last bit. */
-const MARKERS = binaryMarkers((value) => 2 * value);
+/** Lists of int and long, whose last bit is the sign; items that may be null stand behind their branch, the second. */
+const LISTS = [[], [2]].map((branch) =>
+  Buffer.from(
+    [...PLACEHOLDER].flatMap((byte) => {
+      const word = 2 * byte;
+      return [...branch, ...(word < 0x80 ? [word] : [(word & 0x7f) | 0x80, word >>> 7])];
+    }),
+  ),
+);
+const FORMS = binaryForms((bytes) => 2 * bytes, LISTS);
 
 /**
  * The reader of changes into these columns.
@@ -91,7 +100,7 @@ export function changeReader(
   };
   const root = (): ValueRoot | null => {
     const programs = ids.slice(-KERNEL_SCHEMAS_MAX).flatMap((id) => programOf(id) ?? []);
-    return avroRoot(programs, true, columns.length, MARKERS);
+    return avroRoot(programs, true, columns.length, FORMS.markers);
   };
   const readers = {
     row: reader(rows, ...withRescue(row, hasRescue)),
@@ -99,7 +108,7 @@ export function changeReader(
     before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,
-    wholeness: wholenessIn({ columns: row, keys, markers: MARKERS, isPlain }),
+    wholeness: wholenessIn({ columns: row, keys, forms: FORMS, isPlain }),
   };
   return new EnvelopeReader(parts, readers, options, root());
 }

@@ -11,7 +11,7 @@ import { eventTime } from "#decode/eventTime.ts";
 import type { TableSchema } from "#decode/format.ts";
 import { type Rescue, withRescue } from "#decode/rescue.ts";
 import { Shaping } from "#decode/shaping.ts";
-import { binaryMarkers, wholenessIn } from "#decode/unavailable.ts";
+import { binaryForms, wholenessIn } from "#decode/unavailable.ts";
 import { type ChangeFound, type FoundChange, ProtobufChangeParts } from "./change.ts";
 import { type Frame, protobufRoot } from "./kernelProgram.ts";
 import type { ProtoMessage } from "./model.ts";
@@ -20,8 +20,8 @@ import type { Found } from "./programs.ts";
 import { ProtobufReader } from "./reader.ts";
 import type { MessageNode } from "./slots.ts";
 
-/** Of int32 and int64. */
-const MARKERS = binaryMarkers((value) => value);
+/** Numbers of a list, which are below 128, are the bytes of the text. */
+const FORMS = binaryForms((bytes) => bytes);
 
 /** What the reader of changes is made from, beside its columns. */
 export interface ChangeContext {
@@ -91,9 +91,9 @@ export function changeReader(
     before: readsImage ? reader(images, ...withRescue(isKept ? row : keys, hasRescue)) : null,
     source: members.length === 0 ? null : reader(sources, []),
     operation,
-    wholeness: wholenessIn({ columns: row, keys, markers: MARKERS, isPlain }),
+    wholeness: wholenessIn({ columns: row, keys, forms: FORMS, isPlain }),
   };
-  return new EnvelopeReader(parts, readers, options, protobufRoot(frames, MARKERS));
+  return new EnvelopeReader(parts, readers, options, protobufRoot(frames, FORMS.markers));
 }
 
 /** Programs of one part, by the types of the changes. */

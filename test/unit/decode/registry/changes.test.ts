@@ -1,7 +1,10 @@
 /** Changes in the formats of a registry: the kernel and the reader beside it say the same of each. */
 import { describe, expect, test } from "bun:test";
 import { CHANGE, splitChanges } from "#columns/changes.ts";
+import type { Field } from "#columns/schema.ts";
 import type { ChangeOptions, DecoderOptions } from "#decode/options.ts";
+import { NO_SHAPING } from "#decode/shaping.ts";
+import { avroBytes, framed } from "../../../support/avroRows.ts";
 import { rowsOf } from "../../../support/columnValues.ts";
 import { recordBatch } from "../../../support/records.ts";
 import { CHANGE_FORMATS, registered, type SourceChange } from "../../../support/registryChanges.ts";
@@ -46,6 +49,38 @@ async function effects(rig: RegistryRig, values: readonly (Uint8Array | null)[])
     reasons: rejected.map((each) => `${each.offset} ${each.reason}`),
   };
 }
+
+test("in Avro a list of numbers holds what is lacking, whether its items may be null or not", async () => {
+  for (const items of ["int", "long", ["null", "int"], ["null", "long"]]) {
+    const row = {
+      type: "record",
+      name: "Value",
+      fields: [
+        { name: "id", type: "long" },
+        { name: "list", type: { type: "array", items } },
+      ],
+    };
+    const schema = {
+      type: "record",
+      name: "Envelope",
+      fields: [
+        { name: "after", type: row },
+        { name: "op", type: "string" },
+      ],
+    };
+    const rig = registryRig("avro", { kernel: "always", changes: CDC });
+    const id = rig.server.register("t-value", JSON.stringify(schema), "AVRO");
+    const update = (bytes: readonly number[]): Uint8Array => {
+      const list = bytes.map((byte) =>
+        typeof items === "string" ? byte : { [items[1] ?? ""]: byte },
+      );
+      return framed(id, avroBytes(schema, { op: "u", after: { id: 1, list } }));
+    };
+    const bytes = [...Buffer.from(PLACEHOLDER)];
+    const { done } = await effects(rig, [update(bytes.slice(1)), update(bytes)]);
+    expect(done.map(([sign]) => sign)).toEqual(["+", "~"]);
+  }
+});
 
 for (const format of CHANGE_FORMATS) {
   for (const kernel of [false, "always"] as const) {
@@ -141,6 +176,28 @@ for (const format of CHANGE_FORMATS) {
         }
         const mentioned = write(change("u", null, { id: 1, s: `8${PLACEHOLDER}` }));
         expect((await effects(rig, [first, mentioned])).done).toHaveLength(2);
+      });
+
+      test("a value that is lacking where its column cannot say so stops the table; a text that mentions it does not", async () => {
+        const fields: Field[] = [
+          { id: 1, name: "id", required: true, type: { kind: "long" } },
+          { id: 2, name: "s", required: false, type: { kind: "int" } },
+        ];
+        const masking = rigOf(CDC, { shaping: { ...NO_SHAPING, mask: ["s"] } });
+        const narrow = rigOf(CDC, { fields, infer: false });
+        for (const [rig, wanted] of [
+          [masking, []],
+          [narrow, ["0 type_conflict"]],
+        ] as const) {
+          const write = registered(rig, format);
+          const update = (s: string): Uint8Array => write(change("u", null, { id: 1, s }));
+          for (const mention of ["__debezium", `see ${PLACEHOLDER}`, PLACEHOLDER.slice(0, -1)]) {
+            const { reasons } = await effects(rig, [update(mention)]);
+            expect([mention, reasons]).toEqual([mention, [...wanted]]);
+          }
+          const lacking = effects(rig, [update(PLACEHOLDER)]);
+          expect(String(await rejection(lacking))).toContain("lacks a value");
+        }
       });
 
       test("a bare row says in a member of its own what was done, which is no column", async () => {
