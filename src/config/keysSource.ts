@@ -39,7 +39,7 @@ export const SOURCE_KEYS = {
     type: "string",
     default: null,
     example: '"op"',
-    doc: "cdc: a member of the row itself that says what was done, in place of Debezium's envelope: `c`, `r`, `u`, `i`, `create`, `read`, `insert`, `update`, `upsert` or `false` put the row, `d`, `delete`, `remove` or `true` delete it, `t` or `truncate` delete all rows, in any case, as text or as a boolean. `__op` and `__deleted` of Debezium's unwrap transform are such members. It is no column; the metadata column `op` holds it.",
+    doc: "cdc: a member of the row itself that says what was done, in place of Debezium's envelope: `c`, `r`, `u`, `i`, `create`, `read`, `insert`, `update`, `upsert` or `false` put the row, `d`, `delete`, `remove` or `true` delete it, `t` or `truncate` in a record without a key delete all rows, in any case, as text or as a boolean. `__op` and `__deleted` of Debezium's unwrap transform are such members. It is no column; the metadata column `op` holds it.",
   },
   "source.on_tombstone": {
     type: "string",

@@ -168,8 +168,6 @@ export class EnvelopeReader implements ValueReader {
         this.#opField ?? "",
       );
     }
-    // A row that is marked stays, and there is no saying which ones there are.
-    if (effect === "truncate" && this.#onDelete === "mark") return this.#refuse("truncate");
     this.effect = effect;
     if (effect === "none") return true;
     if (!this.#row(effect, bytes, row)) return false;

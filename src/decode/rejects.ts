@@ -24,6 +24,8 @@ export const REASONS = {
   bad_envelope:
     "The value is no change in Debezium's envelope: its op, or the row before or after it, is missing",
   bad_operation: "The value's field {} (source.op_field) does not say what was done",
+  keyed_truncate:
+    "The record says that its source table was emptied (truncate), but has a key: only a record without one is taken for that. Where it is a change of one row, source.op_field names a field that does not say what was done",
   truncate:
     'The record says that its source table was emptied (truncate), which source.on_delete = "mark" cannot follow: every row would have to be marked. Empty this table with another engine and go on behind the record (offsets --set), or have Debezium leave truncates out (skipped.operations)',
   unavailable_value:

@@ -315,8 +315,7 @@ export class RowAppender {
     const { missingKey } = this.schema;
     if (!reader.read(bytes, valueStart, valueEnd, row)) return null;
     const { effect } = reader;
-    // A table without columns of the key has no row that could go.
-    if (effect === "truncate") return missingKey === null || !this.isChanged ? effect : "none";
+    if (effect === "truncate") return this.judgeTruncate(cursor);
     if (missingKey !== null) return this.refuseField(missingKey);
     if (keyStart >= 0 || effect === "none") return effect;
     const { neededKey } = this.metadata;
@@ -324,6 +323,21 @@ export class RowAppender {
     if (!this.needsKey) return effect;
     this.ownReason = "null_key";
     return null;
+  }
+
+  /**
+   * A source table that is emptied has no one row, so that Debezium sends no key. With a key the same word is said of
+   * one row: a column of flags that `op_field` names by mistake, of which "t" is true, shall never empty a table.
+   */
+  private judgeTruncate({ keyStart }: RecordCursor): Effect | null {
+    // A row that is marked stays, and there is no saying which ones there are.
+    const isMarked = this.schema.options.changes?.onDelete === "mark";
+    if (keyStart >= 0 || isMarked) {
+      this.ownReason = keyStart >= 0 ? "keyed_truncate" : "truncate";
+      return null;
+    }
+    // A table without columns of the key has no row that could go.
+    return this.schema.missingKey === null || !this.isChanged ? "truncate" : "none";
   }
 
   private refuseField(name: string): null {

@@ -79,5 +79,29 @@ for (const kernel of [false, "always"] as const) {
       const logByKey = { ...keyed, changes: { ...byKey, onDelete: "log" } } as const;
       expect(run(records, logByKey).done[1]?.[1]).toMatchObject({ _kafka_key: null, id: null });
     });
+
+    test("no record with a key empties a table, whatever it says: it is refused alone, wherever deletes go", () => {
+      const flags = [
+        record('{"id":1,"deleted":false}'),
+        record('{"id":1,"deleted":"t"}'),
+        record('{"id":2,"deleted":"TRUNCATE"}', 2),
+        record('{"id":3,"deleted":false}', 3),
+      ];
+      const envelopes = [
+        record(envelope("c", null, { id: 1 })),
+        record(envelope("t", null, null)),
+        record(envelope("t", { id: 2 }, { id: 2 }), 2),
+        record(envelope("c", null, { id: 3 }), 3),
+      ];
+      for (const onDelete of ["delete", "mark", "ignore", "log"] as const) {
+        const enveloped = run(envelopes, { changes: { ...CDC, onDelete } });
+        const bare = run(flags, { changes: { ...CDC, onDelete, opField: "deleted" } });
+        for (const { done, reasons, control } of [enveloped, bare]) {
+          expect(done.map(([, { id }]) => id)).toEqual([1n, 3n]);
+          expect(reasons).toEqual(["1 keyed_truncate", "2 keyed_truncate"]);
+          expect(control).not.toContain(CHANGE.truncate);
+        }
+      }
+    });
   });
 }

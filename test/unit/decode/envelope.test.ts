@@ -321,7 +321,7 @@ for (const kernel of [false, "always"] as const) {
         ["-", { id: 2n }],
       ]);
       expect(flagged.reasons).toEqual(["4 bad_json"]);
-      const truncate = [record('{"id":1,"__op":"c"}'), record('{"__op":"TRUNCATE"}')];
+      const truncate = [record('{"id":1,"__op":"c"}'), { value: '{"__op":"TRUNCATE"}' }];
       expect(run(truncate, bare("__op")).control).toEqual([CHANGE.put, CHANGE.truncate]);
     });
 

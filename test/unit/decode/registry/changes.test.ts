@@ -27,10 +27,19 @@ const change = (
   after: SourceChange["after"],
 ): SourceChange => ({ op, before, after, source: SOURCE });
 
-/** What records do: `+` and a row that is put, `-` and the key of one that goes; and why others did nothing. */
-async function effects(rig: RegistryRig, values: readonly (Uint8Array | null)[]) {
+/**
+ * What records do: `+` and a row that is put, `-` and the key of one that goes; and why others did nothing.
+ * @param keyless the value whose records have no key; default: none
+ */
+async function effects(
+  rig: RegistryRig,
+  values: readonly (Uint8Array | null)[],
+  keyless?: Uint8Array,
+) {
   const { decoder } = rig;
-  const batch = recordBatch(values.map((value) => ({ key: '{"id":7}', value })));
+  const keyOf = (value: Uint8Array | null): string | null =>
+    value === keyless ? null : '{"id":7}';
+  const batch = recordBatch(values.map((value) => ({ key: keyOf(value), value })));
   for (let next = decoder.prepare?.(batch); next; next = decoder.prepare?.(batch)) await next;
   if (decoder.needsSample) decoder.sample([batch]);
   const segment = decoder.builder();
@@ -163,9 +172,12 @@ for (const format of CHANGE_FORMATS) {
         ]);
         const truncate = write(change("t", null, null));
         const marking = rigOf({ ...CDC, onDelete: "mark" });
-        const marked = effects(marking, [registered(marking, format)(change("t", null, null))]);
+        const unmarked = registered(marking, format)(change("t", null, null));
+        const marked = effects(marking, [unmarked], unmarked);
         expect(String(await rejection(marked))).toContain("truncate");
-        const emptied = await effects(rig, [first, truncate, first]);
+        const ofRow = await effects(rig, [first, truncate]);
+        expect([ofRow.control, ofRow.reasons]).toEqual([[CHANGE.put], ["1 keyed_truncate"]]);
+        const emptied = await effects(rig, [first, truncate, first], truncate);
         expect([emptied.done.length, emptied.reasons]).toEqual([3, []]);
         expect(emptied.control).toEqual([CHANGE.put, CHANGE.truncate, CHANGE.put]);
         for (const lacking of [{ s: PLACEHOLDER }, { tags: ["a", PLACEHOLDER] }]) {
