@@ -44,6 +44,7 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
   stopped: "tables",
   encoder: "tables",
   key_index: "tables",
+  copies: "tables",
   query: "tables",
   query_engine: "tables",
   internal: "tables",

@@ -6,7 +6,7 @@
  * where the same rows of the same inputs go, and nothing else hides any of theirs (CHANGE_RULES section 3).
  */
 import { assert } from "#base/assert.ts";
-import { fail } from "#base/errors.ts";
+import { fail, kindOf } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Attempt } from "#commit/change.ts";
@@ -128,25 +128,38 @@ async function writeGroups(
   if (jobs.length === 0) return;
   ledger.plan(jobs.map(({ location }) => location));
   await logFlushStarted(parts, head, commitId, ledger.names, {});
+  const write = async ({ group, hidden, key, location }: (typeof jobs)[number]): Promise<void> => {
+    const release = reserve(SCRATCH_SHARE * group.bytes);
+    if (release === null) throw fail("storage_full", NO_ROOM);
+    try {
+      const { output } = await engine.rewrite({ head, group, hidden, location, commitId }, stop);
+      if (output !== null) ledger.store([location]);
+      written.set(key, output);
+    } catch (error) {
+      throw kindOf(error) === "query_engine" ? fail("copies", ENDED, {}, error) : error;
+    } finally {
+      release();
+    }
+  };
   const left = jobs.values();
+  const refused: typeof jobs = [];
   const work = async (): Promise<void> => {
-    for (const { group, hidden, key, location } of left) {
-      const release = reserve(SCRATCH_SHARE * group.bytes);
-      if (release === null) throw fail("storage_full", NO_ROOM);
-      try {
-        const { output } = await engine.rewrite({ head, group, hidden, location, commitId }, stop);
-        if (output !== null) ledger.store([location]);
-        written.set(key, output);
-      } finally {
-        release();
-      }
+    for (const job of left) {
+      await write(job).catch((error: unknown) => {
+        if (kindOf(error) !== "query") throw error;
+        refused.push(job);
+      });
     }
   };
   // Nothing is written any more when a failure is told.
   const ends = await Promise.allSettled(Array.from({ length: LIMITS.copiesAtOnce }, work));
   const failed = ends.find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+  // The engine says so too when memory or disk was short: only what it cannot write alone stops the table.
+  for (const job of refused) await write(job);
 }
+
+const ENDED = "Files could not be written anew, and will be tried again";
 
 const NO_ROOM =
   "Files cannot be written anew: those on their way would not be within state.max_disk_mb";

@@ -1,5 +1,6 @@
 /** Files that are written anew without deleted rows: when they are used again, and what keeps them from being written. */
 import { expect, test } from "bun:test";
+import { fail, policyOf } from "#base/errors.ts";
 import type { Attempt } from "#commit/change.ts";
 import { Ledger } from "#commit/ledger.ts";
 import { emptyDocument } from "#commit/progressDocument.ts";
@@ -103,4 +104,48 @@ test("without room for files on their way nothing is written, and the flush wait
   const error = await rejection(unwritable.deleteRows(attempt, located));
   expect(error).toMatchObject({ kind: "table_unsupported" });
   expect(await full.deleteRows(attempt, [])).toEqual({ added: [], removed: [] });
+});
+
+/** An engine that fails at these calls, counted from 1. */
+function failingEngine(kind: "query" | "query_engine", isFailing: (call: number) => boolean) {
+  const locations: string[] = [];
+  const parts = engineOf({
+    engine: {
+      refusal: () => null,
+      ready: async () => undefined,
+      rewrite: async ({ location }) => {
+        locations.push(location);
+        if (isFailing(locations.length)) throw fail(kind, "Out of Memory");
+        return { output: { ...fileOf("copy", [20_000]), filePath: location }, moved: null };
+      },
+    },
+  });
+  return { locations, deleteRows: parts.deleteRows };
+}
+
+test("a process that writes files anew and is ended, by the system or for want of memory, stops no table: they are written by the next one", async () => {
+  const table = new KeyedTable();
+  const files = await Promise.all([
+    table.dataFile([1n, 2n], 20_000),
+    table.dataFile([3n, 4n], 20_001),
+  ]);
+  const listed = files.map((file) => ({ file, sequenceNumber: 1n }));
+  const ended = failingEngine("query_engine", (call) => call === 1);
+  const { attempt, located } = await attemptOn(table, listed, [2n, 3n]);
+  const error = await rejection(ended.deleteRows(attempt, located));
+  expect(policyOf(error).action).toBe("again");
+  expect(String(error)).toContain("anew");
+  const again = await ended.deleteRows(attempt, located);
+  expect(again.added).toHaveLength(2);
+  // The other group of the first attempt is used again.
+  expect(ended.locations).toHaveLength(3);
+  // What the engine itself cannot do it may do when nothing is beside it, ...
+  const short = failingEngine("query", (call) => call <= 2);
+  expect((await short.deleteRows(attempt, located)).added).toHaveLength(2);
+  expect(short.locations).toHaveLength(4);
+  // ... and what it cannot do alone it never can.
+  const never = failingEngine("query", () => true);
+  const refused = await rejection(never.deleteRows(attempt, located));
+  expect(policyOf(refused).action).toBe("stop");
+  expect(never.locations).toHaveLength(3);
 });
