@@ -293,3 +293,39 @@ test("killed behind the letters and before the commit, the dead-letter topic has
   expect([...places].sort()).toEqual(wanted.sort());
   expect((await columnsOf(folder, topic, ["n"], "n"))["n"]).toHaveLength(at - bad.length);
 }, 300_000);
+
+test("replay reads a range again by the configuration of now: its rows are replaced, the others and the letters stay", async () => {
+  const topic = "replayed-letters";
+  await produceMixed(broker.bootstrap, topic);
+  const folder = await temporaryFolder("replayed");
+  const narrow = { fields: [{ name: "n", type: "long" }], on_unknown_field: "ignore" };
+  const before = configOf(topic, folder, { schema: narrow });
+  expect((await runUntilEnd({ folder, config: before })).exitCode).toBe(0);
+  const config = configOf(topic, folder);
+  const read = ["_kafka_partition", "_kafka_offset", "n"];
+  const rowsBefore = await columnsOf(folder, topic, read, "n");
+  const lettersBefore = await letters(folder, topic);
+  const places = (rowsBefore["_kafka_offset"] ?? []).map((offset, row) => {
+    return { partition: rowsBefore["_kafka_partition"]?.[row], offset: Number(offset) };
+  });
+  const ofFirst = places.filter(({ partition }) => partition === "0");
+  const end = Math.max(...ofFirst.map(({ offset }) => offset)) + 1;
+  const replay = async (from: number, to: number): Promise<number> => {
+    const words = ["--partition", "0", "--from", String(from), "--to", String(to)];
+    const product = await startProduct({ command: ["replay", topic, ...words], folder, config });
+    return await product.exited;
+  };
+  const [from, to] = [5, end - 8];
+  // The second one has nothing more to do, and does it again.
+  for (let time = 0; time < 2; time++) expect(await replay(from, to)).toBe(0);
+  // What is not committed is still to come.
+  expect(await replay(from, end + 1)).toBe(2);
+  const { name: names = [], ...others } = await columnsOf(folder, topic, [...read, "name"], "n");
+  expect(others).toEqual(rowsBefore);
+  const isReplayed = places.map(
+    ({ partition, offset }) => partition === "0" && offset >= from && offset < to,
+  );
+  expect(names.map((name) => name !== null)).toEqual(isReplayed);
+  expect(isReplayed.filter(Boolean).length).toBeGreaterThan(5);
+  expect(await letters(folder, topic)).toEqual(lettersBefore);
+}, 180_000);
