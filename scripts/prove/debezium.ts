@@ -2,9 +2,11 @@
  * Proof: a real PostgreSQL changes at random, Debezium tells it, the product follows, and the table equals
  * PostgreSQL's, row by row and column by column, as PyIceberg and DuckDB read it.
  *
- * `bun scripts/prove/debezium.ts [--changes 20000] [--partitions 1] [--format 3] [--kills 0] [--schemas] [--truncates] [--log]`
+ * `bun scripts/prove/debezium.ts [--changes 20000] [--partitions 1] [--format 3] [--kills 0] [--schemas] [--truncates] [--log] [--long]`
  * prints what it found, and exits 1 when a row differs. `--truncates`: the table is emptied now and then, and Debezium
- * tells it; `--log`: the log of all changes is kept as well, and, folded, is the same rows.
+ * tells it; `--log`: the log of all changes is kept as well, and, folded, is the same rows; `--long`: values of several
+ * kB, of which PostgreSQL does not log those that a change leaves as they were (then no change sets a key, since it
+ * would leave them as well).
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -73,6 +75,24 @@ const COLUMNS: readonly Column[] = [
     text: "replace(array_to_json(numbers)::text, ',', ', ')",
   },
 ];
+/** Values that lie beside their rows (TOAST). */
+const LONG: readonly Column[] = [
+  plain("long_text", "text", "string", "repeat(md5(random()::text), 80)"),
+  plain(
+    "long_document",
+    "jsonb",
+    "string",
+    "jsonb_build_object('a', repeat(md5(random()::text), 80))",
+  ),
+  {
+    ...plain("long_raw", "bytea", "binary", "decode(repeat(md5(random()::text), 160), 'hex')"),
+    text: "encode(long_raw, 'hex')",
+  },
+  {
+    ...plain("long_numbers", "int[]", "list<int>", "array_fill((random() * 9)::int, ARRAY[900])"),
+    text: "replace(array_to_json(long_numbers)::text, ',', ', ')",
+  },
+];
 const ADDED: Column = plain("added", "text", "string", "'added ' || random()::text");
 /** One change in so many is a truncate. */
 const TRUNCATES = 0.0005;
@@ -88,19 +108,26 @@ const { values: flags } = parseArgs({
     schemas: { type: "boolean", default: false },
     truncates: { type: "boolean", default: false },
     log: { type: "boolean", default: false },
+    long: { type: "boolean", default: false },
   },
 });
+
+const OWN = flags.long ? [...COLUMNS, ...LONG] : COLUMNS;
 
 const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 
 /** Creates the table with rows that are there before Debezium, and what changes them at random. */
 async function createSource(sql: (statement: string) => Promise<string[]>): Promise<void> {
-  const columns = COLUMNS.map(({ name, type }) => `${name} ${type}`).join(", ");
-  const names = COLUMNS.map(({ name }) => name).join(", ");
-  const values = COLUMNS.map(({ value }) => `CASE WHEN random() < 0.1 THEN NULL ELSE ${value} END`);
-  const sets = COLUMNS.map(({ name }) => `${name} = excluded.${name}`).join(", ");
+  const columns = OWN.map(({ name, type }) => `${name} ${type}`).join(", ");
+  const names = OWN.map(({ name }) => name).join(", ");
+  const values = OWN.map(({ value }) => `CASE WHEN random() < 0.1 THEN NULL ELSE ${value} END`);
+  const sets = OWN.map(({ name }) => `${name} = excluded.${name}`).join(", ");
   await sql(`CREATE TABLE things (id bigint PRIMARY KEY, ${columns})`);
-  await sql("ALTER TABLE things REPLICA IDENTITY FULL");
+  if (!flags.long) await sql("ALTER TABLE things REPLICA IDENTITY FULL");
+  // Else they are compressed first, and short then.
+  for (const { name } of flags.long ? LONG : []) {
+    await sql(`ALTER TABLE things ALTER COLUMN ${name} SET STORAGE EXTERNAL`);
+  }
   await sql(`
     CREATE FUNCTION churn(times int, ids int) RETURNS void AS $$
     DECLARE k bigint; other bigint; r double precision;
@@ -109,7 +136,7 @@ async function createSource(sql: (statement: string) => Promise<string[]>): Prom
         k := floor(random() * ids); other := floor(random() * ids); r := random();
         IF r < ${flags.truncates ? TRUNCATES : 0} THEN TRUNCATE things;
         ELSIF r < 0.15 THEN DELETE FROM things WHERE id = k;
-        ELSIF r < 0.25 THEN
+        ELSIF r < ${flags.long ? 0 : 0.25} THEN
           UPDATE things SET id = other WHERE id = k AND NOT EXISTS (SELECT 1 FROM things WHERE id = other);
         ELSIF r < 0.5 THEN UPDATE things SET small = (random() * 30000)::int, words = NULL WHERE id = k;
         ELSE
@@ -121,7 +148,7 @@ async function createSource(sql: (statement: string) => Promise<string[]>): Prom
 }
 
 function configOf(bootstrap: string, warehouse: string): Config {
-  const fields = COLUMNS.map(({ name, iceberg }) => ({ name, type: iceberg }));
+  const fields = OWN.map(({ name, iceberg }) => ({ name, type: iceberg }));
   return fileTable({
     bootstrap,
     topic: TOPIC,
@@ -207,7 +234,7 @@ async function prove(postgres: PostgresService, debezium: DebeziumService, boots
   await product.terminate();
   const end = await runUntilEnd({ folder, config });
   if (end.exitCode !== 0) throw new Error(end.product.log().slice(-4000));
-  const columns = [...COLUMNS, ADDED];
+  const columns = [...OWN, ADDED];
   const wanted = await expected(sql, columns);
   const { readers } = await readColumns({
     table: { folder: tableFolder(join(folder, "warehouse"), "things") },

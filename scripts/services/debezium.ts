@@ -112,7 +112,7 @@ const CONNECTOR: Readonly<Record<string, string>> = {
   // What JSON without schemas can say: texts in place of numbers whose meaning a schema tells.
   "decimal.handling.mode": "string",
   "time.precision.mode": "isostring",
-  "binary.handling.mode": "base64",
+  "binary.handling.mode": "bytes",
   "interval.handling.mode": "string",
   "hstore.handling.mode": "json",
 };
