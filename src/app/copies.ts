@@ -2,21 +2,26 @@
  * What a process rewrites files with whose rows are deleted by copying the others (`delete_mode = "copy-on-write"`).
  */
 import { copyOnWrite } from "#maintenance/copyOnWrite.ts";
+import type { CopySlots } from "#maintenance/copySlots.ts";
 import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
 import type { WriterParts } from "#writer/parts.ts";
 import type { RewriteParts } from "./maintain.ts";
+
+/** What rewriting takes of the process, also in commits. */
+export interface CopyParts extends RewriteParts {
+  readonly slots: CopySlots;
+}
 
 /** Bytes of a file where nobody sets them. */
 const FILE_BYTES = 512 * 1024 * 1024;
 
 /** @param stop aborted when the process ends: what is being written then is given up */
 export function copiesOf(
-  { room, ...rewrites }: RewriteParts,
+  { slots, ...rewrites }: CopyParts,
   stop: AbortSignal,
 ): NonNullable<WriterParts["copyOnWrite"]> {
-  const reserve = (bytes: number): ReturnType<typeof room.reserve> => room.reserve(bytes);
   return (options) => {
     const engine = createRewriteEngine({ ...rewrites, codec: options });
-    return copyOnWrite({ engine, reserve, stop }, options.fileBytesTarget ?? FILE_BYTES);
+    return copyOnWrite({ engine, slots, stop }, options.fileBytesTarget ?? FILE_BYTES);
   };
 }

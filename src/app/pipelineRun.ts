@@ -27,8 +27,8 @@ import type { Storage } from "#storage/storage.ts";
 import type { TransactionLog } from "#txlog/log.ts";
 import type { KeyParts } from "#writer/parts.ts";
 import { checkCatalog } from "./catalogHealth.ts";
-import { copiesOf } from "./copies.ts";
-import { type RewriteParts, scheduledTables, schedulesOf } from "./maintain.ts";
+import { type CopyParts, copiesOf } from "./copies.ts";
+import { scheduledTables, schedulesOf } from "./maintain.ts";
 import { letterTopicOf, openServices } from "./openServices.ts";
 import { Positions } from "./positions.ts";
 import { probeStorage } from "./probes.ts";
@@ -51,7 +51,7 @@ export interface SharedParts {
   readonly txlog: TransactionLog;
   readonly observe: (pipeline: string) => Observe;
   readonly readers: Readers;
-  readonly rewrites: RewriteParts;
+  readonly rewrites: CopyParts;
   /** Ends the process: an error of a kind whose policy is `crash` was met and logged. */
   readonly crash: () => void;
   /** Bytes of hot buffer for this pipeline. */

@@ -16,6 +16,7 @@ import type { AppConfig } from "#config/config.ts";
 import { cacheFolder, type Environment } from "#config/environment.ts";
 import { machineMemory } from "#config/memory.ts";
 import { REASONS } from "#decode/rejects.ts";
+import { CopySlots } from "#maintenance/copySlots.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import type { Sink } from "#pipeline/sink.ts";
@@ -33,11 +34,11 @@ import { locateLibrary } from "#sql/library.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
+import type { CopyParts } from "./copies.ts";
 import { BOUNDLESS, DiskBudget, type DiskRoom } from "./diskBudget.ts";
 import { findTable } from "./findTable.ts";
 import { openKeys } from "./keys.ts";
 import { Lookups } from "./lookup.ts";
-import type { RewriteParts } from "./maintain.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
 import { profileRoute } from "./profile.ts";
@@ -103,15 +104,16 @@ export async function runApp(
   }
 }
 
-/** What compaction takes of the process. */
+/** What compaction and copies take of the process. */
 function rewriteParts(
   { stateDir, memory }: ProcessOptions,
   environment: Environment,
   encoder: ParquetEncoder,
   room: DiskRoom,
-): RewriteParts {
+): CopyParts {
   return {
     ...{ encoder, room, memoryBytesMax: memory.rewriteBytes },
+    slots: new CopySlots((bytes) => room.reserve(bytes)),
     library: () => locateLibrary(cacheFolder(environment)),
     scratch: `${stateDir}/scratch`,
   };

@@ -127,7 +127,7 @@ export const LIMITS: Readonly<
   copiedPageBytesMax: 512 * MIB,
   /** Values that take the place of a copied page's indexes, where a dictionary is full. */
   unrolledPageBytesMax: 16 * MIB,
-  /** Files of one commit that are written anew at the same time (a number): each in a process of `rewriteBytesMax`. */
+  /** Files that commits of a process write anew at the same time (a number): each in a process of `rewriteBytesMax`. */
   copiesAtOnce: 2,
   /**
    * Data files times the delete files that apply to each (a number), which a plan of a compaction holds and

@@ -3,9 +3,11 @@
  * Units are converted here and in `buildPipeline.ts`, nowhere else.
  */
 import { resolve } from "node:path";
+import { LIMITS } from "#base/limits.ts";
 import type { LogLevel } from "#base/log.ts";
 import type { Address, ServerOptions } from "#server/server.ts";
 import type { TransactionLogOptions } from "#txlog/openLog.ts";
+import { deleteModeOf } from "./changes.ts";
 import { parseAddress } from "./combinations.ts";
 import type { AppConfig } from "./config.ts";
 import { cacheFolder, type Environment } from "./environment.ts";
@@ -77,7 +79,7 @@ export async function buildProcess(
       values["memory.limit_mb"],
       values["hot_buffer.max_size_mb"],
       machineBytes,
-      config.pipelines.filter(hasChild).length,
+      childrenOf(config),
     ),
     server: await server(config, environment),
     log: {
@@ -106,9 +108,14 @@ export async function buildProcess(
   };
 }
 
-/** True for a pipeline whose maintenance reads data files, in a child process. */
-function hasChild({ values }: AppConfig["pipelines"][number]): boolean {
-  return values["maintenance.compact_enabled"] || values["maintenance.statistics_enabled"];
+/** Child processes that read data files at once: one of each pipeline whose maintenance does, and those of commits. */
+function childrenOf({ pipelines }: AppConfig): number {
+  const maintained = pipelines.filter(
+    ({ values }) =>
+      values["maintenance.compact_enabled"] || values["maintenance.statistics_enabled"],
+  );
+  const hasCopies = pipelines.some(({ values }) => deleteModeOf(values) === "copy-on-write");
+  return maintained.length + (hasCopies ? LIMITS.copiesAtOnce : 0);
 }
 
 /** The state directory and the transaction log in it, or where they were put. */

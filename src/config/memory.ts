@@ -4,7 +4,7 @@
  * The budget is 70 % of what the machine or the cgroup allows. The process itself needs 192 MiB of
  * it before a row is buffered. Files that are written ahead of their commit may hold a part of an upload
  * each, 8 MiB: an eighth of the rest at most. Children that rewrite data files, or count their values, take another
- * part: of each pipeline that has them 448 MiB, a quarter of the rest at most. Buffers may fill 60 % of what is left
+ * part: 448 MiB each, a quarter of the rest at most. Buffers may fill 60 % of what is left
  * then: the remaining 40 % is for memory that was given back and is not yet in use again.
  */
 
@@ -40,7 +40,7 @@ export interface MemoryBudget {
 /**
  * The budget for configured sizes in MiB.
  * @param machineBytes what the process may use at most, from {@link machineMemory}
- * @param children that may rewrite data files at once: pipelines with compaction or statistics
+ * @param children that may read data files at once: of pipelines with compaction or statistics, and of copies
  */
 export function memoryBudget(
   limitMb: number | "auto",

@@ -22,14 +22,16 @@ import type { LocatedRows } from "#keyindex/port.ts";
 import { PositionDeletes } from "#keyindex/positionDeletes.ts";
 import { hiddenRows } from "#keyindex/readKeys.ts";
 import { cutGroups, type PlannedGroup, type PlannedInput } from "./compactPlan.ts";
+import type { CopySlots } from "./copySlots.ts";
 import type { RewriteEngine } from "./engine.ts";
 import { rewrittenLocation } from "./location.ts";
+import { refuseStopped } from "./run.ts";
 
 /** What files are written anew with. */
 export interface CopyOnWriteParts {
   readonly engine: Pick<RewriteEngine, "refusal" | "ready" | "rewrite">;
-  /** Sets room aside for files on their way; null: there is none now. */
-  readonly reserve: (bytes: number) => (() => void) | null;
+  /** Those of the process. */
+  readonly slots: CopySlots;
   /** Aborted when the process ends. */
   readonly stop: AbortSignal;
 }
@@ -117,7 +119,7 @@ function inputOf(file: LiveData, equality: PlannedInput["deletes"]): PlannedInpu
 
 /** Writes what no attempt has written; the names are in the log before the first byte. */
 async function writeGroups(
-  { engine, reserve, stop }: CopyOnWriteParts,
+  { engine, slots, stop }: CopyOnWriteParts,
   { parts, head, ledger, commitId }: Attempt,
   groups: readonly CopiedGroup[],
   written: Map<string, DataFile | null>,
@@ -129,26 +131,25 @@ async function writeGroups(
   ledger.plan(jobs.map(({ location }) => location));
   await logFlushStarted(parts, head, commitId, ledger.names, {});
   const write = async ({ group, hidden, key, location }: (typeof jobs)[number]): Promise<void> => {
-    const release = reserve(SCRATCH_SHARE * group.bytes);
-    if (release === null) throw fail("storage_full", NO_ROOM);
+    refuseStopped(stop);
     try {
       const { output } = await engine.rewrite({ head, group, hidden, location, commitId }, stop);
       if (output !== null) ledger.store([location]);
       written.set(key, output);
     } catch (error) {
       throw kindOf(error) === "query_engine" ? fail("copies", ENDED, {}, error) : error;
-    } finally {
-      release();
     }
   };
   const left = jobs.values();
   const refused: typeof jobs = [];
   const work = async (): Promise<void> => {
     for (const job of left) {
-      await write(job).catch((error: unknown) => {
-        if (kindOf(error) !== "query") throw error;
-        refused.push(job);
-      });
+      await slots
+        .run(scratchBytes(job), () => write(job))
+        .catch((error: unknown) => {
+          if (kindOf(error) !== "query") throw error;
+          refused.push(job);
+        });
     }
   };
   // Nothing is written any more when a failure is told.
@@ -156,13 +157,14 @@ async function writeGroups(
   const failed = ends.find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;
   // The engine says so too when memory or disk was short: only what it cannot write alone stops the table.
-  for (const job of refused) await write(job);
+  for (const job of refused) await slots.run(scratchBytes(job), () => write(job), "none");
 }
 
 const ENDED = "Files could not be written anew, and will be tried again";
 
-const NO_ROOM =
-  "Files cannot be written anew: those on their way would not be within state.max_disk_mb";
+function scratchBytes({ group }: CopiedGroup): number {
+  return SCRATCH_SHARE * group.bytes;
+}
 
 /** The files that go, and the deletes that were about them alone. */
 function deletesOf(located: readonly LocatedRows[], added: readonly DataFile[]): RowDeletes {

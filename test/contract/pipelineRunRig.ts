@@ -1,6 +1,7 @@
 /**
  * A pipeline before a broker in memory and a local warehouse, for the tests of its whole run.
  */
+
 import { expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,6 +16,7 @@ import { type Logger, silentLogger } from "#base/log.ts";
 import { systemRandom } from "#base/random.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
+import { CopySlots } from "#maintenance/copySlots.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { PartitionStatus } from "#server/status.ts";
 import type { LogEntry, TransactionLog } from "#txlog/log.ts";
@@ -150,6 +152,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     rewrites: {
       library: () => Promise.reject(new Error("nothing is rewritten")),
       ...{ scratch: "", encoder: createInlineEncoder(), room: BOUNDLESS },
+      slots: new CopySlots(() => () => undefined),
     },
     crash: wanted.crash ?? (() => undefined),
     observe: () => () => undefined,

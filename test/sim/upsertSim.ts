@@ -8,6 +8,7 @@ import { type KeyStore, openKeyStore, volatileKeyStore } from "#keyindex/store.t
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { copyOnWrite } from "#maintenance/copyOnWrite.ts";
+import { CopySlots } from "#maintenance/copySlots.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { DeleteMode, SealedSegment, WriterOptions, WriterParts } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
@@ -138,7 +139,8 @@ class UpsertSim extends WriterFrame {
       return createTableIndex({ store, secret: SECRET, keyColumns, orderColumn });
     };
     const engine = simulatedEngine(world, this.#law, { clock });
-    const copies = { engine, reserve: () => () => undefined, stop: new AbortController().signal };
+    const slots = new CopySlots(() => () => undefined);
+    const copies = { engine, slots, stop: new AbortController().signal };
     const parts: WriterParts = {
       ...partsOf(world, process.name, log, alive, clock),
       encoder: createInlineEncoder(),

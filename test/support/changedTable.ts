@@ -15,6 +15,7 @@ import { volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { type CopyOnWriteParts, copyOnWrite } from "#maintenance/copyOnWrite.ts";
+import { CopySlots } from "#maintenance/copySlots.ts";
 import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import { locateLibrary } from "#sql/library.ts";
@@ -42,7 +43,7 @@ const COPIES: CopyOnWriteParts = {
     codec: WRITER_OPTIONS,
     encoder: createInlineEncoder(),
   }),
-  reserve: () => () => undefined,
+  slots: new CopySlots(() => () => undefined),
   stop: new AbortController().signal,
 };
 

@@ -5,6 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { LIMITS } from "#base/limits.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import { buildProcess } from "#config/buildProcess.ts";
 import { partitionForms } from "#config/buildWriter.ts";
@@ -378,4 +379,19 @@ describe("options of the process", () => {
       tls: { cert: CERTIFICATE, key: KEY, clientCa: CERTIFICATE },
     });
   });
+});
+
+test("processes of commits that write files anew are in the memory budget, as many as there are at once whatever the tables", async () => {
+  const keyed =
+    '[kafka]\ntopic = "t"\n[source]\nmode = "ktable"\nkey_field = ["id"]\nkey_format = "json"\n';
+  const memory =
+    "[maintenance]\ncompact_enabled = false\nstatistics_enabled = false\n[memory]\nlimit_mb = 2240\n[hot_buffer]\nmax_size_mb = 4096\n";
+  const plain = await processOf(`${keyed}${memory}`);
+  const copies = await processOf(
+    `${keyed}${memory}[iceberg.write]\ndelete_mode = "copy-on-write"\n`,
+  );
+  expect(plain.memory.rewriteBytes).toBe(LIMITS.rewriteBytesMax);
+  // Two children beside each other have a quarter of what the process leaves.
+  expect(copies.memory.rewriteBytes).toBe(128 * MIB);
+  expect(copies.memory.bufferBytes).toBeLessThan(plain.memory.bufferBytes);
 });

@@ -10,6 +10,7 @@ import { volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { type CopyOnWriteParts, copyOnWrite } from "#maintenance/copyOnWrite.ts";
+import { CopySlots } from "#maintenance/copySlots.ts";
 import type { RewriteJob } from "#maintenance/engine.ts";
 import { KeyedTable, type Listed } from "../../support/keyedTable.ts";
 import { MaintainedTable } from "../../support/maintainedTable.ts";
@@ -37,7 +38,7 @@ function engineOf(more: Partial<CopyOnWriteParts> = {}) {
         return { output: { ...fileOf("copy", [20_000]), filePath: job.location }, moved: null };
       },
     },
-    reserve: () => () => undefined,
+    slots: new CopySlots(() => () => undefined),
     stop: new AbortController().signal,
     ...more,
   };
@@ -89,7 +90,7 @@ test("without room for files on their way nothing is written, and the flush wait
   const table = new KeyedTable();
   const file = await table.dataFile([1n, 2n], 20_000);
   const { attempt, located } = await attemptOn(table, [{ file, sequenceNumber: 1n }], [2n]);
-  const full = engineOf({ reserve: () => null });
+  const full = engineOf({ slots: new CopySlots(() => null) });
   expect(await rejection(full.deleteRows(attempt, located))).toMatchObject({
     kind: "storage_full",
   });
