@@ -14,7 +14,7 @@ import { type ColumnLimits, mayHold, relationKey } from "./columnLimits.ts";
 import type { MemoryRows, Run, ValueForm, View } from "./database.ts";
 import type { Parameter } from "./duckdb/instance.ts";
 import type { Fetch } from "./fileCopies.ts";
-import { selectChanged } from "./hotChanges.ts";
+import { columnsOfChanges, lacksValues, selectChanged } from "./hotChanges.ts";
 import { rowsByColumns, rowsBySegment, selectHot, unionFields } from "./hotRows.ts";
 import { type Listing, listingOf, selectListing } from "./listings.ts";
 import { fieldsNamed, type NamedColumns, withNames } from "./namedColumns.ts";
@@ -223,6 +223,8 @@ interface Plan {
     | { readonly kind: "log"; readonly folder: string };
   readonly folders: readonly string[];
   readonly hot: HotPart | null;
+  /** Changes of `hot` lack values (`HotChanges`). Default: false. */
+  readonly hasPartial?: boolean;
 }
 
 interface TableRows {
@@ -262,7 +264,9 @@ async function planRelation(
       ? withNames(named, columnsOfChanges(read.hot))
       : null;
     const ids = new Set(fieldsNamed(fields, ofStore).map(({ id }) => id));
-    const own = limitsOf(relation, limits, read.hot);
+    const hasPartial = lacksValues(read.hot);
+    // A row that is not wanted itself may be newer than a change, or have values that a change leaves as they were.
+    const own = limitsOf(relation, limits, hasPartial || (read.hot?.order ?? null) !== null);
     const how = {
       fetch,
       columns: ofStore === null ? null : ids,
@@ -280,6 +284,7 @@ async function planRelation(
       rows: { kind: "stored", fields, files, named: ofStore },
       folders,
       hot,
+      hasPartial,
     };
   } catch (error) {
     read.hot?.release();
@@ -326,7 +331,10 @@ async function selectStored(
   const { vectors } = files;
   const number = vectors.length === 0 ? -1 : hot.push({ kind: "deleted", vectors }) - 1;
   const stored = selectRows(columns, files, nodes, number);
-  if (changes) return selectChanged(stored, { columns, key, order, rows, first });
+  if (changes) {
+    const { hasPartial = false } = plan;
+    return selectChanged(stored, { columns, key, order, hasPartial, rows, first });
+  }
   const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
   return [stored, ...selects].join(" UNION ALL ");
 }
@@ -335,17 +343,9 @@ async function selectStored(
 function limitsOf(
   { schema, table, at }: RelationName,
   limits: ColumnLimits,
-  hot: HotPart | null,
+  isJudge: boolean,
 ): Parameters<typeof mayHold>[2] {
-  // A row that is not wanted itself may be newer than a change.
-  const isJudge = hot !== null && hot.order !== null;
   return (at === null && !isJudge ? limits.get(relationKey(schema, table)) : undefined) ?? [];
-}
-
-/** Columns without which nothing says which rows changes replace. */
-function columnsOfChanges(hot: HotPart | null): readonly string[] | undefined {
-  if (hot === null) return undefined;
-  return hot.order === null ? hot.key : [...hot.key, hot.order];
 }
 
 function isControl({ name }: Field): boolean {

@@ -3,10 +3,12 @@
  * rows): the latest change of each key takes the place of its row. Pure.
  */
 import { fail } from "#base/errors.ts";
+import type { LentSegment } from "#buffer/lease.ts";
 import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
 import type { LentRows } from "./database.ts";
 import { sqlName } from "./duckdb/instance.ts";
+import { isHeld } from "./heldCells.ts";
 import { selectHot } from "./hotRows.ts";
 
 /** Places of one segment: more rows than one ever has. */
@@ -20,6 +22,8 @@ export interface HotChanges {
   readonly key: readonly string[];
   /** The column that says which of two changes is later; null: they are in order. */
   readonly order: string | null;
+  /** Some lack values (`lacksValues`). Default: those that do came just now, and are left out. */
+  readonly hasPartial?: boolean;
   /** In the order of the changes. */
   readonly rows: readonly LentRows[];
   /** The number of the first of them (`HotScan.select`). */
@@ -49,9 +53,13 @@ export function selectChanged(stored: string, changes: HotChanges): string {
   });
   // What empties the table has no key: nothing that it holds is of any.
   const isEmptying = `t = ${CHANGE.truncate}`;
-  // A partial row has its values when it is committed (decision 0465).
+  const union = selects.join(" UNION ALL ");
+  const whole =
+    changes.hasPartial === true && orderCell === null
+      ? completed(columns, { keys, isEmptying, union, stored })
+      : `SELECT ${names}, t, p FROM (${union}) WHERE t <> ${CHANGE.partial}`;
   const latest =
-    `SELECT ${names}, t, p FROM (${selects.join(" UNION ALL ")}) WHERE t <> ${CHANGE.partial} ` +
+    `SELECT ${names}, t, p FROM (${whole}) ` +
     `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")}, ${isEmptying} ` +
     `ORDER BY ${orderCell === null ? "" : `${orderCell} DESC, `}p DESC) = 1`;
   const emptied = `SELECT coalesce(max(p) FILTER (${isEmptying}), -1) AS p FROM l`;
@@ -70,9 +78,80 @@ export function selectChanged(stored: string, changes: HotChanges): string {
   );
 }
 
+/** What changes are completed by, as SQL. */
+interface Completing {
+  readonly keys: readonly string[];
+  readonly isEmptying: string;
+  /** All changes: `c0` and so on, `t` and `p`. */
+  readonly union: string;
+  readonly stored: string;
+}
+
+/**
+ * The changes with the values that they leave as they were: the newest that is there, else that of the
+ * table's row (decision 0465). A change that has no row before it is left out; its commit says why.
+ */
+function completed(
+  columns: readonly Field[],
+  { keys, isEmptying, union, stored }: Completing,
+): string {
+  const cells = columns.map((_, at) => `c${at}`);
+  const names = cells.join(", ");
+  const isSame = keys.map((cell) => `o.${cell} = l.${cell}`).join(" AND ");
+  const holds = columns.map(({ type }, at) => {
+    return keys.includes(`c${at}`) ? null : isHeld(`c${at}`, type);
+  });
+  // In a struct a NULL is a value, too; of a row that is gone nothing is.
+  const found = cells.map((cell, at) => {
+    const held = holds[at] ?? null;
+    if (held === null) return cell;
+    const value = `{'v': ${cell}, 'isGone': t = ${CHANGE.delete}}`;
+    const there = `CASE WHEN t = ${CHANGE.partial} AND ${held} THEN NULL ELSE ${value} END`;
+    return `last_value(${there} IGNORE NULLS) OVER w AS ${cell}`;
+  });
+  const values = cells.map((cell, at) => (holds[at] === null ? cell : `${cell}.v AS ${cell}`));
+  const lacks = cells.flatMap((cell, at) =>
+    holds[at] === null ? [] : [`coalesce(${cell}.isGone, true)`],
+  );
+  const isLost = `t = ${CHANGE.partial} AND (${["false", ...lacks].join(" OR ")})`;
+  const change = `CASE t WHEN ${CHANGE.partial} THEN ${CHANGE.put} ELSE t END AS t`;
+  // What was there before the table was emptied is of no row behind it.
+  return (
+    `WITH h AS MATERIALIZED (${union}), ` +
+    `x AS MATERIALIZED (SELECT coalesce(max(p) FILTER (${isEmptying}), -1) AS p FROM h), ` +
+    `l AS (SELECT DISTINCT ${keys.join(", ")} FROM h WHERE t = ${CHANGE.partial}), ` +
+    `v AS (SELECT * FROM h WHERE p >= (SELECT p FROM x) UNION ALL ` +
+    `SELECT ${names}, ${CHANGE.put} AS t, -1 AS p FROM (${stored}) o(${names}) SEMI JOIN l ON ${isSame} ` +
+    `WHERE (SELECT p FROM x) < 0) ` +
+    `SELECT ${values.join(", ")}, ${change}, p FROM (SELECT ${found.join(", ")}, t, p FROM v ` +
+    `WINDOW w AS (PARTITION BY ${keys.join(", ")}, ${isEmptying} ORDER BY p ROWS UNBOUNDED PRECEDING)) ` +
+    `WHERE p >= 0 AND NOT (${isLost})`
+  );
+}
+
 function placeOf(columns: readonly Field[], name: string): number {
   const place = columns.findIndex((each) => each.name === name);
   if (place >= 0) return place;
   const sentence = `The table has no column ${name}, which is of the key of its changes, or orders them`;
   throw fail("query", `${sentence}: rows in memory cannot be shown`);
+}
+
+/** What is asked of rows in memory before they are selected. */
+type Changing = Pick<HotChanges, "key" | "order"> & { readonly segments: readonly LentSegment[] };
+
+/** Columns without which nothing says which rows changes replace. */
+export function columnsOfChanges(hot: Changing | null): readonly string[] | undefined {
+  if (hot === null) return undefined;
+  return hot.order === null ? hot.key : [...hot.key, hot.order];
+}
+
+/** Whether a change leaves a value as it was; of segments as they are now. */
+export function lacksValues(hot: Changing | null): boolean {
+  if (hot === null || hot.key.length === 0) return false;
+  return hot.segments.some(({ columns, watermark }) => {
+    const data = columns.find(({ field }) => field.name === CHANGE_TYPE.name)?.data ?? null;
+    if (data === null) return false;
+    const rows = Atomics.load(watermark, 0);
+    return new Int32Array(data.buffer, data.byteOffset, rows).includes(CHANGE.partial);
+  });
 }

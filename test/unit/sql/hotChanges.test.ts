@@ -187,7 +187,7 @@ test("over many vectors the last change counts", async () => {
   expect(found).toEqual([["-2"], ...last]);
 });
 
-test("a change that lacks values shows when it is committed: until then the row is as it was before", async () => {
+test("a change that lacks values, and came after one had looked, is left out: the row is as it was before", async () => {
   const path = await writeTable([
     ["a", 0, 1n],
     ["b", 0, 2n],
