@@ -2,7 +2,6 @@
  * The keys of a data file's live rows, a row group at a time.
  */
 import { fail } from "#base/errors.ts";
-import type { Schema } from "#columns/schema.ts";
 import { deletedFrom } from "#iceberg/deletes/deleteIndex.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import {
@@ -14,10 +13,10 @@ import {
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
-import { specById } from "#iceberg/partition/partitionType.ts";
 import { parquetBytes, readStored, type WantedColumn } from "#parquet/readColumns.ts";
 import { storedKeyColumn } from "./keyColumns.ts";
 import { type KeyColumn, type KeyField, KeyHasher, keyFieldsOf } from "./keyHasher.ts";
+import { allFields, refuseUnlessNull } from "./missingFields.ts";
 import { ordersOf } from "./orders.ts";
 import type { KeySet } from "./port.ts";
 import type { DeleteStore, PositionDeletes } from "./positionDeletes.ts";
@@ -146,12 +145,6 @@ async function equalityOf(source: KeySource, { file }: LiveFile): Promise<Equali
   return { hasher, keys };
 }
 
-/** Fields of the current schema, then those that the table once had: each id is found first as it is now. */
-function allFields({ schemas, currentSchemaId }: TableMetadata): Schema["fields"] {
-  const current = schemas.filter(({ schemaId }) => schemaId === currentSchemaId);
-  return [...current, ...schemas].flatMap(({ fields }) => fields);
-}
-
 function keyText(words: BigUint64Array, row: number): string {
   return `${words[2 * row]} ${words[2 * row + 1]}`;
 }
@@ -182,24 +175,9 @@ async function* readColumnsOf(
   for await (const { rows, columns } of readStored(bytes, wanted)) {
     const found = fields.map((field, at): [number, KeyColumn] => {
       const column = columns[at] ?? null;
-      if (column === null) refuseDefaults(metadata, file, field);
+      if (column === null) refuseUnlessNull(metadata, file, field);
       return [field.id, storedKeyColumn(column, field, rows, path)];
     });
     yield { rows, columns: new Map(found) };
   }
-}
-
-/** A column that a file lacks is null in its rows, unless the table's metadata says what it is. */
-function refuseDefaults(
-  metadata: TableMetadata,
-  { path, specId }: Pick<LiveData, "path" | "specId">,
-  { id, name }: KeyField,
-): void {
-  const field = allFields(metadata).find((each) => each.id === id);
-  const fromPartition = specById(metadata, specId).fields.some(
-    ({ sourceId, transform }) => sourceId === id && transform === "identity",
-  );
-  if ((field?.initialDefault ?? null) === null && !fromPartition) return;
-  const sentence = `Key column ${name} is not in ${path}, and takes its value from the table's metadata: rewrite the file with another engine`;
-  throw fail("table_unsupported", sentence, { column: name, file: path });
 }

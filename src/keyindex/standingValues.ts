@@ -16,6 +16,7 @@ import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
 import { type CellSink, readCells } from "#parquet/readCells.ts";
 import { parquetBytes } from "#parquet/readColumns.ts";
 import type { Places } from "./keyTable.ts";
+import { refuseUnlessNull } from "./missingFields.ts";
 import type { KeySet, StandingValues } from "./port.ts";
 import type { DeleteStore } from "./positionDeletes.ts";
 
@@ -63,7 +64,7 @@ export async function standingValues(
 
 /** Reads rows of a file, and stops after each with its key. @param standing ascending, each once */
 async function* readRows(
-  { storage }: ValueSource,
+  { storage, metadata }: ValueSource,
   file: LiveData,
   sinks: readonly CellSink[],
   standing: readonly StandingRow[],
@@ -71,7 +72,9 @@ async function* readRows(
   if (file.format !== "PARQUET") throw unreadable(file);
   const rows = Uint32Array.from(standing, ({ row }) => row);
   let at = 0;
-  for await (const row of readCells(parquetBytes(storage, file.path, file.bytes), sinks, rows)) {
+  const bytes = parquetBytes(storage, file.path, file.bytes);
+  const onMissing = (field: Field): void => refuseUnlessNull(metadata, file, field);
+  for await (const row of readCells(bytes, sinks, rows, onMissing)) {
     const found = standing[at++];
     assert(found?.row === row, "rows come in the order that they were asked for");
     yield found.key;

@@ -16,6 +16,7 @@ import {
 } from "hyparquet";
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import type { Field } from "#columns/schema.ts";
 import { DECOMPRESSORS } from "./decompress.ts";
 import { guarded, type ParquetBytes, unitOf, type WantedColumn } from "./readColumns.ts";
 
@@ -27,6 +28,8 @@ export interface CellSink extends WantedColumn {
 /**
  * Appends the values of these rows to columns, and stops after each row.
  * @param rows ascending, each once
+ * @param onMissing is told before the first row of each field, nested ones too, that the file does not
+ *   have: it is null in all rows, unless this throws
  * @throws AppError `storage_corrupt` for a file that is no Parquet; `table_unsupported` for a value in a
  *   form that no engine uses for the type of its column
  */
@@ -34,10 +37,12 @@ export async function* readCells(
   file: ParquetBytes,
   sinks: readonly CellSink[],
   rows: Uint32Array,
+  onMissing: (field: Field) => void,
 ): AsyncGenerator<number> {
   const stored = await guarded(() => parquetMetadataAsync(file));
   const metadata = { ...stored, schema: stored.schema.map(asStored) };
   const columns = sinks.map((sink) => ({ sink, element: columnOf(stored, sink) }));
+  for (const { sink, element } of columns) tellMissing(sink.builder, element, onMissing);
   const names = columns.flatMap(({ element }) => element?.element.name ?? []);
   for (const wanted of byRowGroup(stored, rows)) {
     const rowStart = wanted[0] ?? 0;
@@ -144,13 +149,14 @@ function appendStored(builder: ColumnBuilder, tree: SchemaTree, value: unknown):
 }
 
 function appendMembers(builder: ColumnBuilder, tree: SchemaTree, value: unknown): void {
-  for (const child of builder.children) {
-    const { id, name } = child.field;
-    const found = tree.children.find(({ element: { field_id: own, name: called } }) =>
-      own === undefined ? called === name : own === id,
-    );
-    appendMember(child, found, value);
-  }
+  for (const child of builder.children) appendMember(child, memberOf(tree, child), value);
+}
+
+/** A member of a struct; undefined: the file does not have it. */
+function memberOf({ children }: SchemaTree, { field }: ColumnBuilder): SchemaTree | undefined {
+  return children.find(({ element: { field_id: own, name: called } }) =>
+    own === undefined ? called === field.name : own === field.id,
+  );
 }
 
 function appendEntry(
@@ -160,6 +166,22 @@ function appendEntry(
 ): void {
   if (key !== undefined) appendMember(key, repeated?.children[0], entry);
   if (value !== undefined) appendMember(value, repeated?.children[1], entry);
+}
+
+/** Tells of the fields below a column, or of itself, that the file does not have. */
+function tellMissing(
+  builder: ColumnBuilder,
+  tree: SchemaTree | null | undefined,
+  onMissing: (field: Field) => void,
+): void {
+  const { field, children } = builder;
+  if (tree === null || tree === undefined) onMissing(field);
+  else if (field.type.kind === "struct") {
+    for (const child of children) tellMissing(child, memberOf(tree, child), onMissing);
+  } else if (field.type.kind === "list" || field.type.kind === "map") {
+    const below = field.type.kind === "list" ? elementOf(tree) : (tree.children[0]?.children ?? []);
+    for (const [at, child] of children.entries()) tellMissing(child, below[at], onMissing);
+  }
 }
 
 /** Appends a member of a row or struct; a tree that is missing: the file does not have it. */

@@ -58,7 +58,7 @@ export class KeyedTable {
   async dataFile(keys: readonly Key[], day: number): Promise<DataFile> {
     const rows = keys.map((key) => [key, day, `name of ${key}`]);
     const fields = SCHEMA.fields.map((field) => ({ ...field, required: false }));
-    const file = await this.#put(fields, rows, day);
+    const file = await this.parquetFile(fields, rows, day);
     this.#keys.set(file.filePath, keys);
     return file;
   }
@@ -88,7 +88,7 @@ export class KeyedTable {
     day: number,
   ): Promise<DataFile> {
     const list = [...rows].flatMap(([path, each]) => each.map((row): Row => [path, BigInt(row)]));
-    const file = await this.#put(POSITION_FIELDS, list, day);
+    const file = await this.parquetFile(POSITION_FIELDS, list, day);
     this.#rows.set(file.filePath, rows);
     return { ...file, content: "position-deletes" };
   }
@@ -97,7 +97,7 @@ export class KeyedTable {
   async equalityDeletes(keys: readonly Key[], day: number): Promise<DataFile> {
     const [field] = SCHEMA.fields;
     const fields = field === undefined ? [] : [{ ...field, required: false }];
-    const file = await this.#put(
+    const file = await this.parquetFile(
       fields,
       keys.map((key) => [key]),
       day,
@@ -165,7 +165,12 @@ export class KeyedTable {
     return new Set([...positions.flatMap(({ rows }) => rows), ...byKey]);
   }
 
-  async #put(fields: readonly Field[], rows: readonly Row[], day: number): Promise<DataFile> {
+  /** A data file of any columns, which `scan` does not know. */
+  async parquetFile(
+    fields: readonly Field[],
+    rows: readonly Row[],
+    day: number,
+  ): Promise<DataFile> {
     const filePath = `/table/data/${++this.#names}.parquet`;
     const options = { codec: "zstd", level: null, rowGroupRows: 5, metadata: {} } as const;
     const batch = batchOf(fields, rows);

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { appendCell } from "#columns/appendCell.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { ColumnBuilder, sealColumns } from "#columns/builder.ts";
-import type { Type } from "#columns/schema.ts";
+import type { Field, Type } from "#columns/schema.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import { readCells } from "#parquet/readCells.ts";
 import type { ParquetBytes } from "#parquet/readColumns.ts";
@@ -71,6 +71,11 @@ async function file(): Promise<ParquetBytes> {
   };
 }
 
+/** These columns are all in the file. */
+function noneMissing({ name }: Field): void {
+  throw new Error(`${name} is missing`);
+}
+
 /** These rows of a batch, copied value by value. */
 function picked(batch: ColumnBatch, rows: readonly number[]): ColumnBatch {
   const builders = FIELDS.map((each) => new ColumnBuilder(each));
@@ -87,7 +92,9 @@ for (const rows of [[0], [699], [7, 8, 99, 100, 101, 350, 698], Array.from(ROWS.
   test(`the values of ${rows.length} rows, among them row ${rows[0]}, are those that were written`, async () => {
     const builders = FIELDS.map((each) => new ColumnBuilder(each));
     const sinks = builders.map((builder) => ({ id: builder.field.id, names: [], builder }));
-    const read = await Array.fromAsync(readCells(await file(), sinks, Uint32Array.from(rows)));
+    const read = await Array.fromAsync(
+      readCells(await file(), sinks, Uint32Array.from(rows), noneMissing),
+    );
     expect(read).toEqual(rows);
     const copied = picked(BATCH, rows);
     expect(sealColumns(builders, rows.length).columns).toEqual(copied.columns);
@@ -102,10 +109,17 @@ for (const rows of [[0], [699], [7, 8, 99, 100, 101, 350, 698], Array.from(ROWS.
 test("a column that the file does not have is null, and one of another type is refused", async () => {
   const builder = new ColumnBuilder(field("new", TEXT));
   const sink = { id: builder.field.id, names: [], builder };
-  await Array.fromAsync(readCells(await file(), [sink], Uint32Array.of(3, 4)));
+  const missing: string[] = [];
+  const cells = readCells(await file(), [sink], Uint32Array.of(3, 4), ({ name }) => {
+    missing.push(name);
+  });
+  await Array.fromAsync(cells);
+  expect(missing).toEqual(["new"]);
   expect(sealColumns([builder], 2).columns[0]).toMatchObject({ length: 2, nullCount: 2 });
   const other = new ColumnBuilder({ ...field("other", TEXT), id: FIELDS[1]?.id ?? 0 });
   const wrong = { id: other.field.id, names: [], builder: other };
-  const refused = rejection(Array.fromAsync(readCells(await file(), [wrong], Uint32Array.of(3))));
+  const refused = rejection(
+    Array.fromAsync(readCells(await file(), [wrong], Uint32Array.of(3), noneMissing)),
+  );
   expect(await refused).toMatchObject({ kind: "table_unsupported" });
 });
