@@ -88,6 +88,12 @@ export class PyIceberg {
   }
 }
 
+/** What Spark says when somebody else's commit came first, or took away what it was about to read. */
+const TOO_LATE = [
+  ...["ommit", "BUSY", "locked", "onflicting", "stale", "Missing required files", "NotFound"],
+  ...["is not an ancestor", "unknown snapshot id"],
+];
+
 /** Both engines. */
 export class Others {
   readonly pyiceberg: PyIceberg;
@@ -131,13 +137,7 @@ export class Others {
       await this.#spark.sql(text);
       return true;
     } catch (error) {
-      if (
-        /ommit|BUSY|locked|onflicting|stale|Missing required files|NotFound|is not an ancestor/.test(
-          String(error),
-        )
-      ) {
-        return false;
-      }
+      if (TOO_LATE.some((sentence) => String(error).includes(sentence))) return false;
       throw error;
     }
   }
