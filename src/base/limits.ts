@@ -111,7 +111,7 @@ export const LIMITS: Readonly<
   manifestRewriteBytesMax: 64 * MIB,
   /** Manifest lists kept in memory, over all tables: a thousand heads of a hundred manifests each. */
   manifestListsBytesMax: 64 * MIB,
-  /** Entries of manifests kept in memory, over all tables: some 10,000 files of 20 columns. */
+  /** Files with their bounds that queries found in manifests, kept in memory, over all tables: some 4,000 of 20 columns. */
   knownManifestsBytesMax: 32 * MIB,
   /** Files of manifests without their metrics kept in memory, over all tables: some 30,000 files. */
   listedManifestsBytesMax: 16 * MIB,

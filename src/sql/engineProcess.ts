@@ -9,10 +9,11 @@
 import { join } from "node:path";
 import { fail } from "#base/errors.ts";
 import { openLibc } from "#base/libc.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Admitted } from "./admit.ts";
 import type { Engine } from "./answer.ts";
 import type { Run } from "./database.ts";
-import type { KnownColumns, ParquetNode } from "./parquetNodes.ts";
+import { KnownColumns, type ParquetNode } from "./parquetNodes.ts";
 import type { Call, CallBody, EngineOptions, Reply } from "./protocol.ts";
 
 /** The word that makes this program the engine of its parent; `main.ts` knows it too. */
@@ -31,14 +32,12 @@ export class EngineProcess implements Engine<Uint8Array> {
   readonly #waiting = new Map<number, Waiting>();
   /** It is ready for questions. */
   readonly opened: Promise<unknown>;
-  readonly #known: KnownColumns;
+  readonly #known = new KnownColumns(LIMITS.knownFootersMax);
   readonly #bytesMax: number;
   #calls = 0;
   #isEnded = false;
 
-  /** @param known columns of files that engines before it were asked for */
-  constructor(options: EngineOptions, known: KnownColumns) {
-    this.#known = known;
+  constructor(options: EngineOptions) {
     this.#bytesMax = options.processBytesMax;
     this.#child = Bun.spawn(engineCommand(), {
       cwd: "/",

@@ -4,11 +4,9 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
-import { LIMITS } from "#base/limits.ts";
 import { type Answered, answerQuestion, type Question, type Sources } from "./answer.ts";
 import { EngineProcess } from "./engineProcess.ts";
 import { FileCopies, type FileCopiesOptions } from "./fileCopies.ts";
-import { KnownColumns } from "./parquetNodes.ts";
 import type { EngineOptions } from "./protocol.ts";
 
 /** Without a question for so long, the engine and its memory go. */
@@ -19,7 +17,6 @@ export class SqlService {
   readonly #clock: Clock;
   readonly #options: EngineOptions;
   readonly #copies: FileCopies;
-  readonly #known = new KnownColumns(LIMITS.knownFootersMax);
   #engine: EngineProcess | null = null;
   #tail: Promise<unknown> = Promise.resolve();
   #asked = 0;
@@ -54,8 +51,7 @@ export class SqlService {
   ): Promise<Answered<Uint8Array>> {
     if (signal.aborted) throw givenUp();
     const number = ++this.#asked;
-    if (this.#engine?.isEnded !== false)
-      this.#engine = new EngineProcess(this.#options, this.#known);
+    if (this.#engine?.isEnded !== false) this.#engine = new EngineProcess(this.#options);
     const engine = this.#engine;
     const given = Promise.withResolvers<never>();
     given.promise.catch(() => undefined);

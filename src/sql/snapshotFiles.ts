@@ -9,7 +9,8 @@ import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import { isVector } from "#iceberg/deletes/deleteIndex.ts";
 import { isPartitioned } from "#iceberg/deletes/equalityScope.ts";
-import { type LiveFile, listDataFiles } from "#iceberg/io/scan.ts";
+import type { LiveFile } from "#iceberg/io/scan.ts";
+import { scanFiles } from "#iceberg/io/scanFiles.ts";
 import type { DataFile, PartitionValue } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { partitionKey } from "#iceberg/partition/partitionKey.ts";
@@ -96,7 +97,7 @@ export async function snapshotFiles(
 ): Promise<SnapshotFiles> {
   const data: (FoundFile & { readonly fileSizeBytes: bigint })[] = [];
   const deletes: LiveFile[] = [];
-  for await (const live of listDataFiles(table.storage, table.metadata, snapshotId)) {
+  for await (const live of scanFiles(table.storage, table.metadata, snapshotId)) {
     const { file, sequenceNumber } = live;
     if (file.content !== "data") deletes.push(live);
     else if (plan.mayHold(file)) data.push({ ...file, path: file.filePath, sequenceNumber });

@@ -5,12 +5,8 @@
  * Bounded by bytes over all tables of the process; what was used the longest ago goes first.
  */
 import type { PartitionFieldType } from "#iceberg/manifest/avroSchemas.ts";
-import type { ManifestEntry, ManifestFile } from "#iceberg/manifest/manifest.ts";
+import type { ManifestFile } from "#iceberg/manifest/manifest.ts";
 import type { Storage } from "#storage/storage.ts";
-
-/** Memory of an entry without its metrics and its path, bytes; of one metric of a column. */
-const ENTRY_BYTES = 800;
-const METRIC_BYTES = 64;
 
 /** Entries of manifests, by store and by a key that names a manifest and how it was read ({@link manifestKey}). */
 export interface KnownManifests<Entry> {
@@ -71,20 +67,4 @@ export function manifestKey(
 ): string {
   const inherited = [sequenceNumber, addedSnapshotId, firstRowId].join(" ");
   return `${manifestPath} ${inherited} ${JSON.stringify(types)}`;
-}
-
-/** Memory of entries with their metrics, about. */
-export function entryBytes(entries: readonly ManifestEntry[]): number {
-  let bytes = 0;
-  for (const { file } of entries) {
-    const { columnSizes, valueCounts, nullValueCounts, nanValueCounts, lowerBounds, upperBounds } =
-      file;
-    const counts = [columnSizes, valueCounts, nullValueCounts, nanValueCounts];
-    bytes += ENTRY_BYTES + file.filePath.length;
-    for (const { size } of [...counts, lowerBounds, upperBounds]) bytes += size * METRIC_BYTES;
-    for (const bounds of [lowerBounds, upperBounds]) {
-      for (const bound of bounds.values()) bytes += bound.length;
-    }
-  }
-  return bytes;
 }

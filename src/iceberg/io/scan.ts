@@ -9,11 +9,9 @@ import { readManifestList } from "#iceberg/manifest/manifestList.ts";
 import type { Snapshot, SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
-import { createKnownManifests, entryBytes, manifestKey } from "./knownManifests.ts";
 import { createManifestLists } from "./manifestLists.ts";
 
 const lists = createManifestLists(LIMITS.manifestListsBytesMax);
-const known = createKnownManifests(LIMITS.knownManifestsBytesMax, entryBytes);
 
 /** A file that is live in a snapshot. */
 export interface LiveFile {
@@ -58,14 +56,9 @@ export async function entriesOf(
   storage: Storage,
   metadata: TableMetadata,
   manifest: ManifestFile,
-): Promise<readonly ManifestEntry[]> {
+): Promise<ManifestEntry[]> {
   const types = partitionTypes(metadata, specById(metadata, manifest.partitionSpecId));
-  const key = manifestKey(manifest, types);
-  const found = known.get(storage, key);
-  if (found !== null) return found;
-  const entries = await readManifest(await storage.get(manifest.manifestPath), manifest, types);
-  known.set(storage, key, entries);
-  return entries;
+  return readManifest(await storage.get(manifest.manifestPath), manifest, types);
 }
 
 /** The live data and delete files of a snapshot, manifest by manifest; none for an unknown id. */

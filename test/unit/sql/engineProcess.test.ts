@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import type { Question } from "#sql/answer.ts";
 import { EngineProcess } from "#sql/engineProcess.ts";
-import { KnownColumns } from "#sql/parquetNodes.ts";
 import type { EngineOptions } from "#sql/protocol.ts";
 import { SqlService } from "#sql/service.ts";
 
@@ -42,7 +41,7 @@ test("a child that cannot bind itself says so, and ends", async () => {
 });
 
 test("an engine that cannot be opened is ended with the child's reason", async () => {
-  const engine = new EngineProcess(optionsOf(), new KnownColumns(1));
+  const engine = new EngineProcess(optionsOf());
   expect(await engine.opened.catch(String)).toContain("bind itself");
   expect(engine.isEnded).toBe(true);
 });
