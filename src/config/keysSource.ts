@@ -194,7 +194,7 @@ export const REGISTRY_KEYS = {
     type: "string",
     default: "dead_letter",
     values: ["dead_letter", "fail", "latest"],
-    doc: "What a record is whose schema id the registry does not have, and says so for 30 s: `dead_letter` rejects it (`unknown_schema`); `fail` stops its table; `latest` reads it by the newest schema of the topic's subject.",
+    doc: "What a record is whose schema id the registry does not have, and says so for 30 s: `dead_letter` rejects it (`unknown_schema`); `fail` stops its table; `latest` reads it by the newest schema of the topic's subject. With `iceberg.route_field` it stops its tables, whatever this says: which of them it is for cannot be told (Avro, Protobuf).",
   },
 } as const;
 

@@ -1,6 +1,9 @@
 /**
  * What records are routed by (SPEC section 4, `iceberg.route_field`): the text of one of their fields,
  * found in a value's bytes without making anything else of them.
+ *
+ * Every process has to find the same in a record at any time: a table may have passed it for another's. So a
+ * registry that does not have the schema of a record gives no answer, and `schema_registry.on_missing` none either.
  */
 import { avroRouteField } from "./avro/routeField.ts";
 import type { RecordBytes } from "./decoder.ts";

@@ -5,7 +5,7 @@
 import { AppError } from "#base/errors.ts";
 import { utf8Text } from "#base/text.ts";
 import { MetTexts } from "#decode/metTexts.ts";
-import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
+import { FramedSchemas, ROUTE_NEED } from "#decode/registry/framedSchemas.ts";
 import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
 import { HEAD_BYTES, schemaIdOf } from "#decode/registry/wire.ts";
 import type { RouteField } from "#decode/routeField.ts";
@@ -31,7 +31,7 @@ export function avroRouteField(
       of: (bytes, start, end) => (record === null ? null : text.of(record, bytes, start, end)),
     };
   }
-  const schemas = new FramedSchemas(registry, recordIn);
+  const schemas = new FramedSchemas(registry, recordIn, "value", ROUTE_NEED);
   return {
     prepare: (batch) => schemas.prepare(batch),
     of: (bytes, start, end) => {

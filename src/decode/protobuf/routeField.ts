@@ -7,8 +7,8 @@
 import { utf8Text } from "#base/text.ts";
 import { isUtf8 } from "#decode/json/strings.ts";
 import { MetTexts } from "#decode/metTexts.ts";
-import { FramedSchemas } from "#decode/registry/framedSchemas.ts";
-import type { SchemaRegistry } from "#decode/registry/registry.ts";
+import { FramedSchemas, ROUTE_NEED } from "#decode/registry/framedSchemas.ts";
+import type { RegisteredSchema, SchemaRegistry } from "#decode/registry/registry.ts";
 import type { RouteField } from "#decode/routeField.ts";
 import { headOf, startsWith } from "./head.ts";
 import { type ProtoEnum, type ProtoField, type ProtoMessage, scalarWire, WIRE } from "./model.ts";
@@ -45,11 +45,11 @@ class FramedRouteField implements RouteField {
 
   constructor(path: string, registry: SchemaRegistry) {
     this.#text = new ProtobufFieldText(path);
-    this.#schemas = new FramedSchemas(registry, (schema) =>
+    const parse = (schema: RegisteredSchema): Registered =>
       this.#parser === null
         ? { kind: "refused", reason: "bad_schema", path: "" }
-        : registeredOf(this.#parser, schema),
-    );
+        : registeredOf(this.#parser, schema);
+    this.#schemas = new FramedSchemas(registry, parse, "value", ROUTE_NEED);
   }
 
   readonly prepare: NonNullable<RouteField["prepare"]> = (batch) => {

@@ -9,23 +9,38 @@ import type { RegisteredSchema, SchemaRegistry } from "./registry.ts";
 import { type RecordPart, subjectOf } from "./subjects.ts";
 import { schemaIdOf } from "./wire.ts";
 
+/**
+ * Why a record's table cannot be told without its schema (`need` of `FramedSchemas`). Were it put aside as a
+ * letter of one table, another would pass it, and a start that knows the schema takes it for that other one.
+ */
+export const ROUTE_NEED: string =
+  "iceberg.route_field needs it: which table the record is for cannot be told, so that none may pass it. " +
+  "Register it (under that id: the registry's mode IMPORT) and start again";
+
 /** Schemas by id, parsed by `parse`, which never throws. */
 export class FramedSchemas<S> {
   readonly #registry: SchemaRegistry;
   readonly #parse: (schema: RegisteredSchema) => S;
   readonly #part: RecordPart;
+  readonly #need: string | null;
   readonly #byId = new Map<number, S>();
   #revision = 0;
 
-  /** @param part whose schemas: of keys only those of records without a value are asked for */
+  /**
+   * @param part whose schemas: of keys only those of records without a value are asked for
+   * @param need why nothing can be done without a schema, a clause: a missing one ends its tables then,
+   * whatever `on_missing` says; null: `on_missing` counts
+   */
   constructor(
     registry: SchemaRegistry,
     parse: (schema: RegisteredSchema) => S,
     part: RecordPart = "value",
+    need: string | null = null,
   ) {
     this.#registry = registry;
     this.#parse = parse;
     this.#part = part;
+    this.#need = need;
   }
 
   /** Grows with every schema. */
@@ -79,15 +94,16 @@ export class FramedSchemas<S> {
     this.#revision++;
   }
 
-  /** What `schema_registry.on_missing` says about an id that the registry does not have. */
+  /** What is done about an id that the registry does not have. */
   #answerMissing(id: number, { topic, partition }: RecordBytes): Promise<void> | null {
     const { onMissing, strategy, urls } = this.#registry.options;
-    if (onMissing === "dead_letter") return null;
+    const need = this.#need;
+    if (need === null && onMissing === "dead_letter") return null;
     const subject = subjectOf(strategy, topic, this.#part, null);
-    if (onMissing === "fail" || subject === null) {
+    if (need !== null || onMissing === "fail" || subject === null) {
       const sentence =
         `A record of ${topic}/${partition} has schema id ${id}, which the schema registry ` +
-        `${urls.join(", ")} does not have, and schema_registry.on_missing is "fail"`;
+        `${urls.join(", ")} does not have, and ${need ?? 'schema_registry.on_missing is "fail"'}`;
       return Promise.reject(fail("data", sentence, { topic, partition, schema_id: id }));
     }
     const latest = this.#registry.knownLatest(subject);
@@ -107,21 +123,29 @@ function* readableIds(batch: RecordBytes, part: RecordPart): Generator<number> {
   }
 }
 
-/** The schema ids of a batch's values or keys, without those that have none; runs of one id give it once. */
+/**
+ * The schema ids of a batch's values or keys, without those that have none; runs of one id give it once.
+ * A record that nobody wants of the batch needs no schema: a person may have passed it for its id.
+ */
 function* idsOf(batch: RecordBytes, recordsMax: number, part: RecordPart): Generator<number> {
   const cursor = new RecordCursor(batch);
+  const wantedDelta = Number(batch.wantedOffset - batch.baseOffset);
   let last = -1;
   for (let left = recordsMax; left > 0 && cursor.next(); left--) {
-    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
-    const isKey = part !== "value";
-    if ((isKey ? keyStart : valueStart) < 0) continue;
-    // The key of a record with a value says nothing, unless it fills columns of its row.
-    if (part === "key" && valueStart >= 0) continue;
-    const id = isKey
-      ? schemaIdOf(bytes, keyStart, keyEnd)
-      : schemaIdOf(bytes, valueStart, valueEnd);
+    const id = cursor.offsetDelta < wantedDelta ? -1 : idIn(cursor, part);
     if (id === last || id < 0) continue;
     last = id;
     yield id;
   }
+}
+
+/** The schema id of a record's value or key; -1: it has none. */
+function idIn(
+  { bytes, keyStart, keyEnd, valueStart, valueEnd }: RecordCursor,
+  part: RecordPart,
+): number {
+  if (part === "value") return valueStart < 0 ? -1 : schemaIdOf(bytes, valueStart, valueEnd);
+  // The key of a record with a value says nothing, unless it fills columns of its row.
+  const isNeeded = keyStart >= 0 && (part !== "key" || valueStart < 0);
+  return isNeeded ? schemaIdOf(bytes, keyStart, keyEnd) : -1;
 }

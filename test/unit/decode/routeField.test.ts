@@ -4,14 +4,17 @@ import protobuf from "protobufjs";
 import { ignoreObservations } from "#base/events.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
+import type { RecordBytes } from "#decode/decoder.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import { loadProtobuf } from "#decode/protobuf/parse.ts";
-import { SchemaRegistry } from "#decode/registry/registry.ts";
+import type { MissingPolicy } from "#decode/registry/options.ts";
+import { MISSING_MS, SchemaRegistry } from "#decode/registry/registry.ts";
 import { routeField } from "#decode/routeField.ts";
 import { createRegistryFake } from "../../fakes/schemaRegistry.ts";
 import { SimClock } from "../../sim/simClock.ts";
 import { avroBytes, framed } from "../../support/avroRows.ts";
 import { recordBatch } from "../../support/records.ts";
+import { rejection } from "../../support/rejection.ts";
 
 type Options = Pick<DecoderOptions, "format" | "schemaText" | "message">;
 
@@ -100,16 +103,21 @@ test("the last value counts, and of a oneof the last member; a broken message na
   expect(await protoOf("x", hex("12 01 ff"))).toBeNull();
 });
 
-test("with a registry the schemas of a batch are asked for first; what has none names no table", async () => {
+function registryOf(onMissing: MissingPolicy) {
   const server = createRegistryFake();
-  const schema = record("R", ["type", "string"]);
-  server.register("t-value", JSON.stringify(schema));
-  server.register("t-value", PROTO, "PROTOBUF");
   const clock = new SimClock(0, () => undefined);
   const parts = { clock, random: seededRandom(1), log: silentLogger, observe: ignoreObservations };
   const options = { urls: ["http://r"], auth: { type: "none" }, ca: null, cacheTtlMs: 1 } as const;
-  const policy = { strategy: "topic-name", onMissing: "dead_letter" } as const;
+  const policy = { strategy: "topic-name", onMissing } as const;
   const registry = new SchemaRegistry({ ...options, ...policy }, { ...parts, http: server.http });
+  return { server, clock, registry };
+}
+
+test("with a registry the schemas of a batch are asked for first; what has none names no table", async () => {
+  const { server, registry } = registryOf("dead_letter");
+  const schema = record("R", ["type", "string"]);
+  server.register("t-value", JSON.stringify(schema));
+  server.register("t-value", PROTO, "PROTOBUF");
   const avro = framed(1, avroBytes(schema, { type: "x" }));
   const proto = framed(2, Uint8Array.of(0, 0x12, 1, 0x79));
   for (const [format, path, own, other, text] of [
@@ -123,5 +131,29 @@ test("with a registry the schemas of a batch are asked for first; what has none 
     for (let next = field.prepare?.(batch); next; next = field.prepare?.(batch)) await next;
     expect([of(own), of(other), of(Uint8Array.of(1, 2))]).toEqual([text, null, null]);
     expect(of(own)).toBe(text);
+  }
+});
+
+test("a record whose schema the registry does not have is nobody's, whatever on_missing says: no table may pass it", async () => {
+  for (const onMissing of ["dead_letter", "fail", "latest"] as const) {
+    for (const format of ["avro", "protobuf"] as const) {
+      const { server, clock, registry } = registryOf(onMissing);
+      const language = format === "avro" ? "AVRO" : "PROTOBUF";
+      server.register("t-value", language === "AVRO" ? '"string"' : PROTO, language);
+      const field = routeField("type", { ...BARE, format }, registry);
+      const ask = async (batch: RecordBytes) => field.prepare?.(batch) ?? "ready";
+      const known = framed(1, Uint8Array.of(0));
+      while ((await ask(recordBatch([known]))) !== "ready");
+      const batch = recordBatch([known, framed(77, Uint8Array.of(0))]);
+      expect(await rejection(ask(batch))).toMatchObject({ kind: "registry_unreachable" });
+      clock.advance(MISSING_MS);
+      await ask(batch);
+      const error = await rejection(ask(batch));
+      expect(error).toMatchObject({ kind: "data", context: { schema_id: 77 } });
+      expect(error.message).toContain("iceberg.route_field");
+      // Who has gone on behind it is not held up by the batch that it is in.
+      const behind = { ...batch, wantedOffset: batch.baseOffset + 2n };
+      expect(await ask(behind)).toBe("ready");
+    }
   }
 });
