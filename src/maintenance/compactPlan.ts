@@ -6,7 +6,7 @@
  * written again a bounded number of times: a file joins younger ones only when they hold as much as it
  * does, so that its rows end in a file twice as large, until that is no longer small.
  */
-import { fail } from "#base/errors.ts";
+import { type AppError, fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { DeleteIndex } from "#iceberg/deletes/deleteIndex.ts";
 import { type DataPlace, placeKey } from "#iceberg/deletes/deleteIndex.ts";
@@ -52,7 +52,8 @@ const BLOCK_PAIRS = 4096;
  * The groups of a snapshot, partition by partition.
  * @param turn resolves when others have run
  * @param isClosed of files: their partition has just ended, and is put together whatever it holds
- * @throws AppError `table_unsupported` when too many delete files apply to too many data files
+ * @throws AppError `table_unsupported` when so many delete files apply to so many data files that not all can be
+ * looked at, and nothing is to be done with those that can
  */
 export async function planGroups(
   files: readonly ListedFile[],
@@ -62,9 +63,9 @@ export async function planGroups(
   isClosed: (place: DataPlace) => boolean = () => false,
 ): Promise<PlannedGroup[]> {
   const parquet = once(files).filter(({ fileFormat }) => fileFormat === "PARQUET");
-  await refusePairs(parquet, deletes, turn);
+  const planned = await withinPairs(parquet, deletes, settings, turn);
   const inputs: PlannedInput[] = [];
-  await inBlocks(parquet, turn, (file) => {
+  await inBlocks(planned, turn, (file) => {
     const input = { ...file, deletes: deletes.of(file) };
     inputs.push(input);
     return input.deletes.length;
@@ -77,7 +78,7 @@ export async function planGroups(
   const wanted = inputs.filter(
     (input) => Number(input.sizeBytes) < settings.smallBytes || isDeleted(input),
   );
-  return [...Map.groupBy(wanted, placeKey).values()].flatMap((members) =>
+  const groups = [...Map.groupBy(wanted, placeKey).values()].flatMap((members) =>
     cutGroups(members, settings.targetBytes).filter(
       (group) =>
         group.inputs.some(isDeleted) ||
@@ -85,25 +86,48 @@ export async function planGroups(
         (group.inputs.length > 1 && group.inputs.some(isClosed)),
     ),
   );
+  if (groups.length === 0 && planned.length < parquet.length) throw tooManyPairs(parquet, deletes);
+  return groups;
 }
 
-/** Before any pair is made: all of them at once would take the memory, and the time, of ingest. */
-async function refusePairs(
+/**
+ * The files that are planned: all, unless the pairs of all would take the memory, and the time, of ingest. Then those that
+ * fit, small ones first, which become few, and young ones first, to which few deletes apply: each run leaves
+ * fewer to the next.
+ */
+async function withinPairs(
   files: readonly ListedFile[],
   deletes: DeleteIndex,
+  { smallBytes }: CompactSettings,
   turn: () => Promise<void>,
-): Promise<void> {
+): Promise<readonly ListedFile[]> {
   let pairs = 0;
   await inBlocks(files, turn, (file) => {
     pairs += deletes.countOf(file);
     return 0;
   });
-  if (pairs <= LIMITS.compactionPairsMax) return;
-  throw fail(
+  if (pairs <= LIMITS.compactionPairsMax) return files;
+  const isSmall = ({ sizeBytes }: ListedFile): number => Number(Number(sizeBytes) < smallBytes);
+  const ordered = files.toSorted((a, b) => isSmall(b) - isSmall(a) || byAge(b, a));
+  const planned: ListedFile[] = [];
+  let left: number = LIMITS.compactionPairsMax;
+  await inBlocks(ordered, turn, (file) => {
+    const count = deletes.countOf(file);
+    if (count > left) return 0;
+    left -= count;
+    planned.push(file);
+    return 0;
+  });
+  return planned;
+}
+
+function tooManyPairs(files: readonly ListedFile[], deletes: DeleteIndex): AppError {
+  return fail(
     "table_unsupported",
-    `Too many delete files apply to whole partitions: ${deletes.size}, which are to be held against ${files.length} ` +
-      `data files (${pairs} pairs, at most ${LIMITS.compactionPairsMax}). Rewrite them with another engine, e.g. ` +
-      "Spark's rewrite_position_delete_files, or use format_version = 3",
+    `Too many delete files: ${deletes.size}, of which more apply to the ${files.length} data files than can be looked at ` +
+      `(${LIMITS.compactionPairsMax} pairs at most), and those that can are not to be compacted. Rewrite them with another ` +
+      "engine, e.g. Spark's rewrite_data_files with delete-file-threshold = 1, or, where rows are deleted by " +
+      "position, its rewrite_position_delete_files",
   );
 }
 
@@ -177,7 +201,7 @@ export function cutGroups(members: readonly PlannedInput[], targetBytes: number)
   return groups;
 }
 
-function byAge(a: PlannedInput, b: PlannedInput): number {
+function byAge(a: ListedFile, b: ListedFile): number {
   const order = a.sequenceNumber - b.sequenceNumber;
   if (order !== 0n) return order < 0n ? -1 : 1;
   return a.path < b.path ? -1 : 1;
