@@ -138,3 +138,17 @@ export class Decoding {
     observe({ type: "watermark", topic, partition, eventMs: watermarkMs });
   }
 }
+
+/** What an outlet's format needs before it can read a batch; null: nothing. */
+export function prepare({ source, end }: Outlet, batch: RecordBatch): Promise<void> | null {
+  const { payload } = batch;
+  const { decoder } = source;
+  if (decoder.prepare === null || payload === null) return null;
+  const { topic, partition } = batch.feed;
+  return decoder.prepare({ ...batch, payload, topic, partition, wantedOffset: end });
+}
+
+/** True when no newer schema can be asked about a refused record: the batch is decoded once then. */
+export function isJudgedByNewest({ sink, source }: Outlet, { arrivedMs }: RecordBatch): boolean {
+  return source.decoder.prepare === null && sink.hasSchemaOf(arrivedMs);
+}

@@ -17,11 +17,11 @@ import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { Growth, SegmentBuilder } from "#decode/decoder.ts";
 import { selectRecords } from "#decode/records.ts";
-import { Decoding } from "./decoding.ts";
+import { Decoding, isJudgedByNewest, prepare } from "./decoding.ts";
 import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { Rejects } from "./rejects.ts";
-import type { FanOut, Shares } from "./routes.ts";
+import { type FanOut, type Offer, offersOf } from "./routes.ts";
 import type { Sinks } from "./sinks.ts";
 import type { Source } from "./source.ts";
 import { takesRows } from "./states.ts";
@@ -177,11 +177,38 @@ export class Ingest {
     }
     if (!run.noted) for (const { sink } of outlets) this.#sinks.touched.add(sink);
     run.noted = true;
-    const waiting = outlets.flatMap((outlet, index) => {
-      const own = shareOf(batch, shares, index);
-      return own === null ? [] : (this.#offerRest(outlet, own, from) ?? []);
-    });
+    const { logs, others } = offersOf(batch, shares, outlets);
+    const asked = this.#offerAll(logs, from);
+    return asked === undefined
+      ? this.#offerAll(others, from)
+      : this.#offerAfter(asked, others, from);
+  }
+
+  /** Tables wait for what their log says of a batch: they are no tables without a record in it (`Sink.catchUp`). */
+  async #offerAfter(
+    asked: Promise<void>,
+    offers: readonly Offer[],
+    from: BatchStart,
+  ): Promise<void> {
+    for (const { outlet } of offers) outlet.waits = true;
+    try {
+      await asked;
+    } finally {
+      for (const { outlet } of offers) outlet.waits = false;
+    }
+    await this.#offerAll(offers, from);
+  }
+
+  /** Batches to their tables; those of a feed that is begun anew meanwhile are outdated. */
+  #offerAll(offers: readonly Offer[], from: BatchStart): Promise<void> | undefined {
+    const waiting = offers.flatMap(({ outlet, batch }) =>
+      this.#isCurrent(outlet, batch) ? (this.#offerRest(outlet, batch, from) ?? []) : [],
+    );
     return waiting.length === 0 ? undefined : Promise.all(waiting).then(() => undefined);
+  }
+
+  #isCurrent({ feed }: Outlet, { key, epoch }: RecordBatch): boolean {
+    return this.#feeds.get(key) === feed && feed.epoch === epoch;
   }
 
   /** A batch to its table: at once, unless its format or its table's head is to be waited for. */
@@ -258,10 +285,8 @@ export class Ingest {
     again: () => void,
     stop: "failed" | "unreadable" = "failed",
   ): Promise<boolean> {
-    const isWanted = (): boolean => {
-      const feed = this.#feeds.get(batch.key);
-      return feed !== undefined && feed === outlets[0]?.feed && feed.epoch === batch.epoch;
-    };
+    const [first] = outlets;
+    const isWanted = (): boolean => first !== undefined && this.#isCurrent(first, batch);
     try {
       await until;
     } catch (error) {
@@ -357,10 +382,8 @@ export class Ingest {
     this.#sampling.delete(source);
     try {
       for (const { outlet, batch } of source.finish()) {
-        const { feed } = outlet;
-        const isCurrent = this.#feeds.get(feed.key) === feed && feed.epoch === batch.epoch;
         // The table was opened a moment ago, for this sample.
-        if (isCurrent) this.#give(outlet, batch, true);
+        if (this.#isCurrent(outlet, batch)) this.#give(outlet, batch, true);
       }
     } catch (error) {
       for (const sink of this.#sinks) {
@@ -368,25 +391,4 @@ export class Ingest {
       }
     }
   }
-}
-
-/** What an outlet's format needs before it can read a batch; null: nothing. */
-function prepare({ source, end }: Outlet, batch: RecordBatch): Promise<void> | null {
-  const { payload } = batch;
-  const { decoder } = source;
-  if (decoder.prepare === null || payload === null) return null;
-  const { topic, partition } = batch.feed;
-  return decoder.prepare({ ...batch, payload, topic, partition, wantedOffset: end });
-}
-
-/** True when no newer schema can be asked about a refused record: the batch is decoded once then. */
-function isJudgedByNewest({ sink, source }: Outlet, { arrivedMs }: RecordBatch): boolean {
-  return source.decoder.prepare === null && sink.hasSchemaOf(arrivedMs);
-}
-
-/** One outlet's share of a batch, the whole of it where nobody routes; null: none of its records. */
-function shareOf(batch: RecordBatch, shares: Shares | null, index: number): RecordBatch | null {
-  if (shares === null) return batch.payload === null ? null : batch;
-  const share = shares[index] ?? null;
-  return share === null ? null : { ...batch, ...share };
 }

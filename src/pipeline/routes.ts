@@ -159,3 +159,36 @@ export class FanOut {
 export function endHome({ outlets }: FeedRun, error: unknown): void {
   outlets[0]?.sink.apply({ kind: "unreadable", error });
 }
+
+/** A batch, or a share of it, for one table. */
+export interface Offer {
+  readonly outlet: Outlet;
+  readonly batch: RecordBatch;
+}
+
+/**
+ * What the tables of a feed are offered of a batch. Logs of changes are asked before the others: a table must not
+ * take what its log refuses, or it would be ahead of it.
+ */
+export function offersOf(
+  batch: RecordBatch,
+  shares: Shares | null,
+  outlets: readonly Outlet[],
+): { readonly logs: readonly Offer[]; readonly others: readonly Offer[] } {
+  const logs: Offer[] = [];
+  const others: Offer[] = [];
+  for (const [index, outlet] of outlets.entries()) {
+    const own = shareOf(batch, shares, index);
+    if (own === null) continue;
+    const offers = outlet.sink.rank === "changes" ? logs : others;
+    offers.push({ outlet, batch: own });
+  }
+  return { logs, others };
+}
+
+/** One outlet's share of a batch, the whole of it where nobody routes; null: none of its records. */
+function shareOf(batch: RecordBatch, shares: Shares | null, index: number): RecordBatch | null {
+  if (shares === null) return batch.payload === null ? null : batch;
+  const share = shares[index] ?? null;
+  return share === null ? null : { ...batch, ...share };
+}

@@ -63,7 +63,7 @@ export class Sink {
   /** Topics that can no longer be read, and why; the table goes on while others feed it. */
   readonly failedTopics: Map<string, unknown> = new Map();
   /** Told after each change of its state. */
-  changed: (before: TableState) => void = () => undefined;
+  changed: (before: TableState, event: TableEvent) => void = () => undefined;
   readonly #columns: Columns;
   readonly #report: FlushReport;
   #state: TableState = { kind: "running" };
@@ -224,7 +224,7 @@ export class Sink {
       this.parts.logger.log("error", describe(error), where);
       this.parts.observe({ type: "error", kind });
     }
-    this.changed(before);
+    this.changed(before, event);
   }
 
   /** Hands what was closed to the writer, to be written before it is due; not while a commit is held. */

@@ -6,7 +6,7 @@ import { AppError, policyOf } from "#base/errors.ts";
 import type { FeedRun, Feeds, Target } from "./feeds.ts";
 import type { SideTable } from "./sides.ts";
 import type { Sink } from "./sink.ts";
-import { type TableState, takesRows } from "./states.ts";
+import { type TableEvent, type TableState, takesRows } from "./states.ts";
 
 /** All tables. */
 export class Sinks implements Iterable<Sink> {
@@ -180,7 +180,7 @@ export class Sinks implements Iterable<Sink> {
     this.#all.add(sink);
     this.#count(sink, sink.state, 1);
     this.#flushBytes += sink.policy.bytesMax;
-    sink.changed = (before) => this.#changed(sink, before);
+    sink.changed = (before, event) => this.#changed(sink, before, event);
   }
 
   /** Tables of one topic are kin, and so are the kin of each of them. */
@@ -190,13 +190,13 @@ export class Sinks implements Iterable<Sink> {
     for (const sink of kin) sink.kin = kin;
   }
 
-  #changed(sink: Sink, before: TableState): void {
+  #changed(sink: Sink, before: TableState, event: TableEvent): void {
     this.#count(sink, before, -1);
     this.#count(sink, sink.state, 1);
     this.touched.add(sink);
     const places = [...sink.outlets.values(), ...sink.sides.values()];
     for (const { feed } of places) this.#feeds.changed.add(feed);
-    this.#endTwin(sink);
+    this.#endTwin(sink, event);
     if (sink.state.kind !== "stopped") return;
     for (const { feed } of places) sink.drop(feed.key);
     // What it lost may not be passed: its records are read again when it can be written again.
@@ -204,18 +204,34 @@ export class Sinks implements Iterable<Sink> {
     this.#stopped(sink);
   }
 
-  /** A table and the log of its changes end together: neither goes on where the other cannot. */
-  #endTwin(sink: Sink): void {
-    const { state } = sink;
+  /**
+   * A table and the log of its changes end together: neither goes on where the other cannot. The log may be ahead of
+   * its table, never behind, so that it always writes what it has, and its table only what the log writes too.
+   */
+  #endTwin(sink: Sink, event: TableEvent): void {
     const twin = this.#twins.get(sink);
-    if (twin === undefined || !takesRows(twin.state)) return;
-    if (state.kind === "draining") twin.apply({ kind: "unreadable", error: state.error });
-    if (state.kind === "stopped") twin.apply({ kind: "failed", error: state.error });
+    // Who was `drained` had all of it written.
+    if (twin === undefined || (event.kind !== "unreadable" && event.kind !== "failed")) return;
+    const [main, log] = sink.rank === "changes" ? [twin, sink] : [sink, twin];
+    if (event.kind === "unreadable") this.#dropUnlogged(main, log);
+    if (sink === log) main.apply(event);
+    else log.apply({ kind: "unreadable", error: event.error });
+  }
+
+  /** Drops what a table has of feeds of which the log of its changes has less: it is read again, by both. */
+  #dropUnlogged(main: Sink, log: Sink): void {
+    for (const [key, { source, sides, end }] of main.outlets) {
+      const logged = log.outlets.get(key)?.end ?? end;
+      if (end <= logged) continue;
+      source.drop(key);
+      for (const each of [main, ...sides.map((side) => side.sink)]) each.drop(key);
+    }
   }
 
   #count({ rank }: Sink, { kind }: TableState, sign: 1 | -1): void {
-    // A side table does not go on without its table.
-    if (kind !== "stopped" && rank === "main") this.#running += sign;
+    // A side table does not go on without its table; the log of its changes is written to its end.
+    const isOwn = rank === "main" || rank === "changes";
+    if (kind !== "stopped" && isOwn) this.#running += sign;
     if (kind === "retrying") this.#retrying += sign;
   }
 }
