@@ -51,50 +51,46 @@ export function selectChanged(stored: string, changes: HotChanges): string {
     const place = `${at} * ${SEGMENT_PLACES} + row_number() OVER () AS p`;
     return `SELECT ${names}, ${change}, ${place} FROM (${select}) r(${names}, t)`;
   });
-  // What empties the table has no key: nothing that it holds is of any.
-  const isEmptying = `t = ${CHANGE.truncate}`;
-  const union = selects.join(" UNION ALL ");
-  const whole =
-    changes.hasPartial === true && orderCell === null
-      ? completed(columns, { keys, isEmptying, union, stored })
-      : `SELECT ${names}, t, p FROM (${union}) WHERE t <> ${CHANGE.partial}`;
+  const emptied = `SELECT coalesce(max(p) FILTER (t = ${CHANGE.truncate}), -1) AS p FROM a`;
+  // What was there before the table was emptied counts no more, however large its order is.
+  const since = "SELECT * FROM a WHERE p > (SELECT p FROM e)";
+  const left = `(SELECT * FROM (${stored}) o(${names}) WHERE (SELECT p FROM e) < 0)`;
+  const isCompleted = changes.hasPartial === true && orderCell === null;
+  const whole = isCompleted
+    ? completed(columns, { keys, left })
+    : `SELECT * FROM s WHERE t <> ${CHANGE.partial}`;
   const latest =
-    `SELECT ${names}, t, p FROM (${whole}) ` +
-    `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")}, ${isEmptying} ` +
+    `SELECT * FROM (${whole}) QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ` +
     `ORDER BY ${orderCell === null ? "" : `${orderCell} DESC, `}p DESC) = 1`;
-  const emptied = `SELECT coalesce(max(p) FILTER (${isEmptying}), -1) AS p FROM l`;
   const isSame = keys.map((cell) => `o.${cell} = l.${cell}`).join(" AND ");
   // Of a key that has a newer row in the table no change counts.
   const standing =
     orderCell === null
       ? latest
-      : `SELECT l.* FROM (${latest}) l ANTI JOIN (${stored}) o(${names}) ` +
+      : `SELECT l.* FROM (${latest}) l ANTI JOIN ${left} o ` +
         `ON ${isSame} AND o.${orderCell} > l.${orderCell}`;
   const shown = columns.map(({ name }, at) => `c${at} AS ${sqlName(name)}`).join(", ");
+  // Rows in memory are read a second time for their control column rather than copied.
   return (
-    `WITH l AS MATERIALIZED (${standing}), e AS MATERIALIZED (${emptied}) ` +
-    `SELECT ${shown} FROM (${stored}) o(${names}) ANTI JOIN l ON ${isSame} WHERE (SELECT p FROM e) < 0 ` +
-    `UNION ALL SELECT ${shown} FROM l WHERE t = ${CHANGE.put} AND p > (SELECT p FROM e)`
+    `WITH a AS NOT MATERIALIZED (${selects.join(" UNION ALL ")}), e AS MATERIALIZED (${emptied}), ` +
+    `s AS ${isCompleted ? "" : "NOT "}MATERIALIZED (${since}), l AS MATERIALIZED (${standing}) ` +
+    `SELECT ${shown} FROM ${left} o ANTI JOIN l ON ${isSame} ` +
+    `UNION ALL SELECT ${shown} FROM l WHERE t = ${CHANGE.put}`
   );
 }
 
 /** What changes are completed by, as SQL. */
 interface Completing {
   readonly keys: readonly string[];
-  readonly isEmptying: string;
-  /** All changes: `c0` and so on, `t` and `p`. */
-  readonly union: string;
-  readonly stored: string;
+  /** The table's rows, `c0` and so on, unless they are all gone. */
+  readonly left: string;
 }
 
 /**
- * The changes with the values that they leave as they were: the newest that is there, else that of the
+ * The changes of `s` with the values that they leave as they were: the newest that is there, else that of the
  * table's row (decision 0465). A change that has no row before it is left out; its commit says why.
  */
-function completed(
-  columns: readonly Field[],
-  { keys, isEmptying, union, stored }: Completing,
-): string {
+function completed(columns: readonly Field[], { keys, left }: Completing): string {
   const cells = columns.map((_, at) => `c${at}`);
   const names = cells.join(", ");
   const isSame = keys.map((cell) => `o.${cell} = l.${cell}`).join(" AND ");
@@ -115,16 +111,13 @@ function completed(
   );
   const isLost = `t = ${CHANGE.partial} AND (${["false", ...lacks].join(" OR ")})`;
   const change = `CASE t WHEN ${CHANGE.partial} THEN ${CHANGE.put} ELSE t END AS t`;
-  // What was there before the table was emptied is of no row behind it.
+  const lacking = `(SELECT DISTINCT ${keys.join(", ")} FROM s WHERE t = ${CHANGE.partial})`;
+  const all =
+    `SELECT * FROM s UNION ALL SELECT ${names}, ${CHANGE.put} AS t, -1 AS p ` +
+    `FROM ${left} o SEMI JOIN ${lacking} l ON ${isSame}`;
   return (
-    `WITH h AS MATERIALIZED (${union}), ` +
-    `x AS MATERIALIZED (SELECT coalesce(max(p) FILTER (${isEmptying}), -1) AS p FROM h), ` +
-    `l AS (SELECT DISTINCT ${keys.join(", ")} FROM h WHERE t = ${CHANGE.partial}), ` +
-    `v AS (SELECT * FROM h WHERE p >= (SELECT p FROM x) UNION ALL ` +
-    `SELECT ${names}, ${CHANGE.put} AS t, -1 AS p FROM (${stored}) o(${names}) SEMI JOIN l ON ${isSame} ` +
-    `WHERE (SELECT p FROM x) < 0) ` +
-    `SELECT ${values.join(", ")}, ${change}, p FROM (SELECT ${found.join(", ")}, t, p FROM v ` +
-    `WINDOW w AS (PARTITION BY ${keys.join(", ")}, ${isEmptying} ORDER BY p ROWS UNBOUNDED PRECEDING)) ` +
+    `SELECT ${values.join(", ")}, ${change}, p FROM (SELECT ${found.join(", ")}, t, p FROM (${all}) ` +
+    `WINDOW w AS (PARTITION BY ${keys.join(", ")} ORDER BY p ROWS UNBOUNDED PRECEDING)) ` +
     `WHERE p >= 0 AND NOT (${isLost})`
   );
 }
