@@ -16,7 +16,7 @@ import { printRows, timeText } from "#cli/output.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import { lettersOf, letterTable } from "#config/letterTable.ts";
 import type { LetterPlace } from "#decode/letters.ts";
-import { createLoneDecoder } from "#decode/loneDecoder.ts";
+import { createLoneDecoder, createLoneRouteField } from "#decode/loneDecoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { noLog } from "#txlog/log.ts";
 import {
@@ -28,6 +28,7 @@ import {
   readPlaces,
 } from "./read.ts";
 import { Retry, type RetryCounts } from "./retry.ts";
+import { letterRoutes } from "./routes.ts";
 import { letterText } from "./text.ts";
 
 /** Letters, and bytes of them, that one commit brings in. */
@@ -184,6 +185,11 @@ async function retry(
     const { topics } = options.consumer;
     const own = { ...options.writer(topics?.[0] ?? "retry"), name: found.table.name };
     if ((own.key ?? []).length > 0) throw fail("usage", keyedSentence(fullName(own.name)));
+    const registryParts = { ...systemParts, log: silentLogger, observe: ignoreObservations };
+    const { routing, registry } = options;
+    const field =
+      routing && createLoneRouteField(routing.field, options.decoder, registry, registryParts);
+    const homeOf = (topic: string): string => fullName(options.writer(topic).name);
     const place = {
       parts: {
         ...systemParts,
@@ -195,11 +201,8 @@ async function retry(
       },
       options: own,
       letterOptions: letterTable(own),
-      decoder: createLoneDecoder(options.decoder, options.registry, {
-        ...systemParts,
-        log: silentLogger,
-        observe: ignoreObservations,
-      }),
+      decoder: createLoneDecoder(options.decoder, registry, registryParts),
+      routes: routing && field && letterRoutes(routing, field, homeOf),
       isDry,
     };
     const work = new Retry(place, found.table, letters);
@@ -254,11 +257,13 @@ function* chunksOf(letters: readonly Letter[]): Generator<Letter[]> {
 }
 
 function summaryOf(counts: RetryCounts, table: string, isDry: boolean): string {
-  const { brought, there, early, foreign, refused } = counts;
+  const { brought, there, early, foreign, elsewhere, refused } = counts;
   const lines = [`${brought} letters ${isDry ? "would be" : "are"} brought into ${table}`];
   if (there > 0)
     lines.push(`${there} were in the table already${isDry ? "" : ", and are marked now"}`);
   for (const [reason, count] of refused) lines.push(`${count} do not fit yet: ${reason}`);
+  if (elsewhere > 0)
+    lines.push(`${elsewhere} name another table (iceberg.route_field), and stay where they are`);
   if (early > 0)
     lines.push(`${early} wait for the running process: the table's offset has not passed them`);
   if (foreign > 0) lines.push(`${foreign} are of a topic that the table does not know (by its id)`);

@@ -1,7 +1,7 @@
 /**
  * Brings dead letters into their table once more, exactly once (CHANGE_RULES 14). The table first: a
  * letter is decoded by the configuration and the schema of now, and added where the head has passed its
- * offset and does not have its record. Then it is marked in the dead-letter table. A letter that is in
+ * offset and does not have its record, and where the record names no other table. Then it is marked in the dead-letter table. A letter that is in
  * the table and has no mark was brought in by a run that died between the two: it is only marked.
  *
  * A running process goes on meanwhile: both tables' offsets are copied from each head.
@@ -31,6 +31,7 @@ import { readCoordinates } from "#writer/coordinates.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "#writer/parts.ts";
 import { currentFields } from "#writer/schema.ts";
 import type { Letter } from "./read.ts";
+import { type LetterRoutes, placeOf } from "./routes.ts";
 
 /** Between two questions for a schema, and until it is given up, ms: a registry is believed after 30 s. */
 const REGISTRY_MS = 1000;
@@ -50,6 +51,8 @@ export interface RetryCounts {
   early: number;
   /** Of another life of the topic, or of one that the table does not know. */
   foreign: number;
+  /** Name another table (`iceberg.route_field`). */
+  elsewhere: number;
 }
 
 /** What a retry works with. */
@@ -59,8 +62,17 @@ export interface RetryPlace {
   readonly letterOptions: WriterOptions;
   /** Of letters, by the configuration of now. */
   readonly decoder: Decoder;
+  /** Null: records name no tables. */
+  readonly routes: LetterRoutes | null;
   /** Nothing is committed. */
   readonly isDry: boolean;
+}
+
+/** What was made of letters that are no rows yet. */
+interface Judged {
+  readonly decoded: readonly Decoded[];
+  readonly refused: ReadonlyMap<string, number>;
+  readonly elsewhere: number;
 }
 
 /** Letters of one feed that became rows. */
@@ -78,6 +90,7 @@ export class Retry {
     refused: new Map(),
     early: 0,
     foreign: 0,
+    elsewhere: 0,
   };
   readonly #place: RetryPlace;
   readonly #table: CommitTable;
@@ -111,7 +124,8 @@ export class Retry {
       const missing = sorted.passed.filter(
         ({ feed, letter }) => !there.has(recordKey(feed, letter.offset)),
       );
-      const { decoded, refused } = await this.#decode(head, missing);
+      const judged = await this.#decode(head, missing);
+      const { decoded } = judged;
       const known = sorted.passed.filter(({ feed, letter }) =>
         there.has(recordKey(feed, letter.offset)),
       );
@@ -124,7 +138,7 @@ export class Retry {
           brought,
           commitId,
         );
-      this.#count(sorted, known.length, brought.length, refused);
+      this.#count(sorted, known.length, brought.length, judged);
       return;
     }
     throw fail("catalog_refused", `Other commits came first ${TRIES_MAX} times; try again`);
@@ -194,24 +208,38 @@ export class Retry {
   }
 
   /** Letters as rows by the schema of a head; those that do not fit yet by their reason of now. */
-  async #decode(
-    head: LoadedTable,
-    passed: readonly Passed[],
-  ): Promise<{ decoded: Decoded[]; refused: Map<string, number> }> {
+  async #decode(head: LoadedTable, passed: readonly Passed[]): Promise<Judged> {
     const decoder = this.#decoder;
     const { metadata } = head;
     const history = { dropped: droppedPaths(metadata), hasRows: hasRows(metadata) };
     decoder.adopt(currentFields(head), history);
     const decoded: Decoded[] = [];
     const reasons: string[] = [];
+    let elsewhere = 0;
     for (const batch of batchesOf(passed)) {
-      const fit = batch.filter(({ letter }) => isWhole(letter));
+      const whole = batch.filter(({ letter }) => isWhole(letter));
       for (const { letter } of batch) if (!isWhole(letter)) reasons.push(letter.reason);
+      const places = await this.#placesOf(whole);
+      const fit = whole.filter((_, index) => places[index] === "own");
+      for (const place of places) if (place === "unknown_schema") reasons.push(place);
+      elsewhere += places.filter((place) => place === "elsewhere").length;
       const one = await this.#decodeBatch(fit, reasons);
       if (one !== null) decoded.push(one);
     }
-    const refused = Map.groupBy(reasons, (reason) => reason);
-    return { decoded, refused: new Map([...refused].map(([reason, all]) => [reason, all.length])) };
+    const all = [...Map.groupBy(reasons, (reason) => reason)];
+    const refused = new Map(all.map(([reason, { length }]) => [reason, length]));
+    return { decoded, refused, elsewhere };
+  }
+
+  /** Which table each letter is for. */
+  async #placesOf(passed: readonly Passed[]): Promise<Awaited<ReturnType<typeof placeOf>>[]> {
+    const { routes } = this.#place;
+    const places: Awaited<ReturnType<typeof placeOf>>[] = [];
+    for (const { feed, letter } of passed) {
+      const ready = (prepare: Decoder["prepare"]) => this.#ready(prepare, bytesOf(feed, [letter]));
+      places.push(routes === null ? "own" : await placeOf(letter, this.#table.name, routes, ready));
+    }
+    return places;
   }
 
   /** @param reasons takes those of the letters that do not fit */
@@ -221,7 +249,7 @@ export class Retry {
     if (first === undefined) return null;
     const letters = passed.map(({ letter }) => letter);
     const bytes = bytesOf(first.feed, letters);
-    await this.#prepare(bytes);
+    await this.#ready(decoder.prepare, bytes);
     if (decoder.needsSample) decoder.sample([bytes]);
     const builder = decoder.builder();
     const result = builder.decode(bytes);
@@ -234,11 +262,11 @@ export class Retry {
   }
 
   /** Waits for schemas, which a registry may hear of late: it says itself when it knows them no more. */
-  async #prepare(bytes: RecordBytes): Promise<void> {
+  async #ready(prepare: Decoder["prepare"], bytes: RecordBytes): Promise<void> {
     const { clock } = this.#place.parts;
     const beganMs = clock.monotonicMs();
     for (;;) {
-      const next = this.#decoder.prepare?.(bytes) ?? null;
+      const next = prepare?.(bytes) ?? null;
       if (next === null) return;
       try {
         await next;
@@ -254,13 +282,14 @@ export class Retry {
     { early, foreign }: Sorted,
     there: number,
     brought: number,
-    refused: ReadonlyMap<string, number>,
+    { refused, elsewhere }: Judged,
   ): void {
     const { counts } = this;
     counts.there += there;
     counts.brought += brought;
     counts.early += early;
     counts.foreign += foreign;
+    counts.elsewhere += elsewhere;
     for (const [reason, count] of refused) {
       counts.refused.set(reason, (counts.refused.get(reason) ?? 0) + count);
     }

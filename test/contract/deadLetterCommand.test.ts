@@ -25,7 +25,7 @@ const VALUES = [
 
 interface Place {
   readonly folder: string;
-  readonly run: (type: string, source?: string) => Promise<Outcome>;
+  readonly run: (type: string, source?: string, iceberg?: string) => Promise<Outcome>;
   readonly letters: (...words: string[]) => Promise<Outcome>;
 }
 
@@ -37,7 +37,7 @@ function newPlace(values: readonly (string | Uint8Array)[] = VALUES): Place {
   const records = values.map((value) => ({ value, headers: [{ key: "trace", value: "x" }] }));
   broker.append("orders", 0, buildBatch({ baseOffset: 0, records, leaderEpoch: 0 }));
   const file = join(folder, "config.toml");
-  const write = (type: string, source: string): void =>
+  const write = (type: string, source: string, iceberg: string): void =>
     writeFileSync(
       file,
       `
@@ -50,6 +50,7 @@ name = "n"
 type = "${type}"
 [iceberg]
 warehouse_path = "${folder}/wh"
+${iceberg}
 [iceberg.table_management]
 schema_mismatch_action = "evolve"
 [state]
@@ -63,8 +64,8 @@ level = "error"
     );
   return {
     folder,
-    run: (type, source = "") => {
-      write(type, source);
+    run: (type, source = "", iceberg = "") => {
+      write(type, source, iceberg);
       return program(["run", "--until-end", "--config", file]);
     },
     letters: (...words) => program(["dead-letter", ...words, "--config", file]),
@@ -166,4 +167,43 @@ test("after the column was widened, those that fit are brought in, each once, wh
     { reason: "bad_json", waiting: 2 },
     { reason: "type_conflict", waiting: 0, brought_in: 10 },
   ]);
+}, 60_000);
+
+test("a letter whose record names another table stays a letter, and the others of its table are brought in", async () => {
+  const fields = [
+    { name: "n", type: "long" },
+    { name: "more", type: "long" },
+    { name: "type", type: ["null", "string"] },
+  ];
+  const schema = { type: "record", name: "Order", fields };
+  const registry = Bun.serve({
+    port: 0,
+    fetch: () => Response.json({ schema: JSON.stringify(schema) }),
+  });
+  ends.push(() => void registry.stop(true));
+  const routed = 'route_field = "type"';
+  for (const format of ["json", "avro"] as const) {
+    const value = (n: number, type: string | null): string | Uint8Array =>
+      format === "json"
+        ? JSON.stringify({ n, more: n, type })
+        : framed(
+            7,
+            avroBytes(schema, { n, more: n, type: type === null ? null : { string: type } }),
+          );
+    const values = [value(1, "click"), value(2, null), value(3, "no/table"), value(4, "view")];
+    const { folder, run, letters } = newPlace(values);
+    const source = (unknown: string): string =>
+      `[source]\nformat = "${format}"\n[schema]\non_unknown_field = "${unknown}"\n` +
+      (format === "json" ? "" : `[schema_registry]\nurl = "${registry.url}"\n`);
+    // Nothing named tables when these were refused.
+    expect(await run("long", source("dead_letter"))).toMatchObject({ code: EXIT.ok });
+    expect(rows(folder) ?? 0).toBe(0);
+    expect(await run("long", source("evolve"), routed)).toMatchObject({ code: EXIT.ok });
+    const retried = await letters("retry", "orders");
+    expect(retried.out).toContain("2 letters are brought into default.orders");
+    expect(retried.out).toContain("2 name another table");
+    expect(rows(folder)).toBe(2);
+    expect((await letters("retry", "orders")).out).toContain("2 name another table");
+    expect(rows(folder)).toBe(2);
+  }
 }, 60_000);
