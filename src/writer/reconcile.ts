@@ -30,7 +30,7 @@ export interface WantedSchema {
  */
 export async function reconcileSchema(
   parts: WriterParts,
-  options: Pick<WriterOptions, "schemaChanges" | "schemaMismatch" | "deletesAs">,
+  options: Pick<WriterOptions, "schemaChanges" | "schemaMismatch" | "deletesAs" | "key">,
   table: CommitTable,
   { declared, own }: WantedSchema,
 ): Promise<void> {
