@@ -2,18 +2,24 @@
  * Scheduled maintenance of a running pipeline: its tables, as `maintenance/schedule.ts` asks for them,
  * and the runs that the configuration wants.
  */
+
 import { describe, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import { CommitTable } from "#commit/commitTable.ts";
 import type { MaintenanceOptions } from "#config/buildMaintenance.ts";
 import { closedSpan, markClosed } from "#maintenance/closedPartitions.ts";
-import { compact } from "#maintenance/compact.ts";
+import { compact, SORT_SPILL_SHARE } from "#maintenance/compact.ts";
 import { compactCounts } from "#maintenance/compactRun.ts";
 import { CompactTrigger } from "#maintenance/compactTrigger.ts";
 import { expireCounts, expireSnapshots } from "#maintenance/expire.ts";
 import { orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import type { RunCounts } from "#maintenance/record.ts";
-import { createRewriteEngine, type RewriteEngineParts } from "#maintenance/rewriteEngine.ts";
+import {
+  createRewriteEngine,
+  type RewriteEngineParts,
+  rewriteOrder,
+} from "#maintenance/rewriteEngine.ts";
 import { type RunOptions, refuseStopped } from "#maintenance/run.ts";
 import type { Schedule, ScheduledTable } from "#maintenance/schedule.ts";
 import { createSketchEngine } from "#maintenance/sketchEngine.ts";
@@ -64,10 +70,13 @@ export function schedulesOf(
           }
           const backMs = INTERVALS_AFTER_CLOSE * compaction.intervalMs;
           const closed = closedAfterMs === 0 ? undefined : closedSpan(head.metadata, backMs);
-          const report = await compact(table, engine, {
-            ...{ ...optionsOf(stop), jobs, whenDecided },
-            settings: { ...settings, closed },
-          });
+          const sortBytes = SORT_SPILL_SHARE * settings.targetBytes;
+          const report = await withSort(rewrites.room, sortBytes, head, (sortSpillBytesMax) =>
+            compact(table, engine, {
+              ...{ ...optionsOf(stop), jobs, whenDecided, sortSpillBytesMax },
+              settings: { ...settings, closed },
+            }),
+          );
           if (report.refusal !== null) refusals.tell(table, report.refusal);
           return compactCounts(report);
         });
@@ -144,6 +153,21 @@ async function withRoom(
     return await run();
   } finally {
     release();
+  }
+}
+
+/** Rows are sorted where the table says so and the disk has room for it while the run lasts; else they stay as they come. */
+async function withSort<T>(
+  room: DiskRoom,
+  bytes: number,
+  head: LoadedTable,
+  run: (spillBytesMax: number) => Promise<T>,
+): Promise<T> {
+  const release = rewriteOrder(head).terms.length > 0 ? room.reserve(bytes) : null;
+  try {
+    return await run(release === null ? 0 : bytes);
+  } finally {
+    release?.();
   }
 }
 

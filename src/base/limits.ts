@@ -28,6 +28,7 @@ export const LIMITS: Readonly<
     | "compactionBytesPerCommit"
     | "compactionInputsMax"
     | "compactionRowsMax"
+    | "sortedMapRowsMax"
     | "copiedPageBytesMax"
     | "unrolledPageBytesMax"
     | "compactionPairsMax"
@@ -123,6 +124,8 @@ export const LIMITS: Readonly<
   compactionInputsMax: 1000,
   /** Rows that become one file (a number), where one file does not have more: a bit each until the commit, and numbered by 32 bits. */
   compactionRowsMax: 2 ** 28,
+  /** Rows that become one file (a number) of which it is known where each went though they are sorted: four bytes each until the commit, 32 MiB. */
+  sortedMapRowsMax: 2 ** 23,
   /** A page of a Parquet file that is copied, and so in memory: one that claims to be larger is none. */
   copiedPageBytesMax: 512 * MIB,
   /** Values that take the place of a copied page's indexes, where a dictionary is full. */

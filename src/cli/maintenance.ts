@@ -10,13 +10,17 @@ import { folders } from "#config/buildProcess.ts";
 import { fileCodecOf } from "#config/buildWriter.ts";
 import type { PipelineConfig } from "#config/config.ts";
 import { cacheFolder } from "#config/environment.ts";
-import { compact } from "#maintenance/compact.ts";
+import { compact, SORT_SPILL_SHARE } from "#maintenance/compact.ts";
 import { type CompactReport, compactCounts } from "#maintenance/compactRun.ts";
 import { type ExpireReport, expireCounts, expireSnapshots } from "#maintenance/expire.ts";
 import { manifestCounts, rewriteManifests } from "#maintenance/manifests.ts";
 import { type OrphanReport, orphanCounts, removeOrphans } from "#maintenance/orphans.ts";
 import { recordRun } from "#maintenance/record.ts";
-import { createRewriteEngine, type RewriteEngineParts } from "#maintenance/rewriteEngine.ts";
+import {
+  createRewriteEngine,
+  type RewriteEngineParts,
+  rewriteOrder,
+} from "#maintenance/rewriteEngine.ts";
 import type { Operation, RunOptions } from "#maintenance/run.ts";
 import { createSketchEngine } from "#maintenance/sketchEngine.ts";
 import {
@@ -95,7 +99,9 @@ const RUNS: Readonly<Record<Operation, Run>> = {
   compact: async (table, options, { opened, pipeline }) => {
     const { jobs, ...settings } = compactOptions(pipeline.values);
     const engine = createRewriteEngine({ ...engineParts(opened), codec: fileCodecOf(pipeline) });
-    const report = await compact(table, engine, { ...options, settings, jobs });
+    const isSorted = rewriteOrder(table.head).terms.length > 0;
+    const sortSpillBytesMax = isSorted ? SORT_SPILL_SHARE * settings.targetBytes : 0;
+    const report = await compact(table, engine, { ...options, settings, jobs, sortSpillBytesMax });
     const sentences = (): string[] => compactSentences(table.name, report);
     return { report, counts: compactCounts(report), sentences };
   },

@@ -1,31 +1,39 @@
 /**
  * Rows of a data file, by their numbers in the file that took its place (CHANGE_RULES 10h, position map): those
- * that were not deleted follow each other there, in their order. Pure.
+ * that were not deleted follow each other there, in their order, or are sorted. Pure.
  */
+import { assert } from "#base/assert.ts";
 import { bitCount } from "#iceberg/deletes/deletionVector.ts";
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 
 /** Where the rows of a file are in another. */
 export interface MovedRows {
-  /** What became of its first row that was left. */
-  readonly first: number;
+  /** What became of its first row that was left, where the others follow it; else of each of them, in their order. */
+  readonly places: number | Uint32Array;
   /** Its rows that are not there, whatever hid them. */
   readonly hidden: RowSet;
 }
 
 /** The new numbers of some rows, ascending; those that are not there are passed over. */
-export function rowsMoved({ first, hidden }: MovedRows, rows: RowSet): Uint32Array {
-  const moved: number[] = [];
-  let next = first;
+export function rowsMoved({ places, hidden }: MovedRows, rows: RowSet): Uint32Array {
+  // Among the rows that were left, which ones they are.
+  const found: number[] = [];
+  let before = 0;
   for (const [index, gone] of hidden.words.entries()) {
     for (let bits = (rows.words[index] ?? 0) & ~gone; bits !== 0; bits &= bits - 1) {
       const lowest = bits & -bits;
-      // Of the rows of this word before that one, those that are there.
-      moved.push(next + bitCount(~gone & (lowest - 1)));
+      found.push(before + bitCount(~gone & (lowest - 1)));
     }
-    next += 32 - bitCount(gone);
+    before += 32 - bitCount(gone);
   }
-  return Uint32Array.from(moved);
+  if (typeof places === "number") return Uint32Array.from(found, (nth) => places + nth);
+  return Uint32Array.from(found, (nth) => placeOf(places, nth)).sort();
+}
+
+function placeOf(places: Uint32Array, nth: number): number {
+  const place = places[nth];
+  assert(place !== undefined, "each row that was left has its place");
+  return place;
 }
 
 /** True when every row of the first is in the second. */

@@ -136,7 +136,7 @@ export const WRITE_KEYS = {
   "iceberg.write.sort_order": {
     type: "strings",
     default: [],
-    doc: 'How rows are sorted within files of tables that we create, e.g. ["ts desc", "user_id", "name nulls last"]: the table\'s sort order. Files of any table are sorted by its order where that is of columns alone; rows of a flush are copied once for it. Files that a compaction writes are not sorted.',
+    doc: 'How rows are sorted within files of tables that we create, e.g. ["ts desc", "user_id", "name nulls last"]: the table\'s sort order. Files of any table are sorted by its order where that is of columns alone; rows of a flush are copied once for it. Files that a compaction writes are sorted by it as well, also where it has a transform that the engine can order by, and of tables with a key ([MAINTENANCE](MAINTENANCE.md#sorted-files)).',
   },
   "iceberg.write.bloom_filter_columns": {
     type: "strings",

@@ -29,9 +29,17 @@ export interface CompactOptions extends RunOptions {
   readonly settings: CompactSettings;
   /** Groups that are rewritten at the same time. */
   readonly jobs: number;
+  /** Of disk, for what sorting a group has no memory for. Default: 0, rows stay as they come. */
+  readonly sortSpillBytesMax?: number;
   /** Resolves when no own commit of the table is undecided, or when that does not end. Default: there is none. */
   readonly whenDecided?: () => Promise<"decided" | "undecided">;
 }
+
+/**
+ * Disk that sorting a group may take, by the size of the file that it becomes: the engine keeps rows there without
+ * their encodings (measured: 3.5 times).
+ */
+export const SORT_SPILL_SHARE = 5;
 
 /** A run ends at the second plan that others overtake: what it reads and writes would be in vain again. */
 const PLANS_MAX = 2;
@@ -84,17 +92,22 @@ async function plan(
   return planGroups(files, index, settings, () => clock.turn(), endsIn(metadata, closed));
 }
 
-/** Groups that are committed together. */
-function* batches(groups: readonly PlannedGroup[]): Generator<readonly PlannedGroup[]> {
+/** Groups that are committed together. Of rows that are sorted each has a number until then, so they are bounded as well. */
+function* batches(
+  groups: readonly PlannedGroup[],
+  isSorted: boolean,
+): Generator<readonly PlannedGroup[]> {
+  const rowsMax = isSorted ? LIMITS.sortedMapRowsMax : Infinity;
   let batch: PlannedGroup[] = [];
-  let bytes = 0;
+  let [bytes, rows] = [0, 0];
   for (const group of groups) {
     batch.push(group);
     bytes += group.bytes;
-    if (bytes < LIMITS.compactionBytesPerCommit) continue;
+    rows += group.inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
+    if (bytes < LIMITS.compactionBytesPerCommit && rows < rowsMax) continue;
     yield batch;
     batch = [];
-    bytes = 0;
+    [bytes, rows] = [0, 0];
   }
   if (batch.length > 0) yield batch;
 }
@@ -107,7 +120,8 @@ interface Plan {
 }
 
 async function rewriteAll(table: CommitTable, engine: RewriteEngine, plan: Plan): Promise<End> {
-  for (const batch of batches(plan.planned)) {
+  const isSorted = (plan.options.sortSpillBytesMax ?? 0) > 0;
+  for (const batch of batches(plan.planned, isSorted)) {
     refuseStopped(plan.options.stop);
     const end = await rewriteBatch(table, engine, { ...plan, batch });
     if (end !== "done") return end;
@@ -139,7 +153,8 @@ async function rewriteBatch(
     await inParallel(jobs, options.jobs, async ({ group, location }) => {
       refuseStopped(options.stop);
       run.begins(options);
-      const job = { head, group, location, commitId: ledger.commitId };
+      const { sortSpillBytesMax = 0 } = options;
+      const job = { head, group, location, commitId: ledger.commitId, sortSpillBytesMax };
       const rewritten = await rewriteGroup(engine, job, run, options.stop);
       if (rewritten === "gone" || rewritten === "refused") return;
       const { output, moved, isCopied = false } = rewritten;

@@ -17,6 +17,8 @@ export interface CompactReport {
   readonly bytesAfter: number | null;
   /** Groups of which pages were copied, and no row was decoded. */
   readonly copied: number;
+  /** Files that are sorted as the table says. */
+  readonly sorted: number;
   /** Groups that others changed meanwhile, or that waited in vain for a commit of this process: the next run's. */
   readonly left: number;
   /** Groups that the engine cannot write. */
@@ -61,6 +63,7 @@ export class CompactRun {
       bytesAfter: 0,
       left: 0,
       copied: 0,
+      sorted: 0,
     },
   };
 
@@ -74,7 +77,14 @@ export class CompactRun {
     const groups = this.#groups;
     const filesBefore = groups.reduce((sum, { inputs }) => sum + inputs.length, 0);
     const bytesBefore = groups.reduce((sum, { bytes }) => sum + bytes, 0);
-    const counts = { groups: groups.length, filesBefore, bytesBefore, left: 0, copied: 0 };
+    const counts = {
+      groups: groups.length,
+      filesBefore,
+      bytesBefore,
+      left: 0,
+      copied: 0,
+      sorted: 0,
+    };
     return { ...counts, filesAfter: null, bytesAfter: null, refused: 0, refusal: null };
   }
 
@@ -144,6 +154,7 @@ export class CompactRun {
     report.filesBefore += inputs.length;
     report.filesAfter += outputs.length;
     report.copied += outputs.filter(({ filePath }) => this.#copies.has(filePath)).length;
+    report.sorted += outputs.filter(({ sortOrderId }) => (sortOrderId ?? 0) > 0).length;
     report.bytesBefore += inputs.reduce((sum, file) => sum + Number(file.sizeBytes), 0);
     report.bytesAfter += outputs.reduce((sum, file) => sum + Number(file.fileSizeBytes), 0);
     report.left += batch.filter((group) => !this.isRefused(group)).length - groups.length;

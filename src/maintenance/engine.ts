@@ -15,6 +15,11 @@ export interface RewriteJob {
    * hide.
    */
   readonly hidden?: readonly RowSet[];
+  /**
+   * Its rows are sorted as the table says, where the engine can: of disk this may take so much. Default: 0, they stay as
+   * they come.
+   */
+  readonly sortSpillBytesMax?: number;
   /** Where the file goes. */
   readonly location: string;
   readonly commitId: string;

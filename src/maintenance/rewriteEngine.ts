@@ -25,6 +25,7 @@ import type { DataVector } from "#sql/deletedRows.ts";
 import { unwritable } from "#sql/rewrite/copyStatement.ts";
 import type { RewriteTask, Rewritten } from "#sql/rewrite/protocol.ts";
 import { rewriteInProcess } from "#sql/rewrite/rewriteProcess.ts";
+import { sortTerms } from "#sql/rewrite/sortTerms.ts";
 import { LINEAGE_FIELDS } from "#sql/selectRows.ts";
 import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 import { type DescribedFile, dataFile } from "#writer/dataFile.ts";
@@ -81,8 +82,8 @@ async function rewriteIn(
   });
   const rowCount = Number(readFooter(written.footer).rowCount);
   checkRows(job, rowCount);
-  const moved = written.moved?.map(({ first, hidden }, at) => ({
-    first,
+  const moved = written.moved?.map(({ places, hidden }, at) => ({
+    places,
     hidden: rowSetOf(task.rows[at] ?? 0, hidden),
   }));
   if (rowCount > 0) await upload(job, task.output, written);
@@ -127,9 +128,20 @@ function refusal(head: LoadedTable): string | null {
   return `${fullName(head.name)} cannot be compacted here: ${reason}. Use another engine, e.g. Spark's rewrite_data_files`;
 }
 
+/** How the rows of a table's files are sorted when they are written anew; without terms: as they come, id 0. */
+export function rewriteOrder(head: LoadedTable): {
+  readonly orderId: number;
+  readonly terms: readonly string[];
+} {
+  const { sortOrders, defaultSortOrderId } = head.metadata;
+  const order = sortOrders.find(({ orderId }) => orderId === defaultSortOrderId);
+  const terms = order === undefined ? [] : sortTerms(fieldsOf(head), order);
+  return { orderId: terms.length === 0 ? 0 : defaultSortOrderId, terms };
+}
+
 async function taskOf(
   { library, codec, memoryBytesMax = LIMITS.rewriteBytesMax }: RewriteEngineParts,
-  { head, group, commitId }: RewriteJob,
+  { head, group, commitId, sortSpillBytesMax: spillBytesMax = 0 }: RewriteJob,
   { fields, files, scratch }: { fields: readonly Field[]; files: SnapshotFiles; scratch: string },
 ): Promise<RewriteTask> {
   const counts = group.inputs.map(({ recordCount }) => Number(recordCount));
@@ -145,6 +157,8 @@ async function taskOf(
     output: join(scratch, "output.parquet"),
     ...fileCodec(codec, head.metadata.properties),
     bloomFilters: bloomFilters(fields, head.metadata.properties),
+    sort: spillBytesMax === 0 ? [] : rewriteOrder(head).terms,
+    spillBytesMax,
     rowGroupRows: VECTOR_ROWS * Math.max(1, Math.ceil(rowsWanted / VECTOR_ROWS)),
   };
 }
@@ -190,10 +204,11 @@ async function upload(
 }
 
 function describeFile(
-  { head: { metadata }, group: { inputs }, location }: RewriteJob,
+  { head, group: { inputs }, location }: RewriteJob,
   fields: readonly Field[],
-  { bytes, footer, floats }: Rewritten,
+  { bytes, footer, floats, isSorted }: Rewritten,
 ): DataFile {
+  const { metadata } = head;
   const { rowCount, rowGroups } = readFooter(footer);
   const written = metadata.formatVersion === 3 ? [...fields, ...LINEAGE_FIELDS] : fields;
   const summaries = new Map(floats.map(({ fieldId, ...values }) => [fieldId, values]));
@@ -208,7 +223,9 @@ function describeFile(
   const [input] = inputs;
   assert(input !== undefined, "a group has files");
   const reduced = reducedMetrics(fields, metadata.properties);
-  const file = dataFile(location, described, input.specId, input.partition, reduced);
+  const { specId, partition } = input;
+  const sortOrderId = isSorted ? rewriteOrder(head).orderId : 0;
+  const file = dataFile(location, described, specId, partition, reduced, sortOrderId);
   // Of a struct in a list that is null DuckDB counts each leaf twice.
   const uncounted = new Set(leaves.filter(({ repeated }) => repeated).map((leaf) => leaf.fieldId));
   const counted = [...file.nullValueCounts].filter(([fieldId]) => !uncounted.has(fieldId));

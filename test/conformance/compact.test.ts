@@ -12,6 +12,11 @@ import { readColumns } from "../support/tableReaders.ts";
 import { cli } from "../unit/cli/place.ts";
 import { batchOf, bytesOf, encodeWhole } from "../unit/parquet/rows.ts";
 
+/** Iceberg's own statements in Spark, e.g. of sort orders. */
+const EXTENSIONS = {
+  "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+};
+
 let root: string;
 let spark: SparkSql;
 
@@ -21,7 +26,7 @@ beforeAll(async () => {
     join(root, "config.toml"),
     `[kafka]\ntopic = "events"\n[state]\ndir = "${root}/state"\n[iceberg]\ndatabase_name = "db"\nwarehouse_path = "${root}/wh"\n`,
   );
-  spark = await startSparkSql(hadoopCatalog("wh", join(root, "wh")));
+  spark = await startSparkSql({ ...hadoopCatalog("wh", join(root, "wh")), ...EXTENSIONS });
 }, 600_000);
 
 afterAll(async () => {
@@ -34,7 +39,7 @@ async function bySpark(): Promise<string[]> {
   const { python, jar } = await installSpark();
   const settings = {
     ...hadoopCatalog("lake", join(root, "wh")),
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+    ...EXTENSIONS,
     ...{ "spark.ui.enabled": "false", "spark.driver.memory": "1g" },
     ...{ "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1" },
   };
@@ -172,6 +177,35 @@ test("equality deletes of one partition are applied and gone", async () => {
   expect(await rowsOf(table, 2)).toEqual(before);
   expect(await countOf(`${table}.delete_files`)).toBe(0);
 }, 240_000);
+
+test("a table with a sort order is sorted as Spark sorts it: the same rows at the same places of its files", async () => {
+  const orders: unknown[] = [];
+  for (const table of ["sorted_by_us", "sorted_by_spark"]) {
+    await create(table, "'format-version'='3', 'write.delete.mode'='merge-on-read'");
+    await spark.sql(`delete from wh.db.${table} where id % 5 = 1`);
+    const at = `wh.db.${table}`;
+    await spark.sql(
+      `alter table ${at} write ordered by s desc nulls last, st.x, month(day), f nulls last, id desc`,
+    );
+    const before = await rowsOf(table, 3);
+    if (table === "sorted_by_us") {
+      expect(await compact(table)).toMatchObject({ groups: 2, sorted: 2, copied: 0, left: 0 });
+    } else {
+      await spark.sql(
+        `call wh.system.rewrite_data_files(table => 'db.${table}', strategy => 'sort', options => map('rewrite-all', 'true'))`,
+      );
+    }
+    expect(await rowsOf(table, 3)).toEqual(before);
+    orders.push([
+      await spark.sql(`select part, id, _pos from ${at} order by part, _pos`),
+      await spark.sql(`select sort_order_id, record_count from ${at}.data_files order by all`),
+    ]);
+    const [pyiceberg, duckdb] = Object.values((await readersOf(table)) as object);
+    expect(pyiceberg).toEqual(duckdb);
+  }
+  expect(orders[0]).toEqual(orders[1]);
+  expect(await compact("sorted_by_us")).toMatchObject({ groups: 0 });
+}, 500_000);
 
 test("statistics are read by Iceberg's own classes: sketches fit what Spark counts, partitions are what it lists", async () => {
   const table = "counted";

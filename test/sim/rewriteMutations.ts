@@ -130,6 +130,18 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "rows that were deleted while their files were sorted are looked for in another row's place",
+    rule: "10h(3)",
+    sim: "upsert",
+    shownIn: "while files are rewritten",
+    edits: [
+      {
+        find: "placeOf(places, nth)).sort()",
+        replace: "placeOf(places, places.length - 1 - nth)).sort()",
+      },
+    ],
+  },
+  {
     name: "a rewrite carries over only what was deleted until its first attempt",
     rule: "10h(3)",
     sim: "upsert",
@@ -166,8 +178,8 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     shownIn: "while files are rewritten",
     edits: [
       {
-        find: "moved.push(next + bitCount(~gone & (lowest - 1)));",
-        replace: "moved.push(next + bitCount(lowest - 1));",
+        find: "found.push(before + bitCount(~gone & (lowest - 1)));",
+        replace: "found.push(before + bitCount(lowest - 1));",
       },
     ],
   },
@@ -176,7 +188,7 @@ export const REWRITE_MUTATIONS: readonly Mutation[] = [
     rule: "10h, position map",
     sim: "upsert",
     shownIn: "while files are rewritten",
-    edits: [{ find: "let next = first;", replace: "let next = first * 0;" }],
+    edits: [{ find: "(nth) => places + nth", replace: "(nth) => places * 0 + nth" }],
   },
   {
     name: "rows that were hidden when they were read are deleted in the new file",

@@ -1,6 +1,6 @@
 /**
  * An engine that rewrites files of a simulated table: it reads them by the law's own reader, takes time, and says where
- * the rows of each file went.
+ * the rows of each file went. Where rows are to be sorted, they come in any order.
  */
 import { fail } from "#base/errors.ts";
 import type { MovedRows } from "#commit/movedRows.ts";
@@ -25,7 +25,13 @@ export function simulatedEngine(
     refusal: () => null,
     ready: async () => undefined,
     writePositionDeletes: positionDeleteWriter(createInlineEncoder()),
-    rewrite: async ({ head: { storage }, group: { inputs }, location, hidden: told = [] }) => {
+    rewrite: async ({
+      head: { storage },
+      group: { inputs },
+      location,
+      hidden: told = [],
+      sortSpillBytesMax = 0,
+    }) => {
       const rows: KeyedRow[] = [];
       const moved: MovedRows[] = [];
       for (const [at, input] of inputs.entries()) {
@@ -35,13 +41,34 @@ export function simulatedEngine(
         const hidden = new RowSet(Number(input.recordCount));
         const left = new Set(live.map(({ position }) => position));
         for (let row = 0; row < hidden.fileRows; row++) if (!left.has(row)) hidden.add(row);
-        moved.push({ first: rows.length, hidden });
+        moved.push({ places: rows.length, hidden });
         rows.push(...live);
       }
       if (world.random.unit() < 0.7) await clock.sleep(1);
       if (rows.length === 0) return { output: null, moved };
-      return { output: await storeRows(storage, location, rows), moved };
+      const sorted = sortSpillBytesMax > 0 ? shuffled(world, { rows, moved }) : { rows, moved };
+      return { output: await storeRows(storage, location, sorted.rows), moved: sorted.moved };
     },
+  };
+}
+
+interface Written {
+  readonly rows: readonly KeyedRow[];
+  readonly moved: readonly MovedRows[];
+}
+
+/** Rows in another order, and where each of them went. */
+function shuffled(world: World, { rows, moved }: Written): Written {
+  const keyed = rows.map((_, row) => ({ row, at: world.random.unit() }));
+  const order = keyed.toSorted((a, b) => a.at - b.at).map(({ row }) => row);
+  const places = new Uint32Array(rows.length);
+  for (const [place, row] of order.entries()) places[row] = place;
+  return {
+    rows: order.flatMap((row) => rows[row] ?? []),
+    moved: moved.map(({ places: first, hidden }) => {
+      const begin = Number(first);
+      return { hidden, places: places.slice(begin, begin + hidden.fileRows - hidden.size) };
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * A process that compacts a table of changes by the product's own code, while others upsert into it, delete from it,
- * and roll it back. Its engine takes time, and says where the rows of each file went.
+ * and roll it back. Its engine takes time, says where the rows of each file went, and sorts some files.
  */
 import type { Catalog } from "#catalog/catalog.ts";
 import { CommitTable } from "#commit/commitTable.ts";
@@ -46,6 +46,7 @@ export class UpsertRewriter extends Background {
     const { groups, left } = await compact(table, simulatedEngine(world, this.#law, parts), {
       ...{ isDry: false, jobs: 1, onProgress: () => undefined, stop: new AbortController().signal },
       settings: { smallBytes: 1e9, targetBytes: bytes / count, deleteRatio: 0.1 },
+      sortSpillBytesMax: world.pick([0, 1]),
     });
     world.say(`R has rewritten ${groups} groups and left ${left}`);
     // Upserts and compaction never keep each other from the table (10i); answers that are lost do.

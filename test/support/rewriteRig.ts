@@ -10,7 +10,7 @@ import type { Field } from "#columns/schema.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
 import type { PlannedInput } from "#maintenance/compactPlan.ts";
-import type { RewriteEngine, RewrittenGroup } from "#maintenance/engine.ts";
+import type { RewriteEngine, RewriteJob, RewrittenGroup } from "#maintenance/engine.ts";
 import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import { Instance, sqlText } from "#sql/duckdb/instance.ts";
@@ -101,10 +101,15 @@ export class RewriteRig {
     };
   }
 
-  async rewrite(head: LoadedTable, inputs: readonly PlannedInput[]): Promise<RewrittenGroup> {
+  /** @param more of the job. Default: rows stay as they come */
+  async rewrite(
+    head: LoadedTable,
+    inputs: readonly PlannedInput[],
+    more: Partial<RewriteJob> = {},
+  ): Promise<RewrittenGroup> {
     const bytes = inputs.reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), 0);
     const location = join(this.folder, `${systemRandom.uuid()}.parquet`);
-    const job = { head, group: { inputs, bytes }, location, commitId: "new" };
+    const job = { head, group: { inputs, bytes }, location, commitId: "new", ...more };
     return await this.engine.rewrite(job, this.stop);
   }
 

@@ -30,6 +30,8 @@ export interface InstanceOptions {
   readonly memoryBytesMax: number;
   /** Folder for what does not fit into memory. Default: a statement that needs more fails. */
   readonly spillFolder?: string;
+  /** What that folder may take. Default: nine tenths of what is free on its disk. */
+  readonly spillBytesMax?: number;
   /** True: a join goes through its left side row by row, so that these keep their order. Default: as the engine likes. */
   readonly keepsOrder?: boolean;
 }
@@ -56,10 +58,8 @@ export class Instance {
    * @param folders whose files, at any depth, `read_parquet` may read
    * @throws AppError `query_engine`
    */
-  constructor(
-    { library, memoryBytesMax, spillFolder = "", keepsOrder = false }: InstanceOptions,
-    folders: readonly string[],
-  ) {
+  constructor(options: InstanceOptions, folders: readonly string[]) {
+    const { library, memoryBytesMax, spillFolder = "", spillBytesMax } = options;
     const api = loadLibrary(library);
     this.#library = api;
     const config = new Out();
@@ -82,12 +82,15 @@ export class Instance {
     this.hot = new HotScan(api, this.#connection.address);
     // In this order: without external access no folder can be set any more.
     this.execute(`SET temp_directory = ${sqlText(spillFolder)}`);
+    if (spillBytesMax !== undefined) {
+      this.execute(`SET max_temp_directory_size = '${Math.floor(spillBytesMax / 1e6)}MB'`);
+    }
     this.execute("SET autoinstall_known_extensions = false");
     this.execute("SET autoload_known_extensions = false");
     this.execute("SET TimeZone = 'UTC'");
     // It keeps bytes of files by their names: a sparse copy gets more columns later (fileCopies.ts).
     this.execute("SET enable_external_file_cache = false");
-    if (keepsOrder) {
+    if (options.keepsOrder === true) {
       this.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'");
     }
     this.execute(`SET allowed_directories = [${folders.map(sqlText).join(", ")}]`);

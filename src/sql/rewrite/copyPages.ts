@@ -1,5 +1,5 @@
 /**
- * Data files of which no row is deleted, as one, by copying their pages (`parquet/copy/`): no row is decoded, and the
+ * Data files of which no row is deleted, and none is to be sorted, as one, by copying their pages (`parquet/copy/`): no row is decoded, and the
  * engine is not asked. Files that cannot be copied so are left to it.
  */
 import { closeSync, openSync, readSync, statSync, writeSync } from "node:fs";
@@ -23,7 +23,8 @@ import type { RewriteTask, Rewritten } from "./protocol.ts";
 export function copyPages(task: RewriteTask): Rewritten | null {
   const { data, positionDeletes, equalityDeletes, vectors } = task.files;
   const hasDeletes = positionDeletes.length + equalityDeletes.length + vectors.length > 0;
-  if (hasDeletes || data.length === 0 || !KERNELS_ON) return null;
+  const isSorted = task.sort.length > 0;
+  if (hasDeletes || isSorted || data.length === 0 || !KERNELS_ON) return null;
   const output = new OutputFile(task.output);
   try {
     return copied(task, output);
@@ -59,11 +60,11 @@ function copied(task: RewriteTask, output: OutputFile): Rewritten | null {
   const bytes = output.position;
   return {
     kept: [{ start: 0, end: bytes - footer.length }],
-    ...{ footer, bytes, isCopied: true },
+    ...{ footer, bytes, isCopied: true, isSorted: false },
     floats: [...floats].map(([fieldId, values]) => ({ fieldId, ...values })),
     // Every row of every file, one behind the other.
     moved: firstPositionsOf(rows).map((first, at) => ({
-      first,
+      places: first,
       hidden: new RowSet(rows[at] ?? 0).words,
     })),
   };

@@ -6,6 +6,7 @@
  */
 import { childFields, type Field, isPrimitive, type Type } from "#columns/schema.ts";
 import { sqlName, sqlText } from "#sql/duckdb/instance.ts";
+import { POSITION_FIELD } from "#sql/selectRows.ts";
 
 /** How rows are written. */
 export interface CopyOptions {
@@ -23,6 +24,16 @@ const CODECS: Readonly<Record<string, string>> = {
   ...{ none: "uncompressed", snappy: "snappy", gzip: "gzip", zstd: "zstd", brotli: "brotli" },
   lz4: "lz4_raw",
 };
+
+/**
+ * A select whose rows come in an order; rows that compare equal as they lie in the files, so that the same files
+ * always become the same one. @param terms of the order (`sortTerms`); none: as the select has them
+ */
+export function ordered(select: string, terms: readonly string[]): string {
+  if (terms.length === 0) return select;
+  const all = [...terms, sqlName(POSITION_FIELD.name)];
+  return `SELECT * FROM (${select}) ORDER BY ${all.join(", ")}`;
+}
 
 /** `COPY (select) TO 'path' (...)`. @param fields those of the select, in its order */
 export function copyStatement(

@@ -1,10 +1,12 @@
 /**
  * Where the rows of several files are in the file that was made of them, by the place that each row took along
  * (CHANGE_RULES 10h, position map). As a rule each input's rows follow each other in their order, those that
- * were deleted left out: then the number of its first row and a bit for each of its rows say it all.
+ * were deleted left out: then the number of its first row and a bit for each of its rows say it all. Of rows that are
+ * sorted the number of each is kept.
  */
 import { open } from "node:fs/promises";
 import { assert } from "#base/assert.ts";
+import { LIMITS } from "#base/limits.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import { type ParquetBytes, readStored } from "#parquet/readColumns.ts";
 import { POSITION_FIELD } from "#sql/selectRows.ts";
@@ -20,16 +22,34 @@ export function firstPositionsOf(rows: readonly number[]): number[] {
   });
 }
 
+/** Takes the places of a file's rows, and says where those of each input went. */
+interface Places {
+  /** @returns false when they are not what it can tell */
+  take(positions: ArrayLike<unknown>): boolean;
+  readonly moved: MovedRows[];
+}
+
 /**
  * Reads the places of a file's rows.
  * @param rows of each input, deleted ones included
- * @returns for each input; null when the rows of one do not follow each other
+ * @returns for each input; null when rows do not follow each other and are more than `LIMITS.sortedMapRowsMax`
  * @throws AppError `storage_corrupt`
  */
 export async function movedRows(
   path: string,
   bytes: number,
   rows: readonly number[],
+): Promise<MovedRows[] | null> {
+  const moved = await readPlaces(path, bytes, new FollowingPlaces(rows));
+  const total = rows.reduce((sum, count) => sum + count, 0);
+  if (moved !== null || total > LIMITS.sortedMapRowsMax) return moved;
+  return await readPlaces(path, bytes, new SortedPlaces(rows));
+}
+
+async function readPlaces(
+  path: string,
+  bytes: number,
+  places: Places,
 ): Promise<MovedRows[] | null> {
   const file = await open(path, "r");
   try {
@@ -40,7 +60,6 @@ export async function movedRows(
         return buffer.buffer;
       },
     };
-    const places = new Places(rows);
     const wanted = [{ id: POSITION_FIELD.id, names: [] }];
     for await (const { rows: count, columns } of readStored(source, wanted)) {
       const positions = columns[0]?.values ?? [];
@@ -54,7 +73,7 @@ export async function movedRows(
 }
 
 /** Rows of a file that come one after the other. */
-class Places {
+class FollowingPlaces implements Places {
   readonly #firsts: readonly number[];
   readonly #files: readonly { first: number; readonly live: RowSet }[];
   /** The file whose rows are coming, and the numbers of its rows among all: `[from, to)`. */
@@ -85,7 +104,7 @@ class Places {
 
   get moved(): MovedRows[] {
     return this.#files.map(({ first, live }) => ({
-      first: Math.max(0, first),
+      places: Math.max(0, first),
       hidden: complement(live),
     }));
   }
@@ -100,6 +119,44 @@ class Places {
     this.#from = this.#firsts[file] ?? 0;
     this.#to = this.#from + begun.live.fileRows;
     return position < this.#to;
+  }
+}
+
+/** Stands for a row that is not in the output: no file has so many. */
+const NOWHERE = 0xffff_ffff;
+
+/** Rows in any order. */
+class SortedPlaces implements Places {
+  readonly #rows: readonly number[];
+  /** By the number of a row among those of all inputs, its number in the output. */
+  readonly #places: Uint32Array;
+  #row = 0;
+
+  constructor(rows: readonly number[]) {
+    this.#rows = rows;
+    const total = rows.reduce((sum, count) => sum + count, 0);
+    this.#places = new Uint32Array(total).fill(NOWHERE);
+  }
+
+  /** @returns false for a row that no input has, or that came before */
+  take(positions: ArrayLike<unknown>): boolean {
+    for (let at = 0; at < positions.length; at++) {
+      const position = Number(positions[at]);
+      if (this.#places[position] !== NOWHERE) return false;
+      this.#places[position] = this.#row++;
+    }
+    return true;
+  }
+
+  get moved(): MovedRows[] {
+    const firsts = firstPositionsOf(this.#rows);
+    return this.#rows.map((count, at) => {
+      const first = firsts[at] ?? 0;
+      const all = this.#places.subarray(first, first + count);
+      const hidden = new RowSet(count);
+      for (const [row, place] of all.entries()) if (place === NOWHERE) hidden.add(row);
+      return { places: all.filter((place) => place !== NOWHERE), hidden: hidden.words };
+    });
   }
 }
 

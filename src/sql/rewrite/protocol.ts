@@ -31,6 +31,10 @@ export interface RewriteTask {
   readonly bloomFilters: readonly BloomColumn[];
   /** Goes into the footer. */
   readonly commitId: string;
+  /** How rows are sorted: terms of an ORDER BY (`sortTerms`); empty: they stay as they come. */
+  readonly sort: readonly string[];
+  /** Of disk, for what sorting has no memory for. */
+  readonly spillBytesMax: number;
 }
 
 /** What Parquet's statistics do not say of a float or double column. */
@@ -44,8 +48,8 @@ export interface FloatValues {
 
 /** Where the rows of an input are in the output. */
 export interface MovedRows {
-  /** Row of the output that its first row which is left became. */
-  readonly first: number;
+  /** As `commit/movedRows.ts` has them. */
+  readonly places: number | Uint32Array;
   /** Its rows that are not in the output, a bit each (`RowSet`). */
   readonly hidden: Uint32Array;
 }
@@ -54,8 +58,10 @@ export interface MovedRows {
 export interface Rewritten extends Shortened {
   /** Its pages are those of the data files: no row was decoded. */
   readonly isCopied: boolean;
+  /** Its rows are sorted as the task says. */
+  readonly isSorted: boolean;
   readonly floats: readonly FloatValues[];
-  /** Of each data file; null: its rows do not follow each other in the output. */
+  /** Of each data file; null: it is not known. */
   readonly moved: readonly MovedRows[] | null;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Rewrites data files as one, in a process of its own (`child.ts`): their live rows by field id, with the columns
- * of the table as they are now, in the order of the files. The file is not durable: it goes to the
- * store from here.
+ * of the table as they are now, in the order of the table where the task has one, else of the files. The file
+ * is not durable: it goes to the store from here.
  *
  * Each row takes along the place that it came from, as the last column of the file. From that is read where
  * the rows of each input are (`movedRows.ts`); the file is then used without it.
@@ -16,15 +16,42 @@ import { deletedRows } from "#sql/deletedRows.ts";
 import { Instance, sqlText } from "#sql/duckdb/instance.ts";
 import { columnsOfFiles } from "#sql/parquetNodes.ts";
 import { LINEAGE_FIELDS, POSITION_FIELD, selectRows } from "#sql/selectRows.ts";
-import { copyStatement, floatLeaves } from "./copyStatement.ts";
+import { copyStatement, floatLeaves, ordered } from "./copyStatement.ts";
 import { type FooterKey, mergedKeys } from "./footerKeys.ts";
 import { firstPositionsOf, movedRows } from "./movedRows.ts";
 import type { FloatValues, RewriteTask, Rewritten } from "./protocol.ts";
 
-/** Does a task. @throws AppError `query`, `query_engine` */
+/**
+ * Does a task. Rows that cannot be sorted, e.g. because the disk that this takes is more than they may take, stay as they
+ * come: a file that is not sorted is better than many small ones.
+ * @throws AppError `query`, `query_engine`
+ */
 export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
-  const { library, memoryBytesMax, folders, scratch, files } = task;
-  const options = { library, memoryBytesMax, spillFolder: scratch, keepsOrder: true };
+  if (task.sort.length === 0) return await written(task);
+  try {
+    return await written(task);
+  } catch {
+    return await written({ ...task, sort: [] });
+  }
+}
+
+async function written(task: RewriteTask): Promise<Rewritten> {
+  const floats = writeOutput(task);
+  const { bytes, footer } = footerOf(task.output);
+  return {
+    ...withoutLastColumn(footer, bytes),
+    ...{ isCopied: false, isSorted: task.sort.length > 0, floats },
+    moved: await movedRows(task.output, bytes, task.rows),
+  };
+}
+
+/** What the engine does: it is closed, and its memory free, when this returns. */
+function writeOutput(task: RewriteTask): FloatValues[] {
+  const { library, memoryBytesMax, folders, scratch, files, sort } = task;
+  const options = {
+    ...{ library, memoryBytesMax, spillFolder: scratch, keepsOrder: true },
+    ...(sort.length > 0 && { spillBytesMax: task.spillBytesMax }),
+  };
   const instance = new Instance(options, [...folders, scratch]);
   try {
     const rows = (sql: string): (string | null)[][] => instance.rows(sql);
@@ -38,7 +65,8 @@ export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
       POSITION_FIELD,
     ];
     const firstPositions = firstPositionsOf(task.rows);
-    const select = selectRows(task.fields, files, nodes, 0, { lineage, firstPositions });
+    const rowsOfFiles = selectRows(task.fields, files, nodes, 0, { lineage, firstPositions });
+    const select = ordered(rowsOfFiles, sort);
     const keys = mergedKeys(footerKeys(rows, data), task.commitId);
     const { output: path, codec, level } = task;
     const vectorRows = files.vectors.reduce((sum, each) => sum + each.rows, 0);
@@ -48,13 +76,7 @@ export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
       instance.execute(copyStatement(select, fields, { path, codec, level, rowGroupRows, keys }));
       instance.hot.end();
     });
-    const { bytes, footer } = footerOf(path);
-    return {
-      ...withoutLastColumn(footer, bytes),
-      isCopied: false,
-      floats: floatValues(rows, path, task.fields),
-      moved: await movedRows(path, bytes, task.rows),
-    };
+    return floatValues(rows, path, task.fields);
   } finally {
     instance.close();
   }
@@ -66,6 +88,9 @@ const WHOLE_ROWS_MAX = 2 ** 26;
 /** Rows of the smallest row groups that are tried: DuckDB's own default is 122,880. */
 const ROW_GROUP_ROWS_MIN = 16_384;
 
+/** By this DuckDB says that the disk is what does not suffice. */
+const DISK_SETTING = "max_temp_directory_size";
+
 /** A row group is in memory, unpacked, until it is written: where it does not fit, smaller ones do. */
 function writeWithin(rowGroupRows: number, write: (rowGroupRows: number) => void): void {
   for (let rows = rowGroupRows; ; rows = Math.max(ROW_GROUP_ROWS_MIN, Math.ceil(rows / 4))) {
@@ -73,7 +98,9 @@ function writeWithin(rowGroupRows: number, write: (rowGroupRows: number) => void
       write(rows);
       return;
     } catch (error) {
-      if (rows <= ROW_GROUP_ROWS_MIN || !describe(error).includes("Out of Memory")) throw error;
+      const message = describe(error);
+      const isSmaller = message.includes("Out of Memory") && !message.includes(DISK_SETTING);
+      if (rows <= ROW_GROUP_ROWS_MIN || !isSmaller) throw error;
     }
   }
 }

@@ -16,6 +16,7 @@ import { fileKey } from "#iceberg/io/removeFiles.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import { sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { PositionDeletes } from "#keyindex/positionDeletes.ts";
 import { hiddenRows } from "#keyindex/readKeys.ts";
 import { compact } from "#maintenance/compact.ts";
@@ -51,12 +52,14 @@ class Table {
     };
   }
 
-  async create(formatVersion: 2 | 3): Promise<void> {
+  /** @param order how its rows are sorted by id. Default: they are not */
+  async create(formatVersion: 2 | 3, order: readonly string[] = []): Promise<void> {
     await this.catalog.create({
       name: NAME,
       metadataAt: (location) =>
         newTableMetadata({
           ...{ uuid: systemRandom.uuid(), location, formatVersion, properties: {} },
+          sortOrder: (fields) => sortOrderOf(fields, order),
           ...{ fields: [ID], spec: () => ({ specId: 0, fields: [] }), timestampMs: Date.now() },
         }),
     });
@@ -152,10 +155,16 @@ function idsWithout(gone: readonly number[]): number[] {
   return all.filter((id) => !gone.includes(id));
 }
 
-for (const formatVersion of [2, 3] as const) {
-  test(`rows that are deleted while their files are written are deleted in the new one (format v${formatVersion})`, async () => {
-    const table = new Table(join(rig.folder, `wh${formatVersion}`));
-    await table.create(formatVersion);
+for (const [formatVersion, order] of [
+  [2, []],
+  [3, []],
+  [2, ["id desc"]],
+  [3, ["id desc"]],
+] as const) {
+  const how = `format v${formatVersion}${order.length > 0 ? ", sorted" : ""}`;
+  test(`rows that are deleted while their files are written are deleted in the new one (${how})`, async () => {
+    const table = new Table(join(rig.folder, `wh${formatVersion}${order.length}`));
+    await table.create(formatVersion, order);
     await table.delete([3, 31, 64], [0]);
     const engine: RewriteEngine = {
       ...rig.engine,
@@ -168,11 +177,16 @@ for (const formatVersion of [2, 3] as const) {
     };
     const report = await compacted(table, engine);
     expect(report).toMatchObject({ groups: 1, filesBefore: 3, filesAfter: 1, left: 0 });
+    expect(report.sorted).toBe(order.length);
     const { ids, data, deletes } = await table.read();
     expect(ids).toEqual(idsWithout([3, 31, 32, 64, 299, 1000, 1001, 1039]));
     expect({ data, deletes }).toEqual({ data: 1, deletes: 1 });
+    // What is sorted already is not written again for it.
+    expect(await compacted(table, rig.engine)).toMatchObject({ groups: 0 });
   });
+}
 
+for (const formatVersion of [2, 3] as const) {
   test(`a file of deletes that is gone by then leaves the rows where they are (format v${formatVersion})`, async () => {
     const table = new Table(join(rig.folder, `gone${formatVersion}`));
     await table.create(formatVersion);
@@ -230,5 +244,6 @@ async function compacted(
   return await compact(opened, engine, {
     ...{ isDry: false, jobs: 1, onProgress: () => undefined, stop: rig.stop },
     settings: { smallBytes: 1e9, targetBytes: table.bytes, deleteRatio: 0.1 },
+    sortSpillBytesMax: 1e9,
   });
 }

@@ -117,7 +117,7 @@ test("files of many rows are put together without being decoded: rows, ids and m
     ...{ nullValueCounts: wanted.nullValueCounts, nanValueCounts: wanted.nanValueCounts },
     ...{ lowerBounds: wanted.lowerBounds, upperBounds: wanted.upperBounds },
   });
-  expect(moved?.map(({ first: row, hidden }) => [row, hidden.size])).toEqual([
+  expect(moved?.map(({ places, hidden }) => [places, hidden.size])).toEqual([
     [0, 0],
     [1500, 0],
   ]);

@@ -33,7 +33,7 @@ async function taskOf(more: Partial<SnapshotFiles> = {}): Promise<RewriteTask> {
     ...{ library: "", memoryBytesMax: 0, folders: [], scratch: folder, lineage: false },
     ...{ fields: [ID], rows: data.map(() => ROWS), files: { ...NO_FILES, data, ...more } },
     ...{ output: join(folder, "out.parquet"), codec: "zstd", level: null, rowGroupRows: 2048 },
-    ...{ bloomFilters: [], commitId: "new" },
+    ...{ bloomFilters: [], commitId: "new", sort: [], spillBytesMax: 0 },
   };
 }
 
@@ -50,7 +50,7 @@ test("pages of files without deletes are copied: the rows of all, their offsets 
     Array.from({ length: 2 * ROWS }, (_, n) => BigInt(n)),
   );
   expect(copied?.bytes).toBe(buffer.byteLength);
-  expect(copied?.moved?.map(({ first }) => first)).toEqual([0, ROWS]);
+  expect(copied?.moved?.map(({ places }) => places)).toEqual([0, ROWS]);
   expect(copied?.moved?.every(({ hidden }) => hidden.every((word) => word === 0))).toBeTrue();
   const keys = Buffer.from(copied?.footer ?? []).toString("latin1");
   expect(keys).toContain('"start":0,"end":2400');
