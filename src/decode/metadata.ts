@@ -67,18 +67,18 @@ export class MetadataAppender {
   private topic = new Uint8Array(0);
   private baseLow = 0;
   private baseHigh = 0;
-  private batch: RecordBytes | null = null;
+  private partition = 0;
 
   constructor(columns: readonly (readonly [AppendedColumn, ColumnBuilder])[]) {
     this.columns = columns;
   }
 
-  /** Takes what all records of a batch share. */
-  start(batch: RecordBytes): void {
-    this.batch = batch;
-    this.topic = encoder.encode(batch.topic);
-    this.baseLow = Number(BigInt.asUintN(32, batch.baseOffset));
-    this.baseHigh = Number(batch.baseOffset >> 32n);
+  /** Takes what all records of a batch share; of the batch itself nothing is kept, it may be 64 MiB. */
+  start({ topic, partition, baseOffset }: RecordBytes): void {
+    this.partition = partition;
+    this.topic = encoder.encode(topic);
+    this.baseLow = Number(BigInt.asUintN(32, baseOffset));
+    this.baseHigh = Number(baseOffset >> 32n);
   }
 
   /** The columns, with their kinds. */
@@ -130,7 +130,7 @@ export class MetadataAppender {
     for (const [kind, column] of this.columns) {
       switch (kind) {
         case "partition":
-          column.appendInt(this.batch?.partition ?? 0);
+          column.appendInt(this.partition);
           break;
         case "offset": {
           const low = this.baseLow + cursor.offsetDelta;
