@@ -10,16 +10,13 @@ import {
   type HeadFiles,
   type LiveData,
 } from "#iceberg/io/headFiles.ts";
-import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
-import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
-import { parquetBytes, readStored, type WantedColumn } from "#parquet/readColumns.ts";
-import { storedKeyColumn } from "./keyColumns.ts";
-import { type KeyColumn, type KeyField, KeyHasher, keyFieldsOf } from "./keyHasher.ts";
-import { allFields, refuseUnlessNull } from "./missingFields.ts";
+import type { DeletedKeys, EqualityDeletes } from "./equalityDeletes.ts";
+import type { KeyColumn, KeyField, KeyHasher } from "./keyHasher.ts";
 import { ordersOf } from "./orders.ts";
 import type { KeySet } from "./port.ts";
 import type { DeleteStore, PositionDeletes } from "./positionDeletes.ts";
+import { readKeyColumns } from "./storedKeys.ts";
 
 /** Where the keys of a table's files are read. */
 export interface KeySource {
@@ -27,6 +24,7 @@ export interface KeySource {
   readonly metadata: TableMetadata;
   readonly hasher: KeyHasher;
   readonly positionDeletes: PositionDeletes;
+  readonly equalityDeletes: EqualityDeletes;
 }
 
 /** Some live rows of a file and their keys. */
@@ -50,17 +48,15 @@ export async function* readLiveKeys(
   order: KeyField | null = null,
 ): AsyncGenerator<KeyedRows> {
   const hidden = await hiddenRows(source, data, deletes);
-  const equality = await Promise.all(deletes.equality.map((each) => equalityOf(source, each)));
+  const equality = await source.equalityDeletes.of(deletes.equality);
   const fields = fieldsToRead([...source.hasher.fields, order], equality);
   let first = 0;
-  for await (const { rows, columns } of readColumnsOf(source, data, fields)) {
+  for await (const { rows, columns } of readKeyColumns(source, data, fields)) {
     const columnsOf = (hasher: KeyHasher): KeyColumn[] =>
       hasher.fields.flatMap(({ id }) => columns.get(id) ?? []);
-    for (const each of equality) {
-      const { words } = each.hasher.hashAll(columnsOf(each.hasher), rows);
-      for (let row = 0; row < rows; row++) {
-        if (each.keys.has(keyText(words, row))) hidden.add(first + row);
-      }
+    for (const { hasher, numbers } of equality) {
+      const deleted = numbers.above(hasher.hashAll(columnsOf(hasher), rows), data.sequenceNumber);
+      for (const row of deleted) hidden.add(first + row);
     }
     const keys = source.hasher.hashAll(columnsOf(source.hasher), rows);
     yield liveOf({ ...keys, orders: ordersIn(columns, order) }, hidden, first);
@@ -118,66 +114,11 @@ function liveOf(keys: KeySet, hidden: RowSet, first: number): KeyedRows {
   return { keys: live, rows: rows.subarray(0, count) };
 }
 
-/** Keys that an equality delete file deletes. */
-interface EqualityKeys {
-  readonly hasher: KeyHasher;
-  readonly keys: ReadonlySet<string>;
-}
-
-/** The columns of an equality delete may be any; the hash of the key index serves for them as well. */
-async function equalityOf(source: KeySource, { file }: LiveFile): Promise<EqualityKeys> {
-  const { metadata } = source;
-  const hasher = new KeyHasher(
-    keyFieldsOf(allFields(metadata), file.equalityIds ?? []),
-    source.hasher.secret,
-  );
-  const data = {
-    path: file.filePath,
-    format: file.fileFormat.toUpperCase(),
-    bytes: Number(file.fileSizeBytes),
-    specId: file.specId,
-  };
-  const keys = new Set<string>();
-  for await (const { rows, columns } of readColumnsOf(source, data, hasher.fields)) {
-    const { words } = hasher.hashAll([...columns.values()], rows);
-    for (let row = 0; row < rows; row++) keys.add(keyText(words, row));
-  }
-  return { hasher, keys };
-}
-
-function keyText(words: BigUint64Array, row: number): string {
-  return `${words[2 * row]} ${words[2 * row + 1]}`;
-}
-
 function fieldsToRead(
   key: readonly (KeyField | null)[],
-  equality: readonly EqualityKeys[],
+  equality: readonly DeletedKeys[],
 ): KeyField[] {
   const wanted = key.filter((field) => field !== null);
   const fields = [...wanted, ...equality.flatMap(({ hasher }) => hasher.fields)];
   return [...new Map(fields.map((field) => [field.id, field])).values()];
-}
-
-/** Reads columns of a Parquet file by field id. */
-async function* readColumnsOf(
-  { storage, metadata }: KeySource,
-  file: Pick<LiveData, "path" | "format" | "bytes" | "specId">,
-  fields: readonly KeyField[],
-): AsyncGenerator<{ readonly rows: number; readonly columns: ReadonlyMap<number, KeyColumn> }> {
-  const { path } = file;
-  if (file.format !== "PARQUET") {
-    const sentence = `The table has ${file.format} files, whose keys we cannot read: rewrite them as Parquet with another engine`;
-    throw fail("table_unsupported", sentence, { file: path });
-  }
-  const names = columnNamesInFiles(metadata.properties);
-  const wanted = fields.map(({ id }): WantedColumn => ({ id, names: names.get(id) ?? [] }));
-  const bytes = parquetBytes(storage, path, file.bytes);
-  for await (const { rows, columns } of readStored(bytes, wanted)) {
-    const found = fields.map((field, at): [number, KeyColumn] => {
-      const column = columns[at] ?? null;
-      if (column === null) refuseUnlessNull(metadata, file, field);
-      return [field.id, storedKeyColumn(column, field, rows, path)];
-    });
-    yield { rows, columns: new Map(found) };
-  }
 }

@@ -28,6 +28,7 @@ import {
 import { fileKey } from "#iceberg/io/removeFiles.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
+import { EqualityDeletes } from "./equalityDeletes.ts";
 import { type ChangedFile, headDifference } from "./headDifference.ts";
 import { type KeyField, KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
 import type { Places } from "./keyTable.ts";
@@ -256,7 +257,9 @@ class TableIndex implements RowIndex {
     const identity = `${metadata.tableUuid}: ${kinds.join(", ")}; secret ${secretCheck(this.#parts.secret)}`;
     if (this.#identity !== "" && identity !== this.#identity) this.#clear();
     this.#identity = identity;
-    return { storage, metadata, hasher, positionDeletes: new PositionDeletes(storage) };
+    const positionDeletes = new PositionDeletes(storage);
+    const equalityDeletes = new EqualityDeletes({ storage, metadata }, this.#parts.secret);
+    return { storage, metadata, hasher, positionDeletes, equalityDeletes };
   }
 
   /** The files of a snapshot; null: some of what lists them is gone. */

@@ -309,6 +309,40 @@ test("manifests that two heads share are read once, and a file that stays is not
   expect(whole).toBe(2 * ranges);
 });
 
+test("each file of equality deletes is read once for a head, however many data files it applies to, and hides rows of older files only", async () => {
+  const table = new KeyedTable();
+  const count = 30;
+  const listed: Listed[] = [];
+  // As `delete_mode = "equality"` writes them: each commit changes the keys of the last one, and 40 of its own.
+  for (let n = 0; n < count; n++) {
+    const own = Array.from({ length: 40 }, (_, at) => BigInt(40 * (n + 1) + at));
+    const sequenceNumber = BigInt(n + 1);
+    const keys = [...own, ...own.map((key) => key - 40n)];
+    listed.push({ file: await table.dataFile(keys, 20_000), sequenceNumber });
+    listed.push({ file: await table.equalityDeletes(keys, 20_000), sequenceNumber });
+  }
+  const head = await table.head(listed);
+  const reads = new Map<string, number>();
+  const getRange: typeof head.storage.getRange = (location, ...range) => {
+    reads.set(location, (reads.get(location) ?? 0) + 1);
+    return table.storage.getRange(location, ...range);
+  };
+  const index = newIndex();
+  await index.bringTo({ ...head, storage: { ...table.storage, getRange } }, "main");
+  const scan = table.scan(listed);
+  const keys = [...scan.keys()];
+  expect(await places(index, keys)).toEqual([...scan.values()].flat().sort());
+  expect(keys).toHaveLength(40 * (count + 1));
+  const deletes = listed.filter(({ file }) => file.content === "equality-deletes");
+  const most = Math.max(...deletes.map(({ file }) => reads.get(file.filePath) ?? 0));
+  const leastOfData = Math.min(
+    ...listed.flatMap(({ file }) =>
+      file.content === "data" ? [reads.get(file.filePath) ?? 0] : [],
+    ),
+  );
+  expect(most).toBeLessThanOrEqual(leastOfData);
+});
+
 test("room is asked for live rows only, as far as the deletes say how many are gone", async () => {
   const reserved: number[] = [];
   const store = volatileKeyStore(smallTable());
