@@ -115,7 +115,9 @@ class Compiler {
     if (column === null) {
       const made = shaping.columnName(source, name);
       const place = { path: joinPath(scope.path, made), source };
-      return this.flattened(field, scope) ?? this.unplaced.unknown(type, place, made, this.inside);
+      const isCovered = shaping.coverOf(source) !== null;
+      const members = isCovered ? null : this.flattened(field, scope);
+      return members ?? this.unplaced.unknown(type, place, made, this.inside);
     }
     const path = joinPath(scope.path, column.field.name);
     if (scope.taken.has(column)) return refusal(type, "colliding_field", path);

@@ -188,7 +188,10 @@ export class Inference {
     if (this.shaping.ignores(path)) return this.skip(at);
     const column = this.ignoresCase ? this.root.spelling(path) : path;
     const known = this.root.members.get(column);
-    if (this.bytes[at] !== CHAR.open || known?.kind === "struct" || known?.kind === "map") {
+    // Nothing of what is covered is shown, the names of its members neither.
+    const isCovered = this.shaping.coverOf(column) !== null;
+    const isWhole = isCovered || known?.kind === "struct" || known?.kind === "map";
+    if (this.bytes[at] !== CHAR.open || isWhole) {
       return this.value(this.root.member(column), at);
     }
     return this.object(this.root, at + 1, column + this.separator);

@@ -334,6 +334,11 @@ function weightOf({ field, children }: ColumnBuilder): number {
   return children.reduce((sum, child) => sum + weightOf(child), 1);
 }
 
+/** True for an object that is left out or covered as a whole: none of its members fills a column. */
+function isWhole(path: string, { shaping }: ProgramOptions): boolean {
+  return shaping.ignores(path) || shaping.coverOf(path) !== null;
+}
+
 /**
  * The node of the columns whose fields' names begin with `prefix`, under the rest of those names.
  * @param known nodes by prefix: a prefix is reached by several ways of splitting
@@ -356,7 +361,7 @@ function groupNode(
     const rest = source.slice(prefix.length);
     for (let at = rest.indexOf(separator); at >= 0; at = rest.indexOf(separator, at + 1)) {
       const key = rest.slice(0, at);
-      if (key === "" || slots.has(key)) continue;
+      if (key === "" || slots.has(key) || isWhole(prefix + key, options)) continue;
       const inner = `${prefix}${key}${separator}`;
       const members = known.get(inner) ?? groupNode(columns, inner, options, known);
       const slot = bareSlot(column, key, prefix + key);

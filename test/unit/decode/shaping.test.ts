@@ -162,6 +162,31 @@ describe("covers", () => {
     ]);
   });
 
+  test("nothing inside of a flattened object that is covered or left out is shown, not even a name", () => {
+    const flat = { flattenSeparator: "_" };
+    const documents = ['{"id":1,"u":{"c":{"ann@x.com":1}}}', '{"id":2,"u":{"c":{"bob@x.com":2}}}'];
+    for (const isStrict of [true, false]) {
+      const masked = shaped({ mask: ["u_c"], isStrict }, documents, flat);
+      expect([...masked.names].sort()).toEqual(["id", "u_c"]);
+      expect(masked.rows.map(({ u_c }) => u_c as string)).toEqual(["***", "***"]);
+      expect(shaped({ exclude: ["u_c"], isStrict }, documents, flat).names).toEqual(["id"]);
+    }
+  });
+
+  test("nothing inside of one fills a column that the table has from before", () => {
+    const columns = ["id", "c_x"].map((name, index) => ({ ...field(name, "long"), id: index + 1 }));
+    for (const shape of [{ mask: ["c"] }, { exclude: ["c"] }]) {
+      for (const kernel of [false, "always"] as const) {
+        const shaping = { ...SHAPE, separator: "_", ...shape };
+        const decoder = makeDecoder({ kernel, shaping, flattenSeparator: "_" });
+        decoder.adopt(columns, { dropped: [], hasRows: true });
+        const { rows, reasons } = decode(decoder, ['{"id":1,"c":{"x":7}}', '{"id":2,"c_x":8}']);
+        expect(reasons).toEqual([]);
+        expect(rows.map(({ c_x }) => c_x as bigint | null)).toEqual([null, 8n]);
+      }
+    }
+  });
+
   test("a column that cannot hold text is refused, declared or of the table", () => {
     const shaping = { ...SHAPE, mask: ["ssn"] };
     const sentence = "Column ssn is long, and source.transform puts text into it";
