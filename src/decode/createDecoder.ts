@@ -26,7 +26,7 @@ import type { Format, TableSchema } from "./format.ts";
 import { formatOf, shapingOf } from "./formatOf.ts";
 import { leafCount } from "./json/infer.ts";
 import { RecordJudge } from "./judge.ts";
-import { type KeyReader, kafkaKeyReader, schemaKeyReader, singleKeyType } from "./kafkaKey.ts";
+import { type KeyReader, kafkaKeyReader, schemaKeyReader, withKey } from "./kafkaKey.ts";
 import type { Image, ImageSource } from "./kernel/image.ts";
 import { type AppendedColumn, isInEnvelope, metadataFields } from "./metadata.ts";
 import type { DecoderOptions } from "./options.ts";
@@ -61,8 +61,9 @@ class TableDecoder implements Decoder, SegmentSchema {
   fields: readonly Field[];
   private changes = 0;
   private growth: Growth | null = null;
-  needsSample: boolean;
-  private readonly learnsValues: boolean;
+  /** Columns are to be learned from the first values; from the first keys, those of the key. */
+  private samplesValues: boolean;
+  private samplesKeys: boolean;
   private lastImage: { readonly version: number; readonly image: Image | null } | null = null;
   readonly judge: RecordJudge = new RecordJudge(this);
   private readonly metadata: readonly Field[];
@@ -82,7 +83,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.format = format;
     this.keyFormat = keyFormat;
     this.shaping = shapingOf(options);
-    const ofKey = (options.rowKey?.columns ?? []).map((name) => this.shaping.fieldPath(name));
+    const ofKey = options.rowKey?.columns.map((name) => this.shaping.fieldPath(name)) ?? [];
     this.valueShaping = ofKey.length === 0 ? this.shaping : shapingOf(options, ofKey);
     this.metadata = metadataFields(options);
     this.keys = keyColumns(options);
@@ -91,21 +92,24 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.own = [...format.own, ...this.metadata];
     const declared = withKey((format.hasFields && options.fields) || [], options.rowKey);
     const isOpen = options.fields === null || options.onUnknownField === "evolve";
-    this.learnsValues = format.hasFields && options.infer && isOpen;
+    this.samplesValues = format.hasFields && options.infer && isOpen;
     const fields = this.withEventTime(this.withCovered([...declared, ...this.own]));
     this.fields = withRequired(fields, this.needed);
     const isDeclared = new Set(declared.map(({ name }) => name));
     this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
-    const ofKeys = options.rowKey?.columns.length ?? 0;
-    this.needsSample = this.learnsValues || (options.infer && this.keyFields.length < ofKeys);
+    this.samplesKeys = options.infer && this.missingKeyColumn !== null;
     refuseNames(this.fields);
     this.checkCovered(this.fields, true);
     if (options.eventTimeField !== null) eventTime(options.eventTimeFormat, 1000n);
   }
 
+  get needsSample(): boolean {
+    return this.samplesValues || this.samplesKeys;
+  }
+
   sample(batches: readonly RecordBytes[]): void {
-    if (this.needsSample) this.learnKeys(batches);
-    if (this.needsSample && this.learnsValues) {
+    if (this.samplesKeys) this.learnKeys(batches);
+    if (this.samplesValues) {
       const missed = this.infer(batches, this.options.inferRows);
       // What the key fills is no field of values.
       const known = [...this.declared, ...this.keyFields];
@@ -113,8 +117,9 @@ class TableDecoder implements Decoder, SegmentSchema {
         fieldAt(known, this.shaping.columnPath(path)) !== null;
       this.shaping.checkPaths((path) => !missed.has(path) || isKnown(path));
     }
-    this.checkKey();
-    this.needsSample = false;
+    this.checkKey("which no key of the first records has");
+    this.samplesKeys = false;
+    this.samplesValues = false;
   }
 
   private get keyFields(): readonly Field[] {
@@ -122,16 +127,22 @@ class TableDecoder implements Decoder, SegmentSchema {
     return this.fields.filter(({ name }) => rowKey?.columns.includes(name) === true);
   }
 
-  /** @throws AppError `usage` for a column of the key of which nothing says what it is */
-  private checkKey(): void {
-    const missing = this.options.rowKey?.columns.find(
-      (name) => !this.keyFields.some((field) => field.name === name),
-    );
-    if (missing === undefined) return;
-    const sentence =
-      `source.key_field names ${missing}, which no key of the first records has. Correct it, or ` +
-      "declare its column in schema.fields";
-    throw fail("usage", sentence);
+  /** The first column of the key that is not there; null: all are. */
+  private get missingKeyColumn(): string | null {
+    const fields = this.keyFields;
+    const names = this.options.rowKey?.columns ?? [];
+    return names.find((name) => fields.every((field) => field.name !== name)) ?? null;
+  }
+
+  /**
+   * @param what says where the column is not
+   * @throws AppError `usage` for a column of the key of which nothing says what it is
+   */
+  private checkKey(what: string): void {
+    const missing = this.missingKeyColumn;
+    if (missing === null) return;
+    const remedy = "Correct it, or declare its column in schema.fields";
+    throw fail("usage", `source.key_field names ${missing}, ${what}. ${remedy}`);
   }
 
   adopt(fields: readonly Field[], history: SchemaHistory = NO_HISTORY): void {
@@ -143,10 +154,13 @@ class TableDecoder implements Decoder, SegmentSchema {
       return differs ? { ...field, type: own.type } : field;
     });
     const known = new Set(this.fields.map((field) => field.name));
-    if (history.hasRows || fields.some((field) => !known.has(field.name))) this.needsSample = false;
+    if (history.hasRows || fields.some((field) => !known.has(field.name)))
+      this.samplesValues = false;
+    if (history.hasRows) this.samplesKeys = false;
     const isDropped = this.heedDropped(fields, history.dropped);
     this.setFields(overlayFields(table, this.fields), isDropped);
-    if (!this.needsSample && history.hasRows) this.checkKey();
+    this.samplesKeys &&= this.missingKeyColumn !== null;
+    if (!this.samplesKeys) this.checkKey("which the table has no column for");
   }
 
   /**
@@ -343,15 +357,6 @@ class TableDecoder implements Decoder, SegmentSchema {
 /** True for a path that may lead into a list or a map: only a record or a schema can say what is around it. */
 function maybeRepeated(path: string): boolean {
   return /\.(element|value)(\.|$)/.test(path);
-}
-
-/** With the column of a key that is one value, whose type its format says. */
-function withKey(fields: readonly Field[], rowKey: DecoderOptions["rowKey"]): readonly Field[] {
-  const [name] = rowKey?.columns ?? [];
-  const type = rowKey === null ? null : singleKeyType(rowKey.format);
-  if (name === undefined || type === null) return fields;
-  if (fields.some((field) => field.name === name)) return fields;
-  return [{ id: 0, name, required: false, type }, ...fields];
 }
 
 function structOf(fields: readonly Field[]): Type {

@@ -9,7 +9,7 @@
 import { assert } from "#base/assert.ts";
 import { strictUtf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
-import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
+import { type Field, isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import { Aside } from "./aside.ts";
 import type { TableSchema } from "./format.ts";
 import { programOptions } from "./json/format.ts";
@@ -32,9 +32,16 @@ export interface KeyReader {
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean;
 }
 
-/** The type of a key of one column; null: a key of this format has members. */
-export function singleKeyType(format: KeyFormat): PrimitiveType | null {
-  return SINGLE[format]?.type ?? null;
+/** Fields with the column of a key that is one value, whose type its format says. */
+export function withKey(
+  fields: readonly Field[],
+  rowKey: DecoderOptions["rowKey"],
+): readonly Field[] {
+  const [name] = rowKey?.columns ?? [];
+  const type = rowKey === null ? undefined : SINGLE[rowKey.format]?.type;
+  if (name === undefined || type === undefined) return fields;
+  if (fields.some((field) => field.name === name)) return fields;
+  return [{ id: 0, name, required: false, type }, ...fields];
 }
 
 /**

@@ -76,7 +76,7 @@ function make(more: Partial<PipelineOptions> = {}) {
   const states = (): string[] => targets.map(({ sink }) => sink.state.kind);
   /** The columns of the log are still to be learned from records. */
   const sample = (): unknown =>
-    Object.assign(targets[1]?.source.decoder ?? {}, { needsSample: true });
+    Object.assign(targets[1]?.source.decoder ?? {}, { samplesValues: true });
   return { rig, targets, stop, begin, sample, committed, states };
 }
 

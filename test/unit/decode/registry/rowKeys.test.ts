@@ -207,3 +207,39 @@ test("values that are one column have columns of the key beside it", async () =>
     expect(rows).toEqual([{ id: "a", value: "v" }]);
   }
 });
+
+test("a column of the key that an empty table lacks is learned from the first keys, and is never silently none", async () => {
+  const id = { type: "record", name: "Key", fields: [{ name: "id", type: "long" }] };
+  const proto = 'syntax = "proto3"; message Key { int64 id = 1; }';
+  const json = JSON.stringify({ type: "object", properties: { id: { type: "integer" } } });
+  const formats = [
+    ["json", "", '{"id":1}'],
+    ["avro", JSON.stringify(id), framed(1, avroBytes(id, { id: 1 }))],
+    ["protobuf", proto, framed(1, Uint8Array.of(0, 8, 1))],
+    ["json-schema", json, framed(1, Buffer.from('{"id":1}'))],
+  ] as const;
+  const table = [{ ...column("n", { kind: "long" }), id: 1 }];
+  for (const [format, schema, key] of formats) {
+    const rowKey = { columns: ["id"], format };
+    const language = ({ avro: "AVRO", protobuf: "PROTOBUF" } as const)[format as "avro"] ?? "JSON";
+    const start = (more: Partial<DecoderOptions>, hasRows: boolean) => {
+      const rig = registryRig("json", { rowKey, ...more });
+      if (schema !== "") rig.server.register("t-key", schema, language);
+      rig.decoder.adopt(table, { dropped: [], hasRows });
+      return rig.decoder;
+    };
+    const decoder = start({}, false);
+    const batch = recordBatch([{ key, value: '{"n":1,"id":5}' }]);
+    for (let next = decoder.prepare?.(batch); next; next = decoder.prepare?.(batch)) await next;
+    expect([format, decodeAll(decoder, batch).rows]).toEqual([format, [{ id: 1n, n: 1n }]]);
+    // Nothing is learned where rows say what there is, nor where nothing is to be.
+    for (const [more, hasRows] of [
+      [{}, true],
+      [{ infer: false }, false],
+    ] as const) {
+      expect(() => start(more, hasRows)).toThrow(
+        "source.key_field names id, which the table has no column for",
+      );
+    }
+  }
+});
