@@ -4,6 +4,7 @@
  * The requirements make a late request harmless: once any request has assigned ids, none that was
  * built before can be applied.
  */
+import { isDeepStrictEqual } from "node:util";
 import { assert } from "#base/assert.ts";
 import { writeJson } from "#base/json.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
@@ -77,17 +78,21 @@ export function columnsChange(
   };
 }
 
+/** Writes down what has changed of the columns: perhaps nothing, where only what waited for them came. */
 async function logEvolution(
   { txlog, logger }: ColumnsParts,
   before: LoadedTable,
   after: LoadedTable,
 ): Promise<void> {
+  const old = currentSchema(before.metadata);
+  const now = currentSchema(after.metadata);
+  if (isDeepStrictEqual(old.fields, now.fields)) return;
   const table = fullName(after.name);
-  logger.log("info", "Table schema evolved", { table, schema_id: after.metadata.currentSchemaId });
+  logger.log("info", "Table schema evolved", { table, schema_id: now.schemaId });
   await txlog.append({
     type: "SchemaEvolution",
     table,
-    old: writeJson(schemaToJson(currentSchema(before.metadata))),
-    new: writeJson(schemaToJson(currentSchema(after.metadata))),
+    old: writeJson(schemaToJson(old)),
+    new: writeJson(schemaToJson(now)),
   });
 }

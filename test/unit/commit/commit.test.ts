@@ -170,3 +170,21 @@ test("every snapshot names what its commit was for", async () => {
   const kinds = world.rig.world.metadata.snapshots.map((each) => each.summary[SUMMARY.kind]);
   expect(kinds).toEqual(["claim", "refresh"]);
 });
+
+test("the log is told of a change of columns, not of what comes without one", async () => {
+  const world = tableOf([]);
+  const told: string[] = [];
+  const append = async ({ type }: { type: string }) => void told.push(type);
+  const parts = { ...world.table.parts, txlog: { ...world.rig.txlog, append } };
+  const more = { id: 90, name: "more", required: false, type: { kind: "int" } } as const;
+  for (const added of [[], [more]]) {
+    const change = columnsChange(parts, ({ metadata }) => {
+      const fields = [...(metadata.schemas.at(-1)?.fields ?? []), ...added];
+      const spec = { specId: metadata.partitionSpecs.length, fields: [] };
+      const awaited = added.length === 0 ? ([{ action: "add-spec", spec }] as const) : [];
+      return { kind: "columns", fields, lastColumnId: 90, awaited };
+    });
+    expect((await run(world, newCommit(world.table, change))).kind).toBe("committed");
+    expect(told).toEqual(added.map(() => "SchemaEvolution"));
+  }
+});
