@@ -53,11 +53,12 @@ function requireOnePartition({ name }: LoadedTable, { sources }: ProgressDocumen
   let partitions = 0;
   for (const { offsets } of sources.values()) partitions += offsets.size;
   if (partitions <= 1) return;
+  const read = [...sources].map(([source, { offsets }]) => `${offsets.size} of ${source}`);
   const table = fullName(name);
   throw fail(
     "data",
-    `The source of table ${table} was emptied (truncate). Its topic has ${partitions} partitions, and nothing says ` +
-      "which changes of the other ones came before that; nothing was committed. Empty the table with another engine and " +
+    `The source of table ${table} was emptied (truncate). Its rows came by ${partitions} partitions (${read.join(", ")}), ` +
+      "and nothing says which changes of the other ones came before that; nothing was committed. Empty the table with another engine and " +
       "go on behind the record (offsets --set), give a new topic one partition, or have Debezium leave truncates out " +
       "(skipped.operations)",
     { table },

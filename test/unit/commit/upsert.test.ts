@@ -87,13 +87,17 @@ test("a source that was emptied takes every file of the head with it, but only w
     });
   }
   const attempt = attemptOn(head, 3);
-  const source = { topicId: "id", offsets: new Map([0, 1].map((each) => [each, 5n])) };
+  // A topic of one partition, that was moved to another cluster since.
+  const source = { topicId: "id", offsets: new Map([[0, 5n]]) };
   const { document } = attempt.progress as Extract<Attempt["progress"], { kind: "readable" }>;
-  const sources = new Map([["c/t", source]]) as unknown as typeof document.sources;
+  const sources = new Map([
+    ["c/t", source],
+    ["d/t", source],
+  ]) as unknown as typeof document.sources;
   const progress = { ...attempt.progress, document: { ...document, sources } };
   const error = await rejection(upsert.stage({ ...attempt, progress } as Attempt));
   expect(error).toMatchObject({ kind: "data" });
-  expect(String(error)).toContain("2 partitions");
+  expect(String(error)).toContain("2 partitions (1 of c/t, 1 of d/t)");
 });
 
 test("a file that is gone while orders are compared asks for another head; a head that lacks it twice is damaged", async () => {
