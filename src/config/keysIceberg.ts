@@ -36,7 +36,7 @@ export const ICEBERG_KEYS = {
     default: 2000,
     min: 1,
     max: 100_000,
-    doc: "Tables of one pipeline, where topics come by `topic_pattern`: those beyond it are not read, and an error names them. Where records name tables (`route_field`), the topic's own table stops in front of a record that names one too many. A thousand quiet tables take about 300 MiB.",
+    doc: "Tables of one pipeline, where topics come by `topic_pattern`: those beyond it are not read, and an error names them. Tables beside them (dead letters, late rows, logs of changes) are not counted. Where records name tables (`route_field`), the topic's own table stops in front of a record that names one too many. A thousand quiet tables take about 300 MiB.",
   },
   "iceberg.route_field": {
     type: "string",
