@@ -22,6 +22,7 @@ export function shapingOptions(values: PipelineValues): ShapingOptions | null {
     hashSalt: values["source.transform.hash_salt"] ?? "",
     separator: values["source.flatten"] ? values["source.flatten_separator"] : ".",
     isStrict: topics === 1 && values["kafka.topic_pattern"] === null,
+    ignoresCase: values["schema.match_columns"] === "ignore-case",
   };
 }
 

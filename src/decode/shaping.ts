@@ -33,6 +33,8 @@ export interface ShapingOptions {
   readonly separator: string;
   /** True: all records are of one topic, so that a path which none of them has is a mistake. */
   readonly isStrict: boolean;
+  /** True: a field whose name differs by case only is meant, too, as it finds its column (`source.match_columns`). */
+  readonly ignoresCase: boolean;
 }
 
 /** What stands for a value. */
@@ -55,6 +57,7 @@ export class Shaping {
   /** Paths of fields whose columns hold text in place of their values. */
   readonly covered: readonly string[];
   readonly #options: ShapingOptions;
+  readonly #separator: string;
   readonly #excluded: ReadonlySet<string>;
   readonly #selected: ReadonlySet<string>;
   /** Everything above something that is selected. */
@@ -62,26 +65,30 @@ export class Shaping {
   /** Own names of fields by the path of their parent and the name of their column. */
   readonly #sources: ReadonlyMap<string, string>;
   readonly #covers: ReadonlyMap<string, Cover>;
+  readonly #names: ReadonlyMap<string, string>;
 
   /** @param hidden further fields that make no column, whether records have them or not */
   constructor(options: ShapingOptions = NO_SHAPING, hidden: readonly string[] = []) {
     this.#options = options;
     this.isStrict = options.isStrict;
-    this.#excluded = new Set([...options.exclude, ...hidden]);
-    this.#selected = new Set(options.select);
-    this.#parents = new Set(options.select.flatMap((path) => this.#above(path)));
-    const sources = Object.entries(options.rename).map(([path, name]) => {
+    this.#separator = this.#spoken(options.separator);
+    this.#excluded = new Set([...options.exclude, ...hidden].map((path) => this.#spoken(path)));
+    this.#selected = new Set(options.select.map((path) => this.#spoken(path)));
+    this.#parents = new Set([...this.#selected].flatMap((path) => this.#above(path)));
+    const names = Object.entries(options.rename);
+    this.#names = new Map(names.map(([path, name]) => [this.#spoken(path), name]));
+    const sources = names.map(([path, name]) => {
       const at = this.#lastSeparator(path);
       const parent = path.slice(0, Math.max(0, at));
-      return [placeOf(parent, name), path.slice(parent === "" ? 0 : at + 1)] as const;
+      return [this.#spoken(placeOf(parent, name)), path.slice(parent === "" ? 0 : at + 1)] as const;
     });
     this.#sources = new Map(sources);
     const hashing = hashCover(options.hashSalt);
     this.#covers = new Map<string, Cover>([
-      ...options.mask.map((path) => [path, MASKING] as const),
-      ...options.hash.map((path) => [path, hashing] as const),
+      ...options.mask.map((path) => [this.#spoken(path), MASKING] as const),
+      ...options.hash.map((path) => [this.#spoken(path), hashing] as const),
     ]);
-    this.covered = [...this.#covers.keys()];
+    this.covered = [...options.mask, ...options.hash];
     const { select, exclude, rename, mask: masked, hash } = options;
     const all = { select, exclude, rename: Object.keys(rename), mask: masked, hash };
     this.paths = Object.entries(all).flatMap(([key, paths]) =>
@@ -90,7 +97,8 @@ export class Shaping {
   }
 
   /** True for a field that makes no column; what is inside it is not asked for. */
-  ignores(path: string): boolean {
+  ignores(field: string): boolean {
+    const path = this.#spoken(field);
     if (this.#excluded.has(path)) return true;
     if (this.#selected.size === 0 || this.#selected.has(path) || this.#parents.has(path)) {
       return false;
@@ -100,12 +108,12 @@ export class Shaping {
 
   /** The name of the column of a field: by its path, and its own name where nothing is said. */
   columnName(path: string, own: string): string {
-    return this.#options.rename[path] ?? own;
+    return this.#names.get(this.#spoken(path)) ?? own;
   }
 
   /** The own name of the field that fills a column below the field at `parent`, "" for the row. */
   fieldName(parent: string, column: string): string {
-    return this.#sources.get(placeOf(parent, column)) ?? column;
+    return this.#sources.get(this.#spoken(placeOf(parent, column))) ?? column;
   }
 
   /**
@@ -122,11 +130,17 @@ export class Shaping {
     return this.paths.length === 0 && this.#excluded.size === 0;
   }
 
-  #mentions(path: string): boolean {
-    const { separator } = this.#options;
+  #mentions(field: string): boolean {
+    const path = this.#spoken(field);
+    const separator = this.#separator;
     const leads = (each: string): boolean =>
       each === path || each.startsWith(path + separator) || path.startsWith(each + separator);
-    return this.#excluded.has(path) || this.paths.some(([, each]) => leads(each));
+    return this.#excluded.has(path) || this.paths.some(([, each]) => leads(this.#spoken(each)));
+  }
+
+  /** A path as those of the settings are compared with it. */
+  #spoken(path: string): string {
+    return this.#options.ignoresCase ? path.toLowerCase() : path;
   }
 
   /** The path of the field that fills a column. */
@@ -139,14 +153,15 @@ export class Shaping {
   }
 
   /** True when this field, or one inside or around it, is left out or covered: it is never shown as it came. */
-  protects(path: string): boolean {
-    const { exclude } = this.#options;
-    const inside = path + this.#options.separator;
+  protects(field: string): boolean {
+    const path = this.#spoken(field);
+    const inside = path + this.#separator;
     const isHere = (each: string): boolean => each === path || each.startsWith(inside);
     const isAround = this.#above(path).some(
       (each) => this.#covers.has(each) || this.#excluded.has(each),
     );
-    return isAround || this.ignores(path) || exclude.some(isHere) || this.covered.some(isHere);
+    const named = [...this.#options.exclude, ...this.covered].map((each) => this.#spoken(each));
+    return isAround || this.ignores(path) || named.some(isHere);
   }
 
   /** The path of a field's column. */
@@ -187,7 +202,7 @@ export class Shaping {
 
   /** What stands for the values of a field; null: they themselves. */
   coverOf(path: string): Cover | null {
-    return this.#covers.get(path) ?? null;
+    return this.#covers.get(this.#spoken(path)) ?? null;
   }
 
   /** @throws AppError `usage` for the first path that is not `known` */
@@ -203,7 +218,7 @@ export class Shaping {
   }
 
   #above(path: string): string[] {
-    const { separator } = this.#options;
+    const separator = this.#separator;
     const above: string[] = [];
     for (let at = path.indexOf(separator); at > 0; at = path.indexOf(separator, at + 1)) {
       above.push(path.slice(0, at));
@@ -227,6 +242,7 @@ export const NO_SHAPING: ShapingOptions = {
   hashSalt: "",
   separator: ".",
   isStrict: false,
+  ignoresCase: false,
 };
 
 /** A zero byte is in no field's name that a column can have. */

@@ -27,6 +27,12 @@ test("paths of flattened records have the separator in place of dots", async () 
   });
 });
 
+test("paths mean fields of any case where columns are found so", async () => {
+  const transform = '[source.transform]\nmask = ["a"]\n[schema]\nmatch_columns = ';
+  expect((await shapeOf(`${transform}"ignore-case"\n`))?.ignoresCase).toBe(true);
+  expect((await shapeOf(`${transform}"exact"\n`))?.ignoresCase).toBe(false);
+});
+
 test("a path that no record has is a mistake only where one topic is read", async () => {
   const transform = '[source.transform]\nmask = ["a"]\n';
   expect((await shapeOf(transform))?.isStrict).toBe(true);

@@ -16,6 +16,7 @@ const SHAPE: ShapingOptions = {
   hashSalt: "salt",
   separator: ".",
   isStrict: false,
+  ignoresCase: false,
 };
 
 const hashOf = (text: string): string => createHmac("sha256", "salt").update(text).digest("hex");
@@ -311,4 +312,24 @@ describe("_rescued", () => {
       { a: 2n, _rescued: '{"b":3}' },
     ]);
   });
+});
+
+test("where columns are found whatever their case, fields of another case are left out and covered, too", () => {
+  const documents = ['{"id":1,"SSN":"secret","User":{"Mail":"secret","n":1}}'];
+  for (const key of ["exclude", "mask", "hash"] as const) {
+    const shape = { [key]: ["ssn", "user.mail"], ignoresCase: true };
+    const { rows } = shaped(shape, documents, { matchColumns: "ignore-case" });
+    expect(rows.length).toBe(1);
+    expect(Bun.inspect(rows, { depth: 9 })).not.toContain("secret");
+  }
+});
+
+test("nor are they kept in _rescued", () => {
+  const more = { matchColumns: "ignore-case", onUnknownField: "rescue" } as const;
+  const fields = [field("id", { kind: "long" })];
+  for (const key of ["exclude", "mask", "hash"] as const) {
+    const shape = { [key]: ["ssn"], ignoresCase: true };
+    const { rows } = shaped(shape, ['{"id":1,"SSN":"secret"}'], { ...more, fields });
+    expect(Bun.inspect(rows, { depth: 9 })).not.toContain("secret");
+  }
 });

@@ -347,3 +347,21 @@ test("a type that contains itself is kept as far as it does not, and refused whe
     'recursive_type: Type "N" contains itself, which no column can hold',
   ]);
 });
+
+test("where columns are found whatever their case, fields of another case are left out and covered, too", () => {
+  const schema = record(
+    member("ID", "int"),
+    member("SSN", "string"),
+    member("U", struct("U", member("Mail", "string"), member("n", "int"))),
+  );
+  const more = { matchColumns: "ignore-case", onUnknownField: "evolve" } as const;
+  for (const key of ["exclude", "mask", "hash"] as const) {
+    const shape = { [key]: ["ssn", "u.mail"], ignoresCase: true };
+    const { rows } = shaped(schema, [{ ID: 1, SSN: "secret", U: { Mail: "secret", n: 1 } }], {
+      ...more,
+      shape,
+    });
+    expect(rows.length).toBe(1);
+    expect(Bun.inspect(rows, { depth: 9 })).not.toContain("secret");
+  }
+});

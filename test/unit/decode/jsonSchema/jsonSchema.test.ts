@@ -107,7 +107,7 @@ for (const kernel of [false, "always"] as const) {
       const shaping = {
         ...{ select: [], exclude: ["debug", "user.password"], rename: { "user.e-mail": "email" } },
         ...{ mask: ["user.phone", "lines.element.p", "lost"], hash: [], hashSalt: "" },
-        ...{ separator: ".", isStrict: true },
+        ...{ separator: ".", isStrict: true, ignoresCase: false },
       };
       const keeps = { onUnknownField: "rescue", onTypeConflict: "rescue" } as const;
       const { server, decode } = registryRig("json-schema", { kernel, shaping, ...keeps });

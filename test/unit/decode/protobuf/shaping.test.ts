@@ -295,3 +295,17 @@ for (const kernel of [false, "always"] as const) {
     ]);
   });
 }
+
+test("where columns are found whatever their case, fields of another case are left out and covered, too", async () => {
+  for (const key of ["exclude", "mask", "hash"] as const) {
+    const shape = { [key]: ["ssn"], ignoresCase: true };
+    const more = { shape, matchColumns: "ignore-case" } as const;
+    const { rows } = await shaped(
+      "int32 id = 1; string SSN = 2;",
+      [{ id: 1, SSN: "secret" }],
+      more,
+    );
+    expect(rows.length).toBe(1);
+    expect(Bun.inspect(rows, { depth: 9 })).not.toContain("secret");
+  }
+});
