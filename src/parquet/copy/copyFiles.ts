@@ -68,9 +68,6 @@ const LIMITS: CopyLimits = {
   pages: PAGE_LIMITS,
 };
 
-/** Chunks of all files: what is known of them is in memory. */
-const CHUNKS_MAX = 400_000;
-
 /**
  * Writes the file. `limits`: other than the defaults in tests.
  * @throws AppError `table_unsupported` when its files have to be decoded
@@ -105,8 +102,6 @@ function refuseSmall(sources: readonly CopySource[], { groupRowsMin }: CopyLimit
   const groups = sources.flatMap(({ file }) => file.groups);
   const rows = groups.reduce((sum, group) => sum + group.rows, 0);
   if (rows < groupRowsMin * groups.length) throw unfit("row groups have few rows");
-  const chunks = groups.reduce((sum, group) => sum + group.chunks.length, 0);
-  if (chunks > CHUNKS_MAX) throw unfit("there are too many column chunks");
 }
 
 /** The row groups of all files, put together until they are large enough. */

@@ -161,8 +161,9 @@ function chunkOf(raw: RawChunk, hasOrder: boolean): SourceChunk {
   return {
     ...{ start, end: start + Number(meta.field_7), hasDictionary, codec: meta.field_4 },
     ...{ entries: Number(meta.field_5), nullCount: Number(statistics.field_3) },
-    min: hasOrder ? (statistics.field_6 ?? null) : null,
-    max: hasOrder ? (statistics.field_5 ?? null) : null,
+    // Copies: a view would keep the whole footer.
+    min: hasOrder ? (statistics.field_6?.slice() ?? null) : null,
+    max: hasOrder ? (statistics.field_5?.slice() ?? null) : null,
     isMinExact: statistics.field_8 ?? null,
     isMaxExact: statistics.field_7 ?? null,
     bloom:

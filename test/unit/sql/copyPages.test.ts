@@ -30,7 +30,7 @@ async function write(name: string, from: number): Promise<SnapshotFiles["data"][
 async function taskOf(more: Partial<SnapshotFiles> = {}): Promise<RewriteTask> {
   const data = [await write("a.parquet", 0), await write("b.parquet", ROWS)];
   return {
-    ...{ library: "", memoryBytesMax: 0, folders: [], scratch: folder, lineage: false },
+    ...{ library: "", memoryBytesMax: 1024 * 1024, folders: [], scratch: folder, lineage: false },
     ...{ fields: [ID], rows: data.map(() => ROWS), files: { ...NO_FILES, data, ...more } },
     ...{ output: join(folder, "out.parquet"), codec: "zstd", level: null, rowGroupRows: 2048 },
     ...{ bloomFilters: [], commitId: "new", sort: [], spillBytesMax: 0 },
@@ -68,4 +68,19 @@ test("a file that is gone is left to the engine, which says so", async () => {
   const task = await taskOf();
   rmSync(join(folder, "b.parquet"));
   expect(copyPages(task)).toBeNull();
+});
+
+test("files of which more would be in memory than a rewrite may use are left to the engine, dropped columns counted", async () => {
+  const task = await taskOf();
+  const chunks = task.files.data.length;
+  expect(copyPages({ ...task, memoryBytesMax: chunks * 1024 })).toBeNull();
+  const dropped = Array.from({ length: 50 }, (_, n) => field(`dropped${n}`, { kind: "long" }));
+  const fields = [ID, ...dropped];
+  const rows = Array.from({ length: ROWS }, (_, at): Row => [BigInt(at), ...dropped.map(() => 1n)]);
+  const options = { codec: "zstd", level: null, rowGroupRows: 5000, metadata: {} } as const;
+  for (const { path } of task.files.data) {
+    await Bun.write(path, bytesOf(await encodeWhole(fields, [batchOf(fields, rows)], options)));
+  }
+  expect(copyPages({ ...task, memoryBytesMax: chunks * 50 * 1024 })).toBeNull();
+  expect(copyPages({ ...task, memoryBytesMax: chunks * 52 * 4096 }) === null).toBe(!KERNELS_ON);
 });
