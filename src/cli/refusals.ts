@@ -12,6 +12,8 @@ import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { freshSchema } from "#iceberg/metadata/newTable.ts";
 import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
+import { copyRefusal } from "#maintenance/copyOnWrite.ts";
+import { unwritable } from "#sql/rewrite/copyStatement.ts";
 import { deleteModeRefusal } from "#writer/deleteMode.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { formatRefusal, missingBloomColumns } from "#writer/tableProperties.ts";
@@ -42,11 +44,16 @@ export function creationRefusal(
 /** Why a run could not write into a table that is there; none: it could. */
 export function tableRefusals(
   { name, writer }: PlannedTable,
-  { properties, formatVersion }: TableMetadata,
+  { properties, formatVersion, schemas, currentSchemaId }: TableMetadata,
 ): string[] {
+  const { deletes, key = [] } = writer;
+  const fields = schemas.find(({ schemaId }) => schemaId === currentSchemaId)?.fields ?? [];
+  const isCopied = deletes === "copy-on-write" && key.length > 0;
+  const unwritten = isCopied ? unwritable(fields) : null;
   const refusals = [
     formatRefusal(name, properties),
     deleteModeRefusal(name, formatVersion, writer),
+    unwritten === null ? null : copyRefusal(`of ${name}, ${unwritten}`),
   ];
   return refusals.flatMap((refusal) => (refusal === null ? [] : [refusal.message]));
 }

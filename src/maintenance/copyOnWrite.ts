@@ -6,9 +6,10 @@
  * where the same rows of the same inputs go, and nothing else hides any of theirs (CHANGE_RULES section 3).
  */
 import { assert } from "#base/assert.ts";
-import { fail, kindOf } from "#base/errors.ts";
+import { type AppError, fail, kindOf } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import type { Attempt } from "#commit/change.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
 import { type DeleteRows, type RowDeletes, replacedDeletes } from "#commit/rowDeletes.ts";
@@ -21,6 +22,7 @@ import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { LocatedRows } from "#keyindex/port.ts";
 import { PositionDeletes } from "#keyindex/positionDeletes.ts";
 import { hiddenRows } from "#keyindex/readKeys.ts";
+import type { Copies } from "#writer/parts.ts";
 import { cutGroups, type PlannedGroup, type PlannedInput } from "./compactPlan.ts";
 import type { CopySlots } from "./copySlots.ts";
 import type { RewriteEngine } from "./engine.ts";
@@ -54,16 +56,16 @@ const SCRATCH_SHARE = 2.2;
  * Deletes the rows of one flush.
  * @param targetBytes of the files that are written, about
  */
-export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): DeleteRows {
+export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): Copies {
   const written = new Map<string, DataFile | null>();
-  return async (attempt, located) => {
-    if (located.length === 0) return { added: [], removed: [] };
-    const refusal = parts.engine.refusal(attempt.head);
-    if (refusal !== null) {
-      const sentence = `Rows cannot be deleted by iceberg.write.delete_mode = "copy-on-write": ${refusal}`;
-      throw fail("table_unsupported", sentence);
-    }
+  const check = async (table: LoadedTable): Promise<void> => {
+    const refusal = parts.engine.refusal(table);
+    if (refusal !== null) throw copyRefusal(refusal);
     await parts.engine.ready();
+  };
+  const deleteRows: DeleteRows = async (attempt, located) => {
+    if (located.length === 0) return { added: [], removed: [] };
+    await check(attempt.head);
     const groups = await groupsOf(attempt, located, targetBytes);
     await writeGroups(parts, attempt, groups, written);
     return deletesOf(
@@ -71,6 +73,13 @@ export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): Delet
       groups.flatMap(({ key }) => written.get(key) ?? []),
     );
   };
+  return { check, deleteRows };
+}
+
+/** The error of a table whose files cannot be written anew. */
+export function copyRefusal(reason: string): AppError {
+  const sentence = `Rows cannot be deleted by iceberg.write.delete_mode = "copy-on-write": ${reason}`;
+  return fail("table_unsupported", sentence);
 }
 
 async function groupsOf(

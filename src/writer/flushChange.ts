@@ -108,7 +108,7 @@ export async function writeFlush(
 function deleterOf(parts: WriterParts, options: WriterOptions): DeleteRows {
   if (options.deletes === "copy-on-write") {
     assert(parts.copyOnWrite !== undefined, "a process that rewrites files has an engine");
-    return parts.copyOnWrite(options);
+    return parts.copyOnWrite(options).deleteRows;
   }
   const writePositionDeletes = positionDeleteWriter(parts.encoder);
   return (attempt, located) => writeDeletes(attempt, located, writePositionDeletes);

@@ -1,8 +1,9 @@
 /**
  * What a table's writer is made of: its ports and its settings.
  */
+
 import type { Feed, OffsetRange } from "#base/offsets.ts";
-import type { TableName } from "#catalog/catalog.ts";
+import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { GrowsBy } from "#columns/evolve.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
@@ -17,8 +18,19 @@ export interface WriterParts extends CommitParts {
   readonly encoder: ParquetEncoder;
   /** Finds rows by their keys; needed by tables whose options name a key. */
   readonly keys?: KeyParts;
-  /** For one flush: rewrites files without some of their rows; needed by tables whose options say so. */
-  readonly copyOnWrite?: (options: WriterOptions) => DeleteRows;
+  /** Rewrites files without some of their rows; needed by tables whose options say so. */
+  readonly copyOnWrite?: (options: WriterOptions) => Copies;
+}
+
+/** Rows are deleted by writing files anew. */
+export interface Copies {
+  /**
+   * Asked when a table is opened, which may have columns that cannot be written.
+   * @throws AppError `table_unsupported`; `query_engine` when there is no engine
+   */
+  readonly check: (table: LoadedTable) => Promise<void>;
+  /** For one flush. */
+  readonly deleteRows: DeleteRows;
 }
 
 /** How a process knows keys. */

@@ -26,11 +26,12 @@ export interface WantedSchema {
  * lacks of our own is added with the first rows. What others dropped of it is brought back here:
  * rows alone never bring a dropped column back, and every row has ours (`source.metadata_columns`).
  * @throws AppError `table_schema` when they do not go together, `table_unsupported` when it wants other
- * files than Parquet, or is of another format than the way to delete that was asked for; what a commit throws
+ * files than Parquet, or is of another format than the way to delete that was asked for, or
+ * cannot be written anew where that is the way; what a commit throws
  */
 export async function reconcileSchema(
   parts: WriterParts,
-  options: Pick<WriterOptions, "schemaChanges" | "schemaMismatch" | "deletesAs" | "key">,
+  options: WriterOptions,
   table: CommitTable,
   { declared, own }: WantedSchema,
 ): Promise<void> {
@@ -38,6 +39,10 @@ export async function reconcileSchema(
   const refusal =
     formatRefusal(table.name, properties) ?? deleteModeRefusal(table.name, formatVersion, options);
   if (refusal !== null) throw refusal;
+  const { deletes, key = [] } = options;
+  if (deletes === "copy-on-write" && key.length > 0) {
+    await parts.copyOnWrite?.(options).check(table.head);
+  }
   checkOwn(options, table, own);
   const dropped = new Set(droppedPaths(table.head.metadata));
   const lost = own.filter(({ name }) => dropped.has(name));

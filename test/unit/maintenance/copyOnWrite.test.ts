@@ -1,6 +1,8 @@
 /** Files that are written anew without deleted rows: when they are used again, and what keeps them from being written. */
 import { expect, test } from "bun:test";
 import { fail, policyOf } from "#base/errors.ts";
+import { tableRefusals } from "#cli/refusals.ts";
+import type { Field } from "#columns/schema.ts";
 import type { Attempt } from "#commit/change.ts";
 import { Ledger } from "#commit/ledger.ts";
 import { emptyDocument } from "#commit/progressDocument.ts";
@@ -12,6 +14,7 @@ import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { type CopyOnWriteParts, copyOnWrite } from "#maintenance/copyOnWrite.ts";
 import { CopySlots } from "#maintenance/copySlots.ts";
 import type { RewriteJob } from "#maintenance/engine.ts";
+import type { WriterOptions } from "#writer/parts.ts";
 import { KeyedTable, type Listed } from "../../support/keyedTable.ts";
 import { MaintainedTable } from "../../support/maintainedTable.ts";
 import { rejection } from "../../support/rejection.ts";
@@ -42,7 +45,7 @@ function engineOf(more: Partial<CopyOnWriteParts> = {}) {
     stop: new AbortController().signal,
     ...more,
   };
-  return { jobs, deleteRows: copyOnWrite(copies, 1e9) };
+  return { jobs, ...copyOnWrite(copies, 1e9) };
 }
 
 /** An attempt on a head of these files, and the rows that it has of some keys. */
@@ -149,4 +152,24 @@ test("a process that writes files anew and is ended, by the system or for want o
   const refused = await rejection(never.deleteRows(attempt, located));
   expect(policyOf(refused).action).toBe("stop");
   expect(never.locations).toHaveLength(3);
+});
+
+test("columns that cannot be written anew, or an engine that is not there, are told when a table is opened", async () => {
+  const head = await new KeyedTable().head([]);
+  await engineOf().check(head);
+  const rewrite = (): Promise<never> => Promise.reject(new Error("not asked"));
+  const ready = (): Promise<never> => Promise.reject(fail("query_engine", "there is no DuckDB"));
+  const missing = engineOf({ engine: { refusal: () => null, ready, rewrite } });
+  expect(await rejection(missing.check(head))).toMatchObject({ kind: "query_engine" });
+  const fields: readonly Field[] = [
+    { id: 1, name: "id", required: false, type: { kind: "fixed", length: 3 } },
+  ];
+  const schema = { schemaId: head.metadata.currentSchemaId, fields, identifierFieldIds: [] };
+  const metadata = { ...head.metadata, schemas: [schema] };
+  const writer = { ...options, deletes: "copy-on-write", key: ["id"] } as const;
+  const planned = { name: "t", writer: writer as unknown as WriterOptions, topics: [] };
+  expect(tableRefusals(planned, metadata).join()).toContain("column id is of type fixed");
+  expect(tableRefusals({ ...planned, writer: { ...planned.writer, key: [] } }, metadata)).toEqual(
+    [],
+  );
 });
