@@ -1,9 +1,10 @@
 /**
  * Whole columns of any type, of single rows of Parquet files of any engine: for rows that take values over
- * from others. Of each row group the pages between the first and the last of its rows are read, where the
- * file has an index of its pages, else the columns' chunks up to the last one.
+ * from others. Of each row group the pages of rows that lie close together are read, where the file has an index of
+ * its pages, else the columns' chunks up to the last one.
  *
- * hyparquet makes an object or list of each nested value. Values are read as Parquet stores them: texts and
+ * hyparquet makes an object of each row between those that are asked for at once, and of each nested value: far
+ * apart, rows are asked for one after the other. Values are read as Parquet stores them: texts and
  * identifiers are bytes, times are integers.
  */
 import {
@@ -11,6 +12,7 @@ import {
   parquetMetadataAsync,
   parquetRead,
   parquetSchema,
+  type RowGroup,
   type SchemaElement,
   type SchemaTree,
 } from "hyparquet";
@@ -44,10 +46,10 @@ export async function* readCells(
   const columns = sinks.map((sink) => ({ sink, element: columnOf(stored, sink) }));
   for (const { sink, element } of columns) tellMissing(sink.builder, element, onMissing);
   const names = columns.flatMap(({ element }) => element?.element.name ?? []);
-  for (const wanted of byRowGroup(stored, rows)) {
+  for (const { bytes, wanted } of partsOf(file, stored, rows, columns)) {
     const rowStart = wanted[0] ?? 0;
     const range = { rowStart, rowEnd: (wanted.at(-1) ?? 0) + 1 };
-    const found = names.length === 0 ? [] : await readRange(file, metadata, names, range);
+    const found = names.length === 0 ? [] : await readRange(bytes, metadata, names, range);
     for (const row of wanted) {
       const values = found[row - rowStart] ?? {};
       for (const { sink, element } of columns) appendMember(sink.builder, element, values);
@@ -56,19 +58,87 @@ export async function* readCells(
   }
 }
 
+/** A column as a file has it; null: it does not. */
+interface StoredColumn {
+  readonly element: SchemaTree | null;
+}
+
+/** Rows that are asked for at once, each part within a row group, and of what bytes. */
+function* partsOf(
+  file: ParquetBytes,
+  stored: FileMetaData,
+  rows: Uint32Array,
+  columns: readonly StoredColumn[],
+): Generator<{ readonly bytes: ParquetBytes; readonly wanted: Uint32Array }> {
+  for (const { group, wanted: all } of byRowGroup(stored, rows)) {
+    const bytes = heldBytes(file);
+    for (const wanted of isDivisible(group, columns) ? byRange(all) : [all])
+      yield { bytes, wanted };
+  }
+}
+
+/** Rows of a row group. */
+interface GroupRows {
+  readonly group: RowGroup;
+  readonly wanted: Uint32Array;
+}
+
 /** The rows of each row group that has some. */
 function* byRowGroup(
   { row_groups: groups }: FileMetaData,
   rows: Uint32Array,
-): Generator<Uint32Array> {
+): Generator<GroupRows> {
   let end = 0;
   let at = 0;
-  for (const { num_rows: count } of groups) {
-    end += Number(count);
+  for (const group of groups) {
+    end += Number(group.num_rows);
     const from = at;
     while (at < rows.length && (rows[at] ?? 0) < end) at++;
-    if (at > from) yield rows.subarray(from, at);
+    if (at > from) yield { group, wanted: rows.subarray(from, at) };
   }
+}
+
+/** Rows between two wanted ones that are cheaper passed over, and rows that are asked for at once: about a page. */
+const GAP_ROWS = 8192;
+const RANGE_ROWS = 16_384;
+
+/** Ascending rows, those together that lie close together. */
+function* byRange(rows: Uint32Array): Generator<Uint32Array> {
+  let from = 0;
+  for (let at = 1; at < rows.length; at++) {
+    const [first, before, row] = [rows[from] ?? 0, rows[at - 1] ?? 0, rows[at] ?? 0];
+    if (row - before < GAP_ROWS && row - first < RANGE_ROWS) continue;
+    yield rows.subarray(from, at);
+    from = at;
+  }
+  yield rows.subarray(from);
+}
+
+/**
+ * Whether the pages before a row are passed over without being read: where there is an index of them, and of
+ * columns that are not nested. Else each range would cost as much as all of them.
+ */
+function isDivisible({ columns: chunks }: RowGroup, columns: readonly StoredColumn[]): boolean {
+  return columns.every(({ element }) => {
+    if (element === null || element.children.length === 0) return true;
+    const { name } = element.element;
+    const own = chunks.filter(({ meta_data: meta }) => meta?.path_in_schema[0] === name);
+    return own.every(({ offset_index_offset: index }) => (index ?? 0n) > 0n);
+  });
+}
+
+/** A file of which no range is fetched twice: chunks without an index are asked for whole, for each range of rows. */
+function heldBytes(file: ParquetBytes): ParquetBytes {
+  const held = new Map<string, Promise<ArrayBuffer>>();
+  return {
+    byteLength: file.byteLength,
+    slice: async (start, end) => {
+      const key = `${start} ${end}`;
+      const bytes = held.get(key) ?? file.slice(start, end);
+      held.set(key, bytes);
+      return await bytes;
+    },
+  };
 }
 
 /** Rows by column names. */

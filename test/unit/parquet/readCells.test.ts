@@ -106,6 +106,39 @@ for (const rows of [[0], [699], [7, 8, 99, 100, 101, 350, 698], Array.from(ROWS.
   });
 }
 
+test("rows that are far apart are read without those between them, and nothing is fetched twice", async () => {
+  const text = field("text", TEXT);
+  const count = 100_000;
+  const textOf = (n: number): string => `${n} ${Bun.hash(`${n}`)} ${Bun.hash(`of ${n}`)}`;
+  const rows = Array.from({ length: count }, (_, n) => [textOf(n)]);
+  const options = { codec: "zstd", level: null, rowGroupRows: count, metadata: {} } as const;
+  const encoder = createInlineEncoder();
+  const bytes = bytesOf(
+    await whole((sink) => encoder.encode([text], [allRows(batchOf([text], rows))], options, sink)),
+  );
+  // A page between them that cannot be read: whoever reads it fails.
+  bytes.fill(0, bytes.length / 2, bytes.length / 2 + 1000);
+  const fetched: string[] = [];
+  const stored: ParquetBytes = {
+    byteLength: bytes.length,
+    slice: async (start, end = bytes.length) => {
+      fetched.push(`${start} ${end}`);
+      return new Uint8Array(bytes.slice(start, end)).buffer;
+    },
+  };
+  const builder = new ColumnBuilder(text);
+  const sink = { id: text.id, names: [], builder };
+  const wanted = [0, 1, 9000, 90_000, count - 1];
+  const read = readCells(stored, [sink], Uint32Array.from(wanted), noneMissing);
+  expect(await Array.fromAsync(read)).toEqual(wanted);
+  const expected = batchOf(
+    [text],
+    wanted.map((n) => [textOf(n)]),
+  );
+  expect(sealColumns([builder], wanted.length).columns).toEqual(expected.columns);
+  expect(new Set(fetched).size).toBe(fetched.length);
+});
+
 test("a column that the file does not have is null, and one of another type is refused", async () => {
   const builder = new ColumnBuilder(field("new", TEXT));
   const sink = { id: builder.field.id, names: [], builder };
