@@ -72,8 +72,8 @@ function exampleLine(path: string, spec: KeySpec): string {
 }
 
 function shortDoc(spec: KeySpec): string {
-  const words = spec.values?.filter((word) => spec.unbuiltValues?.[word] === undefined);
-  return words === undefined ? spec.doc : `${spec.doc} One of: ${words.join(", ")}.`;
+  const { doc, values } = spec;
+  return values === undefined ? doc : `${doc} One of: ${values.join(", ")}.`;
 }
 
 /** docs/CONFIG.md. */
@@ -141,8 +141,6 @@ function defaultText({ default: value, example }: KeySpec): string {
 function docText(spec: KeySpec): string {
   const parts = [spec.doc];
   if (spec.unbuilt !== undefined) parts.unshift(`*Later*: ${UNBUILT[spec.unbuilt].instead}.`);
-  const later = Object.keys(spec.unbuiltValues ?? {});
-  if (later.length > 0) parts.push(`Later: ${later.map((word) => `\`${word}\``).join(", ")}.`);
   if (spec.secret === true) parts.push("Secret.");
   return parts.join(" ");
 }

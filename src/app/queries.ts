@@ -13,10 +13,10 @@ import { newestWriter, readHot, readMemory } from "#pipeline/hotRead.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import type { Route, RouteRequest } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
-import { type Answered, type Question, type Sources, timeOf } from "#sql/answer.ts";
+import type { Answered, Question, Sources } from "#sql/answer.ts";
 import type { Parameter } from "#sql/duckdb/instance.ts";
 import { SqlService } from "#sql/service.ts";
-import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
+import { type SnapshotChoice, timeOf } from "#sql/snapshotChoice.ts";
 import { findTable, sinksByTable } from "./findTable.ts";
 
 /** What queries need of the process. */

@@ -7,6 +7,8 @@
 import { EXIT, type ExitCode, fail, kindOf } from "#base/errors.ts";
 import type { Feed, FeedOffset } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
+import { latestOf } from "#columns/latest.ts";
 import type { MetadataChange } from "#commit/change.ts";
 import { clearStopsChange, keptStopProperties } from "#commit/keptStops.ts";
 import { type OffsetChange, offsetsChange, planOffsets } from "#commit/offsets.ts";
@@ -53,12 +55,31 @@ export async function offsetsCommand(
   return withTable(opened, name, parsed.flag("dry-run"), async (found) => {
     const names = [accepted, ...wanted.map(topicOf)].filter((topic) => topic !== undefined);
     const topics = await describe(opened, found, actions, names);
-    const resolve = (progress: Progress): FeedOffset[] =>
-      accepted === undefined
-        ? wanted.map((text) => wantedOffset(text, progress, topics))
-        : acceptedOffsets(topics, accepted, parsed.value("from"), committedOf(progress));
+    const resolve = (progress: Progress): readonly FeedOffset[] => {
+      if (accepted === undefined) {
+        return wanted.map((text) => wantedOffset(text, progress, topics));
+      }
+      const known = committedOf(progress);
+      const offsets = acceptedOffsets(topics, accepted, parsed.value("from"), known);
+      return refuseLower(found.table, offsets, known);
+    };
     return change(found, resolve, topics, parsed, terminal);
   });
+}
+
+/** Offsets that go on below those of the rows that the table has would make no row the newest (`columns/latest.ts`). */
+function refuseLower(
+  { name, metadata }: LoadedTable,
+  offsets: readonly FeedOffset[],
+  known: (feed: Feed) => bigint | null,
+): readonly FeedOffset[] {
+  const isLower = offsets.some(({ feed, offset }) => offset < (known(feed) ?? offset + 1n));
+  if (!isLower || latestOf(metadata.properties)?.orderField !== null) return offsets;
+  throw fail(
+    "usage",
+    `Table ${fullName(name)} knows by offsets which row of a key is the newest, and those of this topic begin anew: ` +
+      "follow it in a new table",
+  );
 }
 
 /** A partition that is set twice would be told twice, and only one of the two would count. */
@@ -211,7 +232,7 @@ function committedOf(progress: Progress): (feed: Feed) => bigint | null {
 
 async function change(
   found: FoundTable,
-  resolve: (progress: Progress) => FeedOffset[],
+  resolve: (progress: Progress) => readonly FeedOffset[],
   topics: readonly TopicDescription[],
   parsed: ParsedArguments,
   terminal: Terminal,

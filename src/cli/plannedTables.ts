@@ -4,6 +4,7 @@
  */
 import { describe } from "#base/errors.ts";
 import { fullName } from "#catalog/names.ts";
+import { LATEST_SUFFIX, type LatestRows, orderOf } from "#columns/latest.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { DeleteMode, WriterOptions } from "#writer/parts.ts";
 
@@ -72,12 +73,23 @@ export function twinRefusals(
 
 /** How rows of a table that follows changes are deleted, and who reads that; none where rows are appended. */
 export function deleteNotes(
-  { name, writer: { key = [], deletes = "position" } }: PlannedTable,
+  { name, writer: { key = [], deletes = "position", latest = null } }: PlannedTable,
   formatVersion: number,
 ): string[] {
+  if (latest !== null) return [latestNote(name, latest)];
   if (key.length === 0) return [];
   const how = HOW[deletes](formatVersion);
   return [`${name}: rows of one key (${key.join(", ")}) replace each other by ${how}`];
+}
+
+function latestNote(name: string, latest: LatestRows): string {
+  const { key, deleted } = latest;
+  const gone = deleted === null ? "" : `, without those where ${deleted} is true`;
+  return (
+    `${name}: every change is a row of its own, and older rows of a key (${key.join(", ")}) stay until a compaction meets ` +
+    `them. The newest of each, by ${orderOf(latest).join(", ")}${gone}, are ${name}${LATEST_SUFFIX} in /query and ` +
+    "kafka-iceberg query; other engines need a view of that statement (docs/CHANGE_DATA.md)"
+  );
 }
 
 /** The table that all changes of a table go into; none where nobody asks for it. */

@@ -13,13 +13,12 @@ import {
   type Engine,
   nothingInMemory,
   type Sources,
-  timeOf,
 } from "#sql/answer.ts";
 import { Database, type ValueForm } from "#sql/database.ts";
 import { FileCopies } from "#sql/fileCopies.ts";
 import { locateLibrary } from "#sql/library.ts";
 import { writeAnswer } from "#sql/output.ts";
-import type { SnapshotChoice } from "#sql/snapshotChoice.ts";
+import { type SnapshotChoice, timeOf } from "#sql/snapshotChoice.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { askProcess, type RemoteQuestion } from "./askProcess.ts";

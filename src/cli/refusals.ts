@@ -42,17 +42,15 @@ export function creationRefusal(
 }
 
 /** Why a run could not write into a table that is there; none: it could. */
-export function tableRefusals(
-  { name, writer }: PlannedTable,
-  { properties, formatVersion, schemas, currentSchemaId }: TableMetadata,
-): string[] {
+export function tableRefusals({ name, writer }: PlannedTable, metadata: TableMetadata): string[] {
+  const { properties, schemas, currentSchemaId } = metadata;
   const { deletes, key = [] } = writer;
   const fields = schemas.find(({ schemaId }) => schemaId === currentSchemaId)?.fields ?? [];
   const isCopied = deletes === "copy-on-write" && key.length > 0;
   const unwritten = isCopied ? unwritable(fields) : null;
   const refusals = [
     formatRefusal(name, properties),
-    deleteModeRefusal(name, formatVersion, writer),
+    deleteModeRefusal(name, metadata, writer),
     unwritten === null ? null : copyRefusal(`of ${name}, ${unwritten}`),
   ];
   return refusals.flatMap((refusal) => (refusal === null ? [] : [refusal.message]));

@@ -37,6 +37,8 @@ export interface RewriteGroup {
   readonly inputs: readonly RewriteInput[];
   /** Durable, and in the ledger; null: every row of the inputs is deleted. */
   readonly output: DataFile | null;
+  /** It lacks rows of the inputs that are live, such as those that a newer one overtakes. Default: false. */
+  readonly isThinned?: boolean;
 }
 
 /** A group on a head. */
@@ -104,6 +106,7 @@ export class Rewrite implements SnapshotChange {
     return stageSnapshot(attempt, files, progress.document, progress.document, {
       removed,
       dataSequenceNumber: this.#sequenceNumber,
+      changesRows: this.#groups.some(({ isThinned = false }) => isThinned),
     });
   }
 

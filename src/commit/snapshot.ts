@@ -28,7 +28,7 @@ export async function stageSnapshot(
   document: ProgressDocument,
   replacing: Replacing = {},
 ): Promise<StagedSnapshot> {
-  const { rewritten } = replacing;
+  const { rewritten, changesRows = false } = replacing;
   const staged = await stageAppend({
     storage: head.storage,
     metadata: head.metadata,
@@ -37,7 +37,7 @@ export async function stageSnapshot(
     timestampMs: parts.clock.nowMs(),
     ...{ files, ...replacing },
     summary: {
-      ...(kind === "rewrite" ? { operation: "replace" } : {}),
+      ...(kind === "rewrite" && !changesRows ? { operation: "replace" } : {}),
       ...(rewritten === undefined ? {} : rewriteCounts(rewritten)),
       [SUMMARY.commitId]: commitId,
       [SUMMARY.kind]: kind,
@@ -71,6 +71,8 @@ export async function stageSnapshot(
 export interface Replacing {
   /** Manifests that take the place of others, durable and in the ledger. */
   readonly rewritten?: RewrittenManifests;
+  /** True: the table has other rows than before, so that it is no `replace` (Iceberg spec, "Snapshots"). Default: false. */
+  readonly changesRows?: boolean;
   /** Files that the snapshot's own stand for. */
   readonly removed?: readonly DataFile[];
   /** Data sequence number of the snapshot's data files. Default: its own. */

@@ -7,7 +7,7 @@ import { type PartitionStrategy, strategyForms } from "#iceberg/partition/partit
 import type { FileSetting, WriterOptions } from "#writer/parts.ts";
 import { bloomProperties } from "#writer/tableProperties.ts";
 import { expiryPolicy, filesAgeMsMax } from "./buildMaintenance.ts";
-import { deleteModeOf, deletesAsOf, keyColumnsOf, orderColumnOf } from "./changes.ts";
+import { deleteModeOf, deletesAsOf, rowsOf } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { PipelineValues } from "./keys.ts";
 import { columnOf } from "./shaping.ts";
@@ -24,8 +24,7 @@ export function writerOptions({ values, origins }: PipelineConfig, name: TableNa
     branch: values["iceberg.branch"],
     group: values["kafka.consumer_group"],
     coordinates: coordinateColumns(values),
-    key: keyColumnsOf(values),
-    order: orderColumnOf(values),
+    ...rowsOf(values),
     deletes: deleteModeOf(values),
     deletesAs: deletesAsOf(values),
     commitRetriesMax: values["iceberg.commit.max_retries"],

@@ -1,5 +1,5 @@
 /**
- * The second pass over a configuration: can this release run it? Keys and words of features that
+ * The second pass over a configuration: can this release run it? Keys of features that
  * are not built yet are refused as such, and a pipeline needs topics. `run` and `check` ask;
  * inspection commands do not.
  */
@@ -43,15 +43,9 @@ function unbuiltKeys(
 }
 
 function unbuiltProblem(spec: KeySpec, value: ConfigValue): string | null {
-  if (spec.unbuilt !== undefined) {
-    const asksForNothing = JSON.stringify(value) === JSON.stringify(spec.default);
-    return asksForNothing ? null : notBuilt(spec.unbuilt);
-  }
-  for (const word of Array.isArray(value) ? value : [value]) {
-    const feature = typeof word === "string" ? spec.unbuiltValues?.[word] : undefined;
-    if (feature !== undefined) return `"${String(word)}": ${notBuilt(feature)}`;
-  }
-  return null;
+  if (spec.unbuilt === undefined) return null;
+  const asksForNothing = JSON.stringify(value) === JSON.stringify(spec.default);
+  return asksForNothing ? null : notBuilt(spec.unbuilt);
 }
 
 function notBuilt(feature: Feature): string {

@@ -62,6 +62,7 @@ function changeLogOf(table: WriterOptions, prefix: string): WriterOptions {
     ...table,
     name: nameOf(table.name),
     key: [],
+    latest: null,
     order: null,
     coordinates,
     create: { ...table.create, partitionForms: [`day(${prefix}timestamp)`], sortForms: [] },

@@ -8,7 +8,7 @@
 
 import type { TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
-import { keyColumns } from "#decode/changes.ts";
+import { DELETED, keyColumns } from "#decode/changes.ts";
 import { isInEnvelope } from "#decode/metadata.ts";
 import type { ChangeOptions, MetadataColumn, RowKeyOptions } from "#decode/options.ts";
 import type { DeleteMode, WriterOptions } from "#writer/parts.ts";
@@ -27,7 +27,7 @@ export function changeOptions(values: PipelineValues): ChangeOptions | null {
     keyFields: values["source.key_field"] ?? [],
     orderColumn: orderColumnOf(values),
     keyFormat: values["source.key_format"],
-    onDelete: values["source.on_delete"],
+    onDelete: marksDeleted(values) ? "mark" : values["source.on_delete"],
     opField: values["source.op_field"],
   };
 }
@@ -45,6 +45,30 @@ export function keyColumnsOf(values: PipelineValues): readonly string[] {
     changes: changeOptions(values),
     metadataPrefix: values["source.metadata_prefix"],
   });
+}
+
+/** True where every change is a row that stays. */
+function keepsAll(values: PipelineValues): boolean {
+  return values["iceberg.write.delete_mode"] === "append-dedupe";
+}
+
+/** True where a delete is a row. */
+function marksDeleted(values: PipelineValues): boolean {
+  const onDelete = values["source.on_delete"];
+  return onDelete === "mark" || (onDelete === "delete" && keepsAll(values));
+}
+
+/** How a writer tells rows apart: by the key that they replace each other by, or as rows that stay. */
+export function rowsOf(values: PipelineValues): Pick<WriterOptions, "key" | "order" | "latest"> {
+  const key = keyColumnsOf(values);
+  const orderField = orderColumnOf(values);
+  if (!keepsAll(values)) return { key, order: orderField, latest: null };
+  const prefix = values["source.metadata_prefix"];
+  const latest = {
+    ...{ key, orderField, partition: `${prefix}partition`, offset: `${prefix}offset` },
+    deleted: values["source.on_delete"] === "delete" ? prefix + DELETED : null,
+  };
+  return { key: [], order: null, latest };
 }
 
 /** Members of the envelope's source that changes may be ordered by, and their metadata columns. */
@@ -68,7 +92,7 @@ function isInSource(values: PipelineValues): boolean {
   return values["source.mode"] === "cdc" && values["source.op_field"] === null;
 }
 
-/** The metadata columns of a table: those that are asked for, the Kafka key where it is what rows are found by, and the source's order. */
+/** The metadata columns of a table: those that are asked for, the Kafka key where it is what rows are found by, and what orders them. */
 export function metadataColumnsOf(values: PipelineValues): readonly MetadataColumn[] {
   const columns = values["source.metadata_columns"] as readonly MetadataColumn[];
   const needsKey = values["source.mode"] !== "kstream" && values["source.key_field"] === null;
@@ -78,9 +102,13 @@ export function metadataColumnsOf(values: PipelineValues): readonly MetadataColu
   const needed: readonly MetadataColumn[] = [
     ...(needsKey ? ["key" as const] : []),
     ...(order === undefined ? [] : [order]),
+    ...(keepsAll(values) ? RECORD : []),
   ];
   return [...columns, ...needed.filter((column) => !columns.includes(column))];
 }
+
+/** What says which record a row is. */
+const RECORD: readonly MetadataColumn[] = ["partition", "offset"];
 
 type Report = (key: keyof PipelineValues & string, problem: string) => void;
 type IsSet = (key: keyof PipelineValues & string) => boolean;
@@ -222,7 +250,7 @@ function checkOrder(values: PipelineValues, report: Report): void {
   const field = values["source.order_field"];
   const column = orderColumnOf(values);
   if (field === null || column === null) return;
-  if (values["source.on_delete"] === "delete") {
+  if (values["source.on_delete"] === "delete" && !keepsAll(values)) {
     report(
       "source.order_field",
       'needs source.on_delete = "mark" (or "ignore"): an older change that comes behind a delete would bring ' +
@@ -281,10 +309,10 @@ function checkRows(values: PipelineValues, report: Report): void {
   const required = values["schema.fields"]?.find(
     ({ name, required: isRequired }) => isRequired === true && !keys.includes(String(name)),
   );
-  if (values["source.on_delete"] === "mark" && required !== undefined) {
+  if (marksDeleted(values) && required !== undefined) {
     report(
-      "source.on_delete",
-      `"mark" keeps rows of which only the key may be known, but column ${String(required["name"])} is required`,
+      keepsAll(values) ? "iceberg.write.delete_mode" : "source.on_delete",
+      `"${keepsAll(values) ? "append-dedupe" : "mark"}" keeps rows of which only the key may be known, but column ${String(required["name"])} is required`,
     );
   }
 }

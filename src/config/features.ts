@@ -13,11 +13,6 @@ export const UNBUILT = {
     name: "several clusters in one pipeline are",
     instead: "use one [[pipelines]] per cluster; they may share a table",
   },
-  delete_modes: {
-    name: "leaving older rows to the readers is",
-    instead:
-      '"auto" hides them by deletion vectors (v3) and position deletes (v2); every change is kept beside the table by source.track_changes',
-  },
   encryption: {
     name: "Parquet encryption is",
     instead: "docs/decisions/0313 says why; encrypt at rest in the store, e.g. storage.s3.sse",

@@ -128,10 +128,7 @@ export const WRITE_KEYS = {
     type: "string",
     default: "auto",
     values: ["auto", "deletion-vector", "position", "equality", "copy-on-write", "append-dedupe"],
-    unbuiltValues: {
-      "append-dedupe": "delete_modes",
-    },
-    doc: "ktable and cdc: how rows are deleted. `auto`: by deletion vectors in a table of format v3, by position delete files in one of v2, as the table is at each commit; both find rows in an index of the keys. `equality`: by files of keys, which need no index but cost every reader, and which some cannot read. `copy-on-write`: the files that hold them are written anew in the same commit, so that there are no deletes to read ([CHANGE_DATA](CHANGE_DATA.md#ways-to-delete)).",
+    doc: "ktable and cdc: how rows are deleted. `auto`: by deletion vectors in a table of format v3, by position delete files in one of v2, as the table is at each commit; both find rows in an index of the keys. `equality`: by files of keys, which need no index but cost every reader, and which some cannot read. `copy-on-write`: the files that hold them are written anew in the same commit, so that there are no deletes to read. `append-dedupe`: they stay, every change is a row; `<table>_latest` in `/query` and `query` shows the newest of each key, and compaction leaves overtaken ones out ([CHANGE_DATA](CHANGE_DATA.md#ways-to-delete)).",
   },
   "iceberg.write.sort_order": {
     type: "strings",

@@ -21,6 +21,7 @@ export function letterTable(table: WriterOptions): WriterOptions {
     ...table,
     name: lettersOf(table.name),
     key: [],
+    latest: null,
     coordinates: { topic: "topic", partition: "partition", offset: "offset" },
     schemaMismatch: "evolve",
     schemaChanges: "evolve",

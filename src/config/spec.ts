@@ -46,8 +46,6 @@ export interface KeySpec {
   readonly secret?: true;
   /** Set: the key belongs to a feature that is not built yet. */
   readonly unbuilt?: Feature;
-  /** Words among `values` that ask for a feature which is not built yet. */
-  readonly unbuiltValues?: Readonly<Record<string, Feature>>;
 }
 
 /** Keys by path, in the order of the documentation. */

@@ -19,6 +19,7 @@ import type { LetterPlace } from "#decode/letters.ts";
 import { createLoneDecoder, createLoneRouteField } from "#decode/loneDecoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { noLog } from "#txlog/log.ts";
+import { followsChanges } from "#writer/parts.ts";
 import {
   type Letter,
   type LetterFilter,
@@ -184,7 +185,7 @@ async function retry(
   try {
     const { topics } = options.consumer;
     const own = { ...options.writer(topics?.[0] ?? "retry"), name: found.table.name };
-    if ((own.key ?? []).length > 0) throw fail("usage", keyedSentence(fullName(own.name)));
+    if (followsChanges(own)) throw fail("usage", keyedSentence(fullName(own.name)));
     const registryParts = { ...systemParts, log: silentLogger, observe: ignoreObservations };
     const { routing, registry } = options;
     const field =

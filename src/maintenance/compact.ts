@@ -157,7 +157,7 @@ async function rewriteBatch(
       const job = { head, group, location, commitId: ledger.commitId, sortSpillBytesMax };
       const rewritten = await rewriteGroup(engine, job, run, options.stop);
       if (rewritten === "gone" || rewritten === "refused") return;
-      const { output, moved, isCopied = false } = rewritten;
+      const { output, moved, isCopied = false, isThinned = false } = rewritten;
       if (isCopied) run.copies(location);
       if (output !== null) ledger.store([location]);
       const inputs = group.inputs.map(({ path, deletes }, at) => ({
@@ -165,7 +165,7 @@ async function rewriteBatch(
         deletes,
         moved: moved?.[at] ?? null,
       }));
-      change.add({ inputs, output });
+      change.add({ inputs, output, isThinned });
     });
     if (batch.every((group) => run.isRefused(group))) {
       await giveUp(table, pending);

@@ -47,6 +47,8 @@ export interface RewrittenGroup {
   readonly output: DataFile | null;
   /** Its pages are those of the inputs, no row was decoded. Default: false. */
   readonly isCopied?: boolean;
+  /** Rows that newer ones of their key overtake are missing in it (`columns/latest.ts`). Default: false. */
+  readonly isThinned?: boolean;
   /** Where the rows of each input are in the output; null: it is not known. */
   readonly moved: readonly MovedRows[] | null;
 }

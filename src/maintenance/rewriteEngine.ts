@@ -12,6 +12,7 @@ import { LIMITS } from "#base/limits.ts";
 import { withScratch } from "#base/scratch.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
+import { type LatestRows, latestOf, missingOf } from "#columns/latest.ts";
 import type { Field } from "#columns/schema.ts";
 import { isVector } from "#iceberg/deletes/deleteIndex.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
@@ -81,7 +82,7 @@ async function rewriteIn(
     throw error;
   });
   const rowCount = Number(readFooter(written.footer).rowCount);
-  checkRows(job, rowCount);
+  const isThinned = checkRows(job, rowCount, task.latest);
   const moved = written.moved?.map(({ places, hidden }, at) => ({
     places,
     hidden: rowSetOf(task.rows[at] ?? 0, hidden),
@@ -89,7 +90,9 @@ async function rewriteIn(
   if (rowCount > 0) await upload(job, task.output, written);
   return {
     output: rowCount === 0 ? null : describeFile(job, fields, written),
-    moved: moved ?? null,
+    // A row that is deleted meanwhile may have overtaken one that is gone: such a group is left for the next run.
+    moved: isThinned ? null : (moved ?? null),
+    isThinned,
     isCopied: written.isCopied,
   };
 }
@@ -152,7 +155,7 @@ async function taskOf(
     memoryBytesMax,
     folders: foldersOf(files),
     scratch: `${scratch}/`,
-    ...{ fields, files, commitId, rows: counts },
+    ...{ fields, files, commitId, rows: counts, latest: judgedBy(head, fields) },
     lineage: head.metadata.formatVersion === 3,
     output: join(scratch, "output.parquet"),
     ...fileCodec(codec, head.metadata.properties),
@@ -163,15 +166,33 @@ async function taskOf(
   };
 }
 
-/** No row more or less than the manifests say, where they can tell. */
-function checkRows({ group: { inputs }, hidden = [] }: RewriteJob, rowCount: number): void {
+/** What says which rows are overtaken; null: none are, also where a column that says it is gone. */
+function judgedBy({ metadata }: LoadedTable, fields: readonly Field[]): LatestRows | null {
+  const latest = latestOf(metadata.properties);
+  return latest === null || missingOf(latest, fields) !== undefined ? null : latest;
+}
+
+/**
+ * No row more or less than the manifests say, where they can tell.
+ * @returns whether live rows are missing, which newer ones overtake; also where nobody can tell
+ */
+function checkRows(
+  { group: { inputs }, hidden = [] }: RewriteJob,
+  rowCount: number,
+  latest: LatestRows | null,
+): boolean {
   const before = inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
   const deletes = inputs.flatMap((input) => input.deletes.map(({ file }) => file));
   const isTold = deletes.every((file) => isVector(file));
   const vectors = deletes.reduce((sum, file) => sum + Number(file.recordCount), 0);
-  const gone = hidden.reduce((sum, rows) => sum + rows.size, vectors);
+  const live = before - hidden.reduce((sum, rows) => sum + rows.size, vectors);
   assert(rowCount <= before, "a rewrite adds no row");
-  assert(!isTold || rowCount === before - gone, "a rewrite keeps every row that is not deleted");
+  if (!isTold) return latest !== null;
+  assert(
+    latest === null ? rowCount === live : rowCount <= live && rowCount > 0 === live > 0,
+    "a rewrite keeps every row that is neither deleted nor overtaken",
+  );
+  return rowCount < live;
 }
 
 /** Streams the file to the store, without what it needs no more. */

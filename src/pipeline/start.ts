@@ -58,8 +58,7 @@ export async function startOffsets(
       all.filter((_, index) => known[index] !== null).map((feed) => feed.topic),
     );
     const added = missing.find(({ topic }) => knownTopics.has(topic));
-    if (added !== undefined && writer.hasKey && writer.order === null)
-      throw addedPartition(writer.name, added);
+    if (added !== undefined && writer.isInFeedOrder) throw addedPartition(writer.name, added);
     // A new topic is claimed whole: what is missing from then on appeared later, whoever reads it.
     const newTopics = new Set(missing.map(({ topic }) => topic)).difference(knownTopics);
     const claimed = [...missing, ...others.filter(({ topic }) => newTopics.has(topic))];

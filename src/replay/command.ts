@@ -21,6 +21,7 @@ import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { createLoneDecoder } from "#decode/loneDecoder.ts";
 import { createWorkerEncoder } from "#parquet/pool.ts";
 import { noLog } from "#txlog/log.ts";
+import { followsChanges } from "#writer/parts.ts";
 import { asideTables, readAside } from "./aside.ts";
 import { type ReplayPlace, type ReplayReport, replay } from "./replay.ts";
 
@@ -90,7 +91,7 @@ function writerOf({ table }: FoundTable, options: PipelineOptions, topic: string
   if (fullName(writer.name) !== name) {
     throw fail("usage", `Topic ${topic} fills table ${fullName(writer.name)}, not ${name}`);
   }
-  if ((writer.key ?? []).length > 0) {
+  if (followsChanges(writer)) {
     throw fail(
       "usage",
       `Table ${name} follows changes: what came after a record may have changed its row again, so that no ` +

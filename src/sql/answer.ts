@@ -5,6 +5,7 @@ import { fail } from "#base/errors.ts";
 import type { LentSegment } from "#buffer/lease.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { CHANGE_TYPE } from "#columns/changes.ts";
+import { LATEST_SUFFIX, type LatestRows, latestOf, namesOf } from "#columns/latest.ts";
 import type { Field } from "#columns/schema.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { SnapshotId } from "#iceberg/metadata/metadata.ts";
@@ -16,12 +17,13 @@ import type { Parameter } from "./duckdb/instance.ts";
 import type { Fetch } from "./fileCopies.ts";
 import { columnsOfChanges, lacksValues, selectChanged } from "./hotChanges.ts";
 import { rowsByColumns, rowsBySegment, selectHot, unionFields } from "./hotRows.ts";
+import { selectLatest } from "./latestRows.ts";
 import { type Listing, listingOf, selectListing } from "./listings.ts";
 import { fieldsNamed, type NamedColumns, withNames } from "./namedColumns.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import { type SyncPointRow, selectSyncPoints } from "./processRelations.ts";
 import { selectRows } from "./selectRows.ts";
-import { chooseSnapshot, columnsOf, type SnapshotChoice } from "./snapshotChoice.ts";
+import { choiceOf, chooseSnapshot, columnsOf, type SnapshotChoice } from "./snapshotChoice.ts";
 import { isRemote, NO_FILES, type SnapshotFiles, snapshotFiles } from "./snapshotFiles.ts";
 
 /** The engine, in this process or another, and what it answers with. */
@@ -151,6 +153,8 @@ async function planOf(sources: Sources, relation: RelationName, reading: Reading
   const of = listed === null ? relation : { ...relation, table: listed.table };
   const plan = await planTable(sources, { relation, of, listing }, reading);
   if (plan !== null) return plan;
+  const newest = listing === null ? await planLatest(sources, relation, reading) : null;
+  if (newest !== null) return newest;
   const beside = relation.schema === "" ? relation.table.toLowerCase() : "";
   const ofProcess = { relation, snapshotId: null, folders: [], hot: null };
   if (beside === "sync_points") {
@@ -162,6 +166,18 @@ async function planOf(sources: Sources, relation: RelationName, reading: Reading
   }
   if (beside === "hot_buffer") return planOnlyBuffer(sources, relation, reading);
   throw noTable(nameOf(of));
+}
+
+/** `events_latest` is the newest row of each key of `events`; null: there is no table that has such rows. */
+async function planLatest(
+  sources: Sources,
+  relation: RelationName,
+  reading: Reading,
+): Promise<Plan | null> {
+  const { table } = relation;
+  if (!table.toLowerCase().endsWith(LATEST_SUFFIX)) return null;
+  const of = { ...relation, table: table.slice(0, -LATEST_SUFFIX.length) };
+  return planTable(sources, { relation, of, listing: "latest" }, reading);
 }
 
 /** The hot buffer of the only table. */
@@ -187,10 +203,16 @@ export function nothingInMemory(): Error {
 }
 
 function planTable(sources: Sources, wanted: Wanted, reading: Reading): Promise<Plan | null> {
-  const part = wanted.listing === "hot_buffer" ? "memory" : "table";
-  return sources.useTable(nameOf(wanted.of), part, async (read) =>
-    read === null ? null : planRelation(wanted, read, reading),
-  );
+  const { relation, of, listing } = wanted;
+  const part = listing === "hot_buffer" ? "memory" : "table";
+  return sources.useTable(nameOf(of), part, async (read) => {
+    if (read === null) return null;
+    if (listing !== "latest") return planRelation({ relation, listing }, read, reading, null);
+    const latest = latestOf(read.table.metadata.properties);
+    if (latest !== null) return planRelation({ relation, listing: null }, read, reading, latest);
+    read.hot?.release();
+    return null;
+  });
 }
 
 function noTable(name: string): Error {
@@ -210,7 +232,7 @@ interface Wanted {
   readonly relation: RelationName;
   readonly of: RelationName;
   /** Null: the table itself. */
-  readonly listing: Listing | null;
+  readonly listing: Listing | "latest" | null;
 }
 
 /** A relation, and where its rows are. */
@@ -233,12 +255,16 @@ interface TableRows {
   readonly files: SnapshotFiles;
   /** The columns that are there of a table in a store: a view has no others. */
   readonly named: NamedColumns;
+  /** Null: every row is shown. */
+  readonly latest: LatestRows | null;
 }
 
+/** @param latest which rows of the table are wanted, where not all are */
 async function planRelation(
-  { relation, listing }: Wanted,
+  { relation, listing }: { readonly relation: RelationName; readonly listing: Listing | null },
   read: ReadTable,
   { choice, named, limits, fetch }: Reading,
+  latest: LatestRows | null,
 ): Promise<Plan> {
   const { table } = read;
   try {
@@ -249,7 +275,7 @@ async function planRelation(
         throw fail("query", "Rows in memory are those of now: leave the other time out");
       }
       const fields = columnsOf(table.metadata, snapshotId);
-      const rows = { kind: "stored", fields, files: NO_FILES, named: null } as const;
+      const rows = { kind: "stored", fields, files: NO_FILES, named: null, latest } as const;
       // Changes as they came, with what each does (`_change_type`): they are no rows of a table here.
       const hot = read.hot === null ? null : { ...read.hot, key: [] };
       return { relation, snapshotId, rows, folders: [], hot };
@@ -261,12 +287,13 @@ async function planRelation(
     }
     const fields = columnsOf(table.metadata, snapshotId);
     const ofStore = isRemote(table.metadata.location)
-      ? withNames(named, columnsOfChanges(read.hot))
+      ? withNames(named, [...columnsOfChanges(read.hot), ...namesOf(latest)])
       : null;
     const ids = new Set(fieldsNamed(fields, ofStore).map(({ id }) => id));
     const hasPartial = lacksValues(read.hot);
-    // A row that is not wanted itself may be newer than a change, or have values that a change leaves as they were.
-    const own = limitsOf(relation, limits, hasPartial || (read.hot?.order ?? null) !== null);
+    // A row that is not wanted itself may be newer than one that is, or have values that a change leaves as they were.
+    const isJudge = latest !== null || hasPartial || (read.hot?.order ?? null) !== null;
+    const own = limitsOf(relation, limits, isJudge);
     const how = {
       fetch,
       columns: ofStore === null ? null : ids,
@@ -281,7 +308,7 @@ async function planRelation(
     return {
       relation,
       snapshotId,
-      rows: { kind: "stored", fields, files, named: ofStore },
+      rows: { kind: "stored", fields, files, named: ofStore, latest },
       folders,
       hot,
       hasPartial,
@@ -318,7 +345,7 @@ async function selectOf(engine: Engine<unknown>, plan: Plan, hot: MemoryRows[]):
 async function selectStored(
   engine: Engine<unknown>,
   plan: Plan,
-  { fields, files, named }: TableRows,
+  { fields, files, named, latest }: TableRows,
   hot: MemoryRows[],
 ): Promise<string> {
   const nodes = await engine.columnsOfFiles(pathsOf(files));
@@ -336,7 +363,8 @@ async function selectStored(
     return selectChanged(stored, { columns, key, order, hasPartial, rows, first });
   }
   const selects = rows.map((each, at) => selectHot(columns, each.fields, first + at));
-  return [stored, ...selects].join(" UNION ALL ");
+  const all = [stored, ...selects].join(" UNION ALL ");
+  return latest === null ? all : selectLatest(all, columns, latest);
 }
 
 /** What the statement says of the rows that it wants of a table. */
@@ -359,27 +387,6 @@ function pathsOf({ data, equalityDeletes }: SnapshotFiles): string[] {
 
 function nameOf({ schema, table }: RelationName): string {
   return schema === "" ? table : `${schema}.${table}`;
-}
-
-function choiceOf({ unit, value }: NonNullable<RelationName["at"]>): SnapshotChoice {
-  if (unit === "version") {
-    if (/^\d+$/.test(value)) return { kind: "id", id: BigInt(value) };
-    throw fail("query", `AT (VERSION => ${value}): a snapshot id is a number`);
-  }
-  return { kind: "time", timeMs: timeOf(value) };
-}
-
-/**
- * Milliseconds of a time as people write it, UTC where it names no zone.
- * @throws AppError `query`
- */
-export function timeOf(text: string): number {
-  const written =
-    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
-  const [, day = "", time = "00:00", zone = "Z"] = written.exec(text.trim()) ?? [];
-  const ms = Date.parse(`${day}T${time}${zone.length === 3 ? `${zone}:00` : zone}`);
-  if (Number.isFinite(ms)) return ms;
-  throw fail("query", `${text} is no time: write 2026-01-08 or 2026-01-08 12:30:00`);
 }
 
 /** The table's folder, and those of files that lie elsewhere. */

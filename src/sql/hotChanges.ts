@@ -133,8 +133,8 @@ function placeOf(columns: readonly Field[], name: string): number {
 type Changing = Pick<HotChanges, "key" | "order"> & { readonly segments: readonly LentSegment[] };
 
 /** Columns without which nothing says which rows changes replace. */
-export function columnsOfChanges(hot: Changing | null): readonly string[] | undefined {
-  if (hot === null) return undefined;
+export function columnsOfChanges(hot: Changing | null): readonly string[] {
+  if (hot === null) return [];
   return hot.order === null ? hot.key : [...hot.key, hot.order];
 }
 

@@ -23,7 +23,7 @@ export function namedColumns(tree: Json): NamedColumns {
 }
 
 /** The names, and others that are read beside them. */
-export function withNames(named: NamedColumns, others: readonly string[] = []): NamedColumns {
+export function withNames(named: NamedColumns, others: readonly string[]): NamedColumns {
   return named?.union(new Set(others.map((each) => each.toLowerCase()))) ?? null;
 }
 

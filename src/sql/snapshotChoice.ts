@@ -6,6 +6,7 @@ import type { LoadedTable } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
 import type { Field } from "#columns/schema.ts";
 import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
+import type { RelationName } from "./admit.ts";
 
 /** The snapshot that is asked for: the newest, one by its id, or the one that was current at a time. */
 export type SnapshotChoice =
@@ -39,4 +40,26 @@ export function columnsOf(
   const wanted = isCurrent ? metadata.currentSchemaId : snapshot?.schemaId;
   const schemaId = wanted ?? metadata.currentSchemaId;
   return metadata.schemas.find((each) => each.schemaId === schemaId)?.fields ?? [];
+}
+
+/** What a statement says behind a table's name. @throws AppError `query` */
+export function choiceOf({ unit, value }: NonNullable<RelationName["at"]>): SnapshotChoice {
+  if (unit === "version") {
+    if (/^\d+$/.test(value)) return { kind: "id", id: BigInt(value) };
+    throw fail("query", `AT (VERSION => ${value}): a snapshot id is a number`);
+  }
+  return { kind: "time", timeMs: timeOf(value) };
+}
+
+/**
+ * Milliseconds of a time as people write it, UTC where it names no zone.
+ * @throws AppError `query`
+ */
+export function timeOf(text: string): number {
+  const written =
+    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
+  const [, day = "", time = "00:00", zone = "Z"] = written.exec(text.trim()) ?? [];
+  const ms = Date.parse(`${day}T${time}${zone.length === 3 ? `${zone}:00` : zone}`);
+  if (Number.isFinite(ms)) return ms;
+  throw fail("query", `${text} is no time: write 2026-01-08 or 2026-01-08 12:30:00`);
 }

@@ -4,6 +4,7 @@
 import { fail } from "#base/errors.ts";
 import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import { fullName } from "#catalog/names.ts";
+import { LATEST_PROPERTY, writeLatest } from "#columns/latest.ts";
 import type { Field } from "#columns/schema.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata, UNPARTITIONED, UNSORTED } from "#iceberg/metadata/newTable.ts";
@@ -40,6 +41,7 @@ export async function createTable(
     ...(waits ? pendingProperty(PENDING_PARTITIONS, partitionForms) : {}),
     ...(sortWaits ? pendingProperty(PENDING_SORT, sortForms) : {}),
   };
+  const latest = options.latest ? { [LATEST_PROPERTY]: writeLatest(options.latest) } : {};
   const uuid = parts.random.uuid();
   const timestampMs = parts.clock.nowMs();
   const metadataAt = (location: string): TableMetadata =>
@@ -51,7 +53,7 @@ export async function createTable(
       spec: (own) => (waits ? UNPARTITIONED : partitionSpecOf(own, partitionForms)),
       sortOrder: (own) => (sortWaits ? UNSORTED : sortOrderOf(own, sortForms)),
       formatVersion: create.formatVersion,
-      properties: { ...create.properties, ...pending },
+      properties: { ...create.properties, ...latest, ...pending },
       timestampMs,
     });
   const outcome = await parts.catalog.create({ name, metadataAt });

@@ -1,24 +1,48 @@
 /**
- * Whether a table is of the format that the way to delete its rows was asked for.
+ * How older rows of a table's keys go, or stay: whether a table that is there goes together with it, and what orders changes.
  */
 import { type AppError, fail } from "#base/errors.ts";
-import type { WriterOptions } from "./parts.ts";
+import { LATEST_PROPERTY, latestOf, writeLatest } from "#columns/latest.ts";
+import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { followsChanges, type WriterOptions } from "./parts.ts";
 
 /**
- * The error of a table of the other format; null: they go together, or nobody has asked for a way by its name, or
- * none is needed: rows of logs of changes and of side tables are never deleted, whatever their table is.
+ * The error of a table that is of another format than the way that was asked for by its name, or in which rows of a key
+ * stand side by side for one writer and not for another; null: they go together.
  */
 export function deleteModeRefusal(
   table: string,
-  formatVersion: number,
-  { deletesAs = null, key = [] }: Pick<WriterOptions, "deletesAs" | "key">,
+  { formatVersion, properties }: Pick<TableMetadata, "formatVersion" | "properties">,
+  {
+    deletesAs = null,
+    key = [],
+    latest = null,
+  }: Pick<WriterOptions, "deletesAs" | "key" | "latest">,
 ): AppError | null {
-  if (key.length === 0 || deletesAs === null || deletesAs.formatVersion === formatVersion)
-    return null;
-  return fail(
-    "table_unsupported",
-    `Table ${table} is of format v${formatVersion}, and iceberg.write.delete_mode = "${deletesAs.mode}" is for ` +
-      `v${deletesAs.formatVersion}: "auto" deletes as the table's format says`,
-    { table },
-  );
+  // Rows of logs of changes and of side tables are never deleted, whatever their table is.
+  if (key.length > 0 && deletesAs !== null && deletesAs.formatVersion !== formatVersion) {
+    return fail(
+      "table_unsupported",
+      `Table ${table} is of format v${formatVersion}, and iceberg.write.delete_mode = "${deletesAs.mode}" is for ` +
+        `v${deletesAs.formatVersion}: "auto" deletes as the table's format says`,
+      { table },
+    );
+  }
+  const stored = latestOf(properties);
+  const wanted = latest === null ? null : writeLatest(latest);
+  if ((stored === null ? null : writeLatest(stored)) === wanted) return null;
+  const sentence =
+    wanted === null
+      ? `Table ${table} keeps every change as a row (its property ${LATEST_PROPERTY}), so that it is written with ` +
+        'iceberg.write.delete_mode = "append-dedupe" only: give it back, or write a new table'
+      : `Table ${table} was not made for iceberg.write.delete_mode = "append-dedupe" with this key and order: write a ` +
+        "new table; or, where it has one row for each key, in these columns, set its property " +
+        `${LATEST_PROPERTY} to ${wanted}`;
+  return fail("table_unsupported", sentence, { table });
+}
+
+/** True where only their partition says which of two changes is later. */
+export function isInFeedOrder(options: Pick<WriterOptions, "key" | "order" | "latest">): boolean {
+  const { order = null, latest = null } = options;
+  return followsChanges(options) && (latest === null ? order : latest.orderField) === null;
 }

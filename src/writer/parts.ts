@@ -6,6 +6,7 @@ import type { Feed, OffsetRange } from "#base/offsets.ts";
 import type { LoadedTable, TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { GrowsBy } from "#columns/evolve.ts";
+import type { LatestRows } from "#columns/latest.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
 import type { DeleteRows } from "#commit/rowDeletes.ts";
 import type { KeySecret } from "#keyindex/keyHasher.ts";
@@ -65,6 +66,8 @@ export interface WriterOptions extends CommitOptions {
    * a new table. Default: none, rows are appended.
    */
   readonly key?: readonly string[];
+  /** What says which row of a key is the newest, where each change is a row that stays; {@link key} is empty then. Default: null. */
+  readonly latest?: LatestRows | null;
   /** The column that says which change of a key is later. Default: none, they come in their order. */
   readonly order?: string | null;
   /** How the rows go whose key is changed. Default: by position. */
@@ -114,6 +117,14 @@ export interface WriterOptions extends CommitOptions {
     /** Tables of the pipeline whose names differ from this one's by case only. Default: none. */
     readonly twins?: () => readonly TableName[];
   };
+}
+
+/** True where records are changes of rows, whether the older rows stay or go. */
+export function followsChanges({
+  key = [],
+  latest = null,
+}: Pick<WriterOptions, "key" | "latest">): boolean {
+  return key.length > 0 || latest !== null;
 }
 
 /** Rows of one feed, closed for writing; null batch: only the position moved. */

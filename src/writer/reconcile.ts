@@ -26,7 +26,7 @@ export interface WantedSchema {
  * lacks of our own is added with the first rows. What others dropped of it is brought back here:
  * rows alone never bring a dropped column back, and every row has ours (`source.metadata_columns`).
  * @throws AppError `table_schema` when they do not go together, `table_unsupported` when it wants other
- * files than Parquet, or is of another format than the way to delete that was asked for, or
+ * files than Parquet, does not go together with the way to delete that was asked for, or
  * cannot be written anew where that is the way; what a commit throws
  */
 export async function reconcileSchema(
@@ -35,9 +35,10 @@ export async function reconcileSchema(
   table: CommitTable,
   { declared, own }: WantedSchema,
 ): Promise<void> {
-  const { properties, formatVersion } = table.head.metadata;
+  const { metadata } = table.head;
   const refusal =
-    formatRefusal(table.name, properties) ?? deleteModeRefusal(table.name, formatVersion, options);
+    formatRefusal(table.name, metadata.properties) ??
+    deleteModeRefusal(table.name, metadata, options);
   if (refusal !== null) throw refusal;
   const { deletes, key = [] } = options;
   if (deletes === "copy-on-write" && key.length > 0) {

@@ -30,6 +30,7 @@ import { type AppendResult, unreadable } from "#commit/shares.ts";
 import { AheadOfFlushes, type FlushAhead } from "./aheadOfFlushes.ts";
 import { readCoordinates } from "./coordinates.ts";
 import { createTable } from "./create.ts";
+import { isInFeedOrder } from "./deleteMode.ts";
 import { type FlushChange, type KeyIndex, openKeyIndex, writeFlush } from "./flushChange.ts";
 import { splitFlush } from "./keyedFlush.ts";
 import type { SealedSegment, WriterOptions, WriterParts } from "./parts.ts";
@@ -112,9 +113,9 @@ export class TableWriter {
     return this.#table.name;
   }
 
-  /** True when records change rows of the table: those of their key. */
-  get hasKey(): boolean {
-    return this.key.length > 0;
+  /** True when records are changes of rows, of which only their partition says which is later. */
+  get isInFeedOrder(): boolean {
+    return isInFeedOrder(this.#options);
   }
 
   /** Columns by which records change rows of the table; none: rows are appended. */
@@ -196,11 +197,7 @@ export class TableWriter {
   /** Commits first positions in an empty snapshot, before anything is read (SPEC 2.5). */
   claim(positions: readonly FeedOffset[]): Promise<AppendResult> {
     const advances = positions.map(({ feed, offset, leaderEpoch }) => ({
-      feed,
-      expect: null,
-      next: offset,
-      rows: 0n,
-      leaderEpoch,
+      ...{ feed, expect: null, next: offset, rows: 0n, leaderEpoch },
     }));
     return this.#serial(() => this.#commitEmpty("claim", advances));
   }

@@ -1,4 +1,4 @@
-/** Deletes that we write, as PyIceberg and DuckDB see them: deletion vectors in v3, position deletes in v2. */
+/** Changes of keys that we write, as PyIceberg and DuckDB see them, by each way in which older rows go, or stay. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { temporaryFolder } from "../../scripts/services/process.ts";
 import { ChangedTable } from "../support/changedTable.ts";
 import { realCatalog } from "../support/realCatalogs.ts";
 import { readColumns } from "../support/tableReaders.ts";
+import { cli } from "../unit/cli/place.ts";
 
 let root: string;
 let catalog: Catalog;
@@ -108,3 +109,45 @@ for (const formatVersion of [2, 3] as const) {
     for (const [n, id] of same) expect([n, last.get(n)]).toEqual([n, id]);
   }, 240_000);
 }
+
+/** The statement that CHANGE_DATA gives to those who make a view, over DuckDB's name of the table. */
+async function viewOfThePage(): Promise<string> {
+  const page = await Bun.file(join(import.meta.dir, "../../docs/CHANGE_DATA.md")).text();
+  const [, text] = /CREATE VIEW orders_latest AS\n([\s\S]+?)```/.exec(page) ?? [];
+  if (text === undefined) throw new Error("the page has the statement");
+  return `(${text.replace(/--.*/g, "").replace("FROM orders", "FROM {table}")})`;
+}
+
+test("where every change stays, the view that the page gives and <table>_latest have the rows of the model, before and after a compaction", async () => {
+  const table = "kept";
+  const changed = await ChangedTable.create(catalog, table, { formatVersion: 3, keepsAll: true });
+  for (let flush = 0; flush < 6; flush++) await changed.flush(500, 150);
+  const config = join(root, `${table}.toml`);
+  const lines = ["[kafka]", `topic = "${table}"`, "[state]", `dir = "${root}/state"`];
+  const more = ["[iceberg]", 'database_name = "db"', `warehouse_path = "${root}"`];
+  await Bun.write(config, [...lines, ...more].join("\n"));
+  const view = await viewOfThePage();
+  const judge = async (): Promise<number> => {
+    const job = { table: { folder: join(root, "db", table) }, columns: ["n"], order: "n" };
+    const expected = changed.numbers.map(String);
+    const { readers } = await readColumns({ ...job, view, readers: ["duckdb"] });
+    expect(readers["duckdb"]?.["n"]).toEqual(expected);
+    const sql = `SELECT n FROM ${table}_latest ORDER BY n`;
+    const asked = await cli(["query", sql, "--config", config, "--format", "csv"]);
+    expect(asked.err).toBe("");
+    expect(asked.out.trim().split("\n").slice(1)).toEqual(expected);
+    const all = await readColumns({ ...job, readers: ["pyiceberg"] });
+    const rows = all.readers["pyiceberg"]?.["n"];
+    return Array.isArray(rows) ? rows.length : -1;
+  };
+  expect(await judge()).toBe(6 * 2 * 500);
+  const compaction = ["maintenance", "compact", `db.${table}`, "--config", config, "--json"];
+  expect((await cli(compaction)).code).toBe(0);
+  const head = await catalog.load({ namespace: ["db"], table });
+  const { operation } = head?.metadata.snapshots.at(-1)?.summary ?? {};
+  expect(operation).toBe("overwrite");
+  // A file for each day, and one for deletes, which have none: no more than a row for each key in each.
+  const left = await judge();
+  expect(left).toBeGreaterThan(changed.numbers.length);
+  expect(left).toBeLessThanOrEqual(4 * 2 * 150);
+}, 240_000);

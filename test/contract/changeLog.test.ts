@@ -1,4 +1,4 @@
-/** The log of a table's changes, from a broker in memory to the rows of both tables. */
+/** Every change as a row, in the log beside a table or in the table itself, from a broker in memory to the rows. */
 import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
@@ -46,7 +46,13 @@ async function rowsIn(
   return found;
 }
 
-async function optionsOf(mode: string): Promise<PipelineOptions> {
+async function pipelineOptions(text: string): Promise<PipelineOptions> {
+  const [pipeline] = (await loadRight(text)).pipelines;
+  if (pipeline === undefined) throw new Error("no pipeline");
+  return await buildPipeline(pipeline, await openEnvironment(null, null, {}), "instance");
+}
+
+function optionsOf(mode: string): Promise<PipelineOptions> {
   const text = `[kafka]
 topic = "t"
 [source]
@@ -58,9 +64,7 @@ track_changes = true
 fields = [{name = "id", type = "long", required = true}, {name = "v", type = "long", required = true}]
 infer = false
 `;
-  const [pipeline] = (await loadRight(text)).pipelines;
-  if (pipeline === undefined) throw new Error("no pipeline");
-  return await buildPipeline(pipeline, await openEnvironment(null, null, {}), "instance");
+  return pipelineOptions(text);
 }
 
 /** Random changes of a few keys, as records, as what the log is to hold of each, and as what they come to. */
@@ -101,10 +105,14 @@ function inOrder(rows: readonly Row[]): Row[] {
   return [...rows].sort((a, b) => place(a) - place(b));
 }
 
-async function logIn(warehouse: string, mode: "ktable" | "cdc"): Promise<Row[]> {
+async function logIn(
+  warehouse: string,
+  mode: "ktable" | "cdc",
+  table = "t__changes",
+): Promise<Row[]> {
   const columns = ["id", "v", "_kafka_partition", "_kafka_offset", "_kafka_deleted"];
   const ops = mode === "cdc" ? ["_kafka_op"] : [];
-  const rows = await rowsIn(warehouse, "t__changes", [...columns, ...ops]);
+  const rows = await rowsIn(warehouse, table, [...columns, ...ops]);
   return rows.map((row) => ({
     partition: Number(row["_kafka_partition"]),
     offset: Number(row["_kafka_offset"]),
@@ -139,3 +147,81 @@ for (const mode of ["ktable", "cdc"] as const) {
     expect(table).toHaveLength(changes.left.size);
   });
 }
+
+for (const mode of ["ktable", "cdc"] as const) {
+  test(`where all changes stay, each is in the table once, and the newest of each key are the rows that are left (${mode})`, async () => {
+    const options = await pipelineOptions(`[kafka]
+topic = "t"
+[source]
+mode = "${mode}"
+key_field = ["id"]
+key_format = "json"
+${mode === "cdc" ? 'metadata_columns = ["timestamp", "op"]' : ""}
+[schema]
+fields = [{name = "id", type = "long", required = true}, {name = "v", type = "long"}]
+infer = false
+[iceberg.write]
+delete_mode = "append-dedupe"
+`);
+    const warehouse = newWarehouse();
+    const broker = new FakeKafka();
+    broker.topic("t", 2);
+    const changes = new Changes(mode);
+    const { key = [], order = null, latest = null } = options.writer("t");
+    for (let baseOffset = 0; baseOffset < 150; baseOffset += 50) {
+      for (const partition of [0, 1]) {
+        const records = Array.from({ length: 50 }, (_, index) =>
+          changes.next(partition, baseOffset + index),
+        );
+        broker.append("t", partition, buildBatch({ baseOffset, records, leaderEpoch: 0 }));
+      }
+      const { decoder } = options;
+      const run = pipelineOf(broker, {
+        ...{ topics: ["t"], warehouse, decoder },
+        key: { key, order, latest },
+      });
+      expect(await run.run(LIMITS, true)).toBe(EXIT.ok);
+    }
+    const rows = inOrder(await logIn(warehouse, mode, "t"));
+    const wasDeleted = (row: Row): Row => ({ ...row, isDelete: row["isDelete"] === true });
+    expect(rows.map(wasDeleted)).toEqual(inOrder(changes.logged));
+    const newest = new Map(rows.map((row) => [Number(row["id"]), row]));
+    const left = [...newest].filter(([, row]) => row["isDelete"] !== true);
+    expect(new Map(left.map(([id, row]) => [id, Number(row["v"])]))).toEqual(changes.left);
+    // Another way to write it is refused: rows of a key stand side by side.
+    const other = pipelineOf(broker, {
+      ...{ topics: ["t"], warehouse, key: { key: ["id"] } },
+      decoder: (await optionsOf(mode)).decoder,
+    });
+    expect(await other.run(LIMITS, true)).toBe(EXIT.usage);
+  });
+}
+
+test("a partition that is added to the topic stops a table whose newest rows are known by their place in it", async () => {
+  const text = (order: string): string =>
+    `[kafka]\ntopic = "t"\n[source]\nmode = "ktable"\nkey_field = ["id"]\nkey_format = "json"\n${order}\n` +
+    '[iceberg.write]\ndelete_mode = "append-dedupe"\n';
+  for (const [order, end] of [
+    ["", EXIT.question],
+    ['order_field = "v"', EXIT.ok],
+  ] as const) {
+    const { decoder, writer } = await pipelineOptions(text(order));
+    const warehouse = newWarehouse();
+    const broker = new FakeKafka();
+    const record = { key: '{"id": 1}', value: '{"id": 1, "v": 1}' };
+    const batch = buildBatch({ baseOffset: 0, records: [record], leaderEpoch: 0 });
+    for (const partitions of [1, 2]) {
+      const next = partitions === 1 ? broker : new FakeKafka();
+      next.topic("t", partitions);
+      for (let at = 0; at < partitions; at++) next.append("t", at, batch);
+      const { key = [], latest = null } = writer("t");
+      const options = { topics: ["t"], warehouse, decoder, key: { key, latest } };
+      const ended = await pipelineOf(next, options).run(LIMITS, true);
+      expect([order, partitions, ended]).toEqual([
+        order,
+        partitions,
+        partitions === 1 ? EXIT.ok : end,
+      ]);
+    }
+  }
+});

@@ -76,7 +76,7 @@ export interface Wanted {
   /** Over a decoder of one declared column, `n`. */
   readonly decoder?: Partial<DecoderOptions>;
   /** Columns by which rows are found, and changes ordered. Default: rows are appended. */
-  readonly key?: Pick<WriterOptions, "key" | "order">;
+  readonly key?: Pick<WriterOptions, "key" | "order" | "latest">;
   /** Default: changes are not logged. */
   readonly changeLog?: PipelineOptions["changeLog"];
   /** How a table that is created is partitioned. */

@@ -9,6 +9,7 @@ import { type Random, seededRandom, systemRandom } from "#base/random.ts";
 import type { Catalog } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
+import type { LatestRows } from "#columns/latest.ts";
 import type { Field, PrimitiveType } from "#columns/schema.ts";
 import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
 import { volatileKeyStore } from "#keyindex/store.ts";
@@ -31,6 +32,18 @@ const FIELDS: readonly Field[] = [
   { id: 2, name: "day", required: false, type: { kind: "date" } },
   { id: 3, name: "n", required: false, type: { kind: "long" } },
 ];
+
+/** Where every change stays: which one it is, and whether it deletes. */
+const RECORD: readonly Field[] = [
+  { id: 4, name: "_kafka_partition", required: false, type: { kind: "int" } },
+  { id: 5, name: "_kafka_offset", required: false, type: { kind: "long" } },
+  { id: 6, name: "_kafka_deleted", required: false, type: { kind: "boolean" } },
+];
+
+const LATEST: LatestRows = {
+  ...{ key: ["id"], orderField: null, deleted: "_kafka_deleted" },
+  ...{ partition: "_kafka_partition", offset: "_kafka_offset" },
+};
 
 /** Kafka partitions; a key lies on one. */
 const PARTITIONS = 2;
@@ -58,6 +71,8 @@ interface Change {
 export interface ChangedTableOptions {
   readonly formatVersion: 2 | 3;
   readonly deletes?: DeleteMode;
+  /** Every change is a row that stays. Default: false. */
+  readonly keepsAll?: boolean;
   readonly partitionForms?: readonly string[];
 }
 
@@ -67,18 +82,25 @@ export class ChangedTable {
   readonly rows: Map<string, number> = new Map();
   readonly #writer: TableWriter;
   readonly #random: Random = seededRandom(5);
+  readonly #keepsAll: boolean;
   readonly #ends: bigint[] = Array.from({ length: PARTITIONS }, () => 0n);
   #count = 0;
 
-  private constructor(writer: TableWriter) {
+  private constructor(writer: TableWriter, keepsAll: boolean) {
     this.#writer = writer;
+    this.#keepsAll = keepsAll;
   }
 
   /** Creates the table, with both feeds at 0; by default it is partitioned by day, which changes with the row. */
   static async create(
     catalog: Catalog,
     table: string,
-    { formatVersion, deletes = "position", partitionForms = ["day"] }: ChangedTableOptions,
+    {
+      formatVersion,
+      deletes = "position",
+      keepsAll = false,
+      partitionForms = ["day"],
+    }: ChangedTableOptions,
   ): Promise<ChangedTable> {
     const writer = await TableWriter.open(
       {
@@ -101,15 +123,15 @@ export class ChangedTable {
       {
         ...WRITER_OPTIONS,
         name: { namespace: ["db"], table },
-        key: ["id"],
+        ...(keepsAll ? { latest: LATEST } : { key: ["id"] }),
         deletes,
         create: { ...WRITER_OPTIONS.create, formatVersion, partitionForms },
       },
-      FIELDS,
+      keepsAll ? [...FIELDS, ...RECORD] : FIELDS,
     );
     const feeds = Array.from({ length: PARTITIONS }, (_, partition) => feedOf(partition));
     await writer.claim(feeds.map((feed) => ({ feed, offset: 0n })));
-    return new ChangedTable(writer);
+    return new ChangedTable(writer, keepsAll);
   }
 
   /** One flush: `count` changes of each partition, over `keys` keys of it. */
@@ -118,10 +140,25 @@ export class ChangedTable {
       const changes = Array.from({ length: count }, () => this.#change(partition, keys));
       const end = start + BigInt(count);
       this.#ends[partition] = end;
-      return { range: { feed: feedOf(partition), start, end }, batch: changeBatch(changes) };
+      return {
+        range: { feed: feedOf(partition), start, end },
+        batch: this.#batch(changes, partition, start),
+      };
     });
     const result = await this.#writer.flush(this.#writer.newFlush(segments));
     if (result.kind !== "committed") throw new Error(`not committed: ${JSON.stringify(result)}`);
+  }
+
+  #batch(changes: readonly Change[], partition: number, start: bigint): ColumnBatch {
+    if (!this.#keepsAll) return changeBatch(changes);
+    const records = changes.map((_, at) => start + BigInt(at));
+    const values = [
+      ...FIELDS.map(({ name }) => changes.map((change) => VALUES[name]?.(change) ?? null)),
+      changes.map(() => partition),
+      records,
+      changes.map(({ n }) => n === null),
+    ];
+    return batchOf([...FIELDS, ...RECORD], values);
   }
 
   /** Rows of the model, as `n` in order. */
@@ -146,17 +183,28 @@ function feedOf(partition: number): Feed {
   return { clusterId: "c", topic: "changes", topicId, partition };
 }
 
+/** Values of a change, by the name of their column. */
+const VALUES: Readonly<Record<string, (change: Change) => PartitionValue>> = {
+  id: ({ id }) => id,
+  day: ({ day, n }) => (n === null ? null : day),
+  n: ({ n }) => (n === null ? null : BigInt(n)),
+  [CHANGE_TYPE.name]: ({ n }) => (n === null ? CHANGE.delete : CHANGE.put),
+};
+
 function changeBatch(changes: readonly Change[]): ColumnBatch {
-  const valuesOf: Record<string, (change: Change) => PartitionValue> = {
-    id: ({ id }) => id,
-    day: ({ day, n }) => (n === null ? null : day),
-    n: ({ n }) => (n === null ? null : BigInt(n)),
-    [CHANGE_TYPE.name]: ({ n }) => (n === null ? CHANGE.delete : CHANGE.put),
-  };
-  const columns = [...FIELDS, CHANGE_TYPE].map((field) => {
-    const values = changes.map((change) => valuesOf[field.name]?.(change) ?? null);
-    return { ...columnOf(field.id, field.type as PrimitiveType, values), field };
-  });
-  const fields = columns.map(({ field }) => field);
-  return { fields, columns, rowCount: changes.length, byteCount: 40 * changes.length };
+  const fields = [...FIELDS, CHANGE_TYPE];
+  const values = fields.map(({ name }) => changes.map((each) => VALUES[name]?.(each) ?? null));
+  return batchOf(fields, values);
+}
+
+function batchOf(
+  fields: readonly Field[],
+  values: readonly (readonly PartitionValue[])[],
+): ColumnBatch {
+  const columns = fields.map((field, at) => ({
+    ...columnOf(field.id, field.type as PrimitiveType, values[at] ?? []),
+    field,
+  }));
+  const rowCount = values[0]?.length ?? 0;
+  return { fields, columns, rowCount, byteCount: 40 * rowCount };
 }

@@ -18,6 +18,8 @@ export interface ReadJob {
   readonly readers?: readonly ("pyiceberg" | "duckdb" | "spark")[];
   /** What Spark has read: a folder of `sparkCopies`. */
   readonly sparkRows?: string;
+  /** A relation in place of the table, for DuckDB: `{table}` in it is the table. */
+  readonly view?: string;
   /** Row filters: how many files does PyIceberg plan for each? */
   readonly planned?: readonly string[];
 }

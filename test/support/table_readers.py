@@ -1,7 +1,7 @@
 """What PyIceberg, DuckDB and Spark find in a table, column by column, in one form of text for all.
 
 Job on standard input: {"table": see scripts/judge/tables.py, "s3"?, "readers": ["pyiceberg" | "duckdb" | "spark"], "columns": [...],
-"sparkRows"?: folder of Parquet that Spark has written,
+"sparkRows"?: folder of Parquet that Spark has written, "view"?: what DuckDB reads, `{table}` in it is the table,
 "order"?: column, default `_kafka_offset`, "planned"?: [filters]}.
 Answers {"readers": {reader: {column: [values] | {"error": sentence}}}, "planned": [files that PyIceberg plans]}.
 """
@@ -55,7 +55,8 @@ def by_duckdb(job, location):
     con = connect(job.get("s3"))
 
     def read(column, order):
-        text = f"select \"{column}\", \"{order}\" from iceberg_scan('{local(location)}') order by 2"
+        source = job.get("view", "{table}").replace("{table}", f"iceberg_scan('{local(location)}')")
+        text = f"select \"{column}\", \"{order}\" from {source} order by 2"
         return con.sql(text).to_arrow_table().column(0)
 
     return read

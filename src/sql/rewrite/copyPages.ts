@@ -1,5 +1,5 @@
 /**
- * Data files of which no row is deleted, and none is to be sorted, as one, by copying their pages (`parquet/copy/`): no row is decoded, and the
+ * Data files of which no row is deleted or left out, and none is to be sorted, as one, by copying their pages (`parquet/copy/`): no row is decoded, and the
  * engine is not asked. Files that cannot be copied so are left to it.
  */
 import { closeSync, openSync, readSync, statSync, writeSync } from "node:fs";
@@ -24,7 +24,8 @@ export function copyPages(task: RewriteTask): Rewritten | null {
   const { data, positionDeletes, equalityDeletes, vectors } = task.files;
   const hasDeletes = positionDeletes.length + equalityDeletes.length + vectors.length > 0;
   const isSorted = task.sort.length > 0;
-  if (hasDeletes || isSorted || data.length === 0 || !KERNELS_ON) return null;
+  const isJudged = task.latest !== null;
+  if (hasDeletes || isSorted || isJudged || data.length === 0 || !KERNELS_ON) return null;
   const output = new OutputFile(task.output);
   try {
     return copied(task, output);

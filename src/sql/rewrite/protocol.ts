@@ -1,5 +1,6 @@
 /** Messages between a process and the child that reads data files for its maintenance: what is done with their rows. */
 import type { ErrorKind } from "#base/errors.ts";
+import type { LatestRows } from "#columns/latest.ts";
 import type { Field } from "#columns/schema.ts";
 import type { ThetaSketch } from "#iceberg/statistics/thetaSketch.ts";
 import type { BloomColumn } from "#parquet/encoder.ts";
@@ -22,6 +23,8 @@ export interface RewriteTask {
   /** Rows of each data file, deleted ones included. */
   readonly rows: readonly number[];
   readonly files: SnapshotFiles;
+  /** Rows that a newer one of their key overtakes are left out; null: no row is. */
+  readonly latest: LatestRows | null;
   /** Path of the output, in `scratch`. */
   readonly output: string;
   readonly codec: string;

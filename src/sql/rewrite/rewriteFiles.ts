@@ -14,8 +14,9 @@ import { withoutLastColumn } from "#parquet/lastColumn.ts";
 import { metadataLength, TRAILER_BYTES } from "#parquet/layout.ts";
 import { deletedRows } from "#sql/deletedRows.ts";
 import { Instance, sqlText } from "#sql/duckdb/instance.ts";
+import { judgingFields, selectOvertaken } from "#sql/latestRows.ts";
 import { columnsOfFiles } from "#sql/parquetNodes.ts";
-import { LINEAGE_FIELDS, POSITION_FIELD, selectRows } from "#sql/selectRows.ts";
+import { type FileColumns, LINEAGE_FIELDS, POSITION_FIELD, selectRows } from "#sql/selectRows.ts";
 import { copyStatement, floatLeaves, ordered } from "./copyStatement.ts";
 import { type FooterKey, mergedKeys } from "./footerKeys.ts";
 import { firstPositionsOf, movedRows } from "./movedRows.ts";
@@ -65,8 +66,9 @@ function writeOutput(task: RewriteTask): FloatValues[] {
       POSITION_FIELD,
     ];
     const firstPositions = firstPositionsOf(task.rows);
-    const rowsOfFiles = selectRows(task.fields, files, nodes, 0, { lineage, firstPositions });
-    const select = ordered(rowsOfFiles, sort);
+    const more = { lineage, firstPositions };
+    const rowsOfFiles = selectRows(task.fields, files, nodes, 0, more);
+    const select = ordered(withoutOvertaken(rowsOfFiles, task, nodes), sort);
     const keys = mergedKeys(footerKeys(rows, data), task.commitId);
     const { output: path, codec, level } = task;
     const vectorRows = files.vectors.reduce((sum, each) => sum + each.rows, 0);
@@ -80,6 +82,21 @@ function writeOutput(task: RewriteTask): FloatValues[] {
   } finally {
     instance.close();
   }
+}
+
+/** Where the table says which is the newest row of a key, those that are it in these files. Their places are found by few columns, so that the others are read once. */
+function withoutOvertaken(
+  all: string,
+  { fields, files, rows, latest }: RewriteTask,
+  nodes: FileColumns,
+): string {
+  if (latest === null) return all;
+  const firstPositions = firstPositionsOf(rows);
+  const judging = judgingFields(fields, latest);
+  const judged = selectRows(judging, files, nodes, 0, { firstPositions });
+  const { name } = POSITION_FIELD;
+  const overtaken = selectOvertaken(judged, latest, name);
+  return `SELECT * FROM (${all}) r ANTI JOIN (${overtaken}) o ON r."${name}" = o."${name}"`;
 }
 
 /** Rows of files with vectors up to which the order of rows is kept: 24 MB for the vectors. */

@@ -78,6 +78,10 @@ describe("check", () => {
     expect((await check(place, [SAME], ...copied)).out).toContain("written anew");
     const equality = [...set, "--set", "iceberg.write.delete_mode=equality"];
     expect((await check(place, [SAME], ...equality)).out).toContain("PyIceberg 0.12 refuses");
+    const all = ["--kafka-topic", "clicks", "--set", "iceberg.write.delete_mode=append-dedupe"];
+    const kept = (await check(place, [six], ...set, ...all)).out;
+    expect(kept).toContain("every change is a row of its own");
+    expect(kept).toContain("clicks_latest in /query");
   });
 
   test("refuses a way to delete that is for another format than the table's", async () => {

@@ -1,10 +1,12 @@
 /**
  * Commands that look at a table, and commands that steer it.
  */
+
 import { beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, rmSync } from "node:fs";
 import { fail } from "#base/errors.ts";
 import type { TopicDescription } from "#cli/actions.ts";
+import { LATEST_PROPERTY, writeLatest } from "#columns/latest.ts";
 import { cli, makePlace, NEW_TOPIC_ID, type Place, RECREATED, SAME, TOPIC_ID } from "./place.ts";
 
 let place: Place;
@@ -202,6 +204,26 @@ describe("offsets", () => {
       const rows = await json("offsets events", own);
       expect(rows.map(({ offset }) => offset)).toEqual([...offsets]);
       expect(rows[0]).toMatchObject({ topic_id: NEW_TOPIC_ID });
+    }
+  });
+
+  test("that begin anew are refused where they say which row of a key is the newest; those behind retention are not", async () => {
+    const latest = { partition: "_kafka_partition", offset: "_kafka_offset", deleted: null };
+    const words = "offsets events --accept-topic events --yes";
+    for (const [orderField, code] of [
+      [null, 2],
+      ["at", 0],
+    ] as const) {
+      const says = writeLatest({ ...latest, orderField, key: ["id"] });
+      const own = await makePlace("", { [LATEST_PROPERTY]: says });
+      const { code: found, err } = await on(words, own, RECREATED);
+      expect([orderField, found]).toEqual([orderField, code]);
+      if (code === 2) expect(err).toContain("begin anew");
+      const [first, second] = SAME.partitions;
+      if (first === undefined || second === undefined) throw new Error("two partitions");
+      const other = await makePlace("", { [LATEST_PROPERTY]: says });
+      const late = { ...SAME, partitions: [{ ...first, logStart: 130n }, second] };
+      expect((await on(words, other, late)).code).toBe(0);
     }
   });
 

@@ -7,6 +7,7 @@ import {
   metadataColumnsOf,
   orderColumnOf,
   rowKeyOptions,
+  rowsOf,
 } from "#config/changes.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
@@ -79,6 +80,32 @@ test("snapshots that delete rows are expired every hour, unless somebody says ho
   expect(await intervalMs(table + seldom)).toBe(7_200_000);
 });
 
+test("where every change stays nothing is replaced: deletes are rows, and the table says which row of a key is the newest", async () => {
+  const of = async (more: string) =>
+    values(
+      await loadRight(
+        `${TOPIC}[iceberg.write]\ndelete_mode = "append-dedupe"\n[source]\nmode = "cdc"\nkey_field = ["id"]\nkey_format = "json"\nmetadata_columns = ["timestamp"]\n${more}`,
+      ),
+    );
+  const plain = await of("");
+  expect(changeOptions(plain)?.onDelete).toBe("mark");
+  expect(metadataColumnsOf(plain)).toEqual(["timestamp", "partition", "offset"]);
+  const latest = {
+    ...{ key: ["id"], orderField: null, deleted: "_kafka_deleted" },
+    ...{ partition: "_kafka_partition", offset: "_kafka_offset" },
+  };
+  expect(rowsOf(plain)).toEqual({ key: [], order: null, latest });
+  const ordered = await of('order_field = "source.lsn"\n');
+  expect(rowsOf(ordered).latest).toEqual({ ...latest, orderField: "_kafka_source_lsn" });
+  const marked = await of('on_delete = "mark"\n');
+  expect(rowsOf(marked).latest).toEqual({ ...latest, deleted: null });
+  const ignoring = await of('on_delete = "ignore"\n');
+  expect([rowsOf(ignoring).latest?.deleted, changeOptions(ignoring)?.onDelete]).toEqual([
+    null,
+    "ignore",
+  ]);
+});
+
 test("rows that are appended have no key", async () => {
   const of = values(await loadRight(TOPIC));
   expect([changeOptions(of), keyColumnsOf(of)]).toEqual([null, []]);
@@ -136,6 +163,11 @@ test("each combination that could lose or double a row is refused, and says why"
       "is no key",
     ],
     [TOPIC + source("ktable", `${key}order_field = "v"`), 'on_delete = "mark"'],
+    [`${TOPIC}[iceberg.write]\ndelete_mode = "append-dedupe"\n`, "needs source.mode"],
+    [
+      `${TOPIC}${source("ktable", key)}[iceberg.write]\ndelete_mode = "append-dedupe"\n[schema]\nfields = [{name = "n", type = "int", required = true}]\n`,
+      '"append-dedupe" keeps rows',
+    ],
     [
       `${TOPIC}${source("ktable", `${key}on_delete = "mark"\norder_field = "v"`)}[schema]\nfields = [{name = "v", type = "string"}]\n`,
       "a whole number or a time",

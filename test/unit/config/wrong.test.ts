@@ -179,13 +179,6 @@ const WRONG: readonly (readonly [name: string, text: string, problems: readonly 
     ],
   ],
   [
-    "a word of a feature that is not built",
-    `${TOPIC}[iceberg.write]\ndelete_mode = "append-dedupe"\n[source]\nmode = "ktable"\n`,
-    [
-      'config.toml:4: iceberg.write.delete_mode: "append-dedupe": leaving older rows to the readers is not built yet ("auto" hides them by deletion vectors (v3) and position deletes (v2); every change is kept beside the table by source.track_changes)',
-    ],
-  ],
-  [
     "JSON Schema without a registry",
     `${TOPIC}[source]\nformat = "json-schema"\n`,
     [

@@ -33,7 +33,7 @@ async function taskOf(more: Partial<SnapshotFiles> = {}): Promise<RewriteTask> {
     ...{ library: "", memoryBytesMax: 1024 * 1024, folders: [], scratch: folder, lineage: false },
     ...{ fields: [ID], rows: data.map(() => ROWS), files: { ...NO_FILES, data, ...more } },
     ...{ output: join(folder, "out.parquet"), codec: "zstd", level: null, rowGroupRows: 2048 },
-    ...{ bloomFilters: [], commitId: "new", sort: [], spillBytesMax: 0 },
+    ...{ bloomFilters: [], commitId: "new", latest: null, sort: [], spillBytesMax: 0 },
   };
 }
 
@@ -62,6 +62,8 @@ test("files of which rows are deleted, or that have other rows than the table sa
   expect(copyPages({ ...task, rows: [ROWS, ROWS - 1] })).toBeNull();
   expect(copyPages(await taskOf({ positionDeletes: ["d.parquet"] }))).toBeNull();
   expect(copyPages(await taskOf({ data: [] }))).toBeNull();
+  const latest = { key: ["id"], orderField: null, partition: "id", offset: "id", deleted: null };
+  expect(copyPages({ ...task, latest })).toBeNull();
 });
 
 test("a file that is gone is left to the engine, which says so", async () => {

@@ -2,7 +2,7 @@
  * Times as people write them.
  */
 import { expect, test } from "bun:test";
-import { timeOf } from "#sql/answer.ts";
+import { timeOf } from "#sql/snapshotChoice.ts";
 
 test("a time is read as it is written, in UTC where it names no zone", () => {
   const times = {
