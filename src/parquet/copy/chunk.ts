@@ -15,7 +15,14 @@ import { ChunkOutput, type CopyOutput } from "./chunkOutput.ts";
 import { chosenCompression, decompressed } from "./codecs.ts";
 import { dictionaryBody, type Mapping, mergeDictionaries } from "./dictionaries.ts";
 import { readHybrid } from "./hybrid.ts";
-import { isIndexed, type PageBody, pageBody, type StoredPage, storedPages } from "./pages.ts";
+import {
+  isIndexed,
+  type PageBody,
+  pageBody,
+  refuseLevels,
+  type StoredPage,
+  storedPages,
+} from "./pages.ts";
 import { type ChunkPart, entriesOf, nullsOf, plainLong, type StoredPart } from "./parts.ts";
 import { unfit } from "./source.ts";
 import { concat, countedLongs, fullLevels, nullLevels, runOf, unrolled } from "./synthesis.ts";
@@ -160,6 +167,7 @@ class Chunk {
         if (isAlone) this.#output.page(page, codec);
         continue;
       }
+      refuseLevels(page, this.#leaf);
       entries += page.entries;
       if (!isIndexed(page)) this.#writePlain(page, codec, isSeen);
       else if (own === null) throw unfit("a page of indexes has no dictionary");

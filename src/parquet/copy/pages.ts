@@ -135,25 +135,39 @@ export interface PageBody {
 }
 
 /**
- * Finds the values of a data page.
+ * Levels are written as they are, and said to be RLE whatever else becomes of a page. Of columns without levels no writer
+ * means what it says of them.
+ * @throws AppError `table_unsupported` for a data page with other levels
+ */
+export function refuseLevels(
+  { levelEncodings: [repetitions, definitions] }: StoredPage,
+  { repetitionMax, definitionMax }: Pick<LeafColumn, "repetitionMax" | "definitionMax">,
+): void {
+  const isOther = (max: number, encoding: number): boolean => max > 0 && encoding !== ENCODING.RLE;
+  if (isOther(repetitionMax, repetitions) || isOther(definitionMax, definitions)) {
+    throw unfit(`levels have encodings ${repetitions} and ${definitions}`);
+  }
+}
+
+/**
+ * Finds the values of a data page, whose levels are RLE.
  * @param bytes uncompressed
  * @throws AppError `table_unsupported` when it is not what it says
  */
 export function pageBody(
-  { entries, levelEncodings: [repetitions, definitions] }: StoredPage,
+  { entries }: StoredPage,
   bytes: Uint8Array,
   { repetitionMax, definitionMax }: Pick<LeafColumn, "repetitionMax" | "definitionMax">,
 ): PageBody {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const behindLevels = (at: number, encoding: number): number => {
-    if (encoding !== ENCODING.RLE) throw unfit(`levels have encoding ${encoding}`);
+  const behindLevels = (at: number): number => {
     const end = at + 4 <= bytes.length ? at + 4 + view.getUint32(at, true) : bytes.length + 1;
     if (end > bytes.length) throw unfit("a page ends within its levels");
     return end;
   };
-  const definitionsAt = repetitionMax === 0 ? 0 : behindLevels(0, repetitions);
+  const definitionsAt = repetitionMax === 0 ? 0 : behindLevels(0);
   if (definitionMax === 0) return { bytes, valuesAt: definitionsAt, present: entries };
-  const valuesAt = behindLevels(definitionsAt, definitions);
+  const valuesAt = behindLevels(definitionsAt);
   const width = 32 - Math.clz32(definitionMax);
   const levels = { width, count: entries, wanted: definitionMax };
   const present = countHybrid(bytes, definitionsAt + 4, valuesAt, levels);

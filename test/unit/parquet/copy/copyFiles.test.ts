@@ -268,3 +268,22 @@ test("a damaged file is refused wherever a byte of its pages is read as another"
     await read(copy({ fields: [NAME], sources: files.map((each) => source(each)) }).bytes),
   ).toEqual(expected);
 });
+
+test("pages whose levels are packed in another way are refused, compressed anew or not; where there are none it does not matter what is said of them", async () => {
+  const rows = Array.from({ length: 40 }, (_, n): Row => [BigInt(n)]);
+  for (const codec of ["zstd", "snappy"] as const) {
+    for (const isRequired of [true, false]) {
+      const fields = [field("c", { kind: "long" }, isRequired)];
+      const packed = Buffer.from(await write(fields, rows, { codec }));
+      // Of the header of a data page: the encodings of its levels, definitions first; RLE is 3, BIT_PACKED 4.
+      const at = packed.indexOf(Buffer.from([0x15, 0x06, 0x15, 0x06]));
+      expect(at).toBeGreaterThan(0);
+      packed[at + 1] = 0x08;
+      const others = [await write(fields, rows), await write(fields, rows)];
+      const sources = [...others, new Uint8Array(packed)].map((bytes) => source(bytes));
+      const copying = () => copy({ fields, sources });
+      if (!isRequired) expect(copying).toThrow("levels");
+      else expect(await read(copying().bytes)).toHaveLength(3 * rows.length);
+    }
+  }
+});
