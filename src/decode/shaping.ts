@@ -122,7 +122,7 @@ export class Shaping {
    */
   nameAmong(parent: string, names: readonly [string, ...string[]]): string {
     if (this.#isPlain) return names[0];
-    return names.find((name) => this.#mentions(joinPath(parent, name))) ?? names[0];
+    return names.find((name) => this.mentions(joinPath(parent, name))) ?? names[0];
   }
 
   /** True: no field is anything but what it is. */
@@ -130,7 +130,8 @@ export class Shaping {
     return this.paths.length === 0 && this.#excluded.size === 0;
   }
 
-  #mentions(field: string): boolean {
+  /** True for a field of which the settings say something, or of what is in it or around it. */
+  mentions(field: string): boolean {
     const path = this.#spoken(field);
     const separator = this.#separator;
     const leads = (each: string): boolean =>

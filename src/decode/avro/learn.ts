@@ -7,6 +7,7 @@ import type { KnownSchema } from "#decode/format.ts";
 import { learnColumns, missedPaths, type Named } from "#decode/registry/learn.ts";
 import { Shaping } from "#decode/shaping.ts";
 import { fieldsOf, memberName, valueBranches } from "./fields.ts";
+import { type Names, namesOf, prefixesOf } from "./names.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
 import type { ProgramOptions } from "./unplaced.ts";
 
@@ -26,23 +27,28 @@ export function learnFields(
     const renamed = reader?.nameOf(shaping.fieldPath(path)) ?? null;
     return renamed === null ? null : shaping.columnName(renamed, renamed);
   };
-  const rows = schemas.map((schema) => rowFields(schema, options, shaping));
+  const columns = known.fields.map(({ name }) => name);
+  const rows = schemas.map((schema) => rowFields(schema, options, shaping, columns));
   return learnColumns(rows, known, { ignoresCase, nameOf });
 }
 
-/** The columns of a row, shaped, nested records flattened where that is asked for. */
+/**
+ * The columns of a row, shaped, nested records flattened where that is asked for.
+ * @param known names of columns that the table has; default: none
+ */
 export function rowFields(
   record: AvroRecord,
   options: Pick<ProgramOptions, "rules" | "flattenSeparator">,
   shaping: Shaping = new Shaping(),
+  known: readonly string[] = [],
 ): readonly Named[] {
   const { flattenSeparator, rules } = options;
   const columns = fieldsOf(record, rules);
   const byName = new Map(columns.map((field) => [field.name, field]));
-  const flattener = new Flattener(flattenSeparator, shaping);
+  const flattener = new Flattener(flattenSeparator, shaping, known);
   return record.fields.flatMap((each) => {
     const field = byName.get(each.name);
-    return field === undefined ? [] : flattener.columns(each, field, "");
+    return field === undefined ? [] : flattener.columns(each, field, [""]);
   });
 }
 
@@ -53,30 +59,34 @@ type Part = Pick<AvroField, "name" | "type" | "aliases">;
 class Flattener {
   readonly #separator: string | null;
   readonly #shaping: Shaping;
+  readonly #known: readonly string[];
 
-  constructor(separator: string | null, shaping: Shaping) {
+  constructor(separator: string | null, shaping: Shaping, known: readonly string[]) {
     this.#separator = separator;
     this.#shaping = shaping;
+    this.#known = known;
   }
 
-  columns({ name, type, aliases: others }: Part, field: Field, prefix: string): readonly Named[] {
-    const full = prefix + name;
-    const aliases = others.map((alias) => prefix + alias);
+  columns(part: Part, field: Field, prefixes: Names): readonly Named[] {
     const shaping = this.#shaping;
-    const source = shaping.nameAmong("", [full, ...aliases]);
-    const isWhole = this.#separator === null || field.type.kind !== "struct";
+    const separator = this.#separator;
+    const names = namesOf(part, prefixes);
+    const [full, ...aliases] = names;
+    const source = shaping.nameAmong("", names);
+    const isWhole = separator === null || field.type.kind !== "struct";
     if (isWhole || shaping.ignores(source) || shaping.coverOf(source) !== null) {
       return shaping.columns([{ ...field, name: source }]).map((column) => {
         const isOwn = column.name === source;
         return { field: isOwn ? { ...column, name: full } : column, aliases };
       });
     }
-    const inner = membersOf(type);
+    const inner = membersOf(part.type);
+    const below = prefixesOf(names, separator, this.#known, shaping);
     return field.type.fields.flatMap((member) => {
       const found = inner.find((each) => each.name === member.name);
       if (found === undefined) return [];
       const required = field.required && member.required;
-      return this.columns(found, { ...member, required }, full + this.#separator);
+      return this.columns(found, { ...member, required }, below);
     });
   }
 }

@@ -20,6 +20,7 @@ import { Shaping } from "#decode/shaping.ts";
 import { convert } from "./convert.ts";
 import { Differences } from "./differences.ts";
 import { memberName, valueBranches } from "./fields.ts";
+import { firstNamed, type Names, namesOf, prefixesOf } from "./names.ts";
 import type { Fallback } from "./readerSchema.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
 import { mayConflict, STEP, type Step, skipStep, step } from "./steps.ts";
@@ -41,8 +42,8 @@ export interface Program {
 /** Columns that fields of one record go into. */
 interface Scope extends Place {
   readonly columns: readonly ColumnBuilder[];
-  /** What names of columns begin with, where records are flattened. */
-  readonly prefix: string;
+  /** What names of columns may begin with, where records are flattened: `namesOf` the record around. */
+  readonly prefixes: Names;
   readonly taken: Set<ColumnBuilder>;
 }
 
@@ -79,7 +80,13 @@ class Compiler {
 
   compile(writer: AvroRecord): Program {
     const { columns, differences } = this;
-    const scope = { columns, path: "", source: "", prefix: "", taken: new Set<ColumnBuilder>() };
+    const scope = {
+      columns,
+      path: "",
+      source: "",
+      prefixes: [""] as const,
+      taken: new Set<ColumnBuilder>(),
+    };
     this.inside.add(writer);
     const steps = this.members(writer, scope);
     const ends = columns.flatMap((column) => {
@@ -105,18 +112,17 @@ class Compiler {
   private member(field: AvroField, scope: Scope): Step {
     const { type } = field;
     const { shaping } = this.table;
-    const name = scope.prefix + field.name;
-    const column = this.find(field, scope);
-    const aliases = field.aliases.map((alias) => scope.prefix + alias);
+    const names = this.names(field, scope);
+    const column = this.find(names, scope);
     const own = column === null ? [] : [shaping.fieldName(scope.source, column.field.name)];
-    const known = shaping.nameAmong(scope.source, [name, ...aliases, ...own]);
+    const known = shaping.nameAmong(scope.source, [...names, ...own]);
     const source = joinPath(scope.source, known);
     if (shaping.ignores(source)) return skipStep(type);
     if (column === null) {
-      const made = shaping.columnName(source, name);
+      const made = shaping.columnName(source, names[0]);
       const place = { path: joinPath(scope.path, made), source };
       const isCovered = shaping.coverOf(source) !== null;
-      const members = isCovered ? null : this.flattened(field, scope);
+      const members = isCovered ? null : this.flattened(type, names, scope);
       return members ?? this.unplaced.unknown(type, place, made, this.inside);
     }
     const path = joinPath(scope.path, column.field.name);
@@ -125,38 +131,31 @@ class Compiler {
     return this.value(type, column, { path, source });
   }
 
-  /** The column of a field: by its name, by the reader's aliases, by its own. */
-  private find(
-    { name, aliases }: AvroField,
-    { columns, path, source, prefix }: Scope,
-  ): ColumnBuilder | null {
+  /** What a field's column may be called: by its name, by the reader's aliases, by its own. */
+  private names(field: AvroField, { path, prefixes }: Scope): Names {
+    const [name, ...others] = namesOf(field, prefixes);
     const { shaping } = this.table;
-    const { reader, ignoresCase } = this.options;
-    const renamed = reader?.nameOf(joinPath(shaping.fieldPath(path), prefix + name)) ?? null;
-    const others = aliases.map((alias) => prefix + alias);
-    const names = [prefix + name, ...(renamed === null ? [] : [renamed]), ...others];
-    const fieldOfColumn = ({ field }: ColumnBuilder): string =>
-      shaping.fieldName(source, field.name);
-    for (const wanted of names) {
-      const exact = columns.find((column) => fieldOfColumn(column) === wanted);
-      if (exact !== undefined) return exact;
-      if (!ignoresCase) continue;
-      const lower = wanted.toLowerCase();
-      const similar = columns.find((column) => fieldOfColumn(column).toLowerCase() === lower);
-      if (similar !== undefined) return similar;
-    }
-    return null;
+    const renamed = this.options.reader?.nameOf(joinPath(shaping.fieldPath(path), name)) ?? null;
+    return [name, ...(renamed === null ? [] : [renamed]), ...others];
+  }
+
+  private find(names: Names, { columns, source }: Scope): ColumnBuilder | null {
+    const { shaping } = this.table;
+    const fieldOf = ({ field }: ColumnBuilder): string => shaping.fieldName(source, field.name);
+    return firstNamed(names, columns, fieldOf, this.options.ignoresCase);
   }
 
   /** The members of a record, or of a union, as columns of the row; null: it is not flattened. */
-  private flattened({ name, type }: AvroField, scope: Scope): Step | null {
+  private flattened(type: AvroType, names: Names, scope: Scope): Step | null {
     const { flattenSeparator } = this.options;
     if (flattenSeparator === null || scope.path !== "") return null;
-    const prefix = `${scope.prefix}${name}${flattenSeparator}`;
+    const known = scope.columns.map(({ field }) => field.name);
+    const prefixes = prefixesOf(names, flattenSeparator, known, this.table.shaping);
+    const [prefix] = prefixes;
     const values = valueBranches(type);
     const [first] = values;
     if (first === undefined) return null;
-    const inner = { ...scope, prefix };
+    const inner = { ...scope, prefixes };
     const group = (branch: AvroType): Step | null => {
       if (values.length > 1) {
         const named = { name: memberName(branch, values), aliases: [], type: branch };
@@ -254,9 +253,14 @@ class Compiler {
   private record(type: AvroRecord, column: ColumnBuilder, at: Place): Step | null {
     const { kind } = column.field.type;
     if (kind !== "struct" || this.inside.has(type)) return null;
-    const scope = { ...at, columns: column.children, prefix: "", taken: new Set<ColumnBuilder>() };
+    const scope = {
+      ...at,
+      columns: column.children,
+      prefixes: [""] as const,
+      taken: new Set<ColumnBuilder>(),
+    };
     const isMeant =
-      type.fields.some((field) => this.find(field, scope) !== null) ||
+      type.fields.some((field) => this.find(this.names(field, scope), scope) !== null) ||
       column.children.every(({ field }) => field.name !== memberName(type, [type]));
     if (!isMeant) return null;
     const { path } = at;

@@ -1,0 +1,54 @@
+/**
+ * What a field of Avro is called: by its own name, and by its aliases, which is what it was called before.
+ * Flattened, a column's name is made of all names on its way, and each of them may be an older one.
+ */
+import type { Shaping } from "#decode/shaping.ts";
+import type { AvroField } from "./schema.ts";
+
+/** Names of one thing, its own first. */
+export type Names = readonly [string, ...string[]];
+
+/** Names of a field that is in records of those names. @param prefixes `prefixesOf` what is around it; `[""]`: the row */
+export function namesOf(
+  { name, aliases }: Pick<AvroField, "name" | "aliases">,
+  [prefix, ...others]: Names,
+): Names {
+  const own = aliases.map((alias) => prefix + alias);
+  const older = others.flatMap((each) => [name, ...aliases].map((last) => each + last));
+  return [prefix + name, ...own, ...older];
+}
+
+/**
+ * What names of columns begin with in a flattened record. Older names count as far as a column or a setting
+ * has them: aliases at every level would multiply without an end.
+ * @param columns names of the row's columns
+ */
+export function prefixesOf(
+  [name, ...older]: Names,
+  separator: string,
+  columns: readonly string[],
+  shaping: Shaping,
+): Names {
+  const isKnown = (each: string): boolean =>
+    shaping.mentions(each) || columns.some((column) => column.startsWith(each + separator));
+  const known = new Set(older.filter(isKnown));
+  return [name + separator, ...[...known].map((each) => each + separator)];
+}
+
+/** The first of several that one of the names means, the names in their order; null: none. */
+export function firstNamed<T>(
+  names: Names,
+  all: readonly T[],
+  nameOf: (each: T) => string,
+  ignoresCase: boolean,
+): T | null {
+  for (const wanted of names) {
+    const exact = all.find((each) => nameOf(each) === wanted);
+    if (exact !== undefined) return exact;
+    if (!ignoresCase) continue;
+    const lower = wanted.toLowerCase();
+    const similar = all.find((each) => nameOf(each).toLowerCase() === lower);
+    if (similar !== undefined) return similar;
+  }
+  return null;
+}
