@@ -42,8 +42,8 @@ export class BesideFields {
     if (cover === null) this.#keep(path, aside.takeJson(), column);
     else if (column !== null) {
       const text = aside.takeText();
-      if (text === null) column.appendNull();
-      else cover.append(text, column);
+      // A value that is none, an enum's unknown number: the field is missing, and its column says what that is.
+      if (text !== null) cover.append(text, column);
     }
     return null;
   }

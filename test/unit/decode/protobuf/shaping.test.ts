@@ -309,3 +309,34 @@ test("where columns are found whatever their case, fields of another case are le
     expect(Bun.inspect(rows, { depth: 9 })).not.toContain("secret");
   }
 });
+
+test("a closed enum's number without a name is missing, hashed or not: a required column refuses the record, another has its default or null", async () => {
+  const text = `syntax = "proto2"; message T { required int32 a = 1; optional E e = 2; optional E d = 3 [default = Y]; }
+    enum E { X = 1; Y = 2; }`;
+  const values = ["08011009 1801", "08011001 1809"].map(hex);
+  const fields = (required: boolean): Field[] => [
+    column("a", { kind: "int" }),
+    { ...column("e", { kind: "string" }), required },
+    column("d", { kind: "string" }),
+  ];
+  const rowsOf = async (required: boolean, hash: readonly string[], kernel: false | "always") => {
+    const shaping = { ...NO_SHAPING, hashSalt: "salt", hash };
+    const made = await make(text, { shaping, fields: fields(required), kernel }, "T");
+    const { rows, rejected } = decodeAll(made.decoder, recordBatch(values));
+    return { rows, reasons: rejected.map(({ reason }) => reason) };
+  };
+  const hashed = (value: unknown): string | null => (value === null ? null : hashOf(String(value)));
+  for (const required of [true, false]) {
+    for (const kernel of [false, "always"] as const) {
+      const plain = await rowsOf(required, [], kernel);
+      expect(plain.reasons).toEqual(required ? ["missing_field"] : []);
+      const rows = plain.rows.map((row) => ({
+        ...row,
+        e: hashed(row["e"]),
+        d: hashed(row["d"]),
+      }));
+      const { reasons } = plain;
+      expect(await rowsOf(required, ["e", "d"], kernel)).toEqual({ rows, reasons });
+    }
+  }
+});
