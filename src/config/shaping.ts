@@ -72,7 +72,9 @@ export function checkShaping(
   const places = names.map(([path]) => shaping.columnPath(flattened(values, path)));
   const same = places.find((place, index) => places.indexOf(place) !== index);
   if (same !== undefined) report("source.transform.rename", `two fields would be called ${same}`);
-  checkEventTime(values, new Shaping(options), report);
+  const whole = new Shaping(options);
+  checkEventTime(values, whole, report);
+  checkRouteField(values, whole, report);
 }
 
 /**
@@ -114,4 +116,19 @@ function checkEventTime(
   if (shaping.protects(path)) {
     report("source.event_time_field", `${field} is left out, masked or hashed by source.transform`);
   }
+}
+
+/** Tables, metrics and log lines are called by the values of the field; a list calls them by names of its own. */
+function checkRouteField(
+  values: PipelineValues,
+  shaping: Shaping,
+  report: (key: keyof PipelineValues & string, problem: string) => void,
+): void {
+  const field = values["iceberg.route_field"];
+  const isListed = Object.keys(values["iceberg.routes"]).length > 0;
+  if (field === null || isListed || !shaping.protects(flattened(values, field))) return;
+  const problem =
+    `${field} is left out, masked or hashed by source.transform, and names of tables would show its values. ` +
+    "Name the tables in iceberg.routes";
+  report("iceberg.route_field", problem);
 }

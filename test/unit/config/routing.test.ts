@@ -68,3 +68,20 @@ test("each combination that means nothing has its sentence", async () => {
   ];
   for (const [text, problem] of cases) expect((await load(text)).problems).toEqual([problem]);
 });
+
+test("a field that is not to be seen as it came names no tables, unless they have names of their own", async () => {
+  const rules = ['mask = ["a.b"]', 'hash = ["a"]', 'exclude = ["a"]', 'select = ["c"]'];
+  const salted = 'hash_salt = "0123456789abcdef0123456789abcdef"';
+  for (const flat of ["", "[source]\nflatten = true\n"]) {
+    for (const rule of flat === "" ? rules : ['mask = ["a_b"]']) {
+      const text = (routes: string): string =>
+        `[kafka]\ntopic = "t"\n[iceberg]\nroute_field = "a.b"\n${routes}${flat}[source.transform]\n${rule}\n${salted}\n`;
+      const { problems } = await load(text(""));
+      expect([rule, problems]).toEqual([
+        rule,
+        [expect.stringContaining("iceberg.route_field: a.b is left out, masked or hashed")],
+      ]);
+      expect((await load(text('routes = {"x" = "y"}\n'))).problems).toEqual([]);
+    }
+  }
+});
