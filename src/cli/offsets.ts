@@ -11,12 +11,15 @@ import { fullName } from "#catalog/names.ts";
 import { latestOf } from "#columns/latest.ts";
 import type { MetadataChange } from "#commit/change.ts";
 import { clearStopsChange, keptStopProperties } from "#commit/keptStops.ts";
+import type { CoordinateColumns } from "#commit/liveRows.ts";
 import { type OffsetChange, offsetsChange, planOffsets } from "#commit/offsets.ts";
 import type { Progress } from "#commit/progress.ts";
 import { offsetOf, type ProgressDocument, sourceKey } from "#commit/progressDocument.ts";
 import { ProgressReader } from "#commit/progressSearch.ts";
+import { coordinatesBeside } from "#config/besideTables.ts";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import { coordinateColumns } from "#config/buildWriter.ts";
+import type { PipelineValues } from "#config/keys.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 import type { Actions, Terminal, TopicDescription } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
@@ -96,10 +99,15 @@ function requireOnce(wanted: readonly string[]): void {
 /** Reads offsets as a start does: where the head does not tell, earlier metadata files and the rows do. */
 export function searchProgress({ table, pipeline, catalog }: FoundTable): Promise<Progress> {
   const { values } = pipeline;
-  const columns = coordinateColumns(values);
+  const columns = coordinatesOf(values, table);
   const witness = columns === null ? null : { columns, read: readCoordinates };
   const { showsAncestors } = catalog.traits;
   return new ProgressReader(values["iceberg.branch"], witness, showsAncestors).read(table);
+}
+
+/** Of the table that was found: those beside another have their own, in every mode. */
+function coordinatesOf(values: PipelineValues, { name }: LoadedTable): CoordinateColumns | null {
+  return coordinatesBeside(values, name) ?? coordinateColumns(values);
 }
 
 async function show(found: FoundTable, parsed: ParsedArguments, terminal: Terminal): Promise<void> {
@@ -244,13 +252,15 @@ async function change(
     const { changes, document } = planOffsets(head, progress, branch, resolve(progress));
     // Rows are counted once: while a large table is read, other commits come first again and again.
     const rowsOf = isFirst
-      ? await findRows(head, coordinateColumns(values), document, leastOf(changes))
+      ? await findRows(head, coordinatesOf(values, head), document, leastOf(changes))
       : unknownRows("others have committed since the rows were counted");
     const planned = changes.map((each) => plannedChange(each, progress, topics, rowsOf));
     if (isFirst) printRows(terminal, planned.map(changeRow), parsed.flag("json"), "No change");
     isFirst = false;
     const back = planned.find(goesBack);
-    if (values["source.mode"] !== "kstream" && back !== undefined) {
+    const isAppended =
+      values["source.mode"] === "kstream" || coordinatesBeside(values, head.name) !== null;
+    if (!isAppended && back !== undefined) {
       throw fail("usage", `Nothing was changed: ${backwards(back)}`);
     }
     if (parsed.flag("dry-run")) return null;

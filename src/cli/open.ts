@@ -12,13 +12,15 @@ import { fullName, parseTableName } from "#catalog/names.ts";
 import { type CatalogOptions, openCatalog } from "#catalog/open.ts";
 import { isPostgresUri } from "#catalog/postgresUrl.ts";
 import { sqlitePath } from "#catalog/sqlite.ts";
+import { tablesBeside } from "#config/besideTables.ts";
 import { catalogOptions } from "#config/buildPipeline.ts";
 import type { AppConfig, PipelineConfig } from "#config/config.ts";
 import type { Environment } from "#config/environment.ts";
 import { loadConfig } from "#config/load.ts";
 import { formatProblem } from "#config/problems.ts";
 import { storageOptions } from "#config/storage.ts";
-import { namespaceOf, tableFor } from "#config/tableNames.ts";
+import { knownTableFor, namespaceOf } from "#config/tableNames.ts";
+import { topicsOf } from "#config/topics.ts";
 import { openStorage } from "#storage/open.ts";
 import type { Storage } from "#storage/storage.ts";
 import { type VendedStore, withVended } from "#storage/vended.ts";
@@ -163,12 +165,9 @@ function candidates({ values }: PipelineConfig, name: string): TableName[] {
 }
 
 function writes({ values }: PipelineConfig, name: string): boolean {
-  const topic = values["kafka.topic"];
-  const topics = values["kafka.topics"] ?? (topic === null ? [] : [topic]);
-  return topics.some((each) => {
-    const own = tableFor(values, each);
-    const { table } = own;
-    const forms = [table, `${values["iceberg.database_name"]}.${table}`, fullName(own)];
+  const fed = topicsOf(values).flatMap((topic) => knownTableFor(values, topic) ?? []);
+  return [...fed, ...tablesBeside(values).map((each) => each.name)].some((own) => {
+    const forms = [own.table, `${values["iceberg.database_name"]}.${own.table}`, fullName(own)];
     return forms.includes(name);
   });
 }

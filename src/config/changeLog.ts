@@ -3,6 +3,7 @@
  * it is called, how its rows are decoded, and how it is written.
  */
 import type { TableName } from "#catalog/catalog.ts";
+import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { DecoderOptions, MetadataColumn } from "#decode/options.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import type { PipelineValues } from "./keys.ts";
@@ -57,16 +58,20 @@ export function knownTablesFor(values: PipelineValues, topic: string): readonly 
  * without a rewrite.
  */
 function changeLogOf(table: WriterOptions, prefix: string): WriterOptions {
-  const coordinates = { topic: null, partition: `${prefix}partition`, offset: `${prefix}offset` };
   return {
     ...table,
     name: nameOf(table.name),
     key: [],
     latest: null,
     order: null,
-    coordinates,
+    coordinates: changeCoordinates(prefix),
     create: { ...table.create, partitionForms: [`day(${prefix}timestamp)`], sortForms: [] },
   };
+}
+
+/** Columns that say which record a change is. @param prefix `source.metadata_prefix` */
+export function changeCoordinates(prefix: string): CoordinateColumns {
+  return { topic: null, partition: `${prefix}partition`, offset: `${prefix}offset` };
 }
 
 /** What says of a change which one it is, where it came from, and what it did; and what the table has. */

@@ -2,10 +2,18 @@
  * The settings of the dead-letter table beside a table.
  */
 import type { TableName } from "#catalog/catalog.ts";
+import type { CoordinateColumns } from "#commit/liveRows.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 
 /** What the name of a table's dead-letter table ends with (SPEC section 4). */
 export const LETTERS_SUFFIX = "__dead_letter";
+
+/** Columns that say which record a letter is about. */
+export const LETTER_COORDINATES: CoordinateColumns = {
+  topic: "topic",
+  partition: "partition",
+  offset: "offset",
+};
 
 /** The name of the dead-letter table of a table. */
 export function lettersOf({ namespace, table }: TableName): TableName {
@@ -22,7 +30,7 @@ export function letterTable(table: WriterOptions): WriterOptions {
     name: lettersOf(table.name),
     key: [],
     latest: null,
-    coordinates: { topic: "topic", partition: "partition", offset: "offset" },
+    coordinates: LETTER_COORDINATES,
     schemaMismatch: "evolve",
     schemaChanges: "evolve",
     create: {
