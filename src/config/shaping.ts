@@ -11,14 +11,13 @@ export function shapingOptions(values: PipelineValues): ShapingOptions | null {
   const rename = Object.entries(values["source.transform.rename"]);
   const all = [...PATHS.flatMap((key) => values[`source.transform.${key}`]), ...rename];
   if (all.length === 0) return null;
-  const flat = (path: string): string => flattened(values, path);
   const topics = values["kafka.topics"]?.length ?? 1;
   return {
-    select: values["source.transform.select"].map(flat),
-    exclude: values["source.transform.exclude"].map(flat),
-    rename: Object.fromEntries(rename.map(([path, name]) => [flat(path), name])),
-    mask: values["source.transform.mask"].map(flat),
-    hash: values["source.transform.hash"].map(flat),
+    select: values["source.transform.select"],
+    exclude: values["source.transform.exclude"],
+    rename: values["source.transform.rename"],
+    mask: values["source.transform.mask"],
+    hash: values["source.transform.hash"],
     hashSalt: values["source.transform.hash_salt"] ?? "",
     separator: values["source.flatten"] ? values["source.flatten_separator"] : ".",
     isStrict: topics === 1 && values["kafka.topic_pattern"] === null,

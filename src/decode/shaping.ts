@@ -18,7 +18,7 @@ import {
   withChildFields,
 } from "#columns/schema.ts";
 
-/** The settings; paths with dots, or with the flatten separator in their place. */
+/** The settings; paths with dots. */
 export interface ShapingOptions {
   /** Only these fields, with all that is inside them; empty: all. */
   readonly select: readonly string[];
@@ -29,7 +29,7 @@ export interface ShapingOptions {
   readonly hash: readonly string[];
   /** The key of the hashes. */
   readonly hashSalt: string;
-  /** What joins the names of a path: a dot, or the flatten separator. */
+  /** What joins the names of a column's path: a dot, or the flatten separator. */
   readonly separator: string;
   /** True: all records are of one topic, so that a path which none of them has is a mistake. */
   readonly isStrict: boolean;
@@ -62,19 +62,28 @@ export class Shaping {
   readonly #selected: ReadonlySet<string>;
   /** Everything above something that is selected. */
   readonly #parents: ReadonlySet<string>;
+  /** Everything above something that is left out, covered or selected. */
+  readonly #leading: ReadonlySet<string>;
+  /** Fields in which there is such a thing for certain: flattened, `a_b` may be a field's own name. */
+  readonly #holders: ReadonlySet<string>;
   /** Own names of fields by the path of their parent and the name of their column. */
   readonly #sources: ReadonlyMap<string, string>;
   readonly #covers: ReadonlyMap<string, Cover>;
   readonly #names: ReadonlyMap<string, string>;
 
   /** @param hidden further fields that make no column, whether records have them or not */
-  constructor(options: ShapingOptions = NO_SHAPING, hidden: readonly string[] = []) {
+  constructor(given: ShapingOptions = NO_SHAPING, hidden: readonly string[] = []) {
+    const options = flattened(given);
     this.#options = options;
     this.isStrict = options.isStrict;
     this.#separator = this.#spoken(options.separator);
     this.#excluded = new Set([...options.exclude, ...hidden].map((path) => this.#spoken(path)));
     this.#selected = new Set(options.select.map((path) => this.#spoken(path)));
     this.#parents = new Set([...this.#selected].flatMap((path) => this.#above(path)));
+    const leading = leadingIn(options, options.separator);
+    this.#leading = new Set(leading.map((path) => this.#spoken(path)));
+    const holders = leadingIn(given, ".").map((path) => joined(path, options));
+    this.#holders = new Set(holders.map((path) => this.#spoken(path)));
     const names = Object.entries(options.rename);
     this.#names = new Map(names.map(([path, name]) => [this.#spoken(path), name]));
     const sources = names.map(([path, name]) => {
@@ -165,6 +174,40 @@ export class Shaping {
     return isAround || this.ignores(path) || named.some(isHere);
   }
 
+  /** True when only some of what is inside this field may be left out, covered or selected. */
+  leadsInside(path: string): boolean {
+    return this.#leading.has(this.#spoken(path));
+  }
+
+  /**
+   * Whether a value of this kind may stand at a path. Where the settings name something inside, a text may
+   * be what they would leave out or cover: only what has that inside may stand there.
+   */
+  admits(path: string, kind: Type["kind"]): boolean {
+    if (!this.#holders.has(this.#spoken(path)) || this.coverOf(path) !== null) return true;
+    if (kind === "list") return this.#isNamed(joinPath(path, "element"));
+    return kind === "map" ? this.#isNamed(joinPath(path, "value")) : kind === "struct";
+  }
+
+  /** True when all that a field of this type holds is left out. */
+  leavesNothing(type: Type, path: string): boolean {
+    if (this.ignores(path)) return true;
+    if (isPrimitive(type) || !this.leadsInside(path) || this.coverOf(path) !== null) return false;
+    const inner = childFields(type).filter((each) => type.kind !== "map" || each !== type.key);
+    return inner.every((each) => this.leavesNothing(each.type, joinPath(path, each.name)));
+  }
+
+  /** True when the settings name this field or something inside it. */
+  #isNamed(field: string): boolean {
+    const path = this.#spoken(field);
+    return this.#holders.has(path) || this.paths.some(([, each]) => this.#spoken(each) === path);
+  }
+
+  /** The path of a field inside another, both as the settings name them. */
+  inside(path: string, name: string): string {
+    return path + this.#options.separator + name;
+  }
+
   /** The path of a field's column. */
   columnPath(path: string): string {
     const parts = this.#options.separator === "." ? [...this.#above(path), path] : [path];
@@ -185,6 +228,7 @@ export class Shaping {
       if (this.ignores(path)) return [];
       const name = this.columnName(path, field.name);
       if (this.coverOf(path) !== null) return [{ ...field, name, type: { kind: "string" } }];
+      if (!this.admits(path, field.type.kind)) return [];
       const type = this.#shaped(field.type, path);
       return type === null ? [] : [{ ...field, name, type }];
     });
@@ -219,18 +263,52 @@ export class Shaping {
   }
 
   #above(path: string): string[] {
-    const separator = this.#separator;
-    const above: string[] = [];
-    for (let at = path.indexOf(separator); at > 0; at = path.indexOf(separator, at + 1)) {
-      above.push(path.slice(0, at));
-    }
-    return above;
+    return above(path, this.#separator);
   }
 
   /** Flattened columns have no parents: their names are whole. */
   #lastSeparator(path: string): number {
     return this.#options.separator === "." ? path.lastIndexOf(".") : -1;
   }
+}
+
+/** The settings with paths of columns in place of those of fields. */
+function flattened(options: ShapingOptions): ShapingOptions {
+  if (options.separator === ".") return options;
+  const all = (paths: readonly string[]): string[] => paths.map((path) => joined(path, options));
+  const { select, exclude, rename, mask, hash } = options;
+  return {
+    ...options,
+    select: all(select),
+    exclude: all(exclude),
+    rename: Object.fromEntries(
+      Object.entries(rename).map(([path, name]) => [joined(path, options), name]),
+    ),
+    mask: all(mask),
+    hash: all(hash),
+  };
+}
+
+function joined(path: string, { separator }: ShapingOptions): string {
+  return path.replaceAll(".", separator);
+}
+
+/** The paths above those of the settings; what is selected whole is not led into by what else is selected. */
+function leadingIn(options: ShapingOptions, separator: string): readonly string[] {
+  const { select, exclude, mask, hash } = options;
+  const parts = select.filter((path) => {
+    return !above(path, separator).some((each) => select.includes(each));
+  });
+  const paths = [...parts, ...exclude, ...mask, ...hash];
+  return paths.flatMap((path) => above(path, separator));
+}
+
+function above(path: string, separator: string): string[] {
+  const found: string[] = [];
+  for (let at = path.indexOf(separator); at > 0; at = path.indexOf(separator, at + 1)) {
+    found.push(path.slice(0, at));
+  }
+  return found;
 }
 
 /** Fields are what they are. */

@@ -68,11 +68,15 @@ export class Unplaced {
     const { dropped, isFull, shaping } = this.table;
     const { onUnknownField, hasRescue } = this.options;
     if (onUnknownField === "ignore" || dropped.find(path) !== undefined) return skipStep(type);
+    const own = fieldOf(name, type, this.options.rules)?.type ?? null;
+    if (own !== null && shaping.leavesNothing(own, at.source)) return skipStep(type);
     const isBeyond = onUnknownField === "evolve" && isFull && hasRescue;
     const isKept = onUnknownField === "rescue" || isBeyond;
     // What is masked somewhere inside is never shown as it came.
     if (isKept && !shaping.protects(at.source)) return this.kept(type, at.source, null);
     if (isKept || onUnknownField === "dead_letter") return refusal(type, "unknown_field", path);
+    const isMisplaced = own !== null && !shaping.admits(at.source, own.kind);
+    if (isMisplaced) return refusal(type, "type_conflict", path);
     return this.learned(type, path, name, inside);
   }
 

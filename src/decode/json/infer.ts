@@ -13,6 +13,7 @@ import { joinPath, TakenPaths } from "#columns/paths.ts";
 import { childFields, type Field, isPrimitive, type Type } from "#columns/schema.ts";
 import type { Shaping } from "#decode/shaping.ts";
 import { withoutDuplicates } from "./duplicates.ts";
+import { kindAt } from "./inside.ts";
 import { CHAR, skipNumber, skipSpace, skipString, skipWord } from "./scan.ts";
 import { Skipper } from "./skip.ts";
 import { textOf } from "./strings.ts";
@@ -21,6 +22,8 @@ type Kind = "none" | "boolean" | "long" | "double" | "string" | "struct" | "list
 
 /** What is known about one place in the documents; members by the names of the fields. */
 class Shape {
+  /** The path of the field. */
+  readonly source: string;
   kind: Kind = "none";
   /** Whether a document had it, be it with null. */
   seen = false;
@@ -31,9 +34,13 @@ class Shape {
   private readonly spellings = new Map<string, string>();
   element: Shape | null = null;
 
+  constructor(source: string) {
+    this.source = source;
+  }
+
   /** @param source the path of the field */
   static of(field: Field, source: string, shaping: Shaping): Shape {
-    const shape = new Shape();
+    const shape = new Shape(source);
     shape.field = field;
     const { type } = field;
     if (isPrimitive(type)) shape.kind = "known";
@@ -69,7 +76,7 @@ class Shape {
   member(name: string): Shape {
     const known = this.members.get(name);
     if (known !== undefined) return known;
-    const shape = new Shape();
+    const shape = new Shape(joinPath(this.source, name));
     this.members.set(name, shape);
     return shape;
   }
@@ -77,7 +84,7 @@ class Shape {
 
 /** Collects what documents hold. */
 export class Inference {
-  private readonly root = new Shape();
+  private readonly root = new Shape("");
   private readonly separator: string | null;
   private readonly skipper = new Skipper();
   private bytes: Uint8Array = new Uint8Array(0);
@@ -200,6 +207,7 @@ export class Inference {
   private value(shape: Shape, at: number): number {
     const { bytes } = this;
     shape.seen = true;
+    if (!this.shaping.admits(shape.source, kindAt(bytes, at))) return this.skip(at);
     switch (bytes[at] as number) {
       case CHAR.open:
         return this.members(shape, at);
@@ -227,7 +235,7 @@ export class Inference {
     if (this.skipper.typed) shape.see("struct");
     if (shape.kind === "struct") this.object(shape, at + 1, null);
     else if (shape.kind === "map" && shape.element !== null) {
-      const entries = new Shape();
+      const entries = new Shape(shape.source);
       this.object(asMap(entries, shape.element), at + 1, null);
     }
     return after;
@@ -237,7 +245,7 @@ export class Inference {
     const after = this.skip(at);
     if (this.skipper.typed) shape.see("list");
     if (shape.kind !== "list") return after;
-    shape.element ??= new Shape();
+    shape.element ??= new Shape(joinPath(shape.source, "element"));
     let i = skipSpace(this.bytes, at + 1);
     while (this.bytes[i] !== CHAR.closeList) {
       i = skipSpace(this.bytes, this.value(shape.element, i));

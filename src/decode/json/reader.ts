@@ -15,6 +15,7 @@ import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
 import type { ValueReader } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
+import { lookInside } from "./inside.ts";
 import { jsonRoot } from "./kernelProgram.ts";
 import { KeyFinder, UNKNOWN } from "./keys.ts";
 import { appendNumber, isNumberAt, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
@@ -212,7 +213,8 @@ export class JsonReader implements ValueReader {
     const { unknown, rescue } = this.handling;
     if (after < 0 || !this.skipper.typed || unknown === "ignore") return after;
     const name = textOf(this.bytes, keyAt + 1, skipString(this.bytes, keyAt + 1, this.end));
-    const verdict = judgeUnknown(unknown, node, name, this.evolving);
+    const inside = lookInside(this.bytes, at, node.source + name, node.shaping);
+    const verdict = judgeUnknown(unknown, node, name, inside, this.evolving);
     if (verdict === "learn") this.unknownHere = true;
     else if (verdict === "rescue") rescue?.keep(node.source + name, this.bytes, at, after);
     else if (verdict !== "ignore") this.refuse(verdict, node.prefix + name);

@@ -78,6 +78,15 @@ function membersOf(message: ProtoMessage, path: string, outer: readonly ProtoMes
   return message.fields.map((field) => columnOf(field, joinPath(path, field.name), within));
 }
 
+/**
+ * The type of a field's column.
+ * @param path of the field, for the error
+ * @throws AppError `usage` for a type that contains itself
+ */
+export function columnTypeOf(field: ProtoField, path: string): Type {
+  return columnOf(field, path, []).type;
+}
+
 function columnOf(field: ProtoField, path: string, within: readonly ProtoMessage[]): Field {
   const { name, label, presence, doc } = field;
   const value = typeOf(field.type, path, within);

@@ -13,7 +13,7 @@ import { type Filler, fillerOf } from "#decode/json/defaults.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { RESCUED } from "#decode/rescue.ts";
 import { type Cover, Shaping } from "#decode/shaping.ts";
-import { columnsOf, isFlattened } from "./columns.ts";
+import { columnsOf, columnTypeOf, isFlattened } from "./columns.ts";
 import { defaultFiller } from "./defaults.ts";
 import type { ProtoField, ProtoMessage, ProtoType } from "./model.ts";
 import { enumKind, holds, holdsWhole, scalarKind } from "./slotKinds.ts";
@@ -251,9 +251,19 @@ class Compiler {
 
   /** A field without a column. */
   private unplaced(field: ProtoField, at: Place): Slot {
-    const reason = this.unknown(at);
+    const reason = this.misplaced(field, at) ?? this.unknown(at);
+    if (reason === "nothing") return bareSlot(field, at.path, { kind: "unknown", reason: null });
     if (reason === "rescue") return this.kept(field, at.source, null);
     return bareSlot(field, at.path, { kind: "unknown", reason });
+  }
+
+  /** What the settings say of a field that they name something inside of; null: nothing. */
+  private misplaced(field: ProtoField, { path, source }: Place): "nothing" | RejectReason | null {
+    const { shaping, unknown } = this.options;
+    if (!shaping.leadsInside(source)) return null;
+    const type = columnTypeOf(field, path);
+    if (shaping.leavesNothing(type, source)) return "nothing";
+    return unknown === "evolve" && !shaping.admits(source, type.kind) ? "type_conflict" : null;
   }
 
   private unknown({ path, source }: Place): RejectReason | "evolve" | "rescue" | null {

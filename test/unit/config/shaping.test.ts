@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { buildPipeline } from "#config/buildPipeline.ts";
 import { shapingOptions } from "#config/shaping.ts";
+import { Shaping } from "#decode/shaping.ts";
 import { load, loadRight, values } from "./helpers.ts";
 
 const TOPIC = '[kafka]\ntopic = "events"\n';
@@ -15,16 +16,13 @@ test("without such keys fields are what they are", async () => {
   expect(await shapeOf("")).toBeNull();
 });
 
-test("paths of flattened records have the separator in place of dots", async () => {
+test("fields of flattened records keep the dots of their paths, their columns have the separator", async () => {
   const shape = await shapeOf(
     '[source]\nflatten = true\n[source.transform]\nmask = ["a.b"]\nrename = {"c.d" = "e"}\n',
   );
-  expect(shape).toMatchObject({
-    mask: ["a_b"],
-    rename: { c_d: "e" },
-    separator: "_",
-    isStrict: true,
-  });
+  expect(shape).toMatchObject({ mask: ["a.b"], separator: "_", isStrict: true });
+  const shaping = new Shaping(shape ?? undefined);
+  expect([shaping.coverOf("a_b") === null, shaping.columnPath("c_d")]).toEqual([false, "e"]);
 });
 
 test("paths mean fields of any case where columns are found so", async () => {

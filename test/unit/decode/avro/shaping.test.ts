@@ -317,6 +317,24 @@ test("what is masked or left out inside is never kept: its record is refused", (
   expect(reasons(found)).toEqual(['unknown_field: Field "b" is not in the schema']);
 });
 
+test("a field without a column passes by when all in it is left out, and is refused in place of a record", () => {
+  const table = [column("a", { kind: "int" })];
+  for (const onUnknownField of ["evolve", "dead_letter", "rescue"] as const) {
+    for (const flattenSeparator of [null, "_"]) {
+      const schema = record(member("a", "int"), member("b", struct("B", member("c", "string"))));
+      const more = { table, onUnknownField, flattenSeparator, shape: { exclude: ["b.c"] } };
+      const found = shaped(schema, [{ a: 1, b: { c: "SECRET" } }], more);
+      expect(reasons(found)).toEqual([]);
+      expect(found.rows).toMatchObject([{ a: 1 }]);
+      const text = record(member("a", "int"), member("b", "string"));
+      const misplaced = shaped(text, [{ a: 1, b: "SECRET" }], more);
+      expect(misplaced.rows).toEqual([]);
+      const reason = onUnknownField === "evolve" ? "type_conflict" : "unknown_field";
+      expect(misplaced.rejected.map((each) => each.reason as string)).toEqual([reason]);
+    }
+  }
+});
+
 test("a required column cannot be null: its record is refused though conflicts are kept", () => {
   const schema = record(member("n", "long"));
   const table = [{ ...column("n", { kind: "int" }), required: true }];

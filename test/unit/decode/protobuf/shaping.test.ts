@@ -247,6 +247,23 @@ test("what is masked or left out inside is never kept, and a required column can
   expect(refused.reasons).toHaveLength(1);
 });
 
+test("a field without a column passes by when all in it is left out, and is refused in place of a message", async () => {
+  const table = [column("a", { kind: "int" })];
+  for (const onUnknownField of ["evolve", "dead_letter", "rescue"] as const) {
+    for (const flattenSeparator of [null, "_"]) {
+      const body = "int32 a = 1; B b = 2; message B { string c = 1; }";
+      const more = { table, onUnknownField, flattenSeparator, shape: { exclude: ["b.c"] } };
+      const found = await shaped(body, [{ a: 1, b: { c: "SECRET" } }], more);
+      expect(found.reasons).toEqual([]);
+      expect(found.rows).toMatchObject([{ a: 1 }]);
+      const text = "int32 a = 1; string b = 2;";
+      const misplaced = await shaped(text, [{ a: 1, b: "SECRET" }], more);
+      expect(misplaced.rows).toEqual([]);
+      expect(misplaced.reasons.map((each) => each.split(":")[0])).toEqual(["unknown_field"]);
+    }
+  }
+});
+
 test("a path that no message has stops the table; one inside of lists and flattened messages is found", async () => {
   const strict = (shape: Partial<ShapingOptions>, more: More = {}) =>
     shaped(NESTED, [VALUE], { shape: { isStrict: true, ...shape }, infer: true, ...more });
