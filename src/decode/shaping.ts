@@ -126,12 +126,37 @@ export class Shaping {
   }
 
   /**
-   * The name by which a field of several is spoken of: the first that a path of the settings has, or leads
-   * to or from; else its own, the first of all. @param parent path of the field that it is in, "" for the row
+   * The name by which a field of several is spoken of: the first that is left out or covered, or has such
+   * inside; else the first of which the settings say anything; else its own, the first of all.
+   * @param parent path of the field that it is in, "" for the row
    */
   nameAmong(parent: string, names: readonly [string, ...string[]]): string {
     if (this.#isPlain) return names[0];
-    return names.find((name) => this.mentions(joinPath(parent, name))) ?? names[0];
+    const hidden = names.find((name) => this.#hidden(joinPath(parent, name)).length > 0);
+    return hidden ?? names.find((name) => this.mentions(joinPath(parent, name))) ?? names[0];
+  }
+
+  /**
+   * The path by which the settings speak of what is inside a union's member: that of the union, where they
+   * leave out or cover fields that were in it before it was one, and say nothing of the member's.
+   * @param names of all its members
+   */
+  memberPath(union: string, name: string, names: readonly string[]): string {
+    const own = joinPath(union, name);
+    if (this.#isPlain || this.#hidden(own).length > 0) return own;
+    const members = names.map((each) => this.#spoken(joinPath(union, each)));
+    const isOfMember = (path: string): boolean =>
+      members.some((each) => path === each || path.startsWith(each + this.#separator));
+    const around = this.#spoken(union);
+    return this.#hidden(union).some((path) => path !== around && !isOfMember(path)) ? union : own;
+  }
+
+  /** What is left out or covered of a field: it, or paths inside it. */
+  #hidden(field: string): string[] {
+    const path = this.#spoken(field);
+    const inside = path + this.#separator;
+    const all = [...this.#excluded, ...this.#covers.keys()];
+    return all.filter((each) => each === path || each.startsWith(inside));
   }
 
   /** True: no field is anything but what it is. */
@@ -219,28 +244,35 @@ export class Shaping {
 
   /**
    * The columns of a schema's fields: without what is left out, by their new names, text where the values
-   * are covered. @param parent path of the field that they are in, "" for the row
+   * are covered.
+   * @param parent path of the field that they are in, "" for the row
+   * @param inside the path of what is in a field: by that of its parent, and its name
    */
-  columns(fields: readonly Field[], parent = ""): readonly Field[] {
+  columns(
+    fields: readonly Field[],
+    parent = "",
+    inside: typeof joinPath = joinPath,
+  ): readonly Field[] {
     if (this.#isPlain) return fields;
     return fields.flatMap((field) => {
       const path = joinPath(parent, field.name);
       if (this.ignores(path)) return [];
       const name = this.columnName(path, field.name);
       if (this.coverOf(path) !== null) return [{ ...field, name, type: { kind: "string" } }];
-      if (!this.admits(path, field.type.kind)) return [];
-      const type = this.#shaped(field.type, path);
+      const within = inside(parent, field.name);
+      if (!this.admits(within, field.type.kind)) return [];
+      const type = this.#shaped(field.type, within, inside);
       return type === null ? [] : [{ ...field, name, type }];
     });
   }
 
   /** Null: nothing of it is left. */
-  #shaped(type: Type, path: string): Type | null {
+  #shaped(type: Type, path: string, inside: typeof joinPath): Type | null {
     if (isPrimitive(type)) return type;
     // A map's key is no field of its own: who takes the map takes its keys.
     const [key] = type.kind === "map" ? [type.key] : [];
     const inner = childFields(type).filter((each) => each !== key);
-    const columns = this.columns(inner, path);
+    const columns = this.columns(inner, path, inside);
     if (columns.length === 0) return null;
     return withChildFields(type, key === undefined ? columns : [key, ...columns]);
   }

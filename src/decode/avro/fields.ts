@@ -6,7 +6,9 @@
  * (`recursiveType`), unless they are null.
  */
 import { fail } from "#base/errors.ts";
-import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
+import { joinPath } from "#columns/paths.ts";
+import { type Field, isPrimitive, type PrimitiveType, type Type } from "#columns/schema.ts";
+import type { Shaping } from "#decode/shaping.ts";
 import {
   type AvroFixed,
   type AvroPrimitive,
@@ -100,6 +102,41 @@ export function memberName(branch: AvroType, branches: readonly AvroType[]): str
 
 function shortOf(type: AvroType): string {
   return "name" in type ? shortName(type.name) : type.kind;
+}
+
+/** True where a record's own column has a member of the name of one of the record's types, by chance. */
+export function isUnsuited(branch: AvroType, type: Type): boolean {
+  const isNested = !isPrimitive(type);
+  const wantsNested = branch.kind === "record" || branch.kind === "array" || branch.kind === "map";
+  return isNested !== wantsNested;
+}
+
+/** Names of the members of each union of several types, by its path, as `Shaping.memberPath` has them. */
+export function unionsIn(type: AvroType, path: string, shaping: Shaping): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  const inside = new Set<AvroType>();
+  const search = (each: AvroType, at: string): void => {
+    if (inside.has(each)) return;
+    inside.add(each);
+    const values = valueBranches(each);
+    const names = values.map((branch) => memberName(branch, values));
+    const isSeveral = values.length > 1;
+    if (isSeveral) found.set(at, names);
+    for (const [index, branch] of values.entries()) {
+      const own = isSeveral ? shaping.memberPath(at, names[index] ?? "", names) : at;
+      for (const [name, part] of namedParts(branch)) search(part, joinPath(own, name));
+    }
+    inside.delete(each);
+  };
+  search(type, path);
+  return found;
+}
+
+/** What is in a value, by the names that paths give it. */
+function namedParts(type: AvroType): readonly (readonly [string, AvroType])[] {
+  if (type.kind === "array") return [["element", type.items]];
+  if (type.kind === "map") return [["value", type.values]];
+  return type.kind === "record" ? type.fields.map((field) => [field.name, field.type]) : [];
 }
 
 class FieldMaker {

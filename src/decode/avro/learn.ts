@@ -2,12 +2,13 @@
  * Columns from writers' schemas: a table's fields, extended by what its schemas have beside them. All
  * new columns are optional: the next version of a schema may leave a field out.
  */
+import { joinPath } from "#columns/paths.ts";
 import type { Field } from "#columns/schema.ts";
 import type { KnownSchema } from "#decode/format.ts";
 import { learnColumns, missedPaths, type Named } from "#decode/registry/learn.ts";
 import { Shaping } from "#decode/shaping.ts";
-import { fieldsOf, memberName, valueBranches } from "./fields.ts";
-import { type Names, namesOf, prefixesOf } from "./names.ts";
+import { fieldsOf, memberName, unionsIn, valueBranches } from "./fields.ts";
+import { knownPrefixes, type Names, namesOf, prefixesOf } from "./names.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
 import type { ProgramOptions } from "./unplaced.ts";
 
@@ -67,28 +68,58 @@ class Flattener {
     this.#known = known;
   }
 
-  columns(part: Part, field: Field, prefixes: Names): readonly Named[] {
+  /**
+   * @param prefixes what names of columns may begin with
+   * @param spoken what only names in the settings may begin with: in a union, what was said before it was one
+   * @param inUnion the same of what is in it, where it is a union's member
+   */
+  columns(
+    part: Part,
+    field: Field,
+    prefixes: Names,
+    spoken: readonly string[] = [],
+    inUnion: readonly string[] | null = null,
+  ): readonly Named[] {
     const shaping = this.#shaping;
     const separator = this.#separator;
     const names = namesOf(part, prefixes);
     const [full, ...aliases] = names;
-    const source = shaping.nameAmong("", names);
+    const older = spoken.flatMap((each) => namesOf(part, [each]));
+    const source = shaping.nameAmong("", [...names, ...older]);
     const isWhole = separator === null || field.type.kind !== "struct";
     if (isWhole || shaping.ignores(source) || shaping.coverOf(source) !== null) {
-      return shaping.columns([{ ...field, name: source }]).map((column) => {
+      const inside = insideOf(part.type, source, shaping);
+      return shaping.columns([{ ...field, name: source }], "", inside).map((column) => {
         const isOwn = column.name === source;
         return { field: isOwn ? { ...column, name: full } : column, aliases };
       });
     }
     const inner = membersOf(part.type);
     const below = prefixesOf(names, separator, this.#known, shaping);
+    const said = inUnion ?? knownPrefixes(older, separator, [], shaping);
+    const ofMembers = isUnionOfSeveral(part.type) ? [...below, ...said] : null;
     return field.type.fields.flatMap((member) => {
       const found = inner.find((each) => each.name === member.name);
       if (found === undefined) return [];
       const required = field.required && member.required;
-      return this.columns(found, { ...member, required }, below);
+      return this.columns(found, { ...member, required }, below, said, ofMembers);
     });
   }
+}
+
+/** How paths lead into the members of a field's unions. */
+function insideOf(type: AvroType, source: string, shaping: Shaping): typeof joinPath {
+  const unions = unionsIn(type, source, shaping);
+  return (parent, name) => {
+    const members = unions.get(parent) ?? [];
+    return members.includes(name)
+      ? shaping.memberPath(parent, name, members)
+      : joinPath(parent, name);
+  };
+}
+
+function isUnionOfSeveral(type: AvroType): boolean {
+  return valueBranches(type).length > 1;
 }
 
 /** What the members of a type's struct are made of. */

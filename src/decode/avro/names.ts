@@ -19,8 +19,7 @@ export function namesOf(
 }
 
 /**
- * What names of columns begin with in a flattened record. Older names count as far as a column or a setting
- * has them: aliases at every level would multiply without an end.
+ * What names of columns begin with in a flattened record.
  * @param columns names of the row's columns
  */
 export function prefixesOf(
@@ -29,10 +28,22 @@ export function prefixesOf(
   columns: readonly string[],
   shaping: Shaping,
 ): Names {
+  return [name + separator, ...knownPrefixes(older, separator, columns, shaping)];
+}
+
+/**
+ * Older names as such beginnings, as far as a column or a setting has them: aliases at every level would
+ * multiply without an end.
+ */
+export function knownPrefixes(
+  names: readonly string[],
+  separator: string,
+  columns: readonly string[],
+  shaping: Shaping,
+): string[] {
   const isKnown = (each: string): boolean =>
     shaping.mentions(each) || columns.some((column) => column.startsWith(each + separator));
-  const known = new Set(older.filter(isKnown));
-  return [name + separator, ...[...known].map((each) => each + separator)];
+  return [...new Set(names.filter(isKnown))].map((each) => each + separator);
 }
 
 /** The first of several that one of the names means, the names in their order; null: none. */

@@ -19,8 +19,8 @@ import { RESCUED } from "#decode/rescue.ts";
 import { Shaping } from "#decode/shaping.ts";
 import { convert } from "./convert.ts";
 import { Differences } from "./differences.ts";
-import { memberName, valueBranches } from "./fields.ts";
-import { firstNamed, type Names, namesOf, prefixesOf } from "./names.ts";
+import { isUnsuited, memberName, valueBranches } from "./fields.ts";
+import { firstNamed, knownPrefixes, type Names, namesOf, prefixesOf } from "./names.ts";
 import type { Fallback } from "./readerSchema.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
 import { mayConflict, STEP, type Step, skipStep, step } from "./steps.ts";
@@ -44,6 +44,8 @@ interface Scope extends Place {
   readonly columns: readonly ColumnBuilder[];
   /** What names of columns may begin with, where records are flattened: `namesOf` the record around. */
   readonly prefixes: Names;
+  /** What only names in the settings may begin with: in a union, what was said before it was one. */
+  readonly spoken: readonly string[];
   readonly taken: Set<ColumnBuilder>;
 }
 
@@ -80,13 +82,7 @@ class Compiler {
 
   compile(writer: AvroRecord): Program {
     const { columns, differences } = this;
-    const scope = {
-      columns,
-      path: "",
-      source: "",
-      prefixes: [""] as const,
-      taken: new Set<ColumnBuilder>(),
-    };
+    const scope = scopeOf(columns, { path: "", source: "" });
     this.inside.add(writer);
     const steps = this.members(writer, scope);
     const ends = columns.flatMap((column) => {
@@ -109,20 +105,24 @@ class Compiler {
     return record.fields.map((field) => this.member(field, scope));
   }
 
-  private member(field: AvroField, scope: Scope): Step {
+  /** @param inUnion what is said of the union's fields is said of those of this one, its member */
+  private member(field: AvroField, scope: Scope, inUnion: readonly string[] | null = null): Step {
     const { type } = field;
     const { shaping } = this.table;
     const names = this.names(field, scope);
     const column = this.find(names, scope);
     const own = column === null ? [] : [shaping.fieldName(scope.source, column.field.name)];
-    const known = shaping.nameAmong(scope.source, [...names, ...own]);
+    const older = scope.spoken.flatMap((each) => namesOf(field, [each]));
+    const known = shaping.nameAmong(scope.source, [...names, ...own, ...older]);
     const source = joinPath(scope.source, known);
     if (shaping.ignores(source)) return skipStep(type);
     if (column === null) {
       const made = shaping.columnName(source, names[0]);
       const place = { path: joinPath(scope.path, made), source };
+      const spoken =
+        inUnion ?? knownPrefixes(older, this.options.flattenSeparator ?? "", [], shaping);
       const isCovered = shaping.coverOf(source) !== null;
-      const members = isCovered ? null : this.flattened(type, names, scope);
+      const members = isCovered ? null : this.flattened(type, names, { ...scope, spoken });
       return members ?? this.unplaced.unknown(type, place, made, this.inside);
     }
     const path = joinPath(scope.path, column.field.name);
@@ -159,7 +159,8 @@ class Compiler {
     const group = (branch: AvroType): Step | null => {
       if (values.length > 1) {
         const named = { name: memberName(branch, values), aliases: [], type: branch };
-        return this.member({ ...named, fallback: undefined, doc: null }, inner);
+        const said = [...prefixes, ...scope.spoken];
+        return this.member({ ...named, fallback: undefined, doc: null }, inner, said);
       }
       if (branch.kind !== "record" || this.inside.has(branch)) return null;
       return this.within(branch, () =>
@@ -253,12 +254,7 @@ class Compiler {
   private record(type: AvroRecord, column: ColumnBuilder, at: Place): Step | null {
     const { kind } = column.field.type;
     if (kind !== "struct" || this.inside.has(type)) return null;
-    const scope = {
-      ...at,
-      columns: column.children,
-      prefixes: [""] as const,
-      taken: new Set<ColumnBuilder>(),
-    };
+    const scope = scopeOf(column.children, at);
     const isMeant =
       type.fields.some((field) => this.find(this.names(field, scope), scope) !== null) ||
       column.children.every(({ field }) => field.name !== memberName(type, [type]));
@@ -308,20 +304,25 @@ class Compiler {
     const { path } = at;
     const { shaping } = this.table;
     const name = memberName(branch, branches);
-    const source = joinPath(at.source, name);
+    const own = joinPath(at.source, name);
     const member = column.children.find(
       ({ field }) => shaping.fieldName(at.source, field.name) === name,
     );
     const into = (inner: Step): Step => step(STEP.member, { column, path, steps: [inner] });
-    if (shaping.ignores(source)) return branches.length === 1 ? null : into(skipStep(branch));
+    if (shaping.ignores(own)) return branches.length === 1 ? null : into(skipStep(branch));
+    const names = branches.map((each) => memberName(each, branches));
+    const source = shaping.memberPath(at.source, name, names);
+    const isRepeated = branch.kind === "array" || branch.kind === "map";
+    // Paths that were said of a record's fields do not say where they are in a list.
+    if (source !== own && isRepeated) return refusal(branch, "type_conflict", path);
     if (member === undefined) {
       if (branches.length === 1) return null;
-      const made = shaping.columnName(source, name);
+      const made = shaping.columnName(own, name);
       return into(
         this.unplaced.unknown(branch, { path: joinPath(path, made), source }, made, this.inside),
       );
     }
-    if (isUnsuited(branch, member)) return null;
+    if (isUnsuited(branch, member.field.type)) return null;
     return into(this.value(branch, member, { path: joinPath(path, member.field.name), source }));
   }
 
@@ -377,16 +378,13 @@ function besideCompiler(table: TableSchema, options: ProgramOptions): Compiler {
   );
 }
 
+function scopeOf(columns: readonly ColumnBuilder[], { path, source }: Place): Scope {
+  return { path, source, columns, prefixes: [""], spoken: [], taken: new Set() };
+}
+
 /** The place of what is in a list or a map. */
 function below({ path, source }: Place, name: string): Place {
   return { path: joinPath(path, name), source: joinPath(source, name) };
-}
-
-/** True where a record's own column has a member of the name of one of the record's types, by chance. */
-function isUnsuited(branch: AvroType, { field }: ColumnBuilder): boolean {
-  const isNested = !isPrimitive(field.type);
-  const wantsNested = branch.kind === "record" || branch.kind === "array" || branch.kind === "map";
-  return isNested !== wantsNested;
 }
 
 /** Lists below are left out: their elements are counted one by one. */

@@ -41,10 +41,55 @@ test("flattened records that are renamed with aliases fill the columns that they
   ] as const;
   for (const onUnknownField of ["evolve", "rescue"] as const) {
     for (const key of ["exclude", "mask", "hash"] as const) {
-      const shape = { [key]: ["u_i_ssn"] };
+      const shape = { [key]: ["u.i.ssn"] };
       const found = await versions(written, { shape, onUnknownField, flattenSeparator: "_" });
       const [one, two] = found.map(({ rows }) => rows[0]);
       expect(two).toEqual({ ...one, id: 2, u_i_n: 2 });
     }
   }
+});
+
+test("a record that becomes one of a union of several has what was left out or covered in it so in the union, too", async () => {
+  const person = struct("Person", member("ssn", "int"), member("n", "int"));
+  const company = struct("Company", member("vat", "string"));
+  const [first, second] = [person, [person, company]].map((type) =>
+    record(member("id", "int"), member("p", type)),
+  );
+  if (first === undefined || second === undefined) throw new Error("two schemas");
+  const written = [
+    [first, { id: 1, p: { ssn: 4711, n: 1 } }],
+    [second, { id: 2, p: { Person: { ssn: 4711, n: 2 } } }],
+    [second, { id: 3, p: { Company: { vat: "v" } } }],
+  ] as const;
+  for (const flattenSeparator of [null, "_"]) {
+    for (const key of ["exclude", "mask", "hash"] as const) {
+      const shape = { [key]: ["p.ssn"] };
+      const found = await versions(written, { shape, flattenSeparator });
+      const rows = found.map((each) => each.rows);
+      expect(rows.map(({ length }) => length)).toEqual([1, 1, 1]);
+      expect(Bun.inspect(rows, { depth: 9 })).not.toContain("4711");
+      expect(Bun.inspect(rows[1], { depth: 9 })).toContain("n: 2");
+      const kept = await versions(written, { shape, flattenSeparator, onUnknownField: "rescue" });
+      expect(
+        Bun.inspect(
+          kept.map((each) => each.rows),
+          { depth: 9 },
+        ),
+      ).not.toContain("4711");
+    }
+  }
+});
+
+test("where a field is selected by its new name, and covered by an alias, it is covered", async () => {
+  const schema = (...fields: readonly object[]): object =>
+    record(member("id", "int"), member("p", struct("P", ...fields)));
+  const written = [
+    [schema(member("ssn", "string")), { id: 1, p: { ssn: "secret" } }],
+    [schema(member("social", "string", { aliases: ["ssn"] })), { id: 2, p: { social: "secret" } }],
+  ] as const;
+  const found = await versions(written, { shape: { select: ["id", "p"], mask: ["p.ssn"] } });
+  expect(found.map(({ rows }) => rows[0])).toEqual([
+    { id: 1, p: { ssn: "***" } },
+    { id: 2, p: { ssn: "***" } },
+  ]);
 });
