@@ -9,7 +9,7 @@ import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
 import { isReservedName } from "#columns/names.ts";
-import { fieldAt, joinPath, repeatedPath, TakenPaths } from "#columns/paths.ts";
+import { fieldAt, repeatedPath, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import {
@@ -24,6 +24,7 @@ import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format, TableSchema } from "./format.ts";
 import { formatOf, shapingOf } from "./formatOf.ts";
+import { asEventTime, EVENT_TIME, maybeRepeated, nested, withColumn } from "./givenColumns.ts";
 import { leafCount } from "./json/infer.ts";
 import { RecordJudge } from "./judge.ts";
 import { type KeyReader, kafkaKeyReader, schemaKeyReader, withKey } from "./kafkaKey.ts";
@@ -48,7 +49,6 @@ export function createDecoder(
 
 const NO_HISTORY: SchemaHistory = { dropped: [], hasRows: false };
 
-const TIMESTAMPTZ: Type = { kind: "timestamp", zone: true };
 const STRING: Type = { kind: "string" };
 
 class TableDecoder implements Decoder, SegmentSchema {
@@ -64,6 +64,8 @@ class TableDecoder implements Decoder, SegmentSchema {
   /** Columns are to be learned from the first values; from the first keys, those of the key. */
   private samplesValues: boolean;
   private samplesKeys: boolean;
+  /** The settings name fields that nobody declared: the first records tell whether they are misspelt. */
+  private checksPaths: boolean;
   private lastImage: { readonly version: number; readonly image: Image | null } | null = null;
   readonly judge: RecordJudge = new RecordJudge(this);
   private readonly metadata: readonly Field[];
@@ -90,13 +92,16 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.needed = neededColumns(options);
     this.control = controlFields(options.changes);
     this.own = [...format.own, ...this.metadata];
-    const declared = withKey((format.hasFields && options.fields) || [], options.rowKey);
+    const given = withKey((format.hasFields && options.fields) || [], options.rowKey);
     const isOpen = options.fields === null || options.onUnknownField === "evolve";
     this.samplesValues = format.hasFields && options.infer && isOpen;
-    const fields = this.withEventTime(this.withCovered([...declared, ...this.own]));
+    const fields = this.withEventTime(this.withCovered([...given, ...this.own]));
     this.fields = withRequired(fields, this.needed);
-    const isDeclared = new Set(declared.map(({ name }) => name));
-    this.declared = this.fields.filter(({ name }) => isDeclared.has(name));
+    const isGiven = new Set(given.map(({ name }) => name));
+    const declared = this.withEventTime(given).filter(({ name }) => isGiven.has(name));
+    this.declared = withRequired(declared, this.needed);
+    const isStrict = format.hasFields && this.shaping.isStrict;
+    this.checksPaths = isStrict && this.shaping.paths.some(([, path]) => !this.isDeclared(path));
     this.samplesKeys = options.infer && this.missingKeyColumn !== null;
     refuseNames(this.fields);
     this.checkCovered(this.fields, true);
@@ -104,22 +109,25 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 
   get needsSample(): boolean {
-    return this.samplesValues || this.samplesKeys;
+    return this.samplesValues || this.samplesKeys || this.checksPaths;
   }
 
   sample(batches: readonly RecordBytes[]): void {
     if (this.samplesKeys) this.learnKeys(batches);
-    if (this.samplesValues) {
-      const missed = this.infer(batches, this.options.inferRows);
-      // What the key fills is no field of values.
-      const known = [...this.declared, ...this.keyFields];
-      const isKnown = (path: string): boolean =>
-        fieldAt(known, this.shaping.columnPath(path)) !== null;
-      this.shaping.checkPaths((path) => !missed.has(path) || isKnown(path));
+    if (this.samplesValues || this.checksPaths) {
+      const { learned, missed } = this.look(batches, this.options.inferRows);
+      if (this.samplesValues) this.take(learned);
+      this.shaping.checkPaths((path) => !missed.has(path) || this.isDeclared(path));
     }
     this.checkKey("which no key of the first records has");
     this.samplesKeys = false;
     this.samplesValues = false;
+    this.checksPaths = false;
+  }
+
+  /** True for a path of the settings whose column somebody declared, or the key fills. */
+  private isDeclared(path: string): boolean {
+    return fieldAt([...this.declared, ...this.keyFields], this.shaping.columnPath(path)) !== null;
   }
 
   private get keyFields(): readonly Field[] {
@@ -156,7 +164,10 @@ class TableDecoder implements Decoder, SegmentSchema {
     const known = new Set(this.fields.map((field) => field.name));
     if (history.hasRows || fields.some((field) => !known.has(field.name)))
       this.samplesValues = false;
-    if (history.hasRows) this.samplesKeys = false;
+    if (history.hasRows) {
+      this.samplesKeys = false;
+      this.checksPaths = false;
+    }
     const isDropped = this.heedDropped(fields, history.dropped);
     this.setFields(overlayFields(table, this.fields), isDropped);
     this.samplesKeys &&= this.missingKeyColumn !== null;
@@ -247,7 +258,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 
   learn(batch: RecordBytes): void {
-    this.infer([batch], batch.recordCount);
+    this.take(this.look([batch], batch.recordCount).learned);
   }
 
   ask(growth: Growth): void {
@@ -265,10 +276,9 @@ class TableDecoder implements Decoder, SegmentSchema {
     return this.options.maxColumns - leafCount(this.fields);
   }
 
-  private infer(batches: readonly RecordBytes[], recordsMax: number): ReadonlySet<string> {
-    const own = new Set(this.own.map(({ name }) => name));
-    const data = this.fields.filter(({ name }) => !own.has(name));
-    const { room, dropped, format, valueShaping: shaping } = this;
+  /** What records show: the columns that there may be, and the paths of the settings that none of them has. */
+  private look(batches: readonly RecordBytes[], recordsMax: number): Seen {
+    const { room, dropped, format, valueShaping: shaping, data } = this;
     let missed: ReadonlySet<string> = new Set();
     const known = { fields: data, metadata: this.own, room, dropped, shaping };
     const learned = format.learn(batches, recordsMax, {
@@ -277,9 +287,18 @@ class TableDecoder implements Decoder, SegmentSchema {
         missed = paths;
       },
     });
-    const isFirst = data.length === 0 && this.fields.every((field) => field.id === 0);
+    return { learned, missed };
+  }
+
+  private take(learned: readonly Field[]): void {
+    const isFirst = this.data.length === 0 && this.fields.every((field) => field.id === 0);
     this.setFields(isFirst ? [...learned, ...this.own] : overlayFields(this.fields, learned));
-    return missed;
+  }
+
+  /** The fields that are the data's. */
+  private get data(): readonly Field[] {
+    const own = new Set(this.own.map(({ name }) => name));
+    return this.fields.filter(({ name }) => !own.has(name));
   }
 
   /** Learns columns of the key that are not there yet from the first records' keys. */
@@ -329,7 +348,7 @@ class TableDecoder implements Decoder, SegmentSchema {
           "hashed field have a column of its own: source.transform.rename";
         throw fail("usage", sentence);
       }
-      if (found !== null || isOpen || !shaping.isStrict || fieldAt(this.declared, column)) continue;
+      if (found !== null || isOpen || !shaping.isStrict || this.isDeclared(path)) continue;
       const sentence =
         `source.transform masks or hashes ${path}, of which the table has no column ${column}. Correct ` +
         "the name, or declare the column in schema.fields";
@@ -344,7 +363,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     const isThere = new TakenPaths(fields).find(path) === path;
     if (isThere) return fields.map((field) => asEventTime(field, field.name, path));
     const isFlat = this.options.flattenSeparator !== null;
-    const column = nested(isFlat ? [path] : path.split("."), TIMESTAMPTZ);
+    const column = nested(isFlat ? [path] : path.split("."), EVENT_TIME);
     return withColumn(fields, column);
   }
 
@@ -354,36 +373,14 @@ class TableDecoder implements Decoder, SegmentSchema {
   }
 }
 
-/** True for a path that may lead into a list or a map: only a record or a schema can say what is around it. */
-function maybeRepeated(path: string): boolean {
-  return /\.(element|value)(\.|$)/.test(path);
+/** What `TableDecoder.look` has seen. */
+interface Seen {
+  readonly learned: readonly Field[];
+  readonly missed: ReadonlySet<string>;
 }
 
 function structOf(fields: readonly Field[]): Type {
   return { kind: "struct", fields };
-}
-
-/** A field with the column at `wanted` made a timestamptz, where it is a plain number or text. */
-function asEventTime(field: Field, path: string, wanted: string): Field {
-  const { type } = field;
-  if (type.kind === "struct") {
-    const fields = type.fields.map((each) => asEventTime(each, joinPath(path, each.name), wanted));
-    return { ...field, type: { kind: "struct", fields } };
-  }
-  const isPlain = ["int", "long", "double", "string"].includes(type.kind);
-  return path === wanted && isPlain ? { ...field, type: TIMESTAMPTZ } : field;
-}
-
-/** Fields with a further column: in the struct that is there, or in front of all. */
-function withColumn(fields: readonly Field[], column: Field): readonly Field[] {
-  const isInStruct = fields.some((field) => field.name === column.name);
-  return isInStruct ? overlayFields(fields, [column]) : [column, ...fields];
-}
-
-/** A new column inside a struct for each name but the last. */
-function nested([name = "", ...below]: readonly string[], type: Type): Field {
-  const whole: Type = below.length === 0 ? type : { kind: "struct", fields: [nested(below, type)] };
-  return { id: 0, name, required: false, type: whole };
 }
 
 /** Refuses names that cannot stand in one table. */

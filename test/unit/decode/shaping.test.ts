@@ -1,8 +1,7 @@
 /** `[source.transform]` and `_rescued`: the same rows with and without the kernel. */
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import { createDecoder } from "#decode/createDecoder.ts";
-import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
+import type { DecoderOptions } from "#decode/options.ts";
 import type { ShapingOptions } from "#decode/shaping.ts";
 import { recordBatch } from "../../support/records.ts";
 import { type Decoded, decode, field, makeDecoder } from "./support.ts";
@@ -252,44 +251,6 @@ describe("covers", () => {
     expect(() => makeDecoder({ shaping, fields: [field("ssn", "long")] })).toThrow(sentence);
     const decoder = makeDecoder({ shaping });
     expect(() => decoder.adopt([{ ...field("ssn", "long"), id: 1 }])).toThrow(sentence);
-  });
-});
-
-describe("paths that no record has", () => {
-  const strict = { ...SHAPE, isStrict: true };
-
-  test("stop the table once the first records are known, each by its key", () => {
-    for (const [key, shape] of Object.entries({
-      select: { select: ["a", "gone"] },
-      exclude: { exclude: ["gone"] },
-      rename: { rename: { gone: "x" } },
-      mask: { mask: ["gone"] },
-      hash: { hash: ["gone"] },
-    })) {
-      const decoder = makeDecoder({ shaping: { ...strict, ...shape } });
-      expect(() => decoder.sample([recordBatch(['{"a":1}'])])).toThrow(
-        `source.transform.${key} names gone, which none of the first records has`,
-      );
-    }
-  });
-
-  test("are right when they are there with null, inside of lists, excluded, or declared", () => {
-    const documents = ['{"n":null,"l":[{"e":{"x":1}}],"a":1}'];
-    const shaping = { ...strict, exclude: ["n", "l.element.e"], mask: ["d"] };
-    const decoder = makeDecoder({ shaping, fields: [field("d", "string")] });
-    expect(() => decoder.sample([recordBatch(documents)])).not.toThrow();
-    const flat = { ...strict, separator: "_", exclude: ["o"], mask: ["p_q"] };
-    const flattening = makeDecoder({ shaping: flat, flattenSeparator: "_" });
-    expect(() => flattening.sample([recordBatch(['{"o":{"x":1},"p":{"q":1}}'])])).not.toThrow();
-  });
-
-  test("a table with rows has the masked column, or is refused; several topics may lack it", () => {
-    const table = [{ ...field("a", "long"), id: 1 }];
-    const history = { dropped: [], hasRows: true };
-    const one = createDecoder({ ...DECODER_DEFAULTS, shaping: { ...strict, mask: ["ssn"] } });
-    expect(() => one.adopt(table, history)).toThrow("the table has no column ssn");
-    const many = createDecoder({ ...DECODER_DEFAULTS, shaping: { ...SHAPE, mask: ["ssn"] } });
-    expect(() => many.adopt(table, history)).not.toThrow();
   });
 });
 

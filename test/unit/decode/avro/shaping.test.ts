@@ -190,6 +190,15 @@ test("a path that no schema has stops the table; one inside of lists, maps and f
   expect(strict({ exclude: ["b"] }, "_").rows).toHaveLength(1);
 });
 
+test("one that no schema has stops it though it is in a record that is declared", () => {
+  const schema = record(member("b", struct("B", member("c", "string"))));
+  const fields = [column("b", { kind: "struct", fields: [column("c", { kind: "string" })] })];
+  const shape = { isStrict: true, mask: ["b.x"] };
+  expect(() => shaped(schema, [{ b: { c: "SECRET" } }], { shape, fields })).toThrow(
+    "source.transform.mask names b.x, which none of the first records has",
+  );
+});
+
 const ROW = record(
   member("a", "int"),
   member("b", optional(struct("B", member("c", "double")))),
