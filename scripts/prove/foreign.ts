@@ -105,6 +105,8 @@ async function sqlCourse(bootstrap: string, topic: string): Promise<Course> {
   const config = {
     iceberg: { catalog_type: "sql", warehouse_path: "warehouse", sql },
     "iceberg.commit": { interval_ms: 1000 },
+    // Spark compacts here: two compactions of the same files refuse each other.
+    maintenance: { compact_enabled: false },
     // PyIceberg computes partition values only with a package of its own that the readers lack.
     partitioning: { partition_strategy: "none" },
   };
