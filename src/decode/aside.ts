@@ -6,7 +6,7 @@
 import { writeJson } from "#base/json.ts";
 import { ColumnBuilder } from "#columns/builder.ts";
 import { liveColumns } from "#columns/live.ts";
-import type { Field, Type } from "#columns/schema.ts";
+import { type Field, isPrimitive, type Type } from "#columns/schema.ts";
 import { rowJson } from "#columns/valueJson.ts";
 
 const NAME = "value";
@@ -32,11 +32,11 @@ export class Aside {
     return value === null ? null : writeJson(value);
   }
 
-  /** The same, but a text as it is. */
+  /** The same, but a text as it is, and the keys of maps in one order: equal values have equal texts. */
   takeText(): string | null {
     const value = this.#take();
     if (value === null) return null;
-    return typeof value === "string" ? value : writeJson(value);
+    return typeof value === "string" ? value : writeJson(ordered(value, this.column.field.type));
   }
 
   #take(): unknown {
@@ -44,4 +44,20 @@ export class Aside {
     this.clear();
     return value;
   }
+}
+
+/** A value of `rowJson`, the keys of its maps in order. */
+function ordered(value: unknown, type: Type): unknown {
+  if (value === null || isPrimitive(type)) return value;
+  if (type.kind === "list") {
+    return (value as readonly unknown[]).map((each) => ordered(each, type.element.type));
+  }
+  const members = value as Readonly<Record<string, unknown>>;
+  if (type.kind === "map") {
+    const keys = Object.keys(members).sort();
+    return Object.fromEntries(keys.map((key) => [key, ordered(members[key], type.value.type)]));
+  }
+  return Object.fromEntries(
+    type.fields.map(({ name, type: inner }) => [name, ordered(members[name], inner)]),
+  );
 }

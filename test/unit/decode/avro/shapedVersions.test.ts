@@ -1,4 +1,4 @@
-/** `[source.transform]` in Avro where a new version of a schema has its fields elsewhere. */
+/** `[source.transform]` in Avro where fields come by other names, or in another place than before. */
 import { expect, test } from "bun:test";
 import type { DecoderOptions } from "#decode/options.ts";
 import { NO_SHAPING, type ShapingOptions } from "#decode/shaping.ts";
@@ -92,4 +92,16 @@ test("where a field is selected by its new name, and covered by an alias, it is 
     { id: 1, p: { ssn: "***" } },
     { id: 2, p: { ssn: "***" } },
   ]);
+});
+
+test("where columns are found whatever their case, fields of another case are left out and covered, too", async () => {
+  const user = struct("U", member("Mail", "string"), member("n", "int"));
+  const schema = record(member("ID", "int"), member("SSN", "string"), member("U", user));
+  const value = { ID: 1, SSN: "secret", U: { Mail: "secret", n: 1 } };
+  for (const key of ["exclude", "mask", "hash"] as const) {
+    const shape = { [key]: ["ssn", "u.mail"], ignoresCase: true, isStrict: false };
+    const [found] = await versions([[schema, value]], { shape, matchColumns: "ignore-case" });
+    expect(found?.rows.length).toBe(1);
+    expect(Bun.inspect(found?.rows, { depth: 9 })).not.toContain("secret");
+  }
 });

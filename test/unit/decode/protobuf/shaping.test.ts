@@ -357,3 +357,9 @@ test("a closed enum's number without a name is missing, hashed or not: a require
     }
   }
 });
+
+test("maps of the same entries have the same hash, whatever order these came in", async () => {
+  const values = [{ m: { b: 1, a: 2 } }, { m: { a: 2, b: 1 } }];
+  const { rows } = await shaped("map<string, int32> m = 1;", values, { shape: { hash: ["m"] } });
+  expect(rows).toEqual([{ m: hashOf('{"a":2,"b":1}') }, { m: hashOf('{"a":2,"b":1}') }]);
+});
