@@ -70,6 +70,8 @@ export class Shaping {
   readonly #sources: ReadonlyMap<string, string>;
   readonly #covers: ReadonlyMap<string, Cover>;
   readonly #names: ReadonlyMap<string, string>;
+  /** The same for fields of any case; made when it is asked for. */
+  #anyCase: Shaping | null = null;
 
   /** @param hidden further fields that make no column, whether records have them or not */
   constructor(given: ShapingOptions = NO_SHAPING, hidden: readonly string[] = []) {
@@ -187,7 +189,17 @@ export class Shaping {
       .reduce((parent, name) => joinPath(parent, this.fieldName(parent, name)), "");
   }
 
-  /** True when this field, or one inside or around it, is left out or covered: it is never shown as it came. */
+  /**
+   * True for a field that is never shown as it came: it is left out or covered, or something inside or around
+   * it, or it differs from such a field by case only. That is another field, and may be a slip of a producer.
+   */
+  hides(path: string): boolean {
+    if (this.#isPlain) return false;
+    this.#anyCase ??= new Shaping({ ...this.#options, ignoresCase: true });
+    return this.protects(path) || this.#anyCase.protects(path);
+  }
+
+  /** True when this field, or one inside or around it, is left out or covered. */
   protects(field: string): boolean {
     const path = this.#spoken(field);
     const inside = path + this.#separator;

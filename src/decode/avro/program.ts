@@ -239,7 +239,7 @@ class Compiler {
 
   private keepsConflicts({ field }: ColumnBuilder, { source }: Place): boolean {
     const { rescuesConflicts } = this.options;
-    return rescuesConflicts && !field.required && !this.table.shaping.protects(source);
+    return rescuesConflicts && !field.required && !this.table.shaping.hides(source);
   }
 
   /** A value that its column cannot hold. @param whole the type of all values of the column */

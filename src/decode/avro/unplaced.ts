@@ -73,7 +73,7 @@ export class Unplaced {
     const isBeyond = onUnknownField === "evolve" && isFull && hasRescue;
     const isKept = onUnknownField === "rescue" || isBeyond;
     // What is masked somewhere inside is never shown as it came.
-    if (isKept && !shaping.protects(at.source)) return this.kept(type, at.source, null);
+    if (isKept && !shaping.hides(at.source)) return this.kept(type, at.source, null);
     if (isKept || onUnknownField === "dead_letter") return refusal(type, "unknown_field", path);
     const isMisplaced = own !== null && !shaping.admits(at.source, own.kind);
     if (isMisplaced) return refusal(type, "type_conflict", path);

@@ -294,7 +294,7 @@ function valueSlot(
   const { shaping } = options;
   const { type } = column.field;
   const isIgnored = shaping.ignores(source);
-  const isProtected = shaping.protects(source);
+  const isProtected = shaping.hides(source);
   const slot = { ...bareSlot(column, name, path), isProtected, isIgnored };
   const last = column.children.at(-1);
   const cover = shaping.coverOf(source);
@@ -365,7 +365,7 @@ function groupNode(
       const inner = `${prefix}${key}${separator}`;
       const members = known.get(inner) ?? groupNode(columns, inner, options, known);
       const slot = bareSlot(column, key, prefix + key);
-      const isProtected = options.shaping.protects(prefix + key);
+      const isProtected = options.shaping.hides(prefix + key);
       slots.set(key, { ...slot, isProtected, op: OP.group, required: false, fill: null, members });
     }
   }

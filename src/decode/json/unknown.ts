@@ -43,7 +43,7 @@ export function judgeUnknown(
   const path = node.prefix + own;
   if (node.dropped.find(path) !== undefined) return "ignore";
   // What is masked somewhere inside is never shown as it came.
-  if (policy === "rescue") return shaping.protects(source) ? "unknown_field" : "rescue";
+  if (policy === "rescue") return shaping.hides(source) ? "unknown_field" : "rescue";
   if (policy === "dead_letter") return "unknown_field";
   if (inside === "misplaced") return "type_conflict";
   if (isUnusableName(own)) return "bad_field_name";

@@ -192,7 +192,7 @@ class Compiler {
 
   private keepsConflicts({ field }: ColumnBuilder, source: string): boolean {
     const { rescuesConflicts, shaping } = this.options;
-    return rescuesConflicts && !field.required && !shaping.protects(source);
+    return rescuesConflicts && !field.required && !shaping.hides(source);
   }
 
   /** A field in whose column something else stands. */
@@ -270,7 +270,7 @@ class Compiler {
     const { dropped, taken, unknown, shaping } = this.options;
     if (unknown === null || dropped.find(path) !== undefined) return null;
     // What is masked somewhere inside is never shown as it came.
-    if (unknown === "rescue") return shaping.protects(source) ? "unknown_field" : "rescue";
+    if (unknown === "rescue") return shaping.hides(source) ? "unknown_field" : "rescue";
     if (taken.find(path) !== undefined) return "ambiguous_field";
     const name = path.slice(path.lastIndexOf(".") + 1);
     const isUsable = !isUnusableName(name) && !isReservedName(path);

@@ -315,6 +315,24 @@ describe("_rescued", () => {
     expect(rows.map(({ _rescued }) => _rescued as string | null)).toEqual([null, '{"p":3}']);
   });
 
+  test("nor what differs from such a field by case only, in itself, around or inside", () => {
+    const documents = [
+      '{"r":1,"User":{"Phone":"SECRET"}}',
+      '{"r":2,"u":{"PHONE":"SECRET"}}',
+      '{"r":3,"PW":"SECRET"}',
+      '{"r":4,"other":1}',
+    ];
+    const nested = field("u", { kind: "struct", fields: [field("name", "string")] });
+    for (const flattenSeparator of [null, "_"]) {
+      const u = flattenSeparator === null ? nested : field("u_name", "string");
+      const fields = [field("r", "long", true), u];
+      const shape = { mask: ["user.phone", "u.phone"], exclude: ["pw"] };
+      const { rows, reasons } = shaped(shape, documents, { ...rescue, fields, flattenSeparator });
+      expect(reasons).toEqual(["0 unknown_field", "1 unknown_field", "2 unknown_field"]);
+      expect(rows).toMatchObject([{ r: 4n, _rescued: '{"other":1}' }]);
+    }
+  });
+
   test("a record's own field of that name is kept like any other", () => {
     const { rows } = shaped({}, ['{"r":1,"_rescued":"mine"}'], rescue);
     expect(rows).toMatchObject([{ _rescued: '{"_rescued":"mine"}' }]);

@@ -307,7 +307,7 @@ test("a value that its column cannot hold is kept beside a null, whatever says s
   ]);
 });
 
-test("what is masked or left out inside is never kept: its record is refused", () => {
+test("what is masked or left out inside, in any case, is never kept: its record is refused", () => {
   const schema = record(
     member("a", "int"),
     member("b", optional(struct("B", member("c", "string")))),
@@ -324,6 +324,8 @@ test("what is masked or left out inside is never kept: its record is refused", (
   );
   expect(found.rows).toEqual([{ a: 1, _rescued: null }]);
   expect(reasons(found)).toEqual(['unknown_field: Field "b" is not in the schema']);
+  const byCase = { ...more, shape: { mask: ["B.C"] } };
+  expect(reasons(shaped(schema, [{ a: 2, b: { B: { c: "x" } } }], byCase))).toHaveLength(1);
 });
 
 test("a field without a column passes by when all in it is left out, and is refused in place of a record", () => {

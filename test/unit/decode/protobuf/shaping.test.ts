@@ -231,13 +231,16 @@ test("of a value that is kept and comes again the last one counts", async () => 
   ]);
 });
 
-test("what is masked or left out inside is never kept, and a required column cannot be null", async () => {
+test("what is masked or left out inside, in any case, is never kept, and a required column cannot be null", async () => {
   const table = [column("a", { kind: "int" })];
   const body = "int32 a = 1; optional B b = 2; message B { string c = 1; }";
   const more = { table, onUnknownField: "rescue" as const, shape: { mask: ["b.c"] } };
   const found = await shaped(body, [{ a: 1 }, { a: 2, b: { c: "x" } }], more);
   expect(found.rows).toEqual([{ a: 1, _rescued: null }]);
   expect(found.reasons).toEqual(['unknown_field: Field "b" is not in the schema']);
+  const other = { ...more, shape: { mask: ["B.C"] } };
+  const byCase = await shaped(body, [{ a: 2, b: { c: "x" } }], other);
+  expect(byCase.reasons).toEqual(['unknown_field: Field "b" is not in the schema']);
   const required = [{ ...column("n", { kind: "int" }), required: true }];
   const refused = await shaped("int64 n = 1;", [{ n: 1 }, { n: 2 ** 40 }], {
     table: required,
