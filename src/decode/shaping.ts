@@ -307,7 +307,9 @@ export class Shaping {
   }
 
   #above(path: string): string[] {
-    return above(path, this.#separator);
+    const own = above(path, this.#separator);
+    // Flattened, a list and what is inside it keep their dots.
+    return this.#separator === "." ? own : [...own, ...above(path, ".")];
   }
 
   /** Flattened columns have no parents: their names are whole. */

@@ -82,6 +82,7 @@ describe("columns", () => {
     expect(shaped({ exclude: ["b_d"] }, DOCUMENTS, flat).names).toEqual(["a", "b_c", "l"]);
     expect(shaped({ exclude: ["b"] }, DOCUMENTS, flat).names).toEqual(["a", "l"]);
     expect(shaped({ select: ["b"] }, DOCUMENTS, flat).names).toEqual(["b_c", "b_d_e"]);
+    expect(shaped({ select: ["l"] }, DOCUMENTS, flat).rows).toEqual([{ l: [{ m: 1n, n: 2n }] }]);
     expect(shaped({ rename: { b_c: "c", a: "b_x" } }, DOCUMENTS, flat).rows).toMatchObject([
       { c: "x", b_x: 1n, b_d_e: true },
     ]);

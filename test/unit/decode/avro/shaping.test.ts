@@ -101,6 +101,7 @@ test("flattened columns are selected, left out, renamed and covered by their pat
   expect(flat({ exclude: ["b_d"] })).toEqual([{ a: 1, b_c: "x", l: [{ m: 1, n: 2n }] }]);
   expect(flat({ exclude: ["b", "l"] })).toEqual([{ a: 1 }]);
   expect(flat({ select: ["b"] })).toEqual([{ b_c: "x", b_d_e: true }]);
+  expect(flat({ select: ["l"] })).toEqual([{ l: [{ m: 1, n: 2n }] }]);
   expect(flat({ select: ["a", "b"], rename: { b_c: "c", a: "b_x" }, mask: ["b_d"] })).toEqual([
     { c: "x", b_x: 1, b_d: "***" },
   ]);
