@@ -138,19 +138,22 @@ export class Shaping {
     return hidden ?? names.find((name) => this.mentions(joinPath(parent, name))) ?? names[0];
   }
 
-  /**
-   * The path by which the settings speak of what is inside a union's member: that of the union, where they
-   * leave out or cover fields that were in it before it was one, and say nothing of the member's.
-   * @param names of all its members
-   */
+  /** The path by which the settings speak of what is inside a union's member, `saidOfUnion`. */
   memberPath(union: string, name: string, names: readonly string[]): string {
-    const own = joinPath(union, name);
-    if (this.#isPlain || this.#hidden(own).length > 0) return own;
-    const members = names.map((each) => this.#spoken(joinPath(union, each)));
+    return this.saidOfUnion(union, name, names) ? union : joinPath(union, name);
+  }
+
+  /**
+   * True where the settings leave out or cover fields that were in a union before it was one, and say
+   * nothing of its member `name`: they mean that one, too. @param names of all its members
+   */
+  saidOfUnion(union: string, name: string, names: readonly string[]): boolean {
+    if (this.#isPlain || this.#hidden(this.inside(union, name)).length > 0) return false;
+    const members = names.map((each) => this.#spoken(this.inside(union, each)));
     const isOfMember = (path: string): boolean =>
       members.some((each) => path === each || path.startsWith(each + this.#separator));
     const around = this.#spoken(union);
-    return this.#hidden(union).some((path) => path !== around && !isOfMember(path)) ? union : own;
+    return this.#hidden(union).some((path) => path !== around && !isOfMember(path));
   }
 
   /** What is left out or covered of a field: it, or paths inside it. */

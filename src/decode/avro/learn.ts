@@ -8,7 +8,7 @@ import type { KnownSchema } from "#decode/format.ts";
 import { learnColumns, missedPaths, type Named } from "#decode/registry/learn.ts";
 import { Shaping } from "#decode/shaping.ts";
 import { fieldsOf, memberName, unionsIn, valueBranches } from "./fields.ts";
-import { knownPrefixes, type Names, namesOf, prefixesOf } from "./names.ts";
+import { isMisplaced, knownPrefixes, type Names, namesOf, prefixesOf } from "./names.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
 import type { ProgramOptions } from "./unplaced.ts";
 
@@ -97,10 +97,13 @@ class Flattener {
     const inner = membersOf(part.type);
     const below = prefixesOf(names, separator, this.#known, shaping);
     const said = inUnion ?? knownPrefixes(older, separator, [], shaping);
-    const ofMembers = isUnionOfSeveral(part.type) ? [...below, ...said] : null;
+    const values = valueBranches(part.type);
+    const ofMembers = values.length > 1 ? [...below, ...said] : null;
     return field.type.fields.flatMap((member) => {
       const found = inner.find((each) => each.name === member.name);
       if (found === undefined) return [];
+      const isHidden = ofMembers !== null && isMisplaced(found.type, names, values, shaping);
+      if (isHidden) return [];
       const required = field.required && member.required;
       return this.columns(found, { ...member, required }, below, said, ofMembers);
     });
@@ -116,10 +119,6 @@ function insideOf(type: AvroType, source: string, shaping: Shaping): typeof join
       ? shaping.memberPath(parent, name, members)
       : joinPath(parent, name);
   };
-}
-
-function isUnionOfSeveral(type: AvroType): boolean {
-  return valueBranches(type).length > 1;
 }
 
 /** What the members of a type's struct are made of. */

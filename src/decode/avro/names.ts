@@ -3,7 +3,8 @@
  * Flattened, a column's name is made of all names on its way, and each of them may be an older one.
  */
 import type { Shaping } from "#decode/shaping.ts";
-import type { AvroField } from "./schema.ts";
+import { memberName } from "./fields.ts";
+import type { AvroField, AvroType } from "./schema.ts";
 
 /** Names of one thing, its own first. */
 export type Names = readonly [string, ...string[]];
@@ -44,6 +45,24 @@ export function knownPrefixes(
   const isKnown = (each: string): boolean =>
     shaping.mentions(each) || columns.some((column) => column.startsWith(each + separator));
   return [...new Set(names.filter(isKnown))].map((each) => each + separator);
+}
+
+/**
+ * True for a type of a flattened union that is no record, where the settings leave out or cover fields of the
+ * record that the union was: its value may be what they mean.
+ * @param names of the union
+ * @param types all of them
+ */
+export function isMisplaced(
+  type: AvroType,
+  names: Names,
+  types: readonly AvroType[],
+  shaping: Shaping,
+): boolean {
+  if (type.kind === "record") return false;
+  const members = types.map((each) => memberName(each, types));
+  const own = memberName(type, types);
+  return names.some((name) => shaping.saidOfUnion(name, own, members));
 }
 
 /** The first of several that one of the names means, the names in their order; null: none. */

@@ -20,10 +20,17 @@ import { Shaping } from "#decode/shaping.ts";
 import { convert } from "./convert.ts";
 import { Differences } from "./differences.ts";
 import { isUnsuited, memberName, valueBranches } from "./fields.ts";
-import { firstNamed, knownPrefixes, type Names, namesOf, prefixesOf } from "./names.ts";
+import {
+  firstNamed,
+  isMisplaced,
+  knownPrefixes,
+  type Names,
+  namesOf,
+  prefixesOf,
+} from "./names.ts";
 import type { Fallback } from "./readerSchema.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
-import { mayConflict, STEP, type Step, skipStep, step } from "./steps.ts";
+import { mayConflict, STEP, type Step, skipStep, step, weightOf } from "./steps.ts";
 import { type Place, type ProgramOptions, refusal, Unplaced } from "./unplaced.ts";
 
 /** A compiled schema. */
@@ -158,6 +165,8 @@ class Compiler {
     const inner = { ...scope, prefixes };
     const group = (branch: AvroType): Step | null => {
       if (values.length > 1) {
+        if (isMisplaced(branch, names, values, this.table.shaping))
+          return refusal(branch, "type_conflict", names[0]);
         const named = { name: memberName(branch, values), aliases: [], type: branch };
         const said = [...prefixes, ...scope.spoken];
         return this.member({ ...named, fallback: undefined, doc: null }, inner, said);
@@ -385,10 +394,4 @@ function scopeOf(columns: readonly ColumnBuilder[], { path, source }: Place): Sc
 /** The place of what is in a list or a map. */
 function below({ path, source }: Place, name: string): Place {
   return { path: joinPath(path, name), source: joinPath(source, name) };
-}
-
-/** Lists below are left out: their elements are counted one by one. */
-function weightOf({ field, children }: ColumnBuilder): number {
-  if (field.type.kind !== "struct") return 1;
-  return children.reduce((sum, child) => sum + weightOf(child), 1);
 }

@@ -159,3 +159,9 @@ export function mayConflict({ op, type }: Step): boolean {
 export function hasColumn({ column }: Step): boolean {
   return column !== NO_COLUMN;
 }
+
+/** How many values of a column a value has at most. Lists below are left out: their elements are counted one by one. */
+export function weightOf({ field, children }: ColumnBuilder): number {
+  if (field.type.kind !== "struct") return 1;
+  return children.reduce((sum, child) => sum + weightOf(child), 1);
+}

@@ -105,3 +105,26 @@ test("where columns are found whatever their case, fields of another case are le
     expect(Bun.inspect(found?.rows, { depth: 9 })).not.toContain("secret");
   }
 });
+
+test("a value of another type in such a union is refused, since it may be what was to be left out or covered", async () => {
+  const person = struct("Person", member("ssn", "string"), member("n", "int"));
+  const lines = { type: "array", items: struct("Line", member("ssn", "string")) };
+  const [first, second] = [person, ["null", person, lines, "string"]].map((type) =>
+    record(member("id", "int"), member("p", type)),
+  );
+  if (first === undefined || second === undefined) throw new Error("two schemas");
+  const written = [
+    [first, { id: 1, p: { ssn: "secret", n: 1 } }],
+    [second, { id: 2, p: { array: [{ ssn: "secret" }] } }],
+    [second, { id: 3, p: { string: "secret" } }],
+    [second, { id: 4, p: null }],
+  ] as const;
+  for (const flattenSeparator of [null, "_"]) {
+    for (const onUnknownField of ["evolve", "rescue"] as const) {
+      const shape = { mask: ["p.ssn"] };
+      const found = await versions(written, { shape, flattenSeparator, onUnknownField });
+      expect(found.map(({ rows }) => rows.length)).toEqual([1, 0, 0, 1]);
+      expect(Bun.inspect(found[0]?.rows, { depth: 9 })).not.toContain("secret");
+    }
+  }
+});
