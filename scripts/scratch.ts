@@ -1,7 +1,7 @@
 /**
  * A temporary folder of its own for a command: hundreds of tests make folders there, and services leave their data.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,6 +10,8 @@ export async function withScratch<T>(
   work: (env: Readonly<Record<string, string>>) => Promise<T>,
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "kafka-iceberg-scratch-"));
+  // Services that run as a user of their own (PostgreSQL) must reach what is given to them in it.
+  chmodSync(folder, 0o711);
   try {
     return await work({ TMPDIR: folder });
   } finally {
