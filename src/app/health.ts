@@ -47,6 +47,7 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
   copies: "tables",
   query: "tables",
   query_engine: "tables",
+  process_unreachable: "tables",
   internal: "tables",
 };
 

@@ -60,6 +60,7 @@ export type ErrorKind =
   | "copies"
   | "query"
   | "query_engine"
+  | "process_unreachable"
   | "internal";
 
 /** The one table of error kinds. */
@@ -117,6 +118,8 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   query: { action: "stop", exitCode: EXIT.usage, metric: "data" },
   /** The SQL engine cannot be had or has failed; ingest goes on without it. */
   query_engine: { action: "stop", exitCode: EXIT.failed, metric: "data" },
+  /** Another program that a command asks, a running kafka-iceberg or Trino, does not answer. */
+  process_unreachable: { action: "stop", exitCode: EXIT.unreachable, metric: "network" },
   /** Something that must not happen happened: the process stops rather than write a wrong row. */
   internal: { action: "crash", exitCode: EXIT.failed, metric: "iceberg_writer" },
 };

@@ -3,7 +3,7 @@
  * (SPEC section 3), and `profile`.
  */
 import { fail } from "#base/errors.ts";
-import { type ByteAnswer, createTransport, NoAnswer } from "#base/http.ts";
+import { AnswerTooLarge, type ByteAnswer, createTransport, NoAnswer } from "#base/http.ts";
 import { type Json, parseJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import { utf8Text } from "#base/text.ts";
@@ -29,7 +29,7 @@ const TIMEOUT_MS = 3_660_000;
 
 /**
  * Asks, and writes the answer.
- * @throws AppError `query` for what the process refuses, `query_engine` when it cannot answer now
+ * @throws AppError as {@link askRoute}
  */
 export async function askProcess(question: RemoteQuestion): Promise<string | Uint8Array> {
   const { url, token, sql, format, shownMax, time } = question;
@@ -63,7 +63,8 @@ interface RouteQuestion {
 /**
  * The body of a running process's answer.
  * @param url its address @param token `server.query_token`; empty: none is shown
- * @throws AppError `usage`; `query` for what the process refuses, `query_engine` when it cannot answer now
+ * @throws AppError `usage`; `query` for what the process refuses, and an answer that is too large to be taken;
+ *   `query_engine` when it cannot answer now, `process_unreachable` when it does not answer
  */
 export async function askRoute(
   url: string,
@@ -86,10 +87,12 @@ export async function askRoute(
     if (answer.status === 200) return answer.body;
     throw refusalOf(url, asked.path, answer);
   } catch (error) {
+    if (error instanceof AnswerTooLarge) throw fail("query", `Ask for less: ${error.message}`);
     if (!(error instanceof NoAnswer)) throw error;
+    const sentence = `${new URL(url).origin} does not answer: ${error.message}`;
     throw fail(
-      "query_engine",
-      `${new URL(url).origin} does not answer: ${error.message}. Is a process running there (server.health_address)?`,
+      "process_unreachable",
+      `${sentence}. Is a process running there (server.health_address)?`,
     );
   } finally {
     http.close();

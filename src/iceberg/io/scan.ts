@@ -61,17 +61,28 @@ export async function entriesOf(
   return readManifest(await storage.get(manifest.manifestPath), manifest, types);
 }
 
-/** The live data and delete files of a snapshot, manifest by manifest; none for an unknown id. */
+/** Reads the live files of one manifest of a table. */
+export type ReadLive = (
+  storage: Storage,
+  metadata: TableMetadata,
+  manifest: ManifestFile,
+) => Promise<readonly LiveFile[]>;
+
+/**
+ * The live data and delete files of a snapshot, manifest by manifest; none for an unknown id.
+ * @param read default: the manifest's file, with everything that it says
+ */
 export async function* listDataFiles(
   storage: Storage,
   metadata: TableMetadata,
   snapshotId: SnapshotId,
+  read: ReadLive = liveIn,
 ): AsyncGenerator<LiveFile> {
   const snapshot = metadata.snapshots.find((candidate) => candidate.snapshotId === snapshotId);
   if (snapshot === undefined) return;
   for (const manifest of await manifestsOf(storage, snapshot)) {
     if (!hasLiveFiles(manifest)) continue;
-    yield* await liveIn(storage, metadata, manifest);
+    yield* await read(storage, metadata, manifest);
   }
 }
 

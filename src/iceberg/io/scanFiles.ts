@@ -8,7 +8,7 @@ import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { partitionTypes, specById } from "#iceberg/partition/partitionType.ts";
 import type { Storage } from "#storage/storage.ts";
 import { createKnownManifests, manifestKey } from "./knownManifests.ts";
-import { hasLiveFiles, type LiveFile, liveIn, manifestsOf } from "./scan.ts";
+import { type LiveFile, listDataFiles, liveIn, type ReadLive } from "./scan.ts";
 
 /** Memory of a file without its bounds and its path, bytes; of one bound. */
 const FILE_BYTES = 1000;
@@ -21,29 +21,25 @@ const scanned = createKnownManifests(LIMITS.knownManifestsBytesMax, bytesOf);
  * say of a file's columns only the bounds are there.
  * @throws what the store throws, `storage_corrupt`
  */
-export async function* scanFiles(
+export function scanFiles(
   storage: Storage,
   metadata: TableMetadata,
   snapshotId: SnapshotId,
 ): AsyncGenerator<LiveFile> {
-  const snapshot = metadata.snapshots.find((candidate) => candidate.snapshotId === snapshotId);
-  if (snapshot === undefined) return;
-  for (const manifest of await manifestsOf(storage, snapshot)) {
-    if (!hasLiveFiles(manifest)) continue;
-    const types = partitionTypes(metadata, specById(metadata, manifest.partitionSpecId));
-    const key = manifestKey(manifest, types);
-    const known = scanned.get(storage, key);
-    if (known !== null) {
-      yield* known;
-      continue;
-    }
-    const files = (await liveIn(storage, metadata, manifest)).map((live) => {
-      return { ...live, file: withoutCounts(live.file) };
-    });
-    scanned.set(storage, key, files);
-    yield* files;
-  }
+  return listDataFiles(storage, metadata, snapshotId, knownLive);
 }
+
+const knownLive: ReadLive = async (storage, metadata, manifest) => {
+  const types = partitionTypes(metadata, specById(metadata, manifest.partitionSpecId));
+  const key = manifestKey(manifest, types);
+  const known = scanned.get(storage, key);
+  if (known !== null) return known;
+  const files = (await liveIn(storage, metadata, manifest)).map((live) => {
+    return { ...live, file: withoutCounts(live.file) };
+  });
+  scanned.set(storage, key, files);
+  return files;
+};
 
 function withoutCounts(file: DataFile): DataFile {
   const { columnSizes, valueCounts, nullValueCounts, nanValueCounts, splitOffsets } = UNDESCRIBED;

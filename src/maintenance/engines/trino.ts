@@ -5,7 +5,7 @@
 
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
-import type { Http, HttpAnswer } from "#base/http.ts";
+import { type Http, type HttpAnswer, type HttpRequest, NoAnswer } from "#base/http.ts";
 import { type Json, parseJson } from "#base/json.ts";
 
 /** Where Trino is, and who asks. */
@@ -27,8 +27,8 @@ const BUSY_MAX = 100;
 
 /**
  * Runs a statement to its end.
- * @throws AppError `query` with Trino's own sentence, `query_engine` for an answer that is none, and what `http`
- * throws
+ * @throws AppError `query` with Trino's own sentence, `query_engine` for an answer that is none,
+ *   `process_unreachable` when it does not answer, `stopped`
  */
 export async function runInTrino(
   parts: { readonly http: Http; readonly clock: Clock },
@@ -40,7 +40,7 @@ export async function runInTrino(
   const root = url.replace(/\/+$/, "");
   const { host } = new URL(root);
   let answer = read(
-    await parts.http.send({
+    await ask(parts.http, {
       method: "POST",
       url: `${root}/v1/statement`,
       headers,
@@ -54,12 +54,24 @@ export async function runInTrino(
     if (new URL(answer.nextUri).host !== host) {
       throw fail("query_engine", `Trino at ${host} says that it goes on at ${answer.nextUri}`);
     }
-    const next = await parts.http.send({ method: "GET", url: answer.nextUri, headers, body: null });
+    const request = { method: "GET", url: answer.nextUri, headers, body: null } as const;
+    const next = await ask(parts.http, request);
     if (BUSY.includes(next.status) && busy++ < BUSY_MAX) {
       await parts.clock.sleep(AGAIN_MS, stop);
       continue;
     }
     answer = read(next);
+  }
+}
+
+async function ask(http: Http, request: HttpRequest): Promise<HttpAnswer> {
+  try {
+    return await http.send(request);
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    const goesOn = error.maybeSent ? ". It may go on with the statement" : "";
+    const sentence = `Trino at ${new URL(request.url).host} does not answer`;
+    throw fail("process_unreachable", `${sentence}: ${error.message}${goesOn}`);
   }
 }
 

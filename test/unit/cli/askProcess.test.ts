@@ -85,7 +85,9 @@ test("refusals are the process's own sentences; what is no process of ours is sa
     "give one",
   );
   const nobody = await cli(["query", "SELECT 1", "--url", "http://127.0.0.1:1"]);
-  expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining("does not answer")]);
+  expect([nobody.code, nobody.err]).toEqual([3, expect.stringContaining("does not answer")]);
+  const unseen = await cli(["profile", "--seconds", "1", "--url", "http://127.0.0.1:1"]);
+  expect([unseen.code, unseen.err]).toEqual([3, expect.stringContaining("does not answer")]);
   const other = Bun.serve({ port: 0, fetch: () => new Response("<h1>nginx", { status: 404 }) });
   const stranger = await cli(["query", "SELECT 1", "--url", String(other.url)]);
   expect(stranger.err).toContain("answers 404 to /query: no kafka-iceberg is there");

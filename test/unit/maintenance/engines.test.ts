@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
-import { describe } from "#base/errors.ts";
+import { describe, EXIT, kindOf, policyOf } from "#base/errors.ts";
 import { createHttp } from "#base/http.ts";
 import { runInSpark } from "#maintenance/engines/spark.ts";
 import {
@@ -144,6 +144,24 @@ const queued = (root: string): Response =>
     nextUri: `${root}/v1/statement/queued/1/x/1`,
     stats: { state: "QUEUED", queued: true },
   });
+
+test("a Trino that does not answer cannot be reached; what it may have begun is said", async () => {
+  const http = createHttp({ clock: systemClock, timeoutMs: 2000, connectionsMax: 1 });
+  const nobody = runInTrino(
+    { http, clock: systemClock },
+    { url: "http://127.0.0.1:1", user: "me" },
+    "ANALYZE a",
+    STOP,
+  );
+  const error = await rejection(nobody);
+  http.close();
+  expect([kindOf(error), policyOf(error).exitCode]).toEqual([
+    "process_unreachable",
+    EXIT.unreachable,
+  ]);
+  expect(describe(error)).toStartWith("Trino at 127.0.0.1:1 does not answer: ");
+  expect(describe(error)).not.toContain("go on with");
+});
 
 test("a statement of Trino is followed to its end, also while the server is busy", async () => {
   const { asked, run } = trino([
