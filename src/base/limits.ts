@@ -78,6 +78,7 @@ export const LIMITS: Readonly<
     | "knownFoldersMax"
     | "s3PartsInFlightMax"
     | "freePartsMax"
+    | "heldPartsMax"
     | "cachedTablesMax"
     | "answerTextBytesMax"
     | "answerBytesMax",
@@ -211,6 +212,8 @@ export const LIMITS: Readonly<
   s3PartsInFlightMax: 3,
   /** Parts of uploads, 8 MiB each, kept for the next ones while records flow (a number): as many as one upload has. */
   freePartsMax: 4,
+  /** Uploads that keep their first part until a second one is full, of all stores (a number): an object of up to two parts is one request then. */
+  heldPartsMax: 6,
   /** Tables of a pipeline whose metadata is kept for readers (a number); those read last stay. */
   cachedTablesMax: 100,
   /** Answer of a catalog or registry over HTTP: a table's metadata of 500 snapshots is half a megabyte. */

@@ -10,6 +10,19 @@ import { LIMITS } from "#base/limits.ts";
 export const PART_BYTES: number = LIMITS.uploadPartBytes;
 
 const free: ArrayBufferLike[] = [];
+let held = 0;
+
+/** Whether an upload may keep its first part back, until {@link letGoPart}. */
+export function holdPart(): boolean {
+  if (held >= LIMITS.heldPartsMax) return false;
+  held++;
+  return true;
+}
+
+/** The part that was kept back is on its way, or given up. */
+export function letGoPart(): void {
+  held--;
+}
 
 /** A part of any content. */
 export function takePart(): Uint8Array {

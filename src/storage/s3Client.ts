@@ -144,6 +144,24 @@ function signWithOwnHash(client: S3): void {
 /** Bytes that a socket is given at once. */
 const SLICE_BYTES = 256 * 1024;
 
+/** A body that lies in several places. The SDK asks for nothing but its size; {@link sendInSlices} has the bytes. */
+export class BodyPieces {
+  readonly pieces: readonly Uint8Array[];
+  readonly byteLength: number;
+
+  private constructor(pieces: readonly Uint8Array[]) {
+    this.pieces = pieces;
+    this.byteLength = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  }
+
+  /** As the SDK's types take it: one piece is itself. */
+  static of(pieces: readonly Uint8Array[]): Uint8Array {
+    const [first] = pieces;
+    if (first !== undefined && pieces.length === 1) return first;
+    return new BodyPieces(pieces) as unknown as Uint8Array;
+  }
+}
+
 /**
  * A large body goes to its socket slice by slice, each when there is room for it: what a socket cannot
  * take at once the runtime copies, into as much fresh memory as the body has.
@@ -153,14 +171,20 @@ function sendInSlices(client: S3): void {
     (next) => (args) => {
       const { request } = args as { request: { body?: unknown } };
       const { body } = request;
-      if (body instanceof Uint8Array && body.length > SLICE_BYTES)
-        request.body = Readable.from(slices(body), { highWaterMark: 1 });
+      const pieces = body instanceof BodyPieces ? body.pieces : largeOf(body);
+      if (pieces !== null) request.body = Readable.from(slices(pieces), { highWaterMark: 1 });
       return next(args);
     },
     { step: "deserialize", priority: "low", name: "sendInSlices" },
   );
 }
 
-function* slices(body: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < body.length; at += SLICE_BYTES) yield body.subarray(at, at + SLICE_BYTES);
+function largeOf(body: unknown): readonly Uint8Array[] | null {
+  return body instanceof Uint8Array && body.length > SLICE_BYTES ? [body] : null;
+}
+
+function* slices(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const piece of pieces)
+    for (let at = 0; at < piece.length; at += SLICE_BYTES)
+      yield piece.subarray(at, at + SLICE_BYTES);
 }
