@@ -71,7 +71,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   },
   conflicts: async (bootstrap, name, server, conflicts = 500) => {
     const topic = topicOf("conflicts", name);
-    return proveConflicts({ bootstrap, topic, server, conflicts, seed: 13 });
+    return proveConflicts({ bootstrap, topic, server, conflicts, writers: 3, seed: 13 });
   },
   away: async (bootstrap, name, server, seconds = 300) => {
     const topic = topicOf("away", name);

@@ -1,10 +1,10 @@
 /**
- * Proof of foreign writers on a catalog's server: PyIceberg appends, deletes, rolls back and evolves the
- * schema and the partition spec of the table that we fill, until so many commits of both sides were
- * refused. Nothing is lost on either side: the law in every snapshot of ours, the head's
- * rows value by value, and every row of PyIceberg's that it did not take away itself.
+ * Proof of foreign writers on a catalog's server: PyIceberg, in one or more processes, appends, deletes, rolls
+ * back and evolves the schema and the partition spec of the table that we fill, until so many commits of
+ * both sides were refused. Nothing is lost on either side: the law in every
+ * snapshot of ours, the head's rows value by value, and every row of PyIceberg's that it did not take away itself.
  */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { produceEvents } from "../events/events.ts";
 import { judgeTable, readTopic, type TableSource, type Verdict } from "../judge/judge.ts";
@@ -20,8 +20,10 @@ export interface ConflictsProof {
   readonly bootstrap: string;
   readonly topic: string;
   readonly server: CatalogServer;
-  /** It goes on until so many commits were refused: the server counts, else PyIceberg counts its own. */
+  /** It goes on until so many commits were refused: the server counts, else both sides their own. */
   readonly conflicts: number;
+  /** PyIceberg's processes, each with rows of its own; default 1. */
+  readonly writers?: number;
   readonly seed: number;
 }
 
@@ -32,8 +34,10 @@ interface Tally {
   readonly deletes: number;
   readonly schemas: number;
   readonly specs: number;
-  /** Commits that lost against one of ours. */
+  /** Commits that were refused, for whatever reason. */
   readonly lost: number;
+  /** Of them changes of rows whose base a commit of ours had left behind. */
+  readonly lostToProduct: number;
   /** Commits whose answer it did not get. */
   readonly unanswered: number;
   /** Rows of its own that must be there, and those that are; whether they are the same. */
@@ -45,7 +49,9 @@ interface Tally {
 /** What was found. */
 export interface ConflictsReport {
   readonly ok: boolean;
-  readonly neighbour: Tally;
+  /** Each of PyIceberg's processes. */
+  readonly neighbours: readonly Tally[];
+  readonly conflicts: number;
   /** Outcomes of our commits. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Requests that the server has answered, by method and status: 409 is a conflict of either. */
@@ -55,18 +61,18 @@ export interface ConflictsReport {
 
 const RATE = 100;
 const CHUNK = 10 * RATE;
-/** Acts until the conflicts have come, at most so many for each, and within so many seconds. */
+/** Acts of a process at most, and seconds until the conflicts have come. */
 const ACTS_EACH = 10;
 const SECONDS_EACH = 3;
 const SECONDS_MIN = 120;
-const SECONDS_MAX = 600;
+const SECONDS_MAX = 1000;
 const LOOK_MS = 500;
 /** Longer than an act of PyIceberg takes. */
 const KEEP_ALL_SECONDS = 60;
 
 /** Runs the proof. */
 export async function proveConflicts(proof: ConflictsProof): Promise<ConflictsReport> {
-  const { bootstrap, topic, server, conflicts, seed } = proof;
+  const { bootstrap, topic, server, conflicts } = proof;
   const course = await newCourse({
     bootstrap,
     topic,
@@ -84,39 +90,27 @@ export async function proveConflicts(proof: ConflictsProof): Promise<ConflictsRe
   const product = await start(course);
   await product.ready();
   await until("a first commit", () => product.log().includes("Flush committed"), 60_000);
-  const end = join(course.folder, "end");
-  const job = {
-    catalog: propertiesOf(await server.table(topic)),
-    table: `default.${topic}`,
-    actions: conflicts * ACTS_EACH,
-    until: conflicts,
-    end,
-    seconds: Math.min(SECONDS_MIN + conflicts * SECONDS_EACH, SECONDS_MAX),
-    pause: 0.1,
-    seed,
-    acts: ["appends", "appends", "appends", "deletes", "rollbacks", "schemas", "specs"],
-  };
-  const busy = new AbortController();
-  const neighbour = run([await readersPython(), NEIGHBOUR], { stdin: JSON.stringify(job) }).finally(
-    () => busy.abort(),
-  );
+  const neighbours = await startNeighbours(proof, course.folder);
   let events = CHUNK;
   const flow = (async () => {
-    for (; !busy.signal.aborted; events += CHUNK) {
+    for (; !neighbours.ended(); events += CHUNK) {
       await produceEvents({ bootstrap, topic, count: CHUNK, rate: RATE, first: events });
     }
   })();
-  const refused = async (): Promise<number> => (await server.counts?.())?.["POST 409"] ?? 0;
-  while (!busy.signal.aborted) {
-    if ((await refused()) >= conflicts) writeFileSync(end, "");
+  let found = 0;
+  while (!neighbours.ended()) {
+    const ours = Object.fromEntries(await commitOutcomes(product))["conflict"] ?? 0;
+    const refused = (await server.counts?.())?.["POST 409"];
+    found = Math.max(found, refused ?? ours + neighbours.lost());
+    if (found >= conflicts) neighbours.end();
     await Bun.sleep(LOOK_MS);
   }
-  const tally = JSON.parse(await neighbour) as Tally;
   await flow;
   const requests = await server.counts?.();
   const outcomes = Object.fromEntries(await commitOutcomes(product));
   await product.terminate();
   await runToEnd(course);
+  const tallies = await neighbours.found();
   const verdict = await judgeTable({
     table: await server.table(topic),
     topics: [await readTopic(bootstrap, topic)],
@@ -126,9 +120,59 @@ export async function proveConflicts(proof: ConflictsProof): Promise<ConflictsRe
     ...(server.s3 && { s3: server.s3 }),
   });
   const rows = Object.values(verdict.readers).map((reader) => reader.rows);
-  const isEnough = Math.max(tally.lost, requests?.["POST 409"] ?? 0) >= conflicts;
-  const ok = verdict.ok && tally.same && isEnough && rows.every((count) => count === events);
-  return { ok, neighbour: tally, outcomes, ...(requests && { requests }), verdict };
+  const isKept = tallies.every(({ same }) => same) && rows.every((count) => count === events);
+  const ok = verdict.ok && isKept && found >= conflicts;
+  const report = { ok, conflicts: found, neighbours: tallies, outcomes };
+  return { ...report, ...(requests && { requests }), verdict };
+}
+
+/** PyIceberg's processes at work. */
+interface Neighbours {
+  /** Their commits that were refused so far. */
+  lost(): number;
+  /** They do no more. */
+  end(): void;
+  /** All have done their last act, or one has failed. */
+  ended(): boolean;
+  /** Lets them look for their rows in the table as it is now. Throws when one has failed. */
+  found(): Promise<readonly Tally[]>;
+}
+
+async function startNeighbours(proof: ConflictsProof, folder: string): Promise<Neighbours> {
+  const { topic, server, conflicts, writers = 1, seed } = proof;
+  const [end, settled] = [join(folder, "end"), join(folder, "settled")];
+  const files = Array.from({ length: writers }, (_, writer) => join(folder, `tally-${writer}`));
+  const job = {
+    catalog: propertiesOf(await server.table(topic)),
+    table: `default.${topic}`,
+    actions: conflicts * ACTS_EACH,
+    pause: 0.1,
+    acts: ["appends", "appends", "appends", "deletes", "rollbacks", "schemas", "specs"],
+  };
+  const seconds = Math.min(SECONDS_MIN + conflicts * SECONDS_EACH, SECONDS_MAX);
+  const python = await readersPython();
+  let hasFailed = false;
+  const runs = Promise.all(
+    files.map((tally, writer) => {
+      const own = { writer, seconds, end, settled, tally };
+      const stdin = JSON.stringify({ ...job, seed: seed + writer, conflicts: own });
+      return run([python, NEIGHBOUR], { stdin });
+    }),
+  );
+  runs.catch(() => {
+    hasFailed = true;
+  });
+  const tallies = (): readonly (Partial<Tally> & { readonly ended?: boolean })[] =>
+    files.map((file) => (existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {}));
+  return {
+    lost: () => tallies().reduce((sum, { lost = 0 }) => sum + lost, 0),
+    end: () => writeFileSync(end, ""),
+    ended: () => hasFailed || tallies().every(({ ended }) => ended === true),
+    found: async () => {
+      for (const file of [end, settled]) writeFileSync(file, "");
+      return (await runs).map((answer) => JSON.parse(answer) as Tally);
+    },
+  };
 }
 
 /** Of more conflicts the head alone is judged: there are thousands of snapshots then. */

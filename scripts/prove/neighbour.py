@@ -1,8 +1,9 @@
 """A neighbour that writes into our table with PyIceberg: appends and deletes rows of its own, rolls back, evolves schema and partition spec.
 
-Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "until"?: conflicts, "seconds"?: limit, "end"?: a file that ends it}; answer:
+Job on standard input: {"catalog": properties of load_catalog, "name"?: the catalog's own (SQL catalogs keep their tables by it), "table", "actions", "pause", "seed", "acts"?: names of ACTS, "conflicts"?: {"writer", "seconds", "end", "tally", "settled"}}; answer:
 how often each was done, how often one lost against another writer, the rows that must be there in the end ("own") and those that are ("found").
-With "until" each conflict counts (PyIceberg does not try again by itself), and it goes on until it has lost so often, at most "actions" times and for so many "seconds".
+With "conflicts" PyIceberg does not try again by itself, so that each conflict counts. Several such writers may be at work: each has rows of its own, keeps what it has done so far in the file "tally", and
+goes on until there is a file "end", at most "actions" times and for so many "seconds"; then it looks for its rows when there is a file "settled". Of what was lost, "lostToProduct" counts changes of rows whose base was left behind by a commit of the product.
 """
 
 import json
@@ -20,7 +21,11 @@ from requests.exceptions import ConnectionError
 from sqlalchemy.exc import OperationalError
 
 BACK_MAX = 4
-OWN_ROWS = "event_id >= 'neighbour-' and event_id < 'neighbour.'"
+COMMIT_ID = "kafka-iceberg.commit-id"
+# Snapshots say in it which writer made them.
+WRITER = "neighbour.writer"
+# These need the head that they were made for; a change of the schema or the spec only needs the schema or spec.
+NEED_HEAD = {"appends", "deletes", "rollbacks"}
 
 
 class Neighbour:
@@ -28,8 +33,11 @@ class Neighbour:
         self.job = job
         self.catalog = load_catalog(job.get("name", "neighbour"), **job["catalog"])
         self.random = random.Random(job["seed"])
+        self.writer = str(job.get("conflicts", {}).get("writer", 0))
         self.made = 0
-        # The rows of ours at each snapshot of ours, and at each head that was seen: others' snapshots have those of
+        # The head that the act under way was made for.
+        self.base = None
+        # The rows of this writer at each snapshot of its own, and at each head that was seen: others' snapshots have those of
         # their parents, but the parents leave the metadata after a while.
         self.at = {None: frozenset()}
 
@@ -37,6 +45,7 @@ class Neighbour:
         """The table, and a moment later it may have moved on."""
         table = self.load()
         self.own(table, table.current_snapshot())
+        self.base = table.metadata.current_snapshot_id
         time.sleep(self.random.random() * self.job["pause"])
         return table
 
@@ -54,9 +63,9 @@ class Neighbour:
         while at not in self.at:
             if at not in by_id:
                 raise RuntimeError(f"snapshot {at} left the metadata before it was seen: snapshots are kept too short a time")
-            if "kafka-iceberg.commit-id" not in by_id[at].summary.additional_properties:
-                # A commit of ours whose answer was lost: the snapshot tells what became of it.
-                self.at[at] = frozenset(rows_of(table, at))
+            if by_id[at].summary.additional_properties.get(WRITER) == self.writer:
+                # A commit of this writer whose answer was lost: the snapshot tells what became of it.
+                self.at[at] = frozenset(self.rows_of(table, at))
                 break
             at = by_id[at].parent_snapshot_id
         self.at[seen] = self.at[at]
@@ -70,9 +79,10 @@ class Neighbour:
 
     def append(self):
         table = self.table()
-        name = f"neighbour-{self.made}"
+        name = f"neighbour-{self.writer}-{self.made}"
         self.made += 1
-        table.append(pa.Table.from_pylist([{"event_id": name, "country": "zz"}], schema=table.schema().as_arrow()))
+        row = pa.Table.from_pylist([{"event_id": name, "country": "zz"}], schema=table.schema().as_arrow())
+        table.append(row, snapshot_properties={WRITER: self.writer})
         self.remember(table, lambda own: own | {name})
 
     def delete(self):
@@ -81,7 +91,7 @@ class Neighbour:
         if not own:
             return self.append()
         name = self.random.choice(own)
-        table.delete(f"event_id == '{name}'")
+        table.delete(f"event_id == '{name}'", snapshot_properties={WRITER: self.writer})
         self.remember(table, lambda own: own - {name})
 
     def roll_back(self):
@@ -110,10 +120,22 @@ class Neighbour:
             else:
                 update.add_identity("country")
 
+    def rows_of(self, table, snapshot_id):
+        own = f"event_id >= 'neighbour-{self.writer}-' and event_id < 'neighbour-{self.writer}.'"
+        scan = table.scan(own, selected_fields=("event_id",), snapshot_id=snapshot_id)
+        return scan.to_arrow().column("event_id").to_pylist()
 
-def rows_of(table, snapshot_id):
-    scan = table.scan(OWN_ROWS, selected_fields=("event_id",), snapshot_id=snapshot_id)
-    return scan.to_arrow().column("event_id").to_pylist()
+    def lost_to_product(self):
+        """Whether the product has committed on top of the head that the act under way was made for."""
+        table = self.load()
+        by_id = {s.snapshot_id: s for s in table.metadata.snapshots}
+        at, found = table.metadata.current_snapshot_id, False
+        while at != self.base:
+            if at not in by_id:
+                return False
+            found = found or COMMIT_ID in by_id[at].summary.additional_properties
+            at = by_id[at].parent_snapshot_id
+        return found
 
 
 ACTS = {
@@ -128,10 +150,11 @@ ACTS = {
 def main(job):
     neighbour = Neighbour(job)
     acts = job.get("acts", ["appends", "appends", "rollbacks"])
-    tally = {name: 0 for name in ACTS} | {"lost": 0, "unanswered": 0}
-    if "until" in job:
+    conflicts = job.get("conflicts")
+    tally = {name: 0 for name in ACTS} | {"lost": 0, "lostToProduct": 0, "unanswered": 0}
+    if conflicts is not None:
         TableProperties.COMMIT_NUM_RETRIES_DEFAULT = 0
-    end = time.monotonic() + job.get("seconds", float("inf"))
+    end = time.monotonic() + (float("inf") if conflicts is None else conflicts["seconds"])
     for _ in range(job["actions"]):
         act = neighbour.random.choice(acts)
         try:
@@ -139,17 +162,30 @@ def main(job):
             tally[act] += 1
         except (CommitFailedException, OperationalError):
             tally["lost"] += 1
+            if conflicts is not None and act in NEED_HEAD and neighbour.lost_to_product():
+                tally["lostToProduct"] += 1
         except (ConnectionError, CommitStateUnknownException):
             tally["unanswered"] += 1
-        if "until" in job and tally["lost"] >= job["until"] or time.monotonic() > end:
-            break
-        if os.path.exists(job.get("end", "")):
-            break
+        if conflicts is not None:
+            keep(conflicts["tally"], tally)
+            if time.monotonic() > end or os.path.exists(conflicts["end"]):
+                break
         time.sleep(neighbour.random.random() * job["pause"])
+    if conflicts is not None:
+        neighbour.table()
+        keep(conflicts["tally"], tally | {"ended": True})
+        while not os.path.exists(conflicts["settled"]):
+            time.sleep(0.1)
     table = neighbour.load()
     own = neighbour.own(table, table.current_snapshot())
-    found = rows_of(table, None)
+    found = neighbour.rows_of(table, None)
     return tally | {"own": len(own), "found": len(found), "same": sorted(found) == sorted(own)}
+
+
+def keep(path, tally):
+    with open(f"{path}.new", "w") as file:
+        json.dump(tally, file)
+    os.replace(f"{path}.new", path)
 
 
 if __name__ == "__main__":
