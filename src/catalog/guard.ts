@@ -65,8 +65,6 @@ export function guardedCatalog(
     } catch (cause) {
       return changes.map(() => notSent(cause));
     }
-    const failureIn = (outcomes: readonly CommitOutcome[] | null): unknown =>
-      outcomes?.map(failureOf).find((failure) => failure !== null) ?? null;
     return breaker.settle(run, failureIn);
   };
   return {
@@ -97,6 +95,12 @@ function failureOf(outcome: CommitOutcome): unknown {
   return isAway ? outcome.cause : null;
 }
 
+/** The same of several tables; undefined when nothing was sent, or by nobody who could have taken it. */
+function failureIn(outcomes: readonly CommitOutcome[] | null): unknown {
+  if (outcomes === null || outcomes.length === 0) return undefined;
+  return outcomes.map(failureOf).find((failure) => failure !== null) ?? null;
+}
+
 class Breaker {
   readonly #options: GuardOptions;
   readonly #parts: GuardParts;
@@ -120,9 +124,9 @@ class Breaker {
     this.#closed.abort();
   }
 
-  async run<T>(action: () => Promise<T>, failureIn: (result: T) => unknown): Promise<T> {
+  async run<T>(action: () => Promise<T>, failureOfResult: (result: T) => unknown): Promise<T> {
     await this.admit();
-    return this.settle(action, failureIn);
+    return this.settle(action, failureOfResult);
   }
 
   /** Waits for the backoff. Throws `catalog_unreachable` while the circuit is open. */
@@ -136,20 +140,29 @@ class Breaker {
     }
   }
 
-  /** Runs what was admitted, and takes its end into account. */
-  async settle<T>(action: () => Promise<T>, failureIn: (result: T) => unknown): Promise<T> {
+  /**
+   * Runs what was admitted, and takes its end into account.
+   * @param failureOfResult null: the catalog answered; undefined: that is not known
+   */
+  async settle<T>(action: () => Promise<T>, failureOfResult: (result: T) => unknown): Promise<T> {
     let failure: unknown;
     try {
       const result = await action();
-      failure = failureIn(result);
+      failure = failureOfResult(result);
       return result;
     } catch (error) {
       failure = AWAY.has(kindOf(error)) ? error : null;
       throw error;
     } finally {
-      if (failure === null) this.#answered();
+      if (failure === undefined) this.#untold();
+      else if (failure === null) this.#answered();
       else this.#failed(failure);
     }
+  }
+
+  /** A call that says nothing of the catalog; was it the one that tries, the next one does. */
+  #untold(): void {
+    if (this.#state === "half_open") this.#state = "open";
   }
 
   /** The first call after the reset tries; all others fail. */

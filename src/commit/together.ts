@@ -4,7 +4,7 @@
  * group has come so far or has ended. Then one request goes for those that came, and each loop gets its table's
  * outcome.
  *
- * Whatever comes after that, each table does by itself: a table that others write to holds nobody up for longer
+ * Whatever comes after that, each table does by itself, once it may work again: a table that others write to holds nobody up for longer
  * than one request, and no rule of SPEC section 2 depends on what the server promises of all of them.
  */
 import type { Catalog, CommitOutcome, TableChange } from "#catalog/catalog.ts";
@@ -24,8 +24,17 @@ export interface Member extends CommitVia {
   left(): void;
 }
 
+/** How a member's turns go with those of other work. */
+export interface Turns {
+  /** It begins to wait for the others, and works no more. */
+  readonly rest: () => void;
+  /** Resolves when it may work again. */
+  readonly goOn: () => Promise<void>;
+}
+
 interface Waiting {
   readonly change: TableChange;
+  readonly goOn: () => Promise<void>;
   readonly resolve: (outcome: CommitOutcome) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -48,8 +57,8 @@ export class Together {
     this.#notOffered = notOffered;
   }
 
-  /** The next member; `waits` is called when it begins to wait for the others. */
-  member(waits: () => void): Member {
+  /** The next member. */
+  member({ rest, goOn }: Turns): Member {
     let isAwaited = true;
     const comes = (): boolean => {
       const was = isAwaited;
@@ -60,9 +69,10 @@ export class Together {
     return {
       commit: (name, requirements, updates) => {
         if (!comes()) return this.#catalog.commit(name, requirements, updates);
-        waits();
+        rest();
         return new Promise((resolve, reject) => {
-          this.#waiting.push({ change: { name, requirements, updates }, resolve, reject });
+          const change = { name, requirements, updates };
+          this.#waiting.push({ change, goOn, resolve, reject });
           this.#sendWhenAllCame();
         });
       },
@@ -81,12 +91,16 @@ export class Together {
 
   async #send(waiting: readonly Waiting[]): Promise<void> {
     const outcomes = await this.#ask(waiting.map(({ change }) => change));
-    for (const [index, { change, resolve, reject }] of waiting.entries()) {
-      const { name, requirements, updates } = change;
-      const outcome = outcomes?.[index];
-      if (outcome !== undefined) resolve(outcome);
-      else this.#catalog.commit(name, requirements, updates).then(resolve, reject);
-    }
+    for (const [index, each] of waiting.entries())
+      void this.#tell(each, outcomes?.[index]).then(each.resolve, each.reject);
+  }
+
+  /** What a table is told: of the request that there was, or of its own. Who has committed has nothing left to do. */
+  async #tell({ change, goOn }: Waiting, told: CommitOutcome | undefined): Promise<CommitOutcome> {
+    if (told?.kind === "committed") return told;
+    await goOn();
+    const { name, requirements, updates } = change;
+    return told ?? this.#catalog.commit(name, requirements, updates);
   }
 
   /** Null: each goes by itself. */

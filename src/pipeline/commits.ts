@@ -15,7 +15,7 @@ import { Heap } from "#base/heap.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Feed } from "#base/offsets.ts";
 import type { AppendResult } from "#commit/shares.ts";
-import { hasTogether, Together } from "#commit/together.ts";
+import { hasTogether, Together, type Turns } from "#commit/together.ts";
 import type { CommitRank, PipelineParts } from "./pipelineParts.ts";
 import type { Sink } from "./sink.ts";
 import type { Landed } from "./states.ts";
@@ -43,6 +43,8 @@ const RANKS: readonly CommitRank[] = ["dead_letter", "late", "changes", "main"];
 const BUSY_SHARE = 0.5;
 /** How often the stretching is judged. */
 const JUDGE_MS = 5000;
+/** A catalog that had no commit of several tables is asked again after so long: a proxy may have said so. */
+const TOGETHER_AGAIN_MS = 600_000;
 
 /** Begins flushes, a bounded number at once. */
 export class Commits {
@@ -56,7 +58,8 @@ export class Commits {
   readonly #queue: (() => void)[] = [];
   #free: number = LIMITS.flushesInFlightMax;
   #stretch = 1;
-  #isTogether = true;
+  /** When commits of several tables are tried again (monotonic); null: the catalog has not said that it has none. */
+  #togetherAtMs: number | null = null;
   #busyMs = 0;
   #judgedMs: number;
 
@@ -169,7 +172,8 @@ export class Commits {
    */
   #groupsOf(turn: readonly Sink[]): ReadonlyMap<Sink, Together> {
     const catalog = turn[0]?.parts.catalog;
-    const isWanted = this.#isTogether && turn.every(({ policy }) => policy.together === true);
+    const isWanted = turn.every(({ policy }) => policy.together === true);
+    if (this.#parts.clock.monotonicMs() < (this.#togetherAtMs ?? 0)) return NO_GROUPS;
     if (!isWanted || turn.length < 2 || !hasTogether(catalog)) return NO_GROUPS;
     const groups = new Map<Sink, Together>();
     const max = LIMITS.tablesTogetherMax;
@@ -182,19 +186,9 @@ export class Commits {
   }
 
   async #flush(sink: Sink, fenced: Feed[], group: Together | undefined): Promise<CutEnd> {
-    await this.#slot();
-    const { clock } = this.#parts;
-    const beganMs = clock.monotonicMs();
-    let hasSlot = true;
-    // Who waits for others needs none, and they may wait for one.
-    const giveSlot = (): void => {
-      if (!hasSlot) return;
-      hasSlot = false;
-      this.#busyMs += clock.monotonicMs() - beganMs;
-      this.#give();
-      this.#observe();
-    };
-    const member = group?.member(giveSlot);
+    const turns = this.#turns();
+    await turns.goOn();
+    const member = group?.member(turns);
     try {
       const flushed = sink.flush(this.#intervalMs(sink), member);
       this.#observe();
@@ -206,15 +200,36 @@ export class Commits {
       return ended.result.kind === "held" || ended.result.kind === "paused" ? "waits" : "through";
     } finally {
       member?.left();
-      giveSlot();
+      turns.rest();
     }
   }
 
-  /** The catalog has no request for several tables: nobody waits for others from now on. */
+  /** The slot of one flush: it is given back while the flush waits for others, who may wait for one, and at its end. */
+  #turns(): Turns {
+    const { clock } = this.#parts;
+    let sinceMs: number | null = null;
+    return {
+      goOn: async () => {
+        await this.#slot();
+        sinceMs = clock.monotonicMs();
+      },
+      rest: () => {
+        if (sinceMs === null) return;
+        this.#busyMs += clock.monotonicMs() - sinceMs;
+        sinceMs = null;
+        this.#give();
+        this.#observe();
+      },
+    };
+  }
+
+  /** The catalog has no request for several tables: nobody waits for others for a while. */
   #endTogether(): void {
-    this.#isTogether = false;
-    const message = "The catalog offers no commit of several tables: each is committed by itself";
-    this.#parts.logger.log("warn", message);
+    if (this.#togetherAtMs === null) {
+      const message = "The catalog offers no commit of several tables: each is committed by itself";
+      this.#parts.logger.log("warn", message);
+    }
+    this.#togetherAtMs = this.#parts.clock.monotonicMs() + TOGETHER_AGAIN_MS;
   }
 
   #fence(result: AppendResult, fenced: Feed[]): void {

@@ -130,6 +130,30 @@ test("a commit of several tables counts as one call, and is a conflict of each w
   expect(b.guard.commitTogether).toBeUndefined();
 });
 
+test("a request for several tables that is not offered says nothing of the catalog: the circuit stays as it is, and the next call tries", async () => {
+  const b = bench();
+  const answers: (CommitOutcome[] | null)[] = [];
+  const guard = guardedCatalog(
+    {
+      ...bareCatalog(<T>(): Promise<T> => Promise.reject(AWAY)),
+      commitTogether: async () => answers.shift() ?? null,
+    },
+    { ...OPTIONS, failuresMax: 0 },
+    { clock: b.clock, log: silentLogger },
+  );
+  await guard.load(NAME).catch(() => undefined);
+  const change = { name: NAME, requirements: [], updates: [] };
+  for (const nothing of [null, []]) {
+    b.nowMs += OPTIONS.resetMs;
+    answers.push(nothing);
+    expect(await guard.commitTogether?.([change])).toEqual(nothing as never);
+    expect(guard.circuit).toBe("open");
+  }
+  answers.push([{ kind: "conflict", cause: "moved on" }]);
+  await guard.commitTogether?.([change]);
+  expect(guard.circuit).toBe("closed");
+});
+
 test("a trial that fails opens the circuit for as long again", async () => {
   const b = bench();
   await failTimes(b, 6);

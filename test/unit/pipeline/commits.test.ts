@@ -302,7 +302,7 @@ test("a request holds so many tables at most", async () => {
   expect(requests.map((names) => names.split("+").length)).toEqual([LIMITS.tablesTogetherMax, 2]);
 });
 
-test("where the catalog has no such request each goes alone, and nobody waits from then on", async () => {
+test("where the catalog has no such request each goes alone, and nobody waits for ten minutes", async () => {
   const bench = make();
   const { requests, mains, send } = together(bench, 2, false);
   bench.related(...mains);
@@ -313,4 +313,30 @@ test("where the catalog has no such request each goes alone, and nobody waits fr
   for (const sink of mains) sink.moved = true;
   await bench.begin();
   expect(mains.map(({ via }) => via)).toEqual([null, null]);
+  for (const sink of mains) await sink.end({ kind: "committed" });
+  bench.pass(600_000);
+  for (const sink of mains) sink.moved = true;
+  await bench.begin();
+  for (const sink of mains) await send(sink);
+  expect(requests.slice(3)).toEqual(["m0+m1", "m0", "m1"]);
+});
+
+test("second requests of tables that went together need slots again", async () => {
+  const bench = make();
+  const count = LIMITS.flushesInFlightMax + 2;
+  const { requests, mains } = together(bench, count);
+  bench.related(...mains);
+  await bench.begin();
+  const told: string[] = [];
+  for (const sink of mains) {
+    const sent = sink.via?.commit({ namespace: ["db"], table: sink.name }, [], []);
+    void sent?.then(() => told.push(sink.name));
+    await settled();
+  }
+  expect(requests).toHaveLength(1);
+  expect(told).toHaveLength(LIMITS.flushesInFlightMax);
+  await mains[0]?.end({ kind: "committed" });
+  expect(told).toHaveLength(LIMITS.flushesInFlightMax + 1);
+  for (const sink of mains) await sink.end({ kind: "committed" });
+  expect(told).toHaveLength(count);
 });
