@@ -89,9 +89,13 @@ export class Backpressure {
   judge(): void {
     const limit = this.#limit();
     this.#expire();
-    // Rows that the table has go first, before anything is flushed early or held back for them.
+    // Rows that the table has go first, before anything is flushed early or held back for them; also where the
+    // room is a long question's, which gives nothing back before its end.
     for (const sink of this.#keeping) {
-      const excess = this.#bytes - this.#lent - limit * FLUSH_SHARE;
+      const excess = Math.max(
+        this.#bytes - this.#lent - limit * FLUSH_SHARE,
+        this.#bytes - limit * RESUME_SHARE,
+      );
       if (excess < 0) break;
       sink.buffer.makeRoom(excess);
       this.measure(sink);

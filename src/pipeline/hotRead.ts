@@ -26,6 +26,9 @@ export interface HotRead {
   release(): void;
 }
 
+/** What one sink has. */
+type Rows = Pick<HotRead, "segments" | "partitions" | "release">;
+
 /** A head that changes more often than this while its offsets are looked up is read without hot rows. */
 const ROUNDS_MAX = 20;
 
@@ -41,15 +44,16 @@ export async function readHot(sinks: readonly Sink[]): Promise<HotRead | null> {
     const table = writer.lastSeen;
     const offsetOf = await writer.offsetsSeen(table);
     // From here on nothing waits: head, offsets and rows are of one instant.
-    if (newestWriter(sinks)?.lastSeen !== table) continue;
+    const newest = newestWriter(sinks);
+    if (newest === null || newest.lastSeen !== table) continue;
     const taken = new Set<FeedKey>();
     return union(
-      table,
-      sinks.map((sink) => rowsBehind(sink, table, offsetOf, taken)),
+      newest,
+      sinks.map((sink) => rowsBehind(sink, offsetOf, taken)),
     );
   }
   const writer = newestWriter(sinks);
-  return writer === null ? null : withoutHotRows(writer.lastSeen);
+  return writer === null ? null : union(writer, []);
 }
 
 /**
@@ -73,10 +77,9 @@ function isNewer({ metadata: one }: LoadedTable, { metadata: two }: LoadedTable)
 /** The rows of one sink behind these offsets, but for feeds whose rows another one has given. */
 function rowsBehind(
   sink: Sink,
-  table: LoadedTable,
   offsetOf: (feed: Feed) => bigint | null,
   taken: Set<FeedKey>,
-): HotRead {
+): Rows {
   const from = new Map<FeedKey, bigint>();
   for (const [key, { feed }] of sink.outlets) {
     const committed = offsetOf(feed.feed);
@@ -87,31 +90,27 @@ function rowsBehind(
   const whole = [...from].filter(([key, committed]) => continues(rows.get(key), committed));
   for (const [key] of whole) taken.add(key);
   return {
-    table,
     segments: whole.flatMap(([key]) => rows.get(key) ?? []),
     partitions: whole.map(([key]) => partitionName(sink, key)),
-    key: sink.writer?.key ?? [],
-    order: sink.writer?.order ?? null,
     release: lease.release,
   };
 }
 
-/** What several sinks have of one table. */
-function union(table: LoadedTable, reads: readonly HotRead[]): HotRead {
+/**
+ * What several sinks have of one table.
+ * @param writer whose head is read: it alone says what records do to rows, since one of another sink may be closed
+ */
+function union(writer: TableWriter, reads: readonly Rows[]): HotRead {
   return {
-    table,
+    table: writer.lastSeen,
     segments: reads.flatMap(({ segments }) => segments),
     partitions: reads.flatMap(({ partitions }) => partitions),
-    key: reads[0]?.key ?? [],
-    order: reads[0]?.order ?? null,
+    key: writer.key,
+    order: writer.order,
     release: () => {
       for (const { release } of reads) release();
     },
   };
-}
-
-function withoutHotRows(table: LoadedTable): HotRead {
-  return { table, segments: [], partitions: [], key: [], order: null, release: () => undefined };
 }
 
 /**
@@ -121,18 +120,13 @@ function withoutHotRows(table: LoadedTable): HotRead {
 export function readMemory(sinks: readonly Sink[]): HotRead | null {
   const writer = newestWriter(sinks);
   if (writer === null) return null;
-  const table = writer.lastSeen;
-  return union(
-    table,
-    sinks.map((sink) => rowsOf(sink, table)),
-  );
+  return union(writer, sinks.map(rowsOf));
 }
 
-function rowsOf(sink: Sink, table: LoadedTable): HotRead {
+function rowsOf(sink: Sink): Rows {
   const { segments, release } = sink.buffer.lease((key) => sink.outlets.has(key));
   const partitions = [...sink.outlets.keys()].map((key) => partitionName(sink, key));
-  const { key = [], order = null } = sink.writer ?? {};
-  return { table, segments, partitions, key, order, release };
+  return { segments, partitions, release };
 }
 
 function partitionName(sink: Sink, key: FeedKey): string {

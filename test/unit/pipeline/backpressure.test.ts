@@ -131,6 +131,18 @@ test("rows that the table has make room before anything is flushed early or held
   expect(takeAll()).toEqual([0]);
 });
 
+test("rows that the table has make room as well for what comes while a long question holds half of the buffer", () => {
+  const { pressure, hold, tables } = make(2);
+  const [asked] = tables;
+  if (asked === undefined) throw new Error("there is a table");
+  asked.buffer.lentBytes = 50;
+  hold(0, 50);
+  for (const bytes of [40, 60, 60]) {
+    hold(1, bytes, true, 40);
+    expect([pressure.active, pressure.bytes]).toEqual([false, 80]);
+  }
+});
+
 test("while there is no table nothing is held back", () => {
   const { pressure } = make(0);
   pressure.judge();

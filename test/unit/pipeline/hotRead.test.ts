@@ -74,6 +74,15 @@ test("where records change rows they come with the key by which they do, and wit
   }
 });
 
+test("of a table that several pipelines fill changes stay changes when the first of them closes its writer", async () => {
+  const [one, two] = [sharingSink("t", 7n, 5), sharingSink("u", 7n, 5)];
+  Object.assign(two.writer as object, { key: ["id"], order: null });
+  const closed = { ...one, writer: null } as unknown as Sink;
+  for (const read of [await readHot([closed, two]), readMemory([closed, two])]) {
+    expect([read?.key, read?.order, read?.segments.length]).toEqual([["id"], null, 2]);
+  }
+});
+
 test("behind a gap nothing is shown: after a rollback, or when another process has written", async () => {
   for (const committed of [50n, 150n, null]) {
     const { sink } = sinkOf([100n, 200n], [[head("h"), committed]]);
