@@ -137,15 +137,25 @@ export async function readTopic(bootstrap: string, topic: string): Promise<Topic
   return { topic, file, ...(answer as Pick<TopicCopy, "partitions">) };
 }
 
+/** Sum of `user_id * device.width` from an offset up to an end, when the first `gone` of some ranges were removed. */
+export type SumAnswer = readonly [
+  partition: number,
+  from: number,
+  end: number,
+  sum: number,
+  gone: number,
+];
+
 /**
- * Compares sums of computed values, `user_id * device.width` of the offsets of a partition below an end, with
- * those of a topic that was read; those that are wrong.
+ * Compares sums of computed values with those of a topic that was read; those that are wrong.
+ * @param removed rows that somebody removed on purpose, in this order
  */
 export async function judgeSums(
   topic: TopicCopy,
-  answers: readonly (readonly [partition: number, end: number, sum: number])[],
+  answers: readonly SumAnswer[],
+  removed: readonly OffsetRange[] = [],
 ): Promise<readonly unknown[]> {
-  const found = await python("answers.py", { file: topic.file, answers });
+  const found = await python("answers.py", { file: topic.file, answers, removed });
   return (found as { readonly wrong: readonly unknown[] }).wrong;
 }
 

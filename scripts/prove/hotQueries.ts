@@ -1,6 +1,10 @@
 /**
  * Every answer over hot rows and the table together is what the topic held up to one offset of each
  * partition: nothing is missing, nothing is there twice, and no answer goes back behind an earlier one.
+ *
+ * Every fourth answer is a `count(*)`, every second one sums of computed values. Those and the offsets are asked of
+ * the rows behind an offset that goes along with the topic, where rows go from memory into the table, and every
+ * {@link WHOLE_MS} of all rows.
  */
 import { tableFromIPC } from "apache-arrow";
 import { produceEvents } from "../events/events.ts";
@@ -9,6 +13,7 @@ import { until } from "../services/process.ts";
 import { startProduct } from "../services/product.ts";
 import type { S3Service } from "../services/versitygw.ts";
 import { type Course, newCourse, newS3Course, type Say } from "./course.ts";
+import { type Asked, type Body, HotJudge, sqlOf } from "./hotJudge.ts";
 
 /** How long, and how much. */
 export interface HotQueriesProof {
@@ -24,9 +29,13 @@ export interface HotQueriesProof {
 /** What was found. */
 export interface HotQueriesReport {
   readonly rows: number;
+  /** From the first record to the last answer. */
+  readonly seconds: number;
   readonly answers: number;
   /** Of them, sums of computed values, each compared with the topic's independent reader. */
   readonly sumAnswers: number;
+  /** Of them, those about every row of the table. */
+  readonly wholeAnswers: number;
   /** Answers that had rows of which the newest snapshot knew nothing. */
   readonly hotAnswers: number;
   readonly snapshots: number;
@@ -38,26 +47,17 @@ export interface HotQueriesReport {
   readonly arrowRows: number;
   readonly medianMs: number;
   readonly p99Ms: number;
+  /** Of the process. */
+  readonly peakMb: number;
 }
 
-const PARTITIONS = 3;
-/** Offsets: nothing may be missing, or there twice. */
-const OFFSETS =
-  "SELECT _kafka_partition, count(*), min(_kafka_offset), max(_kafka_offset), sum(_kafka_offset)::BIGINT " +
-  "FROM TOPIC GROUP BY ALL";
-/** Computed values, whose sums the topic's independent reader has too. */
-const SUMS =
-  "SELECT _kafka_partition, count(*), max(_kafka_offset) + 1, sum(user_id * device.width)::BIGINT FROM TOPIC GROUP BY ALL";
+/** Of the topic. */
+export const PARTITIONS = 3;
+/** Rows of so many seconds are asked for, between two answers about all rows. */
+const TAIL_SECONDS = 10;
+const WHOLE_MS = 15_000;
 const SYNCED =
   "SELECT coalesce(sum(sync_value::BIGINT), 0)::BIGINT FROM sync_points WHERE source_name = 'TOPIC' AND table_name LIKE '%.TOPIC'";
-
-interface Body {
-  readonly rows: readonly (readonly (number | string)[])[];
-  readonly snapshot_id: string | null;
-  readonly hot_partitions: readonly string[];
-  readonly elapsed_ms: number;
-  readonly error?: string;
-}
 
 /** Ingests at a rate, commits every second, and asks without a pause. */
 export async function proveHotQueries(proof: HotQueriesProof): Promise<HotQueriesReport> {
@@ -65,45 +65,110 @@ export async function proveHotQueries(proof: HotQueriesProof): Promise<HotQuerie
   const course = await courseOf(proof);
   const product = await startProduct({ config: course.config, folder: course.folder });
   const count = rate * seconds;
-  const judge = new Judge();
+  const judge = new HotJudge();
   try {
     await product.ready();
+    const began = performance.now();
     let isProduced = false;
     const produced = produceEvents({ bootstrap, topic, count, rate, lingerMs: 5 });
     void produced.then(() => (isProduced = true));
-    const query = async (sql: string): Promise<Body> => {
-      const body = JSON.stringify({ sql });
-      const response = await fetch(`${product.url}/query`, { method: "POST", body });
-      return (await response.json()) as Body;
-    };
-    const number = async (sql: string): Promise<number> => Number((await query(sql)).rows[0]?.[0]);
-    const ask = async (): Promise<void> => judge.take(await query(OFFSETS.replace("TOPIC", topic)));
-    const askSums = async (): Promise<void> =>
-      judge.takeSums(await query(SUMS.replace("TOPIC", topic)));
+    const asker = new Asker(product.url, topic, judge, (TAIL_SECONDS * rate) / PARTITIONS);
     let saidMs = performance.now();
     while (!isProduced) {
-      await ask();
-      await askSums();
+      await asker.round();
       if (performance.now() - saidMs < 10_000) continue;
       saidMs = performance.now();
-      say(`${judge.rows} rows, ${judge.answers} answers, ${judge.violations.length} violations`);
+      say(`${judge.reached} rows, ${judge.answers} answers, ${judge.violations.length} violations`);
     }
     await produced;
     const isWhole = async (): Promise<boolean> => {
-      await ask();
-      return judge.rows === count;
+      await asker.whole();
+      return judge.reached === count;
     };
     await until("the last row is seen", isWhole, 60_000);
-    const synced = (): Promise<number> => number(SYNCED.replaceAll("TOPIC", topic));
+    const took = (performance.now() - began) / 1000;
+    const synced = (): Promise<number> => asker.number(SYNCED.replaceAll("TOPIC", topic));
     await until("every row is committed", async () => (await synced()) === count, 60_000);
-    const inMemory = await number(`SELECT count(*) FROM "${topic}$hot_buffer"`);
+    const inMemory = await asker.number(`SELECT count(*) FROM "${topic}$hot_buffer"`);
     const arrowRows = await arrowCount(product.url, topic);
-    const report = { ...judge.report(), synced: await synced(), inMemory, arrowRows };
     const wrong = await judgeSums(await readTopic(bootstrap, topic), judge.sums);
     const sentences = wrong.map((each) => `not what the topic held: ${JSON.stringify(each)}`);
-    return { ...report, violations: [...report.violations, ...sentences] };
+    const { counts, times } = judge;
+    const sorted = times.toSorted((a, b) => a - b);
+    return {
+      rows: judge.reached,
+      seconds: Math.round(took),
+      answers: judge.answers,
+      sumAnswers: counts.sums,
+      wholeAnswers: counts.whole,
+      hotAnswers: counts.hot,
+      snapshots: judge.snapshots.size,
+      violations: [...judge.violations.slice(0, 20), ...sentences],
+      synced: await synced(),
+      inMemory,
+      arrowRows,
+      medianMs: sorted[Math.floor(sorted.length / 2)] ?? 0,
+      p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
+      peakMb: Math.round(product.usage().peakBytes / 1024 ** 2),
+    };
   } finally {
     await product.terminate();
+  }
+}
+
+/** Asks one process, and hands its answers to a judge. */
+export class Asker {
+  readonly #url: string;
+  readonly #topic: string;
+  readonly #judge: HotJudge;
+  readonly #tail: number;
+  #wholeMs = 0;
+
+  /** @param tail rows of a partition that are asked for between two answers about all of them */
+  constructor(url: string, topic: string, judge: HotJudge, tail: number) {
+    this.#url = url;
+    this.#topic = topic;
+    this.#judge = judge;
+    this.#tail = tail;
+  }
+
+  /** One answer of each kind, and a second one of sums. */
+  async round(): Promise<void> {
+    if (performance.now() - this.#wholeMs > WHOLE_MS) {
+      this.#wholeMs = performance.now();
+      await this.whole();
+      await this.#ask({ kind: "sums", from: 0 });
+    }
+    const from = Math.max(0, Math.floor(this.#judge.leastEnd(PARTITIONS) - this.#tail));
+    await this.#ask({ kind: "offsets", from });
+    await this.#ask({ kind: "sums", from });
+    await this.#ask({ kind: "count" });
+    await this.#ask({ kind: "sums", from });
+  }
+
+  /** The offsets of all rows. */
+  async whole(): Promise<void> {
+    await this.#ask({ kind: "offsets", from: 0 });
+  }
+
+  /** What a statement answers, whose answer is one number. */
+  async number(sql: string): Promise<number> {
+    return Number((await this.#query(sql)).rows[0]?.[0]);
+  }
+
+  /** The cells of an answer, a row a line. */
+  async text(sql: string): Promise<string> {
+    return (await this.#query(sql)).rows.map((row) => row.join(" ")).join("\n");
+  }
+
+  async #ask(asked: Asked): Promise<void> {
+    this.#judge.take(asked, await this.#query(sqlOf(asked, this.#topic)));
+  }
+
+  async #query(sql: string): Promise<Body> {
+    const body = JSON.stringify({ sql });
+    const response = await fetch(`${this.#url}/query`, { method: "POST", body });
+    return (await response.json()) as Body;
   }
 }
 
@@ -120,77 +185,4 @@ function courseOf({ bootstrap, topic, s3 }: HotQueriesProof): Promise<Course> {
   const config = { "iceberg.commit": { interval_ms: 1000 } };
   const options = { bootstrap, topic, partitions: PARTITIONS, config };
   return s3 === undefined ? newCourse(options) : newS3Course(options, s3, "", s3.port);
-}
-
-class Judge {
-  readonly violations: string[] = [];
-  readonly sums: (readonly [partition: number, end: number, sum: number])[] = [];
-  readonly #times: number[] = [];
-  readonly #snapshots = new Set<string>();
-  #ends = new Map<number, number>();
-  #hot = 0;
-  answers = 0;
-  sumAnswers = 0;
-  rows = 0;
-
-  take(body: Body): void {
-    if (!this.#accept(body)) return;
-    const ends = new Map<number, number>();
-    this.rows = 0;
-    for (const row of body.rows) {
-      const [partition = -1, count = 0, least = -1, greatest = -1, sum = -1] = row.map(Number);
-      const isWhole =
-        least === 0 && count === greatest + 1 && sum === (greatest * (greatest + 1)) / 2;
-      const isBack = greatest + 1 < (this.#ends.get(partition) ?? 0);
-      if (!isWhole) this.violations.push(`rows are missing or double: ${JSON.stringify(row)}`);
-      if (isBack) this.violations.push(`${JSON.stringify(row)} is behind an earlier answer`);
-      ends.set(partition, greatest + 1);
-      this.rows += count;
-    }
-    if (ends.size < this.#ends.size) this.violations.push("a partition is gone");
-    this.#ends = ends;
-  }
-
-  takeSums(body: Body): void {
-    if (!this.#accept(body)) return;
-    this.sumAnswers++;
-    for (const row of body.rows) {
-      const [partition = -1, count = 0, end = -1, sum = -1] = row.map(Number);
-      if (count !== end) this.violations.push(`rows are missing or double: ${JSON.stringify(row)}`);
-      if (end < (this.#ends.get(partition) ?? 0)) {
-        this.violations.push(`${JSON.stringify(row)} is behind an earlier answer`);
-      }
-      this.#ends.set(partition, end);
-      this.sums.push([partition, end, sum]);
-    }
-  }
-
-  /** False before the first record: there is no table, or none of its columns, or no row. */
-  #accept(body: Body): boolean {
-    if (body.error !== undefined) {
-      const isEarly = this.rows === 0 && /There is no table|user_id/.test(body.error);
-      if (!isEarly) this.violations.push(body.error);
-      return false;
-    }
-    if (this.rows === 0 && body.rows.length === 0) return false;
-    this.answers++;
-    this.#times.push(body.elapsed_ms);
-    this.#snapshots.add(String(body.snapshot_id));
-    if (body.hot_partitions.length > 0) this.#hot++;
-    return true;
-  }
-
-  report(): Omit<HotQueriesReport, "synced" | "inMemory" | "arrowRows"> {
-    const times = this.#times.toSorted((a, b) => a - b);
-    return {
-      rows: this.rows,
-      answers: this.answers,
-      sumAnswers: this.sumAnswers,
-      hotAnswers: this.#hot,
-      snapshots: this.#snapshots.size,
-      violations: this.violations.slice(0, 20),
-      medianMs: times[Math.floor(times.length / 2)] ?? 0,
-      p99Ms: times[Math.floor(times.length * 0.99)] ?? 0,
-    };
-  }
 }

@@ -144,6 +144,12 @@ export class Others {
     }
   }
 
+  /** The cells of an answer of Spark's, a row a line; T is the table. */
+  async textBySpark(statement: string): Promise<string> {
+    const rows = await this.#spark.sql(statement.replaceAll(/\bT\b/g, this.#table));
+    return rows.map((row) => Object.values(row).join(" ")).join("\n");
+  }
+
   /** Sets properties of the table: PyIceberg writes nothing to tables of format v3. */
   async set(properties: Readonly<Record<string, string>>): Promise<void> {
     const texts = Object.entries(properties).map(([name, value]) => `'${name}' = '${value}'`);

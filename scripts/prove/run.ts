@@ -16,7 +16,9 @@ import { proveFanOut } from "./fanOut.ts";
 import { proveFaults } from "./faults.ts";
 import { proveForeign, proveForeignEnds } from "./foreign.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
+import { proveHotMemory } from "./hotMemory.ts";
 import { proveHotQueries } from "./hotQueries.ts";
+import { proveHotStorm } from "./hotStorm.ts";
 import { proveCompactedKills, proveKills, proveTwoTables } from "./kills.ts";
 import { proveLatency } from "./latency.ts";
 import { proveFlow, proveTables } from "./memory.ts";
@@ -82,6 +84,18 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { bootstrap } = await startKafka();
     const events = Number(process.argv[3] ?? 1000);
     return proveOffsetsSurvive({ bootstrap, topic: "offsets", events, say });
+  },
+  "hot-memory": async () => {
+    const [{ bootstrap }, s3] = await Promise.all([startKafka(), startS3()]);
+    const events = Number(process.argv[3] ?? 3_000_000);
+    const bufferMb = Number(process.argv[4] ?? 500);
+    return proveHotMemory({ bootstrap, events, bufferMb, ttlSeconds: 3, say }, s3);
+  },
+  "hot-storm": async () => {
+    const { bootstrap } = await startKafka();
+    const rate = Number(process.argv[3] ?? 2000);
+    const actSeconds = Number(process.argv[4] ?? 20);
+    return proveHotStorm({ bootstrap, topic: "storm", rate, actSeconds, say });
   },
   "hot-queries": async () => {
     const { bootstrap } = await startKafka();

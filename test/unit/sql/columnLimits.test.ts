@@ -165,6 +165,7 @@ test("a file is kept where the condition is of something else", () => {
     "SELECT a.i FROM t a JOIN t b ON true WHERE a.i > 3",
     "SELECT (SELECT count(*) FROM t WHERE i > 3), (SELECT count(*) FROM t)",
     "SELECT i FROM t WHERE t <= now() - INTERVAL 1 DAY AND t <= now()",
+    "SELECT i FROM t WHERE t > TIMESTAMPTZ '2090-01-01' + (TIMESTAMPTZ '2090-01-01' - now())",
     "SELECT i FROM t WHERE i > random() * 100",
     "SELECT i FROM t WHERE i > (SELECT 5)",
     "SELECT count(*) FILTER (i > 3) FROM t",
