@@ -99,11 +99,11 @@ class Flattener {
     const said = inUnion ?? knownPrefixes(older, separator, [], shaping);
     const values = valueBranches(part.type);
     const ofMembers = values.length > 1 ? [...below, ...said] : null;
+    const isHidden = ({ type }: Part): boolean =>
+      ofMembers !== null && isMisplaced(type, [...names, ...older], values, shaping);
     return field.type.fields.flatMap((member) => {
       const found = inner.find((each) => each.name === member.name);
-      if (found === undefined) return [];
-      const isHidden = ofMembers !== null && isMisplaced(found.type, names, values, shaping);
-      if (isHidden) return [];
+      if (found === undefined || isHidden(found)) return [];
       const required = field.required && member.required;
       return this.columns(found, { ...member, required }, below, said, ofMembers);
     });

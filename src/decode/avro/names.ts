@@ -50,12 +50,12 @@ export function knownPrefixes(
 /**
  * True for a type of a flattened union that is no record, where the settings leave out or cover fields of the
  * record that the union was: its value may be what they mean.
- * @param names of the union
+ * @param names of the union, those included that only the settings may call it by
  * @param types all of them
  */
 export function isMisplaced(
   type: AvroType,
-  names: Names,
+  names: readonly string[],
   types: readonly AvroType[],
   shaping: Shaping,
 ): boolean {

@@ -12,11 +12,11 @@
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, TakenPaths } from "#columns/paths.ts";
-import { type Field, isPrimitive, needsValue } from "#columns/schema.ts";
+import { type Field, isPrimitive } from "#columns/schema.ts";
 import type { TableSchema } from "#decode/format.ts";
-import { fillerOf } from "#decode/json/defaults.ts";
 import { RESCUED } from "#decode/rescue.ts";
 import { Shaping } from "#decode/shaping.ts";
+import { Absent } from "./absent.ts";
 import { convert } from "./convert.ts";
 import { Differences } from "./differences.ts";
 import { isUnsuited, memberName, valueBranches } from "./fields.ts";
@@ -28,7 +28,6 @@ import {
   namesOf,
   prefixesOf,
 } from "./names.ts";
-import type { Fallback } from "./readerSchema.ts";
 import type { AvroField, AvroRecord, AvroType } from "./schema.ts";
 import { mayConflict, STEP, type Step, skipStep, step, weightOf } from "./steps.ts";
 import { type Place, type ProgramOptions, refusal, Unplaced } from "./unplaced.ts";
@@ -76,6 +75,7 @@ class Compiler {
   private readonly inside = new Set<AvroType>();
   private readonly differences: Differences;
   private readonly unplaced: Unplaced;
+  private readonly absent: Absent;
 
   constructor(columns: readonly ColumnBuilder[], table: TableSchema, options: ProgramOptions) {
     this.columns = columns;
@@ -85,6 +85,7 @@ class Compiler {
     this.unplaced = new Unplaced(table, options, (type, column, path) =>
       besideCompiler(table, options).value(type, column, { path, source: path }),
     );
+    this.absent = new Absent(table, options, this.differences, (...given) => this.value(...given));
   }
 
   compile(writer: AvroRecord): Program {
@@ -94,8 +95,8 @@ class Compiler {
     const steps = this.members(writer, scope);
     const ends = columns.flatMap((column) => {
       const isTaken = scope.taken.has(column);
-      if (!isTaken) this.noteAbsent(column, "");
-      return (isTaken ? this.end : this.absent).call(this, column, column.field.name) ?? [];
+      const { name } = column.field;
+      return (isTaken ? this.absent.end(column, name) : this.absent.step(column, name)) ?? [];
     });
     const fitting = columns.map((column) => differences.fitting(column));
     return {
@@ -129,7 +130,8 @@ class Compiler {
       const spoken =
         inUnion ?? knownPrefixes(older, this.options.flattenSeparator ?? "", [], shaping);
       const isCovered = shaping.coverOf(source) !== null;
-      const members = isCovered ? null : this.flattened(type, names, { ...scope, spoken });
+      const inner = { ...scope, spoken };
+      const members = isCovered ? null : this.flattened(type, names, older, inner);
       return members ?? this.unplaced.unknown(type, place, made, this.inside);
     }
     const path = joinPath(scope.path, column.field.name);
@@ -152,8 +154,16 @@ class Compiler {
     return firstNamed(names, columns, fieldOf, this.options.ignoresCase);
   }
 
-  /** The members of a record, or of a union, as columns of the row; null: it is not flattened. */
-  private flattened(type: AvroType, names: Names, scope: Scope): Step | null {
+  /**
+   * The members of a record, or of a union, as columns of the row; null: it is not flattened.
+   * @param older what only the settings may call it
+   */
+  private flattened(
+    type: AvroType,
+    names: Names,
+    older: readonly string[],
+    scope: Scope,
+  ): Step | null {
     const { flattenSeparator } = this.options;
     if (flattenSeparator === null || scope.path !== "") return null;
     const known = scope.columns.map(({ field }) => field.name);
@@ -165,7 +175,7 @@ class Compiler {
     const inner = { ...scope, prefixes };
     const group = (branch: AvroType): Step | null => {
       if (values.length > 1) {
-        if (isMisplaced(branch, names, values, this.table.shaping))
+        if (isMisplaced(branch, [...names, ...older], values, this.table.shaping))
           return refusal(branch, "type_conflict", names[0]);
         const named = { name: memberName(branch, values), aliases: [], type: branch };
         const said = [...prefixes, ...scope.spoken];
@@ -272,9 +282,8 @@ class Compiler {
     return this.within(type, () => {
       const steps = this.members(type, scope);
       const missing = column.children.filter((child) => !scope.taken.has(child));
-      for (const child of missing) this.noteAbsent(child, path);
       const ends = missing.flatMap(
-        (child) => this.absent(child, joinPath(path, child.field.name)) ?? [],
+        (child) => this.absent.step(child, joinPath(path, child.field.name)) ?? [],
       );
       return step(STEP.record, { column, path, steps: [...steps, ...ends], type });
     });
@@ -333,40 +342,6 @@ class Compiler {
     }
     if (isUnsuited(branch, member.field.type)) return null;
     return into(this.value(branch, member, { path: joinPath(path, member.field.name), source }));
-  }
-
-  /** What a column gets in a record without its field; null: it is null. */
-  private absent(column: ColumnBuilder, path: string): Step | null {
-    const fallback = this.fallbackOf(path);
-    if (fallback !== null) {
-      const { type, bytes } = fallback;
-      const inner = this.value(type, column, { path, source: this.table.shaping.fieldPath(path) });
-      return step(STEP.constant, { column, path, type, words: [bytes], steps: [inner] });
-    }
-    return this.end(column, path);
-  }
-
-  /** What a column gets where nothing was appended; null: it is null. */
-  private end(column: ColumnBuilder, path: string): Step | null {
-    if (!needsValue(column.field)) return null;
-    const fill = fillerOf(column.field);
-    if (fill !== null) return step(STEP.fill, { column, path, fill });
-    return step(STEP.missing, { column, path });
-  }
-
-  /** A required column that the schema does not have. */
-  private noteAbsent(column: ColumnBuilder, parent: string): void {
-    const path = joinPath(parent, column.field.name);
-    const isFilled = this.fallbackOf(path) !== null || fillerOf(column.field) !== null;
-    if (!column.field.required || isFilled || this.options.needed.includes(path)) return;
-    this.differences.absent(column, path);
-  }
-
-  /** What the reader's schema has for a column without a field; null: nothing. */
-  private fallbackOf(path: string): Fallback | null {
-    const { shaping } = this.table;
-    const source = shaping.fieldPath(path);
-    return shaping.ignores(source) ? null : (this.options.reader?.fallbackOf(source) ?? null);
   }
 }
 

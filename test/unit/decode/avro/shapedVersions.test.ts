@@ -128,3 +128,34 @@ test("a value of another type in such a union is refused, since it may be what w
     }
   }
 });
+
+test("nor is it shown in a union inside a union, at any depth, however the record around became one of several", async () => {
+  const leaf = struct("Q", member("ssn", "string"));
+  const other = struct("P2", member("x", "int"));
+  const first = record(member("id", "int"), member("p", struct("P", member("q", leaf))));
+  const wrong = [
+    ["string", { string: "SECRET" }],
+    ["bytes", { bytes: Buffer.from("SECRET") }],
+    [{ type: "array", items: "Q" }, { array: [{ ssn: "SECRET" }] }],
+    [{ type: "map", values: "string" }, { map: { k: "SECRET" } }],
+  ] as const;
+  const written = wrong.map(([type, q]) => {
+    const around = [struct("P", member("q", [leaf, type])), other];
+    return [record(member("id", "int"), member("p", around)), { id: 2, p: { P: { q } } }] as const;
+  });
+  for (const flattenSeparator of [null, "_"]) {
+    for (const onUnknownField of ["evolve", "rescue"] as const) {
+      for (const key of ["exclude", "mask", "hash"] as const) {
+        const more = { shape: { [key]: ["p.q.ssn"] }, flattenSeparator, onUnknownField };
+        for (const second of written) {
+          const found = await versions(
+            [[first, { id: 1, p: { q: { ssn: "SECRET" } } }], second],
+            more,
+          );
+          expect(found.map(({ rows }) => rows.length)).toEqual([1, 0]);
+          expect(Bun.inspect(found[0]?.rows, { depth: 9 })).not.toContain("SECRET");
+        }
+      }
+    }
+  }
+});
