@@ -52,7 +52,8 @@ async function produce(broker: KafkaBroker, topic: string, count: number, isPois
       const isBad = isPoisoned && at % EVERY === EVERY - 1 && poison !== undefined;
       // The columns are learned from good records.
       const value = isBad && at > EVERY * 10 ? poison(event) : event;
-      records.push({ partition: at % PARTITIONS, value });
+      // Behind every twentieth record the partitions move on by one, so that each has its share of the bad ones.
+      records.push({ partition: (at + Math.floor(at / EVERY)) % PARTITIONS, value });
     }
     await produceValues({ bootstrap, topic, codec: "lz4" }, records);
   }

@@ -87,7 +87,8 @@ export class KernelRows implements RowsOwner {
         this.takeOut(batch, cursor);
         continue;
       }
-      const verdict = this.judgeNext(batch, cursor, result);
+      const verdict =
+        this.refuseNext(batch, cursor, result) ?? this.judgeNext(batch, cursor, result);
       if (verdict === "last") return;
       if (verdict === "noted") continue;
       this.takeOut(batch, cursor);
@@ -101,6 +102,21 @@ export class KernelRows implements RowsOwner {
       this.isJudged = result.rejected.length > length;
       kernel.moveTo(cursor.nextPosition, cursor.left);
     }
+  }
+
+  /** Refuses the record that the kernel has left, where the kernel says why; null: it does not. */
+  private refuseNext(
+    batch: RecordBytes,
+    cursor: RecordCursor,
+    result: BatchResult,
+  ): "noted" | "last" | null {
+    const { host, kernel } = this;
+    const refusal = kernel.refusal(host.isEvolving);
+    if (refusal === null) return null;
+    cursor.seek(kernel.position, kernel.left);
+    if (!host.refuseNext(batch, cursor, result, refusal)) return "last";
+    kernel.moveTo(cursor.nextPosition, cursor.left);
+    return "noted";
   }
 
   /** Judges the record that the kernel has left. `row`: it is for the host, in the columns. */

@@ -2,18 +2,18 @@
  * Rows in TypeScript, one record at a time: the judge of every record that the kernel does not take,
  * and of all of them when there is no kernel.
  */
-import { fail } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { needsValue } from "#columns/schema.ts";
 import { isTimestampMs } from "#columns/times.ts";
 import { appendBlank, type Effect, passesTombstone } from "./changes.ts";
-import type { DecodeResult, Growth, RecordBytes, RecordParts, Rejected } from "./decoder.ts";
+import type { DecodeResult, Growth, RecordBytes, Rejected } from "./decoder.ts";
 import type { KeyReader } from "./kafkaKey.ts";
 import type { ImageSource, KernelColumns, Tombstones } from "./kernel/image.ts";
 import { type AppendedColumn, MetadataAppender } from "./metadata.ts";
 import { RecordCursor } from "./records.ts";
-import { FATAL_REASONS, type RejectReason, rejectDetail, SCHEMA_REASONS } from "./rejects.ts";
+import { type Refusal, refusalOf, rejectRecord, timestampOf } from "./refusal.ts";
+import { type RejectReason, SCHEMA_REASONS } from "./rejects.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
 
 /** The result of a batch under way. */
@@ -93,8 +93,8 @@ export class RowAppender {
     const { root } = this.reader;
     const isKeyed = this.schema.options.rowKey !== null;
     if (root === null || isKeyed || this.schema.missingKey !== null) return null;
-    const { needsKey, tombstones } = this;
-    return { root, ...this.kernelColumns, tombstones, needsKey };
+    const { needsKey, tombstones, refuses } = this;
+    return { root, ...this.kernelColumns, tombstones, needsKey, refuses };
   }
 
   /** The columns that the kernel fills. */
@@ -149,6 +149,13 @@ export class RowAppender {
     return { kind: "deletes", keyRoot: keyReader?.root ?? null };
   }
 
+  /** What the kernel can refuse: nothing but a record's value is wrong where that is all there is to judge. */
+  private get refuses(): ImageSource["refuses"] {
+    const { changes, onTombstone } = this.schema.options;
+    const isJudged = changes === null && !this.hasRequired;
+    return { documents: isJudged, nulls: isJudged && onTombstone === "dead_letter" };
+  }
+
   /** Takes back all rows from `count` on, and whatever was begun. */
   truncate(count: number): void {
     for (const column of this.columns) column.truncate(count);
@@ -174,13 +181,12 @@ export class RowAppender {
       result.skipped++;
       return true;
     }
-    const timestampMs = batch.appendTimestampMs ?? batch.baseTimestampMs + cursor.timestampDelta;
+    const timestampMs = timestampOf(batch, cursor);
     this.ownReason = this.judgeRecord(batch, cursor, timestampMs);
     const effect = this.ownReason === null ? this.appendRow(cursor, timestampMs) : null;
     if (effect === null) {
-      const rejected = this.reject(batch, cursor, timestampMs);
-      result.rejected.push(rejected);
-      return !this.endsAtRefusal || !SCHEMA_REASONS.has(rejected.reason);
+      result.rejected.push(rejectRecord(batch, cursor, this.refusal, this.failsOn));
+      return this.goesOn(result);
     }
     if (effect === "none") result.skipped++;
     else {
@@ -346,31 +352,33 @@ export class RowAppender {
     return null;
   }
 
-  private reject(batch: RecordBytes, cursor: RecordCursor, timestampMs: number): Rejected {
-    const { topic, partition } = batch;
-    const offset = batch.baseOffset + BigInt(cursor.offsetDelta);
-    const reason = this.ownReason ?? this.reader.reason;
-    const path = this.ownReason === null ? this.reader.path : this.missing;
-    const conflict = reason === "type_conflict" ? this.reader.conflict : "value";
-    const detail = rejectDetail(reason, path, conflict);
-    const { onTypeConflict } = this.schema.options;
-    const ends = this.isFinal && onTypeConflict === "fail" && reason === "type_conflict";
-    if (ends || FATAL_REASONS.has(reason)) {
-      const why = ends ? ', and schema.on_type_conflict is "fail"' : "";
-      const sentence = `Record ${topic}/${partition} offset ${offset} cannot be written: ${detail}${why}`;
-      throw fail("data", sentence, { topic, partition, offset, reason });
-    }
-    const record = partsOf(cursor);
-    return { topic, partition, offset, timestampMs, reason, detail, record };
+  /** Refuses the cursor's next record for a reason that is known; false when the batch ends. Throws for a fatal conflict. */
+  refuseNext(
+    batch: RecordBytes,
+    cursor: RecordCursor,
+    result: BatchResult,
+    refusal: Refusal,
+  ): boolean {
+    cursor.next();
+    result.rejected.push(rejectRecord(batch, cursor, refusal, this.failsOn));
+    return this.goesOn(result);
   }
-}
 
-/** Views of the record that the cursor is at. */
-function partsOf(cursor: RecordCursor): RecordParts {
-  const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor;
-  return {
-    key: keyStart < 0 ? null : bytes.subarray(keyStart, keyEnd),
-    value: valueStart < 0 ? null : bytes.subarray(valueStart, valueEnd),
-    headers: bytes.subarray(cursor.headersStart, cursor.nextPosition),
-  };
+  /** Why the record at hand is refused. */
+  private get refusal(): Refusal {
+    if (this.ownReason !== null) return refusalOf(this.ownReason, this.missing);
+    const { reason, path, conflict } = this.reader;
+    return refusalOf(reason, path, reason === "type_conflict" ? conflict : "value");
+  }
+
+  /** False when the batch ends with the record that was refused last. */
+  private goesOn({ rejected }: BatchResult): boolean {
+    const reason = rejected.at(-1)?.reason ?? "";
+    return !SCHEMA_REASONS.has(reason) || !this.endsAtRefusal;
+  }
+
+  /** What a record of the batch at hand may not be refused for. */
+  private get failsOn(): "type_conflict" | null {
+    return this.isFinal && this.schema.options.onTypeConflict === "fail" ? "type_conflict" : null;
+  }
 }

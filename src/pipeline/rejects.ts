@@ -41,8 +41,8 @@ export class Rejects {
   readonly #readAgain: (feeds: readonly Feed[]) => void;
   readonly #ratioMax: number;
   readonly #ratio = new RejectRatio();
-  /** Tables and reasons that a line was written about. */
-  readonly #told = new Set<string>();
+  /** Reasons that a line was written about, by table. */
+  readonly #told = new Map<Sink, Set<string>>();
 
   /** @param readAgain feeds are to be read again from their tables' offsets */
   constructor(
@@ -157,10 +157,11 @@ export class Rejects {
 
   /** One line for each table and reason. */
   #tell(sink: Sink, place: string, rejected: readonly Rejected[]): void {
+    const told = this.#told.get(sink) ?? new Set();
+    this.#told.set(sink, told);
     for (const { reason, topic, partition, offset, detail } of rejected) {
-      const key = `${sink.name} ${reason}`;
-      if (this.#told.has(key)) continue;
-      this.#told.add(key);
+      if (told.has(reason)) continue;
+      told.add(reason);
       const where = `${topic}/${partition} offset ${offset}`;
       const sentence = `Records go to ${place} (${reason}), the first at ${where}: ${detail}`;
       this.#parts.logger.log("warn", sentence, { table: sink.name, topic, partition, reason });

@@ -55,6 +55,8 @@ interface PipelineState {
   /** Tables whose counters are served. */
   readonly tables: Set<string>;
   catalogType: string | null;
+  /** Rejected records by reason that are not in their counters yet: a batch has many, a scrape asks once. */
+  readonly rejected: Map<string, number>;
   /** What the metadata cache was asked for, by key. */
   readonly cache: Map<string, { hits: number; all: number }>;
 }
@@ -85,6 +87,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       positions: new Map(),
       tables: new Set<string>(),
       catalogType: null,
+      rejected: new Map<string, number>(),
       cache: new Map(),
     };
     states.set(pipeline, state);
@@ -107,6 +110,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
       const nowMs = options.clock.nowMs();
       for (const [pipeline, state] of states) {
         recordLag({ pipeline, state, series, perPartition: options.topicPartitionMetrics }, nowMs);
+        for (const [reason, records] of state.rejected) {
+          series("dead_letter_records_total").add({ pipeline, reason }, records);
+        }
+        state.rejected.clear();
       }
       for (const pipeline of report.pipelines) {
         recordStatus(series, stateOf(pipeline.name), pipeline);
@@ -224,8 +231,9 @@ const RECORDERS: { readonly [Type in Observation["type"]]: Recorder<Type> } = {
     series("hot_buffer_size_bytes").set({ pipeline }, bytes);
     series("hot_buffer_record_count").set({ pipeline }, records);
   },
-  rejected: ({ pipeline, series }, { reason, records }) =>
-    series("dead_letter_records_total").add({ pipeline, reason }, records),
+  rejected: ({ state }, { reason, records }) => {
+    state.rejected.set(reason, (state.rejected.get(reason) ?? 0) + records);
+  },
   late: ({ pipeline, series }, { records }) =>
     series("kafka_iceberg_late_rows_total").add({ pipeline }, records),
   watermark: ({ pipeline, series, perPartition }, { topic, partition, eventMs }) => {

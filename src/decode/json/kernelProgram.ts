@@ -3,8 +3,14 @@
  * out as the kernel reads them.
  */
 import type { PrimitiveType, Type } from "#columns/schema.ts";
-import { type ProgramWriter, SLACK, type ValueRoot } from "#decode/kernel/image.ts";
+import {
+  type ProgramWriter,
+  SLACK,
+  type UnknownJudge,
+  type ValueRoot,
+} from "#decode/kernel/image.ts";
 import { COLUMN, KERNEL_OP, NODE, SLOT } from "#decode/kernel/layout.ts";
+import type { Refusal } from "#decode/refusal.ts";
 import { NO_COLUMN, OP, type Slot, type StructNode } from "./program.ts";
 
 /** A key with its quotes, the byte before it and a colon is compared at once when it is not longer. */
@@ -13,14 +19,22 @@ const TEXT_MAX = 32;
 const TEXT_REST = 32;
 const COLON = 0x3a;
 
+/** What the end of a record is, beside a text that is no document. */
+export interface MemberJudge {
+  /** False: a value that its column cannot hold is kept elsewhere. */
+  readonly refusesMisfits: boolean;
+  /** Why a member without a slot refuses its record; null: it does not. */
+  unknown(node: StructNode, ...member: Parameters<UnknownJudge>): Refusal | null;
+}
+
 /**
  * What JSON documents are to the kernel.
  * @param ignoreUnknown members without a slot are skipped, whatever they hold
  */
-export function jsonRoot(root: StructNode, ignoreUnknown: boolean): ValueRoot {
+export function jsonRoot(root: StructNode, ignoreUnknown: boolean, judge: MemberJudge): ValueRoot {
   return {
     ignoreUnknown,
-    write: (program) => rootSlot(program, new NodeWriter(program).node(root)),
+    write: (program) => rootSlot(program, new NodeWriter(program, new Set(), judge).node(root)),
   };
 }
 
@@ -109,11 +123,20 @@ class NodeWriter {
   private readonly nodes = new Map<StructNode, number>();
 
   private readonly open: ReadonlySet<StructNode>;
+  private readonly judge: MemberJudge | null;
 
-  /** @param open nodes whose members without a slot are skipped, whatever they hold */
-  constructor(program: ProgramWriter, open: ReadonlySet<StructNode> = new Set()) {
+  /**
+   * @param open nodes whose members without a slot are skipped, whatever they hold
+   * @param judge null: the host reads what is not taken, and judges it
+   */
+  constructor(
+    program: ProgramWriter,
+    open: ReadonlySet<StructNode> = new Set(),
+    judge: MemberJudge | null = null,
+  ) {
     this.program = program;
     this.open = open;
+    this.judge = judge;
   }
 
   node(node: StructNode): number {
@@ -122,6 +145,8 @@ class NodeWriter {
     if (known !== undefined) return known;
     const at = program.take(NODE.size);
     this.nodes.set(node, at);
+    const { judge } = this;
+    if (judge !== null) program.judgeUnknown(at, (...member) => judge.unknown(node, ...member));
     const slots = program.take(node.slots.length * SLOT.size);
     node.slots.forEach((slot, index) => {
       this.slot(slot, slots + index * SLOT.size);
@@ -146,6 +171,7 @@ class NodeWriter {
     const column = hasColumn ? program.addressOf(slot.column) : program.take(COLUMN.size);
     program.set(at + SLOT.column, column);
     this.key(slot.key, at);
+    if (this.judge?.refusesMisfits === true) program.nameField(at, slot.path);
     if (slot.members !== null) program.set(at + SLOT.members, this.node(slot.members));
     if (slot.element !== null && op === OP.list) {
       const element = program.take(SLOT.size);

@@ -15,32 +15,14 @@ import type { ValueRoot } from "#decode/kernel/image.ts";
 import type { RejectReason, TypeConflict } from "#decode/rejects.ts";
 import type { ValueReader } from "#decode/segment.ts";
 import { withoutDuplicates } from "./duplicates.ts";
-import { lookInside } from "./inside.ts";
 import { jsonRoot } from "./kernelProgram.ts";
 import { KeyFinder, UNKNOWN } from "./keys.ts";
 import { appendNumber, isNumberAt, readDouble, readInt, readLong, SLOW } from "./numbers.ts";
 import { OP, type Slot, type StructNode } from "./program.ts";
-import {
-  BAD_JSON,
-  BAD_UTF8,
-  CHAR,
-  isSpace,
-  skipSpace,
-  skipString,
-  skipWord,
-  TOO_DEEP,
-  TOO_MANY,
-} from "./scan.ts";
-import { Skipper } from "./skip.ts";
+import { BAD_JSON, CHAR, isSpace, skipSpace, skipString, skipWord, TOO_MANY } from "./scan.ts";
+import { faultOf, Skipper } from "./skip.ts";
 import { readString, textOf, valueText } from "./strings.ts";
-import { type Handling, judgeUnknown } from "./unknown.ts";
-
-/** Why a document ended that was not read to its end; others are no JSON. */
-const REASON_OF: Readonly<Record<number, RejectReason>> = {
-  [BAD_UTF8]: "bad_utf8",
-  [TOO_DEEP]: "too_deep",
-  [TOO_MANY]: "too_many_values",
-};
+import { type Handling, judgeUnknown, nameOf, refusalOfUnknown } from "./unknown.ts";
 
 /** Reads documents into the columns of one program. */
 export class JsonReader implements ValueReader {
@@ -80,7 +62,11 @@ export class JsonReader implements ValueReader {
 
   get root(): ValueRoot {
     // A key in another case is unknown to the kernel: it must not be skipped there.
-    return jsonRoot(this.node, this.handling.unknown === "ignore" && this.node.byLower === null);
+    const { unknown, rescue, rescuesConflicts } = this.handling;
+    return jsonRoot(this.node, unknown === "ignore" && this.node.byLower === null, {
+      refusesMisfits: rescue === null || !rescuesConflicts,
+      unknown: (node, ...member) => refusalOfUnknown(unknown, node, member),
+    });
   }
 
   /** True when what has no place in its own column is kept in another one. */
@@ -121,7 +107,7 @@ export class JsonReader implements ValueReader {
     else this.readOnce(distinct, 0, distinct.length, row);
   }
 
-  /** False when it is no JSON. */
+  /** False when it is no JSON, or no object. */
   private readOnce(bytes: Uint8Array, start: number, end: number, row: number): boolean {
     this.bytes = bytes;
     this.end = end;
@@ -133,16 +119,11 @@ export class JsonReader implements ValueReader {
     this.values = 0;
     this.documents++;
     const at = skipSpace(bytes, start);
-    let i: number;
-    if (bytes[at] === CHAR.open) i = this.object(this.node, at + 1, row, 1);
-    else {
-      i = this.skipper.value(bytes, at, end, 0);
-      this.refuse("not_an_object", "");
-    }
+    let i = bytes[at] === CHAR.open ? this.object(this.node, at + 1, row, 1) : BAD_JSON;
     if (i >= 0) i = skipSpace(bytes, i);
     if (i === end || (i > end && isSpace(bytes, end, i))) return true;
     this.path = "";
-    this.reason = REASON_OF[i] ?? "bad_json";
+    this.reason = i === TOO_MANY ? "too_many_values" : faultOf(bytes.subarray(start, end));
     return false;
   }
 
@@ -212,9 +193,9 @@ export class JsonReader implements ValueReader {
     const after = this.skipper.value(this.bytes, at, this.end, depth);
     const { unknown, rescue } = this.handling;
     if (after < 0 || !this.skipper.typed || unknown === "ignore") return after;
-    const name = textOf(this.bytes, keyAt + 1, skipString(this.bytes, keyAt + 1, this.end));
-    const inside = lookInside(this.bytes, at, node.source + name, node.shaping);
-    const verdict = judgeUnknown(unknown, node, name, inside, this.evolving);
+    const member = { node, bytes: this.bytes, keyAt, valueAt: at };
+    const name = nameOf(member);
+    const verdict = judgeUnknown(unknown, member, name, this.evolving);
     if (verdict === "learn") this.unknownHere = true;
     else if (verdict === "rescue") rescue?.keep(node.source + name, this.bytes, at, after);
     else if (verdict !== "ignore") this.refuse(verdict, node.prefix + name);

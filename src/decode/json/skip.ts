@@ -3,7 +3,17 @@
  * type: `null`, `[]` and `{}` have none yet (SPEC section 5).
  */
 import { LIMITS } from "#base/limits.ts";
-import { BAD_JSON, CHAR, skipNumber, skipSpace, skipString, skipWord, TOO_DEEP } from "./scan.ts";
+import type { RejectReason } from "#decode/rejects.ts";
+import {
+  BAD_JSON,
+  BAD_UTF8,
+  CHAR,
+  skipNumber,
+  skipSpace,
+  skipString,
+  skipWord,
+  TOO_DEEP,
+} from "./scan.ts";
 
 /** Skips values of one document. */
 export class Skipper {
@@ -66,4 +76,16 @@ export class Skipper {
       i = skipSpace(bytes, i + 1);
     }
   }
+}
+
+const skipper = new Skipper();
+
+/** What is wrong with a text that is no document: by its own bytes, whatever a record has behind them. */
+export function faultOf(text: Uint8Array): RejectReason {
+  const start = skipSpace(text, 0);
+  const after = skipper.value(text, start, text.length, 0);
+  if (after === BAD_UTF8) return "bad_utf8";
+  if (after === TOO_DEEP) return "too_deep";
+  const isWhole = after >= 0 && skipSpace(text, after) === text.length;
+  return isWhole && text[start] !== CHAR.open ? "not_an_object" : "bad_json";
 }

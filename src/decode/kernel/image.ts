@@ -10,6 +10,7 @@ import { ColumnBuilder } from "#columns/builder.ts";
 import type { Field, Type } from "#columns/schema.ts";
 import { fillerOf } from "#decode/json/defaults.ts";
 import type { AppendedColumn } from "#decode/metadata.ts";
+import { type Refusal, refusalOf } from "#decode/refusal.ts";
 import { CALL, COLUMN, KIND, METADATA_KIND } from "./layout.ts";
 import type { StraightReader } from "./straightReader.ts";
 
@@ -38,7 +39,18 @@ export interface ProgramWriter {
   copy(at: number, bytes: Uint8Array): void;
   /** The address of one of the segment's columns. */
   addressOf(column: ColumnBuilder): number;
+  /** Names the field of a slot, whose value is the end of its record when the column cannot hold it. */
+  nameField(slot: number, path: string): void;
+  /** Says who judges members without a slot, which are no end of their record else. */
+  judgeUnknown(node: number, judge: UnknownJudge): void;
 }
+
+/** Why the member whose key's quote is at `keyAt` refuses its record, which has each key once; null: it does not. */
+export type UnknownJudge = (
+  bytes: Uint8Array,
+  keyAt: number,
+  isEvolving: boolean,
+) => Refusal | null;
 
 /** What a value is to the kernel: a format's program. */
 export interface ValueRoot {
@@ -64,6 +76,8 @@ export interface ImageSource extends KernelColumns {
   readonly tombstones: Tombstones;
   /** A record without a key is the host's. */
   readonly needsKey: boolean;
+  /** What the kernel refuses, with the host's reason; else it leaves what is wrong to the host. */
+  readonly refuses: { readonly documents: boolean; readonly nulls: boolean };
 }
 
 /** Records without a value: the host's, or deletes of the row that the Kafka key says; `keyRoot`: into these columns. */
@@ -85,6 +99,10 @@ export interface Image {
   readonly input: number;
   /** A batch that holds one of these is the host's. */
   readonly hostMarkers: readonly Buffer[];
+  /** Refusals of values that their column cannot hold, by the addresses of their slots. */
+  readonly conflicts: ReadonlyMap<number, Refusal>;
+  /** Who judges members without a slot, by the addresses of their nodes. */
+  readonly unknowns: ReadonlyMap<number, UnknownJudge>;
   /** Reads documents of the usual form, once it is made. */
   readonly straight: StraightReader;
   /** First address behind everything. */
@@ -130,6 +148,8 @@ class ImageWriter implements ProgramWriter {
   private readonly columns = new Map<ColumnBuilder, number>();
   /** Columns below a list, which have more values than there are rows. */
   private readonly repeated = new Set<ColumnBuilder>();
+  private readonly conflicts = new Map<number, Refusal>();
+  private readonly unknowns = new Map<number, UnknownJudge>();
 
   constructor(source: ImageSource, address: number) {
     this.source = source;
@@ -155,7 +175,11 @@ class ImageWriter implements ProgramWriter {
     this.set(call + CALL.depthMax, LIMITS.jsonDepthMax);
     this.set(call + CALL.ignoreUnknown, root.ignoreUnknown ? 1 : 0);
     this.set(call + CALL.root, root.write(this));
-    const { needsKey, tombstones } = this.source;
+    const { needsKey, tombstones, refuses } = this.source;
+    // Each list element and member counts for as many values as it has columns: so small, none has too many.
+    const judgedBytes = Math.floor(LIMITS.recordValuesMax / (this.columns.size + 1));
+    this.set(call + CALL.judgedBytes, refuses.documents ? judgedBytes : 0);
+    this.set(call + CALL.refusesNull, refuses.nulls ? 1 : 0);
     this.set(call + CALL.needsKey, needsKey ? 1 : 0);
     if (tombstones.kind === "deletes") {
       this.set(call + CALL.tombstones, 1);
@@ -220,12 +244,21 @@ class ImageWriter implements ProgramWriter {
     const input = room(INPUT_BYTES);
     const bytes = this.bytes.slice(0, this.used);
     const columns = [...this.columns.values()];
-    return { address: this.address, bytes, columns, bits, topic, input, end };
+    const { address, conflicts, unknowns } = this;
+    return { address, bytes, columns, conflicts, unknowns, bits, topic, input, end };
   }
 
   private valueBytes(column: ColumnBuilder): number {
     const width = 8 + widthOf(kindOf(column.field.type));
     return this.repeated.has(column) ? width * ELEMENTS_PER_ROW : width;
+  }
+
+  nameField(slot: number, path: string): void {
+    this.conflicts.set(slot, refusalOf("type_conflict", path));
+  }
+
+  judgeUnknown(node: number, judge: UnknownJudge): void {
+    this.unknowns.set(node, judge);
   }
 
   addressOf(column: ColumnBuilder): number {

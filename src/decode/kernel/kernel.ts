@@ -6,9 +6,10 @@
 
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
+import { type Refusal, refusalOf } from "#decode/refusal.ts";
 import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
 import { createImage, type Image, type ImageSource, INPUT_BYTES } from "./image.ts";
-import { CALL, COLUMN, KIND, STATUS } from "./layout.ts";
+import { CALL, COLUMN, KIND, STATUS, VERDICT } from "./layout.ts";
 import { powersOfFive } from "./powers.ts";
 import { type ReaderParts, type ReaderTiming, StraightReader } from "./straightReader.ts";
 
@@ -56,6 +57,15 @@ export interface RowsOwner {
   /** Takes them out. */
   flush(): void;
 }
+
+/** Refusals that are about no field, by verdict. */
+const REFUSALS: ReadonlyMap<number, Refusal> = new Map([
+  [VERDICT.badJson, refusalOf("bad_json", "")],
+  [VERDICT.badUtf8, refusalOf("bad_utf8", "")],
+  [VERDICT.tooDeep, refusalOf("too_deep", "")],
+  [VERDICT.notAnObject, refusalOf("not_an_object", "")],
+  [VERDICT.nullValue, refusalOf("null_value", "")],
+]);
 
 /** Decodes the records of one batch after the other, in steps. */
 export class DecodeKernel {
@@ -163,6 +173,22 @@ export class DecodeKernel {
     // It is looked at again at the beginning of a slice.
     this.sliceEnd = 0;
     return "again";
+  }
+
+  /**
+   * Why the record that the last step has left for the host is refused; null: the host judges.
+   * @param isEvolving false: what is unknown stays so
+   */
+  refusal(isEvolving: boolean): Refusal | null {
+    const image = this.image as Image;
+    const { address, conflicts, unknowns, input } = image;
+    const verdict = this.get(address + CALL.verdict);
+    if (verdict === VERDICT.none) return null;
+    const place = this.get(address + CALL.refusedPlace);
+    if (verdict === VERDICT.typeConflict) return conflicts.get(place) ?? null;
+    if (verdict !== VERDICT.unknownMember) return REFUSALS.get(verdict) ?? null;
+    const keyAt = this.sliceStart + this.get(address + CALL.refusedKey) - input;
+    return unknowns.get(place)?.(this.payload, keyAt, isEvolving) ?? null;
   }
 
   /** Appends the rows that wait to the columns that the image was made for, in its order; none waits then. */

@@ -32,11 +32,28 @@ export const CALL = {
   needsKey: 112,
   straight: 116,
   leftStraight: 120,
-  size: 128,
+  judgedBytes: 124,
+  refusesNull: 128,
+  verdict: 132,
+  refusedPlace: 136,
+  refusedKey: 140,
+  size: 144,
 } as const;
 
 /** What `decode` answers. */
 export const STATUS = { done: 0, full: 1, host: 2, cut: 3 } as const;
+
+/** Why a record is refused that `decode` stopped at. */
+export const VERDICT = {
+  none: 0,
+  badJson: 1,
+  badUtf8: 2,
+  tooDeep: 3,
+  notAnObject: 4,
+  nullValue: 5,
+  typeConflict: 6,
+  unknownMember: 7,
+} as const;
 
 /** A column's members. */
 export const COLUMN = {

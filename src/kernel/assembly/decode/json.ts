@@ -8,10 +8,11 @@
  */
 import { appendBoolean, appendBytes, appendNull, child, endValue, fill, lengthOf } from "./columns";
 import { Call, Column, GIVE_UP, NO_ROOM, Node, Op, Slot } from "./layout";
+import { noteMisfit, noteUnknown, resetMisfit } from "./misfit";
 import { readDouble, readEpoch, readFloat, readInt, readLong } from "./numbers";
 import { resetTyped, skipSpace, skipValue, skipWord, typed } from "./skip";
 import { readString, skipString } from "./strings";
-import { readDate, readDecimal, readTime, readTimestamp, readUuid } from "./texts";
+import { readText } from "./texts";
 
 const QUOTE: u8 = 0x22;
 const COMMA: u8 = 0x2c;
@@ -40,6 +41,7 @@ export function startJson(call: usize): void {
 export function readDocument(root: usize, at: usize, stop: usize, row: u32): usize {
   end = stop;
   documents++;
+  resetMisfit();
   let i = skipSpace(at);
   if (load<u8>(i) != OPEN) return GIVE_UP;
   i = readObject(<usize>load<u32>(root, Slot.MEMBERS), i + 1, row, 1);
@@ -134,7 +136,9 @@ function readMember(slot: usize, op: u32, at: usize, row: u32, depth: i32): usiz
     if (load<u32>(slot, Slot.PARAMETER) == documents) return GIVE_UP;
     store<u32>(slot, documents, Slot.PARAMETER);
   } else if (lengthOf(column) > row) return GIVE_UP;
-  return readValue(slot, op, column, at, row, depth);
+  const after = readValue(slot, op, column, at, row, depth);
+  if (after == GIVE_UP) noteMisfit(slot, op, at);
+  return after;
 }
 
 /** A member without a slot; values that have no type yet never matter. */
@@ -142,11 +146,14 @@ function skipUnknown(node: usize, at: usize, depth: i32): usize {
   resetTyped();
   const after = skipValue(at, end, depthMax - depth);
   if (!typed || ignoreUnknown || load<u32>(node, Node.OPEN) != 0) return after;
+  noteUnknown(node, keyAt);
   return GIVE_UP;
 }
 
 /** Where the key found last ends, behind its quote; GIVE_UP when it is for the host. */
 let keyEnd: usize = 0;
+/** Where the key looked up last begins, at its quote. */
+let keyAt: usize = 0;
 
 /** Index + 1 of the slot whose key's quote is at `at`; 0 when there is none. Sets `keyEnd`. */
 // @ts-ignore: decorator
@@ -184,6 +191,7 @@ function keyMatches(slot: usize, at: usize): bool {
 }
 
 function lookUp(node: usize, slots: usize, at: usize): u32 {
+  keyAt = at;
   keyEnd = skipString(at + 1, end);
   if (keyEnd == GIVE_UP) return 0;
   const size = <u32>(keyEnd - at);
@@ -309,24 +317,6 @@ function readPart(slot: usize, op: u32, column: usize, at: usize, row: u32, dept
   return after;
 }
 
-/** Declared types by their text. */
-function readText(slot: usize, op: u32, column: usize, c: u8, at: usize): usize {
-  const parameter = load<u32>(slot, Slot.PARAMETER);
-  if (op == Op.DECIMAL) return readDecimal(column, at, parameter);
-  if (c != QUOTE) return GIVE_UP;
-  switch (op) {
-    case Op.TIMESTAMP:
-      return readTimestamp(column, at + 1, parameter);
-    case Op.DATE:
-      return readDate(column, at + 1, parameter);
-    case Op.UUID:
-      return readUuid(column, at + 1);
-    case Op.TIME:
-      return readTime(column, at + 1);
-  }
-  return GIVE_UP;
-}
-
 function readNull(op: u32, column: usize, at: usize): usize {
   const after = skipWord(at);
   if (after == GIVE_UP || op == Op.GROUP) return after;
@@ -358,11 +348,14 @@ function readStruct(slot: usize, column: usize, at: usize, depth: i32): usize {
 /** Says where the document ends whose members `readElement` is to read. */
 export function startDocument(stop: usize): void {
   end = stop;
+  resetMisfit();
 }
 
 /** The same as a call of its own: a value may hold a list, whose elements are values. */
 export function readElement(slot: usize, op: u32, column: usize, at: usize, depth: i32): usize {
-  return readValue(slot, op, column, at, lengthOf(column), depth);
+  const after = readValue(slot, op, column, at, lengthOf(column), depth);
+  if (after == GIVE_UP) noteMisfit(slot, op, at);
+  return after;
 }
 
 function readList(slot: usize, column: usize, at: usize, depth: i32): usize {

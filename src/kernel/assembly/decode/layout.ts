@@ -56,6 +56,15 @@ export namespace Call {
   export const STRAIGHT: usize = 116;
   /** in/out: documents that it left. */
   export const LEFT_STRAIGHT: usize = 120;
+  /** in: bytes of a JSON document of which `verdict.ts` may say what is wrong; 0: the host says it of all. */
+  export const JUDGED_BYTES: usize = 124;
+  /** in: 1 when a record without a value is refused. */
+  export const REFUSES_NULL: usize = 128;
+  /** out: what is wrong with the record that decode stopped at, a value of Verdict. */
+  export const VERDICT: usize = 132;
+  /** out: the slot that it is about, or the node; and the key's quote, of a member without a slot. */
+  export const REFUSED_PLACE: usize = 136;
+  export const REFUSED_KEY: usize = 140;
 }
 
 /** Why `decode` stopped. */
@@ -220,6 +229,21 @@ export namespace Metadata {
 export namespace Effect {
   export const PUT: u32 = 0;
   export const DELETE: u32 = 1;
+}
+
+/** Why a record is refused; the host's reader (`decode/json/reader.ts`) says the same of it. */
+export namespace Verdict {
+  /** The host says. */
+  export const NONE: u32 = 0;
+  export const BAD_JSON: u32 = 1;
+  export const BAD_UTF8: u32 = 2;
+  export const TOO_DEEP: u32 = 3;
+  export const NOT_AN_OBJECT: u32 = 4;
+  export const NULL_VALUE: u32 = 5;
+  /** The value of a slot is none that its column could hold. */
+  export const TYPE_CONFLICT: u32 = 6;
+  /** A node has no slot for a member: the host says whether it refuses its record. */
+  export const UNKNOWN_MEMBER: u32 = 7;
 }
 
 /** In place of a position: the host must take the record. */

@@ -27,11 +27,19 @@ import {
   valueBytes,
   valueStart,
 } from "./framing";
-import { columnsFilled, isDelete, readDocument, readEnvelope, startJson } from "./json";
-import { Call, Column, Effect, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status } from "./layout";
+import {
+  columnsFilled,
+  isDelete,
+  readDocument,
+  readEnvelope,
+  startJson,
+} from "./json";
+import { Call, Column, Effect, GIVE_UP, Metadata, NO_ROOM, Op, Slot, Status, Verdict } from "./layout";
+import { misfit, misfitKey } from "./misfit";
 import { isProtobufDelete, readFramed } from "./protobufFrames";
 import { isWhole, readStraight } from "./straight";
 import { isUtf8 } from "./strings";
+import { hasDistinctKeys, verdictOf } from "./verdict";
 
 /** Timestamps beyond are for the host: their microseconds are no exact double. */
 const TIMESTAMP_MAX: i64 = 9_000_000_000_000;
@@ -66,6 +74,7 @@ export function decode(call: usize): u32 {
       }
       truncateAll(call, rows);
       status = taken == NO_ROOM ? Status.FULL : Status.HOST;
+      if (status == Status.HOST) tellVerdict(call);
     }
     moveTo(start);
     break;
@@ -79,6 +88,28 @@ export function decode(call: usize): u32 {
   return status;
 }
 
+/** Says what is wrong with the record that was given up, where nothing but its value can be the cause. */
+function tellVerdict(call: usize): void {
+  let verdict = Verdict.NONE;
+  if (isValues) {
+    const isDocument = valueBytes >= 0 && <u32>valueBytes <= load<u32>(call, Call.JUDGED_BYTES);
+    const root = <usize>load<u32>(call, Call.ROOT);
+    if (valueBytes < 0) verdict = load<u32>(call, Call.REFUSES_NULL) != 0 ? Verdict.NULL_VALUE : verdict;
+    else if (isDocument && load<u32>(root, Slot.OP) == Op.STRUCT) {
+      const deepest = <i32>load<u32>(call, Call.DEPTH_MAX);
+      verdict = verdictOf(valueStart, valueStart + valueBytes, deepest);
+      if (verdict == Verdict.NONE && misfit != 0 && hasDistinctKeys()) {
+        verdict = misfitKey == 0 ? Verdict.TYPE_CONFLICT : Verdict.UNKNOWN_MEMBER;
+      }
+    }
+  }
+  store<u32>(call, verdict, Call.VERDICT);
+  store<u32>(call, <u32>misfit, Call.REFUSED_PLACE);
+  store<u32>(call, <u32>misfitKey, Call.REFUSED_KEY);
+}
+
+/** True when the record at hand was given up, if it was, for its value: its own parts are in order. */
+let isValues: bool = false;
 /** Milliseconds of the record at hand. */
 let timestamp: i64 = 0;
 /** What it does to the table. */
@@ -91,9 +122,11 @@ function appendRow(call: usize, row: u32): usize {
   // A delta as long as that is for the host as well, since its base may not be exact.
   const isFar = timestampDelta > TIMESTAMP_MAX || timestampDelta < -TIMESTAMP_MAX;
   const isBeyond = timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX;
+  isValues = false;
   if (isFar || isBeyond) return GIVE_UP;
   if (keyBytes < 0 && load<u32>(call, Call.NEEDS_KEY) != 0) return GIVE_UP;
   effect = Effect.PUT;
+  isValues = true;
   if (valueBytes < 0) return appendTombstone(call, row);
   let root = <usize>load<u32>(call, Call.ROOT);
   let op = load<u32>(root, Slot.OP);

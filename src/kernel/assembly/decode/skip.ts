@@ -31,7 +31,7 @@ export function skipWord(at: usize): usize {
 }
 
 /** The position after the number at `at`, or GIVE_UP. */
-function skipNumber(at: usize): usize {
+export function skipNumber(at: usize): usize {
   const first = at + <usize>(load<u8>(at) == 0x2d);
   let i = skipDigits(first);
   if (i == first || (load<u8>(first) == 0x30 && i > first + 1)) return GIVE_UP;

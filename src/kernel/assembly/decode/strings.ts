@@ -3,7 +3,7 @@
  * sixteen bytes a step.
  */
 import { endValue } from "./columns";
-import { Column, GIVE_UP, NO_ROOM } from "./layout";
+import { Column, GIVE_UP, NO_ROOM, Verdict } from "./layout";
 
 const QUOTE: u32 = 0x22;
 const BACKSLASH: u32 = 0x5c;
@@ -76,6 +76,14 @@ export function skipString(at: usize, end: usize): usize {
   }
 }
 
+/** What was wrong with the text that was given up last, where that is not its form: a value of Verdict, else what it was. */
+export let textFault: u32 = 0;
+
+/** Sets it back. */
+export function resetTextFault(): void {
+  textFault = 0;
+}
+
 /** Bytes that the last escape or run of sequences became. */
 let written: usize = 0;
 
@@ -90,7 +98,10 @@ function readSequence(at: usize, end: usize, o: usize): usize {
     const lead = <u32>load<u8>(i);
     if (lead < 0x80) break;
     const size = sequenceBytes(i, lead);
-    if (size == 0) return GIVE_UP;
+    if (size == 0) {
+      textFault = Verdict.BAD_UTF8;
+      return GIVE_UP;
+    }
     if (o != 0) store<u32>(o + (i - at), load<u32>(i));
     i += size;
   }
@@ -157,8 +168,13 @@ function readUnicode(at: usize, end: usize, o: usize): usize {
   if (point < 0) return GIVE_UP;
   if (point >= 0xd800 && point <= 0xdfff) {
     // Backslash and u, little endian.
-    const second = load<u16>(after) == 0x755c ? fourHex(after + 2) : -1;
-    if (point > 0xdbff || second < 0xdc00 || second > 0xdfff) return GIVE_UP;
+    const isEscaped = load<u16>(after) == 0x755c;
+    const second = isEscaped ? fourHex(after + 2) : -1;
+    if (isEscaped && second < 0) return GIVE_UP;
+    if (point > 0xdbff || second < 0xdc00 || second > 0xdfff) {
+      textFault = Verdict.BAD_UTF8;
+      return GIVE_UP;
+    }
     point = 0x10000 + ((point - 0xd800) << 10) + (second - 0xdc00);
     after += 6;
   }

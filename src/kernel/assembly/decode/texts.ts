@@ -3,7 +3,7 @@
  * and the host's parsers (`decode/json/values.ts`) decide.
  */
 import { append16, append4, append8 } from "./columns";
-import { GIVE_UP } from "./layout";
+import { GIVE_UP, Op, Slot } from "./layout";
 
 const QUOTE: u8 = 0x22;
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -90,7 +90,7 @@ function zone(at: usize): usize {
 }
 
 /** Appends a date. @param form 1: a `Z` may stand behind it */
-export function readDate(column: usize, at: usize, form: u32): usize {
+function readDate(column: usize, at: usize, form: u32): usize {
   if (!date(at)) return GIVE_UP;
   const i = at + 10 + <usize>(form != 0 && load<u8>(at, 10) == 0x5a);
   if (load<u8>(i) != QUOTE) return GIVE_UP;
@@ -99,7 +99,7 @@ export function readDate(column: usize, at: usize, form: u32): usize {
 }
 
 /** Appends a time of day in microseconds; with a zone, the time of day in UTC. */
-export function readTime(column: usize, at: usize): usize {
+function readTime(column: usize, at: usize): usize {
   let i = time(at);
   if (i == GIVE_UP) return GIVE_UP;
   i = zone(i);
@@ -116,7 +116,7 @@ export function readTime(column: usize, at: usize): usize {
  * @param form bit 0: it has a zone; bit 1: nanoseconds; bit 2: without a zone it is UTC; bit 3: it has none,
  * but a `Z` may stand behind it
  */
-export function readTimestamp(column: usize, at: usize, form: u32): usize {
+function readTimestamp(column: usize, at: usize, form: u32): usize {
   const separator = load<u8>(at, 10);
   if (!date(at) || (separator != 0x54 && separator != 0x20)) return GIVE_UP;
   const day = <i64>days;
@@ -140,7 +140,7 @@ export function readTimestamp(column: usize, at: usize, form: u32): usize {
 }
 
 /** Appends a UUID of 36 characters. */
-export function readUuid(column: usize, at: usize): usize {
+function readUuid(column: usize, at: usize): usize {
   let high: u64 = 0;
   let low: u64 = 0;
   let i = at;
@@ -173,7 +173,7 @@ export function hexDigit(c: u32): u32 {
  * Appends a decimal from a number, or a string of one, without an exponent.
  * @param form precision * 256 + scale; precision at most 18
  */
-export function readDecimal(column: usize, at: usize, form: u32): usize {
+function readDecimal(column: usize, at: usize, form: u32): usize {
   const quoted = load<u8>(at) == QUOTE;
   const scale = form & 0xff;
   let i = at + <usize>quoted;
@@ -208,4 +208,22 @@ function tenTo(exponent: u32): u64 {
   let value: u64 = 1;
   for (let k: u32 = 0; k < exponent; k++) value *= 10;
   return value;
+}
+
+/** Appends the value at `at`, which begins with `c`, of a slot of a declared type; the position after it, or GIVE_UP. */
+export function readText(slot: usize, op: u32, column: usize, c: u8, at: usize): usize {
+  const parameter = load<u32>(slot, Slot.PARAMETER);
+  if (op == Op.DECIMAL) return readDecimal(column, at, parameter);
+  if (c != QUOTE) return GIVE_UP;
+  switch (op) {
+    case Op.TIMESTAMP:
+      return readTimestamp(column, at + 1, parameter);
+    case Op.DATE:
+      return readDate(column, at + 1, parameter);
+    case Op.UUID:
+      return readUuid(column, at + 1);
+    case Op.TIME:
+      return readTime(column, at + 1);
+  }
+  return GIVE_UP;
 }
