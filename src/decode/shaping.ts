@@ -202,7 +202,7 @@ export class Shaping {
     return this.protects(path) || this.#anyCase.protects(path);
   }
 
-  /** True when this field, or one inside or around it, is left out or covered. */
+  /** True when this field, or one inside or around it, is left out or covered, or only some inside it is selected. */
   protects(field: string): boolean {
     const path = this.#spoken(field);
     const inside = path + this.#separator;
@@ -211,7 +211,7 @@ export class Shaping {
       (each) => this.#covers.has(each) || this.#excluded.has(each),
     );
     const named = [...this.#options.exclude, ...this.covered].map((each) => this.#spoken(each));
-    return isAround || this.ignores(path) || named.some(isHere);
+    return isAround || this.ignores(path) || this.leadsInside(path) || named.some(isHere);
   }
 
   /** True when only some of what is inside this field may be left out, covered or selected. */

@@ -79,6 +79,13 @@ export function innerTypes(type: AvroType): readonly AvroType[] {
   }
 }
 
+/** Whether the columns of a type that is no union hold something inside, and what; `string`: nothing. */
+export function nestingOf({ kind }: AvroType): "struct" | "list" | "map" | "string" {
+  if (kind === "record") return "struct";
+  if (kind === "array") return "list";
+  return kind === "map" ? "map" : "string";
+}
+
 /** A union's branches that are not null. */
 export function valueBranches(type: AvroType): readonly AvroType[] {
   if (type.kind !== "union") return type.kind === "null" ? [] : [type];

@@ -19,7 +19,7 @@ import { Shaping } from "#decode/shaping.ts";
 import { Absent } from "./absent.ts";
 import { convert } from "./convert.ts";
 import { Differences } from "./differences.ts";
-import { isUnsuited, memberName, valueBranches } from "./fields.ts";
+import { isUnsuited, memberName, nestingOf, valueBranches } from "./fields.ts";
 import {
   firstNamed,
   isMisplaced,
@@ -216,11 +216,19 @@ class Compiler {
 
   /** A value that is neither null nor a union; null: none of its values fits the column. */
   private plain(type: AvroType, column: ColumnBuilder, at: Place): Step | null {
+    const isAdmitted = this.table.shaping.admits(at.source, nestingOf(type));
+    const own = isAdmitted ? this.itself(type, column, at) : null;
+    const made = own ?? this.unionMember(type, [type], column, at);
+    return isAdmitted ? made : (made ?? refusal(type, "type_conflict", at.path));
+  }
+
+  /** The same of a value that goes into the column itself. */
+  private itself(type: AvroType, column: ColumnBuilder, at: Place): Step | null {
     const { path } = at;
     const target = column.field.type;
     switch (type.kind) {
       case "record":
-        return this.record(type, column, at) ?? this.unionMember(type, [type], column, at);
+        return this.record(type, column, at);
       case "array": {
         const [element] = column.children;
         if (target.kind !== "list" || element === undefined) break;
@@ -245,7 +253,7 @@ class Compiler {
         if (found !== null) return this.orKept(found.step, column, at);
       }
     }
-    return this.unionMember(type, [type], column, at);
+    return null;
   }
 
   /** A step, or where its value does not fit the column, one that keeps it beside a null. */

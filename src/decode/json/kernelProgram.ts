@@ -216,6 +216,7 @@ function kernelOp(slot: Slot): readonly [op: number, parameter: number] {
       return textOp(slot.column.field.type as PrimitiveType, slot.dropsZone);
     case OP.map:
     case OP.cover:
+    case OP.refuse:
       return [KERNEL_OP.host, 0];
     case OP.operation:
       return [slot.op, slot.column === NO_COLUMN ? 0 : 1];

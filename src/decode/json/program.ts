@@ -9,7 +9,7 @@
  */
 import { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
-import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
+import { isPrimitive, type PrimitiveType, type Type } from "#columns/schema.ts";
 import type { EventTime } from "#decode/eventTime.ts";
 import type { Cover, Shaping } from "#decode/shaping.ts";
 import { type Filler, fillerOf } from "./defaults.ts";
@@ -34,6 +34,8 @@ export const OP = {
   group: 11,
   /** Text that stands for a value of any kind. */
   cover: 12,
+  /** Nothing but null may stand here: the settings name something inside, and the column has no inside. */
+  refuse: 13,
   /** Parts of a change's envelope, which only the kernel reads in their places (`envelope.ts`). */
   row: 24,
   image: 25,
@@ -297,8 +299,8 @@ function valueSlot(
   const isProtected = shaping.hides(source);
   const slot = { ...bareSlot(column, name, path), isProtected, isIgnored };
   const last = column.children.at(-1);
-  const cover = shaping.coverOf(source);
-  if (cover !== null && type.kind === "string") return { ...slot, op: OP.cover, cover };
+  const hiding = hidingOf(type, source, shaping);
+  if (hiding !== null) return { ...slot, ...hiding };
   const below = (child: ColumnBuilder): Slot => {
     const own = shaping.fieldName(source, child.field.name);
     const place = { path: joinPath(path, child.field.name), source: joinPath(source, own) };
@@ -326,6 +328,14 @@ function valueSlot(
     ...slot,
     op: OP[type.kind as "boolean" | "int" | "long" | "float" | "double" | "string"],
   };
+}
+
+/** What stands in a column in place of its field's values, or refuses them; null: they themselves stand there. */
+function hidingOf(type: Type, source: string, shaping: Shaping): Pick<Slot, "op" | "cover"> | null {
+  const cover = shaping.coverOf(source);
+  if (cover !== null && type.kind === "string") return { op: OP.cover, cover };
+  const isRefused = cover !== null || !shaping.admits(source, type.kind);
+  return isRefused ? { op: OP.refuse, cover: null } : null;
 }
 
 /** Lists below are left out: their elements are counted one by one. */

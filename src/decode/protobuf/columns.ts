@@ -87,6 +87,15 @@ export function columnTypeOf(field: ProtoField, path: string): Type {
   return columnOf(field, path, []).type;
 }
 
+/** The kind of the column that one value makes, which a type that contains itself has as well. */
+export function valueKind(type: ProtoType): Type["kind"] {
+  if (type.kind === "enum") return "string";
+  if (type.kind === "scalar") return scalarType(type.scalar).kind;
+  const special = wellKnown(type.type);
+  if (special === null) return "struct";
+  return special.kind === "wrapper" ? scalarType(special.scalar).kind : special.type.kind;
+}
+
 function columnOf(field: ProtoField, path: string, within: readonly ProtoMessage[]): Field {
   const { name, label, presence, doc } = field;
   const value = typeOf(field.type, path, within);

@@ -67,7 +67,7 @@ function bodyOf({ bytes, bodyAt, size }: WireReader): Uint8Array {
 
 /** The fields of one message. */
 class Merge {
-  /** Fields that come as often as they like, and those of a wrong wire type, as they stand. */
+  /** Fields that come as often as they like, and those that refuse their record, as they stand. */
   private readonly repeated: Uint8Array[] = [];
   /** Of a message the bodies of all its pieces, of what is read by itself all fields, of others the last field. */
   private readonly single = new Map<Slot, Uint8Array[]>();
@@ -75,11 +75,13 @@ class Merge {
   private readonly entries = new Map<string, Uint8Array>();
 
   add(slot: Slot, wire: WireReader): void {
-    const isMessage = slot.field.type.kind === "message";
+    const { label, type } = slot.field;
+    const isMessage = type.kind === "message";
+    const isRefused = slot.value.kind === "conflict" && label !== "single";
     if (slot.value.kind === "beside") this.addBeside(slot, wire);
-    else if (slot.wire !== wire.wire) this.repeated.push(fieldOf(wire));
-    else if (slot.field.label === "map") this.addEntry(slot, bodyOf(wire));
-    else if (slot.field.label === "repeated") {
+    else if (isRefused || slot.wire !== wire.wire) this.repeated.push(fieldOf(wire));
+    else if (label === "map") this.addEntry(slot, bodyOf(wire));
+    else if (label === "repeated") {
       this.repeated.push(isMessage ? messageField(slot, [bodyOf(wire)]) : fieldOf(wire));
     } else if (!isUnnamed(slot, wire)) this.addSingle(slot, wire, isMessage);
   }

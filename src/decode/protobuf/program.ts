@@ -13,7 +13,7 @@ import { type Filler, fillerOf } from "#decode/json/defaults.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { RESCUED } from "#decode/rescue.ts";
 import { type Cover, Shaping } from "#decode/shaping.ts";
-import { columnsOf, columnTypeOf, isFlattened } from "./columns.ts";
+import { columnsOf, columnTypeOf, isFlattened, valueKind } from "./columns.ts";
 import { defaultFiller } from "./defaults.ts";
 import type { ProtoField, ProtoMessage, ProtoType } from "./model.ts";
 import { enumKind, holds, holdsWhole, scalarKind } from "./slotKinds.ts";
@@ -150,7 +150,9 @@ class Compiler {
     const slot = this.columnSlot(field, column, at);
     const last = column.children.at(-1);
     if (field.label === "single") return slot;
-    if (last === undefined || (field.label === "map") !== (column.field.type.kind === "map")) {
+    const kind = field.label === "map" ? "map" : "list";
+    const isAdmitted = this.options.shaping.admits(at.source, kind);
+    if (last === undefined || column.field.type.kind !== kind || !isAdmitted) {
       return { ...slot, column, value: { kind: "conflict" } };
     }
     const [keys] = column.children;
@@ -284,6 +286,9 @@ class Compiler {
     at: Place,
   ): { readonly value: SlotKind; readonly microsPerUnit: number } {
     const to = column.field.type;
+    if (!this.options.shaping.admits(at.source, valueKind(type))) {
+      return { value: { kind: "conflict" }, microsPerUnit: 0 };
+    }
     if (type.kind === "message")
       return { value: this.message(type.type, column, at), microsPerUnit: 0 };
     if (type.kind === "enum") {

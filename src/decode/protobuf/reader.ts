@@ -194,11 +194,12 @@ export class ProtobufReader implements ValueReader, PlainHost {
     const { label } = slot.field;
     if (slot.value.kind === "unknown") return this.unknown(slot, depth);
     if (slot.value.kind === "beside") return this.piece(slot, slot.value.value.pieces, row, depth);
-    if (slot.packable && wire.wire === WIRE.bytes) return this.packed(slot);
-    if (wire.wire !== slot.wire || slot.value.kind === "conflict") {
+    const isPacked = slot.packable && wire.wire === WIRE.bytes;
+    if (slot.value.kind === "conflict" || (wire.wire !== slot.wire && !isPacked)) {
       this.refuse("type_conflict", slot.path);
       return this.skip(depth);
     }
+    if (isPacked) return this.packed(slot);
     if (label === "map") return this.entry(slot, row, depth);
     if (label === "single") return this.single(slot, row, depth);
     return this.count(slot) && this.value(slot, slot.value, slot.values as ColumnBuilder, depth);

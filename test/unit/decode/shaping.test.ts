@@ -1,44 +1,11 @@
 /** `[source.transform]` and `_rescued`: the same rows with and without the kernel. */
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import type { DecoderOptions } from "#decode/options.ts";
-import type { ShapingOptions } from "#decode/shaping.ts";
 import { recordBatch } from "../../support/records.ts";
-import { type Decoded, decode, field, makeDecoder } from "./support.ts";
-
-const SHAPE: ShapingOptions = {
-  select: [],
-  exclude: [],
-  rename: {},
-  mask: [],
-  hash: [],
-  hashSalt: "salt",
-  separator: ".",
-  isStrict: false,
-  ignoresCase: false,
-};
+import { SHAPE, shaped } from "./shapedRows.ts";
+import { decode, field, makeDecoder } from "./support.ts";
 
 const hashOf = (text: string): string => createHmac("sha256", "salt").update(text).digest("hex");
-
-/** Learns from the documents and decodes them, by the host alone and by the kernel. */
-function shaped(
-  shape: Partial<ShapingOptions>,
-  documents: readonly string[],
-  more: Partial<DecoderOptions> = {},
-): Decoded {
-  const [host, kernel] = [false, "always" as const].map((which) => {
-    const flat = more.flattenSeparator ?? null;
-    const separator = flat ?? ".";
-    const shaping = { ...SHAPE, separator, ...shape };
-    const decoder = makeDecoder({ kernel: which, shaping, ...more });
-    decoder.sample([recordBatch(documents)]);
-    return decode(decoder, documents);
-  });
-  if (host === undefined || kernel === undefined) throw new Error("nothing was decoded");
-  expect(kernel.rows).toEqual(host.rows);
-  expect(kernel.reasons).toEqual(host.reasons);
-  return host;
-}
 
 describe("columns", () => {
   const DOCUMENTS = ['{"a":1,"b":{"c":"x","d":{"e":true}},"l":[{"m":1,"n":2}]}'];
@@ -116,64 +83,6 @@ describe("columns", () => {
         { a: 1n, x: { why: 2n, z: "***" } },
       ]);
     }
-  });
-});
-
-describe("what has something inside that is left out or covered", () => {
-  const PLACES = [
-    ["u.p", "u", '{"p":"SECRET"}', null],
-    ["u.v.p", "u", '{"v":{"p":"SECRET"}}', null],
-    ["l.element.p", "l", '[{"p":"SECRET"}]', null],
-    ["u.p", "u", '{"p":"SECRET"}', "_"],
-  ] as const;
-
-  test("goes by when all of it is left out, whatever becomes of unknown fields", () => {
-    for (const [path, name, value, flattenSeparator] of PLACES) {
-      for (const onUnknownField of ["evolve", "dead_letter", "rescue"] as const) {
-        const more = { flattenSeparator, onUnknownField, fields: [field("id", "long")] };
-        const documents = ['{"id":1}', `{"id":2,"${name}":${value}}`];
-        const { rows, reasons } = shaped({ exclude: [path] }, documents, more);
-        expect(reasons).toEqual([]);
-        expect(rows.map(({ id }) => id as bigint)).toEqual([1n, 2n]);
-        expect(JSON.stringify(rows, (_key, each: unknown) => String(each))).not.toContain("SECRET");
-      }
-    }
-  });
-
-  test("is a column as soon as anything else is in it", () => {
-    const documents = ['{"u":{"p":"SECRET"}}', '{"u":{"p":"SECRET","n":1}}'];
-    const { rows } = shaped({ exclude: ["u.p"] }, documents);
-    expect(rows).toEqual([{ u: { n: null } }, { u: { n: 1n } }]);
-    const flat = shaped({ exclude: ["u.p"] }, documents, { flattenSeparator: "_" });
-    expect(flat.rows).toEqual([{ u_n: null }, { u_n: 1n }]);
-  });
-
-  test("is no column of its own: a text or a list in its place is refused, and no other record", () => {
-    const cases = PLACES.flatMap((place) => {
-      const [path] = place;
-      const shapes = [{ mask: [path] }, { exclude: [path] }, { select: ["id", path] }];
-      return shapes.flatMap((shape) => [
-        { place, shape, isReversed: false },
-        { place, shape, isReversed: true },
-      ]);
-    });
-    for (const { place, shape, isReversed } of cases) {
-      const [path, name, value, flattenSeparator] = place;
-      const others = path.includes("element") ? ["7"] : ['[{"p":"SECRET"}]', "true"];
-      const wrong = ['"SECRET"', '["SECRET"]', ...others];
-      const documents = [...wrong, value].map((each, id) => `{"id":${id},"${name}":${each}}`);
-      const inOrder = isReversed ? documents.toReversed() : documents;
-      const { rows, reasons, names } = shaped(shape, inOrder, { flattenSeparator });
-      expect(reasons.map((each) => each.split(" ")[1])).toEqual(wrong.map(() => "type_conflict"));
-      expect(rows.map(({ id }) => id as bigint)).toEqual([BigInt(wrong.length)]);
-      expect(flattenSeparator !== null && names.includes(name)).toBe(false);
-    }
-  });
-
-  test("is a field of its own where flattened names only look like a path", () => {
-    const documents = ['{"u":"Ann","u_p":"SECRET"}'];
-    const flat = shaped({ mask: ["u_p"] }, documents, { flattenSeparator: "_" });
-    expect(flat.rows).toEqual([{ u: "Ann", u_p: "***" }]);
   });
 });
 

@@ -4,10 +4,7 @@ import type { DecoderOptions } from "#decode/options.ts";
 import { NO_SHAPING, type ShapingOptions } from "#decode/shaping.ts";
 import { avroBytes, type Decoded, framed } from "../../../support/avroRows.ts";
 import { registryRig } from "../../../support/registryRig.ts";
-
-const member = (name: string, type: unknown, more: object = {}) => ({ name, type, ...more });
-const record = (...fields: readonly object[]) => ({ type: "record", name: "R", fields });
-const struct = (name: string, ...fields: readonly object[]) => ({ type: "record", name, fields });
+import { member, record, struct } from "./shapedRows.ts";
 
 type More = Partial<DecoderOptions> & { readonly shape: Partial<ShapingOptions> };
 
@@ -154,6 +151,39 @@ test("nor is it shown in a union inside a union, at any depth, however the recor
           );
           expect(found.map(({ rows }) => rows.length)).toEqual([1, 0]);
           expect(Bun.inspect(found[0]?.rows, { depth: 9 })).not.toContain("SECRET");
+        }
+      }
+    }
+  }
+});
+
+test("nor where it has an alias for what was a record, or a column from before the setting", async () => {
+  const leaf = struct("Q", member("ssn", "string"));
+  const first = record(member("id", "int"), member("p", struct("P", member("q", leaf))));
+  const other = struct("P2", member("x", "int"));
+  const wrong = [
+    ["string", "SECRET"],
+    ["bytes", Buffer.from("SECRET")],
+    [{ type: "array", items: "string" }, ["SECRET"]],
+    [{ type: "map", values: "string" }, { k: "SECRET" }],
+    [["null", "string"], { string: "SECRET" }],
+  ] as const;
+  for (const [type, qq] of wrong) {
+    const inner = struct("P", member("qq", type, { aliases: ["q"] }));
+    const second = record(member("id", "int"), member("p", [inner, other]));
+    const third = record(member("id", "int"), member("p", inner));
+    for (const flattenSeparator of [null, "_"]) {
+      for (const onUnknownField of ["evolve", "ignore"] as const) {
+        for (const key of ["exclude", "mask", "hash"] as const) {
+          const more = { shape: { [key]: ["p.q.ssn"] }, flattenSeparator, onUnknownField };
+          const written = [
+            [first, { id: 1, p: { q: { ssn: "SECRET" } } }],
+            [second, { id: 2, p: { P: { qq } } }],
+            [third, { id: 3, p: { qq } }],
+          ] as const;
+          const found = await versions(written, more);
+          const rows = found.map((each) => each.rows);
+          expect(Bun.inspect(rows, { depth: 9 })).not.toContain("SECRET");
         }
       }
     }

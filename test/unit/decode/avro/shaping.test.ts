@@ -1,53 +1,14 @@
 /** `[source.transform]` and `_rescued` in Avro: the same rows with and without the kernel. */
 import { expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import type { Field, Type } from "#columns/schema.ts";
-import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
-import { NO_SHAPING, type ShapingOptions } from "#decode/shaping.ts";
-import { avroBytes, bareDecoder, type Decoded, decodeAll } from "../../../support/avroRows.ts";
+import type { Type } from "#columns/schema.ts";
+import type { ShapingOptions } from "#decode/shaping.ts";
+import { bareDecoder, type Decoded, decodeAll } from "../../../support/avroRows.ts";
 import { recordBatch } from "../../../support/records.ts";
-
-const member = (name: string, type: unknown, more: object = {}) => ({ name, type, ...more });
-const record = (...fields: readonly object[]) => ({ type: "record", name: "R", fields });
-const struct = (name: string, ...fields: readonly object[]) => ({ type: "record", name, fields });
-const optional = (type: unknown) => ["null", type];
+import { column, member, optional, record, shaped, struct } from "./shapedRows.ts";
 
 const hashOf = (text: string): string => createHmac("sha256", "salt").update(text).digest("hex");
 
-type More = Partial<DecoderOptions> & {
-  readonly shape?: Partial<ShapingOptions>;
-  /** Columns of the table; default: those that the schema gives. */
-  readonly table?: readonly Field[];
-};
-
-/** Decodes values of one schema, by the host alone and by the kernel. */
-function shaped(
-  schema: object,
-  values: readonly unknown[],
-  { shape, table, ...more }: More = {},
-): Decoded {
-  const separator = more.flattenSeparator ?? ".";
-  const shaping = { ...NO_SHAPING, hashSalt: "salt", separator, ...shape };
-  const [host, kernel] = [false, "always" as const].map((which) => {
-    const decoder = bareDecoder(schema, {
-      ...DECODER_DEFAULTS,
-      format: "avro",
-      metadataColumns: [],
-      schemaText: JSON.stringify(schema),
-      shaping,
-      kernel: which,
-      ...more,
-    });
-    if (table !== undefined) decoder.adopt(table, { dropped: [], hasRows: true });
-    return decodeAll(decoder, recordBatch(values.map((value) => avroBytes(schema, value))));
-  });
-  if (host === undefined || kernel === undefined) throw new Error("nothing was decoded");
-  expect(kernel.rows).toEqual(host.rows);
-  expect(kernel.rejected).toEqual(host.rejected);
-  return host;
-}
-
-const column = (name: string, type: Type): Field => ({ id: 1, name, required: false, type });
 const reasons = ({ rejected }: Decoded): string[] =>
   rejected.map(({ reason, detail }) => `${reason}: ${detail}`);
 
@@ -327,24 +288,6 @@ test("what is masked or left out inside, in any case, is never kept: its record 
   expect(reasons(found)).toEqual(['unknown_field: Field "b" is not in the schema']);
   const byCase = { ...more, shape: { mask: ["B.C"] } };
   expect(reasons(shaped(schema, [{ a: 2, b: { B: { c: "x" } } }], byCase))).toHaveLength(1);
-});
-
-test("a field without a column passes by when all in it is left out, and is refused in place of a record", () => {
-  const table = [column("a", { kind: "int" })];
-  for (const onUnknownField of ["evolve", "dead_letter", "rescue"] as const) {
-    for (const flattenSeparator of [null, "_"]) {
-      const schema = record(member("a", "int"), member("b", struct("B", member("c", "string"))));
-      const more = { table, onUnknownField, flattenSeparator, shape: { exclude: ["b.c"] } };
-      const found = shaped(schema, [{ a: 1, b: { c: "SECRET" } }], more);
-      expect(reasons(found)).toEqual([]);
-      expect(found.rows).toMatchObject([{ a: 1 }]);
-      const text = record(member("a", "int"), member("b", "string"));
-      const misplaced = shaped(text, [{ a: 1, b: "SECRET" }], more);
-      expect(misplaced.rows).toEqual([]);
-      const reason = onUnknownField === "evolve" ? "type_conflict" : "unknown_field";
-      expect(misplaced.rejected.map((each) => each.reason as string)).toEqual([reason]);
-    }
-  }
 });
 
 test("a required column cannot be null: its record is refused though conflicts are kept", () => {
