@@ -49,7 +49,7 @@ const { values: flags } = parseArgs({
     only: { type: "string", default: SIDES.map(({ name }) => name).join(",") },
     events: { type: "string", default: "8000000" },
     runs: { type: "string", default: "1" },
-    /** Another executable of ours, measured in turn with the others in the ingest part; not kept. */
+    /** Another executable of ours, measured in turn with the others in the ingest and steady parts; not kept. */
     before: { type: "string" },
     codecs: { type: "string", default: "snappy,zstd" },
     /** Of the topic's record batches. */
@@ -190,6 +190,10 @@ async function oursPart(part: string, setting: Setting): Promise<void> {
     await deleteTopic(setting.bootstrap, topic);
     await save({ kind: "sustained", ...common, ...dated([figures]) });
   } else if (part === "steady") {
+    if (flags.before !== undefined) {
+      const earlier = await measureSteady(before(flags.before), job, load);
+      console.log(`before steady ${intervalMs} ms: ${JSON.stringify(earlier)}`);
+    }
     const figures = await measureSteady(ours, job, load);
     await save({ kind: "steady", ...common, ...dated([figures]) });
   } else if (part === "hot") {

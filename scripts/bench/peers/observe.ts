@@ -15,6 +15,8 @@ export interface Running {
   readonly meter: Meter;
   readonly head: HeadWatch | null;
   readonly launch: Launch;
+  /** What it has printed. */
+  readonly logFile: string;
   /** Waits until the table holds `rows`, or until the process has ended when it does so by itself. */
   finished(rows: number): Promise<Finish>;
   /** Ends the process at once; its rows stay. */
@@ -94,6 +96,7 @@ export async function launch(side: Side, job: Job): Promise<Running> {
     meter,
     head,
     launch: prepared,
+    logFile,
     finished: (rows) => (prepared.ends ? ended() : committed(rows)),
     kill: async () => {
       meter.stop();

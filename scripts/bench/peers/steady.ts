@@ -33,6 +33,16 @@ export interface SteadyRun {
   readonly cores: number;
   readonly residentMaxMiB: number;
   readonly freshness: Freshness;
+  /** Absent in figures of before 2026-11-29. */
+  readonly flushes?: FlushTimes;
+}
+
+/** How long flushes took, from sealed to committed, by the side's own log. Of fewer than a hundred p99 is the longest. */
+export interface FlushTimes {
+  readonly count: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
 }
 
 /** Figures while nothing arrives. */
@@ -87,8 +97,23 @@ export function measureSteady(
     if (freshness === undefined || violations.length > 0) {
       throw new Error(`wrong rows:\n${violations.join("\n")}`);
     }
-    return { rate, seconds: Math.round(seconds), ...usage, freshness };
+    const flushes = flushTimes(await Bun.file(running.logFile).text(), sinceMs);
+    return { rate, seconds: Math.round(seconds), ...usage, freshness, flushes };
   });
+}
+
+/** Of the flushes that a log in JSON lines says were committed since then. */
+export function flushTimes(log: string, sinceMs: number): FlushTimes {
+  const durations = log
+    .split("\n")
+    .filter((line) => line.includes('"Flush committed"'))
+    .map((line) => JSON.parse(line) as { readonly timestamp: string; readonly duration_ms: number })
+    .filter(({ timestamp }) => Date.parse(timestamp) >= sinceMs)
+    .map(({ duration_ms: ms }) => ms)
+    .toSorted((a, b) => a - b);
+  const at = (share: number): number =>
+    durations[Math.max(0, Math.ceil(durations.length * share) - 1)] ?? Number.NaN;
+  return { count: durations.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }
 
 /** Produces as {@link measureSteady} does, and asks the side's metrics how soon rows were queryable. */

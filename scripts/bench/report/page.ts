@@ -3,6 +3,7 @@
  */
 import type { IngestRun } from "../peers/ingest.ts";
 import type { PageCodec } from "../peers/side.ts";
+import type { SteadyRun } from "../peers/steady.ts";
 import type { Entry, Figures, FreshnessEntry, IngestEntry } from "./figures.ts";
 import { spreadOf } from "./figures.ts";
 
@@ -127,7 +128,7 @@ function aloneSection(entries: readonly Entry[]): string {
       return entry.runs.map(
         (run) =>
           `- At a steady ${count(run.rate)} rows/s for ${Math.round(run.seconds)} s: ${percent(run.cores)} of a core, resident at most ${run.residentMaxMiB} MiB; ` +
-          `produce to committed p50 ${run.freshness.p50Ms} ms, p99 ${run.freshness.p99Ms} ms at a ${entry.intervalMs / 1000} s interval (${entry.date}).`,
+          `produce to committed p50 ${run.freshness.p50Ms} ms, p99 ${run.freshness.p99Ms} ms at a ${entry.intervalMs / 1000} s interval${flushesOf(run)} (${entry.date}).`,
       );
     }
     if (entry.kind === "hot") {
@@ -145,6 +146,11 @@ function aloneSection(entries: readonly Entry[]): string {
     );
   });
   return lines.length === 0 ? "" : ["## Ours alone", lines.join("\n")].join("\n\n");
+}
+
+function flushesOf({ flushes }: SteadyRun): string {
+  if (flushes === undefined) return "";
+  return `; ${flushes.count} flushes, sealed to committed p50 ${flushes.p50Ms} ms, p99 ${flushes.p99Ms} ms`;
 }
 
 function spread<Run>(runs: readonly Run[], of: (run: Run) => number): string {

@@ -1,6 +1,7 @@
 /** Figures of the benchmark: merging, summaries, the page. */
 import { expect, test } from "bun:test";
 import type { IngestRun } from "../../../scripts/bench/peers/ingest.ts";
+import { flushTimes } from "../../../scripts/bench/peers/steady.ts";
 import { slope } from "../../../scripts/bench/peers/sustained.ts";
 import {
   type Entry,
@@ -99,4 +100,19 @@ test("the plot is an SVG with a bar for each side and codec", async () => {
   const svg = await plotSvg([ingest("ours"), ingest("ours", { codec: "zstd" }), ingest("flink")]);
   expect(svg).toStartWith("<svg");
   expect(svg.match(/aria-roledescription="bar"/g)).toHaveLength(3);
+});
+
+test("how long flushes took is read from the log, without those of the warm-up", () => {
+  const line = (message: string, ms: number, second: number): string =>
+    JSON.stringify({ timestamp: `2026-11-29T20:00:${second}Z`, message, duration_ms: ms });
+  const log = [
+    line("Flush committed", 900, 10),
+    line("Flush committed", 300, 20),
+    line("Started", 5000, 21),
+    line("Flush committed", 100, 25),
+    line("Flush committed", 200, 30),
+    "",
+  ].join("\n");
+  const times = { count: 3, p50Ms: 200, p99Ms: 300, maxMs: 300 };
+  expect(flushTimes(log, Date.parse("2026-11-29T20:00:15Z"))).toEqual(times);
 });
