@@ -170,8 +170,11 @@ export const LIMITS: Readonly<
   headLooksPerSecond: 5,
   /** Memory of the process without a buffered row, measured: runtime, Worker, kernels, fetched bytes. */
   processBytes: 192 * MIB,
-  /** Memory of columns that is kept to be used again: what one flush of the default size gives back. */
-  freeColumnBytesMax: 128 * MIB,
+  /**
+   * Memory of columns that is kept to be used again: what one flush of the default size gives back, and what is
+   * free then. Less, and each flush lets some go that the next rows need anew, and that only a full collection finds.
+   */
+  freeColumnBytesMax: 144 * MIB,
   /**
    * Room that open segments of a table have before they have rows; more begin small and grow. So many
    * feeds, each in the size of its last segment, cannot fill the budget with nothing.

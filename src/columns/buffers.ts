@@ -3,7 +3,7 @@
  *
  * The encoding Worker reads the columns of the hot buffer where they lie, without a copy. Fresh memory
  * costs more than everything that is written into it (page faults, zeroing, collection), so free
- * buffers are kept, at most 128 MiB of them, for 6 s. `SegmentMemory` knows when nobody reads a buffer
+ * buffers are kept, at most 144 MiB of them, for 6 s. `SegmentMemory` knows when nobody reads a buffer
  * any more, and gives it back. A buffer that nobody gives back is collected as garbage.
  */
 import { LIMITS } from "#base/limits.ts";

@@ -1,6 +1,7 @@
 /**
  * Backpressure: above the buffer's limit no partition is read, below 80 % of it they go on
- * (SPEC section 10). Fetched batches that wait in the consumer are bounded there.
+ * (SPEC section 10). Fetched batches that wait in the consumer are bounded there. The whole buffer is for the time
+ * when a catalog or store is away: while commits go through, less of it is used.
  *
  * Before that, at half of the limit, the fullest tables are flushed ahead of their time: the other
  * half is for what comes while they are written. Counted is the memory that rows and samples hold,
@@ -18,6 +19,12 @@ import type { Sinks } from "./sinks.ts";
 const RESUME_SHARE = 0.8;
 /** Share of the limit from which tables are flushed ahead of time: one half is written, one fills. */
 const FLUSH_SHARE = 0.5;
+/**
+ * Share of the limit from which a lone table is not read on while its commits go through: one half is written,
+ * most of it before the flush begins (decision 0420), so that seldom more than half as much comes meanwhile.
+ * Several tables are written one after the other, and need the room.
+ */
+const LONE_SHARE = 0.75;
 /** How often it is looked for committed rows whose time is over. */
 const EXPIRE_EVERY_MS = 250;
 
@@ -102,7 +109,10 @@ export class Backpressure {
     }
     this.#parts.observe({ type: "buffer", bytes: this.#bytes, records: this.#rows });
     const share = this.active ? RESUME_SHARE : 1;
-    this.#hold(this.#isHeld() || this.#bytes >= limit * share);
+    const isFull = this.#bytes >= limit * share;
+    this.#hold(
+      this.#isHeld() || isFull || this.#bytes - this.#lent >= this.#rowsMax(limit) * share,
+    );
   }
 
   /** Holds reading back, or lets it go on. The time is told while it goes on: one that does not end is to be seen. */
@@ -137,13 +147,16 @@ export class Backpressure {
     return top.item;
   }
 
-  /**
-   * While every commit goes through, one in the writing and one in the filling per table are enough:
-   * more would only take memory. The whole buffer is for the time when a catalog or store is away.
-   */
+  /** While every commit goes through, one flush in the writing and one in the filling per table are enough. */
   #limit(): number {
     const { retrying, flushBytes } = this.#sinks;
     if (retrying > 0 || flushBytes === 0) return this.#bytesMax;
     return Math.min(2 * flushBytes, this.#bytesMax);
+  }
+
+  /** Bytes of rows from where on reading is held back, whatever readers keep besides: their end is not waited for. */
+  #rowsMax(limit: number): number {
+    const { size, retrying } = this.#sinks;
+    return size === 1 && retrying === 0 ? LONE_SHARE * limit : limit;
   }
 }

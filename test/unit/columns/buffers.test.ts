@@ -41,7 +41,7 @@ test("what was not used for some trims goes, what is too small or not ours is no
 test("no more than a bound is kept free", () => {
   emptied();
   for (let i = 0; i < 200; i++) giveBack(new Uint8Array(new SharedArrayBuffer(1 << 20)));
-  expect(freeBufferBytes()).toBe(128 << 20);
+  expect(freeBufferBytes()).toBe(144 << 20);
   emptied();
 });
 

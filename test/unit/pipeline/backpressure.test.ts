@@ -113,13 +113,38 @@ test("of several tables those are flushed that hold their share, the fullest fir
 });
 
 test("the limit holds reading back, and it goes on below four fifths of it", () => {
-  const { pressure, hold, observed } = make(1);
+  const { pressure, hold, observed } = make(2);
   const active = [100, 80, 79].map((bytes) => {
     hold(0, bytes);
     return pressure.active;
   });
   expect(active).toEqual([true, true, false]);
   expect(observed.at(-1)).toEqual({ type: "buffer", bytes: 79, records: 1 });
+});
+
+test("a lone table whose commits go through has three quarters of the room, and all of it when they do not", () => {
+  const held = (count: number, retrying: number): boolean[] => {
+    const { pressure, hold } = make(count, retrying);
+    return [74, 75, 60, 59, 99].map((bytes) => {
+      hold(0, bytes);
+      return pressure.active;
+    });
+  };
+  const none = [false, false, false, false, false];
+  expect([held(1, 0), held(1, 1), held(2, 0)]).toEqual([
+    [false, true, true, false, true],
+    none,
+    none,
+  ]);
+});
+
+test("what a reader keeps of a lone table is not taken for rows that wait for a flush", () => {
+  const { pressure, hold, takeAll, tables } = make(1);
+  const [table] = tables;
+  if (table === undefined) throw new Error("there is a table");
+  table.buffer.lentBytes = 30;
+  hold(0, 99);
+  expect([pressure.active, takeAll()]).toEqual([false, [0]]);
 });
 
 test("rows that the table has make room before anything is flushed early or held back", () => {
