@@ -71,6 +71,7 @@ export const LIMITS: Readonly<
     | "unwrittenBytesMax"
     | "workerGarbageBytesMax"
     | "heldValueBytes"
+    | "rowIdsBytesMax"
     | "sortedColumnBytesMax"
     | "garbageBytesTarget"
     | "garbageBytesMax"
@@ -201,6 +202,8 @@ export const LIMITS: Readonly<
   workerGarbageBytesMax: 32 * MIB,
   /** Values of rows that are replaced, read at once, and completed rows that are written at once, about. */
   heldValueBytes: 16 * MIB,
+  /** Row ids that a key index keeps of the files that have some: 4 bytes a row. */
+  rowIdsBytesMax: 64 * MIB,
   /** Columns at which a file of sorted rows takes no more of them: they are copied once. */
   sortedColumnBytesMax: 512 * MIB,
   /** Garbage from which on the collector runs beside the event loop: not for a few records a second. */

@@ -56,9 +56,10 @@ export async function judgeOrder(
     while (at < kept.length && (kept[at] ?? 0) < first) at++;
     const own = pickedKeys(all, kept.subarray(from, at), at - from);
     await clock.turn();
-    for (const { file, keys, live, others } of partedFiles(unit.placed, own)) {
+    for (const { live, others, ...each } of partedFiles(unit.placed, own)) {
+      const { file, keys } = each;
       if (live.length > 0) {
-        placed.push({ file, keys: pickedKeys(keys, live, live.length), rows: live });
+        placed.push({ ...each, keys: pickedKeys(keys, live, live.length), rows: live });
       }
       // Its number is the commit's, which hides rows of its own files (10g).
       if (others.length > 0) dead.push({ file: liveDataOf(file, 0n), deletes: NONE, rows: others });

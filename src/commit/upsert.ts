@@ -40,8 +40,8 @@ export interface KeyedUnit extends FileUnit {
   /** Before its changes every row of the table goes. */
   readonly empties: boolean;
   /**
-   * Writes rows that take values from the rows which they replace: anew for each attempt, whose head says
-   * which those are (10f). Null: there are none.
+   * Writes rows that take values, or their id, from the rows which they replace: for each attempt, whose head
+   * says which those are (10f). Null: there are none.
    */
   readonly complete: ((attempt: Attempt) => Promise<readonly PlacedFile[]>) | null;
 }

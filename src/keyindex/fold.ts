@@ -23,6 +23,8 @@ export interface RowsOfBatch {
 export interface KeptRows extends RowsOfBatch {
   /** Key n is of row `rows[n]`. */
   readonly keys: KeySet;
+  /** 1 for each row whose key the flush deletes before: it is another row than the table's. Null: there are none. */
+  readonly isNew: Uint8Array | null;
 }
 
 /** A flush without what it overwrites itself. */
@@ -72,8 +74,9 @@ export async function fold(
     }
     first += batch.rowCount;
   }
-  const partial = await partialRows(flush, words, last, chain, turn);
-  return { keys: last.keys(), ...lastChanges(flush, words, last), partial, empties: cleared > 0 };
+  const found = { words, last, deleted: await deletedBefore(flush, words, last, cleared, turn) };
+  const partial = await partialRows(flush, found, chain, turn);
+  return { keys: last.keys(), ...lastChanges(flush, found), partial, empties: cleared > 0 };
 }
 
 /** How many rows of a flush the last truncate of it ends, itself included; 0: there is none. */
@@ -87,19 +90,66 @@ function clearedBy(flush: readonly SplitChanges[]): number {
   return cleared;
 }
 
-async function partialRows(
+/** What is known of the rows of a flush, which have numbers from batch to batch. */
+interface FoldedRows {
+  /** Of their keys. */
+  readonly words: BigUint64Array;
+  readonly last: LastRows;
+  /** Keys that are deleted before their last change; null: there are none. */
+  readonly deleted: LastRows | null;
+}
+
+async function deletedBefore(
   flush: readonly SplitChanges[],
   words: BigUint64Array,
   last: LastRows,
+  cleared: number,
+  turn: () => Promise<void>,
+): Promise<LastRows | null> {
+  let deleted: LastRows | null = null;
+  let first = 0;
+  for (const { rows, changes } of flush) {
+    let row = changes?.indexOf(CHANGE.delete) ?? -1;
+    for (; row >= 0 && row < rows.rowCount; row = changes?.indexOf(CHANGE.delete, row + 1) ?? -1) {
+      const number = first + row;
+      if (number < cleared || last.has(number)) continue;
+      deleted ??= new LastRows(words, words.length >> 1);
+      deleted.add(number, number + 1);
+      if (deleted.count % ROWS_PER_TURN === 0) await turn();
+    }
+    first += rows.rowCount;
+  }
+  return deleted;
+}
+
+/** 1 for those of the rows, which begin at number `first`, whose key is deleted before. */
+function newRows(
+  deleted: LastRows | null,
+  first: number,
+  rows: Uint32Array,
+): Uint8Array<ArrayBuffer> | null {
+  if (deleted === null) return null;
+  return Uint8Array.from(rows, (row) => (deleted.hasKeyOf(first + row) ? 1 : 0));
+}
+
+async function partialRows(
+  flush: readonly SplitChanges[],
+  { words, last, deleted }: FoldedRows,
   chain: PartialChain,
   turn: () => Promise<void>,
 ): Promise<ReadonlyMap<ColumnBatch, PartialRows>> {
   const partial = new Map<ColumnBatch, PartialRows>();
   let first = 0;
   for (const split of flush) {
-    const found = chain.rowsOf(split, first, last, words.subarray(2 * first));
+    const found = chain.rowsOf(split, first, last);
     if (found !== null) {
-      partial.set(split.rows, found);
+      const keys = pickedKeys(
+        { words: words.subarray(2 * first), orders: null },
+        found.numbers,
+        found.numbers.length,
+      );
+      const isNew = newRows(deleted, first, found.numbers);
+      partial.set(split.rows, { keys, rows: found.rows, isNew });
       await turn();
     }
     first += split.rows.rowCount;
@@ -125,8 +175,7 @@ function flushOrders(
 
 function lastChanges(
   flush: readonly SplitChanges[],
-  words: BigUint64Array,
-  last: LastRows,
+  { words, last, deleted }: FoldedRows,
 ): Pick<FoldedChanges, "kept" | "changed"> {
   const kept: KeptRows[] = [];
   const changed: RowsOfBatch[] = [];
@@ -140,7 +189,8 @@ function lastChanges(
     const rows = changes === null ? lasts : lasts.filter(isPut);
     if (rows.length > 0) {
       const own = words.subarray(2 * first, 2 * (first + batch.rowCount));
-      kept.push({ batch, rows, keys: pickedKeys({ words: own, orders: null }, rows, rows.length) });
+      const keys = pickedKeys({ words: own, orders: null }, rows, rows.length);
+      kept.push({ batch, rows, keys, isNew: newRows(deleted, first, rows) });
     }
     first += batch.rowCount;
   }

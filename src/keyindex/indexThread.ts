@@ -90,6 +90,12 @@ class Thread implements IndexThread {
         assert(values !== undefined, "values are answered by values");
         return values;
       },
+      rowIds: async (storage, keys) => {
+        requireBrought();
+        const { rowIds } = await ask({ type: "rowIds", keys }, storage);
+        assert(rowIds !== undefined, "row ids are answered by row ids");
+        return rowIds;
+      },
       apply: async (change, landed) => {
         await ask({ type: "apply", change, landed }, null);
       },

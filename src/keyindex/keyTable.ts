@@ -11,6 +11,11 @@ export interface Places {
   readonly rows: Uint32Array;
 }
 
+/** Places of keys that were asked for: place n is of key `keys[n]`, those of one key one behind the other. */
+export interface FoundPlaces extends Places {
+  readonly keys: Uint32Array;
+}
+
 /** Rows with their keys: key n is of row `rows[n]` of file `files[n]`. */
 export interface Entries extends Places {
   readonly keys: KeySet;
@@ -25,7 +30,7 @@ export interface KeyTable {
   /** Adds rows, none of which is there: key n is of row `rows[n]`. */
   add(keys: KeySet, file: number, rows: Uint32Array): void;
   /** All rows of these keys; of a key that is asked for twice, twice. */
-  locate(keys: KeySet): Places;
+  locate(keys: KeySet): FoundPlaces;
   /** Removes all rows of these keys, and says which they were. */
   remove(keys: KeySet): Places;
   /** Removes rows of files: those in the set, or, where it is null, all. How many, by file. */

@@ -5,7 +5,7 @@
 import { assert } from "#base/assert.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { CHANGE, type SplitChanges } from "#columns/changes.ts";
-import { type LastRows, pickedKeys } from "./lastRows.ts";
+import type { LastRows } from "./lastRows.ts";
 import type { KeySet } from "./port.ts";
 
 /** One change of a key. */
@@ -27,6 +27,8 @@ export interface PartialRows {
   /** Key n is of row n. */
   readonly keys: KeySet;
   readonly rows: readonly PartialRow[];
+  /** As those of other rows (`fold.ts`). */
+  readonly isNew: Uint8Array | null;
 }
 
 /** Notes what stands before the partial rows of a flush, whose rows have numbers from batch to batch. */
@@ -62,21 +64,22 @@ export class PartialChain {
     last.add(first + start, first + to);
   }
 
-  /** The partial rows of a batch that are the last of their keys. @param words of the keys of its rows */
+  /** The partial rows of a batch that are the last of their keys, and their numbers there; null: there are none. */
   rowsOf(
     { rows: { rowCount }, changes }: SplitChanges,
     first: number,
     last: LastRows,
-    words: BigUint64Array,
-  ): PartialRows | null {
+  ): { readonly numbers: Uint32Array; readonly rows: readonly PartialRow[] } | null {
     const found: number[] = [];
     let row = changes?.indexOf(CHANGE.partial) ?? -1;
     for (; row >= 0 && row < rowCount; row = changes?.indexOf(CHANGE.partial, row + 1) ?? -1) {
       if (last.has(first + row)) found.push(row);
     }
     if (found.length === 0) return null;
-    const keys = pickedKeys({ words, orders: null }, Uint32Array.from(found), found.length);
-    return { keys, rows: found.map((each) => this.#rowOf(first + each)) };
+    return {
+      numbers: Uint32Array.from(found),
+      rows: found.map((each) => this.#rowOf(first + each)),
+    };
   }
 
   #rowOf(number: number): PartialRow {

@@ -1,5 +1,5 @@
 /** Lists of places and entries of a key table that grow while they are gathered, and places file by file. */
-import type { Entries, Places } from "./keyTable.ts";
+import type { Entries, FoundPlaces, Places } from "./keyTable.ts";
 
 /** Places that are added one by one. */
 export class PlaceList {
@@ -24,6 +24,29 @@ export class PlaceList {
   finish(): Places {
     const { files, rows, count } = this;
     return { files: files.subarray(0, count), rows: rows.subarray(0, count) };
+  }
+}
+
+/** The same with the numbers of the keys that were asked for. */
+export class FoundList {
+  readonly #places: PlaceList;
+  #keys: Uint32Array;
+
+  constructor(expected: number) {
+    this.#places = new PlaceList(expected);
+    this.#keys = new Uint32Array(expected);
+  }
+
+  add(key: number, file: number, row: number): void {
+    const { count } = this.#places;
+    if (count === this.#keys.length) this.#keys = doubled(this.#keys);
+    this.#keys[count] = key;
+    this.#places.add(file, row);
+  }
+
+  finish(): FoundPlaces {
+    const { count } = this.#places;
+    return { keys: this.#keys.subarray(0, count), ...this.#places.finish() };
   }
 }
 

@@ -51,6 +51,8 @@ export interface PlacedFile {
   readonly keys: KeySet;
   /** Ascending: row `rows[n]` has key n. Default: row n has it, and there are no others. */
   readonly rows?: Uint32Array;
+  /** The row ids that the file has, row by row, -1 where it has none; null: it has no column of them. Default: not known. */
+  readonly rowIds?: Float64Array | null;
 }
 
 /** What a commit did to the rows of its keys. */
@@ -102,6 +104,12 @@ export interface RowIndex {
    * @throws AppError as `bringTo`
    */
   values(storage: Storage, keys: KeySet, columns: readonly Field[]): Promise<StandingValues>;
+  /**
+   * Row ids of the live rows of these keys in the head that the index was brought to, whose table is of format v3;
+   * -1 for a key that has no row, or one without an id. Where a key has several rows, that of the newest file's.
+   * @throws AppError as `bringTo`
+   */
+  rowIds(storage: Storage, keys: KeySet): Promise<Float64Array>;
   /** All live rows of these keys in the head that the index was brought to; keys may repeat. */
   locate(keys: KeySet): Promise<readonly LocatedRows[]>;
   /**

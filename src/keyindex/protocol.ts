@@ -5,7 +5,7 @@
  * ```text
  * owner                               worker
  *   | ------- open ------------------> |   an index of a number
- *   | ------- bringTo | newer | locate | values | apply | close -> |
+ *   | ------- bringTo | newer | locate | values | rowIds | apply | close -> |
  *   | <------ read ------------------- |   bytes of an object, for a call
  *   | ------- bytes | unread --------> |
  *   | <------ done | failed ---------- |
@@ -42,6 +42,7 @@ export type Question =
   | { readonly type: "newer"; readonly keys: KeySet }
   | { readonly type: "locate"; readonly keys: KeySet }
   | { readonly type: "values"; readonly keys: KeySet; readonly columns: readonly Field[] }
+  | { readonly type: "rowIds"; readonly keys: KeySet }
   | { readonly type: "apply"; readonly change: IndexChange; readonly landed: LandedSnapshot }
   | { readonly type: "close" };
 
@@ -50,6 +51,7 @@ export interface Answer {
   readonly located?: readonly LocatedRows[];
   readonly newer?: Uint32Array;
   readonly values?: StandingValues;
+  readonly rowIds?: Float64Array;
 }
 
 /** Owner to Worker. */

@@ -15,8 +15,10 @@ import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { columnNamesInFiles } from "#iceberg/metadata/nameMapping.ts";
 import { type CellSink, readCells } from "#parquet/readCells.ts";
 import { parquetBytes } from "#parquet/readColumns.ts";
-import type { Places } from "./keyTable.ts";
+import type { FoundPlaces } from "./keyTable.ts";
 import { refuseUnlessNull } from "./missingFields.ts";
+import { keysByFile, newestRows } from "./newestRows.ts";
+import { firstRows } from "./places.ts";
 import type { KeySet, StandingValues } from "./port.ts";
 import type { DeleteStore } from "./positionDeletes.ts";
 
@@ -24,7 +26,7 @@ import type { DeleteStore } from "./positionDeletes.ts";
 export interface ValueSource {
   readonly storage: DeleteStore;
   readonly metadata: TableMetadata;
-  readonly locate: (keys: KeySet) => Places;
+  readonly locate: (keys: KeySet) => FoundPlaces;
   readonly fileOf: (number: number) => LiveData;
 }
 
@@ -85,43 +87,18 @@ async function* readRows(
 /** By files, each with its rows ascending. */
 function rowsOfKeys(
   { locate, fileOf }: ValueSource,
-  { count, words }: KeySet,
+  keys: KeySet,
 ): {
   readonly byFile: ReadonlyMap<LiveData, readonly StandingRow[]>;
   readonly missing: Uint32Array;
 } {
-  const byFile = new Map<LiveData, StandingRow[]>();
-  const missing: number[] = [];
-  for (let key = 0; key < count; key++) {
-    const one = { count: 1, words: words.subarray(2 * key, 2 * key + 2) };
-    const newest = newestOf(locate(one), fileOf);
-    if (newest === null) missing.push(key);
-    else {
-      const rows = byFile.get(newest.file) ?? [];
-      byFile.set(newest.file, rows);
-      rows.push({ key, row: newest.row });
-    }
-  }
-  for (const rows of byFile.values()) rows.sort((a, b) => a.row - b.row);
-  return { byFile, missing: Uint32Array.from(missing) };
-}
-
-/** Another engine may have written a second row of a key: the one that came last counts. */
-function newestOf(
-  { files, rows }: Places,
-  fileOf: (number: number) => LiveData,
-): { readonly file: LiveData; readonly row: number } | null {
-  let newest: { readonly file: LiveData; readonly row: number } | null = null;
-  for (const [n, number] of files.entries()) {
-    const [file, row] = [fileOf(number), rows[n] ?? 0];
-    const isNewer =
-      newest === null ||
-      file.sequenceNumber > newest.file.sequenceNumber ||
-      (file.sequenceNumber === newest.file.sequenceNumber &&
-        (file.path > newest.file.path || (file.path === newest.file.path && row > newest.row)));
-    if (isNewer) newest = { file, row };
-  }
-  return newest;
+  const newest = newestRows(locate(keys), keys.count, fileOf);
+  const standing = [...keysByFile(newest)].map(([number, own]): [LiveData, StandingRow[]] => {
+    const rows = Array.from(own, (key) => ({ key, row: newest.rows[key] ?? 0 }));
+    return [fileOf(number), rows.sort((a, b) => a.row - b.row)];
+  });
+  const missing = firstRows(keys.count).filter((key) => newest.files[key] === 0);
+  return { byFile: new Map(standing), missing };
 }
 
 function unreadable({ format, path }: LiveData): Error {

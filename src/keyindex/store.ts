@@ -25,7 +25,13 @@ import {
   type FrameKind,
   type IndexLabel,
 } from "./journal.ts";
-import { type KeyTable, type Places, RANGES, type RangedKeyTable } from "./keyTable.ts";
+import {
+  type FoundPlaces,
+  type KeyTable,
+  type Places,
+  RANGES,
+  type RangedKeyTable,
+} from "./keyTable.ts";
 import type { KeySet } from "./port.ts";
 import { type FoundStore, readStore } from "./readStore.ts";
 
@@ -155,7 +161,7 @@ class Store implements KeyStore {
     this.#keep("add", ENTRY_BYTES * keys.count, () => encodeEntries({ keys, files, rows }));
   }
 
-  locate(keys: KeySet): Places {
+  locate(keys: KeySet): FoundPlaces {
     return this.#table.locate(keys);
   }
 

@@ -31,7 +31,7 @@ import type { Storage } from "#storage/storage.ts";
 import { EqualityDeletes } from "./equalityDeletes.ts";
 import { type ChangedFile, headDifference } from "./headDifference.ts";
 import { type KeyField, KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
-import type { Places } from "./keyTable.ts";
+import type { FoundPlaces } from "./keyTable.ts";
 import { newerKeys } from "./newerKeys.ts";
 import { orderFieldOf } from "./orders.ts";
 import { firstRows, rowsByFile } from "./places.ts";
@@ -46,6 +46,7 @@ import type {
 } from "./port.ts";
 import { PositionDeletes } from "./positionDeletes.ts";
 import { hiddenRows, type KeySource, readLiveKeys, rowsLeft } from "./readKeys.ts";
+import { packed, RowIdColumns, rowIdsOf } from "./rowIds.ts";
 import { secretCheck } from "./secret.ts";
 import { standingValues } from "./standingValues.ts";
 import type { KeyStore, RestoredIndex } from "./store.ts";
@@ -79,6 +80,7 @@ class TableIndex implements RowIndex {
   #restored: RestoredIndex | null;
   readonly #files = new Map<string, IndexedFile>();
   readonly #paths = new Map<number, string>();
+  readonly #rowIds = new RowIdColumns();
   /** Numbers of files that are gone; the others are 1 and on. */
   readonly #freeNumbers: number[] = [];
   /** What was listed last; with `#torn` it says what the table holds. */
@@ -137,9 +139,17 @@ class TableIndex implements RowIndex {
   async values(storage: Storage, keys: KeySet, columns: readonly Field[]): Promise<StandingValues> {
     const [head, metadata] = [this.#head, this.#metadata];
     assert(this.#label !== null && head !== null && metadata !== null, "it was brought to a head");
-    const locate = (some: KeySet): Places => this.#store.locate(some);
+    const locate = (some: KeySet): FoundPlaces => this.#store.locate(some);
     const fileOf = (number: number): LiveData => this.#fileOf(head, number);
     return await standingValues({ storage, metadata, locate, fileOf }, keys, columns);
+  }
+
+  async rowIds(storage: Storage, keys: KeySet): Promise<Float64Array> {
+    const head = this.#head;
+    assert(this.#label !== null && head !== null, "it was brought to a head");
+    const locate = (some: KeySet): FoundPlaces => this.#store.locate(some);
+    const fileOf = (number: number): LiveData => this.#fileOf(head, number);
+    return await rowIdsOf({ storage, locate, fileOf, columns: this.#rowIds }, keys);
   }
 
   async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
@@ -183,8 +193,10 @@ class TableIndex implements RowIndex {
       this.#take(number, rows.length);
     }
     const data = new Map(head.data);
-    for (const { file, keys, rows } of change.placed) {
+    for (const { file, keys, rows, rowIds } of change.placed) {
       this.#add(file.filePath, keys, rows ?? firstRows(keys.count));
+      if (rowIds === null) this.#rowIds.keep(file.filePath, null);
+      else if (rowIds !== undefined) this.#rowIds.keep(file.filePath, packed(rowIds));
       data.set(file.filePath, liveDataOf(file, sequenceNumber, this.#order?.id ?? null));
     }
     const deletes = new Map(head.deletes);
@@ -278,6 +290,7 @@ class TableIndex implements RowIndex {
     this.#paths.clear();
     this.#freeNumbers.length = 0;
     this.#torn.clear();
+    this.#rowIds.clear();
     this.#head = null;
     this.#label = null;
   }
@@ -354,6 +367,7 @@ class TableIndex implements RowIndex {
     assert(number !== undefined, "a file that is forgotten was known");
     this.#paths.delete(number);
     this.#files.delete(path);
+    this.#rowIds.forget(path);
     this.#freeNumbers.push(number);
     this.#store.forget(number);
   }

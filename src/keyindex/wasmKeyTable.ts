@@ -13,8 +13,14 @@ import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import { growMemory, type Kernel, loadKernel } from "#kernel/load.ts";
 import { Chains } from "./chains.ts";
 import type { TableFunctions } from "./keyKernel.ts";
-import { type Entries, type Places, RANGES, type RangedKeyTable, rangesOf } from "./keyTable.ts";
-import { EntryList, PlaceList } from "./places.ts";
+import {
+  type Entries,
+  type FoundPlaces,
+  RANGES,
+  type RangedKeyTable,
+  rangesOf,
+} from "./keyTable.ts";
+import { EntryList, FoundList } from "./places.ts";
 import type { KeySet } from "./port.ts";
 
 /** Keys of one call of the kernel: a millisecond or two. */
@@ -145,27 +151,17 @@ class WasmTable implements WasmKeyTable {
     return new Map([...counts.entries()].filter(([, rows]) => rows > 0));
   }
 
-  locate(keys: KeySet): Places {
-    const places = new PlaceList(keys.count);
-    for (let from = 0; from < keys.count; from += KEYS_PER_CALL) {
-      const count = Math.min(KEYS_PER_CALL, keys.count - from);
-      this.#setKeys(keys, from, count);
-      this.#kernel.functions.getMany(this.#keys, this.#values, count);
-      this.#addPlaces(places, count);
-    }
-    return places.finish();
+  locate(keys: KeySet): FoundPlaces {
+    const { getMany } = this.#kernel.functions;
+    return this.#placesOf(keys, (count) => getMany(this.#keys, this.#values, count));
   }
 
-  remove(keys: KeySet): Places {
-    const places = new PlaceList(keys.count);
-    for (let from = 0; from < keys.count; from += KEYS_PER_CALL) {
-      const count = Math.min(KEYS_PER_CALL, keys.count - from);
-      this.#setKeys(keys, from, count);
+  remove(keys: KeySet): FoundPlaces {
+    const take = (count: number): void => {
       this.#valueHalves(count).fill(0);
       this.#put(count);
-      this.#addPlaces(places, count, (chain) => this.#removeChain(chain));
-    }
-    return places.finish();
+    };
+    return this.#placesOf(keys, take, true);
   }
 
   drop(files: ReadonlyMap<number, RowSet | null>): ReadonlyMap<number, number> {
@@ -232,21 +228,25 @@ class WasmTable implements WasmKeyTable {
     if (taken < count) throw crowded();
   }
 
-  #addPlaces(
-    places: PlaceList,
-    count: number,
-    chainSeen: (chain: number) => void = () => {},
-  ): void {
-    const values = this.#valueHalves(count);
-    for (let n = 0; n < count; n++) {
-      const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
-      if (file === CHAIN) {
-        for (const place of this.#chains.rows(row)) places.add(place.file, place.row);
-        chainSeen(row);
-      } else if (file !== 0) {
-        places.add(file, row);
+  /**
+   * @param ask for the values of keys of a call
+   * @param isLast their chains go
+   */
+  #placesOf(keys: KeySet, ask: (count: number) => void, isLast = false): FoundPlaces {
+    const places = new FoundList(keys.count);
+    let key = 0;
+    const add = (file: number, row: number): void => places.add(key, file, row);
+    for (let from = 0; from < keys.count; from += KEYS_PER_CALL) {
+      const count = Math.min(KEYS_PER_CALL, keys.count - from);
+      this.#setKeys(keys, from, count);
+      ask(count);
+      const values = this.#valueHalves(count);
+      for (let n = 0; n < count; n++, key++) {
+        if (values[2 * n + 1] !== 0) this.#visit(values, n, add);
+        if (isLast && values[2 * n + 1] === CHAIN) this.#removeChain(values[2 * n] as number);
       }
     }
+    return places.finish();
   }
 
   /** The places of a collected entry. */

@@ -80,6 +80,8 @@ async function ask(index: RowIndex | undefined, call: number, question: Question
       const { keys, columns } = question;
       return { values: await index.values(ownersStorage(call), keys, columns) };
     }
+    case "rowIds":
+      return { rowIds: await index.rowIds(ownersStorage(call), question.keys) };
     case "apply":
       await index.apply(question.change, question.landed);
       return {};

@@ -8,6 +8,7 @@
  */
 import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
+import { LINEAGE_FIELDS } from "#iceberg/metadata/lineage.ts";
 import { HotScan } from "./duckdb/hotScan.ts";
 import { sqlName, sqlText } from "./duckdb/instance.ts";
 import { checkColumns } from "./fileColumns.ts";
@@ -62,15 +63,6 @@ interface Context extends Required<MoreColumns> {
   readonly vectors: number;
   readonly equality: readonly EqualityRelation[];
 }
-
-/** Reserved fields of row lineage (Iceberg spec, "Reserved Field IDs"). */
-export const LINEAGE_FIELDS: readonly [rowId: Field, lastUpdated: Field] = [
-  { id: 2_147_483_540, name: "_row_id", required: false, type: { kind: "long" } },
-  {
-    ...{ id: 2_147_483_539, name: "_last_updated_sequence_number", required: false },
-    type: { kind: "long" },
-  },
-];
 
 /** The number of a row among those of all data files, deleted ones included (Iceberg spec, "Reserved Field IDs"). */
 export const POSITION_FIELD: Field = {

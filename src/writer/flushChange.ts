@@ -6,6 +6,7 @@ import { assert } from "#base/assert.ts";
 import { feedKey } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { Append } from "#commit/append.ts";
+import type { Attempt } from "#commit/change.ts";
 import { EqualityUpsert } from "#commit/equalityUpsert.ts";
 import type { Ledger } from "#commit/ledger.ts";
 import { type DeleteRows, writeDeletes } from "#commit/rowDeletes.ts";
@@ -13,7 +14,7 @@ import type { Advance } from "#commit/rules.ts";
 import { type KeyedUnit, Upsert } from "#commit/upsert.ts";
 import { KeyHasher, keyFieldsOf } from "#keyindex/keyHasher.ts";
 import { orderFieldOf } from "#keyindex/orders.ts";
-import type { RowIndex } from "#keyindex/port.ts";
+import type { PlacedFile, RowIndex } from "#keyindex/port.ts";
 import type { Begun } from "./ahead.ts";
 import { writeEqualityDeletes } from "./equalityDeletes.ts";
 import {
@@ -23,9 +24,10 @@ import {
   keyedUnits,
   type SplitFlush,
 } from "./keyedFlush.ts";
-import { type PartialContext, refusePartial, writePartial } from "./partialRows.ts";
+import { refusePartial, writePartial } from "./partialRows.ts";
 import type { FeedFlush, KeyParts, WriterOptions, WriterParts } from "./parts.ts";
 import { positionDeleteWriter } from "./positionDeletes.ts";
+import { type ReplacingContext, withoutRows, writingWithIds } from "./rowIds.ts";
 import { currentFields } from "./schema.ts";
 import type { Owners } from "./tableWriter.ts";
 import { writeFiles } from "./write.ts";
@@ -80,9 +82,9 @@ export async function writeFlush(
   }
   const folded = await foldFlush(parts.clock, options, flushes, foldKeyOf(table, index));
   const advances = advancesOf(folded.flushes, owners);
-  if (index.rows === null) refusePartial(table, folded.flushes);
-  const written = await writeFiles(parts, options, table, folded.flushes, ledger);
   if (index.rows === null) {
+    refusePartial(table, folded.flushes);
+    const written = await writeFiles(parts, options, table, folded.flushes, ledger);
     const { changed } = folded;
     const deletes = await writeEqualityDeletes(
       parts,
@@ -95,7 +97,12 @@ export async function writeFlush(
     return new EqualityUpsert(parts, advances, equalityUnits(options, folded, written, deletes));
   }
   const deleteRows = deleterOf(parts, options);
-  const context = { parts, options, table, index: index.rows, flushes: folded.flushes };
+  // Of a table that is emptied no row is left whose id another could keep.
+  const keepsIds = table.metadata.formatVersion === 3 && folded.emptying.size === 0;
+  const now = keepsIds ? folded.flushes.map(withoutRows) : folded.flushes;
+  const written = await writeFiles(parts, options, table, now, ledger);
+  const { flushes: left } = folded;
+  const context = { parts, options, table, index: index.rows, flushes: left, keepsIds };
   return new Upsert(
     parts,
     { index: index.rows, deleteRows },
@@ -114,12 +121,17 @@ function deleterOf(parts: WriterParts, options: WriterOptions): DeleteRows {
   return (attempt, located) => writeDeletes(attempt, located, writePositionDeletes);
 }
 
-/** What writes the rows of a unit that lack values; null: it has none. */
-function completing(context: PartialContext, unit: number): KeyedUnit["complete"] {
-  const { options, flushes } = context;
-  const numbers = options.preserveKafkaPartitions ? [unit] : [...flushes.keys()];
-  const has = numbers.some((number) => flushes[number]?.partial !== undefined);
-  return has ? (attempt) => writePartial(context, numbers, attempt) : null;
+/** What writes the rows of a unit that depend on those which they replace; null: it has none. */
+function completing(context: ReplacingContext, unit: number): KeyedUnit["complete"] {
+  const { options, flushes, keepsIds } = context;
+  const numbers = new Set(options.preserveKafkaPartitions ? [unit] : flushes.keys());
+  const lacks = numbers.values().some((number) => flushes[number]?.partial !== undefined);
+  const partial = (attempt: Attempt): Promise<PlacedFile[]> =>
+    writePartial(context, numbers, attempt);
+  if (!keepsIds) return lacks ? partial : null;
+  const whole = writingWithIds(context, numbers);
+  if (!lacks) return whole;
+  return async (attempt) => [...(await whole(attempt)), ...(await partial(attempt))];
 }
 
 /** By the table's columns as they are now: what a type was promoted from hashes alike. */

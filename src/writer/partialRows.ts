@@ -19,25 +19,15 @@ import type { Attempt } from "#commit/change.ts";
 import { pickedKeys } from "#keyindex/lastRows.ts";
 import type { PartialRow, PartialRows } from "#keyindex/partialRows.ts";
 import { firstRows } from "#keyindex/places.ts";
-import type { KeySet, PlacedFile, RowIndex, StandingValues } from "#keyindex/port.ts";
-import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
+import type { KeySet, PlacedFile, StandingValues } from "#keyindex/port.ts";
+import type { FeedFlush } from "./parts.ts";
+import { type ReplacingContext, withoutRows, writeReplacing } from "./rowIds.ts";
 import { currentFields } from "./schema.ts";
-import { writeFiles } from "./write.ts";
 
 /** Rows whose values are asked for at once. */
 const ROWS_PER_READ = 16_384;
 /** Rows between two turns of the event loop. */
 const ROWS_PER_TURN = 256;
-
-/** What partial rows are written with. */
-export interface PartialContext {
-  readonly parts: WriterParts;
-  readonly options: WriterOptions;
-  /** Its columns, spec and settings are those of the files. */
-  readonly table: LoadedTable;
-  readonly index: Pick<RowIndex, "values">;
-  readonly flushes: readonly FeedFlush[];
-}
 
 /**
  * Completes the partial rows of some flushes, and writes them.
@@ -46,23 +36,20 @@ export interface PartialContext {
  * @throws AppError `data` when nothing has a value that a row lacks
  */
 export async function writePartial(
-  context: PartialContext,
-  numbers: readonly number[],
+  context: ReplacingContext,
+  numbers: ReadonlySet<number>,
   attempt: Attempt,
 ): Promise<PlacedFile[]> {
-  const { parts, options, table, flushes } = context;
+  const { flushes } = context;
   const placed: PlacedFile[] = [];
   for (const number of numbers) {
     for (const partial of flushes[number]?.partial ?? []) {
-      for await (const { batch, keys } of completed(context, partial, attempt)) {
-        const selected = [{ rows: firstRows(batch.rowCount), keys }];
+      for await (const { batch, ...keys } of completed(context, partial, attempt)) {
+        const selected = [{ rows: firstRows(batch.rowCount), ...keys }];
         const own = flushes.map((flush, at) =>
-          at === number
-            ? { ...flush, batches: [batch], selected }
-            : { ...flush, batches: [], selected: [] },
+          at === number ? { ...flush, batches: [batch], selected } : withoutRows(flush),
         );
-        const units = await writeFiles(parts, options, table, own, attempt.ledger);
-        placed.push(...units.flatMap((unit) => unit.placed));
+        placed.push(...(await writeReplacing(context, own, attempt)));
       }
     }
   }
@@ -90,10 +77,11 @@ interface Completed {
   readonly batch: ColumnBatch;
   /** Key n is of row n. */
   readonly keys: KeySet;
+  readonly isNew: Uint8Array | null;
 }
 
 async function* completed(
-  context: PartialContext,
+  context: ReplacingContext,
   partial: PartialRows,
   attempt: Attempt,
 ): AsyncGenerator<Completed> {
@@ -122,7 +110,7 @@ interface LackingRow {
 
 /** Adds rows with the values of those that they replace. */
 async function* fromTable(
-  { parts, table, index }: PartialContext,
+  { parts, table, index }: ReplacingContext,
   filling: Filling,
   lacking: readonly LackingRow[],
   { head }: Attempt,
@@ -196,10 +184,12 @@ class Filling {
   /** The rows so far, which are its own no more. */
   take(): Completed {
     const keys = this.keysOf(this.#numbers);
+    const { isNew: all } = this.#partial;
+    const isNew = all && Uint8Array.from(this.#numbers, (number) => all[number] ?? 0);
     const batch = sealColumns(this.#builders, keys.count);
     this.#builders = this.#fields.map((field) => new ColumnBuilder(field));
     this.#numbers = [];
-    return { batch, keys };
+    return { batch, keys, isNew };
   }
 
   keysOf(numbers: readonly number[]): KeySet {

@@ -153,4 +153,6 @@ export interface SelectedRows {
   readonly rows: Uint32Array;
   /** Key n is of row `rows[n]`; null: nobody asks for them. */
   readonly keys: KeySet | null;
+  /** 1 for each row that replaces none, whatever the table has of its key. Default: null, no row is known not to. */
+  readonly isNew?: Uint8Array | null;
 }

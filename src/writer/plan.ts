@@ -17,6 +17,7 @@ import { partitionKey } from "#iceberg/partition/partitionKey.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import type { RowSlice } from "#parquet/encoder.ts";
 import type { FeedFlush, SelectedRows, WriterOptions, WriterParts } from "./parts.ts";
+import { idsIn } from "./rowIdColumn.ts";
 import { type FileShape, rowShape } from "./schema.ts";
 
 /** One file to be written. */
@@ -253,6 +254,22 @@ export function keysOf({ batches, runs }: PlannedFile, count: number): KeySet | 
     at += length;
   }
   return { count, words };
+}
+
+/** The row ids of the first `count` rows of a file, -1 where a row has none; null: there is no column of them. */
+export function rowIdsOf({ batches, runs }: PlannedFile, count: number): Float64Array | null {
+  const ids = new Float64Array(count);
+  let at = 0;
+  for (let run = 0; run < runs.length && at < count; run += RUN) {
+    const [index = 0, first = 0, last = 0] = runs.slice(run, run + RUN);
+    const planned = batches[index];
+    const idOf = planned === undefined ? null : idsIn(planned.batch);
+    if (idOf === null) return null;
+    const end = Math.min(last, first + count - at);
+    for (let place = first; place < end; place++)
+      ids[at++] = idOf(planned?.order?.[place] ?? place);
+  }
+  return ids;
 }
 
 /** The row numbers that all partitions' rows are views of. */

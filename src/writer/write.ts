@@ -9,6 +9,7 @@ import { writeJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import { feedKey, type OffsetRange } from "#base/offsets.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import type { Field } from "#columns/schema.ts";
 import type { Ledger } from "#commit/ledger.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
 import type { FileUnit } from "#commit/shares.ts";
@@ -21,7 +22,7 @@ import { DataSink } from "./dataSink.ts";
 import { type FileForm, fileForm } from "./fileForm.ts";
 import { OpenFiles } from "./openFiles.ts";
 import type { FeedFlush, WriterOptions, WriterParts } from "./parts.ts";
-import { keysOf, type PlannedFile, planFiles, restOf, slicesOf } from "./plan.ts";
+import { keysOf, type PlannedFile, planFiles, restOf, rowIdsOf, slicesOf } from "./plan.ts";
 import { type FileShape, rowShape } from "./schema.ts";
 import { reducedMetrics } from "./tableProperties.ts";
 
@@ -42,12 +43,20 @@ export interface FileContent {
   readonly describe: (file: PlannedFile, stored: EncodedFile) => DataFile;
 }
 
-/** The rows of a table. */
-function rowContent(options: WriterOptions, table: LoadedTable): FileContent {
-  const shape = rowShape(table);
+/** The rows of a table. @param reserved columns behind the table's, of which manifests say nothing */
+export function rowContent(
+  options: WriterOptions,
+  table: LoadedTable,
+  reserved: readonly Field[] = [],
+): FileContent {
+  const { fields, spec } = rowShape(table);
+  const shape = { fields: [...fields, ...reserved], spec };
   const form = fileForm(options, table);
-  const reduced = reducedMetrics(shape.fields, table.metadata.properties);
-  const { specId } = shape.spec;
+  const reduced = new Map([
+    ...reducedMetrics(fields, table.metadata.properties),
+    ...reserved.map(({ id }) => [id, "none"] as const),
+  ]);
+  const { specId } = spec;
   const describe: FileContent["describe"] = ({ path, partition }, stored) =>
     dataFile(path, stored, specId, partition, reduced, form.sort.orderId);
   return { shape, form, describe };
@@ -120,7 +129,7 @@ export async function writeFiles(
       number: unit,
       feeds: unitFeeds(options, flushes, unit),
       files: files.map(({ file }) => file),
-      placed: files.flatMap(({ file, keys }) => (keys === null ? [] : { file, keys })),
+      placed: files.flatMap(({ keys, ...placed }) => (keys === null ? [] : { ...placed, keys })),
     };
   });
 }
@@ -133,8 +142,7 @@ function endOffsets(files: readonly PlannedFile[]): Record<string, bigint> {
 }
 
 /** A stored file; keys null: nobody asks for them. */
-interface WrittenFile {
-  readonly file: DataFile;
+interface WrittenFile extends Required<Pick<PlacedFile, "file" | "rowIds">> {
   readonly keys: KeySet | null;
 }
 
@@ -148,7 +156,7 @@ async function writeRows(
   for (let rest: PlannedFile | null = planned; rest !== null; ) {
     const file: DataFile = await writeFile(context, rest, encoded);
     const rows = Number(file.recordCount);
-    written.push({ file, keys: keysOf(rest, rows) });
+    written.push({ file, keys: keysOf(rest, rows), rowIds: rowIdsOf(rest, rows) });
     rest = restOf(rest, rows);
     if (rest !== null) await rename(context, rest);
   }

@@ -1,6 +1,6 @@
 /** A key table over a JavaScript map: what the real one is judged by, and slow enough for tests only. */
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
-import type { KeyTable, Places } from "#keyindex/keyTable.ts";
+import type { FoundPlaces, KeyTable, Places } from "#keyindex/keyTable.ts";
 import type { KeySet } from "#keyindex/port.ts";
 
 interface Place {
@@ -31,8 +31,14 @@ class MapKeyTable implements KeyTable {
     }
   }
 
-  locate(keys: KeySet): Places {
-    return placesOf(namesOf(keys).flatMap((key) => this.#rows.get(key) ?? []));
+  locate(keys: KeySet): FoundPlaces {
+    const found = namesOf(keys).flatMap((key, number) =>
+      (this.#rows.get(key) ?? []).map((place) => ({ number, place })),
+    );
+    return {
+      keys: Uint32Array.from(found, ({ number }) => number),
+      ...placesOf(found.map(({ place }) => place)),
+    };
   }
 
   remove(keys: KeySet): Places {

@@ -75,11 +75,11 @@ function shuffled(world: World, { rows, moved }: Written): Written {
 async function liveIn(
   world: World,
   law: UpsertLaw,
-  { path, recordCount, sequenceNumber, deletes }: PlannedInput,
+  { path, recordCount, sequenceNumber, firstRowId, deletes }: PlannedInput,
 ): Promise<PlacedRow[]> {
   const files = [path, ...deletes.map(({ file }) => file.filePath)];
   const gone = files.find((each) => !world.storage.objects.has(each));
   if (gone !== undefined) throw fail("storage_missing", `${gone} is gone`);
-  const file = { ...foreignFile(path), recordCount };
+  const file = { ...foreignFile(path), recordCount, firstRowId };
   return await law.liveIn({ file, snapshotId: 0n, sequenceNumber }, deletes);
 }

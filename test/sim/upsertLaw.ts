@@ -10,6 +10,7 @@ import { readDeletionVector } from "#iceberg/deletes/deletionVector.ts";
 import { type LiveFile, listDataFiles, manifestsOf } from "#iceberg/io/scan.ts";
 import type { Snapshot, SnapshotId } from "#iceberg/metadata/metadata.ts";
 import { parquetBytes, readRows } from "#parquet/readColumns.ts";
+import { type Becomes, doubledIds, lostIds } from "./rowIdLaw.ts";
 import { changeOf, emptyingChangeOf, type KeyedRow, type TextOf } from "./upsertRows.ts";
 import type { World } from "./world.ts";
 
@@ -44,6 +45,12 @@ export type Fold = (
   partition: number,
   offsets: readonly number[],
 ) => readonly KeyedRow[];
+
+/** The change that a record makes. */
+export type ChangeOf = (
+  partition: number,
+  offset: number,
+) => Pick<ReturnType<typeof changeOf>, "key" | "does">;
 
 /** Of each key the last. */
 const changed: Fold = (rows, partition, offsets) => {
@@ -103,15 +110,23 @@ export class UpsertLaw {
   /** What our own commits do to them that move no offset, by commit id; default nothing. */
   readonly own: Map<string, ChangeTruth> = new Map();
   readonly #fold: Fold;
+  readonly #changeOf: ChangeOf | null;
+  /** The live rows of snapshots that were judged. */
+  readonly #rows = new Map<SnapshotId, readonly PlacedRow[]>();
   readonly #truths = new Map<SnapshotId, Truth>();
   readonly #judged = new Set<SnapshotId>();
   readonly #listed = new Map<SnapshotId, Listed>();
   readonly #files = new Map<string, readonly KeyedRow[]>();
 
-  /** @param fold what records do to the rows; default: as changes of their keys */
-  constructor(world: World, fold: Fold = changed) {
+  /**
+   * @param fold what records do to the rows; default: as changes of their keys
+   * @param changeOf where updates keep row ids: the change that a record makes; default: they need not
+   */
+  constructor(world: World, fold: Fold = changed, changeOf: ChangeOf | null = null) {
     this.world = world;
     this.#fold = fold;
+    // A flush that was written for a table of format v2, and landed in one of v3, keeps no ids.
+    this.#changeOf = world.metadata.formatVersion === 3 ? changeOf : null;
   }
 
   /** Every way in which the law is broken now. */
@@ -162,6 +177,7 @@ export class UpsertLaw {
     const { live, problems } = await this.rowsOf(snapshot.snapshotId);
     const truth = this.truth(snapshot.snapshotId);
     problems.push(...offsetProblems(snapshot, truth.offsets));
+    problems.push(...this.#idProblems(snapshot, live));
     const found = texts(live);
     const wanted = texts(truth.rows);
     if (found.join() === wanted.join()) return problems;
@@ -169,6 +185,33 @@ export class UpsertLaw {
     const more = without(found, wanted);
     const what = `ROWS: snapshot ${snapshot.snapshotId} lacks [${gone}], has [${more}] too much`;
     return [...problems, what];
+  }
+
+  #idProblems(snapshot: Snapshot, live: readonly PlacedRow[]): string[] {
+    const { snapshotId, parentSnapshotId: parent, summary } = snapshot;
+    this.#rows.set(snapshotId, live);
+    const doubled = doubledIds(snapshot, live);
+    const before = parent === null ? [] : this.#rows.get(parent);
+    const isOurs = summary["kafka-iceberg.offsets"] !== undefined;
+    if (this.#changeOf === null || before === undefined || !isOurs) return doubled;
+    const changes = new Map<number, Becomes>();
+    for (const [partition, offset] of this.#records(snapshot)) {
+      const { key, does } = this.#changeOf(partition, offset);
+      if (does === "truncate") for (const row of before) changes.set(row.key, "new");
+      else if (changes.get(key) !== "new") changes.set(key, does === "delete" ? "new" : "updated");
+    }
+    return [...doubled, ...lostIds(snapshot, before, live, changes)];
+  }
+
+  /** The records that a snapshot of ours was for. */
+  *#records({ snapshotId, parentSnapshotId }: Snapshot): Generator<[number, number]> {
+    const { offsets: before } = this.truth(parentSnapshotId);
+    for (const [partition, end] of this.truth(snapshotId).offsets) {
+      const from = before.get(partition) ?? end;
+      for (const offset of this.world.topic.records[partition] ?? []) {
+        if (offset >= from && offset < end) yield [partition, offset];
+      }
+    }
   }
 
   /** What a snapshot must have, by its ancestors, expired ones included. */
@@ -229,8 +272,10 @@ export class UpsertLaw {
   /** The rows of a data file that some deletes leave. */
   async liveIn(file: LiveFile, deletes: readonly LiveFile[]): Promise<PlacedRow[]> {
     const { hidden, keys } = await this.#hidden(file, deletes);
-    const rows = (await this.fileRows(file.file.filePath)).map((row, position) => ({
+    const { filePath, firstRowId } = file.file;
+    const rows = (await this.fileRows(filePath)).map((row, position) => ({
       ...row,
+      id: row.id ?? (firstRowId === null ? null : firstRowId + BigInt(position)),
       ...{ file, position },
     }));
     return rows.filter(({ key, position }) => !hidden.has(position) && !keys.has(key));
@@ -301,6 +346,7 @@ export class UpsertLaw {
       key: Number(row["key"]),
       n: Number(row["n"]),
       ...(typeof row["t"] === "string" ? { t: row["t"] } : {}),
+      id: typeof row["_row_id"] === "bigint" ? row["_row_id"] : null,
     }));
     this.#files.set(path, rows);
     return rows;
@@ -310,7 +356,9 @@ export class UpsertLaw {
     const { storage } = this.world;
     const bytes = storage.objects.get(path)?.content ?? new Uint8Array();
     const file = parquetBytes({ ...storage }, path, bytes.length);
-    const groups = await Array.fromAsync(readRows(file, ["key", "n", "t", "file_path", "pos"]));
+    const groups = await Array.fromAsync(
+      readRows(file, ["key", "n", "t", "_row_id", "file_path", "pos"]),
+    );
     return groups.flat();
   }
 }

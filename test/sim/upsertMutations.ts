@@ -312,4 +312,35 @@ export const UPSERT_MUTATIONS: readonly Mutation[] = [
     shownIn: "did not have",
     edits: [{ find: "read.push(key);", replace: "read.push(read.length);" }],
   },
+  {
+    name: "an update keeps the id of any row that the table has of its key",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "brings one back.*foreign engines: true",
+    edits: [{ find: "if (other !== 0 && !isNewer(", replace: "if (other !== 0 && isNewer(" }],
+  },
+  {
+    name: "a key that is deleted and comes again within a flush keeps its row id",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "brings one back.*foreign engines: false",
+    edits: [
+      {
+        find: "(deleted.hasKeyOf(first + row) ? 1 : 0)",
+        replace: "(deleted.hasKeyOf(row) ? 0 : 0)",
+      },
+    ],
+  },
+  {
+    name: "a row without a row id of its own has that of its file's first row",
+    rule: "6",
+    sim: "upsert",
+    shownIn: "brings one back.*foreign engines: false",
+    edits: [
+      {
+        find: "ids[key] = first + (newest.rows[key] as number);",
+        replace: "ids[key] = first;",
+      },
+    ],
+  },
 ];

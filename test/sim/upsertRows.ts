@@ -3,10 +3,12 @@
  * Parquet files, which are real ones here, since the index reads them.
  */
 import type { Column, ColumnBatch } from "#columns/batch.ts";
+import { ColumnBuilder, sealColumns } from "#columns/builder.ts";
 import { CHANGE, CHANGE_TYPE } from "#columns/changes.ts";
 import type { Field } from "#columns/schema.ts";
 import { PLACEHOLDER } from "#columns/unavailable.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { Storage } from "#storage/storage.ts";
 import { foreignFile } from "./rows.ts";
@@ -17,6 +19,8 @@ export interface KeyedRow {
   readonly n: number;
   /** A text that changes may leave as it was; in worlds without such changes rows have none. */
   readonly t?: string;
+  /** Row id, of rows of files (v3); null: it has none. */
+  readonly id?: bigint | null;
 }
 
 /** Columns of the table; ids 1 and 2. */
@@ -124,8 +128,9 @@ export function batchOf(
     const field = fields[index];
     return field === undefined ? [] : [{ ...columnOf(field, rows.length), data }];
   });
-  const [, , text] = fields;
+  const text = fields.find(({ name }) => name === "t");
   if (text !== undefined) columns.push(textColumn(text, rows));
+  if (fields.includes(ROW_ID_FIELD)) columns.push(idColumn(rows));
   return { fields, rowCount: rows.length, columns, byteCount: 16 * rows.length };
 }
 
@@ -134,6 +139,16 @@ function textColumn(field: Field, rows: readonly KeyedRow[]): Column {
   const offsets = new Int32Array(rows.length + 1);
   for (const [row, text] of texts.entries()) offsets[row + 1] = (offsets[row] ?? 0) + text.length;
   return { ...columnOf(field, rows.length), offsets, data: Buffer.concat(texts) };
+}
+
+function idColumn(rows: readonly KeyedRow[]): Column {
+  const builder = new ColumnBuilder(ROW_ID_FIELD);
+  for (const { id = null } of rows) {
+    if (id === null) builder.appendNull();
+    else builder.appendBigInt(id);
+  }
+  const [column] = sealColumns([builder], rows.length).columns;
+  return column ?? columnOf(ROW_ID_FIELD, 0);
 }
 
 function columnOf(field: Field, length: number): Column {
@@ -147,7 +162,9 @@ export async function storeRows(
   rows: readonly KeyedRow[],
 ): Promise<DataFile> {
   const own = rows.some(({ t }) => t !== undefined) ? TEXT_FIELDS : KEY_FIELDS;
-  const fields = own.map((field, index) => ({ ...field, id: index + 1 }));
+  const hasIds = rows.some(({ id = null }) => id !== null);
+  const table = own.map((field, index) => ({ ...field, id: index + 1 }));
+  const fields = hasIds ? [...table, ROW_ID_FIELD] : table;
   const bytes = await encode(fields, batchOf(rows, fields));
   await storage.put(path, bytes);
   const size = BigInt(bytes.length);

@@ -17,9 +17,17 @@ import { type Outcome, WriterFrame } from "./frame.ts";
 import { optionsOf, Process, partsOf, worldClock } from "./process.ts";
 import { simulatedEngine } from "./simulatedEngine.ts";
 import { Foreigners } from "./upsertForeign.ts";
-import { byOrder, changedTexts, emptying, UpsertLaw } from "./upsertLaw.ts";
+import { byOrder, type ChangeOf, changedTexts, emptying, UpsertLaw } from "./upsertLaw.ts";
 import { UpsertRewriter } from "./upsertRewriter.ts";
-import { changeBatch, KEY_FIELDS, TEXT_FIELDS, type TextOf, textOf } from "./upsertRows.ts";
+import {
+  changeBatch,
+  changeOf,
+  emptyingChangeOf,
+  KEY_FIELDS,
+  TEXT_FIELDS,
+  type TextOf,
+  textOf,
+} from "./upsertRows.ts";
 import { type CompareAndSet, World } from "./world.ts";
 
 /** What a schedule may contain. */
@@ -45,6 +53,17 @@ export async function runUpserts(seed: number, troubles: UpsertTroubles): Promis
   return await new UpsertSim(seed, troubles).run(troubles.steps);
 }
 
+/** The changes of a world whose updates keep row ids; null: they do not, or nobody says here which change counts. */
+function changesThatKeepIds({
+  deletes,
+  ordered = false,
+  empties = false,
+}: UpsertTroubles): ChangeOf | null {
+  if (deletes === "equality" || ordered) return null;
+  if (empties) return (_, offset) => emptyingChangeOf(offset);
+  return (partition, offset) => changeOf(partition, offset, false);
+}
+
 /** Of about three small files. */
 const FILE_BYTES = 2000;
 
@@ -67,7 +86,8 @@ class UpsertSim extends WriterFrame {
       (world.topic.records[partition] ?? []).filter((offset) => offset >= this.first(partition));
     const texts = isPartial ? textOf(given) : null;
     const fold = texts === null ? undefined : changedTexts(texts);
-    const law = new UpsertLaw(world, empties ? emptying : isOrdered ? byOrder : fold);
+    const folds = empties ? emptying : isOrdered ? byOrder : fold;
+    const law = new UpsertLaw(world, folds, changesThatKeepIds(troubles));
     // Copies take the place of what is being compacted, and a truncate takes it away; a rewrite whose request got no
     // answer is left when others have moved on: in long runs one is.
     const isTaken = empties || troubles.deletes === "copy-on-write";

@@ -80,6 +80,8 @@ export interface ChangedTableOptions {
 export class ChangedTable {
   /** What the table must hold: number of the last change by key. */
   readonly rows: Map<string, number> = new Map();
+  /** Keys that the last flush deleted, also those that came again in it. */
+  readonly deleted: Set<string> = new Set();
   readonly #writer: TableWriter;
   readonly #random: Random = seededRandom(5);
   readonly #keepsAll: boolean;
@@ -136,6 +138,7 @@ export class ChangedTable {
 
   /** One flush: `count` changes of each partition, over `keys` keys of it. */
   async flush(count: number, keys: number): Promise<void> {
+    this.deleted.clear();
     const segments = this.#ends.map((start, partition) => {
       const changes = Array.from({ length: count }, () => this.#change(partition, keys));
       const end = start + BigInt(count);
@@ -172,6 +175,7 @@ export class ChangedTable {
     const day = 20_000 + Math.floor(this.#random.unit() * 3);
     const isDelete = this.#random.unit() < 0.2;
     const n = isDelete ? null : this.#count++;
+    if (n === null) this.deleted.add(id);
     if (n === null) this.rows.delete(id);
     else this.rows.set(id, n);
     return { id, day, n };

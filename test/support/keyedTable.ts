@@ -170,9 +170,10 @@ export class KeyedTable {
     fields: readonly Field[],
     rows: readonly Row[],
     day: number,
+    rowGroupRows = 5,
   ): Promise<DataFile> {
     const filePath = `/table/data/${++this.#names}.parquet`;
-    const options = { codec: "zstd", level: null, rowGroupRows: 5, metadata: {} } as const;
+    const options = { codec: "zstd", level: null, rowGroupRows, metadata: {} } as const;
     const batch = batchOf(fields, rows);
     const file = await whole((sink) => encodeParquet(fields, [batch], options, sink));
     await this.storage.put(filePath, bytesOf(file));

@@ -52,6 +52,8 @@ export interface HeadFiles {
 
 /** The live files of one manifest, which never changes. */
 interface ManifestContent {
+  /** What the list gives its files: a table that was upgraded to v3 gives it to those from before, and by its next commit. */
+  readonly firstRowId: bigint | null;
   readonly data: readonly LiveData[];
   readonly deletes: readonly LiveFile[];
 }
@@ -76,8 +78,11 @@ export async function readHeadFiles(
   for (const manifest of listed) {
     if (!hasLiveFiles(manifest)) continue;
     const path = manifest.manifestPath;
+    const known = before?.manifests.get(path);
     const content =
-      before?.manifests.get(path) ?? (await readContent(storage, metadata, manifest, boundOf));
+      known?.firstRowId === manifest.firstRowId
+        ? known
+        : await readContent(storage, metadata, manifest, boundOf);
     manifests.set(path, content);
     for (const file of content.data) data.set(file.path, file);
     for (const live of content.deletes) deletes.set(fileKey(live.file), live);
@@ -112,9 +117,10 @@ async function readContent(
   boundOf: number | null,
 ): Promise<ManifestContent> {
   const live = await liveIn(storage, metadata, manifest);
-  if (manifest.content === "deletes") return { data: [], deletes: live };
+  const { firstRowId } = manifest;
+  if (manifest.content === "deletes") return { firstRowId, data: [], deletes: live };
   const data = live.map(({ file, sequenceNumber }) => liveDataOf(file, sequenceNumber, boundOf));
-  return { data, deletes: [] };
+  return { firstRowId, data, deletes: [] };
 }
 
 /** The deletes that apply to a data file. */

@@ -5,13 +5,13 @@
 import { closeSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { KERNELS_ON } from "#base/kernelSwitch.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
+import { LINEAGE_FIELDS } from "#iceberg/metadata/lineage.ts";
 import type { CopyOutput } from "#parquet/copy/chunkOutput.ts";
 import type { CopySource } from "#parquet/copy/columns.ts";
 import { copyFiles } from "#parquet/copy/copyFiles.ts";
 import { readSource, type SourceBytes, unfit } from "#parquet/copy/source.ts";
 import type { ParquetCodec } from "#parquet/encoder.ts";
 import { pageCompression } from "#parquet/kernel/compress.ts";
-import { LINEAGE_FIELDS } from "#sql/selectRows.ts";
 import { mergedKeys } from "./footerKeys.ts";
 import { firstPositionsOf } from "./movedRows.ts";
 import type { RewriteTask, Rewritten } from "./protocol.ts";

@@ -169,3 +169,26 @@ test("a change that lacks values names the changes of its key before it, back to
     expect(kept.reduce((sum, { rows }) => sum + rows.length, 0)).toBe(whole.length);
   }
 });
+
+test("a row whose key was deleted before it in its flush is another row than the table's, and no other one is", async () => {
+  const random = seededRandom(4);
+  const int = (below: number): number => Math.floor(random.unit() * below);
+  for (let round = 0; round < 100; round++) {
+    const keysMax = 1 + int(20);
+    const batches = Array.from({ length: 1 + int(3) }, () =>
+      Array.from({ length: int(40) }, () => ({
+        key: `key ${int(keysMax)}`,
+        operation: int(3) === 0 ? CHANGE.delete : CHANGE.put,
+      })),
+    );
+    const deletes = batches.flat().filter(({ operation }) => operation === CHANGE.delete);
+    const deleted = new Set(deletes.map(({ key }) => key));
+    const flush = changesOf(batches);
+    const { kept } = await fold(flush, HASHER, () => Promise.resolve());
+    for (const { batch, rows, isNew } of kept) {
+      const changes = batches[flush.findIndex((split) => split.rows === batch)] ?? [];
+      const expected = [...rows].map((row) => (deleted.has(changes[row]?.key ?? "") ? 1 : 0));
+      expect(isNew === null ? expected.map(() => 0) : [...isNew]).toEqual(expected);
+    }
+  }
+});

@@ -223,6 +223,7 @@ test("a process that has lost all partitions of a table lets the table's key ind
     bringTo: async () => void asked.push("brought"),
     newer: async () => new Uint32Array(0),
     values: () => Promise.reject(new Error("no row lacks values")),
+    rowIds: async (_, { count }) => new Float64Array(count).fill(-1),
     locate: async () => [],
     apply: async () => undefined,
     close: async () => void asked.push("closed"),

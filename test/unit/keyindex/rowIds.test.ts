@@ -1,0 +1,180 @@
+/** Row ids of the rows that keys have in a head: of files with a column of ids, without one, and of both. */
+import { expect, test } from "bun:test";
+import { seededRandom } from "#base/random.ts";
+import type { DataFile } from "#iceberg/manifest/manifest.ts";
+import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
+import { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { KeySet, RowIndex } from "#keyindex/port.ts";
+import { NO_ROW_ID, packed, RowIdColumns } from "#keyindex/rowIds.ts";
+import { volatileKeyStore } from "#keyindex/store.ts";
+import { createTableIndex } from "#keyindex/tableIndex.ts";
+import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
+import { KeyedTable, type Listed } from "../../support/keyedTable.ts";
+import { SCHEMA } from "../../support/tableOf.ts";
+
+const SECRET = { k0: 1n, k1: 2n };
+const HASHER = new KeyHasher([{ id: 1, name: "id", type: { kind: "long" } }], SECRET);
+const FIELDS = SCHEMA.fields.map((field) => ({ ...field, required: false }));
+
+function keySet(keys: readonly bigint[]): KeySet {
+  const words = BigInt64Array.from(keys);
+  return HASHER.hashAll([{ values: { kind: "word", words }, nulls: null }], keys.length);
+}
+
+function newIndex(): RowIndex {
+  const store = volatileKeyStore(createWasmKeyTable({ slotsFirst: 8 }));
+  return createTableIndex({ store, secret: SECRET, keyColumns: ["id"] });
+}
+
+/** A file of rows with these keys. @param ids of its column of row ids; null: it has none */
+async function fileOf(
+  table: KeyedTable,
+  keys: readonly bigint[],
+  ids: readonly (bigint | null)[] | null,
+  firstRowId: bigint,
+  rowGroupRows = 5,
+): Promise<DataFile> {
+  const rows = keys.map((key, at) => [
+    key,
+    20_000,
+    "name",
+    ...(ids === null ? [] : [ids[at] ?? null]),
+  ]);
+  const fields = ids === null ? FIELDS : [...FIELDS, ROW_ID_FIELD];
+  return { ...(await table.parquetFile(fields, rows, 20_000, rowGroupRows)), firstRowId };
+}
+
+/** A table of four files, and the ids of its live rows. */
+async function randomTable(below: (bound: number) => number): Promise<{
+  readonly table: KeyedTable;
+  readonly listed: readonly Listed[];
+  readonly expected: ReadonlyMap<bigint, number>;
+  readonly keys: readonly bigint[];
+}> {
+  const table = new KeyedTable();
+  const listed: Listed[] = [];
+  const expected = new Map<bigint, number>();
+  let next = 0n;
+  for (let file = 0; file < 4; file++) {
+    const keys = Array.from({ length: 1 + below(14) }, () => next++);
+    const far = below(2) === 0 ? 0n : 2n ** 40n;
+    const ids = keys.map((key) => (below(3) === 0 ? null : far * (key % 2n) + 7n * key));
+    const own = below(3) === 0 ? null : ids;
+    const firstRowId = BigInt(1000 * (file + 1));
+    const added = await fileOf(table, keys, own, firstRowId);
+    listed.push({ file: added, sequenceNumber: BigInt(file + 1) });
+    for (const [at, key] of keys.entries()) {
+      expected.set(key, Number(own?.[at] ?? firstRowId + BigInt(at)));
+    }
+    const gone = below(keys.length);
+    listed.push({ file: await table.vector(added, [gone]), sequenceNumber: BigInt(file + 1) });
+    expected.delete(keys[gone] ?? -1n);
+  }
+  const keys = Array.from({ length: Number(next) + 3 }, (_, n) => BigInt(n));
+  return { table, listed, expected, keys };
+}
+
+test("a row has the id that its file has for it, else that of the file's first row and its position; who has no row has none", async () => {
+  const random = seededRandom(7);
+  for (let round = 0; round < 30; round++) {
+    const { table, listed, expected, keys } = await randomTable((bound) =>
+      Math.floor(random.unit() * bound),
+    );
+    const index = newIndex();
+    await index.bringTo(await table.head(listed), "main");
+    const asked = keys.toReversed();
+    for (let turn = 0; turn < 2; turn++) {
+      const ids = await index.rowIds(table.storage, keySet(asked));
+      expect([...ids]).toEqual(asked.map((key) => expected.get(key) ?? NO_ROW_ID));
+    }
+  }
+});
+
+test("of a key with two rows the id is that of the newest file's", async () => {
+  const table = new KeyedTable();
+  const listed = [
+    { file: await fileOf(table, [5n, 6n], [50n, 60n], 0n), sequenceNumber: 4n },
+    { file: await fileOf(table, [5n], null, 900n), sequenceNumber: 3n },
+    { file: await fileOf(table, [6n], null, 910n), sequenceNumber: 5n },
+  ];
+  const index = newIndex();
+  await index.bringTo(await table.head(listed), "main");
+  expect([...(await index.rowIds(table.storage, keySet([5n, 6n])))]).toEqual([50, 910]);
+});
+
+test("a file is read once, and not at all where its ids were told with the commit that added it", async () => {
+  const table = new KeyedTable();
+  const first = { file: await fileOf(table, [1n, 2n], [11n, 12n], 0n), sequenceNumber: 1n };
+  const index = newIndex();
+  await index.bringTo(await table.head([first]), "main");
+  const reads = (): number => table.storage.calls["getRange"] ?? 0;
+  const ask = async (...keys: bigint[]): Promise<number[]> => [
+    ...(await index.rowIds(table.storage, keySet(keys))),
+  ];
+  const begun = reads();
+  expect(await ask(1n)).toEqual([11]);
+  const afterFirst = reads();
+  expect(afterFirst).toBeGreaterThan(begun);
+  expect(await ask(2n, 1n)).toEqual([12, 11]);
+  expect(reads()).toBe(afterFirst);
+  const own = await fileOf(table, [3n, 1n], [null, 11n], 40n);
+  const plain = await fileOf(table, [4n], null, 42n);
+  const vector = await table.vector(first.file, [0]);
+  const placed = [
+    { file: own, keys: keySet([3n, 1n]), rowIds: Float64Array.of(NO_ROW_ID, 11) },
+    { file: plain, keys: keySet([4n]), rowIds: null },
+  ];
+  const keys = keySet([1n, 3n, 4n]);
+  const change = { base: 1n, keys, placed, addedDeletes: [vector], removedDeletes: [] };
+  await index.apply(change, { snapshotId: 2n, sequenceNumber: 2n });
+  const landed = [own, plain, vector].map((file) => ({ file, sequenceNumber: 2n }));
+  await index.bringTo(await table.head([first, ...landed]), "main");
+  const before = reads();
+  expect(await ask(1n, 2n, 3n, 4n)).toEqual([11, 12, 40, 42]);
+  expect(reads()).toBe(before);
+});
+
+test("a few rows of a large file are read without the others, and with the same ids", async () => {
+  const table = new KeyedTable();
+  const keys = Array.from({ length: 70_000 }, (_, n) => BigInt(n));
+  const ids = keys.map((key) => (key % 3n === 0n ? null : 3n * key));
+  const batch = { file: await fileOf(table, keys, ids, 500_000n, 30_000), sequenceNumber: 1n };
+  const index = newIndex();
+  await index.bringTo(await table.head([batch]), "main");
+  const ask = async (...some: bigint[]): Promise<number[]> => [
+    ...(await index.rowIds(table.storage, keySet(some))),
+  ];
+  expect(await ask(69_998n)).toEqual([209_994]);
+  expect(await ask(69_999n)).toEqual([569_999]);
+  expect(await ask(69_998n, 3n, 69_997n)).toEqual([209_994, 500_003, 209_991]);
+}, 60_000);
+
+test("what was asked for longest ago is let go when the ids that are kept are too many", () => {
+  const columns = new RowIdColumns(80);
+  const ten = (): ReturnType<typeof packed> => packed(new Float64Array(10).fill(5));
+  columns.keep("a", ten());
+  columns.keep("b", ten());
+  columns.keep("none", null);
+  expect(columns.of("a")).not.toBeUndefined();
+  columns.keep("c", ten());
+  expect(["a", "b", "c", "none"].map((path) => columns.of(path) === undefined)).toEqual([
+    false,
+    true,
+    false,
+    false,
+  ]);
+  columns.forget("a");
+  columns.keep("b", ten());
+  expect(columns.of("c")).not.toBeUndefined();
+});
+
+test("ids that are far apart keep all their digits", () => {
+  const ids = Float64Array.of(0, 2 ** 52, NO_ROW_ID, 2 ** 32, 1);
+  const { base, steps } = packed(ids);
+  const read = Array.from(steps, (step) => (step === 0 ? NO_ROW_ID : base + step));
+  expect(read).toEqual([...ids]);
+  expect(packed(Float64Array.of(2 ** 40, 2 ** 40 + 2 ** 32 - 2)).steps).toBeInstanceOf(Uint32Array);
+  expect(packed(Float64Array.of(2 ** 40, 2 ** 40 + 2 ** 32 - 1)).steps).toBeInstanceOf(
+    Float64Array,
+  );
+});
