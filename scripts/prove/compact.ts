@@ -41,8 +41,11 @@ const { values } = parseArgs({
 });
 const INGEST = Number(values.ingest);
 const [FILES, ROWS] = [Number(values.files), Number(values.rows)];
-/** Files that differ; the others are copies of them, in number enough for the figures. */
-const DISTINCT = 20;
+/**
+ * Files that differ; the others are copies of them. A million rows are more than any writer's dictionary takes: with
+ * fewer Spark would write columns that never repeat as indexes, which no table would have.
+ */
+const DISTINCT = Math.ceil(1_000_000 / ROWS);
 const CODEC = { codec: "zstd", level: null, rowGroupRows: 100_000, metadata: {} } as const;
 
 const FIELDS: readonly Field[] = [

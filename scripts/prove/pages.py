@@ -1,8 +1,8 @@
 """
 Generated Parquet files for `pages.ts`, and the judge of what it makes of them: pyarrow writes groups of files of one
-schema, reads the file that was put together from their pages, and compares values and statistics.
+schema, reads the file that was put together from their pages and the one that was decoded, and compares both with the rows that it wrote.
 
-Lines of JSON on stdin and stdout: {"dir", "files", "fields", ...} out, {"ok", "reason", "floats"} in.
+Lines of JSON on stdin and stdout: {"dir", "files", "rows", "fields", ...} out, {"copied", "decoded", "reason"} in.
 """
 import json, math, os, random, shutil, struct, sys
 import pyarrow as pa
@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 folder, seed, groups = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 rng = random.Random(seed)
 CODECS = ["none", "snappy", "gzip", "brotli", "zstd", "lz4"]
+# Column chunks by type and the encoding that was asked for.
+written = {}
 
 PRIMITIVES = ["boolean", "int", "long", "float", "double", "decimal9", "decimal18", "decimal38", "date", "time",
               "timestamp", "timestamptz", "timestamp_ns", "string", "binary", "fixed", "uuid"]
@@ -125,98 +127,112 @@ def array_of(own, arrow, count, style):
     return pa.array(values, arrow.type)
 
 
+def options_of(odd):
+    """How a writer writes: pages of a few rows or one, dictionaries that are cut off, codecs (the costly ones seldom)."""
+    options = {"use_dictionary": rng.random() < 0.65, "compression": rng.choices(CODECS, [5, 8, 1, 1, 4, 4])[0],
+               "data_page_size": rng.choice([64, 1024, 1024 * 1024]), "write_batch_size": rng.choice([5, 64, 1024]),
+               "dictionary_pagesize_limit": rng.choice([60, 1024 * 1024]), "row_group_size": rng.choice([7, 1000, 1000]),
+               "write_page_index": rng.random() < 0.3, "write_statistics": True}
+    return {**options, **odd}
+
+
 def write_group(at):
+    """Files of one schema, of some writers one after the other; and the rows of all, as they went in."""
     ids = Ids()
-    fields = [field_of(f"c{n}", ids, 0) for n in range(rng.randint(1, 5))]
+    fields = [field_of(f"c{n}", ids, 0) for n in range(rng.randint(1, 4))]
     directory = os.path.join(folder, str(at))
     os.mkdir(directory)
-    odd = rng.random() < 0.06
-    common = {"use_dictionary": rng.choice([True, True, False]), "compression": rng.choice(CODECS)}
-    files = []
+    odd = {"data_page_version": "2.0"} if rng.random() < 0.06 else {}
+    common, writers, count = options_of(odd), rng.randint(1, 5), rng.choice([2, 60, 300, 800])
     later = fields[-1] if rng.random() < 0.15 and len(fields) > 1 and not fields[-1][0]["required"] else None
-    for file in range(rng.randint(1, 6)):
-        count = rng.choice([1, 7, 100, 300])
+    files, parts, rows = [], [], []
+    for writer in range(writers):
         style = {"nulls": rng.choice([0, 0, 0.2, 1.0]), "distinct": rng.choice([1, 3, 40, 5000]), "random": rng.random() < 0.5,
                  "base": rng.choice([0, 0, 100]), "odd": rng.random() < 0.5}
-        there = [each for each in fields if each is not later or file > 0]
+        sizes = [rng.choice([1, 4, 10, 25]) for _ in range(max(1, count // writers))]
+        there = [each for each in fields if each is not later or writer > 0]
         if rng.random() < 0.3: rng.shuffle(there)
-        arrays = [array_of(own, arrow, count, style) for own, arrow in there]
+        arrays = {own["id"]: array_of(own, arrow, sum(sizes), style) for own, arrow in there}
+        parts.append([arrays.get(own["id"], pa.nulls(sum(sizes), arrow.type)) for own, arrow in fields])
         # Names are the table's business: another one is no other column.
         schema = pa.schema([arrow.with_name(arrow.name + ("_old" if rng.random() < 0.1 else "")) for _, arrow in there])
+        table = pa.Table.from_arrays([arrays[own["id"]] for own, _ in there], schema=schema)
         options = dict(common)
-        if rng.random() < 0.2: options["compression"] = rng.choice(CODECS)
-        if rng.random() < 0.2: options["use_dictionary"] = not options["use_dictionary"]
-        options["write_statistics"] = True
-        options["data_page_size"] = rng.choice([64, 1024, 1024 * 1024])
-        options["write_batch_size"] = rng.choice([10, 64, 1024])
-        options["dictionary_pagesize_limit"] = rng.choice([200, 1024 * 1024])
-        options["row_group_size"] = rng.choice([50, 1000])
-        options["write_page_index"] = rng.random() < 0.3
-        if odd: options["data_page_version"] = "2.0"
-        path = os.path.join(directory, f"{file}.parquet")
-        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, store_decimal_as_integer=True, store_schema=False, **options)
-        files.append(path)
-    return {"dir": directory, "files": files, "fields": [own for own, _ in fields], "odd": odd,
-            "codec": rng.choice(["none", "snappy", "zstd"]), "rowGroupBytes": rng.choice([1, 2000, 64 * 2**20]),
-            "dictionaryEntries": rng.choice([2, 30, 32768]), "seed": seed, "group": at}, [arrow for _, arrow in fields]
+        if rng.random() < 0.3: options = options_of(odd)
+        first = 0
+        for size in sizes:
+            path = os.path.join(directory, f"{len(files)}.parquet")
+            pq.write_table(table.slice(first, size), path, store_decimal_as_integer=True, store_schema=False, **options)
+            files.append(path)
+            rows.append(size)
+            first += size
+        for own, _ in there:
+            for kind in kinds_of(own["type"]):
+                encoding = "dictionary" if options["use_dictionary"] else "plain"
+                key = f"{kind} {encoding}{' v2' if odd else ''}"
+                written[key] = written.get(key, 0) + len(sizes)
+    expected = [pa.chunked_array([part[number] for part in parts]).combine_chunks() for number in range(len(fields))]
+    case = {"dir": directory, "files": files, "rows": rows, "fields": [own for own, _ in fields], "odd": bool(odd),
+            "codec": rng.choice(["none", "snappy", "zstd"]), "rowGroupBytes": rng.choices([1, 3000, 64 * 2**20], [1, 4, 20])[0],
+            "dictionaryEntries": rng.choice([2, 30, 32768])}
+    return case, expected
 
 
-def storage(array):
-    """Bits instead of numbers where numbers have several forms."""
-    if isinstance(array, pa.ChunkedArray): array = array.combine_chunks()
-    return array
+def kinds_of(kind):
+    if kind["kind"] == "struct": return [each for member in kind["fields"] for each in kinds_of(member["type"])]
+    if kind["kind"] == "list": return kinds_of(kind["element"]["type"])
+    if kind["kind"] == "map": return ["string"] + kinds_of(kind["value"]["type"])
+    return [f"decimal{kind['precision']}" if kind["kind"] == "decimal" else kind["kind"]]
 
 
-def by_id(table, arrows):
-    """The columns of a table in the order of fields, found by id; null where the table lacks one."""
-    ids = {each.metadata[b"PARQUET:field_id"]: at for at, each in enumerate(table.schema)}
-    columns = []
-    for arrow in arrows:
-        at = ids.get(arrow.metadata[b"PARQUET:field_id"])
-        columns.append(pa.nulls(table.num_rows, table_type(arrow)) if at is None else table.column(at).combine_chunks())
-    return columns
-
-
-def table_type(arrow):
-    return arrow.type
-
-
-def canonical(value):
-    if isinstance(value, float): return struct.pack("<d", value)
-    if isinstance(value, list): return [canonical(each) for each in value]
-    if isinstance(value, tuple): return tuple(canonical(each) for each in value)
-    if isinstance(value, dict): return {key: canonical(each) for key, each in value.items()}
+def canonical(value, zero):
+    """With floats by their bits; adding a zero of +0 makes both zeros one, adding -0 leaves them."""
+    if isinstance(value, float): return struct.pack("<d", value + zero)
+    if isinstance(value, (list, tuple)): return [canonical(each, zero) for each in value]
+    if isinstance(value, dict): return {key: canonical(each, zero) for key, each in value.items()}
     return value
 
 
-def rows_of(columns):
-    return [[canonical(value) for value in column.to_pylist()] for column in columns]
+def is_same(found, expected, is_copy):
+    """By bits. Only an engine that decodes may hold both zeros for one: DuckDB's dictionaries do."""
+    kind = expected.type
+    if len(found) != len(expected): return False
+    if pa.types.is_nested(kind) or pa.types.is_floating(kind):
+        zero = -0.0 if is_copy else 0.0
+        return canonical(found.to_pylist(), zero) == canonical(expected.to_pylist(), zero)
+    return found.equals(expected)
 
 
-def judge(case, arrows, answer):
-    expected = None
-    for path in case["files"]:
-        columns = rows_of(by_id(pq.read_table(path), arrows))
-        expected = columns if expected is None else [a + b for a, b in zip(expected, columns)]
-    out = pq.ParquetFile(os.path.join(case["dir"], "out.parquet"), page_checksum_verification=True)
-    read = out.read()
-    found = rows_of(by_id(read, arrows))
-    if found != expected: return "values differ"
-    if [each.name for each in read.schema] != [own["name"] for own in case["fields"]]: return "names differ"
-    nans = {}
+def row_numbers(case, places):
+    """Of each row that went in, its number in the file."""
+    numbers = []
+    for place, count in zip(places, case["rows"]): numbers += range(place, place + count) if isinstance(place, int) else place
+    return pa.array(numbers, pa.int64())
+
+
+def judge(path, case, expected, said, is_copy):
+    """What is wrong with a file that holds the rows of all; None: nothing."""
+    out = pq.ParquetFile(path, page_checksum_verification=True)
+    read = out.read(use_threads=False)
+    fields = case["fields"]
+    if [each.name for each in read.schema] != [own["name"] for own in fields]: return "names differ"
+    if [each.metadata[b"PARQUET:field_id"] for each in read.schema] != [b"%d" % own["id"] for own in fields]: return "ids differ"
+    columns = [column.combine_chunks() for column in read.columns]
+    places = None if said["places"] is None else row_numbers(case, said["places"])
+    for own, column, rows in zip(fields, columns, expected):
+        if not is_same(column if places is None else column.take(places), rows, is_copy): return f"{own['name']}: values differ"
+    nans, first = {}, 0
     for group in range(out.metadata.num_row_groups):
-        meta, table = out.metadata.row_group(group), out.read_row_group(group)
-        if meta.num_rows != table.num_rows: return "rows of a group differ"
-        leaf = 0
-        for at, own in enumerate(case["fields"]):
-            if own["type"]["kind"] in ("struct", "list", "map"):
-                leaf += leaves(own["type"])
-                continue
-            reason = statistics(own, table.column(at), meta.column(leaf), nans)
-            if reason is not None: return f"{own['name']}: {reason}"
-            leaf += 1
-    for own in case["fields"]:
-        if own["type"]["kind"] in ("float", "double") and answer["floats"].get(str(own["id"]), 0) != nans.get(own["id"], 0):
+        meta, leaf = out.metadata.row_group(group), 0
+        for own, column in zip(fields, columns):
+            if own["type"]["kind"] not in ("struct", "list", "map"):
+                reason = statistics(own, column.slice(first, meta.num_rows), meta.column(leaf), nans, is_copy)
+                if reason is not None: return f"{own['name']}: {reason}"
+            leaf += leaves(own["type"])
+        first += meta.num_rows
+    if first != read.num_rows: return "rows of row groups differ"
+    for own in fields:
+        if own["type"]["kind"] in ("float", "double") and said["nans"].get(str(own["id"]), 0) != nans.get(own["id"], 0):
             return f"{own['name']}: NaN counted wrong"
     return None
 
@@ -228,35 +244,46 @@ def leaves(kind):
     return 1
 
 
-def statistics(own, column, meta, nans):
+def statistics(own, column, meta, nans, is_copy):
+    """Whether a chunk's statistics are those of its values. An engine that decodes may leave bounds out."""
     kind = own["type"]["kind"]
     stats = meta.statistics
     if meta.num_values != len(column): return "number of values"
-    if stats is None or stats.null_count != column.null_count: return "number of nulls"
-    if kind in ("uuid", "boolean", "time", "timestamp_ns", "fixed", "decimal", "binary"):
-        values = [value for value in (column.combine_chunks().storage if kind == "uuid" else column).to_pylist() if value is not None]
-    else: values = [value for value in column.to_pylist() if value is not None]
+    if stats is None: return "no statistics" if is_copy else None
+    if stats.null_count != column.null_count: return "number of nulls"
+    values = [value for value in (column.storage if kind == "uuid" else column).to_pylist() if value is not None]
     if kind in ("float", "double"):
         nans[own["id"]] = nans.get(own["id"], 0) + sum(math.isnan(value) for value in values)
         values = [value for value in values if not math.isnan(value)]
-    if not values: return "bounds without a value" if stats.has_min_max else None
     if not stats.has_min_max:
         # Nothing shorter lies above some texts.
-        return None if kind in ("string", "binary") else "bounds are missing"
-    if kind in ("timestamp_ns",): return None
+        return "bounds are missing" if is_copy and values and kind not in ("string", "binary") else None
+    if not values: return "bounds without a value" if is_copy else None
+    if kind == "timestamp_ns": return None
     low, high = stats.min, stats.max
+    if kind == "decimal" and not is_copy: return None if low <= min(values) and high >= max(values) else "bounds"
     if kind in ("string", "binary"): return None if low <= min(values) and high >= max(values) else "bounds"
     return None if (low, high) == (min(values), max(values)) else f"bounds {low} {high} instead of {min(values)} {max(values)}"
 
 
+def verdict(case, expected, answer):
+    """Of the copied file and the decoded one; `odd` files are none that may be copied."""
+    if answer["copied"] is not None:
+        reason = judge(os.path.join(case["dir"], "copied.parquet"), case, expected, answer["copied"], True)
+        if reason is not None: return f"copied: {reason}"
+    elif not case["odd"]: return f"refused: {answer['reason']}"
+    if answer["decoded"] is None: return None
+    reason = judge(os.path.join(case["dir"], "decoded.parquet"), case, expected, answer["decoded"], False)
+    return None if reason is None else f"decoded: {reason}"
+
+
 for number in range(groups):
-    case, arrows = write_group(number)
+    case, expected = write_group(number)
     print(json.dumps(case), flush=True)
     answer = json.loads(sys.stdin.readline())
-    verdict = None
-    if answer["ok"]: verdict = judge(case, arrows, answer)
-    elif not case["odd"]: verdict = f"refused: {answer['reason']}"
-    if verdict is not None:
-        print(json.dumps({"fault": verdict, "seed": seed, "group": number, "dir": case["dir"]}), flush=True)
+    fault = verdict(case, expected, answer)
+    if fault is not None:
+        print(json.dumps({"fault": fault, "seed": seed, "group": number, "dir": case["dir"]}), flush=True)
         sys.exit(1)
     shutil.rmtree(case["dir"])
+print(json.dumps({"written": written}), flush=True)

@@ -1,14 +1,23 @@
-/** The pages of one column chunk on their way to a file, and what its footer counts of them. */
-import { codecName, compress, type PageCompression } from "#parquet/kernel/compress.ts";
-import type { Workspace } from "#parquet/kernel/memory.ts";
-import { checked } from "#parquet/kernel/page.ts";
+/**
+ * The pages of one column chunk on their way to a file, and what its footer counts of them. Small pages are joined: each
+ * costs a reader some 30 microseconds, whatever is in it.
+ */
+import { LIMITS } from "#base/limits.ts";
+import {
+  codecName,
+  compress,
+  type PageBytes,
+  type PageCompression,
+} from "#parquet/kernel/compress.ts";
+import type { LeafColumn } from "#parquet/kernel/leaves.ts";
+import type { PageLimits, Workspace } from "#parquet/kernel/memory.ts";
+import { indexBody, Page, plainBody } from "#parquet/kernel/page.ts";
 import {
   type ColumnMetaData,
   dataPageHeader,
   dictionaryPageHeader,
 } from "#parquet/kernel/thrift.ts";
-import { codecOf, decompressed } from "./codecs.ts";
-import type { PageBody, StoredPage } from "./pages.ts";
+import type { PageLevels, StoredPage } from "./pages.ts";
 import { unfit } from "./source.ts";
 
 /** Where bytes go, in order. */
@@ -35,11 +44,43 @@ export type ChunkPages = Pick<
   | "dictionary_page_offset"
 >;
 
-/** A chunk's pages. */
+/** What the entries of a page stand for: PLAIN values, of booleans a byte each; or indexes. */
+export type PageValues = Uint8Array | Int32Array;
+
+/** Pages of at most this share of the usual size are joined. */
+const SMALL_SHARE = 1 / 4;
+
+/** Room for what is joined: one chunk's at a time. */
+export class HeldEntries {
+  readonly limits: PageLimits;
+  readonly repetitions: Uint8Array;
+  readonly definitions: Uint8Array;
+  readonly plain: Uint8Array;
+  readonly indexes: Int32Array;
+
+  constructor(limits: PageLimits) {
+    this.limits = limits;
+    this.repetitions = new Uint8Array(limits.pageEntries);
+    this.definitions = new Uint8Array(limits.pageEntries);
+    this.plain = new Uint8Array(limits.pageBytes);
+    this.indexes = new Int32Array(limits.pageEntries);
+  }
+}
+
+/** A chunk's pages. {@link end} writes what is held. */
 export class ChunkOutput {
   readonly #workspace: Workspace;
+  readonly #leaf: LeafColumn;
   readonly #compression: PageCompression;
   readonly #output: CopyOutput;
+  readonly #held: HeldEntries;
+  /** Entries that are held, values among them, and what these take of their buffer. */
+  #entries = 0;
+  #present = 0;
+  #used = 0;
+  #isIndexed = false;
+  /** Bits of an index. */
+  #indexBits = 0;
   #dictionaryOffset: number | null = null;
   #dataOffset: number | null = null;
   #uncompressed = 0;
@@ -47,51 +88,70 @@ export class ChunkOutput {
   /** Data pages, by encoding. */
   readonly #counts = new Map<EncodingNumber, number>();
 
-  constructor(workspace: Workspace, compression: PageCompression, output: CopyOutput) {
+  constructor({ workspace, leaf, output, held }: ChunkPlace, compression: PageCompression) {
     this.#workspace = workspace;
+    this.#leaf = leaf;
     this.#compression = compression;
     this.#output = output;
+    this.#held = held;
   }
 
-  /** Writes the dictionary that lies at the workspace's `dictionaryPlain`. */
-  dictionary(count: number, bytes: number): void {
-    const payload = this.#compress(this.#workspace.dictionaryPlain, bytes);
+  /** Writes the dictionary that lies at the workspace's `dictionaryPlain`. @param indexBits of an index of its entries */
+  dictionary(count: number, bytes: number, indexBits: number): void {
+    this.#indexBits = indexBits;
+    const body = { from: this.#workspace.dictionaryPlain, bytes, head: null };
+    const payload = compress(this.#workspace, this.#compression, body);
     const size = { uncompressed: bytes, compressed: payload.length };
     this.#dictionaryOffset = this.#output.position;
     this.#emit(dictionaryPageHeader(size, count), payload, bytes);
   }
 
-  /** Writes a page as it is, as far as its codec is that of the chunk. */
-  page(page: StoredPage, codec: number): void {
-    const { stored, payload, bodyBytes, encoding, entries } = page;
-    if (codecOf(codec) !== this.#compression.codec) {
-      this.body(decompressed(codec, page), entries, encoding === 0 ? 0 : 8);
-      return;
-    }
-    if (page.isDictionary) this.#dictionaryOffset = this.#output.position;
+  /** True for a page that is better joined with others than written as it is. */
+  isSmall({ bodyBytes, entries }: Pick<StoredPage, "bodyBytes" | "entries">): boolean {
+    const { pageBytes, pageEntries } = this.#held.limits;
+    return bodyBytes <= SMALL_SHARE * pageBytes && entries <= SMALL_SHARE * pageEntries;
+  }
+
+  /** Writes a page as it is: its codec is that of the chunk. */
+  page({ stored, payload, bodyBytes, encoding, isDictionary }: StoredPage): void {
+    this.end();
+    if (isDictionary) this.#dictionaryOffset = this.#output.position;
     else this.#count(encoding as EncodingNumber);
     this.#emit(stored.subarray(0, stored.length - payload.length), payload, bodyBytes);
   }
 
-  /** Writes the body of a data page. */
-  body(body: Uint8Array, entries: number, encoding: 0 | 8): void {
-    const workspace = this.#workspace;
-    workspace.reserve(0, body.length);
-    workspace.bytes.set(body, workspace.plain);
-    this.#data(workspace.plain, body.length, entries, encoding);
+  /** Takes entries, which become a page with those before and after them as far as they fit. */
+  entries(levels: PageLevels, values: PageValues): void {
+    const { limits, repetitions, definitions, plain, indexes } = this.#held;
+    // Nulls alone may be in pages of either kind.
+    const isEither = levels.present === 0 && this.#entries > 0;
+    const isIndexed = isEither ? this.#isIndexed : values instanceof Int32Array;
+    const room = isIndexed ? limits.pageEntries : limits.pageBytes;
+    const fits = (entries: number, used: number): boolean =>
+      entries + levels.entries <= limits.pageEntries && used + values.length <= room;
+    if (isIndexed !== this.#isIndexed || !fits(this.#entries, this.#used)) this.end();
+    this.#isIndexed = isIndexed;
+    if (!fits(0, 0)) {
+      this.#write(levels, values);
+      return;
+    }
+    if (levels.repetitions !== null) repetitions.set(levels.repetitions, this.#entries);
+    if (levels.definitions !== null) definitions.set(levels.definitions, this.#entries);
+    if (isIndexed) indexes.set(values, this.#used);
+    else plain.set(values, this.#used);
+    this.#entries += levels.entries;
+    this.#present += levels.present;
+    this.#used += values.length;
   }
 
-  /** Writes the indexes that lie at the workspace's `indexes`, behind the levels of `body`. */
-  indexes({ bytes, valuesAt, present }: PageBody, entries: number, bits: number): void {
-    const workspace = this.#workspace;
-    if (valuesAt > workspace.encodedLevelsMax) throw unfit("the levels of a page are too long");
-    const { body, indexes, kernel, bodyBytesMax } = workspace;
-    workspace.bytes.set(bytes.subarray(0, valuesAt), body);
-    workspace.bytes[body + valuesAt] = bits;
-    const before = valuesAt + 1;
-    const room = bodyBytesMax - before;
-    const size = checked(kernel.hybridWords(indexes, present, bits, body + before, room));
-    this.#data(body, before + size, entries, 8);
+  /** Writes what is held. */
+  end(): void {
+    if (this.#entries === 0) return;
+    const { repetitions, definitions, plain, indexes } = this.#held;
+    const [entries, present] = [this.#entries, this.#present];
+    const values = (this.#isIndexed ? indexes : plain).subarray(0, this.#used);
+    this.#write({ entries, present, repetitions, definitions }, values);
+    [this.#entries, this.#present, this.#used] = [0, 0, 0];
   }
 
   /** What was written. */
@@ -115,11 +175,33 @@ export class ChunkOutput {
     };
   }
 
-  #data(from: number, bytes: number, entries: number, encoding: 0 | 8): void {
-    const payload = this.#compress(from, bytes);
-    const size = { uncompressed: bytes, compressed: payload.length };
+  /** Writes a page of its own. */
+  #write({ entries, present, repetitions, definitions }: PageLevels, values: PageValues): void {
+    if (entries > LIMITS.copiedPageEntriesMax) throw unfit("a page has too many entries");
+    const workspace = this.#workspace;
+    const isIndexed = values instanceof Int32Array;
+    workspace.reserve(entries, isIndexed ? 0 : values.length);
+    const page = new Page(workspace, this.#leaf);
+    page.entries = entries;
+    page.present = present;
+    const { bytes, words } = workspace;
+    if (repetitions !== null) bytes.set(repetitions.subarray(0, entries), workspace.repetitions);
+    if (definitions !== null) bytes.set(definitions.subarray(0, entries), workspace.definitions);
+    if (isIndexed) {
+      words.set(values, workspace.indexes >> 2);
+      this.#data(indexBody(workspace, page, this.#indexBits), entries, 8);
+    } else {
+      bytes.set(values, workspace.plain);
+      page.plainBytes = values.length;
+      this.#data(plainBody(workspace, this.#leaf, page), entries, 0);
+    }
+  }
+
+  #data(body: PageBytes, entries: number, encoding: 0 | 8): void {
+    const payload = compress(this.#workspace, this.#compression, body);
+    const size = { uncompressed: body.bytes, compressed: payload.length };
     this.#count(encoding);
-    this.#emit(dataPageHeader(size, entries, ENCODING_NAMES[encoding]), payload, bytes);
+    this.#emit(dataPageHeader(size, entries, ENCODING_NAMES[encoding]), payload, body.bytes);
   }
 
   #count(encoding: EncodingNumber): void {
@@ -133,8 +215,12 @@ export class ChunkOutput {
     this.#output.write(header);
     this.#output.write(payload);
   }
+}
 
-  #compress(from: number, bytes: number): Uint8Array {
-    return compress(this.#workspace, this.#compression, { from, bytes, head: null });
-  }
+/** Where a chunk is written, and with what. */
+export interface ChunkPlace {
+  readonly workspace: Workspace;
+  readonly leaf: LeafColumn;
+  readonly output: CopyOutput;
+  readonly held: HeldEntries;
 }

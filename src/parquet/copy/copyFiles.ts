@@ -17,7 +17,7 @@ import { addFloats } from "#parquet/kernel/statistics.ts";
 import { footerBytes, MAGIC, type RowGroup } from "#parquet/kernel/thrift.ts";
 import { leavesOf } from "#parquet/metrics.ts";
 import { type CopiedChunk, copyChunk } from "./chunk.ts";
-import type { CopyOutput } from "./chunkOutput.ts";
+import { type CopyOutput, HeldEntries } from "./chunkOutput.ts";
 import {
   type CopiedColumn,
   type CopySource,
@@ -141,6 +141,7 @@ class FileCopy {
   readonly #task: CopyTask;
   readonly #output: CopyOutput;
   readonly #workspace: Workspace;
+  readonly #held: HeldEntries;
   readonly #leaves: readonly CopiedLeaf[];
   readonly floats = new Map<number, FloatSummary>();
 
@@ -151,6 +152,7 @@ class FileCopy {
     { pages }: CopyLimits,
   ) {
     this.#workspace = new Workspace(pages);
+    this.#held = new HeldEntries(pages);
     this.#task = task;
     this.#output = output;
     const leaves = leafColumns(columns.map(({ field }) => field));
@@ -192,8 +194,8 @@ class FileCopy {
     });
     const isBoolean = leaf.physical === "BOOLEAN";
     const bloom = bloomFilters.find((each) => each.fieldId === fieldId && !isBoolean) ?? null;
-    const copy = { workspace: this.#workspace, leaf, compression, bloom, output: this.#output };
-    const chunk = copyChunk(copy, parts);
+    const place = { workspace: this.#workspace, leaf, output: this.#output, held: this.#held };
+    const chunk = copyChunk({ ...place, compression, bloom }, parts);
     if (leaf.physical === "FLOAT" || leaf.physical === "DOUBLE") {
       this.floats.set(fieldId, addFloats(this.floats.get(fieldId), chunk.extremes));
     }

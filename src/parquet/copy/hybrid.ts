@@ -27,20 +27,6 @@ export function readHybrid(
   if (done < output.length) throw unfit("a page has fewer values than it says");
 }
 
-/** How many of the first `count` values, of at most 8 bits each, are `wanted`. */
-export function countHybrid(
-  bytes: Uint8Array,
-  from: number,
-  end: number,
-  { width, count, wanted }: { width: number; count: number; wanted: number },
-): number {
-  const values = new Uint8Array(count);
-  readHybrid(bytes, from, end, width, values);
-  let found = 0;
-  for (let at = 0; at < count; at++) if (values[at] === wanted) found++;
-  return found;
-}
-
 /** Some values: packed from a byte on, or all the same. */
 interface Run {
   readonly isPacked: boolean;

@@ -6,7 +6,7 @@ import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
 import { LIMITS } from "#base/limits.ts";
 import type { LeafColumn } from "#parquet/kernel/leaves.ts";
 import { ENCODING } from "#parquet/kernel/thrift.ts";
-import { countHybrid } from "./hybrid.ts";
+import { readHybrid } from "./hybrid.ts";
 import { type SourceBytes, type SourceChunk, unfit } from "./source.ts";
 
 /** A page. */
@@ -125,17 +125,26 @@ interface RawInnerHeader {
   readonly field_4?: number;
 }
 
+/** The entries of a page. */
+export interface PageLevels {
+  readonly entries: number;
+  /** Values that are not null. */
+  readonly present: number;
+  /** A byte each; null: all are 0. */
+  readonly repetitions: Uint8Array | null;
+  /** A byte each; null: a value each, in a column that knows no nulls. */
+  readonly definitions: Uint8Array | null;
+}
+
 /** The uncompressed bytes of a data page. */
-export interface PageBody {
+export interface PageBody extends PageLevels {
   readonly bytes: Uint8Array;
   /** Where the values begin: behind the levels. */
   readonly valuesAt: number;
-  /** Values that are not null. */
-  readonly present: number;
 }
 
 /**
- * Levels are written as they are, and said to be RLE whatever else becomes of a page. Of columns without levels no writer
+ * Levels are read as RLE, and said to be it where they are copied. Of columns without levels no writer
  * means what it says of them.
  * @throws AppError `table_unsupported` for a data page with other levels
  */
@@ -165,11 +174,54 @@ export function pageBody(
     if (end > bytes.length) throw unfit("a page ends within its levels");
     return end;
   };
+  const levelsOf = (from: number, end: number, levelMax: number): Uint8Array => {
+    const levels = new Uint8Array(entries);
+    readHybrid(bytes, from + 4, end, 32 - Math.clz32(levelMax), levels);
+    return levels;
+  };
   const definitionsAt = repetitionMax === 0 ? 0 : behindLevels(0);
-  if (definitionMax === 0) return { bytes, valuesAt: definitionsAt, present: entries };
-  const valuesAt = behindLevels(definitionsAt);
-  const width = 32 - Math.clz32(definitionMax);
-  const levels = { width, count: entries, wanted: definitionMax };
-  const present = countHybrid(bytes, definitionsAt + 4, valuesAt, levels);
-  return { bytes, valuesAt, present };
+  const valuesAt = definitionMax === 0 ? definitionsAt : behindLevels(definitionsAt);
+  const repetitions = repetitionMax === 0 ? null : levelsOf(0, definitionsAt, repetitionMax);
+  const definitions = definitionMax === 0 ? null : levelsOf(definitionsAt, valuesAt, definitionMax);
+  const present = definitions === null ? entries : countOf(definitions, definitionMax);
+  return { entries, present, repetitions, definitions, bytes, valuesAt };
+}
+
+function countOf(levels: Uint8Array, wanted: number): number {
+  let count = 0;
+  for (let at = 0; at < levels.length; at++) if (levels[at] === wanted) count++;
+  return count;
+}
+
+/**
+ * The PLAIN values of a page, of booleans a byte each.
+ * @throws AppError `table_unsupported` when there are fewer than it says
+ */
+export function plainValues(
+  { bytes, valuesAt, present }: PageBody,
+  { physical, width }: Pick<LeafColumn, "physical" | "width">,
+): Uint8Array {
+  const isBits = physical === "BOOLEAN";
+  const end = isBits ? valuesAt + ((present + 7) >> 3) : endOf(bytes, valuesAt, present, width);
+  if (end > bytes.length) throw unfit("a page ends within its values");
+  const values = bytes.subarray(valuesAt, end);
+  return isBits ? bitsAsBytes(values, present) : values;
+}
+
+/** Where `count` values end, or beyond the bytes. @param width of a value; 0: each is behind its length */
+function endOf(bytes: Uint8Array, from: number, count: number, width: number): number {
+  if (width > 0) return from + count * width;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let end = from;
+  for (let value = 0; value < count; value++) {
+    if (end + 4 > bytes.length) return bytes.length + 1;
+    end += 4 + view.getUint32(end, true);
+  }
+  return end;
+}
+
+function bitsAsBytes(bits: Uint8Array, count: number): Uint8Array {
+  const bytes = new Uint8Array(count);
+  for (let at = 0; at < count; at++) bytes[at] = ((bits[at >> 3] ?? 0) >> (at & 7)) & 1;
+  return bytes;
 }

@@ -1,36 +1,19 @@
-/** Bodies of data pages of which no value is read: nulls, counters, constants, values in the place of indexes. */
+/** Entries of which no value is read: nulls, counters; and values in the place of indexes. */
 import { LIMITS } from "#base/limits.ts";
 import type { LeafColumn } from "#parquet/kernel/leaves.ts";
+import type { PageLevels } from "./pages.ts";
 import { unfit } from "./source.ts";
 
-type Levels = Pick<LeafColumn, "repetitionMax" | "definitionMax">;
-
-/** The levels of rows that have no value. */
-export function nullLevels(rows: number, { repetitionMax, definitionMax }: Levels): Uint8Array {
-  return concat([levelRun(rows, 0, repetitionMax), levelRun(rows, 0, definitionMax)]);
+/** Entries of rows that have no value. */
+export function nullLevels(rows: number): PageLevels {
+  const levels = new Uint8Array(rows);
+  return { entries: rows, present: 0, repetitions: levels, definitions: levels };
 }
 
-/** The levels of rows that have one value each. */
-export function fullLevels(rows: number, { definitionMax }: Levels): Uint8Array {
-  return levelRun(rows, definitionMax, definitionMax);
-}
-
-/** A run of one value of `width` bits, as the hybrid of RLE and bit-packing has it. */
-export function runOf(count: number, value: number, width: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = count * 2;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
-  bytes.push(rest);
-  for (let bits = 0; bits < width; bits += 8) bytes.push((value >>> bits) & 255);
-  return Uint8Array.from(bytes);
-}
-
-function levelRun(count: number, level: number, levelMax: number): Uint8Array {
-  if (levelMax === 0) return new Uint8Array(0);
-  const run = runOf(count, level, 32 - Math.clz32(levelMax));
-  const length = new Uint8Array(4);
-  new DataView(length.buffer).setUint32(0, run.length, true);
-  return concat([length, run]);
+/** Entries of rows that have one value each, which is in no list. */
+export function fullLevels(rows: number, { definitionMax }: LeafColumn): PageLevels {
+  const definitions = new Uint8Array(rows).fill(definitionMax);
+  return { entries: rows, present: rows, repetitions: null, definitions };
 }
 
 /** Longs from `first` on, PLAIN. */
@@ -79,9 +62,4 @@ export function startsOf(dictionary: Uint8Array, width: number): number[] {
     starts.push(at);
   }
   return starts;
-}
-
-/** Bytes one behind the other. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(parts);
 }

@@ -68,16 +68,15 @@ export class ChunkWatch {
     return this.#seesBounds || (this.#bloom !== null && hasValues(part));
   }
 
-  /** Takes PLAIN values of the part. */
+  /** Takes PLAIN values of the part, of booleans a byte each. */
   see(values: Uint8Array, count: number): void {
     if (count === 0) return;
     const workspace = this.#workspace;
-    const bytes = this.#leaf.physical === "BOOLEAN" ? bitsAsBytes(values, count) : values;
-    this.#bloom?.add(bytes, this.#leaf.width);
+    this.#bloom?.add(values, this.#leaf.width);
     if (!this.#seesBounds) return;
-    workspace.reserve(0, bytes.length);
-    workspace.bytes.set(bytes, workspace.plain);
-    addExtremes(workspace, this.#leaf, workspace.plain, workspace.plain + bytes.length, count);
+    workspace.reserve(0, values.length);
+    workspace.bytes.set(values, workspace.plain);
+    addExtremes(workspace, this.#leaf, workspace.plain, workspace.plain + values.length, count);
   }
 
   /**
@@ -187,12 +186,6 @@ function saidOf(part: ChunkPart): Said | null {
 
 function exact(value: Uint8Array): Bound {
   return { value, isExact: true };
-}
-
-function bitsAsBytes(bits: Uint8Array, count: number): Uint8Array {
-  const bytes = new Uint8Array(count);
-  for (let at = 0; at < count; at++) bytes[at] = ((bits[at >> 3] ?? 0) >> (at & 7)) & 1;
-  return bytes;
 }
 
 /** Which PLAIN floats are NaN; null: none. */

@@ -21,7 +21,7 @@ import { ChunkDictionary } from "./dictionary.ts";
 import type { LeafColumn } from "./leaves.ts";
 import type { Workspace } from "./memory.ts";
 import type { Output } from "./output.ts";
-import { checked, Page } from "./page.ts";
+import { indexBody, Page, plainBody } from "./page.ts";
 import type { RowRange } from "./pieces.ts";
 import {
   addExtremes,
@@ -143,7 +143,9 @@ class Chunk {
       const { plain } = this.#workspace;
       addExtremes(this.#workspace, this.#leaf, plain, page.plainEnd, page.present);
     }
-    const body = isIndexed ? this.#indexBody(page) : this.#plainBody(page);
+    const body = isIndexed
+      ? indexBody(this.#workspace, page, this.#dictionary?.indexBits ?? 0)
+      : plainBody(this.#workspace, this.#leaf, page);
     this.#codec ??= this.#chooseCodec(body);
     const payload = this.#compress(this.#codec, body);
     const size = { uncompressed: body.bytes, compressed: payload.length };
@@ -221,36 +223,6 @@ class Chunk {
   async #emit(parts: readonly Uint8Array[]): Promise<void> {
     this.#dataOffset ??= this.#output.position;
     for (const part of parts) await this.#output.write(part);
-  }
-
-  /** Levels, the bits of an index, the indexes. */
-  #indexBody(page: Page): PageBytes {
-    const { kernel, encodedLevels, body, bodyBytesMax, indexes } = this.#workspace;
-    const levels = page.encodeLevels();
-    const bits = this.#dictionary?.indexBits ?? 0;
-    const { bytes } = this.#workspace;
-    bytes.copyWithin(body, encodedLevels, encodedLevels + levels);
-    bytes[body + levels] = bits;
-    const before = levels + 1;
-    const room = bodyBytesMax - before;
-    const size = checked(kernel.hybridWords(indexes, page.present, bits, body + before, room));
-    return { from: body, bytes: before + size, head: null };
-  }
-
-  /** Levels and PLAIN values. */
-  #plainBody(page: Page): PageBytes {
-    const { kernel, bytes, encodedLevels, plain, body, bodyBytesMax } = this.#workspace;
-    const levels = page.encodeLevels();
-    if (this.#leaf.physical === "BOOLEAN") {
-      bytes.copyWithin(body, encodedLevels, encodedLevels + levels);
-      const room = bodyBytesMax - levels;
-      const size = checked(kernel.packBits(plain, page.present, body + levels, room));
-      return { from: body, bytes: levels + size, head: null };
-    }
-    const from = plain - levels;
-    bytes.copyWithin(from, encodedLevels, encodedLevels + levels);
-    const head = this.#leaf.width === WORD_BYTES ? levels : null;
-    return { from, bytes: levels + page.plainBytes, head };
   }
 
   #compress(codec: PageCodec, page: PageBytes): Uint8Array {

@@ -5,6 +5,7 @@
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
 import type { ColumnData } from "#parquet/columnData.ts";
+import type { PageBytes } from "./compress.ts";
 import type { LeafColumn } from "./leaves.ts";
 import { LEVELS, type Workspace } from "./memory.ts";
 import {
@@ -20,6 +21,9 @@ import {
   stageNodes,
   stageOffsets,
 } from "./pieces.ts";
+
+/** Values of so many bytes have a way of their own in Snappy. */
+const WORD_BYTES = 8;
 
 /** A page of one leaf. Only one at a time may use a workspace. */
 export class Page {
@@ -157,6 +161,34 @@ export class Page {
     }
     return present * width;
   }
+}
+
+/** Makes the body of a page of indexes: levels, the bits of an index, the indexes that lie at the workspace's `indexes`. */
+export function indexBody(workspace: Workspace, page: Page, bits: number): PageBytes {
+  const { kernel, bytes, encodedLevels, body, bodyBytesMax, indexes } = workspace;
+  const levels = page.encodeLevels();
+  bytes.copyWithin(body, encodedLevels, encodedLevels + levels);
+  bytes[body + levels] = bits;
+  const before = levels + 1;
+  const room = bodyBytesMax - before;
+  const size = checked(kernel.hybridWords(indexes, page.present, bits, body + before, room));
+  return { from: body, bytes: before + size, head: null };
+}
+
+/** Makes the body of a page: levels and PLAIN values. */
+export function plainBody(workspace: Workspace, leaf: LeafColumn, page: Page): PageBytes {
+  const { kernel, bytes, encodedLevels, plain, body, bodyBytesMax } = workspace;
+  const levels = page.encodeLevels();
+  if (leaf.physical === "BOOLEAN") {
+    bytes.copyWithin(body, encodedLevels, encodedLevels + levels);
+    const room = bodyBytesMax - levels;
+    const size = checked(kernel.packBits(plain, page.present, body + levels, room));
+    return { from: body, bytes: levels + size, head: null };
+  }
+  const from = plain - levels;
+  bytes.copyWithin(from, encodedLevels, encodedLevels + levels);
+  const head = leaf.width === WORD_BYTES ? levels : null;
+  return { from, bytes: levels + page.plainBytes, head };
 }
 
 /** A function's answer unless it is a fault of `layout.ts`. */

@@ -140,6 +140,46 @@ const NAME = field("name", { kind: "string" });
 const numbered = (from: number, count: number): Row[] =>
   Array.from({ length: count }, (_, at): Row => [BigInt(from + at)]);
 
+/** Data pages of each column, by encoding. */
+function pagesOf(bytes: Uint8Array): Record<string, number>[] {
+  const [group] = metadataOf(bytes).row_groups;
+  return (group?.columns ?? []).map(({ meta_data }) =>
+    Object.fromEntries(
+      (meta_data?.encoding_stats ?? [])
+        .filter(({ page_type }) => page_type === "DATA_PAGE")
+        .map(({ encoding, count }) => [encoding, count]),
+    ),
+  );
+}
+
+test("small pages become one page of usual size, of every type, and so do the rows of files that lack a column", async () => {
+  const { fields, rows } = everyTypeRows();
+  const later = field("later", { kind: "list", element: field("element", { kind: "int" }) });
+  const file = await write(fields, rows, { rowGroupRows: 10_000 });
+  const sources = Array.from({ length: 20 }, () => source(file));
+  const { bytes } = copy({ fields: [...fields, later], sources });
+  const expected = (await read(file)).map((row) => ({ ...row, later: undefined }));
+  expect(await read(bytes)).toEqual(sources.flatMap(() => expected));
+  for (const pages of pagesOf(bytes)) expect(Object.values(pages)).toEqual([1]);
+});
+
+test("small pages are joined up to the usual size, and others go over byte for byte, in the order of rows", async () => {
+  const small = await write([ID], numbered(0, 3000));
+  const large = await write([ID], numbered(3000, 20_000), { rowGroupRows: 30_000 });
+  const order = [...Array.from({ length: 15 }, () => small), large, small];
+  const { bytes } = copy({ fields: [ID], sources: order.map((each) => source(each)) });
+  expect(await read(bytes)).toEqual((await Promise.all(order.map(read))).flat());
+  // 45,000 longs take 360 kB, of 256 in a page: two pages, the large one, and one behind it.
+  expect(pagesOf(bytes)).toEqual([{ PLAIN: 4 }]);
+  const [group] = readSource({
+    bytes: large.length,
+    read: (start, end) => large.slice(start, end),
+  }).groups;
+  const { start = 0, end = 0 } = group?.chunks[0] ?? {};
+  expect(end - start).toBeGreaterThan(1000);
+  expect(Buffer.from(bytes).includes(Buffer.from(large.subarray(start, end)))).toBeTrue();
+});
+
 test("a column that came later is null in older files, a dropped one is gone, a renamed one is found", async () => {
   const dropped = field("dropped", { kind: "boolean" });
   const tags = field("tags", { kind: "list", element: field("element", { kind: "string" }) });
