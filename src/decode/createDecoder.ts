@@ -230,7 +230,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     const schema = this.tableSchema(columns, this.shaping);
     const format = rowKey?.format ?? changes?.keyFormat ?? "string";
     if (this.keyFormat !== null && format !== "json") {
-      return schemaKeyReader(this.keyFormat.reader(keys, schema));
+      return schemaKeyReader(this.keyFormat.reader(keys, schema), rowKey !== null);
     }
     return kafkaKeyReader(format, this.options, keys, schema, rowKey === null);
   }

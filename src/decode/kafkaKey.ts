@@ -21,6 +21,8 @@ import { isUtf8 } from "./json/strings.ts";
 import { textParser } from "./json/values.ts";
 import type { ValueRoot } from "./kernel/image.ts";
 import type { DecoderOptions, KeyFormat } from "./options.ts";
+import type { RejectReason } from "./rejects.ts";
+import type { SchemaAsks } from "./schemaAsks.ts";
 import type { ValueReader } from "./segment.ts";
 import type { Shaping } from "./shaping.ts";
 
@@ -28,6 +30,10 @@ import type { Shaping } from "./shaping.ts";
 export interface KeyReader {
   /** What such keys are to the kernel; null: nothing that it takes. */
   readonly root: ValueRoot | null;
+  /** Why the last key was refused. */
+  readonly reason: RejectReason;
+  /** What the schemas of keys ask of columns that are there; null: nothing is asked. */
+  readonly asks: SchemaAsks | null;
   /** Appends a key that is not null; false when it is none. What was appended before that is for the caller to take back. */
   read(bytes: Uint8Array, start: number, end: number, row: number): boolean;
 }
@@ -61,17 +67,27 @@ export function kafkaKeyReader(
   const node = compileKey(columns, program, isWhole);
   const handling = { unknown: "ignore", rescue: null, rescuesConflicts: false } as const;
   const reader = new JsonReader(columns, node, handling);
-  return {
-    root: program.ignoresCase ? null : keyRoot(node),
-    read: (bytes, start, end, row) => reader.read(bytes, start, end, row),
-  };
+  return readerOf(reader, null, program.ignoresCase ? null : keyRoot(node));
 }
 
-/** The reader of keys with schemas of a registry, by the reader of such values. */
-export function schemaKeyReader(reader: ValueReader): KeyReader {
-  // What a key's schema asks of the table, the values' schema asks as well.
+/**
+ * The reader of keys with schemas of a registry, by the reader of such values.
+ * @param isAsking what a key's schema asks of the table is heard; false: the values' schema asks it as well
+ */
+export function schemaKeyReader(reader: ValueReader, isAsking: boolean): KeyReader {
   if (reader.asks !== null) reader.asks.isFinal = true;
-  return { root: null, read: (bytes, start, end, row) => reader.read(bytes, start, end, row) };
+  return readerOf(reader, isAsking ? reader.asks : null, null);
+}
+
+function readerOf(reader: ValueReader, asks: SchemaAsks | null, root: ValueRoot | null): KeyReader {
+  return {
+    root,
+    asks,
+    get reason() {
+      return reader.reason;
+    },
+    read: (bytes, start, end, row) => reader.read(bytes, start, end, row),
+  };
 }
 
 /** Appends a key of one column; false when the column cannot hold it. */
@@ -103,13 +119,15 @@ function singleKeyReader(
 ): KeyReader {
   assert(column !== undefined && others.length === 0, "it is a key of one column");
   const cover = shaping.coverOf(shaping.fieldPath(column.field.name));
+  // Another type of its column may hold it.
+  const single = { root: null, asks: null, reason: "type_conflict" } as const;
   if (cover === null) {
-    return { root: null, read: (bytes, start, end) => append(column, bytes, start, end) };
+    return { ...single, read: (bytes, start, end) => append(column, bytes, start, end) };
   }
   // Hashed as the field of the value is, so that the same row is found.
   const aside = new Aside(type);
   return {
-    root: null,
+    ...single,
     read: (bytes, start, end) => {
       const isKey = append(aside.column, bytes, start, end);
       if (isKey) cover.append(aside.takeText() ?? "", column);

@@ -14,6 +14,7 @@ import { type AppendedColumn, MetadataAppender } from "./metadata.ts";
 import { RecordCursor } from "./records.ts";
 import { type Refusal, refusalOf, rejectRecord, timestampOf } from "./refusal.ts";
 import { type RejectReason, SCHEMA_REASONS } from "./rejects.ts";
+import { together } from "./schemaAsks.ts";
 import type { SegmentSchema, ValueReader } from "./segment.ts";
 
 /** The result of a batch under way. */
@@ -71,6 +72,8 @@ export class RowAppender {
     this.isEvolving = isEvolving;
     this.isFinal = isFinal;
     if (this.madeReader !== null) this.prepare(this.madeReader);
+    const asks = this.keyReader?.asks ?? null;
+    if (asks !== null) asks.isFinal = isFinal;
   }
 
   /** True when a record of the batch showed a typed field without a column. */
@@ -80,12 +83,13 @@ export class RowAppender {
 
   /** What the records of the batch ask of their table. */
   takeGrowth(): Growth | null {
-    return this.madeReader?.asks?.take() ?? null;
+    const ofValues = this.madeReader?.asks?.take() ?? null;
+    return together(ofValues, this.keyReader?.asks?.take() ?? null);
   }
 
   /** True when records' own schemas ask for columns. */
   get hearsAsks(): boolean {
-    return this.reader.asks !== null;
+    return this.reader.asks !== null || (this.keyReader?.asks ?? null) !== null;
   }
 
   /** What the kernel's program is made from; null: there is none for these values. */
@@ -274,7 +278,15 @@ export class RowAppender {
 
   private appendValue(cursor: RecordCursor, row: number): Effect | null {
     const effect = this.appendOwn(cursor, row);
+    if (effect === null) this.hearKey(cursor, row);
     return effect === "put" && !this.fillsKey(cursor, row) ? null : effect;
+  }
+
+  /** Hears what the key of a refused record asks: it is asked together with what its value does. */
+  private hearKey({ bytes, keyStart, keyEnd }: RecordCursor, row: number): void {
+    const { keyReader } = this;
+    if (this.isFinal || keyReader?.asks == null || keyStart < 0) return;
+    keyReader.read(bytes, keyStart, keyEnd, row);
   }
 
   /** Fills the columns of an appended row that its key fills; false when the record is refused. */
@@ -283,7 +295,9 @@ export class RowAppender {
     const { rowKey } = this.schema.options;
     if (rowKey === null || keyReader === null) return true;
     if (keyStart >= 0 && !keyReader.read(bytes, keyStart, keyEnd, row)) {
-      this.ownReason = "bad_key";
+      // What another schema of the table may take is asked about first, as of a value.
+      const mayFit = !this.isFinal && SCHEMA_REASONS.has(keyReader.reason);
+      this.ownReason = mayFit ? keyReader.reason : "bad_key";
       return false;
     }
     const lacking = this.dataColumns.find(

@@ -29,3 +29,17 @@ export class SchemaAsks {
     return growth;
   }
 }
+
+/** What values and keys ask of one table, whose columns they share out: one change of its schema. */
+export function together(ofValues: Growth | null, ofKeys: Growth | null): Growth | null {
+  if (ofValues === null || ofKeys === null) return ofValues ?? ofKeys;
+  return {
+    by: `${ofValues.by}, with ${ofKeys.by} of its key,`,
+    fields: [...ofValues.fields, ...ofKeys.fields],
+    differences: [...ofValues.differences, ...ofKeys.differences],
+    settled: () => {
+      ofValues.settled();
+      ofKeys.settled();
+    },
+  };
+}

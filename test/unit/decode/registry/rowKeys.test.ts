@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import protobuf from "protobufjs";
 import { typeName } from "#columns/evolve.ts";
 import type { Field } from "#columns/schema.ts";
+import type { Decoder } from "#decode/decoder.ts";
 import type { DecoderOptions, RowKeyOptions } from "#decode/options.ts";
 import { NO_SHAPING } from "#decode/shaping.ts";
 import { avroBytes, decodeAll, framed } from "../../../support/avroRows.ts";
@@ -241,5 +242,143 @@ test("a column of the key that an empty table lacks is learned from the first ke
         "source.key_field names id, which the table has no column for",
       );
     }
+  }
+});
+
+const LARGE = 2 ** 40;
+const avroKey = (type: string) => ({ type: "record", name: "Key", fields: [{ name: "id", type }] });
+const protoKey = (type: string) => `syntax = "proto3"; message Key { ${type} id = 1; }`;
+
+/** A batch of values with keys, once its schemas are there. */
+async function prepared(
+  decoder: Decoder,
+  records: readonly RecordInput[],
+): Promise<ReturnType<typeof recordBatch>> {
+  const batch = recordBatch(records);
+  for (let next = decoder.prepare?.(batch); next; next = decoder.prepare?.(batch)) await next;
+  return batch;
+}
+
+/** The fields of a table that has them for good, some of them of another type. */
+function grown(fields: readonly Field[], wanted: readonly Field[]): readonly Field[] {
+  return fields.map((each, index) => ({
+    ...each,
+    type: wanted.find(({ name }) => name === each.name)?.type ?? each.type,
+    id: index + 1,
+  }));
+}
+
+test("a wider key asks the table for a wider column, as a value does, and is refused only where it stays as it is", async () => {
+  const varint = (value: bigint): Uint8Array => {
+    const writer = protobuf.Writer.create().uint32(8).int64(Number(value));
+    return writer.finish();
+  };
+  const formats = [
+    {
+      format: "avro",
+      language: "AVRO",
+      schemas: [avroKey("int"), avroKey("long")].map((each) => JSON.stringify(each)),
+      keys: [
+        framed(1, avroBytes(avroKey("int"), { id: 1 })),
+        framed(2, avroBytes(avroKey("long"), { id: LARGE })),
+      ],
+    },
+    {
+      format: "protobuf",
+      language: "PROTOBUF",
+      schemas: [protoKey("int32"), protoKey("int64")],
+      keys: [
+        framed(1, new Uint8Array([0, ...varint(1n)])),
+        framed(2, new Uint8Array([0, ...varint(BigInt(LARGE))])),
+      ],
+    },
+  ] as const;
+  for (const { format, language, schemas, keys } of formats) {
+    const start = async () => {
+      const { server, decoder } = registryRig("json", { rowKey: { columns: ["id"], format } });
+      for (const schema of schemas) server.register("t-key", schema, language);
+      const first = await prepared(decoder, [{ key: keys[0], value: '{"n":1}' }]);
+      decoder.sample([first]);
+      decoder.adopt(grown(decoder.fields, []), { dropped: [], hasRows: true });
+      const batch = await prepared(decoder, [
+        { key: keys[0], value: '{"n":1}' },
+        { key: keys[1], value: '{"n":2}' },
+      ]);
+      expect(decoder.builder().tryDecode(batch)).toBeNull();
+      const growth = decoder.takeGrowth();
+      if (growth === null) throw new Error(`${format}: nothing was asked`);
+      expect(growth.differences).toEqual(["column id is int, and long in the schema"]);
+      return { decoder, batch, growth };
+    };
+    const evolved = await start();
+    evolved.decoder.adopt(grown(evolved.decoder.fields, evolved.growth.fields));
+    evolved.growth.settled();
+    const { rows } = decodeAll(evolved.decoder, evolved.batch);
+    expect([format, rows]).toEqual([
+      format,
+      [
+        { id: 1n, n: 1n },
+        { id: BigInt(LARGE), n: 2n },
+      ],
+    ]);
+    const kept = await start();
+    kept.growth.settled();
+    const left = decodeAll(kept.decoder, kept.batch);
+    expect(left.rows).toEqual([{ id: 1, n: 1n }]);
+    expect(left.rejected.map(({ reason }) => reason)).toEqual(["bad_key"]);
+    expect(kept.decoder.takeGrowth()).toBeNull();
+  }
+});
+
+test("what a batch's values and keys ask is one question", async () => {
+  const value = (type: string) => ({ type: "record", name: "V", fields: [{ name: "n", type }] });
+  const rig = registryRig("avro", { rowKey: { columns: ["id"], format: "avro" } });
+  const schemas = { key: avroKey, value };
+  for (const type of ["int", "long"]) {
+    for (const [part, of] of Object.entries(schemas)) {
+      rig.server.register(`t-${part}`, JSON.stringify(of(type)), "AVRO");
+    }
+  }
+  const record = (first: number, type: string, id: number): RecordInput => ({
+    key: framed(first, avroBytes(avroKey(type), { id })),
+    value: framed(first + 1, avroBytes(value(type), { n: id })),
+  });
+  const { decoder } = rig;
+  decoder.sample([await prepared(decoder, [record(1, "int", 1)])]);
+  decoder.adopt(grown(decoder.fields, []), { dropped: [], hasRows: true });
+  const batch = await prepared(decoder, [record(3, "long", LARGE)]);
+  expect(decoder.builder().tryDecode(batch)).toBeNull();
+  const growth = decoder.takeGrowth();
+  expect(growth?.by).toBe("Schema 4 (V), with Schema 3 (Key) of its key,");
+  expect(growth?.differences).toEqual([
+    "column n is int, and long in the schema",
+    "column id is int, and long in the schema",
+  ]);
+  decoder.adopt(grown(decoder.fields, growth?.fields ?? []));
+  growth?.settled();
+  const { rows } = decodeAll(decoder, batch);
+  expect(rows).toEqual([{ id: BigInt(LARGE), n: BigInt(LARGE) }]);
+});
+
+test("a key that a column of now cannot hold has the table looked at first: another engine may have widened it", async () => {
+  const fields = [column("id", { kind: "int" }), column("n", { kind: "long" })];
+  const long = new Uint8Array(8);
+  new DataView(long.buffer).setBigInt64(0, BigInt(LARGE));
+  const cases = [
+    ["json", `{"id":${LARGE}}`],
+    ["long", long],
+    ["string", String(LARGE)],
+  ] as const;
+  for (const [format, key] of cases) {
+    const { decoder } = registryRig("json", { rowKey: { columns: ["id"], format }, fields });
+    const batch = await prepared(decoder, [{ key, value: '{"n":1}' }]);
+    expect(decoder.builder().tryDecode(batch)).toBeNull();
+    const refused = decoder.builder().decode(batch).rejected;
+    expect(refused.map(({ reason }) => reason)).toEqual(["bad_key"]);
+    decoder.adopt(grown(fields, [column("id", { kind: "long" })]), { dropped: [], hasRows: true });
+    expect([format, decodeAll(decoder, batch).rows]).toEqual([
+      format,
+      [{ id: BigInt(LARGE), n: 1n }],
+    ]);
   }
 });
