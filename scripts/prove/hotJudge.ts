@@ -57,6 +57,10 @@ export class HotJudge {
     hot: 0,
     uncovered: 0,
   };
+  /** Questions whose time was over: a slow machine, or one that stood still. */
+  late = 0;
+  /** Its process is being ended, and may refuse. */
+  isEnding = false;
   readonly times: number[] = [];
   readonly snapshots: Set<string> = new Set();
   readonly #removed: readonly OffsetRange[];
@@ -78,6 +82,11 @@ export class HotJudge {
     return count + offsets + sums;
   }
 
+  /** Partitions whose rows in memory the last answer by partitions had. */
+  get covered(): number {
+    return this.#covered.size;
+  }
+
   /** Rows that the last answer by partitions reached. */
   get reached(): number {
     return [...this.#ends.values()].reduce((sum, end) => sum + end, 0);
@@ -92,7 +101,10 @@ export class HotJudge {
   take(asked: Asked, body: Body): boolean {
     if (body.error !== undefined) {
       const isEarly = this.reached === 0 && /There is no table|_kafka_|user_id/.test(body.error);
-      if (!isEarly) this.violations.push(`${sqlOf(asked, "T")}: ${body.error}`);
+      const isLate = body.error.includes("took longer than");
+      if (isLate) this.late++;
+      if (!isEarly && !isLate && !this.isEnding)
+        this.violations.push(`${sqlOf(asked, "T")}: ${body.error}`);
       return false;
     }
     if (this.reached === 0 && body.rows.length === 0) return false;

@@ -65,9 +65,11 @@ export async function proveHotMemory(
   const proxy = startFaultProxy(`127.0.0.1:${s3.port}`);
   const config = {
     hot_buffer: { max_size_mb: bufferMb },
+    // Twice a flush is what is in use while commits go through.
+    "iceberg.commit": { max_size_mb: bufferMb },
     server: { query_timeout_ms: 60_000 },
   };
-  const options = { bootstrap, topic: "full", partitions: 4, config };
+  const options = { bootstrap, topic: "filled", partitions: 4, config };
   const course = await newS3Course(options, s3, "", proxy.port);
   const product = await start(course);
   const memory = new Memory(product.pid);
@@ -75,7 +77,7 @@ export async function proveHotMemory(
     await product.ready();
     const engineBefore = memory.engine > 0;
     proxy.set({ kind: "stall" });
-    await produceEvents({ bootstrap, topic: "full", count: events, codec: "lz4" });
+    await produceEvents({ bootstrap, topic: "filled", count: events, codec: "lz4" });
     const isHeld = async (): Promise<boolean> => (await gauge(product, "partitions_paused")) > 0;
     await until("a full buffer", isHeld, 300_000);
     const heldMb = Math.round((await gauge(product, "hot_buffer_size_bytes")) / MB);
@@ -134,7 +136,7 @@ async function proveExpiry({ bootstrap, ttlSeconds }: HotMemoryProof): Promise<n
 async function ask(
   { url }: Product,
   sql: string,
-  table = "full",
+  table = "filled",
 ): Promise<{ readonly status: number; readonly text: string }> {
   const response = await fetch(`${url}/query`, {
     method: "POST",

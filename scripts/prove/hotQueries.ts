@@ -158,7 +158,8 @@ export class Asker {
 
   /** The cells of an answer, a row a line. */
   async text(sql: string): Promise<string> {
-    return (await this.#query(sql)).rows.map((row) => row.join(" ")).join("\n");
+    const { error, rows } = await this.#query(sql);
+    return error ?? rows.map((row) => row.join(" ")).join("\n");
   }
 
   async #ask(asked: Asked): Promise<void> {

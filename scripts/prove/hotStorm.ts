@@ -30,6 +30,8 @@ export interface HotStormReport {
   readonly sumAnswers: number;
   readonly hotAnswers: number;
   readonly snapshots: number;
+  /** Questions without an answer, since their time was over. */
+  readonly late: number;
   /** By act: answers while it went on. */
   readonly acts: Readonly<Record<string, number>>;
   /** Times that a partition left the rows in memory of a process that was asked. */
@@ -53,11 +55,13 @@ const CONFIG = {
   // Committed rows would stay for ten minutes, if there were room for them.
   hot_buffer: { ttl_seconds: 600, max_size_mb: 24 },
   kafka: { session_timeout_ms: 6000, heartbeat_interval_ms: 2000 },
-  maintenance: { compact_enabled: false, snapshot_keep_all_seconds: 45, snapshot_max: 10 },
+  maintenance: { compact_enabled: false, snapshot_keep_all_seconds: 180, snapshot_max: 10 },
 } as const;
 const REMOVED_ROWS = 500;
+/** Machines stand still now and then. */
+const WAIT_MS = 400_000;
 const BY_PARTITION =
-  "_kafka_partition p, count(*) n, max(_kafka_offset) last, sum(user_id * device.width) s FROM";
+  "_kafka_partition AS p, count(*) AS n, max(_kafka_offset) AS e, sum(user_id * device.width) AS s FROM";
 
 /** Runs the proof: an SQL catalog on SQLite, two processes, Spark, PyIceberg. */
 export async function proveHotStorm(proof: HotStormProof): Promise<HotStormReport> {
@@ -203,13 +207,16 @@ class Storm {
     const uncovered = (): number => this.#living[0]?.judge.counts.uncovered ?? 0;
     const before = uncovered();
     const joined = await this.#start(name);
-    await until("the first gives partitions up", () => uncovered() > before, 60_000);
+    await until("the first gives partitions up", () => uncovered() > before, WAIT_MS);
     return joined;
   }
 
   async #leave(asked: Asked, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     this.#living.splice(this.#living.indexOf(asked), 1);
+    asked.judge.isEnding = true;
     await (signal === "SIGTERM" ? asked.product.terminate() : asked.product.kill());
+    const hasAll = (): boolean => this.#living[0]?.judge.covered === PARTITIONS;
+    await until("the first has all partitions again", hasAll, WAIT_MS);
   }
 
   /** Waits until rows are no longer in memory, though none of them is old. */
@@ -221,7 +228,7 @@ class Storm {
       this.#evictedTo = (await first?.asker.number(sql)) ?? 0;
       return this.#evictedTo < (first?.judge.reached ?? 0) / 2;
     };
-    await until("rows leave memory for want of room", isEvicted, 300_000, 500);
+    await until("rows leave memory for want of room", isEvicted, WAIT_MS, 500);
   }
 
   async #compact(): Promise<void> {
@@ -242,9 +249,9 @@ class Storm {
       await asker.whole();
       return judge.reached === count;
     };
-    await until("the last row is seen", isWhole, 120_000);
+    await until("the last row is seen", isWhole, WAIT_MS);
     const synced = "SELECT sum(sync_value::BIGINT)::BIGINT FROM sync_points";
-    await until("all is committed", async () => (await asker.number(synced)) === count, 60_000);
+    await until("all is committed", async () => (await asker.number(synced)) === count, WAIT_MS);
     const [spark, ours] = await Promise.all([
       others.textBySpark(`SELECT ${BY_PARTITION} T GROUP BY 1 ORDER BY 1`),
       asker.text(`SELECT ${BY_PARTITION} ${topic} GROUP BY 1 ORDER BY 1`),
@@ -265,6 +272,7 @@ class Storm {
       sumAnswers: total(({ counts }) => counts.sums),
       hotAnswers: total(({ counts }) => counts.hot),
       snapshots: new Set(this.#judges.flatMap((each) => [...each.snapshots])).size,
+      late: this.#judges.reduce((sum, each) => sum + each.late, 0),
       acts: this.#acts,
       uncovered: total(({ counts }) => counts.uncovered),
       evictedTo: this.#evictedTo,

@@ -16,6 +16,7 @@ import { proveFanOut } from "./fanOut.ts";
 import { proveFaults } from "./faults.ts";
 import { proveForeign, proveForeignEnds } from "./foreign.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
+import { proveHotCost, proveHotLatency } from "./hotFigures.ts";
 import { proveHotMemory } from "./hotMemory.ts";
 import { proveHotQueries } from "./hotQueries.ts";
 import { proveHotStorm } from "./hotStorm.ts";
@@ -90,6 +91,17 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const events = Number(process.argv[3] ?? 3_000_000);
     const bufferMb = Number(process.argv[4] ?? 500);
     return proveHotMemory({ bootstrap, events, bufferMb, ttlSeconds: 3, say }, s3);
+  },
+  "hot-latency": async () => {
+    const { bootstrap } = await startKafka();
+    const rate = Number(process.argv[3] ?? 50_000);
+    return proveHotLatency(bootstrap, rate, Number(process.argv[4] ?? 20), say);
+  },
+  "hot-cost": async () => {
+    const { bootstrap } = await startKafka();
+    const [events = 4_000_000, rounds = 3] = process.argv.slice(3, 5).map(Number);
+    const [before = "", after = "dist/kafka-iceberg"] = process.argv.slice(5);
+    return proveHotCost(bootstrap, { events, rounds }, { before, after }, say);
   },
   "hot-storm": async () => {
     const { bootstrap } = await startKafka();

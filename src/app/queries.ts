@@ -97,6 +97,9 @@ export class Queries {
           `The query took longer than ${options.timeoutMs} ms (server.query_timeout_ms)`,
         );
       }
+      if (request.signal.aborted) {
+        return refused(503, "Nobody waits for the answer any more, or the process is being ended");
+      }
       const isOurs = kindOf(error) === "query_engine" || kindOf(error) === "internal";
       return refused(isOurs ? 503 : 400, describe(error));
     } finally {

@@ -163,7 +163,7 @@ describe("a statement without an end", () => {
     second.abort();
     await Bun.sleep(50);
     first.abort();
-    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([400, 400]);
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([503, 503]);
     expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
   });
 
