@@ -27,7 +27,13 @@ const BANNED: readonly (readonly [pattern: RegExp, instead: string, homes: reado
   [
     /\bcatalog\.commit\(/,
     "the commit loop, commit/commit.ts",
-    ["commit/together.ts", "catalog/open.ts", "catalog/guard.ts", "catalog/metadataCache.ts"],
+    [
+      "commit/together.ts",
+      "catalog/open.ts",
+      "catalog/guard.ts",
+      "catalog/latestViews.ts",
+      "catalog/metadataCache.ts",
+    ],
   ],
   [
     /\bstorage\.remove\(/,

@@ -56,7 +56,7 @@ async function askSpark(source: TableSource, sql: string, s3?: S3Access): Promis
     }),
   });
   try {
-    const rows = await session.sql(sql.replace("{table}", `${name}.${tableOf(source)}`));
+    const rows = await session.sql(sql.replaceAll("{table}", `${name}.${tableOf(source)}`));
     return rows.map((row) => Object.values(row).map(String));
   } finally {
     await session.stop();
@@ -118,7 +118,7 @@ async function askDuckDb(source: TableSource, sql: string, s3?: S3Access): Promi
     stdin: JSON.stringify({
       ...secret,
       attach: `ATTACH '' AS lake (TYPE iceberg, ENDPOINT '${uri.replace(BRANCH, "/iceberg")}', ${how})`,
-      sql: sql.replace("{table}", `lake.${tableOf(source)}`),
+      sql: sql.replaceAll("{table}", `lake.${tableOf(source)}`),
       s3,
     }),
   });

@@ -179,21 +179,20 @@ export async function proveFlushCosts(
   const end = { flushes: await committed(), ...(await requestsOf(server)) };
   await product.terminate();
   const flushes = end.flushes - begin.flushes;
-  const each = (
-    after: Readonly<Record<string, number>>,
-    before: Readonly<Record<string, number>>,
-  ): Record<string, number> =>
+  return costsBetween(begin, end, flushes);
+}
+
+type Requests = Awaited<ReturnType<typeof requestsOf>>;
+
+function costsBetween(begin: Requests, end: Requests, flushes: number): FlushCosts {
+  const each = (of: keyof Requests): Record<string, number> =>
     Object.fromEntries(
-      Object.entries(after).map(([key, count]) => [
+      Object.entries(end[of]).map(([key, count]) => [
         key,
-        Number(((count - (before[key] ?? 0)) / flushes).toFixed(2)),
+        Number(((count - (begin[of][key] ?? 0)) / flushes).toFixed(2)),
       ]),
     );
-  return {
-    flushes,
-    catalog: each(end.catalog, begin.catalog),
-    store: each(end.store, begin.store),
-  };
+  return { flushes, catalog: each("catalog"), store: each("store") };
 }
 
 const WARM_COMMITS = 6;
@@ -216,6 +215,8 @@ export interface IngestCosts {
   readonly ratio: number;
   /** The best of the second to that of the first: of the rounds that others disturbed least. */
   readonly bestRatio: number;
+  /** Of the runs through the server, starts included. */
+  readonly requests: FlushCosts;
 }
 
 /** Ingests the same topic through both, round after round. */
@@ -228,6 +229,8 @@ export async function proveIngestCosts(
   await createTopic(bootstrap, { topic, partitions: 6 });
   await produceEvents({ bootstrap, topic, count: rows, codec: "lz4" });
   const found: Record<"file" | "server", number[]> = { file: [], server: [] };
+  const begin = await requestsOf(server);
+  let flushes = 0;
   for (let round = 0; round < rounds; round++) {
     for (const kind of ["file", "server"] as const) {
       const own = { kafka: { consumer_group: `${kind}-${round}` }, "iceberg.commit": COMMIT };
@@ -237,12 +240,16 @@ export async function proveIngestCosts(
       const course = await newCourse({ bootstrap, topic, partitions: 0, config, env: server.env });
       const product = await runToEnd(course);
       found[kind].push(Math.round(rows / product.usage().cpuSeconds));
+      if (kind === "server") flushes += product.log().split(COMMITTED).length - 1;
     }
   }
   const ratio = Number((median(found.server) / median(found.file)).toFixed(3));
   const bestRatio = Number((Math.max(...found.server) / Math.max(...found.file)).toFixed(3));
-  return { rows, ...found, ratio, bestRatio };
+  const requests = costsBetween(begin, await requestsOf(server), flushes);
+  return { rows, ...found, ratio, bestRatio, requests };
 }
+
+const COMMITTED = '"Flush committed"';
 
 const COMMIT = { interval_ms: 1000 } as const;
 

@@ -1,7 +1,7 @@
 /**
  * Proofs on a catalog's server, each by its name (`scripts/services/catalogServers.ts`):
  *
- * bun scripts/prove/catalogs.ts kills|outcomes|together|conflicts|away|operations|flushes|ingest|steady|through NAME [count]
+ * bun scripts/prove/catalogs.ts kills|outcomes|together|conflicts|away|operations|flushes|ingest|steady|through|modes NAME [count]
  *
  * `kills`: the process is killed again and again while the server fails (default 10). `outcomes`: so many
  * commits meet trouble in turn (default 200). `together`: the same of commits of eight tables in one request (default 60).
@@ -9,7 +9,7 @@
  * and commits are timed (default 300), beside file and SQLite. `flushes`: requests for each flush are counted for so many
  * seconds (default 30). `ingest`: rows per CPU-second of so many million rows (default 2), beside file on the local disk. `steady`:
  * nothing is done for so many seconds (default 120) but that tokens and keys end. `through`: Spark and DuckDB find a table
- * of so many rows (default 20,000) by its name.
+ * of so many rows (default 20,000) by its name. `modes`: they find tables whose rows were changed so many times (default 6000), one for each `delete_mode`.
  */
 import { CATALOG_SERVERS, type CatalogServer, topicOf } from "../services/catalogServers.ts";
 import { startKafka } from "../services/kafka.ts";
@@ -17,6 +17,7 @@ import { proveAway } from "./away.ts";
 import { measureOperations, proveFlushCosts, proveIngestCosts } from "./catalogCosts.ts";
 import { proveCatalogKills } from "./catalogKills.ts";
 import { proveConflicts } from "./conflicts.ts";
+import { proveModes } from "./modes.ts";
 import { proveOutcomes } from "./outcomes.ts";
 import { proveSteady } from "./steady.ts";
 import { proveThrough } from "./through.ts";
@@ -95,6 +96,8 @@ const PROOFS: Readonly<Record<string, Proof>> = {
     proveSteady(bootstrap, topicOf("steady", name), server, seconds),
   through: async (bootstrap, name, server, events = 20_000) =>
     proveThrough(bootstrap, topicOf("through", name), server, events),
+  modes: async (bootstrap, name, server, changes = 6000) =>
+    proveModes(bootstrap, topicOf("modes", name), server, changes),
   ingest: async (bootstrap, _, server, millions = 2) => {
     const costs = await proveIngestCosts(bootstrap, server, {
       rows: millions * 1e6,

@@ -151,7 +151,7 @@ def main(job):
     neighbour = Neighbour(job)
     acts = job.get("acts", ["appends", "appends", "rollbacks"])
     conflicts = job.get("conflicts")
-    tally = {name: 0 for name in ACTS} | {"lost": 0, "lostToProduct": 0, "unanswered": 0}
+    tally = {name: 0 for name in ACTS} | {"lost": 0, "lostToProduct": 0, "unanswered": 0, "late": 0}
     if conflicts is not None:
         TableProperties.COMMIT_NUM_RETRIES_DEFAULT = 0
     end = time.monotonic() + (float("inf") if conflicts is None else conflicts["seconds"])
@@ -166,6 +166,9 @@ def main(job):
                 tally["lostToProduct"] += 1
         except (ConnectionError, CommitStateUnknownException):
             tally["unanswered"] += 1
+        except FileNotFoundError:
+            # The machine stood still: the head that the act was made for has left the metadata, and its files are gone.
+            tally["late"] += 1
         if conflicts is not None:
             keep(conflicts["tally"], tally)
             if time.monotonic() > end or os.path.exists(conflicts["end"]):

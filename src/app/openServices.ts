@@ -8,6 +8,7 @@ import type { Observe } from "#base/events.ts";
 import type { Logger } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { type GuardedCatalog, guardedCatalog } from "#catalog/guard.ts";
+import { withLatestViews } from "#catalog/latestViews.ts";
 import { createMetadataCache, type MetadataCache } from "#catalog/metadataCache.ts";
 import { openCatalog } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
@@ -51,7 +52,8 @@ export function openServices(
   const opened = openCatalog(options, { ...parts, storage, storageWith });
   const load: GuardedCatalog["load"] = (name) => catalog.load(name);
   const cache = createMetadataCache(metadataCache, { ...parts, catalog: { load } });
-  const catalog = guardedCatalog(cache.watched(opened), catalogGuard, parts);
+  const watched = withLatestViews(cache.watched(opened), parts);
+  const catalog = guardedCatalog(watched, catalogGuard, parts);
   return { storage, catalog, cache };
 }
 

@@ -3,6 +3,7 @@
  * Implementations: `file.ts` (SPEC 2.12) and, for catalogs that keep one pointer per table, `pointer.ts`
  * with `sql.ts` behind it; REST and Nessie come later.
  */
+import type { Field } from "#columns/schema.ts";
 import type { TableMetadata, TableRequirement, TableUpdate } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
 
@@ -74,6 +75,17 @@ export interface CreateTable {
   readonly metadataAt: (location: string) => TableMetadata;
 }
 
+/** A view that we keep in a catalog. */
+export interface KeptView {
+  readonly name: TableName;
+  /** Its columns as the text has them. */
+  readonly fields: readonly Field[];
+  /** The same text in the dialects of several engines; names without a namespace are of the view's own. */
+  readonly texts: readonly { readonly dialect: string; readonly sql: string }[];
+  /** A property by which we know it as ours. */
+  readonly mark: readonly [key: string, value: string];
+}
+
 /** Tables by name, read without any cache. */
 export interface Catalog {
   readonly traits: CatalogTraits;
@@ -119,6 +131,12 @@ export interface Catalog {
    * that shows without writing. Absent where only writing tells. For `check`, after `open`.
    */
   missingRights?(tables: readonly TableName[]): Promise<string[]>;
+  /**
+   * Makes a view, or brings one that is ours to this text. `taken`: somebody else's table or view has the
+   * name, and is left as it is. Null: the server does not offer views. A view holds no rows, so what became of
+   * a request without an answer the next call sees. Absent where the catalog has no views. Throws as `load`.
+   */
+  keepView?(view: KeptView): Promise<"made" | "kept" | "taken" | null>;
   /** Names of the tables of one namespace, without those of namespaces below it. */
   list(namespace: TableName["namespace"]): Promise<TableName[]>;
   close(): Promise<void>;

@@ -108,7 +108,7 @@ export function observedCatalog(
   const none = (): null => null;
   const outcomeError = (outcome: CommitOutcome): string | null =>
     outcome.kind === "committed" ? null : outcome.kind;
-  const { commitTogether } = catalog;
+  const { commitTogether, keepView } = catalog;
   return {
     ...(commitTogether && {
       commitTogether: (changes) =>
@@ -117,6 +117,9 @@ export function observedCatalog(
           () => commitTogether.call(catalog, changes),
           (outcomes) => outcomes?.map(outcomeError).find((error) => error !== null) ?? null,
         ),
+    }),
+    ...(keepView && {
+      keepView: (view) => timed("keep_view", () => keepView.call(catalog, view), none),
     }),
     traits: catalog.traits,
     open: () => timed("open", () => catalog.open(), none),

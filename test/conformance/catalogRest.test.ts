@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemDisk } from "#base/disk.ts";
 import { systemRandom } from "#base/random.ts";
-import type { Catalog, CommitOutcome, TableChange, TableName } from "#catalog/catalog.ts";
+import type { Catalog, CommitOutcome, KeptView, TableChange, TableName } from "#catalog/catalog.ts";
 import { createLocalStorage } from "#storage/local.ts";
 import { type IcebergRest, startIcebergRest } from "../../scripts/services/icebergRest.ts";
 import { catalogContract } from "../support/catalogContract.ts";
@@ -88,3 +88,42 @@ describe("commits of several tables on Iceberg's own server", () => {
     await Promise.all([catalog.close(), other.close()]);
   }, 60_000);
 });
+
+test("a view on Iceberg's own server is made, left, brought to another text and columns, and never taken from others", async () => {
+  const catalog = await realCatalog({ type: "rest", ...restOptions(server.uri) });
+  const namespace = ["viewed"];
+  const { metadata: table } = await createSample(catalog, { namespace, table: "t" }, []);
+  const fields = table.schemas[0]?.fields ?? [];
+  const textsOf = (n: number): KeptView["texts"] =>
+    ["spark", "trino"].map((dialect) => ({ dialect, sql: `SELECT ${n} AS ${dialect}` }));
+  const view: KeptView = {
+    name: { namespace, table: "t_latest" },
+    fields: fields.slice(0, 1),
+    texts: textsOf(1),
+    mark: ["ours", "yes"],
+  };
+  const other = { ...view, fields, texts: textsOf(2) };
+  const kept: unknown[] = [];
+  for (const each of [view, view, other, other]) kept.push(await catalog.keepView?.(each));
+  expect(kept).toEqual(["made", "kept", "made", "kept"]);
+  const answer = await fetch(`${server.uri}/v1/namespaces/viewed/views/t_latest`);
+  const { metadata } = (await answer.json()) as { metadata: ViewMetadata };
+  expect(metadata["current-version-id"]).toBe(2);
+  const current = metadata.versions.find((each) => each["version-id"] === 2);
+  expect(current?.representations.map(({ sql }) => sql)).toEqual(textsOf(2).map(({ sql }) => sql));
+  const schema = metadata.schemas.find((each) => each["schema-id"] === current?.["schema-id"]);
+  expect(schema?.fields.length).toBe(fields.length);
+  expect(await catalog.keepView?.({ ...view, mark: ["others", "yes"] })).toBe("taken");
+  expect(await catalog.keepView?.({ ...view, name: { namespace, table: "t" } })).toBe("taken");
+  await catalog.close();
+}, 60_000);
+
+interface ViewMetadata {
+  readonly "current-version-id": number;
+  readonly schemas: readonly { readonly "schema-id": number; readonly fields: unknown[] }[];
+  readonly versions: readonly {
+    readonly "version-id": number;
+    readonly "schema-id": number;
+    readonly representations: readonly { readonly sql: string }[];
+  }[];
+}

@@ -17,6 +17,7 @@ import type {
   Catalog,
   CommitOutcome,
   CreateTable,
+  KeptView,
   LoadedTable,
   TableChange,
   TableName,
@@ -29,6 +30,7 @@ import { tableMetadataFromJson } from "#iceberg/metadata/tableMetadataJson.ts";
 import { planCommit } from "#iceberg/metadata/updates.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { VendedStore } from "#storage/vended.ts";
+import { listTables } from "./listing.ts";
 import type { RestCatalogOptions } from "./options.ts";
 import {
   ENDPOINTS,
@@ -43,6 +45,7 @@ import {
 import { signatureOf } from "./signature.ts";
 import { TableStorages } from "./tableStorage.ts";
 import { commitTransaction } from "./transaction.ts";
+import { keepView } from "./views.ts";
 import { changeToJson, creationUpdates, missingIn } from "./wire.ts";
 
 /** What a REST catalog is built from. */
@@ -56,8 +59,6 @@ export interface RestCatalogParts extends RestParts {
  * are, so that the first load after a commit of ours is spared, too (decision 0321).
  */
 const ALL_SNAPSHOTS = "?snapshots=all";
-/** Tables asked for in one page of a listing. */
-const PAGE_TABLES = 1000;
 
 /** Makes a catalog; `Catalog.open` connects. */
 export function createRestCatalog(options: RestCatalogOptions, parts: RestCatalogParts): Catalog {
@@ -118,34 +119,12 @@ class RestCatalog implements Catalog {
 
   async list(namespace: TableName["namespace"]): Promise<TableName[]> {
     checkNamespace(namespace);
-    const names: string[] = [];
-    for (let token: string | null = ""; token !== null; ) {
-      const page = await this.#page(namespace, token);
-      // A server that has no pages of its own would give the first one for ever.
-      if (page.next !== null && page.next === token) {
-        throw this.#session.away("a listing", "its next page is the one that was asked for");
-      }
-      names.push(...page.names);
-      token = page.next;
-    }
-    return names.sort().map((table) => ({ namespace, table }));
+    return listTables(this.#session, namespace);
   }
 
-  /** One page of a listing; `next` asks for the one behind it. A missing namespace has no tables. */
-  async #page(
-    namespace: TableName["namespace"],
-    token: string,
-  ): Promise<{ readonly names: readonly string[]; readonly next: string | null }> {
-    const page = `pageSize=${PAGE_TABLES}&pageToken=${encodeURIComponent(token)}`;
-    const url = `${this.#session.tables(namespace)}?${page}`;
-    const answer = await this.#session.read("a listing", url);
-    if (answer.status === 404 && isIcebergError(answer)) return { names: [], next: null };
-    if (answer.status !== 200) throw this.#session.refusal("a listing", answer);
-    const json = membersOf(this.#session.parse("a listing", answer));
-    const identifiers = Array.isArray(json["identifiers"]) ? json["identifiers"] : [];
-    const names = identifiers.map((identifier) => String(membersOf(identifier)["name"]));
-    const next = json["next-page-token"];
-    return { names, next: typeof next === "string" && next !== "" ? next : null };
+  keepView(view: KeptView): ReturnType<typeof keepView> {
+    checkTableName(view.name);
+    return keepView(this.#session, this.#parts.clock, view);
   }
 
   async create({ name, metadataAt }: CreateTable): Promise<CommitOutcome> {

@@ -59,6 +59,7 @@ export const ENDPOINTS = {
   create: "POST /v1/{prefix}/namespaces/{namespace}/tables",
   createNamespace: "POST /v1/{prefix}/namespaces",
   transaction: "POST /v1/{prefix}/transactions/commit",
+  createView: "POST /v1/{prefix}/namespaces/{namespace}/views",
 } as const;
 
 /** Longest text of a server in a sentence of ours. */
@@ -134,6 +135,11 @@ export class RestSession {
   offers(endpoint: string): boolean {
     const { endpoints } = this.#use();
     return endpoints?.has(endpoint) ?? true;
+  }
+
+  /** Whether the server says that it offers an endpoint of {@link ENDPOINTS}. */
+  lists(endpoint: string): boolean {
+    return this.#use().endpoints?.has(endpoint) ?? false;
   }
 
   /** The server's address, as it says itself; without `/v1`. */
