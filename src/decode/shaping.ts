@@ -6,9 +6,7 @@
  * Fields are named by their paths in the record. A column's path differs from that of its field below a
  * renamed one, so each is asked for by its own.
  */
-import { createHmac } from "node:crypto";
 import { fail } from "#base/errors.ts";
-import type { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath } from "#columns/paths.ts";
 import {
   childFields,
@@ -17,6 +15,7 @@ import {
   type Type,
   withChildFields,
 } from "#columns/schema.ts";
+import { type Cover, hashCover, MASKING } from "./covers.ts";
 
 /** The settings; paths with dots. */
 export interface ShapingOptions {
@@ -36,18 +35,6 @@ export interface ShapingOptions {
   /** True: a field whose name differs by case only is meant, too, as it finds its column (`source.match_columns`). */
   readonly ignoresCase: boolean;
 }
-
-/** What stands for a value. */
-export interface Cover {
-  /** False: it is the same whatever the value is. */
-  readonly needsText: boolean;
-  /** Appends it, given the value's text. */
-  append(text: string, column: ColumnBuilder): void;
-}
-
-/** What stands for a masked value. */
-const MASK = "***";
-const encoder = new TextEncoder();
 
 /** The shape that records are given. */
 export class Shaping {
@@ -129,13 +116,18 @@ export class Shaping {
 
   /**
    * The name by which a field of several is spoken of: the first that is left out or covered, or has such
-   * inside; else the first of which the settings say anything; else its own, the first of all.
+   * inside; else one that is a slip of such a name; else the first of which the settings say anything; else its
+   * own, the first of all.
    * @param parent path of the field that it is in, "" for the row
    */
   nameAmong(parent: string, names: readonly [string, ...string[]]): string {
     if (this.#isPlain) return names[0];
     const hidden = names.find((name) => this.#hidden(joinPath(parent, name)).length > 0);
-    return hidden ?? names.find((name) => this.mentions(joinPath(parent, name))) ?? names[0];
+    const named =
+      hidden ??
+      names.find((name) => this.isSlip(joinPath(parent, name))) ??
+      names.find((name) => this.mentions(joinPath(parent, name)));
+    return named ?? names[0];
   }
 
   /** The path by which the settings speak of what is inside a union's member, `saidOfUnion`. */
@@ -198,8 +190,18 @@ export class Shaping {
    */
   hides(path: string): boolean {
     if (this.#isPlain) return false;
+    return this.protects(path) || this.inAnyCase.protects(path);
+  }
+
+  /** The same settings for fields of any case. */
+  get inAnyCase(): Shaping {
     this.#anyCase ??= new Shaping({ ...this.#options, ignoresCase: true });
-    return this.protects(path) || this.#anyCase.protects(path);
+    return this.#anyCase;
+  }
+
+  /** True for a field that is hidden (`hides`) for its case only: it never becomes a column by itself. */
+  isSlip(path: string): boolean {
+    return this.hides(path) && !this.protects(path);
   }
 
   /** True when this field, or one inside or around it, is left out or covered, or only some inside it is selected. */
@@ -227,6 +229,19 @@ export class Shaping {
     if (!this.#holders.has(this.#spoken(path)) || this.coverOf(path) !== null) return true;
     if (kind === "list") return this.#isNamed(joinPath(path, "element"));
     return kind === "map" ? this.#isNamed(joinPath(path, "value")) : kind === "struct";
+  }
+
+  /** Why a field of this type never becomes a column: what is hidden may be in it; null: it may become one. */
+  refusalOf(type: Type, path: string): "type_conflict" | "ambiguous_field" | null {
+    if (!this.admits(path, type.kind)) return "type_conflict";
+    return this.#holdsSlip(type, path) ? "ambiguous_field" : null;
+  }
+
+  /** True when a field of this type is a slip, or has one inside. */
+  #holdsSlip(type: Type, path: string): boolean {
+    if (this.isSlip(path)) return true;
+    const inner = isPrimitive(type) || !this.leadsInside(path) ? [] : childFields(type);
+    return inner.some((each) => this.#holdsSlip(each.type, joinPath(path, each.name)));
   }
 
   /** True when all that a field of this type holds is left out. */
@@ -258,7 +273,7 @@ export class Shaping {
   }
 
   /**
-   * The columns of a schema's fields: without what is left out, by their new names, text where the values
+   * The columns of a schema's fields: without what is left out or a slip of it, by their new names, text where the values
    * are covered.
    * @param parent path of the field that they are in, "" for the row
    * @param inside the path of what is in a field: by that of its parent, and its name
@@ -271,7 +286,7 @@ export class Shaping {
     if (this.#isPlain) return fields;
     return fields.flatMap((field) => {
       const path = joinPath(parent, field.name);
-      if (this.ignores(path)) return [];
+      if (this.ignores(path) || this.isSlip(path)) return [];
       const name = this.columnName(path, field.name);
       if (this.coverOf(path) !== null) return [{ ...field, name, type: { kind: "string" } }];
       const within = inside(parent, field.name);
@@ -376,23 +391,4 @@ export const NO_SHAPING: ShapingOptions = {
 /** A zero byte is in no field's name that a column can have. */
 function placeOf(parent: string, name: string): string {
   return `${parent}\u0000${name}`;
-}
-
-const MASKING: Cover = {
-  needsText: false,
-  append: (_text, column) => appendText(MASK, column),
-};
-
-/** HMAC-SHA-256 of a value's UTF-8 text, as hexadecimal digits. */
-function hashCover(salt: string): Cover {
-  return {
-    needsText: true,
-    append: (text, column) =>
-      appendText(createHmac("sha256", salt).update(text, "utf8").digest("hex"), column),
-  };
-}
-
-function appendText(text: string, column: ColumnBuilder): void {
-  const bytes = encoder.encode(text);
-  column.appendBytes(bytes, 0, bytes.length);
 }

@@ -62,7 +62,9 @@ export function isMisplaced(
   if (type.kind === "record") return false;
   const members = types.map((each) => memberName(each, types));
   const own = memberName(type, types);
-  return names.some((name) => shaping.saidOfUnion(name, own, members));
+  return [shaping, shaping.inAnyCase].some((each) =>
+    names.some((name) => each.saidOfUnion(name, own, members)),
+  );
 }
 
 /** The first of several that one of the names means, the names in their order; null: none. */

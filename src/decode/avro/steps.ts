@@ -3,10 +3,10 @@
  */
 import { ColumnBuilder } from "#columns/builder.ts";
 import type { Aside } from "#decode/aside.ts";
+import type { Cover } from "#decode/covers.ts";
 import type { Filler } from "#decode/json/defaults.ts";
 import type { TextParser } from "#decode/json/values.ts";
 import type { RejectReason } from "#decode/rejects.ts";
-import type { Cover } from "#decode/shaping.ts";
 import type { AvroType } from "./schema.ts";
 
 /** What to do with the bytes that come next. */

@@ -5,10 +5,10 @@
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { isReservedName, isUnusableName } from "#columns/names.ts";
 import { Aside } from "#decode/aside.ts";
+import type { Cover } from "#decode/covers.ts";
 import type { TableSchema } from "#decode/format.ts";
 import type { UnknownFieldPolicy } from "#decode/options.ts";
 import type { RejectReason } from "#decode/rejects.ts";
-import type { Cover } from "#decode/shaping.ts";
 import { type ColumnRules, fieldOf, recursiveType, valueBranches } from "./fields.ts";
 import type { ReaderSchema } from "./readerSchema.ts";
 import type { AvroType } from "./schema.ts";
@@ -75,8 +75,8 @@ export class Unplaced {
     // What is masked somewhere inside is never shown as it came.
     if (isKept && !shaping.hides(at.source)) return this.kept(type, at.source, null);
     if (isKept || onUnknownField === "dead_letter") return refusal(type, "unknown_field", path);
-    const isMisplaced = own !== null && !shaping.admits(at.source, own.kind);
-    if (isMisplaced) return refusal(type, "type_conflict", path);
+    const reason = own === null ? null : shaping.refusalOf(own, at.source);
+    if (reason !== null) return refusal(type, reason, path);
     return this.learned(type, path, name, inside);
   }
 

@@ -287,7 +287,8 @@ function fieldsOf(shape: Shape, parent: string, source: string, room: Room): Fie
   const fields: Field[] = [];
   for (const [own, member] of shape.members) {
     const from = joinPath(source, own);
-    if (member.field === null && room.shaping.ignores(from)) continue;
+    const isHidden = room.shaping.ignores(from) || room.shaping.isSlip(from);
+    if (member.field === null && isHidden) continue;
     const name = member.field?.name ?? room.shaping.columnName(from, own);
     const path = joinPath(parent, name);
     if (member.field === null && (isUnusableName(name) || isReservedName(path))) continue;

@@ -7,8 +7,13 @@ import { CHAR, skipSpace, skipString } from "./scan.ts";
 import { Skipper } from "./skip.ts";
 import { textOf } from "./strings.ts";
 
-/** `nothing`: all of it is left out; `misplaced`: what is protected may be in it, and is not where it is said to be. */
-export type Inside = "nothing" | "something" | "misplaced";
+/** What may be in a value, the graver behind the less grave. */
+const FINDINGS = ["nothing", "something", "slip", "misplaced"] as const;
+/**
+ * `nothing`: all of it is left out; `slip`: a field in it differs by case only from one that is hidden;
+ * `misplaced`: what is protected may be in it, and is not where it is said to be.
+ */
+export type Inside = (typeof FINDINGS)[number];
 
 const skipper = new Skipper();
 
@@ -43,6 +48,7 @@ class Look {
     this.#after = skipper.value(this.#bytes, at, this.#bytes.length, 0);
     if (!skipper.typed || this.#shaping.ignores(path)) return "nothing";
     if (!this.#shaping.admits(path, kind)) return "misplaced";
+    if (this.#shaping.isSlip(path)) return "slip";
     if (kind === "string" || !this.#shaping.leadsInside(path)) return "something";
     return kind === "struct" ? this.#members(at, path) : this.#elements(at, path);
   }
@@ -81,6 +87,5 @@ class Look {
 }
 
 function both(one: Inside, other: Inside): Inside {
-  if (one === "misplaced" || other === "misplaced") return "misplaced";
-  return one === "nothing" ? other : one;
+  return FINDINGS.indexOf(one) > FINDINGS.indexOf(other) ? one : other;
 }

@@ -10,8 +10,9 @@
 import { ColumnBuilder } from "#columns/builder.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType, type Type } from "#columns/schema.ts";
+import type { Cover } from "#decode/covers.ts";
 import type { EventTime } from "#decode/eventTime.ts";
-import type { Cover, Shaping } from "#decode/shaping.ts";
+import type { Shaping } from "#decode/shaping.ts";
 import { type Filler, fillerOf } from "./defaults.ts";
 import { keyBytes } from "./strings.ts";
 import { hasNoZone, type TextParser, zonedParser } from "./values.ts";

@@ -62,11 +62,19 @@ export function judgeUnknown(
   if (policy === "rescue") return shaping.hides(source) ? "unknown_field" : "rescue";
   if (policy === "dead_letter") return "unknown_field";
   if (inside === "misplaced") return "type_conflict";
-  if (isUnusableName(own)) return "bad_field_name";
-  if (isReservedName(path)) return "reserved_field_name";
-  if (node.taken.find(path) !== undefined) return "ambiguous_field";
+  if (inside === "slip" || shaping.isSlip(source)) return "ambiguous_field";
+  const reason = refusalOfName(node, own);
+  if (reason !== null) return reason;
   if (policy === "too_many_columns") return "too_many_columns";
   return evolving ? "learn" : "bad_field_name";
+}
+
+/** Why nothing in an object may be called so; null: it may. */
+function refusalOfName({ prefix, taken }: StructNode, name: string): RejectReason | null {
+  const path = prefix + name;
+  if (isUnusableName(name)) return "bad_field_name";
+  if (isReservedName(path)) return "reserved_field_name";
+  return taken.find(path) === undefined ? null : "ambiguous_field";
 }
 
 /** Why the member whose key's quote is at `keyAt` refuses its record; null: it does not. */

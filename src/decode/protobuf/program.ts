@@ -8,11 +8,12 @@ import { isReservedName, isUnusableName } from "#columns/names.ts";
 import { joinPath, type TakenPaths } from "#columns/paths.ts";
 import { isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import { Aside } from "#decode/aside.ts";
+import type { Cover } from "#decode/covers.ts";
 import type { EventTime } from "#decode/eventTime.ts";
 import { type Filler, fillerOf } from "#decode/json/defaults.ts";
 import type { RejectReason } from "#decode/rejects.ts";
 import { RESCUED } from "#decode/rescue.ts";
-import { type Cover, Shaping } from "#decode/shaping.ts";
+import { Shaping } from "#decode/shaping.ts";
 import { columnsOf, columnTypeOf, isFlattened, valueKind } from "./columns.ts";
 import { defaultFiller } from "./defaults.ts";
 import type { ProtoField, ProtoMessage, ProtoType } from "./model.ts";
@@ -265,7 +266,7 @@ class Compiler {
     if (!shaping.leadsInside(source)) return null;
     const type = columnTypeOf(field, path);
     if (shaping.leavesNothing(type, source)) return "nothing";
-    return unknown === "evolve" && !shaping.admits(source, type.kind) ? "type_conflict" : null;
+    return unknown === "evolve" ? shaping.refusalOf(type, source) : null;
   }
 
   private unknown({ path, source }: Place): RejectReason | "evolve" | "rescue" | null {
@@ -273,7 +274,8 @@ class Compiler {
     if (unknown === null || dropped.find(path) !== undefined) return null;
     // What is masked somewhere inside is never shown as it came.
     if (unknown === "rescue") return shaping.hides(source) ? "unknown_field" : "rescue";
-    if (taken.find(path) !== undefined) return "ambiguous_field";
+    const isSlip = unknown === "evolve" && shaping.isSlip(source);
+    if (isSlip || taken.find(path) !== undefined) return "ambiguous_field";
     const name = path.slice(path.lastIndexOf(".") + 1);
     const isUsable = !isUnusableName(name) && !isReservedName(path);
     return unknown === "evolve" && !isUsable ? "bad_field_name" : unknown;

@@ -3,10 +3,10 @@
  */
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { Aside } from "#decode/aside.ts";
+import type { Cover } from "#decode/covers.ts";
 import type { Filler } from "#decode/json/defaults.ts";
 import type { TextParser } from "#decode/json/values.ts";
 import type { RejectReason } from "#decode/rejects.ts";
-import type { Cover } from "#decode/shaping.ts";
 import {
   type ProtoEnum,
   type ProtoField,
