@@ -13,7 +13,7 @@ import type { ChangeOptions } from "./options.ts";
 import type { RejectReason, TypeConflict } from "./rejects.ts";
 import type { SchemaAsks } from "./schemaAsks.ts";
 import type { ValueReader } from "./segment.ts";
-import { unavailableColumns, type Wholeness } from "./unavailable.ts";
+import { clearUnavailable, unavailableColumns, type Wholeness } from "./unavailable.ts";
 
 /** Where a part lies in its value. */
 export interface Span {
@@ -202,11 +202,9 @@ export class EnvelopeReader implements ValueReader {
         return true;
       case "log":
         // What the change does not tell is null there.
-        for (const column of unavailableColumns(this.#readers.columns, row)) {
-          column.truncate(row);
-          column.appendNull();
-        }
-        return true;
+        return unavailableColumns(this.#readers.columns, row).every((column) =>
+          clearUnavailable(column, row),
+        );
       default:
         return false;
     }

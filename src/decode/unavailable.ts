@@ -54,6 +54,23 @@ export function unavailableColumns(
   return columns.filter((column) => column.length > row && isUnavailable(column, row));
 }
 
+/**
+ * Makes null what a column of a row holds in place of values that were not logged, and nothing beside it: in a
+ * struct the members concerned, else the whole value. What takes no null is null with what is around it.
+ * @returns false: nothing around it takes a null either
+ */
+export function clearUnavailable(column: ColumnBuilder, row: number): boolean {
+  const { field, children } = column;
+  if (field.type.kind === "struct") {
+    const found = unavailableColumns(children, row);
+    if (found.every((child) => clearUnavailable(child, row))) return true;
+  }
+  if (field.required) return false;
+  column.truncate(row);
+  column.appendNull();
+  return true;
+}
+
 /** What judges rows of a format. */
 export interface RowJudge {
   readonly columns: readonly ColumnBuilder[];

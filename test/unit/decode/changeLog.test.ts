@@ -1,10 +1,12 @@
 /** Changes as rows of a log, and what empties a table: the kernel and the reader beside it say the same of each. */
 import { describe, expect, test } from "bun:test";
 import { CHANGE } from "#columns/changes.ts";
+import type { Field } from "#columns/schema.ts";
 import type { DecoderOptions } from "#decode/options.ts";
 import type { RecordInput } from "../../support/records.ts";
 import { effects } from "./changeEffects.ts";
 import { CDC, envelope, record } from "./envelopes.ts";
+import { field } from "./support.ts";
 
 for (const kernel of [false, "always"] as const) {
   const run = (records: readonly RecordInput[], more: Partial<DecoderOptions> = {}) =>
@@ -47,6 +49,31 @@ for (const kernel of [false, "always"] as const) {
       ];
       const { done, reasons } = run(records, { changes: { ...CDC, onDelete: "log" } });
       expect([done[1]?.[1], reasons]).toEqual([{ id: 1n, s: null, _kafka_deleted: false }, []]);
+    });
+
+    test("of a record in a record only that value is null; where it takes no null, what is around it", () => {
+      const s = "__debezium_unavailable_value";
+      const doc = { a: s, b: 7, c: { d: s, e: "x" }, l: [s, "y"] };
+      const changes = { ...CDC, onDelete: "log" } as const;
+      const learned = [
+        record(envelope("c", null, { id: 1, doc: { ...doc, a: "x", c: { d: "x", e: "x" } } })),
+        record(envelope("u", null, { id: 1, doc })),
+      ];
+      const cleared = { a: null, b: 7n, c: { d: null, e: "x" }, l: null };
+      const row = { id: 1n, doc: cleared, _kafka_deleted: false };
+      expect(run(learned, { changes }).done[1]?.[1]).toEqual(row);
+      const bare = [record(JSON.stringify({ op: "u", id: 1, doc: { a: s, b: 7 } }))];
+      const flagged = { changes: { ...changes, opField: "op" } };
+      expect(run(bare, flagged).done[0]?.[1]).toMatchObject({ doc: { a: null, b: 7n } });
+      const inner = [field("a", "string", true), field("b", "long")];
+      const columns = (isRequired: boolean): Field[] => [
+        field("id", "long"),
+        field("doc", { kind: "struct", fields: inner }, isRequired),
+      ];
+      const given = { changes: flagged.changes, infer: false };
+      const loose = run(bare, { ...given, fields: columns(false) });
+      expect([loose.done[0]?.[1], loose.reasons]).toMatchObject([{ doc: null }, []]);
+      expect(() => run(bare, { ...given, fields: columns(true) })).toThrow("did not log");
     });
 
     test("a truncate empties the table of what came before it, is passed over, or is a row of the log", () => {
