@@ -20,6 +20,7 @@ import {
   neededColumns,
   withRequired,
 } from "./changes.ts";
+import { checkDeclaredPaths } from "./declaredPaths.ts";
 import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from "./decoder.ts";
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format, TableSchema } from "./format.ts";
@@ -102,6 +103,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.declared = withRequired(declared, this.needed);
     const isStrict = format.hasFields && this.shaping.isStrict;
     this.checksPaths = isStrict && this.shaping.paths.some(([, path]) => !this.isDeclared(path));
+    checkDeclaredPaths(this.shaping, options, (path) => this.isDeclared(path));
     this.samplesKeys = options.infer && this.missingKeyColumn !== null;
     refuseNames(this.fields);
     this.checkCovered(this.fields, true);
