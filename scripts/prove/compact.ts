@@ -18,6 +18,7 @@ import { listDataFiles } from "#iceberg/io/scan.ts";
 import { stageAppend } from "#iceberg/io/stageAppend.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { newTableMetadata } from "#iceberg/metadata/newTable.ts";
+import { linesOf } from "#loadtest/child.ts";
 import { readFooter } from "#parquet/footer.ts";
 import { localPath } from "#storage/location.ts";
 import { openStorage } from "#storage/open.ts";
@@ -40,6 +41,8 @@ const { values } = parseArgs({
   },
 });
 const INGEST = Number(values.ingest);
+/** Of progress of a load test, one every few seconds. */
+const FLOWING_LINES = 3;
 const [FILES, ROWS] = [Number(values.files), Number(values.rows)];
 /**
  * Files that differ; the others are copies of them. A million rows are more than any writer's dictionary takes: with
@@ -68,8 +71,10 @@ try {
   const location = await makeTable("t");
   const files = dataFilesOf(location);
   const before = await query();
-  const alone = INGEST === 0 ? null : await ingest();
-  const [run, beside] = await Promise.all([compact(), INGEST === 0 ? null : ingest()]);
+  const alone = INGEST === 0 ? null : await ingest().figures;
+  const load = INGEST === 0 ? null : ingest();
+  await load?.flows;
+  const [run, beside] = await Promise.all([compact(), load?.figures ?? null]);
   const after = await query();
   if (before !== after) throw new Error(`rows differ: ${before} before, ${after} after`);
   const ours = compactedOf(location);
@@ -207,29 +212,42 @@ function megabytes(bytes: number): number {
   return Number((bytes / 2 ** 20).toFixed(1));
 }
 
-/** A steady load of its own topic and table, by a process of its own: ages of rows when they are committed. */
-async function ingest(): Promise<Record<string, unknown>> {
+/** A load test: what it found, and when rows have been flowing for some seconds. */
+interface Load {
+  readonly figures: Promise<Record<string, unknown>>;
+  readonly flows: Promise<void>;
+}
+
+/** A steady load of a topic and table of its own, by a process of its own: ages of rows when they are committed. */
+function ingest(): Load {
+  const { promise: flows, resolve: begin, reject } = Promise.withResolvers<void>();
+  const figures = measured(begin);
+  figures.catch(reject);
+  return { figures, flows };
+}
+
+async function measured(begin: () => void): Promise<Record<string, unknown>> {
   const kafka = await startKafka();
-  const config = join(root, "ingest.toml");
-  await Bun.write(
-    config,
-    `[kafka]\nbootstrap_servers = "${kafka.bootstrap}"\ntopic = "t"\n[state]\ndir = "${root}/ingest"\n[iceberg]\nwarehouse_path = "${root}/ingest-wh"\n`,
-  );
-  const words = [
-    "load-test",
-    "--rate",
-    `${INGEST}`,
-    "--seconds",
-    "30",
-    "--json",
-    "--config",
-    config,
-  ];
-  const child = Bun.spawn(command(words, null), { stderr: "ignore" });
   try {
-    const { rate, committed_ms, queryable_ms } = JSON.parse(
-      await new Response(child.stdout).text(),
+    const config = join(root, "ingest.toml");
+    await Bun.write(
+      config,
+      `[kafka]\nbootstrap_servers = "${kafka.bootstrap}"\ntopic = "t"\n[state]\ndir = "${root}/ingest"\n[iceberg]\nwarehouse_path = "${root}/ingest-wh"\n`,
     );
+    const words = ["load-test", "--rate", `${INGEST}`, "--seconds", "30", "--json"];
+    const child = Bun.spawn(command([...words, "--config", config], null), { stderr: "pipe" });
+    const answer = new Response(child.stdout).text();
+    let lines = 0;
+    for await (const line of linesOf(child.stderr)) {
+      console.error(line);
+      if (++lines === FLOWING_LINES) begin();
+    }
+    begin();
+    const {
+      ingesting_rows_per_second: rate,
+      committed_ms,
+      queryable_ms,
+    } = JSON.parse(await answer);
     return { rate, committed_ms, queryable_ms };
   } finally {
     await kafka.stop();

@@ -155,7 +155,9 @@ async function deleteByEquality(session: SparkSql, table: string): Promise<void>
 /** What Spark reads of every column, and what we do. */
 async function readersOf(table: string): Promise<{ readonly spark: string; readonly own: string }> {
   const isOwn = table.includes(".own_");
-  const columns = isOwn ? "id, n, name, amount, at" : "id, i, d, price, day, at, s, raw, li, to_json(m)";
+  const columns = isOwn
+    ? "id, n, name, amount, at"
+    : "id, i, d, price, day, at, s, raw, li, to_json(m)";
   const hash = `sum(cast(xxhash64(${columns}) as decimal(38,0)))`;
   const rows = await spark.sql(
     `select count(*) as n, cast(${hash} as string) as hash from ${table}`,

@@ -131,7 +131,7 @@ export const LIMITS: Readonly<
   sortedMapRowsMax: 2 ** 23,
   /** A page of a Parquet file that is copied, and so in memory: one that claims to be larger is none. */
   copiedPageBytesMax: 512 * MIB,
-  /** Entries of such a page that is encoded again: some 24 bytes each in memory. */
+  /** Entries of such a page of which more than the bytes is read: some 24 bytes each in memory. */
   copiedPageEntriesMax: 4 * MIB,
   /** Values that take the place of a copied page's indexes, where a dictionary is full. */
   unrolledPageBytesMax: 16 * MIB,

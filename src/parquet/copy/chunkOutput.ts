@@ -2,7 +2,6 @@
  * The pages of one column chunk on their way to a file, and what its footer counts of them. Small pages are joined: each
  * costs a reader some 30 microseconds, whatever is in it.
  */
-import { LIMITS } from "#base/limits.ts";
 import {
   codecName,
   compress,
@@ -18,7 +17,6 @@ import {
   dictionaryPageHeader,
 } from "#parquet/kernel/thrift.ts";
 import type { PageLevels, StoredPage } from "./pages.ts";
-import { unfit } from "./source.ts";
 
 /** Where bytes go, in order. */
 export interface CopyOutput {
@@ -177,7 +175,6 @@ export class ChunkOutput {
 
   /** Writes a page of its own. */
   #write({ entries, present, repetitions, definitions }: PageLevels, values: PageValues): void {
-    if (entries > LIMITS.copiedPageEntriesMax) throw unfit("a page has too many entries");
     const workspace = this.#workspace;
     const isIndexed = values instanceof Int32Array;
     workspace.reserve(entries, isIndexed ? 0 : values.length);

@@ -168,6 +168,7 @@ export function pageBody(
   bytes: Uint8Array,
   { repetitionMax, definitionMax }: Pick<LeafColumn, "repetitionMax" | "definitionMax">,
 ): PageBody {
+  if (entries > LIMITS.copiedPageEntriesMax) throw unfit("a page has too many entries");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const behindLevels = (at: number): number => {
     const end = at + 4 <= bytes.length ? at + 4 + view.getUint32(at, true) : bytes.length + 1;
