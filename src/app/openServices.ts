@@ -1,6 +1,6 @@
 /**
  * What a running pipeline asks of its services' side: the stores, the catalog behind its circuit breaker,
- * a cache of the catalog for those who only read, and the topic of its dead letters.
+ * a cache of the catalog for those who only read, its consumer, and the topic of its dead letters.
  */
 import type { Clock } from "#base/clock.ts";
 import type { Disk } from "#base/disk.ts";
@@ -12,6 +12,9 @@ import { withLatestViews } from "#catalog/latestViews.ts";
 import { createMetadataCache, type MetadataCache } from "#catalog/metadataCache.ts";
 import { openCatalog } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
+import { queueBytesOf } from "#config/memory.ts";
+import type { Consumer } from "#consumer/consumer.ts";
+import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { TopicProducer } from "#consumer/produce/topicProducer.ts";
 import { LetterTopic } from "#pipeline/letterTopic.ts";
 import { createGate } from "#storage/gate.ts";
@@ -55,6 +58,15 @@ export function openServices(
   const watched = withLatestViews(cache.watched(opened), parts);
   const catalog = guardedCatalog(watched, catalogGuard, parts);
   return { storage, catalog, cache };
+}
+
+/** The consumer of a pipeline; what it may hold beside a hot buffer of so many bytes goes by that. */
+export function consumerOf(
+  { consumer }: Pick<PipelineOptions, "consumer">,
+  bufferBytesMax: number,
+  parts: ServiceParts,
+): Consumer {
+  return createKafkaConsumer({ ...consumer, queueBytesMax: queueBytesOf(bufferBytesMax) }, parts);
 }
 
 /** The dead-letter topic of a pipeline; null: its letters go elsewhere. */

@@ -15,7 +15,6 @@ import type { MetadataCache } from "#catalog/metadataCache.ts";
 import { warehouseOf } from "#catalog/open.ts";
 import type { PipelineOptions } from "#config/buildPipeline.ts";
 import type { Consumer } from "#consumer/consumer.ts";
-import { createKafkaConsumer } from "#consumer/kafkaConsumer.ts";
 import { SchemaRegistry } from "#decode/registry/registry.ts";
 import { type RunTimes, Scheduler } from "#maintenance/schedule.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
@@ -29,7 +28,7 @@ import type { KeyParts } from "#writer/parts.ts";
 import { checkCatalog } from "./catalogHealth.ts";
 import { type CopyParts, copiesOf } from "./copies.ts";
 import { scheduledTables, schedulesOf } from "./maintain.ts";
-import { letterTopicOf, openServices } from "./openServices.ts";
+import { consumerOf, letterTopicOf, openServices } from "./openServices.ts";
 import { Positions } from "./positions.ts";
 import { probeStorage } from "./probes.ts";
 import type { Readers } from "./readers.ts";
@@ -266,7 +265,7 @@ export class PipelineRun {
     this.#catalog = catalog;
     await this.#patiently(limits, () => catalog.open());
     const pipeline = await this.#patiently(limits, async () => {
-      const consumer = createKafkaConsumer(this.#options.consumer, parts);
+      const consumer = consumerOf(this.#options, this.#shared.bufferBytesMax, parts);
       this.#consumer = consumer;
       const letters = letterTopicOf(this.#options, parts);
       const made = this.#makePipeline(consumer, catalog, letters);

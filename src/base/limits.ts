@@ -105,7 +105,7 @@ export const LIMITS: Readonly<
   produceBytesMax: MIB / 2,
   /** Letters on their way into a dead-letter topic from which on nothing more is read. */
   lettersBytesMax: 16 * MIB,
-  /** Fetched but not yet decoded batches, per pipeline: backpressure starts above it. */
+  /** Fetched but not yet decoded batches, per pipeline, and less beside a small buffer (`queueBytesOf`): backpressure starts above it. */
   fetchQueueBytesMax: 16 * MIB,
   /** Manifests of a snapshot are merged when a commit would leave more than this. */
   manifestsMax: 100,

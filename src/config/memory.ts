@@ -80,3 +80,13 @@ function childrenBudget(
 export async function machineMemory(read?: ReadText): Promise<number> {
   return Math.min(totalmem(), await cgroupMemoryLimit(read));
 }
+
+/** A pipeline with little room for rows has little for what waits to become rows: two answers at least. */
+const QUEUE_SHARE = 1 / 16;
+const QUEUE_BYTES_MIN = 8 * MIB;
+
+/** Room for batches that were fetched and not handed over, beside a hot buffer of so many bytes: 16 MiB by default. */
+export function queueBytesOf(bufferBytes: number): number {
+  const share = Math.max(QUEUE_BYTES_MIN, bufferBytes * QUEUE_SHARE);
+  return Math.min(share, LIMITS.fetchQueueBytesMax);
+}

@@ -1,6 +1,6 @@
 /**
  * The consumer port: whole record batches in, committed offsets out. Pull-based and bounded: the
- * implementation never holds more than `LIMITS.fetchQueueBytesMax` of undelivered batches.
+ * implementation never holds more than its queue takes of undelivered batches.
  *
  * Rules of SPEC 2.5 to 2.7: a partition is read only after the pipeline has said from where
  * (`start`); every batch continues the partition's position of this epoch; transactions are

@@ -5,7 +5,6 @@
 import type { Clock } from "#base/clock.ts";
 import { AppError, describe, fail, kindOf, policyOf } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
-import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
@@ -78,10 +77,10 @@ class KafkaConsumer implements FreeConsumer {
     this.metadataDue = new Signal(clock);
     const changed = new Signal(clock);
     const answerBytes = ANSWER_BYTES_MAX + ANSWER_HEAD_BYTES_MAX;
-    const buffers = new AnswerBuffers(answerBytes, LIMITS.fetchQueueBytesMax);
+    const buffers = new AnswerBuffers(answerBytes, settings.queueBytesMax);
     this.cluster = new Cluster(settings, { ...parts, buffers });
     this.topics = new Topics(this.cluster, settings, clock, (failed) => this.onTopicFailed(failed));
-    this.queue = new FetchQueue(this.arrived, changed, buffers);
+    this.queue = new FetchQueue(this.arrived, changed, buffers, settings.queueBytesMax);
     const { cluster, topics, partitions, queue } = this;
     const shared = { ...parts, settings, cluster, topics, partitions, queue, buffers };
     this.offsetParts = shared;

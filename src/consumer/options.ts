@@ -3,6 +3,7 @@
  */
 
 import { KERNELS_ON } from "#base/kernelSwitch.ts";
+import { LIMITS } from "#base/limits.ts";
 
 /** How to log in. `password` and `clientSecret` never reach a log line or an error. */
 export type SaslOptions =
@@ -62,6 +63,8 @@ export interface KafkaConsumerOptions {
   readonly rebalanceTimeoutMs?: number;
   /** One fetch answer; default 32 MiB. */
   readonly fetchBytesMax?: number;
+  /** Batches that are fetched or on their way and not handed over; default, and at most, `LIMITS.fetchQueueBytesMax`. */
+  readonly queueBytesMax?: number;
   /** Longest long poll; default 500. */
   readonly fetchWaitMsMax?: number;
   /** One record batch after decompression; default 64 MiB. */
@@ -110,6 +113,7 @@ const DEFAULTS: Omit<Settings, "bootstrapServers" | "groupId" | "readCommitted">
   heartbeatIntervalMs: 3000,
   rebalanceTimeoutMs: 60_000,
   fetchBytesMax: 32 * 1024 * 1024,
+  queueBytesMax: LIMITS.fetchQueueBytesMax,
   fetchWaitMsMax: 500,
   decompressedBatchBytesMax: 64 * 1024 * 1024,
   kernel: KERNELS_ON,

@@ -9,7 +9,6 @@
 import type { Clock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
 import type { Observe } from "#base/events.ts";
-import { LIMITS } from "#base/limits.ts";
 import { NO_LEADER_EPOCH } from "#base/offsets.ts";
 import type { Random } from "#base/random.ts";
 import { backoffMs } from "#base/retry.ts";
@@ -70,8 +69,11 @@ interface Asked {
  * Bytes to ask for at most when so many loops fetch: a long poll reserves them in the queue while it
  * waits, and those of quiet brokers must not keep the others from theirs.
  */
-export function answerBytesMax(loops: number, fetchBytesMax: number): number {
-  const share = Math.max(ANSWER_BYTES_MIN, Math.floor(LIMITS.fetchQueueBytesMax / loops));
+export function answerBytesMax(
+  loops: number,
+  { queueBytesMax, fetchBytesMax }: Pick<Settings, "queueBytesMax" | "fetchBytesMax">,
+): number {
+  const share = Math.max(ANSWER_BYTES_MIN, Math.floor(queueBytesMax / loops));
   return Math.min(share, ANSWER_BYTES_MAX, fetchBytesMax);
 }
 
@@ -115,7 +117,7 @@ export class Fetcher {
 
   private async loop(nodeId: number, role: Role): Promise<void> {
     for (let failures = 0; !this.stopped; ) {
-      const bytesMax = answerBytesMax(this.loops.size, this.parts.settings.fetchBytesMax);
+      const bytesMax = answerBytesMax(this.loops.size, this.parts.settings);
       const ready = this.ready(nodeId, role);
       if (ready.length === 0) {
         await this.changed.wait(this.nextRetryMs());

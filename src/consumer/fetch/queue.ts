@@ -6,7 +6,6 @@
  * handed over they are given up, to be fetched again after the pause, so that one paused table
  * cannot hold the others back.
  */
-import { LIMITS } from "#base/limits.ts";
 import type { ConsumerEvent } from "#consumer/consumer.ts";
 import type { Signal } from "#consumer/signal.ts";
 import type { AnswerBuffers } from "#consumer/wire/answers.ts";
@@ -37,6 +36,7 @@ export class FetchQueue {
   private readonly arrived: Signal;
   private readonly room: Signal;
   private readonly buffers: AnswerBuffers;
+  private readonly bytesMax: number;
   /** Undefined in front of `head`, so that what was handed over is not kept alive. */
   private items: (Queued | undefined)[] = [];
   private head = 0;
@@ -52,11 +52,13 @@ export class FetchQueue {
    * @param arrived fires when something is queued
    * @param room fires when a refused reservation would be granted
    * @param buffers the memory of answers, held for every batch that is queued or just handed over
+   * @param bytesMax of batches that are queued or expected
    */
-  constructor(arrived: Signal, room: Signal, buffers: AnswerBuffers) {
+  constructor(arrived: Signal, room: Signal, buffers: AnswerBuffers, bytesMax: number) {
     this.arrived = arrived;
     this.room = room;
     this.buffers = buffers;
+    this.bytesMax = bytesMax;
   }
 
   push(item: Queued): void {
@@ -141,7 +143,7 @@ export class FetchQueue {
   }
 
   private fits(bytes: number): boolean {
-    return this.bytes + this.reserved + bytes <= LIMITS.fetchQueueBytesMax;
+    return this.bytes + this.reserved + bytes <= this.bytesMax;
   }
 
   private announceRoom(): void {

@@ -25,11 +25,11 @@ export class AnswerBuffers {
 
   /**
    * @param bytesEach size of one buffer: larger answers get memory of their own
-   * @param bytesMax free buffers beyond this are left to the garbage collector
+   * @param bytesMax more free buffers than have room for this are left to the garbage collector
    */
   constructor(bytesEach: number, bytesMax: number) {
     this.#bytesEach = bytesEach;
-    this.#freeMax = Math.floor(bytesMax / bytesEach);
+    this.#freeMax = Math.ceil(bytesMax / bytesEach);
   }
 
   /** Memory for an answer, with one reader; the first part of it when the answer is larger. */

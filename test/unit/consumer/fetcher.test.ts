@@ -1,17 +1,25 @@
 import { expect, test } from "bun:test";
 import { LIMITS } from "#base/limits.ts";
+import { queueBytesOf } from "#config/memory.ts";
 import { ANSWER_BYTES_MAX, answerBytesMax } from "#consumer/fetch/fetcher.ts";
 
 const MIB = 1024 * 1024;
 
 test("one broker is asked for large answers, and never for more than the configuration says", () => {
-  expect(answerBytesMax(2, 32 * MIB)).toBe(ANSWER_BYTES_MAX);
-  expect(answerBytesMax(2, 1000)).toBe(1000);
+  const queueBytesMax = LIMITS.fetchQueueBytesMax;
+  expect(answerBytesMax(2, { queueBytesMax, fetchBytesMax: 32 * MIB })).toBe(ANSWER_BYTES_MAX);
+  expect(answerBytesMax(2, { queueBytesMax, fetchBytesMax: 1000 })).toBe(1000);
+  const small = { queueBytesMax: queueBytesOf(128 * MIB), fetchBytesMax: 32 * MIB };
+  expect(answerBytesMax(2, small)).toBe(ANSWER_BYTES_MAX);
 });
 
-test("long polls to a hundred quiet brokers leave half of the queue to the answers of others", () => {
-  for (let brokers = 1; brokers <= 100; brokers++) {
-    const polls = brokers * answerBytesMax(2 * brokers, 32 * MIB);
-    expect(polls).toBeLessThanOrEqual(LIMITS.fetchQueueBytesMax / 2);
+test("long polls to many quiet brokers leave half of the queue to the answers of others", () => {
+  for (const buffer of [1, 128, 192, 500, 10_000]) {
+    const queueBytesMax = queueBytesOf(buffer * MIB);
+    expect(queueBytesMax).toBeLessThanOrEqual(LIMITS.fetchQueueBytesMax);
+    for (let brokers = 1; brokers <= 64; brokers++) {
+      const each = answerBytesMax(2 * brokers, { queueBytesMax, fetchBytesMax: 32 * MIB });
+      expect(brokers * each).toBeLessThanOrEqual(queueBytesMax / 2);
+    }
   }
 });

@@ -11,12 +11,14 @@ import { buildBatch } from "../../fakes/recordBatches.ts";
 
 const feeds = [0, 1].map((partition) => ({ clusterId: "c", topic: "t", topicId: "i", partition }));
 
+const MAX = LIMITS.fetchQueueBytesMax;
+
 function setUp(): { queue: FetchQueue; partitions: Partitions; all: Partition[]; room: Signal } {
   const partitions = new Partitions();
   partitions.assign(feeds);
   partitions.start(feeds.map((feed) => ({ feed, offset: 0n })));
   const room = new Signal(systemClock);
-  const queue = new FetchQueue(new Signal(systemClock), room, new AnswerBuffers(1024, 4096));
+  const queue = new FetchQueue(new Signal(systemClock), room, new AnswerBuffers(1024, 4096), MAX);
   return { queue, partitions, all: partitions.all(), room };
 }
 
