@@ -21,6 +21,7 @@ import { pageCompression } from "#parquet/kernel/compress.ts";
 import { PAGE_LIMITS } from "#parquet/kernel/memory.ts";
 import { locateLibrary } from "#sql/library.ts";
 import { unwritable } from "#sql/rewrite/copyStatement.ts";
+import type { RewriteTask } from "#sql/rewrite/protocol.ts";
 import { rewriteFiles } from "#sql/rewrite/rewriteFiles.ts";
 import { NO_FILES } from "#sql/snapshotFiles.ts";
 import { readersPython } from "../services/cache.ts";
@@ -139,11 +140,20 @@ async function decoded({ dir, files, rows, fields, codec }: Case): Promise<Writt
   if (unwritable(fields) !== null) return null;
   const data = files.map((path) => ({ path, location: path, sequence: 1n, partition: "" }));
   const output = join(dir, "scratch.parquet");
-  const { kept, footer, floats, moved } = await rewriteFiles({
-    ...{ library, memoryBytesMax: 256e6, folders: [dir], scratch: dir, output, fields, rows },
+  const task: RewriteTask = {
+    ...{
+      libraryFolder: null,
+      memoryBytesMax: 256e6,
+      folders: [dir],
+      scratch: dir,
+      output,
+      fields,
+      rows,
+    },
     ...{ files: { ...NO_FILES, data }, lineage: false, latest: null, codec, level: null },
     ...{ rowGroupRows: 100_000, bloomFilters: [], commitId: "x", sort: [], spillBytesMax: 0 },
-  });
+  };
+  const { kept, footer, floats, moved } = await rewriteFiles(task, library);
   const bytes = readFileSync(output);
   const parts = kept.map(({ start, end }) => bytes.subarray(start, end));
   writeFileSync(join(dir, "decoded.parquet"), Buffer.concat([...parts, footer]));

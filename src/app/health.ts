@@ -44,7 +44,7 @@ const CHECK_OF: Readonly<Record<ErrorKind, HealthCheckName>> = {
   stopped: "tables",
   encoder: "tables",
   key_index: "tables",
-  copies: "tables",
+  rewrite_process: "tables",
   query: "tables",
   query_engine: "tables",
   process_unreachable: "tables",

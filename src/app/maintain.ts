@@ -133,7 +133,12 @@ const INTERVALS_AFTER_CLOSE = 3;
 /** Scratch files of a group, by the size of the file that it becomes: its inputs, and itself. */
 const SCRATCH_SHARE = 2.2;
 /** What the engine says of files that it cannot read. */
-const UNREADABLE: ReadonlySet<string> = new Set(["table_unsupported", "query", "query_engine"]);
+const UNREADABLE: ReadonlySet<string> = new Set([
+  "table_unsupported",
+  "query",
+  "query_engine",
+  "rewrite_process",
+]);
 const NOTHING: RunCounts = { counts: {}, bytesReclaimed: 0 };
 const NO_ROOM = "its scratch files would not be within state.max_disk_mb";
 

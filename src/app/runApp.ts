@@ -30,7 +30,6 @@ import {
 } from "#server/server.ts";
 import type { StatusSource } from "#server/status.ts";
 import { type StatusLine, startStatusLine } from "#server/statusLine.ts";
-import { locateLibrary } from "#sql/library.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
 import { collectWhileFlowing, type Flow } from "./collecting.ts";
@@ -114,7 +113,7 @@ function rewriteParts(
   return {
     ...{ encoder, room, memoryBytesMax: memory.rewriteBytes },
     slots: new CopySlots((bytes) => room.reserve(bytes)),
-    library: () => locateLibrary(cacheFolder(environment)),
+    libraryFolder: cacheFolder(environment),
     scratch: `${stateDir}/scratch`,
   };
 }

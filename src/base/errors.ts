@@ -57,7 +57,7 @@ export type ErrorKind =
   | "state"
   | "encoder"
   | "key_index"
-  | "copies"
+  | "rewrite_process"
   | "query"
   | "query_engine"
   | "process_unreachable"
@@ -112,8 +112,8 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   encoder: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** The Worker of the key indexes ended; a new one begins with what is on disk. */
   key_index: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
-  /** The process that writes files of a commit anew ended, most likely for want of memory; the next one does it. */
-  copies: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
+  /** The process that writes data files anew ended, most likely for want of memory; the next one does it. */
+  rewrite_process: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** A query that cannot be answered: what it says, asks for or may take is not allowed. */
   query: { action: "stop", exitCode: EXIT.usage, metric: "data" },
   /** The SQL engine cannot be had or has failed; ingest goes on without it. */

@@ -28,7 +28,6 @@ import {
   statisticsCounts,
   updateStatistics,
 } from "#maintenance/statistics.ts";
-import { locateLibrary } from "#sql/library.ts";
 import type { Terminal } from "./actions.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { commitTableOf } from "./commit.ts";
@@ -137,7 +136,7 @@ const RUNS: Readonly<Record<Operation, Run>> = {
 /** What engines in a child process are made of. */
 function engineParts({ config, environment }: Opened): Omit<RewriteEngineParts, "codec"> {
   return {
-    library: () => locateLibrary(cacheFolder(environment)),
+    libraryFolder: cacheFolder(environment),
     scratch: `${folders(config, environment).stateDir}/scratch`,
   };
 }

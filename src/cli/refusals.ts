@@ -13,8 +13,7 @@ import { freshSchema } from "#iceberg/metadata/newTable.ts";
 import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import { copyRefusal } from "#maintenance/copyOnWrite.ts";
-import { unwritable } from "#sql/rewrite/copyStatement.ts";
-import { deleteModeRefusal } from "#writer/deleteMode.ts";
+import { deleteModeRefusal, deletesByCopies } from "#writer/deleteMode.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { formatRefusal, missingBloomColumns } from "#writer/tableProperties.ts";
 import type { TopicDescription } from "./actions.ts";
@@ -22,9 +21,10 @@ import type { PlannedTable } from "./plannedTables.ts";
 
 /** Why a new table could not be made with these columns; null: it could. */
 export function creationRefusal(
-  { create, bloomColumns = [] }: Pick<WriterOptions, "create" | "bloomColumns">,
+  writer: Pick<WriterOptions, "name" | "create" | "bloomColumns" | "deletes" | "key">,
   columns: readonly Field[],
 ): string | null {
+  const { create, bloomColumns = [] } = writer;
   try {
     const { fields } = freshSchema(columns);
     const missing = missingColumns(fields, create.partitionForms);
@@ -33,9 +33,10 @@ export function creationRefusal(
     const unsorted = missingSortColumns(fields, create.sortForms);
     if (unsorted.length === 0 || !create.learnsColumns) sortOrderOf(fields, create.sortForms);
     const [column] = create.learnsColumns ? [] : missingBloomColumns(fields, bloomColumns);
-    return column === undefined
-      ? null
-      : `iceberg.write.bloom_filter_columns: there is no column ${column} that holds values`;
+    if (column !== undefined)
+      return `iceberg.write.bloom_filter_columns: there is no column ${column} that holds values`;
+    const refusal = deletesByCopies(writer) ? copyRefusal(fullName(writer.name), fields) : null;
+    return refusal === null ? null : refusal.message;
   } catch (error) {
     return describe(error);
   }
@@ -44,14 +45,11 @@ export function creationRefusal(
 /** Why a run could not write into a table that is there; none: it could. */
 export function tableRefusals({ name, writer }: PlannedTable, metadata: TableMetadata): string[] {
   const { properties, schemas, currentSchemaId } = metadata;
-  const { deletes, key = [] } = writer;
   const fields = schemas.find(({ schemaId }) => schemaId === currentSchemaId)?.fields ?? [];
-  const isCopied = deletes === "copy-on-write" && key.length > 0;
-  const unwritten = isCopied ? unwritable(fields) : null;
   const refusals = [
     formatRefusal(name, properties),
     deleteModeRefusal(name, metadata, writer),
-    unwritten === null ? null : copyRefusal(`of ${name}, ${unwritten}`),
+    deletesByCopies(writer) ? copyRefusal(name, fields) : null,
   ];
   return refusals.flatMap((refusal) => (refusal === null ? [] : [refusal.message]));
 }

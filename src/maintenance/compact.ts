@@ -63,7 +63,7 @@ export async function compact(
     run.plans(planned);
     if (options.isDry) return run.planned;
     refusePaused(head);
-    if (planned.length > 0) await engine.ready();
+    if (planned.length > 0) engine.ready();
     const end = await rewriteAll(table, engine, { head, planned, run, options });
     if (end === "done") break;
     if (end === "undecided") {
@@ -220,6 +220,7 @@ async function rewriteGroup(
       case "table_unsupported":
       case "query":
       case "query_engine":
+      case "rewrite_process":
         // It will be so at every run, which must not keep the others from being written.
         run.refuses(job.group, describe(error));
         return "refused";

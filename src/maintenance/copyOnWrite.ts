@@ -6,11 +6,13 @@
  * where the same rows of the same inputs go, and nothing else hides any of theirs (CHANGE_RULES section 3).
  */
 import { assert } from "#base/assert.ts";
-import { type AppError, fail, kindOf } from "#base/errors.ts";
+import { type AppError, type ErrorKind, fail, kindOf } from "#base/errors.ts";
 import { writeJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
+import type { Field } from "#columns/schema.ts";
 import type { Attempt } from "#commit/change.ts";
+import { currentSchema } from "#commit/columns.ts";
 import { logFlushStarted } from "#commit/logCommit.ts";
 import { type DeleteRows, type RowDeletes, replacedDeletes } from "#commit/rowDeletes.ts";
 import { placeKey } from "#iceberg/deletes/deleteIndex.ts";
@@ -22,7 +24,7 @@ import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { LocatedRows } from "#keyindex/port.ts";
 import { PositionDeletes } from "#keyindex/positionDeletes.ts";
 import { hiddenRows } from "#keyindex/readKeys.ts";
-import type { Copies } from "#writer/parts.ts";
+import { unwritable } from "#sql/rewrite/copyStatement.ts";
 import { cutGroups, type PlannedGroup, type PlannedInput } from "./compactPlan.ts";
 import type { CopySlots } from "./copySlots.ts";
 import type { RewriteEngine } from "./engine.ts";
@@ -31,7 +33,7 @@ import { refuseStopped } from "./run.ts";
 
 /** What files are written anew with. */
 export interface CopyOnWriteParts {
-  readonly engine: Pick<RewriteEngine, "refusal" | "ready" | "rewrite">;
+  readonly engine: Pick<RewriteEngine, "rewrite">;
   /** Those of the process. */
   readonly slots: CopySlots;
   /** Aborted when the process ends. */
@@ -49,6 +51,8 @@ interface CopiedGroup {
 
 /** Files whose rows are told before the event loop gets a turn: some milliseconds. */
 const TURN_FILES = 16;
+/** Ends of a group that may do better with nothing beside it. */
+const WORTH_ALONE: ReadonlySet<ErrorKind> = new Set(["query", "query_engine", "rewrite_process"]);
 /** Scratch files of a group, by its bytes: fetched inputs, and the output. */
 const SCRATCH_SHARE = 2.2;
 
@@ -56,16 +60,14 @@ const SCRATCH_SHARE = 2.2;
  * Deletes the rows of one flush.
  * @param targetBytes of the files that are written, about
  */
-export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): Copies {
+export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): DeleteRows {
   const written = new Map<string, DataFile | null>();
-  const check = async (table: LoadedTable): Promise<void> => {
-    const refusal = parts.engine.refusal(table);
-    if (refusal !== null) throw copyRefusal(refusal);
-    await parts.engine.ready();
-  };
-  const deleteRows: DeleteRows = async (attempt, located) => {
+  return async (attempt, located) => {
     if (located.length === 0) return { added: [], removed: [] };
-    await check(attempt.head);
+    const { name, metadata } = attempt.head;
+    // Another engine may have given it a column since it was opened.
+    const refusal = copyRefusal(fullName(name), currentSchema(metadata).fields);
+    if (refusal !== null) throw refusal;
     const groups = await groupsOf(attempt, located, targetBytes);
     await writeGroups(parts, attempt, groups, written);
     return deletesOf(
@@ -73,13 +75,14 @@ export function copyOnWrite(parts: CopyOnWriteParts, targetBytes: number): Copie
       groups.flatMap(({ key }) => written.get(key) ?? []),
     );
   };
-  return { check, deleteRows };
 }
 
-/** The error of a table whose files cannot be written anew. */
-export function copyRefusal(reason: string): AppError {
-  const sentence = `Rows cannot be deleted by iceberg.write.delete_mode = "copy-on-write": ${reason}`;
-  return fail("table_unsupported", sentence);
+/** Why rows of a table with these columns cannot be deleted so; null: they can. */
+export function copyRefusal(table: string, fields: readonly Field[]): AppError | null {
+  const reason = unwritable(fields);
+  if (reason === null) return null;
+  const sentence = `Rows of ${table} cannot be deleted by iceberg.write.delete_mode = "copy-on-write": ${reason}`;
+  return fail("table_unsupported", sentence, { table });
 }
 
 async function groupsOf(
@@ -141,13 +144,9 @@ async function writeGroups(
   await logFlushStarted(parts, head, commitId, ledger.names, {});
   const write = async ({ group, hidden, key, location }: (typeof jobs)[number]): Promise<void> => {
     refuseStopped(stop);
-    try {
-      const { output } = await engine.rewrite({ head, group, hidden, location, commitId }, stop);
-      if (output !== null) ledger.store([location]);
-      written.set(key, output);
-    } catch (error) {
-      throw kindOf(error) === "query_engine" ? fail("copies", ENDED, {}, error) : error;
-    }
+    const { output } = await engine.rewrite({ head, group, hidden, location, commitId }, stop);
+    if (output !== null) ledger.store([location]);
+    written.set(key, output);
   };
   const left = jobs.values();
   const refused: typeof jobs = [];
@@ -156,7 +155,7 @@ async function writeGroups(
       await slots
         .run(scratchBytes(job), () => write(job))
         .catch((error: unknown) => {
-          if (kindOf(error) !== "query") throw error;
+          if (!WORTH_ALONE.has(kindOf(error))) throw error;
           refused.push(job);
         });
     }
@@ -165,11 +164,9 @@ async function writeGroups(
   const ends = await Promise.allSettled(Array.from({ length: LIMITS.copiesAtOnce }, work));
   const failed = ends.find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;
-  // The engine says so too when memory or disk was short: only what it cannot write alone stops the table.
+  // The engine refuses also when memory was short: only what it cannot write alone stops the table.
   for (const job of refused) await slots.run(scratchBytes(job), () => write(job), "none");
 }
-
-const ENDED = "Files could not be written anew, and will be tried again";
 
 function scratchBytes({ group }: CopiedGroup): number {
   return SCRATCH_SHARE * group.bytes;

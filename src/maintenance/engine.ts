@@ -30,7 +30,7 @@ export interface RewriteEngine {
   /** Why it can write no file of this table; null: it can. */
   refusal(head: LoadedTable): string | null;
   /** Asked before the first group. @throws AppError when there is no engine */
-  ready(): Promise<void>;
+  ready(): void;
   /**
    * Writes a group's file, and makes it durable.
    * @throws AppError `storage_missing` when an input or one of its delete files is gone, `table_unsupported`, `query`

@@ -24,6 +24,7 @@ import type { ParquetEncoder } from "#parquet/encoder.ts";
 import { readFooter } from "#parquet/footer.ts";
 import { columnMetrics, leavesOf } from "#parquet/metrics.ts";
 import type { DataVector } from "#sql/deletedRows.ts";
+import { requireEngine } from "#sql/library.ts";
 import { unwritable } from "#sql/rewrite/copyStatement.ts";
 import type { RewriteTask, Rewritten } from "#sql/rewrite/protocol.ts";
 import { rewriteInProcess } from "#sql/rewrite/rewriteProcess.ts";
@@ -37,8 +38,8 @@ import { CHUNK_BYTES, foldersOf, readableFiles } from "./readableFiles.ts";
 
 /** What the engine is made of. */
 export interface RewriteEngineParts {
-  /** Path of DuckDB's library; asked at the first group. */
-  library(): Promise<string>;
+  /** Where DuckDB's library is unpacked, by each process that loads it; null: in its memory. */
+  readonly libraryFolder: string | null;
   /** Folder for files on their way; made when it is missing. */
   readonly scratch: string;
   /** What the engine may take for a group; more goes to its scratch folder. Default: 224 MiB. */
@@ -58,9 +59,7 @@ const VECTOR_ROWS = 2048;
 export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
   return {
     refusal,
-    ready: async () => {
-      await parts.library();
-    },
+    ready: requireEngine,
     writePositionDeletes: positionDeleteWriter(parts.encoder ?? createInlineEncoder()),
     rewrite: (job, stop) =>
       withScratch(parts.scratch, "rewrite", (scratch) => rewriteIn(parts, job, scratch, stop)),
@@ -76,7 +75,7 @@ async function rewriteIn(
   const fields = fieldsOf(job.head);
   const readable = await readableFiles(job.head, job.group.inputs, scratch);
   const files = { ...readable, vectors: [...readable.vectors, ...hiddenVectors(job)] };
-  const task = await taskOf(parts, job, { fields, files, scratch });
+  const task = taskOf(parts, job, { fields, files, scratch });
   const written = await rewriteInProcess(task, stop).catch(async (error: unknown) => {
     await refuseMissing(job);
     throw error;
@@ -142,16 +141,16 @@ export function rewriteOrder(head: LoadedTable): {
   return { orderId: terms.length === 0 ? 0 : defaultSortOrderId, terms };
 }
 
-async function taskOf(
-  { library, codec, memoryBytesMax = LIMITS.rewriteBytesMax }: RewriteEngineParts,
+function taskOf(
+  { libraryFolder, codec, memoryBytesMax = LIMITS.rewriteBytesMax }: RewriteEngineParts,
   { head, group, commitId, sortSpillBytesMax: spillBytesMax = 0 }: RewriteJob,
   { fields, files, scratch }: { fields: readonly Field[]; files: SnapshotFiles; scratch: string },
-): Promise<RewriteTask> {
+): RewriteTask {
   const counts = group.inputs.map(({ recordCount }) => Number(recordCount));
   const rows = counts.reduce((sum, count) => sum + count, 0);
   const rowsWanted = (ROW_GROUP_BYTES * Math.max(1, rows)) / Math.max(1, group.bytes);
   return {
-    library: await library(),
+    libraryFolder,
     memoryBytesMax,
     folders: foldersOf(files),
     scratch: `${scratch}/`,

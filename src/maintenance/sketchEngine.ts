@@ -8,7 +8,7 @@ import type { CountValues } from "./statistics.ts";
 
 /** The engine: DuckDB, as of compactions. */
 export function createSketchEngine({
-  library,
+  libraryFolder,
   scratch: root,
   memoryBytesMax = LIMITS.rewriteBytesMax,
 }: Omit<RewriteEngineParts, "codec">): CountValues {
@@ -16,7 +16,7 @@ export function createSketchEngine({
     withScratch(root, "rewrite", async (scratch) => {
       const files = await readableFiles(head, inputs, scratch);
       const task = {
-        ...{ library: await library(), memoryBytesMax },
+        ...{ libraryFolder, memoryBytesMax },
         ...{ folders: foldersOf(files), scratch: `${scratch}/`, files, columns },
       };
       return sketchInProcess(task, stop);

@@ -20,7 +20,15 @@ const OTHERS_MAY_WRITE = 0o022;
 const CLOSE_ON_EXEC = 1;
 
 /**
- * The library's absolute path.
+ * Whether there is an engine for this system at all; nothing is read or written.
+ * @throws AppError `query_engine`
+ */
+export function requireEngine(): void {
+  if (embedded() === null) besideSource();
+}
+
+/**
+ * The library's absolute path, for this process alone: in memory it has no name that another one could open.
  * @param folder of the user alone, made when it is missing; null: there is none
  * @throws AppError `query_engine`
  */
@@ -79,7 +87,10 @@ function isOfTheDisk(error: unknown): boolean {
 
 async function isThere(path: string, sha256: string): Promise<boolean> {
   const file = Bun.file(path);
-  return (await file.exists()) && sha256Of(await file.bytes()) === sha256;
+  if (!(await file.exists())) return false;
+  const hasher = new Bun.CryptoHasher("sha256");
+  for await (const chunk of file.stream()) hasher.update(chunk);
+  return hasher.digest("hex") === sha256;
 }
 
 /** Under its name it is whole, whatever happens meanwhile. */

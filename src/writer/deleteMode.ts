@@ -2,9 +2,11 @@
  * How older rows of a table's keys go, or stay: whether a table that is there goes together with it, and what orders changes.
  */
 import { type AppError, fail } from "#base/errors.ts";
+import type { TableName } from "#catalog/catalog.ts";
 import { LATEST_PROPERTY, latestOf, writeLatest } from "#columns/latest.ts";
+import type { Field } from "#columns/schema.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
-import { followsChanges, type WriterOptions } from "./parts.ts";
+import { followsChanges, type WriterOptions, type WriterParts } from "./parts.ts";
 
 /**
  * The error of a table that is of another format than the way that was asked for by its name, or in which rows of a key
@@ -39,6 +41,24 @@ export function deleteModeRefusal(
         "new table; or, where it has one row for each key, in these columns, set its property " +
         `${LATEST_PROPERTY} to ${wanted}`;
   return fail("table_unsupported", sentence, { table });
+}
+
+/** True when rows are deleted by writing the files anew that hold them. */
+export function deletesByCopies({
+  deletes,
+  key = [],
+}: Pick<WriterOptions, "deletes" | "key">): boolean {
+  return deletes === "copy-on-write" && key.length > 0;
+}
+
+/** Asked before a table has these columns, where its files are to be written anew. @throws as `CopyOnWrite.check` */
+export function checkCopies(
+  { copyOnWrite }: Pick<WriterParts, "copyOnWrite">,
+  options: Pick<WriterOptions, "deletes" | "key">,
+  table: TableName,
+  fields: readonly Field[],
+): void {
+  if (deletesByCopies(options)) copyOnWrite?.check(table, fields);
 }
 
 /** True where only their partition says which of two changes is later. */

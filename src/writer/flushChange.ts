@@ -115,7 +115,7 @@ export async function writeFlush(
 function deleterOf(parts: WriterParts, options: WriterOptions): DeleteRows {
   if (options.deletes === "copy-on-write") {
     assert(parts.copyOnWrite !== undefined, "a process that rewrites files has an engine");
-    return parts.copyOnWrite(options).deleteRows;
+    return parts.copyOnWrite.deleteRows(options);
   }
   const writePositionDeletes = positionDeleteWriter(parts.encoder);
   return (attempt, located) => writeDeletes(attempt, located, writePositionDeletes);

@@ -3,10 +3,11 @@
  */
 
 import type { Feed, OffsetRange } from "#base/offsets.ts";
-import type { LoadedTable, TableName } from "#catalog/catalog.ts";
+import type { TableName } from "#catalog/catalog.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { GrowsBy } from "#columns/evolve.ts";
 import type { LatestRows } from "#columns/latest.ts";
+import type { Field } from "#columns/schema.ts";
 import type { CommitOptions, CommitParts } from "#commit/parts.ts";
 import type { DeleteRows } from "#commit/rowDeletes.ts";
 import type { KeySecret } from "#keyindex/keyHasher.ts";
@@ -20,18 +21,18 @@ export interface WriterParts extends CommitParts {
   /** Finds rows by their keys; needed by tables whose options name a key. */
   readonly keys?: KeyParts;
   /** Rewrites files without some of their rows; needed by tables whose options say so. */
-  readonly copyOnWrite?: (options: WriterOptions) => Copies;
+  readonly copyOnWrite?: CopyOnWrite;
 }
 
 /** Rows are deleted by writing files anew. */
-export interface Copies {
+export interface CopyOnWrite {
   /**
-   * Asked when a table is opened, which may have columns that cannot be written.
-   * @throws AppError `table_unsupported`; `query_engine` when there is no engine
+   * Asked before a table has these columns.
+   * @throws AppError `table_unsupported`: files with them cannot be written anew; `query_engine`: there is no engine
    */
-  readonly check: (table: LoadedTable) => Promise<void>;
+  readonly check: (table: TableName, fields: readonly Field[]) => void;
   /** For one flush. */
-  readonly deleteRows: DeleteRows;
+  readonly deleteRows: (options: WriterOptions) => DeleteRows;
 }
 
 /** How a process knows keys. */

@@ -8,9 +8,9 @@ import type { Field } from "#columns/schema.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
-import { deleteModeRefusal } from "./deleteMode.ts";
+import { checkCopies, deleteModeRefusal } from "./deleteMode.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
-import { columnsFor, currentFields } from "./schema.ts";
+import { type ColumnOptions, columnsFor, currentFields } from "./schema.ts";
 import { formatRefusal } from "./tableProperties.ts";
 
 /** Columns that are known before any record was read. */
@@ -40,14 +40,11 @@ export async function reconcileSchema(
     formatRefusal(table.name, metadata.properties) ??
     deleteModeRefusal(table.name, metadata, options);
   if (refusal !== null) throw refusal;
-  const { deletes, key = [] } = options;
-  if (deletes === "copy-on-write" && key.length > 0) {
-    await parts.copyOnWrite?.(options).check(table.head);
-  }
+  checkCopies(parts, options, table.head.name, currentFields(table.head));
   checkOwn(options, table, own);
   const dropped = new Set(droppedPaths(table.head.metadata));
   const lost = own.filter(({ name }) => dropped.has(name));
-  if (lost.length > 0) await grow(parts, table, lost, "Our columns were dropped");
+  if (lost.length > 0) await grow(parts, options, table, lost, "Our columns were dropped");
   const differences = declaredDifferences(currentFields(table.head), declared);
   if (differences.length === 0) return;
   const sentence = `The declared schema is not that of table ${table.name}`;
@@ -70,7 +67,7 @@ export interface Mismatch {
  */
 export async function settleMismatch(
   parts: WriterParts,
-  options: Pick<WriterOptions, "schemaMismatch">,
+  options: Pick<WriterOptions, "schemaMismatch"> & ColumnOptions,
   table: CommitTable,
   mismatch: Mismatch,
 ): Promise<void> {
@@ -82,18 +79,19 @@ export async function settleMismatch(
       parts.logger.log("warn", `${sentence}; the table's types count`, { table: table.name });
       return;
     case "evolve":
-      return grow(parts, table, mismatch.fields, sentence);
+      return grow(parts, options, table, mismatch.fields, sentence);
   }
 }
 
 /** Commits the columns. @param sentence why, for the error */
 async function grow(
   parts: WriterParts,
+  options: ColumnOptions,
   table: CommitTable,
   fields: readonly Field[],
   sentence: string,
 ): Promise<void> {
-  const change = columnsFor(parts, [fields], { columnsBy: "declaration" });
+  const change = columnsFor(parts, [fields], { ...options, columnsBy: "declaration" });
   const result = await commit(table, newCommit(table, change));
   if (result.kind === "held") throw result.cause;
   if (result.kind === "committed" || result.kind === "paused") return;

@@ -9,6 +9,7 @@ import type { Drop, MetadataChange } from "#commit/change.ts";
 import { columnsChange, currentSchema } from "#commit/columns.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
+import { checkCopies } from "./deleteMode.ts";
 import { equalityUpdates } from "./equalityScope.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { awaitedUpdates } from "./pendingForms.ts";
@@ -44,7 +45,7 @@ export function rowShape(table: LoadedTable): FileShape {
  * @param options by whose word columns grow, and how rows are deleted: the table may need a spec for that
  */
 export function columnsFor(
-  parts: Pick<WriterParts, "catalog" | "txlog" | "logger">,
+  parts: Pick<WriterParts, "catalog" | "txlog" | "logger" | "copyOnWrite">,
   wanted: readonly (readonly Field[])[],
   options: ColumnOptions,
 ): MetadataChange {
@@ -57,13 +58,14 @@ export function columnsFor(
       ...awaitedUpdates(head.metadata, fields),
       ...equalityUpdates(head.metadata, fields, options),
     ];
+    if (changes > 0) checkCopies(parts, options, head.name, fields);
     if (changes === 0 && awaited.length === 0) return { kind: "nothing" };
     return { kind: "columns", fields, lastColumnId, awaited };
   });
 }
 
 /** What a writer's settings say of a table's columns. */
-type ColumnOptions = Pick<WriterOptions, "columnsBy" | "key" | "deletes">;
+export type ColumnOptions = Pick<WriterOptions, "columnsBy" | "key" | "deletes">;
 
 interface Merged {
   readonly fields: readonly Field[];

@@ -5,9 +5,20 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readersPython } from "../../scripts/services/cache.ts";
 import { freePort, until } from "../../scripts/services/process.ts";
 
 const BUILD_MS_MAX = 120_000;
+/** PyIceberg makes a table of three rows. */
+const MAKE_TABLE = `
+import sys, pyarrow
+from pyiceberg.catalog.sql import SqlCatalog
+folder = sys.argv[1]
+catalog = SqlCatalog("c", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
+catalog.create_namespace("db")
+rows = pyarrow.table({"id": [1, 2, 3]})
+catalog.create_table("db.t", schema=rows.schema).append(rows)
+`;
 let folder = "";
 
 interface Outcome {
@@ -118,5 +129,22 @@ describe("the executable in a folder with a foreign bunfig.toml and .env", () =>
     writeFileSync(path, "not a library");
     expect(await ask({ XDG_CACHE_HOME: home })).toEqual(answer);
     expect(await ask({ XDG_CACHE_HOME: "/proc" })).toEqual(answer);
+  });
+
+  test("reads data files in processes of their own, also where no folder can be written", async () => {
+    const warehouse = mkdtempSync(join(tmpdir(), "warehouse-"));
+    const made = await run([await readersPython(), "-c", MAKE_TABLE, warehouse], folder);
+    expect(made).toMatchObject({ code: 0 });
+    const config = join(warehouse, "config.toml");
+    const uri = `sqlite:${join(warehouse, "catalog.db")}`;
+    writeFileSync(
+      config,
+      `[kafka]\ntopic = "t"\nbootstrap_servers = "127.0.0.1:1"\n[iceberg]\ncatalog_type = "sql"\nwarehouse_path = "${warehouse}"\n[iceberg.sql]\nuri = "${uri}"\nname = "c"\n`,
+    );
+    const words = ["maintenance", "statistics", "db.t", "--config", config];
+    const command = [join(folder, "kafka-iceberg"), ...words];
+    const { code, out } = await run(command, folder, { XDG_CACHE_HOME: "/proc" });
+    expect(code).toBe(0);
+    expect(out).toContain("id: about 3 different values");
   });
 });

@@ -150,8 +150,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     txlog: wanted.txlog ?? memoryLog(),
     readers: wanted.readers ?? new Readers(),
     rewrites: {
-      library: () => Promise.reject(new Error("nothing is rewritten")),
-      ...{ scratch: "", encoder: createInlineEncoder(), room: BOUNDLESS },
+      ...{ libraryFolder: null, scratch: "", encoder: createInlineEncoder(), room: BOUNDLESS },
       slots: new CopySlots(() => () => undefined),
     },
     crash: wanted.crash ?? (() => undefined),

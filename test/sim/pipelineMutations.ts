@@ -169,9 +169,7 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     rule: "2.4",
     sim: "pipeline",
     shownIn: "committed in one request",
-    edits: [
-      { find: "const outcome = outcomes?.[index];", replace: "const outcome = outcomes?.[0];" },
-    ],
+    edits: [{ find: "outcomes?.[index])", replace: "outcomes?.[0])" }],
   },
   {
     name: "a table is not moved behind batches without a row for it",

@@ -165,7 +165,7 @@ class UpsertSim extends WriterFrame {
       ...partsOf(world, process.name, log, alive, clock),
       encoder: createInlineEncoder(),
       keys: { secret: SECRET, openIndex },
-      copyOnWrite: () => copyOnWrite(copies, FILE_BYTES),
+      copyOnWrite: { check: () => undefined, deleteRows: () => copyOnWrite(copies, FILE_BYTES) },
     };
     const options = { ...optionsOf(world, process.group), coordinates: null, ...this.#key };
     const writer = await TableWriter.open(parts, options, []);

@@ -19,7 +19,6 @@ import { type CopyOnWriteParts, copyOnWrite } from "#maintenance/copyOnWrite.ts"
 import { CopySlots } from "#maintenance/copySlots.ts";
 import { createRewriteEngine } from "#maintenance/rewriteEngine.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
-import { locateLibrary } from "#sql/library.ts";
 import type { DeleteMode } from "#writer/parts.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { MemoryLog } from "../sim/process.ts";
@@ -51,7 +50,7 @@ const SECRET = { k0: 3n, k1: 4n };
 
 const COPIES: CopyOnWriteParts = {
   engine: createRewriteEngine({
-    library: () => locateLibrary(null),
+    libraryFolder: null,
     scratch: join(tmpdir(), `copies-${process.pid}`),
     codec: WRITER_OPTIONS,
     encoder: createInlineEncoder(),
@@ -113,7 +112,10 @@ export class ChangedTable {
         random: systemRandom,
         logger: silentLogger,
         observe: ignoreObservations,
-        copyOnWrite: () => copyOnWrite(COPIES, 512 * 1024 * 1024),
+        copyOnWrite: {
+          check: () => undefined,
+          deleteRows: () => copyOnWrite(COPIES, 512 * 1024 * 1024),
+        },
         keys: {
           secret: SECRET,
           openIndex: (_, keyColumns) => {

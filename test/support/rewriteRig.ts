@@ -36,7 +36,7 @@ export class RewriteRig {
       ...{ log: silentLogger, observe: ignoreObservations },
     });
     this.engine = createRewriteEngine({
-      library: () => locateLibrary(null),
+      libraryFolder: null,
       scratch: join(folder, "scratch"),
       codec: { codec: "zstd", codecLevel: null },
       encoder: createInlineEncoder(),

@@ -9,8 +9,8 @@ import type { SnapshotFiles } from "#sql/snapshotFiles.ts";
 
 /** Files to be written as one. */
 export interface RewriteTask {
-  /** Path of DuckDB's library. */
-  readonly library: string;
+  /** Where DuckDB's library is unpacked (`locateLibrary`). */
+  readonly libraryFolder: string | null;
   readonly memoryBytesMax: number;
   /** Folders of the files that are read. */
   readonly folders: readonly string[];
@@ -70,8 +70,8 @@ export interface Rewritten extends Shortened {
 
 /** Files whose values are to be counted. */
 export interface SketchTask {
-  /** Path of DuckDB's library. */
-  readonly library: string;
+  /** Where DuckDB's library is unpacked (`locateLibrary`). */
+  readonly libraryFolder: string | null;
   readonly memoryBytesMax: number;
   /** Folders of the files that are read. */
   readonly folders: readonly string[];

@@ -28,17 +28,17 @@ import type { FloatValues, RewriteTask, Rewritten } from "./protocol.ts";
  * come: a file that is not sorted is better than many small ones.
  * @throws AppError `query`, `query_engine`
  */
-export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
-  if (task.sort.length === 0) return await written(task);
+export async function rewriteFiles(task: RewriteTask, library: string): Promise<Rewritten> {
+  if (task.sort.length === 0) return await written(task, library);
   try {
-    return await written(task);
+    return await written(task, library);
   } catch {
-    return await written({ ...task, sort: [] });
+    return await written({ ...task, sort: [] }, library);
   }
 }
 
-async function written(task: RewriteTask): Promise<Rewritten> {
-  const floats = writeOutput(task);
+async function written(task: RewriteTask, library: string): Promise<Rewritten> {
+  const floats = writeOutput(task, library);
   const { bytes, footer } = footerOf(task.output);
   return {
     ...withoutLastColumn(footer, bytes),
@@ -48,8 +48,8 @@ async function written(task: RewriteTask): Promise<Rewritten> {
 }
 
 /** What the engine does: it is closed, and its memory free, when this returns. */
-function writeOutput(task: RewriteTask): FloatValues[] {
-  const { library, memoryBytesMax, folders, scratch, files, sort } = task;
+function writeOutput(task: RewriteTask, library: string): FloatValues[] {
+  const { memoryBytesMax, folders, scratch, files, sort } = task;
   const options = {
     ...{ library, memoryBytesMax, spillFolder: scratch, keepsOrder: true },
     ...(sort.length > 0 && { spillBytesMax: task.spillBytesMax }),

@@ -23,7 +23,7 @@ const CHILD_WORD = "rewrite-engine";
 
 /**
  * Rewrites data files.
- * @throws AppError `query`, `query_engine`; `stopped` when `stop` ended it
+ * @throws AppError `query`, `query_engine`; `rewrite_process` when the child ended; `stopped` when `stop` ended it
  */
 export async function rewriteInProcess(task: RewriteTask, stop: AbortSignal): Promise<Rewritten> {
   const reply = await inProcess({ kind: "rewrite", ...task }, stop);
@@ -58,7 +58,9 @@ async function inProcess(
       else resolve(reply);
     },
     onExit: () =>
-      reject(fail("query_engine", "The engine that reads data files for maintenance has crashed")),
+      reject(
+        fail("rewrite_process", "The process that reads data files to write them anew has ended"),
+      ),
   });
   const end = (): void => child.kill("SIGKILL");
   stop.addEventListener("abort", end, { once: true });

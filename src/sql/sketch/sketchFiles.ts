@@ -12,8 +12,8 @@ import { selectRows } from "#sql/selectRows.ts";
 import { countedForm, Sketcher } from "./sketcher.ts";
 
 /** Does a task; the columns as they were asked for. @throws AppError `query`, `query_engine` */
-export function sketchFiles(task: SketchTask): SketchedColumn[] {
-  const { library, memoryBytesMax, folders, scratch, files } = task;
+export function sketchFiles(task: SketchTask, library: string): SketchedColumn[] {
+  const { memoryBytesMax, folders, scratch, files } = task;
   const options = { library, memoryBytesMax, spillFolder: scratch };
   const instance = new Instance(options, [...folders, scratch]);
   const sketcher = new Sketcher();

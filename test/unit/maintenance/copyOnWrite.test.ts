@@ -1,7 +1,9 @@
 /** Files that are written anew without deleted rows: when they are used again, and what keeps them from being written. */
 import { expect, test } from "bun:test";
-import { fail, policyOf } from "#base/errors.ts";
-import { tableRefusals } from "#cli/refusals.ts";
+import { copiesOf } from "#app/copies.ts";
+import { BOUNDLESS } from "#app/diskBudget.ts";
+import { type ErrorKind, fail, policyOf } from "#base/errors.ts";
+import { creationRefusal, tableRefusals } from "#cli/refusals.ts";
 import type { Field } from "#columns/schema.ts";
 import type { Attempt } from "#commit/change.ts";
 import { Ledger } from "#commit/ledger.ts";
@@ -14,11 +16,12 @@ import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { type CopyOnWriteParts, copyOnWrite } from "#maintenance/copyOnWrite.ts";
 import { CopySlots } from "#maintenance/copySlots.ts";
 import type { RewriteJob } from "#maintenance/engine.ts";
-import type { WriterOptions } from "#writer/parts.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
 import { KeyedTable, type Listed } from "../../support/keyedTable.ts";
 import { MaintainedTable } from "../../support/maintainedTable.ts";
 import { rejection } from "../../support/rejection.ts";
 import { fileOf } from "../../support/tableOf.ts";
+import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 
 const SECRET = { k0: 1n, k1: 2n };
 const HASHER = new KeyHasher([{ id: 1, name: "id", type: { kind: "long" } }], SECRET);
@@ -34,8 +37,6 @@ function engineOf(more: Partial<CopyOnWriteParts> = {}) {
   const jobs: RewriteJob[] = [];
   const copies: CopyOnWriteParts = {
     engine: {
-      refusal: () => null,
-      ready: async () => undefined,
       rewrite: async (job) => {
         jobs.push(job);
         return { output: { ...fileOf("copy", [20_000]), filePath: job.location }, moved: null };
@@ -45,7 +46,7 @@ function engineOf(more: Partial<CopyOnWriteParts> = {}) {
     stop: new AbortController().signal,
     ...more,
   };
-  return { jobs, ...copyOnWrite(copies, 1e9) };
+  return { jobs, deleteRows: copyOnWrite(copies, 1e9) };
 }
 
 /** An attempt on a head of these files, and the rows that it has of some keys. */
@@ -89,7 +90,7 @@ test("a copy is used again by the next attempt as long as the same rows of its i
   ]);
 });
 
-test("without room for files on their way nothing is written, and the flush waits; a table that cannot be written is refused", async () => {
+test("without room for files on their way nothing is written, and the flush waits", async () => {
   const table = new KeyedTable();
   const file = await table.dataFile([1n, 2n], 20_000);
   const { attempt, located } = await attemptOn(table, [{ file, sequenceNumber: 1n }], [2n]);
@@ -98,25 +99,14 @@ test("without room for files on their way nothing is written, and the flush wait
     kind: "storage_full",
   });
   expect(full.jobs).toEqual([]);
-  const unwritable = engineOf({
-    engine: {
-      refusal: () => "it has a column that cannot be written",
-      ready: () => Promise.reject(new Error("not asked")),
-      rewrite: () => Promise.reject(new Error("not asked")),
-    },
-  });
-  const error = await rejection(unwritable.deleteRows(attempt, located));
-  expect(error).toMatchObject({ kind: "table_unsupported" });
   expect(await full.deleteRows(attempt, [])).toEqual({ added: [], removed: [] });
 });
 
 /** An engine that fails at these calls, counted from 1. */
-function failingEngine(kind: "query" | "query_engine", isFailing: (call: number) => boolean) {
+function failingEngine(kind: ErrorKind, isFailing: (call: number) => boolean) {
   const locations: string[] = [];
   const parts = engineOf({
     engine: {
-      refusal: () => null,
-      ready: async () => undefined,
       rewrite: async ({ location }) => {
         locations.push(location);
         if (isFailing(locations.length)) throw fail(kind, "Out of Memory");
@@ -127,49 +117,51 @@ function failingEngine(kind: "query" | "query_engine", isFailing: (call: number)
   return { locations, deleteRows: parts.deleteRows };
 }
 
-test("a process that writes files anew and is ended, by the system or for want of memory, stops no table: they are written by the next one", async () => {
+test("what the engine or its process cannot do beside others it does alone; only what the engine refuses alone stops the table", async () => {
   const table = new KeyedTable();
   const files = await Promise.all([
     table.dataFile([1n, 2n], 20_000),
     table.dataFile([3n, 4n], 20_001),
   ]);
   const listed = files.map((file) => ({ file, sequenceNumber: 1n }));
-  const ended = failingEngine("query_engine", (call) => call === 1);
   const { attempt, located } = await attemptOn(table, listed, [2n, 3n]);
-  const error = await rejection(ended.deleteRows(attempt, located));
-  expect(policyOf(error).action).toBe("again");
-  expect(String(error)).toContain("anew");
-  const again = await ended.deleteRows(attempt, located);
-  expect(again.added).toHaveLength(2);
-  // The other group of the first attempt is used again.
-  expect(ended.locations).toHaveLength(3);
-  // What the engine itself cannot do it may do when nothing is beside it, ...
-  const short = failingEngine("query", (call) => call <= 2);
-  expect((await short.deleteRows(attempt, located)).added).toHaveLength(2);
-  expect(short.locations).toHaveLength(4);
-  // ... and what it cannot do alone it never can.
-  const never = failingEngine("query", () => true);
-  const refused = await rejection(never.deleteRows(attempt, located));
-  expect(policyOf(refused).action).toBe("stop");
-  expect(never.locations).toHaveLength(3);
+  for (const kind of ["query", "query_engine", "rewrite_process"] as const) {
+    const short = failingEngine(kind, (call) => call <= 2);
+    expect((await short.deleteRows(attempt, located)).added).toHaveLength(2);
+    expect(short.locations).toHaveLength(4);
+    const never = failingEngine(kind, () => true);
+    const action = policyOf(await rejection(never.deleteRows(attempt, located))).action;
+    // A process may be ended for want of memory by what others take.
+    expect({ kind, action }).toEqual({
+      kind,
+      action: kind === "rewrite_process" ? "again" : "stop",
+    });
+    expect(never.locations).toHaveLength(3);
+  }
+  // A store that does not answer is asked again, and what was written meanwhile is used.
+  const away = failingEngine("storage_unreachable", (call) => call === 1);
+  expect(policyOf(await rejection(away.deleteRows(attempt, located))).action).toBe("again");
+  expect((await away.deleteRows(attempt, located)).added).toHaveLength(2);
+  expect(away.locations).toHaveLength(3);
 });
 
-test("columns that cannot be written anew, or an engine that is not there, are told when a table is opened", async () => {
-  const head = await new KeyedTable().head([]);
-  await engineOf().check(head);
-  const rewrite = (): Promise<never> => Promise.reject(new Error("not asked"));
-  const ready = (): Promise<never> => Promise.reject(fail("query_engine", "there is no DuckDB"));
-  const missing = engineOf({ engine: { refusal: () => null, ready, rewrite } });
-  expect(await rejection(missing.check(head))).toMatchObject({ kind: "query_engine" });
+test("columns that cannot be written anew are told by check, of a table that is there and of a new one", async () => {
+  const table = new KeyedTable();
+  const head = await table.head([]);
   const fields: readonly Field[] = [
     { id: 1, name: "id", required: false, type: { kind: "fixed", length: 3 } },
   ];
+  const rewrites = { scratch: "", libraryFolder: null, encoder: createInlineEncoder() };
+  const slots = new CopySlots(() => () => undefined);
+  const copies = copiesOf({ ...rewrites, room: BOUNDLESS, slots }, new AbortController().signal);
+  copies.check(head.name, []);
+  expect(() => copies.check(head.name, fields)).toThrow("column id is of type fixed");
+  const writer = { ...WRITER_OPTIONS, deletes: "copy-on-write", key: ["id"] } as const;
   const schema = { schemaId: head.metadata.currentSchemaId, fields, identifierFieldIds: [] };
   const metadata = { ...head.metadata, schemas: [schema] };
-  const writer = { ...options, deletes: "copy-on-write", key: ["id"] } as const;
-  const planned = { name: "t", writer: writer as unknown as WriterOptions, topics: [] };
+  const planned = { name: "t", writer, topics: [] };
   expect(tableRefusals(planned, metadata).join()).toContain("column id is of type fixed");
-  expect(tableRefusals({ ...planned, writer: { ...planned.writer, key: [] } }, metadata)).toEqual(
-    [],
-  );
+  expect(creationRefusal(planned.writer, fields)).toContain("column id is of type fixed");
+  const appending = { ...planned.writer, key: [] };
+  expect(tableRefusals({ ...planned, writer: appending }, metadata)).toEqual([]);
 });

@@ -15,7 +15,6 @@ import { encodeSingleValue } from "#iceberg/singleValue.ts";
 import { decodeSketch, estimateOf, THETA_MAX } from "#iceberg/statistics/thetaSketch.ts";
 import type { PlannedInput } from "#maintenance/compactPlan.ts";
 import { createSketchEngine } from "#maintenance/sketchEngine.ts";
-import { locateLibrary } from "#sql/library.ts";
 import type { SketchedColumn } from "#sql/rewrite/protocol.ts";
 import { countedForm } from "#sql/sketch/sketcher.ts";
 import { openStorage } from "#storage/open.ts";
@@ -39,7 +38,7 @@ const head: LoadedTable = {
   storage,
 };
 const count = createSketchEngine({
-  library: () => locateLibrary(null),
+  libraryFolder: null,
   scratch: join(folder, "scratch"),
 });
 const EMPTY = { theta: THETA_MAX, hashes: new BigUint64Array(0) };

@@ -30,7 +30,13 @@ async function write(name: string, from: number): Promise<SnapshotFiles["data"][
 async function taskOf(more: Partial<SnapshotFiles> = {}): Promise<RewriteTask> {
   const data = [await write("a.parquet", 0), await write("b.parquet", ROWS)];
   return {
-    ...{ library: "", memoryBytesMax: 1024 * 1024, folders: [], scratch: folder, lineage: false },
+    ...{
+      libraryFolder: null,
+      memoryBytesMax: 1024 * 1024,
+      folders: [],
+      scratch: folder,
+      lineage: false,
+    },
     ...{ fields: [ID], rows: data.map(() => ROWS), files: { ...NO_FILES, data, ...more } },
     ...{ output: join(folder, "out.parquet"), codec: "zstd", level: null, rowGroupRows: 2048 },
     ...{ bloomFilters: [], commitId: "new", latest: null, sort: [], spillBytesMax: 0 },

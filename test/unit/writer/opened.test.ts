@@ -4,15 +4,18 @@ import { systemClock } from "#base/clock.ts";
 import { fail } from "#base/errors.ts";
 import { silentLogger } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
+import type { LoadedTable } from "#catalog/catalog.ts";
 import { createFileCatalog } from "#catalog/file.ts";
+import type { Field } from "#columns/schema.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import type { WriterOptions, WriterParts } from "#writer/parts.ts";
+import { columnsFor } from "#writer/schema.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { createMemoryStorage } from "../../fakes/memoryStorage.ts";
 import { rejection } from "../../support/rejection.ts";
 import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 
-test("a table that follows changes by copies is not opened where its files cannot be written anew; one of appended rows is", async () => {
+test("a table that follows changes by copies is not made, opened or given columns where its files cannot be written anew; one of appended rows is", async () => {
   const parts = { storage: createMemoryStorage(), clock: systemClock, log: silentLogger };
   const refused = fail("table_unsupported", "column id is of type fixed");
   const writerParts: WriterParts = {
@@ -23,14 +26,24 @@ test("a table that follows changes by copies is not opened where its files canno
     encoder: createInlineEncoder(),
     logger: silentLogger,
     observe: () => undefined,
-    copyOnWrite: () => ({
-      check: () => Promise.reject(refused),
-      deleteRows: () => Promise.reject(new Error("not asked")),
-    }),
+    copyOnWrite: {
+      check: (_, fields) => {
+        if (fields.some(({ type }) => type.kind === "fixed")) throw refused;
+      },
+      deleteRows: () => () => Promise.reject(new Error("not asked")),
+    },
   };
-  const fields = [{ id: 1, name: "id", required: false, type: { kind: "long" } }] as const;
-  const options: WriterOptions = { ...WRITER_OPTIONS, deletes: "copy-on-write" };
-  const keyed = { ...options, key: ["id"] };
-  expect(await rejection(TableWriter.open(writerParts, keyed, fields))).toBe(refused);
-  await TableWriter.open(writerParts, { ...options, key: [] }, fields);
+  const fixed: Field = { id: 1, name: "id", required: false, type: { kind: "fixed", length: 3 } };
+  const long: Field = { ...fixed, type: { kind: "long" } };
+  const appending: WriterOptions = { ...WRITER_OPTIONS, deletes: "copy-on-write", key: [] };
+  const keyed = { ...appending, key: ["id"] };
+  expect(await rejection(TableWriter.open(writerParts, keyed, [fixed]))).toBe(refused);
+  expect(await writerParts.catalog.load(keyed.name)).toBeNull();
+  await TableWriter.open(writerParts, appending, [fixed]);
+  expect(await rejection(TableWriter.open(writerParts, keyed, [fixed]))).toBe(refused);
+  const other = { ...keyed, name: { ...keyed.name, table: "other" } };
+  await TableWriter.open(writerParts, other, [long]);
+  const head = await writerParts.catalog.load(other.name);
+  const grown = columnsFor(writerParts, [[long, { ...fixed, id: 0, name: "more" }]], keyed);
+  expect(() => grown.stage(head as LoadedTable)).toThrow(refused.message);
 });
