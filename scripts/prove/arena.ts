@@ -77,7 +77,7 @@ export class Arena {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       const { answer } = await this.#service.ask(question, this.#sources, signal);
-      return { kind: "answered", text: Buffer.from(answer).toString(), ms: left() };
+      return { kind: "answered", text: Buffer.concat(answer).toString(), ms: left() };
     } catch (error) {
       return { kind: signal.aborted ? "late" : "error", text: describe(error), ms: left() };
     }

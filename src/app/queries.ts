@@ -15,6 +15,7 @@ import type { Route, RouteRequest } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
 import type { Answered, Question, Sources } from "#sql/answer.ts";
 import type { Parameter } from "#sql/duckdb/instance.ts";
+import type { Pieces } from "#sql/engineProcess.ts";
 import { SqlService } from "#sql/service.ts";
 import { type SnapshotChoice, timeOf } from "#sql/snapshotChoice.ts";
 import { findTable, sinksByTable } from "./findTable.ts";
@@ -142,15 +143,15 @@ function formatOf(accept: string): Format | null {
   return /text\/(csv|\*)/.test(accept) ? "csv" : null;
 }
 
-function written(answered: Answered<Uint8Array>, format: Format, elapsedMs: number): Response {
+function written(answered: Answered<Pieces>, format: Format, elapsedMs: number): Response {
   const headers = { "cache-control": "no-store" };
   if (format === "arrow") {
     const type = { ...headers, "content-type": ARROW_TYPE };
-    return new Response(new Blob([answered.answer]), { headers: type });
+    return new Response(sent(answered.answer), { headers: type });
   }
   if (format === "csv") {
     const type = { ...headers, "content-type": "text/csv; charset=utf-8" };
-    return new Response(new Blob([answered.answer]), { headers: type });
+    return new Response(sent(answered.answer), { headers: type });
   }
   const about = {
     elapsed_ms: Math.round(elapsedMs * 1000) / 1000,
@@ -158,9 +159,23 @@ function written(answered: Answered<Uint8Array>, format: Format, elapsedMs: numb
     hot_partitions: answered.hotPartitions,
   };
   // The object goes on where the engine's ends.
-  const body = [answered.answer.subarray(0, -1), `, ${JSON.stringify(about).slice(1)}\n`];
+  const last = answered.answer.at(-1)?.subarray(0, -1) ?? new Uint8Array(0);
+  const rest = Buffer.from(`, ${JSON.stringify(about).slice(1)}\n`);
   const type = { ...headers, "content-type": "application/json" };
-  return new Response(new Blob(body), { headers: type });
+  return new Response(sent([...answered.answer.slice(0, -1), last, rest]), { headers: type });
+}
+
+/** A large answer is sent piece by piece: to put it together would hold the event loop up. */
+function sent(pieces: Pieces): Blob | ReadableStream<Uint8Array> {
+  if (pieces.length <= 2) return new Blob([...pieces]);
+  const left = [...pieces];
+  return new ReadableStream({
+    pull: (controller) => {
+      const piece = left.shift();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(piece);
+    },
+  });
 }
 
 function refused(code: number, error: string): Response {

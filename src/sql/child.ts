@@ -4,12 +4,12 @@
  */
 import { describe, EXIT, fail, kindOf } from "#base/errors.ts";
 import { confine } from "./confine.ts";
-import { Database } from "./database.ts";
+import { Database, type Run } from "./database.ts";
 import { locateLibrary } from "./library.ts";
 import { writeBytes } from "./output.ts";
 import type { Call, EngineOptions, Reply } from "./protocol.ts";
 
-let database: Database | null = null;
+let engine: Database | null = null;
 
 process.on("message", (call: Call) => void take(call));
 process.on("disconnect", () => process.exit(0));
@@ -19,6 +19,10 @@ process.on("SIGINT", () => undefined);
 async function take(call: Call): Promise<void> {
   const { id } = call;
   try {
+    if (call.type === "run") {
+      for (const piece of piecesOf(run(call.run))) await reply({ id, piece });
+      return await reply({ id, value: null });
+    }
     const value = call.type === "open" ? await open(call.options) : await answer(call);
     await reply({ id, value });
   } catch (error) {
@@ -39,14 +43,33 @@ async function open({
   processBytesMax,
 }: EngineOptions): Promise<null> {
   const library = await locateLibrary(cacheFolder);
-  const opened = new Database({ library, memoryBytesMax });
+  const database = new Database({ library, memoryBytesMax });
   confine(processBytesMax);
-  database = opened;
+  engine = database;
   return null;
 }
 
-function answer(call: Exclude<Call, { readonly type: "open" }>): unknown {
-  if (database === null) throw fail("query_engine", "The SQL engine is not open");
+function opened(): Database {
+  if (engine === null) throw fail("query_engine", "The SQL engine is not open");
+  return engine;
+}
+
+/** Runs a statement: its answer as it is sent. */
+function run(asked: Run): Uint8Array {
+  return asked.form === "arrow"
+    ? opened().runArrow(asked)
+    : writeBytes(opened().run(asked), asked.form);
+}
+
+const PIECE_BYTES = 2 ** 20;
+
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES)
+    yield new Uint8Array(bytes.subarray(at, at + PIECE_BYTES));
+}
+
+function answer(call: Exclude<Call, { readonly type: "open" | "run" }>): unknown {
+  const database = opened();
   switch (call.type) {
     case "admit":
       return database.admit(call.text);
@@ -56,9 +79,5 @@ function answer(call: Exclude<Call, { readonly type: "open" }>): unknown {
       return database.columnsOfFiles(call.paths);
     case "log":
       return database.selectLog(call.folder);
-    case "run":
-      return call.run.form === "arrow"
-        ? database.runArrow(call.run)
-        : writeBytes(database.run(call.run), call.run.form);
   }
 }

@@ -21,13 +21,18 @@ const ENGINE_WORD = "sql-engine";
 /** Yama's: who may read this process's memory beside its parents. */
 const SET_PTRACER = 0x59616d61;
 
+/** Bytes of an answer, in their order. */
+export type Pieces = readonly Uint8Array<ArrayBuffer>[];
+
 interface Waiting {
+  /** That have come. */
+  readonly pieces: Uint8Array<ArrayBuffer>[];
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
 /** One child. */
-export class EngineProcess implements Engine<Uint8Array> {
+export class EngineProcess implements Engine<Pieces> {
   readonly #child: Bun.Subprocess<"ignore", "ignore", "ignore">;
   readonly #waiting = new Map<number, Waiting>();
   /** It is ready for questions. */
@@ -79,8 +84,8 @@ export class EngineProcess implements Engine<Uint8Array> {
   }
 
   /** Runs a statement; the answer as it is sent on. */
-  async run(run: Run): Promise<Uint8Array> {
-    return (await this.#ask({ type: "run", run })) as Uint8Array;
+  async run(run: Run): Promise<Pieces> {
+    return (await this.#ask({ type: "run", run })) as Pieces;
   }
 
   /** Ends it at once, whatever it does; resolves when it is gone. */
@@ -99,7 +104,7 @@ export class EngineProcess implements Engine<Uint8Array> {
     if (this.#isEnded) return Promise.reject(this.#ended());
     const id = ++this.#calls;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    this.#waiting.set(id, { resolve, reject });
+    this.#waiting.set(id, { pieces: [], resolve, reject });
     const call: Call = { id, ...body };
     this.#child.send(call);
     return promise;
@@ -107,9 +112,14 @@ export class EngineProcess implements Engine<Uint8Array> {
 
   #take(reply: Reply): void {
     const waiting = this.#waiting.get(reply.id);
+    if (waiting === undefined) return;
+    if ("piece" in reply) {
+      waiting.pieces.push(reply.piece);
+      return;
+    }
     this.#waiting.delete(reply.id);
-    if ("error" in reply) waiting?.reject(fail(reply.error.kind, reply.error.message));
-    else waiting?.resolve(reply.value);
+    if ("error" in reply) waiting.reject(fail(reply.error.kind, reply.error.message));
+    else waiting.resolve(reply.value ?? waiting.pieces);
   }
 
   #fail(): void {

@@ -1,6 +1,7 @@
 /**
  * Messages between a process and the child that is its SQL engine. A call is answered by one reply of the
- * same id.
+ * same id. The bytes of an answer come before it, piece by piece: 64 MiB in one message held the event loop up for
+ * 370 ms, in pieces for some 10 (and took a sixth of the CPU).
  */
 import type { ErrorKind } from "#base/errors.ts";
 import type { Run } from "./database.ts";
@@ -27,7 +28,8 @@ export type CallBody =
   | { readonly type: "log"; readonly folder: string }
   | { readonly type: "run"; readonly run: Run };
 
-/** Its answer. */
+/** Its answer, or a piece of it. */
 export type Reply =
+  | { readonly id: number; readonly piece: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: { readonly kind: ErrorKind; readonly message: string } };

@@ -5,7 +5,7 @@
 import type { Clock } from "#base/clock.ts";
 import { describe, fail } from "#base/errors.ts";
 import { type Answered, answerQuestion, type Question, type Sources } from "./answer.ts";
-import { EngineProcess } from "./engineProcess.ts";
+import { EngineProcess, type Pieces } from "./engineProcess.ts";
 import { FileCopies, type FileCopiesOptions } from "./fileCopies.ts";
 import type { EngineOptions } from "./protocol.ts";
 
@@ -32,7 +32,7 @@ export class SqlService {
    * @param signal gives it up, also while it runs
    * @throws AppError `query`, `query_engine`
    */
-  ask(question: Question, sources: Sources, signal: AbortSignal): Promise<Answered<Uint8Array>> {
+  ask(question: Question, sources: Sources, signal: AbortSignal): Promise<Answered<Pieces>> {
     const run = this.#tail.then(() => this.#askNow(question, sources, signal));
     this.#tail = run.catch(() => undefined);
     return run;
@@ -48,7 +48,7 @@ export class SqlService {
     question: Question,
     sources: Sources,
     signal: AbortSignal,
-  ): Promise<Answered<Uint8Array>> {
+  ): Promise<Answered<Pieces>> {
     if (signal.aborted) throw givenUp();
     const number = ++this.#asked;
     if (this.#engine?.isEnded !== false) this.#engine = new EngineProcess(this.#options);

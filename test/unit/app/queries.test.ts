@@ -58,6 +58,27 @@ const ENDLESS =
   "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 8";
 
 describe("an answer", () => {
+  test("of many megabytes comes whole in every form", async () => {
+    const queries = queriesOf(20_000, 100_000);
+    const asked = { sql: "SELECT i, repeat('é', 40) AS t FROM range(60000) r(i)" };
+    const last = ["59999", "é".repeat(40)];
+    const { rows } = JSON.parse((await post(queries, asked)).text) as { rows: unknown[][] };
+    expect([rows.length, rows.at(-1)?.map(String)]).toEqual([60_000, last]);
+    const csv = (await post(queries, asked, { accept: "text/csv" })).text.trimEnd().split("\n");
+    expect([csv.length, csv.at(-1)]).toEqual([60_001, last.join(",")]);
+    const response = await queries.route.answer({
+      url: new URL("http://localhost/query"),
+      headers: new Headers({ accept: "application/vnd.apache.arrow.stream" }),
+      body: Buffer.from(JSON.stringify(asked)),
+      signal: new AbortController().signal,
+    });
+    const table = tableFromIPC(await response.arrayBuffer());
+    expect([table.numRows, ...(table.get(59_999)?.toArray() ?? [])].map(String)).toEqual([
+      "60000",
+      ...last,
+    ]);
+  });
+
   test("is JSON with columns, rows and what it is of, or CSV", async () => {
     const queries = queriesOf();
     const sql = "SELECT ?::BIGINT AS n, 'é' AS t, NULL AS nothing";

@@ -53,6 +53,6 @@ test("the question after one whose engine could not be opened gets another engin
   const ask = () => service.ask(QUESTION, SOURCES, signal).then(({ answer }) => answer, String);
   expect(await ask()).toContain("bind itself");
   options.processBytesMax = 768e6;
-  expect(await ask()).toBeInstanceOf(Uint8Array);
+  expect(await ask()).toEqual([new Uint8Array(Buffer.from("1\n1\n"))]);
   await service.close();
 });
