@@ -205,7 +205,7 @@ export const LIMITS: Readonly<
   workerGarbageBytesMax: 32 * MIB,
   /** Values of rows that are replaced, read at once, and completed rows that are written at once, about. */
   heldValueBytes: 16 * MIB,
-  /** Row ids that a key index keeps of the files that have some: 4 bytes a row. */
+  /** Row ids that the key indexes of a process keep of the files that have some: 4 bytes a row. */
   rowIdsBytesMax: 64 * MIB,
   /** Columns at which a file of sorted rows takes no more of them: they are copied once. */
   sortedColumnBytesMax: 512 * MIB,

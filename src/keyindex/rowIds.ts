@@ -201,10 +201,4 @@ export class RowIdColumns {
     this.#bytes -= this.#columns.get(path)?.steps.byteLength ?? 0;
     this.#columns.delete(path);
   }
-
-  clear(): void {
-    this.#columns.clear();
-    this.#without.clear();
-    this.#bytes = 0;
-  }
 }

@@ -56,6 +56,8 @@ export interface TableIndexParts extends IndexColumns {
   /** The table from key to rows, and what was kept of it. */
   readonly store: KeyStore;
   readonly secret: KeySecret;
+  /** Those of all indexes of a thread. Default: its own. */
+  readonly rowIds?: RowIdColumns;
 }
 
 /** The columns that an index knows; order null: changes have none. */
@@ -80,7 +82,7 @@ class TableIndex implements RowIndex {
   #restored: RestoredIndex | null;
   readonly #files = new Map<string, IndexedFile>();
   readonly #paths = new Map<number, string>();
-  readonly #rowIds = new RowIdColumns();
+  readonly #rowIds: RowIdColumns;
   /** Numbers of files that are gone; the others are 1 and on. */
   readonly #freeNumbers: number[] = [];
   /** What was listed last; with `#torn` it says what the table holds. */
@@ -99,6 +101,7 @@ class TableIndex implements RowIndex {
   constructor(parts: TableIndexParts) {
     this.#parts = parts;
     this.#store = parts.store;
+    this.#rowIds = parts.rowIds ?? new RowIdColumns();
     this.#restored = parts.store.restored;
   }
 
@@ -209,6 +212,7 @@ class TableIndex implements RowIndex {
   }
 
   close(): Promise<void> {
+    for (const path of this.#files.keys()) this.#rowIds.forget(path);
     return this.#store.close();
   }
 
@@ -286,11 +290,11 @@ class TableIndex implements RowIndex {
 
   #clear(): void {
     this.#store.clear();
+    for (const path of this.#files.keys()) this.#rowIds.forget(path);
     this.#files.clear();
     this.#paths.clear();
     this.#freeNumbers.length = 0;
     this.#torn.clear();
-    this.#rowIds.clear();
     this.#head = null;
     this.#label = null;
   }

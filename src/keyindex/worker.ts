@@ -10,12 +10,14 @@ import { describe, fail, kindOf } from "#base/errors.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { RowIndex } from "./port.ts";
 import type { Answer, IndexOptions, Question, ReadRange, Reply, Request } from "./protocol.ts";
+import { RowIdColumns } from "./rowIds.ts";
 import { openKeyStore, volatileKeyStore } from "./store.ts";
 import { createTableIndex } from "./tableIndex.ts";
 import { createWasmKeyTable } from "./wasmKeyTable.ts";
 
 declare const self: Worker;
 
+const rowIds = new RowIdColumns();
 const indexes = new Map<number, Promise<RowIndex>>();
 /** Folders that an index writes into, and which. */
 const folders = new Map<string, number>();
@@ -38,12 +40,12 @@ async function open(
     if (isTaken) throw fail("state", `The index in ${folder} is still open`, { folder });
     folders.set(folder, index);
     const store = await openKeyStore({ disk: systemDisk, folder, table, warn });
-    return createTableIndex({ store, secret, ...columns });
+    return createTableIndex({ store, secret, rowIds, ...columns });
   } catch (error) {
     // Without its folder an index is read from the table at every start, and as right.
     warn(error);
     const store = volatileKeyStore(createWasmKeyTable());
-    return createTableIndex({ store, secret, ...columns });
+    return createTableIndex({ store, secret, rowIds, ...columns });
   }
 }
 

@@ -166,6 +166,25 @@ export class ChangedTable {
     return batchOf([...FIELDS, ...RECORD], values);
   }
 
+  /**
+   * What is wrong with row ids, by key: the rows before the last flush must keep theirs, but for keys that it deleted;
+   * other rows must have ids that none had.
+   */
+  idProblems(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string[] {
+    const newest = Math.max(...before.values());
+    const problems = [...this.rows.keys()].flatMap((key) => {
+      const kept = this.deleted.has(key) ? undefined : before.get(key);
+      const id = after.get(key);
+      const isRight = kept === undefined ? (id ?? 0) > newest : id === kept;
+      return isRight ? [] : [`${key}: ${id}, before ${before.get(key)}`];
+    });
+    const distinct = new Set(after.values()).size;
+    const isWhole = after.size === this.rows.size && distinct === after.size;
+    return isWhole
+      ? problems
+      : [...problems, `${after.size} rows of ${this.rows.size}, ${distinct} ids`];
+  }
+
   /** Rows of the model, as `n` in order. */
   get numbers(): number[] {
     return [...this.rows.values()].sort((a, b) => a - b);

@@ -42,6 +42,7 @@ test("an index in the Worker reads through the owner's storage, takes changes, a
   const thread = createIndexThread({ warn });
   const index = thread.open(options);
   await index.bringTo(head, "main");
+  expect((await index.rowIds(table.storage, keySet(0n, 1n))).length).toBe(2);
   expect(await places(index, 2n)).toEqual([`${file.filePath}:1`]);
 
   const placed = await table.dataFile([2n], 20_000);
