@@ -3,7 +3,7 @@
  * `gcsClient.ts`.
  */
 import { fail, kindOf } from "#base/errors.ts";
-import { type Json, parseJson } from "#base/json.ts";
+import type { Json } from "#base/json.ts";
 import { eachOf } from "./gate.ts";
 import {
   createGcsCalls,
@@ -12,7 +12,7 @@ import {
   type GcsParts,
   objectPath,
 } from "./gcsClient.ts";
-import { type GcsTarget, membersOf } from "./gcsErrors.ts";
+import { type GcsTarget, membersOf, resourceIn } from "./gcsErrors.ts";
 import { GcsUpload } from "./gcsUpload.ts";
 import { gcsAddress } from "./location.ts";
 import type { ObjectInfo, Storage } from "./storage.ts";
@@ -58,10 +58,10 @@ async function head(calls: GcsCalls, location: string): Promise<ObjectInfo | nul
   const target: GcsTarget = { operation: "get", ...gcsAddress(location) };
   const path = `${objectPath(target)}?fields=size,updated`;
   try {
-    const { body } = await calls.call(target, (signal) =>
-      calls.send({ method: "GET", path }, signal),
+    const found = await calls.call(target, async (signal) =>
+      resourceIn(await calls.send({ method: "GET", path }, signal)),
     );
-    return infoOf(location, parseJson(body.toString("utf8")));
+    return infoOf(location, found);
   } catch (error) {
     if (kindOf(error) === "storage_missing") return null;
     throw error;
@@ -87,10 +87,10 @@ async function* list(calls: GcsCalls, prefix: string): AsyncGenerator<ObjectInfo
       ...(pageToken === null ? {} : { pageToken }),
     });
     const path = `${objectPath({ bucket, key: "" })}?${query}`;
-    const { body } = await calls.call(target, (signal) =>
-      calls.send({ method: "GET", path }, signal),
+    const page = await calls.call(target, async (signal) =>
+      resourceIn(await calls.send({ method: "GET", path }, signal)),
     );
-    const { items, nextPageToken } = membersOf(parseJson(body.toString("utf8")));
+    const { items, nextPageToken } = membersOf(page);
     for (const item of Array.isArray(items) ? items : []) {
       const { name } = membersOf(item);
       // Names that end in a slash are the folder markers of consoles and file gateways.

@@ -50,6 +50,14 @@ function parsed(text: string): Json {
   }
 }
 
+/** What an answer says of an object. Throws for one that is not the API's: a proxy may have given it. */
+export function resourceIn({ body }: ByteAnswer): Json {
+  const resource = parsed(body.toString("utf8"));
+  if (typeof resource === "object" && resource !== null && !Array.isArray(resource))
+    return resource;
+  throw new GcsRefusal(0, "", "the answer is not the API's");
+}
+
 /** The members of a JSON object; none of anything else. */
 export function membersOf(value: Json | undefined): { readonly [key: string]: Json | undefined } {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};

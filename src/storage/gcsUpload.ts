@@ -10,9 +10,9 @@
 import { crc32c } from "#base/crc32c.ts";
 import { AppError, fail } from "#base/errors.ts";
 import type { ByteAnswer } from "#base/http.ts";
-import { type Json, parseJson, writeJson } from "#base/json.ts";
+import { type Json, writeJson } from "#base/json.ts";
 import { type GcsCalls, type GcsParts, objectPath } from "./gcsClient.ts";
-import { GcsRefusal, type GcsTarget, membersOf } from "./gcsErrors.ts";
+import { GcsRefusal, type GcsTarget, membersOf, resourceIn } from "./gcsErrors.ts";
 import { gcsAddress } from "./location.ts";
 import { PartBuffer } from "./partBuffer.ts";
 import type { StoredObject } from "./storage.ts";
@@ -118,16 +118,14 @@ export class GcsUpload implements Upload {
       ...[head("application/octet-stream"), body, end],
       Buffer.from(`--${boundary}--\r\n`),
     ];
-    return this.#calls.call(this.#target, (signal) =>
-      this.#calls.send(
-        {
-          method: "POST",
-          path: this.#uploadPath("multipart"),
-          headers: { "content-type": `multipart/related; boundary=${boundary}` },
-          body: pieces,
-        },
-        signal,
-      ),
+    const request = {
+      method: "POST",
+      path: this.#uploadPath("multipart"),
+      headers: { "content-type": `multipart/related; boundary=${boundary}` },
+      body: pieces,
+    } as const;
+    return this.#calls.call(this.#target, async (signal) =>
+      whole(await this.#calls.send(request, signal)),
     );
   }
 
@@ -163,7 +161,8 @@ export class GcsUpload implements Upload {
   ): Promise<ByteAnswer> {
     const request = { method: "PUT", path, headers: { "content-range": range }, body } as const;
     const answer = await this.#calls.send(request, signal, [RESUME, ...ENDED]);
-    if (!ENDED.includes(answer.status)) return answer;
+    if (answer.status === RESUME) return answer;
+    if (!ENDED.includes(answer.status)) return whole(answer);
     const sentence = `The store ended the upload of ${this.#location} before it was whole`;
     throw fail("storage_corrupt", sentence, { ...this.#target, status: GONE });
   }
@@ -171,8 +170,7 @@ export class GcsUpload implements Upload {
   /** True when our write has the name now, false when another's has. */
   async #conditionally(send: () => Promise<ByteAnswer>): Promise<boolean> {
     try {
-      const answer = await send();
-      this.#compare(parseJson(answer.body.toString("utf8")));
+      this.#compare(resourceIn(await send()));
       return true;
     } catch (error) {
       if (!(error instanceof AppError) || ![TAKEN, GONE].includes(Number(error.context["status"])))
@@ -184,16 +182,15 @@ export class GcsUpload implements Upload {
   /** Reads back who wrote the object. Throws `storage_unreachable` when there is none, or it cannot be read. */
   async #isOurs(refusal: AppError): Promise<boolean> {
     const target: GcsTarget = { ...this.#target, operation: "get" };
-    const answer = await this.#calls
-      .call(target, (signal) =>
-        this.#calls.send({ method: "GET", path: objectPath(target) }, signal),
+    const found = await this.#calls
+      .call(target, async (signal) =>
+        resourceIn(await this.#calls.send({ method: "GET", path: objectPath(target) }, signal)),
       )
       .catch((error: unknown) => {
         if (refusal.context["status"] !== TAKEN) throw refusal;
         const sentence = `Whether ${this.#location} was written is not known`;
         throw fail("storage_unreachable", sentence, { location: this.#location }, error);
       });
-    const found = parseJson(answer.body.toString("utf8"));
     if (membersOf(membersOf(found)["metadata"])[WRITE_ID] !== this.#writeId) return false;
     this.#compare(found);
     return true;
@@ -217,6 +214,12 @@ export class GcsUpload implements Upload {
     const { key: name } = this.#target;
     return Buffer.from(writeJson({ name, metadata: { [WRITE_ID]: this.#writeId } }));
   }
+}
+
+/** An answer that says what was stored; any other is as none, so that the store is asked again. */
+function whole(answer: ByteAnswer): ByteAnswer {
+  resourceIn(answer);
+  return answer;
 }
 
 /** How many bytes a session has. */

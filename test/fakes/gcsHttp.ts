@@ -136,16 +136,20 @@ export function createGcsFake(faults: Faults = {}, takesOnly = 0): GcsFake {
     const fault = trouble.next(operation);
     await Promise.resolve();
     if (fault === "lost_before") throw new NoAnswer("socket hang up", true);
+    if (fault === "odd_before") return ODD;
     if (typeof fault === "object" && fault !== null) return refusal(fault.status, fault.code);
     const answer = apply(request, url, operation);
     if (fault === "lost_after") throw new NoAnswer("socket hang up", true);
-    return answer;
+    return fault === "odd_after" ? ODD : answer;
   };
   const transport = { send, close: () => undefined };
   return { transport, objects, sessions, requests, count: trouble.count };
 }
 
 const NOTHING = Buffer.alloc(0);
+
+/** Of a proxy. */
+const ODD: ByteAnswer = { status: 200, headers: {}, body: Buffer.from("<html>welcome</html>") };
 
 function wantsMore({ body }: Session): ByteAnswer {
   const headers = body.length === 0 ? {} : { range: `bytes=0-${body.length - 1}` };

@@ -2,12 +2,14 @@
 
 /**
  * An answer with a status and code that is not applied; the connection lost before or after the request
- * was applied.
+ * was applied; a success with a body that is not the store's, as a proxy may answer, after it was applied or not.
  */
 export type StoreFault =
   | { readonly status: number; readonly code: string }
   | "lost_before"
-  | "lost_after";
+  | "lost_after"
+  | "odd_before"
+  | "odd_after";
 
 /** Faults by operation: the first request of one meets the first of its faults, and so on. */
 export type Faults = Readonly<Record<string, readonly (StoreFault | null)[]>>;

@@ -54,6 +54,25 @@ describe("Google Cloud Storage", () => {
     },
   );
 
+  test.each(["odd_before", "odd_after"] as const)(
+    "a success that is not the store's is no answer, of whatever request (%s)",
+    async (fault) => {
+      const small = open({ create: [fault], get: [fault], list: [fault] });
+      expect(await small.storage.putIfAbsent("gs://b/a", content)).toBe(true);
+      expect((await small.storage.head("gs://b/a"))?.bytes).toBe(content.length);
+      const listed = await Array.fromAsync(small.storage.list("gs://b/"));
+      expect(listed.map(({ bytes }) => bytes)).toEqual([content.length]);
+      const { storage, fake } = open({ piece: [null, null, fault] });
+      const bytes = large();
+      expect((await storage.put("gs://b/large", bytes)).bytes).toBe(bytes.length);
+      expect(fake.objects.get("b/large")?.body.equals(bytes)).toBe(true);
+      const never = open({ create: Array.from({ length: 9 }, () => fault) });
+      expect((await errorOf(never.storage.put("gs://b/a", content))).kind).toBe(
+        "storage_unreachable",
+      );
+    },
+  );
+
   test("a piece that the store took in part is sent from there", async () => {
     const { storage, fake } = open({}, {}, 512 * 1024);
     const bytes = large();
