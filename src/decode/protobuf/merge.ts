@@ -67,7 +67,7 @@ function bodyOf({ bytes, bodyAt, size }: WireReader): Uint8Array {
 
 /** The fields of one message. */
 class Merge {
-  /** Fields that come as often as they like, and those that refuse their record, as they stand. */
+  /** Fields that come as often as they like, and those of a wrong wire type, as they stand. */
   private readonly repeated: Uint8Array[] = [];
   /** Of a message the bodies of all its pieces, of what is read by itself all fields, of others the last field. */
   private readonly single = new Map<Slot, Uint8Array[]>();
@@ -77,9 +77,10 @@ class Merge {
   add(slot: Slot, wire: WireReader): void {
     const { label, type } = slot.field;
     const isMessage = type.kind === "message";
-    const isRefused = slot.value.kind === "conflict" && label !== "single";
+    const { kind } = slot.value;
+    const isUnread = (kind === "conflict" || kind === "unknown") && label !== "single";
     if (slot.value.kind === "beside") this.addBeside(slot, wire);
-    else if (isRefused || slot.wire !== wire.wire) this.repeated.push(fieldOf(wire));
+    else if (isUnread || slot.wire !== wire.wire) this.repeated.push(fieldOf(wire));
     else if (label === "map") this.addEntry(slot, bodyOf(wire));
     else if (label === "repeated") {
       this.repeated.push(isMessage ? messageField(slot, [bodyOf(wire)]) : fieldOf(wire));

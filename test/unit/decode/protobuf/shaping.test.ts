@@ -36,6 +36,15 @@ test("what is excluded fills no column, though the table has one", async () => {
   ]);
 });
 
+test("a map without a column passes by where a record is merged, too", async () => {
+  const twice = hex("10 01 0a 05 0a 01 6b 10 07 10 02");
+  const body = "map<string, int32> m = 1; int32 a = 2;";
+  expect((await shaped(body, [twice], { shape: { exclude: ["m"] } })).rows).toEqual([{ a: 2 }]);
+  const table = [column("a", { kind: "int" })];
+  const { rows, reasons } = await shaped(body, [twice], { table });
+  expect([rows, reasons.length]).toEqual([[], 1]);
+});
+
 test("renamed fields fill columns of their new names, inside of structs, and two may be exchanged", async () => {
   const rename = { a: "one", b: "two", "b.c": "see", "b.d.e": "yes", "l.element.m": "em" };
   expect((await shaped(NESTED, [VALUE], { shape: { rename } })).rows).toEqual([
