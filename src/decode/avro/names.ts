@@ -43,7 +43,8 @@ export function knownPrefixes(
   shaping: Shaping,
 ): string[] {
   const isKnown = (each: string): boolean =>
-    shaping.mentions(each) || columns.some((column) => column.startsWith(each + separator));
+    shaping.inAnyCase.mentions(each) ||
+    columns.some((column) => column.startsWith(each + separator));
   return [...new Set(names.filter(isKnown))].map((each) => each + separator);
 }
 

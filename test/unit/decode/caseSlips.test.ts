@@ -44,15 +44,23 @@ test("never become columns of Avro, in unions, and in later versions too", async
     [record(id, member("user", [user, other])), { U: { Phone: "SECRET", n: 1 } }],
   ] as const;
   const upper = record(id, member("User", [user, "string"]));
+  const nested = struct("W2", member("user", [struct("X", member("phone", "string")), "int"]));
+  const around = record(id, member("Deep", [nested, "boolean"]));
   const written = [
     ...cases.map(([schema, value]) => [schema, { id: 1, user: value }] as const),
     [upper, { id: 1, User: { string: "SECRET" } }] as const,
+    [around, { id: 1, Deep: { W2: { user: { X: { phone: "SECRET" } } } } }] as const,
   ];
   for (const key of KEYS) {
     for (const flattenSeparator of [null, "_"]) {
       for (const [schema, value] of written) {
         const separator = flattenSeparator ?? ".";
-        const shaping = { ...NO_SHAPING, hashSalt: "salt", separator, [key]: ["user.phone"] };
+        const shaping = {
+          ...NO_SHAPING,
+          hashSalt: "salt",
+          separator,
+          [key]: ["user.phone", "deep.user.phone"],
+        };
         const rig = registryRig("avro", { shaping, flattenSeparator });
         const schemas = [schema, plain, schema];
         const values = [value, { id: 0, user: { phone: "SECRET" } }, value];
