@@ -7,10 +7,12 @@
  */
 
 /**
- * Executions after which a function is compiled with every optimisation; the engine's own: 100,000.
- * The data path's loops are WASM, so that JavaScript compiled that far seldom pays for its compilation.
+ * Executions after which a function is compiled with most optimisations, and with every one; the engine's own
+ * are 1,000 and 100,000. The data path's loops are WASM, so that compiling JavaScript sooner does not pay.
  */
-const OPTIMIZE_AFTER = "1000000";
+const OPTIMIZE_AFTER = "5000";
+const OPTIMIZE_FULLY_AFTER = "1000000";
+const OPTIMIZE_VARIABLE = "BUN_JSC_thresholdForOptimizeAfterWarmUp";
 const VARIABLE = "BUN_JSC_thresholdForFTLOptimizeAfterWarmUp";
 /**
  * Threads of the engine's for files; its own number is that of the cores. They hardly compute: they wait for the
@@ -31,8 +33,8 @@ function executeAgain(words: readonly string[]): void {
   const isLong = words.some((word) => LONG_RUNNING.includes(word));
   if (!isLong || process.env[VARIABLE] !== undefined) return;
   try {
-    const own = { [FILE_THREADS_VARIABLE]: FILE_THREADS };
-    const env = { ...own, ...process.env, [VARIABLE]: OPTIMIZE_AFTER };
+    const own = { [FILE_THREADS_VARIABLE]: FILE_THREADS, [OPTIMIZE_VARIABLE]: OPTIMIZE_AFTER };
+    const env = { ...own, ...process.env, [VARIABLE]: OPTIMIZE_FULLY_AFTER };
     process.execve?.(process.execPath, [process.execPath, ...words], env);
   } catch {
     // As fast a little later: the process goes on with the engine's own options.
