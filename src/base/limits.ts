@@ -57,6 +57,7 @@ export const LIMITS: Readonly<
     | "fullOffsetsBytes"
     | "offsetDeltasMax"
     | "flushesInFlightMax"
+    | "copyingFlushesMax"
     | "tablesTogetherMax"
     | "commitIntervalMsMax"
     | "headLooksPerSecond"
@@ -166,6 +167,8 @@ export const LIMITS: Readonly<
   offsetDeltasMax: 50,
   /** Tables of one pipeline that are written at once: more only wait for the same disk and catalog. */
   flushesInFlightMax: 16,
+  /** Of these, tables that write files anew: they wait for places of the process (`copiesAtOnce`). */
+  copyingFlushesMax: 4,
   /** Tables that are committed in one request (`iceberg.commit.together`). */
   tablesTogetherMax: 64,
   /** A commit interval stretches to this under load, ms (a longer one of the configuration stays). */

@@ -78,6 +78,7 @@ export interface PipelineOptions {
     readonly bytesMax: number;
     readonly emptyIntervalMs: number;
     readonly together?: boolean;
+    readonly copies?: boolean;
   };
   /** Settings of the table that a topic feeds. Throws `usage` for a topic whose name makes none. */
   readonly writer: (topic: string) => WriterOptions;
@@ -141,6 +142,7 @@ export async function buildPipeline(
       bytesMax: values["iceberg.commit.max_size_mb"] * MIB,
       emptyIntervalMs: EMPTY_COMMIT_MS,
       together: values["iceberg.commit.together"],
+      copies: values["iceberg.write.delete_mode"] === "copy-on-write",
     },
     writer: (topic) => writerOptions(pipeline, tableFor(values, topic)),
     routing: routingOptions(values, (name) => writerOptions(pipeline, name)),

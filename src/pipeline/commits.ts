@@ -18,6 +18,7 @@ import type { AppendResult } from "#commit/shares.ts";
 import { hasTogether, Together, type Turns } from "#commit/together.ts";
 import type { CommitRank, PipelineParts } from "./pipelineParts.ts";
 import type { Sink } from "./sink.ts";
+import { Slots } from "./slots.ts";
 import type { Landed } from "./states.ts";
 
 /** What follows a flush. */
@@ -54,9 +55,9 @@ export class Commits {
   readonly #cuts = new Map<readonly Sink[], Promise<CutEnd>>();
   /** Everything under way, up to its last line in the log. */
   readonly #underWay = new Set<Promise<unknown>>();
-  /** Flushes that wait for a slot. */
-  readonly #queue: (() => void)[] = [];
-  #free: number = LIMITS.flushesInFlightMax;
+  readonly #slots = new Slots(LIMITS.flushesInFlightMax);
+  /** Commits that write files anew take minutes, and wait for each other: never in every slot. */
+  readonly #copying = new Slots(LIMITS.copyingFlushesMax);
   #stretch = 1;
   /** When commits of several tables are tried again (monotonic); null: the catalog has not said that it has none. */
   #togetherAtMs: number | null = null;
@@ -86,7 +87,7 @@ export class Commits {
     this.#judge();
     const now = this.#parts.clock.monotonicMs();
     for (let top = this.#due.peek(); top !== undefined && top.key <= now; top = this.#due.peek()) {
-      if (this.#free <= 0) return;
+      if (!this.#slots.hasFree) return;
       this.#due.delete(top.item);
       void this.#begin(top.item, false);
     }
@@ -186,6 +187,8 @@ export class Commits {
   }
 
   async #flush(sink: Sink, fenced: Feed[], group: Together | undefined): Promise<CutEnd> {
+    const copying = sink.policy.copies === true ? this.#copying : null;
+    await copying?.take();
     const turns = this.#turns();
     await turns.goOn();
     const member = group?.member(turns);
@@ -201,6 +204,7 @@ export class Commits {
     } finally {
       member?.left();
       turns.rest();
+      copying?.give();
     }
   }
 
@@ -210,14 +214,14 @@ export class Commits {
     let sinceMs: number | null = null;
     return {
       goOn: async () => {
-        await this.#slot();
+        await this.#slots.take();
         sinceMs = clock.monotonicMs();
       },
       rest: () => {
         if (sinceMs === null) return;
         this.#busyMs += clock.monotonicMs() - sinceMs;
         sinceMs = null;
-        this.#give();
+        this.#slots.give();
         this.#observe();
       },
     };
@@ -239,24 +243,8 @@ export class Commits {
     fenced.push(...result.fenced);
   }
 
-  async #slot(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    await new Promise<void>((resolve) => this.#queue.push(resolve));
-  }
-
-  /** The slot goes to who waits for one, first come first. */
-  #give(): void {
-    const next = this.#queue.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
-
   #observe(): void {
-    const count = LIMITS.flushesInFlightMax - this.#free + this.#queue.length;
-    this.#parts.observe({ type: "pending_commits", count });
+    this.#parts.observe({ type: "pending_commits", count: this.#slots.wanted });
   }
 
   #intervalMs({ policy }: Sink): number {

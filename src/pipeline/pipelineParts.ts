@@ -61,6 +61,8 @@ export interface CommitPolicy {
   readonly emptyIntervalMs: number;
   /** Tables with a feed in common are committed in one request, where the catalog offers it. Default false. */
   readonly together?: boolean;
+  /** Its commits write files anew (`delete_mode = "copy-on-write"`). Default false. */
+  readonly copies?: boolean;
   /** How long committed rows stay in memory for readers, where the room is not needed. Default 0: not at all. */
   readonly keepMs?: number;
 }

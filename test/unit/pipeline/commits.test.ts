@@ -17,7 +17,7 @@ import type { Sink } from "#pipeline/sink.ts";
 class FakeSink {
   readonly name: string;
   readonly rank: CommitRank;
-  policy: { intervalMs: number; together?: boolean } = { intervalMs: 1000 };
+  policy: { intervalMs: number; together?: boolean; copies?: boolean } = { intervalMs: 1000 };
   readonly buffer = { waitingRows: 1 };
   kin: readonly FakeSink[] = [this];
   moved = true;
@@ -291,6 +291,23 @@ test("who waits for the others needs no slot: more tables than slots go in one r
   const begun = bench.said.filter((line) => line.startsWith("flush x"));
   expect(begun.length).toBe(LIMITS.flushesInFlightMax);
   expect(others.length).toBe(count);
+});
+
+test("tables that write files anew never take every slot: they wait for each other without one", async () => {
+  const bench = make();
+  const copying = Array.from({ length: LIMITS.flushesInFlightMax }, (_, n) =>
+    bench.add(`c${n}`, n),
+  );
+  for (const sink of copying) sink.policy = { ...sink.policy, copies: true };
+  const other = bench.add("other", 99);
+  bench.pass(100);
+  await bench.begin();
+  const begun = bench.said.filter((line) => line.startsWith("flush"));
+  const first = copying.slice(0, LIMITS.copyingFlushesMax).map(({ name }) => `flush ${name}`);
+  expect(begun).toEqual([...first, "flush other"]);
+  await other.end({ kind: "committed" });
+  await copying[0]?.end({ kind: "committed" });
+  expect(bench.said.at(-1)).toBe(`flush c${LIMITS.copyingFlushesMax}`);
 });
 
 test("a request holds so many tables at most", async () => {
