@@ -5,6 +5,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { produceEvents } from "../events/events.ts";
+import { createTopic } from "../events/topics.ts";
 import { readersPython } from "../services/cache.ts";
 import { run, until } from "../services/process.ts";
 import { type Product, startProduct } from "../services/product.ts";
@@ -55,6 +56,7 @@ export async function proveHotLatency(
   };
   const ttl_seconds = ROWS_IN_MEMORY / slow;
   const course = await newCourse({ bootstrap, topic: "hot", partitions: PARTITIONS, config });
+  await createTopic(bootstrap, { topic: "dim", partitions: 1 });
   const { topic: _, ...kafka } = course.config["kafka"] ?? {};
   const product = await startProduct({
     folder: course.folder,

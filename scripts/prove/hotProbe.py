@@ -36,8 +36,7 @@ while time.time() < ends:
         producer.poll(0.0005)
     while (
         ask(
-            f'SELECT count(*) FROM "{job["topic"]}$hot_buffer" '
-            f'WHERE _kafka_partition = 0 AND _kafka_offset = {stored[0]}'
+            f'SELECT count(*) FROM "{job["topic"]}" WHERE _kafka_partition = 0 AND _kafka_offset = {stored[0]}'
         )
         or 0
     ) < 1:
