@@ -105,6 +105,7 @@ export async function proveConflicts(proof: ConflictsProof): Promise<ConflictsRe
     const refused = (await server.counts?.())?.["POST 409"];
     found = Math.max(found, refused ?? ours + neighbours.lost());
     if (found >= conflicts) neighbours.end();
+    if (product.ended()) throw new Error(`kafka-iceberg has ended:\n${product.log().slice(-4000)}`);
     await Bun.sleep(LOOK_MS);
   }
   await flow;
