@@ -19,6 +19,7 @@ import { registryRig } from "../support/registryRig.ts";
 import { make } from "../unit/decode/protobuf/support.ts";
 import { makeDecoder } from "../unit/decode/support.ts";
 import { Hidden, shows, type Way } from "./hiddenValues.ts";
+import { Picks } from "./picks.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 300);
 const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Date.now() / 86_400_000));
@@ -75,23 +76,24 @@ const FORMATS = { json, avro, protobuf } as const;
 
 /** Options of a table that hides a path, and of the same one without that. */
 function optionsOf(
-  hidden: Hidden,
+  picks: Picks,
+  { separator, path: names }: Hidden,
 ): readonly [shaped: Partial<DecoderOptions>, plain: Partial<DecoderOptions>] {
-  const matchColumns = hidden.oneOf(["exact", "exact", "ignore-case"] as const);
+  const matchColumns = picks.oneOf(["exact", "exact", "ignore-case"] as const);
   const plain = {
-    flattenSeparator: hidden.separator,
+    flattenSeparator: separator,
     matchColumns,
-    onUnknownField: hidden.oneOf(["evolve", "evolve", "ignore", "rescue", "dead_letter"] as const),
-    onTypeConflict: hidden.oneOf(["rescue", "dead_letter"] as const),
-    kernel: hidden.oneOf([false, "always"] as const),
+    onUnknownField: picks.oneOf(["evolve", "evolve", "ignore", "rescue", "dead_letter"] as const),
+    onTypeConflict: picks.oneOf(["rescue", "dead_letter"] as const),
+    kernel: picks.oneOf([false, "always"] as const),
   };
-  const key = hidden.oneOf(["exclude", "mask", "hash"] as const);
-  const path = hidden.path.join(".");
-  const rename = hidden.below(5) === 0 ? { [path]: "renamed" } : {};
+  const key = picks.oneOf(["exclude", "mask", "hash"] as const);
+  const path = names.join(".");
+  const rename = picks.below(5) === 0 ? { [path]: "renamed" } : {};
   const shaping = {
     ...NO_SHAPING,
     hashSalt: "salt",
-    separator: hidden.separator ?? ".",
+    separator: separator ?? ".",
     ignoresCase: matchColumns === "ignore-case",
     [key]: [path],
     rename: key === "exclude" ? {} : rename,
@@ -115,18 +117,20 @@ async function columnsBefore(
 }
 
 /** Rows and refusals of one table. */
-async function run(make: RigOf, hidden: Hidden): Promise<readonly [rows: number, refused: number]> {
-  const [options, plain] = optionsOf(hidden);
-  const isOld = hidden.below(3) === 0;
-  const table = isOld ? await columnsBefore(make, hidden, plain) : [];
+async function run(make: RigOf, seed: number): Promise<readonly [rows: number, refused: number]> {
+  const picks = new Picks(seed);
+  const hidden = new Hidden(seed);
+  const [options, plain] = optionsOf(picks, hidden);
+  const isOld = picks.below(2) === 0;
+  // What comes first is what that table was made for.
+  const table = isOld ? await columnsBefore(make, new Hidden(seed), plain) : [];
   const rig = make(hidden, options);
   if (isOld) rig.decoder.adopt(table, { dropped: [], hasRows: true });
   let [rows, refused] = [0, 0];
   const all: string[] = [];
   for (let version = 0; version < 4; version++) {
-    const [written, decoded] = await rig.next(
-      version === 0 ? hidden.oneOf(["said", "slipped"]) : "slipped",
-    );
+    const first = isOld ? "placed" : picks.oneOf(["said", "slipped"] as const);
+    const [written, decoded] = await rig.next(version < 2 ? first : "slipped");
     all.push(written);
     const details = decoded.rejected.map(({ reason, detail }) => [reason, detail]);
     const shown = [decoded.rows, decoded.fields, rig.decoder.fields, details];
@@ -146,7 +150,7 @@ for (const [name, make] of Object.entries(FORMATS)) {
     for (let index = 0; index < Math.ceil(RUNS / 3); index++) {
       const seed = SEED * 1_000_003 + index;
       try {
-        const found = await run(make, new Hidden(seed));
+        const found = await run(make, seed);
         rows += found[0];
         refused += found[1];
       } catch (error) {
