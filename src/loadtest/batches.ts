@@ -11,7 +11,7 @@
 import { assert } from "#base/assert.ts";
 import type { Random } from "#base/random.ts";
 import type { Scratch } from "#consumer/codec/blocks.ts";
-import { Writer } from "#consumer/wire/wire.ts";
+import { BuiltBatch } from "./builtBatch.ts";
 
 /** An event's size, in bytes of its JSON text, that can be asked for. */
 export const EVENT_BYTES: { readonly min: number; readonly max: number } = {
@@ -30,10 +30,6 @@ const POOL_BATCHES = 24;
 /** The first batch's number: eight digits without a leading zero. */
 const FIRST_NUMBER = 10_000_000;
 
-const HEADER_BYTES = 61;
-const AT = { length: 8, magic: 16, crc: 17, attributes: 21, lastOffsetDelta: 23 } as const;
-const TIMES_AT = { base: 27, max: 35 } as const;
-const PRODUCER_AT = { id: 43, epoch: 51, sequence: 53, records: 57 } as const;
 /** Lengths and deltas of one record around its value, at most. */
 const RECORD_OVERHEAD = 16;
 const SEQUENCE_AT = '{"seq":'.length;
@@ -81,25 +77,27 @@ export class BatchPool {
 
 /** One batch and where its sequence numbers stand. */
 class EventBatch {
-  readonly bytes: Buffer;
-  readonly #view: DataView;
+  readonly #batch: BuiltBatch;
   readonly #sequencesAt: Uint32Array;
 
   constructor(rows: number, eventBytes: number, random: Random) {
-    const writer = new Writer().raw(header(rows));
-    const sequencesAt = new Uint32Array(rows);
-    for (let i = 0; i < rows; i++) {
-      const valueAt = writeRecord(writer, i, Buffer.from(eventText(i, eventBytes, random)));
-      sequencesAt[i] = valueAt + SEQUENCE_AT;
-    }
-    this.bytes = Buffer.from(writer.finish());
-    this.bytes.writeInt32BE(this.bytes.length - AT.length - 4, AT.length);
-    this.#view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length);
-    this.#sequencesAt = sequencesAt;
+    const records = Array.from({ length: rows }, (_, i) => ({
+      key: null,
+      value: Buffer.from(eventText(i, eventBytes, random)),
+    }));
+    this.#batch = new BuiltBatch(records);
+    this.#sequencesAt = Uint32Array.from(
+      this.#batch.places,
+      ({ valueAt }) => (valueAt ?? 0) + SEQUENCE_AT,
+    );
+  }
+
+  get bytes(): Buffer {
+    return this.#batch.bytes;
   }
 
   stamp(number: number, timestampMs: number, scratch: Scratch): void {
-    const view = this.#view;
+    const { view } = this.#batch;
     const digits = Buffer.from(String(number), "latin1");
     const high = digits.readUInt32BE(0);
     const low = digits.readUInt32BE(4);
@@ -107,40 +105,8 @@ class EventBatch {
       view.setUint32(at, high);
       view.setUint32(at + 4, low);
     }
-    view.setBigInt64(TIMES_AT.base, BigInt(timestampMs));
-    view.setBigInt64(TIMES_AT.max, BigInt(timestampMs));
-    view.setUint32(AT.crc, scratch.crc32c(this.bytes, AT.attributes));
+    this.#batch.seal(timestampMs, scratch);
   }
-}
-
-/** The header of a batch of format v2 by no transactional or idempotent producer. */
-function header(rows: number): Buffer {
-  const bytes = Buffer.alloc(HEADER_BYTES);
-  bytes.writeInt32BE(-1, AT.length + 4);
-  bytes.writeInt8(2, AT.magic);
-  bytes.writeInt32BE(rows - 1, AT.lastOffsetDelta);
-  bytes.writeBigInt64BE(-1n, PRODUCER_AT.id);
-  bytes.writeInt16BE(-1, PRODUCER_AT.epoch);
-  bytes.writeInt32BE(-1, PRODUCER_AT.sequence);
-  bytes.writeInt32BE(rows, PRODUCER_AT.records);
-  return bytes;
-}
-
-/**
- * Length | attributes | timestamp delta 0 | offset delta | key length -1 | value | headers 0.
- * Answers where the value begins.
- */
-function writeRecord(writer: Writer, offsetDelta: number, value: Uint8Array): number {
-  const head = new Writer().int8(0).uvarint(0).uvarint(zigzag(offsetDelta)).uvarint(zigzag(-1));
-  const body = head.uvarint(zigzag(value.length)).finish();
-  writer.uvarint(zigzag(body.length + value.length + 1)).raw(body);
-  const at = writer.finish().length;
-  writer.raw(value).uvarint(0);
-  return at;
-}
-
-function zigzag(value: number): number {
-  return (value << 1) ^ (value >> 31);
 }
 
 /** An event of exactly `bytes` bytes; of its sequence number only the last four digits are its own. */

@@ -45,7 +45,7 @@ export interface Produced {
 export interface ProducerParts {
   readonly clock: Clock;
   /** The next batch of `rowsPerBatch` events, stamped with this time; valid until `send` returned. */
-  batch(timestampMs: number): Uint8Array;
+  batch(timestampMs: number, partition: number): Uint8Array;
   /** Sends to one broker; takes the bytes at once, resolves when they are acknowledged. */
   send(leader: number, batches: readonly PartitionBatch[]): Promise<readonly ProduceAnswer[]>;
   /** Called now and then. */
@@ -134,7 +134,7 @@ class Producer {
     for (let i = 0; i < batches; i++) {
       const partition = this.#partitions[this.#turn++ % this.#partitions.length] ?? 0;
       const leader = this.#job.leaders.get(partition) ?? 0;
-      const batch = { partition, bytes: this.#parts.batch(nowMs) };
+      const batch = { partition, bytes: this.#parts.batch(nowMs, partition) };
       byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch]);
     }
     for (const [leader, group] of byLeader) void this.#exchange(leader, group);

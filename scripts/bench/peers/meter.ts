@@ -31,7 +31,7 @@ const TICKS_PER_SECOND = 100;
  * that starts a program is two processes with one memory for a moment. What shorter lives cost is in
  * the accounts of those who waited for them.
  */
-export function meterOf(child: Subprocess): Meter {
+export function meterOf(child: Pick<Subprocess, "pid" | "resourceUsage">): Meter {
   let scanned: readonly number[] = [];
   let pids: readonly number[] = [child.pid];
   let samples = 0;

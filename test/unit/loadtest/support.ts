@@ -6,11 +6,23 @@
 export interface ReadRecord {
   readonly offsetDelta: number;
   readonly key: string | null;
-  readonly value: string;
+  /** Null: a tombstone. */
+  readonly value: string | null;
 }
 
-/** The records of an uncompressed batch; throws when they are not exactly `count`. */
-export function recordsOf(batch: Uint8Array, count: number): ReadRecord[] {
+/** The records of an uncompressed batch without keys; throws when they are not exactly `count`. */
+export function recordsOf(
+  batch: Uint8Array,
+  count: number,
+): (ReadRecord & { readonly value: string })[] {
+  return keyedRecordsOf(batch, count).map(({ value, ...record }, i) => {
+    if (value === null || record.key !== null) throw new Error(`record ${i} is wrong`);
+    return { ...record, value };
+  });
+}
+
+/** The same with keys and tombstones. */
+export function keyedRecordsOf(batch: Uint8Array, count: number): ReadRecord[] {
   const bytes = Buffer.from(batch);
   let at = 61;
   const varint = (): number => {
@@ -21,7 +33,8 @@ export function recordsOf(batch: Uint8Array, count: number): ReadRecord[] {
       if (byte < 128) return (value >>> 1) ^ -(value & 1);
     }
   };
-  const text = (length: number): string => {
+  const text = (length: number): string | null => {
+    if (length < 0) return null;
     at += length;
     return bytes.toString("utf8", at - length, at);
   };
@@ -31,15 +44,14 @@ export function recordsOf(batch: Uint8Array, count: number): ReadRecord[] {
     at++;
     varint();
     const offsetDelta = varint();
-    const keyLength = varint();
-    const key = keyLength < 0 ? null : text(keyLength);
+    const key = text(varint());
     const value = text(varint());
     if (varint() !== 0 || at !== end) throw new Error(`record ${records.length} is not whole`);
     records.push({ offsetDelta, key, value });
   }
   if (records.length !== count) throw new Error(`${records.length} records, not ${count}`);
   records.forEach((record, i) => {
-    if (record.offsetDelta !== i || record.key !== null) throw new Error(`record ${i} is wrong`);
+    if (record.offsetDelta !== i) throw new Error(`record ${i} is wrong`);
   });
   return records;
 }
