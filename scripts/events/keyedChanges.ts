@@ -31,12 +31,21 @@ export interface KeyedChangesJob {
   readonly partitions: number;
   readonly rowsPerBatch: number;
   readonly random: Random;
+  /** What earlier batches made of the model; default: nothing was sent. */
+  readonly before?: KeyedModel;
+}
+
+/** What a fold of all batches has. */
+export interface KeyedModel {
+  /** By key: the number of the record that put it last; 0: it has no row. */
+  readonly last: Uint32Array;
+  /** Records so far. */
+  readonly sent: number;
 }
 
 /** Makes batches, and keeps the model. */
 export class KeyedChanges {
-  /** By key: the number of the record that put it last; 0: it has no row. */
-  readonly last: Uint32Array;
+  readonly #last: Uint32Array;
   readonly #job: KeyedChangesJob;
   readonly #scratch = new Scratch();
   readonly #puts: readonly KeyedBatch[];
@@ -47,12 +56,17 @@ export class KeyedChanges {
 
   constructor(job: KeyedChangesJob) {
     this.#job = job;
-    this.last = new Uint32Array(job.keys);
+    this.#last = job.before?.last ?? new Uint32Array(job.keys);
+    this.#sent = job.before?.sent ?? 0;
     this.#inserted = Array.from({ length: job.partitions }, () => 0);
     const pool = (deletes: boolean): KeyedBatch[] =>
       Array.from({ length: POOL_BATCHES }, () => new KeyedBatch(job, deletes));
     this.#puts = pool(false);
     this.#changes = pool(true);
+  }
+
+  get model(): KeyedModel {
+    return { last: this.#last, sent: this.#sent };
   }
 
   /** Each key once, a batch of keys of this partition. */
@@ -76,7 +90,7 @@ export class KeyedChanges {
 
   #take(pool: readonly KeyedBatch[], timestampMs: number, next: () => number): Uint8Array {
     const batch = pool[this.#turn++ % pool.length] as KeyedBatch;
-    this.#sent = batch.write(this.#sent, next, this.last);
+    this.#sent = batch.write(this.#sent, next, this.#last);
     batch.seal(timestampMs, this.#scratch);
     return batch.bytes;
   }

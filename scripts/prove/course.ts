@@ -22,6 +22,8 @@ export type Say = (line: string) => void;
 export interface CourseOptions {
   readonly bootstrap: string;
   readonly topic: string;
+  /** State, configuration file and warehouse; default: a new temporary folder. */
+  readonly folder?: string;
   /** Created with so many partitions; 0: the topic is there. */
   readonly partitions: number;
   /** Stronger than the course's own configuration, section by section. */
@@ -51,7 +53,7 @@ export interface Course {
 export async function newCourse(options: CourseOptions): Promise<Course> {
   const { bootstrap, topic, partitions } = options;
   if (partitions > 0) await createTopic(bootstrap, { topic, partitions });
-  const folder = await temporaryFolder(topic);
+  const folder = options.folder ?? (await temporaryFolder(topic));
   const warehouse = join(folder, "warehouse");
   mkdirSync(warehouse, { recursive: true });
   const tableFolder = join(warehouse, "default", topic);

@@ -158,7 +158,7 @@ export async function proveManyTables(size: ManyTablesSize): Promise<ManyTablesR
       name: "p",
       start: { reset: "earliest", timestampMs: 0, fromGroup: false },
       revokeFlushMs: 30_000,
-      bufferBytesMax: 256 << 20,
+      bufferBytesMax: () => 256 << 20,
       inferRows: 1,
       inferWaitMs: 1000,
       rejects: { action: "fail" },

@@ -1,4 +1,4 @@
-"""Compares a table of changed rows with a model, key by key, as DuckDB and PyIceberg read it. Job on standard input: {"metadata", "model", "firstId", "firstN"}; the model is a file of one uint32 a key: 0 where it has no row, else what `n` is beyond `firstN`."""
+"""Compares a table of changed rows with a model, key by key, as DuckDB and PyIceberg read it. Job on standard input: {"metadata", "model", "keys", "firstId", "firstN"}; the model is a file of one uint32 a key: 0 where it has no row, else what `n` is beyond `firstN`."""
 
 import json
 import os
@@ -21,8 +21,8 @@ COMPARE = """
 
 def model_of(job):
     with open(job["model"], "rb") as file:
-        data = pyarrow.py_buffer(file.read())
-    return pyarrow.table({"n": pyarrow.Array.from_buffers(pyarrow.uint32(), data.size // 4, [None, data])})
+        data = pyarrow.py_buffer(file.read(4 * job["keys"]))
+    return pyarrow.table({"n": pyarrow.Array.from_buffers(pyarrow.uint32(), job["keys"], [None, data])})
 
 
 def compare(con, table):

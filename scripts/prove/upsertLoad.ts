@@ -2,13 +2,15 @@
  * Proof of upserts under load: a table of many keys, then changes of keys chosen evenly at a steady rate for
  * minutes, a restart with its index, a restart without it, and all rows by two readers against the model.
  *
- * `bun scripts/prove/upsertLoad.ts [--keys 10000000] [--rate 100000] [--seconds 600] [--interval 5000]
- *   [--memory 1024] [--readers no] [--profile FILE]`
- *
+ * ```text
+ * bun scripts/prove/upsertLoad.ts [load | change | restart | read]...   default: all, in this order
+ *   --folder F        where a later call goes on with other steps (default: a temporary one)
+ *   --keys 10000000 --rate 100000 --seconds 600 --interval 5000 --memory 1024 --profile FILE
+ * ```
  * What is said of memory is of the process and the children of its maintenance, by Linux, once a second; of
- * CPU the same without producer and broker, which share the machine.
+ * CPU the same, without producer and broker, which share the machine.
  */
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "#base/clock.ts";
@@ -19,23 +21,24 @@ import type { Cluster } from "#consumer/wire/cluster.ts";
 import { produce } from "#loadtest/producer.ts";
 import { openCluster, topicLeaders } from "#loadtest/scratchTopic.ts";
 import { type Meter, meterOf } from "../bench/peers/meter.ts";
-import { FIRST_ID, FIRST_N, KeyedChanges } from "../events/keyedChanges.ts";
+import { FIRST_ID, FIRST_N, KeyedChanges, type KeyedModel } from "../events/keyedChanges.ts";
 import { readersPython } from "../services/cache.ts";
 import { startKafka } from "../services/kafka.ts";
-import { run, until } from "../services/process.ts";
+import { run, temporaryFolder, until } from "../services/process.ts";
 import type { Product } from "../services/product.ts";
 import { type Course, newCourse, readHead, runToEnd, start, total } from "./course.ts";
 
-const { values: flags } = parseArgs({
+const { values: flags, positionals } = parseArgs({
   options: {
+    folder: { type: "string" },
     keys: { type: "string", default: "10000000" },
     rate: { type: "string", default: "100000" },
     seconds: { type: "string", default: "600" },
     interval: { type: "string", default: "5000" },
     memory: { type: "string", default: "1024" },
-    readers: { type: "string", default: "yes" },
     profile: { type: "string", default: "" },
   },
+  allowPositionals: true,
 });
 const [KEYS, RATE, SECONDS] = [Number(flags.keys), Number(flags.rate), Number(flags.seconds)];
 const TOPIC = "changes";
@@ -43,15 +46,21 @@ const PARTITIONS = 4;
 const ROWS_PER_BATCH = 500;
 const MB = 2 ** 20;
 /** Keys are loaded as fast as everybody can. */
-const LOAD_RATE = 400_000;
+const LOAD_RATE = 1_000_000;
 const AFTER_RESTART = 20_000;
 const CATCH_UP_MS = 15 * 60_000;
 
 const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 
-const { bootstrap } = await startKafka();
+const STEPS: Readonly<Record<string, () => Promise<unknown>>> = { load, change, restart, read };
+const folder = flags.folder ?? (await temporaryFolder(TOPIC));
+const modelFile = join(folder, "model.u32");
+const broker = await startKafka({ dataDir: join(folder, "kafka") });
+const { bootstrap } = broker;
+const hasTopic = existsSync(modelFile);
 const course = await newCourse({
-  ...{ bootstrap, topic: TOPIC, partitions: PARTITIONS },
+  ...{ bootstrap, topic: TOPIC, partitions: hasTopic ? 0 : PARTITIONS },
+  folder: join(folder, "course"),
   config: {
     source: { mode: "ktable", key_field: ["id"], key_format: "json" },
     "iceberg.commit": { interval_ms: Number(flags.interval) },
@@ -64,20 +73,42 @@ const cluster = openCluster(
   { bootstrapServers: [bootstrap], groupId: "producer" },
   { clock: systemClock, random: systemRandom, log: silentLogger },
 );
-const [random, partitions, rowsPerBatch] = [seededRandom(13), PARTITIONS, ROWS_PER_BATCH];
-const changes = new KeyedChanges({ keys: KEYS, partitions, rowsPerBatch, random });
-let produced = 0;
+const before = hasTopic ? await readModel() : { last: new Uint32Array(KEYS), sent: 0 };
+const [random, partitions, rowsPerBatch] = [
+  seededRandom(13 + before.sent),
+  PARTITIONS,
+  ROWS_PER_BATCH,
+];
+const changes = new KeyedChanges({ keys: KEYS, partitions, rowsPerBatch, random, before });
 
-const loaded = await load();
-const changed = await change();
-const restartMs = await restart();
-const index = join(course.folder, "state", "keyindex");
-rmSync(index, { recursive: true });
-const rebuildMs = await restart();
-const read = flags.readers === "yes" ? await readers() : null;
-console.log(JSON.stringify({ keys: KEYS, loaded, changed, restartMs, rebuildMs, read }, null, 1));
+const report: Record<string, unknown> = { keys: KEYS };
+for (const name of positionals.length > 0 ? positionals : Object.keys(STEPS)) {
+  const step = STEPS[name];
+  if (step === undefined) throw new Error(`no step ${name}`);
+  report[name] = await step();
+  await writeModel();
+}
+console.log(JSON.stringify(report, null, 1));
 cluster.close();
+await broker.stop();
 process.exit(0);
+
+async function readModel(): Promise<KeyedModel> {
+  const words = new Uint32Array(await Bun.file(modelFile).arrayBuffer());
+  return { last: words.subarray(0, KEYS), sent: words[KEYS] ?? 0 };
+}
+
+/** All keys, and behind them how many records were sent. */
+async function writeModel(): Promise<void> {
+  const { last, sent } = changes.model;
+  await Bun.write(
+    modelFile,
+    Buffer.concat([
+      new Uint8Array(last.buffer, last.byteOffset, last.byteLength),
+      new Uint8Array(Uint32Array.of(sent).buffer),
+    ]),
+  );
+}
 
 /** Every key once. */
 async function load(): Promise<object> {
@@ -99,19 +130,21 @@ async function change(): Promise<object> {
   const watch = watchOf(product, meter);
   if (flags.profile !== "") void profile(product, flags.profile);
   const began = performance.now();
-  const from = produced;
+  const from = changes.model.sent;
   await send(cluster, RATE, RATE * SECONDS, (at, partition) => changes.change(at, partition));
   const sentSeconds = (performance.now() - began) / 1000;
-  const lag = produced - total(await readHead(course));
-  say(`${produced - from} changes in ${sentSeconds.toFixed(1)} s; ${lag} of them not committed`);
+  const lag = changes.model.sent - total(await readHead(course));
+  say(
+    `${changes.model.sent - from} changes in ${sentSeconds.toFixed(1)} s; ${lag} of them not committed`,
+  );
   await until(
     "the last change",
-    async () => total(await readHead(course)) >= produced,
+    async () => total(await readHead(course)) >= changes.model.sent,
     CATCH_UP_MS,
   );
   const seconds = (performance.now() - began) / 1000;
   const cpuSeconds = meter.cost().cpuSeconds - before;
-  const count = produced - from;
+  const count = changes.model.sent - from;
   const samples = watch.stop();
   meter.stop();
   const { peakBytes } = product.usage();
@@ -129,8 +162,15 @@ async function change(): Promise<object> {
   };
 }
 
+/** Starts with the index as it was kept, and without it; ms. */
+async function restart(): Promise<object> {
+  const withIndexMs = await startAgain();
+  rmSync(join(course.folder, "state", "keyindex"), { recursive: true });
+  return { withIndexMs, rebuiltMs: await startAgain() };
+}
+
 /** A start with some changes to be made, until all are committed and it has ended; ms. */
-async function restart(): Promise<number> {
+async function startAgain(): Promise<number> {
   await send(cluster, LOAD_RATE, AFTER_RESTART, (at, partition) => changes.change(at, partition));
   const began = performance.now();
   await runToEnd(course);
@@ -158,7 +198,6 @@ async function send(
     const job = { rate, seconds: (left + 0.5) / rate, leaders, rowsPerBatch: ROWS_PER_BATCH };
     const sent = await produce(job, parts, new AbortController().signal);
     left -= sent.rows;
-    produced += sent.rows;
   }
 }
 
@@ -230,13 +269,18 @@ function warningsOf(product: Product): string[] {
 }
 
 /** The whole table against the model, by DuckDB and by PyIceberg. */
-async function readers(): Promise<unknown> {
-  const model = join(course.folder, "model.u32");
-  await Bun.write(model, changes.last);
+async function read(): Promise<unknown> {
+  await writeModel();
   const { version } = await readHead(course);
   const metadata = `${course.metadataRoot}/v${version}.metadata.json`;
   const script = join(import.meta.dir, "upsertLoad.py");
-  const stdin = JSON.stringify({ metadata, model, firstId: FIRST_ID, firstN: Number(FIRST_N) });
+  const stdin = JSON.stringify({
+    metadata,
+    model: modelFile,
+    keys: KEYS,
+    firstId: FIRST_ID,
+    firstN: Number(FIRST_N),
+  });
   return JSON.parse(await run([await readersPython(), script], { stdin }));
 }
 

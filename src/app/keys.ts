@@ -14,6 +14,8 @@ import type { KeyParts } from "#writer/parts.ts";
 export interface ProcessKeys {
   /** Those of one pipeline: two may have tables of the same name, in two catalogs. */
   of(pipeline: string): KeyParts;
+  /** Memory of the indexes. */
+  readonly bytes: number;
   /** Ends the Worker. */
   close(): Promise<void>;
 }
@@ -36,6 +38,9 @@ export async function openKeys(
         return Promise.resolve(thread.open({ folder: own, secret, keyColumns, orderColumn }));
       },
     }),
+    get bytes(): number {
+      return thread.bytes;
+    },
     close: () => thread.close(),
   };
 }

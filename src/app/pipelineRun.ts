@@ -53,8 +53,8 @@ export interface SharedParts {
   readonly rewrites: CopyParts;
   /** Ends the process: an error of a kind whose policy is `crash` was met and logged. */
   readonly crash: () => void;
-  /** Bytes of hot buffer for this pipeline. */
-  readonly bufferBytesMax: number;
+  /** Bytes of hot buffer for this pipeline, as they are beside the key indexes of now. */
+  readonly bufferBytesMax: () => number;
   /** How long committed rows stay in memory for readers, ms. */
   readonly keepMs: number;
 }

@@ -49,7 +49,7 @@ export const PROCESS_KEYS = {
     default: "auto",
     min: 64,
     max: 16_777_216,
-    doc: "One budget for the process and the children of its maintenance. `auto`: 70 % of the smallest limit of its cgroup and of those above it (v1, v2), else of the machine.",
+    doc: "One budget for the process, its key indexes (36 bytes a key: CHANGE_DATA) and the children of its maintenance. `auto`: 70 % of the smallest limit of its cgroup and of those above it (v1, v2), else of the machine.",
   },
   "transaction_log.log_dir": {
     type: "string",

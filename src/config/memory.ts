@@ -5,7 +5,8 @@
  * it before a row is buffered. Files that are written ahead of their commit may hold a part of an upload
  * each, 8 MiB: an eighth of the rest at most. Children that rewrite data files, or count their values, take another
  * part: 448 MiB each, a quarter of the rest at most. Buffers may fill 60 % of what is left
- * then: the remaining 40 % is for memory that was given back and is not yet in use again.
+ * then: the remaining 40 % is for memory that was given back and is not yet in use again. Key indexes
+ * grow with their tables: what they take is taken from that room as long as they have it.
  */
 
 import { totalmem } from "node:os";
@@ -24,11 +25,15 @@ const CHILD_ENGINES = 2;
 const ENGINE_BYTES_MIN = 96 * MIB;
 /** Of what is left then. */
 const BUFFER_SHARE = 0.6;
+/** Whatever key indexes take: with less each flush would be of a few rows. */
+const BUFFER_BYTES_BESIDE_INDEXES = 32 * MIB;
 
 /** Bytes for the process and for its hot buffers. */
 export interface MemoryBudget {
   readonly limitBytes: number;
   readonly bufferBytes: number;
+  /** What of `bufferBytes` is left beside key indexes of so many bytes. */
+  readonly bufferBytesBeside: (indexBytes: number) => number;
   /** Files that may be written ahead of their commit at once. */
   readonly openFilesMax: number;
   /** What the engine of a child that rewrites data files may take. */
@@ -54,14 +59,16 @@ export function memoryBudget(
   const openFilesMax = Math.min(LIMITS.openFilesMax, parts);
   const { childrenBytes, rewriteBytes } = childrenBudget(room, children);
   const left = room - openFilesMax * LIMITS.uploadPartBytes - childrenBytes;
-  const most = Math.max(MIB, Math.floor(left * BUFFER_SHARE));
-  const bufferBytes = Math.min(bufferMb * MIB, most);
+  const mostIn = (room: number): number => Math.max(MIB, Math.floor(room * BUFFER_SHARE));
+  const bufferBytes = Math.min(bufferMb * MIB, mostIn(left));
+  const bufferBytesBeside = (indexBytes: number): number =>
+    Math.min(bufferBytes, Math.max(BUFFER_BYTES_BESIDE_INDEXES, mostIn(left - indexBytes)));
   const lowered = bufferBytes < bufferMb * MIB;
   const warning = lowered
     ? `hot_buffer.max_size_mb is lowered from ${bufferMb} to ${Math.floor(bufferBytes / MIB)}: ` +
       `what fits into the memory budget of ${Math.floor(limitBytes / MIB)} MiB (memory.limit_mb)`
     : null;
-  return { limitBytes, bufferBytes, openFilesMax, rewriteBytes, warning };
+  return { limitBytes, bufferBytes, bufferBytesBeside, openFilesMax, rewriteBytes, warning };
 }
 
 /** What children take of `room`, all together, and what the engine of each may take. */

@@ -23,6 +23,8 @@ export interface IndexThreadParts {
 export interface IndexThread {
   /** An index that is opened when it is first asked. */
   open(options: IndexOptions): RowIndex;
+  /** Memory of the tables of all indexes, as they were when something was last heard of them. */
+  readonly bytes: number;
   /** Ends the Worker; what is under way fails. */
   close(): Promise<void>;
 }
@@ -45,6 +47,7 @@ class Thread implements IndexThread {
   readonly #calls = new Map<number, Call>();
   #callCount = 0;
   #indexCount = 0;
+  bytes = 0;
 
   constructor(parts: IndexThreadParts) {
     this.#parts = parts;
@@ -135,6 +138,7 @@ class Thread implements IndexThread {
   #end(reason: string): void {
     const worker = this.#worker;
     this.#worker = null;
+    this.bytes = 0;
     worker?.terminate();
     const error = fail("key_index", `The Worker of the key indexes ended: ${reason}`);
     for (const { result } of this.#calls.values()) result.reject(error);
@@ -153,6 +157,9 @@ class Thread implements IndexThread {
       case "failed":
         this.#calls.get(message.call)?.result.reject(fail(message.kind, message.sentence));
         this.#calls.delete(message.call);
+        break;
+      case "memory":
+        if (worker === this.#worker) this.bytes = message.bytes;
         break;
       case "warn":
         this.#parts.warn(message.sentence);

@@ -3,6 +3,7 @@
  * half full at most. The last one is that which came last, or, where rows have orders, the one with the
  * largest, the last of equal ones.
  */
+import { keyWords } from "./keyWords.ts";
 import type { KeySet } from "./port.ts";
 
 /** Told the rows of a flush one after the other. */
@@ -89,7 +90,7 @@ export function pickedKeys(
   rows: Uint32Array,
   count: number,
 ): KeySet {
-  const keys = new BigUint64Array(2 * count);
+  const keys = keyWords(count);
   const [from, to] = [halves(words), halves(keys)];
   for (let n = 0; n < count; n++) copyKey(from, rows[n] ?? 0, to, n);
   if (orders === null) return { count, words: keys, orders };

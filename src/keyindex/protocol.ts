@@ -10,6 +10,7 @@
  *   | ------- bytes | unread --------> |
  *   | <------ done | failed ---------- |
  *   | <------ warn ------------------- |   nothing can be kept
+ *   | <------ memory ----------------- |   what the tables take now, before other words when it has changed
  * ```
  */
 import type { ErrorKind } from "#base/errors.ts";
@@ -90,4 +91,5 @@ export type Reply =
       readonly location: string;
       readonly range: ReadRange;
     }
-  | { readonly type: "warn"; readonly sentence: string };
+  | { readonly type: "warn"; readonly sentence: string }
+  | { readonly type: "memory"; readonly bytes: number };

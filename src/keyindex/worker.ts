@@ -7,13 +7,14 @@
 import { assert } from "#base/assert.ts";
 import { systemDisk } from "#base/disk.ts";
 import { describe, fail, kindOf } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Storage } from "#storage/storage.ts";
 import type { RowIndex } from "./port.ts";
 import type { Answer, IndexOptions, Question, ReadRange, Reply, Request } from "./protocol.ts";
 import { RowIdColumns } from "./rowIds.ts";
 import { openKeyStore, volatileKeyStore } from "./store.ts";
 import { createTableIndex } from "./tableIndex.ts";
-import { createWasmKeyTable } from "./wasmKeyTable.ts";
+import { createWasmKeyTable, type WasmKeyTable } from "./wasmKeyTable.ts";
 
 declare const self: Worker;
 
@@ -23,9 +24,58 @@ const indexes = new Map<number, Promise<RowIndex>>();
 const folders = new Map<string, number>();
 const reads = new Map<number, PromiseWithResolvers<Uint8Array>>();
 let readCount = 0;
+/** By index, with what was told of each. */
+const tables = new Map<number, { readonly table: WasmKeyTable; bytes: number }>();
+let tableBytes = 0;
+/** A key that is asked about leaves so much behind, roughly: its words, places, and a frame of the log. */
+const GARBAGE_BYTES_PER_KEY = 64;
+let garbageBytes = 0;
 
-function reply(message: Reply, transfer: ArrayBuffer[] = []): void {
-  self.postMessage(message, transfer);
+function reply(message: Reply): void {
+  self.postMessage(message);
+}
+
+/** Tells what the tables take, when this one's memory is not what it was. */
+function measure(index: number): void {
+  const known = tables.get(index);
+  if (known === undefined || known.table.bytes === known.bytes) return;
+  tableBytes += known.table.bytes - known.bytes;
+  known.bytes = known.table.bytes;
+  reply({ type: "memory", bytes: tableBytes });
+}
+
+/** Collects now and then: what is left behind lies outside the heap, so that nothing else would do it soon. */
+function leave(bytes: number): void {
+  garbageBytes += bytes;
+  if (garbageBytes >= LIMITS.workerGarbageBytesMax) collect();
+}
+
+function collect(): void {
+  garbageBytes = 0;
+  Bun.gc(true);
+}
+
+function keysIn(question: Question): number {
+  switch (question.type) {
+    case "newer":
+    case "locate":
+    case "values":
+      return question.keys.count;
+    case "apply": {
+      const { keys, placed } = question.change;
+      return placed.reduce((sum, file) => sum + file.keys.count, keys.count);
+    }
+    case "bringTo":
+    case "close":
+      return 0;
+  }
+}
+
+function newTable(index: number): WasmKeyTable {
+  const table = createWasmKeyTable();
+  tableBytes -= tables.get(index)?.bytes ?? 0;
+  tables.set(index, { table, bytes: 0 });
+  return table;
 }
 
 async function open(
@@ -33,27 +83,28 @@ async function open(
   { folder, secret, ...columns }: IndexOptions,
 ): Promise<RowIndex> {
   const warn = (error: unknown): void => reply({ type: "warn", sentence: describe(error) });
-  const table = createWasmKeyTable();
   try {
     // Two that write into one folder would mix what they write.
     const isTaken = folders.has(folder);
     if (isTaken) throw fail("state", `The index in ${folder} is still open`, { folder });
     folders.set(folder, index);
-    const store = await openKeyStore({ disk: systemDisk, folder, table, warn });
+    const store = await openKeyStore({ disk: systemDisk, folder, table: newTable(index), warn });
     return createTableIndex({ store, secret, rowIds, ...columns });
   } catch (error) {
     // Without its folder an index is read from the table at every start, and as right.
     warn(error);
-    const store = volatileKeyStore(createWasmKeyTable());
+    const store = volatileKeyStore(newTable(index));
     return createTableIndex({ store, secret, rowIds, ...columns });
   }
 }
 
 async function respond(index: number, call: number, question: Question): Promise<void> {
   try {
-    const answer = await ask(await indexes.get(index), call, question);
+    const answer = await ask(index, call, question);
     if (question.type === "close") forget(index);
+    else measure(index);
     reply({ type: "done", call, answer });
+    leave(GARBAGE_BYTES_PER_KEY * keysIn(question));
   } catch (error) {
     reply({ type: "failed", call, kind: kindOf(error), sentence: describe(error) });
   }
@@ -61,26 +112,30 @@ async function respond(index: number, call: number, question: Question): Promise
 
 function forget(index: number): void {
   indexes.delete(index);
+  tableBytes -= tables.get(index)?.bytes ?? 0;
+  tables.delete(index);
+  reply({ type: "memory", bytes: tableBytes });
   for (const [folder, owner] of folders) if (owner === index) folders.delete(folder);
   // An idle thread collects nothing, and the table may be hundreds of megabytes.
-  Bun.gc(true);
+  collect();
 }
 
-async function ask(index: RowIndex | undefined, call: number, question: Question): Promise<Answer> {
+async function ask(number: number, call: number, question: Question): Promise<Answer> {
+  const index = await indexes.get(number);
   assert(index !== undefined, "an index is opened before it is asked");
+  const storage = ownersStorage(call, () => measure(number));
   switch (question.type) {
     case "bringTo": {
-      const storage = ownersStorage(call);
       await index.bringTo({ ...question.table, storage }, question.branch);
       return {};
     }
     case "newer":
-      return { newer: await index.newer(ownersStorage(call), question.keys) };
+      return { newer: await index.newer(storage, question.keys) };
     case "locate":
       return { located: await index.locate(question.keys) };
     case "values": {
       const { keys, columns } = question;
-      return { values: await index.values(ownersStorage(call), keys, columns) };
+      return { values: await index.values(storage, keys, columns) };
     }
     case "rowIds":
       return { rowIds: await index.rowIds(ownersStorage(call), question.keys) };
@@ -93,9 +148,13 @@ async function ask(index: RowIndex | undefined, call: number, question: Question
   }
 }
 
-/** The storage of a call, which is the owner's: only to read from. */
-function ownersStorage(call: number): Storage {
+/**
+ * The storage of a call, which is the owner's: only to read from.
+ * @param reading called before each read
+ */
+function ownersStorage(call: number, reading: () => void): Storage {
   const read = (location: string, range: ReadRange): Promise<Uint8Array> => {
+    reading();
     const result = Promise.withResolvers<Uint8Array>();
     const id = ++readCount;
     reads.set(id, result);
@@ -130,6 +189,7 @@ self.onmessage = ({ data }: MessageEvent<Request>): void => {
     case "bytes":
       reads.get(data.read)?.resolve(data.bytes);
       reads.delete(data.read);
+      leave(data.bytes.length);
       break;
     case "unread":
       reads.get(data.read)?.reject(fail(data.kind, data.sentence));

@@ -39,7 +39,7 @@ interface Held {
 export class Backpressure {
   readonly #parts: { readonly clock: Clock; readonly observe: Observe };
   readonly #sinks: Pick<Sinks, "size" | "retrying" | "flushBytes">;
-  readonly #bytesMax: number;
+  readonly #bytesMax: () => number;
   readonly #isHeld: () => boolean;
   readonly #known = new Map<Sink, Held>();
   /** Tables that could be flushed now, by their bytes, the fullest first. */
@@ -54,11 +54,14 @@ export class Backpressure {
   #untoldSinceMs: number | null = null;
   #expiredMs = Number.NEGATIVE_INFINITY;
 
-  /** @param isHeld true: nothing is read, whatever is held; default never */
+  /**
+   * @param bytesMax as it is now: other parts of the process may grow
+   * @param isHeld true: nothing is read, whatever is held; default never
+   */
   constructor(
     parts: { readonly clock: Clock; readonly observe: Observe },
     sinks: Pick<Sinks, "size" | "retrying" | "flushBytes">,
-    bytesMax: number,
+    bytesMax: () => number,
     isHeld: () => boolean = () => false,
   ) {
     this.#parts = parts;
@@ -150,8 +153,9 @@ export class Backpressure {
   /** While every commit goes through, one flush in the writing and one in the filling per table are enough. */
   #limit(): number {
     const { retrying, flushBytes } = this.#sinks;
-    if (retrying > 0 || flushBytes === 0) return this.#bytesMax;
-    return Math.min(2 * flushBytes, this.#bytesMax);
+    const bytesMax = this.#bytesMax();
+    if (retrying > 0 || flushBytes === 0) return bytesMax;
+    return Math.min(2 * flushBytes, bytesMax);
   }
 
   /** Bytes of rows from where on reading is held back, whatever readers keep besides: their end is not waited for. */

@@ -18,7 +18,8 @@ export interface PipelineOptions {
   readonly start: Omit<StartPolicy, "initialTopics">;
   /** Half of Kafka's rebalance timeout: how long a revocation may wait for a flush. */
   readonly revokeFlushMs: number;
-  readonly bufferBytesMax: number;
+  /** As it is now: other parts of the process grow. */
+  readonly bufferBytesMax: () => number;
   readonly inferRows: number;
   readonly inferWaitMs: number;
   readonly rejects: RejectOptions;

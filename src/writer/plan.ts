@@ -14,6 +14,7 @@ import type { PartitionValue } from "#iceberg/manifest/manifest.ts";
 import { type PartitionedRows, partitionRows } from "#iceberg/partition/partition.ts";
 import { partitionFolder } from "#iceberg/partition/partitionFolder.ts";
 import { partitionKey } from "#iceberg/partition/partitionKey.ts";
+import { keyWords } from "#keyindex/keyWords.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import type { RowSlice } from "#parquet/encoder.ts";
 import type { FeedFlush, SelectedRows, WriterOptions, WriterParts } from "./parts.ts";
@@ -243,7 +244,7 @@ function halvesOf({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
 
 /** The keys of the first `count` rows of a file; null: nobody asks for them. */
 export function keysOf({ batches, runs }: PlannedFile, count: number): KeySet | null {
-  const words = new BigUint64Array(2 * count);
+  const words = keyWords(count);
   let at = 0;
   for (let run = 0; run < runs.length && at < count; run += RUN) {
     const keys = batches[runs[run] ?? 0]?.keys ?? null;

@@ -155,7 +155,7 @@ export function pipelineOf(broker: FakeKafka, wanted: Wanted): PipelineRun {
     },
     crash: wanted.crash ?? (() => undefined),
     observe: () => () => undefined,
-    bufferBytesMax: 64 * MIB,
+    bufferBytesMax: () => 64 * MIB,
     keepMs: 0,
   });
 }

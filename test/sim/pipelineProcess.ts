@@ -188,11 +188,12 @@ export function startProcess(start: ProcessStart): {
     targetsOf: () => targets,
     ...(route === undefined ? {} : { route }),
   };
+  const bufferBytes = world.random.unit() < 0.2 ? 200 : 1 << 22;
   const pipeline = new Pipeline(parts, {
     name: "p",
     start: { reset: "earliest", timestampMs: 0, fromGroup: false },
     revokeFlushMs: 300,
-    bufferBytesMax: world.random.unit() < 0.2 ? 200 : 1 << 22,
+    bufferBytesMax: () => bufferBytes,
     inferRows: 5,
     inferWaitMs: 100,
     rejects: { action: hasLetters ? "table" : "skip" },

@@ -144,7 +144,7 @@ export class AppRig {
         name: "p",
         start: { reset: "earliest", timestampMs: 0, fromGroup: false },
         revokeFlushMs: 300,
-        bufferBytesMax: 1 << 22,
+        bufferBytesMax: () => 1 << 22,
         inferRows: 1,
         inferWaitMs: 100,
         rejects: { action: "fail" },

@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 
 describe("the memory budget", () => {
   test("is 70 % of the machine; beside what the process needs anyway it bounds the buffer", () => {
-    expect(memoryBudget("auto", 500, 8192 * MIB)).toEqual({
+    expect(memoryBudget("auto", 500, 8192 * MIB)).toMatchObject({
       limitBytes: Math.floor(8192 * MIB * 0.7),
       bufferBytes: 500 * MIB,
       openFilesMax: 12,
@@ -34,6 +34,18 @@ describe("the memory budget", () => {
     expect(memoryBudget(2240, 5000, 8192 * MIB, 3).rewriteBytes).toBe(96 * MIB);
     const small = memoryBudget(592, 5000, 8192 * MIB, 1);
     expect(small.bufferBytes).toBe(Math.floor((400 - 48 - 100) * 0.6 * MIB));
+  });
+
+  test("has room for key indexes: what they take, buffers lose, as far as they had more than that", () => {
+    const { bufferBytes, bufferBytesBeside } = memoryBudget(1024, 500, 8192 * MIB, 1);
+    expect(bufferBytes).toBe(Math.floor((832 - 96 - 208) * 0.6 * MIB));
+    expect(bufferBytesBeside(0)).toBe(bufferBytes);
+    expect(bufferBytesBeside(360 * MIB)).toBe(Math.floor((832 - 96 - 208 - 360) * 0.6 * MIB));
+    expect(bufferBytesBeside(5000 * MIB)).toBe(32 * MIB);
+    const roomy = memoryBudget(8192, 500, 8192 * MIB);
+    expect(roomy.bufferBytesBeside(3000 * MIB)).toBe(500 * MIB);
+    const tiny = memoryBudget(100, 500, 8192 * MIB);
+    expect(tiny.bufferBytesBeside(MIB)).toBe(tiny.bufferBytes);
   });
 
   test("has room for a part of each file that is written ahead, whatever its size: fewer files where it is small", () => {

@@ -89,6 +89,19 @@ function byPlace(a: string, b: string): number {
   return x - u || y - v;
 }
 
+test("the keys of a flush lie in memory that the Worker of the indexes reads where it is", async () => {
+  const change = (key: string): Change => ({ key, operation: CHANGE.put });
+  const flush = changesOf([[change("a"), change("b")], [change("b")]]);
+  const { keys, kept } = await fold(flush, HASHER, () => Promise.resolve());
+  const sets = [keys, ...kept.map((rows) => rows.keys)];
+  const copied = structuredClone(sets);
+  for (const [n, { words }] of sets.entries()) {
+    expect(words.buffer).toBeInstanceOf(SharedArrayBuffer);
+    words[0] = 7n;
+    expect(copied[n]?.words[0]).toBe(7n);
+  }
+});
+
 test("a flush of many keys gives way to others", async () => {
   const count = 100_000;
   const batch = batchOf(

@@ -79,6 +79,31 @@ test("an index in the Worker reads through the owner's storage, takes changes, a
   expect(warnings).toEqual([]);
 });
 
+test("the owner knows what the tables of all indexes take, while they grow, and that a Worker that ended takes nothing", async () => {
+  const thread = createIndexThread({ warn: () => undefined });
+  const options = { secret: SECRET, keyColumns: ["id"] };
+  const [small, large] = ["m", "n"].map((name) =>
+    thread.open({ ...options, folder: join(folder, name) }),
+  );
+  if (small === undefined || large === undefined) throw new Error("two indexes");
+  const table = new KeyedTable();
+  const keys = Array.from({ length: 10_000 }, (_, key) => BigInt(key));
+  const [few, many] = [await table.dataFile([1n], 20_000), await table.dataFile(keys, 20_000)];
+  const first = await table.head([{ file: few, sequenceNumber: 1n }]);
+  const all = await table.head([{ file: many, sequenceNumber: 2n }]);
+  expect(thread.bytes).toBe(0);
+  await small.bringTo(first, "main");
+  const empty = thread.bytes;
+  expect(empty).toBeGreaterThan(0);
+  await large.bringTo(all, "main");
+  // 24 bytes a key; an empty table has room for 3,000.
+  expect(thread.bytes - 2 * empty).toBeGreaterThan(7000 * 24 - 65_536);
+  await large.close();
+  expect(thread.bytes).toBe(empty);
+  await thread.close();
+  expect(thread.bytes).toBe(0);
+});
+
 test("what the store says comes back with its kind, and a Worker that ended is followed by another", async () => {
   const workers: Worker[] = [];
   const startWorker = (): Worker => {

@@ -21,7 +21,7 @@ interface Table {
 }
 
 /** So many tables before a limit of 100 bytes. */
-function make(count: number, retrying = 0) {
+function make(count: number, retrying = 0, bytesMax = (): number => LIMIT_BYTES) {
   const tables: Table[] = Array.from({ length: count }, () => {
     const table: Table = {
       ready: true,
@@ -50,7 +50,7 @@ function make(count: number, retrying = 0) {
   const sinks = { size: count, retrying, flushBytes: count * LIMIT_BYTES };
   const clock = { nowMs: 0, monotonicMs: () => clock.nowMs };
   const parts = { clock, observe };
-  const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES);
+  const pressure = new Backpressure(parts as never, sinks, bytesMax);
   const hold = (index: number, bytes: number, ready = true, committed = 0): void => {
     const table = tables[index] as Table;
     Object.assign(table, { ready, heldBytes: bytes });
@@ -93,6 +93,21 @@ test("memory that only a reader holds pauses reading, but is not flushed for, an
   clock.nowMs += 300;
   pressure.judge();
   expect([pressure.active, pressure.bytes]).toEqual([false, 30]);
+});
+
+test("the limit is what others of the process leave: with what they take reading pauses earlier, and goes on when they give it back", () => {
+  const room = { bytes: LIMIT_BYTES };
+  const { pressure, hold, takeAll } = make(1, 0, () => room.bytes);
+  hold(0, 45);
+  expect([pressure.active, takeAll()]).toEqual([false, []]);
+  room.bytes = LIMIT_BYTES / 2;
+  hold(0, 45);
+  expect([pressure.active, takeAll()]).toEqual([false, [0]]);
+  hold(0, 55);
+  expect(pressure.active).toBe(true);
+  room.bytes = LIMIT_BYTES;
+  pressure.judge();
+  expect(pressure.active).toBe(false);
 });
 
 test("half of the buffer is flushed before a commit is due, so that it never fills and waits", () => {
@@ -180,7 +195,12 @@ test("while the process has no room on disk nothing is read, whatever is held", 
   const parts = { clock, observe: (each: Observation) => void observed.push(each) };
   let isFull = true;
   const sinks = { size: 1, retrying: 0, flushBytes: LIMIT_BYTES };
-  const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES, () => isFull);
+  const pressure = new Backpressure(
+    parts as never,
+    sinks,
+    () => LIMIT_BYTES,
+    () => isFull,
+  );
   pressure.judge();
   expect(pressure.active).toBe(true);
   const told = (): number[] =>

@@ -99,7 +99,7 @@ test.each([
     let pauses = 0;
     const parts = { clock: { monotonicMs: () => 0 }, observe: () => undefined };
     const sinks = { size: TABLES, retrying: 0, flushBytes: TABLES * 128 * MIB };
-    const pressure = new Backpressure(parts as never, sinks, LIMIT_BYTES);
+    const pressure = new Backpressure(parts as never, sinks, () => LIMIT_BYTES);
     const touched = new Set<Table>();
     let most = 0;
     let rows = 0;

@@ -57,7 +57,7 @@ function make(more: Partial<PipelineOptions> = {}) {
       name: "p",
       start: { reset: "earliest", timestampMs: 0, fromGroup: false },
       revokeFlushMs: 300,
-      bufferBytesMax: 1 << 22,
+      bufferBytesMax: () => 1 << 22,
       inferRows: 1,
       inferWaitMs: 100,
       rejects: { action: "fail" },

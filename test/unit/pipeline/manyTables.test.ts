@@ -89,7 +89,7 @@ async function thousand() {
     name: "p",
     start: { reset: "earliest", timestampMs: 0, fromGroup: false },
     revokeFlushMs: 300,
-    bufferBytesMax: 1 << 28,
+    bufferBytesMax: () => 1 << 28,
     inferRows: 1,
     inferWaitMs: 100,
     rejects: { action: "skip" },

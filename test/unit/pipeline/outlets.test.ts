@@ -50,7 +50,7 @@ function make(reset: StartPolicy["reset"] = "earliest") {
       name: "p",
       start: { reset, timestampMs: 0, fromGroup: false },
       revokeFlushMs: 300,
-      bufferBytesMax: 1 << 22,
+      bufferBytesMax: () => 1 << 22,
       inferRows: 1,
       inferWaitMs: 100,
       rejects: { action: "skip" },

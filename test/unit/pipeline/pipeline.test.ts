@@ -154,7 +154,7 @@ test("trouble is told, and nothing else happens", async () => {
 });
 
 test("above its limit the buffer holds every partition back, and lets go when it is committed", async () => {
-  const rig = await new AppRig({ bufferBytesMax: 64 }).start();
+  const rig = await new AppRig({ bufferBytesMax: () => 64 }).start();
   rig.world.onRequest = () => undefined;
   rig.consumer.give(
     0,
