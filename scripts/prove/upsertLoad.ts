@@ -55,7 +55,9 @@ const say = (line: string): void => console.log(`${new Date().toISOString()} ${l
 const STEPS: Readonly<Record<string, () => Promise<unknown>>> = { load, change, restart, read };
 const folder = flags.folder ?? (await temporaryFolder(TOPIC));
 const modelFile = join(folder, "model.u32");
-const broker = await startKafka({ dataDir: join(folder, "kafka") });
+// On a machine that has no time for it a broker would lose its session, and producing fail.
+const properties = { "broker.session.timeout.ms": "120000" };
+const broker = await startKafka({ dataDir: join(folder, "kafka"), properties });
 const { bootstrap } = broker;
 const hasTopic = existsSync(modelFile);
 const course = await newCourse({

@@ -265,7 +265,7 @@ export class PipelineRun {
     this.#catalog = catalog;
     await this.#patiently(limits, () => catalog.open());
     const pipeline = await this.#patiently(limits, async () => {
-      const consumer = consumerOf(this.#options, this.#shared.bufferBytesMax, parts);
+      const consumer = consumerOf(this.#options, this.#shared.bufferBytesMax(), parts);
       this.#consumer = consumer;
       const letters = letterTopicOf(this.#options, parts);
       const made = this.#makePipeline(consumer, catalog, letters);

@@ -46,15 +46,14 @@ export const FRAME_HEAD_BYTES = 24;
 const MAGIC = 0x6b69_7831;
 const ALL = 0xffff_ffff;
 
-/** A frame with its head; `commit` is a whole number below 2^53. */
-export function encodeFrame(kind: FrameKind, commit: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(FRAME_HEAD_BYTES + payload.length);
+/** What is written before a payload, to be its frame; `commit` is a whole number below 2^53. */
+export function encodeHead(kind: FrameKind, commit: number, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(FRAME_HEAD_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC, true);
   view.setUint32(4, KINDS.indexOf(kind), true);
   view.setBigUint64(8, BigInt(commit), true);
   view.setUint32(16, payload.length, true);
-  bytes.set(payload, FRAME_HEAD_BYTES);
   view.setUint32(20, sumOf(bytes.subarray(0, 20), payload), true);
   return bytes;
 }

@@ -85,19 +85,35 @@ function doubled(words: Uint32Array): Uint32Array<ArrayBuffer> {
 
 /** Rows of each file, ascending, each once. */
 export function rowsByFile({ files, rows }: Places): Map<number, Uint32Array> {
-  const lists = new Map<number, number[]>();
-  for (const [n, file] of files.entries()) {
-    const list = lists.get(file);
-    const row = rows[n] ?? 0;
-    if (list === undefined) lists.set(file, [row]);
-    else list.push(row);
+  const ends = new Uint32Array(files.reduce((most, file) => Math.max(most, file), 0) + 1);
+  for (const file of files) ends[file] = (ends[file] as number) + 1;
+  let end = 0;
+  for (let file = 0; file < ends.length; file++) {
+    // Where the rows of the file begin, until they are put there.
+    const count = ends[file] as number;
+    ends[file] = end;
+    end += count;
   }
-  return new Map([...lists].map(([file, list]) => [file, distinct(Uint32Array.from(list).sort())]));
+  const sorted = new Uint32Array(rows.length);
+  for (let n = 0; n < files.length; n++) {
+    const file = files[n] as number;
+    const at = ends[file] as number;
+    sorted[at] = rows[n] as number;
+    ends[file] = at + 1;
+  }
+  const lists = new Map<number, Uint32Array>();
+  for (let file = 0, from = 0; file < ends.length; file++) {
+    const to = ends[file] as number;
+    if (to > from) lists.set(file, distinct(sorted.slice(from, to).sort()));
+    from = to;
+  }
+  return lists;
 }
 
 function distinct(sorted: Uint32Array): Uint32Array {
   let count = 0;
-  for (const [n, row] of sorted.entries()) {
+  for (let n = 0; n < sorted.length; n++) {
+    const row = sorted[n] as number;
     if (n === 0 || row !== sorted[n - 1]) sorted[count++] = row;
   }
   return sorted.subarray(0, count);

@@ -18,8 +18,12 @@ import {
   payloadBytes,
 } from "./journal.ts";
 import { type Entries, RANGES, type RangedKeyTable, rangesOf } from "./keyTable.ts";
+import { pickedKeys } from "./lastRows.ts";
 import type { KeySet } from "./port.ts";
 import type { KeyStoreParts, RestoredIndex } from "./store.ts";
+
+/** Of a frame of the log what is left behind: its payload, and the part of it that was not dumped. */
+const GARBAGE_TIMES = 2;
 
 /** What lies in a folder. */
 export interface FoundStore {
@@ -102,6 +106,7 @@ class Reader {
       if (this.#table.size === 0)
         this.#table.reserve(Math.ceil(1.05 * RANGES * entries.keys.count));
       this.#table.addEntries(entries);
+      this.#parts.leave?.(frame.payload.length);
     }
   }
 
@@ -147,7 +152,10 @@ class Reader {
       if (frame.kind !== "label") continue;
       const isNext = this.#commit === 0 || frame.commit === this.#commit + 1;
       if (!isNext || frames.some(({ commit }) => commit !== frame.commit)) return end;
-      for (const each of frames) this.#apply(each);
+      for (const each of frames) {
+        this.#apply(each);
+        this.#parts.leave?.(GARBAGE_TIMES * each.payload.length);
+      }
       this.#commit = frame.commit;
       frames = [];
       end = at;
@@ -158,11 +166,14 @@ class Reader {
     const isRange = (range: number): boolean => (this.#dumped[range] ?? 0) < commit;
     switch (kind) {
       case "add":
-        this.#table.addEntries(picked(decodeEntries(payload), isRange));
+        this.#table.addEntries(entriesIn(decodeEntries(payload), isRange));
         break;
-      case "remove":
-        this.#table.remove(pickedKeys(decodeKeys(payload), isRange));
+      case "remove": {
+        const keys = decodeKeys(payload);
+        const wanted = keysIn(keys, isRange);
+        this.#table.remove(pickedKeys(keys, wanted, wanted.length));
         break;
+      }
       case "drop":
         this.#table.dropIn(decodeDrops(payload), isRange);
         break;
@@ -181,23 +192,24 @@ class Reader {
   }
 }
 
-function pickedKeys(keys: KeySet, isRange: (range: number) => boolean): KeySet {
+/** Numbers of the keys of some ranges. */
+function keysIn(keys: KeySet, isRange: (range: number) => boolean): Uint32Array {
   const ranges = rangesOf(keys);
-  const wanted = [...ranges.keys()].filter((key) => isRange(ranges[key] as number));
-  const words = new BigUint64Array(2 * wanted.length);
-  for (const [n, key] of wanted.entries()) {
-    words.set(keys.words.subarray(2 * key, 2 * key + 2), 2 * n);
+  const numbers = new Uint32Array(keys.count);
+  let count = 0;
+  for (let key = 0; key < keys.count; key++) {
+    if (isRange(ranges[key] as number)) numbers[count++] = key;
   }
-  return { count: wanted.length, words };
+  return numbers.subarray(0, count);
 }
 
-function picked({ keys, files, rows }: Entries, isRange: (range: number) => boolean): Entries {
-  const ranges = rangesOf(keys);
-  const isWanted = (_: number, key: number): boolean => isRange(ranges[key] as number);
+function entriesIn({ keys, files, rows }: Entries, isRange: (range: number) => boolean): Entries {
+  const wanted = keysIn(keys, isRange);
+  const valuesOf = (all: Uint32Array): Uint32Array => wanted.map((key) => all[key] as number);
   return {
-    keys: pickedKeys(keys, isRange),
-    files: files.filter(isWanted),
-    rows: rows.filter(isWanted),
+    keys: pickedKeys(keys, wanted, wanted.length),
+    files: valuesOf(files),
+    rows: valuesOf(rows),
   };
 }
 

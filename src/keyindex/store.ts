@@ -18,10 +18,11 @@ import {
   encodeDrops,
   encodeEntries,
   encodeForgotten,
-  encodeFrame,
+  encodeHead,
   encodeKeys,
   encodeLabel,
   encodeNames,
+  FRAME_HEAD_BYTES,
   type FrameKind,
   type IndexLabel,
 } from "./journal.ts";
@@ -66,6 +67,8 @@ export interface KeyStoreParts {
   readonly table: RangedKeyTable;
   /** Told that nothing can be written; the index goes on without. */
   readonly warn: (error: unknown) => void;
+  /** Told how much garbage is left behind outside the heap, so that somebody collects it: a commit may dump half the table. */
+  readonly leave?: (bytes: number) => void;
   /** Default: 64, 32 and 16 MiB. */
   readonly sizes?: StoreSizes;
 }
@@ -118,6 +121,7 @@ class Store implements KeyStore {
   readonly #parts: KeyStoreParts;
   readonly #table: RangedKeyTable;
   readonly #sizes: StoreSizes;
+  readonly #leave: (bytes: number) => void;
   readonly #names = new Map<number, string>();
   /** Commit of each range's dump; 0: it has none, and needs none while the log begins at 1. */
   readonly #dumped: number[];
@@ -139,6 +143,7 @@ class Store implements KeyStore {
     this.#parts = parts;
     this.#table = parts.table;
     this.#sizes = parts.sizes ?? SIZES;
+    this.#leave = parts.leave ?? ((): void => undefined);
     this.restored = found.restored;
     this.#dumped = found.dumped;
     this.#logs = found.logs;
@@ -241,9 +246,9 @@ class Store implements KeyStore {
     if (this.#log === null || this.#logBytes > this.#sizes.log) await this.#beginLog(commit);
     let written = 0;
     for (const [kind, payload] of this.#pending) {
-      written += await this.#write(encodeFrame(kind, commit, payload));
+      written += await this.#write(kind, commit, payload);
     }
-    written += await this.#write(encodeFrame("label", commit, encodeLabel(label)));
+    written += await this.#write("label", commit, encodeLabel(label));
     this.#commit = commit;
     this.#pending = [];
     this.#pendingBytes = 0;
@@ -259,13 +264,16 @@ class Store implements KeyStore {
     this.#log = await disk.create(`${folder}/log-${commit}`);
     this.#logs.push(commit);
     this.#logBytes = 0;
-    await this.#write(encodeFrame("names", commit, encodeNames(this.#names)));
+    await this.#write("names", commit, encodeNames(this.#names));
   }
 
-  async #write(bytes: Uint8Array): Promise<number> {
-    await this.#log?.write(bytes, this.#logBytes);
-    this.#logBytes += bytes.length;
-    return bytes.length;
+  /** A frame at the log's end. */
+  async #write(kind: FrameKind, commit: number, payload: Uint8Array): Promise<number> {
+    const bytes = FRAME_HEAD_BYTES + payload.length;
+    if (this.#log !== null) await writeFrame(this.#log, this.#logBytes, kind, commit, payload);
+    this.#logBytes += bytes;
+    this.#leave(bytes);
+    return bytes;
   }
 
   /** Dumps the ranges that are due, and lets go of what the dumps make needless. */
@@ -296,15 +304,17 @@ class Store implements KeyStore {
 
   async #dump(range: number, commit: number): Promise<void> {
     const { disk, folder } = this.#parts;
-    const bytes = encodeFrame("range", commit, encodeEntries(this.#table.range(range)));
+    const payload = encodeEntries(this.#table.range(range));
     const file = await disk.create(`${folder}/range-${range}-${commit}`);
     try {
-      await file.write(bytes, 0);
+      await writeFrame(file, 0, "range", commit, payload);
       await file.sync();
     } finally {
       await file.close();
     }
     this.#dumped[range] = commit;
+    // The entries, and their payload.
+    this.#leave(2 * payload.length);
   }
 
   /** Everything anew. Until the last range is there, the store counts as empty. */
@@ -317,11 +327,23 @@ class Store implements KeyStore {
     this.#commit = Math.max(2, this.#commit + 1);
     this.#logs = [];
     await this.#beginLog(this.#commit);
-    await this.#write(encodeFrame("label", this.#commit, encodeLabel(label)));
+    await this.#write("label", this.#commit, encodeLabel(label));
     await this.#log?.sync();
     for (let range = 0; range < RANGES; range++) await this.#dump(range, this.#commit);
     await disk.syncDir(folder);
     this.#isBehind = false;
     this.#due = 0;
   }
+}
+
+/** Head and payload, one after the other: together they would be a copy. */
+async function writeFrame(
+  file: DiskFile,
+  position: number,
+  kind: FrameKind,
+  commit: number,
+  payload: Uint8Array,
+): Promise<void> {
+  await file.write(encodeHead(kind, commit, payload), position);
+  await file.write(payload, position + FRAME_HEAD_BYTES);
 }

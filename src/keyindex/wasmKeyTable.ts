@@ -116,7 +116,7 @@ class WasmTable implements WasmKeyTable {
   }
 
   range(range: number): Entries {
-    const entries = new EntryList(Math.ceil(this.size / RANGES));
+    const entries = new EntryList(Math.ceil((1.05 * this.size) / RANGES)); // ranges are of about one size
     const slots = this.#kernel.functions.slots();
     let slot = this.#kernel.functions.slotOf(BigInt(range) << 56n);
     for (let isOver = false; slot < slots && !isOver; ) {

@@ -27,8 +27,8 @@ let readCount = 0;
 /** By index, with what was told of each. */
 const tables = new Map<number, { readonly table: WasmKeyTable; bytes: number }>();
 let tableBytes = 0;
-/** A key that is asked about leaves so much behind, roughly: its words, places, and a frame of the log. */
-const GARBAGE_BYTES_PER_KEY = 64;
+/** A key that is asked about leaves so much behind, roughly: its place, found, by file, and in the answer. */
+const GARBAGE_BYTES_PER_KEY = 32;
 let garbageBytes = 0;
 
 function reply(message: Reply): void {
@@ -60,6 +60,7 @@ function keysIn(question: Question): number {
     case "newer":
     case "locate":
     case "values":
+    case "rowIds":
       return question.keys.count;
     case "apply": {
       const { keys, placed } = question.change;
@@ -88,7 +89,13 @@ async function open(
     const isTaken = folders.has(folder);
     if (isTaken) throw fail("state", `The index in ${folder} is still open`, { folder });
     folders.set(folder, index);
-    const store = await openKeyStore({ disk: systemDisk, folder, table: newTable(index), warn });
+    const store = await openKeyStore({
+      disk: systemDisk,
+      folder,
+      table: newTable(index),
+      warn,
+      leave,
+    });
     return createTableIndex({ store, secret, rowIds, ...columns });
   } catch (error) {
     // Without its folder an index is read from the table at every start, and as right.
@@ -138,7 +145,7 @@ async function ask(number: number, call: number, question: Question): Promise<An
       return { values: await index.values(storage, keys, columns) };
     }
     case "rowIds":
-      return { rowIds: await index.rowIds(ownersStorage(call), question.keys) };
+      return { rowIds: await index.rowIds(storage, question.keys) };
     case "apply":
       await index.apply(question.change, question.landed);
       return {};

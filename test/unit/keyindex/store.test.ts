@@ -187,3 +187,28 @@ test("a full disk ends the writing with one warning; once there is room all is w
   await store.close();
   expect(await reopened(disk, states)).toBe(60n);
 });
+
+test("whoever collects garbage is told of it while a commit is written, and while what it wrote is read", async () => {
+  const disk = createLossyDisk({ random: seededRandom(8) });
+  await disk.mount().mkdir("/state");
+  const left: number[] = [];
+  const parts = (): Parameters<typeof openKeyStore>[0] => ({
+    ...{ disk: disk.mount(), folder: FOLDER, table: createWasmKeyTable() },
+    warn: (error) => expect(error).toBeNull(),
+    leave: (bytes) => void left.push(bytes),
+  });
+  const sum = (): number => left.splice(0).reduce((all, bytes) => all + bytes, 0);
+  const random = seededRandom(9);
+  const store = await openKeyStore({ ...parts(), sizes: { ...ONE_LOG, cycle: 1000 } });
+  const words = BigUint64Array.from({ length: 200 }, () => random.id63());
+  const rows = Uint32Array.from({ length: 100 }, (_, row) => row);
+  store.add({ count: 100, words }, 1, rows);
+  expect(sum()).toBe(0);
+  await store.commit({ identity: "t", snapshotId: 1n });
+  // All was logged, and then dumped: 24 bytes an entry, a dump beside its entries, one call for each range.
+  expect(left.length).toBeGreaterThan(RANGES);
+  expect(sum()).toBeGreaterThan(3 * 24 * 100);
+  await store.close();
+  await openKeyStore(parts());
+  expect(sum()).toBeGreaterThanOrEqual(24 * 100);
+});

@@ -101,7 +101,7 @@ test("the limit is what others of the process leave: with what they take reading
   hold(0, 45);
   expect([pressure.active, takeAll()]).toEqual([false, []]);
   room.bytes = LIMIT_BYTES / 2;
-  hold(0, 45);
+  hold(0, 30);
   expect([pressure.active, takeAll()]).toEqual([false, [0]]);
   hold(0, 55);
   expect(pressure.active).toBe(true);
