@@ -21,7 +21,7 @@ import type { WriterOptions } from "#writer/parts.ts";
 import { type MaintenanceOptions, maintenanceOptions } from "./buildMaintenance.ts";
 import { eventTimeColumn, fileCodecOf, writerOptions } from "./buildWriter.ts";
 import { type ChangeLogOptions, changeLogOptions } from "./changeLog.ts";
-import { changeOptions, metadataColumnsOf, rowKeyOptions } from "./changes.ts";
+import { changeOptions, deleteModeOf, metadataColumnsOf, rowKeyOptions } from "./changes.ts";
 import type { PipelineConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 
@@ -142,7 +142,7 @@ export async function buildPipeline(
       bytesMax: values["iceberg.commit.max_size_mb"] * MIB,
       emptyIntervalMs: EMPTY_COMMIT_MS,
       together: values["iceberg.commit.together"],
-      copies: values["iceberg.write.delete_mode"] === "copy-on-write",
+      copies: deleteModeOf(values) === "copy-on-write",
     },
     writer: (topic) => writerOptions(pipeline, tableFor(values, topic)),
     routing: routingOptions(values, (name) => writerOptions(pipeline, name)),

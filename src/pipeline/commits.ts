@@ -187,9 +187,9 @@ export class Commits {
   }
 
   async #flush(sink: Sink, fenced: Feed[], group: Together | undefined): Promise<CutEnd> {
-    const copying = sink.policy.copies === true ? this.#copying : null;
-    await copying?.take();
-    const turns = this.#turns();
+    // Its side tables append, and everybody waits for them.
+    const copies = sink.rank === "main" && sink.policy.copies === true;
+    const turns = this.#turns(copies ? this.#copying : null);
     await turns.goOn();
     const member = group?.member(turns);
     try {
@@ -204,16 +204,16 @@ export class Commits {
     } finally {
       member?.left();
       turns.rest();
-      copying?.give();
     }
   }
 
   /** The slot of one flush: it is given back while the flush waits for others, who may wait for one, and at its end. */
-  #turns(): Turns {
+  #turns(copying: Slots | null): Turns {
     const { clock } = this.#parts;
     let sinceMs: number | null = null;
     return {
       goOn: async () => {
+        await copying?.take();
         await this.#slots.take();
         sinceMs = clock.monotonicMs();
       },
@@ -222,6 +222,7 @@ export class Commits {
         this.#busyMs += clock.monotonicMs() - sinceMs;
         sinceMs = null;
         this.#slots.give();
+        copying?.give();
         this.#observe();
       },
     };
@@ -244,7 +245,10 @@ export class Commits {
   }
 
   #observe(): void {
-    this.#parts.observe({ type: "pending_commits", count: this.#slots.wanted });
+    this.#parts.observe({
+      type: "pending_commits",
+      count: this.#slots.wanted + this.#copying.waiting,
+    });
   }
 
   #intervalMs({ policy }: Sink): number {

@@ -18,7 +18,12 @@ export class Slots {
 
   /** Those that are taken, and those that are waited for. */
   get wanted(): number {
-    return this.#count - this.#free + this.#queue.length;
+    return this.#count - this.#free + this.waiting;
+  }
+
+  /** Who waits for one. */
+  get waiting(): number {
+    return this.#queue.length;
   }
 
   /** Resolves when one is there. */

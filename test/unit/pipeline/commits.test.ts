@@ -275,23 +275,27 @@ test("tables of one cut send one request, and no side table is in it", async () 
   expect(requests).toEqual(["m0+m2"]);
 });
 
-test("who waits for the others needs no slot: more tables than slots go in one request", async () => {
-  const bench = make();
-  const count = LIMITS.flushesInFlightMax + 3;
-  const { requests, mains, send } = together(bench, count);
-  bench.related(...mains);
-  await bench.begin();
-  for (const sink of mains) await send(sink);
-  expect(requests).toEqual([mains.map(({ name }) => name).join("+")]);
-  // Slots that were given back are not given back again at the end.
-  for (const sink of mains) await sink.end({ kind: "committed" });
-  const others = Array.from({ length: count }, (_, index) => bench.add(`x${index}`, 0));
-  bench.said.length = 0;
-  await bench.begin();
-  const begun = bench.said.filter((line) => line.startsWith("flush x"));
-  expect(begun.length).toBe(LIMITS.flushesInFlightMax);
-  expect(others.length).toBe(count);
-});
+test.each([false, true])(
+  "who waits for the others needs no slot: more tables than slots go in one request (copies: %p)",
+  async (copies) => {
+    const bench = make();
+    const count = LIMITS.flushesInFlightMax + 3;
+    const { requests, mains, send } = together(bench, count);
+    for (const sink of mains) sink.policy = { ...sink.policy, copies };
+    bench.related(...mains);
+    await bench.begin();
+    for (const sink of mains) await send(sink);
+    expect(requests).toEqual([mains.map(({ name }) => name).join("+")]);
+    // Slots that were given back are not given back again at the end.
+    for (const sink of mains) await sink.end({ kind: "committed" });
+    const others = Array.from({ length: count }, (_, index) => bench.add(`x${index}`, 0));
+    bench.said.length = 0;
+    await bench.begin();
+    const begun = bench.said.filter((line) => line.startsWith("flush x"));
+    expect(begun.length).toBe(LIMITS.flushesInFlightMax);
+    expect(others.length).toBe(count);
+  },
+);
 
 test("tables that write files anew never take every slot: they wait for each other without one", async () => {
   const bench = make();
@@ -300,11 +304,14 @@ test("tables that write files anew never take every slot: they wait for each oth
   );
   for (const sink of copying) sink.policy = { ...sink.policy, copies: true };
   const other = bench.add("other", 99);
+  // Its dead letters only append.
+  const letters = bench.add("letters", 99, "dead_letter");
+  letters.policy = { ...letters.policy, copies: true };
   bench.pass(100);
   await bench.begin();
   const begun = bench.said.filter((line) => line.startsWith("flush"));
   const first = copying.slice(0, LIMITS.copyingFlushesMax).map(({ name }) => `flush ${name}`);
-  expect(begun).toEqual([...first, "flush other"]);
+  expect(begun).toEqual([...first, "flush other", "flush letters"]);
   await other.end({ kind: "committed" });
   await copying[0]?.end({ kind: "committed" });
   expect(bench.said.at(-1)).toBe(`flush c${LIMITS.copyingFlushesMax}`);
