@@ -99,6 +99,16 @@ function shapes(texts: Texts): string {
   return object(0);
 }
 
+/** An object that the kernel's columns or its input may have no room for. */
+function large(texts: Texts): string {
+  const list = Array.from({ length: 5_000 }, () => '"e"');
+  const text = "large".repeat(texts.oneOf([2_000, 60_000]));
+  return texts.oneOf([`{"l":[${list.join(",")}]}`, `{"s":"${text}"}`]);
+}
+
+/** What documents are: every two hundredth is large. */
+const KINDS = [...Array.from({ length: 199 }, () => shapes), large];
+
 test(`records of any shape, with every policy and metadata column (seed ${SEED})`, () => {
   const texts = new Texts(SEED);
   for (let done = 0; done < RUNS / 5; done += BATCH) {
@@ -118,7 +128,7 @@ test(`records of any shape, with every policy and metadata column (seed ${SEED})
     const batches = Array.from({ length: 4 }, () => {
       const records = Array.from({ length: BATCH / 4 }, (_, index): RecordInput => {
         return {
-          value: texts.below(20) === 0 ? null : shapes(texts),
+          value: texts.below(20) === 0 ? null : texts.oneOf(KINDS)(texts),
           key: texts.oneOf([null, "", "a key"]),
           headers: texts.below(3) === 0 ? [["h", texts.oneOf([null, "v"])]] : [],
           offsetDelta: index * 2,

@@ -95,6 +95,7 @@ class Scripts extends Picks {
   value(type: Type): string {
     if (this.below(15) === 0) return "null";
     if (this.below(150) === 0) return this.oneOf(["1", '"x"', "[]", "{}", "true", "[1", "1e400"]);
+    if (this.below(300) === 0) return this.large(type);
     switch (type.kind) {
       case "struct":
         return this.object(type.fields);
@@ -107,6 +108,16 @@ class Scripts extends Picks {
       default:
         return PRIMITIVES.find(([each]) => Bun.deepEquals(each, type))?.[1] ?? "null";
     }
+  }
+
+  /** A value that the kernel's columns or its input may have no room for. */
+  private large(type: Type): string {
+    const bytes = this.oneOf([9_000, 70_000, 300_000]);
+    if (type.kind === "string") return `"${"large".repeat(bytes / 5)}"`;
+    if (type.kind !== "list") return "null";
+    const element = this.value(type.element.type);
+    const length = Math.min(5_000, Math.ceil(bytes / element.length));
+    return `[${Array.from({ length }, () => element).join(",")}]`;
   }
 
   /** Members of an object, some of them missing, twice, unknown, or in an object of their own. */

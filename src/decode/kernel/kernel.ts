@@ -158,6 +158,8 @@ export class DecodeKernel {
     this.set(call + CALL.position, image.input + this.position - this.sliceStart);
     this.set(call + CALL.end, image.input + this.sliceEnd - this.sliceStart);
     this.set(call + CALL.left, this.left);
+    // Written by the kernel only where a record's value is given up: what has no room there has none.
+    this.set(call + CALL.verdict, VERDICT.none);
     const status = this.kernel.functions.decode(call);
     const rows = this.get(call + CALL.rows);
     this.rows = rows - this.waiting;

@@ -172,3 +172,60 @@ describe("every policy has the same outcome with the kernel", () => {
     });
   }
 });
+
+/** Bad values whose reasons the kernel tells. */
+const REFUSED: Readonly<Record<string, string | null>> = {
+  bad_json: "{",
+  type_conflict: '{"n":"1"}',
+  null_value: null,
+  ambiguous_field: '{"N":1}',
+};
+const MANY = Array.from({ length: 300 }, (_, index) => field(`s${index}`, STRING));
+/** Good values that the kernel leaves to the host without a reason, and the fields of their tables. */
+const TOO_LARGE = {
+  "a list longer than its column": [FIELDS, `{"n":1,"l":[${'"secret",'.repeat(4999)}"a"]}`],
+  "a record longer than the kernel's input": [FIELDS, `{"n":1,"s":"${"secret".repeat(50_000)}"}`],
+  "a text longer than the room of one of 300 columns": [
+    [...FIELDS, ...MANY],
+    `{"n":1,"s":"${"secret".repeat(1500)}"}`,
+  ],
+} as const;
+
+const good = (count: number): string[] => Array.from({ length: count }, () => GOOD);
+
+/** What comes of values, from index `cut` on in another batch: of the same segment, and of the next one. */
+function outcomeOfTwo(
+  options: DecoderOptions,
+  values: readonly (string | null)[],
+  cut: number,
+): readonly DecodeResult[] {
+  const decoder = createDecoder(options);
+  const first = decoder.builder();
+  const second = recordBatch([...values.slice(cut), ...good(30)], { baseOffset: BigInt(cut) });
+  return [
+    first.decode(recordBatch(values.slice(0, cut))),
+    first.decode(second),
+    decoder.builder().decode(second),
+  ];
+}
+
+describe("a record without room in the kernel is not refused for what an earlier one was", () => {
+  for (const [large, [fields, value]] of Object.entries(TOO_LARGE)) {
+    for (const [reason, bad] of Object.entries(REFUSED)) {
+      for (const between of [0, 1, 40]) {
+        test(`${large} behind ${reason}, ${between} good ones between`, () => {
+          const values = [...good(30), bad, ...good(between), value, GOOD];
+          // All in one batch, or the bad one in the first and the large one in the second.
+          for (const cut of [values.length, values.length - 2]) {
+            const host = outcomeOfTwo({ ...OPTIONS, fields, kernel: false }, values, cut);
+            const rejected = host.flatMap((each) => each.rejected.map((one) => one.reason));
+            expect<unknown>(rejected).toEqual([reason]);
+            for (const kernel of ["always", "straight", true] as const) {
+              expect(outcomeOfTwo({ ...OPTIONS, fields, kernel }, values, cut)).toEqual(host);
+            }
+          }
+        });
+      }
+    }
+  }
+});
