@@ -106,7 +106,9 @@ async function timed(url: string, forMs: number, request: RequestInit): Promise<
     const began = performance.now();
     const response = await fetch(url, request);
     const text = await response.text();
-    if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
+    // A key that has left memory meanwhile is an answer, too.
+    if (!response.ok && response.status !== 404)
+      throw new Error(`${url}: ${response.status} ${text}`);
     // The first ones make indexes and compile code.
     if (n >= 20) times.push(performance.now() - began);
     await Bun.sleep(5);
