@@ -19,7 +19,6 @@ import type { ParquetCodec } from "#parquet/encoder.ts";
 import type { FloatSummary } from "#parquet/floats.ts";
 import { pageCompression } from "#parquet/kernel/compress.ts";
 import { PAGE_LIMITS } from "#parquet/kernel/memory.ts";
-import { locateLibrary } from "#sql/library.ts";
 import { unwritable } from "#sql/rewrite/copyStatement.ts";
 import type { RewriteTask } from "#sql/rewrite/protocol.ts";
 import { rewriteFiles } from "#sql/rewrite/rewriteFiles.ts";
@@ -61,7 +60,6 @@ const refused = new Map<string, number>();
 /** Column chunks by type and encoding. */
 const chunks = new Map<string, number>();
 const python = await readersPython();
-const library = await locateLibrary(null);
 const seconds = (): number => Math.round(performance.now() / 1000);
 for (let seed = Number(values.seed); totals.files < FILES && seconds() < SECONDS; seed++) {
   if (!(await block(seed))) process.exit(1);
@@ -153,7 +151,7 @@ async function decoded({ dir, files, rows, fields, codec }: Case): Promise<Writt
     ...{ files: { ...NO_FILES, data }, lineage: false, latest: null, codec, level: null },
     ...{ rowGroupRows: 100_000, bloomFilters: [], commitId: "x", sort: [], spillBytesMax: 0 },
   };
-  const { kept, footer, floats, moved } = await rewriteFiles(task, library);
+  const { kept, footer, floats, moved } = await rewriteFiles(task);
   const bytes = readFileSync(output);
   const parts = kept.map(({ start, end }) => bytes.subarray(start, end));
   writeFileSync(join(dir, "decoded.parquet"), Buffer.concat([...parts, footer]));

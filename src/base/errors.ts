@@ -112,7 +112,7 @@ export const POLICY: Readonly<Record<ErrorKind, ErrorPolicy>> = {
   encoder: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** The Worker of the key indexes ended; a new one begins with what is on disk. */
   key_index: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
-  /** The process that writes data files anew ended, most likely for want of memory; the next one does it. */
+  /** The process that reads data files to write them anew ended, or could not open its engine, most likely for want of memory or disk; the next one does it. */
   rewrite_process: { action: "again", exitCode: EXIT.failed, metric: "iceberg_writer" },
   /** A query that cannot be answered: what it says, asks for or may take is not allowed. */
   query: { action: "stop", exitCode: EXIT.usage, metric: "data" },

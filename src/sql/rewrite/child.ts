@@ -6,7 +6,6 @@
 import { describe, kindOf } from "#base/errors.ts";
 import { openLibc } from "#base/libc.ts";
 import { offerFirst } from "#sql/confine.ts";
-import { locateLibrary } from "#sql/library.ts";
 import { sketchFiles } from "#sql/sketch/sketchFiles.ts";
 import { copyPages } from "./copyPages.ts";
 import type { ChildReply, ChildTask } from "./protocol.ts";
@@ -40,10 +39,9 @@ openLibc<{ prctl: (option: number, signal: bigint) => number }>({
 })?.prctl(DIE_WITH_PARENT, SIGKILL);
 
 async function done(task: ChildTask): Promise<ChildReply> {
-  const library = (): Promise<string> => locateLibrary(task.libraryFolder);
   return task.kind === "rewrite"
-    ? { type: "rewritten", result: copyPages(task) ?? (await rewriteFiles(task, await library())) }
-    : { type: "sketched", result: sketchFiles(task, await library()) };
+    ? { type: "rewritten", result: copyPages(task) ?? (await rewriteFiles(task)) }
+    : { type: "sketched", result: await sketchFiles(task) };
 }
 
 function reply(message: ChildReply): void {

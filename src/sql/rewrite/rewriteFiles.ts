@@ -8,37 +8,39 @@
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { assert } from "#base/assert.ts";
-import { describe } from "#base/errors.ts";
+import { describe, kindOf } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import { LINEAGE_FIELDS } from "#iceberg/metadata/lineage.ts";
 import { withoutLastColumn } from "#parquet/lastColumn.ts";
 import { metadataLength, TRAILER_BYTES } from "#parquet/layout.ts";
 import { deletedRows } from "#sql/deletedRows.ts";
-import { Instance, sqlText } from "#sql/duckdb/instance.ts";
+import { sqlText } from "#sql/duckdb/instance.ts";
 import { judgingFields, selectOvertaken } from "#sql/latestRows.ts";
 import { columnsOfFiles } from "#sql/parquetNodes.ts";
 import { type FileColumns, POSITION_FIELD, selectRows } from "#sql/selectRows.ts";
 import { copyStatement, floatLeaves, ordered } from "./copyStatement.ts";
 import { type FooterKey, mergedKeys } from "./footerKeys.ts";
 import { firstPositionsOf, movedRows } from "./movedRows.ts";
+import { openEngine } from "./openEngine.ts";
 import type { FloatValues, RewriteTask, Rewritten } from "./protocol.ts";
 
 /**
  * Does a task. Rows that cannot be sorted, e.g. because the disk that this takes is more than they may take, stay as they
  * come: a file that is not sorted is better than many small ones.
- * @throws AppError `query`, `query_engine`
+ * @throws AppError `query`, `query_engine`: the engine refuses the files; `rewrite_process`: there is no engine now
  */
-export async function rewriteFiles(task: RewriteTask, library: string): Promise<Rewritten> {
-  if (task.sort.length === 0) return await written(task, library);
+export async function rewriteFiles(task: RewriteTask): Promise<Rewritten> {
+  if (task.sort.length === 0) return await written(task);
   try {
-    return await written(task, library);
-  } catch {
-    return await written({ ...task, sort: [] }, library);
+    return await written(task);
+  } catch (error) {
+    if (kindOf(error) === "rewrite_process") throw error;
+    return await written({ ...task, sort: [] });
   }
 }
 
-async function written(task: RewriteTask, library: string): Promise<Rewritten> {
-  const floats = writeOutput(task, library);
+async function written(task: RewriteTask): Promise<Rewritten> {
+  const floats = await writeOutput(task);
   const { bytes, footer } = footerOf(task.output);
   return {
     ...withoutLastColumn(footer, bytes),
@@ -48,13 +50,12 @@ async function written(task: RewriteTask, library: string): Promise<Rewritten> {
 }
 
 /** What the engine does: it is closed, and its memory free, when this returns. */
-function writeOutput(task: RewriteTask, library: string): FloatValues[] {
-  const { memoryBytesMax, folders, scratch, files, sort } = task;
-  const options = {
-    ...{ library, memoryBytesMax, spillFolder: scratch, keepsOrder: true },
-    ...(sort.length > 0 && { spillBytesMax: task.spillBytesMax }),
-  };
-  const instance = new Instance(options, [...folders, scratch]);
+async function writeOutput(task: RewriteTask): Promise<FloatValues[]> {
+  const { files, sort, spillBytesMax } = task;
+  const instance = await openEngine(task, {
+    keepsOrder: true,
+    ...(sort.length > 0 && { spillBytesMax }),
+  });
   try {
     const rows = (sql: string): (string | null)[][] => instance.rows(sql);
     const data = files.data.map(({ path }) => path);

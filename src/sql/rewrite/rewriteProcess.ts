@@ -23,7 +23,7 @@ const CHILD_WORD = "rewrite-engine";
 
 /**
  * Rewrites data files.
- * @throws AppError `query`, `query_engine`; `rewrite_process` when the child ended; `stopped` when `stop` ended it
+ * @throws AppError `query`, `query_engine`; `rewrite_process` when the child ended or has no engine; `stopped` when `stop` ended it
  */
 export async function rewriteInProcess(task: RewriteTask, stop: AbortSignal): Promise<Rewritten> {
   const reply = await inProcess({ kind: "rewrite", ...task }, stop);

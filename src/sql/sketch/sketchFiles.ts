@@ -5,17 +5,16 @@
 import { assert } from "#base/assert.ts";
 import { deletedRows } from "#sql/deletedRows.ts";
 import { columnMemory } from "#sql/duckdb/arrowBatches.ts";
-import { Instance } from "#sql/duckdb/instance.ts";
 import { columnsOfFiles } from "#sql/parquetNodes.ts";
+import { openEngine } from "#sql/rewrite/openEngine.ts";
 import type { SketchedColumn, SketchTask } from "#sql/rewrite/protocol.ts";
 import { selectRows } from "#sql/selectRows.ts";
 import { countedForm, Sketcher } from "./sketcher.ts";
 
-/** Does a task; the columns as they were asked for. @throws AppError `query`, `query_engine` */
-export function sketchFiles(task: SketchTask, library: string): SketchedColumn[] {
-  const { memoryBytesMax, folders, scratch, files } = task;
-  const options = { library, memoryBytesMax, spillFolder: scratch };
-  const instance = new Instance(options, [...folders, scratch]);
+/** Does a task; the columns as they were asked for. @throws AppError `query`, `query_engine`, `rewrite_process` */
+export async function sketchFiles(task: SketchTask): Promise<SketchedColumn[]> {
+  const { files } = task;
+  const instance = await openEngine(task);
   const sketcher = new Sketcher();
   try {
     const paths = [...files.data, ...files.equalityDeletes].map(({ path }) => path);
