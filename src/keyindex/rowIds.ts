@@ -4,7 +4,8 @@
  *
  * Most ids are known without a look at a file: those of a file without a column of ids are the id of its first
  * row and the position, and what our own commits wrote is told when they land. Columns that others wrote,
- * compaction above all, are read once and kept, up to a bound.
+ * compaction above all, are read once and kept, up to a bound. Of files that are larger than the bound, or of which
+ * few rows are wanted, single pages are read, and not kept; that a file has no such column is always kept.
  */
 import { assert } from "#base/assert.ts";
 import { fail } from "#base/errors.ts";
@@ -14,6 +15,7 @@ import type { LiveData } from "#iceberg/io/headFiles.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
 import { readCells } from "#parquet/readCells.ts";
 import { parquetBytes, readStored } from "#parquet/readColumns.ts";
+import { eachOf } from "#storage/gate.ts";
 import type { FoundPlaces } from "./keyTable.ts";
 import { keysByFile, type NewestRows, newestRows } from "./newestRows.ts";
 import type { KeySet } from "./port.ts";
@@ -38,11 +40,14 @@ export interface RowIdSource {
  * @throws AppError as `RowIndex.rowIds`
  */
 export async function rowIdsOf(source: RowIdSource, keys: KeySet): Promise<Float64Array> {
-  const { locate, fileOf } = source;
+  const { locate, fileOf, columns } = source;
   const ids = new Float64Array(keys.count).fill(NO_ROW_ID);
   const newest = newestRows(locate(keys), keys.count, fileOf);
-  for (const [number, wanted] of keysByFile(newest)) {
+  const looks = [...keysByFile(newest)].map(([number, wanted]) => {
     const file = fileOf(number);
+    return { file, wanted, isByPages: isReadByPages(columns, file, wanted.length) };
+  });
+  const look = async ({ file, wanted }: FileLook): Promise<void> => {
     const first = file.firstRowId === null ? null : safe(file.firstRowId);
     const own = await ownIds(source, file, newest, wanted);
     for (let n = 0; n < wanted.length; n++) {
@@ -51,8 +56,25 @@ export async function rowIdsOf(source: RowIdSource, keys: KeySet): Promise<Float
       if (id !== NO_ROW_ID) ids[key] = id;
       else if (first !== null) ids[key] = first + (newest.rows[key] as number);
     }
-  }
+  };
+  await eachOf(
+    looks.filter(({ isByPages }) => isByPages),
+    look,
+  );
+  // A whole column takes memory while it is read: one after the other.
+  for (const each of looks) if (!each.isByPages) await look(each);
   return ids;
+}
+
+/** A file, and the numbers of the keys whose rows are there. */
+interface FileLook {
+  readonly file: LiveData;
+  readonly wanted: Uint32Array;
+}
+
+/** Whether single pages of a column that is not known are read, instead of all of it. */
+function isReadByPages(columns: RowIdColumns, { rows }: LiveData, wanted: number): boolean {
+  return !columns.hasRoomFor(rows) || wanted * ROWS_PER_WANTED < rows;
 }
 
 /** The id that the file has for the row of the n-th of some keys. */
@@ -67,13 +89,10 @@ async function ownIds(
   const rowOf = (n: number): number => rows[wanted[n] as number] as number;
   let column = columns.of(file.path);
   if (column === undefined) {
-    const isSparse = wanted.length * ROWS_PER_WANTED < file.rows;
-    if (isSparse)
-      return await readSome(
-        storage,
-        file,
-        Uint32Array.from(wanted, (_, n) => rowOf(n)),
-      );
+    if (isReadByPages(columns, file, wanted.length)) {
+      const some = Uint32Array.from(wanted, (_, n) => rowOf(n));
+      return await readSome(storage, file, some, () => columns.keep(file.path, null));
+    }
     const ids = await readAll(storage, file);
     column = ids === null ? null : packed(ids);
     columns.keep(file.path, column);
@@ -88,12 +107,13 @@ async function ownIds(
 
 /** The ids that a file has, row by row; null: it has none. */
 async function readAll(storage: DeleteStore, file: LiveData): Promise<Float64Array | null> {
-  const ids = new Float64Array(file.rows).fill(NO_ROW_ID);
+  let ids: Float64Array | null = null;
   const wanted = [{ id: ROW_ID_FIELD.id, names: [] }];
   let first = 0;
   for await (const { rows, columns } of readStored(bytesOf(storage, file), wanted)) {
     const values = columns[0]?.values;
     if (values === undefined) return null;
+    ids ??= new Float64Array(file.rows).fill(NO_ROW_ID);
     assert(first + rows <= file.rows, "a file has the rows that its manifest says");
     for (let row = 0; row < rows; row++) {
       const value = values[row];
@@ -104,17 +124,17 @@ async function readAll(storage: DeleteStore, file: LiveData): Promise<Float64Arr
   return ids;
 }
 
-/** The same of some rows, in any order. */
-async function readSome(storage: DeleteStore, file: LiveData, rows: Uint32Array): Promise<OwnIds> {
+/** The same of some rows, in any order. @param onMissing is told that the file has no ids */
+async function readSome(
+  storage: DeleteStore,
+  file: LiveData,
+  rows: Uint32Array,
+  onMissing: () => void,
+): Promise<OwnIds> {
   const builder = new ColumnBuilder(ROW_ID_FIELD);
   const sink = { id: ROW_ID_FIELD.id, names: [], builder };
   const ids = new Map<number, number>();
-  for await (const row of readCells(
-    bytesOf(storage, file),
-    [sink],
-    rows.toSorted(),
-    () => undefined,
-  )) {
+  for await (const row of readCells(bytesOf(storage, file), [sink], rows.toSorted(), onMissing)) {
     ids.set(row, idAt(builder, builder.length - 1));
   }
   return (n) => ids.get(rows[n] as number) ?? NO_ROW_ID;
@@ -172,6 +192,11 @@ export class RowIdColumns {
     this.#bytesMax = bytesMax;
   }
 
+  /** Whether the ids of a file of so many rows are kept, however far apart they are. */
+  hasRoomFor(rows: number): boolean {
+    return rows * Float64Array.BYTES_PER_ELEMENT <= this.#bytesMax;
+  }
+
   /** Null: the file has none; undefined: not known. */
   of(path: string): RowIdColumn | null | undefined {
     if (this.#without.has(path)) return null;
@@ -182,12 +207,14 @@ export class RowIdColumns {
     return column;
   }
 
+  /** A column above the bound is not kept, and no other is let go of for it. */
   keep(path: string, column: RowIdColumn | null): void {
     this.forget(path);
     if (column === null) {
       this.#without.add(path);
       return;
     }
+    if (column.steps.byteLength > this.#bytesMax) return;
     this.#columns.set(path, column);
     this.#bytes += column.steps.byteLength;
     for (const oldest of this.#columns.keys()) {

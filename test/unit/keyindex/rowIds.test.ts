@@ -1,11 +1,12 @@
 /** Row ids of the rows that keys have in a head: of files with a column of ids, without one, and of both. */
 import { expect, test } from "bun:test";
 import { seededRandom } from "#base/random.ts";
+import type { LiveData } from "#iceberg/io/headFiles.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
-import { NO_ROW_ID, packed, RowIdColumns } from "#keyindex/rowIds.ts";
+import { NO_ROW_ID, packed, RowIdColumns, rowIdsOf } from "#keyindex/rowIds.ts";
 import { volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
@@ -166,6 +167,100 @@ test("what was asked for longest ago is let go when the ids that are kept are to
   columns.forget("a");
   columns.keep("b", ten());
   expect(columns.of("c")).not.toBeUndefined();
+});
+
+/** A file as a head lists it. @param rows that its manifest claims */
+function listedFile(file: DataFile, rows: number): LiveData {
+  const { filePath: path, fileSizeBytes, firstRowId } = file;
+  const bytes = Number(fileSizeBytes);
+  return {
+    ...{ path, bytes, rows, firstRowId, format: "PARQUET" },
+    ...{ specId: 0, partition: [], sequenceNumber: 1n },
+  };
+}
+
+/** Looks at the ids of one row, the second, of each of some files. */
+function lookAt(
+  table: KeyedTable,
+  files: readonly LiveData[],
+  columns: RowIdColumns,
+): { ask(): Promise<number[]>; reads(): number; atOnceMax(): number } {
+  let [reads, now, most] = [0, 0, 0];
+  const storage = {
+    get: (path: string) => table.storage.get(path),
+    getRange: async (path: string, start: number, length: number): Promise<Uint8Array> => {
+      reads++;
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setImmediate(resolve));
+      now--;
+      return await table.storage.getRange(path, start, length);
+    },
+  };
+  const first = Uint32Array.from(files, (_, n) => n);
+  const places = { keys: first, files: first.map((n) => n + 1), rows: first.map(() => 1) };
+  const fileOf = (number: number): LiveData => files[number - 1] as LiveData;
+  const source = { storage, locate: () => places, fileOf, columns };
+  const keys = keySet(files.map((_, n) => BigInt(n)));
+  return {
+    ask: async () => [...(await rowIdsOf(source, keys))],
+    reads: () => reads,
+    atOnceMax: () => most,
+  };
+}
+
+test("a few rows of many large files are read at once, a few files at a time, and a file without ids is looked at once", async () => {
+  const table = new KeyedTable();
+  const [large, expected]: [LiveData[], number[]] = [[], []];
+  for (let n = 0; n < 20; n++) {
+    const ids = n % 2 === 0 ? null : [7n, BigInt(n)];
+    const file = await fileOf(table, [BigInt(2 * n), BigInt(2 * n + 1)], ids, 1000n);
+    large.push(listedFile(file, 5_000_000));
+    expected.push(ids === null ? 1001 : n);
+  }
+  const { ask, reads, atOnceMax } = lookAt(table, large, new RowIdColumns());
+  expect(await ask()).toEqual(expected);
+  expect(atOnceMax()).toBeGreaterThan(1);
+  expect(atOnceMax()).toBeLessThanOrEqual(8);
+  const [first, rest] = [reads(), large.filter((_, n) => n % 2 === 0)];
+  expect(await ask()).toEqual(expected);
+  const again = reads() - first;
+  expect(again).toBeLessThanOrEqual(first - rest.length);
+});
+
+test("a file whose ids are more than all that may be kept is read by pages, and pushes out none of the others", async () => {
+  const table = new KeyedTable();
+  const keys = Array.from({ length: 30 }, (_, n) => BigInt(n));
+  const file = await fileOf(table, keys, keys, 1000n);
+  const columns = new RowIdColumns(160);
+  const kept = packed(new Float64Array(10).fill(5));
+  columns.keep("other", kept);
+  const whole = lookAt(table, [listedFile(file, 30)], new RowIdColumns());
+  const some = lookAt(table, [listedFile(file, 30)], columns);
+  expect([await whole.ask(), await some.ask()]).toEqual([[1], [1]]);
+  expect(some.reads()).toBeLessThan(whole.reads());
+  columns.keep("own", packed(new Float64Array(41).fill(5)));
+  expect(columns.of("own")).toBeUndefined();
+  expect(columns.of("other")).toBe(kept);
+});
+
+test("a file without ids costs no memory for ids, whatever its manifest says of its rows", async () => {
+  const table = new KeyedTable();
+  const file = await fileOf(table, [1n, 2n], null, 1000n);
+  const columns = new RowIdColumns(Infinity);
+  const places = Array.from({ length: 200_000 }, (_, n) => BigInt(n));
+  const source = {
+    storage: table.storage,
+    locate: () => ({
+      keys: Uint32Array.from(places, Number),
+      files: new Uint32Array(places.length).fill(1),
+      rows: Uint32Array.from(places, Number),
+    }),
+    fileOf: () => listedFile(file, 2 ** 33),
+    columns,
+  };
+  const ids = await rowIdsOf(source, keySet(places));
+  expect(ids[199_999]).toBe(200_999);
+  expect(columns.of(file.filePath)).toBeNull();
 });
 
 test("ids that are far apart keep all their digits", () => {
