@@ -21,7 +21,7 @@ async function take(call: Call): Promise<void> {
   try {
     if (call.type === "run") {
       for (const piece of piecesOf(run(call.run))) await reply({ id, piece });
-      return await reply({ id, value: null });
+      return await reply({ id, isWhole: true });
     }
     const value = call.type === "open" ? await open(call.options) : await answer(call);
     await reply({ id, value });

@@ -25,7 +25,7 @@ const SET_PTRACER = 0x59616d61;
 export type Pieces = readonly Uint8Array<ArrayBuffer>[];
 
 interface Waiting {
-  /** That have come. */
+  /** Of a run, that have come. */
   readonly pieces: Uint8Array<ArrayBuffer>[];
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -119,7 +119,7 @@ export class EngineProcess implements Engine<Pieces> {
     }
     this.#waiting.delete(reply.id);
     if ("error" in reply) waiting.reject(fail(reply.error.kind, reply.error.message));
-    else waiting.resolve(reply.value ?? waiting.pieces);
+    else waiting.resolve("isWhole" in reply ? waiting.pieces : reply.value);
   }
 
   #fail(): void {

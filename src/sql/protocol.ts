@@ -1,6 +1,6 @@
 /**
  * Messages between a process and the child that is its SQL engine. A call is answered by one reply of the
- * same id. The bytes of an answer come before it, piece by piece: 64 MiB in one message held the event loop up for
+ * same id. The bytes of a run come before it, piece by piece: 64 MiB in one message held the event loop up for
  * 370 ms, in pieces for some 10 (and took a sixth of the CPU).
  */
 import type { ErrorKind } from "#base/errors.ts";
@@ -28,8 +28,9 @@ export type CallBody =
   | { readonly type: "log"; readonly folder: string }
   | { readonly type: "run"; readonly run: Run };
 
-/** Its answer, or a piece of it. */
+/** Its answer: that of a run is pieces, and the word that all have come. */
 export type Reply =
   | { readonly id: number; readonly piece: Uint8Array<ArrayBuffer> }
+  | { readonly id: number; readonly isWhole: true }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: { readonly kind: ErrorKind; readonly message: string } };

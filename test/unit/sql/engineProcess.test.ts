@@ -56,3 +56,14 @@ test("the question after one whose engine could not be opened gets another engin
   expect(await ask()).toEqual([new Uint8Array(Buffer.from("1\n1\n"))]);
   await service.close();
 });
+
+test("only a run is answered by pieces: null stays null", async () => {
+  const engine = new EngineProcess({ ...optionsOf(), processBytesMax: 768e6 });
+  expect(await engine.opened).toBeNull();
+  const admitted = await engine.admit("SELECT repeat('x', 3000000) AS long");
+  const rest = { views: [], hot: [], parameters: [], rowsMax: 1, bytesMax: 4e6 };
+  const pieces = await engine.run({ admitted, ...rest, form: "text" });
+  expect(Buffer.concat(pieces).toString()).toBe(`long\n${"x".repeat(3e6)}\n`);
+  expect(pieces.length).toBeGreaterThan(1);
+  await engine.end();
+});
