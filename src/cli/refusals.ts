@@ -13,7 +13,7 @@ import { freshSchema } from "#iceberg/metadata/newTable.ts";
 import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
 import { copyRefusal } from "#maintenance/copyOnWrite.ts";
-import { deleteModeRefusal, deletesByCopies } from "#writer/deleteMode.ts";
+import { deleteModeRefusal, deletesByCopies, rowIdRefusal } from "#writer/deleteMode.ts";
 import type { WriterOptions } from "#writer/parts.ts";
 import { formatRefusal, missingBloomColumns } from "#writer/tableProperties.ts";
 import type { TopicDescription } from "./actions.ts";
@@ -35,7 +35,10 @@ export function creationRefusal(
     const [column] = create.learnsColumns ? [] : missingBloomColumns(fields, bloomColumns);
     if (column !== undefined)
       return `iceberg.write.bloom_filter_columns: there is no column ${column} that holds values`;
-    const refusal = deletesByCopies(writer) ? copyRefusal(fullName(writer.name), fields) : null;
+    const name = fullName(writer.name);
+    const refusal =
+      rowIdRefusal(name, create.formatVersion, writer, fields) ??
+      (deletesByCopies(writer) ? copyRefusal(name, fields) : null);
     return refusal === null ? null : refusal.message;
   } catch (error) {
     return describe(error);
@@ -49,6 +52,7 @@ export function tableRefusals({ name, writer }: PlannedTable, metadata: TableMet
   const refusals = [
     formatRefusal(name, properties),
     deleteModeRefusal(name, metadata, writer),
+    rowIdRefusal(name, metadata.formatVersion, writer, fields),
     deletesByCopies(writer) ? copyRefusal(name, fields) : null,
   ];
   return refusals.flatMap((refusal) => (refusal === null ? [] : [refusal.message]));

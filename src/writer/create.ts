@@ -10,7 +10,7 @@ import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { newTableMetadata, UNPARTITIONED, UNSORTED } from "#iceberg/metadata/newTable.ts";
 import { missingSortColumns, sortOrderOf } from "#iceberg/metadata/sortOrder.ts";
 import { missingColumns, partitionSpecOf } from "#iceberg/partition/partitionSpec.ts";
-import { checkCopies } from "./deleteMode.ts";
+import { checkColumns } from "./deleteMode.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { PENDING_PARTITIONS, PENDING_SORT, pendingProperty } from "./pendingForms.ts";
 
@@ -33,7 +33,7 @@ export async function createTable(
       { table: full },
     );
   }
-  checkCopies(parts, options, name, fields);
+  checkColumns(parts, options, { name, formatVersion: create.formatVersion }, fields);
   await refuseTwin(parts, name, create.twins?.() ?? []);
   // Columns that are still to be learned may be partitioned and sorted by when they are there.
   const { partitionForms, sortForms } = create;

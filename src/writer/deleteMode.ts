@@ -3,8 +3,10 @@
  */
 import { type AppError, fail } from "#base/errors.ts";
 import type { TableName } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import { LATEST_PROPERTY, latestOf, writeLatest } from "#columns/latest.ts";
 import type { Field } from "#columns/schema.ts";
+import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
 import { followsChanges, type WriterOptions, type WriterParts } from "./parts.ts";
 
@@ -51,14 +53,39 @@ export function deletesByCopies({
   return deletes === "copy-on-write" && key.length > 0;
 }
 
-/** Asked before a table has these columns, where its files are to be written anew. @throws as `CopyOnWrite.check` */
-export function checkCopies(
+/**
+ * Why rows of a table with these columns could not be written with the ids of those that they replace; null: they could, or
+ * have none. Columns are found by their names, and that of the ids has one (Iceberg spec v3, "Row Lineage").
+ */
+export function rowIdRefusal(
+  table: string,
+  formatVersion: 2 | 3,
+  { key = [], deletes = "position" }: Pick<WriterOptions, "deletes" | "key">,
+  fields: readonly Field[],
+): AppError | null {
+  const keepsIds = formatVersion === 3 && key.length > 0 && deletes !== "equality";
+  const column = ROW_ID_FIELD.name;
+  if (!keepsIds || fields.every(({ name }) => name !== column)) return null;
+  const sentence =
+    `Updates of ${table} keep row ids (format v3), and its column ${column} has the name that Iceberg reserves for them: give ` +
+    "the column another name, in the table and in its records (or iceberg.write.format_version = 2 for a new table)";
+  return fail("table_unsupported", sentence, { table, column });
+}
+
+/**
+ * Asked before a table of this format has these columns.
+ * @throws AppError `table_unsupported` for one that has the name of row ids where they are kept; as `CopyOnWrite.check` where
+ * files are to be written anew
+ */
+export function checkColumns(
   { copyOnWrite }: Pick<WriterParts, "copyOnWrite">,
   options: Pick<WriterOptions, "deletes" | "key">,
-  table: TableName,
+  { name, formatVersion }: { readonly name: TableName; readonly formatVersion: 2 | 3 },
   fields: readonly Field[],
 ): void {
-  if (deletesByCopies(options)) copyOnWrite?.check(table, fields);
+  const refusal = rowIdRefusal(fullName(name), formatVersion, options, fields);
+  if (refusal !== null) throw refusal;
+  if (deletesByCopies(options)) copyOnWrite?.check(name, fields);
 }
 
 /** True where only their partition says which of two changes is later. */

@@ -8,7 +8,7 @@ import type { Field } from "#columns/schema.ts";
 import { commit, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
-import { checkCopies, deleteModeRefusal } from "./deleteMode.ts";
+import { checkColumns, deleteModeRefusal } from "./deleteMode.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { type ColumnOptions, columnsFor, currentFields } from "./schema.ts";
 import { formatRefusal } from "./tableProperties.ts";
@@ -27,7 +27,7 @@ export interface WantedSchema {
  * rows alone never bring a dropped column back, and every row has ours (`source.metadata_columns`).
  * @throws AppError `table_schema` when they do not go together, `table_unsupported` when it wants other
  * files than Parquet, does not go together with the way to delete that was asked for, or
- * cannot be written anew where that is the way; what a commit throws
+ * cannot be written anew where that is the way, or has a column by the name of row ids where these are kept; what a commit throws
  */
 export async function reconcileSchema(
   parts: WriterParts,
@@ -35,12 +35,13 @@ export async function reconcileSchema(
   table: CommitTable,
   { declared, own }: WantedSchema,
 ): Promise<void> {
-  const { metadata } = table.head;
+  const { metadata, name } = table.head;
   const refusal =
     formatRefusal(table.name, metadata.properties) ??
     deleteModeRefusal(table.name, metadata, options);
   if (refusal !== null) throw refusal;
-  checkCopies(parts, options, table.head.name, currentFields(table.head));
+  const { formatVersion } = metadata;
+  checkColumns(parts, options, { name, formatVersion }, currentFields(table.head));
   checkOwn(options, table, own);
   const dropped = new Set(droppedPaths(table.head.metadata));
   const lost = own.filter(({ name }) => dropped.has(name));

@@ -5,12 +5,15 @@
  */
 import { assert } from "#base/assert.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
+import { fullName } from "#catalog/names.ts";
 import type { ColumnBatch } from "#columns/batch.ts";
 import type { Attempt } from "#commit/change.ts";
+import { currentSchema } from "#commit/columns.ts";
 import { joinedKeys } from "#commit/keySets.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
 import type { PlacedFile, RowIndex } from "#keyindex/port.ts";
 import { NO_ROW_ID } from "#keyindex/rowIds.ts";
+import { rowIdRefusal } from "./deleteMode.ts";
 import type { FeedFlush, SelectedRows, WriterOptions, WriterParts } from "./parts.ts";
 import { idColumn } from "./rowIdColumn.ts";
 import { NOTHING_BEGUN, rowContent, writeFiles } from "./write.ts";
@@ -92,10 +95,18 @@ async function writeRows(
 ): Promise<readonly PlacedFile[]> {
   if (flushes.every(({ batches }) => batches.length === 0)) return [];
   const replaces = ids.some((id) => id !== NO_ROW_ID);
+  if (replaces) refuseName(options, table);
   const content = rowContent(options, table, replaces ? [ROW_ID_FIELD] : []);
   const rows = replaces ? await withRowIds(parts.clock, flushes, ids) : flushes;
   const units = await writeFiles(parts, options, table, rows, ledger, NOTHING_BEGUN, content);
   return units.flatMap(({ placed }) => placed);
+}
+
+/** Another engine may have given the table such a column, or ids, since it was opened. */
+function refuseName(options: WriterOptions, { name, metadata }: LoadedTable): void {
+  const fields = currentSchema(metadata).fields;
+  const refusal = rowIdRefusal(fullName(name), metadata.formatVersion, options, fields);
+  if (refusal !== null) throw refusal;
 }
 
 /** The same flushes, whose batches have a column more. */

@@ -9,7 +9,7 @@ import type { Drop, MetadataChange } from "#commit/change.ts";
 import { columnsChange, currentSchema } from "#commit/columns.ts";
 import { droppedPaths } from "#iceberg/metadata/droppedColumns.ts";
 import type { PartitionSpec } from "#iceberg/metadata/metadata.ts";
-import { checkCopies } from "./deleteMode.ts";
+import { checkColumns } from "./deleteMode.ts";
 import { equalityUpdates } from "./equalityScope.ts";
 import type { WriterOptions, WriterParts } from "./parts.ts";
 import { awaitedUpdates } from "./pendingForms.ts";
@@ -58,7 +58,8 @@ export function columnsFor(
       ...awaitedUpdates(head.metadata, fields),
       ...equalityUpdates(head.metadata, fields, options),
     ];
-    if (changes > 0) checkCopies(parts, options, head.name, fields);
+    const { formatVersion } = head.metadata;
+    if (changes > 0) checkColumns(parts, options, { name: head.name, formatVersion }, fields);
     if (changes === 0 && awaited.length === 0) return { kind: "nothing" };
     return { kind: "columns", fields, lastColumnId, awaited };
   });

@@ -3,9 +3,18 @@
  */
 import "../../sim/syncZlib.ts";
 import { expect, test } from "bun:test";
+import { creationRefusal, tableRefusals } from "#cli/refusals.ts";
 import type { Field, Type } from "#columns/schema.ts";
+import { CommitTable } from "#commit/commitTable.ts";
+import { createInlineEncoder } from "#parquet/encode.ts";
+import { createTable } from "#writer/create.ts";
+import { reconcileSchema } from "#writer/reconcile.ts";
 import { TableWriter } from "#writer/tableWriter.ts";
 import { AppRig } from "../../support/appRig.ts";
+import { MaintainedTable } from "../../support/maintainedTable.ts";
+import { rejection } from "../../support/rejection.ts";
+import { tableOf } from "../../support/tableOf.ts";
+import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 
 const field = (name: string, type: Type["kind"]): Field => {
   return { id: 0, name, required: false, type: { kind: type } as Type };
@@ -84,4 +93,42 @@ test("a column of ours that others dropped is brought back by a start; one of th
   const names = writer.fields.map(({ name }) => name);
   expect(names).toContain("_kafka_offset");
   expect(names).not.toContain("x");
+});
+
+test("a column that has the name of row ids is refused where updates keep them: of a table that is there and of a new one, by check and by a start", async () => {
+  const clash = { ...field("_row_id", "string"), id: 9 };
+  const id = { ...field("id", "long"), id: 1 };
+  const ways = [
+    { formatVersion: 3, key: ["id"], deletes: "position", isRefused: true },
+    { formatVersion: 3, key: ["id"], deletes: "copy-on-write", isRefused: true },
+    { formatVersion: 3, key: [], deletes: "position", isRefused: false },
+    { formatVersion: 2, key: ["id"], deletes: "position", isRefused: false },
+    { formatVersion: 2, key: ["id"], deletes: "equality", isRefused: false },
+  ] as const;
+  for (const { formatVersion, isRefused, ...how } of ways) {
+    const made = new MaintainedTable();
+    const create = { ...WRITER_OPTIONS.create, allowed: true, formatVersion };
+    const options = { ...WRITER_OPTIONS, ...made.options, ...how, create };
+    const parts = { ...made.parts, encoder: createInlineEncoder() };
+    const metadata = tableOf(formatVersion);
+    const schema = { schemaId: metadata.currentSchemaId, fields: [id, clash] };
+    const schemas = [{ ...schema, identifierFieldIds: [] }];
+    const planned = { name: "t", writer: options, topics: [] };
+    const told = tableRefusals(planned, { ...metadata, schemas }).join();
+    expect(told.includes("keep row ids")).toBe(isRefused);
+    expect((creationRefusal(options, [id, clash]) ?? "").includes("keep row ids")).toBe(isRefused);
+    if (isRefused) {
+      expect(await rejection(createTable(parts, options, [id, clash]))).toMatchObject({
+        kind: "table_unsupported",
+      });
+    }
+    await made.parts.catalog.create({
+      name: options.name,
+      metadataAt: (location) => ({ ...metadata, schemas, location }),
+    });
+    const table = new CommitTable(parts, options, await made.head());
+    const opened = reconcileSchema(parts, options, table, { declared: [], own: [] });
+    if (!isRefused) await opened;
+    else expect(await rejection(opened)).toMatchObject({ kind: "table_unsupported" });
+  }
 });

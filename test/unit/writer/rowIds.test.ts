@@ -1,5 +1,6 @@
 /** Rows that keep the ids of those that they replace, as files have them and as the key index is told. */
 import { expect, test } from "bun:test";
+import type { Field } from "#columns/schema.ts";
 import type { Attempt } from "#commit/change.ts";
 import { Ledger } from "#commit/ledger.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
@@ -10,6 +11,7 @@ import { parquetBytes, readRows } from "#parquet/readColumns.ts";
 import { idColumn, idsIn } from "#writer/rowIdColumn.ts";
 import { writingWithIds } from "#writer/rowIds.ts";
 import { FEED, MaintainedTable } from "../../support/maintainedTable.ts";
+import { rejection } from "../../support/rejection.ts";
 import { SCHEMA } from "../../support/tableOf.ts";
 import { WRITER_OPTIONS } from "../../support/writerOptions.ts";
 import { batchOf } from "../parquet/rows.ts";
@@ -20,10 +22,19 @@ function keySet(keys: readonly bigint[]): KeySet {
 }
 
 /** Rows on two days of which those with odd ids are written, by each attempt; `idOf` says what an attempt's head has. */
-async function rig(idOf: (key: bigint) => number, isNew: readonly bigint[] = []) {
+async function rig(
+  idOf: (key: bigint) => number,
+  isNew: readonly bigint[] = [],
+  more: readonly Field[] = [],
+) {
   const maintained = new MaintainedTable();
   await maintained.create({}, 3);
-  const table = await maintained.head();
+  const head = await maintained.head();
+  const schemas = head.metadata.schemas.map((each) => ({
+    ...each,
+    fields: [...each.fields, ...more],
+  }));
+  const table = { ...head, metadata: { ...head.metadata, schemas } };
   const parts = { ...maintained.parts, encoder: createInlineEncoder() };
   const fields = SCHEMA.fields.map((field) => ({ ...field, required: false }));
   const rows = Array.from({ length: 9 }, (_, n) => [BigInt(n), 20_000 + (n % 4 > 1 ? 1 : 0), "x"]);
@@ -43,7 +54,7 @@ async function rig(idOf: (key: bigint) => number, isNew: readonly bigint[] = [])
   const rowIds = async (_: unknown, { count, words }: KeySet): Promise<Float64Array> =>
     Float64Array.from({ length: count }, (_each, n) => idOf(words[2 * n] ?? 0n));
   const values = () => Promise.reject(new Error("no row lacks values"));
-  const options = { ...WRITER_OPTIONS, ...maintained.options };
+  const options = { ...WRITER_OPTIONS, ...maintained.options, key: ["id"] };
   const context = { parts, options, table, index: { rowIds, values }, keepsIds: true };
   const write = writingWithIds({ ...context, flushes: [flush] }, new Set([0]));
   const ledger = new Ledger("00000000-0000-4000-8000-000000000000");
@@ -95,6 +106,11 @@ test("rows that replace none are written without a column of ids", async () => {
   expect(placed.map(({ rowIds }) => rowIds)).toEqual([null, null]);
   const { stored } = await contentOf(storage, placed);
   expect(stored.map(([, id]) => id)).toEqual([null, null, null, null]);
+});
+
+test("ids are written into no table that has got a column by their name meanwhile", async () => {
+  const { write } = await rig(Number, [], [{ ...ROW_ID_FIELD, id: 9 }]);
+  expect(await rejection(write())).toMatchObject({ kind: "table_unsupported" });
 });
 
 test("what an attempt has written is used again while each row keeps its id, and never where one has another", async () => {
