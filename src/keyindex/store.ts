@@ -213,8 +213,11 @@ class Store implements KeyStore {
   }
 
   async close(): Promise<void> {
-    await this.#log?.sync();
-    await this.#closeLog();
+    try {
+      await this.#log?.sync();
+    } finally {
+      await this.#closeLog();
+    }
   }
 
   async #closeLog(): Promise<void> {

@@ -94,7 +94,11 @@ async function open(
       folder,
       table: newTable(index),
       warn,
-      leave,
+      leave: (bytes) => {
+        // What is kept may be hundreds of megabytes: told while it is read.
+        measure(index);
+        leave(bytes);
+      },
     });
     return createTableIndex({ store, secret, rowIds, ...columns });
   } catch (error) {
@@ -102,18 +106,25 @@ async function open(
     warn(error);
     const store = volatileKeyStore(newTable(index));
     return createTableIndex({ store, secret, rowIds, ...columns });
+  } finally {
+    measure(index);
   }
 }
 
 async function respond(index: number, call: number, question: Question): Promise<void> {
+  reply(await answered(index, call, question));
+  leave(GARBAGE_BYTES_PER_KEY * keysIn(question));
+}
+
+/** What a call is answered. What failed half-way has taken memory too, and an index that cannot be closed is gone. */
+async function answered(index: number, call: number, question: Question): Promise<Reply> {
   try {
-    const answer = await ask(index, call, question);
+    return { type: "done", call, answer: await ask(index, call, question) };
+  } catch (error) {
+    return { type: "failed", call, kind: kindOf(error), sentence: describe(error) };
+  } finally {
     if (question.type === "close") forget(index);
     else measure(index);
-    reply({ type: "done", call, answer });
-    leave(GARBAGE_BYTES_PER_KEY * keysIn(question));
-  } catch (error) {
-    reply({ type: "failed", call, kind: kindOf(error), sentence: describe(error) });
   }
 }
 

@@ -1,6 +1,7 @@
 /** Indexes in their Worker: the same answers, with the owner's storage and errors. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { closeSync } from "node:fs";
+import { mkdtemp, readdir, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemDisk } from "#base/disk.ts";
@@ -8,6 +9,7 @@ import { seededRandom } from "#base/random.ts";
 import { createIndexThread } from "#keyindex/indexThread.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
+import type { Reply, Request } from "#keyindex/protocol.ts";
 import { openKeySecret } from "#keyindex/secret.ts";
 import { createLossyDisk } from "../../fakes/lossyDisk.ts";
 import { KeyedTable } from "../../support/keyedTable.ts";
@@ -103,6 +105,70 @@ test("the owner knows what the tables of all indexes take, while they grow, and 
   await thread.close();
   expect(thread.bytes).toBe(0);
 });
+
+test("what a call that failed has taken is told too", async () => {
+  const thread = createIndexThread({ warn: () => undefined });
+  const options = { folder: join(folder, "f"), secret: SECRET, keyColumns: ["id"] };
+  const index = thread.open(options);
+  const table = new KeyedTable();
+  const orc = { ...(await table.dataFile([1n], 20_000)), fileFormat: "ORC", recordCount: 100_000n };
+  const head = await table.head([{ file: orc, sequenceNumber: 1n }]);
+  expect(await rejection(index.bringTo(head, "main"))).toMatchObject({ kind: "table_unsupported" });
+  // Room was made for all keys, at 24 bytes each, before the first was read.
+  expect(thread.bytes).toBeGreaterThan(24 * 100_000);
+  await thread.close();
+});
+
+test("what is restored is told when it is there, before anything is asked", async () => {
+  const options = { folder: join(folder, "g"), secret: SECRET, keyColumns: ["id"] };
+  const keys = Array.from({ length: 10_000 }, (_, key) => BigInt(key));
+  const table = new KeyedTable();
+  const head = await table.head([{ file: await table.dataFile(keys, 20_000), sequenceNumber: 1n }]);
+  const thread = createIndexThread({ warn: () => undefined });
+  const index = thread.open(options);
+  await index.bringTo(head, "main");
+  await index.close();
+  await thread.close();
+
+  const worker = new Worker(new URL("../../../src/keyindex/worker.ts", import.meta.url));
+  const isTold = new Promise<void>((told) => {
+    worker.onmessage = ({ data }: MessageEvent<Reply>): void => {
+      if (data.type === "memory" && data.bytes > 24 * keys.length) told();
+    };
+  });
+  const open: Request = { type: "open", index: 1, options };
+  worker.postMessage(open);
+  await isTold;
+  worker.terminate();
+});
+
+test("an index that cannot be closed takes no memory any more, and its folder is free", async () => {
+  const warnings: string[] = [];
+  const thread = createIndexThread({ warn: (sentence) => void warnings.push(sentence) });
+  const options = { folder: join(folder, "h"), secret: SECRET, keyColumns: ["id"] };
+  const index = thread.open(options);
+  const table = new KeyedTable();
+  const file = await table.dataFile([1n], 20_000);
+  const head = await table.head([{ file, sequenceNumber: 1n }]);
+  await index.bringTo(head, "main");
+  closeSync(await descriptorIn(options.folder));
+  expect(await rejection(index.close())).toMatchObject({ kind: "internal" });
+  expect(thread.bytes).toBe(0);
+  const again = thread.open(options);
+  await again.bringTo(head, "main");
+  expect(await places(again, 1n)).toEqual([`${file.filePath}:0`]);
+  expect(warnings).toEqual([]);
+  await thread.close();
+});
+
+/** The process's descriptor of a file in a folder. */
+async function descriptorIn(of: string): Promise<number> {
+  for (const name of await readdir("/proc/self/fd")) {
+    const path = await readlink(`/proc/self/fd/${name}`).catch(() => "");
+    if (path.startsWith(`${of}/`)) return Number(name);
+  }
+  throw new Error(`nothing in ${of} is open`);
+}
 
 test("what the store says comes back with its kind, and a Worker that ended is followed by another", async () => {
   const workers: Worker[] = [];
