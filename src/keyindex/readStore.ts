@@ -102,9 +102,9 @@ class Reader {
       }
       this.#dumped[range] = commit;
       const entries = decodeEntries(frame.payload);
-      // Ranges are of about one size: the first says how many entries come.
+      // Ranges have about as many keys, of however many rows: the first says how many come.
       if (this.#table.size === 0)
-        this.#table.reserve(Math.ceil(1.05 * RANGES * entries.keys.count));
+        this.#table.reserve(Math.ceil(1.05 * RANGES * distinctKeys(entries.keys)));
       this.#table.addEntries(entries);
       this.#parts.leave?.(frame.payload.length);
     }
@@ -190,6 +190,17 @@ class Reader {
         break;
     }
   }
+}
+
+/** Keys of a dump, in which rows of one key follow each other. */
+function distinctKeys({ count, words }: KeySet): number {
+  let keys = 0;
+  for (let n = 0; n < count; n++) {
+    const isSame =
+      n > 0 && words[2 * n] === words[2 * n - 2] && words[2 * n + 1] === words[2 * n - 1];
+    if (!isSame) keys++;
+  }
+  return keys;
 }
 
 /** Numbers of the keys of some ranges. */
