@@ -209,7 +209,7 @@ async function planTable(
   if (table === null) {
     const location = (await catalog.locationOf(writer.name)) ?? "where the catalog chooses";
     planNewTable(plan, options, name, location, forms);
-    const refusal = creationRefusal(writer, knownColumns(options));
+    const refusal = creationRefusal(writer, () => knownColumns(options, true));
     if (refusal !== null) refuse(plan, `${name}: ${refusal}`, EXIT.usage);
     if (writer.create.allowed) return;
     refuse(plan, `${name} is missing, and auto_create_if_missing is false`, EXIT.usage);

@@ -22,11 +22,11 @@ import type { PlannedTable } from "./plannedTables.ts";
 /** Why a new table could not be made with these columns; null: it could. */
 export function creationRefusal(
   writer: Pick<WriterOptions, "name" | "create" | "bloomColumns" | "deletes" | "key">,
-  columns: readonly Field[],
+  columns: () => readonly Field[],
 ): string | null {
   const { create, bloomColumns = [] } = writer;
   try {
-    const { fields } = freshSchema(columns);
+    const { fields } = freshSchema(columns());
     const missing = missingColumns(fields, create.partitionForms);
     if (missing.length === 0 || !create.learnsColumns)
       partitionSpecOf(fields, create.partitionForms);

@@ -71,6 +71,16 @@ export function repeatedPath(fields: readonly Field[]): string | null {
   return search(fields, "");
 }
 
+/** A path as the fields spell it, whatever its case; what leads beyond them stays as it is. */
+export function spelledPath(fields: readonly Field[], path: string): string {
+  const taken = new TakenPaths(fields);
+  for (let end = path.length; end > 0; end = path.lastIndexOf(".", end - 1)) {
+    const found = taken.find(path.slice(0, end));
+    if (found !== undefined) return found + path.slice(end);
+  }
+  return path;
+}
+
 /** The field at a path as it is written, list elements and map values included; null: none. */
 export function fieldAt(fields: readonly Field[], path: string, parent = ""): Field | null {
   for (const field of fields) {

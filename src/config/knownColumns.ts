@@ -8,7 +8,13 @@ import type { PipelineOptions } from "./buildPipeline.ts";
 /**
  * Those columns, made as a run makes them.
  * Throws `usage` for what a run refuses: an event time format that is none, two columns of one name.
+ * @param isNew the table is not there yet: what only one that is there could be right with is refused, too
  */
-export function knownColumns({ decoder }: Pick<PipelineOptions, "decoder">): readonly Field[] {
-  return createDecoder(decoder).fields;
+export function knownColumns(
+  { decoder }: Pick<PipelineOptions, "decoder">,
+  isNew = false,
+): readonly Field[] {
+  const made = createDecoder(decoder);
+  if (isNew) made.checkNew();
+  return made.fields;
 }

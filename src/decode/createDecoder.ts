@@ -8,8 +8,7 @@
 import { fail } from "#base/errors.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import { overlayFields, typeName } from "#columns/evolve.ts";
-import { isReservedName } from "#columns/names.ts";
-import { fieldAt, repeatedPath, TakenPaths } from "#columns/paths.ts";
+import { fieldAt, TakenPaths } from "#columns/paths.ts";
 import { type Field, type PrimitiveType, sameType, type Type } from "#columns/schema.ts";
 import type { ColumnSize } from "#columns/size.ts";
 import {
@@ -25,7 +24,14 @@ import type { Decoder, Growth, RecordBytes, SchemaHistory, SegmentBuilder } from
 import { type EventTime, eventTime } from "./eventTime.ts";
 import type { Format, TableSchema } from "./format.ts";
 import { formatOf, shapingOf } from "./formatOf.ts";
-import { asEventTime, EVENT_TIME, maybeRepeated, nested, withColumn } from "./givenColumns.ts";
+import {
+  asEventTime,
+  EVENT_TIME,
+  maybeRepeated,
+  nested,
+  refuseNames,
+  withColumn,
+} from "./givenColumns.ts";
 import { leafCount } from "./json/infer.ts";
 import { RecordJudge } from "./judge.ts";
 import { type KeyReader, kafkaKeyReader, schemaKeyReader, withKey } from "./kafkaKey.ts";
@@ -103,7 +109,6 @@ class TableDecoder implements Decoder, SegmentSchema {
     this.declared = withRequired(declared, this.needed);
     const isStrict = format.hasFields && this.shaping.isStrict;
     this.checksPaths = isStrict && this.shaping.paths.some(([, path]) => !this.isDeclared(path));
-    checkDeclaredPaths(this.shaping, options, (path) => this.isDeclared(path));
     this.samplesKeys = options.infer && this.missingKeyColumn !== null;
     refuseNames(this.fields);
     this.checkCovered(this.fields, true);
@@ -129,7 +134,8 @@ class TableDecoder implements Decoder, SegmentSchema {
 
   /** True for a path of the settings whose column somebody declared, or the key fills. */
   private isDeclared(path: string): boolean {
-    return fieldAt([...this.declared, ...this.keyFields], this.shaping.columnPath(path)) !== null;
+    const fields = [...this.declared, ...this.keyFields];
+    return fieldAt(fields, this.shaping.columnPathIn(fields, path)) !== null;
   }
 
   private get keyFields(): readonly Field[] {
@@ -153,6 +159,10 @@ class TableDecoder implements Decoder, SegmentSchema {
     if (missing === null) return;
     const remedy = "Correct it, or declare its column in schema.fields";
     throw fail("usage", `source.key_field names ${missing}, ${what}. ${remedy}`);
+  }
+
+  checkNew(): void {
+    checkDeclaredPaths(this.shaping, this.options, (path) => this.isDeclared(path));
   }
 
   adopt(fields: readonly Field[], history: SchemaHistory = NO_HISTORY): void {
@@ -328,7 +338,7 @@ class TableDecoder implements Decoder, SegmentSchema {
     const { shaping } = this;
     if (!shaping.isStrict || !this.format.hasFields) return fields;
     return shaping.covered.reduce<readonly Field[]>((all, path) => {
-      const column = shaping.columnPath(path);
+      const column = shaping.columnPathIn(all, path);
       if (fieldAt(all, column) !== null || maybeRepeated(column)) return all;
       return withColumn(all, nested(column.split("."), STRING));
     }, fields);
@@ -341,7 +351,7 @@ class TableDecoder implements Decoder, SegmentSchema {
   private checkCovered(fields: readonly Field[], isOpen: boolean): void {
     const { shaping } = this;
     for (const path of shaping.covered) {
-      const column = shaping.columnPath(path);
+      const column = shaping.columnPathIn(fields, path);
       const found = fieldAt(fields, column);
       if (found !== null && found.type.kind !== "string") {
         const type = typeName(found.type);
@@ -383,16 +393,4 @@ interface Seen {
 
 function structOf(fields: readonly Field[]): Type {
   return { kind: "struct", fields };
-}
-
-/** Refuses names that cannot stand in one table. */
-function refuseNames(fields: readonly Field[]): void {
-  for (const { name } of fields) {
-    if (!isReservedName(name)) continue;
-    const sentence = `No column can be called "${name}": Iceberg keeps that name for itself`;
-    throw fail("usage", `${sentence}. Rename it, or choose another source.metadata_prefix`);
-  }
-  const path = repeatedPath(fields);
-  if (path === null) return;
-  throw fail("usage", `Two columns are called "${path}" (upper and lower case count as one)`);
 }

@@ -1,4 +1,4 @@
-/** Paths of `[source.transform]` that are misspelt for certain, before any record is there. */
+/** Paths of `[source.transform]` that are misspelt for certain, before there is a table. */
 import { fail } from "#base/errors.ts";
 import type { DecoderOptions } from "./options.ts";
 import type { Shaping } from "./shaping.ts";
@@ -7,8 +7,9 @@ import type { Shaping } from "./shaping.ts";
 const KEYS = ["select", "mask", "hash"];
 
 /**
- * Where declared columns are all that there will be, a path into one of them has to lead to another. No record is
- * waited for: the table would be made first, with a column of that name.
+ * Where declared columns are all that a new table will have, a path into one of them has to lead to another. No
+ * record is waited for: the table would be made first, with a column of that name. One that is there may have
+ * further columns.
  * @throws AppError `usage` for the first path that does not
  */
 export function checkDeclaredPaths(
@@ -19,10 +20,16 @@ export function checkDeclaredPaths(
   const isClosed = onUnknownField === "ignore" || onUnknownField === "dead_letter";
   if (!shaping.isStrict || fields === null || !isClosed) return;
   for (const [key, path] of shaping.paths) {
-    const parent = path.slice(0, Math.max(0, path.lastIndexOf(".")));
-    const isInside = KEYS.includes(key) && parent !== "" && isDeclared(parent);
-    if (!isInside || isDeclared(path)) continue;
-    const sentence = `source.transform.${key} names ${path}, and schema.fields has ${parent} without it`;
+    if (!KEYS.includes(key) || isDeclared(path)) continue;
+    const around = above(path).find(isDeclared);
+    if (around === undefined) continue;
+    const sentence = `source.transform.${key} names ${path}, and schema.fields has ${around} without it`;
     throw fail("usage", `${sentence}. Correct it, or declare it there`);
   }
+}
+
+/** The paths above one, the nearest first. */
+function above(path: string): string[] {
+  const parts = path.split(".");
+  return parts.slice(1).map((_, n) => parts.slice(0, parts.length - 1 - n).join("."));
 }

@@ -124,6 +124,8 @@ export interface Decoder {
   takeGrowth(): Growth | null;
   /** Learns the schema from sampled batches (SPEC `schema.infer_rows`); ends `needsSample`. */
   sample(batches: readonly RecordBytes[]): void;
+  /** Throws `usage` for settings that are wrong for certain where the table is not there yet. */
+  checkNew(): void;
   /** Takes the table's schema as it is now (after creation, evolution, or a change by others). */
   adopt(fields: readonly Field[], history?: SchemaHistory): void;
   /**

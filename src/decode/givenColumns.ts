@@ -2,8 +2,10 @@
  * Columns that a table has before any record was read, beside the declared ones: that of the event time, and
  * those of masked fields.
  */
+import { fail } from "#base/errors.ts";
 import { overlayFields } from "#columns/evolve.ts";
-import { joinPath } from "#columns/paths.ts";
+import { isReservedName } from "#columns/names.ts";
+import { joinPath, repeatedPath } from "#columns/paths.ts";
 import type { Field, Type } from "#columns/schema.ts";
 
 /** The type of the event time's column, where nothing else is declared. */
@@ -35,4 +37,16 @@ export function nested([name = "", ...below]: readonly string[], type: Type): Fi
 /** True for a path that may lead into a list or a map: only a record or a schema can say what is around it. */
 export function maybeRepeated(path: string): boolean {
   return /\.(element|value)(\.|$)/.test(path);
+}
+
+/** @throws AppError `usage` for names that cannot stand in one table */
+export function refuseNames(fields: readonly Field[]): void {
+  for (const { name } of fields) {
+    if (!isReservedName(name)) continue;
+    const sentence = `No column can be called "${name}": Iceberg keeps that name for itself`;
+    throw fail("usage", `${sentence}. Rename it, or choose another source.metadata_prefix`);
+  }
+  const path = repeatedPath(fields);
+  if (path === null) return;
+  throw fail("usage", `Two columns are called "${path}" (upper and lower case count as one)`);
 }

@@ -3,11 +3,10 @@
  * `[source.transform]`): which are left out, what their columns are called, and what stands in them
  * instead of their values.
  *
- * Fields are named by their paths in the record. A column's path differs from that of its field below a
- * renamed one, so each is asked for by its own.
+ * Fields are named by their paths in the record. Below a renamed one the path of a column is another.
  */
 import { fail } from "#base/errors.ts";
-import { joinPath } from "#columns/paths.ts";
+import { joinPath, spelledPath } from "#columns/paths.ts";
 import {
   childFields,
   type Field,
@@ -270,6 +269,12 @@ export class Shaping {
       return this.columnName(each, each.slice(this.#lastSeparator(each) + 1));
     });
     return own.join(".");
+  }
+
+  /** The same as columns spell it that are there, where the case of names says nothing. */
+  columnPathIn(columns: readonly Field[], path: string): string {
+    const column = this.columnPath(path);
+    return this.#options.ignoresCase ? spelledPath(columns, column) : column;
   }
 
   /**

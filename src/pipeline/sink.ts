@@ -35,7 +35,8 @@ import {
 } from "./states.ts";
 
 /** The part of a decoder that a table has to do with. */
-type Columns = Pick<Decoder, "fields" | "declared" | "own" | "adopt">;
+type Columns = Pick<Decoder, "fields" | "declared" | "own" | "adopt"> &
+  Partial<Pick<Decoder, "checkNew">>;
 
 /** The first commit of a process comes early: whoever starts it sees rows, and that it works. */
 const FIRST_COMMIT_MS = 200;

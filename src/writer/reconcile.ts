@@ -19,6 +19,8 @@ export interface WantedSchema {
   readonly declared: readonly Field[];
   /** Ours: metadata columns, the value of formats `string` and `bytes`. */
   readonly own: readonly Field[];
+  /** Throws for what only a table that is there could be right with. Default: nothing is. */
+  readonly checkNew?: () => void;
 }
 
 /**

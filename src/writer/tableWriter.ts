@@ -101,6 +101,7 @@ export class TableWriter {
     wanted: WantedSchema = { declared: [], own: [] },
   ): Promise<TableWriter> {
     const found = await parts.catalog.load(options.name);
+    if (found === null) wanted.checkNew?.();
     const head = found ?? (await createTable(parts, options, fields));
     const table = new CommitTable({ readCoordinates, ...parts }, options, head);
     await reconcileSchema(parts, options, table, wanted);

@@ -298,7 +298,8 @@ function lettersOf(records: readonly KeyedRow[]): OffsetSet {
 function rowDecoder(): Decoder {
   return {
     ...{ fields: KEY_FIELDS, declared: [], own: [], needsSample: false, prepare: null },
-    ...{ takeGrowth: () => null, sample: () => undefined, adopt: () => undefined },
+    ...{ takeGrowth: () => null, sample: () => undefined },
+    ...{ checkNew: () => undefined, adopt: () => undefined },
     builder: (): SegmentBuilder => {
       const rows: KeyedRow[] = [];
       const decode: SegmentBuilder["decode"] = (bytes) => {

@@ -4,7 +4,7 @@ import { createDecoder } from "#decode/createDecoder.ts";
 import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { NO_SHAPING } from "#decode/shaping.ts";
 import { recordBatch } from "../../support/records.ts";
-import { field, makeDecoder } from "./support.ts";
+import { decode, field, makeDecoder } from "./support.ts";
 
 const strict = { ...NO_SHAPING, hashSalt: "salt", isStrict: true };
 
@@ -42,12 +42,6 @@ const CLOSED: readonly Partial<DecoderOptions>[] = [
   ...(["ignore", "dead_letter", "rescue"] as const).map((each) => ({ onUnknownField: each })),
 ];
 
-/** True where no record needs to be seen: declared columns are all that there will be. */
-function isKnown({ onUnknownField }: Partial<DecoderOptions>, key: string, path: string): boolean {
-  const isClosed = onUnknownField === "ignore" || onUnknownField === "dead_letter";
-  return isClosed && path.includes(".") && key !== "exclude";
-}
-
 test("paths that no record has stop it where columns are declared too, nested or not, whether more are learned or not", () => {
   const cases = KEYS.flatMap((key) => ["fone", "user.fone"].map((path) => ({ key, path })));
   const sample = [recordBatch(['{"id":1,"user":{"phone":"x"},"pw":1}'])];
@@ -55,14 +49,7 @@ test("paths that no record has stop it where columns are declared too, nested or
     for (const { key, path } of cases) {
       const paths = key === "select" ? ["id", path] : [path];
       const shaping = { ...strict, [key]: paths };
-      const made = () => makeDecoder({ shaping, fields: DECLARED, ...options });
-      if (isKnown(options, key, path)) {
-        expect(made).toThrow(
-          `source.transform.${key} names user.fone, and schema.fields has user without it`,
-        );
-        continue;
-      }
-      const decoder = made();
+      const decoder = makeDecoder({ shaping, fields: DECLARED, ...options });
       expect(() => decoder.sample(sample)).toThrow(
         `source.transform.${key} names ${path}, which none of the first records has`,
       );
@@ -76,6 +63,67 @@ test("paths that no record has stop it where columns are declared too, nested or
       false,
     ]);
   }
+});
+
+const CONTACT = field("contact", { kind: "struct", fields: [field("Mail", "string")] });
+const DEEP = [field("id", "long"), field("user", { kind: "struct", fields: [CONTACT] })];
+
+test("a new table is not made where declared columns are all, and a path inside one of them leads to nothing, however deep", () => {
+  for (const options of CLOSED) {
+    const isClosed = ["ignore", "dead_letter"].includes(options.onUnknownField ?? "");
+    for (const key of KEYS) {
+      const refusalOf = (path: string, rest: Partial<DecoderOptions> = {}): string | null => {
+        const ignoresCase = rest.matchColumns === "ignore-case";
+        const shaping = { ...strict, ignoresCase, [key]: key === "select" ? ["id", path] : [path] };
+        const decoder = makeDecoder({ shaping, fields: DEEP, ...options, ...rest });
+        return thrownBy(() => decoder.checkNew());
+      };
+      const isAsked = isClosed && key !== "exclude";
+      for (const [path, around] of [
+        ["user.contact.mial", "user.contact"],
+        ["user.contct.Mail", "user"],
+        ["user.a.b.c", "user"],
+      ] as const) {
+        const sentence = `source.transform.${key} names ${path}, and schema.fields has ${around} without it`;
+        expect(refusalOf(path)).toEqual(isAsked ? expect.stringContaining(sentence) : null);
+      }
+      const right = ["fone", "a.b", "user.contact.Mail"];
+      expect(right.map((path) => refusalOf(path))).toEqual([null, null, null]);
+      const anyCase = { matchColumns: "ignore-case" } as const;
+      const spellings = ["User.Contact.mail", "user.contact.MAIL"];
+      expect(spellings.map((path) => refusalOf(path, anyCase))).toEqual([null, null]);
+      expect(refusalOf("User.contact.x", anyCase) !== null).toBe(isAsked);
+    }
+  }
+});
+
+function thrownBy(run: () => void): string | null {
+  try {
+    run();
+    return null;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+test("names that differ by case only mean one column where that says nothing: masked, it is the declared one", () => {
+  const any = { matchColumns: "ignore-case" } as const;
+  for (const path of ["user.contact.mail", "USER.contact.MAIL"]) {
+    const shaping = { ...strict, ignoresCase: true, mask: [path] };
+    const decoder = makeDecoder({ shaping, fields: DEEP, ...any });
+    expect(decoder.fields).toEqual(DEEP);
+    const { rows } = decode(decoder, ['{"id":1,"user":{"contact":{"mail":"ann@example.com"}}}']);
+    expect(rows[0]?.["user"]).not.toEqual({ contact: { Mail: null } });
+    expect(JSON.stringify(rows[0]?.["user"])).not.toContain("ann");
+    expect(() => decoder.adopt(DEEP, { dropped: [], hasRows: true })).not.toThrow();
+  }
+  const shaping = { ...strict, ignoresCase: true, mask: ["User.phone"] };
+  const further = makeDecoder({ shaping, fields: DEEP, ...any }).fields;
+  expect(further.map(({ name }) => name)).toEqual(["id", "user"]);
+  const ofNumber = { ...strict, ignoresCase: true, mask: ["ID"] };
+  expect(() => makeDecoder({ shaping: ofNumber, fields: DEEP, ...any })).toThrow(
+    "Column id is long",
+  );
 });
 
 test("paths that no record has make no declared column: a table with rows that lacks it is refused", () => {
