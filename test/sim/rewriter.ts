@@ -21,7 +21,7 @@ export function progressOf(world: World): Promise<Progress> {
 
 const ENGINE: RewriteEngine = {
   refusal: () => null,
-  ready: async () => undefined,
+  ready: () => undefined,
   writePositionDeletes: () => Promise.reject(new Error("nothing is carried over here")),
   rewrite: async ({ head: { storage }, group: { inputs }, location }: RewriteJob) => {
     const rows: SimRow[] = [];

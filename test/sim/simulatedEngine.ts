@@ -23,7 +23,7 @@ export function simulatedEngine(
 ): RewriteEngine {
   return {
     refusal: () => null,
-    ready: async () => undefined,
+    ready: () => undefined,
     writePositionDeletes: positionDeleteWriter(createInlineEncoder()),
     rewrite: async ({
       head: { storage },
