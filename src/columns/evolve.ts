@@ -10,6 +10,7 @@
 import { joinPath, TakenPaths } from "./paths.ts";
 import {
   childFields,
+  DECIMAL_PRECISION_MAX,
   type Field,
   isPrimitive,
   needsValue,
@@ -202,6 +203,14 @@ export function canPromote(from: PrimitiveType, to: PrimitiveType): boolean {
     from.scale === to.scale &&
     from.precision < to.precision
   );
+}
+
+/** The widest type to which columns of `type` can be promoted; null: to none. */
+export function widestOf(type: PrimitiveType): PrimitiveType | null {
+  if (type.kind === "int") return { kind: "long" };
+  if (type.kind === "float") return { kind: "double" };
+  const isWidest = type.kind !== "decimal" || type.precision === DECIMAL_PRECISION_MAX;
+  return isWidest ? null : { ...type, precision: DECIMAL_PRECISION_MAX };
 }
 
 /**

@@ -6,6 +6,9 @@
  * schemas against the table's by name before anything is encoded (SPEC 2.9).
  */
 
+/** Digits of a decimal at most (Iceberg spec, "Primitive Types"). */
+export const DECIMAL_PRECISION_MAX = 38;
+
 /** An Iceberg primitive type. */
 export type PrimitiveType =
   | { readonly kind: "boolean" }
@@ -154,7 +157,7 @@ function parseParameterised(text: string): PrimitiveType | null {
   if (decimal !== null) {
     const precision = Number(decimal[1]);
     const scale = Number(decimal[2]);
-    if (precision < 1 || precision > 38 || scale > precision) return null;
+    if (precision < 1 || precision > DECIMAL_PRECISION_MAX || scale > precision) return null;
     return { kind: "decimal", precision, scale };
   }
   const fixed = /^fixed\[\s*(\d+)\s*\]$/.exec(text);

@@ -9,6 +9,7 @@
 import { assert } from "#base/assert.ts";
 import { strictUtf8Text } from "#base/text.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
+import { widestOf } from "#columns/evolve.ts";
 import { type Field, isPrimitive, type PrimitiveType } from "#columns/schema.ts";
 import { Aside } from "./aside.ts";
 import type { TableSchema } from "./format.ts";
@@ -119,19 +120,37 @@ function singleKeyReader(
 ): KeyReader {
   assert(column !== undefined && others.length === 0, "it is a key of one column");
   const cover = shaping.coverOf(shaping.fieldPath(column.field.name));
-  // Another type of its column may hold it.
-  const single = { root: null, asks: null, reason: "type_conflict" } as const;
-  if (cover === null) {
-    return { ...single, read: (bytes, start, end) => append(column, bytes, start, end) };
-  }
+  if (cover === null) return plainKeyReader(column, append);
   // Hashed as the field of the value is, so that the same row is found.
   const aside = new Aside(type);
   return {
-    ...single,
+    ...{ root: null, asks: null, reason: "bad_key" },
     read: (bytes, start, end) => {
       const isKey = append(aside.column, bytes, start, end);
       if (isKey) cover.append(aside.takeText() ?? "", column);
       return isKey;
+    },
+  };
+}
+
+/** Keys as they are: where a wider type of their column would hold one, that is a conflict of types. */
+function plainKeyReader(column: ColumnBuilder, append: AppendKey): KeyReader {
+  const { type } = column.field;
+  const widest = isPrimitive(type) ? widestOf(type) : null;
+  const aside = widest === null ? null : new Aside(widest);
+  let reason: RejectReason = "bad_key";
+  return {
+    root: null,
+    asks: null,
+    get reason() {
+      return reason;
+    },
+    read: (bytes, start, end) => {
+      if (append(column, bytes, start, end)) return true;
+      const isWider = aside !== null && append(aside.column, bytes, start, end);
+      aside?.clear();
+      reason = isWider ? "type_conflict" : "bad_key";
+      return false;
     },
   };
 }

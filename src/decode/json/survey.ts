@@ -10,7 +10,12 @@ import { LIMITS } from "#base/limits.ts";
 import { ColumnBuilder } from "#columns/builder.ts";
 import { isReservedName, isUnusableName } from "#columns/names.ts";
 import { joinPath, TakenPaths } from "#columns/paths.ts";
-import type { Field, PrimitiveType, Type } from "#columns/schema.ts";
+import {
+  DECIMAL_PRECISION_MAX,
+  type Field,
+  type PrimitiveType,
+  type Type,
+} from "#columns/schema.ts";
 import { textParser } from "./values.ts";
 
 /** A unit of numbers that look like times, as `source.event_time_format` calls it. */
@@ -43,7 +48,6 @@ const DECIMAL = /^-?(?:0|[1-9]\d{0,27})\.(\d{2,9})$/;
 const DIGITS_SPARE = 6;
 /** The precision up to which the decode kernel reads decimals itself. */
 const FAST_PRECISION = 18;
-const PRECISION_MAX = 38;
 /** An object with more different keys, of one type, each in less than a tenth of the objects, is a map. */
 const MAP_KEYS_MIN = 50;
 const MAP_SHARE_MAX = 0.1;
@@ -204,7 +208,7 @@ class Place {
   #numberType(): Type {
     if (this.#hasFraction || this.#least === null || this.#most === null) return { kind: "double" };
     if (this.#least >= LONG[0] && this.#most <= LONG[1]) return { kind: "long" };
-    const precision = PRECISION_MAX;
+    const precision = DECIMAL_PRECISION_MAX;
     const bound = 10n ** BigInt(precision);
     const fits = this.#least > -bound && this.#most < bound;
     return fits ? { kind: "decimal", precision, scale: 0 } : { kind: "double" };
@@ -227,7 +231,7 @@ class Place {
     if (this.#decimal === null) return null;
     const { whole, scale } = this.#decimal;
     const precision =
-      whole + DIGITS_SPARE + scale <= FAST_PRECISION ? FAST_PRECISION : PRECISION_MAX;
+      whole + DIGITS_SPARE + scale <= FAST_PRECISION ? FAST_PRECISION : DECIMAL_PRECISION_MAX;
     return { kind: "decimal", precision, scale };
   }
 
