@@ -34,7 +34,7 @@ export async function keepView(
   const what = `for view ${fullName(view.name)}`;
   const metadata = await look(session, what, url);
   if (metadata !== null && !isOurs(metadata, view)) return "taken";
-  if (metadata !== null && textsIn(metadata) === textsOf(view)) return "kept";
+  if (metadata !== null && isAsWanted(metadata, view)) return "kept";
   const body =
     metadata === null ? creation(view, clock.nowMs()) : replacement(metadata, view, clock.nowMs());
   const answer = await write(session, what, metadata === null ? views : url, body);
@@ -124,6 +124,31 @@ function isOurs(metadata: { readonly [key: string]: Json }, { mark: [key] }: Kep
   return membersOf(metadata["properties"])[key] !== undefined;
 }
 
+/** True when the version that counts has these texts, and columns of these names and types. */
+function isAsWanted(metadata: { readonly [key: string]: Json }, view: KeptView): boolean {
+  const { versions, schemas, "current-version-id": current } = metadata;
+  const version = memberWith(versions, "version-id", current);
+  const schema = memberWith(schemas, "schema-id", membersOf(version)["schema-id"]);
+  // A text of all columns stays the same when one grows, and readers cast to the columns of the view.
+  return textsIn(version) === textsOf(view) && shapeOf(schema) === shapeOf(schemaOf(view));
+}
+
+/** The one of a list whose member has this value; without members where there is none. */
+function memberWith(list: Json | undefined, key: string, value: Json | undefined): Json {
+  return (Array.isArray(list) ? list : []).find((each) => membersOf(each)[key] === value) ?? {};
+}
+
+/** Names and types of what is in a type as JSON, without ids, which are the server's (Iceberg spec, appendix C). */
+function shapeOf(type: Json | undefined): string {
+  // "decimal(9,2)" and "decimal(9, 2)" are one type.
+  if (typeof type === "string") return type.replaceAll(" ", "");
+  const { type: kind, fields, element, key, value } = membersOf(type);
+  if (kind === "list") return `list<${shapeOf(element)}>`;
+  if (kind === "map") return `map<${shapeOf(key)},${shapeOf(value)}>`;
+  const members = (Array.isArray(fields) ? fields : []).map(membersOf);
+  return writeJson(members.map(({ name = null, type: each }) => [name, shapeOf(each)]));
+}
+
 function textsOf({ texts }: KeptView): string {
   return texts
     .map(({ sql }) => sql)
@@ -131,13 +156,9 @@ function textsOf({ texts }: KeptView): string {
     .join("\n");
 }
 
-/** The texts of the version that counts. */
-function textsIn(metadata: { readonly [key: string]: Json }): string {
-  const { versions, "current-version-id": current } = metadata;
-  const version = (Array.isArray(versions) ? versions : [])
-    .map(membersOf)
-    .find((each) => each["version-id"] === current);
-  const texts = version?.["representations"];
+/** The texts of a version. */
+function textsIn(version: Json): string {
+  const texts = membersOf(version)["representations"];
   return (Array.isArray(texts) ? texts : [])
     .map((each) => String(membersOf(each)["sql"]))
     .sort()

@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import type { HttpAnswer } from "#base/http.ts";
 import { type Json, parseJson } from "#base/json.ts";
 import type { KeptView } from "#catalog/catalog.ts";
+import type { Field, Type } from "#columns/schema.ts";
+import { schemaToJson } from "#iceberg/metadata/json.ts";
 import { answer, lost, refusal } from "../../../fakes/restServer.ts";
 import { SAMPLE_FIELDS } from "../../../support/icebergSamples.ts";
 import { type RestRig, restRig } from "../../../support/restRig.ts";
@@ -50,12 +52,24 @@ const versionOf = (sql: string, id: number) => ({
   representations: [{ type: "sql", dialect: "spark", sql }],
 });
 
-const there = (sql: string, properties: Body): Body => ({
+const there = (sql: string, properties: Body, fields = renumbered(SAMPLE_FIELDS)): Body => ({
   "view-uuid": "u",
   "current-version-id": 4,
-  versions: [versionOf("SELECT 0", 3), versionOf(sql, 4)],
+  versions: [
+    { ...versionOf("SELECT 0", 3), "schema-id": 0 },
+    { ...versionOf(sql, 4), "schema-id": 1 },
+  ],
+  schemas: [schemaAs(0, []), schemaAs(1, fields)],
   properties,
 });
+
+const schemaAs = (schemaId: number, fields: readonly Field[]): Body =>
+  schemaToJson({ schemaId, fields, identifierFieldIds: [] });
+
+/** As a server numbers columns. */
+function renumbered(fields: readonly Field[]): Field[] {
+  return fields.map((field) => ({ ...field, id: field.id + 1000 }));
+}
 
 test("a view that is missing is made, with its text, its columns and our mark", async () => {
   const { keep, posted } = await ready(null);
@@ -75,6 +89,33 @@ test("a view that is missing is made, with its text, its columns and our mark", 
 test("one that is ours and says the same is left as it is", async () => {
   const { keep, posted } = await ready(there("SELECT 1", { ours: "yes" }));
   expect([await keep(), posted]).toEqual(["kept", []]);
+});
+
+test("one whose text is the same gets the columns that it has now: a type that has grown, a member, a column more or less", async () => {
+  const [int, long] = [{ kind: "int" }, { kind: "long" }] as const;
+  const as = (type: Type, name = "c"): Field => ({ id: 1, name, required: false, type });
+  const structOf = (...kinds: Type[]): Type => ({
+    kind: "struct",
+    fields: kinds.map((type, n) => ({ ...as(type, `m${n}`), id: 10 + n })),
+  });
+  const listOf = (type: Type): Type => ({ kind: "list", element: { ...as(type), id: 2 } });
+  const changes: [Field[], Field[]][] = [
+    [[as(int)], [as(long)]],
+    [[as(structOf(int))], [as(structOf(int, int))]],
+    [[as(listOf(structOf(int)))], [as(listOf(structOf(long)))]],
+    [[as(int)], [as(int), { ...as(int, "d"), id: 2 }]],
+    [[as(int)], [as(int, "d")]],
+  ];
+  for (const [before, now] of changes.flatMap(([a, b]): [Field[], Field[]][] => [
+    [a, b],
+    [b, a],
+  ])) {
+    const { rig, posted } = await ready(there("SELECT 1", { ours: "yes" }, renumbered(before)));
+    expect(await rig.catalog.keepView?.({ ...VIEW, fields: before })).toBe("kept");
+    expect(posted).toEqual([]);
+    expect(await rig.catalog.keepView?.({ ...VIEW, fields: now })).toBe("made");
+    expect(posted).toHaveLength(1);
+  }
 });
 
 test("one that is ours and says something else gets another version, unless it was replaced meanwhile", async () => {
