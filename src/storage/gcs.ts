@@ -12,7 +12,7 @@ import {
   type GcsParts,
   objectPath,
 } from "./gcsClient.ts";
-import { type GcsTarget, membersOf, resourceIn } from "./gcsErrors.ts";
+import { type GcsTarget, listingIn, membersOf, objectIn } from "./gcsErrors.ts";
 import { GcsUpload } from "./gcsUpload.ts";
 import { gcsAddress } from "./location.ts";
 import type { ObjectInfo, Storage } from "./storage.ts";
@@ -59,7 +59,7 @@ async function head(calls: GcsCalls, location: string): Promise<ObjectInfo | nul
   const path = `${objectPath(target)}?fields=size,updated`;
   try {
     const found = await calls.call(target, async (signal) =>
-      resourceIn(await calls.send({ method: "GET", path }, signal)),
+      objectIn(await calls.send({ method: "GET", path }, signal)),
     );
     return infoOf(location, found);
   } catch (error) {
@@ -83,12 +83,12 @@ async function* list(calls: GcsCalls, prefix: string): AsyncGenerator<ObjectInfo
   do {
     const query = new URLSearchParams({
       prefix: key,
-      fields: "items(name,size,updated),nextPageToken",
+      fields: "kind,items(name,size,updated),nextPageToken",
       ...(pageToken === null ? {} : { pageToken }),
     });
     const path = `${objectPath({ bucket, key: "" })}?${query}`;
     const page = await calls.call(target, async (signal) =>
-      resourceIn(await calls.send({ method: "GET", path }, signal)),
+      listingIn(await calls.send({ method: "GET", path }, signal)),
     );
     const { items, nextPageToken } = membersOf(page);
     for (const item of Array.isArray(items) ? items : []) {

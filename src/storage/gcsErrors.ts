@@ -50,12 +50,22 @@ function parsed(text: string): Json {
   }
 }
 
-/** What an answer says of an object. Throws for one that is not the API's: a proxy may have given it. */
-export function resourceIn({ body }: ByteAnswer): Json {
+/** What an answer says of an object, whose size it has to say. Throws for one that is not the API's: a proxy may have given it. */
+export function objectIn({ body }: ByteAnswer): Json {
   const resource = parsed(body.toString("utf8"));
-  if (typeof resource === "object" && resource !== null && !Array.isArray(resource))
-    return resource;
-  throw new GcsRefusal(0, "", "the answer is not the API's");
+  if (typeof membersOf(resource)["size"] === "string") return resource;
+  throw notOfTheApi();
+}
+
+/** A page of a listing, which says that it is one: that of no objects has nothing else. Throws as {@link objectIn}. */
+export function listingIn({ body }: ByteAnswer): Json {
+  const page = parsed(body.toString("utf8"));
+  if (membersOf(page)["kind"] === "storage#objects") return page;
+  throw notOfTheApi();
+}
+
+function notOfTheApi(): GcsRefusal {
+  return new GcsRefusal(0, "", "the answer is not the API's");
 }
 
 /** The members of a JSON object; none of anything else. */

@@ -12,7 +12,7 @@ import { AppError, fail } from "#base/errors.ts";
 import type { ByteAnswer } from "#base/http.ts";
 import { type Json, writeJson } from "#base/json.ts";
 import { type GcsCalls, type GcsParts, objectPath } from "./gcsClient.ts";
-import { GcsRefusal, type GcsTarget, membersOf, resourceIn } from "./gcsErrors.ts";
+import { GcsRefusal, type GcsTarget, membersOf, objectIn } from "./gcsErrors.ts";
 import { gcsAddress } from "./location.ts";
 import { PartBuffer } from "./partBuffer.ts";
 import type { StoredObject } from "./storage.ts";
@@ -170,7 +170,7 @@ export class GcsUpload implements Upload {
   /** True when our write has the name now, false when another's has. */
   async #conditionally(send: () => Promise<ByteAnswer>): Promise<boolean> {
     try {
-      this.#compare(resourceIn(await send()));
+      this.#compare(objectIn(await send()));
       return true;
     } catch (error) {
       if (!(error instanceof AppError) || ![TAKEN, GONE].includes(Number(error.context["status"])))
@@ -184,7 +184,7 @@ export class GcsUpload implements Upload {
     const target: GcsTarget = { ...this.#target, operation: "get" };
     const found = await this.#calls
       .call(target, async (signal) =>
-        resourceIn(await this.#calls.send({ method: "GET", path: objectPath(target) }, signal)),
+        objectIn(await this.#calls.send({ method: "GET", path: objectPath(target) }, signal)),
       )
       .catch((error: unknown) => {
         if (refusal.context["status"] !== TAKEN) throw refusal;
@@ -218,7 +218,7 @@ export class GcsUpload implements Upload {
 
 /** An answer that says what was stored; any other is as none, so that the store is asked again. */
 function whole(answer: ByteAnswer): ByteAnswer {
-  resourceIn(answer);
+  objectIn(answer);
   return answer;
 }
 

@@ -98,8 +98,9 @@ export function createGcsFake(faults: Faults = {}, takesOnly = 0): GcsFake {
     const found = [...objects].filter(([id]) => id.startsWith(prefix) && id > after).sort();
     const page = found.slice(0, 2);
     const next = found.length > page.length ? { nextPageToken: page.at(-1)?.[0] ?? "" } : {};
-    if (page.length === 0) return json({});
-    return json({ items: page.map(([id, object]) => resourceOf(id, object)), ...next });
+    const kind = { kind: "storage#objects" };
+    if (page.length === 0) return json(kind);
+    return json({ ...kind, items: page.map(([id, object]) => resourceOf(id, object)), ...next });
   };
 
   const inSession = (request: ByteRequest, url: URL, operation: string): ByteAnswer => {
@@ -137,9 +138,11 @@ export function createGcsFake(faults: Faults = {}, takesOnly = 0): GcsFake {
     await Promise.resolve();
     if (fault === "lost_before") throw new NoAnswer("socket hang up", true);
     if (fault === "odd_before") return ODD;
+    if (fault === "odd_json_before") return ODD_JSON;
     if (typeof fault === "object" && fault !== null) return refusal(fault.status, fault.code);
     const answer = apply(request, url, operation);
     if (fault === "lost_after") throw new NoAnswer("socket hang up", true);
+    if (fault === "odd_json_after") return ODD_JSON;
     return fault === "odd_after" ? ODD : answer;
   };
   const transport = { send, close: () => undefined };
@@ -150,6 +153,7 @@ const NOTHING = Buffer.alloc(0);
 
 /** Of a proxy. */
 const ODD: ByteAnswer = { status: 200, headers: {}, body: Buffer.from("<html>welcome</html>") };
+const ODD_JSON: ByteAnswer = { ...ODD, body: Buffer.from('{"message":"welcome","size":7}') };
 
 function wantsMore({ body }: Session): ByteAnswer {
   const headers = body.length === 0 ? {} : { range: `bytes=0-${body.length - 1}` };

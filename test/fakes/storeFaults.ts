@@ -9,7 +9,9 @@ export type StoreFault =
   | "lost_before"
   | "lost_after"
   | "odd_before"
-  | "odd_after";
+  | "odd_after"
+  | "odd_json_before"
+  | "odd_json_after";
 
 /** Faults by operation: the first request of one meets the first of its faults, and so on. */
 export type Faults = Readonly<Record<string, readonly (StoreFault | null)[]>>;

@@ -54,7 +54,7 @@ describe("Google Cloud Storage", () => {
     },
   );
 
-  test.each(["odd_before", "odd_after"] as const)(
+  test.each(["odd_before", "odd_after", "odd_json_before", "odd_json_after"] as const)(
     "a success that is not the store's is no answer, of whatever request (%s)",
     async (fault) => {
       const small = open({ create: [fault], get: [fault], list: [fault] });
