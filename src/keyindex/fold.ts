@@ -106,20 +106,35 @@ async function deletedBefore(
   cleared: number,
   turn: () => Promise<void>,
 ): Promise<LastRows | null> {
-  let deleted: LastRows | null = null;
-  let first = 0;
+  const numbers = await overtakenDeletes(flush, last, cleared, turn);
+  if (numbers.length === 0) return null;
+  const deleted = new LastRows(words, numbers.length);
+  for (const [n, number] of numbers.entries()) {
+    deleted.add(number, number + 1);
+    if ((n + 1) % ROWS_PER_TURN === 0) await turn();
+  }
+  return deleted;
+}
+
+/** Deletes behind the last truncate that are not the last change of their key. */
+async function overtakenDeletes(
+  flush: readonly SplitChanges[],
+  last: LastRows,
+  cleared: number,
+  turn: () => Promise<void>,
+): Promise<number[]> {
+  const numbers: number[] = [];
+  let [first, looked] = [0, 0];
   for (const { rows, changes } of flush) {
     let row = changes?.indexOf(CHANGE.delete) ?? -1;
     for (; row >= 0 && row < rows.rowCount; row = changes?.indexOf(CHANGE.delete, row + 1) ?? -1) {
       const number = first + row;
-      if (number < cleared || last.has(number)) continue;
-      deleted ??= new LastRows(words, words.length >> 1);
-      deleted.add(number, number + 1);
-      if (deleted.count % ROWS_PER_TURN === 0) await turn();
+      if (number >= cleared && !last.has(number)) numbers.push(number);
+      if (++looked % ROWS_PER_TURN === 0) await turn();
     }
     first += rows.rowCount;
   }
-  return deleted;
+  return numbers;
 }
 
 /** 1 for those of the rows, which begin at number `first`, whose key is deleted before. */

@@ -205,3 +205,25 @@ test("a row whose key was deleted before it in its flush is another row than the
     }
   }
 });
+
+test("a flush of deletes gives way about as often as one of rows that stay, whichever of them are the last of their keys", async () => {
+  const rows = 100_000;
+  const turnsOf = async (keys: number, operationOf: (row: number) => number): Promise<number> => {
+    const texts = Array.from({ length: rows }, (_, n) => `${n % keys}`);
+    const batch = batchOf(columnOf(1, { kind: "string" }, texts));
+    let turns = 0;
+    const changes = Int32Array.from({ length: rows }, (_, row) => operationOf(row));
+    await fold([{ rows: batch, changes }], HASHER, async () => {
+      turns++;
+    });
+    return turns;
+  };
+  const puts = await turnsOf(rows, () => CHANGE.put);
+  const deletes = () => CHANGE.delete;
+  // All of them last; many of one key; as many keys as rows go between two turns, each deleted again and again.
+  for (const keys of [rows, 1, 16_384]) {
+    const turns = (await turnsOf(keys, deletes)) - puts;
+    expect(turns).toBeGreaterThan(5);
+    expect(turns).toBeLessThan(20);
+  }
+});
