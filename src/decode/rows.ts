@@ -67,10 +67,11 @@ export class RowAppender {
     this.keyReader = schema.keyReader(data);
   }
 
-  /** Begins with a batch, the first or the second time. */
+  /** Begins with a batch, the first or the second time: what others asked is no question of it. */
   begin(isEvolving: boolean, isFinal: boolean): void {
     this.isEvolving = isEvolving;
     this.isFinal = isFinal;
+    this.takeGrowth();
     if (this.madeReader !== null) this.prepare(this.madeReader);
     const asks = this.keyReader?.asks ?? null;
     if (asks !== null) asks.isFinal = isFinal;
@@ -282,11 +283,11 @@ export class RowAppender {
     return effect === "put" && !this.fillsKey(cursor, row) ? null : effect;
   }
 
-  /** Hears what the key of a refused record asks: it is asked together with what its value does. */
-  private hearKey({ bytes, keyStart, keyEnd }: RecordCursor, row: number): void {
-    const { keyReader } = this;
-    if (this.isFinal || keyReader?.asks == null || keyStart < 0) return;
-    keyReader.read(bytes, keyStart, keyEnd, row);
+  /** Hears what the key of a record asks whose value the schema refuses: the table is asked for both at once. */
+  private hearKey({ bytes, keyStart: from, keyEnd: to }: RecordCursor, row: number): void {
+    const { keyReader, ownReason } = this;
+    if (this.isFinal || keyReader?.asks == null || from < 0) return;
+    if (SCHEMA_REASONS.has(ownReason ?? this.reader.reason)) keyReader.read(bytes, from, to, row);
   }
 
   /** Fills the columns of an appended row that its key fills; false when the record is refused. */

@@ -330,6 +330,22 @@ test("a wider key asks the table for a wider column, as a value does, and is ref
   }
 });
 
+test("what the key of a record asks whose value no table could take is asked of none, with its own batch or a later one", async () => {
+  const { decoder, server } = registryRig("json", { rowKey: { columns: ["id"], format: "avro" } });
+  const keys = Object.entries({ int: 1, long: LARGE }).map(([type, id], index) => {
+    server.register("t-key", JSON.stringify(avroKey(type)), "AVRO");
+    return framed(index + 1, avroBytes(avroKey(type), { id }));
+  });
+  const [key = null, wide = null] = keys;
+  decoder.sample([await prepared(decoder, [{ key, value: '{"n":1}' }])]);
+  decoder.adopt(grown(decoder.fields, []), { dropped: [], hasRows: true });
+  const segment = decoder.builder();
+  const broken = segment.tryDecode(await prepared(decoder, [{ key: wide, value: "{" }]));
+  expect(broken?.rejected.map(({ reason }) => reason)).toEqual(["bad_json"]);
+  const misfit = await prepared(decoder, [{ key, value: '{"n":"x"}' }]);
+  expect([segment.tryDecode(misfit), decoder.takeGrowth()]).toEqual([null, null]);
+});
+
 test("what a batch's values and keys ask is one question", async () => {
   const value = (type: string) => ({ type: "record", name: "V", fields: [{ name: "n", type }] });
   const rig = registryRig("avro", { rowKey: { columns: ["id"], format: "avro" } });
