@@ -14,7 +14,7 @@ import { buildPipeline } from "#config/buildPipeline.ts";
 import { buildProcess, type ProcessOptions } from "#config/buildProcess.ts";
 import type { AppConfig } from "#config/config.ts";
 import { cacheFolder, type Environment } from "#config/environment.ts";
-import { type MemoryBudget, machineMemory } from "#config/memory.ts";
+import { machineMemory } from "#config/memory.ts";
 import { REASONS } from "#decode/rejects.ts";
 import { CopySlots } from "#maintenance/copySlots.ts";
 import type { ParquetEncoder } from "#parquet/encoder.ts";
@@ -118,11 +118,6 @@ function rewriteParts(
   };
 }
 
-/** Of one of so many pipelines, beside key indexes of so many bytes. */
-function bufferShare(memory: MemoryBudget, indexBytes: number, pipelines: number): number {
-  return Math.floor(memory.bufferBytesBeside(indexBytes) / pipelines);
-}
-
 /** Null: there is no bound. */
 async function diskBudget(
   { stateDir, txlog, stateBytesMax }: ProcessOptions,
@@ -157,7 +152,7 @@ async function runWith(
     rewrites: rewriteParts(options, environment, encoder, budget ?? BOUNDLESS),
     crash: () => crash(logger),
     observe: (pipeline) => observer(metrics.observe(pipeline), run.supervisor),
-    bufferBytesMax: () => bufferShare(options.memory, keys.bytes, config.pipelines.length),
+    bufferBytesMax: () => options.memory.bufferBytesBeside(keys.bytes, config.pipelines.length),
     keepMs: options.query?.keepMs ?? 0,
   };
   const pipelines = await Promise.all(

@@ -25,15 +25,15 @@ const CHILD_ENGINES = 2;
 const ENGINE_BYTES_MIN = 96 * MIB;
 /** Of what is left then. */
 const BUFFER_SHARE = 0.6;
-/** Whatever key indexes take: with less each flush would be of a few rows. */
+/** Of each pipeline, whatever key indexes take: with less each flush would be of a few rows. */
 const BUFFER_BYTES_BESIDE_INDEXES = 32 * MIB;
 
 /** Bytes for the process and for its hot buffers. */
 export interface MemoryBudget {
   readonly limitBytes: number;
   readonly bufferBytes: number;
-  /** What of `bufferBytes` is left beside key indexes of so many bytes. */
-  readonly bufferBytesBeside: (indexBytes: number) => number;
+  /** What of `bufferBytes` is left for one of so many pipelines, beside key indexes of so many bytes. */
+  readonly bufferBytesBeside: (indexBytes: number, pipelines: number) => number;
   /** Files that may be written ahead of their commit at once. */
   readonly openFilesMax: number;
   /** What the engine of a child that rewrites data files may take. */
@@ -61,8 +61,10 @@ export function memoryBudget(
   const left = room - openFilesMax * LIMITS.uploadPartBytes - childrenBytes;
   const mostIn = (room: number): number => Math.max(MIB, Math.floor(room * BUFFER_SHARE));
   const bufferBytes = Math.min(bufferMb * MIB, mostIn(left));
-  const bufferBytesBeside = (indexBytes: number): number =>
-    Math.min(bufferBytes, Math.max(BUFFER_BYTES_BESIDE_INDEXES, mostIn(left - indexBytes)));
+  const bufferBytesBeside = (indexBytes: number, pipelines: number): number => {
+    const share = Math.max(BUFFER_BYTES_BESIDE_INDEXES, mostIn(left - indexBytes) / pipelines);
+    return Math.floor(Math.min(bufferBytes / pipelines, share));
+  };
   const lowered = bufferBytes < bufferMb * MIB;
   const warning = lowered
     ? `hot_buffer.max_size_mb is lowered from ${bufferMb} to ${Math.floor(bufferBytes / MIB)}: ` +

@@ -39,13 +39,24 @@ describe("the memory budget", () => {
   test("has room for key indexes: what they take, buffers lose, as far as they had more than that", () => {
     const { bufferBytes, bufferBytesBeside } = memoryBudget(1024, 500, 8192 * MIB, 1);
     expect(bufferBytes).toBe(Math.floor((832 - 96 - 208) * 0.6 * MIB));
-    expect(bufferBytesBeside(0)).toBe(bufferBytes);
-    expect(bufferBytesBeside(360 * MIB)).toBe(Math.floor((832 - 96 - 208 - 360) * 0.6 * MIB));
-    expect(bufferBytesBeside(5000 * MIB)).toBe(32 * MIB);
+    expect(bufferBytesBeside(0, 1)).toBe(bufferBytes);
+    expect(bufferBytesBeside(360 * MIB, 1)).toBe(Math.floor((832 - 96 - 208 - 360) * 0.6 * MIB));
+    expect(bufferBytesBeside(5000 * MIB, 1)).toBe(32 * MIB);
     const roomy = memoryBudget(8192, 500, 8192 * MIB);
-    expect(roomy.bufferBytesBeside(3000 * MIB)).toBe(500 * MIB);
+    expect(roomy.bufferBytesBeside(3000 * MIB, 1)).toBe(500 * MIB);
     const tiny = memoryBudget(100, 500, 8192 * MIB);
-    expect(tiny.bufferBytesBeside(MIB)).toBe(tiny.bufferBytes);
+    expect(tiny.bufferBytesBeside(MIB, 1)).toBe(tiny.bufferBytes);
+  });
+
+  test("beside key indexes each of many pipelines keeps enough for flushes of many rows, never more than its share without them", () => {
+    for (const limitMb of [512, 1024, 4096]) {
+      const { bufferBytes, bufferBytesBeside } = memoryBudget(limitMb, 2000, 8192 * MIB);
+      for (const pipelines of [1, 3, 16, 200]) {
+        const share = Math.floor(bufferBytes / pipelines);
+        expect(bufferBytesBeside(0, pipelines)).toBe(share);
+        expect(bufferBytesBeside(9000 * MIB, pipelines)).toBe(Math.min(share, 32 * MIB));
+      }
+    }
   });
 
   test("has room for a part of each file that is written ahead, whatever its size: fewer files where it is small", () => {
