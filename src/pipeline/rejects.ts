@@ -41,8 +41,8 @@ export class Rejects {
   readonly #readAgain: (feeds: readonly Feed[]) => void;
   readonly #ratioMax: number;
   readonly #ratio = new RejectRatio();
-  /** Reasons that a line was written about, by table. */
-  readonly #told = new Map<Sink, Set<string>>();
+  /** Reasons that a line was written about, by table; one that is gone goes with its buffers. */
+  readonly #told = new WeakMap<Sink, Set<string>>();
 
   /** @param readAgain feeds are to be read again from their tables' offsets */
   constructor(

@@ -1,7 +1,11 @@
 import { expect, test } from "bun:test";
 import type { LogFields, Logger } from "#base/log.ts";
+import type { RecordBatch } from "#consumer/consumer.ts";
 import type { DecodeResult, Rejected } from "#decode/decoder.ts";
-import { judgeRejects } from "#pipeline/rejects.ts";
+import type { Outlet } from "#pipeline/feeds.ts";
+import { judgeRejects, Rejects } from "#pipeline/rejects.ts";
+import type { Sink } from "#pipeline/sink.ts";
+import type { Sinks } from "#pipeline/sinks.ts";
 
 interface Line {
   readonly message: string;
@@ -71,4 +75,35 @@ test("a line stays short when every second record of a batch is skipped", () => 
   expect(lines[0]?.message.length).toBeLessThan(1000);
   expect(lines[0]?.message).toContain("196, 198 and 4900 more: It is no JSON");
   expect(lines[0]?.fields["records_skipped"]).toBe(5000);
+});
+
+test("a table that is gone is not kept for the lines that were written about its records", async () => {
+  let lines = 0;
+  const logger: Logger = { log: () => void lines++, with: () => logger };
+  const letterTopic = { name: "letters", put: () => undefined };
+  const ports = { logger, letterTopic, observe: () => undefined };
+  const rejects = new Rejects(
+    ports as unknown as ConstructorParameters<typeof Rejects>[0],
+    { action: "topic" },
+    [] as unknown as Sinks,
+    () => undefined,
+  );
+  const result: DecodeResult = {
+    ...{ rows: 0, skipped: 0, timestampMsMax: 0 },
+    rejected: [rejected(1), rejected(2)],
+  };
+  const refuseOf = (): WeakRef<Sink> => {
+    const sink = { name: "t" } as Sink;
+    const batch = { feed: {} } as RecordBatch;
+    rejects.take({ sink } as Outlet, batch, result, () => undefined);
+    return new WeakRef(sink);
+  };
+  const tables = Array.from({ length: 50 }, refuseOf);
+  // A weak reference holds what it refers to until the turn ends.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  Bun.gc(true);
+  const kept = tables.filter((each) => each.deref() !== undefined).length;
+  expect(lines).toBe(50);
+  // What a register or the stack happens to hold.
+  expect(kept).toBeLessThan(10);
 });
