@@ -244,33 +244,35 @@ function halvesOf({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
 
 /** The keys of the first `count` rows of a file; null: nobody asks for them. */
 export function keysOf({ batches, runs }: PlannedFile, count: number): KeySet | null {
-  const words = keyWords(count);
+  let words: BigUint64Array | null = null;
   let at = 0;
   for (let run = 0; run < runs.length && at < count; run += RUN) {
     const keys = batches[runs[run] ?? 0]?.keys ?? null;
     if (keys === null) return null;
+    words ??= keyWords(count);
     const first = runs[run + 1] ?? 0;
     const length = Math.min(runLength(runs, run), count - at);
     words.set(keys.subarray(2 * first, 2 * (first + length)), 2 * at);
     at += length;
   }
-  return { count, words };
+  return { count, words: words ?? keyWords(count) };
 }
 
 /** The row ids of the first `count` rows of a file, -1 where a row has none; null: there is no column of them. */
 export function rowIdsOf({ batches, runs }: PlannedFile, count: number): Float64Array | null {
-  const ids = new Float64Array(count);
+  let ids: Float64Array | null = null;
   let at = 0;
   for (let run = 0; run < runs.length && at < count; run += RUN) {
     const [index = 0, first = 0, last = 0] = runs.slice(run, run + RUN);
     const planned = batches[index];
     const idOf = planned === undefined ? null : idsIn(planned.batch);
     if (idOf === null) return null;
+    ids ??= new Float64Array(count);
     const end = Math.min(last, first + count - at);
     for (let place = first; place < end; place++)
       ids[at++] = idOf(planned?.order?.[place] ?? place);
   }
-  return ids;
+  return ids ?? new Float64Array(count);
 }
 
 /** The row numbers that all partitions' rows are views of. */

@@ -5,7 +5,15 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ColumnBatch } from "#columns/batch.ts";
 import { CHANGE_TYPE } from "#columns/changes.ts";
-import { type PlannedBatch, type PlannedFile, planFiles, restOf, slicesOf } from "#writer/plan.ts";
+import {
+  keysOf,
+  type PlannedBatch,
+  type PlannedFile,
+  planFiles,
+  restOf,
+  rowIdsOf,
+  slicesOf,
+} from "#writer/plan.ts";
 import { AppRig } from "../../support/appRig.ts";
 import { rejection } from "../../support/rejection.ts";
 
@@ -85,4 +93,16 @@ test("a batch that still says what its rows do is never written", async () => {
   const options = { preserveKafkaPartitions: false };
   const planned = planFiles(parts, options, table, [flush]);
   expect(String(await rejection(planned))).toContain("control column");
+});
+
+test("keys and row ids that nobody asks for take no memory, however many rows there are", () => {
+  const rowCount = 2 ** 50;
+  const batch: ColumnBatch = { fields: [], columns: [], rowCount, byteCount: 0 };
+  const file: PlannedFile = {
+    ...{ folder: "", path: "p", unit: 0, partition: [], ranges: [] },
+    batches: [{ batch, order: null, keys: null }],
+    runs: [0, 0, rowCount],
+    rowCount,
+  };
+  expect([keysOf(file, rowCount), rowIdsOf(file, rowCount)]).toEqual([null, null]);
 });
