@@ -83,9 +83,27 @@ function doubled(words: Uint32Array): Uint32Array<ArrayBuffer> {
   return larger;
 }
 
-/** Rows of each file, ascending, each once. */
+/** Numbers of files that there may be for each row: of more, those that have rows are numbered anew first. */
+const NUMBERS_A_ROW = 4;
+
+/** Rows of each file, ascending, each once. Takes time and memory by the rows, however high files are numbered. */
 export function rowsByFile({ files, rows }: Places): Map<number, Uint32Array> {
-  const ends = new Uint32Array(files.reduce((most, file) => Math.max(most, file), 0) + 1);
+  const most = files.reduce((last, file) => Math.max(last, file), 0);
+  if (most <= NUMBERS_A_ROW * files.length) return rowsByNumber(files, rows, most);
+  const numbers = distinct(files.slice().sort());
+  const placeOf = new Map<number, number>();
+  for (const file of numbers) placeOf.set(file, placeOf.size);
+  const dense = files.map((file) => placeOf.get(file) as number);
+  const lists = rowsByNumber(dense, rows, numbers.length - 1);
+  return new Map([...lists].map(([place, list]) => [numbers[place] as number, list]));
+}
+
+function rowsByNumber(
+  files: Uint32Array,
+  rows: Uint32Array,
+  most: number,
+): Map<number, Uint32Array> {
+  const ends = new Uint32Array(most + 1);
   for (const file of files) ends[file] = (ends[file] as number) + 1;
   let end = 0;
   for (let file = 0; file < ends.length; file++) {
