@@ -125,6 +125,7 @@ describe("options of decoder, writer and catalog", () => {
       bytesMax: 128 * MIB,
       emptyIntervalMs: 60_000,
       together: false,
+      copies: false,
     });
     expect(catalog).toEqual({ type: "file", warehouse: resolve("warehouse"), readOnly: false });
     expect(writer("orders.v1")).toMatchObject({
