@@ -115,7 +115,9 @@ interface Produced {
 
 /** Writes the records. */
 async function flow({ bootstrap, topic, records, rate }: OutletsProof): Promise<Produced[]> {
-  const producer = new Kafka({ brokers: [bootstrap], logLevel: logLevel.ERROR }).producer();
+  // A request that is sent again for want of an answer would be in the topic twice.
+  const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.ERROR });
+  const producer = kafka.producer({ idempotent: true });
   await producer.connect();
   const produced: Produced[] = [];
   const next = Array.from({ length: PARTITIONS }, () => 0);
