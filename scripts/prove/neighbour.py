@@ -13,17 +13,20 @@ import sys
 import time
 
 import pyarrow as pa
+from pydantic import ValidationError
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.table import TableProperties
 from pyiceberg.types import LongType
-from requests.exceptions import ConnectionError
+from requests.exceptions import ChunkedEncodingError, ConnectionError
 from sqlalchemy.exc import OperationalError
 
 BACK_MAX = 4
 COMMIT_ID = "kafka-iceberg.commit-id"
 # Snapshots say in it which writer made them.
 WRITER = "neighbour.writer"
+# No answer, or one that ends in its middle: Iceberg's own server cuts one off now and then.
+NO_ANSWER = (ConnectionError, ChunkedEncodingError, ValidationError)
 # These need the head that they were made for; a change of the schema or the spec only needs the schema or spec.
 NEED_HEAD = {"appends", "deletes", "rollbacks"}
 
@@ -53,7 +56,7 @@ class Neighbour:
         for tries in range(5):
             try:
                 return self.catalog.load_table(self.job["table"])
-            except ConnectionError:
+            except NO_ANSWER:
                 if tries == 4:
                     raise
 
@@ -164,7 +167,7 @@ def main(job):
             tally["lost"] += 1
             if conflicts is not None and act in NEED_HEAD and neighbour.lost_to_product():
                 tally["lostToProduct"] += 1
-        except (ConnectionError, CommitStateUnknownException):
+        except (*NO_ANSWER, CommitStateUnknownException):
             tally["unanswered"] += 1
         except FileNotFoundError:
             # The machine stood still: the head that the act was made for has left the metadata, and its files are gone.
