@@ -26,9 +26,10 @@ async function take(call: Call): Promise<void> {
     const value = call.type === "open" ? await open(call.options) : await answer(call);
     await reply({ id, value });
   } catch (error) {
-    await reply({ id, error: { kind: kindOf(error), message: describe(error) } });
-    // It may not be bound.
-    if (call.type === "open") process.exit(EXIT.failed);
+    // One that did not open may not be bound.
+    const isLast = engine === null || engine.isBroken;
+    await reply({ id, error: { kind: kindOf(error), message: describe(error), isLast } });
+    if (isLast) process.exit(EXIT.failed);
   }
 }
 

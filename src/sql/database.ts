@@ -154,10 +154,32 @@ export class Database {
       try {
         return action();
       } finally {
-        this.#instance.execute("ROLLBACK");
+        this.#rollBack();
       }
     } finally {
       hot.end();
+    }
+  }
+
+  /** Where that fails nothing goes any more (`isBroken`), and the statement's own error says why. */
+  #rollBack(): void {
+    try {
+      this.#instance.execute("ROLLBACK");
+    } catch (error) {
+      if (!this.isBroken) throw error;
+    }
+  }
+
+  /**
+   * A statement has ended DuckDB's database (an allocation within a function failed, a fault of its own): it
+   * answers nothing any more.
+   */
+  get isBroken(): boolean {
+    try {
+      this.#instance.rows("SELECT 1");
+      return false;
+    } catch {
+      return true;
     }
   }
 

@@ -118,8 +118,10 @@ export class EngineProcess implements Engine<Pieces> {
       return;
     }
     this.#waiting.delete(reply.id);
-    if ("error" in reply) waiting.reject(fail(reply.error.kind, reply.error.message));
-    else waiting.resolve("isWhole" in reply ? waiting.pieces : reply.value);
+    if ("error" in reply) {
+      if (reply.error.isLast) this.#isEnded = true;
+      waiting.reject(fail(reply.error.kind, reply.error.message));
+    } else waiting.resolve("isWhole" in reply ? waiting.pieces : reply.value);
   }
 
   #fail(): void {

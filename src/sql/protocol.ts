@@ -33,4 +33,12 @@ export type Reply =
   | { readonly id: number; readonly piece: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly isWhole: true }
   | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: { readonly kind: ErrorKind; readonly message: string } };
+  | { readonly id: number; readonly error: CallError };
+
+/** Why a call failed. */
+export interface CallError {
+  readonly kind: ErrorKind;
+  readonly message: string;
+  /** The child answers nothing any more. */
+  readonly isLast: boolean;
+}

@@ -35,7 +35,11 @@ test("a child that cannot bind itself says so, and ends", async () => {
   expect(replies).toEqual([
     {
       id: 1,
-      error: { kind: "query_engine", message: expect.stringContaining("bind itself") },
+      error: {
+        kind: "query_engine",
+        message: expect.stringContaining("bind itself"),
+        isLast: true,
+      },
     },
   ]);
 });
@@ -54,6 +58,19 @@ test("the question after one whose engine could not be opened gets another engin
   expect(await ask()).toContain("bind itself");
   options.processBytesMax = 768e6;
   expect(await ask()).toEqual([new Uint8Array(Buffer.from("1\n1\n"))]);
+  await service.close();
+});
+
+test("a statement that ends DuckDB's database is told why, and the next one gets another engine", async () => {
+  const options = { ...optionsOf(), memoryBytesMax: 256e6, processBytesMax: 768e6 };
+  const service = new SqlService(systemClock, options, { root: "/nowhere", bytesMax: 0 });
+  const { signal } = new AbortController();
+  const ask = (sql: string) =>
+    service.ask({ ...QUESTION, sql }, SOURCES, signal).then(({ answer }) => answer, String);
+  // Two billion places are allocated within one call.
+  const greedy = "SELECT reservoir_quantile(1, [0.5], 2147483647)";
+  expect(await ask(greedy)).toContain("Memory allocation failure");
+  expect(await ask("SELECT 1")).toEqual([new Uint8Array(Buffer.from("1\n1\n"))]);
   await service.close();
 });
 
