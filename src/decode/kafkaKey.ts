@@ -200,5 +200,9 @@ function appendTyped(column: ColumnBuilder, type: PrimitiveType, text: string): 
     return true;
   }
   const parse = textParser(type);
-  return parse === null ? appendNumber(text, column) : parse(text, column);
+  if (parse !== null) return parse(text, column);
+  return NUMBER.test(text) && appendNumber(text, column);
 }
+
+/** A number as JSON writes it: JavaScript would take "" for 0, and " 7 " and "0x10" for numbers. */
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;

@@ -26,14 +26,15 @@ export function copyPages(task: RewriteTask): Rewritten | null {
   const isSorted = task.sort.length > 0;
   const isJudged = task.latest !== null;
   if (hasDeletes || isSorted || isJudged || data.length === 0 || !KERNELS_ON) return null;
-  const output = new OutputFile(task.output);
+  let output: OutputFile | null = null;
   try {
+    output = new OutputFile(task.output);
     return copied(task, output);
   } catch {
-    // Whatever it is, also a file that is gone or damaged: the engine judges, and says so.
+    // Whatever it is, also a file that is gone or damaged, or a disk that is full: the engine judges, and says so.
     return null;
   } finally {
-    output.close();
+    output?.close();
   }
 }
 

@@ -16,7 +16,8 @@ test("a key of one column is refused at first sight unless a wider type of its c
   ])[] = [
     ["string", { kind: "int" }, ["x", "1.5", "", String(2n ** 70n), hex("ff")], [String(2 ** 40)]],
     ["string", { kind: "long" }, ["x", String(2n ** 70n)], []],
-    ["string", { kind: "float" }, ["x", "1e999"], ["1e300"]],
+    ["string", { kind: "double" }, ["", " 7 ", "0x10", "1e999"], []],
+    ["string", { kind: "float" }, ["x", "", "1e999"], ["1e300"]],
     ["string", decimal, ["x", "1.234", `1${"0".repeat(40)}`], ["12345.67"]],
     ["string", { kind: "date" }, ["x", "2026-02-30"], []],
     ["string", { kind: "string" }, [hex("ff")], []],

@@ -78,6 +78,11 @@ test("a file that is gone is left to the engine, which says so", async () => {
   expect(copyPages(task)).toBeNull();
 });
 
+test("an output that cannot be opened is left to the engine, which says why", async () => {
+  const output = join(folder, "no folder", "out.parquet");
+  expect(copyPages({ ...(await taskOf()), output })).toBeNull();
+});
+
 test("files of which more would be in memory than a rewrite may use are left to the engine, dropped columns counted", async () => {
   const task = await taskOf();
   const chunks = task.files.data.length;
