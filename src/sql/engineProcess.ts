@@ -40,6 +40,7 @@ export class EngineProcess implements Engine<Pieces> {
   readonly #known = new KnownColumns(LIMITS.knownFootersMax);
   readonly #bytesMax: number;
   #calls = 0;
+  #isOpen = false;
   #isEnded = false;
 
   constructor(options: EngineOptions) {
@@ -56,7 +57,17 @@ export class EngineProcess implements Engine<Pieces> {
     letRead(this.#child.pid);
     this.opened = this.#call({ type: "open", options });
     // One that could not open answers nobody: the next question gets another.
-    this.opened.catch(() => void this.end());
+    this.opened.then(
+      () => {
+        this.#isOpen = true;
+      },
+      () => void this.end(),
+    );
+  }
+
+  /** True once it has answered. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** True when it answers nothing any more. */

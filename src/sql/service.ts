@@ -11,6 +11,8 @@ import type { EngineOptions } from "./protocol.ts";
 
 /** Without a question for so long, the engine and its memory go. */
 const REST_MS = 60_000;
+/** An engine that does not come up for so long never will: a start takes some 200 ms. */
+const OPENING_MS = 30_000;
 
 /** The queue before the engine. */
 export class SqlService {
@@ -18,6 +20,8 @@ export class SqlService {
   readonly #options: EngineOptions;
   readonly #copies: FileCopies;
   #engine: EngineProcess | null = null;
+  /** When the engine was started, monotonic. */
+  #startedMs = 0;
   #tail: Promise<unknown> = Promise.resolve();
   #asked = 0;
 
@@ -51,8 +55,7 @@ export class SqlService {
   ): Promise<Answered<Pieces>> {
     if (signal.aborted) throw givenUp();
     const number = ++this.#asked;
-    if (this.#engine?.isEnded !== false) this.#engine = new EngineProcess(this.#options);
-    const engine = this.#engine;
+    const engine = await this.#running();
     const given = Promise.withResolvers<never>();
     given.promise.catch(() => undefined);
     let isAsked = false;
@@ -78,6 +81,19 @@ export class SqlService {
       isOver = true;
       void this.#rest(number);
     }
+  }
+
+  /** The engine; another one where there is none, or one that hangs before it answers anything. */
+  async #running(): Promise<EngineProcess> {
+    const engine = this.#engine;
+    const nowMs = this.#clock.monotonicMs();
+    if (engine !== null && !engine.isOpen && nowMs - this.#startedMs > OPENING_MS) {
+      await engine.end();
+    }
+    if (engine !== null && !engine.isEnded) return engine;
+    this.#startedMs = nowMs;
+    this.#engine = new EngineProcess(this.#options);
+    return this.#engine;
   }
 
   async #rest(number: number): Promise<void> {

@@ -4,11 +4,18 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { tableFromIPC } from "apache-arrow";
 import { Queries } from "#app/queries.ts";
-import { systemClock } from "#base/clock.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import type { Sink } from "#pipeline/sink.ts";
 
 const opened: Queries[] = [];
 afterAll(() => Promise.all(opened.map((queries) => queries.close())));
+
+/** How far the clock of the queries is ahead. */
+let aheadMs = 0;
+const clock: Clock = {
+  ...systemClock,
+  monotonicMs: () => systemClock.monotonicMs() + aheadMs,
+};
 
 function queriesOf(timeoutMs = 20_000, rowsMax = 1000, tables: readonly Sink[] = []): Queries {
   const options = {
@@ -20,7 +27,7 @@ function queriesOf(timeoutMs = 20_000, rowsMax = 1000, tables: readonly Sink[] =
     copies: { root: "/nowhere", bytesMax: 0 },
   };
   const queries = new Queries({
-    clock: systemClock,
+    clock,
     options,
     tables: () => tables,
     logFolder: "/nowhere",
@@ -205,6 +212,21 @@ describe("a statement without an end", () => {
     const { status } = await post(queries, { sql: `SELECT len(s) FROM (${sql})` });
     expect(status).toBe(400);
     expect(process.memoryUsage.rss() - beforeBytes).toBeLessThan(100e6);
+    expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
+  });
+
+  test("waits for an engine that hangs in its start, and a later one gets another engine", async () => {
+    await Promise.all(opened.map((each) => each.close()));
+    const queries = queriesOf(1500);
+    const first = post(queries, { sql: "SELECT 1" });
+    while (onlyEngine() === 0) await Bun.sleep(1);
+    process.kill(onlyEngine(), "SIGSTOP");
+    expect((await first).status).toBe(504);
+    // A start may take a while: nobody's patience ends it.
+    const hanging = onlyEngine();
+    expect((await post(queries, { sql: "SELECT 1" })).status).toBe(504);
+    expect(onlyEngine()).toBe(hanging);
+    aheadMs += 31_000;
     expect((await post(queries, { sql: "SELECT 1" })).status).toBe(200);
   });
 
