@@ -11,6 +11,7 @@ import type { Json } from "#base/json.ts";
 import { type ColumnLimits, type Constant, columnLimits } from "./columnLimits.ts";
 import type { Instance } from "./duckdb/instance.ts";
 import { type NamedColumns, namedColumns } from "./namedColumns.ts";
+import { isTimeless } from "./timeless.ts";
 
 /** A relation that a statement names. */
 export interface RelationName {
@@ -29,6 +30,8 @@ export interface Admitted {
   readonly relations: readonly RelationName[];
   readonly columns: NamedColumns;
   readonly limits: ColumnLimits;
+  /** The same text is admitted so again, and planned alike (`timeless.ts`). */
+  readonly isTimeless: boolean;
 }
 
 /** Table functions that read nothing but their arguments. */
@@ -65,18 +68,31 @@ export function admit(instance: Instance, text: string): Admitted {
   const walk = new Walk();
   walk.visit(tree, 0);
   const limits = columnLimits(tree, (node) => constantOfTree(instance, node));
-  const [row] = instance.rows("SELECT json_deserialize_sql(?::JSON)", [JSON.stringify(tree)]);
+  const [row] = instance.rowsOften(WRITTEN, [JSON.stringify(tree)]);
   const sql = row?.[0];
   if (sql === undefined || sql === null) throw fail("query", "The statement cannot be read");
-  return { sql, explain, relations: walk.relations(), columns: namedColumns(tree), limits };
+  const relations = walk.relations();
+  return {
+    sql,
+    explain,
+    relations,
+    columns: namedColumns(tree),
+    limits,
+    isTimeless: isTimeless(tree),
+  };
 }
+
+const READ = "SELECT json_serialize_sql(?::VARCHAR)";
+const WRITTEN = "SELECT json_deserialize_sql(?::JSON)";
 
 /** The value of an expression without columns; null when it has none. */
 function constantOfTree(instance: Instance, expression: Json): Constant | null {
+  const plain = plainInteger(expression as Node);
+  if (plain !== null) return plain;
   const tree = { ...EMPTY_SELECT, select_list: [expression] };
   const json = JSON.stringify({ error: false, statements: [{ node: tree, named_param_map: [] }] });
   try {
-    const [written] = instance.rows("SELECT json_deserialize_sql(?::JSON)", [json]);
+    const [written] = instance.rowsOften(WRITTEN, [json]);
     const value = `(${written?.[0] ?? "NULL"})`;
     const [row] = instance.rows(
       `SELECT typeof(v), v::VARCHAR, epoch_us(TRY_CAST(v AS TIMESTAMPTZ))::VARCHAR FROM (SELECT ${value} AS v)`,
@@ -87,6 +103,16 @@ function constantOfTree(instance: Instance, expression: Json): Constant | null {
     // The statement itself will tell.
     return null;
   }
+}
+
+/** The value of a whole number as it is written, which nobody has to be asked for; null: it is none. */
+function plainInteger({ class: kind, value }: Node): Constant | null {
+  if (kind !== "CONSTANT" || value === null || typeof value !== "object") return null;
+  const { type, is_null: isNull, value: number } = value as Node;
+  const name = (type as Node | undefined)?.["id"];
+  const isPlain = (name === "INTEGER" || name === "BIGINT") && isNull === false;
+  if (!isPlain || !Number.isSafeInteger(number)) return null;
+  return { type: name, text: String(number), micros: null };
 }
 
 /** A SELECT of nothing, as DuckDB's trees have it. */
@@ -120,7 +146,7 @@ function exactNumber(_key: string, value: unknown, context?: { source?: string }
 }
 
 function parseTree(instance: Instance, text: string): Json {
-  const [row] = instance.rows("SELECT json_serialize_sql(?::VARCHAR)", [text]);
+  const [row] = instance.rowsOften(READ, [text]);
   const tree = JSON.parse(row?.[0] ?? "{}", exactNumber as typeof JSON.parse) as Node;
   if (tree["error"] === true) {
     const isOther = tree["error_type"] === "not implemented";

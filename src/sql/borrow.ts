@@ -9,63 +9,77 @@ import type { Column } from "#columns/batch.ts";
 import { bitmapBytes } from "#columns/bitmap.ts";
 import { valueBytes } from "#columns/builder.ts";
 import { childFields, type Field } from "#columns/schema.ts";
+import type { LentRows } from "./database.ts";
 import type { Room, RowPart } from "./duckdb/hotScan.ts";
-import type { ColumnPlace, PartPlace } from "./lend.ts";
+import { NUMBERS_PER_COLUMN } from "./lend.ts";
 
-/** A part of a relation whose rows are another process's. */
-export function borrowPart(pid: number, fields: readonly Field[], place: PartPlace): RowPart {
-  const { rowCount, columns } = place;
-  return {
+/** Parts of a relation whose rows are another process's. */
+export function borrowParts({ pid, fields, rowCounts, places }: LentRows): RowPart[] {
+  const starts: number[] = [];
+  let width = 0;
+  for (const field of fields) {
+    starts.push(width);
+    width += widthOf(field);
+  }
+  return rowCounts.map((rowCount, part) => ({
     rowCount,
     read: (wanted, room) =>
       wanted.map((index) => {
-        const [field, column] = [fields[index], columns[index]];
-        if (field === undefined || column === undefined) throw unreadable();
-        return new Reader(pid, room).column(field, column, rowCount);
+        const [field, start] = [fields[index], starts[index]];
+        if (field === undefined || start === undefined) throw unreadable();
+        const own = places.subarray(part * width + start, part * width + start + widthOf(field));
+        return new Reader(pid, room, own).column(field, rowCount);
       }),
-  };
+  }));
 }
 
+/** Numbers that stand for a column and its children. */
+function widthOf({ type }: Field): number {
+  return childFields(type).reduce((sum, child) => sum + widthOf(child), NUMBERS_PER_COLUMN);
+}
+
+/** Reads one column with its children, in the order of their places. */
 class Reader {
   readonly #pid: number;
   readonly #room: Room;
+  readonly #places: Float64Array;
+  #at = 0;
 
-  constructor(pid: number, room: Room) {
+  constructor(pid: number, room: Room, places: Float64Array) {
     this.#pid = pid;
     this.#room = room;
+    this.#places = places;
   }
 
-  column(field: Field, place: ColumnPlace, length: number): Column {
+  column(field: Field, length: number): Column {
     const { type } = field;
-    const nulls = place.validity === 0 ? null : this.#bytes(place.validity, bitmapBytes(length));
+    const [validity = 0, offsetsAt = 0, dataAt = 0] = this.#next();
+    const nulls = validity === 0 ? null : this.#bytes(validity, bitmapBytes(length));
     const of = { field, length, nullCount: 0, validity: nulls };
     const children = childFields(type);
     if (type.kind === "struct") {
-      return {
-        ...of,
-        offsets: null,
-        data: null,
-        children: this.#children(children, place, length),
-      };
+      return { ...of, offsets: null, data: null, children: this.#children(children, length) };
     }
     const isText = type.kind === "string" || type.kind === "binary";
     if (isText || children.length > 0) {
-      const offsets = this.#offsets(place.offsets, length);
+      const offsets = this.#offsets(offsetsAt, length);
       const end = offsets[length] ?? 0;
-      const data = isText ? this.#bytes(place.data, end) : null;
-      return { ...of, offsets, data, children: this.#children(children, place, end) };
+      const data = isText ? this.#bytes(dataAt, end) : null;
+      return { ...of, offsets, data, children: this.#children(children, end) };
     }
     const isBits = type.kind === "boolean";
-    const data = this.#bytes(place.data, isBits ? bitmapBytes(length) : length * valueBytes(type));
+    const data = this.#bytes(dataAt, isBits ? bitmapBytes(length) : length * valueBytes(type));
     return { ...of, offsets: null, data, children: [] };
   }
 
-  #children(fields: readonly Field[], { children }: ColumnPlace, length: number): Column[] {
-    return fields.map((field, at) => {
-      const place = children[at];
-      if (place === undefined) throw unreadable();
-      return this.column(field, place, length);
-    });
+  #next(): Float64Array {
+    const at = this.#at;
+    this.#at += NUMBERS_PER_COLUMN;
+    return this.#places.subarray(at, this.#at);
+  }
+
+  #children(fields: readonly Field[], length: number): Column[] {
+    return fields.map((field) => this.column(field, length));
   }
 
   #offsets(address: number, length: number): Int32Array {

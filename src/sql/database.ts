@@ -10,7 +10,7 @@ import { fail } from "#base/errors.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
 import type { Engine } from "./answer.ts";
-import { borrowPart } from "./borrow.ts";
+import { borrowParts } from "./borrow.ts";
 import { type DataVector, deletedRows } from "./deletedRows.ts";
 import type { ArrowBatches } from "./duckdb/arrowBatches.ts";
 import type { HotRows } from "./duckdb/hotScan.ts";
@@ -18,10 +18,12 @@ import {
   Instance,
   type InstanceOptions,
   type Parameter,
+  type Statement,
   type StatementType,
   sqlName,
 } from "./duckdb/instance.ts";
-import type { PartPlace } from "./lend.ts";
+import { keyOfFields } from "./hotRows.ts";
+import { KeptPlans } from "./keptPlans.ts";
 import { columnsOfFiles, type ParquetNode } from "./parquetNodes.ts";
 import { selectLog } from "./processRelations.ts";
 
@@ -56,7 +58,10 @@ export interface LentRows {
   readonly fields: readonly Field[];
   /** The process that has them. */
   readonly pid: number;
-  readonly parts: readonly PartPlace[];
+  /** Of each segment, the rows that may be read. */
+  readonly rowCounts: readonly number[];
+  /** Where its columns lie (`lend.ts`), segment by segment. */
+  readonly places: Float64Array;
 }
 
 /** Rows in memory that a statement reads: those of a table, or which of a table's are deleted. */
@@ -81,7 +86,10 @@ export class Database {
   readonly #options: InstanceOptions;
   #instance: Instance;
   #folders: readonly string[] = [];
-  #views: View[] = [];
+  #views: readonly View[] = [];
+  /** Of the views that are there, and of what they are bound to; null: they are to be made anew. */
+  #viewsKey: string | null = null;
+  readonly #plans = new KeptPlans();
 
   /** @throws AppError `query_engine` */
   constructor(options: InstanceOptions) {
@@ -102,9 +110,11 @@ export class Database {
     const isAllowed = (folder: string): boolean =>
       this.#folders.some((each) => folder.startsWith(each));
     if (folders.every(isAllowed)) return;
+    this.#plans.close();
     this.#instance.close();
     this.#folders = folders;
     this.#views = [];
+    this.#viewsKey = null;
     this.#instance = new Instance(this.#options, folders);
   }
 
@@ -149,7 +159,7 @@ export class Database {
     const { hot } = this.#instance;
     hot.begin(run.hot.map(rowsOf));
     try {
-      this.#define(run.views);
+      this.#define(run);
       this.#instance.execute("BEGIN TRANSACTION READ ONLY");
       try {
         return action();
@@ -184,6 +194,7 @@ export class Database {
   }
 
   close(): void {
+    this.#plans.close();
     this.#instance.close();
   }
 
@@ -223,11 +234,18 @@ export class Database {
 
   #select(run: Run): Answer {
     const { admitted, form } = run;
-    const columns = this.#describe(run);
     const value = form === "json" ? "to_json(COLUMNS(*))" : "COLUMNS(*)";
     const sql = `SELECT ${value}::VARCHAR FROM (${admitted.sql})`;
-    const rows = this.#collect(sql, "select", run);
-    return { columns, rows };
+    if (!mayKeep(run)) {
+      const columns = this.#describe(run);
+      return { columns, rows: this.#collect(sql, "select", run) };
+    }
+    const key = [sql, ...run.parameters.map((each) => `${typeof each} ${each}`)].join("\0");
+    const { columns, statement } = this.#plans.get(key, () => ({
+      columns: this.#describe(run),
+      statement: this.#instance.prepare(sql),
+    }));
+    return { columns, rows: collect(statement, "select", run) };
   }
 
   #explain(run: Run): Answer {
@@ -239,44 +257,66 @@ export class Database {
     return { columns, rows: rows.map((row) => row.map(written)) };
   }
 
-  #collect(
-    sql: string,
-    type: StatementType,
-    { parameters, rowsMax, bytesMax }: Run,
-  ): (string | null)[][] {
+  #collect(sql: string, type: StatementType, run: Run): (string | null)[][] {
     const statement = this.#instance.prepare(sql);
     try {
-      requireType(statement.type, type);
-      const rows: (string | null)[][] = [];
-      let bytes = 0;
-      for (const chunk of statement.run(parameters)) {
-        for (const index of (chunk[0] ?? []).keys()) {
-          if (rows.length === rowsMax) throw tooManyRows(rowsMax);
-          const row = chunk.map((column) => column[index] ?? null);
-          bytes += row.reduce((sum, value) => sum + (value?.length ?? 0), 0);
-          if (bytes > bytesMax) throw tooManyBytes(bytesMax);
-          rows.push(row);
-        }
-      }
-      return rows;
+      return collect(statement, type, run);
     } finally {
       statement.close();
     }
   }
 
-  /** Exactly these views are there: a name of an earlier statement means nothing to the next. */
-  #define(views: readonly View[]): void {
+  /**
+   * Exactly these views are there: a name of an earlier statement means nothing to the next. They stay while the next
+   * statement wants the same ones, over columns of the same types: to make them takes longer than most questions.
+   */
+  #define({ views, hot }: Run): void {
+    const key = JSON.stringify([
+      views,
+      hot.map((rows) => ("fields" in rows ? keyOfFields(rows.fields) : "")),
+    ]);
+    if (key === this.#viewsKey) return;
+    this.#viewsKey = null;
+    this.#plans.close();
     for (const { schema, name } of this.#views) {
       this.#instance.execute(`DROP VIEW IF EXISTS ${viewName(schema, name)}`);
     }
-    this.#views = [];
-    for (const view of views) {
-      const { schema, name, select } = view;
+    // One that cannot be made leaves those before it.
+    this.#views = views;
+    for (const { schema, name, select } of views) {
       if (schema !== "") this.#instance.execute(`CREATE SCHEMA IF NOT EXISTS ${sqlName(schema)}`);
       this.#instance.execute(`CREATE VIEW ${viewName(schema, name)} AS ${select}`);
-      this.#views.push(view);
+    }
+    this.#viewsKey = key;
+  }
+}
+
+/**
+ * A plan is kept for a question that comes again, unless files are read: of those it holds footers, and copies of files in a
+ * store change places.
+ */
+function mayKeep({ admitted, views }: Run): boolean {
+  return admitted.isTimeless && !views.some(({ select }) => select.includes("read_parquet("));
+}
+
+function collect(
+  statement: Statement,
+  type: StatementType,
+  { parameters, rowsMax, bytesMax }: Run,
+): (string | null)[][] {
+  requireType(statement.type, type);
+  const rows: (string | null)[][] = [];
+  let bytes = 0;
+  for (const chunk of statement.run(parameters)) {
+    for (const index of (chunk[0] ?? []).keys()) {
+      if (rows.length === rowsMax) throw tooManyRows(rowsMax);
+      const row = chunk.map((column) => column[index] ?? null);
+      bytes += row.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+      if (bytes > bytesMax) throw tooManyBytes(bytesMax);
+      rows.push(row);
     }
   }
+  return rows;
 }
 
 /** Types that few readers of Arrow know, or none: these travel as texts. */
@@ -308,8 +348,7 @@ function tooManyBytes(bytesMax: number): Error {
 
 function rowsOf(rows: MemoryRows): HotRows {
   if (rows.kind === "deleted") return deletedRows(rows.vectors);
-  const { fields, pid, parts } = rows;
-  return { fields, parts: parts.map((place) => borrowPart(pid, fields, place)) };
+  return { fields: rows.fields, parts: borrowParts(rows) };
 }
 
 function viewName(schema: string, name: string): string {

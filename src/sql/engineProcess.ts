@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fail } from "#base/errors.ts";
 import { openLibc } from "#base/libc.ts";
 import { LIMITS } from "#base/limits.ts";
+import { Recent } from "#base/recent.ts";
 import type { Admitted } from "./admit.ts";
 import type { Engine } from "./answer.ts";
 import type { Run } from "./database.ts";
@@ -20,6 +21,10 @@ import type { Call, CallBody, EngineOptions, Reply } from "./protocol.ts";
 const ENGINE_WORD = "sql-engine";
 /** Yama's: who may read this process's memory beside its parents. */
 const SET_PTRACER = 0x59616d61;
+
+/** Statements whose admission is remembered, and how long they may be. */
+const ADMITTED_MAX = 100;
+const ADMITTED_TEXT_MAX = 10_000;
 
 /** Bytes of an answer, in their order. */
 export type Pieces = readonly Uint8Array<ArrayBuffer>[];
@@ -38,6 +43,10 @@ export class EngineProcess implements Engine<Pieces> {
   /** It is ready for questions. */
   readonly opened: Promise<unknown>;
   readonly #known = new KnownColumns(LIMITS.knownFootersMax);
+  /** Statements that are admitted alike whenever they come. */
+  readonly #admitted = new Recent<string, Admitted>(ADMITTED_MAX);
+  /** What was allowed last: the engine's folders, or some of them. */
+  #folders: readonly string[] = [];
   readonly #bytesMax: number;
   #calls = 0;
   #isOpen = false;
@@ -76,11 +85,18 @@ export class EngineProcess implements Engine<Pieces> {
   }
 
   async admit(text: string): Promise<Admitted> {
-    return (await this.#ask({ type: "admit", text })) as Admitted;
+    const known = this.#admitted.get(text);
+    if (known !== undefined) return known;
+    const admitted = (await this.#ask({ type: "admit", text })) as Admitted;
+    const isKept = admitted.isTimeless && text.length <= ADMITTED_TEXT_MAX;
+    if (isKept) this.#admitted.set(text, admitted);
+    return admitted;
   }
 
   async allow(folders: readonly string[]): Promise<void> {
+    if (folders.every((each) => this.#folders.includes(each))) return;
     await this.#ask({ type: "allow", folders });
+    this.#folders = folders;
   }
 
   columnsOfFiles(paths: readonly string[]): Promise<ReadonlyMap<string, readonly ParquetNode[]>> {

@@ -3,36 +3,64 @@
  * given one, by name where it has not yet. Pure.
  */
 import type { LentSegment } from "#buffer/lease.ts";
+import type { LiveColumn } from "#columns/live.ts";
 import { childFields, type Field, withChildFields } from "#columns/schema.ts";
 import type { LentRows } from "./database.ts";
 import { HotScan } from "./duckdb/hotScan.ts";
-import { type PartPlace, placeOf } from "./lend.ts";
+import { placesOf } from "./lend.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import { projectColumns } from "./projection.ts";
 
 /** Segments with equal columns together, each group in their order; as they are now. */
 export function rowsByColumns(segments: readonly LentSegment[]): LentRows[] {
-  const groups = new Map<string, LentRows & { readonly parts: PartPlace[] }>();
-  for (const segment of segments) {
-    const fields = segment.columns.map(({ field }) => field);
-    const key = JSON.stringify(fields, (_, value: unknown) =>
-      typeof value === "bigint" ? String(value) : value,
-    );
-    const group = groups.get(key) ?? { kind: "lent", fields, pid: process.pid, parts: [] };
-    group.parts.push(placeOf(segment));
-    groups.set(key, group);
-  }
-  return [...groups.values()];
+  const groups = Map.groupBy(segments, ({ columns }) => keyOfColumns(columns));
+  return [...groups.values()].map(lentRows);
 }
 
 /** Each segment by itself, where the order of their rows counts. */
 export function rowsBySegment(segments: readonly LentSegment[]): LentRows[] {
-  return segments.map((segment) => ({
-    kind: "lent",
-    fields: segment.columns.map(({ field }) => field),
-    pid: process.pid,
-    parts: [placeOf(segment)],
-  }));
+  return segments.map((segment) => lentRows([segment]));
+}
+
+/** Segments of equal columns; of each the rows that are finished. */
+function lentRows(segments: readonly LentSegment[]): LentRows {
+  const fields = segments[0]?.columns.map(({ field }) => field) ?? [];
+  const each = segments.map(({ columns }) => placesOf(columns));
+  const places = new Float64Array(each.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const own of each) {
+    places.set(own, at);
+    at += own.length;
+  }
+  const rowCounts = segments.map(({ watermark }) => Atomics.load(watermark, 0));
+  return { kind: "lent", fields, pid: process.pid, rowCounts, places };
+}
+
+const columnKeys = new WeakMap<readonly LiveColumn[], string>();
+const fieldKeys = new WeakMap<Field, string>();
+
+/** Equal for columns that one relation can have: written once for a sealed segment, and once for a field. */
+function keyOfColumns(columns: readonly LiveColumn[]): string {
+  const found = columnKeys.get(columns);
+  if (found !== undefined) return found;
+  const key = keyOfFields(columns.map(({ field }) => field));
+  columnKeys.set(columns, key);
+  return key;
+}
+
+/** Equal for fields that are the same, at every depth. */
+export function keyOfFields(fields: readonly Field[]): string {
+  return fields.map(keyOfField).join();
+}
+
+function keyOfField(field: Field): string {
+  const found = fieldKeys.get(field);
+  if (found !== undefined) return found;
+  const key = JSON.stringify(field, (_, value: unknown) =>
+    typeof value === "bigint" ? String(value) : value,
+  );
+  fieldKeys.set(field, key);
+  return key;
 }
 
 /** The table's columns, and behind them those that only rows in memory have so far. */

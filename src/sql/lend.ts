@@ -3,35 +3,29 @@
  * (`borrow.ts`). Nothing is looked at, and nothing copied.
  */
 import { ptr } from "bun:ffi";
-import type { LentSegment } from "#buffer/lease.ts";
 import type { LiveColumn } from "#columns/live.ts";
 
-/** Addresses of a column's buffers; 0: there is none, or nothing in it. Its field says which it has. */
-export interface ColumnPlace {
-  readonly validity: number;
-  readonly offsets: number;
-  readonly data: number;
-  readonly children: readonly ColumnPlace[];
+/**
+ * Numbers of one column: the addresses of its validity, offsets and data; 0: there is none, or nothing in it. Those of its
+ * children follow, one after the other.
+ */
+export const NUMBERS_PER_COLUMN = 3;
+
+/** Of a sealed segment's columns, which are the same from its seal on: hundreds are asked for again and again. */
+const known = new WeakMap<readonly LiveColumn[], Float64Array>();
+
+/** Where these columns lie, {@link NUMBERS_PER_COLUMN} each. To be kept lent for as long as it is read. */
+export function placesOf(columns: readonly LiveColumn[]): Float64Array {
+  const found = known.get(columns);
+  if (found !== undefined) return found;
+  const places = Float64Array.from(columns.flatMap(numbersOf));
+  known.set(columns, places);
+  return places;
 }
 
-/** Rows of a segment that may be read, and where. */
-export interface PartPlace {
-  readonly rowCount: number;
-  readonly columns: readonly ColumnPlace[];
-}
-
-/** Of a segment as it is now: the rows that are finished. To be kept lent for as long as it is read. */
-export function placeOf({ columns, watermark }: LentSegment): PartPlace {
-  return { rowCount: Atomics.load(watermark, 0), columns: columns.map(placeOfColumn) };
-}
-
-function placeOfColumn({ validity, offsets, data, children }: LiveColumn): ColumnPlace {
-  return {
-    validity: addressOf(validity),
-    offsets: addressOf(offsets),
-    data: addressOf(data),
-    children: children.map(placeOfColumn),
-  };
+function numbersOf({ validity, offsets, data, children }: LiveColumn): number[] {
+  const own = [addressOf(validity), addressOf(offsets), addressOf(data)];
+  return [...own, ...children.flatMap(numbersOf)];
 }
 
 function addressOf(memory: NodeJS.TypedArray | null): number {

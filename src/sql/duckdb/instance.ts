@@ -15,6 +15,7 @@ import {
   releaseArrow,
 } from "./arrowBatches.ts";
 import { HotScan } from "./hotScan.ts";
+import { stringAt } from "./stringAt.ts";
 import { cText, type Library, loadLibrary, Out } from "./symbols.ts";
 
 /** A value for a `?` of a statement. */
@@ -41,7 +42,6 @@ export type TextChunk = readonly (readonly (string | null)[])[];
 
 const STRUCT_BYTES = 64;
 const RESULT_WORDS = 6;
-const INLINE_TEXT_MAX = 12;
 const SHOWN_SQL_MAX = 200;
 const TYPE_SELECT = 1;
 const TYPE_EXPLAIN = 4;
@@ -53,6 +53,8 @@ export class Instance {
   readonly #connection = new Out();
   /** Rows in memory that statements may name. */
   readonly hot: HotScan;
+  /** Statements of ours without tables, prepared once. */
+  readonly #often = new Map<string, Statement>();
 
   /**
    * @param folders whose files, at any depth, `read_parquet` may read
@@ -140,18 +142,21 @@ export class Instance {
   rows(sql: string, parameters: readonly Parameter[] = []): (string | null)[][] {
     const statement = this.prepare(sql);
     try {
-      const rows: (string | null)[][] = [];
-      for (const chunk of statement.run(parameters)) {
-        const [first = []] = chunk;
-        for (const index of first.keys()) rows.push(chunk.map((column) => column[index] ?? null));
-      }
-      return rows;
+      return statement.rows(parameters);
     } finally {
       statement.close();
     }
   }
 
+  /** The same, of a statement that names no table and stays prepared: one of a few. */
+  rowsOften(sql: string, parameters: readonly Parameter[]): (string | null)[][] {
+    const statement = this.#often.get(sql) ?? this.prepare(sql);
+    this.#often.set(sql, statement);
+    return statement.rows(parameters);
+  }
+
   close(): void {
+    for (const statement of this.#often.values()) statement.close();
     this.#library.duckdb_disconnect(this.#connection.words);
     this.#library.duckdb_close(this.#database.words);
     this.hot.close();
@@ -191,6 +196,13 @@ export class Statement {
       if (chunk === null) continue;
       yield Array.from({ length: columns }, (_, column) => this.#texts(chunk, column));
     }
+  }
+
+  /** Runs it: all rows. Throws as `run`. */
+  rows(parameters: readonly Parameter[]): (string | null)[][] {
+    return [...this.run(parameters)].flatMap((chunk) =>
+      (chunk[0] ?? []).map((_, at) => chunk.map((column) => column[at] ?? null)),
+    );
   }
 
   /**
@@ -372,16 +384,6 @@ export function sqlText(value: string): string {
 /** A name of a statement: `"a ""b"""`. */
 export function sqlName(value: string): string {
   return `"${value.replaceAll('"', '""')}"`;
-}
-
-/** `duckdb_string_t`: length, then up to 12 bytes in place, or 4 of them and an address. */
-function stringAt(view: DataView, at: number): string {
-  const length = view.getUint32(at, true);
-  if (length <= INLINE_TEXT_MAX) {
-    return Buffer.from(view.buffer, view.byteOffset + at + 4, length).toString("utf8");
-  }
-  const address = Number(view.getBigUint64(at + 8, true)) as Pointer;
-  return Buffer.from(toArrayBuffer(address, 0, length)).toString("utf8");
 }
 
 /** DuckDB's messages show where in the statement, over several lines. */

@@ -13,7 +13,7 @@ export async function openDatabase(): Promise<Database> {
 
 /** A statement of ours, which no admission would let in. */
 export function ownStatement(sql: string): Admitted {
-  return { sql, explain: "", relations: [], columns: null, limits: new Map() };
+  return { sql, explain: "", relations: [], columns: null, limits: new Map(), isTimeless: false };
 }
 
 /** What a run has beside its statement and relations: JSON values, and room for them. */

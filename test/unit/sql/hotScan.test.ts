@@ -10,7 +10,6 @@ import type { Field } from "#columns/schema.ts";
 import type { Database, ValueForm } from "#sql/database.ts";
 import { HotScan } from "#sql/duckdb/hotScan.ts";
 import { rowsByColumns, selectHot, unionFields } from "#sql/hotRows.ts";
-import { placeOf } from "#sql/lend.ts";
 import {
   batchOf,
   bytesOf,
@@ -40,8 +39,14 @@ function ask(
 ) {
   const views = [{ schema: "", name: "t", select: `SELECT * FROM ${HotScan.select(0)}` }];
   const admitted = database.admit(sql);
-  const places = parts.map((part) => placeOf(lent(part)));
-  const hot = [{ kind: "lent" as const, fields, pid: process.pid, parts: places }];
+  const none = {
+    kind: "lent",
+    fields,
+    pid: process.pid,
+    rowCounts: [],
+    places: new Float64Array(0),
+  } as const;
+  const hot = parts.length === 0 ? [none] : rowsByColumns(parts.map(lent));
   return database.run({
     admitted,
     views,
