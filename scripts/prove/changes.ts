@@ -85,7 +85,10 @@ export async function proveChanges(proof: ChangesProof): Promise<ChangesReport> 
 }
 
 /** Judges a course's table in about {@link JUDGED} of its snapshots, and in the head. */
-async function judgeChanges(course: Course, readers: readonly Reader[]): Promise<ChangesVerdict> {
+export async function judgeChanges(
+  course: Course,
+  readers: readonly Reader[],
+): Promise<ChangesVerdict> {
   const { file } = await readTopic(course.bootstrap, course.topic);
   const job = {
     table: { folder: course.tableFolder },

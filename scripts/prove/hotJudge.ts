@@ -13,6 +13,17 @@ export interface Body {
   readonly error?: string;
 }
 
+/** A process that is gone in the midst of an answer may leave its client waiting. */
+const ANSWER_MS = 120_000;
+
+/** The answer of a process to a statement. Throws `TimeoutError` when none comes. */
+export async function question(url: string, sql: string): Promise<Body> {
+  const body = JSON.stringify({ sql });
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const response = await fetch(`${url}/query`, { method: "POST", body, signal });
+  return (await response.json()) as Body;
+}
+
 /**
  * What is asked: how many rows, which offsets, or sums of computed values, the last two from an offset of each
  * partition on.
@@ -194,6 +205,7 @@ function sumOf({ from, to }: { readonly from: number; readonly to: number }): nu
   return ((to - from) * (from + to - 1)) / 2;
 }
 
-function partitionsOf(names: readonly string[]): Set<number> {
+/** Numbers of `TOPIC/NUMBER`. */
+export function partitionsOf(names: readonly string[]): Set<number> {
   return new Set(names.map((name) => Number(name.split("/").at(-1))));
 }

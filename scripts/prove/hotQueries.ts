@@ -13,7 +13,7 @@ import { until } from "../services/process.ts";
 import { startProduct } from "../services/product.ts";
 import type { S3Service } from "../services/versitygw.ts";
 import { type Course, newCourse, newS3Course, type Say } from "./course.ts";
-import { type Asked, type Body, HotJudge, sqlOf } from "./hotJudge.ts";
+import { type Asked, type Body, HotJudge, question, sqlOf } from "./hotJudge.ts";
 
 /** How long, and how much. */
 export interface HotQueriesProof {
@@ -166,10 +166,8 @@ export class Asker {
     this.#judge.take(asked, await this.#query(sqlOf(asked, this.#topic)));
   }
 
-  async #query(sql: string): Promise<Body> {
-    const body = JSON.stringify({ sql });
-    const response = await fetch(`${this.#url}/query`, { method: "POST", body });
-    return (await response.json()) as Body;
+  #query(sql: string): Promise<Body> {
+    return question(this.#url, sql);
   }
 }
 

@@ -16,6 +16,7 @@ import { proveFanOut } from "./fanOut.ts";
 import { proveFaults } from "./faults.ts";
 import { proveForeign, proveForeignEnds } from "./foreign.ts";
 import { proveComingAndGoing, proveZombies } from "./group.ts";
+import { proveHotChanges } from "./hotChanges.ts";
 import { proveHotCost, proveHotLatency } from "./hotFigures.ts";
 import { proveHotMemory } from "./hotMemory.ts";
 import { proveHotQueries } from "./hotQueries.ts";
@@ -108,6 +109,14 @@ const PROOFS: Readonly<Record<string, () => Promise<unknown>>> = {
     const rate = Number(process.argv[3] ?? 2000);
     const actSeconds = Number(process.argv[4] ?? 20);
     return proveHotStorm({ bootstrap, topic: "storm", rate, actSeconds, say });
+  },
+  "hot-changes": async () => {
+    const { bootstrap } = await startKafka();
+    const minutes = Number(process.argv[3] ?? 10);
+    const rate = Number(process.argv[4] ?? 400);
+    const seed = Number(process.argv[5] ?? 1);
+    const size = { topic: "changing", keys: 3000, actSeconds: 15, seed, say };
+    return proveHotChanges({ bootstrap, ...size, minutes, rate });
   },
   "hot-queries": async () => {
     const { bootstrap } = await startKafka();
