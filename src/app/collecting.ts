@@ -1,10 +1,12 @@
 /**
  * Collects garbage while records flow, and once after they have ceased.
  *
- * Fetched, decoded and copied bytes lie outside the JavaScript heap. The runtime collects when its
- * heap grows, and does not see them: without this a busy process holds hundreds of MB of garbage.
+ * The runtime collects what is young by itself, and what has grown old when its heap has doubled; it counts the
+ * columns of the hot buffer as heap, and does not tell how much of all is dead. So old garbage is what resident
+ * memory has grown by: decision 0474.
  */
 
+import { fullGC } from "bun:jsc";
 import type { Clock } from "#base/clock.ts";
 import { LIMITS } from "#base/limits.ts";
 import { freeBufferBytes, trimBuffers } from "#columns/buffers.ts";
@@ -17,6 +19,10 @@ const EVERY_MS = 250;
  * uploads are not kept from then on.
  */
 const QUIET_LOOKS = 30;
+/** Of what a collection has left: more than that on top is taken for garbage. */
+const GROWTH = 1 / 8;
+/** What a collection has left is forgotten by so many bytes a look while less is in use. */
+const FORGOTTEN_BYTES = 1024 * 1024;
 
 /** What the process does, for {@link collectWhileFlowing}. */
 export interface Flow {
@@ -24,17 +30,26 @@ export interface Flow {
   consumed(): number;
   /** Bytes in hot buffers. */
   buffered(): number;
-  /** Bytes outside the JavaScript heap, garbage included. */
+  /** Bytes outside the JavaScript heap, garbage and received bytes that are gone included. */
   external(): number;
+  /** Bytes of the process in memory. */
+  resident(): number;
 }
 
-/** Looks four times a second until `signal` is aborted; `collect` is `Bun.gc` but in tests. */
+/**
+ * `young`: what was made lately, beside the event loop. `old`: whatever is dead, at once, 25 ms. `all`: compiled code
+ * too, which is made again when it is needed.
+ */
+export type Collect = (what: "young" | "old" | "all") => void;
+
+/** Looks four times a second until `signal` is aborted; `collect` is the runtime's but in tests. */
 export async function collectWhileFlowing(
   clock: Clock,
   flow: Flow,
   signal: AbortSignal,
-  collect: (atOnce: boolean) => void = Bun.gc,
+  collect: Collect = collectNow,
 ): Promise<void> {
+  const growth = new Growth();
   let before = flow.consumed();
   for (let quiet = 0; !signal.aborted; quiet++) {
     await clock.sleep(EVERY_MS, signal);
@@ -43,9 +58,32 @@ export async function collectWhileFlowing(
     if (now !== before) quiet = 0;
     before = now;
     if (quiet >= QUIET_LOOKS) dropFreeParts();
-    // What is left is garbage, and with it fetched bytes that wait and the memory of the kernels.
-    const others = flow.external() - flow.buffered() - freeBufferBytes() - freePartBytes();
-    if (quiet === QUIET_LOOKS || others > LIMITS.garbageBytesMax) collect(true);
-    else if (quiet === 0 && others > LIMITS.garbageBytesTarget) collect(false);
+    const columns = flow.buffered() + freeBufferBytes() + freePartBytes();
+    const isLarge = growth.isLarge(flow.resident() - columns);
+    if (quiet === QUIET_LOOKS) collect("all");
+    else if (isLarge) collect("old");
+    else if (quiet === 0 && flow.external() - columns > LIMITS.youngBytesMax) collect("young");
   }
+}
+
+/** Whether memory has grown since the last collection, beyond what a busy process needs. */
+class Growth {
+  /** What was there after it. */
+  #leftBytes: number = LIMITS.busyBytes;
+  /** Memory of what was collected goes back within a moment: what is left is seen at the next look. */
+  #isCollected = false;
+
+  /** @returns true when that is to be collected, at once: what the next call is told is left of it */
+  isLarge(bytes: number): boolean {
+    if (this.#isCollected) this.#leftBytes = bytes;
+    else if (bytes < this.#leftBytes) this.#leftBytes -= FORGOTTEN_BYTES;
+    this.#leftBytes = Math.max(this.#leftBytes, LIMITS.busyBytes);
+    this.#isCollected = bytes > this.#leftBytes * (1 + GROWTH);
+    return this.#isCollected;
+  }
+}
+
+function collectNow(what: Parameters<Collect>[0]): void {
+  if (what === "old") fullGC();
+  else Bun.gc(what === "all");
 }

@@ -325,6 +325,7 @@ function flowOf(pipelines: readonly PipelineRun[]): Flow {
     consumed: () => sum((each) => each.recordsConsumed),
     buffered: () => sum((each) => each.bufferedBytes),
     external: () => process.memoryUsage().arrayBuffers,
+    resident: () => process.memoryUsage.rss(),
   };
 }
 

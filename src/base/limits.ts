@@ -75,8 +75,8 @@ export const LIMITS: Readonly<
     | "heldValueBytes"
     | "rowIdsBytesMax"
     | "sortedColumnBytesMax"
-    | "garbageBytesTarget"
-    | "garbageBytesMax"
+    | "busyBytes"
+    | "youngBytesMax"
     | "avroBlockBytesMax"
     | "knownFoldersMax"
     | "s3PartsInFlightMax"
@@ -212,10 +212,10 @@ export const LIMITS: Readonly<
   rowIdsBytesMax: 64 * MIB,
   /** Columns at which a file of sorted rows takes no more of them: they are copied once. */
   sortedColumnBytesMax: 512 * MIB,
-  /** Garbage from which on the collector runs beside the event loop: not for a few records a second. */
-  garbageBytesTarget: 48 * MIB,
-  /** Garbage from which on it finishes at once, for 20 to 50 ms: memory is worth more than latency. */
-  garbageBytesMax: 128 * MIB,
+  /** Of `processBytes`, what is in use while records flow as fast as they can, measured: what comes on top may be garbage. */
+  busyBytes: 144 * MIB,
+  /** Bytes outside the heap and the hot buffers from which on young garbage is collected: not for a few records a second. */
+  youngBytesMax: 48 * MIB,
   /** One inflated block of a manifest: a larger one is corrupt, or an attack. */
   avroBlockBytesMax: 256 * MIB,
   /** Folders that are remembered as durable (a number); beyond it all are looked at again. */
@@ -261,10 +261,7 @@ export function assertLimits(): void {
   assert(LIMITS.recordBytesMax < LIMITS.columnBytesMax, "one record fits into a column");
   assert(LIMITS.partitionPartBytesMax <= 255, "a folder's name fits into a file system");
   assert(LIMITS.partitionFolderBytesMax <= 512, "a partition leaves half of an S3 key to others");
-  assert(
-    LIMITS.garbageBytesTarget < LIMITS.garbageBytesMax,
-    "collecting begins before it must end",
-  );
+  assert(LIMITS.busyBytes < LIMITS.processBytes, "a process has room for some garbage");
   const fixed = LIMITS.workerBytesMax + LIMITS.fetchQueueBytesMax + LIMITS.closingFileBytesMax;
   assert(fixed < LIMITS.processBytes, "what is held whatever the buffer has room in the process");
   assert(

@@ -10,7 +10,7 @@ import { type Feed, type FeedKey, type FeedOffset, feedKey } from "#base/offsets
 import type { Random } from "#base/random.ts";
 import type { ConsumerEvent, FreeConsumer, LogBounds } from "./consumer.ts";
 import { Delivery } from "./fetch/delivery.ts";
-import { ANSWER_BYTES_MAX, Fetcher } from "./fetch/fetcher.ts";
+import { Fetcher, largestAnswerBytes } from "./fetch/fetcher.ts";
 import { type Partition, Partitions } from "./fetch/partitions.ts";
 import { PausedLag } from "./fetch/pausedLag.ts";
 import { FetchQueue } from "./fetch/queue.ts";
@@ -76,7 +76,7 @@ class KafkaConsumer implements FreeConsumer {
     this.arrived = new Signal(clock);
     this.metadataDue = new Signal(clock);
     const changed = new Signal(clock);
-    const answerBytes = ANSWER_BYTES_MAX + ANSWER_HEAD_BYTES_MAX;
+    const answerBytes = largestAnswerBytes(settings) + ANSWER_HEAD_BYTES_MAX;
     const buffers = new AnswerBuffers(answerBytes, settings.queueBytesMax);
     this.cluster = new Cluster(settings, { ...parts, buffers });
     this.topics = new Topics(this.cluster, settings, clock, (failed) => this.onTopicFailed(failed));

@@ -24,7 +24,9 @@ import type { FetchQueue } from "./queue.ts";
 import { walkBatches } from "./recordBatch.ts";
 
 /** One answer is kept small, so that cutting it up never blocks the loop for long. */
-export const ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+/** Of the queue: memory of an answer is used again when all of it is read, so that a few large ones hold more. */
+const ANSWER_SHARE = 1 / 4;
 /** However many brokers there are. */
 const ANSWER_BYTES_MIN = 64 * 1024;
 const PARTITION_BYTES_MIN = 1024 * 1024;
@@ -65,16 +67,21 @@ interface Asked {
   readonly sequence: number;
 }
 
+/** Bytes to ask for at most, however few loops fetch: what memory is made for. */
+export function largestAnswerBytes({ queueBytesMax }: Pick<Settings, "queueBytesMax">): number {
+  return Math.min(ANSWER_BYTES_MAX, Math.ceil(queueBytesMax * ANSWER_SHARE));
+}
+
 /**
  * Bytes to ask for at most when so many loops fetch: a long poll reserves them in the queue while it
  * waits, and those of quiet brokers must not keep the others from theirs.
  */
 export function answerBytesMax(
   loops: number,
-  { queueBytesMax, fetchBytesMax }: Pick<Settings, "queueBytesMax" | "fetchBytesMax">,
+  settings: Pick<Settings, "queueBytesMax" | "fetchBytesMax">,
 ): number {
-  const share = Math.max(ANSWER_BYTES_MIN, Math.floor(queueBytesMax / loops));
-  return Math.min(share, ANSWER_BYTES_MAX, fetchBytesMax);
+  const share = Math.max(ANSWER_BYTES_MIN, Math.floor(settings.queueBytesMax / loops));
+  return Math.min(share, largestAnswerBytes(settings), settings.fetchBytesMax);
 }
 
 /** The fetch loops of all brokers. */

@@ -15,6 +15,9 @@ const CHUNK_BYTES_MIN = 4096;
 const SIZE_BYTES = 4;
 const ID_BYTES = 4;
 
+/** One is read to its end while its last bytes are still waiting, one arrives while the others are full. */
+const BESIDE_FULL = 2;
+
 /** Buffers of fetch answers, counted by their readers. Sizes in bytes. */
 export class AnswerBuffers {
   readonly #bytesEach: number;
@@ -25,11 +28,11 @@ export class AnswerBuffers {
 
   /**
    * @param bytesEach size of one buffer: larger answers get memory of their own
-   * @param bytesMax more free buffers than have room for this are left to the garbage collector
+   * @param bytesMax of answers that wait: buffers for so much, and two, are kept; more are left to the collector
    */
   constructor(bytesEach: number, bytesMax: number) {
     this.#bytesEach = bytesEach;
-    this.#freeMax = Math.ceil(bytesMax / bytesEach);
+    this.#freeMax = Math.ceil(bytesMax / bytesEach) + BESIDE_FULL;
   }
 
   /** Memory for an answer, with one reader; the first part of it when the answer is larger. */

@@ -108,14 +108,24 @@ describe("AnswerBuffers", () => {
     expect(buffers.take(64).buffer).toBe(first.buffer);
   });
 
-  test("no more is kept than was asked for, and foreign memory is nobody's business", () => {
+  test("memory of what waits is kept, of one that is read and of one that arrives, and no more", () => {
+    const buffers = new AnswerBuffers(64, 128);
+    const taken = Array.from({ length: 5 }, () => buffers.take(1));
+    for (const answer of taken) buffers.release(answer);
+    const before = new Set(taken.map(({ buffer }) => buffer));
+    const again = Array.from({ length: 5 }, () => before.has(buffers.take(1).buffer));
+    expect(again).toEqual([true, true, true, true, false]);
+  });
+
+  test("what is released twice, or is foreign memory, is not kept", () => {
     const buffers = new AnswerBuffers(64, 64);
     const [first, second] = [buffers.take(1), buffers.take(1)];
     buffers.release(first);
     buffers.release(second);
     buffers.release(second);
     buffers.release(new Uint8Array(5));
-    expect(buffers.take(1).buffer).toBe(first.buffer);
-    expect(buffers.take(1).buffer).not.toBe(second.buffer);
+    const next = [buffers.take(1), buffers.take(1), buffers.take(1)].map(({ buffer }) => buffer);
+    expect(next.slice(0, 2)).toEqual([second.buffer, first.buffer]);
+    expect(next[2]).not.toBe(second.buffer);
   });
 });

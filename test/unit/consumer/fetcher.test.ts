@@ -1,16 +1,20 @@
 import { expect, test } from "bun:test";
 import { LIMITS } from "#base/limits.ts";
 import { queueBytesOf } from "#config/memory.ts";
-import { ANSWER_BYTES_MAX, answerBytesMax } from "#consumer/fetch/fetcher.ts";
+import { answerBytesMax, largestAnswerBytes } from "#consumer/fetch/fetcher.ts";
 
 const MIB = 1024 * 1024;
 
 test("one broker is asked for large answers, and never for more than the configuration says", () => {
   const queueBytesMax = LIMITS.fetchQueueBytesMax;
-  expect(answerBytesMax(2, { queueBytesMax, fetchBytesMax: 32 * MIB })).toBe(ANSWER_BYTES_MAX);
+  expect(answerBytesMax(2, { queueBytesMax, fetchBytesMax: 32 * MIB })).toBe(4 * MIB);
   expect(answerBytesMax(2, { queueBytesMax, fetchBytesMax: 1000 })).toBe(1000);
-  const small = { queueBytesMax: queueBytesOf(128 * MIB), fetchBytesMax: 32 * MIB };
-  expect(answerBytesMax(2, small)).toBe(ANSWER_BYTES_MAX);
+});
+
+test("beside a small buffer answers are smaller: memory is used again when all of an answer is read", () => {
+  const queueBytesMax = queueBytesOf(128 * MIB);
+  expect(answerBytesMax(2, { queueBytesMax, fetchBytesMax: 32 * MIB })).toBe(2 * MIB);
+  expect(largestAnswerBytes({ queueBytesMax })).toBe(2 * MIB);
 });
 
 test("long polls to many quiet brokers leave half of the queue to the answers of others", () => {
