@@ -74,6 +74,7 @@ export function schedulesOf(
           const report = await withSort(rewrites.room, sortBytes, head, (sortSpillBytesMax) =>
             compact(table, engine, {
               ...{ ...optionsOf(stop), jobs, whenDecided, sortSpillBytesMax },
+              onRewritten: async (files) => of.rewritten?.(files),
               settings: { ...settings, closed },
             }),
           );
@@ -231,6 +232,7 @@ export function* scheduledTables(
       branch: sink.options.branch,
       seen: () => sink.writer?.lastSeen ?? null,
       watermarkMs: () => watermarkOf(sink, positions),
+      rewritten: async (files) => sink.writer?.rewritten(files),
       isUndecided: () => sink.flushing || sink.sealed,
       isRunning: () => sink.state.kind === "running" || sink.state.kind === "retrying",
       open: async () => {

@@ -99,6 +99,11 @@ class Thread implements IndexThread {
         assert(rowIds !== undefined, "row ids are answered by row ids");
         return rowIds;
       },
+      rewritten: async (files) => {
+        // An index that was not asked yet, and one whose Worker ends, reads the table as it will be then.
+        if (brought === null || brought !== this.#worker) return;
+        await ask({ type: "rewritten", files }, null).catch(() => undefined);
+      },
       apply: async (change, landed) => {
         await ask({ type: "apply", change, landed }, null);
       },

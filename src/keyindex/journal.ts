@@ -7,6 +7,7 @@
  * add     entries: keys, 16 bytes each | files, u32 each | rows, u32 each
  * remove  keys
  * drop    for each file: u32 number | u32 words of a row set, or ALL | the words
+ * move    u32 numbers (`moves.ts`)
  * names, forgotten, label   JSON
  * ```
  * Little endian. A dump is one frame of entries, which stand in the order of their keys. The frames of a
@@ -21,7 +22,7 @@ import type { Entries } from "./keyTable.ts";
 import type { KeySet } from "./port.ts";
 
 /** Kinds of frames, by their numbers in files. */
-const KINDS = ["add", "remove", "drop", "names", "forgotten", "label", "range"] as const;
+const KINDS = ["add", "remove", "drop", "names", "forgotten", "label", "range", "move"] as const;
 
 /** What a frame is. */
 export type FrameKind = (typeof KINDS)[number];

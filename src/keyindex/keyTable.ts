@@ -3,6 +3,7 @@
  * by, one over a JavaScript map (`test/fakes/mapKeyTable.ts`).
  */
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
+import type { Move } from "./moves.ts";
 import type { KeySet } from "./port.ts";
 
 /** Places of rows, in no order: row `rows[n]` of the file that has number `files[n]`. */
@@ -35,6 +36,8 @@ export interface KeyTable {
   remove(keys: KeySet): Places;
   /** Removes rows of files: those in the set, or, where it is null, all. How many, by file. */
   drop(files: ReadonlyMap<number, RowSet | null>): ReadonlyMap<number, number>;
+  /** Moves rows of files into another one; those that do not live there go. @returns how many have moved */
+  move(move: Move): number;
   /** Removes everything. */
   clear(): void;
 }
@@ -52,6 +55,8 @@ export interface RangedKeyTable extends KeyTable {
   addEntries(entries: Entries): void;
   /** {@link KeyTable.drop} in some ranges. */
   dropIn(files: ReadonlyMap<number, RowSet | null>, isRange: (range: number) => boolean): void;
+  /** {@link KeyTable.move} in some ranges. */
+  moveIn(move: Move, isRange: (range: number) => boolean): void;
 }
 
 /** The range of each key. */

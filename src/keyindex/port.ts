@@ -82,6 +82,22 @@ export interface IndexColumns {
   readonly orderColumn?: string | null;
 }
 
+/** A file that was made of others. */
+export interface RewrittenFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly inputs: readonly {
+    readonly path: string;
+    /** As it was when the file was read. */
+    readonly firstRowId: bigint | null;
+    readonly rows: number;
+    /** What became of its first row that is in the new file, where the others follow it; else of each of them, in their order. */
+    readonly places: number | Uint32Array;
+    /** Its rows that are not in the new file: row `32 * n + bit` is bit `bit` of word `n`. */
+    readonly hidden: Uint32Array;
+  }[];
+}
+
 /** An index of one table's keys. */
 export interface RowIndex {
   /**
@@ -118,6 +134,11 @@ export interface RowIndex {
    * the change's base: the next `bringTo` reads what landed like anybody's.
    */
   apply(change: IndexChange, landed: LandedSnapshot): Promise<void>;
+  /**
+   * Before a commit that puts files together: where they turn up in a head, the keys of their rows need not be read. Of
+   * two commits at most this is remembered.
+   */
+  rewritten(files: readonly RewrittenFile[]): Promise<void>;
   /** Lets its memory go. It may be asked again, when this has ended, and begins with what is kept then. */
   close(): Promise<void>;
 }

@@ -23,6 +23,7 @@ import type {
   KeySet,
   LandedSnapshot,
   LocatedRows,
+  RewrittenFile,
   StandingValues,
 } from "./port.ts";
 
@@ -44,6 +45,7 @@ export type Question =
   | { readonly type: "locate"; readonly keys: KeySet }
   | { readonly type: "values"; readonly keys: KeySet; readonly columns: readonly Field[] }
   | { readonly type: "rowIds"; readonly keys: KeySet }
+  | { readonly type: "rewritten"; readonly files: readonly RewrittenFile[] }
   | { readonly type: "apply"; readonly change: IndexChange; readonly landed: LandedSnapshot }
   | { readonly type: "close" };
 

@@ -33,6 +33,7 @@ import {
   RANGES,
   type RangedKeyTable,
 } from "./keyTable.ts";
+import { encodeMove, type Move } from "./moves.ts";
 import type { KeySet } from "./port.ts";
 import { type FoundStore, readStore } from "./readStore.ts";
 
@@ -108,6 +109,7 @@ export function volatileKeyStore(table: KeyTable): KeyStore {
     locate: (keys) => table.locate(keys),
     remove: (keys) => table.remove(keys),
     drop: (files) => table.drop(files),
+    move: (move) => table.move(move),
     clear: () => table.clear(),
     name: () => undefined,
     forget: () => undefined,
@@ -180,6 +182,12 @@ class Store implements KeyStore {
     const counts = this.#table.drop(files);
     this.#keep("drop", 0, () => encodeDrops(files));
     return counts;
+  }
+
+  move(move: Move): number {
+    const moved = this.#table.move(move);
+    this.#keep("move", 0, () => encodeMove(move));
+    return moved;
   }
 
   clear(): void {

@@ -30,6 +30,8 @@ import type { SnapshotId, TableMetadata } from "#iceberg/metadata/metadata.ts";
 import type { Storage } from "#storage/storage.ts";
 import { EqualityDeletes } from "./equalityDeletes.ts";
 import { type ChangedFile, headDifference } from "./headDifference.ts";
+import { IndexedFiles } from "./indexedFiles.ts";
+import { RowIdColumns, wholeColumn } from "./keptRowIds.ts";
 import { type KeyField, KeyHasher, type KeySecret, keyFieldsOf } from "./keyHasher.ts";
 import type { FoundPlaces } from "./keyTable.ts";
 import { newerKeys } from "./newerKeys.ts";
@@ -41,12 +43,14 @@ import type {
   KeySet,
   LandedSnapshot,
   LocatedRows,
+  RewrittenFile,
   RowIndex,
   StandingValues,
 } from "./port.ts";
 import { PositionDeletes } from "./positionDeletes.ts";
 import { hiddenRows, type KeySource, readLiveKeys, rowsLeft } from "./readKeys.ts";
-import { packed, RowIdColumns, rowIdsOf } from "./rowIds.ts";
+import { type MovedOutput, movedIds, RewrittenFiles } from "./rewrittenFiles.ts";
+import { rowIdsOf } from "./rowIds.ts";
 import { secretCheck } from "./secret.ts";
 import { standingValues } from "./standingValues.ts";
 import type { KeyStore, RestoredIndex } from "./store.ts";
@@ -63,13 +67,6 @@ export interface TableIndexParts extends IndexColumns {
 /** The columns that an index knows; order null: changes have none. */
 type IndexKey = Pick<KeySource, "hasher"> & { readonly order: KeyField | null };
 
-/** A file whose rows are in the table. */
-interface IndexedFile {
-  readonly number: number;
-  /** Its rows in the table. */
-  rows: number;
-}
-
 /** Creates an index that knows what its store has kept. */
 export function createTableIndex(parts: TableIndexParts): RowIndex {
   return new TableIndex(parts);
@@ -80,11 +77,9 @@ class TableIndex implements RowIndex {
   readonly #store: KeyStore;
   /** What the store had, until a head is looked at. */
   #restored: RestoredIndex | null;
-  readonly #files = new Map<string, IndexedFile>();
-  readonly #paths = new Map<number, string>();
+  readonly #files: IndexedFiles;
   readonly #rowIds: RowIdColumns;
-  /** Numbers of files that are gone; the others are 1 and on. */
-  readonly #freeNumbers: number[] = [];
+  readonly #rewritten = new RewrittenFiles();
   /** What was listed last; with `#torn` it says what the table holds. */
   #head: HeadFiles | null = null;
   readonly #torn = new Set<string>();
@@ -101,6 +96,7 @@ class TableIndex implements RowIndex {
   constructor(parts: TableIndexParts) {
     this.#parts = parts;
     this.#store = parts.store;
+    this.#files = new IndexedFiles(parts.store);
     this.#rowIds = parts.rowIds ?? new RowIdColumns();
     this.#restored = parts.store.restored;
   }
@@ -152,7 +148,12 @@ class TableIndex implements RowIndex {
     assert(this.#label !== null && head !== null, "it was brought to a head");
     const locate = (some: KeySet): FoundPlaces => this.#store.locate(some);
     const fileOf = (number: number): LiveData => this.#fileOf(head, number);
-    return await rowIdsOf({ storage, locate, fileOf, columns: this.#rowIds }, keys);
+    const positionDeletes = new PositionDeletes(storage);
+    const hiddenIn = (file: LiveData): Promise<RowSet> =>
+      hiddenRows({ positionDeletes }, file, deletesOf(head.index, file));
+    const liveIn = (file: LiveData): number => rowsLeft(head, file);
+    const source = { storage, locate, fileOf, hiddenIn, liveIn, columns: this.#rowIds };
+    return await rowIdsOf(source, keys);
   }
 
   async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
@@ -166,9 +167,14 @@ class TableIndex implements RowIndex {
   }
 
   #fileOf({ data }: HeadFiles, number: number): LiveData {
-    const file = data.get(this.#paths.get(number) ?? "");
+    const file = data.get(this.#files.pathOf(number));
     assert(file !== undefined, "a row of the index is in a live file");
     return file;
+  }
+
+  rewritten(files: readonly RewrittenFile[]): Promise<void> {
+    this.#rewritten.tell(files);
+    return Promise.resolve();
   }
 
   async apply(change: IndexChange, landed: LandedSnapshot): Promise<void> {
@@ -193,13 +199,14 @@ class TableIndex implements RowIndex {
     { sequenceNumber, snapshotId }: LandedSnapshot,
   ): HeadFiles {
     for (const [number, rows] of rowsByFile(this.#store.remove(change.keys))) {
-      this.#take(number, rows.length);
+      this.#files.take(number, rows.length);
+      this.#rowIds.leave(this.#files.pathOf(number), rows);
     }
     const data = new Map(head.data);
     for (const { file, keys, rows, rowIds } of change.placed) {
       this.#add(file.filePath, keys, rows ?? firstRows(keys.count));
       if (rowIds === null) this.#rowIds.keep(file.filePath, null);
-      else if (rowIds !== undefined) this.#rowIds.keep(file.filePath, packed(rowIds));
+      else if (rowIds !== undefined) this.#rowIds.keep(file.filePath, wholeColumn(rowIds));
       data.set(file.filePath, liveDataOf(file, sequenceNumber, this.#order?.id ?? null));
     }
     const deletes = new Map(head.deletes);
@@ -212,7 +219,7 @@ class TableIndex implements RowIndex {
   }
 
   close(): Promise<void> {
-    for (const path of this.#files.keys()) this.#rowIds.forget(path);
+    for (const path of this.#files.paths) this.#rowIds.forget(path);
     return this.#store.close();
   }
 
@@ -237,15 +244,7 @@ class TableIndex implements RowIndex {
       return;
     }
     this.#head = head;
-    for (const [number, path] of restored.names) {
-      this.#files.set(path, { number, rows: restored.rows.get(number) ?? 0 });
-      this.#paths.set(number, path);
-    }
-    let last = 0;
-    for (const number of this.#paths.keys()) last = Math.max(last, number);
-    for (let number = 1; number < last; number++) {
-      if (!this.#paths.has(number)) this.#freeNumbers.push(number);
-    }
+    this.#files.restore(restored);
   }
 
   /** The columns that the index knows, as a table has them. */
@@ -290,10 +289,8 @@ class TableIndex implements RowIndex {
 
   #clear(): void {
     this.#store.clear();
-    for (const path of this.#files.keys()) this.#rowIds.forget(path);
+    for (const path of this.#files.paths) this.#rowIds.forget(path);
     this.#files.clear();
-    this.#paths.clear();
-    this.#freeNumbers.length = 0;
     this.#torn.clear();
     this.#head = null;
     this.#label = null;
@@ -301,15 +298,23 @@ class TableIndex implements RowIndex {
 
   /** Makes the table what the head's files say. */
   async #compare(source: KeySource, head: HeadFiles): Promise<void> {
-    const indexed = { paths: [...this.#files.keys()], head: this.#head, torn: this.#torn };
-    const { gone, fresh, changed } = headDifference(source.metadata, indexed, head);
+    const indexed = { paths: this.#files.paths, head: this.#head, torn: this.#torn };
+    const difference = headDifference(source.metadata, indexed, head);
+    const { gone, fresh, changed } = difference;
+    const isThere = (path: string): boolean => this.#files.get(path) !== undefined;
+    const isWhole = (path: string): boolean => isThere(path) && !this.#torn.has(path);
+    const outputs = this.#rewritten.among(difference, isWhole, isThere);
     const anew = [...gone, ...fresh.map((file) => file.path)];
     for (const path of [...anew, ...changed.map(({ file }) => file.path)]) this.#torn.add(path);
-    this.#drop(anew.map((path) => [path, null]));
-    for (const path of gone) this.#forget(path);
+    const moved = await this.#move(source, head, outputs);
+    this.#drop(anew.filter((path) => !moved.has(path)).map((path) => [path, null]));
+    for (const path of gone) {
+      this.#files.forget(path);
+      this.#rowIds.forget(path);
+    }
     const again = await this.#hide(source, changed);
     this.#drop(again.map((file) => [file.path, null]));
-    const unread = [...fresh, ...again];
+    const unread = [...fresh.filter(({ path }) => !moved.has(path)), ...again];
     this.#store.reserve(unread.reduce((sum, file) => sum + rowsLeft(head, file), 0));
     for (const file of unread) {
       const deletes = deletesOf(head.index, file);
@@ -319,12 +324,42 @@ class TableIndex implements RowIndex {
     }
   }
 
+  /** Moves rows into the files that were made of theirs; answers the files of which all rows that live are known then. */
+  async #move(
+    source: KeySource,
+    head: HeadFiles,
+    outputs: readonly MovedOutput[],
+  ): Promise<ReadonlySet<string>> {
+    const whole = new Set<string>();
+    for (const output of outputs) {
+      const { file, inputs } = output;
+      this.#rewritten.forget(output);
+      const deletes = deletesOf(head.index, file);
+      if (deletes.equality.length > 0) continue;
+      const hidden = await hiddenRows(source, file, deletes);
+      const into = this.#files.named(file.path);
+      const from = new Map(
+        inputs.flatMap((input) => {
+          const number = this.#files.get(input.path)?.number;
+          return number === undefined ? [] : [[number, input] as const];
+        }),
+      );
+      into.rows = this.#store.move({ into: into.number, hidden, from });
+      for (const number of from.keys()) this.#files.empty(number);
+      // Rows that live again, as after a rollback, are not in the table: then it has fewer than live.
+      if (into.rows !== file.rows - hidden.size) continue;
+      whole.add(file.path);
+      this.#rowIds.keep(file.path, movedIds(this.#rowIds, output, hidden));
+    }
+    return whole;
+  }
+
   /** Removes the rows that deletes hide; answers the files that must be read again. */
   async #hide(source: KeySource, changed: readonly ChangedFile[]): Promise<LiveData[]> {
     const again: LiveData[] = [];
     const hidden = new Map<LiveData, RowSet>();
     for (const { file, hides } of changed) {
-      if (hides.equality.length > 0 || !this.#files.has(file.path)) again.push(file);
+      if (hides.equality.length > 0 || this.#files.get(file.path) === undefined) again.push(file);
       else hidden.set(file, await hiddenRows(source, file, hides));
     }
     this.#drop([...hidden].map(([file, rows]) => [file.path, rows]));
@@ -345,34 +380,12 @@ class TableIndex implements RowIndex {
       if (file !== undefined && file.rows > 0) drops.set(file.number, rows);
     }
     if (drops.size === 0) return;
-    for (const [number, count] of this.#store.drop(drops)) this.#take(number, count);
-  }
-
-  #take(number: number, count: number): void {
-    const file = this.#files.get(this.#paths.get(number) ?? "");
-    assert(file !== undefined && file.rows >= count, "rows are taken from a file that has them");
-    file.rows -= count;
+    for (const [number, count] of this.#store.drop(drops)) this.#files.take(number, count);
   }
 
   #add(path: string, keys: KeySet, rows: Uint32Array): void {
-    let file = this.#files.get(path);
-    if (file === undefined) {
-      file = { number: this.#freeNumbers.pop() ?? this.#files.size + 1, rows: 0 };
-      this.#files.set(path, file);
-      this.#paths.set(file.number, path);
-      this.#store.name(file.number, path);
-    }
+    const file = this.#files.named(path);
     this.#store.add(keys, file.number, rows);
     file.rows += rows.length;
-  }
-
-  #forget(path: string): void {
-    const number = this.#files.get(path)?.number;
-    assert(number !== undefined, "a file that is forgotten was known");
-    this.#paths.delete(number);
-    this.#files.delete(path);
-    this.#rowIds.forget(path);
-    this.#freeNumbers.push(number);
-    this.#store.forget(number);
   }
 }

@@ -20,16 +20,26 @@ import {
   type RangedKeyTable,
   rangesOf,
 } from "./keyTable.ts";
+import type { Move } from "./moves.ts";
 import { EntryList, FoundList } from "./places.ts";
 import type { KeySet } from "./port.ts";
+import {
+  CHAIN,
+  type ChainedKey,
+  crowded,
+  dropping,
+  FILES_MAX,
+  GONE,
+  type IsRange,
+  moving,
+  type PlaceOf,
+  replaceEntries,
+  STAYS,
+  tooManyFiles,
+} from "./tableEntries.ts";
 
 /** Keys of one call of the kernel: a millisecond or two. */
 const KEYS_PER_CALL = 16_384;
-/** Numbers of files are below it. */
-const FILES_MAX = 1 << 20;
-const TOO_MANY_FILES = `The key index holds rows of at most ${FILES_MAX - 1} data files: compact the table`;
-/** In place of a file's number: the row is the number of a chain. */
-const CHAIN = 0xffff_ffff;
 /** At this load the table begins to grow. */
 const LOAD_MAX = 0.75;
 /** Slots of an empty table, and at most; a table grows by this factor. */
@@ -106,7 +116,7 @@ class WasmTable implements WasmKeyTable {
       for (let n = 0; n < count; n++) {
         const file = files[from + n] as number;
         assert(file > 0, "a file has a number");
-        if (file >= FILES_MAX) throw fail("state", TOO_MANY_FILES);
+        if (file >= FILES_MAX) throw tooManyFiles();
         values[2 * n] = rows[from + n] as number;
         values[2 * n + 1] = file;
       }
@@ -168,26 +178,21 @@ class WasmTable implements WasmKeyTable {
     return this.dropIn(files, () => true);
   }
 
-  dropIn(
-    files: ReadonlyMap<number, RowSet | null>,
-    isRange: (range: number) => boolean,
-  ): ReadonlyMap<number, number> {
+  dropIn(files: ReadonlyMap<number, RowSet | null>, isRange: IsRange): ReadonlyMap<number, number> {
     const counts = new Map<number, number>();
-    const isDropped = (file: number, row: number): boolean => {
-      const rows = files.get(file);
-      if (rows === undefined || (rows !== null && !rows.has(row))) return false;
-      counts.set(file, (counts.get(file) ?? 0) + 1);
-      return true;
-    };
-    this.#mark([...files.keys()]);
-    // The end is asked for again: rows of a chain are added anew, which may let the table grow.
-    for (let slot = 0; slot < this.#kernel.functions.slots(); ) {
-      const found = this.#collect(slot, FILES_MAX);
-      const removed = this.#dropCollected(found.count, isRange, isDropped);
-      // What stood behind a removed entry has moved up, by one slot for each.
-      slot = found.next - removed;
-    }
+    this.#replace([...files.keys()], 0, isRange, dropping(files, counts));
     return counts;
+  }
+
+  move(move: Move): number {
+    return this.moveIn(move, () => true);
+  }
+
+  moveIn(move: Move, isRange: IsRange): number {
+    let moved = 0;
+    const placeOf = moving(move, () => moved++);
+    this.#replace([...move.from.keys()], move.into, isRange, placeOf);
+    return moved;
   }
 
   clear(): void {
@@ -312,40 +317,40 @@ class WasmTable implements WasmKeyTable {
     return { next: Number(found & 0xffff_ffffn), count: Number(BigInt.asUintN(64, found) >> 32n) };
   }
 
-  /** Removes those of the collected rows that are dropped; how many entries went. */
-  #dropCollected(
-    count: number,
-    isRange: (range: number) => boolean,
-    isDropped: (file: number, row: number) => boolean,
-  ): number {
-    const keys = new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * count).slice();
-    const values = this.#valueHalves(count).slice();
-    const ranges = rangesOf({ count, words: keys });
-    let removed = 0;
-    for (let n = 0; n < count; n++) {
-      if (!isRange(ranges[n] as number)) continue;
-      const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
-      const key = { count: 1, words: keys.subarray(2 * n, 2 * n + 2) };
-      if (file === CHAIN) removed += this.#dropFromChain(key, row, isDropped);
-      else if (isDropped(file, row)) {
-        this.#set(key, 0, 0);
-        removed++;
-      }
+  /**
+   * Gives rows of some files another place.
+   * @param into number of the file that they move into
+   * @param placeOf a row there, `GONE` or `STAYS`
+   */
+  #replace(files: readonly number[], into: number, isRange: IsRange, placeOf: PlaceOf): void {
+    if (files.length === 0) return;
+    if (into >= FILES_MAX) throw tooManyFiles();
+    this.#mark(files);
+    // The end is asked for again: rows of a chain are added anew, which may let the table grow.
+    for (let slot = 0; slot < this.#kernel.functions.slots(); ) {
+      const { next, count } = this.#collect(slot, FILES_MAX);
+      const keys = new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * count);
+      const replaced = replaceEntries(keys, this.#valueHalves(count), into, isRange, placeOf);
+      this.#put(count);
+      let { removed } = replaced;
+      for (const chain of replaced.chained) removed += this.#replaceChain(chain, into, placeOf);
+      // What stood behind a removed entry has moved up, by one slot for each.
+      slot = next - removed;
     }
-    return removed;
   }
 
-  #dropFromChain(
-    key: KeySet,
-    chain: number,
-    isDropped: (file: number, row: number) => boolean,
-  ): number {
+  /** @returns how many entries went */
+  #replaceChain([key, chain]: ChainedKey, into: number, placeOf: PlaceOf): number {
     const all = [...this.#chains.rows(chain)];
-    const kept = all.filter(({ file, row }) => !isDropped(file, row));
-    if (kept.length === all.length) return 0;
+    const places = all.map(({ file, row }) => placeOf(file, row));
+    if (places.every((place) => place === STAYS)) return 0;
     this.#removeChain(chain);
     this.#set(key, 0, 0);
-    for (const { file, row } of kept) this.add(key, file, Uint32Array.of(row));
+    for (const [n, { file, row }] of all.entries()) {
+      const place = places[n] ?? GONE;
+      if (place === STAYS) this.add(key, file, Uint32Array.of(row));
+      else if (place !== GONE) this.add(key, into, Uint32Array.of(place));
+    }
     return 1;
   }
 
@@ -391,9 +396,4 @@ class WasmTable implements WasmKeyTable {
   #finishGrowth(): void {
     while (this.#growsFrom > 0) this.#step(KEYS_PER_CALL);
   }
-}
-
-/** Only keys that were made for the purpose, with our secret known, lie so close. */
-function crowded(): Error {
-  return fail("state", "The key index cannot hold these keys: too many have nearly the same hash");
 }

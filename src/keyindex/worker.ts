@@ -9,16 +9,20 @@ import { systemDisk } from "#base/disk.ts";
 import { describe, fail, kindOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Storage } from "#storage/storage.ts";
+import { RowIdColumns } from "./keptRowIds.ts";
 import type { RowIndex } from "./port.ts";
 import type { Answer, IndexOptions, Question, ReadRange, Reply, Request } from "./protocol.ts";
-import { RowIdColumns } from "./rowIds.ts";
 import { openKeyStore, volatileKeyStore } from "./store.ts";
 import { createTableIndex } from "./tableIndex.ts";
 import { createWasmKeyTable, type WasmKeyTable } from "./wasmKeyTable.ts";
 
 declare const self: Worker;
 
-const rowIds = new RowIdColumns();
+/** Ids take four bytes a row where tables take 36: those of all rows are kept. */
+const ROW_IDS_SHARE = 1 / 6;
+const rowIds = new RowIdColumns(() =>
+  Math.max(LIMITS.rowIdsBytesMax, Math.floor(ROW_IDS_SHARE * tableBytes)),
+);
 const indexes = new Map<number, Promise<RowIndex>>();
 /** Folders that an index writes into, and which. */
 const folders = new Map<string, number>();
@@ -27,6 +31,7 @@ let readCount = 0;
 /** By index, with what was told of each. */
 const tables = new Map<number, { readonly table: WasmKeyTable; bytes: number }>();
 let tableBytes = 0;
+let toldBytes = 0;
 /** A key that is asked about leaves so much behind, roughly: its place, found, by file, and in the answer. */
 const GARBAGE_BYTES_PER_KEY = 32;
 let garbageBytes = 0;
@@ -35,13 +40,20 @@ function reply(message: Reply): void {
   self.postMessage(message);
 }
 
-/** Tells what the tables take, when this one's memory is not what it was. */
+/** Tells what tables and row ids take, when that is not what it was. @param index whose table may have grown */
 function measure(index: number): void {
   const known = tables.get(index);
-  if (known === undefined || known.table.bytes === known.bytes) return;
+  if (known === undefined) return;
   tableBytes += known.table.bytes - known.bytes;
   known.bytes = known.table.bytes;
-  reply({ type: "memory", bytes: tableBytes });
+  tell();
+}
+
+function tell(): void {
+  const bytes = tableBytes + rowIds.bytes;
+  if (bytes === toldBytes) return;
+  toldBytes = bytes;
+  reply({ type: "memory", bytes });
 }
 
 /** Collects now and then: what is left behind lies outside the heap, so that nothing else would do it soon. */
@@ -67,6 +79,7 @@ function keysIn(question: Question): number {
       return placed.reduce((sum, file) => sum + file.keys.count, keys.count);
     }
     case "bringTo":
+    case "rewritten":
     case "close":
       return 0;
   }
@@ -132,7 +145,7 @@ function forget(index: number): void {
   indexes.delete(index);
   tableBytes -= tables.get(index)?.bytes ?? 0;
   tables.delete(index);
-  reply({ type: "memory", bytes: tableBytes });
+  tell();
   for (const [folder, owner] of folders) if (owner === index) folders.delete(folder);
   // An idle thread collects nothing, and the table may be hundreds of megabytes.
   collect();
@@ -157,6 +170,9 @@ async function ask(number: number, call: number, question: Question): Promise<An
     }
     case "rowIds":
       return { rowIds: await index.rowIds(storage, question.keys) };
+    case "rewritten":
+      await index.rewritten(question.files);
+      return {};
     case "apply":
       await index.apply(question.change, question.landed);
       return {};

@@ -17,11 +17,13 @@ import { logFlushStarted } from "#commit/logCommit.ts";
 import { listedManifests } from "#commit/manifests.ts";
 import { Rewrite } from "#commit/rewrite.ts";
 import { liveDataFiles, liveDeletes } from "#iceberg/io/liveFiles.ts";
+import type { RewrittenFile } from "#keyindex/port.ts";
 import { endsIn } from "./closedPartitions.ts";
 import { type CompactSettings, type PlannedGroup, planGroups } from "./compactPlan.ts";
 import { type CompactReport, CompactRun, type End } from "./compactRun.ts";
 import type { RewriteEngine, RewriteJob, RewrittenGroup } from "./engine.ts";
 import { rewrittenLocation } from "./location.ts";
+import { rewrittenFiles } from "./rewrittenFiles.ts";
 import { type RunOptions, refusePaused, refuseStopped } from "./run.ts";
 
 /** How a compaction is asked for. */
@@ -31,6 +33,8 @@ export interface CompactOptions extends RunOptions {
   readonly jobs: number;
   /** Of disk, for what sorting a group has no memory for. Default: 0, rows stay as they come. */
   readonly sortSpillBytesMax?: number;
+  /** Told of files before they are committed. Default: nobody is. */
+  readonly onRewritten?: (files: readonly RewrittenFile[]) => Promise<void>;
   /** Resolves when no own commit of the table is undecided, or when that does not end. Default: there is none. */
   readonly whenDecided?: () => Promise<"decided" | "undecided">;
 }
@@ -92,19 +96,23 @@ async function plan(
   return planGroups(files, index, settings, () => clock.turn(), endsIn(metadata, closed));
 }
 
-/** Groups that are committed together. Of rows that are sorted each has a number until then, so they are bounded as well. */
+/**
+ * Groups that are committed together. Of rows that are sorted, and of those that changes may delete meanwhile, each has
+ * a number until then, so they are bounded as well.
+ */
 function* batches(
   groups: readonly PlannedGroup[],
   isSorted: boolean,
 ): Generator<readonly PlannedGroup[]> {
-  const rowsMax = isSorted ? LIMITS.sortedMapRowsMax : Infinity;
   let batch: PlannedGroup[] = [];
   let [bytes, rows] = [0, 0];
   for (const group of groups) {
     batch.push(group);
     bytes += group.bytes;
-    rows += group.inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
-    if (bytes < LIMITS.compactionBytesPerCommit && rows < rowsMax) continue;
+    if (isSorted || group.inputs.some(({ deletes }) => deletes.length > 0)) {
+      rows += group.inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
+    }
+    if (bytes < LIMITS.compactionBytesPerCommit && rows < LIMITS.sortedMapRowsMax) continue;
     yield batch;
     batch = [];
     [bytes, rows] = [0, 0];
@@ -171,6 +179,7 @@ async function rewriteBatch(
       await giveUp(table, pending);
       return "done";
     }
+    await options.onRewritten?.(rewrittenFiles(change.groups, batch));
     if ((await options.whenDecided?.()) === "undecided") {
       await giveUp(table, pending);
       return "undecided";

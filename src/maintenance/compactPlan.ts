@@ -178,21 +178,26 @@ async function deletedShares(
   return shares;
 }
 
-/** Into groups of about the target size, oldest first. */
+/**
+ * Into groups of about the target size, oldest first. Of rows that changes delete while they are written it must be
+ * known where each went, whatever order the engine gives them: such files are put together up to so many rows.
+ */
 export function cutGroups(members: readonly PlannedInput[], targetBytes: number): PlannedGroup[] {
   const groups: PlannedGroup[] = [];
   let inputs: PlannedInput[] = [];
-  let [bytes, rows] = [0, 0];
+  let [bytes, rows, isDeleted] = [0, 0, false];
   const close = (): void => {
     if (inputs.length > 0) groups.push({ inputs, bytes });
     inputs = [];
-    [bytes, rows] = [0, 0];
+    [bytes, rows, isDeleted] = [0, 0, false];
   };
   for (const input of members.toSorted(byAge)) {
     const [size, count] = [Number(input.sizeBytes), Number(input.recordCount)];
-    const isFull =
-      inputs.length === LIMITS.compactionInputsMax || rows + count > LIMITS.compactionRowsMax;
+    const rowsMax =
+      isDeleted || input.deletes.length > 0 ? LIMITS.sortedMapRowsMax : LIMITS.compactionRowsMax;
+    const isFull = inputs.length === LIMITS.compactionInputsMax || rows + count > rowsMax;
     if (isFull || bytes + size > targetBytes * TARGET_SLACK) close();
+    isDeleted ||= input.deletes.length > 0;
     inputs.push(input);
     bytes += size;
     rows += count;

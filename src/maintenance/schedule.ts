@@ -11,6 +11,7 @@ import { Heap } from "#base/heap.ts";
 import type { Random } from "#base/random.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
+import type { RewrittenFile } from "#keyindex/port.ts";
 import { type RunCounts, recordRun } from "./record.ts";
 import { isLeftAlone, type Operation } from "./run.ts";
 import { type Marks, takeTurn } from "./turn.ts";
@@ -46,6 +47,8 @@ export interface ScheduledTable {
   watermarkMs?(): number | null;
   /** The table as commits see it; null while this process does not write it. */
   open(): Promise<CommitTable | null>;
+  /** Told of files of a compaction before they are committed. Default: nobody is. */
+  rewritten?(files: readonly RewrittenFile[]): Promise<void>;
   /** True while a commit of this process's own is under way, or has no answer. Default: never. */
   isUndecided?(): boolean;
   /** False while the table is paused, or has stopped: what is undecided stays so. Default: it runs. */

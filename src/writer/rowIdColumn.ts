@@ -2,7 +2,7 @@
 import type { Column, ColumnBatch } from "#columns/batch.ts";
 import { bitmapBytes, getBit, setBit } from "#columns/bitmap.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
-import { NO_ROW_ID } from "#keyindex/rowIds.ts";
+import { NO_ROW_ID } from "#keyindex/keptRowIds.ts";
 
 /** A column that has these ids in these rows, and null in the others. */
 export function idColumn(length: number, rows: Uint32Array, ids: Float64Array): Column {

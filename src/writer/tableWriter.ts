@@ -27,6 +27,7 @@ import type { Progress } from "#commit/progress.ts";
 import { leaderEpochOf, offsetOf, ownerOf } from "#commit/progressDocument.ts";
 import type { Advance } from "#commit/rules.ts";
 import { type AppendResult, unreadable } from "#commit/shares.ts";
+import type { RowIndex } from "#keyindex/port.ts";
 import { AheadOfFlushes, type FlushAhead } from "./aheadOfFlushes.ts";
 import { readCoordinates } from "./coordinates.ts";
 import { createTable } from "./create.ts";
@@ -271,10 +272,11 @@ export class TableWriter {
 
   /** Nothing is flushed for a while: what is kept in memory for it, the index of keys, goes until then. */
   rest(): Promise<void> {
-    return this.#serial(async () => {
-      await this.#index?.rows?.close();
-    });
+    return this.#serial(async () => this.#index?.rows?.close());
   }
+
+  /** Files of a compaction are told before they are committed (`RowIndex.rewritten`). */
+  readonly rewritten: RowIndex["rewritten"] = async (files) => this.#index?.rows?.rewritten(files);
 
   /** Gives a flush up that was not decided (revoked, shutdown): its files are removed by the rules. */
   giveUp(flush: Flush): Promise<void> {

@@ -1,6 +1,7 @@
 /** A key table over a JavaScript map: what the real one is judged by, and slow enough for tests only. */
 import type { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { FoundPlaces, KeyTable, Places } from "#keyindex/keyTable.ts";
+import type { Move, MovedFile } from "#keyindex/moves.ts";
 import type { KeySet } from "#keyindex/port.ts";
 
 interface Place {
@@ -65,9 +66,37 @@ class MapKeyTable implements KeyTable {
     return counts;
   }
 
+  move({ into, hidden, from }: Move): number {
+    let moved = 0;
+    const places = new Map([...from].map(([file, rows]) => [file, placesOfRows(rows)]));
+    for (const [key, before] of this.#rows) {
+      const after = before.flatMap((place): Place[] => {
+        const rows = places.get(place.file);
+        if (rows === undefined) return [place];
+        const row = rows.get(place.row);
+        if (row === undefined || hidden.has(row)) return [];
+        moved++;
+        return [{ file: into, row }];
+      });
+      if (after.length === 0) this.#rows.delete(key);
+      else this.#rows.set(key, after);
+    }
+    return moved;
+  }
+
   clear(): void {
     this.#rows.clear();
   }
+}
+
+/** Row by row, the place of each row that was left. */
+function placesOfRows({ places, hidden }: MovedFile): Map<number, number> {
+  const left = Array.from({ length: hidden.fileRows }, (_, row) => row).filter(
+    (row) => !hidden.has(row),
+  );
+  return new Map(
+    left.map((row, n) => [row, typeof places === "number" ? places + n : (places[n] ?? -1)]),
+  );
 }
 
 function namesOf({ count, words }: KeySet): string[] {

@@ -7,7 +7,7 @@ import { CommitTable } from "#commit/commitTable.ts";
 import { compact } from "#maintenance/compact.ts";
 import type { WriterParts } from "#writer/parts.ts";
 import { Background } from "./background.ts";
-import { optionsOf } from "./process.ts";
+import { optionsOf, type Process } from "./process.ts";
 import { simulatedEngine } from "./simulatedEngine.ts";
 import type { UpsertLaw } from "./upsertLaw.ts";
 import type { World } from "./world.ts";
@@ -17,9 +17,17 @@ export class UpsertRewriter extends Background {
   readonly #law: UpsertLaw;
   /** True: somebody else may replace files, or roll back. */
   readonly #hasOthers: boolean;
+  readonly #writers: readonly Pick<Process, "writer">[];
 
-  constructor(world: World, law: UpsertLaw, hasOthers: boolean) {
+  /** @param writers those that upsert; their indexes are told of some of its files */
+  constructor(
+    world: World,
+    law: UpsertLaw,
+    hasOthers: boolean,
+    writers: readonly Pick<Process, "writer">[] = [],
+  ) {
     super(world, "R", true);
+    this.#writers = writers;
     this.#law = law;
     this.#hasOthers = hasOthers;
   }
@@ -47,6 +55,11 @@ export class UpsertRewriter extends Background {
       ...{ isDry: false, jobs: 1, onProgress: () => undefined, stop: new AbortController().signal },
       settings: { smallBytes: 1e9, targetBytes: bytes / count, deleteRatio: 0.1 },
       sortSpillBytesMax: world.pick([0, 1]),
+      onRewritten: async (rewritten) => {
+        for (const { writer } of this.#writers) {
+          if (world.random.unit() < 0.8) await writer?.rewritten(rewritten);
+        }
+      },
     });
     world.say(`R has rewritten ${groups} groups and left ${left}`);
     // Upserts and compaction never keep each other from the table (10i); answers that are lost do.

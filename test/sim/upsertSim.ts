@@ -92,8 +92,9 @@ class UpsertSim extends WriterFrame {
     // answer is left when others have moved on: in long runs one is.
     const isTaken = empties || troubles.deletes === "copy-on-write";
     const hasOthers = troubles.foreign || isPartial || isTaken;
-    const rewriter = new UpsertRewriter(world, law, hasOthers);
-    super(world, [new Process("A", "g"), new Process("B", "g")], [0.6, 0.8, 0.88], [rewriter]);
+    const processes = [new Process("A", "g"), new Process("B", "g")];
+    const rewriter = new UpsertRewriter(world, law, hasOthers, processes);
+    super(world, processes, [0.6, 0.8, 0.88], [rewriter]);
     this.troubles = troubles;
     this.#texts = texts;
     this.#law = law;

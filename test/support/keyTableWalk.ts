@@ -2,6 +2,7 @@
 import { type Random, seededRandom } from "#base/random.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { KeyTable, Places } from "#keyindex/keyTable.ts";
+import { decodeMove, encodeMove, type MovedFile } from "#keyindex/moves.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import { createWasmKeyTable, type WasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { createMapKeyTable } from "../fakes/mapKeyTable.ts";
@@ -34,11 +35,12 @@ export class KeyTableWalk {
 
   /** One call with some keys. */
   step(): void {
-    const what = this.#int(20);
+    const what = this.#int(21);
     if (what < 11) this.#add();
     else if (what < 16) this.#remove();
     else if (what < 19) this.#locate();
-    else this.#drop();
+    else if (what < 20) this.#drop();
+    else this.#move();
   }
 
   /** Compares everything. */
@@ -84,8 +86,35 @@ export class KeyTableWalk {
     this.operations += [...dropped.values()].reduce((sum, count) => sum + count, 0);
   }
 
+  /** Rows of some files go into one that has none, in their order or in any, without those that are hidden before or after. */
+  #move(): void {
+    const files = [...this.#rows.keys()].filter(() => this.#int(4) === 0);
+    const into = 41 + this.#int(40);
+    this.#rows.delete(into);
+    this.table.drop(new Map([[into, null]]));
+    this.#model.drop(new Map([[into, null]]));
+    const from = new Map<number, MovedFile>();
+    let first = 0;
+    for (const file of files.filter((each) => each !== into)) {
+      const hidden = this.#fewRows();
+      const count = ROWS_PER_FILE - hidden.size;
+      const places = Uint32Array.from({ length: count }, (_, n) => first + count - 1 - n);
+      from.set(file, { places: this.#int(2) === 0 ? first : places, hidden });
+      first += count;
+      this.#rows.delete(file);
+    }
+    if (first === 0) return;
+    const hidden = new RowSet(first);
+    for (let n = this.#int(300); n > 0; n--) hidden.add(this.#int(first));
+    const move = { into, hidden, from };
+    same([this.table.move(move)], [this.#model.move(decodeMove(encodeMove(move)))]);
+  }
+
   #someRows(): RowSet | null {
-    if (this.#int(2) === 0) return null;
+    return this.#int(2) === 0 ? null : this.#fewRows();
+  }
+
+  #fewRows(): RowSet {
     const rows = new RowSet(ROWS_PER_FILE);
     for (let n = this.#int(300); n > 0; n--) rows.add(this.#int(ROWS_PER_FILE));
     return rows;

@@ -47,6 +47,16 @@ export class RowSet {
   }
 }
 
+/** The rows of the file that are not in a set. */
+export function othersOf({ words, fileRows }: RowSet): RowSet {
+  const others = new RowSet(fileRows);
+  for (let word = 0; word < words.length; word++) others.words[word] = ~(words[word] as number);
+  const past = fileRows & 31;
+  const last = words.length - 1;
+  if (past > 0) others.words[last] = (others.words[last] as number) & ((1 << past) - 1);
+  return others;
+}
+
 /** The numbers of the bits that are set, ascending. */
 export function* rowsIn(words: Uint32Array): Generator<number> {
   for (const [index, word] of words.entries()) {

@@ -7,7 +7,7 @@
 import { open } from "node:fs/promises";
 import { assert } from "#base/assert.ts";
 import { LIMITS } from "#base/limits.ts";
-import { RowSet } from "#iceberg/deletes/rowSet.ts";
+import { othersOf, RowSet } from "#iceberg/deletes/rowSet.ts";
 import { type ParquetBytes, readStored } from "#parquet/readColumns.ts";
 import { POSITION_FIELD } from "#sql/selectRows.ts";
 import type { MovedRows } from "./protocol.ts";
@@ -105,7 +105,7 @@ class FollowingPlaces implements Places {
   get moved(): MovedRows[] {
     return this.#files.map(({ first, live }) => ({
       places: Math.max(0, first),
-      hidden: complement(live),
+      hidden: othersOf(live).words,
     }));
   }
 
@@ -158,13 +158,4 @@ class SortedPlaces implements Places {
       return { places: all.filter((place) => place !== NOWHERE), hidden: hidden.words };
     });
   }
-}
-
-/** Bits past the last row stay 0. */
-function complement({ words, fileRows }: RowSet): Uint32Array {
-  const hidden = words.map((word) => ~word);
-  const rest = fileRows & 31;
-  const last = hidden.length - 1;
-  if (rest > 0) hidden[last] = (hidden[last] ?? 0) & ((1 << rest) - 1);
-  return hidden;
 }

@@ -1,12 +1,14 @@
 /** Row ids of the rows that keys have in a head: of files with a column of ids, without one, and of both. */
 import { expect, test } from "bun:test";
 import { seededRandom } from "#base/random.ts";
+import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { LiveData } from "#iceberg/io/headFiles.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
+import { NO_ROW_ID, RowIdColumns, wholeColumn } from "#keyindex/keptRowIds.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
 import type { KeySet, RowIndex } from "#keyindex/port.ts";
-import { NO_ROW_ID, packed, RowIdColumns, rowIdsOf } from "#keyindex/rowIds.ts";
+import { rowIdsOf } from "#keyindex/rowIds.ts";
 import { volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
@@ -150,25 +152,6 @@ test("a few rows of a large file are read without the others, and with the same 
   expect(await ask(69_998n, 3n, 69_997n)).toEqual([209_994, 500_003, 209_991]);
 }, 60_000);
 
-test("what was asked for longest ago is let go when the ids that are kept are too many", () => {
-  const columns = new RowIdColumns(80);
-  const ten = (): ReturnType<typeof packed> => packed(new Float64Array(10).fill(5));
-  columns.keep("a", ten());
-  columns.keep("b", ten());
-  columns.keep("none", null);
-  expect(columns.of("a")).not.toBeUndefined();
-  columns.keep("c", ten());
-  expect(["a", "b", "c", "none"].map((path) => columns.of(path) === undefined)).toEqual([
-    false,
-    true,
-    false,
-    false,
-  ]);
-  columns.forget("a");
-  columns.keep("b", ten());
-  expect(columns.of("c")).not.toBeUndefined();
-});
-
 /** A file as a head lists it. @param rows that its manifest claims */
 function listedFile(file: DataFile, rows: number): LiveData {
   const { filePath: path, fileSizeBytes, firstRowId } = file;
@@ -199,7 +182,9 @@ function lookAt(
   const first = Uint32Array.from(files, (_, n) => n);
   const places = { keys: first, files: first.map((n) => n + 1), rows: first.map(() => 1) };
   const fileOf = (number: number): LiveData => files[number - 1] as LiveData;
-  const source = { storage, locate: () => places, fileOf, columns };
+  const hiddenIn = ({ rows }: LiveData): Promise<RowSet> => Promise.resolve(new RowSet(rows));
+  const liveIn = ({ rows }: LiveData): number => rows;
+  const source = { storage, locate: () => places, fileOf, hiddenIn, liveIn, columns };
   const keys = keySet(files.map((_, n) => BigInt(n)));
   return {
     ask: async () => [...(await rowIdsOf(source, keys))],
@@ -231,14 +216,14 @@ test("a file whose ids are more than all that may be kept is read by pages, and 
   const table = new KeyedTable();
   const keys = Array.from({ length: 30 }, (_, n) => BigInt(n));
   const file = await fileOf(table, keys, keys, 1000n);
-  const columns = new RowIdColumns(160);
-  const kept = packed(new Float64Array(10).fill(5));
+  const columns = new RowIdColumns(() => 100);
+  const kept = wholeColumn(new Float64Array(10).fill(5));
   columns.keep("other", kept);
   const whole = lookAt(table, [listedFile(file, 30)], new RowIdColumns());
   const some = lookAt(table, [listedFile(file, 30)], columns);
   expect([await whole.ask(), await some.ask()]).toEqual([[1], [1]]);
   expect(some.reads()).toBeLessThan(whole.reads());
-  columns.keep("own", packed(new Float64Array(41).fill(5)));
+  columns.keep("own", wholeColumn(new Float64Array(26).fill(5)));
   expect(columns.of("own")).toBeUndefined();
   expect(columns.of("other")).toBe(kept);
 });
@@ -246,7 +231,7 @@ test("a file whose ids are more than all that may be kept is read by pages, and 
 test("a file without ids costs no memory for ids, whatever its manifest says of its rows", async () => {
   const table = new KeyedTable();
   const file = await fileOf(table, [1n, 2n], null, 1000n);
-  const columns = new RowIdColumns(Infinity);
+  const columns = new RowIdColumns(() => Infinity);
   const places = Array.from({ length: 200_000 }, (_, n) => BigInt(n));
   const source = {
     storage: table.storage,
@@ -256,20 +241,13 @@ test("a file without ids costs no memory for ids, whatever its manifest says of 
       rows: Uint32Array.from(places, Number),
     }),
     fileOf: () => listedFile(file, 2 ** 33),
+    hiddenIn: (): never => {
+      throw new Error("nothing is to be read");
+    },
+    liveIn: () => 2 ** 33,
     columns,
   };
   const ids = await rowIdsOf(source, keySet(places));
   expect(ids[199_999]).toBe(200_999);
   expect(columns.of(file.filePath)).toBeNull();
-});
-
-test("ids that are far apart keep all their digits", () => {
-  const ids = Float64Array.of(0, 2 ** 52, NO_ROW_ID, 2 ** 32, 1);
-  const { base, steps } = packed(ids);
-  const read = Array.from(steps, (step) => (step === 0 ? NO_ROW_ID : base + step));
-  expect(read).toEqual([...ids]);
-  expect(packed(Float64Array.of(2 ** 40, 2 ** 40 + 2 ** 32 - 2)).steps).toBeInstanceOf(Uint32Array);
-  expect(packed(Float64Array.of(2 ** 40, 2 ** 40 + 2 ** 32 - 1)).steps).toBeInstanceOf(
-    Float64Array,
-  );
 });

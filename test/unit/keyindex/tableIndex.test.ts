@@ -12,6 +12,7 @@ import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable, type WasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { createLossyDisk } from "../../fakes/lossyDisk.ts";
 import { type Key, KeyedTable, type Listed } from "../../support/keyedTable.ts";
+import { movedRows } from "../../support/movedRows.ts";
 import { rejection } from "../../support/rejection.ts";
 
 const SECRET = { k0: 1n, k1: 2n };
@@ -165,14 +166,29 @@ class Walk {
     this.#add(await this.table.vector(target.file, rows));
   }
 
-  /** The live rows of a file, in a new one. */
+  /** The live rows of a file, or of two of a partition, in a new one, in another order; the index may be told where they went. */
   async #compact(target: Listed): Promise<void> {
-    const path = target.file.filePath;
-    const keys = [...this.table.scan(this.listed)].flatMap(([key, found]) =>
-      found.filter((place) => place.startsWith(`${path}:`)).map(() => key),
+    const [day] = target.file.partition;
+    const others = this.listed.filter(
+      ({ file }) => file.content === "data" && file.partition[0] === day && file !== target.file,
     );
-    this.#drop(target);
-    this.#add(await this.table.dataFile(keys, Number(target.file.partition[0])));
+    const inputs = [target, ...others.slice(0, this.int(2))];
+    const live = [...this.table.scan(this.listed)].flatMap(([key, found]) =>
+      found.map((place) => ({ key, place })),
+    );
+    const isInput = ({ place }: { place: string }): boolean =>
+      inputs.some(({ file }) => place.startsWith(`${file.filePath}:`));
+    const rows = live.filter(isInput);
+    const output = await this.table.dataFile(
+      rows.map(({ key }) => key),
+      Number(day),
+    );
+    const numbers = new Map(rows.map(({ place }, n) => [place, n]));
+    const moved = inputs.map(({ file }) => movedRows(file, numbers));
+    for (const input of inputs) this.#drop(input);
+    this.#add(output);
+    if (this.int(4) === 0) return;
+    await this.index.rewritten([{ path: output.filePath, rows: rows.length, inputs: moved }]);
   }
 
   #rows(file: DataFile): number[] {

@@ -225,6 +225,7 @@ test("a process that has lost all partitions of a table lets the table's key ind
     values: () => Promise.reject(new Error("no row lacks values")),
     rowIds: async (_, { count }) => new Float64Array(count).fill(-1),
     locate: async () => [],
+    rewritten: async () => undefined,
     apply: async () => undefined,
     close: async () => void asked.push("closed"),
   };

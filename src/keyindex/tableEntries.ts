@@ -1,0 +1,100 @@
+/** Entries of the key table as its kernel hands them out, and what becomes of them where rows go or move. */
+import { type AppError, fail } from "#base/errors.ts";
+import type { RowSet } from "#iceberg/deletes/rowSet.ts";
+import { rangesOf } from "./keyTable.ts";
+import { livePlacesOf, type Move } from "./moves.ts";
+import type { KeySet } from "./port.ts";
+
+/** In place of a file's number: the row is the number of a chain. */
+export const CHAIN = 0xffff_ffff;
+
+/** Numbers of files are below it. */
+export const FILES_MAX: number = 1 << 20;
+
+/** More files than there are numbers. */
+export function tooManyFiles(): AppError {
+  const sentence = `The key index holds rows of at most ${FILES_MAX - 1} data files: compact the table`;
+  return fail("state", sentence);
+}
+
+/** Only keys that were made for the purpose, with our secret known, lie so close. */
+export function crowded(): AppError {
+  return fail("state", "The key index cannot hold these keys: too many have nearly the same hash");
+}
+
+/** In place of a row: it goes; it stays where it is. */
+export const GONE = -1;
+export const STAYS = -2;
+
+/** What becomes of a row of a file: its place in the file that rows move into, {@link GONE} or {@link STAYS}. */
+export type PlaceOf = (file: number, row: number) => number;
+
+/** Which parts of the table are meant (`RANGES`). */
+export type IsRange = (range: number) => boolean;
+
+/** Rows go. @param counts is told how many of each file */
+export function dropping(
+  files: ReadonlyMap<number, RowSet | null>,
+  counts: Map<number, number>,
+): PlaceOf {
+  return (file, row) => {
+    const rows = files.get(file);
+    if (rows === undefined || (rows !== null && !rows.has(row))) return STAYS;
+    counts.set(file, (counts.get(file) ?? 0) + 1);
+    return GONE;
+  };
+}
+
+/** Rows move. @param onMoved is told of each that lives */
+export function moving(move: Move, onMoved: () => void): PlaceOf {
+  const places = livePlacesOf(move);
+  return (file, row) => {
+    const place = places.get(file)?.(row) ?? STAYS;
+    if (place >= 0) onMoved();
+    return place;
+  };
+}
+
+/** A key of several rows, and the number of its chain. */
+export type ChainedKey = readonly [key: KeySet, chain: number];
+
+/** What is left to do. */
+export interface ReplacedEntries {
+  /** Entries whose value is nothing now. */
+  readonly removed: number;
+  /** Keys of several rows, which are as they were. */
+  readonly chained: readonly ChainedKey[];
+}
+
+/**
+ * Gives entries their new values.
+ * @param keys two words an entry
+ * @param values row and file of each
+ * @param into number of the file that rows move into
+ */
+export function replaceEntries(
+  keys: BigUint64Array,
+  values: Uint32Array,
+  into: number,
+  isRange: IsRange,
+  placeOf: PlaceOf,
+): ReplacedEntries {
+  const count = values.length / 2;
+  const ranges = rangesOf({ count, words: keys });
+  const chained: ChainedKey[] = [];
+  let removed = 0;
+  for (let n = 0; n < count; n++) {
+    if (!isRange(ranges[n] as number)) continue;
+    const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
+    if (file === CHAIN) {
+      chained.push([{ count: 1, words: keys.slice(2 * n, 2 * n + 2) }, row]);
+      continue;
+    }
+    const place = placeOf(file, row);
+    if (place === STAYS) continue;
+    if (place === GONE) removed++;
+    values[2 * n] = place === GONE ? 0 : place;
+    values[2 * n + 1] = place === GONE ? 0 : into;
+  }
+  return { removed, chained };
+}
