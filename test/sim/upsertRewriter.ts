@@ -18,6 +18,7 @@ export class UpsertRewriter extends Background {
   /** True: somebody else may replace files, or roll back. */
   readonly #hasOthers: boolean;
   readonly #writers: readonly Pick<Process, "writer">[];
+  #told = 0;
 
   /** @param writers those that upsert; their indexes are told of some of its files */
   constructor(
@@ -57,7 +58,7 @@ export class UpsertRewriter extends Background {
       sortSpillBytesMax: world.pick([0, 1]),
       onRewritten: async (rewritten) => {
         for (const { writer } of this.#writers) {
-          if (world.random.unit() < 0.8) await writer?.rewritten(rewritten);
+          if (++this.#told % 5 !== 0) await writer?.rewritten(rewritten);
         }
       },
     });
