@@ -36,18 +36,31 @@ export interface Flow {
   resident(): number;
 }
 
-/**
- * `young`: what was made lately, beside the event loop. `old`: whatever is dead, at once, 25 ms. `all`: compiled code
- * too, which is made again when it is needed.
- */
-export type Collect = (what: "young" | "old" | "all") => void;
+/** Garbage from which on it is collected beside the event loop, and at once, bytes. */
+export interface GarbageBounds {
+  readonly target: number;
+  readonly max: number;
+}
 
-/** Looks four times a second until `signal` is aborted; `collect` is the runtime's but in tests. */
+/** Of the memory that the process may take. */
+const TARGET_SHARE = 1 / 32;
+const MAX_SHARE = 1 / 16;
+
+/** What garbage a process may have that may take so many bytes. */
+export function garbageBounds(limitBytes: number): GarbageBounds {
+  return {
+    target: Math.min(LIMITS.garbageBytesTarget, Math.floor(TARGET_SHARE * limitBytes)),
+    max: Math.min(LIMITS.garbageBytesMax, Math.floor(MAX_SHARE * limitBytes)),
+  };
+}
+
+/** Looks four times a second until `signal` is aborted; `collect` is `Bun.gc` but in tests. */
 export async function collectWhileFlowing(
   clock: Clock,
   flow: Flow,
   signal: AbortSignal,
-  collect: Collect = collectNow,
+  { target, max }: GarbageBounds,
+  collect: (atOnce: boolean) => void = Bun.gc,
 ): Promise<void> {
   const growth = new Growth();
   let before = flow.consumed();
@@ -58,11 +71,10 @@ export async function collectWhileFlowing(
     if (now !== before) quiet = 0;
     before = now;
     if (quiet >= QUIET_LOOKS) dropFreeParts();
-    const columns = flow.buffered() + freeBufferBytes() + freePartBytes();
-    const isLarge = growth.isLarge(flow.resident() - columns);
-    if (quiet === QUIET_LOOKS) collect("all");
-    else if (isLarge) collect("old");
-    else if (quiet === 0 && flow.external() - columns > LIMITS.youngBytesMax) collect("young");
+    // What is left is garbage, and with it fetched bytes that wait and the memory of the kernels.
+    const others = flow.external() - flow.buffered() - freeBufferBytes() - freePartBytes();
+    if (quiet === QUIET_LOOKS || others > max) collect(true);
+    else if (quiet === 0 && others > target) collect(false);
   }
 }
 

@@ -29,6 +29,7 @@ export const LIMITS: Readonly<
     | "compactionInputsMax"
     | "compactionRowsMax"
     | "sortedMapRowsMax"
+    | "changedRowsMax"
     | "copiedPageBytesMax"
     | "copiedPageEntriesMax"
     | "unrolledPageBytesMax"
@@ -130,6 +131,11 @@ export const LIMITS: Readonly<
   compactionRowsMax: 2 ** 28,
   /** Rows that become one file (a number) of which it is known where each went though they are sorted: four bytes each until the commit, 32 MiB. */
   sortedMapRowsMax: 2 ** 23,
+  /**
+   * Rows that become one file (a number), and files of one commit, of which rows are deleted: what is known of each takes
+   * 16 MiB in the child that writes them, and as much again on its way (decision 0468).
+   */
+  changedRowsMax: 2 ** 22,
   /** A page of a Parquet file that is copied, and so in memory: one that claims to be larger is none. */
   copiedPageBytesMax: 512 * MIB,
   /** Entries of such a page of which more than the bytes is read: some 24 bytes each in memory. */
@@ -267,6 +273,10 @@ export function assertLimits(): void {
   assert(
     LIMITS.sampleBytesMax >= LIMITS.fetchQueueBytesMax,
     "a sample takes what a queue can hold",
+  );
+  assert(
+    LIMITS.changedRowsMax <= LIMITS.sortedMapRowsMax,
+    "of files that are changed it is known where each row went",
   );
   assert(LIMITS.answerTextBytesMax > LIMITS.metadataBytesMax, "a table that we keep can be loaded");
   assert(LIMITS.logFrameBytesMax > LIMITS.logSegmentBytes / 8, "a frame is not tiny");

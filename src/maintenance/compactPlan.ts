@@ -194,7 +194,7 @@ export function cutGroups(members: readonly PlannedInput[], targetBytes: number)
   for (const input of members.toSorted(byAge)) {
     const [size, count] = [Number(input.sizeBytes), Number(input.recordCount)];
     const rowsMax =
-      isDeleted || input.deletes.length > 0 ? LIMITS.sortedMapRowsMax : LIMITS.compactionRowsMax;
+      isDeleted || input.deletes.length > 0 ? LIMITS.changedRowsMax : LIMITS.compactionRowsMax;
     const isFull = inputs.length === LIMITS.compactionInputsMax || rows + count > rowsMax;
     if (isFull || bytes + size > targetBytes * TARGET_SLACK) close();
     isDeleted ||= input.deletes.length > 0;

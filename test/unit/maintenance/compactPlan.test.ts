@@ -226,9 +226,9 @@ test("no more rows become one file than can be numbered", async () => {
 });
 
 test("files of which changes delete rows become one only up to the rows that are numbered in any order", async () => {
-  const recordCount = BigInt(LIMITS.sortedMapRowsMax / 2);
+  const recordCount = BigInt(LIMITS.changedRowsMax / 2);
   const files = ["a", "b", "c", "d"].map((path) => data(path, 50, { recordCount }));
-  const deletes = files.map(({ path }) => vector(path, LIMITS.sortedMapRowsMax / 4));
+  const deletes = files.map(({ path }) => vector(path, LIMITS.changedRowsMax / 4));
   expect(await plan(files)).toEqual([["a", "b", "c", "d"]]);
   expect(await plan(files, deletes)).toEqual([
     ["a", "b"],
