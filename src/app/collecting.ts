@@ -36,33 +36,23 @@ export interface Flow {
   resident(): number;
 }
 
-/** Garbage from which on it is collected beside the event loop, and at once, bytes. */
-export interface GarbageBounds {
-  readonly target: number;
-  readonly max: number;
-}
-
-/** Of the memory that the process may take. */
+/** Garbage at most, of the memory that the process may take: to be collected beside the event loop, and at once. */
 const TARGET_SHARE = 1 / 32;
 const MAX_SHARE = 1 / 16;
 
-/** What garbage a process may have that may take so many bytes. */
-export function garbageBounds(limitBytes: number): GarbageBounds {
-  return {
-    target: Math.min(LIMITS.garbageBytesTarget, Math.floor(TARGET_SHARE * limitBytes)),
-    max: Math.min(LIMITS.garbageBytesMax, Math.floor(MAX_SHARE * limitBytes)),
-  };
-}
-
-/** Looks four times a second until `signal` is aborted; `collect` is `Bun.gc` but in tests. */
+/**
+ * Looks four times a second until `signal` is aborted; `collect` is `Bun.gc` but in tests.
+ * @param limitBytes what the process may take
+ */
 export async function collectWhileFlowing(
   clock: Clock,
   flow: Flow,
   signal: AbortSignal,
-  { target, max }: GarbageBounds,
+  { limitBytes }: { readonly limitBytes: number },
   collect: (atOnce: boolean) => void = Bun.gc,
 ): Promise<void> {
-  const growth = new Growth();
+  const target = Math.min(LIMITS.garbageBytesTarget, TARGET_SHARE * limitBytes);
+  const max = Math.min(LIMITS.garbageBytesMax, MAX_SHARE * limitBytes);
   let before = flow.consumed();
   for (let quiet = 0; !signal.aborted; quiet++) {
     await clock.sleep(EVERY_MS, signal);

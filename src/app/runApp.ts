@@ -32,7 +32,7 @@ import type { StatusSource } from "#server/status.ts";
 import { type StatusLine, startStatusLine } from "#server/statusLine.ts";
 import { openTransactionLog } from "#txlog/openLog.ts";
 import { openStateDir } from "#txlog/stateDir.ts";
-import { collectWhileFlowing, type Flow, garbageBounds } from "./collecting.ts";
+import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import type { CopyParts } from "./copies.ts";
 import { BOUNDLESS, DiskBudget, type DiskRoom } from "./diskBudget.ts";
 import { findTable } from "./findTable.ts";
@@ -192,8 +192,7 @@ async function runWith(
   const reload = reloadOf(config, run, pipelines, logger);
   const unlisten = run.supervisor ? () => undefined : onSignals(logger, pipelines, stop, reload);
   run.supervisor?.started(pipelines);
-  const bounds = garbageBounds(options.memory.limitBytes);
-  void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal, bounds);
+  void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal, options.memory);
   const { version } = run;
   logger.log("info", "Started", { version, pipelines: pipelines.length, urls: server.urls });
   if (!VECTORS) logger.log("warn", WITHOUT_VECTORS);

@@ -1,6 +1,6 @@
 /** When garbage is collected: while much of it is there, and once when records have ceased. */
 import { expect, test } from "bun:test";
-import { collectWhileFlowing, garbageBounds } from "#app/collecting.ts";
+import { collectWhileFlowing } from "#app/collecting.ts";
 import { systemClock } from "#base/clock.ts";
 import { LIMITS } from "#base/limits.ts";
 import { trimBuffers } from "#columns/buffers.ts";
@@ -32,7 +32,7 @@ async function looks(
       if (++look === count) stop.abort();
     },
   };
-  await collectWhileFlowing(clock, flow, stop.signal, garbageBounds(limitBytes), (atOnce) => {
+  await collectWhileFlowing(clock, flow, stop.signal, { limitBytes }, (atOnce) => {
     asked[asked.length - 1] = atOnce ? "at once" : "beside";
   });
   return asked;
