@@ -22,8 +22,9 @@ export function crowded(): AppError {
   return fail("state", "The key index cannot hold these keys: too many have nearly the same hash");
 }
 
-/** In place of a row: it goes; it stays where it is. */
+/** In place of a row: it goes. */
 export const GONE = -1;
+/** In place of a row: it stays where it is. */
 export const STAYS = -2;
 
 /** What becomes of a row of a file: its place in the file that rows move into, {@link GONE} or {@link STAYS}. */
