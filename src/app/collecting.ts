@@ -36,23 +36,20 @@ export interface Flow {
   resident(): number;
 }
 
-/** Garbage at most, of the memory that the process may take: to be collected beside the event loop, and at once. */
-const TARGET_SHARE = 1 / 32;
-const MAX_SHARE = 1 / 16;
-
 /**
- * Looks four times a second until `signal` is aborted; `collect` is `Bun.gc` but in tests.
- * @param limitBytes what the process may take
+ * `young`: what was made lately, beside the event loop. `old`: whatever is dead, at once, 25 ms. `all`: compiled code
+ * too, which is made again when it is needed.
  */
+export type Collect = (what: "young" | "old" | "all") => void;
+
+/** Looks four times a second until `signal` is aborted; `collect` is the runtime's but in tests. */
 export async function collectWhileFlowing(
   clock: Clock,
   flow: Flow,
   signal: AbortSignal,
-  { limitBytes }: { readonly limitBytes: number },
-  collect: (atOnce: boolean) => void = Bun.gc,
+  collect: Collect = collectNow,
 ): Promise<void> {
-  const target = Math.min(LIMITS.garbageBytesTarget, TARGET_SHARE * limitBytes);
-  const max = Math.min(LIMITS.garbageBytesMax, MAX_SHARE * limitBytes);
+  const growth = new Growth();
   let before = flow.consumed();
   for (let quiet = 0; !signal.aborted; quiet++) {
     await clock.sleep(EVERY_MS, signal);
@@ -61,10 +58,11 @@ export async function collectWhileFlowing(
     if (now !== before) quiet = 0;
     before = now;
     if (quiet >= QUIET_LOOKS) dropFreeParts();
-    // What is left is garbage, and with it fetched bytes that wait and the memory of the kernels.
-    const others = flow.external() - flow.buffered() - freeBufferBytes() - freePartBytes();
-    if (quiet === QUIET_LOOKS || others > max) collect(true);
-    else if (quiet === 0 && others > target) collect(false);
+    const columns = flow.buffered() + freeBufferBytes() + freePartBytes();
+    const isLarge = growth.isLarge(flow.resident() - columns);
+    if (quiet === QUIET_LOOKS) collect("all");
+    else if (isLarge) collect("old");
+    else if (quiet === 0 && flow.external() - columns > LIMITS.youngBytesMax) collect("young");
   }
 }
 
