@@ -11,7 +11,12 @@ const BUSY = LIMITS.busyBytes / MIB;
 /** What was collected at each look: `young`, `old`, `all` or nothing. @param at a look, memory in MiB */
 async function looks(
   count: number,
-  at: (look: number) => { consumed: number; buffered?: number; external?: number; resident: number },
+  at: (look: number) => {
+    consumed: number;
+    buffered?: number;
+    external?: number;
+    resident: number;
+  },
 ): Promise<string[]> {
   // Buffers that other tests of this process left free would count as no garbage.
   for (let trims = 0; trims < 30; trims++) trimBuffers();
