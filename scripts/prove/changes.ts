@@ -80,14 +80,15 @@ export async function proveChanges(proof: ChangesProof): Promise<ChangesReport> 
   const { report } = await killWhile({ ...proof, course }, () => produceChanges(proof));
   say("to the end");
   await runToEnd(course);
-  const verdict = await judgeChanges(course, READERS[proof.deleteMode]);
+  const verdict = await judgeChanges(course, READERS[proof.deleteMode], JUDGED);
   return { ...report, verdict };
 }
 
-/** Judges a course's table in about {@link JUDGED} of its snapshots, and in the head. */
+/** Judges a course's table in about so many of its snapshots, and in the head. */
 export async function judgeChanges(
   course: Course,
   readers: readonly Reader[],
+  judged: number,
 ): Promise<ChangesVerdict> {
   const { file } = await readTopic(course.bootstrap, course.topic);
   const job = {
@@ -95,7 +96,7 @@ export async function judgeChanges(
     file,
     topic: course.topic,
     column: "n",
-    judged: JUDGED,
+    judged,
     readers,
   };
   const read = readers.includes("spark")

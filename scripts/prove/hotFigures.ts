@@ -23,6 +23,8 @@ export interface Spread {
 export interface HotLatencyReport {
   /** From producing a record to the answer of `/query` that has it, while others come at `rate` a second. */
   readonly visible: Spread & { readonly rate: number };
+  /** Of it, until the broker had stored the record. */
+  readonly stored: Spread;
   /** By statement, over about so many rows in memory, while others come at a tenth of the rate. */
   readonly statements: Readonly<Record<string, Spread>>;
   readonly rowsInMemory: number;
@@ -72,9 +74,14 @@ export async function proveHotLatency(
       });
     const fast = flow(rate, seconds + WARM_UP_MS / 1000);
     await Bun.sleep(WARM_UP_MS);
-    const { ms } = await probe({ bootstrap, topic: "hot", url: product.url, seconds: seconds - 1 });
+    const { ms, stored } = await probe({
+      bootstrap,
+      topic: "hot",
+      url: product.url,
+      seconds: seconds - 1,
+    });
     await fast;
-    say(`visible: ${JSON.stringify(spreadOf(ms))}`);
+    say(`visible: ${JSON.stringify(spreadOf(ms))}, stored: ${JSON.stringify(spreadOf(stored))}`);
     // The rows of the first part have gone when the second has as many as are wanted.
     const gentle = flow(slow, ttl_seconds + 3 * seconds);
     await Bun.sleep((ttl_seconds + 2) * 1000);
@@ -92,7 +99,8 @@ export async function proveHotLatency(
     const lookups = await timed(`${product.url}/lookup/hot/7?by=user_id`, (seconds * 1000) / 3, {});
     say(`lookups: ${JSON.stringify(lookups)}`);
     await gentle;
-    return { visible: { rate, ...spreadOf(ms) }, statements, rowsInMemory, lookups };
+    const visible = { rate, ...spreadOf(ms) };
+    return { visible, stored: spreadOf(stored), statements, rowsInMemory, lookups };
   } finally {
     await product.kill();
   }
@@ -122,7 +130,13 @@ async function count({ url }: Product): Promise<number> {
   return Number(((await response.json()) as { rows: number[][] }).rows[0]?.[0]);
 }
 
-async function probe(job: object): Promise<{ readonly ms: readonly number[] }> {
+/** Times in milliseconds (`hotProbe.py`). */
+interface Probed {
+  readonly ms: readonly number[];
+  readonly stored: readonly number[];
+}
+
+async function probe(job: object): Promise<Probed> {
   const script = join(import.meta.dir, "hotProbe.py");
   return JSON.parse(await run([await readersPython(), script], { stdin: JSON.stringify(job) }));
 }

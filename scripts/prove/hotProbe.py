@@ -1,7 +1,7 @@
 """Produces one record after the other, and asks until `/query` has it (`hotFigures.ts`).
 
 One JSON job on stdin: {"bootstrap", "topic", "url", "seconds"}. Answers {"ms": [...]}: of each record the time from the
-call that produced it to the answer that had it.
+call that produced it to the answer that had it; and {"stored": [...]}: to the broker's word that it is stored.
 """
 
 import http.client
@@ -16,6 +16,7 @@ producer = Producer({"bootstrap.servers": job["bootstrap"], "linger.ms": 0, "soc
 connection = http.client.HTTPConnection(job["url"].split("//")[1])
 stored = []
 took = []
+acknowledged = []
 
 
 def ask(sql):
@@ -34,6 +35,7 @@ while time.time() < ends:
     producer.produce(job["topic"], value, partition=0, on_delivery=lambda _error, message: stored.append(message.offset()))
     while not stored:
         producer.poll(0.0005)
+    acknowledged.append((time.perf_counter() - began) * 1000)
     while (
         ask(
             f'SELECT count(*) FROM "{job["topic"]}" WHERE _kafka_partition = 0 AND _kafka_offset = {stored[0]}'
@@ -43,4 +45,4 @@ while time.time() < ends:
         pass
     took.append((time.perf_counter() - began) * 1000)
     time.sleep(0.02)
-print(json.dumps({"ms": took}))
+print(json.dumps({"ms": took, "stored": acknowledged}))

@@ -56,3 +56,25 @@ export function clearBits(bitmap: Uint8Array, start: number, bits: Uint8Array): 
     bitmap[at] = (bitmap[at] as number) & ~(bits[index] as number);
   }
 }
+
+/**
+ * Puts the first `length` bits of `bits` behind the first `start` bits of `bitmap`; all of `bitmap` from there on
+ * must be zeros. @param bits null: ones
+ */
+export function appendBits(
+  bitmap: Uint8Array,
+  start: number,
+  length: number,
+  bits: Uint8Array | null,
+): void {
+  const shift = start & 7;
+  let at = start >> 3;
+  for (let index = 0; index < length; index += 8, at++) {
+    const left = length - index;
+    const byte =
+      (bits === null ? 255 : (bits[index >> 3] as number)) & (left >= 8 ? 255 : (1 << left) - 1);
+    bitmap[at] = (bitmap[at] as number) | (byte << shift);
+    // Behind its end nothing is stored.
+    if (shift > 0) bitmap[at + 1] = byte >> (8 - shift);
+  }
+}

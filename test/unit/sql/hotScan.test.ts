@@ -137,6 +137,33 @@ test("over many vectors and parts each row is there once, with its own values", 
   }
 });
 
+test("segments that are read together are one column, also where some have nulls, or no values", () => {
+  const counts = Array.from({ length: 1300 }, (_, part) => (part * 7) % 23);
+  let at = 0;
+  const parts = counts.map((count, part) =>
+    batchOf(
+      FIELDS,
+      Array.from({ length: count }, () => {
+        const row = rowOf(at++);
+        const whole = [
+          BigInt(at),
+          `text ${at}`,
+          at % 2 === 0,
+          [at],
+          [["k", BigInt(at)]],
+          { x: at, y: "y" },
+        ];
+        const empty = [BigInt(at), "", at % 2 === 0, [], [], { x: at, y: "" }];
+        return [row, whole, empty][part % 3] ?? row;
+      }),
+    ),
+  );
+  const alone = parts.flatMap((part) =>
+    part.rowCount === 0 ? [] : ask("SELECT * FROM t", FIELDS, [part]).rows,
+  );
+  expect(ask("SELECT * FROM t", FIELDS, parts).rows).toEqual(alone);
+});
+
 test("joins, several scans and columns in any order refer to the right columns", () => {
   const parts = [
     batchOf(
