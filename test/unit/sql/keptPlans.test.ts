@@ -66,6 +66,21 @@ test("the same question with other parameters, or as another form, has its own a
   expect(counts).toEqual([[["2"]], [["1"]], [["0"]], [["2"]]]);
 });
 
+test("a question that was refused on its way is answered when it comes again", () => {
+  const sql = "SELECT n, 10 // n AS q FROM t";
+  const many = Array.from({ length: 5000 }, (_, n) => [BigInt(n + 1)]);
+  for (let turn = 0; turn < 2; turn++) {
+    expect(() => ask(sql, N, many)).toThrow("more than 1000 rows");
+    expect(ask(sql, N, [[5n]]).rows).toEqual([["5", "2"]]);
+  }
+  const failing =
+    "SELECT (CASE WHEN n > 4000 THEN 'no number' ELSE '1' END)::BIGINT AS n FROM t WHERE n > 3999";
+  for (let turn = 0; turn < 2; turn++) {
+    expect(() => ask(failing, N, many)).toThrow("no number");
+    expect(ask(failing, N, [[4000n]]).rows).toEqual([["1"]]);
+  }
+});
+
 test("more questions than are kept are answered, over and over", () => {
   for (let turn = 0; turn < 2; turn++) {
     for (let n = 0; n < 80; n++) {
