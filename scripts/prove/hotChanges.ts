@@ -40,7 +40,7 @@ export interface HotChangesReport {
   /** By what was asked; `hot`: with rows in memory; `uncovered`: times that a partition left those. */
   readonly counts: Readonly<Record<string, number>>;
   readonly snapshots: number;
-  /** Questions without an answer, since their time was over. */
+  /** Questions without an answer, since their time was over, or their connection was closed. */
   readonly late: number;
   /** By act: answers while it went on. */
   readonly acts: Readonly<Record<string, number>>;
@@ -199,7 +199,8 @@ class HotChangesRun {
     } catch (error) {
       // One that was ended answers nobody.
       if (judge.isEnding) return;
-      if ((error as Error).name !== "TimeoutError") throw error;
+      if (product.ended()) throw new Error(`it ended by itself:\n${product.log().slice(-3000)}`);
+      this.#proof.say(`no answer: ${String(error)}`);
       judge.late++;
     }
   }

@@ -23,4 +23,4 @@ test("each answer is a fold of the topic, while rows are updated and deleted, we
   expect(report.counts["hot"]).toBeGreaterThan(20);
   expect(report.snapshots).toBeGreaterThan(5);
   expect(report.verdict.positionDeletes).toBeGreaterThan(0);
-}, 300_000);
+}, 600_000);
