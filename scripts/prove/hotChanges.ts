@@ -199,7 +199,10 @@ class HotChangesRun {
     } catch (error) {
       // One that was ended answers nobody.
       if (judge.isEnding) return;
-      if (product.ended()) throw new Error(`it ended by itself:\n${product.log().slice(-3000)}`);
+      if (product.ended()) {
+        const log = product.log().slice(-3000);
+        throw new Error(`it ended by itself:\n${log}`, { cause: error });
+      }
       this.#proof.say(`no answer: ${String(error)}`);
       judge.late++;
     }
