@@ -42,6 +42,8 @@ const PARTITIONS = 2;
 const CATALOG = "shared";
 /** Fields of the events, but for the one that a replaced table keeps. */
 const FIELDS = "user_id event_type ts url amount country device tags referrer".split(" ");
+/** What a machine that others want too may take for a step. */
+const PATIENCE_MS = 600_000;
 /** Of commits before the first act. */
 const LEAD_MS = 30_000;
 /** What `rewrite_data_files` writes; our names have no running number at their end. */
@@ -177,7 +179,7 @@ class Live {
       readdirSync(folder, { recursive: true }).some((path) =>
         SPARK_FILE.test(String(path).split("/").at(-1) ?? ""),
       );
-    await until("Spark's first new file", hasWritten, 120_000);
+    await until("Spark's first new file", hasWritten, PATIENCE_MS);
     signalAll(rewriter.pid, "SIGSTOP");
     this.say("rewrite_data_files has planned, and is held");
     for (const [n, act] of ACTS.entries()) {
@@ -279,7 +281,7 @@ class Live {
       if (this.product.ended()) throw new Error(this.product.log().slice(-3000));
       return (await this.#rowsCommitted()) > rows;
     };
-    await until(`commits after "${act}"`, goesOn, 120_000);
+    await until(`commits after "${act}"`, goesOn, PATIENCE_MS);
     const metadata = this.#metadataFile();
     const { bootstrap, topic } = this.course;
     const verdict = await judgeTable({
@@ -323,7 +325,7 @@ class Live {
 
   /** The process ends when its only table has stopped; what it said last. */
   async #stopped(what: string): Promise<string> {
-    await until(`stopped: ${what}`, () => this.product.ended(), 120_000);
+    await until(`stopped: ${what}`, () => this.product.ended(), PATIENCE_MS);
     const errors = this.product.logLines().filter(({ level }) => level === "error");
     const sentence = errors.at(-1)?.message ?? "";
     this.stops[what] = sentence;

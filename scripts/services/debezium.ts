@@ -69,6 +69,8 @@ export async function startDebezium(options: DebeziumOptions): Promise<DebeziumS
       file,
     ],
     logFile,
+    // It reads every class of its plugins first.
+    startTimeoutMs: 300_000,
     ready: async () => (await fetch(`${url}/connectors`).catch(() => null))?.ok === true,
   });
   return {
