@@ -146,7 +146,7 @@ export class EngineProcess implements Engine<Pieces> {
     }
     this.#waiting.delete(reply.id);
     if ("error" in reply) {
-      if (reply.error.isLast) this.#isEnded = true;
+      if (reply.error.isLast) void this.end();
       waiting.reject(fail(reply.error.kind, reply.error.message));
     } else waiting.resolve("isWhole" in reply ? waiting.pieces : reply.value);
   }
