@@ -77,7 +77,7 @@ export class PyIceberg {
   async #answer(job: object): Promise<{ readonly error?: string; readonly conflict?: string }> {
     await this.#process.stdin.write(`${JSON.stringify(job)}\n`);
     await this.#process.stdin.flush();
-    await until("PyIceberg's answer", () => this.#answers.length > 0, 120_000, 20);
+    await until("PyIceberg's answer", () => this.#answers.length > 0, 600_000, 20);
     return JSON.parse((this.#answers.shift() ?? "").slice("ANSWER ".length));
   }
 
