@@ -201,8 +201,9 @@ function appendTyped(column: ColumnBuilder, type: PrimitiveType, text: string): 
   }
   const parse = textParser(type);
   if (parse !== null) return parse(text, column);
-  return NUMBER.test(text) && appendNumber(text, column);
+  const isFloating = type.kind === "double" || type.kind === "float";
+  return (!isFloating || NUMBER.test(text)) && appendNumber(text, column);
 }
 
-/** A number as JSON writes it: JavaScript would take "" for 0, and " 7 " and "0x10" for numbers. */
+/** A number as JSON writes it: JavaScript would take "" for 0, and " 7 " and "0x10" for numbers; of whole numbers ours does not. */
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;

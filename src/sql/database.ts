@@ -81,6 +81,12 @@ export interface Answer {
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
+/** What DuckDB may count beside kept plans. */
+const PLANS_BYTES_MAX = 16e6;
+const MEMORY = "SELECT sum(memory_usage_bytes)::VARCHAR FROM duckdb_memory()";
+/** A statement and its views, of which a plan is kept. */
+const PLANNED_CHARS_MAX = 32_768;
+
 /** The engine. */
 export class Database {
   readonly #options: InstanceOptions;
@@ -245,7 +251,15 @@ export class Database {
       columns: this.#describe(run),
       statement: this.#instance.prepare(sql),
     }));
-    return { columns, rows: collect(statement, "select", run) };
+    const rows = collect(statement, "select", run);
+    this.#boundPlans();
+    return { columns, rows };
+  }
+
+  /** A plan keeps what its last run has put together (sorted rows, tables of joins, lists): all go where that is much. */
+  #boundPlans(): void {
+    const [row] = this.#instance.rowsOften(MEMORY, []);
+    if (Number(row?.[0]) > PLANS_BYTES_MAX) this.#plans.close();
   }
 
   #explain(run: Run): Answer {
@@ -293,10 +307,12 @@ export class Database {
 
 /**
  * A plan is kept for a question that comes again, unless files are read: of those it holds footers, and copies of files in a
- * store change places.
+ * store change places. Nor of long texts: their constants are in the plan, such as the rows of a listing.
  */
 function mayKeep({ admitted, views }: Run): boolean {
-  return admitted.isTimeless && !views.some(({ select }) => select.includes("read_parquet("));
+  const chars = views.reduce((sum, { select }) => sum + select.length, admitted.sql.length);
+  if (!admitted.isTimeless || chars > PLANNED_CHARS_MAX) return false;
+  return !views.some(({ select }) => select.includes("read_parquet("));
 }
 
 function collect(

@@ -29,5 +29,7 @@ function numbersOf({ validity, offsets, data, children }: LiveColumn): number[] 
 }
 
 function addressOf(memory: NodeJS.TypedArray | null): number {
-  return memory === null || memory.byteLength === 0 ? 0 : Number(ptr(memory));
+  // Its buffer is asked for first: the memory of a small array moves when it is.
+  if (memory === null || memory.buffer.byteLength === 0 || memory.byteLength === 0) return 0;
+  return Number(ptr(memory));
 }

@@ -55,7 +55,7 @@ export class SqlService {
   ): Promise<Answered<Pieces>> {
     if (signal.aborted) throw givenUp();
     const number = ++this.#asked;
-    const engine = await this.#running();
+    const engine = this.#running();
     const given = Promise.withResolvers<never>();
     given.promise.catch(() => undefined);
     let isAsked = false;
@@ -84,11 +84,12 @@ export class SqlService {
   }
 
   /** The engine; another one where there is none, or one that hangs before it answers anything. */
-  async #running(): Promise<EngineProcess> {
+  #running(): EngineProcess {
     const engine = this.#engine;
     const nowMs = this.#clock.monotonicMs();
     if (engine !== null && !engine.isOpen && nowMs - this.#startedMs > OPENING_MS) {
-      await engine.end();
+      // It may hang in the system, and be gone much later.
+      void engine.end();
     }
     if (engine !== null && !engine.isEnded) return engine;
     this.#startedMs = nowMs;

@@ -391,7 +391,7 @@ export function sqlName(value: string): string {
  * allocation that fails within a function is one of these to it, though it is the statement that wants too much.
  */
 function oneLine(message: string): string {
-  if (message.includes("Memory allocation failure")) return OUT_OF_MEMORY;
+  if (/^(?:\w+ Error: )?Memory allocation failure/.test(message)) return OUT_OF_MEMORY;
   const [sentence = message] = message.split(/\n\nLINE |\s+Stack Trace:/);
   return sentence.replaceAll(/\s*\n\s*/g, " ").trim();
 }

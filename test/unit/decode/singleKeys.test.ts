@@ -39,3 +39,11 @@ test("a key of one column is refused at first sight unless a wider type of its c
     }
   }
 });
+
+test("whole numbers of text keys may have zeros and a plus in front", () => {
+  const fields = [field("id", { kind: "long" }), field("n", { kind: "long" })];
+  const decoder = makeDecoder({ rowKey: { columns: ["id"], format: "string" }, fields });
+  const builder = decoder.builder();
+  const records = ["0042", "+42"].map((key) => ({ key, value: '{"n":1}' }));
+  expect(builder.tryDecode(recordBatch(records))?.rejected).toEqual([]);
+});

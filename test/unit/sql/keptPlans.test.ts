@@ -2,10 +2,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { FeedKey } from "#base/offsets.ts";
 import type { Field } from "#columns/schema.ts";
-import type { Database } from "#sql/database.ts";
+import { Database } from "#sql/database.ts";
 import { rowsByColumns, selectHot } from "#sql/hotRows.ts";
+import { locateLibrary } from "#sql/library.ts";
 import { batchOf, field } from "../parquet/rows.ts";
-import { openDatabase } from "./engine.ts";
+import { openDatabase, WHOLE_ANSWER } from "./engine.ts";
 
 let database: Database;
 
@@ -87,6 +88,20 @@ test("more questions than are kept are answered, over and over", () => {
       expect(ask(`SELECT n + ${n} AS n FROM t`, N, [[1n]]).rows).toEqual([[String(1 + n)]]);
     }
   }
+});
+
+test("what plans have put together takes no question's memory", async () => {
+  const small = new Database({ library: await locateLibrary(null), memoryBytesMax: 48e6 });
+  const views = [{ schema: "", name: "t", select: "SELECT range AS n FROM range(100000)" }];
+  // Some 2 MB each.
+  for (let n = 0; n < 40; n++) {
+    const sql =
+      "WITH x AS MATERIALIZED (SELECT n, n + 1 AS m FROM t) " +
+      `SELECT count(*) FROM x a JOIN x b ON a.n = b.m WHERE a.n > ${n}`;
+    const { rows } = small.run({ ...WHOLE_ANSWER, views, admitted: small.admit(sql) });
+    expect(rows).toEqual([[String(99_999 - n)]]);
+  }
+  small.close();
 });
 
 test.each(["current_localtimestamp()", "current_timestamp", "now()", "random()", "uuid()"])(
