@@ -15,7 +15,7 @@ import sys
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, LessThan
 from pyiceberg.table import TableProperties
 
@@ -167,7 +167,7 @@ def main():
         TableProperties.COMMIT_NUM_RETRIES_DEFAULT = 0 if job["do"] == "overwrite" else 4
         try:
             answer = JOBS[job["do"]](catalog.load_table(place["table"]), job)
-        except CommitFailedException as error:
+        except (CommitFailedException, ValidationException) as error:
             answer = {"conflict": str(error)}
         except Exception as error:  # told to whoever asked
             answer = {"error": f"{type(error).__name__}: {error}"}
