@@ -192,7 +192,7 @@ async function runWith(
   const reload = reloadOf(config, run, pipelines, logger);
   const unlisten = run.supervisor ? () => undefined : onSignals(logger, pipelines, stop, reload);
   run.supervisor?.started(pipelines);
-  void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal, options.memory);
+  void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
   const { version } = run;
   logger.log("info", "Started", { version, pipelines: pipelines.length, urls: server.urls });
   if (!VECTORS) logger.log("warn", WITHOUT_VECTORS);
