@@ -42,6 +42,7 @@ export const LIMITS: Readonly<
     | "metadataBytesMax"
     | "logFrameBytesMax"
     | "partitionPartBytesMax"
+    | "keptPlansBytesMax"
     | "hotQueryBytesMax"
     | "queryProcessBytesMax"
     | "queryAnswerBytesMax"
@@ -248,6 +249,8 @@ export const LIMITS: Readonly<
   keyIndexesMax: 4,
   /** One bloom filter, whatever a table's properties ask for: a Worker has one for each column in a row group. */
   bloomFilterBytesMax: 8 * MIB,
+  /** What DuckDB may count when an answer is there: with more, the plans go that are kept for questions that come again. */
+  keptPlansBytesMax: 16 * MIB,
   /** What a statement of `/query` may take, beside ingest. */
   hotQueryBytesMax: 256 * MIB,
   /** What the process of the SQL engine may take beyond its start: a statement, what DuckDB does not count, and the answer. */

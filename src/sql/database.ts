@@ -7,6 +7,7 @@
 import { systemClock } from "#base/clock.ts";
 import { systemDisk } from "#base/disk.ts";
 import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Field } from "#columns/schema.ts";
 import { type Admitted, admit } from "./admit.ts";
 import type { Engine } from "./answer.ts";
@@ -81,8 +82,6 @@ export interface Answer {
   readonly rows: readonly (readonly (string | null)[])[];
 }
 
-/** What DuckDB may count beside kept plans. */
-const PLANS_BYTES_MAX = 16e6;
 const MEMORY = "SELECT sum(memory_usage_bytes)::VARCHAR FROM duckdb_memory()";
 /** A statement and its views, of which a plan is kept. */
 const PLANNED_CHARS_MAX = 32_768;
@@ -259,7 +258,7 @@ export class Database {
   /** A plan keeps what its last run has put together (sorted rows, tables of joins, lists): all go where that is much. */
   #boundPlans(): void {
     const [row] = this.#instance.rowsOften(MEMORY, []);
-    if (Number(row?.[0]) > PLANS_BYTES_MAX) this.#plans.close();
+    if (Number(row?.[0]) > LIMITS.keptPlansBytesMax) this.#plans.close();
   }
 
   #explain(run: Run): Answer {
