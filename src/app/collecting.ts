@@ -59,8 +59,9 @@ export async function collectWhileFlowing(
     before = now;
     if (quiet >= QUIET_LOOKS) dropFreeParts();
     const columns = flow.buffered() + freeBufferBytes() + freePartBytes();
-    const isLarge = growth.isLarge(flow.resident() - columns);
-    if (quiet === QUIET_LOOKS) collect("all");
+    const isAll = quiet === QUIET_LOOKS;
+    const isLarge = growth.isLarge(flow.resident() - columns, isAll);
+    if (isAll) collect("all");
     else if (isLarge) collect("old");
     else if (quiet === 0 && flow.external() - columns > LIMITS.youngBytesMax) collect("young");
   }
@@ -73,13 +74,17 @@ class Growth {
   /** Memory of what was collected goes back within a moment: what is left is seen at the next look. */
   #isCollected = false;
 
-  /** @returns true when that is to be collected, at once: what the next call is told is left of it */
-  isLarge(bytes: number): boolean {
+  /**
+   * @param isAll all is collected, however much it is
+   * @returns true when that is to be collected, at once: what the next call is told is left of it
+   */
+  isLarge(bytes: number, isAll: boolean): boolean {
     if (this.#isCollected) this.#leftBytes = bytes;
     else if (bytes < this.#leftBytes) this.#leftBytes -= FORGOTTEN_BYTES;
     this.#leftBytes = Math.max(this.#leftBytes, LIMITS.busyBytes);
-    this.#isCollected = bytes > this.#leftBytes * (1 + GROWTH);
-    return this.#isCollected;
+    const isLarge = bytes > this.#leftBytes * (1 + GROWTH);
+    this.#isCollected = isAll || isLarge;
+    return isLarge;
   }
 }
 

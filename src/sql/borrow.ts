@@ -16,19 +16,20 @@ import type { LentRows } from "./database.ts";
 import type { Room, RowPart } from "./duckdb/hotScan.ts";
 import { NUMBERS_PER_COLUMN } from "./lend.ts";
 
-/** Rows and segments of a part, unless a segment is larger. */
+/** Rows, bytes of all columns and segments of a part, unless a segment is larger. */
 const PART_ROWS = 8192;
+const PART_BYTES = 4 * 1024 * 1024;
 const PART_SEGMENTS = 500;
 
 /** Parts of a relation whose rows are another process's. */
-export function borrowParts({ pid, fields, rowCounts, places }: LentRows): RowPart[] {
+export function borrowParts({ pid, fields, rowCounts, byteCounts, places }: LentRows): RowPart[] {
   const starts: number[] = [];
   let width = 0;
   for (const field of fields) {
     starts.push(width);
     width += widthOf(field);
   }
-  return partsOf(rowCounts).map((segments) => {
+  return partsOf(rowCounts, byteCounts).map((segments) => {
     const lengths = segments.map((segment) => rowCounts[segment] ?? 0);
     return {
       rowCount: sumOf(lengths),
@@ -44,18 +45,20 @@ export function borrowParts({ pid, fields, rowCounts, places }: LentRows): RowPa
 }
 
 /** Numbers of the segments of each part; those without rows are left out. */
-function partsOf(rowCounts: readonly number[]): number[][] {
+function partsOf(rowCounts: readonly number[], byteCounts: readonly number[]): number[][] {
   const parts: number[][] = [];
-  let rows = 0;
+  let [rows, bytes] = [0, 0];
   for (const [segment, count] of rowCounts.entries()) {
     if (count === 0) continue;
+    const size = byteCounts[segment] ?? 0;
+    const hasRoom = rows + count <= PART_ROWS && bytes + size <= PART_BYTES;
     const last = parts.at(-1);
-    if (last !== undefined && rows + count <= PART_ROWS && last.length < PART_SEGMENTS) {
+    if (last !== undefined && hasRoom && last.length < PART_SEGMENTS) {
       last.push(segment);
-      rows += count;
+      [rows, bytes] = [rows + count, bytes + size];
     } else {
       parts.push([segment]);
-      rows = count;
+      [rows, bytes] = [count, size];
     }
   }
   return parts;

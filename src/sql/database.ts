@@ -61,6 +61,8 @@ export interface LentRows {
   readonly pid: number;
   /** Of each segment, the rows that may be read. */
   readonly rowCounts: readonly number[];
+  /** Of each segment, the bytes of its columns. */
+  readonly byteCounts: readonly number[];
   /** Where its columns lie (`lend.ts`), segment by segment. */
   readonly places: Float64Array;
 }
@@ -245,14 +247,20 @@ export class Database {
       const columns = this.#describe(run);
       return { columns, rows: this.#collect(sql, "select", run) };
     }
-    const key = [sql, ...run.parameters.map((each) => `${typeof each} ${each}`)].join("\0");
+    const key = JSON.stringify([sql, ...run.parameters.map((each) => `${typeof each} ${each}`)]);
     const { columns, statement } = this.#plans.get(key, () => ({
       columns: this.#describe(run),
       statement: this.#instance.prepare(sql),
     }));
-    const rows = collect(statement, "select", run);
-    this.#boundPlans();
-    return { columns, rows };
+    try {
+      const rows = collect(statement, "select", run);
+      this.#boundPlans();
+      return { columns, rows };
+    } catch (error) {
+      // What it had put together stays with its plan.
+      this.#plans.close();
+      throw error;
+    }
   }
 
   /** A plan keeps what its last run has put together (sorted rows, tables of joins, lists): all go where that is much. */

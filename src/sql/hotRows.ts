@@ -7,7 +7,7 @@ import type { LiveColumn } from "#columns/live.ts";
 import { childFields, type Field, withChildFields } from "#columns/schema.ts";
 import type { LentRows } from "./database.ts";
 import { HotScan } from "./duckdb/hotScan.ts";
-import { placesOf } from "./lend.ts";
+import { bytesOf, placesOf } from "./lend.ts";
 import type { ParquetNode } from "./parquetNodes.ts";
 import { projectColumns } from "./projection.ts";
 
@@ -33,7 +33,8 @@ function lentRows(segments: readonly LentSegment[]): LentRows {
     at += own.length;
   }
   const rowCounts = segments.map(({ watermark }) => Atomics.load(watermark, 0));
-  return { kind: "lent", fields, pid: process.pid, rowCounts, places };
+  const byteCounts = segments.map(({ columns }) => bytesOf(columns));
+  return { kind: "lent", fields, pid: process.pid, rowCounts, byteCounts, places };
 }
 
 const columnKeys = new WeakMap<readonly LiveColumn[], string>();

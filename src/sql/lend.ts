@@ -23,6 +23,20 @@ export function placesOf(columns: readonly LiveColumn[]): Float64Array {
   return places;
 }
 
+const sizes = new WeakMap<readonly LiveColumn[], number>();
+
+/** Memory of these columns, bytes: what one that grows has room for. */
+export function bytesOf(columns: readonly LiveColumn[]): number {
+  const found = sizes.get(columns);
+  if (found !== undefined) return found;
+  const bytes = columns.reduce((sum, { validity, offsets, data, children }) => {
+    const own = [validity, offsets, data].reduce((all, each) => all + (each?.byteLength ?? 0), 0);
+    return sum + own + bytesOf(children);
+  }, 0);
+  sizes.set(columns, bytes);
+  return bytes;
+}
+
 function numbersOf({ validity, offsets, data, children }: LiveColumn): number[] {
   const own = [addressOf(validity), addressOf(offsets), addressOf(data)];
   return [...own, ...children.flatMap(numbersOf)];

@@ -97,3 +97,16 @@ test("after the last record all is collected once", async () => {
   expect(asked.filter((each) => each !== "")).toEqual(["all"]);
   expect(asked.indexOf("all")).toBeGreaterThan(30);
 });
+
+test("what was in use before all was collected leaves no room for garbage after it", async () => {
+  // 800 are in use, then nothing flows and 150 are left when all is collected: 300 at once are garbage.
+  const asked = await looks(60, (look) => {
+    if (look < 5) return { consumed: look, resident: 800 };
+    if (look < 50) return { consumed: 5, resident: 150 };
+    return { consumed: look, resident: look < 55 ? 150 : 300 };
+  });
+  const told = asked.flatMap((what, look) => (what === "" ? [] : [`${look}: ${what}`]));
+  expect(told[0]).toBe("0: old");
+  expect(told[1]).toEndWith(": all");
+  expect(told.at(-1)).toMatch(/^5[3-6]: old$/);
+});

@@ -44,6 +44,7 @@ function ask(
     fields,
     pid: process.pid,
     rowCounts: [],
+    byteCounts: [],
     places: new Float64Array(0),
   } as const;
   const hot = parts.length === 0 ? [none] : rowsByColumns(parts.map(lent));

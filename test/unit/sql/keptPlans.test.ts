@@ -90,6 +90,20 @@ test("more questions than are kept are answered, over and over", () => {
   }
 });
 
+test("a question that is refused keeps nothing of what it had put together", async () => {
+  const small = new Database({ library: await locateLibrary(null), memoryBytesMax: 48e6 });
+  const views = [{ schema: "", name: "t", select: "SELECT range AS n FROM range(100000)" }];
+  const run = (sql: string) =>
+    small.run({ ...WHOLE_ANSWER, views, rowsMax: 10, admitted: small.admit(sql) });
+  for (let n = 0; n < 40; n++) {
+    const sql =
+      "WITH x AS MATERIALIZED (SELECT n, n + 1 AS m FROM t) " +
+      `SELECT a.n FROM x a JOIN x b ON a.n = b.m WHERE a.n > ${n}`;
+    expect(() => run(sql)).toThrow("more than 10 rows");
+  }
+  small.close();
+});
+
 test("what plans have put together takes no question's memory", async () => {
   const small = new Database({ library: await locateLibrary(null), memoryBytesMax: 48e6 });
   const views = [{ schema: "", name: "t", select: "SELECT range AS n FROM range(100000)" }];
