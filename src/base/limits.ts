@@ -76,6 +76,7 @@ export const LIMITS: Readonly<
     | "workerGarbageBytesMax"
     | "heldValueBytes"
     | "rowIdsBytesMax"
+    | "rewrittenBytesMax"
     | "sortedColumnBytesMax"
     | "busyBytes"
     | "youngBytesMax"
@@ -217,6 +218,8 @@ export const LIMITS: Readonly<
   heldValueBytes: 16 * MIB,
   /** Row ids that the key indexes of a process keep of the files that have some: 4 bytes a row. */
   rowIdsBytesMax: 64 * MIB,
+  /** What the key indexes of a process keep of where rows of compacted files went, until heads list them: a compaction tells 4 bytes a row at most. */
+  rewrittenBytesMax: 64 * MIB,
   /** Columns at which a file of sorted rows takes no more of them: they are copied once. */
   sortedColumnBytesMax: 512 * MIB,
   /** Of `processBytes`, what is in use while records flow as fast as they can, measured: what comes on top may be garbage. */

@@ -23,7 +23,7 @@ export interface IndexThreadParts {
 export interface IndexThread {
   /** An index that is opened when it is first asked. */
   open(options: IndexOptions): RowIndex;
-  /** Memory of the tables of all indexes, as they were when something was last heard of them. */
+  /** Memory of all indexes, as it was when something was last heard of them. */
   readonly bytes: number;
   /** Ends the Worker; what is under way fails. */
   close(): Promise<void>;
@@ -99,10 +99,12 @@ class Thread implements IndexThread {
         assert(rowIds !== undefined, "row ids are answered by row ids");
         return rowIds;
       },
-      rewritten: async (files) => {
-        // An index that was not asked yet, and one whose Worker ends, reads the table as it will be then.
-        if (brought === null || brought !== this.#worker) return;
-        await ask({ type: "rewritten", files }, null).catch(() => undefined);
+      rewritten: (files) => {
+        // An index that was not asked yet, and one whose Worker ends, reads the table as it will be then. The Worker
+        // may be busy: what is asked later comes behind this anyway, so nobody waits.
+        if (brought !== null && brought === this.#worker)
+          void ask({ type: "rewritten", files }, null).catch(() => undefined);
+        return Promise.resolve();
       },
       apply: async (change, landed) => {
         await ask({ type: "apply", change, landed }, null);

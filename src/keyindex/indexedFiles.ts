@@ -11,13 +11,13 @@ export interface IndexedFile {
 
 /** Files by path and by number. */
 export class IndexedFiles {
-  readonly #store: Pick<KeyStore, "name" | "forget">;
+  readonly #store: Pick<KeyStore, "name" | "forget" | "drop">;
   readonly #files = new Map<string, IndexedFile>();
   readonly #paths = new Map<number, string>();
   /** Numbers of files that are gone; the others are 1 and on. */
   readonly #freeNumbers: number[] = [];
 
-  constructor(store: Pick<KeyStore, "name" | "forget">) {
+  constructor(store: Pick<KeyStore, "name" | "forget" | "drop">) {
     this.#store = store;
   }
 
@@ -45,6 +45,12 @@ export class IndexedFiles {
     return file;
   }
 
+  /** Those of some files that are known, by their numbers. */
+  numbered<T extends { readonly path: string }>(files: readonly T[]): Map<number, T> {
+    const known = files.map((file) => [this.get(file.path)?.number, file] as const);
+    return new Map(known.flatMap(([n, file]) => (n === undefined ? [] : [[n, file] as const])));
+  }
+
   /** Rows of a file have left the table. */
   take(number: number, count: number): void {
     const file = this.#files.get(this.pathOf(number));
@@ -52,10 +58,20 @@ export class IndexedFiles {
     file.rows -= count;
   }
 
-  /** All rows of a file have left the table. */
-  empty(number: number): void {
-    const file = this.#files.get(this.pathOf(number));
-    if (file !== undefined) file.rows = 0;
+  /** All rows of some files go: also those of which a call that failed half-way has not said how many they are. */
+  drop(paths: Iterable<string>): void {
+    const numbers = [...paths].flatMap((path) => this.get(path)?.number ?? []);
+    if (numbers.length === 0) return;
+    this.#store.drop(new Map(numbers.map((number) => [number, null])));
+    this.empty(numbers);
+  }
+
+  /** All rows of some files have left the table. */
+  empty(numbers: Iterable<number>): void {
+    for (const number of numbers) {
+      const file = this.#files.get(this.pathOf(number));
+      if (file !== undefined) file.rows = 0;
+    }
   }
 
   forget(path: string): void {

@@ -36,8 +36,12 @@ export interface KeyTable {
   remove(keys: KeySet): Places;
   /** Removes rows of files: those in the set, or, where it is null, all. How many, by file. */
   drop(files: ReadonlyMap<number, RowSet | null>): ReadonlyMap<number, number>;
-  /** Moves rows of files into another one; those that do not live there go. @returns how many have moved */
-  move(move: Move): number;
+  /**
+   * Moves rows of files into others; those that do not live there go. All moves are one walk through the table.
+   * @param moves none two of them from one file
+   * @returns how many rows each of them has moved
+   */
+  move(moves: readonly Move[]): Uint32Array;
   /** Removes everything. */
   clear(): void;
 }
@@ -56,7 +60,7 @@ export interface RangedKeyTable extends KeyTable {
   /** {@link KeyTable.drop} in some ranges. */
   dropIn(files: ReadonlyMap<number, RowSet | null>, isRange: (range: number) => boolean): void;
   /** {@link KeyTable.move} in some ranges. */
-  moveIn(move: Move, isRange: (range: number) => boolean): void;
+  moveIn(moves: readonly Move[], isRange: (range: number) => boolean): void;
 }
 
 /** The range of each key. */

@@ -45,25 +45,28 @@ export function placesOf({ places, hidden }: MovedFile): Place {
   };
 }
 
-/** Where the rows of each file live, -1 for those that do not. */
-export function livePlacesOf({ from, hidden }: Move): ReadonlyMap<number, Place> {
-  const live = (file: MovedFile): Place => {
-    const placeOf = placesOf(file);
-    return (row) => {
-      const place = placeOf(row);
-      return place < 0 || hidden.has(place) ? -1 : place;
-    };
+/** Where the rows of a file that move into another live, -1 for those that do not. */
+export function livePlacesOf(file: MovedFile, { hidden }: Move): Place {
+  const placeOf = placesOf(file);
+  return (row) => {
+    const place = placeOf(row);
+    return place < 0 || hidden.has(place) ? -1 : place;
   };
-  return new Map([...from].map(([number, file]) => [number, live(file)]));
 }
 
-/** A move as it is written down: u32 numbers. Sets are their rows and words; places begin with `FOLLOW` or how many they are. */
-export function encodeMove({ into, hidden, from }: Move): Uint8Array {
-  const parts = [Uint32Array.of(into), setWords(hidden), Uint32Array.of(from.size)];
-  for (const [number, { places, hidden: gone }] of from) {
-    parts.push(Uint32Array.of(number), setWords(gone));
-    if (typeof places === "number") parts.push(Uint32Array.of(FOLLOW, places));
-    else parts.push(Uint32Array.of(places.length), places);
+/**
+ * Moves as they are written down, one behind the other: u32 numbers. Sets are their rows and words; places begin with
+ * `FOLLOW` or how many they are.
+ */
+export function encodeMoves(moves: readonly Move[]): Uint8Array {
+  const parts: Uint32Array[] = [];
+  for (const { into, hidden, from } of moves) {
+    parts.push(Uint32Array.of(into), setWords(hidden), Uint32Array.of(from.size));
+    for (const [number, { places, hidden: gone }] of from) {
+      parts.push(Uint32Array.of(number), setWords(gone));
+      if (typeof places === "number") parts.push(Uint32Array.of(FOLLOW, places));
+      else parts.push(Uint32Array.of(places.length), places);
+    }
   }
   const words = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -85,8 +88,8 @@ function setWords({ fileRows, words }: RowSet): Uint32Array {
   return all;
 }
 
-/** Reads what {@link encodeMove} wrote; its frame was checked. */
-export function decodeMove(payload: Uint8Array): Move {
+/** Reads what {@link encodeMoves} wrote; its frame was checked. */
+export function decodeMoves(payload: Uint8Array): Move[] {
   const words = new Uint32Array(payload.slice().buffer);
   let at = 0;
   const next = (): number => words[at++] as number;
@@ -99,11 +102,15 @@ export function decodeMove(payload: Uint8Array): Move {
     rows.words.set(take(rows.words.length));
     return rows;
   };
-  const [into, hidden, count] = [next(), set(), next()];
-  const from = new Map<number, MovedFile>();
-  for (let n = 0; n < count; n++) {
-    const [number, gone, length] = [next(), set(), next()];
-    from.set(number, { places: length === FOLLOW ? next() : take(length), hidden: gone });
+  const moves: Move[] = [];
+  while (at < words.length) {
+    const [into, hidden, count] = [next(), set(), next()];
+    const from = new Map<number, MovedFile>();
+    for (let n = 0; n < count; n++) {
+      const [number, gone, length] = [next(), set(), next()];
+      from.set(number, { places: length === FOLLOW ? next() : take(length), hidden: gone });
+    }
+    moves.push({ into, hidden, from });
   }
-  return { into, hidden, from };
+  return moves;
 }

@@ -136,7 +136,7 @@ export interface RowIndex {
   apply(change: IndexChange, landed: LandedSnapshot): Promise<void>;
   /**
    * Before a commit that puts files together: where they turn up in a head, the keys of their rows need not be read. Of
-   * two commits at most this is remembered.
+   * two commits at most this is remembered, and of all tables up to a bound. Ends when it is handed over, and never fails.
    */
   rewritten(files: readonly RewrittenFile[]): Promise<void>;
   /** Lets its memory go. It may be asked again, when this has ended, and begins with what is kept then. */

@@ -5,12 +5,13 @@
  * ```text
  * owner                               worker
  *   | ------- open ------------------> |   an index of a number
- *   | ------- bringTo | newer | locate | values | rowIds | apply | close -> |
+ *   | ------- bringTo | newer | locate | values | rowIds | rewritten -> |
+ *   | ------- apply | close ---------> |
  *   | <------ read ------------------- |   bytes of an object, for a call
  *   | ------- bytes | unread --------> |
  *   | <------ done | failed ---------- |
  *   | <------ warn ------------------- |   nothing can be kept
- *   | <------ memory ----------------- |   what the tables take now, before other words when it has changed
+ *   | <------ memory ----------------- |   what all indexes take now, before other words when it has changed
  * ```
  */
 import type { ErrorKind } from "#base/errors.ts";

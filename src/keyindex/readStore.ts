@@ -19,7 +19,7 @@ import {
 } from "./journal.ts";
 import { type Entries, RANGES, type RangedKeyTable, rangesOf } from "./keyTable.ts";
 import { pickedKeys } from "./lastRows.ts";
-import { decodeMove } from "./moves.ts";
+import { decodeMoves } from "./moves.ts";
 import type { KeySet } from "./port.ts";
 import type { KeyStoreParts, RestoredIndex } from "./store.ts";
 
@@ -179,7 +179,7 @@ class Reader {
         this.#table.dropIn(decodeDrops(payload), isRange);
         break;
       case "move":
-        this.#table.moveIn(decodeMove(payload), isRange);
+        this.#table.moveIn(decodeMoves(payload), isRange);
         break;
       case "names":
         for (const [file, path] of decodeNames(payload)) this.#names.set(file, path);

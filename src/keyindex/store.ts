@@ -33,7 +33,7 @@ import {
   RANGES,
   type RangedKeyTable,
 } from "./keyTable.ts";
-import { encodeMove, type Move } from "./moves.ts";
+import { encodeMoves, type Move } from "./moves.ts";
 import type { KeySet } from "./port.ts";
 import { type FoundStore, readStore } from "./readStore.ts";
 
@@ -109,7 +109,7 @@ export function volatileKeyStore(table: KeyTable): KeyStore {
     locate: (keys) => table.locate(keys),
     remove: (keys) => table.remove(keys),
     drop: (files) => table.drop(files),
-    move: (move) => table.move(move),
+    move: (moves) => table.move(moves),
     clear: () => table.clear(),
     name: () => undefined,
     forget: () => undefined,
@@ -184,9 +184,9 @@ class Store implements KeyStore {
     return counts;
   }
 
-  move(move: Move): number {
-    const moved = this.#table.move(move);
-    this.#keep("move", 0, () => encodeMove(move));
+  move(moves: readonly Move[]): Uint32Array {
+    const moved = this.#table.move(moves);
+    this.#keep("move", 0, () => encodeMoves(moves));
     return moved;
   }
 

@@ -27,8 +27,13 @@ export const GONE = -1;
 /** In place of a row: it stays where it is. */
 export const STAYS = -2;
 
-/** What becomes of a row of a file: its place in the file that rows move into, {@link GONE} or {@link STAYS}. */
-export type PlaceOf = (file: number, row: number) => number;
+/** What becomes of rows. */
+export interface Replacement {
+  /** The place of a row in the file that it moves into, {@link GONE} or {@link STAYS}. */
+  readonly placeOf: (file: number, row: number) => number;
+  /** The number of the file that rows of a file move into. */
+  readonly intoOf: (file: number) => number;
+}
 
 /** Which parts of the table are meant (`RANGES`). */
 export type IsRange = (range: number) => boolean;
@@ -37,23 +42,34 @@ export type IsRange = (range: number) => boolean;
 export function dropping(
   files: ReadonlyMap<number, RowSet | null>,
   counts: Map<number, number>,
-): PlaceOf {
-  return (file, row) => {
+): Replacement {
+  const placeOf = (file: number, row: number): number => {
     const rows = files.get(file);
     if (rows === undefined || (rows !== null && !rows.has(row))) return STAYS;
     counts.set(file, (counts.get(file) ?? 0) + 1);
     return GONE;
   };
+  return { placeOf, intoOf: () => 0 };
 }
 
-/** Rows move. @param onMoved is told of each that lives */
-export function moving(move: Move, onMoved: () => void): PlaceOf {
-  const places = livePlacesOf(move);
-  return (file, row) => {
-    const place = places.get(file)?.(row) ?? STAYS;
-    if (place >= 0) onMoved();
+/** Rows move. @param counts is told how many, by the number of the move */
+export function moving(moves: readonly Move[], counts: Uint32Array): Replacement {
+  const moved = new Map<number, { into: number; n: number; place: (row: number) => number }>();
+  for (const [n, move] of moves.entries()) {
+    const { into, from } = move;
+    if (into >= FILES_MAX) throw tooManyFiles();
+    for (const [number, file] of from) {
+      moved.set(number, { into, n, place: livePlacesOf(file, move) });
+    }
+  }
+  const placeOf = (file: number, row: number): number => {
+    const to = moved.get(file);
+    if (to === undefined) return STAYS;
+    const place = to.place(row);
+    if (place >= 0) counts[to.n] = (counts[to.n] as number) + 1;
     return place;
   };
+  return { placeOf, intoOf: (file) => moved.get(file)?.into ?? 0 };
 }
 
 /** A key of several rows, and the number of its chain. */
@@ -71,14 +87,12 @@ export interface ReplacedEntries {
  * Gives entries their new values.
  * @param keys two words an entry
  * @param values row and file of each
- * @param into number of the file that rows move into
  */
 export function replaceEntries(
   keys: BigUint64Array,
   values: Uint32Array,
-  into: number,
   isRange: IsRange,
-  placeOf: PlaceOf,
+  { placeOf, intoOf }: Replacement,
 ): ReplacedEntries {
   const count = values.length / 2;
   const ranges = rangesOf({ count, words: keys });
@@ -95,7 +109,7 @@ export function replaceEntries(
     if (place === STAYS) continue;
     if (place === GONE) removed++;
     values[2 * n] = place === GONE ? 0 : place;
-    values[2 * n + 1] = place === GONE ? 0 : into;
+    values[2 * n + 1] = place === GONE ? 0 : intoOf(file);
   }
   return { removed, chained };
 }

@@ -9,8 +9,7 @@
  * deletes added                       rows that they hide go
  * a delete gone, or another vector    hidden rows go; if fewer rows are left than live, all are read again
  * ```
- * A comparison that fails half-way leaves the files that it was about in `#torn`: the next one reads them
- * anew, whatever became of them.
+ * The files of a comparison that failed half-way stay in `#torn`: the next one reads them anew.
  */
 import { assert } from "#base/assert.ts";
 import { fail, kindOf } from "#base/errors.ts";
@@ -49,7 +48,13 @@ import type {
 } from "./port.ts";
 import { PositionDeletes } from "./positionDeletes.ts";
 import { hiddenRows, type KeySource, readLiveKeys, rowsLeft } from "./readKeys.ts";
-import { type MovedOutput, movedIds, RewrittenFiles } from "./rewrittenFiles.ts";
+import {
+  type MovedOutput,
+  movedIds,
+  type OutputMove,
+  RewrittenFiles,
+  type ToldFiles,
+} from "./rewrittenFiles.ts";
 import { rowIdsOf } from "./rowIds.ts";
 import { secretCheck } from "./secret.ts";
 import { standingValues } from "./standingValues.ts";
@@ -62,6 +67,7 @@ export interface TableIndexParts extends IndexColumns {
   readonly secret: KeySecret;
   /** Those of all indexes of a thread. Default: its own. */
   readonly rowIds?: RowIdColumns;
+  readonly toldFiles?: ToldFiles;
 }
 
 /** The columns that an index knows; order null: changes have none. */
@@ -79,7 +85,7 @@ class TableIndex implements RowIndex {
   #restored: RestoredIndex | null;
   readonly #files: IndexedFiles;
   readonly #rowIds: RowIdColumns;
-  readonly #rewritten = new RewrittenFiles();
+  readonly #rewritten: RewrittenFiles;
   /** What was listed last; with `#torn` it says what the table holds. */
   #head: HeadFiles | null = null;
   readonly #torn = new Set<string>();
@@ -98,6 +104,7 @@ class TableIndex implements RowIndex {
     this.#store = parts.store;
     this.#files = new IndexedFiles(parts.store);
     this.#rowIds = parts.rowIds ?? new RowIdColumns();
+    this.#rewritten = new RewrittenFiles(parts.toldFiles);
     this.#restored = parts.store.restored;
   }
 
@@ -219,6 +226,7 @@ class TableIndex implements RowIndex {
   }
 
   close(): Promise<void> {
+    this.#rewritten.clear();
     for (const path of this.#files.paths) this.#rowIds.forget(path);
     return this.#store.close();
   }
@@ -301,9 +309,8 @@ class TableIndex implements RowIndex {
     const indexed = { paths: this.#files.paths, head: this.#head, torn: this.#torn };
     const difference = headDifference(source.metadata, indexed, head);
     const { gone, fresh, changed } = difference;
-    const isThere = (path: string): boolean => this.#files.get(path) !== undefined;
-    const isWhole = (path: string): boolean => isThere(path) && !this.#torn.has(path);
-    const outputs = this.#rewritten.among(difference, isWhole, isThere);
+    const outputs = this.#rewritten.take(head, difference, indexed);
+    this.#files.drop(this.#torn);
     const anew = [...gone, ...fresh.map((file) => file.path)];
     for (const path of [...anew, ...changed.map(({ file }) => file.path)]) this.#torn.add(path);
     const moved = await this.#move(source, head, outputs);
@@ -330,26 +337,26 @@ class TableIndex implements RowIndex {
     head: HeadFiles,
     outputs: readonly MovedOutput[],
   ): Promise<ReadonlySet<string>> {
-    const whole = new Set<string>();
+    const moves: OutputMove[] = [];
     for (const output of outputs) {
       const { file, inputs } = output;
-      this.#rewritten.forget(output);
       const deletes = deletesOf(head.index, file);
       if (deletes.equality.length > 0) continue;
       const hidden = await hiddenRows(source, file, deletes);
-      const into = this.#files.named(file.path);
-      const from = new Map(
-        inputs.flatMap((input) => {
-          const number = this.#files.get(input.path)?.number;
-          return number === undefined ? [] : [[number, input] as const];
-        }),
-      );
-      into.rows = this.#store.move({ into: into.number, hidden, from });
-      for (const number of from.keys()) this.#files.empty(number);
+      const into = this.#files.named(file.path).number;
+      moves.push({ output, into, hidden, from: this.#files.numbered(inputs) });
+    }
+    const counts = moves.length === 0 ? [] : this.#store.move(moves);
+    const whole = new Set<string>();
+    for (const [n, { output, hidden, from }] of moves.entries()) {
+      const { path, rows } = output.file;
+      const moved = counts[n] ?? 0;
+      this.#files.empty(from.keys());
+      this.#files.named(path).rows = moved;
       // Rows that live again, as after a rollback, are not in the table: then it has fewer than live.
-      if (into.rows !== file.rows - hidden.size) continue;
-      whole.add(file.path);
-      this.#rowIds.keep(file.path, movedIds(this.#rowIds, output, hidden));
+      if (moved !== rows - hidden.size) continue;
+      whole.add(path);
+      this.#rowIds.keep(path, movedIds(this.#rowIds, output, hidden));
     }
     return whole;
   }

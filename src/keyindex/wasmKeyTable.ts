@@ -32,7 +32,7 @@ import {
   GONE,
   type IsRange,
   moving,
-  type PlaceOf,
+  type Replacement,
   replaceEntries,
   STAYS,
   tooManyFiles,
@@ -180,19 +180,19 @@ class WasmTable implements WasmKeyTable {
 
   dropIn(files: ReadonlyMap<number, RowSet | null>, isRange: IsRange): ReadonlyMap<number, number> {
     const counts = new Map<number, number>();
-    this.#replace([...files.keys()], 0, isRange, dropping(files, counts));
+    this.#replace([...files.keys()], isRange, dropping(files, counts));
     return counts;
   }
 
-  move(move: Move): number {
-    return this.moveIn(move, () => true);
+  move(moves: readonly Move[]): Uint32Array {
+    return this.moveIn(moves, () => true);
   }
 
-  moveIn(move: Move, isRange: IsRange): number {
-    let moved = 0;
-    const placeOf = moving(move, () => moved++);
-    this.#replace([...move.from.keys()], move.into, isRange, placeOf);
-    return moved;
+  moveIn(moves: readonly Move[], isRange: IsRange): Uint32Array {
+    const counts = new Uint32Array(moves.length);
+    const files = moves.flatMap(({ from }) => [...from.keys()]);
+    this.#replace(files, isRange, moving(moves, counts));
+    return counts;
   }
 
   clear(): void {
@@ -317,30 +317,25 @@ class WasmTable implements WasmKeyTable {
     return { next: Number(found & 0xffff_ffffn), count: Number(BigInt.asUintN(64, found) >> 32n) };
   }
 
-  /**
-   * Gives rows of some files another place.
-   * @param into number of the file that they move into
-   * @param placeOf a row there, `GONE` or `STAYS`
-   */
-  #replace(files: readonly number[], into: number, isRange: IsRange, placeOf: PlaceOf): void {
+  /** Gives rows of some files another place. */
+  #replace(files: readonly number[], isRange: IsRange, replacement: Replacement): void {
     if (files.length === 0) return;
-    if (into >= FILES_MAX) throw tooManyFiles();
     this.#mark(files);
     // The end is asked for again: rows of a chain are added anew, which may let the table grow.
     for (let slot = 0; slot < this.#kernel.functions.slots(); ) {
       const { next, count } = this.#collect(slot, FILES_MAX);
       const keys = new BigUint64Array(this.#kernel.memory.buffer, this.#keys, 2 * count);
-      const replaced = replaceEntries(keys, this.#valueHalves(count), into, isRange, placeOf);
+      const replaced = replaceEntries(keys, this.#valueHalves(count), isRange, replacement);
       this.#put(count);
       let { removed } = replaced;
-      for (const chain of replaced.chained) removed += this.#replaceChain(chain, into, placeOf);
+      for (const chain of replaced.chained) removed += this.#replaceChain(chain, replacement);
       // What stood behind a removed entry has moved up, by one slot for each.
       slot = next - removed;
     }
   }
 
   /** @returns how many entries went */
-  #replaceChain([key, chain]: ChainedKey, into: number, placeOf: PlaceOf): number {
+  #replaceChain([key, chain]: ChainedKey, { placeOf, intoOf }: Replacement): number {
     const all = [...this.#chains.rows(chain)];
     const places = all.map(({ file, row }) => placeOf(file, row));
     if (places.every((place) => place === STAYS)) return 0;
@@ -349,7 +344,7 @@ class WasmTable implements WasmKeyTable {
     for (const [n, { file, row }] of all.entries()) {
       const place = places[n] ?? GONE;
       if (place === STAYS) this.add(key, file, Uint32Array.of(row));
-      else if (place !== GONE) this.add(key, into, Uint32Array.of(place));
+      else if (place !== GONE) this.add(key, intoOf(file), Uint32Array.of(place));
     }
     return 1;
   }

@@ -12,6 +12,7 @@ import type { Storage } from "#storage/storage.ts";
 import { RowIdColumns } from "./keptRowIds.ts";
 import type { RowIndex } from "./port.ts";
 import type { Answer, IndexOptions, Question, ReadRange, Reply, Request } from "./protocol.ts";
+import { ToldFiles } from "./rewrittenFiles.ts";
 import { openKeyStore, volatileKeyStore } from "./store.ts";
 import { createTableIndex } from "./tableIndex.ts";
 import { createWasmKeyTable, type WasmKeyTable } from "./wasmKeyTable.ts";
@@ -23,6 +24,7 @@ const ROW_IDS_SHARE = 1 / 6;
 const rowIds = new RowIdColumns(() =>
   Math.max(LIMITS.rowIdsBytesMax, Math.floor(ROW_IDS_SHARE * tableBytes)),
 );
+const toldFiles = new ToldFiles();
 const indexes = new Map<number, Promise<RowIndex>>();
 /** Folders that an index writes into, and which. */
 const folders = new Map<string, number>();
@@ -40,7 +42,7 @@ function reply(message: Reply): void {
   self.postMessage(message);
 }
 
-/** Tells what tables and row ids take, when that is not what it was. @param index whose table may have grown */
+/** Tells what everything takes, when that is not what it was. @param index whose table may have grown */
 function measure(index: number): void {
   const known = tables.get(index);
   if (known === undefined) return;
@@ -50,7 +52,7 @@ function measure(index: number): void {
 }
 
 function tell(): void {
-  const bytes = tableBytes + rowIds.bytes;
+  const bytes = tableBytes + rowIds.bytes + toldFiles.bytes;
   if (bytes === toldBytes) return;
   toldBytes = bytes;
   reply({ type: "memory", bytes });
@@ -113,12 +115,12 @@ async function open(
         leave(bytes);
       },
     });
-    return createTableIndex({ store, secret, rowIds, ...columns });
+    return createTableIndex({ store, secret, rowIds, toldFiles, ...columns });
   } catch (error) {
     // Without its folder an index is read from the table at every start, and as right.
     warn(error);
     const store = volatileKeyStore(newTable(index));
-    return createTableIndex({ store, secret, rowIds, ...columns });
+    return createTableIndex({ store, secret, rowIds, toldFiles, ...columns });
   } finally {
     measure(index);
   }

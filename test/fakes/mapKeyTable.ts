@@ -66,17 +66,21 @@ class MapKeyTable implements KeyTable {
     return counts;
   }
 
-  move({ into, hidden, from }: Move): number {
-    let moved = 0;
-    const places = new Map([...from].map(([file, rows]) => [file, placesOfRows(rows)]));
+  move(moves: readonly Move[]): Uint32Array {
+    const moved = new Uint32Array(moves.length);
+    const places = new Map(
+      moves.flatMap(({ into, hidden, from }, n) =>
+        [...from].map(([file, rows]) => [file, { n, into, hidden, rows: placesOfRows(rows) }]),
+      ),
+    );
     for (const [key, before] of this.#rows) {
       const after = before.flatMap((place): Place[] => {
-        const rows = places.get(place.file);
-        if (rows === undefined) return [place];
-        const row = rows.get(place.row);
-        if (row === undefined || hidden.has(row)) return [];
-        moved++;
-        return [{ file: into, row }];
+        const to = places.get(place.file);
+        if (to === undefined) return [place];
+        const row = to.rows.get(place.row);
+        if (row === undefined || to.hidden.has(row)) return [];
+        moved[to.n] = (moved[to.n] ?? 0) + 1;
+        return [{ file: to.into, row }];
       });
       if (after.length === 0) this.#rows.delete(key);
       else this.#rows.set(key, after);

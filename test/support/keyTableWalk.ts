@@ -2,7 +2,7 @@
 import { type Random, seededRandom } from "#base/random.ts";
 import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { KeyTable, Places } from "#keyindex/keyTable.ts";
-import { decodeMove, encodeMove, type MovedFile } from "#keyindex/moves.ts";
+import { decodeMoves, encodeMoves, type Move, type MovedFile } from "#keyindex/moves.ts";
 import type { KeySet } from "#keyindex/port.ts";
 import { createWasmKeyTable, type WasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { createMapKeyTable } from "../fakes/mapKeyTable.ts";
@@ -86,16 +86,24 @@ export class KeyTableWalk {
     this.operations += [...dropped.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Rows of some files go into one that has none, in their order or in any, without those that are hidden before or after. */
+  /** Rows of some files go into one or two that have none, in their order or in any, without those that are hidden before or after. */
   #move(): void {
+    const targets = Array.from({ length: 1 + this.#int(2) }, (_, n) => 41 + 20 * n + this.#int(20));
+    for (const into of targets) {
+      this.#rows.delete(into);
+      this.table.drop(new Map([[into, null]]));
+      this.#model.drop(new Map([[into, null]]));
+    }
+    const moves = targets.flatMap((into) => this.#moveInto(into, targets));
+    const moved = this.table.move(moves);
+    same([...moved], [...this.#model.move(decodeMoves(encodeMoves(moves)))]);
+  }
+
+  #moveInto(into: number, targets: readonly number[]): Move[] {
     const files = [...this.#rows.keys()].filter(() => this.#int(4) === 0);
-    const into = 41 + this.#int(40);
-    this.#rows.delete(into);
-    this.table.drop(new Map([[into, null]]));
-    this.#model.drop(new Map([[into, null]]));
     const from = new Map<number, MovedFile>();
     let first = 0;
-    for (const file of files.filter((each) => each !== into)) {
+    for (const file of files.filter((each) => !targets.includes(each))) {
       const hidden = this.#fewRows();
       const count = ROWS_PER_FILE - hidden.size;
       const places = Uint32Array.from({ length: count }, (_, n) => first + count - 1 - n);
@@ -103,11 +111,10 @@ export class KeyTableWalk {
       first += count;
       this.#rows.delete(file);
     }
-    if (first === 0) return;
+    if (first === 0) return [];
     const hidden = new RowSet(first);
     for (let n = this.#int(300); n > 0; n--) hidden.add(this.#int(first));
-    const move = { into, hidden, from };
-    same([this.table.move(move)], [this.#model.move(decodeMove(encodeMove(move)))]);
+    return [{ into, hidden, from }];
   }
 
   #someRows(): RowSet | null {

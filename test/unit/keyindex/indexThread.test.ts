@@ -119,6 +119,38 @@ test("what a call that failed has taken is told too", async () => {
   await thread.close();
 });
 
+test("what is told of a compaction is handed over without waiting, and counts as memory until it has no use", async () => {
+  const thread = createIndexThread({ warn: () => undefined });
+  const index = thread.open({ folder: join(folder, "r"), secret: SECRET, keyColumns: ["id"] });
+  const table = new KeyedTable();
+  const [before, after] = [
+    await table.dataFile([1n, 2n], 20_000),
+    await table.dataFile([2n, 1n], 20_000),
+  ];
+  await index.bringTo(await table.head([{ file: before, sequenceNumber: 1n }]), "main");
+  const { bytes } = thread;
+  const inputs = [
+    {
+      ...{ path: before.filePath, firstRowId: null, rows: 2 },
+      ...{ places: Uint32Array.of(1, 0), hidden: new Uint32Array(25_000) },
+    },
+  ];
+  let isOver = false;
+  const told = index.rewritten([{ path: after.filePath, rows: 2, inputs }]);
+  void told.then(() => {
+    isOver = true;
+  });
+  // No answer of a Worker comes between these two.
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+  expect(isOver).toBe(true);
+  await index.locate(keySet(1n));
+  expect(thread.bytes - bytes).toBeWithin(100_000, 110_000);
+  const gone = await table.dataFile([3n], 20_000);
+  await index.bringTo(await table.head([{ file: gone, sequenceNumber: 2n }]), "main");
+  expect(thread.bytes).toBe(bytes);
+  await thread.close();
+});
+
 test("what is restored is told when it is there, before anything is asked", async () => {
   const options = { folder: join(folder, "g"), secret: SECRET, keyColumns: ["id"] };
   const keys = Array.from({ length: 10_000 }, (_, key) => BigInt(key));

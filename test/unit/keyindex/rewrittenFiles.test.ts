@@ -4,12 +4,16 @@ import { RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
 import { KeyHasher } from "#keyindex/keyHasher.ts";
+import type { Move } from "#keyindex/moves.ts";
 import type { KeySet, RewrittenFile, RowIndex } from "#keyindex/port.ts";
-import { volatileKeyStore } from "#keyindex/store.ts";
+import { RewrittenFiles, ToldFiles } from "#keyindex/rewrittenFiles.ts";
+import { type KeyStore, volatileKeyStore } from "#keyindex/store.ts";
 import { createTableIndex } from "#keyindex/tableIndex.ts";
 import { createWasmKeyTable } from "#keyindex/wasmKeyTable.ts";
 import { KeyedTable, type Listed } from "../../support/keyedTable.ts";
 import { SCHEMA } from "../../support/tableOf.ts";
+
+type RewrittenInput = RewrittenFile["inputs"][number];
 
 const SECRET = { k0: 1n, k1: 2n };
 const HASHER = new KeyHasher([{ id: 1, name: "id", type: { kind: "long" } }], SECRET);
@@ -26,7 +30,10 @@ async function placesOf(index: RowIndex, ...keys: bigint[]): Promise<string[]> {
 }
 
 /** Two files: keys 1 to 4 with ids of their own, of which 2 is deleted, and 5 and 6 without; and what was made of them. */
-async function compacted(): Promise<{
+async function compacted(
+  store: KeyStore = volatileKeyStore(createWasmKeyTable({ slotsFirst: 8 })),
+  toldFiles: ToldFiles = new ToldFiles(),
+): Promise<{
   readonly table: KeyedTable;
   readonly index: RowIndex;
   readonly inputs: readonly Listed[];
@@ -49,11 +56,7 @@ async function compacted(): Promise<{
   };
   const files = [one, two, await table.vector(one, [1])];
   const inputs = files.map((file) => ({ file, sequenceNumber: 1n }));
-  const index = createTableIndex({
-    store: volatileKeyStore(createWasmKeyTable({ slotsFirst: 8 })),
-    secret: SECRET,
-    keyColumns: ["id"],
-  });
+  const index = createTableIndex({ store, secret: SECRET, toldFiles, keyColumns: ["id"] });
   await index.bringTo(await table.head(inputs), "main");
   const hidden = new RowSet(4);
   hidden.add(1);
@@ -124,4 +127,98 @@ test("what was told is not used while one of the files before is still there, an
     "main",
   );
   expect(other.table.storage.calls["getRange"]).toBeGreaterThan(before);
+});
+
+test("what several files were made of moves in one walk through the table, each row once", async () => {
+  const calls: (readonly Move[])[] = [];
+  const store = volatileKeyStore(createWasmKeyTable({ slotsFirst: 8 }));
+  const { table, index, output, told } = await compacted({
+    ...store,
+    move: (moves) => {
+      calls.push(moves);
+      return store.move(moves);
+    },
+  });
+  // The other one is told of the same file as the first: nobody made that, so it is read.
+  const [first, second] = told.inputs as [RewrittenInput, RewrittenInput];
+  const outputs = [
+    await table.dataFile([1n, 3n, 4n], 20_000),
+    await table.dataFile([5n, 6n], 20_000),
+    output,
+  ] as [DataFile, DataFile, DataFile];
+  await index.rewritten([
+    { path: outputs[0].filePath, rows: 3, inputs: [first] },
+    { path: outputs[1].filePath, rows: 2, inputs: [{ ...second, places: 0 }] },
+    told,
+  ]);
+  const listed = outputs.map((file) => ({ file, sequenceNumber: 2n }));
+  await index.bringTo(await table.head(listed), "main");
+  expect(calls.map((moves) => moves.length)).toEqual([2]);
+  expect((await placesOf(index, 1n, 6n)).sort()).toEqual(
+    [
+      ...[`${outputs[0].filePath}:0`, `${outputs[1].filePath}:1`],
+      ...[`${output.filePath}:0`, `${output.filePath}:4`],
+    ].sort(),
+  );
+});
+
+test("rows of a move that failed half-way are in the index once, behind the next head", async () => {
+  const store = volatileKeyStore(createWasmKeyTable({ slotsFirst: 8 }));
+  const { table, index, output, told } = await compacted({
+    ...store,
+    move: (moves) => {
+      store.move(moves);
+      throw new Error("no memory");
+    },
+  });
+  await index.rewritten([told]);
+  const head = await table.head([{ file: output, sequenceNumber: 1n }]);
+  await expect(index.bringTo(head, "main")).rejects.toThrow("no memory");
+  await index.bringTo(head, "main");
+  expect(store.locate(keySet(1n, 3n, 4n, 5n, 6n)).rows).toEqual(Uint32Array.of(0, 1, 2, 3, 4));
+});
+
+test("what was told is let go of once a head says that it has no use", async () => {
+  const toldFiles = new ToldFiles();
+  const commits = [
+    ["the new file, and one of those before", ["two", "output"]],
+    ["nothing of it any more: another commit was faster", []],
+    ["the new file alone", ["output"]],
+  ] as const;
+  for (const [, names] of commits) {
+    const { table, index, inputs, output, told } = await compacted(undefined, toldFiles);
+    await index.rewritten([told]);
+    const files = { two: inputs[1]?.file as DataFile, output };
+    await index.bringTo(await table.head(inputs), "main");
+    expect(toldFiles.bytes).toBeGreaterThan(0);
+    const listed = names.map((name) => ({ file: files[name], sequenceNumber: 1n }));
+    await index.bringTo(await table.head(listed), "main");
+    expect(toldFiles.bytes).toBe(0);
+  }
+  const { index, told } = await compacted(undefined, toldFiles);
+  await index.rewritten([told]);
+  await index.close();
+  expect(toldFiles.bytes).toBe(0);
+});
+
+test("what is told of all tables has one bound: beyond it the oldest go, and one that is too large goes alone", () => {
+  const fileOf = (path: string, rows: number): RewrittenFile => {
+    const [places, hidden] = [new Uint32Array(rows), new Uint32Array(rows / 32)];
+    return {
+      path,
+      rows,
+      inputs: [{ path: `${path} before`, firstRowId: 0n, rows, places, hidden }],
+    };
+  };
+  const files = new ToldFiles(100_000);
+  const [one, other] = [new RewrittenFiles(files), new RewrittenFiles(files)];
+  one.tell([fileOf("a", 9600), fileOf("b", 9600)]);
+  expect(files.bytes).toBeWithin(2 * 9600 * 4, 100_000);
+  other.tell([fileOf("c", 9600), fileOf("d", 32_000)]);
+  expect(["a", "b", "c", "d"].filter((path) => files.of(path) !== undefined)).toEqual(["b", "c"]);
+  expect(files.bytes).toBeWithin(2 * 9600 * 4, 100_000);
+  one.clear();
+  other.tell([]);
+  other.tell([]);
+  expect(files.bytes).toBe(0);
 });
