@@ -24,6 +24,7 @@ import { type RunOptions, refuseStopped } from "#maintenance/run.ts";
 import type { Schedule, ScheduledTable } from "#maintenance/schedule.ts";
 import { createSketchEngine } from "#maintenance/sketchEngine.ts";
 import { statisticsCounts, updateStatistics } from "#maintenance/statistics.ts";
+import { VainGroups } from "#maintenance/vainGroups.ts";
 import type { Sink } from "#pipeline/sink.ts";
 import { readCoordinates } from "#writer/coordinates.ts";
 import type { DiskRoom } from "./diskBudget.ts";
@@ -49,6 +50,7 @@ export function schedulesOf(
     const { closedAfterMs } = compaction.trigger;
     const engine = createRewriteEngine({ ...rewrites, codec: compaction.codec });
     const refusals = new Refusals();
+    const vain = new VainGroups();
     schedules.push({
       operation: "compact",
       intervalMs: compaction.intervalMs,
@@ -73,7 +75,7 @@ export function schedulesOf(
           const sortBytes = SORT_SPILL_SHARE * settings.targetBytes;
           const report = await withSort(rewrites.room, sortBytes, head, (sortSpillBytesMax) =>
             compact(table, engine, {
-              ...{ ...optionsOf(stop), jobs, whenDecided, sortSpillBytesMax },
+              ...{ ...optionsOf(stop), jobs, whenDecided, sortSpillBytesMax, vain },
               onRewritten: async (files) => of.rewritten?.(files),
               settings: { ...settings, closed },
             }),

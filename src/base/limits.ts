@@ -131,11 +131,14 @@ export const LIMITS: Readonly<
   compactionInputsMax: 1000,
   /** Rows that become one file (a number), where one file does not have more: a bit each until the commit, and numbered by 32 bits. */
   compactionRowsMax: 2 ** 28,
-  /** Rows that become one file (a number) of which it is known where each went though they are sorted: four bytes each until the commit, 32 MiB. */
+  /**
+   * Rows that become one file (a number), and files of one commit, of which it is known where each went in whatever order:
+   * four bytes each until the commit, 32 MiB.
+   */
   sortedMapRowsMax: 2 ** 23,
   /**
-   * Rows that become one file (a number), and files of one commit, of which rows are deleted: what is known of each takes
-   * 16 MiB in the child that writes them, and as much again on its way (decision 0468).
+   * Rows that become one file (a number), where rows are deleted and one file does not have more: what is known of each
+   * takes 16 MiB in the child that writes them, and as much again on its way (decision 0468).
    */
   changedRowsMax: 2 ** 22,
   /** A page of a Parquet file that is copied, and so in memory: one that claims to be larger is none. */

@@ -8,7 +8,6 @@
  * other back. A commit waits while a commit of this process's own is undecided, since it would move the head (10i).
  */
 import { describe, fail, kindOf } from "#base/errors.ts";
-import { LIMITS } from "#base/limits.ts";
 import type { LoadedTable } from "#catalog/catalog.ts";
 import { commit, giveUp, newCommit } from "#commit/commit.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
@@ -19,12 +18,14 @@ import { Rewrite } from "#commit/rewrite.ts";
 import { liveDataFiles, liveDeletes } from "#iceberg/io/liveFiles.ts";
 import type { RewrittenFile } from "#keyindex/port.ts";
 import { endsIn } from "./closedPartitions.ts";
+import { batches, isNumbered } from "./compactBatches.ts";
 import { type CompactSettings, type PlannedGroup, planGroups } from "./compactPlan.ts";
 import { type CompactReport, CompactRun, type End } from "./compactRun.ts";
 import type { RewriteEngine, RewriteJob, RewrittenGroup } from "./engine.ts";
 import { rewrittenLocation } from "./location.ts";
 import { rewrittenFiles } from "./rewrittenFiles.ts";
 import { type RunOptions, refusePaused, refuseStopped } from "./run.ts";
+import type { VainGroups } from "./vainGroups.ts";
 
 /** How a compaction is asked for. */
 export interface CompactOptions extends RunOptions {
@@ -37,6 +38,8 @@ export interface CompactOptions extends RunOptions {
   readonly onRewritten?: (files: readonly RewrittenFile[]) => Promise<void>;
   /** Resolves when no own commit of the table is undecided, or when that does not end. Default: there is none. */
   readonly whenDecided?: () => Promise<"decided" | "undecided">;
+  /** What earlier runs wrote in vain. Default: nothing is known of it. */
+  readonly vain?: VainGroups;
 }
 
 /**
@@ -49,6 +52,12 @@ export const SORT_SPILL_SHARE = 5;
 const PLANS_MAX = 2;
 
 /**
+ * Batches in a row that others overtake until the rest of a plan is given up. One keeps no other back, since changes may
+ * overtake the same one at every run; where another engine has replaced all files, all others would be in vain.
+ */
+const IN_VAIN_MAX = 2;
+
+/**
  * Compacts a table, or says what would be.
  * @throws AppError `usage` for a paused table, `table_unsupported` when the engine can write no file of it,
  * `progress` when its offsets cannot be read, and what catalog and store throw; what was committed before stands
@@ -58,13 +67,14 @@ export async function compact(
   engine: RewriteEngine,
   options: CompactOptions,
 ): Promise<CompactReport> {
-  const run = new CompactRun();
+  const run = new CompactRun(options.vain);
   for (let plans = 1; plans <= PLANS_MAX; plans++) {
     const head = await table.load();
     const refusal = engine.refusal(head);
     if (refusal !== null) throw fail("table_unsupported", refusal, { table: table.name });
     const planned = await plan(table, head, options.settings);
     run.plans(planned);
+    if (plans === 1) run.skips(planned.filter((group) => !isNumbered(group)));
     if (options.isDry) return run.planned;
     refusePaused(head);
     if (planned.length > 0) engine.ready();
@@ -96,30 +106,6 @@ async function plan(
   return planGroups(files, index, settings, () => clock.turn(), endsIn(metadata, closed));
 }
 
-/**
- * Groups that are committed together. Of rows that are sorted, and of those that changes may delete meanwhile, each has
- * a number until then, so they are bounded as well.
- */
-function* batches(
-  groups: readonly PlannedGroup[],
-  isSorted: boolean,
-): Generator<readonly PlannedGroup[]> {
-  let batch: PlannedGroup[] = [];
-  let [bytes, rows] = [0, 0];
-  for (const group of groups) {
-    batch.push(group);
-    bytes += group.bytes;
-    if (isSorted || group.inputs.some(({ deletes }) => deletes.length > 0)) {
-      rows += group.inputs.reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
-    }
-    if (bytes < LIMITS.compactionBytesPerCommit && rows < LIMITS.sortedMapRowsMax) continue;
-    yield batch;
-    batch = [];
-    [bytes, rows] = [0, 0];
-  }
-  if (batch.length > 0) yield batch;
-}
-
 interface Plan {
   readonly head: LoadedTable;
   readonly planned: readonly PlannedGroup[];
@@ -128,13 +114,19 @@ interface Plan {
 }
 
 async function rewriteAll(table: CommitTable, engine: RewriteEngine, plan: Plan): Promise<End> {
-  const isSorted = (plan.options.sortSpillBytesMax ?? 0) > 0;
-  for (const batch of batches(plan.planned, isSorted)) {
-    refuseStopped(plan.options.stop);
+  const { planned, run, options } = plan;
+  const isSorted = (options.sortSpillBytesMax ?? 0) > 0;
+  let [inVain, isOvertaken] = [0, false];
+  const open = planned.filter((group) => !run.isInVain(group));
+  for (const batch of batches(open, isSorted)) {
+    refuseStopped(options.stop);
     const end = await rewriteBatch(table, engine, { ...plan, batch });
-    if (end !== "done") return end;
+    if (end === "undecided") return end;
+    inVain = end === "overtaken" ? inVain + 1 : 0;
+    isOvertaken ||= end === "overtaken";
+    if (inVain === IN_VAIN_MAX) break;
   }
-  return "done";
+  return isOvertaken ? "overtaken" : "done";
 }
 
 interface Batch extends Plan {

@@ -78,13 +78,12 @@ export async function planGroups(
   const wanted = inputs.filter(
     (input) => Number(input.sizeBytes) < settings.smallBytes || isDeleted(input),
   );
+  const isWanted = (group: PlannedGroup): boolean =>
+    group.inputs.some(isDeleted) ||
+    isWorthIt(group, settings.targetBytes) ||
+    (group.inputs.length > 1 && group.inputs.some(isClosed));
   const groups = [...Map.groupBy(wanted, placeKey).values()].flatMap((members) =>
-    cutGroups(members, settings.targetBytes).filter(
-      (group) =>
-        group.inputs.some(isDeleted) ||
-        isWorthIt(group, settings.targetBytes) ||
-        (group.inputs.length > 1 && group.inputs.some(isClosed)),
-    ),
+    cutGroups(members, settings.targetBytes, isWanted),
   );
   if (groups.length === 0 && planned.length < parquet.length) throw tooManyPairs(parquet, deletes);
   return groups;
@@ -181,29 +180,77 @@ async function deletedShares(
 /**
  * Into groups of about the target size, oldest first. Of rows that changes delete while they are written it must be
  * known where each went, whatever order the engine gives them: such files are put together up to so many rows.
+ *
+ * A group that can take no more rows and is not wanted never will be, and would keep the small files in it at every plan.
+ * So the file that is too large beside them is left out: it has its share of rows.
+ * @param isWanted of a group: it is worth writing
  */
-export function cutGroups(members: readonly PlannedInput[], targetBytes: number): PlannedGroup[] {
+export function cutGroups(
+  members: readonly PlannedInput[],
+  targetBytes: number,
+  isWanted: (group: PlannedGroup) => boolean = () => true,
+): PlannedGroup[] {
   const groups: PlannedGroup[] = [];
-  let inputs: PlannedInput[] = [];
-  let [bytes, rows, isDeleted] = [0, 0, false];
+  let open = new OpenGroup();
   const close = (): void => {
-    if (inputs.length > 0) groups.push({ inputs, bytes });
-    inputs = [];
-    [bytes, rows, isDeleted] = [0, 0, false];
+    if (open.inputs.length > 0 && isWanted(open)) groups.push(open.closed);
+    open = new OpenGroup();
   };
   for (const input of members.toSorted(byAge)) {
-    const [size, count] = [Number(input.sizeBytes), Number(input.recordCount)];
-    const rowsMax =
-      isDeleted || input.deletes.length > 0 ? LIMITS.changedRowsMax : LIMITS.compactionRowsMax;
-    const isFull = inputs.length === LIMITS.compactionInputsMax || rows + count > rowsMax;
-    if (isFull || bytes + size > targetBytes * TARGET_SLACK) close();
-    isDeleted ||= input.deletes.length > 0;
-    inputs.push(input);
-    bytes += size;
-    rows += count;
+    const alone = { inputs: [input], bytes: Number(input.sizeBytes) };
+    const isNeeded = isWanted(alone);
+    while (!(open.hasRowsFor(input) || isWanted(open))) {
+      if (!isNeeded && open.isSmallBeside(input)) break;
+      open.leavesLargest();
+    }
+    if (!(open.hasRowsFor(input) || isWanted(open))) continue;
+    const isFull = open.inputs.length === LIMITS.compactionInputsMax || !open.hasRowsFor(input);
+    if (isFull || open.bytes + alone.bytes > targetBytes * TARGET_SLACK) close();
+    open.add(input);
   }
   close();
   return groups;
+}
+
+/** A group that more files may join. */
+class OpenGroup implements PlannedGroup {
+  readonly inputs: PlannedInput[] = [];
+  bytes = 0;
+  #rows = 0;
+  #changed = 0;
+
+  get closed(): PlannedGroup {
+    return { inputs: this.inputs, bytes: this.bytes };
+  }
+
+  add(input: PlannedInput): void {
+    this.inputs.push(input);
+    this.#count(input, 1);
+  }
+
+  hasRowsFor({ recordCount, deletes }: PlannedInput): boolean {
+    if (this.inputs.length === 0) return true;
+    const isChanged = this.#changed > 0 || deletes.length > 0;
+    const rowsMax = isChanged ? LIMITS.changedRowsMax : LIMITS.compactionRowsMax;
+    return this.#rows + Number(recordCount) <= rowsMax;
+  }
+
+  /** True for a single file that has fewer rows than another, so that more files fit beside it. */
+  isSmallBeside({ recordCount }: PlannedInput): boolean {
+    return this.inputs.length === 1 && this.#rows < Number(recordCount);
+  }
+
+  leavesLargest(): void {
+    const sizes = this.inputs.map(({ sizeBytes }) => Number(sizeBytes));
+    const [largest] = this.inputs.splice(sizes.indexOf(Math.max(...sizes)), 1);
+    if (largest !== undefined) this.#count(largest, -1);
+  }
+
+  #count({ sizeBytes, recordCount, deletes }: PlannedInput, sign: 1 | -1): void {
+    this.bytes += sign * Number(sizeBytes);
+    this.#rows += sign * Number(recordCount);
+    if (deletes.length > 0) this.#changed += sign;
+  }
 }
 
 function byAge(a: ListedFile, b: ListedFile): number {

@@ -3,9 +3,11 @@ import { fail } from "#base/errors.ts";
 import type { CommitResult } from "#commit/change.ts";
 import type { CommitTable } from "#commit/commitTable.ts";
 import type { Rewrite } from "#commit/rewrite.ts";
+import { isNumbered } from "./compactBatches.ts";
 import type { PlannedGroup } from "./compactPlan.ts";
 import type { RunCounts } from "./record.ts";
 import type { RunOptions } from "./run.ts";
+import { VainGroups } from "./vainGroups.ts";
 
 /** What a run replaced, or would replace. */
 export interface CompactReport {
@@ -37,8 +39,7 @@ export function compactCounts(report: CompactReport): RunCounts {
 }
 
 /**
- * How some groups ended. `overtaken`: others changed all of them, so that the others of the plan are hardly
- * better; `undecided`: they could not be committed, and no others can.
+ * How some groups ended. `overtaken`: others changed all of them; `undecided`: they could not be committed, and no others can.
  */
 export type End = "done" | "overtaken" | "undecided";
 
@@ -53,6 +54,8 @@ export class CompactRun {
   readonly #ended = new Set<PlannedGroup>();
   #begun = 0;
   readonly #refused = new Map<string, string>();
+  readonly #vain: VainGroups;
+  readonly #inVain = new Set<string>();
   readonly #copies = new Set<string>();
   #report = {
     ...{
@@ -66,6 +69,11 @@ export class CompactRun {
       sorted: 0,
     },
   };
+
+  /** @param vain what earlier runs wrote in vain; takes note of what this one does */
+  constructor(vain: VainGroups = new VainGroups()) {
+    this.#vain = vain;
+  }
 
   /** Takes a plan in the place of what is left of an earlier one. */
   plans(groups: readonly PlannedGroup[]): void {
@@ -106,6 +114,16 @@ export class CompactRun {
     return this.#refused.has(nameOf(group));
   }
 
+  /** Leaves groups alone that changes overtook in earlier runs, for some runs. */
+  skips(groups: readonly PlannedGroup[]): void {
+    for (const name of groups.map(nameOf)) if (this.#vain.skips(name)) this.#inVain.add(name);
+  }
+
+  /** True for a group that changes overtook in this run, or that an earlier one leaves alone for it. */
+  isInVain(group: PlannedGroup): boolean {
+    return this.#inVain.has(nameOf(group));
+  }
+
   /** What has not ended is for the next run. */
   leavesRest(): void {
     const isLeft = (group: PlannedGroup): boolean =>
@@ -134,6 +152,7 @@ export class CompactRun {
         this.#count(groups, batch);
         return "done";
       case "dropped":
+        this.#overtaken(batch);
         return "overtaken";
       case "paused":
         throw fail("usage", `Table ${name} is paused`, { table: name });
@@ -144,12 +163,22 @@ export class CompactRun {
     }
   }
 
+  /** Of groups that changes would overtake again; of others the next plan may take care. */
+  #overtaken(groups: readonly PlannedGroup[]): void {
+    for (const group of groups) {
+      if (isNumbered(group) || this.isRefused(group)) continue;
+      this.#inVain.add(nameOf(group));
+      this.#vain.overtaken(nameOf(group));
+    }
+  }
+
   #count(groups: Rewrite["groups"], batch: readonly PlannedGroup[]): void {
     const report = this.#report;
     const replaced = new Set(groups.flatMap(({ inputs }) => inputs.map(({ path }) => path)));
     const outputs = groups.flatMap(({ output }) => output ?? []);
     const inputs = batch.flatMap((group) => group.inputs).filter(({ path }) => replaced.has(path));
     for (const group of batch) this.#ended.add(group);
+    this.#overtaken(batch.filter((group) => !group.inputs.some(({ path }) => replaced.has(path))));
     report.groups += groups.length;
     report.filesBefore += inputs.length;
     report.filesAfter += outputs.length;

@@ -1,11 +1,13 @@
 /** Runs of a compaction whose groups cannot be written, or are overtaken by others. */
 import { expect, test } from "bun:test";
 import { fail } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import { listDataFiles } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import { compact } from "#maintenance/compact.ts";
 import { type CompactReport, compactCounts } from "#maintenance/compactRun.ts";
 import type { RewriteJob, RewrittenGroup } from "#maintenance/engine.ts";
+import { VainGroups } from "#maintenance/vainGroups.ts";
 import { createInlineEncoder } from "#parquet/encode.ts";
 import { positionDeleteWriter } from "#writer/positionDeletes.ts";
 import { MaintainedTable } from "../../support/maintainedTable.ts";
@@ -41,7 +43,7 @@ function dayOf({ group: { inputs } }: RewriteJob): number {
 async function run(
   table: MaintainedTable,
   before: (day: number) => Promise<void>,
-  refusal: string | null = null,
+  { refusal = null, vain }: { refusal?: string | null; vain?: VainGroups } = {},
 ): Promise<CompactReport> {
   const rewrite = async (job: RewriteJob): Promise<RewrittenGroup> => {
     await before(dayOf(job));
@@ -55,6 +57,7 @@ async function run(
   return compact(await table.open(), engine, {
     ...{ isDry: false, settings: SETTINGS, jobs: 1 },
     ...{ onProgress: () => undefined, stop: new AbortController().signal },
+    ...(vain !== undefined && { vain }),
   });
 }
 
@@ -82,7 +85,9 @@ test("of a table that cannot be written at all nothing is planned", async () => 
   for (const path of table.storage.objects.keys()) {
     if (path.endsWith(".avro")) table.storage.objects.delete(path);
   }
-  const job = run(table, async () => undefined, "columns of another world");
+  const job = run(table, async () => undefined, {
+    refusal: "columns of another world",
+  });
   expect(job).rejects.toMatchObject({
     kind: "table_unsupported",
     message: "columns of another world",
@@ -102,14 +107,40 @@ test("when others overtake a batch the rest is planned anew, on what they made",
   expect(report).toMatchObject({ groups: 3, filesBefore: 6, filesAfter: 3, left: 0 });
 });
 
-test("when others overtake it twice the run ends, and the rest is left for the next", async () => {
+test("a batch that others overtake keeps no other back; behind two in a row the rest is planned anew, and behind two more left for the next run", async () => {
   const table = await filled();
   let written = 0;
   const report = await run(table, async (day) => {
     written++;
     await replaceDay(table, day);
   });
-  expect({ written, ...report }).toMatchObject({ written: 2, groups: 0, left: 3 });
+  expect({ written, ...report }).toMatchObject({ written: 4, groups: 0, left: 3 });
+});
+
+test("a file of so many rows that changes overtake it at every run is written last, and less and less often; all others are put together", async () => {
+  const table = new MaintainedTable();
+  await table.create();
+  await table.append(99);
+  const recordCount = BigInt(LIMITS.sortedMapRowsMax + 1);
+  const large = { ...(await table.file(1)), recordCount, fileSizeBytes: BYTES };
+  await table.foreignRewrite(() => false, [large, await deletesOf(table, large, 3_000_000n)]);
+  const vain = new VainGroups();
+  const written: number[][] = [];
+  for (let at = 0; at < 8; at++) {
+    await table.foreignRewrite(() => false, await pairs(table, [2 + at]));
+    const days: number[] = [];
+    const report = await run(
+      table,
+      async (day) => {
+        days.push(day);
+        if (day === 1) await table.foreignRewrite(() => false, [await deletesOf(table, large, 1n)]);
+      },
+      { vain },
+    );
+    expect(report).toMatchObject({ groups: 1, filesBefore: 2, filesAfter: 1, left: 1 });
+    written.push(days);
+  }
+  expect(written).toEqual([[2, 1], [3], [4, 1], [5], [6], [7, 1], [8], [9]]);
 });
 
 test("deletes by equality that came while a group was written stay, and go on hiding rows of its file", async () => {
@@ -133,6 +164,16 @@ test("deletes by equality that came while a group was written stay, and go on hi
   const number = deletes[0]?.sequenceNumber ?? 0n;
   expect(ofDay.map(({ sequenceNumber }) => sequenceNumber < number)).toEqual([true]);
 });
+
+/** Deletes by position of a file. */
+async function deletesOf(
+  table: MaintainedTable,
+  { filePath, partition }: DataFile,
+  recordCount: bigint,
+): Promise<DataFile> {
+  const deletes = await table.file(Number(partition[0]));
+  return { ...deletes, content: "position-deletes", referencedDataFile: filePath, recordCount };
+}
 
 /** Another engine writes the files of a day anew. */
 async function replaceDay(table: MaintainedTable, day: number): Promise<void> {

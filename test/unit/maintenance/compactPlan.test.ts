@@ -235,3 +235,62 @@ test("files of which changes delete rows become one only up to the rows that are
     ["c", "d"],
   ]);
 });
+
+const LARGE: CompactSettings = { smallBytes: 460e6, targetBytes: 512e6, deleteRatio: 0.1 };
+
+/** Flushes of 100,000 rows. */
+function flushes(count: number, more: Partial<ListedFile> = {}): ListedFile[] {
+  return Array.from({ length: count }, (_, at) =>
+    data(`s${at}`, 2e6, { recordCount: 100_000n, sequenceNumber: BigInt(at + 2), ...more }),
+  );
+}
+
+/** A deletion vector that is younger than every file. */
+function late(path: string, deleted: number): LiveFile {
+  return { ...vector(path, deleted), sequenceNumber: 999n };
+}
+
+test("a file that leaves too few rows for others to be worth writing keeps no small file beside it, wherever the deletes are", async () => {
+  const old = data("old", 60e6, { recordCount: 3_000_000n });
+  const files = flushes(100);
+  const paths = files.map(({ path }) => path);
+  const ofOld = await plan([old, ...files], [late("old", 7)], { settings: LARGE });
+  expect(ofOld).toEqual([paths]);
+  const ofYoung = await plan([old, ...files], [late("s5", 7)], { settings: LARGE });
+  expect(ofYoung).toEqual([paths.slice(0, 41), paths.slice(41)]);
+  // It is taken as soon as many of its rows are deleted.
+  const [taken] = await plan([old, ...files], [late("old", 300_000)], { settings: LARGE });
+  expect(taken?.[0]).toBe("old");
+  // Young ones of so many rows are left out as well, and end no group.
+  const young = data("young", 60e6, { recordCount: 4_100_000n, sequenceNumber: 3n });
+  const deletes = [late("s0", 7), late("young", 7)];
+  expect((await plan([...files, young], deletes, { settings: LARGE })).flat()).toEqual(paths);
+});
+
+test("files that are left out for their rows are taken where they have many deletes", async () => {
+  const one = data("one", 10e6, { recordCount: 100_000n });
+  const full = data("full", 60e6, { recordCount: 4_150_000n, sequenceNumber: 2n });
+  const deletes = [late("one", 7), late("full", 500_000)];
+  expect(await plan([one, full], deletes, { settings: LARGE })).toEqual([["full"]]);
+});
+
+test("small files beside a table's changes become few, flush by flush, and no row is written often", async () => {
+  let files: ListedFile[] = [];
+  const writes = new Map<string, number>();
+  for (const [at, flush] of flushes(300).entries()) {
+    files.push(flush);
+    // A few rows of each file but the last are deleted.
+    const deletes = files.slice(0, -1).map(({ path }) => late(path, 7));
+    for (const { inputs, bytes } of await groupsOf(files, deletes, LARGE)) {
+      const path = `c${at}`;
+      writes.set(path, 1 + Math.max(...inputs.map((each) => writes.get(each.path) ?? 0)));
+      files = files.filter((each) => !inputs.some((input) => input.path === each.path));
+      const recordCount = inputs.reduce((sum, each) => sum + each.recordCount, 0n);
+      expect(recordCount).toBeLessThanOrEqual(LIMITS.changedRowsMax);
+      files.push(data(path, bytes, { recordCount, sequenceNumber: BigInt(at + 2) }));
+    }
+  }
+  // 30,000,000 rows.
+  expect(files.length).toBeLessThanOrEqual(20);
+  expect(Math.max(...writes.values())).toBeLessThanOrEqual(8);
+});

@@ -1,0 +1,32 @@
+/** Groups that a compaction wrote in vain, over the runs of a process. */
+
+/** A group is left alone for so many runs at most. */
+const RUNS_MAX = 64;
+/** Groups that are remembered: the oldest are forgotten, and tried once more. */
+const GROUPS_MAX = 1000;
+
+/**
+ * Remembers groups that changes overtook, by the path of their oldest file. While changes flow they would do so at every
+ * run, so each is left alone for a run, and then for twice as many as before.
+ */
+export class VainGroups {
+  readonly #groups = new Map<string, { readonly runs: number; left: number }>();
+
+  /** Asked once by each run: true when it is to leave the group alone. */
+  skips(path: string): boolean {
+    const group = this.#groups.get(path);
+    if (group === undefined || group.left === 0) return false;
+    group.left--;
+    return true;
+  }
+
+  /** Takes note of a group that was overtaken. */
+  overtaken(path: string): void {
+    const before = this.#groups.get(path)?.runs ?? 0;
+    const runs = Math.min(Math.max(1, 2 * before), RUNS_MAX);
+    this.#groups.delete(path);
+    this.#groups.set(path, { runs, left: runs });
+    const [oldest] = this.#groups.keys();
+    if (this.#groups.size > GROUPS_MAX && oldest !== undefined) this.#groups.delete(oldest);
+  }
+}
