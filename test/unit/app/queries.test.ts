@@ -57,8 +57,19 @@ async function post(
 
 /** The process of the only engine that is open. */
 function onlyEngine(): number {
+  return engines()[0] ?? 0;
+}
+
+/** Processes of engines, those included that were ended and are not gone yet. */
+function engines(): number[] {
   const { stdout } = Bun.spawnSync(["pgrep", "-P", String(process.pid), "-f", "sql/child"]);
-  return Number(stdout.toString());
+  return stdout.toString().trim().split("\n").filter(Boolean).map(Number);
+}
+
+/** Resolves when no engine of an earlier test is left. */
+async function allGone(): Promise<void> {
+  await Promise.all(opened.map((each) => each.close()));
+  while (engines().length > 0) await Bun.sleep(5);
 }
 
 const ENDLESS =
@@ -216,7 +227,7 @@ describe("a statement without an end", () => {
   });
 
   test("waits for an engine that hangs in its start, and a later one gets another engine", async () => {
-    await Promise.all(opened.map((each) => each.close()));
+    await allGone();
     const queries = queriesOf(1500);
     const first = post(queries, { sql: "SELECT 1" });
     while (onlyEngine() === 0) await Bun.sleep(1);
@@ -231,7 +242,7 @@ describe("a statement without an end", () => {
   });
 
   test("that ends the engine is an error, and the next one gets another engine", async () => {
-    await Promise.all(opened.map((each) => each.close()));
+    await allGone();
     const queries = queriesOf();
     await post(queries, { sql: "SELECT 1" });
     const answer = post(queries, { sql: ENDLESS });
