@@ -105,7 +105,8 @@ export async function recordsIn(
   const to = new Map<string, Map<number, bigint>>();
   const topicOf = ({ topic }: Feed): string => (columns.topic === null ? "" : topic);
   for (const { feed, offsets } of records) {
-    const [first, last] = [offsets[0], offsets.at(-1)];
+    const first = offsets[0];
+    const last = offsets.at(-1);
     if (first === undefined || last === undefined) continue;
     const topic = topicOf(feed);
     from.set(topic, (from.get(topic) ?? new Map()).set(feed.partition, first));

@@ -198,7 +198,8 @@ function addRun(
   ends: RowEnds | null = null,
 ): void {
   for (let row = 0; row < offsets.length; row++) {
-    const [partition, offset] = [partitions[row], offsets[row]];
+    const partition = partitions[row];
+    const offset = offsets[row];
     if (partition == null || offset == null) continue;
     const topic = topics?.[row] ?? "";
     if (ends !== null) {
@@ -218,7 +219,8 @@ function firstPast(
   ends: RowEnds,
 ): RowPosition | null {
   for (let row = 0; row < offsets.length; row++) {
-    const [partition, offset] = [partitions[row], offsets[row]];
+    const partition = partitions[row];
+    const offset = offsets[row];
     if (partition == null || offset == null) continue;
     const topic = topics?.[row] ?? "";
     const byPartition = ends.get(topic);

@@ -196,7 +196,8 @@ export class KeyHasher {
 
   #hashBytes(offsets: Int32Array, data: Uint8Array, keys: BigUint64Array, domain = 0n): void {
     const count = offsets.length - 1;
-    const [first = 0, last = 0] = [offsets[0], offsets[count]];
+    const first = offsets[0] ?? 0;
+    const last = offsets[count] ?? 0;
     const heads = this.#room(aligned(offsets.byteLength) + aligned(last - first), 16 * count);
     const input = heads + aligned(offsets.byteLength);
     const to = input + aligned(last - first);

@@ -68,7 +68,8 @@ function addNewer(newest: Set<number>, keys: KeySet, rows: KeySet): void {
   for (let row = 0; row < rows.count; row++) {
     const n = known.lastOf(keys.count + row);
     if (n < 0) continue;
-    const [standing, order] = [rows.orders?.[row], keys.orders?.[n]];
+    const standing = rows.orders?.[row];
+    const order = keys.orders?.[n];
     if (standing !== undefined && order !== undefined && standing > order) newest.add(n);
   }
 }

@@ -21,8 +21,10 @@ export function newestRows(
   const rows = new Uint32Array(count);
   for (let n = 0; n < places.keys.length; n++) {
     const key = places.keys[n] as number;
-    const [file, row] = [places.files[n] as number, places.rows[n] as number];
-    const [other, otherRow] = [files[key] as number, rows[key] as number];
+    const file = places.files[n] as number;
+    const row = places.rows[n] as number;
+    const other = files[key] as number;
+    const otherRow = rows[key] as number;
     if (other !== 0 && !isNewer(fileOf(file), row, fileOf(other), otherRow)) continue;
     files[key] = file;
     rows[key] = row;

@@ -100,7 +100,8 @@ export function replaceEntries(
   let removed = 0;
   for (let n = 0; n < count; n++) {
     if (!isRange(ranges[n] as number)) continue;
-    const [row, file] = [values[2 * n] as number, values[2 * n + 1] as number];
+    const row = values[2 * n] as number;
+    const file = values[2 * n + 1] as number;
     if (file === CHAIN) {
       chained.push([{ count: 1, words: keys.slice(2 * n, 2 * n + 2) }, row]);
       continue;

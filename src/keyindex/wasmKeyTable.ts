@@ -272,7 +272,8 @@ class WasmTable implements WasmKeyTable {
   ): void {
     const before = this.#valueHalves(count).slice();
     for (let n = 0; n < count; n++) {
-      const [oldRow, oldFile] = [before[2 * n] as number, before[2 * n + 1] as number];
+      const oldRow = before[2 * n] as number;
+      const oldFile = before[2 * n + 1] as number;
       if (oldFile === 0) continue;
       const key = { count: 1, words: keys.words.subarray(2 * (from + n), 2 * (from + n + 1)) };
       const now = this.#get(key);

@@ -158,7 +158,8 @@ export class Retry {
     if (decoded.length === 0) return null;
     const { parts, options } = this.#place;
     const flushes = decoded.map(({ feed, letters, batch }): FeedFlush => {
-      const [first, last] = [letters[0]?.offset ?? 0n, letters.at(-1)?.offset ?? 0n];
+      const first = letters[0]?.offset ?? 0n;
+      const last = letters.at(-1)?.offset ?? 0n;
       return { feed, start: first, end: last + 1n, leaderEpoch: undefined, batches: [batch] };
     });
     const records = decoded.map(({ feed, letters }) => ({

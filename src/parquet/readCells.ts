@@ -106,7 +106,9 @@ const RANGE_ROWS = 16_384;
 function* byRange(rows: Uint32Array): Generator<Uint32Array> {
   let from = 0;
   for (let at = 1; at < rows.length; at++) {
-    const [first, before, row] = [rows[from] ?? 0, rows[at - 1] ?? 0, rows[at] ?? 0];
+    const first = rows[from] ?? 0;
+    const before = rows[at - 1] ?? 0;
+    const row = rows[at] ?? 0;
     if (row - before < GAP_ROWS && row - first < RANGE_ROWS) continue;
     yield rows.subarray(from, at);
     from = at;

@@ -64,7 +64,8 @@ function compareBy(
   if (validities.length === 0) return (a, b) => sign * compare(a, b);
   const nullOrder = hasNullsFirst ? -1 : 1;
   return (a, b) => {
-    const [nullA, nullB] = [isNull(a), isNull(b)];
+    const nullA = isNull(a);
+    const nullB = isNull(b);
     if (nullA && nullB) return 0;
     if (nullA) return nullOrder;
     return nullB ? -nullOrder : sign * compare(a, b);
@@ -77,7 +78,8 @@ function columnAt(
   columns: readonly ColumnData[],
   [index = -1, ...below]: readonly number[],
 ): { readonly column: ColumnData; readonly type: Type; readonly validities: Uint8Array[] } {
-  const [field, column] = [fields[index], columns[index]];
+  const field = fields[index];
+  const column = columns[index];
   assert(field !== undefined && column !== undefined, "rows are sorted by a column that they have");
   const own = column.validity === null ? [] : [column.validity];
   if (below.length === 0) return { column, type: field.type, validities: own };
@@ -136,7 +138,8 @@ function ordered(bits: number): number {
 function compareDoubles(data: Uint8Array): Compare {
   const words = wordsOf(data);
   return (a, b) => {
-    const [highA, highB] = [words[2 * a + 1] as number, words[2 * b + 1] as number];
+    const highA = words[2 * a + 1] as number;
+    const highB = words[2 * b + 1] as number;
     if (highA !== highB) return compareNumbers(ordered(highA), ordered(highB));
     const order = compareNumbers((words[2 * a] as number) >>> 0, (words[2 * b] as number) >>> 0);
     return highA < 0 ? -order : order;
@@ -148,7 +151,8 @@ function compareIntegers(data: Uint8Array, width: number): Compare {
   const words = wordsOf(data);
   return (a, b) => {
     for (let word = width - 1; word >= 0; word--) {
-      const [x, y] = [words[width * a + word] as number, words[width * b + word] as number];
+      const x = words[width * a + word] as number;
+      const y = words[width * b + word] as number;
       if (x === y) continue;
       return word === width - 1 ? compareNumbers(x, y) : compareNumbers(x >>> 0, y >>> 0);
     }

@@ -35,7 +35,8 @@ export function borrowParts({ pid, fields, rowCounts, byteCounts, places }: Lent
       rowCount: sumOf(lengths),
       read: (wanted, room) =>
         wanted.map((index) => {
-          const [field, start] = [fields[index], starts[index]];
+          const field = fields[index];
+          const start = starts[index];
           if (field === undefined || start === undefined) throw unreadable();
           const at = segments.map((segment) => segment * width + start);
           return new Reader(pid, room, places, at).column(field, lengths);

@@ -24,7 +24,8 @@ const ROW_GROUP_ROWS = 1_000_000;
 /** Writes position deletes with a pipeline's own encoder. */
 export function positionDeleteWriter(encoder: ParquetEncoder): WritePositionDeletes {
   return async (storage, location, deletes) => {
-    const [first, last] = [deletes[0], deletes.at(-1)];
+    const first = deletes[0];
+    const last = deletes.at(-1);
     assert(first !== undefined && last !== undefined, "a delete file has rows");
     const target = await storage.writer(location);
     const options = {

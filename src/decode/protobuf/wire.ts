@@ -99,7 +99,10 @@ export class WireReader {
 
   private word(at: number): number {
     const { bytes } = this;
-    const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+    const a = bytes[at] ?? 0;
+    const b = bytes[at + 1] ?? 0;
+    const c = bytes[at + 2] ?? 0;
+    const d = bytes[at + 3] ?? 0;
     return a | (b << 8) | (c << 16) | (d << 24);
   }
 

@@ -12,12 +12,11 @@ export const HEAD_BYTES = 5;
  */
 export function schemaIdOf(bytes: Uint8Array, start: number, end: number): number {
   if (end - start < HEAD_BYTES || bytes[start] !== 0) return -1;
-  const [a = 0, b = 0, c = 0, d = 0] = [
-    bytes[start + 1],
-    bytes[start + 2],
-    bytes[start + 3],
-    bytes[start + 4],
-  ];
+  const at = start + 1;
+  const a = bytes[at] ?? 0;
+  const b = bytes[at + 1] ?? 0;
+  const c = bytes[at + 2] ?? 0;
+  const d = bytes[at + 3] ?? 0;
   const id = (a << 24) | (b << 16) | (c << 8) | d;
   return id < 0 ? -1 : id;
 }

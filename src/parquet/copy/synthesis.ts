@@ -32,7 +32,8 @@ export function unrolled(dictionary: Uint8Array, width: number, indexes: Int32Ar
   const starts = startsOf(dictionary, width);
   let bytes = 0;
   for (const index of indexes) {
-    const [start, end] = [starts[index], starts[index + 1]];
+    const start = starts[index];
+    const end = starts[index + 1];
     if (start === undefined || end === undefined) throw unfit("an index is beyond its dictionary");
     bytes += end - start;
   }
@@ -40,7 +41,8 @@ export function unrolled(dictionary: Uint8Array, width: number, indexes: Int32Ar
   const values = new Uint8Array(bytes);
   let at = 0;
   for (const index of indexes) {
-    const [start = 0, end = 0] = [starts[index], starts[index + 1]];
+    const start = starts[index] ?? 0;
+    const end = starts[index + 1] ?? 0;
     values.set(dictionary.subarray(start, end), at);
     at += end - start;
   }
