@@ -19,7 +19,8 @@ export function rowsMoved({ places, hidden }: MovedRows, rows: RowSet): Uint32Ar
   // Among the rows that were left, which ones they are.
   const found: number[] = [];
   let before = 0;
-  for (const [index, gone] of hidden.words.entries()) {
+  for (let index = 0; index < hidden.words.length; index++) {
+    const gone = hidden.words[index] as number;
     for (let bits = (rows.words[index] ?? 0) & ~gone; bits !== 0; bits &= bits - 1) {
       const lowest = bits & -bits;
       found.push(before + bitCount(~gone & (lowest - 1)));

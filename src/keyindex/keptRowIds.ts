@@ -8,7 +8,7 @@
 import { assert } from "#base/assert.ts";
 import { LIMITS } from "#base/limits.ts";
 import { type Random, seededRandom } from "#base/random.ts";
-import { RowSet, rowsIn } from "#iceberg/deletes/rowSet.ts";
+import { eachRowIn, RowSet } from "#iceberg/deletes/rowSet.ts";
 import { Ranks } from "./ranks.ts";
 
 /** In place of a row's id: it has none. */
@@ -90,7 +90,7 @@ export class RowIdColumn {
       packed[at++] = step;
     };
     if (this.#ranks === null) for (let row = 0; row < this.#fileRows; row++) take(row);
-    else for (const row of rowsIn(this.#ranks.rows.words)) take(row);
+    else eachRowIn(this.#ranks.rows.words, take);
     this.#ranks = new Ranks(rows);
     this.#steps = packed;
     this.#unknown = 0;

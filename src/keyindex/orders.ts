@@ -41,7 +41,7 @@ export function ordersOf({ values, nulls }: KeyColumn): BigInt64Array {
   if (values.kind !== "word") throw new TypeError("an order is a whole number");
   if (nulls === null) return values.words;
   const orders = values.words.slice();
-  for (const [row, isNull] of nulls.entries()) if (isNull === 1) orders[row] = NO_ORDER;
+  for (let row = 0; row < nulls.length; row++) if (nulls[row] === 1) orders[row] = NO_ORDER;
   return orders;
 }
 

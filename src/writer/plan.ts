@@ -205,7 +205,7 @@ function selectRows(
 ): { readonly partitions: readonly PartitionedRows[]; readonly keys: BigUint64Array | null } {
   // The number of each row's key + 1; 0: the row is not written.
   const numbers = new Int32Array(rowCount);
-  for (const [n, row] of selected.entries()) numbers[row] = n + 1;
+  for (let n = 0; n < selected.length; n++) numbers[selected[n] as number] = n + 1;
   const order = new Int32Array(selected.length);
   const ordered = keys === null ? null : new BigUint64Array(2 * selected.length);
   const copyKey = keyCopier(keys, ordered);

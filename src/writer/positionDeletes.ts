@@ -71,10 +71,10 @@ function batchOf(path: Uint8Array, rows: Uint32Array): ColumnBatch {
   const offsets = new Int32Array(length + 1);
   const texts = new Uint8Array(length * path.length);
   const positions = new BigInt64Array(length);
-  for (const [index, row] of rows.entries()) {
+  for (let index = 0; index < length; index++) {
     texts.set(path, index * path.length);
     offsets[index + 1] = (index + 1) * path.length;
-    positions[index] = BigInt(row);
+    positions[index] = BigInt(rows[index] as number);
   }
   const column = { length, nullCount: 0, validity: null, offsets: null, children: [] };
   const columns: Column[] = [

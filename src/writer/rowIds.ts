@@ -75,7 +75,7 @@ async function replacedIds(
   let first = 0;
   for (const { rows, isNew = null } of all) {
     if (isNew !== null) {
-      for (const [n, each] of isNew.entries()) if (each === 1) ids[first + n] = NO_ROW_ID;
+      for (let n = 0; n < isNew.length; n++) if (isNew[n] === 1) ids[first + n] = NO_ROW_ID;
     }
     first += rows.length;
   }

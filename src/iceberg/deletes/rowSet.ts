@@ -42,8 +42,13 @@ export class RowSet {
   }
 
   /** The rows, ascending. */
-  [Symbol.iterator](): Generator<number> {
-    return rowsIn(this.words);
+  *[Symbol.iterator](): Generator<number> {
+    const { words } = this;
+    for (let index = 0; index < words.length; index++) {
+      for (let bits = words[index] as number; bits !== 0; bits &= bits - 1) {
+        yield 32 * index + 31 - Math.clz32(bits & -bits);
+      }
+    }
   }
 }
 
@@ -57,11 +62,11 @@ export function othersOf({ words, fileRows }: RowSet): RowSet {
   return others;
 }
 
-/** The numbers of the bits that are set, ascending. */
-export function* rowsIn(words: Uint32Array): Generator<number> {
-  for (const [index, word] of words.entries()) {
-    for (let bits = word; bits !== 0; bits &= bits - 1) {
-      yield 32 * index + 31 - Math.clz32(bits & -bits);
+/** Told of the numbers of the bits that are set, ascending: a generator would make an object for each. */
+export function eachRowIn(words: Uint32Array, visit: (row: number) => void): void {
+  for (let index = 0; index < words.length; index++) {
+    for (let bits = words[index] as number; bits !== 0; bits &= bits - 1) {
+      visit(32 * index + 31 - Math.clz32(bits & -bits));
     }
   }
 }

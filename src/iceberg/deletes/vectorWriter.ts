@@ -16,7 +16,7 @@ import {
   WITH_RUNS,
   WITHOUT_RUNS,
 } from "./deletionVector.ts";
-import { type RowSet, rowsIn } from "./rowSet.ts";
+import { eachRowIn, type RowSet } from "./rowSet.ts";
 
 /** A vector as it lies in a Puffin file. */
 export interface EncodedVector {
@@ -152,19 +152,21 @@ function writeContainer(out: DataView, start: number, { form, words, runs }: Con
   let at = start;
   switch (form) {
     case "bitmap":
-      for (const [index, word] of words.entries()) out.setUint32(at + 4 * index, word, true);
+      for (let index = 0; index < words.length; index++) {
+        out.setUint32(at + 4 * index, words[index] as number, true);
+      }
       return;
     case "array":
-      for (const row of rowsIn(words)) {
+      eachRowIn(words, (row) => {
         out.setUint16(at, row, true);
         at += 2;
-      }
+      });
       return;
     case "runs": {
       out.setUint16(at, runs, true);
       at -= 2;
       let last = -2;
-      for (const row of rowsIn(words)) {
+      eachRowIn(words, (row) => {
         if (row === last + 1) {
           out.setUint16(at + 2, out.getUint16(at + 2, true) + 1, true);
         } else {
@@ -172,7 +174,7 @@ function writeContainer(out: DataView, start: number, { form, words, runs }: Con
           out.setUint16(at, row, true);
         }
         last = row;
-      }
+      });
     }
   }
 }

@@ -154,7 +154,7 @@ class SortedPlaces implements Places {
       const first = firsts[at] ?? 0;
       const all = this.#places.subarray(first, first + count);
       const hidden = new RowSet(count);
-      for (const [row, place] of all.entries()) if (place === NOWHERE) hidden.add(row);
+      for (let row = 0; row < count; row++) if (all[row] === NOWHERE) hidden.add(row);
       return { places: all.filter((place) => place !== NOWHERE), hidden: hidden.words };
     });
   }
