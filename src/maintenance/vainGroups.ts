@@ -1,8 +1,9 @@
 /** Groups that a compaction wrote in vain, over the runs of a process. */
+import { Recent } from "#base/recent.ts";
 
 /** A group is left alone for so many runs at most. */
 const RUNS_MAX = 64;
-/** Groups that are remembered: the oldest are forgotten, and tried once more. */
+/** Groups that are remembered: those asked for the longest ago are forgotten, and tried once more. */
 const GROUPS_MAX = 1000;
 
 /**
@@ -10,7 +11,7 @@ const GROUPS_MAX = 1000;
  * run, so each is left alone for a run, and then for twice as many as before.
  */
 export class VainGroups {
-  readonly #groups = new Map<string, { readonly runs: number; left: number }>();
+  readonly #groups = new Recent<string, { readonly runs: number; left: number }>(GROUPS_MAX);
 
   /** Asked once by each run: true when it is to leave the group alone. */
   skips(path: string): boolean {
@@ -24,9 +25,6 @@ export class VainGroups {
   overtaken(path: string): void {
     const before = this.#groups.get(path)?.runs ?? 0;
     const runs = Math.min(Math.max(1, 2 * before), RUNS_MAX);
-    this.#groups.delete(path);
     this.#groups.set(path, { runs, left: runs });
-    const [oldest] = this.#groups.keys();
-    if (this.#groups.size > GROUPS_MAX && oldest !== undefined) this.#groups.delete(oldest);
   }
 }

@@ -1,4 +1,5 @@
 /** Statements that stay prepared for a question that comes again, with the columns of their answers. */
+import { Recent } from "#base/recent.ts";
 import type { AnswerColumn } from "./database.ts";
 import type { Statement } from "./duckdb/instance.ts";
 
@@ -13,25 +14,19 @@ const PLANS_MAX = 32;
 
 /** The plans over the views of the moment. */
 export class KeptPlans {
-  readonly #plans = new Map<string, KeptPlan>();
+  readonly #plans = new Recent<string, KeptPlan>(PLANS_MAX, ({ statement }) => statement.close());
 
   /** The plan of a question; one that is new takes the place of the one that was asked for the longest ago. */
   get(key: string, make: () => KeptPlan): KeptPlan {
-    const plan = this.#plans.get(key) ?? make();
-    this.#plans.delete(key);
+    const kept = this.#plans.get(key);
+    if (kept !== undefined) return kept;
+    const plan = make();
     this.#plans.set(key, plan);
-    const [oldest] = this.#plans.keys();
-    if (this.#plans.size > PLANS_MAX && oldest !== undefined) this.#drop(oldest);
     return plan;
   }
 
   /** Forgets them all. */
   close(): void {
-    for (const key of [...this.#plans.keys()]) this.#drop(key);
-  }
-
-  #drop(key: string): void {
-    this.#plans.get(key)?.statement.close();
-    this.#plans.delete(key);
+    this.#plans.clear();
   }
 }
