@@ -14,6 +14,7 @@ import type {
   SketchedColumn,
   SketchTask,
 } from "./protocol.ts";
+import { watchForStall } from "./stall.ts";
 
 /** It uses kernels when its parent does. */
 const KERNEL: Readonly<Record<string, string>> = KERNELS_ON ? {} : { KAFKA_ICEBERG_KERNEL: "off" };
@@ -63,6 +64,10 @@ async function inProcess(
       ),
   });
   const end = (): void => child.kill("SIGKILL");
+  const unwatch = watchForStall(child.pid, () => {
+    const sentence = "The process that reads data files to write them anew did nothing for minutes";
+    reject(fail("rewrite_process", `${sentence}, and was ended`));
+  });
   stop.addEventListener("abort", end, { once: true });
   try {
     child.send(task);
@@ -70,6 +75,7 @@ async function inProcess(
   } catch (error) {
     throw stop.aborted ? fail("stopped", "Stopped on request; what was done stands") : error;
   } finally {
+    unwatch();
     stop.removeEventListener("abort", end);
     end();
     await child.exited;
