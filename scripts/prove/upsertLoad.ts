@@ -209,7 +209,8 @@ function watchOf(product: Product, meter: Meter): { stop: () => readonly number[
   let seconds = 0;
   const timer = setInterval(() => {
     const { residentBytes, cpuSeconds } = meter.cost();
-    samples.push(Math.round(residentBytes / MB));
+    // What process and child share is in memory once.
+    samples.push(Math.round((meter.proportionalBytes() ?? residentBytes) / MB));
     if (++seconds % 10 !== 0) return;
     void readHead(course).then((head) => {
       const flush = product.logLines().findLast(({ message }) => message === "Flush committed");

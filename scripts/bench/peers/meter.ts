@@ -18,6 +18,11 @@ export interface Cost {
 /** A process tree under measurement. */
 export interface Meter {
   cost(): Cost;
+  /**
+   * Resident memory of the tree with what several share counted once (Pss), bytes; null: Linux does not
+   * say. The kernel walks all pages for it: for once a second, not for every sample.
+   */
+  proportionalBytes(): number | null;
   stop(): void;
 }
 
@@ -63,6 +68,10 @@ export function meterOf(child: Pick<Subprocess, "pid" | "resourceUsage">): Meter
       sample();
       return cost;
     },
+    proportionalBytes: () => {
+      const bytes = pids.map(proportionalBytesOf).filter((each) => each !== null);
+      return bytes.length === 0 ? null : bytes.reduce((total, each) => total + each, 0);
+    },
     stop: () => clearInterval(timer),
   };
 }
@@ -87,6 +96,17 @@ function usageOf(pid: number): ProcessUsage | null {
       peakBytes: bytes("VmHWM"),
       residentBytes: bytes("VmRSS"),
     };
+  } catch {
+    return null;
+  }
+}
+
+/** Null when it has ended, or Linux does not say. */
+function proportionalBytesOf(pid: number): number | null {
+  try {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+    const kib = /^Pss:\s+(\d+) kB/m.exec(rollup)?.[1];
+    return kib === undefined ? null : Number(kib) * 1024;
   } catch {
     return null;
   }

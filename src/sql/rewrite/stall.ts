@@ -17,6 +17,8 @@ export interface StallOptions {
 const BUSY_SHARE = 0.01;
 /** Linux's, on every platform that there is a build for. */
 const MS_PER_TICK = 10;
+/** Or it reads and writes: on a slow disk, copying takes next to no CPU. One that looks for work comes to a twentieth of it. */
+const BUSY_BYTES = 1024 * 1024;
 
 /**
  * Tells once when a process has done next to nothing for two minutes, waiting for the disk included. Says nothing where its CPU
@@ -42,28 +44,49 @@ async function watch(
   ended: AbortSignal,
 ): Promise<boolean> {
   let beganMs = systemClock.monotonicMs();
-  let beganCpuMs = cpuMsOf(pid);
-  while (beganCpuMs !== null) {
+  let began = workOf(pid);
+  while (began !== null) {
     await systemClock.sleep(everyMs, ended);
-    const cpuMs = cpuMsOf(pid);
-    if (ended.aborted || cpuMs === null) return false;
+    const work = workOf(pid);
+    if (ended.aborted || work === null) return false;
     const nowMs = systemClock.monotonicMs();
-    const isBusy = cpuMs - beganCpuMs > BUSY_SHARE * stalledMs;
+    const isBusy =
+      work.cpuMs - began.cpuMs > BUSY_SHARE * stalledMs || work.bytes - began.bytes > BUSY_BYTES;
     // A process that was stopped together with its child, as in a debugger, begins anew.
     const wasAway = nowMs - beganMs > 2 * stalledMs;
-    if (isBusy || wasAway) [beganMs, beganCpuMs] = [nowMs, cpuMs];
+    if (isBusy || wasAway) [beganMs, began] = [nowMs, work];
     else if (nowMs - beganMs >= stalledMs) return true;
   }
   return false;
 }
 
-/** User and system time; null: it cannot be read. */
-function cpuMsOf(pid: number): number | null {
+/** What a process has done since it began. */
+interface Work {
+  /** User and system time. */
+  readonly cpuMs: number;
+  /** Read and written, of files and pipes, wherever they came from. */
+  readonly bytes: number;
+}
+
+/** Null: its CPU time cannot be read. Where only its bytes cannot, there are none. */
+function workOf(pid: number): Work | null {
+  const stat = textOf(`/proc/${pid}/stat`);
+  if (stat === null) return null;
+  // Behind the name, which may have spaces: the 12th and 13th field.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const io = textOf(`/proc/${pid}/io`) ?? "";
+  const bytesOf = (name: string): number =>
+    Number(new RegExp(`^${name}: (\\d+)`, "m").exec(io)?.[1] ?? 0);
+  return {
+    cpuMs: MS_PER_TICK * (Number(fields[11]) + Number(fields[12])),
+    bytes: bytesOf("rchar") + bytesOf("wchar"),
+  };
+}
+
+/** Null: it cannot be read. */
+function textOf(path: string): string | null {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // Behind the name, which may have spaces: the 12th and 13th field.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return MS_PER_TICK * (Number(fields[11]) + Number(fields[12]));
+    return readFileSync(path, "utf8");
   } catch {
     return null;
   }
