@@ -10,7 +10,10 @@ import { withScratch } from "./scratch.ts";
 const COVERAGE_MIN = 0.8;
 const bin = (name: string): string => `node_modules/.bin/${name}`;
 const fix = process.argv.includes("--fix");
-const FAST_TESTS = ["test/unit", "test/contract", "test/golden", "test/fuzz", "test/tidy.test.ts"];
+const FAST_TESTS = [
+  ...["test/unit", "test/contract", "test/golden", "test/fuzz"],
+  ...["test/tidy.test.ts", "test/rows.test.ts"],
+];
 
 await step("format, lint, layers", [
   bin("biome"),

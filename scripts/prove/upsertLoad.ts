@@ -147,7 +147,7 @@ async function change(): Promise<object> {
   const seconds = (performance.now() - began) / 1000;
   const cpuSeconds = meter.cost().cpuSeconds - before;
   const count = changes.model.sent - from;
-  const samples = watch.stop();
+  const memory = watch.stop();
   meter.stop();
   const { peakBytes } = product.usage();
   const threads = threadsOf(product.pid);
@@ -157,7 +157,7 @@ async function change(): Promise<object> {
     ...{ changes: count, producedPerSecond: Math.round(count / sentSeconds) },
     ...{ lagAtEnd: lag, committedPerSecond: Math.round(count / seconds) },
     ...{ cpuSeconds: round(cpuSeconds), changesPerCpuSecond: Math.round(count / cpuSeconds) },
-    ...{ threads, peakMiB: Math.round(peakBytes / MB), residentMiB: samples },
+    ...{ threads, peakMiB: Math.round(peakBytes / MB), memory },
     flushes: spread(flushes.map(({ duration_ms = 0 }) => duration_ms)),
     rowsOfFlush: spread(flushes.map(({ records_flushed = 0 }) => records_flushed)),
     warnings: [...new Set(warningsOf(product))].slice(0, 10),
@@ -166,19 +166,19 @@ async function change(): Promise<object> {
 
 /** Starts with the index as it was kept, and without it; ms. */
 async function restart(): Promise<object> {
-  const withIndexMs = await startAgain();
+  const withIndex = await startAgain();
   rmSync(join(course.folder, "state", "keyindex"), { recursive: true });
-  return { withIndexMs, rebuiltMs: await startAgain() };
+  return { withIndex, rebuilt: await startAgain() };
 }
 
-/** A start with some changes to be made, until all are committed and it has ended; ms. */
-async function startAgain(): Promise<number> {
+/** A start with some changes to be made, until all are committed and it has ended. */
+async function startAgain(): Promise<object> {
   await send(cluster, LOAD_RATE, AFTER_RESTART, (at, partition) => changes.change(at, partition));
   const began = performance.now();
-  await runToEnd(course);
+  const { peakBytes } = (await runToEnd(course)).usage();
   const ms = Math.round(performance.now() - began);
   say(`restarted, ${AFTER_RESTART} changes committed and ended after ${ms} ms`);
-  return ms;
+  return { ms, peakMiB: Math.round(peakBytes / MB) };
 }
 
 /** Sends so many at this rate; goes on until it has, where the machine does not keep up. */
@@ -203,8 +203,17 @@ async function send(
   }
 }
 
-/** Memory of the whole process tree over time, MiB; and a line now and then. */
-function watchOf(product: Product, meter: Meter): { stop: () => readonly number[] } {
+/** Memory of the process and its children, once a second. */
+interface MemoryOverTime {
+  /** The highest of each ten seconds, MiB. */
+  readonly mostMiB: readonly number[];
+  readonly seconds: number;
+  /** Of them, those above `--memory`. */
+  readonly secondsAbove: number;
+}
+
+/** Watches memory; says a line now and then. */
+function watchOf(product: Product, meter: Meter): { stop: () => MemoryOverTime } {
   const samples: number[] = [];
   let seconds = 0;
   const timer = setInterval(() => {
@@ -226,10 +235,11 @@ function watchOf(product: Product, meter: Meter): { stop: () => readonly number[
   return {
     stop: () => {
       clearInterval(timer);
-      // One in ten seconds, the highest of them.
-      return Array.from({ length: Math.ceil(samples.length / 10) }, (_, n) =>
+      const mostMiB = Array.from({ length: Math.ceil(samples.length / 10) }, (_, n) =>
         Math.max(...samples.slice(10 * n, 10 * n + 10)),
       );
+      const above = samples.filter((each) => each > Number(flags.memory));
+      return { mostMiB, seconds: samples.length, secondsAbove: above.length };
     },
   };
 }

@@ -36,7 +36,7 @@ import { collectWhileFlowing, type Flow } from "./collecting.ts";
 import type { CopyParts } from "./copies.ts";
 import { BOUNDLESS, DiskBudget, type DiskRoom } from "./diskBudget.ts";
 import { findTable } from "./findTable.ts";
-import { openKeys } from "./keys.ts";
+import { openKeys, type ProcessKeys } from "./keys.ts";
 import { Lookups } from "./lookup.ts";
 import { PipelineRun, type RunLimits, type SharedParts } from "./pipelineRun.ts";
 import { folderSizes, watchFolders } from "./probes.ts";
@@ -192,7 +192,7 @@ async function runWith(
   const reload = reloadOf(config, run, pipelines, logger);
   const unlisten = run.supervisor ? () => undefined : onSignals(logger, pipelines, stop, reload);
   run.supervisor?.started(pipelines);
-  void collectWhileFlowing(systemClock, flowOf(pipelines), ended.signal);
+  void collectWhileFlowing(systemClock, flowOf(pipelines, keys), ended.signal);
   const { version } = run;
   logger.log("info", "Started", { version, pipelines: pipelines.length, urls: server.urls });
   if (!VECTORS) logger.log("warn", WITHOUT_VECTORS);
@@ -318,14 +318,14 @@ function worstOf(codes: readonly ExitCode[]): ExitCode {
   return worst;
 }
 
-function flowOf(pipelines: readonly PipelineRun[]): Flow {
+function flowOf(pipelines: readonly PipelineRun[], keys: Pick<ProcessKeys, "bytes">): Flow {
   const sum = (of: (pipeline: PipelineRun) => number): number =>
     pipelines.reduce((total, each) => total + of(each), 0);
   return {
     consumed: () => sum((each) => each.recordsConsumed),
     buffered: () => sum((each) => each.bufferedBytes),
     external: () => process.memoryUsage().arrayBuffers,
-    resident: () => process.memoryUsage.rss(),
+    resident: () => process.memoryUsage.rss() - keys.bytes,
   };
 }
 

@@ -51,7 +51,9 @@ export class RowIndex {
     const old = this.#slots;
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * rows + 1)));
     // Each key once, so that their order does not matter.
-    for (const taken of old) if (taken > 0) this.#put(columns, taken - 1);
+    old.forEach((taken) => {
+      if (taken > 0) this.#put(columns, taken - 1);
+    });
   }
 }
 

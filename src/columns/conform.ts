@@ -103,7 +103,7 @@ function promote(
     }
     return new Uint8Array(words.buffer);
   }
-  const doubles = Float64Array.from(new Float32Array(data.buffer, data.byteOffset, length));
+  const doubles = new Float64Array(new Float32Array(data.buffer, data.byteOffset, length));
   return new Uint8Array(doubles.buffer);
 }
 

@@ -108,9 +108,9 @@ export async function rowsOfRange(
     if (applied.equality.length > 0) throw deletedByEquality(head, file);
     const hidden = await hiddenRows({ positionDeletes }, file, applied);
     const rows = found.rows.filter((row) => !hidden.has(row));
-    for (const [at, row] of found.rows.entries()) {
+    found.rows.forEach((row, at) => {
       if (!hidden.has(row)) offsets.add(found.offsets[at] ?? 0n);
-    }
+    });
     if (rows.length === 0) continue;
     count += rows.length;
     located.push({ file, deletes: applied, rows: Uint32Array.from(rows) });

@@ -83,7 +83,9 @@ async function writeVectors(
   }));
   let count = 0;
   for await (const { each, hidden } of read) {
-    for (const row of each.rows) hidden.add(row);
+    each.rows.forEach((row) => {
+      hidden.add(row);
+    });
     writer.add(each.file.path, hidden);
     if (++count % TURN_FILES === 0) await attempt.parts.clock.turn();
   }

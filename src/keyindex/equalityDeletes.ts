@@ -120,9 +120,9 @@ class KeyNumbers {
     this.#halves = new Uint32Array(2 * halves.length);
     this.#numbers = new Float64Array(2 * numbers.length);
     this.#count = 0;
-    for (const [slot, number] of numbers.entries()) {
+    numbers.forEach((number, slot) => {
       if (number > 0) this.#raise(halves, slot, number);
-    }
+    });
   }
 
   /** The slot of a key, or the free one where it belongs. */

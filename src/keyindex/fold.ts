@@ -109,7 +109,8 @@ async function deletedBefore(
   const numbers = await overtakenDeletes(flush, last, cleared, turn);
   if (numbers.length === 0) return null;
   const deleted = new LastRows(words, numbers.length);
-  for (const [n, number] of numbers.entries()) {
+  for (let n = 0; n < numbers.length; n++) {
+    const number = numbers[n] as number;
     deleted.add(number, number + 1);
     if ((n + 1) % ROWS_PER_TURN === 0) await turn();
   }

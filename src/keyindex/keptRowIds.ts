@@ -66,12 +66,12 @@ export class RowIdColumn {
 
   /** Rows that died: nothing is said of them any more. */
   leave(rows: Uint32Array): void {
-    for (const row of rows) {
+    rows.forEach((row) => {
       const place = this.#placeOf(row);
-      if (place < 0 || this.#steps[place] === UNKNOWN) continue;
+      if (place < 0 || this.#steps[place] === UNKNOWN) return;
       this.#steps[place] = UNKNOWN;
       this.#unknown++;
-    }
+    });
     this.pack();
   }
 

@@ -36,7 +36,14 @@ function valuesOf(column: Column): KeyValues {
     case "int":
     case "date": {
       const ints = new Int32Array(data.slice(0, 4 * length).buffer);
-      return { kind: "word", words: BigInt64Array.from(ints, BigInt) };
+      // As halves: a 64-bit number for each row would be an object each.
+      const halves = new Int32Array(2 * length);
+      for (let row = 0; row < length; row++) {
+        const int = ints[row] as number;
+        halves[2 * row] = int;
+        halves[2 * row + 1] = int >> 31;
+      }
+      return { kind: "word", words: new BigInt64Array(halves.buffer) };
     }
     case "decimal":
     case "uuid":

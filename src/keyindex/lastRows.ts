@@ -59,9 +59,13 @@ export class LastRows {
 
   /** Every key once. */
   keys(): KeySet {
-    const rows = new Uint32Array(this.#slots.length >> 1);
+    const slots = this.#slots;
+    const rows = new Uint32Array(slots.length >> 1);
     let count = 0;
-    for (const row of this.#slots) if (row > 0) rows[count++] = row - 1;
+    for (let slot = 0; slot < slots.length; slot++) {
+      const row = slots[slot] as number;
+      if (row > 0) rows[count++] = row - 1;
+    }
     return pickedKeys({ words: this.#words, orders: this.#orders }, rows, count);
   }
 

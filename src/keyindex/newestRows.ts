@@ -35,7 +35,9 @@ export function newestRows(
 /** Keys of a file that have a row there, by its number. */
 export function keysByFile({ files }: NewestRows): Map<number, Uint32Array> {
   const counts = new Map<number, number>();
-  for (const file of files) if (file !== 0) counts.set(file, (counts.get(file) ?? 0) + 1);
+  files.forEach((file) => {
+    if (file !== 0) counts.set(file, (counts.get(file) ?? 0) + 1);
+  });
   const lists = new Map([...counts].map(([file, count]) => [file, new Uint32Array(count)]));
   for (let key = files.length - 1; key >= 0; key--) {
     const file = files[key] as number;

@@ -92,7 +92,9 @@ export function rowsByFile({ files, rows }: Places): Map<number, Uint32Array> {
   if (most <= NUMBERS_A_ROW * files.length) return rowsByNumber(files, rows, most);
   const numbers = distinct(files.slice().sort());
   const placeOf = new Map<number, number>();
-  for (const file of numbers) placeOf.set(file, placeOf.size);
+  numbers.forEach((file) => {
+    placeOf.set(file, placeOf.size);
+  });
   const dense = files.map((file) => placeOf.get(file) as number);
   const lists = rowsByNumber(dense, rows, numbers.length - 1);
   return new Map([...lists].map(([place, list]) => [numbers[place] as number, list]));
@@ -104,7 +106,10 @@ function rowsByNumber(
   most: number,
 ): Map<number, Uint32Array> {
   const ends = new Uint32Array(most + 1);
-  for (const file of files) ends[file] = (ends[file] as number) + 1;
+  for (let n = 0; n < files.length; n++) {
+    const file = files[n] as number;
+    ends[file] = (ends[file] as number) + 1;
+  }
   let end = 0;
   for (let file = 0; file < ends.length; file++) {
     // Where the rows of the file begin, until they are put there.

@@ -11,6 +11,7 @@ import {
   type LiveData,
 } from "#iceberg/io/headFiles.ts";
 import type { TableMetadata } from "#iceberg/metadata/metadata.ts";
+import { LEFT_PER_VALUE } from "#parquet/readColumns.ts";
 import type { DeletedKeys, EqualityDeletes } from "./equalityDeletes.ts";
 import type { KeyColumn, KeyField, KeyHasher } from "./keyHasher.ts";
 import { ordersOf } from "./orders.ts";
@@ -25,6 +26,8 @@ export interface KeySource {
   readonly hasher: KeyHasher;
   readonly positionDeletes: PositionDeletes;
   readonly equalityDeletes: EqualityDeletes;
+  /** Told of bytes that were left behind. Default: nobody is. */
+  readonly leave?: ((bytes: number) => void) | undefined;
 }
 
 /** Some live rows of a file and their keys. */
@@ -56,11 +59,14 @@ export async function* readLiveKeys(
       hasher.fields.flatMap(({ id }) => columns.get(id) ?? []);
     for (const { hasher, numbers } of equality) {
       const deleted = numbers.above(hasher.hashAll(columnsOf(hasher), rows), data.sequenceNumber);
-      for (const row of deleted) hidden.add(first + row);
+      deleted.forEach((row) => {
+        hidden.add(first + row);
+      });
     }
     const keys = source.hasher.hashAll(columnsOf(source.hasher), rows);
     yield liveOf({ ...keys, orders: ordersIn(columns, order) }, hidden, first);
     first += rows;
+    source.leave?.(LEFT_PER_VALUE * fields.length * rows);
   }
   if (first !== data.rows) {
     const sentence = `${data.path} has ${first} rows, its manifest says ${data.rows}`;

@@ -15,7 +15,7 @@ import { othersOf, type RowSet } from "#iceberg/deletes/rowSet.ts";
 import type { LiveData } from "#iceberg/io/headFiles.ts";
 import { ROW_ID_FIELD } from "#iceberg/metadata/lineage.ts";
 import { readCells } from "#parquet/readCells.ts";
-import { parquetBytes, readStored } from "#parquet/readColumns.ts";
+import { LEFT_PER_VALUE, parquetBytes, readStored } from "#parquet/readColumns.ts";
 import { eachOf } from "#storage/gate.ts";
 import { NO_ROW_ID, RowIdColumn, type RowIdColumns } from "./keptRowIds.ts";
 import type { FoundPlaces } from "./keyTable.ts";
@@ -36,6 +36,8 @@ export interface RowIdSource {
   /** Rows that live at most, as its deletes say without being read. */
   readonly liveIn: (file: LiveData) => number;
   readonly columns: RowIdColumns;
+  /** Told of bytes that reading a column left behind. Default: nobody is. */
+  readonly leave?: ((bytes: number) => void) | undefined;
 }
 
 /**
@@ -95,7 +97,7 @@ async function ownIds(
   const hasAll = wanted.every((_, n) => column === null || column?.of(rowOf(n)) !== undefined);
   if (!hasAll) {
     if (isReadByPages(source, file, wanted.length)) {
-      const some = Uint32Array.from(wanted, (_, n) => rowOf(n));
+      const some = wanted.map((_, n) => rowOf(n));
       return await readSome(storage, file, some, () => columns.keep(file.path, null));
     }
     column = await readLive(source, file);
@@ -110,7 +112,7 @@ async function ownIds(
 
 /** The ids that a file has for the rows that live; null: it has none. */
 async function readLive(
-  { storage, hiddenIn }: RowIdSource,
+  { storage, hiddenIn, leave }: RowIdSource,
   file: LiveData,
 ): Promise<RowIdColumn | null> {
   let column: RowIdColumn | null = null;
@@ -129,6 +131,7 @@ async function readLive(
       column.set(first + row, typeof value === "bigint" ? safe(value) : NO_ROW_ID);
     }
     first += rows;
+    leave?.(LEFT_PER_VALUE * rows);
   }
   return column;
 }

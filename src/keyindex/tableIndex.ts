@@ -68,6 +68,8 @@ export interface TableIndexParts extends IndexColumns {
   /** Those of all indexes of a thread. Default: its own. */
   readonly rowIds?: RowIdColumns;
   readonly toldFiles?: ToldFiles;
+  /** Told of bytes that reading files left behind. Default: nobody is. */
+  readonly leave?: (bytes: number) => void;
 }
 
 /** The columns that an index knows; order null: changes have none. */
@@ -159,7 +161,8 @@ class TableIndex implements RowIndex {
     const hiddenIn = (file: LiveData): Promise<RowSet> =>
       hiddenRows({ positionDeletes }, file, deletesOf(head.index, file));
     const liveIn = (file: LiveData): number => rowsLeft(head, file);
-    const source = { storage, locate, fileOf, hiddenIn, liveIn, columns: this.#rowIds };
+    const { leave } = this.#parts;
+    const source = { storage, locate, fileOf, hiddenIn, liveIn, columns: this.#rowIds, leave };
     return await rowIdsOf(source, keys);
   }
 
@@ -282,7 +285,8 @@ class TableIndex implements RowIndex {
     this.#identity = identity;
     const positionDeletes = new PositionDeletes(storage);
     const equalityDeletes = new EqualityDeletes({ storage, metadata }, this.#parts.secret);
-    return { storage, metadata, hasher, positionDeletes, equalityDeletes };
+    const { leave } = this.#parts;
+    return { storage, metadata, hasher, positionDeletes, equalityDeletes, leave };
   }
 
   /** The files of a snapshot; null: some of what lists them is gone. */

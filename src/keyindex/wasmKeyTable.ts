@@ -128,19 +128,21 @@ class WasmTable implements WasmKeyTable {
   range(range: number): Entries {
     const entries = new EntryList(Math.ceil((1.05 * this.size) / RANGES)); // ranges are of about one size
     const slots = this.#kernel.functions.slots();
+    let halves = new Uint32Array(0);
+    let key = 0;
+    const add = (file: number, row: number): void => entries.add(halves, key, file, row);
     let slot = this.#kernel.functions.slotOf(BigInt(range) << 56n);
     for (let isOver = false; slot < slots && !isOver; ) {
       const found = this.#collect(slot, 0);
       slot = found.next;
       const { buffer } = this.#kernel.memory;
       const words = new BigUint64Array(buffer, this.#keys, 2 * found.count);
-      const halves = new Uint32Array(buffer, this.#keys, 4 * found.count);
+      halves = new Uint32Array(buffer, this.#keys, 4 * found.count);
       const ranges = rangesOf({ count: found.count, words });
       isOver = (ranges.at(-1) ?? range) > range;
       const values = this.#valueHalves(found.count);
-      for (let n = 0; n < found.count; n++) {
-        if (ranges[n] === range)
-          this.#visit(values, n, (file, row) => entries.add(halves, n, file, row));
+      for (key = 0; key < found.count; key++) {
+        if (ranges[key] === range) this.#visit(values, key, add);
       }
     }
     return entries.finish();
@@ -153,12 +155,17 @@ class WasmTable implements WasmKeyTable {
     };
     const slots = this.#kernel.functions.slots();
     for (let slot = 0; slot < slots; ) {
-      const found = this.#collect(slot, 0);
-      slot = found.next;
-      const values = this.#valueHalves(found.count);
-      for (let n = 0; n < found.count; n++) this.#visit(values, n, count);
+      const collected = this.#collect(slot, 0);
+      slot = collected.next;
+      const values = this.#valueHalves(collected.count);
+      for (let n = 0; n < collected.count; n++) this.#visit(values, n, count);
     }
-    return new Map([...counts.entries()].filter(([, rows]) => rows > 0));
+    const found = new Map<number, number>();
+    for (let file = 0; file < FILES_MAX; file++) {
+      const rows = counts[file] as number;
+      if (rows > 0) found.set(file, rows);
+    }
+    return found;
   }
 
   locate(keys: KeySet): FoundPlaces {

@@ -115,12 +115,12 @@ async function open(
         leave(bytes);
       },
     });
-    return createTableIndex({ store, secret, rowIds, toldFiles, ...columns });
+    return createTableIndex({ store, secret, rowIds, toldFiles, leave, ...columns });
   } catch (error) {
     // Without its folder an index is read from the table at every start, and as right.
     warn(error);
     const store = volatileKeyStore(newTable(index));
-    return createTableIndex({ store, secret, rowIds, toldFiles, ...columns });
+    return createTableIndex({ store, secret, rowIds, toldFiles, leave, ...columns });
   } finally {
     measure(index);
   }

@@ -101,10 +101,10 @@ class EventBatch {
     const digits = Buffer.from(String(number), "latin1");
     const high = digits.readUInt32BE(0);
     const low = digits.readUInt32BE(4);
-    for (const at of this.#sequencesAt) {
+    this.#sequencesAt.forEach((at) => {
       view.setUint32(at, high);
       view.setUint32(at + 4, low);
-    }
+    });
     this.#batch.seal(timestampMs, scratch);
   }
 }

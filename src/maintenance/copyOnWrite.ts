@@ -106,7 +106,9 @@ async function groupsOf(
       const each = byPath.get(path);
       assert(each !== undefined, "an input is a located file");
       const rows = await hiddenRows({ positionDeletes }, each.file, each.deletes);
-      for (const row of each.rows) rows.add(row);
+      each.rows.forEach((row) => {
+        rows.add(row);
+      });
       hidden.push(rows);
       const equality = deletes.map(({ file }) => fileKey(file));
       hash.update(writeJson({ path, sequenceNumber, firstRowId, equality }));

@@ -54,6 +54,11 @@ export interface RewriteEngineParts {
 const ROW_GROUP_BYTES = 66 * 1024 * 1024;
 /** Rows that DuckDB handles at once: row groups are a multiple. */
 const VECTOR_ROWS = 2048;
+/**
+ * Rows of a row group, however few bytes they are, as `iceberg.write.row_group_rows` by default: those of one are in memory,
+ * unpacked, when they are written, and when their places are read (decision 0469).
+ */
+const ROW_GROUP_ROWS_MAX = 122_880;
 
 /** Rewrites groups, each in a process of its own. */
 export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
@@ -161,7 +166,10 @@ function taskOf(
     bloomFilters: bloomFilters(fields, head.metadata.properties),
     sort: spillBytesMax === 0 ? [] : rewriteOrder(head).terms,
     spillBytesMax,
-    rowGroupRows: VECTOR_ROWS * Math.max(1, Math.ceil(rowsWanted / VECTOR_ROWS)),
+    rowGroupRows: Math.min(
+      ROW_GROUP_ROWS_MAX,
+      VECTOR_ROWS * Math.max(1, Math.ceil(rowsWanted / VECTOR_ROWS)),
+    ),
   };
 }
 

@@ -50,7 +50,8 @@ export async function* readCells(
     const rowStart = wanted[0] ?? 0;
     const range = { rowStart, rowEnd: (wanted.at(-1) ?? 0) + 1 };
     const found = names.length === 0 ? [] : await readRange(bytes, metadata, names, range);
-    for (const row of wanted) {
+    for (let n = 0; n < wanted.length; n++) {
+      const row = wanted[n] as number;
       const values = found[row - rowStart] ?? {};
       for (const { sink, element } of columns) appendMember(sink.builder, element, values);
       yield row;

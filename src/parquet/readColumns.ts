@@ -58,6 +58,12 @@ export async function* readColumns(
 /** A value as Parquet stores it; null where the column has none. */
 export type StoredValue = boolean | number | bigint | Uint8Array | null | undefined;
 
+/**
+ * What each value of {@link readStored} leaves behind, in bytes: one of 64 bits is an object, and has its place in a list and a
+ * level. Who reads many in a thread whose memory looks large for other reasons collects by it.
+ */
+export const LEFT_PER_VALUE = 64;
+
 /** One column as Parquet stores it: texts, decimals and identifiers are bytes, times are integers. */
 export interface StoredColumn {
   readonly values: ArrayLike<StoredValue>;

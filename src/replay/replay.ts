@@ -216,7 +216,9 @@ class ReplayTry {
     assert(column?.data != null, "replayed rows have their offsets");
     const { buffer, byteOffset } = column.data;
     const offsets = new BigInt64Array(buffer, byteOffset, rowCount);
-    for (const offset of offsets) this.#written.add(offset);
+    offsets.forEach((offset) => {
+      this.#written.add(offset);
+    });
   }
 
   /** No row goes whose record is not written again. */

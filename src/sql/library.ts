@@ -5,7 +5,7 @@
  * The system can only load a file. The one in the folder is compared with its hash at every start: a
  * process never loads what another user may have put there. Without such a folder it lies in memory.
  */
-import { chmod, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "#base/errors.ts";
 import { openLibc } from "#base/libc.ts";
@@ -18,6 +18,8 @@ const PRIVATE_FOLDER = 0o700;
 const READ_AND_EXECUTE = 0o500;
 const OTHERS_MAY_WRITE = 0o022;
 const CLOSE_ON_EXEC = 1;
+/** Read at once. */
+const READ_BYTES = 256 * 1024;
 
 /**
  * Whether there is an engine for this system at all; nothing is read or written.
@@ -85,12 +87,26 @@ function isOfTheDisk(error: unknown): boolean {
   return error instanceof SharedFolder || typeof code === "string";
 }
 
+/** Reads it through one small buffer: the chunks of a stream, 50 MB, would stay for as long as the process does little else. */
 async function isThere(path: string, sha256: string): Promise<boolean> {
-  const file = Bun.file(path);
-  if (!(await file.exists())) return false;
+  const file = await open(path, "r").catch(ifMissing);
+  if (file === null) return false;
   const hasher = new Bun.CryptoHasher("sha256");
-  for await (const chunk of file.stream()) hasher.update(chunk);
-  return hasher.digest("hex") === sha256;
+  const buffer = new Uint8Array(READ_BYTES);
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, READ_BYTES);
+      if (bytesRead === 0) return hasher.digest("hex") === sha256;
+      hasher.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function ifMissing(error: unknown): null {
+  if ((error as { readonly code?: unknown }).code === "ENOENT") return null;
+  throw error;
 }
 
 /** Under its name it is whole, whatever happens meanwhile. */

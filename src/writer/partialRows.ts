@@ -125,8 +125,8 @@ async function* fromTable(
     const values = await index.values(head.storage, keys, wanted);
     if (values.missing.length > 0) throw withoutBase(table, wanted[0]);
     assert(values.keys.length > 0, "of rows that stand some values are read");
-    for (const [at, key] of values.keys.entries()) {
-      filling.add(rest[key]?.number ?? 0, values, at);
+    for (let at = 0; at < values.keys.length; at++) {
+      filling.add(rest[values.keys[at] as number]?.number ?? 0, values, at);
       if (at % ROWS_PER_TURN === 0) await parts.clock.turn();
     }
     const read = new Set(values.keys);

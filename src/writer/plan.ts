@@ -212,7 +212,9 @@ function selectRows(
   let at = 0;
   const partitions = all.flatMap(({ partition, rows }) => {
     const start = at;
-    for (const row of rows ?? selected) {
+    const own = rows ?? selected;
+    for (let n = 0; n < own.length; n++) {
+      const row = own[n] as number;
       const number = numbers[row] ?? 0;
       if (number === 0) continue;
       order[at] = row;

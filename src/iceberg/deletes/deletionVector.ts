@@ -7,7 +7,7 @@
  * not grow with what a damaged blob claims.
  */
 import { crc32 } from "node:zlib";
-import { fail } from "#base/errors.ts";
+import { type AppError, fail } from "#base/errors.ts";
 
 /** Where a deletion vector lies, and of what. */
 export interface VectorPlace {
@@ -141,13 +141,15 @@ class Reader {
   #emit(base: number, size: number): void {
     const first = base / 32;
     let seen = 0;
-    for (const [index, bits] of this.#words.entries()) {
+    for (let index = 0; index < CONTAINER_WORDS; index++) {
+      const bits = this.#words[index] as number;
       if (bits === 0) continue;
       const greatest = base + 32 * index + 31 - Math.clz32(bits);
-      this.#require(
-        greatest < this.#place.rows,
-        `it deletes row ${greatest} of a file that has ${this.#place.rows}`,
-      );
+      // No sentence is made for a word that is as it should be: there are as many as rows.
+      if (greatest >= this.#place.rows) {
+        const { rows } = this.#place;
+        throw this.#damaged(`it deletes row ${greatest} of a file that has ${rows}`);
+      }
       seen += bitCount(bits);
       this.#visit(first + index, bits);
     }
@@ -168,9 +170,12 @@ class Reader {
   }
 
   #require(holds: boolean, what: string): void {
-    if (holds) return;
+    if (!holds) throw this.#damaged(what);
+  }
+
+  #damaged(what: string): AppError {
     const { puffin } = this.#place;
-    throw fail("storage_corrupt", `A deletion vector in ${puffin} is damaged: ${what}`, {
+    return fail("storage_corrupt", `A deletion vector in ${puffin} is damaged: ${what}`, {
       file: puffin,
     });
   }

@@ -21,9 +21,7 @@ export class RowSet {
 
   /** Rows in the set. */
   get size(): number {
-    let size = 0;
-    for (const word of this.words) size += bitCount(word);
-    return size;
+    return this.words.reduce((size, word) => size + bitCount(word), 0);
   }
 
   /** Throws `internal` for a row that the file does not have. */

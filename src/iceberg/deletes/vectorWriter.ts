@@ -91,7 +91,8 @@ function count(words: Uint32Array): { rows: number; runs: number } {
   let rows = 0;
   let runs = 0;
   let before = 0;
-  for (const word of words) {
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] as number;
     if (word !== 0) {
       rows += bitCount(word);
       // A run begins at each row whose predecessor is not there.

@@ -47,7 +47,9 @@ export class NameSet {
   #grow(): void {
     const old = this.#slots;
     this.#slots = new BigUint64Array(2 * old.length);
-    for (const hash of old) if (hash !== 0n) this.#put(hash);
+    old.forEach((hash) => {
+      if (hash !== 0n) this.#put(hash);
+    });
   }
 }
 

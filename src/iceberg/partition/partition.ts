@@ -61,7 +61,10 @@ function join(
   const rightPairs = right.values.map((_, code) => [0, code] as const);
   if (left === null) return { codes: right.codes, pairs: rightPairs };
   const width = right.values.length;
-  const keys = Float64Array.from(left, (code, row) => code * width + (right.codes?.[row] ?? 0));
+  const keys = new Float64Array(left.length);
+  for (let row = 0; row < left.length; row++) {
+    keys[row] = (left[row] as number) * width + (right.codes?.[row] ?? 0);
+  }
   const { codes, distinct } = codeNumbers(keys);
   return { codes, pairs: distinct.map((key) => [Math.floor(key / width), key % width]) };
 }
@@ -73,7 +76,10 @@ function groupRows(
 ): PartitionedRows[] {
   if (codes === null) return partitions.map((partition) => ({ partition, rows: null }));
   const next = new Int32Array(partitions.length + 1);
-  for (const code of codes) next[code + 1] = (next[code + 1] ?? 0) + 1;
+  for (let row = 0; row < codes.length; row++) {
+    const after = (codes[row] as number) + 1;
+    next[after] = (next[after] as number) + 1;
+  }
   for (let code = 1; code < next.length; code++) {
     next[code] = (next[code] ?? 0) + (next[code - 1] ?? 0);
   }

@@ -56,9 +56,9 @@ export function encodeSketch({ theta, hashes }: ThetaSketch): Uint8Array {
     bytes.writeFloatLE(1, WORD + 4);
   }
   if (!isExact) bytes.writeBigUInt64LE(theta, 2 * WORD);
-  for (const [at, hash] of hashes.toSorted().entries()) {
+  hashes.toSorted().forEach((hash, at) => {
     bytes.writeBigUInt64LE(hash, WORD * (words + at));
-  }
+  });
   return bytes;
 }
 

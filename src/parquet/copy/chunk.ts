@@ -247,9 +247,7 @@ function move(indexes: Int32Array, to: Uint16Array): void {
 }
 
 function countIn(indexes: Int32Array, wanted: ReadonlySet<number>): number {
-  let count = 0;
-  for (const index of indexes) if (wanted.has(index)) count++;
-  return count;
+  return indexes.reduce((count, index) => count + (wanted.has(index) ? 1 : 0), 0);
 }
 
 function sum(parts: readonly ChunkPart[], of: (part: ChunkPart) => number): number {

@@ -31,7 +31,8 @@ export function countedLongs(first: bigint, count: number): Uint8Array {
 export function unrolled(dictionary: Uint8Array, width: number, indexes: Int32Array): Uint8Array {
   const starts = startsOf(dictionary, width);
   let bytes = 0;
-  for (const index of indexes) {
+  for (let n = 0; n < indexes.length; n++) {
+    const index = indexes[n] as number;
     const start = starts[index];
     const end = starts[index + 1];
     if (start === undefined || end === undefined) throw unfit("an index is beyond its dictionary");
@@ -40,11 +41,12 @@ export function unrolled(dictionary: Uint8Array, width: number, indexes: Int32Ar
   if (bytes > LIMITS.unrolledPageBytesMax) throw unfit("the values of a page take too much memory");
   const values = new Uint8Array(bytes);
   let at = 0;
-  for (const index of indexes) {
-    const start = starts[index] ?? 0;
-    const end = starts[index + 1] ?? 0;
-    values.set(dictionary.subarray(start, end), at);
-    at += end - start;
+  for (let n = 0; n < indexes.length; n++) {
+    const index = indexes[n] as number;
+    const end = starts[index + 1] as number;
+    for (let from = starts[index] as number; from < end; from++) {
+      values[at++] = dictionary[from] as number;
+    }
   }
   return values;
 }

@@ -8,7 +8,7 @@ import { open } from "node:fs/promises";
 import { assert } from "#base/assert.ts";
 import { LIMITS } from "#base/limits.ts";
 import { othersOf, RowSet } from "#iceberg/deletes/rowSet.ts";
-import { type ParquetBytes, readStored } from "#parquet/readColumns.ts";
+import { LEFT_PER_VALUE, type ParquetBytes, readStored } from "#parquet/readColumns.ts";
 import { POSITION_FIELD } from "#sql/selectRows.ts";
 import type { MovedRows } from "./protocol.ts";
 
@@ -61,10 +61,16 @@ async function readPlaces(
       },
     };
     const wanted = [{ id: POSITION_FIELD.id, names: [] }];
+    let left = 0;
     for await (const { rows: count, columns } of readStored(source, wanted)) {
       const positions = columns[0]?.values ?? [];
       assert(positions.length === count, "each row has taken its place along");
       if (!places.take(positions)) return null;
+      // What was read lies outside the heap for the most part, so that nothing else would collect it soon.
+      left += LEFT_PER_VALUE * count;
+      if (left < LIMITS.workerGarbageBytesMax) continue;
+      left = 0;
+      Bun.gc(true);
     }
     return places.moved;
   } finally {

@@ -81,7 +81,9 @@ export class Sketcher {
   begin({ theta, hashes }: ThetaSketch): void {
     const { begin, add } = this.#kernel.functions;
     begin(this.#table, theta);
-    for (const hash of hashes) add(hash);
+    hashes.forEach((hash) => {
+      add(hash);
+    });
   }
 
   /** Takes values in. */
