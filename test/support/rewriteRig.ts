@@ -29,7 +29,8 @@ export class RewriteRig {
   readonly engine: RewriteEngine;
   readonly stop: AbortSignal = new AbortController().signal;
 
-  constructor(folder: string) {
+  /** @param memoryBytesMax of the engine. Default: its own */
+  constructor(folder: string, memoryBytesMax?: number) {
     this.folder = folder;
     this.storage = openStorage(storeOptions, {
       ...{ clock: systemClock, random: systemRandom, disk: systemDisk },
@@ -40,6 +41,7 @@ export class RewriteRig {
       scratch: join(folder, "scratch"),
       codec: { codec: "zstd", codecLevel: null },
       encoder: createInlineEncoder(),
+      ...(memoryBytesMax !== undefined && { memoryBytesMax }),
     });
   }
 

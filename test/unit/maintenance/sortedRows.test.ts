@@ -163,8 +163,10 @@ test("rows that cannot be sorted within the disk that they may take stay as they
   const rows = Array.from({ length: count }, (_, n): Row => {
     return [BigInt(count - n), Bun.hash(String(n)).toString(36).repeat(20)];
   });
-  const inputs = [await rig.write(fields, rows, {}, {}, 50_000)];
-  const group = await rig.rewrite(tableOf(fields, [by(text)]), inputs, { sortSpillBytesMax: 1e6 });
+  const little = new RewriteRig(rig.folder, 96 * 1024 ** 2);
+  const inputs = [await little.write(fields, rows, {}, {}, 50_000)];
+  const table = tableOf(fields, [by(text)]);
+  const group = await little.rewrite(table, inputs, { sortSpillBytesMax: 1e6 });
   const ids = (await valuesIn(group, ID)).map(Number);
   expect(ids).toHaveLength(count);
   expect([ids[0], group.output?.sortOrderId]).toEqual([count, 0]);
