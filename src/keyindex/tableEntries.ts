@@ -17,6 +17,15 @@ export function tooManyFiles(): AppError {
   return fail("state", sentence);
 }
 
+/** What is counted by number of a file, as a map: few of all numbers are there. */
+export function countsByFile(counts: Uint32Array): Map<number, number> {
+  const found = new Map<number, number>();
+  counts.forEach((count, file) => {
+    if (count > 0) found.set(file, count);
+  });
+  return found;
+}
+
 /** Only keys that were made for the purpose, with our secret known, lie so close. */
 export function crowded(): AppError {
   return fail("state", "The key index cannot hold these keys: too many have nearly the same hash");

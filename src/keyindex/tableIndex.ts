@@ -161,9 +161,8 @@ class TableIndex implements RowIndex {
     const hiddenIn = (file: LiveData): Promise<RowSet> =>
       hiddenRows({ positionDeletes }, file, deletesOf(head.index, file));
     const liveIn = (file: LiveData): number => rowsLeft(head, file);
-    const { leave } = this.#parts;
-    const source = { storage, locate, fileOf, hiddenIn, liveIn, columns: this.#rowIds, leave };
-    return await rowIdsOf(source, keys);
+    const rest = { columns: this.#rowIds, leave: this.#parts.leave };
+    return await rowIdsOf({ storage, locate, fileOf, hiddenIn, liveIn, ...rest }, keys);
   }
 
   async locate(keys: KeySet): Promise<readonly LocatedRows[]> {
@@ -244,9 +243,8 @@ class TableIndex implements RowIndex {
     const restored = this.#restored;
     if (restored === null) return;
     const { identity, snapshotId } = restored.label;
-    const isThere =
-      snapshotId === null ||
-      table.metadata.snapshots.some((snapshot) => snapshot.snapshotId === snapshotId);
+    const { snapshots } = table.metadata;
+    const isThere = snapshotId === null || snapshots.some((each) => each.snapshotId === snapshotId);
     const head =
       isThere && identity === this.#identity ? await this.#listed(table, snapshotId) : null;
     this.#restored = null;
@@ -277,15 +275,14 @@ class TableIndex implements RowIndex {
     // The bounds that were kept are another column's.
     if (this.#order?.id !== order?.id) this.#head = null;
     this.#order = order;
-    const kinds = hasher.fields.map(
-      ({ id, type: { kind } }) => `${id} ${kind === "int" ? "long" : kind}`,
-    );
-    const identity = `${metadata.tableUuid}: ${kinds.join(", ")}; secret ${secretCheck(this.#parts.secret)}`;
+    const promoted = (kind: string): string => (kind === "int" ? "long" : kind);
+    const kinds = hasher.fields.map(({ id, type }) => `${id} ${promoted(type.kind)}`);
+    const { secret, leave } = this.#parts;
+    const identity = `${metadata.tableUuid}: ${kinds.join(", ")}; secret ${secretCheck(secret)}`;
     if (this.#identity !== "" && identity !== this.#identity) this.#clear();
     this.#identity = identity;
     const positionDeletes = new PositionDeletes(storage);
-    const equalityDeletes = new EqualityDeletes({ storage, metadata }, this.#parts.secret);
-    const { leave } = this.#parts;
+    const equalityDeletes = new EqualityDeletes({ storage, metadata }, secret);
     return { storage, metadata, hasher, positionDeletes, equalityDeletes, leave };
   }
 

@@ -26,6 +26,7 @@ import type { KeySet } from "./port.ts";
 import {
   CHAIN,
   type ChainedKey,
+  countsByFile,
   crowded,
   dropping,
   FILES_MAX,
@@ -160,12 +161,7 @@ class WasmTable implements WasmKeyTable {
       const values = this.#valueHalves(collected.count);
       for (let n = 0; n < collected.count; n++) this.#visit(values, n, count);
     }
-    const found = new Map<number, number>();
-    for (let file = 0; file < FILES_MAX; file++) {
-      const rows = counts[file] as number;
-      if (rows > 0) found.set(file, rows);
-    }
-    return found;
+    return countsByFile(counts);
   }
 
   locate(keys: KeySet): FoundPlaces {
