@@ -59,6 +59,8 @@ const VECTOR_ROWS = 2048;
  * unpacked, when they are written, and when their places are read (decision 0469).
  */
 const ROW_GROUP_ROWS_MAX = 122_880;
+/** Column chunks of a file, about, for which row groups may have more rows: they are in its footer, which every reader reads. */
+const CHUNKS_MAX = 3000;
 
 /** Rewrites groups, each in a process of its own. */
 export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
@@ -153,7 +155,6 @@ function taskOf(
 ): RewriteTask {
   const counts = group.inputs.map(({ recordCount }) => Number(recordCount));
   const rows = counts.reduce((sum, count) => sum + count, 0);
-  const rowsWanted = (ROW_GROUP_BYTES * Math.max(1, rows)) / Math.max(1, group.bytes);
   return {
     libraryFolder,
     memoryBytesMax,
@@ -166,11 +167,15 @@ function taskOf(
     bloomFilters: bloomFilters(fields, head.metadata.properties),
     sort: spillBytesMax === 0 ? [] : rewriteOrder(head).terms,
     spillBytesMax,
-    rowGroupRows: Math.min(
-      ROW_GROUP_ROWS_MAX,
-      VECTOR_ROWS * Math.max(1, Math.ceil(rowsWanted / VECTOR_ROWS)),
-    ),
+    rowGroupRows: rowGroupRows(group.bytes, rows, leavesOf(fields).length),
   };
+}
+
+/** Rows of a row group of an output of so many bytes, rows and columns: a multiple of what the engine handles at once. */
+export function rowGroupRows(bytes: number, rows: number, columns: number): number {
+  const asBytes = (ROW_GROUP_BYTES * rows) / Math.max(1, bytes);
+  const asRows = Math.max(ROW_GROUP_ROWS_MAX, (rows * columns) / CHUNKS_MAX);
+  return VECTOR_ROWS * Math.max(1, Math.ceil(Math.min(asBytes, asRows) / VECTOR_ROWS));
 }
 
 /** What says which rows are overtaken; null: none are, also where a column that says it is gone. */

@@ -58,15 +58,12 @@ async function inProcess(
       if (reply.type === "failed") reject(fail(reply.kind, reply.message));
       else resolve(reply);
     },
-    onExit: () =>
-      reject(
-        fail("rewrite_process", "The process that reads data files to write them anew has ended"),
-      ),
+    onExit: () => reject(fail("rewrite_process", "The process that reads data files has ended")),
   });
   const end = (): void => child.kill("SIGKILL");
   const unwatch = watchForStall(child.pid, () => {
-    const sentence = "The process that reads data files to write them anew did nothing for minutes";
-    reject(fail("rewrite_process", `${sentence}, and was ended`));
+    const sentence = "The process that reads data files did nothing for minutes, and was ended";
+    reject(fail("rewrite_process", sentence));
   });
   stop.addEventListener("abort", end, { once: true });
   try {

@@ -10,6 +10,7 @@ import type { Field } from "#columns/schema.ts";
 import type { LiveFile } from "#iceberg/io/scan.ts";
 import type { DataFile } from "#iceberg/manifest/manifest.ts";
 import type { PlannedInput } from "#maintenance/compactPlan.ts";
+import { rowGroupRows } from "#maintenance/rewriteEngine.ts";
 import { leavesOf } from "#parquet/metrics.ts";
 import { dataFile } from "#writer/dataFile.ts";
 import { RewriteRig } from "../../support/rewriteRig.ts";
@@ -206,4 +207,15 @@ test("a file that others have removed meanwhile is missing, and nothing is left 
   expect(job).rejects.toMatchObject({ kind: "storage_missing" });
   await job.catch(() => undefined);
   expect(readdirSync(join(folder, "scratch"))).toEqual([alive]);
+});
+
+test("row groups have 122,880 rows at most, more where a file would have too many column chunks, fewer where rows are large", () => {
+  const MIB = 1024 * 1024;
+  expect(rowGroupRows(100 * MIB, 4_000_000, 14)).toBe(122_880);
+  // 512 MiB of 300 columns, 10 bytes a row: some 3,000 chunks instead of 131,000.
+  expect(rowGroupRows(512 * MIB, 53_687_091, 300)).toBe(2048 * Math.ceil(5_368_709.1 / 2048));
+  // 1 MiB a row: 66 of them.
+  expect(rowGroupRows(512 * MIB, 512, 4)).toBe(2048);
+  expect(rowGroupRows(512 * MIB, 65_536, 4)).toBe(2048 * Math.ceil(8448 / 2048));
+  expect(rowGroupRows(0, 0, 0)).toBe(2048);
 });
