@@ -14,7 +14,7 @@ import type { Sink } from "#pipeline/sink.ts";
 import type { Route, RouteRequest } from "#server/route.ts";
 import { jsonAnswer } from "#server/server.ts";
 import type { Answered, Question, Sources } from "#sql/answer.ts";
-import type { Parameter } from "#sql/duckdb/instance.ts";
+import type { Parameter } from "#sql/duckdb/statement.ts";
 import type { Pieces } from "#sql/engineProcess.ts";
 import { SqlService } from "#sql/service.ts";
 import { type SnapshotChoice, timeOf } from "#sql/snapshotChoice.ts";

@@ -13,7 +13,7 @@ import { localPath, schemeOf } from "#storage/location.ts";
 import { type Admitted, type RelationName, timeTravelName } from "./admit.ts";
 import { type ColumnLimits, mayHold, relationKey } from "./columnLimits.ts";
 import type { MemoryRows, Run, ValueForm, View } from "./database.ts";
-import type { Parameter } from "./duckdb/instance.ts";
+import type { Parameter } from "./duckdb/statement.ts";
 import type { Fetch } from "./fileCopies.ts";
 import { columnsOfChanges, lacksValues, selectChanged } from "./hotChanges.ts";
 import { rowsByColumns, rowsBySegment, selectHot, unionFields } from "./hotRows.ts";

@@ -15,14 +15,8 @@ import { borrowParts } from "./borrow.ts";
 import { type DataVector, deletedRows } from "./deletedRows.ts";
 import type { ArrowBatches } from "./duckdb/arrowBatches.ts";
 import type { HotRows } from "./duckdb/hotScan.ts";
-import {
-  Instance,
-  type InstanceOptions,
-  type Parameter,
-  type Statement,
-  type StatementType,
-  sqlName,
-} from "./duckdb/instance.ts";
+import { Instance, type InstanceOptions, sqlName } from "./duckdb/instance.ts";
+import type { Parameter, Statement, StatementType } from "./duckdb/statement.ts";
 import { keyOfFields } from "./hotRows.ts";
 import { KeptPlans } from "./keptPlans.ts";
 import { columnsOfFiles, type ParquetNode } from "./parquetNodes.ts";

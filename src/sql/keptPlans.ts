@@ -1,7 +1,7 @@
 /** Statements that stay prepared for a question that comes again, with the columns of their answers. */
 import { Recent } from "#base/recent.ts";
 import type { AnswerColumn } from "./database.ts";
-import type { Statement } from "./duckdb/instance.ts";
+import type { Statement } from "./duckdb/statement.ts";
 
 /** A statement of one question. */
 export interface KeptPlan {

@@ -33,6 +33,18 @@ export function selectRows(
   vectors: number,
   more: MoreColumns = {},
 ): string {
+  const selects = selectsOfRows(fields, files, nodes, vectors, more);
+  return selects.length === 0 ? noRows(fields) : selects.join(" UNION ALL ");
+}
+
+/** The same as several SELECTs, each of files that are read alike. Parameters and errors as of {@link selectRows}. */
+export function selectsOfRows(
+  fields: readonly Field[],
+  files: SnapshotFiles,
+  nodes: FileColumns,
+  vectors: number,
+  more: MoreColumns = {},
+): string[] {
   const equality = equalityRelations(files, nodes);
   const context = {
     ...{ lineage: false, firstPositions: null },
@@ -44,8 +56,7 @@ export function selectRows(
   };
   const wanted = fields.map(({ id }) => id);
   const groups = groupFiles(files, nodes, context.equality, wanted);
-  const selects = groups.map((group) => selectGroup(context, group));
-  return selects.length === 0 ? noRows(fields) : selects.join(" UNION ALL ");
+  return groups.map((group) => selectGroup(context, group));
 }
 
 /** Columns behind those of the table. */

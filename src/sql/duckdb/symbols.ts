@@ -57,7 +57,11 @@ export interface Library {
   readonly duckdb_bind_double: (a: Address, b: bigint, c: number) => number;
   readonly duckdb_bind_int64: (a: Address, b: bigint, c: bigint) => number;
   readonly duckdb_bind_varchar_length: (a: Address, b: bigint, c: Address, d: bigint) => number;
-  readonly duckdb_execute_prepared_streaming: (a: Address, b: Address) => number;
+  readonly duckdb_pending_prepared_streaming: (a: Address, b: Address) => number;
+  readonly duckdb_pending_execute_task: (a: Address) => number;
+  readonly duckdb_pending_error: (a: Address) => CString | null;
+  readonly duckdb_execute_pending: (a: Address, b: Address) => number;
+  readonly duckdb_destroy_pending: (a: Address) => void;
   readonly duckdb_result_get_arrow_options: (a: Address) => Pointer | null;
   readonly duckdb_destroy_arrow_options: (a: Address) => void;
   readonly duckdb_column_logical_type: (a: Address, b: bigint) => Pointer | null;
@@ -151,7 +155,11 @@ const SYMBOLS: Readonly<Record<keyof Library, FFIFunction>> = {
   duckdb_bind_double: { args: ["ptr", "u64", "f64"], returns: "i32" },
   duckdb_bind_int64: { args: ["ptr", "u64", "i64"], returns: "i32" },
   duckdb_bind_varchar_length: { args: ["ptr", "u64", "ptr", "u64"], returns: "i32" },
-  duckdb_execute_prepared_streaming: { args: ["ptr", "ptr"], returns: "i32" },
+  duckdb_pending_prepared_streaming: { args: ["ptr", "ptr"], returns: "i32" },
+  duckdb_pending_execute_task: { args: ["ptr"], returns: "i32" },
+  duckdb_pending_error: { args: ["ptr"], returns: "cstring" },
+  duckdb_execute_pending: { args: ["ptr", "ptr"], returns: "i32" },
+  duckdb_destroy_pending: { args: ["ptr"], returns: "void" },
   duckdb_result_get_arrow_options: { args: ["ptr"], returns: "ptr" },
   duckdb_destroy_arrow_options: { args: ["ptr"], returns: "void" },
   duckdb_column_logical_type: { args: ["ptr", "u64"], returns: "ptr" },

@@ -8,7 +8,7 @@ import { columnMemory } from "#sql/duckdb/arrowBatches.ts";
 import { columnsOfFiles } from "#sql/parquetNodes.ts";
 import { openEngine } from "#sql/rewrite/openEngine.ts";
 import type { SketchedColumn, SketchTask } from "#sql/rewrite/protocol.ts";
-import { selectRows } from "#sql/selectRows.ts";
+import { selectsOfRows } from "#sql/selectRows.ts";
 import { countedForm, Sketcher } from "./sketcher.ts";
 
 /** Does a task; the columns as they were asked for. @throws AppError `query`, `query_engine`, `rewrite_process` */
@@ -22,17 +22,19 @@ export async function sketchFiles(task: SketchTask): Promise<SketchedColumn[]> {
     return task.columns.map(({ field, sketch }) => {
       const form = countedForm(field);
       assert(form !== null, "only columns that can be counted are asked for");
-      const rows = selectRows([{ ...field, name: "c" }], files, nodes, 0);
-      instance.hot.begin([deletedRows(files.vectors)]);
-      const statement = instance.prepare(`SELECT ${form.sql} FROM (${rows})`);
       sketcher.begin(sketch);
-      try {
-        for (const array of statement.runArrays()) {
-          sketcher.add(form, columnMemory(array, 0, form.width));
+      // One after the other: together they may be no stream (decision 0479), and all values of a column do not fit into memory.
+      for (const rows of selectsOfRows([{ ...field, name: "c" }], files, nodes, 0)) {
+        instance.hot.begin([deletedRows(files.vectors)]);
+        const statement = instance.prepare(`SELECT ${form.sql} FROM (${rows})`);
+        try {
+          for (const array of statement.runArrays()) {
+            sketcher.add(form, columnMemory(array, 0, form.width));
+          }
+        } finally {
+          statement.close();
+          instance.hot.end();
         }
-      } finally {
-        statement.close();
-        instance.hot.end();
       }
       return { field, sketch: sketcher.finish() };
     });
