@@ -14,12 +14,11 @@ import { API } from "typescript/unstable/async";
 
 const TYPED = /^(?:(?:Big)?(?:Ui|I)nt(?:8|16|32|64)(?:Clamped)?|Float(?:32|64))Array<\w+>$/;
 
-/** Not an element a row: bytes of one value, words of a program, types of a few columns. */
+/** Not an element a row: bytes of one value, words of a program. */
 const FEW = new Set([
   "src/iceberg/singleValue.ts",
   "src/decode/json/kernelProgram.ts",
   "src/decode/avro/encode.ts",
-  "src/sql/duckdb/instance.ts",
 ]);
 
 const api = new API({ cwd: process.cwd() });

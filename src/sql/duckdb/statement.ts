@@ -140,7 +140,9 @@ export class Statement {
     const schema = new Uint8Array(ARROW_SCHEMA_BYTES);
     const count = BigInt(names.length);
     this.#check(api.duckdb_to_arrow_schema(options, types, pointers, count, schema));
-    for (const type of types) api.duckdb_destroy_logical_type(new BigUint64Array([type]));
+    types.forEach((type) => {
+      api.duckdb_destroy_logical_type(new BigUint64Array([type]));
+    });
     try {
       return new ArrowBatches(ptr(schema));
     } finally {
