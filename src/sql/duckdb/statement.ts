@@ -2,7 +2,7 @@
  * Statements of DuckDB, prepared: they run as streams, chunk by chunk, as texts, as Arrow arrays, or as rows of ours.
  */
 import { type Pointer, ptr, toArrayBuffer } from "bun:ffi";
-import { fail } from "#base/errors.ts";
+import { fail, kindOf } from "#base/errors.ts";
 import {
   ARROW_ARRAY_BYTES,
   ARROW_SCHEMA_BYTES,
@@ -203,7 +203,16 @@ export class Statement {
       yield* all.#chunks([]);
     } finally {
       all.close();
-      prepare(`DROP TABLE ${table}`).#finish([]);
+      this.#drop(table);
+    }
+  }
+
+  /** In a transaction that has failed nothing can be dropped: it goes with the transaction. */
+  #drop(table: string): void {
+    try {
+      this.#prepare(`DROP TABLE ${table}`).#finish([]);
+    } catch (error) {
+      if (kindOf(error) !== "query") throw error;
     }
   }
 
