@@ -61,6 +61,8 @@ const VECTOR_ROWS = 2048;
 const ROW_GROUP_ROWS_MAX = 122_880;
 /** Column chunks of a file, about, for which row groups may have more rows: they are in its footer, which every reader reads. */
 const CHUNKS_MAX = 3000;
+/** A value unpacked, as most are. */
+const VALUE_BYTES = 8;
 
 /** Rewrites groups, each in a process of its own. */
 export function createRewriteEngine(parts: RewriteEngineParts): RewriteEngine {
@@ -167,14 +169,24 @@ function taskOf(
     bloomFilters: bloomFilters(fields, head.metadata.properties),
     sort: spillBytesMax === 0 ? [] : rewriteOrder(head).terms,
     spillBytesMax,
-    rowGroupRows: rowGroupRows(group.bytes, rows, leavesOf(fields).length),
+    rowGroupRows: rowGroupRows(group.bytes, rows, leavesOf(fields).length, memoryBytesMax),
   };
 }
 
-/** Rows of a row group of an output of so many bytes, rows and columns: a multiple of what the engine handles at once. */
-export function rowGroupRows(bytes: number, rows: number, columns: number): number {
+/**
+ * Rows of a row group of an output of so many bytes, rows and columns: a multiple of what the engine handles at once.
+ * @param memoryBytesMax of the engine, half of which a row group may take, unpacked
+ */
+export function rowGroupRows(
+  bytes: number,
+  rows: number,
+  columns: number,
+  memoryBytesMax: number,
+): number {
   const asBytes = (ROW_GROUP_BYTES * rows) / Math.max(1, bytes);
-  const asRows = Math.max(ROW_GROUP_ROWS_MAX, (rows * columns) / CHUNKS_MAX);
+  const inMemory = memoryBytesMax / (2 * VALUE_BYTES * Math.max(1, columns));
+  const asChunks = (rows * columns) / CHUNKS_MAX;
+  const asRows = Math.max(ROW_GROUP_ROWS_MAX, Math.min(asChunks, inMemory));
   return VECTOR_ROWS * Math.max(1, Math.ceil(Math.min(asBytes, asRows) / VECTOR_ROWS));
 }
 

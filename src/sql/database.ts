@@ -222,7 +222,7 @@ export class Database {
     try {
       requireType(statement.type, "select");
       let last: ArrowBatches | null = null;
-      for (const batches of statement.runArrow(parameters, uniqueNames(columns))) {
+      for (const batches of statement.runArrow(parameters, uniqueNames(columns), rowsMax)) {
         if (batches.rows > rowsMax) throw tooManyRows(rowsMax);
         if (batches.bytes > bytesMax) throw tooManyBytes(bytesMax);
         last = batches;
@@ -324,7 +324,7 @@ function collect(
   requireType(statement.type, type);
   const rows: (string | null)[][] = [];
   let bytes = 0;
-  for (const chunk of statement.run(parameters)) {
+  for (const chunk of statement.run(parameters, rowsMax)) {
     for (const index of (chunk[0] ?? []).keys()) {
       if (rows.length === rowsMax) throw tooManyRows(rowsMax);
       const row = chunk.map((column) => column[index] ?? null);

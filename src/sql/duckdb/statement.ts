@@ -2,7 +2,7 @@
  * Statements of DuckDB, prepared: they run as streams, chunk by chunk, as texts, as Arrow arrays, or as rows of ours.
  */
 import { type Pointer, ptr, toArrayBuffer } from "bun:ffi";
-import { fail, kindOf } from "#base/errors.ts";
+import { fail } from "#base/errors.ts";
 import {
   ARROW_ARRAY_BYTES,
   ARROW_SCHEMA_BYTES,
@@ -32,9 +32,6 @@ const PENDING_READY = 0;
 const PENDING_BUSY = 1;
 const PENDING_FAILED = 2;
 
-/** Answers that were stored, of all instances. */
-let stored = 0;
-
 /** A chunk of a running answer. */
 interface Chunk {
   readonly result: Uint8Array;
@@ -46,7 +43,8 @@ interface Chunk {
 /** A prepared statement; to be closed. */
 export class Statement {
   readonly #library: Library;
-  readonly #prepared: Out;
+  /** Empty when it was closed: what is asked then prepares it again. */
+  #prepared: Out;
   readonly #sql: string;
   readonly #prepare: (sql: string) => Statement;
 
@@ -69,10 +67,11 @@ export class Statement {
 
   /**
    * Runs it; every column has to be VARCHAR or JSON.
+   * @param rowsMax nobody asks for more, but for one. Default: for all
    * @throws AppError `query` with DuckDB's own sentence
    */
-  *run(parameters: readonly Parameter[]): Generator<TextChunk> {
-    for (const { chunk, columns } of this.#chunks(parameters)) {
+  *run(parameters: readonly Parameter[], rowsMax: number = Infinity): Generator<TextChunk> {
+    for (const { chunk, columns } of this.#chunks(parameters, rowsMax)) {
       if (chunk === null) continue;
       yield Array.from({ length: columns }, (_, column) => this.#texts(chunk, column));
     }
@@ -90,12 +89,16 @@ export class Statement {
    * @param names of the columns
    * @throws AppError as `run`
    */
-  *runArrow(parameters: readonly Parameter[], names: readonly string[]): Generator<ArrowBatches> {
+  *runArrow(
+    parameters: readonly Parameter[],
+    names: readonly string[],
+    rowsMax: number,
+  ): Generator<ArrowBatches> {
     const api = this.#library;
     let batches: ArrowBatches | null = null;
     const options = new Out();
     try {
-      for (const { result, chunk } of this.#chunks(parameters)) {
+      for (const { result, chunk } of this.#chunks(parameters, rowsMax)) {
         if (batches === null) {
           options.words[0] = BigInt(api.duckdb_result_get_arrow_options(result) ?? 0);
           batches = this.#arrowSchema(result, options.address, names);
@@ -113,7 +116,7 @@ export class Statement {
     const api = this.#library;
     const options = new Out();
     try {
-      for (const { result, chunk } of this.#chunks([])) {
+      for (const { result, chunk } of this.#chunks([], Infinity)) {
         if (chunk === null) {
           options.words[0] = BigInt(api.duckdb_result_get_arrow_options(result) ?? 0);
           continue;
@@ -193,47 +196,30 @@ export class Statement {
     }
   }
 
-  /** Runs it into a table of its own, within the memory that there is, and answers that. */
-  *#stored(parameters: readonly Parameter[]): Generator<Chunk> {
-    const prepare = this.#prepare;
-    const table = `kafka_iceberg_answer_${++stored}`;
-    prepare(`CREATE TEMP TABLE ${table} AS ${this.#sql}`).#finish(parameters);
-    const all = prepare(`FROM ${table}`);
+  /** Runs it once more, whole, in the memory that the engine has, and answers from there. */
+  *#whole(parameters: readonly Parameter[], rowsMax: number): Generator<Chunk> {
+    // It keeps what its first run has built: both would have to fit.
+    this.close();
+    const limit = Number.isFinite(rowsMax) ? ` LIMIT ${rowsMax + 1}` : "";
+    const rows = `SELECT * FROM (${this.#sql}\n)${limit}`;
+    const whole = this.#prepare(`WITH answer AS MATERIALIZED (${rows}) FROM answer`);
     try {
-      yield* all.#chunks([]);
+      yield* whole.#chunks(parameters, rowsMax);
     } finally {
-      all.close();
-      this.#drop(table);
-    }
-  }
-
-  /** In a transaction that has failed nothing can be dropped: it goes with the transaction. */
-  #drop(table: string): void {
-    try {
-      this.#prepare(`DROP TABLE ${table}`).#finish([]);
-    } catch (error) {
-      if (kindOf(error) !== "query") throw error;
-    }
-  }
-
-  /** Runs it to its end, and closes it. */
-  #finish(parameters: readonly Parameter[]): void {
-    try {
-      this.#chunks(parameters).toArray();
-    } finally {
-      this.close();
+      whole.close();
     }
   }
 
   /** First that it runs, then the chunks of the answer, each gone when the next is asked for. */
-  *#chunks(parameters: readonly Parameter[]): Generator<Chunk> {
+  *#chunks(parameters: readonly Parameter[], rowsMax: number): Generator<Chunk> {
     const api = this.#library;
+    if (this.#prepared.words[0] === 0n) this.#prepared = this.#prepare(this.#sql).#prepared;
     this.#bind(parameters);
     const words = new BigUint64Array(RESULT_BYTES / 8);
     const result = new Uint8Array(words.buffer);
     try {
       if (!this.#begin(result)) {
-        yield* this.#stored(parameters);
+        yield* this.#whole(parameters, rowsMax);
         return;
       }
       const columns = Number(api.duckdb_column_count(result));

@@ -211,11 +211,15 @@ test("a file that others have removed meanwhile is missing, and nothing is left 
 
 test("row groups have 122,880 rows at most, more where a file would have too many column chunks, fewer where rows are large", () => {
   const MIB = 1024 * 1024;
-  expect(rowGroupRows(100 * MIB, 4_000_000, 14)).toBe(122_880);
-  // 512 MiB of 300 columns, 10 bytes a row: some 3,000 chunks instead of 131,000.
-  expect(rowGroupRows(512 * MIB, 53_687_091, 300)).toBe(2048 * Math.ceil(5_368_709.1 / 2048));
+  const rowsOf = (mib: number, rows: number, columns: number): number =>
+    rowGroupRows(mib * MIB, rows, columns, 224 * MIB);
+  expect(rowsOf(100, 4_000_000, 14)).toBe(122_880);
+  // 512 MiB of 40 columns, 40 bytes a row: some 3,000 chunks instead of 4,400.
+  expect(rowsOf(512, 13_421_772, 40)).toBe(2048 * Math.ceil(178_956.96 / 2048));
+  // Of 300 columns no more rows would be in memory, unpacked.
+  expect(rowsOf(512, 53_687_091, 300)).toBe(122_880);
   // 1 MiB a row: 66 of them.
-  expect(rowGroupRows(512 * MIB, 512, 4)).toBe(2048);
-  expect(rowGroupRows(512 * MIB, 65_536, 4)).toBe(2048 * Math.ceil(8448 / 2048));
-  expect(rowGroupRows(0, 0, 0)).toBe(2048);
+  expect(rowsOf(512, 512, 4)).toBe(2048);
+  expect(rowsOf(512, 65_536, 4)).toBe(2048 * Math.ceil(8448 / 2048));
+  expect(rowsOf(0, 0, 0)).toBe(2048);
 });
