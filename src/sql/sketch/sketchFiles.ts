@@ -19,13 +19,14 @@ export async function sketchFiles(task: SketchTask): Promise<SketchedColumn[]> {
   try {
     const paths = [...files.data, ...files.equalityDeletes].map(({ path }) => path);
     const nodes = columnsOfFiles((sql) => instance.rows(sql), paths);
+    const deleted = deletedRows(files.vectors);
     return task.columns.map(({ field, sketch }) => {
       const form = countedForm(field);
       assert(form !== null, "only columns that can be counted are asked for");
       sketcher.begin(sketch);
       // One after the other: together they may be no stream (decision 0479), and all values of a column do not fit into memory.
       for (const rows of selectsOfRows([{ ...field, name: "c" }], files, nodes, 0)) {
-        instance.hot.begin([deletedRows(files.vectors)]);
+        instance.hot.begin([deleted]);
         const statement = instance.prepare(`SELECT ${form.sql} FROM (${rows})`);
         try {
           for (const array of statement.runArrays()) {
