@@ -66,7 +66,10 @@ function kindsOf(primitives: readonly Kind[], required: fc.Arbitrary<boolean>) {
       fc.constantFrom(...primitives),
       fc.tuple(tie("kind"), required).map(([kind, isRequired]) => ({
         type: listOf(kind.type, isRequired),
-        value: fc.array(orNull(kind, isRequired), { maxLength: 4 }),
+        value: fc.oneof(
+          { arbitrary: fc.array(orNull(kind, isRequired), { maxLength: 4 }), weight: 9 },
+          fc.array(orNull(kind, isRequired), { minLength: 14, maxLength: 40 }),
+        ),
       })),
       fc.tuple(tie("kind"), tie("kind"), required).map(([a, b, isRequired]) => ({
         type: {

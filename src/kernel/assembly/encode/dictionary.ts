@@ -14,12 +14,16 @@ function mix(hash: u64, bytes: u64): u64 {
   return mixed ^ (mixed >>> 32);
 }
 
+/** Masks of the lowest bytes of a word, by their number. */
+const MASKS: usize = memory.data<u64>([
+  0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, 0xffffffffffffffff,
+]);
+
 /** The `size` low bytes of a word, `size` at most 8. */
 // @ts-ignore: decorator
 @inline
 function lowBytes(at: usize, size: u32): u64 {
-  const bytes = load<u64>(at);
-  return size >= 8 ? bytes : bytes & ~(<u64>-1 << (size << 3));
+  return load<u64>(at) & load<u64>(MASKS + (<usize>size << 3));
 }
 
 /** The high half of a product: only its high bits depend on all bytes, so slots are taken from them. */

@@ -7,14 +7,23 @@
  */
 import { Fault, Levels, Node } from "./layout";
 
+/** No node. */
+const NONE: u32 = 0xffffffff;
+
+/** Levels that are written at once. */
+const LANES: u32 = 16;
+
 /**
- * Computes the levels of `rows` rows; 0 or a fault. A flat column without nulls is one fill.
+ * Computes the levels of `rows` rows; 0 or a fault. A flat column without nulls is one fill, and the
+ * elements of a list without nulls are known by their number.
  * @param call a `Levels` record
  * @param nodes records from the column to the leaf
  */
 export function levels(call: usize, nodes: usize, nodeCount: u32, rows: u32): i32 {
   if (rows > load<u32>(call, Levels.ROOM)) return Fault.NO_ROOM;
   if (isWhole(nodes, nodeCount, rows)) return fillLevels(call, nodes, nodeCount, rows);
+  const list = onlyList(nodes, nodeCount, rows);
+  if (list != NONE && listLevels(call, nodes, nodeCount, list)) return 0;
   memory.fill(load<u32>(call, Levels.DEFINITIONS), 0, rows);
   store<u32>(call, rows, Levels.ENTRIES);
   let length = rows;
@@ -63,6 +72,70 @@ function fillLevels(call: usize, nodes: usize, nodeCount: u32, rows: u32): i32 {
   store<u32>(call, rows, Levels.PRESENT);
   store<u32>(call, 1, Levels.CONTIGUOUS);
   return 0;
+}
+
+/** The number of the one list on the way to the leaf, where nothing there is null; else `NONE`. */
+function onlyList(nodes: usize, nodeCount: u32, rows: u32): u32 {
+  let list: u32 = NONE;
+  let length = rows;
+  for (let index: u32 = 0; index < nodeCount; index++) {
+    const node = nodes + <usize>index * Node.SIZE;
+    if (load<u32>(node, Node.VALIDITY) != 0 || load<u32>(node, Node.LENGTH) != length) return NONE;
+    if (load<u32>(node, Node.LIST) == 0) continue;
+    if (list != NONE || index + 1 == nodeCount) return NONE;
+    list = index;
+    length = load<u32>(node, Node.SIZE + Node.LENGTH);
+  }
+  return list;
+}
+
+/**
+ * The levels of a leaf below one list, both without nulls; false where offsets are not what they should be,
+ * or there is no room: the general way says so.
+ */
+function listLevels(call: usize, nodes: usize, nodeCount: u32, list: u32): bool {
+  const node = nodes + <usize>list * Node.SIZE;
+  let empty: u32 = 0;
+  let full: u32 = 1;
+  for (let index: u32 = 0; index < nodeCount; index++) {
+    const optional = load<u32>(nodes + <usize>index * Node.SIZE, Node.OPTIONAL);
+    full += optional;
+    if (index <= list) empty += optional;
+  }
+  const definitions = <usize>load<u32>(call, Levels.DEFINITIONS);
+  const repetitions = <usize>load<u32>(call, Levels.REPETITIONS);
+  const offsets = <usize>load<u32>(node, Node.OFFSETS);
+  const rows = load<u32>(node, Node.LENGTH);
+  const length = load<u32>(node, Node.SIZE + Node.LENGTH);
+  const base = load<u32>(node, Node.BASE);
+  const room = load<u32>(call, Levels.ROOM);
+  const present = i8x16.splat(<i8>full);
+  const more = i8x16.splat(1);
+  let count: u32 = 0;
+  let start = load<u32>(offsets) - base;
+  if (start != 0) return false;
+  for (let row: u32 = 0; row < rows; row++) {
+    const end = load<u32>(offsets + (<usize>row << 2), 4) - base;
+    if (end < start || end > length) return false;
+    const stop = count + max<u32>(end - start, 1);
+    if (stop > room) return false;
+    const first = count;
+    // Those behind the list's end are written again.
+    do {
+      v128.store(definitions + count, present);
+      v128.store(repetitions + count, more);
+      count += LANES;
+    } while (count < stop);
+    count = stop;
+    store<u8>(repetitions + first, 0);
+    if (end == start) store<u8>(definitions + first, <u8>empty);
+    start = end;
+  }
+  if (start != length) return false;
+  store<u32>(call, count, Levels.ENTRIES);
+  store<u32>(call, length, Levels.PRESENT);
+  store<u32>(call, 1, Levels.CONTIGUOUS);
+  return true;
 }
 
 /** Bit `at` of the node's validity. */

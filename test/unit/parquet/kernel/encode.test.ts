@@ -339,6 +339,14 @@ test("columns that lie about their buffers are refused", async () => {
     },
     { columns: [text, { ...list, offsets: new Int32Array([0, 3, 2]) }] },
     { columns: [text, { ...list, offsets: new Int32Array([0, 2, 2 ** 30]) }] },
+    // Its last offset is right.
+    {
+      rowCount: 3,
+      columns: [
+        { ...text, length: 3, offsets: new Int32Array([0, 3, 5, 5]) },
+        { ...list, length: 3, offsets: new Int32Array([0, 3, 1, 3]) },
+      ],
+    },
     { columns: [text, { ...list, offsets: new Int32Array([0, -1, 3]) }] },
     { columns: [text, { ...list, length: 3 }] },
     { columns: [text] },
