@@ -20,42 +20,84 @@ const TURN_BYTES = 1024 * 1024;
 /** Smaller shared batches are copied into one: each costs the encoder a turn of its own. */
 const SHARED_BYTES_MIN = 256 * 1024;
 
+/** Batches that one message shares: each message wakes a thread, and slices may be made as they are asked for. */
+const MESSAGE_BYTES = 8 * 1024 * 1024;
+
 /** A batch for one message, with the buffers to transfer. */
 export interface Parcel {
   readonly batches: readonly BatchData[];
   readonly transfer: ArrayBuffer[];
 }
 
-/** The rows of the slices, about 1 MiB a parcel; nothing is copied before it is asked for. */
+/** The rows of the slices in order, about 1 MiB of copies a parcel; nothing is copied before it is asked for. */
 export async function* parcels(
   fields: readonly Field[],
   slices: Iterable<RowSlice>,
   clock: Clock,
 ): AsyncGenerator<Parcel, void> {
-  let runs: RowRun[] = [];
-  let waiting = 0;
-  const copied = (): Parcel => {
-    const { batch, buffers } = gather(fields, runs, waiting);
-    runs = [];
-    waiting = 0;
-    return { batches: [batch], transfer: buffers };
-  };
-  for (const slice of slices) {
-    if (slice.rows === null && goesAsItIs(slice.batch)) {
-      if (runs.length > 0) yield copied();
-      yield shared(fields, slice.batch);
-      continue;
+  const load = new Load(fields);
+  for (const part of partsOf(slices)) {
+    if (!load.fits(part)) {
+      const parcel = load.take();
+      yield parcel;
+      if (parcel.transfer.length > 0) await clock.turn();
     }
-    for (const { run, bytes } of cut(slice.batch, slice.rows)) {
-      if (runs.length > 0 && waiting + bytes > TURN_BYTES) {
-        yield copied();
-        await clock.turn();
-      }
-      runs.push(run);
-      waiting += bytes;
-    }
+    load.add(part);
   }
-  if (runs.length > 0) yield copied();
+  if (!load.isEmpty) yield load.take();
+}
+
+/** Of the rows to hand over: a batch that goes as it is, or a run of rows that is copied. */
+type Part = { readonly bytes: number } & ({ readonly batch: BatchData } | { readonly run: RowRun });
+
+function* partsOf(slices: Iterable<RowSlice>): Generator<Part> {
+  for (const { batch, rows } of slices) {
+    if (rows === null && goesAsItIs(batch)) yield { batch, bytes: batch.byteCount };
+    else yield* cut(batch, rows);
+  }
+}
+
+/** What the next parcel is made of: batches, or runs. */
+class Load {
+  readonly #fields: readonly Field[];
+  #batches: BatchData[] = [];
+  #runs: RowRun[] = [];
+  #bytes = 0;
+
+  constructor(fields: readonly Field[]) {
+    this.#fields = fields;
+  }
+
+  get isEmpty(): boolean {
+    return this.#batches.length + this.#runs.length === 0;
+  }
+
+  /** False when a part has to wait for the next parcel. */
+  fits(part: Part): boolean {
+    if (this.isEmpty) return true;
+    const bytes = this.#bytes + part.bytes;
+    if ("batch" in part) return this.#runs.length === 0 && bytes <= MESSAGE_BYTES;
+    return this.#batches.length === 0 && bytes <= TURN_BYTES;
+  }
+
+  add(part: Part): void {
+    if ("batch" in part) this.#batches.push(part.batch);
+    else this.#runs.push(part.run);
+    this.#bytes += part.bytes;
+  }
+
+  take(): Parcel {
+    const [batches, runs, bytes] = [this.#batches, this.#runs, this.#bytes];
+    this.#batches = [];
+    this.#runs = [];
+    this.#bytes = 0;
+    if (runs.length > 0) {
+      const { batch, buffers } = gather(this.#fields, runs, bytes);
+      return { batches: [batch], transfer: buffers };
+    }
+    const transfer: ArrayBuffer[] = [];
+    return { batches: batches.map((batch) => shared(this.#fields, batch, transfer)), transfer };
+  }
 }
 
 /** Every row of the slices as batches of about 1 MiB, for an encoder in the same thread. */
@@ -104,16 +146,15 @@ function isShared(view: Uint8Array | Int32Array | null): boolean {
   return view !== null && view.buffer instanceof SharedArrayBuffer;
 }
 
-/** The batch's shared buffers, and copies of the few that are not. */
-function shared(fields: readonly Field[], batch: BatchData): Parcel {
-  const transfer: ArrayBuffer[] = [];
+/** The batch's shared buffers, and copies of the few that are not, which are to be transferred. */
+function shared(fields: readonly Field[], batch: BatchData, transfer: ArrayBuffer[]): BatchData {
   const columns = fields.map((field, index) => {
     const column = batch.columns[index];
     assert(column !== undefined, `column ${field.name} is there`);
     return shareColumn(field.type, column, transfer);
   });
   const { rowCount, byteCount } = batch;
-  return { batches: [{ rowCount, byteCount, columns }], transfer };
+  return { rowCount, byteCount, columns };
 }
 
 function shareColumn(type: Type, column: ColumnData, transfer: ArrayBuffer[]): ColumnData {

@@ -5,11 +5,11 @@
  * A piece crosses to the owner with its bytes and comes back when they are written.
  */
 
-/** Bytes of a piece: what is worth a hand-over. Every open file has one. */
-export const PIECE_BYTES: number = 256 * 1024;
+/** Bytes of a piece: what is worth a hand-over, which wakes two threads. Every file that is being encoded has one. */
+export const PIECE_BYTES: number = 1024 * 1024;
 
 /** More are not kept: 4 MiB are on their way at most. */
-const FREE_MAX = 16;
+const FREE_MAX = 4;
 
 const free: ArrayBuffer[] = [];
 const known = new WeakSet<ArrayBufferLike>();

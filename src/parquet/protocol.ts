@@ -7,7 +7,7 @@
  *   | <------ ready ----------- |   once
  *   | ------- start ----------> |   a job: its kind, and what that needs
  *   | <------ pull ------------ |   wants more
- *   | ------- batches --------> |   about 1 MiB of columns, or none: the end
+ *   | ------- batches --------> |   1 MiB of copied columns, 8 MiB of shared ones, or none: the end
  *   | <------ chunk ----------- |   bytes of the file, in order
  *   | ------- written --------> |   the sink has taken a chunk; its memory comes back
  *   | ------- cancel ---------> |   nobody wants the rest; the job ends as failed
