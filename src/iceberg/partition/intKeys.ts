@@ -11,8 +11,8 @@ import type { SourceColumn } from "./partitionCodes.ts";
 import type { Transform } from "./transform.ts";
 
 /**
- * One number per row, meaningless for null rows; null when the transform's result is no number.
- * For `year` and `month` it is the day, for booleans 0 or 1.
+ * One number per row, meaningless for null rows, or one for all rows; null when the transform's result is
+ * no number. For `year` and `month` it is the day, for booleans 0 or 1.
  */
 export function intKeys(transform: Transform, source: SourceColumn): Float64Array | null {
   const { type, column } = source;
@@ -20,9 +20,9 @@ export function intKeys(transform: Transform, source: SourceColumn): Float64Arra
     case "year":
     case "month":
     case "day":
-      return type.kind === "date" ? int32s(column) : timeUnits(type, column, 24);
+      return type.kind === "date" ? int32s(column) : timeUnits(source, 24);
     case "hour":
-      return timeUnits(type, column, 1);
+      return timeUnits(source, 1);
     case "bucket": {
       const hash = hasher(type, column);
       return eachRow(column, (row) => bucketOf(hash(row), transform.buckets));
@@ -38,20 +38,30 @@ export function intKeys(transform: Transform, source: SourceColumn): Float64Arra
 /**
  * Floor of a timestamp divided by so many hours. Hours are 2^10 * 3515625 microseconds or
  * 2^13 * 439453125 nanoseconds: after the shift every value is exact in a double.
+ * @returns one number where all rows have the same: most segments are of one day, and none has a null
  */
-function timeUnits(type: PrimitiveType, column: Column, hours: number): Float64Array {
+function timeUnits({ type, column, nulls }: SourceColumn, hours: number): Float64Array {
   const nanos = type.kind === "timestamp_ns";
   const shift = nanos ? 13 : 10;
   const divisor = (nanos ? 439_453_125 : 3_515_625) * hours;
   const scale = 2 ** (32 - shift);
   const words = wordsOf(column, 2);
-  const keys = new Float64Array(column.length);
-  for (let row = 0; row < keys.length; row++) {
+  const keyOf = (row: number): number => {
     const low = words[2 * row] ?? 0;
     const high = words[2 * row + 1] ?? 0;
-    keys[row] = Math.floor((high * scale + (low >>> shift)) / divisor);
+    return Math.floor((high * scale + (low >>> shift)) / divisor);
+  };
+  if (nulls !== null || column.length === 0) return eachRow(column, keyOf);
+  const first = keyOf(0);
+  // Between these lies nothing but the first row's unit, whatever the lower half is.
+  const highMin = Math.floor((first * divisor) / scale);
+  const highMax = Math.floor(((first + 1) * divisor) / scale);
+  let row = 1;
+  for (; row < column.length; row++) {
+    const high = words[2 * row + 1] ?? 0;
+    if (!(high > highMin && high < highMax) && keyOf(row) !== first) break;
   }
-  return keys;
+  return row < column.length ? eachRow(column, keyOf) : Float64Array.of(first);
 }
 
 /** The hash of a row's value (Iceberg spec, "Appendix B"). */

@@ -141,6 +141,28 @@ describe("partitionRows", () => {
     );
   });
 
+  const instants = [
+    { type: { kind: "timestamp", zone: true }, perHour: 3_600_000_000n },
+    { type: { kind: "timestamp_ns", zone: true }, perHour: 3_600_000_000_000n },
+  ] as const;
+  for (const { type, perHour } of instants) {
+    test(`${type.kind}s close to each other are parted where an hour or a day ends, and only there`, () => {
+      const hours = fc.bigInt({ min: -2_000_000n, max: 2_000_000n });
+      const least = fc.bigInt({ min: -5n, max: 5n });
+      const beside = fc.tuple(fc.constantFrom(0n, 1n, 12n, 24n), least);
+      const rows = fc.array(beside, { minLength: 1, maxLength: 12 });
+      const form = fc.constantFrom("hour", "day");
+      fc.assert(
+        fc.property(form, hours, rows, (transform, hour, apart) => {
+          const values = apart.map(([more, units]) => (hour + more) * perHour + units);
+          const fast = splitFast(specOf(transform), [columnOf(1, type, values)]);
+          expect(fast).toEqual(splitSlowly(specOf(transform), [{ type, values }]));
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
   test("gives all rows as null when a batch is one partition, and nothing for no rows", () => {
     const type = { kind: "timestamp", zone: true } as const;
     const spec = specOf("day");
