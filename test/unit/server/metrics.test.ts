@@ -116,6 +116,19 @@ describe("metrics", () => {
     expect([...new Set(values)].sort()).toEqual(["d,t", "default,events"]);
   });
 
+  test("every queryable batch is in the histogram of ages when that is asked for, once", async () => {
+    const made = metrics();
+    const ages = Array.from({ length: 2500 }, (_, index): Observation => {
+      return { type: "freshness", stage: "queryable", ageMs: index < 1000 ? 1 : 2000 };
+    });
+    const labels = 'pipeline="default",stage="queryable"';
+    await served(made, ages);
+    const { value } = await served(made, [{ type: "freshness", stage: "queryable", ageMs: -1 }]);
+    expect(value(`freshness_seconds_count{${labels}}`)).toBe(2501);
+    expect(value(`freshness_seconds_sum{${labels}}`)).toBeCloseTo(3001, 6);
+    expect(value(`freshness_seconds_bucket{le="1",${labels}}`)).toBe(1001);
+  });
+
   test("count from 0: every error counter is there before its first error", async () => {
     const made = metrics({ rejectReasons: ["bad_json", "null_value"] });
     const { text, value } = await served(made, [
