@@ -8,13 +8,11 @@
  * Taking back is `truncate`: to a row count, at any moment, also in the middle of a nested value.
  * That is how a rejected record, a duplicate key and a re-decoded batch leave no trace.
  *
- * Validity is Arrow's bitmap (1 = present), made at the first null. It covers every value that fits,
- * and its bits behind the values so far are ones: present values pay nothing for it. Buffers start at a
- * few bytes (many tables and partitions are mostly empty) and grow geometrically.
+ * Validity is Arrow's bitmap (1 = present), made at the first null; its bits behind the values so far
+ * are ones: present values pay nothing for it. Buffers start at a few bytes, and grow geometrically.
  *
- * Values are only ever written behind those that are there, and a buffer that is too small is left as
- * it is for a larger copy (`SegmentMemory`): what another thread reads below a row count that was
- * published does not change.
+ * Values are only ever written behind those that are there, and a buffer that is too small is left as it is
+ * for a larger copy (`SegmentMemory`): what others read below a row count that was published does not change.
  */
 
 import { fail } from "#base/errors.ts";
@@ -227,27 +225,29 @@ export class ColumnBuilder {
 
   /**
    * Appends `count` values that lie in Arrow layout already; children are appended to by themselves.
-   * @param data values or bytes; of booleans their bits, from bit `length % 8` on
-   * @param ends string, binary, list, map: the end of each value in `data` or the children, counted
-   *   from the column's beginning
+   * @param data the values at `[from, to)`; of booleans their bits, from bit `length % 8` on
+   * @param ends string, binary, list, map: the end of each value, counted from the column's beginning
    * @param nullBits 1 = null, from bit `length % 8` on; null when there is none
    */
   appendRun(
     count: number,
-    data: Uint8Array | null,
+    data: Uint8Array,
+    from: number,
+    to: number,
     ends: Int32Array | null,
     nullBits: Uint8Array | null,
     nullCount: number,
   ): void {
     const end = this.length + count;
     if (end > this.capacity) this.growRows(end);
-    if (data !== null) {
-      if (this.width > 0) this.data.set(data, this.length * this.width);
-      else if (ends === null) joinBits(this.data, this.length, data);
+    const size = to - from;
+    if (size > 0) {
+      if (this.width > 0) copyInto.call(data, this.data, this.length * this.width, from, to);
+      else if (ends === null) joinBits(this.data, this.length, data.subarray(from, to));
       else {
-        if (this.dataLength + data.length > this.data.length) this.growData(data.length);
-        this.data.set(data, this.dataLength);
-        this.dataLength += data.length;
+        if (this.dataLength + size > this.data.length) this.growData(size);
+        copyInto.call(data, this.data, this.dataLength, from, to);
+        this.dataLength += size;
       }
     }
     if (ends !== null) this.offsets.set(ends, this.length + 1);

@@ -138,7 +138,7 @@ class KafkaConsumer implements FreeConsumer {
 
   async next(): Promise<ConsumerEvent | null> {
     for (;;) {
-      await this.yieldTurn();
+      if (this.isTurnOver) await this.yieldTurn();
       // From here to the wait nothing is awaited, so that no wake-up can be missed.
       if (this.closed) return null;
       const item = this.queue.shift();
@@ -230,9 +230,12 @@ class KafkaConsumer implements FreeConsumer {
   }
 
   /** Lets timers and sockets run: handing over queued batches alone would never leave this turn. */
+  private get isTurnOver(): boolean {
+    return this.parts.clock.monotonicMs() - this.turnBeganMs >= TURN_MS;
+  }
+
   private async yieldTurn(): Promise<void> {
     const { clock } = this.parts;
-    if (clock.monotonicMs() - this.turnBeganMs < TURN_MS) return;
     await clock.turn();
     this.turnBeganMs = clock.monotonicMs();
   }

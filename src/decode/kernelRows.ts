@@ -28,6 +28,8 @@ const ENOUGH_BYTES = 256 * 1024;
 export class KernelRows implements RowsOwner {
   /** False: the rows of a batch are in the columns when it ends, since somebody reads them. */
   mayWait = true;
+  /** Columns may take more or less than they did; set back by who measures them. */
+  hasTouched = true;
   private readonly host: RowAppender;
   private readonly image: Image;
   private readonly columns: readonly ColumnBuilder[];
@@ -35,6 +37,7 @@ export class KernelRows implements RowsOwner {
   private readonly stopsMax: number;
   private readonly recordsMin: number;
   private readonly markers: readonly Buffer[];
+  private readonly hasHeaders: boolean;
   private readonly judge: RecordJudge | null;
   /** The last record that the kernel has left was refused: the next one probably is as well. */
   private isJudged = true;
@@ -55,13 +58,15 @@ export class KernelRows implements RowsOwner {
     this.columns = flatColumns(host.kernelColumns);
     this.markers = image.hostMarkers;
     // The host appends headers at once, whose columns would be longer than the others.
-    this.mayWait = !host.metadata.hasHeaders;
+    this.hasHeaders = host.metadata.hasHeaders;
+    this.mayWait = !this.hasHeaders;
   }
 
   /** Decodes every record of a batch. */
   appendAll(batch: RecordBytes, result: BatchResult): void {
     if (this.alone > 0 || batch.recordCount < this.recordsMin || this.isHosts(batch)) {
       if (this.alone > 0) this.alone--;
+      this.hasTouched = true;
       this.flush();
       this.host.appendAll(batch, result);
       return;
@@ -136,6 +141,7 @@ export class KernelRows implements RowsOwner {
   /** Takes the rows out before the host goes on in the columns, at the record that the kernel stands at. */
   private takeOut(batch: RecordBytes, cursor: RecordCursor): void {
     const { kernel } = this;
+    this.hasTouched = true;
     this.flush();
     this.recordBytes = batch.payload.length - kernel.position;
     cursor.seek(kernel.position, kernel.left);
@@ -145,6 +151,7 @@ export class KernelRows implements RowsOwner {
   flush(): void {
     const { host, kernel } = this;
     if (kernel.owner !== this || kernel.waiting === 0) return;
+    this.hasTouched = true;
     const { count } = host;
     const { waiting } = kernel;
     try {
@@ -169,6 +176,7 @@ export class KernelRows implements RowsOwner {
   /** Takes back all rows from `count` on. Needs no memory, so that it cannot fail. */
   truncate(count: number): void {
     const { host, kernel } = this;
+    this.hasTouched = true;
     if (kernel.owner === this && kernel.waiting > 0) {
       kernel.takeBack(Math.max(0, kernel.waiting - (host.count - count)));
     }
@@ -186,7 +194,7 @@ export class KernelRows implements RowsOwner {
     const { host, kernel } = this;
     result.skipped += kernel.skipped;
     if (kernel.rows === 0) return;
-    if (host.metadata.hasHeaders) this.takeHeaders(cursor, wantedDelta);
+    if (this.hasHeaders) this.takeHeaders(cursor, wantedDelta);
     host.count += kernel.rows;
     result.rows += kernel.rows;
     result.timestampMsMax = Math.max(result.timestampMsMax, kernel.timestampMsMax);

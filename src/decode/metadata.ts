@@ -65,6 +65,7 @@ export function metadataFields(options: DecoderOptions): Field[] {
 export class MetadataAppender {
   private readonly columns: readonly (readonly [AppendedColumn, ColumnBuilder])[];
   private topic = new Uint8Array(0);
+  private topicName = "";
   private baseLow = 0;
   private baseHigh = 0;
   private partition = 0;
@@ -76,7 +77,8 @@ export class MetadataAppender {
   /** Takes what all records of a batch share; of the batch itself nothing is kept, it may be 64 MiB. */
   start({ topic, partition, baseOffset }: RecordBytes): void {
     this.partition = partition;
-    this.topic = encoder.encode(topic);
+    if (topic !== this.topicName) this.topic = encoder.encode(topic);
+    this.topicName = topic;
     this.baseLow = Number(BigInt.asUintN(32, baseOffset));
     this.baseHigh = Number(baseOffset >> 32n);
   }

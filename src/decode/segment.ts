@@ -96,6 +96,9 @@ export class Segment implements SegmentBuilder {
   private version: number;
   /** Somebody was given its columns, and is told of further rows as soon as they are counted. */
   private isRead = false;
+  /** Of the columns, as they were measured last: memory, and values in it. */
+  private heldBytes = 0;
+  private valueBytes = 0;
 
   constructor(schema: SegmentSchema, expected: readonly ColumnSize[]) {
     this.schema = schema;
@@ -113,11 +116,13 @@ export class Segment implements SegmentBuilder {
   }
 
   get byteCount(): number {
-    return this.columns.reduce((total, column) => total + column.byteCount, this.waitingBytes);
+    this.measure();
+    return this.heldBytes + this.waitingBytes;
   }
 
   get usedBytes(): number {
-    return this.columns.reduce((total, column) => total + column.usedBytes, this.waitingBytes);
+    this.measure();
+    return this.valueBytes + this.waitingBytes;
   }
 
   get hasWaiting(): boolean {
@@ -126,6 +131,19 @@ export class Segment implements SegmentBuilder {
 
   private get waitingBytes(): number {
     return this.kernelRows?.waitingBytes ?? 0;
+  }
+
+  /** Adds up what the columns take, unless nothing went into them since: it is asked after every batch. */
+  private measure(): void {
+    const { kernelRows } = this;
+    if (kernelRows?.hasTouched === false) return;
+    if (kernelRows !== null) kernelRows.hasTouched = false;
+    this.heldBytes = 0;
+    this.valueBytes = 0;
+    for (const column of this.columns) {
+      this.heldBytes += column.byteCount;
+      this.valueBytes += column.usedBytes;
+    }
   }
 
   get isCurrent(): boolean {

@@ -5,7 +5,7 @@
 import { AppError } from "#base/errors.ts";
 import type { OpenSegment } from "#buffer/hotBuffer.ts";
 import type { RecordBatch } from "#consumer/consumer.ts";
-import type { SegmentBuilder } from "#decode/decoder.ts";
+import type { RecordBytes, SegmentBuilder } from "#decode/decoder.ts";
 import type { Outlet } from "./feeds.ts";
 import {
   type DecodedBatch,
@@ -53,8 +53,7 @@ export class Decoding {
     const { sink, end } = outlet;
     const { rows } = segment;
     const first = rows.rowCount;
-    const { topic, partition } = batch.feed;
-    const bytes = { ...batch, payload, topic, partition, wantedOffset: end };
+    const bytes = recordBytes(batch, payload, end);
     try {
       const result = isFinal ? rows.decode(bytes) : rows.tryDecode(bytes);
       if (result === null) return "refused";
@@ -144,11 +143,25 @@ export function prepare({ source, end }: Outlet, batch: RecordBatch): Promise<vo
   const { payload } = batch;
   const { decoder } = source;
   if (decoder.prepare === null || payload === null) return null;
-  const { topic, partition } = batch.feed;
-  return decoder.prepare({ ...batch, payload, topic, partition, wantedOffset: end });
+  return decoder.prepare(recordBytes(batch, payload, end));
 }
 
 /** True when no newer schema can be asked about a refused record: the batch is decoded once then. */
 export function isJudgedByNewest({ sink, source }: Outlet, { arrivedMs }: RecordBatch): boolean {
   return source.decoder.prepare === null && sink.hasSchemaOf(arrivedMs);
+}
+
+/** What a decoder is given, from an offset on; member by member, since every batch makes one. */
+function recordBytes(batch: RecordBatch, payload: Uint8Array, wantedOffset: bigint): RecordBytes {
+  const { feed, baseOffset, recordCount, baseTimestampMs, appendTimestampMs } = batch;
+  return {
+    topic: feed.topic,
+    partition: feed.partition,
+    wantedOffset,
+    baseOffset,
+    recordCount,
+    payload,
+    baseTimestampMs,
+    appendTimestampMs,
+  };
 }

@@ -12,7 +12,7 @@
  */
 import { describe, fail, kindOf } from "#base/errors.ts";
 import { type Feed, feedKey } from "#base/offsets.ts";
-import type { ConsumerEvent } from "#consumer/consumer.ts";
+import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import { Acknowledger } from "./acknowledger.ts";
 import { Backpressure } from "./backpressure.ts";
 import { Commits } from "./commits.ts";
@@ -160,7 +160,9 @@ export class Pipeline {
     for (;;) {
       const event = await this.#parts.consumer.next();
       if (event === null) return;
-      await this.#handle(event);
+      // Most batches need nothing: each wait would cost a turn of the microtask queue.
+      const work = event.type === "batch" ? this.#take(event.batch) : this.#react(event);
+      if (work !== undefined) await work;
       if (this.#parts.clock.monotonicMs() - workedSince > WORK_MS_MAX) {
         this.#look();
         await this.#parts.clock.turn();
@@ -169,15 +171,22 @@ export class Pipeline {
     }
   }
 
-  async #handle(event: ConsumerEvent): Promise<void> {
+  #take(batch: RecordBatch): Promise<void> | undefined {
+    // What was not yet buffered when the end was asked for is the next process's.
+    if (this.#phase !== "running") return undefined;
+    const taken = this.#ingest.take(batch);
+    if (taken !== undefined) return taken.then(() => this.#lookAtLetters());
+    this.#lookAtLetters();
+    return undefined;
+  }
+
+  /** Told at once, not at the next look: each batch may bring more letters. */
+  #lookAtLetters(): void {
+    if (this.#parts.letterTopic?.isFull === true) this.#look();
+  }
+
+  async #react(event: Exclude<ConsumerEvent, { type: "batch" }>): Promise<void> {
     switch (event.type) {
-      case "batch":
-        // What was not yet buffered when the end was asked for is the next process's.
-        if (this.#phase !== "running") return;
-        await this.#ingest.take(event.batch);
-        // Told at once, not at the next look: each batch may bring more letters.
-        if (this.#parts.letterTopic?.isFull === true) this.#look();
-        return;
       case "assigned":
         return this.#assigned(event.feeds);
       case "revoked":

@@ -13,44 +13,23 @@ const STORED = 0x8000_0000;
 /** The longest match or literal run that one byte of input can ask for. */
 const RATIO_MAX = 255;
 
-interface Block {
-  readonly start: number;
-  readonly end: number;
-  readonly stored: boolean;
-}
-
-interface Frame {
-  readonly blocks: readonly Block[];
-  readonly blockBytesMax: number;
-  readonly end: number;
-}
-
 /** Decompresses a sequence of LZ4 frames. Throws `batch_corrupt`. */
 export function lz4Decompress(bytes: Uint8Array, bytesMax: number, scratch: Scratch): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const frames: Frame[] = [];
-  let at = 0;
-  do {
-    const frame = readFrame(view, at);
-    frames.push(frame);
-    at = frame.end;
-  } while (at < bytes.length);
-  const capacity = Math.min(
-    bytesMax,
-    frames.reduce((sum, frame) => sum + outputMax(frame), 0),
-  );
+  const capacity = Math.min(bytesMax, outputMax(new Frames(view)));
   const blocks = scratch.begin(bytes, capacity);
+  const frames = new Frames(view);
   let length = 0;
-  for (const frame of frames) {
-    const window = length;
-    for (const { start, end, stored } of frame.blocks) {
-      const made = stored
-        ? copyStored(bytes.subarray(start, end), blocks.output, length)
-        : blocks.lz4(start, end, length, window);
-      if (made === FAULT.noRoom && capacity === bytesMax) throw tooLarge(bytesMax);
-      if (made < 0) throw damaged("lz4");
-      length += made;
-    }
+  let window = 0;
+  while (frames.next()) {
+    const { start, end } = frames;
+    if (frames.isFirst) window = length;
+    const made = frames.isStored
+      ? copyStored(bytes.subarray(start, end), blocks.output, length)
+      : blocks.lz4(start, end, length, window);
+    if (made === FAULT.noRoom && capacity === bytesMax) throw tooLarge(bytesMax);
+    if (made < 0) throw damaged("lz4");
+    length += made;
   }
   return blocks.output.subarray(0, length);
 }
@@ -61,35 +40,75 @@ function copyStored(bytes: Uint8Array, output: Uint8Array, at: number): number {
   return bytes.length;
 }
 
-function outputMax({ blocks, blockBytesMax }: Frame): number {
-  return blocks.reduce((sum, { start, end, stored }) => {
-    const made = stored ? end - start : Math.min(blockBytesMax, (end - start) * RATIO_MAX);
-    return sum + made;
-  }, 0);
+function outputMax(frames: Frames): number {
+  let sum = 0;
+  while (frames.next()) {
+    const size = frames.end - frames.start;
+    sum += frames.isStored ? size : Math.min(frames.blockBytesMax, size * RATIO_MAX);
+  }
+  return sum;
 }
 
-function readFrame(view: DataView, start: number): Frame {
-  if (uint32(view, start) !== MAGIC) throw damaged("lz4");
-  need(view, start + 7);
-  const flags = view.getUint8(start + 4);
-  const sizeCode = (view.getUint8(start + 5) >> 4) & 7;
-  if (flags >> 6 !== 1 || sizeCode < 4 || (flags & FLAG.dictionary) !== 0) throw damaged("lz4");
-  const blockBytesMax = 1 << (8 + 2 * sizeCode);
-  let at = start + ((flags & FLAG.contentSize) === 0 ? 7 : 15);
-  const blocks: Block[] = [];
-  for (;;) {
-    const size = uint32(view, at);
-    at += 4;
-    if (size === 0) break;
-    const stored = size >= STORED;
-    const end = at + (stored ? size - STORED : size);
-    need(view, end);
-    blocks.push({ start: at, end, stored });
-    at = end + ((flags & FLAG.blockChecksum) === 0 ? 0 : 4);
+/** Walks the blocks of frames that follow each other, without an object for each: every batch has some. */
+class Frames {
+  /** The block at hand. */
+  start = 0;
+  end = 0;
+  isStored = false;
+  /** It is the first one of its frame: no match reaches back behind it. */
+  isFirst = false;
+  blockBytesMax = 0;
+  readonly #view: DataView;
+  /** Where the next size of a block, or the next frame, is. */
+  #at = 0;
+  #flags = 0;
+  #isInFrame = false;
+
+  constructor(view: DataView) {
+    this.#view = view;
   }
-  const end = at + ((flags & FLAG.contentChecksum) === 0 ? 0 : 4);
-  need(view, end);
-  return { blocks, blockBytesMax, end };
+
+  /** Goes to the next block; false behind the last frame, of which there is at least one. Throws `batch_corrupt`. */
+  next(): boolean {
+    this.isFirst = false;
+    for (;;) {
+      if (!this.#isInFrame) {
+        if (this.#at > 0 && this.#at >= this.#view.byteLength) return false;
+        this.#beginFrame();
+      }
+      const size = uint32(this.#view, this.#at);
+      this.#at += 4;
+      if (size !== 0) {
+        this.#take(size);
+        return true;
+      }
+      this.#at += (this.#flags & FLAG.contentChecksum) === 0 ? 0 : 4;
+      need(this.#view, this.#at);
+      this.#isInFrame = false;
+    }
+  }
+
+  #beginFrame(): void {
+    const start = this.#at;
+    if (uint32(this.#view, start) !== MAGIC) throw damaged("lz4");
+    need(this.#view, start + 7);
+    const flags = this.#view.getUint8(start + 4);
+    const sizeCode = (this.#view.getUint8(start + 5) >> 4) & 7;
+    if (flags >> 6 !== 1 || sizeCode < 4 || (flags & FLAG.dictionary) !== 0) throw damaged("lz4");
+    this.blockBytesMax = 1 << (8 + 2 * sizeCode);
+    this.#flags = flags;
+    this.#at = start + ((flags & FLAG.contentSize) === 0 ? 7 : 15);
+    this.#isInFrame = true;
+    this.isFirst = true;
+  }
+
+  #take(size: number): void {
+    this.isStored = size >= STORED;
+    this.start = this.#at;
+    this.end = this.#at + (this.isStored ? size - STORED : size);
+    need(this.#view, this.end);
+    this.#at = this.end + ((this.#flags & FLAG.blockChecksum) === 0 ? 0 : 4);
+  }
 }
 
 function need(view: DataView, end: number): void {

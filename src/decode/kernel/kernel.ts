@@ -4,6 +4,7 @@
  * until that takes them (decision 0410).
  */
 
+import { copyInto } from "#columns/buffers.ts";
 import type { ColumnBuilder } from "#columns/builder.ts";
 import type { RecordBytes } from "#decode/decoder.ts";
 import { type Refusal, refusalOf } from "#decode/refusal.ts";
@@ -220,15 +221,20 @@ export class DecodeKernel {
     const data = this.get(at + COLUMN.data);
     const bit = column.length & 7;
     const bitBytes = (bit + length + 7) >> 3;
-    let values: Uint8Array | null = null;
+    let { bytes } = this;
+    let start = data;
+    let end = data;
     let ends: Int32Array | null = null;
     if (kind === KIND.boolean) {
       this.kernel.functions.boolBits(at, bit, image.bits);
-      values = this.bytes.slice(image.bits, image.bits + bitBytes);
+      // Bits of nulls will lie there.
+      bytes = bytes.slice(image.bits, image.bits + bitBytes);
+      start = 0;
+      end = bitBytes;
     } else if (kind === KIND.bytes) {
-      values = this.bytes.subarray(data, data + this.get(at + COLUMN.used));
+      end += this.get(at + COLUMN.used);
     } else if (kind > KIND.boolean && kind !== KIND.host) {
-      values = this.bytes.subarray(data, data + length * column.width);
+      end += length * column.width;
     }
     if (kind === KIND.bytes || kind === KIND.list) {
       ends = new Int32Array(this.bytes.buffer, this.get(at + COLUMN.ends), length);
@@ -238,25 +244,25 @@ export class DecodeKernel {
       this.kernel.functions.nullBits(at, bit, image.bits);
       nulls = this.bytes.subarray(image.bits, image.bits + bitBytes);
     }
-    column.appendRun(length, values, ends, nulls, nullCount);
+    column.appendRun(length, bytes, start, end, ends, nulls, nullCount);
   }
 
   /** A run of few values, none of them null. */
   private appendShort(at: number, kind: number, length: number, column: ColumnBuilder): void {
     const first = column.length;
-    column.appendRun(length, null, null, null, 0);
+    column.appendRun(length, ZEROS, 0, 0, null, null, 0);
     const data = this.get(at + COLUMN.data);
     if (kind === KIND.bytes) {
       const used = this.get(at + COLUMN.used);
       if (column.dataLength + used > column.data.length) column.growData(used);
-      column.data.set(this.bytes.subarray(data, data + used), column.dataLength);
+      copyInto.call(this.bytes, column.data, column.dataLength, data, data + used);
       column.dataLength += used;
     } else if (kind !== KIND.host && column.words.length > 0) {
       const perValue = column.width >> 2;
       this.copyWords(data >> 2, column.words, first * perValue, length * perValue);
     } else if (kind !== KIND.host && column.width > 0) {
-      const bytes = this.bytes.subarray(data, data + length * column.width);
-      column.data.set(bytes, first * column.width);
+      const end = data + length * column.width;
+      copyInto.call(this.bytes, column.data, first * column.width, data, end);
     }
     if (kind === KIND.bytes || kind === KIND.list) {
       this.copyWords(this.get(at + COLUMN.ends) >> 2, column.offsets, first + 1, length);

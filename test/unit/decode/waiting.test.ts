@@ -1,8 +1,9 @@
 /** Rows that wait in the kernel are in the columns for whoever looks at them. */
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { rowsUpTo } from "#columns/live.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
-import type { Decoder } from "#decode/decoder.ts";
+import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
 import { DECODER_DEFAULTS } from "#decode/options.ts";
 import { rowsOf } from "../../support/columnValues.ts";
 import { recordBatch } from "../../support/records.ts";
@@ -118,4 +119,34 @@ test("rows before those that wait are taken back with them", () => {
   segment.truncate(1);
   segment.decode(batchOf("d"));
   expect(values(segment.seal())).toEqual(["a", "d"]);
+});
+
+test("what a segment is said to take is what its columns take, whatever has happened to it", () => {
+  const long = "y".repeat(3000);
+  const happenings = {
+    rows: (segment: SegmentBuilder) => segment.decode(batchOf("a", "bb", "ccc")),
+    many: (segment: SegmentBuilder) =>
+      segment.decode(batchOf(...Array.from({ length: 40 }, () => long))),
+    hosts: (segment: SegmentBuilder) => segment.decode(recordBatch(['{"a":"x","a":"b"}', "{"])),
+    column: (segment: SegmentBuilder) => segment.column("a"),
+    live: (segment: SegmentBuilder) => segment.live(),
+    fewer: (segment: SegmentBuilder) => segment.truncate(segment.rowCount >> 1),
+    looked: (segment: SegmentBuilder) => segment.byteCount + segment.usedBytes,
+  };
+  const names = Object.keys(happenings) as (keyof typeof happenings)[];
+  const acts = fc.array(fc.tuple(fc.boolean(), fc.constantFrom(...names)), { maxLength: 30 });
+  fc.assert(
+    fc.property(acts, (all) => {
+      const of = decoder();
+      const [one, other] = [of.builder(), of.builder()] as const;
+      for (const [isOther, name] of all) happenings[name](isOther ? other : one);
+      for (const segment of [one, other]) {
+        expect(segment.byteCount).toBeGreaterThanOrEqual(0);
+        const column = segment.column("a");
+        expect(segment.byteCount).toBe(column?.byteCount ?? -1);
+        expect(segment.usedBytes).toBe(column?.usedBytes ?? -1);
+      }
+    }),
+    { numRuns: 200 },
+  );
 });
