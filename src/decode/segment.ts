@@ -96,6 +96,8 @@ export class Segment implements SegmentBuilder {
   private version: number;
   /** Somebody was given its columns, and is told of further rows as soon as they are counted. */
   private isRead = false;
+  /** Without a kernel, as `KernelRows.hasTouched`. */
+  private hasTouched = true;
   /** Of the columns, as they were measured last: memory, and values in it. */
   private heldBytes = 0;
   private valueBytes = 0;
@@ -136,8 +138,9 @@ export class Segment implements SegmentBuilder {
   /** Adds up what the columns take, unless nothing went into them since: it is asked after every batch. */
   private measure(): void {
     const { kernelRows } = this;
-    if (kernelRows?.hasTouched === false) return;
+    if (!(kernelRows?.hasTouched ?? this.hasTouched)) return;
     if (kernelRows !== null) kernelRows.hasTouched = false;
+    this.hasTouched = false;
     this.heldBytes = 0;
     this.valueBytes = 0;
     for (const column of this.columns) {
@@ -188,6 +191,7 @@ export class Segment implements SegmentBuilder {
 
   private decodeOnce(batch: RecordBytes, evolving: boolean, isFinal: boolean): BatchResult {
     if (this.version !== this.schema.version) this.adapt();
+    this.hasTouched = true;
     this.rows.begin(evolving, isFinal);
     const result = new BatchResult();
     if (this.kernelRows === null) this.rows.appendAll(batch, result);
@@ -208,6 +212,7 @@ export class Segment implements SegmentBuilder {
   }
 
   truncate(rowCount: number): void {
+    this.hasTouched = true;
     if (this.kernelRows === null) this.rows.truncate(rowCount);
     else this.kernelRows.truncate(rowCount);
   }

@@ -20,7 +20,10 @@ const TURN_BYTES = 1024 * 1024;
 /** Smaller shared batches are copied into one: each costs the encoder a turn of its own. */
 const SHARED_BYTES_MIN = 256 * 1024;
 
-/** Batches that one message shares: each message wakes a thread, and slices may be made as they are asked for. */
+/**
+ * What one message shares, since each wakes a thread; but no more than went before it: slices may be made as
+ * they are asked for, and a file ends by what has come of it.
+ */
 const MESSAGE_BYTES = 8 * 1024 * 1024;
 
 /** A batch for one message, with the buffers to transfer. */
@@ -63,6 +66,8 @@ class Load {
   #batches: BatchData[] = [];
   #runs: RowRun[] = [];
   #bytes = 0;
+  /** Of the parcels before. */
+  #handedBytes = 0;
 
   constructor(fields: readonly Field[]) {
     this.#fields = fields;
@@ -76,7 +81,8 @@ class Load {
   fits(part: Part): boolean {
     if (this.isEmpty) return true;
     const bytes = this.#bytes + part.bytes;
-    if ("batch" in part) return this.#runs.length === 0 && bytes <= MESSAGE_BYTES;
+    const sharedMax = Math.min(MESSAGE_BYTES, this.#handedBytes);
+    if ("batch" in part) return this.#runs.length === 0 && bytes <= sharedMax;
     return this.#batches.length === 0 && bytes <= TURN_BYTES;
   }
 
@@ -91,6 +97,7 @@ class Load {
     this.#batches = [];
     this.#runs = [];
     this.#bytes = 0;
+    this.#handedBytes += bytes;
     if (runs.length > 0) {
       const { batch, buffers } = gather(this.#fields, runs, bytes);
       return { batches: [batch], transfer: buffers };

@@ -8,8 +8,8 @@
 /** Bytes of a piece: what is worth a hand-over, which wakes two threads. Every file that is being encoded has one. */
 export const PIECE_BYTES: number = 1024 * 1024;
 
-/** More are not kept: 4 MiB are on their way at most. */
-const FREE_MAX = 4;
+/** More are not kept: 4 MiB are on their way at most, and one is being filled. */
+const FREE_MAX = 5;
 
 const free: ArrayBuffer[] = [];
 const known = new WeakSet<ArrayBufferLike>();

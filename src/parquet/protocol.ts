@@ -14,7 +14,7 @@
  *   | ------- forget ---------> |   an open file is wanted no more; it has no job under way
  *   | <------ done | failed --- |
  * ```
- * Rows are pulled, and chunks wait until those before them are written, so that only a few megabytes
+ * Rows are pulled, and chunks wait until those before them are written, so that only some megabytes
  * are under way in either direction, whatever the job's size and however slow the store. The thread
  * itself waits for no store: while a job's chunks wait, it works on others.
  */

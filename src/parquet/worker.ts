@@ -12,7 +12,7 @@ import type { BatchData, BatchSource } from "./columnData.ts";
 import { encodeParquet } from "./encode.ts";
 import type { ByteSink, EncodedFile } from "./encoder.ts";
 import { KernelFile, kernelBytes } from "./kernel/encode.ts";
-import { givePiece, isPiece } from "./pieces.ts";
+import { givePiece, isPiece, PIECE_BYTES } from "./pieces.ts";
 import type { Reply, Request, Task } from "./protocol.ts";
 import { parquetWasmBytes } from "./wasm.ts";
 
@@ -81,8 +81,17 @@ async function* pulled(job: Running): AsyncGenerator<BatchData> {
 async function emit(job: Running, chunk: Uint8Array): Promise<void> {
   while (job.isCancelled || isFull(job, chunk)) await message(job);
   job.unwritten += chunk.length;
-  const sent = isPiece(chunk.buffer) ? chunk : chunk.slice();
+  const sent = withOwnMemory(chunk);
   reply({ type: "chunk", job: job.id, chunk: sent }, [sent.buffer as ArrayBuffer]);
+}
+
+/** What is on its way is counted by its bytes, so that a chunk shall not hold a piece which it hardly fills. */
+function withOwnMemory(chunk: Uint8Array): Uint8Array {
+  const { buffer } = chunk;
+  if (isPiece(buffer) && chunk.length > PIECE_BYTES / 4) return chunk;
+  const copy = chunk.slice();
+  if (isPiece(buffer)) givePiece(buffer as ArrayBuffer);
+  return copy;
 }
 
 function isFull({ unwritten }: Running, { length }: Uint8Array): boolean {

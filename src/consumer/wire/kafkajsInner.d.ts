@@ -64,7 +64,7 @@ declare module "kafkajs/src/network/requestQueue/index.js" {
 }
 
 declare module "kafkajs/src/network/socketFactory.js" {
-  function createSocketFactory(): unknown;
+  function createSocketFactory(): (options: object) => import("node:net").Socket;
   export = createSocketFactory;
 }
 

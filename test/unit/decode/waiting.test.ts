@@ -1,10 +1,11 @@
 /** Rows that wait in the kernel are in the columns for whoever looks at them. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import type { ColumnBuilder } from "#columns/builder.ts";
 import { rowsUpTo } from "#columns/live.ts";
 import { createDecoder } from "#decode/createDecoder.ts";
 import type { Decoder, SegmentBuilder } from "#decode/decoder.ts";
-import { DECODER_DEFAULTS } from "#decode/options.ts";
+import { DECODER_DEFAULTS, type DecoderOptions } from "#decode/options.ts";
 import { rowsOf } from "../../support/columnValues.ts";
 import { recordBatch } from "../../support/records.ts";
 
@@ -121,13 +122,26 @@ test("rows before those that wait are taken back with them", () => {
   expect(values(segment.seal())).toEqual(["a", "d"]);
 });
 
+const DECODERS: readonly Partial<DecoderOptions>[] = [
+  { kernel: "always" },
+  { kernel: false },
+  { kernel: "always", metadataColumns: ["offset", "headers"] },
+  // Columns come with records, and go into segments that are there.
+  { kernel: "always", infer: true },
+];
+
 test("what a segment is said to take is what its columns take, whatever has happened to it", () => {
   const long = "y".repeat(3000);
+  const headers = [["h", "v".repeat(90)]] as const;
   const happenings = {
     rows: (segment: SegmentBuilder) => segment.decode(batchOf("a", "bb", "ccc")),
     many: (segment: SegmentBuilder) =>
       segment.decode(batchOf(...Array.from({ length: 40 }, () => long))),
     hosts: (segment: SegmentBuilder) => segment.decode(recordBatch(['{"a":"x","a":"b"}', "{"])),
+    headers: (segment: SegmentBuilder) =>
+      segment.decode(recordBatch([{ value: '{"a":"h"}', headers }])),
+    nested: (segment: SegmentBuilder) =>
+      segment.decode(recordBatch(['{"b":{"c":[1,2,3]},"d":true}', '{"e":2.5}'])),
     column: (segment: SegmentBuilder) => segment.column("a"),
     live: (segment: SegmentBuilder) => segment.live(),
     fewer: (segment: SegmentBuilder) => segment.truncate(segment.rowCount >> 1),
@@ -136,17 +150,20 @@ test("what a segment is said to take is what its columns take, whatever has happ
   const names = Object.keys(happenings) as (keyof typeof happenings)[];
   const acts = fc.array(fc.tuple(fc.boolean(), fc.constantFrom(...names)), { maxLength: 30 });
   fc.assert(
-    fc.property(acts, (all) => {
-      const of = decoder();
+    fc.property(fc.constantFrom(...DECODERS), acts, (options, all) => {
+      const of = createDecoder({ ...OPTIONS, ...options });
       const [one, other] = [of.builder(), of.builder()] as const;
       for (const [isOther, name] of all) happenings[name](isOther ? other : one);
       for (const segment of [one, other]) {
-        expect(segment.byteCount).toBeGreaterThanOrEqual(0);
-        const column = segment.column("a");
-        expect(segment.byteCount).toBe(column?.byteCount ?? -1);
-        expect(segment.usedBytes).toBe(column?.usedBytes ?? -1);
+        // Brings rows that wait into the columns.
+        segment.column("a");
+        const said = [segment.byteCount, segment.usedBytes];
+        const columns = of.fields.flatMap(({ name }) => segment.column(name) ?? []);
+        const sum = (take: (column: ColumnBuilder) => number): number =>
+          columns.reduce((total, column) => total + take(column), 0);
+        expect(said).toEqual([sum((each) => each.byteCount), sum((each) => each.usedBytes)]);
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 400 },
   );
 });

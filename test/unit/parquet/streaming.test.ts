@@ -67,6 +67,16 @@ test("a file that ends by the Worker's death has no call of the sink under way",
   expect(running).toBe(0);
 });
 
+test("a chunk holds no more memory than four times its bytes, however small row groups are", async () => {
+  const held: number[] = [];
+  const options = { ...OPTIONS, rowGroupRows: 500 };
+  await worker.encode(fields, [allRows(large)], options, async (chunk) => {
+    held.push(chunk.buffer.byteLength / chunk.length);
+  });
+  expect(held.length).toBeGreaterThan(100);
+  expect(Math.max(...held)).toBeLessThanOrEqual(4);
+});
+
 test("pieces are used again, what was none is not", () => {
   const piece = takePiece();
   expect([piece.length, isPiece(piece.buffer)]).toEqual([PIECE_BYTES, true]);

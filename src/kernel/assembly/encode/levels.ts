@@ -117,9 +117,10 @@ function listLevels(call: usize, nodes: usize, nodeCount: u32, list: u32): bool 
   for (let row: u32 = 0; row < rows; row++) {
     const end = load<u32>(offsets + (<usize>row << 2), 4) - base;
     if (end < start || end > length) return false;
-    const stop = count + max<u32>(end - start, 1);
-    if (stop > room) return false;
+    const size = max<u32>(end - start, 1);
+    if (size > room - count) return false;
     const first = count;
+    const stop = count + size;
     // Those behind the list's end are written again.
     do {
       v128.store(definitions + count, present);
@@ -223,7 +224,7 @@ function expand(call: usize, node: usize, length: u32, depth: u32, repetition: u
       if (start > end || end > length) return Fault.BAD_OFFSETS;
       size = end - start;
     }
-    if (count + max<u32>(size, 1) > room) return Fault.NO_ROOM;
+    if (max<u32>(size, 1) > room - count) return Fault.NO_ROOM;
     store<u8>(newRepetitions + count, load<u8>(repetitions + entry));
     if (size == 0) {
       store<u8>(newDefinitions + count, definition);

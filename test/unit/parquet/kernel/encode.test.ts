@@ -339,6 +339,13 @@ test("columns that lie about their buffers are refused", async () => {
     },
     { columns: [text, { ...list, offsets: new Int32Array([0, 3, 2]) }] },
     { columns: [text, { ...list, offsets: new Int32Array([0, 2, 2 ** 30]) }] },
+    {
+      rowCount: 4,
+      columns: [
+        { ...text, length: 4, offsets: new Int32Array([0, 3, 5, 5, 5]) },
+        { ...list, length: 4, offsets: new Int32Array([5, 5, 5, 5, 2]) },
+      ],
+    },
     // Its last offset is right.
     {
       rowCount: 3,
