@@ -2,7 +2,7 @@
  * The dictionary of a column chunk in the kernel's memory, and whether it is worth having.
  */
 import type { LeafColumn } from "./leaves.ts";
-import { DICTIONARY, DICTIONARY_SLOTS, type Workspace } from "./memory.ts";
+import { DICTIONARY, DICTIONARY_SLOT_BYTES, DICTIONARY_SLOTS, type Workspace } from "./memory.ts";
 import { checked, type Page } from "./page.ts";
 
 /** Values looked up before the rest of the first page. */
@@ -124,7 +124,7 @@ export class ChunkDictionary {
 
   #clearTable(slots: number): void {
     const { dictionary, dictionaryTable, limits } = this.#workspace;
-    this.#workspace.bytes.fill(0, dictionaryTable, dictionaryTable + 8 * slots);
+    this.#workspace.bytes.fill(0, dictionaryTable, dictionaryTable + DICTIONARY_SLOT_BYTES * slots);
     this.#workspace.set(dictionary, DICTIONARY.mask, slots - 1);
     const countMax = Math.min(slots >> 1, limits.dictionaryEntries);
     this.#workspace.set(dictionary, DICTIONARY.countMax, countMax);

@@ -32,6 +32,9 @@ export const PAGE_LIMITS: PageLimits = {
 /** Slots of a dictionary's hash table. */
 export const DICTIONARY_SLOTS = 65_536;
 
+/** A hash, an entry and its size. */
+export const DICTIONARY_SLOT_BYTES = 16;
+
 /** Nodes on the way to a leaf at most. */
 export const NODES_MAX = 64;
 
@@ -232,7 +235,7 @@ export class Workspace {
     this.bounds = place(BOUNDS.size);
     this.dictionary = place(SLACK);
     this.codecTable = place(32 * 1024);
-    this.dictionaryTable = place(8 * DICTIONARY_SLOTS);
+    this.dictionaryTable = place(DICTIONARY_SLOT_BYTES * DICTIONARY_SLOTS);
     this.dictionaryStarts = place(4 * limits.dictionaryEntries);
     this.dictionaryPlain = place(limits.dictionaryBytes);
     this.#pageStart = place(0);

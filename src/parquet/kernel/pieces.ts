@@ -67,12 +67,18 @@ export function fit(
   range: RowRange,
   room: Room,
 ): number {
-  const doesFit = (end: number): boolean => {
-    const needed = roomOf(leaf, columns, range.start, end);
-    return needed.entries <= room.entries && needed.bytes <= room.bytes;
-  };
   let fitting = range.start;
   let tooMany = Math.min(range.end, range.start + room.entries) + 1;
+  if (leaf.repetitionMax === 0 && leaf.width > 0) {
+    return Math.min(tooMany - 1, fitting + Math.floor(room.bytes / leaf.width));
+  }
+  const doesFit =
+    leaf.repetitionMax === 0
+      ? (end: number): boolean => textBytes(columns, range.start, end) <= room.bytes
+      : (end: number): boolean => {
+          const needed = roomOf(leaf, columns, range.start, end);
+          return needed.entries <= room.entries && needed.bytes <= room.bytes;
+        };
   if (doesFit(tooMany - 1)) return tooMany - 1;
   while (tooMany - fitting > 1) {
     const middle = (fitting + tooMany) >>> 1;
@@ -97,11 +103,15 @@ export function roomOf(
     const below = spans[index + 1];
     if (node.isList && below !== undefined) entries += below.end - below.start;
   });
+  const bytes = leaf.width > 0 ? count * leaf.width : textBytes(columns, values.start, values.end);
+  return { entries, bytes };
+}
+
+/** PLAIN bytes of a leaf's values that have no width. */
+function textBytes(columns: readonly ColumnData[], start: number, end: number): number {
   const column = columns.at(-1);
   assert(column !== undefined, "a path has a leaf");
-  if (leaf.width > 0) return { entries, bytes: count * leaf.width };
-  const dataBytes = offsetAt(column, values.end) - offsetAt(column, values.start);
-  return { entries, bytes: 4 * count + dataBytes };
+  return 4 * (end - start) + offsetAt(column, end) - offsetAt(column, start);
 }
 
 /** An offset, of which an empty column may have none. */

@@ -26,28 +26,21 @@ function lowBytes(at: usize, size: u32): u64 {
   return load<u64>(at) & load<u64>(MASKS + (<usize>size << 3));
 }
 
-/** The high half of a product: only its high bits depend on all bytes, so slots are taken from them. */
+/** Only the high bits of a product depend on all bytes, so slots are taken from them. */
 // @ts-ignore: decorator
 @inline
-function hashOf(at: usize, size: u32): u32 {
+function hashOf(at: usize, size: u32): u64 {
   let hash = <u64>size * FACTOR;
   let rest = size;
   for (; rest > 8; rest -= 8, at += 8) hash = mix(hash, load<u64>(at));
-  return <u32>(((hash ^ lowBytes(at, rest)) * FACTOR) >>> 32);
+  return (hash ^ lowBytes(at, rest)) * FACTOR;
 }
 
-/** The hash of a text of at most eight bytes; `size` with its length. */
+/** The hash of at most eight bytes: no two of one size have the same, since the factor is odd. */
 // @ts-ignore: decorator
 @inline
-function hashOfWord(word: u64, size: u32): u32 {
-  return <u32>(((word ^ (<u64>size * FACTOR)) * FACTOR) >>> 32);
-}
-
-/** True when the entry is the text `word`; `size` with its length. */
-// @ts-ignore: decorator
-@inline
-function isTheWord(entry: usize, word: u64, size: u32): bool {
-  return load<u32>(entry) == size - 4 && lowBytes(entry + 4, size - 4) == word;
+function hashOfWord(word: u64, size: u32): u64 {
+  return (word ^ (<u64>size * FACTOR)) * FACTOR;
 }
 
 // @ts-ignore: decorator
@@ -101,31 +94,31 @@ function lookUp(dictionary: usize, end: usize, count: u32, to: usize, width: i32
     // A value with its length before it is compared, kept and copied as one.
     const size = width < 0 ? 4 + load<u32>(at) : <u32>width;
     if (<u64>at + size > <u64>end) return Fault.BAD_OFFSETS;
-    // Short texts, most of what repeats: one word behind the length.
-    const isWord = width < 0 && size <= 12;
-    const word = isWord ? lowBytes(at + 4, size - 4) : 0;
-    const hash = isWord ? hashOfWord(word, size) : hashOf(at, size);
-    let slot = hash >>> shift;
+    // Numbers, and short texts, most of what repeats: one word, behind the length.
+    const isWord = width < 0 ? size <= 12 : size <= 8;
+    const hash = isWord
+      ? hashOfWord(width < 0 ? lowBytes(at + 4, size - 4) : lowBytes(at, size), size)
+      : hashOf(at, size);
+    let slot = <u32>(hash >>> 32) >>> shift;
     let probes: u32 = 0;
     let entry: u32 = 0;
     for (;;) {
-      const place = table + (<usize>slot << 3);
-      entry = load<u32>(place, 4);
+      const place = table + (<usize>slot << 4);
+      const known = load<u64>(place, 8);
+      entry = <u32>known;
       if (entry == 0) {
         if (entries == countMax || <u64>used + size > bytesMax) return Fault.FULL;
         store<u32>(starts + (<usize>entries << 2), used);
         memory.copy(bytes + used, at, size);
         used += size;
         entry = ++entries;
-        store<u32>(place, hash);
-        store<u32>(place, entry, 4);
+        store<u64>(place, hash);
+        store<u64>(place, <u64>entry | (<u64>size << 32), 8);
         break;
       }
-      if (load<u32>(place) == hash) {
-        const start = bytes + load<u32>(starts + (<usize>(entry - 1) << 2));
-        // An entry of another length differs in its length bytes; what is read beyond is ours.
-        const same = isWord ? isTheWord(start, word, size) : areEqual(start, at, size);
-        if (same) break;
+      if (load<u64>(place) == hash && <u32>(known >>> 32) == size) {
+        if (isWord) break;
+        if (areEqual(bytes + load<u32>(starts + (<usize>(entry - 1) << 2)), at, size)) break;
       }
       if (++probes > PROBES_MAX) return Fault.FULL;
       slot = (slot + 1) & mask;

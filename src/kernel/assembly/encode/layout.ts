@@ -56,7 +56,7 @@ export namespace Levels {
 
 /** Dictionary: the distinct values of a column chunk. */
 export namespace Dictionary {
-  /** Hash table, zeroed: pairs of hash and entry + 1. Its size, a power of 2, less 1 is MASK. */
+  /** Hash table, zeroed: u64 hash, u32 entry + 1, u32 size. Its size, a power of 2, less 1 is MASK. */
   export const TABLE: usize = 0;
   export const MASK: usize = 4;
   /** u32 starts of the entries in BYTES. */
