@@ -213,8 +213,8 @@ export const LIMITS: Readonly<
   /** Encoded bytes that a Worker has handed over and nobody has written yet; a larger chunk is alone. */
   unwrittenBytesMax: 4 * MIB,
   /**
-   * Batches after which a Worker collects garbage, 10 ms each time: they lie outside its heap, so that
-   * nothing else would do it soon.
+   * Batches, and memory of short chunks, after which a Worker collects garbage, 10 ms each time: they lie
+   * outside its heap, so that nothing else would do it soon.
    */
   workerGarbageBytesMax: 32 * MIB,
   /** Values of rows that are replaced, read at once, and completed rows that are written at once, about. */

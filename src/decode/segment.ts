@@ -96,7 +96,7 @@ export class Segment implements SegmentBuilder {
   private version: number;
   /** Somebody was given its columns, and is told of further rows as soon as they are counted. */
   private isRead = false;
-  /** Without a kernel, as `KernelRows.hasTouched`. */
+  /** As `KernelRows.hasTouched`, which counts where there is a kernel. */
   private hasTouched = true;
   /** Of the columns, as they were measured last: memory, and values in it. */
   private heldBytes = 0;

@@ -26,7 +26,9 @@ export function isPiece(buffer: ArrayBufferLike): boolean {
   return known.has(buffer);
 }
 
-/** Takes memory back that was a piece; any other is left to the collector. */
-export function givePiece(buffer: ArrayBuffer): void {
-  if (buffer.byteLength === PIECE_BYTES && free.length < FREE_MAX) free.push(buffer);
+/** Takes memory back that was a piece; any other is left to the collector, which false says. */
+export function givePiece(buffer: ArrayBuffer): boolean {
+  if (buffer.byteLength !== PIECE_BYTES || free.length >= FREE_MAX) return false;
+  free.push(buffer);
+  return true;
 }

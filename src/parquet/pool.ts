@@ -3,7 +3,7 @@
  *
  * Each pipeline has a lane; a lane has one job at a time, and lanes take turns (`lanes.ts`). A Worker
  * works on one job. When that one's store stands still, the Worker takes the next lane's: a store that
- * hangs holds its own pipeline, and 4 MiB of encoded bytes.
+ * hangs holds its own pipeline, and 4 MiB of encoded bytes, in 16 MiB of memory at most.
  *
  * Files may stay open between their jobs (`OpenFile`); the Worker that began one has it to its end, and
  * when that Worker ends before, the file is lost: its owner has the rows, and begins another.

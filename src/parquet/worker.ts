@@ -175,7 +175,7 @@ self.onmessage = ({ data }: MessageEvent<Request>): void => {
     open.delete(data.file);
     return;
   }
-  if (data.type === "written") givePiece(data.memory);
+  if (data.type === "written" && !givePiece(data.memory)) garbageBytes += data.memory.byteLength;
   const job = running.get(data.job);
   if (job === undefined) return;
   switch (data.type) {

@@ -47,13 +47,16 @@ const stockSocket = createSocketFactory();
 
 /**
  * A socket whose bytes go to their listener as they come. A stream would look after each chunk whether
- * somebody has paused it, and whether to read on, which costs more than the chunk's own way; nobody pauses it.
+ * somebody has paused it, and whether to read on, which costs more than the chunk's own way. Nobody pauses it,
+ * and a push that is never refused does not either. What comes after its end is the stream's to drop.
  */
-function openSocket(options: object): Socket {
+export function openSocket(options: object): Socket {
   const socket = stockSocket(options);
   const push = socket.push.bind(socket);
-  socket.push = (chunk: Buffer | null): boolean =>
-    chunk === null ? push(chunk) : socket.emit("data", chunk) || push(chunk);
+  socket.push = (chunk: Buffer | null): boolean => {
+    if (chunk === null || socket.destroyed || socket.readableEnded) return push(chunk);
+    return socket.emit("data", chunk) || push(chunk);
+  };
   return socket;
 }
 

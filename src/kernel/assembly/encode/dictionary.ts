@@ -93,7 +93,8 @@ function lookUp(dictionary: usize, end: usize, count: u32, to: usize, width: i32
   for (let index: u32 = 0; index < count; index++) {
     // A value with its length before it is compared, kept and copied as one.
     const size = width < 0 ? 4 + load<u32>(at) : <u32>width;
-    if (<u64>at + size > <u64>end) return Fault.BAD_OFFSETS;
+    // A length that wraps would be a size below its own four bytes.
+    if (<u64>at + size > <u64>end || (width < 0 && size < 4)) return Fault.BAD_OFFSETS;
     // Numbers, and short texts, most of what repeats: one word, behind the length.
     const isWord = width < 0 ? size <= 12 : size <= 8;
     const hash = isWord
