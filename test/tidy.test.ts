@@ -6,6 +6,7 @@
 import { expect, test } from "bun:test";
 import { fileMap } from "../scripts/docs/fileMap.ts";
 import { testMap } from "../scripts/docs/testMap.ts";
+import { MUTATIONS } from "./sim/mutations.ts";
 
 const FILE_LINES_MAX = 400;
 
@@ -122,6 +123,19 @@ function complaints({ path, text }: Source): string[] {
 test("tidy: every file in src/ follows docs/CONTRIBUTING.md", async () => {
   const errors = (await sourceFiles()).flatMap(complaints);
   expect(errors).toEqual([]);
+});
+
+test("tidy: each text that a deliberate mistake replaces (test/sim/mutations.ts) stands once in src/", async () => {
+  const sources = await sourceFiles();
+  const counts = MUTATIONS.flatMap(({ name, edits }) =>
+    edits.map(({ find }) => ({
+      name,
+      find,
+      found: sources.reduce((sum, { text }) => sum + text.split(find).length - 1, 0),
+    })),
+  );
+  expect(counts.length).toBeGreaterThan(0);
+  expect(counts.filter(({ found }) => found !== 1)).toEqual([]);
 });
 
 test("tidy: the file map in docs/ARCHITECTURE.md is current (bun run docs)", async () => {

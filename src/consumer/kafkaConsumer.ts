@@ -229,11 +229,11 @@ class KafkaConsumer implements FreeConsumer {
     this.turnBeganMs = this.parts.clock.monotonicMs();
   }
 
-  /** Lets timers and sockets run: handing over queued batches alone would never leave this turn. */
   private get isTurnOver(): boolean {
     return this.parts.clock.monotonicMs() - this.turnBeganMs >= TURN_MS;
   }
 
+  /** Lets timers and sockets run: handing over queued batches alone would never leave this turn. */
   private async yieldTurn(): Promise<void> {
     const { clock } = this.parts;
     await clock.turn();

@@ -28,8 +28,6 @@ const ENOUGH_BYTES = 256 * 1024;
 export class KernelRows implements RowsOwner {
   /** False: the rows of a batch are in the columns when it ends, since somebody reads them. */
   mayWait = true;
-  /** Columns may take more or less than they did; set back by who measures them. */
-  hasTouched = true;
   private readonly host: RowAppender;
   private readonly image: Image;
   private readonly columns: readonly ColumnBuilder[];
@@ -66,7 +64,7 @@ export class KernelRows implements RowsOwner {
   appendAll(batch: RecordBytes, result: BatchResult): void {
     if (this.alone > 0 || batch.recordCount < this.recordsMin || this.isHosts(batch)) {
       if (this.alone > 0) this.alone--;
-      this.hasTouched = true;
+      this.host.hasTouched = true;
       this.flush();
       this.host.appendAll(batch, result);
       return;
@@ -140,8 +138,8 @@ export class KernelRows implements RowsOwner {
 
   /** Takes the rows out before the host goes on in the columns, at the record that the kernel stands at. */
   private takeOut(batch: RecordBytes, cursor: RecordCursor): void {
-    const { kernel } = this;
-    this.hasTouched = true;
+    const { host, kernel } = this;
+    host.hasTouched = true;
     this.flush();
     this.recordBytes = batch.payload.length - kernel.position;
     cursor.seek(kernel.position, kernel.left);
@@ -151,7 +149,7 @@ export class KernelRows implements RowsOwner {
   flush(): void {
     const { host, kernel } = this;
     if (kernel.owner !== this || kernel.waiting === 0) return;
-    this.hasTouched = true;
+    host.hasTouched = true;
     const { count } = host;
     const { waiting } = kernel;
     try {
@@ -176,7 +174,6 @@ export class KernelRows implements RowsOwner {
   /** Takes back all rows from `count` on. Needs no memory, so that it cannot fail. */
   truncate(count: number): void {
     const { host, kernel } = this;
-    this.hasTouched = true;
     if (kernel.owner === this && kernel.waiting > 0) {
       kernel.takeBack(Math.max(0, kernel.waiting - (host.count - count)));
     }

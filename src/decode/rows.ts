@@ -29,6 +29,8 @@ export class BatchResult implements DecodeResult {
 export class RowAppender {
   /** Rows in the columns. */
   count: number;
+  /** Columns may take more or less than they did; set back by who measures them. */
+  hasTouched = true;
   readonly metadata: MetadataAppender;
   private readonly schema: SegmentSchema;
   private readonly columns: readonly ColumnBuilder[];
@@ -123,14 +125,6 @@ export class RowAppender {
     reader.evolving = this.isEvolving;
     reader.sawUnknown = false;
     if (reader.asks !== null) reader.asks.isFinal = this.isFinal;
-  }
-
-  /**
-   * Whether a batch ends at the first record that another schema might take; no row of it is kept then.
-   * Where records' own schemas ask for columns, all of them are to be heard.
-   */
-  private get endsAtRefusal(): boolean {
-    return !this.isFinal && !this.hearsAsks;
   }
 
   /**
@@ -386,10 +380,13 @@ export class RowAppender {
     return refusalOf(reason, path, reason === "type_conflict" ? conflict : "value");
   }
 
-  /** False when the batch ends with the record that was refused last. */
+  /**
+   * False when the batch ends with the record that was refused last: another schema might take it, and no row
+   * of the batch is kept then. Where records' own schemas ask for columns, all of them are to be heard.
+   */
   private goesOn({ rejected }: BatchResult): boolean {
     const reason = rejected.at(-1)?.reason ?? "";
-    return !SCHEMA_REASONS.has(reason) || !this.endsAtRefusal;
+    return this.isFinal || this.hearsAsks || !SCHEMA_REASONS.has(reason);
   }
 
   /** What a record of the batch at hand may not be refused for. */

@@ -96,8 +96,6 @@ export class Segment implements SegmentBuilder {
   private version: number;
   /** Somebody was given its columns, and is told of further rows as soon as they are counted. */
   private isRead = false;
-  /** As `KernelRows.hasTouched`, which counts where there is a kernel. */
-  private hasTouched = true;
   /** Of the columns, as they were measured last: memory, and values in it. */
   private heldBytes = 0;
   private valueBytes = 0;
@@ -137,10 +135,8 @@ export class Segment implements SegmentBuilder {
 
   /** Adds up what the columns take, unless nothing went into them since: it is asked after every batch. */
   private measure(): void {
-    const { kernelRows } = this;
-    if (!(kernelRows?.hasTouched ?? this.hasTouched)) return;
-    if (kernelRows !== null) kernelRows.hasTouched = false;
-    this.hasTouched = false;
+    if (!this.rows.hasTouched) return;
+    this.rows.hasTouched = false;
     this.heldBytes = 0;
     this.valueBytes = 0;
     for (const column of this.columns) {
@@ -191,9 +187,10 @@ export class Segment implements SegmentBuilder {
 
   private decodeOnce(batch: RecordBytes, evolving: boolean, isFinal: boolean): BatchResult {
     if (this.version !== this.schema.version) this.adapt();
-    this.hasTouched = true;
     this.rows.begin(evolving, isFinal);
     const result = new BatchResult();
+    // With a kernel the rows of a batch may wait outside of the columns: it says when they are in.
+    this.rows.hasTouched ||= this.kernelRows === null;
     if (this.kernelRows === null) this.rows.appendAll(batch, result);
     else this.kernelRows.appendAll(batch, result);
     return result;
@@ -212,7 +209,7 @@ export class Segment implements SegmentBuilder {
   }
 
   truncate(rowCount: number): void {
-    this.hasTouched = true;
+    this.rows.hasTouched = true;
     if (this.kernelRows === null) this.rows.truncate(rowCount);
     else this.kernelRows.truncate(rowCount);
   }

@@ -53,7 +53,7 @@ export class Decoding {
     const { sink, end } = outlet;
     const { rows } = segment;
     const first = rows.rowCount;
-    const bytes = recordBytes(batch, payload, end);
+    const bytes = decoderInput(batch, payload, end);
     try {
       const result = isFinal ? rows.decode(bytes) : rows.tryDecode(bytes);
       if (result === null) return "refused";
@@ -143,7 +143,7 @@ export function prepare({ source, end }: Outlet, batch: RecordBatch): Promise<vo
   const { payload } = batch;
   const { decoder } = source;
   if (decoder.prepare === null || payload === null) return null;
-  return decoder.prepare(recordBytes(batch, payload, end));
+  return decoder.prepare(decoderInput(batch, payload, end));
 }
 
 /** True when no newer schema can be asked about a refused record: the batch is decoded once then. */
@@ -151,8 +151,12 @@ export function isJudgedByNewest({ sink, source }: Outlet, { arrivedMs }: Record
   return source.decoder.prepare === null && sink.hasSchemaOf(arrivedMs);
 }
 
-/** What a decoder is given, from an offset on; member by member, since every batch makes one. */
-function recordBytes(batch: RecordBatch, payload: Uint8Array, wantedOffset: bigint): RecordBytes {
+/** What a decoder is given of a batch, from an offset on; member by member, since every batch makes one. */
+export function decoderInput(
+  batch: RecordBatch,
+  payload: Uint8Array,
+  wantedOffset: bigint,
+): RecordBytes {
   const { feed, baseOffset, recordCount, baseTimestampMs, appendTimestampMs } = batch;
   return {
     topic: feed.topic,

@@ -17,7 +17,7 @@ import type { ColumnSize } from "#columns/size.ts";
 import type { ConsumerEvent, RecordBatch } from "#consumer/consumer.ts";
 import type { Growth, SegmentBuilder } from "#decode/decoder.ts";
 import { selectRecords } from "#decode/records.ts";
-import { Decoding, isJudgedByNewest, prepare } from "./decoding.ts";
+import { Decoding, decoderInput, isJudgedByNewest, prepare } from "./decoding.ts";
 import type { FeedRun, Feeds, Outlet } from "./feeds.ts";
 import type { PipelineOptions, PipelineParts } from "./pipelineParts.ts";
 import { Rejects } from "./rejects.ts";
@@ -83,13 +83,12 @@ export class Ingest {
 
   /** A batch to its table, without what a side table has of it since an earlier start. */
   #offerRest(outlet: Outlet, batch: RecordBatch, from: BatchStart): Promise<void> | undefined {
-    const { taken, feed } = outlet;
+    const { taken } = outlet;
     if (taken === null) return this.#offer(outlet, batch, from);
     if (batch.baseOffset >= taken.end) outlet.taken = null;
     const { payload } = batch;
     if (payload === null) return this.#offer(outlet, batch, from);
-    const { topic, partition } = feed.feed;
-    const bytes = { ...batch, payload, topic, partition, wantedOffset: outlet.end };
+    const bytes = decoderInput(batch, payload, outlet.end);
     const rest = selectRecords(bytes, (offset) => !taken.offsets.has(offset));
     return this.#offer(outlet, { ...batch, payload: null, recordCount: 0, ...rest }, from);
   }

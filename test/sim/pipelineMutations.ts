@@ -51,9 +51,8 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     sim: "pipeline",
     edits: [
       {
-        find: "const bytes = { ...batch, payload, topic, partition, wantedOffset: end }",
-        replace:
-          "const bytes = { ...batch, payload, topic, partition, wantedOffset: batch.baseOffset }",
+        find: "const bytes = decoderInput(batch, payload, end)",
+        replace: "const bytes = decoderInput(batch, payload, batch.baseOffset)",
       },
     ],
   },
@@ -120,9 +119,8 @@ export const PIPELINE_MUTATIONS: readonly Mutation[] = [
     edits: [
       { find: "batch.nextOffset <= outlet.end || ", replace: "" },
       {
-        find: "const bytes = { ...batch, payload, topic, partition, wantedOffset: end }",
-        replace:
-          "const bytes = { ...batch, payload, topic, partition, wantedOffset: batch.wantedOffset }",
+        find: "const bytes = decoderInput(batch, payload, end)",
+        replace: "const bytes = decoderInput(batch, payload, batch.wantedOffset)",
       },
       {
         find: "outlet.sink.buffer.advance(segment, end, leaderEpoch);\n    outlet.end = end;",

@@ -3,10 +3,11 @@
  * requests). Requests and answers are ours, as bytes.
  *
  * The package is pinned exactly and these are inner modules, so {@link checkKafkajs} looks at start
- * whether what we rely on is there. Two things are replaced: kafkajs keeps a timer spinning with
- * negative delays on idle connections (1,800 wake-ups a second), ours is set only when it has work; and
- * it joins every answer from chunks in fresh memory, ours comes from `answers.ts`. Logins, whose bytes
- * may come without Kafka's framing, stay with kafkajs.
+ * whether what we rely on is there. Three things are replaced: kafkajs keeps a timer spinning with
+ * negative delays on idle connections (1,800 wake-ups a second), ours is set only when it has work; it
+ * joins every answer from chunks in fresh memory, ours comes from `answers.ts`; and its sockets hand
+ * their bytes over without a stream's bookkeeping. Logins, whose bytes may come without Kafka's framing,
+ * stay with kafkajs.
  */
 import type { Socket } from "node:net";
 import Connection from "kafkajs/src/network/connection.js";
