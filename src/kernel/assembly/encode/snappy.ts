@@ -4,12 +4,19 @@
  */
 import { Fault } from "./layout";
 import { matchBytes } from "./match";
+import { writeCopy, writeLiteral } from "./snappyElements";
+import { compressTails } from "./snappyTails";
 import { compressWords } from "./snappyWords";
 
 const BLOCK_BYTES: usize = 65536;
 
 /** Entries of the hash table, u16 positions in the block. */
 const TABLE_BITS: u32 = 14;
+
+/** Of a block, compressed to see which way is the better one: 512 values. */
+const SAMPLE_BYTES: usize = 4096;
+/** The faster way may make the sample longer by one in so many bytes. */
+const SAMPLE_LOSS: usize = 32;
 
 /** Bytes behind the last place where a match may begin. */
 const MARGIN: usize = 15;
@@ -45,12 +52,36 @@ export function snappyWords(
   for (let block = from; block < words; block += BLOCK_BYTES) {
     at = compressBlock(block, min(block + BLOCK_BYTES, words), at, table);
   }
+  let tails = Tails.UNKNOWN;
   for (let block = words; block < end; block += BLOCK_BYTES) {
     const stop = min(block + BLOCK_BYTES, end);
-    const behind = compressWords(block, stop, at, table);
-    at = behind != 0 ? behind : compressBlock(block, stop, at, table);
+    const behind = tails == Tails.PAY ? 0 : compressWords(block, stop, at, table);
+    if (behind != 0) {
+      at = behind;
+      continue;
+    }
+    if (tails == Tails.UNKNOWN) tails = judgeTails(block, stop, at, table);
+    at =
+      tails == Tails.PAY
+        ? compressTails(block, stop, at, table)
+        : compressBlock(block, stop, at, table);
   }
   return <i32>(at - to);
+}
+
+/** Whether values are compressed by their lower bytes, as the first block says for which it matters. */
+namespace Tails {
+  export const UNKNOWN: i32 = 0;
+  export const PAY: i32 = 1;
+  export const LOSE: i32 = 2;
+}
+
+/** Compresses a block's first values both ways, to `to`. */
+function judgeTails(from: usize, end: usize, to: usize, table: usize): i32 {
+  const judged = min(from + SAMPLE_BYTES, end);
+  const tails = compressTails(from, judged, to, table) - to;
+  const searched = compressBlock(from, judged, to, table) - to;
+  return tails <= searched + searched / SAMPLE_LOSS ? Tails.PAY : Tails.LOSE;
 }
 
 // @ts-ignore: decorator
@@ -94,55 +125,4 @@ function compressBlock(from: usize, end: usize, to: usize, table: usize): usize 
     }
   }
   return writeLiteral(emitted, end, at);
-}
-
-/** Bytes as they are: tag, length, `[from, end)`. */
-// @ts-ignore: decorator
-@inline
-function writeLiteral(from: usize, end: usize, to: usize): usize {
-  if (from >= end) return to;
-  const less = <u32>(end - from - 1);
-  let at = to;
-  if (less < 60) {
-    store<u8>(at++, <u8>(less << 2));
-  } else if (less < 256) {
-    store<u16>(at, <u16>((60 << 2) | (less << 8)));
-    at += 2;
-  } else {
-    store<u8>(at, 61 << 2);
-    store<u16>(at, <u16>less, 1);
-    at += 3;
-  }
-  const stop = at + (end - from);
-  do {
-    v128.store(at, v128.load(from));
-    at += 16;
-    from += 16;
-  } while (at < stop);
-  return stop;
-}
-
-/** A match: one or more copies of at most 64 bytes. */
-// @ts-ignore: decorator
-@inline
-function writeCopy(to: usize, offset: u32, size: u32): usize {
-  let at = to;
-  let rest = size;
-  // Leaves at least four bytes, the least that the short form can say.
-  while (rest >= 68) {
-    store<u32>(at, (63 << 2) | 2 | (offset << 8));
-    at += 3;
-    rest -= 64;
-  }
-  if (rest > 64) {
-    store<u32>(at, (59 << 2) | 2 | (offset << 8));
-    at += 3;
-    rest -= 60;
-  }
-  if (rest >= 12 || offset >= 2048) {
-    store<u32>(at, ((rest - 1) << 2) | 2 | (offset << 8));
-    return at + 3;
-  }
-  store<u16>(at, <u16>(((offset >>> 8) << 5) | ((rest - 4) << 2) | 1 | ((offset & 0xff) << 8)));
-  return at + 2;
 }

@@ -4,6 +4,8 @@
  * matches at every byte (`snappy.ts`) finds as well, at several times the cost.
  */
 
+import { writeShortCopy } from "./snappyElements";
+
 /** Entries of the hash table, u16 numbers of values in the block. */
 const TABLE_BITS: u32 = 11;
 const FACTOR: u64 = 0x9fb21c651e98df25;
@@ -68,7 +70,7 @@ function compressWord(from: usize, next: usize, to: usize, table: usize): usize 
   store<u16>(slot, <u16>((next - from) >>> 3));
   if ((word ^ load<u64>(candidate)) >>> 8 == 0) {
     store<u16>(to, <u16>(word << 8));
-    return writeCopy(to + 2, <u32>(next - candidate), 7);
+    return writeShortCopy(to + 2, <u32>(next - candidate), 7);
   }
   // The upper bytes of the value before it; they are not all equal, or it would have been found.
   const equal = <u32>clz(word ^ load<u64>(next - 8)) >>> 3;
@@ -76,16 +78,5 @@ function compressWord(from: usize, next: usize, to: usize, table: usize): usize 
   const low = 8 - equal;
   store<u8>(to, <u8>((low - 1) << 2));
   store<u64>(to, word, 1);
-  return writeCopy(to + 1 + low, 8, equal);
-}
-
-/** A copy of 4 to 11 bytes; both forms are made, since which it is cannot be foreseen. */
-// @ts-ignore: decorator
-@inline
-function writeCopy(to: usize, offset: u32, size: u32): usize {
-  const isNear = offset < 2048;
-  const near = ((offset >>> 8) << 5) | ((size - 4) << 2) | 1 | ((offset & 0xff) << 8);
-  const far = ((size - 1) << 2) | 2 | (offset << 8);
-  store<u32>(to, isNear ? near : far);
-  return to + 3 - <usize>isNear;
+  return writeShortCopy(to + 1 + low, 8, equal);
 }
