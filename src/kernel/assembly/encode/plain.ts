@@ -90,6 +90,9 @@ export function plainBytes(
   to: usize,
   room: u32,
 ): i32 {
+  if (slots == 0 && count <= length && 4 * <u64>count + dataBytes <= room) {
+    return plainRun(offsets, base, data, dataBytes, count, to);
+  }
   const most = <u64>to + room;
   let at = to;
   for (let index: u32 = 0; index < count; index++) {
@@ -103,6 +106,31 @@ export function plainBytes(
     store<u32>(at, size);
     copyBytes(at + 4, data + start, size);
     at += 4 + size;
+  }
+  return <i32>(at - to);
+}
+
+/** The same of the first `count` slots, for all of whose bytes there is room. */
+function plainRun(
+  offsets: usize,
+  base: u32,
+  data: usize,
+  dataBytes: u32,
+  count: u32,
+  to: usize,
+): i32 {
+  let at = to;
+  let start = load<u32>(offsets) - base;
+  const last = offsets + (<usize>count << 2);
+  while (offsets < last) {
+    offsets += 4;
+    const end = load<u32>(offsets) - base;
+    if (start > end || end > dataBytes) return Fault.BAD_OFFSETS;
+    const size = end - start;
+    store<u32>(at, size);
+    copyBytes(at + 4, data + start, size);
+    at += 4 + size;
+    start = end;
   }
   return <i32>(at - to);
 }
