@@ -35,6 +35,7 @@ export function measureIngest(
   partitions: TopicRange,
 ): Promise<MeasuredIngest> {
   return withFolder(side.name, async (folder) => {
+    await settle();
     const [load = 0] = loadavg();
     const rows = rowsOf(partitions);
     const running = await launch(side, { ...job, folder });
@@ -65,6 +66,12 @@ export function measureIngest(
     };
     return { figures, checked };
   });
+}
+
+/** Waits until the disk has what others wrote: no side pays for the one before it, or for the topic. */
+async function settle(): Promise<void> {
+  const child = Bun.spawn(["sync"]);
+  if ((await child.exited) !== 0) throw new Error("sync failed");
 }
 
 /** Records of a topic without holes. */
