@@ -13,10 +13,9 @@
  */
 
 import { assert } from "#base/assert.ts";
-import { LIMITS } from "#base/limits.ts";
 import { type Feed, type FeedKey, feedKey } from "#base/offsets.ts";
 import type { Column } from "#columns/batch.ts";
-import { type ColumnSize, sizesOf } from "#columns/size.ts";
+import type { ColumnSize } from "#columns/size.ts";
 import type { Lease } from "./lease.ts";
 import {
   type Amount,
@@ -26,6 +25,7 @@ import {
   type SealedRows,
   type SegmentState,
 } from "./segment.ts";
+import { SegmentRoom } from "./segmentRoom.ts";
 
 /** An open segment: `[start, end)` of one feed. */
 export interface OpenSegment<R extends GrowingRows> {
@@ -66,8 +66,6 @@ export class HotBuffer<R extends GrowingRows> {
   #movedCount = 0;
   /** Segments so far. */
   #begun = 0;
-  /** Room that open segments began with. */
-  #reserved = 0;
   /** Sealed ones that wait for the next flush. */
   #full: HotSegment<R>[] = [];
   /** The first of them that {@link takeFull} has not handed out. */
@@ -78,8 +76,7 @@ export class HotBuffer<R extends GrowingRows> {
   #committed: HotSegment<R>[] = [];
   /** Of the last segment that was sealed, nested ones included. */
   #columns = 0;
-  /** Sizes and bytes of each feed's last segment. */
-  readonly #last = new Map<FeedKey, { sizes: readonly ColumnSize[]; bytes: number }>();
+  readonly #room = new SegmentRoom();
 
   /**
    * @param keepMs how long committed rows stay readable; default 0: they go at once
@@ -151,7 +148,7 @@ export class HotBuffer<R extends GrowingRows> {
         this.#growing.add(found);
         return found as unknown as OpenSegment<B>;
       }
-      this.#full.push(this.#close(key, found));
+      this.#full.push(this.#close(key, found, true));
     }
     return this.#begin(key, feed, position, begin) as unknown as OpenSegment<B>;
   }
@@ -170,7 +167,7 @@ export class HotBuffer<R extends GrowingRows> {
     const found = this.#open.get(key);
     if (found === undefined) return;
     if (found.moved) {
-      this.#full.push(this.#close(key, found));
+      this.#full.push(this.#close(key, found, false));
       return;
     }
     this.#forgetOpen(key, found);
@@ -183,17 +180,8 @@ export class HotBuffer<R extends GrowingRows> {
     position: bigint,
     begin: (expected: readonly ColumnSize[]) => R,
   ): HotSegment<R> {
-    const last = this.#last.get(key) ?? { sizes: [], bytes: 0 };
-    const hasRoom = this.#reserved + last.bytes <= LIMITS.reservedColumnBytesMax;
-    const reserved = hasRoom ? last.bytes : 0;
-    const segment = new HotSegment<R>(
-      this.#begun++,
-      feed,
-      position,
-      begin(hasRoom ? last.sizes : []),
-      reserved,
-    );
-    this.#reserved += reserved;
+    const { sizes, bytes } = this.#room.take(key);
+    const segment = new HotSegment<R>(this.#begun++, feed, position, begin(sizes), bytes);
     this.#open.set(key, segment);
     this.#all.add(segment);
     this.#growing.add(segment);
@@ -226,7 +214,7 @@ export class HotBuffer<R extends GrowingRows> {
     this.#full = [];
     this.#fullTaken = 0;
     for (const [key, segment] of this.#open) {
-      if (segment.moved) sealed.push(this.#close(key, segment));
+      if (segment.moved) sealed.push(this.#close(key, segment, false));
     }
     return sealed.map((segment) => {
       const rows = segment.sealedRows;
@@ -294,7 +282,7 @@ export class HotBuffer<R extends GrowingRows> {
     const isGone = ({ feed }: HotSegment<R>): boolean => feedKey(feed) === key;
     const open = this.#open.get(key);
     if (open !== undefined) this.#forgetOpen(key, open);
-    this.#last.delete(key);
+    this.#room.forget(key);
     const isLeft = (segment: HotSegment<R>): boolean => !isGone(segment);
     this.#fullTaken = this.#full.slice(0, this.#fullTaken).filter(isLeft).length;
     this.#full = this.#full.filter(isLeft);
@@ -348,16 +336,16 @@ export class HotBuffer<R extends GrowingRows> {
     }
   }
 
-  #close(key: FeedKey, segment: HotSegment<R>): HotSegment<R> {
+  #close(key: FeedKey, segment: HotSegment<R>, isFull: boolean): HotSegment<R> {
     assert(segment.moved, "a sealed segment has rows or a position");
     this.#forgetOpen(key, segment);
     const { used } = segment.amount;
     this.#change(segment, () => segment.seal());
     const { batch } = segment;
-    if (batch === null) this.#last.delete(key);
+    if (batch === null) this.#room.forget(key);
     else {
       this.#columns = countColumns(batch.columns);
-      this.#last.set(key, { sizes: sizesOf(batch), bytes: used });
+      this.#room.note(key, batch, used, isFull);
     }
     return segment;
   }
@@ -365,7 +353,7 @@ export class HotBuffer<R extends GrowingRows> {
   #forgetOpen(key: FeedKey, segment: HotSegment<R>): void {
     this.#measure();
     this.#open.delete(key);
-    this.#reserved -= segment.reserved;
+    this.#room.giveBack(segment.reserved);
     if (segment.moved) this.#movedCount--;
   }
 
