@@ -46,7 +46,7 @@ export interface HeldRows {
 const COLUMN_OBJECT_BYTES = 1024;
 
 /** Values of a segment that is followed by a new one: what crosses to the encoder stays small. */
-const SEGMENT_BYTES = 2 * 1024 * 1024;
+const SEGMENT_BYTES = 3 * 1024 * 1024;
 
 type Totals = Record<SegmentState["kind"], Amount>;
 
@@ -80,7 +80,7 @@ export class HotBuffer<R extends GrowingRows> {
 
   /**
    * @param keepMs how long committed rows stay readable; default 0: they go at once
-   * @param segmentBytes what is closed at once, at most; default 2 MiB
+   * @param segmentBytes what is closed at once, at most; default 3 MiB
    */
   constructor(keepMs = 0, segmentBytes: number = SEGMENT_BYTES) {
     this.#keepMs = keepMs;

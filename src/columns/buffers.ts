@@ -18,11 +18,12 @@ const DOUBLING_BYTES_MAX = 1 << 20;
 /** Smaller buffers are not kept: looking for one costs as much as making it. */
 const KEPT_BYTES_MIN = 4 * 1024;
 /**
- * Buffers come in a few sizes, so that a free one often fits: four between two powers of two. New
- * memory is therefore at most a quarter larger than was asked for.
+ * Buffers come in a few sizes, so that a free one often fits: eight between two powers of two. New
+ * memory is therefore at most an eighth larger than was asked for. What is larger counts as held, and is
+ * flushed for (decision 0477).
  */
-const STEPS = 4;
-/** A free buffer of one of the next two sizes serves as well; it is at most half as large again. */
+const STEPS = 8;
+/** A free buffer of one of the next two sizes serves as well; it is at most three eighths larger. */
 const LARGER_STEPS = 2;
 /** A free buffer is let go after so many trims: 6 s at four a second, longer than a commit interval. */
 const IDLE_TRIMS_MAX = 24;

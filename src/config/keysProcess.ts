@@ -17,7 +17,7 @@ export const PROCESS_KEYS = {
     default: 500,
     min: 1,
     max: 1_048_576,
-    doc: "MiB of buffered columns over all pipelines. Reached: seal and flush, then pause fetching until 80 %; for a lone table at three quarters of it while commits go through (decision 0478). Lowered, with a warning, to a quarter of the memory budget. Key indexes take of it, down to 32 MiB for each pipeline, or its share where that is less (decision 0408).",
+    doc: "MiB of buffered columns over all pipelines. Reached: seal and flush, then pause fetching until 80 %; for a lone table at 70 % of it while commits go through (decision 0477). Lowered, with a warning, to a quarter of the memory budget. Key indexes take of it, down to 32 MiB for each pipeline, or its share where that is less (decision 0408).",
   },
   "hot_buffer.hash_index_enabled": {
     type: "boolean",

@@ -21,10 +21,10 @@ const RESUME_SHARE = 0.8;
 const FLUSH_SHARE = 0.5;
 /**
  * Share of the limit from which a lone table is not read on while its commits go through: one half is written,
- * most of it before the flush begins (decision 0420), so that seldom more than half as much comes meanwhile.
+ * most of it before the flush begins (decision 0420), so that seldom more than two fifths as much come meanwhile.
  * Several tables are written one after the other, and need the room.
  */
-const LONE_SHARE = 0.75;
+const LONE_SHARE = 0.7;
 /** How often it is looked for committed rows whose time is over. */
 const EXPIRE_EVERY_MS = 250;
 

@@ -137,10 +137,10 @@ test("the limit holds reading back, and it goes on below four fifths of it", () 
   expect(observed.at(-1)).toEqual({ type: "buffer", bytes: 79, records: 1 });
 });
 
-test("a lone table whose commits go through has three quarters of the room, and all of it when they do not", () => {
+test("a lone table whose commits go through has seven tenths of the room, and all of it when they do not", () => {
   const held = (count: number, retrying: number): boolean[] => {
     const { pressure, hold } = make(count, retrying);
-    return [74, 75, 60, 59, 99].map((bytes) => {
+    return [69, 70, 57, 55, 99].map((bytes) => {
       hold(0, bytes);
       return pressure.active;
     });
