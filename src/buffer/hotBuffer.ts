@@ -180,8 +180,9 @@ export class HotBuffer<R extends GrowingRows> {
     position: bigint,
     begin: (expected: readonly ColumnSize[]) => R,
   ): HotSegment<R> {
-    const { sizes, bytes } = this.#room.take(key);
-    const segment = new HotSegment<R>(this.#begun++, feed, position, begin(sizes), bytes);
+    const room = this.#room.next(key);
+    const segment = new HotSegment<R>(this.#begun++, feed, position, begin(room.sizes), room.bytes);
+    this.#room.take(room);
     this.#open.set(key, segment);
     this.#all.add(segment);
     this.#growing.add(segment);

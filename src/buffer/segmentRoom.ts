@@ -26,12 +26,15 @@ export class SegmentRoom {
   readonly #models = new Map<FeedKey, Model>();
   #taken = 0;
 
-  /** Takes the room of a feed's new segment: none at first, nor when open ones have all there is. */
-  take(key: FeedKey): Room {
-    const { sizes, bytes } = this.#models.get(key) ?? NO_ROOM;
-    if (this.#taken + bytes > LIMITS.reservedColumnBytesMax) return NO_ROOM;
+  /** The room of a feed's new segment: none at first, nor when open ones have all there is. */
+  next(key: FeedKey): Room {
+    const room = this.#models.get(key) ?? NO_ROOM;
+    return this.#taken + room.bytes > LIMITS.reservedColumnBytesMax ? NO_ROOM : room;
+  }
+
+  /** Counts what a segment has begun with. */
+  take({ bytes }: Room): void {
     this.#taken += bytes;
-    return { sizes, bytes };
   }
 
   /** Gives back what an open segment took, once it has ended. */

@@ -106,12 +106,12 @@ export class ColumnBuilder {
     return total;
   }
 
-  /** Makes room for a little more than a column of these sizes; only before anything is appended. */
-  reserve(size: ColumnSize): void {
-    const { length, dataBytes } = size;
+  /** Makes room for a little more than these sizes, perhaps of another type; only before anything is appended. */
+  reserve({ length, dataBytes, children }: ColumnSize): void {
+    const isText = this.offsets !== NO_WORDS && this.children.length === 0;
     if (length > 0) this.growRows(length + (length >> 4));
-    if (dataBytes > 0) this.growData(dataBytes + (dataBytes >> 4));
-    for (const child of size.children) {
+    if (isText && dataBytes > 0) this.growData(dataBytes + (dataBytes >> 4));
+    for (const child of children) {
       this.children.find((each) => each.field.name === child.name)?.reserve(child);
     }
   }

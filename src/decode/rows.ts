@@ -386,7 +386,7 @@ export class RowAppender {
    */
   private goesOn({ rejected }: BatchResult): boolean {
     const reason = rejected.at(-1)?.reason ?? "";
-    return this.isFinal || this.hearsAsks || !SCHEMA_REASONS.has(reason);
+    return this.isFinal || !SCHEMA_REASONS.has(reason) || this.hearsAsks;
   }
 
   /** What a record of the batch at hand may not be refused for. */

@@ -37,7 +37,7 @@ test("64-bit values keep every digit through each way of appending", () => {
   expect(values).toEqual([...safe.map(BigInt), ...big, 0xffff_ffffn]);
 });
 
-test("every primitive type reads back what was appended, nulls between", () => {
+test("every primitive type reads back what was appended, nulls between, with room of whatever type it had", () => {
   const cases: [Type, (column: ColumnBuilder) => void, unknown][] = [
     [{ kind: "boolean" }, (c) => c.appendBoolean(true), true],
     [{ kind: "int" }, (c) => c.appendInt(-7), -7],
@@ -54,8 +54,13 @@ test("every primitive type reads back what was appended, nulls between", () => {
     [{ kind: "binary" }, (c) => c.appendBytes(Uint8Array.of(255), 0, 1), "ff"],
     [text, (c) => appendText(c, "é"), "é"],
   ];
-  for (const [type, append, value] of cases) {
+  const wasText = { length: 20_000, dataBytes: 200_000 };
+  const was = [null, wasText, { length: 20_000, dataBytes: 0 }];
+  for (const [[type, append, value], size] of cases.flatMap((each) =>
+    was.map((w) => [each, w] as const),
+  )) {
     const column = new ColumnBuilder(field(type.kind, type));
+    if (size !== null) column.reserve({ name: type.kind, children: [], ...size });
     for (let i = 0; i < 40; i++) {
       append(column);
       column.appendNull();

@@ -52,9 +52,10 @@ export function snappyWords(
   for (let block = from; block < words; block += BLOCK_BYTES) {
     at = compressBlock(block, min(block + BLOCK_BYTES, words), at, table);
   }
+  const wordsEnd = words + ((end - words) & ~7);
   let tails = Tails.UNKNOWN;
-  for (let block = words; block < end; block += BLOCK_BYTES) {
-    const stop = min(block + BLOCK_BYTES, end);
+  for (let block = words; block < wordsEnd; block += BLOCK_BYTES) {
+    const stop = min(block + BLOCK_BYTES, wordsEnd);
     const behind = tails == Tails.PAY ? 0 : compressWords(block, stop, at, table);
     if (behind != 0) {
       at = behind;
@@ -66,7 +67,8 @@ export function snappyWords(
         ? compressTails(block, stop, at, table)
         : compressBlock(block, stop, at, table);
   }
-  return <i32>(at - to);
+  // Less than a value: a part of a page that is only tried.
+  return <i32>(writeLiteral(wordsEnd, end, at) - to);
 }
 
 /** Whether values are compressed by their lower bytes, as the first block says for which it matters. */
