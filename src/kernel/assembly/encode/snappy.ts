@@ -56,7 +56,7 @@ export function snappyWords(
   let tails = Tails.UNKNOWN;
   for (let block = words; block < wordsEnd; block += BLOCK_BYTES) {
     const stop = min(block + BLOCK_BYTES, wordsEnd);
-    const behind = tails == Tails.PAY ? 0 : compressWords(block, stop, at, table);
+    const behind: usize = tails == Tails.PAY ? 0 : compressWords(block, stop, at, table);
     if (behind != 0) {
       at = behind;
       continue;
